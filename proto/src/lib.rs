@@ -2,4 +2,6 @@
 //!
 //! No tokio, no I/O: bytes go in, borrowed views and encoded rows come out.
 
+pub mod cctf;
 pub mod keys;
+pub mod otlp;

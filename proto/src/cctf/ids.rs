@@ -1,0 +1,106 @@
+//! [`TraceId`] and [`SpanId`]: W3C ids, written as lower-case hex.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::value::{Kind, Text, Value};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    }
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal, $kind:expr, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $bytes]);
+
+        impl $name {
+            /// The id, if there are exactly as many bytes as it has and one of them is not zero.
+            pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                let bytes: [u8; $bytes] = bytes.try_into().ok()?;
+                (bytes != [0; $bytes]).then_some(Self(bytes))
+            }
+
+            /// Parses lower-case hex, as the files have it.
+            pub fn parse(text: &str) -> Option<Self> {
+                parse_hex(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, formatter)
+            }
+        }
+
+        impl Value for $name {
+            const KIND: Kind = $kind;
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                out.push(b'"');
+                push_hex(&self.0, out);
+                out.push(b'"');
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Text::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| D::Error::custom(format!("{:?} is not {}", &*text, $what)))
+            }
+        }
+    };
+}
+
+id!(
+    /// 16 bytes that name a trace.
+    TraceId, 16, Kind::TraceId, "a trace id of 32 lower-case hex digits"
+);
+id!(
+    /// 8 bytes that name a span within its trace.
+    SpanId, 8, Kind::SpanId, "a span id of 16 lower-case hex digits"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_lower_case_hex_of_their_length_and_never_zero() {
+        let id = SpanId::from_bytes(&[0, 1, 2, 3, 0xab, 0xcd, 0xef, 0xff]).unwrap();
+        assert_eq!(id.to_string(), "00010203abcdefff");
+        assert_eq!(SpanId::parse("00010203abcdefff"), Some(id));
+        assert_eq!(SpanId::parse("00010203ABCDEFFF"), None);
+        assert_eq!(SpanId::from_bytes(&[0; 8]), None);
+        assert_eq!(TraceId::from_bytes(&[1; 8]), None);
+    }
+}

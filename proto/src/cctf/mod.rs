@@ -1,0 +1,38 @@
+//! CCTF out: one file per row type, their JSON encoding, reader and schema.
+//!
+//! A row type is declared once with [`row!`](crate::cctf::row); its encoder, its reader and its schema come from that declaration.
+
+mod calls;
+mod files;
+mod host_metrics;
+mod ids;
+mod invocations;
+mod link_metrics;
+mod links;
+mod milliseconds;
+mod module_inventory;
+mod nodes;
+mod placement_events;
+mod row;
+mod run_meta;
+pub mod schema;
+mod system_stats;
+mod value;
+
+pub use calls::Call;
+pub use files::{File, Shape};
+pub use host_metrics::HostMetric;
+pub use ids::{SpanId, TraceId};
+pub use invocations::{Flag, Flags, Invocation, SpanKind, SpanLink, Stage};
+pub use link_metrics::LinkMetric;
+pub use links::{Link, LinkSource};
+pub use milliseconds::Milliseconds;
+pub use module_inventory::{
+    Endpoint, Instance, Module, ModuleCall, ModuleType, MeasureSource, Percentiles, Resources, SlotSource,
+};
+pub use nodes::Node;
+pub use placement_events::{PlacementEvent, PlacementKind};
+pub use row::{Field, Presence, Row, field_index};
+pub use run_meta::{Counts, RunMeta};
+pub use system_stats::SystemStat;
+pub use value::{Counters, JsonObject, Kind, Text, Value};

@@ -1,0 +1,213 @@
+//! [`Row`] and the `row!` macro: one declaration gives a row its struct, encoder, reader and field table.
+
+use serde::de::Deserialize;
+
+use super::value::Kind;
+
+/// Whether a field must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// In every row, never null.
+    Required,
+    /// In every row, null when unknown.
+    Nullable,
+    /// Absent when unknown, never null.
+    Optional,
+}
+
+/// One field of a row, as the schemas show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// The name in the file.
+    pub name: &'static str,
+    /// Whether it must be there.
+    pub presence: Presence,
+    /// Its type.
+    pub kind: Kind,
+    /// What it means, with its unit.
+    pub doc: &'static str,
+}
+
+/// A row: a line of a `.jsonl` file, an object of a `.json` file, or an object nested in one.
+pub trait Row<'a>: Deserialize<'a> {
+    /// The fields, in the order in which they are written.
+    const FIELDS: &'static [Field];
+
+    /// Appends the row as one JSON object, without a newline.
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// The position of a field, for constants.
+///
+/// # Panics
+/// When there is no field of that name: used in constants only, where that is an error of compilation.
+pub const fn field_index(fields: &[Field], name: &str) -> usize {
+    let mut at = 0;
+    while at < fields.len() {
+        if same(fields[at].name.as_bytes(), name.as_bytes()) {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("no field of that name")
+}
+
+const fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Finds a field by name, trying first the one after the last found: rows are written in a fixed order.
+pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> Option<usize> {
+    if fields.get(*expected).is_some_and(|field| field.name == name) {
+        *expected += 1;
+        return Some(*expected - 1);
+    }
+    let at = fields.iter().position(|field| field.name == name)?;
+    *expected = at + 1;
+    Some(at)
+}
+
+/// Declares a row type. Each field: documentation, `required`, `nullable` or `optional`, name, optionally the name in
+/// the file where Rust can't have it (`as "type"`), and type.
+macro_rules! row {
+    (
+        $(#[doc = $row_doc:literal])*
+        pub struct $name:ident $(<$life:lifetime>)? {
+            $($(#[doc = $doc:literal])* $presence:ident $field:ident $(as $rename:literal)? : $type:ty,)*
+        }
+    ) => {
+        $(#[doc = $row_doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(non_snake_case)]
+        pub struct $name $(<$life>)? {
+            $($(#[doc = $doc])* pub $field: $crate::cctf::row::row!(@type $presence $type),)*
+        }
+
+        impl $(<$life>)? $name $(<$life>)? {
+            /// Appends the fields from the `FROM`th to before the `TO`th; the first part opens the object and the
+            /// last closes it, so that parts which are known at different times concatenate to the row.
+            #[inline]
+            pub fn encode_part<const FROM: usize, const TO: usize>(&self, out: &mut Vec<u8>) {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Index { $($field,)* }
+                if FROM == 0 {
+                    out.push(b'{');
+                }
+                $(
+                    if Index::$field as usize >= FROM && (Index::$field as usize) < TO {
+                        $crate::cctf::row::row!(
+                            @encode $presence, self.$field, out,
+                            // The first field is required in every row type, so it alone has no comma.
+                            if Index::$field as usize == 0 {
+                                concat!("\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                            } else {
+                                concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                            }
+                        );
+                    }
+                )*
+                if TO >= <Self as $crate::cctf::row::Row>::FIELDS.len() {
+                    out.push(b'}');
+                }
+            }
+        }
+
+        impl<'de $(: $life, $life)?> $crate::cctf::row::Row<'de> for $name $(<$life>)? {
+            const FIELDS: &'static [$crate::cctf::row::Field] = &[$(
+                $crate::cctf::row::Field {
+                    name: $crate::cctf::row::row!(@name $field $($rename)?),
+                    presence: $crate::cctf::row::row!(@presence $presence),
+                    kind: <$type as $crate::cctf::value::Value>::KIND,
+                    doc: concat!($($doc, "\n",)*),
+                },
+            )*];
+
+            fn encode(&self, out: &mut Vec<u8>) {
+                self.encode_part::<0, { usize::MAX }>(out);
+            }
+        }
+
+        impl $(<$life>)? $crate::cctf::value::Value for $name $(<$life>)? {
+            const KIND: $crate::cctf::value::Kind =
+                $crate::cctf::value::Kind::Object(<Self as $crate::cctf::row::Row>::FIELDS);
+            fn encode(&self, out: &mut Vec<u8>) {
+                $crate::cctf::row::Row::encode(self, out);
+            }
+        }
+
+        impl<'de $(: $life, $life)?> serde::Deserialize<'de> for $name $(<$life>)? {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct RowVisitor<T>(std::marker::PhantomData<T>);
+                impl<'de $(: $life, $life)?> serde::de::Visitor<'de> for RowVisitor<$name $(<$life>)?> {
+                    type Value = $name $(<$life>)?;
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        formatter.write_str("an object")
+                    }
+                    #[allow(non_snake_case)]
+                    fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                        enum Index { $($field,)* }
+                        $(let mut $field: Option<$crate::cctf::row::row!(@read $presence $type)> = None;)*
+                        let mut expected = 0;
+                        while let Some(name) = map.next_key::<$crate::cctf::value::Text<'de>>()? {
+                            let found = $crate::cctf::row::find_field(
+                                <Self::Value as $crate::cctf::row::Row>::FIELDS, &name, &mut expected,
+                            );
+                            match found {
+                                $(Some(at) if at == Index::$field as usize => $field = Some(map.next_value()?),)*
+                                _ => { map.next_value::<serde::de::IgnoredAny>()?; }
+                            }
+                        }
+                        Ok($name {
+                            $($field: $crate::cctf::row::row!(
+                                @take $presence, $field, $crate::cctf::row::row!(@name $field $($rename)?)
+                            ),)*
+                        })
+                    }
+                }
+                deserializer.deserialize_map(RowVisitor(std::marker::PhantomData))
+            }
+        }
+    };
+    (@type required $type:ty) => { $type };
+    (@type $presence:ident $type:ty) => { Option<$type> };
+    (@read nullable $type:ty) => { Option<$type> };
+    (@read $presence:ident $type:ty) => { $type };
+    (@name $field:ident $rename:literal) => { $rename };
+    (@name $field:ident) => { stringify!($field) };
+    (@presence required) => { $crate::cctf::row::Presence::Required };
+    (@presence nullable) => { $crate::cctf::row::Presence::Nullable };
+    (@presence optional) => { $crate::cctf::row::Presence::Optional };
+    (@take optional, $field:ident, $name:expr) => { $field };
+    (@take $presence:ident, $field:ident, $name:expr) => {
+        $field.ok_or_else(|| serde::de::Error::missing_field($name))?
+    };
+    (@encode required, $value:expr, $out:ident, $key:expr) => {
+        $out.extend_from_slice($key.as_bytes());
+        $crate::cctf::value::Value::encode(&$value, $out);
+    };
+    (@encode nullable, $value:expr, $out:ident, $key:expr) => {
+        $out.extend_from_slice($key.as_bytes());
+        match &$value {
+            Some(value) => $crate::cctf::value::Value::encode(value, $out),
+            None => $out.extend_from_slice(b"null"),
+        }
+    };
+    (@encode optional, $value:expr, $out:ident, $key:expr) => {
+        if let Some(value) = &$value {
+            $out.extend_from_slice($key.as_bytes());
+            $crate::cctf::value::Value::encode(value, $out);
+        }
+    };
+}
+pub(crate) use row;

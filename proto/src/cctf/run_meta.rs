@@ -1,0 +1,71 @@
+//! `run_meta.json`: what was run, and what the normalizer counted meanwhile.
+
+use super::milliseconds::Milliseconds;
+use super::row::row;
+use super::value::{Counters, Text};
+
+row! {
+    /// What the normalizer counted while the run was open.
+    pub struct Counts {
+        /// Spans received.
+        required spans: u64,
+        /// Metric points received.
+        required points: u64,
+        /// Log records received; they are not used.
+        required logs: u64,
+        /// Lines written by file.
+        required rows: Counters,
+        /// Spans and points that had been received before.
+        required duplicates: u64,
+        /// Rows written as orphans.
+        required orphans: u64,
+        /// Rows that came after the run's end.
+        required late: u64,
+        /// Spans whose node nobody told.
+        required unknown_node: u64,
+        /// Spans and points that no row could be made of, by reason.
+        required rejected: Counters,
+    }
+}
+
+row! {
+    /// The run.
+    pub struct RunMeta<'a> {
+        /// The run.
+        required run_id: Text<'a>,
+        /// Requests a second that the driver was asked for.
+        nullable rate: f64,
+        /// Duration as given, such as `20s`.
+        nullable duration: Text<'a>,
+        /// Scenario.
+        nullable scen: Text<'a>,
+        /// Image of the service.
+        nullable img: Text<'a>,
+        /// Commit of the service.
+        nullable git_sha: Text<'a>,
+        /// Worker slots of the service.
+        nullable workers: u64,
+        /// Endpoint that was driven.
+        optional endpoint: Text<'a>,
+        /// URL that was driven.
+        optional target: Text<'a>,
+        /// Body bytes a request.
+        optional payload_bytes: u64,
+        /// Run that was replayed.
+        optional replay_of: Text<'a>,
+        /// Seed of the arrival process.
+        optional seed: u64,
+        /// Version of the contract.
+        required cctf_version: Text<'a>,
+        /// Version of the normalizer.
+        required normalizer_version: Text<'a>,
+        /// Start of the run, ms since the Unix epoch.
+        required started_ts: Milliseconds,
+        /// End of the run, ms since the Unix epoch; null until then.
+        nullable ended_ts: Milliseconds,
+        /// Always unix_utc.
+        required time_base: Text<'a>,
+        /// What was counted.
+        required counts: Counts,
+    }
+}
