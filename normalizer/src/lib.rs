@@ -1,1 +1,8 @@
-//! Stub.
+//! The normalizer: OTLP comes in, the CCTF file set comes out.
+//!
+//! [`receiver`] answers clients and appends records to the [`journal`]; one thread feeds them to the [`pipeline`], a
+//! state machine without I/O or clock, which maps ([`mapping`]) and joins ([`join`]) them into rows; the [`sink`] writes
+//! these to files. [`admin`] shows health and counters. Each module uses those behind it only.
+
+pub mod journal;
+pub mod pipeline;
