@@ -8,9 +8,12 @@
 //! Views never need the check to be safe: on any bytes at all they yield values or a [`WireError`], never a panic.
 //! What the check adds is that a whole request is good or refused before its first row is used.
 
+pub mod admission;
+pub mod check;
 pub mod common;
 pub mod logs;
 pub mod metrics;
+mod schema;
 pub mod trace;
 pub mod wire;
 

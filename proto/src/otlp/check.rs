@@ -1,0 +1,76 @@
+//! The structural check of a whole request: is it what a protobuf decoder would take, all the way down?
+//!
+//! It takes what prost takes and refuses what prost refuses (a differential property test holds it to that), with one
+//! exception on the strict side: [`WireErrorKind::MessageInPieces`], for an attribute's value, an any-value's array or
+//! key-value list, or a metric's data that occurs twice in its parent.
+
+use super::schema::{self, Field, Message};
+use super::wire::{
+    Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, NESTING_MAX, VARINT, WireError, WireErrorKind,
+};
+
+/// Checks an ExportTraceServiceRequest.
+pub fn check_trace_request(bytes: &[u8]) -> Result<(), WireError> {
+    check(Cursor::new(bytes), &schema::TRACE_REQUEST, NESTING_MAX)
+}
+
+/// Checks an ExportMetricsServiceRequest.
+pub fn check_metrics_request(bytes: &[u8]) -> Result<(), WireError> {
+    check(Cursor::new(bytes), &schema::METRICS_REQUEST, NESTING_MAX)
+}
+
+/// Checks an ExportLogsServiceRequest.
+pub fn check_logs_request(bytes: &[u8]) -> Result<(), WireError> {
+    check(Cursor::new(bytes), &schema::LOGS_REQUEST, NESTING_MAX)
+}
+
+/// Checks what is left of a message; `levels` more of nesting are allowed.
+fn check(mut cursor: Cursor<'_>, message: &'static Message, levels: u32) -> Result<(), WireError> {
+    let mut seen = 0u32;
+    while !cursor.is_empty() {
+        let before = cursor;
+        let key = cursor.key()?;
+        let (number, wire_type) = (key >> 3, key & 7);
+        let wrong = || Err(before.error(WireErrorKind::WrongWireType));
+        match (message.field(number), wire_type) {
+            (Field::String, LENGTH_DELIMITED) => drop(cursor.string()?),
+            (Field::Bytes, LENGTH_DELIMITED) => drop(cursor.message()?),
+            (Field::Message(inner), LENGTH_DELIMITED) => {
+                check_inner(cursor.message()?, inner, levels)?;
+            }
+            (Field::MessageOnce(inner), LENGTH_DELIMITED) => {
+                if seen & (1 << number) != 0 {
+                    return Err(before.error(WireErrorKind::MessageInPieces));
+                }
+                seen |= 1 << number;
+                check_inner(cursor.message()?, inner, levels)?;
+            }
+            (Field::Varint | Field::VarintList, VARINT) => drop(cursor.varint()?),
+            (Field::Fixed64 | Field::Fixed64List, FIXED64) => drop(cursor.fixed64()?),
+            (Field::Fixed32, FIXED32) => drop(cursor.fixed32()?),
+            (Field::VarintList, LENGTH_DELIMITED) => {
+                let mut list = cursor.message()?;
+                while !list.is_empty() {
+                    list.varint()?;
+                }
+            }
+            (Field::Fixed64List, LENGTH_DELIMITED) => {
+                let list = cursor.message()?;
+                if list.rest().len() % size_of::<u64>() != 0 {
+                    return Err(list.error(WireErrorKind::Truncated));
+                }
+            }
+            (Field::Unknown, _) => cursor.skip_within(key, levels)?,
+            _ => return wrong(),
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn check_inner(inside: Cursor<'_>, message: &'static Message, levels: u32) -> Result<(), WireError> {
+    if levels == 0 {
+        return Err(inside.error(WireErrorKind::NestedTooDeep));
+    }
+    check(inside, message, levels - 1)
+}

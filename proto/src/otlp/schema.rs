@@ -1,0 +1,211 @@
+//! The shape of every OTLP message that a traces, metrics or logs request can hold: which field has which wire type.
+
+/// The fields of one message, by number.
+pub(super) struct Message {
+    fields: [Field; FIELD_NUMBER_MAX + 1],
+}
+
+/// Greatest field number of any message here ([`SPAN`]'s flags).
+const FIELD_NUMBER_MAX: usize = 16;
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+pub(super) enum Field {
+    /// Not a field of this message: skipped.
+    Unknown,
+    Varint,
+    Fixed64,
+    Fixed32,
+    /// Length-delimited, UTF-8.
+    String,
+    /// Length-delimited, anything.
+    Bytes,
+    /// A message that may occur any number of times: repeated, or one that nothing here views, or one whose pieces the
+    /// views merge (resource, scope, status).
+    Message(&'static Message),
+    /// A message that may occur once. Protobuf merges the occurrences of a singular message by concatenation, which a
+    /// borrowed view of one slice cannot show; no known encoder writes such a thing.
+    MessageOnce(&'static Message),
+    /// Repeated numbers, each on its own or many in a length-delimited field.
+    Fixed64List,
+    VarintList,
+}
+
+use Field::{
+    Bytes, Fixed32, Fixed64, Fixed64List, Message as Sub, MessageOnce as Once, String, Varint, VarintList,
+};
+
+impl Message {
+    const fn new<const N: usize>(list: [(usize, Field); N]) -> Self {
+        let mut fields = [Field::Unknown; FIELD_NUMBER_MAX + 1];
+        let mut index = 0;
+        while index < N {
+            fields[list[index].0] = list[index].1;
+            index += 1;
+        }
+        Message { fields }
+    }
+
+    #[inline]
+    pub(super) fn field(&self, number: u32) -> Field {
+        self.fields
+            .get(number as usize)
+            .copied()
+            .unwrap_or(Field::Unknown)
+    }
+}
+
+pub(super) static TRACE_REQUEST: Message = Message::new([(1, Sub(&RESOURCE_SPANS))]);
+pub(super) static METRICS_REQUEST: Message = Message::new([(1, Sub(&RESOURCE_METRICS))]);
+pub(super) static LOGS_REQUEST: Message = Message::new([(1, Sub(&RESOURCE_LOGS))]);
+
+// common.proto and resource.proto
+static ANY_VALUE: Message = Message::new([
+    (1, String),
+    (2, Varint),
+    (3, Varint),
+    (4, Fixed64),
+    (5, Once(&ARRAY_VALUE)),
+    (6, Once(&KEY_VALUE_LIST)),
+    (7, Bytes),
+    (8, Varint),
+]);
+static ARRAY_VALUE: Message = Message::new([(1, Sub(&ANY_VALUE))]);
+static KEY_VALUE_LIST: Message = Message::new([(1, Sub(&KEY_VALUE))]);
+static KEY_VALUE: Message = Message::new([(1, String), (2, Once(&ANY_VALUE)), (3, Varint)]);
+static INSTRUMENTATION_SCOPE: Message =
+    Message::new([(1, String), (2, String), (3, Sub(&KEY_VALUE)), (4, Varint)]);
+static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
+static RESOURCE: Message = Message::new([(1, Sub(&KEY_VALUE)), (2, Varint), (3, Sub(&ENTITY_REF))]);
+
+// trace.proto
+static RESOURCE_SPANS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_SPANS)), (3, String)]);
+static SCOPE_SPANS: Message = Message::new([(1, Sub(&INSTRUMENTATION_SCOPE)), (2, Sub(&SPAN)), (3, String)]);
+static SPAN: Message = Message::new([
+    (1, Bytes),
+    (2, Bytes),
+    (3, String),
+    (4, Bytes),
+    (5, String),
+    (6, Varint),
+    (7, Fixed64),
+    (8, Fixed64),
+    (9, Sub(&KEY_VALUE)),
+    (10, Varint),
+    (11, Sub(&EVENT)),
+    (12, Varint),
+    (13, Sub(&LINK)),
+    (14, Varint),
+    (15, Sub(&STATUS)),
+    (16, Fixed32),
+]);
+static EVENT: Message = Message::new([(1, Fixed64), (2, String), (3, Sub(&KEY_VALUE)), (4, Varint)]);
+static LINK: Message = Message::new([
+    (1, Bytes),
+    (2, Bytes),
+    (3, String),
+    (4, Sub(&KEY_VALUE)),
+    (5, Varint),
+    (6, Fixed32),
+]);
+static STATUS: Message = Message::new([(2, String), (3, Varint)]);
+
+// metrics.proto
+static RESOURCE_METRICS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_METRICS)), (3, String)]);
+static SCOPE_METRICS: Message =
+    Message::new([(1, Sub(&INSTRUMENTATION_SCOPE)), (2, Sub(&METRIC)), (3, String)]);
+static METRIC: Message = Message::new([
+    (1, String),
+    (2, String),
+    (3, String),
+    (5, Once(&GAUGE)),
+    (7, Once(&SUM)),
+    (9, Once(&HISTOGRAM)),
+    (10, Once(&EXPONENTIAL_HISTOGRAM)),
+    (11, Once(&SUMMARY)),
+    (12, Sub(&KEY_VALUE)),
+]);
+static GAUGE: Message = Message::new([(1, Sub(&NUMBER_DATA_POINT))]);
+static SUM: Message = Message::new([(1, Sub(&NUMBER_DATA_POINT)), (2, Varint), (3, Varint)]);
+static HISTOGRAM: Message = Message::new([(1, Sub(&HISTOGRAM_DATA_POINT)), (2, Varint)]);
+static EXPONENTIAL_HISTOGRAM: Message =
+    Message::new([(1, Sub(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, Varint)]);
+static SUMMARY: Message = Message::new([(1, Sub(&SUMMARY_DATA_POINT))]);
+static NUMBER_DATA_POINT: Message = Message::new([
+    (2, Fixed64),
+    (3, Fixed64),
+    (4, Fixed64),
+    (5, Sub(&EXEMPLAR)),
+    (6, Fixed64),
+    (7, Sub(&KEY_VALUE)),
+    (8, Varint),
+]);
+static HISTOGRAM_DATA_POINT: Message = Message::new([
+    (2, Fixed64),
+    (3, Fixed64),
+    (4, Fixed64),
+    (5, Fixed64),
+    (6, Fixed64List),
+    (7, Fixed64List),
+    (8, Sub(&EXEMPLAR)),
+    (9, Sub(&KEY_VALUE)),
+    (10, Varint),
+    (11, Fixed64),
+    (12, Fixed64),
+]);
+static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::new([
+    (1, Sub(&KEY_VALUE)),
+    (2, Fixed64),
+    (3, Fixed64),
+    (4, Fixed64),
+    (5, Fixed64),
+    (6, Varint),
+    (7, Fixed64),
+    (8, Sub(&BUCKETS)),
+    (9, Sub(&BUCKETS)),
+    (10, Varint),
+    (11, Sub(&EXEMPLAR)),
+    (12, Fixed64),
+    (13, Fixed64),
+    (14, Fixed64),
+]);
+static BUCKETS: Message = Message::new([(1, Varint), (2, VarintList)]);
+static SUMMARY_DATA_POINT: Message = Message::new([
+    (2, Fixed64),
+    (3, Fixed64),
+    (4, Fixed64),
+    (5, Fixed64),
+    (6, Sub(&VALUE_AT_QUANTILE)),
+    (7, Sub(&KEY_VALUE)),
+    (8, Varint),
+]);
+static VALUE_AT_QUANTILE: Message = Message::new([(1, Fixed64), (2, Fixed64)]);
+static EXEMPLAR: Message = Message::new([
+    (2, Fixed64),
+    (3, Fixed64),
+    (4, Bytes),
+    (5, Bytes),
+    (6, Fixed64),
+    (7, Sub(&KEY_VALUE)),
+]);
+
+// logs.proto
+static RESOURCE_LOGS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_LOGS)), (3, String)]);
+static SCOPE_LOGS: Message = Message::new([
+    (1, Sub(&INSTRUMENTATION_SCOPE)),
+    (2, Sub(&LOG_RECORD)),
+    (3, String),
+]);
+static LOG_RECORD: Message = Message::new([
+    (1, Fixed64),
+    (2, Varint),
+    (3, String),
+    (5, Sub(&ANY_VALUE)),
+    (6, Sub(&KEY_VALUE)),
+    (7, Varint),
+    (8, Fixed32),
+    (9, Bytes),
+    (10, Bytes),
+    (11, Fixed64),
+    (12, String),
+]);
