@@ -1,0 +1,197 @@
+//! Check and views against prost's decoding of the same bytes: valid, damaged and arbitrary ones.
+
+mod otlp_support;
+
+use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
+use cctf_proto::otlp::check::{check_logs_request, check_metrics_request, check_trace_request};
+use cctf_proto::otlp::logs::LogsRequest;
+use cctf_proto::otlp::{WireError, WireErrorKind};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use otlp_support::arbitrary::{logs_request, metrics_request, trace_request};
+use otlp_support::bytes::{damage, fields};
+use otlp_support::compare::{reduce_metrics, reduce_traces, viewed_metrics, viewed_traces};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prost::Message;
+
+/// `Ok(true)` if both take the bytes; not so if only the one permitted strictness stands between them.
+fn agree<M: Message + Default>(
+    bytes: &[u8],
+    check: impl Fn(&[u8]) -> Result<(), WireError>,
+) -> Result<Option<M>, TestCaseError> {
+    let decoded = M::decode(bytes);
+    match check(bytes) {
+        Ok(()) => match decoded {
+            Ok(message) => Ok(Some(message)),
+            Err(error) => Err(TestCaseError::fail(format!(
+                "taken, but prost says {error}: {bytes:02x?}"
+            ))),
+        },
+        Err(WireError {
+            kind: WireErrorKind::MessageInPieces,
+            ..
+        }) => Ok(None),
+        Err(error) => {
+            prop_assert!(
+                error.offset <= bytes.len(),
+                "{error} lies outside of {} bytes",
+                bytes.len()
+            );
+            prop_assert!(
+                decoded.is_err(),
+                "prost takes what is refused with {error}: {bytes:02x?}"
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn traces_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
+    let viewed = viewed_traces(bytes);
+    let admission = admit_trace_request(bytes);
+    let Some(mut decoded) = agree::<ExportTraceServiceRequest>(bytes, check_trace_request)? else {
+        return Ok(false);
+    };
+    let span_count: usize = decoded
+        .resource_spans
+        .iter()
+        .flat_map(|group| group.scope_spans.iter().map(|scope| scope.spans.len()))
+        .sum();
+    prop_assert_eq!(admission.map(|admission| admission.rows), Ok(span_count as u64));
+    reduce_traces(&mut decoded);
+    let viewed = viewed.map_err(|error| TestCaseError::fail(format!("checked, but {error}")))?;
+    // Encoded, because NaN is not equal to itself.
+    prop_assert_eq!(
+        viewed.encode_to_vec(),
+        decoded.encode_to_vec(),
+        "{:?}\n{:?}",
+        viewed,
+        decoded
+    );
+    Ok(true)
+}
+
+fn metrics_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
+    let viewed = viewed_metrics(bytes);
+    let admission = admit_metrics_request(bytes);
+    let Some(mut decoded) = agree::<ExportMetricsServiceRequest>(bytes, check_metrics_request)? else {
+        return Ok(false);
+    };
+    prop_assert!(admission.is_ok());
+    reduce_metrics(&mut decoded);
+    let viewed = viewed.map_err(|error| TestCaseError::fail(format!("checked, but {error}")))?;
+    prop_assert_eq!(
+        viewed.encode_to_vec(),
+        decoded.encode_to_vec(),
+        "{:?}\n{:?}",
+        viewed,
+        decoded
+    );
+    Ok(true)
+}
+
+fn logs_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
+    let counted = LogsRequest::new(bytes).log_record_count();
+    let Some(decoded) = agree::<ExportLogsServiceRequest>(bytes, check_logs_request)? else {
+        return Ok(false);
+    };
+    let count: usize = decoded
+        .resource_logs
+        .iter()
+        .flat_map(|group| group.scope_logs.iter().map(|scope| scope.log_records.len()))
+        .sum();
+    prop_assert_eq!(counted, Ok(count as u64));
+    Ok(true)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_encoded_traces_request_is_taken_and_viewed_as_it_was(request in trace_request()) {
+        prop_assert!(traces_agree(&request.encode_to_vec())?);
+    }
+
+    #[test]
+    fn every_encoded_metrics_request_is_taken_and_viewed_as_it_was(request in metrics_request()) {
+        prop_assert!(metrics_agree(&request.encode_to_vec())?);
+    }
+
+    #[test]
+    fn every_encoded_logs_request_is_taken_and_counted(request in logs_request()) {
+        prop_assert!(logs_agree(&request.encode_to_vec())?);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn damaged_traces_are_taken_just_when_prost_takes_them(
+        request in trace_request(), damages in vec(damage(), 1..4),
+    ) {
+        let mut bytes = request.encode_to_vec();
+        damages.iter().for_each(|damage| damage.apply(&mut bytes));
+        traces_agree(&bytes)?;
+    }
+
+    #[test]
+    fn damaged_metrics_are_taken_just_when_prost_takes_them(
+        request in metrics_request(), damages in vec(damage(), 1..4),
+    ) {
+        let mut bytes = request.encode_to_vec();
+        damages.iter().for_each(|damage| damage.apply(&mut bytes));
+        metrics_agree(&bytes)?;
+    }
+
+    #[test]
+    fn damaged_logs_are_taken_just_when_prost_takes_them(
+        request in logs_request(), damages in vec(damage(), 1..4),
+    ) {
+        let mut bytes = request.encode_to_vec();
+        damages.iter().for_each(|damage| damage.apply(&mut bytes));
+        logs_agree(&bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_fields_are_taken_just_when_prost_takes_them(bytes in fields()) {
+        traces_agree(&bytes)?;
+        metrics_agree(&bytes)?;
+        logs_agree(&bytes)?;
+    }
+
+    #[test]
+    fn a_message_split_in_two_is_taken_just_when_prost_takes_it(
+        first in trace_request(), second in trace_request(), metrics in metrics_request(),
+    ) {
+        // Two resource spans joined into one have their resource, and with it everything singular, in pieces.
+        let bytes = [joined(&first.encode_to_vec()), joined(&second.encode_to_vec())].concat();
+        traces_agree(&joined(&bytes))?;
+        metrics_agree(&joined(&metrics.encode_to_vec()))?;
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
+        traces_agree(&bytes)?;
+        metrics_agree(&bytes)?;
+        logs_agree(&bytes)?;
+    }
+}
+
+/// All elements of the request's one repeated field as a single element.
+fn joined(request: &[u8]) -> Vec<u8> {
+    let mut inside = Vec::new();
+    let mut rest = request;
+    while let [0x0a, after_key @ ..] = rest {
+        let mut after_length = after_key;
+        let length = prost::decode_length_delimiter(&mut after_length).unwrap();
+        let (element, after) = after_length.split_at(length);
+        inside.extend_from_slice(element);
+        rest = after;
+    }
+    let mut bytes = vec![0x0a];
+    prost::encode_length_delimiter(inside.len(), &mut bytes).unwrap();
+    [bytes, inside].concat()
+}

@@ -1,0 +1,133 @@
+//! Bytes that may or may not be a request: damaged ones, and ones put together from arbitrary fields.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// One change to a request's bytes.
+#[derive(Debug, Clone)]
+pub enum Damage {
+    FlipBit(Index, u8),
+    Replace(Index, u8),
+    Insert(Index, Vec<u8>),
+    Remove(Index, usize),
+    Truncate(Index),
+    /// Copies a range to another place.
+    Splice {
+        from: Index,
+        length: usize,
+        to: Index,
+    },
+}
+
+/// Any one change.
+pub fn damage() -> impl Strategy<Value = Damage> {
+    let index = any::<Index>;
+    prop_oneof![
+        (index(), 0..8u8).prop_map(|(at, bit)| Damage::FlipBit(at, bit)),
+        (index(), any::<u8>()).prop_map(|(at, byte)| Damage::Replace(at, byte)),
+        (index(), fields()).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (index(), 1..12usize).prop_map(|(at, length)| Damage::Remove(at, length)),
+        index().prop_map(Damage::Truncate),
+        (index(), 1..80usize, index()).prop_map(|(from, length, to)| Damage::Splice { from, length, to }),
+    ]
+}
+
+impl Damage {
+    /// Makes the change.
+    pub fn apply(&self, bytes: &mut Vec<u8>) {
+        let place = |index: &Index, bytes: &Vec<u8>| index.index(bytes.len() + 1);
+        match self {
+            _ if bytes.is_empty() => {}
+            Damage::FlipBit(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            Damage::Replace(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Damage::Insert(at, inserted) => {
+                let at = place(at, bytes);
+                bytes.splice(at..at, inserted.iter().copied());
+            }
+            Damage::Remove(at, length) => {
+                let at = place(at, bytes);
+                let end = bytes.len().min(at + length);
+                bytes.drain(at..end);
+            }
+            Damage::Truncate(at) => bytes.truncate(place(at, bytes)),
+            Damage::Splice { from, length, to } => {
+                let from = from.index(bytes.len());
+                let range = bytes[from..bytes.len().min(from + length)].to_vec();
+                let to = place(to, bytes);
+                bytes.splice(to..to, range);
+            }
+        }
+    }
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A varint, now and then longer than it need be or than it may be.
+fn any_varint() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => (0..40u64).prop_map(varint),
+        4 => any::<u64>().prop_map(varint),
+        1 => (vec(0x80..=0xffu8, 0..12), 0..3u8).prop_map(|(mut head, last)| {
+            head.push(last);
+            head
+        }),
+    ]
+}
+
+fn field_of(number: u32, wire_type: u8, value: Vec<u8>) -> Vec<u8> {
+    [varint(u64::from(number) << 3 | u64::from(wire_type)), value].concat()
+}
+
+/// One field, most often with a number that some OTLP message knows.
+fn field() -> impl Strategy<Value = Vec<u8>> {
+    let number = || prop_oneof![40 => 1..17u32, 2 => Just(17u32), 1 => Just(0u32), 1 => 0..(1u32 << 30)];
+    let leaf = prop_oneof![
+        4 => (number(), any_varint()).prop_map(|(number, value)| field_of(number, 0, value)),
+        2 => (number(), vec(any::<u8>(), 8)).prop_map(|(number, value)| field_of(number, 1, value)),
+        2 => (number(), vec(any::<u8>(), 4)).prop_map(|(number, value)| field_of(number, 5, value)),
+        2 => (number(), "[a-zé]{0,9}").prop_map(|(number, text)| {
+            field_of(number, 2, [varint(text.len() as u64), text.into_bytes()].concat())
+        }),
+        1 => (number(), vec(any::<u8>(), 0..9)).prop_map(|(number, bytes)| {
+            field_of(number, 2, [varint(bytes.len() as u64), bytes].concat())
+        }),
+        1 => (number(), 0..8u8, vec(any::<u8>(), 0..9)).prop_map(|(number, wire_type, value)| {
+            field_of(number, wire_type, value)
+        }),
+    ];
+    leaf.prop_recursive(6, 24, 4, move |inner| {
+        let message = (number(), vec(inner.clone(), 0..4)).prop_map(|(number, fields)| {
+            let inside = fields.concat();
+            field_of(number, 2, [varint(inside.len() as u64), inside].concat())
+        });
+        // The low numbers are where requests have their messages.
+        let low = (1..4u32, vec(inner.clone(), 0..4)).prop_map(|(number, fields)| {
+            let inside = fields.concat();
+            field_of(number, 2, [varint(inside.len() as u64), inside].concat())
+        });
+        let group = (17..20u32, vec(inner, 0..3)).prop_map(|(number, fields)| {
+            [field_of(number, 3, fields.concat()), field_of(number, 4, vec![])].concat()
+        });
+        prop_oneof![2 => message, 4 => low, 1 => group]
+    })
+}
+
+/// Some fields, one after the other: a message of no particular type.
+pub fn fields() -> impl Strategy<Value = Vec<u8>> {
+    vec(field(), 0..4).prop_map(|fields| fields.concat())
+}
