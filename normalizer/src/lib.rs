@@ -4,5 +4,8 @@
 //! state machine without I/O or clock, which maps ([`mapping`]) and joins ([`join`]) them into rows; the [`sink`] writes
 //! these to files. [`admin`] shows health and counters. Each module uses those behind it only.
 
+pub mod connections;
+pub mod join;
 pub mod journal;
+pub mod mapping;
 pub mod pipeline;

@@ -14,6 +14,12 @@ pub enum Shape {
     Object,
 }
 
+impl serde::Serialize for File {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 macro_rules! files {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $shape:ident, $row:ty;)*) => {
         /// A file of the contract.
@@ -39,7 +45,7 @@ macro_rules! files {
                 match self { $(Self::$variant => <$row as Row<'_>>::FIELDS,)* }
             }
 
-            /// The first sentence on its rows.
+            /// The file of that name, with or without its ending.
             pub fn by_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|file| file.name() == name || file.stem() == name)
             }

@@ -43,17 +43,21 @@ impl Milliseconds {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let (whole, fraction) = match digits.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (digits, ""),
+        };
         let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || fraction.len() > DECIMALS || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
-        let mut nanos: i64 = whole.parse::<i64>().ok()?.checked_mul(NANOS_PER_MILLI as i64)?;
+        let mut magnitude: u64 = whole.parse::<u64>().ok()?.checked_mul(NANOS_PER_MILLI)?;
         if !fraction.is_empty() {
-            let scale = 10_i64.pow((DECIMALS - fraction.len()) as u32);
-            nanos = nanos.checked_add(fraction.parse::<i64>().ok()? * scale)?;
+            let scale = 10_u64.pow((DECIMALS - fraction.len()) as u32);
+            magnitude = magnitude.checked_add(fraction.parse::<u64>().ok()? * scale)?;
         }
-        Some(Self(if negative { -nanos } else { nanos }))
+        if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }.map(Self)
     }
 }
 
@@ -107,6 +111,7 @@ mod tests {
             (-1, "-0.000001"),
             (1_760_000_000_000_123_456, "1760000000000.123456"),
             (i64::MAX, "9223372036854.775807"),
+            (i64::MIN, "-9223372036854.775808"),
         ] {
             assert_eq!(Milliseconds::from_nanos(nanos).to_string(), text);
             assert_eq!(Milliseconds::parse(text), Some(Milliseconds::from_nanos(nanos)));
@@ -115,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plain_decimal_is_refused() {
-        for text in ["", ".", ".5", "1e3", "1.0000001", "abc", "--1", "1.-5", "99999999999999999999"] {
+        for text in ["", ".", ".5", "5.", "1e3", "1.0000001", "abc", "--1", "1.-5", "9223372036854.775808", "99999999999999999999"] {
             assert_eq!(Milliseconds::parse(text), None, "{text}");
         }
     }

@@ -32,7 +32,7 @@ pub use module_inventory::{
 };
 pub use nodes::Node;
 pub use placement_events::{PlacementEvent, PlacementKind};
-pub use row::{Field, Presence, Row, field_index};
+pub use row::{Field, Presence, Row, field_index, push_field};
 pub use run_meta::{Counts, RunMeta};
 pub use system_stats::SystemStat;
 pub use value::{Counters, JsonObject, Kind, Text, Value};

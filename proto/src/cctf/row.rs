@@ -2,7 +2,7 @@
 
 use serde::de::Deserialize;
 
-use super::value::Kind;
+use super::value::{Kind, Value};
 
 /// Whether a field must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,15 +66,37 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
     true
 }
 
+/// Appends one field of a row whose other fields are encoded apart, because it became known later than they. It is not
+/// the row's first field, so a comma goes before it.
+#[inline]
+pub fn push_field<T: Value>(field: &Field, value: Option<&T>, out: &mut Vec<u8>) {
+    if value.is_none() && field.presence == Presence::Optional {
+        return;
+    }
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(field.name.as_bytes());
+    out.extend_from_slice(b"\":");
+    match value {
+        Some(value) => value.encode(out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
 /// Finds a field by name, trying first the one after the last found: rows are written in a fixed order.
 pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> Option<usize> {
-    if fields.get(*expected).is_some_and(|field| field.name == name) {
-        *expected += 1;
-        return Some(*expected - 1);
-    }
-    let at = fields.iter().position(|field| field.name == name)?;
+    let after = *expected;
+    let at = match fields[after..].iter().position(|field| field.name == name) {
+        Some(skipped) => after + skipped,
+        None => fields[..after].iter().position(|field| field.name == name)?,
+    };
     *expected = at + 1;
     Some(at)
+}
+
+/// Puts the field's name before what is wrong with its value.
+#[cold]
+pub(crate) fn in_field<E: serde::de::Error>(name: &str, error: E) -> E {
+    E::custom(format_args!("{name}: {error}"))
 }
 
 /// Declares a row type. Each field: documentation, `required`, `nullable` or `optional`, name, optionally the name in
@@ -164,7 +186,14 @@ macro_rules! row {
                                 <Self::Value as $crate::cctf::row::Row>::FIELDS, &name, &mut expected,
                             );
                             match found {
-                                $(Some(at) if at == Index::$field as usize => $field = Some(map.next_value()?),)*
+                                $(Some(at) if at == Index::$field as usize => {
+                                    const NAME: &str = $crate::cctf::row::row!(@name $field $($rename)?);
+                                    let value =
+                                        map.next_value().map_err(|error| $crate::cctf::row::in_field(NAME, error))?;
+                                    if $field.replace(value).is_some() {
+                                        return Err(serde::de::Error::duplicate_field(NAME));
+                                    }
+                                })*
                                 _ => { map.next_value::<serde::de::IgnoredAny>()?; }
                             }
                         }

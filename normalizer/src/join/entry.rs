@@ -1,0 +1,199 @@
+//! What the join keeps of a span, and what it says of one.
+
+use cctf_proto::cctf::SpanId;
+
+/// No entry, no row, no instance, no peer.
+pub(crate) const NONE: u32 = u32::MAX;
+/// No span.
+pub(super) const NO_SPAN: [u8; 8] = [0; 8];
+
+/// What a span is to the join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// SERVER.
+    Server,
+    /// CONSUMER that handles a message.
+    Consumer,
+    /// CONSUMER that asks for or settles messages.
+    Poll,
+    /// INTERNAL.
+    Internal,
+    /// CLIENT.
+    Client,
+    /// PRODUCER.
+    Producer,
+    /// Not arrived yet: some child names it.
+    Missing,
+}
+
+impl Role {
+    /// Whether it sends to others.
+    pub fn is_call(self) -> bool {
+        matches!(self, Self::Client | Self::Producer)
+    }
+
+    pub(super) fn is_callee(self) -> bool {
+        matches!(self, Self::Server | Self::Consumer)
+    }
+}
+
+/// A span that arrives.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// The trace.
+    pub trace_id: [u8; 16],
+    /// The span.
+    pub span_id: [u8; 8],
+    /// Its parent.
+    pub parent_span_id: Option<SpanId>,
+    /// What it is.
+    pub role: Role,
+    /// Whether the parent is known to be in another process.
+    pub parent_is_remote: bool,
+    /// The instance that made it, a number of the caller's choice.
+    pub instance: u32,
+    /// End less start, nanoseconds.
+    pub duration_nanos: i64,
+    /// End, nanoseconds since the Unix epoch.
+    pub end_unix_nano: u64,
+    /// Whom a call was sent to, a number of the caller's choice.
+    pub peer: u32,
+}
+
+/// The call that reached an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The CLIENT or PRODUCER span.
+    pub span_id: SpanId,
+    /// The instance that called.
+    pub instance: u32,
+    /// The call's duration, nanoseconds.
+    pub duration_nanos: i64,
+    /// The call's end, nanoseconds since the Unix epoch.
+    pub end_unix_nano: u64,
+    /// How many spans name it as their caller up to now.
+    pub callees: u16,
+}
+
+/// What a span turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// An invocation.
+    Invocation {
+        /// The invocation that caused it.
+        parent: Option<SpanId>,
+        /// The call that reached it.
+        caller: Option<Caller>,
+        /// Whether the window passed before the caller was found.
+        orphan: bool,
+    },
+    /// A call.
+    Call {
+        /// The invocation that made it.
+        ancestor: Option<SpanId>,
+        /// The instance that answered, where it is known.
+        callee: Option<u32>,
+        /// Whether the window passed before the ancestor was found.
+        orphan: bool,
+    },
+    /// No row: inner work, a poll, or one request seen by a second instrumentation.
+    Nothing,
+}
+
+/// A held row whose outcome is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The number that the row was held under.
+    pub row: u32,
+    /// What it turned out to be.
+    pub outcome: Outcome,
+}
+
+/// A call that has left the table: what is known of it now is all that will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departed {
+    /// The instance that called.
+    pub instance: u32,
+    /// The instance that answered, if one was seen.
+    pub callee: Option<u32>,
+    /// Whom it was sent to.
+    pub peer: u32,
+    /// The trace, by which the run is found.
+    pub trace_id: [u8; 16],
+}
+
+/// A span in the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub trace_id: [u8; 16],
+    pub span_id: [u8; 8],
+    pub parent_span_id: [u8; 8],
+    /// Nearest invocation at or above, once known.
+    pub ancestor: [u8; 8],
+    pub deadline: u64,
+    pub duration_nanos: i64,
+    pub end_unix_nano: u64,
+    pub instance: u32,
+    /// Instance of the nearest SERVER invocation with no call between; decides on second instrumentations.
+    pub server_instance: u32,
+    pub callee_instance: u32,
+    pub peer: u32,
+    pub row: u32,
+    /// The entry that this one waits on, and its place in the list of those that do.
+    pub waits_on: u32,
+    pub next_waiter: u32,
+    pub previous_waiter: u32,
+    pub first_waiter: u32,
+    /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as Zipkin has it).
+    pub next_same_id: u32,
+    pub callees: u16,
+    pub role: Role,
+    /// Whether `ancestor` is known.
+    pub known: bool,
+    pub parent_is_remote: bool,
+    pub alive: bool,
+}
+
+impl Entry {
+    pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8], deadline: u64) -> Self {
+        Self {
+            trace_id,
+            span_id,
+            parent_span_id: NO_SPAN,
+            ancestor: NO_SPAN,
+            deadline,
+            duration_nanos: 0,
+            end_unix_nano: 0,
+            instance: NONE,
+            server_instance: NONE,
+            callee_instance: NONE,
+            peer: NONE,
+            row: NONE,
+            waits_on: NONE,
+            next_waiter: NONE,
+            previous_waiter: NONE,
+            first_waiter: NONE,
+            next_same_id: NONE,
+            callees: 0,
+            role: Role::Missing,
+            known: false,
+            parent_is_remote: false,
+            alive: true,
+        }
+    }
+
+    pub(super) fn take(&mut self, arrival: &Arrival, deadline: u64) {
+        self.parent_span_id = arrival.parent_span_id.map_or(NO_SPAN, |id| id.0);
+        self.deadline = deadline;
+        self.duration_nanos = arrival.duration_nanos;
+        self.end_unix_nano = arrival.end_unix_nano;
+        self.instance = arrival.instance;
+        self.peer = arrival.peer;
+        self.role = arrival.role;
+        self.parent_is_remote = arrival.parent_is_remote;
+    }
+
+    pub(super) fn ancestor(&self) -> Option<SpanId> {
+        SpanId::from_bytes(&self.ancestor)
+    }
+}

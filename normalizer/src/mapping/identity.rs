@@ -1,0 +1,198 @@
+//! [`Identity`]: who a resource is (run, node, stage, module, instance) and what it tells of its node.
+
+use cctf_proto::cctf::Stage;
+use cctf_proto::keys;
+use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::common::{AnyValue, Attributes};
+
+use super::conventions::integer;
+
+/// The node of telemetry that does not tell where it comes from.
+pub const UNKNOWN_NODE: &str = "unknown";
+/// service.name of a resource without one (OpenTelemetry, "Resource SDK": the default is `unknown_service`).
+pub const UNKNOWN_MODULE: &str = "unknown_service";
+
+/// Stage by node, region or service, where the telemetry tells none.
+#[derive(Debug, Clone, Default)]
+pub struct StageTable {
+    /// Stage by the name of a node, region or service.
+    pub by_name: Vec<(String, Stage)>,
+    /// Stage for all others.
+    pub default: Option<Stage>,
+}
+
+impl StageTable {
+    fn look_up(&self, names: [Option<&str>; 3]) -> Stage {
+        let told = names.into_iter().flatten().find_map(|name| {
+            self.by_name.iter().find(|(known, _)| known == name).map(|(_, stage)| *stage)
+        });
+        told.or(self.default).unwrap_or(Stage::Unknown)
+    }
+}
+
+/// Who sends telemetry, from its resource's attributes.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs, reason = "named as the fields of nodes.json, module_inventory.json and invocations.jsonl")]
+pub struct Identity {
+    pub run_id: Option<String>,
+    pub node: String,
+    /// Whether the node was told; [`UNKNOWN_NODE`] else.
+    pub node_known: bool,
+    pub stage: Option<Stage>,
+    pub app_id: Option<String>,
+    pub module_id: String,
+    /// Whether the resource names a service; a Collector's host metrics do not.
+    pub is_service: bool,
+    pub instance_id: String,
+    pub pid: Option<u64>,
+    pub version: Option<String>,
+    pub language: Option<String>,
+    pub image: Option<String>,
+    pub cpu_limit: Option<f64>,
+    pub mem_limit_mb: Option<f64>,
+    pub cpu_cores: Option<u64>,
+    pub mem_mb: Option<f64>,
+    pub cpu_model: Option<String>,
+    pub cpu_freq_mhz: Option<f64>,
+    pub mips_per_core: Option<f64>,
+    pub cpu_score: Option<f64>,
+    pub arch: Option<String>,
+    pub os: Option<String>,
+    pub region: Option<String>,
+    pub zone: Option<String>,
+    pub provider: Option<String>,
+    pub host_id: Option<String>,
+    pub host_name: Option<String>,
+    pub ips: Vec<String>,
+    pub power_idle_w: Option<f64>,
+    pub power_max_w: Option<f64>,
+}
+
+/// What is needed to decide on node and instance once all attributes are known.
+#[derive(Default)]
+struct Candidates<'a> {
+    node_id: Option<&'a str>,
+    k8s_node: Option<&'a str>,
+    instance: Option<&'a str>,
+    pod_uid: Option<&'a str>,
+    pod_name: Option<&'a str>,
+    container_id: Option<&'a str>,
+    service_name: Option<&'a str>,
+    stage: Option<&'a str>,
+}
+
+impl Identity {
+    /// Reads a resource.
+    pub fn of(attributes: Attributes<'_>, stages: &StageTable) -> Result<Self, WireError> {
+        let mut identity = Self::default();
+        let mut candidates = Candidates::default();
+        for attribute in attributes.iter() {
+            let attribute = attribute?;
+            if !candidates.take(attribute.key, attribute.value) {
+                identity.take(attribute.key, attribute.value);
+            }
+        }
+        identity.decide(&candidates, stages);
+        Ok(identity)
+    }
+
+    /// Takes what goes into a field as it is.
+    fn take(&mut self, key: &str, value: AnyValue<'_>) {
+        let text = || value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        match key {
+            keys::RUN_ID => self.run_id = text(),
+            "service.namespace" => self.app_id = text(),
+            "service.version" => self.version = text(),
+            "telemetry.sdk.language" => self.language = text(),
+            "container.image.name" => self.image = text(),
+            "process.pid" => self.pid = integer(value).and_then(|pid| u64::try_from(pid).ok()),
+            "host.name" => self.host_name = text(),
+            "host.id" => self.host_id = text(),
+            "host.arch" => self.arch = text(),
+            "host.cpu.model.name" => self.cpu_model = text(),
+            "host.ip" => self.ips = texts(value),
+            "os.type" => self.os = text(),
+            "cloud.region" => self.region = text(),
+            "cloud.availability_zone" => self.zone = text(),
+            "cloud.provider" => self.provider = text(),
+            keys::CPU_LIMIT => self.cpu_limit = number(value),
+            keys::MEM_LIMIT_MB => self.mem_limit_mb = number(value),
+            keys::NODE_CPU_CORES => self.cpu_cores = integer(value).and_then(|cores| u64::try_from(cores).ok()),
+            keys::NODE_MEM_MB => self.mem_mb = number(value),
+            keys::NODE_CPU_FREQ_MHZ => self.cpu_freq_mhz = number(value),
+            keys::NODE_MIPS_PER_CORE => self.mips_per_core = number(value),
+            keys::NODE_CPU_SCORE => self.cpu_score = number(value),
+            keys::NODE_POWER_IDLE_W => self.power_idle_w = number(value),
+            keys::NODE_POWER_MAX_W => self.power_max_w = number(value),
+            _ => {}
+        }
+    }
+
+    fn decide(&mut self, candidates: &Candidates<'_>, stages: &StageTable) {
+        self.is_service = candidates.service_name.is_some();
+        self.module_id = candidates.service_name.unwrap_or(UNKNOWN_MODULE).to_owned();
+        let host = self.host_name.as_deref().filter(|host| !is_container_id(host, candidates.container_id));
+        let node = candidates.node_id.or(candidates.k8s_node).or(host).or(self.host_id.as_deref());
+        self.node_known = node.is_some_and(|node| node != UNKNOWN_NODE);
+        self.node = node.unwrap_or(UNKNOWN_NODE).to_owned();
+        let pid_on_host = || {
+            let host = self.host_name.as_deref().unwrap_or(&self.node);
+            self.pid.map(|pid| format!("{host}:{pid}"))
+        };
+        let told = [candidates.instance, candidates.pod_uid, candidates.pod_name, candidates.container_id];
+        let instance = told.into_iter().flatten().next().map(str::to_owned).or_else(pid_on_host);
+        self.instance_id = instance.unwrap_or_else(|| format!("{}@{}", self.module_id, self.node));
+        self.stage = Some(candidates.stage.and_then(Stage::parse).unwrap_or_else(|| {
+            stages.look_up([Some(self.node.as_str()), self.region.as_deref(), Some(self.module_id.as_str())])
+        }));
+    }
+
+    /// The stage; unknown where nobody told.
+    pub fn stage(&self) -> Stage {
+        self.stage.unwrap_or(Stage::Unknown)
+    }
+}
+
+impl<'a> Candidates<'a> {
+    fn take(&mut self, key: &str, value: AnyValue<'a>) -> bool {
+        let field = match key {
+            keys::NODE_ID => &mut self.node_id,
+            keys::STAGE => &mut self.stage,
+            "k8s.node.name" => &mut self.k8s_node,
+            "service.name" => &mut self.service_name,
+            "service.instance.id" => &mut self.instance,
+            "k8s.pod.uid" => &mut self.pod_uid,
+            "k8s.pod.name" => &mut self.pod_name,
+            "container.id" => &mut self.container_id,
+            _ => return false,
+        };
+        *field = value.as_str().filter(|text| !text.is_empty());
+        true
+    }
+}
+
+/// A container's default host name is the beginning of its id: it names no machine.
+fn is_container_id(host: &str, container_id: Option<&str>) -> bool {
+    const SHORT_ID_LEN: usize = 12;
+    container_id.is_some_and(|id| host.len() >= SHORT_ID_LEN && id.starts_with(host))
+}
+
+fn number(value: AnyValue<'_>) -> Option<f64> {
+    let number = match value {
+        AnyValue::Double(number) => number,
+        AnyValue::Int(number) => number as f64,
+        AnyValue::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+fn texts(value: AnyValue<'_>) -> Vec<String> {
+    match value {
+        AnyValue::String(text) => vec![text.to_owned()],
+        AnyValue::Array(values) => {
+            values.iter().map_while(Result::ok).filter_map(|value| value.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,171 @@
+//! [`map_span`]: one span's attributes become the fields of an invocation or a call.
+
+use std::borrow::Cow;
+
+use cctf_proto::otlp::trace::{Span, SpanKind};
+
+use super::conventions::{Slot, Slots};
+use super::{sampling, status};
+
+/// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
+/// for SERVER and CONSUMER spans, and of a CLIENT's view for all others.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[allow(missing_docs, reason = "named as the fields of invocations.jsonl and calls.jsonl")]
+pub struct MappedSpan<'a> {
+    pub method: Option<&'a str>,
+    pub path: Option<Cow<'a, str>>,
+    pub route: Option<&'a str>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub status: Option<i64>,
+    pub status_text: Option<&'a str>,
+    pub protocol: Option<&'static str>,
+    pub error_type: Option<&'a str>,
+    pub cold_start: Option<bool>,
+    pub resend_count: Option<u64>,
+    pub sample_weight: Option<f64>,
+    /// Whether this CONSUMER span asks for or settles messages instead of handling one.
+    pub is_poll: bool,
+}
+
+/// Maps the attributes in `slots` of `span`.
+pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
+    let mut mapped = MappedSpan {
+        error_type: slots.text(Slot::ErrorType),
+        resend_count: slots.unsigned(Slot::ResendCount),
+        sample_weight: sampling::weight(span.trace_state),
+        ..MappedSpan::default()
+    };
+    if slots.has(Slot::ColdStart) {
+        mapped.cold_start = as_bool(slots);
+    }
+    // A call through HTTP that an RPC system, broker or database makes is told by the more particular of its names.
+    if slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) {
+        rpc(&mut mapped, slots);
+    } else if slots.has(Slot::MessagingSystem) || slots.has(Slot::MessagingDestination) {
+        messaging(&mut mapped, span.kind, slots);
+    } else if slots.has(Slot::DbSystem) {
+        mapped.protocol = Some("db");
+        mapped.method = slots.text(Slot::DbOperation);
+        mapped.path = slots.text(Slot::DbTarget).map(Cow::Borrowed);
+    } else if slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute) {
+        http(&mut mapped, slots);
+    } else if slots.has(Slot::FaasTrigger) {
+        mapped.protocol = Some("faas");
+        mapped.method = slots.text(Slot::FaasTrigger);
+        mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
+    }
+    sizes(&mut mapped, span.kind, slots);
+    mapped
+}
+
+fn as_bool(slots: &Slots<'_>) -> Option<bool> {
+    match slots.get(Slot::ColdStart)? {
+        cctf_proto::otlp::common::AnyValue::Bool(cold) => Some(cold),
+        _ => None,
+    }
+}
+
+fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
+    mapped.protocol = Some("http");
+    mapped.method = slots.text(Slot::HttpMethod);
+    mapped.route = slots.text(Slot::HttpRoute);
+    let path = slots
+        .text(Slot::UrlPath)
+        .or_else(|| slots.text(Slot::HttpTarget).map(without_query))
+        .or_else(|| slots.text(Slot::UrlFull).map(path_of_url));
+    mapped.path = path.map(Cow::Borrowed);
+    set_status(mapped, slots, Slot::HttpStatus, |_| None);
+}
+
+fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
+    mapped.protocol = Some("rpc");
+    let service = slots.text(Slot::RpcService);
+    let method = slots.text(Slot::RpcMethod);
+    // Since 1.38 rpc.method is the whole `package.Service/Method`.
+    match (service, method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'))) {
+        (None, Some((service, method))) => {
+            mapped.method = Some(method);
+            mapped.path = Some(Cow::Borrowed(service));
+        }
+        (service, _) => {
+            mapped.method = method;
+            mapped.path = service.map(Cow::Borrowed);
+        }
+    }
+    set_status(mapped, slots, Slot::RpcStatus, status::grpc_code);
+}
+
+fn messaging<'a>(mapped: &mut MappedSpan<'a>, kind: SpanKind, slots: &Slots<'a>) {
+    mapped.protocol = Some("messaging");
+    mapped.method = slots.text(Slot::MessagingOperation);
+    mapped.path = slots.text(Slot::MessagingDestination).map(Cow::Borrowed);
+    mapped.is_poll = kind == SpanKind::Consumer && matches!(mapped.method, Some("receive" | "settle"));
+}
+
+fn set_status<'a>(
+    mapped: &mut MappedSpan<'a>,
+    slots: &Slots<'a>,
+    slot: Slot,
+    code_of_name: impl Fn(&str) -> Option<i64>,
+) {
+    mapped.status = slots.integer(slot);
+    if mapped.status.is_none() {
+        let text = slots.text(slot);
+        mapped.status = text.and_then(code_of_name);
+        mapped.status_text = text.filter(|_| mapped.status.is_none());
+    }
+}
+
+fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &Slots<'_>) {
+    let message = slots.unsigned(Slot::MessageBodySize);
+    let request = slots.unsigned(Slot::RequestBodySize);
+    let response = slots.unsigned(Slot::ResponseBodySize);
+    match kind {
+        SpanKind::Server => (mapped.bytes_in, mapped.bytes_out) = (request, response),
+        SpanKind::Consumer => (mapped.bytes_in, mapped.bytes_out) = (message.or(request), response),
+        _ => (mapped.bytes_in, mapped.bytes_out) = (response, request.or(message)),
+    }
+}
+
+fn without_query(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
+fn path_of_url(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find(['/', '?', '#']).map_or("/", |at| &rest[at..]);
+    match without_query(path) {
+        "" => "/",
+        path => path,
+    }
+}
+
+/// Whom a CLIENT or PRODUCER span was sent to: address and port, else the database system, else the destination.
+pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
+    if let Some(address) = slots.text(Slot::PeerAddress) {
+        return Some(match slots.unsigned(Slot::PeerPort) {
+            Some(port) => Cow::Owned(format!("{address}:{port}")),
+            None => Cow::Borrowed(address),
+        });
+    }
+    [Slot::DbSystem, Slot::MessagingDestination].into_iter().find_map(|slot| slots.text(slot)).map(Cow::Borrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_stands_between_authority_and_query() {
+        for (url, path) in [
+            ("http://h:80/a/b?x=1", "/a/b"),
+            ("http://h", "/"),
+            ("http://h?x", "/"),
+            ("https://h/#f", "/"),
+            ("/plain?x", "/plain"),
+        ] {
+            assert_eq!(path_of_url(url), path, "{url}");
+        }
+    }
+}

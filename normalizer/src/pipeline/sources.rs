@@ -1,0 +1,234 @@
+//! [`Sources`]: resources read once and kept, and the nodes, modules and instances that they name, each by a number.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use cctf_proto::cctf::Stage;
+use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::common::Resource;
+
+use crate::mapping::{Identity, StageTable};
+
+/// Resources kept by their bytes; past it all are forgotten and read again when they come.
+const RESOURCES_MAX: usize = 10_000;
+/// Nodes, modules and instances known at once. Past it a newcomer's rows are written, but no inventory tells of it.
+const NAMED_MAX: usize = 100_000;
+
+/// A resource, read.
+#[derive(Debug)]
+pub struct Source {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its instance; `None` if it is no service or there are too many.
+    pub instance: Option<u32>,
+    /// Its node.
+    pub node: Option<u32>,
+    /// Distinguishes sources that report for the same node.
+    pub number: u64,
+}
+
+/// One running copy of a module.
+#[derive(Debug)]
+pub struct InstanceName {
+    /// Its module, by number.
+    pub module: u32,
+    /// Its node, by number; `None` where nobody told.
+    pub node: Option<u32>,
+    /// Its id.
+    pub instance_id: String,
+    /// The node's name.
+    pub node_id: String,
+    /// The node's stage.
+    pub stage: Stage,
+}
+
+/// A module.
+#[derive(Debug)]
+pub struct ModuleName {
+    /// service.namespace.
+    pub app_id: Option<String>,
+    /// service.name.
+    pub module_id: String,
+    /// The latest told of version, language, image and limits.
+    pub version: Option<String>,
+    /// telemetry.sdk.language.
+    pub language: Option<String>,
+    /// container.image.name.
+    pub image: Option<String>,
+    /// CPU limit, CPUs.
+    pub cpu_limit: Option<f64>,
+    /// Memory limit, MiB.
+    pub mem_limit_mb: Option<f64>,
+}
+
+/// Names by number and numbers by name, bounded.
+#[derive(Debug, Default)]
+struct Names<T> {
+    items: Vec<T>,
+    numbers: HashMap<String, u32>,
+}
+
+impl<T> Names<T> {
+    fn number(&mut self, key: &str, make: impl FnOnce() -> T) -> Option<u32> {
+        if let Some(&number) = self.numbers.get(key) {
+            return Some(number);
+        }
+        if self.items.len() >= NAMED_MAX {
+            return None;
+        }
+        let number = self.items.len() as u32;
+        self.items.push(make());
+        self.numbers.insert(key.to_owned(), number);
+        Some(number)
+    }
+}
+
+/// All resources met, and what they name.
+#[derive(Debug)]
+pub struct Sources {
+    by_resource: HashMap<Box<[u8]>, Rc<Source>>,
+    last: Option<(Box<[u8]>, Rc<Source>)>,
+    made: u64,
+    stages: StageTable,
+    /// Each node's latest identity, with what earlier ones told and it does not.
+    nodes: Names<Identity>,
+    modules: Names<ModuleName>,
+    instances: Names<InstanceName>,
+}
+
+impl Sources {
+    /// No resource yet.
+    pub fn new(stages: StageTable) -> Self {
+        Self {
+            by_resource: HashMap::new(),
+            last: None,
+            made: 0,
+            stages,
+            nodes: Names { items: Vec::new(), numbers: HashMap::new() },
+            modules: Names { items: Vec::new(), numbers: HashMap::new() },
+            instances: Names { items: Vec::new(), numbers: HashMap::new() },
+        }
+    }
+
+    /// The source that a resource describes.
+    pub fn of(&mut self, resource: &Resource<'_>) -> Result<Rc<Source>, WireError> {
+        let bytes = resource.bytes();
+        if let Some((last, source)) = &self.last
+            && **last == *bytes
+        {
+            return Ok(source.clone());
+        }
+        let source = match self.by_resource.get(&*bytes) {
+            Some(source) => source.clone(),
+            None => self.read(resource, &bytes)?,
+        };
+        self.last = Some((bytes.into_owned().into_boxed_slice(), source.clone()));
+        Ok(source)
+    }
+
+    fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Rc<Source>, WireError> {
+        let identity = Identity::of(resource.attributes(), &self.stages)?;
+        let node = self.name_node(&identity);
+        let instance = if identity.is_service { self.name_instance(&identity, node) } else { None };
+        self.made += 1;
+        let source = Rc::new(Source { identity, instance, node, number: self.made });
+        if self.by_resource.len() >= RESOURCES_MAX {
+            self.by_resource.clear();
+        }
+        self.by_resource.insert(bytes.into(), source.clone());
+        Ok(source)
+    }
+
+    fn name_node(&mut self, identity: &Identity) -> Option<u32> {
+        if !identity.node_known {
+            return None;
+        }
+        let number = self.nodes.number(&identity.node, || identity.clone())?;
+        merge_node(&mut self.nodes.items[number as usize], identity);
+        Some(number)
+    }
+
+    fn name_instance(&mut self, identity: &Identity, node: Option<u32>) -> Option<u32> {
+        let app = identity.app_id.as_deref().unwrap_or_default();
+        let module_key = format!("{app}\0{}", identity.module_id);
+        let module = self.modules.number(&module_key, || ModuleName {
+            app_id: identity.app_id.clone(),
+            module_id: identity.module_id.clone(),
+            version: None,
+            language: None,
+            image: None,
+            cpu_limit: None,
+            mem_limit_mb: None,
+        })?;
+        let name = &mut self.modules.items[module as usize];
+        take(&mut name.version, &identity.version);
+        take(&mut name.language, &identity.language);
+        take(&mut name.image, &identity.image);
+        take(&mut name.cpu_limit, &identity.cpu_limit);
+        take(&mut name.mem_limit_mb, &identity.mem_limit_mb);
+        let key = format!("{module_key}\0{}\0{}", identity.instance_id, identity.node);
+        self.instances.number(&key, || InstanceName {
+            module,
+            node,
+            instance_id: identity.instance_id.clone(),
+            node_id: identity.node.clone(),
+            stage: identity.stage(),
+        })
+    }
+
+    /// An instance.
+    pub fn instance(&self, number: u32) -> &InstanceName {
+        &self.instances.items[number as usize]
+    }
+
+    /// A module.
+    pub fn module(&self, number: u32) -> &ModuleName {
+        &self.modules.items[number as usize]
+    }
+
+    /// The module of an instance.
+    pub fn module_of(&self, instance: u32) -> &ModuleName {
+        self.module(self.instance(instance).module)
+    }
+
+    /// What is known of a node.
+    pub fn node(&self, number: u32) -> &Identity {
+        &self.nodes.items[number as usize]
+    }
+
+    /// What metrics tell of a node, to be added to.
+    pub fn node_mut(&mut self, number: u32) -> &mut Identity {
+        &mut self.nodes.items[number as usize]
+    }
+}
+
+fn take<T: Clone>(known: &mut Option<T>, told: &Option<T>) {
+    if told.is_some() {
+        known.clone_from(told);
+    }
+}
+
+/// What a newer resource tells of a node replaces what was known; what it leaves out stays.
+fn merge_node(known: &mut Identity, told: &Identity) {
+    if told.stage() != Stage::Unknown {
+        known.stage = told.stage;
+    }
+    take(&mut known.cpu_cores, &told.cpu_cores);
+    take(&mut known.mem_mb, &told.mem_mb);
+    take(&mut known.cpu_model, &told.cpu_model);
+    take(&mut known.cpu_freq_mhz, &told.cpu_freq_mhz);
+    take(&mut known.mips_per_core, &told.mips_per_core);
+    take(&mut known.cpu_score, &told.cpu_score);
+    take(&mut known.arch, &told.arch);
+    take(&mut known.os, &told.os);
+    take(&mut known.region, &told.region);
+    take(&mut known.zone, &told.zone);
+    take(&mut known.provider, &told.provider);
+    take(&mut known.host_id, &told.host_id);
+    take(&mut known.host_name, &told.host_name);
+    take(&mut known.power_idle_w, &told.power_idle_w);
+    take(&mut known.power_max_w, &told.power_max_w);
+    if !told.ips.is_empty() {
+        known.ips.clone_from(&told.ips);
+    }
+}
