@@ -9,3 +9,4 @@ pub mod join;
 pub mod journal;
 pub mod mapping;
 pub mod pipeline;
+pub mod receiver;

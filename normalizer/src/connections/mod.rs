@@ -1,0 +1,193 @@
+//! Connections: accepts them, tells HTTP/1 from HTTP/2, serves them under limits and lets them end in order.
+
+mod sniff;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, Service};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use sniff::{Protocol, Sniffed, sniff};
+
+/// Time for a client to show which protocol it speaks; silent connections end then.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for an HTTP/1 client to send a request's header, and to be idle between requests.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time after which an HTTP/2 client is asked whether it is still there.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// Time for it to say so.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause after a connection could not be accepted (no file descriptors left, say), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Requests under way at once on one HTTP/2 connection.
+const CONCURRENT_STREAMS_MAX: u32 = 256;
+/// Bytes of a request's header.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Header lines of an HTTP/1 request.
+const HEADERS_MAX: usize = 64;
+/// Read buffer of an HTTP/1 connection, which holds its header.
+const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// What a client may send on one stream before we have read it. A whole usual request fits, so that no round trip
+/// is spent on asking for more.
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Largest DATA frame. Clients that use it have their message taken over without a copy.
+const FRAME_BYTES_MAX: u32 = 1024 * 1024;
+/// Answers are small: bytes of them that wait for a client on one stream.
+const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// A listener that is bound and not served yet.
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds; port 0 takes any free one.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves connections, at most `connections_max` at once (any further is closed at once), until `stop` turns
+    /// true; then waits for the requests under way.
+    pub async fn serve<S, B>(self, service: S, connections_max: usize, mut stop: watch::Receiver<bool>)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        let permits = Arc::new(Semaphore::new(connections_max));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                let (service, stop) = (service.clone(), stop.clone());
+                connections.spawn(async move {
+                    serve_connection(stream, service, stop).await;
+                    drop(permit);
+                });
+            }
+        }
+        drop(self.listener);
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+async fn serve_connection<S, B>(stream: TcpStream, service: S, mut stop: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    // Answers are small and somebody waits for each. Without it they are late, no more.
+    let _ = stream.set_nodelay(true);
+    let sniffed = tokio::select! {
+        sniffed = tokio::time::timeout(OPENING_TIMEOUT, sniff(stream)) => sniffed,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    let Ok(Ok(Sniffed { protocol, stream })) = sniffed else {
+        return;
+    };
+    let io = TokioIo::new(stream);
+    match protocol {
+        Protocol::Http1 => until_ended(http1_settings().serve_connection(io, service), stop).await,
+        Protocol::Http2 => until_ended(http2_settings().serve_connection(io, service), stop).await,
+    }
+}
+
+fn http1_settings() -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEADER_BYTES_MAX as usize)
+        .max_buf_size(HTTP1_BUFFER_BYTES_MAX);
+    settings
+}
+
+fn http2_settings() -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    settings
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX);
+    settings
+}
+
+/// A connection that can be told to take no further request.
+trait Connection: Future {
+    fn wind_down(self: Pin<&mut Self>);
+}
+
+impl<S, B> Connection for http1::Connection<TokioIo<sniff::Stream>, S>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn wind_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S, B> Connection for http2::Connection<TokioIo<sniff::Stream>, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = B, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn wind_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// How a connection ends is the client's affair: each request had its answer, or the client knows that it had none.
+async fn until_ended<C: Connection>(connection: C, mut stop: watch::Receiver<bool>) {
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().wind_down(),
+    }
+    let _ = connection.await;
+}

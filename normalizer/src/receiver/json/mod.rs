@@ -1,0 +1,288 @@
+//! OTLP/JSON to protobuf in one pass over the text, so that behind the receiver there is one format.
+//!
+//! As the specification says: lowerCamelCase names (snake_case is taken, too), ids in hex, enums as numbers, 64-bit
+//! numbers as strings or numbers, bytes in base64, unknown fields skipped.
+
+mod scalar;
+mod schema;
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::budget::Reservation;
+use super::refusal::Refusal;
+use crate::journal::Signal;
+use scalar::Scalar;
+use schema::{Field, Kind, Message};
+
+/// Turns an export request in JSON into its protobuf bytes, at most `limit` of them.
+pub(super) fn to_protobuf(
+    signal: Signal,
+    json: &[u8],
+    limit: usize,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Refusal> {
+    let message = match signal {
+        Signal::Traces => &schema::TRACE_REQUEST,
+        Signal::Metrics => &schema::METRICS_REQUEST,
+        Signal::Logs => &schema::LOGS_REQUEST,
+    };
+    let mut out = Vec::with_capacity(json.len() / 2);
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let written = Fields {
+        message,
+        out: &mut out,
+        limit,
+    }
+    .deserialize(&mut reader)
+    .and_then(|()| reader.end());
+    if out.len() > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    written.map_err(|error| Refusal::Malformed(error.to_string()))?;
+    reservation.grow(out.len())?;
+    Ok(Bytes::from(out))
+}
+
+/// An object, whose fields are appended.
+struct Fields<'out> {
+    message: &'static Message,
+    out: &'out mut Vec<u8>,
+    limit: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key_seed(Name {
+            message: self.message,
+        })? {
+            let Some(field) = field else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            map.next_value_seed(Value {
+                field,
+                in_list: false,
+                out: self.out,
+                limit: self.limit,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A field's name; `None` for one that is not known.
+struct Name {
+    message: &'static Message,
+}
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<&'static Field>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<&'static Field>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        let fields = self.message.fields;
+        let field = fields.iter().find(|field| field.name == name);
+        Ok(field.or_else(|| fields.iter().find(|field| is_snake_case_of(name, field.name))))
+    }
+}
+
+fn is_snake_case_of(name: &str, camel_case: &str) -> bool {
+    let mut name = name.bytes();
+    camel_case.bytes().all(|byte| match byte {
+        b'A'..=b'Z' => name.next() == Some(b'_') && name.next() == Some(byte.to_ascii_lowercase()),
+        _ => name.next() == Some(byte),
+    }) && name.next().is_none()
+}
+
+/// A field's value, or an element of it.
+struct Value<'out> {
+    field: &'static Field,
+    in_list: bool,
+    out: &'out mut Vec<u8>,
+    limit: usize,
+}
+
+impl Value<'_> {
+    fn scalar<E: Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        let Field {
+            name,
+            number,
+            kind,
+            repeated,
+        } = *self.field;
+        if repeated != self.in_list {
+            return Err(E::custom(format_args!("{name} has to be an array")));
+        }
+        if !(self.in_list && kind.is_packed()) {
+            encode_key(number, wire_type(kind), self.out);
+        }
+        scalar::encode(kind, scalar, self.out)
+            .ok_or_else(|| E::custom(format_args!("{name} cannot be {scalar}")))?;
+        self.within_limit()
+    }
+
+    /// Ends the reading at the limit. Whoever reads the error sees by the length that it was that.
+    fn within_limit<E: Error>(&self) -> Result<(), E> {
+        if self.out.len() > self.limit {
+            Err(E::custom("the message is too large"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a value of {}", self.field.name)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.scalar(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.scalar(Scalar::Signed(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.scalar(Scalar::Unsigned(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.scalar(Scalar::Float(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.scalar(Scalar::Text(value))
+    }
+
+    /// null: as if the field were absent; in a list, an empty element.
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        match self.field.kind {
+            Kind::Message(_) if self.in_list => delimited(self.field.number, self.out, |_| Ok(())),
+            _ => Ok(()),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let Kind::Message(message) = self.field.kind else {
+            return Err(A::Error::custom(format_args!(
+                "{} cannot be an object",
+                self.field.name
+            )));
+        };
+        if self.field.repeated != self.in_list {
+            return Err(A::Error::custom(format_args!(
+                "{} has to be an array",
+                self.field.name
+            )));
+        }
+        let limit = self.limit;
+        delimited(self.field.number, &mut *self.out, |out| {
+            Fields { message, out, limit }.visit_map(map)
+        })?;
+        self.within_limit()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let Self {
+            field,
+            in_list,
+            out,
+            limit,
+        } = self;
+        if in_list || !field.repeated {
+            return Err(A::Error::custom(format_args!(
+                "{} cannot be an array here",
+                field.name
+            )));
+        }
+        let mut each = |out: &mut Vec<u8>| {
+            while elements
+                .next_element_seed(Value {
+                    field,
+                    in_list: true,
+                    out,
+                    limit,
+                })?
+                .is_some()
+            {}
+            Ok(())
+        };
+        if field.kind.is_packed() {
+            delimited(field.number, out, each)
+        } else {
+            each(out)
+        }
+    }
+}
+
+/// Appends a length-delimited field whose length is known when it has been written.
+fn delimited<E>(
+    number: u32,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    encode_key(number, WireType::LengthDelimited, out);
+    out.push(0);
+    let start = out.len();
+    write(out)?;
+    let len = out.len() - start;
+    let length_len = encoded_len_varint(len as u64);
+    out.resize(out.len() + length_len - 1, 0);
+    out.copy_within(start..start + len, start + length_len - 1);
+    let mut length = &mut out[start - 1..start - 1 + length_len];
+    encode_varint(len as u64, &mut length);
+    Ok(())
+}
+
+fn wire_type(kind: Kind) -> WireType {
+    match kind {
+        Kind::String | Kind::Id | Kind::Bytes | Kind::Message(_) => WireType::LengthDelimited,
+        Kind::Bool | Kind::Int | Kind::Sint | Kind::Uint => WireType::Varint,
+        Kind::Fixed32 => WireType::ThirtyTwoBit,
+        Kind::Fixed64 | Kind::Sfixed64 | Kind::Double => WireType::SixtyFourBit,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The receiver: OTLP over gRPC and HTTP, from a connection's request to a record of the journal and the answer.
+//!
+//! ```text
+//! body ─▶ compression ─▶ (json) ─▶ intake: check, admission, journal ─▶ answer
+//!           grpc and http differ in framing and in how a refusal is told
+//! ```
+//! A message stays bytes all the way; JSON is turned into protobuf at the door. Both ports take both protocols.
+
+mod answer;
+mod body;
+mod budget;
+mod compression;
+mod counters;
+mod grpc;
+mod http;
+mod intake;
+mod json;
+mod refusal;
+mod status;
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ::http::header::CONTENT_TYPE;
+use ::http::{HeaderValue, Request, Response, Version};
+use bytes::Bytes;
+use http_body::Body;
+use hyper::service::Service;
+
+use crate::journal::Journal;
+use answer::unless_it_panics;
+use budget::Budget;
+use http::Encoding;
+use intake::Intake;
+
+pub use answer::AnswerBody;
+pub use counters::{Counters, SignalCounters};
+pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
+
+/// Most that the receiver takes.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceiverLimits {
+    /// Bytes of one message, as it came and decompressed. Above any Collector's own limit: what is larger is dropped
+    /// by its sender.
+    pub message_bytes_max: usize,
+    /// Bytes of all requests that are being received.
+    pub in_flight_bytes_max: usize,
+}
+
+/// Answers OTLP requests. Clones share limits and counters.
+#[derive(Clone)]
+pub struct Receiver {
+    intake: Intake,
+}
+
+/// In which terms a request wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Grpc,
+    Http(Option<Encoding>),
+}
+
+impl Receiver {
+    /// A receiver that appends to this journal.
+    pub fn new(journal: Journal, limits: ReceiverLimits) -> Self {
+        let intake = Intake {
+            journal,
+            counters: Arc::default(),
+            budget: Budget::new(limits.in_flight_bytes_max),
+            message_bytes_max: limits.message_bytes_max,
+        };
+        Self { intake }
+    }
+
+    /// What came so far.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.intake.counters)
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Display,
+    {
+        let protocol = Protocol::of(&request);
+        let taken = match unless_it_panics(self.take(protocol, request)).await {
+            Some(taken) => taken,
+            None => Err(Refusal::Trouble),
+        };
+        taken.unwrap_or_else(|refusal| {
+            self.intake.counters.count_refused(&refusal);
+            protocol.refuse(&refusal)
+        })
+    }
+
+    async fn take<B>(&self, protocol: Protocol, request: Request<B>) -> Result<Response<AnswerBody>, Refusal>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Display,
+    {
+        match protocol {
+            Protocol::Grpc if request.version() < Version::HTTP_2 => Err(Refusal::NeedsHttp2),
+            Protocol::Grpc => grpc::take(&self.intake, request).await,
+            Protocol::Http(encoding) => http::take(&self.intake, encoding, request).await,
+        }
+    }
+}
+
+impl Protocol {
+    fn of<B>(request: &Request<B>) -> Self {
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        match std::str::from_utf8(content_type) {
+            Ok("application/grpc" | "application/grpc+proto") => Self::Grpc,
+            Ok(content_type) => Self::Http(Encoding::of_content_type(content_type)),
+            Err(_) => Self::Http(None),
+        }
+    }
+
+    fn refuse(self, refusal: &Refusal) -> Response<AnswerBody> {
+        match self {
+            // A client of HTTP/1 reads no gRPC status.
+            Self::Grpc if *refusal == Refusal::NeedsHttp2 => http::refuse(None, refusal),
+            Self::Grpc => grpc::refuse(refusal),
+            Self::Http(encoding) => http::refuse(encoding, refusal),
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Receiver
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Display + Send,
+{
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<B>) -> Self::Future {
+        let receiver = self.clone();
+        Box::pin(async move { Ok(receiver.answer(request).await) })
+    }
+}

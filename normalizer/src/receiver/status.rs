@@ -1,0 +1,133 @@
+//! google.rpc.Status, the body of an HTTP error and the detail of a gRPC one, in the encodings in which it is sent.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use prost::Message;
+
+use super::refusal::Refusal;
+
+const RETRY_INFO_TYPE: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// google.rpc.Status.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Detail>,
+}
+
+/// google.protobuf.Any.
+#[derive(Clone, PartialEq, Message)]
+struct Detail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// google.rpc.RetryInfo.
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<ProtoDuration>,
+}
+
+/// google.protobuf.Duration.
+#[derive(Clone, PartialEq, Message)]
+struct ProtoDuration {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+impl Status {
+    /// What a client is told of a refusal.
+    pub(super) fn of(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.grpc_code() as i32,
+            message: refusal.to_string(),
+            details: refusal.retry_delay().map(retry_info).into_iter().collect(),
+        }
+    }
+
+    /// As the body of an HTTP answer to a request in protobuf.
+    pub(super) fn to_protobuf(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+
+    /// As the body of an HTTP answer to a request in JSON.
+    pub(super) fn to_json(&self, retry_delay: Option<Duration>) -> Vec<u8> {
+        let mut status = serde_json::json!({"code": self.code, "message": self.message});
+        if let Some(delay) = retry_delay {
+            let delay = format!("{}s", delay.as_secs_f64());
+            status["details"] = serde_json::json!([{"@type": RETRY_INFO_TYPE, "retryDelay": delay}]);
+        }
+        status.to_string().into_bytes()
+    }
+
+    /// As the grpc-status-details-bin header; none where code and message say it all.
+    pub(super) fn to_details_header(&self) -> Option<String> {
+        (!self.details.is_empty()).then(|| STANDARD_NO_PAD.encode(self.encode_to_vec()))
+    }
+
+    /// As the grpc-message header: percent-encoded but for printable ASCII.
+    pub(super) fn to_message_header(&self) -> String {
+        let mut encoded = String::with_capacity(self.message.len());
+        for byte in self.message.bytes() {
+            match byte {
+                b'%' | ..b' ' | 0x7f.. => {
+                    // Writing to a String cannot fail.
+                    let _ = write!(encoded, "%{byte:02X}");
+                }
+                printable => encoded.push(char::from(printable)),
+            }
+        }
+        encoded
+    }
+}
+
+fn retry_info(delay: Duration) -> Detail {
+    let retry_delay = ProtoDuration {
+        seconds: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(delay.subsec_nanos()).unwrap_or(0),
+    };
+    Detail {
+        type_url: RETRY_INFO_TYPE.to_owned(),
+        value: RetryInfo {
+            retry_delay: Some(retry_delay),
+        }
+        .encode_to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_header_is_printable_ascii() {
+        let status = Status::of(&Refusal::Malformed("100 % ä\n".to_owned()));
+        assert_eq!(status.to_message_header(), "malformed request: 100 %25 %C3%A4%0A");
+    }
+
+    #[test]
+    fn only_what_is_to_be_retried_has_a_retry_delay() {
+        let too_large = Refusal::TooLarge { limit: 1 };
+        assert_eq!(Status::of(&too_large).to_details_header(), None);
+        assert_eq!(Status::of(&too_large).code, 8);
+        let trouble = Status::of(&Refusal::Trouble);
+        assert_eq!(trouble.code, 14);
+        assert!(trouble.to_details_header().is_some());
+        assert_eq!(
+            String::from_utf8(trouble.to_json(Refusal::Trouble.retry_delay())).unwrap(),
+            r#"{"code":14,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}],"message":"the normalizer met a fault of its own, try again later"}"#
+        );
+    }
+}
