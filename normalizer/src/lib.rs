@@ -10,3 +10,4 @@ pub mod journal;
 pub mod mapping;
 pub mod pipeline;
 pub mod receiver;
+pub mod sink;

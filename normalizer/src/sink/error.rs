@@ -1,0 +1,57 @@
+//! [`SinkError`]: what could not be done to which file, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file that could not be written. Nothing is lost yet: the same output can be written again.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// Somebody else writes this run.
+    #[error(
+        "cannot write run folder {}: another normalizer has it locked, stop that one or choose another --out-dir or --run-id",
+        path.display()
+    )]
+    Locked {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Something that is not ours is where one of the run's links belongs.
+    #[error("cannot link {}: something else is there, move it away", path.display())]
+    InTheWay {
+        /// Where the link belongs.
+        path: PathBuf,
+    },
+    /// The file system said no.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl SinkError {
+    /// Whether it can pass by itself: no room on the disk, or in the user's quota.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                )
+            }
+            Self::Locked { .. } | Self::InTheWay { .. } => false,
+        }
+    }
+
+    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! [`Storage`]: every touch of the file system by the sink, so that a test can make any of them fail.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Files are readable by everybody: whoever reads the results is seldom who runs the normalizer.
+const FILE_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
+/// Bytes read at a time when a file's last line end is looked for.
+const TAIL_PIECE_BYTES: usize = 64 * 1024;
+
+/// What the sink needs of a file system.
+pub trait Storage: Send {
+    /// Creates a folder and those above it, if need be.
+    fn create_folder(&mut self, path: &Path) -> io::Result<()>;
+    /// Whether there is something at this path.
+    fn exists(&mut self, path: &Path) -> io::Result<bool>;
+    /// Opens a file to append to, creating it if need be.
+    fn open_append(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>>;
+    /// Opens a new or emptied file.
+    fn create(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>>;
+    /// Renames, replacing what is there.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes a symbolic link.
+    fn symlink(&mut self, target: &Path, link: &Path) -> io::Result<()>;
+    /// Where a symbolic link points to.
+    fn read_link(&mut self, link: &Path) -> io::Result<PathBuf>;
+    /// Removes a file or a link.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
+    /// Locks a file as long as what is returned lives; [`io::ErrorKind::WouldBlock`] if another process has it locked.
+    fn lock(&mut self, path: &Path) -> io::Result<Box<dyn Send>>;
+    /// Cuts what stands after a file's last line end, and tells how many bytes that were. No file: none.
+    fn cut_torn_line(&mut self, path: &Path) -> io::Result<u64>;
+}
+
+/// The real file system.
+#[derive(Debug, Default)]
+pub struct Disk;
+
+impl Storage for Disk {
+    fn create_folder(&mut self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
+    }
+
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
+    fn open_append(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(FILE_MODE)
+            .open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn create(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn symlink(&mut self, target: &Path, link: &Path) -> io::Result<()> {
+        symlink(target, link)
+    }
+
+    fn read_link(&mut self, link: &Path) -> io::Result<PathBuf> {
+        fs::read_link(link)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn lock(&mut self, path: &Path) -> io::Result<Box<dyn Send>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(FILE_MODE);
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn cut_torn_line(&mut self, path: &Path) -> io::Result<u64> {
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let len = file.metadata()?.len();
+        let whole = len_of_whole_lines(&mut file, len)?;
+        if whole < len {
+            file.set_len(whole)?;
+        }
+        Ok(len - whole)
+    }
+}
+
+fn len_of_whole_lines(file: &mut File, len: u64) -> io::Result<u64> {
+    let mut piece = vec![0; TAIL_PIECE_BYTES];
+    let mut end = len;
+    while end > 0 {
+        let start = end.saturating_sub(TAIL_PIECE_BYTES as u64);
+        let piece = &mut piece[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(piece)?;
+        if let Some(last) = piece.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + last as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
