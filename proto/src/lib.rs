@@ -5,3 +5,4 @@
 pub mod cctf;
 pub mod keys;
 pub mod otlp;
+pub mod validate;

@@ -57,7 +57,12 @@ impl Milliseconds {
             let scale = 10_u64.pow((DECIMALS - fraction.len()) as u32);
             magnitude = magnitude.checked_add(fraction.parse::<u64>().ok()? * scale)?;
         }
-        if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }.map(Self)
+        if negative {
+            0_i64.checked_sub_unsigned(magnitude)
+        } else {
+            i64::try_from(magnitude).ok()
+        }
+        .map(Self)
     }
 }
 
@@ -93,7 +98,10 @@ impl<'de> Deserialize<'de> for Milliseconds {
         // The raw text, because a double would round the nanoseconds away.
         let raw = <&RawValue>::deserialize(deserializer)?;
         Self::parse(raw.get()).ok_or_else(|| {
-            D::Error::custom(format!("{} is not a decimal of milliseconds with at most six places", raw.get()))
+            D::Error::custom(format!(
+                "{} is not a decimal of milliseconds with at most six places",
+                raw.get()
+            ))
         })
     }
 }
@@ -120,7 +128,19 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plain_decimal_is_refused() {
-        for text in ["", ".", ".5", "5.", "1e3", "1.0000001", "abc", "--1", "1.-5", "9223372036854.775808", "99999999999999999999"] {
+        for text in [
+            "",
+            ".",
+            ".5",
+            "5.",
+            "1e3",
+            "1.0000001",
+            "abc",
+            "--1",
+            "1.-5",
+            "9223372036854.775808",
+            "99999999999999999999",
+        ] {
             assert_eq!(Milliseconds::parse(text), None, "{text}");
         }
     }

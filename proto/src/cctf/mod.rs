@@ -28,7 +28,7 @@ pub use link_metrics::LinkMetric;
 pub use links::{Link, LinkSource};
 pub use milliseconds::Milliseconds;
 pub use module_inventory::{
-    Endpoint, Instance, Module, ModuleCall, ModuleType, MeasureSource, Percentiles, Resources, SlotSource,
+    Endpoint, Instance, MeasureSource, Module, ModuleCall, ModuleType, Percentiles, Resources, SlotSource,
 };
 pub use nodes::Node;
 pub use placement_events::{PlacementEvent, PlacementKind};

@@ -41,19 +41,40 @@ pub fn render(file: File, format: Format) -> String {
     match format {
         Format::Json => format!("{:#}\n", json_schema(file)),
         Format::Duckdb => {
-            format!("{{{}}}\n", join(", ", &|field| format!("\"{}\": '{}'", field.name, duckdb_type(field.kind))))
+            format!(
+                "{{{}}}\n",
+                join(", ", &|field| format!(
+                    "\"{}\": '{}'",
+                    field.name,
+                    duckdb_type(field.kind)
+                ))
+            )
         }
         Format::Spark => {
             let one = |field: &Field| {
-                let not_null = if field.presence == Presence::Required { " NOT NULL" } else { "" };
+                let not_null = if field.presence == Presence::Required {
+                    " NOT NULL"
+                } else {
+                    ""
+                };
                 format!("`{}` {}{not_null}", field.name, spark_type(field.kind))
             };
             format!("{}\n", join(", ", &one))
         }
         Format::Pandas => {
-            format!("{{{}}}\n", join(", ", &|field| format!("\"{}\": \"{}\"", field.name, pandas_type(field.kind))))
+            format!(
+                "{{{}}}\n",
+                join(", ", &|field| format!(
+                    "\"{}\": \"{}\"",
+                    field.name,
+                    pandas_type(field.kind)
+                ))
+            )
         }
-        Format::Arrow => format!("pa.schema([\n{}\n])\n", join(",\n", &|field| format!("    {}", arrow_field(field)))),
+        Format::Arrow => format!(
+            "pa.schema([\n{}\n])\n",
+            join(",\n", &|field| format!("    {}", arrow_field(field)))
+        ),
     }
 }
 
@@ -61,7 +82,10 @@ fn json_schema(file: File) -> Json {
     let mut row = object_schema(file.fields());
     let map = row.as_object_mut().map(std::mem::take).unwrap_or_default();
     let mut schema = Map::new();
-    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert(
+        "$schema".into(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
     schema.insert("$id".into(), json!(format!("urn:cctf:1:{}", file.name())));
     schema.insert("title".into(), json!(format!("CCTF 1, {}", file.name())));
     match file.shape() {
@@ -76,10 +100,15 @@ fn json_schema(file: File) -> Json {
 
 /// Unknown fields are allowed: a reader ignores what it does not know.
 fn object_schema(fields: &[Field]) -> Json {
-    let required: Vec<_> =
-        fields.iter().filter(|field| field.presence != Presence::Optional).map(|field| field.name).collect();
-    let properties: Map<String, Json> =
-        fields.iter().map(|field| (field.name.to_owned(), property_schema(field))).collect();
+    let required: Vec<_> = fields
+        .iter()
+        .filter(|field| field.presence != Presence::Optional)
+        .map(|field| field.name)
+        .collect();
+    let properties: Map<String, Json> = fields
+        .iter()
+        .map(|field| (field.name.to_owned(), property_schema(field)))
+        .collect();
     json!({"type": "object", "required": required, "properties": properties})
 }
 
@@ -123,8 +152,10 @@ fn duckdb_type(kind: Kind) -> String {
         Kind::Milliseconds => "DECIMAL(19,6)".into(),
         Kind::List(of) => format!("{}[]", duckdb_type(*of)),
         Kind::Object(fields) => {
-            let inner: Vec<_> =
-                fields.iter().map(|field| format!("\"{}\" {}", field.name, duckdb_type(field.kind))).collect();
+            let inner: Vec<_> = fields
+                .iter()
+                .map(|field| format!("\"{}\" {}", field.name, duckdb_type(field.kind)))
+                .collect();
             format!("STRUCT({})", inner.join(", "))
         }
         Kind::Attributes => "JSON".into(),
@@ -141,8 +172,10 @@ fn spark_type(kind: Kind) -> String {
         Kind::Milliseconds => "DECIMAL(19,6)".into(),
         Kind::List(of) => format!("ARRAY<{}>", spark_type(*of)),
         Kind::Object(fields) => {
-            let inner: Vec<_> =
-                fields.iter().map(|field| format!("`{}`: {}", field.name, spark_type(field.kind))).collect();
+            let inner: Vec<_> = fields
+                .iter()
+                .map(|field| format!("`{}`: {}", field.name, spark_type(field.kind)))
+                .collect();
             format!("STRUCT<{}>", inner.join(", "))
         }
         Kind::Attributes => "MAP<STRING, STRING>".into(),
@@ -163,8 +196,16 @@ fn pandas_type(kind: Kind) -> &'static str {
 }
 
 fn arrow_field(field: &Field) -> String {
-    let nullable = if field.presence == Presence::Required { "False" } else { "True" };
-    format!("pa.field(\"{}\", {}, nullable={nullable})", field.name, arrow_type(field.kind))
+    let nullable = if field.presence == Presence::Required {
+        "False"
+    } else {
+        "True"
+    };
+    format!(
+        "pa.field(\"{}\", {}, nullable={nullable})",
+        field.name,
+        arrow_type(field.kind)
+    )
 }
 
 fn arrow_type(kind: Kind) -> String {
@@ -177,7 +218,10 @@ fn arrow_type(kind: Kind) -> String {
         Kind::Milliseconds => "pa.decimal128(19, 6)".into(),
         Kind::List(of) => format!("pa.list_({})", arrow_type(*of)),
         Kind::Object(fields) => {
-            format!("pa.struct([{}])", fields.iter().map(arrow_field).collect::<Vec<_>>().join(", "))
+            format!(
+                "pa.struct([{}])",
+                fields.iter().map(arrow_field).collect::<Vec<_>>().join(", ")
+            )
         }
         Kind::Attributes => "pa.map_(pa.string(), pa.string())".into(),
         Kind::Counters => "pa.map_(pa.string(), pa.int64())".into(),

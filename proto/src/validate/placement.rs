@@ -1,0 +1,68 @@
+//! Rules on `placement_events.jsonl`.
+
+use std::collections::{HashMap, HashSet};
+
+use super::known::Known;
+use super::report::{Findings, Place};
+use super::rows::check_stamp;
+use super::rules::Broken;
+use crate::cctf::{Milliseconds, PlacementEvent, PlacementKind};
+
+/// The first start and the stops of each instance: the lines have no promised order.
+#[derive(Debug, Default)]
+pub(super) struct Placement {
+    instances: HashMap<(String, String), Life>,
+}
+
+#[derive(Debug, Default)]
+struct Life {
+    first_start: Option<Milliseconds>,
+    stops: Vec<(Milliseconds, Place)>,
+}
+
+impl Placement {
+    /// Checks an event by itself and remembers it.
+    pub fn add(&mut self, row: &PlacementEvent<'_>, known: &Known, place: Place, findings: &mut Findings) {
+        check_stamp("ts", row.ts, place, findings);
+        known.check_node(("node_id", &row.node_id), Some(row.stage), place, findings);
+        if let Some(from) = &row.from_node_id {
+            known.check_node(("from_node_id", from), None, place, findings);
+        }
+        known.check_module(("module_id", &row.module_id), place, findings);
+        if !matches!(row.event, PlacementKind::Start | PlacementKind::Stop) {
+            return;
+        }
+        let life = self
+            .instances
+            .entry((row.module_id.to_string(), row.instance_id.to_string()))
+            .or_default();
+        if row.event == PlacementKind::Stop {
+            life.stops.push((row.ts, place));
+        } else if life.first_start.is_none_or(|first| row.ts < first) {
+            life.first_start = Some(row.ts);
+        }
+    }
+
+    /// Checks the stops once all events are there.
+    pub fn check_stops(&self, findings: &mut Findings) {
+        for ((module, instance), life) in &self.instances {
+            let early = |at: Milliseconds| life.first_start.is_none_or(|first| at < first);
+            for (_, place) in life.stops.iter().filter(|(at, _)| early(*at)) {
+                findings.add(Broken::StopAfterStart, *place, || {
+                    format!("instance {instance:?} of module {module:?} stops without having started")
+                });
+            }
+        }
+    }
+
+    /// The instances that started, by module.
+    pub fn started(self) -> HashMap<String, HashSet<String>> {
+        let mut started: HashMap<String, HashSet<String>> = HashMap::new();
+        for ((module, instance), life) in self.instances {
+            if life.first_start.is_some() {
+                started.entry(module).or_default().insert(instance);
+            }
+        }
+        started
+    }
+}

@@ -1,0 +1,245 @@
+//! `validate` over folders: a good run breaks no rule, and for each rule there is a run that breaks it alone.
+#![allow(clippy::unwrap_used)]
+
+mod cases;
+mod good_run;
+mod rows;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use cctf_proto::cctf::File;
+use cctf_proto::validate::{Options, RULES, Report, Severity, ValidateError, validate};
+use tempfile::TempDir;
+
+use cases::{CASES, Change};
+use good_run::{Run, Texts, write};
+use rows::span;
+
+/// So short that a test can write a longer line.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+
+fn report(dir: &Path) -> Report {
+    validate(
+        dir,
+        Options {
+            line_bytes_max: LINE_BYTES_MAX,
+            ..Options::default()
+        },
+    )
+    .unwrap()
+}
+
+fn report_on(texts: &Texts) -> Report {
+    let dir = TempDir::new().unwrap();
+    write(dir.path(), texts);
+    report(dir.path())
+}
+
+fn changed(change: impl FnOnce(&mut Run)) -> Texts {
+    let mut run = Run::good();
+    change(&mut run);
+    run.count();
+    run.texts()
+}
+
+fn open(run: &mut Run) {
+    run.meta.ended_ts = None;
+}
+
+#[test]
+fn a_good_run_breaks_no_rule() {
+    let report = report_on(&changed(|_| {}));
+    assert_eq!(report.broken, []);
+    assert!(report.is_valid() && report.warnings == 0 && !report.open);
+    assert_eq!(report.lines[&File::Invocations], 4);
+    assert_eq!(report.lines.len(), File::ALL.len());
+}
+
+#[test]
+fn each_case_breaks_its_rule_and_no_other() {
+    for (at, (id, change)) in CASES.iter().enumerate() {
+        let mut run = Run::good();
+        if let Change::Rows(change) = change {
+            change(&mut run);
+        }
+        run.count();
+        if let Change::Meta(change) = change {
+            change(&mut run.meta);
+        }
+        let mut texts = run.texts();
+        if let Change::Text(change) = change {
+            change(&mut texts);
+        }
+        let report = report_on(&texts);
+        let broken: Vec<_> = report.counts.keys().copied().collect();
+        assert_eq!(broken, [*id], "case {at}: {:#?}", report.broken);
+        assert_eq!(report.counts[id], 1, "case {at}: {:#?}", report.broken);
+    }
+}
+
+#[test]
+fn every_rule_has_a_case_and_an_id_of_its_own() {
+    let with_case: BTreeSet<_> = CASES.iter().map(|(id, _)| *id).collect();
+    let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(with_case, rules);
+    assert_eq!(rules.len(), RULES.len());
+}
+
+#[test]
+fn a_finding_names_the_file_the_line_and_the_field() {
+    let mut texts = changed(|_| {});
+    let links = texts.get_mut(&File::Links).unwrap();
+    *links = links.replace("\"samples\":1", "\"samples\":\"one\"");
+    let report = report_on(&texts);
+    let finding = &report.broken[1];
+    assert_eq!(
+        (finding.rule.id, finding.file, finding.line),
+        ("schema", File::Links, Some(3))
+    );
+    assert!(
+        finding.message.starts_with("samples: invalid type: string"),
+        "{}",
+        finding.message
+    );
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["broken"][1]["rule"], "schema");
+    assert_eq!(json["broken"][1]["file"], "links.json");
+    assert_eq!(json["lines"]["calls.jsonl"], 4);
+}
+
+#[test]
+fn all_findings_are_counted_and_the_first_are_kept() {
+    let texts = changed(|run| {
+        let row = run.hosts[0].clone();
+        run.hosts = vec![row; 100];
+        run.hosts.iter_mut().for_each(|row| row.cpu_util = Some(-1.0));
+    });
+    let dir = TempDir::new().unwrap();
+    write(dir.path(), &texts);
+    let report = validate(
+        dir.path(),
+        Options {
+            findings_kept_per_rule: 3,
+            ..Options::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(report.counts["cpu-util-range"], 100);
+    assert_eq!(report.errors, 100);
+    let lines: Vec<_> = report.broken.iter().map(|finding| finding.line).collect();
+    assert_eq!(lines, [Some(1), Some(2), Some(3)]);
+}
+
+#[test]
+fn while_the_run_is_open_what_may_still_come_is_a_warning() {
+    let mut texts = changed(|run| {
+        open(run);
+        run.invocations[1].parent_id = Some(span(96));
+        run.meta.counts.orphans = 77;
+    });
+    texts
+        .get_mut(&File::SystemStats)
+        .unwrap()
+        .push_str("{\"ts_ms\":17600");
+    texts.remove(&File::Links);
+    let report = report_on(&texts);
+    assert!(report.open && report.is_valid(), "{:#?}", report.broken);
+    let broken: Vec<_> = report.counts.keys().copied().collect();
+    assert_eq!(broken, ["file-missing", "line-not-whole", "parent-known"]);
+    assert!(
+        report
+            .broken
+            .iter()
+            .all(|finding| finding.severity == Severity::Warning)
+    );
+    assert_eq!(report.lines[&File::SystemStats], 1);
+}
+
+#[test]
+fn an_open_run_is_still_held_to_what_cannot_come_right() {
+    let report = report_on(&changed(|run| {
+        open(run);
+        run.hosts[0].cpu_util = Some(101.0);
+    }));
+    assert!(!report.is_valid());
+}
+
+#[test]
+fn parents_and_callers_are_looked_up_in_the_other_parts_of_a_run() {
+    let logs = TempDir::new().unwrap();
+    let (first, second) = (logs.path().join("good"), logs.path().join("good-0002"));
+    write(
+        &first,
+        &changed(|run| {
+            run.invocations.remove(1);
+            // Its ancestor is in the second part.
+            assert_eq!(run.calls[2].ancestor_id, Some(span(13)));
+        }),
+    );
+    write(
+        &second,
+        &changed(|run| {
+            run.invocations.remove(0);
+            run.calls.truncate(1);
+            run.calls[0].span_id = span(15);
+            // Started in the first part.
+            run.placement.truncate(1);
+        }),
+    );
+    assert_eq!(report(&first).broken, []);
+    assert_eq!(report(&second).broken, []);
+    fs::remove_dir_all(&first).unwrap();
+    let alone = report(&second);
+    let broken: Vec<_> = alone.counts.keys().copied().collect();
+    assert_eq!(
+        broken,
+        [
+            "caller-known",
+            "instance-started",
+            "parent-known",
+            "stop-after-start"
+        ]
+    );
+}
+
+#[test]
+fn the_run_folder_and_the_cctf_folder_in_it_are_both_taken() {
+    let logs = TempDir::new().unwrap();
+    let run = logs.path().join("good");
+    write(&run, &changed(|_| {}));
+    assert_eq!(report(&run.join("cctf")), report(&run));
+    assert!(matches!(
+        validate(logs.path(), Options::default()),
+        Err(ValidateError::NotARun { .. })
+    ));
+    assert!(matches!(
+        validate(&logs.path().join("none"), Options::default()),
+        Err(ValidateError::Read { .. })
+    ));
+}
+
+#[test]
+fn one_module_may_stand_without_an_array() {
+    let mut texts = changed(|run| {
+        run.modules.truncate(1);
+        run.modules[0].calls = None;
+    });
+    let modules = texts.get_mut(&File::ModuleInventory).unwrap();
+    *modules = modules.trim_matches(|letter| "[]\n".contains(letter)).to_owned();
+    let report = report_on(&texts);
+    assert_eq!(report.lines[&File::ModuleInventory], 1);
+    assert_eq!(
+        report.counts.keys().copied().collect::<Vec<_>>(),
+        ["module-known"]
+    );
+}
+
+#[test]
+fn fields_that_the_contract_does_not_know_are_allowed() {
+    let mut texts = changed(|_| {});
+    let text = texts.get_mut(&File::Invocations).unwrap();
+    *text = text.replace("\"trace_id\"", "\"x_first\":{\"a\":[1,2]},\"trace_id\"");
+    assert_eq!(report_on(&texts).broken, []);
+}
