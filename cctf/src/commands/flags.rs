@@ -1,0 +1,196 @@
+//! Flags that `load` and `run` share, and the parsers of their values.
+
+use std::time::Duration;
+
+use cctf_proto::keys;
+use clap::Args;
+
+use crate::load::clock;
+use crate::load::request::ExtraHeader;
+use crate::load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
+use crate::load::target::{ENDPOINT_NAMES, Endpoint, Target};
+use crate::load::utc::Utc;
+
+/// How the load looks.
+#[derive(Debug, Clone, Args)]
+pub struct LoadFlags {
+    /// Requests per second, on average.
+    #[arg(long, env = "CCTF_RATE", default_value = "40", value_parser = parse_rate)]
+    pub rate: f64,
+    /// How long to send, such as 500ms, 20s, 2m or 1m30s.
+    #[arg(long, env = "CCTF_DURATION", default_value = "20s", value_parser = parse_duration)]
+    pub duration: GivenDuration,
+    /// Bytes of each request's body (of the key's value for kvget, of the data before compression for gunzip).
+    #[arg(long, env = "CCTF_SIZE", default_value_t = 8192, value_name = "BYTES")]
+    pub size: usize,
+    /// Most connections at once. Requests beyond that wait, and their lateness is recorded.
+    #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
+    pub connections: usize,
+    /// How requests follow one another.
+    #[arg(long, env = "CCTF_ARRIVALS", value_enum, default_value = "constant")]
+    pub arrivals: Arrivals,
+    /// Seed of arrivals and payloads: the same seed repeats both. Trace ids never repeat.
+    #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Longest wait for a response, and for a free connection.
+    #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
+    pub timeout: GivenDuration,
+    /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Can be given several times.
+    #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
+    pub headers: Vec<ExtraHeader>,
+    /// Name of the run: letters, digits, '.', '_' and '-'. Default: the time, like 20261123-104500.
+    #[arg(long, env = "RUN_ID", value_parser = parse_run_id)]
+    pub run_id: Option<String>,
+    /// Scenario, told in run_meta.json.
+    #[arg(long, env = "CCTF_SCEN")]
+    pub scen: Option<String>,
+    /// Image of the service under load, told in run_meta.json.
+    #[arg(long, env = "CCTF_IMG")]
+    pub img: Option<String>,
+    /// Commit of the service under load, told in run_meta.json.
+    #[arg(long, env = "GIT_SHA")]
+    pub git_sha: Option<String>,
+}
+
+impl LoadFlags {
+    /// The run's id: the one given, or the time.
+    pub fn run_id_or_now(&self) -> String {
+        self.run_id
+            .clone()
+            .unwrap_or_else(|| Utc::from_unix_ns(clock::unix_ns()).run_id())
+    }
+}
+
+/// A duration, and the text that it was given as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenDuration {
+    /// As given, such as `20s`.
+    pub text: String,
+    /// What it means.
+    pub value: Duration,
+}
+
+/// Parses `500ms`, `20s`, `2m`, `1h`, and sequences of them.
+pub fn parse_duration(text: &str) -> Result<GivenDuration, String> {
+    let wrong = || format!("{text:?} is no duration: write it like 500ms, 20s, 2m or 1m30s");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|character: char| !(character.is_ascii_digit() || character == '.'));
+        let (number, after) = rest.split_at(digits.ok_or_else(wrong)?);
+        let unit_len = after
+            .find(|character: char| character.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_len);
+        let seconds = match unit {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+        rest = after;
+    }
+    match total {
+        Duration::ZERO => Err(format!("{text:?} is too short: it must be above zero")),
+        total if total > DURATION_MAX => Err(format!("{text:?} is too long: at most 168h")),
+        value => Ok(GivenDuration {
+            text: text.to_owned(),
+            value,
+        }),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= RATE_MAX => Ok(rate),
+        _ => Err(format!(
+            "{text:?} is no rate: give requests per second above 0 and at most {RATE_MAX}"
+        )),
+    }
+}
+
+fn parse_connections(text: &str) -> Result<usize, String> {
+    const CONNECTIONS_MAX: usize = 100_000;
+    match text.parse() {
+        Ok(count) if (1..=CONNECTIONS_MAX).contains(&count) => Ok(count),
+        _ => Err(format!(
+            "{text:?} connections cannot be: give 1 to {CONNECTIONS_MAX}"
+        )),
+    }
+}
+
+/// Parses a run id by the contract's rule.
+pub fn parse_run_id(text: &str) -> Result<String, String> {
+    match keys::is_valid_run_id(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "{text:?} cannot be a run id, which names a folder: use 1 to {} letters, digits, '.', '_' and '-', \
+             and do not start with '.'",
+            keys::RUN_ID_LEN_MAX
+        )),
+    }
+}
+
+/// Parses a stage.
+pub fn parse_stage(text: &str) -> Result<String, String> {
+    match text {
+        "endpoint" | "edge" | "cloud" | "unknown" => Ok(text.to_owned()),
+        _ => Err(format!(
+            "{text:?} is no stage: use endpoint, edge, cloud or unknown"
+        )),
+    }
+}
+
+/// Parses a target.
+pub fn parse_target(text: &str) -> Result<Target, String> {
+    Target::parse(text).map_err(|error| error.to_string())
+}
+
+/// Checks the name of an endpoint, or a path.
+pub fn parse_endpoint(text: &str) -> Result<String, String> {
+    Endpoint::resolve(text, None, 0)
+        .map(|endpoint| endpoint.name)
+        .map_err(|error| error.to_string())
+}
+
+/// The endpoint names for a help text.
+pub fn endpoint_names() -> String {
+    ENDPOINT_NAMES.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("20s", 20_000),
+            ("2m", 120_000),
+            ("1m30s", 90_000),
+            ("1.5s", 1_500),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                parse_duration(text).unwrap().value,
+                Duration::from_millis(milliseconds),
+                "{text}"
+            );
+        }
+        for bad in ["", "20", "s", "20 s", "0s", "-1s", "1d", "9999999h", "1..5s"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_that_are_no_rates_are_refused() {
+        assert_eq!(parse_rate("0.5"), Ok(0.5));
+        for bad in ["0", "-1", "NaN", "inf", "forty", "1e9"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
+    }
+}

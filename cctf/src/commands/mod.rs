@@ -1,0 +1,37 @@
+//! The command line: one file per subcommand, each with its flags and a function from flags to an exit code.
+
+pub mod display;
+pub mod flags;
+pub mod load;
+
+use std::process::ExitCode;
+
+/// Everything that was asked for was done.
+pub const DONE: u8 = 0;
+/// The work was done with losses or findings, or could not be done.
+pub const FAILED: u8 = 1;
+/// The command line or the environment asks for something impossible.
+pub const USAGE: u8 = 2;
+
+/// How a subcommand prints its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// An error of the command line that clap could not see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Prints an error and chooses the exit code that goes with it.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("cctf: {error:#}");
+    let is_usage = error
+        .chain()
+        .any(|cause| cause.is::<UsageError>() || cause.is::<crate::load::payload::PayloadError>());
+    ExitCode::from(if is_usage { USAGE } else { FAILED })
+}

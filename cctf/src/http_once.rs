@@ -1,0 +1,43 @@
+//! One plain HTTP request, waited for: readiness probes, and the key that `kvget` reads.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::load::response::ResponseReader;
+use crate::load::target::Target;
+
+/// Sends one request and returns the response's status. `headers` are whole lines with their line ends.
+pub fn send(
+    target: &Target,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+    timeout: Duration,
+) -> io::Result<u16> {
+    let deadline = Instant::now() + timeout;
+    let mut stream = TcpStream::connect_timeout(&target.reachable_address()?, timeout)?;
+    stream.set_write_timeout(Some(timeout))?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        target.authority(),
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let mut reader = ResponseReader::new(method);
+    let mut buffer = [0; 8192];
+    loop {
+        let left = deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero());
+        stream.set_read_timeout(Some(left.ok_or(ErrorKind::TimedOut)?))?;
+        let answer = match stream.read(&mut buffer)? {
+            0 => Some(reader.end_of_stream().ok_or(ErrorKind::UnexpectedEof)?),
+            count => reader.feed(&buffer[..count]).map_err(io::Error::other)?,
+        };
+        if let Some(answer) = answer {
+            return Ok(answer.status);
+        }
+    }
+}

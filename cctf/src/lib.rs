@@ -1,0 +1,13 @@
+//! The toolbox for runs: an open-loop load driver, a one-command local run, and the thin commands over the contract.
+//!
+//! - [`load`] drives HTTP load and tells of it: spans by OTLP, `events_client.jsonl`, a summary.
+//! - [`run`] starts the normalizer and the services as children and drives them.
+//! - [`commands`] is the command line: one file per subcommand, flags in, exit code out.
+//! - [`http_once`] sends one plain request and waits: readiness probes, and the key that `kvget` reads.
+//! - [`interrupt`] turns Ctrl-C into a flag that every loop looks at.
+
+pub mod commands;
+pub mod http_once;
+pub mod interrupt;
+pub mod load;
+pub mod run;

@@ -1,0 +1,471 @@
+//! The OTLP/gRPC exporter: a bounded queue, batches, retries until the end, and a count of every span that was lost.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::exchange::Batch;
+use super::spans::SpanEncoder;
+
+/// Spans of one export request.
+const BATCH_SPANS_MAX: usize = 512;
+/// Longest time that a span waits for its batch to fill.
+const BATCH_WAIT: Duration = Duration::from_millis(200);
+/// Spans that may wait while the collector does not answer: about 120 MB, a minute at 20,000/s.
+const QUEUE_SPANS_MAX: u64 = 1 << 20;
+/// Export requests under way at once: the collector may wait for its disk before it answers.
+const EXPORTS_MAX: usize = 4;
+/// Limit of one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// First pause after a failed attempt; it doubles up to the longest.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// What happened to the spans of a driven run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Spans that were made.
+    pub made: u64,
+    /// Spans that the collector has accepted.
+    pub delivered: u64,
+    /// Spans that the collector has refused, wholly or by partial success.
+    pub rejected: u64,
+    /// Spans that found the queue full.
+    pub dropped: u64,
+    /// The last error that the exporter met.
+    pub last_error: Option<String>,
+}
+
+impl Delivery {
+    /// Spans that the collector does not have.
+    pub fn lost(&self) -> u64 {
+        self.made.saturating_sub(self.delivered)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    made: AtomicU64,
+    queued: AtomicU64,
+    delivered: AtomicU64,
+    rejected: AtomicU64,
+    dropped: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Counters {
+    fn note_error(&self, error: String) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            made: self.made.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+}
+
+enum Input {
+    Batch(Batch),
+    /// Sent at once; answered with the error if it could not be delivered by the deadline.
+    Control {
+        request: Bytes,
+        deadline: Instant,
+        reply: std_mpsc::Sender<Result<(), String>>,
+    },
+    /// Answered when everything before it has been delivered or given up, at the latest at the deadline.
+    Flush {
+        deadline: Instant,
+        reply: std_mpsc::Sender<()>,
+    },
+}
+
+/// What is wrong with an endpoint, or with a control span.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Not a URL that can be used.
+    #[error("otlp endpoint {0:?} must be plain http like http://127.0.0.1:4317")]
+    BadEndpoint(String),
+    /// The exporter's thread could not start.
+    #[error("cannot start the exporter: {0}")]
+    Start(#[from] std::io::Error),
+    /// A control span was not delivered.
+    #[error("cannot send {name} to {endpoint}: {error}; is the normalizer or collector running there?")]
+    Control {
+        /// Name of the span.
+        name: String,
+        /// Where it should go.
+        endpoint: String,
+        /// Why it did not.
+        error: String,
+    },
+}
+
+/// The handle on the exporter's thread. Dropping it ends the thread without waiting for what is queued.
+#[derive(Debug)]
+pub struct Exporter {
+    endpoint: String,
+    input: Option<mpsc::UnboundedSender<Input>>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The part of the exporter that the recorder uses: it hands spans over and never waits.
+#[derive(Debug, Clone)]
+pub struct SpanQueue {
+    input: mpsc::UnboundedSender<Input>,
+    counters: Arc<Counters>,
+}
+
+impl SpanQueue {
+    /// Queues a span for each exchange, or counts them as dropped when the queue is full.
+    pub fn push(&self, batch: Batch) {
+        let spans = batch.exchanges.len() as u64;
+        self.counters.made.fetch_add(spans, Ordering::Relaxed);
+        let queued = self.counters.queued.fetch_add(spans, Ordering::Relaxed);
+        if queued + spans > QUEUE_SPANS_MAX || self.input.send(Input::Batch(batch)).is_err() {
+            self.counters.queued.fetch_sub(spans, Ordering::Relaxed);
+            self.counters.dropped.fetch_add(spans, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Exporter {
+    /// Starts the exporter's thread. It connects when there is something to send.
+    pub fn start(endpoint: &str, resource: &Resource) -> Result<Self, ExportError> {
+        let bad = || ExportError::BadEndpoint(endpoint.to_owned());
+        if !endpoint.starts_with("http://") {
+            return Err(bad());
+        }
+        let channel_to = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| bad())?;
+        let channel_to = channel_to
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ATTEMPT_TIMEOUT)
+            .tcp_nodelay(true);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (input, receiver) = mpsc::unbounded_channel();
+        let counters = Arc::new(Counters::default());
+        let (encoder, thread_counters) = (SpanEncoder::new(resource), Arc::clone(&counters));
+        let thread = std::thread::Builder::new()
+            .name("cctf-export".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let sender = Sender {
+                        channel: channel_to.connect_lazy(),
+                        counters: thread_counters,
+                    };
+                    Worker {
+                        sender,
+                        encoder,
+                        waiting: VecDeque::new(),
+                        waiting_spans: 0,
+                        under_way: JoinSet::new(),
+                    }
+                    .run(receiver)
+                    .await;
+                });
+            })?;
+        Ok(Self {
+            endpoint: endpoint.to_owned(),
+            input: Some(input),
+            counters,
+            thread: Some(thread),
+        })
+    }
+
+    /// The recorder's part.
+    pub fn queue(&self) -> Option<SpanQueue> {
+        Some(SpanQueue {
+            input: self.input.clone()?,
+            counters: Arc::clone(&self.counters),
+        })
+    }
+
+    /// Sends one request with the control span `name`, retried until `timeout`, and waits for its acceptance.
+    pub fn send_control(&self, name: &str, request: Bytes, timeout: Duration) -> Result<(), ExportError> {
+        let failed = |error| ExportError::Control {
+            name: name.to_owned(),
+            endpoint: self.endpoint.clone(),
+            error,
+        };
+        let (reply, answer) = std_mpsc::channel();
+        let deadline = Instant::now() + timeout;
+        self.tell(Input::Control {
+            request,
+            deadline,
+            reply,
+        });
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err("the exporter has ended".to_owned()))
+            .map_err(failed)
+    }
+
+    /// Waits until all queued spans are delivered or given up, at most `timeout`, and tells how they fared.
+    pub fn flush(&self, timeout: Duration) -> Delivery {
+        let (reply, answer) = std_mpsc::channel();
+        self.tell(Input::Flush {
+            deadline: Instant::now() + timeout,
+            reply,
+        });
+        // An error means that the thread is gone: the counters still tell what it has delivered.
+        let _ = answer.recv();
+        self.counters.delivery()
+    }
+
+    fn tell(&self, input: Input) {
+        if let Some(sender) = &self.input {
+            // Fails only if the thread is gone; the caller sees its reply channel closed.
+            let _ = sender.send(input);
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.input = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's state.
+struct Worker {
+    sender: Sender,
+    encoder: SpanEncoder,
+    waiting: VecDeque<Batch>,
+    waiting_spans: usize,
+    under_way: JoinSet<()>,
+}
+
+impl Worker {
+    async fn run(mut self, mut input: mpsc::UnboundedReceiver<Input>) {
+        let mut due: Option<Instant> = None;
+        loop {
+            let can_start = self.under_way.len() < EXPORTS_MAX;
+            if can_start
+                && (self.waiting_spans >= BATCH_SPANS_MAX || due.is_some_and(|due| due <= Instant::now()))
+            {
+                self.start_export();
+                due = (self.waiting_spans > 0).then(|| Instant::now() + BATCH_WAIT);
+                continue;
+            }
+            tokio::select! {
+                received = input.recv() => match received {
+                    Some(Input::Batch(batch)) => {
+                        due.get_or_insert(Instant::now() + BATCH_WAIT);
+                        self.waiting_spans += batch.exchanges.len();
+                        self.waiting.push_back(batch);
+                    }
+                    Some(Input::Control { request, deadline, reply }) => {
+                        let sender = self.sender.clone();
+                        let _ = reply.send(sender.send_until(request, Some(deadline)).await.map(|_| ()));
+                    }
+                    Some(Input::Flush { deadline, reply }) => {
+                        // Past the deadline the rest stays undelivered, and is counted so.
+                        let _ = tokio::time::timeout_at(deadline, self.drain()).await;
+                        due = None;
+                        let _ = reply.send(());
+                    }
+                    None => return,
+                },
+                Some(_) = self.under_way.join_next() => {}
+                () = sleep_until(due), if can_start => {}
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        loop {
+            while self.waiting_spans > 0 && self.under_way.len() < EXPORTS_MAX {
+                self.start_export();
+            }
+            if self.under_way.join_next().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Starts the export of the oldest spans that belong to one drive, at most a batch of them.
+    fn start_export(&mut self) {
+        let Some(mut batch) = self.waiting.pop_front() else {
+            return;
+        };
+        while let Some(next) = self.waiting.front_mut() {
+            let room = BATCH_SPANS_MAX.saturating_sub(batch.exchanges.len());
+            if room == 0 || !Arc::ptr_eq(&next.facts, &batch.facts) {
+                break;
+            }
+            batch
+                .exchanges
+                .extend(next.exchanges.drain(..room.min(next.exchanges.len())));
+            if next.exchanges.is_empty() {
+                self.waiting.pop_front();
+            }
+        }
+        let spans = batch.exchanges.len();
+        self.waiting_spans -= spans;
+        let (request, sender) = (self.encoder.encode(&batch), self.sender.clone());
+        self.under_way
+            .spawn(async move { sender.export(request, spans as u64).await });
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[derive(Clone)]
+struct Sender {
+    channel: Channel,
+    counters: Arc<Counters>,
+}
+
+impl Sender {
+    async fn export(self, request: Bytes, spans: u64) {
+        let counters = Arc::clone(&self.counters);
+        let rejected = self.send_until(request, None).await.unwrap_or(spans).min(spans);
+        counters.rejected.fetch_add(rejected, Ordering::Relaxed);
+        counters.delivered.fetch_add(spans - rejected, Ordering::Relaxed);
+        counters.queued.fetch_sub(spans, Ordering::Relaxed);
+    }
+
+    /// Sends until it is answered for good, or until the deadline: how many spans were rejected.
+    async fn send_until(self, request: Bytes, deadline: Option<Instant>) -> Result<u64, String> {
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let status = match self.attempt(request.clone()).await {
+                Ok(rejected) => return Ok(rejected),
+                Err(status) => status,
+            };
+            let error = describe(&status);
+            self.counters.note_error(error.clone());
+            let pause = match retry_pause(&status, backoff) {
+                Some(pause) if deadline.is_none_or(|deadline| Instant::now() + pause < deadline) => pause,
+                _ => return Err(error),
+            };
+            tokio::time::sleep(pause).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    async fn attempt(&self, request: Bytes) -> Result<u64, Status> {
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        client
+            .ready()
+            .await
+            .map_err(|error| Status::unavailable(chain(&error)))?;
+        let path = PathAndQuery::from_static(EXPORT_PATH);
+        let response = client
+            .unary(tonic::Request::new(request), path, RequestBytesCodec)
+            .await?;
+        let partial = response.into_inner().partial_success;
+        let rejected = partial
+            .as_ref()
+            .map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0));
+        if let Some(partial) = partial.filter(|partial| !partial.error_message.is_empty()) {
+            self.counters.note_error(partial.error_message);
+        }
+        Ok(rejected)
+    }
+}
+
+/// How long to wait before the next attempt; None if the answer is final (OTLP specification, failures over gRPC).
+fn retry_pause(status: &Status, backoff: Duration) -> Option<Duration> {
+    let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let transport = std::error::Error::source(status).is_some();
+    match status.code() {
+        Code::ResourceExhausted => told,
+        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
+            Some(told.unwrap_or(backoff))
+        }
+        Code::Aborted | Code::OutOfRange | Code::DataLoss => Some(told.unwrap_or(backoff)),
+        _ if transport => Some(backoff),
+        _ => None,
+    }
+}
+
+fn describe(status: &Status) -> String {
+    let cause = std::error::Error::source(status)
+        .map(|source| format!(": {}", chain(source)))
+        .unwrap_or_default();
+    format!("{:?}: {}{cause}", status.code(), status.message())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Sends bytes that are already a request, and decodes the response.
+#[derive(Debug, Clone, Copy)]
+struct RequestBytesCodec;
+
+impl Codec for RequestBytesCodec {
+    type Encode = Bytes;
+    type Decode = ExportTraceServiceResponse;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for RequestBytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, destination: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        destination.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for RequestBytesCodec {
+    type Item = ExportTraceServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        let decoded = ExportTraceServiceResponse::decode(source);
+        decoded
+            .map(Some)
+            .map_err(|error| Status::internal(format!("decode the collector's answer: {error}")))
+    }
+}

@@ -1,0 +1,162 @@
+//! Request bodies: repeatable for a seed, of the size that was asked for, and as compressible as ordinary text.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::random::SplitMix64;
+
+/// Largest body that is made, bytes.
+pub const SIZE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Smallest JSON document that is made: a string of nothing.
+const JSON_BYTES_MIN: usize = 2;
+/// Compression level of gzip bodies.
+const GZIP_LEVEL: u32 = 6;
+
+const WORDS: [&str; 16] = [
+    "invocation",
+    "edge",
+    "cloud",
+    "endpoint",
+    "queue",
+    "service",
+    "latency",
+    "trace",
+    "span",
+    "node",
+    "link",
+    "module",
+    "worker",
+    "replay",
+    "schedule",
+    "arrival",
+];
+
+/// Kinds of body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadKind {
+    /// A valid JSON document of exactly the size.
+    Json,
+    /// Words and numbers of exactly the size.
+    Text,
+    /// Words and numbers of the size, compressed: what is sent is smaller.
+    Gzip,
+}
+
+impl PayloadKind {
+    /// The Content-Type that goes with it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Text | Self::Gzip => "application/octet-stream",
+        }
+    }
+}
+
+/// What is wrong with a size.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// Over the limit.
+    #[error("a body of {0} bytes is too large: ask for at most {SIZE_BYTES_MAX}")]
+    TooLarge(usize),
+    /// No JSON document is that short.
+    #[error("a JSON body of {0} bytes cannot be valid: ask for at least {JSON_BYTES_MIN}")]
+    TooShortForJson(usize),
+    /// The compressor failed.
+    #[error("cannot compress the body")]
+    Compress(#[from] std::io::Error),
+}
+
+/// The body of `kind` for a size in bytes and a seed.
+pub fn body(kind: PayloadKind, size_bytes: usize, seed: u64) -> Result<Vec<u8>, PayloadError> {
+    if size_bytes > SIZE_BYTES_MAX {
+        return Err(PayloadError::TooLarge(size_bytes));
+    }
+    match kind {
+        PayloadKind::Json if size_bytes < JSON_BYTES_MIN => Err(PayloadError::TooShortForJson(size_bytes)),
+        PayloadKind::Json => Ok(json(size_bytes, seed)),
+        PayloadKind::Text => Ok(text(size_bytes, seed)),
+        PayloadKind::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
+            encoder.write_all(&text(size_bytes, seed))?;
+            Ok(encoder.finish()?)
+        }
+    }
+}
+
+fn word(random: &mut SplitMix64) -> &'static str {
+    WORDS[(random.next_u64() % WORDS.len() as u64) as usize]
+}
+
+fn text(size_bytes: usize, seed: u64) -> Vec<u8> {
+    let mut random = SplitMix64::new(seed);
+    let mut out = Vec::with_capacity(size_bytes + 32);
+    while out.len() < size_bytes {
+        out.extend_from_slice(word(&mut random).as_bytes());
+        out.extend_from_slice(format!(" {:x} ", random.next_u64() >> 44).as_bytes());
+    }
+    out.truncate(size_bytes);
+    out
+}
+
+/// An array of records, closed by one string that fills the rest; a string alone where no record fits.
+fn json(size_bytes: usize, seed: u64) -> Vec<u8> {
+    const CLOSING_BYTES: usize = 4; // `[""]`
+    if size_bytes < CLOSING_BYTES {
+        return [b"\"", vec![b'x'; size_bytes - JSON_BYTES_MIN].as_slice(), b"\""].concat();
+    }
+    let mut random = SplitMix64::new(seed);
+    let mut out = b"[".to_vec();
+    for id in 0.. {
+        let (name, value) = (word(&mut random), random.next_u64() % 100_000);
+        let record = format!(
+            r#"{{"id":{id},"name":"{name}","value":{value},"ok":{}}},"#,
+            value % 2 == 0
+        );
+        if out.len() + record.len() + CLOSING_BYTES > size_bytes {
+            break;
+        }
+        out.extend_from_slice(record.as_bytes());
+    }
+    let filler = size_bytes - out.len() - (CLOSING_BYTES - 1);
+    out.push(b'"');
+    out.resize(out.len() + filler, b'x');
+    out.extend_from_slice(b"\"]");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_gzip_body_unpacks_to_the_text_of_the_same_seed() {
+        let packed = body(PayloadKind::Gzip, 8192, 5).unwrap();
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, body(PayloadKind::Text, 8192, 5).unwrap());
+        assert!(packed.len() < 8192 / 2, "text compresses: {} bytes", packed.len());
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(body(PayloadKind::Json, 1, 0).is_err());
+        assert!(body(PayloadKind::Text, SIZE_BYTES_MAX + 1, 0).is_err());
+        assert!(body(PayloadKind::Text, 0, 0).unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_json_body_is_valid_repeatable_and_has_its_size(size in 2usize..5_000, seed: u64) {
+            let made = body(PayloadKind::Json, size, seed).unwrap();
+            prop_assert_eq!(made.len(), size);
+            prop_assert!(serde_json::from_slice::<serde_json::Value>(&made).is_ok());
+            prop_assert_eq!(made, body(PayloadKind::Json, size, seed).unwrap());
+        }
+    }
+}

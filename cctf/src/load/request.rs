@@ -1,0 +1,183 @@
+//! The bytes of a request: one head made beforehand, into which each request's ids are written.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::ids::write_hex;
+use super::target::{Endpoint, Target};
+
+/// Headers that the driver writes itself.
+const OWN_HEADERS: [&str; 7] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "traceparent",
+    "baggage",
+    "content-type",
+];
+
+const TRACEPARENT: &str = "traceparent: 00-00000000000000000000000000000000-0000000000000000-01\r\n";
+const TRACE_ID_AT: usize = "traceparent: 00-".len();
+const SPAN_ID_AT: usize = TRACE_ID_AT + 32 + 1;
+
+/// What is wrong with a header that a user gave.
+#[derive(Debug, thiserror::Error)]
+pub enum HeaderError {
+    /// No colon, or a character that HTTP forbids.
+    #[error("header {0:?} is not valid: write it like 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'")]
+    Invalid(String),
+    /// One of the driver's own.
+    #[error("header {0:?} is written by the driver itself: leave it out")]
+    Reserved(String),
+}
+
+/// An extra header, checked.
+#[derive(Debug, Clone)]
+pub struct ExtraHeader {
+    name: HeaderName,
+    value: String,
+}
+
+impl ExtraHeader {
+    /// Parses `Name: value`.
+    pub fn parse(text: &str) -> Result<Self, HeaderError> {
+        let invalid = || HeaderError::Invalid(text.to_owned());
+        let (name, value) = text.split_once(':').ok_or_else(invalid)?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_str(value.trim()).map_err(|_| invalid())?;
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return Err(HeaderError::Reserved(name.to_string()));
+        }
+        Ok(Self {
+            name,
+            value: value.to_str().map_err(|_| invalid())?.to_owned(),
+        })
+    }
+}
+
+/// A request whose ids can be changed in place. The body is shared.
+#[derive(Debug, Clone)]
+pub struct RequestTemplate {
+    head: Vec<u8>,
+    traceparent_at: usize,
+    body: Arc<[u8]>,
+}
+
+impl RequestTemplate {
+    /// The request to `endpoint` of `target` that belongs to run `run_id`.
+    pub fn new(
+        target: &Target,
+        endpoint: &Endpoint,
+        run_id: &str,
+        extra_headers: &[ExtraHeader],
+        body: Vec<u8>,
+    ) -> Self {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nhost: {}\r\n",
+            endpoint.method,
+            endpoint.path,
+            target.authority()
+        );
+        if let Some(payload) = endpoint.payload {
+            head += &format!(
+                "content-type: {}\r\ncontent-length: {}\r\n",
+                payload.content_type(),
+                body.len()
+            );
+        }
+        for header in extra_headers {
+            head += &format!("{}: {}\r\n", header.name, header.value);
+        }
+        head += &format!("baggage: {}={run_id}\r\n", cctf_proto::keys::RUN_ID);
+        let traceparent_at = head.len();
+        head += TRACEPARENT;
+        head += "\r\n";
+        Self {
+            head: head.into_bytes(),
+            traceparent_at,
+            body: body.into(),
+        }
+    }
+
+    /// Writes the ids of one request into the head.
+    pub fn set_ids(&mut self, trace_id: [u8; 16], span_id: [u8; 8]) {
+        let traceparent = &mut self.head[self.traceparent_at..];
+        write_hex(&trace_id, &mut traceparent[TRACE_ID_AT..SPAN_ID_AT - 1]);
+        write_hex(&span_id, &mut traceparent[SPAN_ID_AT..SPAN_ID_AT + 16]);
+    }
+
+    /// Head and body as they are sent, without the first `skip` bytes.
+    pub fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
+        let in_head = skip.min(self.head.len());
+        (
+            &self.head[in_head..],
+            &self.body[(skip - in_head).min(self.body.len())..],
+        )
+    }
+
+    /// Bytes of head and body together.
+    pub fn len_bytes(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// Bytes of the body.
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(endpoint: &str, body: &[u8]) -> RequestTemplate {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let endpoint = Endpoint::resolve(endpoint, None, body.len()).unwrap();
+        let extra = [ExtraHeader::parse("X-Next-Url: http://127.0.0.1:9/x").unwrap()];
+        RequestTemplate::new(&target, &endpoint, "run-1", &extra, body.to_vec())
+    }
+
+    #[test]
+    fn the_bytes_are_a_request_with_the_ids_of_this_one() {
+        let mut request = template("json", b"[1]");
+        request.set_ids([0xab; 16], [0x01; 8]);
+        let (head, body) = request.parts_from(0);
+        let expected = "POST /json/validate HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-type: application/json\r\n\
+            content-length: 3\r\nx-next-url: http://127.0.0.1:9/x\r\nbaggage: cctf.run_id=run-1\r\n\
+            traceparent: 00-abababababababababababababababab-0101010101010101-01\r\n\r\n";
+        assert_eq!(std::str::from_utf8(head).unwrap(), expected);
+        assert_eq!(body, b"[1]");
+    }
+
+    #[test]
+    fn the_rest_after_any_number_of_bytes_is_what_was_not_sent_yet() {
+        let request = template("json", b"[1,2,3]");
+        let whole = [request.parts_from(0).0, request.parts_from(0).1].concat();
+        for skip in 0..=request.len_bytes() {
+            let (head, body) = request.parts_from(skip);
+            assert_eq!([head, body].concat(), &whole[skip..]);
+        }
+    }
+
+    #[test]
+    fn a_get_has_neither_body_nor_length() {
+        let request = template("kvget", b"");
+        assert!(!String::from_utf8_lossy(request.parts_from(0).0).contains("content-length"));
+    }
+
+    #[test]
+    fn headers_that_would_break_the_request_are_refused() {
+        for bad in [
+            "",
+            "no colon",
+            "a b: c",
+            "X: a\r\nY: b",
+            "Host: other",
+            "traceparent: 00-1-1-01",
+        ] {
+            assert!(ExtraHeader::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! One driven run: told to begin, any number of endpoints driven one after the other, told to end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
+use super::clock;
+use super::exchange::{DriveFacts, Progress};
+use super::export::{Delivery, ExportError, Exporter};
+use super::ids::Ids;
+use super::io_loop::{Channels, IoConfig, IoLoop};
+use super::pacer::Pacer;
+use super::payload::{self, PayloadError};
+use super::record::{EventsError, EventsWriter};
+use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
+use super::request::{ExtraHeader, RequestTemplate};
+use super::schedule::Schedule;
+use super::spans::{Identity, SERVICE_NAME, control_request, double, integer, text};
+use super::summary::{Asked, Summary};
+use super::target::{Endpoint, KV_SET_PATH, Target};
+use crate::http_once;
+
+/// Connections that are made before the first request, at most.
+const WARM_CONNECTIONS_MAX: usize = 64;
+/// Requests per second for which one connection more is made beforehand.
+const RATE_PER_WARM_CONNECTION: f64 = 100.0;
+/// Time between the order to start and the first request, so that all threads are ready.
+const LEAD_NS: u64 = 20_000_000;
+/// How long the collector may take to accept the start or the end of the run.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the rest of the spans may take once the load has ended.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the caller's display is called.
+const DISPLAY_EVERY: Duration = Duration::from_millis(200);
+
+/// Why a run cannot be driven.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The server does not accept connections.
+    #[error("cannot connect to {target}: {source}; is the service running there?")]
+    Unreachable {
+        /// The server.
+        target: Target,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The key that `kvget` reads could not be set.
+    #[error("cannot set the key that kvget reads by POST {target}{KV_SET_PATH}: {error}")]
+    SetKey {
+        /// The server.
+        target: Target,
+        /// Why.
+        error: String,
+    },
+    /// A system call failed.
+    #[error("cannot {operation}: {source}")]
+    System {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A thread of the driver has panicked.
+    #[error("the driver's {0} thread has panicked: this is a bug of cctf")]
+    Panicked(&'static str),
+    /// The body cannot be made.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The file of events.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The exporter.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// What is told of a run at its start.
+#[derive(Debug, Clone, Default)]
+#[allow(
+    missing_docs,
+    reason = "each field is the attribute of its name in cctf_proto::keys"
+)]
+pub struct RunFacts {
+    pub run_id: String,
+    pub rate: f64,
+    pub duration: String,
+    pub scen: Option<String>,
+    pub img: Option<String>,
+    pub git_sha: Option<String>,
+    pub workers: Option<u32>,
+    pub endpoint: String,
+    pub target: String,
+    pub payload_bytes: usize,
+    pub seed: u64,
+}
+
+impl RunFacts {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            text(keys::RUN_ID, &self.run_id),
+            double(keys::RUN_RATE, self.rate),
+            text(keys::RUN_DURATION, &self.duration),
+            text(keys::RUN_ENDPOINT, &self.endpoint),
+            text(keys::RUN_TARGET, &self.target),
+            integer(keys::RUN_PAYLOAD_BYTES, self.payload_bytes as i64),
+            integer(keys::RUN_SEED, self.seed as i64),
+        ];
+        let told = [
+            (keys::RUN_SCEN, &self.scen),
+            (keys::RUN_IMG, &self.img),
+            (keys::RUN_GIT_SHA, &self.git_sha),
+        ];
+        attributes.extend(
+            told.into_iter()
+                .filter_map(|(key, value)| value.as_ref().map(|value| text(key, value))),
+        );
+        attributes.extend(
+            self.workers
+                .map(|workers| integer(keys::WORKERS, i64::from(workers))),
+        );
+        attributes
+    }
+}
+
+/// What a session needs to know.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// What is told of the run.
+    pub run: RunFacts,
+    /// Who the driver is.
+    pub identity: Identity,
+    /// Where spans go; None sends none.
+    pub otlp_endpoint: Option<String>,
+    /// Where lines go; None writes none.
+    pub events_path: Option<PathBuf>,
+    /// Set from outside to stop early.
+    pub stop: &'static AtomicBool,
+}
+
+/// What one drive needs to know.
+#[derive(Debug, Clone)]
+pub struct Drive {
+    /// The server.
+    pub target: Target,
+    /// How it is called.
+    pub endpoint: Endpoint,
+    /// When.
+    pub schedule: Schedule,
+    /// Size of the body, bytes.
+    pub size_bytes: usize,
+    /// Most connections at once.
+    pub connections_max: usize,
+    /// Longest wait for a response.
+    pub timeout: Duration,
+    /// Headers of the user.
+    pub headers: Vec<ExtraHeader>,
+}
+
+/// A driven run that has begun.
+pub struct Session {
+    config: SessionConfig,
+    resource: Resource,
+    ids: Ids,
+    next_number: u64,
+    exporter: Option<Exporter>,
+    to_recorder: SyncSender<RecorderInput>,
+    recorder: JoinHandle<Result<(), EventsError>>,
+}
+
+impl Session {
+    /// Opens the file, starts recorder and exporter, and tells that the run begins. Nothing has been sent to the service yet.
+    pub fn begin(config: SessionConfig) -> Result<Self, DriveError> {
+        let instance_id = format!(
+            "{SERVICE_NAME}-{}-{:08x}",
+            std::process::id(),
+            rand::random::<u32>()
+        );
+        let resource = config.identity.resource(&instance_id);
+        let events = config
+            .events_path
+            .as_deref()
+            .map(EventsWriter::open)
+            .transpose()?;
+        let endpoint = config.otlp_endpoint.as_deref();
+        let exporter = endpoint
+            .map(|endpoint| Exporter::start(endpoint, &resource))
+            .transpose()?;
+        if let Some(exporter) = &exporter {
+            let request = control_request(
+                &resource,
+                keys::RUN_START_SPAN,
+                clock::unix_ns(),
+                config.run.attributes(),
+            );
+            exporter.send_control(keys::RUN_START_SPAN, request, CONTROL_TIMEOUT)?;
+        }
+        let recorder = Recorder {
+            events,
+            spans: exporter.as_ref().and_then(Exporter::queue),
+        };
+        let (to_recorder, input) = sync_channel(RECORDER_BATCHES_MAX);
+        let recorder = spawn("recorder", move || recorder.run(input))?;
+        let ids = Ids::of_this_process(config.run.seed);
+        Ok(Self {
+            config,
+            resource,
+            ids,
+            next_number: 0,
+            exporter,
+            to_recorder,
+            recorder,
+        })
+    }
+
+    /// Drives one endpoint to its end and returns its figures. `display` is called a few times a second.
+    pub fn drive(
+        &mut self,
+        drive: &Drive,
+        mut display: impl FnMut(&Progress),
+    ) -> Result<Summary, DriveError> {
+        let target = &drive.target;
+        let address = target
+            .reachable_address()
+            .map_err(|source| DriveError::Unreachable {
+                target: target.clone(),
+                source,
+            })?;
+        if drive.endpoint.needs_key {
+            set_key(drive)?;
+        }
+        let body = match drive.endpoint.payload {
+            Some(kind) => payload::body(kind, drive.size_bytes, self.config.run.seed)?,
+            None => Vec::new(),
+        };
+        let template = RequestTemplate::new(
+            target,
+            &drive.endpoint,
+            &self.config.run.run_id,
+            &drive.headers,
+            body,
+        );
+        let facts = Arc::new(self.facts(drive, template.body_bytes()));
+        let progress = Arc::new(Progress::default());
+        let config = IoConfig {
+            address,
+            template: template.clone(),
+            facts: Arc::clone(&facts),
+            connections_max: drive.connections_max,
+            timeout_ns: u64::try_from(drive.timeout.as_nanos()).unwrap_or(u64::MAX),
+            progress: Arc::clone(&progress),
+        };
+        let (to_io, from_pacer) = channel();
+        let (to_pacer, from_io) = channel();
+        let channels = Channels {
+            from_pacer,
+            to_pacer,
+            recorder: self.to_recorder.clone(),
+        };
+        let (mut io_loop, io_waker) = IoLoop::new(config, channels).map_err(system("make an event loop"))?;
+        let warm = (drive.schedule.rate / RATE_PER_WARM_CONNECTION).ceil() as usize + 1;
+        io_loop
+            .warm_up(warm.min(WARM_CONNECTIONS_MAX))
+            .map_err(system("open connections"))?;
+        let pacer = Pacer {
+            to_io,
+            io_waker,
+            from_io,
+            template,
+            ids: self.ids,
+            first_number: self.next_number,
+            stop: self.config.stop,
+            progress: Arc::clone(&progress),
+        };
+
+        let cpu_before_ns = clock::process_cpu_ns();
+        let start_ns = clock::monotonic_ns() + LEAD_NS;
+        let (offsets_ns, gap_ns) = (drive.schedule.offsets_ns(), (1e9 / drive.schedule.rate) as u64);
+        let io_thread = spawn("io", move || io_loop.run())?;
+        let pacer_thread = spawn("pacer", move || pacer.run(offsets_ns, start_ns, gap_ns))?;
+        while !io_thread.is_finished() {
+            display(&progress);
+            std::thread::park_timeout(DISPLAY_EVERY);
+        }
+        display(&progress);
+        let io_outcome = io_thread.join().map_err(|_| DriveError::Panicked("io"))?;
+        self.next_number += pacer_thread.join().map_err(|_| DriveError::Panicked("pacer"))?;
+        io_outcome.map_err(system("wait for responses"))?;
+
+        let elapsed_ns = clock::monotonic_ns() - start_ns.min(clock::monotonic_ns());
+        let driver_cpu_cores = (clock::process_cpu_ns() - cpu_before_ns) as f64 / elapsed_ns.max(1) as f64;
+        self.summary(Asked {
+            endpoint: facts.name.clone(),
+            url: facts.url.clone(),
+            rate: drive.schedule.rate,
+            body_bytes: facts.body_bytes_out,
+            driver_cpu_cores,
+        })
+    }
+
+    /// Waits until file and collector have everything, tells that the run has ended, and returns how the spans fared.
+    pub fn end(self) -> Result<Delivery, DriveError> {
+        let ended_unix_ns = clock::unix_ns();
+        drop(self.to_recorder);
+        self.recorder
+            .join()
+            .map_err(|_| DriveError::Panicked("recorder"))??;
+        let Some(exporter) = self.exporter else {
+            return Ok(Delivery::default());
+        };
+        // The run's last spans go before its end, so that none of them counts as late.
+        let delivery = exporter.flush(FLUSH_TIMEOUT);
+        let attributes = vec![text(keys::RUN_ID, &self.config.run.run_id)];
+        let request = control_request(&self.resource, keys::RUN_END_SPAN, ended_unix_ns, attributes);
+        exporter.send_control(keys::RUN_END_SPAN, request, CONTROL_TIMEOUT)?;
+        Ok(delivery)
+    }
+
+    fn facts(&self, drive: &Drive, body_bytes: usize) -> DriveFacts {
+        DriveFacts {
+            name: drive.endpoint.name.clone(),
+            method: drive.endpoint.method.clone(),
+            url: format!("{}{}", drive.target, drive.endpoint.path),
+            host: drive.target.host.clone(),
+            port: drive.target.port,
+            body_bytes_out: body_bytes as u64,
+            run_id: self.config.run.run_id.clone(),
+            ids: self.ids,
+        }
+    }
+
+    fn summary(&self, asked: Asked) -> Result<Summary, DriveError> {
+        let (reply, answer) = channel();
+        let gone = DriveError::Panicked("recorder");
+        if self.to_recorder.send(RecorderInput::EndDrive(reply)).is_err() {
+            return Err(gone);
+        }
+        let builder: Receiver<_> = answer;
+        Ok(builder.recv().map_err(|_| gone)?.build(asked))
+    }
+}
+
+/// Sets the key that `kvget` reads, unsampled, so that no row tells of it.
+fn set_key(drive: &Drive) -> Result<(), DriveError> {
+    let failed = |error: String| DriveError::SetKey {
+        target: drive.target.clone(),
+        error,
+    };
+    let body = payload::body(payload::PayloadKind::Text, drive.size_bytes, drive.schedule.seed)?;
+    let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
+    let headers = format!(
+        "content-type: application/octet-stream\r\ntraceparent: 00-{trace_id:032x}-{span_id:016x}-00\r\n"
+    );
+    let answer = http_once::send(&drive.target, "POST", KV_SET_PATH, &headers, &body, drive.timeout);
+    match answer.map_err(|error| failed(error.to_string()))? {
+        status if (200..300).contains(&status) => Ok(()),
+        status => Err(failed(format!("the service answered {status}"))),
+    }
+}
+
+fn system(operation: &'static str) -> impl Fn(std::io::Error) -> DriveError {
+    move |source| DriveError::System { operation, source }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, DriveError> {
+    std::thread::Builder::new()
+        .name(format!("cctf-{name}"))
+        .spawn(run)
+        .map_err(system("start a thread"))
+}
+
+/// Whether the run was stopped from outside.
+pub fn was_stopped(stop: &AtomicBool) -> bool {
+    stop.load(Ordering::Relaxed)
+}

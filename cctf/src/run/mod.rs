@@ -1,0 +1,1 @@
+//! The one-command local run: children, wiring, and what they leave behind.
