@@ -4,6 +4,7 @@
 //! exception on the strict side: [`WireErrorKind::MessageInPieces`], for an attribute's value, an any-value's array or
 //! key-value list, or a metric's data that occurs twice in its parent.
 
+use super::common::KeyValue;
 use super::schema::{self, Field, Message};
 use super::wire::{
     Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, NESTING_MAX, VARINT, WireError, WireErrorKind,
@@ -38,6 +39,7 @@ fn check(mut cursor: Cursor<'_>, message: &'static Message, levels: u32) -> Resu
             (Field::Message(inner), LENGTH_DELIMITED) => {
                 check_inner(cursor.message()?, inner, levels)?;
             }
+            (Field::Attribute, LENGTH_DELIMITED) => check_attribute(cursor.message()?, levels)?,
             (Field::MessageOnce(inner), LENGTH_DELIMITED) => {
                 if seen & (1 << number) != 0 {
                     return Err(before.error(WireErrorKind::MessageInPieces));
@@ -73,4 +75,14 @@ fn check_inner(inside: Cursor<'_>, message: &'static Message, levels: u32) -> Re
         return Err(inside.error(WireErrorKind::NestedTooDeep));
     }
     check(inside, message, levels - 1)
+}
+
+#[inline]
+fn check_attribute(attribute: Cursor<'_>, levels: u32) -> Result<(), WireError> {
+    /// The pair, and its value.
+    const LEVELS: u32 = 2;
+    if levels >= LEVELS && KeyValue::parse_usual(attribute).is_some() {
+        return Ok(());
+    }
+    check_inner(attribute, &schema::KEY_VALUE, levels)
 }

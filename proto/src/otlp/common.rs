@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use super::wire::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
+use super::wire::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, key};
 
 /// Iterator over a repeated embedded message. It ends after the first error.
 #[derive(Debug, Clone)]
@@ -214,25 +214,65 @@ pub struct KeyValue<'a> {
     pub value: AnyValue<'a>,
 }
 
+impl<'a> KeyValue<'a> {
+    /// The pair, if it is encoded as nearly all are: key and value in this order, no length over 127, the value a
+    /// number or the text ASCII. One straight line for these takes half the time of the general loops.
+    #[inline]
+    pub(super) fn parse_usual(message: Cursor<'a>) -> Option<Self> {
+        let [0x0a, key_length, after_key_length @ ..] = message.rest() else {
+            return None;
+        };
+        let (key, after_key) = after_key_length.split_at_checked(usize::from(*key_length))?;
+        let [0x12, value_length, value @ ..] = after_key else {
+            return None;
+        };
+        if *key_length >= 0x80 || *value_length >= 0x80 || value.len() != usize::from(*value_length) {
+            return None;
+        }
+        let value = match value {
+            [0x0a, length, text @ ..] if text.len() == usize::from(*length) => {
+                AnyValue::String(ascii_as_str(text)?)
+            }
+            [0x18, byte] if *byte < 0x80 => AnyValue::Int(i64::from(*byte)),
+            [0x18, low, high] if *high < 0x80 => {
+                AnyValue::Int(i64::from(*low & 0x7f) | i64::from(*high) << 7)
+            }
+            _ => return None,
+        };
+        Some(KeyValue {
+            key: ascii_as_str(key)?,
+            value,
+        })
+    }
+}
+
 impl<'a> View<'a> for KeyValue<'a> {
     #[inline]
-    fn parse(mut message: Cursor<'a>) -> Result<Self, WireError> {
-        const KEY: u32 = key(1, LENGTH_DELIMITED);
-        const VALUE: u32 = key(2, LENGTH_DELIMITED);
-
-        let mut key_value = KeyValue {
-            key: "",
-            value: AnyValue::Empty,
-        };
-        while !message.is_empty() {
-            match message.key()? {
-                KEY => key_value.key = message.string()?,
-                VALUE => key_value.value = AnyValue::parse(message.message()?)?,
-                other => message.skip(other)?,
-            }
+    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
+        match Self::parse_usual(message) {
+            Some(key_value) => Ok(key_value),
+            None => parse_unusual(message),
         }
-        Ok(key_value)
     }
+}
+
+#[inline(never)]
+fn parse_unusual(mut message: Cursor<'_>) -> Result<KeyValue<'_>, WireError> {
+    const KEY: u32 = key(1, LENGTH_DELIMITED);
+    const VALUE: u32 = key(2, LENGTH_DELIMITED);
+
+    let mut key_value = KeyValue {
+        key: "",
+        value: AnyValue::Empty,
+    };
+    while !message.is_empty() {
+        match message.key()? {
+            KEY => key_value.key = message.string()?,
+            VALUE => key_value.value = AnyValue::parse(message.message()?)?,
+            other => message.skip(other)?,
+        }
+    }
+    Ok(key_value)
 }
 
 /// The value of an attribute.

@@ -23,6 +23,8 @@ pub(super) enum Field {
     /// A message that may occur any number of times: repeated, or one that nothing here views, or one whose pieces the
     /// views merge (resource, scope, status).
     Message(&'static Message),
+    /// A [`KEY_VALUE`], any number of times: nine tenths of a request.
+    Attribute,
     /// A message that may occur once. Protobuf merges the occurrences of a singular message by concatenation, which a
     /// borrowed view of one slice cannot show; no known encoder writes such a thing.
     MessageOnce(&'static Message),
@@ -32,7 +34,8 @@ pub(super) enum Field {
 }
 
 use Field::{
-    Bytes, Fixed32, Fixed64, Fixed64List, Message as Sub, MessageOnce as Once, String, Varint, VarintList,
+    Attribute, Bytes, Fixed32, Fixed64, Fixed64List, Message as Sub, MessageOnce as Once, String, Varint,
+    VarintList,
 };
 
 impl Message {
@@ -71,12 +74,11 @@ static ANY_VALUE: Message = Message::new([
     (8, Varint),
 ]);
 static ARRAY_VALUE: Message = Message::new([(1, Sub(&ANY_VALUE))]);
-static KEY_VALUE_LIST: Message = Message::new([(1, Sub(&KEY_VALUE))]);
-static KEY_VALUE: Message = Message::new([(1, String), (2, Once(&ANY_VALUE)), (3, Varint)]);
-static INSTRUMENTATION_SCOPE: Message =
-    Message::new([(1, String), (2, String), (3, Sub(&KEY_VALUE)), (4, Varint)]);
+static KEY_VALUE_LIST: Message = Message::new([(1, Attribute)]);
+pub(super) static KEY_VALUE: Message = Message::new([(1, String), (2, Once(&ANY_VALUE)), (3, Varint)]);
+static INSTRUMENTATION_SCOPE: Message = Message::new([(1, String), (2, String), (3, Attribute), (4, Varint)]);
 static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
-static RESOURCE: Message = Message::new([(1, Sub(&KEY_VALUE)), (2, Varint), (3, Sub(&ENTITY_REF))]);
+static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
 
 // trace.proto
 static RESOURCE_SPANS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_SPANS)), (3, String)]);
@@ -90,7 +92,7 @@ static SPAN: Message = Message::new([
     (6, Varint),
     (7, Fixed64),
     (8, Fixed64),
-    (9, Sub(&KEY_VALUE)),
+    (9, Attribute),
     (10, Varint),
     (11, Sub(&EVENT)),
     (12, Varint),
@@ -99,12 +101,12 @@ static SPAN: Message = Message::new([
     (15, Sub(&STATUS)),
     (16, Fixed32),
 ]);
-static EVENT: Message = Message::new([(1, Fixed64), (2, String), (3, Sub(&KEY_VALUE)), (4, Varint)]);
+static EVENT: Message = Message::new([(1, Fixed64), (2, String), (3, Attribute), (4, Varint)]);
 static LINK: Message = Message::new([
     (1, Bytes),
     (2, Bytes),
     (3, String),
-    (4, Sub(&KEY_VALUE)),
+    (4, Attribute),
     (5, Varint),
     (6, Fixed32),
 ]);
@@ -123,7 +125,7 @@ static METRIC: Message = Message::new([
     (9, Once(&HISTOGRAM)),
     (10, Once(&EXPONENTIAL_HISTOGRAM)),
     (11, Once(&SUMMARY)),
-    (12, Sub(&KEY_VALUE)),
+    (12, Attribute),
 ]);
 static GAUGE: Message = Message::new([(1, Sub(&NUMBER_DATA_POINT))]);
 static SUM: Message = Message::new([(1, Sub(&NUMBER_DATA_POINT)), (2, Varint), (3, Varint)]);
@@ -137,7 +139,7 @@ static NUMBER_DATA_POINT: Message = Message::new([
     (4, Fixed64),
     (5, Sub(&EXEMPLAR)),
     (6, Fixed64),
-    (7, Sub(&KEY_VALUE)),
+    (7, Attribute),
     (8, Varint),
 ]);
 static HISTOGRAM_DATA_POINT: Message = Message::new([
@@ -148,13 +150,13 @@ static HISTOGRAM_DATA_POINT: Message = Message::new([
     (6, Fixed64List),
     (7, Fixed64List),
     (8, Sub(&EXEMPLAR)),
-    (9, Sub(&KEY_VALUE)),
+    (9, Attribute),
     (10, Varint),
     (11, Fixed64),
     (12, Fixed64),
 ]);
 static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = Message::new([
-    (1, Sub(&KEY_VALUE)),
+    (1, Attribute),
     (2, Fixed64),
     (3, Fixed64),
     (4, Fixed64),
@@ -176,7 +178,7 @@ static SUMMARY_DATA_POINT: Message = Message::new([
     (4, Fixed64),
     (5, Fixed64),
     (6, Sub(&VALUE_AT_QUANTILE)),
-    (7, Sub(&KEY_VALUE)),
+    (7, Attribute),
     (8, Varint),
 ]);
 static VALUE_AT_QUANTILE: Message = Message::new([(1, Fixed64), (2, Fixed64)]);
@@ -186,7 +188,7 @@ static EXEMPLAR: Message = Message::new([
     (4, Bytes),
     (5, Bytes),
     (6, Fixed64),
-    (7, Sub(&KEY_VALUE)),
+    (7, Attribute),
 ]);
 
 // logs.proto
@@ -201,7 +203,7 @@ static LOG_RECORD: Message = Message::new([
     (2, Varint),
     (3, String),
     (5, Sub(&ANY_VALUE)),
-    (6, Sub(&KEY_VALUE)),
+    (6, Attribute),
     (7, Varint),
     (8, Fixed32),
     (9, Bytes),

@@ -282,7 +282,7 @@ impl<'a> View<'a> for Span<'a> {
         let mut first_attribute = None;
         let mut first_link = None;
         while !message.is_empty() {
-            let before = message;
+            let before = message.position();
             match message.key()? {
                 TRACE_ID => span.trace_id = message.bytes()?,
                 SPAN_ID => span.span_id = message.bytes()?,
@@ -294,12 +294,14 @@ impl<'a> View<'a> for Span<'a> {
                 END_TIME => span.end_time_unix_nano = message.fixed64()?,
                 ATTRIBUTES => {
                     message.message()?;
-                    span.attributes = first_attribute.get_or_insert(before).until(&message);
+                    let first = *first_attribute.get_or_insert(before);
+                    span.attributes = message.range(first, message.position());
                 }
                 DROPPED_ATTRIBUTES_COUNT => span.dropped_attributes_count = message.varint()? as u32,
                 LINKS => {
                     message.message()?;
-                    span.links = first_link.get_or_insert(before).until(&message);
+                    let first = *first_link.get_or_insert(before);
+                    span.links = message.range(first, message.position());
                 }
                 STATUS => span.status.merge(message.message()?)?,
                 FLAGS => span.flags = message.fixed32()?,

@@ -77,55 +77,61 @@ pub(crate) const fn key(field: u32, wire_type: u32) -> u32 {
     (field << 3) | wire_type
 }
 
-/// What is left of one message, and where that lies in the request.
+/// What is left of one message.
+///
+/// Only `position` moves, and nothing that is not inlined gets the cursor by reference: the readers' loops then keep it
+/// in registers. (With a slice that shrinks, its pointer and length went through memory at each field, which more than
+/// doubled the time a span takes.)
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
-    rest: &'a [u8],
-    /// The request's offset at which `rest` ends: one number that stays as it is while the cursor moves.
-    end: usize,
+    /// The request from its first byte to the end of this message, so that `position` is the offset in the request.
+    bytes: &'a [u8],
+    position: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) const EMPTY: Cursor<'static> = Cursor { rest: &[], end: 0 };
+    pub(crate) const EMPTY: Cursor<'static> = Cursor {
+        bytes: &[],
+        position: 0,
+    };
 
     #[inline]
     pub(crate) fn new(request: &'a [u8]) -> Self {
         Cursor {
-            rest: request,
-            end: request.len(),
+            bytes: request,
+            position: 0,
         }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+        self.position >= self.bytes.len()
     }
 
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
+        self.bytes.get(self.position..).unwrap_or_default()
     }
 
+    /// The offset in the request.
     #[inline]
-    pub(crate) fn offset(&self) -> usize {
-        self.end - self.rest.len()
+    pub(crate) fn position(&self) -> usize {
+        self.position
     }
 
-    /// What lies between this cursor and a later state of it.
+    /// The bytes of this message from one offset in the request to another.
     #[inline]
-    pub(crate) fn until(&self, later: &Cursor<'a>) -> Cursor<'a> {
-        let length = self.rest.len().saturating_sub(later.rest.len());
+    pub(crate) fn range(&self, start: usize, end: usize) -> Cursor<'a> {
         Cursor {
-            rest: &self.rest[..length],
-            end: self.offset() + length,
+            bytes: self.bytes.get(..end).unwrap_or_default(),
+            position: start,
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub(crate) fn error(&self, kind: WireErrorKind) -> WireError {
         WireError {
-            offset: self.offset(),
+            offset: self.position,
             kind,
         }
     }
@@ -134,93 +140,74 @@ impl<'a> Cursor<'a> {
     /// goes to [`Cursor::skip`], which refuses invalid ones.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<u32, WireError> {
-        match self.rest {
-            [byte, rest @ ..] if *byte < 0x80 => {
-                self.rest = rest;
-                Ok(u32::from(*byte))
-            }
-            _ => self.long_key(),
-        }
-    }
-
-    fn long_key(&mut self) -> Result<u32, WireError> {
-        let before = *self;
+        let position = self.position;
         let key = self.varint()?;
-        u32::try_from(key).map_err(|_| before.error(WireErrorKind::InvalidFieldNumber))
+        match u32::try_from(key) {
+            Ok(key) => Ok(key),
+            Err(_) => Err(WireError {
+                offset: position,
+                kind: WireErrorKind::InvalidFieldNumber,
+            }),
+        }
     }
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, WireError> {
-        match self.rest {
-            [first, rest @ ..] if *first < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*first))
-            }
-            [first, second, rest @ ..] if *second < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
-            }
-            _ => self.long_varint(),
+        if let Some(&byte) = self.bytes.get(self.position)
+            && byte < 0x80
+        {
+            self.position += 1;
+            return Ok(u64::from(byte));
         }
+        let (value, position) = long_varint(self.bytes, self.position)?;
+        self.position = position;
+        Ok(value)
     }
 
-    #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0;
-        for (index, &byte) in self.rest.iter().take(VARINT_LEN_MAX).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte < 0x80 {
-                if index == VARINT_LEN_MAX - 1 && byte > 1 {
-                    break;
-                }
-                self.rest = &self.rest[index + 1..];
-                return Ok(value);
-            }
-        }
-        let too_long = self.rest.len() >= VARINT_LEN_MAX;
-        Err(self.error(if too_long {
-            WireErrorKind::VarintOverflow
-        } else {
-            WireErrorKind::Truncated
-        }))
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let Some(bytes) = self.bytes.get(self.position..).and_then(<[u8]>::first_chunk::<N>) else {
+            return Err(self.error(WireErrorKind::Truncated));
+        };
+        self.position += N;
+        Ok(*bytes)
     }
 
     #[inline]
     pub(crate) fn fixed64(&mut self) -> Result<u64, WireError> {
-        let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
-            return Err(self.error(WireErrorKind::Truncated));
-        };
-        self.rest = rest;
-        Ok(u64::from_le_bytes(*bytes))
+        self.fixed().map(u64::from_le_bytes)
     }
 
     #[inline]
     pub(crate) fn fixed32(&mut self) -> Result<u32, WireError> {
-        let Some((bytes, rest)) = self.rest.split_first_chunk::<4>() else {
-            return Err(self.error(WireErrorKind::Truncated));
-        };
-        self.rest = rest;
-        Ok(u32::from_le_bytes(*bytes))
+        self.fixed().map(u32::from_le_bytes)
     }
 
     /// A length-delimited field: its length, then that many bytes, which are skipped here.
     #[inline]
     pub(crate) fn message(&mut self) -> Result<Cursor<'a>, WireError> {
-        let before = *self;
+        let length_position = self.position;
         let length = self.varint()?;
+        let start = self.position;
         // A length above usize::MAX (32-bit targets) is as surely too long as usize::MAX itself.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some((inside, rest)) = self.rest.split_at_checked(length) else {
-            return Err(before.error(WireErrorKind::Truncated));
+        let end = start.saturating_add(length);
+        let Some(bytes) = self.bytes.get(..end) else {
+            return Err(WireError {
+                offset: length_position,
+                kind: WireErrorKind::Truncated,
+            });
         };
-        let end = self.offset() + length;
-        self.rest = rest;
-        Ok(Cursor { rest: inside, end })
+        self.position = end;
+        Ok(Cursor {
+            bytes,
+            position: start,
+        })
     }
 
     #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
-        Ok(self.message()?.rest)
+        Ok(self.message()?.rest())
     }
 
     #[inline]
@@ -231,81 +218,112 @@ impl<'a> Cursor<'a> {
     /// All that is left, as text.
     #[inline]
     pub(crate) fn as_utf8(&self) -> Result<&'a str, WireError> {
-        if is_ascii(self.rest) {
-            // SAFETY: ASCII is UTF-8.
-            return Ok(unsafe { std::str::from_utf8_unchecked(self.rest) });
-        }
-        match std::str::from_utf8(self.rest) {
-            Ok(text) => Ok(text),
-            Err(_) => Err(self.error(WireErrorKind::InvalidUtf8)),
-        }
+        let text = self.rest();
+        ascii_as_str(text).map_or_else(|| non_ascii(text, self.position), Ok)
     }
 
     /// Skips the value of a field that is not read, whose key has just been taken.
     #[inline]
     pub(crate) fn skip(&mut self, key: u32) -> Result<(), WireError> {
-        match key & 7 {
-            LENGTH_DELIMITED if key >= 8 => self.message().map(drop),
-            _ => self.skip_within(key, NESTING_MAX),
-        }
+        self.skip_within(key, NESTING_MAX)
     }
 
     /// [`Cursor::skip`], where `levels` more of nesting are allowed.
+    #[inline]
     pub(crate) fn skip_within(&mut self, key: u32, levels: u32) -> Result<(), WireError> {
-        if key >> 3 == 0 {
-            return Err(self.error(WireErrorKind::InvalidFieldNumber));
+        if key >= 8 && key & 7 == LENGTH_DELIMITED && levels > 0 {
+            return self.message().map(drop);
         }
-        if levels == 0 {
-            return Err(self.error(WireErrorKind::NestedTooDeep));
-        }
-        match key & 7 {
-            VARINT => self.varint().map(drop),
-            FIXED64 => self.fixed64().map(drop),
-            LENGTH_DELIMITED => self.message().map(drop),
-            START_GROUP => self.skip_group(key >> 3, levels),
-            FIXED32 => self.fixed32().map(drop),
-            END_GROUP => Err(self.error(WireErrorKind::UnexpectedEndGroup)),
-            _ => Err(self.error(WireErrorKind::InvalidWireType)),
-        }
-    }
-
-    fn skip_group(&mut self, field: u32, levels: u32) -> Result<(), WireError> {
-        loop {
-            let key = self.key()?;
-            if key == self::key(field, END_GROUP) {
-                return Ok(());
-            }
-            self.skip_within(key, levels - 1)?;
-        }
+        self.position = skip_other(*self, key, levels)?;
+        Ok(())
     }
 }
 
-/// Whether all bytes are below 0x80, in words of eight: attribute keys and values are short, so the last word
-/// overlaps the one before instead of being taken byte by byte.
-#[inline]
-pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    match bytes {
-        [first, .., last] if bytes.len() < 4 => (first | last | bytes[bytes.len() / 2]) < 0x80,
-        [] => true,
-        [only] => *only < 0x80,
-        _ if bytes.len() < 8 => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => {
-                (u32::from_le_bytes(*head) | u32::from_le_bytes(*tail)) & HIGH_BITS as u32 == 0
+/// A varint of two bytes or more, and where it ends.
+#[inline(never)]
+fn long_varint(bytes: &[u8], position: usize) -> Result<(u64, usize), WireError> {
+    let rest = bytes.get(position..).unwrap_or_default();
+    let mut value = 0;
+    for (index, &byte) in rest.iter().take(VARINT_LEN_MAX).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            if index == VARINT_LEN_MAX - 1 && byte > 1 {
+                break;
             }
-            _ => false,
-        },
-        _ => {
-            let (words, _) = bytes.as_chunks::<8>();
-            let last = bytes
-                .last_chunk::<8>()
-                .map_or(HIGH_BITS, |word| u64::from_le_bytes(*word));
-            words
-                .iter()
-                .fold(last, |bits, word| bits | u64::from_le_bytes(*word))
-                & HIGH_BITS
-                == 0
+            return Ok((value, position + index + 1));
         }
+    }
+    let kind = if rest.len() < VARINT_LEN_MAX {
+        WireErrorKind::Truncated
+    } else {
+        WireErrorKind::VarintOverflow
+    };
+    Err(WireError {
+        offset: position,
+        kind,
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn non_ascii(text: &[u8], offset: usize) -> Result<&str, WireError> {
+    std::str::from_utf8(text).map_err(|_| WireError {
+        offset,
+        kind: WireErrorKind::InvalidUtf8,
+    })
+}
+
+/// Where the value ends of a field that is not a length-delimited one.
+#[inline(never)]
+fn skip_other(mut cursor: Cursor<'_>, key: u32, levels: u32) -> Result<usize, WireError> {
+    if key >> 3 == 0 {
+        return Err(cursor.error(WireErrorKind::InvalidFieldNumber));
+    }
+    if levels == 0 {
+        return Err(cursor.error(WireErrorKind::NestedTooDeep));
+    }
+    match key & 7 {
+        VARINT => drop(cursor.varint()?),
+        FIXED64 => drop(cursor.fixed64()?),
+        LENGTH_DELIMITED => drop(cursor.message()?),
+        START_GROUP => loop {
+            let inner = cursor.key()?;
+            if inner == self::key(key >> 3, END_GROUP) {
+                break;
+            }
+            cursor.skip_within(inner, levels - 1)?;
+        },
+        FIXED32 => drop(cursor.fixed32()?),
+        END_GROUP => return Err(cursor.error(WireErrorKind::UnexpectedEndGroup)),
+        _ => return Err(cursor.error(WireErrorKind::InvalidWireType)),
+    }
+    Ok(cursor.position)
+}
+
+/// These bytes as text, if they are ASCII.
+#[inline]
+pub(crate) fn ascii_as_str(bytes: &[u8]) -> Option<&str> {
+    // SAFETY: ASCII is UTF-8.
+    is_ascii(bytes).then(|| unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
+/// Whether all bytes are below 0x80. Keys and values are short and of ever different lengths, so what counts is not
+/// to branch on the length: up to 32 bytes are covered by words that overlap.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let word = |start: usize| match bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+        Some(word) => u64::from_le_bytes(*word),
+        None => HIGH_BITS,
+    };
+    match bytes.len() {
+        0..8 => bytes.iter().fold(0, |bits, byte| bits | byte) < 0x80,
+        length @ 8..=32 => {
+            let last = length - 8;
+            let bits = word(0) | word(last.min(8)) | word(last.saturating_sub(8)) | word(last);
+            bits & HIGH_BITS == 0
+        }
+        _ => bytes.is_ascii(),
     }
 }
 
