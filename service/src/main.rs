@@ -1,2 +1,38 @@
-//! Stub.
-fn main() {}
+//! The binary: reads the command line, and serves or asks a running service whether it is ready.
+
+use std::process::ExitCode;
+use tunable_svc::settings::{Command, CommandLine};
+use tunable_svc::{healthcheck, server};
+
+/// A flag or variable that cannot be used.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let line = match CommandLine::read(std::env::args_os()) {
+        Ok(line) => line,
+        Err(error) => return refuse(&error),
+    };
+    let done = match line.command {
+        Some(Command::Healthcheck { admin_listen }) => healthcheck::ask(admin_listen),
+        None => server::run(line.settings),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tunable-svc: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version are printed as they are; an error is one sentence.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let sentence = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    eprintln!("tunable-svc: {sentence}; see --help");
+    ExitCode::from(EXIT_USAGE)
+}

@@ -1,0 +1,78 @@
+//! One clock for every stamp: a wall-clock anchor taken once, and the monotonic clock since then.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Pairs tried for the anchor; the one whose two monotonic readings lie closest together is kept.
+const ANCHOR_TRIES: usize = 16;
+
+/// Stamps in nanoseconds since the Unix epoch that never go backwards within this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    anchor: Instant,
+    anchor_unix_ns: u64,
+}
+
+impl Clock {
+    /// Anchors the monotonic clock to the wall clock as it is now.
+    pub fn start() -> Self {
+        let mut best: Option<(Duration, Self)> = None;
+        for _ in 0..ANCHOR_TRIES {
+            let before = Instant::now();
+            let wall = SystemTime::now();
+            let spread = before.elapsed();
+            let anchor_unix_ns = unix_nanos(wall);
+            if best.as_ref().is_none_or(|(least, _)| spread < *least) {
+                best = Some((spread, Self { anchor: before + spread / 2, anchor_unix_ns }));
+            }
+        }
+        best.map_or_else(|| Self { anchor: Instant::now(), anchor_unix_ns: unix_nanos(SystemTime::now()) }, |b| b.1)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub fn now_ns(&self) -> u64 {
+        self.anchor_unix_ns.saturating_add(saturating_nanos(self.anchor.elapsed()))
+    }
+
+    /// How far the wall clock has run away from this clock since the anchor (a step, a suspended machine).
+    /// Subtracted from a stamp that somebody else took from the wall clock, it gives a stamp of this clock.
+    pub fn wall_minus_this_ns(&self) -> i128 {
+        i128::from(unix_nanos(SystemTime::now())) - i128::from(self.now_ns())
+    }
+}
+
+/// A stamp as the SDK wants it.
+pub fn system_time(unix_ns: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(unix_ns)
+}
+
+/// Nanoseconds since the Unix epoch, zero before it.
+pub fn unix_nanos(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, saturating_nanos)
+}
+
+/// A duration in whole nanoseconds.
+pub fn saturating_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_near_the_wall_clock_and_never_go_backwards() {
+        let clock = Clock::start();
+        let mut last = clock.now_ns();
+        assert!(last.abs_diff(unix_nanos(SystemTime::now())) < 1_000_000_000);
+        for _ in 0..10_000 {
+            let now = clock.now_ns();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+
+    #[test]
+    fn a_stamp_survives_the_way_through_system_time() {
+        assert_eq!(unix_nanos(system_time(1_760_000_000_123_456_789)), 1_760_000_000_123_456_789);
+    }
+}

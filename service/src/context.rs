@@ -1,0 +1,185 @@
+//! What a request's headers say about the trace and run it belongs to, and how that is said to the next hop.
+
+use crate::telemetry::ids;
+use cctf_proto::keys;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+/// Longest baggage that is kept and passed on, as W3C Baggage asks for.
+pub const BAGGAGE_LEN_MAX: usize = 8192;
+
+/// Header with the number of hops a request has made.
+pub const HOP_COUNT_HEADER: &str = "x-hop-count";
+/// Header that names the next hop.
+pub const NEXT_URL_HEADER: &str = "x-next-url";
+
+/// A read-only view of request headers.
+pub trait Headers {
+    /// The header's value if it is text.
+    fn text(&self, name: &str) -> Option<&str>;
+}
+
+/// Where a request comes from, in trace and run.
+#[derive(Debug, Default, Clone)]
+pub struct Origin {
+    /// The caller's span.
+    pub parent: Option<SpanContext>,
+    /// A trace id without a caller's span (the runbook's X-Trace-Id alone).
+    pub trace_id: Option<TraceId>,
+    /// The baggage as it came, to be passed on.
+    pub baggage: Option<Box<str>>,
+    /// The run named in the baggage.
+    pub run_id: Option<Box<str>>,
+    /// The baggage named a run id that cannot be one.
+    pub run_id_refused: bool,
+}
+
+impl Origin {
+    /// Reads W3C trace context and baggage, and the runbook's headers where there is no trace context.
+    pub fn read(headers: &impl Headers) -> Self {
+        let mut origin = Self { parent: w3c_parent(headers), ..Self::default() };
+        if origin.parent.is_none() {
+            origin.read_runbook_headers(headers);
+        }
+        if let Some(baggage) = headers.text("baggage").filter(|text| text.len() <= BAGGAGE_LEN_MAX) {
+            origin.read_baggage(baggage);
+        }
+        origin
+    }
+
+    fn read_runbook_headers(&mut self, headers: &impl Headers) {
+        self.trace_id = headers.text("x-trace-id").and_then(parse_trace_id);
+        let span = headers.text("x-span-id").and_then(parse_span_id);
+        let span = span.or_else(|| headers.text("x-parent-span-id").and_then(parse_span_id));
+        if let (Some(trace_id), Some(span_id)) = (self.trace_id, span) {
+            let flags = TraceFlags::SAMPLED;
+            self.parent = Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE));
+        }
+    }
+
+    fn read_baggage(&mut self, baggage: &str) {
+        if let Some(run_id) = baggage_member(baggage, keys::RUN_ID) {
+            // A valid run id holds no character that has to be encoded, so nothing needs to be decoded.
+            if keys::is_valid_run_id(run_id) {
+                self.run_id = Some(run_id.into());
+            } else {
+                self.run_id_refused = true;
+            }
+        }
+        self.baggage = Some(baggage.into());
+    }
+}
+
+/// The `traceparent` of a span.
+pub fn traceparent(span: &SpanContext) -> String {
+    format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8() & 1)
+}
+
+fn w3c_parent(headers: &impl Headers) -> Option<SpanContext> {
+    headers.text("traceparent")?;
+    let context = TraceContextPropagator::new().extract_with_context(&ids::EMPTY_CONTEXT, &Extract(headers));
+    let span = context.span().span_context().clone();
+    span.is_valid().then_some(span)
+}
+
+struct Extract<'a, H>(&'a H);
+
+impl<H: Headers> Extractor for Extract<'_, H> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.text(key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+/// Accepts a UUID's dashes, which some callers of the runbook's header write.
+fn parse_trace_id(text: &str) -> Option<TraceId> {
+    let digits = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
+    let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = TraceId::from_hex(&digits).ok().filter(|_| is_hex)?;
+    (id != TraceId::INVALID).then_some(id)
+}
+
+fn parse_span_id(text: &str) -> Option<SpanId> {
+    let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = SpanId::from_hex(text).ok().filter(|_| is_hex)?;
+    (id != SpanId::INVALID).then_some(id)
+}
+
+fn baggage_member<'a>(baggage: &'a str, name: &str) -> Option<&'a str> {
+    baggage.split(',').find_map(|member| {
+        let (key, rest) = member.split_once('=')?;
+        let value = rest.split_once(';').map_or(rest, |(value, _properties)| value);
+        (key.trim() == name).then_some(value.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pairs(&'static [(&'static str, &'static str)]);
+
+    impl Headers for Pairs {
+        fn text(&self, name: &str) -> Option<&str> {
+            self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        }
+    }
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    #[test]
+    fn a_traceparent_names_the_caller_and_whether_it_is_sampled() {
+        let headers = Pairs(&[
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
+            ("tracestate", "ot=th:8"),
+            ("x-trace-id", "11111111111111111111111111111111"),
+        ]);
+        let parent = Origin::read(&headers).parent.unwrap();
+        assert_eq!(parent.trace_id().to_string(), TRACE);
+        assert_eq!(parent.span_id().to_string(), SPAN);
+        assert!(!parent.is_sampled() && parent.is_remote());
+        assert_eq!(parent.trace_state().header(), "ot=th:8");
+        assert_eq!(traceparent(&parent), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    }
+
+    #[test]
+    fn the_runbooks_headers_are_taken_where_there_is_no_traceparent() {
+        let headers = Pairs(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
+        let parent = Origin::read(&headers).parent.unwrap();
+        assert_eq!((parent.trace_id().to_string(), parent.span_id().to_string()), (TRACE.into(), SPAN.into()));
+        assert!(parent.is_sampled());
+
+        let uuid = Pairs(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
+        let origin = Origin::read(&uuid);
+        assert!(origin.parent.is_none());
+        assert_eq!(origin.trace_id.unwrap().to_string(), TRACE);
+    }
+
+    #[test]
+    fn ids_that_cannot_be_one_are_no_parent() {
+        for bad in ["", "00-0-0-00", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "garbage"] {
+            struct One(&'static str);
+            impl Headers for One {
+                fn text(&self, name: &str) -> Option<&str> {
+                    (name == "traceparent" || name == "x-trace-id").then_some(self.0)
+                }
+            }
+            let origin = Origin::read(&One(bad));
+            assert!(origin.parent.is_none() && origin.trace_id.is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_run_is_read_from_the_baggage() {
+        let origin = Origin::read(&Pairs(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
+        assert_eq!(origin.run_id.as_deref(), Some("run-1"));
+        assert_eq!(origin.baggage.as_deref(), Some("a=b, cctf.run_id = run-1;ttl=3 ,c=d"));
+        let escaping = Origin::read(&Pairs(&[("baggage", "cctf.run_id=../../etc")]));
+        assert!(escaping.run_id.is_none() && escaping.run_id_refused);
+    }
+}

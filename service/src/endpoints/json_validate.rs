@@ -1,0 +1,89 @@
+//! POST /json/validate: whether the body is JSON, and where it is not.
+
+use super::Tools;
+use crate::request::{Answer, JSON, Outcome, Request};
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+/// 200 with the kind of value, or 400 with the place of the error. The next hop gets the body as it is.
+pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
+    match kind_of(&request.body) {
+        Ok(kind) => {
+            let said = json!({ "valid": true, "type": kind, "bytes": request.body.len() });
+            Outcome::forwarding(Answer::new(200, JSON, said.to_string()), request.body.clone(), JSON)
+        }
+        Err(said) => Outcome::failed(Answer::new(400, JSON, said.to_string())),
+    }
+}
+
+fn kind_of(body: &[u8]) -> Result<&'static str, serde_json::Value> {
+    // serde_json skips strings without looking at their encoding, so that is checked first.
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        json!({ "valid": false, "error": error.to_string(), "line": line, "column": column })
+    })?;
+    Ok(match text.trim_start().as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    })
+}
+
+fn not_utf8(body: &[u8], valid_up_to: usize) -> serde_json::Value {
+    let before = &body[..valid_up_to];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    json!({ "valid": false, "error": "invalid utf-8", "line": line, "column": valid_up_to - line_start + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::testing;
+
+    fn check(body: &'static [u8]) -> (u16, serde_json::Value) {
+        let answer = testing::run(run, "", body).answer;
+        (answer.status, serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    #[test]
+    fn every_kind_of_value_is_valid() {
+        for (body, kind) in [
+            (&b" {\"a\":[1,2.5e3,null]}\n"[..], "object"),
+            (b"[]", "array"),
+            ("\"ä\"".as_bytes(), "string"),
+            (b"true", "boolean"),
+            (b"null", "null"),
+            (b"-0.5", "number"),
+        ] {
+            let (status, said) = check(body);
+            assert_eq!((status, &said["valid"], &said["type"]), (200, &json!(true), &json!(kind)));
+            assert_eq!(said["bytes"], body.len());
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_place() {
+        for (body, line, column) in [
+            (&b"{\"a\":1,\n \"b\":}"[..], 2, 6),
+            (b"", 1, 0),
+            (b"{} {}", 1, 4),
+            (b"{\n\"a\xff\"}", 2, 3),
+            (b"[1,]", 1, 4),
+        ] {
+            let (status, said) = check(body);
+            assert_eq!((status, &said["valid"]), (400, &json!(false)), "{said}");
+            assert_eq!((&said["line"], &said["column"]), (&json!(line), &json!(column)), "{said}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let (status, said) = (testing::run(run, "", vec![b'['; 1 << 20]).answer.status, ());
+        assert_eq!((status, said), (400, ()));
+    }
+}

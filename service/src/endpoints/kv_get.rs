@@ -1,0 +1,13 @@
+//! GET /kv/get/{key}: what is kept under a key.
+
+use super::{Tools, kv_set};
+use crate::request::{Answer, OCTETS, Outcome, Request};
+
+/// 200 with the bytes, or 404.
+pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
+    match tools.store.get(&request.key, &tools.trace.parent()) {
+        Ok(Some(value)) => Outcome::same_for_both(Answer::new(200, OCTETS, value)),
+        Ok(None) => Outcome::failed(Answer::error(404, "no such key; set it by POST /kv/set/{key}")),
+        Err(error) => Outcome::failed(kv_set::failure(&error)),
+    }
+}

@@ -1,0 +1,27 @@
+//! POST /kv/set/{key}: keeps the body under a key.
+
+use super::Tools;
+use crate::kv::StoreError;
+use crate::request::{Answer, JSON, OCTETS, Outcome, Request};
+use serde_json::json;
+
+/// 200 with the size kept, 400 for a bad key, 507 if the store is full. The next hop gets the body.
+pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
+    match tools.store.set(&request.key, &request.body, &tools.trace.parent()) {
+        Ok(()) => {
+            let said = json!({ "key": &*request.key, "bytes": request.body.len() });
+            Outcome::forwarding(Answer::new(200, JSON, said.to_string()), request.body.clone(), OCTETS)
+        }
+        Err(error) => Outcome::failed(failure(&error)),
+    }
+}
+
+/// The answer to a store's failure.
+pub fn failure(error: &StoreError) -> Answer {
+    let status = match error {
+        StoreError::KeyTooLong => 400,
+        StoreError::Full => 507,
+        StoreError::Sqlite { .. } => 500,
+    };
+    Answer::error(status, &error.to_string())
+}

@@ -1,0 +1,78 @@
+//! /work?cpu_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
+
+use super::Tools;
+use crate::request::{Answer, OCTETS, Outcome, Request};
+use crate::station::meter::thread_cpu_ns;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+
+/// Longest work of one request.
+const CPU_MS_MAX: f64 = 60_000.0;
+/// Largest answer.
+const RESP_KB_MAX: usize = 16 << 10;
+/// Hashed between two looks at the clock: about 2 us, so that looking costs a tenth and the end is hit within that.
+const BURN_BLOCK: [u8; 4096] = [0x5a; 4096];
+
+/// 200 with `resp_kb` KiB after `cpu_ms` of this thread's CPU time, or 400 for parameters that cannot be.
+pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
+    let (cpu_ms, resp_kb) = match (parse_cpu_ms(request), parse_resp_kb(request)) {
+        (Ok(cpu_ms), Ok(resp_kb)) => (cpu_ms, resp_kb),
+        (Err(message), _) | (_, Err(message)) => return Outcome::failed(Answer::error(400, &message)),
+    };
+    burn((cpu_ms * 1e6) as u64);
+    let answer = Answer::new(200, OCTETS, vec![b'x'; resp_kb << 10]);
+    let call_url = request.parameter("call_url").filter(|url| !url.is_empty()).map(Cow::into_owned);
+    Outcome { call_url: call_url.map(Into::into), ..Outcome::same_for_both(answer) }
+}
+
+/// Burns the thread's own CPU time: time in which others have the CPU does not count.
+fn burn(cpu_ns: u64) {
+    let end = thread_cpu_ns().saturating_add(cpu_ns);
+    while cpu_ns > 0 && thread_cpu_ns() < end {
+        std::hint::black_box(Sha256::digest(BURN_BLOCK));
+    }
+}
+
+fn parse_cpu_ms(request: &Request) -> Result<f64, String> {
+    match request.parameter("cpu_ms").map(|text| text.parse::<f64>()) {
+        None => Ok(0.0),
+        Some(Ok(ms)) if (0.0..=CPU_MS_MAX).contains(&ms) => Ok(ms),
+        Some(_) => Err(format!("cpu_ms must be a number from 0 to {CPU_MS_MAX}")),
+    }
+}
+
+fn parse_resp_kb(request: &Request) -> Result<usize, String> {
+    match request.parameter("resp_kb").map(|text| text.parse::<usize>()) {
+        None => Ok(0),
+        Some(Ok(kb)) if kb <= RESP_KB_MAX => Ok(kb),
+        Some(_) => Err(format!("resp_kb must be a whole number from 0 to {RESP_KB_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::testing;
+
+    #[test]
+    fn the_work_is_this_threads_cpu_time() {
+        let before = thread_cpu_ns();
+        burn(3_000_000);
+        assert!(thread_cpu_ns() - before >= 3_000_000);
+    }
+
+    #[test]
+    fn the_answer_has_the_size_asked_for_and_the_call_is_decoded() {
+        let outcome = testing::run(run, "resp_kb=3&call_url=http%3A%2F%2F127.0.0.1%3A1%2Fx", "");
+        assert_eq!((outcome.answer.status, outcome.answer.body.len()), (200, 3072));
+        assert_eq!(outcome.call_url.as_deref(), Some("http://127.0.0.1:1/x"));
+        assert!(testing::run(run, "", "").answer.body.is_empty());
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_are_refused() {
+        for query in ["cpu_ms=-1", "cpu_ms=NaN", "cpu_ms=inf", "cpu_ms=60001", "resp_kb=-1", "resp_kb=16385", "cpu_ms="] {
+            assert_eq!(testing::run(run, query, "").answer.status, 400, "{query}");
+        }
+    }
+}

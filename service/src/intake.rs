@@ -1,0 +1,233 @@
+//! The way in and out: reads a request on an I/O thread, admits it to the queue, and writes its answer.
+
+use crate::context::{HOP_COUNT_HEADER, Headers, NEXT_URL_HEADER, Origin};
+use crate::endpoints::{ENDPOINTS, Endpoint};
+use crate::request::{Answer, Request};
+use crate::service::Service;
+use crate::station::{Done, Item, Job, Ticket};
+use crate::telemetry::server_span::{Arrival, RequestTrace, Times};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Longest time a body may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// A body's buffer starts at most this large, whatever its length claims.
+const BODY_BUFFER_BYTES: usize = 64 << 10;
+
+/// A request that gets no slot, and the answer it gets instead.
+struct Turned {
+    answer: Answer,
+    body_bytes: u64,
+}
+
+/// What a request's method and path match.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The endpoint at this place in the table.
+    Endpoint(usize),
+    /// A route that has other methods, these.
+    WrongMethod(&'static str),
+    /// Nothing.
+    Unknown,
+}
+
+impl Target {
+    fn place(&self) -> Option<usize> {
+        match self {
+            Self::Endpoint(place) => Some(*place),
+            Self::WrongMethod(_) | Self::Unknown => None,
+        }
+    }
+}
+
+/// Serves a request.
+pub async fn serve(service: Arc<Service>, target: Target, head: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let endpoint = target.place().and_then(|place| ENDPOINTS.get(place));
+    let active = service.stats.enter(target.place());
+    let origin = Origin::read(head.headers());
+    if origin.run_id_refused {
+        service.stats.run_ids_refused.fetch_add(1, Ordering::Relaxed);
+    }
+    let read = match &target {
+        Target::Endpoint(_) => read_request(&service, &head, payload).await,
+        Target::WrongMethod(_) => Err(Turned::at_once(Answer::error(405, "this path has other methods; see Allow"))),
+        Target::Unknown => Err(Turned::at_once(Answer::error(404, "no such endpoint"))),
+    };
+    let enqueue_ns = service.clock.now_ns();
+    let body_bytes = read.as_ref().map_or_else(|turned| turned.body_bytes, |request| request.body.len() as u64);
+    let arrival = Arrival {
+        span_name: endpoint.map_or_else(|| method_of(&head), |endpoint| endpoint.span_name),
+        method: method_of(&head),
+        route: endpoint.map(|endpoint| endpoint.route),
+        path: head.path(),
+        query: head.query_string(),
+        host: head.headers().text("host"),
+        version: version_of(&head),
+        body_bytes,
+        enqueue_ns,
+    };
+    let trace = RequestTrace::start(service.tracer.as_ref(), origin, &arrival);
+    let ticket = Ticket { trace, active, method: arrival.method, route: arrival.route, enqueue_ns };
+    let answer = match (endpoint, read) {
+        (Some(endpoint), Ok(request)) => admit(&service, endpoint, request, ticket).await,
+        (_, Err(turned)) => turn_away(&service, turned.answer, ticket),
+        (None, Ok(_)) => turn_away(&service, Answer::error(404, "no such endpoint"), ticket),
+    };
+    respond(answer, &target, service.is_draining())
+}
+
+async fn admit(service: &Arc<Service>, endpoint: &'static Endpoint, request: Request, ticket: Ticket) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    let job = Item::New(Box::new(Job { endpoint, request, ticket, reply }));
+    if let Err(Item::New(job)) = service.queue.offer(job) {
+        service.stats.queue_full.fetch_add(1, Ordering::Relaxed);
+        let full = Answer::error(503, "the queue is full; try again later or raise QUEUE_LIMIT");
+        return turn_away(service, full, job.ticket);
+    }
+    match answer.await {
+        Ok(done) => service.tell(done),
+        // The slots have ended before its turn came: the drain's time was over.
+        Err(_closed) => Answer::error(503, "the service is stopping; try another instance"),
+    }
+}
+
+/// Ends a request that no slot took up: its arrival is also its end.
+fn turn_away(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
+    let times = Times { enqueue_ns: ticket.enqueue_ns, end_ns: ticket.enqueue_ns, ..Times::default() };
+    service.tell(Done { answer, times, ticket })
+}
+
+impl Turned {
+    fn at_once(answer: Answer) -> Self {
+        Self { answer, body_bytes: 0 }
+    }
+}
+
+async fn read_request(service: &Service, head: &HttpRequest, payload: web::Payload) -> Result<Request, Turned> {
+    let hops = hops_of(service, head.headers()).map_err(Turned::at_once)?;
+    let body = read_body(service, head, payload).await?;
+    Ok(Request {
+        key: head.match_info().get("key").unwrap_or_default().into(),
+        query: head.query_string().into(),
+        body,
+        next_url: head.headers().text(NEXT_URL_HEADER).filter(|url| !url.is_empty()).map(Into::into),
+        hops,
+    })
+}
+
+fn hops_of(service: &Service, headers: &HeaderMap) -> Result<u32, Answer> {
+    let Some(text) = headers.text(HOP_COUNT_HEADER) else { return Ok(0) };
+    let hops: u32 = text.parse().map_err(|_| Answer::error(400, "x-hop-count must be a whole number"))?;
+    if hops >= service.settings.hop_limit {
+        service.stats.loops.fetch_add(1, Ordering::Relaxed);
+        return Err(Answer::error(508, "too many hops; break the loop or raise HOP_LIMIT"));
+    }
+    Ok(hops)
+}
+
+async fn read_body(service: &Service, head: &HttpRequest, payload: web::Payload) -> Result<Bytes, Turned> {
+    let limit = service.settings.max_body_bytes;
+    let stated = head.headers().text("content-length").and_then(|text| text.parse::<usize>().ok());
+    if stated.is_some_and(|stated| stated > limit) {
+        return Err(too_large(service, 0));
+    }
+    let reading = collect(service, payload, stated.unwrap_or(0));
+    match tokio::time::timeout(BODY_TIME_MAX, reading).await {
+        Ok(body) => body,
+        Err(_elapsed) => Err(Turned::at_once(Answer::error(408, "the body did not arrive in time"))),
+    }
+}
+
+async fn collect(service: &Service, payload: web::Payload, stated: usize) -> Result<Bytes, Turned> {
+    let mut payload = payload.into_inner();
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    while let Some(piece) = payload.next().await {
+        let so_far = rest.as_ref().map_or(first.len(), BytesMut::len);
+        let piece = piece.map_err(|error| Turned {
+            answer: Answer::error(400, &format!("the body cannot be read: {error}")),
+            body_bytes: so_far as u64,
+        })?;
+        if so_far + piece.len() > service.settings.max_body_bytes {
+            return Err(too_large(service, so_far + piece.len()));
+        }
+        // A body that comes in one piece, as small ones do, is not copied.
+        match &mut rest {
+            None if first.is_empty() => first = piece,
+            None => {
+                let needed = so_far + piece.len();
+                let mut whole = BytesMut::with_capacity(stated.min(BODY_BUFFER_BYTES).max(needed));
+                whole.extend_from_slice(&first);
+                whole.extend_from_slice(&piece);
+                rest = Some(whole);
+            }
+            Some(whole) => whole.extend_from_slice(&piece),
+        }
+    }
+    Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+fn too_large(service: &Service, body_bytes: usize) -> Turned {
+    service.stats.body_too_large.fetch_add(1, Ordering::Relaxed);
+    let limit = service.settings.max_body_bytes;
+    let answer = Answer::error(413, &format!("the body is larger than {limit} bytes; send less or raise MAX_BODY_BYTES"));
+    Turned { answer, body_bytes: body_bytes as u64 }
+}
+
+fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
+    if answer.status == 503 {
+        response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+    }
+    if let Target::WrongMethod(allow) = target {
+        response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+    }
+    if let Some(status) = answer.next.status {
+        response.insert_header(("x-next-status", status.to_string()));
+    }
+    if let Some(error) = answer.next.error {
+        response.insert_header(("x-next-error", &*error));
+    }
+    // What is left unread of a refused body would be taken for the next request.
+    if draining || matches!(answer.status, 404 | 405 | 408 | 413 | 508) {
+        response.force_close();
+    }
+    response.body(answer.body)
+}
+
+impl Headers for HeaderMap {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.to_str().ok()
+    }
+}
+
+/// The method by the names that the semantic conventions know.
+fn method_of(head: &HttpRequest) -> &'static str {
+    match head.method().as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        _ => "_OTHER",
+    }
+}
+
+fn version_of(head: &HttpRequest) -> &'static str {
+    match head.version() {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}

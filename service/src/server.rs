@@ -1,0 +1,202 @@
+//! The service as a whole: starts its parts, serves until a signal, drains, and ends them in order.
+
+use crate::clock::Clock;
+use crate::endpoints::ENDPOINTS;
+use crate::forward::Forwarder;
+use crate::intake::{Target, serve};
+use crate::kv::Store;
+use crate::service::Service;
+use crate::settings::Settings;
+use crate::station::queue::Queue;
+use crate::station::{Item, slot};
+use crate::stats::Stats;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Sources;
+use crate::{admin, files};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::Method;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::Context as _;
+use futures_util::future::LocalBoxFuture;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Idle connections are kept longer than common clients keep theirs, so that it is the client who closes.
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
+/// How long connections may take to close once their requests are answered.
+const CLOSE_SECONDS: u64 = 1;
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// How long a slot that is not at the end of its work is waited for after the drain's time.
+const SLOT_GRACE: Duration = Duration::from_millis(200);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps the service from starting: a port, a folder, a setting.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    let folder = files::Folder::prepare(settings.log_path.as_deref())?;
+    let clock = Clock::start();
+    let stats = Arc::new(Stats::default());
+    let queue: Arc<Queue<Item>> = Arc::new(Queue::new(settings.queue_limit));
+    let store = Store::open(&folder.path().join("kv.sqlite"), settings.kv_max_mb)?;
+    let mut telemetry = Telemetry::start(&settings, clock, sources(&settings, &stats, &queue))?;
+    let service = Arc::new(Service {
+        clock,
+        queue,
+        stats,
+        store,
+        forwarder: Forwarder::new(&settings),
+        tracer: telemetry.tracer.clone(),
+        instruments: telemetry.instruments.clone(),
+        span_counts: telemetry.span_counts.clone(),
+        draining: AtomicBool::new(false),
+        settings,
+    });
+    let calls = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("calls")
+        .enable_all()
+        .build()
+        .context("cannot start the thread for downstream calls")?;
+    let slots = start_slots(&service, calls.handle())?;
+    let served = actix_web::rt::System::new().block_on(listen_and_serve(&service, &telemetry));
+    service.queue.abandon();
+    join_slots(slots);
+    calls.shutdown_background();
+    telemetry.finish(&service.settings, service.clock);
+    served
+}
+
+fn sources(settings: &Settings, stats: &Arc<Stats>, queue: &Arc<Queue<Item>>) -> Sources {
+    let queue = queue.clone();
+    let queue_length = Arc::new(move || queue.len() as u64);
+    Sources { stats: stats.clone(), queue_length, workers: settings.worker_count() as u64 }
+}
+
+fn start_slots(service: &Arc<Service>, calls: &tokio::runtime::Handle) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let start = |number: usize| {
+        let (service, calls) = (service.clone(), calls.clone());
+        std::thread::Builder::new().name(format!("slot-{number}")).spawn(move || slot::run(&service, &calls))
+    };
+    let slots = (0..service.settings.worker_count()).map(start).collect::<Result<_, _>>();
+    slots.context("cannot start the worker slots; lower WORKERS")
+}
+
+fn join_slots(slots: Vec<JoinHandle<()>>) {
+    let deadline = Instant::now() + SLOT_GRACE;
+    for slot in slots {
+        while !slot.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (workload, listening) = bind_workload(service)?;
+    let (admin, admin_listening) = bind_admin(service)?;
+    let (workload_handle, admin_handle) = (workload.handle(), admin.handle());
+    let workload = actix_web::rt::spawn(workload);
+    let admin = actix_web::rt::spawn(admin);
+    telemetry.tell_start(&service.settings, service.clock);
+    announce(listening, admin_listening);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    drain(service, &workload_handle).await;
+    admin_handle.stop(false).await;
+    workload.await.context("the HTTP server was cancelled")?.context("the HTTP server failed")?;
+    admin.await.context("the admin server was cancelled")?.context("the admin server failed")
+}
+
+/// Says on stdout, in one line of JSON, where the service listens: with port 0 nobody else knows.
+fn announce(listening: SocketAddr, admin: SocketAddr) {
+    let line = serde_json::json!({ "listening": format!("http://{listening}"), "admin": format!("http://{admin}") });
+    let mut stdout = std::io::stdout().lock();
+    // Whoever closed stdout doesn't want to know.
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    tracing::info!("listening on http://{listening}, admin on http://{admin}");
+}
+
+/// Takes no new connection, lets the requests in flight finish within their time, then closes.
+async fn drain(service: &Service, server: &ServerHandle) {
+    service.draining.store(true, Ordering::Relaxed);
+    server.pause().await;
+    let active = service.stats.active();
+    tracing::info!(active, "stopping: no new connections are taken");
+    let deadline = Instant::now() + Duration::from_millis(service.settings.drain_timeout_ms);
+    while service.stats.active() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+    let unfinished = service.stats.active();
+    if unfinished > 0 {
+        tracing::warn!(unfinished, "requests were not finished within DRAIN_TIMEOUT_MS");
+    }
+    server.stop(unfinished == 0).await;
+}
+
+fn bind_workload(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
+    let address = service.settings.listen_address();
+    let shared = service.clone();
+    let server = HttpServer::new(move || App::new().configure(|config| routes(config, &shared)))
+        .workers(service.settings.io_worker_count())
+        .max_connections(service.settings.max_connections)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_timeout(CLOSE_SECONDS)
+        .disable_signals()
+        .bind(address)
+        .with_context(|| format!("cannot listen on {address}; choose another by LISTEN or PORT"))?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), bound))
+}
+
+fn bind_admin(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
+    let address = service.settings.admin_listen;
+    let shared = service.clone();
+    let server = HttpServer::new(move || App::new().configure(|config| admin::routes(config, &shared)))
+        .workers(1)
+        .disable_signals()
+        .bind(address)
+        .with_context(|| format!("cannot listen on {address} for admin; choose another by ADMIN_LISTEN"))?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), bound))
+}
+
+fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
+    for (first, endpoint) in ENDPOINTS.iter().enumerate() {
+        let is_repeated = ENDPOINTS[..first].iter().any(|earlier| earlier.route == endpoint.route);
+        if !is_repeated {
+            config.service(resource(endpoint.route, service));
+        }
+    }
+    config.default_service(web::to(handler(service, Target::Unknown)));
+}
+
+fn resource(route: &'static str, service: &Arc<Service>) -> actix_web::Resource {
+    let mut resource = web::resource(route);
+    let here = ENDPOINTS.iter().enumerate().filter(|(_, endpoint)| endpoint.route == route);
+    let mut allow = "";
+    for (place, endpoint) in here {
+        let method = if endpoint.method == "GET" { Method::GET } else { Method::POST };
+        allow = if allow.is_empty() { endpoint.method } else { "GET, POST" };
+        resource = resource.route(web::method(method).to(handler(service, Target::Endpoint(place))));
+    }
+    resource.default_service(web::to(handler(service, Target::WrongMethod(allow))))
+}
+
+fn handler(
+    service: &Arc<Service>,
+    target: Target,
+) -> impl Fn(HttpRequest, web::Payload) -> LocalBoxFuture<'static, HttpResponse> + Clone + 'static {
+    let service = service.clone();
+    move |head, payload| Box::pin(serve(service.clone(), target.clone(), head, payload))
+}

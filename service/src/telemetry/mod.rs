@@ -1,0 +1,191 @@
+//! Telemetry out: spans, metrics, logs, and how all of it starts and ends.
+//!
+//! `server_span` and `inner` make spans, `span_queue` keeps them until `transport` has delivered them,
+//! `metrics` and `host` are pushed by the SDK's reader, `placement` tells start and stop, `resource` says who we are.
+
+pub mod host;
+pub mod ids;
+pub mod inner;
+pub mod metrics;
+pub mod placement;
+pub mod resource;
+pub mod server_span;
+pub mod span_queue;
+pub mod transport;
+
+use crate::clock::Clock;
+use crate::settings::{OtelSettings, Settings};
+use anyhow::Context as _;
+use cctf_proto::keys;
+use metrics::{Instruments, Sources};
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{MetricExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use span_queue::{Limits, SpanCounts, SpanQueue};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, filter};
+
+/// Scope of SERVER spans and metrics.
+pub const SCOPE: &str = "tunable-svc";
+/// Scope of the spans below them.
+pub const INNER_SCOPE: &str = "tunable-svc.inner";
+
+/// Everything that telemetry needs while the service runs.
+pub struct Telemetry {
+    /// Makes SERVER spans; none if spans go nowhere.
+    pub tracer: Option<SdkTracer>,
+    /// Takes request durations; none if metrics go nowhere.
+    pub instruments: Option<Instruments>,
+    /// What became of spans.
+    pub span_counts: Arc<SpanCounts>,
+    spans: Option<(SdkTracerProvider, SpanQueue)>,
+    meters: Option<SdkMeterProvider>,
+    flush_timeout: Duration,
+    // Last, so that the channels' tasks live until everything else has been dropped.
+    _runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Telemetry {
+    /// Starts what the settings ask for, and logging in any case.
+    ///
+    /// # Errors
+    /// Settings that cannot be used, or no threads.
+    pub fn start(settings: &Settings, clock: Clock, sources: Sources) -> anyhow::Result<Self> {
+        let otel = &settings.otel;
+        let mut telemetry = Self {
+            tracer: None,
+            instruments: None,
+            span_counts: Arc::default(),
+            spans: None,
+            meters: None,
+            flush_timeout: Duration::from_millis(otel.flush_timeout_ms),
+            _runtime: None,
+        };
+        if otel.traces_endpoint().is_some() || otel.metrics_endpoint().is_some() {
+            let runtime = start_runtime().context("cannot start the telemetry thread")?;
+            let resource = resource::describe(settings);
+            telemetry.start_spans(otel, &resource, clock, runtime.handle())?;
+            telemetry.start_metrics(otel, resource, sources, runtime.handle())?;
+            telemetry._runtime = Some(runtime);
+        }
+        start_tracing(telemetry.spans.as_ref().map(|(provider, _)| provider.tracer(INNER_SCOPE)));
+        Ok(telemetry)
+    }
+
+    fn start_spans(
+        &mut self,
+        otel: &OtelSettings,
+        resource: &Resource,
+        clock: Clock,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<()> {
+        let Some(endpoint) = otel.traces_endpoint() else { return Ok(()) };
+        let transport = transport::GrpcTransport::new(endpoint, otel, resource, runtime)?;
+        let limits = Limits {
+            queue_size: otel.span_queue_size,
+            batch_size: otel.span_batch_size,
+            schedule_delay: Duration::from_millis(otel.span_schedule_delay_ms),
+        };
+        let queue = SpanQueue::start(limits, clock, self.span_counts.clone(), transport)
+            .context("cannot start the thread that sends spans")?;
+        let provider = SdkTracerProvider::builder()
+            .with_id_generator(ids::Ids::default())
+            .with_span_processor(queue.clone())
+            .with_resource(resource.clone())
+            .build();
+        self.tracer = Some(provider.tracer(SCOPE));
+        self.spans = Some((provider, queue));
+        Ok(())
+    }
+
+    fn start_metrics(
+        &mut self,
+        otel: &OtelSettings,
+        resource: Resource,
+        sources: Sources,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<()> {
+        let Some(endpoint) = otel.metrics_endpoint() else { return Ok(()) };
+        let _inside = runtime.enter();
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(Duration::from_millis(otel.otlp_timeout_ms))
+            .build()
+            .context("cannot export metrics with these OTEL_EXPORTER_OTLP_* settings")?;
+        let interval = Duration::from_millis(otel.metric_export_interval_ms);
+        let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
+        self.instruments = Some(Instruments::new(&provider.meter(SCOPE), sources));
+        self.meters = Some(provider);
+        Ok(())
+    }
+
+    /// Tells that this instance has started, at once.
+    pub fn tell_start(&self, settings: &Settings, clock: Clock) {
+        if let Some((provider, queue)) = &self.spans {
+            placement::tell_start(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
+            queue.flush_soon();
+        }
+    }
+
+    /// Tells that this instance stops, and sends everything that is left. Blocks: not for a thread of HTTP.
+    pub fn finish(&mut self, settings: &Settings, clock: Clock) {
+        let meters = self.meters.take().map(|meters| {
+            let timeout = self.flush_timeout;
+            // Beside the spans, so that both have the whole time; metrics are not waited for longer than spans.
+            std::thread::spawn(move || meters.shutdown_with_timeout(timeout))
+        });
+        if let Some((provider, _)) = self.spans.take() {
+            placement::tell_stop(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
+            let _ = provider.shutdown_with_timeout(self.flush_timeout);
+            let dropped = self.span_counts.dropped.load(Ordering::Relaxed);
+            if dropped > 0 {
+                eprintln!("tunable-svc: {dropped} spans were dropped and are missing in the trace");
+            }
+        }
+        if let Some(thread) = meters {
+            wait_for(&thread, self.flush_timeout);
+        }
+    }
+}
+
+fn wait_for<T>(thread: &std::thread::JoinHandle<T>, timeout: Duration) {
+    let deadline = std::time::Instant::now() + timeout;
+    while !thread.is_finished() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build()
+}
+
+/// Logs go to stderr; spans of our target go to the tracer, and nobody else's do.
+fn start_tracing(tracer: Option<SdkTracer>) {
+    let ours = filter::filter_fn(|metadata| metadata.is_span() && metadata.target() == inner::TARGET)
+        .with_max_level_hint(filter::LevelFilter::INFO);
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_target(false)
+            .with_filter(ours)
+    });
+    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tunable_svc=info"));
+    let logs = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_filter(level)
+        .with_filter(filter::filter_fn(|metadata| metadata.is_event()));
+    // Fails only if a subscriber is there already, as in a test; then that one is meant.
+    let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
+}

@@ -1,0 +1,41 @@
+//! Placement: an instance tells its start and its stop in zero-length control spans.
+
+use super::ids::EMPTY_CONTEXT;
+use super::server_span::integer;
+use crate::clock::system_time;
+use crate::settings::Settings;
+use cctf_proto::keys;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
+use opentelemetry_sdk::trace::SdkTracer;
+
+/// Tells that this instance has started, with what a simulator needs to know of its station.
+pub fn tell_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
+    let mut attributes = event(settings, "start");
+    attributes.push(KeyValue::new(keys::WORKERS, integer(settings.worker_count() as u64)));
+    attributes.push(KeyValue::new(keys::QUEUE_LIMIT, integer(settings.queue_limit as u64)));
+    attributes.push(KeyValue::new(keys::SLOT_POLICY, settings.slot_policy.as_str()));
+    tell(tracer, attributes, now_ns);
+}
+
+/// Tells that this instance stops.
+pub fn tell_stop(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
+    tell(tracer, event(settings, "stop"), now_ns);
+}
+
+fn event(settings: &Settings, event: &'static str) -> Vec<KeyValue> {
+    let mut attributes = vec![KeyValue::new(keys::PLACEMENT_EVENT, event)];
+    attributes.extend(settings.identity.run_id.clone().map(|run_id| KeyValue::new(keys::RUN_ID, run_id)));
+    attributes
+}
+
+fn tell(tracer: &SdkTracer, attributes: Vec<KeyValue>, now_ns: u64) {
+    let builder = SpanBuilder {
+        span_kind: Some(SpanKind::Internal),
+        name: keys::PLACEMENT_SPAN.into(),
+        start_time: Some(system_time(now_ns)),
+        attributes: Some(attributes),
+        ..SpanBuilder::default()
+    };
+    tracer.build_with_context(builder, &EMPTY_CONTEXT).end_with_timestamp(system_time(now_ns));
+}

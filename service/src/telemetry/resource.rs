@@ -1,0 +1,190 @@
+//! The resource: who sends this telemetry, and on what kind of node.
+
+use crate::settings::{Identity, Settings};
+use cctf_proto::keys;
+use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry_sdk::Resource;
+use sha2::{Digest, Sha256};
+use std::time::{Duration, Instant};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+const SERVICE_NAME_DEFAULT: &str = "tunable-svc";
+/// How long the score is measured.
+const SCORE_TIME: Duration = Duration::from_millis(100);
+const SCORE_BLOCK_BYTES: usize = 64 << 10;
+const MIB: f64 = 1_048_576.0;
+
+/// The resource of this process. What the operator set by name wins over OTEL_RESOURCE_ATTRIBUTES, which wins
+/// over what is found on the host.
+pub fn describe(settings: &Settings) -> Resource {
+    let from_environment = Resource::builder().build();
+    let has = |key: &'static str| from_environment.get_ref(&Key::from_static_str(key)).is_some();
+    let mut attributes = told(&settings.identity);
+    if settings.identity.module_id.is_none() && !is_named(&from_environment) {
+        attributes.push(KeyValue::new("service.name", SERVICE_NAME_DEFAULT));
+    }
+    attributes.extend(found().into_iter().filter(|(key, _)| !has(key)).map(|(key, value)| KeyValue::new(key, value)));
+    if settings.identity.instance_id.is_none() && !has("service.instance.id") {
+        attributes.push(KeyValue::new("service.instance.id", random_instance_id()));
+    }
+    Resource::builder().with_attributes(attributes).build()
+}
+
+/// The name of the module as the resource tells it.
+pub fn module_id(resource: &Resource) -> String {
+    let name = resource.get_ref(&Key::from_static_str("service.name"));
+    name.map_or_else(|| SERVICE_NAME_DEFAULT.to_owned(), |name| name.as_str().into_owned())
+}
+
+fn is_named(resource: &Resource) -> bool {
+    // The SDK puts a placeholder where no name was given.
+    let name = resource.get_ref(&Key::from_static_str("service.name"));
+    name.is_some_and(|name| !name.as_str().starts_with("unknown_service"))
+}
+
+fn told(identity: &Identity) -> Vec<KeyValue> {
+    let texts = [
+        ("service.name", identity.module_id.as_deref()),
+        ("service.namespace", identity.app_id.as_deref()),
+        ("service.instance.id", identity.instance_id.as_deref()),
+        (keys::NODE_ID, identity.node_id.as_deref()),
+        (keys::STAGE, identity.stage.map(crate::settings::Stage::as_str)),
+        (keys::RUN_ID, identity.run_id.as_deref()),
+        ("cloud.region", identity.region.as_deref()),
+        ("cloud.availability_zone", identity.zone.as_deref()),
+    ];
+    let numbers = [
+        (keys::NODE_MIPS_PER_CORE, identity.mips_per_core),
+        (keys::NODE_POWER_IDLE_W, identity.power_idle_w),
+        (keys::NODE_POWER_MAX_W, identity.power_max_w),
+    ];
+    let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text?.to_owned())));
+    texts.chain(numbers.into_iter().filter_map(|(key, number)| Some(KeyValue::new(key, number?)))).collect()
+}
+
+fn found() -> Vec<(&'static str, Value)> {
+    let mut found: Vec<(&'static str, Value)> = vec![
+        ("service.version", env!("CARGO_PKG_VERSION").into()),
+        ("process.pid", i64::from(std::process::id()).into()),
+        ("host.arch", host_arch().into()),
+        ("os.type", std::env::consts::OS.into()),
+        (keys::NODE_CPU_SCORE, cpu_score_mib_per_s().into()),
+    ];
+    found.extend(host_name().map(|name| ("host.name", name.into())));
+    found.extend(read_line("/etc/machine-id").map(|id| ("host.id", id.into())));
+    found.extend(cpu_limit().map(|cpus| (keys::CPU_LIMIT, cpus.into())));
+    found.extend(memory_limit_mb().map(|mb| (keys::MEM_LIMIT_MB, mb.into())));
+    found.extend(hardware());
+    found
+}
+
+fn hardware() -> Vec<(&'static str, Value)> {
+    let kinds = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing().with_frequency())
+        .with_memory(MemoryRefreshKind::nothing().with_ram());
+    let Ok(system) = System::new_with_specifics(kinds) else { return Vec::new() };
+    let mut hardware: Vec<(&'static str, Value)> = Vec::new();
+    if let Some(cpu) = system.cpus().first() {
+        hardware.push((keys::NODE_CPU_CORES, (system.cpus().len() as i64).into()));
+        if cpu.frequency() > 0 {
+            hardware.push((keys::NODE_CPU_FREQ_MHZ, (cpu.frequency() as i64).into()));
+        }
+        if !cpu.brand().is_empty() {
+            hardware.push(("host.cpu.model.name", cpu.brand().to_owned().into()));
+        }
+    }
+    if system.total_memory() > 0 {
+        hardware.push((keys::NODE_MEM_MB, ((system.total_memory() >> 20) as i64).into()));
+    }
+    hardware
+}
+
+/// How many MiB one core hashes a second: scales CPU times between nodes.
+fn cpu_score_mib_per_s() -> f64 {
+    let block = vec![0x5a_u8; SCORE_BLOCK_BYTES];
+    let started = Instant::now();
+    let started_cpu_ns = crate::station::meter::thread_cpu_ns();
+    let mut blocks = 0_u32;
+    while started.elapsed() < SCORE_TIME {
+        std::hint::black_box(Sha256::digest(&block));
+        blocks += 1;
+    }
+    // By CPU time, so that a busy host doesn't look like a slow one.
+    let seconds = (crate::station::meter::thread_cpu_ns() - started_cpu_ns).max(1) as f64 / 1e9;
+    f64::from(blocks) * SCORE_BLOCK_BYTES as f64 / MIB / seconds
+}
+
+/// As the semantic conventions name architectures.
+fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "x86",
+        other => other,
+    }
+}
+
+fn host_name() -> Option<String> {
+    read_line("/proc/sys/kernel/hostname").or_else(|| System::host_name().ok())
+}
+
+/// The cgroup's CPU quota in CPUs; none without a quota.
+fn cpu_limit() -> Option<f64> {
+    parse_cpu_max(&read_line("/sys/fs/cgroup/cpu.max")?)
+}
+
+fn parse_cpu_max(line: &str) -> Option<f64> {
+    let (quota, period) = line.split_once(' ')?;
+    let cpus = quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?;
+    (cpus.is_finite() && cpus > 0.0).then_some(cpus)
+}
+
+fn memory_limit_mb() -> Option<i64> {
+    let bytes: u64 = read_line("/sys/fs/cgroup/memory.max")?.parse().ok()?;
+    i64::try_from(bytes >> 20).ok()
+}
+
+fn read_line(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+fn random_instance_id() -> String {
+    let id: u128 = rand::random();
+    // The layout of a random UUID (version 4), which the semantic conventions recommend.
+    let id = (id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{id:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_id_is_a_random_uuid() {
+        let (one, other) = (random_instance_id(), random_instance_id());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 36);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
+    }
+
+    #[test]
+    fn a_cpu_quota_is_told_in_cpus() {
+        assert_eq!(parse_cpu_max("150000 100000"), Some(1.5));
+        assert_eq!(parse_cpu_max("max 100000"), None);
+        assert_eq!(parse_cpu_max(""), None);
+    }
+
+    #[test]
+    fn the_host_is_described_without_made_up_values() {
+        let found = found();
+        let value = |key: &str| found.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
+        assert!(matches!(value(keys::NODE_CPU_CORES), Some(Value::I64(cores)) if cores > 0));
+        assert!(matches!(value(keys::NODE_MEM_MB), Some(Value::I64(mb)) if mb > 0));
+        assert!(matches!(value(keys::NODE_CPU_SCORE), Some(Value::F64(score)) if score > 1.0));
+        assert_eq!(value(keys::NODE_MIPS_PER_CORE), None);
+    }
+}

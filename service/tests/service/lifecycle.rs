@@ -1,0 +1,88 @@
+//! Start, health, refusal of bad settings, and the drain at the end.
+
+use crate::client::{connect, read_response, send, write_request};
+use crate::spawn::{command, spawn};
+use std::net::TcpListener;
+
+#[test]
+fn health_is_on_a_listener_of_its_own() {
+    let service = spawn(&[]);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(send(service.admin, "GET", path, &[], b"").status, 200, "{path}");
+        assert_eq!(service.get(path).status, 404, "{path}");
+    }
+    let admin = service.admin.to_string();
+    let healthy = command(&["healthcheck", "--admin-listen", &admin], &[]).output().unwrap();
+    assert!(healthy.status.success());
+    let by_variable = command(&["healthcheck"], &[("ADMIN_LISTEN", &admin)]).output().unwrap();
+    assert!(by_variable.status.success());
+    service.stop();
+    let gone = command(&["healthcheck", "--admin-listen", &admin], &[]).output().unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8(gone.stderr).unwrap().contains("cannot connect"));
+}
+
+#[test]
+fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
+    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+        (&["--workers", "none"], &[], "--workers"),
+        (&[], &[("QUEUE_LIMIT", "-1")], "--queue-limit"),
+        (&[], &[("SLOT_POLICY", "sometimes")], "held, released"),
+        (&[], &[("RUN_ID", "../../etc")], "no leading dot"),
+        (&[], &[("DEFAULT_NEXT_URL", "https://example.com/")], "only http"),
+        (&[], &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], "grpc"),
+        (&["--unknown"], &[], "--unknown"),
+    ];
+    for (args, variables, told) in cases {
+        let output = command(args, variables).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?} {variables:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(told), "{stderr}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let service = spawn(&[("RUN_ID", ""), ("WORKERS", ""), ("DEFAULT_NEXT_URL", ""), ("NEXT_URL_ALLOW", "")]);
+    assert_eq!(service.get("/work").status, 200);
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = command(&["--listen", &address, "--admin-listen", "127.0.0.1:0"], &[]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains(&address) && stderr.contains("LISTEN"), "{stderr}");
+}
+
+#[test]
+fn sigterm_lets_requests_finish_and_takes_no_new_ones() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let service = spawn(&[("WORKERS", "1")]);
+        let mut working = connect(service.address);
+        write_request(&mut working, "GET", "/work?cpu_ms=300&resp_kb=1", &[], b"");
+        service.wait_for_metric("tunable_svc_active_requests", 1);
+        let mut queued = connect(service.address);
+        write_request(&mut queued, "POST", "/hash/sha256", &[], b"abc");
+        service.wait_for_metric("tunable_svc_active_requests", 2);
+        service.signal(signal);
+        assert_eq!(read_response(working).body.len(), 1024);
+        assert_eq!(read_response(queued).status, 200);
+        let address = service.address;
+        assert!(service.wait().status.success());
+        assert!(std::net::TcpStream::connect(address).is_err());
+    }
+}
+
+#[test]
+fn a_request_that_does_not_finish_does_not_keep_the_service() {
+    let service = spawn(&[("WORKERS", "1"), ("DRAIN_TIMEOUT_MS", "50")]);
+    let mut endless = connect(service.address);
+    write_request(&mut endless, "GET", "/work?cpu_ms=60000", &[], b"");
+    service.wait_for_metric("tunable_svc_active_requests", 1);
+    let ended = service.stop();
+    assert!(ended.stderr.contains("DRAIN_TIMEOUT_MS"), "{}", ended.stderr);
+}
