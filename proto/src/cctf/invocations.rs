@@ -180,8 +180,8 @@ row! {
         optional error_type: Text<'a>,
         /// Whether a serverless instance was started for it.
         optional cold_start: bool,
-        /// Part of the service time spent waiting for calls to others, ms.
-        optional downstream_ms: Milliseconds,
+        /// Part of the service time spent waiting for calls to others, ms. Null when the source does not tell; calls.jsonl has the calls.
+        nullable downstream_ms: Milliseconds,
         /// Time the request was ready to run and had no CPU, ms.
         optional cpu_wait_ms: Milliseconds,
         /// Kind of the span.

@@ -131,7 +131,7 @@ fn kind_schema(kind: Kind) -> Json {
         Kind::Text => json!({"type": "string"}),
         Kind::OneOf(values) => json!({"enum": values}),
         Kind::Integer => json!({"type": "integer"}),
-        Kind::Unsigned => json!({"type": "integer", "minimum": 0}),
+        Kind::Unsigned => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
         Kind::Float | Kind::Milliseconds => json!({"type": "number"}),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::List(of) => json!({"type": "array", "items": kind_schema(*of)}),

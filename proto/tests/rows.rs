@@ -1,0 +1,275 @@
+//! Every row type, driven by its own field table: what is written is read back, and what is missing or null is told.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::schema::{Format, render};
+use cctf_proto::cctf::{
+    Call, Field, File, HostMetric, Invocation, Kind, Link, LinkMetric, Milliseconds, Module, Node,
+    PlacementEvent, Presence, Row, RunMeta, Shape, SystemStat, Text, Value,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+/// Reads a row and writes it again.
+fn rewrite(file: File, text: &str) -> Result<String, String> {
+    fn through<'a, R: Row<'a>>(text: &'a str) -> Result<String, String> {
+        let row: R = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
+        let mut out = Vec::new();
+        row.encode(&mut out);
+        String::from_utf8(out).map_err(|error| error.to_string())
+    }
+    match file {
+        File::Invocations => through::<Invocation<'_>>(text),
+        File::Calls => through::<Call<'_>>(text),
+        File::HostMetrics => through::<HostMetric<'_>>(text),
+        File::LinkMetrics => through::<LinkMetric<'_>>(text),
+        File::PlacementEvents => through::<PlacementEvent<'_>>(text),
+        File::SystemStats => through::<SystemStat<'_>>(text),
+        File::Nodes => through::<Node<'_>>(text),
+        File::Links => through::<Link<'_>>(text),
+        File::ModuleInventory => through::<Module<'_>>(text),
+        File::RunMeta => through::<RunMeta<'_>>(text),
+    }
+}
+
+fn encoded(value: &impl Value) -> String {
+    let mut out = Vec::new();
+    value.encode(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| encoded(&Text::from(text)))
+}
+
+fn float() -> impl Strategy<Value = String> {
+    use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+    (NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE)
+        .prop_filter("JSON has no infinity", |float| float.is_finite())
+        .prop_map(|float| encoded(&float))
+}
+
+fn unsigned() -> impl Strategy<Value = String> {
+    (0..=i64::MAX).prop_map(|count| count.to_string())
+}
+
+/// JSON of a kind, in the one form in which the contract writes it.
+fn json_of(kind: Kind) -> BoxedStrategy<String> {
+    match kind {
+        Kind::TraceId => "\"[0-9a-f]{32}\"".boxed(),
+        Kind::SpanId => "\"[0-9a-f]{16}\"".boxed(),
+        Kind::Text => text().boxed(),
+        Kind::OneOf(values) => select(values).prop_map(|value| format!("\"{value}\"")).boxed(),
+        Kind::Integer => any::<i64>().prop_map(|integer| integer.to_string()).boxed(),
+        Kind::Unsigned => unsigned().boxed(),
+        Kind::Float => float().boxed(),
+        Kind::Bool => any::<bool>().prop_map(|value| value.to_string()).boxed(),
+        Kind::Milliseconds => any::<i64>()
+            .prop_map(|nanos| encoded(&Milliseconds::from_nanos(nanos)))
+            .boxed(),
+        // A list of fixed values is a set, written in the order of the contract.
+        Kind::List(Kind::OneOf(values)) => subsequence(*values, 0..=values.len())
+            .prop_map(|values| {
+                let quoted: Vec<_> = values.iter().map(|value| format!("\"{value}\"")).collect();
+                format!("[{}]", quoted.join(","))
+            })
+            .boxed(),
+        Kind::List(of) => vec(json_of(*of), 0..3)
+            .prop_map(|items| format!("[{}]", items.join(",")))
+            .boxed(),
+        Kind::Object(fields) => row_of(fields).prop_map(|row| object(&row)).boxed(),
+        Kind::Attributes => keyed(prop_oneof![text(), float(), Just("true".to_owned()), unsigned()]),
+        Kind::Counters => keyed(unsigned()),
+    }
+}
+
+fn keyed(value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
+    btree_map(any::<String>(), value, 0..4)
+        .prop_map(|entries: BTreeMap<String, String>| {
+            let entries: Vec<_> = entries
+                .into_iter()
+                .map(|(key, value)| format!("{}:{value}", encoded(&Text::from(key))))
+                .collect();
+            format!("{{{}}}", entries.join(","))
+        })
+        .boxed()
+}
+
+/// The fields of a row as they are written: names and values.
+type Written = Vec<(&'static str, String)>;
+
+fn row_of(fields: &'static [Field]) -> BoxedStrategy<Written> {
+    let strategies: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            let value = json_of(field.kind);
+            match field.presence {
+                Presence::Required => value.prop_map(Some).boxed(),
+                Presence::Nullable => {
+                    prop_oneof![1 => Just(Some("null".to_owned())), 3 => value.prop_map(Some)].boxed()
+                }
+                Presence::Optional => proptest::option::of(value).boxed(),
+            }
+        })
+        .collect();
+    strategies
+        .prop_map(|values| {
+            fields
+                .iter()
+                .zip(values)
+                .filter_map(|(field, value)| Some((field.name, value?)))
+                .collect()
+        })
+        .boxed()
+}
+
+fn object(written: &[(&str, String)]) -> String {
+    let fields: Vec<_> = written
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn any_row() -> impl Strategy<Value = (File, Written)> {
+    select(File::ALL).prop_flat_map(|file| (Just(file), row_of(file.fields())))
+}
+
+/// A row of every file, with all its fields.
+fn full_rows() -> Vec<(File, Written)> {
+    let value = |kind| match kind {
+        Kind::TraceId => format!("\"{}\"", "0a".repeat(16)),
+        Kind::SpanId => format!("\"{}\"", "0a".repeat(8)),
+        Kind::Text => "\"text\"".into(),
+        Kind::OneOf(values) => format!("\"{}\"", values[0]),
+        Kind::Integer | Kind::Unsigned => "7".into(),
+        Kind::Float => "7.5".into(),
+        Kind::Bool => "true".into(),
+        Kind::Milliseconds => "7.000001".into(),
+        Kind::List(_) => "[]".into(),
+        Kind::Attributes | Kind::Counters => "{}".into(),
+        Kind::Object(_) => String::new(),
+    };
+    fn of(fields: &'static [Field], value: &dyn Fn(Kind) -> String) -> Written {
+        let one = |field: &Field| match field.kind {
+            Kind::Object(inner) => (field.name, object(&of(inner, value))),
+            kind => (field.name, value(kind)),
+        };
+        fields.iter().map(one).collect()
+    }
+    File::ALL
+        .iter()
+        .map(|&file| (file, of(file.fields(), &value)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// All rows can be had by reading, so that this is the round trip from rows to bytes as well.
+    #[test]
+    fn a_row_that_is_read_is_written_as_the_same_bytes((file, row) in any_row()) {
+        let text = object(&row);
+        prop_assert_eq!(rewrite(file, &text), Ok(text));
+    }
+
+    #[test]
+    fn any_string_is_written_as_json(string in any::<String>()) {
+        let read: String = serde_json::from_str(&encoded(&Text::from(&*string))).unwrap();
+        prop_assert_eq!(read, string);
+    }
+
+    #[test]
+    fn any_duration_is_an_exact_decimal(nanos: i64) {
+        let duration = Milliseconds::from_nanos(nanos);
+        prop_assert_eq!(serde_json::from_str::<Milliseconds>(&duration.to_string()).unwrap(), duration);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_row_fits_its_json_schema((file, row) in any_row()) {
+        let schema = serde_json::from_str(&render(file, Format::Json)).unwrap();
+        let text = if file.shape() == Shape::Array { format!("[{}]", object(&row)) } else { object(&row) };
+        let instance = serde_json::from_str(&text).unwrap();
+        if let Err(error) = jsonschema::draft202012::validate(&schema, &instance) {
+            prop_assert!(false, "{}: {error} at {}", file.name(), error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn a_missing_field_is_an_error_unless_it_is_optional() {
+    for (file, row) in full_rows() {
+        for (at, field) in file.fields().iter().enumerate() {
+            let mut without = row.clone();
+            without.remove(at);
+            let expected = match field.presence {
+                Presence::Optional => Ok(object(&without)),
+                _ => Err(format!("missing field `{}`", field.name)),
+            };
+            let found = rewrite(file, &object(&without)).map_err(|error| first_words(&error));
+            assert_eq!(found, expected, "{}", file.name());
+        }
+    }
+}
+
+#[test]
+fn null_is_an_error_unless_the_field_is_nullable() {
+    for (file, row) in full_rows() {
+        for (at, field) in file.fields().iter().enumerate() {
+            let mut with_null = row.clone();
+            with_null[at].1 = "null".into();
+            let text = object(&with_null);
+            match (field.presence, rewrite(file, &text)) {
+                (Presence::Nullable, found) => assert_eq!(found, Ok(text)),
+                (_, Ok(read)) => panic!("{}: null was read as {read}", field.name),
+                (_, Err(error)) => assert!(error.starts_with(&format!("{}: ", field.name)), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_an_error_that_names_the_field() {
+    for (file, row) in full_rows() {
+        for (at, field) in file.fields().iter().enumerate() {
+            let mut wrong = row.clone();
+            wrong[at].1 = if wrong[at].1.starts_with('[') {
+                "{}".into()
+            } else {
+                "[]".into()
+            };
+            let error = rewrite(file, &object(&wrong)).unwrap_err();
+            assert!(error.starts_with(&format!("{}: ", field.name)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_order_does_not_matter() {
+    for (file, row) in full_rows() {
+        let mut shuffled = row.clone();
+        shuffled.reverse();
+        shuffled.insert(1, ("x_unknown", "{\"a\":[null,1.5]}".into()));
+        assert_eq!(rewrite(file, &object(&shuffled)), Ok(object(&row)));
+    }
+}
+
+#[test]
+fn a_field_that_comes_twice_is_an_error() {
+    for (file, row) in full_rows() {
+        let mut twice = row.clone();
+        twice.push(row[0].clone());
+        let error = rewrite(file, &object(&twice)).unwrap_err();
+        assert_eq!(first_words(&error), format!("duplicate field `{}`", row[0].0));
+    }
+}
+
+fn first_words(error: &str) -> String {
+    error.split(" at line ").next().unwrap_or_default().to_owned()
+}
