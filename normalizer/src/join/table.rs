@@ -132,7 +132,10 @@ impl JoinTable {
         let (entries, hasher) = (&self.entries, &self.hasher);
         let rehash = |&at: &u32| {
             let entry: &Entry = &entries[at as usize];
-            hasher.hash_one((u128::from_le_bytes(entry.trace_id), u64::from_le_bytes(entry.span_id)))
+            hasher.hash_one((
+                u128::from_le_bytes(entry.trace_id),
+                u64::from_le_bytes(entry.span_id),
+            ))
         };
         self.index.insert_unique(hash, at, rehash);
         at
@@ -151,7 +154,9 @@ impl JoinTable {
         }
         let mut entry = Entry::missing(arrival.trace_id, arrival.span_id, deadline);
         entry.take(arrival, deadline);
-        let Some(first) = first else { return self.add(hash, entry) };
+        let Some(first) = first else {
+            return self.add(hash, entry);
+        };
         // The index holds one entry an id; the newcomer takes the head's place in it and leads to it.
         entry.next_same_id = first;
         self.remove_from_index(first);
@@ -176,7 +181,11 @@ impl JoinTable {
         let entry_ref = self.at(entry);
         entry_ref.known = true;
         entry_ref.ancestor = entry_ref.span_id;
-        entry_ref.server_instance = if entry_ref.role == Role::Server { entry_ref.instance } else { NONE };
+        entry_ref.server_instance = if entry_ref.role == Role::Server {
+            entry_ref.instance
+        } else {
+            NONE
+        };
         self.to_tell.push(entry);
     }
 
@@ -221,7 +230,11 @@ impl JoinTable {
         };
         // Where a CLIENT and a SERVER share the id, a callee hangs on the call, and inner work on its own process.
         let fits = |candidate: &Entry| {
-            if span.role.is_callee() { candidate.role.is_call() } else { candidate.instance == span.instance }
+            if span.role.is_callee() {
+                candidate.role.is_call()
+            } else {
+                candidate.instance == span.instance
+            }
         };
         let mut candidate = first;
         while candidate != NONE {
@@ -240,11 +253,19 @@ impl JoinTable {
             Role::Server | Role::Consumer | Role::Internal => {
                 let caller = self.caller_of(entry);
                 self.know_as_invocation(entry);
-                Outcome::Invocation { parent: None, caller, orphan: false }
+                Outcome::Invocation {
+                    parent: None,
+                    caller,
+                    orphan: false,
+                }
             }
             Role::Client | Role::Producer => {
                 self.know(entry, NO_SPAN, NONE);
-                Outcome::Call { ancestor: None, callee: self.callee_of(entry), orphan: false }
+                Outcome::Call {
+                    ancestor: None,
+                    callee: self.callee_of(entry),
+                    orphan: false,
+                }
             }
             Role::Poll | Role::Missing => {
                 self.know(entry, NO_SPAN, NONE);
@@ -281,9 +302,11 @@ impl JoinTable {
                 caller: self.caller_of(entry),
                 orphan: false,
             },
-            Role::Client | Role::Producer => {
-                Outcome::Call { ancestor: parent.ancestor(), callee: self.callee_of(entry), orphan: false }
-            }
+            Role::Client | Role::Producer => Outcome::Call {
+                ancestor: parent.ancestor(),
+                callee: self.callee_of(entry),
+                orphan: false,
+            },
             _ => Outcome::Nothing,
         }
     }
@@ -379,10 +402,16 @@ impl JoinTable {
         let span = self.entries[entry as usize];
         if span.row != NONE {
             let outcome = match span.role {
-                Role::Client | Role::Producer => {
-                    Outcome::Call { ancestor: None, callee: self.callee_of(entry), orphan: true }
-                }
-                _ => Outcome::Invocation { parent: None, caller: self.caller_of(entry), orphan: true },
+                Role::Client | Role::Producer => Outcome::Call {
+                    ancestor: None,
+                    callee: self.callee_of(entry),
+                    orphan: true,
+                },
+                _ => Outcome::Invocation {
+                    parent: None,
+                    caller: self.caller_of(entry),
+                    orphan: true,
+                },
             };
             self.report(entry, outcome);
             if !span.known && span.role.is_callee() {
@@ -444,7 +473,10 @@ impl JoinTable {
         let (entries, hasher) = (&self.entries, &self.hasher);
         let rehash = |&at: &u32| {
             let entry: &Entry = &entries[at as usize];
-            hasher.hash_one((u128::from_le_bytes(entry.trace_id), u64::from_le_bytes(entry.span_id)))
+            hasher.hash_one((
+                u128::from_le_bytes(entry.trace_id),
+                u64::from_le_bytes(entry.span_id),
+            ))
         };
         self.index.insert_unique(hash, entry, rehash);
     }

@@ -7,8 +7,8 @@
 use std::sync::LazyLock;
 
 use cctf_proto::keys;
-use cctf_proto::otlp::common::{AnyValue, Attributes};
 use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::common::{AnyValue, Attributes};
 
 /// What an attribute tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +203,11 @@ const UNSET: u8 = u8::MAX;
 impl<'a> Slots<'a> {
     /// No attributes.
     pub fn new() -> Self {
-        Self { values: [AnyValue::Empty; SLOTS], ranks: [UNSET; SLOTS], places: &PLACE_OF }
+        Self {
+            values: [AnyValue::Empty; SLOTS],
+            ranks: [UNSET; SLOTS],
+            places: &PLACE_OF,
+        }
     }
 
     /// Forgets the span before and takes this one's attributes.
@@ -283,8 +287,16 @@ mod tests {
     #[test]
     fn every_key_is_found_and_stands_once() {
         for convention in TABLE {
-            assert_eq!(find(&PLACE_OF, convention.key).map(|found| found.slot), Some(convention.slot));
-            assert_eq!(TABLE.iter().filter(|other| other.key == convention.key).count(), 1, "{}", convention.key);
+            assert_eq!(
+                find(&PLACE_OF, convention.key).map(|found| found.slot),
+                Some(convention.slot)
+            );
+            assert_eq!(
+                TABLE.iter().filter(|other| other.key == convention.key).count(),
+                1,
+                "{}",
+                convention.key
+            );
         }
         assert!(find(&PLACE_OF, "http.unknown").is_none());
         assert!(find(&PLACE_OF, "").is_none());

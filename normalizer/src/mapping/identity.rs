@@ -24,7 +24,10 @@ pub struct StageTable {
 impl StageTable {
     fn look_up(&self, names: [Option<&str>; 3]) -> Stage {
         let told = names.into_iter().flatten().find_map(|name| {
-            self.by_name.iter().find(|(known, _)| known == name).map(|(_, stage)| *stage)
+            self.by_name
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, stage)| *stage)
         });
         told.or(self.default).unwrap_or(Stage::Unknown)
     }
@@ -32,7 +35,10 @@ impl StageTable {
 
 /// Who sends telemetry, from its resource's attributes.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs, reason = "named as the fields of nodes.json, module_inventory.json and invocations.jsonl")]
+#[allow(
+    missing_docs,
+    reason = "named as the fields of nodes.json, module_inventory.json and invocations.jsonl"
+)]
 pub struct Identity {
     pub run_id: Option<String>,
     pub node: String,
@@ -117,7 +123,9 @@ impl Identity {
             "cloud.provider" => self.provider = text(),
             keys::CPU_LIMIT => self.cpu_limit = number(value),
             keys::MEM_LIMIT_MB => self.mem_limit_mb = number(value),
-            keys::NODE_CPU_CORES => self.cpu_cores = integer(value).and_then(|cores| u64::try_from(cores).ok()),
+            keys::NODE_CPU_CORES => {
+                self.cpu_cores = integer(value).and_then(|cores| u64::try_from(cores).ok())
+            }
             keys::NODE_MEM_MB => self.mem_mb = number(value),
             keys::NODE_CPU_FREQ_MHZ => self.cpu_freq_mhz = number(value),
             keys::NODE_MIPS_PER_CORE => self.mips_per_core = number(value),
@@ -131,19 +139,40 @@ impl Identity {
     fn decide(&mut self, candidates: &Candidates<'_>, stages: &StageTable) {
         self.is_service = candidates.service_name.is_some();
         self.module_id = candidates.service_name.unwrap_or(UNKNOWN_MODULE).to_owned();
-        let host = self.host_name.as_deref().filter(|host| !is_container_id(host, candidates.container_id));
-        let node = candidates.node_id.or(candidates.k8s_node).or(host).or(self.host_id.as_deref());
+        let host = self
+            .host_name
+            .as_deref()
+            .filter(|host| !is_container_id(host, candidates.container_id));
+        let node = candidates
+            .node_id
+            .or(candidates.k8s_node)
+            .or(host)
+            .or(self.host_id.as_deref());
         self.node_known = node.is_some_and(|node| node != UNKNOWN_NODE);
         self.node = node.unwrap_or(UNKNOWN_NODE).to_owned();
         let pid_on_host = || {
             let host = self.host_name.as_deref().unwrap_or(&self.node);
             self.pid.map(|pid| format!("{host}:{pid}"))
         };
-        let told = [candidates.instance, candidates.pod_uid, candidates.pod_name, candidates.container_id];
-        let instance = told.into_iter().flatten().next().map(str::to_owned).or_else(pid_on_host);
+        let told = [
+            candidates.instance,
+            candidates.pod_uid,
+            candidates.pod_name,
+            candidates.container_id,
+        ];
+        let instance = told
+            .into_iter()
+            .flatten()
+            .next()
+            .map(str::to_owned)
+            .or_else(pid_on_host);
         self.instance_id = instance.unwrap_or_else(|| format!("{}@{}", self.module_id, self.node));
         self.stage = Some(candidates.stage.and_then(Stage::parse).unwrap_or_else(|| {
-            stages.look_up([Some(self.node.as_str()), self.region.as_deref(), Some(self.module_id.as_str())])
+            stages.look_up([
+                Some(self.node.as_str()),
+                self.region.as_deref(),
+                Some(self.module_id.as_str()),
+            ])
         }));
     }
 
@@ -190,9 +219,11 @@ fn number(value: AnyValue<'_>) -> Option<f64> {
 fn texts(value: AnyValue<'_>) -> Vec<String> {
     match value {
         AnyValue::String(text) => vec![text.to_owned()],
-        AnyValue::Array(values) => {
-            values.iter().map_while(Result::ok).filter_map(|value| value.as_str().map(str::to_owned)).collect()
-        }
+        AnyValue::Array(values) => values
+            .iter()
+            .map_while(Result::ok)
+            .filter_map(|value| value.as_str().map(str::to_owned))
+            .collect(),
         _ => Vec::new(),
     }
 }

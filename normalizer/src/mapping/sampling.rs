@@ -10,7 +10,9 @@ pub fn weight(trace_state: &str) -> Option<f64> {
     if trace_state.is_empty() {
         return None;
     }
-    let vendor = trace_state.split(',').find_map(|member| member.trim().strip_prefix("ot="))?;
+    let vendor = trace_state
+        .split(',')
+        .find_map(|member| member.trim().strip_prefix("ot="))?;
     let digits = vendor.split(';').find_map(|field| field.strip_prefix("th:"))?;
     if digits.is_empty() || digits.len() > THRESHOLD_DIGITS {
         return None;
@@ -28,7 +30,14 @@ mod tests {
         assert_eq!(weight("ot=th:0"), Some(1.0));
         assert_eq!(weight("ot=th:8"), Some(2.0));
         assert_eq!(weight("vendor=x,ot=rv:abc;th:c"), Some(4.0));
-        for none in ["", "vendor=x", "ot=rv:1", "ot=th:", "ot=th:xyz", "ot=th:123456789012345"] {
+        for none in [
+            "",
+            "vendor=x",
+            "ot=rv:1",
+            "ot=th:",
+            "ot=th:xyz",
+            "ot=th:123456789012345",
+        ] {
             assert_eq!(weight(none), None, "{none}");
         }
     }

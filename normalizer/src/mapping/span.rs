@@ -10,7 +10,10 @@ use super::{sampling, status};
 /// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
 /// for SERVER and CONSUMER spans, and of a CLIENT's view for all others.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs, reason = "named as the fields of invocations.jsonl and calls.jsonl")]
+#[allow(
+    missing_docs,
+    reason = "named as the fields of invocations.jsonl and calls.jsonl"
+)]
 pub struct MappedSpan<'a> {
     pub method: Option<&'a str>,
     pub path: Option<Cow<'a, str>>,
@@ -83,7 +86,10 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     let service = slots.text(Slot::RpcService);
     let method = slots.text(Slot::RpcMethod);
     // Since 1.38 rpc.method is the whole `package.Service/Method`.
-    match (service, method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'))) {
+    match (
+        service,
+        method.and_then(|method| method.trim_start_matches('/').rsplit_once('/')),
+    ) {
         (None, Some((service, method))) => {
             mapped.method = Some(method);
             mapped.path = Some(Cow::Borrowed(service));
@@ -149,7 +155,10 @@ pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
             None => Cow::Borrowed(address),
         });
     }
-    [Slot::DbSystem, Slot::MessagingDestination].into_iter().find_map(|slot| slots.text(slot)).map(Cow::Borrowed)
+    [Slot::DbSystem, Slot::MessagingDestination]
+        .into_iter()
+        .find_map(|slot| slots.text(slot))
+        .map(Cow::Borrowed)
 }
 
 #[cfg(test)]

@@ -24,7 +24,13 @@ impl RecentSet {
     pub fn new(window_nanos: u64, entries_max: usize) -> Self {
         let generations = (0..=GENERATIONS).map(|_| HashTable::new()).collect();
         let generation_nanos = (window_nanos / GENERATIONS).max(1);
-        Self { generations, current: 0, generation_ends: 0, generation_nanos, entries_max }
+        Self {
+            generations,
+            current: 0,
+            generation_ends: 0,
+            generation_nanos,
+            entries_max,
+        }
     }
 
     /// Remembers a fingerprint; false if it was there already.
@@ -33,7 +39,11 @@ impl RecentSet {
         if now >= self.generation_ends || full {
             self.begin_generation(now);
         }
-        if self.generations.iter().any(|seen| seen.find(fingerprint, |&other| other == fingerprint).is_some()) {
+        if self
+            .generations
+            .iter()
+            .any(|seen| seen.find(fingerprint, |&other| other == fingerprint).is_some())
+        {
             return false;
         }
         self.generations[self.current].insert_unique(fingerprint, fingerprint, |&other| other);

@@ -1,7 +1,249 @@
 //! The pipeline: a synchronous state machine that is fed journal records and emits rows. It has no clock and does no I/O.
+//!
+//! ```text
+//! record ─▶ spans ──▶ dedup ─▶ join ─▶ rows ─┐
+//!        ─▶ control ─▶ runs, placement ──────┼─▶ output
+//!        ─▶ points ─▶ hosts, stats ──────────┘
+//!        ─▶ time ─▶ windows close, runs end, snapshots
+//! ```
 
+mod control;
+mod dedup;
+mod held;
+mod hosts;
+mod links;
+mod modules;
+mod names;
 mod output;
+mod placement;
+mod points;
+mod rows;
+mod runs;
 mod settings;
+mod snapshots;
+mod sources;
+mod spans;
 
 pub use output::{Output, RunOutput};
 pub use settings::Settings;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::logs::LogsRequest;
+
+use self::dedup::RecentSet;
+use self::held::{HeldRows, TraceRuns};
+use self::hosts::Samplers;
+use self::names::Names;
+use self::placement::Placement;
+use self::runs::{Runs, Totals};
+use self::sources::Sources;
+use crate::join::JoinTable;
+use crate::journal::{Content, Record, Signal};
+use crate::mapping::StageTable;
+
+/// The instance of a span whose resource names no service.
+const NO_INSTANCE: u32 = u32::MAX;
+/// Spans that the join holds at once: 160 bytes each. Past it the oldest leave early, as orphans if they still wait.
+const JOIN_SPANS_MAX: usize = 1 << 20;
+/// Spans that are remembered for their copies: 10 to 20 bytes each. Past it the oldest are forgotten early.
+const DEDUP_SPANS_MAX: usize = 8 << 20;
+/// What closes by time, besides the join's windows, is looked at this often.
+const HOUSEKEEPING_NANOS: u64 = 50_000_000;
+/// A run closed for this many join windows, and silent, can have no row on its way.
+const SETTLED_WINDOWS: u64 = 8;
+
+/// What the pipeline has counted since it came up.
+#[derive(Debug, Clone, Default)]
+pub struct PipelineCounters {
+    /// Spans fed.
+    pub spans: u64,
+    /// Metric points fed.
+    pub points: u64,
+    /// Log records fed.
+    pub logs: u64,
+    /// Spans and points that had come before.
+    pub duplicates: u64,
+    /// Spans whose node nobody told.
+    pub unknown_node: u64,
+    /// Spans and points that no row could be made of, by reason.
+    pub rejected: Vec<(&'static str, u64)>,
+    /// Runs that are not closed.
+    pub runs_open: u64,
+    /// Rows that wait.
+    pub rows_held: u64,
+    /// Spans in the join.
+    pub spans_joining: u64,
+    /// Spans remembered for their copies.
+    pub spans_remembered: u64,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Pipeline {
+    settings: Settings,
+    window_nanos: u64,
+    stale_nanos: u64,
+    idle_nanos: u64,
+    /// Journal time.
+    now: u64,
+    housekeeping_at: u64,
+    totals: Totals,
+    sources: Sources,
+    runs: Runs,
+    seen: RecentSet,
+    join: JoinTable,
+    held: HeldRows,
+    traces: TraceRuns,
+    placement: Placement,
+    samplers: Samplers,
+    /// Time of each series' last point.
+    series: HashMap<u64, u64>,
+    series_hasher: hashbrown::DefaultHashBuilder,
+    /// Last CPU time of each process's series, nanoseconds.
+    process_cpu: HashMap<u64, u64>,
+    endpoints: Names,
+    peers: Names,
+    /// The row being encoded.
+    line: Vec<u8>,
+    endpoint_key: String,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        let stages = StageTable {
+            by_name: settings.stages.clone(),
+            default: settings.default_stage,
+        };
+        let window_nanos = nanos(settings.join_window);
+        Self {
+            window_nanos,
+            stale_nanos: nanos(settings.stale_after),
+            idle_nanos: nanos(settings.run_idle),
+            now: 0,
+            housekeeping_at: 0,
+            totals: Totals::default(),
+            sources: Sources::new(stages),
+            runs: Runs::new(&settings.run_id, settings.open_runs_max),
+            seen: RecentSet::new(nanos(settings.dedup_window), DEDUP_SPANS_MAX),
+            join: JoinTable::new(window_nanos, JOIN_SPANS_MAX),
+            held: HeldRows::default(),
+            traces: TraceRuns::default(),
+            placement: Placement::default(),
+            samplers: Samplers::default(),
+            series: HashMap::new(),
+            series_hasher: hashbrown::DefaultHashBuilder::default(),
+            process_cpu: HashMap::new(),
+            endpoints: Names::default(),
+            peers: Names::default(),
+            line: Vec::with_capacity(1024),
+            endpoint_key: String::new(),
+            settings,
+        }
+    }
+
+    /// Takes a record; rows and snapshots that follow from it are added to `output`.
+    pub fn feed(&mut self, record: &Record, output: &mut Output) {
+        let before = self.now;
+        self.now = self.now.max(record.received_unix_nano);
+        match &record.content {
+            Content::Request { signal, body } => {
+                // The receiver refuses what does not parse, so this counts nothing but a fault of ours.
+                if self.take_request(*signal, body, output).is_err() {
+                    self.totals.reject("malformed", 1);
+                }
+            }
+            Content::Tick => {}
+            Content::Restart => self.forgive_silence(self.now - before),
+            Content::Shutdown => return self.shut_down(output),
+        }
+        self.expire_rows(output);
+        if self.now >= self.housekeeping_at {
+            self.housekeeping_at = self.now + HOUSEKEEPING_NANOS;
+            self.keep_house(output);
+        }
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> PipelineCounters {
+        PipelineCounters {
+            spans: self.totals.spans,
+            points: self.totals.points,
+            logs: self.totals.logs,
+            duplicates: self.totals.duplicates,
+            unknown_node: self.totals.unknown_node,
+            rejected: self
+                .totals
+                .rejected
+                .iter()
+                .map(|(&reason, &count)| (reason, count))
+                .collect(),
+            runs_open: self.runs.live().count() as u64,
+            rows_held: self.held.len() as u64,
+            spans_joining: self.join.len() as u64,
+            spans_remembered: self.seen.len() as u64,
+        }
+    }
+
+    fn take_request(&mut self, signal: Signal, body: &[u8], output: &mut Output) -> Result<(), WireError> {
+        match signal {
+            Signal::Traces => self.take_traces(body, output),
+            Signal::Metrics => self.take_metrics(body, output),
+            Signal::Logs => {
+                self.totals.logs += LogsRequest::new(body).log_record_count()?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens the normalizer's own run for data that belongs to every open run, when there is none.
+    fn open_own_if_none(&mut self, output: &mut Output) {
+        if self.runs.live().next().is_none() {
+            let own = self.runs.own_id().to_owned();
+            self.open_run(&own, false, output);
+        }
+    }
+
+    fn keep_house(&mut self, output: &mut Output) {
+        let before_window = self.now.saturating_sub(self.window_nanos);
+        self.expire_placement(output);
+        self.expire_samples(before_window, output);
+        let live: Vec<usize> = self.runs.live().collect();
+        for slot in live {
+            self.write_seconds(slot, before_window, output);
+        }
+        for slot in self
+            .runs
+            .due_to_close(self.now, self.window_nanos, self.idle_nanos)
+        {
+            self.close_run(slot, output);
+        }
+        self.runs
+            .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_nanos));
+        self.make_snapshots(output);
+    }
+
+    /// Nothing more will come: what waits is written as it stands, and all runs are closed.
+    fn shut_down(&mut self, output: &mut Output) {
+        let now = std::mem::replace(&mut self.now, u64::MAX);
+        self.join.expire(self.now);
+        self.now = now;
+        self.write_settled(output);
+        while let Some(row) = self.held.next_without_run(u64::MAX) {
+            self.write_by_fallback(row, output);
+        }
+        self.conclude_starts(output);
+        self.expire_samples(u64::MAX, output);
+        let live: Vec<usize> = self.runs.live().collect();
+        for slot in live {
+            self.close_run(slot, output);
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
+}

@@ -44,17 +44,24 @@ impl RunOutput {
 
     /// Lines to append, file by file; empty where there are none.
     pub fn appended(&self) -> impl Iterator<Item = (File, &[u8])> {
-        File::ALL.iter().map(|&file| (file, self.appended[file as usize].as_slice()))
+        File::ALL
+            .iter()
+            .map(|&file| (file, self.appended[file as usize].as_slice()))
     }
 
     /// Files to replace, with their new content.
     pub fn replaced(&self) -> impl Iterator<Item = (File, &[u8])> {
-        File::ALL.iter().filter_map(|&file| Some((file, self.replaced[file as usize].as_deref()?)))
+        File::ALL
+            .iter()
+            .filter_map(|&file| Some((file, self.replaced[file as usize].as_deref()?)))
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        !self.closed && !self.latest && self.appended.iter().all(Vec::is_empty) && self.replaced.iter().all(Option::is_none)
+        !self.closed
+            && !self.latest
+            && self.appended.iter().all(Vec::is_empty)
+            && self.replaced.iter().all(Option::is_none)
     }
 
     /// Forgets what was written, keeping the buffers.
@@ -74,7 +81,10 @@ impl Output {
         }
         let run = &mut self.runs[slot];
         if run.run_id != run_id {
-            debug_assert!(run.is_empty(), "a slot is given on only when its output has been drained");
+            debug_assert!(
+                run.is_empty(),
+                "a slot is given on only when its output has been drained"
+            );
             run.run_id = run_id.to_owned();
         }
         run

@@ -1,7 +1,7 @@
 //! [`Sources`]: resources read once and kept, and the nodes, modules and instances that they name, each by a number.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use cctf_proto::cctf::Stage;
 use cctf_proto::otlp::WireError;
@@ -86,8 +86,8 @@ impl<T> Names<T> {
 /// All resources met, and what they name.
 #[derive(Debug)]
 pub struct Sources {
-    by_resource: HashMap<Box<[u8]>, Rc<Source>>,
-    last: Option<(Box<[u8]>, Rc<Source>)>,
+    by_resource: HashMap<Box<[u8]>, Arc<Source>>,
+    last: Option<(Box<[u8]>, Arc<Source>)>,
     made: u64,
     stages: StageTable,
     /// Each node's latest identity, with what earlier ones told and it does not.
@@ -104,14 +104,23 @@ impl Sources {
             last: None,
             made: 0,
             stages,
-            nodes: Names { items: Vec::new(), numbers: HashMap::new() },
-            modules: Names { items: Vec::new(), numbers: HashMap::new() },
-            instances: Names { items: Vec::new(), numbers: HashMap::new() },
+            nodes: Names {
+                items: Vec::new(),
+                numbers: HashMap::new(),
+            },
+            modules: Names {
+                items: Vec::new(),
+                numbers: HashMap::new(),
+            },
+            instances: Names {
+                items: Vec::new(),
+                numbers: HashMap::new(),
+            },
         }
     }
 
     /// The source that a resource describes.
-    pub fn of(&mut self, resource: &Resource<'_>) -> Result<Rc<Source>, WireError> {
+    pub fn of(&mut self, resource: &Resource<'_>) -> Result<Arc<Source>, WireError> {
         let bytes = resource.bytes();
         if let Some((last, source)) = &self.last
             && **last == *bytes
@@ -126,12 +135,21 @@ impl Sources {
         Ok(source)
     }
 
-    fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Rc<Source>, WireError> {
+    fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Arc<Source>, WireError> {
         let identity = Identity::of(resource.attributes(), &self.stages)?;
         let node = self.name_node(&identity);
-        let instance = if identity.is_service { self.name_instance(&identity, node) } else { None };
+        let instance = if identity.is_service {
+            self.name_instance(&identity, node)
+        } else {
+            None
+        };
         self.made += 1;
-        let source = Rc::new(Source { identity, instance, node, number: self.made });
+        let source = Arc::new(Source {
+            identity,
+            instance,
+            node,
+            number: self.made,
+        });
         if self.by_resource.len() >= RESOURCES_MAX {
             self.by_resource.clear();
         }

@@ -1,0 +1,158 @@
+//! Control spans: what a service tells of its placement and the load driver of its run.
+
+use std::sync::Arc;
+
+use cctf_proto::cctf::PlacementKind;
+use cctf_proto::keys;
+use cctf_proto::otlp::common::AnyValue;
+use cctf_proto::otlp::trace::Span;
+
+use super::Pipeline;
+use super::dedup::span_fingerprint;
+use super::output::Output;
+use super::placement::Slots as TellsSlots;
+use super::runs::{Phase, Told};
+use super::sources::Source;
+use crate::mapping::conventions::{Slot, Slots};
+
+impl Pipeline {
+    /// Takes a span of the control scope.
+    pub(super) fn take_control(
+        &mut self,
+        span: &Span<'_>,
+        slots: &Slots<'_>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        let (Ok(trace_id), Ok(span_id)) = (span.trace_id.try_into(), span.span_id.try_into()) else {
+            return;
+        };
+        if !self
+            .seen
+            .insert(span_fingerprint(trace_id, span_id, span.kind as u8), self.now)
+        {
+            self.totals.duplicates += 1;
+            return;
+        }
+        match span.name {
+            keys::RUN_START_SPAN => self.start_run(span, slots, output),
+            keys::RUN_END_SPAN => self.end_run(span, slots),
+            keys::PLACEMENT_SPAN => self.take_placement(span, slots, source, output),
+            _ => self.totals.reject("unknown_control_span", 1),
+        }
+    }
+
+    fn start_run(&mut self, span: &Span<'_>, slots: &Slots<'_>, output: &mut Output) {
+        let Some(run_id) = slots.text(Slot::RunId) else {
+            return self.totals.reject("control_span_without_run_id", 1);
+        };
+        let Some(slot) = self.open_run(run_id, true, output) else {
+            return;
+        };
+        let run = self.runs.at(slot);
+        run.driven = true;
+        run.told = told_of(span);
+        run.started_unix_nano = span.start_time_unix_nano;
+        run.last_activity = self.now;
+        run.dirty = true;
+    }
+
+    fn end_run(&mut self, span: &Span<'_>, slots: &Slots<'_>) {
+        let Some(run_id) = slots.text(Slot::RunId) else {
+            return self.totals.reject("control_span_without_run_id", 1);
+        };
+        let Some(slot) = self.runs.find(run_id) else {
+            return self.totals.reject("end_of_unknown_run", 1);
+        };
+        let run = self.runs.at(slot);
+        run.ended_unix_nano = Some(span.end_time_unix_nano);
+        run.dirty = true;
+        if run.phase == Phase::Open {
+            run.phase = Phase::Ending(self.now);
+        }
+    }
+
+    fn take_placement(
+        &mut self,
+        span: &Span<'_>,
+        slots: &Slots<'_>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        let event = slots.text(Slot::PlacementEvent).and_then(PlacementKind::parse);
+        let (Some(event), Some(instance)) = (event, source.instance) else {
+            return self.totals.reject("unusable_placement", 1);
+        };
+        self.open_own_if_none(output);
+        let ts = span.start_time_unix_nano;
+        match event {
+            PlacementKind::Start => {
+                let told = TellsSlots {
+                    workers: slots.unsigned(Slot::Workers),
+                    queue_limit: slots.unsigned(Slot::QueueLimit),
+                    slot_policy: slots.text(Slot::SlotPolicy).map(str::to_owned),
+                };
+                self.tell_start(instance, ts, told, output);
+            }
+            PlacementKind::Stop => self.stop_instance(instance, ts, false, slots.text(Slot::Reason), output),
+            PlacementKind::Scale => {
+                self.annotate(
+                    instance,
+                    ts,
+                    event,
+                    slots.unsigned(Slot::Replicas),
+                    None,
+                    slots.text(Slot::Reason),
+                    output,
+                );
+            }
+            PlacementKind::Migrate => {
+                self.annotate(
+                    instance,
+                    ts,
+                    event,
+                    None,
+                    slots.text(Slot::FromNode),
+                    slots.text(Slot::Reason),
+                    output,
+                );
+            }
+        }
+    }
+}
+
+fn told_of(span: &Span<'_>) -> Told {
+    let mut told = Told::default();
+    for attribute in span.attributes().iter().map_while(Result::ok) {
+        let text = || attribute.value.as_str().map(str::to_owned);
+        let unsigned = || {
+            attribute
+                .value
+                .as_int()
+                .and_then(|number| u64::try_from(number).ok())
+        };
+        match attribute.key {
+            keys::RUN_RATE => told.rate = number(attribute.value),
+            keys::RUN_DURATION => told.duration = text(),
+            keys::RUN_SCEN => told.scen = text(),
+            keys::RUN_IMG => told.img = text(),
+            keys::RUN_GIT_SHA => told.git_sha = text(),
+            keys::WORKERS => told.workers = unsigned(),
+            keys::RUN_ENDPOINT => told.endpoint = text(),
+            keys::RUN_TARGET => told.target = text(),
+            keys::RUN_PAYLOAD_BYTES => told.payload_bytes = unsigned(),
+            keys::RUN_REPLAY_OF => told.replay_of = text(),
+            keys::RUN_SEED => told.seed = unsigned(),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn number(value: AnyValue<'_>) -> Option<f64> {
+    match value {
+        AnyValue::Double(number) if number.is_finite() => Some(number),
+        AnyValue::Int(number) => Some(number as f64),
+        _ => None,
+    }
+}

@@ -1,0 +1,373 @@
+//! Host metrics: the points of one node and interval become one row of host_metrics.jsonl and one of link_metrics.jsonl.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Text};
+use cctf_proto::otlp::common::Attributes;
+
+use super::Pipeline;
+use super::output::Output;
+use super::points::Point;
+use super::runs::write_row;
+use super::sources::Source;
+use crate::mapping::MetricRole;
+
+const BYTES_PER_MIB: f64 = 1_048_576.0;
+/// A source that has been silent for this long no longer holds its node against another.
+const TAKEOVER_NANOS: u64 = 30_000_000_000;
+/// Counters remembered of one node; past it the newest are not sampled.
+const COUNTERS_MAX: usize = 16_384;
+
+/// One sample of a node, as far as it has come.
+#[derive(Debug, Default)]
+struct Sample {
+    ts: u64,
+    opened_at: u64,
+    taken: HashSet<u64>,
+    interval_nanos: u64,
+    /// Sums over CPUs of the fractions idle and of all modes, from the gauge.
+    fraction_idle: f64,
+    fraction_all: f64,
+    /// Busy fractions of a gauge without modes.
+    busy: Vec<f64>,
+    /// Sums over CPUs of the seconds idle and of all modes, from the counter.
+    seconds_idle: f64,
+    seconds_all: f64,
+    memory_available: Option<f64>,
+    memory_used: Option<f64>,
+    load1: Option<f64>,
+    power: Option<f64>,
+    energy: Option<f64>,
+    disk_read: Option<f64>,
+    disk_written: Option<f64>,
+    received: Option<f64>,
+    sent: Option<f64>,
+    saw_network: bool,
+    errors: Option<f64>,
+    dropped: Option<f64>,
+    interfaces: BTreeSet<String>,
+}
+
+/// A node's sampling.
+#[derive(Debug)]
+struct Sampler {
+    source: Arc<Source>,
+    last_heard: u64,
+    counters: HashMap<u64, (u64, u64, f64)>,
+    sample: Option<Sample>,
+}
+
+/// All nodes' sampling, by the node's number.
+#[derive(Debug, Default)]
+pub struct Samplers(BTreeMap<u32, Sampler>);
+
+impl Pipeline {
+    /// Takes a point of a host metric.
+    pub(super) fn sample_host(
+        &mut self,
+        role: MetricRole,
+        point: &Point<'_>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        if role == MetricRole::ProcessCpuTime {
+            return self.sample_process_cpu(point, source);
+        }
+        let Some(node) = source.node else { return };
+        let now = self.now;
+        let sampler = self.samplers.0.entry(node).or_insert_with(|| Sampler {
+            source: source.clone(),
+            last_heard: now,
+            counters: HashMap::new(),
+            sample: None,
+        });
+        // One source reports for a node at a time, so that a Collector and a service beside it give no double rows.
+        if sampler.source.number != source.number {
+            if now < sampler.last_heard.saturating_add(TAKEOVER_NANOS) {
+                return;
+            }
+            sampler.source = source.clone();
+        }
+        sampler.last_heard = now;
+        match role {
+            MetricRole::MemoryLimit => self.sources.node_mut(node).mem_mb = Some(point.value / BYTES_PER_MIB),
+            MetricRole::CpuCount => self.sources.node_mut(node).cpu_cores = Some(point.value as u64),
+            _ => {
+                let begins_next = sampler
+                    .sample
+                    .as_ref()
+                    .is_some_and(|sample| sample.taken.contains(&point.series));
+                if begins_next {
+                    self.close_sample(node, output);
+                }
+                if let Some(sampler) = self.samplers.0.get_mut(&node) {
+                    sampler.take(role, point, now);
+                }
+            }
+        }
+    }
+
+    fn sample_process_cpu(&mut self, point: &Point<'_>, source: &Arc<Source>) {
+        let Some(instance) = source.instance else { return };
+        let nanos = (point.value * 1e9).max(0.0) as u64;
+        let grown = match self.process_cpu.insert(point.series, nanos) {
+            Some(before) if !point.is_delta => nanos.saturating_sub(before),
+            _ if point.is_delta => nanos,
+            _ => 0,
+        };
+        let module = self.sources.instance(instance).module;
+        let live: Vec<usize> = self.runs.live().collect();
+        for slot in live {
+            self.runs
+                .at(slot)
+                .modules
+                .entry(module)
+                .or_default()
+                .process_cpu_nanos
+                .add(Some(grown));
+        }
+    }
+
+    /// Closes samples that have been open for a join window.
+    pub(super) fn expire_samples(&mut self, opened_before: u64, output: &mut Output) {
+        let due = |sampler: &Sampler| {
+            sampler
+                .sample
+                .as_ref()
+                .is_some_and(|sample| sample.opened_at <= opened_before)
+        };
+        let nodes: Vec<u32> = self
+            .samplers
+            .0
+            .iter()
+            .filter(|(_, sampler)| due(sampler))
+            .map(|(&node, _)| node)
+            .collect();
+        for node in nodes {
+            self.close_sample(node, output);
+        }
+    }
+
+    fn close_sample(&mut self, node: u32, output: &mut Output) {
+        let Some(sampler) = self.samplers.0.get_mut(&node) else {
+            return;
+        };
+        let Some(sample) = sampler.sample.take() else {
+            return;
+        };
+        let source = sampler.source.clone();
+        let identity = &source.identity;
+        let interval =
+            (sample.interval_nanos > 0).then(|| Milliseconds::from_nanos(sample.interval_nanos as i64));
+        let host = HostMetric {
+            ts_ms: Milliseconds::from_nanos(sample.ts as i64),
+            node: identity.node.as_str().into(),
+            stage: identity.stage(),
+            cpu_util: sample.cpu_util(),
+            mem_free_mb: sample.memory_available.map(|bytes| bytes / BYTES_PER_MIB),
+            mem_used_mb: sample.memory_used.map(|bytes| bytes / BYTES_PER_MIB),
+            load1: sample.load1,
+            disk_read_Bps: sample.disk_read,
+            disk_write_Bps: sample.disk_written,
+            power_w: sample.power,
+            energy_j: sample.energy,
+            interval_ms: interval,
+        };
+        let link_name = format!("{}.nic", identity.node);
+        let interfaces = sample
+            .interfaces
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(",");
+        let link = LinkMetric {
+            ts_ms: host.ts_ms,
+            node: host.node.clone(),
+            stage: host.stage,
+            link: link_name.as_str().into(),
+            rx_Bps: sample.received,
+            tx_Bps: sample.sent,
+            iface: (!interfaces.is_empty()).then(|| Text::from(interfaces.as_str())),
+            interval_ms: interval,
+            errors: sample.errors.map(|count| count as u64),
+            dropped: sample.dropped.map(|count| count as u64),
+            calls: None,
+            net_ms_min: None,
+            net_ms_p50: None,
+            net_ms_p99: None,
+        };
+        for slot in self.runs_at(sample.ts, output) {
+            let run = self.runs.at(slot);
+            run.nodes.insert(node);
+            if sample.has_host_fields() {
+                write_row(run, output, slot, File::HostMetrics, &host, sample.ts);
+            }
+            if sample.saw_network {
+                run.interfaces.extend(
+                    sample
+                        .interfaces
+                        .iter()
+                        .map(|interface| (node, interface.clone())),
+                );
+                write_row(run, output, slot, File::LinkMetrics, &link, sample.ts);
+            }
+        }
+    }
+}
+
+impl Sampler {
+    fn take(&mut self, role: MetricRole, point: &Point<'_>, now: u64) {
+        let sample = self.sample.get_or_insert_with(|| Sample {
+            ts: point.time,
+            opened_at: now,
+            ..Sample::default()
+        });
+        sample.ts = sample.ts.max(point.time);
+        sample.taken.insert(point.series);
+        let value = point.value;
+        match role {
+            MetricRole::CpuUtilization => sample.take_utilization(point),
+            MetricRole::MemoryAvailable => sample.memory_available = Some(value),
+            MetricRole::MemoryUsage if is_one_of(&point.attributes, MEMORY_STATES, &["used"]) => {
+                sample.memory_used = Some(value);
+            }
+            MetricRole::Load1 => sample.load1 = Some(value),
+            MetricRole::Power => sample.power = Some(value),
+            MetricRole::Energy => sample.energy = Some(value),
+            MetricRole::CpuTime
+            | MetricRole::DiskIo
+            | MetricRole::NetworkIo
+            | MetricRole::NetworkErrors
+            | MetricRole::NetworkDropped => self.take_counter(role, point),
+            _ => {}
+        }
+    }
+
+    /// The change of a counter since its point before, and the seconds between them. A first point and a reset give none.
+    fn growth(&mut self, point: &Point<'_>) -> Option<(f64, f64)> {
+        if !self.counters.contains_key(&point.series) && self.counters.len() >= COUNTERS_MAX {
+            return None;
+        }
+        let before = self
+            .counters
+            .insert(point.series, (point.time, point.start, point.value));
+        if point.is_delta {
+            let from = if point.start > 0 { point.start } else { before?.0 };
+            return Some((
+                point.value,
+                point.time.checked_sub(from).filter(|&nanos| nanos > 0)? as f64 / 1e9,
+            ));
+        }
+        let (time, start, value) = before?;
+        let seconds = point.time.checked_sub(time).filter(|&nanos| nanos > 0)? as f64 / 1e9;
+        (point.start == start && point.value >= value).then_some((point.value - value, seconds))
+    }
+
+    fn take_counter(&mut self, role: MetricRole, point: &Point<'_>) {
+        let device = text_of(&point.attributes, DEVICES).unwrap_or_default();
+        if matches!(
+            role,
+            MetricRole::NetworkIo | MetricRole::NetworkErrors | MetricRole::NetworkDropped
+        ) {
+            if device == "lo" || device.starts_with("lo:") {
+                return;
+            }
+            if let (Some(sample), MetricRole::NetworkIo) = (self.sample.as_mut(), role) {
+                sample.saw_network = true;
+                if !device.is_empty() {
+                    sample.interfaces.insert(device.to_owned());
+                }
+            }
+        }
+        let growth = self.growth(point);
+        let (Some((growth, seconds)), Some(sample)) = (growth, self.sample.as_mut()) else {
+            return;
+        };
+        sample.interval_nanos = sample.interval_nanos.max((seconds * 1e9).round() as u64);
+        let add = |field: &mut Option<f64>, more: f64| *field = Some(field.unwrap_or(0.0) + more);
+        let direction = text_of(&point.attributes, DIRECTIONS);
+        match (role, direction) {
+            (MetricRole::CpuTime, _) => {
+                sample.seconds_all += growth;
+                if is_one_of(&point.attributes, CPU_MODES, IDLE_MODES) {
+                    sample.seconds_idle += growth;
+                }
+            }
+            (MetricRole::DiskIo, Some("read")) => add(&mut sample.disk_read, growth / seconds),
+            (MetricRole::DiskIo, Some("write")) => add(&mut sample.disk_written, growth / seconds),
+            (MetricRole::NetworkIo, Some("receive")) => add(&mut sample.received, growth / seconds),
+            (MetricRole::NetworkIo, Some("transmit")) => add(&mut sample.sent, growth / seconds),
+            (MetricRole::NetworkErrors, _) => add(&mut sample.errors, growth),
+            (MetricRole::NetworkDropped, _) => add(&mut sample.dropped, growth),
+            _ => {}
+        }
+    }
+}
+
+/// Attribute keys, current and older.
+const CPU_MODES: &[&str] = &["cpu.mode", "system.cpu.state", "state"];
+const MEMORY_STATES: &[&str] = &["system.memory.state", "state"];
+const DIRECTIONS: &[&str] = &[
+    "network.io.direction",
+    "disk.io.direction",
+    "system.network.io.direction",
+    "system.disk.direction",
+    "direction",
+];
+const DEVICES: &[&str] = &["network.interface.name", "system.device", "device"];
+/// Waiting for a disk is not use of a CPU.
+const IDLE_MODES: &[&str] = &["idle", "iowait", "wait"];
+
+impl Sample {
+    fn take_utilization(&mut self, point: &Point<'_>) {
+        if text_of(&point.attributes, CPU_MODES).is_none() {
+            self.busy.push(point.value);
+            return;
+        }
+        self.fraction_all += point.value;
+        if is_one_of(&point.attributes, CPU_MODES, IDLE_MODES) {
+            self.fraction_idle += point.value;
+        }
+    }
+
+    /// 1 - (idle + iowait) / all, percent of all CPUs.
+    fn cpu_util(&self) -> Option<f64> {
+        let busy = if self.fraction_all > 0.0 {
+            1.0 - self.fraction_idle / self.fraction_all
+        } else if !self.busy.is_empty() {
+            self.busy.iter().sum::<f64>() / self.busy.len() as f64
+        } else if self.seconds_all > 0.0 {
+            1.0 - self.seconds_idle / self.seconds_all
+        } else {
+            return None;
+        };
+        Some((busy * 100.0).clamp(0.0, 100.0))
+    }
+
+    fn has_host_fields(&self) -> bool {
+        self.cpu_util().is_some()
+            || [
+                self.memory_available,
+                self.memory_used,
+                self.load1,
+                self.disk_read,
+                self.disk_written,
+                self.power,
+                self.energy,
+            ]
+            .iter()
+            .any(Option::is_some)
+    }
+}
+
+fn text_of<'a>(attributes: &Attributes<'a>, keys: &[&str]) -> Option<&'a str> {
+    attributes
+        .iter()
+        .map_while(Result::ok)
+        .find_map(|attribute| attribute.value.as_str().filter(|_| keys.contains(&attribute.key)))
+}
+
+fn is_one_of(attributes: &Attributes<'_>, keys: &[&str], values: &[&str]) -> bool {
+    text_of(attributes, keys).is_some_and(|text| values.contains(&text))
+}

@@ -1,0 +1,55 @@
+//! [`Names`]: text by number, so that what waits and what counts holds four bytes instead of a string.
+
+use std::collections::HashMap;
+
+/// Distinct texts kept; any further one is nameless.
+const NAMES_MAX: usize = 65_536;
+/// The number of what has no name, or is too much.
+pub const NAMELESS: u32 = u32::MAX;
+
+/// Texts by number.
+#[derive(Debug, Default)]
+pub struct Names {
+    texts: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+}
+
+impl Names {
+    /// The text's number.
+    pub fn number(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        if self.texts.len() >= NAMES_MAX {
+            return NAMELESS;
+        }
+        let number = self.texts.len() as u32;
+        self.texts.push(text.into());
+        self.numbers.insert(text.into(), number);
+        number
+    }
+
+    /// The text of a number.
+    pub fn text(&self, number: u32) -> Option<&str> {
+        self.texts.get(number as usize).map(|text| &**text)
+    }
+}
+
+/// Method and route in one text.
+pub fn endpoint_key(method: Option<&str>, route: Option<&str>, scratch: &mut String) {
+    scratch.clear();
+    for part in [method, route] {
+        // A tab separates, and its absence tells an unknown part from an empty one.
+        if let Some(part) = part {
+            scratch.push('+');
+            scratch.push_str(part);
+        }
+        scratch.push('\t');
+    }
+}
+
+/// The parts of an [`endpoint_key`].
+pub fn endpoint_parts(key: &str) -> (Option<&str>, Option<&str>) {
+    let mut parts = key.split('\t').map(|part| part.strip_prefix('+'));
+    (parts.next().flatten(), parts.next().flatten())
+}

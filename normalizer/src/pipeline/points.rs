@@ -1,0 +1,274 @@
+//! Metric points: told apart from their copies, then shared out to host metrics, system stats and inventories.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use cctf_proto::cctf::{File, JsonObject, Milliseconds, SystemStat, Text};
+use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::admission::{is_run_id_ok, reject_point};
+use cctf_proto::otlp::common::{AnyValue, Attributes};
+use cctf_proto::otlp::metrics::{
+    DataPoints, Metric, MetricData, MetricsRequest, NumberDataPoint, Temporality,
+};
+
+use super::Pipeline;
+use super::output::Output;
+use super::runs::{Phase, write_row};
+use super::sources::Source;
+use crate::mapping::{MetricRole, role_of_metric};
+
+/// A point of a sum or gauge, with what its series is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Point<'a> {
+    /// Its value.
+    pub value: f64,
+    /// Its time, nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// Begin of the sum, nanoseconds since the Unix epoch; zero if not told.
+    pub start: u64,
+    /// Fingerprint of resource, metric and attributes.
+    pub series: u64,
+    /// Its attributes.
+    pub attributes: Attributes<'a>,
+    /// Whether the value is the change since the point before.
+    pub is_delta: bool,
+}
+
+/// Series that are remembered; past it all are forgotten, and each begins anew with its next point.
+const SERIES_MAX: usize = 262_144;
+
+impl Pipeline {
+    /// Takes a request's metrics.
+    pub(super) fn take_metrics(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
+        for resource_metrics in MetricsRequest::new(message).resource_metrics() {
+            let resource_metrics = resource_metrics?;
+            let source = self.sources.of(&resource_metrics.resource)?;
+            let run_id_ok = is_run_id_ok(&resource_metrics.resource.attributes());
+            for scope_metrics in resource_metrics.scope_metrics() {
+                for metric in scope_metrics?.metrics() {
+                    self.take_metric(&metric?, &source, run_id_ok, output)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_metric(
+        &mut self,
+        metric: &Metric<'_>,
+        source: &Arc<Source>,
+        run_id_ok: bool,
+        output: &mut Output,
+    ) -> Result<(), WireError> {
+        match metric.data {
+            MetricData::Gauge(points) => self.take_numbers(metric, points, false, source, run_id_ok, output),
+            MetricData::Sum {
+                points, temporality, ..
+            } => {
+                let is_delta = temporality == Temporality::Delta;
+                self.take_numbers(metric, points, is_delta, source, run_id_ok, output)
+            }
+            // No file of the contract holds a distribution; they are counted.
+            MetricData::Histogram { points, .. } => self.count_points(points.iter()),
+            MetricData::ExponentialHistogram { points, .. } => self.count_points(points.iter()),
+            MetricData::Summary(points) => self.count_points(points.iter()),
+            MetricData::Empty => Ok(()),
+        }
+    }
+
+    fn count_points<T>(
+        &mut self,
+        points: impl Iterator<Item = Result<T, WireError>>,
+    ) -> Result<(), WireError> {
+        for point in points {
+            point?;
+            self.totals.points += 1;
+        }
+        Ok(())
+    }
+
+    fn take_numbers(
+        &mut self,
+        metric: &Metric<'_>,
+        points: DataPoints<'_, NumberDataPoint<'_>>,
+        is_delta: bool,
+        source: &Arc<Source>,
+        run_id_ok: bool,
+        output: &mut Output,
+    ) -> Result<(), WireError> {
+        const NO_RECORDED_VALUE: u32 = 1;
+        let role = role_of_metric(metric.name);
+        let is_kept = self.settings.kept_metrics.iter().any(|name| name == metric.name);
+        let mut in_flight: Option<(f64, u64)> = None;
+        for point in points.iter() {
+            let point = point?;
+            self.totals.points += 1;
+            if let Some(rejection) = reject_point(point.time_unix_nano, run_id_ok) {
+                self.totals.reject(rejection.as_str(), 1);
+                continue;
+            }
+            let Some(value) = point.value.filter(|_| point.flags & NO_RECORDED_VALUE == 0) else {
+                continue;
+            };
+            let point = Point {
+                value: value.as_f64(),
+                time: point.time_unix_nano,
+                start: point.start_time_unix_nano,
+                series: self.series_of(source, metric.name, point.attributes()),
+                attributes: point.attributes(),
+                is_delta,
+            };
+            if !self.is_new_point(&point) {
+                self.totals.duplicates += 1;
+                continue;
+            }
+            if !point.value.is_finite() {
+                self.totals.reject("not_finite", 1);
+                continue;
+            }
+            self.hear(source, point.time, point.time, output);
+            if role == Some(MetricRole::ActiveRequests) {
+                let (sum, time) = in_flight.unwrap_or((0.0, 0));
+                in_flight = Some((sum + point.value, time.max(point.time)));
+            } else if let Some(role) = role {
+                self.sample_host(role, &point, source, output);
+            }
+            if is_kept {
+                self.write_stat(metric, &point, source, output);
+            }
+        }
+        if let Some((value, time)) = in_flight {
+            self.write_stat_row("in_flight", None, value, time, None, source, output);
+        }
+        Ok(())
+    }
+
+    fn series_of(&self, source: &Source, metric: &str, attributes: Attributes<'_>) -> u64 {
+        let mut hasher = self.series_hasher.build_hasher();
+        source.number.hash(&mut hasher);
+        metric.hash(&mut hasher);
+        // Attribute order is not part of a series' identity.
+        let mut of_attributes = 0_u64;
+        for attribute in attributes.iter().map_while(Result::ok) {
+            let mut one = self.series_hasher.build_hasher();
+            attribute.key.hash(&mut one);
+            hash_value(attribute.value, &mut one);
+            of_attributes = of_attributes.wrapping_add(one.finish());
+        }
+        of_attributes.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether a point is later than the last one of its series; a copy, or one out of order, is not.
+    fn is_new_point(&mut self, point: &Point<'_>) -> bool {
+        if self.series.len() >= SERIES_MAX && !self.series.contains_key(&point.series) {
+            self.series.clear();
+        }
+        let last = self.series.entry(point.series).or_default();
+        if point.time <= *last {
+            return false;
+        }
+        *last = point.time;
+        true
+    }
+
+    fn write_stat(
+        &mut self,
+        metric: &Metric<'_>,
+        point: &Point<'_>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        let attributes = attributes_json(point.attributes);
+        self.write_stat_row(
+            metric.name,
+            Some(metric.unit),
+            point.value,
+            point.time,
+            attributes,
+            source,
+            output,
+        );
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is a field of the row")]
+    fn write_stat_row(
+        &mut self,
+        metric: &str,
+        unit: Option<&str>,
+        value: f64,
+        time: u64,
+        attributes: Option<String>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        let identity = &source.identity;
+        let row = SystemStat {
+            ts_ms: Milliseconds::from_nanos(time as i64),
+            node_id: identity.node.as_str().into(),
+            stage: identity.stage(),
+            metric: metric.into(),
+            value,
+            instance_id: identity.is_service.then(|| identity.instance_id.as_str().into()),
+            module_id: identity.is_service.then(|| identity.module_id.as_str().into()),
+            unit: unit.filter(|unit| !unit.is_empty()).map(Text::from),
+            attributes: attributes.map(|json| JsonObject(json.into())),
+        };
+        for slot in self.runs_at(time, output) {
+            let run = self.runs.at(slot);
+            run.nodes.extend(source.node);
+            if let Some(instance) = source.instance {
+                run.modules
+                    .entry(self.sources.instance(instance).module)
+                    .or_default()
+                    .instances
+                    .insert(instance);
+            }
+            write_row(run, output, slot, File::SystemStats, &row, time);
+        }
+    }
+
+    /// The runs that are open for a sample of that time: once a run's end is told, what was sampled later is not its.
+    pub(super) fn runs_at(&mut self, time: u64, output: &mut Output) -> Vec<usize> {
+        self.open_own_if_none(output);
+        let live: Vec<usize> = self.runs.live().collect();
+        live.into_iter()
+            .filter(|&slot| {
+                let run = self.runs.at(slot);
+                run.phase == Phase::Open || run.ended_unix_nano.is_some_and(|end| time <= end)
+            })
+            .collect()
+    }
+}
+
+fn hash_value(value: AnyValue<'_>, hasher: &mut impl Hasher) {
+    match value {
+        AnyValue::String(text) => text.hash(hasher),
+        AnyValue::Bool(truth) => truth.hash(hasher),
+        AnyValue::Int(number) => number.hash(hasher),
+        AnyValue::Double(number) => number.to_bits().hash(hasher),
+        AnyValue::Bytes(bytes) => bytes.hash(hasher),
+        // A point's attributes are scalars in every SDK; a nested one counts by its presence.
+        AnyValue::Empty | AnyValue::Array(_) | AnyValue::KeyValueList(_) => 0_u8.hash(hasher),
+    }
+}
+
+/// A point's scalar attributes as a JSON object, keys sorted; `None` if there are none.
+fn attributes_json(attributes: Attributes<'_>) -> Option<String> {
+    let mut object = std::collections::BTreeMap::new();
+    for attribute in attributes.iter().map_while(Result::ok) {
+        let value = match attribute.value {
+            AnyValue::String(text) => serde_json::Value::from(text),
+            AnyValue::Bool(truth) => truth.into(),
+            AnyValue::Int(number) => number.into(),
+            AnyValue::Double(number) => number.into(),
+            _ => continue,
+        };
+        object.insert(attribute.key, value);
+    }
+    if object.is_empty() {
+        None
+    } else {
+        serde_json::to_string(&object).ok()
+    }
+}

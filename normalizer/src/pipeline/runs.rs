@@ -1,0 +1,322 @@
+//! [`Runs`]: which runs there are, which are open, and to which one a row belongs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cctf_proto::cctf::{File, Row};
+
+use super::links::LinkStats;
+use super::modules::ModuleStats;
+use super::output::Output;
+
+/// Closed runs that are kept for late rows. Past it the oldest is forgotten, and a row for it is rejected.
+const CLOSED_RUNS_MAX: usize = 256;
+/// A run's snapshots are made anew at most this often, while anything changes.
+const SNAPSHOT_INTERVAL_NANOS: u64 = 1_000_000_000;
+
+/// What the driver told of its run.
+#[derive(Debug, Default, Clone)]
+#[allow(missing_docs, reason = "named as the fields of run_meta.json")]
+pub struct Told {
+    pub rate: Option<f64>,
+    pub duration: Option<String>,
+    pub scen: Option<String>,
+    pub img: Option<String>,
+    pub git_sha: Option<String>,
+    pub workers: Option<u64>,
+    pub endpoint: Option<String>,
+    pub target: Option<String>,
+    pub payload_bytes: Option<u64>,
+    pub replay_of: Option<String>,
+    pub seed: Option<u64>,
+}
+
+/// What the normalizer has counted since it came up.
+#[derive(Debug, Default, Clone)]
+#[allow(missing_docs, reason = "named as the fields of counts in run_meta.json")]
+pub struct Totals {
+    pub spans: u64,
+    pub points: u64,
+    pub logs: u64,
+    pub duplicates: u64,
+    pub unknown_node: u64,
+    pub rejected: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    /// Counts rows that nothing could be made of.
+    pub fn reject(&mut self, reason: &'static str, count: u64) {
+        *self.rejected.entry(reason).or_default() += count;
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Rows are awaited.
+    Open,
+    /// Its end was told at this journal time; what is under way is still awaited.
+    Ending(u64),
+    /// Closed at this journal time: rows that come now are late.
+    Closed(u64),
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Whether a driver told its start.
+    pub driven: bool,
+    /// Whether telemetry named it, as opposed to the normalizer's own.
+    pub explicit: bool,
+    /// What the driver told.
+    pub told: Told,
+    /// Start, nanoseconds since the Unix epoch.
+    pub started_unix_nano: u64,
+    /// End, nanoseconds since the Unix epoch.
+    pub ended_unix_nano: Option<u64>,
+    /// End of the latest row.
+    pub last_row_unix_nano: u64,
+    /// Journal time of the latest row.
+    pub last_activity: u64,
+    /// The totals when it was opened, and when it was closed.
+    pub totals_at_open: Totals,
+    /// The totals when it was closed.
+    pub totals_at_close: Option<Totals>,
+    /// Lines written by file.
+    pub rows: [u64; File::ALL.len()],
+    /// Rows flagged orphan.
+    pub orphans: u64,
+    /// Rows that came after it was closed.
+    pub late: u64,
+    /// Nodes that its rows name, by number.
+    pub nodes: HashSet<u32>,
+    /// Interfaces seen on its nodes.
+    pub interfaces: HashSet<(u32, String)>,
+    /// Instances whose start it has.
+    pub announced: HashSet<u32>,
+    /// Its modules, by number.
+    pub modules: HashMap<u32, ModuleStats>,
+    /// Peers without telemetry of their own: calls by calling module and peer.
+    pub external_calls: HashMap<(u32, u32), u64>,
+    /// Its links, by the numbers of caller's and callee's node.
+    pub links: HashMap<(u32, u32), LinkStats>,
+    /// Whether the snapshots are behind.
+    pub dirty: bool,
+    /// Journal time of the last snapshots.
+    pub snapshot_at: u64,
+}
+
+impl Run {
+    fn new(id: &str, explicit: bool, now: u64, totals: &Totals) -> Self {
+        Self {
+            id: id.to_owned(),
+            phase: Phase::Open,
+            driven: false,
+            explicit,
+            told: Told::default(),
+            started_unix_nano: now,
+            ended_unix_nano: None,
+            last_row_unix_nano: 0,
+            last_activity: now,
+            totals_at_open: totals.clone(),
+            totals_at_close: None,
+            rows: [0; File::ALL.len()],
+            orphans: 0,
+            late: 0,
+            nodes: HashSet::new(),
+            interfaces: HashSet::new(),
+            announced: HashSet::new(),
+            modules: HashMap::new(),
+            external_calls: HashMap::new(),
+            links: HashMap::new(),
+            dirty: true,
+            snapshot_at: 0,
+        }
+    }
+
+    /// Stands in for a run that is lent out.
+    pub fn placeholder() -> Self {
+        Self::new("", false, 0, &Totals::default())
+    }
+
+    /// Whether it has not been closed.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Closed(_))
+    }
+
+    /// Counts a line of `file` that is done at `ends_unix_nano`; true if it is late.
+    pub fn count_row(&mut self, file: File, ends_unix_nano: u64, now: u64) -> bool {
+        self.rows[file as usize] += 1;
+        self.dirty = true;
+        self.last_activity = now;
+        self.last_row_unix_nano = self.last_row_unix_nano.max(ends_unix_nano);
+        if self.is_live() {
+            return false;
+        }
+        self.late += 1;
+        self.ended_unix_nano = Some(self.ended_unix_nano.unwrap_or(0).max(ends_unix_nano));
+        true
+    }
+}
+
+/// All runs.
+#[derive(Debug)]
+pub struct Runs {
+    slots: Vec<Option<Run>>,
+    by_id: HashMap<String, usize>,
+    own: String,
+    open_max: usize,
+}
+
+impl Runs {
+    /// No run yet; `own` is the id of the normalizer's own.
+    pub fn new(own: &str, open_max: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            by_id: HashMap::new(),
+            own: own.to_owned(),
+            open_max,
+        }
+    }
+
+    /// The run of that id, if it is known.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The run in a slot.
+    ///
+    /// # Panics
+    /// When the slot is empty. It holds because a slot is emptied only when its run has been closed for so long that no
+    /// row can wait for it.
+    pub fn at(&mut self, slot: usize) -> &mut Run {
+        #[allow(clippy::expect_used, reason = "see Panics")]
+        self.slots[slot].as_mut().expect("a run in use is not forgotten")
+    }
+
+    /// Opens the run of that id, if it is not known. `Err` says why it can't be.
+    pub fn open(
+        &mut self,
+        id: &str,
+        explicit: bool,
+        now: u64,
+        totals: &Totals,
+        output: &mut Output,
+    ) -> Result<(usize, bool), &'static str> {
+        if let Some(slot) = self.find(id) {
+            self.at(slot).explicit |= explicit;
+            return Ok((slot, false));
+        }
+        if self.live().count() >= self.open_max {
+            return Err("too_many_runs");
+        }
+        let slot = self.free_slot();
+        self.slots[slot] = Some(Run::new(id, explicit, now, totals));
+        self.by_id.insert(id.to_owned(), slot);
+        output.run(slot, id).latest = true;
+        Ok((slot, true))
+    }
+
+    fn free_slot(&mut self) -> usize {
+        if let Some(slot) = self.slots.iter().position(Option::is_none) {
+            return slot;
+        }
+        self.slots.push(None);
+        self.slots.len() - 1
+    }
+
+    /// The normalizer's own run id.
+    pub fn own_id(&self) -> &str {
+        &self.own
+    }
+
+    /// Slots of the runs that are not closed.
+    pub fn live(&self) -> impl Iterator<Item = usize> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, run)| run.as_ref().is_some_and(Run::is_live))
+            .map(|(slot, _)| slot)
+    }
+
+    /// The one driven run that is open, if it is the only one.
+    pub fn only_driven(&self) -> Option<usize> {
+        let mut driven = self.slots.iter().enumerate().filter(|(_, run)| {
+            run.as_ref()
+                .is_some_and(|run| run.driven && run.phase == Phase::Open)
+        });
+        match (driven.next(), driven.next()) {
+            (Some((slot, _)), None) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// Whether any live run was named by telemetry: while there is none, no row need wait for its trace's run.
+    pub fn any_explicit(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .any(|run| run.explicit && run.is_live())
+    }
+
+    /// Live runs whose time has come to be closed.
+    pub fn due_to_close(&self, now: u64, join_window_nanos: u64, idle_nanos: u64) -> Vec<usize> {
+        let due = |run: &Run| match run.phase {
+            Phase::Ending(told_at) => now >= told_at.saturating_add(join_window_nanos),
+            // The normalizer's own run is what everything falls back to: it ends with the normalizer.
+            Phase::Open => run.id != self.own && now >= run.last_activity.saturating_add(idle_nanos),
+            Phase::Closed(_) => false,
+        };
+        (0..self.slots.len())
+            .filter(|&slot| self.slots[slot].as_ref().is_some_and(&due))
+            .collect()
+    }
+
+    /// Runs whose snapshots are behind and may be made again.
+    pub fn due_for_snapshot(&self, now: u64) -> Vec<usize> {
+        let due = |run: &Run| run.dirty && now >= run.snapshot_at.saturating_add(SNAPSHOT_INTERVAL_NANOS);
+        (0..self.slots.len())
+            .filter(|&slot| self.slots[slot].as_ref().is_some_and(due))
+            .collect()
+    }
+
+    /// Forgets the runs that were closed first, past the bound; `settled_before` is the journal time before which a
+    /// closed run can have no row waiting.
+    pub fn forget_old(&mut self, settled_before: u64) {
+        let mut closed: Vec<(u64, usize)> = (0..self.slots.len())
+            .filter_map(|slot| {
+                let run = self.slots[slot].as_ref()?;
+                (!run.is_live() && run.last_activity < settled_before).then_some((run.last_activity, slot))
+            })
+            .collect();
+        if closed.len() <= CLOSED_RUNS_MAX {
+            return;
+        }
+        closed.sort_unstable();
+        for &(_, slot) in &closed[..closed.len() - CLOSED_RUNS_MAX] {
+            if let Some(run) = self.slots[slot].take() {
+                self.by_id.remove(&run.id);
+            }
+        }
+    }
+}
+
+/// Appends a row as a line to a run's file and counts it.
+pub fn write_row<'a, R: Row<'a>>(
+    run: &mut Run,
+    output: &mut Output,
+    slot: usize,
+    file: File,
+    row: &R,
+    ts_unix_nano: u64,
+) {
+    let lines = output.run(slot, &run.id).lines(file);
+    row.encode(lines);
+    lines.push(b'\n');
+    run.rows[file as usize] += 1;
+    run.dirty = true;
+    run.last_row_unix_nano = run.last_row_unix_nano.max(ts_unix_nano);
+}

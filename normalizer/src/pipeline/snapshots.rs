@@ -1,0 +1,383 @@
+//! Snapshots: nodes.json, links.json, module_inventory.json and run_meta.json of a run, made from what it has learnt.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{
+    Counters, Counts, Endpoint, File, Instance, Link, LinkMetric, LinkSource, MeasureSource, Milliseconds,
+    Module, ModuleCall, ModuleType, Node, Resources, Row, RunMeta, Shape, SlotSource, Text,
+};
+
+use super::Pipeline;
+use super::links::{LinkStats, quantile};
+use super::modules::{EndpointStats, ModuleStats, OTHER_ENDPOINT};
+use super::names::endpoint_parts;
+use super::output::Output;
+use super::runs::{Phase, Run, Totals, write_row};
+
+/// Version of the contract.
+const CCTF_VERSION: &str = "1";
+
+impl Pipeline {
+    /// Makes the snapshots of the runs that have changed.
+    pub(super) fn make_snapshots(&mut self, output: &mut Output) {
+        for slot in self.runs.due_for_snapshot(self.now) {
+            self.make_snapshot(slot, output);
+        }
+    }
+
+    /// Closes a run: what it is still owed is written, and its end is told.
+    pub(super) fn close_run(&mut self, slot: usize, output: &mut Output) {
+        self.write_seconds(slot, u64::MAX, output);
+        let run = self.runs.at(slot);
+        let last = run.last_row_unix_nano.max(run.started_unix_nano);
+        run.ended_unix_nano.get_or_insert(last);
+        run.phase = Phase::Closed(self.now);
+        run.totals_at_close = Some(self.totals.clone());
+        self.make_snapshot(slot, output);
+        let id = self.runs.at(slot).id.clone();
+        output.run(slot, &id).closed = true;
+    }
+
+    fn make_snapshot(&mut self, slot: usize, output: &mut Output) {
+        let now = self.now;
+        let run = self.runs.at(slot);
+        run.dirty = false;
+        run.snapshot_at = now;
+        let run = std::mem::replace(run, Run::placeholder());
+        let sink = output.run(slot, &run.id);
+        sink.replace(File::Nodes, array(&self.nodes_of(&run)));
+        sink.replace(File::Links, array(&self.links_of(&run)));
+        sink.replace(File::ModuleInventory, array(&self.modules_of(&run)));
+        sink.replace(File::RunMeta, object(&meta_of(&run, &self.totals)));
+        *self.runs.at(slot) = run;
+    }
+
+    fn nodes_of(&self, run: &Run) -> Vec<Node<'_>> {
+        let mut nodes: Vec<Node<'_>> = run.nodes.iter().map(|&number| self.node_row(number)).collect();
+        nodes.sort_unstable_by(|left, right| left.node_id.cmp(&right.node_id));
+        nodes
+    }
+
+    fn node_row(&self, number: u32) -> Node<'_> {
+        let node = self.sources.node(number);
+        let text = |field: &'_ Option<String>| field.clone().map(Text::from);
+        Node {
+            node_id: node.node.as_str().into(),
+            stage: node.stage(),
+            cpu_cores: node.cpu_cores,
+            mem_mb: node.mem_mb,
+            cpu_model: text(&node.cpu_model),
+            cpu_freq_mhz: node.cpu_freq_mhz,
+            mips_per_core: node.mips_per_core,
+            cpu_score: node.cpu_score,
+            arch: text(&node.arch),
+            os: text(&node.os),
+            region: text(&node.region),
+            zone: text(&node.zone),
+            provider: text(&node.provider),
+            host_id: text(&node.host_id),
+            host_name: text(&node.host_name),
+            ips: (!node.ips.is_empty()).then(|| node.ips.iter().map(|ip| ip.as_str().into()).collect()),
+            power_idle_w: node.power_idle_w,
+            power_max_w: node.power_max_w,
+            clock_offset_ms: None,
+            clock_error_ms: None,
+        }
+    }
+
+    fn links_of(&self, run: &Run) -> Vec<Link<'_>> {
+        let name = |number: u32| self.sources.node(number).node.clone();
+        let mut links: Vec<Link<'_>> = Vec::new();
+        for (node, interface) in &run.interfaces {
+            links.push(Link {
+                u: name(*node).into(),
+                v: format!("{}.net", name(*node)).into(),
+                BW_bps: None,
+                PR_s: None,
+                src: LinkSource::Measured,
+                jitter_s: None,
+                samples: None,
+                iface: Some(interface.clone().into()),
+                fit_error_ms: None,
+            });
+        }
+        for (&(u, v), stats) in &run.links {
+            let Some(estimate) = stats.estimate() else {
+                continue;
+            };
+            links.push(Link {
+                u: name(u).into(),
+                v: name(v).into(),
+                BW_bps: estimate.bandwidth_bps,
+                PR_s: Some(estimate.propagation_s),
+                src: LinkSource::Estimated,
+                jitter_s: Some(estimate.jitter_s),
+                samples: Some(estimate.samples),
+                iface: None,
+                fit_error_ms: estimate.fit_error_ms,
+            });
+        }
+        links.sort_unstable_by(|left, right| {
+            (&left.u, &left.v, &left.iface).cmp(&(&right.u, &right.v, &right.iface))
+        });
+        links
+    }
+
+    fn modules_of(&self, run: &Run) -> Vec<Module<'_>> {
+        let mut modules: Vec<Module<'_>> = run
+            .modules
+            .iter()
+            .map(|(&number, stats)| self.module_row(run, number, stats))
+            .collect();
+        let mut external: Vec<&str> = run
+            .external_calls
+            .keys()
+            .filter_map(|(_, peer)| self.peers.text(*peer))
+            .collect();
+        external.sort_unstable();
+        external.dedup();
+        modules.extend(external.into_iter().map(external_row));
+        modules
+            .sort_by(|left, right| (&left.module_id, &left.app_id).cmp(&(&right.module_id, &right.app_id)));
+        modules
+    }
+
+    fn module_row(&self, run: &Run, number: u32, stats: &ModuleStats) -> Module<'_> {
+        let name = self.sources.module(number);
+        let estimated = stats.process_cpu_nanos.sum() as f64 / stats.invocations.max(1) as f64;
+        let (cpu_nanos, cpu_src) = match stats.cpu_nanos.mean() {
+            Some(mean) => (Some(mean), Some(MeasureSource::Measured)),
+            None if stats.invocations > 0 && estimated > 0.0 => {
+                (Some(estimated), Some(MeasureSource::Estimated))
+            }
+            None => (None, None),
+        };
+        let limits = name.cpu_limit.is_some() || name.mem_limit_mb.is_some();
+        let instances = self.instance_rows(stats);
+        let endpoints = self.endpoint_rows(stats);
+        let calls = self.call_rows(run, number, stats);
+        Module {
+            app_id: name.app_id.as_deref().map(Text::from),
+            module_id: name.module_id.as_str().into(),
+            name: name.module_id.as_str().into(),
+            module_type: match (stats.is_called, stats.makes_calls) {
+                (false, true) => ModuleType::Source,
+                (true, false) => ModuleType::Sink,
+                _ => ModuleType::Module,
+            },
+            resources: limits.then_some(Resources {
+                cpu: name.cpu_limit,
+                mem_mb: name.mem_limit_mb,
+            }),
+            version: name.version.as_deref().map(Text::from),
+            language: name.language.as_deref().map(Text::from),
+            image: name.image.as_deref().map(Text::from),
+            external: None,
+            instances: (!instances.is_empty()).then_some(instances),
+            cpu_ms_mean: cpu_nanos.map(|nanos| nanos / 1e6),
+            cpu_src,
+            endpoints: (!endpoints.is_empty()).then_some(endpoints),
+            calls: (!calls.is_empty()).then_some(calls),
+        }
+    }
+
+    fn instance_rows(&self, stats: &ModuleStats) -> Vec<Instance<'_>> {
+        let row = |&number: &u32| {
+            let instance = self.sources.instance(number);
+            let slots = self.placement.slots.get(&number);
+            Instance {
+                instance_id: instance.instance_id.as_str().into(),
+                node_id: instance.node_id.as_str().into(),
+                workers: slots.and_then(|slots| slots.workers),
+                queue_limit: slots.and_then(|slots| slots.queue_limit),
+                slot_policy: slots
+                    .and_then(|slots| slots.slot_policy.as_deref())
+                    .map(Text::from),
+                slots_src: slots.and_then(|slots| slots.workers).map(|_| SlotSource::Told),
+            }
+        };
+        let mut rows: Vec<Instance<'_>> = stats.instances.iter().map(row).collect();
+        rows.sort_unstable_by(|left, right| {
+            (&left.instance_id, &left.node_id).cmp(&(&right.instance_id, &right.node_id))
+        });
+        rows
+    }
+
+    fn endpoint_rows(&self, stats: &ModuleStats) -> Vec<Endpoint<'_>> {
+        let named: BTreeMap<&str, &EndpointStats> = stats
+            .endpoints
+            .iter()
+            .map(|(&number, endpoint)| (self.endpoints.text(number).unwrap_or_default(), endpoint))
+            .collect();
+        debug_assert!(named.len() == stats.endpoints.len() || stats.endpoints.contains_key(&OTHER_ENDPOINT));
+        let row = |(key, endpoint): (&'_ str, &EndpointStats)| {
+            let (method, route) = endpoint_parts(key);
+            Endpoint {
+                method: method.map(|method| method.to_owned().into()),
+                route: route.map(|route| route.to_owned().into()),
+                calls: endpoint.calls,
+                service_ms: endpoint.service_ms(),
+                cpu_ms_mean: endpoint.cpu_nanos.mean().map(|nanos| nanos / 1e6),
+                bytes_in_mean: endpoint.bytes_in.mean(),
+                bytes_out_mean: endpoint.bytes_out.mean(),
+            }
+        };
+        named.into_iter().map(row).collect()
+    }
+
+    fn call_rows(&self, run: &Run, number: u32, stats: &ModuleStats) -> Vec<ModuleCall<'_>> {
+        let per_invocation =
+            |calls: u64| (stats.invocations > 0).then(|| calls as f64 / stats.invocations as f64);
+        let mut rows: Vec<ModuleCall<'_>> = Vec::new();
+        for (&to, &calls) in &stats.calls {
+            rows.push(ModuleCall {
+                to: self.sources.module(to).module_id.as_str().into(),
+                per_invocation: per_invocation(calls),
+                bytes_mean: stats.call_bytes.get(&to).and_then(super::modules::Mean::mean),
+            });
+        }
+        for (&(from, peer), &calls) in &run.external_calls {
+            if let (true, Some(peer)) = (from == number, self.peers.text(peer)) {
+                rows.push(ModuleCall {
+                    to: peer.into(),
+                    per_invocation: per_invocation(calls),
+                    bytes_mean: None,
+                });
+            }
+        }
+        rows.sort_unstable_by(|left, right| left.to.cmp(&right.to));
+        rows
+    }
+
+    /// Writes the seconds of a run's links that were opened before `opened_before`.
+    pub(super) fn write_seconds(&mut self, slot: usize, opened_before: u64, output: &mut Output) {
+        let mut pairs: Vec<(u32, u32)> = self.runs.at(slot).links.keys().copied().collect();
+        pairs.sort_unstable();
+        for pair in pairs {
+            let seconds = self
+                .runs
+                .at(slot)
+                .links
+                .get_mut(&pair)
+                .map(|link: &mut LinkStats| link.take_seconds(opened_before));
+            for (second, mut sample) in seconds.unwrap_or_default() {
+                sample.net_nanos.sort_unstable();
+                let (from, to) = (self.sources.node(pair.0), self.sources.node(pair.1));
+                let link = format!("{}->{}", from.node, to.node);
+                let net = |fraction| Some(Milliseconds::from_nanos(quantile(&sample.net_nanos, fraction)));
+                let ts = second * 1_000_000_000;
+                let row = LinkMetric {
+                    ts_ms: Milliseconds::from_nanos(ts as i64),
+                    node: from.node.as_str().into(),
+                    stage: from.stage(),
+                    link: link.as_str().into(),
+                    rx_Bps: sample.received.map(|bytes| bytes as f64),
+                    tx_Bps: sample.sent.map(|bytes| bytes as f64),
+                    iface: None,
+                    interval_ms: Some(Milliseconds::from_nanos(1_000_000_000)),
+                    errors: None,
+                    dropped: None,
+                    calls: Some(sample.calls),
+                    net_ms_min: net(0.0),
+                    net_ms_p50: net(0.5),
+                    net_ms_p99: net(0.99),
+                };
+                write_row(self.runs.at(slot), output, slot, File::LinkMetrics, &row, ts);
+            }
+        }
+    }
+}
+
+/// A peer without telemetry of its own: a database, a third party.
+fn external_row(peer: &str) -> Module<'_> {
+    Module {
+        app_id: None,
+        module_id: peer.into(),
+        name: peer.into(),
+        module_type: ModuleType::Sink,
+        resources: None,
+        version: None,
+        language: None,
+        image: None,
+        external: Some(true),
+        instances: None,
+        cpu_ms_mean: None,
+        cpu_src: None,
+        endpoints: None,
+        calls: None,
+    }
+}
+
+fn meta_of<'a>(run: &'a Run, totals: &Totals) -> RunMeta<'a> {
+    let told = &run.told;
+    let text = |field: &'a Option<String>| field.as_deref().map(Text::from);
+    RunMeta {
+        run_id: run.id.as_str().into(),
+        rate: told.rate,
+        duration: text(&told.duration),
+        scen: text(&told.scen),
+        img: text(&told.img),
+        git_sha: text(&told.git_sha),
+        workers: told.workers,
+        endpoint: text(&told.endpoint),
+        target: text(&told.target),
+        payload_bytes: told.payload_bytes,
+        replay_of: text(&told.replay_of),
+        seed: told.seed,
+        cctf_version: CCTF_VERSION.into(),
+        normalizer_version: env!("CARGO_PKG_VERSION").into(),
+        started_ts: Milliseconds::from_nanos(run.started_unix_nano as i64),
+        // A run whose end was told is open until what is under way has come, so its end is known when it is closed.
+        ended_ts: run
+            .ended_unix_nano
+            .filter(|_| !run.is_live())
+            .map(|nanos| Milliseconds::from_nanos(nanos as i64)),
+        time_base: "unix_utc".into(),
+        counts: counts_of(run, run.totals_at_close.as_ref().unwrap_or(totals)),
+    }
+}
+
+fn counts_of(run: &Run, totals: &Totals) -> Counts {
+    let before = &run.totals_at_open;
+    let rejected = totals.rejected.iter().filter_map(|(&reason, &count)| {
+        let since = count - before.rejected.get(reason).copied().unwrap_or(0);
+        (since > 0).then(|| (reason.to_owned(), since))
+    });
+    let lines = File::ALL.iter().filter(|file| file.shape() == Shape::Lines);
+    Counts {
+        spans: totals.spans - before.spans,
+        points: totals.points - before.points,
+        logs: totals.logs - before.logs,
+        rows: Counters(
+            lines
+                .map(|&file| (file.name().to_owned(), run.rows[file as usize]))
+                .collect(),
+        ),
+        duplicates: totals.duplicates - before.duplicates,
+        orphans: run.orphans,
+        late: run.late,
+        unknown_node: totals.unknown_node - before.unknown_node,
+        rejected: Counters(rejected.collect()),
+    }
+}
+
+/// One object a line, so that a person can read it.
+fn array<'a, R: Row<'a>>(rows: &[R]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256 * rows.len() + 4);
+    out.extend_from_slice(b"[\n");
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b",\n");
+        }
+        row.encode(&mut out);
+    }
+    out.extend_from_slice(if rows.is_empty() { b"]\n" } else { b"\n]\n" });
+    out
+}
+
+fn object<'a, R: Row<'a>>(row: &R) -> Vec<u8> {
+    let mut out = Vec::new();
+    row.encode(&mut out);
+    out.push(b'\n');
+    out
+}

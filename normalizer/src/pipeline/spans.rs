@@ -1,0 +1,345 @@
+//! Spans: each is checked, told apart from its copies, given to the join, and encoded as the row that it may become.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use cctf_proto::cctf::Row;
+use cctf_proto::cctf::{
+    Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind as RowKind, SpanLink, Text, TraceId,
+    field_index,
+};
+use cctf_proto::keys;
+use cctf_proto::otlp::WireError;
+use cctf_proto::otlp::admission::{is_run_id_ok, reject_span};
+use cctf_proto::otlp::trace::{Span, SpanKind, TraceRequest};
+
+use super::dedup::span_fingerprint;
+use super::held::{Gaps, RowFacts};
+use super::modules::InvocationFacts;
+use super::names::{NAMELESS, endpoint_key};
+use super::output::Output;
+use super::sources::Source;
+use super::{NO_INSTANCE, Pipeline};
+use crate::join::{Arrival, Role};
+use crate::mapping::conventions::{Slot, Slots};
+use crate::mapping::{MappedSpan, map_span, peer};
+
+const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
+const CALLER: usize = field_index(Invocation::FIELDS, "caller_span_id");
+const LINKS: usize = field_index(Invocation::FIELDS, "links");
+const FLAGS: usize = field_index(Invocation::FIELDS, "flags");
+const ANCESTOR_ID: usize = field_index(Call::FIELDS, "ancestor_id");
+const PEER_MODULE: usize = field_index(Call::FIELDS, "peer_module");
+const CALL_FLAGS: usize = field_index(Call::FIELDS, "flags");
+
+impl Pipeline {
+    /// Takes a request's spans.
+    pub(super) fn take_traces(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
+        let mut slots = Slots::new();
+        for resource_spans in TraceRequest::new(message).resource_spans() {
+            let resource_spans = resource_spans?;
+            let source = self.sources.of(&resource_spans.resource)?;
+            let run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
+            for scope_spans in resource_spans.scope_spans() {
+                let scope_spans = scope_spans?;
+                let is_control = scope_spans.scope.name == keys::CONTROL_SCOPE;
+                for span in scope_spans.spans() {
+                    let span = span?;
+                    self.totals.spans += 1;
+                    if let Some(rejection) = reject_span(&span, run_id_ok) {
+                        self.totals.reject(rejection.as_str(), 1);
+                        continue;
+                    }
+                    slots.fill(span.attributes())?;
+                    if is_control {
+                        self.take_control(&span, &slots, &source, output);
+                    } else {
+                        self.take_span(&span, &slots, &source, output);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_span<'a>(
+        &mut self,
+        span: &Span<'a>,
+        slots: &Slots<'a>,
+        source: &Arc<Source>,
+        output: &mut Output,
+    ) {
+        let (Some(trace_id), Some(span_id)) = (
+            TraceId::from_bytes(span.trace_id),
+            SpanId::from_bytes(span.span_id),
+        ) else {
+            return;
+        };
+        if !self.seen.insert(
+            span_fingerprint(&trace_id.0, &span_id.0, span.kind as u8),
+            self.now,
+        ) {
+            self.totals.duplicates += 1;
+            return;
+        }
+        let own_run = match slots.text(Slot::RunId) {
+            Some(run_id) => match self.open_run(run_id, true, output) {
+                Some(run) => Some(run),
+                None => return,
+            },
+            None => None,
+        };
+        if let Some(run) = own_run
+            && self.traces.set(&trace_id.0, run, self.now, 2 * self.window_nanos)
+        {
+            for row in self.held.know_run(&trace_id.0, run) {
+                self.write_held(row, output);
+            }
+        }
+        self.totals.unknown_node += u64::from(!source.identity.node_known);
+        self.hear(source, span.start_time_unix_nano, span.end_time_unix_nano, output);
+        let mapped = map_span(span, slots);
+        let parent_span_id = SpanId::from_bytes(span.parent_span_id);
+        let role = role_of(span.kind, mapped.is_poll);
+        let arrival = Arrival {
+            trace_id: trace_id.0,
+            span_id: span_id.0,
+            parent_span_id,
+            role,
+            parent_is_remote: span.parent_is_remote() == Some(true),
+            instance: source.instance.unwrap_or(NO_INSTANCE),
+            duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+            end_unix_nano: span.end_time_unix_nano,
+            peer: if role.is_call() {
+                self.number_peer(slots)
+            } else {
+                NAMELESS
+            },
+        };
+        let joined = self.join.insert(&arrival, self.now);
+        let has_row = match role {
+            Role::Internal => parent_span_id.is_none(),
+            Role::Poll | Role::Missing => false,
+            Role::Server | Role::Consumer | Role::Client | Role::Producer => true,
+        };
+        if has_row {
+            let run = own_run.or_else(|| self.run_of_trace(&trace_id.0, source, output));
+            let span = RowSpan {
+                span,
+                slots,
+                mapped: &mapped,
+                source,
+                trace_id,
+                span_id,
+                parent_span_id,
+            };
+            let (gaps, facts) = if role.is_call() {
+                self.encode_call(&span)
+            } else {
+                self.encode_invocation(&span)
+            };
+            self.place_row(gaps, facts, run, joined, output);
+        }
+        self.write_settled(output);
+    }
+
+    fn number_peer(&mut self, slots: &Slots<'_>) -> u32 {
+        peer(slots).map_or(NAMELESS, |peer| self.peers.number(&peer))
+    }
+
+    /// Encodes the invocation into the scratch line.
+    fn encode_invocation(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
+        let (span, slots, mapped, identity) = (row.span, row.slots, row.mapped, &row.source.identity);
+        let told_start = slots
+            .unsigned(Slot::StartTime)
+            .and_then(Milliseconds::from_unsigned_nanos);
+        let enqueued = Milliseconds::from_nanos(span.start_time_unix_nano as i64);
+        let started = told_start.unwrap_or(enqueued);
+        let ended = Milliseconds::from_nanos(span.end_time_unix_nano as i64);
+        let not_negative = |time: Option<Milliseconds>| time.filter(|time| time.nanos() >= 0);
+        let queue_time = told_start.and_then(|start| not_negative(enqueued.until(start)));
+        let service_time = not_negative(started.until(ended));
+        let residence_time = not_negative(enqueued.until(ended));
+        let mut flags = Flags::NONE;
+        if service_time.is_none()
+            || residence_time.is_none()
+            || (told_start.is_some() && queue_time.is_none())
+        {
+            flags = flags.with(Flag::Negative);
+        }
+        if span.dropped_attributes_count > 0 {
+            flags = flags.with(Flag::Truncated);
+        }
+        let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
+        let links = links_of(span);
+        let invocation = Invocation {
+            trace_id: row.trace_id,
+            span_id: row.span_id,
+            parent_id: None,
+            parent_span_id: row.parent_span_id,
+            module_id: identity.module_id.as_str().into(),
+            instance_id: identity.instance_id.as_str().into(),
+            ts_enqueue: enqueued,
+            ts_start: started,
+            ts_end: ended,
+            node: identity.node.as_str().into(),
+            stage: identity.stage(),
+            method: mapped.method.map(Text::from),
+            path: mapped.path.as_deref().map(Text::from),
+            bytes_in: mapped.bytes_in,
+            bytes_out: mapped.bytes_out,
+            cpu_time_ms: milliseconds(Slot::CpuTime),
+            queue_time_ms: queue_time,
+            service_time_ms: service_time,
+            rt_ms: residence_time,
+            status: mapped.status,
+            pid: identity.pid,
+            app_id: identity.app_id.as_deref().map(Text::from),
+            protocol: mapped.protocol.map(Text::from),
+            route: mapped.route.map(Text::from),
+            status_text: mapped.status_text.map(Text::from),
+            error_type: mapped.error_type.map(Text::from),
+            cold_start: mapped.cold_start,
+            downstream_ms: milliseconds(Slot::DownstreamTime),
+            cpu_wait_ms: milliseconds(Slot::CpuWait),
+            kind: row_kind(span.kind),
+            caller_span_id: None,
+            net_ms: None,
+            links: (!links.is_empty()).then_some(links),
+            sample_weight: mapped.sample_weight,
+            flags: None,
+        };
+        self.line.clear();
+        invocation.encode_part::<0, PARENT_ID>(&mut self.line);
+        let first = self.line.len();
+        invocation.encode_part::<{ PARENT_ID + 1 }, CALLER>(&mut self.line);
+        let second = self.line.len();
+        invocation.encode_part::<LINKS, FLAGS>(&mut self.line);
+        endpoint_key(
+            mapped.method,
+            mapped.route.or(mapped.path.as_deref()),
+            &mut self.endpoint_key,
+        );
+        let facts = RowFacts {
+            flags,
+            starts_after_body: told_start.is_some(),
+            invocation: InvocationFacts {
+                endpoint: self.endpoints.number(&self.endpoint_key),
+                service_nanos: service_time.map(Milliseconds::nanos),
+                cpu_nanos: slots.unsigned(Slot::CpuTime),
+                bytes_in: mapped.bytes_in,
+                bytes_out: mapped.bytes_out,
+            },
+            ..row.facts()
+        };
+        (Gaps { first, second }, facts)
+    }
+
+    /// Encodes the call into the scratch line.
+    fn encode_call(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
+        let (span, mapped, identity) = (row.span, row.mapped, &row.source.identity);
+        let peer: Option<Cow<'_, str>> = peer(row.slots);
+        let (start, end) = (span.start_time_unix_nano as i64, span.end_time_unix_nano as i64);
+        let mut flags = if end < start {
+            Flags::NONE.with(Flag::Negative)
+        } else {
+            Flags::NONE
+        };
+        if span.dropped_attributes_count > 0 {
+            flags = flags.with(Flag::Truncated);
+        }
+        let call = Call {
+            trace_id: row.trace_id,
+            span_id: row.span_id,
+            parent_span_id: row.parent_span_id,
+            ancestor_id: None,
+            module_id: identity.module_id.as_str().into(),
+            instance_id: identity.instance_id.as_str().into(),
+            node: identity.node.as_str().into(),
+            stage: identity.stage(),
+            ts_start: Milliseconds::from_nanos(start),
+            ts_end: Milliseconds::from_nanos(end),
+            method: mapped.method.map(Text::from),
+            path: mapped.path.as_deref().map(Text::from),
+            bytes_out: mapped.bytes_out,
+            bytes_in: mapped.bytes_in,
+            status: mapped.status,
+            kind: Some(row_kind(span.kind)),
+            protocol: mapped.protocol.map(Text::from),
+            peer: peer.as_deref().map(Text::from),
+            peer_module: None,
+            resend_count: mapped.resend_count,
+            error_type: mapped.error_type.map(Text::from),
+            flags: None,
+        };
+        self.line.clear();
+        call.encode_part::<0, ANCESTOR_ID>(&mut self.line);
+        let first = self.line.len();
+        call.encode_part::<{ ANCESTOR_ID + 1 }, PEER_MODULE>(&mut self.line);
+        let second = self.line.len();
+        call.encode_part::<{ PEER_MODULE + 1 }, CALL_FLAGS>(&mut self.line);
+        (Gaps { first, second }, RowFacts { flags, ..row.facts() })
+    }
+}
+
+/// A span on its way to a row.
+struct RowSpan<'s, 'a> {
+    span: &'s Span<'a>,
+    slots: &'s Slots<'a>,
+    mapped: &'s MappedSpan<'a>,
+    source: &'s Arc<Source>,
+    trace_id: TraceId,
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+}
+
+impl RowSpan<'_, '_> {
+    fn facts(&self) -> RowFacts {
+        let (start, end) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
+        RowFacts {
+            is_server: self.span.kind == SpanKind::Server,
+            flags: Flags::NONE,
+            trace_id: self.trace_id.0,
+            source: self.source.clone(),
+            duration_nanos: (end as i64).wrapping_sub(start as i64),
+            end_unix_nano: end,
+            starts_after_body: false,
+            invocation: InvocationFacts::default(),
+        }
+    }
+}
+
+fn role_of(kind: SpanKind, is_poll: bool) -> Role {
+    match kind {
+        SpanKind::Server => Role::Server,
+        SpanKind::Consumer if is_poll => Role::Poll,
+        SpanKind::Consumer => Role::Consumer,
+        SpanKind::Client => Role::Client,
+        SpanKind::Producer => Role::Producer,
+        // The specification: a receiver may take an unspecified kind as INTERNAL.
+        SpanKind::Internal | SpanKind::Unspecified => Role::Internal,
+    }
+}
+
+fn row_kind(kind: SpanKind) -> RowKind {
+    match kind {
+        SpanKind::Server => RowKind::Server,
+        SpanKind::Consumer => RowKind::Consumer,
+        SpanKind::Client => RowKind::Client,
+        SpanKind::Producer => RowKind::Producer,
+        SpanKind::Internal | SpanKind::Unspecified => RowKind::Internal,
+    }
+}
+
+/// Links kept of a span; a batch consumer's further ones are left out.
+const LINKS_MAX: usize = 1024;
+
+fn links_of(span: &Span<'_>) -> Vec<SpanLink> {
+    let valid = span.links().map_while(Result::ok).filter_map(|link| {
+        Some(SpanLink {
+            trace_id: TraceId::from_bytes(link.trace_id)?,
+            span_id: SpanId::from_bytes(link.span_id)?,
+        })
+    });
+    valid.take(LINKS_MAX).collect()
+}
