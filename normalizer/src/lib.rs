@@ -4,10 +4,17 @@
 //! state machine without I/O or clock, which maps ([`mapping`]) and joins ([`join`]) them into rows; the [`sink`] writes
 //! these to files. [`admin`] shows health and counters. Each module uses those behind it only.
 
+pub mod admin;
+pub mod config;
 pub mod connections;
 pub mod join;
 pub mod journal;
 pub mod mapping;
 pub mod pipeline;
+pub mod pipeline_stub;
 pub mod receiver;
+pub mod run_id;
+pub mod server;
 pub mod sink;
+pub mod units;
+pub mod worker;

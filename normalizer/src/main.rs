@@ -1,2 +1,79 @@
-//! Stub.
-fn main() {}
+//! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+
+use cctf_normalizer::admin::healthcheck;
+use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
+use cctf_normalizer::server::{Addresses, Server};
+use clap::Parser;
+use clap::error::ErrorKind;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A wrong command line.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print!("{error}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("cctf-normalizer: {}", first_sentence(&error));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let done = match command_line.command {
+        Some(Command::Healthcheck { admin }) => on_one_thread(async { Ok(healthcheck(&admin).await?) }),
+        None => serve(command_line.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cctf-normalizer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.receiver_threads)
+        .thread_name("receiver")
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let server = Server::bind(config).await?;
+        print_addresses(server.addresses());
+        let progress = server.progress();
+        server
+            .run(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await?;
+        eprintln!(
+            "cctf-normalizer: stopped in order after {} journal records and {} bytes written",
+            progress.records(),
+            progress.bytes_written()
+        );
+        Ok(())
+    })
+}
+
+/// One line that a script can read to learn the ports.
+fn print_addresses(Addresses { grpc, http, admin }: Addresses) {
+    println!(r#"{{"grpc":"http://{grpc}","http":"http://{http}","admin":"http://{admin}"}}"#);
+}

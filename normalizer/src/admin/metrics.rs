@@ -1,0 +1,83 @@
+//! The counters in Prometheus' text format.
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use super::Sources;
+use crate::journal::Signal;
+
+/// The signals with their names in labels.
+pub(super) const SIGNALS: [(Signal, &str); 3] =
+    [(Signal::Traces, "traces"), (Signal::Metrics, "metrics"), (Signal::Logs, "logs")];
+
+/// All metrics.
+pub(super) fn render(sources: &Sources) -> String {
+    let mut page = Page::default();
+    receiver(sources, &mut page);
+    let held = sources.journal.held();
+    page.family("cctf_queue_requests", "gauge", "Requests between receiver and pipeline.");
+    page.sample("cctf_queue_requests", &[], held.requests);
+    page.family("cctf_queue_bytes", "gauge", "Their bytes.");
+    page.sample("cctf_queue_bytes", &[], held.bytes);
+    page.family("cctf_disk_full", "gauge", "1 while requests are refused because files cannot grow.");
+    page.sample("cctf_disk_full", &[], u8::from(sources.journal.is_disk_full()));
+    page.family("cctf_journal_records_total", "counter", "Journal records that the pipeline was fed.");
+    page.sample("cctf_journal_records_total", &[], sources.progress.records());
+    page.family("cctf_written_bytes_total", "counter", "Bytes of lines and snapshots written.");
+    page.sample("cctf_written_bytes_total", &[], sources.progress.bytes_written());
+    page.text
+}
+
+fn receiver(sources: &Sources, page: &mut Page) {
+    let counters = &sources.counters;
+    page.family("cctf_requests_total", "counter", "Requests accepted.");
+    for (signal, name) in SIGNALS {
+        let requests = counters.signal(signal).requests.load(Ordering::Relaxed);
+        page.sample("cctf_requests_total", &[("signal", name)], requests);
+    }
+    page.family("cctf_received_bytes_total", "counter", "Bytes of accepted messages, decompressed.");
+    for (signal, name) in SIGNALS {
+        let bytes = counters.signal(signal).bytes.load(Ordering::Relaxed);
+        page.sample("cctf_received_bytes_total", &[("signal", name)], bytes);
+    }
+    page.family("cctf_received_rows_total", "counter", "Spans, data points and log records received.");
+    for (signal, name) in SIGNALS {
+        let rows = counters.signal(signal).rows.load(Ordering::Relaxed);
+        page.sample("cctf_received_rows_total", &[("signal", name)], rows);
+    }
+    page.family("cctf_rejected_rows_total", "counter", "Rows that cannot be used, by reason.");
+    for (signal, name) in SIGNALS {
+        for (reason, count) in counters.signal(signal).rejected().filter(|(_, count)| *count > 0) {
+            let labels = [("signal", name), ("reason", reason.as_str())];
+            page.sample("cctf_rejected_rows_total", &labels, count);
+        }
+    }
+    page.family("cctf_refused_requests_total", "counter", "Requests refused whole, by reason.");
+    for (reason, count) in counters.refused() {
+        page.sample("cctf_refused_requests_total", &[("reason", reason)], count);
+    }
+}
+
+/// Text under way. Writing to a String cannot fail, and label values here are names of ours, which need no escape.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(name);
+        for (index, (label, of)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.text, "{before}{label}=\"{of}\"");
+        }
+        if !labels.is_empty() {
+            self.text.push('}');
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+}

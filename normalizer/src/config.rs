@@ -1,0 +1,273 @@
+//! The command line: every flag with its variable, read once into [`Config`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cctf_proto::cctf::Stage;
+use cctf_proto::keys;
+use clap::{Args, Parser, Subcommand};
+
+use crate::journal::QueueLimits;
+use crate::pipeline::Settings;
+use crate::receiver::ReceiverLimits;
+use crate::units::{parse_bytes, parse_duration};
+
+/// Receives OpenTelemetry over OTLP and writes the CCTF file set on the fly.
+///
+/// Every flag can be given as a variable, too; a flag goes over a variable.
+#[derive(Debug, Parser)]
+#[command(name = "cctf-normalizer", version, args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What to do instead of receiving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to receive.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the binary can do besides receiving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a running normalizer whether it is ready: exit code 0 if it is, else 1.
+    Healthcheck {
+        /// Where its admin listener is.
+        #[arg(
+            long,
+            env = "ADMIN_URL",
+            default_value = "http://127.0.0.1:9464",
+            value_name = "URL"
+        )]
+        admin: String,
+    },
+}
+
+/// All that the operator decides.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Folder below which each run gets its own.
+    #[arg(long, env = "OUT_DIR", default_value = "logs", value_name = "FOLDER")]
+    pub out_dir: PathBuf,
+
+    /// Address of OTLP/gRPC; port 0 takes a free one.
+    #[arg(
+        long,
+        env = "GRPC_LISTEN",
+        default_value = "127.0.0.1:4317",
+        value_name = "IP:PORT"
+    )]
+    pub grpc_listen: SocketAddr,
+    /// Address of OTLP/HTTP.
+    #[arg(
+        long,
+        env = "HTTP_LISTEN",
+        default_value = "127.0.0.1:4318",
+        value_name = "IP:PORT"
+    )]
+    pub http_listen: SocketAddr,
+    /// Address of health, metrics and the status page.
+    #[arg(
+        long,
+        env = "ADMIN_LISTEN",
+        default_value = "127.0.0.1:9464",
+        value_name = "IP:PORT"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Run of telemetry that names none; by default the time of the first start in this folder.
+    #[arg(long, env = "RUN_ID", value_name = "ID", value_parser = parse_run_id)]
+    pub run_id: Option<String>,
+    /// How long a row waits for the spans that it depends on.
+    #[arg(long, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
+    pub join_window: Duration,
+    /// How long copies of a span or data point are recognised.
+    #[arg(long, env = "DEDUP_WINDOW", default_value = "120s", value_name = "DURATION", value_parser = parse_duration)]
+    pub dedup_window: Duration,
+    /// How long an instance is silent before it counts as stopped.
+    #[arg(long, env = "STALE_AFTER", default_value = "180s", value_name = "DURATION", value_parser = parse_duration)]
+    pub stale_after: Duration,
+    /// How long a run without an end is silent before it is closed.
+    #[arg(long, env = "RUN_IDLE", default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
+    pub run_idle: Duration,
+    /// Stage of a node, region or service whose telemetry tells none; repeatable.
+    #[arg(long, env = "STAGE_OF", value_name = "KEY=STAGE", value_parser = parse_stage_of, value_delimiter = ',')]
+    pub stage_of: Vec<(String, Stage)>,
+    /// Stage of all others.
+    #[arg(long, env = "DEFAULT_STAGE", value_name = "STAGE", value_parser = parse_stage)]
+    pub default_stage: Option<Stage>,
+    /// Metric to keep in system_stats.jsonl, instead of the usual ones; repeatable.
+    #[arg(long, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
+    pub keep_metric: Vec<String>,
+    /// Most runs open at once; rows of any further one are rejected.
+    #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
+    pub open_runs_max: usize,
+
+    /// Largest message, as it comes and decompressed.
+    #[arg(long, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    pub message_bytes_max: usize,
+    /// Most bytes of requests that are being received.
+    #[arg(long, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
+    pub in_flight_bytes_max: usize,
+    /// Most bytes of requests between receiver and pipeline.
+    #[arg(long, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    pub queue_bytes_max: usize,
+    /// Most requests between receiver and pipeline.
+    #[arg(long, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
+    pub queue_requests_max: usize,
+    /// Most connections of each listener.
+    #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_name = "NUMBER", value_parser = parse_number)]
+    pub connections_max: usize,
+    /// Threads that receive, besides the pipeline's one.
+    #[arg(long, env = "RECEIVER_THREADS", default_value = "2", value_name = "NUMBER", value_parser = parse_number)]
+    pub receiver_threads: usize,
+}
+
+impl Config {
+    /// What the pipeline is to know. `run_id` is the normalizer's own.
+    pub fn pipeline_settings(&self, run_id: String) -> Settings {
+        let mut settings = Settings {
+            run_id,
+            join_window: self.join_window,
+            dedup_window: self.dedup_window,
+            stale_after: self.stale_after,
+            run_idle: self.run_idle,
+            stages: self.stage_of.clone(),
+            default_stage: self.default_stage,
+            open_runs_max: self.open_runs_max,
+            ..Settings::default()
+        };
+        if !self.keep_metric.is_empty() {
+            settings.kept_metrics.clone_from(&self.keep_metric);
+        }
+        settings
+    }
+
+    /// Bounds of the receiver.
+    pub fn receiver_limits(&self) -> ReceiverLimits {
+        ReceiverLimits {
+            message_bytes_max: self.message_bytes_max,
+            in_flight_bytes_max: self.in_flight_bytes_max,
+        }
+    }
+
+    /// Bounds of the queue.
+    pub fn queue_limits(&self) -> QueueLimits {
+        QueueLimits {
+            requests_max: self.queue_requests_max,
+            bytes_max: self.queue_bytes_max,
+        }
+    }
+}
+
+/// What clap has to say about a wrong command line, in one sentence.
+pub fn first_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let sentence = paragraph.join(" ");
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+    format!("{sentence} (see --help)")
+}
+
+fn parse_run_id(text: &str) -> Result<String, String> {
+    if keys::is_valid_run_id(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a run id becomes a folder's name: 1 to 128 of A-Z a-z 0-9 . _ -, no leading dot".to_owned())
+}
+
+fn parse_stage(text: &str) -> Result<Stage, String> {
+    Stage::parse(text).ok_or_else(|| {
+        let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
+        format!("a stage is one of {}", stages.join(", "))
+    })
+}
+
+fn parse_stage_of(text: &str) -> Result<(String, Stage), String> {
+    match text.split_once('=') {
+        Some((key, stage)) if !key.is_empty() => Ok((key.to_owned(), parse_stage(stage)?)),
+        _ => Err("write it as in edge0=edge".to_owned()),
+    }
+}
+
+fn parse_number(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("it has to be a whole number above 0".to_owned()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<usize, String> {
+    match parse_bytes(text)? {
+        0 => Err("it has to be above 0".to_owned()),
+        // Lengths on the wire are 32 bits wide.
+        bytes if bytes > u32::MAX as usize => Err("it has to be below 4GiB".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<CommandLine, String> {
+        CommandLine::try_parse_from([&["cctf-normalizer"], arguments].concat())
+            .map_err(|error| first_sentence(&error))
+    }
+
+    #[test]
+    fn settings_come_from_flags() {
+        let flags = [
+            "--join-window",
+            "1s",
+            "--stage-of",
+            "n1=edge",
+            "--stage-of",
+            "eu-1=cloud",
+            "--keep-metric",
+            "m",
+        ];
+        let config = parse(&flags).unwrap().config;
+        let settings = config.pipeline_settings("r".to_owned());
+        assert_eq!(settings.join_window, Duration::from_secs(1));
+        assert_eq!(
+            settings.stages,
+            [("n1".to_owned(), Stage::Edge), ("eu-1".to_owned(), Stage::Cloud)]
+        );
+        assert_eq!(settings.kept_metrics, ["m"]);
+        assert_eq!(settings.dedup_window, Settings::default().dedup_window);
+        assert_eq!(
+            parse(&[])
+                .unwrap()
+                .config
+                .pipeline_settings("r".to_owned())
+                .kept_metrics,
+            Settings::KEPT_METRICS
+        );
+    }
+
+    #[test]
+    fn a_wrong_flag_is_told_in_one_sentence() {
+        for (flags, sentence) in [
+            (&["--join-window", "15"][..], "write it as in 500ms"),
+            (
+                &["--stage-of", "n1=moon"],
+                "a stage is one of endpoint, edge, cloud, unknown",
+            ),
+            (&["--run-id", "../up"], "a run id becomes a folder's name"),
+            (
+                &["--grpc-listen", "here"],
+                "invalid value 'here' for '--grpc-listen <IP:PORT>'",
+            ),
+            (&["--queue-bytes-max", "0"], "it has to be above 0"),
+            (&["--nonsense"], "unexpected argument '--nonsense' found"),
+        ] {
+            let told = parse(flags).unwrap_err();
+            assert!(told.contains(sentence) && !told.contains('\n'), "{told}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The whole normalizer in one process: [`Server::bind`] takes the ports and the folder, [`Server::run`] serves until
+//! it is told to stop and then ends in order.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::connections::Listener;
+use crate::journal::{self, Journal, TICK_INTERVAL};
+use crate::pipeline_stub::Pipeline;
+use crate::receiver::Receiver;
+use crate::run_id::{RunIdError, own_run_id};
+use crate::sink::{Sink, SinkError};
+use crate::worker::{Progress, Worker};
+
+/// Time for requests under way to end at shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the normalizer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is taken or not ours to take.
+    #[error(
+        "cannot listen on {address} for {purpose}: {source}, stop what listens there or choose another {flag}"
+    )]
+    Listen {
+        /// What would have been served.
+        purpose: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// The flag that says where.
+        flag: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder cannot be written.
+    #[error("cannot write to {}: {source}, make it writable or choose another --out-dir", path.display())]
+    OutDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no own run id.
+    #[error(transparent)]
+    RunId(#[from] RunIdError),
+}
+
+/// Why the normalizer had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The pipeline's thread cannot be started.
+    #[error("cannot start the pipeline's thread: {0}")]
+    Thread(io::Error),
+    /// Files cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A fault of our own.
+    #[error("the pipeline's thread panicked, what it had not written is lost")]
+    PipelinePanicked,
+}
+
+/// Where a server listens, port 0 resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// OTLP/HTTP.
+    pub http: SocketAddr,
+    /// Health, metrics, status.
+    pub admin: SocketAddr,
+}
+
+/// A normalizer whose ports and folder are taken.
+pub struct Server {
+    config: Config,
+    grpc: Listener,
+    http: Listener,
+    admin: Listener,
+    receiver: Receiver,
+    journal: Journal,
+    worker: Worker,
+}
+
+impl Server {
+    /// Takes the ports and makes sure of the folder.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        prepare_out_dir(&config.out_dir)?;
+        let grpc = listen("OTLP/gRPC", config.grpc_listen, "--grpc-listen").await?;
+        let http = listen("OTLP/HTTP", config.http_listen, "--http-listen").await?;
+        let admin = listen("health and metrics", config.admin_listen, "--admin-listen").await?;
+        let run_id = match &config.run_id {
+            Some(run_id) => run_id.clone(),
+            None => own_run_id(&config.out_dir)?,
+        };
+        let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
+        let receiver = Receiver::new(journal.clone(), config.receiver_limits());
+        let pipeline = Pipeline::new(config.pipeline_settings(run_id));
+        let sink = Sink::new(&config.out_dir);
+        let worker = Worker::new((journal.clone(), reader), pipeline, sink);
+        Ok(Self {
+            config,
+            grpc,
+            http,
+            admin,
+            receiver,
+            journal,
+            worker,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            grpc: self.grpc.address(),
+            http: self.http.address(),
+            admin: self.admin.address(),
+        }
+    }
+
+    /// What the pipeline does, to be looked at while and after it runs.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.worker.progress()
+    }
+
+    /// Serves until `shutdown` resolves or files cannot be written. Then nothing new is accepted, requests under way are
+    /// answered, the pipeline is fed what is queued and writes all it holds.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self {
+            config,
+            grpc,
+            http,
+            admin,
+            receiver,
+            journal,
+            worker,
+        } = self;
+        let progress = worker.progress();
+        let mut ended = spawn_worker(worker).map_err(RunError::Thread)?;
+        let (stop, stopped) = watch::channel(false);
+        let (stop_admin, admin_stopped) = watch::channel(false);
+        let connections_max = config.connections_max;
+
+        let admin_service = Admin::new(receiver.counters(), journal.clone(), progress);
+        tokio::spawn(admin.serve(admin_service, connections_max, admin_stopped));
+        let mut receivers = JoinSet::new();
+        receivers.spawn(grpc.serve(receiver.clone(), connections_max, stopped.clone()));
+        receivers.spawn(http.serve(receiver, connections_max, stopped));
+        let ticker = tokio::spawn(tick(journal.clone()));
+
+        let ended_early = tokio::select! {
+            () = shutdown => None,
+            result = &mut ended => Some(result),
+        };
+        stop.send_replace(true);
+        if ended_early.is_none() {
+            let drained = async { while receivers.join_next().await.is_some() {} };
+            if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+                eprintln!(
+                    "warning: requests were still under way {} s after the shutdown began",
+                    DRAIN_TIMEOUT.as_secs()
+                );
+            }
+        }
+        ticker.abort();
+        journal.close();
+        let result = match ended_early {
+            Some(result) => result,
+            None => ended.await,
+        };
+        stop_admin.send_replace(true);
+        result.unwrap_or(Err(RunError::PipelinePanicked))
+    }
+}
+
+/// A panic drops the sender, which the receiver sees.
+fn spawn_worker(worker: Worker) -> io::Result<oneshot::Receiver<Result<(), RunError>>> {
+    let (tell, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("pipeline".to_owned())
+        .spawn(move || {
+            let result = worker.run().map_err(RunError::from);
+            // Nobody waits any more: then nobody needs to know.
+            let _ = tell.send(result);
+        })?;
+    Ok(ended)
+}
+
+async fn tick(journal: Journal) {
+    let mut interval = tokio::time::interval(TICK_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        journal.tick();
+    }
+}
+
+async fn listen(
+    purpose: &'static str,
+    address: SocketAddr,
+    flag: &'static str,
+) -> Result<Listener, StartError> {
+    let listener = Listener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            purpose,
+            address,
+            flag,
+            source,
+        })?;
+    if !address.ip().is_loopback() {
+        eprintln!(
+            "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can write"
+        );
+    }
+    Ok(listener)
+}
+
+/// Better to learn at the start than with the first span that nothing can be written here.
+fn prepare_out_dir(out_dir: &Path) -> Result<(), StartError> {
+    let probe = out_dir.join(format!(".tmp-probe-{}", std::process::id()));
+    fs::create_dir_all(out_dir)
+        .and_then(|()| fs::write(&probe, ""))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(|source| StartError::OutDir {
+            path: out_dir.to_owned(),
+            source,
+        })
+}
