@@ -12,9 +12,18 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     let (ready, counts) = (service.clone(), service.clone());
     config
-        .route("/livez", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
-        .route("/readyz", web::get().to(move || std::future::ready(readiness(&ready))))
-        .route("/metrics", web::get().to(move || std::future::ready(metrics(&counts))));
+        .route(
+            "/livez",
+            web::get().to(|| async { HttpResponse::Ok().body("ok\n") }),
+        )
+        .route(
+            "/readyz",
+            web::get().to(move || std::future::ready(readiness(&ready))),
+        )
+        .route(
+            "/metrics",
+            web::get().to(move || std::future::ready(metrics(&counts))),
+        );
 }
 
 fn readiness(service: &Service) -> HttpResponse {
@@ -25,14 +34,21 @@ fn readiness(service: &Service) -> HttpResponse {
 }
 
 fn metrics(service: &Service) -> HttpResponse {
-    HttpResponse::Ok().content_type(PROMETHEUS_TEXT).body(render(service))
+    HttpResponse::Ok()
+        .content_type(PROMETHEUS_TEXT)
+        .body(render(service))
 }
 
 /// The counts in Prometheus' text format.
 fn render(service: &Service) -> String {
     let (stats, spans) = (&service.stats, &service.span_counts);
     let mut text = String::with_capacity(4096);
-    family(&mut text, "requests_total", "counter", "Finished requests by endpoint and class of status.");
+    family(
+        &mut text,
+        "requests_total",
+        "counter",
+        "Finished requests by endpoint and class of status.",
+    );
     for (method, route, class, count) in stats.finished() {
         let _ = writeln!(
             text,
@@ -41,23 +57,67 @@ fn render(service: &Service) -> String {
     }
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let counters = [
-        ("queue_full_total", "Requests answered 503 because the queue was full.", read(&stats.queue_full)),
-        ("body_too_large_total", "Requests answered 413 before they were read whole.", read(&stats.body_too_large)),
-        ("loops_total", "Requests answered 508 because they had made too many hops.", read(&stats.loops)),
-        ("next_refused_total", "Next hops that were not allowed or not usable.", read(&stats.next_refused)),
-        ("next_failed_total", "Next hops that were called and gave no answer.", read(&stats.next_failed)),
-        ("run_ids_refused_total", "Run ids in baggage that cannot be one.", read(&stats.run_ids_refused)),
-        ("spans_exported_total", "Spans that the receiver has accepted.", read(&spans.exported)),
-        ("spans_dropped_total", "Spans that were lost.", read(&spans.dropped)),
-        ("span_export_retries_total", "Exports of spans that failed and were repeated.", read(&spans.retries)),
+        (
+            "queue_full_total",
+            "Requests answered 503 because the queue was full.",
+            read(&stats.queue_full),
+        ),
+        (
+            "body_too_large_total",
+            "Requests answered 413 before they were read whole.",
+            read(&stats.body_too_large),
+        ),
+        (
+            "loops_total",
+            "Requests answered 508 because they had made too many hops.",
+            read(&stats.loops),
+        ),
+        (
+            "next_refused_total",
+            "Next hops that were not allowed or not usable.",
+            read(&stats.next_refused),
+        ),
+        (
+            "next_failed_total",
+            "Next hops that were called and gave no answer.",
+            read(&stats.next_failed),
+        ),
+        (
+            "run_ids_refused_total",
+            "Run ids in baggage that cannot be one.",
+            read(&stats.run_ids_refused),
+        ),
+        (
+            "spans_exported_total",
+            "Spans that the receiver has accepted.",
+            read(&spans.exported),
+        ),
+        (
+            "spans_dropped_total",
+            "Spans that were lost.",
+            read(&spans.dropped),
+        ),
+        (
+            "span_export_retries_total",
+            "Exports of spans that failed and were repeated.",
+            read(&spans.retries),
+        ),
     ];
     for (name, help, value) in counters {
         family(&mut text, name, "counter", help);
         let _ = writeln!(text, "tunable_svc_{name} {value}");
     }
     let gauges = [
-        ("active_requests", "Requests in flight.", u64::try_from(stats.active()).unwrap_or(0)),
-        ("queue_length", "Requests that wait for a slot.", service.queue.len() as u64),
+        (
+            "active_requests",
+            "Requests in flight.",
+            u64::try_from(stats.active()).unwrap_or(0),
+        ),
+        (
+            "queue_length",
+            "Requests that wait for a slot.",
+            service.queue.len() as u64,
+        ),
         ("workers", "Worker slots.", service.settings.worker_count() as u64),
     ];
     for (name, help, value) in gauges {
@@ -68,5 +128,8 @@ fn render(service: &Service) -> String {
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP tunable_svc_{name} {help}\n# TYPE tunable_svc_{name} {kind}");
+    let _ = writeln!(
+        text,
+        "# HELP tunable_svc_{name} {help}\n# TYPE tunable_svc_{name} {kind}"
+    );
 }

@@ -22,15 +22,28 @@ impl Clock {
             let spread = before.elapsed();
             let anchor_unix_ns = unix_nanos(wall);
             if best.as_ref().is_none_or(|(least, _)| spread < *least) {
-                best = Some((spread, Self { anchor: before + spread / 2, anchor_unix_ns }));
+                best = Some((
+                    spread,
+                    Self {
+                        anchor: before + spread / 2,
+                        anchor_unix_ns,
+                    },
+                ));
             }
         }
-        best.map_or_else(|| Self { anchor: Instant::now(), anchor_unix_ns: unix_nanos(SystemTime::now()) }, |b| b.1)
+        best.map_or_else(
+            || Self {
+                anchor: Instant::now(),
+                anchor_unix_ns: unix_nanos(SystemTime::now()),
+            },
+            |b| b.1,
+        )
     }
 
     /// Nanoseconds since the Unix epoch.
     pub fn now_ns(&self) -> u64 {
-        self.anchor_unix_ns.saturating_add(saturating_nanos(self.anchor.elapsed()))
+        self.anchor_unix_ns
+            .saturating_add(saturating_nanos(self.anchor.elapsed()))
     }
 
     /// How far the wall clock has run away from this clock since the anchor (a step, a suspended machine).
@@ -73,6 +86,9 @@ mod tests {
 
     #[test]
     fn a_stamp_survives_the_way_through_system_time() {
-        assert_eq!(unix_nanos(system_time(1_760_000_000_123_456_789)), 1_760_000_000_123_456_789);
+        assert_eq!(
+            unix_nanos(system_time(1_760_000_000_123_456_789)),
+            1_760_000_000_123_456_789
+        );
     }
 }

@@ -38,11 +38,17 @@ pub struct Origin {
 impl Origin {
     /// Reads W3C trace context and baggage, and the runbook's headers where there is no trace context.
     pub fn read(headers: &impl Headers) -> Self {
-        let mut origin = Self { parent: w3c_parent(headers), ..Self::default() };
+        let mut origin = Self {
+            parent: w3c_parent(headers),
+            ..Self::default()
+        };
         if origin.parent.is_none() {
             origin.read_runbook_headers(headers);
         }
-        if let Some(baggage) = headers.text("baggage").filter(|text| text.len() <= BAGGAGE_LEN_MAX) {
+        if let Some(baggage) = headers
+            .text("baggage")
+            .filter(|text| text.len() <= BAGGAGE_LEN_MAX)
+        {
             origin.read_baggage(baggage);
         }
         origin
@@ -73,7 +79,12 @@ impl Origin {
 
 /// The `traceparent` of a span.
 pub fn traceparent(span: &SpanContext) -> String {
-    format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8() & 1)
+    format!(
+        "00-{}-{}-{:02x}",
+        span.trace_id(),
+        span.span_id(),
+        span.trace_flags().to_u8() & 1
+    )
 }
 
 fn w3c_parent(headers: &impl Headers) -> Option<SpanContext> {
@@ -97,7 +108,11 @@ impl<H: Headers> Extractor for Extract<'_, H> {
 
 /// Accepts a UUID's dashes, which some callers of the runbook's header write.
 fn parse_trace_id(text: &str) -> Option<TraceId> {
-    let digits = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
+    let digits = if text.len() == 36 {
+        text.replace('-', "")
+    } else {
+        text.to_owned()
+    };
     let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = TraceId::from_hex(&digits).ok().filter(|_| is_hex)?;
     (id != TraceId::INVALID).then_some(id)
@@ -125,7 +140,10 @@ mod tests {
 
     impl Headers for Pairs {
         fn text(&self, name: &str) -> Option<&str> {
-            self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+            self.0
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| *value)
         }
     }
 
@@ -135,7 +153,10 @@ mod tests {
     #[test]
     fn a_traceparent_names_the_caller_and_whether_it_is_sampled() {
         let headers = Pairs(&[
-            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+            ),
             ("tracestate", "ot=th:8"),
             ("x-trace-id", "11111111111111111111111111111111"),
         ]);
@@ -144,14 +165,20 @@ mod tests {
         assert_eq!(parent.span_id().to_string(), SPAN);
         assert!(!parent.is_sampled() && parent.is_remote());
         assert_eq!(parent.trace_state().header(), "ot=th:8");
-        assert_eq!(traceparent(&parent), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+        assert_eq!(
+            traceparent(&parent),
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+        );
     }
 
     #[test]
     fn the_runbooks_headers_are_taken_where_there_is_no_traceparent() {
         let headers = Pairs(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
         let parent = Origin::read(&headers).parent.unwrap();
-        assert_eq!((parent.trace_id().to_string(), parent.span_id().to_string()), (TRACE.into(), SPAN.into()));
+        assert_eq!(
+            (parent.trace_id().to_string(), parent.span_id().to_string()),
+            (TRACE.into(), SPAN.into())
+        );
         assert!(parent.is_sampled());
 
         let uuid = Pairs(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
@@ -162,7 +189,12 @@ mod tests {
 
     #[test]
     fn ids_that_cannot_be_one_are_no_parent() {
-        for bad in ["", "00-0-0-00", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "garbage"] {
+        for bad in [
+            "",
+            "00-0-0-00",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "garbage",
+        ] {
             struct One(&'static str);
             impl Headers for One {
                 fn text(&self, name: &str) -> Option<&str> {
@@ -178,7 +210,10 @@ mod tests {
     fn the_run_is_read_from_the_baggage() {
         let origin = Origin::read(&Pairs(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
         assert_eq!(origin.run_id.as_deref(), Some("run-1"));
-        assert_eq!(origin.baggage.as_deref(), Some("a=b, cctf.run_id = run-1;ttl=3 ,c=d"));
+        assert_eq!(
+            origin.baggage.as_deref(),
+            Some("a=b, cctf.run_id = run-1;ttl=3 ,c=d")
+        );
         let escaping = Origin::read(&Pairs(&[("baggage", "cctf.run_id=../../etc")]));
         assert!(escaping.run_id.is_none() && escaping.run_id_refused);
     }

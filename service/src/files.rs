@@ -23,8 +23,12 @@ impl Folder {
                 (std::env::temp_dir().join(name), true)
             }
         };
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make the folder {}; choose another by LOG_PATH", path.display()))?;
+        std::fs::create_dir_all(&path).with_context(|| {
+            format!(
+                "cannot make the folder {}; choose another by LOG_PATH",
+                path.display()
+            )
+        })?;
         Ok(Self { path, is_temporary })
     }
 

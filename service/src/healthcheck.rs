@@ -14,13 +14,19 @@ const ANSWER_BYTES_MAX: u64 = 4096;
 /// Why it is not, or cannot be asked.
 pub fn ask(admin: SocketAddr) -> anyhow::Result<()> {
     let address = reachable(admin);
-    let mut stream =
-        TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("cannot connect to {address}"))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
+        .with_context(|| format!("cannot connect to {address}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).with_context(|| format!("no answer from {address}"))?;
+    stream
+        .take(ANSWER_BYTES_MAX)
+        .read_to_string(&mut answer)
+        .with_context(|| format!("no answer from {address}"))?;
     match answer.split(' ').nth(1) {
         Some("200") => Ok(()),
         _ => bail!("not ready: {}", answer.lines().next().unwrap_or("no answer")),

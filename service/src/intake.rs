@@ -48,7 +48,12 @@ impl Target {
 }
 
 /// Serves a request.
-pub async fn serve(service: Arc<Service>, target: Target, head: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub async fn serve(
+    service: Arc<Service>,
+    target: Target,
+    head: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let endpoint = target.place().and_then(|place| ENDPOINTS.get(place));
     let active = service.stats.enter(target.place());
     let origin = Origin::read(head.headers());
@@ -57,11 +62,16 @@ pub async fn serve(service: Arc<Service>, target: Target, head: HttpRequest, pay
     }
     let read = match &target {
         Target::Endpoint(_) => read_request(&service, &head, payload).await,
-        Target::WrongMethod(_) => Err(Turned::at_once(Answer::error(405, "this path has other methods; see Allow"))),
+        Target::WrongMethod(_) => Err(Turned::at_once(Answer::error(
+            405,
+            "this path has other methods; see Allow",
+        ))),
         Target::Unknown => Err(Turned::at_once(Answer::error(404, "no such endpoint"))),
     };
     let enqueue_ns = service.clock.now_ns();
-    let body_bytes = read.as_ref().map_or_else(|turned| turned.body_bytes, |request| request.body.len() as u64);
+    let body_bytes = read
+        .as_ref()
+        .map_or_else(|turned| turned.body_bytes, |request| request.body.len() as u64);
     let arrival = Arrival {
         span_name: endpoint.map_or_else(|| method_of(&head), |endpoint| endpoint.span_name),
         method: method_of(&head),
@@ -74,7 +84,13 @@ pub async fn serve(service: Arc<Service>, target: Target, head: HttpRequest, pay
         enqueue_ns,
     };
     let trace = RequestTrace::start(service.tracer.as_ref(), origin, &arrival);
-    let ticket = Ticket { trace, active, method: arrival.method, route: arrival.route, enqueue_ns };
+    let ticket = Ticket {
+        trace,
+        active,
+        method: arrival.method,
+        route: arrival.route,
+        enqueue_ns,
+    };
     let answer = match (endpoint, read) {
         (Some(endpoint), Ok(request)) => admit(&service, endpoint, request, ticket).await,
         (_, Err(turned)) => turn_away(&service, turned.answer, ticket),
@@ -83,9 +99,19 @@ pub async fn serve(service: Arc<Service>, target: Target, head: HttpRequest, pay
     respond(answer, &target, service.is_draining())
 }
 
-async fn admit(service: &Arc<Service>, endpoint: &'static Endpoint, request: Request, ticket: Ticket) -> Answer {
+async fn admit(
+    service: &Arc<Service>,
+    endpoint: &'static Endpoint,
+    request: Request,
+    ticket: Ticket,
+) -> Answer {
     let (reply, answer) = oneshot::channel();
-    let job = Item::New(Box::new(Job { endpoint, request, ticket, reply }));
+    let job = Item::New(Box::new(Job {
+        endpoint,
+        request,
+        ticket,
+        reply,
+    }));
     if let Err(Item::New(job)) = service.queue.offer(job) {
         service.stats.queue_full.fetch_add(1, Ordering::Relaxed);
         let full = Answer::error(503, "the queue is full; try again later or raise QUEUE_LIMIT");
@@ -100,48 +126,80 @@ async fn admit(service: &Arc<Service>, endpoint: &'static Endpoint, request: Req
 
 /// Ends a request that no slot took up: its arrival is also its end.
 fn turn_away(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
-    let times = Times { enqueue_ns: ticket.enqueue_ns, end_ns: ticket.enqueue_ns, ..Times::default() };
-    service.tell(Done { answer, times, ticket })
+    let times = Times {
+        enqueue_ns: ticket.enqueue_ns,
+        end_ns: ticket.enqueue_ns,
+        ..Times::default()
+    };
+    service.tell(Done {
+        answer,
+        times,
+        ticket,
+    })
 }
 
 impl Turned {
     fn at_once(answer: Answer) -> Self {
-        Self { answer, body_bytes: 0 }
+        Self {
+            answer,
+            body_bytes: 0,
+        }
     }
 }
 
-async fn read_request(service: &Service, head: &HttpRequest, payload: web::Payload) -> Result<Request, Turned> {
+async fn read_request(
+    service: &Service,
+    head: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Request, Turned> {
     let hops = hops_of(service, head.headers()).map_err(Turned::at_once)?;
     let body = read_body(service, head, payload).await?;
     Ok(Request {
         key: head.match_info().get("key").unwrap_or_default().into(),
         query: head.query_string().into(),
         body,
-        next_url: head.headers().text(NEXT_URL_HEADER).filter(|url| !url.is_empty()).map(Into::into),
+        next_url: head
+            .headers()
+            .text(NEXT_URL_HEADER)
+            .filter(|url| !url.is_empty())
+            .map(Into::into),
         hops,
     })
 }
 
 fn hops_of(service: &Service, headers: &HeaderMap) -> Result<u32, Answer> {
-    let Some(text) = headers.text(HOP_COUNT_HEADER) else { return Ok(0) };
-    let hops: u32 = text.parse().map_err(|_| Answer::error(400, "x-hop-count must be a whole number"))?;
+    let Some(text) = headers.text(HOP_COUNT_HEADER) else {
+        return Ok(0);
+    };
+    let hops: u32 = text
+        .parse()
+        .map_err(|_| Answer::error(400, "x-hop-count must be a whole number"))?;
     if hops >= service.settings.hop_limit {
         service.stats.loops.fetch_add(1, Ordering::Relaxed);
-        return Err(Answer::error(508, "too many hops; break the loop or raise HOP_LIMIT"));
+        return Err(Answer::error(
+            508,
+            "too many hops; break the loop or raise HOP_LIMIT",
+        ));
     }
     Ok(hops)
 }
 
 async fn read_body(service: &Service, head: &HttpRequest, payload: web::Payload) -> Result<Bytes, Turned> {
     let limit = service.settings.max_body_bytes;
-    let stated = head.headers().text("content-length").and_then(|text| text.parse::<usize>().ok());
+    let stated = head
+        .headers()
+        .text("content-length")
+        .and_then(|text| text.parse::<usize>().ok());
     if stated.is_some_and(|stated| stated > limit) {
         return Err(too_large(service, 0));
     }
     let reading = collect(service, payload, stated.unwrap_or(0));
     match tokio::time::timeout(BODY_TIME_MAX, reading).await {
         Ok(body) => body,
-        Err(_elapsed) => Err(Turned::at_once(Answer::error(408, "the body did not arrive in time"))),
+        Err(_elapsed) => Err(Turned::at_once(Answer::error(
+            408,
+            "the body did not arrive in time",
+        ))),
     }
 }
 
@@ -177,14 +235,23 @@ async fn collect(service: &Service, payload: web::Payload, stated: usize) -> Res
 fn too_large(service: &Service, body_bytes: usize) -> Turned {
     service.stats.body_too_large.fetch_add(1, Ordering::Relaxed);
     let limit = service.settings.max_body_bytes;
-    let answer = Answer::error(413, &format!("the body is larger than {limit} bytes; send less or raise MAX_BODY_BYTES"));
-    Turned { answer, body_bytes: body_bytes as u64 }
+    let answer = Answer::error(
+        413,
+        &format!("the body is larger than {limit} bytes; send less or raise MAX_BODY_BYTES"),
+    );
+    Turned {
+        answer,
+        body_bytes: body_bytes as u64,
+    }
 }
 
 fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type)));
+    response.insert_header((
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(answer.content_type),
+    ));
     if answer.status == 503 {
         response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
     }

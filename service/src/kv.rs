@@ -50,10 +50,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub fn open(path: &Path, max_mb: u32) -> Result<Self, StoreError> {
-        let failed = |source| StoreError::Sqlite { path: path.to_owned(), source };
+        let failed = |source| StoreError::Sqlite {
+            path: path.to_owned(),
+            source,
+        };
         let writer = Connection::open(path).map_err(failed)?;
         prepare(&writer, max_mb).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            readers: Mutex::new(Vec::new()),
+        })
     }
 
     /// Keeps a value under a key.
@@ -64,7 +71,9 @@ impl Store {
         check_key(key)?;
         let span = statement_span("INSERT", UPSERT, parent);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = writer.prepare_cached(UPSERT).and_then(|mut statement| statement.execute(params![key, value]));
+        let done = writer
+            .prepare_cached(UPSERT)
+            .and_then(|mut statement| statement.execute(params![key, value]));
         drop(writer);
         done.map(|_rows| ()).map_err(|source| self.failed(source, &span))
     }
@@ -80,7 +89,10 @@ impl Store {
         let value = reader
             .prepare_cached(SELECT)
             .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional());
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(reader);
         value.map_err(|source| self.failed(source, &span))
     }
 
@@ -91,11 +103,17 @@ impl Store {
 
     fn failed(&self, source: rusqlite::Error, span: &tracing::Span) -> StoreError {
         let code = source.sqlite_error_code();
-        span.record("error.type", code.map_or_else(|| "sqlite".to_owned(), |code| format!("{code:?}")));
+        span.record(
+            "error.type",
+            code.map_or_else(|| "sqlite".to_owned(), |code| format!("{code:?}")),
+        );
         span.record("otel.status_code", "ERROR");
         match code {
             Some(ErrorCode::DiskFull) => StoreError::Full,
-            _ => StoreError::Sqlite { path: self.path.clone(), source },
+            _ => StoreError::Sqlite {
+                path: self.path.clone(),
+                source,
+            },
         }
     }
 }
@@ -107,7 +125,10 @@ fn prepare(writer: &Connection, max_mb: u32) -> rusqlite::Result<()> {
     writer.pragma_update(None, "synchronous", "NORMAL")?;
     let pages = i64::from(max_mb) * (1 << 20) / i64::from(PAGE_BYTES);
     writer.pragma_update(None, "max_page_count", pages)?;
-    writer.execute("CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID", [])?;
+    writer.execute(
+        "CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+        [],
+    )?;
     Ok(())
 }
 
@@ -119,7 +140,11 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn check_key(key: &str) -> Result<(), StoreError> {
-    if key.len() > KEY_LEN_MAX { Err(StoreError::KeyTooLong) } else { Ok(()) }
+    if key.len() > KEY_LEN_MAX {
+        Err(StoreError::KeyTooLong)
+    } else {
+        Ok(())
+    }
 }
 
 fn statement_span(operation: &'static str, text: &'static str, parent: &Parent) -> tracing::Span {
@@ -158,7 +183,10 @@ mod tests {
         first.set("k", b"two\0", &none).unwrap();
         assert_eq!(first.get("k", &none).unwrap().as_deref(), Some(&b"two\0"[..]));
         drop(first);
-        assert_eq!(store(folder.path(), 16).get("k", &none).unwrap().as_deref(), Some(&b"two\0"[..]));
+        assert_eq!(
+            store(folder.path(), 16).get("k", &none).unwrap().as_deref(),
+            Some(&b"two\0"[..])
+        );
     }
 
     #[test]
@@ -176,7 +204,9 @@ mod tests {
     fn a_key_has_a_length_limit() {
         let folder = tempfile::tempdir().unwrap();
         let long = "k".repeat(KEY_LEN_MAX + 1);
-        let error = store(folder.path(), 1).set(&long, b"", &Parent::none()).unwrap_err();
+        let error = store(folder.path(), 1)
+            .set(&long, b"", &Parent::none())
+            .unwrap_err();
         assert!(matches!(error, StoreError::KeyTooLong));
     }
 

@@ -32,7 +32,14 @@ fn refuse(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    let sentence = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    eprintln!("tunable-svc: {sentence}; see --help");
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    eprintln!(
+        "tunable-svc: {}; see --help",
+        lines.join(" ").trim_start_matches("error: ")
+    );
     ExitCode::from(EXIT_USAGE)
 }

@@ -28,7 +28,9 @@ pub struct Request {
 impl Request {
     /// The decoded value of a query parameter, the first if it is given twice.
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
-        url::form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        url::form_urlencoded::parse(self.query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -77,7 +79,12 @@ pub struct Payload {
 impl Answer {
     /// An answer with a body.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, body: body.into(), next: NextReport::default() }
+        Self {
+            status,
+            content_type,
+            body: body.into(),
+            next: NextReport::default(),
+        }
     }
 
     /// An error as JSON; `message` says what to do.
@@ -89,17 +96,32 @@ impl Answer {
 impl Outcome {
     /// Success whose next hop gets the same bytes as the caller.
     pub fn same_for_both(answer: Answer) -> Self {
-        let payload = Payload { bytes: answer.body.clone(), content_type: answer.content_type };
-        Self { answer, payload: Some(payload), call_url: None }
+        let payload = Payload {
+            bytes: answer.body.clone(),
+            content_type: answer.content_type,
+        };
+        Self {
+            answer,
+            payload: Some(payload),
+            call_url: None,
+        }
     }
 
     /// Success whose next hop gets other bytes than the caller.
     pub fn forwarding(answer: Answer, bytes: Bytes, content_type: &'static str) -> Self {
-        Self { answer, payload: Some(Payload { bytes, content_type }), call_url: None }
+        Self {
+            answer,
+            payload: Some(Payload { bytes, content_type }),
+            call_url: None,
+        }
     }
 
     /// Failure here; the next hop gets nothing.
     pub fn failed(answer: Answer) -> Self {
-        Self { answer, payload: None, call_url: None }
+        Self {
+            answer,
+            payload: None,
+            call_url: None,
+        }
     }
 }

@@ -76,15 +76,26 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 fn sources(settings: &Settings, stats: &Arc<Stats>, queue: &Arc<Queue<Item>>) -> Sources {
     let queue = queue.clone();
     let queue_length = Arc::new(move || queue.len() as u64);
-    Sources { stats: stats.clone(), queue_length, workers: settings.worker_count() as u64 }
+    Sources {
+        stats: stats.clone(),
+        queue_length,
+        workers: settings.worker_count() as u64,
+    }
 }
 
-fn start_slots(service: &Arc<Service>, calls: &tokio::runtime::Handle) -> anyhow::Result<Vec<JoinHandle<()>>> {
+fn start_slots(
+    service: &Arc<Service>,
+    calls: &tokio::runtime::Handle,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let start = |number: usize| {
         let (service, calls) = (service.clone(), calls.clone());
-        std::thread::Builder::new().name(format!("slot-{number}")).spawn(move || slot::run(&service, &calls))
+        std::thread::Builder::new()
+            .name(format!("slot-{number}"))
+            .spawn(move || slot::run(&service, &calls))
     };
-    let slots = (0..service.settings.worker_count()).map(start).collect::<Result<_, _>>();
+    let slots = (0..service.settings.worker_count())
+        .map(start)
+        .collect::<Result<_, _>>();
     slots.context("cannot start the worker slots; lower WORKERS")
 }
 
@@ -113,13 +124,20 @@ async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyh
     }
     drain(service, &workload_handle).await;
     admin_handle.stop(false).await;
-    workload.await.context("the HTTP server was cancelled")?.context("the HTTP server failed")?;
-    admin.await.context("the admin server was cancelled")?.context("the admin server failed")
+    workload
+        .await
+        .context("the HTTP server was cancelled")?
+        .context("the HTTP server failed")?;
+    admin
+        .await
+        .context("the admin server was cancelled")?
+        .context("the admin server failed")
 }
 
 /// Says on stdout, in one line of JSON, where the service listens: with port 0 nobody else knows.
 fn announce(listening: SocketAddr, admin: SocketAddr) {
-    let line = serde_json::json!({ "listening": format!("http://{listening}"), "admin": format!("http://{admin}") });
+    let line =
+        serde_json::json!({ "listening": format!("http://{listening}"), "admin": format!("http://{admin}") });
     let mut stdout = std::io::stdout().lock();
     // Whoever closed stdout doesn't want to know.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
@@ -173,7 +191,9 @@ fn bind_admin(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
 
 fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     for (first, endpoint) in ENDPOINTS.iter().enumerate() {
-        let is_repeated = ENDPOINTS[..first].iter().any(|earlier| earlier.route == endpoint.route);
+        let is_repeated = ENDPOINTS[..first]
+            .iter()
+            .any(|earlier| earlier.route == endpoint.route);
         if !is_repeated {
             config.service(resource(endpoint.route, service));
         }
@@ -183,11 +203,22 @@ fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
 
 fn resource(route: &'static str, service: &Arc<Service>) -> actix_web::Resource {
     let mut resource = web::resource(route);
-    let here = ENDPOINTS.iter().enumerate().filter(|(_, endpoint)| endpoint.route == route);
+    let here = ENDPOINTS
+        .iter()
+        .enumerate()
+        .filter(|(_, endpoint)| endpoint.route == route);
     let mut allow = "";
     for (place, endpoint) in here {
-        let method = if endpoint.method == "GET" { Method::GET } else { Method::POST };
-        allow = if allow.is_empty() { endpoint.method } else { "GET, POST" };
+        let method = if endpoint.method == "GET" {
+            Method::GET
+        } else {
+            Method::POST
+        };
+        allow = if allow.is_empty() {
+            endpoint.method
+        } else {
+            "GET, POST"
+        };
         resource = resource.route(web::method(method).to(handler(service, Target::Endpoint(place))));
     }
     resource.default_service(web::to(handler(service, Target::WrongMethod(allow))))

@@ -41,7 +41,11 @@ pub struct Service {
 impl Service {
     /// Tells a finished request to telemetry, and gives back what its caller gets.
     pub fn tell(&self, done: Done) -> Answer {
-        let Done { answer, times, ticket } = done;
+        let Done {
+            answer,
+            times,
+            ticket,
+        } = done;
         ticket.active.finished(answer.status);
         if let Some(instruments) = &self.instruments {
             let seconds = times.end_ns.saturating_sub(times.enqueue_ns) as f64 / 1e9;

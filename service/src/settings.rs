@@ -233,15 +233,23 @@ impl CommandLine {
 
 fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
-        let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-        if is_empty { arg.env(clap::builder::Resettable::Reset) } else { arg }
+        let is_empty = arg
+            .get_env()
+            .and_then(std::env::var_os)
+            .is_some_and(|value| value.is_empty());
+        if is_empty {
+            arg.env(clap::builder::Resettable::Reset)
+        } else {
+            arg
+        }
     })
 }
 
 impl Settings {
     /// Address to serve on.
     pub fn listen_address(&self) -> SocketAddr {
-        self.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], self.port)))
+        self.listen
+            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], self.port)))
     }
 
     /// Worker slots.
@@ -272,7 +280,11 @@ impl OtelSettings {
     }
 
     fn unless_disabled<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
-        if self.otel_sdk_disabled { None } else { own.or(self.otlp_endpoint.as_deref()) }
+        if self.otel_sdk_disabled {
+            None
+        } else {
+            own.or(self.otlp_endpoint.as_deref())
+        }
     }
 }
 
@@ -324,7 +336,11 @@ mod tests {
     use super::*;
 
     fn read(args: &[&str]) -> Result<CommandLine, clap::Error> {
-        CommandLine::read(std::iter::once("tunable-svc").chain(args.iter().copied()).map(Into::into))
+        CommandLine::read(
+            std::iter::once("tunable-svc")
+                .chain(args.iter().copied())
+                .map(Into::into),
+        )
     }
 
     #[test]
@@ -357,9 +373,17 @@ mod tests {
 
     #[test]
     fn a_disabled_sdk_exports_nothing() {
-        let on = read(&["--otlp-endpoint", "http://127.0.0.1:4317"]).unwrap().settings.otel;
+        let on = read(&["--otlp-endpoint", "http://127.0.0.1:4317"])
+            .unwrap()
+            .settings
+            .otel;
         assert_eq!(on.traces_endpoint(), Some("http://127.0.0.1:4317"));
-        let off = read(&["--otlp-endpoint", "http://127.0.0.1:4317", "--otel-sdk-disabled", "true"]);
+        let off = read(&[
+            "--otlp-endpoint",
+            "http://127.0.0.1:4317",
+            "--otel-sdk-disabled",
+            "true",
+        ]);
         assert_eq!(off.unwrap().settings.otel.traces_endpoint(), None);
     }
 }

@@ -40,12 +40,18 @@ impl Stats {
     pub fn enter(self: &Arc<Self>, endpoint: Option<usize>) -> Active {
         let place = endpoint.unwrap_or(OTHER).min(OTHER);
         self.active[place].fetch_add(1, Ordering::Relaxed);
-        Active { stats: self.clone(), place }
+        Active {
+            stats: self.clone(),
+            place,
+        }
     }
 
     /// Requests in flight.
     pub fn active(&self) -> i64 {
-        self.active.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.active
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Requests in flight by method of their endpoint; those that match none are told as `_OTHER`.
@@ -63,10 +69,16 @@ impl Stats {
     /// Finished requests: method and route of the endpoint, class of the status (2 for 2xx), count; zeros left out.
     pub fn finished(&self) -> impl Iterator<Item = (&'static str, &'static str, usize, u64)> + '_ {
         self.finished.iter().enumerate().flat_map(|(place, classes)| {
-            let (method, route) =
-                ENDPOINTS.get(place).map_or(("_OTHER", "other"), |endpoint| (endpoint.method, endpoint.route));
-            let counts = classes.iter().map(|count| count.load(Ordering::Relaxed)).enumerate();
-            counts.filter(|(_, count)| *count > 0).map(move |(class, count)| (method, route, class + 1, count))
+            let (method, route) = ENDPOINTS
+                .get(place)
+                .map_or(("_OTHER", "other"), |endpoint| (endpoint.method, endpoint.route));
+            let counts = classes
+                .iter()
+                .map(|count| count.load(Ordering::Relaxed))
+                .enumerate();
+            counts
+                .filter(|(_, count)| *count > 0)
+                .map(move |(class, count)| (method, route, class + 1, count))
         })
     }
 }
@@ -100,6 +112,9 @@ mod tests {
         drop((one, other));
         assert_eq!(stats.active(), 0);
         let finished: Vec<_> = stats.finished().collect();
-        assert_eq!(finished, [("POST", "/json/validate", 2, 1), ("_OTHER", "other", 4, 1)]);
+        assert_eq!(
+            finished,
+            [("POST", "/json/validate", 2, 1), ("_OTHER", "other", 4, 1)]
+        );
     }
 }

@@ -19,12 +19,14 @@ pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
         Ok(bytes) => Outcome::same_for_both(Answer::new(200, OCTETS, bytes)),
         Err(Failure::TooLarge) => {
             let limit = tools.gunzip_bytes_max;
-            let message = format!("the body holds more than {limit} bytes; send less or raise MAX_GUNZIP_BYTES");
+            let message =
+                format!("the body holds more than {limit} bytes; send less or raise MAX_GUNZIP_BYTES");
             Outcome::failed(Answer::error(413, &message))
         }
-        Err(Failure::NotGzip(error)) => {
-            Outcome::failed(Answer::error(400, &format!("the body is not a whole gzip file: {error}")))
-        }
+        Err(Failure::NotGzip(error)) => Outcome::failed(Answer::error(
+            400,
+            &format!("the body is not a whole gzip file: {error}"),
+        )),
     }
 }
 
@@ -51,7 +53,9 @@ fn decompress(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, Failure> {
 fn stated_size(body: &[u8]) -> Option<usize> {
     let is_gzip = body.starts_with(&[0x1f, 0x8b]);
     let size = body.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
-    usize::try_from(size).ok().filter(|_| is_gzip && size_is_possible(body.len(), size))
+    usize::try_from(size)
+        .ok()
+        .filter(|_| is_gzip && size_is_possible(body.len(), size))
 }
 
 /// Deflate packs at most 1,032 bytes into one; a larger statement is of a broken file, which is told as such.
@@ -75,7 +79,10 @@ mod tests {
     fn members_one_after_the_other_are_one_content() {
         let file = [gzip(b"one "), gzip(b""), gzip(b"two")].concat();
         let outcome = testing::run(run, "", file);
-        assert_eq!((outcome.answer.status, &outcome.answer.body[..]), (200, &b"one two"[..]));
+        assert_eq!(
+            (outcome.answer.status, &outcome.answer.body[..]),
+            (200, &b"one two"[..])
+        );
         assert_eq!(&outcome.payload.unwrap().bytes[..], b"one two");
     }
 
@@ -94,14 +101,22 @@ mod tests {
     #[test]
     fn the_limit_itself_is_not_too_large() {
         assert_eq!(testing::run(run, "", gzip(&vec![7; 1 << 20])).answer.status, 200);
-        assert_eq!(testing::run(run, "", gzip(&vec![7; (1 << 20) + 1])).answer.status, 413);
+        assert_eq!(
+            testing::run(run, "", gzip(&vec![7; (1 << 20) + 1])).answer.status,
+            413
+        );
     }
 
     #[test]
     fn what_is_not_gzip_is_a_bad_request() {
         let whole = gzip(b"some content, long enough to be cut");
         let garbage_after = [&whole[..], b"garbage"].concat();
-        for body in [b"plain".to_vec(), Vec::new(), whole[..whole.len() - 6].to_vec(), garbage_after] {
+        for body in [
+            b"plain".to_vec(),
+            Vec::new(),
+            whole[..whole.len() - 6].to_vec(),
+            garbage_after,
+        ] {
             assert_eq!(testing::run(run, "", body.clone()).answer.status, 400, "{body:?}");
         }
     }

@@ -40,7 +40,9 @@ mod tests {
             let outcome = testing::run(run, query, body.clone());
             assert_eq!(outcome.answer.status, 200);
             let mut back = Vec::new();
-            flate2::read::GzDecoder::new(&outcome.answer.body[..]).read_to_end(&mut back).unwrap();
+            flate2::read::GzDecoder::new(&outcome.answer.body[..])
+                .read_to_end(&mut back)
+                .unwrap();
             assert_eq!(back, body);
             assert_eq!(outcome.payload.unwrap().bytes, outcome.answer.body);
         }

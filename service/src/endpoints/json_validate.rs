@@ -10,7 +10,11 @@ pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
     match kind_of(&request.body) {
         Ok(kind) => {
             let said = json!({ "valid": true, "type": kind, "bytes": request.body.len() });
-            Outcome::forwarding(Answer::new(200, JSON, said.to_string()), request.body.clone(), JSON)
+            Outcome::forwarding(
+                Answer::new(200, JSON, said.to_string()),
+                request.body.clone(),
+                JSON,
+            )
         }
         Err(said) => Outcome::failed(Answer::new(400, JSON, said.to_string())),
     }
@@ -36,7 +40,10 @@ fn kind_of(body: &[u8]) -> Result<&'static str, serde_json::Value> {
 fn not_utf8(body: &[u8], valid_up_to: usize) -> serde_json::Value {
     let before = &body[..valid_up_to];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let line_start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     json!({ "valid": false, "error": "invalid utf-8", "line": line, "column": valid_up_to - line_start + 1 })
 }
 
@@ -61,7 +68,10 @@ mod tests {
             (b"-0.5", "number"),
         ] {
             let (status, said) = check(body);
-            assert_eq!((status, &said["valid"], &said["type"]), (200, &json!(true), &json!(kind)));
+            assert_eq!(
+                (status, &said["valid"], &said["type"]),
+                (200, &json!(true), &json!(kind))
+            );
             assert_eq!(said["bytes"], body.len());
         }
     }
@@ -77,7 +87,11 @@ mod tests {
         ] {
             let (status, said) = check(body);
             assert_eq!((status, &said["valid"]), (400, &json!(false)), "{said}");
-            assert_eq!((&said["line"], &said["column"]), (&json!(line), &json!(column)), "{said}");
+            assert_eq!(
+                (&said["line"], &said["column"]),
+                (&json!(line), &json!(column)),
+                "{said}"
+            );
         }
     }
 

@@ -7,10 +7,17 @@ use serde_json::json;
 
 /// 200 with the size kept, 400 for a bad key, 507 if the store is full. The next hop gets the body.
 pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
-    match tools.store.set(&request.key, &request.body, &tools.trace.parent()) {
+    match tools
+        .store
+        .set(&request.key, &request.body, &tools.trace.parent())
+    {
         Ok(()) => {
             let said = json!({ "key": &*request.key, "bytes": request.body.len() });
-            Outcome::forwarding(Answer::new(200, JSON, said.to_string()), request.body.clone(), OCTETS)
+            Outcome::forwarding(
+                Answer::new(200, JSON, said.to_string()),
+                request.body.clone(),
+                OCTETS,
+            )
         }
         Err(error) => Outcome::failed(failure(&error)),
     }

@@ -36,7 +36,12 @@ pub struct Endpoint {
 
 macro_rules! endpoint {
     ($method:literal, $route:literal, $run:path) => {
-        Endpoint { method: $method, route: $route, span_name: concat!($method, " ", $route), run: $run }
+        Endpoint {
+            method: $method,
+            route: $route,
+            span_name: concat!($method, " ", $route),
+            run: $run,
+        }
     };
 }
 
@@ -64,10 +69,25 @@ pub(crate) mod testing {
     use super::*;
 
     /// A POST of `body` with a query.
-    pub fn run(endpoint: fn(&Request, &Tools<'_>) -> Outcome, query: &str, body: impl Into<bytes::Bytes>) -> Outcome {
+    pub fn run(
+        endpoint: fn(&Request, &Tools<'_>) -> Outcome,
+        query: &str,
+        body: impl Into<bytes::Bytes>,
+    ) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("kv.sqlite"), 64).unwrap();
-        let tools = Tools { store: &store, gunzip_bytes_max: 1 << 20, trace: &RequestTrace::untraced() };
-        endpoint(&Request { query: query.into(), body: body.into(), ..Request::default() }, &tools)
+        let tools = Tools {
+            store: &store,
+            gunzip_bytes_max: 1 << 20,
+            trace: &RequestTrace::untraced(),
+        };
+        endpoint(
+            &Request {
+                query: query.into(),
+                body: body.into(),
+                ..Request::default()
+            },
+            &tools,
+        )
     }
 }

@@ -21,8 +21,14 @@ pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
     };
     burn((cpu_ms * 1e6) as u64);
     let answer = Answer::new(200, OCTETS, vec![b'x'; resp_kb << 10]);
-    let call_url = request.parameter("call_url").filter(|url| !url.is_empty()).map(Cow::into_owned);
-    Outcome { call_url: call_url.map(Into::into), ..Outcome::same_for_both(answer) }
+    let call_url = request
+        .parameter("call_url")
+        .filter(|url| !url.is_empty())
+        .map(Cow::into_owned);
+    Outcome {
+        call_url: call_url.map(Into::into),
+        ..Outcome::same_for_both(answer)
+    }
 }
 
 /// Burns the thread's own CPU time: time in which others have the CPU does not count.
@@ -71,7 +77,15 @@ mod tests {
 
     #[test]
     fn parameters_that_cannot_be_are_refused() {
-        for query in ["cpu_ms=-1", "cpu_ms=NaN", "cpu_ms=inf", "cpu_ms=60001", "resp_kb=-1", "resp_kb=16385", "cpu_ms="] {
+        for query in [
+            "cpu_ms=-1",
+            "cpu_ms=NaN",
+            "cpu_ms=inf",
+            "cpu_ms=60001",
+            "resp_kb=-1",
+            "resp_kb=16385",
+            "cpu_ms=",
+        ] {
             assert_eq!(testing::run(run, query, "").answer.status, 400, "{query}");
         }
     }

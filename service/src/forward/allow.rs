@@ -7,8 +7,11 @@ use url::{Host, Url};
 pub const NEXT_URL_LEN_MAX: usize = 2048;
 
 /// Addresses at which clouds answer with credentials and that are not link-local.
-const METADATA_V4: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
 const METADATA_V6: [Ipv6Addr; 1] = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)];
 
 /// Why a next hop is not called. The text is what the caller sees in `X-Next-Error`.
@@ -58,7 +61,10 @@ impl NextUrl {
         url.set_fragment(None);
         let host = url.host().ok_or(Refusal::Malformed)?.to_owned();
         let port = url.port_or_known_default().ok_or(Refusal::Malformed)?;
-        Ok(Self { url, origin: Origin { host, port } })
+        Ok(Self {
+            url,
+            origin: Origin { host, port },
+        })
     }
 
     /// Parses a setting, telling what to do when it cannot be used.
@@ -66,7 +72,8 @@ impl NextUrl {
     /// # Errors
     /// A sentence for the operator.
     pub fn parse_setting(text: &str) -> Result<Self, String> {
-        Self::parse(text).map_err(|refusal| format!("{refusal}: use a URL such as http://10.0.0.2:8080/blob/gzip"))
+        Self::parse(text)
+            .map_err(|refusal| format!("{refusal}: use a URL such as http://10.0.0.2:8080/blob/gzip"))
     }
 
     /// The whole URL.
@@ -108,7 +115,9 @@ impl AllowList {
                 .map(|next| next.origin)
                 .map_err(|refusal| format!("'{item}': {refusal}: list origins such as http://10.0.0.2:8080"))
         });
-        Ok(Self { origins: origins.collect::<Result<_, _>>()? })
+        Ok(Self {
+            origins: origins.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Adds the origin of a URL that the operator named elsewhere.
@@ -144,7 +153,10 @@ pub fn is_forbidden(address: IpAddr) -> bool {
                 || METADATA_V4.contains(&v4)
         }
         IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || METADATA_V6.contains(&v6)
+            v6.is_unicast_link_local()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || METADATA_V6.contains(&v6)
         }
     }
 }
@@ -154,7 +166,9 @@ mod tests {
     use super::*;
 
     fn verdict(list: &str, url: &str) -> Result<(), Refusal> {
-        AllowList::parse_setting(list).unwrap().check(&NextUrl::parse(url)?)
+        AllowList::parse_setting(list)
+            .unwrap()
+            .check(&NextUrl::parse(url)?)
     }
 
     #[test]
@@ -162,7 +176,12 @@ mod tests {
         let list = "http://127.0.0.1:8080, http://edge:8080/ignored";
         assert_eq!(verdict(list, "http://127.0.0.1:8080/blob/gzip"), Ok(()));
         assert_eq!(verdict(list, "http://EDGE:8080/x"), Ok(()));
-        for other in ["http://127.0.0.1:8081/", "http://127.0.0.2:8080/", "http://edge/", "http://edge.evil:8080/"] {
+        for other in [
+            "http://127.0.0.1:8081/",
+            "http://127.0.0.2:8080/",
+            "http://edge/",
+            "http://edge.evil:8080/",
+        ] {
             assert_eq!(verdict(list, other), Err(Refusal::NotAllowed), "{other}");
         }
         assert_eq!(verdict("", "http://127.0.0.1:8080/"), Err(Refusal::NotAllowed));
@@ -170,10 +189,17 @@ mod tests {
 
     #[test]
     fn another_spelling_of_an_address_is_the_same_address() {
-        for spelling in ["http://2130706433:8080/", "http://0x7f.1:8080/", "http://127.1:8080/"] {
+        for spelling in [
+            "http://2130706433:8080/",
+            "http://0x7f.1:8080/",
+            "http://127.1:8080/",
+        ] {
             assert_eq!(verdict("http://127.0.0.1:8080", spelling), Ok(()), "{spelling}");
         }
-        assert_eq!(verdict("http://2852039166", "http://169.254.169.254/"), Err(Refusal::NotAllowed));
+        assert_eq!(
+            verdict("http://2852039166", "http://169.254.169.254/"),
+            Err(Refusal::NotAllowed)
+        );
     }
 
     #[test]
@@ -198,15 +224,27 @@ mod tests {
     fn what_is_not_plain_http_is_refused_with_the_reason() {
         assert_eq!(NextUrl::parse("https://127.0.0.1/"), Err(Refusal::NotHttp));
         assert_eq!(NextUrl::parse("file:///etc/passwd"), Err(Refusal::NotHttp));
-        for malformed in ["", "/hash/sha256", "127.0.0.1:8080", "http://", "http://u:p@127.0.0.1/"] {
+        for malformed in [
+            "",
+            "/hash/sha256",
+            "127.0.0.1:8080",
+            "http://",
+            "http://u:p@127.0.0.1/",
+        ] {
             assert!(NextUrl::parse(malformed).is_err(), "{malformed}");
         }
-        assert_eq!(NextUrl::parse(&format!("http://h/{}", "x".repeat(NEXT_URL_LEN_MAX))), Err(Refusal::Malformed));
+        assert_eq!(
+            NextUrl::parse(&format!("http://h/{}", "x".repeat(NEXT_URL_LEN_MAX))),
+            Err(Refusal::Malformed)
+        );
     }
 
     #[test]
     fn an_allow_list_that_cannot_be_read_says_what_to_do() {
         let error = AllowList::parse_setting("http://a:1,nonsense").unwrap_err();
-        assert!(error.contains("'nonsense'") && error.contains("list origins such as"), "{error}");
+        assert!(
+            error.contains("'nonsense'") && error.contains("list origins such as"),
+            "{error}"
+        );
     }
 }

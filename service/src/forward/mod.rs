@@ -73,7 +73,10 @@ impl Forwarder {
             .http1_max_buf_size(READ_BUFFER_BYTES_MAX)
             .build(connector);
         let mut allowed = settings.next_url_allow.clone();
-        settings.default_next_url.iter().for_each(|next| allowed.allow_origin_of(next));
+        settings
+            .default_next_url
+            .iter()
+            .for_each(|next| allowed.allow_origin_of(next));
         Self {
             client,
             allowed,
@@ -89,19 +92,39 @@ impl Forwarder {
     /// Why the hop that was named is not called.
     pub fn choose(&self, told: Option<&str>, header: Option<&str>) -> Option<Result<NextUrl, Refusal>> {
         match told.or(header) {
-            Some(named) => Some(NextUrl::parse(named).and_then(|next| self.allowed.check(&next).map(|()| next))),
-            None => self.default_next.clone().map(|next| self.allowed.check(&next).map(|()| next)),
+            Some(named) => {
+                Some(NextUrl::parse(named).and_then(|next| self.allowed.check(&next).map(|()| next)))
+            }
+            None => self
+                .default_next
+                .clone()
+                .map(|next| self.allowed.check(&next).map(|()| next)),
         }
     }
 
     /// Makes a call, below the request's span. What goes wrong is in the report, in the trace, and nowhere else.
     pub async fn call(&self, call: Call, trace: &RequestTrace) -> NextReport {
-        let method = if is_asked_by_get(call.next.path()) { "GET" } else { "POST" };
-        let body = if method == "GET" { Bytes::new() } else { call.payload.bytes };
-        let span = trace.parent().child(|| client_span(method, &call.next, body.len()));
+        let method = if is_asked_by_get(call.next.path()) {
+            "GET"
+        } else {
+            "POST"
+        };
+        let body = if method == "GET" {
+            Bytes::new()
+        } else {
+            call.payload.bytes
+        };
+        let span = trace
+            .parent()
+            .child(|| client_span(method, &call.next, body.len()));
         let own = inner::span_context(&span);
         let context = own.as_ref().or_else(|| trace.span_context());
-        let head = Head { method, next: &call.next, content_type: call.payload.content_type, hops: call.hops + 1 };
+        let head = Head {
+            method,
+            next: &call.next,
+            content_type: call.payload.content_type,
+            hops: call.hops + 1,
+        };
         let done = match head.build(context, trace.baggage(), body) {
             Ok(request) => self.exchange(request).await,
             Err(_invalid) => Err(Failure::Broken),
@@ -111,7 +134,11 @@ impl Forwarder {
 
     async fn exchange(&self, request: http::Request<Full<Bytes>>) -> Result<Received, Failure> {
         tokio::time::timeout(self.timeout, async {
-            let answer = self.client.request(request).await.map_err(|error| Failure::of(&error))?;
+            let answer = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| Failure::of(&error))?;
             let status = answer.status().as_u16();
             let body_bytes = self.count_body(answer.into_body()).await?;
             Ok(Received { status, body_bytes })
@@ -152,7 +179,10 @@ impl Head<'_> {
         let mut head = http::Request::builder()
             .method(self.method)
             .uri(self.next.as_str())
-            .header(http::header::USER_AGENT, concat!("tunable-svc/", env!("CARGO_PKG_VERSION")))
+            .header(
+                http::header::USER_AGENT,
+                concat!("tunable-svc/", env!("CARGO_PKG_VERSION")),
+            )
             .header(HOP_COUNT_HEADER, self.hops);
         if !body.is_empty() {
             head = head.header(http::header::CONTENT_TYPE, self.content_type);
@@ -175,13 +205,19 @@ impl Failure {
     fn of(error: &hyper_util::client::legacy::Error) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(one) = cause {
-            let inner = one.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            let inner = one
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref);
             if one.is::<ForbiddenAddress>() || inner.is_some_and(|inner| inner.is::<ForbiddenAddress>()) {
                 return Self::NotAllowed;
             }
             cause = one.source();
         }
-        if error.is_connect() { Self::Connect } else { Self::Broken }
+        if error.is_connect() {
+            Self::Connect
+        } else {
+            Self::Broken
+        }
     }
 
     fn error_type(self) -> &'static str {
@@ -233,12 +269,18 @@ fn report(done: &Result<Received, Failure>, span: &tracing::Span) -> NextReport 
                 span.record("error.type", received.status.to_string());
                 span.record("otel.status_code", "ERROR");
             }
-            NextReport { status: Some(received.status), error: None }
+            NextReport {
+                status: Some(received.status),
+                error: None,
+            }
         }
         Err(failure) => {
             span.record("error.type", failure.error_type());
             span.record("otel.status_code", "ERROR");
-            NextReport { status: None, error: Some(failure.told_to_caller().into()) }
+            NextReport {
+                status: None,
+                error: Some(failure.told_to_caller().into()),
+            }
         }
     }
 }
@@ -259,25 +301,63 @@ mod tests {
 
     #[test]
     fn the_most_specific_next_hop_wins_and_each_has_to_be_allowed() {
-        let hops = forwarder(&["--default-next-url", "http://a:1/x", "--next-url-allow", "http://b:2"]);
-        let chosen = |told, header| hops.choose(told, header).map(|next| next.map(|next| next.as_str().to_owned()));
+        let hops = forwarder(&[
+            "--default-next-url",
+            "http://a:1/x",
+            "--next-url-allow",
+            "http://b:2",
+        ]);
+        let chosen = |told, header| {
+            hops.choose(told, header)
+                .map(|next| next.map(|next| next.as_str().to_owned()))
+        };
         assert_eq!(chosen(None, None), Some(Ok("http://a:1/x".into())));
-        assert_eq!(chosen(None, Some("http://b:2/y")), Some(Ok("http://b:2/y".into())));
-        assert_eq!(chosen(None, Some("http://a:1/z")), Some(Ok("http://a:1/z".into())));
-        assert_eq!(chosen(Some("http://c:3/"), Some("http://b:2/y")), Some(Err(Refusal::NotAllowed)));
+        assert_eq!(
+            chosen(None, Some("http://b:2/y")),
+            Some(Ok("http://b:2/y".into()))
+        );
+        assert_eq!(
+            chosen(None, Some("http://a:1/z")),
+            Some(Ok("http://a:1/z".into()))
+        );
+        assert_eq!(
+            chosen(Some("http://c:3/"), Some("http://b:2/y")),
+            Some(Err(Refusal::NotAllowed))
+        );
         assert_eq!(forwarder(&[]).choose(None, None).map(|next| next.is_ok()), None);
     }
 
     #[test]
     fn only_the_short_list_of_headers_goes_out() {
         let next = NextUrl::parse("http://a:1/blob/gzip").unwrap();
-        let head = Head { method: "POST", next: &next, content_type: "text/plain", hops: 3 };
+        let head = Head {
+            method: "POST",
+            next: &next,
+            content_type: "text/plain",
+            hops: 3,
+        };
         let parent = SpanContext::new(1.into(), 2.into(), Default::default(), false, Default::default());
-        let request = head.build(Some(&parent), Some("k=v"), Bytes::from_static(b"x")).unwrap();
+        let request = head
+            .build(Some(&parent), Some("k=v"), Bytes::from_static(b"x"))
+            .unwrap();
         let mut names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["baggage", "content-type", "traceparent", "user-agent", "x-hop-count"]);
+        assert_eq!(
+            names,
+            [
+                "baggage",
+                "content-type",
+                "traceparent",
+                "user-agent",
+                "x-hop-count"
+            ]
+        );
         assert_eq!(request.headers()["x-hop-count"], "3");
-        assert!(request.headers()["traceparent"].to_str().unwrap().ends_with("-00"));
+        assert!(
+            request.headers()["traceparent"]
+                .to_str()
+                .unwrap()
+                .ends_with("-00")
+        );
     }
 }

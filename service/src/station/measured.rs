@@ -36,11 +36,18 @@ pub struct Measured<F> {
 impl<F: Future> Measured<F> {
     /// Measures a future that will be polled on such a thread.
     pub fn new(inner: F, thread: Thread) -> Self {
-        Self { inner: Box::pin(inner), thread, spent: Spent::default(), pending_since: None }
+        Self {
+            inner: Box::pin(inner),
+            thread,
+            spent: Spent::default(),
+            pending_since: None,
+        }
     }
 
     fn count_waiting(&mut self, now: Instant, reading: Reading) {
-        let Some((since, at)) = self.pending_since.take() else { return };
+        let Some((since, at)) = self.pending_since.take() else {
+            return;
+        };
         let delay_ns = match self.thread {
             Thread::Own => reading.since(at).wait_ns,
             Thread::Shared => 0,
@@ -82,7 +89,10 @@ mod tests {
 
     #[test]
     fn waiting_is_not_work_and_work_is_not_waiting() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         let future = async {
             burn(4_000_000);
             tokio::time::sleep(Duration::from_millis(30)).await;

@@ -42,7 +42,10 @@ pub fn read() -> Reading {
 
 /// CPU time of the calling thread, nanoseconds.
 pub fn thread_cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the pointer is to a live timespec of this frame, which is all that clock_gettime asks for.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     if result != 0 {
@@ -58,11 +61,16 @@ struct ThreadMeter {
 
 impl ThreadMeter {
     fn open() -> Self {
-        Self { schedstat: File::open("/proc/thread-self/schedstat").ok() }
+        Self {
+            schedstat: File::open("/proc/thread-self/schedstat").ok(),
+        }
     }
 
     fn read(&self) -> Reading {
-        Reading { cpu_ns: thread_cpu_ns(), wait_ns: self.run_queue_delay_ns().unwrap_or(0) }
+        Reading {
+            cpu_ns: thread_cpu_ns(),
+            wait_ns: self.run_queue_delay_ns().unwrap_or(0),
+        }
     }
 
     fn run_queue_delay_ns(&self) -> Option<u64> {
@@ -104,7 +112,10 @@ mod tests {
 
     #[test]
     fn a_difference_never_underflows() {
-        let later = Reading { cpu_ns: 5, wait_ns: 5 };
+        let later = Reading {
+            cpu_ns: 5,
+            wait_ns: 5,
+        };
         assert_eq!(Reading::default().since(later), Reading::default());
     }
 }

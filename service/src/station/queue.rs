@@ -23,8 +23,17 @@ struct State<T> {
 impl<T> Queue<T> {
     /// A queue in which at most `limit` items wait.
     pub fn new(limit: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), idle_slots: 0, suspended: 0, closed: false };
-        Self { state: Mutex::new(state), ready: Condvar::new(), limit }
+        let state = State {
+            waiting: VecDeque::new(),
+            idle_slots: 0,
+            suspended: 0,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            limit,
+        }
     }
 
     /// Puts a new item at the end, or gives it back when the queue is full or closed.

@@ -35,7 +35,11 @@ struct Progress {
 impl Progress {
     fn start(ticket: &Ticket, start_ns: u64) -> Self {
         let before = ticket.trace.is_recorded().then(meter::read);
-        let times = Times { enqueue_ns: ticket.enqueue_ns, start_ns: Some(start_ns), ..Times::default() };
+        let times = Times {
+            enqueue_ns: ticket.enqueue_ns,
+            start_ns: Some(start_ns),
+            ..Times::default()
+        };
         Self { before, times }
     }
 
@@ -51,10 +55,23 @@ impl Progress {
 }
 
 fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
-    let Job { endpoint, request, ticket, reply } = job;
+    let Job {
+        endpoint,
+        request,
+        ticket,
+        reply,
+    } = job;
     let mut progress = Progress::start(&ticket, start_ns);
-    let Outcome { mut answer, payload, call_url } = run_endpoint(service, endpoint, &request, &ticket);
-    let chosen = payload.as_ref().and_then(|_| service.forwarder.choose(call_url.as_deref(), request.next_url.as_deref()));
+    let Outcome {
+        mut answer,
+        payload,
+        call_url,
+    } = run_endpoint(service, endpoint, &request, &ticket);
+    let chosen = payload.as_ref().and_then(|_| {
+        service
+            .forwarder
+            .choose(call_url.as_deref(), request.next_url.as_deref())
+    });
     let hops = request.hops;
     drop(request);
     match (chosen, payload) {
@@ -66,14 +83,22 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
                     finish(service, answer, progress.pause(), ticket, reply);
                 }
                 SlotPolicy::Released => {
-                    let returned = Returned { answer, times: progress.pause(), ticket, reply };
+                    let returned = Returned {
+                        answer,
+                        times: progress.pause(),
+                        ticket,
+                        reply,
+                    };
                     call_released(service, calls, call, returned);
                 }
             }
         }
         (Some(Err(refusal)), _) => {
             service.stats.next_refused.fetch_add(1, Ordering::Relaxed);
-            answer.next = NextReport { status: None, error: Some(refusal.to_string().into()) };
+            answer.next = NextReport {
+                status: None,
+                error: Some(refusal.to_string().into()),
+            };
             finish(service, answer, progress.pause(), ticket, reply);
         }
         _ => finish(service, answer, progress.pause(), ticket, reply),
@@ -82,15 +107,28 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
 
 fn run_endpoint(service: &Service, endpoint: &Endpoint, request: &Request, ticket: &Ticket) -> Outcome {
     let gunzip_bytes_max = service.settings.max_gunzip_bytes;
-    let tools = Tools { store: &service.store, gunzip_bytes_max, trace: &ticket.trace };
+    let tools = Tools {
+        store: &service.store,
+        gunzip_bytes_max,
+        trace: &ticket.trace,
+    };
     // A slot that dies would shrink the station without a word, so a panic costs its own request only.
     catch_unwind(AssertUnwindSafe(|| (endpoint.run)(request, &tools))).unwrap_or_else(|_panic| {
-        tracing::error!(route = endpoint.route, "an endpoint panicked; its request is answered 500");
+        tracing::error!(
+            route = endpoint.route,
+            "an endpoint panicked; its request is answered 500"
+        );
         Outcome::failed(Answer::error(500, "internal error; see the service's log"))
     })
 }
 
-fn call_held(service: &Service, calls: &Handle, call: Call, ticket: &Ticket, times: &mut Times) -> NextReport {
+fn call_held(
+    service: &Service,
+    calls: &Handle,
+    call: Call,
+    ticket: &Ticket,
+    times: &mut Times,
+) -> NextReport {
     let future = Measured::new(service.forwarder.call(call, &ticket.trace), Thread::Own);
     let (report, spent) = calls.block_on(future);
     // The polls' CPU time is in the slot's own readings already.
@@ -103,7 +141,10 @@ fn call_released(service: &Arc<Service>, calls: &Handle, call: Call, mut returne
     service.queue.suspend();
     let service = service.clone();
     calls.spawn(async move {
-        let future = Measured::new(service.forwarder.call(call, &returned.ticket.trace), Thread::Shared);
+        let future = Measured::new(
+            service.forwarder.call(call, &returned.ticket.trace),
+            Thread::Shared,
+        );
         let (report, Spent { used, waiting_ns }) = future.await;
         service.count(&report);
         returned.answer.next = report;
@@ -116,14 +157,23 @@ fn call_released(service: &Arc<Service>, calls: &Handle, call: Call, mut returne
 }
 
 fn finish_returned(service: &Service, returned: Returned) {
-    let Returned { answer, times, ticket, reply } = returned;
+    let Returned {
+        answer,
+        times,
+        ticket,
+        reply,
+    } = returned;
     finish(service, answer, times, ticket, reply);
 }
 
 /// The last stamp gives the slot back: whatever a request still needs is done by the thread that gets it.
 fn finish(service: &Service, answer: Answer, mut times: Times, ticket: Ticket, reply: oneshot::Sender<Done>) {
     times.end_ns = service.clock.now_ns();
-    if let Err(unwanted) = reply.send(Done { answer, times, ticket }) {
+    if let Err(unwanted) = reply.send(Done {
+        answer,
+        times,
+        ticket,
+    }) {
         // The caller has gone; the work was done all the same, and is told.
         service.tell(unwanted);
     }

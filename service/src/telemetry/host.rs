@@ -48,17 +48,29 @@ impl Host {
         if let Some(system) = &mut system {
             system.refresh_cpu_usage();
         }
-        Self { system, networks: Networks::new().ok(), disks: Disks::new().ok(), primed: false, sampled: None }
+        Self {
+            system,
+            networks: Networks::new().ok(),
+            disks: Disks::new().ok(),
+            primed: false,
+            sampled: None,
+        }
     }
 
     /// The host as it is now.
     pub fn sample(&mut self) -> &Sample {
-        let fresh = self.sampled.as_ref().is_some_and(|(taken, _)| taken.elapsed() < SAMPLE_AGE_MAX);
+        let fresh = self
+            .sampled
+            .as_ref()
+            .is_some_and(|(taken, _)| taken.elapsed() < SAMPLE_AGE_MAX);
         if !fresh {
             let sample = self.take();
             self.sampled = Some((Instant::now(), sample));
         }
-        &self.sampled.get_or_insert_with(|| (Instant::now(), Sample::default())).1
+        &self
+            .sampled
+            .get_or_insert_with(|| (Instant::now(), Sample::default()))
+            .1
     }
 
     fn take(&mut self) -> Sample {
@@ -84,9 +96,13 @@ impl Host {
     }
 
     fn network(&mut self) -> BTreeMap<String, (u64, u64)> {
-        let Some(networks) = &mut self.networks else { return BTreeMap::new() };
+        let Some(networks) = &mut self.networks else {
+            return BTreeMap::new();
+        };
         networks.refresh(true);
-        let named = networks.iter().map(|(name, data)| (name.to_string_lossy().into_owned(), data));
+        let named = networks
+            .iter()
+            .map(|(name, data)| (name.to_string_lossy().into_owned(), data));
         named
             .filter(|(name, _)| name != "lo")
             .take(DEVICES_MAX)
@@ -96,9 +112,13 @@ impl Host {
 
     /// A device that is mounted at several places is told once.
     fn disk_io(&mut self) -> BTreeMap<String, (u64, u64)> {
-        let Some(disks) = &mut self.disks else { return BTreeMap::new() };
+        let Some(disks) = &mut self.disks else {
+            return BTreeMap::new();
+        };
         disks.refresh_specifics(true, DiskRefreshKind::nothing().with_io_usage());
-        let named = disks.iter().map(|disk| (disk.name().to_string_lossy().into_owned(), disk.usage()));
+        let named = disks
+            .iter()
+            .map(|disk| (disk.name().to_string_lossy().into_owned(), disk.usage()));
         named
             .take(DEVICES_MAX)
             .map(|(name, usage)| (name, (usage.total_read_bytes, usage.total_written_bytes)))
@@ -140,7 +160,11 @@ mod tests {
         let mut host = Host::new();
         assert_eq!(host.sample().cpu_utilization, None);
         let sample = host.take();
-        assert!(sample.cpu_utilization.is_some_and(|busy| (0.0..=1.0).contains(&busy)));
+        assert!(
+            sample
+                .cpu_utilization
+                .is_some_and(|busy| (0.0..=1.0).contains(&busy))
+        );
         assert!(sample.memory_total >= sample.memory_available && sample.memory_available > 0);
         assert!(sample.process_memory.is_some_and(|bytes| bytes > 1 << 20));
         assert!(sample.process_cpu.0 + sample.process_cpu.1 > 0.0);

@@ -1,7 +1,7 @@
 //! Span and trace ids: random, except that a request may bring its trace id without a parent span.
 
-use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::Context;
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use std::cell::Cell;
 use std::sync::LazyLock;

@@ -24,7 +24,9 @@ impl Parent {
 
     /// A child span, made only if it will be recorded.
     pub fn child(&self, make: impl FnOnce() -> tracing::Span) -> tracing::Span {
-        let Some(parent) = &self.0 else { return tracing::Span::none() };
+        let Some(parent) = &self.0 else {
+            return tracing::Span::none();
+        };
         let span = make();
         // Fails only where no exporter is installed, and then nobody misses the parent.
         let _ = span.set_parent(parent.clone());

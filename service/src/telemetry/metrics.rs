@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bounds that the semantic conventions advise, with finer ones below for work of microseconds.
 const DURATION_BOUNDS_S: [f64; 20] = [
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0,
-    2.5, 5.0, 7.5, 10.0,
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
+    0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
 type Gauge = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -55,19 +55,30 @@ impl Instruments {
             KeyValue::new("url.scheme", "http"),
             KeyValue::new("http.route", route.unwrap_or("")),
         ];
-        let told = if route.is_some() { &attributes[..] } else { &attributes[..3] };
+        let told = if route.is_some() {
+            &attributes[..]
+        } else {
+            &attributes[..3]
+        };
         self.duration.record(seconds, told);
     }
 }
 
 fn server(meter: &Meter, sources: Sources) {
-    let Sources { stats, queue_length, workers } = sources;
+    let Sources {
+        stats,
+        queue_length,
+        workers,
+    } = sources;
     meter
         .i64_observable_up_down_counter("http.server.active_requests")
         .with_unit("{request}")
         .with_callback(move |observer| {
             for (method, active) in stats.active_by_method() {
-                let attributes = [KeyValue::new("http.request.method", method), KeyValue::new("url.scheme", "http")];
+                let attributes = [
+                    KeyValue::new("http.request.method", method),
+                    KeyValue::new("url.scheme", "http"),
+                ];
                 observer.observe(active, &attributes);
             }
         })
@@ -90,7 +101,12 @@ fn of_host<T>(
     observe: impl Fn(&Sample, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
     let host = host.clone();
-    move |observer| observe(host.lock().unwrap_or_else(PoisonError::into_inner).sample(), observer)
+    move |observer| {
+        observe(
+            host.lock().unwrap_or_else(PoisonError::into_inner).sample(),
+            observer,
+        )
+    }
 }
 
 fn bytes_of_host(
@@ -119,7 +135,9 @@ fn process(meter: &Meter, host: &Arc<Mutex<Host>>) {
             observer.observe(sample.process_cpu.1, &[KeyValue::new("cpu.mode", "system")]);
         }))
         .build();
-    bytes_of_host(meter, "process.memory.usage", host, |sample| sample.process_memory);
+    bytes_of_host(meter, "process.memory.usage", host, |sample| {
+        sample.process_memory
+    });
 }
 
 fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
@@ -148,12 +166,19 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
             let used = sample.memory_total.saturating_sub(sample.memory_available);
             let cached = sample.memory_available.saturating_sub(sample.memory_free);
             for (state, bytes) in [("used", used), ("cached", cached), ("free", sample.memory_free)] {
-                observer.observe(i64::try_from(bytes).unwrap_or(i64::MAX), &[KeyValue::new("system.memory.state", state)]);
+                observer.observe(
+                    i64::try_from(bytes).unwrap_or(i64::MAX),
+                    &[KeyValue::new("system.memory.state", state)],
+                );
             }
         }))
         .build();
-    bytes_of_host(meter, "system.memory.limit", host, |sample| Some(sample.memory_total));
-    bytes_of_host(meter, "system.linux.memory.available", host, |sample| Some(sample.memory_available));
+    bytes_of_host(meter, "system.memory.limit", host, |sample| {
+        Some(sample.memory_total)
+    });
+    bytes_of_host(meter, "system.linux.memory.available", host, |sample| {
+        Some(sample.memory_available)
+    });
 }
 
 fn devices(meter: &Meter, host: &Arc<Mutex<Host>>) {
@@ -177,7 +202,10 @@ fn devices(meter: &Meter, host: &Arc<Mutex<Host>>) {
             for (name, (read, written)) in &sample.disks {
                 let device = KeyValue::new("system.device", name.clone());
                 for (direction, bytes) in [("read", read), ("write", written)] {
-                    observer.observe(*bytes, &[device.clone(), KeyValue::new("disk.io.direction", direction)]);
+                    observer.observe(
+                        *bytes,
+                        &[device.clone(), KeyValue::new("disk.io.direction", direction)],
+                    );
                 }
             }
         }))

@@ -20,7 +20,7 @@ use cctf_proto::keys;
 use metrics::{Instruments, Sources};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{MetricExporter, WithExportConfig as _};
+use opentelemetry_otlp::{MetricExporter, WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
@@ -75,7 +75,12 @@ impl Telemetry {
             telemetry.start_metrics(otel, resource, sources, runtime.handle())?;
             telemetry._runtime = Some(runtime);
         }
-        start_tracing(telemetry.spans.as_ref().map(|(provider, _)| provider.tracer(INNER_SCOPE)));
+        start_tracing(
+            telemetry
+                .spans
+                .as_ref()
+                .map(|(provider, _)| provider.tracer(INNER_SCOPE)),
+        );
         Ok(telemetry)
     }
 
@@ -86,7 +91,9 @@ impl Telemetry {
         clock: Clock,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<()> {
-        let Some(endpoint) = otel.traces_endpoint() else { return Ok(()) };
+        let Some(endpoint) = otel.traces_endpoint() else {
+            return Ok(());
+        };
         let transport = transport::GrpcTransport::new(endpoint, otel, resource, runtime)?;
         let limits = Limits {
             queue_size: otel.span_queue_size,
@@ -112,17 +119,25 @@ impl Telemetry {
         sources: Sources,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<()> {
-        let Some(endpoint) = otel.metrics_endpoint() else { return Ok(()) };
+        let Some(endpoint) = otel.metrics_endpoint() else {
+            return Ok(());
+        };
         let _inside = runtime.enter();
         let exporter = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
             .with_timeout(Duration::from_millis(otel.otlp_timeout_ms))
+            .with_metadata(transport::parse_headers(
+                otel.otlp_headers.as_deref().unwrap_or_default(),
+            )?)
             .build()
             .context("cannot export metrics with these OTEL_EXPORTER_OTLP_* settings")?;
         let interval = Duration::from_millis(otel.metric_export_interval_ms);
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
-        let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
+        let provider = SdkMeterProvider::builder()
+            .with_reader(reader)
+            .with_resource(resource)
+            .build();
         self.instruments = Some(Instruments::new(&provider.meter(SCOPE), sources));
         self.meters = Some(provider);
         Ok(())
@@ -165,7 +180,11 @@ fn wait_for<T>(thread: &std::thread::JoinHandle<T>, timeout: Duration) {
 }
 
 fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("telemetry")
+        .enable_all()
+        .build()
 }
 
 /// Logs go to stderr; spans of our target go to the tracer, and nobody else's do.

@@ -12,8 +12,14 @@ use opentelemetry_sdk::trace::SdkTracer;
 /// Tells that this instance has started, with what a simulator needs to know of its station.
 pub fn tell_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
     let mut attributes = event(settings, "start");
-    attributes.push(KeyValue::new(keys::WORKERS, integer(settings.worker_count() as u64)));
-    attributes.push(KeyValue::new(keys::QUEUE_LIMIT, integer(settings.queue_limit as u64)));
+    attributes.push(KeyValue::new(
+        keys::WORKERS,
+        integer(settings.worker_count() as u64),
+    ));
+    attributes.push(KeyValue::new(
+        keys::QUEUE_LIMIT,
+        integer(settings.queue_limit as u64),
+    ));
     attributes.push(KeyValue::new(keys::SLOT_POLICY, settings.slot_policy.as_str()));
     tell(tracer, attributes, now_ns);
 }
@@ -25,7 +31,13 @@ pub fn tell_stop(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
 
 fn event(settings: &Settings, event: &'static str) -> Vec<KeyValue> {
     let mut attributes = vec![KeyValue::new(keys::PLACEMENT_EVENT, event)];
-    attributes.extend(settings.identity.run_id.clone().map(|run_id| KeyValue::new(keys::RUN_ID, run_id)));
+    attributes.extend(
+        settings
+            .identity
+            .run_id
+            .clone()
+            .map(|run_id| KeyValue::new(keys::RUN_ID, run_id)),
+    );
     attributes
 }
 
@@ -37,5 +49,7 @@ fn tell(tracer: &SdkTracer, attributes: Vec<KeyValue>, now_ns: u64) {
         attributes: Some(attributes),
         ..SpanBuilder::default()
     };
-    tracer.build_with_context(builder, &EMPTY_CONTEXT).end_with_timestamp(system_time(now_ns));
+    tracer
+        .build_with_context(builder, &EMPTY_CONTEXT)
+        .end_with_timestamp(system_time(now_ns));
 }

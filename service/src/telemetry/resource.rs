@@ -23,7 +23,12 @@ pub fn describe(settings: &Settings) -> Resource {
     if settings.identity.module_id.is_none() && !is_named(&from_environment) {
         attributes.push(KeyValue::new("service.name", SERVICE_NAME_DEFAULT));
     }
-    attributes.extend(found().into_iter().filter(|(key, _)| !has(key)).map(|(key, value)| KeyValue::new(key, value)));
+    attributes.extend(
+        found()
+            .into_iter()
+            .filter(|(key, _)| !has(key))
+            .map(|(key, value)| KeyValue::new(key, value)),
+    );
     if settings.identity.instance_id.is_none() && !has("service.instance.id") {
         attributes.push(KeyValue::new("service.instance.id", random_instance_id()));
     }
@@ -33,7 +38,10 @@ pub fn describe(settings: &Settings) -> Resource {
 /// The name of the module as the resource tells it.
 pub fn module_id(resource: &Resource) -> String {
     let name = resource.get_ref(&Key::from_static_str("service.name"));
-    name.map_or_else(|| SERVICE_NAME_DEFAULT.to_owned(), |name| name.as_str().into_owned())
+    name.map_or_else(
+        || SERVICE_NAME_DEFAULT.to_owned(),
+        |name| name.as_str().into_owned(),
+    )
 }
 
 fn is_named(resource: &Resource) -> bool {
@@ -58,8 +66,16 @@ fn told(identity: &Identity) -> Vec<KeyValue> {
         (keys::NODE_POWER_IDLE_W, identity.power_idle_w),
         (keys::NODE_POWER_MAX_W, identity.power_max_w),
     ];
-    let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text?.to_owned())));
-    texts.chain(numbers.into_iter().filter_map(|(key, number)| Some(KeyValue::new(key, number?)))).collect()
+    let texts = texts
+        .into_iter()
+        .filter_map(|(key, text)| Some(KeyValue::new(key, text?.to_owned())));
+    texts
+        .chain(
+            numbers
+                .into_iter()
+                .filter_map(|(key, number)| Some(KeyValue::new(key, number?))),
+        )
+        .collect()
 }
 
 fn found() -> Vec<(&'static str, Value)> {
@@ -82,7 +98,9 @@ fn hardware() -> Vec<(&'static str, Value)> {
     let kinds = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing().with_frequency())
         .with_memory(MemoryRefreshKind::nothing().with_ram());
-    let Ok(system) = System::new_with_specifics(kinds) else { return Vec::new() };
+    let Ok(system) = System::new_with_specifics(kinds) else {
+        return Vec::new();
+    };
     let mut hardware: Vec<(&'static str, Value)> = Vec::new();
     if let Some(cpu) = system.cpus().first() {
         hardware.push((keys::NODE_CPU_CORES, (system.cpus().len() as i64).into()));
@@ -155,7 +173,14 @@ fn random_instance_id() -> String {
     // The layout of a random UUID (version 4), which the semantic conventions recommend.
     let id = (id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{id:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 #[cfg(test)]
@@ -181,7 +206,12 @@ mod tests {
     #[test]
     fn the_host_is_described_without_made_up_values() {
         let found = found();
-        let value = |key: &str| found.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
+        let value = |key: &str| {
+            found
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| value.clone())
+        };
         assert!(matches!(value(keys::NODE_CPU_CORES), Some(Value::I64(cores)) if cores > 0));
         assert!(matches!(value(keys::NODE_MEM_MB), Some(Value::I64(mb)) if mb > 0));
         assert!(matches!(value(keys::NODE_CPU_SCORE), Some(Value::F64(score)) if score > 1.0));

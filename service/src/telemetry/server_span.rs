@@ -73,12 +73,17 @@ impl RequestTrace {
 
     /// A request of no trace.
     pub fn untraced() -> Self {
-        Self { span: None, origin: Origin::default() }
+        Self {
+            span: None,
+            origin: Origin::default(),
+        }
     }
 
     /// Whether a span is recorded.
     pub fn is_recorded(&self) -> bool {
-        self.span.as_ref().is_some_and(opentelemetry::trace::Span::is_recording)
+        self.span
+            .as_ref()
+            .is_some_and(opentelemetry::trace::Span::is_recording)
     }
 
     /// What inner spans are children of.
@@ -91,7 +96,10 @@ impl RequestTrace {
 
     /// What the next hop is told when the call to it has no span of its own.
     pub fn span_context(&self) -> Option<&SpanContext> {
-        self.span.as_ref().map(opentelemetry::trace::Span::span_context).or(self.origin.parent.as_ref())
+        self.span
+            .as_ref()
+            .map(opentelemetry::trace::Span::span_context)
+            .or(self.origin.parent.as_ref())
     }
 
     /// The baggage to pass on.
@@ -112,7 +120,11 @@ fn start_span(tracer: &SdkTracer, origin: &Origin, arrival: &Arrival<'_>) -> Spa
         span_kind: Some(SpanKind::Server),
         name: arrival.span_name.into(),
         start_time: Some(system_time(arrival.enqueue_ns)),
-        attributes: if will_be_dropped(origin) { None } else { Some(arrival_attributes(origin, arrival)) },
+        attributes: if will_be_dropped(origin) {
+            None
+        } else {
+            Some(arrival_attributes(origin, arrival))
+        },
         ..SpanBuilder::default()
     };
     match &origin.parent {
@@ -120,12 +132,17 @@ fn start_span(tracer: &SdkTracer, origin: &Origin, arrival: &Arrival<'_>) -> Spa
             let context = Context::new().with_remote_span_context(parent.clone());
             tracer.build_with_context(builder, &context)
         }
-        None => ids::with_trace_id(origin.trace_id, || tracer.build_with_context(builder, &ids::EMPTY_CONTEXT)),
+        None => ids::with_trace_id(origin.trace_id, || {
+            tracer.build_with_context(builder, &ids::EMPTY_CONTEXT)
+        }),
     }
 }
 
 fn will_be_dropped(origin: &Origin) -> bool {
-    origin.parent.as_ref().is_some_and(|parent| !parent.is_sampled() && *parent.trace_state() == TraceState::NONE)
+    origin
+        .parent
+        .as_ref()
+        .is_some_and(|parent| !parent.is_sampled() && *parent.trace_state() == TraceState::NONE)
 }
 
 fn arrival_attributes(origin: &Origin, arrival: &Arrival<'_>) -> Vec<KeyValue> {
@@ -146,8 +163,16 @@ fn arrival_attributes(origin: &Origin, arrival: &Arrival<'_>) -> Vec<KeyValue> {
         attributes.push(KeyValue::new("server.port", i64::from(port)));
     }
     attributes.push(KeyValue::new("network.protocol.version", arrival.version));
-    attributes.push(KeyValue::new("http.request.body.size", integer(arrival.body_bytes)));
-    attributes.extend(origin.run_id.as_deref().map(|run_id| KeyValue::new(keys::RUN_ID, run_id.to_owned())));
+    attributes.push(KeyValue::new(
+        "http.request.body.size",
+        integer(arrival.body_bytes),
+    ));
+    attributes.extend(
+        origin
+            .run_id
+            .as_deref()
+            .map(|run_id| KeyValue::new(keys::RUN_ID, run_id.to_owned())),
+    );
     attributes
 }
 
@@ -160,7 +185,10 @@ fn end_span(mut span: Span, times: &Times, status: u16, body_bytes: u64) {
     }
     if let Some(start_ns) = times.start_ns {
         span.set_attribute(KeyValue::new(keys::START_TIME_UNIX_NANO, integer(start_ns)));
-        span.set_attribute(KeyValue::new(keys::DOWNSTREAM_TIME_NS, integer(times.downstream_ns)));
+        span.set_attribute(KeyValue::new(
+            keys::DOWNSTREAM_TIME_NS,
+            integer(times.downstream_ns),
+        ));
     }
     if let Some(used) = times.used {
         span.set_attribute(KeyValue::new(keys::CPU_TIME_NS, integer(used.cpu_ns)));
@@ -196,7 +224,10 @@ mod tests {
     #[test]
     fn without_a_tracer_the_origin_is_passed_on() {
         let parent = SpanContext::new(1.into(), 2.into(), Default::default(), true, TraceState::NONE);
-        let origin = Origin { parent: Some(parent.clone()), ..Origin::default() };
+        let origin = Origin {
+            parent: Some(parent.clone()),
+            ..Origin::default()
+        };
         let arrival = Arrival {
             span_name: "GET /work",
             method: "GET",

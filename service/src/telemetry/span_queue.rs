@@ -102,7 +102,9 @@ impl SpanQueue {
             counts,
         });
         let sender = shared.clone();
-        std::thread::Builder::new().name("span-sender".into()).spawn(move || sender.run(transport))?;
+        std::thread::Builder::new()
+            .name("span-sender".into())
+            .spawn(move || sender.run(transport))?;
         Ok(Self(shared))
     }
 
@@ -150,7 +152,9 @@ impl SpanProcessor for SpanQueue {
         }
         match self.0.counts.dropped.load(Ordering::Relaxed) {
             0 => Ok(()),
-            dropped => Err(OTelSdkError::InternalFailure(format!("{dropped} spans were dropped"))),
+            dropped => Err(OTelSdkError::InternalFailure(format!(
+                "{dropped} spans were dropped"
+            ))),
         }
     }
 }
@@ -191,7 +195,10 @@ impl Shared {
         let mut due = Instant::now() + self.limits.schedule_delay;
         loop {
             let now = Instant::now();
-            if state.deadline.is_some_and(|deadline| state.waiting.is_empty() || now >= deadline) {
+            if state
+                .deadline
+                .is_some_and(|deadline| state.waiting.is_empty() || now >= deadline)
+            {
                 return None;
             }
             let is_due = now >= due || state.flush_wanted || state.deadline.is_some();
@@ -208,7 +215,11 @@ impl Shared {
                 self.idle.notify_all();
             }
             let wait = due.saturating_duration_since(now);
-            state = self.wake_sender.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .wake_sender
+                .wait_timeout(state, wait)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -218,8 +229,12 @@ impl Shared {
         loop {
             match transport.send(batch.clone()) {
                 Sent::Accepted { rejected } => {
-                    self.counts.exported.fetch_add(count.saturating_sub(rejected), Ordering::Relaxed);
-                    self.counts.dropped.fetch_add(rejected.min(count), Ordering::Relaxed);
+                    self.counts
+                        .exported
+                        .fetch_add(count.saturating_sub(rejected), Ordering::Relaxed);
+                    self.counts
+                        .dropped
+                        .fetch_add(rejected.min(count), Ordering::Relaxed);
                     if failures > 0 {
                         tracing::info!(failures, "span export works again");
                     }
@@ -259,14 +274,22 @@ impl Shared {
             if waited >= wanted || !in_time {
                 return in_time;
             }
-            state = self.wake_sender.wait_timeout(state, wanted - waited).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .wake_sender
+                .wait_timeout(state, wanted - waited)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
 
 fn shifted_back(time: SystemTime, ahead_ns: i128) -> SystemTime {
     let amount = Duration::from_nanos(u64::try_from(ahead_ns.unsigned_abs()).unwrap_or(0));
-    let shifted = if ahead_ns >= 0 { time.checked_sub(amount) } else { time.checked_add(amount) };
+    let shifted = if ahead_ns >= 0 {
+        time.checked_sub(amount)
+    } else {
+        time.checked_add(amount)
+    };
     shifted.unwrap_or(time)
 }
 
@@ -300,14 +323,30 @@ mod tests {
         sent: mpsc::Receiver<usize>,
     }
 
-    fn bench(queue_size: usize, batch_size: usize, delay: Duration, answers: impl Into<VecDeque<Sent>>) -> Bench {
+    fn bench(
+        queue_size: usize,
+        batch_size: usize,
+        delay: Duration,
+        answers: impl Into<VecDeque<Sent>>,
+    ) -> Bench {
         let (sender, sent) = mpsc::channel();
         let counts = Arc::new(SpanCounts::default());
-        let limits = Limits { queue_size, batch_size, schedule_delay: delay };
-        let transport = Scripted { answers: answers.into(), sent: sender };
+        let limits = Limits {
+            queue_size,
+            batch_size,
+            schedule_delay: delay,
+        };
+        let transport = Scripted {
+            answers: answers.into(),
+            sent: sender,
+        };
         let queue = SpanQueue::start(limits, Clock::start(), counts.clone(), transport).unwrap();
         let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
-        Bench { provider, counts, sent }
+        Bench {
+            provider,
+            counts,
+            sent,
+        }
     }
 
     fn make_spans(bench: &Bench, count: usize) {
@@ -318,7 +357,10 @@ mod tests {
     }
 
     fn fate(bench: &Bench) -> (u64, u64) {
-        (bench.counts.exported.load(Ordering::Relaxed), bench.counts.dropped.load(Ordering::Relaxed))
+        (
+            bench.counts.exported.load(Ordering::Relaxed),
+            bench.counts.dropped.load(Ordering::Relaxed),
+        )
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -336,7 +378,12 @@ mod tests {
 
     #[test]
     fn a_failed_export_is_tried_again_with_the_same_batch() {
-        let bench = bench(100, 10, LONG, [Sent::Retry("away".into()), Sent::Retry("away".into())]);
+        let bench = bench(
+            100,
+            10,
+            LONG,
+            [Sent::Retry("away".into()), Sent::Retry("away".into())],
+        );
         make_spans(&bench, 4);
         bench.provider.force_flush().unwrap();
         assert_eq!(bench.sent.try_iter().collect::<Vec<_>>(), [4, 4, 4]);
@@ -353,7 +400,12 @@ mod tests {
 
     #[test]
     fn refused_and_rejected_spans_are_counted_as_lost() {
-        let bench = bench(100, 10, LONG, [Sent::Refused("no".into()), Sent::Accepted { rejected: 2 }]);
+        let bench = bench(
+            100,
+            10,
+            LONG,
+            [Sent::Refused("no".into()), Sent::Accepted { rejected: 2 }],
+        );
         make_spans(&bench, 10);
         bench.sent.recv().unwrap();
         make_spans(&bench, 10);
@@ -366,7 +418,12 @@ mod tests {
     fn at_the_end_a_receiver_that_is_away_costs_the_spans_and_not_the_exit() {
         let bench = bench(100, 10, LONG, vec![Sent::Retry("away".into()); 1000]);
         make_spans(&bench, 15);
-        assert!(bench.provider.shutdown_with_timeout(Duration::from_millis(50)).is_err());
+        assert!(
+            bench
+                .provider
+                .shutdown_with_timeout(Duration::from_millis(50))
+                .is_err()
+        );
         assert_eq!(fate(&bench), (0, 15));
     }
 

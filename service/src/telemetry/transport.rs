@@ -4,7 +4,9 @@ use super::span_queue::{Sent, Transport};
 use crate::settings::OtelSettings;
 use anyhow::Context as _;
 use bytes::{Buf, BufMut, Bytes};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
@@ -35,7 +37,12 @@ impl GrpcTransport {
     ///
     /// # Errors
     /// An endpoint or headers that cannot be used.
-    pub fn new(endpoint: &str, settings: &OtelSettings, resource: &Resource, runtime: &Handle) -> anyhow::Result<Self> {
+    pub fn new(
+        endpoint: &str,
+        settings: &OtelSettings,
+        resource: &Resource,
+        runtime: &Handle,
+    ) -> anyhow::Result<Self> {
         let _inside = runtime.enter();
         let timeout = Duration::from_millis(settings.otlp_timeout_ms);
         let endpoint = Endpoint::from_shared(endpoint.to_owned())
@@ -46,14 +53,22 @@ impl GrpcTransport {
             client = client.send_compressed(CompressionEncoding::Gzip);
         }
         let metadata = parse_headers(settings.otlp_headers.as_deref().unwrap_or_default())?;
-        Ok(Self { client, metadata, resource: resource.into(), runtime: runtime.clone(), timeout })
+        Ok(Self {
+            client,
+            metadata,
+            resource: resource.into(),
+            runtime: runtime.clone(),
+            timeout,
+        })
     }
 }
 
 impl Transport for GrpcTransport {
     fn encode(&mut self, spans: Vec<SpanData>) -> Bytes {
         let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
-        ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
+        ExportTraceServiceRequest { resource_spans }
+            .encode_to_vec()
+            .into()
     }
 
     fn send(&mut self, batch: Bytes) -> Sent {
@@ -61,10 +76,17 @@ impl Transport for GrpcTransport {
         *request.metadata_mut() = self.metadata.clone();
         let (client, timeout) = (&mut self.client, self.timeout);
         let export = async move {
-            client.ready().await.map_err(|error| Status::unavailable(error_chain(&error)))?;
-            client.unary(request, PathAndQuery::from_static(EXPORT_PATH), RawCodec).await
+            client
+                .ready()
+                .await
+                .map_err(|error| Status::unavailable(error_chain(&error)))?;
+            client
+                .unary(request, PathAndQuery::from_static(EXPORT_PATH), RawCodec)
+                .await
         };
-        let answer = self.runtime.block_on(async move { tokio::time::timeout(timeout, export).await });
+        let answer = self
+            .runtime
+            .block_on(async move { tokio::time::timeout(timeout, export).await });
         match answer {
             Err(_elapsed) => Sent::Retry(format!("no answer within {} ms", timeout.as_millis())),
             Ok(Err(status)) => judge(&status),
@@ -74,11 +96,19 @@ impl Transport for GrpcTransport {
 }
 
 fn accepted(response: &Bytes) -> Sent {
-    let partial = ExportTraceServiceResponse::decode(response.clone()).ok().and_then(|answer| answer.partial_success);
-    let Some(partial) = partial else { return Sent::Accepted { rejected: 0 } };
+    let partial = ExportTraceServiceResponse::decode(response.clone())
+        .ok()
+        .and_then(|answer| answer.partial_success);
+    let Some(partial) = partial else {
+        return Sent::Accepted { rejected: 0 };
+    };
     let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
     if rejected > 0 || !partial.error_message.is_empty() {
-        tracing::warn!(rejected, "the receiver could not use all spans: {}", partial.error_message);
+        tracing::warn!(
+            rejected,
+            "the receiver could not use all spans: {}",
+            partial.error_message
+        );
     }
     Sent::Accepted { rejected }
 }
@@ -111,15 +141,24 @@ fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn parse_headers(text: &str) -> anyhow::Result<MetadataMap> {
+/// OTEL_EXPORTER_OTLP_HEADERS as request metadata.
+///
+/// # Errors
+/// Text that is no list of pairs.
+pub fn parse_headers(text: &str) -> anyhow::Result<MetadataMap> {
     let mut headers = http::HeaderMap::new();
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (name, value) = pair
             .split_once('=')
             .context("OTEL_EXPORTER_OTLP_HEADERS must be key=value pairs, separated by commas")?;
-        let name: http::HeaderName =
-            name.trim().parse().context("OTEL_EXPORTER_OTLP_HEADERS holds a key that is no header name")?;
-        let value = value.trim().parse().context("OTEL_EXPORTER_OTLP_HEADERS holds a value that is no header value")?;
+        let name: http::HeaderName = name
+            .trim()
+            .parse()
+            .context("OTEL_EXPORTER_OTLP_HEADERS holds a key that is no header name")?;
+        let value = value
+            .trim()
+            .parse()
+            .context("OTEL_EXPORTER_OTLP_HEADERS holds a value that is no header value")?;
         headers.append(name, value);
     }
     Ok(MetadataMap::from_headers(headers))
@@ -169,11 +208,28 @@ mod tests {
 
     #[test]
     fn only_what_can_never_be_accepted_is_given_up() {
-        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Aborted, Code::Unknown, Code::Internal] {
-            assert!(matches!(judge(&Status::new(code, "x")), Sent::Retry(_)), "{code:?}");
+        for code in [
+            Code::Unavailable,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::Unknown,
+            Code::Internal,
+        ] {
+            assert!(
+                matches!(judge(&Status::new(code, "x")), Sent::Retry(_)),
+                "{code:?}"
+            );
         }
-        for code in [Code::InvalidArgument, Code::Unauthenticated, Code::Unimplemented, Code::ResourceExhausted] {
-            assert!(matches!(judge(&Status::new(code, "x")), Sent::Refused(_)), "{code:?}");
+        for code in [
+            Code::InvalidArgument,
+            Code::Unauthenticated,
+            Code::Unimplemented,
+            Code::ResourceExhausted,
+        ] {
+            assert!(
+                matches!(judge(&Status::new(code, "x")), Sent::Refused(_)),
+                "{code:?}"
+            );
         }
         let with_info = Status::with_details(Code::ResourceExhausted, "x", Bytes::from_static(b"info"));
         assert!(matches!(judge(&with_info), Sent::Retry(_)));

@@ -12,11 +12,18 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 #[test]
 fn json_is_validated_and_an_error_has_its_place() {
     let service = spawn(&[]);
-    let good = service.post_with("/json/validate", &[("Content-Type", "application/json")], b"{\"a\": [1, 2]}");
+    let good = service.post_with(
+        "/json/validate",
+        &[("Content-Type", "application/json")],
+        b"{\"a\": [1, 2]}",
+    );
     assert_eq!((good.status, &good.json()["valid"]), (200, &true.into()));
     let bad = service.post("/json/validate", b"{\"a\": [1, 2}");
     assert_eq!((bad.status, &bad.json()["valid"]), (400, &false.into()));
-    assert_eq!((&bad.json()["line"], &bad.json()["column"]), (&1.into(), &12.into()));
+    assert_eq!(
+        (&bad.json()["line"], &bad.json()["column"]),
+        (&1.into(), &12.into())
+    );
 }
 
 #[test]
@@ -24,7 +31,10 @@ fn gzip_and_gunzip_are_each_others_inverse() {
     let service = spawn(&[]);
     let body: Vec<u8> = (0..100_000_u32).flat_map(|n| (n % 1000).to_le_bytes()).collect();
     let packed = service.post("/blob/gzip?level=1", &body);
-    assert_eq!((packed.status, packed.header("content-type")), (200, Some("application/octet-stream")));
+    assert_eq!(
+        (packed.status, packed.header("content-type")),
+        (200, Some("application/octet-stream"))
+    );
     assert!(packed.body.len() < body.len());
     let back = service.post("/blob/gunzip", &packed.body);
     assert_eq!(back.status, 200);
@@ -52,7 +62,10 @@ fn a_file_of_several_members_is_one_content() {
 fn sha256_is_answered_in_hex() {
     let answer = spawn(&[]).post("/hash/sha256", b"abc");
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.text(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(
+        answer.text(),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
 }
 
 #[test]

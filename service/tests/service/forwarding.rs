@@ -8,11 +8,8 @@ fn origin(service: &Service) -> String {
     service.url("")
 }
 
-/// An address where nobody listens.
-fn dead_origin() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
+/// A privileged port that nothing here listens on; a free one could be taken by another test meanwhile.
+pub const DEAD_ORIGIN: &str = "http://127.0.0.1:1/";
 
 #[test]
 fn the_next_hop_gets_what_was_made_here() {
@@ -20,7 +17,10 @@ fn the_next_hop_gets_what_was_made_here() {
     let first = spawn(&[("NEXT_URL_ALLOW", &origin(&last))]);
     let next = last.url("/kv/set/packed");
     let answer = first.post_with("/blob/gzip", &[("X-Next-Url", &next)], b"some text");
-    assert_eq!((answer.status, answer.header("x-next-status")), (200, Some("200")));
+    assert_eq!(
+        (answer.status, answer.header("x-next-status")),
+        (200, Some("200"))
+    );
     assert_eq!(last.get("/kv/get/packed").body, answer.body);
     assert_eq!(last.post("/blob/gunzip", &answer.body).text(), "some text");
 }
@@ -29,9 +29,15 @@ fn the_next_hop_gets_what_was_made_here() {
 fn the_default_next_hop_makes_a_chain() {
     let cloud = spawn(&[]);
     let edge = spawn(&[("DEFAULT_NEXT_URL", &cloud.url("/kv/set/k1"))]);
-    let endpoint = spawn(&[("DEFAULT_NEXT_URL", &edge.url("/blob/gzip")), ("SLOT_POLICY", "released")]);
+    let endpoint = spawn(&[
+        ("DEFAULT_NEXT_URL", &edge.url("/blob/gzip")),
+        ("SLOT_POLICY", "released"),
+    ]);
     let answer = endpoint.post("/json/validate", b"[1]");
-    assert_eq!((answer.status, answer.header("x-next-status")), (200, Some("200")));
+    assert_eq!(
+        (answer.status, answer.header("x-next-status")),
+        (200, Some("200"))
+    );
     let kept = cloud.get("/kv/get/k1").body;
     assert_eq!(cloud.post("/blob/gunzip", kept).text(), "[1]");
 }
@@ -43,7 +49,11 @@ fn work_calls_the_url_it_is_given_by_get() {
     let first = spawn(&[("NEXT_URL_ALLOW", &origin(&last))]);
     for path in ["/kv/get/k", "/work"] {
         let answer = first.get(&format!("/work?call_url={}", last.url(path)));
-        assert_eq!((answer.status, answer.header("x-next-status")), (200, Some("200")), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("x-next-status")),
+            (200, Some("200")),
+            "{path}"
+        );
     }
 }
 
@@ -54,12 +64,22 @@ fn a_hop_that_is_not_allowed_is_not_called_and_the_answer_stays() {
     let next = other.url("/hash/sha256");
     let answer = service.post_with("/hash/sha256", &[("X-Next-Url", &next)], b"x");
     assert_eq!((answer.status, answer.body.len()), (200, 64));
-    assert_eq!(answer.header("x-next-error"), Some("not allowed (NEXT_URL_ALLOW)"));
+    assert_eq!(
+        answer.header("x-next-error"),
+        Some("not allowed (NEXT_URL_ALLOW)")
+    );
     let https = service.post_with("/hash/sha256", &[("X-Next-Url", "https://127.0.0.1/")], b"x");
-    assert_eq!((https.status, https.header("x-next-error")), (200, Some("only http is supported, not https")));
+    assert_eq!(
+        (https.status, https.header("x-next-error")),
+        (200, Some("only http is supported, not https"))
+    );
     assert_eq!(service.metric("tunable_svc_next_refused_total"), 2);
     let finished = client::send(other.admin, "GET", "/metrics", &[], b"");
-    assert!(!finished.text().contains("requests_total{"), "{}", finished.text());
+    assert!(
+        !finished.text().contains("requests_total{"),
+        "{}",
+        finished.text()
+    );
 }
 
 #[test]
@@ -67,13 +87,16 @@ fn a_metadata_address_is_refused_though_it_was_allowed() {
     let service = spawn(&[("NEXT_URL_ALLOW", "http://169.254.169.254")]);
     let next = "http://169.254.169.254/latest/meta-data/";
     let answer = service.post_with("/hash/sha256", &[("X-Next-Url", next)], b"x");
-    assert_eq!(answer.header("x-next-error"), Some("not allowed (NEXT_URL_ALLOW)"));
+    assert_eq!(
+        answer.header("x-next-error"),
+        Some("not allowed (NEXT_URL_ALLOW)")
+    );
 }
 
 #[test]
 fn a_dead_next_hop_costs_the_caller_nothing() {
     for policy in ["held", "released"] {
-        let service = spawn(&[("DEFAULT_NEXT_URL", &dead_origin()), ("SLOT_POLICY", policy)]);
+        let service = spawn(&[("DEFAULT_NEXT_URL", DEAD_ORIGIN), ("SLOT_POLICY", policy)]);
         let answer = service.post("/hash/sha256", b"x");
         assert_eq!((answer.status, answer.body.len()), (200, 64));
         assert_eq!(answer.header("x-next-error"), Some("cannot connect"));
@@ -87,7 +110,10 @@ fn a_next_hop_that_never_answers_is_given_up_at_the_deadline() {
     let next = format!("http://{}/", silent.local_addr().unwrap());
     let service = spawn(&[("DEFAULT_NEXT_URL", &next), ("NEXT_TIMEOUT_MS", "50")]);
     let answer = service.post("/hash/sha256", b"x");
-    assert_eq!((answer.status, answer.header("x-next-error")), (200, Some("no answer in time (NEXT_TIMEOUT_MS)")));
+    assert_eq!(
+        (answer.status, answer.header("x-next-error")),
+        (200, Some("no answer in time (NEXT_TIMEOUT_MS)"))
+    );
 }
 
 #[test]
@@ -95,7 +121,10 @@ fn a_failing_next_hop_is_told_in_a_header_only() {
     let last = spawn(&[]);
     let first = spawn(&[("DEFAULT_NEXT_URL", &last.url("/json/validate"))]);
     let answer = first.post("/blob/gzip", b"not json when packed");
-    assert_eq!((answer.status, answer.header("x-next-status")), (200, Some("400")));
+    assert_eq!(
+        (answer.status, answer.header("x-next-status")),
+        (200, Some("400"))
+    );
 }
 
 #[test]
@@ -103,7 +132,14 @@ fn what_failed_here_is_not_forwarded() {
     let last = spawn(&[]);
     let first = spawn(&[("DEFAULT_NEXT_URL", &last.url("/hash/sha256"))]);
     let answer = first.post("/json/validate", b"{");
-    assert_eq!((answer.status, answer.header("x-next-status"), answer.header("x-next-error")), (400, None, None));
+    assert_eq!(
+        (
+            answer.status,
+            answer.header("x-next-status"),
+            answer.header("x-next-error")
+        ),
+        (400, None, None)
+    );
 }
 
 #[test]
@@ -111,11 +147,25 @@ fn a_loop_ends_at_the_hop_limit() {
     let service = spawn(&[("HOP_LIMIT", "3")]);
     let at_limit = service.post_with("/hash/sha256", &[("X-Hop-Count", "3")], b"x");
     assert_eq!(at_limit.status, 508);
-    assert_eq!(service.post_with("/hash/sha256", &[("X-Hop-Count", "2")], b"x").status, 200);
-    assert_eq!(service.post_with("/hash/sha256", &[("X-Hop-Count", "many")], b"x").status, 400);
+    assert_eq!(
+        service
+            .post_with("/hash/sha256", &[("X-Hop-Count", "2")], b"x")
+            .status,
+        200
+    );
+    assert_eq!(
+        service
+            .post_with("/hash/sha256", &[("X-Hop-Count", "many")], b"x")
+            .status,
+        400
+    );
 
     let one = spawn(&[("HOP_LIMIT", "3")]);
     let two = spawn(&[("HOP_LIMIT", "3"), ("DEFAULT_NEXT_URL", &one.url("/hash/sha256"))]);
-    assert_eq!(two.post_with("/hash/sha256", &[("X-Hop-Count", "2")], b"x").header("x-next-status"), Some("508"));
+    assert_eq!(
+        two.post_with("/hash/sha256", &[("X-Hop-Count", "2")], b"x")
+            .header("x-next-status"),
+        Some("508")
+    );
     assert_eq!(one.metric("tunable_svc_loops_total"), 1);
 }

@@ -12,19 +12,26 @@ fn health_is_on_a_listener_of_its_own() {
         assert_eq!(service.get(path).status, 404, "{path}");
     }
     let admin = service.admin.to_string();
-    let healthy = command(&["healthcheck", "--admin-listen", &admin], &[]).output().unwrap();
+    let healthy = command(&["healthcheck", "--admin-listen", &admin], &[])
+        .output()
+        .unwrap();
     assert!(healthy.status.success());
-    let by_variable = command(&["healthcheck"], &[("ADMIN_LISTEN", &admin)]).output().unwrap();
+    let by_variable = command(&["healthcheck"], &[("ADMIN_LISTEN", &admin)])
+        .output()
+        .unwrap();
     assert!(by_variable.status.success());
     service.stop();
-    let gone = command(&["healthcheck", "--admin-listen", &admin], &[]).output().unwrap();
+    let gone = command(&["healthcheck", "--admin-listen", &admin], &[])
+        .output()
+        .unwrap();
     assert_eq!(gone.status.code(), Some(1));
     assert!(String::from_utf8(gone.stderr).unwrap().contains("cannot connect"));
 }
 
 #[test]
 fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 7] = [
         (&["--workers", "none"], &[], "--workers"),
         (&[], &[("QUEUE_LIMIT", "-1")], "--queue-limit"),
         (&[], &[("SLOT_POLICY", "sometimes")], "held, released"),
@@ -44,7 +51,12 @@ fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
 
 #[test]
 fn a_variable_that_is_set_to_nothing_is_not_set() {
-    let service = spawn(&[("RUN_ID", ""), ("WORKERS", ""), ("DEFAULT_NEXT_URL", ""), ("NEXT_URL_ALLOW", "")]);
+    let service = spawn(&[
+        ("RUN_ID", ""),
+        ("WORKERS", ""),
+        ("DEFAULT_NEXT_URL", ""),
+        ("NEXT_URL_ALLOW", ""),
+    ]);
     assert_eq!(service.get("/work").status, 200);
 }
 
@@ -52,7 +64,9 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
 fn a_port_in_use_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = command(&["--listen", &address, "--admin-listen", "127.0.0.1:0"], &[]).output().unwrap();
+    let output = command(&["--listen", &address, "--admin-listen", "127.0.0.1:0"], &[])
+        .output()
+        .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains(&address) && stderr.contains("LISTEN"), "{stderr}");

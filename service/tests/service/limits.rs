@@ -21,7 +21,9 @@ fn a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not() {
     let mut stream = connect(service.address);
     let head = "POST /hash/sha256 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(format!("3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001)).as_bytes()).unwrap();
+    stream
+        .write_all(format!("3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001)).as_bytes())
+        .unwrap();
     assert_eq!(read_response(stream).status, 413);
     assert_eq!(service.metric("tunable_svc_body_too_large_total"), 2);
 }
@@ -37,8 +39,16 @@ fn a_bomb_is_413_and_the_service_goes_on() {
     let service = spawn(&[("MAX_GUNZIP_BYTES", "1000000")]);
     let answer = service.post("/blob/gunzip", bomb(50 << 20));
     assert_eq!(answer.status, 413);
-    assert!(answer.json()["error"].as_str().unwrap().contains("MAX_GUNZIP_BYTES"));
-    assert_eq!(service.post("/blob/gunzip", bomb(1_000_000)).body.len(), 1_000_000);
+    assert!(
+        answer.json()["error"]
+            .as_str()
+            .unwrap()
+            .contains("MAX_GUNZIP_BYTES")
+    );
+    assert_eq!(
+        service.post("/blob/gunzip", bomb(1_000_000)).body.len(),
+        1_000_000
+    );
 }
 
 #[test]
@@ -53,14 +63,18 @@ fn a_full_queue_answers_503_with_retry_after() {
     let refused = service.get("/work");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(service.metric("tunable_svc_queue_full_total"), 1);
-    assert_eq!((read_response(first).status, read_response(second).status), (200, 200));
+    assert_eq!(
+        (read_response(first).status, read_response(second).status),
+        (200, 200)
+    );
 }
 
 #[test]
 fn a_body_that_never_ends_holds_no_slot() {
     let service = spawn(&[("WORKERS", "1")]);
     let mut slow = connect(service.address);
-    slow.write_all(b"POST /hash/sha256 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
+    slow.write_all(b"POST /hash/sha256 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        .unwrap();
     service.wait_for_metric("tunable_svc_active_requests", 1);
     assert_eq!(service.get("/work").status, 200);
     slow.write_all(b" whole").unwrap();

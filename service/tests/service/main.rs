@@ -1,5 +1,8 @@
 //! Tests of the whole binary over real sockets: each starts its own service on free ports.
 
+// clippy's own exemption for tests ends at the functions they call.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod client;
 mod endpoints;
 mod forwarding;

@@ -1,15 +1,23 @@
 //! An OTLP/gRPC receiver in the test's process that keeps what it gets.
 
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{MetricsService, MetricsServiceServer};
-use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -41,17 +49,29 @@ pub struct Receiver {
 
 /// Starts a receiver on a free port that answers the first exports of spans with UNAVAILABLE, as often as told.
 pub fn start_refusing(refusals: u32) -> Receiver {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let shared = Shared::default();
     shared.0.0.lock().unwrap().refusals = refusals;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    drop(listener);
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let incoming = {
+        let _inside = runtime.enter();
+        TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap())
+    };
     let server = tonic::transport::Server::builder()
         .add_service(TraceServiceServer::new(shared.clone()))
         .add_service(MetricsServiceServer::new(shared.clone()));
-    runtime.spawn(server.serve(address));
-    Receiver { endpoint: format!("http://{address}"), shared, _runtime: runtime }
+    runtime.spawn(server.serve_with_incoming(incoming));
+    Receiver {
+        endpoint: format!("http://{address}"),
+        shared,
+        _runtime: runtime,
+    }
 }
 
 /// Starts a receiver that accepts everything.
@@ -68,7 +88,10 @@ impl Receiver {
     /// The only span with such a name.
     pub fn span(&self, name: &str) -> Received {
         let spans = self.spans();
-        let named: Vec<_> = spans.iter().filter(|received| received.span.name == name).collect();
+        let named: Vec<_> = spans
+            .iter()
+            .filter(|received| received.span.name == name)
+            .collect();
         assert_eq!(named.len(), 1, "spans named {name} among {:?}", names(&spans));
         named[0].clone()
     }
@@ -80,14 +103,26 @@ impl Receiver {
         let mut kept = kept.lock().unwrap();
         while !holds(&kept.spans, &metric_names(&kept.metrics)) {
             let rest = deadline.saturating_duration_since(Instant::now());
-            assert!(!rest.is_zero(), "never received {what}; spans {:?}", names(&kept.spans));
+            assert!(
+                !rest.is_zero(),
+                "never received {what}; spans {:?}",
+                names(&kept.spans)
+            );
             kept = changed.wait_timeout(kept, rest).unwrap().0;
         }
     }
 
     /// The last export of metrics.
     pub fn last_metrics(&self) -> ExportMetricsServiceRequest {
-        self.shared.0.0.lock().unwrap().metrics.last().cloned().expect("an export of metrics")
+        self.shared
+            .0
+            .0
+            .lock()
+            .unwrap()
+            .metrics
+            .last()
+            .cloned()
+            .expect("an export of metrics")
     }
 }
 
@@ -96,8 +131,14 @@ fn names(spans: &[Received]) -> Vec<&str> {
 }
 
 fn metric_names(requests: &[ExportMetricsServiceRequest]) -> BTreeSet<String> {
-    let scopes = requests.iter().flat_map(|request| &request.resource_metrics).flat_map(|of| &of.scope_metrics);
-    scopes.flat_map(|scope| &scope.metrics).map(|metric| metric.name.clone()).collect()
+    let scopes = requests
+        .iter()
+        .flat_map(|request| &request.resource_metrics)
+        .flat_map(|of| &of.scope_metrics);
+    scopes
+        .flat_map(|scope| &scope.metrics)
+        .map(|metric| metric.name.clone())
+        .collect()
 }
 
 impl Received {
@@ -114,7 +155,14 @@ impl Received {
 
 /// A text attribute.
 pub fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
-    match attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()? {
+    match attributes
+        .iter()
+        .find(|pair| pair.key == key)?
+        .value
+        .as_ref()?
+        .value
+        .as_ref()?
+    {
         any_value::Value::StringValue(text) => Some(text),
         other => panic!("{key} is {other:?}"),
     }
@@ -122,7 +170,14 @@ pub fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
 
 /// An integer attribute.
 pub fn integer(attributes: &[KeyValue], key: &str) -> Option<i64> {
-    match attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()? {
+    match attributes
+        .iter()
+        .find(|pair| pair.key == key)?
+        .value
+        .as_ref()?
+        .value
+        .as_ref()?
+    {
         any_value::Value::IntValue(integer) => Some(*integer),
         other => panic!("{key} is {other:?}"),
     }
@@ -145,7 +200,11 @@ impl TraceService for Shared {
             for of_scope in of_resource.scope_spans {
                 let scope = of_scope.scope.unwrap_or_default().name;
                 let spans = of_scope.spans.into_iter();
-                kept.spans.extend(spans.map(|span| Received { scope: scope.clone(), resource: resource.clone(), span }));
+                kept.spans.extend(spans.map(|span| Received {
+                    scope: scope.clone(),
+                    resource: resource.clone(),
+                    span,
+                }));
             }
         }
         changed.notify_all();

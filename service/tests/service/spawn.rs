@@ -21,22 +21,46 @@ pub struct Ended {
 /// A command without this process' own settings.
 pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tunable-svc"));
-    command.env_clear().args(args).envs(variables.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .env_clear()
+        .args(args)
+        .envs(variables.iter().copied())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped());
     command
 }
 
 /// Starts a service with such variables.
 pub fn spawn(variables: &[(&str, &str)]) -> Service {
-    let mut child = command(&["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], variables).spawn().unwrap();
+    let mut child = command(
+        &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+        variables,
+    )
+    .spawn()
+    .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let Ok(said) = serde_json::from_str::<serde_json::Value>(&line) else {
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         panic!("the service did not start: {stderr}");
     };
-    let address = |key: &str| said[key].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-    Service { address: address("listening"), admin: address("admin"), child: Some(child) }
+    let address = |key: &str| {
+        said[key]
+            .as_str()
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    Service {
+        address: address("listening"),
+        admin: address("admin"),
+        child: Some(child),
+    }
 }
 
 impl Service {
@@ -59,15 +83,24 @@ impl Service {
     /// The value of a line of /metrics.
     pub fn metric(&self, name: &str) -> u64 {
         let text = client::send(self.admin, "GET", "/metrics", &[], b"");
-        let line = text.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("no metric {name} in {}", text.text())).parse().unwrap()
+        let line = text
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+            .map(str::to_owned);
+        line.unwrap_or_else(|| panic!("no metric {name} in {}", text.text()))
+            .parse()
+            .unwrap()
     }
 
     /// Asks again until a metric has a value: a condition, not a delay.
     pub fn wait_for_metric(&self, name: &str, value: u64) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while self.metric(name) != value {
-            assert!(std::time::Instant::now() < deadline, "{name} never became {value}");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{name} never became {value}"
+            );
             std::thread::yield_now();
         }
     }
@@ -81,7 +114,10 @@ impl Service {
     /// Waits for the end of a service that has been told to stop.
     pub fn wait(mut self) -> Ended {
         let output = self.child.take().unwrap().wait_with_output().unwrap();
-        Ended { status: output.status, stderr: String::from_utf8(output.stderr).unwrap() }
+        Ended {
+            status: output.status,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 
     /// Stops the service, which sends all it has to send, and exits 0.

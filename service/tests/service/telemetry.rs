@@ -1,5 +1,6 @@
 //! What the service tells of its requests, calls, statements and itself.
 
+use crate::forwarding::DEAD_ORIGIN;
 use crate::receiver::{self, Received, integer, text};
 use crate::spawn::spawn;
 use cctf_proto::keys;
@@ -17,7 +18,10 @@ fn a_request_is_a_server_span_with_all_that_is_known_of_it() {
     let receiver = receiver::start();
     let service = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)]);
     let headers = [("traceparent", PARENT), ("baggage", "x=y,cctf.run_id=run-7")];
-    assert_eq!(service.post_with("/hash/sha256?a=b", &headers, b"12345").status, 200);
+    assert_eq!(
+        service.post_with("/hash/sha256?a=b", &headers, b"12345").status,
+        200
+    );
     service.stop();
 
     let received = receiver.span("POST /hash/sha256");
@@ -47,7 +51,10 @@ fn a_request_is_a_server_span_with_all_that_is_known_of_it() {
         assert_eq!(received.integer(key), Some(value), "{key}");
     }
     assert_eq!(received.text("error.type"), None);
-    let start = received.integer(keys::START_TIME_UNIX_NANO).unwrap().unsigned_abs();
+    let start = received
+        .integer(keys::START_TIME_UNIX_NANO)
+        .unwrap()
+        .unsigned_abs();
     assert!(span.start_time_unix_nano <= start && start <= span.end_time_unix_nano);
     let cpu = received.integer(keys::CPU_TIME_NS).unwrap().unsigned_abs();
     assert!(cpu > 0 && cpu <= span.end_time_unix_nano - start);
@@ -75,7 +82,10 @@ fn an_unsampled_request_makes_no_span_here_or_below() {
     first.stop();
     last.stop();
     let spans = receiver.spans();
-    assert!(spans.iter().all(|received| received.scope == keys::CONTROL_SCOPE), "{spans:?}");
+    assert!(
+        spans.iter().all(|received| received.scope == keys::CONTROL_SCOPE),
+        "{spans:?}"
+    );
 }
 
 #[test]
@@ -84,9 +94,18 @@ fn a_chain_is_one_trace_with_a_client_span_for_each_call() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint.as_str());
     let last = spawn(&[endpoint]);
     for policy in ["held", "released"] {
-        let first = spawn(&[endpoint, ("DEFAULT_NEXT_URL", &last.url("/blob/gzip")), ("SLOT_POLICY", policy)]);
+        let first = spawn(&[
+            endpoint,
+            ("DEFAULT_NEXT_URL", &last.url("/blob/gzip")),
+            ("SLOT_POLICY", policy),
+        ]);
         let run = format!("cctf.run_id={policy}");
-        assert_eq!(first.post_with("/json/validate", &[("baggage", &run)], b"[1]").status, 200);
+        assert_eq!(
+            first
+                .post_with("/json/validate", &[("baggage", &run)], b"[1]")
+                .status,
+            200
+        );
         first.stop();
     }
     last.stop();
@@ -97,41 +116,63 @@ fn a_chain_is_one_trace_with_a_client_span_for_each_call() {
 
 fn check_chain(spans: &[Received], run: &str) {
     let of_run = |name: &str| {
-        let found = spans.iter().find(|r| r.span.name == name && r.text(keys::RUN_ID) == Some(run));
+        let found = spans
+            .iter()
+            .find(|r| r.span.name == name && r.text(keys::RUN_ID) == Some(run));
         found.unwrap_or_else(|| panic!("no {name} of run {run}")).clone()
     };
     let (first, last) = (of_run("POST /json/validate"), of_run("POST /blob/gzip"));
-    let call = spans.iter().find(|r| r.span.parent_span_id == first.span.span_id).expect("a call");
+    let call = spans
+        .iter()
+        .find(|r| r.span.parent_span_id == first.span.span_id)
+        .expect("a call");
     assert_eq!(call.span.kind(), SpanKind::Client);
     assert_eq!(last.span.parent_span_id, call.span.span_id);
     assert_eq!(last.span.trace_id, first.span.trace_id);
-    assert_eq!(call.span.flags & 0x300, 0x100, "the call's parent is of the same process");
-    assert_eq!(last.span.flags & 0x300, 0x300, "the last request's parent is remote");
+    assert_eq!(
+        call.span.flags & 0x300,
+        0x100,
+        "the call's parent is of the same process"
+    );
+    assert_eq!(
+        last.span.flags & 0x300,
+        0x300,
+        "the last request's parent is remote"
+    );
     assert_eq!(call.text("http.request.method"), Some("POST"));
     assert_eq!(call.text("server.address"), Some("127.0.0.1"));
     assert_eq!(call.integer("http.response.status_code"), Some(200));
     assert_eq!(call.integer("http.request.body.size"), Some(3));
-    assert_eq!(call.integer("http.response.body.size"), last.integer("http.response.body.size"));
+    assert_eq!(
+        call.integer("http.response.body.size"),
+        last.integer("http.response.body.size")
+    );
     assert!(call.text("url.full").unwrap().ends_with("/blob/gzip"));
     assert!(first.span.start_time_unix_nano <= call.span.start_time_unix_nano);
     assert!(call.span.end_time_unix_nano <= first.span.end_time_unix_nano);
-    let service_ns = first.span.end_time_unix_nano - first.integer(keys::START_TIME_UNIX_NANO).unwrap().unsigned_abs();
+    let service_ns =
+        first.span.end_time_unix_nano - first.integer(keys::START_TIME_UNIX_NANO).unwrap().unsigned_abs();
     let downstream = first.integer(keys::DOWNSTREAM_TIME_NS).unwrap().unsigned_abs();
-    assert!(downstream > 0 && downstream < service_ns, "{downstream} of {service_ns}");
+    assert!(
+        downstream > 0 && downstream < service_ns,
+        "{downstream} of {service_ns}"
+    );
 }
 
 #[test]
 fn a_failed_call_is_in_the_trace() {
     let receiver = receiver::start();
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
-        ("DEFAULT_NEXT_URL", &format!("http://{dead}/")),
+        ("DEFAULT_NEXT_URL", DEAD_ORIGIN),
     ]);
     service.post("/hash/sha256", b"x");
     service.stop();
     let call = receiver.span("POST");
-    assert_eq!((call.text("error.type"), call.integer("http.response.status_code")), (Some("connect"), None));
+    assert_eq!(
+        (call.text("error.type"), call.integer("http.response.status_code")),
+        (Some("connect"), None)
+    );
     assert_eq!(receiver.span("POST /hash/sha256").text("error.type"), None);
 }
 
@@ -142,9 +183,10 @@ fn a_statement_is_a_span_without_values() {
     service.post("/kv/set/secret-key", b"secret-value");
     service.get("/kv/get/secret-key");
     service.stop();
-    for (name, operation, above) in
-        [("INSERT kv", "INSERT", "POST /kv/set/{key}"), ("SELECT kv", "SELECT", "GET /kv/get/{key}")]
-    {
+    for (name, operation, above) in [
+        ("INSERT kv", "INSERT", "POST /kv/set/{key}"),
+        ("SELECT kv", "SELECT", "GET /kv/get/{key}"),
+    ] {
         let statement = receiver.span(name);
         assert_eq!(statement.span.kind(), SpanKind::Client);
         assert_eq!(statement.text("db.system.name"), Some("sqlite"));
@@ -152,20 +194,39 @@ fn a_statement_is_a_span_without_values() {
         assert!(!statement.text("db.query.text").unwrap().contains("secret"));
         assert_eq!(statement.span.parent_span_id, receiver.span(above).span.span_id);
     }
-    assert_eq!(receiver.span("GET /kv/get/{key}").text("url.path"), Some("/kv/get/secret-key"));
+    assert_eq!(
+        receiver.span("GET /kv/get/{key}").text("url.path"),
+        Some("/kv/get/secret-key")
+    );
 }
 
 #[test]
 fn what_no_slot_took_up_is_told_as_such() {
     let receiver = receiver::start();
-    let service = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint), ("HOP_LIMIT", "0")]);
-    assert_eq!(service.post_with("/hash/sha256", &[("X-Hop-Count", "1")], b"x").status, 508);
+    let service = spawn(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
+        ("HOP_LIMIT", "0"),
+    ]);
+    assert_eq!(
+        service
+            .post_with("/hash/sha256", &[("X-Hop-Count", "1")], b"x")
+            .status,
+        508
+    );
     service.stop();
     let received = receiver.span("POST /hash/sha256");
     assert_eq!(received.integer("http.response.status_code"), Some(508));
     assert_eq!(received.text("error.type"), Some("508"));
-    assert_eq!(received.span.start_time_unix_nano, received.span.end_time_unix_nano);
-    for key in [keys::START_TIME_UNIX_NANO, keys::CPU_TIME_NS, keys::CPU_WAIT_NS, keys::DOWNSTREAM_TIME_NS] {
+    assert_eq!(
+        received.span.start_time_unix_nano,
+        received.span.end_time_unix_nano
+    );
+    for key in [
+        keys::START_TIME_UNIX_NANO,
+        keys::CPU_TIME_NS,
+        keys::CPU_WAIT_NS,
+        keys::DOWNSTREAM_TIME_NS,
+    ] {
         assert_eq!(received.integer(key), None, "{key}");
     }
 }
@@ -183,16 +244,28 @@ fn start_and_stop_are_told_and_start_at_once() {
         ("RUN_ID", "run-1"),
         ("WORKERS", "3"),
         ("QUEUE_LIMIT", "9"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "service.version=9.9,extra=yes,cctf.node_id=not-this"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "service.version=9.9,extra=yes,cctf.node_id=not-this",
+        ),
     ]);
     receiver.wait_until("the start", |spans, _| !spans.is_empty());
     service.stop();
     let spans = receiver.spans();
-    let events: Vec<_> = spans.iter().map(|r| r.text(keys::PLACEMENT_EVENT).unwrap()).collect();
+    let events: Vec<_> = spans
+        .iter()
+        .map(|r| r.text(keys::PLACEMENT_EVENT).unwrap())
+        .collect();
     assert_eq!(events, ["start", "stop"]);
     for received in &spans {
-        assert_eq!((received.span.name.as_str(), received.scope.as_str()), (keys::PLACEMENT_SPAN, keys::CONTROL_SCOPE));
-        assert_eq!(received.span.start_time_unix_nano, received.span.end_time_unix_nano);
+        assert_eq!(
+            (received.span.name.as_str(), received.scope.as_str()),
+            (keys::PLACEMENT_SPAN, keys::CONTROL_SCOPE)
+        );
+        assert_eq!(
+            received.span.start_time_unix_nano,
+            received.span.end_time_unix_nano
+        );
         assert_eq!(received.text(keys::RUN_ID), Some("run-1"));
     }
     assert_eq!(spans[0].integer(keys::WORKERS), Some(3));
@@ -223,8 +296,10 @@ fn check_resource(received: &Received) {
 #[test]
 fn metrics_are_pushed_by_their_names() {
     let receiver = receiver::start();
-    let service =
-        spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint), ("OTEL_METRIC_EXPORT_INTERVAL", "50")]);
+    let service = spawn(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
+    ]);
     service.get("/work");
     let wanted = [
         "http.server.request.duration",
@@ -239,10 +314,18 @@ fn metrics_are_pushed_by_their_names() {
         "system.memory.limit",
         "system.cpu.load_average.1m",
     ];
-    receiver.wait_until("all metrics", |_, metrics| wanted.iter().all(|name| metrics.contains(*name)));
+    receiver.wait_until("all metrics", |_, metrics| {
+        wanted.iter().all(|name| metrics.contains(*name))
+    });
     service.stop();
     let last = receiver.last_metrics();
-    assert!(text(&last.resource_metrics[0].resource.as_ref().unwrap().attributes, "service.name").is_some());
+    assert!(
+        text(
+            &last.resource_metrics[0].resource.as_ref().unwrap().attributes,
+            "service.name"
+        )
+        .is_some()
+    );
 }
 
 #[test]
@@ -252,7 +335,9 @@ fn spans_wait_for_a_receiver_that_is_away_and_none_is_lost() {
     for _ in 0..5 {
         service.get("/work");
     }
-    receiver.wait_until("five requests", |spans, _| spans.iter().filter(|r| r.span.name == "GET /work").count() == 5);
+    receiver.wait_until("five requests", |spans, _| {
+        spans.iter().filter(|r| r.span.name == "GET /work").count() == 5
+    });
     assert_eq!(service.metric("tunable_svc_span_export_retries_total"), 3);
     assert_eq!(service.metric("tunable_svc_spans_dropped_total"), 0);
     assert!(!service.stop().stderr.contains("were dropped"));
@@ -260,9 +345,10 @@ fn spans_wait_for_a_receiver_that_is_away_and_none_is_lost() {
 
 #[test]
 fn spans_that_cannot_be_delivered_are_told_at_the_end() {
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let service =
-        spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{dead}")), ("FLUSH_TIMEOUT_MS", "100")]);
+    let service = spawn(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", DEAD_ORIGIN),
+        ("FLUSH_TIMEOUT_MS", "100"),
+    ]);
     service.get("/work");
     let ended = service.stop();
     assert!(ended.stderr.contains("3 spans were dropped"), "{}", ended.stderr);
@@ -290,12 +376,22 @@ fn the_runbooks_headers_and_a_bad_run_id() {
         ("baggage", "cctf.run_id=../../etc"),
     ];
     service.post_with("/hash/sha256", &headers, b"x");
-    service.post_with("/json/validate", &[("X-Trace-Id", "33333333333333333333333333333333")], b"1");
+    service.post_with(
+        "/json/validate",
+        &[("X-Trace-Id", "33333333333333333333333333333333")],
+        b"1",
+    );
     assert_eq!(service.metric("tunable_svc_run_ids_refused_total"), 1);
     service.stop();
     let both = receiver.span("POST /hash/sha256");
-    assert_eq!((hex(&both.span.trace_id), hex(&both.span.parent_span_id)), ("1".repeat(32), "2".repeat(16)));
+    assert_eq!(
+        (hex(&both.span.trace_id), hex(&both.span.parent_span_id)),
+        ("1".repeat(32), "2".repeat(16))
+    );
     assert_eq!(both.text(keys::RUN_ID), None);
     let root = receiver.span("POST /json/validate");
-    assert_eq!((hex(&root.span.trace_id), root.span.parent_span_id.len()), ("3".repeat(32), 0));
+    assert_eq!(
+        (hex(&root.span.trace_id), root.span.parent_span_id.len()),
+        ("3".repeat(32), 0)
+    );
 }
