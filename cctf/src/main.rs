@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cctf::commands::{self, load};
+use cctf::commands::{self, load, run, schema, validate};
 use clap::{Parser, Subcommand};
 
 /// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
@@ -15,13 +15,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Drive one endpoint with open-loop HTTP load.
+    /// Start a normalizer and a service (or a chain of three), drive them, check what they leave behind.
+    Run(run::RunArgs),
+    /// Drive one endpoint of a running service with open-loop HTTP load.
     Load(load::LoadArgs),
+    /// Check all rules of the contract on a run's folder.
+    Validate(validate::ValidateArgs),
+    /// Print the types of a file of the contract for a reader.
+    Schema(schema::SchemaArgs),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Schema(args) => schema::run(&args),
     };
     outcome.unwrap_or_else(|error| commands::fail(&error))
 }

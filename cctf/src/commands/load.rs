@@ -41,7 +41,7 @@ Exit codes:
 
 /// Flags of `cctf load`.
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf load --help")]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf load --help")]
 pub struct LoadArgs {
     /// Origin of the service.
     #[arg(long, env = "CCTF_TARGET", default_value = "http://127.0.0.1:8080", value_parser = parse_target)]

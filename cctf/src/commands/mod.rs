@@ -3,8 +3,14 @@
 pub mod display;
 pub mod flags;
 pub mod load;
+pub mod run;
+pub mod schema;
+pub mod validate;
 
 use std::process::ExitCode;
+
+use crate::load::session::DriveError;
+use crate::run::folder::FolderError;
 
 /// Everything that was asked for was done.
 pub const DONE: u8 = 0;
@@ -30,8 +36,10 @@ pub struct UsageError(pub String);
 /// Prints an error and chooses the exit code that goes with it.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("cctf: {error:#}");
-    let is_usage = error
-        .chain()
-        .any(|cause| cause.is::<UsageError>() || cause.is::<crate::load::payload::PayloadError>());
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<UsageError>()
+            || matches!(cause.downcast_ref(), Some(DriveError::Payload(_)))
+            || matches!(cause.downcast_ref(), Some(FolderError::Taken(_)))
+    });
     ExitCode::from(if is_usage { USAGE } else { FAILED })
 }

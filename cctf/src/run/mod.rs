@@ -1,1 +1,9 @@
-//! The one-command local run: children, wiring, and what they leave behind.
+//! The one-command local run: a normalizer and services as children, wired together, and what they leave behind.
+//!
+//! - [`children`]: one child process: started, watched, stopped, never left behind.
+//! - [`stack`]: which children there are and how they are wired.
+//! - [`folder`]: the run's folder, before (is it free?) and after (what is in it?).
+
+pub mod children;
+pub mod folder;
+pub mod stack;

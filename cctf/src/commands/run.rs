@@ -1,0 +1,349 @@
+//! `cctf run`: a normalizer, a service or a chain of three, the load, the checks, all in one command.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::display::{ProgressLine, loss_sentence};
+use super::flags::{GivenDuration, LoadFlags, parse_duration, parse_endpoint, parse_stage};
+use super::{DONE, FAILED, Format, validate};
+use crate::interrupt;
+use crate::load::clock;
+use crate::load::export::Delivery;
+use crate::load::schedule::Schedule;
+use crate::load::session::{Drive, RunFacts, Session, SessionConfig};
+use crate::load::spans::Identity;
+use crate::load::summary::Summary;
+use crate::load::target::{Endpoint, Target};
+use crate::run::children::ChildError;
+use crate::run::folder::{self, Content, EVENTS_CLIENT};
+use crate::run::stack::{Stack, StackConfig};
+
+/// Findings of each rule that are shown when the run's folder is not valid.
+const FINDINGS_SHOWN: usize = 5;
+
+const AFTER_HELP: &str = "\
+Examples:
+  All real endpoints one after the other, 40 requests a second for 20 s each:
+    cctf run
+  One endpoint, faster, longer:
+    cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
+  Endpoint, edge and cloud, each request through all three:
+    cctf run --chain
+
+Everything listens on free ports of 127.0.0.1 and is stopped at the end. Ctrl-C stops early and keeps what there is.
+
+Exit codes:
+  0  the run is complete and its folder is valid
+  1  a child failed, spans were lost, no request of an endpoint succeeded, a rule is broken, or it was interrupted
+  2  a flag or variable is wrong, or the run's folder is taken";
+
+/// Flags of `cctf run`.
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf run --help")]
+pub struct RunArgs {
+    /// What to drive, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths.
+    #[arg(long, env = "CCTF_ENDPOINTS", value_delimiter = ',', default_value = "json,gzip,hash,kvset,kvget",
+          value_parser = parse_endpoint)]
+    endpoints: Vec<String>,
+    #[command(flatten)]
+    load: LoadFlags,
+    /// Three services, endpoint (ep0) to edge (edge0) to cloud (cloud0), instead of one.
+    #[arg(long, env = "CCTF_CHAIN")]
+    chain: bool,
+    /// Folder of all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    logs_dir: PathBuf,
+    /// Folder of cctf-normalizer and tunable-svc. Default: where cctf itself is.
+    #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// Node of the one service (a chain has its own).
+    #[arg(long, env = "NODE_ID", default_value = "cloud0")]
+    node_id: String,
+    /// Stage of that node.
+    #[arg(long, env = "STAGE", default_value = "cloud", value_parser = parse_stage)]
+    stage: String,
+    /// Node of the load driver.
+    #[arg(long, env = "CCTF_DRIVER_NODE_ID", default_value = "driver0")]
+    driver_node_id: String,
+    /// Application of driver and services.
+    #[arg(long, env = "APP_ID")]
+    app_id: Option<String>,
+    /// Worker slots of each service. Default: the logical CPUs.
+    #[arg(long, env = "WORKERS")]
+    workers: Option<u32>,
+    /// Requests that may wait in front of the slots of each service.
+    #[arg(long, env = "QUEUE_LIMIT")]
+    queue_limit: Option<u32>,
+    /// Whether a slot is kept while a downstream call is awaited: held or released.
+    #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
+    slot_policy: Option<String>,
+    /// How long the normalizer holds a row for its caller.
+    #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
+    join_window: Option<GivenDuration>,
+    /// How long a source may be silent before the normalizer takes it for stopped.
+    #[arg(long, env = "CCTF_STALE_AFTER", value_parser = parse_duration)]
+    stale_after: Option<GivenDuration>,
+    /// How long the normalizer waits for a run that goes on without its end.
+    #[arg(long, env = "CCTF_RUN_IDLE", value_parser = parse_duration)]
+    run_idle: Option<GivenDuration>,
+    /// How the result is printed.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Report {
+    run_id: String,
+    run_dir: PathBuf,
+    drives: Vec<Summary>,
+    spans_made: u64,
+    spans_delivered: u64,
+    files: Vec<Content>,
+    broken_rules: u64,
+    interrupted: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::stop_flag();
+    // Without it fewer connections fit; what then fails says so itself.
+    let _ = clock::raise_file_limit();
+    let run_id = args.load.run_id_or_now();
+    let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("cctf-run-")
+        .tempdir()
+        .context("cannot make a temporary folder")?;
+    let outcome = drive_all(args, &run_id, &logs_dir, scratch.path(), stop);
+    let (drives, delivery) = match outcome {
+        Ok(driven) => driven,
+        Err(error) => {
+            let kept = scratch.keep();
+            return Err(error.context(format!(
+                "run {run_id} failed (the children's logs are in {})",
+                kept.display()
+            )));
+        }
+    };
+    let run_dir = args.logs_dir.join(&run_id);
+    let checked = validate::check(&run_dir, FINDINGS_SHOWN)?;
+    let report = Report {
+        files: folder::contents(&run_dir)?,
+        interrupted: stop.load(Ordering::Relaxed),
+        spans_made: delivery.made,
+        spans_delivered: delivery.delivered,
+        broken_rules: checked.errors,
+        run_id,
+        drives,
+        run_dir,
+    };
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string(&report)?),
+        Format::Text => print!(
+            "{}{}{}",
+            report.text(),
+            validate::text(&report.run_dir, &checked),
+            report.next_steps()
+        ),
+    }
+    let complaints = report.complaints(&delivery);
+    complaints
+        .iter()
+        .for_each(|complaint| eprintln!("cctf: {complaint}"));
+    Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
+}
+
+/// Starts the children, drives every endpoint, stops the children: everything that the run's folder is made by.
+fn drive_all(
+    args: &RunArgs,
+    run_id: &str,
+    logs_dir: &Path,
+    scratch: &Path,
+    stop: &'static AtomicBool,
+) -> anyhow::Result<(Vec<Summary>, Delivery)> {
+    let mut stack = Stack::start(&args.stack_config(run_id, logs_dir)?, scratch, stop)?;
+    let mut session = Session::begin(SessionConfig {
+        run: args.run_facts(run_id, &stack.target),
+        identity: Identity {
+            node_id: Some(args.driver_node_id.clone()),
+            stage: None,
+            app_id: args.app_id.clone(),
+        },
+        otlp_endpoint: Some(stack.otlp_endpoint.clone()),
+        events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
+        stop,
+    })?;
+    let mut drives = Vec::new();
+    for endpoint in &args.endpoints {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        drives.push(drive_one(args, endpoint, &mut session, &mut stack, stop)?);
+    }
+    // The services' last telemetry goes before the run's end, so that none of it counts as late.
+    stack.stop_services()?;
+    let delivery = session.end()?;
+    stack.stop_normalizer()?;
+    Ok((drives, delivery))
+}
+
+fn drive_one(
+    args: &RunArgs,
+    endpoint: &str,
+    session: &mut Session,
+    stack: &mut Stack,
+    stop: &AtomicBool,
+) -> anyhow::Result<Summary> {
+    let load = &args.load;
+    let drive = Drive {
+        target: stack.target.clone(),
+        endpoint: Endpoint::resolve(endpoint, None, load.size)?,
+        schedule: Schedule {
+            rate: load.rate,
+            duration: load.duration.value,
+            arrivals: load.arrivals,
+            seed: load.seed,
+        },
+        size_bytes: load.size,
+        connections_max: load.connections,
+        timeout: load.timeout.value,
+        headers: load.headers.clone(),
+    };
+    let line = ProgressLine::new(endpoint, drive.schedule.expected_count());
+    let mut died: Option<ChildError> = None;
+    let outcome = session.drive(&drive, |progress| {
+        line.show(progress);
+        if died.is_none() {
+            died = stack.check_alive().err();
+            if died.is_some() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    line.clear();
+    match died.or_else(|| stack.check_alive().err()) {
+        Some(died) => Err(died.into()),
+        None => Ok(outcome?),
+    }
+}
+
+impl RunArgs {
+    fn stack_config(&self, run_id: &str, logs_dir: &Path) -> anyhow::Result<StackConfig> {
+        let bin_dir = match &self.bin_dir {
+            Some(bin_dir) => bin_dir.clone(),
+            None => {
+                let own =
+                    std::env::current_exe().context("cannot find out where cctf itself is; use --bin-dir")?;
+                own.parent().unwrap_or(Path::new(".")).to_owned()
+            }
+        };
+        let flags = [
+            ("--join-window", &self.join_window),
+            ("--stale-after", &self.stale_after),
+            ("--run-idle", &self.run_idle),
+        ];
+        Ok(StackConfig {
+            bin_dir: std::path::absolute(bin_dir)?,
+            logs_dir: logs_dir.to_owned(),
+            run_id: run_id.to_owned(),
+            chain: self.chain,
+            node: (self.node_id.clone(), self.stage.clone()),
+            workers: self.workers,
+            queue_limit: self.queue_limit,
+            slot_policy: self.slot_policy.clone(),
+            app_id: self.app_id.clone(),
+            normalizer_flags: flags
+                .into_iter()
+                .filter_map(|(flag, value)| value.as_ref().map(|value| (flag, value.text.clone())))
+                .collect(),
+        })
+    }
+
+    fn run_facts(&self, run_id: &str, target: &Target) -> RunFacts {
+        let load = &self.load;
+        RunFacts {
+            run_id: run_id.to_owned(),
+            rate: load.rate,
+            duration: load.duration.text.clone(),
+            scen: load
+                .scen
+                .clone()
+                .or_else(|| self.chain.then(|| "real-chain".to_owned())),
+            img: load.img.clone(),
+            git_sha: load.git_sha.clone(),
+            workers: self.workers,
+            endpoint: self.endpoints.join(","),
+            target: target.to_string(),
+            payload_bytes: load.size,
+            seed: load.seed,
+        }
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut out = format!("run {}\n\n", self.run_id);
+        out += "endpoint  requests   rate/s  success  late p99 ms  p50 ms   p99 ms   max ms\n";
+        for drive in &self.drives {
+            out += &format!(
+                "{:<9} {:>8} {:>8.2} {:>7.2}% {:>12.3} {:>7.3} {:>8.3} {:>8.3}\n",
+                drive.endpoint,
+                drive.requests,
+                drive.rate_reached,
+                drive.success_ratio * 100.0,
+                drive.lateness_ms.p99,
+                drive.latency_ms.p50,
+                drive.latency_ms.p99,
+                drive.latency_ms.max,
+            );
+            for (error, count) in &drive.errors {
+                out += &format!("          {error}: {count}\n");
+            }
+        }
+        out += &format!("\nfiles in {}\n", self.run_dir.display());
+        for content in &self.files {
+            out += &format!(
+                "  {:<30} {:>8} rows {:>10} bytes\n",
+                content.file, content.rows, content.bytes
+            );
+        }
+        out
+    }
+
+    fn next_steps(&self) -> String {
+        let run_dir = self.run_dir.display();
+        format!(
+            "\nnext\n  tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
+             cctf validate {run_dir}\n"
+        )
+    }
+
+    /// What keeps this run from being a success, one sentence each.
+    fn complaints(&self, delivery: &Delivery) -> Vec<String> {
+        let mut complaints = Vec::new();
+        complaints.extend(loss_sentence(delivery));
+        for drive in self.drives.iter().filter(|drive| drive.success_ratio == 0.0) {
+            complaints.push(format!(
+                "no request to {} succeeded: look at its errors above, then at the service with --endpoints {}",
+                drive.url, drive.endpoint
+            ));
+        }
+        if self.broken_rules > 0 {
+            complaints.push(format!(
+                "{} broken rules: see cctf validate {}",
+                self.broken_rules,
+                self.run_dir.display()
+            ));
+        }
+        if self.interrupted {
+            complaints.push("interrupted: the run holds what was sent until then".to_owned());
+        }
+        complaints
+    }
+}

@@ -1,0 +1,94 @@
+//! `cctf validate`: every broken rule of a run's folder, counted, the first of them shown.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use cctf_proto::validate::{Finding, Options, RULES, Report, Severity, ValidateError, validate};
+use clap::Args;
+
+use super::{DONE, FAILED, Format, UsageError};
+
+const AFTER_HELP: &str = "\
+Examples:
+  cctf validate logs/latest
+  cctf validate logs/latest --format json | jq .counts
+
+Exit codes:
+  0  no rule is broken (warnings do not count)
+  1  at least one rule is broken
+  2  the folder is no run, or cannot be read";
+
+/// Flags of `cctf validate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ValidateArgs {
+    /// Folder of the run, or its folder cctf.
+    dir: PathBuf,
+    /// How the findings are printed.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    format: Format,
+    /// Findings shown of each rule; all are counted.
+    #[arg(long, env = "CCTF_MAX", default_value_t = 20, value_name = "N")]
+    max: usize,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let report = check(&args.dir, args.max)?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string(&report)?),
+        Format::Text => print!("{}", text(&args.dir, &report)),
+    }
+    Ok(ExitCode::from(if report.is_valid() { DONE } else { FAILED }))
+}
+
+/// Validates a folder and keeps `max` findings of each rule.
+pub fn check(dir: &Path, max: usize) -> anyhow::Result<Report> {
+    let options = Options {
+        findings_kept_per_rule: max,
+        ..Options::default()
+    };
+    validate(dir, options).map_err(|error| {
+        let why = match &error {
+            ValidateError::Read { source, .. } => format!("{error}: {source}"),
+            ValidateError::NotARun { .. } => format!("{error}; name a folder such as logs/latest"),
+        };
+        UsageError(why).into()
+    })
+}
+
+/// The findings for people, one a line, and one line that sums up.
+pub fn text(dir: &Path, report: &Report) -> String {
+    let mut out: String = report.broken.iter().map(|finding| line(dir, finding)).collect();
+    for (rule, count) in &report.counts {
+        let meaning = RULES
+            .iter()
+            .find(|known| known.id == *rule)
+            .map_or("", |known| known.text);
+        out += &format!("{rule}: {count} times ({meaning})\n");
+    }
+    let rows: u64 = report.lines.values().sum();
+    let open = if report.open { ", run still open" } else { "" };
+    out + &match (report.errors, report.warnings) {
+        (0, 0) => format!("valid: no rule broken in {rows} rows{open}\n"),
+        (0, warnings) => format!("valid: {warnings} warnings in {rows} rows{open}\n"),
+        (errors, warnings) => {
+            format!("not valid: {errors} errors and {warnings} warnings in {rows} rows{open}\n")
+        }
+    }
+}
+
+fn line(dir: &Path, finding: &Finding) -> String {
+    let place = finding.line.map_or_else(String::new, |line| format!(":{line}"));
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let file = dir.join(finding.file.name());
+    format!(
+        "{}{place}: {severity}: {} [{}]\n",
+        file.display(),
+        finding.message,
+        finding.rule.id
+    )
+}

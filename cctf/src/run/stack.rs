@@ -1,0 +1,216 @@
+//! Which children a local run has and how they are wired: one service, or endpoint, edge and cloud in a chain.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::Value;
+
+use super::children::{Child, ChildError};
+use crate::load::target::Target;
+
+const NORMALIZER: &str = "cctf-normalizer";
+const SERVICE: &str = "tunable-svc";
+
+/// Variables of the caller's environment that would change what the children are told by flags, or mix them up.
+const NOT_INHERITED: [&str; 12] = [
+    "RUN_ID",
+    "INSTANCE_ID",
+    "LOG_PATH",
+    "LISTEN",
+    "PORT",
+    "ADMIN_LISTEN",
+    "DEFAULT_NEXT_URL",
+    "NEXT_URL_ALLOW",
+    "OTEL_SDK_DISABLED",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+
+/// The chain of the runbook from its last node to its first: node, stage, and the path that its predecessor calls.
+const CHAIN: [(&str, &str, &str); 3] = [
+    ("cloud0", "cloud", "/kv/set/k1"),
+    ("edge0", "edge", "/blob/gzip"),
+    ("ep0", "endpoint", ""),
+];
+
+/// What the children are told.
+#[derive(Debug, Clone)]
+pub struct StackConfig {
+    /// Folder of the binaries.
+    pub bin_dir: PathBuf,
+    /// Folder of all runs, absolute.
+    pub logs_dir: PathBuf,
+    /// The run.
+    pub run_id: String,
+    /// Three services in a chain instead of one.
+    pub chain: bool,
+    /// Node and stage of the one service.
+    pub node: (String, String),
+    /// Worker slots of each service.
+    pub workers: Option<u32>,
+    /// Bound of each service's queue.
+    pub queue_limit: Option<u32>,
+    /// `held` or `released`.
+    pub slot_policy: Option<String>,
+    /// Application of the services.
+    pub app_id: Option<String>,
+    /// Further flags of the normalizer, name and value.
+    pub normalizer_flags: Vec<(&'static str, String)>,
+}
+
+/// The running children.
+#[derive(Debug)]
+pub struct Stack {
+    /// Fields are dropped in order: services end before the normalizer that hears them.
+    services: Vec<Child>,
+    normalizer: Child,
+    /// Where the load goes.
+    pub target: Target,
+    /// Where spans go over OTLP/gRPC.
+    pub otlp_endpoint: String,
+}
+
+impl Stack {
+    /// Starts the normalizer, then the services, each when those before it are ready.
+    pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
+        let (normalizer, otlp_endpoint) = start_normalizer(config, scratch, stop)?;
+        let mut services = Vec::new();
+        let target = if config.chain {
+            let mut next: Option<String> = None;
+            let mut first = None;
+            for (node, stage, called_as) in CHAIN {
+                let (child, at) = start_service(
+                    config,
+                    (node, stage),
+                    next.as_deref(),
+                    &otlp_endpoint,
+                    scratch,
+                    stop,
+                )?;
+                services.insert(0, child);
+                next = Some(format!("{at}{called_as}"));
+                first = Some(at);
+            }
+            first
+        } else {
+            let (node, stage) = (config.node.0.as_str(), config.node.1.as_str());
+            let (child, at) = start_service(config, (node, stage), None, &otlp_endpoint, scratch, stop)?;
+            services.push(child);
+            Some(at)
+        };
+        let target = target.ok_or_else(|| normalizer.unresponsive("has no service"))?;
+        Ok(Self {
+            services,
+            normalizer,
+            target,
+            otlp_endpoint,
+        })
+    }
+
+    /// An error if any child has ended.
+    pub fn check_alive(&mut self) -> Result<(), ChildError> {
+        self.services
+            .iter_mut()
+            .chain([&mut self.normalizer])
+            .try_for_each(Child::check_alive)
+    }
+
+    /// Stops the services, first the one that others do not call.
+    pub fn stop_services(&mut self) -> Result<(), ChildError> {
+        self.services.iter_mut().try_for_each(Child::stop)?;
+        self.services.clear();
+        Ok(())
+    }
+
+    /// Stops the normalizer, which writes what it still holds.
+    pub fn stop_normalizer(mut self) -> Result<(), ChildError> {
+        self.normalizer.stop()
+    }
+}
+
+fn start_normalizer(
+    config: &StackConfig,
+    scratch: &Path,
+    stop: &AtomicBool,
+) -> Result<(Child, String), ChildError> {
+    let mut command = command(NORMALIZER, config)?;
+    command
+        .arg("--out-dir")
+        .arg(&config.logs_dir)
+        .args(["--run-id", &config.run_id]);
+    for listener in ["--grpc-listen", "--http-listen", "--admin-listen"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    for (flag, value) in &config.normalizer_flags {
+        command.args([flag, value.as_str()]);
+    }
+    let mut child = Child::start(NORMALIZER, command, scratch)?;
+    let announced = child.announcement(stop)?;
+    let grpc = address(&child, &announced, "grpc")?;
+    let admin = address(&child, &announced, "admin")?;
+    child.ready(&admin, stop)?;
+    Ok((child, grpc.to_string()))
+}
+
+fn start_service(
+    config: &StackConfig,
+    (node, stage): (&str, &str),
+    next_url: Option<&str>,
+    otlp_endpoint: &str,
+    scratch: &Path,
+    stop: &AtomicBool,
+) -> Result<(Child, Target), ChildError> {
+    let mut command = command(SERVICE, config)?;
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.envs([
+        ("NODE_ID", node),
+        ("STAGE", stage),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_endpoint),
+    ]);
+    if let Some(next_url) = next_url {
+        let origin = next_url
+            .match_indices('/')
+            .nth(2)
+            .map_or(next_url, |(at, _)| &next_url[..at]);
+        command.envs([("DEFAULT_NEXT_URL", next_url), ("NEXT_URL_ALLOW", origin)]);
+    }
+    for (name, value) in [
+        ("WORKERS", config.workers.map(|workers| workers.to_string())),
+        ("QUEUE_LIMIT", config.queue_limit.map(|limit| limit.to_string())),
+        ("SLOT_POLICY", config.slot_policy.clone()),
+        ("APP_ID", config.app_id.clone()),
+    ] {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let mut child = Child::start(&format!("{SERVICE}-{node}"), command, scratch)?;
+    let announced = child.announcement(stop)?;
+    let listening = address(&child, &announced, "listening")?;
+    let admin = address(&child, &announced, "admin")?;
+    child.ready(&admin, stop)?;
+    Ok((child, listening))
+}
+
+fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
+    let path = config.bin_dir.join(name);
+    if !path.is_file() {
+        return Err(ChildError::Missing {
+            name: name.to_owned(),
+            folder: config.bin_dir.clone(),
+        });
+    }
+    let mut command = Command::new(path);
+    for variable in NOT_INHERITED {
+        command.env_remove(variable);
+    }
+    Ok(command)
+}
+
+fn address(child: &Child, announced: &Value, field: &str) -> Result<Target, ChildError> {
+    let told = announced.get(field).and_then(Value::as_str);
+    told.and_then(|url| Target::parse(url).ok())
+        .ok_or_else(|| child.unresponsive(format!("announced {announced} without a usable {field:?}")))
+}
