@@ -1,14 +1,22 @@
 //! Check and views against prost's decoding of the same bytes: valid, damaged and arbitrary ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod otlp_support;
 
-use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
+use cctf_proto::keys::is_valid_run_id;
+use cctf_proto::otlp::admission::{Rejection, admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::{check_logs_request, check_metrics_request, check_trace_request};
 use cctf_proto::otlp::logs::LogsRequest;
 use cctf_proto::otlp::{WireError, WireErrorKind};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use otlp_support::arbitrary::{logs_request, metrics_request, trace_request};
 use otlp_support::bytes::{damage, fields};
 use otlp_support::compare::{reduce_metrics, reduce_traces, viewed_metrics, viewed_traces};
@@ -48,18 +56,62 @@ fn agree<M: Message + Default>(
     }
 }
 
+fn is_run_id_good(attributes: &[KeyValue]) -> bool {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.key == "cctf.run_id")
+        .all(|attribute| {
+            let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
+            matches!(value, Some(Value::StringValue(run_id)) if is_valid_run_id(run_id))
+        })
+}
+
+/// The rule on unusable spans once more, in words of its own.
+fn expected_admission(request: &ExportTraceServiceRequest) -> (u64, [u64; Rejection::COUNT]) {
+    let mut rows = 0;
+    let mut rejected = [0; Rejection::COUNT];
+    for group in &request.resource_spans {
+        let resource_good = group
+            .resource
+            .as_ref()
+            .is_none_or(|resource| is_run_id_good(&resource.attributes));
+        for span in group.scope_spans.iter().flat_map(|scope| &scope.spans) {
+            let times = [span.start_time_unix_nano, span.end_time_unix_nano];
+            let is_first_bad_time_zero = times
+                .iter()
+                .find(|&&time| i64::try_from(time).is_err() || time == 0)
+                == Some(&0);
+            let reasons = [
+                span.trace_id.len() != 16,
+                span.span_id.len() != 8,
+                span.trace_id.iter().all(|byte| *byte == 0),
+                span.span_id.iter().all(|byte| *byte == 0),
+                !span.parent_span_id.is_empty() && span.parent_span_id.len() != 8,
+                is_first_bad_time_zero,
+                times.iter().any(|time| i64::try_from(*time).is_err()),
+                !resource_good || !is_run_id_good(&span.attributes),
+            ];
+            if let Some(first) = reasons.iter().position(|holds| *holds) {
+                rejected[first] += 1;
+            }
+            rows += 1;
+        }
+    }
+    (rows, rejected)
+}
+
 fn traces_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
     let viewed = viewed_traces(bytes);
     let admission = admit_trace_request(bytes);
+    // A request with two errors may be refused for either.
+    prop_assert_eq!(admission.is_ok(), check_trace_request(bytes).is_ok());
     let Some(mut decoded) = agree::<ExportTraceServiceRequest>(bytes, check_trace_request)? else {
         return Ok(false);
     };
-    let span_count: usize = decoded
-        .resource_spans
-        .iter()
-        .flat_map(|group| group.scope_spans.iter().map(|scope| scope.spans.len()))
-        .sum();
-    prop_assert_eq!(admission.map(|admission| admission.rows), Ok(span_count as u64));
+    prop_assert_eq!(
+        admission.map(|admission| (admission.rows, admission.rejected)),
+        Ok(expected_admission(&decoded))
+    );
     reduce_traces(&mut decoded);
     let viewed = viewed.map_err(|error| TestCaseError::fail(format!("checked, but {error}")))?;
     // Encoded, because NaN is not equal to itself.

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::common::Attributes;
+use super::check::{self, Key};
+use super::common::{Attributes, KeyValue};
 use super::metrics::{MetricData, MetricsRequest};
-use super::trace::{Span, TraceRequest};
-use super::wire::{Cursor, WireError};
+use super::span::{Span, SpanPass};
+use super::trace::TraceRequest;
+use super::wire::{Cursor, View, WireError};
 use crate::keys;
 
 /// Why a span or a data point cannot be used. The end before the start is no reason: such a row is written, flagged.
@@ -128,23 +130,66 @@ impl Admission {
     }
 }
 
-/// Counts the spans of an ExportTraceServiceRequest and those that cannot be used.
+/// Checks an ExportTraceServiceRequest as [`check_trace_request`](super::check::check_trace_request) does, and counts
+/// its spans and those that cannot be used: both in one pass over the spans.
 pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
+    check::check_trace_envelope(bytes)?;
     let mut admission = Admission::default();
     for resource_spans in TraceRequest::new(bytes).resource_spans() {
         let resource_spans = resource_spans?;
         let resource_run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
         for scope_spans in resource_spans.scope_spans() {
-            for span in scope_spans?.spans() {
-                admission.count(reject_span(&span?, resource_run_id_ok));
+            for span in scope_spans?.span_messages() {
+                let mut pass = Checking {
+                    run_id_ok: resource_run_id_ok,
+                };
+                let span = Span::parse_with(span?, &mut pass)?;
+                admission.count(reject_span_of_run(&span, pass.run_id_ok));
             }
         }
     }
     Ok(admission)
 }
 
-/// Counts the data points of an ExportMetricsServiceRequest and those that cannot be used.
+/// Checks all of a span, and its run ids.
+struct Checking {
+    run_id_ok: bool,
+}
+
+impl<'a> SpanPass<'a> for Checking {
+    #[inline]
+    fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError> {
+        match KeyValue::parse_usual(attribute) {
+            Some(key_value) => self.run_id_ok &= is_pair_ok(&key_value),
+            None => {
+                check::span::attribute(attribute)?;
+                self.run_id_ok &= is_attribute_ok(attribute);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn link(&mut self, link: Cursor<'a>) -> Result<(), WireError> {
+        check::span::link(link)
+    }
+
+    #[inline]
+    fn status(&mut self, status: Cursor<'a>) -> Result<(), WireError> {
+        check::span::status(status)
+    }
+
+    #[inline]
+    fn other(&mut self, span: &mut Cursor<'a>, key: Key) -> Result<(), WireError> {
+        *span = check::span::field(*span, key)?;
+        Ok(())
+    }
+}
+
+/// Checks an ExportMetricsServiceRequest as [`check_metrics_request`](check::check_metrics_request) does, and counts its
+/// data points and those that cannot be used.
 pub fn admit_metrics_request(bytes: &[u8]) -> Result<Admission, WireError> {
+    check::check_metrics_request(bytes)?;
     let mut admission = Admission::default();
     for resource_metrics in MetricsRequest::new(bytes).resource_metrics() {
         let resource_metrics = resource_metrics?;
@@ -179,6 +224,14 @@ fn admit_metric(data: &MetricData<'_>, run_id_ok: bool, admission: &mut Admissio
 /// Why this span cannot be used, if it cannot. `resource_run_id_ok` is [`is_run_id_ok`] of its resource.
 #[inline]
 pub fn reject_span(span: &Span<'_>, resource_run_id_ok: bool) -> Option<Rejection> {
+    reject_span_of_run(span, true)
+        .or_else(|| reject_run_id(resource_run_id_ok && is_run_id_ok(&span.attributes())))
+}
+
+/// [`reject_span`] for who has read the attributes already: `run_id_ok` says whether [`is_run_id_ok`] holds for the
+/// attributes of the span and those of its resource.
+#[inline]
+pub fn reject_span_of_run(span: &Span<'_>, run_id_ok: bool) -> Option<Rejection> {
     let Some((trace_id_head, trace_id_tail)) = halves(span.trace_id) else {
         return Some(Rejection::TraceIdLength);
     };
@@ -196,7 +249,7 @@ pub fn reject_span(span: &Span<'_>, resource_run_id_ok: bool) -> Option<Rejectio
     }
     reject_time(span.start_time_unix_nano)
         .or_else(|| reject_time(span.end_time_unix_nano))
-        .or_else(|| reject_run_id(resource_run_id_ok && is_run_id_ok(&span.attributes())))
+        .or_else(|| reject_run_id(run_id_ok))
 }
 
 /// Why a data point of this time cannot be used, if it cannot. `resource_run_id_ok` is [`is_run_id_ok`] of its resource.
@@ -238,48 +291,17 @@ fn reject_run_id(is_ok: bool) -> Option<Rejection> {
 /// read (which a checked request has not) are not all right.
 #[inline]
 pub fn is_run_id_ok(attributes: &Attributes<'_>) -> bool {
-    let mut attributes = attributes.iter();
-    loop {
-        match attributes.next_message() {
-            Ok(None) => return true,
-            Ok(Some(message)) => {
-                if !is_surely_other_key(message) && !is_attribute_ok(message) {
-                    return false;
-                }
-            }
-            Err(_) => return false,
-        }
-    }
-}
-
-/// A look at two lengths tells nearly all attributes from a run id: a pair of a key and a value in this order, as
-/// every encoder writes it, whose key has another length.
-#[inline]
-fn is_surely_other_key(attribute: Cursor<'_>) -> bool {
-    let bytes = attribute.rest();
-    let [0x0a, key_length, after @ ..] = bytes else {
-        return false;
-    };
-    let key_length = usize::from(*key_length);
-    if key_length == keys::RUN_ID.len() || key_length >= 0x80 {
-        return false;
-    }
-    match after.get(key_length..) {
-        Some([0x12, value_length, value @ ..]) => {
-            usize::from(*value_length) == value.len() && *value_length < 0x80
-        }
-        _ => false,
-    }
+    attributes
+        .iter()
+        .all(|attribute| attribute.is_ok_and(|key_value| is_pair_ok(&key_value)))
 }
 
 #[inline(never)]
 fn is_attribute_ok(attribute: Cursor<'_>) -> bool {
-    use super::common::KeyValue;
-    use super::wire::View;
-    match KeyValue::parse(attribute) {
-        Ok(KeyValue { key, value }) => {
-            key != keys::RUN_ID || value.as_str().is_some_and(keys::is_valid_run_id)
-        }
-        Err(_) => false,
-    }
+    KeyValue::parse(attribute).is_ok_and(|key_value| is_pair_ok(&key_value))
+}
+
+#[inline]
+fn is_pair_ok(KeyValue { key, value }: &KeyValue<'_>) -> bool {
+    *key != keys::RUN_ID || value.as_str().is_some_and(keys::is_valid_run_id)
 }

@@ -25,45 +25,108 @@ pub fn check_logs_request(bytes: &[u8]) -> Result<(), WireError> {
     check(Cursor::new(bytes), &schema::LOGS_REQUEST, NESTING_MAX)
 }
 
+/// Checks what of a request can be checked without opening its spans.
+pub(super) fn check_trace_envelope(bytes: &[u8]) -> Result<(), WireError> {
+    check(Cursor::new(bytes), &schema::TRACE_ENVELOPE, NESTING_MAX)
+}
+
+/// Levels of nesting that are left inside of a span: above it are the request, its resource spans and scope spans.
+const SPAN_LEVELS: u32 = NESTING_MAX - 3;
+
+/// The check of one span, for a pass that reads the span as well.
+pub(super) mod span {
+    use super::*;
+
+    #[inline]
+    pub(in super::super) fn attribute(attribute: Cursor<'_>) -> Result<(), WireError> {
+        check_inner(attribute, &schema::KEY_VALUE, SPAN_LEVELS)
+    }
+
+    pub(in super::super) fn link(link: Cursor<'_>) -> Result<(), WireError> {
+        check_inner(link, &schema::LINK, SPAN_LEVELS)
+    }
+
+    #[inline]
+    pub(in super::super) fn status(status: Cursor<'_>) -> Result<(), WireError> {
+        if status.is_empty() {
+            Ok(())
+        } else {
+            check_inner(status, &schema::STATUS, SPAN_LEVELS)
+        }
+    }
+
+    /// The cursor after the field whose key has just been taken.
+    #[inline(never)]
+    pub(in super::super) fn field(mut cursor: Cursor<'_>, key: Key) -> Result<Cursor<'_>, WireError> {
+        check_field(&mut cursor, key, &schema::SPAN, SPAN_LEVELS, &mut 0)?;
+        Ok(cursor)
+    }
+}
+
+/// A key that has been taken, and its offset in the request.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) key: u32,
+    pub(super) offset: usize,
+}
+
 /// Checks what is left of a message; `levels` more of nesting are allowed.
 fn check(mut cursor: Cursor<'_>, message: &'static Message, levels: u32) -> Result<(), WireError> {
     let mut seen = 0u32;
     while !cursor.is_empty() {
-        let before = cursor;
+        let offset = cursor.position();
         let key = cursor.key()?;
-        let (number, wire_type) = (key >> 3, key & 7);
-        let wrong = || Err(before.error(WireErrorKind::WrongWireType));
-        match (message.field(number), wire_type) {
-            (Field::String, LENGTH_DELIMITED) => drop(cursor.string()?),
-            (Field::Bytes, LENGTH_DELIMITED) => drop(cursor.message()?),
-            (Field::Message(inner), LENGTH_DELIMITED) => {
-                check_inner(cursor.message()?, inner, levels)?;
+        check_field(&mut cursor, Key { key, offset }, message, levels, &mut seen)?;
+    }
+    Ok(())
+}
+
+/// Checks the value of a field whose key has just been taken. `seen` has a bit for each field that may occur once.
+#[inline]
+fn check_field(
+    cursor: &mut Cursor<'_>,
+    Key { key, offset }: Key,
+    message: &'static Message,
+    levels: u32,
+    seen: &mut u32,
+) -> Result<(), WireError> {
+    let (number, wire_type) = (key >> 3, key & 7);
+    match (message.field(number), wire_type) {
+        (Field::String, LENGTH_DELIMITED) => drop(cursor.string()?),
+        (Field::Bytes, LENGTH_DELIMITED) => drop(cursor.message()?),
+        (Field::Attribute, LENGTH_DELIMITED) => check_attribute(cursor.message()?, levels)?,
+        (Field::Message(inner), LENGTH_DELIMITED) => check_inner(cursor.message()?, inner, levels)?,
+        (Field::MessageOnce(inner), LENGTH_DELIMITED) => {
+            if *seen & (1 << number) != 0 {
+                return Err(WireError {
+                    offset,
+                    kind: WireErrorKind::MessageInPieces,
+                });
             }
-            (Field::Attribute, LENGTH_DELIMITED) => check_attribute(cursor.message()?, levels)?,
-            (Field::MessageOnce(inner), LENGTH_DELIMITED) => {
-                if seen & (1 << number) != 0 {
-                    return Err(before.error(WireErrorKind::MessageInPieces));
-                }
-                seen |= 1 << number;
-                check_inner(cursor.message()?, inner, levels)?;
+            *seen |= 1 << number;
+            check_inner(cursor.message()?, inner, levels)?;
+        }
+        (Field::Varint | Field::VarintList, VARINT) => drop(cursor.varint()?),
+        (Field::Fixed64 | Field::Fixed64List, FIXED64) => drop(cursor.fixed64()?),
+        (Field::Fixed32, FIXED32) => drop(cursor.fixed32()?),
+        (Field::VarintList, LENGTH_DELIMITED) => {
+            let mut list = cursor.message()?;
+            while !list.is_empty() {
+                list.varint()?;
             }
-            (Field::Varint | Field::VarintList, VARINT) => drop(cursor.varint()?),
-            (Field::Fixed64 | Field::Fixed64List, FIXED64) => drop(cursor.fixed64()?),
-            (Field::Fixed32, FIXED32) => drop(cursor.fixed32()?),
-            (Field::VarintList, LENGTH_DELIMITED) => {
-                let mut list = cursor.message()?;
-                while !list.is_empty() {
-                    list.varint()?;
-                }
+        }
+        (Field::Fixed64List, LENGTH_DELIMITED) => {
+            let list = cursor.message()?;
+            if list.rest().len() % size_of::<u64>() != 0 {
+                return Err(list.error(WireErrorKind::Truncated));
             }
-            (Field::Fixed64List, LENGTH_DELIMITED) => {
-                let list = cursor.message()?;
-                if list.rest().len() % size_of::<u64>() != 0 {
-                    return Err(list.error(WireErrorKind::Truncated));
-                }
-            }
-            (Field::Unknown, _) => cursor.skip_within(key, levels)?,
-            _ => return wrong(),
+        }
+        (Field::Unknown, _) => cursor.skip_within(key, levels)?,
+        _ => {
+            return Err(WireError {
+                offset,
+                kind: WireErrorKind::WrongWireType,
+            });
         }
     }
     Ok(())

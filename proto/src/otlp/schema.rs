@@ -80,10 +80,17 @@ static INSTRUMENTATION_SCOPE: Message = Message::new([(1, String), (2, String), 
 static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
 static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
 
+/// A traces request whose spans are not opened.
+pub(super) static TRACE_ENVELOPE: Message = Message::new([(1, Sub(&RESOURCE_SPANS_ENVELOPE))]);
+static RESOURCE_SPANS_ENVELOPE: Message =
+    Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_SPANS_ENVELOPE)), (3, String)]);
+static SCOPE_SPANS_ENVELOPE: Message =
+    Message::new([(1, Sub(&INSTRUMENTATION_SCOPE)), (2, Bytes), (3, String)]);
+
 // trace.proto
 static RESOURCE_SPANS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_SPANS)), (3, String)]);
 static SCOPE_SPANS: Message = Message::new([(1, Sub(&INSTRUMENTATION_SCOPE)), (2, Sub(&SPAN)), (3, String)]);
-static SPAN: Message = Message::new([
+pub(super) static SPAN: Message = Message::new([
     (1, Bytes),
     (2, Bytes),
     (3, String),
@@ -102,7 +109,7 @@ static SPAN: Message = Message::new([
     (16, Fixed32),
 ]);
 static EVENT: Message = Message::new([(1, Fixed64), (2, String), (3, Attribute), (4, Varint)]);
-static LINK: Message = Message::new([
+pub(super) static LINK: Message = Message::new([
     (1, Bytes),
     (2, Bytes),
     (3, String),
@@ -110,7 +117,7 @@ static LINK: Message = Message::new([
     (5, Varint),
     (6, Fixed32),
 ]);
-static STATUS: Message = Message::new([(2, String), (3, Varint)]);
+pub(super) static STATUS: Message = Message::new([(2, String), (3, Varint)]);
 
 // metrics.proto
 static RESOURCE_METRICS: Message = Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_METRICS)), (3, String)]);

@@ -1,7 +1,8 @@
-//! Views of an ExportTraceServiceRequest: resource spans, scope spans, spans, each parsed in one pass when it is reached.
+//! Views of an ExportTraceServiceRequest: resource spans, scope spans and, in [`Span`], what they hold.
 
-use super::common::{Attributes, InstrumentationScope, Messages, Pieces, Resource};
-use super::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
+use super::common::{InstrumentationScope, Messages, Pieces, Resource};
+pub use super::span::{Link, Span, SpanKind, Status, StatusCode};
+use super::wire::{Cursor, LENGTH_DELIMITED, View, WireError, key};
 
 /// The bytes of an ExportTraceServiceRequest.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +86,12 @@ impl<'a> ScopeSpans<'a> {
     pub fn spans(&self) -> Messages<'a, Span<'a>> {
         Messages::new(self.message, 2)
     }
+
+    /// The spans, not yet parsed.
+    #[inline]
+    pub(super) fn span_messages(&self) -> Messages<'a, Cursor<'a>> {
+        Messages::new(self.message, 2)
+    }
 }
 
 impl<'a> View<'a> for ScopeSpans<'a> {
@@ -110,254 +117,5 @@ impl<'a> View<'a> for ScopeSpans<'a> {
             schema_url,
             message,
         })
-    }
-}
-
-/// Relation of a span to its parent and children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SpanKind {
-    /// Not told, or a kind that is not known.
-    Unspecified,
-    /// Work inside an application.
-    Internal,
-    /// A request served.
-    Server,
-    /// A request made.
-    Client,
-    /// A message sent.
-    Producer,
-    /// A message taken.
-    Consumer,
-}
-
-impl SpanKind {
-    #[inline]
-    fn from_wire(value: u64) -> Self {
-        // An enum is an int32 on the wire: as prost has it, the upper half of the varint does not count.
-        match value as u32 {
-            1 => SpanKind::Internal,
-            2 => SpanKind::Server,
-            3 => SpanKind::Client,
-            4 => SpanKind::Producer,
-            5 => SpanKind::Consumer,
-            _ => SpanKind::Unspecified,
-        }
-    }
-}
-
-/// Whether the work succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StatusCode {
-    /// Not told, or a code that is not known.
-    Unset,
-    /// It succeeded, as someone decided who knows.
-    Ok,
-    /// It failed.
-    Error,
-}
-
-/// Status of a span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status<'a> {
-    /// Whether the work succeeded.
-    pub code: StatusCode,
-    /// What went wrong, for people; empty if not told.
-    pub message: &'a str,
-}
-
-impl<'a> Status<'a> {
-    #[inline]
-    fn merge(&mut self, mut piece: Cursor<'a>) -> Result<(), WireError> {
-        const MESSAGE: u32 = key(2, LENGTH_DELIMITED);
-        const CODE: u32 = key(3, VARINT);
-
-        while !piece.is_empty() {
-            match piece.key()? {
-                MESSAGE => self.message = piece.string()?,
-                CODE => {
-                    self.code = match piece.varint()? as u32 {
-                        1 => StatusCode::Ok,
-                        2 => StatusCode::Error,
-                        _ => StatusCode::Unset,
-                    }
-                }
-                other => piece.skip(other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// One span. Absent fields have protobuf's defaults: zero, empty.
-#[derive(Debug, Clone, Copy)]
-pub struct Span<'a> {
-    /// 16 bytes, if it is valid.
-    pub trace_id: &'a [u8],
-    /// 8 bytes, if it is valid.
-    pub span_id: &'a [u8],
-    /// 8 bytes, or none for a root. All zero means none, too.
-    pub parent_span_id: &'a [u8],
-    /// W3C tracestate.
-    pub trace_state: &'a str,
-    /// What the span calls its work.
-    pub name: &'a str,
-    /// Relation to parent and children.
-    pub kind: SpanKind,
-    /// Begin, nanoseconds since the Unix epoch.
-    pub start_time_unix_nano: u64,
-    /// End, nanoseconds since the Unix epoch.
-    pub end_time_unix_nano: u64,
-    /// Attributes that the SDK left out.
-    pub dropped_attributes_count: u32,
-    /// Whether the work succeeded.
-    pub status: Status<'a>,
-    /// Low byte: W3C trace flags; bit 8: whether bit 9 is told; bit 9: the parent is remote.
-    pub flags: u32,
-    attributes: Cursor<'a>,
-    links: Cursor<'a>,
-}
-
-impl<'a> Span<'a> {
-    const NONE: Span<'static> = Span {
-        trace_id: &[],
-        span_id: &[],
-        parent_span_id: &[],
-        trace_state: "",
-        name: "",
-        kind: SpanKind::Unspecified,
-        start_time_unix_nano: 0,
-        end_time_unix_nano: 0,
-        dropped_attributes_count: 0,
-        status: Status {
-            code: StatusCode::Unset,
-            message: "",
-        },
-        flags: 0,
-        attributes: Cursor::EMPTY,
-        links: Cursor::EMPTY,
-    };
-
-    /// Its attributes.
-    #[inline]
-    pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.attributes, ATTRIBUTES_FIELD)
-    }
-
-    /// Its links to other spans.
-    #[inline]
-    pub fn links(&self) -> Messages<'a, Link<'a>> {
-        Messages::new(self.links, LINKS_FIELD)
-    }
-
-    /// Whether it was told that the parent is in another process (`Some(true)`) or in this one; `None` if not told.
-    #[inline]
-    pub fn parent_is_remote(&self) -> Option<bool> {
-        const IS_TOLD: u32 = 0x100;
-        const IS_REMOTE: u32 = 0x200;
-        (self.flags & IS_TOLD != 0).then_some(self.flags & IS_REMOTE != 0)
-    }
-}
-
-const ATTRIBUTES_FIELD: u32 = 9;
-const LINKS_FIELD: u32 = 13;
-
-impl<'a> View<'a> for Span<'a> {
-    #[inline]
-    fn parse(mut message: Cursor<'a>) -> Result<Self, WireError> {
-        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
-        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
-        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
-        const PARENT_SPAN_ID: u32 = key(4, LENGTH_DELIMITED);
-        const NAME: u32 = key(5, LENGTH_DELIMITED);
-        const KIND: u32 = key(6, VARINT);
-        const START_TIME: u32 = key(7, FIXED64);
-        const END_TIME: u32 = key(8, FIXED64);
-        const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
-        const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
-        const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
-        const STATUS: u32 = key(15, LENGTH_DELIMITED);
-        const FLAGS: u32 = key(16, FIXED32);
-
-        let mut span = Span::NONE;
-        let mut first_attribute = None;
-        let mut first_link = None;
-        while !message.is_empty() {
-            let before = message.position();
-            match message.key()? {
-                TRACE_ID => span.trace_id = message.bytes()?,
-                SPAN_ID => span.span_id = message.bytes()?,
-                TRACE_STATE => span.trace_state = message.string()?,
-                PARENT_SPAN_ID => span.parent_span_id = message.bytes()?,
-                NAME => span.name = message.string()?,
-                KIND => span.kind = SpanKind::from_wire(message.varint()?),
-                START_TIME => span.start_time_unix_nano = message.fixed64()?,
-                END_TIME => span.end_time_unix_nano = message.fixed64()?,
-                ATTRIBUTES => {
-                    message.message()?;
-                    let first = *first_attribute.get_or_insert(before);
-                    span.attributes = message.range(first, message.position());
-                }
-                DROPPED_ATTRIBUTES_COUNT => span.dropped_attributes_count = message.varint()? as u32,
-                LINKS => {
-                    message.message()?;
-                    let first = *first_link.get_or_insert(before);
-                    span.links = message.range(first, message.position());
-                }
-                STATUS => span.status.merge(message.message()?)?,
-                FLAGS => span.flags = message.fixed32()?,
-                other => message.skip(other)?,
-            }
-        }
-        Ok(span)
-    }
-}
-
-/// A link to a span that is not the parent.
-#[derive(Debug, Clone, Copy)]
-pub struct Link<'a> {
-    /// 16 bytes, if it is valid.
-    pub trace_id: &'a [u8],
-    /// 8 bytes, if it is valid.
-    pub span_id: &'a [u8],
-    /// W3C tracestate.
-    pub trace_state: &'a str,
-    /// As [`Span::flags`], of the linked span.
-    pub flags: u32,
-    message: Cursor<'a>,
-}
-
-impl<'a> Link<'a> {
-    /// Its attributes.
-    #[inline]
-    pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.message, 4)
-    }
-}
-
-impl<'a> View<'a> for Link<'a> {
-    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
-        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
-        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
-        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
-        const FLAGS: u32 = key(6, FIXED32);
-
-        let mut link = Link {
-            trace_id: &[],
-            span_id: &[],
-            trace_state: "",
-            flags: 0,
-            message,
-        };
-        let mut cursor = message;
-        while !cursor.is_empty() {
-            match cursor.key()? {
-                TRACE_ID => link.trace_id = cursor.bytes()?,
-                SPAN_ID => link.span_id = cursor.bytes()?,
-                TRACE_STATE => link.trace_state = cursor.string()?,
-                FLAGS => link.flags = cursor.fixed32()?,
-                other => cursor.skip(other)?,
-            }
-        }
-        Ok(link)
     }
 }

@@ -1,6 +1,7 @@
 //! A bounds-checked cursor over protobuf's wire format, with prost's rules on what is valid.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Deepest nesting of messages and groups, as prost and the C++ implementation have it.
 pub const NESTING_MAX: u32 = 100;
@@ -119,12 +120,12 @@ impl<'a> Cursor<'a> {
         self.position
     }
 
-    /// The bytes of this message from one offset in the request to another.
+    /// The part of this message between two offsets in the request.
     #[inline]
-    pub(crate) fn range(&self, start: usize, end: usize) -> Cursor<'a> {
+    pub(crate) fn range(&self, range: Range<usize>) -> Cursor<'a> {
         Cursor {
-            bytes: self.bytes.get(..end).unwrap_or_default(),
-            position: start,
+            bytes: self.bytes.get(..range.end).unwrap_or_default(),
+            position: range.start,
         }
     }
 
@@ -134,6 +135,17 @@ impl<'a> Cursor<'a> {
             offset: self.position,
             kind,
         }
+    }
+
+    /// Takes the next key if it is this one, which has to be of one byte.
+    #[inline]
+    pub(crate) fn take_key(&mut self, key: u32) -> bool {
+        let is_next = self
+            .bytes
+            .get(self.position)
+            .is_some_and(|byte| u32::from(*byte) == key);
+        self.position += usize::from(is_next);
+        is_next
     }
 
     /// The key of the next field: number and wire type, not yet known to be valid. What a reader does not recognise
@@ -159,7 +171,18 @@ impl<'a> Cursor<'a> {
             self.position += 1;
             return Ok(u64::from(byte));
         }
-        let (value, position) = long_varint(self.bytes, self.position)?;
+        self.long_varint()
+    }
+
+    #[inline]
+    fn long_varint(&mut self) -> Result<u64, WireError> {
+        if let Some([low, high]) = self.bytes.get(self.position..).and_then(<[u8]>::first_chunk::<2>)
+            && *high < 0x80
+        {
+            self.position += 2;
+            return Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7);
+        }
+        let (value, position) = longer_varint(self.bytes, self.position)?;
         self.position = position;
         Ok(value)
     }
@@ -239,9 +262,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A varint of two bytes or more, and where it ends.
+/// A varint of any length, and where it ends.
 #[inline(never)]
-fn long_varint(bytes: &[u8], position: usize) -> Result<(u64, usize), WireError> {
+fn longer_varint(bytes: &[u8], position: usize) -> Result<(u64, usize), WireError> {
     let rest = bytes.get(position..).unwrap_or_default();
     let mut value = 0;
     for (index, &byte) in rest.iter().take(VARINT_LEN_MAX).enumerate() {
@@ -330,4 +353,30 @@ fn is_ascii(bytes: &[u8]) -> bool {
 /// A message that can be viewed in place.
 pub(crate) trait View<'a>: Sized {
     fn parse(message: Cursor<'a>) -> Result<Self, WireError>;
+}
+
+/// A message as it is on the wire.
+impl<'a> View<'a> for Cursor<'a> {
+    #[inline]
+    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_above_ascii_is_found_at_every_place_of_every_length() {
+        for length in 0..70 {
+            let mut bytes = vec![b'a'; length];
+            assert!(is_ascii(&bytes), "{length}");
+            for place in 0..length {
+                bytes[place] = 0x80;
+                assert!(!is_ascii(&bytes), "{place} of {length}");
+                bytes[place] = 0x7f;
+            }
+        }
+    }
 }

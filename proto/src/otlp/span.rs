@@ -1,0 +1,335 @@
+//! View of one span, parsed in one pass.
+
+use super::check::Key;
+use super::common::{Attributes, Messages};
+use super::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
+
+/// Relation of a span to its parent and children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpanKind {
+    /// Not told, or a kind that is not known.
+    Unspecified,
+    /// Work inside an application.
+    Internal,
+    /// A request served.
+    Server,
+    /// A request made.
+    Client,
+    /// A message sent.
+    Producer,
+    /// A message taken.
+    Consumer,
+}
+
+impl SpanKind {
+    #[inline]
+    fn from_wire(value: u64) -> Self {
+        // An enum is an int32 on the wire: as prost has it, the upper half of the varint does not count.
+        match value as u32 {
+            1 => SpanKind::Internal,
+            2 => SpanKind::Server,
+            3 => SpanKind::Client,
+            4 => SpanKind::Producer,
+            5 => SpanKind::Consumer,
+            _ => SpanKind::Unspecified,
+        }
+    }
+}
+
+/// Whether the work succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatusCode {
+    /// Not told, or a code that is not known.
+    Unset,
+    /// It succeeded, as someone decided who knows.
+    Ok,
+    /// It failed.
+    Error,
+}
+
+/// Status of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status<'a> {
+    /// Whether the work succeeded.
+    pub code: StatusCode,
+    /// What went wrong, for people; empty if not told.
+    pub message: &'a str,
+}
+
+impl<'a> Status<'a> {
+    #[inline]
+    fn merge(&mut self, mut piece: Cursor<'a>) -> Result<(), WireError> {
+        const MESSAGE: u32 = key(2, LENGTH_DELIMITED);
+        const CODE: u32 = key(3, VARINT);
+
+        while !piece.is_empty() {
+            match piece.key()? {
+                MESSAGE => self.message = piece.string()?,
+                CODE => {
+                    self.code = match piece.varint()? as u32 {
+                        1 => StatusCode::Ok,
+                        2 => StatusCode::Error,
+                        _ => StatusCode::Unset,
+                    }
+                }
+                other => piece.skip(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One span. Absent fields have protobuf's defaults: zero, empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    /// 16 bytes, if it is valid.
+    pub trace_id: &'a [u8],
+    /// 8 bytes, if it is valid.
+    pub span_id: &'a [u8],
+    /// 8 bytes, or none for a root. All zero means none, too.
+    pub parent_span_id: &'a [u8],
+    /// W3C tracestate.
+    pub trace_state: &'a str,
+    /// What the span calls its work.
+    pub name: &'a str,
+    /// Relation to parent and children.
+    pub kind: SpanKind,
+    /// Begin, nanoseconds since the Unix epoch.
+    pub start_time_unix_nano: u64,
+    /// End, nanoseconds since the Unix epoch.
+    pub end_time_unix_nano: u64,
+    /// Attributes that the SDK left out.
+    pub dropped_attributes_count: u32,
+    /// Whether the work succeeded.
+    pub status: Status<'a>,
+    /// Low byte: W3C trace flags; bit 8: whether bit 9 is told; bit 9: the parent is remote.
+    pub flags: u32,
+    attributes: Cursor<'a>,
+    links: Cursor<'a>,
+}
+
+impl<'a> Span<'a> {
+    const NONE: Span<'static> = Span {
+        trace_id: &[],
+        span_id: &[],
+        parent_span_id: &[],
+        trace_state: "",
+        name: "",
+        kind: SpanKind::Unspecified,
+        start_time_unix_nano: 0,
+        end_time_unix_nano: 0,
+        dropped_attributes_count: 0,
+        status: Status {
+            code: StatusCode::Unset,
+            message: "",
+        },
+        flags: 0,
+        attributes: Cursor::EMPTY,
+        links: Cursor::EMPTY,
+    };
+
+    /// Its attributes.
+    #[inline]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.attributes, ATTRIBUTES_FIELD)
+    }
+
+    /// Its links to other spans.
+    #[inline]
+    pub fn links(&self) -> Messages<'a, Link<'a>> {
+        Messages::new(self.links, LINKS_FIELD)
+    }
+
+    /// Whether it was told that the parent is in another process (`Some(true)`) or in this one; `None` if not told.
+    #[inline]
+    pub fn parent_is_remote(&self) -> Option<bool> {
+        const IS_TOLD: u32 = 0x100;
+        const IS_REMOTE: u32 = 0x200;
+        (self.flags & IS_TOLD != 0).then_some(self.flags & IS_REMOTE != 0)
+    }
+}
+
+const ATTRIBUTES_FIELD: u32 = 9;
+const LINKS_FIELD: u32 = 13;
+
+/// What a pass over a span does with the parts that [`Span`] does not keep, or only as bytes.
+pub(super) trait SpanPass<'a> {
+    fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError>;
+    fn link(&mut self, link: Cursor<'a>) -> Result<(), WireError>;
+    fn status(&mut self, status: Cursor<'a>) -> Result<(), WireError>;
+    /// Any other field, whose key has just been taken.
+    fn other(&mut self, span: &mut Cursor<'a>, key: Key) -> Result<(), WireError>;
+}
+
+/// Skips what is not kept.
+struct Reading;
+
+impl<'a> SpanPass<'a> for Reading {
+    #[inline]
+    fn attribute(&mut self, _: Cursor<'a>) -> Result<(), WireError> {
+        Ok(())
+    }
+
+    #[inline]
+    fn link(&mut self, _: Cursor<'a>) -> Result<(), WireError> {
+        Ok(())
+    }
+
+    #[inline]
+    fn status(&mut self, _: Cursor<'a>) -> Result<(), WireError> {
+        Ok(())
+    }
+
+    #[inline]
+    fn other(&mut self, span: &mut Cursor<'a>, key: Key) -> Result<(), WireError> {
+        span.skip(key.key)
+    }
+}
+
+impl<'a> View<'a> for Span<'a> {
+    #[inline]
+    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
+        Span::parse_with(message, &mut Reading)
+    }
+}
+
+impl<'a> Span<'a> {
+    #[inline]
+    pub(super) fn parse_with(
+        mut message: Cursor<'a>,
+        pass: &mut impl SpanPass<'a>,
+    ) -> Result<Self, WireError> {
+        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
+        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
+        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
+        const PARENT_SPAN_ID: u32 = key(4, LENGTH_DELIMITED);
+        const NAME: u32 = key(5, LENGTH_DELIMITED);
+        const KIND: u32 = key(6, VARINT);
+        const START_TIME: u32 = key(7, FIXED64);
+        const END_TIME: u32 = key(8, FIXED64);
+        const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
+        const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
+        const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
+        const STATUS: u32 = key(15, LENGTH_DELIMITED);
+        const FLAGS: u32 = key(16, FIXED32);
+
+        let mut span = Span::NONE;
+        // Encoders write the fields in the order of their numbers. Asked for in that order they need no dispatch, which
+        // the processor would have to guess; what comes in any other order is read by the loop below.
+        if message.take_key(TRACE_ID) {
+            span.trace_id = message.bytes()?;
+        }
+        if message.take_key(SPAN_ID) {
+            span.span_id = message.bytes()?;
+        }
+        if message.take_key(TRACE_STATE) {
+            span.trace_state = message.string()?;
+        }
+        if message.take_key(PARENT_SPAN_ID) {
+            span.parent_span_id = message.bytes()?;
+        }
+        if message.take_key(NAME) {
+            span.name = message.string()?;
+        }
+        if message.take_key(KIND) {
+            span.kind = SpanKind::from_wire(message.varint()?);
+        }
+        if message.take_key(START_TIME) {
+            span.start_time_unix_nano = message.fixed64()?;
+        }
+        if message.take_key(END_TIME) {
+            span.end_time_unix_nano = message.fixed64()?;
+        }
+        let mut attributes = message.position()..message.position();
+        while message.take_key(ATTRIBUTES) {
+            pass.attribute(message.message()?)?;
+            attributes.end = message.position();
+        }
+        let mut links = 0..0;
+        while !message.is_empty() {
+            let offset = message.position();
+            match message.key()? {
+                TRACE_ID => span.trace_id = message.bytes()?,
+                SPAN_ID => span.span_id = message.bytes()?,
+                TRACE_STATE => span.trace_state = message.string()?,
+                PARENT_SPAN_ID => span.parent_span_id = message.bytes()?,
+                NAME => span.name = message.string()?,
+                KIND => span.kind = SpanKind::from_wire(message.varint()?),
+                START_TIME => span.start_time_unix_nano = message.fixed64()?,
+                END_TIME => span.end_time_unix_nano = message.fixed64()?,
+                ATTRIBUTES => {
+                    pass.attribute(message.message()?)?;
+                    attributes.end = message.position();
+                }
+                DROPPED_ATTRIBUTES_COUNT => span.dropped_attributes_count = message.varint()? as u32,
+                LINKS => {
+                    pass.link(message.message()?)?;
+                    if links.is_empty() {
+                        links.start = offset;
+                    }
+                    links.end = message.position();
+                }
+                STATUS => {
+                    let status = message.message()?;
+                    pass.status(status)?;
+                    span.status.merge(status)?;
+                }
+                FLAGS => span.flags = message.fixed32()?,
+                key => pass.other(&mut message, Key { key, offset })?,
+            }
+        }
+        span.attributes = message.range(attributes);
+        span.links = message.range(links);
+        Ok(span)
+    }
+}
+
+/// A link to a span that is not the parent.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// 16 bytes, if it is valid.
+    pub trace_id: &'a [u8],
+    /// 8 bytes, if it is valid.
+    pub span_id: &'a [u8],
+    /// W3C tracestate.
+    pub trace_state: &'a str,
+    /// As [`Span::flags`], of the linked span.
+    pub flags: u32,
+    message: Cursor<'a>,
+}
+
+impl<'a> Link<'a> {
+    /// Its attributes.
+    #[inline]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.message, 4)
+    }
+}
+
+impl<'a> View<'a> for Link<'a> {
+    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
+        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
+        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
+        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
+        const FLAGS: u32 = key(6, FIXED32);
+
+        let mut link = Link {
+            trace_id: &[],
+            span_id: &[],
+            trace_state: "",
+            flags: 0,
+            message,
+        };
+        let mut cursor = message;
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                TRACE_ID => link.trace_id = cursor.bytes()?,
+                SPAN_ID => link.span_id = cursor.bytes()?,
+                TRACE_STATE => link.trace_state = cursor.string()?,
+                FLAGS => link.flags = cursor.fixed32()?,
+                other => cursor.skip(other)?,
+            }
+        }
+        Ok(link)
+    }
+}
