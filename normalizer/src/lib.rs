@@ -11,7 +11,6 @@ pub mod join;
 pub mod journal;
 pub mod mapping;
 pub mod pipeline;
-pub mod pipeline_stub;
 pub mod receiver;
 pub mod run_id;
 pub mod server;

@@ -16,7 +16,7 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::connections::Listener;
 use crate::journal::{self, Journal, TICK_INTERVAL};
-use crate::pipeline_stub::Pipeline;
+use crate::pipeline::Pipeline;
 use crate::receiver::Receiver;
 use crate::run_id::{RunIdError, own_run_id};
 use crate::sink::{Sink, SinkError};

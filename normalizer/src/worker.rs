@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::journal::{Journal, Reader};
-use crate::pipeline::Output;
-use crate::pipeline_stub::{Pipeline, PipelineCounters};
+use crate::journal::{Content, Journal, Reader};
+use crate::pipeline::{Output, Pipeline, PipelineCounters};
 use crate::sink::{Sink, SinkError};
 
 /// Output that is written before the batch is done, so that a large batch needs no large buffers.
@@ -78,7 +77,10 @@ impl Worker {
     pub fn run(mut self) -> Result<(), SinkError> {
         let mut batch = Vec::new();
         while self.reader.next_batch(&mut batch) {
+            let mut is_time_to_tell = false;
             for record in batch.drain(..) {
+                // Every tick is often enough to tell others how far we are, and rare enough to cost nothing.
+                is_time_to_tell |= matches!(record.content, Content::Tick | Content::Shutdown);
                 self.pipeline.feed(&record, &mut self.output);
                 self.progress.records.fetch_add(1, Ordering::Relaxed);
                 if pending_bytes(&mut self.output) >= OUTPUT_BYTES_MAX {
@@ -86,14 +88,16 @@ impl Worker {
                 }
             }
             self.write()?;
-            let counters = self.pipeline.counters();
-            *self
-                .progress
-                .counters
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = counters;
+            if is_time_to_tell {
+                self.tell_progress();
+            }
         }
         Ok(())
+    }
+
+    fn tell_progress(&self) {
+        let counters = self.pipeline.counters();
+        *self.progress.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
     /// Writes all output. While the disk is full the receiver refuses requests, which their clients send again.

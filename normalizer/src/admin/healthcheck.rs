@@ -48,7 +48,10 @@ pub async fn healthcheck(url: &str) -> Result<(), HealthcheckError> {
         return Err(HealthcheckError::Url(url.to_owned()));
     };
     let port = authority.port_u16().unwrap_or(80);
-    let no_answer = |reason: String| HealthcheckError::NoAnswer { url: url.to_owned(), reason };
+    let no_answer = |reason: String| HealthcheckError::NoAnswer {
+        url: url.to_owned(),
+        reason,
+    };
     let answer = tokio::time::timeout(TIMEOUT, ask(authority.host(), port))
         .await
         .map_err(|_| no_answer(format!("not within {} s", TIMEOUT.as_secs())))?;
@@ -56,16 +59,25 @@ pub async fn healthcheck(url: &str) -> Result<(), HealthcheckError> {
     if status == StatusCode::OK {
         return Ok(());
     }
-    Err(HealthcheckError::NotReady { url: url.to_owned(), status, told })
+    Err(HealthcheckError::NotReady {
+        url: url.to_owned(),
+        status,
+        told,
+    })
 }
 
-async fn ask(host: &str, port: u16) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
+async fn ask(
+    host: &str,
+    port: u16,
+) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
     let address = host.trim_matches(['[', ']']);
     let stream = TcpStream::connect((address, port)).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // How the connection ends is told by the answer, or by its absence.
     tokio::spawn(connection);
-    let request = Request::get("/readyz").header(HOST, host).body(Empty::<Bytes>::new())?;
+    let request = Request::get("/readyz")
+        .header(HOST, host)
+        .body(Empty::<Bytes>::new())?;
     let (head, body) = sender.send_request(request).await?.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
     Ok((head.status, String::from_utf8_lossy(&body).trim_end().to_owned()))

@@ -5,25 +5,46 @@ use std::sync::atomic::Ordering;
 
 use super::Sources;
 use crate::journal::Signal;
+use crate::pipeline::PipelineCounters;
 
 /// The signals with their names in labels.
-pub(super) const SIGNALS: [(Signal, &str); 3] =
-    [(Signal::Traces, "traces"), (Signal::Metrics, "metrics"), (Signal::Logs, "logs")];
+pub(super) const SIGNALS: [(Signal, &str); 3] = [
+    (Signal::Traces, "traces"),
+    (Signal::Metrics, "metrics"),
+    (Signal::Logs, "logs"),
+];
 
 /// All metrics.
 pub(super) fn render(sources: &Sources) -> String {
     let mut page = Page::default();
     receiver(sources, &mut page);
     let held = sources.journal.held();
-    page.family("cctf_queue_requests", "gauge", "Requests between receiver and pipeline.");
+    page.family(
+        "cctf_queue_requests",
+        "gauge",
+        "Requests between receiver and pipeline.",
+    );
     page.sample("cctf_queue_requests", &[], held.requests);
     page.family("cctf_queue_bytes", "gauge", "Their bytes.");
     page.sample("cctf_queue_bytes", &[], held.bytes);
-    page.family("cctf_disk_full", "gauge", "1 while requests are refused because files cannot grow.");
+    page.family(
+        "cctf_disk_full",
+        "gauge",
+        "1 while requests are refused because files cannot grow.",
+    );
     page.sample("cctf_disk_full", &[], u8::from(sources.journal.is_disk_full()));
-    page.family("cctf_journal_records_total", "counter", "Journal records that the pipeline was fed.");
+    page.family(
+        "cctf_journal_records_total",
+        "counter",
+        "Journal records that the pipeline was fed.",
+    );
     page.sample("cctf_journal_records_total", &[], sources.progress.records());
-    page.family("cctf_written_bytes_total", "counter", "Bytes of lines and snapshots written.");
+    pipeline(&sources.progress.counters(), &mut page);
+    page.family(
+        "cctf_written_bytes_total",
+        "counter",
+        "Bytes of lines and snapshots written.",
+    );
     page.sample("cctf_written_bytes_total", &[], sources.progress.bytes_written());
     page.text
 }
@@ -35,26 +56,89 @@ fn receiver(sources: &Sources, page: &mut Page) {
         let requests = counters.signal(signal).requests.load(Ordering::Relaxed);
         page.sample("cctf_requests_total", &[("signal", name)], requests);
     }
-    page.family("cctf_received_bytes_total", "counter", "Bytes of accepted messages, decompressed.");
+    page.family(
+        "cctf_received_bytes_total",
+        "counter",
+        "Bytes of accepted messages, decompressed.",
+    );
     for (signal, name) in SIGNALS {
         let bytes = counters.signal(signal).bytes.load(Ordering::Relaxed);
         page.sample("cctf_received_bytes_total", &[("signal", name)], bytes);
     }
-    page.family("cctf_received_rows_total", "counter", "Spans, data points and log records received.");
+    page.family(
+        "cctf_received_rows_total",
+        "counter",
+        "Spans, data points and log records received.",
+    );
     for (signal, name) in SIGNALS {
         let rows = counters.signal(signal).rows.load(Ordering::Relaxed);
         page.sample("cctf_received_rows_total", &[("signal", name)], rows);
     }
-    page.family("cctf_rejected_rows_total", "counter", "Rows that cannot be used, by reason.");
+    page.family(
+        "cctf_rejected_rows_total",
+        "counter",
+        "Rows that cannot be used, by reason.",
+    );
     for (signal, name) in SIGNALS {
         for (reason, count) in counters.signal(signal).rejected().filter(|(_, count)| *count > 0) {
             let labels = [("signal", name), ("reason", reason.as_str())];
             page.sample("cctf_rejected_rows_total", &labels, count);
         }
     }
-    page.family("cctf_refused_requests_total", "counter", "Requests refused whole, by reason.");
+    page.family(
+        "cctf_refused_requests_total",
+        "counter",
+        "Requests refused whole, by reason.",
+    );
     for (reason, count) in counters.refused() {
         page.sample("cctf_refused_requests_total", &[("reason", reason)], count);
+    }
+}
+
+fn pipeline(counters: &PipelineCounters, page: &mut Page) {
+    for (name, help, value) in [
+        (
+            "cctf_duplicates_total",
+            "Spans and points that had come before.",
+            counters.duplicates,
+        ),
+        (
+            "cctf_unknown_node_total",
+            "Spans whose node nobody told.",
+            counters.unknown_node,
+        ),
+    ] {
+        page.family(name, "counter", help);
+        page.sample(name, &[], value);
+    }
+    page.family(
+        "cctf_unwritten_rows_total",
+        "counter",
+        "Rows that the pipeline could not write, by reason.",
+    );
+    for (reason, count) in &counters.rejected {
+        page.sample("cctf_unwritten_rows_total", &[("reason", reason)], count);
+    }
+    for (name, help, value) in [
+        ("cctf_runs_open", "Runs that are not closed.", counters.runs_open),
+        (
+            "cctf_rows_held",
+            "Rows that wait for the spans they depend on.",
+            counters.rows_held,
+        ),
+        (
+            "cctf_spans_joining",
+            "Spans among which callers are found.",
+            counters.spans_joining,
+        ),
+        (
+            "cctf_spans_remembered",
+            "Spans whose copies would be recognised.",
+            counters.spans_remembered,
+        ),
+    ] {
+        page.family(name, "gauge", help);
+        page.sample(name, &[], value);
     }
 }
 

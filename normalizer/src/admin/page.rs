@@ -39,19 +39,43 @@ pub(super) fn render(sources: &Sources) -> String {
     let mut page = String::from(HEAD);
     let state = sources.trouble().map_or("ready", str::trim_end);
     // Writing to a String cannot fail.
-    let _ = writeln!(page, "<p>{state}, up for {} s</p>\n<table>", sources.started.elapsed().as_secs());
-    row(&mut page, "spans per second", format!("{:.1}", spans_per_second(sources)));
+    let _ = writeln!(
+        page,
+        "<p>{state}, up for {} s</p>\n<table>",
+        sources.started.elapsed().as_secs()
+    );
+    row(
+        &mut page,
+        "spans per second",
+        format!("{:.1}", spans_per_second(sources)),
+    );
     for (signal, name) in SIGNALS {
         let counters = sources.counters.signal(signal);
-        row(&mut page, &format!("{name}: requests"), counters.requests.load(Ordering::Relaxed));
-        row(&mut page, &format!("{name}: rows"), counters.rows.load(Ordering::Relaxed));
+        row(
+            &mut page,
+            &format!("{name}: requests"),
+            counters.requests.load(Ordering::Relaxed),
+        );
+        row(
+            &mut page,
+            &format!("{name}: rows"),
+            counters.rows.load(Ordering::Relaxed),
+        );
         for (reason, count) in counters.rejected().filter(|(_, count)| *count > 0) {
-            row(&mut page, &format!("{name}: rejected, {}", reason.as_str()), count);
+            row(
+                &mut page,
+                &format!("{name}: rejected, {}", reason.as_str()),
+                count,
+            );
         }
     }
     for (reason, count) in sources.counters.refused() {
         row(&mut page, &format!("requests refused, {reason}"), count);
     }
+    let counters = sources.progress.counters();
+    row(&mut page, "runs open", counters.runs_open);
+    row(&mut page, "rows waiting for their caller", counters.rows_held);
+    row(&mut page, "duplicates", counters.duplicates);
     row(&mut page, "bytes in the queue", sources.journal.held().bytes);
     row(&mut page, "bytes written", sources.progress.bytes_written());
     page.push_str("</table>\n<p><a href=\"/metrics\">metrics</a></p>\n</body>\n</html>\n");
@@ -65,10 +89,19 @@ fn row(page: &mut String, name: &str, value: impl Display) {
 /// Since the last page; on the first, since the start.
 fn spans_per_second(sources: &Sources) -> f64 {
     let now = Instant::now();
-    let spans = sources.counters.signal(Signal::Traces).rows.load(Ordering::Relaxed);
+    let spans = sources
+        .counters
+        .signal(Signal::Traces)
+        .rows
+        .load(Ordering::Relaxed);
     let mut last = sources.last_page.lock().unwrap_or_else(PoisonError::into_inner);
-    let elapsed = now.duration_since(last.taken.unwrap_or(sources.started)).as_secs_f64();
+    let elapsed = now
+        .duration_since(last.taken.unwrap_or(sources.started))
+        .as_secs_f64();
     let new = spans - last.spans;
-    *last = Sample { taken: Some(now), spans };
+    *last = Sample {
+        taken: Some(now),
+        spans,
+    };
     if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 }
 }
