@@ -1,6 +1,6 @@
 //! Placement: which instances live, as told or as concluded from their telemetry, and the events of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Text};
@@ -53,6 +53,8 @@ pub struct Placement {
     lives: BTreeMap<u32, Life>,
     /// What each instance told of its slots, kept beyond its life for the inventory.
     pub slots: BTreeMap<u32, Slots>,
+    /// Instances that told their stop, and no start since.
+    told_stopped: BTreeSet<u32>,
     moves: Vec<Move>,
 }
 
@@ -74,9 +76,12 @@ impl Pipeline {
         source: &Arc<Source>,
         start_unix_nano: u64,
         end_unix_nano: u64,
-        _output: &mut Output,
     ) {
         let Some(instance) = source.instance else { return };
+        // What an instance still sends after it told its stop is its last words, not a new life.
+        if self.placement.told_stopped.contains(&instance) {
+            return;
+        }
         let now = self.now;
         let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
             started_unix_nano: start_unix_nano,
@@ -95,6 +100,7 @@ impl Pipeline {
     /// Takes a told start.
     pub(super) fn tell_start(&mut self, instance: u32, ts: u64, slots: Slots, output: &mut Output) {
         self.placement.slots.insert(instance, slots);
+        self.placement.told_stopped.remove(&instance);
         let concluded = self
             .placement
             .lives
@@ -150,6 +156,9 @@ impl Pipeline {
         {
             let started = life.started_unix_nano;
             self.conclude_start(instance, started, output);
+        }
+        if !inferred {
+            self.placement.told_stopped.insert(instance);
         }
         let began = self
             .placement

@@ -126,7 +126,7 @@ impl Pipeline {
                 self.totals.reject("not_finite", 1);
                 continue;
             }
-            self.hear(source, point.time, point.time, output);
+            self.hear(source, point.time, point.time);
             if role == Some(MetricRole::ActiveRequests) {
                 let (sum, time) = in_flight.unwrap_or((0.0, 0));
                 in_flight = Some((sum + point.value, time.max(point.time)));

@@ -97,7 +97,7 @@ impl Pipeline {
             }
         }
         self.totals.unknown_node += u64::from(!source.identity.node_known);
-        self.hear(source, span.start_time_unix_nano, span.end_time_unix_nano, output);
+        self.hear(source, span.start_time_unix_nano, span.end_time_unix_nano);
         let mapped = map_span(span, slots);
         let parent_span_id = SpanId::from_bytes(span.parent_span_id);
         let role = role_of(span.kind, mapped.is_poll);
