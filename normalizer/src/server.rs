@@ -14,14 +14,18 @@ use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::connections::Listener;
+use crate::connections::{Listener, connections_within, raise_open_files_limit};
 use crate::journal::{self, Journal, TICK_INTERVAL};
 use crate::pipeline::Pipeline;
 use crate::receiver::Receiver;
 use crate::run_id::{RunIdError, own_run_id};
-use crate::sink::{Sink, SinkError};
+use crate::sink::{OPEN_FILES_MAX, Sink, SinkError};
 use crate::worker::{Progress, Worker};
 
+/// OTLP/gRPC, OTLP/HTTP and admin.
+const LISTENERS: u64 = 3;
+/// Files that the process needs besides connections, the sink's files and one lock a run.
+const OTHER_OPEN_FILES: usize = 64;
 /// Time for requests under way to end at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -148,7 +152,7 @@ impl Server {
         let mut ended = spawn_worker(worker).map_err(RunError::Thread)?;
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
-        let connections_max = config.connections_max;
+        let connections_max = connections_max(&config);
 
         let admin_service = Admin::new(receiver.counters(), journal.clone(), progress);
         tokio::spawn(admin.serve(admin_service, connections_max, admin_stopped));
@@ -180,6 +184,13 @@ impl Server {
         stop_admin.send_replace(true);
         result.unwrap_or(Err(RunError::PipelinePanicked))
     }
+}
+
+/// Clients must not take the file descriptors that the files are written with.
+fn connections_max(config: &Config) -> usize {
+    let reserved = OPEN_FILES_MAX + config.open_runs_max + OTHER_OPEN_FILES;
+    let limit = raise_open_files_limit();
+    connections_within(limit, LISTENERS, reserved as u64, config.connections_max)
 }
 
 /// A panic drops the sender, which the receiver sees.
@@ -218,8 +229,9 @@ async fn listen(
             source,
         })?;
     if !address.ip().is_loopback() {
+        let address = listener.address();
         eprintln!(
-            "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can write"
+            "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can use it"
         );
     }
     Ok(listener)

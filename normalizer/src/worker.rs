@@ -97,7 +97,11 @@ impl Worker {
 
     fn tell_progress(&self) {
         let counters = self.pipeline.counters();
-        *self.progress.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+        *self
+            .progress
+            .counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
     /// Writes all output. While the disk is full the receiver refuses requests, which their clients send again.

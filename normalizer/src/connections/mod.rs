@@ -1,5 +1,6 @@
 //! Connections: accepts them, tells HTTP/1 from HTTP/2, serves them under limits and lets them end in order.
 
+mod open_files;
 mod sniff;
 
 use std::convert::Infallible;
@@ -22,6 +23,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use sniff::{Protocol, Sniffed, sniff};
+
+pub use open_files::{connections_within, raise_open_files_limit};
 
 /// Time for a client to show which protocol it speaks; silent connections end then.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);

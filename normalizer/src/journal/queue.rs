@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::clock::Clock;
 use super::record::{Content, Record, Signal};
 
 /// How often a [`Content::Tick`] is due.
@@ -85,17 +86,6 @@ struct State {
     held: Held,
     last_unix_nano: u64,
     closed: bool,
-}
-
-/// Tells nanoseconds since the Unix epoch.
-pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
-
-/// The wall clock. What it says may go back; what the journal stamps does not.
-pub fn wall_clock() -> Clock {
-    Box::new(|| {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
-    })
 }
 
 /// Opens a journal, whose first record tells that the normalizer came up.

@@ -1,0 +1,185 @@
+//! A record's frame on disk: a header with length, checksum and place, then the body, padded to eight bytes.
+//!
+//! | bytes | field | |
+//! |---|---|---|
+//! | 0..4 | checksum | CRC-32C of everything behind it up to the body's end, little endian as all numbers here |
+//! | 4..8 | length | bytes of the body |
+//! | 8..16 | sequence | number of the record, one more than that of the record before |
+//! | 16..24 | time | when it came, nanoseconds since the Unix epoch |
+//! | 24..32 | durable | all records before this number were durable when this one was written |
+//! | 32 | content | what the body is |
+//! | 33..40 | zero | |
+
+use super::record::{Content, Record, Signal};
+
+/// Bytes before the body.
+pub const HEADER_LEN: usize = 40;
+/// Frames begin at multiples of this.
+pub const ALIGNMENT: usize = 8;
+/// Longest body: the receiver's largest message, with room.
+pub const BODY_LEN_MAX: usize = 80 * 1024 * 1024;
+
+const CHECKED_FROM: usize = 4;
+
+/// A frame's header, read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of the body.
+    pub body_len: usize,
+    /// Number of the record.
+    pub sequence: u64,
+    /// When it came, nanoseconds since the Unix epoch.
+    pub received_unix_nano: u64,
+    /// All records before this number were durable when this one was written.
+    pub durable_before: u64,
+    content: u8,
+}
+
+/// What is found at a place of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A whole frame.
+    Frame {
+        /// Its header.
+        header: Header,
+        /// Its body.
+        body: &'a [u8],
+        /// Where the next frame begins, counted from this one's begin.
+        next: usize,
+    },
+    /// Nothing was written here: zeros, or the end.
+    Nothing,
+    /// Something that is no whole frame.
+    Damaged,
+}
+
+fn code(content: &Content) -> u8 {
+    match content {
+        Content::Request { signal: Signal::Traces, .. } => 1,
+        Content::Request { signal: Signal::Metrics, .. } => 2,
+        Content::Request { signal: Signal::Logs, .. } => 3,
+        Content::Tick => 4,
+        Content::Restart => 5,
+        Content::Shutdown => 6,
+    }
+}
+
+/// The body of a record.
+pub fn body(record: &Record) -> &[u8] {
+    match &record.content {
+        Content::Request { body, .. } => body,
+        Content::Tick | Content::Restart | Content::Shutdown => &[],
+    }
+}
+
+/// Bytes that a body of this length takes with header and padding.
+pub fn frame_len(body_len: usize) -> usize {
+    HEADER_LEN + body_len.next_multiple_of(ALIGNMENT)
+}
+
+/// The header of a record.
+pub fn encode_header(record: &Record, sequence: u64, durable_before: u64) -> [u8; HEADER_LEN] {
+    let body = body(record);
+    let mut header = [0; HEADER_LEN];
+    // The receiver's limit on messages stands far below 4 GiB.
+    header[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    header[8..16].copy_from_slice(&sequence.to_le_bytes());
+    header[16..24].copy_from_slice(&record.received_unix_nano.to_le_bytes());
+    header[24..32].copy_from_slice(&durable_before.to_le_bytes());
+    header[32] = code(&record.content);
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&header[CHECKED_FROM..]), body);
+    header[..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+    header
+}
+
+/// Reads what begins at the first of these bytes.
+pub fn decode(bytes: &[u8]) -> Found<'_> {
+    let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
+        return if bytes.iter().all(|&byte| byte == 0) { Found::Nothing } else { Found::Damaged };
+    };
+    if header.iter().all(|&byte| byte == 0) {
+        return Found::Nothing;
+    }
+    let number = |at: usize| {
+        let mut field = [0; 8];
+        field.copy_from_slice(&header[at..at + 8]);
+        u64::from_le_bytes(field)
+    };
+    let body_len = (number(0) >> 32) as usize;
+    let checksum = number(0) as u32;
+    let body = bytes.get(HEADER_LEN..HEADER_LEN + body_len.min(BODY_LEN_MAX));
+    let Some(body) = body.filter(|body| body.len() == body_len) else { return Found::Damaged };
+    if crc32c::crc32c_append(crc32c::crc32c(&header[CHECKED_FROM..]), body) != checksum {
+        return Found::Damaged;
+    }
+    let header = Header {
+        body_len,
+        sequence: number(8),
+        received_unix_nano: number(16),
+        durable_before: number(24),
+        content: header[32],
+    };
+    Found::Frame { header, body, next: frame_len(body_len) }
+}
+
+/// The record of a frame; `None` for a content that this version does not know.
+pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
+    let request = |signal| Content::Request { signal, body: bytes::Bytes::copy_from_slice(body) };
+    let content = match header.content {
+        1 => request(Signal::Traces),
+        2 => request(Signal::Metrics),
+        3 => request(Signal::Logs),
+        4 => Content::Tick,
+        5 => Content::Restart,
+        6 => Content::Shutdown,
+        _ => return None,
+    };
+    Some(Record { received_unix_nano: header.received_unix_nano, content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(body: Vec<u8>) -> Record {
+        Record { received_unix_nano: 7, content: Content::Request { signal: Signal::Metrics, body: body.into() } }
+    }
+
+    fn frame(record: &Record) -> Vec<u8> {
+        let mut bytes = encode_header(record, 3, 2).to_vec();
+        bytes.extend_from_slice(body(record));
+        bytes.resize(frame_len(body(record).len()), 0);
+        bytes
+    }
+
+    #[test]
+    fn zeros_are_nothing_and_anything_else_that_is_no_frame_is_damage() {
+        assert_eq!(decode(&[]), Found::Nothing);
+        assert_eq!(decode(&[0; 100]), Found::Nothing);
+        assert_eq!(decode(&[1; 10]), Found::Damaged);
+        assert_eq!(decode(&[1; 100]), Found::Damaged);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_comes_back_as_it_went(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let record_in = request(body);
+            let bytes = frame(&record_in);
+            let Found::Frame { header, body, next } = decode(&bytes) else { panic!("whole") };
+            prop_assert_eq!(next, bytes.len());
+            prop_assert_eq!((header.sequence, header.durable_before), (3, 2));
+            prop_assert_eq!(record(&header, body), Some(record_in));
+        }
+
+        #[test]
+        fn any_flipped_bit_is_seen(body in proptest::collection::vec(any::<u8>(), 0..64), bit in any::<prop::sample::Index>()) {
+            let record = request(body);
+            let mut bytes = frame(&record);
+            let checked = HEADER_LEN + super::body(&record).len();
+            let bit = bit.index(checked * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(!matches!(decode(&bytes), Found::Frame { .. }));
+        }
+    }
+}

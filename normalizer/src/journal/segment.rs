@@ -1,0 +1,145 @@
+//! Segments: the journal's files, named by the number of their first record, preallocated, written once and then deleted.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Bytes before the first frame.
+pub const SEGMENT_HEADER_LEN: u64 = 64;
+/// Version of the layout in segments and frames.
+pub const LAYOUT_VERSION: u32 = 1;
+
+const MAGIC: &[u8; 8] = b"CCTFJRNL";
+const ENDING: &str = "segment";
+
+/// What a segment's header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Number of its first record.
+    pub first_sequence: u64,
+    /// Version of the mapping in force when it was begun.
+    pub mapping_version: u32,
+}
+
+impl SegmentHeader {
+    fn encode(&self) -> [u8; SEGMENT_HEADER_LEN as usize] {
+        let mut bytes = [0; SEGMENT_HEADER_LEN as usize];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..12].copy_from_slice(&LAYOUT_VERSION.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.mapping_version.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.first_sequence.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..24]);
+        bytes[24..28].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header; `Err` says what is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+        let header = bytes.first_chunk::<{ SEGMENT_HEADER_LEN as usize }>().ok_or("it ends within its header")?;
+        if &header[..8] != MAGIC {
+            return Err("it does not begin as a journal segment");
+        }
+        let small = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        if small(24) != crc32c::crc32c(&header[..24]) {
+            return Err("the checksum of its header is wrong");
+        }
+        if small(8) != LAYOUT_VERSION {
+            return Err("its layout is of another version of the normalizer");
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&header[16..24]);
+        Ok(Self { first_sequence: u64::from_le_bytes(first), mapping_version: small(12) })
+    }
+}
+
+/// A segment in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentFile {
+    /// Number of its first record, as its name has it.
+    pub first_sequence: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// The segments in a folder, in order.
+pub fn list(folder: &Path) -> io::Result<Vec<SegmentFile>> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_segment = path.extension().is_some_and(|ending| ending == ENDING);
+        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        if let (true, Some(first_sequence)) = (is_segment, number) {
+            segments.push(SegmentFile { first_sequence, path });
+        }
+    }
+    segments.sort();
+    Ok(segments)
+}
+
+/// The path of the segment that begins with a record.
+pub fn path_of(folder: &Path, first_sequence: u64) -> PathBuf {
+    folder.join(format!("{first_sequence:020}.{ENDING}"))
+}
+
+/// Makes a segment of `bytes` bytes with its header, durable with its name.
+pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<File> {
+    let path = path_of(folder, header.first_sequence);
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    preallocate(&file, bytes)?;
+    file.write_all_at(&header.encode(), 0)?;
+    file.sync_all()?;
+    sync_folder(folder)?;
+    Ok(file)
+}
+
+/// Reserves the room now, so that a full disk is met here and not in the middle of a record, and so that a write
+/// changes no size that fdatasync would have to write down.
+fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    let len = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call touches no memory.
+    match unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len) } {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            // A file system that can't reserve gives sparse room: slower, and a full disk is met later.
+            error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => file.set_len(bytes),
+            error => Err(error),
+        },
+    }
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_comes_back_and_a_damaged_one_says_why() {
+        let header = SegmentHeader { first_sequence: 42, mapping_version: 3 };
+        let mut bytes = header.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+        bytes[16] ^= 1;
+        assert!(SegmentHeader::decode(&bytes).is_err());
+        assert!(SegmentHeader::decode(&bytes[..10]).is_err());
+        assert!(SegmentHeader::decode(&[0; 64]).is_err());
+    }
+
+    #[test]
+    fn segments_are_listed_in_the_order_of_their_records() {
+        let folder = tempfile::tempdir().unwrap();
+        for first_sequence in [100, 5, 20] {
+            let header = SegmentHeader { first_sequence, mapping_version: 1 };
+            let file = create(folder.path(), &header, 4096).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), 4096);
+        }
+        fs::write(folder.path().join("other.txt"), "").unwrap();
+        let found: Vec<u64> = list(folder.path()).unwrap().iter().map(|segment| segment.first_sequence).collect();
+        assert_eq!(found, [5, 20, 100]);
+    }
+}

@@ -1,0 +1,254 @@
+//! The binary from its start to its end: what it prints, which code it exits with, and what it leaves behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_cctf-normalizer");
+
+struct Normalizer {
+    child: Child,
+    addresses: Value,
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.env_clear().arg("--out-dir").arg(folder.join("logs"));
+    free_ports(&mut command);
+    command
+}
+
+/// As variables, so that a test's flag goes over them.
+fn free_ports(command: &mut Command) {
+    for variable in ["GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN"] {
+        command.env(variable, "127.0.0.1:0");
+    }
+}
+
+impl Normalizer {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        Self {
+            addresses: serde_json::from_str(&line).unwrap(),
+            child,
+        }
+    }
+
+    fn address(&self, of: &str) -> &str {
+        self.addresses[of]
+            .as_str()
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap()
+    }
+
+    fn http(&self, of: &str, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address(of)).unwrap();
+        let len = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn stop(self, signal: &str) -> Output {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait_with_output().unwrap()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn one_request() -> String {
+    json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+        "scopeSpans": [{"spans": [{
+            "traceId": "07".repeat(16), "spanId": "01".repeat(8), "name": "GET /", "kind": 2,
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000005000000",
+        }]}],
+    }]})
+    .to_string()
+}
+
+#[test]
+fn what_was_acknowledged_is_in_the_files_after_sigterm() {
+    let folder = TempDir::new().unwrap();
+    let normalizer = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
+    let answer = normalizer.http("http", "POST", "/v1/traces", &one_request());
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let output = normalizer.stop("-TERM");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stderr(&output).lines().count(), 1, "{output:?}");
+
+    let lines = fs::read_to_string(folder.path().join("logs/latest/events.jsonl")).unwrap();
+    let row: Value = serde_json::from_str(lines.trim_end()).unwrap();
+    assert_eq!(
+        (row["span_id"].as_str(), row["module_id"].as_str()),
+        (Some("0101010101010101"), Some("shop"))
+    );
+    assert_eq!(
+        fs::read_link(folder.path().join("logs/latest")).unwrap(),
+        Path::new("mine")
+    );
+    for file in fs::read_dir(folder.path().join("logs/mine/cctf")).unwrap() {
+        let path = file.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            serde_json::from_str::<Value>(&text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn its_own_run_goes_on_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    for _ in 0..2 {
+        let normalizer = Normalizer::start(&mut command(folder.path()));
+        normalizer.http("http", "POST", "/v1/traces", &one_request());
+        assert!(normalizer.stop("-INT").status.success());
+    }
+    let own = fs::read_to_string(folder.path().join("logs/.normalizer-run-id")).unwrap();
+    let lines = fs::read_to_string(folder.path().join("logs").join(own.trim()).join("events.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 2);
+}
+
+#[test]
+fn the_admin_listener_tells_health_counters_and_a_page() {
+    let folder = TempDir::new().unwrap();
+    let normalizer = Normalizer::start(&mut command(folder.path()));
+    normalizer.http("http", "POST", "/v1/traces", &one_request());
+    normalizer.http("http", "POST", "/v1/traces", "not json");
+    for (path, status, expected) in [
+        ("/livez", "200", "ok"),
+        ("/readyz", "200", "ok"),
+        (
+            "/metrics",
+            "200",
+            "cctf_received_rows_total{signal=\"traces\"} 1\n",
+        ),
+        (
+            "/metrics",
+            "200",
+            "cctf_refused_requests_total{reason=\"malformed\"} 1\n",
+        ),
+        ("/", "200", "<td>traces: rows</td><td>1</td>"),
+        ("/else", "404", "served here"),
+    ] {
+        let answer = normalizer.http("admin", "GET", path, "");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(expected),
+            "{path}: {answer}"
+        );
+    }
+    let healthcheck = |url: &str| {
+        Command::new(BINARY)
+            .args(["healthcheck", "--admin", url])
+            .output()
+            .unwrap()
+    };
+    let admin = format!("http://{}", normalizer.address("admin"));
+    assert!(healthcheck(&admin).status.success());
+    assert!(normalizer.stop("-TERM").status.success());
+    let gone = healthcheck(&admin);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        stderr(&gone).contains("no answer from http://127.0.0.1:"),
+        "{gone:?}"
+    );
+    assert_eq!(healthcheck("ftp://x").status.code(), Some(1));
+}
+
+#[test]
+fn what_hinders_the_start_is_told_in_one_sentence() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (arguments, code, sentence) in [
+        (["--join-window", "soon"], 2, "\"soon\" is no duration"),
+        (["--run-id", "../up"], 2, "a run id becomes a folder's name"),
+        (
+            ["--grpc-listen", &address],
+            1,
+            "stop what listens there or choose another --grpc-listen\n",
+        ),
+        (
+            ["--out-dir", "file/logs"],
+            1,
+            "make it writable or choose another --out-dir\n",
+        ),
+    ] {
+        let mut command = Command::new(BINARY);
+        command.current_dir(folder.path()).env_clear();
+        free_ports(&mut command);
+        let output = command.args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let told = stderr(&output);
+        assert!(told.contains(sentence) && told.lines().count() == 1, "{told}");
+    }
+}
+
+#[test]
+fn a_second_normalizer_on_the_same_run_ends_with_the_reason() {
+    let folder = TempDir::new().unwrap();
+    let first = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
+    let second = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
+    first.http("http", "POST", "/v1/traces", &one_request());
+    // Its line is there: the run is locked.
+    let events = folder.path().join("logs/mine/run_meta.json");
+    while !events.exists() {
+        std::thread::yield_now();
+    }
+    second.http("http", "POST", "/v1/traces", &one_request());
+    let ended = second.child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        stderr(&ended).contains("another normalizer has it locked"),
+        "{ended:?}"
+    );
+    assert!(first.stop("-TERM").status.success());
+}
+
+#[test]
+fn a_listener_that_others_can_reach_warns() {
+    let folder = TempDir::new().unwrap();
+    let normalizer = Normalizer::start(command(folder.path()).args(["--http-listen", "0.0.0.0:0"]));
+    let output = normalizer.stop("-TERM");
+    let warnings: Vec<String> = stderr(&output)
+        .lines()
+        .filter(|line| line.starts_with("warning: "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("OTLP/HTTP listens on 0.0.0.0:") && warnings[0].contains("without TLS"),
+        "{warnings:?}"
+    );
+}
