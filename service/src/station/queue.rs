@@ -62,6 +62,11 @@ impl<T> Queue<T> {
         }
     }
 
+    /// The oldest item if one waits.
+    pub fn try_take(&self) -> Option<T> {
+        self.lock().waiting.pop_front()
+    }
+
     /// The oldest item, waiting for one if need be; none once the queue is closed and empty.
     pub fn take(&self) -> Option<T> {
         let mut state = self.lock();
@@ -133,7 +138,10 @@ mod tests {
         assert_eq!(queue.offer(3), Err(3));
         assert_eq!(queue.take(), Some(1));
         assert_eq!(queue.offer(4), Ok(()));
-        assert_eq!((queue.take(), queue.take()), (Some(2), Some(4)));
+        assert_eq!(
+            (queue.take(), queue.try_take(), queue.try_take()),
+            (Some(2), Some(4), None)
+        );
         assert!(queue.is_empty());
     }
 

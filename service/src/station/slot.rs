@@ -16,13 +16,39 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// Serves requests until the queue is closed and empty.
+///
+/// An answer is handed over only after the next request has been stamped as taken up: handing over wakes an I/O
+/// thread, which may well take this CPU first, and the slot would look idle though requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
-    while let Some(item) = service.queue.take() {
-        let start_ns = service.clock.now_ns();
-        match item {
-            Item::New(job) => start(service, calls, *job, start_ns),
-            Item::Back(returned) => finish_returned(service, *returned),
+    let mut finished: Option<Finished> = None;
+    loop {
+        let mut next = service.queue.try_take();
+        if next.is_none() {
+            hand_over(service, finished.take());
+            next = service.queue.take();
         }
+        let Some(item) = next else { return };
+        let start_ns = service.clock.now_ns();
+        hand_over(service, finished.take());
+        finished = match item {
+            Item::New(job) => start(service, calls, *job, start_ns),
+            Item::Back(returned) => Some(finish_returned(service, *returned)),
+        };
+    }
+}
+
+/// A request with all its stamps, whose answer is still to be handed over.
+struct Finished {
+    reply: oneshot::Sender<Done>,
+    done: Done,
+}
+
+fn hand_over(service: &Service, finished: Option<Finished>) {
+    if let Some(Finished { reply, done }) = finished
+        && let Err(unwanted) = reply.send(done)
+    {
+        // The caller has gone; the work was done all the same, and is told.
+        service.tell(unwanted);
     }
 }
 
@@ -54,7 +80,8 @@ impl Progress {
     }
 }
 
-fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
+/// None if the request has given its slot away.
+fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) -> Option<Finished> {
     let Job {
         endpoint,
         request,
@@ -77,21 +104,17 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
     match (chosen, payload) {
         (Some(Ok(next)), Some(payload)) => {
             let call = Call { next, payload, hops };
-            match service.settings.slot_policy {
-                SlotPolicy::Held => {
-                    answer.next = call_held(service, calls, call, &ticket, &mut progress.times);
-                    finish(service, answer, progress.pause(), ticket, reply);
-                }
-                SlotPolicy::Released => {
-                    let returned = Returned {
-                        answer,
-                        times: progress.pause(),
-                        ticket,
-                        reply,
-                    };
-                    call_released(service, calls, call, returned);
-                }
+            if service.settings.slot_policy == SlotPolicy::Released {
+                let returned = Returned {
+                    answer,
+                    times: progress.pause(),
+                    ticket,
+                    reply,
+                };
+                call_released(service, calls, call, returned);
+                return None;
             }
+            answer.next = call_held(service, calls, call, &ticket, &mut progress.times);
         }
         (Some(Err(refusal)), _) => {
             service.stats.next_refused.fetch_add(1, Ordering::Relaxed);
@@ -99,10 +122,10 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) {
                 status: None,
                 error: Some(refusal.to_string().into()),
             };
-            finish(service, answer, progress.pause(), ticket, reply);
         }
-        _ => finish(service, answer, progress.pause(), ticket, reply),
+        _ => {}
     }
+    Some(finish(service, answer, progress.pause(), ticket, reply))
 }
 
 fn run_endpoint(service: &Service, endpoint: &Endpoint, request: &Request, ticket: &Ticket) -> Outcome {
@@ -156,25 +179,31 @@ fn call_released(service: &Arc<Service>, calls: &Handle, call: Call, mut returne
     });
 }
 
-fn finish_returned(service: &Service, returned: Returned) {
+fn finish_returned(service: &Service, returned: Returned) -> Finished {
     let Returned {
         answer,
         times,
         ticket,
         reply,
     } = returned;
-    finish(service, answer, times, ticket, reply);
+    finish(service, answer, times, ticket, reply)
 }
 
 /// The last stamp gives the slot back: whatever a request still needs is done by the thread that gets it.
-fn finish(service: &Service, answer: Answer, mut times: Times, ticket: Ticket, reply: oneshot::Sender<Done>) {
+fn finish(
+    service: &Service,
+    answer: Answer,
+    mut times: Times,
+    ticket: Ticket,
+    reply: oneshot::Sender<Done>,
+) -> Finished {
     times.end_ns = service.clock.now_ns();
-    if let Err(unwanted) = reply.send(Done {
-        answer,
-        times,
-        ticket,
-    }) {
-        // The caller has gone; the work was done all the same, and is told.
-        service.tell(unwanted);
+    Finished {
+        reply,
+        done: Done {
+            answer,
+            times,
+            ticket,
+        },
     }
 }

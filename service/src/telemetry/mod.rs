@@ -1,8 +1,9 @@
 //! Telemetry out: spans, metrics, logs, and how all of it starts and ends.
 //!
-//! `server_span` and `inner` make spans, `span_queue` keeps them until `transport` has delivered them,
+//! `server_span` and `inner` make spans, `encode` writes them as OTLP, `span_queue` keeps them until `transport` has delivered them,
 //! `metrics` and `host` are pushed by the SDK's reader, `placement` tells start and stop, `resource` says who we are.
 
+pub mod encode;
 pub mod host;
 pub mod ids;
 pub mod inner;
@@ -94,13 +95,13 @@ impl Telemetry {
         let Some(endpoint) = otel.traces_endpoint() else {
             return Ok(());
         };
-        let transport = transport::GrpcTransport::new(endpoint, otel, resource, runtime)?;
+        let transport = transport::GrpcTransport::new(endpoint, otel, runtime)?;
         let limits = Limits {
             queue_size: otel.span_queue_size,
             batch_size: otel.span_batch_size,
             schedule_delay: Duration::from_millis(otel.span_schedule_delay_ms),
         };
-        let queue = SpanQueue::start(limits, clock, self.span_counts.clone(), transport)
+        let queue = SpanQueue::start(limits, clock, self.span_counts.clone(), resource, transport)
             .context("cannot start the thread that sends spans")?;
         let provider = SdkTracerProvider::builder()
             .with_id_generator(ids::Ids::default())
@@ -201,10 +202,13 @@ fn start_tracing(tracer: Option<SdkTracer>) {
             .with_filter(ours)
     });
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tunable_svc=info"));
+    // Without a hint on the outer filter, every trace event of every library would be looked at.
+    let most_verbose = level.max_level_hint().unwrap_or(filter::LevelFilter::TRACE);
+    let events = filter::filter_fn(|metadata| metadata.is_event()).with_max_level_hint(most_verbose);
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(level)
-        .with_filter(filter::filter_fn(|metadata| metadata.is_event()));
+        .with_filter(events);
     // Fails only if a subscriber is there already, as in a test; then that one is meant.
     let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
 }

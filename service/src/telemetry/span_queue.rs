@@ -1,12 +1,17 @@
 //! Finished spans on their way out: a bounded queue that is emptied by a thread of its own, which retries
 //! until the end and counts what it has to drop.
 //!
-//! The SDK's batch processor gives up a batch after few tries and tells of drops at shutdown only.
+//! The SDK's batch processor gives up a batch after few tries and tells of drops at shutdown only. A span is
+//! encoded as it ends, by the thread that ended it: what waits here is bytes, a third of the span's size.
 
+use super::encode;
 use crate::clock::Clock;
-use opentelemetry::Context;
+use bytes::Bytes;
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +19,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Encoded spans kept at most, whatever their number.
+const QUEUE_BYTES_MAX: usize = 128 << 20;
+
+thread_local! {
+    /// A scratch buffer and the span that was encoded last, kept for their memory.
+    static ENCODED: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
 
 /// What became of one try to send a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +42,10 @@ pub enum Sent {
     Refused(String),
 }
 
-/// Sends batches. `encode` is called once a batch, `send` as often as it takes.
+/// Sends export requests.
 pub trait Transport: Send + 'static {
-    /// The batch as it goes over the wire.
-    fn encode(&mut self, spans: Vec<SpanData>) -> bytes::Bytes;
-    /// One try.
-    fn send(&mut self, batch: bytes::Bytes) -> Sent;
+    /// One try to send an encoded ExportTraceServiceRequest.
+    fn send(&mut self, request: Bytes) -> Sent;
 }
 
 /// Bounds and delays of the queue.
@@ -75,11 +86,35 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<SpanData>,
-    in_flight: usize,
+    /// Only the last one is not full.
+    waiting: VecDeque<Batch>,
+    waiting_spans: usize,
+    waiting_bytes: usize,
+    in_flight: bool,
     flush_wanted: bool,
     deadline: Option<Instant>,
     ended: bool,
+}
+
+/// Encoded spans by scope; a service has few scopes.
+#[derive(Debug, Default)]
+struct Batch {
+    count: usize,
+    scopes: Vec<(InstrumentationScope, Vec<u8>)>,
+}
+
+impl Batch {
+    fn push(&mut self, scope: &InstrumentationScope, span: &[u8]) {
+        self.count += 1;
+        match self.scopes.iter_mut().find(|(known, _)| known == scope) {
+            Some((_, spans)) => spans.extend_from_slice(span),
+            None => self.scopes.push((scope.clone(), span.to_vec())),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.scopes.iter().map(|(_, spans)| spans.len()).sum()
+    }
 }
 
 impl SpanQueue {
@@ -91,6 +126,7 @@ impl SpanQueue {
         limits: Limits,
         clock: Clock,
         counts: Arc<SpanCounts>,
+        resource: &Resource,
         transport: impl Transport,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -101,10 +137,10 @@ impl SpanQueue {
             clock,
             counts,
         });
-        let sender = shared.clone();
+        let (sender, resource) = (shared.clone(), encode::resource(resource));
         std::thread::Builder::new()
             .name("span-sender".into())
-            .spawn(move || sender.run(transport))?;
+            .spawn(move || sender.run(transport, &resource))?;
         Ok(Self(shared))
     }
 
@@ -120,24 +156,17 @@ impl SpanProcessor for SpanQueue {
 
     fn on_end(&self, mut span: SpanData) {
         self.0.onto_our_clock(&mut span);
-        let mut state = self.0.lock();
-        if state.ended || state.waiting.len() >= self.0.limits.queue_size {
-            drop(state);
-            self.0.counts.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        state.waiting.push_back(span);
-        let is_batch = state.waiting.len() == self.0.limits.batch_size;
-        drop(state);
-        if is_batch {
-            self.0.wake_sender.notify_one();
-        }
+        ENCODED.with_borrow_mut(|(scratch, encoded)| {
+            encoded.clear();
+            encode::span(&span, scratch, encoded);
+            self.0.keep(&span.instrumentation_scope, encoded);
+        });
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         self.flush_soon();
         let mut state = self.0.lock();
-        while !state.ended && (!state.waiting.is_empty() || state.in_flight > 0) {
+        while !state.ended && (!state.waiting.is_empty() || state.in_flight) {
             state = self.0.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())
@@ -173,16 +202,42 @@ impl Shared {
         }
     }
 
-    fn run(&self, mut transport: impl Transport) {
-        while let Some(spans) = self.next_batch() {
-            let count = spans.len() as u64;
-            let batch = transport.encode(spans);
-            self.deliver(&mut transport, batch, count);
-            self.lock().in_flight = 0;
+    fn keep(&self, scope: &InstrumentationScope, span: &[u8]) {
+        let mut state = self.lock();
+        let is_full = state.waiting_spans >= self.limits.queue_size || state.waiting_bytes >= QUEUE_BYTES_MAX;
+        if state.ended || is_full {
+            drop(state);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.waiting_spans += 1;
+        state.waiting_bytes += span.len();
+        if state
+            .waiting
+            .back()
+            .is_none_or(|last| last.count >= self.limits.batch_size)
+        {
+            state.waiting.push_back(Batch::default());
+        }
+        let is_batch = state.waiting.back_mut().is_some_and(|last| {
+            last.push(scope, span);
+            last.count == self.limits.batch_size
+        });
+        drop(state);
+        if is_batch {
+            self.wake_sender.notify_one();
+        }
+    }
+
+    fn run(&self, mut transport: impl Transport, resource: &[u8]) {
+        while let Some(batch) = self.next_batch() {
+            let request = encode::request(resource, &batch.scopes).into();
+            self.deliver(&mut transport, request, batch.count as u64);
+            self.lock().in_flight = false;
             self.idle.notify_all();
         }
         let mut state = self.lock();
-        let unsent = state.waiting.len() as u64;
+        let unsent = state.waiting_spans as u64;
         state.waiting.clear();
         state.ended = true;
         self.counts.dropped.fetch_add(unsent, Ordering::Relaxed);
@@ -190,7 +245,7 @@ impl Shared {
     }
 
     /// Waits for a full batch, the schedule or a flush. None when the end has come and nothing is left, or no time.
-    fn next_batch(&self) -> Option<Vec<SpanData>> {
+    fn next_batch(&self) -> Option<Batch> {
         let mut state = self.lock();
         let mut due = Instant::now() + self.limits.schedule_delay;
         loop {
@@ -202,10 +257,14 @@ impl Shared {
                 return None;
             }
             let is_due = now >= due || state.flush_wanted || state.deadline.is_some();
-            if state.waiting.len() >= self.limits.batch_size || (is_due && !state.waiting.is_empty()) {
-                let count = state.waiting.len().min(self.limits.batch_size);
-                state.in_flight = count;
-                let batch = state.waiting.drain(..count).collect();
+            let is_full = state
+                .waiting
+                .front()
+                .is_some_and(|first| first.count >= self.limits.batch_size);
+            if let Some(batch) = (is_due || is_full).then(|| state.waiting.pop_front()).flatten() {
+                state.waiting_spans -= batch.count;
+                state.waiting_bytes -= batch.bytes();
+                state.in_flight = true;
                 state.flush_wanted &= !state.waiting.is_empty();
                 return Some(batch);
             }
@@ -223,11 +282,11 @@ impl Shared {
         }
     }
 
-    fn deliver(&self, transport: &mut impl Transport, batch: bytes::Bytes, count: u64) {
+    fn deliver(&self, transport: &mut impl Transport, request: Bytes, count: u64) {
         let mut delay = RETRY_DELAY_MIN;
         let mut failures = 0_u64;
         loop {
-            match transport.send(batch.clone()) {
+            match transport.send(request.clone()) {
                 Sent::Accepted { rejected } => {
                     self.counts
                         .exported
@@ -294,143 +353,4 @@ fn shifted_back(time: SystemTime, ahead_ns: i128) -> SystemTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use opentelemetry::trace::{Tracer, TracerProvider};
-    use opentelemetry_sdk::trace::SdkTracerProvider;
-    use std::sync::mpsc;
-
-    /// Answers with what the test scripted, then accepts everything.
-    struct Scripted {
-        answers: VecDeque<Sent>,
-        sent: mpsc::Sender<usize>,
-    }
-
-    impl Transport for Scripted {
-        fn encode(&mut self, spans: Vec<SpanData>) -> bytes::Bytes {
-            vec![0; spans.len()].into()
-        }
-
-        fn send(&mut self, batch: bytes::Bytes) -> Sent {
-            self.sent.send(batch.len()).unwrap();
-            self.answers.pop_front().unwrap_or(Sent::Accepted { rejected: 0 })
-        }
-    }
-
-    struct Bench {
-        provider: SdkTracerProvider,
-        counts: Arc<SpanCounts>,
-        sent: mpsc::Receiver<usize>,
-    }
-
-    fn bench(
-        queue_size: usize,
-        batch_size: usize,
-        delay: Duration,
-        answers: impl Into<VecDeque<Sent>>,
-    ) -> Bench {
-        let (sender, sent) = mpsc::channel();
-        let counts = Arc::new(SpanCounts::default());
-        let limits = Limits {
-            queue_size,
-            batch_size,
-            schedule_delay: delay,
-        };
-        let transport = Scripted {
-            answers: answers.into(),
-            sent: sender,
-        };
-        let queue = SpanQueue::start(limits, Clock::start(), counts.clone(), transport).unwrap();
-        let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
-        Bench {
-            provider,
-            counts,
-            sent,
-        }
-    }
-
-    fn make_spans(bench: &Bench, count: usize) {
-        let tracer = bench.provider.tracer("test");
-        for _ in 0..count {
-            drop(tracer.start("span"));
-        }
-    }
-
-    fn fate(bench: &Bench) -> (u64, u64) {
-        (
-            bench.counts.exported.load(Ordering::Relaxed),
-            bench.counts.dropped.load(Ordering::Relaxed),
-        )
-    }
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn a_full_batch_leaves_at_once_and_the_rest_at_the_end() {
-        let bench = bench(100, 10, LONG, []);
-        make_spans(&bench, 10);
-        assert_eq!(bench.sent.recv().unwrap(), 10);
-        make_spans(&bench, 3);
-        bench.provider.shutdown().unwrap();
-        assert_eq!(bench.sent.recv().unwrap(), 3);
-        assert_eq!(fate(&bench), (13, 0));
-    }
-
-    #[test]
-    fn a_failed_export_is_tried_again_with_the_same_batch() {
-        let bench = bench(
-            100,
-            10,
-            LONG,
-            [Sent::Retry("away".into()), Sent::Retry("away".into())],
-        );
-        make_spans(&bench, 4);
-        bench.provider.force_flush().unwrap();
-        assert_eq!(bench.sent.try_iter().collect::<Vec<_>>(), [4, 4, 4]);
-        assert_eq!(fate(&bench), (4, 0));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_dropped_and_counted() {
-        let bench = bench(5, 10, LONG, []);
-        make_spans(&bench, 8);
-        bench.provider.force_flush().unwrap();
-        assert_eq!(fate(&bench), (5, 3));
-    }
-
-    #[test]
-    fn refused_and_rejected_spans_are_counted_as_lost() {
-        let bench = bench(
-            100,
-            10,
-            LONG,
-            [Sent::Refused("no".into()), Sent::Accepted { rejected: 2 }],
-        );
-        make_spans(&bench, 10);
-        bench.sent.recv().unwrap();
-        make_spans(&bench, 10);
-        bench.sent.recv().unwrap();
-        bench.provider.force_flush().unwrap();
-        assert_eq!(fate(&bench), (8, 12));
-    }
-
-    #[test]
-    fn at_the_end_a_receiver_that_is_away_costs_the_spans_and_not_the_exit() {
-        let bench = bench(100, 10, LONG, vec![Sent::Retry("away".into()); 1000]);
-        make_spans(&bench, 15);
-        assert!(
-            bench
-                .provider
-                .shutdown_with_timeout(Duration::from_millis(50))
-                .is_err()
-        );
-        assert_eq!(fate(&bench), (0, 15));
-    }
-
-    #[test]
-    fn the_schedule_sends_a_batch_that_does_not_fill() {
-        let bench = bench(100, 10, Duration::from_millis(1), []);
-        make_spans(&bench, 1);
-        assert_eq!(bench.sent.recv().unwrap(), 1);
-    }
-}
+mod tests;

@@ -1,16 +1,10 @@
-//! Batches of spans over OTLP/gRPC: encoded once, sent as bytes, so that a retry costs no second encoding.
+//! Export requests over OTLP/gRPC, sent as the bytes that they are, so that a retry costs no second encoding.
 
 use super::span_queue::{Sent, Transport};
 use crate::settings::OtelSettings;
 use anyhow::Context as _;
 use bytes::{Buf, BufMut, Bytes};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -27,7 +21,6 @@ const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/
 pub struct GrpcTransport {
     client: Grpc<Channel>,
     metadata: MetadataMap,
-    resource: ResourceAttributesWithSchema,
     runtime: Handle,
     timeout: Duration,
 }
@@ -37,12 +30,7 @@ impl GrpcTransport {
     ///
     /// # Errors
     /// An endpoint or headers that cannot be used.
-    pub fn new(
-        endpoint: &str,
-        settings: &OtelSettings,
-        resource: &Resource,
-        runtime: &Handle,
-    ) -> anyhow::Result<Self> {
+    pub fn new(endpoint: &str, settings: &OtelSettings, runtime: &Handle) -> anyhow::Result<Self> {
         let _inside = runtime.enter();
         let timeout = Duration::from_millis(settings.otlp_timeout_ms);
         let endpoint = Endpoint::from_shared(endpoint.to_owned())
@@ -56,7 +44,6 @@ impl GrpcTransport {
         Ok(Self {
             client,
             metadata,
-            resource: resource.into(),
             runtime: runtime.clone(),
             timeout,
         })
@@ -64,13 +51,6 @@ impl GrpcTransport {
 }
 
 impl Transport for GrpcTransport {
-    fn encode(&mut self, spans: Vec<SpanData>) -> Bytes {
-        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
-        ExportTraceServiceRequest { resource_spans }
-            .encode_to_vec()
-            .into()
-    }
-
     fn send(&mut self, batch: Bytes) -> Sent {
         let mut request = Request::new(batch);
         *request.metadata_mut() = self.metadata.clone();
