@@ -73,8 +73,10 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
-    /// Feeds records until the shutdown has been fed and all files are written.
+    /// Feeds records until the shutdown has been fed and all files are written. However it ends, nothing is accepted
+    /// after, because nobody would write it.
     pub fn run(mut self) -> Result<(), SinkError> {
+        let _close = CloseAtEnd(self.journal.clone());
         let mut batch = Vec::new();
         while self.reader.next_batch(&mut batch) {
             let mut is_time_to_tell = false;
@@ -132,6 +134,14 @@ impl Worker {
         self.journal.set_disk_full(false);
         self.progress.bytes_written.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+struct CloseAtEnd(Journal);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

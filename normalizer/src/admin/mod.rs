@@ -117,3 +117,27 @@ fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{self, QueueLimits};
+
+    #[test]
+    fn it_is_ready_unless_requests_are_refused() {
+        let limits = QueueLimits {
+            requests_max: 1,
+            bytes_max: 1,
+        };
+        let (journal, _reader) = journal::open(limits, journal::wall_clock());
+        let admin = Admin::new(Arc::default(), journal.clone(), Arc::default());
+        let status = |path| admin.answer(&Method::GET, path).status().as_u16();
+        assert_eq!((status("/livez"), status("/readyz")), (200, 200));
+        journal.set_disk_full(true);
+        assert_eq!((status("/livez"), status("/readyz")), (200, 503));
+        journal.set_disk_full(false);
+        journal.close();
+        assert_eq!((status("/livez"), status("/readyz")), (200, 503));
+        assert_eq!(admin.answer(&Method::POST, "/livez").status().as_u16(), 405);
+    }
+}

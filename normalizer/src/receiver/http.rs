@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use prost::Message as _;
@@ -63,6 +65,10 @@ where
     let content_length = content_length(request.headers());
     let mut reservation = intake.reservation();
     let limit = intake.message_bytes_max;
+    if request.headers().contains_key(EXPECT) && content_length.is_some_and(|len| len > limit) {
+        // Its client asks before it sends the body: to read any of that would be to say yes.
+        return Err(Refusal::TooLarge { limit });
+    }
     let body = collect(request.into_body(), limit, |_| content_length, &mut reservation).await?;
     let message = off_the_loop(body.len(), || {
         let message = compression.decompress(body, limit, &mut reservation)?;

@@ -28,12 +28,14 @@ pub const QUEUE: QueueLimits = QueueLimits {
     bytes_max: 64 * 1024 * 1024,
 };
 
+pub const CONNECTIONS_MAX: usize = 100;
+
 /// A receiver whose journal nobody reads but the test.
 pub struct Running {
     pub address: SocketAddr,
     pub journal: Journal,
     reader: Reader,
-    _stop: watch::Sender<bool>,
+    pub stop: watch::Sender<bool>,
 }
 
 pub async fn receiver(queue: QueueLimits) -> Running {
@@ -47,12 +49,12 @@ pub async fn receiver_with_clock(queue: QueueLimits, clock: Clock) -> Running {
         .unwrap();
     let address = listener.address();
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(listener.serve(Receiver::new(journal.clone(), LIMITS), 100, stopped));
+    tokio::spawn(listener.serve(Receiver::new(journal.clone(), LIMITS), CONNECTIONS_MAX, stopped));
     Running {
         address,
         journal,
         reader,
-        _stop: stop,
+        stop,
     }
 }
 
