@@ -120,11 +120,7 @@ fn start_span(tracer: &SdkTracer, origin: &Origin, arrival: &Arrival<'_>) -> Spa
         span_kind: Some(SpanKind::Server),
         name: arrival.span_name.into(),
         start_time: Some(system_time(arrival.enqueue_ns)),
-        attributes: if will_be_dropped(origin) {
-            None
-        } else {
-            Some(arrival_attributes(origin, arrival))
-        },
+        attributes: Some(arrival_attributes(origin, arrival)),
         ..SpanBuilder::default()
     };
     match &origin.parent {
@@ -136,13 +132,6 @@ fn start_span(tracer: &SdkTracer, origin: &Origin, arrival: &Arrival<'_>) -> Spa
             tracer.build_with_context(builder, &ids::EMPTY_CONTEXT)
         }),
     }
-}
-
-fn will_be_dropped(origin: &Origin) -> bool {
-    origin
-        .parent
-        .as_ref()
-        .is_some_and(|parent| !parent.is_sampled() && *parent.trace_state() == TraceState::NONE)
 }
 
 fn arrival_attributes(origin: &Origin, arrival: &Arrival<'_>) -> Vec<KeyValue> {

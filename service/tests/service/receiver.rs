@@ -26,7 +26,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Received {
     pub scope: String,
-    pub resource: Vec<KeyValue>,
+    pub resource: Arc<Vec<KeyValue>>,
     pub span: Span,
 }
 
@@ -196,7 +196,7 @@ impl TraceService for Shared {
             return Err(Status::unavailable("not yet"));
         }
         for of_resource in request.into_inner().resource_spans {
-            let resource = of_resource.resource.unwrap_or_default().attributes;
+            let resource = Arc::new(of_resource.resource.unwrap_or_default().attributes);
             for of_scope in of_resource.scope_spans {
                 let scope = of_scope.scope.unwrap_or_default().name;
                 let spans = of_scope.spans.into_iter();
