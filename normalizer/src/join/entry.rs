@@ -130,12 +130,13 @@ pub(super) struct Entry {
     pub parent_span_id: [u8; 8],
     /// Nearest invocation at or above, once known.
     pub ancestor: [u8; 8],
+    /// When it is looked at next.
     pub deadline: u64,
+    /// When the window of its own span, and of those known to hang on it, has passed.
+    pub needed_until: u64,
     pub duration_nanos: i64,
     pub end_unix_nano: u64,
     pub instance: u32,
-    /// Instance of the nearest SERVER invocation with no call between; decides on second instrumentations.
-    pub server_instance: u32,
     pub callee_instance: u32,
     pub peer: u32,
     pub row: u32,
@@ -150,22 +151,27 @@ pub(super) struct Entry {
     pub role: Role,
     /// Whether `ancestor` is known.
     pub known: bool,
+    /// Whether it is a SERVER invocation, or below one of its own instance with no call between; decides on second
+    /// instrumentations.
+    pub within_server: bool,
     pub parent_is_remote: bool,
     pub alive: bool,
 }
 
+const _: () = assert!(size_of::<Entry>() == 120, "told in the memory that JoinTable takes");
+
 impl Entry {
-    pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8], deadline: u64) -> Self {
+    pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
         Self {
             trace_id,
             span_id,
             parent_span_id: NO_SPAN,
             ancestor: NO_SPAN,
-            deadline,
+            deadline: 0,
+            needed_until: 0,
             duration_nanos: 0,
             end_unix_nano: 0,
             instance: NONE,
-            server_instance: NONE,
             callee_instance: NONE,
             peer: NONE,
             row: NONE,
@@ -177,14 +183,14 @@ impl Entry {
             callees: 0,
             role: Role::Missing,
             known: false,
+            within_server: false,
             parent_is_remote: false,
             alive: true,
         }
     }
 
-    pub(super) fn take(&mut self, arrival: &Arrival, deadline: u64) {
+    pub(super) fn take(&mut self, arrival: &Arrival) {
         self.parent_span_id = arrival.parent_span_id.map_or(NO_SPAN, |id| id.0);
-        self.deadline = deadline;
         self.duration_nanos = arrival.duration_nanos;
         self.end_unix_nano = arrival.end_unix_nano;
         self.instance = arrival.instance;
@@ -195,5 +201,29 @@ impl Entry {
 
     pub(super) fn ancestor(&self) -> Option<SpanId> {
         SpanId::from_bytes(&self.ancestor)
+    }
+
+    pub(super) fn is_of_instance(&self, other: &Self) -> bool {
+        self.instance != NONE && self.instance == other.instance
+    }
+
+    /// Whether it is an invocation whatever stands above: a message is handled once, and a remote parent is a caller.
+    pub(super) fn is_invocation_by_itself(&self) -> bool {
+        self.role == Role::Consumer || self.role == Role::Server && self.parent_is_remote
+    }
+
+    /// Whether it is an invocation because of this arrived parent, which is a call or of another instance.
+    pub(super) fn is_invocation_below(&self, parent: &Self) -> bool {
+        self.role == Role::Server
+            && parent.role != Role::Missing
+            && (parent.role.is_call() || !parent.is_of_instance(self))
+    }
+
+    /// Whether it is the request that the SERVER span above has seen already, told by a second instrumentation.
+    pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
+        self.role == Role::Server
+            && !self.parent_is_remote
+            && parent.within_server
+            && parent.is_of_instance(self)
     }
 }

@@ -4,6 +4,7 @@
 //! and all that hang on it are settled. Each span is touched a bounded number of times whatever the depth of its trace,
 //! and a chain is walked by a list, never by recursion.
 
+mod entries;
 mod entry;
 mod table;
 

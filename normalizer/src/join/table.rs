@@ -1,22 +1,18 @@
 //! [`JoinTable`]: the spans of the last join window, each hanging on its parent until that is settled.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 
 use cctf_proto::cctf::SpanId;
-use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::entries::Entries;
 use super::entry::{Arrival, Caller, Departed, Entry, NO_SPAN, NONE, Outcome, Role, Settled};
 
 /// The spans of the last join window.
 ///
-/// An entry takes 136 bytes, its place in the index 5 to 10 and in the queue of deadlines 16: about 160 bytes a span.
+/// An entry takes 120 bytes, its place in the index 5 to 10 and in the queue of deadlines 16: about 150 bytes a span.
 #[derive(Debug)]
 pub struct JoinTable {
-    entries: Vec<Entry>,
-    free: Vec<u32>,
-    index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    entries: Entries,
     /// Deadline and entry, oldest first. One whose deadline is not the entry's any more is passed over.
     deadlines: VecDeque<(u64, u32)>,
     /// Entries that became known and whose waiters are to be told.
@@ -31,10 +27,7 @@ impl JoinTable {
     /// An empty table that keeps a span for `window_nanos`, and at most `entries_max` of them.
     pub fn new(window_nanos: u64, entries_max: usize) -> Self {
         Self {
-            entries: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            entries: Entries::default(),
             deadlines: VecDeque::new(),
             to_tell: Vec::new(),
             settled: Vec::new(),
@@ -46,7 +39,7 @@ impl JoinTable {
 
     /// Spans in the table, missing parents included.
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.entries.len()
     }
 
     /// Whether the table is empty.
@@ -65,7 +58,7 @@ impl JoinTable {
 
     /// Says which row to settle when the entry's outcome is known.
     pub fn hold(&mut self, entry: u32, row: u32) {
-        self.at(entry).row = row;
+        self.entries.get_mut(entry).row = row;
     }
 
     /// Rows whose outcome has become known.
@@ -82,116 +75,119 @@ impl JoinTable {
     /// settled as orphans.
     pub fn expire(&mut self, now: u64) {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
-            let current = &self.entries[entry as usize];
+            let current = self.entries.get(entry);
             let is_current = current.alive && current.deadline == deadline;
-            if is_current && deadline > now && self.len() <= self.entries_max {
+            let is_crowded = self.len() > self.entries_max;
+            if is_current && deadline > now && !is_crowded {
                 break;
             }
             self.deadlines.pop_front();
             if is_current {
-                self.let_go(entry);
+                self.settle_as_orphan(entry);
+                let needed_until = self.entries.needed_until(entry);
+                if is_crowded || needed_until < deadline || self.entries.get(entry).first_waiter == NONE {
+                    self.remove(entry);
+                } else {
+                    // What came later and hangs on it has its own window, in which the parent may still come.
+                    self.entries.get_mut(entry).needed_until = needed_until;
+                    self.set_deadline(entry, now);
+                }
             }
         }
     }
 
-    /// When the next span's window passes.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
-    }
-
-    fn at(&mut self, entry: u32) -> &mut Entry {
-        &mut self.entries[entry as usize]
-    }
-
-    fn hash(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> u64 {
-        let trace = u128::from_le_bytes(*trace_id);
-        self.hasher.hash_one((trace, u64::from_le_bytes(*span_id)))
-    }
-
-    fn find(&self, hash: u64, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<u32> {
-        let entries = &self.entries;
-        let same = |&at: &u32| {
-            let entry = &entries[at as usize];
-            entry.span_id == *span_id && entry.trace_id == *trace_id
-        };
-        self.index.find(hash, same).copied()
-    }
-
-    fn add(&mut self, hash: u64, entry: Entry) -> u32 {
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.entries[at as usize] = entry;
-                at
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
-        };
-        self.deadlines.push_back((entry.deadline, at));
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let rehash = |&at: &u32| {
-            let entry: &Entry = &entries[at as usize];
-            hasher.hash_one((
-                u128::from_le_bytes(entry.trace_id),
-                u64::from_le_bytes(entry.span_id),
-            ))
-        };
-        self.index.insert_unique(hash, at, rehash);
-        at
+    fn set_deadline(&mut self, entry: u32, now: u64) -> u64 {
+        let deadline = now.saturating_add(self.window_nanos);
+        self.entries.get_mut(entry).deadline = deadline;
+        self.deadlines.push_back((deadline, entry));
+        deadline
     }
 
     /// Gives the span its entry: the one that a child had made for it, or a new one.
     fn place(&mut self, arrival: &Arrival, now: u64) -> u32 {
-        let deadline = now + self.window_nanos;
-        let hash = self.hash(&arrival.trace_id, &arrival.span_id);
-        let first = self.find(hash, &arrival.trace_id, &arrival.span_id);
-        if let Some(entry) = first.filter(|&entry| self.entries[entry as usize].role == Role::Missing) {
-            self.at(entry).take(arrival, deadline);
-            self.deadlines.push_back((deadline, entry));
-            self.arrived_after_children(entry);
-            return entry;
-        }
-        let mut entry = Entry::missing(arrival.trace_id, arrival.span_id, deadline);
-        entry.take(arrival, deadline);
-        let Some(first) = first else {
-            return self.add(hash, entry);
+        let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
+        let awaited = self
+            .entries
+            .among(first, |_, other| other.role == Role::Missing);
+        let entry = match awaited {
+            Some(entry) => {
+                self.entries.get_mut(entry).take(arrival);
+                entry
+            }
+            None => {
+                let mut span = Entry::missing(arrival.trace_id, arrival.span_id);
+                span.take(arrival);
+                let entry = self.entries.add(span, first);
+                if let Some(twin) = first {
+                    self.meet_twin(entry, twin);
+                }
+                entry
+            }
         };
-        // The index holds one entry an id; the newcomer takes the head's place in it and leads to it.
-        entry.next_same_id = first;
-        self.remove_from_index(first);
-        self.add(hash, entry)
+        let deadline = self.set_deadline(entry, now);
+        self.entries.get_mut(entry).needed_until = deadline;
+        self.judge_waiters(entry);
+        entry
     }
 
-    /// A call, or a span of another instance, can't be the SERVER that saw the same request: its children are invocations.
-    fn arrived_after_children(&mut self, entry: u32) {
-        let parent = self.entries[entry as usize];
-        let mut child = parent.first_waiter;
-        while child != NONE {
-            let waiter = self.entries[child as usize];
-            if is_surely_invocation(&waiter, &parent) && !waiter.known {
-                self.know_as_invocation(child);
+    /// Two spans share an id (Zipkin gives a call and its answer the same): they know each other, and what hung on the
+    /// first and belongs to the second moves over.
+    fn meet_twin(&mut self, entry: u32, twin: u32) {
+        let (span, other) = (*self.entries.get(entry), *self.entries.get(twin));
+        if span.role.is_callee() && other.role.is_call() {
+            self.note_callee(twin, span.instance);
+        } else if other.role.is_callee() && span.role.is_call() {
+            self.note_callee(entry, other.instance);
+        }
+        let mut waiter = other.first_waiter;
+        while waiter != NONE {
+            let waiting = *self.entries.get(waiter);
+            if fits(&waiting, &span) && !fits(&waiting, &other) {
+                self.entries.stop_waiting(waiter);
+                self.entries.wait_on(waiter, entry);
             }
-            child = waiter.next_waiter;
+            waiter = waiting.next_waiter;
+        }
+    }
+
+    fn note_callee(&mut self, call: u32, instance: u32) {
+        let call = self.entries.get_mut(call);
+        call.callees = call.callees.saturating_add(1);
+        if call.callee_instance == NONE {
+            call.callee_instance = instance;
+        }
+    }
+
+    /// A parent that arrives after its children may decide what they are before it is known itself.
+    fn judge_waiters(&mut self, entry: u32) {
+        let parent = *self.entries.get(entry);
+        let mut waiter = parent.first_waiter;
+        while waiter != NONE {
+            let waiting = *self.entries.get(waiter);
+            if !waiting.known && waiting.is_invocation_below(&parent) {
+                self.know_as_invocation(waiter);
+            }
+            waiter = waiting.next_waiter;
         }
         self.tell_waiters();
     }
 
-    fn know_as_invocation(&mut self, entry: u32) {
-        let entry_ref = self.at(entry);
-        entry_ref.known = true;
-        entry_ref.ancestor = entry_ref.span_id;
-        entry_ref.server_instance = if entry_ref.role == Role::Server {
-            entry_ref.instance
-        } else {
-            NONE
-        };
+    fn know(&mut self, entry: u32, ancestor: [u8; 8], within_server: bool) {
+        let span = self.entries.get_mut(entry);
+        span.known = true;
+        span.ancestor = ancestor;
+        span.within_server = within_server;
         self.to_tell.push(entry);
+    }
+
+    fn know_as_invocation(&mut self, entry: u32) {
+        let span = self.entries.get(entry);
+        self.know(entry, span.span_id, span.role == Role::Server);
     }
 
     /// Finds the parent and settles the span, or hangs it on the parent.
     fn attach(&mut self, entry: u32, now: u64) -> Option<Outcome> {
-        let span = self.entries[entry as usize];
+        let span = *self.entries.get(entry);
         if span.parent_span_id == NO_SPAN {
             return Some(self.settle_root(entry));
         }
@@ -201,291 +197,188 @@ impl JoinTable {
             return None;
         }
         if span.role.is_callee() {
-            let parent = self.at(parent);
-            parent.callees = parent.callees.saturating_add(1);
-            if parent.callee_instance == NONE {
-                parent.callee_instance = span.instance;
-            }
+            self.note_callee(parent, span.instance);
         }
-        let parent_entry = self.entries[parent as usize];
-        if parent_entry.known {
-            return Some(self.settle_below(entry, &parent_entry));
+        let parent_span = *self.entries.get(parent);
+        if parent_span.known {
+            return Some(self.settle_below(entry, &parent_span));
         }
-        self.wait_on(entry, parent);
-        if span.parent_is_remote && span.role == Role::Server
-            || span.role == Role::Consumer
-            || is_surely_invocation(&span, &parent_entry)
-        {
+        self.entries.wait_on(entry, parent);
+        if span.is_invocation_by_itself() || span.is_invocation_below(&parent_span) {
             self.know_as_invocation(entry);
         }
         None
     }
 
     fn parent_of(&mut self, entry: u32, now: u64) -> u32 {
-        let span = self.entries[entry as usize];
-        let hash = self.hash(&span.trace_id, &span.parent_span_id);
-        let Some(first) = self.find(hash, &span.trace_id, &span.parent_span_id) else {
-            let deadline = now + self.window_nanos;
-            return self.add(hash, Entry::missing(span.trace_id, span.parent_span_id, deadline));
+        let span = *self.entries.get(entry);
+        let found = self.entries.find(&span.trace_id, &span.parent_span_id);
+        let Some(first) = found else {
+            let missing = Entry::missing(span.trace_id, span.parent_span_id);
+            let missing = self.entries.add(missing, None);
+            self.set_deadline(missing, now);
+            return missing;
         };
-        // Where a CLIENT and a SERVER share the id, a callee hangs on the call, and inner work on its own process.
-        let fits = |candidate: &Entry| {
-            if span.role.is_callee() {
-                candidate.role.is_call()
-            } else {
-                candidate.instance == span.instance
-            }
-        };
-        let mut candidate = first;
-        while candidate != NONE {
-            let other = &self.entries[candidate as usize];
-            if candidate != entry && fits(other) {
-                return candidate;
-            }
-            candidate = other.next_same_id;
-        }
-        first
+        let is_parent = |at: u32, other: &Entry| at != entry && fits(&span, other);
+        self.entries.among(found, is_parent).unwrap_or(first)
     }
 
     fn settle_root(&mut self, entry: u32) -> Outcome {
-        let role = self.entries[entry as usize].role;
-        let outcome = match role {
+        match self.entries.get(entry).role {
             Role::Server | Role::Consumer | Role::Internal => {
-                let caller = self.caller_of(entry);
                 self.know_as_invocation(entry);
                 Outcome::Invocation {
                     parent: None,
-                    caller,
+                    caller: self.caller_of(entry),
                     orphan: false,
                 }
             }
             Role::Client | Role::Producer => {
-                self.know(entry, NO_SPAN, NONE);
-                Outcome::Call {
-                    ancestor: None,
-                    callee: self.callee_of(entry),
-                    orphan: false,
-                }
+                self.know(entry, NO_SPAN, false);
+                self.call(entry, None, false)
             }
             Role::Poll | Role::Missing => {
-                self.know(entry, NO_SPAN, NONE);
+                self.know(entry, NO_SPAN, false);
                 Outcome::Nothing
             }
-        };
-        self.to_tell.push(entry);
-        outcome
-    }
-
-    fn know(&mut self, entry: u32, ancestor: [u8; 8], server_instance: u32) {
-        let entry = self.at(entry);
-        entry.known = true;
-        entry.ancestor = ancestor;
-        entry.server_instance = server_instance;
+        }
     }
 
     /// Settles a span whose parent is known.
     fn settle_below(&mut self, entry: u32, parent: &Entry) -> Outcome {
-        let span = self.entries[entry as usize];
-        if !span.known {
-            let seen_twice = span.role == Role::Server && parent.server_instance == span.instance;
-            match span.role {
-                Role::Server | Role::Consumer if !seen_twice => self.know_as_invocation(entry),
-                Role::Client | Role::Producer => self.know(entry, parent.ancestor, NONE),
-                _ => self.know(entry, parent.ancestor, parent.server_instance),
-            }
-            self.to_tell.push(entry);
+        let span = *self.entries.get(entry);
+        let is_invocation = match span.role {
+            Role::Server => span.known || !span.is_seen_by(parent),
+            Role::Consumer => true,
+            _ => false,
+        };
+        if !span.known && is_invocation {
+            self.know_as_invocation(entry);
+        } else if !span.known {
+            let within_server = !span.role.is_call() && parent.within_server && parent.is_of_instance(&span);
+            self.know(entry, parent.ancestor, within_server);
         }
-        let span = &self.entries[entry as usize];
-        match span.role {
-            Role::Server | Role::Consumer if span.ancestor == span.span_id => Outcome::Invocation {
-                parent: parent.ancestor(),
+        if is_invocation {
+            // In a cycle the walk comes back to the span itself: nobody caused it.
+            let is_cycle = parent.ancestor == span.span_id;
+            Outcome::Invocation {
+                parent: parent.ancestor().filter(|_| !is_cycle),
                 caller: self.caller_of(entry),
-                orphan: false,
-            },
-            Role::Client | Role::Producer => Outcome::Call {
-                ancestor: parent.ancestor(),
-                callee: self.callee_of(entry),
-                orphan: false,
-            },
-            _ => Outcome::Nothing,
+                orphan: is_cycle,
+            }
+        } else if span.role.is_call() {
+            self.call(entry, parent.ancestor(), false)
+        } else {
+            Outcome::Nothing
         }
     }
 
-    fn callee_of(&self, entry: u32) -> Option<u32> {
-        let callee = self.entries[entry as usize].callee_instance;
-        (callee != NONE).then_some(callee)
+    fn call(&self, entry: u32, ancestor: Option<SpanId>, orphan: bool) -> Outcome {
+        let callee = self.entries.get(entry).callee_instance;
+        Outcome::Call {
+            ancestor,
+            callee: (callee != NONE).then_some(callee),
+            orphan,
+        }
     }
 
     /// The call that reached a span: its parent, or the CLIENT span that shares its id.
     fn caller_of(&self, entry: u32) -> Option<Caller> {
-        let span = &self.entries[entry as usize];
+        let span = self.entries.get(entry);
         if !span.role.is_callee() {
             return None;
         }
-        let find_call = |span_id: &[u8; 8]| {
-            let mut candidate = self.find(self.hash(&span.trace_id, span_id), &span.trace_id, span_id)?;
-            while candidate != NONE {
-                let other = &self.entries[candidate as usize];
-                if candidate != entry && other.role.is_call() {
-                    return Some((candidate, other));
-                }
-                candidate = other.next_same_id;
-            }
-            None
-        };
-        let shares_id = |(_, call): &(u32, &Entry)| call.parent_span_id == span.parent_span_id;
-        let (at, call) = match find_call(&span.parent_span_id) {
-            Some(found) => found,
-            None => find_call(&span.span_id).filter(shares_id)?,
-        };
-        debug_assert_ne!(at, entry);
+        let is_call = |_: u32, other: &Entry| other.role.is_call();
+        let is_twin =
+            |_: u32, other: &Entry| other.role.is_call() && other.parent_span_id == span.parent_span_id;
+        let above = self.entries.find(&span.trace_id, &span.parent_span_id);
+        let at = self.entries.among(above, is_call).or_else(|| {
+            let same_id = self.entries.find(&span.trace_id, &span.span_id);
+            self.entries.among(same_id, is_twin)
+        })?;
+        let call = self.entries.get(at);
         Some(Caller {
             span_id: SpanId(call.span_id),
             instance: call.instance,
             duration_nanos: call.duration_nanos,
             end_unix_nano: call.end_unix_nano,
-            callees: call.callees.max(1),
+            callees: call.callees,
         })
-    }
-
-    fn wait_on(&mut self, entry: u32, parent: u32) {
-        let first = std::mem::replace(&mut self.at(parent).first_waiter, entry);
-        if first != NONE {
-            self.at(first).previous_waiter = entry;
-        }
-        let waiter = self.at(entry);
-        waiter.waits_on = parent;
-        waiter.next_waiter = first;
-        waiter.previous_waiter = NONE;
-    }
-
-    fn stop_waiting(&mut self, entry: u32) {
-        let waiter = self.entries[entry as usize];
-        if waiter.waits_on == NONE {
-            return;
-        }
-        match waiter.previous_waiter {
-            NONE => self.at(waiter.waits_on).first_waiter = waiter.next_waiter,
-            previous => self.at(previous).next_waiter = waiter.next_waiter,
-        }
-        if waiter.next_waiter != NONE {
-            self.at(waiter.next_waiter).previous_waiter = waiter.previous_waiter;
-        }
-        let waiter = self.at(entry);
-        (waiter.waits_on, waiter.next_waiter, waiter.previous_waiter) = (NONE, NONE, NONE);
     }
 
     /// Settles all that hang on entries which became known, and what hangs on these in turn.
     fn tell_waiters(&mut self) {
         while let Some(parent) = self.to_tell.pop() {
+            let known = *self.entries.get(parent);
             loop {
-                let parent_entry = self.entries[parent as usize];
-                let child = parent_entry.first_waiter;
-                if child == NONE || !parent_entry.known {
+                let child = self.entries.get(parent).first_waiter;
+                if child == NONE {
                     break;
                 }
-                self.stop_waiting(child);
-                let outcome = self.settle_below(child, &parent_entry);
+                self.entries.stop_waiting(child);
+                let outcome = self.settle_below(child, &known);
                 self.report(child, outcome);
             }
         }
     }
 
     fn report(&mut self, entry: u32, outcome: Outcome) {
-        let row = std::mem::replace(&mut self.at(entry).row, NONE);
+        let row = std::mem::replace(&mut self.entries.get_mut(entry).row, NONE);
         if row != NONE {
             self.settled.push(Settled { row, outcome });
         }
     }
 
-    fn let_go(&mut self, entry: u32) {
-        let span = self.entries[entry as usize];
-        if span.row != NONE {
-            let outcome = match span.role {
-                Role::Client | Role::Producer => Outcome::Call {
-                    ancestor: None,
-                    callee: self.callee_of(entry),
-                    orphan: true,
-                },
-                _ => Outcome::Invocation {
-                    parent: None,
-                    caller: self.caller_of(entry),
-                    orphan: true,
-                },
-            };
-            self.report(entry, outcome);
-            if !span.known && span.role.is_callee() {
-                self.know_as_invocation(entry);
-                self.tell_waiters();
+    /// Settles a row that still waits when its window has passed.
+    fn settle_as_orphan(&mut self, entry: u32) {
+        let span = *self.entries.get(entry);
+        if span.row == NONE {
+            return;
+        }
+        let outcome = if span.role.is_call() {
+            self.call(entry, None, true)
+        } else {
+            Outcome::Invocation {
+                parent: None,
+                caller: self.caller_of(entry),
+                orphan: true,
             }
+        };
+        self.report(entry, outcome);
+        if !span.known && span.role.is_callee() {
+            self.know_as_invocation(entry);
+            self.tell_waiters();
         }
-        while self.entries[entry as usize].first_waiter != NONE {
-            self.stop_waiting(self.entries[entry as usize].first_waiter);
+    }
+
+    fn remove(&mut self, entry: u32) {
+        loop {
+            let waiter = self.entries.get(entry).first_waiter;
+            if waiter == NONE {
+                break;
+            }
+            self.entries.stop_waiting(waiter);
         }
-        self.stop_waiting(entry);
+        self.entries.stop_waiting(entry);
+        let span = *self.entries.get(entry);
         if span.role.is_call() {
             self.departed.push(Departed {
                 instance: span.instance,
-                callee: self.callee_of(entry),
+                callee: (span.callee_instance != NONE).then_some(span.callee_instance),
                 peer: span.peer,
                 trace_id: span.trace_id,
             });
         }
-        self.remove(entry);
-    }
-
-    fn remove(&mut self, entry: u32) {
-        let span = self.entries[entry as usize];
-        let hash = self.hash(&span.trace_id, &span.span_id);
-        match self.find(hash, &span.trace_id, &span.span_id) {
-            Some(first) if first == entry => {
-                self.remove_from_index(entry);
-                if span.next_same_id != NONE {
-                    self.add_to_index(hash, span.next_same_id);
-                }
-            }
-            Some(mut before) => {
-                while self.entries[before as usize].next_same_id != entry {
-                    before = self.entries[before as usize].next_same_id;
-                    if before == NONE {
-                        break;
-                    }
-                }
-                if before != NONE {
-                    self.at(before).next_same_id = span.next_same_id;
-                }
-            }
-            None => debug_assert!(false, "a live entry is in the index"),
-        }
-        self.at(entry).alive = false;
-        self.free.push(entry);
-    }
-
-    fn remove_from_index(&mut self, entry: u32) {
-        let span = self.entries[entry as usize];
-        let hash = self.hash(&span.trace_id, &span.span_id);
-        if let Ok(found) = self.index.find_entry(hash, |&at| at == entry) {
-            found.remove();
-        }
-    }
-
-    fn add_to_index(&mut self, hash: u64, entry: u32) {
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let rehash = |&at: &u32| {
-            let entry: &Entry = &entries[at as usize];
-            hasher.hash_one((
-                u128::from_le_bytes(entry.trace_id),
-                u64::from_le_bytes(entry.span_id),
-            ))
-        };
-        self.index.insert_unique(hash, entry, rehash);
+        self.entries.remove(entry);
     }
 }
 
-/// Whether a SERVER span below this arrived parent is an invocation whatever stands above: its parent is a call, or of
-/// another instance.
-fn is_surely_invocation(span: &Entry, parent: &Entry) -> bool {
-    span.role == Role::Server
-        && parent.role != Role::Missing
-        && (parent.role.is_call() || parent.instance != span.instance)
+/// Whether `parent` is the one of several spans with its id that `span` names: a callee hangs on the call, and inner work
+/// on its own process.
+fn fits(span: &Entry, parent: &Entry) -> bool {
+    if span.role.is_callee() {
+        parent.role.is_call()
+    } else {
+        parent.is_of_instance(span)
+    }
 }

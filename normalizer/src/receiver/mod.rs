@@ -38,6 +38,7 @@ use intake::Intake;
 
 pub use answer::AnswerBody;
 pub use counters::{Counters, SignalCounters};
+pub use json::protobuf_of_json;
 pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
 
 /// Most that the receiver takes.

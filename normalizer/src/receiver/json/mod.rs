@@ -12,11 +12,18 @@ use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::budget::Reservation;
+use super::budget::{Budget, Reservation};
 use super::refusal::Refusal;
 use crate::journal::Signal;
 use scalar::Scalar;
 use schema::{Field, Kind, Message};
+
+/// Turns an export request in JSON into the protobuf bytes that a record of the journal holds, where no client waits
+/// and nothing else is under way.
+pub fn protobuf_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
+    let mut reservation = Budget::new(usize::MAX).reservation();
+    to_protobuf(signal, json, usize::MAX, &mut reservation)
+}
 
 /// Turns an export request in JSON into its protobuf bytes, at most `limit` of them.
 pub(super) fn to_protobuf(

@@ -8,7 +8,6 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use prost::Message as _;
 
-use super::super::budget::Budget;
 use super::*;
 
 const LIMIT: usize = 64 * 1024;
