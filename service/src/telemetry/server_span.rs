@@ -12,7 +12,7 @@ use crate::context::Origin;
 use crate::station::meter::Reading;
 use cctf_proto::keys;
 use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer as _,
+    Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
@@ -201,6 +201,7 @@ fn split_host(host: &str) -> (&str, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry::trace::TraceState;
 
     #[test]
     fn a_host_header_is_a_name_and_a_port() {
