@@ -86,7 +86,7 @@ fn attributes(kind: SpanKind, trace: u64) -> Vec<KeyValue> {
 
 fn span(trace: u64, index: usize) -> Span {
     let id = |index: usize| {
-        (trace << 8 | index as u64 + 1)
+        ((trace << 8) | (index as u64 + 1))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .to_be_bytes()
             .to_vec()

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use otlp_support::arbitrary::{logs_request, metrics_request, trace_request};
-use otlp_support::bytes::{damage, fields};
+use otlp_support::bytes::{attribute, damage, field_around, fields};
 use otlp_support::compare::{reduce_metrics, reduce_traces, viewed_metrics, viewed_traces};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -222,6 +222,18 @@ proptest! {
         let bytes = [joined(&first.encode_to_vec()), joined(&second.encode_to_vec())].concat();
         traces_agree(&joined(&bytes))?;
         metrics_agree(&joined(&metrics.encode_to_vec()))?;
+    }
+
+    #[test]
+    fn attributes_are_read_as_prost_reads_them_however_they_are_encoded(
+        attributes in vec(attribute(), 1..4), last in attribute(),
+    ) {
+        let attributes: Vec<_> = attributes.iter().map(|attribute| field_around(9, attribute)).collect();
+        // The last one ends the request, so that a step too far has nothing to read.
+        let span = [attributes.concat(), field_around(9, &last)].concat();
+        let resource = field_around(1, &field_around(1, &last));
+        traces_agree(&field_around(1, &field_around(2, &field_around(2, &span))))?;
+        traces_agree(&field_around(1, &resource))?;
     }
 
     #[test]

@@ -131,3 +131,68 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
 pub fn fields() -> impl Strategy<Value = Vec<u8>> {
     vec(field(), 0..4).prop_map(|fields| fields.concat())
 }
+
+/// A length as it should be, in two bytes instead of one, or off by one.
+#[derive(Debug, Clone, Copy)]
+enum LengthStyle {
+    Right,
+    Overlong,
+    TooShort,
+    TooLong,
+}
+
+fn length_style() -> impl Strategy<Value = LengthStyle> {
+    prop_oneof![
+        12 => Just(LengthStyle::Right),
+        1 => Just(LengthStyle::Overlong),
+        1 => Just(LengthStyle::TooShort),
+        1 => Just(LengthStyle::TooLong),
+    ]
+}
+
+fn styled(number: u32, inside: Vec<u8>, style: LengthStyle) -> Vec<u8> {
+    let length = inside.len() as u64;
+    let length = match style {
+        LengthStyle::Right => varint(length),
+        LengthStyle::Overlong if length < 0x80 => vec![length as u8 | 0x80, 0],
+        LengthStyle::Overlong => varint(length),
+        LengthStyle::TooShort => varint(length.saturating_sub(1)),
+        LengthStyle::TooLong => varint(length + 1),
+    };
+    field_of(number, 2, [length, inside].concat())
+}
+
+/// A key-value pair whose encoding is usual, or just beside it.
+pub fn attribute() -> impl Strategy<Value = Vec<u8>> {
+    let text = || prop_oneof![4 => "[a-z.]{0,20}", 1 => "[a-z]{118,134}", 1 => "[a-zé]{0,20}"];
+    let value = prop_oneof![
+        (text(), length_style()).prop_map(|(text, style)| styled(1, text.into_bytes(), style)),
+        (2..4u32, any_varint()).prop_map(|(number, value)| field_of(number, 0, value)),
+        (vec(0x80..=0xffu8, 0..11), 0..4u8).prop_map(|(head, last)| field_of(
+            3,
+            0,
+            [head, vec![last]].concat()
+        )),
+        vec(0x80..=0xffu8, 0..11).prop_map(|head| field_of(3, 0, head)),
+        vec(any::<u8>(), 7..10).prop_map(|bytes| field_of(4, 1, bytes)),
+        Just(Vec::new()),
+    ];
+    (text(), length_style(), value, length_style(), 0..8u8).prop_map(
+        |(key, key_style, value, value_style, order)| {
+            let key = styled(1, key.into_bytes(), key_style);
+            let value = styled(2, value, value_style);
+            match order {
+                0 => [value, key].concat(),
+                1 => key,
+                2 => value,
+                3 => [key.clone(), key].concat(),
+                _ => [key, value].concat(),
+            }
+        },
+    )
+}
+
+/// A field with a length-delimited value.
+pub fn field_around(number: u32, inside: &[u8]) -> Vec<u8> {
+    styled(number, inside.to_vec(), LengthStyle::Right)
+}
