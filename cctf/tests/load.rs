@@ -352,3 +352,22 @@ fn flags_that_cannot_be_are_one_sentence_and_exit_2() {
         );
     }
 }
+
+#[test]
+fn a_session_that_is_given_up_ends_and_keeps_its_lines_whole() {
+    use cctf::load::{identity::Identity, run_facts::RunFacts, session::Session, session::SessionConfig};
+    let servers = Servers::start(Answers::Accept, None);
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::begin(SessionConfig {
+        run: RunFacts {
+            run_id: "run-1".into(),
+            ..RunFacts::default()
+        },
+        identity: Identity::default(),
+        otlp_endpoint: Some(format!("http://{}", servers.collector)),
+        events_path: Some(folder.path().join("events_client.jsonl")),
+        stop: Box::leak(Box::default()),
+    });
+    drop(session.unwrap());
+    assert_eq!(servers.spans().len(), 1, "only the start was told");
+}

@@ -12,9 +12,10 @@ use super::{DONE, FAILED, Format};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
+use crate::load::identity::Identity;
+use crate::load::run_facts::RunFacts;
 use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, RunFacts, Session, SessionConfig, was_stopped};
-use crate::load::spans::Identity;
+use crate::load::session::{Drive, Session, SessionConfig, was_stopped};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 
@@ -83,12 +84,13 @@ struct Report<'a> {
     run_id: &'a str,
     #[serde(flatten)]
     summary: &'a Summary,
-    spans: SpanCounts,
+    /// None if they could not be told.
+    spans: Option<SpanCounts>,
     interrupted: bool,
 }
 
 /// How the driver's spans fared.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub struct SpanCounts {
     made: u64,
     delivered: u64,
@@ -132,30 +134,27 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let outcome = session.drive(&drive, |progress| line.show(progress));
     line.clear();
     let delivery = session.end();
-    let (summary, delivery) = (outcome?, delivery?);
+    let summary = outcome?;
     let interrupted = was_stopped(stop);
+    let spans = delivery.as_ref().ok().map(SpanCounts::from);
     args.print(&Report {
         run_id: &run_id,
         summary: &summary,
-        spans: (&delivery).into(),
+        spans,
         interrupted,
     })?;
-    let loss = loss_sentence(&delivery);
-    if let Some(loss) = &loss {
-        eprintln!("cctf: {loss}");
-    }
+    let mut complaints: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
     if interrupted {
-        eprintln!(
-            "cctf: interrupted after {} of {} requests",
-            summary.requests,
-            drive.schedule.expected_count()
-        );
+        let expected = drive.schedule.expected_count();
+        complaints.push(format!(
+            "interrupted after {} of {expected} requests",
+            summary.requests
+        ));
     }
-    Ok(ExitCode::from(if loss.is_some() || interrupted {
-        FAILED
-    } else {
-        DONE
-    }))
+    complaints
+        .iter()
+        .for_each(|complaint| eprintln!("cctf: {complaint}"));
+    Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
 }
 
 impl LoadArgs {
@@ -208,10 +207,10 @@ impl LoadArgs {
             return Ok(());
         }
         print!("run {}\n{}", report.run_id, report.summary.table());
-        if self.otlp_endpoint.is_some() {
+        if let (Some(_), Some(spans)) = (&self.otlp_endpoint, &report.spans) {
             println!(
                 "  {:<10} {} of {} delivered",
-                "spans", report.spans.delivered, report.spans.made
+                "spans", spans.delivered, spans.made
             );
         }
         if let Some(out) = &self.out {

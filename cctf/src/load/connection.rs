@@ -75,6 +75,23 @@ impl Connection {
         })
     }
 
+    /// The request that it carries.
+    pub fn flight(&self) -> Option<Flight> {
+        match self.doing {
+            Doing::Carrying(flight) => Some(flight),
+            Doing::Connecting(_) | Doing::Idle => None,
+        }
+    }
+
+    /// Since when it is connecting or carrying, nanoseconds of the monotonic clock.
+    pub fn busy_since_ns(&self) -> Option<u64> {
+        match self.doing {
+            Doing::Connecting(since_ns) => Some(since_ns),
+            Doing::Carrying(flight) => Some(flight.sent.monotonic_ns),
+            Doing::Idle => None,
+        }
+    }
+
     /// Whether the handshake has ended: Some(Ok) when it has succeeded.
     pub fn handshake(&self) -> Option<Result<(), Failure>> {
         match (self.stream.take_error(), self.stream.peer_addr()) {

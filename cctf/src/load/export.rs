@@ -7,20 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
-use http::uri::PathAndQuery;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic::transport::Endpoint;
 
 use super::exchange::Batch;
+use super::otlp_client::OtlpClient;
 use super::spans::SpanEncoder;
 
 /// Spans of one export request.
@@ -31,13 +26,6 @@ const BATCH_WAIT: Duration = Duration::from_millis(200);
 const QUEUE_SPANS_MAX: u64 = 1 << 20;
 /// Export requests under way at once: the collector may wait for its disk before it answers.
 const EXPORTS_MAX: usize = 4;
-/// Limit of one attempt.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// First pause after a failed attempt; it doubles up to the longest.
-const BACKOFF_MIN: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
-const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 /// What happened to the spans of a driven run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,8 +60,8 @@ struct Counters {
 }
 
 impl Counters {
-    fn note_error(&self, error: String) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    fn note_error(&self, error: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
     }
 
     fn delivery(&self) -> Delivery {
@@ -99,6 +87,8 @@ enum Input {
         deadline: Instant,
         reply: std_mpsc::Sender<Result<(), String>>,
     },
+    /// Ends the thread at once.
+    End,
     /// Answered when everything before it has been delivered or given up, at the latest at the deadline.
     Flush {
         deadline: Instant,
@@ -163,11 +153,7 @@ impl Exporter {
         if !endpoint.starts_with("http://") {
             return Err(bad());
         }
-        let channel_to = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| bad())?;
-        let channel_to = channel_to
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ATTEMPT_TIMEOUT)
-            .tcp_nodelay(true);
+        let destination = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| bad())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -178,12 +164,9 @@ impl Exporter {
             .name("cctf-export".into())
             .spawn(move || {
                 runtime.block_on(async move {
-                    let sender = Sender {
-                        channel: channel_to.connect_lazy(),
-                        counters: thread_counters,
-                    };
                     Worker {
-                        sender,
+                        client: OtlpClient::new(destination),
+                        counters: thread_counters,
                         encoder,
                         waiting: VecDeque::new(),
                         waiting_spans: 0,
@@ -251,6 +234,8 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
+        // Told and not only hung up: the recorder may still hold its end of the queue.
+        self.tell(Input::End);
         self.input = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -260,7 +245,8 @@ impl Drop for Exporter {
 
 /// The thread's state.
 struct Worker {
-    sender: Sender,
+    client: OtlpClient,
+    counters: Arc<Counters>,
     encoder: SpanEncoder,
     waiting: VecDeque<Batch>,
     waiting_spans: usize,
@@ -287,8 +273,10 @@ impl Worker {
                         self.waiting.push_back(batch);
                     }
                     Some(Input::Control { request, deadline, reply }) => {
-                        let sender = self.sender.clone();
-                        let _ = reply.send(sender.send_until(request, Some(deadline)).await.map(|_| ()));
+                        let note = |error: &str| self.counters.note_error(error);
+                        let sent = self.client.send_until(request, Some(deadline), note).await;
+                        // The caller waits for it, unless it has been interrupted for good.
+                        let _ = reply.send(sent.map(|_| ()));
                     }
                     Some(Input::Flush { deadline, reply }) => {
                         // Past the deadline the rest stays undelivered, and is counted so.
@@ -296,7 +284,7 @@ impl Worker {
                         due = None;
                         let _ = reply.send(());
                     }
-                    None => return,
+                    Some(Input::End) | None => return,
                 },
                 Some(_) = self.under_way.join_next() => {}
                 () = sleep_until(due), if can_start => {}
@@ -334,138 +322,31 @@ impl Worker {
         }
         let spans = batch.exchanges.len();
         self.waiting_spans -= spans;
-        let (request, sender) = (self.encoder.encode(&batch), self.sender.clone());
+        let request = self.encoder.encode(&batch);
+        let (client, counters) = (self.client.clone(), Arc::clone(&self.counters));
         self.under_way
-            .spawn(async move { sender.export(request, spans as u64).await });
+            .spawn(async move { export(&client, &counters, request, spans as u64).await });
     }
+}
+
+async fn export(client: &OtlpClient, counters: &Counters, request: Bytes, spans: u64) {
+    let accepted = client
+        .send_until(request, None, |error| counters.note_error(error))
+        .await;
+    let rejected = accepted
+        .as_ref()
+        .map_or(spans, |accepted| accepted.rejected.min(spans));
+    if let Some(message) = accepted.ok().and_then(|accepted| accepted.message) {
+        counters.note_error(&message);
+    }
+    counters.rejected.fetch_add(rejected, Ordering::Relaxed);
+    counters.delivered.fetch_add(spans - rejected, Ordering::Relaxed);
+    counters.queued.fetch_sub(spans, Ordering::Relaxed);
 }
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-#[derive(Clone)]
-struct Sender {
-    channel: Channel,
-    counters: Arc<Counters>,
-}
-
-impl Sender {
-    async fn export(self, request: Bytes, spans: u64) {
-        let counters = Arc::clone(&self.counters);
-        let rejected = self.send_until(request, None).await.unwrap_or(spans).min(spans);
-        counters.rejected.fetch_add(rejected, Ordering::Relaxed);
-        counters.delivered.fetch_add(spans - rejected, Ordering::Relaxed);
-        counters.queued.fetch_sub(spans, Ordering::Relaxed);
-    }
-
-    /// Sends until it is answered for good, or until the deadline: how many spans were rejected.
-    async fn send_until(self, request: Bytes, deadline: Option<Instant>) -> Result<u64, String> {
-        let mut backoff = BACKOFF_MIN;
-        loop {
-            let status = match self.attempt(request.clone()).await {
-                Ok(rejected) => return Ok(rejected),
-                Err(status) => status,
-            };
-            let error = describe(&status);
-            self.counters.note_error(error.clone());
-            let pause = match retry_pause(&status, backoff) {
-                Some(pause) if deadline.is_none_or(|deadline| Instant::now() + pause < deadline) => pause,
-                _ => return Err(error),
-            };
-            tokio::time::sleep(pause).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
-    }
-
-    async fn attempt(&self, request: Bytes) -> Result<u64, Status> {
-        let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client
-            .ready()
-            .await
-            .map_err(|error| Status::unavailable(chain(&error)))?;
-        let path = PathAndQuery::from_static(EXPORT_PATH);
-        let response = client
-            .unary(tonic::Request::new(request), path, RequestBytesCodec)
-            .await?;
-        let partial = response.into_inner().partial_success;
-        let rejected = partial
-            .as_ref()
-            .map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or(0));
-        if let Some(partial) = partial.filter(|partial| !partial.error_message.is_empty()) {
-            self.counters.note_error(partial.error_message);
-        }
-        Ok(rejected)
-    }
-}
-
-/// How long to wait before the next attempt; None if the answer is final (OTLP specification, failures over gRPC).
-fn retry_pause(status: &Status, backoff: Duration) -> Option<Duration> {
-    let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    let transport = std::error::Error::source(status).is_some();
-    match status.code() {
-        Code::ResourceExhausted => told,
-        Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => {
-            Some(told.unwrap_or(backoff))
-        }
-        Code::Aborted | Code::OutOfRange | Code::DataLoss => Some(told.unwrap_or(backoff)),
-        _ if transport => Some(backoff),
-        _ => None,
-    }
-}
-
-fn describe(status: &Status) -> String {
-    let cause = std::error::Error::source(status)
-        .map(|source| format!(": {}", chain(source)))
-        .unwrap_or_default();
-    format!("{:?}: {}{cause}", status.code(), status.message())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Sends bytes that are already a request, and decodes the response.
-#[derive(Debug, Clone, Copy)]
-struct RequestBytesCodec;
-
-impl Codec for RequestBytesCodec {
-    type Encode = Bytes;
-    type Decode = ExportTraceServiceResponse;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for RequestBytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, destination: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        destination.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for RequestBytesCodec {
-    type Item = ExportTraceServiceResponse;
-    type Error = Status;
-
-    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        let decoded = ExportTraceServiceResponse::decode(source);
-        decoded
-            .map(Some)
-            .map_err(|error| Status::internal(format!("decode the collector's answer: {error}")))
     }
 }

@@ -4,15 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
 use super::clock::monotonic_ns;
 use super::connection::{Connection, Doing, Flight, ReadOutcome};
-use super::exchange::{Batch, DriveFacts, Exchange, Failure, Progress, Request, Sent};
+use super::exchange::{DriveFacts, Exchange, Failure, Progress, Request, Sent};
+use super::outbox::{FLUSH_NS, Outbox, Pending};
 use super::pacer::{FromPacer, ToPacer};
 use super::recorder::RecorderInput;
 use super::request::RequestTemplate;
@@ -24,10 +24,6 @@ const WAKER: Token = Token(usize::MAX);
 const EVENTS_MAX: usize = 256;
 /// Bytes read from a socket at once.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
-/// Exchanges handed to the recorder at once.
-const BATCH_EXCHANGES_MAX: usize = 512;
-/// Longest time that an ended exchange waits to be handed on.
-const FLUSH_NS: u64 = 20_000_000;
 /// How often timeouts are looked for.
 const TICK_NS: u64 = 100_000_000;
 /// Requests that may wait for a connection: at 20,000/s the backlog of almost a minute.
@@ -49,38 +45,24 @@ pub struct IoConfig {
     pub timeout_ns: u64,
     /// Counts what has ended.
     pub progress: Arc<Progress>,
-}
-
-/// Both ends of the talk with the pacer, and the way to the recorder.
-pub struct Channels {
-    /// From the pacer.
+    /// Hears the pacer.
     pub from_pacer: Receiver<FromPacer>,
-    /// To the pacer.
+    /// Tells the pacer of connections.
     pub to_pacer: Sender<ToPacer>,
-    /// To the recorder.
-    pub recorder: std::sync::mpsc::SyncSender<RecorderInput>,
-}
-
-/// A request that waits for a connection.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    request: Request,
-    /// When it was first sent, if it is sent again.
-    first_sent: Option<Sent>,
+    /// Takes what has ended.
+    pub recorder: SyncSender<RecorderInput>,
 }
 
 /// The loop's state.
 pub struct IoLoop {
     poll: Poll,
     config: IoConfig,
-    channels: Channels,
     connections: HashMap<usize, Connection>,
     next_token: usize,
     connecting: usize,
     carrying: usize,
     pending: VecDeque<Pending>,
-    ended: Vec<Exchange>,
-    flushed_ns: u64,
+    outbox: Outbox,
     ticked_ns: u64,
     pacer_finished: bool,
     cut_off_ns: Option<u64>,
@@ -89,22 +71,24 @@ pub struct IoLoop {
 
 impl IoLoop {
     /// A loop without connections, and the waker for its pacer.
-    pub fn new(config: IoConfig, channels: Channels) -> io::Result<(Self, Arc<mio::Waker>)> {
+    pub fn new(config: IoConfig) -> io::Result<(Self, Arc<mio::Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        let now_ns = monotonic_ns();
+        let outbox = Outbox::new(
+            Arc::clone(&config.facts),
+            Arc::clone(&config.progress),
+            config.recorder.clone(),
+        );
         let io_loop = Self {
             poll,
             config,
-            channels,
             connections: HashMap::new(),
             next_token: 0,
             connecting: 0,
             carrying: 0,
             pending: VecDeque::new(),
-            ended: Vec::with_capacity(BATCH_EXCHANGES_MAX),
-            flushed_ns: now_ns,
-            ticked_ns: now_ns,
+            outbox,
+            ticked_ns: monotonic_ns(),
             pacer_finished: false,
             cut_off_ns: None,
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -131,12 +115,12 @@ impl IoLoop {
         while !(self.pacer_finished && self.carrying == 0 && self.pending.is_empty()) {
             self.turn(&mut events)?;
         }
-        self.flush();
+        self.outbox.flush();
         Ok(())
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        let wait_ns = if self.ended.is_empty() { TICK_NS } else { FLUSH_NS };
+        let wait_ns = if self.outbox.is_empty() { TICK_NS } else { FLUSH_NS };
         match self.poll.poll(events, Some(Duration::from_nanos(wait_ns))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -152,15 +136,12 @@ impl IoLoop {
             self.ticked_ns = now_ns;
             self.give_up_overdue(now_ns);
         }
-        if self.ended.len() >= BATCH_EXCHANGES_MAX || now_ns - self.flushed_ns >= FLUSH_NS {
-            self.flushed_ns = now_ns;
-            self.flush();
-        }
+        self.outbox.flush_when_due(now_ns);
         Ok(())
     }
 
     fn hear_pacer(&mut self) {
-        while let Ok(message) = self.channels.from_pacer.try_recv() {
+        while let Ok(message) = self.config.from_pacer.try_recv() {
             match message {
                 FromPacer::Sent { token, sent } => self.on_sent(token, sent),
                 FromPacer::Unfinished { token, written } => self.on_unfinished(token, written),
@@ -209,7 +190,7 @@ impl IoLoop {
                 first_sent: None,
             });
         } else {
-            self.end_unsent(
+            self.outbox.end_unsent(
                 Pending {
                     request,
                     first_sent: None,
@@ -288,7 +269,7 @@ impl IoLoop {
             connection.doing = Doing::Idle;
             let stream = Arc::clone(&connection.stream);
             // The pacer may have finished; then nobody needs it.
-            let _ = self.channels.to_pacer.send(ToPacer::Free { token, stream });
+            let _ = self.config.to_pacer.send(ToPacer::Free { token, stream });
             return;
         };
         let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
@@ -332,19 +313,18 @@ impl IoLoop {
     }
 
     fn on_answer(&mut self, token: usize, answer: Answer) {
-        if !self.is_carrying(token) {
+        if self.flight(token).is_none() {
             // Read in the moment between the pacer's word and our hearing it.
             self.hear_pacer();
         }
-        let Some(Doing::Carrying(flight)) = self.connections.get(&token).map(|connection| connection.doing)
-        else {
+        let Some(flight) = self.flight(token) else {
             // An answer that nobody asked for: the connection cannot be trusted.
             self.on_dead(token, Failure::Closed);
             return;
         };
         self.carrying -= 1;
         let latency_ns = monotonic_ns().saturating_sub(flight.sent.monotonic_ns);
-        self.end(Exchange {
+        self.outbox.end(Exchange {
             sent: flight.sent,
             latency_ns,
             status: answer.status,
@@ -359,10 +339,8 @@ impl IoLoop {
         }
     }
 
-    fn is_carrying(&self, token: usize) -> bool {
-        self.connections
-            .get(&token)
-            .is_some_and(|connection| matches!(connection.doing, Doing::Carrying(_)))
+    fn flight(&self, token: usize) -> Option<Flight> {
+        self.connections.get(&token)?.flight()
     }
 
     fn on_dead(&mut self, token: usize, failure: Failure) {
@@ -372,7 +350,7 @@ impl IoLoop {
         match connection.doing {
             Doing::Connecting(_) => self.connecting -= 1,
             Doing::Idle => {
-                let _ = self.channels.to_pacer.send(ToPacer::Gone { token });
+                let _ = self.config.to_pacer.send(ToPacer::Gone { token });
             }
             Doing::Carrying(flight) => {
                 self.carrying -= 1;
@@ -383,7 +361,7 @@ impl IoLoop {
                         first_sent: Some(flight.sent),
                     });
                 } else {
-                    self.end_failed(flight.sent, flight.resends, failure);
+                    self.outbox.end_failed(flight.sent, flight.resends, failure);
                 }
             }
         }
@@ -392,16 +370,11 @@ impl IoLoop {
     fn give_up_overdue(&mut self, now_ns: u64) {
         let cut_off = self.cut_off_ns.is_some_and(|cut_off_ns| now_ns >= cut_off_ns);
         let overdue = |since_ns: u64| cut_off || now_ns.saturating_sub(since_ns) > self.config.timeout_ns;
-        let tokens: Vec<usize> = self
+        let busy = self
             .connections
             .iter()
-            .filter(|(_, connection)| match connection.doing {
-                Doing::Connecting(since_ns) => overdue(since_ns),
-                Doing::Carrying(flight) => overdue(flight.sent.monotonic_ns),
-                Doing::Idle => false,
-            })
-            .map(|(token, _)| *token)
-            .collect();
+            .filter(|(_, connection)| connection.busy_since_ns().is_some_and(overdue));
+        let tokens: Vec<usize> = busy.map(|(token, _)| *token).collect();
         let waiting = self
             .pending
             .iter()
@@ -426,50 +399,7 @@ impl IoLoop {
 
     fn fail_first_pending(&mut self, failure: Failure) {
         if let Some(pending) = self.pending.pop_front() {
-            self.end_unsent(pending, failure);
+            self.outbox.end_unsent(pending, failure);
         }
-    }
-
-    fn end_unsent(&mut self, pending: Pending, failure: Failure) {
-        let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
-        self.end_failed(sent, u8::from(pending.first_sent.is_some()), failure);
-    }
-
-    fn end_failed(&mut self, sent: Sent, resends: u8, failure: Failure) {
-        let latency_ns = monotonic_ns().saturating_sub(sent.monotonic_ns);
-        let exchange = Exchange {
-            sent,
-            latency_ns,
-            status: 0,
-            body_bytes_in: 0,
-            failure: Some(failure),
-            resends,
-        };
-        let latency_ns = if exchange.left() { latency_ns } else { 0 };
-        self.end(Exchange {
-            latency_ns,
-            ..exchange
-        });
-    }
-
-    fn end(&mut self, exchange: Exchange) {
-        self.config.progress.ended.fetch_add(1, Ordering::Relaxed);
-        if !exchange.is_success() {
-            self.config.progress.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        self.ended.push(exchange);
-    }
-
-    fn flush(&mut self) {
-        if self.ended.is_empty() {
-            return;
-        }
-        let exchanges = std::mem::replace(&mut self.ended, Vec::with_capacity(BATCH_EXCHANGES_MAX));
-        // The recorder lives until every drive has ended.
-        let batch = Batch {
-            facts: Arc::clone(&self.config.facts),
-            exchanges,
-        };
-        let _ = self.channels.recorder.send(RecorderInput::Batch(batch));
     }
 }

@@ -3,26 +3,27 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cctf_proto::keys;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::clock;
 use super::exchange::{DriveFacts, Progress};
 use super::export::{Delivery, ExportError, Exporter};
+use super::identity::{Identity, SERVICE_NAME};
 use super::ids::Ids;
-use super::io_loop::{Channels, IoConfig, IoLoop};
+use super::io_loop::{IoConfig, IoLoop};
 use super::pacer::Pacer;
 use super::payload::{self, PayloadError};
 use super::record::{EventsError, EventsWriter};
 use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
 use super::request::{ExtraHeader, RequestTemplate};
+use super::run_facts::RunFacts;
 use super::schedule::Schedule;
-use super::spans::{Identity, SERVICE_NAME, control_request, double, integer, text};
+use super::spans::{control_request, text};
 use super::summary::{Asked, Summary};
 use super::target::{Endpoint, KV_SET_PATH, Target};
 use crate::http_once;
@@ -81,54 +82,6 @@ pub enum DriveError {
     Export(#[from] ExportError),
 }
 
-/// What is told of a run at its start.
-#[derive(Debug, Clone, Default)]
-#[allow(
-    missing_docs,
-    reason = "each field is the attribute of its name in cctf_proto::keys"
-)]
-pub struct RunFacts {
-    pub run_id: String,
-    pub rate: f64,
-    pub duration: String,
-    pub scen: Option<String>,
-    pub img: Option<String>,
-    pub git_sha: Option<String>,
-    pub workers: Option<u32>,
-    pub endpoint: String,
-    pub target: String,
-    pub payload_bytes: usize,
-    pub seed: u64,
-}
-
-impl RunFacts {
-    fn attributes(&self) -> Vec<KeyValue> {
-        let mut attributes = vec![
-            text(keys::RUN_ID, &self.run_id),
-            double(keys::RUN_RATE, self.rate),
-            text(keys::RUN_DURATION, &self.duration),
-            text(keys::RUN_ENDPOINT, &self.endpoint),
-            text(keys::RUN_TARGET, &self.target),
-            integer(keys::RUN_PAYLOAD_BYTES, self.payload_bytes as i64),
-            integer(keys::RUN_SEED, self.seed as i64),
-        ];
-        let told = [
-            (keys::RUN_SCEN, &self.scen),
-            (keys::RUN_IMG, &self.img),
-            (keys::RUN_GIT_SHA, &self.git_sha),
-        ];
-        attributes.extend(
-            told.into_iter()
-                .filter_map(|(key, value)| value.as_ref().map(|value| text(key, value))),
-        );
-        attributes.extend(
-            self.workers
-                .map(|workers| integer(keys::WORKERS, i64::from(workers))),
-        );
-        attributes
-    }
-}
-
 /// What a session needs to know.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
@@ -170,8 +123,9 @@ pub struct Session {
     ids: Ids,
     next_number: u64,
     exporter: Option<Exporter>,
-    to_recorder: SyncSender<RecorderInput>,
-    recorder: JoinHandle<Result<(), EventsError>>,
+    /// Both are there until the session ends.
+    to_recorder: Option<SyncSender<RecorderInput>>,
+    recorder: Option<JoinHandle<Result<(), EventsError>>>,
 }
 
 impl Session {
@@ -214,8 +168,8 @@ impl Session {
             ids,
             next_number: 0,
             exporter,
-            to_recorder,
-            recorder,
+            to_recorder: Some(to_recorder),
+            recorder: Some(recorder),
         })
     }
 
@@ -248,6 +202,8 @@ impl Session {
         );
         let facts = Arc::new(self.facts(drive, template.body_bytes()));
         let progress = Arc::new(Progress::default());
+        let (to_io, from_pacer) = channel();
+        let (to_pacer, from_io) = channel();
         let config = IoConfig {
             address,
             template: template.clone(),
@@ -255,15 +211,11 @@ impl Session {
             connections_max: drive.connections_max,
             timeout_ns: u64::try_from(drive.timeout.as_nanos()).unwrap_or(u64::MAX),
             progress: Arc::clone(&progress),
-        };
-        let (to_io, from_pacer) = channel();
-        let (to_pacer, from_io) = channel();
-        let channels = Channels {
             from_pacer,
             to_pacer,
-            recorder: self.to_recorder.clone(),
+            recorder: self.to_recorder()?,
         };
-        let (mut io_loop, io_waker) = IoLoop::new(config, channels).map_err(system("make an event loop"))?;
+        let (mut io_loop, io_waker) = IoLoop::new(config).map_err(system("make an event loop"))?;
         let warm = (drive.schedule.rate / RATE_PER_WARM_CONNECTION).ceil() as usize + 1;
         io_loop
             .warm_up(warm.min(WARM_CONNECTIONS_MAX))
@@ -305,13 +257,10 @@ impl Session {
     }
 
     /// Waits until file and collector have everything, tells that the run has ended, and returns how the spans fared.
-    pub fn end(self) -> Result<Delivery, DriveError> {
+    pub fn end(mut self) -> Result<Delivery, DriveError> {
         let ended_unix_ns = clock::unix_ns();
-        drop(self.to_recorder);
-        self.recorder
-            .join()
-            .map_err(|_| DriveError::Panicked("recorder"))??;
-        let Some(exporter) = self.exporter else {
+        self.end_recorder()?;
+        let Some(exporter) = self.exporter.take() else {
             return Ok(Delivery::default());
         };
         // The run's last spans go before its end, so that none of them counts as late.
@@ -320,6 +269,16 @@ impl Session {
         let request = control_request(&self.resource, keys::RUN_END_SPAN, ended_unix_ns, attributes);
         exporter.send_control(keys::RUN_END_SPAN, request, CONTROL_TIMEOUT)?;
         Ok(delivery)
+    }
+
+    /// Has the recorder write what it holds, and waits for it.
+    fn end_recorder(&mut self) -> Result<(), DriveError> {
+        self.to_recorder = None;
+        match self.recorder.take().map(JoinHandle::join) {
+            Some(Ok(written)) => Ok(written?),
+            Some(Err(_)) => Err(DriveError::Panicked("recorder")),
+            None => Ok(()),
+        }
     }
 
     fn facts(&self, drive: &Drive, body_bytes: usize) -> DriveFacts {
@@ -337,12 +296,22 @@ impl Session {
 
     fn summary(&self, asked: Asked) -> Result<Summary, DriveError> {
         let (reply, answer) = channel();
-        let gone = DriveError::Panicked("recorder");
-        if self.to_recorder.send(RecorderInput::EndDrive(reply)).is_err() {
-            return Err(gone);
-        }
-        let builder: Receiver<_> = answer;
-        Ok(builder.recv().map_err(|_| gone)?.build(asked))
+        self.to_recorder()?
+            .send(RecorderInput::EndDrive(reply))
+            .map_err(|_| DriveError::Panicked("recorder"))?;
+        let builder = answer.recv().map_err(|_| DriveError::Panicked("recorder"))?;
+        Ok(builder.build(asked))
+    }
+
+    fn to_recorder(&self) -> Result<SyncSender<RecorderInput>, DriveError> {
+        self.to_recorder.clone().ok_or(DriveError::Panicked("recorder"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A session that is given up still leaves whole lines of what was sent; its error has been told already.
+        let _ = self.end_recorder();
     }
 }
 

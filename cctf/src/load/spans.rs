@@ -15,8 +15,6 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::exchange::{Batch, DriveFacts, Exchange};
 
-/// Name of the driver as a module.
-pub const SERVICE_NAME: &str = "cctf-load";
 const SCOPE_NAME: &str = "cctf.load";
 /// W3C flags in the low byte (sampled), and "is-remote is known" (it is false: these spans are roots).
 const SPAN_FLAGS: u32 = 0x101;
@@ -27,48 +25,6 @@ const RESOURCE_SPANS_RESOURCE: u32 = 1;
 const RESOURCE_SPANS_SCOPE_SPANS: u32 = 2;
 const SCOPE_SPANS_SCOPE: u32 = 1;
 const SCOPE_SPANS_SPANS: u32 = 2;
-
-/// Who the driver is.
-#[derive(Debug, Clone, Default)]
-pub struct Identity {
-    /// Node that it runs on; None leaves that to the host's name.
-    pub node_id: Option<String>,
-    /// Stage of that node.
-    pub stage: Option<String>,
-    /// Application.
-    pub app_id: Option<String>,
-}
-
-impl Identity {
-    /// The driver's resource. `instance_id` must be unique among drivers.
-    pub fn resource(&self, instance_id: &str) -> Resource {
-        let mut attributes = vec![
-            text("service.name", SERVICE_NAME),
-            text("service.instance.id", instance_id),
-        ];
-        let told = [
-            ("service.namespace", self.app_id.clone()),
-            (keys::NODE_ID, self.node_id.clone()),
-            (keys::STAGE, self.stage.clone()),
-            ("host.name", host_name()),
-        ];
-        attributes.extend(
-            told.into_iter()
-                .filter_map(|(key, value)| value.map(|value| text(key, &value))),
-        );
-        attributes.push(integer("process.pid", i64::from(std::process::id())));
-        Resource {
-            attributes,
-            ..Resource::default()
-        }
-    }
-}
-
-/// The host's name, as the kernel has it.
-pub fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-}
 
 /// A string attribute.
 pub fn text(key: &str, value: &str) -> KeyValue {
@@ -259,6 +215,7 @@ fn error_type(exchange: &Exchange) -> Option<String> {
 mod tests {
     use super::*;
     use crate::load::exchange::{Failure, Request, Sent};
+    use crate::load::identity::{Identity, SERVICE_NAME};
     use crate::load::ids::Ids;
 
     fn exchange(number: u64, status: u16, failure: Option<Failure>, resends: u8) -> Exchange {

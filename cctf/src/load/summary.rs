@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::distribution::Distribution;
 use super::exchange::Exchange;
 
-/// Significant digits of the percentiles.
-const HISTOGRAM_DIGITS: u8 = 3;
-/// Largest value that the percentiles tell apart: a day. What is above counts as a day.
-const HISTOGRAM_MAX_NS: u64 = 86_400_000_000_000;
 /// Different error texts that are told apart; the rest is counted as `other`.
 const ERRORS_MAX: usize = 20;
 const OTHER_ERRORS: &str = "other";
-const NS_PER_MS: f64 = 1e6;
 const NS_PER_S: f64 = 1e9;
 
 /// Collects exchanges.
@@ -32,55 +27,6 @@ pub struct SummaryBuilder {
     last_end_ns: u64,
     sent: u64,
     resends: u64,
-}
-
-/// A histogram with the exact sum and extremes beside it.
-#[derive(Debug)]
-struct Distribution {
-    /// None only if the histogram could not be made, which needs invalid constants.
-    histogram: Option<Histogram<u64>>,
-    sum: u128,
-    min: u64,
-    max: u64,
-    count: u64,
-}
-
-impl Distribution {
-    fn new() -> Self {
-        Self {
-            histogram: Histogram::new_with_max(HISTOGRAM_MAX_NS, HISTOGRAM_DIGITS).ok(),
-            sum: 0,
-            min: u64::MAX,
-            max: 0,
-            count: 0,
-        }
-    }
-
-    fn record(&mut self, value: u64) {
-        if let Some(histogram) = &mut self.histogram {
-            histogram.saturating_record(value);
-        }
-        self.sum += u128::from(value);
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.count += 1;
-    }
-
-    fn quantile_ms(&self, quantile: f64) -> f64 {
-        let value = self
-            .histogram
-            .as_ref()
-            .map_or(0, |histogram| histogram.value_at_quantile(quantile));
-        value.clamp(self.min.min(self.max), self.max) as f64 / NS_PER_MS
-    }
-
-    fn mean_ms(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.sum as f64 / self.count as f64 / NS_PER_MS
-        }
-    }
 }
 
 impl Default for SummaryBuilder {
@@ -133,7 +79,7 @@ impl SummaryBuilder {
 
     /// Requests counted so far.
     pub fn requests(&self) -> u64 {
-        self.lateness_ns.count
+        self.lateness_ns.count()
     }
 
     /// The figures, with what the exchanges themselves do not tell.
@@ -157,16 +103,16 @@ impl SummaryBuilder {
             lateness_ms: Lateness {
                 p50: lateness.quantile_ms(0.5),
                 p99: lateness.quantile_ms(0.99),
-                max: lateness.max as f64 / NS_PER_MS,
+                max: lateness.max_ms(),
             },
             latency_ms: Latency {
-                min: latency.min.min(latency.max) as f64 / NS_PER_MS,
+                min: latency.min_ms(),
                 mean: latency.mean_ms(),
                 p50: latency.quantile_ms(0.5),
                 p90: latency.quantile_ms(0.9),
                 p95: latency.quantile_ms(0.95),
                 p99: latency.quantile_ms(0.99),
-                max: latency.max as f64 / NS_PER_MS,
+                max: latency.max_ms(),
             },
             success_ratio: if requests == 0 {
                 0.0

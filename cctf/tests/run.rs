@@ -1,0 +1,97 @@
+//! `cctf run` as a process, with children that fail in every way that needs no real ones.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs it with binaries from `bin_dir` into `logs_dir`.
+fn run(bin_dir: &Path, logs_dir: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf"));
+    command
+        .env_clear()
+        .args(["run", "--run-id", "run-1", "--duration", "100ms"]);
+    command
+        .arg("--bin-dir")
+        .arg(bin_dir)
+        .arg("--logs-dir")
+        .arg(logs_dir)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn script(bin_dir: &Path, name: &str, body: &str) {
+    let path = bin_dir.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_binary_that_is_not_there_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(
+        told.contains("cannot find cctf-normalizer") && told.contains("--bin-dir"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_folder_that_holds_a_run_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("logs/run-1/cctf");
+    fs::create_dir_all(&kept).unwrap();
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("choose another --run-id"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(kept.is_dir());
+}
+
+#[test]
+fn a_child_that_dies_at_its_start_is_told_with_its_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    script(
+        folder.path(),
+        "cctf-normalizer",
+        "echo 'address in use' >&2; exit 7",
+    );
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(
+        told.contains("exit code 7") && told.contains("address in use"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_child_that_talks_nonsense_is_told_and_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let body = format!("echo $$ > {}; echo hello; exec sleep 1000", pid_file.display());
+    script(folder.path(), "cctf-normalizer", &body);
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("instead of its ports"),
+        "{}",
+        stderr(&output)
+    );
+    let pid = fs::read_to_string(&pid_file).unwrap();
+    assert!(
+        !Path::new("/proc").join(pid.trim()).exists(),
+        "the child is still there"
+    );
+}
