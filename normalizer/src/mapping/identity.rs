@@ -151,7 +151,11 @@ impl Identity {
         self.node_known = node.is_some_and(|node| node != UNKNOWN_NODE);
         self.node = node.unwrap_or(UNKNOWN_NODE).to_owned();
         let pid_on_host = || {
-            let host = self.host_name.as_deref().unwrap_or(&self.node);
+            // A process id names nothing without its host.
+            let host = self
+                .host_name
+                .as_deref()
+                .or(self.node_known.then_some(self.node.as_str()))?;
             self.pid.map(|pid| format!("{host}:{pid}"))
         };
         let told = [
@@ -167,7 +171,8 @@ impl Identity {
             .map(str::to_owned)
             .or_else(pid_on_host);
         self.instance_id = instance.unwrap_or_else(|| format!("{}@{}", self.module_id, self.node));
-        self.stage = Some(candidates.stage.and_then(Stage::parse).unwrap_or_else(|| {
+        let told = candidates.stage.and_then(Stage::parse);
+        self.stage = Some(told.filter(|stage| *stage != Stage::Unknown).unwrap_or_else(|| {
             stages.look_up([
                 Some(self.node.as_str()),
                 self.region.as_deref(),

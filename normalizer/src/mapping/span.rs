@@ -53,10 +53,17 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         mapped.path = slots.text(Slot::DbTarget).map(Cow::Borrowed);
     } else if slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute) {
         http(&mut mapped, slots);
-    } else if slots.has(Slot::FaasTrigger) {
+    } else if [Slot::FaasTrigger, Slot::FaasName, Slot::FaasInvocation]
+        .into_iter()
+        .any(|slot| slots.has(slot))
+    {
         mapped.protocol = Some("faas");
         mapped.method = slots.text(Slot::FaasTrigger);
         mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
+    }
+    if mapped.status.is_none() && mapped.status_text.is_none() {
+        // What travels over HTTP has at least that status.
+        set_status(&mut mapped, slots, Slot::HttpStatus, |_| None);
     }
     sizes(&mut mapped, span.kind, slots);
     mapped
@@ -78,7 +85,6 @@ fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
         .or_else(|| slots.text(Slot::HttpTarget).map(without_query))
         .or_else(|| slots.text(Slot::UrlFull).map(path_of_url));
     mapped.path = path.map(Cow::Borrowed);
-    set_status(mapped, slots, Slot::HttpStatus, |_| None);
 }
 
 fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
@@ -147,7 +153,16 @@ fn path_of_url(url: &str) -> &str {
     }
 }
 
-/// Whom a CLIENT or PRODUCER span was sent to: address and port, else the database system, else the destination.
+/// The authority of a URL, without what it tells of the user.
+fn authority_of_url(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    (!address.is_empty()).then_some(address)
+}
+
+/// Whom a CLIENT or PRODUCER span was sent to: address and port, which older HTTP clients tell in the URL alone, else the
+/// database system, else the destination.
 pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
     if let Some(address) = slots.text(Slot::PeerAddress) {
         return Some(match slots.unsigned(Slot::PeerPort) {
@@ -155,10 +170,13 @@ pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
             None => Cow::Borrowed(address),
         });
     }
-    [Slot::DbSystem, Slot::MessagingDestination]
-        .into_iter()
-        .find_map(|slot| slots.text(slot))
-        .map(Cow::Borrowed)
+    let by_url = slots.text(Slot::UrlFull).and_then(authority_of_url);
+    let by_name = || {
+        [Slot::DbSystem, Slot::MessagingDestination]
+            .into_iter()
+            .find_map(|slot| slots.text(slot))
+    };
+    by_url.or_else(by_name).map(Cow::Borrowed)
 }
 
 #[cfg(test)]
@@ -175,6 +193,19 @@ mod tests {
             ("/plain?x", "/plain"),
         ] {
             assert_eq!(path_of_url(url), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_authority_tells_nothing_of_the_user() {
+        for (url, authority) in [
+            ("http://h:80/a", Some("h:80")),
+            ("https://user:secret@h?x@y", Some("h")),
+            ("http://[::1]:80/", Some("[::1]:80")),
+            ("/plain", None),
+            ("http:///a", None),
+        ] {
+            assert_eq!(authority_of_url(url), authority, "{url}");
         }
     }
 }

@@ -10,7 +10,7 @@ use cctf_proto::otlp::trace::Span;
 use super::Pipeline;
 use super::dedup::span_fingerprint;
 use super::output::Output;
-use super::placement::Slots as TellsSlots;
+use super::placement::{Event, Slots as TellsSlots};
 use super::runs::{Phase, Told};
 use super::sources::Source;
 use crate::mapping::conventions::{Slot, Slots};
@@ -46,10 +46,14 @@ impl Pipeline {
         let Some(run_id) = slots.text(Slot::RunId) else {
             return self.totals.reject("control_span_without_run_id", 1);
         };
-        let Some(slot) = self.open_run(run_id, true, output) else {
+        let Some(slot) = self.open_run_at(run_id, true, span.start_time_unix_nano, output) else {
             return;
         };
         let run = self.runs.at(slot);
+        if !run.is_live() && run.ended_unix_nano < Some(span.start_time_unix_nano) {
+            run.phase = Phase::Open;
+            run.ended_unix_nano = None;
+        }
         run.driven = true;
         run.told = told_of(span);
         run.started_unix_nano = span.start_time_unix_nano;
@@ -95,27 +99,15 @@ impl Pipeline {
                 self.tell_start(instance, ts, told, output);
             }
             PlacementKind::Stop => self.stop_instance(instance, ts, false, slots.text(Slot::Reason), output),
-            PlacementKind::Scale => {
-                self.annotate(
-                    instance,
-                    ts,
-                    event,
-                    slots.unsigned(Slot::Replicas),
-                    None,
-                    slots.text(Slot::Reason),
-                    output,
-                );
-            }
-            PlacementKind::Migrate => {
-                self.annotate(
-                    instance,
-                    ts,
-                    event,
-                    None,
-                    slots.text(Slot::FromNode),
-                    slots.text(Slot::Reason),
-                    output,
-                );
+            PlacementKind::Scale | PlacementKind::Migrate => {
+                let is_scale = event == PlacementKind::Scale;
+                let event = Event {
+                    replicas: slots.unsigned(Slot::Replicas).filter(|_| is_scale),
+                    from_node: slots.text(Slot::FromNode).filter(|_| !is_scale),
+                    reason: slots.text(Slot::Reason),
+                    ..Event::new(instance, ts, event, false)
+                };
+                self.write_placement(&event, None, output);
             }
         }
     }

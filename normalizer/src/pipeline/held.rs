@@ -22,6 +22,8 @@ pub struct RowFacts {
     pub source: Arc<Source>,
     /// End less start, nanoseconds.
     pub duration_nanos: i64,
+    /// Start, nanoseconds since the Unix epoch.
+    pub start_unix_nano: u64,
     /// End, nanoseconds since the Unix epoch.
     pub end_unix_nano: u64,
     /// Whether its span starts when the body has been read.
@@ -54,6 +56,8 @@ pub struct HeldRow {
     /// What it turned out to be, once known.
     pub outcome: Option<Outcome>,
     is_refused: bool,
+    /// Whether it is among the rows of its trace that wait for the run.
+    waits_for_run: bool,
     number: u64,
 }
 
@@ -64,8 +68,16 @@ pub struct HeldRows {
     free: Vec<u32>,
     /// Deadline, row and its number, for rows without a run.
     run_deadlines: VecDeque<(u64, u32, u64)>,
-    by_trace: HashMap<[u8; 16], Vec<u32>>,
+    by_trace: HashMap<[u8; 16], OfTrace>,
     made: u64,
+}
+
+/// Rows of one trace that wait for its run.
+#[derive(Debug, Default)]
+struct OfTrace {
+    /// Row and its number. One whose number is not the row's any more is passed over.
+    rows: Vec<(u32, u64)>,
+    waiting: u32,
 }
 
 impl HeldRows {
@@ -88,6 +100,7 @@ impl HeldRows {
             run,
             outcome,
             is_refused: false,
+            waits_for_run: run.is_none(),
             number: self.made,
         });
         let at = match self.free.pop() {
@@ -102,7 +115,9 @@ impl HeldRows {
         };
         if run.is_none() {
             self.run_deadlines.push_back((deadline, at, self.made));
-            self.by_trace.entry(trace_id).or_default().push(at);
+            let of_trace = self.by_trace.entry(trace_id).or_default();
+            of_trace.rows.push((at, self.made));
+            of_trace.waiting += 1;
         }
         at
     }
@@ -121,10 +136,15 @@ impl HeldRows {
 
     /// Says the run of a trace; gives back the rows that miss nothing else.
     pub fn know_run(&mut self, trace_id: &[u8; 16], run: usize) -> Vec<HeldRow> {
-        let waiting = self.by_trace.remove(trace_id).unwrap_or_default();
+        let of_trace = self.by_trace.remove(trace_id).unwrap_or_default();
+        let waits = |(at, number): &(u32, u64)| {
+            let row = self.rows[*at as usize].as_ref();
+            row.is_some_and(|row| row.number == *number && row.waits_for_run)
+        };
+        let waiting: Vec<_> = of_trace.rows.into_iter().filter(waits).collect();
         waiting
             .into_iter()
-            .filter_map(|at| self.set_run(at, run))
+            .filter_map(|(at, _)| self.set_run(at, run))
             .collect()
     }
 
@@ -132,6 +152,7 @@ impl HeldRows {
     pub fn set_run(&mut self, at: u32, run: usize) -> Option<HeldRow> {
         let row = self.rows[at as usize].as_mut()?;
         row.run = Some(run);
+        row.waits_for_run = false;
         if row.outcome.is_some() {
             self.take(at)
         } else {
@@ -144,7 +165,7 @@ impl HeldRows {
         while let Some(&(deadline, at, number)) = self.run_deadlines.front() {
             let waits = self.rows[at as usize]
                 .as_ref()
-                .is_some_and(|row| row.number == number && row.run.is_none());
+                .is_some_and(|row| row.number == number && row.waits_for_run);
             if waits && deadline > now {
                 return None;
             }
@@ -184,25 +205,29 @@ impl HeldRows {
         Some(row)
     }
 
+    /// Counts a row out that waits for its trace's run no more; the trace is forgotten with its last.
     fn forget_in_trace(&mut self, at: u32) {
-        let Some(trace_id) = self.rows[at as usize].as_ref().map(|row| row.facts.trace_id) else {
+        let Some(row) = self.rows[at as usize].as_mut() else {
             return;
         };
-        if let Some(rows) = self.by_trace.get_mut(&trace_id) {
-            rows.retain(|&other| other != at);
-            if rows.is_empty() {
+        if !std::mem::take(&mut row.waits_for_run) {
+            return;
+        }
+        let trace_id = row.facts.trace_id;
+        if let Some(of_trace) = self.by_trace.get_mut(&trace_id) {
+            of_trace.waiting -= 1;
+            if of_trace.waiting == 0 {
                 self.by_trace.remove(&trace_id);
             }
         }
     }
 }
 
-/// Which run a trace belongs to, for one to two turns of a time that the caller says.
+/// Which run a trace belongs to, for one to two turns.
 #[derive(Debug, Default)]
 pub struct TraceRuns {
     young: HashMap<[u8; 16], u32>,
     old: HashMap<[u8; 16], u32>,
-    turns_at: u64,
     last: Option<([u8; 16], usize)>,
 }
 
@@ -224,13 +249,12 @@ impl TraceRuns {
     }
 
     /// Says the run of a trace; true if it was unknown.
-    pub fn set(&mut self, trace_id: &[u8; 16], run: usize, now: u64, turn_nanos: u64) -> bool {
+    pub fn set(&mut self, trace_id: &[u8; 16], run: usize) -> bool {
         if self.last.is_some_and(|(last, _)| last == *trace_id) {
             return false;
         }
-        if now >= self.turns_at || self.young.len() >= TRACES_MAX {
-            self.old = std::mem::take(&mut self.young);
-            self.turns_at = now.saturating_add(turn_nanos);
+        if self.young.len() >= TRACES_MAX {
+            self.turn();
         }
         let known = self.get(trace_id).is_some();
         if !known {
@@ -238,5 +262,11 @@ impl TraceRuns {
         }
         self.last = Some((*trace_id, self.get(trace_id).unwrap_or(run)));
         !known
+    }
+
+    /// Forgets the older generation.
+    pub fn turn(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+        self.last = None;
     }
 }

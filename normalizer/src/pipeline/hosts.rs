@@ -14,9 +14,8 @@ use super::sources::Source;
 use crate::mapping::MetricRole;
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
-/// A source that has been silent for this long no longer holds its node against another.
-const TAKEOVER_NANOS: u64 = 30_000_000_000;
-/// Counters remembered of one node; past it the newest are not sampled.
+/// Counters remembered of one node, and of all processes; past it a node's newest are not sampled, and all processes
+/// begin anew.
 const COUNTERS_MAX: usize = 16_384;
 
 /// One sample of a node, as far as it has come.
@@ -84,11 +83,15 @@ impl Pipeline {
         });
         // One source reports for a node at a time, so that a Collector and a service beside it give no double rows.
         if sampler.source.number != source.number {
-            if now < sampler.last_heard.saturating_add(TAKEOVER_NANOS) {
+            if now < sampler.last_heard.saturating_add(self.stale_nanos) {
                 return;
             }
-            sampler.source = source.clone();
+            self.close_sample(node, output);
         }
+        let Some(sampler) = self.samplers.0.get_mut(&node) else {
+            return;
+        };
+        sampler.source = source.clone();
         sampler.last_heard = now;
         match role {
             MetricRole::MemoryLimit => self.sources.node_mut(node).mem_mb = Some(point.value / BYTES_PER_MIB),
@@ -111,6 +114,9 @@ impl Pipeline {
     fn sample_process_cpu(&mut self, point: &Point<'_>, source: &Arc<Source>) {
         let Some(instance) = source.instance else { return };
         let nanos = (point.value * 1e9).max(0.0) as u64;
+        if self.process_cpu.len() >= COUNTERS_MAX && !self.process_cpu.contains_key(&point.series) {
+            self.process_cpu.clear();
+        }
         let grown = match self.process_cpu.insert(point.series, nanos) {
             Some(before) if !point.is_delta => nanos.saturating_sub(before),
             _ if point.is_delta => nanos,
@@ -212,6 +218,15 @@ impl Pipeline {
                 );
                 write_row(run, output, slot, File::LinkMetrics, &link, sample.ts);
             }
+        }
+    }
+}
+
+impl Samplers {
+    /// Moves the sources' silence past a time in which nobody could be heard.
+    pub fn forgive_silence(&mut self, down_nanos: u64) {
+        for sampler in self.0.values_mut() {
+            sampler.last_heard = sampler.last_heard.saturating_add(down_nanos);
         }
     }
 }

@@ -52,8 +52,10 @@ const JOIN_SPANS_MAX: usize = 1 << 20;
 const DEDUP_SPANS_MAX: usize = 8 << 20;
 /// What closes by time, besides the join's windows, is looked at this often.
 const HOUSEKEEPING_NANOS: u64 = 50_000_000;
+/// A trace's run is known for at least this many join windows, and at most twice as many.
+const TRACE_RUN_WINDOWS: u64 = 2;
 /// A run closed for this many join windows, and silent, can have no row on its way.
-const SETTLED_WINDOWS: u64 = 8;
+const SETTLED_WINDOWS: u64 = 4 * TRACE_RUN_WINDOWS;
 
 /// What the pipeline has counted since it came up.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +92,10 @@ pub struct Pipeline {
     /// Journal time.
     now: u64,
     housekeeping_at: u64,
+    traces_turn_at: u64,
     totals: Totals,
+    /// Spans and points before the one that is being taken.
+    counted_before: (u64, u64),
     sources: Sources,
     runs: Runs,
     seen: RecentSet,
@@ -125,7 +130,9 @@ impl Pipeline {
             idle_nanos: nanos(settings.run_idle),
             now: 0,
             housekeeping_at: 0,
+            traces_turn_at: 0,
             totals: Totals::default(),
+            counted_before: (0, 0),
             sources: Sources::new(stages),
             runs: Runs::new(&settings.run_id, settings.open_runs_max),
             seen: RecentSet::new(nanos(settings.dedup_window), DEDUP_SPANS_MAX),
@@ -157,7 +164,7 @@ impl Pipeline {
                 }
             }
             Content::Tick => {}
-            Content::Restart => self.forgive_silence(self.now - before),
+            Content::Restart => self.forgive_silence(before),
             Content::Shutdown => return self.shut_down(output),
         }
         self.expire_rows(output);
@@ -211,8 +218,7 @@ impl Pipeline {
         let before_window = self.now.saturating_sub(self.window_nanos);
         self.expire_placement(output);
         self.expire_samples(before_window, output);
-        let live: Vec<usize> = self.runs.live().collect();
-        for slot in live {
+        for slot in self.runs.with_seconds() {
             self.write_seconds(slot, before_window, output);
         }
         for slot in self
@@ -220,6 +226,10 @@ impl Pipeline {
             .due_to_close(self.now, self.window_nanos, self.idle_nanos)
         {
             self.close_run(slot, output);
+        }
+        if self.now >= self.traces_turn_at {
+            self.traces_turn_at = self.now + TRACE_RUN_WINDOWS * self.window_nanos;
+            self.traces.turn();
         }
         self.runs
             .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_nanos));
@@ -241,6 +251,18 @@ impl Pipeline {
         for slot in live {
             self.close_run(slot, output);
         }
+        for slot in self.runs.with_seconds() {
+            self.write_seconds(slot, u64::MAX, output);
+        }
+        self.make_last_snapshots(output);
+    }
+
+    /// Time in which the normalizer was down is silence of nobody.
+    fn forgive_silence(&mut self, before: u64) {
+        let down_nanos = self.now - before;
+        self.runs.forgive_silence(down_nanos);
+        self.placement.forgive_silence(down_nanos);
+        self.samplers.forgive_silence(down_nanos);
     }
 }
 

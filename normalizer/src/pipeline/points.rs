@@ -102,6 +102,7 @@ impl Pipeline {
         let mut in_flight: Option<(f64, u64)> = None;
         for point in points.iter() {
             let point = point?;
+            self.counted_before = (self.totals.spans, self.totals.points);
             self.totals.points += 1;
             if let Some(rejection) = reject_point(point.time_unix_nano, run_id_ok) {
                 self.totals.reject(rejection.as_str(), 1);

@@ -5,6 +5,7 @@ use cctf_proto::cctf::{Call, File, Flag, Invocation, Milliseconds, Row, Text, fi
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::links::LinkCall;
 use super::output::Output;
+use super::runs::Totals;
 use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Caller, Outcome};
@@ -21,9 +22,24 @@ const PEER_MODULE: usize = field_index(CALL, "peer_module");
 impl Pipeline {
     /// Opens a run, unless it is known; `None` (and counted) if there are too many.
     pub(super) fn open_run(&mut self, id: &str, explicit: bool, output: &mut Output) -> Option<usize> {
-        match self.runs.open(id, explicit, self.now, &self.totals, output) {
+        self.open_run_at(id, explicit, self.now, output)
+    }
+
+    /// Opens a run that started at a told time.
+    pub(super) fn open_run_at(
+        &mut self,
+        id: &str,
+        explicit: bool,
+        started_unix_nano: u64,
+        output: &mut Output,
+    ) -> Option<usize> {
+        match self.runs.open(id, explicit, self.now, output) {
             Ok((run, is_new)) => {
                 if is_new {
+                    let totals_at_open = self.totals_before(id);
+                    let opened = self.runs.at(run);
+                    opened.totals_at_open = totals_at_open;
+                    opened.started_unix_nano = started_unix_nano;
                     self.announce_living(run, output);
                 }
                 Some(run)
@@ -32,6 +48,20 @@ impl Pipeline {
                 self.totals.reject(reason, 1);
                 None
             }
+        }
+    }
+
+    /// What had been counted before the span or point that opens a run: it is the first that the run counts. The
+    /// normalizer's own run counts all.
+    fn totals_before(&self, run_id: &str) -> Totals {
+        if run_id == self.runs.own_id() {
+            return Totals::default();
+        }
+        let (spans, points) = self.counted_before;
+        Totals {
+            spans,
+            points,
+            ..self.totals.clone()
         }
     }
 
@@ -57,7 +87,8 @@ impl Pipeline {
             return Some(run);
         }
         if let Some(run_id) = source.identity.run_id.as_deref() {
-            return self.open_run(run_id, true, output);
+            // No span names it, so no row need wait for its trace to do so.
+            return self.open_run(run_id, false, output);
         }
         let own = self.runs.own_id().to_owned();
         self.open_run(&own, false, output)
@@ -147,6 +178,8 @@ impl Pipeline {
                 orphan,
             } => {
                 let caller_fits = caller.is_some_and(|caller| caller.duration_nanos >= facts.duration_nanos);
+                let is_outlived =
+                    caller.is_some_and(|caller| (0..facts.duration_nanos).contains(&caller.duration_nanos));
                 let caller_alone = caller.filter(|caller| facts.is_server && caller.callees == 1);
                 let told_caller = caller_alone.filter(|_| caller_fits && facts.duration_nanos >= 0);
                 let mut flags = facts.flags;
@@ -154,7 +187,7 @@ impl Pipeline {
                     flags = flags.with(Flag::Orphan);
                 }
                 // A message's consumer runs after its producer is done: only an answer is outlived.
-                if facts.is_server && caller.is_some() && !caller_fits {
+                if facts.is_server && is_outlived {
                     flags = flags.with(Flag::ChildOutlivesCaller);
                 }
                 if self.count_row(run, File::Invocations, facts, orphan) {
@@ -215,6 +248,9 @@ impl Pipeline {
         let run = self.runs.at(run);
         run.orphans += u64::from(orphan);
         run.nodes.extend(facts.source.node);
+        if !run.driven {
+            run.started_unix_nano = run.started_unix_nano.min(facts.start_unix_nano);
+        }
         run.count_row(file, facts.end_unix_nano, self.now)
     }
 
@@ -293,18 +329,13 @@ impl Pipeline {
         if departed.instance == NO_INSTANCE {
             return;
         }
-        let Some(run) = self
-            .traces
-            .get(&departed.trace_id)
-            .or_else(|| self.runs.only_driven())
-            .or_else(|| {
-                let own = self.runs.own_id().to_owned();
-                self.runs.find(&own)
-            })
-        else {
+        let caller = self.sources.instance(departed.instance);
+        let from = caller.module;
+        let run_of_resource = || self.runs.find(caller.run_id.as_deref().unwrap_or(self.runs.own_id()));
+        let run = self.traces.get(&departed.trace_id);
+        let Some(run) = run.or_else(|| self.runs.only_driven()).or_else(run_of_resource) else {
             return;
         };
-        let from = self.sources.instance(departed.instance).module;
         let to = departed
             .callee
             .filter(|&callee| callee != NO_INSTANCE)

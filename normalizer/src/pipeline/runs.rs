@@ -69,7 +69,7 @@ pub struct Run {
     pub phase: Phase,
     /// Whether a driver told its start.
     pub driven: bool,
-    /// Whether telemetry named it, as opposed to the normalizer's own.
+    /// Whether a span named it, as opposed to a resource or nobody.
     pub explicit: bool,
     /// What the driver told.
     pub told: Told,
@@ -81,7 +81,7 @@ pub struct Run {
     pub last_row_unix_nano: u64,
     /// Journal time of the latest row.
     pub last_activity: u64,
-    /// The totals when it was opened, and when it was closed.
+    /// The totals before it was opened.
     pub totals_at_open: Totals,
     /// The totals when it was closed.
     pub totals_at_close: Option<Totals>,
@@ -110,7 +110,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(id: &str, explicit: bool, now: u64, totals: &Totals) -> Self {
+    fn new(id: &str, explicit: bool, now: u64) -> Self {
         Self {
             id: id.to_owned(),
             phase: Phase::Open,
@@ -121,7 +121,7 @@ impl Run {
             ended_unix_nano: None,
             last_row_unix_nano: 0,
             last_activity: now,
-            totals_at_open: totals.clone(),
+            totals_at_open: Totals::default(),
             totals_at_close: None,
             rows: [0; File::ALL.len()],
             orphans: 0,
@@ -139,7 +139,7 @@ impl Run {
 
     /// Stands in for a run that is lent out.
     pub fn placeholder() -> Self {
-        Self::new("", false, 0, &Totals::default())
+        Self::new("", false, 0)
     }
 
     /// Whether it has not been closed.
@@ -203,7 +203,6 @@ impl Runs {
         id: &str,
         explicit: bool,
         now: u64,
-        totals: &Totals,
         output: &mut Output,
     ) -> Result<(usize, bool), &'static str> {
         if let Some(slot) = self.find(id) {
@@ -214,7 +213,7 @@ impl Runs {
             return Err("too_many_runs");
         }
         let slot = self.free_slot();
-        self.slots[slot] = Some(Run::new(id, explicit, now, totals));
+        self.slots[slot] = Some(Run::new(id, explicit, now));
         self.by_id.insert(id.to_owned(), slot);
         output.run(slot, id).latest = true;
         Ok((slot, true))
@@ -242,19 +241,42 @@ impl Runs {
             .map(|(slot, _)| slot)
     }
 
-    /// The one driven run that is open, if it is the only one.
+    /// The one driven run that is open, if it is the only one. One whose end was told still takes what was under way,
+    /// unless another has begun.
     pub fn only_driven(&self) -> Option<usize> {
-        let mut driven = self.slots.iter().enumerate().filter(|(_, run)| {
-            run.as_ref()
-                .is_some_and(|run| run.driven && run.phase == Phase::Open)
-        });
-        match (driven.next(), driven.next()) {
-            (Some((slot, _)), None) => Some(slot),
-            _ => None,
+        let driven = |is_wanted: fn(Phase) -> bool| {
+            let mut found = self.slots.iter().enumerate().filter(|(_, run)| {
+                run.as_ref()
+                    .is_some_and(|run| run.driven && is_wanted(run.phase))
+            });
+            (found.next().map(|(slot, _)| slot), found.next().is_some())
+        };
+        match driven(|phase| phase == Phase::Open) {
+            (Some(slot), false) => Some(slot),
+            (Some(_), true) => None,
+            (None, _) => match driven(|phase| matches!(phase, Phase::Ending(_))) {
+                (Some(slot), false) => Some(slot),
+                _ => None,
+            },
         }
     }
 
-    /// Whether any live run was named by telemetry: while there is none, no row need wait for its trace's run.
+    /// Runs with seconds of their links that are not written yet.
+    pub fn with_seconds(&self) -> Vec<usize> {
+        let has_seconds = |run: &Run| run.links.values().any(|link| !link.seconds.is_empty());
+        (0..self.slots.len())
+            .filter(|&slot| self.slots[slot].as_ref().is_some_and(has_seconds))
+            .collect()
+    }
+
+    /// Moves the live runs' silence past a time in which nobody could be heard.
+    pub fn forgive_silence(&mut self, down_nanos: u64) {
+        for run in self.slots.iter_mut().flatten().filter(|run| run.is_live()) {
+            run.last_activity = run.last_activity.saturating_add(down_nanos);
+        }
+    }
+
+    /// Whether any live run was named by a span: while there is none, no row need wait for its trace's run.
     pub fn any_explicit(&self) -> bool {
         self.slots
             .iter()
@@ -277,9 +299,14 @@ impl Runs {
 
     /// Runs whose snapshots are behind and may be made again.
     pub fn due_for_snapshot(&self, now: u64) -> Vec<usize> {
-        let due = |run: &Run| run.dirty && now >= run.snapshot_at.saturating_add(SNAPSHOT_INTERVAL_NANOS);
+        self.with_snapshots_behind(|run| now >= run.snapshot_at.saturating_add(SNAPSHOT_INTERVAL_NANOS))
+    }
+
+    /// Runs whose snapshots are behind.
+    pub fn with_snapshots_behind(&self, is_due: impl Fn(&Run) -> bool) -> Vec<usize> {
+        let is_due = |run: &Run| run.dirty && is_due(run);
         (0..self.slots.len())
-            .filter(|&slot| self.slots[slot].as_ref().is_some_and(due))
+            .filter(|&slot| self.slots[slot].as_ref().is_some_and(is_due))
             .collect()
     }
 

@@ -25,8 +25,16 @@ impl Pipeline {
         }
     }
 
+    /// Makes the snapshots of all runs that have changed, however lately they were made.
+    pub(super) fn make_last_snapshots(&mut self, output: &mut Output) {
+        for slot in self.runs.with_snapshots_behind(|_| true) {
+            self.make_snapshot(slot, output);
+        }
+    }
+
     /// Closes a run: what it is still owed is written, and its end is told.
     pub(super) fn close_run(&mut self, slot: usize, output: &mut Output) {
+        self.conclude_starts_of(slot, output);
         self.write_seconds(slot, u64::MAX, output);
         let run = self.runs.at(slot);
         let last = run.last_row_unix_nano.max(run.started_unix_nano);

@@ -36,6 +36,8 @@ pub struct InstanceName {
     pub node: Option<u32>,
     /// Its id.
     pub instance_id: String,
+    /// The run that its resource names.
+    pub run_id: Option<String>,
     /// The node's name.
     pub node_id: String,
     /// The node's stage.
@@ -87,6 +89,8 @@ impl<T> Names<T> {
 #[derive(Debug)]
 pub struct Sources {
     by_resource: HashMap<Box<[u8]>, Arc<Source>>,
+    /// Resources of spans that name no service.
+    nameless: HashMap<Box<[u8]>, Arc<Source>>,
     last: Option<(Box<[u8]>, Arc<Source>)>,
     made: u64,
     stages: StageTable,
@@ -101,6 +105,7 @@ impl Sources {
     pub fn new(stages: StageTable) -> Self {
         Self {
             by_resource: HashMap::new(),
+            nameless: HashMap::new(),
             last: None,
             made: 0,
             stages,
@@ -133,6 +138,28 @@ impl Sources {
         };
         self.last = Some((bytes.into_owned().into_boxed_slice(), source.clone()));
         Ok(source)
+    }
+
+    /// The source that a resource describes of which spans tell: it is a service, even if it has not said its name.
+    pub fn of_service(&mut self, resource: &Resource<'_>) -> Result<Arc<Source>, WireError> {
+        let source = self.of(resource)?;
+        if source.identity.is_service {
+            return Ok(source);
+        }
+        let bytes: Box<[u8]> = resource.bytes().into();
+        if let Some(nameless) = self.nameless.get(&bytes) {
+            return Ok(nameless.clone());
+        }
+        let nameless = Arc::new(Source {
+            identity: source.identity.clone(),
+            instance: self.name_instance(&source.identity, source.node),
+            ..*source
+        });
+        if self.nameless.len() >= RESOURCES_MAX {
+            self.nameless.clear();
+        }
+        self.nameless.insert(bytes, nameless.clone());
+        Ok(nameless)
     }
 
     fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Arc<Source>, WireError> {
@@ -189,6 +216,7 @@ impl Sources {
             module,
             node,
             instance_id: identity.instance_id.clone(),
+            run_id: identity.run_id.clone(),
             node_id: identity.node.clone(),
             stage: identity.stage(),
         })

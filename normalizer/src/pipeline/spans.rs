@@ -38,13 +38,14 @@ impl Pipeline {
         let mut slots = Slots::new();
         for resource_spans in TraceRequest::new(message).resource_spans() {
             let resource_spans = resource_spans?;
-            let source = self.sources.of(&resource_spans.resource)?;
+            let source = self.sources.of_service(&resource_spans.resource)?;
             let run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
             for scope_spans in resource_spans.scope_spans() {
                 let scope_spans = scope_spans?;
                 let is_control = scope_spans.scope.name == keys::CONTROL_SCOPE;
                 for span in scope_spans.spans() {
                     let span = span?;
+                    self.counted_before = (self.totals.spans, self.totals.points);
                     self.totals.spans += 1;
                     if let Some(rejection) = reject_span(&span, run_id_ok) {
                         self.totals.reject(rejection.as_str(), 1);
@@ -82,18 +83,15 @@ impl Pipeline {
             self.totals.duplicates += 1;
             return;
         }
-        let own_run = match slots.text(Slot::RunId) {
-            Some(run_id) => match self.open_run(run_id, true, output) {
-                Some(run) => Some(run),
-                None => return,
-            },
-            None => None,
-        };
-        if let Some(run) = own_run
-            && self.traces.set(&trace_id.0, run, self.now, 2 * self.window_nanos)
-        {
-            for row in self.held.know_run(&trace_id.0, run) {
-                self.write_held(row, output);
+        let named_run = slots.text(Slot::RunId);
+        let own_run = named_run.and_then(|run_id| self.open_run(run_id, true, output));
+        let is_refused = named_run.is_some() && own_run.is_none();
+        if let Some(run) = own_run {
+            self.runs.at(run).last_activity = self.now;
+            if self.traces.set(&trace_id.0, run) {
+                for row in self.held.know_run(&trace_id.0, run) {
+                    self.write_held(row, output);
+                }
             }
         }
         self.totals.unknown_node += u64::from(!source.identity.node_known);
@@ -122,7 +120,8 @@ impl Pipeline {
             Role::Poll | Role::Missing => false,
             Role::Server | Role::Consumer | Role::Client | Role::Producer => true,
         };
-        if has_row {
+        // The join does not look at runs: what is above and below a refused span still finds its way.
+        if has_row && !is_refused {
             let run = own_run.or_else(|| self.run_of_trace(&trace_id.0, source, output));
             let span = RowSpan {
                 span,
@@ -302,6 +301,7 @@ impl RowSpan<'_, '_> {
             trace_id: self.trace_id.0,
             source: self.source.clone(),
             duration_nanos: (end as i64).wrapping_sub(start as i64),
+            start_unix_nano: start,
             end_unix_nano: end,
             starts_after_body: false,
             invocation: InvocationFacts::default(),

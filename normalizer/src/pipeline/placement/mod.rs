@@ -1,0 +1,222 @@
+//! Placement: which instances live, as told or as concluded from their telemetry.
+
+mod events;
+mod moves;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cctf_proto::cctf::PlacementKind;
+
+use super::Pipeline;
+use super::output::Output;
+use super::sources::Source;
+use moves::Move;
+
+pub use events::Event;
+
+/// How an instance serves, as it told.
+#[derive(Debug, Clone, Default)]
+pub struct Slots {
+    /// Worker slots.
+    pub workers: Option<u64>,
+    /// Bound of its queue.
+    pub queue_limit: Option<u64>,
+    /// held or released.
+    pub slot_policy: Option<String>,
+}
+
+/// A live instance.
+#[derive(Debug)]
+struct Life {
+    started_unix_nano: u64,
+    last_unix_nano: u64,
+    last_heard: u64,
+    /// When its start is concluded, unless it is told before.
+    announce_at: Option<u64>,
+    told: bool,
+}
+
+/// All instances' lives.
+#[derive(Debug, Default)]
+pub struct Placement {
+    lives: BTreeMap<u32, Life>,
+    /// What each instance told of its slots, kept beyond its life for the inventory.
+    pub slots: BTreeMap<u32, Slots>,
+    /// Instances that told their stop, and no start since.
+    told_stopped: BTreeSet<u32>,
+    moves: Vec<Move>,
+}
+
+impl Placement {
+    /// Moves the instances' silence past a time in which nobody could be heard.
+    pub fn forgive_silence(&mut self, down_nanos: u64) {
+        for life in self.lives.values_mut() {
+            life.last_heard = life.last_heard.saturating_add(down_nanos);
+        }
+    }
+
+    fn is_announced(&self, instance: u32) -> bool {
+        self.lives
+            .get(&instance)
+            .is_some_and(|life| life.announce_at.is_none())
+    }
+}
+
+impl Pipeline {
+    /// Notes that a source's instance lives.
+    pub(super) fn hear(&mut self, source: &Arc<Source>, start_unix_nano: u64, end_unix_nano: u64) {
+        let Some(instance) = source.instance else { return };
+        // What an instance still sends after it told its stop is its last words, not a new life.
+        if self.placement.told_stopped.contains(&instance) {
+            return;
+        }
+        let now = self.now;
+        let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
+            started_unix_nano: start_unix_nano,
+            last_unix_nano: end_unix_nano,
+            last_heard: now,
+            announce_at: Some(now + self.window_nanos),
+            told: false,
+        });
+        life.last_heard = now;
+        life.last_unix_nano = life.last_unix_nano.max(end_unix_nano);
+        if life.announce_at.is_some() {
+            life.started_unix_nano = life.started_unix_nano.min(start_unix_nano);
+        }
+    }
+
+    /// Takes a told start.
+    pub(super) fn tell_start(&mut self, instance: u32, ts: u64, slots: Slots, output: &mut Output) {
+        self.placement.slots.insert(instance, slots);
+        self.placement.told_stopped.remove(&instance);
+        let is_announced = self.placement.is_announced(instance);
+        let life = Life {
+            started_unix_nano: ts,
+            last_unix_nano: ts,
+            last_heard: self.now,
+            announce_at: None,
+            told: true,
+        };
+        self.placement.lives.insert(instance, life);
+        if !is_announced {
+            self.begin_life(instance, ts, false, output);
+        }
+    }
+
+    fn begin_life(&mut self, instance: u32, ts: u64, inferred: bool, output: &mut Output) {
+        let event = Event::new(instance, ts, PlacementKind::Start, inferred);
+        self.write_placement(&event, None, output);
+        self.note_replicas(instance, ts, output);
+        let begun = Move {
+            instance,
+            ts_unix_nano: ts,
+            began_unix_nano: ts,
+            is_start: true,
+            noted_at: self.now,
+        };
+        self.note_move(begun, output);
+    }
+
+    /// Ends an instance's life. Its last words may be the first that is heard of it: then it began with them.
+    pub(super) fn stop_instance(
+        &mut self,
+        instance: u32,
+        ts: u64,
+        inferred: bool,
+        reason: Option<&str>,
+        output: &mut Output,
+    ) {
+        if !self.placement.is_announced(instance) {
+            let last_heard = self.now;
+            let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
+                started_unix_nano: ts,
+                last_unix_nano: ts,
+                last_heard,
+                announce_at: None,
+                told: false,
+            });
+            let started = life.started_unix_nano.min(ts);
+            self.conclude_start(instance, started, output);
+        }
+        if !inferred {
+            self.placement.told_stopped.insert(instance);
+        }
+        let life = self.placement.lives.remove(&instance);
+        let began_unix_nano = life.map_or(ts, |life| life.started_unix_nano);
+        let event = Event {
+            reason,
+            ..Event::new(instance, ts, PlacementKind::Stop, inferred)
+        };
+        self.write_placement(&event, None, output);
+        self.note_replicas(instance, ts, output);
+        let ended = Move {
+            instance,
+            ts_unix_nano: ts,
+            began_unix_nano,
+            is_start: false,
+            noted_at: self.now,
+        };
+        self.note_move(ended, output);
+    }
+
+    fn conclude_start(&mut self, instance: u32, ts: u64, output: &mut Output) {
+        if let Some(life) = self.placement.lives.get_mut(&instance) {
+            life.announce_at = None;
+        }
+        self.open_own_if_none(output);
+        self.begin_life(instance, ts, true, output);
+    }
+
+    /// Concludes starts and stops whose time has come.
+    pub(super) fn expire_placement(&mut self, output: &mut Output) {
+        let now = self.now;
+        let due: Vec<(u32, u64, u64, bool)> = self
+            .placement
+            .lives
+            .iter()
+            .filter_map(|(&instance, life)| {
+                let is_stale = life.last_heard.saturating_add(self.stale_nanos) <= now;
+                let starts = life.announce_at.is_some_and(|at| at <= now);
+                (is_stale || starts).then_some((
+                    instance,
+                    life.started_unix_nano,
+                    life.last_unix_nano,
+                    is_stale,
+                ))
+            })
+            .collect();
+        for (instance, started, last, is_stale) in due {
+            if is_stale {
+                self.stop_instance(instance, last, true, None, output);
+            } else {
+                self.conclude_start(instance, started, output);
+            }
+        }
+    }
+
+    /// Concludes all starts that wait to be told: the normalizer goes down.
+    pub(super) fn conclude_starts(&mut self, output: &mut Output) {
+        self.conclude_starts_where(|_| true, output);
+    }
+
+    /// Concludes the starts of a run's instances that wait to be told: the run is closed.
+    pub(super) fn conclude_starts_of(&mut self, run: usize, output: &mut Output) {
+        let modules = self.runs.at(run).modules.values();
+        let instances: BTreeSet<u32> = modules
+            .flat_map(|module| module.instances.iter().copied())
+            .collect();
+        self.conclude_starts_where(|instance| instances.contains(&instance), output);
+    }
+
+    fn conclude_starts_where(&mut self, is_wanted: impl Fn(u32) -> bool, output: &mut Output) {
+        let lives = self.placement.lives.iter();
+        let waiting: Vec<(u32, u64)> = lives
+            .filter(|(instance, life)| life.announce_at.is_some() && is_wanted(**instance))
+            .map(|(&instance, life)| (instance, life.started_unix_nano))
+            .collect();
+        for (instance, started) in waiting {
+            self.conclude_start(instance, started, output);
+        }
+    }
+}
