@@ -152,6 +152,20 @@ impl<'a> Span<'a> {
 const ATTRIBUTES_FIELD: u32 = 9;
 const LINKS_FIELD: u32 = 13;
 
+const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
+const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
+const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
+const PARENT_SPAN_ID: u32 = key(4, LENGTH_DELIMITED);
+const NAME: u32 = key(5, LENGTH_DELIMITED);
+const KIND: u32 = key(6, VARINT);
+const START_TIME: u32 = key(7, FIXED64);
+const END_TIME: u32 = key(8, FIXED64);
+const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
+const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
+const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
+const STATUS: u32 = key(15, LENGTH_DELIMITED);
+const FLAGS: u32 = key(16, FIXED32);
+
 /// What a pass over a span does with the parts that [`Span`] does not keep, or only as bytes.
 pub(super) trait SpanPass<'a> {
     fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError>;
@@ -194,52 +208,44 @@ impl<'a> View<'a> for Span<'a> {
 }
 
 impl<'a> Span<'a> {
+    /// Reads the fields before the attributes as far as they come in the order of their numbers, in which encoders write
+    /// them: asked for in that order they need no dispatch, which the processor would have to guess.
+    #[inline]
+    fn read_in_order(&mut self, message: &mut Cursor<'a>) -> Result<(), WireError> {
+        if message.take_key(TRACE_ID) {
+            self.trace_id = message.bytes()?;
+        }
+        if message.take_key(SPAN_ID) {
+            self.span_id = message.bytes()?;
+        }
+        if message.take_key(TRACE_STATE) {
+            self.trace_state = message.string()?;
+        }
+        if message.take_key(PARENT_SPAN_ID) {
+            self.parent_span_id = message.bytes()?;
+        }
+        if message.take_key(NAME) {
+            self.name = message.string()?;
+        }
+        if message.take_key(KIND) {
+            self.kind = SpanKind::from_wire(message.varint()?);
+        }
+        if message.take_key(START_TIME) {
+            self.start_time_unix_nano = message.fixed64()?;
+        }
+        if message.take_key(END_TIME) {
+            self.end_time_unix_nano = message.fixed64()?;
+        }
+        Ok(())
+    }
+
     #[inline]
     pub(super) fn parse_with(
         mut message: Cursor<'a>,
         pass: &mut impl SpanPass<'a>,
     ) -> Result<Self, WireError> {
-        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
-        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
-        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
-        const PARENT_SPAN_ID: u32 = key(4, LENGTH_DELIMITED);
-        const NAME: u32 = key(5, LENGTH_DELIMITED);
-        const KIND: u32 = key(6, VARINT);
-        const START_TIME: u32 = key(7, FIXED64);
-        const END_TIME: u32 = key(8, FIXED64);
-        const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
-        const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
-        const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
-        const STATUS: u32 = key(15, LENGTH_DELIMITED);
-        const FLAGS: u32 = key(16, FIXED32);
-
         let mut span = Span::NONE;
-        // Encoders write the fields in the order of their numbers. Asked for in that order they need no dispatch, which
-        // the processor would have to guess; what comes in any other order is read by the loop below.
-        if message.take_key(TRACE_ID) {
-            span.trace_id = message.bytes()?;
-        }
-        if message.take_key(SPAN_ID) {
-            span.span_id = message.bytes()?;
-        }
-        if message.take_key(TRACE_STATE) {
-            span.trace_state = message.string()?;
-        }
-        if message.take_key(PARENT_SPAN_ID) {
-            span.parent_span_id = message.bytes()?;
-        }
-        if message.take_key(NAME) {
-            span.name = message.string()?;
-        }
-        if message.take_key(KIND) {
-            span.kind = SpanKind::from_wire(message.varint()?);
-        }
-        if message.take_key(START_TIME) {
-            span.start_time_unix_nano = message.fixed64()?;
-        }
-        if message.take_key(END_TIME) {
-            span.end_time_unix_nano = message.fixed64()?;
-        }
+        span.read_in_order(&mut message)?;
         let mut attributes = message.position()..message.position();
         while message.take_key(ATTRIBUTES) {
             pass.attribute(message.message()?)?;

@@ -1,4 +1,4 @@
-//! Views turned into prost structs, and prost structs reduced to what the views show.
+//! Views turned into prost structs.
 
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{self as view, AnyValue as ViewValue, Attributes};
@@ -21,6 +21,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::Link;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
+
+use super::reduce::reduce_attributes;
 
 /// The traces request as the views show it.
 pub fn viewed_traces(bytes: &[u8]) -> Result<ExportTraceServiceRequest, WireError> {
@@ -296,125 +298,4 @@ fn viewed_distribution<const ATTRIBUTES: u32, const FLAGS: u32, const HAS_SUM: b
         flags: point.flags,
         ..Default::default()
     })
-}
-
-/// Takes from a decoded traces request what the views do not show.
-pub fn reduce_traces(request: &mut ExportTraceServiceRequest) {
-    for group in &mut request.resource_spans {
-        reduce_resource(&mut group.resource);
-        for scope in &mut group.scope_spans {
-            reduce_scope(&mut scope.scope);
-            scope.spans.iter_mut().for_each(reduce_span);
-        }
-    }
-}
-
-/// Takes from a decoded metrics request what the views do not show.
-pub fn reduce_metrics(request: &mut ExportMetricsServiceRequest) {
-    for group in &mut request.resource_metrics {
-        reduce_resource(&mut group.resource);
-        for scope in &mut group.scope_metrics {
-            reduce_scope(&mut scope.scope);
-            scope.metrics.iter_mut().for_each(reduce_metric);
-        }
-    }
-}
-
-fn reduce_resource(resource: &mut Option<Resource>) {
-    let mut attributes = resource.take().unwrap_or_default().attributes;
-    reduce_attributes(&mut attributes);
-    *resource = Some(Resource {
-        attributes,
-        ..Default::default()
-    });
-}
-
-fn reduce_scope(scope: &mut Option<InstrumentationScope>) {
-    let scope = scope.get_or_insert_default();
-    scope.dropped_attributes_count = 0;
-    reduce_attributes(&mut scope.attributes);
-}
-
-fn reduce_attributes(attributes: &mut [KeyValue]) {
-    for attribute in attributes {
-        attribute.key_strindex = 0;
-        reduce_value(attribute.value.get_or_insert_default());
-    }
-}
-
-fn reduce_value(value: &mut AnyValue) {
-    match &mut value.value {
-        Some(Value::StringValueStrindex(_)) => value.value = None,
-        Some(Value::ArrayValue(array)) => array.values.iter_mut().for_each(reduce_value),
-        Some(Value::KvlistValue(list)) => reduce_attributes(&mut list.values),
-        _ => {}
-    }
-}
-
-fn reduce_enum(value: &mut i32, max: i32) {
-    if !(0..=max).contains(value) {
-        *value = 0;
-    }
-}
-
-fn reduce_span(span: &mut Span) {
-    reduce_enum(&mut span.kind, 5);
-    reduce_enum(&mut span.status.get_or_insert_default().code, 2);
-    span.events.clear();
-    span.dropped_events_count = 0;
-    span.dropped_links_count = 0;
-    reduce_attributes(&mut span.attributes);
-    for link in &mut span.links {
-        link.dropped_attributes_count = 0;
-        reduce_attributes(&mut link.attributes);
-    }
-}
-
-fn reduce_metric(metric: &mut Metric) {
-    metric.description.clear();
-    metric.metadata.clear();
-    match &mut metric.data {
-        None => {}
-        Some(Data::Gauge(gauge)) => gauge.data_points.iter_mut().for_each(reduce_number),
-        Some(Data::Sum(sum)) => {
-            reduce_enum(&mut sum.aggregation_temporality, 2);
-            sum.data_points.iter_mut().for_each(reduce_number);
-        }
-        Some(Data::Histogram(histogram)) => {
-            reduce_enum(&mut histogram.aggregation_temporality, 2);
-            for point in &mut histogram.data_points {
-                reduce_attributes(&mut point.attributes);
-                point.bucket_counts.clear();
-                point.explicit_bounds.clear();
-                point.exemplars.clear();
-                (point.min, point.max) = (None, None);
-            }
-        }
-        Some(Data::ExponentialHistogram(histogram)) => {
-            reduce_enum(&mut histogram.aggregation_temporality, 2);
-            for point in &mut histogram.data_points {
-                reduce_attributes(&mut point.attributes);
-                *point = ExponentialHistogramDataPoint {
-                    attributes: std::mem::take(&mut point.attributes),
-                    start_time_unix_nano: point.start_time_unix_nano,
-                    time_unix_nano: point.time_unix_nano,
-                    count: point.count,
-                    sum: point.sum,
-                    flags: point.flags,
-                    ..Default::default()
-                };
-            }
-        }
-        Some(Data::Summary(summary)) => {
-            for point in &mut summary.data_points {
-                reduce_attributes(&mut point.attributes);
-                point.quantile_values.clear();
-            }
-        }
-    }
-}
-
-fn reduce_number(point: &mut NumberDataPoint) {
-    reduce_attributes(&mut point.attributes);
-    point.exemplars.clear();
 }
