@@ -1,5 +1,9 @@
 //! The table of messages against prost: every field of every message in every wire type.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod otlp_support;
 
