@@ -1,1 +1,15 @@
-//! Stub.
+//! What the end-to-end tests and the fidelity harness share.
+//!
+//! - [`binaries`]: where the real binaries are, and commands for them.
+//! - [`child`]: a normalizer or a service as a child process.
+//! - [`http`]: one plain HTTP request, waited for.
+//! - [`otlp`]: OTLP requests by hand, the wrong ones included, and how they are sent.
+//! - [`rows`]: the files that a run leaves.
+//! - [`sources`]: the repository's own files, for the tests of its rules.
+
+pub mod binaries;
+pub mod child;
+pub mod http;
+pub mod otlp;
+pub mod rows;
+pub mod sources;

@@ -1,0 +1,112 @@
+# The commands of the project. `make` alone prints them.
+#
+# Every target calls for what it needs, so on a fresh machine `make real-all` is the only one that has to be known.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The load of the real-* targets. Override like: make real-json REAL_RATE=60 REAL_DUR=30s REAL_SIZE=16384
+REAL_RATE ?= 40
+REAL_DUR ?= 20s
+REAL_SIZE ?= 8192
+# Name of the run, which is its folder below logs/. Default: the time.
+RUN_ID ?=
+# Length of the measured parts of `make fidelity`.
+FIDELITY_DUR ?= 120s
+
+# Where an installer puts tools that the shell may not know of yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
+TOOLS := target/tools
+RELEASE := target/release
+CARGO := cargo
+GIT_SHA := $(shell git rev-parse --short HEAD 2>/dev/null)
+
+RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(REAL_SIZE) \
+  $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID))
+
+.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
+  stop clean check test bench fidelity need-build need-go need-python test-tools bench-tools
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>"
+
+setup: ## Install what is missing: C compiler, Rust, Go with vegeta, Python
+	@scripts/setup build go python
+	@$(MAKE) $(TOOLS)/bin/vegeta
+	@echo "setup: everything is there (host metrics come from the service itself, so no sysstat or ifstat is needed)"
+
+build: need-build ## Build the three release binaries into target/release
+	@$(CARGO) build --release --locked --workspace --bins
+
+real-json: build ## Run the real workload on POST /json/validate
+	@$(RUN) --endpoints json
+
+real-gzip: build ## Run the real workload on POST /blob/gzip
+	@$(RUN) --endpoints gzip
+
+real-hash: build ## Run the real workload on POST /hash/sha256
+	@$(RUN) --endpoints hash
+
+real-kvset: build ## Run the real workload on POST /kv/set/{key}
+	@$(RUN) --endpoints kvset
+
+real-kvget: build ## Run the real workload on GET /kv/get/{key}
+	@$(RUN) --endpoints kvget
+
+real-all: build ## Run all five one after the other: json, gzip, hash, kvset, kvget
+	@$(RUN) --endpoints json,gzip,hash,kvset,kvget
+
+real-chain: build ## Run json through three services: endpoint to edge to cloud
+	@$(RUN) --endpoints json --chain
+
+stop: ## Stop the runs of this checkout that are still going
+	@scripts/stop $(RELEASE)
+
+clean: ## Remove target/ with all that was built; logs/ stays
+	@rm -rf target
+	@echo "clean: target/ is gone, logs/ is kept"
+
+check: need-build ## Formatting, lints and unit tests: what to run before a commit
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@$(CARGO) test --locked --workspace --exclude e2e --lib --bins
+
+test: check test-tools ## All checks and all tests, those over the real binaries included
+	@$(CARGO) build --locked --workspace --bins --tests
+	@$(CARGO) test --locked --workspace
+
+bench: build bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
+	@$(CARGO) bench --locked -p cctf-proto --bench otlp
+	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
+
+fidelity: build ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
+	@$(CARGO) build --release --locked -p e2e --bin fidelity
+	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
+
+need-build:
+	@scripts/setup build
+
+need-go:
+	@scripts/setup go
+
+need-python:
+	@scripts/setup python
+
+test-tools: $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready
+
+bench-tools: $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
+
+$(TOOLS)/bin/vegeta: | need-go
+	@echo "installing vegeta into $(TOOLS)/bin"
+	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/tsenart/vegeta/v12@v12.13.0
+
+# Virtual environments of their own, so that nothing on the machine changes.
+$(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
+	@scripts/venv $(TOOLS)/readers $<
+
+$(TOOLS)/fastapi/ready: bench/fastapi/requirements.txt | need-python
+	@scripts/venv $(TOOLS)/fastapi $<

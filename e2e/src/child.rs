@@ -1,0 +1,210 @@
+//! A normalizer or a service as a child process: started on free ports, stopped in order, never left behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use crate::binaries::command_in;
+use crate::http;
+
+/// How long a child may take to say where it listens, and to end when told to.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at something that will come.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A running child; it is killed when dropped.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    process: std::process::Child,
+    announced: Value,
+    stderr: Receiver<String>,
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code or signal.
+    pub status: ExitStatus,
+    /// All that it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Child {
+    /// Starts a child and waits until it has said, in one line of JSON, where it listens.
+    ///
+    /// # Errors
+    /// If it does not start, ends at once, or says nothing in time; with its standard error.
+    pub fn start(name: &str, mut command: Command) -> anyhow::Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let stderr = all_of(process.stderr.take());
+        let first_line = first_line_of(process.stdout.take());
+        let mut child = Self {
+            name: name.to_owned(),
+            process,
+            announced: Value::Null,
+            stderr,
+        };
+        let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
+        child.announced = match serde_json::from_str(&line) {
+            Ok(announced) => announced,
+            Err(_) => {
+                let _ = child.process.kill();
+                let stderr = child.stderr.recv_timeout(PATIENCE).unwrap_or_default();
+                bail!("{name} did not say where it listens, but {line:?}: {stderr}");
+            }
+        };
+        Ok(child)
+    }
+
+    /// The normalizer, with files below `out_dir`.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    pub fn normalizer(bin_dir: &Path, out_dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        let mut command = command_in(bin_dir, "cctf-normalizer")?;
+        command.arg("--out-dir").arg(out_dir);
+        for listener in ["--grpc-listen", "--http-listen", "--admin-listen"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        Self::start("cctf-normalizer", {
+            command.args(args);
+            command
+        })
+    }
+
+    /// The service, with such variables.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    pub fn service(bin_dir: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut command = command_in(bin_dir, "tunable-svc")?;
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        Self::start("tunable-svc", {
+            command.envs(variables.iter().copied());
+            command
+        })
+    }
+
+    /// The URL that the child announced under `field`.
+    ///
+    /// # Errors
+    /// If it announced none.
+    pub fn url(&self, field: &str) -> anyhow::Result<String> {
+        let url = self.announced.get(field).and_then(Value::as_str);
+        url.map(str::to_owned)
+            .with_context(|| format!("{} announced no {field}: {}", self.name, self.announced))
+    }
+
+    /// The address of that URL.
+    ///
+    /// # Errors
+    /// If it announced none.
+    pub fn address(&self, field: &str) -> anyhow::Result<SocketAddr> {
+        let url = self.url(field)?;
+        let address = url.strip_prefix("http://").unwrap_or(&url);
+        address
+            .parse()
+            .with_context(|| format!("{} announced {url}", self.name))
+    }
+
+    /// The sum of all samples of a metric on the child's /metrics whose labels contain `label`.
+    ///
+    /// # Errors
+    /// If the page cannot be read.
+    pub fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
+        let page = http::send(self.address("admin")?, "GET", "/metrics", &[], b"")?.text();
+        let values = page.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, labels) = series.split_once('{').unwrap_or((series, ""));
+            (found == name && labels.contains(label)).then(|| value.parse::<f64>().ok())?
+        });
+        Ok(values.sum())
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn stop(mut self) -> anyhow::Result<Ended> {
+        let id = libc::pid_t::try_from(self.process.id())?;
+        // SAFETY: kill only sends a signal, to the child that this process started and has not waited for.
+        if unsafe { libc::kill(id, libc::SIGTERM) } != 0 {
+            bail!("cannot stop {}: {}", self.name, std::io::Error::last_os_error());
+        }
+        let status = wait_for(&format!("the end of {}", self.name), || {
+            Ok(self.process.try_wait()?)
+        })?;
+        let stderr = self.stderr.recv_timeout(PATIENCE).unwrap_or_default();
+        Ok(Ended { status, stderr })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Looks again and again until there is something, or too much time has passed.
+///
+/// # Errors
+/// If the look fails, or nothing has come in time.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Err(anyhow!("waited {} s in vain for {what}", PATIENCE.as_secs()))
+}
+
+/// The first line of a stream, which is read on to its end so that its writer never blocks.
+fn first_line_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        let Some(stream) = stream else { return };
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        // A stream that ends without a line is told as an empty one.
+        let _ = stream.read_line(&mut line);
+        let _ = tell.send(line);
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    told
+}
+
+fn all_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_string(&mut text);
+        }
+        let _ = tell.send(text);
+    });
+    told
+}

@@ -1,0 +1,82 @@
+//! The repository's own files, for the tests of its rules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Folders that hold nothing that anybody wrote.
+const NOT_OURS: [&str; 4] = [".git", "target", "logs", "bin"];
+/// Files that are text and written by hand, besides those without an ending.
+const ENDINGS: [&str; 8] = ["rs", "md", "toml", "yml", "yaml", "py", "sh", "txt"];
+
+/// A file of the repository.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Relative to the repository's root, with `/`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files that were written by hand, in the order of their paths.
+///
+/// # Errors
+/// If a folder or file cannot be read.
+pub fn all() -> anyhow::Result<Vec<Source>> {
+    let mut found = Vec::new();
+    collect(&root(), "", &mut found)?;
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+/// All files with such an ending, below a folder.
+///
+/// # Errors
+/// If a folder or file cannot be read.
+pub fn below(folder: &str, ending: &str) -> anyhow::Result<Vec<Source>> {
+    let mut found = all()?;
+    found.retain(|source| source.path.starts_with(folder) && source.path.ends_with(ending));
+    Ok(found)
+}
+
+/// One file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &str) -> anyhow::Result<String> {
+    fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
+}
+
+fn collect(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            // Folders of tools that nobody commits begin with a dot; ours are these two.
+            let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
+            if !hidden && !NOT_OURS.contains(&name.as_str()) {
+                collect(&entry.path(), &format!("{path}/"), found)?;
+            }
+        } else if is_written(&name) {
+            // What is not text is nobody's writing.
+            if let Ok(text) = fs::read_to_string(entry.path()) {
+                found.push(Source { path, text });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_written(name: &str) -> bool {
+    match name.rsplit_once('.') {
+        Some((_, ending)) => ENDINGS.contains(&ending),
+        None => name != "LICENSE",
+    }
+}

@@ -1,0 +1,242 @@
+//! Who may import whom inside the normalizer, and which of its modules are pure.
+
+use e2e::sources::{Source, below};
+
+use crate::assert_none;
+
+/// A module of the normalizer, what of the crate and of the contract crate it may name, and whether it is pure.
+struct Module {
+    name: &'static str,
+    may_use: &'static [&'static str],
+    proto: &'static [&'static str],
+    pure: bool,
+}
+
+/// receiver → journal → pipeline → {mapping, join}; the sink takes the pipeline's output, and nothing else of it.
+const MODULES: [Module; 6] = [
+    Module {
+        name: "receiver",
+        may_use: &["journal"],
+        proto: &["otlp", "keys"],
+        pure: false,
+    },
+    Module {
+        name: "journal",
+        may_use: &[],
+        proto: &[],
+        pure: false,
+    },
+    Module {
+        name: "pipeline",
+        may_use: &[
+            "journal::Record",
+            "journal::Content",
+            "journal::Signal",
+            "mapping",
+            "join",
+        ],
+        proto: &["otlp", "cctf", "keys"],
+        pure: true,
+    },
+    Module {
+        name: "mapping",
+        may_use: &[],
+        proto: &["otlp", "cctf", "keys"],
+        pure: true,
+    },
+    Module {
+        name: "join",
+        may_use: &[],
+        proto: &["otlp", "cctf", "keys"],
+        pure: true,
+    },
+    Module {
+        name: "sink",
+        may_use: &["pipeline::Output", "pipeline::RunOutput"],
+        proto: &["cctf", "keys"],
+        pure: false,
+    },
+];
+
+/// What a pure module has nothing to do with: other threads, files, sockets, clocks, chance.
+const IMPURE: [&str; 10] = [
+    "tokio",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "SystemTime",
+    "Instant",
+    "rand::",
+    "println!",
+];
+/// Names of OpenTelemetry, which only the receiver, the pipeline and its mapping see.
+const OTLP: [&str; 3] = ["opentelemetry", "cctf_proto::otlp", "prost"];
+
+#[test]
+fn modules_of_the_normalizer_name_only_those_behind_them() {
+    let mut findings = Vec::new();
+    for module in &MODULES {
+        for source in sources_of(module.name) {
+            for (number, line) in code(&source.text) {
+                let used = named(&line, "crate::")
+                    .into_iter()
+                    .filter(|path| !is_allowed(path, &[module.name]));
+                for path in used.filter(|path| !is_allowed(path, module.may_use)) {
+                    findings.push(format!("{}:{number}: names crate::{path}", source.path));
+                }
+                for path in named(&line, "cctf_proto::") {
+                    if !is_allowed(&path, module.proto) {
+                        findings.push(format!("{}:{number}: names cctf_proto::{path}", source.path));
+                    }
+                }
+            }
+        }
+    }
+    assert_none(
+        "receiver → journal → pipeline → {mapping, join} → contract, and sink ← pipeline's output",
+        &findings,
+    );
+}
+
+#[test]
+fn the_core_has_no_clock_no_files_and_no_runtime() {
+    let mut findings = Vec::new();
+    for module in MODULES.iter().filter(|module| module.pure) {
+        for source in sources_of(module.name) {
+            findings.extend(mentions(&source, &IMPURE));
+        }
+    }
+    assert_none("pipeline, mapping and join are pure", &findings);
+}
+
+#[test]
+fn the_sink_and_the_journal_see_no_otlp_type() {
+    let sources = ["sink", "journal"].into_iter().flat_map(sources_of);
+    let findings: Vec<String> = sources.flat_map(|source| mentions(&source, &OTLP)).collect();
+    assert_none("sink and journal know bytes, not OpenTelemetry", &findings);
+}
+
+#[test]
+fn the_contract_crate_has_no_runtime_and_reads_files_in_one_place_only() {
+    let sources = below("proto/src/", ".rs").unwrap();
+    let elsewhere = sources
+        .iter()
+        .filter(|source| source.path != "proto/src/validate/folder.rs");
+    let findings: Vec<String> = elsewhere
+        .flat_map(|source| mentions(source, &["tokio", "std::fs", "std::net", "SystemTime", "Instant"]))
+        .collect();
+    assert_none(
+        "proto does no I/O, but for the folder that validate reads",
+        &findings,
+    );
+}
+
+#[test]
+fn a_forbidden_import_is_found() {
+    assert_eq!(
+        named("use crate::sink::Sink; f(crate::x)", "crate::"),
+        ["sink::Sink", "x"]
+    );
+    assert_eq!(
+        named("use crate::{journal::Record, sink};", "crate::"),
+        ["journal::Record", "sink"]
+    );
+    assert_eq!(
+        named("use crate::pipeline::{Output, Pipeline};", "crate::"),
+        ["pipeline::Output", "pipeline::Pipeline"]
+    );
+    assert!(
+        is_allowed("pipeline::self", &["pipeline"])
+            && is_allowed("journal::Record", &["journal"])
+            && !is_allowed("journalist", &["journal"])
+    );
+    assert!(
+        is_allowed("pipeline::Output", &["pipeline::Output"])
+            && !is_allowed("pipeline::Pipeline", &["pipeline::Output"])
+    );
+    let source = Source {
+        path: "x.rs".to_owned(),
+        text: "//! tokio\nfn f() { tokio::spawn(g()) }\n".to_owned(),
+    };
+    assert_eq!(mentions(&source, &["tokio"]).len(), 1);
+    let tested = "use a::{\n    b,\n    c,\n};\n// d\n#[cfg(test)]\nmod tests {\n use std::fs;\n}\n";
+    assert_eq!(
+        code(tested).collect::<Vec<_>>(),
+        [(1, "use a::{b,c,};".to_owned())]
+    );
+}
+
+fn sources_of(module: &str) -> Vec<Source> {
+    let mut sources = below(&format!("normalizer/src/{module}/"), ".rs").unwrap();
+    sources.extend(below(&format!("normalizer/src/{module}.rs"), ".rs").unwrap());
+    sources.retain(|source| !source.path.ends_with("tests.rs"));
+    assert!(!sources.is_empty(), "the normalizer has no module {module}");
+    sources
+}
+
+/// Lines of code with their numbers, without comments and without the unit tests at the end. A `use` is one line.
+fn code(text: &str) -> impl Iterator<Item = (usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut in_use = false;
+    for (number, line) in (1..).zip(text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"))) {
+        let line = line.split("//").next().unwrap_or_default();
+        match found.last_mut() {
+            Some((_, before)) if in_use => before.push_str(line.trim()),
+            _ => found.push((number, line.to_owned())),
+        }
+        let starts = ["use ", "pub use ", "pub(crate) use "]
+            .iter()
+            .any(|start| line.trim_start().starts_with(start));
+        in_use = (in_use || starts) && !line.contains(';');
+    }
+    found.into_iter().filter(|(_, line)| !line.trim().is_empty())
+}
+
+/// What follows each `prefix` in a line, to the end of the path; of a list in braces, each entry.
+fn named(line: &str, prefix: &str) -> Vec<String> {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (at, _) in line
+        .match_indices(prefix)
+        .filter(|(at, _)| !line[..*at].ends_with(word))
+    {
+        let rest = &line[at + prefix.len()..];
+        let end = rest.find(|c: char| !word(c) && c != ':').unwrap_or(rest.len());
+        let path = &rest[..end];
+        match rest[end..]
+            .strip_prefix('{')
+            .filter(|_| path.is_empty() || path.ends_with("::"))
+        {
+            Some(list) => found.extend(
+                list.split('}')
+                    .next()
+                    .unwrap_or_default()
+                    .split(',')
+                    .map(|entry| format!("{path}{}", entry.trim())),
+            ),
+            None => found.push(path.trim_end_matches(':').to_owned()),
+        }
+    }
+    found.retain(|path| !path.is_empty() && !path.ends_with("::"));
+    found
+}
+
+fn is_allowed(path: &str, allowed: &[&str]) -> bool {
+    let path = path.strip_suffix("::self").unwrap_or(path);
+    allowed.iter().any(|known| {
+        path == *known
+            || path
+                .strip_prefix(known)
+                .is_some_and(|rest| rest.starts_with("::"))
+    })
+}
+
+fn mentions(source: &Source, words: &[&str]) -> Vec<String> {
+    let told = |(number, line): (usize, String)| {
+        let word = words.iter().find(|word| line.contains(**word))?;
+        Some(format!("{}:{number}: {word}", source.path))
+    };
+    code(&source.text).filter_map(told).collect()
+}
