@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::journal::{Content, Journal, Reader};
+use crate::journal::{Content, DiskFull, Journal, Reader};
 use crate::pipeline::{Output, Pipeline, PipelineCounters};
 use crate::sink::{Sink, SinkError};
 
@@ -117,7 +117,7 @@ impl Worker {
                 Err(error) if error.is_disk_full() => {
                     if !self.journal.is_disk_full() {
                         eprintln!("warning: {error}; requests are refused until there is room again");
-                        self.journal.set_disk_full(true);
+                        self.journal.set_disk_full(DiskFull::Files, true);
                     }
                     if self.journal.is_closed()
                         && shutdown_since.get_or_insert_with(Instant::now).elapsed()
@@ -131,7 +131,7 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
-        self.journal.set_disk_full(false);
+        self.journal.set_disk_full(DiskFull::Files, false);
         self.progress.bytes_written.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }

@@ -133,9 +133,9 @@ mod tests {
         let admin = Admin::new(Arc::default(), journal.clone(), Arc::default());
         let status = |path| admin.answer(&Method::GET, path).status().as_u16();
         assert_eq!((status("/livez"), status("/readyz")), (200, 200));
-        journal.set_disk_full(true);
+        journal.set_disk_full(journal::DiskFull::Files, true);
         assert_eq!((status("/livez"), status("/readyz")), (200, 503));
-        journal.set_disk_full(false);
+        journal.set_disk_full(journal::DiskFull::Files, false);
         journal.close();
         assert_eq!((status("/livez"), status("/readyz")), (200, 503));
         assert_eq!(admin.answer(&Method::POST, "/livez").status().as_u16(), 405);

@@ -55,9 +55,17 @@ pub enum Found<'a> {
 
 fn code(content: &Content) -> u8 {
     match content {
-        Content::Request { signal: Signal::Traces, .. } => 1,
-        Content::Request { signal: Signal::Metrics, .. } => 2,
-        Content::Request { signal: Signal::Logs, .. } => 3,
+        Content::Request {
+            signal: Signal::Traces,
+            ..
+        } => 1,
+        Content::Request {
+            signal: Signal::Metrics,
+            ..
+        } => 2,
+        Content::Request {
+            signal: Signal::Logs, ..
+        } => 3,
         Content::Tick => 4,
         Content::Restart => 5,
         Content::Shutdown => 6,
@@ -95,7 +103,11 @@ pub fn encode_header(record: &Record, sequence: u64, durable_before: u64) -> [u8
 /// Reads what begins at the first of these bytes.
 pub fn decode(bytes: &[u8]) -> Found<'_> {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
-        return if bytes.iter().all(|&byte| byte == 0) { Found::Nothing } else { Found::Damaged };
+        return if bytes.iter().all(|&byte| byte == 0) {
+            Found::Nothing
+        } else {
+            Found::Damaged
+        };
     };
     if header.iter().all(|&byte| byte == 0) {
         return Found::Nothing;
@@ -108,7 +120,9 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
     let body_len = (number(0) >> 32) as usize;
     let checksum = number(0) as u32;
     let body = bytes.get(HEADER_LEN..HEADER_LEN + body_len.min(BODY_LEN_MAX));
-    let Some(body) = body.filter(|body| body.len() == body_len) else { return Found::Damaged };
+    let Some(body) = body.filter(|body| body.len() == body_len) else {
+        return Found::Damaged;
+    };
     if crc32c::crc32c_append(crc32c::crc32c(&header[CHECKED_FROM..]), body) != checksum {
         return Found::Damaged;
     }
@@ -119,12 +133,19 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
         durable_before: number(24),
         content: header[32],
     };
-    Found::Frame { header, body, next: frame_len(body_len) }
+    Found::Frame {
+        header,
+        body,
+        next: frame_len(body_len),
+    }
 }
 
 /// The record of a frame; `None` for a content that this version does not know.
 pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
-    let request = |signal| Content::Request { signal, body: bytes::Bytes::copy_from_slice(body) };
+    let request = |signal| Content::Request {
+        signal,
+        body: bytes::Bytes::copy_from_slice(body),
+    };
     let content = match header.content {
         1 => request(Signal::Traces),
         2 => request(Signal::Metrics),
@@ -134,7 +155,10 @@ pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
         6 => Content::Shutdown,
         _ => return None,
     };
-    Some(Record { received_unix_nano: header.received_unix_nano, content })
+    Some(Record {
+        received_unix_nano: header.received_unix_nano,
+        content,
+    })
 }
 
 #[cfg(test)]
@@ -143,7 +167,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(body: Vec<u8>) -> Record {
-        Record { received_unix_nano: 7, content: Content::Request { signal: Signal::Metrics, body: body.into() } }
+        Record {
+            received_unix_nano: 7,
+            content: Content::Request {
+                signal: Signal::Metrics,
+                body: body.into(),
+            },
+        }
     }
 
     fn frame(record: &Record) -> Vec<u8> {
@@ -179,7 +209,8 @@ mod tests {
             let checked = HEADER_LEN + super::body(&record).len();
             let bit = bit.index(checked * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(!matches!(decode(&bytes), Found::Frame { .. }));
+            let found = matches!(decode(&bytes), Found::Frame { .. });
+            prop_assert!(!found);
         }
     }
 }

@@ -1,9 +1,27 @@
 //! The journal: records in order, with the time at which each came. Everything the pipeline knows comes through here.
+//!
+//! ```text
+//! receiver ─▶ queue ─▶ committer ─▶ store (frames in segments, one sync a batch) ─▶ queue ─▶ worker
+//!                         └─▶ the client is answered
+//! ```
+//! After a crash, [`recover`] reads the segments again.
 
 mod clock;
+mod committer;
+mod frame;
 mod queue;
 mod record;
+mod recovery;
+mod segment;
+mod store;
 
 pub use clock::{Clock, wall_clock};
-pub use queue::{Accepted, AppendError, Held, Journal, QueueLimits, Reader, TICK_INTERVAL, open};
+pub use committer::Committer;
+pub use queue::{
+    Accepted, AppendError, CommitEnd, DiskFull, Held, Journal, QueueLimits, Reader, TICK_INTERVAL,
+    Uncommitted, open, open_durable,
+};
 pub use record::{Content, Record, Signal};
+pub use recovery::{Recovered, RecoveryError, recover};
+pub use segment::{SegmentFile, sync_folder};
+pub use store::{Durability, Store, StoreError, StoreSettings};

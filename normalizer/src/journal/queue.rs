@@ -1,13 +1,15 @@
-//! The bounded queue of records between the tasks that receive requests and the one thread that feeds the pipeline.
+//! The bounded queue of records from the tasks that receive requests, by way of the thread that makes them durable, to
+//! the one that feeds the pipeline.
 
-use std::future::{Future, Ready, ready};
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::clock::Clock;
 use super::record::{Content, Record, Signal};
@@ -40,14 +42,45 @@ pub enum AppendError {
 
 /// Resolves when a record is as safe as the durability in force demands.
 #[derive(Debug)]
-pub struct Accepted(Ready<Result<(), AppendError>>);
+pub struct Accepted(Waiting);
+
+#[derive(Debug)]
+enum Waiting {
+    Done,
+    ForCommit(oneshot::Receiver<Result<(), AppendError>>),
+}
 
 impl Future for Accepted {
     type Output = Result<(), AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context)
+        match &mut self.0 {
+            Waiting::Done => Poll::Ready(Ok(())),
+            // A committer that is gone has committed nothing: the client is to try again.
+            Waiting::ForCommit(answer) => Pin::new(answer)
+                .poll(context)
+                .map(|answer| answer.unwrap_or(Err(AppendError::Closed))),
+        }
     }
+}
+
+/// A record that waits to be committed, and who waits for that.
+#[derive(Debug)]
+pub struct Uncommitted {
+    /// The record.
+    pub record: Record,
+    /// Whom to tell.
+    pub answer: Option<oneshot::Sender<Result<(), AppendError>>>,
+}
+
+/// Who has found the disk full.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub enum DiskFull {
+    /// The sink: files cannot grow.
+    Files = 1,
+    /// The committer: there is no room for another segment.
+    Segments = 2,
 }
 
 /// What is held right now.
@@ -72,48 +105,62 @@ pub struct Reader {
     ended: bool,
 }
 
+/// The end that makes records durable: between the two others.
+pub struct CommitEnd {
+    shared: Arc<Shared>,
+}
+
 struct Shared {
     state: Mutex<State>,
-    arrived: Condvar,
+    /// Something waits to be committed.
+    appended: Condvar,
+    /// Something waits to be read.
+    committed: Condvar,
     limits: QueueLimits,
     clock: Clock,
-    disk_full: AtomicBool,
+    /// Whether records go through a [`CommitEnd`].
+    is_durable: bool,
+    /// Bits of [`DiskFull`].
+    disk_full: AtomicU8,
+    /// Whether the pipeline has anything that only time can end.
+    needs_ticks: AtomicBool,
 }
 
 struct State {
+    uncommitted: Vec<Uncommitted>,
     waiting: Vec<Record>,
     waiting_held: Held,
     held: Held,
     last_unix_nano: u64,
     closed: bool,
+    /// Records before this number are needed no more.
+    deletable_before: u64,
 }
 
-/// Opens a journal, whose first record tells that the normalizer came up.
+/// Opens a journal in memory: a record is accepted as soon as it has its place.
 pub fn open(limits: QueueLimits, clock: Clock) -> (Journal, Reader) {
-    let now = clock();
-    let restart = Record {
-        received_unix_nano: now,
-        content: Content::Restart,
-    };
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            waiting: vec![restart],
-            waiting_held: Held::default(),
-            held: Held::default(),
-            last_unix_nano: now,
-            closed: false,
-        }),
-        arrived: Condvar::new(),
-        limits,
-        clock,
-        disk_full: AtomicBool::new(false),
-    });
-    let reader = Reader {
-        shared: Arc::clone(&shared),
-        in_hand: Held::default(),
-        ended: false,
-    };
-    (Journal { shared }, reader)
+    let shared = Shared::new(limits, clock, 0, false);
+    (
+        Journal {
+            shared: Arc::clone(&shared),
+        },
+        Reader::new(shared),
+    )
+}
+
+/// Opens a journal whose records go through the [`CommitEnd`] before they are accepted and read. `last_unix_nano` is the
+/// stamp of the last record that was recovered.
+pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_nano: u64) -> (Journal, CommitEnd, Reader) {
+    let shared = Shared::new(limits, clock, last_unix_nano, true);
+    (
+        Journal {
+            shared: Arc::clone(&shared),
+        },
+        CommitEnd {
+            shared: Arc::clone(&shared),
+        },
+        Reader::new(shared),
+    )
 }
 
 impl Journal {
@@ -130,27 +177,39 @@ impl Journal {
             return Err(AppendError::Full);
         }
         state.held.add(body.len());
-        state.waiting_held.add(body.len());
-        self.shared.push(&mut state, Content::Request { signal, body });
-        Ok(Accepted(ready(Ok(()))))
+        let content = Content::Request { signal, body };
+        if !self.shared.is_durable {
+            self.shared.push(&mut state, content, None);
+            return Ok(Accepted(Waiting::Done));
+        }
+        let (tell, answer) = oneshot::channel();
+        self.shared.push(&mut state, content, Some(tell));
+        Ok(Accepted(Waiting::ForCommit(answer)))
     }
 
-    /// Appends a tick. A tick that the reader has not taken yet moves forward instead, so that ticks never pile up.
+    /// Appends a tick, if anything waits for time to pass. A tick that nobody has taken yet moves forward instead, so
+    /// that ticks never pile up.
     pub fn tick(&self) {
         let mut state = self.shared.lock();
-        if state.closed {
+        if state.closed || !self.shared.needs_ticks.load(Ordering::Relaxed) {
             return;
         }
-        if matches!(
-            state.waiting.last(),
-            Some(Record {
-                content: Content::Tick,
-                ..
-            })
-        ) {
+        if self.shared.is_durable {
+            if state
+                .uncommitted
+                .last()
+                .is_some_and(|last| last.record.content == Content::Tick)
+            {
+                state.uncommitted.pop();
+            }
+        } else if state
+            .waiting
+            .last()
+            .is_some_and(|last| last.content == Content::Tick)
+        {
             state.waiting.pop();
         }
-        self.shared.push(&mut state, Content::Tick);
+        self.shared.push(&mut state, Content::Tick, None);
     }
 
     /// Appends the shutdown, which is the last record.
@@ -158,18 +217,18 @@ impl Journal {
         let mut state = self.shared.lock();
         if !state.closed {
             state.closed = true;
-            self.shared.push(&mut state, Content::Shutdown);
+            self.shared.push(&mut state, Content::Shutdown, None);
         }
     }
 
-    /// Refuses requests (or takes them again) because files cannot grow.
-    pub fn set_disk_full(&self, disk_full: bool) {
-        self.shared.disk_full.store(disk_full, Ordering::Relaxed);
+    /// Refuses requests (or takes them again) because of a full disk.
+    pub fn set_disk_full(&self, who: DiskFull, is_full: bool) {
+        self.shared.set_disk_full(who, is_full);
     }
 
-    /// Whether requests are refused because files cannot grow.
+    /// Whether requests are refused because of a full disk.
     pub fn is_disk_full(&self) -> bool {
-        self.shared.disk_full.load(Ordering::Relaxed)
+        self.shared.disk_full.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the shutdown has been appended.
@@ -181,9 +240,71 @@ impl Journal {
     pub fn held(&self) -> Held {
         self.shared.lock().held
     }
+
+    /// Says whether the pipeline has anything that only time can end.
+    pub fn set_needs_ticks(&self, needs_ticks: bool) {
+        self.shared.needs_ticks.store(needs_ticks, Ordering::Relaxed);
+    }
+
+    /// Says that the records before `sequence` are needed no more.
+    pub fn set_deletable_before(&self, sequence: u64) {
+        self.shared.lock().deletable_before = sequence;
+    }
+}
+
+impl CommitEnd {
+    /// Waits for records and swaps them into `batch`, which has to be empty.
+    pub fn next_batch(&mut self, batch: &mut Vec<Uncommitted>) {
+        debug_assert!(batch.is_empty(), "the previous batch has been committed");
+        let mut state = self.shared.lock();
+        while state.uncommitted.is_empty() {
+            state = self
+                .shared
+                .appended
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(&mut state.uncommitted, batch);
+    }
+
+    /// Gives committed records to the reader, in their order.
+    pub fn commit(&self, records: impl Iterator<Item = Record>) {
+        let mut state = self.shared.lock();
+        for record in records {
+            state.count_waiting(&record);
+            state.waiting.push(record);
+        }
+        self.shared.committed.notify_one();
+    }
+
+    /// Gives up requests that could not be committed.
+    pub fn give_up(&self, bodies: impl Iterator<Item = usize>) {
+        let mut state = self.shared.lock();
+        for bytes in bodies {
+            state.held.subtract(Held { requests: 1, bytes });
+        }
+    }
+
+    /// Refuses requests (or takes them again) because there is no room for segments.
+    pub fn set_disk_full(&self, is_full: bool) {
+        self.shared.set_disk_full(DiskFull::Segments, is_full);
+    }
+
+    /// Number of the first record that is still needed.
+    pub fn deletable_before(&self) -> u64 {
+        self.shared.lock().deletable_before
+    }
 }
 
 impl Reader {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            in_hand: Held::default(),
+            ended: false,
+        }
+    }
+
     /// Waits for records and swaps them into `batch`, which has to be empty; the previous batch counts as done.
     /// False when the shutdown has been read before.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
@@ -197,36 +318,81 @@ impl Reader {
         while state.waiting.is_empty() {
             state = self
                 .shared
-                .arrived
+                .committed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut state.waiting, batch);
         self.in_hand = std::mem::take(&mut state.waiting_held);
-        self.ended = matches!(
-            batch.last(),
-            Some(Record {
-                content: Content::Shutdown,
-                ..
-            })
-        );
+        self.ended = batch.last().is_some_and(|last| last.content == Content::Shutdown);
         true
     }
 }
 
 impl Shared {
+    fn new(limits: QueueLimits, clock: Clock, last_unix_nano: u64, is_durable: bool) -> Arc<Self> {
+        let shared = Self {
+            state: Mutex::new(State {
+                uncommitted: Vec::new(),
+                waiting: Vec::new(),
+                waiting_held: Held::default(),
+                held: Held::default(),
+                last_unix_nano,
+                closed: false,
+                deletable_before: 0,
+            }),
+            appended: Condvar::new(),
+            committed: Condvar::new(),
+            limits,
+            clock,
+            is_durable,
+            disk_full: AtomicU8::new(0),
+            needs_ticks: AtomicBool::new(true),
+        };
+        shared.push(&mut shared.lock(), Content::Restart, None);
+        Arc::new(shared)
+    }
+
     /// No code panics while it holds the lock, so the state is whole whatever happened to another thread.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, state: &mut State, content: Content) {
+    fn push(
+        &self,
+        state: &mut State,
+        content: Content,
+        answer: Option<oneshot::Sender<Result<(), AppendError>>>,
+    ) {
         state.last_unix_nano = state.last_unix_nano.max((self.clock)());
-        state.waiting.push(Record {
+        let record = Record {
             received_unix_nano: state.last_unix_nano,
             content,
-        });
-        self.arrived.notify_one();
+        };
+        if self.is_durable {
+            state.uncommitted.push(Uncommitted { record, answer });
+            self.appended.notify_one();
+        } else {
+            state.count_waiting(&record);
+            state.waiting.push(record);
+            self.committed.notify_one();
+        }
+    }
+
+    fn set_disk_full(&self, who: DiskFull, is_full: bool) {
+        if is_full {
+            self.disk_full.fetch_or(who as u8, Ordering::Relaxed);
+        } else {
+            self.disk_full.fetch_and(!(who as u8), Ordering::Relaxed);
+        }
+    }
+}
+
+impl State {
+    fn count_waiting(&mut self, record: &Record) {
+        if let Content::Request { body, .. } = &record.content {
+            self.waiting_held.add(body.len());
+        }
     }
 }
 
@@ -250,144 +416,5 @@ impl Held {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU64;
-
-    use super::*;
-
-    const LIMITS: QueueLimits = QueueLimits {
-        requests_max: 3,
-        bytes_max: 10,
-    };
-
-    fn counting_clock() -> Clock {
-        let time = AtomicU64::new(1);
-        Box::new(move || time.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn append(journal: &Journal, len: usize) -> Result<(), AppendError> {
-        journal
-            .append(Signal::Traces, Bytes::from(vec![0; len]))
-            .map(drop)
-    }
-
-    #[test]
-    fn requests_come_out_in_order_between_a_restart_and_the_shutdown() {
-        let (journal, mut reader) = open(LIMITS, counting_clock());
-        journal.append(Signal::Traces, Bytes::from_static(b"a")).unwrap();
-        journal.append(Signal::Logs, Bytes::from_static(b"b")).unwrap();
-        journal.close();
-        journal.close();
-
-        let mut batch = Vec::new();
-        assert!(reader.next_batch(&mut batch));
-        let contents: Vec<Content> = batch.drain(..).map(|record| record.content).collect();
-        assert_eq!(
-            contents,
-            [
-                Content::Restart,
-                Content::Request {
-                    signal: Signal::Traces,
-                    body: Bytes::from_static(b"a")
-                },
-                Content::Request {
-                    signal: Signal::Logs,
-                    body: Bytes::from_static(b"b")
-                },
-                Content::Shutdown,
-            ]
-        );
-        assert!(!reader.next_batch(&mut batch));
-        assert_eq!(append(&journal, 1), Err(AppendError::Closed));
-    }
-
-    #[test]
-    fn the_batch_in_hand_counts_until_the_next_is_asked_for() {
-        let (journal, mut reader) = open(LIMITS, counting_clock());
-        append(&journal, 6).unwrap();
-        append(&journal, 4).unwrap();
-        assert_eq!(append(&journal, 1), Err(AppendError::Full));
-
-        let mut batch = Vec::new();
-        assert!(reader.next_batch(&mut batch));
-        assert_eq!(
-            append(&journal, 1),
-            Err(AppendError::Full),
-            "the batch is not done yet"
-        );
-        batch.clear();
-        journal.tick();
-        assert!(reader.next_batch(&mut batch));
-        append(&journal, 10).unwrap();
-    }
-
-    #[test]
-    fn the_number_of_requests_is_bounded_and_one_of_any_size_fits_alone() {
-        let (journal, _reader) = open(LIMITS, counting_clock());
-        append(&journal, 1_000).unwrap();
-        assert_eq!(append(&journal, 1), Err(AppendError::Full));
-
-        let (journal, _reader) = open(LIMITS, counting_clock());
-        for _ in 0..LIMITS.requests_max {
-            append(&journal, 0).unwrap();
-        }
-        assert_eq!(append(&journal, 0), Err(AppendError::Full));
-    }
-
-    #[test]
-    fn ticks_pass_the_bound_and_never_pile_up() {
-        let (journal, mut reader) = open(
-            QueueLimits {
-                requests_max: 1,
-                bytes_max: 1,
-            },
-            counting_clock(),
-        );
-        append(&journal, 1).unwrap();
-        (0..100).for_each(|_| journal.tick());
-
-        let mut batch = Vec::new();
-        assert!(reader.next_batch(&mut batch));
-        assert_eq!(batch.len(), 3);
-        assert_eq!(batch[2].content, Content::Tick);
-        assert_eq!(batch[2].received_unix_nano, 102, "the time of the last tick");
-    }
-
-    #[test]
-    fn stamps_never_go_back_when_the_clock_does() {
-        let time = Arc::new(AtomicU64::new(100));
-        let told = Arc::clone(&time);
-        let (journal, mut reader) = open(LIMITS, Box::new(move || told.load(Ordering::Relaxed)));
-        for now in [200, 150, 250] {
-            time.store(now, Ordering::Relaxed);
-            append(&journal, 1).unwrap();
-        }
-        let mut batch = Vec::new();
-        reader.next_batch(&mut batch);
-        let stamps: Vec<u64> = batch.iter().map(|record| record.received_unix_nano).collect();
-        assert_eq!(stamps, [100, 200, 200, 250]);
-    }
-
-    #[test]
-    fn a_full_disk_refuses_requests_until_it_has_room_again() {
-        let (journal, _reader) = open(LIMITS, counting_clock());
-        journal.set_disk_full(true);
-        assert_eq!(append(&journal, 1), Err(AppendError::DiskFull));
-        journal.set_disk_full(false);
-        append(&journal, 1).unwrap();
-    }
-
-    #[test]
-    fn a_waiting_reader_is_woken() {
-        let (journal, mut reader) = open(LIMITS, counting_clock());
-        let mut batch = Vec::new();
-        reader.next_batch(&mut batch);
-        batch.clear();
-        let thread = std::thread::spawn(move || {
-            reader.next_batch(&mut batch);
-            batch.len()
-        });
-        append(&journal, 1).unwrap();
-        assert_eq!(thread.join().unwrap(), 1);
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

@@ -37,11 +37,14 @@ impl SegmentHeader {
 
     /// Reads a header; `Err` says what is wrong with it.
     pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let header = bytes.first_chunk::<{ SEGMENT_HEADER_LEN as usize }>().ok_or("it ends within its header")?;
+        let header = bytes
+            .first_chunk::<{ SEGMENT_HEADER_LEN as usize }>()
+            .ok_or("it ends within its header")?;
         if &header[..8] != MAGIC {
             return Err("it does not begin as a journal segment");
         }
-        let small = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let small =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if small(24) != crc32c::crc32c(&header[..24]) {
             return Err("the checksum of its header is wrong");
         }
@@ -50,7 +53,10 @@ impl SegmentHeader {
         }
         let mut first = [0; 8];
         first.copy_from_slice(&header[16..24]);
-        Ok(Self { first_sequence: u64::from_le_bytes(first), mapping_version: small(12) })
+        Ok(Self {
+            first_sequence: u64::from_le_bytes(first),
+            mapping_version: small(12),
+        })
     }
 }
 
@@ -69,7 +75,10 @@ pub fn list(folder: &Path) -> io::Result<Vec<SegmentFile>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let is_segment = path.extension().is_some_and(|ending| ending == ENDING);
-        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        let number = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .and_then(|stem| stem.parse().ok());
         if let (true, Some(first_sequence)) = (is_segment, number) {
             segments.push(SegmentFile { first_sequence, path });
         }
@@ -83,16 +92,24 @@ pub fn path_of(folder: &Path, first_sequence: u64) -> PathBuf {
     folder.join(format!("{first_sequence:020}.{ENDING}"))
 }
 
-/// Makes a segment of `bytes` bytes with its header, durable with its name.
-pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<File> {
+/// Makes a segment of `bytes` bytes with its header; `durable`, it outlives a power loss with its name.
+pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64, durable: bool) -> io::Result<()> {
     let path = path_of(folder, header.first_sequence);
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)?;
     preallocate(&file, bytes)?;
     file.write_all_at(&header.encode(), 0)?;
-    file.sync_all()?;
-    sync_folder(folder)?;
-    Ok(file)
+    if durable {
+        file.sync_all()?;
+        sync_folder(folder)?;
+    }
+    Ok(())
 }
 
 /// Reserves the room now, so that a full disk is met here and not in the middle of a record, and so that a write
@@ -121,7 +138,10 @@ mod tests {
 
     #[test]
     fn a_header_comes_back_and_a_damaged_one_says_why() {
-        let header = SegmentHeader { first_sequence: 42, mapping_version: 3 };
+        let header = SegmentHeader {
+            first_sequence: 42,
+            mapping_version: 3,
+        };
         let mut bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
         bytes[16] ^= 1;
@@ -134,12 +154,24 @@ mod tests {
     fn segments_are_listed_in_the_order_of_their_records() {
         let folder = tempfile::tempdir().unwrap();
         for first_sequence in [100, 5, 20] {
-            let header = SegmentHeader { first_sequence, mapping_version: 1 };
-            let file = create(folder.path(), &header, 4096).unwrap();
-            assert_eq!(file.metadata().unwrap().len(), 4096);
+            let header = SegmentHeader {
+                first_sequence,
+                mapping_version: 1,
+            };
+            create(folder.path(), &header, 4096, true).unwrap();
+            assert_eq!(
+                fs::metadata(path_of(folder.path(), first_sequence))
+                    .unwrap()
+                    .len(),
+                4096
+            );
         }
         fs::write(folder.path().join("other.txt"), "").unwrap();
-        let found: Vec<u64> = list(folder.path()).unwrap().iter().map(|segment| segment.first_sequence).collect();
+        let found: Vec<u64> = list(folder.path())
+            .unwrap()
+            .iter()
+            .map(|segment| segment.first_sequence)
+            .collect();
         assert_eq!(found, [5, 20, 100]);
     }
 }

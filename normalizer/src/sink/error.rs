@@ -21,6 +21,18 @@ pub enum SinkError {
         /// Where the link belongs.
         path: PathBuf,
     },
+    /// A file is not what the journal makes of it.
+    #[error(
+        "{} is not what the journal makes of it at byte {offset}: it was changed by somebody else; \
+         move the run's folder away to have it made anew",
+        path.display()
+    )]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+    },
     /// The file system said no.
     #[error("cannot {operation} {}: {source}", path.display())]
     Io {
@@ -43,7 +55,7 @@ impl SinkError {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
                 )
             }
-            Self::Locked { .. } | Self::InTheWay { .. } => false,
+            Self::Locked { .. } | Self::InTheWay { .. } | Self::Differs { .. } => false,
         }
     }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::pipeline::{Output, RunOutput};
+pub use run_folder::Lengths;
 use run_folder::RunFolder;
 
 pub use error::SinkError;
@@ -27,6 +28,10 @@ pub struct Sink {
     runs: HashMap<String, OpenRun>,
     open_files_max: usize,
     writes: u64,
+    /// Bytes of each file of every run that the journal tells of; `None` without a journal.
+    known: Option<HashMap<String, Lengths>>,
+    /// Whether the journal is being read again: files may be ahead of it.
+    recovering: bool,
 }
 
 struct OpenRun {
@@ -48,7 +53,44 @@ impl Sink {
             runs: HashMap::new(),
             open_files_max,
             writes: 0,
+            known: None,
+            recovering: false,
         }
+    }
+
+    /// A sink that goes on where a checkpoint was made: what follows, up to [`Self::end_recovery`], was given to a sink
+    /// before, and some of it may have been written.
+    #[must_use]
+    pub fn resume(mut self, known: HashMap<String, Lengths>) -> Self {
+        self.known = Some(known);
+        self.recovering = true;
+        self
+    }
+
+    /// The journal has been read to its end: what comes now is new.
+    pub fn end_recovery(&mut self) -> Result<(), SinkError> {
+        self.recovering = false;
+        for run in self.runs.values_mut() {
+            run.folder.end_recovery(self.storage.as_mut())?;
+        }
+        Ok(())
+    }
+
+    /// Makes all files durable, and tells how long they are. `is_needed` says of a run whether anything may still come
+    /// for it; what is known of the others is forgotten.
+    pub fn sync(&mut self, is_needed: impl Fn(&str) -> bool) -> Result<HashMap<String, Lengths>, SinkError> {
+        for run in self.runs.values_mut() {
+            run.folder.sync(self.storage.as_mut())?;
+        }
+        let mut known = self.known.take().unwrap_or_default();
+        known.extend(
+            self.runs
+                .iter()
+                .map(|(id, run)| (id.clone(), run.folder.lengths())),
+        );
+        known.retain(|id, _| is_needed(id));
+        self.known = Some(known.clone());
+        Ok(known)
     }
 
     /// Writes all output and clears it. After an error, what is not cleared is not or not wholly written: written
@@ -68,7 +110,13 @@ impl Sink {
 
     fn write_run(&mut self, output: &RunOutput) -> Result<(), SinkError> {
         if !self.runs.contains_key(&output.run_id) {
-            let folder = RunFolder::open(self.storage.as_mut(), self.out_dir.join(&output.run_id))?;
+            let made = self
+                .known
+                .as_ref()
+                .and_then(|known| known.get(&output.run_id).copied());
+            // A run that the checkpoint does not know was opened after it, so all of its bytes are made again.
+            let made = made.or_else(|| self.recovering.then(Lengths::default));
+            let folder = RunFolder::open(self.storage.as_mut(), self.out_dir.join(&output.run_id), made)?;
             let run = OpenRun {
                 folder,
                 last_write: 0,
@@ -84,11 +132,22 @@ impl Sink {
             self.point_latest_to(&output.run_id)?;
         }
         if output.closed {
-            self.runs.remove(&output.run_id);
+            self.close_run(&output.run_id)?;
         } else if let Some(run) = self.runs.get_mut(&output.run_id) {
             run.folder.finish_output();
         }
         self.bound_open_files();
+        Ok(())
+    }
+
+    fn close_run(&mut self, run_id: &str) -> Result<(), SinkError> {
+        let Some(mut run) = self.runs.remove(run_id) else {
+            return Ok(());
+        };
+        if let Some(known) = &mut self.known {
+            run.folder.sync(self.storage.as_mut())?;
+            known.insert(run_id.to_owned(), run.folder.lengths());
+        }
         Ok(())
     }
 

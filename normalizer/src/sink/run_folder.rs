@@ -33,12 +33,28 @@ pub(super) struct RunFolder {
     appended_to: [Option<Box<dyn Write + Send>>; File::ALL.len()],
     /// How far each file's lines of the output under way have been written.
     written: [usize; File::ALL.len()],
+    /// Bytes of each file that the pipeline has made.
+    made: Lengths,
+    /// Bytes of each file beyond those: written before a crash, to be made again and not written twice.
+    ahead: Lengths,
+    /// Whether a file has bytes that may not be durable.
+    dirty: [bool; File::ALL.len()],
 }
 
+/// Bytes of each file of a run.
+pub type Lengths = [u64; File::ALL.len()];
+
 impl RunFolder {
-    /// Locks the run's folder, making it and all that belongs in it where it is not there yet. A half line at the end
-    /// of a file is what a crash left: nobody has read it as a line, and it is cut.
-    pub(super) fn open(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
+    /// Locks the run's folder, making it and all that belongs in it where it is not there yet.
+    ///
+    /// With `made`, the pipeline has made that many bytes of each file, and what a file has beyond them it will make
+    /// again. Without, the folder is taken as it is: a half line at the end of a file is what a crash left; nobody has
+    /// read it as a line, and it is cut.
+    pub(super) fn open(
+        storage: &mut dyn Storage,
+        path: PathBuf,
+        made: Option<Lengths>,
+    ) -> Result<Self, SinkError> {
         let cctf = path.join(CCTF_FOLDER);
         storage
             .create_folder(&cctf)
@@ -51,14 +67,17 @@ impl RunFolder {
             }
             Err(error) => return Err(SinkError::io("lock", &lock_path)(error)),
         };
-        let folder = Self {
+        let mut folder = Self {
             path,
             _lock: lock,
             appended_to: std::array::from_fn(|_| None),
             written: [0; File::ALL.len()],
+            made: made.unwrap_or_default(),
+            ahead: Lengths::default(),
+            dirty: [false; File::ALL.len()],
         };
         for &file in File::ALL {
-            folder.begin(storage, file)?;
+            folder.begin(storage, file, made.is_some())?;
         }
         for (name, file) in LINKS {
             folder.link(storage, name, file)?;
@@ -95,19 +114,27 @@ impl RunFolder {
         self.appended_to.fill_with(|| None);
     }
 
-    fn begin(&self, storage: &mut dyn Storage, file: File) -> Result<(), SinkError> {
+    fn begin(&mut self, storage: &mut dyn Storage, file: File, is_resumed: bool) -> Result<(), SinkError> {
         let path = self.file_path(file);
         match file.shape() {
             Shape::Lines => {
-                let torn = storage
-                    .cut_torn_line(&path)
-                    .map_err(SinkError::io("read the end of", &path))?;
-                if torn > 0 {
-                    eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+                if !is_resumed {
+                    cut_torn_line(storage, &path)?;
                 }
                 storage
                     .open_append(&path)
                     .map_err(SinkError::io("create", &path))?;
+                let len = storage
+                    .len(&path)
+                    .map_err(SinkError::io("look at", &path))?
+                    .unwrap_or(0);
+                let made = &mut self.made[file as usize];
+                if !is_resumed {
+                    *made = len;
+                }
+                self.ahead[file as usize] = len
+                    .checked_sub(*made)
+                    .ok_or_else(|| SinkError::Differs { path, offset: len })?;
             }
             Shape::Array => {
                 if !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
@@ -139,13 +166,70 @@ impl RunFolder {
             Some(opened) => opened,
             None => opened.insert(storage.open_append(&path).map_err(SinkError::io("open", &path))?),
         };
-        let written = &mut self.written[file as usize];
-        while *written < lines.len() {
-            match opened.write(&lines[*written..]) {
-                Ok(0) => return Err(SinkError::io("append to", &path)(io::ErrorKind::WriteZero.into())),
-                Ok(len) => *written += len,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(SinkError::io("append to", &path)(error)),
+        let at = file as usize;
+        while self.written[at] < lines.len() {
+            let rest = &lines[self.written[at]..];
+            let len = if self.ahead[at] > 0 {
+                let again = &rest[..rest
+                    .len()
+                    .min(usize::try_from(self.ahead[at]).unwrap_or(usize::MAX))];
+                let offset = self.made[at];
+                if !storage
+                    .holds(&path, offset, again)
+                    .map_err(SinkError::io("read", &path))?
+                {
+                    return Err(SinkError::Differs { path, offset });
+                }
+                self.ahead[at] -= again.len() as u64;
+                again.len()
+            } else {
+                match opened.write(rest) {
+                    Ok(0) => return Err(SinkError::io("append to", &path)(io::ErrorKind::WriteZero.into())),
+                    Ok(len) => len,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                    Err(error) => return Err(SinkError::io("append to", &path)(error)),
+                }
+            };
+            self.dirty[at] = true;
+            self.written[at] += len;
+            self.made[at] += len as u64;
+        }
+        Ok(())
+    }
+
+    /// Bytes of each file that the pipeline has made.
+    pub(super) fn lengths(&self) -> Lengths {
+        self.made
+    }
+
+    /// Makes what was appended durable, and the names of the files.
+    pub(super) fn sync(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
+        if !self.dirty.contains(&true) {
+            return Ok(());
+        }
+        for &file in File::ALL {
+            if std::mem::take(&mut self.dirty[file as usize]) {
+                let path = self.file_path(file);
+                storage.sync(&path).map_err(SinkError::io("sync", &path))?;
+            }
+        }
+        let cctf = self.path.join(CCTF_FOLDER);
+        storage.sync_folder(&cctf).map_err(SinkError::io("sync", &cctf))
+    }
+
+    /// The journal has been read to its end: what a file has beyond it, the journal has lost (a power loss without
+    /// `fsync`). Whole lines stay, a half one goes.
+    pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
+        for &file in File::ALL {
+            if std::mem::take(&mut self.ahead[file as usize]) > 0 {
+                let path = self.file_path(file);
+                eprintln!(
+                    "warning: {} has lines that the journal does not tell of",
+                    path.display()
+                );
+                cut_torn_line(storage, &path)?;
+                let len = storage.len(&path).map_err(SinkError::io("look at", &path))?;
+                self.made[file as usize] = len.unwrap_or(0);
             }
         }
         Ok(())
@@ -169,4 +253,14 @@ impl RunFolder {
     fn file_path(&self, file: File) -> PathBuf {
         self.path.join(CCTF_FOLDER).join(file.name())
     }
+}
+
+fn cut_torn_line(storage: &mut dyn Storage, path: &Path) -> Result<(), SinkError> {
+    let torn = storage
+        .cut_torn_line(path)
+        .map_err(SinkError::io("read the end of", path))?;
+    if torn > 0 {
+        eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+    }
+    Ok(())
 }

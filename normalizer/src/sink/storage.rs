@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Files are readable by everybody: whoever reads the results is seldom who runs the normalizer.
@@ -33,6 +33,28 @@ pub trait Storage: Send {
     fn lock(&mut self, path: &Path) -> io::Result<Box<dyn Send>>;
     /// Cuts what stands after a file's last line end, and tells how many bytes that were. No file: none.
     fn cut_torn_line(&mut self, path: &Path) -> io::Result<u64>;
+    /// The length of a file; `None` if there is none.
+    fn len(&mut self, path: &Path) -> io::Result<Option<u64>> {
+        match fs::metadata(path) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+    /// Whether these bytes stand in a file at `offset`.
+    fn holds(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let mut found = vec![0; bytes.len()];
+        File::open(path)?.read_exact_at(&mut found, offset)?;
+        Ok(found == bytes)
+    }
+    /// Makes what was appended to a file durable.
+    fn sync(&mut self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_data()
+    }
+    /// Makes the names in a folder durable.
+    fn sync_folder(&mut self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
 }
 
 /// The real file system.

@@ -305,7 +305,9 @@ async fn a_full_queue_is_unavailable_with_a_retry_delay() {
 async fn a_full_disk_and_a_shutdown_are_unavailable() {
     let running = receiver(QUEUE).await;
     let mut client = client(running.address).await;
-    running.journal.set_disk_full(true);
+    running
+        .journal
+        .set_disk_full(cctf_normalizer::journal::DiskFull::Files, true);
     let status = client
         .export(trace_request(vec![good_span(0)]))
         .await
@@ -314,7 +316,9 @@ async fn a_full_disk_and_a_shutdown_are_unavailable() {
         (status.code(), status.message()),
         (tonic::Code::Unavailable, &*AppendError::DiskFull.to_string())
     );
-    running.journal.set_disk_full(false);
+    running
+        .journal
+        .set_disk_full(cctf_normalizer::journal::DiskFull::Files, false);
     running.journal.close();
     let status = client
         .export(trace_request(vec![good_span(0)]))

@@ -1,0 +1,88 @@
+//! [`Committer`]: the thread that makes records durable, as many at a time as have come while it did so before.
+
+use super::frame::body;
+use super::queue::{AppendError, CommitEnd, Uncommitted};
+use super::record::{Content, Record};
+use super::store::{Store, StoreError};
+
+/// Between the receiver and the pipeline: what it passes on is in the journal.
+pub struct Committer {
+    queue: CommitEnd,
+    store: Store,
+    deleted_before: u64,
+}
+
+impl Committer {
+    /// A committer that writes to `store`.
+    pub fn new(queue: CommitEnd, store: Store) -> Self {
+        Self {
+            queue,
+            store,
+            deleted_before: 0,
+        }
+    }
+
+    /// Commits until the shutdown is committed. An error says that what has been written is in doubt: nothing may be
+    /// acknowledged after it, so the process has to end.
+    pub fn run(mut self) -> Result<(), StoreError> {
+        let mut batch: Vec<Uncommitted> = Vec::new();
+        loop {
+            self.queue.next_batch(&mut batch);
+            let (records, answers): (Vec<_>, Vec<_>) = batch
+                .drain(..)
+                .map(|uncommitted| (uncommitted.record, uncommitted.answer))
+                .unzip();
+            let is_last = records
+                .last()
+                .is_some_and(|last| last.content == Content::Shutdown);
+            let committed = match self.store.append(&records) {
+                Ok(()) => records.len(),
+                Err(StoreError::DiskFull { folder, written }) => {
+                    eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                    written
+                }
+                Err(error) => return Err(error),
+            };
+            self.queue.set_disk_full(committed < records.len());
+            for (at, answer) in answers.into_iter().enumerate() {
+                let result = if at < committed {
+                    Ok(())
+                } else {
+                    Err(AppendError::DiskFull)
+                };
+                // A client that has gone away needs no answer; its rows are kept all the same.
+                let _ = answer.map(|answer| answer.send(result));
+            }
+            self.pass_on(records, committed);
+            self.delete_segments()?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Of what could not be committed only the shutdown goes on: it changes nothing that a restart needs to know.
+    fn pass_on(&self, mut records: Vec<Record>, committed: usize) {
+        let given_up = records.split_off(committed);
+        let is_request = |record: &&Record| matches!(record.content, Content::Request { .. });
+        self.queue.give_up(
+            given_up
+                .iter()
+                .filter(is_request)
+                .map(|record| body(record).len()),
+        );
+        let shutdown = given_up
+            .into_iter()
+            .filter(|record| record.content == Content::Shutdown);
+        self.queue.commit(records.into_iter().chain(shutdown));
+    }
+
+    fn delete_segments(&mut self) -> Result<(), StoreError> {
+        let before = self.queue.deletable_before();
+        if before > self.deleted_before {
+            self.store.delete_before(before)?;
+            self.deleted_before = before;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! [`Store`]: the journal's writing end on disk. Frames go to preallocated segments; one sync makes a whole batch durable.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::frame::{HEADER_LEN, body, encode_header, frame_len};
+use super::record::Record;
+use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
+
+/// When a record counts as safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on the disk: it survives a power loss.
+    Fsync,
+    /// The kernel has it: it survives the process.
+    Flush,
+    /// It is in memory; nothing is written at all.
+    None,
+}
+
+/// Where and how the journal is kept.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// When a record counts as safe.
+    pub durability: Durability,
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+    /// Whether segments are kept when nothing needs them any more.
+    pub keep_raw: bool,
+    /// Version of the mapping, written into each segment.
+    pub mapping_version: u32,
+}
+
+/// Why the journal could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room for another segment. It may go on later.
+    #[error("no room for a journal segment in {}: free some or mount a larger disk", folder.display())]
+    DiskFull {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// How many records of the batch are in the journal all the same, in a segment before.
+        written: usize,
+    },
+    /// What has been written is in doubt, so the process must not go on.
+    #[error("could not {operation} {}: {source}", path.display())]
+    Fatal {
+        /// What failed.
+        operation: &'static str,
+        /// The segment.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The padding of a body.
+const PADDING: [u8; super::frame::ALIGNMENT] = [0; super::frame::ALIGNMENT];
+
+/// The journal's writing end.
+#[derive(Debug)]
+pub struct Store {
+    settings: StoreSettings,
+    /// All segments, the last being written.
+    segments: VecDeque<SegmentFile>,
+    current: Option<Segment>,
+    next_sequence: u64,
+    durable_before: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: File,
+    path: PathBuf,
+    position: u64,
+    len: u64,
+}
+
+impl Store {
+    /// A store that goes on behind what recovery found: `next_sequence` is the number of the next record, to be written
+    /// at `tail` (a segment and a position in it), or to a new segment.
+    pub fn open(
+        settings: StoreSettings,
+        segments: Vec<SegmentFile>,
+        next_sequence: u64,
+        tail: Option<(PathBuf, u64)>,
+    ) -> Result<Self, StoreError> {
+        let current = match tail {
+            Some((path, position)) => Some(Segment::reopen(path, position)?),
+            None => None,
+        };
+        Ok(Self {
+            settings,
+            segments: segments.into(),
+            current,
+            next_sequence,
+            durable_before: next_sequence,
+        })
+    }
+
+    /// Number of the next record.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Writes the records and makes them as durable as is asked for.
+    pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let mut written = 0;
+        while written < records.len() {
+            let rest = &records[written..];
+            let room = self.current.as_ref().map_or(0, Segment::room);
+            let fits = fitting(rest, room);
+            if fits == 0 {
+                self.begin_segment(frame_len(body(&rest[0]).len()) as u64, written)?;
+                continue;
+            }
+            self.write(&rest[..fits])?;
+            written += fits;
+        }
+        if self.settings.durability == Durability::Fsync {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the segments whose records all have numbers before `sequence`.
+    pub fn delete_before(&mut self, sequence: u64) -> Result<(), StoreError> {
+        while !self.settings.keep_raw
+            && self
+                .segments
+                .get(1)
+                .is_some_and(|next| next.first_sequence <= sequence)
+        {
+            let Some(oldest) = self.segments.pop_front() else {
+                break;
+            };
+            fs::remove_file(&oldest.path).map_err(fatal("delete", &oldest.path))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let Some(segment) = &mut self.current else {
+            return Ok(());
+        };
+        let (first, durable_before) = (self.next_sequence, self.durable_before);
+        let headers: Vec<[u8; HEADER_LEN]> = records
+            .iter()
+            .zip(first..)
+            .map(|(record, sequence)| encode_header(record, sequence, durable_before))
+            .collect();
+        let mut slices = Vec::with_capacity(3 * records.len());
+        for (record, header) in records.iter().zip(&headers) {
+            let body = body(record);
+            slices.push(IoSlice::new(header));
+            slices.push(IoSlice::new(body));
+            slices.push(IoSlice::new(
+                &PADDING[..frame_len(body.len()) - HEADER_LEN - body.len()],
+            ));
+        }
+        segment.write_all(&mut slices)?;
+        self.next_sequence += records.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if let Some(segment) = &self.current {
+            // After a failed sync the kernel may have dropped the pages: a second try that succeeds would prove nothing.
+            segment.file.sync_data().map_err(fatal("sync", &segment.path))?;
+        }
+        self.durable_before = self.next_sequence;
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, frame_bytes: u64, written: usize) -> Result<(), StoreError> {
+        // The records before must be durable before any behind them can be.
+        if self.settings.durability == Durability::Fsync {
+            self.sync()?;
+        }
+        let folder = &self.settings.folder;
+        let header = SegmentHeader {
+            first_sequence: self.next_sequence,
+            mapping_version: self.settings.mapping_version,
+        };
+        let len = self.settings.segment_bytes.max(SEGMENT_HEADER_LEN + frame_bytes);
+        let path = segment::path_of(folder, self.next_sequence);
+        match segment::create(
+            folder,
+            &header,
+            len,
+            self.settings.durability == Durability::Fsync,
+        ) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // What was begun takes room that others need; that it may stay is no further harm.
+                let _ = fs::remove_file(&path);
+                return Err(StoreError::DiskFull {
+                    folder: folder.clone(),
+                    written,
+                });
+            }
+            Err(error) => return Err(fatal("create", &path)(error)),
+        }
+        self.current = Some(Segment::reopen(path.clone(), SEGMENT_HEADER_LEN)?);
+        self.segments.push_back(SegmentFile {
+            first_sequence: self.next_sequence,
+            path,
+        });
+        Ok(())
+    }
+}
+
+impl Segment {
+    fn reopen(path: PathBuf, position: u64) -> Result<Self, StoreError> {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(fatal("open", &path))?;
+        let len = file.metadata().map_err(fatal("look at", &path))?.len();
+        file.seek(SeekFrom::Start(position))
+            .map_err(fatal("seek in", &path))?;
+        Ok(Self {
+            file,
+            path,
+            position,
+            len,
+        })
+    }
+
+    fn room(&self) -> u64 {
+        self.len.saturating_sub(self.position)
+    }
+
+    fn write_all(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<(), StoreError> {
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            match self.file.write_vectored(slices) {
+                Ok(0) => return Err(fatal("write to", &self.path)(io::ErrorKind::WriteZero.into())),
+                Ok(len) => {
+                    self.position += len as u64;
+                    IoSlice::advance_slices(&mut slices, len);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(fatal("write to", &self.path)(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many of the records fit into `room` bytes.
+fn fitting(records: &[Record], room: u64) -> usize {
+    let mut taken = 0;
+    records
+        .iter()
+        .take_while(|record| {
+            taken += frame_len(body(record).len()) as u64;
+            taken <= room
+        })
+        .count()
+}
+
+fn fatal(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Fatal {
+        operation,
+        path,
+        source,
+    }
+}
