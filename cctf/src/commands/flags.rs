@@ -8,7 +8,7 @@ use clap::Args;
 use crate::load::clock;
 use crate::load::request::ExtraHeader;
 use crate::load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
-use crate::load::target::{ENDPOINT_NAMES, Endpoint, Target};
+use crate::load::target::{Endpoint, Target};
 use crate::load::utc::Utc;
 
 /// How the load looks.
@@ -154,11 +154,6 @@ pub fn parse_endpoint(text: &str) -> Result<String, String> {
     Endpoint::resolve(text, None, 0)
         .map(|endpoint| endpoint.name)
         .map_err(|error| error.to_string())
-}
-
-/// The endpoint names for a help text.
-pub fn endpoint_names() -> String {
-    ENDPOINT_NAMES.join(", ")
 }
 
 #[cfg(test)]

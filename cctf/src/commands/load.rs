@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::load::export::Delivery;
 use crate::load::identity::Identity;
 use crate::load::run_facts::RunFacts;
 use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session, SessionConfig, was_stopped};
+use crate::load::session::{Drive, Session, SessionConfig};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 
@@ -135,7 +136,7 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     line.clear();
     let delivery = session.end();
     let summary = outcome?;
-    let interrupted = was_stopped(stop);
+    let interrupted = stop.load(Ordering::Relaxed);
     let spans = delivery.as_ref().ok().map(SpanCounts::from);
     args.print(&Report {
         run_id: &run_id,

@@ -288,27 +288,22 @@ impl IoLoop {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
-        let Doing::Carrying(flight) = connection.doing else {
-            return;
-        };
-        let number = flight.sent.request.number;
-        self.config.template.set_ids(
-            self.config.facts.ids.trace_id(number),
-            self.config.facts.ids.span_id(number),
-        );
+        let Some(flight) = connection.flight() else { return };
+        let (number, ids) = (flight.sent.request.number, &self.config.facts.ids);
+        self.config
+            .template
+            .set_ids(ids.trace_id(number), ids.span_id(number));
         if let Err(failure) = connection.write_rest(&self.config.template) {
             self.on_dead(token, failure);
         }
     }
 
     fn read(&mut self, token: usize, closed: bool) {
-        let Some(connection) = self.connections.get_mut(&token) else {
-            return;
-        };
-        match connection.read(&mut self.buffer, closed) {
-            ReadOutcome::More => {}
-            ReadOutcome::Whole(answer) => self.on_answer(token, answer),
-            ReadOutcome::Dead(failure) => self.on_dead(token, failure),
+        let connection = self.connections.get_mut(&token);
+        match connection.map(|connection| connection.read(&mut self.buffer, closed)) {
+            Some(ReadOutcome::Whole(answer)) => self.on_answer(token, answer),
+            Some(ReadOutcome::Dead(failure)) => self.on_dead(token, failure),
+            Some(ReadOutcome::More) | None => {}
         }
     }
 

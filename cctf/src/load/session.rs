@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -345,9 +345,4 @@ fn spawn<T: Send + 'static>(
         .name(format!("cctf-{name}"))
         .spawn(run)
         .map_err(system("start a thread"))
-}
-
-/// Whether the run was stopped from outside.
-pub fn was_stopped(stop: &AtomicBool) -> bool {
-    stop.load(Ordering::Relaxed)
 }

@@ -1,0 +1,105 @@
+//! `cctf load` against servers that treat their connections badly.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A server that hands each connection to a thread of its own.
+fn server(serve: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// Reads one request without a body; false when the client has closed.
+fn read_request(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read(&mut byte), Ok(1)) {
+            return false;
+        }
+        head.push(byte[0]);
+    }
+    true
+}
+
+/// Ten requests, one after the other.
+fn load(address: SocketAddr, more: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf"));
+    let target = format!("http://{address}");
+    command.env_clear().args([
+        "load",
+        "--target",
+        &target,
+        "--endpoint",
+        "/x",
+        "--format",
+        "json",
+    ]);
+    let output = command
+        .args(["--rate", "20", "--duration", "500ms"])
+        .args(more)
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_connection_that_dies_unanswered_after_use_is_no_failure_of_the_request() {
+    let result = load(
+        server(|mut stream| {
+            if read_request(&mut stream) {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                    .unwrap();
+                // The second request is read and the connection closed over it, as if it had just timed out.
+                read_request(&mut stream);
+            }
+        }),
+        &[],
+    );
+    assert_eq!(result["statuses"]["200"].as_u64(), Some(10), "{result}");
+    assert!(result["resends"].as_u64() >= Some(1), "{result}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_at_the_timeout() {
+    let result = load(
+        server(|mut stream| while read_request(&mut stream) {}),
+        &["--timeout", "300ms", "--connections", "2"],
+    );
+    assert_eq!(result["requests"].as_u64(), Some(10), "{result}");
+    assert_eq!(result["statuses"]["0"].as_u64(), Some(10), "{result}");
+}
+
+#[test]
+fn what_is_no_http_is_told_as_such() {
+    let result = load(
+        server(|mut stream| {
+            read_request(&mut stream);
+            stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n").unwrap();
+        }),
+        &[],
+    );
+    assert_eq!(
+        result["errors"]["response is not valid HTTP/1.1"].as_u64(),
+        Some(10),
+        "{result}"
+    );
+}
