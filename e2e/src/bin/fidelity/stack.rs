@@ -1,0 +1,134 @@
+//! A normalizer and a service for one check, and the rows that they leave.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use e2e::binaries::{Done, command_in};
+use e2e::child::Child;
+use e2e::rows;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The running pair, its files in a folder of their own.
+pub struct Stack {
+    /// The service under load.
+    pub service: Child,
+    normalizer: Child,
+    logs: TempDir,
+}
+
+/// What of an invocation matters here, nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// When it had arrived.
+    pub enqueue: i128,
+    /// When a worker took it up.
+    pub start: i128,
+    /// When it was done.
+    pub end: i128,
+    /// Its own CPU time.
+    pub cpu: i128,
+    /// Time without a CPU though ready.
+    pub cpu_wait: i128,
+    /// HTTP status.
+    pub status: i64,
+}
+
+impl Row {
+    /// Time in service, milliseconds.
+    pub fn service_ms(&self) -> f64 {
+        (self.end - self.start) as f64 / 1e6
+    }
+
+    /// Time in the queue, milliseconds.
+    pub fn queue_ms(&self) -> f64 {
+        (self.start - self.enqueue) as f64 / 1e6
+    }
+}
+
+impl Stack {
+    /// Starts both; `variables` are the service's.
+    pub fn start(bin_dir: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let logs = tempfile::tempdir()?;
+        let normalizer = Child::normalizer(bin_dir, logs.path(), &["--run-id", "r", "--join-window", "1s"])?;
+        let otlp = normalizer.url("grpc")?;
+        let told = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+            ("NODE_ID", "n1"),
+            ("STAGE", "edge"),
+        ];
+        let service = Child::service(bin_dir, &[&told, variables].concat())?;
+        Ok(Self {
+            service,
+            normalizer,
+            logs,
+        })
+    }
+
+    /// Drives the service by `cctf load` and returns its report.
+    pub fn load(&self, bin_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
+        let mut command = command_in(bin_dir, "cctf")?;
+        command.args([
+            "load",
+            "--run-id",
+            "r",
+            "--format",
+            "json",
+            "--target",
+            &self.service.url("listening")?,
+        ]);
+        command
+            .args(["--otlp-endpoint", &self.normalizer.url("grpc")?])
+            .args(args);
+        let done = Done::from(command.output().context("cannot start cctf load")?);
+        ensure!(
+            done.code == Some(0),
+            "cctf load {args:?} ended with {:?}: {}",
+            done.code,
+            done.stderr
+        );
+        done.json()
+    }
+
+    /// Stops both and reads the rows of one path, in the order of their arrival.
+    pub fn finish(self, path: &str) -> anyhow::Result<Vec<Row>> {
+        let ended = self.service.stop()?;
+        ensure!(
+            ended.status.success(),
+            "the service ended with {}: {}",
+            ended.status,
+            ended.stderr
+        );
+        let ended = self.normalizer.stop()?;
+        ensure!(
+            ended.status.success(),
+            "the normalizer ended with {}: {}",
+            ended.status,
+            ended.stderr
+        );
+        let text = fs::read_to_string(self.logs.path().join("r/cctf/invocations.jsonl"))?;
+        let wanted = format!("\"path\":\"{path}\"");
+        let lines = text.lines().filter(|line| line.contains(&wanted));
+        let mut found = lines.map(row).collect::<anyhow::Result<Vec<Row>>>()?;
+        found.sort_by_key(|row| (row.enqueue, row.start));
+        Ok(found)
+    }
+}
+
+fn row(line: &str) -> anyhow::Result<Row> {
+    let value: Value = serde_json::from_str(line)?;
+    // A request that never had a slot has neither.
+    let measured = |field| match value.get(field) {
+        None | Some(Value::Null) => Ok(0),
+        Some(_) => rows::nanoseconds(line, field),
+    };
+    Ok(Row {
+        enqueue: rows::nanoseconds(line, "ts_enqueue")?,
+        start: rows::nanoseconds(line, "ts_start")?,
+        end: rows::nanoseconds(line, "ts_end")?,
+        cpu: measured("cpu_time_ms")?,
+        cpu_wait: measured("cpu_wait_ms")?,
+        status: value["status"].as_i64().context("no status")?,
+    })
+}
