@@ -8,8 +8,8 @@ use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use clap::{Args, Parser, Subcommand};
 
-use crate::journal::QueueLimits;
-use crate::pipeline::Settings;
+use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
+use crate::pipeline::{STATE_VERSION, Settings};
 use crate::receiver::ReceiverLimits;
 use crate::units::{parse_bytes, parse_duration};
 
@@ -103,6 +103,23 @@ pub struct Config {
     #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
+    /// When a request is acknowledged: fsync, when it survives a power loss; flush, when it survives the process; none,
+    /// when it is in memory, without a journal.
+    #[arg(long, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
+    pub durability: Durability,
+    /// Folder of the journal; by default .journal/<own run id> in the folder of the runs.
+    #[arg(long, env = "JOURNAL_DIR", value_name = "FOLDER")]
+    pub journal_dir: Option<PathBuf>,
+    /// Size of a segment of the journal.
+    #[arg(long, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    pub segment_bytes: usize,
+    /// Keep segments when nothing needs them any more.
+    #[arg(long, env = "KEEP_RAW")]
+    pub keep_raw: bool,
+    /// Go on behind damage in the journal, and count what is lost.
+    #[arg(long)]
+    pub repair: bool,
+
     /// Largest message, as it comes and decompressed.
     #[arg(long, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub message_bytes_max: usize,
@@ -141,6 +158,18 @@ impl Config {
             settings.kept_metrics.clone_from(&self.keep_metric);
         }
         settings
+    }
+
+    /// Where and how the journal is kept. `run_id` is the normalizer's own.
+    pub fn store_settings(&self, run_id: &str) -> StoreSettings {
+        let by_default = || self.out_dir.join(".journal").join(run_id);
+        StoreSettings {
+            folder: self.journal_dir.clone().unwrap_or_else(by_default),
+            durability: self.durability,
+            segment_bytes: self.segment_bytes as u64,
+            keep_raw: self.keep_raw,
+            mapping_version: STATE_VERSION,
+        }
     }
 
     /// Bounds of the receiver.
@@ -204,8 +233,8 @@ fn parse_number(text: &str) -> Result<usize, String> {
 fn parse_size(text: &str) -> Result<usize, String> {
     match parse_bytes(text)? {
         0 => Err("it has to be above 0".to_owned()),
-        // Lengths on the wire are 32 bits wide.
-        bytes if bytes > u32::MAX as usize => Err("it has to be below 4GiB".to_owned()),
+        // A message has to fit a frame of the journal.
+        bytes if bytes > BODY_LEN_MAX => Err("it has to be at most 256MiB".to_owned()),
         bytes => Ok(bytes),
     }
 }

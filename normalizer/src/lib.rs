@@ -5,6 +5,7 @@
 //! these to files. [`admin`] shows health and counters. Each module uses those behind it only.
 
 pub mod admin;
+pub mod checkpoint;
 pub mod config;
 pub mod connections;
 pub mod join;
@@ -12,6 +13,7 @@ pub mod journal;
 pub mod mapping;
 pub mod pipeline;
 pub mod receiver;
+pub mod resume;
 pub mod run_id;
 pub mod server;
 pub mod sink;

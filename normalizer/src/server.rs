@@ -1,11 +1,12 @@
 //! The whole normalizer in one process: [`Server::bind`] takes the ports and the folder, [`Server::run`] serves until
 //! it is told to stop and then ends in order.
 
-use std::fs;
+use std::fs::{self, File};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::connections::{Listener, connections_within, raise_open_files_limit};
-use crate::journal::{self, Journal, TICK_INTERVAL};
+use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
 use crate::pipeline::Pipeline;
 use crate::receiver::Receiver;
+use crate::resume::{ResumeError, resume};
 use crate::run_id::{RunIdError, own_run_id};
-use crate::sink::{OPEN_FILES_MAX, Sink, SinkError};
-use crate::worker::{Progress, Worker};
+use crate::sink::{OPEN_FILES_MAX, Sink};
+use crate::worker::{Checkpoints, Progress, Worker, WorkerError};
 
 /// OTLP/gRPC, OTLP/HTTP and admin.
 const LISTENERS: u64 = 3;
@@ -57,6 +59,9 @@ pub enum StartError {
     /// There is no own run id.
     #[error(transparent)]
     RunId(#[from] RunIdError),
+    /// It can't go on where it ended.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
 }
 
 /// Why the normalizer had to stop.
@@ -67,7 +72,10 @@ pub enum RunError {
     Thread(io::Error),
     /// Files cannot be written.
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    Worker(#[from] WorkerError),
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A fault of our own.
     #[error("the pipeline's thread panicked, what it had not written is lost")]
     PipelinePanicked,
@@ -91,8 +99,77 @@ pub struct Server {
     http: Listener,
     admin: Listener,
     receiver: Receiver,
+    engine: Engine,
+}
+
+/// What stands behind the receiver.
+struct Engine {
     journal: Journal,
     worker: Worker,
+    committer: Option<(Committer, KeptJournal)>,
+}
+
+/// The journal's folder, which is ours as long as this lives.
+struct KeptJournal {
+    folder: PathBuf,
+    keep_raw: bool,
+    _lock: File,
+}
+
+impl KeptJournal {
+    /// After the last checkpoint no record is needed any more.
+    fn seal(&self) {
+        if self.keep_raw {
+            return;
+        }
+        if let Err(error) = journal::delete_segments(&self.folder) {
+            eprintln!(
+                "warning: could not delete the journal's segments in {}: {error}",
+                self.folder.display()
+            );
+        }
+    }
+}
+
+impl Engine {
+    fn start(config: &Config, run_id: String) -> Result<Self, StartError> {
+        let store = config.store_settings(&run_id);
+        let settings = config.pipeline_settings(run_id);
+        let sink = Sink::new(&config.out_dir);
+        if store.durability == Durability::None {
+            let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
+            let worker = Worker::new((journal.clone(), reader), Pipeline::new(settings), sink);
+            return Ok(Self {
+                journal,
+                worker,
+                committer: None,
+            });
+        }
+        let (folder, durable) = (store.folder.clone(), store.durability == Durability::Fsync);
+        let resumed = resume(store, config.repair, settings, sink)?;
+        if resumed.records > 0 {
+            eprintln!(
+                "the journal was fed again from its checkpoint: {} records",
+                resumed.records
+            );
+        }
+        let last_unix_nano = resumed.pipeline.last_unix_nano();
+        let (journal, commit_end, reader) =
+            journal::open_durable(config.queue_limits(), journal::wall_clock(), last_unix_nano);
+        let checkpoints = Checkpoints::new(folder.clone(), durable, resumed.store.next_sequence());
+        let worker = Worker::new((journal.clone(), reader), resumed.pipeline, resumed.sink)
+            .with_checkpoints(checkpoints);
+        let kept = KeptJournal {
+            folder,
+            keep_raw: config.keep_raw,
+            _lock: resumed.lock,
+        };
+        Ok(Self {
+            journal,
+            worker,
+            committer: Some((Committer::new(commit_end, resumed.store), kept)),
+        })
+    }
 }
 
 impl Server {
@@ -106,19 +183,15 @@ impl Server {
             Some(run_id) => run_id.clone(),
             None => own_run_id(&config.out_dir)?,
         };
-        let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
-        let receiver = Receiver::new(journal.clone(), config.receiver_limits());
-        let pipeline = Pipeline::new(config.pipeline_settings(run_id));
-        let sink = Sink::new(&config.out_dir);
-        let worker = Worker::new((journal.clone(), reader), pipeline, sink);
+        let engine = Engine::start(&config, run_id)?;
+        let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits());
         Ok(Self {
             config,
             grpc,
             http,
             admin,
             receiver,
-            journal,
-            worker,
+            engine,
         })
     }
 
@@ -133,7 +206,7 @@ impl Server {
 
     /// What the pipeline does, to be looked at while and after it runs.
     pub fn progress(&self) -> Arc<Progress> {
-        self.worker.progress()
+        self.engine.worker.progress()
     }
 
     /// Serves until `shutdown` resolves or files cannot be written. Then nothing new is accepted, requests under way are
@@ -145,11 +218,24 @@ impl Server {
             http,
             admin,
             receiver,
-            journal,
-            worker,
+            engine:
+                Engine {
+                    journal,
+                    worker,
+                    committer,
+                },
         } = self;
         let progress = worker.progress();
-        let mut ended = spawn_worker(worker).map_err(RunError::Thread)?;
+        let mut ended =
+            spawn("pipeline", move || worker.run().map_err(RunError::from)).map_err(RunError::Thread)?;
+        let (mut committer_ended, kept) = match committer {
+            Some((committer, kept)) => {
+                let run = move || committer.run().map_err(RunError::from);
+                (spawn("journal", run).map_err(RunError::Thread)?, Some(kept))
+            }
+            // Without a journal nothing commits, and nobody need hear of its end.
+            None => (never_ended(), None),
+        };
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
         let connections_max = connections_max(&config);
@@ -164,6 +250,7 @@ impl Server {
         let ended_early = tokio::select! {
             () = shutdown => None,
             result = &mut ended => Some(result),
+            result = &mut committer_ended => Some(result),
         };
         stop.send_replace(true);
         if ended_early.is_none() {
@@ -182,7 +269,12 @@ impl Server {
             None => ended.await,
         };
         stop_admin.send_replace(true);
-        result.unwrap_or(Err(RunError::PipelinePanicked))
+        result.unwrap_or(Err(RunError::PipelinePanicked))?;
+        if let Some(kept) = kept {
+            committer_ended.await.unwrap_or(Err(RunError::PipelinePanicked))?;
+            kept.seal();
+        }
+        Ok(())
     }
 }
 
@@ -193,17 +285,20 @@ fn connections_max(config: &Config) -> usize {
     connections_within(limit, LISTENERS, reserved as u64, config.connections_max)
 }
 
-/// A panic drops the sender, which the receiver sees.
-fn spawn_worker(worker: Worker) -> io::Result<oneshot::Receiver<Result<(), RunError>>> {
+/// A thread's end, as others see it. A panic drops the sender, which the receiver sees.
+type Ended = Pin<Box<dyn Future<Output = Result<Result<(), RunError>, oneshot::error::RecvError>> + Send>>;
+
+fn never_ended() -> Ended {
+    Box::pin(std::future::pending())
+}
+
+fn spawn(name: &str, work: impl FnOnce() -> Result<(), RunError> + Send + 'static) -> io::Result<Ended> {
     let (tell, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("pipeline".to_owned())
-        .spawn(move || {
-            let result = worker.run().map_err(RunError::from);
-            // Nobody waits any more: then nobody needs to know.
-            let _ = tell.send(result);
-        })?;
-    Ok(ended)
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Nobody waits any more: then nobody needs to know.
+        let _ = tell.send(work());
+    })?;
+    Ok(Box::pin(ended))
 }
 
 async fn tick(journal: Journal) {

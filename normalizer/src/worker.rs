@@ -1,10 +1,12 @@
 //! The pipeline's thread: takes batches from the journal, feeds them record by record, hands what comes out to the sink.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::journal::{Content, DiskFull, Journal, Reader};
+use crate::checkpoint::{self, CheckpointError};
+use crate::journal::{Content, DiskFull, Journal, Reader, Record};
 use crate::pipeline::{Output, Pipeline, PipelineCounters};
 use crate::sink::{Sink, SinkError};
 
@@ -16,6 +18,61 @@ const DISK_FULL_PAUSE_MIN: Duration = Duration::from_millis(50);
 const DISK_FULL_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for a full disk.
 const DISK_FULL_AT_SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of records between checkpoints, at least; and in multiples of the last checkpoint's own bytes, so that writing
+/// it costs a small part of writing the journal, however much is held.
+const CHECKPOINT_BYTES_MIN: u64 = 256 * 1024 * 1024;
+const CHECKPOINT_RATIO: u64 = 8;
+
+/// Why the pipeline's thread had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A file.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// When and where checkpoints are made.
+#[derive(Debug)]
+pub struct Checkpoints {
+    /// The journal's folder.
+    pub folder: PathBuf,
+    /// Whether they are to survive a power loss.
+    pub durable: bool,
+    /// Number of the next record to be fed.
+    pub sequence: u64,
+    /// Bytes of records since the last one.
+    bytes_since: u64,
+    /// Bytes of the last one.
+    last_bytes: u64,
+}
+
+impl Checkpoints {
+    /// Checkpoints of what follows record number `sequence`.
+    pub fn new(folder: PathBuf, durable: bool, sequence: u64) -> Self {
+        Self {
+            folder,
+            durable,
+            sequence,
+            bytes_since: 0,
+            last_bytes: 0,
+        }
+    }
+
+    fn count(&mut self, record: &Record) {
+        self.sequence += 1;
+        if let Content::Request { body, .. } = &record.content {
+            self.bytes_since += body.len() as u64;
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.bytes_since >= CHECKPOINT_BYTES_MIN.max(CHECKPOINT_RATIO * self.last_bytes)
+    }
+}
 
 /// What the pipeline's thread has done so far, for others to read.
 #[derive(Debug, Default)]
@@ -53,6 +110,7 @@ pub struct Worker {
     output: Output,
     sink: Sink,
     progress: Arc<Progress>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Worker {
@@ -65,7 +123,15 @@ impl Worker {
             output: Output::default(),
             sink,
             progress: Arc::default(),
+            checkpoints: None,
         }
+    }
+
+    /// The same, with checkpoints.
+    #[must_use]
+    pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
     }
 
     /// What it has done so far.
@@ -75,7 +141,7 @@ impl Worker {
 
     /// Feeds records until the shutdown has been fed and all files are written. However it ends, nothing is accepted
     /// after, because nobody would write it.
-    pub fn run(mut self) -> Result<(), SinkError> {
+    pub fn run(mut self) -> Result<(), WorkerError> {
         let _close = CloseAtEnd(self.journal.clone());
         let mut batch = Vec::new();
         while self.reader.next_batch(&mut batch) {
@@ -84,6 +150,9 @@ impl Worker {
                 // Every tick is often enough to tell others how far we are, and rare enough to cost nothing.
                 is_time_to_tell |= matches!(record.content, Content::Tick | Content::Shutdown);
                 self.pipeline.feed(&record, &mut self.output);
+                if let Some(checkpoints) = &mut self.checkpoints {
+                    checkpoints.count(&record);
+                }
                 self.progress.records.fetch_add(1, Ordering::Relaxed);
                 if pending_bytes(&mut self.output) >= OUTPUT_BYTES_MAX {
                     self.write()?;
@@ -92,8 +161,29 @@ impl Worker {
             self.write()?;
             if is_time_to_tell {
                 self.tell_progress();
+                self.journal.set_needs_ticks(self.pipeline.needs_ticks());
+            } else {
+                self.journal.set_needs_ticks(true);
+            }
+            if self.checkpoints.as_ref().is_some_and(Checkpoints::is_due) {
+                self.make_checkpoint()?;
             }
         }
+        // The last one seals the journal: whoever goes on needs no record before it.
+        self.make_checkpoint()
+    }
+
+    fn make_checkpoint(&mut self) -> Result<(), WorkerError> {
+        let Some(checkpoints) = &mut self.checkpoints else {
+            return Ok(());
+        };
+        let pipeline = &self.pipeline;
+        let lengths = self.sink.sync(|run_id| pipeline.knows_run(run_id))?;
+        let (folder, sequence) = (&checkpoints.folder, checkpoints.sequence);
+        checkpoints.last_bytes =
+            checkpoint::write(folder, sequence, &lengths, pipeline, checkpoints.durable)?;
+        checkpoints.bytes_since = 0;
+        self.journal.set_deletable_before(sequence);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A case is a folder in `golden/` with `input.json` and `expected/<RUN_ID>/<file>`. After a change that is meant,
 //! `CCTF_BLESS=1 cargo test -p cctf-normalizer --test golden` writes `expected` anew, to be read line by line.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -95,7 +96,13 @@ fn the_same_records_give_the_same_bytes() {
     let mut wrong = String::new();
     for folder in cases() {
         let input = read_input(&folder);
-        compare("first", &folder, &run(&input, false), &run(&input, false), &mut wrong);
+        compare(
+            "first",
+            &folder,
+            &run(&input, false),
+            &run(&input, false),
+            &mut wrong,
+        );
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -265,7 +272,8 @@ fn sorted(files: Files) -> Files {
 fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &mut String) {
     let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     for name in names {
-        let text = |files: &Files| String::from_utf8_lossy(files.get(name).map_or(&[], Vec::as_slice)).into_owned();
+        let text =
+            |files: &Files| String::from_utf8_lossy(files.get(name).map_or(&[], Vec::as_slice)).into_owned();
         let (left_text, right_text) = (text(left), text(right));
         if left_text == right_text && left.contains_key(name) == right.contains_key(name) {
             continue;
@@ -336,7 +344,8 @@ fn read_files(expected: &Path) -> Files {
         for file in fs::read_dir(run.path()).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let file = File::by_name(&name).unwrap_or_else(|| panic!("{} is no file of a run", path.display()));
+            let file =
+                File::by_name(&name).unwrap_or_else(|| panic!("{} is no file of a run", path.display()));
             let run_id = run.file_name().to_string_lossy().into_owned();
             files.insert((run_id, file.name()), fs::read(&path).unwrap());
         }

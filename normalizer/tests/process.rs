@@ -129,14 +129,17 @@ fn what_was_acknowledged_is_in_the_files_after_sigterm() {
 #[test]
 fn its_own_run_goes_on_after_a_restart() {
     let folder = TempDir::new().unwrap();
-    for _ in 0..2 {
+    for round in 2..4 {
         let normalizer = Normalizer::start(&mut command(folder.path()));
+        // What a client sends again after the restart is recognised.
         normalizer.http("http", "POST", "/v1/traces", &one_request());
+        let another = one_request().replace(&"01".repeat(8), &format!("0{round}").repeat(8));
+        normalizer.http("http", "POST", "/v1/traces", &another);
         assert!(normalizer.stop("-INT").status.success());
     }
     let own = fs::read_to_string(folder.path().join("logs/.normalizer-run-id")).unwrap();
     let lines = fs::read_to_string(folder.path().join("logs").join(own.trim()).join("events.jsonl")).unwrap();
-    assert_eq!(lines.lines().count(), 2);
+    assert_eq!(lines.lines().count(), 3);
 }
 
 #[test]
@@ -216,18 +219,27 @@ fn what_hinders_the_start_is_told_in_one_sentence() {
 }
 
 #[test]
-fn a_second_normalizer_on_the_same_run_ends_with_the_reason() {
+fn a_second_normalizer_on_the_same_journal_or_run_ends_with_the_reason() {
     let folder = TempDir::new().unwrap();
     let first = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
-    let second = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
+    let second = command(folder.path())
+        .args(["--run-id", "mine"])
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        stderr(&second).contains("belongs to another normalizer that runs"),
+        "{second:?}"
+    );
+
     first.http("http", "POST", "/v1/traces", &one_request());
-    // Its line is there: the run is locked.
-    let events = folder.path().join("logs/mine/run_meta.json");
-    while !events.exists() {
+    while !folder.path().join("logs/mine/run_meta.json").exists() {
         std::thread::yield_now();
     }
-    second.http("http", "POST", "/v1/traces", &one_request());
-    let ended = second.child.wait_with_output().unwrap();
+    let apart = ["--run-id", "mine", "--durability", "none"];
+    let third = Normalizer::start(command(folder.path()).args(apart));
+    third.http("http", "POST", "/v1/traces", &one_request());
+    let ended = third.child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     assert!(
         stderr(&ended).contains("another normalizer has it locked"),

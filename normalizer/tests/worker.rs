@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use cctf_normalizer::journal::{self, AppendError, Journal, QueueLimits, Signal};
 use cctf_normalizer::pipeline::{Pipeline, Settings};
-use cctf_normalizer::sink::{Disk, OPEN_FILES_MAX, Sink, SinkError, Storage};
-use cctf_normalizer::worker::Worker;
+use cctf_normalizer::sink::{Disk, OPEN_FILES_MAX, Sink, Storage};
+use cctf_normalizer::worker::{Worker, WorkerError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
@@ -89,7 +89,7 @@ struct Running {
     folder: TempDir,
     full: Arc<AtomicBool>,
     journal: Journal,
-    thread: std::thread::JoinHandle<Result<(), SinkError>>,
+    thread: std::thread::JoinHandle<Result<(), WorkerError>>,
 }
 
 fn start_full() -> Running {
@@ -167,7 +167,10 @@ fn a_worker_that_cannot_write_ends_with_the_reason_and_nothing_is_accepted_after
     let running = start_full();
     running.journal.close();
     let error = running.thread.join().unwrap().unwrap_err();
-    assert!(error.is_disk_full(), "{error}");
+    assert!(
+        matches!(&error, WorkerError::Sink(error) if error.is_disk_full()),
+        "{error}"
+    );
     assert!(
         error.to_string().starts_with("cannot append to ") || error.to_string().starts_with("cannot write "),
         "{error}"

@@ -1,19 +1,53 @@
 //! [`Entries`]: the spans in the table by number and by id, and the lists of those that wait on one another.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, NONE};
 
 /// Entries by number; an entry keeps its number as long as it lives.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved")]
 pub(super) struct Entries {
     entries: Vec<Entry>,
     free: Vec<u32>,
     /// The first entry of each trace and span id.
+    #[serde(skip_serializing)]
     index: HashTable<u32>,
+    #[serde(skip_serializing)]
     hasher: DefaultHashBuilder,
+}
+
+/// Entries without their index, as they are kept over a restart.
+#[derive(Deserialize)]
+struct Saved {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+impl From<Saved> for Entries {
+    fn from(saved: Saved) -> Self {
+        let mut restored = Self {
+            entries: saved.entries,
+            free: saved.free,
+            ..Self::default()
+        };
+        let behind_another: HashSet<u32> = restored
+            .entries
+            .iter()
+            .filter(|entry| entry.alive)
+            .map(|entry| entry.next_same_id)
+            .collect();
+        for entry in 0..restored.entries.len() as u32 {
+            if restored.get(entry).alive && !behind_another.contains(&entry) {
+                restored.put_into_index(entry);
+            }
+        }
+        restored
+    }
 }
 
 impl Entries {
@@ -36,7 +70,9 @@ impl Entries {
             let entry = &entries[at as usize];
             entry.span_id == *span_id && entry.trace_id == *trace_id
         };
-        self.index.find(hash(&self.hasher, trace_id, span_id), is_same).copied()
+        self.index
+            .find(hash(&self.hasher, trace_id, span_id), is_same)
+            .copied()
     }
 
     /// The first that is as asked for, of `first` and those with its id behind it.

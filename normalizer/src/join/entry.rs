@@ -1,6 +1,7 @@
 //! What the join keeps of a span, and what it says of one.
 
 use cctf_proto::cctf::SpanId;
+use serde::{Deserialize, Serialize};
 
 /// No entry, no row, no instance, no peer.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -8,7 +9,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(super) const NO_SPAN: [u8; 8] = [0; 8];
 
 /// What a span is to the join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// SERVER.
     Server,
@@ -61,7 +62,7 @@ pub struct Arrival {
 }
 
 /// The call that reached an invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The CLIENT or PRODUCER span.
     pub span_id: SpanId,
@@ -76,7 +77,7 @@ pub struct Caller {
 }
 
 /// What a span turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// An invocation.
     Invocation {
@@ -101,7 +102,7 @@ pub enum Outcome {
 }
 
 /// A held row whose outcome is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// The number that the row was held under.
     pub row: u32,
@@ -110,7 +111,7 @@ pub struct Settled {
 }
 
 /// A call that has left the table: what is known of it now is all that will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Departed {
     /// The instance that called.
     pub instance: u32,
@@ -118,12 +119,14 @@ pub struct Departed {
     pub callee: Option<u32>,
     /// Whom it was sent to.
     pub peer: u32,
+    /// Whether it sent a message, whose peer is a broker with many others behind it.
+    pub is_message: bool,
     /// The trace, by which the run is found.
     pub trace_id: [u8; 16],
 }
 
 /// A span in the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
@@ -158,7 +161,10 @@ pub(super) struct Entry {
     pub alive: bool,
 }
 
-const _: () = assert!(size_of::<Entry>() == 120, "told in the memory that JoinTable takes");
+const _: () = assert!(
+    size_of::<Entry>() == 120,
+    "told in the memory that JoinTable takes"
+);
 
 impl Entry {
     pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use cctf_proto::cctf::SpanId;
+use serde::{Deserialize, Serialize};
 
 use super::entries::Entries;
 use super::entry::{Arrival, Caller, Departed, Entry, NO_SPAN, NONE, Outcome, Role, Settled};
@@ -10,7 +11,7 @@ use super::entry::{Arrival, Caller, Departed, Entry, NO_SPAN, NONE, Outcome, Rol
 /// The spans of the last join window.
 ///
 /// An entry takes 120 bytes, its place in the index 5 to 10 and in the queue of deadlines 16: about 150 bytes a span.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct JoinTable {
     entries: Entries,
     /// Deadline and entry, oldest first. One whose deadline is not the entry's any more is passed over.
@@ -35,6 +36,11 @@ impl JoinTable {
             window_nanos,
             entries_max,
         }
+    }
+
+    /// Changes how long a span is kept.
+    pub fn set_window(&mut self, window_nanos: u64) {
+        self.window_nanos = window_nanos;
     }
 
     /// Spans in the table, missing parents included.
@@ -106,9 +112,7 @@ impl JoinTable {
     /// Gives the span its entry: the one that a child had made for it, or a new one.
     fn place(&mut self, arrival: &Arrival, now: u64) -> u32 {
         let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
-        let awaited = self
-            .entries
-            .among(first, |_, other| other.role == Role::Missing);
+        let awaited = self.entries.among(first, |_, other| other.role == Role::Missing);
         let entry = match awaited {
             Some(entry) => {
                 self.entries.get_mut(entry).take(arrival);
@@ -366,6 +370,7 @@ impl JoinTable {
                 instance: span.instance,
                 callee: (span.callee_instance != NONE).then_some(span.callee_instance),
                 peer: span.peer,
+                is_message: span.role == Role::Producer,
                 trace_id: span.trace_id,
             });
         }

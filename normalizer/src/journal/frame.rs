@@ -16,8 +16,8 @@ use super::record::{Content, Record, Signal};
 pub const HEADER_LEN: usize = 40;
 /// Frames begin at multiples of this.
 pub const ALIGNMENT: usize = 8;
-/// Longest body: the receiver's largest message, with room.
-pub const BODY_LEN_MAX: usize = 80 * 1024 * 1024;
+/// Longest body: no setting allows a larger message.
+pub const BODY_LEN_MAX: usize = 256 * 1024 * 1024;
 
 const CHECKED_FROM: usize = 4;
 

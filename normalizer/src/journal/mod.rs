@@ -17,11 +17,12 @@ mod store;
 
 pub use clock::{Clock, wall_clock};
 pub use committer::Committer;
+pub use frame::BODY_LEN_MAX;
 pub use queue::{
     Accepted, AppendError, CommitEnd, DiskFull, Held, Journal, QueueLimits, Reader, TICK_INTERVAL,
     Uncommitted, open, open_durable,
 };
 pub use record::{Content, Record, Signal};
 pub use recovery::{Recovered, RecoveryError, recover};
-pub use segment::{SegmentFile, sync_folder};
+pub use segment::{SegmentFile, delete_segments, sync_folder};
 pub use store::{Durability, Store, StoreError, StoreSettings};

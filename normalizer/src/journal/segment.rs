@@ -87,6 +87,13 @@ pub fn list(folder: &Path) -> io::Result<Vec<SegmentFile>> {
     Ok(segments)
 }
 
+/// Deletes all segments in a folder.
+pub fn delete_segments(folder: &Path) -> io::Result<()> {
+    list(folder)?
+        .iter()
+        .try_for_each(|segment| fs::remove_file(&segment.path))
+}
+
 /// The path of the segment that begins with a record.
 pub fn path_of(folder: &Path, first_sequence: u64) -> PathBuf {
     folder.join(format!("{first_sequence:020}.{ENDING}"))

@@ -10,7 +10,7 @@ use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 
 /// When a record counts as safe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
     /// It is on the disk: it survives a power loss.
     Fsync,

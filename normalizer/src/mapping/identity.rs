@@ -4,6 +4,7 @@ use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
+use serde::{Deserialize, Serialize};
 
 use super::conventions::integer;
 
@@ -13,7 +14,7 @@ pub const UNKNOWN_NODE: &str = "unknown";
 pub const UNKNOWN_MODULE: &str = "unknown_service";
 
 /// Stage by node, region or service, where the telemetry tells none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageTable {
     /// Stage by the name of a node, region or service.
     pub by_name: Vec<(String, Stage)>,
@@ -34,7 +35,7 @@ impl StageTable {
 }
 
 /// Who sends telemetry, from its resource's attributes.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[allow(
     missing_docs,
     reason = "named as the fields of nodes.json, module_inventory.json and invocations.jsonl"

@@ -157,7 +157,9 @@ fn path_of_url(url: &str) -> &str {
 fn authority_of_url(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let address = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, address)| address);
     (!address.is_empty()).then_some(address)
 }
 

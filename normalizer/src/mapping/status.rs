@@ -23,11 +23,33 @@ const GRPC_NAMES: [&str; 17] = [
 
 /// The code that a gRPC or Connect name stands for, upper or lower case.
 pub fn grpc_code(name: &str) -> Option<i64> {
-    let same = |known: &&str| known.eq_ignore_ascii_case(name);
-    match GRPC_NAMES.iter().position(|known| same(&known)) {
+    match GRPC_NAMES
+        .iter()
+        .position(|known| known.eq_ignore_ascii_case(name))
+    {
         Some(code) => Some(code as i64),
         // Connect and some SDKs spell it with one l.
         None if name.eq_ignore_ascii_case("canceled") => Some(1),
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grpc_code;
+
+    #[test]
+    fn names_of_grpc_and_connect_are_numbers_and_others_are_not() {
+        for (name, code) in [
+            ("OK", Some(0)),
+            ("unavailable", Some(14)),
+            ("CANCELLED", Some(1)),
+            ("canceled", Some(1)),
+            ("UNAUTHENTICATED", Some(16)),
+            ("OKAY", None),
+            ("", None),
+        ] {
+            assert_eq!(grpc_code(name), code, "{name}");
+        }
     }
 }

@@ -46,7 +46,7 @@ impl Pipeline {
         let Some(run_id) = slots.text(Slot::RunId) else {
             return self.totals.reject("control_span_without_run_id", 1);
         };
-        let Some(slot) = self.open_run_at(run_id, true, span.start_time_unix_nano, output) else {
+        let Some(slot) = self.open_run(run_id, true, span.start_time_unix_nano, output) else {
             return;
         };
         let run = self.runs.at(slot);

@@ -1,6 +1,7 @@
 //! [`RecentSet`]: whether a span has been seen within the dedup window.
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 /// Generations that the window is cut into: one more than this many is the longest that a copy is remembered, in parts
 /// of the window, and one part of the memory is given back at a time.
@@ -10,8 +11,9 @@ const GENERATIONS: u64 = 4;
 ///
 /// A span takes 8 bytes of fingerprint and its place in a table that is 44 to 88% full: 10 to 20 bytes. Two spans share
 /// a 64-bit fingerprint with a chance of 2^-64 a pair: at six million spans in the window, 3 in 10^13 a span.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RecentSet {
+    #[serde(with = "as_lists")]
     generations: Vec<HashTable<u64>>,
     current: usize,
     generation_ends: u64,
@@ -31,6 +33,11 @@ impl RecentSet {
             generation_nanos,
             entries_max,
         }
+    }
+
+    /// Changes how long it remembers.
+    pub fn set_window(&mut self, window_nanos: u64) {
+        self.generation_nanos = (window_nanos / GENERATIONS).max(1);
     }
 
     /// Remembers a fingerprint; false if it was there already.
@@ -61,6 +68,35 @@ impl RecentSet {
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.generations.iter().map(HashTable::len).sum()
+    }
+}
+
+/// Generations as plain lists: the tables are made anew when they are read.
+mod as_lists {
+    use hashbrown::HashTable;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        generations: &[HashTable<u64>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            generations
+                .iter()
+                .map(|seen| seen.iter().copied().collect::<Vec<u64>>()),
+        )
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HashTable<u64>>, D::Error> {
+        let lists = Vec::<Vec<u64>>::deserialize(deserializer)?;
+        let table = |list: Vec<u64>| {
+            let mut table = HashTable::with_capacity(list.len());
+            for fingerprint in list {
+                table.insert_unique(fingerprint, fingerprint, |&other| other);
+            }
+            table
+        };
+        Ok(lists.into_iter().map(table).collect())
     }
 }
 

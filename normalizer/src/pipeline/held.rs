@@ -1,25 +1,28 @@
 //! Rows that wait: for the outcome of the join, for their trace's run, or for both. Each is encoded already, with gaps.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use cctf_proto::cctf::Flags;
+use serde::{Deserialize, Serialize};
 
 use super::modules::InvocationFacts;
-use super::sources::Source;
 use crate::join::Outcome;
 
 /// What is known of a row besides its encoded fields.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowFacts {
     /// Whether its span is of kind SERVER.
     pub is_server: bool,
+    /// Whether it handles a message, which someone has sent.
+    pub is_message: bool,
     /// Flags that do not depend on other rows.
     pub flags: Flags,
     /// Its trace.
     pub trace_id: [u8; 16],
-    /// Who sent it.
-    pub source: Arc<Source>,
+    /// The instance that sent it, by number.
+    pub instance: Option<u32>,
+    /// Its node, by number.
+    pub node: Option<u32>,
     /// End less start, nanoseconds.
     pub duration_nanos: i64,
     /// Start, nanoseconds since the Unix epoch.
@@ -34,7 +37,7 @@ pub struct RowFacts {
 
 /// A row's encoding, open where it waits: `[..first]`, the ancestor's field, `[first..second]`, the fields of the join,
 /// `[second..]`, flags, and the closing brace.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Gaps {
     /// Where the ancestor's field goes.
     pub first: usize,
@@ -43,7 +46,7 @@ pub struct Gaps {
 }
 
 /// A row that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct HeldRow {
     /// Its fields, encoded.
     pub line: Box<[u8]>,
@@ -62,7 +65,7 @@ pub struct HeldRow {
 }
 
 /// All rows that wait.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct HeldRows {
     rows: Vec<Option<HeldRow>>,
     free: Vec<u32>,
@@ -73,7 +76,7 @@ pub struct HeldRows {
 }
 
 /// Rows of one trace that wait for its run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct OfTrace {
     /// Row and its number. One whose number is not the row's any more is passed over.
     rows: Vec<(u32, u64)>,
@@ -224,7 +227,7 @@ impl HeldRows {
 }
 
 /// Which run a trace belongs to, for one to two turns.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TraceRuns {
     young: HashMap<[u8; 16], u32>,
     old: HashMap<[u8; 16], u32>,
@@ -268,5 +271,89 @@ impl TraceRuns {
     pub fn turn(&mut self) {
         self.old = std::mem::take(&mut self.young);
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTCOME: Outcome = Outcome::Call {
+        ancestor: None,
+        callee: None,
+        orphan: false,
+    };
+
+    fn hold(rows: &mut HeldRows, trace: u8, run: Option<usize>, outcome: Option<Outcome>, deadline: u64) -> u32 {
+        let facts = RowFacts {
+            is_server: false,
+            is_message: false,
+            flags: Flags::NONE,
+            trace_id: [trace; 16],
+            instance: None,
+            node: None,
+            duration_nanos: 0,
+            start_unix_nano: 0,
+            end_unix_nano: 0,
+            starts_after_body: false,
+            invocation: InvocationFacts::default(),
+        };
+        rows.add(b"{", Gaps { first: 1, second: 1 }, facts, run, outcome, deadline)
+    }
+
+    #[test]
+    fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
+        let mut rows = HeldRows::default();
+        let outcome_first = hold(&mut rows, 1, None, None, 10);
+        let run_first = hold(&mut rows, 1, None, None, 10);
+        hold(&mut rows, 2, None, Some(OUTCOME), 10);
+        assert!(rows.settle(outcome_first, OUTCOME).is_none());
+        let gone = rows.know_run(&[1; 16], 3);
+        assert_eq!(gone.iter().map(|row| row.run).collect::<Vec<_>>(), [Some(3)]);
+        assert!(rows.settle(run_first, OUTCOME).is_some());
+        assert_eq!(rows.know_run(&[2; 16], 4).len(), 1);
+        assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_row_that_waits_for_its_run_in_vain_is_handed_out_once_and_its_trace_forgotten() {
+        let mut rows = HeldRows::default();
+        let first = hold(&mut rows, 1, None, Some(OUTCOME), 10);
+        let second = hold(&mut rows, 1, None, None, 20);
+        assert_eq!(rows.next_without_run(9), None);
+        assert_eq!(rows.next_without_run(10), Some(first));
+        assert!(rows.set_run(first, 0).is_some());
+        assert_eq!(rows.next_without_run(10), None);
+        assert_eq!(rows.next_without_run(20), Some(second));
+        assert!(rows.by_trace.is_empty());
+        assert!(rows.know_run(&[1; 16], 1).is_empty());
+        rows.refuse(second);
+        assert_eq!(rows.len(), 1, "the join still names it");
+        assert!(rows.settle(second, OUTCOME).is_none());
+        assert_eq!(rows.len(), 0);
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
+        let mut rows = HeldRows::default();
+        let old = hold(&mut rows, 1, None, None, 10);
+        assert!(rows.settle(old, Outcome::Nothing).is_none());
+        let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
+        assert_eq!(old, new);
+        assert!(rows.know_run(&[1; 16], 0).is_empty());
+        assert_eq!(rows.next_without_run(10), None);
+        assert_eq!(rows.next_without_run(30), Some(new));
+    }
+
+    #[test]
+    fn the_run_of_a_trace_is_known_for_one_to_two_turns() {
+        let mut traces = TraceRuns::default();
+        assert!(traces.set(&[1; 16], 5));
+        assert!(!traces.set(&[1; 16], 6), "the first wins");
+        traces.turn();
+        assert_eq!(traces.get(&[1; 16]), Some(5));
+        traces.turn();
+        assert_eq!(traces.get(&[1; 16]), None);
+        assert!(traces.set(&[1; 16], 6));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Text};
 use cctf_proto::otlp::common::Attributes;
+use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::output::Output;
@@ -19,7 +20,7 @@ const BYTES_PER_MIB: f64 = 1_048_576.0;
 const COUNTERS_MAX: usize = 16_384;
 
 /// One sample of a node, as far as it has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Sample {
     ts: u64,
     opened_at: u64,
@@ -49,7 +50,7 @@ struct Sample {
 }
 
 /// A node's sampling.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Sampler {
     source: Arc<Source>,
     last_heard: u64,
@@ -58,7 +59,7 @@ struct Sampler {
 }
 
 /// All nodes' sampling, by the node's number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Samplers(BTreeMap<u32, Sampler>);
 
 impl Pipeline {
@@ -218,15 +219,6 @@ impl Pipeline {
                 );
                 write_row(run, output, slot, File::LinkMetrics, &link, sample.ts);
             }
-        }
-    }
-}
-
-impl Samplers {
-    /// Moves the sources' silence past a time in which nobody could be heard.
-    pub fn forgive_silence(&mut self, down_nanos: u64) {
-        for sampler in self.0.values_mut() {
-            sampler.last_heard = sampler.last_heard.saturating_add(down_nanos);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! [`LinkStats`]: what the calls between two nodes tell of the path between them.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Calls kept for the fit; past it each further one replaces one at a place that follows from its number.
@@ -17,7 +18,7 @@ const FAST_QUANTILE: f64 = 0.1;
 const NANOS_PER_SECOND: f64 = 1e9;
 
 /// Calls in one second.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Second {
     /// Journal time of the first.
     pub opened_at: u64,
@@ -32,7 +33,7 @@ pub struct Second {
 }
 
 /// Calls from one node to another.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LinkStats {
     calls: u64,
     /// Bytes both ways (`None` where not told) and network time.
@@ -259,5 +260,47 @@ mod tests {
         let estimate = stats.estimate().unwrap();
         assert_eq!(estimate.propagation_s, 0.001);
         assert_eq!(estimate.bandwidth_bps, None);
+    }
+
+    #[test]
+    fn bytes_that_travelled_before_the_callee_s_span_say_nothing_of_the_bandwidth() {
+        let mut stats = LinkStats::default();
+        for number in 0..100_u64 {
+            let sized = LinkCall {
+                sent_counts: false,
+                ..call(2_000_000, 1000 * number)
+            };
+            stats.add(&sized, 0);
+        }
+        let estimate = stats.estimate().unwrap();
+        assert_eq!((estimate.propagation_s, estimate.bandwidth_bps), (0.001, None));
+    }
+
+    #[test]
+    fn a_second_is_handed_out_once_and_counts_unknown_bytes_as_unknown() {
+        let mut stats = LinkStats::default();
+        let silent = LinkCall {
+            sent: None,
+            received: None,
+            ..call(5, 0)
+        };
+        stats.add(&silent, 7);
+        stats.add(&call(9, 100), 8);
+        assert!(stats.take_seconds(6).is_empty());
+        let seconds = stats.take_seconds(7);
+        assert_eq!(seconds.len(), 1);
+        let (at, second) = &seconds[0];
+        assert_eq!((*at, second.calls), (5, 2));
+        assert_eq!((second.sent, second.received), (Some(100), Some(0)));
+        assert!(stats.take_seconds(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_quantile_is_the_nearest_rank() {
+        let sorted = [1, 2, 3, 4];
+        for (fraction, value) in [(0.0, 1), (0.25, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4)] {
+            assert_eq!(quantile(&sorted, fraction), value, "{fraction}");
+        }
+        assert_eq!(quantile(&[], 0.5), 0);
     }
 }

@@ -23,15 +23,18 @@ mod settings;
 mod snapshots;
 mod sources;
 mod spans;
+mod state;
 
 pub use output::{Output, RunOutput};
 pub use settings::Settings;
+pub use state::{RestoreError, STATE_VERSION};
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::logs::LogsRequest;
+use serde::{Deserialize, Serialize};
 
 use self::dedup::RecentSet;
 use self::held::{HeldRows, TraceRuns};
@@ -71,7 +74,7 @@ pub struct PipelineCounters {
     /// Spans whose node nobody told.
     pub unknown_node: u64,
     /// Spans and points that no row could be made of, by reason.
-    pub rejected: Vec<(&'static str, u64)>,
+    pub rejected: Vec<(String, u64)>,
     /// Runs that are not closed.
     pub runs_open: u64,
     /// Rows that wait.
@@ -83,14 +86,18 @@ pub struct PipelineCounters {
 }
 
 /// The state machine.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Pipeline {
     settings: Settings,
     window_nanos: u64,
     stale_nanos: u64,
     idle_nanos: u64,
-    /// Journal time.
+    /// Journal time: that of the records, less the time in which the normalizer was down, which is silence of nobody.
     now: u64,
+    /// Time in which it was down, altogether.
+    down_nanos: u64,
+    /// Stamp of the last record.
+    last_unix_nano: u64,
     housekeeping_at: u64,
     traces_turn_at: u64,
     totals: Totals,
@@ -106,13 +113,17 @@ pub struct Pipeline {
     samplers: Samplers,
     /// Time of each series' last point.
     series: HashMap<u64, u64>,
-    series_hasher: hashbrown::DefaultHashBuilder,
+    /// The same in every process: what it makes is kept over restarts.
+    #[serde(skip)]
+    series_hasher: foldhash::quality::FixedState,
     /// Last CPU time of each process's series, nanoseconds.
     process_cpu: HashMap<u64, u64>,
     endpoints: Names,
     peers: Names,
     /// The row being encoded.
+    #[serde(skip)]
     line: Vec<u8>,
+    #[serde(skip)]
     endpoint_key: String,
 }
 
@@ -129,6 +140,8 @@ impl Pipeline {
             stale_nanos: nanos(settings.stale_after),
             idle_nanos: nanos(settings.run_idle),
             now: 0,
+            down_nanos: 0,
+            last_unix_nano: 0,
             housekeeping_at: 0,
             traces_turn_at: 0,
             totals: Totals::default(),
@@ -142,7 +155,7 @@ impl Pipeline {
             placement: Placement::default(),
             samplers: Samplers::default(),
             series: HashMap::new(),
-            series_hasher: hashbrown::DefaultHashBuilder::default(),
+            series_hasher: foldhash::quality::FixedState::default(),
             process_cpu: HashMap::new(),
             endpoints: Names::default(),
             peers: Names::default(),
@@ -154,8 +167,12 @@ impl Pipeline {
 
     /// Takes a record; rows and snapshots that follow from it are added to `output`.
     pub fn feed(&mut self, record: &Record, output: &mut Output) {
-        let before = self.now;
-        self.now = self.now.max(record.received_unix_nano);
+        let received = record.received_unix_nano.max(self.last_unix_nano);
+        if record.content == Content::Restart && self.last_unix_nano > 0 {
+            self.down_nanos += received - self.last_unix_nano;
+        }
+        self.last_unix_nano = received;
+        self.now = received - self.down_nanos;
         match &record.content {
             Content::Request { signal, body } => {
                 // The receiver refuses what does not parse, so this counts nothing but a fault of ours.
@@ -164,7 +181,7 @@ impl Pipeline {
                 }
             }
             Content::Tick => {}
-            Content::Restart => self.forgive_silence(before),
+            Content::Restart => self.runs.resume(),
             Content::Shutdown => return self.shut_down(output),
         }
         self.expire_rows(output);
@@ -186,7 +203,7 @@ impl Pipeline {
                 .totals
                 .rejected
                 .iter()
-                .map(|(&reason, &count)| (reason, count))
+                .map(|(reason, &count)| (reason.to_string(), count))
                 .collect(),
             runs_open: self.runs.live().count() as u64,
             rows_held: self.held.len() as u64,
@@ -210,7 +227,7 @@ impl Pipeline {
     fn open_own_if_none(&mut self, output: &mut Output) {
         if self.runs.live().next().is_none() {
             let own = self.runs.own_id().to_owned();
-            self.open_run(&own, false, output);
+            self.open_run(&own, false, self.now, output);
         }
     }
 
@@ -249,20 +266,13 @@ impl Pipeline {
         self.expire_samples(u64::MAX, output);
         let live: Vec<usize> = self.runs.live().collect();
         for slot in live {
+            self.runs.at(slot).suspend();
             self.close_run(slot, output);
         }
         for slot in self.runs.with_seconds() {
             self.write_seconds(slot, u64::MAX, output);
         }
         self.make_last_snapshots(output);
-    }
-
-    /// Time in which the normalizer was down is silence of nobody.
-    fn forgive_silence(&mut self, before: u64) {
-        let down_nanos = self.now - before;
-        self.runs.forgive_silence(down_nanos);
-        self.placement.forgive_silence(down_nanos);
-        self.samplers.forgive_silence(down_nanos);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use cctf_proto::cctf::Percentiles;
 
@@ -14,10 +15,11 @@ const HISTOGRAM_DIGITS: u8 = 2;
 pub const OTHER_ENDPOINT: u32 = u32::MAX;
 
 /// One method and route.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct EndpointStats {
     /// Invocations.
     pub calls: u64,
+    #[serde(with = "as_counts")]
     service_micros: Histogram<u32>,
     /// Sum and number of CPU times, nanoseconds.
     pub cpu_nanos: Mean,
@@ -28,7 +30,7 @@ pub struct EndpointStats {
 }
 
 /// A sum and the number of its terms.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub struct Mean {
     sum: u64,
     count: u64,
@@ -55,7 +57,7 @@ impl Mean {
 }
 
 /// A module within a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ModuleStats {
     /// Its instances, by number.
     pub instances: HashSet<u32>,
@@ -78,7 +80,7 @@ pub struct ModuleStats {
 }
 
 /// The numbers of one invocation.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct InvocationFacts {
     /// Its endpoint, by number.
     pub endpoint: u32,
@@ -107,6 +109,29 @@ impl ModuleStats {
             .entry(endpoint)
             .or_insert_with(EndpointStats::new)
             .add(facts);
+    }
+}
+
+/// A histogram as its values and their counts.
+mod as_counts {
+    use hdrhistogram::Histogram;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(histogram: &Histogram<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+        let recorded = histogram.iter_recorded();
+        let counts: Vec<(u64, u32)> = recorded
+            .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+            .collect();
+        serializer.collect_seq(counts)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Histogram<u32>, D::Error> {
+        let counts = Vec::<(u64, u32)>::deserialize(deserializer)?;
+        let mut histogram = Histogram::new(super::HISTOGRAM_DIGITS).map_err(D::Error::custom)?;
+        for (value, count) in counts {
+            histogram.record_n(value, count).map_err(D::Error::custom)?;
+        }
+        Ok(histogram)
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Names`]: text by number, so that what waits and what counts holds four bytes instead of a string.
 
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Distinct texts kept; any further one is nameless.
@@ -8,7 +9,7 @@ const NAMES_MAX: usize = 65_536;
 pub const NAMELESS: u32 = u32::MAX;
 
 /// Texts by number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     texts: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,

@@ -229,16 +229,25 @@ impl Pipeline {
         }
     }
 
-    /// The runs that are open for a sample of that time: once a run's end is told, what was sampled later is not its.
+    /// The runs that are open at the time of a sample: what was sampled before a driven run's start or after its told
+    /// end is not its. Where there is none, the normalizer's own.
     pub(super) fn runs_at(&mut self, time: u64, output: &mut Output) -> Vec<usize> {
-        self.open_own_if_none(output);
         let live: Vec<usize> = self.runs.live().collect();
-        live.into_iter()
+        let mut open: Vec<usize> = live
+            .into_iter()
             .filter(|&slot| {
                 let run = self.runs.at(slot);
-                run.phase == Phase::Open || run.ended_unix_nano.is_some_and(|end| time <= end)
+                let has_begun = !run.driven || time >= run.started_unix_nano;
+                let is_over = run.phase != Phase::Open && run.ended_unix_nano.is_none_or(|end| time > end);
+                has_begun && !is_over
             })
-            .collect()
+            .collect();
+        if open.is_empty() {
+            let own = self.runs.own_id().to_owned();
+            let own = self.open_run(&own, false, time, output);
+            open.extend(own.filter(|&slot| self.runs.at(slot).phase == Phase::Open));
+        }
+        open
     }
 }
 

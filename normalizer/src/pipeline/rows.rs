@@ -4,9 +4,9 @@ use cctf_proto::cctf::{Call, File, Flag, Invocation, Milliseconds, Row, Text, fi
 
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::links::LinkCall;
+use super::names::NAMELESS;
 use super::output::Output;
 use super::runs::Totals;
-use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Caller, Outcome};
 
@@ -21,12 +21,7 @@ const PEER_MODULE: usize = field_index(CALL, "peer_module");
 
 impl Pipeline {
     /// Opens a run, unless it is known; `None` (and counted) if there are too many.
-    pub(super) fn open_run(&mut self, id: &str, explicit: bool, output: &mut Output) -> Option<usize> {
-        self.open_run_at(id, explicit, self.now, output)
-    }
-
-    /// Opens a run that started at a told time.
-    pub(super) fn open_run_at(
+    pub(super) fn open_run(
         &mut self,
         id: &str,
         explicit: bool,
@@ -69,7 +64,8 @@ impl Pipeline {
     pub(super) fn run_of_trace(
         &mut self,
         trace_id: &[u8; 16],
-        source: &Source,
+        resource_run: Option<&str>,
+        start_unix_nano: u64,
         output: &mut Output,
     ) -> Option<usize> {
         if let Some(run) = self.traces.get(trace_id) {
@@ -78,20 +74,25 @@ impl Pipeline {
         if self.runs.any_explicit() {
             return None;
         }
-        self.fallback_run(source, output)
+        self.fallback_run(resource_run, start_unix_nano, output)
     }
 
     /// The run of a row whose trace named none: the one driven run, the resource's, the normalizer's own.
-    pub(super) fn fallback_run(&mut self, source: &Source, output: &mut Output) -> Option<usize> {
+    fn fallback_run(
+        &mut self,
+        resource_run: Option<&str>,
+        start_unix_nano: u64,
+        output: &mut Output,
+    ) -> Option<usize> {
         if let Some(run) = self.runs.only_driven() {
             return Some(run);
         }
-        if let Some(run_id) = source.identity.run_id.as_deref() {
+        if let Some(run_id) = resource_run {
             // No span names it, so no row need wait for its trace to do so.
-            return self.open_run(run_id, false, output);
+            return self.open_run(run_id, false, start_unix_nano, output);
         }
         let own = self.runs.own_id().to_owned();
-        self.open_run(&own, false, output)
+        self.open_run(&own, false, start_unix_nano, output)
     }
 
     /// Writes the row in the scratch line, or holds it until all is known.
@@ -145,10 +146,12 @@ impl Pipeline {
 
     /// Gives a row whose trace named no run the one it falls back to.
     pub(super) fn write_by_fallback(&mut self, row: u32, output: &mut Output) {
-        let Some(source) = self.held.get(row).map(|held| held.facts.source.clone()) else {
+        let Some(facts) = self.held.get(row).map(|held| &held.facts) else {
             return;
         };
-        let Some(run) = self.fallback_run(&source, output) else {
+        let (instance, start_unix_nano) = (facts.instance, facts.start_unix_nano);
+        let resource_run = instance.and_then(|instance| self.sources.instance(instance).run_id.clone());
+        let Some(run) = self.fallback_run(resource_run.as_deref(), start_unix_nano, output) else {
             return self.held.refuse(row);
         };
         if let Some(held) = self.held.set_run(row, run) {
@@ -211,7 +214,7 @@ impl Pipeline {
                 lines.extend_from_slice(&line[gaps.second..]);
                 push_field(&INVOCATION[FLAGS], flags.non_empty().as_ref(), lines);
                 lines.extend_from_slice(b"}\n");
-                let is_called = parent.is_some() || caller.is_some() || orphan;
+                let is_called = parent.is_some() || caller.is_some() || orphan || facts.is_message;
                 self.learn_invocation(run, facts, is_called, told_caller.zip(net));
             }
             Outcome::Call {
@@ -247,10 +250,8 @@ impl Pipeline {
     fn count_row(&mut self, run: usize, file: File, facts: &RowFacts, orphan: bool) -> bool {
         let run = self.runs.at(run);
         run.orphans += u64::from(orphan);
-        run.nodes.extend(facts.source.node);
-        if !run.driven {
-            run.started_unix_nano = run.started_unix_nano.min(facts.start_unix_nano);
-        }
+        run.nodes.extend(facts.node);
+        run.begin_by(facts.start_unix_nano);
         run.count_row(file, facts.end_unix_nano, self.now)
     }
 
@@ -261,7 +262,7 @@ impl Pipeline {
         is_called: bool,
         call: Option<(Caller, i64)>,
     ) {
-        let Some(instance) = facts.source.instance else {
+        let Some(instance) = facts.instance else {
             return;
         };
         let stats = self
@@ -279,7 +280,7 @@ impl Pipeline {
     }
 
     fn learn_call(&mut self, run: usize, facts: &RowFacts) {
-        let Some(instance) = facts.source.instance else {
+        let Some(instance) = facts.instance else {
             return;
         };
         let stats = self
@@ -302,12 +303,12 @@ impl Pipeline {
             .bytes_in
             .zip(facts.invocation.bytes_out)
             .map(|(sent, received)| sent + received);
-        if let (Some(callee), from_module) = (facts.source.instance, from.module) {
+        if let (Some(callee), from_module) = (facts.instance, from.module) {
             let to_module = self.sources.instance(callee).module;
             let stats = self.runs.at(run).modules.entry(from_module).or_default();
             stats.call_bytes.entry(to_module).or_default().add(bytes);
         }
-        let (Some(u), Some(v)) = (from.node, facts.source.node) else {
+        let (Some(u), Some(v)) = (from.node, facts.node) else {
             return;
         };
         if u == v {
@@ -331,7 +332,10 @@ impl Pipeline {
         }
         let caller = self.sources.instance(departed.instance);
         let from = caller.module;
-        let run_of_resource = || self.runs.find(caller.run_id.as_deref().unwrap_or(self.runs.own_id()));
+        let run_of_resource = || {
+            self.runs
+                .find(caller.run_id.as_deref().unwrap_or(self.runs.own_id()))
+        };
         let run = self.traces.get(&departed.trace_id);
         let Some(run) = run.or_else(|| self.runs.only_driven()).or_else(run_of_resource) else {
             return;
@@ -343,7 +347,12 @@ impl Pipeline {
         let run = self.runs.at(run);
         run.dirty = true;
         match to {
-            Some(to) => *run.modules.entry(from).or_default().calls.entry(to).or_default() += 1,
+            Some(to) => {
+                if departed.peer != NAMELESS && !departed.is_message {
+                    run.modules_by_peer.entry(departed.peer).or_insert(to);
+                }
+                *run.modules.entry(from).or_default().calls.entry(to).or_default() += 1;
+            }
             None => *run.external_calls.entry((from, departed.peer)).or_default() += 1,
         }
     }

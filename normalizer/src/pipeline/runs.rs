@@ -1,8 +1,10 @@
 //! [`Runs`]: which runs there are, which are open, and to which one a row belongs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cctf_proto::cctf::{File, Row};
+use serde::{Deserialize, Serialize};
 
 use super::links::LinkStats;
 use super::modules::ModuleStats;
@@ -14,7 +16,7 @@ const CLOSED_RUNS_MAX: usize = 256;
 const SNAPSHOT_INTERVAL_NANOS: u64 = 1_000_000_000;
 
 /// What the driver told of its run.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "named as the fields of run_meta.json")]
 pub struct Told {
     pub rate: Option<f64>,
@@ -31,7 +33,7 @@ pub struct Told {
 }
 
 /// What the normalizer has counted since it came up.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "named as the fields of counts in run_meta.json")]
 pub struct Totals {
     pub spans: u64,
@@ -39,18 +41,18 @@ pub struct Totals {
     pub logs: u64,
     pub duplicates: u64,
     pub unknown_node: u64,
-    pub rejected: BTreeMap<&'static str, u64>,
+    pub rejected: BTreeMap<Cow<'static, str>, u64>,
 }
 
 impl Totals {
     /// Counts rows that nothing could be made of.
     pub fn reject(&mut self, reason: &'static str, count: u64) {
-        *self.rejected.entry(reason).or_default() += count;
+        *self.rejected.entry(Cow::Borrowed(reason)).or_default() += count;
     }
 }
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Rows are awaited.
     Open,
@@ -61,12 +63,14 @@ pub enum Phase {
 }
 
 /// One run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Run {
     /// Its id.
     pub id: String,
     /// Where it stands.
     pub phase: Phase,
+    /// Whether it is closed only because the normalizer went down.
+    pub is_suspended: bool,
     /// Whether a driver told its start.
     pub driven: bool,
     /// Whether a span named it, as opposed to a resource or nobody.
@@ -101,6 +105,8 @@ pub struct Run {
     pub modules: HashMap<u32, ModuleStats>,
     /// Peers without telemetry of their own: calls by calling module and peer.
     pub external_calls: HashMap<(u32, u32), u64>,
+    /// Modules behind the peers that were reached, so that a call without an answer counts for them, too.
+    pub modules_by_peer: HashMap<u32, u32>,
     /// Its links, by the numbers of caller's and callee's node.
     pub links: HashMap<(u32, u32), LinkStats>,
     /// Whether the snapshots are behind.
@@ -114,6 +120,7 @@ impl Run {
         Self {
             id: id.to_owned(),
             phase: Phase::Open,
+            is_suspended: false,
             driven: false,
             explicit,
             told: Told::default(),
@@ -131,6 +138,7 @@ impl Run {
             announced: HashSet::new(),
             modules: HashMap::new(),
             external_calls: HashMap::new(),
+            modules_by_peer: HashMap::new(),
             links: HashMap::new(),
             dirty: true,
             snapshot_at: 0,
@@ -140,6 +148,18 @@ impl Run {
     /// Stands in for a run that is lent out.
     pub fn placeholder() -> Self {
         Self::new("", false, 0)
+    }
+
+    /// Notes that something of the run happened at that time: a run that no driver tells of has begun by then.
+    pub fn begin_by(&mut self, unix_nano: u64) {
+        if !self.driven {
+            self.started_unix_nano = self.started_unix_nano.min(unix_nano);
+        }
+    }
+
+    /// The normalizer goes down: unless the run's end was told, it goes on when the normalizer does.
+    pub fn suspend(&mut self) {
+        self.is_suspended = self.phase == Phase::Open;
     }
 
     /// Whether it has not been closed.
@@ -163,7 +183,7 @@ impl Run {
 }
 
 /// All runs.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Runs {
     slots: Vec<Option<Run>>,
     by_id: HashMap<String, usize>,
@@ -227,6 +247,17 @@ impl Runs {
         self.slots.len() - 1
     }
 
+    /// Changes the normalizer's own run and the bound on open ones.
+    pub fn set_own(&mut self, own: &str, open_max: usize) {
+        own.clone_into(&mut self.own);
+        self.open_max = open_max;
+    }
+
+    /// Whether any run's snapshots are behind.
+    pub fn any_dirty(&self) -> bool {
+        self.slots.iter().flatten().any(|run| run.dirty)
+    }
+
     /// The normalizer's own run id.
     pub fn own_id(&self) -> &str {
         &self.own
@@ -245,10 +276,11 @@ impl Runs {
     /// unless another has begun.
     pub fn only_driven(&self) -> Option<usize> {
         let driven = |is_wanted: fn(Phase) -> bool| {
-            let mut found = self.slots.iter().enumerate().filter(|(_, run)| {
-                run.as_ref()
-                    .is_some_and(|run| run.driven && is_wanted(run.phase))
-            });
+            let mut found = self
+                .slots
+                .iter()
+                .enumerate()
+                .filter(|(_, run)| run.as_ref().is_some_and(|run| run.driven && is_wanted(run.phase)));
             (found.next().map(|(slot, _)| slot), found.next().is_some())
         };
         match driven(|phase| phase == Phase::Open) {
@@ -269,10 +301,14 @@ impl Runs {
             .collect()
     }
 
-    /// Moves the live runs' silence past a time in which nobody could be heard.
-    pub fn forgive_silence(&mut self, down_nanos: u64) {
-        for run in self.slots.iter_mut().flatten().filter(|run| run.is_live()) {
-            run.last_activity = run.last_activity.saturating_add(down_nanos);
+    /// Opens the runs again that only the normalizer's going down had closed.
+    pub fn resume(&mut self) {
+        for run in self.slots.iter_mut().flatten().filter(|run| run.is_suspended) {
+            run.is_suspended = false;
+            run.phase = Phase::Open;
+            run.ended_unix_nano = None;
+            run.totals_at_close = None;
+            run.dirty = true;
         }
     }
 
@@ -345,5 +381,9 @@ pub fn write_row<'a, R: Row<'a>>(
     lines.push(b'\n');
     run.rows[file as usize] += 1;
     run.dirty = true;
+    // A link's row has the begin of its second, which may be before anything happened in it.
+    if file != File::LinkMetrics {
+        run.begin_by(ts_unix_nano);
+    }
     run.last_row_unix_nano = run.last_row_unix_nano.max(ts_unix_nano);
 }

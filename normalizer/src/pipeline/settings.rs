@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cctf_proto::cctf::Stage;
+use serde::{Deserialize, Serialize};
 
 /// How the pipeline behaves; in force from the first record on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// The normalizer's own run id, for telemetry that names no run.
     pub run_id: String,

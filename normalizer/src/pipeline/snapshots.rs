@@ -140,6 +140,7 @@ impl Pipeline {
         let mut external: Vec<&str> = run
             .external_calls
             .keys()
+            .filter(|(_, peer)| !run.modules_by_peer.contains_key(peer))
             .filter_map(|(_, peer)| self.peers.text(*peer))
             .collect();
         external.sort_unstable();
@@ -237,7 +238,13 @@ impl Pipeline {
         let per_invocation =
             |calls: u64| (stats.invocations > 0).then(|| calls as f64 / stats.invocations as f64);
         let mut rows: Vec<ModuleCall<'_>> = Vec::new();
-        for (&to, &calls) in &stats.calls {
+        let mut calls_to: BTreeMap<u32, u64> = stats.calls.iter().map(|(&to, &calls)| (to, calls)).collect();
+        for (&(from, peer), &calls) in &run.external_calls {
+            if let (true, Some(&to)) = (from == number, run.modules_by_peer.get(&peer)) {
+                *calls_to.entry(to).or_default() += calls;
+            }
+        }
+        for (&to, &calls) in &calls_to {
             rows.push(ModuleCall {
                 to: self.sources.module(to).module_id.as_str().into(),
                 per_invocation: per_invocation(calls),
@@ -245,7 +252,8 @@ impl Pipeline {
             });
         }
         for (&(from, peer), &calls) in &run.external_calls {
-            if let (true, Some(peer)) = (from == number, self.peers.text(peer)) {
+            let is_external = from == number && !run.modules_by_peer.contains_key(&peer);
+            if let (true, Some(peer)) = (is_external, self.peers.text(peer)) {
                 rows.push(ModuleCall {
                     to: peer.into(),
                     per_invocation: per_invocation(calls),
@@ -347,9 +355,9 @@ fn meta_of<'a>(run: &'a Run, totals: &Totals) -> RunMeta<'a> {
 
 fn counts_of(run: &Run, totals: &Totals) -> Counts {
     let before = &run.totals_at_open;
-    let rejected = totals.rejected.iter().filter_map(|(&reason, &count)| {
+    let rejected = totals.rejected.iter().filter_map(|(reason, &count)| {
         let since = count - before.rejected.get(reason).copied().unwrap_or(0);
-        (since > 0).then(|| (reason.to_owned(), since))
+        (since > 0).then(|| (reason.to_string(), since))
     });
     let lines = File::ALL.iter().filter(|file| file.shape() == Shape::Lines);
     Counts {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cctf_proto::cctf::Stage;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Identity, StageTable};
 
@@ -15,7 +16,7 @@ const RESOURCES_MAX: usize = 10_000;
 const NAMED_MAX: usize = 100_000;
 
 /// A resource, read.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Source {
     /// Who it is.
     pub identity: Identity,
@@ -28,7 +29,7 @@ pub struct Source {
 }
 
 /// One running copy of a module.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct InstanceName {
     /// Its module, by number.
     pub module: u32,
@@ -45,7 +46,7 @@ pub struct InstanceName {
 }
 
 /// A module.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ModuleName {
     /// service.namespace.
     pub app_id: Option<String>,
@@ -64,7 +65,7 @@ pub struct ModuleName {
 }
 
 /// Names by number and numbers by name, bounded.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Names<T> {
     items: Vec<T>,
     numbers: HashMap<String, u32>,
@@ -86,11 +87,12 @@ impl<T> Names<T> {
 }
 
 /// All resources met, and what they name.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sources {
     by_resource: HashMap<Box<[u8]>, Arc<Source>>,
     /// Resources of spans that name no service.
     nameless: HashMap<Box<[u8]>, Arc<Source>>,
+    #[serde(skip)]
     last: Option<(Box<[u8]>, Arc<Source>)>,
     made: u64,
     stages: StageTable,
@@ -122,6 +124,17 @@ impl Sources {
                 numbers: HashMap::new(),
             },
         }
+    }
+
+    /// Changes which stage a node is of; resources are read anew for it.
+    pub fn set_stages(&mut self, stages: StageTable) {
+        if self.stages == stages {
+            return;
+        }
+        self.stages = stages;
+        self.by_resource.clear();
+        self.nameless.clear();
+        self.last = None;
     }
 
     /// The source that a resource describes.

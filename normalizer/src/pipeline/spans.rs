@@ -84,7 +84,8 @@ impl Pipeline {
             return;
         }
         let named_run = slots.text(Slot::RunId);
-        let own_run = named_run.and_then(|run_id| self.open_run(run_id, true, output));
+        let own_run =
+            named_run.and_then(|run_id| self.open_run(run_id, true, span.start_time_unix_nano, output));
         let is_refused = named_run.is_some() && own_run.is_none();
         if let Some(run) = own_run {
             self.runs.at(run).last_activity = self.now;
@@ -122,7 +123,14 @@ impl Pipeline {
         };
         // The join does not look at runs: what is above and below a refused span still finds its way.
         if has_row && !is_refused {
-            let run = own_run.or_else(|| self.run_of_trace(&trace_id.0, source, output));
+            let run = own_run.or_else(|| {
+                self.run_of_trace(
+                    &trace_id.0,
+                    source.identity.run_id.as_deref(),
+                    span.start_time_unix_nano,
+                    output,
+                )
+            });
             let span = RowSpan {
                 span,
                 slots,
@@ -297,9 +305,11 @@ impl RowSpan<'_, '_> {
         let (start, end) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
         RowFacts {
             is_server: self.span.kind == SpanKind::Server,
+            is_message: self.span.kind == SpanKind::Consumer,
             flags: Flags::NONE,
             trace_id: self.trace_id.0,
-            source: self.source.clone(),
+            instance: self.source.instance,
+            node: self.source.node,
             duration_nanos: (end as i64).wrapping_sub(start as i64),
             start_unix_nano: start,
             end_unix_nano: end,

@@ -93,6 +93,13 @@ impl Value for Flags {
     }
 }
 
+impl serde::Serialize for Flags {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flags: Vec<Flag> = Flag::ALL.iter().copied().filter(|&flag| self.has(flag)).collect();
+        serializer.collect_seq(flags)
+    }
+}
+
 impl<'de> Deserialize<'de> for Flags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct FlagsVisitor;

@@ -85,7 +85,12 @@ impl Pipeline {
     }
 
     /// Writes an event to the one run, or to all that are open.
-    pub(in crate::pipeline) fn write_placement(&mut self, event: &Event<'_>, only: Option<usize>, output: &mut Output) {
+    pub(in crate::pipeline) fn write_placement(
+        &mut self,
+        event: &Event<'_>,
+        only: Option<usize>,
+        output: &mut Output,
+    ) {
         let targets: Vec<usize> = match only {
             Some(run) => vec![run],
             None => self.runs.live().collect(),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cctf_proto::cctf::PlacementKind;
+use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::output::Output;
@@ -16,7 +17,7 @@ use moves::Move;
 pub use events::Event;
 
 /// How an instance serves, as it told.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Slots {
     /// Worker slots.
     pub workers: Option<u64>,
@@ -27,7 +28,7 @@ pub struct Slots {
 }
 
 /// A live instance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Life {
     started_unix_nano: u64,
     last_unix_nano: u64,
@@ -38,7 +39,7 @@ struct Life {
 }
 
 /// All instances' lives.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Placement {
     lives: BTreeMap<u32, Life>,
     /// What each instance told of its slots, kept beyond its life for the inventory.
@@ -49,13 +50,6 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Moves the instances' silence past a time in which nobody could be heard.
-    pub fn forgive_silence(&mut self, down_nanos: u64) {
-        for life in self.lives.values_mut() {
-            life.last_heard = life.last_heard.saturating_add(down_nanos);
-        }
-    }
-
     fn is_announced(&self, instance: u32) -> bool {
         self.lives
             .get(&instance)

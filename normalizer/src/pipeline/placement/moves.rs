@@ -1,6 +1,7 @@
 //! Moves: starts and stops of a module, paired into migrations.
 
 use cctf_proto::cctf::PlacementKind;
+use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use crate::pipeline::Pipeline;
@@ -12,7 +13,7 @@ const DEPLOYMENT_NANOS: u64 = 2_000_000_000;
 const MOVES_MAX: usize = 1024;
 
 /// A start or stop that may be half of a migration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Move {
     /// The instance.
     pub instance: u32,

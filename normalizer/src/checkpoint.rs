@@ -1,0 +1,152 @@
+//! Checkpoints: where in the journal the pipeline stood, how long its files were, and its whole state, in one file.
+//!
+//! The file is replaced by rename, and only when the run's files are durable up to the lengths in it. So after a crash
+//! the state is read, the records behind it are fed again, and the files are completed with the same bytes.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::journal::sync_folder;
+use crate::pipeline::{Pipeline, RestoreError, STATE_VERSION};
+use crate::sink::Lengths;
+
+const FILE_NAME: &str = "checkpoint";
+const TEMPORARY_NAME: &str = "checkpoint.tmp";
+const MAGIC: &[u8; 8] = b"CCTFCKPT";
+/// Magic, version, checksum and length of the rest.
+const HEADER_LEN: usize = 24;
+
+/// A checkpoint, read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Number of the first record that is not in it.
+    pub sequence: u64,
+    /// Bytes of each file of each run.
+    pub lengths: HashMap<String, Lengths>,
+    /// The pipeline.
+    pub pipeline: Pipeline,
+}
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file system said no.
+    #[error("could not {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The file is not whole.
+    #[error("{} is damaged: {what}; move the journal's folder away to begin anew, or restore it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file is of another version.
+    #[error(
+        "{} is of version {found} of the state, and this normalizer reads version {STATE_VERSION}: \
+         let the normalizer that wrote it end its runs, then move the journal's folder away",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The state can't be put into bytes.
+    #[error(transparent)]
+    State(#[from] RestoreError),
+}
+
+/// Writes a checkpoint into the journal's folder. Returns its bytes.
+pub fn write(
+    folder: &Path,
+    sequence: u64,
+    lengths: &HashMap<String, Lengths>,
+    pipeline: &Pipeline,
+    durable: bool,
+) -> Result<u64, CheckpointError> {
+    let body = postcard::to_stdvec(&(sequence, lengths, pipeline)).map_err(RestoreError::from)?;
+    let mut header = [0; HEADER_LEN];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&STATE_VERSION.to_le_bytes());
+    header[12..16].copy_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+    header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&header)?;
+        file.write_all(&body)?;
+        if durable { file.sync_all() } else { Ok(()) }
+    };
+    write().map_err(io_error("write", &temporary))?;
+    fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
+    if durable {
+        sync_folder(folder).map_err(io_error("sync", folder))?;
+    }
+    Ok((HEADER_LEN + body.len()) as u64)
+}
+
+/// Reads the checkpoint in the journal's folder; `None` if there is none.
+pub fn read(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
+    let path = folder.join(FILE_NAME);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("read", &path)(error)),
+    };
+    decode(&bytes).map(Some).map_err(|fault| match fault {
+        Fault::Version(found) => CheckpointError::Version { path, found },
+        Fault::Damaged(what) => CheckpointError::Damaged { path, what },
+    })
+}
+
+/// What is wrong with a checkpoint's bytes.
+#[derive(Debug)]
+enum Fault {
+    Version(u32),
+    Damaged(String),
+}
+
+fn decode(bytes: &[u8]) -> Result<Checkpoint, Fault> {
+    let damaged = |what: &str| Fault::Damaged(what.to_owned());
+    let header = bytes
+        .first_chunk::<HEADER_LEN>()
+        .ok_or_else(|| damaged("it ends within its header"))?;
+    if &header[..8] != MAGIC {
+        return Err(damaged("it does not begin as a checkpoint"));
+    }
+    let small = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    if small(8) != STATE_VERSION {
+        return Err(Fault::Version(small(8)));
+    }
+    let len = u64::from(small(16)) | u64::from(small(20)) << 32;
+    let body = &bytes[HEADER_LEN..];
+    if body.len() as u64 != len {
+        return Err(damaged("it is not as long as it says"));
+    }
+    if crc32c::crc32c(body) != small(12) {
+        return Err(damaged("its checksum is wrong"));
+    }
+    postcard::from_bytes(body).map_err(|error| Fault::Damaged(error.to_string()))
+}
+
+fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
+    let path = path.to_owned();
+    move |source| CheckpointError::Io {
+        operation,
+        path,
+        source,
+    }
+}

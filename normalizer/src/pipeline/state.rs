@@ -1,0 +1,58 @@
+//! The pipeline's whole state as bytes, for a checkpoint, and back.
+
+use super::{Pipeline, Settings, nanos};
+use crate::mapping::StageTable;
+
+/// Version of the bytes; another one can't be read.
+pub const STATE_VERSION: u32 = 1;
+
+/// Why a state could not be read back.
+#[derive(Debug, thiserror::Error)]
+#[error("the pipeline's state can't be read: {0}")]
+pub struct RestoreError(#[from] postcard::Error);
+
+impl Pipeline {
+    /// The whole state: what is joined, held, remembered and counted, so that what follows is as if it had never ended.
+    pub fn save(&self) -> Result<Vec<u8>, RestoreError> {
+        Ok(postcard::to_stdvec(self)?)
+    }
+
+    /// A pipeline in a state that was saved.
+    pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
+        Ok(postcard::from_bytes(bytes)?)
+    }
+
+    /// Goes on under other settings. What waits already keeps the deadline that it was given.
+    pub fn apply(&mut self, settings: Settings) {
+        self.window_nanos = nanos(settings.join_window);
+        self.stale_nanos = nanos(settings.stale_after);
+        self.idle_nanos = nanos(settings.run_idle);
+        self.join.set_window(self.window_nanos);
+        self.seen.set_window(nanos(settings.dedup_window));
+        self.runs.set_own(&settings.run_id, settings.open_runs_max);
+        let by_name = settings.stages.clone();
+        self.sources.set_stages(StageTable {
+            by_name,
+            default: settings.default_stage,
+        });
+        self.settings = settings;
+    }
+
+    /// Whether anything waits for time to pass.
+    pub fn needs_ticks(&self) -> bool {
+        self.runs.live().next().is_some()
+            || self.held.len() > 0
+            || !self.join.is_empty()
+            || self.runs.any_dirty()
+    }
+
+    /// Whether rows for a run of that id may still come.
+    pub fn knows_run(&self, run_id: &str) -> bool {
+        self.runs.find(run_id).is_some()
+    }
+
+    /// Stamp of the last record, nanoseconds since the Unix epoch.
+    pub fn last_unix_nano(&self) -> u64 {
+        self.last_unix_nano
+    }
+}

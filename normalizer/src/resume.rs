@@ -1,0 +1,166 @@
+//! Start-up with a journal: the checkpoint is read, the records behind it are fed again, the files are completed.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{self, CheckpointError};
+use crate::journal::{Durability, Record, RecoveryError, Store, StoreError, StoreSettings, recover};
+use crate::pipeline::{Output, Pipeline, Settings};
+use crate::sink::{Sink, SinkError};
+
+/// Output is written when there is this much of it.
+const RECORDS_A_WRITE: u64 = 64;
+/// Held as long as the journal is ours.
+const LOCK_FILE: &str = "lock";
+
+/// Why the normalizer could not go on where it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The journal's folder can't be used.
+    #[error("cannot use the journal's folder {}: {source}, make it writable or choose another --journal-dir", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another normalizer uses it.
+    #[error("the journal in {} belongs to another normalizer that runs: stop that one or choose another --out-dir", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The records.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The segments.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The files.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// A normalizer that can go on.
+pub struct Resumed {
+    /// The pipeline, in the state behind the last record.
+    pub pipeline: Pipeline,
+    /// The sink, its files complete.
+    pub sink: Sink,
+    /// The journal's writing end.
+    pub store: Store,
+    /// Held, not read: the journal is ours until it is dropped.
+    pub lock: File,
+    /// Records that were fed again.
+    pub records: u64,
+}
+
+/// Goes on where the journal ends.
+pub fn resume(
+    store: StoreSettings,
+    repair: bool,
+    settings: Settings,
+    sink: Sink,
+) -> Result<Resumed, ResumeError> {
+    let folder = store.folder.clone();
+    let lock = lock(&folder)?;
+    let (sequence, lengths, mut pipeline) = match checkpoint::read(&folder)? {
+        Some(checkpoint) => (checkpoint.sequence, checkpoint.lengths, checkpoint.pipeline),
+        None => (0, HashMap::new(), Pipeline::new(settings.clone())),
+    };
+    let mut feeding = Feeding {
+        sink: sink.resume(lengths),
+        output: Output::default(),
+        records: 0,
+        failed: None,
+    };
+    let recovered = recover(&folder, sequence, repair, &mut |_, record| {
+        feeding.feed(&mut pipeline, &record)
+    })?;
+    feeding.write();
+    let Feeding {
+        mut sink,
+        records,
+        failed,
+        ..
+    } = feeding;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    sink.end_recovery()?;
+    if recovered.records_lost > 0 {
+        eprintln!(
+            "warning: --repair gave up {} records of the journal",
+            recovered.records_lost
+        );
+    }
+    pipeline.apply(settings);
+    // A crash must not feed these records under the new settings: what they made is behind a checkpoint of its own.
+    let durable = store.durability == Durability::Fsync;
+    let next_sequence = recovered.next_sequence.max(sequence);
+    let lengths = sink.sync(|run_id| pipeline.knows_run(run_id))?;
+    checkpoint::write(&folder, next_sequence, &lengths, &pipeline, durable)?;
+    let mut store = Store::open(store, recovered.segments, next_sequence, recovered.tail)?;
+    store.delete_before(next_sequence)?;
+    Ok(Resumed {
+        pipeline,
+        sink,
+        store,
+        lock,
+        records,
+    })
+}
+
+struct Feeding {
+    sink: Sink,
+    output: Output,
+    records: u64,
+    failed: Option<SinkError>,
+}
+
+impl Feeding {
+    fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
+        if self.failed.is_some() {
+            return;
+        }
+        pipeline.feed(record, &mut self.output);
+        self.records += 1;
+        if self.records.is_multiple_of(RECORDS_A_WRITE) {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.sink.write(&mut self.output).err();
+        }
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, ResumeError> {
+    let unusable = |source| ResumeError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(unusable)?;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(folder.join(LOCK_FILE)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ResumeError::Locked {
+            path: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
