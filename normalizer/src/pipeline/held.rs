@@ -284,7 +284,13 @@ mod tests {
         orphan: false,
     };
 
-    fn hold(rows: &mut HeldRows, trace: u8, run: Option<usize>, outcome: Option<Outcome>, deadline: u64) -> u32 {
+    fn hold(
+        rows: &mut HeldRows,
+        trace: u8,
+        run: Option<usize>,
+        outcome: Option<Outcome>,
+        deadline: u64,
+    ) -> u32 {
         let facts = RowFacts {
             is_server: false,
             is_message: false,
