@@ -80,7 +80,8 @@ test: check test-tools ## All checks and all tests, those over the real binaries
 	@$(CARGO) test --locked --workspace
 
 bench: build bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
-	@$(CARGO) bench --locked -p cctf-proto --bench otlp
+	@$(CARGO) build --release --locked -p cctf --example sink
+	@$(CARGO) bench --locked -p e2e --bench wire
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
 
 fidelity: build ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
