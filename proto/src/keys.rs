@@ -97,7 +97,9 @@ pub fn is_valid_run_id(run_id: &str) -> bool {
     !run_id.is_empty()
         && run_id.len() <= RUN_ID_LEN_MAX
         && !run_id.starts_with('.')
-        && run_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && run_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -109,7 +111,17 @@ mod tests {
         for good in ["20261123-104500", "a", "A.b_c-d", &"x".repeat(128)] {
             assert!(is_valid_run_id(good), "{good}");
         }
-        for bad in ["", ".", "..", ".hidden", "../../etc", "a/b", "a b", "ä", &"x".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "../../etc",
+            "a/b",
+            "a b",
+            "ä",
+            &"x".repeat(129),
+        ] {
             assert!(!is_valid_run_id(bad), "{bad}");
         }
     }
