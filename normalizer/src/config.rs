@@ -8,6 +8,7 @@ use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use clap::{Args, Parser, Subcommand};
 
+use crate::connections::TlsFiles;
 use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
 use crate::pipeline::{STATE_VERSION, Settings};
 use crate::receiver::ReceiverLimits;
@@ -74,6 +75,20 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub admin_listen: SocketAddr,
+
+    /// Certificate of both OTLP listeners, in PEM, with those between it and its authority: clients have to speak TLS.
+    /// SIGHUP reads it, the key, the authorities and the tokens again.
+    #[arg(long, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, in PEM.
+    #[arg(long, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities, in PEM, of which clients have to show a certificate.
+    #[arg(long, env = "TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Bearer tokens, one a line: every OTLP request has to show one of them.
+    #[arg(long, env = "TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 
     /// Run of telemetry that names none; by default the time of the first start in this folder.
     #[arg(long, env = "RUN_ID", value_name = "ID", value_parser = parse_run_id)]
@@ -170,6 +185,15 @@ impl Config {
             keep_raw: self.keep_raw,
             mapping_version: STATE_VERSION,
         }
+    }
+
+    /// Where certificates are, if clients are to speak TLS.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            cert: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
     }
 
     /// Bounds of the receiver.

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod checkpoint;
 pub mod config;
 pub mod connections;
+pub mod credentials;
 pub mod join;
 pub mod journal;
 pub mod mapping;

@@ -74,6 +74,13 @@ fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// One line that a script can read to learn the ports.
-fn print_addresses(Addresses { grpc, http, admin }: Addresses) {
-    println!(r#"{{"grpc":"http://{grpc}","http":"http://{http}","admin":"http://{admin}"}}"#);
+fn print_addresses(addresses: Addresses) {
+    let Addresses {
+        grpc,
+        http,
+        admin,
+        otlp_over_tls,
+    } = addresses;
+    let scheme = if otlp_over_tls { "https" } else { "http" };
+    println!(r#"{{"grpc":"{scheme}://{grpc}","http":"{scheme}://{http}","admin":"http://{admin}"}}"#);
 }

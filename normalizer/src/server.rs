@@ -10,12 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::connections::{Listener, connections_within, raise_open_files_limit};
+use crate::credentials::{Credentials, CredentialsError};
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
 use crate::pipeline::Pipeline;
 use crate::receiver::Receiver;
@@ -56,6 +58,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Certificates or tokens cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// There is no own run id.
     #[error(transparent)]
     RunId(#[from] RunIdError),
@@ -90,6 +95,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// Health, metrics, status.
     pub admin: SocketAddr,
+    /// Whether both OTLP listeners speak TLS.
+    pub otlp_over_tls: bool,
 }
 
 /// A normalizer whose ports and folder are taken.
@@ -99,6 +106,8 @@ pub struct Server {
     http: Listener,
     admin: Listener,
     receiver: Receiver,
+    credentials: Credentials,
+    hangups: Option<Signal>,
     engine: Engine,
 }
 
@@ -176,21 +185,31 @@ impl Server {
     /// Takes the ports and makes sure of the folder.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         prepare_out_dir(&config.out_dir)?;
+        let credentials = Credentials::load(&config)?;
+        let hangups = credentials.hangups()?;
         let grpc = listen("OTLP/gRPC", config.grpc_listen, "--grpc-listen").await?;
         let http = listen("OTLP/HTTP", config.http_listen, "--http-listen").await?;
         let admin = listen("health and metrics", config.admin_listen, "--admin-listen").await?;
+        if !credentials.are_needed() {
+            warn_if_reachable("OTLP/gRPC", &grpc);
+            warn_if_reachable("OTLP/HTTP", &http);
+        }
+        warn_if_reachable("health and metrics", &admin);
         let run_id = match &config.run_id {
             Some(run_id) => run_id.clone(),
             None => own_run_id(&config.out_dir)?,
         };
         let engine = Engine::start(&config, run_id)?;
-        let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits());
+        let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits())
+            .with_tokens(credentials.tokens.clone());
         Ok(Self {
             config,
-            grpc,
-            http,
+            grpc: grpc.with_tls(credentials.tls.clone()),
+            http: http.with_tls(credentials.tls.clone()),
             admin,
             receiver,
+            credentials,
+            hangups,
             engine,
         })
     }
@@ -201,6 +220,7 @@ impl Server {
             grpc: self.grpc.address(),
             http: self.http.address(),
             admin: self.admin.address(),
+            otlp_over_tls: self.credentials.tls.is_some(),
         }
     }
 
@@ -218,6 +238,8 @@ impl Server {
             http,
             admin,
             receiver,
+            credentials,
+            hangups,
             engine:
                 Engine {
                     journal,
@@ -246,6 +268,7 @@ impl Server {
         receivers.spawn(grpc.serve(receiver.clone(), connections_max, stopped.clone()));
         receivers.spawn(http.serve(receiver, connections_max, stopped));
         let ticker = tokio::spawn(tick(journal.clone()));
+        let reloader = tokio::spawn(credentials.reload_at(hangups));
 
         let ended_early = tokio::select! {
             () = shutdown => None,
@@ -263,6 +286,7 @@ impl Server {
             }
         }
         ticker.abort();
+        reloader.abort();
         journal.close();
         let result = match ended_early {
             Some(result) => result,
@@ -315,21 +339,23 @@ async fn listen(
     address: SocketAddr,
     flag: &'static str,
 ) -> Result<Listener, StartError> {
-    let listener = Listener::bind(address)
+    Listener::bind(address)
         .await
         .map_err(|source| StartError::Listen {
             purpose,
             address,
             flag,
             source,
-        })?;
+        })
+}
+
+fn warn_if_reachable(purpose: &str, listener: &Listener) {
+    let address = listener.address();
     if !address.ip().is_loopback() {
-        let address = listener.address();
         eprintln!(
             "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can use it"
         );
     }
-    Ok(listener)
 }
 
 /// Better to learn at the start than with the first span that nothing can be written here.

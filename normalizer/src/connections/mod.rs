@@ -1,7 +1,9 @@
-//! Connections: accepts them, tells HTTP/1 from HTTP/2, serves them under limits and lets them end in order.
+//! Connections: accepts them, by TLS if so told, tells HTTP/1 from HTTP/2, serves them under limits and lets them end in
+//! order.
 
 mod open_files;
 mod sniff;
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,14 +20,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, Service};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 
 use sniff::{Protocol, Sniffed, sniff};
 
 pub use open_files::{connections_within, raise_open_files_limit};
+pub use tls::{Tls, TlsError, TlsFiles};
 
+/// Time for a client to finish its TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a client to show which protocol it speaks; silent connections end then.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for an HTTP/1 client to send a request's header, and to be idle between requests.
@@ -59,6 +66,7 @@ const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listener {
@@ -66,7 +74,18 @@ impl Listener {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            tls: None,
+        })
+    }
+
+    /// The same, with TLS: its clients have to speak it.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Where it listens.
@@ -90,14 +109,23 @@ impl Listener {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, client)) = accepted else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                let (service, stop) = (service.clone(), stop.clone());
+                let (tls, service, mut stop) = (self.tls.clone(), service.clone(), stop.clone());
                 connections.spawn(async move {
-                    serve_connection(stream, service, stop).await;
+                    // Answers are small and somebody waits for each. Without it they are late, no more.
+                    let _ = stream.set_nodelay(true);
+                    match tls {
+                        None => serve_connection(stream, service, stop).await,
+                        Some(tls) => {
+                            if let Some(stream) = handshake(&tls, stream, client, &mut stop).await {
+                                serve_connection(stream, service, stop).await;
+                            }
+                        }
+                    }
                     drop(permit);
                 });
             }
@@ -107,14 +135,35 @@ impl Listener {
     }
 }
 
-async fn serve_connection<S, B>(stream: TcpStream, service: S, mut stop: watch::Receiver<bool>)
+/// The stream below which the client speaks HTTP, unless the handshake fails.
+async fn handshake(
+    tls: &Tls,
+    stream: TcpStream,
+    client: SocketAddr,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<TlsStream<TcpStream>> {
+    let handshake = tls.acceptor().accept(stream);
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => shaken,
+        _ = stop.wait_for(|stop| *stop) => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tls.tell_failure(client, &error);
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn serve_connection<T, S, B>(stream: T, service: S, mut stop: watch::Receiver<bool>)
 where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
-    // Answers are small and somebody waits for each. Without it they are late, no more.
-    let _ = stream.set_nodelay(true);
     let sniffed = tokio::select! {
         sniffed = tokio::time::timeout(OPENING_TIMEOUT, sniff(stream)) => sniffed,
         _ = stop.wait_for(|stop| *stop) => return,
@@ -160,8 +209,9 @@ trait Connection: Future {
     fn wind_down(self: Pin<&mut Self>);
 }
 
-impl<S, B> Connection for http1::Connection<TokioIo<sniff::Stream>, S>
+impl<T, S, B> Connection for http1::Connection<TokioIo<sniff::Stream<T>>, S>
 where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + 'static,
@@ -172,8 +222,9 @@ where
     }
 }
 
-impl<S, B> Connection for http2::Connection<TokioIo<sniff::Stream>, S, TokioExecutor>
+impl<T, S, B> Connection for http2::Connection<TokioIo<sniff::Stream<T>>, S, TokioExecutor>
 where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<Incoming, ResBody = B, Error = Infallible>,
     S::Future: Send + 'static,
     B: Body + Send + 'static,

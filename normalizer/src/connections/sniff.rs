@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// What an HTTP/2 connection starts with (RFC 9113, section 3.4).
 const HTTP2_PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -18,17 +17,17 @@ pub(super) enum Protocol {
 }
 
 /// A connection whose first bytes were looked at.
-pub(super) struct Sniffed {
+pub(super) struct Sniffed<S> {
     pub(super) protocol: Protocol,
-    pub(super) stream: Stream,
+    pub(super) stream: Stream<S>,
 }
 
 /// Reads until it is clear which protocol the client speaks.
-pub(super) async fn sniff(mut tcp: TcpStream) -> io::Result<Sniffed> {
+pub(super) async fn sniff<S: AsyncRead + Unpin>(mut inner: S) -> io::Result<Sniffed<S>> {
     let mut seen = [0; HTTP2_PREFACE.len()];
     let mut len = 0;
     let protocol = loop {
-        let read = tcp.read(&mut seen[len..]).await?;
+        let read = inner.read(&mut seen[len..]).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -43,7 +42,7 @@ pub(super) async fn sniff(mut tcp: TcpStream) -> io::Result<Sniffed> {
     Ok(Sniffed {
         protocol,
         stream: Stream {
-            tcp,
+            inner,
             seen,
             taken: 0,
             len,
@@ -52,14 +51,14 @@ pub(super) async fn sniff(mut tcp: TcpStream) -> io::Result<Sniffed> {
 }
 
 /// A connection that gives the bytes that were looked at once more.
-pub(super) struct Stream {
-    tcp: TcpStream,
+pub(super) struct Stream<S> {
+    inner: S,
     seen: [u8; HTTP2_PREFACE.len()],
     taken: usize,
     len: usize,
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -71,17 +70,17 @@ impl AsyncRead for Stream {
             self.taken = end;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        Pin::new(&mut self.inner).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -89,18 +88,18 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(context, pieces)
+        Pin::new(&mut self.inner).poll_write_vectored(context, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

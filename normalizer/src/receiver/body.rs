@@ -15,6 +15,8 @@ use super::refusal::Refusal;
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time and, times the limit, bytes that are read of a body that is too large, so that its client reads the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a body that is refused whatever it is: a stranger may not make us read more.
+const DISCARDED_UNREAD_BYTES_MAX: usize = 64 * 1024;
 /// A declared length makes us allocate no more than this before that much has arrived.
 const TRUSTED_BYTES: usize = 1024 * 1024;
 /// Smaller pieces are copied: they would hold on to the connection's whole read buffer.
@@ -110,6 +112,16 @@ where
         }
     }
     Ok(None)
+}
+
+/// Reads a little of a body that nobody wants, so that its client reads the answer.
+pub(super) async fn discard_small<B>(body: B)
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let body = pin!(body);
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(body, DISCARDED_UNREAD_BYTES_MAX)).await;
 }
 
 async fn discard<B>(mut body: Pin<&mut B>, limit: usize)

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
@@ -125,6 +126,9 @@ pub(super) fn refuse(encoding: Option<Encoding>, refusal: &Refusal) -> Response<
     match refusal {
         Refusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        Refusal::Unauthenticated => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Refusal::UnsupportedCompression(_) => {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(compression::ACCEPTED));

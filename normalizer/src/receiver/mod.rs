@@ -17,6 +17,7 @@ mod intake;
 mod json;
 mod refusal;
 mod status;
+mod tokens;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -40,6 +41,7 @@ pub use answer::AnswerBody;
 pub use counters::{Counters, SignalCounters};
 pub use json::protobuf_of_json;
 pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
+pub use tokens::{Tokens, TokensError};
 
 /// Most that the receiver takes.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ pub struct ReceiverLimits {
 #[derive(Clone)]
 pub struct Receiver {
     intake: Intake,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// In which terms a request wants its answer.
@@ -73,7 +76,14 @@ impl Receiver {
             budget: Budget::new(limits.in_flight_bytes_max),
             message_bytes_max: limits.message_bytes_max,
         };
-        Self { intake }
+        Self { intake, tokens: None }
+    }
+
+    /// The same, with tokens: requests have to show one of them.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Option<Arc<Tokens>>) -> Self {
+        self.tokens = tokens;
+        self
     }
 
     /// What came so far.
@@ -102,6 +112,14 @@ impl Receiver {
         B: Body<Data = Bytes>,
         B::Error: Display,
     {
+        if self
+            .tokens
+            .as_ref()
+            .is_some_and(|tokens| !tokens.admit(request.headers()))
+        {
+            body::discard_small(request.into_body()).await;
+            return Err(Refusal::Unauthenticated);
+        }
         match protocol {
             Protocol::Grpc if request.version() < Version::HTTP_2 => Err(Refusal::NeedsHttp2),
             Protocol::Grpc => grpc::take(&self.intake, request).await,

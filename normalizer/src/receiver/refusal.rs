@@ -33,6 +33,9 @@ pub enum Refusal {
         "content type {0:?} is not supported, use application/x-protobuf, application/json or application/grpc"
     )]
     UnsupportedContentType(String),
+    /// It shows no token, or none that is known.
+    #[error("no valid token was shown, send one as in authorization: Bearer TOKEN")]
+    Unauthenticated,
     /// Nothing is served there.
     #[error("nothing is served at {0:?}")]
     UnknownPath(String),
@@ -67,6 +70,8 @@ pub enum GrpcCode {
     Unimplemented = 12,
     /// It is sent again.
     Unavailable = 14,
+    /// No valid token: it is not sent again.
+    Unauthenticated = 16,
 }
 
 impl Refusal {
@@ -77,6 +82,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::UnsupportedCompression(_) => "unsupported_compression",
             Self::UnsupportedContentType(_) => "unsupported_content_type",
+            Self::Unauthenticated => "unauthenticated",
             Self::UnknownPath(_) => "unknown_path",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NeedsHttp2 => "needs_http2",
@@ -94,6 +100,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => GrpcCode::InvalidArgument,
             Self::TooLarge { .. } => GrpcCode::ResourceExhausted,
+            Self::Unauthenticated => GrpcCode::Unauthenticated,
             Self::UnsupportedCompression(_)
             | Self::UnsupportedContentType(_)
             | Self::UnknownPath(_)
@@ -113,6 +120,7 @@ impl Refusal {
             Self::UnsupportedCompression(_) | Self::UnsupportedContentType(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::UnknownPath(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NeedsHttp2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
