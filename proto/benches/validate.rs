@@ -12,6 +12,8 @@ use tempfile::TempDir;
 const TRACES: u64 = 50_000;
 
 const WHERE: &str = r#""module_id":"gateway","instance_id":"gateway@edge0""#;
+const TIMES: &str =
+    r#""node":"edge0","stage":"edge","ts_start":1760000000000.000000,"ts_end":1760000000060.000000"#;
 const NODE: &str = r#""node":"edge0","stage":"edge","method":"POST","path":"/hash/sha256""#;
 
 fn invocation(out: &mut String, trace: u64, [span, parent, caller]: [&str; 3]) {
@@ -24,9 +26,7 @@ fn invocation(out: &mut String, trace: u64, [span, parent, caller]: [&str; 3]) {
 fn call(out: &mut String, trace: u64, [span, parent]: [&str; 2]) {
     let _ = writeln!(
         out,
-        r#"{{"trace_id":"{trace:032x}","span_id":"{span}","parent_span_id":{parent},"ancestor_id":{parent},{WHERE},{NODE_BETWEEN},"method":"POST","path":"/hash/sha256","bytes_out":8192,"bytes_in":64,"status":200,"kind":"client","protocol":"http","peer":"edge0:8080","peer_module":"gateway"}}"#,
-        NODE_BETWEEN =
-            r#""node":"edge0","stage":"edge","ts_start":1760000000000.000000,"ts_end":1760000000060.000000"#
+        r#"{{"trace_id":"{trace:032x}","span_id":"{span}","parent_span_id":{parent},"ancestor_id":{parent},{WHERE},{TIMES},"method":"POST","path":"/hash/sha256","bytes_out":8192,"bytes_in":64,"status":200,"kind":"client","protocol":"http","peer":"edge0:8080","peer_module":"gateway"}}"#
     );
 }
 
