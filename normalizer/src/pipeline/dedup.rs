@@ -1,21 +1,41 @@
-//! [`RecentSet`]: whether a span has been seen within the dedup window.
+//! [`RecentSet`]: whether a span has been seen within the dedup window, at one cache line a question.
 
-use hashbrown::HashTable;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Generations that the window is cut into: one more than this many is the longest that a copy is remembered, in parts
-/// of the window, and one part of the memory is given back at a time.
-const GENERATIONS: u64 = 4;
+/// Generations that the window is cut into: the oldest leaves as a whole, so a copy is remembered for the window and at
+/// most a twelfth more. With the one being filled they are fewer than the tags that four bits can tell apart.
+const GENERATIONS: u64 = 12;
+const TAGS: u8 = 15;
+/// Slots of a bucket, which is one cache line.
+const SLOTS: usize = 8;
+/// Buckets at first; their number needs the fingerprint's top eight bits, which a slot does not keep.
+const BUCKETS_MIN_LOG2: u32 = 8;
+/// How far from its home a fingerprint may be put; the number is kept in four bits.
+const DISPLACEMENT_MAX: usize = 15;
+/// Fullness at which the table grows, in percent.
+const FULL_PERCENT: usize = 80;
+const TAG_MASK: u64 = 0xf;
 
-/// Fingerprints of what was seen in the window, in generations that leave one after the other.
+/// A cache line of slots. A slot holds the low 56 bits of a fingerprint, its distance from home (4 bits) and the tag of
+/// its generation (4 bits, 0 for none); the top bits follow from the home.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Bucket([u64; SLOTS]);
+
+/// Fingerprints of what was seen in the window.
 ///
-/// A span takes 8 bytes of fingerprint and its place in a table that is 44 to 88% full: 10 to 20 bytes. Two spans share
-/// a 64-bit fingerprint with a chance of 2^-64 a pair: at six million spans in the window, 3 in 10^13 a span.
-#[derive(Debug, Serialize, Deserialize)]
+/// A span takes 8 bytes in a table that is 40 to 80% full: 10 to 20 bytes. All 64 bits of a fingerprint are compared: at
+/// six million spans in the window two different ones are taken for copies with a chance of 3 in 10^13 a span.
+#[derive(Debug)]
 pub struct RecentSet {
-    #[serde(with = "as_lists")]
-    generations: Vec<HashTable<u64>>,
-    current: usize,
+    buckets: Vec<Bucket>,
+    /// Tag of the generation in which a fingerprint last had to pass a bucket because it was full.
+    passed: Vec<u8>,
+    buckets_log2: u32,
+    /// Bit n: generation with tag n is within the window.
+    live_tags: u16,
+    tag: u8,
+    lens: [usize; TAGS as usize + 1],
     generation_ends: u64,
     generation_nanos: u64,
     entries_max: usize,
@@ -24,15 +44,19 @@ pub struct RecentSet {
 impl RecentSet {
     /// Remembers for at least `window_nanos`, unless there are more than `entries_max`: then the oldest leave early.
     pub fn new(window_nanos: u64, entries_max: usize) -> Self {
-        let generations = (0..=GENERATIONS).map(|_| HashTable::new()).collect();
-        let generation_nanos = (window_nanos / GENERATIONS).max(1);
-        Self {
-            generations,
-            current: 0,
+        let mut set = Self {
+            buckets: Vec::new(),
+            passed: Vec::new(),
+            buckets_log2: 0,
+            live_tags: 1 << 1,
+            tag: 1,
+            lens: [0; TAGS as usize + 1],
             generation_ends: 0,
-            generation_nanos,
+            generation_nanos: (window_nanos / GENERATIONS).max(1),
             entries_max,
-        }
+        };
+        set.allocate(BUCKETS_MIN_LOG2);
+        set
     }
 
     /// Changes how long it remembers.
@@ -41,62 +65,190 @@ impl RecentSet {
     }
 
     /// Remembers a fingerprint; false if it was there already.
+    #[inline]
     pub fn insert(&mut self, fingerprint: u64, now: u64) -> bool {
-        let full = self.generations[self.current].len() >= self.entries_max / GENERATIONS as usize;
-        if now >= self.generation_ends || full {
+        let generation_full =
+            self.lens[usize::from(self.tag)] >= (self.entries_max / GENERATIONS as usize).max(1);
+        if now >= self.generation_ends || generation_full {
             self.begin_generation(now);
         }
-        if self
-            .generations
-            .iter()
-            .any(|seen| seen.find(fingerprint, |&other| other == fingerprint).is_some())
-        {
-            return false;
+        loop {
+            match self.place(fingerprint) {
+                Some(is_new) => return is_new,
+                None => self.grow(),
+            }
         }
-        self.generations[self.current].insert_unique(fingerprint, fingerprint, |&other| other);
-        true
-    }
-
-    fn begin_generation(&mut self, now: u64) {
-        self.current = (self.current + 1) % self.generations.len();
-        // A new table, so that a burst's memory goes back; sized as the last one, so that it seldom grows.
-        let expected = self.generations.iter().map(HashTable::len).max().unwrap_or(0);
-        self.generations[self.current] = HashTable::with_capacity(expected);
-        self.generation_ends = now + self.generation_nanos;
     }
 
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.generations.iter().map(HashTable::len).sum()
+        (1..=TAGS)
+            .filter(|&tag| self.is_live(tag))
+            .map(|tag| self.lens[usize::from(tag)])
+            .sum()
+    }
+
+    #[inline]
+    fn is_live(&self, tag: u8) -> bool {
+        self.live_tags >> tag & 1 != 0
+    }
+
+    /// Whether the fingerprint is new, now that it is in its place; `None` if there is no place for it.
+    #[inline]
+    fn place(&mut self, fingerprint: u64) -> Option<bool> {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let mask = self.buckets.len() - 1;
+        let mut free = None;
+        for displacement in 0..=DISPLACEMENT_MAX {
+            let at = (home + displacement) & mask;
+            let wanted = fingerprint << 8 | (displacement as u64) << 4;
+            for (slot, &word) in self.buckets[at].0.iter().enumerate() {
+                let is_live = self.is_live((word & TAG_MASK) as u8);
+                if is_live && word & !TAG_MASK == wanted {
+                    return Some(false);
+                }
+                if !is_live && free.is_none() {
+                    free = Some((displacement, slot));
+                }
+            }
+            if !self.is_live(self.passed[at]) && free.is_some() {
+                break;
+            }
+        }
+        let (displacement, slot) = free?;
+        for passed in 0..displacement {
+            self.passed[(home + passed) & mask] = self.tag;
+        }
+        let word = fingerprint << 8 | (displacement as u64) << 4 | u64::from(self.tag);
+        self.buckets[(home + displacement) & mask].0[slot] = word;
+        self.lens[usize::from(self.tag)] += 1;
+        Some(true)
+    }
+
+    #[cold]
+    fn begin_generation(&mut self, now: u64) {
+        self.generation_ends = now.saturating_add(self.generation_nanos);
+        self.tag = self.tag % TAGS + 1;
+        // What still bears the tag from its last turn left the window long ago; it must not come back with it.
+        self.forget(self.tag);
+        let live = (0..=GENERATIONS as u8).map(|age| (self.tag + TAGS - 1 - age) % TAGS + 1);
+        self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
+        self.lens[usize::from(self.tag)] = 0;
+        let live = self.len();
+        if live * 100 >= self.buckets.len() * SLOTS * FULL_PERCENT {
+            self.grow();
+        } else if live * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
+            && self.buckets_log2 > BUCKETS_MIN_LOG2
+        {
+            // A burst's memory goes back.
+            self.rebuild(self.buckets_log2 - 1);
+        }
+    }
+
+    fn forget(&mut self, tag: u8) {
+        for word in self.buckets.iter_mut().flat_map(|bucket| &mut bucket.0) {
+            if *word & TAG_MASK == u64::from(tag) {
+                *word = 0;
+            }
+        }
+        self.passed
+            .iter_mut()
+            .filter(|passed| **passed == tag)
+            .for_each(|passed| *passed = 0);
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.rebuild(self.buckets_log2 + 1);
+    }
+
+    fn allocate(&mut self, buckets_log2: u32) {
+        self.buckets = vec![Bucket([0; SLOTS]); 1 << buckets_log2];
+        self.passed = vec![0; 1 << buckets_log2];
+        self.buckets_log2 = buckets_log2;
+    }
+
+    fn rebuild(&mut self, buckets_log2: u32) {
+        let remembered = self.remembered();
+        self.restore(&remembered, buckets_log2);
+    }
+
+    /// What is remembered, with the tags of its generations, the oldest first: then the last to pass a bucket is the
+    /// youngest that did.
+    fn remembered(&self) -> Vec<(u64, u8)> {
+        let mask = self.buckets.len() - 1;
+        let in_bucket = |(at, bucket): (usize, &Bucket)| {
+            bucket.0.map(|word| {
+                let displacement = (word >> 4 & 0xf) as usize;
+                let home = (at + mask + 1 - displacement) & mask;
+                let top = (home as u64) << (64 - self.buckets_log2);
+                (top & !(u64::MAX >> 8) | word >> 8, (word & TAG_MASK) as u8)
+            })
+        };
+        let all = self.buckets.iter().enumerate().flat_map(in_bucket);
+        let mut remembered: Vec<(u64, u8)> = all.filter(|(_, tag)| self.is_live(*tag)).collect();
+        remembered.sort_by_key(|(_, tag)| std::cmp::Reverse((self.tag + TAGS - tag) % TAGS));
+        remembered
+    }
+
+    fn restore(&mut self, remembered: &[(u64, u8)], mut buckets_log2: u32) {
+        let tag = self.tag;
+        loop {
+            self.allocate(buckets_log2);
+            self.lens = [0; TAGS as usize + 1];
+            let all_placed = remembered.iter().all(|&(fingerprint, tag)| {
+                self.tag = tag;
+                self.place(fingerprint).is_some()
+            });
+            if all_placed {
+                break;
+            }
+            buckets_log2 += 1;
+        }
+        self.tag = tag;
     }
 }
 
-/// Generations as plain lists: the tables are made anew when they are read.
-mod as_lists {
-    use hashbrown::HashTable;
-    use serde::{Deserialize, Deserializer, Serializer};
+/// A set without its table, as it is kept over a restart.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    remembered: Vec<(u64, u8)>,
+    live_tags: u16,
+    tag: u8,
+    generation_ends: u64,
+    generation_nanos: u64,
+    entries_max: usize,
+}
 
-    pub fn serialize<S: Serializer>(
-        generations: &[HashTable<u64>],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            generations
-                .iter()
-                .map(|seen| seen.iter().copied().collect::<Vec<u64>>()),
-        )
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HashTable<u64>>, D::Error> {
-        let lists = Vec::<Vec<u64>>::deserialize(deserializer)?;
-        let table = |list: Vec<u64>| {
-            let mut table = HashTable::with_capacity(list.len());
-            for fingerprint in list {
-                table.insert_unique(fingerprint, fingerprint, |&other| other);
-            }
-            table
+impl Serialize for RecentSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let saved = Saved {
+            remembered: self.remembered(),
+            live_tags: self.live_tags,
+            tag: self.tag,
+            generation_ends: self.generation_ends,
+            generation_nanos: self.generation_nanos,
+            entries_max: self.entries_max,
         };
-        Ok(lists.into_iter().map(table).collect())
+        saved.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecentSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = Saved::deserialize(deserializer)?;
+        let mut set = Self::new(
+            saved.generation_nanos.saturating_mul(GENERATIONS),
+            saved.entries_max,
+        );
+        (set.live_tags, set.tag, set.generation_ends) = (saved.live_tags, saved.tag, saved.generation_ends);
+        let slots_needed = saved.remembered.len() * 100 / FULL_PERCENT;
+        let buckets_log2 = (slots_needed / SLOTS + 1)
+            .next_power_of_two()
+            .ilog2()
+            .max(BUCKETS_MIN_LOG2);
+        set.restore(&saved.remembered, buckets_log2);
+        Ok(set)
     }
 }
 
@@ -118,25 +270,69 @@ fn mix(mut word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_copy_is_known_for_the_whole_window_and_forgotten_after_it() {
-        let mut seen = RecentSet::new(100, 1000);
-        assert!(seen.insert(1, 0));
-        assert!(!seen.insert(1, 99));
-        for now in (100..400).step_by(20) {
-            seen.insert(now, now);
-        }
-        assert!(seen.insert(1, 400));
-    }
+    const WINDOW: u64 = 1200;
+    const GAP_MAX: u64 = 30;
+    /// A generation begins with the first span after the last one's end.
+    const REMEMBERED_MAX: u64 = (GENERATIONS + 1) * (WINDOW / GENERATIONS + GAP_MAX);
 
     #[test]
     fn the_number_remembered_is_bounded() {
-        let mut seen = RecentSet::new(1000, 100);
-        for fingerprint in 0..10_000 {
-            seen.insert(fingerprint, 0);
+        let mut seen = RecentSet::new(1000, 1200);
+        for fingerprint in 0..100_000 {
+            seen.insert(mix(fingerprint), 0);
         }
-        assert!(seen.len() <= 125, "{}", seen.len());
+        assert!(seen.len() <= 1300, "{}", seen.len());
+    }
+
+    #[test]
+    fn memory_goes_back_after_a_burst() {
+        let mut seen = RecentSet::new(WINDOW, usize::MAX);
+        for fingerprint in 0..1_000_000 {
+            assert!(seen.insert(mix(fingerprint), 0));
+        }
+        let burst = seen.buckets.len();
+        for now in (0..100 * WINDOW).step_by(100) {
+            seen.insert(now, now);
+        }
+        assert!(seen.buckets.len() * 100 < burst);
+    }
+
+    proptest! {
+        #[test]
+        fn it_remembers_for_the_window_and_forgets_soon_after(
+            // Few homes and few low bits, so that buckets overflow and distances differ.
+            steps in proptest::collection::vec((0_u64..4, 0_u64..300, 0_u64..GAP_MAX, prop::bool::weighted(0.002)), 1..3000),
+        ) {
+            let mut seen = RecentSet::new(WINDOW, usize::MAX);
+            let mut last_new: HashMap<u64, u64> = HashMap::new();
+            let mut now = 0;
+            for (home, low, gap, is_saved) in steps {
+                now += gap;
+                let fingerprint = home << 62 | low;
+                let is_new = seen.insert(fingerprint, now);
+                let age = last_new.get(&fingerprint).map(|at| now - at);
+                match age {
+                    None => prop_assert!(is_new),
+                    Some(age) if age < WINDOW => prop_assert!(!is_new, "age {}", age),
+                    Some(age) if age > REMEMBERED_MAX => prop_assert!(is_new, "age {}", age),
+                    Some(_) => {}
+                }
+                if is_new {
+                    last_new.insert(fingerprint, now);
+                }
+                if is_saved {
+                    let bytes = postcard::to_stdvec(&seen).unwrap();
+                    let len = seen.len();
+                    seen = postcard::from_bytes(&bytes).unwrap();
+                    prop_assert_eq!(seen.len(), len);
+                }
+            }
+        }
     }
 }

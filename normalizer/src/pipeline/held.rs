@@ -49,7 +49,7 @@ pub struct Gaps {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HeldRow {
     /// Its fields, encoded.
-    pub line: Box<[u8]>,
+    pub line: Vec<u8>,
     /// Where they are open.
     pub gaps: Gaps,
     /// What else is known.
@@ -73,7 +73,14 @@ pub struct HeldRows {
     run_deadlines: VecDeque<(u64, u32, u64)>,
     by_trace: HashMap<[u8; 16], OfTrace>,
     made: u64,
+    /// Buffers to be used again: giving memory back and asking for it anew costs more than encoding a row.
+    #[serde(skip)]
+    spare: Vec<Vec<u8>>,
 }
+
+/// Buffers kept to be used again, and the largest of them.
+const SPARE_MAX: usize = 4096;
+const SPARE_BYTES_MAX: usize = 4096;
 
 /// Rows of one trace that wait for its run.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -96,8 +103,10 @@ impl HeldRows {
     ) -> u32 {
         self.made += 1;
         let trace_id = facts.trace_id;
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.extend_from_slice(line);
         let row = Some(HeldRow {
-            line: line.into(),
+            line: buffer,
             gaps,
             facts,
             run,
@@ -200,6 +209,14 @@ impl HeldRows {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.rows.len() - self.free.len()
+    }
+
+    /// Takes back the buffer of a row that has been written.
+    pub fn give_back(&mut self, mut line: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
+            line.clear();
+            self.spare.push(line);
+        }
     }
 
     fn take(&mut self, at: u32) -> Option<HeldRow> {

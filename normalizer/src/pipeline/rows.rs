@@ -163,6 +163,7 @@ impl Pipeline {
         if let (Some(run), Some(outcome)) = (row.run, row.outcome) {
             self.write_row(&row.line, row.gaps, &row.facts, run, outcome, output);
         }
+        self.held.give_back(row.line);
     }
 
     fn write_row(

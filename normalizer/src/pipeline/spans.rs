@@ -1,6 +1,5 @@
 //! Spans: each is checked, told apart from its copies, given to the join, and encoded as the row that it may become.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use cctf_proto::cctf::Row;
@@ -10,7 +9,8 @@ use cctf_proto::cctf::{
 };
 use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
-use cctf_proto::otlp::admission::{is_run_id_ok, reject_span};
+use cctf_proto::otlp::admission::{is_run_id_ok, reject_span_of_run};
+use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::{Span, SpanKind, TraceRequest};
 
 use super::dedup::span_fingerprint;
@@ -47,11 +47,12 @@ impl Pipeline {
                     let span = span?;
                     self.counted_before = (self.totals.spans, self.totals.points);
                     self.totals.spans += 1;
-                    if let Some(rejection) = reject_span(&span, run_id_ok) {
+                    slots.fill(span.attributes())?;
+                    let run_id_ok = run_id_ok && is_told_run_id_ok(&slots);
+                    if let Some(rejection) = reject_span_of_run(&span, run_id_ok) {
                         self.totals.reject(rejection.as_str(), 1);
                         continue;
                     }
-                    slots.fill(span.attributes())?;
                     if is_control {
                         self.take_control(&span, &slots, &source, output);
                     } else {
@@ -100,6 +101,7 @@ impl Pipeline {
         let mapped = map_span(span, slots);
         let parent_span_id = SpanId::from_bytes(span.parent_span_id);
         let role = role_of(span.kind, mapped.is_poll);
+        let peer = if role.is_call() { peer(slots) } else { None };
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
@@ -109,11 +111,7 @@ impl Pipeline {
             instance: source.instance.unwrap_or(NO_INSTANCE),
             duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
             end_unix_nano: span.end_time_unix_nano,
-            peer: if role.is_call() {
-                self.number_peer(slots)
-            } else {
-                NAMELESS
-            },
+            peer: peer.as_deref().map_or(NAMELESS, |peer| self.peers.number(peer)),
         };
         let joined = self.join.insert(&arrival, self.now);
         let has_row = match role {
@@ -141,17 +139,13 @@ impl Pipeline {
                 parent_span_id,
             };
             let (gaps, facts) = if role.is_call() {
-                self.encode_call(&span)
+                self.encode_call(&span, peer.as_deref())
             } else {
                 self.encode_invocation(&span)
             };
             self.place_row(gaps, facts, run, joined, output);
         }
         self.write_settled(output);
-    }
-
-    fn number_peer(&mut self, slots: &Slots<'_>) -> u32 {
-        peer(slots).map_or(NAMELESS, |peer| self.peers.number(&peer))
     }
 
     /// Encodes the invocation into the scratch line.
@@ -243,9 +237,8 @@ impl Pipeline {
     }
 
     /// Encodes the call into the scratch line.
-    fn encode_call(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
+    fn encode_call(&mut self, row: &RowSpan<'_, '_>, peer: Option<&str>) -> (Gaps, RowFacts) {
         let (span, mapped, identity) = (row.span, row.mapped, &row.source.identity);
-        let peer: Option<Cow<'_, str>> = peer(row.slots);
         let (start, end) = (span.start_time_unix_nano as i64, span.end_time_unix_nano as i64);
         let mut flags = if end < start {
             Flags::NONE.with(Flag::Negative)
@@ -273,7 +266,7 @@ impl Pipeline {
             status: mapped.status,
             kind: Some(row_kind(span.kind)),
             protocol: mapped.protocol.map(Text::from),
-            peer: peer.as_deref().map(Text::from),
+            peer: peer.map(Text::from),
             peer_module: None,
             resend_count: mapped.resend_count,
             error_type: mapped.error_type.map(Text::from),
@@ -317,6 +310,12 @@ impl RowSpan<'_, '_> {
             invocation: InvocationFacts::default(),
         }
     }
+}
+
+/// Whether the run id that a span tells, if it tells one, can be a folder's name.
+fn is_told_run_id_ok(slots: &Slots<'_>) -> bool {
+    let is_valid = |told: AnyValue<'_>| told.as_str().is_some_and(keys::is_valid_run_id);
+    slots.get(Slot::RunId).is_none_or(is_valid)
 }
 
 fn role_of(kind: SpanKind, is_poll: bool) -> Role {

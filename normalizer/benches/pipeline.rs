@@ -1,0 +1,151 @@
+//! Nanoseconds per span of the pipeline alone, in the steady state of 50,000 spans/s with the default windows: requests
+//! of 512 spans, traces of 3 SERVER, 3 CLIENT and 2 INTERNAL spans, children before parents, every id fresh.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use cctf_normalizer::journal::{Content, Record, Signal};
+use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message as _;
+
+const SPANS_A_REQUEST: usize = 512;
+const SPANS_A_TRACE: usize = 8;
+const SPANS_A_SECOND: u64 = 50_000;
+/// Long enough that the join window is full.
+const WARM_UP_SPANS: u64 = 1_000_000;
+const MEASURED_SPANS: u64 = 1_000_000;
+const BEGIN_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
+
+fn text(key: &str, value: &str) -> KeyValue {
+    KeyValue {
+        key: key.into(),
+        value: Some(AnyValue {
+            value: Some(Value::StringValue(value.into())),
+        }),
+        ..Default::default()
+    }
+}
+
+fn number(key: &str, value: i64) -> KeyValue {
+    KeyValue {
+        key: key.into(),
+        value: Some(AnyValue {
+            value: Some(Value::IntValue(value)),
+        }),
+        ..Default::default()
+    }
+}
+
+/// One trace: a driver's CLIENT, SERVER, INTERNAL, CLIENT, SERVER, INTERNAL, CLIENT, SERVER, each below the one before.
+fn span(trace: u64, at: usize) -> Span {
+    let kind = [3, 2, 1, 3, 2, 1, 3, 2][at];
+    let id = |at: usize| {
+        (trace * SPANS_A_TRACE as u64 + at as u64 + 1)
+            .to_be_bytes()
+            .to_vec()
+    };
+    Span {
+        trace_id: [trace.to_be_bytes(), (trace + 1).to_be_bytes()].concat(),
+        span_id: id(at),
+        parent_span_id: if at == 0 { Vec::new() } else { id(at - 1) },
+        flags: 0x301,
+        name: "POST /hash/sha256".into(),
+        kind,
+        start_time_unix_nano: BEGIN_UNIX_NANO + at as u64 * 1_000_000,
+        end_time_unix_nano: BEGIN_UNIX_NANO + 50_000_000 - at as u64 * 1_000_000,
+        attributes: vec![
+            text("http.request.method", "POST"),
+            text("url.path", "/hash/sha256"),
+            text("http.route", "/hash/sha256"),
+            text("url.scheme", "http"),
+            text("server.address", "10.0.0.17"),
+            number("server.port", 8080),
+            number("http.response.status_code", 200),
+            number("http.request.body.size", 8192),
+            number("http.response.body.size", 64),
+            text("network.protocol.version", "1.1"),
+        ],
+        ..Span::default()
+    }
+}
+
+/// A request of one trace after the other, split over three services' resources.
+fn request(first_trace: u64) -> Vec<u8> {
+    let traces = first_trace..first_trace + (SPANS_A_REQUEST / SPANS_A_TRACE) as u64;
+    let of_service = |service: usize, places: &[usize]| ResourceSpans {
+        resource: Some(Resource {
+            attributes: vec![
+                text("service.name", &format!("service-{service}")),
+                text("service.instance.id", &format!("instance-{service}")),
+                text("cctf.node_id", &format!("node-{service}")),
+                text("cctf.stage", "cloud"),
+            ],
+            ..Resource::default()
+        }),
+        scope_spans: vec![ScopeSpans {
+            spans: traces
+                .clone()
+                .flat_map(|trace| places.iter().rev().map(move |&at| span(trace, at)))
+                .collect(),
+            ..ScopeSpans::default()
+        }],
+        ..ResourceSpans::default()
+    };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![
+            of_service(3, &[7]),
+            of_service(2, &[4, 5, 6]),
+            of_service(1, &[0, 1, 2, 3]),
+        ],
+    };
+    request.encode_to_vec()
+}
+
+fn main() {
+    let mut pipeline = Pipeline::new(Settings::default());
+    let mut output = Output::default();
+    let (mut spans, mut nanos, mut bytes, mut rows) = (0_u64, 0_u128, 0_usize, 0_usize);
+    while spans < WARM_UP_SPANS + MEASURED_SPANS {
+        let body = Bytes::from(request(spans / SPANS_A_TRACE as u64));
+        let received_unix_nano = BEGIN_UNIX_NANO + spans * 1_000_000_000 / SPANS_A_SECOND;
+        let record = Record {
+            received_unix_nano,
+            content: Content::Request {
+                signal: Signal::Traces,
+                body,
+            },
+        };
+        let since = Instant::now();
+        pipeline.feed(&record, &mut output);
+        if spans >= WARM_UP_SPANS {
+            nanos += since.elapsed().as_nanos();
+            bytes += record_len(&record);
+        }
+        for run in output.drain() {
+            if spans >= WARM_UP_SPANS {
+                rows += run
+                    .appended()
+                    .map(|(_, lines)| lines.iter().filter(|&&byte| byte == b'\n').count())
+                    .sum::<usize>();
+            }
+            run.clear();
+        }
+        spans += SPANS_A_REQUEST as u64;
+    }
+    let per_span = nanos as f64 / MEASURED_SPANS as f64;
+    println!(
+        "pipeline: {per_span:.0} ns/span ({} B/span, {rows} rows of {MEASURED_SPANS} spans)",
+        bytes as u64 / MEASURED_SPANS
+    );
+}
+
+fn record_len(record: &Record) -> usize {
+    match &record.content {
+        Content::Request { body, .. } => body.len(),
+        _ => 0,
+    }
+}
