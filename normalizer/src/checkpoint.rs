@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ const HEADER_LEN: usize = 24;
 pub struct Checkpoint {
     /// Number of the first record that is not in it.
     pub sequence: u64,
+    /// Tells this checkpoint from all others.
+    pub epoch: u64,
     /// Bytes of each file of each run.
     pub lengths: HashMap<String, Lengths>,
     /// The pipeline.
@@ -69,15 +72,39 @@ pub enum CheckpointError {
     State(#[from] RestoreError),
 }
 
-/// Writes a checkpoint into the journal's folder. Returns its bytes.
+impl CheckpointError {
+    /// Whether it can pass by itself. The checkpoint before is still there then, and so are the records behind it.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ))
+    }
+}
+
+/// A checkpoint that is on the disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// Tells it from all others.
+    pub epoch: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A number that no other checkpoint has, of whatever journal.
+pub fn new_epoch() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Writes a checkpoint into the journal's folder, so that it survives a power loss: segments are deleted on its word.
 pub fn write(
     folder: &Path,
     sequence: u64,
     lengths: &HashMap<String, Lengths>,
     pipeline: &Pipeline,
-    durable: bool,
-) -> Result<u64, CheckpointError> {
-    let body = postcard::to_stdvec(&(sequence, lengths, pipeline)).map_err(RestoreError::from)?;
+) -> Result<Written, CheckpointError> {
+    let epoch = new_epoch();
+    let body = postcard::to_stdvec(&(sequence, epoch, lengths, pipeline)).map_err(RestoreError::from)?;
     let mut header = [0; HEADER_LEN];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&STATE_VERSION.to_le_bytes());
@@ -88,14 +115,17 @@ pub fn write(
         let mut file = File::create(&temporary)?;
         file.write_all(&header)?;
         file.write_all(&body)?;
-        if durable { file.sync_all() } else { Ok(()) }
+        file.sync_all()
     };
-    write().map_err(io_error("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
-    if durable {
-        sync_folder(folder).map_err(io_error("sync", folder))?;
+    if let Err(error) = write() {
+        // It may be in the way of what has no room. That it may stay is no further harm.
+        let _ = fs::remove_file(&temporary);
+        return Err(io_error("write", &temporary)(error));
     }
-    Ok((HEADER_LEN + body.len()) as u64)
+    fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
+    sync_folder(folder).map_err(io_error("sync", folder))?;
+    let bytes = (HEADER_LEN + body.len()) as u64;
+    Ok(Written { epoch, bytes })
 }
 
 /// Reads the checkpoint in the journal's folder; `None` if there is none.
@@ -117,6 +147,14 @@ pub fn read(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
 enum Fault {
     Version(u32),
     Damaged(String),
+}
+
+/// Reads a checkpoint's bytes; `Err` says what is wrong with them.
+pub fn check(bytes: &[u8]) -> Result<Checkpoint, String> {
+    decode(bytes).map_err(|fault| match fault {
+        Fault::Version(found) => format!("it is of version {found} of the state"),
+        Fault::Damaged(what) => what,
+    })
 }
 
 fn decode(bytes: &[u8]) -> Result<Checkpoint, Fault> {

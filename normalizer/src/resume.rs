@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{self, CheckpointError};
-use crate::journal::{Durability, Record, RecoveryError, Store, StoreError, StoreSettings, recover};
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::journal::{Record, Recovered, RecoveryError, Store, StoreError, StoreSettings, recover};
 use crate::pipeline::{Output, Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
@@ -70,12 +70,19 @@ pub fn resume(
 ) -> Result<Resumed, ResumeError> {
     let folder = store.folder.clone();
     let lock = lock(&folder)?;
-    let (sequence, lengths, mut pipeline) = match checkpoint::read(&folder)? {
-        Some(checkpoint) => (checkpoint.sequence, checkpoint.lengths, checkpoint.pipeline),
-        None => (0, HashMap::new(), Pipeline::new(settings.clone())),
-    };
+    let Checkpoint {
+        sequence,
+        epoch,
+        lengths,
+        mut pipeline,
+    } = checkpoint::read(&folder)?.unwrap_or_else(|| Checkpoint {
+        sequence: 0,
+        epoch: checkpoint::new_epoch(),
+        lengths: HashMap::new(),
+        pipeline: Pipeline::new(settings.clone()),
+    });
     let mut feeding = Feeding {
-        sink: sink.resume(lengths),
+        sink: sink.resume(lengths, epoch),
         output: Output::default(),
         records: 0,
         failed: None,
@@ -94,18 +101,13 @@ pub fn resume(
         return Err(error.into());
     }
     sink.end_recovery()?;
-    if recovered.records_lost > 0 {
-        eprintln!(
-            "warning: --repair gave up {} records of the journal",
-            recovered.records_lost
-        );
-    }
+    tell(&recovered);
     pipeline.apply(settings);
     // A crash must not feed these records under the new settings: what they made is behind a checkpoint of its own.
-    let durable = store.durability == Durability::Fsync;
-    let next_sequence = recovered.next_sequence.max(sequence);
+    let next_sequence = recovered.next_sequence;
     let lengths = sink.sync(|run_id| pipeline.knows_run(run_id))?;
-    checkpoint::write(&folder, next_sequence, &lengths, &pipeline, durable)?;
+    let written = checkpoint::write(&folder, next_sequence, &lengths, &pipeline)?;
+    sink.checkpointed(lengths, written.epoch);
     let mut store = Store::open(store, recovered.segments, next_sequence, recovered.tail)?;
     store.delete_before(next_sequence)?;
     Ok(Resumed {
@@ -115,6 +117,21 @@ pub fn resume(
         lock,
         records,
     })
+}
+
+fn tell(recovered: &Recovered) {
+    if recovered.repaired {
+        eprintln!(
+            "warning: --repair went on behind damage in the journal and gave up {} records",
+            recovered.records_lost
+        );
+    }
+    if recovered.torn_bytes > 0 {
+        eprintln!(
+            "cut {} bytes off the journal's end, of records that were begun and not committed",
+            recovered.torn_bytes
+        );
+    }
 }
 
 struct Feeding {

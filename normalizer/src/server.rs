@@ -154,7 +154,7 @@ impl Engine {
                 committer: None,
             });
         }
-        let (folder, durable) = (store.folder.clone(), store.durability == Durability::Fsync);
+        let folder = store.folder.clone();
         let resumed = resume(store, config.repair, settings, sink)?;
         if resumed.records > 0 {
             eprintln!(
@@ -165,7 +165,7 @@ impl Engine {
         let last_unix_nano = resumed.pipeline.last_unix_nano();
         let (journal, commit_end, reader) =
             journal::open_durable(config.queue_limits(), journal::wall_clock(), last_unix_nano);
-        let checkpoints = Checkpoints::new(folder.clone(), durable, resumed.store.next_sequence());
+        let checkpoints = Checkpoints::new(folder.clone(), resumed.store.next_sequence());
         let worker = Worker::new((journal.clone(), reader), resumed.pipeline, resumed.sink)
             .with_checkpoints(checkpoints);
         let kept = KeptJournal {

@@ -40,8 +40,6 @@ pub enum WorkerError {
 pub struct Checkpoints {
     /// The journal's folder.
     pub folder: PathBuf,
-    /// Whether they are to survive a power loss.
-    pub durable: bool,
     /// Number of the next record to be fed.
     pub sequence: u64,
     /// Bytes of records since the last one.
@@ -52,10 +50,9 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Checkpoints of what follows record number `sequence`.
-    pub fn new(folder: PathBuf, durable: bool, sequence: u64) -> Self {
+    pub fn new(folder: PathBuf, sequence: u64) -> Self {
         Self {
             folder,
-            durable,
             sequence,
             bytes_since: 0,
             last_bytes: 0,
@@ -139,7 +136,7 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
-    /// Feeds records until the shutdown has been fed and all files are written. However it ends, nothing is accepted
+    /// Feeds records until the shutdown has been fed (or, when that found no room, all before it) and all files are written. However it ends, nothing is accepted
     /// after, because nobody would write it.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let _close = CloseAtEnd(self.journal.clone());
@@ -166,11 +163,22 @@ impl Worker {
                 self.journal.set_needs_ticks(true);
             }
             if self.checkpoints.as_ref().is_some_and(Checkpoints::is_due) {
-                self.make_checkpoint()?;
+                self.make_checkpoint_if_there_is_room()?;
             }
         }
         // The last one seals the journal: whoever goes on needs no record before it.
         self.make_checkpoint()
+    }
+
+    /// Without room the one before stays in force, and the segments behind it stay.
+    fn make_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
+        match self.make_checkpoint() {
+            Err(WorkerError::Checkpoint(error)) if error.is_disk_full() => {
+                eprintln!("warning: {error}; the next one is tried after as many records again");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn make_checkpoint(&mut self) -> Result<(), WorkerError> {
@@ -180,9 +188,10 @@ impl Worker {
         let pipeline = &self.pipeline;
         let lengths = self.sink.sync(|run_id| pipeline.knows_run(run_id))?;
         let (folder, sequence) = (&checkpoints.folder, checkpoints.sequence);
-        checkpoints.last_bytes =
-            checkpoint::write(folder, sequence, &lengths, pipeline, checkpoints.durable)?;
         checkpoints.bytes_since = 0;
+        let written = checkpoint::write(folder, sequence, &lengths, pipeline)?;
+        checkpoints.last_bytes = written.bytes;
+        self.sink.checkpointed(lengths, written.epoch);
         self.journal.set_deletable_before(sequence);
         Ok(())
     }

@@ -20,6 +20,8 @@ pub const ALIGNMENT: usize = 8;
 pub const BODY_LEN_MAX: usize = 256 * 1024 * 1024;
 
 const CHECKED_FROM: usize = 4;
+/// Records that can be missing between two that are there: more than any segment can hold.
+const FRAMES_BEHIND_MAX: u64 = 1 << 40;
 
 /// A frame's header, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,20 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
         body,
         next: frame_len(body_len),
     }
+}
+
+/// Whether these bytes can be the begin of a frame of a record from number `expected` on, without a look at the body: what
+/// is searched for a frame may be megabytes of anything, and a checksum at each place would take hours.
+pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
+    let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
+        return false;
+    };
+    let sequence = header[8..16]
+        .iter()
+        .rev()
+        .fold(0, |number, &byte| number << 8 | u64::from(byte));
+    let ends_in_zeros = header[33..].iter().all(|&byte| byte == 0);
+    ends_in_zeros && header[32] != 0 && sequence >= expected && sequence - expected <= FRAMES_BEHIND_MAX
 }
 
 /// The record of a frame; `None` for a content that this version does not know.

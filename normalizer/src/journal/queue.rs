@@ -81,6 +81,8 @@ pub enum DiskFull {
     Files = 1,
     /// The committer: there is no room for another segment.
     Segments = 2,
+    /// The guard: there is less room than is to stay free.
+    Low = 4,
 }
 
 /// What is held right now.
@@ -133,6 +135,8 @@ struct State {
     held: Held,
     last_unix_nano: u64,
     closed: bool,
+    /// Whether nothing more will be committed.
+    ended: bool,
     /// Records before this number are needed no more.
     deletable_before: u64,
 }
@@ -277,6 +281,12 @@ impl CommitEnd {
         self.shared.committed.notify_one();
     }
 
+    /// Nothing more will be committed, not even the shutdown: the reader ends where the journal does.
+    pub fn end(&self) {
+        self.shared.lock().ended = true;
+        self.shared.committed.notify_one();
+    }
+
     /// Gives up requests that could not be committed.
     pub fn give_up(&self, bodies: impl Iterator<Item = usize>) {
         let mut state = self.shared.lock();
@@ -306,7 +316,7 @@ impl Reader {
     }
 
     /// Waits for records and swaps them into `batch`, which has to be empty; the previous batch counts as done.
-    /// False when the shutdown has been read before.
+    /// False when the shutdown has been read before, or will never come.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
         debug_assert!(batch.is_empty(), "the previous batch has been fed");
         if self.ended {
@@ -316,6 +326,9 @@ impl Reader {
         state.held.subtract(self.in_hand);
         self.in_hand = Held::default();
         while state.waiting.is_empty() {
+            if state.ended {
+                return false;
+            }
             state = self
                 .shared
                 .committed
@@ -339,6 +352,7 @@ impl Shared {
                 held: Held::default(),
                 last_unix_nano,
                 closed: false,
+                ended: false,
                 deletable_before: 0,
             }),
             appended: Condvar::new(),

@@ -139,3 +139,19 @@ fn a_waiting_reader_is_woken() {
     append(&journal, 1).unwrap();
     assert_eq!(thread.join().unwrap(), 1);
 }
+
+#[test]
+fn a_shutdown_that_found_no_room_ends_the_reader_without_being_read() {
+    let (journal, mut commit_end, mut reader) = open_durable(LIMITS, counting_clock(), 0);
+    journal.close();
+    let mut uncommitted = Vec::new();
+    commit_end.next_batch(&mut uncommitted);
+    let restart = uncommitted.remove(0).record;
+    commit_end.commit([restart.clone()].into_iter());
+    commit_end.end();
+    let mut batch = Vec::new();
+    assert!(reader.next_batch(&mut batch));
+    assert_eq!(batch, [restart]);
+    batch.clear();
+    assert!(!reader.next_batch(&mut batch));
+}

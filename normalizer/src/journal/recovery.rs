@@ -22,6 +22,8 @@ pub struct Recovered {
     pub torn_bytes: u64,
     /// Records given up by `--repair`.
     pub records_lost: u64,
+    /// Whether `--repair` went on behind damage.
+    pub repaired: bool,
 }
 
 /// Why the journal could not be read.
@@ -52,7 +54,11 @@ pub enum RecoveryError {
         what: String,
     },
     /// The first segment begins behind what is needed.
-    #[error("the journal in {} begins with record {found}, and record {needed} is needed", folder.display())]
+    #[error(
+        "the journal in {} begins with record {found}, and record {needed} is needed: \
+         put the missing segments back, or go on without them by --repair",
+        folder.display()
+    )]
     Missing {
         /// The journal's folder.
         folder: PathBuf,
@@ -73,7 +79,7 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(from, |segment| segment.first_sequence);
-    if first > from {
+    if first > from && !repair {
         return Err(RecoveryError::Missing {
             folder: folder.to_owned(),
             found: first,
@@ -82,6 +88,8 @@ pub fn recover(
     }
     let mut recovered = Recovered {
         next_sequence: first,
+        records_lost: first.saturating_sub(from),
+        repaired: first > from,
         ..Recovered::default()
     };
     for (at, segment) in segments.iter().enumerate() {
@@ -95,12 +103,17 @@ pub fn recover(
             segment,
             from,
             repair,
-            is_last: next.is_none(),
+            next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
         };
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
+    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin.
+    if recovered.repaired || recovered.next_sequence < from {
+        recovered.tail = None;
+    }
+    recovered.next_sequence = recovered.next_sequence.max(from);
     Ok(recovered)
 }
 
@@ -108,7 +121,8 @@ struct Reading<'r> {
     segment: &'r SegmentFile,
     from: u64,
     repair: bool,
-    is_last: bool,
+    /// Number of the next segment's first record; `None` for the last segment.
+    next_first: Option<u64>,
     recovered: &'r mut Recovered,
 }
 
@@ -121,17 +135,15 @@ impl Reading<'_> {
             Ok(header) if header.first_sequence == self.recovered.next_sequence => {}
             Ok(header) => {
                 let (found, expected) = (header.first_sequence, self.recovered.next_sequence);
-                self.damaged(
-                    0,
-                    format!("it begins with record {found}, and {expected} is next"),
-                )?;
-                self.recovered.records_lost += found.saturating_sub(expected);
-                self.recovered.next_sequence = found;
+                self.lose(0, found, || {
+                    format!("it begins with record {found}, and {expected} is next")
+                })?;
             }
-            // A segment whose header never became durable holds nothing that was acknowledged.
-            Err(_) if self.is_last => return self.drop_segment(),
-            Err(what) => self.damaged(0, what.to_owned())?,
+            // A header is durable before the first frame is written: with no frame, nothing was acknowledged.
+            Err(_) if self.next_first.is_none() && self.has_no_frame(&bytes) => return self.drop_segment(),
+            Err(what) => self.lose(0, self.recovered.next_sequence, || what.to_owned())?,
         }
+        offset = offset.min(bytes.len());
         loop {
             match frame::decode(&bytes[offset..]) {
                 Found::Frame { header, body, next } if header.sequence == self.recovered.next_sequence => {
@@ -143,11 +155,13 @@ impl Reading<'_> {
                     self.recovered.next_sequence += 1;
                     offset += next.min(bytes.len() - offset);
                 }
-                Found::Nothing => break,
-                Found::Frame { .. } | Found::Damaged => match self.go_on_behind(&bytes, offset)? {
-                    Some(next) => offset = next,
-                    None => break,
-                },
+                Found::Nothing if bytes[offset..].iter().all(|&byte| byte == 0) => break,
+                Found::Nothing | Found::Frame { .. } | Found::Damaged => {
+                    match self.go_on_behind(&bytes, offset)? {
+                        Some(next) => offset = next,
+                        None => break,
+                    }
+                }
             }
         }
         self.recovered.tail = Some((path.clone(), offset as u64));
@@ -158,25 +172,44 @@ impl Reading<'_> {
     fn go_on_behind(&mut self, bytes: &[u8], offset: usize) -> Result<Option<usize>, RecoveryError> {
         let expected = self.recovered.next_sequence;
         let behind = next_frame(bytes, offset + ALIGNMENT, expected);
-        let was_durable = !self.is_last || behind.is_some_and(|(_, header)| header.durable_before > expected);
+        let was_durable =
+            self.next_first.is_some() || behind.is_some_and(|(_, header)| header.durable_before > expected);
         if !was_durable {
             self.cut_tail(bytes, offset)?;
             return Ok(None);
         }
-        self.damaged(
-            offset as u64,
-            format!("record {expected} is not whole, and later ones are"),
-        )?;
-        let Some((next, header)) = behind else {
-            return Ok(None);
+        let (sequence, next) = match behind {
+            Some((next, header)) => (header.sequence, Some(next)),
+            None => (self.next_first.unwrap_or(expected), None),
         };
-        self.recovered.records_lost += header.sequence - expected;
-        self.recovered.next_sequence = header.sequence;
-        Ok(Some(next))
+        if self.next_first == Some(expected) && next.is_none() {
+            // All records of this segment are there, and this is what was begun behind them.
+            return Ok(None);
+        }
+        self.lose(offset as u64, sequence, || {
+            format!("record {expected} is not whole, and later ones are")
+        })?;
+        Ok(next)
     }
 
-    fn damaged(&self, offset: u64, what: String) -> Result<(), RecoveryError> {
+    /// Goes on with record number `found`: an error unless nothing that is needed is missing, or `--repair` asks for it.
+    fn lose(&mut self, offset: u64, found: u64, what: impl FnOnce() -> String) -> Result<(), RecoveryError> {
+        let expected = self.recovered.next_sequence;
+        if found > self.from || found <= expected {
+            self.damaged(offset, what())?;
+        }
+        self.recovered.records_lost += found.saturating_sub(expected.max(self.from));
+        self.recovered.next_sequence = found;
+        Ok(())
+    }
+
+    fn has_no_frame(&self, bytes: &[u8]) -> bool {
+        next_frame(bytes, SEGMENT_HEADER_LEN as usize, self.recovered.next_sequence).is_none()
+    }
+
+    fn damaged(&mut self, offset: u64, what: String) -> Result<(), RecoveryError> {
         if self.repair {
+            self.recovered.repaired = true;
             return Ok(());
         }
         Err(RecoveryError::Damaged {
@@ -187,7 +220,7 @@ impl Reading<'_> {
     }
 
     fn cut_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
-        const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let path = &self.segment.path;
         let used = bytes
             .iter()
@@ -220,8 +253,9 @@ fn next_frame(bytes: &[u8], offset: usize, expected: u64) -> Option<(usize, fram
     let last = bytes.len().checked_sub(HEADER_LEN)?;
     (offset..=last)
         .step_by(ALIGNMENT)
+        .filter(|&at| frame::may_begin(&bytes[at..], expected))
         .find_map(|at| match frame::decode(&bytes[at..]) {
-            Found::Frame { header, .. } if header.sequence >= expected => Some((at, header)),
+            Found::Frame { header, .. } => Some((at, header)),
             _ => None,
         })
 }
@@ -236,198 +270,5 @@ fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> R
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::journal::record::{Content, Signal};
-    use crate::journal::store::{Durability, Store, StoreSettings};
-
-    fn settings(folder: &Path) -> StoreSettings {
-        StoreSettings {
-            folder: folder.to_owned(),
-            durability: Durability::Flush,
-            segment_bytes: 1024,
-            keep_raw: false,
-            mapping_version: 1,
-        }
-    }
-
-    fn request(number: u64, len: usize) -> Record {
-        let body: Vec<u8> = (0..len).map(|at| (number as usize * 31 + at) as u8 | 1).collect();
-        Record {
-            received_unix_nano: number,
-            content: Content::Request {
-                signal: Signal::Traces,
-                body: body.into(),
-            },
-        }
-    }
-
-    fn read(folder: &Path, from: u64) -> (Vec<(u64, Record)>, Recovered) {
-        let mut records = Vec::new();
-        let recovered = recover(folder, from, false, &mut |sequence, record| {
-            records.push((sequence, record))
-        })
-        .unwrap();
-        (records, recovered)
-    }
-
-    fn reopen(folder: &Path) -> (Vec<(u64, Record)>, Store) {
-        let (records, found) = read(folder, 0);
-        let store = Store::open(settings(folder), found.segments, found.next_sequence, found.tail).unwrap();
-        (records, store)
-    }
-
-    /// Writes records of these lengths, one batch each, and returns the only segment.
-    fn one_segment(folder: &Path, lens: &[usize]) -> std::path::PathBuf {
-        let (_, mut store) = reopen(folder);
-        for (number, &len) in (0..).zip(lens) {
-            // What goes before is durable when the next is written, as with fsync.
-            store.append(&[request(number, len)]).unwrap();
-        }
-        let segments = segment::list(folder).unwrap();
-        assert_eq!(segments.len(), 1);
-        segments[0].path.clone()
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_appended_is_read_back_whatever_the_batches_and_reopenings(
-            batches in proptest::collection::vec((proptest::collection::vec(0_usize..900, 1..6), any::<bool>()), 1..12),
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let (_, mut store) = reopen(folder.path());
-            let mut expected = Vec::new();
-            for (lens, reopens) in batches {
-                let batch: Vec<Record> =
-                    (expected.len() as u64..).zip(&lens).map(|(number, &len)| request(number, len)).collect();
-                store.append(&batch).unwrap();
-                expected.extend(batch);
-                if reopens {
-                    drop(store);
-                    store = reopen(folder.path()).1;
-                }
-            }
-            let (found, _) = read(folder.path(), 0);
-            prop_assert!(found.iter().map(|(_, record)| record).eq(&expected));
-            prop_assert!(found.iter().map(|(sequence, _)| *sequence).eq(0..expected.len() as u64));
-        }
-
-        #[test]
-        fn a_tail_torn_at_any_byte_loses_the_last_record_alone_and_what_follows_is_read(cut in 0_usize..96) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = one_segment(folder.path(), &[50, 50]);
-            let second = SEGMENT_HEADER_LEN as usize + frame::frame_len(50);
-            let mut bytes = fs::read(&path).unwrap();
-            bytes[second + cut.min(frame::HEADER_LEN + 49)..].fill(0);
-            fs::write(&path, &bytes).unwrap();
-            let (records, mut store) = reopen(folder.path());
-            prop_assert_eq!(records.len(), 1);
-            store.append(&[request(7, 50)]).unwrap();
-            let (records, _) = read(folder.path(), 0);
-            prop_assert_eq!(&records[1], &(1, request(7, 50)));
-            prop_assert_eq!(records.len(), 2);
-        }
-    }
-
-    #[test]
-    fn what_is_left_of_a_torn_batch_is_never_taken_for_a_later_record() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, mut store) = reopen(folder.path());
-        store
-            .append(&[request(0, 40), request(1, 40), request(2, 40)])
-            .unwrap();
-        let path = segment::list(folder.path()).unwrap()[0].path.clone();
-        let mut bytes = fs::read(&path).unwrap();
-        let second = SEGMENT_HEADER_LEN as usize + frame::frame_len(40);
-        bytes[second + frame::HEADER_LEN] ^= 0xff;
-        fs::write(&path, &bytes).unwrap();
-        let (records, mut store) = reopen(folder.path());
-        assert_eq!(
-            records.len(),
-            1,
-            "the batch was never acknowledged, so its rest is torn, not damaged"
-        );
-        store.append(&[request(9, 40)]).unwrap();
-        let (records, _) = read(folder.path(), 0);
-        assert_eq!(
-            records
-                .iter()
-                .map(|(_, record)| record.received_unix_nano)
-                .collect::<Vec<_>>(),
-            [0, 9]
-        );
-    }
-
-    #[test]
-    fn damage_before_a_durable_record_is_an_error_with_its_place_and_repair_goes_on_behind_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut fsynced = settings(folder.path());
-        fsynced.durability = Durability::Fsync;
-        let mut store = Store::open(fsynced, Vec::new(), 0, None).unwrap();
-        for number in 0..3 {
-            store.append(&[request(number, 40)]).unwrap();
-        }
-        let path = segment::list(folder.path()).unwrap()[0].path.clone();
-        let mut bytes = fs::read(&path).unwrap();
-        let second = SEGMENT_HEADER_LEN as usize + frame::frame_len(40);
-        bytes[second + frame::HEADER_LEN] ^= 0xff;
-        fs::write(&path, &bytes).unwrap();
-        let error = recover(folder.path(), 0, false, &mut |_, _| {})
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(&format!("at byte {second}")) && error.contains("--repair"),
-            "{error}"
-        );
-        let mut kept = Vec::new();
-        let repaired = recover(folder.path(), 0, true, &mut |sequence, _| kept.push(sequence)).unwrap();
-        assert_eq!(
-            (kept, repaired.records_lost, repaired.next_sequence),
-            (vec![0, 2], 1, 3)
-        );
-    }
-
-    #[test]
-    fn a_segment_missing_in_the_middle_is_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, mut store) = reopen(folder.path());
-        for number in 0..4 {
-            store.append(&[request(number, 800)]).unwrap();
-        }
-        let segments = segment::list(folder.path()).unwrap();
-        assert_eq!(segments.len(), 4);
-        fs::remove_file(&segments[1].path).unwrap();
-        assert!(matches!(
-            recover(folder.path(), 0, false, &mut |_, _| {}),
-            Err(RecoveryError::Damaged { .. })
-        ));
-        assert!(
-            matches!(recover(folder.path(), 5, false, &mut |_, _| {}), Ok(_)),
-            "what is not needed is not read"
-        );
-    }
-
-    #[test]
-    fn segments_behind_are_deleted_and_reading_begins_where_it_is_asked_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, mut store) = reopen(folder.path());
-        for number in 0..6 {
-            store.append(&[request(number, 400)]).unwrap();
-        }
-        store.delete_before(3).unwrap();
-        assert_eq!(segment::list(folder.path()).unwrap()[0].first_sequence, 2);
-        let (records, _) = read(folder.path(), 3);
-        assert_eq!(
-            records.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(),
-            [3, 4, 5]
-        );
-        assert!(matches!(
-            recover(folder.path(), 1, false, &mut |_, _| {}),
-            Err(RecoveryError::Missing { .. })
-        ));
-    }
-}
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -123,14 +123,18 @@ pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64, durable: bool) 
 /// changes no size that fdatasync would have to write down.
 fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
     let len = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call touches no memory.
-    match unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len) } {
-        0 => Ok(()),
-        _ => match io::Error::last_os_error() {
+    loop {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call touches no memory.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len) } == 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            // A signal, which any thread may get, is no reason to give up.
+            error if error.kind() == io::ErrorKind::Interrupted => {}
             // A file system that can't reserve gives sparse room: slower, and a full disk is met later.
-            error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => file.set_len(bytes),
-            error => Err(error),
-        },
+            error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return file.set_len(bytes),
+            error => return Err(error),
+        }
     }
 }
 

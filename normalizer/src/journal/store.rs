@@ -195,7 +195,12 @@ impl Store {
             self.settings.durability == Durability::Fsync,
         ) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
                 // What was begun takes room that others need; that it may stay is no further harm.
                 let _ = fs::remove_file(&path);
                 return Err(StoreError::DiskFull {

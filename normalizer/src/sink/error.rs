@@ -24,7 +24,7 @@ pub enum SinkError {
     /// A file is not what the journal makes of it.
     #[error(
         "{} is not what the journal makes of it at byte {offset}: it was changed by somebody else; \
-         move the run's folder away to have it made anew",
+         move the run's folder away to have it begun anew",
         path.display()
     )]
     Differs {
@@ -45,15 +45,22 @@ pub enum SinkError {
     },
 }
 
+/// The operation that must not be tried again.
+pub(super) const SYNC: &str = "sync";
+
 impl SinkError {
-    /// Whether it can pass by itself: no room on the disk, or in the user's quota.
+    /// Whether it can pass by itself: no room on the disk, or in the user's quota. A failed sync can not: the kernel may
+    /// have dropped what it could not write, and a second try that succeeds would prove nothing.
     pub fn is_disk_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => {
-                matches!(
-                    source.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                )
+            Self::Io {
+                operation, source, ..
+            } => {
+                *operation != SYNC
+                    && matches!(
+                        source.kind(),
+                        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                    )
             }
             Self::Locked { .. } | Self::InTheWay { .. } | Self::Differs { .. } => false,
         }

@@ -1,16 +1,17 @@
 //! The sink: the pipeline's output becomes files, whole lines and whole snapshots, one locked folder a run.
 
+mod base;
 mod error;
 mod run_folder;
 mod storage;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::pipeline::{Output, RunOutput};
 pub use run_folder::Lengths;
-use run_folder::RunFolder;
+use run_folder::{Journaled, RunFolder, lengths_on_disk};
 
 pub use error::SinkError;
 pub use storage::{Disk, Storage};
@@ -30,8 +31,10 @@ pub struct Sink {
     writes: u64,
     /// Bytes of each file of every run that the journal tells of; `None` without a journal.
     known: Option<HashMap<String, Lengths>>,
-    /// Whether the journal is being read again: files may be ahead of it.
-    recovering: bool,
+    /// Tells the checkpoint on the disk from all others.
+    epoch: u64,
+    /// While the journal is being read again, and files may be ahead of it: the runs that were opened meanwhile.
+    recovering: Option<HashSet<String>>,
 }
 
 struct OpenRun {
@@ -54,43 +57,67 @@ impl Sink {
             open_files_max,
             writes: 0,
             known: None,
-            recovering: false,
+            epoch: 0,
+            recovering: None,
         }
     }
 
-    /// A sink that goes on where a checkpoint was made: what follows, up to [`Self::end_recovery`], was given to a sink
-    /// before, and some of it may have been written.
+    /// A sink that goes on where the checkpoint of this epoch was made: what follows, up to [`Self::end_recovery`], was
+    /// given to a sink before, and some of it may have been written.
     #[must_use]
-    pub fn resume(mut self, known: HashMap<String, Lengths>) -> Self {
+    pub fn resume(mut self, known: HashMap<String, Lengths>, epoch: u64) -> Self {
         self.known = Some(known);
-        self.recovering = true;
+        self.epoch = epoch;
+        self.recovering = Some(HashSet::new());
         self
     }
 
     /// The journal has been read to its end: what comes now is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
-        self.recovering = false;
+        for run_id in self.runs_ahead()? {
+            self.open_run(&run_id)?;
+        }
+        self.recovering = None;
         for run in self.runs.values_mut() {
             run.folder.end_recovery(self.storage.as_mut())?;
         }
         Ok(())
     }
 
+    /// Runs that the checkpoint knows, that no record came for, and whose files are longer all the same.
+    fn runs_ahead(&mut self) -> Result<Vec<String>, SinkError> {
+        let mut ahead = Vec::new();
+        let known = self.known.iter().flatten();
+        for (run_id, made) in known.filter(|(run_id, _)| !self.runs.contains_key(*run_id)) {
+            let lengths = lengths_on_disk(self.storage.as_mut(), &self.out_dir.join(run_id))?;
+            if lengths != *made && lengths.iter().zip(made).all(|(len, made)| len >= made) {
+                ahead.push(run_id.clone());
+            }
+        }
+        Ok(ahead)
+    }
+
     /// Makes all files durable, and tells how long they are. `is_needed` says of a run whether anything may still come
-    /// for it; what is known of the others is forgotten.
+    /// for it; what is known of the others is left out.
     pub fn sync(&mut self, is_needed: impl Fn(&str) -> bool) -> Result<HashMap<String, Lengths>, SinkError> {
         for run in self.runs.values_mut() {
             run.folder.sync(self.storage.as_mut())?;
         }
-        let mut known = self.known.take().unwrap_or_default();
+        let mut known = self.known.clone().unwrap_or_default();
         known.extend(
             self.runs
                 .iter()
                 .map(|(id, run)| (id.clone(), run.folder.lengths())),
         );
         known.retain(|id, _| is_needed(id));
-        self.known = Some(known.clone());
         Ok(known)
+    }
+
+    /// A checkpoint of this epoch with these lengths is on the disk. Before that, nothing that the one before knows may be
+    /// forgotten.
+    pub fn checkpointed(&mut self, lengths: HashMap<String, Lengths>, epoch: u64) {
+        self.known = Some(lengths);
+        self.epoch = epoch;
     }
 
     /// Writes all output and clears it. After an error, what is not cleared is not or not wholly written: written
@@ -110,18 +137,7 @@ impl Sink {
 
     fn write_run(&mut self, output: &RunOutput) -> Result<(), SinkError> {
         if !self.runs.contains_key(&output.run_id) {
-            let made = self
-                .known
-                .as_ref()
-                .and_then(|known| known.get(&output.run_id).copied());
-            // A run that the checkpoint does not know was opened after it, so all of its bytes are made again.
-            let made = made.or_else(|| self.recovering.then(Lengths::default));
-            let folder = RunFolder::open(self.storage.as_mut(), self.out_dir.join(&output.run_id), made)?;
-            let run = OpenRun {
-                folder,
-                last_write: 0,
-            };
-            self.runs.insert(output.run_id.clone(), run);
+            self.open_run(&output.run_id)?;
         }
         self.writes += 1;
         if let Some(run) = self.runs.get_mut(&output.run_id) {
@@ -140,14 +156,37 @@ impl Sink {
         Ok(())
     }
 
-    fn close_run(&mut self, run_id: &str) -> Result<(), SinkError> {
-        let Some(mut run) = self.runs.remove(run_id) else {
-            return Ok(());
+    fn open_run(&mut self, run_id: &str) -> Result<(), SinkError> {
+        let journaled = self.known.as_ref().map(|known| Journaled {
+            known: known.get(run_id).copied(),
+            epoch: self.epoch,
+            is_recovering: self.recovering.is_some(),
+            // What this process knows of a run that it has opened and closed is newer than the run's base.
+            is_base_needed: self
+                .recovering
+                .as_ref()
+                .is_some_and(|opened| !opened.contains(run_id)),
+        });
+        let path = self.out_dir.join(run_id);
+        let folder = RunFolder::open(self.storage.as_mut(), path, journaled.as_ref())?;
+        let run = OpenRun {
+            folder,
+            last_write: 0,
         };
-        if let Some(known) = &mut self.known {
+        self.runs.insert(run_id.to_owned(), run);
+        if let Some(opened) = &mut self.recovering {
+            opened.insert(run_id.to_owned());
+        }
+        Ok(())
+    }
+
+    fn close_run(&mut self, run_id: &str) -> Result<(), SinkError> {
+        if let (Some(known), Some(run)) = (&mut self.known, self.runs.get_mut(run_id)) {
+            // As long as this can fail, the run stays: it knows how far its output has been written.
             run.folder.sync(self.storage.as_mut())?;
             known.insert(run_id.to_owned(), run.folder.lengths());
         }
+        self.runs.remove(run_id);
         Ok(())
     }
 
@@ -183,5 +222,7 @@ impl Sink {
     }
 }
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, Shape};
 
-use super::error::SinkError;
+use super::base;
+use super::error::{SYNC, SinkError};
 use super::storage::Storage;
 use crate::pipeline::RunOutput;
 
@@ -39,21 +40,31 @@ pub(super) struct RunFolder {
     ahead: Lengths,
     /// Whether a file has bytes that may not be durable.
     dirty: [bool; File::ALL.len()],
+    /// Whether the names of the files and of the folders are durable.
+    names_are_durable: bool,
 }
 
 /// Bytes of each file of a run.
 pub type Lengths = [u64; File::ALL.len()];
 
+/// What a journal knows of a run that is opened.
+pub(super) struct Journaled {
+    /// How much of each file it has made.
+    pub known: Option<Lengths>,
+    /// The checkpoint on the disk.
+    pub epoch: u64,
+    /// Whether the journal is being read again: the files may be ahead of it.
+    pub is_recovering: bool,
+    /// Whether what the run's folder keeps goes over what is known.
+    pub is_base_needed: bool,
+}
+
 impl RunFolder {
     /// Locks the run's folder, making it and all that belongs in it where it is not there yet.
-    ///
-    /// With `made`, the pipeline has made that many bytes of each file, and what a file has beyond them it will make
-    /// again. Without, the folder is taken as it is: a half line at the end of a file is what a crash left; nobody has
-    /// read it as a line, and it is cut.
     pub(super) fn open(
         storage: &mut dyn Storage,
         path: PathBuf,
-        made: Option<Lengths>,
+        journaled: Option<&Journaled>,
     ) -> Result<Self, SinkError> {
         let cctf = path.join(CCTF_FOLDER);
         storage
@@ -72,17 +83,76 @@ impl RunFolder {
             _lock: lock,
             appended_to: std::array::from_fn(|_| None),
             written: [0; File::ALL.len()],
-            made: made.unwrap_or_default(),
+            made: Lengths::default(),
             ahead: Lengths::default(),
             dirty: [false; File::ALL.len()],
+            names_are_durable: false,
         };
+        folder.find_place(storage, journaled)?;
         for &file in File::ALL {
-            folder.begin(storage, file, made.is_some())?;
+            folder.begin(storage, file)?;
         }
         for (name, file) in LINKS {
             folder.link(storage, name, file)?;
         }
         Ok(folder)
+    }
+
+    /// Finds out what of the files the pipeline has made, and what it will make again. Files of which the journal knows
+    /// nothing are taken as they are: a half line at the end of one is what a crash left; nobody has read it as a
+    /// line, and it is cut.
+    fn find_place(
+        &mut self,
+        storage: &mut dyn Storage,
+        journaled: Option<&Journaled>,
+    ) -> Result<(), SinkError> {
+        let lengths = self.lengths_on_disk(storage)?;
+        let made = match journaled {
+            Some(journaled) => self.made_before(storage, journaled, &lengths)?,
+            None => None,
+        };
+        let Some(made) = made else {
+            self.made = self.cut_torn_lines(storage, File::ALL)?;
+            return match journaled {
+                Some(journaled) => base::write(storage, &self.path, journaled.epoch, &self.made),
+                None => Ok(()),
+            };
+        };
+        self.made = made;
+        let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
+        for &file in File::ALL {
+            let (len, made) = (lengths[file as usize], made[file as usize]);
+            if len < made || len > made && !may_be_ahead {
+                let (path, offset) = (self.file_path(file), len.min(made));
+                return Err(SinkError::Differs { path, offset });
+            }
+            self.ahead[file as usize] = len - made;
+        }
+        Ok(())
+    }
+
+    fn made_before(
+        &self,
+        storage: &mut dyn Storage,
+        journaled: &Journaled,
+        lengths: &Lengths,
+    ) -> Result<Option<Lengths>, SinkError> {
+        if journaled.is_base_needed
+            && let Some(base) = base::read(storage, &self.path, journaled.epoch)?
+        {
+            return Ok(Some(base));
+        }
+        let Some(known) = journaled.known else {
+            return Ok(None);
+        };
+        let is_gone = known != Lengths::default() && *lengths == Lengths::default();
+        if is_gone {
+            let path = self.path.display();
+            eprintln!(
+                "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
+            );
+        }
+        Ok((!is_gone).then_some(known))
     }
 
     /// Writes what is not written yet of this output. After an error, the same output (which may have grown) is to be
@@ -114,27 +184,13 @@ impl RunFolder {
         self.appended_to.fill_with(|| None);
     }
 
-    fn begin(&mut self, storage: &mut dyn Storage, file: File, is_resumed: bool) -> Result<(), SinkError> {
+    fn begin(&mut self, storage: &mut dyn Storage, file: File) -> Result<(), SinkError> {
         let path = self.file_path(file);
         match file.shape() {
             Shape::Lines => {
-                if !is_resumed {
-                    cut_torn_line(storage, &path)?;
-                }
                 storage
                     .open_append(&path)
                     .map_err(SinkError::io("create", &path))?;
-                let len = storage
-                    .len(&path)
-                    .map_err(SinkError::io("look at", &path))?
-                    .unwrap_or(0);
-                let made = &mut self.made[file as usize];
-                if !is_resumed {
-                    *made = len;
-                }
-                self.ahead[file as usize] = len
-                    .checked_sub(*made)
-                    .ok_or_else(|| SinkError::Differs { path, offset: len })?;
             }
             Shape::Array => {
                 if !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
@@ -145,6 +201,24 @@ impl RunFolder {
             Shape::Object => {}
         }
         Ok(())
+    }
+
+    fn lengths_on_disk(&self, storage: &mut dyn Storage) -> Result<Lengths, SinkError> {
+        lengths_on_disk(storage, &self.path)
+    }
+
+    /// Cuts half lines off these files and tells how long they are then.
+    fn cut_torn_lines(&self, storage: &mut dyn Storage, files: &[File]) -> Result<Lengths, SinkError> {
+        for &file in files.iter().filter(|file| file.shape() == Shape::Lines) {
+            let path = self.file_path(file);
+            let torn = storage
+                .cut_torn_line(&path)
+                .map_err(SinkError::io("read the end of", &path))?;
+            if torn > 0 {
+                eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+            }
+        }
+        self.lengths_on_disk(storage)
     }
 
     fn link(&self, storage: &mut dyn Storage, name: &str, file: File) -> Result<(), SinkError> {
@@ -202,41 +276,52 @@ impl RunFolder {
         self.made
     }
 
-    /// Makes what was appended durable, and the names of the files.
+    /// Makes what was appended and replaced durable, and all names.
     pub(super) fn sync(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
-        if !self.dirty.contains(&true) {
+        if self.names_are_durable && !self.dirty.contains(&true) {
             return Ok(());
         }
         for &file in File::ALL {
-            if std::mem::take(&mut self.dirty[file as usize]) {
+            if self.dirty[file as usize] {
                 let path = self.file_path(file);
-                storage.sync(&path).map_err(SinkError::io("sync", &path))?;
+                storage.sync(&path).map_err(SinkError::io(SYNC, &path))?;
+                self.dirty[file as usize] = false;
             }
         }
-        let cctf = self.path.join(CCTF_FOLDER);
-        storage.sync_folder(&cctf).map_err(SinkError::io("sync", &cctf))
+        let mut folders = vec![self.path.join(CCTF_FOLDER)];
+        if !self.names_are_durable {
+            folders.push(self.path.clone());
+            folders.extend(self.path.parent().map(Path::to_owned));
+        }
+        for folder in folders {
+            storage
+                .sync_folder(&folder)
+                .map_err(SinkError::io(SYNC, &folder))?;
+        }
+        self.names_are_durable = true;
+        Ok(())
     }
 
     /// The journal has been read to its end: what a file has beyond it, the journal has lost (a power loss without
     /// `fsync`). Whole lines stay, a half one goes.
     pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
-        for &file in File::ALL {
-            if std::mem::take(&mut self.ahead[file as usize]) > 0 {
-                let path = self.file_path(file);
-                eprintln!(
-                    "warning: {} has lines that the journal does not tell of",
-                    path.display()
-                );
-                cut_torn_line(storage, &path)?;
-                let len = storage.len(&path).map_err(SinkError::io("look at", &path))?;
-                self.made[file as usize] = len.unwrap_or(0);
-            }
+        let ahead = std::mem::take(&mut self.ahead);
+        let is_ahead = |file: &&File| ahead[**file as usize] > 0;
+        let files: Vec<File> = File::ALL.iter().filter(is_ahead).copied().collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.display();
+        eprintln!("warning: {path} has lines that the journal does not tell of; they stay");
+        self.made = self.cut_torn_lines(storage, &files)?;
+        for file in files {
+            self.dirty[file as usize] = true;
         }
         Ok(())
     }
 
     /// The temporary file lies outside the folder that readers look in, on the same file system.
-    fn replace(&self, storage: &mut dyn Storage, file: File, content: &[u8]) -> Result<(), SinkError> {
+    fn replace(&mut self, storage: &mut dyn Storage, file: File, content: &[u8]) -> Result<(), SinkError> {
         let temporary = self.path.join(format!(".tmp-{}", file.name()));
         let path = self.file_path(file);
         let mut new = storage
@@ -245,6 +330,7 @@ impl RunFolder {
         new.write_all(content)
             .map_err(SinkError::io("write", &temporary))?;
         drop(new);
+        self.dirty[file as usize] = true;
         storage
             .rename(&temporary, &path)
             .map_err(SinkError::io("replace", &path))
@@ -255,12 +341,13 @@ impl RunFolder {
     }
 }
 
-fn cut_torn_line(storage: &mut dyn Storage, path: &Path) -> Result<(), SinkError> {
-    let torn = storage
-        .cut_torn_line(path)
-        .map_err(SinkError::io("read the end of", path))?;
-    if torn > 0 {
-        eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+/// How long the files of lines in a run's folder are; those that are replaced whole have no length of interest.
+pub(super) fn lengths_on_disk(storage: &mut dyn Storage, path: &Path) -> Result<Lengths, SinkError> {
+    let mut lengths = Lengths::default();
+    for &file in File::ALL.iter().filter(|file| file.shape() == Shape::Lines) {
+        let path = path.join(CCTF_FOLDER).join(file.name());
+        let found = storage.len(&path).map_err(SinkError::io("look at", &path))?;
+        lengths[file as usize] = found.unwrap_or(0);
     }
-    Ok(())
+    Ok(lengths)
 }

@@ -47,6 +47,14 @@ pub trait Storage: Send {
         File::open(path)?.read_exact_at(&mut found, offset)?;
         Ok(found == bytes)
     }
+    /// The content of a small file; `None` if there is none.
+    fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(path) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
     /// Makes what was appended to a file durable.
     fn sync(&mut self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_data()

@@ -1,0 +1,66 @@
+//! The base of a run: how long its files were when the journal first wrote to them, kept in the run's own folder.
+//!
+//! A run that is opened after a checkpoint is not in it. After a crash the run's rows are made again; the base says from
+//! which byte on, because the folder may have been there before, with lines of another journal. It is durable before
+//! anything is appended, and it counts only together with the very checkpoint after which it was written.
+
+use std::io::Write;
+use std::path::Path;
+
+use cctf_proto::cctf::File;
+
+use super::error::{SYNC, SinkError};
+use super::run_folder::Lengths;
+use super::storage::Storage;
+
+const FILE_NAME: &str = ".base";
+const TEMPORARY_NAME: &str = ".tmp-base";
+const FIRST_WORDS: &str = "cctf-base 1";
+
+/// Keeps the base of the run in `folder`.
+pub fn write(
+    storage: &mut dyn Storage,
+    folder: &Path,
+    epoch: u64,
+    lengths: &Lengths,
+) -> Result<(), SinkError> {
+    let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
+    let mut line = format!("{FIRST_WORDS} {epoch:016x}");
+    for length in lengths {
+        line.push_str(&format!(" {length}"));
+    }
+    line.push('\n');
+    let mut file = storage
+        .create(&temporary)
+        .map_err(SinkError::io("create", &temporary))?;
+    file.write_all(line.as_bytes())
+        .map_err(SinkError::io("write", &temporary))?;
+    drop(file);
+    storage
+        .sync(&temporary)
+        .map_err(SinkError::io(SYNC, &temporary))?;
+    storage
+        .rename(&temporary, &path)
+        .map_err(SinkError::io("replace", &path))?;
+    storage.sync_folder(folder).map_err(SinkError::io(SYNC, folder))
+}
+
+/// The base of the run in `folder`, if it was written after the checkpoint of this epoch.
+pub fn read(storage: &mut dyn Storage, folder: &Path, epoch: u64) -> Result<Option<Lengths>, SinkError> {
+    let path = folder.join(FILE_NAME);
+    let found = storage.read(&path).map_err(SinkError::io("read", &path))?;
+    Ok(found.and_then(|bytes| parse(&bytes, epoch)))
+}
+
+fn parse(bytes: &[u8], epoch: u64) -> Option<Lengths> {
+    let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let mut words = line.strip_prefix(FIRST_WORDS)?.split_ascii_whitespace();
+    if u64::from_str_radix(words.next()?, 16).ok()? != epoch {
+        return None;
+    }
+    let mut lengths = [0; File::ALL.len()];
+    for length in &mut lengths {
+        *length = words.next()?.parse().ok()?;
+    }
+    words.next().is_none().then_some(lengths)
+}

@@ -1,0 +1,187 @@
+//! The sink after a crash: files are completed, whatever was in the folder before.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cctf_proto::cctf::File;
+use tempfile::TempDir;
+
+use super::*;
+
+const EPOCH: u64 = 7;
+
+fn lines(run_id: &str, lines: &str) -> Output {
+    let mut output = Output::default();
+    output
+        .run(0, run_id)
+        .lines(File::Calls)
+        .extend_from_slice(lines.as_bytes());
+    output
+}
+
+fn calls(folder: &TempDir, run_id: &str) -> String {
+    fs::read_to_string(folder.path().join(run_id).join("cctf/calls.jsonl")).unwrap()
+}
+
+fn resumed(folder: &TempDir, known: &HashMap<String, Lengths>, epoch: u64) -> Sink {
+    Sink::new(folder.path()).resume(known.clone(), epoch)
+}
+
+/// A sink that goes on where nothing was made since its checkpoint.
+fn live(folder: &TempDir, known: &HashMap<String, Lengths>, epoch: u64) -> Sink {
+    let mut sink = resumed(folder, known, epoch);
+    sink.end_recovery().unwrap();
+    sink
+}
+
+#[test]
+fn a_run_that_was_there_before_is_completed_after_a_crash_before_the_next_checkpoint() {
+    let folder = TempDir::new().unwrap();
+    Sink::new(folder.path()).write(&mut lines("r", "old\n")).unwrap();
+    let nothing = HashMap::new();
+    live(&folder, &nothing, EPOCH)
+        .write(&mut lines("r", "1\n"))
+        .unwrap();
+    for _ in 0..2 {
+        let mut sink = resumed(&folder, &nothing, EPOCH);
+        sink.write(&mut lines("r", "1\n2\n")).unwrap();
+        sink.end_recovery().unwrap();
+        assert_eq!(calls(&folder, "r"), "old\n1\n2\n");
+    }
+}
+
+#[test]
+fn a_run_that_was_there_before_is_completed_when_the_crash_came_before_anything_was_written() {
+    let folder = TempDir::new().unwrap();
+    Sink::new(folder.path()).write(&mut lines("r", "old\n")).unwrap();
+    // Another checkpoint's base stands there, and says nothing about this one.
+    live(&folder, &HashMap::new(), EPOCH + 1)
+        .write(&mut lines("r", "older\n"))
+        .unwrap();
+    let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("r", "1\n")).unwrap();
+    sink.end_recovery().unwrap();
+    assert_eq!(calls(&folder, "r"), "old\nolder\n1\n");
+}
+
+#[test]
+fn a_run_closed_and_opened_again_while_recovering_goes_on_where_it_was_closed() {
+    let folder = TempDir::new().unwrap();
+    let nothing = HashMap::new();
+    let write = |mut sink: Sink| {
+        let mut closing = lines("r", "1\n");
+        closing.run(0, "r").closed = true;
+        sink.write(&mut closing).unwrap();
+        sink.write(&mut lines("r", "late\n")).unwrap();
+        sink.end_recovery().unwrap();
+    };
+    write(live(&folder, &nothing, EPOCH));
+    write(resumed(&folder, &nothing, EPOCH));
+    assert_eq!(calls(&folder, "r"), "1\nlate\n");
+}
+
+#[test]
+fn a_folder_moved_away_is_begun_anew() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = live(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("r", "1\n")).unwrap();
+    let known = sink.sync(|_| true).unwrap();
+    drop(sink);
+    fs::remove_dir_all(folder.path().join("r")).unwrap();
+    for _ in 0..2 {
+        let mut sink = resumed(&folder, &known, EPOCH + 1);
+        sink.write(&mut lines("r", "2\n")).unwrap();
+        sink.end_recovery().unwrap();
+        assert_eq!(calls(&folder, "r"), "2\n");
+    }
+}
+
+#[test]
+fn lines_that_the_journal_has_lost_stay_and_the_run_goes_on_behind_them() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = live(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("r", "1\n")).unwrap();
+    let known = sink.sync(|_| true).unwrap();
+    sink.write(&mut lines("r", "lost\n")).unwrap();
+    drop(sink);
+    let mut sink = live(&folder, &known, EPOCH);
+    sink.write(&mut lines("r", "2\n")).unwrap();
+    assert_eq!(calls(&folder, "r"), "1\nlost\n2\n");
+    let known = sink.sync(|_| true).unwrap();
+    assert_eq!(known["r"][File::Calls as usize], 9);
+}
+
+#[test]
+fn what_the_checkpoint_on_the_disk_knows_is_kept_until_there_is_another() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = live(&folder, &HashMap::new(), EPOCH);
+    let mut closing = lines("r", "1\n");
+    closing.run(0, "r").closed = true;
+    sink.write(&mut closing).unwrap();
+    assert!(sink.sync(|_| false).unwrap().is_empty());
+    assert!(sink.known.as_ref().unwrap().contains_key("r"));
+    sink.checkpointed(HashMap::new(), EPOCH + 1);
+    assert!(!sink.known.as_ref().unwrap().contains_key("r"));
+}
+
+/// The disk, whose syncs fail as long as it is told so.
+struct Unsafe(Arc<AtomicBool>);
+
+impl Storage for Unsafe {
+    fn create_folder(&mut self, path: &Path) -> io::Result<()> {
+        Disk.create_folder(path)
+    }
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        Disk.exists(path)
+    }
+    fn open_append(&mut self, path: &Path) -> io::Result<Box<dyn io::Write + Send>> {
+        Disk.open_append(path)
+    }
+    fn create(&mut self, path: &Path) -> io::Result<Box<dyn io::Write + Send>> {
+        Disk.create(path)
+    }
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        Disk.rename(from, to)
+    }
+    fn symlink(&mut self, target: &Path, link: &Path) -> io::Result<()> {
+        Disk.symlink(target, link)
+    }
+    fn read_link(&mut self, link: &Path) -> io::Result<PathBuf> {
+        Disk.read_link(link)
+    }
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        Disk.remove(path)
+    }
+    fn lock(&mut self, path: &Path) -> io::Result<Box<dyn Send>> {
+        Disk.lock(path)
+    }
+    fn cut_torn_line(&mut self, path: &Path) -> io::Result<u64> {
+        Disk.cut_torn_line(path)
+    }
+    fn sync(&mut self, path: &Path) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Disk.sync(path)
+    }
+}
+
+#[test]
+fn a_failed_sync_never_passes_and_a_run_that_could_not_be_closed_doubles_nothing() {
+    let folder = TempDir::new().unwrap();
+    let fails = Arc::new(AtomicBool::new(false));
+    let storage = Box::new(Unsafe(Arc::clone(&fails)));
+    let mut sink = Sink::with_storage(folder.path(), storage, OPEN_FILES_MAX).resume(HashMap::new(), EPOCH);
+    sink.end_recovery().unwrap();
+    sink.write(&mut lines("r", "1\n")).unwrap();
+    fails.store(true, Ordering::Relaxed);
+    let mut closing = lines("r", "2\n");
+    closing.run(0, "r").closed = true;
+    let error = sink.write(&mut closing).unwrap_err();
+    assert!(!error.is_disk_full(), "{error}");
+    assert!(sink.sync(|_| true).is_err(), "and it is not forgotten");
+    fails.store(false, Ordering::Relaxed);
+    sink.write(&mut closing).unwrap();
+    assert_eq!(calls(&folder, "r"), "1\n2\n");
+}
