@@ -135,6 +135,11 @@ pub struct Config {
     #[arg(long)]
     pub repair: bool,
 
+    /// Free space below which requests are refused, on the disks of files and journal; by default 256MiB, or a fiftieth of
+    /// a disk where that is smaller. 0: only when nothing can be written any more.
+    #[arg(long, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_free)]
+    pub disk_free_min: Option<u64>,
+
     /// Largest message, as it comes and decompressed.
     #[arg(long, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub message_bytes_max: usize,
@@ -261,6 +266,10 @@ fn parse_size(text: &str) -> Result<usize, String> {
         bytes if bytes > BODY_LEN_MAX => Err("it has to be at most 256MiB".to_owned()),
         bytes => Ok(bytes),
     }
+}
+
+fn parse_free(text: &str) -> Result<u64, String> {
+    parse_bytes(text).map(|bytes| bytes as u64)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod connections;
 pub mod credentials;
+pub mod disk_guard;
 pub mod join;
 pub mod journal;
 pub mod mapping;

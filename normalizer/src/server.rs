@@ -18,6 +18,7 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::connections::{Listener, connections_within, raise_open_files_limit};
 use crate::credentials::{Credentials, CredentialsError};
+use crate::disk_guard::DiskGuard;
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
 use crate::pipeline::Pipeline;
 use crate::receiver::Receiver;
@@ -108,6 +109,7 @@ pub struct Server {
     receiver: Receiver,
     credentials: Credentials,
     hangups: Option<Signal>,
+    disk_guard: DiskGuard,
     engine: Engine,
 }
 
@@ -179,6 +181,12 @@ impl Engine {
             committer: Some((Committer::new(commit_end, resumed.store), kept)),
         })
     }
+
+    fn disk_guard(&self, config: &Config) -> DiskGuard {
+        let journal_folder = self.committer.as_ref().map(|(_, kept)| &kept.folder);
+        let folders = std::iter::once(&config.out_dir).chain(journal_folder);
+        DiskGuard::new(self.journal.clone(), folders, config.disk_free_min)
+    }
 }
 
 impl Server {
@@ -200,6 +208,7 @@ impl Server {
             None => own_run_id(&config.out_dir)?,
         };
         let engine = Engine::start(&config, run_id)?;
+        let disk_guard = engine.disk_guard(&config);
         let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits())
             .with_tokens(credentials.tokens.clone());
         Ok(Self {
@@ -210,6 +219,7 @@ impl Server {
             receiver,
             credentials,
             hangups,
+            disk_guard,
             engine,
         })
     }
@@ -240,6 +250,7 @@ impl Server {
             receiver,
             credentials,
             hangups,
+            disk_guard,
             engine:
                 Engine {
                     journal,
@@ -268,6 +279,7 @@ impl Server {
         receivers.spawn(grpc.serve(receiver.clone(), connections_max, stopped.clone()));
         receivers.spawn(http.serve(receiver, connections_max, stopped));
         let ticker = tokio::spawn(tick(journal.clone()));
+        let watcher = tokio::spawn(disk_guard.watch());
         let reloader = tokio::spawn(credentials.reload_at(hangups));
 
         let ended_early = tokio::select! {
@@ -286,6 +298,7 @@ impl Server {
             }
         }
         ticker.abort();
+        watcher.abort();
         reloader.abort();
         journal.close();
         let result = match ended_early {
