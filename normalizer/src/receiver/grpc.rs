@@ -137,7 +137,7 @@ pub(super) fn refuse(refusal: &Refusal) -> Response<AnswerBody> {
     if let Ok(message) = HeaderValue::try_from(status.to_message_header()) {
         headers.insert(GRPC_MESSAGE, message);
     }
-    if let Some(Ok(details)) = status.to_details_header().map(HeaderValue::try_from) {
+    if let Some(Ok(details)) = status.to_details_header(refusal).map(HeaderValue::try_from) {
         headers.insert(GRPC_STATUS_DETAILS, details);
     }
     if matches!(refusal, Refusal::UnsupportedCompression(_)) {

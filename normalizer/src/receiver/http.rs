@@ -114,7 +114,7 @@ pub(super) fn refuse(encoding: Option<Encoding>, refusal: &Refusal) -> Response<
     let status = Status::of(refusal);
     let body = match encoding {
         Encoding::Protobuf => status.to_protobuf(),
-        Encoding::Json => status.to_json(refusal.retry_delay()),
+        Encoding::Json => status.to_json(refusal),
     };
     let mut response = Response::new(AnswerBody::from(body));
     *response.status_mut() = refusal.http_status();

@@ -10,6 +10,7 @@ use prost::Message;
 use super::refusal::Refusal;
 
 const RETRY_INFO_TYPE: &str = "type.googleapis.com/google.rpc.RetryInfo";
+const BAD_REQUEST_TYPE: &str = "type.googleapis.com/google.rpc.BadRequest";
 
 /// google.rpc.Status.
 #[derive(Clone, PartialEq, Message)]
@@ -38,6 +39,20 @@ struct RetryInfo {
     retry_delay: Option<ProtoDuration>,
 }
 
+/// google.rpc.BadRequest.
+#[derive(Clone, PartialEq, Message)]
+struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    field_violations: Vec<FieldViolation>,
+}
+
+/// google.rpc.BadRequest.FieldViolation. Its field stays empty: the description tells the place.
+#[derive(Clone, PartialEq, Message)]
+struct FieldViolation {
+    #[prost(string, tag = "2")]
+    description: String,
+}
+
 /// google.protobuf.Duration.
 #[derive(Clone, PartialEq, Message)]
 struct ProtoDuration {
@@ -53,7 +68,7 @@ impl Status {
         Self {
             code: refusal.grpc_code() as i32,
             message: refusal.to_string(),
-            details: refusal.retry_delay().map(retry_info).into_iter().collect(),
+            details: detail_of(refusal).into_iter().collect(),
         }
     }
 
@@ -63,18 +78,24 @@ impl Status {
     }
 
     /// As the body of an HTTP answer to a request in JSON.
-    pub(super) fn to_json(&self, retry_delay: Option<Duration>) -> Vec<u8> {
+    pub(super) fn to_json(&self, refusal: &Refusal) -> Vec<u8> {
         let mut status = serde_json::json!({"code": self.code, "message": self.message});
-        if let Some(delay) = retry_delay {
+        if let Some(delay) = refusal.retry_delay() {
             let delay = format!("{}s", delay.as_secs_f64());
             status["details"] = serde_json::json!([{"@type": RETRY_INFO_TYPE, "retryDelay": delay}]);
+        } else if let Refusal::Malformed(description) = refusal {
+            let violations = serde_json::json!([{"description": description}]);
+            status["details"] =
+                serde_json::json!([{"@type": BAD_REQUEST_TYPE, "fieldViolations": violations}]);
         }
         status.to_string().into_bytes()
     }
 
     /// As the grpc-status-details-bin header; none where code and message say it all.
-    pub(super) fn to_details_header(&self) -> Option<String> {
-        (!self.details.is_empty()).then(|| STANDARD_NO_PAD.encode(self.encode_to_vec()))
+    pub(super) fn to_details_header(&self, refusal: &Refusal) -> Option<String> {
+        refusal
+            .retry_delay()
+            .map(|_| STANDARD_NO_PAD.encode(self.encode_to_vec()))
     }
 
     /// As the grpc-message header: percent-encoded but for printable ASCII.
@@ -90,6 +111,23 @@ impl Status {
             }
         }
         encoded
+    }
+}
+
+fn detail_of(refusal: &Refusal) -> Option<Detail> {
+    match refusal {
+        Refusal::Malformed(description) => Some(bad_request(description.clone())),
+        other => other.retry_delay().map(retry_info),
+    }
+}
+
+fn bad_request(description: String) -> Detail {
+    Detail {
+        type_url: BAD_REQUEST_TYPE.to_owned(),
+        value: BadRequest {
+            field_violations: vec![FieldViolation { description }],
+        }
+        .encode_to_vec(),
     }
 }
 
@@ -120,13 +158,13 @@ mod tests {
     #[test]
     fn only_what_is_to_be_retried_has_a_retry_delay() {
         let too_large = Refusal::TooLarge { limit: 1 };
-        assert_eq!(Status::of(&too_large).to_details_header(), None);
+        assert_eq!(Status::of(&too_large).to_details_header(&too_large), None);
         assert_eq!(Status::of(&too_large).code, 8);
         let trouble = Status::of(&Refusal::Trouble);
         assert_eq!(trouble.code, 14);
-        assert!(trouble.to_details_header().is_some());
+        assert!(trouble.to_details_header(&Refusal::Trouble).is_some());
         assert_eq!(
-            String::from_utf8(trouble.to_json(Refusal::Trouble.retry_delay())).unwrap(),
+            String::from_utf8(trouble.to_json(&Refusal::Trouble)).unwrap(),
             r#"{"code":14,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}],"message":"the normalizer met a fault of its own, try again later"}"#
         );
     }
