@@ -73,7 +73,7 @@ clean: ## Remove target/ with all that was built; logs/ stays
 check: need-build ## Formatting, lints and unit tests: what to run before a commit
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@$(CARGO) test --locked --workspace --exclude e2e --lib --bins
+	@$(CARGO) test --locked --workspace --lib --bins
 
 test: check test-tools ## All checks and all tests, those over the real binaries included
 	@$(CARGO) build --locked --workspace --bins --tests
