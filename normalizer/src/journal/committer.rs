@@ -1,7 +1,8 @@
 //! [`Committer`]: the thread that makes records durable, as many at a time as have come while it did so before.
 
+use super::accepted::{AppendError, Uncommitted};
 use super::frame::body;
-use super::queue::{AppendError, CommitEnd, Uncommitted};
+use super::queue::CommitEnd;
 use super::record::{Content, Record};
 use super::store::{Store, StoreError};
 

@@ -6,6 +6,7 @@
 //! ```
 //! After a crash, [`recover`] reads the segments again.
 
+mod accepted;
 mod clock;
 mod committer;
 mod frame;
@@ -15,13 +16,11 @@ mod recovery;
 mod segment;
 mod store;
 
+pub use accepted::{Accepted, Answer, AppendError, Uncommitted};
 pub use clock::{Clock, wall_clock};
 pub use committer::Committer;
 pub use frame::BODY_LEN_MAX;
-pub use queue::{
-    Accepted, AppendError, CommitEnd, DiskFull, Held, Journal, QueueLimits, Reader, TICK_INTERVAL,
-    Uncommitted, open, open_durable,
-};
+pub use queue::{CommitEnd, DiskFull, Held, Journal, QueueLimits, Reader, TICK_INTERVAL, open, open_durable};
 pub use record::{Content, Record, Signal};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use segment::{SegmentFile, delete_segments, sync_folder};

@@ -1,16 +1,13 @@
 //! The bounded queue of records from the tasks that receive requests, by way of the thread that makes them durable, to
 //! the one that feeds the pipeline.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
+use super::accepted::{Accepted, Answer, AppendError, Uncommitted};
 use super::clock::Clock;
 use super::record::{Content, Record, Signal};
 
@@ -24,53 +21,6 @@ pub struct QueueLimits {
     pub requests_max: usize,
     /// Bytes of requests. A single request that is larger is taken when nothing else is held.
     pub bytes_max: usize,
-}
-
-/// Why a request was not taken. All of these pass: the client is to try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The pipeline does not keep up.
-    #[error("the queue in front of the pipeline is full, try again later")]
-    Full,
-    /// Files cannot grow.
-    #[error("the disk is full, try again later")]
-    DiskFull,
-    /// The normalizer goes down.
-    #[error("the normalizer is shutting down, try again later")]
-    Closed,
-}
-
-/// Resolves when a record is as safe as the durability in force demands.
-#[derive(Debug)]
-pub struct Accepted(Waiting);
-
-#[derive(Debug)]
-enum Waiting {
-    Done,
-    ForCommit(oneshot::Receiver<Result<(), AppendError>>),
-}
-
-impl Future for Accepted {
-    type Output = Result<(), AppendError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Waiting::Done => Poll::Ready(Ok(())),
-            // A committer that is gone has committed nothing: the client is to try again.
-            Waiting::ForCommit(answer) => Pin::new(answer)
-                .poll(context)
-                .map(|answer| answer.unwrap_or(Err(AppendError::Closed))),
-        }
-    }
-}
-
-/// A record that waits to be committed, and who waits for that.
-#[derive(Debug)]
-pub struct Uncommitted {
-    /// The record.
-    pub record: Record,
-    /// Whom to tell.
-    pub answer: Option<oneshot::Sender<Result<(), AppendError>>>,
 }
 
 /// Who has found the disk full.
@@ -184,11 +134,11 @@ impl Journal {
         let content = Content::Request { signal, body };
         if !self.shared.is_durable {
             self.shared.push(&mut state, content, None);
-            return Ok(Accepted(Waiting::Done));
+            return Ok(Accepted::at_once());
         }
-        let (tell, answer) = oneshot::channel();
+        let (tell, accepted) = Accepted::once_committed();
         self.shared.push(&mut state, content, Some(tell));
-        Ok(Accepted(Waiting::ForCommit(answer)))
+        Ok(accepted)
     }
 
     /// Appends a tick, if anything waits for time to pass. A tick that nobody has taken yet moves forward instead, so
@@ -372,12 +322,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(
-        &self,
-        state: &mut State,
-        content: Content,
-        answer: Option<oneshot::Sender<Result<(), AppendError>>>,
-    ) {
+    fn push(&self, state: &mut State, content: Content, answer: Option<Answer>) {
         state.last_unix_nano = state.last_unix_nano.max((self.clock)());
         let record = Record {
             received_unix_nano: state.last_unix_nano,
