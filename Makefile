@@ -27,7 +27,7 @@ RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(R
   $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID))
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  stop clean check test bench fidelity need-build need-go need-python test-tools bench-tools
+  stop clean check test bench fidelity need-build need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -94,10 +94,13 @@ need-build:
 need-go:
 	@scripts/setup go
 
+need-node:
+	@scripts/setup node
+
 need-python:
 	@scripts/setup python
 
-test-tools: $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready
+test-tools: $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready
 
 bench-tools: $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 
@@ -111,3 +114,11 @@ $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
 
 $(TOOLS)/fastapi/ready: bench/fastapi/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/fastapi $<
+
+$(TOOLS)/exporters/python/ready: e2e/exporters/requirements.txt | need-python
+	@scripts/venv $(TOOLS)/exporters/python $<
+
+$(TOOLS)/exporters/node/ready: e2e/exporters/package.json | need-node
+	@echo "installing the packages of $< into $(@D)"
+	@mkdir -p $(@D) && cp $< $(@D) && npm install --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund
+	@touch $@

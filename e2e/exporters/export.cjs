@@ -1,0 +1,63 @@
+// Sends the spans of a fixed trace by an exporter of the Node SDK, compressed by gzip.
+//
+// Usage: export.cjs grpc|protobuf|json GRPC_URL HTTP_URL < trace.json
+// Ends with an error unless the exporter says that all was taken.
+const fs = require("node:fs");
+const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = require("@opentelemetry/api");
+const { CompressionAlgorithm } = require("@opentelemetry/otlp-exporter-base");
+const { defaultResource, resourceFromAttributes } = require("@opentelemetry/resources");
+const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require("@opentelemetry/sdk-trace-base");
+
+const [protocol, grpcUrl, httpUrl] = process.argv.slice(2);
+const NANOS_A_SECOND = 1_000_000_000n;
+
+function time(unixNano) {
+  const nanos = BigInt(unixNano);
+  return [Number(nanos / NANOS_A_SECOND), Number(nanos % NANOS_A_SECOND)];
+}
+
+function record(spans) {
+  const finished = new InMemorySpanExporter();
+  const contexts = new Map();
+  for (const span of spans) {
+    const provider = new BasicTracerProvider({
+      resource: defaultResource().merge(resourceFromAttributes(span.resource)),
+      idGenerator: { generateTraceId: () => span.trace_id, generateSpanId: () => span.span_id },
+      spanProcessors: [new SimpleSpanProcessor(finished)],
+    });
+    const options = {
+      kind: SpanKind[span.kind],
+      attributes: span.attributes,
+      startTime: time(span.start_unix_nano),
+    };
+    const parent = contexts.get(span.parent) ?? ROOT_CONTEXT;
+    const recorded = provider.getTracer("export").startSpan(span.name, options, parent);
+    contexts.set(span.span_id, trace.setSpan(ROOT_CONTEXT, recorded));
+    if (span.failed) {
+      recorded.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    recorded.end(time(span.end_unix_nano));
+  }
+  return finished;
+}
+
+const packages = {
+  grpc: "@opentelemetry/exporter-trace-otlp-grpc",
+  protobuf: "@opentelemetry/exporter-trace-otlp-proto",
+  json: "@opentelemetry/exporter-trace-otlp-http",
+};
+const { OTLPTraceExporter } = require(packages[protocol]);
+const url = protocol === "grpc" ? grpcUrl : `${httpUrl}/v1/traces`;
+const exporter = new OTLPTraceExporter({ url, compression: CompressionAlgorithm.GZIP });
+const finished = record(JSON.parse(fs.readFileSync(0, "utf8")));
+
+// A simple processor hands its spans over when it has looked at their resources, which may be later.
+setImmediate(() => {
+  exporter.export(finished.getFinishedSpans(), (result) => {
+    if (result.code !== 0) {
+      console.error(result.error);
+      process.exitCode = 1;
+    }
+    exporter.shutdown();
+  });
+});
