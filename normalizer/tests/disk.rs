@@ -205,8 +205,8 @@ fn written(out_dir: &Path) -> BTreeSet<String> {
     once
 }
 
-/// Fills the disk, sees requests refused, empties it, sees them taken. Without the guard requests are taken until the
-/// disk is full, so that the wait for a refusal, a few hundred bytes a request, takes too long and fails.
+/// Fills the disk, sees requests refused, empties it, sees them taken. With `--disk-free-min 0`, which takes the guard
+/// out, it fails: requests are taken until nothing is free.
 async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
     let mut normalizer = Normalizer::start(out_dir, &[flags, &["--disk-free-min", FREE_MIN]].concat());
     for _ in 0..2 {

@@ -4,7 +4,7 @@
 mod certificates;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -105,6 +105,16 @@ impl Normalizer {
         assert!(sent.success());
     }
 
+    /// Ends it in order: all that is left of standard error.
+    fn end(&mut self) -> String {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        let mut told = String::new();
+        self.stderr.read_to_string(&mut told).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{told}");
+        told
+    }
+
     /// The next line that it writes to standard error.
     fn told(&mut self) -> String {
         let mut line = String::new();
@@ -200,6 +210,20 @@ async fn a_request_has_to_show_a_token() {
             assert!(refused.details().is_empty(), "{refused:?}");
         }
     }
+}
+
+// On one thread our own connection could not say goodbye while the test waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
+    let authority = Authority::new();
+    let mut normalizer = Normalizer::start(folder(&authority), &[&TLS]);
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(normalizer.address("grpc")).await.unwrap());
+    }
+    call(over_tls(&normalizer, &authority, None), None).await.unwrap();
+    let told = normalizer.end();
+    assert!(!told.contains("still under way"), "{told}");
 }
 
 /// One POST over HTTP/1 or HTTP/2, by TLS that agrees on just this protocol.
@@ -364,10 +388,7 @@ fn a_listener_that_others_can_reach_warns_only_without_tls_and_token() {
         (&[&everywhere, &TOKENS], 0),
     ] {
         let mut normalizer = Normalizer::start(folder(&authority), flags);
-        let pid = normalizer.child.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        let told: Vec<String> = (&mut normalizer.stderr).lines().map(Result::unwrap).collect();
-        let reachable = told.iter().filter(|line| line.contains("without TLS or token"));
-        assert_eq!(reachable.count(), warnings, "{told:?}");
+        let told = normalizer.end();
+        assert_eq!(told.matches("without TLS or token").count(), warnings, "{told}");
     }
 }
