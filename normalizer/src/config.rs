@@ -42,6 +42,15 @@ pub enum Command {
         )]
         admin: String,
     },
+    /// Make the files again from a journal that was kept with --keep-raw, into a new folder.
+    ReplayJournal {
+        /// Folder of the segments.
+        #[arg(value_name = "DIR")]
+        journal: PathBuf,
+        /// The settings; those that are about receiving say nothing here.
+        #[command(flatten)]
+        config: Box<Config>,
+    },
 }
 
 /// All that the operator decides.

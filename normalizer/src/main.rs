@@ -1,9 +1,11 @@
 //! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use cctf_normalizer::admin::healthcheck;
 use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
+use cctf_normalizer::replay::replay;
 use cctf_normalizer::server::{Addresses, Server};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     };
     let done = match command_line.command {
         Some(Command::Healthcheck { admin }) => on_one_thread(async { Ok(healthcheck(&admin).await?) }),
+        Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config),
         None => serve(command_line.config),
     };
     match done {
@@ -42,6 +45,16 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
         .enable_all()
         .build()?
         .block_on(work)
+}
+
+fn replay_journal(journal: &Path, config: &Config) -> anyhow::Result<()> {
+    let records = replay(journal, config)?;
+    eprintln!(
+        "cctf-normalizer: {records} records of {} made the files in {}",
+        journal.display(),
+        config.out_dir.display()
+    );
+    Ok(())
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {

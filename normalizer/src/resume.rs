@@ -7,14 +7,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::journal::{Record, Recovered, RecoveryError, Store, StoreError, StoreSettings, recover};
-use crate::pipeline::{Output, Pipeline, Settings};
+use crate::feeding::Feeding;
+use crate::journal::{Recovered, RecoveryError, Store, StoreError, StoreSettings, recover};
+use crate::pipeline::{Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
-/// Output is written when there is this much of it.
-const RECORDS_A_WRITE: u64 = 64;
 /// Held as long as the journal is ours.
-const LOCK_FILE: &str = "lock";
+pub const LOCK_FILE: &str = "lock";
 
 /// Why the normalizer could not go on where it ended.
 #[derive(Debug, thiserror::Error)]
@@ -81,25 +80,11 @@ pub fn resume(
         lengths: HashMap::new(),
         pipeline: Pipeline::new(settings.clone()),
     });
-    let mut feeding = Feeding {
-        sink: sink.resume(lengths, epoch),
-        output: Output::default(),
-        records: 0,
-        failed: None,
-    };
+    let mut feeding = Feeding::new(sink.resume(lengths, epoch));
     let recovered = recover(&folder, sequence, repair, &mut |_, record| {
         feeding.feed(&mut pipeline, &record)
     })?;
-    feeding.write();
-    let Feeding {
-        mut sink,
-        records,
-        failed,
-        ..
-    } = feeding;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
+    let (mut sink, records) = feeding.finish()?;
     sink.end_recovery()?;
     tell(&recovered);
     pipeline.apply(settings);
@@ -131,32 +116,6 @@ fn tell(recovered: &Recovered) {
             "cut {} bytes off the journal's end, of records that were begun and not committed",
             recovered.torn_bytes
         );
-    }
-}
-
-struct Feeding {
-    sink: Sink,
-    output: Output,
-    records: u64,
-    failed: Option<SinkError>,
-}
-
-impl Feeding {
-    fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
-        if self.failed.is_some() {
-            return;
-        }
-        pipeline.feed(record, &mut self.output);
-        self.records += 1;
-        if self.records.is_multiple_of(RECORDS_A_WRITE) {
-            self.write();
-        }
-    }
-
-    fn write(&mut self) {
-        if self.failed.is_none() {
-            self.failed = self.sink.write(&mut self.output).err();
-        }
     }
 }
 

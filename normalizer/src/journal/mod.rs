@@ -22,6 +22,6 @@ pub use committer::Committer;
 pub use frame::BODY_LEN_MAX;
 pub use queue::{CommitEnd, DiskFull, Held, Journal, QueueLimits, Reader, TICK_INTERVAL, open, open_durable};
 pub use record::{Content, Record, Signal};
-pub use recovery::{Recovered, RecoveryError, recover};
+pub use recovery::{Recovered, RecoveryError, read_kept, recover};
 pub use segment::{SegmentFile, delete_segments, sync_folder};
 pub use store::{Durability, Store, StoreError, StoreSettings};

@@ -77,6 +77,27 @@ pub fn recover(
     repair: bool,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
+    read(folder, from, repair, true, feed)
+}
+
+/// Gives every record of the journal in `folder` to `feed`, from the first that is there, and changes nothing.
+pub fn read_kept(
+    folder: &Path,
+    repair: bool,
+    feed: &mut dyn FnMut(u64, Record),
+) -> Result<Recovered, RecoveryError> {
+    let segments = segment::list(folder).map_err(io_error("list", folder))?;
+    let first = segments.first().map_or(0, |segment| segment.first_sequence);
+    read(folder, first, repair, false, feed)
+}
+
+fn read(
+    folder: &Path,
+    from: u64,
+    repair: bool,
+    mends: bool,
+    feed: &mut dyn FnMut(u64, Record),
+) -> Result<Recovered, RecoveryError> {
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(from, |segment| segment.first_sequence);
     if first > from && !repair {
@@ -103,6 +124,7 @@ pub fn recover(
             segment,
             from,
             repair,
+            mends,
             next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
         };
@@ -121,6 +143,8 @@ struct Reading<'r> {
     segment: &'r SegmentFile,
     from: u64,
     repair: bool,
+    /// Whether what was torn is cut on the disk, too.
+    mends: bool,
     /// Number of the next segment's first record; `None` for the last segment.
     next_first: Option<u64>,
     recovered: &'r mut Recovered,
@@ -227,6 +251,9 @@ impl Reading<'_> {
             .rposition(|&byte| byte != 0)
             .map_or(offset, |last| last + 1);
         self.recovered.torn_bytes += (used - offset) as u64;
+        if !self.mends {
+            return Ok(());
+        }
         let file = File::options()
             .write(true)
             .open(path)
@@ -244,6 +271,9 @@ impl Reading<'_> {
     fn drop_segment(&mut self) -> Result<(), RecoveryError> {
         let path = &self.segment.path;
         self.recovered.torn_bytes += fs::metadata(path).map_err(io_error("look at", path))?.len();
+        if !self.mends {
+            return Ok(());
+        }
         fs::remove_file(path).map_err(io_error("delete", path))
     }
 }

@@ -317,3 +317,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn reading_a_kept_journal_changes_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = one_segment(folder.path(), &[40, 40]);
+    let second = SEGMENT_HEADER_LEN as usize + frame::frame_len(40);
+    change(&path, |bytes| bytes[second + frame::HEADER_LEN] ^= 0xff);
+    let before = fs::read(&path).unwrap();
+    let mut kept = Vec::new();
+    read_kept(folder.path(), false, &mut |sequence, _| kept.push(sequence)).unwrap();
+    assert_eq!(kept, [0]);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}

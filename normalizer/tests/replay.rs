@@ -1,0 +1,216 @@
+//! The same journal makes the same files, byte by byte, a kill -9 in the middle included.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SETTINGS: [&str; 4] = ["--join-window", "300ms", "--dedup-window", "60s"];
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
+    command.env_clear();
+    command
+}
+
+/// A normalizer that keeps its journal, and its OTLP/HTTP address.
+fn start(folder: &Path) -> (Child, String) {
+    let mut child = command()
+        .args(SETTINGS)
+        .args(["--run-id", "mine", "--keep-raw", "--segment-bytes", "32KiB"])
+        .args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--http-listen", "127.0.0.1:0", "--out-dir"])
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let addresses: Value = serde_json::from_str(&line).unwrap();
+    let http = addresses["http"].as_str().unwrap();
+    let address = http.strip_prefix("http://").unwrap().to_owned();
+    (child, address)
+}
+
+fn send(address: &str, path: &str, body: &Value) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let len = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+fn resource(service: u64) -> Value {
+    json!({"attributes": [
+        {"key": "service.name", "value": {"stringValue": format!("service{service}")}},
+        {"key": "service.instance.id", "value": {"stringValue": format!("instance{service}")}},
+        {"key": "host.name", "value": {"stringValue": format!("node{}", service % 3)}},
+    ]})
+}
+
+/// A trace through five services on three nodes; every fourth names a run, every fifth has no root.
+fn spans(number: u64) -> Value {
+    let resource_spans: Vec<Value> = (0..5_u64)
+        .map(|service| {
+            let id = |at: u64| format!("{:016x}", 100 * number + at + 1);
+            let start = 1_700_000_000_000_000_000 + number * 1_000_000_000 + service * 1_000_000;
+            let end = 1_700_000_000_100_000_000 + number * 1_000_000_000 - service * 1_000_000;
+            let attributes = if number.is_multiple_of(4) {
+                json!([{"key": "cctf.run_id", "value": {"stringValue": "named"}}])
+            } else {
+                json!([{"key": "http.route", "value": {"stringValue": format!("/{service}")}}])
+            };
+            let span = |at: u64, kind: u8, parent: Option<u64>| {
+                json!({
+                    "traceId": format!("{:032x}", number + 1), "spanId": id(at), "kind": kind, "name": "x",
+                    "parentSpanId": parent.map(id).unwrap_or_default(), "attributes": attributes,
+                    "startTimeUnixNano": start.to_string(), "endTimeUnixNano": end.to_string(),
+                })
+            };
+            let parent = (service > 0).then(|| 2 * service - 1);
+            let parent = parent.or(number.is_multiple_of(5).then_some(90));
+            let spans = [
+                span(2 * service, 2, parent),
+                span(2 * service + 1, 3, Some(2 * service)),
+            ];
+            json!({"resource": resource(service), "scopeSpans": [{"spans": spans}]})
+        })
+        .collect();
+    json!({ "resourceSpans": resource_spans })
+}
+
+fn points(number: u64) -> Value {
+    let time = (1_700_000_000_000_000_000 + number * 1_000_000_000).to_string();
+    let metrics: Vec<Value> = [
+        "process.cpu.utilization",
+        "process.memory.usage",
+        "system.cpu.utilization",
+    ]
+    .iter()
+    .map(|name| {
+        let points: Vec<Value> = (0..3)
+            .map(|at| {
+                json!({"timeUnixNano": time, "asDouble": 0.5 + f64::from(at), "attributes": [
+                    {"key": "state", "value": {"stringValue": format!("state{at}")}}]})
+            })
+            .collect();
+        json!({"name": name, "gauge": {"dataPoints": points}})
+    })
+    .collect();
+    let resource_metrics: Vec<Value> = (0..3)
+        .map(|service| json!({"resource": resource(service), "scopeMetrics": [{"metrics": metrics}]}))
+        .collect();
+    json!({ "resourceMetrics": resource_metrics })
+}
+
+/// The content of all files of all runs.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for run in ["mine", "named"] {
+        for entry in fs::read_dir(folder.join(run).join("cctf")).unwrap() {
+            let path = entry.unwrap().path();
+            let content = fs::read(&path).unwrap();
+            files.insert(path.strip_prefix(folder).unwrap().to_owned(), content);
+        }
+    }
+    files
+}
+
+fn replay(journal: &Path, out_dir: &Path) -> Output {
+    command()
+        .arg("replay-journal")
+        .arg(journal)
+        .args(SETTINGS)
+        .arg("--out-dir")
+        .arg(out_dir)
+        .output()
+        .unwrap()
+}
+
+/// Three lives of a normalizer, of which the second is killed.
+fn live(folder: &Path) {
+    for life in 0..3 {
+        let (mut child, address) = start(folder);
+        for number in 20 * life..20 * (life + 1) {
+            send(&address, "/v1/traces", &spans(number));
+            send(&address, "/v1/metrics", &points(number));
+            if number.is_multiple_of(3) {
+                send(&address, "/v1/traces", &spans(number));
+            }
+        }
+        if life == 1 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        } else {
+            let id = child.id().to_string();
+            Command::new("kill").args(["-TERM", &id]).status().unwrap();
+            assert!(child.wait().unwrap().success());
+        }
+    }
+}
+
+#[test]
+fn a_kept_journal_makes_the_same_files_again_a_kill_in_the_middle_included() {
+    let folder = TempDir::new().unwrap();
+    let live_dir = folder.path().join("live");
+    live(&live_dir);
+    let journal = live_dir.join(".journal/mine");
+    let made = files(&live_dir);
+    assert!(made[Path::new("mine/cctf/invocations.jsonl")].len() > 10_000);
+    for again in ["again", "and-again"] {
+        let out_dir = folder.path().join(again);
+        let done = replay(&journal, &out_dir);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        for (path, content) in files(&out_dir) {
+            assert!(
+                made[&path] == content,
+                "{} differs:\n{}\n{}",
+                path.display(),
+                String::from_utf8_lossy(&made[&path]),
+                String::from_utf8_lossy(&content)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_replayed_is_told_in_one_sentence() {
+    let folder = TempDir::new().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let full = folder.path().join("full");
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("file"), "").unwrap();
+    for (journal, out_dir, told) in [
+        (
+            folder.path().join("nowhere"),
+            folder.path().join("out"),
+            "cannot read ",
+        ),
+        (
+            empty.clone(),
+            folder.path().join("out"),
+            "no journal segments in ",
+        ),
+        (empty.clone(), full, "is not empty: choose a new --out-dir"),
+    ] {
+        let done = replay(&journal, &out_dir);
+        let error = String::from_utf8(done.stderr).unwrap();
+        assert!(!done.status.success() && error.contains(told), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
