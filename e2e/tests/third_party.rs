@@ -1,4 +1,4 @@
-//! Exporters of the Python and Node SDKs, over every transport that they have, compressed: all give the same rows.
+//! Exporters of the Python and Node SDKs, over every transport that they have, compressed and with a token: all give the same rows.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 use std::fs;
@@ -34,6 +34,9 @@ const FACTS: [&str; 6] = [
     r#""caller_span_id":"0202020202020202""#,
     r#""path":"/stock/7""#,
 ];
+
+/// What each exporter has to show.
+const TOKEN: &str = "token-1";
 
 #[derive(Debug, Clone, Copy)]
 enum Sdk {
@@ -110,13 +113,20 @@ fn trace() -> Value {
 /// The rows of each file, as text, when this exporter has sent the trace to a normalizer of its own.
 fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
     let logs = tempfile::tempdir().unwrap();
-    let flags = ["--run-id", "r", "--join-window", "1s"];
+    let tokens = logs.path().join("tokens");
+    fs::write(&tokens, TOKEN).unwrap();
+    let tokens = tokens.display().to_string();
+    let flags = ["--run-id", "r", "--join-window", "1s", "--token-file", &tokens];
     let normalizer = Child::normalizer(&bin_dir().unwrap(), logs.path(), &flags).unwrap();
     let urls = ["grpc", "http"].map(|listener| normalizer.url(listener).unwrap());
     let mut exporter = sdk
         .command()
         .arg(protocol)
         .args(urls)
+        .env(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            format!("authorization=Bearer {TOKEN}"),
+        )
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
