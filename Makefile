@@ -15,6 +15,9 @@ REAL_SIZE ?= 8192
 RUN_ID ?=
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
+# Inputs of each target of `make fuzz`, and where its random numbers begin.
+FUZZ_INPUTS ?= 1000000
+FUZZ_SEED ?= 1
 
 # Where an installer puts tools that the shell may not know of yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
@@ -27,7 +30,7 @@ RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(R
   $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID))
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  stop clean check test bench fidelity need-build need-go need-node need-python test-tools bench-tools
+  stop clean check test bench fidelity fuzz need-build need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +90,10 @@ bench: build bench-tools ## Measure against FastAPI, vegeta and prost, and print
 fidelity: build ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
+
+fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) \
+	  $(CARGO) test --release --locked -p cctf-normalizer --test fuzz -- --nocapture
 
 need-build:
 	@scripts/setup build

@@ -1,5 +1,6 @@
 //! [`RecentSet`]: whether a span has been seen within the dedup window, at one cache line a question.
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Generations that the window is cut into: the oldest leaves as a whole, so a copy is remembered for the window and at
@@ -15,6 +16,9 @@ const DISPLACEMENT_MAX: usize = 15;
 /// Fullness at which the table grows, in percent.
 const FULL_PERCENT: usize = 80;
 const TAG_MASK: u64 = 0xf;
+/// A table of which less than one in this many slots is taken does not grow: span ids can be made to share a home in a
+/// table of any size, and it must not grow for them until memory ends.
+const SPARSE_RATIO: usize = 8;
 
 /// A cache line of slots. A slot holds the low 56 bits of a fingerprint, its distance from home (4 bits) and the tag of
 /// its generation (4 bits, 0 for none); the top bits follow from the home.
@@ -75,6 +79,10 @@ impl RecentSet {
         loop {
             match self.place(fingerprint) {
                 Some(is_new) => return is_new,
+                None if self.is_sparse() => {
+                    self.displace(fingerprint);
+                    return true;
+                }
                 None => self.grow(),
             }
         }
@@ -157,6 +165,22 @@ impl RecentSet {
             .for_each(|passed| *passed = 0);
     }
 
+    /// Whether so little is in the table that a larger one would not help: these fingerprints were chosen to have one home.
+    fn is_sparse(&self) -> bool {
+        self.len() * SPARSE_RATIO < self.buckets.len() * SLOTS
+    }
+
+    /// Remembers a fingerprint in place of another one with the same home.
+    #[cold]
+    fn displace(&mut self, fingerprint: u64) {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let word = &mut self.buckets[home].0[0];
+        let forgotten = usize::from((*word & TAG_MASK) as u8);
+        *word = fingerprint << 8 | u64::from(self.tag);
+        self.lens[forgotten] = self.lens[forgotten].saturating_sub(1);
+        self.lens[usize::from(self.tag)] += 1;
+    }
+
     #[cold]
     fn grow(&mut self) {
         self.rebuild(self.buckets_log2 + 1);
@@ -198,7 +222,12 @@ impl RecentSet {
             self.lens = [0; TAGS as usize + 1];
             let all_placed = remembered.iter().all(|&(fingerprint, tag)| {
                 self.tag = tag;
-                self.place(fingerprint).is_some()
+                let is_placed = self.place(fingerprint).is_some();
+                if !is_placed && self.is_sparse() {
+                    self.displace(fingerprint);
+                    return true;
+                }
+                is_placed
             });
             if all_placed {
                 break;
@@ -237,6 +266,12 @@ impl Serialize for RecentSet {
 impl<'de> Deserialize<'de> for RecentSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let saved = Saved::deserialize(deserializer)?;
+        let tags = saved.remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
+        // Tag 0 is that of an empty slot, which is never within the window.
+        let is_empty_live = saved.live_tags & 1 != 0;
+        if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
+            return Err(D::Error::custom("a span is of a generation that there is not"));
+        }
         let mut set = Self::new(
             saved.generation_nanos.saturating_mul(GENERATIONS),
             saved.entries_max,
@@ -334,5 +369,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn fingerprints_that_share_a_home_do_not_make_the_table_grow_without_end() {
+        let mut set = RecentSet::new(1000, 1 << 20);
+        for fingerprint in 0..5_000 {
+            set.insert(fingerprint, 1);
+        }
+        assert!(set.buckets.len() <= 1 << 10, "{}", set.buckets.len());
+        assert!(!set.insert(4_999, 1), "the last one is remembered");
+        let saved = postcard::to_stdvec(&set).unwrap();
+        let restored: RecentSet = postcard::from_bytes(&saved).unwrap();
+        assert!(restored.buckets.len() <= 1 << 10);
     }
 }

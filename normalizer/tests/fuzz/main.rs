@@ -1,0 +1,162 @@
+//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion. Seeds are changed at
+//! random, a fixed number of times in every test run, and for as long as you like by
+//! `make fuzz FUZZ_INPUTS=10000000`. An input that breaks something is written to a file and told with its number.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod mutation;
+mod seeds;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use cctf_normalizer::journal::{Content, Record, Signal, read_kept};
+use cctf_normalizer::pipeline::{Output, Pipeline};
+use cctf_normalizer::{checkpoint, receiver};
+use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
+use cctf_proto::otlp::check::check_logs_request;
+use mutation::{Random, mutate};
+use tempfile::TempDir;
+
+/// Inputs of each target, unless FUZZ_INPUTS says otherwise.
+const INPUTS: u64 = 5_000;
+/// Inputs that one pipeline is fed; the next begins anew.
+const INPUTS_A_PIPELINE: u64 = 256;
+/// No input of 64 KiB may lead to a single allocation of this size.
+const ALLOCATION_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Ends the process where an input makes a reader ask for too much at once.
+struct Bounded;
+
+// SAFETY: everything is passed on to the system's allocator as it came, or refused, which an allocator may do.
+unsafe impl GlobalAlloc for Bounded {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > ALLOCATION_BYTES_MAX {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: as this function's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as this function's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Bounded = Bounded;
+
+fn number_of(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => default,
+    }
+}
+
+fn in_memory() -> TempDir {
+    match Path::new("/dev/shm").is_dir() {
+        true => TempDir::new_in("/dev/shm").unwrap(),
+        false => TempDir::new().unwrap(),
+    }
+}
+
+fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut Random)) {
+    let inputs = number_of("FUZZ_INPUTS", INPUTS);
+    let mut random = Random(number_of("FUZZ_SEED", 1));
+    let mut input = Vec::new();
+    for number in 0..inputs {
+        mutate(&mut random, seeds, &mut input);
+        if catch_unwind(AssertUnwindSafe(|| take(&mut input, &mut random))).is_err() {
+            let path = std::env::temp_dir().join(format!("cctf-fuzz-{target}-{number}"));
+            fs::write(&path, &input).unwrap();
+            panic!("input {number} of {target} panics: it is in {}", path.display());
+        }
+    }
+    println!("{target}: {inputs} inputs");
+}
+
+/// Writes the checksum that these bytes should have, in half of the cases, so that what lies behind it is reached.
+fn mend(input: &mut [u8], checksum_at: usize, checked: std::ops::Range<usize>, random: &mut Random) {
+    if random.next().is_multiple_of(2) && checked.start <= checked.end && checked.end <= input.len() {
+        let checksum = crc32c::crc32c(&input[checked]);
+        input[checksum_at..checksum_at + 4].copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+#[test]
+fn protobuf_is_refused_or_fed() {
+    let mut pipeline = Pipeline::new(seeds::settings());
+    let mut output = Output::default();
+    let mut fed = 0_u64;
+    fuzz("protobuf", &seeds::protobuf(), |input, _| {
+        let _ = admit_trace_request(input).map(|admission| admission.message());
+        let _ = admit_metrics_request(input).map(|admission| admission.message());
+        let _ = check_logs_request(input);
+        fed += 1;
+        if fed.is_multiple_of(INPUTS_A_PIPELINE) {
+            pipeline = Pipeline::new(seeds::settings());
+            output = Output::default();
+        }
+        // The pipeline's views have to stand what the check would have refused.
+        for signal in seeds::SIGNALS {
+            let body = input.clone().into();
+            let record = Record {
+                received_unix_nano: 1_700_000_000_000_000_000 + fed * 10_000_000,
+                content: Content::Request { signal, body },
+            };
+            pipeline.feed(&record, &mut output);
+        }
+        output.drain().for_each(|run| run.clear());
+    });
+}
+
+#[test]
+fn json_is_refused_or_becomes_sound_protobuf() {
+    fuzz("json", &seeds::json(), |input, _| {
+        for signal in seeds::SIGNALS {
+            if let Ok(message) = receiver::protobuf_of_json(signal, input) {
+                let checked = match signal {
+                    Signal::Traces => admit_trace_request(&message).map(drop),
+                    Signal::Metrics => admit_metrics_request(&message).map(drop),
+                    Signal::Logs => check_logs_request(&message),
+                };
+                checked.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_segment_is_read_or_refused() {
+    let folder = in_memory();
+    let seeds = seeds::segments(folder.path());
+    let first = folder.path().join("00000000000000000000.segment");
+    fuzz("segment", &seeds, |input, random| {
+        if input.len() >= 128 {
+            mend(input, 24, 0..24, random);
+            let len = u32::from_le_bytes([input[68], input[69], input[70], input[71]]) as usize;
+            mend(input, 64, 68..(104 + len), random);
+        }
+        fs::write(&first, &*input).unwrap();
+        for repair in [false, true] {
+            let _ = read_kept(folder.path(), repair, &mut |_, _| {});
+        }
+    });
+}
+
+#[test]
+fn a_checkpoint_is_read_or_refused() {
+    let folder = in_memory();
+    let seeds = seeds::checkpoints(folder.path());
+    fuzz("checkpoint", &seeds, |input, random| {
+        if input.len() >= 24 {
+            let len = (input.len() as u64 - 24).to_le_bytes();
+            input[16..24].copy_from_slice(&len);
+            let end = input.len();
+            mend(input, 12, 24..end, random);
+        }
+        let _ = checkpoint::check(input);
+    });
+}

@@ -1,0 +1,74 @@
+//! Inputs made of seeds by small random changes, the same in every run with the same seed number.
+
+/// Longest input: what is wrong with a longer one is wrong with a shorter one, too.
+const LEN_MAX: usize = 64 * 1024;
+/// Changes an input has, at most.
+const CHANGES_MAX: u64 = 6;
+/// Bytes that tend to lie at a border.
+const BORDERS: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xff, b'"', b'{', b'['];
+
+/// splitmix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `bound`; 0 if that is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+/// Changes one of the seeds.
+pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
+    input.clear();
+    input.extend_from_slice(&seeds[random.below(seeds.len())]);
+    for _ in 0..=random.next() % CHANGES_MAX {
+        change(random, seeds, input);
+    }
+    input.truncate(LEN_MAX);
+}
+
+fn change(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
+    let at = random.below(input.len());
+    // Mostly small pieces, now and then one of any size.
+    let len_max = if random.next().is_multiple_of(8) {
+        input.len()
+    } else {
+        16
+    };
+    let end = (at + random.below(len_max)).min(input.len());
+    match random.next() % 8 {
+        0 if !input.is_empty() => input[at] ^= 1 << random.below(8),
+        1 if !input.is_empty() => input[at] = BORDERS[random.below(BORDERS.len())],
+        2 => input[at..end].fill(random.next() as u8),
+        3 => drop(input.drain(at..end)),
+        4 => {
+            let piece = input[at..end].to_vec();
+            insert(input, at, &piece);
+        }
+        5 => {
+            let other = &seeds[random.below(seeds.len())];
+            let from = random.below(other.len());
+            let to = (from + random.below(len_max)).min(other.len());
+            insert(input, at, &other[from..to]);
+        }
+        6 => {
+            let number = random.next() >> random.below(64);
+            insert(input, at, &number.to_le_bytes()[..1 + random.below(8)]);
+        }
+        _ => input.truncate(at),
+    }
+}
+
+fn insert(input: &mut Vec<u8>, at: usize, piece: &[u8]) {
+    if input.len() + piece.len() <= LEN_MAX {
+        input.splice(at..at, piece.iter().copied());
+    }
+}
