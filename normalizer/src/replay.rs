@@ -17,7 +17,10 @@ use crate::sink::{Sink, SinkError};
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// A folder can't be used.
-    #[error("cannot {operation} {}: {source}, give the folder that holds the segments and an --out-dir that can be written", path.display())]
+    #[error(
+        "cannot {operation} {}: {source}, give the folder that holds the segments and an --out-dir that can be written",
+        path.display()
+    )]
     Folder {
         /// What was tried.
         operation: &'static str,

@@ -6,6 +6,8 @@ use cctf_proto::cctf::File;
 #[derive(Debug, Default)]
 pub struct Output {
     runs: Vec<RunOutput>,
+    /// Of runs whose slot was given on before this was written.
+    left: Vec<RunOutput>,
 }
 
 /// Rows and snapshots of one run.
@@ -81,17 +83,43 @@ impl Output {
         }
         let run = &mut self.runs[slot];
         if run.run_id != run_id {
-            debug_assert!(
-                run.is_empty(),
-                "a slot is given on only when its output has been drained"
-            );
-            run.run_id = run_id.to_owned();
+            let left = std::mem::replace(run, RunOutput::new(run_id));
+            if !left.is_empty() {
+                self.left.push(left);
+            }
         }
         run
     }
 
     /// All runs that have something to write.
     pub fn drain(&mut self) -> impl Iterator<Item = &mut RunOutput> {
-        self.runs.iter_mut().filter(|run| !run.is_empty())
+        self.left.retain(|run| !run.is_empty());
+        let all = self.left.iter_mut().chain(&mut self.runs);
+        all.filter(|run| !run.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_given_on_before_it_was_drained_mixes_no_runs() {
+        let mut output = Output::default();
+        output.run(0, "old").lines(File::Calls).extend_from_slice(b"1\n");
+        output.run(0, "new").lines(File::Calls).extend_from_slice(b"2\n");
+        let drained: Vec<(String, Vec<u8>)> = output
+            .drain()
+            .map(|run| (run.run_id.clone(), run.lines(File::Calls).clone()))
+            .collect();
+        assert_eq!(
+            drained,
+            [
+                ("old".to_owned(), b"1\n".to_vec()),
+                ("new".to_owned(), b"2\n".to_vec())
+            ]
+        );
+        output.drain().for_each(RunOutput::clear);
+        assert_eq!(output.drain().count(), 0);
     }
 }

@@ -1,8 +1,7 @@
 //! Journal, pipeline and sink under random operations, crashes and errors, against what a client knows: an acknowledged
 //! span is in the files once, any other at most once, no line is torn, and files only ever grow.
 //!
-//! Seen to fail when a run's base is not kept (the run that was there before), when the shutdown is fed without its
-//! record, and when `Sink::close_run` forgets the run before its sync.
+//! Seen to fail when the base of a run is not read, for the run that was there before: its lines are doubled.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod faults;
