@@ -40,7 +40,7 @@ pub enum Operation {
 
 /// How many cases fit into some seconds.
 pub fn cases() -> u32 {
-    if Path::new(IN_MEMORY).is_dir() { 256 } else { 4 }
+    if Path::new(IN_MEMORY).is_dir() { 160 } else { 4 }
 }
 
 /// A process's memory.
