@@ -6,6 +6,7 @@ Everything runs on 127.0.0.1, for a bounded time. CPU times are the kernel's own
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -45,12 +46,15 @@ class Server:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def wait_until_it_answers(self, url):
+    def wait_until_it_answers(self, url, answer=None):
+        """Waits for `answer`, so that nobody else who has got the port meanwhile is taken for this server."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(urllib.request.Request(url, data=b"x", method="POST"), timeout=1).read()
-                return
+                request = urllib.request.Request(url, data=b"x", method="POST")
+                answered = urllib.request.urlopen(request, timeout=1).read()
+                if answer in (None, answered):
+                    return
             except OSError:
                 time.sleep(0.05)
         sys.exit(f"bench: {url} does not answer")
@@ -91,7 +95,10 @@ class Bench:
 
     def vegeta(self, *args, url):
         """Attacks and returns the binary results; the target is JSON, so that nothing is read anew for each request."""
-        target = json.dumps({"method": "POST", "url": url, "body": base64.b64encode(self.body.read_bytes()).decode()})
+        # Without a content type FastAPI takes any body for JSON.
+        header = {"Content-Type": ["application/octet-stream"]}
+        body = base64.b64encode(self.body.read_bytes()).decode()
+        target = json.dumps({"method": "POST", "url": url, "header": header, "body": body})
         results = self.scratch / "results.bin"
         with results.open("wb") as out:
             subprocess.run(
@@ -128,7 +135,7 @@ class Bench:
         return Server(command)
 
     def requests_per_cpu_second(self, server):
-        server.wait_until_it_answers(server.url)
+        server.wait_until_it_answers(server.url, hashlib.sha256(b"x").hexdigest().encode())
         self.vegeta("-rate=0", f"-max-workers={CONCURRENCY}", "-duration=1s", url=server.url)
         before = server.cpu_s()
         results = self.vegeta("-rate=0", f"-max-workers={CONCURRENCY}", f"-duration={SATURATED_S}s", url=server.url)
