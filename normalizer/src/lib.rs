@@ -1,8 +1,9 @@
 //! The normalizer: OTLP comes in, the CCTF file set comes out.
 //!
-//! [`receiver`] answers clients and appends records to the [`journal`]; one thread feeds them to the [`pipeline`], a
-//! state machine without I/O or clock, which maps ([`mapping`]) and joins ([`join`]) them into rows; the [`sink`] writes
-//! these to files. [`admin`] shows health and counters. Each module uses those behind it only.
+//! [`receiver`] appends records to the [`journal`] and answers clients when they are durable; one thread ([`worker`]) feeds
+//! them to the [`pipeline`], a state machine without I/O or clock, which maps ([`mapping`]) and joins ([`join`]) them into
+//! rows; the [`sink`] writes these to files. A [`checkpoint`] keeps the state, from which [`resume`] goes on. [`admin`]
+//! shows health and counters. Each module uses those behind it only.
 
 pub mod admin;
 pub mod checkpoint;
