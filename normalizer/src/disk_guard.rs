@@ -13,8 +13,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::journal::{DiskFull, Journal};
 
-/// How often the disks are looked at.
+/// How often the disks are looked at, if little is accepted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// They are also looked at whenever one part of so many of what is left above the minimum has been accepted, as fast
+/// clients fill much of a disk within a second. Rows may take several times the bytes of their requests.
+const LOOK_PARTS: u64 = 16;
+/// But not for fewer accepted bytes than these, of which the minimum has room for many.
+const LOOK_BYTES_MIN: u64 = 64 * 1024;
 /// Free bytes that are kept by default: what is acknowledged and not yet written finds room in them.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// On small disks it is one part of so many of the disk instead.
@@ -76,7 +81,10 @@ impl DiskGuard {
         let mut interval = tokio::time::interval(LOOK_EVERY);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            interval.tick().await;
+            tokio::select! {
+                _ = interval.tick() => {}
+                () = self.journal.allowance_used_up() => {}
+            }
             // A disk that is far away may take its time to answer.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look();
@@ -90,16 +98,19 @@ impl DiskGuard {
     }
 
     fn look(&mut self) {
+        let mut room = u64::MAX;
         for disk in &mut self.disks {
-            disk.look(self.free_bytes_min);
+            room = room.min(disk.look(self.free_bytes_min));
         }
+        self.journal.allow_bytes((room / LOOK_PARTS).max(LOOK_BYTES_MIN));
         let is_low = self.disks.iter().any(|disk| disk.is_low);
         self.journal.set_disk_full(DiskFull::Low, is_low);
     }
 }
 
 impl Disk {
-    fn look(&mut self, free_bytes_min: Option<u64>) {
+    /// Bytes that are left above the minimum. A disk that tells nothing limits nothing.
+    fn look(&mut self, free_bytes_min: Option<u64>) -> u64 {
         let folder = self.folder.display();
         let space = match space_at(&self.folder) {
             Ok(space) => space,
@@ -108,7 +119,7 @@ impl Disk {
                     eprintln!("warning: cannot find out how much room is left in {folder}: {error}");
                 }
                 self.trouble_told = true;
-                return;
+                return u64::MAX;
             }
         };
         self.trouble_told = false;
@@ -124,6 +135,7 @@ impl Disk {
             eprintln!("cctf-normalizer: there is room again in {folder}");
         }
         self.is_low = is_low;
+        space.free.saturating_sub(free_min)
     }
 }
 

@@ -19,9 +19,9 @@ use tonic::Code;
 const MIB: u64 = 1024 * 1024;
 const DISK_BYTES: u64 = 24 * MIB;
 const FREE_MIN: &str = "8MiB";
-/// What the ballast leaves: below the minimum, and enough for the test to see that the disk is not full.
-const LEFT_BYTES: u64 = 6 * MIB;
-/// The guard looks once a second.
+const FREE_MIN_BYTES: u64 = 8 * MIB;
+/// What the ballast leaves for requests to fill, above the minimum.
+const ROOM_BYTES: u64 = MIB;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A disk of its own, unmounted when dropped.
@@ -48,9 +48,8 @@ impl Disk {
         self.path().join("ballast")
     }
 
-    /// Leaves [`LEFT_BYTES`].
-    fn fill(&self) {
-        let bytes = self.free() - LEFT_BYTES;
+    fn fill(&self, left_bytes: u64) {
+        let bytes = self.free() - left_bytes;
         fs::write(self.ballast(), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
     }
 
@@ -205,19 +204,19 @@ fn written(out_dir: &Path) -> BTreeSet<String> {
     once
 }
 
-/// Fills the disk, sees requests refused, empties it, sees them taken. With `--disk-free-min 0`, which takes the guard
-/// out, it fails: requests are taken until nothing is free.
+/// Fills the disk by requests as fast as they go, sees them refused, empties it, sees them taken. With `--disk-free-min 0`,
+/// which takes the guard out, it fails: requests are taken until nothing is free.
 async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
     let mut normalizer = Normalizer::start(out_dir, &[flags, &["--disk-free-min", FREE_MIN]].concat());
     for _ in 0..2 {
         normalizer.send_until("200");
         normalizer.grpc().await.unwrap();
-        disk.fill();
+        disk.fill(FREE_MIN_BYTES + ROOM_BYTES);
         normalizer.send_until("503");
+        let free = disk.free();
         assert!(
-            disk.free() > LEFT_BYTES / 2,
-            "refused when the disk was full: {}",
-            disk.free()
+            free > FREE_MIN_BYTES / 2,
+            "refused when only {free} bytes were free"
         );
         let refused = normalizer.grpc().await.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
@@ -257,7 +256,7 @@ async fn the_journals_disk_is_guarded_too() {
 fn a_normalizer_that_starts_on_a_full_disk_refuses_from_the_first_request_on() {
     let disk = Disk::new();
     let out_dir = disk.path().join("logs");
-    disk.fill();
+    disk.fill(FREE_MIN_BYTES / 2);
     let mut normalizer = Normalizer::start(&out_dir, &["--disk-free-min", FREE_MIN]);
     assert!(normalizer.send().starts_with("HTTP/1.1 503 "));
     fs::remove_file(disk.ballast()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::accepted::{Accepted, Answer, AppendError, Uncommitted};
 use super::clock::Clock;
@@ -74,6 +75,8 @@ struct Shared {
     is_durable: bool,
     /// Bits of [`DiskFull`].
     disk_full: AtomicU8,
+    /// The allowance of [`Journal::allow_bytes`] is used up.
+    used_up: Notify,
     /// Whether the pipeline has anything that only time can end.
     needs_ticks: AtomicBool,
 }
@@ -83,6 +86,8 @@ struct State {
     waiting: Vec<Record>,
     waiting_held: Held,
     held: Held,
+    /// What may be accepted before the disks have to be looked at again.
+    allowed_bytes: u64,
     last_unix_nano: u64,
     closed: bool,
     /// Whether nothing more will be committed.
@@ -131,6 +136,10 @@ impl Journal {
             return Err(AppendError::Full);
         }
         state.held.add(body.len());
+        state.allowed_bytes = state.allowed_bytes.saturating_sub(body.len() as u64);
+        if state.allowed_bytes == 0 {
+            self.shared.used_up.notify_one();
+        }
         let content = Content::Request { signal, body };
         if !self.shared.is_durable {
             self.shared.push(&mut state, content, None);
@@ -178,6 +187,16 @@ impl Journal {
     /// Refuses requests (or takes them again) because of a full disk.
     pub fn set_disk_full(&self, who: DiskFull, is_full: bool) {
         self.shared.set_disk_full(who, is_full);
+    }
+
+    /// Lets so many bytes be accepted before [`Journal::allowance_used_up`] resolves. More are accepted all the same.
+    pub fn allow_bytes(&self, bytes: u64) {
+        self.shared.lock().allowed_bytes = bytes;
+    }
+
+    /// Resolves when what was allowed has been accepted.
+    pub async fn allowance_used_up(&self) {
+        self.shared.used_up.notified().await;
     }
 
     /// Whether requests are refused because of a full disk.
@@ -300,6 +319,7 @@ impl Shared {
                 waiting: Vec::new(),
                 waiting_held: Held::default(),
                 held: Held::default(),
+                allowed_bytes: u64::MAX,
                 last_unix_nano,
                 closed: false,
                 ended: false,
@@ -311,6 +331,7 @@ impl Shared {
             clock,
             is_durable,
             disk_full: AtomicU8::new(0),
+            used_up: Notify::new(),
             needs_ticks: AtomicBool::new(true),
         };
         shared.push(&mut shared.lock(), Content::Restart, None);

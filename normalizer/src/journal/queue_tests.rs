@@ -126,6 +126,25 @@ fn a_full_disk_refuses_requests_until_it_has_room_again() {
     append(&journal, 1).unwrap();
 }
 
+#[tokio::test]
+async fn accepted_bytes_use_up_what_was_allowed_and_the_rest_is_accepted_too() {
+    let (journal, _reader) = open(LIMITS, counting_clock());
+    let is_used_up = async || {
+        let at_once = Duration::ZERO;
+        tokio::time::timeout(at_once, journal.allowance_used_up())
+            .await
+            .is_ok()
+    };
+    journal.allow_bytes(3);
+    append(&journal, 2).unwrap();
+    assert!(!is_used_up().await);
+    append(&journal, 2).unwrap();
+    append(&journal, 2).unwrap();
+    assert!(is_used_up().await);
+    journal.allow_bytes(3);
+    assert!(!is_used_up().await);
+}
+
 #[test]
 fn a_waiting_reader_is_woken() {
     let (journal, mut reader) = open(LIMITS, counting_clock());
