@@ -30,7 +30,7 @@ RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(R
   $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID))
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  stop clean check test bench fidelity fuzz need-build need-go need-node need-python test-tools bench-tools
+  collector stop clean check test bench fidelity fuzz need-build need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ real-all: build ## Run all five one after the other: json, gzip, hash, kvset, kv
 
 real-chain: build ## Run json through three services: endpoint to edge to cloud
 	@$(RUN) --endpoints json --chain
+
+collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
+	@scripts/collector $(TOOLS)
 
 stop: ## Stop the runs of this checkout that are still going
 	@scripts/stop $(RELEASE)
