@@ -164,6 +164,9 @@ pub struct Config {
     /// Most connections of each listener.
     #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_name = "NUMBER", value_parser = parse_number)]
     pub connections_max: usize,
+    /// Stop in order when standard input ends, as it does when the parent that holds its other end dies.
+    #[arg(long, env = "STOP_WITH_STDIN")]
+    pub stop_with_stdin: bool,
     /// Threads that receive, besides the pipeline's one.
     #[arg(long, env = "RECEIVER_THREADS", default_value = "2", value_name = "NUMBER", value_parser = parse_number)]
     pub receiver_threads: usize,

@@ -66,6 +66,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let parent_gone = end_of_stdin(config.stop_with_stdin);
         let server = Server::bind(config).await?;
         print_addresses(server.addresses());
         let progress = server.progress();
@@ -74,6 +75,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    () = parent_gone => {}
                 }
             })
             .await?;
@@ -84,6 +86,21 @@ fn serve(config: Config) -> anyhow::Result<()> {
         );
         Ok(())
     })
+}
+
+/// Resolves when standard input ends, if that is looked at.
+async fn end_of_stdin(is_looked_at: bool) {
+    if !is_looked_at {
+        return std::future::pending().await;
+    }
+    let (ended, wait) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own, as a read of standard input cannot be given up: the process ends without it.
+    std::thread::spawn(move || {
+        // An error is an end as well.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(ended);
+    });
+    let _ = wait.await;
 }
 
 /// One line that a script can read to learn the ports.

@@ -12,7 +12,7 @@ use crate::station::{Item, slot};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Sources;
-use crate::{admin, files};
+use crate::{admin, embedded, files, privileges};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -39,8 +39,16 @@ const SLOT_GRACE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// What keeps the service from starting: a port, a folder, a setting.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
+pub fn run(mut settings: Settings) -> anyhow::Result<()> {
+    let normalizer = embedded::Program::find(&settings)?;
+    privileges::drop_root(settings.log_path.as_deref())?;
     let folder = files::Folder::prepare(settings.log_path.as_deref())?;
+    let normalizer = normalizer
+        .map(|normalizer| normalizer.start(folder.path(), &settings))
+        .transpose()?;
+    if let Some(normalizer) = &normalizer {
+        settings.otel.otlp_endpoint = Some(normalizer.endpoint().to_owned());
+    }
     let clock = Clock::start();
     let stats = Arc::new(Stats::default());
     let queue: Arc<Queue<Item>> = Arc::new(Queue::new(settings.queue_limit));
@@ -70,6 +78,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     join_slots(slots);
     calls.shutdown_background();
     telemetry.finish(&service.settings, service.clock);
+    if let Some(normalizer) = normalizer {
+        normalizer.stop();
+    }
     served
 }
 

@@ -126,9 +126,13 @@ pub struct Settings {
     /// Largest size of the key-value file, MiB
     #[arg(long, env = "KV_MAX_MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub kv_max_mb: u32,
-    /// Folder for this service's files [default: a temporary folder, removed at the end]
+    /// Folder for this service's files [default: a temporary folder, removed at the end]. With no OTLP receiver given, a
+    /// normalizer is started as a child and leaves the run's CCTF files in it
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
+    /// Binary of that normalizer [default: cctf-normalizer beside this binary]
+    #[arg(long, env = "NORMALIZER")]
+    pub normalizer: Option<PathBuf>,
     /// How long requests may take to finish after SIGTERM, milliseconds
     #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 5000)]
     pub drain_timeout_ms: u64,

@@ -71,7 +71,10 @@ fn sha256_is_answered_in_hex() {
 #[test]
 fn a_value_is_kept_across_restarts_where_a_folder_is_given() {
     let folder = tempfile::tempdir().unwrap();
-    let variables = [("LOG_PATH", folder.path().to_str().unwrap())];
+    let variables = [
+        ("LOG_PATH", folder.path().to_str().unwrap()),
+        ("OTEL_SDK_DISABLED", "true"),
+    ];
     let service = spawn(&variables);
     let value = vec![7_u8; 300_000];
     let set = service.post("/kv/set/k1", &value);
