@@ -1,6 +1,6 @@
-//! One plain HTTP request, waited for: readiness probes, and the key that `kvget` reads.
+//! One plain HTTP request, waited for: readiness probes, the key that `kvget` reads, and a page of metrics.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -39,5 +39,27 @@ pub fn send(
         if let Some(answer) = answer {
             return Ok(answer.status);
         }
+    }
+}
+
+/// Largest page that is read.
+const PAGE_BYTES_MAX: u64 = 4 << 20;
+
+/// The text of a page, which has to be answered with 200.
+pub fn get(target: &Target, path: &str, timeout: Duration) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&target.reachable_address()?, timeout)?;
+    stream.set_write_timeout(Some(timeout))?;
+    stream.set_read_timeout(Some(timeout))?;
+    // HTTP/1.0 knows no chunks: the page is what comes until the end.
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nhost: {}\r\n\r\n",
+        target.authority()
+    )?;
+    let mut answer = String::new();
+    stream.take(PAGE_BYTES_MAX).read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, page)) if head.split(' ').nth(1) == Some("200") => Ok(page.to_owned()),
+        _ => Err(io::Error::other(answer.lines().next().unwrap_or_default())),
     }
 }

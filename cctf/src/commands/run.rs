@@ -35,6 +35,8 @@ Examples:
     cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
   Endpoint, edge and cloud, each request through all three:
     cctf run --chain
+  The same, with all telemetry through a Collector (`make collector` builds one):
+    cctf run --chain --collector target/tools/bin/otelcol
 
 Everything listens on free ports of 127.0.0.1 and is stopped at the end. Ctrl-C stops early and keeps what there is.
 
@@ -62,6 +64,9 @@ pub struct RunArgs {
     /// Folder of cctf-normalizer and tunable-svc. Default: where cctf itself is.
     #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Binary of an OpenTelemetry Collector to put between services and normalizer.
+    #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
+    collector: Option<PathBuf>,
     /// Node of the one service (a chain has its own).
     #[arg(long, env = "NODE_ID", default_value = "cloud0")]
     node_id: String,
@@ -189,8 +194,10 @@ fn drive_all(
     }
     // The services' last telemetry goes before the run's end, so that none of it counts as late.
     stack.stop_services()?;
+    session.flush()?;
+    stack.drain()?;
     let delivery = session.end()?;
-    stack.stop_normalizer()?;
+    stack.stop_receivers()?;
     Ok((drives, delivery))
 }
 
@@ -259,6 +266,7 @@ impl RunArgs {
             queue_limit: self.queue_limit,
             slot_policy: self.slot_policy.clone(),
             app_id: self.app_id.clone(),
+            collector: self.collector.clone(),
             normalizer_flags: flags
                 .into_iter()
                 .filter_map(|(flag, value)| value.as_ref().map(|value| (flag, value.text.clone())))

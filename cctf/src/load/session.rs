@@ -256,15 +256,22 @@ impl Session {
         })
     }
 
-    /// Waits until file and collector have everything, tells that the run has ended, and returns how the spans fared.
+    /// Waits until file and receiver have everything that was driven, and returns how the spans fared. Nothing can be driven
+    /// after it.
+    pub fn flush(&mut self) -> Result<Delivery, DriveError> {
+        self.end_recorder()?;
+        let exporter = self.exporter.as_ref();
+        Ok(exporter.map_or_else(Delivery::default, |exporter| exporter.flush(FLUSH_TIMEOUT)))
+    }
+
+    /// As [`Session::flush`], then tells that the run has ended.
     pub fn end(mut self) -> Result<Delivery, DriveError> {
         let ended_unix_ns = clock::unix_ns();
-        self.end_recorder()?;
-        let Some(exporter) = self.exporter.take() else {
-            return Ok(Delivery::default());
-        };
         // The run's last spans go before its end, so that none of them counts as late.
-        let delivery = exporter.flush(FLUSH_TIMEOUT);
+        let delivery = self.flush()?;
+        let Some(exporter) = self.exporter.take() else {
+            return Ok(delivery);
+        };
         let attributes = vec![text(keys::RUN_ID, &self.config.run.run_id)];
         let request = control_request(&self.resource, keys::RUN_END_SPAN, ended_unix_ns, attributes);
         exporter.send_control(keys::RUN_END_SPAN, request, CONTROL_TIMEOUT)?;

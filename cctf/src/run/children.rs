@@ -41,6 +41,11 @@ pub enum ChildError {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// The Collector is not there.
+    #[error(
+        "cannot find the OpenTelemetry Collector at {0}: build it with `make collector`, or name another binary"
+    )]
+    NoCollector(PathBuf),
     /// It could not be started.
     #[error("cannot start {name}: {source}")]
     Start {
@@ -158,18 +163,18 @@ impl Child {
         }
     }
 
-    /// Waits until the child's /readyz answers 200.
-    pub fn ready(&mut self, admin: &Target, stop: &AtomicBool) -> Result<(), ChildError> {
+    /// Waits until the child answers `path` with 200.
+    pub fn ready(&mut self, admin: &Target, path: &str, stop: &AtomicBool) -> Result<(), ChildError> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let answer = http_once::send(admin, "GET", "/readyz", "", &[], PROBE_TIMEOUT);
+            let answer = http_once::send(admin, "GET", path, "", &[], PROBE_TIMEOUT);
             if matches!(answer, Ok(200)) {
                 return Ok(());
             }
             self.check(stop)?;
             if Instant::now() >= deadline {
                 let last = answer.map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(self.unresponsive(format!("is not ready in time: {admin}/readyz says {last}")));
+                return Err(self.unresponsive(format!("is not ready in time: {admin}{path} says {last}")));
             }
             std::thread::sleep(LOOK_EVERY);
         }

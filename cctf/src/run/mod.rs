@@ -1,9 +1,11 @@
 //! The one-command local run: a normalizer and services as children, wired together, and what they leave behind.
 //!
 //! - [`children`]: one child process: started, watched, stopped, never left behind.
+//! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
 //! - [`stack`]: which children there are and how they are wired.
 //! - [`folder`]: the run's folder, before (is it free?) and after (what is in it?).
 
 pub mod children;
+pub mod collector;
 pub mod folder;
 pub mod stack;

@@ -7,16 +7,20 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 
 use super::children::{Child, ChildError};
+use super::collector::Collector;
 use crate::load::target::Target;
 
 const NORMALIZER: &str = "cctf-normalizer";
 const SERVICE: &str = "tunable-svc";
+/// Where a child of ours says that it is ready.
+const READY: &str = "/readyz";
 
 /// Variables of the caller's environment that would change what the children are told by flags, or mix them up.
-const NOT_INHERITED: [&str; 12] = [
+const NOT_INHERITED: [&str; 13] = [
     "RUN_ID",
     "INSTANCE_ID",
     "LOG_PATH",
+    "NORMALIZER",
     "LISTEN",
     "PORT",
     "ADMIN_LISTEN",
@@ -56,6 +60,8 @@ pub struct StackConfig {
     pub slot_policy: Option<String>,
     /// Application of the services.
     pub app_id: Option<String>,
+    /// Binary of the Collector that stands between services and normalizer, if one does.
+    pub collector: Option<PathBuf>,
     /// Further flags of the normalizer, name and value.
     pub normalizer_flags: Vec<(&'static str, String)>,
 }
@@ -65,6 +71,7 @@ pub struct StackConfig {
 pub struct Stack {
     /// Fields are dropped in order: services end before the normalizer that hears them.
     services: Vec<Child>,
+    collector: Option<Collector>,
     normalizer: Child,
     /// Where the load goes.
     pub target: Target,
@@ -73,9 +80,23 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the normalizer, then the services, each when those before it are ready.
+    /// Starts the normalizer, then the Collector, then the services, each when those before it are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        let (normalizer, otlp_endpoint) = start_normalizer(config, scratch, stop)?;
+        let (normalizer, receiver) = start_normalizer(config, scratch, stop)?;
+        let collector = match &config.collector {
+            Some(binary) => Some(Collector::start(
+                binary,
+                &receiver,
+                host_of(config),
+                scratch,
+                stop,
+            )?),
+            None => None,
+        };
+        let otlp_endpoint = match &collector {
+            Some(collector) => collector.otlp_endpoint.clone(),
+            None => receiver.to_string(),
+        };
         let mut services = Vec::new();
         let target = if config.chain {
             let mut next: Option<String> = None;
@@ -103,6 +124,7 @@ impl Stack {
         let target = target.ok_or_else(|| normalizer.unresponsive("has no service"))?;
         Ok(Self {
             services,
+            collector,
             normalizer,
             target,
             otlp_endpoint,
@@ -111,6 +133,9 @@ impl Stack {
 
     /// An error if any child has ended.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
+        if let Some(collector) = &mut self.collector {
+            collector.check_alive()?;
+        }
         self.services
             .iter_mut()
             .chain([&mut self.normalizer])
@@ -124,9 +149,27 @@ impl Stack {
         Ok(())
     }
 
-    /// Stops the normalizer, which writes what it still holds.
-    pub fn stop_normalizer(mut self) -> Result<(), ChildError> {
+    /// Waits until the normalizer has all that was sent to the Collector.
+    pub fn drain(&mut self) -> Result<(), ChildError> {
+        self.collector.as_mut().map_or(Ok(()), Collector::drain)
+    }
+
+    /// Stops the Collector once it is empty, then the normalizer, which writes what it still holds.
+    pub fn stop_receivers(mut self) -> Result<(), ChildError> {
+        self.drain()?;
+        if let Some(collector) = self.collector.take() {
+            collector.stop()?;
+        }
         self.normalizer.stop()
+    }
+}
+
+/// The node whose host metrics the Collector takes: that of the one service, or the end of the chain.
+fn host_of(config: &StackConfig) -> (&str, &str) {
+    if config.chain {
+        (CHAIN[0].0, CHAIN[0].1)
+    } else {
+        (&config.node.0, &config.node.1)
     }
 }
 
@@ -134,7 +177,7 @@ fn start_normalizer(
     config: &StackConfig,
     scratch: &Path,
     stop: &AtomicBool,
-) -> Result<(Child, String), ChildError> {
+) -> Result<(Child, Target), ChildError> {
     let mut command = command(NORMALIZER, config)?;
     command
         .arg("--out-dir")
@@ -150,8 +193,8 @@ fn start_normalizer(
     let announced = child.announcement(stop)?;
     let grpc = address(&child, &announced, "grpc")?;
     let admin = address(&child, &announced, "admin")?;
-    child.ready(&admin, stop)?;
-    Ok((child, grpc.to_string()))
+    child.ready(&admin, READY, stop)?;
+    Ok((child, grpc))
 }
 
 fn start_service(
@@ -190,7 +233,7 @@ fn start_service(
     let announced = child.announcement(stop)?;
     let listening = address(&child, &announced, "listening")?;
     let admin = address(&child, &announced, "admin")?;
-    child.ready(&admin, stop)?;
+    child.ready(&admin, READY, stop)?;
     Ok((child, listening))
 }
 
