@@ -1,13 +1,13 @@
 //! A normalizer or a service as a child process: started on free ports, stopped in order, never left behind.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::binaries::command_in;
@@ -64,6 +64,36 @@ impl Child {
                 bail!("{name} did not say where it listens, but {line:?}: {stderr}");
             }
         };
+        Ok(child)
+    }
+
+    /// Starts a child that says nothing, and waits until somebody listens at the address that it was given.
+    ///
+    /// # Errors
+    /// If it does not start, or ends, or does not listen in time; with its standard error.
+    pub fn listening(name: &str, mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let stderr = all_of(process.stderr.take());
+        let mut child = Self {
+            name: name.to_owned(),
+            process,
+            announced: Value::Null,
+            stderr,
+        };
+        let listens = wait_for(&format!("{name} at {address}"), || {
+            let listens = TcpStream::connect(address).is_ok();
+            ensure!(listens || child.is_running(), "{name} has ended");
+            Ok(listens.then_some(()))
+        });
+        if let Err(error) = listens {
+            let _ = child.process.kill();
+            let stderr = child.stderr.recv_timeout(PATIENCE).unwrap_or_default();
+            return Err(error.context(stderr));
+        }
         Ok(child)
     }
 

@@ -1,0 +1,365 @@
+//! Load on a receiver: as fast as it answers, or at a rate of its own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::connection::{Answer, Connection};
+use super::requests::Requests;
+use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
+
+/// Connections of the load.
+pub const CONNECTIONS: usize = 8;
+/// A refused request is sent again after this: late enough that few are refused twice, sooner than receivers ask for, so
+/// that they do not run idle.
+const SEND_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Requests of the paced load that have been made and not taken over; more wait, and count as late.
+const MADE_MAX: usize = 256;
+/// Requests of the paced load without an answer; a receiver that is this far behind has failed.
+const UNANSWERED_MAX: usize = 4096;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// What was sent and how it was answered.
+pub struct Sent {
+    /// Spans, each taken.
+    pub spans: u64,
+    /// Requests that were refused at first.
+    pub refused: u64,
+    /// Nanoseconds from when a request was to be sent to its acknowledgement.
+    pub ack_ns: Histogram<u64>,
+    /// When it began.
+    pub begun: Instant,
+    /// When the last acknowledgement came.
+    pub ended: Instant,
+}
+
+/// How long a load lasts.
+#[derive(Clone, Copy)]
+pub enum Until {
+    /// Whole blocks, begun within this time.
+    Passed(Duration),
+    /// This many blocks.
+    Blocks(u64),
+}
+
+/// The load on one receiver: its blocks of traces are numbered on from one phase to the next.
+pub struct Load {
+    runtime: tokio::runtime::Runtime,
+    connections: Vec<Connection>,
+    requests: Arc<Requests>,
+    next_block: u64,
+}
+
+impl Load {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If there is no connection.
+    pub fn new(address: SocketAddr, requests: Arc<Requests>) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let connections = runtime.block_on(async {
+            let mut connections = Vec::with_capacity(CONNECTIONS);
+            for _ in 0..CONNECTIONS {
+                connections.push(Connection::open(address).await?);
+            }
+            anyhow::Ok(connections)
+        })?;
+        Ok(Self {
+            runtime,
+            connections,
+            requests,
+            next_block: 0,
+        })
+    }
+
+    /// Traces sent so far, all of them whole.
+    pub fn traces(&self) -> u64 {
+        self.next_block * self.requests.spans_a_request() as u64
+    }
+
+    /// Each connection sends its next request as soon as it has the answer to the one before.
+    ///
+    /// # Errors
+    /// If a request is neither taken nor refused for a while.
+    pub fn full_speed(&mut self, until: Until) -> anyhow::Result<Sent> {
+        let begun = Instant::now();
+        let plan = Arc::new(Plan::new(self.next_block, until, begun));
+        let tally = Arc::new(Tally::new()?);
+        self.runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for connection in &self.connections {
+                let (mut connection, plan, tally) = (connection.clone(), plan.clone(), tally.clone());
+                let requests = self.requests.clone();
+                tasks.spawn(async move {
+                    while let Some((block, request)) = plan.take() {
+                        let frame = requests.frame(block, request, 0);
+                        tally.send(&mut connection, frame, Instant::now()).await?;
+                    }
+                    anyhow::Ok(())
+                });
+            }
+            while let Some(done) = tasks.join_next().await {
+                done??;
+            }
+            anyhow::Ok(())
+        })?;
+        let first = std::mem::replace(&mut self.next_block, plan.next_block());
+        Ok(tally.sent(self.spans(self.next_block - first), begun))
+    }
+
+    /// Requests leave at their time whatever became of those before. `callers_late` is how much later than the
+    /// innermost service's those of the outermost come; `acknowledged` learns when each request was.
+    ///
+    /// # Errors
+    /// If a request is neither taken nor refused for a while, or thousands are unanswered.
+    pub fn paced(
+        &mut self,
+        spans_a_second: u64,
+        duration: Duration,
+        callers_late: Duration,
+        acknowledged: &Arc<Acknowledged>,
+    ) -> anyhow::Result<Sent> {
+        let spans_a_request = self.requests.spans_a_request() as u64;
+        let interval = Duration::from_nanos(spans_a_request * 1_000_000_000 / spans_a_second);
+        let turn = interval * REQUESTS_A_BLOCK as u32;
+        let blocks = duration.as_nanos().div_ceil(turn.as_nanos()) as u64;
+        let late_turns = callers_late.as_nanos().div_ceil(turn.as_nanos()) as u64;
+        let first_block = self.next_block;
+        let begun = Instant::now();
+        let tally = Arc::new(Tally::new()?);
+        let (made, mut to_send) = mpsc::channel::<Made>(MADE_MAX);
+        let requests = self.requests.clone();
+        // A thread of its own: the runtime's timers have a grain of a millisecond.
+        let pacer = std::thread::spawn(move || {
+            for turn in 0..blocks + late_turns {
+                for request in 0..REQUESTS_A_BLOCK {
+                    let due = begun + interval * (turn as u32 * REQUESTS_A_BLOCK as u32 + request as u32);
+                    let late = late_turns * halves_late(request) / 2;
+                    let Some(block) = turn.checked_sub(late).filter(|&block| block < blocks) else {
+                        continue;
+                    };
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let late_ns = late * interval.as_nanos() as u64 * REQUESTS_A_BLOCK as u64;
+                    let block = first_block + block;
+                    let frame = requests.frame(block, request, late_ns);
+                    let request = Made {
+                        due,
+                        block,
+                        request,
+                        frame,
+                    };
+                    if made.blocking_send(request).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        self.runtime.block_on(async {
+            let unanswered = Arc::new(Semaphore::new(UNANSWERED_MAX));
+            let mut tasks = JoinSet::new();
+            let mut turn = self.connections.iter().cycle();
+            while let Some(made) = to_send.recv().await {
+                let permit = unanswered.clone().try_acquire_owned();
+                let permit = permit.context("thousands of requests are unanswered")?;
+                let mut connection = turn.next().context("no connection")?.clone();
+                let (tally, acknowledged) = (tally.clone(), acknowledged.clone());
+                tasks.spawn(async move {
+                    tally.send(&mut connection, made.frame, made.due).await?;
+                    acknowledged.now(made.block, made.request);
+                    drop(permit);
+                    anyhow::Ok(())
+                });
+                while let Some(done) = tasks.try_join_next() {
+                    done??;
+                }
+            }
+            while let Some(done) = tasks.join_next().await {
+                done??;
+            }
+            anyhow::Ok(())
+        })?;
+        ensure!(pacer.join().is_ok(), "the pacing thread panicked");
+        self.next_block += blocks;
+        Ok(tally.sent(self.spans(blocks), begun))
+    }
+
+    /// Sends frames one after the other.
+    ///
+    /// # Errors
+    /// If one is not taken.
+    pub fn send_each(&mut self, frames: impl Iterator<Item = Bytes>) -> anyhow::Result<()> {
+        let tally = Tally::new()?;
+        let mut connection = self.connections[0].clone();
+        self.runtime.block_on(async {
+            for frame in frames {
+                tally.send(&mut connection, frame, Instant::now()).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn spans(&self, blocks: u64) -> u64 {
+        blocks * (REQUESTS_A_BLOCK * self.requests.spans_a_request()) as u64
+    }
+}
+
+/// Of what outer services are late: nothing for the innermost, half for the one above, all for the others.
+fn halves_late(request: usize) -> u64 {
+    match request {
+        0 => 0,
+        1..4 => 1,
+        _ => 2,
+    }
+}
+
+/// A request that is to be sent at its time.
+struct Made {
+    due: Instant,
+    block: u64,
+    request: usize,
+    frame: Bytes,
+}
+
+/// Which requests are to be sent, in the order in which connections ask for them.
+struct Plan {
+    state: Mutex<PlanState>,
+    until: Option<Instant>,
+}
+
+struct PlanState {
+    block: u64,
+    request: usize,
+    end: u64,
+}
+
+impl Plan {
+    fn new(first_block: u64, until: Until, begun: Instant) -> Self {
+        let (end, until) = match until {
+            Until::Passed(duration) => (u64::MAX, Some(begun + duration)),
+            Until::Blocks(blocks) => (first_block + blocks, None),
+        };
+        let state = PlanState {
+            block: first_block,
+            request: 0,
+            end,
+        };
+        Self {
+            state: Mutex::new(state),
+            until,
+        }
+    }
+
+    fn take(&self) -> Option<(u64, usize)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.request == 0 && self.until.is_some_and(|until| Instant::now() >= until) {
+            state.end = state.block;
+        }
+        if state.block >= state.end {
+            return None;
+        }
+        let taken = (state.block, state.request);
+        state.request += 1;
+        if state.request == REQUESTS_A_BLOCK {
+            state.request = 0;
+            state.block += 1;
+        }
+        Some(taken)
+    }
+
+    /// The first block that nobody has asked for.
+    fn next_block(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).block
+    }
+}
+
+/// Counts what was answered.
+struct Tally {
+    refused: AtomicU64,
+    ack_ns: Mutex<Histogram<u64>>,
+}
+
+impl Tally {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            refused: AtomicU64::new(0),
+            ack_ns: Mutex::new(Histogram::new(SIGNIFICANT_DIGITS)?),
+        })
+    }
+
+    /// Sends until it is taken.
+    async fn send(&self, connection: &mut Connection, frame: Bytes, due: Instant) -> anyhow::Result<()> {
+        while connection.export(frame.clone()).await? == Answer::Refused {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(SEND_AGAIN_AFTER).await;
+        }
+        let took = due.elapsed().as_nanos() as u64;
+        let mut ack_ns = self.ack_ns.lock().unwrap_or_else(PoisonError::into_inner);
+        ack_ns.record(took)?;
+        Ok(())
+    }
+
+    fn sent(&self, spans: u64, begun: Instant) -> Sent {
+        Sent {
+            spans,
+            refused: self.refused.load(Ordering::Relaxed),
+            ack_ns: self.ack_ns.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            begun,
+            ended: Instant::now(),
+        }
+    }
+}
+
+/// When each request of a paced load was acknowledged.
+pub struct Acknowledged {
+    origin: Instant,
+    /// Nanoseconds since the origin, 0 for not yet, by block and request.
+    at_ns: Vec<AtomicU64>,
+}
+
+impl Acknowledged {
+    /// Room for so many blocks.
+    pub fn of_blocks(blocks: usize) -> Arc<Self> {
+        let at_ns = (0..blocks * REQUESTS_A_BLOCK)
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        Arc::new(Self {
+            origin: Instant::now(),
+            at_ns,
+        })
+    }
+
+    fn now(&self, block: u64, request: usize) {
+        if let Some(at) = self.at_ns.get(block as usize * REQUESTS_A_BLOCK + request) {
+            at.store(self.nanos(Instant::now()), Ordering::Release);
+        }
+    }
+
+    /// Nanoseconds from the acknowledgement of a request to `then`; 0 if that came first.
+    pub fn until(&self, block: u64, request: usize, then: Instant) -> u64 {
+        let at = self.at_ns.get(block as usize * REQUESTS_A_BLOCK + request);
+        let at = at.map_or(0, |at| at.load(Ordering::Acquire));
+        match at {
+            0 => 0,
+            at => self.nanos(then).saturating_sub(at),
+        }
+    }
+
+    /// Rows of the blocks that are acknowledged.
+    pub fn rows(&self, spans_a_request: usize) -> u64 {
+        let requests = self.at_ns.iter().filter(|at| at.load(Ordering::Acquire) != 0);
+        requests.count() as u64 / REQUESTS_A_BLOCK as u64 * spans_a_request as u64 * ROWS_A_TRACE
+    }
+
+    fn nanos(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.origin).as_nanos() as u64
+    }
+}

@@ -1,0 +1,60 @@
+//! What the kernel counts of a process: CPU time, greatest memory, bytes written.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+/// CPU time of all threads so far, those that have ended included, to the nanosecond.
+///
+/// # Errors
+/// If there is no such process.
+pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let pid = libc::pid_t::try_from(pid)?;
+    let mut clock = 0;
+    // SAFETY: the call only writes the id of a clock into the variable that it is given.
+    let failed = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    ensure!(failed == 0, "process {pid} has no CPU clock: error {failed}");
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call only writes the time into the variable that it is given.
+    let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    ensure!(
+        failed == 0,
+        "cannot read the CPU clock of process {pid}: {}",
+        std::io::Error::last_os_error()
+    );
+    Ok(Duration::new(
+        u64::try_from(time.tv_sec)?,
+        u32::try_from(time.tv_nsec)?,
+    ))
+}
+
+/// The most memory that it had at once, bytes.
+///
+/// # Errors
+/// If there is no such process.
+pub fn peak_memory(pid: u32) -> anyhow::Result<u64> {
+    Ok(number(&format!("/proc/{pid}/status"), "VmHWM:")? * 1024)
+}
+
+/// Bytes that it has given to the disks.
+///
+/// # Errors
+/// If there is no such process.
+pub fn written_bytes(pid: u32) -> anyhow::Result<u64> {
+    number(&format!("/proc/{pid}/io"), "write_bytes:")
+}
+
+fn number(path: &str, name: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let found = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let found = found.with_context(|| format!("no {name} in {path}"))?;
+    found
+        .parse()
+        .with_context(|| format!("{name} is {found} in {path}"))
+}

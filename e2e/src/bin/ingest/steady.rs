@@ -1,0 +1,135 @@
+//! A rate for a minute: acknowledgements, rows read while the load goes on, and memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, ensure};
+use hdrhistogram::Histogram;
+
+use super::figures::{Figures, quantile_ms};
+use super::follow::Follower;
+use super::load::{Acknowledged, Load};
+use super::process;
+use super::requests::Requests;
+use super::subject::{Kind, Places, Subject};
+use super::trace::{request_of, row_needs};
+
+/// Pause between two looks at files that do not grow; part of what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Longest wait for rows when all spans are acknowledged.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// The load of a steady measurement.
+#[derive(Clone, Copy)]
+pub struct Steady {
+    /// Spans of each request.
+    pub spans_a_request: usize,
+    /// The rate.
+    pub spans_a_second: u64,
+    /// How long.
+    pub duration: Duration,
+    /// How much later than the innermost service's spans those of the outermost come.
+    pub callers_late: Duration,
+}
+
+/// Loads one receiver at a rate.
+///
+/// # Errors
+/// If a span is not taken, or the files are not as they have to be.
+pub fn measure(kind: Kind, places: &Places, steady: Steady) -> anyhow::Result<()> {
+    let subject = Subject::start(kind, places, &[])?;
+    let requests = Arc::new(Requests::new(steady.spans_a_request)?);
+    let mut load = Load::new(subject.address(), requests)?;
+    let spans = steady.spans_a_second * steady.duration.as_secs().max(1);
+    let acknowledged = Acknowledged::of_blocks(spans as usize / steady.spans_a_request + 1);
+    let all_sent = AtomicBool::new(false);
+    let (cpu, written) = (subject.cpu_time()?, process::written_bytes(subject.pid())?);
+    let (sent, readable_ns) = std::thread::scope(|scope| {
+        let reader = follows(kind).then(|| {
+            let follower = Follower::new(&subject.run_folder());
+            scope.spawn(|| read_along(follower, steady.spans_a_request, &acknowledged, &all_sent))
+        });
+        let sent = load.paced(
+            steady.spans_a_second,
+            steady.duration,
+            steady.callers_late,
+            &acknowledged,
+        );
+        all_sent.store(true, Ordering::Release);
+        let readable_ns = reader.map(|reader| {
+            reader
+                .join()
+                .map_err(|_| anyhow!("the reading thread panicked"))?
+        });
+        anyhow::Ok((sent?, readable_ns.transpose()?))
+    })?;
+    let complete = subject.wait_until_quiet()?.max(sent.ended);
+    let cpu = subject.cpu_time()? - cpu;
+    let written = process::written_bytes(subject.pid())? - written;
+    let peak = process::peak_memory(subject.pid())?;
+    subject.check_and_stop(load.traces())?;
+    let part = if steady.callers_late.is_zero() {
+        "steady"
+    } else {
+        "late"
+    };
+    let took = complete - sent.begun;
+    let figures = Figures::new(
+        (part, kind),
+        steady.spans_a_request,
+        &sent,
+        cpu,
+        took,
+        (written, peak),
+    );
+    let quantile = |share| readable_ns.as_ref().map(|nanos| quantile_ms(nanos, share));
+    Figures {
+        readable_ms_p50: quantile(0.5),
+        readable_ms_p99: quantile(0.99),
+        ..figures
+    }
+    .print()
+}
+
+fn follows(kind: Kind) -> bool {
+    matches!(kind, Kind::Fsync | Kind::Flush)
+}
+
+/// Nanoseconds from the acknowledgement of the last span that a row waits for to the row being read.
+fn read_along(
+    mut follower: Follower,
+    spans_a_request: usize,
+    acknowledged: &Acknowledged,
+    all_sent: &AtomicBool,
+) -> anyhow::Result<Histogram<u64>> {
+    let mut readable_ns = Histogram::new(SIGNIFICANT_DIGITS)?;
+    let mut sent_at: Option<Instant> = None;
+    loop {
+        let any = follower.read(|trace, place, read_at| {
+            let block = trace / spans_a_request as u64;
+            let in_block = (trace % spans_a_request as u64) as usize;
+            let since =
+                |place| acknowledged.until(block, request_of(in_block, place, spans_a_request), read_at);
+            // The last acknowledgement is the one since which the least time has passed.
+            let least = row_needs(place).map(since).min().unwrap_or(0);
+            Ok(readable_ns.record(least)?)
+        })?;
+        if any {
+            continue;
+        }
+        if all_sent.load(Ordering::Acquire) {
+            let since = *sent_at.get_or_insert_with(Instant::now);
+            if acknowledged.rows(spans_a_request) == follower.rows.count() {
+                return Ok(readable_ns);
+            }
+            ensure!(
+                since.elapsed() < PATIENCE,
+                "{} rows and no more",
+                follower.rows.count()
+            );
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
