@@ -127,6 +127,13 @@ pub struct Config {
     #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
+    /// Bytes of lines after which a run goes on in <RUN_ID>-0002 and so on; 0: never.
+    #[arg(long, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
+    pub roll_bytes: u64,
+    /// Age of such a part after which the run goes on in the next one; 0s: never.
+    #[arg(long, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
+    pub roll_age: Duration,
+
     /// When a request is acknowledged: fsync, when it survives a power loss; flush, when it survives the process; none,
     /// when it is in memory, without a journal.
     #[arg(long, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
@@ -146,7 +153,7 @@ pub struct Config {
 
     /// Free space below which requests are refused, on the disks of files and journal; by default 256MiB, or a fiftieth of
     /// a disk where that is smaller. 0: only when nothing can be written any more.
-    #[arg(long, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_free)]
+    #[arg(long, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_any_size)]
     pub disk_free_min: Option<u64>,
 
     /// Largest message, as it comes and decompressed.
@@ -184,6 +191,8 @@ impl Config {
             stages: self.stage_of.clone(),
             default_stage: self.default_stage,
             open_runs_max: self.open_runs_max,
+            roll_bytes: Some(self.roll_bytes).filter(|&bytes| bytes > 0),
+            roll_age: Some(self.roll_age).filter(|age| !age.is_zero()),
             ..Settings::default()
         };
         if !self.keep_metric.is_empty() {
@@ -280,7 +289,7 @@ fn parse_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_free(text: &str) -> Result<u64, String> {
+fn parse_any_size(text: &str) -> Result<u64, String> {
     parse_bytes(text).map(|bytes| bytes as u64)
 }
 

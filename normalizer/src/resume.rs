@@ -90,7 +90,7 @@ pub fn resume(
     pipeline.apply(settings);
     // A crash must not feed these records under the new settings: what they made is behind a checkpoint of its own.
     let next_sequence = recovered.next_sequence;
-    let lengths = sink.sync(|run_id| pipeline.knows_run(run_id))?;
+    let lengths = sink.sync(|folder| pipeline.writes_to(folder))?;
     let written = checkpoint::write(&folder, next_sequence, &lengths, &pipeline)?;
     sink.checkpointed(lengths, written.epoch);
     let mut store = Store::open(store, recovered.segments, next_sequence, recovered.tail)?;

@@ -186,7 +186,7 @@ impl Worker {
             return Ok(());
         };
         let pipeline = &self.pipeline;
-        let lengths = self.sink.sync(|run_id| pipeline.knows_run(run_id))?;
+        let lengths = self.sink.sync(|folder| pipeline.writes_to(folder))?;
         let (folder, sequence) = (&checkpoints.folder, checkpoints.sequence);
         checkpoints.bytes_since = 0;
         let written = checkpoint::write(folder, sequence, &lengths, pipeline)?;

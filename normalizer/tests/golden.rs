@@ -54,6 +54,8 @@ struct CaseSettings {
     default_stage: Option<String>,
     kept_metrics: Option<Vec<String>>,
     open_runs_max: Option<usize>,
+    roll_bytes: Option<u64>,
+    roll_age_ms: Option<u64>,
 }
 
 /// One journal record: its time, and one of the rest.
@@ -180,6 +182,8 @@ fn settings_of(case: &CaseSettings) -> Settings {
         default_stage: case.default_stage.as_ref().map(stage),
         kept_metrics: case.kept_metrics.clone().unwrap_or(default.kept_metrics),
         open_runs_max: case.open_runs_max.unwrap_or(default.open_runs_max),
+        roll_bytes: case.roll_bytes,
+        roll_age: case.roll_age_ms.map(Duration::from_millis),
     }
 }
 
@@ -246,11 +250,11 @@ fn drain(output: &mut Output, files: &mut Files) {
     for run in output.drain() {
         for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
             assert!(lines.ends_with(b"\n"), "{} ends within a line", file.name());
-            let key = (run.run_id.clone(), file.name());
+            let key = (run.part.folder().to_owned(), file.name());
             files.entry(key).or_default().extend_from_slice(lines);
         }
         for (file, content) in run.replaced() {
-            files.insert((run.run_id.clone(), file.name()), content.to_vec());
+            files.insert((run.part.folder().to_owned(), file.name()), content.to_vec());
         }
         run.clear();
     }
@@ -295,24 +299,24 @@ fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &
     }
 }
 
-/// Puts each run into a folder of its own as the sink would, and checks that exactly the intended rules are broken.
+/// Puts each run into its folder as the sink would, and checks that exactly the intended rules are broken.
 fn check_rules(folder: &Path, input: &Input, files: &Files, wrong: &mut String) {
     let runs: BTreeSet<&String> = files.keys().map(|(run, _)| run).collect();
     let mut broken = BTreeSet::new();
     let mut messages = String::new();
-    for run in runs {
-        let temporary = tempfile::tempdir().unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    for run in &runs {
+        let cctf = logs.path().join(run).join("cctf");
+        fs::create_dir_all(&cctf).unwrap();
         for file in File::ALL {
-            let content = files.get(&(run.clone(), file.name()));
+            let content = files.get(&((*run).clone(), file.name()));
             if content.is_some() || file.shape() == Shape::Lines {
-                fs::write(
-                    temporary.path().join(file.name()),
-                    content.map_or(&[][..], Vec::as_slice),
-                )
-                .unwrap();
+                fs::write(cctf.join(file.name()), content.map_or(&[][..], Vec::as_slice)).unwrap();
             }
         }
-        let report = validate(temporary.path(), Options::default()).unwrap();
+    }
+    for run in runs {
+        let report = validate(&logs.path().join(run), Options::default()).unwrap();
         for finding in &report.broken {
             broken.insert(finding.rule.id.to_owned());
             let line = finding.line.unwrap_or(0);

@@ -1,10 +1,12 @@
-//! kill -9 at random moments under load: what was acknowledged is in the files once, and no reader sees a torn line.
+//! kill -9 at random moments under load: what was acknowledged is in the files once, and no reader sees a torn line. The
+//! run rolls on all the time, and every other part is checked and deleted as soon as it is closed.
 //!
-//! Seen to fail when the protection is taken out: with `--durability none` rows that were acknowledged are missing, and
-//! with the lengths of the checkpoint ignored (`Sink::resume` given an empty map) the files differ or double.
+//! Seen to fail when the protection is taken out: with `--durability none` rows that were acknowledged are missing; with
+//! the lengths of the checkpoint ignored (`Sink::resume` given an empty map) the files differ or double; with
+//! `Sink::is_superseded` always false, parts that were deleted come back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cctf_proto::cctf::Part;
+use cctf_proto::validate::{Options, validate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -56,6 +60,8 @@ fn start(folder: &Path, port: u16) -> Child {
             "60s",
             "--segment-bytes",
             "1MiB",
+            "--roll-bytes",
+            "40KiB",
         ])
         .args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .arg(format!("--http-listen=127.0.0.1:{port}"))
@@ -132,47 +138,96 @@ fn client(client: u64, port: u16, stop: &AtomicBool, acknowledged: &AtomicU64) -
     number
 }
 
-/// Reads a file as it grows, as a tailing reader does, and returns all that it has read.
-fn tail(path: PathBuf, stop: &AtomicBool) -> Vec<u8> {
-    let mut read = Vec::new();
-    let mut file = None;
+const TAILED: [&str; 2] = ["invocations.jsonl", "calls.jsonl"];
+
+/// What a tailing reader has read of a part's files.
+#[derive(Default)]
+struct Tailed {
+    files: [Option<File>; TAILED.len()],
+    read: [Vec<u8>; TAILED.len()],
+    is_deleted: bool,
+}
+
+impl Tailed {
+    fn read_on(&mut self, part: &Path) {
+        for (at, name) in TAILED.iter().enumerate() {
+            if self.files[at].is_none() {
+                self.files[at] = File::open(part.join("cctf").join(name)).ok();
+            }
+            if let Some(file) = &mut self.files[at] {
+                file.read_to_end(&mut self.read[at]).unwrap();
+            }
+        }
+    }
+}
+
+fn parts(logs: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
+    let is_part = |path: &PathBuf| path.join("cctf").is_dir() && !path.is_symlink();
+    paths.filter(is_part).collect()
+}
+
+fn number_of(part: &Path) -> u64 {
+    let name = part.file_name().unwrap().to_string_lossy();
+    Part::parse(&name).map_or(1, |(_, number)| number)
+}
+
+fn is_closed(part: &Path) -> bool {
+    let meta = fs::read(part.join("cctf/run_meta.json")).unwrap_or_default();
+    let meta: Value = serde_json::from_slice(&meta).unwrap_or_default();
+    meta["ended_ts"].is_number()
+}
+
+fn check(part: &Path) {
+    let report = validate(part, Options::default()).unwrap();
+    let at = part.display();
+    assert!(report.is_valid() && !report.open, "{at}: {:#?}", report.broken);
+}
+
+/// Reads all parts' files as they grow, as a tailing reader does; checks and deletes those with an odd number once they
+/// are closed.
+fn tail(logs: &Path, stop: &AtomicBool) -> BTreeMap<PathBuf, Tailed> {
+    let mut tailed: BTreeMap<PathBuf, Tailed> = BTreeMap::new();
     loop {
         let is_last = stop.load(Ordering::Relaxed);
-        if file.is_none() {
-            file = File::open(&path).ok();
-        }
-        if let Some(file) = &mut file {
-            file.read_to_end(&mut read).unwrap();
+        for part in parts(logs) {
+            let next = logs.join(Part::later("killed", number_of(&part) + 1).folder());
+            let is_done = is_closed(&part) && next.is_dir();
+            let of_part = tailed.entry(part.clone()).or_default();
+            assert!(!of_part.is_deleted, "{} came back", part.display());
+            of_part.read_on(&part);
+            if is_done && number_of(&part) % 2 == 1 {
+                check(&part);
+                fs::remove_dir_all(&part).unwrap();
+                of_part.is_deleted = true;
+            }
         }
         if is_last {
-            return read;
+            return tailed;
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn spans_of(path: &Path) -> HashMap<String, u64> {
-    let text = fs::read_to_string(path).unwrap();
+fn count_spans(text: &[u8], part: &Path, spans: &mut HashMap<String, u64>) {
+    let text = std::str::from_utf8(text).unwrap();
     assert!(
         text.is_empty() || text.ends_with('\n'),
-        "the last line of {} is whole",
-        path.display()
+        "the last line of a file in {} is whole",
+        part.display()
     );
-    let mut spans = HashMap::new();
     for line in text.lines() {
         let row: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
         *spans
             .entry(row["span_id"].as_str().unwrap().to_owned())
             .or_default() += 1;
     }
-    spans
 }
 
 #[test]
 fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process() {
     let folder = TempDir::new().unwrap();
     let port = free_port();
-    let cctf = folder.path().join("killed/cctf");
     let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut process = start(folder.path(), port);
     let clients: Vec<_> = (0..CLIENTS)
@@ -182,13 +237,10 @@ fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process()
         })
         .collect();
     let stop_tail = Arc::new(AtomicBool::new(false));
-    let tails: Vec<_> = ["invocations.jsonl", "calls.jsonl"]
-        .map(|name| {
-            let (path, stop) = (cctf.join(name), Arc::clone(&stop_tail));
-            (name, thread::spawn(move || tail(path, &stop)))
-        })
-        .into_iter()
-        .collect();
+    let tailing = {
+        let (logs, stop) = (folder.path().to_owned(), Arc::clone(&stop_tail));
+        thread::spawn(move || tail(&logs, &stop))
+    };
 
     let mut random = Random(42);
     for kill in 0..KILLS {
@@ -213,18 +265,31 @@ fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process()
         .unwrap();
     assert!(process.wait().unwrap().success());
     stop_tail.store(true, Ordering::Relaxed);
-    for (name, tail) in tails {
-        let read = tail.join().unwrap();
-        assert!(
-            fs::read(cctf.join(name)).unwrap() == read,
-            "a tailing reader of {name} has read the whole file, once"
-        );
+    let tailed = tailing.join().unwrap();
+    let [mut invocations, mut calls] = [HashMap::new(), HashMap::new()];
+    for (part, of_part) in &tailed {
+        let [of_invocations, of_calls] = &of_part.read;
+        count_spans(of_invocations, part, &mut invocations);
+        count_spans(of_calls, part, &mut calls);
+        assert_eq!(part.exists(), !of_part.is_deleted, "{}", part.display());
+        for (name, read) in TAILED.iter().zip(&of_part.read).filter(|_| !of_part.is_deleted) {
+            let content = fs::read(part.join("cctf").join(name)).unwrap();
+            assert!(
+                content == *read,
+                "a tailing reader of {name} in {} has read the whole file, once",
+                part.display()
+            );
+        }
+        if !of_part.is_deleted {
+            check(part);
+        }
     }
-
-    let (invocations, calls) = (
-        spans_of(&cctf.join("invocations.jsonl")),
-        spans_of(&cctf.join("calls.jsonl")),
+    assert!(tailed.len() > 2, "the run has rolled on: {}", tailed.len());
+    assert_eq!(
+        fs::read_link(folder.path().join("latest")).unwrap(),
+        Path::new(Part::later("killed", tailed.len() as u64).folder())
     );
+
     let mut expected = 0;
     for (client, &requests) in (0..).zip(&sent) {
         for number in 0..requests {
@@ -238,7 +303,8 @@ fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process()
     }
     assert_eq!(invocations.len() + calls.len(), expected, "and nothing else");
     println!(
-        "{expected} spans in {} requests, {KILLS} kills: lost 0, doubled 0",
-        sent.iter().sum::<u64>()
+        "{expected} spans in {} requests and {} parts, {KILLS} kills: lost 0, doubled 0",
+        sent.iter().sum::<u64>(),
+        tailed.len()
     );
 }

@@ -11,7 +11,14 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const SETTINGS: [&str; 4] = ["--join-window", "300ms", "--dedup-window", "60s"];
+const SETTINGS: [&str; 6] = [
+    "--join-window",
+    "300ms",
+    "--dedup-window",
+    "60s",
+    "--roll-bytes",
+    "50KiB",
+];
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
@@ -120,8 +127,10 @@ fn points(number: u64) -> Value {
 /// The content of all files of all runs.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for run in ["mine", "named"] {
-        for entry in fs::read_dir(folder.join(run).join("cctf")).unwrap() {
+    for run in fs::read_dir(folder).unwrap() {
+        let run = run.unwrap().path();
+        let is_run = run.join("cctf").is_dir() && !run.is_symlink();
+        for entry in fs::read_dir(run.join("cctf")).into_iter().flatten().filter(|_| is_run) {
             let path = entry.unwrap().path();
             let content = fs::read(&path).unwrap();
             files.insert(path.strip_prefix(folder).unwrap().to_owned(), content);
@@ -171,11 +180,14 @@ fn a_kept_journal_makes_the_same_files_again_a_kill_in_the_middle_included() {
     let journal = live_dir.join(".journal/mine");
     let made = files(&live_dir);
     assert!(made[Path::new("mine/cctf/invocations.jsonl")].len() > 10_000);
+    assert!(made.contains_key(Path::new("mine-0002/cctf/run_meta.json")));
     for again in ["again", "and-again"] {
         let out_dir = folder.path().join(again);
         let done = replay(&journal, &out_dir);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        for (path, content) in files(&out_dir) {
+        let again = files(&out_dir);
+        assert!(again.keys().eq(made.keys()));
+        for (path, content) in again {
             assert!(
                 made[&path] == content,
                 "{} differs:\n{}\n{}",

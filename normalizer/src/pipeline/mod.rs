@@ -17,6 +17,7 @@ mod names;
 mod output;
 mod placement;
 mod points;
+mod rolling;
 mod rows;
 mod runs;
 mod settings;
@@ -41,6 +42,7 @@ use self::held::{HeldRows, TraceRuns};
 use self::hosts::Samplers;
 use self::names::Names;
 use self::placement::Placement;
+use self::rolling::RollLimits;
 use self::runs::{Runs, Totals};
 use self::sources::Sources;
 use crate::join::JoinTable;
@@ -92,6 +94,7 @@ pub struct Pipeline {
     window_nanos: u64,
     stale_nanos: u64,
     idle_nanos: u64,
+    roll: RollLimits,
     /// Journal time: that of the records, less the time in which the normalizer was down, which is silence of nobody.
     now: u64,
     /// Time in which it was down, altogether.
@@ -139,6 +142,7 @@ impl Pipeline {
             window_nanos,
             stale_nanos: nanos(settings.stale_after),
             idle_nanos: nanos(settings.run_idle),
+            roll: RollLimits::of(&settings),
             now: 0,
             down_nanos: 0,
             last_unix_nano: 0,
@@ -189,6 +193,7 @@ impl Pipeline {
             self.housekeeping_at = self.now + HOUSEKEEPING_NANOS;
             self.keep_house(output);
         }
+        self.roll_runs(output);
     }
 
     /// What has been counted.

@@ -1,22 +1,24 @@
 //! [`Output`]: what the pipeline has to say since it was last drained, by run and file, ready to be written.
 
-use cctf_proto::cctf::File;
+use cctf_proto::cctf::{File, Part};
 
 /// Rows and snapshots of all runs.
 #[derive(Debug, Default)]
 pub struct Output {
     runs: Vec<RunOutput>,
-    /// Of runs whose slot was given on before this was written.
+    /// Of runs and parts whose slot was given on before this was written.
     left: Vec<RunOutput>,
 }
 
 /// Rows and snapshots of one run.
 #[derive(Debug)]
 pub struct RunOutput {
-    /// The run, which is the folder's name.
-    pub run_id: String,
+    /// Which part of which run.
+    pub part: Part,
     /// Whether the run has been closed: nothing comes after until it is opened anew.
     pub closed: bool,
+    /// The part in which the run goes on: nothing comes after for this one.
+    pub rolled_to: Option<Part>,
     /// Whether the run is the one that `latest` should point to.
     pub latest: bool,
     appended: [Vec<u8>; File::ALL.len()],
@@ -24,10 +26,11 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    fn new(run_id: &str) -> Self {
+    fn new(part: &Part) -> Self {
         Self {
-            run_id: run_id.to_owned(),
+            part: part.clone(),
             closed: false,
+            rolled_to: None,
             latest: false,
             appended: std::array::from_fn(|_| Vec::new()),
             replaced: std::array::from_fn(|_| None),
@@ -61,6 +64,7 @@ impl RunOutput {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         !self.closed
+            && self.rolled_to.is_none()
             && !self.latest
             && self.appended.iter().all(Vec::is_empty)
             && self.replaced.iter().all(Option::is_none)
@@ -69,6 +73,7 @@ impl RunOutput {
     /// Forgets what was written, keeping the buffers.
     pub fn clear(&mut self) {
         self.closed = false;
+        self.rolled_to = None;
         self.latest = false;
         self.appended.iter_mut().for_each(Vec::clear);
         self.replaced.iter_mut().for_each(|content| *content = None);
@@ -77,13 +82,13 @@ impl RunOutput {
 
 impl Output {
     /// The output of the run in `slot`, a small number that the pipeline gives each open run.
-    pub fn run(&mut self, slot: usize, run_id: &str) -> &mut RunOutput {
+    pub fn run(&mut self, slot: usize, part: &Part) -> &mut RunOutput {
         while self.runs.len() <= slot {
-            self.runs.push(RunOutput::new(run_id));
+            self.runs.push(RunOutput::new(part));
         }
         let run = &mut self.runs[slot];
-        if run.run_id != run_id {
-            let left = std::mem::replace(run, RunOutput::new(run_id));
+        if run.part.folder() != part.folder() {
+            let left = std::mem::replace(run, RunOutput::new(part));
             if !left.is_empty() {
                 self.left.push(left);
             }
@@ -106,11 +111,17 @@ mod tests {
     #[test]
     fn a_slot_given_on_before_it_was_drained_mixes_no_runs() {
         let mut output = Output::default();
-        output.run(0, "old").lines(File::Calls).extend_from_slice(b"1\n");
-        output.run(0, "new").lines(File::Calls).extend_from_slice(b"2\n");
+        output
+            .run(0, &Part::first("old"))
+            .lines(File::Calls)
+            .extend_from_slice(b"1\n");
+        output
+            .run(0, &Part::first("new"))
+            .lines(File::Calls)
+            .extend_from_slice(b"2\n");
         let drained: Vec<(String, Vec<u8>)> = output
             .drain()
-            .map(|run| (run.run_id.clone(), run.lines(File::Calls).clone()))
+            .map(|run| (run.part.folder().to_owned(), run.lines(File::Calls).clone()))
             .collect();
         assert_eq!(
             drained,

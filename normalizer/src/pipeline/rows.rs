@@ -33,7 +33,7 @@ impl Pipeline {
                 if is_new {
                     let totals_at_open = self.totals_before(id);
                     let opened = self.runs.at(run);
-                    opened.totals_at_open = totals_at_open;
+                    opened.part.totals_at_open = totals_at_open;
                     opened.started_unix_nano = started_unix_nano;
                     self.announce_living(run, output);
                 }
@@ -198,7 +198,10 @@ impl Pipeline {
                     flags = flags.with(Flag::Late);
                 }
                 let net = told_caller.map(|caller| caller.duration_nanos - facts.duration_nanos);
-                let lines = output.run(run, &self.runs.at(run).id).lines(File::Invocations);
+                let lines = output
+                    .run(run, &self.runs.at(run).part.of)
+                    .lines(File::Invocations);
+                let begin = lines.len();
                 lines.extend_from_slice(&line[..gaps.first]);
                 push_field(&INVOCATION[PARENT_ID], parent.as_ref(), lines);
                 lines.extend_from_slice(&line[gaps.first..gaps.second]);
@@ -215,6 +218,7 @@ impl Pipeline {
                 lines.extend_from_slice(&line[gaps.second..]);
                 push_field(&INVOCATION[FLAGS], flags.non_empty().as_ref(), lines);
                 lines.extend_from_slice(b"}\n");
+                self.runs.at(run).part.bytes += (lines.len() - begin) as u64;
                 let is_called = parent.is_some() || caller.is_some() || orphan || facts.is_message;
                 self.learn_invocation(run, facts, is_called, told_caller.zip(net));
             }
@@ -233,7 +237,8 @@ impl Pipeline {
                 let callee = callee.filter(|&callee| callee != NO_INSTANCE);
                 let peer_module =
                     callee.map(|callee| Text::from(self.sources.module_of(callee).module_id.as_str()));
-                let lines = output.run(run, &self.runs.at(run).id).lines(File::Calls);
+                let lines = output.run(run, &self.runs.at(run).part.of).lines(File::Calls);
+                let begin = lines.len();
                 lines.extend_from_slice(&line[..gaps.first]);
                 push_field(&CALL[ANCESTOR_ID], ancestor.as_ref(), lines);
                 lines.extend_from_slice(&line[gaps.first..gaps.second]);
@@ -241,6 +246,7 @@ impl Pipeline {
                 lines.extend_from_slice(&line[gaps.second..]);
                 push_field(&CALL[CALL.len() - 1], flags.non_empty().as_ref(), lines);
                 lines.extend_from_slice(b"}\n");
+                self.runs.at(run).part.bytes += (lines.len() - begin) as u64;
                 self.learn_call(run, facts);
             }
             Outcome::Nothing => {}
@@ -250,7 +256,7 @@ impl Pipeline {
     /// Counts a row; true if it is late.
     fn count_row(&mut self, run: usize, file: File, facts: &RowFacts, orphan: bool) -> bool {
         let run = self.runs.at(run);
-        run.orphans += u64::from(orphan);
+        run.part.orphans += u64::from(orphan);
         run.nodes.extend(facts.node);
         run.begin_by(facts.start_unix_nano);
         run.count_row(file, facts.end_unix_nano, self.now)

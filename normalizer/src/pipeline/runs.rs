@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cctf_proto::cctf::{File, Row};
+use cctf_proto::cctf::{File, Part, Row};
 use serde::{Deserialize, Serialize};
 
 use super::links::LinkStats;
 use super::modules::ModuleStats;
 use super::output::Output;
+use super::rolling::OpenPart;
 
 /// Closed runs that are kept for late rows. Past it the oldest is forgotten, and a row for it is rejected.
 const CLOSED_RUNS_MAX: usize = 256;
@@ -81,20 +82,12 @@ pub struct Run {
     pub started_unix_nano: u64,
     /// End, nanoseconds since the Unix epoch.
     pub ended_unix_nano: Option<u64>,
-    /// End of the latest row.
-    pub last_row_unix_nano: u64,
     /// Journal time of the latest row.
     pub last_activity: u64,
-    /// The totals before it was opened.
-    pub totals_at_open: Totals,
     /// The totals when it was closed.
     pub totals_at_close: Option<Totals>,
-    /// Lines written by file.
-    pub rows: [u64; File::ALL.len()],
-    /// Rows flagged orphan.
-    pub orphans: u64,
-    /// Rows that came after it was closed.
-    pub late: u64,
+    /// The part of it that is being written.
+    pub part: OpenPart,
     /// Nodes that its rows name, by number.
     pub nodes: HashSet<u32>,
     /// Interfaces seen on its nodes.
@@ -126,13 +119,9 @@ impl Run {
             told: Told::default(),
             started_unix_nano: now,
             ended_unix_nano: None,
-            last_row_unix_nano: 0,
             last_activity: now,
-            totals_at_open: Totals::default(),
             totals_at_close: None,
-            rows: [0; File::ALL.len()],
-            orphans: 0,
-            late: 0,
+            part: OpenPart::new(Part::first(id), None, now),
             nodes: HashSet::new(),
             interfaces: HashSet::new(),
             announced: HashSet::new(),
@@ -150,9 +139,12 @@ impl Run {
         Self::new("", false, 0)
     }
 
-    /// Notes that something of the run happened at that time: a run that no driver tells of has begun by then.
+    /// Notes that something of the run happened at that time: a run that no driver tells of has begun by then, and so has
+    /// a later part.
     pub fn begin_by(&mut self, unix_nano: u64) {
-        if !self.driven {
+        if let Some(started) = &mut self.part.started_unix_nano {
+            *started = unix_nano.min(*started);
+        } else if !self.driven {
             self.started_unix_nano = self.started_unix_nano.min(unix_nano);
         }
     }
@@ -169,14 +161,14 @@ impl Run {
 
     /// Counts a line of `file` that is done at `ends_unix_nano`; true if it is late.
     pub fn count_row(&mut self, file: File, ends_unix_nano: u64, now: u64) -> bool {
-        self.rows[file as usize] += 1;
+        self.part.rows[file as usize] += 1;
         self.dirty = true;
         self.last_activity = now;
-        self.last_row_unix_nano = self.last_row_unix_nano.max(ends_unix_nano);
+        self.part.last_row_unix_nano = self.part.last_row_unix_nano.max(ends_unix_nano);
         if self.is_live() {
             return false;
         }
-        self.late += 1;
+        self.part.late += 1;
         self.ended_unix_nano = Some(self.ended_unix_nano.unwrap_or(0).max(ends_unix_nano));
         true
     }
@@ -185,10 +177,12 @@ impl Run {
 /// All runs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Runs {
-    slots: Vec<Option<Run>>,
+    pub(super) slots: Vec<Option<Run>>,
     by_id: HashMap<String, usize>,
     own: String,
     open_max: usize,
+    /// The run that was opened last.
+    pub newest: usize,
 }
 
 impl Runs {
@@ -199,6 +193,7 @@ impl Runs {
             by_id: HashMap::new(),
             own: own.to_owned(),
             open_max,
+            newest: 0,
         }
     }
 
@@ -229,13 +224,17 @@ impl Runs {
             self.at(slot).explicit |= explicit;
             return Ok((slot, false));
         }
+        if self.is_taken_by_a_part(id) {
+            return Err("run_id_of_a_part");
+        }
         if self.live().count() >= self.open_max {
             return Err("too_many_runs");
         }
         let slot = self.free_slot();
         self.slots[slot] = Some(Run::new(id, explicit, now));
         self.by_id.insert(id.to_owned(), slot);
-        output.run(slot, id).latest = true;
+        output.run(slot, &Part::first(id)).latest = true;
+        self.newest = slot;
         Ok((slot, true))
     }
 
@@ -376,14 +375,16 @@ pub fn write_row<'a, R: Row<'a>>(
     row: &R,
     ts_unix_nano: u64,
 ) {
-    let lines = output.run(slot, &run.id).lines(file);
+    let lines = output.run(slot, &run.part.of).lines(file);
+    let begin = lines.len();
     row.encode(lines);
     lines.push(b'\n');
-    run.rows[file as usize] += 1;
+    run.part.bytes += (lines.len() - begin) as u64;
+    run.part.rows[file as usize] += 1;
     run.dirty = true;
     // A link's row has the begin of its second, which may be before anything happened in it.
     if file != File::LinkMetrics {
         run.begin_by(ts_unix_nano);
     }
-    run.last_row_unix_nano = run.last_row_unix_nano.max(ts_unix_nano);
+    run.part.last_row_unix_nano = run.part.last_row_unix_nano.max(ts_unix_nano);
 }

@@ -26,6 +26,10 @@ pub struct Settings {
     pub kept_metrics: Vec<String>,
     /// Most runs open at once; rows of any further run are rejected and counted.
     pub open_runs_max: usize,
+    /// Bytes of lines after which a run goes on in its next part; `None`: never.
+    pub roll_bytes: Option<u64>,
+    /// Age of a part after which the run goes on in the next one; `None`: never.
+    pub roll_age: Option<Duration>,
 }
 
 impl Settings {
@@ -54,6 +58,8 @@ impl Default for Settings {
             default_stage: None,
             kept_metrics: Self::KEPT_METRICS.iter().map(|&name| name.to_owned()).collect(),
             open_runs_max: 256,
+            roll_bytes: None,
+            roll_age: None,
         }
     }
 }

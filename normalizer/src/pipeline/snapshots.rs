@@ -37,22 +37,21 @@ impl Pipeline {
         self.conclude_starts_of(slot, output);
         self.write_seconds(slot, u64::MAX, output);
         let run = self.runs.at(slot);
-        let last = run.last_row_unix_nano.max(run.started_unix_nano);
+        let last = run.part.last_row_unix_nano.max(run.started());
         run.ended_unix_nano.get_or_insert(last);
         run.phase = Phase::Closed(self.now);
         run.totals_at_close = Some(self.totals.clone());
         self.make_snapshot(slot, output);
-        let id = self.runs.at(slot).id.clone();
-        output.run(slot, &id).closed = true;
+        output.run(slot, &self.runs.at(slot).part.of).closed = true;
     }
 
-    fn make_snapshot(&mut self, slot: usize, output: &mut Output) {
+    pub(super) fn make_snapshot(&mut self, slot: usize, output: &mut Output) {
         let now = self.now;
         let run = self.runs.at(slot);
         run.dirty = false;
         run.snapshot_at = now;
         let run = std::mem::replace(run, Run::placeholder());
-        let sink = output.run(slot, &run.id);
+        let sink = output.run(slot, &run.part.of);
         sink.replace(File::Nodes, array(&self.nodes_of(&run)));
         sink.replace(File::Links, array(&self.links_of(&run)));
         sink.replace(File::ModuleInventory, array(&self.modules_of(&run)));
@@ -340,21 +339,18 @@ fn meta_of<'a>(run: &'a Run, totals: &Totals) -> RunMeta<'a> {
         payload_bytes: told.payload_bytes,
         replay_of: text(&told.replay_of),
         seed: told.seed,
+        part: Some(run.part.of.number()).filter(|&number| number > 1),
         cctf_version: CCTF_VERSION.into(),
         normalizer_version: env!("CARGO_PKG_VERSION").into(),
-        started_ts: Milliseconds::from_nanos(run.started_unix_nano as i64),
-        // A run whose end was told is open until what is under way has come, so its end is known when it is closed.
-        ended_ts: run
-            .ended_unix_nano
-            .filter(|_| !run.is_live())
-            .map(|nanos| Milliseconds::from_nanos(nanos as i64)),
+        started_ts: Milliseconds::from_nanos(run.started() as i64),
+        ended_ts: run.ended().map(|nanos| Milliseconds::from_nanos(nanos as i64)),
         time_base: "unix_utc".into(),
         counts: counts_of(run, run.totals_at_close.as_ref().unwrap_or(totals)),
     }
 }
 
 fn counts_of(run: &Run, totals: &Totals) -> Counts {
-    let before = &run.totals_at_open;
+    let before = &run.part.totals_at_open;
     let rejected = totals.rejected.iter().filter_map(|(reason, &count)| {
         let since = count - before.rejected.get(reason).copied().unwrap_or(0);
         (since > 0).then(|| (reason.to_string(), since))
@@ -366,12 +362,12 @@ fn counts_of(run: &Run, totals: &Totals) -> Counts {
         logs: totals.logs - before.logs,
         rows: Counters(
             lines
-                .map(|&file| (file.name().to_owned(), run.rows[file as usize]))
+                .map(|&file| (file.name().to_owned(), run.part.rows[file as usize]))
                 .collect(),
         ),
         duplicates: totals.duplicates - before.duplicates,
-        orphans: run.orphans,
-        late: run.late,
+        orphans: run.part.orphans,
+        late: run.part.late,
         unknown_node: totals.unknown_node - before.unknown_node,
         rejected: Counters(rejected.collect()),
     }

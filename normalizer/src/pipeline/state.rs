@@ -1,10 +1,11 @@
 //! The pipeline's whole state as bytes, for a checkpoint, and back.
 
+use super::rolling::RollLimits;
 use super::{Pipeline, Settings, nanos};
 use crate::mapping::StageTable;
 
 /// Version of the bytes; another one can't be read.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// Why a state could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,7 @@ impl Pipeline {
         self.window_nanos = nanos(settings.join_window);
         self.stale_nanos = nanos(settings.stale_after);
         self.idle_nanos = nanos(settings.run_idle);
+        self.roll = RollLimits::of(&settings);
         self.join.set_window(self.window_nanos);
         self.seen.set_window(nanos(settings.dedup_window));
         self.runs.set_own(&settings.run_id, settings.open_runs_max);
@@ -46,9 +48,9 @@ impl Pipeline {
             || self.runs.any_dirty()
     }
 
-    /// Whether rows for a run of that id may still come.
-    pub fn knows_run(&self, run_id: &str) -> bool {
-        self.runs.find(run_id).is_some()
+    /// Whether rows for the run's part in that folder may still come.
+    pub fn writes_to(&self, folder: &str) -> bool {
+        self.runs.writes_to(folder)
     }
 
     /// Stamp of the last record, nanoseconds since the Unix epoch.

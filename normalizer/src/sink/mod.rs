@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cctf_proto::cctf::Part;
+
 use crate::pipeline::{Output, RunOutput};
 pub use run_folder::Lengths;
 use run_folder::{Journaled, RunFolder, lengths_on_disk};
@@ -33,8 +35,17 @@ pub struct Sink {
     known: Option<HashMap<String, Lengths>>,
     /// Tells the checkpoint on the disk from all others.
     epoch: u64,
-    /// While the journal is being read again, and files may be ahead of it: the runs that were opened meanwhile.
-    recovering: Option<HashSet<String>>,
+    /// While the journal is being read again, and files may be ahead of it.
+    recovering: Option<Recovering>,
+}
+
+/// What is kept while the journal is being read again.
+#[derive(Default)]
+struct Recovering {
+    /// The folders that were opened meanwhile.
+    opened: HashSet<String>,
+    /// The last part in which each run had gone on since the checkpoint, once it has been looked for.
+    last_parts: Option<HashMap<String, u64>>,
 }
 
 struct OpenRun {
@@ -68,16 +79,23 @@ impl Sink {
     pub fn resume(mut self, known: HashMap<String, Lengths>, epoch: u64) -> Self {
         self.known = Some(known);
         self.epoch = epoch;
-        self.recovering = Some(HashSet::new());
+        self.recovering = Some(Recovering::default());
         self
     }
 
     /// The journal has been read to its end: what comes now is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
-        for run_id in self.runs_ahead()? {
-            self.open_run(&run_id)?;
+        for folder in self.runs_ahead()? {
+            self.open_folder(&folder, false)?;
         }
         self.recovering = None;
+        // One that was deleted because the run had gone on, of which a power loss without `fsync` left nothing in the
+        // journal, is begun anew with what comes.
+        for (gone, _) in self.runs.extract_if(|_, run| run.folder.is_gone()) {
+            if let Some(known) = &mut self.known {
+                known.remove(&gone);
+            }
+        }
         for run in self.runs.values_mut() {
             run.folder.end_recovery(self.storage.as_mut())?;
         }
@@ -97,7 +115,7 @@ impl Sink {
         Ok(ahead)
     }
 
-    /// Makes all files durable, and tells how long they are. `is_needed` says of a run whether anything may still come
+    /// Makes all files durable, and tells how long they are. `is_needed` says of a folder whether anything may still come
     /// for it; what is known of the others is left out.
     pub fn sync(&mut self, is_needed: impl Fn(&str) -> bool) -> Result<HashMap<String, Lengths>, SinkError> {
         for run in self.runs.values_mut() {
@@ -136,58 +154,102 @@ impl Sink {
     }
 
     fn write_run(&mut self, output: &RunOutput) -> Result<(), SinkError> {
-        if !self.runs.contains_key(&output.run_id) {
-            self.open_run(&output.run_id)?;
-        }
-        self.writes += 1;
-        if let Some(run) = self.runs.get_mut(&output.run_id) {
-            run.last_write = self.writes;
-            run.folder.write(self.storage.as_mut(), output)?;
+        self.open_part(&output.part)?;
+        // Who sees a part closed finds the next one; and after a crash the next one tells that a part which is not there was
+        // closed and deleted.
+        if let Some(next) = &output.rolled_to {
+            self.open_part(next)?;
         }
         if output.latest {
-            self.point_latest_to(&output.run_id)?;
+            self.point_latest_to(output.part.folder())?;
         }
-        if output.closed {
-            self.close_run(&output.run_id)?;
-        } else if let Some(run) = self.runs.get_mut(&output.run_id) {
+        self.writes += 1;
+        let is_durable = self.known.is_some();
+        if let Some(run) = self.runs.get_mut(output.part.folder()) {
+            run.last_write = self.writes;
+            // As long as this can fail, the run stays: it knows how far its output has been written.
+            run.folder.write(self.storage.as_mut(), output, is_durable)?;
             run.folder.finish_output();
+        }
+        if output.closed || output.rolled_to.is_some() {
+            self.close_run(output.part.folder());
         }
         self.bound_open_files();
         Ok(())
     }
 
-    fn open_run(&mut self, run_id: &str) -> Result<(), SinkError> {
+    fn open_part(&mut self, part: &Part) -> Result<(), SinkError> {
+        if self.runs.contains_key(part.folder()) {
+            return Ok(());
+        }
+        let is_superseded = self.is_superseded(part)?;
+        self.open_folder(part.folder(), is_superseded)
+    }
+
+    /// Whether the run had gone on in a later part when the process that is recovered from ended.
+    fn is_superseded(&mut self, part: &Part) -> Result<bool, SinkError> {
+        if self
+            .recovering
+            .as_ref()
+            .is_some_and(|recovering| recovering.last_parts.is_none())
+        {
+            let last_parts = self.last_parts()?;
+            if let Some(recovering) = &mut self.recovering {
+                recovering.last_parts = Some(last_parts);
+            }
+        }
+        let recovering = self.recovering.as_ref();
+        let last_parts = recovering.and_then(|recovering| recovering.last_parts.as_ref());
+        let last = last_parts.and_then(|last_parts| last_parts.get(part.run_id()));
+        Ok(last.is_some_and(|&last| part.number() < last))
+    }
+
+    /// The last part of each run among the folders that were opened since the checkpoint.
+    fn last_parts(&mut self) -> Result<HashMap<String, u64>, SinkError> {
+        let mut last_parts = HashMap::new();
+        let names = self.storage.names(&self.out_dir);
+        for name in names.map_err(SinkError::io("list", &self.out_dir))? {
+            let Some((run_id, number)) = Part::parse(&name) else {
+                continue;
+            };
+            let folder = self.out_dir.join(&name);
+            if base::read(self.storage.as_mut(), &folder, self.epoch)?.is_some() {
+                let last = last_parts.entry(run_id.to_owned()).or_insert(number);
+                *last = number.max(*last);
+            }
+        }
+        Ok(last_parts)
+    }
+
+    fn open_folder(&mut self, folder: &str, is_superseded: bool) -> Result<(), SinkError> {
         let journaled = self.known.as_ref().map(|known| Journaled {
-            known: known.get(run_id).copied(),
+            known: known.get(folder).copied(),
             epoch: self.epoch,
             is_recovering: self.recovering.is_some(),
             // What this process knows of a run that it has opened and closed is newer than the run's base.
             is_base_needed: self
                 .recovering
                 .as_ref()
-                .is_some_and(|opened| !opened.contains(run_id)),
+                .is_some_and(|recovering| !recovering.opened.contains(folder)),
+            is_superseded,
         });
-        let path = self.out_dir.join(run_id);
-        let folder = RunFolder::open(self.storage.as_mut(), path, journaled.as_ref())?;
+        let path = self.out_dir.join(folder);
         let run = OpenRun {
-            folder,
+            folder: RunFolder::open(self.storage.as_mut(), path, journaled.as_ref())?,
             last_write: 0,
         };
-        self.runs.insert(run_id.to_owned(), run);
-        if let Some(opened) = &mut self.recovering {
-            opened.insert(run_id.to_owned());
+        self.runs.insert(folder.to_owned(), run);
+        if let Some(recovering) = &mut self.recovering {
+            recovering.opened.insert(folder.to_owned());
         }
         Ok(())
     }
 
-    fn close_run(&mut self, run_id: &str) -> Result<(), SinkError> {
-        if let (Some(known), Some(run)) = (&mut self.known, self.runs.get_mut(run_id)) {
-            // As long as this can fail, the run stays: it knows how far its output has been written.
-            run.folder.sync(self.storage.as_mut())?;
-            known.insert(run_id.to_owned(), run.folder.lengths());
+    /// It has been synced with its last snapshot.
+    fn close_run(&mut self, folder: &str) {
+        if let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) {
+            known.insert(folder.to_owned(), run.folder.lengths());
         }
-        self.runs.remove(run_id);
-        Ok(())
     }
 
     fn point_latest_to(&mut self, run_id: &str) -> Result<(), SinkError> {

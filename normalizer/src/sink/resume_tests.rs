@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cctf_proto::cctf::File;
+use cctf_proto::cctf::{File, Part};
 use tempfile::TempDir;
 
 use super::*;
@@ -14,7 +14,7 @@ const EPOCH: u64 = 7;
 fn lines(run_id: &str, lines: &str) -> Output {
     let mut output = Output::default();
     output
-        .run(0, run_id)
+        .run(0, &Part::first(run_id))
         .lines(File::Calls)
         .extend_from_slice(lines.as_bytes());
     output
@@ -71,7 +71,7 @@ fn a_run_closed_and_opened_again_while_recovering_goes_on_where_it_was_closed() 
     let nothing = HashMap::new();
     let write = |mut sink: Sink| {
         let mut closing = lines("r", "1\n");
-        closing.run(0, "r").closed = true;
+        closing.run(0, &Part::first("r")).closed = true;
         sink.write(&mut closing).unwrap();
         sink.write(&mut lines("r", "late\n")).unwrap();
         sink.end_recovery().unwrap();
@@ -117,12 +117,116 @@ fn what_the_checkpoint_on_the_disk_knows_is_kept_until_there_is_another() {
     let folder = TempDir::new().unwrap();
     let mut sink = live(&folder, &HashMap::new(), EPOCH);
     let mut closing = lines("r", "1\n");
-    closing.run(0, "r").closed = true;
+    closing.run(0, &Part::first("r")).closed = true;
     sink.write(&mut closing).unwrap();
     assert!(sink.sync(|_| false).unwrap().is_empty());
     assert!(sink.known.as_ref().unwrap().contains_key("r"));
     sink.checkpointed(HashMap::new(), EPOCH + 1);
     assert!(!sink.known.as_ref().unwrap().contains_key("r"));
+}
+
+/// The part that a run goes on in, with a line in both.
+fn rolling(run_id: &str) -> Output {
+    let (first, mut output) = (Part::first(run_id), Output::default());
+    let part = output.run(0, &first);
+    part.lines(File::Calls).extend_from_slice(b"1\n");
+    part.replace(File::RunMeta, b"{}\n".to_vec());
+    part.rolled_to = Some(first.next());
+    output
+        .run(0, &first.next())
+        .lines(File::Calls)
+        .extend_from_slice(b"2\n");
+    output
+}
+
+#[test]
+fn a_part_that_was_closed_and_deleted_does_not_come_back_however_much_of_it_is_left() {
+    for left in [
+        &[][..],
+        &["cctf"],
+        &["cctf/nodes.json"],
+        &["cctf/nodes.json", ".base"],
+    ] {
+        let folder = TempDir::new().unwrap();
+        live(&folder, &HashMap::new(), EPOCH)
+            .write(&mut rolling("r"))
+            .unwrap();
+        let part = folder.path().join("r");
+        let kept: Vec<(&str, Vec<u8>)> = left
+            .iter()
+            .map(|&name| (name, fs::read(part.join(name)).unwrap_or_default()))
+            .collect();
+        fs::remove_dir_all(&part).unwrap();
+        for (name, content) in kept {
+            fs::create_dir_all(part.join("cctf")).unwrap();
+            if name != "cctf" {
+                fs::write(part.join(name), content).unwrap();
+            }
+        }
+        let before = walk(&part);
+        for _ in 0..2 {
+            let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
+            sink.write(&mut rolling("r")).unwrap();
+            sink.end_recovery().unwrap();
+            assert_eq!(walk(&part), before, "{left:?}");
+            assert_eq!(calls(&folder, "r-0002"), "2\n");
+        }
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        found.push(entry.path());
+        found.extend(walk(&entry.path()));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_part_that_was_being_closed_is_completed_and_one_that_is_sealed_is_not_touched() {
+    let folder = TempDir::new().unwrap();
+    live(&folder, &HashMap::new(), EPOCH)
+        .write(&mut rolling("r"))
+        .unwrap();
+    let part = folder.path().join("r");
+    let seal = part.join("cctf/run_meta.json");
+    let sealed_at = fs::metadata(&seal).unwrap().modified().unwrap();
+    let again = || {
+        let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
+        // Before it rolled it was open.
+        let mut open = Output::default();
+        open.run(0, &Part::first("r"))
+            .replace(File::RunMeta, b"open\n".to_vec());
+        sink.write(&mut open).unwrap();
+        sink.write(&mut rolling("r")).unwrap();
+        sink.end_recovery().unwrap();
+        assert_eq!(
+            (calls(&folder, "r"), calls(&folder, "r-0002")),
+            ("1\n".into(), "2\n".into())
+        );
+        assert_eq!(fs::read_to_string(&seal).unwrap(), "{}\n");
+    };
+    again();
+    assert_eq!(fs::metadata(&seal).unwrap().modified().unwrap(), sealed_at);
+    fs::write(&seal, "open\n").unwrap();
+    fs::write(part.join("cctf/calls.jsonl"), "").unwrap();
+    again();
+}
+
+#[test]
+fn a_part_is_begun_anew_when_a_power_loss_took_the_journal_that_closed_it() {
+    let folder = TempDir::new().unwrap();
+    live(&folder, &HashMap::new(), EPOCH)
+        .write(&mut rolling("r"))
+        .unwrap();
+    fs::remove_dir_all(folder.path().join("r")).unwrap();
+    let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("r", "1\n")).unwrap();
+    sink.end_recovery().unwrap();
+    sink.write(&mut lines("r", "new\n")).unwrap();
+    assert_eq!(calls(&folder, "r"), "new\n");
 }
 
 /// The disk, whose syncs fail as long as it is told so.
@@ -177,7 +281,7 @@ fn a_failed_sync_never_passes_and_a_run_that_could_not_be_closed_doubles_nothing
     sink.write(&mut lines("r", "1\n")).unwrap();
     fails.store(true, Ordering::Relaxed);
     let mut closing = lines("r", "2\n");
-    closing.run(0, "r").closed = true;
+    closing.run(0, &Part::first("r")).closed = true;
     let error = sink.write(&mut closing).unwrap_err();
     assert!(!error.is_disk_full(), "{error}");
     assert!(sink.sync(|_| true).is_err(), "and it is not forgotten");

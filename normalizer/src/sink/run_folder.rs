@@ -1,36 +1,28 @@
 //! [`RunFolder`]: one run's files, from the lock on its folder to whole lines and whole snapshots in them.
 
+mod opening;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, Shape};
 
-use super::base;
 use super::error::{SYNC, SinkError};
 use super::storage::Storage;
 use crate::pipeline::RunOutput;
 
 /// The folder that readers look in.
 const CCTF_FOLDER: &str = "cctf";
-/// Locked as long as the run is written; outside the folder that readers look in.
-const LOCK_FILE: &str = ".lock";
-/// The runbook's names of files, as links beside the folder of the files.
-const LINKS: [(&str, File); 8] = [
-    ("events.jsonl", File::Invocations),
-    ("resources.jsonl", File::HostMetrics),
-    ("links.jsonl", File::LinkMetrics),
-    ("node_meta.json", File::Nodes),
-    ("placement_events.jsonl", File::PlacementEvents),
-    ("system_stats.jsonl", File::SystemStats),
-    ("run_meta.json", File::RunMeta),
-    ("module_inventory.json", File::ModuleInventory),
-];
 
 /// The files of one run.
 pub(super) struct RunFolder {
     path: PathBuf,
     /// Held, not read: the run is ours until it is dropped.
-    _lock: Box<dyn Send>,
+    _lock: Option<Box<dyn Send>>,
+    /// Whether the run had gone on in a later part before a crash: the folder may be deleted at any time.
+    is_superseded: bool,
+    /// Whether it has been deleted: what is made again for it goes nowhere.
+    is_gone: bool,
     appended_to: [Option<Box<dyn Write + Send>>; File::ALL.len()],
     /// How far each file's lines of the output under way have been written.
     written: [usize; File::ALL.len()],
@@ -57,116 +49,85 @@ pub(super) struct Journaled {
     pub is_recovering: bool,
     /// Whether what the run's folder keeps goes over what is known.
     pub is_base_needed: bool,
+    /// Whether the run has gone on in a later part.
+    pub is_superseded: bool,
 }
 
 impl RunFolder {
-    /// Locks the run's folder, making it and all that belongs in it where it is not there yet.
-    pub(super) fn open(
-        storage: &mut dyn Storage,
-        path: PathBuf,
-        journaled: Option<&Journaled>,
-    ) -> Result<Self, SinkError> {
-        let cctf = path.join(CCTF_FOLDER);
-        storage
-            .create_folder(&cctf)
-            .map_err(SinkError::io("create folder", &cctf))?;
-        let lock_path = path.join(LOCK_FILE);
-        let lock = match storage.lock(&lock_path) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(SinkError::Locked { path });
-            }
-            Err(error) => return Err(SinkError::io("lock", &lock_path)(error)),
-        };
-        let mut folder = Self {
-            path,
-            _lock: lock,
-            appended_to: std::array::from_fn(|_| None),
-            written: [0; File::ALL.len()],
-            made: Lengths::default(),
-            ahead: Lengths::default(),
-            dirty: [false; File::ALL.len()],
-            names_are_durable: false,
-        };
-        folder.find_place(storage, journaled)?;
-        for &file in File::ALL {
-            folder.begin(storage, file)?;
-        }
-        for (name, file) in LINKS {
-            folder.link(storage, name, file)?;
-        }
-        Ok(folder)
-    }
-
-    /// Finds out what of the files the pipeline has made, and what it will make again. Files of which the journal knows
-    /// nothing are taken as they are: a half line at the end of one is what a crash left; nobody has read it as a
-    /// line, and it is cut.
-    fn find_place(
-        &mut self,
-        storage: &mut dyn Storage,
-        journaled: Option<&Journaled>,
-    ) -> Result<(), SinkError> {
-        let lengths = self.lengths_on_disk(storage)?;
-        let made = match journaled {
-            Some(journaled) => self.made_before(storage, journaled, &lengths)?,
-            None => None,
-        };
-        let Some(made) = made else {
-            self.made = self.cut_torn_lines(storage, File::ALL)?;
-            return match journaled {
-                Some(journaled) => base::write(storage, &self.path, journaled.epoch, &self.made),
-                None => Ok(()),
-            };
-        };
-        self.made = made;
-        let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
-        for &file in File::ALL {
-            let (len, made) = (lengths[file as usize], made[file as usize]);
-            if len < made || len > made && !may_be_ahead {
-                let (path, offset) = (self.file_path(file), len.min(made));
-                return Err(SinkError::Differs { path, offset });
-            }
-            self.ahead[file as usize] = len - made;
-        }
-        Ok(())
-    }
-
-    fn made_before(
-        &self,
-        storage: &mut dyn Storage,
-        journaled: &Journaled,
-        lengths: &Lengths,
-    ) -> Result<Option<Lengths>, SinkError> {
-        if journaled.is_base_needed
-            && let Some(base) = base::read(storage, &self.path, journaled.epoch)?
-        {
-            return Ok(Some(base));
-        }
-        let Some(known) = journaled.known else {
-            return Ok(None);
-        };
-        let is_gone = known != Lengths::default() && *lengths == Lengths::default();
-        if is_gone {
-            let path = self.path.display();
-            eprintln!(
-                "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
-            );
-        }
-        Ok((!is_gone).then_some(known))
-    }
-
     /// Writes what is not written yet of this output. After an error, the same output (which may have grown) is to be
     /// written again: it goes on where it stopped, so that no line is torn or doubled.
-    pub(super) fn write(&mut self, storage: &mut dyn Storage, output: &RunOutput) -> Result<(), SinkError> {
+    pub(super) fn write(
+        &mut self,
+        storage: &mut dyn Storage,
+        output: &RunOutput,
+        is_durable: bool,
+    ) -> Result<(), SinkError> {
+        if self.is_gone {
+            return Ok(());
+        }
+        match self.write_all(storage, output, is_durable) {
+            Err(error) if self.is_superseded && error.is_not_found() => {
+                self.is_gone = true;
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn write_all(
+        &mut self,
+        storage: &mut dyn Storage,
+        output: &RunOutput,
+        is_durable: bool,
+    ) -> Result<(), SinkError> {
         for (file, lines) in output.appended() {
             if self.written[file as usize] < lines.len() {
                 self.append(storage, file, lines)?;
             }
         }
-        for (file, content) in output.replaced() {
-            self.replace(storage, file, content)?;
+        let is_last = output.closed || output.rolled_to.is_some();
+        // Once it is sealed it must not be seen open again, and nothing in it may be touched: somebody may be deleting it.
+        if self.is_superseded && (!is_last || self.is_sealed(storage, output)?) {
+            return Ok(());
         }
-        Ok(())
+        for (file, content) in output.replaced() {
+            if file != File::RunMeta || !is_last {
+                self.replace(storage, file, content, false)?;
+            }
+        }
+        if !is_last {
+            return Ok(());
+        }
+        if is_durable {
+            self.sync(storage)?;
+        }
+        for (file, content) in output.replaced().filter(|(file, _)| *file == File::RunMeta) {
+            self.replace(storage, file, content, is_durable)?;
+        }
+        if !is_durable {
+            return Ok(());
+        }
+        // Who sees the end may delete the folder at once.
+        self.dirty[File::RunMeta as usize] = false;
+        let cctf = self.path.join(CCTF_FOLDER);
+        match storage.sync_folder(&cctf) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(SYNC, &cctf)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the output's last snapshot is there, which is written when all else is durable.
+    fn is_sealed(&self, storage: &mut dyn Storage, output: &RunOutput) -> Result<bool, SinkError> {
+        let path = self.file_path(File::RunMeta);
+        let found = storage.read(&path).map_err(SinkError::io("read", &path))?;
+        let mut replaced = output.replaced();
+        let last = replaced.find(|(file, _)| *file == File::RunMeta);
+        Ok(last.is_some_and(|(_, content)| found.as_deref() == Some(content)))
+    }
+
+    /// Whether it was deleted, and what is made for it goes nowhere.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     /// The output is done with: what is written next is another one.
@@ -184,84 +145,15 @@ impl RunFolder {
         self.appended_to.fill_with(|| None);
     }
 
-    fn begin(&mut self, storage: &mut dyn Storage, file: File) -> Result<(), SinkError> {
-        let path = self.file_path(file);
-        match file.shape() {
-            Shape::Lines => {
-                storage
-                    .open_append(&path)
-                    .map_err(SinkError::io("create", &path))?;
-            }
-            Shape::Array => {
-                if !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
-                    self.replace(storage, file, b"[]\n")?;
-                }
-            }
-            // An empty object would not be a run's description. The pipeline gives the first one when it opens the run.
-            Shape::Object => {}
-        }
-        Ok(())
-    }
-
-    fn lengths_on_disk(&self, storage: &mut dyn Storage) -> Result<Lengths, SinkError> {
-        lengths_on_disk(storage, &self.path)
-    }
-
-    /// Cuts half lines off these files and tells how long they are then.
-    fn cut_torn_lines(&self, storage: &mut dyn Storage, files: &[File]) -> Result<Lengths, SinkError> {
-        for &file in files.iter().filter(|file| file.shape() == Shape::Lines) {
-            let path = self.file_path(file);
-            let torn = storage
-                .cut_torn_line(&path)
-                .map_err(SinkError::io("read the end of", &path))?;
-            if torn > 0 {
-                eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
-            }
-        }
-        self.lengths_on_disk(storage)
-    }
-
-    fn link(&self, storage: &mut dyn Storage, name: &str, file: File) -> Result<(), SinkError> {
-        let target = Path::new(CCTF_FOLDER).join(file.name());
-        let link = self.path.join(name);
-        match storage.read_link(&link) {
-            Ok(found) if found == target => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => storage
-                .symlink(&target, &link)
-                .map_err(SinkError::io("link", &link)),
-            _ => Err(SinkError::InTheWay { path: link }),
-        }
-    }
-
     fn append(&mut self, storage: &mut dyn Storage, file: File, lines: &[u8]) -> Result<(), SinkError> {
-        let path = self.file_path(file);
-        let opened = &mut self.appended_to[file as usize];
-        let opened = match opened {
-            Some(opened) => opened,
-            None => opened.insert(storage.open_append(&path).map_err(SinkError::io("open", &path))?),
-        };
         let at = file as usize;
         while self.written[at] < lines.len() {
             let rest = &lines[self.written[at]..];
-            let len = if self.ahead[at] > 0 {
-                let again = &rest[..rest
-                    .len()
-                    .min(usize::try_from(self.ahead[at]).unwrap_or(usize::MAX))];
-                let offset = self.made[at];
-                if !storage
-                    .holds(&path, offset, again)
-                    .map_err(SinkError::io("read", &path))?
-                {
-                    return Err(SinkError::Differs { path, offset });
-                }
-                self.ahead[at] -= again.len() as u64;
-                again.len()
-            } else {
-                match opened.write(rest) {
-                    Ok(0) => return Err(SinkError::io("append to", &path)(io::ErrorKind::WriteZero.into())),
-                    Ok(len) => len,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                    Err(error) => return Err(SinkError::io("append to", &path)(error)),
+            let len = match self.ahead[at] {
+                0 => self.append_some(storage, file, rest)?,
+                ahead => {
+                    let len = rest.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
+                    self.pass_over(storage, file, &rest[..len])?
                 }
             };
             self.dirty[at] = true;
@@ -269,6 +161,42 @@ impl RunFolder {
             self.made[at] += len as u64;
         }
         Ok(())
+    }
+
+    /// Passes over what the file has already, if it has just that.
+    fn pass_over(&mut self, storage: &mut dyn Storage, file: File, again: &[u8]) -> Result<usize, SinkError> {
+        let (path, offset) = (self.file_path(file), self.made[file as usize]);
+        if !storage
+            .holds(&path, offset, again)
+            .map_err(SinkError::io("read", &path))?
+        {
+            return Err(SinkError::Differs { path, offset });
+        }
+        self.ahead[file as usize] -= again.len() as u64;
+        Ok(again.len())
+    }
+
+    fn append_some(
+        &mut self,
+        storage: &mut dyn Storage,
+        file: File,
+        rest: &[u8],
+    ) -> Result<usize, SinkError> {
+        let path = self.file_path(file);
+        if self.is_superseded && !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
+            return Err(SinkError::io("find", &path)(io::ErrorKind::NotFound.into()));
+        }
+        let opened = &mut self.appended_to[file as usize];
+        let opened = match opened {
+            Some(opened) => opened,
+            None => opened.insert(storage.open_append(&path).map_err(SinkError::io("open", &path))?),
+        };
+        match opened.write(rest) {
+            Ok(0) => Err(SinkError::io("append to", &path)(io::ErrorKind::WriteZero.into())),
+            Ok(len) => Ok(len),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(SinkError::io("append to", &path)(error)),
+        }
     }
 
     /// Bytes of each file that the pipeline has made.
@@ -305,6 +233,7 @@ impl RunFolder {
     /// The journal has been read to its end: what a file has beyond it, the journal has lost (a power loss without
     /// `fsync`). Whole lines stay, a half one goes.
     pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
+        self.is_superseded = false;
         let ahead = std::mem::take(&mut self.ahead);
         let is_ahead = |file: &&File| ahead[**file as usize] > 0;
         let files: Vec<File> = File::ALL.iter().filter(is_ahead).copied().collect();
@@ -321,7 +250,13 @@ impl RunFolder {
     }
 
     /// The temporary file lies outside the folder that readers look in, on the same file system.
-    fn replace(&mut self, storage: &mut dyn Storage, file: File, content: &[u8]) -> Result<(), SinkError> {
+    fn replace(
+        &mut self,
+        storage: &mut dyn Storage,
+        file: File,
+        content: &[u8],
+        is_durable: bool,
+    ) -> Result<(), SinkError> {
         let temporary = self.path.join(format!(".tmp-{}", file.name()));
         let path = self.file_path(file);
         let mut new = storage
@@ -330,6 +265,11 @@ impl RunFolder {
         new.write_all(content)
             .map_err(SinkError::io("write", &temporary))?;
         drop(new);
+        if is_durable {
+            storage
+                .sync(&temporary)
+                .map_err(SinkError::io(SYNC, &temporary))?;
+        }
         self.dirty[file as usize] = true;
         storage
             .rename(&temporary, &path)

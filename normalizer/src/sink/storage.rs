@@ -55,6 +55,11 @@ pub trait Storage: Send {
             Err(error) => Err(error),
         }
     }
+    /// The names in a folder.
+    fn names(&mut self, path: &Path) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        fs::read_dir(path)?.map(name).collect()
+    }
     /// Makes what was appended to a file durable.
     fn sync(&mut self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_data()

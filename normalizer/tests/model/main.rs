@@ -1,6 +1,8 @@
 //! Journal, pipeline and sink under random operations, crashes and errors, against what a client knows: an acknowledged
 //! span is in the files once, any other at most once, no line is torn, and files only ever grow.
 //!
+//! Runs roll on all the time, and closed parts are deleted at any moment.
+//!
 //! Seen to fail when the base of a run is not read, for the run that was there before: its lines are doubled.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -23,6 +25,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::CrashBeforeFeeding),
         2 => (any::<u64>(), any::<u64>()).prop_map(|(from, to)| Operation::PowerLossWhileAppending { from, to }),
         1 => Just(Operation::CrashInCheckpoint),
+        2 => (any::<bool>(), any::<bool>())
+            .prop_map(|(is_down, is_partly)| Operation::DeleteParts { is_down, is_partly }),
         2 => (2_u64..40, errno, 0_usize..60)
             .prop_map(|(every, errno, piece)| Operation::Faults { every, errno, piece }),
         1 => Just(Operation::NoFaults),

@@ -11,6 +11,8 @@ use cctf_normalizer::journal::{Content, Durability, Record, Store, StoreSettings
 use cctf_normalizer::pipeline::{Output, Pipeline, STATE_VERSION, Settings};
 use cctf_normalizer::resume::resume;
 use cctf_normalizer::sink::{Sink, SinkError};
+use cctf_proto::cctf::Part;
+use cctf_proto::validate::{Options, validate};
 use tempfile::TempDir;
 
 use crate::faults::{Faulty, Plan};
@@ -20,21 +22,38 @@ const START_UNIX_NANO: u64 = 1_700_000_000_000_000_000;
 const OLD_LINE: &str = "{\"span_id\":\"old\"}\n";
 /// What a power loss leaves is played here, so that the real syncs of a real disk would only take time.
 const IN_MEMORY: &str = "/dev/shm";
+/// Some requests make a part.
+const ROLL_BYTES: u64 = 4000;
 /// Attempts under faults; then the disk is well again.
 const ATTEMPTS: usize = 3;
 
 /// What can happen.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Append { new: u8, again: u8 },
+    Append {
+        new: u8,
+        again: u8,
+    },
     Tick(u64),
     Checkpoint,
     Shutdown,
     Crash,
     CrashBeforeFeeding,
-    PowerLossWhileAppending { from: u64, to: u64 },
+    PowerLossWhileAppending {
+        from: u64,
+        to: u64,
+    },
     CrashInCheckpoint,
-    Faults { every: u64, errno: i32, piece: usize },
+    /// Parts that are closed are deleted; while nothing runs, or only some of a part's files by then.
+    DeleteParts {
+        is_down: bool,
+        is_partly: bool,
+    },
+    Faults {
+        every: u64,
+        errno: i32,
+        piece: usize,
+    },
     NoFaults,
 }
 
@@ -65,6 +84,8 @@ pub struct World {
     acknowledged: BTreeSet<u64>,
     /// What a reader has read of each file, up to its last line end.
     read: BTreeMap<PathBuf, Vec<u8>>,
+    /// Folders that were deleted and must not come back.
+    deleted: BTreeSet<PathBuf>,
 }
 
 impl World {
@@ -84,6 +105,7 @@ impl World {
             sent: 0,
             acknowledged: BTreeSet::new(),
             read: BTreeMap::new(),
+            deleted: BTreeSet::new(),
         };
         world.come_up();
         world
@@ -110,6 +132,9 @@ impl World {
             Operation::PowerLossWhileAppending { from, to } => {
                 self.tear(from, to);
                 Err(Died)
+            }
+            Operation::DeleteParts { is_down, is_partly } => {
+                return self.delete_parts(is_down, is_partly);
             }
             Operation::Faults { every, errno, piece } => {
                 let mut plan = self.plan.lock().unwrap();
@@ -154,27 +179,73 @@ impl World {
             }
         }
         assert!(found.values().all(|&times| times == 1), "{found:?}");
+        // The line that was there before is no row.
+        let is_ours = |run: &&PathBuf| !run.ends_with("there-before");
+        for run in self.run_folders().iter().filter(is_ours) {
+            let report = validate(run, Options::default()).unwrap();
+            assert!(
+                report.is_valid() && !report.open,
+                "{}: {:#?}",
+                run.display(),
+                report.broken
+            );
+        }
     }
 
     /// Files hold what a reader has read of them, and more.
     pub fn check_growth(&mut self) {
-        for run in ["mine", "named", "there-before"] {
+        for run in self.run_folders() {
+            assert!(!self.deleted.contains(&run), "{} came back", run.display());
             for file in [
                 "invocations.jsonl",
                 "calls.jsonl",
                 "link_metrics.jsonl",
                 "placement_events.jsonl",
             ] {
-                let path = self.folder.path().join(run).join("cctf").join(file);
+                let path = run.join("cctf").join(file);
                 let Ok(mut content) = fs::read(&path) else {
                     continue;
                 };
                 let whole = content.iter().rposition(|&byte| byte == b'\n');
                 content.truncate(whole.map_or(0, |last| last + 1));
                 let before = self.read.entry(path).or_default();
-                assert!(content.starts_with(before), "{} only grows", run);
+                assert!(content.starts_with(before), "{} only grows", run.display());
                 *before = content;
             }
+        }
+    }
+
+    fn run_folders(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.join("cctf").is_dir() && !path.is_symlink())
+            .collect()
+    }
+
+    /// Deletes what an operator may delete: parts with an end, behind which there is another one.
+    fn delete_parts(&mut self, is_down: bool, is_partly: bool) {
+        self.check_growth();
+        if is_down {
+            self.life = None;
+        }
+        let closed: Vec<PathBuf> = self
+            .run_folders()
+            .into_iter()
+            .filter(|run| is_closed(run) && has_later_part(run))
+            .collect();
+        for run in closed.iter().filter(|_| is_down && is_partly) {
+            fs::remove_file(run.join("cctf/invocations.jsonl")).unwrap();
+        }
+        if !(is_down && is_partly) {
+            closed.iter().for_each(|run| fs::remove_dir_all(run).unwrap());
+        }
+        if is_down {
+            self.come_up();
+        }
+        for run in closed {
+            let _ = fs::remove_dir_all(&run);
+            self.deleted.insert(run);
         }
     }
 
@@ -244,7 +315,7 @@ impl World {
         let pipeline = &life.pipeline;
         let lengths = life
             .sink
-            .sync(|run| pipeline.knows_run(run))
+            .sync(|folder| pipeline.writes_to(folder))
             .or_else(|error| died(&error).map(|()| unreachable!()))?;
         let journal = self.folder.path().join("journal");
         let sequence = life.store.next_sequence();
@@ -271,6 +342,8 @@ impl World {
             join_window: Duration::from_secs(1),
             dedup_window: Duration::from_secs(3600),
             run_idle: Duration::from_secs(3),
+            roll_bytes: Some(ROLL_BYTES),
+            roll_age: Some(Duration::from_secs(10)),
             ..Settings::default()
         };
         for attempt in 0..=ATTEMPTS {
@@ -326,6 +399,19 @@ impl World {
         }
         fs::write(path, bytes).unwrap();
     }
+}
+
+fn has_later_part(run: &Path) -> bool {
+    let name = run.file_name().unwrap().to_string_lossy().into_owned();
+    let (run_id, number) = Part::parse(&name).unwrap_or((&name, 1));
+    run.with_file_name(Part::later(run_id, number + 1).folder())
+        .is_dir()
+}
+
+fn is_closed(run: &Path) -> bool {
+    let meta = fs::read(run.join("cctf/run_meta.json")).unwrap_or_default();
+    let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap_or_default();
+    meta["ended_ts"].is_number()
 }
 
 fn died(error: &SinkError) -> Result<(), Died> {

@@ -12,6 +12,7 @@ mod links;
 mod milliseconds;
 mod module_inventory;
 mod nodes;
+mod part;
 mod placement_events;
 mod row;
 mod run_meta;
@@ -31,6 +32,7 @@ pub use module_inventory::{
     Endpoint, Instance, MeasureSource, Module, ModuleCall, ModuleType, Percentiles, Resources, SlotSource,
 };
 pub use nodes::Node;
+pub use part::Part;
 pub use placement_events::{PlacementEvent, PlacementKind};
 pub use row::{Field, Presence, Row, field_index, push_field};
 pub use run_meta::{Counts, RunMeta};

@@ -55,6 +55,8 @@ row! {
         optional replay_of: Text<'a>,
         /// Seed of the arrival process.
         optional seed: u64,
+        /// Number of this folder, from 2 on, where the run is split into parts. Counts, start and end are the part's.
+        optional part: u64,
         /// Version of the contract.
         required cctf_version: Text<'a>,
         /// Version of the normalizer.

@@ -5,13 +5,10 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::ValidateError;
-use crate::cctf::File;
+use crate::cctf::{File, Part};
 
 /// Large enough that system calls vanish beside the parsing.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
-
-/// The least digits in the name of a part: `<RUN_ID>-0002`.
-const PART_DIGITS: usize = 4;
 
 /// A folder that holds the files of the contract.
 #[derive(Debug)]
@@ -85,19 +82,21 @@ impl Folder {
         Ok(true)
     }
 
-    /// The folders of the run's other parts: a long run rolls on to `<RUN_ID>-0002` and so on beside it.
-    pub fn other_parts(&self) -> Vec<Self> {
+    /// The folders of the run's other parts: a long run rolls on to `<RUN_ID>-0002` and so on beside it. `told` is the
+    /// later part that the folder says it is.
+    pub fn other_parts(&self, told: Option<&Part>) -> Vec<Self> {
         let Some((logs, name)) = self.run() else {
             return Vec::new();
         };
-        let first = self.first_part();
+        let first = self.first_part(told);
         // Parts that cannot be listed are parts that are not there: what they would resolve is then reported.
         let entries = fs::read_dir(logs).into_iter().flatten().flatten();
         let mut parts: Vec<_> = entries
             .filter(|entry| {
                 let other = entry.file_name();
                 let other = other.to_string_lossy();
-                *other != *name && (*other == *first || strip_part(&other) == Some(&*first))
+                let is_later = Part::parse(&other).is_some_and(|(run_id, _)| *run_id == *first);
+                *other != *name && (*other == *first || is_later)
             })
             .map(|entry| entry.path().join("cctf"))
             .filter(|cctf| cctf.is_dir())
@@ -106,17 +105,31 @@ impl Folder {
         parts.into_iter().map(|cctf| Self { cctf }).collect()
     }
 
-    /// Whether a run of which this folder is a later part lies beside it.
-    pub fn is_later_part(&self) -> bool {
-        self.run().is_some_and(|(_, name)| *name != *self.first_part())
+    /// Whether the folder is a later part of a run: it says so, or a run of which it can be one lies beside it.
+    pub fn is_later_part(&self, told: Option<&Part>) -> bool {
+        self.run()
+            .is_some_and(|(_, name)| *name != *self.first_part(told))
     }
 
-    fn first_part(&self) -> String {
+    /// Whether all parts before this one are there.
+    pub fn has_all_before(&self, told: Option<&Part>) -> bool {
+        let (Some((logs, _)), Some(told)) = (self.run(), told) else {
+            return true;
+        };
+        let is_there = |folder: &str| logs.join(folder).is_dir();
+        is_there(told.run_id())
+            && (2..told.number()).all(|number| is_there(Part::later(told.run_id(), number).folder()))
+    }
+
+    fn first_part(&self, told: Option<&Part>) -> String {
         let Some((logs, name)) = self.run() else {
             return String::new();
         };
-        match strip_part(name) {
-            Some(first) if logs.join(first).is_dir() => first.to_owned(),
+        if let Some(told) = told.filter(|told| told.folder() == name) {
+            return told.run_id().to_owned();
+        }
+        match Part::parse(name) {
+            Some((first, _)) if logs.join(first).is_dir() => first.to_owned(),
             _ => name.to_owned(),
         }
     }
@@ -125,11 +138,6 @@ impl Folder {
         let run = self.cctf.parent()?;
         Some((run.parent()?, run.file_name()?.to_str()?))
     }
-}
-
-fn strip_part(name: &str) -> Option<&str> {
-    let (first, number) = name.rsplit_once('-')?;
-    (number.len() >= PART_DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(first)
 }
 
 fn open(path: &Path) -> Result<Option<fs::File>, ValidateError> {
@@ -201,12 +209,5 @@ mod tests {
             ]
         );
         assert_eq!(lines("abc\n", 3), [(1, "abc".into(), Ending::Newline)]);
-    }
-
-    #[test]
-    fn a_part_is_named_after_its_run() {
-        assert_eq!(strip_part("run-7-0002"), Some("run-7"));
-        assert_eq!(strip_part("run-7"), None);
-        assert_eq!(strip_part("run-000x"), None);
     }
 }

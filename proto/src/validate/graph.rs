@@ -74,13 +74,15 @@ impl References {
         self.wanted.remove(&(trace, span));
     }
 
-    /// Reports those that nothing resolved.
-    pub fn report(&self, findings: &mut Findings) {
+    /// Reports those that nothing resolved; `may_be_elsewhere` says that there are parts that can't be looked into.
+    pub fn report(&self, may_be_elsewhere: bool, findings: &mut Findings) {
         for &(broken, trace, span, place) in &self.references {
             if self.wanted.contains(&(trace, span)) {
-                findings.add(broken, place, || {
-                    format!("trace {trace} has no such row as {span}")
-                });
+                let message = || format!("trace {trace} has no such row as {span}");
+                match may_be_elsewhere {
+                    true => findings.add_as_if_open(broken, place, message),
+                    false => findings.add(broken, place, message),
+                }
             }
         }
     }

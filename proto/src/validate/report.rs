@@ -65,6 +65,8 @@ pub(super) struct Findings {
     pub open: bool,
     kept_per_rule: usize,
     counts: Vec<u64>,
+    /// How many of them have the severity of an open run, though this one is not.
+    as_if_open: Vec<u64>,
     kept: Vec<Vec<Finding>>,
 }
 
@@ -74,6 +76,7 @@ impl Findings {
             open: false,
             kept_per_rule,
             counts: vec![0; RULES.len()],
+            as_if_open: vec![0; RULES.len()],
             kept: vec![Vec::new(); RULES.len()],
         }
     }
@@ -81,6 +84,16 @@ impl Findings {
     /// Counts a finding; builds its message only when it is among the first of its rule by file and line, whatever
     /// the order in which they are found.
     pub fn add(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
+        self.add_with(self.open, broken, place, message);
+    }
+
+    /// The same for what another part of the run may set right.
+    pub fn add_as_if_open(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
+        self.as_if_open[broken as usize] += 1;
+        self.add_with(true, broken, place, message);
+    }
+
+    fn add_with(&mut self, open: bool, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.counts[broken as usize] += 1;
         let kept = &mut self.kept[broken as usize];
         let at = kept.partition_point(|finding| (finding.file, finding.line) <= (place.file, place.line));
@@ -88,7 +101,7 @@ impl Findings {
             return;
         }
         let rule = broken.rule();
-        let severity = if self.open { rule.while_open } else { rule.severity };
+        let severity = if open { rule.while_open } else { rule.severity };
         let finding = Finding {
             rule,
             severity,
@@ -103,11 +116,15 @@ impl Findings {
     pub fn into_report(self, lines: BTreeMap<File, u64>) -> Report {
         let mut counts = BTreeMap::new();
         let (mut errors, mut warnings) = (0, 0);
-        for (rule, &count) in RULES.iter().zip(&self.counts).filter(|&(_, &count)| count > 0) {
+        let counted = self.counts.iter().zip(&self.as_if_open);
+        for (rule, (&count, &as_if_open)) in RULES.iter().zip(counted).filter(|&(_, (&count, _))| count > 0) {
             counts.insert(rule.id, count);
-            match if self.open { rule.while_open } else { rule.severity } {
-                Severity::Error => errors += count,
-                Severity::Warning => warnings += count,
+            let milder = if self.open { count } else { as_if_open };
+            for (severity, count) in [(rule.while_open, milder), (rule.severity, count - milder)] {
+                match severity {
+                    Severity::Error => errors += count,
+                    Severity::Warning => warnings += count,
+                }
             }
         }
         let mut broken: Vec<_> = self.kept.into_iter().flatten().collect();

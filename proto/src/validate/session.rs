@@ -15,8 +15,8 @@ use super::rules::Broken;
 use super::run_meta::Tally;
 use super::{Options, ValidateError, inventory, invocations, metrics, run_meta};
 use crate::cctf::{
-    Call, Counts, File, HostMetric, Invocation, Link, LinkMetric, Module, Node, PlacementEvent, RunMeta,
-    Shape, SpanId, SystemStat, TraceId,
+    Call, Counts, File, HostMetric, Invocation, Link, LinkMetric, Module, Node, Part, PlacementEvent,
+    RunMeta, Shape, SpanId, SystemStat, TraceId,
 };
 
 /// One validation under way.
@@ -29,6 +29,8 @@ pub(super) struct Session<'f> {
     placement: Placement,
     graph: Graph,
     tally: Tally,
+    /// The later part of a run that the folder says it is.
+    part: Option<Part>,
 }
 
 /// What a reference needs of a row in another part.
@@ -49,6 +51,7 @@ impl<'f> Session<'f> {
             placement: Placement::default(),
             graph: Graph::default(),
             tally: Tally::default(),
+            part: None,
         }
     }
 
@@ -61,7 +64,7 @@ impl<'f> Session<'f> {
         self.lines(File::PlacementEvents, Self::placement_line)?;
         let placement = std::mem::take(&mut self.placement);
         // A later part goes on with instances that started in an earlier one.
-        if !self.folder.is_later_part() {
+        if !self.folder.is_later_part(self.part.as_ref()) {
             placement.check_stops(&mut self.findings);
             self.known.started = Some(placement.started());
         }
@@ -97,6 +100,8 @@ impl<'f> Session<'f> {
             return Ok(None);
         };
         run_meta::check(&row, place, &mut self.findings);
+        let later = row.part.filter(|&number| number > 1);
+        self.part = later.map(|number| Part::later(&row.run_id, number));
         self.tally.lines.insert(File::RunMeta, 1);
         Ok(Some((row.counts, place)))
     }
@@ -224,14 +229,33 @@ impl<'f> Session<'f> {
         ] {
             if !references.is_empty() {
                 self.resolve_in_other_parts(file, references)?;
-                references.report(&mut self.findings);
+                let may_be_elsewhere = self.is_part_gone() || self.is_part_open()?;
+                references.report(may_be_elsewhere, &mut self.findings);
             }
         }
         Ok(())
     }
 
+    /// Whether a part before this one has been deleted: what refers to it can't be told from what refers to nothing.
+    fn is_part_gone(&self) -> bool {
+        !self.folder.has_all_before(self.part.as_ref())
+    }
+
+    /// Whether the run goes on in another part, in which what is missing may still come.
+    fn is_part_open(&self) -> Result<bool, ValidateError> {
+        for part in self.folder.other_parts(self.part.as_ref()) {
+            let bytes = part.read_whole(File::RunMeta, self.options.line_bytes_max)?;
+            let bytes = bytes.unwrap_or_default();
+            let meta = serde_json::from_slice::<RunMeta<'_>>(&bytes);
+            if meta.is_ok_and(|meta| meta.part.is_some() && meta.ended_ts.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn resolve_in_other_parts(&self, file: File, references: &mut References) -> Result<(), ValidateError> {
-        for part in self.folder.other_parts() {
+        for part in self.folder.other_parts(self.part.as_ref()) {
             part.each_line(file, self.options.line_bytes_max, |line| {
                 if let Ok(row) = serde_json::from_slice::<Identity>(line.bytes) {
                     references.resolve(row.trace_id, row.span_id);

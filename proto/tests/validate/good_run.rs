@@ -89,6 +89,7 @@ fn meta() -> RunMeta<'static> {
         payload_bytes: None,
         replay_of: None,
         seed: None,
+        part: None,
         cctf_version: "1".into(),
         normalizer_version: "0.1.0".into(),
         started_ts: at(0),

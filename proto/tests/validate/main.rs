@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use cctf_proto::cctf::File;
+use cctf_proto::cctf::{File, Part};
 use cctf_proto::validate::{Options, RULES, Report, Severity, ValidateError, validate};
 use tempfile::TempDir;
 
@@ -202,6 +202,37 @@ fn parents_and_callers_are_looked_up_in_the_other_parts_of_a_run() {
             "stop-after-start"
         ]
     );
+}
+
+#[test]
+fn what_a_deleted_part_may_have_held_and_an_open_one_may_still_get_is_a_warning() {
+    let logs = TempDir::new().unwrap();
+    let folder = |number| logs.path().join(Part::later("good", number).folder());
+    let later = |number, is_open| {
+        changed(move |run| {
+            if is_open {
+                open(run);
+            }
+            run.meta.run_id = "good".into();
+            run.meta.part = Some(number);
+            run.invocations.remove(0);
+            run.calls.truncate(1);
+            run.calls[0].span_id = span(15);
+            // Started in an earlier part.
+            run.placement.truncate(1);
+        })
+    };
+    write(&folder(3), &later(3, false));
+    let alone = report(&folder(3));
+    assert!(!alone.open && alone.is_valid(), "{:#?}", alone.broken);
+    let broken: Vec<_> = alone.counts.keys().copied().collect();
+    assert_eq!(broken, ["caller-known", "parent-known"]);
+    // With all parts there, the parent is nowhere, unless the run goes on.
+    write(&logs.path().join("good"), &later(1, false));
+    write(&folder(2), &later(2, false));
+    assert_eq!(report(&folder(3)).errors, alone.counts["parent-known"]);
+    write(&folder(4), &later(4, true));
+    assert!(report(&folder(3)).is_valid());
 }
 
 #[test]

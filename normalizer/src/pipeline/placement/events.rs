@@ -65,9 +65,9 @@ impl Pipeline {
         self.write_placement(&event, None, output);
     }
 
-    /// Gives a run that opens the instances that live already.
+    /// Gives a run, or a part of one, that opens the instances that live already.
     pub(in crate::pipeline) fn announce_living(&mut self, run: usize, output: &mut Output) {
-        let started = self.runs.at(run).started_unix_nano;
+        let started = self.runs.at(run).started();
         let living: Vec<(u32, bool)> = self
             .placement
             .lives

@@ -1,0 +1,219 @@
+//! How a [`RunFolder`] is opened: its lock, its files and links, and how far each file is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cctf_proto::cctf::{File, Shape};
+
+use super::{CCTF_FOLDER, Journaled, Lengths, RunFolder, lengths_on_disk};
+use crate::sink::base;
+use crate::sink::error::SinkError;
+use crate::sink::storage::Storage;
+
+/// Locked as long as the run is written; outside the folder that readers look in.
+const LOCK_FILE: &str = ".lock";
+/// The runbook's names of files, as links beside the folder of the files.
+const LINKS: [(&str, File); 8] = [
+    ("events.jsonl", File::Invocations),
+    ("resources.jsonl", File::HostMetrics),
+    ("links.jsonl", File::LinkMetrics),
+    ("node_meta.json", File::Nodes),
+    ("placement_events.jsonl", File::PlacementEvents),
+    ("system_stats.jsonl", File::SystemStats),
+    ("run_meta.json", File::RunMeta),
+    ("module_inventory.json", File::ModuleInventory),
+];
+
+impl RunFolder {
+    /// Locks the run's folder, making it and all that belongs in it where it is not there yet.
+    pub(in crate::sink) fn open(
+        storage: &mut dyn Storage,
+        path: PathBuf,
+        journaled: Option<&Journaled>,
+    ) -> Result<Self, SinkError> {
+        if journaled.is_some_and(|journaled| journaled.is_superseded) {
+            return Self::open_superseded(storage, path, journaled);
+        }
+        let cctf = path.join(CCTF_FOLDER);
+        storage
+            .create_folder(&cctf)
+            .map_err(SinkError::io("create folder", &cctf))?;
+        let mut folder = Self::lock(storage, path)?;
+        folder.find_place(storage, journaled)?;
+        for &file in File::ALL {
+            folder.begin(storage, file)?;
+        }
+        for (name, file) in LINKS {
+            folder.link(storage, name, file)?;
+        }
+        Ok(folder)
+    }
+
+    /// Takes a folder as it is, if it is still there.
+    fn open_superseded(
+        storage: &mut dyn Storage,
+        path: PathBuf,
+        journaled: Option<&Journaled>,
+    ) -> Result<Self, SinkError> {
+        let gone = Self::new(path.clone(), None);
+        let gone = Self {
+            is_gone: true,
+            ..gone
+        };
+        let cctf = path.join(CCTF_FOLDER);
+        if !storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))? {
+            return Ok(gone);
+        }
+        // Without a lock: whoever could write to it needs the journal's.
+        let mut folder = Self {
+            is_superseded: true,
+            ..Self::new(path, None)
+        };
+        match folder.find_place(storage, journaled) {
+            // Less than there was: somebody is deleting it right now, or was when the machine went down.
+            Err(error) if error.is_not_found() || matches!(error, SinkError::Differs { .. }) => Ok(gone),
+            found => found.map(|()| folder),
+        }
+    }
+
+    fn lock(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
+        let lock_path = path.join(LOCK_FILE);
+        let lock = match storage.lock(&lock_path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(SinkError::Locked { path });
+            }
+            Err(error) => return Err(SinkError::io("lock", &lock_path)(error)),
+        };
+        Ok(Self::new(path, Some(lock)))
+    }
+
+    fn new(path: PathBuf, lock: Option<Box<dyn Send>>) -> Self {
+        Self {
+            path,
+            _lock: lock,
+            is_superseded: false,
+            is_gone: false,
+            appended_to: std::array::from_fn(|_| None),
+            written: [0; File::ALL.len()],
+            made: Lengths::default(),
+            ahead: Lengths::default(),
+            dirty: [false; File::ALL.len()],
+            names_are_durable: false,
+        }
+    }
+
+    /// Finds out what of the files the pipeline has made, and what it will make again. Files of which the journal knows
+    /// nothing are taken as they are: a half line at the end of one is what a crash left; nobody has read it as a
+    /// line, and it is cut.
+    fn find_place(
+        &mut self,
+        storage: &mut dyn Storage,
+        journaled: Option<&Journaled>,
+    ) -> Result<(), SinkError> {
+        let lengths = self.lengths_on_disk(storage)?;
+        let made = match journaled {
+            Some(journaled) => self.made_before(storage, journaled, &lengths)?,
+            None => None,
+        };
+        let Some(made) = made else {
+            if self.is_superseded {
+                let path = self.file_path(File::Invocations);
+                return Err(SinkError::Differs { path, offset: 0 });
+            }
+            self.made = self.cut_torn_lines(storage, File::ALL)?;
+            return match journaled {
+                Some(journaled) => base::write(storage, &self.path, journaled.epoch, &self.made),
+                None => Ok(()),
+            };
+        };
+        self.made = made;
+        let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
+        for &file in File::ALL {
+            let (len, made) = (lengths[file as usize], made[file as usize]);
+            if len < made || len > made && !may_be_ahead {
+                let (path, offset) = (self.file_path(file), len.min(made));
+                return Err(SinkError::Differs { path, offset });
+            }
+            self.ahead[file as usize] = len - made;
+        }
+        Ok(())
+    }
+
+    fn made_before(
+        &self,
+        storage: &mut dyn Storage,
+        journaled: &Journaled,
+        lengths: &Lengths,
+    ) -> Result<Option<Lengths>, SinkError> {
+        if journaled.is_base_needed
+            && let Some(base) = base::read(storage, &self.path, journaled.epoch)?
+        {
+            return Ok(Some(base));
+        }
+        let Some(known) = journaled.known else {
+            return Ok(None);
+        };
+        let is_gone = known != Lengths::default() && *lengths == Lengths::default();
+        if is_gone && !self.is_superseded {
+            let path = self.path.display();
+            eprintln!(
+                "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
+            );
+        }
+        Ok((!is_gone).then_some(known))
+    }
+
+    fn begin(&mut self, storage: &mut dyn Storage, file: File) -> Result<(), SinkError> {
+        let path = self.file_path(file);
+        match file.shape() {
+            Shape::Lines => {
+                storage
+                    .open_append(&path)
+                    .map_err(SinkError::io("create", &path))?;
+            }
+            Shape::Array => {
+                if !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
+                    self.replace(storage, file, b"[]\n", false)?;
+                }
+            }
+            // An empty object would not be a run's description. The pipeline gives the first one when it opens the run.
+            Shape::Object => {}
+        }
+        Ok(())
+    }
+
+    fn lengths_on_disk(&self, storage: &mut dyn Storage) -> Result<Lengths, SinkError> {
+        lengths_on_disk(storage, &self.path)
+    }
+
+    /// Cuts half lines off these files and tells how long they are then.
+    pub(super) fn cut_torn_lines(
+        &self,
+        storage: &mut dyn Storage,
+        files: &[File],
+    ) -> Result<Lengths, SinkError> {
+        for &file in files.iter().filter(|file| file.shape() == Shape::Lines) {
+            let path = self.file_path(file);
+            let torn = storage
+                .cut_torn_line(&path)
+                .map_err(SinkError::io("read the end of", &path))?;
+            if torn > 0 {
+                eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+            }
+        }
+        self.lengths_on_disk(storage)
+    }
+
+    fn link(&self, storage: &mut dyn Storage, name: &str, file: File) -> Result<(), SinkError> {
+        let target = Path::new(CCTF_FOLDER).join(file.name());
+        let link = self.path.join(name);
+        match storage.read_link(&link) {
+            Ok(found) if found == target => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => storage
+                .symlink(&target, &link)
+                .map_err(SinkError::io("link", &link)),
+            _ => Err(SinkError::InTheWay { path: link }),
+        }
+    }
+}
