@@ -163,7 +163,12 @@ impl Tailed {
 
 fn parts(logs: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
-    let is_part = |path: &PathBuf| path.join("cctf").is_dir() && !path.is_symlink();
+    // By its name: `latest` and what it is renamed from point to parts, too.
+    let is_part = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let run_id = Part::parse(&name).map_or(&*name, |(run_id, _)| run_id);
+        run_id == "killed" && path.join("cctf").is_dir()
+    };
     paths.filter(is_part).collect()
 }
 

@@ -130,7 +130,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     for run in fs::read_dir(folder).unwrap() {
         let run = run.unwrap().path();
         let is_run = run.join("cctf").is_dir() && !run.is_symlink();
-        for entry in fs::read_dir(run.join("cctf")).into_iter().flatten().filter(|_| is_run) {
+        for entry in fs::read_dir(run.join("cctf"))
+            .into_iter()
+            .flatten()
+            .filter(|_| is_run)
+        {
             let path = entry.unwrap().path();
             let content = fs::read(&path).unwrap();
             files.insert(path.strip_prefix(folder).unwrap().to_owned(), content);

@@ -11,11 +11,12 @@ use cctf_normalizer::journal::{Content, Durability, Record, Store, StoreSettings
 use cctf_normalizer::pipeline::{Output, Pipeline, STATE_VERSION, Settings};
 use cctf_normalizer::resume::resume;
 use cctf_normalizer::sink::{Sink, SinkError};
-use cctf_proto::cctf::Part;
 use cctf_proto::validate::{Options, validate};
 use tempfile::TempDir;
 
 use crate::faults::{Faulty, Plan};
+use crate::folders::{has_later_part, is_closed, run_folders, segments};
+use crate::operation::Operation;
 use crate::requests::{request, span_ids};
 
 const START_UNIX_NANO: u64 = 1_700_000_000_000_000_000;
@@ -26,36 +27,6 @@ const IN_MEMORY: &str = "/dev/shm";
 const ROLL_BYTES: u64 = 4000;
 /// Attempts under faults; then the disk is well again.
 const ATTEMPTS: usize = 3;
-
-/// What can happen.
-#[derive(Debug, Clone)]
-pub enum Operation {
-    Append {
-        new: u8,
-        again: u8,
-    },
-    Tick(u64),
-    Checkpoint,
-    Shutdown,
-    Crash,
-    CrashBeforeFeeding,
-    PowerLossWhileAppending {
-        from: u64,
-        to: u64,
-    },
-    CrashInCheckpoint,
-    /// Parts that are closed are deleted; while nothing runs, or only some of a part's files by then.
-    DeleteParts {
-        is_down: bool,
-        is_partly: bool,
-    },
-    Faults {
-        every: u64,
-        errno: i32,
-        piece: usize,
-    },
-    NoFaults,
-}
 
 /// How many cases fit into some seconds.
 pub fn cases() -> u32 {
@@ -181,7 +152,7 @@ impl World {
         assert!(found.values().all(|&times| times == 1), "{found:?}");
         // The line that was there before is no row.
         let is_ours = |run: &&PathBuf| !run.ends_with("there-before");
-        for run in self.run_folders().iter().filter(is_ours) {
+        for run in run_folders(self.folder.path()).iter().filter(is_ours) {
             let report = validate(run, Options::default()).unwrap();
             assert!(
                 report.is_valid() && !report.open,
@@ -194,7 +165,7 @@ impl World {
 
     /// Files hold what a reader has read of them, and more.
     pub fn check_growth(&mut self) {
-        for run in self.run_folders() {
+        for run in run_folders(self.folder.path()) {
             assert!(!self.deleted.contains(&run), "{} came back", run.display());
             for file in [
                 "invocations.jsonl",
@@ -215,22 +186,13 @@ impl World {
         }
     }
 
-    fn run_folders(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.folder.path()).unwrap();
-        let paths = entries.map(|entry| entry.unwrap().path());
-        paths
-            .filter(|path| path.join("cctf").is_dir() && !path.is_symlink())
-            .collect()
-    }
-
     /// Deletes what an operator may delete: parts with an end, behind which there is another one.
     fn delete_parts(&mut self, is_down: bool, is_partly: bool) {
         self.check_growth();
         if is_down {
             self.life = None;
         }
-        let closed: Vec<PathBuf> = self
-            .run_folders()
+        let closed: Vec<PathBuf> = run_folders(self.folder.path())
             .into_iter()
             .filter(|run| is_closed(run) && has_later_part(run))
             .collect();
@@ -401,34 +363,10 @@ impl World {
     }
 }
 
-fn has_later_part(run: &Path) -> bool {
-    let name = run.file_name().unwrap().to_string_lossy().into_owned();
-    let (run_id, number) = Part::parse(&name).unwrap_or((&name, 1));
-    run.with_file_name(Part::later(run_id, number + 1).folder())
-        .is_dir()
-}
-
-fn is_closed(run: &Path) -> bool {
-    let meta = fs::read(run.join("cctf/run_meta.json")).unwrap_or_default();
-    let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap_or_default();
-    meta["ended_ts"].is_number()
-}
-
 fn died(error: &SinkError) -> Result<(), Died> {
     assert!(
         matches!(error, SinkError::Io { .. }),
         "nobody else touches the files: {error}"
     );
     Err(Died)
-}
-
-fn segments(journal: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path());
-    let segments = paths.filter(|path| path.extension().is_some_and(|ending| ending == "segment"));
-    segments
-        .map(|path| {
-            let bytes = fs::read(&path).unwrap();
-            (path, bytes)
-        })
-        .collect()
 }
