@@ -6,11 +6,23 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use super::value::{Kind, Text, Value};
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+/// Writes the hex digits of `bytes` between the quotes of `quoted`.
+#[inline]
+fn write_hex(bytes: &[u8], quoted: &mut [u8]) {
+    for (pair, byte) in quoted[1..].chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&HEX[usize::from(*byte)]);
     }
 }
 
@@ -66,9 +78,9 @@ macro_rules! id {
             const KIND: Kind = $kind;
 
             fn encode(&self, out: &mut Vec<u8>) {
-                out.push(b'"');
-                push_hex(&self.0, out);
-                out.push(b'"');
+                let mut quoted = [b'"'; 2 * $bytes + 2];
+                write_hex(&self.0, &mut quoted);
+                out.extend_from_slice(&quoted);
             }
         }
 

@@ -74,6 +74,17 @@ impl fmt::Display for Milliseconds {
     }
 }
 
+/// The two digits of each number below 100.
+static DIGITS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 impl Value for Milliseconds {
     const KIND: Kind = Kind::Milliseconds;
 
@@ -82,13 +93,10 @@ impl Value for Milliseconds {
             out.push(b'-');
         }
         let nanos = self.0.unsigned_abs();
-        let mut rest = nanos % NANOS_PER_MILLI;
         out.extend_from_slice(itoa::Buffer::new().format(nanos / NANOS_PER_MILLI).as_bytes());
-        let mut decimals = *b".000000";
-        for digit in decimals[1..].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
+        let rest = (nanos % NANOS_PER_MILLI) as usize;
+        let [[a, b], [c, d], [e, f]] = [rest / 10_000, rest / 100 % 100, rest % 100].map(|two| DIGITS[two]);
+        let decimals = [b'.', a, b, c, d, e, f];
         out.extend_from_slice(&decimals);
     }
 }

@@ -159,8 +159,9 @@ struct Checking {
 impl<'a> SpanPass<'a> for Checking {
     #[inline]
     fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError> {
-        match KeyValue::parse_usual(attribute) {
-            Some(key_value) => self.run_id_ok &= is_pair_ok(&key_value),
+        match KeyValue::usual_key(attribute) {
+            Some(key) if key != keys::RUN_ID.as_bytes() => {}
+            Some(_) => self.run_id_ok &= is_attribute_ok(attribute),
             None => {
                 check::span::attribute(attribute)?;
                 self.run_id_ok &= is_attribute_ok(attribute);

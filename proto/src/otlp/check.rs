@@ -144,7 +144,7 @@ fn check_inner(inside: Cursor<'_>, message: &'static Message, levels: u32) -> Re
 fn check_attribute(attribute: Cursor<'_>, levels: u32) -> Result<(), WireError> {
     /// The pair, and its value.
     const LEVELS: u32 = 2;
-    if levels >= LEVELS && KeyValue::parse_usual(attribute).is_some() {
+    if levels >= LEVELS && KeyValue::usual_key(attribute).is_some() {
         return Ok(());
     }
     check_inner(attribute, &schema::KEY_VALUE, levels)

@@ -248,7 +248,11 @@ impl<'a> Span<'a> {
         span.read_in_order(&mut message)?;
         let mut attributes = message.position()..message.position();
         while message.take_key(ATTRIBUTES) {
-            pass.attribute(message.message()?)?;
+            let attribute = match message.short_message() {
+                Some(attribute) => attribute,
+                None => message.message()?,
+            };
+            pass.attribute(attribute)?;
             attributes.end = message.position();
         }
         let mut links = 0..0;

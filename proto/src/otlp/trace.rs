@@ -87,6 +87,16 @@ impl<'a> ScopeSpans<'a> {
         Messages::new(self.message, 2)
     }
 
+    /// Gives each span to `take`, until that fails. An iterator's items go through memory some times more, at 200 bytes each.
+    #[inline]
+    pub fn try_for_each_span(
+        &self,
+        mut take: impl FnMut(Span<'a>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        self.span_messages()
+            .try_for_each(|message| take(Span::parse(message?)?))
+    }
+
     /// The spans, not yet parsed.
     #[inline]
     pub(super) fn span_messages(&self) -> Messages<'a, Cursor<'a>> {
