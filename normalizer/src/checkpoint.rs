@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -104,28 +105,76 @@ pub fn write(
     pipeline: &Pipeline,
 ) -> Result<Written, CheckpointError> {
     let epoch = new_epoch();
-    let body = postcard::to_stdvec(&(sequence, epoch, lengths, pipeline)).map_err(RestoreError::from)?;
+    let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
+    let bytes = match write_to(&temporary, &(sequence, epoch, lengths, pipeline)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            // It may be in the way of what has no room. That it may stay is no further harm.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
+    };
+    fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
+    sync_folder(folder).map_err(io_error("sync", folder))?;
+    Ok(Written { epoch, bytes })
+}
+
+/// Writes the state to a new file as it is put into bytes: in one piece they would take as much memory again.
+fn write_to(path: &Path, state: &impl Serialize) -> Result<u64, CheckpointError> {
+    let failed = || io_error("write", path);
+    let file = File::create(path).map_err(failed())?;
+    let mut body = Body {
+        file,
+        checksum: 0,
+        bytes: 0,
+        fault: None,
+    };
+    body.file.write_all(&[0; HEADER_LEN]).map_err(failed())?;
+    let buffered = BufWriter::with_capacity(BUFFER_BYTES, &mut body);
+    let written = postcard::to_io(state, buffered)
+        .map(|mut buffered| buffered.flush())
+        .map_err(RestoreError::from);
+    if let Some(fault) = body.fault {
+        return Err(failed()(fault));
+    }
+    written?.map_err(failed())?;
     let mut header = [0; HEADER_LEN];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&STATE_VERSION.to_le_bytes());
-    header[12..16].copy_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-    header[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
-    let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&header)?;
-        file.write_all(&body)?;
-        file.sync_all()
-    };
-    if let Err(error) = write() {
-        // It may be in the way of what has no room. That it may stay is no further harm.
-        let _ = fs::remove_file(&temporary);
-        return Err(io_error("write", &temporary)(error));
+    header[12..16].copy_from_slice(&body.checksum.to_le_bytes());
+    header[16..24].copy_from_slice(&body.bytes.to_le_bytes());
+    body.file.write_all_at(&header, 0).map_err(failed())?;
+    body.file.sync_all().map_err(failed())?;
+    Ok(HEADER_LEN as u64 + body.bytes)
+}
+
+/// What of a checkpoint is put together before it is written.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// A checkpoint's bytes behind its header, on their way to the file.
+struct Body {
+    file: File,
+    checksum: u32,
+    bytes: u64,
+    /// Why the file did not take them, which the serializer does not tell.
+    fault: Option<io::Error>,
+}
+
+impl Write for Body {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.file.write_all(bytes) {
+            let told = io::Error::from(error.kind());
+            self.fault = Some(error);
+            return Err(told);
+        }
+        self.checksum = crc32c::crc32c_append(self.checksum, bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
     }
-    fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
-    sync_folder(folder).map_err(io_error("sync", folder))?;
-    let bytes = (HEADER_LEN + body.len()) as u64;
-    Ok(Written { epoch, bytes })
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads the checkpoint in the journal's folder; `None` if there is none.

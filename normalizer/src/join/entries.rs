@@ -1,24 +1,39 @@
 //! [`Entries`]: the spans in the table by number and by id, and the lists of those that wait on one another.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
-use serde::{Deserialize, Serialize};
+use foldhash::fast::RandomState;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::entry::{Entry, NONE};
+use super::index::Index;
+use super::memory::{prefetch, use_large_pages};
+
+/// Entries of a block: 16 MiB, most of which large pages can lie below. A table that grows in one piece is moved while it
+/// grows, which splits them.
+const BLOCK_LOG2: u32 = 17;
+const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
+
+/// Entries between the one that goes and the one that is asked for: as long as memory takes to answer.
+const EXPIRING_AHEAD: usize = 8;
 
 /// Entries by number; an entry keeps its number as long as it lives.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Saved")]
 pub(super) struct Entries {
-    entries: Vec<Entry>,
+    /// All but the last are full.
+    #[serde(rename = "entries", serialize_with = "in_one_sequence")]
+    blocks: Vec<Vec<Entry>>,
+    #[serde(skip_serializing)]
+    made: usize,
     free: Vec<u32>,
     /// The first entry of each trace and span id.
     #[serde(skip_serializing)]
-    index: HashTable<u32>,
+    index: Index,
     #[serde(skip_serializing)]
-    hasher: DefaultHashBuilder,
+    hasher: RandomState,
 }
 
 /// Entries without their index, as they are kept over a restart.
@@ -28,20 +43,31 @@ struct Saved {
     free: Vec<u32>,
 }
 
+fn in_one_sequence<S: Serializer>(blocks: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
+    let len = blocks.iter().map(Vec::len).sum();
+    let mut entries = serializer.serialize_seq(Some(len))?;
+    blocks
+        .iter()
+        .flatten()
+        .try_for_each(|entry| entries.serialize_element(entry))?;
+    entries.end()
+}
+
 impl From<Saved> for Entries {
     fn from(saved: Saved) -> Self {
-        let mut restored = Self {
-            entries: saved.entries,
-            free: saved.free,
-            ..Self::default()
-        };
+        let mut restored = Self::default();
+        for entry in saved.entries {
+            restored.push(entry);
+        }
+        restored.free = saved.free;
         let behind_another: HashSet<u32> = restored
-            .entries
+            .blocks
             .iter()
+            .flatten()
             .filter(|entry| entry.alive)
             .map(|entry| entry.next_same_id)
             .collect();
-        for entry in 0..restored.entries.len() as u32 {
+        for entry in 0..restored.made as u32 {
             if restored.get(entry).alive && !behind_another.contains(&entry) {
                 restored.put_into_index(entry);
             }
@@ -52,27 +78,44 @@ impl From<Saved> for Entries {
 
 impl Entries {
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.made - self.free.len()
     }
 
     pub fn get(&self, entry: u32) -> &Entry {
-        &self.entries[entry as usize]
+        &self.blocks[entry as usize >> BLOCK_LOG2][entry as usize & BLOCK_MASK]
     }
 
     pub fn get_mut(&mut self, entry: u32) -> &mut Entry {
-        &mut self.entries[entry as usize]
+        &mut self.blocks[entry as usize >> BLOCK_LOG2][entry as usize & BLOCK_MASK]
+    }
+
+    /// Asks for what [`Self::find`] of this id reads.
+    #[inline]
+    pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
+        self.index.prefetch(hash(&self.hasher, trace_id, span_id));
+    }
+
+    /// Asks for the entries that are the next to go, and for their places in the index.
+    #[inline]
+    pub fn prefetch_expiring(&self, deadlines: &VecDeque<(u64, u32)>) {
+        if let Some(&(_, entry)) = deadlines.get(2 * EXPIRING_AHEAD) {
+            let entry = self.get(entry);
+            prefetch(entry);
+            prefetch(&entry.callees);
+        }
+        if let Some(&(_, entry)) = deadlines.get(EXPIRING_AHEAD) {
+            let entry = self.get(entry);
+            self.prefetch(&entry.trace_id, &entry.span_id);
+        }
     }
 
     /// The first entry of this id; the others follow by `next_same_id`.
     pub fn find(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<u32> {
-        let entries = &self.entries;
-        let is_same = |&at: &u32| {
-            let entry = &entries[at as usize];
+        let is_same = |at: u32| {
+            let entry = self.get(at);
             entry.span_id == *span_id && entry.trace_id == *trace_id
         };
-        self.index
-            .find(hash(&self.hasher, trace_id, span_id), is_same)
-            .copied()
+        self.index.find(hash(&self.hasher, trace_id, span_id), is_same)
     }
 
     /// The first that is as asked for, of `first` and those with its id behind it.
@@ -90,21 +133,21 @@ impl Entries {
 
     /// Adds an entry in front of `first`, the one that has been found by its id.
     pub fn add(&mut self, mut entry: Entry, first: Option<u32>) -> u32 {
-        if let Some(first) = first {
-            entry.next_same_id = first;
-            self.take_from_index(first);
-        }
+        entry.next_same_id = first.unwrap_or(NONE);
         let at = match self.free.pop() {
             Some(at) => {
-                self.entries[at as usize] = entry;
+                *self.get_mut(at) = entry;
                 at
             }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
+            None => self.push(entry),
         };
-        self.put_into_index(at);
+        match first {
+            Some(first) => {
+                let hash = self.hash_of(at);
+                self.index.replace(hash, first, at);
+            }
+            None => self.put_into_index(at),
+        }
         at
     }
 
@@ -113,9 +156,10 @@ impl Entries {
         let gone = *self.get(entry);
         let first = self.find(&gone.trace_id, &gone.span_id);
         if first == Some(entry) {
-            self.take_from_index(entry);
-            if gone.next_same_id != NONE {
-                self.put_into_index(gone.next_same_id);
+            let hash = self.hash_of(entry);
+            match gone.next_same_id {
+                NONE => self.index.remove(hash, entry),
+                next => self.index.replace(hash, entry, next),
             }
         } else {
             let before = self.among(first, |_, other| other.next_same_id == entry);
@@ -128,21 +172,27 @@ impl Entries {
         self.free.push(entry);
     }
 
-    fn take_from_index(&mut self, entry: u32) {
-        let of = self.get(entry);
-        let hash = hash(&self.hasher, &of.trace_id, &of.span_id);
-        if let Ok(found) = self.index.find_entry(hash, |&at| at == entry) {
-            found.remove();
+    fn push(&mut self, entry: Entry) -> u32 {
+        if self.made & BLOCK_MASK == 0 {
+            let mut block = Vec::with_capacity(1 << BLOCK_LOG2);
+            use_large_pages(block.spare_capacity_mut());
+            self.blocks.push(block);
         }
+        if let Some(block) = self.blocks.last_mut() {
+            block.push(entry);
+        }
+        self.made += 1;
+        (self.made - 1) as u32
+    }
+
+    fn hash_of(&self, entry: u32) -> u32 {
+        let of = self.get(entry);
+        hash(&self.hasher, &of.trace_id, &of.span_id)
     }
 
     fn put_into_index(&mut self, entry: u32) {
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let hash_of = |&at: &u32| {
-            let entry = &entries[at as usize];
-            hash(hasher, &entry.trace_id, &entry.span_id)
-        };
-        self.index.insert_unique(hash_of(&entry), entry, hash_of);
+        let hash = self.hash_of(entry);
+        self.index.insert(hash, entry);
     }
 
     /// Hangs an entry on its parent.
@@ -187,6 +237,8 @@ impl Entries {
     }
 }
 
-fn hash(hasher: &DefaultHashBuilder, trace_id: &[u8; 16], span_id: &[u8; 8]) -> u64 {
-    hasher.hash_one((u128::from_le_bytes(*trace_id), u64::from_le_bytes(*span_id)))
+#[inline]
+fn hash(hasher: &RandomState, trace_id: &[u8; 16], span_id: &[u8; 8]) -> u32 {
+    let ids = (u128::from_le_bytes(*trace_id), u64::from_le_bytes(*span_id));
+    (hasher.hash_one(ids) >> 32) as u32
 }

@@ -127,6 +127,7 @@ pub struct Departed {
 
 /// A span in the table.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[repr(align(64))]
 pub(super) struct Entry {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
@@ -162,7 +163,7 @@ pub(super) struct Entry {
 }
 
 const _: () = assert!(
-    size_of::<Entry>() == 120,
+    size_of::<Entry>() == 128,
     "told in the memory that JoinTable takes"
 );
 

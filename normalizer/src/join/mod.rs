@@ -6,7 +6,10 @@
 
 mod entries;
 mod entry;
+mod index;
+mod memory;
 mod table;
 
 pub use entry::{Arrival, Caller, Departed, Outcome, Role, Settled};
+pub use memory::{large_vec, prefetch};
 pub use table::JoinTable;

@@ -10,7 +10,7 @@ use super::entry::{Arrival, Caller, Departed, Entry, NO_SPAN, NONE, Outcome, Rol
 
 /// The spans of the last join window.
 ///
-/// An entry takes 120 bytes, its place in the index 5 to 10 and in the queue of deadlines 16: about 150 bytes a span.
+/// An entry takes 128 bytes, its place in the index 13 to 26 and in the queue of deadlines 16: about 160 bytes a span.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct JoinTable {
     entries: Entries,
@@ -53,6 +53,12 @@ impl JoinTable {
         self.len() == 0
     }
 
+    /// Asks for what [`Self::insert`] of this span will read.
+    #[inline]
+    pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
+        self.entries.prefetch(trace_id, span_id);
+    }
+
     /// Takes a span. `Ok` is what it turned out to be; `Err` is the entry to hold its row under with [`Self::hold`].
     /// Rows that it settled meanwhile wait in [`Self::take_settled`].
     pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Result<Outcome, u32> {
@@ -88,6 +94,7 @@ impl JoinTable {
                 break;
             }
             self.deadlines.pop_front();
+            self.entries.prefetch_expiring(&self.deadlines);
             if is_current {
                 self.settle_as_orphan(entry);
                 let needed_until = self.entries.needed_until(entry);

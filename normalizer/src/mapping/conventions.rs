@@ -178,19 +178,37 @@ fn place(key: &[u8]) -> usize {
 }
 
 #[inline]
-fn find(places: &[u8; PLACES], key: &str) -> Option<Convention> {
-    let mut place = place(key.as_bytes());
+fn find(places: &[u8; PLACES], key: &[u8]) -> Option<Convention> {
+    let mut place = place(key);
     loop {
         let at = places[place];
         if at == EMPTY {
             return None;
         }
         let convention = TABLE[usize::from(at)];
-        if convention.key == key {
+        if is_same(convention.key.as_bytes(), key) {
             return Some(convention);
         }
         place = (place + 1) % PLACES;
     }
+}
+
+/// Whether two keys are the same, without a call: nearly all that come this far are.
+#[inline]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (Some(left_tail), Some(right_tail)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
+        return left == right;
+    };
+    let (left_words, _) = left.as_chunks::<8>();
+    let (right_words, _) = right.as_chunks::<8>();
+    left_tail == right_tail
+        && left_words
+            .iter()
+            .zip(right_words)
+            .all(|(left, right)| left == right)
 }
 
 /// The attributes of one span, by slot. Made once a request and filled anew for each span.
@@ -217,23 +235,44 @@ impl<'a> Slots<'a> {
     #[inline]
     pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
-        for attribute in attributes.iter() {
-            let attribute = attribute?;
-            if let Some(convention) = find(self.places, attribute.key) {
+        let (places, ranks, values) = (self.places, &mut self.ranks, &mut self.values);
+        attributes.take_wanted(
+            |key| find(places, key),
+            |convention, value| {
                 let slot = convention.slot as usize;
-                if convention.rank < self.ranks[slot] {
-                    self.ranks[slot] = convention.rank;
-                    self.values[slot] = attribute.value;
+                if convention.rank < ranks[slot] {
+                    ranks[slot] = convention.rank;
+                    values[slot] = value;
                 }
-            }
-        }
-        Ok(())
+            },
+        )
+    }
+
+    /// Forgets the span before; of this one, only this slot is known, and nobody but this key tells of it.
+    #[inline]
+    pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
+        self.ranks = [UNSET; SLOTS];
+        let (rank, slot_value) = (&mut self.ranks[slot as usize], &mut self.values[slot as usize]);
+        attributes.take_wanted(
+            |found| (found == key.as_bytes()).then_some(()),
+            |(), value| {
+                if *rank == UNSET {
+                    *rank = 0;
+                    *slot_value = value;
+                }
+            },
+        )
     }
 
     /// The value of a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<AnyValue<'a>> {
-        (self.ranks[slot as usize] != UNSET).then(|| self.values[slot as usize])
+        self.value(slot).copied()
+    }
+
+    #[inline]
+    fn value(&self, slot: Slot) -> Option<&AnyValue<'a>> {
+        self.has(slot).then(|| &self.values[slot as usize])
     }
 
     /// Whether the slot is set.
@@ -245,13 +284,19 @@ impl<'a> Slots<'a> {
     /// The text of a slot; empty text counts as not told.
     #[inline]
     pub fn text(&self, slot: Slot) -> Option<&'a str> {
-        self.get(slot)?.as_str().filter(|text| !text.is_empty())
+        match self.value(slot)? {
+            AnyValue::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
     }
 
     /// The whole number of a slot: SDKs send some as text, and header values as an array with one text.
     #[inline]
     pub fn integer(&self, slot: Slot) -> Option<i64> {
-        integer(self.get(slot)?)
+        match self.value(slot)? {
+            AnyValue::Int(number) => Some(*number),
+            other => integer(*other),
+        }
     }
 
     /// The whole number of a slot, if it is not negative.
@@ -291,7 +336,7 @@ mod tests {
     fn every_key_is_found_and_stands_once() {
         for convention in TABLE {
             assert_eq!(
-                find(&PLACE_OF, convention.key).map(|found| found.slot),
+                find(&PLACE_OF, convention.key.as_bytes()).map(|found| found.slot),
                 Some(convention.slot)
             );
             assert_eq!(
@@ -301,7 +346,7 @@ mod tests {
                 convention.key
             );
         }
-        assert!(find(&PLACE_OF, "http.unknown").is_none());
-        assert!(find(&PLACE_OF, "").is_none());
+        assert!(find(&PLACE_OF, b"http.unknown").is_none());
+        assert!(find(&PLACE_OF, b"").is_none());
     }
 }

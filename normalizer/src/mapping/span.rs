@@ -164,13 +164,17 @@ fn authority_of_url(url: &str) -> Option<&str> {
 }
 
 /// Whom a CLIENT or PRODUCER span was sent to: address and port, which older HTTP clients tell in the URL alone, else the
-/// database system, else the destination.
-pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
+/// database system, else the destination. `scratch` is where it is put together, if need be.
+pub fn peer<'s, 'a: 's>(slots: &Slots<'a>, scratch: &'s mut String) -> Option<&'s str> {
     if let Some(address) = slots.text(Slot::PeerAddress) {
-        return Some(match slots.unsigned(Slot::PeerPort) {
-            Some(port) => Cow::Owned(format!("{address}:{port}")),
-            None => Cow::Borrowed(address),
-        });
+        let Some(port) = slots.unsigned(Slot::PeerPort) else {
+            return Some(address);
+        };
+        scratch.clear();
+        scratch.push_str(address);
+        scratch.push(':');
+        scratch.push_str(itoa::Buffer::new().format(port));
+        return Some(scratch);
     }
     let by_url = slots.text(Slot::UrlFull).and_then(authority_of_url);
     let by_name = || {
@@ -178,7 +182,7 @@ pub fn peer<'a>(slots: &Slots<'a>) -> Option<Cow<'a, str>> {
             .into_iter()
             .find_map(|slot| slots.text(slot))
     };
-    by_url.or_else(by_name).map(Cow::Borrowed)
+    by_url.or_else(by_name)
 }
 
 #[cfg(test)]

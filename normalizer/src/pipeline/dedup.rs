@@ -1,7 +1,12 @@
 //! [`RecentSet`]: whether a span has been seen within the dedup window, at one cache line a question.
 
+use std::cmp::Reverse;
+
 use serde::de::Error;
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::join::{large_vec, prefetch};
 
 /// Generations that the window is cut into: the oldest leaves as a whole, so a copy is remembered for the window and at
 /// most a twelfth more. With the one being filled they are fewer than the tags that four bits can tell apart.
@@ -66,6 +71,16 @@ impl RecentSet {
     /// Changes how long it remembers.
     pub fn set_window(&mut self, window_nanos: u64) {
         self.generation_nanos = (window_nanos / GENERATIONS).max(1);
+    }
+
+    /// Asks for the memory that [`Self::insert`] of this fingerprint reads.
+    #[inline]
+    pub fn prefetch(&self, fingerprint: u64) {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        if let (Some(bucket), Some(passed)) = (self.buckets.get(home), self.passed.get(home)) {
+            prefetch(bucket);
+            prefetch(passed);
+        }
     }
 
     /// Remembers a fingerprint; false if it was there already.
@@ -187,40 +202,30 @@ impl RecentSet {
     }
 
     fn allocate(&mut self, buckets_log2: u32) {
-        self.buckets = vec![Bucket([0; SLOTS]); 1 << buckets_log2];
-        self.passed = vec![0; 1 << buckets_log2];
+        self.buckets = large_vec(Bucket([0; SLOTS]), 1 << buckets_log2);
+        self.passed = large_vec(0, 1 << buckets_log2);
         self.buckets_log2 = buckets_log2;
     }
 
+    /// Moves what is remembered to a table of another size, one generation after the other: a list of it all would take
+    /// as much memory as the table.
     fn rebuild(&mut self, buckets_log2: u32) {
-        let remembered = self.remembered();
-        self.restore(&remembered, buckets_log2);
+        let buckets = std::mem::take(&mut self.buckets);
+        let (from_log2, tag, live_tags) = (self.buckets_log2, self.tag, self.live_tags);
+        self.refill(buckets_log2, || {
+            let live = tags_by_age(tag).filter(move |tag| live_tags >> tag & 1 != 0);
+            live.flat_map(|live| fingerprints(&buckets, from_log2).filter(move |(_, tag)| *tag == live))
+        });
     }
 
-    /// What is remembered, with the tags of its generations, the oldest first: then the last to pass a bucket is the
-    /// youngest that did.
-    fn remembered(&self) -> Vec<(u64, u8)> {
-        let mask = self.buckets.len() - 1;
-        let in_bucket = |(at, bucket): (usize, &Bucket)| {
-            bucket.0.map(|word| {
-                let displacement = (word >> 4 & 0xf) as usize;
-                let home = (at + mask + 1 - displacement) & mask;
-                let top = (home as u64) << (64 - self.buckets_log2);
-                (top & !(u64::MAX >> 8) | word >> 8, (word & TAG_MASK) as u8)
-            })
-        };
-        let all = self.buckets.iter().enumerate().flat_map(in_bucket);
-        let mut remembered: Vec<(u64, u8)> = all.filter(|(_, tag)| self.is_live(*tag)).collect();
-        remembered.sort_by_key(|(_, tag)| std::cmp::Reverse((self.tag + TAGS - tag) % TAGS));
-        remembered
-    }
-
-    fn restore(&mut self, remembered: &[(u64, u8)], mut buckets_log2: u32) {
+    /// Begins a table and puts these fingerprints with their tags into it, the oldest first: then the last to pass a bucket
+    /// is the youngest that did.
+    fn refill<I: Iterator<Item = (u64, u8)>>(&mut self, mut buckets_log2: u32, by_age: impl Fn() -> I) {
         let tag = self.tag;
         loop {
             self.allocate(buckets_log2);
             self.lens = [0; TAGS as usize + 1];
-            let all_placed = remembered.iter().all(|&(fingerprint, tag)| {
+            let all_placed = by_age().all(|(fingerprint, tag)| {
                 self.tag = tag;
                 let is_placed = self.place(fingerprint).is_some();
                 if !is_placed && self.is_sparse() {
@@ -238,10 +243,30 @@ impl RecentSet {
     }
 }
 
+/// The fingerprints in a table, with the tags of their generations; that of an empty slot is 0.
+fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (u64, u8)> {
+    let mask = buckets.len() - 1;
+    buckets.iter().enumerate().flat_map(move |(at, bucket)| {
+        bucket.0.map(|word| {
+            let displacement = (word >> 4 & 0xf) as usize;
+            let home = (at + mask + 1 - displacement) & mask;
+            let top = (home as u64) << (64 - buckets_log2);
+            (top & !(u64::MAX >> 8) | word >> 8, (word & TAG_MASK) as u8)
+        })
+    })
+}
+
+/// All tags, the oldest first, where `youngest` is being filled.
+fn tags_by_age(youngest: u8) -> impl Iterator<Item = u8> {
+    (0..TAGS)
+        .rev()
+        .map(move |age| (youngest + TAGS - 1 - age) % TAGS + 1)
+}
+
 /// A set without its table, as it is kept over a restart.
 #[derive(Serialize, Deserialize)]
-struct Saved {
-    remembered: Vec<(u64, u8)>,
+struct Saved<T> {
+    remembered: T,
     live_tags: u16,
     tag: u8,
     generation_ends: u64,
@@ -249,10 +274,43 @@ struct Saved {
     entries_max: usize,
 }
 
+/// What is remembered on its way into a checkpoint: pieces of bytes, so that there is never a second copy of it all.
+struct Pieces<'a>(&'a RecentSet);
+
+/// Bytes of a fingerprint and its tag.
+const SAVED_BYTES: usize = 9;
+/// Fingerprints of a piece.
+const PIECE_LEN: usize = 4096;
+
+impl Serialize for Pieces<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pieces = serializer.serialize_seq(Some(self.0.len().div_ceil(PIECE_LEN)))?;
+        let all = fingerprints(&self.0.buckets, self.0.buckets_log2);
+        let mut remembered = all.filter(|(_, tag)| self.0.is_live(*tag)).peekable();
+        while remembered.peek().is_some() {
+            let mut piece = Vec::with_capacity(PIECE_LEN * SAVED_BYTES);
+            for (fingerprint, tag) in remembered.by_ref().take(PIECE_LEN) {
+                piece.extend_from_slice(&fingerprint.to_le_bytes());
+                piece.push(tag);
+            }
+            pieces.serialize_element(&Piece(piece))?;
+        }
+        pieces.end()
+    }
+}
+
+struct Piece(Vec<u8>);
+
+impl Serialize for Piece {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
 impl Serialize for RecentSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let saved = Saved {
-            remembered: self.remembered(),
+            remembered: Pieces(self),
             live_tags: self.live_tags,
             tag: self.tag,
             generation_ends: self.generation_ends,
@@ -265,8 +323,18 @@ impl Serialize for RecentSet {
 
 impl<'de> Deserialize<'de> for RecentSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let saved = Saved::deserialize(deserializer)?;
-        let tags = saved.remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
+        let saved = Saved::<Vec<&[u8]>>::deserialize(deserializer)?;
+        let (fingerprints, rests): (Vec<_>, Vec<_>) = saved
+            .remembered
+            .iter()
+            .map(|piece| piece.as_chunks::<SAVED_BYTES>())
+            .unzip();
+        if rests.iter().any(|rest| !rest.is_empty()) {
+            return Err(D::Error::custom("a span that is remembered is not whole"));
+        }
+        let of_bytes = |[f @ .., tag]: &[u8; SAVED_BYTES]| (u64::from_le_bytes(*f), *tag);
+        let mut remembered: Vec<(u64, u8)> = fingerprints.into_iter().flatten().map(of_bytes).collect();
+        let tags = remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
         // Tag 0 is that of an empty slot, which is never within the window.
         let is_empty_live = saved.live_tags & 1 != 0;
         if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
@@ -277,12 +345,13 @@ impl<'de> Deserialize<'de> for RecentSet {
             saved.entries_max,
         );
         (set.live_tags, set.tag, set.generation_ends) = (saved.live_tags, saved.tag, saved.generation_ends);
-        let slots_needed = saved.remembered.len() * 100 / FULL_PERCENT;
+        remembered.sort_unstable_by_key(|(_, tag)| Reverse((saved.tag + TAGS - tag) % TAGS));
+        let slots_needed = remembered.len() * 100 / FULL_PERCENT;
         let buckets_log2 = (slots_needed / SLOTS + 1)
             .next_power_of_two()
             .ilog2()
             .max(BUCKETS_MIN_LOG2);
-        set.restore(&saved.remembered, buckets_log2);
+        set.refill(buckets_log2, || remembered.iter().copied());
         Ok(set)
     }
 }

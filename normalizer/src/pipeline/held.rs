@@ -1,10 +1,11 @@
 //! Rows that wait: for the outcome of the join, for their trace's run, or for both. Each is encoded already, with gaps.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use cctf_proto::cctf::Flags;
 use serde::{Deserialize, Serialize};
 
+use super::maps::Map;
 use super::modules::InvocationFacts;
 use crate::join::Outcome;
 
@@ -71,7 +72,7 @@ pub struct HeldRows {
     free: Vec<u32>,
     /// Deadline, row and its number, for rows without a run.
     run_deadlines: VecDeque<(u64, u32, u64)>,
-    by_trace: HashMap<[u8; 16], OfTrace>,
+    by_trace: Map<[u8; 16], OfTrace>,
     made: u64,
     /// Buffers to be used again: giving memory back and asking for it anew costs more than encoding a row.
     #[serde(skip)]
@@ -246,8 +247,8 @@ impl HeldRows {
 /// Which run a trace belongs to, for one to two turns.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TraceRuns {
-    young: HashMap<[u8; 16], u32>,
-    old: HashMap<[u8; 16], u32>,
+    young: Map<[u8; 16], u32>,
+    old: Map<[u8; 16], u32>,
     last: Option<([u8; 16], usize)>,
 }
 

@@ -11,7 +11,9 @@ mod control;
 mod dedup;
 mod held;
 mod hosts;
+mod learned;
 mod links;
+mod maps;
 mod modules;
 mod names;
 mod output;
@@ -25,6 +27,8 @@ mod snapshots;
 mod sources;
 mod spans;
 mod state;
+mod traces;
+mod unsettled;
 
 pub use output::{Output, RunOutput};
 pub use settings::Settings;
@@ -45,6 +49,7 @@ use self::placement::Placement;
 use self::rolling::RollLimits;
 use self::runs::{Runs, Totals};
 use self::sources::Sources;
+use self::unsettled::Unsettled;
 use crate::join::JoinTable;
 use crate::journal::{Content, Record, Signal};
 use crate::mapping::StageTable;
@@ -123,11 +128,13 @@ pub struct Pipeline {
     process_cpu: HashMap<u64, u64>,
     endpoints: Names,
     peers: Names,
-    /// The row being encoded.
+    /// Empty between two records.
     #[serde(skip)]
-    line: Vec<u8>,
+    unsettled: Unsettled,
     #[serde(skip)]
     endpoint_key: String,
+    #[serde(skip)]
+    peer_text: String,
 }
 
 impl Pipeline {
@@ -163,8 +170,9 @@ impl Pipeline {
             process_cpu: HashMap::new(),
             endpoints: Names::default(),
             peers: Names::default(),
-            line: Vec::with_capacity(1024),
+            unsettled: Unsettled::default(),
             endpoint_key: String::new(),
+            peer_text: String::new(),
             settings,
         }
     }

@@ -1,11 +1,11 @@
 //! [`ModuleStats`]: what a run's rows tell of a module, for module_inventory.json.
 
-use std::collections::{HashMap, HashSet};
-
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use cctf_proto::cctf::Percentiles;
+
+use super::maps::{Map, Set};
 
 /// Endpoints of a module told apart in a run; the rest are one endpoint without method and route.
 const ENDPOINTS_MAX: usize = 256;
@@ -60,7 +60,7 @@ impl Mean {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ModuleStats {
     /// Its instances, by number.
-    pub instances: HashSet<u32>,
+    pub instances: Set<u32>,
     /// Invocations.
     pub invocations: u64,
     /// Whether someone calls it.
@@ -72,11 +72,11 @@ pub struct ModuleStats {
     /// CPU time of its processes that metrics told since the run's start, nanoseconds.
     pub process_cpu_nanos: Mean,
     /// Endpoints, by number.
-    pub endpoints: HashMap<u32, EndpointStats>,
+    pub endpoints: Map<u32, EndpointStats>,
     /// Calls by the number of the module called.
-    pub calls: HashMap<u32, u64>,
+    pub calls: Map<u32, u64>,
     /// Body bytes, both ways, of the calls whose callee told them.
-    pub call_bytes: HashMap<u32, Mean>,
+    pub call_bytes: Map<u32, Mean>,
 }
 
 /// The numbers of one invocation.

@@ -1,7 +1,8 @@
 //! [`Names`]: text by number, so that what waits and what counts holds four bytes instead of a string.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+
+use super::maps::Map;
 
 /// Distinct texts kept; any further one is nameless.
 const NAMES_MAX: usize = 65_536;
@@ -12,7 +13,7 @@ pub const NAMELESS: u32 = u32::MAX;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     texts: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, u32>,
+    numbers: Map<Box<str>, u32>,
 }
 
 impl Names {

@@ -1,14 +1,13 @@
-//! Rows on their way out: which run they go to, what the join adds to them, and what the inventories learn from them.
+//! Rows on their way out: which run they go to, and what the join adds to them.
 
 use cctf_proto::cctf::{Call, File, Flag, Invocation, Milliseconds, Row, Text, field_index, push_field};
 
 use super::held::{Gaps, HeldRow, RowFacts};
-use super::links::LinkCall;
-use super::names::NAMELESS;
 use super::output::Output;
 use super::runs::Totals;
+use super::unsettled::{UNSETTLED, UnsettledRow};
 use super::{NO_INSTANCE, Pipeline};
-use crate::join::{Caller, Outcome};
+use crate::join::Outcome;
 
 const INVOCATION: &[cctf_proto::cctf::Field] = Invocation::FIELDS;
 const PARENT_ID: usize = field_index(INVOCATION, "parent_id");
@@ -91,48 +90,89 @@ impl Pipeline {
             // No span names it, so no row need wait for its trace to do so.
             return self.open_run(run_id, false, start_unix_nano, output);
         }
+        if let Some(own) = self.runs.find(self.runs.own_id()) {
+            return Some(own);
+        }
         let own = self.runs.own_id().to_owned();
         self.open_run(&own, false, start_unix_nano, output)
     }
 
-    /// Writes the row in the scratch line, or holds it until all is known.
+    /// Writes the row whose line begins there, or keeps it until all is known.
     pub(super) fn place_row(
         &mut self,
+        begin: usize,
         gaps: Gaps,
         facts: RowFacts,
         run: Option<usize>,
         joined: Result<Outcome, u32>,
         output: &mut Output,
     ) {
-        let deadline = self.now + self.window_nanos;
+        if let (Err(entry), Some(run)) = (joined, run) {
+            self.join
+                .hold(entry, UNSETTLED | self.unsettled.rows.len() as u32);
+            self.unsettled.rows.push(UnsettledRow {
+                begin,
+                end: self.unsettled.lines.len(),
+                gaps,
+                facts,
+                run,
+                entry,
+                is_settled: false,
+            });
+            return;
+        }
+        let mut lines = std::mem::take(&mut self.unsettled.lines);
+        let (line, deadline) = (&lines[begin..], self.now + self.window_nanos);
         match (joined, run) {
             (Ok(Outcome::Nothing), _) => {}
-            (Ok(outcome), Some(run)) => {
-                let line = std::mem::take(&mut self.line);
-                self.write_row(&line, gaps, &facts, run, outcome, output);
-                self.line = line;
-            }
+            (Ok(outcome), Some(run)) => self.write_row(line, gaps, &facts, run, outcome, output),
             (Ok(outcome), None) => {
-                self.held
-                    .add(&self.line, gaps, facts, None, Some(outcome), deadline);
+                self.held.add(line, gaps, facts, None, Some(outcome), deadline);
             }
             (Err(entry), run) => {
-                let row = self.held.add(&self.line, gaps, facts, run, None, deadline);
+                let row = self.held.add(line, gaps, facts, run, None, deadline);
                 self.join.hold(entry, row);
             }
         }
+        lines.truncate(begin);
+        self.unsettled.lines = lines;
+    }
+
+    /// Holds the request's rows that still wait, now that it is at its end.
+    pub(super) fn hold_unsettled(&mut self) {
+        let deadline = self.now + self.window_nanos;
+        for row in self.unsettled.rows.drain(..).filter(|row| !row.is_settled) {
+            let line = &self.unsettled.lines[row.begin..row.end];
+            let held = self
+                .held
+                .add(line, row.gaps, row.facts, Some(row.run), None, deadline);
+            self.join.hold(row.entry, held);
+        }
+        self.unsettled.lines.clear();
     }
 
     /// Writes the rows that the join has settled, and counts the calls that have left it.
     pub(super) fn write_settled(&mut self, output: &mut Output) {
         while let Some(settled) = self.join.take_settled() {
-            if let Some(row) = self.held.settle(settled.row, settled.outcome) {
+            if settled.row & UNSETTLED != 0 {
+                self.write_unsettled((settled.row & !UNSETTLED) as usize, settled.outcome, output);
+            } else if let Some(row) = self.held.settle(settled.row, settled.outcome) {
                 self.write_held(row, output);
             }
         }
         while let Some(departed) = self.join.take_departed() {
             self.count_call_edge(&departed);
         }
+    }
+
+    fn write_unsettled(&mut self, row: usize, outcome: Outcome, output: &mut Output) {
+        let mut unsettled = std::mem::take(&mut self.unsettled);
+        if let Some(row) = unsettled.rows.get_mut(row) {
+            row.is_settled = true;
+            let line = &unsettled.lines[row.begin..row.end];
+            self.write_row(line, row.gaps, &row.facts, row.run, outcome, output);
+        }
+        self.unsettled = unsettled;
     }
 
     /// Lets go of what has waited long enough.
@@ -260,107 +300,5 @@ impl Pipeline {
         run.nodes.extend(facts.node);
         run.begin_by(facts.start_unix_nano);
         run.count_row(file, facts.end_unix_nano, self.now)
-    }
-
-    fn learn_invocation(
-        &mut self,
-        run: usize,
-        facts: &RowFacts,
-        is_called: bool,
-        call: Option<(Caller, i64)>,
-    ) {
-        let Some(instance) = facts.instance else {
-            return;
-        };
-        let stats = self
-            .runs
-            .at(run)
-            .modules
-            .entry(self.sources.instance(instance).module)
-            .or_default();
-        stats.instances.insert(instance);
-        stats.is_called |= is_called;
-        stats.add(&facts.invocation);
-        if let Some((caller, net_nanos)) = call {
-            self.learn_link(run, facts, &caller, net_nanos);
-        }
-    }
-
-    fn learn_call(&mut self, run: usize, facts: &RowFacts) {
-        let Some(instance) = facts.instance else {
-            return;
-        };
-        let stats = self
-            .runs
-            .at(run)
-            .modules
-            .entry(self.sources.instance(instance).module)
-            .or_default();
-        stats.instances.insert(instance);
-        stats.makes_calls = true;
-    }
-
-    fn learn_link(&mut self, run: usize, facts: &RowFacts, caller: &Caller, net_nanos: i64) {
-        if caller.instance == NO_INSTANCE {
-            return;
-        }
-        let from = self.sources.instance(caller.instance);
-        let bytes = facts
-            .invocation
-            .bytes_in
-            .zip(facts.invocation.bytes_out)
-            .map(|(sent, received)| sent + received);
-        if let (Some(callee), from_module) = (facts.instance, from.module) {
-            let to_module = self.sources.instance(callee).module;
-            let stats = self.runs.at(run).modules.entry(from_module).or_default();
-            stats.call_bytes.entry(to_module).or_default().add(bytes);
-        }
-        let (Some(u), Some(v)) = (from.node, facts.node) else {
-            return;
-        };
-        if u == v {
-            return;
-        }
-        let call = LinkCall {
-            net_nanos,
-            sent: facts.invocation.bytes_in,
-            received: facts.invocation.bytes_out,
-            sent_counts: facts.starts_after_body,
-            end_unix_nano: caller.end_unix_nano,
-        };
-        let now = self.now;
-        self.runs.at(run).links.entry((u, v)).or_default().add(&call, now);
-    }
-
-    /// Counts whom a call reached, now that no answer can come any more.
-    fn count_call_edge(&mut self, departed: &crate::join::Departed) {
-        if departed.instance == NO_INSTANCE {
-            return;
-        }
-        let caller = self.sources.instance(departed.instance);
-        let from = caller.module;
-        let run_of_resource = || {
-            self.runs
-                .find(caller.run_id.as_deref().unwrap_or(self.runs.own_id()))
-        };
-        let run = self.traces.get(&departed.trace_id);
-        let Some(run) = run.or_else(|| self.runs.only_driven()).or_else(run_of_resource) else {
-            return;
-        };
-        let to = departed
-            .callee
-            .filter(|&callee| callee != NO_INSTANCE)
-            .map(|callee| self.sources.instance(callee).module);
-        let run = self.runs.at(run);
-        run.dirty = true;
-        match to {
-            Some(to) => {
-                if departed.peer != NAMELESS && !departed.is_message {
-                    run.modules_by_peer.entry(departed.peer).or_insert(to);
-                }
-                *run.modules.entry(from).or_default().calls.entry(to).or_default() += 1;
-            }
-            None => *run.external_calls.entry((from, departed.peer)).or_default() += 1,
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! [`Runs`]: which runs there are, which are open, and to which one a row belongs.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, Part, Row};
 use serde::{Deserialize, Serialize};
 
 use super::links::LinkStats;
+use super::maps::{Map, Set};
 use super::modules::ModuleStats;
 use super::output::Output;
 use super::rolling::OpenPart;
@@ -89,19 +90,19 @@ pub struct Run {
     /// The part of it that is being written.
     pub part: OpenPart,
     /// Nodes that its rows name, by number.
-    pub nodes: HashSet<u32>,
+    pub nodes: Set<u32>,
     /// Interfaces seen on its nodes.
-    pub interfaces: HashSet<(u32, String)>,
+    pub interfaces: Set<(u32, String)>,
     /// Instances whose start it has.
-    pub announced: HashSet<u32>,
+    pub announced: Set<u32>,
     /// Its modules, by number.
-    pub modules: HashMap<u32, ModuleStats>,
+    pub modules: Map<u32, ModuleStats>,
     /// Peers without telemetry of their own: calls by calling module and peer.
-    pub external_calls: HashMap<(u32, u32), u64>,
+    pub external_calls: Map<(u32, u32), u64>,
     /// Modules behind the peers that were reached, so that a call without an answer counts for them, too.
-    pub modules_by_peer: HashMap<u32, u32>,
+    pub modules_by_peer: Map<u32, u32>,
     /// Its links, by the numbers of caller's and callee's node.
-    pub links: HashMap<(u32, u32), LinkStats>,
+    pub links: Map<(u32, u32), LinkStats>,
     /// Whether the snapshots are behind.
     pub dirty: bool,
     /// Journal time of the last snapshots.
@@ -122,13 +123,13 @@ impl Run {
             last_activity: now,
             totals_at_close: None,
             part: OpenPart::new(Part::first(id), None, now),
-            nodes: HashSet::new(),
-            interfaces: HashSet::new(),
-            announced: HashSet::new(),
-            modules: HashMap::new(),
-            external_calls: HashMap::new(),
-            modules_by_peer: HashMap::new(),
-            links: HashMap::new(),
+            nodes: Set::default(),
+            interfaces: Set::default(),
+            announced: Set::default(),
+            modules: Map::default(),
+            external_calls: Map::default(),
+            modules_by_peer: Map::default(),
+            links: Map::default(),
             dirty: true,
             snapshot_at: 0,
         }
@@ -178,7 +179,7 @@ impl Run {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Runs {
     pub(super) slots: Vec<Option<Run>>,
-    by_id: HashMap<String, usize>,
+    by_id: Map<String, usize>,
     own: String,
     open_max: usize,
     /// The run that was opened last.
@@ -190,7 +191,7 @@ impl Runs {
     pub fn new(own: &str, open_max: usize) -> Self {
         Self {
             slots: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: Map::default(),
             own: own.to_owned(),
             open_max,
             newest: 0,

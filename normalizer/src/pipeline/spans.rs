@@ -1,4 +1,4 @@
-//! Spans: each is checked, told apart from its copies, given to the join, and encoded as the row that it may become.
+//! Spans: each is told apart from its copies, given to the join, and encoded as the row that it may become.
 
 use std::sync::Arc;
 
@@ -7,11 +7,7 @@ use cctf_proto::cctf::{
     Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind as RowKind, SpanLink, Text, TraceId,
     field_index,
 };
-use cctf_proto::keys;
-use cctf_proto::otlp::WireError;
-use cctf_proto::otlp::admission::{is_run_id_ok, reject_span_of_run};
-use cctf_proto::otlp::common::AnyValue;
-use cctf_proto::otlp::trace::{Span, SpanKind, TraceRequest};
+use cctf_proto::otlp::trace::{Span, SpanKind};
 
 use super::dedup::span_fingerprint;
 use super::held::{Gaps, RowFacts};
@@ -25,46 +21,29 @@ use crate::mapping::conventions::{Slot, Slots};
 use crate::mapping::{MappedSpan, map_span, peer};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
+const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
+const TS_ENQUEUE: usize = field_index(Invocation::FIELDS, "ts_enqueue");
+const NODE: usize = field_index(Invocation::FIELDS, "node");
+const METHOD: usize = field_index(Invocation::FIELDS, "method");
 const CALLER: usize = field_index(Invocation::FIELDS, "caller_span_id");
 const LINKS: usize = field_index(Invocation::FIELDS, "links");
 const FLAGS: usize = field_index(Invocation::FIELDS, "flags");
 const ANCESTOR_ID: usize = field_index(Call::FIELDS, "ancestor_id");
+const CALL_TS_START: usize = field_index(Call::FIELDS, "ts_start");
 const PEER_MODULE: usize = field_index(Call::FIELDS, "peer_module");
 const CALL_FLAGS: usize = field_index(Call::FIELDS, "flags");
+/// What a source's encoded fields stand for.
+const _: () = assert!(
+    MODULE_ID + 2 == TS_ENQUEUE
+        && NODE + 2 == METHOD
+        && ANCESTOR_ID + 5 == CALL_TS_START
+        && field_index(Call::FIELDS, "module_id") == ANCESTOR_ID + 1
+        && field_index(Call::FIELDS, "node") == ANCESTOR_ID + 3
+);
 
 impl Pipeline {
-    /// Takes a request's spans.
-    pub(super) fn take_traces(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
-        let mut slots = Slots::new();
-        for resource_spans in TraceRequest::new(message).resource_spans() {
-            let resource_spans = resource_spans?;
-            let source = self.sources.of_service(&resource_spans.resource)?;
-            let run_id_ok = is_run_id_ok(&resource_spans.resource.attributes());
-            for scope_spans in resource_spans.scope_spans() {
-                let scope_spans = scope_spans?;
-                let is_control = scope_spans.scope.name == keys::CONTROL_SCOPE;
-                for span in scope_spans.spans() {
-                    let span = span?;
-                    self.counted_before = (self.totals.spans, self.totals.points);
-                    self.totals.spans += 1;
-                    slots.fill(span.attributes())?;
-                    let run_id_ok = run_id_ok && is_told_run_id_ok(&slots);
-                    if let Some(rejection) = reject_span_of_run(&span, run_id_ok) {
-                        self.totals.reject(rejection.as_str(), 1);
-                        continue;
-                    }
-                    if is_control {
-                        self.take_control(&span, &slots, &source, output);
-                    } else {
-                        self.take_span(&span, &slots, &source, output);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn take_span<'a>(
+    /// Takes a span that can be used.
+    pub(super) fn take_span<'a>(
         &mut self,
         span: &Span<'a>,
         slots: &Slots<'a>,
@@ -101,7 +80,12 @@ impl Pipeline {
         let mapped = map_span(span, slots);
         let parent_span_id = SpanId::from_bytes(span.parent_span_id);
         let role = role_of(span.kind, mapped.is_poll);
-        let peer = if role.is_call() { peer(slots) } else { None };
+        let mut peer_text = std::mem::take(&mut self.peer_text);
+        let peer = if role.is_call() {
+            peer(slots, &mut peer_text)
+        } else {
+            None
+        };
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
@@ -111,7 +95,7 @@ impl Pipeline {
             instance: source.instance.unwrap_or(NO_INSTANCE),
             duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
             end_unix_nano: span.end_time_unix_nano,
-            peer: peer.as_deref().map_or(NAMELESS, |peer| self.peers.number(peer)),
+            peer: peer.map_or(NAMELESS, |peer| self.peers.number(peer)),
         };
         let joined = self.join.insert(&arrival, self.now);
         let has_row = match role {
@@ -138,17 +122,19 @@ impl Pipeline {
                 span_id,
                 parent_span_id,
             };
+            let begin = self.unsettled.lines.len();
             let (gaps, facts) = if role.is_call() {
-                self.encode_call(&span, peer.as_deref())
+                self.encode_call(&span, peer)
             } else {
                 self.encode_invocation(&span)
             };
-            self.place_row(gaps, facts, run, joined, output);
+            self.place_row(begin, gaps, facts, run, joined, output);
         }
+        self.peer_text = peer_text;
         self.write_settled(output);
     }
 
-    /// Encodes the invocation into the scratch line.
+    /// Encodes the invocation behind the lines that wait.
     fn encode_invocation(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
         let (span, slots, mapped, identity) = (row.span, row.slots, row.mapped, &row.source.identity);
         let told_start = slots
@@ -210,12 +196,17 @@ impl Pipeline {
             sample_weight: mapped.sample_weight,
             flags: None,
         };
-        self.line.clear();
-        invocation.encode_part::<0, PARENT_ID>(&mut self.line);
-        let first = self.line.len();
-        invocation.encode_part::<{ PARENT_ID + 1 }, CALLER>(&mut self.line);
-        let second = self.line.len();
-        invocation.encode_part::<LINKS, FLAGS>(&mut self.line);
+        let line = &mut self.unsettled.lines;
+        let begin = line.len();
+        invocation.encode_part::<0, PARENT_ID>(line);
+        let first = line.len() - begin;
+        invocation.encode_part::<{ PARENT_ID + 1 }, MODULE_ID>(line);
+        line.extend_from_slice(&row.source.encoded().module);
+        invocation.encode_part::<TS_ENQUEUE, NODE>(line);
+        line.extend_from_slice(&row.source.encoded().node);
+        invocation.encode_part::<METHOD, CALLER>(line);
+        let second = line.len() - begin;
+        invocation.encode_part::<LINKS, FLAGS>(line);
         endpoint_key(
             mapped.method,
             mapped.route.or(mapped.path.as_deref()),
@@ -236,7 +227,7 @@ impl Pipeline {
         (Gaps { first, second }, facts)
     }
 
-    /// Encodes the call into the scratch line.
+    /// Encodes the call behind the lines that wait.
     fn encode_call(&mut self, row: &RowSpan<'_, '_>, peer: Option<&str>) -> (Gaps, RowFacts) {
         let (span, mapped, identity) = (row.span, row.mapped, &row.source.identity);
         let (start, end) = (span.start_time_unix_nano as i64, span.end_time_unix_nano as i64);
@@ -272,12 +263,15 @@ impl Pipeline {
             error_type: mapped.error_type.map(Text::from),
             flags: None,
         };
-        self.line.clear();
-        call.encode_part::<0, ANCESTOR_ID>(&mut self.line);
-        let first = self.line.len();
-        call.encode_part::<{ ANCESTOR_ID + 1 }, PEER_MODULE>(&mut self.line);
-        let second = self.line.len();
-        call.encode_part::<{ PEER_MODULE + 1 }, CALL_FLAGS>(&mut self.line);
+        let line = &mut self.unsettled.lines;
+        let begin = line.len();
+        call.encode_part::<0, ANCESTOR_ID>(line);
+        let first = line.len() - begin;
+        line.extend_from_slice(&row.source.encoded().module);
+        line.extend_from_slice(&row.source.encoded().node);
+        call.encode_part::<CALL_TS_START, PEER_MODULE>(line);
+        let second = line.len() - begin;
+        call.encode_part::<{ PEER_MODULE + 1 }, CALL_FLAGS>(line);
         (Gaps { first, second }, RowFacts { flags, ..row.facts() })
     }
 }
@@ -310,12 +304,6 @@ impl RowSpan<'_, '_> {
             invocation: InvocationFacts::default(),
         }
     }
-}
-
-/// Whether the run id that a span tells, if it tells one, can be a folder's name.
-fn is_told_run_id_ok(slots: &Slots<'_>) -> bool {
-    let is_valid = |told: AnyValue<'_>| told.as_str().is_some_and(keys::is_valid_run_id);
-    slots.get(Slot::RunId).is_none_or(is_valid)
 }
 
 fn role_of(kind: SpanKind, is_poll: bool) -> Role {
