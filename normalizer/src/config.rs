@@ -174,8 +174,9 @@ pub struct Config {
     /// Stop in order when standard input ends, as it does when the parent that holds its other end dies.
     #[arg(long, env = "STOP_WITH_STDIN")]
     pub stop_with_stdin: bool,
-    /// Threads that receive, besides the pipeline's one.
-    #[arg(long, env = "RECEIVER_THREADS", default_value = "2", value_name = "NUMBER", value_parser = parse_number)]
+    /// Threads that receive, besides the one that writes the journal and the one that makes rows. One keeps up with both; more
+    /// hand requests to each other, and are for TLS and compression
+    #[arg(long, env = "RECEIVER_THREADS", default_value = "1", value_name = "NUMBER", value_parser = parse_number)]
     pub receiver_threads: usize,
 }
 

@@ -9,6 +9,7 @@
 mod accepted;
 mod clock;
 mod committer;
+mod direct;
 mod frame;
 mod queue;
 mod record;

@@ -158,19 +158,10 @@ impl Journal {
             return;
         }
         if self.shared.is_durable {
-            if state
-                .uncommitted
-                .last()
-                .is_some_and(|last| last.record.content == Content::Tick)
-            {
-                state.uncommitted.pop();
-            }
-        } else if state
-            .waiting
-            .last()
-            .is_some_and(|last| last.content == Content::Tick)
-        {
-            state.waiting.pop();
+            let is_tick = |last: &mut Uncommitted| last.record.content == Content::Tick;
+            let _ = state.uncommitted.pop_if(is_tick);
+        } else {
+            let _ = state.waiting.pop_if(|last| last.content == Content::Tick);
         }
         self.shared.push(&mut state, Content::Tick, None);
     }
@@ -226,17 +217,22 @@ impl Journal {
 }
 
 impl CommitEnd {
+    /// Waits for records.
+    pub fn wait(&self) {
+        drop(self.lock_with_records());
+    }
+
+    fn lock_with_records(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .appended
+            .wait_while(self.shared.lock(), |state| state.uncommitted.is_empty())
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for records and swaps them into `batch`, which has to be empty.
     pub fn next_batch(&mut self, batch: &mut Vec<Uncommitted>) {
         debug_assert!(batch.is_empty(), "the previous batch has been committed");
-        let mut state = self.shared.lock();
-        while state.uncommitted.is_empty() {
-            state = self
-                .shared
-                .appended
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.lock_with_records();
         std::mem::swap(&mut state.uncommitted, batch);
     }
 

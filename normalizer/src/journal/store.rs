@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::direct::{DirectWriter, is_unknown_to};
 use super::frame::{HEADER_LEN, body, encode_header, frame_len};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
@@ -75,6 +76,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Segment {
     file: File,
+    /// Writes past the page cache, where all has to be durable and the file system knows how.
+    direct: Option<DirectWriter>,
     path: PathBuf,
     position: u64,
     len: u64,
@@ -90,7 +93,7 @@ impl Store {
         tail: Option<(PathBuf, u64)>,
     ) -> Result<Self, StoreError> {
         let current = match tail {
-            Some((path, position)) => Some(Segment::reopen(path, position)?),
+            Some((path, position)) => Some(Segment::reopen(path, position, settings.durability)?),
             None => None,
         };
         Ok(Self {
@@ -162,13 +165,13 @@ impl Store {
                 &PADDING[..frame_len(body.len()) - HEADER_LEN - body.len()],
             ));
         }
-        segment.write_all(&mut slices)?;
+        segment.write_frames(&mut slices)?;
         self.next_sequence += records.len() as u64;
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        if let Some(segment) = &self.current {
+        if let Some(segment) = self.current.as_ref().filter(|segment| segment.direct.is_none()) {
             // After a failed sync the kernel may have dropped the pages: a second try that succeeds would prove nothing.
             segment.file.sync_data().map_err(fatal("sync", &segment.path))?;
         }
@@ -210,7 +213,11 @@ impl Store {
             }
             Err(error) => return Err(fatal("create", &path)(error)),
         }
-        self.current = Some(Segment::reopen(path.clone(), SEGMENT_HEADER_LEN)?);
+        self.current = Some(Segment::reopen(
+            path.clone(),
+            SEGMENT_HEADER_LEN,
+            self.settings.durability,
+        )?);
         self.segments.push_back(SegmentFile {
             first_sequence: self.next_sequence,
             path,
@@ -220,7 +227,7 @@ impl Store {
 }
 
 impl Segment {
-    fn reopen(path: PathBuf, position: u64) -> Result<Self, StoreError> {
+    fn reopen(path: PathBuf, position: u64, durability: Durability) -> Result<Self, StoreError> {
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -229,8 +236,13 @@ impl Segment {
         let len = file.metadata().map_err(fatal("look at", &path))?.len();
         file.seek(SeekFrom::Start(position))
             .map_err(fatal("seek in", &path))?;
+        let direct = match durability {
+            Durability::Fsync => DirectWriter::open(&path, position).map_err(fatal("open", &path))?,
+            Durability::Flush | Durability::None => None,
+        };
         Ok(Self {
             file,
+            direct,
             path,
             position,
             len,
@@ -239,6 +251,28 @@ impl Segment {
 
     fn room(&self) -> u64 {
         self.len.saturating_sub(self.position)
+    }
+
+    fn write_frames(&mut self, slices: &mut [IoSlice<'_>]) -> Result<(), StoreError> {
+        let Some(direct) = &mut self.direct else {
+            return self.write_all(slices);
+        };
+        let appended = slices.iter().try_for_each(|slice| direct.append(slice));
+        match appended.and_then(|()| direct.finish()) {
+            Ok(()) => {
+                self.position += slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+                Ok(())
+            }
+            // Some file systems open a file for such writes and then refuse them: nothing has been written.
+            Err(error) if is_unknown_to(&error) => {
+                self.direct = None;
+                self.file
+                    .seek(SeekFrom::Start(self.position))
+                    .map_err(fatal("seek in", &self.path))?;
+                self.write_all(slices)
+            }
+            Err(error) => Err(fatal("write to", &self.path)(error)),
+        }
     }
 
     fn write_all(&mut self, mut slices: &mut [IoSlice<'_>]) -> Result<(), StoreError> {
