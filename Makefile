@@ -11,8 +11,14 @@ MAKEFLAGS += --no-print-directory
 REAL_RATE ?= 40
 REAL_DUR ?= 20s
 REAL_SIZE ?= 8192
+# COLLECTOR=1 puts the real Collector between services and normalizer; STACK=compose drives the stack of `make up` instead of
+# starting one.
+COLLECTOR ?=
+STACK ?=
 # Name of the run, which is its folder below logs/. Default: the time.
 RUN_ID ?=
+# Which services `make up` starts besides: chain.
+PROFILE ?=
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Inputs of each target of `make fuzz`, and where its random numbers begin.
@@ -27,10 +33,22 @@ CARGO := cargo
 GIT_SHA := $(shell git rev-parse --short HEAD 2>/dev/null)
 
 RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(REAL_SIZE) \
-  $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID))
+  $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID)) \
+  $(if $(COLLECTOR),--collector $(TOOLS)/bin/otelcol)
+# Ports on this machine of what `make up` starts: a service, the first service of the chain, the Collector.
+SERVICE_PORT ?= 8080
+CHAIN_PORT ?= 8090
+OTLP_GRPC_PORT ?= 4317
+export SERVICE_PORT CHAIN_PORT OTLP_GRPC_PORT
+# How a target drives one service, and how the chain: both are flags of RUN.
+IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
+ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
+CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain)
+# The binaries are static, so that they run in an image that is empty but for them.
+STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  collector stop clean check test bench fidelity fuzz need-build need-go need-node need-python test-tools bench-tools
+  binaries ready up down logs collector stop clean check test bench fidelity fuzz need-build need-compose need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,29 +60,44 @@ setup: ## Install what is missing: C compiler, Rust, Go with vegeta, Python
 	@$(MAKE) $(TOOLS)/bin/vegeta
 	@echo "setup: everything is there (host metrics come from the service itself, so no sysstat or ifstat is needed)"
 
-build: need-build ## Build the three release binaries into target/release
-	@$(CARGO) build --release --locked --workspace --bins
+build: binaries ## Build the release binaries, and where Docker is the images tunable-svc and cctf-normalizer
+	@if docker info >/dev/null 2>&1; then scripts/images $(RELEASE) tunable-svc cctf-normalizer; \
+	  else echo "build: no Docker engine answers, so there are binaries in $(RELEASE) and no images"; fi
 
-real-json: build ## Run the real workload on POST /json/validate
-	@$(RUN) --endpoints json
+binaries: need-build
+	@$(call STATIC,cctf) && $(call STATIC,cctf-normalizer) && $(call STATIC,tunable-svc)
 
-real-gzip: build ## Run the real workload on POST /blob/gzip
-	@$(RUN) --endpoints gzip
+real-json: ready ## Run the real workload on POST /json/validate
+	@$(RUN) --endpoints json $(ONE)
 
-real-hash: build ## Run the real workload on POST /hash/sha256
-	@$(RUN) --endpoints hash
+real-gzip: ready ## Run the real workload on POST /blob/gzip
+	@$(RUN) --endpoints gzip $(ONE)
 
-real-kvset: build ## Run the real workload on POST /kv/set/{key}
-	@$(RUN) --endpoints kvset
+real-hash: ready ## Run the real workload on POST /hash/sha256
+	@$(RUN) --endpoints hash $(ONE)
 
-real-kvget: build ## Run the real workload on GET /kv/get/{key}
-	@$(RUN) --endpoints kvget
+real-kvset: ready ## Run the real workload on POST /kv/set/{key}
+	@$(RUN) --endpoints kvset $(ONE)
 
-real-all: build ## Run all five one after the other: json, gzip, hash, kvset, kvget
-	@$(RUN) --endpoints json,gzip,hash,kvset,kvget
+real-kvget: ready ## Run the real workload on GET /kv/get/{key}
+	@$(RUN) --endpoints kvget $(ONE)
 
-real-chain: build ## Run json through three services: endpoint to edge to cloud
-	@$(RUN) --endpoints json --chain
+real-all: ready ## Run all five one after the other: json, gzip, hash, kvset, kvget
+	@$(RUN) --endpoints json,gzip,hash,kvset,kvget $(ONE)
+
+real-chain: ready ## Run json through three services: endpoint to edge to cloud
+	@$(RUN) --endpoints json $(CHAIN)
+
+ready: binaries $(if $(COLLECTOR),collector)
+
+up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud
+	@scripts/compose $(TOOLS) up $(PROFILE)
+
+down: need-compose ## End that stack; the files stay
+	@scripts/compose $(TOOLS) down
+
+logs: need-compose ## Follow what its containers say
+	@scripts/compose $(TOOLS) logs
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)
@@ -85,18 +118,22 @@ test: check test-tools ## All checks and all tests, those over the real binaries
 	@$(CARGO) build --locked --workspace --bins --tests
 	@$(CARGO) test --locked --workspace
 
-bench: build bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
+bench: binaries bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
 	@$(CARGO) build --release --locked -p cctf --example sink
 	@$(CARGO) bench --locked -p e2e --bench wire
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
 
-fidelity: build ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
+fidelity: binaries ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
 
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) \
 	  $(CARGO) test --release --locked -p cctf-normalizer --test fuzz -- --nocapture
+
+# Docker's plugin, or else one that is built here.
+need-compose:
+	@docker compose version >/dev/null 2>&1 || { scripts/setup go && scripts/compose-tool $(TOOLS); }
 
 need-build:
 	@scripts/setup build

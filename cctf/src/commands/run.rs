@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::display::{ProgressLine, loss_sentence};
-use super::flags::{GivenDuration, LoadFlags, parse_duration, parse_endpoint, parse_stage};
+use super::flags::{GivenDuration, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target};
 use super::{DONE, FAILED, Format, validate};
 use crate::interrupt;
 use crate::load::clock;
@@ -20,9 +20,9 @@ use crate::load::schedule::Schedule;
 use crate::load::session::{Drive, Session, SessionConfig};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
-use crate::run::children::ChildError;
+use crate::run::deployment::{Addresses, Deployment, DeploymentError};
 use crate::run::folder::{self, Content, EVENTS_CLIENT};
-use crate::run::stack::{Stack, StackConfig};
+use crate::run::stack::StackConfig;
 
 /// Findings of each rule that are shown when the run's folder is not valid.
 const FINDINGS_SHOWN: usize = 5;
@@ -37,6 +37,9 @@ Examples:
     cctf run --chain
   The same, with all telemetry through a Collector (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
+
+  A stack that runs already, such as that of `make up`:
+    cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
 Everything listens on free ports of 127.0.0.1 and is stopped at the end. Ctrl-C stops early and keeps what there is.
 
@@ -64,6 +67,13 @@ pub struct RunArgs {
     /// Folder of cctf-normalizer and tunable-svc. Default: where cctf itself is.
     #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Service of a stack that runs already, which is then driven instead of children; --logs-dir has to be the folder that
+    /// its normalizer writes to.
+    #[arg(long, env = "CCTF_TARGET", value_parser = parse_target, requires = "otlp_endpoint", conflicts_with_all = ["chain", "collector"])]
+    target: Option<Target>,
+    /// Where the driver's spans go in that stack over OTLP/gRPC, such as http://127.0.0.1:4317.
+    #[arg(long, env = "CCTF_OTLP_ENDPOINT", requires = "target")]
+    otlp_endpoint: Option<String>,
     /// Binary of an OpenTelemetry Collector to put between services and normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     collector: Option<PathBuf>,
@@ -173,15 +183,18 @@ fn drive_all(
     scratch: &Path,
     stop: &'static AtomicBool,
 ) -> anyhow::Result<(Vec<Summary>, Delivery)> {
-    let mut stack = Stack::start(&args.stack_config(run_id, logs_dir)?, scratch, stop)?;
+    let mut deployment = match args.addresses() {
+        Some(addresses) => Deployment::attach(addresses, logs_dir, run_id)?,
+        None => Deployment::start(&args.stack_config(run_id, logs_dir)?, scratch, stop)?,
+    };
     let mut session = Session::begin(SessionConfig {
-        run: args.run_facts(run_id, &stack.target),
+        run: args.run_facts(run_id, deployment.target()),
         identity: Identity {
             node_id: Some(args.driver_node_id.clone()),
             stage: None,
             app_id: args.app_id.clone(),
         },
-        otlp_endpoint: Some(stack.otlp_endpoint.clone()),
+        otlp_endpoint: Some(deployment.otlp_endpoint().to_owned()),
         events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
         stop,
     })?;
@@ -190,14 +203,13 @@ fn drive_all(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        drives.push(drive_one(args, endpoint, &mut session, &mut stack, stop)?);
+        drives.push(drive_one(args, endpoint, &mut session, &mut deployment, stop)?);
     }
     // The services' last telemetry goes before the run's end, so that none of it counts as late.
-    stack.stop_services()?;
     session.flush()?;
-    stack.drain()?;
+    deployment.settle(stop)?;
     let delivery = session.end()?;
-    stack.stop_receivers()?;
+    deployment.finish(stop)?;
     Ok((drives, delivery))
 }
 
@@ -205,12 +217,12 @@ fn drive_one(
     args: &RunArgs,
     endpoint: &str,
     session: &mut Session,
-    stack: &mut Stack,
+    deployment: &mut Deployment,
     stop: &AtomicBool,
 ) -> anyhow::Result<Summary> {
     let load = &args.load;
     let drive = Drive {
-        target: stack.target.clone(),
+        target: deployment.target().clone(),
         endpoint: Endpoint::resolve(endpoint, None, load.size)?,
         schedule: Schedule {
             rate: load.rate,
@@ -224,24 +236,31 @@ fn drive_one(
         headers: load.headers.clone(),
     };
     let line = ProgressLine::new(endpoint, drive.schedule.expected_count());
-    let mut died: Option<ChildError> = None;
+    let mut died: Option<DeploymentError> = None;
     let outcome = session.drive(&drive, |progress| {
         line.show(progress);
         if died.is_none() {
-            died = stack.check_alive().err();
+            died = deployment.check_alive().err();
             if died.is_some() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
     });
     line.clear();
-    match died.or_else(|| stack.check_alive().err()) {
+    match died.or_else(|| deployment.check_alive().err()) {
         Some(died) => Err(died.into()),
         None => Ok(outcome?),
     }
 }
 
 impl RunArgs {
+    fn addresses(&self) -> Option<Addresses> {
+        Some(Addresses {
+            target: self.target.clone()?,
+            otlp_endpoint: self.otlp_endpoint.clone()?,
+        })
+    }
+
     fn stack_config(&self, run_id: &str, logs_dir: &Path) -> anyhow::Result<StackConfig> {
         let bin_dir = match &self.bin_dir {
             Some(bin_dir) => bin_dir.clone(),

@@ -3,9 +3,13 @@
 //! - [`children`]: one child process: started, watched, stopped, never left behind.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
 //! - [`stack`]: which children there are and how they are wired.
+//! - [`running`]: a stack that runs already, in containers or on other machines.
+//! - [`deployment`]: one of the two.
 //! - [`folder`]: the run's folder, before (is it free?) and after (what is in it?).
 
 pub mod children;
 pub mod collector;
+pub mod deployment;
 pub mod folder;
+pub mod running;
 pub mod stack;

@@ -1,0 +1,148 @@
+//! A stack that runs already, in containers or on other machines: what is waited for, since nothing of it can be stopped.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cctf_proto::cctf::File;
+use serde_json::Value;
+
+/// Rows count as complete when none has been added for so long: services send their spans within a second, their metrics each second.
+const QUIET: Duration = Duration::from_secs(3);
+/// How long rows may go on coming, and how long the normalizer may take to close the run: it waits for the join window.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Pause between two looks at the files.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Why a run in such a stack is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum RunningError {
+    /// There are no files.
+    #[error(
+        "nothing has come to {0}: is it the folder that the stack's normalizer writes to (--logs-dir), and does its telemetry get there?"
+    )]
+    NoFiles(PathBuf),
+    /// They have no end.
+    #[error("the normalizer has not closed the run in {0} within {seconds} s: look at its status page", seconds = PATIENCE.as_secs())]
+    NotClosed(PathBuf),
+    /// The user does not want to wait any longer.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A run's folder, which the stack's normalizer fills.
+#[derive(Debug)]
+pub struct RunningStack {
+    run_dir: PathBuf,
+}
+
+impl RunningStack {
+    /// The run `run_id` in `logs_dir`. Its folder is made, and belongs to the owner of `logs_dir`, whom the normalizer runs as.
+    pub fn prepare(logs_dir: &Path, run_id: &str) -> std::io::Result<Self> {
+        let run_dir = logs_dir.join(run_id);
+        fs::create_dir_all(&run_dir)?;
+        let owner = fs::metadata(logs_dir)?;
+        if fs::metadata(&run_dir)?.uid() != owner.uid() {
+            chown(&run_dir, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        Ok(Self { run_dir })
+    }
+
+    /// Waits until the rows of what has been driven are there.
+    pub fn settle(&self, stop: &AtomicBool) -> Result<(), RunningError> {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut last, mut since) = (self.rows_bytes(), Instant::now());
+        while since.elapsed() < QUIET || last == 0 {
+            if Instant::now() >= deadline {
+                return if last == 0 {
+                    Err(RunningError::NoFiles(self.run_dir.clone()))
+                } else {
+                    // Others may use the stack, too: what there is now is what there is.
+                    Ok(())
+                };
+            }
+            pause(stop)?;
+            let now = self.rows_bytes();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the run has its end.
+    pub fn wait_closed(&self, stop: &AtomicBool) -> Result<(), RunningError> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.has_ended() {
+            if Instant::now() >= deadline {
+                return Err(RunningError::NotClosed(self.run_dir.clone()));
+            }
+            pause(stop)?;
+        }
+        Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        let text = fs::read(self.run_dir.join("cctf").join(File::RunMeta.name())).unwrap_or_default();
+        let meta: Value = serde_json::from_slice(&text).unwrap_or_default();
+        meta["ended_ts"].is_number()
+    }
+
+    /// Bytes of the rows that a request leaves. Host metrics come as long as the run is open.
+    fn rows_bytes(&self) -> u64 {
+        let files = [File::Invocations, File::Calls];
+        files
+            .iter()
+            .map(|file| {
+                fs::metadata(self.run_dir.join("cctf").join(file.name())).map_or(0, |found| found.len())
+            })
+            .sum()
+    }
+}
+
+fn pause(stop: &AtomicBool) -> Result<(), RunningError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(RunningError::Interrupted);
+    }
+    std::thread::sleep(LOOK_EVERY);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_belongs_to_the_owner_of_all_runs_and_its_end_is_seen() {
+        let logs = tempfile::tempdir().unwrap();
+        let owner = fs::metadata(logs.path()).unwrap();
+        let stack = RunningStack::prepare(logs.path(), "r").unwrap();
+        let run_dir = logs.path().join("r");
+        assert_eq!(fs::metadata(&run_dir).unwrap().uid(), owner.uid());
+        fs::create_dir(run_dir.join("cctf")).unwrap();
+        let tell = |ended: &str| {
+            fs::write(
+                run_dir.join("cctf/run_meta.json"),
+                format!(r#"{{"ended_ts":{ended}}}"#),
+            )
+            .unwrap()
+        };
+        tell("null");
+        assert!(!stack.has_ended());
+        tell("1.000000");
+        assert!(stack.has_ended());
+        stack.wait_closed(&AtomicBool::new(false)).unwrap();
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_wait() {
+        let logs = tempfile::tempdir().unwrap();
+        let stack = RunningStack::prepare(logs.path(), "r").unwrap();
+        assert!(matches!(
+            stack.settle(&AtomicBool::new(true)),
+            Err(RunningError::Interrupted)
+        ));
+    }
+}

@@ -1,0 +1,8 @@
+# The normalizer alone. Its folder /logs is to be mounted, and has to belong to the user it runs as.
+FROM scratch
+COPY root/ /
+USER 65532:65532
+ENV OUT_DIR=/logs GRPC_LISTEN=0.0.0.0:4317 HTTP_LISTEN=0.0.0.0:4318
+EXPOSE 4317 4318
+HEALTHCHECK --interval=2s --timeout=2s --start-period=60s CMD ["/cctf-normalizer", "healthcheck"]
+ENTRYPOINT ["/cctf-normalizer"]
