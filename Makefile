@@ -39,7 +39,9 @@ RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(R
 SERVICE_PORT ?= 8080
 CHAIN_PORT ?= 8090
 OTLP_GRPC_PORT ?= 4317
-export SERVICE_PORT CHAIN_PORT OTLP_GRPC_PORT
+# The Collector of `make up`. Default: the official image.
+OTELCOL_IMAGE ?=
+export SERVICE_PORT CHAIN_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
 # How a target drives one service, and how the chain: both are flags of RUN.
 IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
@@ -48,7 +50,8 @@ CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  binaries ready up down logs collector stop clean check test bench fidelity fuzz need-build need-compose need-go need-node need-python test-tools bench-tools
+  up down logs collector stop clean check test bench fidelity fuzz \
+  need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -60,35 +63,35 @@ setup: ## Install what is missing: C compiler, Rust, Go with vegeta, Python
 	@$(MAKE) $(TOOLS)/bin/vegeta
 	@echo "setup: everything is there (host metrics come from the service itself, so no sysstat or ifstat is needed)"
 
-build: binaries ## Build the release binaries, and where Docker is the images tunable-svc and cctf-normalizer
+build: need-binaries ## Build the release binaries, and where Docker is the images tunable-svc and cctf-normalizer
 	@if docker info >/dev/null 2>&1; then scripts/images $(RELEASE) tunable-svc cctf-normalizer; \
 	  else echo "build: no Docker engine answers, so there are binaries in $(RELEASE) and no images"; fi
 
-binaries: need-build
+need-binaries: need-build
 	@$(call STATIC,cctf) && $(call STATIC,cctf-normalizer) && $(call STATIC,tunable-svc)
 
-real-json: ready ## Run the real workload on POST /json/validate
+real-json: need-ready ## Run the real workload on POST /json/validate
 	@$(RUN) --endpoints json $(ONE)
 
-real-gzip: ready ## Run the real workload on POST /blob/gzip
+real-gzip: need-ready ## Run the real workload on POST /blob/gzip
 	@$(RUN) --endpoints gzip $(ONE)
 
-real-hash: ready ## Run the real workload on POST /hash/sha256
+real-hash: need-ready ## Run the real workload on POST /hash/sha256
 	@$(RUN) --endpoints hash $(ONE)
 
-real-kvset: ready ## Run the real workload on POST /kv/set/{key}
+real-kvset: need-ready ## Run the real workload on POST /kv/set/{key}
 	@$(RUN) --endpoints kvset $(ONE)
 
-real-kvget: ready ## Run the real workload on GET /kv/get/{key}
+real-kvget: need-ready ## Run the real workload on GET /kv/get/{key}
 	@$(RUN) --endpoints kvget $(ONE)
 
-real-all: ready ## Run all five one after the other: json, gzip, hash, kvset, kvget
+real-all: need-ready ## Run all five one after the other: json, gzip, hash, kvset, kvget
 	@$(RUN) --endpoints json,gzip,hash,kvset,kvget $(ONE)
 
-real-chain: ready ## Run json through three services: endpoint to edge to cloud
+real-chain: need-ready ## Run json through three services: endpoint to edge to cloud
 	@$(RUN) --endpoints json $(CHAIN)
 
-ready: binaries $(if $(COLLECTOR),collector)
+need-ready: need-binaries $(if $(COLLECTOR),collector)
 
 up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud
 	@scripts/compose $(TOOLS) up $(PROFILE)
@@ -114,16 +117,16 @@ check: need-build ## Formatting, lints and unit tests: what to run before a comm
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(CARGO) test --locked --workspace --lib --bins
 
-test: check test-tools ## All checks and all tests, those over the real binaries included
+test: check test-tools need-binaries ## All checks and all tests, those over the real binaries and in containers included
 	@$(CARGO) build --locked --workspace --bins --tests
-	@$(CARGO) test --locked --workspace
+	@scripts/with-engine $(CARGO) test --locked --workspace
 
-bench: binaries bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
+bench: need-binaries bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
 	@$(CARGO) build --release --locked -p cctf --example sink
 	@$(CARGO) bench --locked -p e2e --bench wire
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
 
-fidelity: binaries ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
+fidelity: need-binaries ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
 
@@ -133,7 +136,10 @@ fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of ea
 
 # Docker's plugin, or else one that is built here.
 need-compose:
-	@docker compose version >/dev/null 2>&1 || { scripts/setup go && scripts/compose-tool $(TOOLS); }
+	@docker compose version >/dev/null 2>&1 || $(MAKE) need-compose-tool
+
+need-compose-tool: need-go
+	@scripts/compose-tool $(TOOLS)
 
 need-build:
 	@scripts/setup build
@@ -147,7 +153,7 @@ need-node:
 need-python:
 	@scripts/setup python
 
-test-tools: $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready
+test-tools: collector need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready
 
 bench-tools: $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 
