@@ -154,14 +154,13 @@ impl Entries {
     /// Removes an entry that neither waits nor is waited on.
     pub fn remove(&mut self, entry: u32) {
         let gone = *self.get(entry);
-        let first = self.find(&gone.trace_id, &gone.span_id);
-        if first == Some(entry) {
-            let hash = self.hash_of(entry);
-            match gone.next_same_id {
-                NONE => self.index.remove(hash, entry),
-                next => self.index.replace(hash, entry, next),
-            }
-        } else {
+        let hash = self.hash_of(entry);
+        let is_first = match gone.next_same_id {
+            NONE => self.index.remove(hash, entry),
+            next => self.index.replace(hash, entry, next),
+        };
+        if !is_first {
+            let first = self.find(&gone.trace_id, &gone.span_id);
             let before = self.among(first, |_, other| other.next_same_id == entry);
             debug_assert!(before.is_some(), "a live entry is found by its id");
             if let Some(before) = before {

@@ -64,17 +64,19 @@ impl Index {
         self.len += 1;
     }
 
-    /// Puts an entry in the place of another one of the same hash.
-    pub fn replace(&mut self, hash: u32, entry: u32, by: u32) {
-        if let Some(at) = self.place_of(hash, entry) {
+    /// Puts an entry in the place of another one of the same hash; false if that is not there.
+    pub fn replace(&mut self, hash: u32, entry: u32, by: u32) -> bool {
+        let at = self.place_of(hash, entry);
+        if let Some(at) = at {
             self.slots[at] = slot_of(hash, by);
         }
+        at.is_some()
     }
 
-    /// Removes an entry. What stood behind it moves up, so that there are no graves to pass.
-    pub fn remove(&mut self, hash: u32, entry: u32) {
+    /// Removes an entry; false if it is not there. What stood behind it moves up, so that there are no graves to pass.
+    pub fn remove(&mut self, hash: u32, entry: u32) -> bool {
         let Some(mut hole) = self.place_of(hash, entry) else {
-            return;
+            return false;
         };
         let mask = self.slots.len() - 1;
         let mut next = self.after(hole);
@@ -88,6 +90,7 @@ impl Index {
         }
         self.slots[hole] = 0;
         self.len -= 1;
+        true
     }
 
     fn place_of(&self, hash: u32, entry: u32) -> Option<usize> {
@@ -170,7 +173,7 @@ mod tests {
                         index.remove(hash, entry);
                         map.remove(&entry);
                     }
-                    None => index.remove(hash, entry),
+                    None => prop_assert!(!index.remove(hash, entry)),
                 }
                 for (&entry, &hash) in &map {
                     prop_assert_eq!(index.find(hash, |found| found == entry), Some(entry));
@@ -189,7 +192,7 @@ mod tests {
             index.insert(hash(entry), entry);
         }
         assert!((0..100_000).all(|entry| index.find(hash(entry), |found| found == entry) == Some(entry)));
-        (0..100_000).for_each(|entry| index.remove(hash(entry), entry));
+        assert!((0..100_000).all(|entry| index.remove(hash(entry), entry)));
         assert!(index.slots.iter().all(|&slot| slot == 0));
     }
 }

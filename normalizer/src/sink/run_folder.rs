@@ -13,6 +13,9 @@ use crate::pipeline::RunOutput;
 
 /// The folder that readers look in.
 const CCTF_FOLDER: &str = "cctf";
+/// Bytes of a file after which the kernel is asked to write it back. Left to itself it collects a gigabyte between two
+/// checkpoints, for which the next one, and the journal beside it, would wait all at once.
+const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files of one run.
 pub(super) struct RunFolder {
@@ -147,6 +150,7 @@ impl RunFolder {
 
     fn append(&mut self, storage: &mut dyn Storage, file: File, lines: &[u8]) -> Result<(), SinkError> {
         let at = file as usize;
+        let pieces_before = self.made[at] / WRITEBACK_BYTES;
         while self.written[at] < lines.len() {
             let rest = &lines[self.written[at]..];
             let len = match self.ahead[at] {
@@ -159,6 +163,10 @@ impl RunFolder {
             self.dirty[at] = true;
             self.written[at] += len;
             self.made[at] += len as u64;
+        }
+        if self.made[at] / WRITEBACK_BYTES > pieces_before {
+            // What could not be asked for is written back all the same, at the checkpoint at the latest.
+            let _ = storage.begin_writeback(&self.file_path(file), pieces_before * WRITEBACK_BYTES);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,23 @@ pub trait Storage: Send {
     fn names(&mut self, path: &Path) -> io::Result<Vec<String>> {
         let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
         fs::read_dir(path)?.map(name).collect()
+    }
+    /// Asks for a file to be written back from `offset` on, without waiting for it.
+    fn begin_writeback(&mut self, path: &Path, offset: u64) -> io::Result<()> {
+        let file = File::open(path)?;
+        #[cfg(target_os = "linux")]
+        {
+            let offset = i64::try_from(offset).map_err(io::Error::other)?;
+            // SAFETY: the descriptor is open for as long as `file` lives, and the call touches no memory.
+            let asked =
+                unsafe { libc::sync_file_range(file.as_raw_fd(), offset, 0, libc::SYNC_FILE_RANGE_WRITE) };
+            if asked != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (file, offset);
+        Ok(())
     }
     /// Makes what was appended to a file durable.
     fn sync(&mut self, path: &Path) -> io::Result<()> {

@@ -152,10 +152,13 @@ impl<'a> Iterator for AttributesIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let item = match self.next_message() {
-            Ok(None) => return None,
-            Ok(Some(message)) => KeyValue::parse(message),
-            Err(error) => Err(error),
+        let item = match self.next_short() {
+            Some(message) => KeyValue::parse(message),
+            None => match self.next_message() {
+                Ok(None) => return None,
+                Ok(Some(message)) => KeyValue::parse(message),
+                Err(error) => Err(error),
+            },
         };
         if item.is_err() {
             self.end();
