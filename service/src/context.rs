@@ -13,10 +13,63 @@ pub const HOP_COUNT_HEADER: &str = "x-hop-count";
 /// Header that names the next hop.
 pub const NEXT_URL_HEADER: &str = "x-next-url";
 
-/// A read-only view of request headers.
-pub trait Headers {
-    /// The header's value if it is text.
-    fn text(&self, name: &str) -> Option<&str>;
+/// The headers of a request that this service reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Header {
+    Traceparent,
+    Tracestate,
+    Baggage,
+    TraceId,
+    SpanId,
+    ParentSpanId,
+    HopCount,
+    NextUrl,
+    Host,
+    ContentLength,
+}
+
+impl Header {
+    const COUNT: usize = Self::ContentLength as usize + 1;
+
+    /// The header of this name, in lower case.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "traceparent" => Self::Traceparent,
+            "tracestate" => Self::Tracestate,
+            "baggage" => Self::Baggage,
+            "x-trace-id" => Self::TraceId,
+            "x-span-id" => Self::SpanId,
+            "x-parent-span-id" => Self::ParentSpanId,
+            HOP_COUNT_HEADER => Self::HopCount,
+            NEXT_URL_HEADER => Self::NextUrl,
+            "host" => Self::Host,
+            "content-length" => Self::ContentLength,
+            _ => return None,
+        })
+    }
+}
+
+/// The values of those headers, found in one pass: a look-up of each by name in an HTTP library's map makes a header name
+/// of the text first, and allocates for the names that are no standard.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Headers<'a>([Option<&'a str>; Header::COUNT]);
+
+impl<'a> Headers<'a> {
+    /// Keeps the value of `name` if it is read here; the first one counts. `text` is asked for no other value.
+    pub fn keep(&mut self, name: &str, text: impl FnOnce() -> Option<&'a str>) {
+        if let Some(header) = Header::named(name) {
+            let place = &mut self.0[header as usize];
+            if place.is_none() {
+                *place = text();
+            }
+        }
+    }
+
+    /// The header's value if it was there and is text.
+    pub fn text(&self, header: Header) -> Option<&'a str> {
+        self.0[header as usize]
+    }
 }
 
 /// Where a request comes from, in trace and run.
@@ -36,7 +89,7 @@ pub struct Origin {
 
 impl Origin {
     /// Reads W3C trace context and baggage, and the runbook's headers where there is no trace context.
-    pub fn read(headers: &impl Headers) -> Self {
+    pub fn read(headers: &Headers<'_>) -> Self {
         let mut origin = Self {
             parent: w3c_parent(headers),
             ..Self::default()
@@ -45,7 +98,7 @@ impl Origin {
             origin.read_runbook_headers(headers);
         }
         if let Some(baggage) = headers
-            .text("baggage")
+            .text(Header::Baggage)
             .filter(|text| text.len() <= BAGGAGE_LEN_MAX)
         {
             origin.read_baggage(baggage);
@@ -53,10 +106,10 @@ impl Origin {
         origin
     }
 
-    fn read_runbook_headers(&mut self, headers: &impl Headers) {
-        self.trace_id = headers.text("x-trace-id").and_then(parse_trace_id);
-        let span = headers.text("x-span-id").and_then(parse_span_id);
-        let span = span.or_else(|| headers.text("x-parent-span-id").and_then(parse_span_id));
+    fn read_runbook_headers(&mut self, headers: &Headers<'_>) {
+        self.trace_id = headers.text(Header::TraceId).and_then(parse_trace_id);
+        let span = headers.text(Header::SpanId).and_then(parse_span_id);
+        let span = span.or_else(|| headers.text(Header::ParentSpanId).and_then(parse_span_id));
         if let (Some(trace_id), Some(span_id)) = (self.trace_id, span) {
             let flags = TraceFlags::SAMPLED;
             self.parent = Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE));
@@ -88,8 +141,8 @@ pub fn traceparent(span: &SpanContext) -> String {
 
 /// Reads `traceparent` and `tracestate` as W3C Trace Context has them. The SDK's propagator does the same by way of
 /// a context with two allocations, on every request.
-fn w3c_parent(headers: &impl Headers) -> Option<SpanContext> {
-    let text = headers.text("traceparent")?;
+fn w3c_parent(headers: &Headers<'_>) -> Option<SpanContext> {
+    let text = headers.text(Header::Traceparent)?;
     let mut parts = text.split('-');
     let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_known = version == "00" && parts.next().is_none();
@@ -99,7 +152,7 @@ fn w3c_parent(headers: &impl Headers) -> Option<SpanContext> {
     }
     let flags = TraceFlags::new(parse_flags(flags)? & TraceFlags::SAMPLED.to_u8());
     let state = headers
-        .text("tracestate")
+        .text(Header::Tracestate)
         .and_then(|state| TraceState::from_str(state).ok());
     let trace_id = parse_trace_id(trace_id).filter(|_| trace_id.len() == 32)?;
     Some(SpanContext::new(
@@ -146,15 +199,12 @@ fn baggage_member<'a>(baggage: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    struct Pairs(&'static [(&'static str, &'static str)]);
-
-    impl Headers for Pairs {
-        fn text(&self, name: &str) -> Option<&str> {
-            self.0
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| *value)
+    fn seen(pairs: &[(&str, &'static str)]) -> Headers<'static> {
+        let mut headers = Headers::default();
+        for (name, value) in pairs {
+            headers.keep(name, || Some(value));
         }
+        headers
     }
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -162,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_traceparent_names_the_caller_and_whether_it_is_sampled() {
-        let headers = Pairs(&[
+        let headers = seen(&[
             (
                 "traceparent",
                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
@@ -183,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_runbooks_headers_are_taken_where_there_is_no_traceparent() {
-        let headers = Pairs(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
+        let headers = seen(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
         let parent = Origin::read(&headers).parent.unwrap();
         assert_eq!(
             (parent.trace_id().to_string(), parent.span_id().to_string()),
@@ -191,7 +241,7 @@ mod tests {
         );
         assert!(parent.is_sampled());
 
-        let uuid = Pairs(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
+        let uuid = seen(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
         let origin = Origin::read(&uuid);
         assert!(origin.parent.is_none());
         assert_eq!(origin.trace_id.unwrap().to_string(), TRACE);
@@ -205,20 +255,14 @@ mod tests {
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "garbage",
         ] {
-            struct One(&'static str);
-            impl Headers for One {
-                fn text(&self, name: &str) -> Option<&str> {
-                    (name == "traceparent" || name == "x-trace-id").then_some(self.0)
-                }
-            }
-            let origin = Origin::read(&One(bad));
+            let origin = Origin::read(&seen(&[("traceparent", bad), ("x-trace-id", bad)]));
             assert!(origin.parent.is_none() && origin.trace_id.is_none(), "{bad}");
         }
     }
 
     #[test]
     fn a_later_versions_traceparent_is_read_as_far_as_it_is_known() {
-        let headers = Pairs(&[(
+        let headers = seen(&[(
             "traceparent",
             "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes",
         )]);
@@ -228,13 +272,13 @@ mod tests {
 
     #[test]
     fn the_run_is_read_from_the_baggage() {
-        let origin = Origin::read(&Pairs(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
+        let origin = Origin::read(&seen(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
         assert_eq!(origin.run_id.as_deref(), Some("run-1"));
         assert_eq!(
             origin.baggage.as_deref(),
             Some("a=b, cctf.run_id = run-1;ttl=3 ,c=d")
         );
-        let escaping = Origin::read(&Pairs(&[("baggage", "cctf.run_id=../../etc")]));
+        let escaping = Origin::read(&seen(&[("baggage", "cctf.run_id=../../etc")]));
         assert!(escaping.run_id.is_none() && escaping.run_id_refused);
     }
 }

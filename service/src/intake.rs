@@ -1,18 +1,21 @@
 //! The way in and out: reads a request on an I/O thread, admits it to the queue, and writes its answer.
 
-use crate::context::{HOP_COUNT_HEADER, Headers, NEXT_URL_HEADER, Origin};
+use crate::context::{Header, Headers, Origin};
 use crate::endpoints::{ENDPOINTS, Endpoint};
 use crate::request::{Answer, Request};
 use crate::service::Service;
 use crate::station::{Done, Item, Job, Ticket};
 use crate::telemetry::server_span::{Arrival, RequestTrace, Times};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -56,12 +59,13 @@ pub async fn serve(
 ) -> HttpResponse {
     let endpoint = target.place().and_then(|place| ENDPOINTS.get(place));
     let active = service.stats.enter(target.place());
-    let origin = Origin::read(head.headers());
+    let headers = known_headers(&head);
+    let origin = Origin::read(&headers);
     if origin.run_id_refused {
         service.stats.run_ids_refused.fetch_add(1, Ordering::Relaxed);
     }
     let read = match &target {
-        Target::Endpoint(_) => read_request(&service, &head, payload).await,
+        Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
         Target::WrongMethod(_) => Err(Turned::at_once(Answer::error(
             405,
             "this path has other methods; see Allow",
@@ -78,7 +82,7 @@ pub async fn serve(
         route: endpoint.map(|endpoint| endpoint.route),
         path: head.path(),
         query: head.query_string(),
-        host: head.headers().text("host"),
+        host: headers.text(Header::Host),
         version: version_of(&head),
         body_bytes,
         enqueue_ns,
@@ -150,25 +154,25 @@ impl Turned {
 async fn read_request(
     service: &Service,
     head: &HttpRequest,
+    headers: &Headers<'_>,
     payload: web::Payload,
 ) -> Result<Request, Turned> {
-    let hops = hops_of(service, head.headers()).map_err(Turned::at_once)?;
-    let body = read_body(service, head, payload).await?;
+    let hops = hops_of(service, headers).map_err(Turned::at_once)?;
+    let body = read_body(service, headers, payload).await?;
     Ok(Request {
         key: head.match_info().get("key").unwrap_or_default().into(),
         query: head.query_string().into(),
         body,
-        next_url: head
-            .headers()
-            .text(NEXT_URL_HEADER)
+        next_url: headers
+            .text(Header::NextUrl)
             .filter(|url| !url.is_empty())
             .map(Into::into),
         hops,
     })
 }
 
-fn hops_of(service: &Service, headers: &HeaderMap) -> Result<u32, Answer> {
-    let Some(text) = headers.text(HOP_COUNT_HEADER) else {
+fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
+    let Some(text) = headers.text(Header::HopCount) else {
         return Ok(0);
     };
     let hops: u32 = text
@@ -184,22 +188,41 @@ fn hops_of(service: &Service, headers: &HeaderMap) -> Result<u32, Answer> {
     Ok(hops)
 }
 
-async fn read_body(service: &Service, head: &HttpRequest, payload: web::Payload) -> Result<Bytes, Turned> {
+async fn read_body(service: &Service, headers: &Headers<'_>, payload: web::Payload) -> Result<Bytes, Turned> {
     let limit = service.settings.max_body_bytes;
-    let stated = head
-        .headers()
-        .text("content-length")
+    let stated = headers
+        .text(Header::ContentLength)
         .and_then(|text| text.parse::<usize>().ok());
     if stated.is_some_and(|stated| stated > limit) {
         return Err(too_large(service, 0));
     }
     let reading = collect(service, payload, stated.unwrap_or(0));
-    match tokio::time::timeout(BODY_TIME_MAX, reading).await {
-        Ok(body) => body,
-        Err(_elapsed) => Err(Turned::at_once(Answer::error(
+    match within(BODY_TIME_MAX, reading).await {
+        Some(body) => body,
+        None => Err(Turned::at_once(Answer::error(
             408,
             "the body did not arrive in time",
         ))),
+    }
+}
+
+/// The future's output if it is there in time. The timer starts at the second look: the body of a small request comes
+/// right behind its head, and setting and clearing a timer for it costs more than looking twice.
+async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut is_second = false;
+    let soon = poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_second => Poll::Ready(None),
+        Poll::Pending => {
+            is_second = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match soon.await {
+        Some(output) => Some(output),
+        None => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 
@@ -271,10 +294,12 @@ fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
     response.body(answer.body)
 }
 
-impl Headers for HeaderMap {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)?.to_str().ok()
+fn known_headers(head: &HttpRequest) -> Headers<'_> {
+    let mut headers = Headers::default();
+    for (name, value) in head.headers() {
+        headers.keep(name.as_str(), || value.to_str().ok());
     }
+    headers
 }
 
 /// The method by the names that the semantic conventions know.

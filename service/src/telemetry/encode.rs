@@ -60,30 +60,38 @@ pub fn resource(resource: &Resource) -> Vec<u8> {
 
 /// A request of one resource, and for each scope the spans that [`span`] has written.
 pub fn request(resource: &[u8], scopes: &[(InstrumentationScope, Vec<u8>)]) -> Vec<u8> {
-    let spans_bytes: usize = scopes.iter().map(|(_, spans)| spans.len()).sum();
-    let mut of_resource = Vec::with_capacity(spans_bytes + resource.len() + 256);
-    bytes(field::RESOURCE_SPANS_RESOURCE, resource, &mut of_resource);
-    for (scope, spans) in scopes {
-        let mut head = Vec::with_capacity(64);
-        string(field::SCOPE_NAME, scope.name(), &mut head);
-        string(
-            field::SCOPE_VERSION,
-            scope.version().unwrap_or_default(),
-            &mut head,
-        );
-        let head_len = bytes_len(head.len());
-        encode_key(
+    let heads: Vec<Vec<u8>> = scopes.iter().map(|(scope, _)| scope_head(scope)).collect();
+    let scopes = heads.iter().zip(scopes.iter().map(|(_, spans)| spans));
+    let of_scope_len = |head: &[u8], spans: &[u8]| bytes_len(head.len()) + spans.len();
+    let of_resource_len = bytes_len(resource.len())
+        + scopes
+            .clone()
+            .map(|(head, spans)| bytes_len(of_scope_len(head, spans)))
+            .sum::<usize>();
+    let mut request = Vec::with_capacity(bytes_len(of_resource_len));
+    length(field::REQUEST_RESOURCE_SPANS, of_resource_len, &mut request);
+    bytes(field::RESOURCE_SPANS_RESOURCE, resource, &mut request);
+    for (head, spans) in scopes {
+        length(
             field::RESOURCE_SPANS_SCOPE_SPANS,
-            WireType::LengthDelimited,
-            &mut of_resource,
+            of_scope_len(head, spans),
+            &mut request,
         );
-        encode_varint((head_len + spans.len()) as u64, &mut of_resource);
-        bytes(field::SCOPE_SPANS_SCOPE, &head, &mut of_resource);
-        of_resource.extend_from_slice(spans);
+        bytes(field::SCOPE_SPANS_SCOPE, head, &mut request);
+        request.extend_from_slice(spans);
     }
-    let mut request = Vec::with_capacity(of_resource.len() + 16);
-    bytes(field::REQUEST_RESOURCE_SPANS, &of_resource, &mut request);
     request
+}
+
+fn scope_head(scope: &InstrumentationScope) -> Vec<u8> {
+    let mut head = Vec::with_capacity(64);
+    string(field::SCOPE_NAME, scope.name(), &mut head);
+    string(
+        field::SCOPE_VERSION,
+        scope.version().unwrap_or_default(),
+        &mut head,
+    );
+    head
 }
 
 /// Appends a span as a field of ScopeSpans, using `scratch` for the time being.
@@ -208,9 +216,14 @@ fn bytes_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
-fn bytes(field: u32, content: &[u8], out: &mut Vec<u8>) {
+/// The key and length of a field whose content follows.
+fn length(field: u32, length: usize, out: &mut Vec<u8>) {
     encode_key(field, WireType::LengthDelimited, out);
-    encode_varint(content.len() as u64, out);
+    encode_varint(length as u64, out);
+}
+
+fn bytes(field: u32, content: &[u8], out: &mut Vec<u8>) {
+    length(field, content.len(), out);
     out.extend_from_slice(content);
 }
 

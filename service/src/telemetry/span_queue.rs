@@ -23,6 +23,9 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 /// Encoded spans kept at most, whatever their number.
 const QUEUE_BYTES_MAX: usize = 128 << 20;
 
+/// Emptied buffers of batches that are kept for the next ones: while one is sent, another fills.
+const SPARE_BUFFERS_MAX: usize = 2;
+
 thread_local! {
     /// A scratch buffer and the span that was encoded last, kept for their memory.
     static ENCODED: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
@@ -90,6 +93,7 @@ struct State {
     waiting: VecDeque<Batch>,
     waiting_spans: usize,
     waiting_bytes: usize,
+    spare: Vec<Vec<u8>>,
     in_flight: bool,
     flush_wanted: bool,
     deadline: Option<Instant>,
@@ -104,11 +108,15 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, scope: &InstrumentationScope, span: &[u8]) {
+    fn push(&mut self, scope: &InstrumentationScope, span: &[u8], spare: &mut Vec<Vec<u8>>) {
         self.count += 1;
         match self.scopes.iter_mut().find(|(known, _)| known == scope) {
             Some((_, spans)) => spans.extend_from_slice(span),
-            None => self.scopes.push((scope.clone(), span.to_vec())),
+            None => {
+                let mut spans = spare.pop().unwrap_or_default();
+                spans.extend_from_slice(span);
+                self.scopes.push((scope.clone(), spans));
+            }
         }
     }
 
@@ -219,8 +227,9 @@ impl Shared {
         {
             state.waiting.push_back(Batch::default());
         }
-        let is_batch = state.waiting.back_mut().is_some_and(|last| {
-            last.push(scope, span);
+        let State { waiting, spare, .. } = &mut *state;
+        let is_batch = waiting.back_mut().is_some_and(|last| {
+            last.push(scope, span, spare);
             last.count == self.limits.batch_size
         });
         drop(state);
@@ -232,7 +241,9 @@ impl Shared {
     fn run(&self, mut transport: impl Transport, resource: &[u8]) {
         while let Some(batch) = self.next_batch() {
             let request = encode::request(resource, &batch.scopes).into();
-            self.deliver(&mut transport, request, batch.count as u64);
+            let count = batch.count as u64;
+            self.recycle(batch);
+            self.deliver(&mut transport, request, count);
             self.lock().in_flight = false;
             self.idle.notify_all();
         }
@@ -242,6 +253,16 @@ impl Shared {
         state.ended = true;
         self.counts.dropped.fetch_add(unsent, Ordering::Relaxed);
         self.idle.notify_all();
+    }
+
+    fn recycle(&self, batch: Batch) {
+        let mut state = self.lock();
+        for (_, mut spans) in batch.scopes {
+            if state.spare.len() < SPARE_BUFFERS_MAX {
+                spans.clear();
+                state.spare.push(spans);
+            }
+        }
     }
 
     /// Waits for a full batch, the schedule or a flush. None when the end has come and nothing is left, or no time.
