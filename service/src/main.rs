@@ -4,6 +4,11 @@ use std::process::ExitCode;
 use tunable_svc::settings::{Command, CommandLine};
 use tunable_svc::{healthcheck, server};
 
+/// What an I/O thread allocates for a request a slot frees, and the other way round, which glibc's allocator takes locks for.
+/// Measured on /hash/sha256: 2% more requests per CPU-second with tracing, 3% without.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A flag or variable that cannot be used.
 const EXIT_USAGE: u8 = 2;
 

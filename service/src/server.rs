@@ -102,12 +102,26 @@ fn start_slots(
         let (service, calls) = (service.clone(), calls.clone());
         std::thread::Builder::new()
             .name(format!("slot-{number}"))
-            .spawn(move || slot::run(&service, &calls))
+            .spawn(move || {
+                let_others_first();
+                slot::run(&service, &calls);
+            })
     };
     let slots = (0..service.settings.worker_count())
         .map(start)
         .collect::<Result<_, _>>();
     slots.context("cannot start the worker slots; lower WORKERS")
+}
+
+/// Tells the kernel that a slot which is woken need not push aside who runs: that is mostly the I/O thread that woke it and
+/// has other arrivals to stamp. An I/O thread still pushes a slot aside. Where the kernel refuses, all are alike.
+fn let_others_first() {
+    #[cfg(target_os = "linux")]
+    {
+        let parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: zero is the calling thread, and the parameters are of this frame; the call changes nothing else.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
+    }
 }
 
 fn join_slots(slots: Vec<JoinHandle<()>>) {

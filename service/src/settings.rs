@@ -97,7 +97,7 @@ pub struct Settings {
     /// Whether a slot is kept while a downstream call is awaited
     #[arg(long, env = "SLOT_POLICY", value_enum, default_value = "held")]
     pub slot_policy: SlotPolicy,
-    /// Threads for HTTP input and output, apart from the slots [default: the logical CPUs]
+    /// Threads for HTTP input and output, apart from the slots [default: half of the logical CPUs]
     #[arg(long, env = "IO_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub io_workers: Option<u16>,
     /// Connections open at once, per I/O thread
@@ -263,7 +263,8 @@ impl Settings {
 
     /// Threads for HTTP input and output.
     pub fn io_worker_count(&self) -> usize {
-        self.io_workers.map_or_else(logical_cpus, usize::from)
+        self.io_workers
+            .map_or_else(|| (logical_cpus() / 2).max(1), usize::from)
     }
 
     /// Deadline of a downstream call.

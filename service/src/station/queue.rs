@@ -1,7 +1,11 @@
 //! The bounded first-come queue in front of the worker slots.
+//!
+//! Waking a thread costs as much as a short request's work, so a slot is woken only for an item that nobody else is on
+//! the way to, and it is the one that fell asleep last: its memory is still in a CPU's cache.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 /// Requests that may wait for a downstream call without a slot (policy `released`), beyond which new ones are refused.
 pub const SUSPENDED_MAX: usize = 4096;
@@ -9,15 +13,23 @@ pub const SUSPENDED_MAX: usize = 4096;
 /// A queue whose bound counts what waits; what an idle slot is about to take does not wait.
 pub struct Queue<T> {
     state: Mutex<State<T>>,
-    ready: Condvar,
     limit: usize,
 }
 
 struct State<T> {
     waiting: VecDeque<T>,
-    idle_slots: usize,
+    /// Slots that sleep, the one that fell asleep last at the end. While any does, each waiting item has a woken slot.
+    asleep: Vec<Thread>,
+    /// Slots that were woken for an item and have not come for it yet.
+    woken: usize,
     suspended: usize,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn idle_slots(&self) -> usize {
+        self.asleep.len() + self.woken
+    }
 }
 
 impl<T> Queue<T> {
@@ -25,13 +37,13 @@ impl<T> Queue<T> {
     pub fn new(limit: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
-            idle_slots: 0,
+            asleep: Vec::new(),
+            woken: 0,
             suspended: 0,
             closed: false,
         };
         Self {
             state: Mutex::new(state),
-            ready: Condvar::new(),
             limit,
         }
     }
@@ -39,7 +51,7 @@ impl<T> Queue<T> {
     /// Puts a new item at the end, or gives it back when the queue is full or closed.
     pub fn offer(&self, item: T) -> Result<(), T> {
         let state = self.lock();
-        let room = state.waiting.len() < self.limit + state.idle_slots && state.suspended < SUSPENDED_MAX;
+        let room = state.waiting.len() < self.limit + state.idle_slots() && state.suspended < SUSPENDED_MAX;
         if state.closed || !room {
             return Err(item);
         }
@@ -77,16 +89,14 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            state.idle_slots += 1;
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.idle_slots -= 1;
+            state = self.sleep(state);
         }
     }
 
     /// Items that wait for a slot now.
     pub fn len(&self) -> usize {
         let state = self.lock();
-        state.waiting.len().saturating_sub(state.idle_slots)
+        state.waiting.len().saturating_sub(state.idle_slots())
     }
 
     /// Whether nothing waits for a slot.
@@ -96,27 +106,52 @@ impl<T> Queue<T> {
 
     /// Lets the slots finish what waits and then end.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.ready.notify_all();
+        self.end(|_| ());
     }
 
     /// Closes the queue and drops what waits: the time to finish it is over.
     pub fn abandon(&self) {
+        let waiting = self.end(|state| std::mem::take(&mut state.waiting));
+        drop(waiting);
+    }
+
+    fn end<R>(&self, last: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
         state.closed = true;
-        let waiting = std::mem::take(&mut state.waiting);
+        let result = last(&mut state);
+        let asleep = std::mem::take(&mut state.asleep);
+        state.woken += asleep.len();
         drop(state);
-        self.ready.notify_all();
-        drop(waiting);
+        asleep.iter().for_each(Thread::unpark);
+        result
     }
 
     fn push(&self, mut state: MutexGuard<'_, State<T>>, item: T) {
         state.waiting.push_back(item);
-        let wake = state.idle_slots > 0;
+        // Slots on their way take the items before this one.
+        let sleeper = (state.waiting.len() > state.woken)
+            .then(|| state.asleep.pop())
+            .flatten();
+        state.woken += usize::from(sleeper.is_some());
         drop(state);
-        if wake {
-            self.ready.notify_one();
+        if let Some(sleeper) = sleeper {
+            sleeper.unpark();
         }
+    }
+
+    /// Returns when somebody has taken this thread off the list of those that sleep.
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+        let this = thread::current();
+        let id = this.id();
+        state.asleep.push(this);
+        // A thread may come back from park without having been woken for an item.
+        while state.asleep.iter().any(|sleeper| sleeper.id() == id) {
+            drop(state);
+            thread::park();
+            state = self.lock();
+        }
+        state.woken -= 1;
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -196,5 +231,59 @@ mod tests {
         queue.resume(2);
         assert_eq!(queue.take(), Some(2));
         assert_eq!(queue.offer(1), Ok(()));
+    }
+
+    /// Fails if an item is put beside sleeping slots and nobody is woken, or if a woken slot that finds its item taken
+    /// by another is not counted as asleep again (seen with `woken` not counted down).
+    #[test]
+    fn every_item_finds_a_slot_however_slots_and_senders_meet() {
+        const SLOTS: usize = 3;
+        const SENDERS: usize = 2;
+        const ITEMS: usize = 20_000;
+        let queue = Arc::new(Queue::new(SENDERS * ITEMS));
+        let (taken, all_taken) = std::sync::mpsc::channel();
+        let slots: Vec<_> = (0..SLOTS)
+            .map(|_| {
+                let (queue, taken) = (queue.clone(), taken.clone());
+                std::thread::spawn(move || {
+                    while let Some(item) = queue.take() {
+                        taken.send(item).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|sender| {
+                let queue = queue.clone();
+                std::thread::spawn(move || {
+                    for number in 0..ITEMS {
+                        queue.offer(sender * ITEMS + number).unwrap();
+                        // Slots must fall asleep in between, or nobody has to be woken.
+                        if number % 4 == 0 {
+                            std::thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        let patience = std::time::Duration::from_secs(60);
+        let mut seen: Vec<usize> = (0..SENDERS * ITEMS)
+            .map(|_| all_taken.recv_timeout(patience).unwrap())
+            .collect();
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(0..SENDERS * ITEMS));
+        // All slots have gone back to sleep, and all of them can be woken at once.
+        let counts = || {
+            let state = queue.lock();
+            (state.asleep.len(), state.woken)
+        };
+        let deadline = std::time::Instant::now() + patience;
+        while counts() != (SLOTS, 0) && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_eq!(counts(), (SLOTS, 0));
+        queue.close();
+        slots.into_iter().for_each(|slot| slot.join().unwrap());
     }
 }
