@@ -25,8 +25,8 @@ FIDELITY_DUR ?= 120s
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 1
 
-# Where an installer puts tools that the shell may not know of yet.
-export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
+# Where installers put tools that the shell may not know of yet; scripts/setup links a newer Go than the system's there.
+export PATH := $(CURDIR)/target/tools/go/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 TOOLS := target/tools
 RELEASE := target/release
 CARGO := cargo
