@@ -2,6 +2,7 @@
 //!
 //! - [`load`] drives HTTP load and tells of it: spans by OTLP, `events_client.jsonl`, a summary.
 //! - [`run`] starts the normalizer and the services as children and drives them.
+//! - [`tail`] follows the rows of a run as they come.
 //! - [`commands`] is the command line: one file per subcommand, flags in, exit code out.
 //! - [`http_once`] sends one plain request and waits: readiness probes, and the key that `kvget` reads.
 //! - [`interrupt`] turns Ctrl-C into a flag that every loop looks at.
@@ -11,3 +12,4 @@ pub mod http_once;
 pub mod interrupt;
 pub mod load;
 pub mod run;
+pub mod tail;

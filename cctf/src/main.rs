@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cctf::commands::{self, load, run, schema, validate};
+use cctf::commands::{self, load, run, schema, tail, validate};
 use clap::{Parser, Subcommand};
 
 /// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
@@ -19,6 +19,8 @@ enum Command {
     Run(run::RunArgs),
     /// Drive one endpoint of a running service with open-loop HTTP load.
     Load(load::LoadArgs),
+    /// Follow the rows of a run as they come.
+    Tail(tail::TailArgs),
     /// Check all rules of the contract on a run's folder.
     Validate(validate::ValidateArgs),
     /// Print the types of a file of the contract for a reader.
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Schema(args) => schema::run(&args),
     };

@@ -5,6 +5,7 @@ pub mod flags;
 pub mod load;
 pub mod run;
 pub mod schema;
+pub mod tail;
 pub mod validate;
 
 use std::process::ExitCode;

@@ -1,0 +1,192 @@
+//! [`GrowingFile`]: the whole lines of a file that grows, in blocks as they come.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use cctf_proto::validate::LINE_BYTES_MAX;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A file that somebody else appends to.
+pub struct GrowingFile {
+    file: File,
+    /// Lines that were given out, then the beginning of one that is not whole yet.
+    bytes: Vec<u8>,
+    given: usize,
+    /// Whether what comes up to the next newline is the rest of a line that is too long.
+    is_skipping: bool,
+    left_out: u64,
+    line_bytes_max: usize,
+}
+
+impl GrowingFile {
+    /// Opens a file to be read from `offset` on, where a line begins. A line is held until it is whole, up to
+    /// [`LINE_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(path: &Path, offset: u64) -> io::Result<Self> {
+        Self::open_with(path, offset, LINE_BYTES_MAX)
+    }
+
+    fn open_with(path: &Path, offset: u64, line_bytes_max: usize) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self {
+            file,
+            bytes: Vec::new(),
+            given: 0,
+            is_skipping: false,
+            left_out: 0,
+            line_bytes_max,
+        })
+    }
+
+    /// The next whole lines with their newlines, or none if there is none now.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next_lines(&mut self) -> io::Result<Option<&[u8]>> {
+        self.bytes.drain(..self.given);
+        self.given = 0;
+        loop {
+            let from = self.bytes.len();
+            let count = (&self.file)
+                .take(READ_BYTES as u64)
+                .read_to_end(&mut self.bytes)?;
+            if count == 0 {
+                return Ok(None);
+            }
+            if self.is_skipping && !self.end_skipping() {
+                continue;
+            }
+            // Before `from` there is no newline, but skipping may have taken bytes away.
+            let unseen = from.min(self.bytes.len());
+            if let Some(last) = self.bytes[unseen..].iter().rposition(|byte| *byte == b'\n') {
+                self.given = unseen + last + 1;
+                return Ok(Some(&self.bytes[..self.given]));
+            }
+            if self.bytes.len() > self.line_bytes_max {
+                self.is_skipping = true;
+                self.left_out += 1;
+                self.bytes = Vec::new();
+            }
+        }
+    }
+
+    /// Lines left out so far because they were too long.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Takes the rest of a line that is too long away. False if its end has not come.
+    fn end_skipping(&mut self) -> bool {
+        let end = self.bytes.iter().position(|byte| *byte == b'\n');
+        self.bytes.drain(..end.map_or(self.bytes.len(), |end| end + 1));
+        self.is_skipping = end.is_none();
+        end.is_some()
+    }
+}
+
+/// Where the last `wanted` whole lines of a file begin, and how many they are: fewer if it has no more.
+///
+/// # Errors
+/// The system's.
+pub fn last_lines(path: &Path, wanted: u64) -> io::Result<(u64, u64)> {
+    let mut file = File::open(path)?;
+    let mut at = file.seek(SeekFrom::End(0))?;
+    let mut block = vec![0; READ_BYTES];
+    // The newline behind the last whole line is not the beginning of one of them.
+    let mut newlines = 0;
+    while at > 0 {
+        let len = at.min(READ_BYTES as u64);
+        at -= len;
+        // It fits: it is at most the block's length.
+        let block = &mut block[..len as usize];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(block)?;
+        for (index, _) in block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            if newlines == wanted {
+                return Ok((at + index as u64 + 1, wanted));
+            }
+            newlines += 1;
+        }
+    }
+    Ok((0, newlines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
+    fn all_lines(file: &mut GrowingFile) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(lines) = file.next_lines().unwrap() {
+            assert_eq!(lines.last(), Some(&b'\n'), "half a line was given out");
+            all.extend_from_slice(lines);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_pieces_a_file_grows_by_its_whole_lines_come_out_once(
+            text in "[a\n]{0,200}", cuts in prop::collection::vec(0..200_usize, 0..8)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x");
+            std::fs::write(&path, "").unwrap();
+            let mut growing = GrowingFile::open(&path, 0).unwrap();
+            let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.push(text.len());
+            cuts.sort_unstable();
+            let (mut seen, mut from) = (Vec::new(), 0);
+            for to in cuts {
+                writer.write_all(&text.as_bytes()[from..to]).unwrap();
+                from = to;
+                seen.extend(all_lines(&mut growing));
+            }
+            let whole = text.rfind('\n').map_or(0, |last| last + 1);
+            prop_assert_eq!(&seen, &text.as_bytes()[..whole]);
+            for wanted in 0..4 {
+                let (offset, found) = last_lines(&path, wanted).unwrap();
+                let lines = text[offset as usize..].matches('\n').count() as u64;
+                let all = text.matches('\n').count() as u64;
+                prop_assert_eq!((found, lines), (wanted.min(all), wanted.min(all)));
+                prop_assert!(offset == 0 || text.as_bytes()[offset as usize - 1] == b'\n');
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_lines_are_found_across_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let line = "a".repeat(READ_BYTES - 1) + "\n";
+        std::fs::write(&path, line.repeat(3) + "half").unwrap();
+        let block = READ_BYTES as u64;
+        assert_eq!(last_lines(&path, 2).unwrap(), (block, 2));
+        assert_eq!(last_lines(&path, 9).unwrap(), (0, 3));
+        assert_eq!(last_lines(&path, 0).unwrap(), (3 * block, 0));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_left_out_whole_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let long = "x".repeat(3 * READ_BYTES);
+        std::fs::write(&path, format!("a\n{long}\nb\n{long}")).unwrap();
+        let mut growing = GrowingFile::open_with(&path, 0, 2 * READ_BYTES).unwrap();
+        assert_eq!(all_lines(&mut growing), b"a\nb\n");
+        let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
+        writer.write_all(b"xx\nc\n").unwrap();
+        assert_eq!(all_lines(&mut growing), b"c\n");
+        assert_eq!(growing.left_out(), 2);
+    }
+}
