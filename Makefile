@@ -19,6 +19,8 @@ STACK ?=
 RUN_ID ?=
 # Which services `make up` starts besides: chain.
 PROFILE ?=
+# File that `make tail` follows.
+FILE ?= invocations
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Inputs of each target of `make fuzz`, and where its random numbers begin.
@@ -50,7 +52,7 @@ CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  up down logs collector stop clean check test bench fidelity fuzz \
+  up down logs tail collector stop clean check test bench fidelity fuzz \
   need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
@@ -101,6 +103,9 @@ down: need-compose ## End that stack; the files stay
 
 logs: need-compose ## Follow what its containers say
 	@scripts/compose $(TOOLS) logs
+
+tail: need-binaries ## Follow a run line by line (RUN_ID=<name>, else the newest; FILE=calls and so on)
+	@$(RELEASE)/cctf tail $(RUN_ID) --file $(FILE)
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)
@@ -153,7 +158,8 @@ need-node:
 need-python:
 	@scripts/setup python
 
-test-tools: collector need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready
+test-tools: collector need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+  $(TOOLS)/manifests/ready
 
 bench-tools: $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 
@@ -164,6 +170,9 @@ $(TOOLS)/bin/vegeta: | need-go
 # Virtual environments of their own, so that nothing on the machine changes.
 $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/readers $<
+
+$(TOOLS)/manifests/ready: e2e/manifests/requirements.txt | need-python
+	@scripts/venv $(TOOLS)/manifests $<
 
 $(TOOLS)/fastapi/ready: bench/fastapi/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/fastapi $<
