@@ -20,7 +20,7 @@ use crate::connections::{Listener, connections_within, raise_open_files_limit};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::disk_guard::DiskGuard;
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Settings};
 use crate::receiver::Receiver;
 use crate::resume::{ResumeError, resume};
 use crate::run_id::{RunIdError, own_run_id};
@@ -145,11 +145,16 @@ impl KeptJournal {
 impl Engine {
     fn start(config: &Config, run_id: String) -> Result<Self, StartError> {
         let store = config.store_settings(&run_id);
-        let settings = config.pipeline_settings(run_id);
+        let settings = config.pipeline_settings(run_id).to_json().into();
         let sink = Sink::new(&config.out_dir);
         if store.durability == Durability::None {
             let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
-            let worker = Worker::new((journal.clone(), reader), Pipeline::new(settings), sink);
+            journal.append_settings(settings);
+            let worker = Worker::new(
+                (journal.clone(), reader),
+                Pipeline::new(Settings::default()),
+                sink,
+            );
             return Ok(Self {
                 journal,
                 worker,
@@ -157,7 +162,7 @@ impl Engine {
             });
         }
         let folder = store.folder.clone();
-        let resumed = resume(store, config.repair, settings, sink)?;
+        let resumed = resume(store, config.repair, config.remap, sink)?;
         if resumed.records > 0 {
             eprintln!(
                 "the journal was fed again from its checkpoint: {} records",
@@ -167,6 +172,7 @@ impl Engine {
         let last_unix_nano = resumed.pipeline.last_unix_nano();
         let (journal, commit_end, reader) =
             journal::open_durable(config.queue_limits(), journal::wall_clock(), last_unix_nano);
+        journal.append_settings(settings);
         let checkpoints = Checkpoints::new(folder.clone(), resumed.store.next_sequence());
         let worker = Worker::new((journal.clone(), reader), resumed.pipeline, resumed.sink)
             .with_checkpoints(checkpoints);

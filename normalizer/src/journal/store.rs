@@ -213,6 +213,8 @@ impl Store {
             }
             Err(error) => return Err(fatal("create", &path)(error)),
         }
+        // One without a record had the same name.
+        self.segments.retain(|segment| segment.path != path);
         self.current = Some(Segment::reopen(
             path.clone(),
             SEGMENT_HEADER_LEN,

@@ -43,6 +43,7 @@ pub struct Totals {
     pub logs: u64,
     pub duplicates: u64,
     pub unknown_node: u64,
+    pub evicted: u64,
     pub rejected: BTreeMap<Cow<'static, str>, u64>,
 }
 

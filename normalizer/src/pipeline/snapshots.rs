@@ -369,6 +369,7 @@ fn counts_of(run: &Run, totals: &Totals) -> Counts {
         orphans: run.part.orphans,
         late: run.part.late,
         unknown_node: totals.unknown_node - before.unknown_node,
+        evicted: Some(totals.evicted - before.evicted).filter(|&evicted| evicted > 0),
         rejected: Counters(rejected.collect()),
     }
 }

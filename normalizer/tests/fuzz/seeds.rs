@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cctf_normalizer::checkpoint;
 use cctf_normalizer::journal::{Content, Durability, Record, Signal, Store, StoreSettings};
-use cctf_normalizer::pipeline::{Output, Pipeline, STATE_VERSION, Settings};
+use cctf_normalizer::mapping::MAPPING_VERSION;
+use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_normalizer::receiver::protobuf_of_json;
 
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
@@ -64,7 +65,7 @@ pub fn segments(folder: &Path) -> Vec<Vec<u8>> {
         durability: Durability::Fsync,
         segment_bytes: 16 * 1024,
         keep_raw: false,
-        mapping_version: STATE_VERSION,
+        mapping_version: MAPPING_VERSION,
     };
     let mut store = Store::open(settings, Vec::new(), 0, None).unwrap();
     for record in records() {
