@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
+use cctf_proto::cctf::{File, Part};
 use e2e::rows::document;
 use serde::Serialize;
 
@@ -98,26 +99,18 @@ pub fn measure(places: &Places, spans: u64) -> anyhow::Result<()> {
 /// The parts of the run, one after the other.
 struct Parts {
     out_dir: PathBuf,
-    number: u64,
+    part: Part,
     follower: Follower,
     rows_before: u64,
 }
 
 impl Parts {
     fn new(out_dir: &Path) -> Self {
-        let first = Self::folder(out_dir, 1);
         Self {
             out_dir: out_dir.to_owned(),
-            number: 1,
-            follower: Follower::new(&first.join("cctf")),
+            part: Part::first(RUN_ID),
+            follower: Follower::new(&out_dir.join(RUN_ID).join("cctf")),
             rows_before: 0,
-        }
-    }
-
-    fn folder(out_dir: &Path, number: u64) -> PathBuf {
-        match number {
-            1 => out_dir.join(RUN_ID),
-            number => out_dir.join(format!("{RUN_ID}-{number:04}")),
         }
     }
 
@@ -135,7 +128,7 @@ impl Parts {
                 let traces = traces.load(Ordering::Acquire);
                 if self.follower.rows.count() == traces.saturating_mul(ROWS_A_TRACE) {
                     self.follower.rows.ensure_whole(traces)?;
-                    return Ok(self.number - 1);
+                    return Ok(self.part.number() - 1);
                 }
                 let rows = self.follower.rows.count();
                 ensure!(
@@ -149,22 +142,20 @@ impl Parts {
 
     /// Whether nothing is written to the part any more: it has an end, and the next one is there.
     fn is_closed(&self) -> anyhow::Result<bool> {
-        if !Self::folder(&self.out_dir, self.number + 1).exists() {
-            return Ok(false);
-        }
-        Ok(!self.meta()?["ended_ts"].is_null())
+        let is_followed = self.out_dir.join(self.part.next().folder()).exists();
+        Ok(is_followed && !self.meta()?["ended_ts"].is_null())
     }
 
     fn meta(&self) -> anyhow::Result<serde_json::Value> {
-        document(&Self::folder(&self.out_dir, self.number).join("cctf/run_meta.json"))
+        document(&self.out_dir.join(self.part.folder()).join("cctf/run_meta.json"))
     }
 
     fn check_and_delete(&mut self) -> anyhow::Result<()> {
-        let folder = Self::folder(&self.out_dir, self.number);
+        let folder = self.out_dir.join(self.part.folder());
         let rows = self.follower.rows.count() - self.rows_before;
         let meta = self.meta()?;
-        let told = |file: &str| meta["counts"]["rows"][file].as_u64();
-        let told = told("invocations.jsonl").zip(told("calls.jsonl"));
+        let told = |file: File| meta["counts"]["rows"][file.name()].as_u64();
+        let told = told(File::Invocations).zip(told(File::Calls));
         let told = told.map(|(invocations, calls)| invocations + calls);
         ensure!(
             told == Some(rows),
@@ -173,8 +164,8 @@ impl Parts {
         );
         fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;
         self.rows_before += rows;
-        self.number += 1;
-        let next = Self::folder(&self.out_dir, self.number);
+        self.part = self.part.next();
+        let next = self.out_dir.join(self.part.folder());
         self.follower.go_on_in(&next.join("cctf"))
     }
 }
