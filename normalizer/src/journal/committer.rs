@@ -17,6 +17,7 @@ pub struct Committer {
     queue: CommitEnd,
     store: Store,
     deleted_before: u64,
+    is_full: bool,
 }
 
 impl Committer {
@@ -26,6 +27,7 @@ impl Committer {
             queue,
             store,
             deleted_before: 0,
+            is_full: false,
         }
     }
 
@@ -49,12 +51,16 @@ impl Committer {
             let committed = match self.store.append(&records) {
                 Ok(()) => records.len(),
                 Err(StoreError::DiskFull { folder, written }) => {
-                    eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                    // Once, and not for every tick until there is room.
+                    if !self.is_full {
+                        eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                    }
                     written
                 }
                 Err(error) => return Err(error),
             };
-            self.queue.set_disk_full(committed < records.len());
+            self.is_full = committed < records.len();
+            self.queue.set_disk_full(self.is_full);
             for (at, answer) in answers.into_iter().enumerate() {
                 let result = if at < committed {
                     Ok(())

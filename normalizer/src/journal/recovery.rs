@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, ALIGNMENT, Found, HEADER_LEN};
@@ -24,8 +23,6 @@ pub struct Recovered {
     pub records_lost: u64,
     /// Whether `--repair` went on behind damage.
     pub repaired: bool,
-    /// Whether the last segment was begun under another version of the mapping.
-    pub remapped: bool,
 }
 
 /// Why the journal could not be read.
@@ -55,22 +52,6 @@ pub enum RecoveryError {
         /// What is wrong.
         what: String,
     },
-    /// Another mapping has made rows of these records, and they would have to be made again.
-    #[error(
-        "the journal ends in a crash, and version {found} of the mapping has made rows of its records in {}; this \
-         normalizer has version {ours}, which may make others: start the normalizer that wrote it once more and stop it in \
-         order (SIGTERM), then this one goes on; or give --remap, which cuts the files back to the last checkpoint and makes \
-         the rows behind it anew, so that whoever follows the files has to read them again",
-        path.display()
-    )]
-    OtherMapping {
-        /// The segment.
-        path: PathBuf,
-        /// The version that it was begun under.
-        found: u32,
-        /// This normalizer's.
-        ours: u32,
-    },
     /// The first segment begins behind what is needed.
     #[error(
         "the journal in {} begins with record {found}, and record {needed} is needed: \
@@ -87,27 +68,15 @@ pub enum RecoveryError {
     },
 }
 
-/// How the journal is to be read.
-#[derive(Debug, Clone, Copy)]
-pub struct Recovery {
-    /// Number of the first record to give on.
-    pub from: u64,
-    /// Whether to go on behind damage.
-    pub repair: bool,
-    /// The mapping's version.
-    pub mapping_version: u32,
-    /// Whether records may be given on that another version of the mapping has made rows of.
-    pub remap: bool,
-}
-
-/// Reads the journal in `folder` and gives its records on to `feed`. A torn tail is zeroed, so that nothing of it can be
-/// taken for a record once others stand before it.
+/// Reads the journal in `folder` and gives every record from number `from` on to `feed`. A torn tail is zeroed, so that
+/// nothing of it can be taken for a record once others stand before it.
 pub fn recover(
     folder: &Path,
-    how: Recovery,
+    from: u64,
+    repair: bool,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
-    read(folder, how, true, feed)
+    read(folder, from, repair, true, feed)
 }
 
 /// Gives every record of the journal in `folder` to `feed`, from the first that is there, and changes nothing.
@@ -118,25 +87,19 @@ pub fn read_kept(
 ) -> Result<Recovered, RecoveryError> {
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(0, |segment| segment.first_sequence);
-    let how = Recovery {
-        from: first,
-        repair,
-        mapping_version: 0,
-        remap: true,
-    };
-    read(folder, how, false, feed)
+    read(folder, first, repair, false, feed)
 }
 
 fn read(
     folder: &Path,
-    how: Recovery,
+    from: u64,
+    repair: bool,
     mends: bool,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
-    let from = how.from;
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(from, |segment| segment.first_sequence);
-    if first > from && !how.repair {
+    if first > from && !repair {
         return Err(RecoveryError::Missing {
             folder: folder.to_owned(),
             found: first,
@@ -159,18 +122,16 @@ fn read(
         let mut reading = Reading {
             segment,
             from,
-            how,
+            repair,
             mends,
-            is_other_mapping: None,
             next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
         };
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
-    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin;
-    // and a segment has one version of the mapping.
-    if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
+    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin.
+    if recovered.repaired || recovered.next_sequence < from {
         recovered.tail = None;
     }
     recovered.next_sequence = recovered.next_sequence.max(from);
@@ -180,9 +141,7 @@ fn read(
 struct Reading<'r> {
     segment: &'r SegmentFile,
     from: u64,
-    how: Recovery,
-    /// The version of the mapping that was in force when the segment was begun, if it is another one.
-    is_other_mapping: Option<u32>,
+    repair: bool,
     /// Whether what was torn is cut on the disk, too.
     mends: bool,
     /// Number of the next segment's first record; `None` for the last segment.
@@ -195,11 +154,7 @@ impl Reading<'_> {
         let path = &self.segment.path;
         let bytes = fs::read(path).map_err(io_error("read", path))?;
         let mut offset = SEGMENT_HEADER_LEN as usize;
-        let decoded = SegmentHeader::decode(&bytes);
-        let version = decoded.ok().map(|header| header.mapping_version);
-        self.is_other_mapping = version.filter(|&version| version != self.how.mapping_version);
-        self.recovered.remapped = self.is_other_mapping.is_some();
-        match decoded {
+        match SegmentHeader::decode(&bytes) {
             Ok(header) if header.first_sequence == self.recovered.next_sequence => {}
             Ok(header) => {
                 let (found, expected) = (header.first_sequence, self.recovered.next_sequence);
@@ -218,7 +173,6 @@ impl Reading<'_> {
                     if header.sequence >= self.from
                         && let Some(record) = frame::record(&header, body)
                     {
-                        self.check_mapping()?;
                         feed(header.sequence, record);
                     }
                     self.recovered.next_sequence += 1;
@@ -235,18 +189,6 @@ impl Reading<'_> {
         }
         self.recovered.tail = Some((path.clone(), offset as u64));
         Ok(())
-    }
-
-    /// Whether rows may be made of this segment's records: another mapping made others of them.
-    fn check_mapping(&self) -> Result<(), RecoveryError> {
-        match self.is_other_mapping {
-            Some(found) if !self.how.remap => Err(RecoveryError::OtherMapping {
-                path: self.segment.path.clone(),
-                found,
-                ours: self.how.mapping_version,
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// At something that is not the next record: the torn tail if nothing behind it says that it was durable, else damage.
@@ -289,7 +231,7 @@ impl Reading<'_> {
     }
 
     fn damaged(&mut self, offset: u64, what: String) -> Result<(), RecoveryError> {
-        if self.how.repair {
+        if self.repair {
             self.recovered.repaired = true;
             return Ok(());
         }
@@ -301,7 +243,6 @@ impl Reading<'_> {
     }
 
     fn cut_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
-        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let path = &self.segment.path;
         let used = bytes
             .iter()
@@ -315,13 +256,8 @@ impl Reading<'_> {
             .write(true)
             .open(path)
             .map_err(io_error("open", path))?;
-        let mut at = offset;
-        while at < used {
-            let len = ZEROS.len().min(used - at);
-            file.write_all_at(&ZEROS[..len], at as u64)
-                .map_err(io_error("cut the torn tail of", path))?;
-            at += len;
-        }
+        segment::write_zeros(&file, offset as u64, used as u64)
+            .map_err(io_error("cut the torn tail of", path))?;
         file.sync_data().map_err(io_error("sync", path))
     }
 
