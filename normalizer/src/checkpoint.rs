@@ -59,8 +59,7 @@ pub enum CheckpointError {
     /// The file is of another version.
     #[error(
         "{} is of version {found} of the state, and this normalizer reads version {STATE_VERSION}: \
-         go on with the normalizer that wrote it, or stop that one in order (SIGTERM), then move the journal's folder away to \
-         begin anew",
+         let the normalizer that wrote it end its runs, then move the journal's folder away",
         path.display()
     )]
     Version {
