@@ -23,6 +23,8 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
+# Spans of each load of `make bench-scale`.
+SCALE_SPANS ?= 1000000,10000000,100000000
 # Inputs of each target of `make fuzz`, and where its random numbers begin.
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 1
@@ -52,7 +54,7 @@ CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
-  up down logs tail collector stop clean check test bench fidelity fuzz \
+  up down logs tail collector stop clean check test bench bench-scale fidelity fuzz \
   need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python test-tools bench-tools
 
 help: ## Print this list
@@ -126,10 +128,15 @@ test: check test-tools need-binaries ## All checks and all tests, those over the
 	@$(CARGO) build --locked --workspace --bins --tests
 	@scripts/with-engine $(CARGO) test --locked --workspace
 
-bench: need-binaries bench-tools ## Measure against FastAPI, vegeta and prost, and print one table (about 4 minutes)
+bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (10 minutes)
+	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink
 	@$(CARGO) bench --locked -p e2e --bench wire
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
+
+bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans through the normalizer: cost and memory have to stay flat
+	@$(CARGO) build --release --locked -p e2e --bin ingest
+	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
 fidelity: need-binaries ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity
@@ -161,7 +168,7 @@ need-python:
 test-tools: collector need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready
 
-bench-tools: $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
+bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 
 $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"

@@ -1,4 +1,4 @@
-"""`make bench`: whole processes side by side in one run, and one table of ratios.
+"""`make bench`: whole processes side by side in one run, and one table of ratios; and one of receivers.
 
 Everything runs on 127.0.0.1, for a bounded time. CPU times are the kernel's own count for each process
 (/proc/<pid>/stat for servers while they run, rusage for drivers when they have ended).
@@ -24,6 +24,10 @@ ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
 PACED_S = 10
+INGEST_S = 6
+INGEST_SIZES = [512, 32]
+STEADY_S = 60
+LATE_S = 5
 PACED_RATES = [2_000, 20_000]
 BODY_BYTES = 8192
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -88,7 +92,7 @@ class Bench:
         self.bin_dir, self.tools, self.scratch = bin_dir, tools, pathlib.Path(scratch)
         self.body = self.scratch / "body"
         self.body.write_bytes(os.urandom(BODY_BYTES))
-        self.rows = []
+        self.rows, self.receivers, self.scaled = [], [], []
 
     def say(self, what, ours, theirs, ratio, aim=""):
         self.rows.append((what, ours, theirs, ratio, aim))
@@ -207,26 +211,95 @@ class Bench:
         for name, what, aim in [
             ("views and JSON", "views and JSON lines", "0.25"),
             ("admission, views and JSON", "strict check, admission, views and JSON lines", ""),
-            ("whole pipeline", "whole pipeline: check, dedup, join, rows", ""),
         ]:
             ours = ns_per_span("wire", name)
             self.say(f"ns a span: {what}, against prost decoding", f"{ours:,.0f}", f"{prost:,.0f}", ours / prost, aim)
 
+    # ---- the normalizer ----
+
+    def ingest(self, *args):
+        """Figures of receivers; the program fails unless what they wrote is what was to be expected."""
+        command = [self.bin_dir / "ingest", *args, "--bin-dir", self.bin_dir, "--collector", self.tools / "bin/otelcol",
+                   "--scratch", self.scratch]
+        done = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True)
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        self.receivers += [figures for figures in found if "subject" in figures]
+        return found
+
+    def receive(self):
+        compared = self.ingest("compare", "--seconds", INGEST_S, "--sizes", ",".join(map(str, INGEST_SIZES)))
+        for size in INGEST_SIZES:
+            of = {found["subject"]: found for found in compared if found["spans_a_request"] == size}
+            name = f"us of CPU a span, {size} a request"
+            for ours, theirs, aim in [
+                ("fsync", "collector", "at most 0.17, aim 0.10"), ("flush", "collector", ""), ("fsync", "discard", ""),
+            ]:
+                against = {"collector": "the Collector's file exporter", "discard": "throwing away"}[theirs]
+                self.figure(f"{name}: {ours}, against {against}", "cpu_us_a_span", of[ours], of[theirs], aim, ".3f")
+            self.figure(f"spans/s, {size} a request: fsync, against the Collector's file exporter", "spans_a_second",
+                        of["fsync"], of["collector"], "", ",.0f")
+        steady = self.ingest("steady", "--seconds", STEADY_S)
+        ours, theirs = steady
+        name = "50,000 spans/s for a minute"
+        self.figure(f"{name}: acknowledgement p99, ms, against the Collector", "ack_ms_p99", ours, theirs, "ours under 20", ".2f")
+        self.figure(f"{name}: peak memory, MiB, against the Collector", "peak_mib", ours, theirs, "ours under 256", ".0f")
+        self.figure(f"{name}: line readable, caller known, p99, ms", "readable_ms_p99", ours, None, "under 250", ".1f")
+        late, = self.ingest("steady", "--subjects", "fsync", "--callers-late-seconds", LATE_S, "--seconds", STEADY_S)
+        name = f"50,000 spans/s, callers' spans up to {LATE_S} s later"
+        self.figure(f"{name}: peak memory, MiB", "peak_mib", late, None, "under 256", ".0f")
+        self.figure(f"{name}: line readable, caller known, p99, ms", "readable_ms_p99", late, None, "under 250", ".1f")
+        held, = self.ingest("held")
+        self.say("us of CPU a request of 512: 100,000 rows held, against 10", f"{held['many_us_a_request']:,.0f}",
+                 f"{held['few_us_a_request']:,.0f}", held["ratio"], "at most 1.1")
+
+    def scale(self, spans):
+        for found in self.ingest("scale", "--spans", spans):
+            self.scaled.append((f"{found['spans']:,}", f"{found['spans'] / found['seconds']:,.0f}",
+                                f"{found['cpu_us_a_span']:.3f}", f"{found['last_tenth_us_a_span']:.3f}",
+                                f"{found['peak_mib']:.0f}", str(found["deleted_parts"])))
+
+    def scale_table(self):
+        print("\n| spans | spans/s | us of CPU a span | in the last tenth | peak MiB | parts checked and deleted |"
+              "\n|---:|---:|---:|---:|---:|---:|")
+        for row in self.scaled:
+            print(f"| {' | '.join(row)} |")
+
+    def figure(self, what, name, ours, theirs, aim, form):
+        told = format(theirs[name], form) if theirs else ""
+        self.say(what, format(ours[name], form), told, ours[name] / theirs[name] if theirs else None, aim)
+
     def table(self):
-        print(f"\n| | ours | theirs | ratio | aim |\n|---|---:|---:|---:|---|")
+        print("\n| | ours | theirs | ratio | aim |\n|---|---:|---:|---:|---|")
         for what, ours, theirs, ratio, aim in self.rows:
-            print(f"| {what} | {ours} | {theirs} | {ratio:.2f} | {aim} |")
+            print(f"| {what} | {ours} | {theirs} | {'' if ratio is None else format(ratio, '.2f')} | {aim} |")
+        print("\n| receiver | load | spans a request | us of CPU a span | spans/s | ack p50, ms | ack p99, ms | peak MiB "
+              "| bytes written a span |\n|---|---|---:|---:|---:|---:|---:|---:|---:|")
+        for of in self.receivers:
+            print(f"| {of['subject']} | {of['part']} | {of['spans_a_request']} | {of['cpu_us_a_span']:.3f} "
+                  f"| {of['spans_a_second']:,.0f} | {of['ack_ms_p50']:.2f} | {of['ack_ms_p99']:.2f} | {of['peak_mib']:.0f} "
+                  f"| {of['written_bytes_a_span']:.0f} |")
+        self.machine()
+
+    def machine(self):
         model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
         print(f"\n{os.cpu_count()} CPUs of {model}, Linux {platform.release()}, Python {platform.python_version()}")
 
 
 def main():
-    flags = argparse.ArgumentParser(description="Measures against FastAPI, vegeta and prost.")
+    flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta and prost.")
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
+    flags.add_argument("--scale", metavar="SPANS,...", help="only push so many spans through one normalizer after the other")
     flags = flags.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cctf-bench-") as scratch:
+    flags.tools.mkdir(parents=True, exist_ok=True)
+    # Beside what was built, as the folder for temporary files is no disk on some machines.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=flags.tools) as scratch:
         bench = Bench(flags.bin_dir.resolve(), flags.tools.resolve(), scratch)
+        if flags.scale:
+            bench.scale(flags.scale)
+            bench.scale_table()
+            return bench.machine()
+        bench.receive()
         bench.criterion()
         bench.saturated()
         ports = free_port(), free_port()

@@ -10,13 +10,11 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use cctf_normalizer::journal::{Content, Record, Signal};
-use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_proto::cctf::{Invocation, Milliseconds, Row, SpanId, SpanKind, Stage, TraceId};
 use cctf_proto::otlp::admission::admit_trace_request;
 use cctf_proto::otlp::common::AnyValue as Value;
 use cctf_proto::otlp::trace::{Span, TraceRequest};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use e2e::otlp::attribute;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
@@ -28,10 +26,6 @@ use prost::Message;
 const REQUESTS: u64 = 256;
 const SPANS: u64 = 2 * REQUESTS;
 const START: u64 = 1_760_000_000_000_000_000;
-/// Journal time between two requests: 50,000 spans a second.
-const RECORD_EVERY_NS: u64 = SPANS * 1_000_000_000 / 50_000;
-/// Bytes that mark a trace id in the template, so that it can be found and made unique.
-const MARK: [u8; 8] = *b"\xf1\xe2\xd3\xc4\xb5\xa6\x97\x88";
 
 fn integer(key: &str, value: u64) -> KeyValue {
     let value = any_value::Value::IntValue(value.cast_signed());
@@ -73,7 +67,7 @@ fn wire_span(number: u64, kind: Kind) -> WireSpan {
         ]);
     }
     WireSpan {
-        trace_id: [MARK, number.to_be_bytes()].concat(),
+        trace_id: [START.to_be_bytes(), number.to_be_bytes()].concat(),
         span_id: span_id(number, own),
         parent_span_id: parent,
         name: "POST /hash/sha256".to_owned(),
@@ -206,31 +200,6 @@ fn lines(bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     Some(out.len())
 }
 
-/// The template with trace ids that have not been seen before.
-struct Requests {
-    bytes: Vec<u8>,
-    places: Vec<usize>,
-    made: u64,
-}
-
-impl Requests {
-    fn next(&mut self) -> Record {
-        self.made += 1;
-        for place in &self.places {
-            self.bytes[*place..*place + MARK.len()]
-                .copy_from_slice(&(u64::from_be_bytes(MARK) ^ self.made).to_be_bytes());
-        }
-        let content = Content::Request {
-            signal: Signal::Traces,
-            body: self.bytes.clone().into(),
-        };
-        Record {
-            received_unix_nano: START + self.made * RECORD_EVERY_NS,
-            content,
-        }
-    }
-}
-
 fn bench(criterion: &mut Criterion) {
     let bytes = request();
     println!("{} bytes a span", bytes.len() as u64 / SPANS);
@@ -254,34 +223,6 @@ fn bench(criterion: &mut Criterion) {
                 lines(&bytes, &mut out),
             )
         });
-    });
-    let places = bytes
-        .windows(MARK.len())
-        .enumerate()
-        .filter(|(_, window)| *window == MARK)
-        .map(|(at, _)| at)
-        .collect();
-    let mut requests = Requests {
-        bytes: bytes.clone(),
-        places,
-        made: 0,
-    };
-    let mut pipeline = Pipeline::new(Settings::default());
-    let mut output = Output::default();
-    group.bench_function("whole pipeline", |bencher| {
-        bencher.iter_batched(
-            || requests.next(),
-            |record| {
-                pipeline.feed(&record, &mut output);
-                let lines: usize = output
-                    .drain()
-                    .map(|run| run.appended().map(|(_, lines)| lines.len()).sum::<usize>())
-                    .sum();
-                output.drain().for_each(|run| run.clear());
-                lines
-            },
-            BatchSize::LargeInput,
-        );
     });
     group.finish();
 }

@@ -59,7 +59,8 @@ pub enum CheckpointError {
     /// The file is of another version.
     #[error(
         "{} is of version {found} of the state, and this normalizer reads version {STATE_VERSION}: \
-         let the normalizer that wrote it end its runs, then move the journal's folder away",
+         go on with the normalizer that wrote it, or stop that one in order (SIGTERM), then move the journal's folder away to \
+         begin anew",
         path.display()
     )]
     Version {

@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::connections::TlsFiles;
 use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
-use crate::pipeline::{STATE_VERSION, Settings};
+use crate::mapping::MAPPING_VERSION;
+use crate::pipeline::{Settings, queue_share};
 use crate::receiver::ReceiverLimits;
 use crate::units::{parse_bytes, parse_duration};
 
@@ -47,7 +48,7 @@ pub enum Command {
         /// Folder of the segments.
         #[arg(value_name = "DIR")]
         journal: PathBuf,
-        /// The settings; those that are about receiving say nothing here.
+        /// Settings that are to be others than those that the journal tells; those that are about receiving say nothing.
         #[command(flatten)]
         config: Box<Config>,
     },
@@ -127,6 +128,10 @@ pub struct Config {
     #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
+    /// Most that tables and queue take. Past it the rows that have waited longest are written before their time, as orphans
+    /// if their caller has not come.
+    #[arg(long, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
+    pub memory_limit: u64,
     /// Bytes of lines after which a run goes on in <RUN_ID>-0002 and so on; 0: never.
     #[arg(long, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub roll_bytes: u64,
@@ -150,6 +155,11 @@ pub struct Config {
     /// Go on behind damage in the journal, and count what is lost.
     #[arg(long)]
     pub repair: bool,
+
+    /// After a crash, go on from a journal that another version of the mapping has made rows of: their files are cut back to
+    /// the last checkpoint and made anew from there.
+    #[arg(long)]
+    pub remap: bool,
 
     /// Free space below which requests are refused, on the disks of files and journal; by default 256MiB, or a fiftieth of
     /// a disk where that is smaller. 0: only when nothing can be written any more.
@@ -192,6 +202,7 @@ impl Config {
             stages: self.stage_of.clone(),
             default_stage: self.default_stage,
             open_runs_max: self.open_runs_max,
+            memory_limit: self.memory_limit,
             roll_bytes: Some(self.roll_bytes).filter(|&bytes| bytes > 0),
             roll_age: Some(self.roll_age).filter(|age| !age.is_zero()),
             ..Settings::default()
@@ -210,7 +221,7 @@ impl Config {
             durability: self.durability,
             segment_bytes: self.segment_bytes as u64,
             keep_raw: self.keep_raw,
-            mapping_version: STATE_VERSION,
+            mapping_version: MAPPING_VERSION,
         }
     }
 
@@ -235,7 +246,7 @@ impl Config {
     pub fn queue_limits(&self) -> QueueLimits {
         QueueLimits {
             requests_max: self.queue_requests_max,
-            bytes_max: self.queue_bytes_max,
+            bytes_max: self.queue_bytes_max.min(queue_share(self.memory_limit) as usize),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod connections;
 pub mod credentials;
 pub mod disk_guard;
 pub mod feeding;
+pub mod given;
 pub mod join;
 pub mod journal;
 pub mod mapping;

@@ -5,18 +5,22 @@ use std::process::ExitCode;
 
 use cctf_normalizer::admin::healthcheck;
 use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
+use cctf_normalizer::given::Given;
 use cctf_normalizer::replay::replay;
 use cctf_normalizer::server::{Addresses, Server};
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A wrong command line.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let command_line = match CommandLine::try_parse() {
-        Ok(command_line) => command_line,
+    let parsed = CommandLine::command()
+        .try_get_matches()
+        .and_then(|matches| Ok((CommandLine::from_arg_matches(&matches)?, Given::of(&matches))));
+    let (command_line, given) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             print!("{error}");
             return ExitCode::SUCCESS;
@@ -28,7 +32,7 @@ fn main() -> ExitCode {
     };
     let done = match command_line.command {
         Some(Command::Healthcheck { admin }) => on_one_thread(async { Ok(healthcheck(&admin).await?) }),
-        Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config),
+        Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config, &given),
         None => serve(command_line.config),
     };
     match done {
@@ -47,8 +51,8 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
         .block_on(work)
 }
 
-fn replay_journal(journal: &Path, config: &Config) -> anyhow::Result<()> {
-    let records = replay(journal, config)?;
+fn replay_journal(journal: &Path, config: &Config, given: &Given) -> anyhow::Result<()> {
+    let records = replay(journal, config, given)?;
     eprintln!(
         "cctf-normalizer: {records} records of {} made the files in {}",
         journal.display(),

@@ -8,8 +8,9 @@ use cctf_proto::keys;
 
 use crate::config::Config;
 use crate::feeding::Feeding;
+use crate::given::Given;
 use crate::journal::{Content, Record, RecoveryError, read_kept};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Settings};
 use crate::resume::LOCK_FILE;
 use crate::sink::{Sink, SinkError};
 
@@ -47,14 +48,6 @@ pub enum ReplayError {
         /// The journal's folder.
         path: PathBuf,
     },
-    /// Telemetry that names no run needs one.
-    #[error(
-        "the folder's name {name:?} is no run id: give the own run of the normalizer that wrote the journal as --run-id"
-    )]
-    RunId {
-        /// Name of the journal's folder.
-        name: String,
-    },
     /// The records.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -63,14 +56,17 @@ pub enum ReplayError {
     Sink(#[from] SinkError),
 }
 
-/// Feeds the journal in `folder` to a new pipeline with these settings. Returns how many records it has.
-pub fn replay(folder: &Path, config: &Config) -> Result<u64, ReplayError> {
+/// Feeds the journal in `folder` to a new pipeline, with the settings that the journal tells, but for those that `given`
+/// says the operator has told. Returns how many records it has.
+pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, ReplayError> {
     let _lock = lock(folder)?;
     make_empty(&config.out_dir)?;
-    let mut pipeline = Pipeline::new(config.pipeline_settings(run_id(folder, config)?));
+    // For a journal that begins without settings; one of ours tells them when it is begun and at every start.
+    let mut pipeline = Pipeline::new(config.pipeline_settings(run_id(folder, config)));
     let mut feeding = Feeding::new(Sink::new(&config.out_dir));
     let mut last = None;
     let read = read_kept(folder, config.repair, &mut |_, record| {
+        let record = with_given(record, config, given);
         feeding.feed(&mut pipeline, &record);
         last = Some((record.content == Content::Shutdown, record.received_unix_nano));
     })?;
@@ -93,17 +89,28 @@ pub fn replay(folder: &Path, config: &Config) -> Result<u64, ReplayError> {
     Ok(feeding.finish()?.1)
 }
 
-/// A journal that is kept in a run's folder has that run's name.
-fn run_id(folder: &Path, config: &Config) -> Result<String, ReplayError> {
+/// The record, with the settings that the operator has told in the place of those that the journal does.
+fn with_given(mut record: Record, config: &Config, given: &Given) -> Record {
+    if let Content::Settings { body } = &mut record.content
+        && let Some(mut settings) = Settings::of_json(body)
+    {
+        config.put_given(given, &mut settings);
+        *body = settings.to_json().into();
+    }
+    record
+}
+
+/// A journal lies in a folder of the own run's name, unless another was chosen.
+fn run_id(folder: &Path, config: &Config) -> String {
     if let Some(run_id) = &config.run_id {
-        return Ok(run_id.clone());
+        return run_id.clone();
     }
     let name = folder.canonicalize().ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
     match keys::is_valid_run_id(&name) {
-        true => Ok(name),
-        false => Err(ReplayError::RunId { name }),
+        true => name,
+        false => Settings::default().run_id,
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::feeding::Feeding;
-use crate::journal::{Recovered, RecoveryError, Store, StoreError, StoreSettings, recover};
+use crate::journal::{Recovered, Recovery, RecoveryError, Store, StoreError, StoreSettings, recover};
 use crate::pipeline::{Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
@@ -60,13 +60,8 @@ pub struct Resumed {
     pub records: u64,
 }
 
-/// Goes on where the journal ends.
-pub fn resume(
-    store: StoreSettings,
-    repair: bool,
-    settings: Settings,
-    sink: Sink,
-) -> Result<Resumed, ResumeError> {
+/// Goes on where the journal ends. The settings are those of the journal; others are for it to be told.
+pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Result<Resumed, ResumeError> {
     let folder = store.folder.clone();
     let lock = lock(&folder)?;
     let Checkpoint {
@@ -78,17 +73,22 @@ pub fn resume(
         sequence: 0,
         epoch: checkpoint::new_epoch(),
         lengths: HashMap::new(),
-        pipeline: Pipeline::new(settings.clone()),
+        pipeline: Pipeline::new(Settings::default()),
     });
-    let mut feeding = Feeding::new(sink.resume(lengths, epoch));
-    let recovered = recover(&folder, sequence, repair, &mut |_, record| {
+    let sink = sink.resume(lengths, epoch);
+    let mut feeding = Feeding::new(if remap { sink.remap() } else { sink });
+    let how = Recovery {
+        from: sequence,
+        repair,
+        mapping_version: store.mapping_version,
+        remap,
+    };
+    let recovered = recover(&folder, how, &mut |_, record| {
         feeding.feed(&mut pipeline, &record)
     })?;
     let (mut sink, records) = feeding.finish()?;
     sink.end_recovery()?;
     tell(&recovered);
-    pipeline.apply(settings);
-    // A crash must not feed these records under the new settings: what they made is behind a checkpoint of its own.
     let next_sequence = recovered.next_sequence;
     let lengths = sink.sync(|folder| pipeline.writes_to(folder))?;
     let written = checkpoint::write(&folder, next_sequence, &lengths, &pipeline)?;

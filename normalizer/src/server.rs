@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::connections::{Listener, connections_within, raise_open_files_limit};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::disk_guard::DiskGuard;
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Settings};
 use crate::receiver::Receiver;
 use crate::resume::{ResumeError, resume};
 use crate::run_id::{RunIdError, own_run_id};
@@ -145,11 +145,16 @@ impl KeptJournal {
 impl Engine {
     fn start(config: &Config, run_id: String) -> Result<Self, StartError> {
         let store = config.store_settings(&run_id);
-        let settings = config.pipeline_settings(run_id);
+        let settings = config.pipeline_settings(run_id).to_json().into();
         let sink = Sink::new(&config.out_dir);
         if store.durability == Durability::None {
-            let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock(0));
-            let worker = Worker::new((journal.clone(), reader), Pipeline::new(settings), sink);
+            let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
+            journal.append_settings(settings);
+            let worker = Worker::new(
+                (journal.clone(), reader),
+                Pipeline::new(Settings::default()),
+                sink,
+            );
             return Ok(Self {
                 journal,
                 worker,
@@ -157,7 +162,7 @@ impl Engine {
             });
         }
         let folder = store.folder.clone();
-        let resumed = resume(store, config.repair, settings, sink)?;
+        let resumed = resume(store, config.repair, config.remap, sink)?;
         if resumed.records > 0 {
             eprintln!(
                 "the journal was fed again from its checkpoint: {} records",
@@ -165,11 +170,9 @@ impl Engine {
             );
         }
         let last_unix_nano = resumed.pipeline.last_unix_nano();
-        let (journal, commit_end, reader) = journal::open_durable(
-            config.queue_limits(),
-            journal::wall_clock(last_unix_nano),
-            last_unix_nano,
-        );
+        let (journal, commit_end, reader) =
+            journal::open_durable(config.queue_limits(), journal::wall_clock(), last_unix_nano);
+        journal.append_settings(settings);
         let checkpoints = Checkpoints::new(folder.clone(), resumed.store.next_sequence());
         let worker = Worker::new((journal.clone(), reader), resumed.pipeline, resumed.sink)
             .with_checkpoints(checkpoints);
@@ -262,15 +265,16 @@ impl Server {
                 },
         } = self;
         let progress = worker.progress();
-        let pipeline = spawn("pipeline", move || worker.run().map_err(RunError::from))?;
-        let (committer, kept) = match committer {
+        let mut ended =
+            spawn("pipeline", move || worker.run().map_err(RunError::from)).map_err(RunError::Thread)?;
+        let (mut committer_ended, kept) = match committer {
             Some((committer, kept)) => {
                 let run = move || committer.run().map_err(RunError::from);
-                (Some(spawn("journal", run)?), Some(kept))
+                (spawn("journal", run).map_err(RunError::Thread)?, Some(kept))
             }
-            None => (None, None),
+            // Without a journal nothing commits, and nobody need hear of its end.
+            None => (never_ended(), None),
         };
-        let mut threads = pin!(ended(pipeline, committer));
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
         let connections_max = connections_max(&config);
@@ -286,7 +290,8 @@ impl Server {
 
         let ended_early = tokio::select! {
             () = shutdown => None,
-            result = &mut threads => Some(result),
+            result = &mut ended => Some(result),
+            result = &mut committer_ended => Some(result),
         };
         stop.send_replace(true);
         if ended_early.is_none() {
@@ -304,11 +309,12 @@ impl Server {
         journal.close();
         let result = match ended_early {
             Some(result) => result,
-            None => threads.await,
+            None => ended.await,
         };
         stop_admin.send_replace(true);
-        result?;
+        result.unwrap_or(Err(RunError::PipelinePanicked))?;
         if let Some(kept) = kept {
+            committer_ended.await.unwrap_or(Err(RunError::PipelinePanicked))?;
             kept.seal();
         }
         Ok(())
@@ -322,34 +328,20 @@ fn connections_max(config: &Config) -> usize {
     connections_within(limit, LISTENERS, reserved as u64, config.connections_max)
 }
 
-/// How a thread ended. A panic drops the sender, which the receiver sees.
-type Ended = oneshot::Receiver<Result<(), RunError>>;
+/// A thread's end, as others see it. A panic drops the sender, which the receiver sees.
+type Ended = Pin<Box<dyn Future<Output = Result<Result<(), RunError>, oneshot::error::RecvError>> + Send>>;
 
-fn spawn(
-    name: &str,
-    work: impl FnOnce() -> Result<(), RunError> + Send + 'static,
-) -> Result<Ended, RunError> {
-    let (tell, ended) = oneshot::channel();
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    thread
-        .spawn(move || {
-            // Nobody waits any more: then nobody needs to know.
-            let _ = tell.send(work());
-        })
-        .map_err(RunError::Thread)?;
-    Ok(ended)
+fn never_ended() -> Ended {
+    Box::pin(std::future::pending())
 }
 
-/// Resolves when both threads have ended in order, or when one has not: the other may wait for it for ever.
-async fn ended(pipeline: Ended, committer: Option<Ended>) -> Result<(), RunError> {
-    let pipeline = async { pipeline.await.unwrap_or(Err(RunError::PipelinePanicked)) };
-    let committer = async {
-        match committer {
-            Some(committer) => committer.await.unwrap_or(Err(RunError::PipelinePanicked)),
-            None => Ok(()),
-        }
-    };
-    tokio::try_join!(pipeline, committer).map(drop)
+fn spawn(name: &str, work: impl FnOnce() -> Result<(), RunError> + Send + 'static) -> io::Result<Ended> {
+    let (tell, ended) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Nobody waits any more: then nobody needs to know.
+        let _ = tell.send(work());
+    })?;
+    Ok(Box::pin(ended))
 }
 
 async fn tick(journal: Journal) {

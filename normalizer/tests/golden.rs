@@ -54,6 +54,7 @@ struct CaseSettings {
     default_stage: Option<String>,
     kept_metrics: Option<Vec<String>>,
     open_runs_max: Option<usize>,
+    memory_limit: Option<u64>,
     roll_bytes: Option<u64>,
     roll_age_ms: Option<u64>,
 }
@@ -182,6 +183,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
         default_stage: case.default_stage.as_ref().map(stage),
         kept_metrics: case.kept_metrics.clone().unwrap_or(default.kept_metrics),
         open_runs_max: case.open_runs_max.unwrap_or(default.open_runs_max),
+        memory_limit: case.memory_limit.unwrap_or(default.memory_limit),
         roll_bytes: case.roll_bytes,
         roll_age: case.roll_age_ms.map(Duration::from_millis),
     }

@@ -1,5 +1,4 @@
-//! The same journal makes the same files, byte by byte, a kill -9 in the middle included, in whatever encodings the
-//! requests came.
+//! The same journal makes the same files, byte by byte, a kill -9 in the middle included.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
@@ -8,23 +7,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use cctf_normalizer::journal::Signal;
-use cctf_normalizer::receiver::protobuf_of_json;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const SETTINGS: [&str; 6] = [
-    "--join-window",
-    "300ms",
-    "--dedup-window",
-    "60s",
-    "--roll-bytes",
-    "50KiB",
-];
+const PATIENCE: Duration = Duration::from_secs(60);
+const SETTINGS: [&str; 3] = ["--dedup-window=60s", "--roll-bytes=50KiB", "--run-id=mine"];
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
@@ -33,10 +22,11 @@ fn command() -> Command {
 }
 
 /// A normalizer that keeps its journal, and its OTLP/HTTP address.
-fn start(folder: &Path) -> (Child, String) {
+fn start(folder: &Path, flags: &[&str]) -> (Child, String) {
     let mut child = command()
         .args(SETTINGS)
-        .args(["--run-id", "mine", "--keep-raw", "--segment-bytes", "32KiB"])
+        .args(flags)
+        .args(["--keep-raw", "--segment-bytes", "32KiB"])
         .args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
         .args(["--http-listen", "127.0.0.1:0", "--out-dir"])
         .arg(folder)
@@ -54,42 +44,31 @@ fn start(folder: &Path) -> (Child, String) {
     (child, address)
 }
 
-/// Sends a request, each in another of the encodings: JSON, JSON in gzip, protobuf, protobuf in gzip.
+/// Until it is accepted: the smallest memory limit has a small queue.
 fn send(address: &str, path: &str, body: &Value) {
-    static SENT: AtomicUsize = AtomicUsize::new(0);
-    let (json, number) = (body.to_string(), SENT.fetch_add(1, Ordering::Relaxed));
-    let signal = if path == "/v1/traces" {
-        Signal::Traces
-    } else {
-        Signal::Metrics
-    };
-    let (content_type, plain) = match number % 4 / 2 {
-        0 => ("json", json.into_bytes()),
-        _ => (
-            "x-protobuf",
-            protobuf_of_json(signal, json.as_bytes()).unwrap().to_vec(),
-        ),
-    };
-    let (coding, body) = match number % 2 {
-        0 => ("identity", plain),
-        _ => ("gzip", gzip(&plain)),
-    };
+    let since = Instant::now();
+    loop {
+        let answer = post(address, path, body);
+        if answer.starts_with("HTTP/1.1 200 ") {
+            return;
+        }
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(since.elapsed() < PATIENCE, "{answer}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn post(address: &str, path: &str, body: &Value) -> String {
+    let body = body.to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     let len = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/{content_type}\r\n\
-         content-encoding: {coding}\r\ncontent-length: {len}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
     );
-    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    stream.write_all((head + &body).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+    answer
 }
 
 fn resource(service: u64) -> Value {
@@ -174,21 +153,25 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn replay(journal: &Path, out_dir: &Path) -> Output {
+fn replay(journal: &Path, out_dir: &Path, flags: &[&str]) -> Output {
     command()
         .arg("replay-journal")
         .arg(journal)
-        .args(SETTINGS)
+        .args(flags)
         .arg("--out-dir")
         .arg(out_dir)
         .output()
         .unwrap()
 }
 
-/// Three lives of a normalizer, of which the second is killed.
+/// Three lives of a normalizer, of which the second is killed, and each has other settings.
 fn live(folder: &Path) {
-    for life in 0..3 {
-        let (mut child, address) = start(folder);
+    for (life, flags) in (0..).zip([
+        ["--join-window=300ms", "--stage-of=node1=edge"],
+        ["--join-window=500ms", "--default-stage=cloud"],
+        ["--join-window=200ms", "--memory-limit=100KiB"],
+    ]) {
+        let (mut child, address) = start(folder, &flags);
         for number in 20 * life..20 * (life + 1) {
             send(&address, "/v1/traces", &spans(number));
             send(&address, "/v1/metrics", &points(number));
@@ -218,7 +201,7 @@ fn a_kept_journal_makes_the_same_files_again_a_kill_in_the_middle_included() {
     assert!(made.contains_key(Path::new("mine-0002/cctf/run_meta.json")));
     for again in ["again", "and-again"] {
         let out_dir = folder.path().join(again);
-        let done = replay(&journal, &out_dir);
+        let done = replay(&journal, &out_dir, &[]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let again = files(&out_dir);
         assert!(again.keys().eq(made.keys()));
@@ -232,6 +215,33 @@ fn a_kept_journal_makes_the_same_files_again_a_kill_in_the_middle_included() {
             );
         }
     }
+}
+
+#[test]
+fn settings_that_are_given_go_over_those_of_the_journal() {
+    let folder = TempDir::new().unwrap();
+    let live_dir = folder.path().join("live");
+    live(&live_dir);
+    // The journal tells its own run, whatever folder it lies in.
+    let journal = folder.path().join("no run id");
+    fs::rename(live_dir.join(".journal/mine"), &journal).unwrap();
+    let out_dir = folder.path().join("out");
+    let done = replay(
+        &journal,
+        &out_dir,
+        &["--roll-bytes=0", "--default-stage=endpoint"],
+    );
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let made = files(&out_dir);
+    let rows = String::from_utf8(made[Path::new("mine/cctf/invocations.jsonl")].clone()).unwrap();
+    assert!(!made.contains_key(Path::new("mine-0002/cctf/run_meta.json")));
+    for stage in ["edge", "endpoint"] {
+        assert!(rows.contains(&format!(r#""stage":"{stage}""#)), "{stage}");
+    }
+    assert!(
+        !rows.contains(r#""stage":"cloud""#),
+        "the second life's default stage is not asked for"
+    );
 }
 
 #[test]
@@ -255,7 +265,7 @@ fn what_cannot_be_replayed_is_told_in_one_sentence() {
         ),
         (empty.clone(), full, "is not empty: choose a new --out-dir"),
     ] {
-        let done = replay(&journal, &out_dir);
+        let done = replay(&journal, &out_dir, &[]);
         let error = String::from_utf8(done.stderr).unwrap();
         assert!(!done.status.success() && error.contains(told), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");

@@ -112,6 +112,22 @@ fn pipeline(counters: &PipelineCounters, page: &mut Page) {
         page.sample(name, &[], value);
     }
     page.family(
+        "cctf_evicted_rows_total",
+        "counter",
+        "Rows that left before their time because the memory limit was reached.",
+    );
+    page.sample("cctf_evicted_rows_total", &[], counters.rows_evicted);
+    page.family(
+        "cctf_memory_limit_bytes",
+        "gauge",
+        "What tables and queue may take.",
+    );
+    page.sample("cctf_memory_limit_bytes", &[], counters.memory_limit);
+    page.family("cctf_memory_bytes", "gauge", "What each table takes.");
+    for (table, bytes) in &counters.memory {
+        page.sample("cctf_memory_bytes", &[("table", table)], bytes);
+    }
+    page.family(
         "cctf_unwritten_rows_total",
         "counter",
         "Rows that the pipeline could not write, by reason.",

@@ -1,5 +1,7 @@
 //! [`JoinTable`]: the spans of the last join window, each hanging on its parent until that is settled.
 
+mod limits;
+
 use std::collections::VecDeque;
 
 use cctf_proto::cctf::SpanId;
@@ -36,11 +38,6 @@ impl JoinTable {
             window_nanos,
             entries_max,
         }
-    }
-
-    /// Changes how long a span is kept.
-    pub fn set_window(&mut self, window_nanos: u64) {
-        self.window_nanos = window_nanos;
     }
 
     /// Spans in the table, missing parents included.

@@ -17,7 +17,6 @@ pub struct Committer {
     queue: CommitEnd,
     store: Store,
     deleted_before: u64,
-    is_full: bool,
 }
 
 impl Committer {
@@ -27,7 +26,6 @@ impl Committer {
             queue,
             store,
             deleted_before: 0,
-            is_full: false,
         }
     }
 
@@ -51,16 +49,12 @@ impl Committer {
             let committed = match self.store.append(&records) {
                 Ok(()) => records.len(),
                 Err(StoreError::DiskFull { folder, written }) => {
-                    // Once, and not for every tick until there is room.
-                    if !self.is_full {
-                        eprintln!("warning: {}", StoreError::DiskFull { folder, written });
-                    }
+                    eprintln!("warning: {}", StoreError::DiskFull { folder, written });
                     written
                 }
                 Err(error) => return Err(error),
             };
-            self.is_full = committed < records.len();
-            self.queue.set_disk_full(self.is_full);
+            self.queue.set_disk_full(committed < records.len());
             for (at, answer) in answers.into_iter().enumerate() {
                 let result = if at < committed {
                     Ok(())

@@ -71,13 +71,14 @@ fn code(content: &Content) -> u8 {
         Content::Tick => 4,
         Content::Restart => 5,
         Content::Shutdown => 6,
+        Content::Settings { .. } => 7,
     }
 }
 
 /// The body of a record.
 pub fn body(record: &Record) -> &[u8] {
     match &record.content {
-        Content::Request { body, .. } => body,
+        Content::Request { body, .. } | Content::Settings { body } => body,
         Content::Tick | Content::Restart | Content::Shutdown => &[],
     }
 }
@@ -158,10 +159,8 @@ pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
 
 /// The record of a frame; `None` for a content that this version does not know.
 pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
-    let request = |signal| Content::Request {
-        signal,
-        body: bytes::Bytes::copy_from_slice(body),
-    };
+    let body = || bytes::Bytes::copy_from_slice(body);
+    let request = |signal| Content::Request { signal, body: body() };
     let content = match header.content {
         1 => request(Signal::Traces),
         2 => request(Signal::Metrics),
@@ -169,6 +168,7 @@ pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
         4 => Content::Tick,
         5 => Content::Restart,
         6 => Content::Shutdown,
+        7 => Content::Settings { body: body() },
         _ => return None,
     };
     Some(Record {

@@ -10,19 +10,11 @@ use tokio::sync::Notify;
 
 use super::accepted::{Accepted, Answer, AppendError, Uncommitted};
 use super::clock::Clock;
+use super::limits::{Held, QueueLimits};
 use super::record::{Content, Record, Signal};
 
 /// How often a [`Content::Tick`] is due.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Most that is held between receiver and pipeline, the batch in the pipeline's hands included.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueLimits {
-    /// Requests.
-    pub requests_max: usize,
-    /// Bytes of requests. A single request that is larger is taken when nothing else is held.
-    pub bytes_max: usize,
-}
 
 /// Who has found the disk full.
 #[derive(Debug, Clone, Copy)]
@@ -34,15 +26,6 @@ pub enum DiskFull {
     Segments = 2,
     /// The guard: there is less room than is to stay free.
     Low = 4,
-}
-
-/// What is held right now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Requests, those in the pipeline's hands included.
-    pub requests: usize,
-    /// Their bytes.
-    pub bytes: usize,
 }
 
 /// The end that records are appended to. Clones append to the same journal.
@@ -164,6 +147,12 @@ impl Journal {
             let _ = state.waiting.pop_if(|last| last.content == Content::Tick);
         }
         self.shared.push(&mut state, Content::Tick, None);
+    }
+
+    /// Appends the pipeline's settings, which are in force for what follows.
+    pub fn append_settings(&self, body: Bytes) {
+        let mut state = self.shared.lock();
+        self.shared.push(&mut state, Content::Settings { body }, None);
     }
 
     /// Appends the shutdown, which is the last record.
@@ -369,25 +358,6 @@ impl State {
         if let Content::Request { body, .. } = &record.content {
             self.waiting_held.add(body.len());
         }
-    }
-}
-
-impl QueueLimits {
-    fn have_room(&self, held: Held, bytes: usize) -> bool {
-        let fits = held.bytes.saturating_add(bytes) <= self.bytes_max || held.requests == 0;
-        fits && held.requests < self.requests_max
-    }
-}
-
-impl Held {
-    fn add(&mut self, bytes: usize) {
-        self.requests += 1;
-        self.bytes += bytes;
-    }
-
-    fn subtract(&mut self, other: Held) {
-        self.requests -= other.requests;
-        self.bytes -= other.bytes;
     }
 }
 

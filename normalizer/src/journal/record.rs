@@ -27,6 +27,11 @@ pub enum Content {
     Tick,
     /// The normalizer came up; the time since the record before was not lived through.
     Restart,
+    /// The pipeline's settings from here on, as JSON.
+    Settings {
+        /// The JSON.
+        body: Bytes,
+    },
     /// The normalizer goes down in order: what is held is written, runs are closed.
     Shutdown,
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, ALIGNMENT, Found, HEADER_LEN};
@@ -23,6 +24,8 @@ pub struct Recovered {
     pub records_lost: u64,
     /// Whether `--repair` went on behind damage.
     pub repaired: bool,
+    /// Whether the last segment was begun under another version of the mapping.
+    pub remapped: bool,
 }
 
 /// Why the journal could not be read.
@@ -52,6 +55,22 @@ pub enum RecoveryError {
         /// What is wrong.
         what: String,
     },
+    /// Another mapping has made rows of these records, and they would have to be made again.
+    #[error(
+        "the journal ends in a crash, and version {found} of the mapping has made rows of its records in {}; this \
+         normalizer has version {ours}, which may make others: start the normalizer that wrote it once more and stop it in \
+         order (SIGTERM), then this one goes on; or give --remap, which cuts the files back to the last checkpoint and makes \
+         the rows behind it anew, so that whoever follows the files has to read them again",
+        path.display()
+    )]
+    OtherMapping {
+        /// The segment.
+        path: PathBuf,
+        /// The version that it was begun under.
+        found: u32,
+        /// This normalizer's.
+        ours: u32,
+    },
     /// The first segment begins behind what is needed.
     #[error(
         "the journal in {} begins with record {found}, and record {needed} is needed: \
@@ -68,15 +87,27 @@ pub enum RecoveryError {
     },
 }
 
-/// Reads the journal in `folder` and gives every record from number `from` on to `feed`. A torn tail is zeroed, so that
-/// nothing of it can be taken for a record once others stand before it.
+/// How the journal is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Recovery {
+    /// Number of the first record to give on.
+    pub from: u64,
+    /// Whether to go on behind damage.
+    pub repair: bool,
+    /// The mapping's version.
+    pub mapping_version: u32,
+    /// Whether records may be given on that another version of the mapping has made rows of.
+    pub remap: bool,
+}
+
+/// Reads the journal in `folder` and gives its records on to `feed`. A torn tail is zeroed, so that nothing of it can be
+/// taken for a record once others stand before it.
 pub fn recover(
     folder: &Path,
-    from: u64,
-    repair: bool,
+    how: Recovery,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
-    read(folder, from, repair, true, feed)
+    read(folder, how, true, feed)
 }
 
 /// Gives every record of the journal in `folder` to `feed`, from the first that is there, and changes nothing.
@@ -87,19 +118,25 @@ pub fn read_kept(
 ) -> Result<Recovered, RecoveryError> {
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(0, |segment| segment.first_sequence);
-    read(folder, first, repair, false, feed)
+    let how = Recovery {
+        from: first,
+        repair,
+        mapping_version: 0,
+        remap: true,
+    };
+    read(folder, how, false, feed)
 }
 
 fn read(
     folder: &Path,
-    from: u64,
-    repair: bool,
+    how: Recovery,
     mends: bool,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
+    let from = how.from;
     let segments = segment::list(folder).map_err(io_error("list", folder))?;
     let first = segments.first().map_or(from, |segment| segment.first_sequence);
-    if first > from && !repair {
+    if first > from && !how.repair {
         return Err(RecoveryError::Missing {
             folder: folder.to_owned(),
             found: first,
@@ -122,16 +159,18 @@ fn read(
         let mut reading = Reading {
             segment,
             from,
-            repair,
+            how,
             mends,
+            is_other_mapping: None,
             next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
         };
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
-    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin.
-    if recovered.repaired || recovered.next_sequence < from {
+    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin;
+    // and a segment has one version of the mapping.
+    if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
         recovered.tail = None;
     }
     recovered.next_sequence = recovered.next_sequence.max(from);
@@ -141,7 +180,9 @@ fn read(
 struct Reading<'r> {
     segment: &'r SegmentFile,
     from: u64,
-    repair: bool,
+    how: Recovery,
+    /// The version of the mapping that was in force when the segment was begun, if it is another one.
+    is_other_mapping: Option<u32>,
     /// Whether what was torn is cut on the disk, too.
     mends: bool,
     /// Number of the next segment's first record; `None` for the last segment.
@@ -154,7 +195,11 @@ impl Reading<'_> {
         let path = &self.segment.path;
         let bytes = fs::read(path).map_err(io_error("read", path))?;
         let mut offset = SEGMENT_HEADER_LEN as usize;
-        match SegmentHeader::decode(&bytes) {
+        let decoded = SegmentHeader::decode(&bytes);
+        let version = decoded.ok().map(|header| header.mapping_version);
+        self.is_other_mapping = version.filter(|&version| version != self.how.mapping_version);
+        self.recovered.remapped = self.is_other_mapping.is_some();
+        match decoded {
             Ok(header) if header.first_sequence == self.recovered.next_sequence => {}
             Ok(header) => {
                 let (found, expected) = (header.first_sequence, self.recovered.next_sequence);
@@ -173,6 +218,7 @@ impl Reading<'_> {
                     if header.sequence >= self.from
                         && let Some(record) = frame::record(&header, body)
                     {
+                        self.check_mapping()?;
                         feed(header.sequence, record);
                     }
                     self.recovered.next_sequence += 1;
@@ -189,6 +235,18 @@ impl Reading<'_> {
         }
         self.recovered.tail = Some((path.clone(), offset as u64));
         Ok(())
+    }
+
+    /// Whether rows may be made of this segment's records: another mapping made others of them.
+    fn check_mapping(&self) -> Result<(), RecoveryError> {
+        match self.is_other_mapping {
+            Some(found) if !self.how.remap => Err(RecoveryError::OtherMapping {
+                path: self.segment.path.clone(),
+                found,
+                ours: self.how.mapping_version,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// At something that is not the next record: the torn tail if nothing behind it says that it was durable, else damage.
@@ -231,7 +289,7 @@ impl Reading<'_> {
     }
 
     fn damaged(&mut self, offset: u64, what: String) -> Result<(), RecoveryError> {
-        if self.repair {
+        if self.how.repair {
             self.recovered.repaired = true;
             return Ok(());
         }
@@ -243,6 +301,7 @@ impl Reading<'_> {
     }
 
     fn cut_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let path = &self.segment.path;
         let used = bytes
             .iter()
@@ -256,8 +315,13 @@ impl Reading<'_> {
             .write(true)
             .open(path)
             .map_err(io_error("open", path))?;
-        segment::write_zeros(&file, offset as u64, used as u64)
-            .map_err(io_error("cut the torn tail of", path))?;
+        let mut at = offset;
+        while at < used {
+            let len = ZEROS.len().min(used - at);
+            file.write_all_at(&ZEROS[..len], at as u64)
+                .map_err(io_error("cut the torn tail of", path))?;
+            at += len;
+        }
         file.sync_data().map_err(io_error("sync", path))
     }
 

@@ -8,6 +8,23 @@ use super::*;
 use crate::journal::record::{Content, Signal};
 use crate::journal::store::{Durability, Store, StoreSettings};
 
+const MAPPING: u32 = 1;
+
+fn recover(
+    folder: &Path,
+    from: u64,
+    repair: bool,
+    feed: &mut dyn FnMut(u64, Record),
+) -> Result<Recovered, RecoveryError> {
+    let how = Recovery {
+        from,
+        repair,
+        mapping_version: MAPPING,
+        remap: false,
+    };
+    super::recover(folder, how, feed)
+}
+
 fn settings(folder: &Path) -> StoreSettings {
     StoreSettings {
         folder: folder.to_owned(),
@@ -329,4 +346,40 @@ fn reading_a_kept_journal_changes_nothing_of_it() {
     read_kept(folder.path(), false, &mut |sequence, _| kept.push(sequence)).unwrap();
     assert_eq!(kept, [0]);
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn records_of_another_mapping_are_given_on_when_that_is_asked_for_and_the_next_one_gets_a_segment_of_its_own()
+{
+    let folder = tempfile::tempdir().unwrap();
+    one_segment(folder.path(), &[10, 20]);
+    let how = |from, mapping_version, remap| Recovery {
+        from,
+        repair: false,
+        mapping_version,
+        remap,
+    };
+    let refused = super::recover(folder.path(), how(1, MAPPING + 1, false), &mut |_, _| {}).unwrap_err();
+    assert!(
+        matches!(refused, RecoveryError::OtherMapping { found: MAPPING, ours, .. } if ours == MAPPING + 1),
+        "{refused}"
+    );
+    // Behind the last record nothing would be made again.
+    for (from, remap, fed) in [(2, false, 0), (1, true, 1)] {
+        let mut records = 0;
+        let found = super::recover(folder.path(), how(from, MAPPING + 1, remap), &mut |_, _| {
+            records += 1
+        });
+        let found = found.unwrap();
+        assert_eq!((records, found.next_sequence, found.tail), (fed, 2, None));
+    }
+    let found = super::recover(folder.path(), how(2, MAPPING + 1, false), &mut |_, _| {}).unwrap();
+    let settings = StoreSettings {
+        mapping_version: MAPPING + 1,
+        ..settings(folder.path())
+    };
+    let mut store = Store::open(settings, found.segments, found.next_sequence, found.tail).unwrap();
+    store.append(&[request(2, 10)]).unwrap();
+    let found = super::recover(folder.path(), how(2, MAPPING + 1, false), &mut |_, _| {}).unwrap();
+    assert_eq!((found.segments.len(), found.next_sequence), (2, 3));
 }

@@ -39,13 +39,12 @@ pub struct StoreSettings {
 /// Why the journal could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for another segment, or (where the file system could not reserve it) within one. It may go on
-    /// later.
+    /// There is no room for another segment. It may go on later.
     #[error("no room for a journal segment in {}: free some or mount a larger disk", folder.display())]
     DiskFull {
         /// The journal's folder.
         folder: PathBuf,
-        /// How many records of the batch are in the journal all the same, durable, in segments before.
+        /// How many records of the batch are in the journal all the same, in a segment before.
         written: usize,
     },
     /// What has been written is in doubt, so the process must not go on.
@@ -122,7 +121,7 @@ impl Store {
                 self.begin_segment(frame_len(body(&rest[0]).len()) as u64, written)?;
                 continue;
             }
-            self.write(&rest[..fits], written)?;
+            self.write(&rest[..fits])?;
             written += fits;
         }
         if self.settings.durability == Durability::Fsync {
@@ -147,7 +146,7 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, records: &[Record], written: usize) -> Result<(), StoreError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
         let Some(segment) = &mut self.current else {
             return Ok(());
         };
@@ -166,20 +165,9 @@ impl Store {
                 &PADDING[..frame_len(body.len()) - HEADER_LEN - body.len()],
             ));
         }
-        let begin = segment.position;
-        match segment.write_frames(&mut slices) {
-            Ok(()) => {
-                self.next_sequence += records.len() as u64;
-                Ok(())
-            }
-            Err(StoreError::Fatal { source, .. }) if is_disk_full(&source) => {
-                let bytes = records.iter().map(|record| frame_len(body(record).len()) as u64);
-                segment.take_back(begin, begin + bytes.sum::<u64>())?;
-                let folder = self.settings.folder.clone();
-                Err(StoreError::DiskFull { folder, written })
-            }
-            Err(error) => Err(error),
-        }
+        segment.write_frames(&mut slices)?;
+        self.next_sequence += records.len() as u64;
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -203,9 +191,19 @@ impl Store {
         };
         let len = self.settings.segment_bytes.max(SEGMENT_HEADER_LEN + frame_bytes);
         let path = segment::path_of(folder, self.next_sequence);
-        let file = match segment::create(folder, &header, len) {
-            Ok(file) => file,
-            Err(error) if is_disk_full(&error) => {
+        match segment::create(
+            folder,
+            &header,
+            len,
+            self.settings.durability == Durability::Fsync,
+        ) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
                 // What was begun takes room that others need; that it may stay is no further harm.
                 let _ = fs::remove_file(&path);
                 return Err(StoreError::DiskFull {
@@ -214,11 +212,9 @@ impl Store {
                 });
             }
             Err(error) => return Err(fatal("create", &path)(error)),
-        };
-        if self.settings.durability == Durability::Fsync {
-            file.sync_all().map_err(fatal("sync", &path))?;
-            segment::sync_folder(folder).map_err(fatal("sync", folder))?;
         }
+        // One without a record had the same name.
+        self.segments.retain(|segment| segment.path != path);
         self.current = Some(Segment::reopen(
             path.clone(),
             SEGMENT_HEADER_LEN,
@@ -296,20 +292,6 @@ impl Segment {
         }
         Ok(())
     }
-
-    /// Makes it as if nothing had been written from `begin` to `end`: no record that was refused may be found there later.
-    fn take_back(&mut self, begin: u64, end: u64) -> Result<(), StoreError> {
-        let end = if self.direct.is_some() { end } else { self.position };
-        segment::write_zeros(&self.file, begin, end).map_err(fatal("write to", &self.path))?;
-        self.file
-            .seek(SeekFrom::Start(begin))
-            .map_err(fatal("seek in", &self.path))?;
-        self.position = begin;
-        if self.direct.take().is_some() {
-            self.direct = DirectWriter::open(&self.path, begin).map_err(fatal("open", &self.path))?;
-        }
-        Ok(())
-    }
 }
 
 /// How many of the records fit into `room` bytes.
@@ -322,13 +304,6 @@ fn fitting(records: &[Record], room: u64) -> usize {
             taken <= room
         })
         .count()
-}
-
-fn is_disk_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 fn fatal(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {

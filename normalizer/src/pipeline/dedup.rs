@@ -83,6 +83,23 @@ impl RecentSet {
         }
     }
 
+    /// Changes how many it remembers.
+    pub fn set_entries_max(&mut self, entries_max: usize) {
+        self.entries_max = entries_max;
+    }
+
+    /// Bytes of the table.
+    pub fn table_bytes(&self) -> u64 {
+        (self.buckets.len() * (size_of::<Bucket>() + 1)) as u64
+    }
+
+    /// Whether the table has room for all that may be remembered: where there is no place then, another one gives way.
+    fn is_largest(&self) -> bool {
+        let generations = GENERATIONS as usize;
+        let most = self.entries_max.saturating_add(self.entries_max / generations);
+        self.buckets.len().saturating_mul(SLOTS * FULL_PERCENT) / 100 >= most
+    }
+
     /// Remembers a fingerprint; false if it was there already.
     #[inline]
     pub fn insert(&mut self, fingerprint: u64, now: u64) -> bool {
@@ -94,7 +111,7 @@ impl RecentSet {
         loop {
             match self.place(fingerprint) {
                 Some(is_new) => return is_new,
-                None if self.is_sparse() => {
+                None if self.is_sparse() || self.is_largest() => {
                     self.displace(fingerprint);
                     return true;
                 }
@@ -158,7 +175,7 @@ impl RecentSet {
         self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
         self.lens[usize::from(self.tag)] = 0;
         let live = self.len();
-        if live * 100 >= self.buckets.len() * SLOTS * FULL_PERCENT {
+        if live * 100 >= self.buckets.len() * SLOTS * FULL_PERCENT && !self.is_largest() {
             self.grow();
         } else if live * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
             && self.buckets_log2 > BUCKETS_MIN_LOG2

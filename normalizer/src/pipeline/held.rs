@@ -60,6 +60,8 @@ pub struct HeldRow {
     /// What it turned out to be, once known.
     pub outcome: Option<Outcome>,
     is_refused: bool,
+    /// The entry of the join that its outcome is awaited of.
+    entry: Option<u32>,
     /// Whether it is among the rows of its trace that wait for the run.
     waits_for_run: bool,
     number: u64,
@@ -73,7 +75,11 @@ pub struct HeldRows {
     /// Deadline, row and its number, for rows without a run.
     run_deadlines: VecDeque<(u64, u32, u64)>,
     by_trace: Map<[u8; 16], OfTrace>,
+    /// Rows and their numbers, oldest first. One whose number is not the row's any more is passed over.
+    by_age: VecDeque<(u32, u64)>,
     made: u64,
+    /// Bytes of the lines.
+    line_bytes: u64,
     /// Buffers to be used again: giving memory back and asking for it anew costs more than encoding a row.
     #[serde(skip)]
     spare: Vec<Vec<u8>>,
@@ -82,6 +88,12 @@ pub struct HeldRows {
 /// Buffers kept to be used again, and the largest of them.
 const SPARE_MAX: usize = 4096;
 const SPARE_BYTES_MAX: usize = 4096;
+
+/// A row that waits, besides its line: itself, its places in the lists by trace and deadline, and what its line's buffer has
+/// too much.
+const ROW_BYTES: u64 = size_of::<HeldRow>() as u64 + 192;
+/// A place in the list by age.
+const AGE_BYTES: u64 = 16;
 
 /// Rows of one trace that wait for its run.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -104,7 +116,8 @@ impl HeldRows {
     ) -> u32 {
         self.made += 1;
         let trace_id = facts.trace_id;
-        let mut buffer = self.spare.pop().unwrap_or_default();
+        let fits = |spare: &Vec<u8>| spare.capacity() <= 2 * line.len();
+        let mut buffer = self.spare.pop().filter(fits).unwrap_or_default();
         buffer.extend_from_slice(line);
         let row = Some(HeldRow {
             line: buffer,
@@ -113,6 +126,7 @@ impl HeldRows {
             run,
             outcome,
             is_refused: false,
+            entry: None,
             waits_for_run: run.is_none(),
             number: self.made,
         });
@@ -126,6 +140,9 @@ impl HeldRows {
                 (self.rows.len() - 1) as u32
             }
         };
+        self.line_bytes += line.len() as u64;
+        self.pop_gone();
+        self.by_age.push_back((at, self.made));
         if run.is_none() {
             self.run_deadlines.push_back((deadline, at, self.made));
             let of_trace = self.by_trace.entry(trace_id).or_default();
@@ -207,6 +224,52 @@ impl HeldRows {
         }
     }
 
+    /// What all that waits takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.line_bytes + self.len() as u64 * ROW_BYTES + self.by_age.len() as u64 * AGE_BYTES
+    }
+
+    /// Says of which entry of the join a row's outcome is awaited.
+    pub fn await_entry(&mut self, at: u32, entry: u32) {
+        if let Some(row) = self.rows[at as usize].as_mut() {
+            row.entry = Some(entry);
+        }
+    }
+
+    /// The entry of the join that a row's outcome is still awaited of.
+    pub fn awaited_entry(&self, at: u32) -> Option<u32> {
+        let row = self.get(at)?;
+        row.entry.filter(|_| row.outcome.is_none())
+    }
+
+    /// The row that has waited longest; it is not told again.
+    pub fn pop_oldest(&mut self) -> Option<u32> {
+        self.pop_gone();
+        self.by_age.pop_front().map(|(at, _)| at)
+    }
+
+    fn pop_gone(&mut self) {
+        let is_gone = |rows: &[Option<HeldRow>], &(at, number): &(u32, u64)| {
+            rows[at as usize].as_ref().is_none_or(|row| row.number != number)
+        };
+        while self
+            .by_age
+            .front()
+            .is_some_and(|oldest| is_gone(&self.rows, oldest))
+        {
+            self.by_age.pop_front();
+        }
+    }
+
+    /// Whether a row still waits for its trace's run; it does not any more.
+    pub fn leave_trace(&mut self, at: u32) -> bool {
+        let waits = self.get(at).is_some_and(|row| row.waits_for_run);
+        if waits {
+            self.forget_in_trace(at);
+        }
+        waits
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.rows.len() - self.free.len()
@@ -222,6 +285,7 @@ impl HeldRows {
 
     fn take(&mut self, at: u32) -> Option<HeldRow> {
         let row = self.rows[at as usize].take()?;
+        self.line_bytes -= row.line.len() as u64;
         self.free.push(at);
         Some(row)
     }
@@ -250,12 +314,29 @@ pub struct TraceRuns {
     young: Map<[u8; 16], u32>,
     old: Map<[u8; 16], u32>,
     last: Option<([u8; 16], usize)>,
+    /// Traces of one generation; past it the older generation leaves early.
+    max: usize,
 }
 
-/// Traces of one generation; past it the older generation leaves early.
-const TRACES_MAX: usize = 1 << 20;
-
 impl TraceRuns {
+    /// No trace yet.
+    pub fn new(max: usize) -> Self {
+        Self {
+            max,
+            ..Self::default()
+        }
+    }
+
+    /// Changes how many a generation has at most.
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
     /// The run of a trace.
     pub fn get(&self, trace_id: &[u8; 16]) -> Option<usize> {
         if let Some((last, run)) = &self.last
@@ -274,7 +355,7 @@ impl TraceRuns {
         if self.last.is_some_and(|(last, _)| last == *trace_id) {
             return false;
         }
-        if self.young.len() >= TRACES_MAX {
+        if self.young.len() >= self.max {
             self.turn();
         }
         let known = self.get(trace_id).is_some();
@@ -371,7 +452,7 @@ mod tests {
 
     #[test]
     fn the_run_of_a_trace_is_known_for_one_to_two_turns() {
-        let mut traces = TraceRuns::default();
+        let mut traces = TraceRuns::new(2);
         assert!(traces.set(&[1; 16], 5));
         assert!(!traces.set(&[1; 16], 6), "the first wins");
         traces.turn();

@@ -62,6 +62,13 @@ struct Sampler {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Samplers(BTreeMap<u32, Sampler>);
 
+impl Samplers {
+    /// How many counters are remembered.
+    pub fn counters(&self) -> usize {
+        self.0.values().map(|sampler| sampler.counters.len()).sum()
+    }
+}
+
 impl Pipeline {
     /// Takes a point of a host metric.
     pub(super) fn sample_host(

@@ -74,6 +74,15 @@ pub struct LinkCall {
 }
 
 impl LinkStats {
+    /// What it takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let seconds = self
+            .seconds
+            .values()
+            .map(|second| second.net_nanos.len() * 8 + 128);
+        (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
+    }
+
     /// Takes a call.
     pub fn add(&mut self, call: &LinkCall, now: u64) {
         let sent = if call.sent_counts { call.sent } else { Some(0) };

@@ -11,10 +11,10 @@ mod control;
 mod dedup;
 mod held;
 mod hosts;
-mod inventory;
 mod learned;
 mod links;
 mod maps;
+mod memory;
 mod modules;
 mod names;
 mod output;
@@ -31,6 +31,7 @@ mod state;
 mod traces;
 mod unsettled;
 
+pub use memory::queue_share;
 pub use output::{Output, RunOutput};
 pub use settings::Settings;
 pub use state::{RestoreError, STATE_VERSION};
@@ -45,6 +46,7 @@ use serde::{Deserialize, Serialize};
 use self::dedup::RecentSet;
 use self::held::{HeldRows, TraceRuns};
 use self::hosts::Samplers;
+use self::memory::MemoryShares;
 use self::names::Names;
 use self::placement::Placement;
 use self::rolling::RollLimits;
@@ -57,10 +59,8 @@ use crate::mapping::StageTable;
 
 /// The instance of a span whose resource names no service.
 const NO_INSTANCE: u32 = u32::MAX;
-/// Spans that the join holds at once: 160 bytes each. Past it the oldest leave early, as orphans if they still wait.
-const JOIN_SPANS_MAX: usize = 1 << 20;
-/// Spans that are remembered for their copies: 10 to 20 bytes each. Past it the oldest are forgotten early.
-const DEDUP_SPANS_MAX: usize = 8 << 20;
+/// What changes slowly of the memory is counted this often.
+const INVENTORY_INTERVAL_NANOS: u64 = 1_000_000_000;
 /// What closes by time, besides the join's windows, is looked at this often.
 const HOUSEKEEPING_NANOS: u64 = 50_000_000;
 /// A trace's run is known for at least this many join windows, and at most twice as many.
@@ -91,6 +91,12 @@ pub struct PipelineCounters {
     pub spans_joining: u64,
     /// Spans remembered for their copies.
     pub spans_remembered: u64,
+    /// Rows that left before their time because the memory limit was reached.
+    pub rows_evicted: u64,
+    /// What each table takes of it, in bytes.
+    pub memory: Vec<(&'static str, u64)>,
+    /// The limit, in bytes.
+    pub memory_limit: u64,
 }
 
 /// The state machine.
@@ -101,6 +107,9 @@ pub struct Pipeline {
     stale_nanos: u64,
     idle_nanos: u64,
     roll: RollLimits,
+    shares: MemoryShares,
+    inventory_bytes: u64,
+    inventories_at: u64,
     /// Journal time: that of the records, less the time in which the normalizer was down, which is silence of nobody.
     now: u64,
     /// Time in which it was down, altogether.
@@ -146,11 +155,15 @@ impl Pipeline {
             default: settings.default_stage,
         };
         let window_nanos = nanos(settings.join_window);
+        let shares = MemoryShares::of(&settings);
         Self {
             window_nanos,
             stale_nanos: nanos(settings.stale_after),
             idle_nanos: nanos(settings.run_idle),
             roll: RollLimits::of(&settings),
+            shares,
+            inventory_bytes: 0,
+            inventories_at: 0,
             now: 0,
             down_nanos: 0,
             last_unix_nano: 0,
@@ -160,10 +173,10 @@ impl Pipeline {
             counted_before: (0, 0),
             sources: Sources::new(stages),
             runs: Runs::new(&settings.run_id, settings.open_runs_max),
-            seen: RecentSet::new(nanos(settings.dedup_window), DEDUP_SPANS_MAX),
-            join: JoinTable::new(window_nanos, JOIN_SPANS_MAX),
+            seen: RecentSet::new(nanos(settings.dedup_window), shares.dedup_spans),
+            join: JoinTable::new(window_nanos, shares.join_spans),
             held: HeldRows::default(),
-            traces: TraceRuns::default(),
+            traces: TraceRuns::new(shares.traces),
             placement: Placement::default(),
             samplers: Samplers::default(),
             series: HashMap::new(),
@@ -195,9 +208,14 @@ impl Pipeline {
             }
             Content::Tick => {}
             Content::Restart => self.runs.resume(),
+            Content::Settings { body } => match Settings::of_json(body) {
+                Some(settings) => self.apply(settings),
+                None => self.totals.reject("unreadable_settings", 1),
+            },
             Content::Shutdown => return self.shut_down(output),
         }
         self.expire_rows(output);
+        self.make_room(output);
         if self.now >= self.housekeeping_at {
             self.housekeeping_at = self.now + HOUSEKEEPING_NANOS;
             self.keep_house(output);
@@ -223,6 +241,9 @@ impl Pipeline {
             rows_held: self.held.len() as u64,
             spans_joining: self.join.len() as u64,
             spans_remembered: self.seen.len() as u64,
+            rows_evicted: self.totals.evicted,
+            memory: self.memory().to_vec(),
+            memory_limit: self.settings.memory_limit,
         }
     }
 
@@ -264,6 +285,10 @@ impl Pipeline {
         }
         self.runs
             .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_nanos));
+        if self.now >= self.inventories_at {
+            self.inventories_at = self.now + INVENTORY_INTERVAL_NANOS;
+            self.count_inventories();
+        }
         self.make_snapshots(output);
     }
 

@@ -94,7 +94,24 @@ pub struct InvocationFacts {
     pub bytes_out: Option<u64>,
 }
 
+/// A module's and an endpoint's fixed part, and one of their entries.
+const STATS_BYTES: u64 = 512;
+const ENTRY_BYTES: u64 = 48;
+
 impl ModuleStats {
+    /// What it takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let histograms = self
+            .endpoints
+            .values()
+            .map(|of| of.service_micros.distinct_values());
+        let histograms: usize = histograms.sum();
+        let entries = self.instances.len() + self.calls.len() + self.call_bytes.len();
+        (1 + self.endpoints.len() as u64) * STATS_BYTES
+            + (histograms * size_of::<u32>()) as u64
+            + entries as u64 * ENTRY_BYTES
+    }
+
     /// Takes an invocation.
     pub fn add(&mut self, facts: &InvocationFacts) {
         self.invocations += 1;

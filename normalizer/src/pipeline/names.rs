@@ -6,6 +6,8 @@ use super::maps::Map;
 
 /// Distinct texts kept; any further one is nameless.
 const NAMES_MAX: usize = 65_536;
+/// Their bytes: the same for ones that are long.
+const TEXT_BYTES_MAX: u64 = 8 << 20;
 /// The number of what has no name, or is too much.
 pub const NAMELESS: u32 = u32::MAX;
 
@@ -14,18 +16,28 @@ pub const NAMELESS: u32 = u32::MAX;
 pub struct Names {
     texts: Vec<Box<str>>,
     numbers: Map<Box<str>, u32>,
+    text_bytes: u64,
 }
 
+/// A text's places in the list and in the index.
+const NAME_BYTES: u64 = 96;
+
 impl Names {
+    /// What they take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.texts.len() as u64 * NAME_BYTES + 2 * self.text_bytes
+    }
+
     /// The text's number.
     pub fn number(&mut self, text: &str) -> u32 {
         if let Some(&number) = self.numbers.get(text) {
             return number;
         }
-        if self.texts.len() >= NAMES_MAX {
+        if self.texts.len() >= NAMES_MAX || self.text_bytes >= TEXT_BYTES_MAX {
             return NAMELESS;
         }
         let number = self.texts.len() as u32;
+        self.text_bytes += text.len() as u64;
         self.texts.push(text.into());
         self.numbers.insert(text.into(), number);
         number

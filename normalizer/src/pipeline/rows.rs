@@ -131,6 +131,7 @@ impl Pipeline {
             }
             (Err(entry), run) => {
                 let row = self.held.add(line, gaps, facts, run, None, deadline);
+                self.held.await_entry(row, entry);
                 self.join.hold(entry, row);
             }
         }
@@ -146,6 +147,7 @@ impl Pipeline {
             let held = self
                 .held
                 .add(line, row.gaps, row.facts, Some(row.run), None, deadline);
+            self.held.await_entry(held, row.entry);
             self.join.hold(row.entry, held);
         }
         self.unsettled.lines.clear();

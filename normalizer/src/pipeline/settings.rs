@@ -5,8 +5,9 @@ use std::time::Duration;
 use cctf_proto::cctf::Stage;
 use serde::{Deserialize, Serialize};
 
-/// How the pipeline behaves; in force from the first record on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// How the pipeline behaves. They come to it as records of the journal, so that the same journal makes the same files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// The normalizer's own run id, for telemetry that names no run.
     pub run_id: String,
@@ -26,6 +27,8 @@ pub struct Settings {
     pub kept_metrics: Vec<String>,
     /// Most runs open at once; rows of any further run are rejected and counted.
     pub open_runs_max: usize,
+    /// Bytes that the tables and the queue may take.
+    pub memory_limit: u64,
     /// Bytes of lines after which a run goes on in its next part; `None`: never.
     pub roll_bytes: Option<u64>,
     /// Age of a part after which the run goes on in the next one; `None`: never.
@@ -33,6 +36,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings as a record of the journal has them.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Text, numbers and lists of these have no value that JSON can't say.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what a record has; what it does not tell, as one of an older version, is as by default.
+    pub fn of_json(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
     /// The metrics kept unless the operator says otherwise: process and container CPU and memory, and our service's queue.
     pub const KEPT_METRICS: &'static [&'static str] = &[
         "process.cpu.time",
@@ -58,6 +72,7 @@ impl Default for Settings {
             default_stage: None,
             kept_metrics: Self::KEPT_METRICS.iter().map(|&name| name.to_owned()).collect(),
             open_runs_max: 256,
+            memory_limit: 256 << 20,
             roll_bytes: None,
             roll_age: None,
         }

@@ -108,11 +108,20 @@ pub struct ModuleName {
     pub mem_limit_mb: Option<f64>,
 }
 
+/// Bytes of resources kept, and of the keys of nodes, modules and instances each; past it the same holds as past their number.
+const RESOURCE_BYTES_MAX: u64 = 8 << 20;
+const KEY_BYTES_MAX: u64 = 8 << 20;
+/// What is made of a resource, or of a node, a module or an instance: some ten strings, most of them short. All that they
+/// say is in the resource's bytes, or in the key, up to this many times.
+const SOURCE_BYTES: u64 = 1024;
+const COPIES: u64 = 4;
+
 /// Names by number and numbers by name, bounded.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Names<T> {
     items: Vec<T>,
     numbers: Map<String, u32>,
+    key_bytes: u64,
 }
 
 impl<T> Names<T> {
@@ -120,10 +129,11 @@ impl<T> Names<T> {
         if let Some(&number) = self.numbers.get(key) {
             return Some(number);
         }
-        if self.items.len() >= NAMED_MAX {
+        if self.items.len() >= NAMED_MAX || self.key_bytes >= KEY_BYTES_MAX {
             return None;
         }
         let number = self.items.len() as u32;
+        self.key_bytes += key.len() as u64;
         self.items.push(make());
         self.numbers.insert(key.to_owned(), number);
         Some(number)
@@ -139,6 +149,8 @@ pub struct Sources {
     #[serde(skip)]
     last: Option<(Box<[u8]>, Arc<Source>)>,
     made: u64,
+    /// Bytes of all resources kept.
+    resource_bytes: u64,
     stages: StageTable,
     /// Each node's latest identity, with what earlier ones told and it does not.
     nodes: Names<Identity>,
@@ -154,20 +166,42 @@ impl Sources {
             nameless: Map::default(),
             last: None,
             made: 0,
+            resource_bytes: 0,
             stages,
             nodes: Names {
                 items: Vec::new(),
                 numbers: Map::default(),
+                key_bytes: 0,
             },
             modules: Names {
                 items: Vec::new(),
                 numbers: Map::default(),
+                key_bytes: 0,
             },
             instances: Names {
                 items: Vec::new(),
                 numbers: Map::default(),
+                key_bytes: 0,
             },
         }
+    }
+
+    /// What they take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let resources = (self.by_resource.len() + self.nameless.len()) as u64;
+        let named = self.nodes.items.len() + self.modules.items.len() + self.instances.items.len();
+        let key_bytes = self.nodes.key_bytes + self.modules.key_bytes + self.instances.key_bytes;
+        (resources + named as u64) * SOURCE_BYTES + (self.resource_bytes + key_bytes) * COPIES
+    }
+
+    fn make_room_for(&mut self, bytes: &[u8]) {
+        let is_full = self.by_resource.len() >= RESOURCES_MAX || self.nameless.len() >= RESOURCES_MAX;
+        if is_full || self.resource_bytes >= RESOURCE_BYTES_MAX {
+            self.by_resource.clear();
+            self.nameless.clear();
+            self.resource_bytes = 0;
+        }
+        self.resource_bytes += bytes.len() as u64;
     }
 
     /// Changes which stage a node is of; resources are read anew for it.
@@ -178,6 +212,7 @@ impl Sources {
         self.stages = stages;
         self.by_resource.clear();
         self.nameless.clear();
+        self.resource_bytes = 0;
         self.last = None;
     }
 
@@ -214,9 +249,7 @@ impl Sources {
             number: source.number,
             encoded: OnceLock::new(),
         });
-        if self.nameless.len() >= RESOURCES_MAX {
-            self.nameless.clear();
-        }
+        self.make_room_for(&bytes);
         self.nameless.insert(bytes, nameless.clone());
         Ok(nameless)
     }
@@ -237,9 +270,7 @@ impl Sources {
             number: self.made,
             encoded: OnceLock::new(),
         });
-        if self.by_resource.len() >= RESOURCES_MAX {
-            self.by_resource.clear();
-        }
+        self.make_room_for(bytes);
         self.by_resource.insert(bytes.into(), source.clone());
         Ok(source)
     }

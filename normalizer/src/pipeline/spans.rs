@@ -132,6 +132,7 @@ impl Pipeline {
         }
         self.peer_text = peer_text;
         self.write_settled(output);
+        self.make_room(output);
     }
 
     /// Encodes the invocation behind the lines that wait.

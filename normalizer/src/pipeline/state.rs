@@ -1,11 +1,12 @@
 //! The pipeline's whole state as bytes, for a checkpoint, and back.
 
+use super::memory::MemoryShares;
 use super::rolling::RollLimits;
 use super::{Pipeline, Settings, nanos};
 use crate::mapping::StageTable;
 
 /// Version of the bytes; another one can't be read.
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// Why a state could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +25,15 @@ impl Pipeline {
     }
 
     /// Goes on under other settings. What waits already keeps the deadline that it was given.
-    pub fn apply(&mut self, settings: Settings) {
+    pub(super) fn apply(&mut self, settings: Settings) {
         self.window_nanos = nanos(settings.join_window);
         self.stale_nanos = nanos(settings.stale_after);
         self.idle_nanos = nanos(settings.run_idle);
         self.roll = RollLimits::of(&settings);
-        self.join.set_window(self.window_nanos);
+        self.shares = MemoryShares::of(&settings);
+        self.join.set_limits(self.window_nanos, self.shares.join_spans);
+        self.seen.set_entries_max(self.shares.dedup_spans);
+        self.traces.set_max(self.shares.traces);
         self.seen.set_window(nanos(settings.dedup_window));
         self.runs.set_own(&settings.run_id, settings.open_runs_max);
         let by_name = settings.stages.clone();

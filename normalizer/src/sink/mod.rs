@@ -46,6 +46,8 @@ struct Recovering {
     opened: HashSet<String>,
     /// The last part in which each run had gone on since the checkpoint, once it has been looked for.
     last_parts: Option<HashMap<String, u64>>,
+    /// Whether files are cut back instead of being completed: other bytes come than those that are there.
+    remaps: bool,
 }
 
 struct OpenRun {
@@ -83,6 +85,15 @@ impl Sink {
         self
     }
 
+    /// Besides, another mapping makes the rows: files are cut back to where the checkpoint was made.
+    #[must_use]
+    pub fn remap(mut self) -> Self {
+        if let Some(recovering) = &mut self.recovering {
+            recovering.remaps = true;
+        }
+        self
+    }
+
     /// The journal has been read to its end: what comes now is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
         for folder in self.runs_ahead()? {
@@ -111,6 +122,18 @@ impl Sink {
             if lengths != *made && lengths.iter().zip(made).all(|(len, made)| len >= made) {
                 ahead.push(run_id.clone());
             }
+        }
+        if self
+            .recovering
+            .as_ref()
+            .is_some_and(|recovering| recovering.remaps)
+        {
+            // What the other mapping has opened, and this one has not.
+            ahead.extend(self.begun_since_checkpoint()?);
+            ahead.sort();
+            ahead.dedup();
+            let opened = self.recovering.as_ref().map(|recovering| &recovering.opened);
+            ahead.retain(|folder| opened.is_some_and(|opened| !opened.contains(folder)));
         }
         Ok(ahead)
     }
@@ -207,18 +230,28 @@ impl Sink {
     /// The last part of each run among the folders that were opened since the checkpoint.
     fn last_parts(&mut self) -> Result<HashMap<String, u64>, SinkError> {
         let mut last_parts = HashMap::new();
-        let names = self.storage.names(&self.out_dir);
-        for name in names.map_err(SinkError::io("list", &self.out_dir))? {
-            let Some((run_id, number)) = Part::parse(&name) else {
-                continue;
-            };
-            let folder = self.out_dir.join(&name);
-            if base::read(self.storage.as_mut(), &folder, self.epoch)?.is_some() {
+        for name in self.begun_since_checkpoint()? {
+            if let Some((run_id, number)) = Part::parse(&name) {
                 let last = last_parts.entry(run_id.to_owned()).or_insert(number);
                 *last = number.max(*last);
             }
         }
         Ok(last_parts)
+    }
+
+    /// The folders that were opened since the checkpoint.
+    fn begun_since_checkpoint(&mut self) -> Result<Vec<String>, SinkError> {
+        let names = self.storage.names(&self.out_dir);
+        let mut begun = Vec::new();
+        for name in names.map_err(SinkError::io("list", &self.out_dir))? {
+            let folder = self.out_dir.join(&name);
+            // A link such as `latest` is no folder of its own.
+            let is_link = self.storage.read_link(&folder).is_ok();
+            if !is_link && base::read(self.storage.as_mut(), &folder, self.epoch)?.is_some() {
+                begun.push(name);
+            }
+        }
+        Ok(begun)
     }
 
     fn open_folder(&mut self, folder: &str, is_superseded: bool) -> Result<(), SinkError> {
@@ -232,6 +265,10 @@ impl Sink {
                 .as_ref()
                 .is_some_and(|recovering| !recovering.opened.contains(folder)),
             is_superseded,
+            is_remapped: self
+                .recovering
+                .as_ref()
+                .is_some_and(|recovering| recovering.remaps),
         });
         let path = self.out_dir.join(folder);
         let run = OpenRun {

@@ -54,6 +54,8 @@ pub(super) struct Journaled {
     pub is_base_needed: bool,
     /// Whether the run has gone on in a later part.
     pub is_superseded: bool,
+    /// Whether what the files have beyond that is to go.
+    pub is_remapped: bool,
 }
 
 impl RunFolder {

@@ -50,11 +50,16 @@ pub trait Storage: Send {
     }
     /// The content of a small file; `None` if there is none.
     fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
         match fs::read(path) {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+    /// Cuts a file.
+    fn cut(&mut self, path: &Path, len: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.set_len(len)
     }
     /// The names in a folder.
     fn names(&mut self, path: &Path) -> io::Result<Vec<String>> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use cctf_normalizer::checkpoint;
 use cctf_normalizer::journal::{Content, Durability, Record, Store, StoreSettings};
-use cctf_normalizer::pipeline::{Output, Pipeline, STATE_VERSION, Settings};
+use cctf_normalizer::mapping::MAPPING_VERSION;
+use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_normalizer::resume::resume;
 use cctf_normalizer::sink::{Sink, SinkError};
 use cctf_proto::validate::{Options, validate};
@@ -297,13 +298,20 @@ impl World {
             durability: Durability::Fsync,
             segment_bytes: 3000,
             keep_raw: false,
-            mapping_version: STATE_VERSION,
+            mapping_version: MAPPING_VERSION,
         };
         let settings = Settings {
             run_id: "mine".to_owned(),
-            join_window: Duration::from_secs(1),
+            // Others at every start: no record may be fed under two.
+            join_window: Duration::from_millis(1000 + self.now / 1_000_000 % 3 * 500),
             dedup_window: Duration::from_secs(3600),
             run_idle: Duration::from_secs(3),
+            // So little, now and then, that rows leave before their time.
+            memory_limit: if (self.now / 1_000_000).is_multiple_of(2) {
+                30_000
+            } else {
+                1 << 20
+            },
             roll_bytes: Some(ROLL_BYTES),
             roll_age: Some(Duration::from_secs(10)),
             ..Settings::default()
@@ -313,7 +321,7 @@ impl World {
                 self.plan.lock().unwrap().every = 0;
             }
             let sink = Sink::with_storage(self.folder.path(), Box::new(Faulty(Arc::clone(&self.plan))), 3);
-            match resume(store.clone(), false, settings.clone(), sink) {
+            match resume(store.clone(), false, false, sink) {
                 Ok(resumed) => {
                     self.life = Some(Life {
                         pipeline: resumed.pipeline,
@@ -327,7 +335,12 @@ impl World {
                 Err(error) => assert!(attempt < ATTEMPTS, "on a disk that is well: {error}"),
             }
         }
-        if self.commit(vec![self.record(Content::Restart)], true).is_err() {
+        let body = settings.to_json().into();
+        let records = vec![
+            self.record(Content::Restart),
+            self.record(Content::Settings { body }),
+        ];
+        if self.commit(records, true).is_err() {
             self.life = None;
             self.plan.lock().unwrap().every = 0;
             self.come_up();

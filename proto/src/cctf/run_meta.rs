@@ -23,6 +23,8 @@ row! {
         required late: u64,
         /// Spans whose node nobody told.
         required unknown_node: u64,
+        /// Rows that were written before their time, because the normalizer's memory limit was reached.
+        optional evicted: u64,
         /// Spans and points that no row could be made of, by reason.
         required rejected: Counters,
     }

@@ -104,6 +104,7 @@ fn meta() -> RunMeta<'static> {
             orphans: 0,
             late: 0,
             unknown_node: 0,
+            evicted: None,
             rejected: Counters::default(),
         },
     }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use cctf_proto::cctf::File;
 
 use super::rows::Rows;
@@ -26,6 +26,22 @@ impl Follower {
             tails: [File::Invocations, File::Calls].map(|file| Tail::new(folder, file)),
             rows: Rows::default(),
         }
+    }
+
+    /// Goes on with the files of another folder.
+    ///
+    /// # Errors
+    /// If a file has ended in half a line.
+    pub fn go_on_in(&mut self, folder: &Path) -> anyhow::Result<()> {
+        for tail in &mut self.tails {
+            ensure!(
+                tail.pending.is_empty(),
+                "{} ends in half a line",
+                tail.path.display()
+            );
+            *tail = Tail::new(folder, tail.file);
+        }
+        Ok(())
     }
 
     /// Reads what has been written since; tells of each row its trace, its place, and when it was read. True if there was

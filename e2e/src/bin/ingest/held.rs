@@ -95,6 +95,7 @@ impl Beside {
         beside
             .load
             .send_each(blocks.map(|block| orphans.frame(block, 0, 0)))?;
+        beside.subject.wait_until_quiet()?;
         beside.ensure_held()?;
         Ok(beside)
     }
@@ -110,7 +111,6 @@ impl Beside {
     }
 
     fn ensure_held(&self) -> anyhow::Result<()> {
-        self.subject.wait_until_quiet()?;
         let held = self.subject.held_rows()?;
         ensure!(
             held == self.held as f64,

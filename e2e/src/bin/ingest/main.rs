@@ -4,7 +4,7 @@
 //! - [`connection`], [`load`]: how it is sent.
 //! - [`subject`], [`collector`], [`discard`]: to whom.
 //! - [`rows`], [`follow`]: whether all of it is in the files, once.
-//! - [`compare`], [`steady`], [`held`]: the measurements; [`process`] and [`figures`] are their means.
+//! - [`compare`], [`steady`], [`held`], [`scale`]: the measurements; [`process`] and [`figures`] are their means.
 
 mod collector;
 mod compare;
@@ -18,6 +18,7 @@ mod load;
 mod process;
 mod requests;
 mod rows;
+mod scale;
 mod steady;
 mod subject;
 mod trace;
@@ -82,6 +83,14 @@ enum Command {
     Held {
         #[command(flatten)]
         common: Common,
+    },
+    /// Many spans, while the run's closed parts are checked and deleted.
+    Scale {
+        #[command(flatten)]
+        common: Common,
+        /// How many, each by a normalizer of its own.
+        #[arg(long, value_delimiter = ',', default_value = "1000000,10000000,100000000")]
+        spans: Vec<u64>,
     },
     /// The floor, for the bench itself.
     #[command(name = discard::COMMAND, hide = true)]
@@ -162,6 +171,10 @@ fn measure(command: Command) -> anyhow::Result<()> {
             subjects
                 .iter()
                 .try_for_each(|&kind| steady::measure(kind, &places, steady))
+        }
+        Command::Scale { common, spans } => {
+            let places = common.places()?;
+            spans.iter().try_for_each(|&spans| scale::measure(&places, spans))
         }
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),

@@ -17,7 +17,7 @@ use super::follow::Follower;
 use super::process;
 
 /// The run that spans without one of their own belong to.
-const RUN_ID: &str = "bench";
+pub const RUN_ID: &str = "bench";
 /// Output that has not grown for so long is all there is; above the second after which the Collector flushes.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -115,6 +115,11 @@ impl Subject {
     /// If it has ended.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
         process::cpu_time(self.pid())
+    }
+
+    /// The folder that it has for itself.
+    pub fn out_dir(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where a normalizer writes the run.

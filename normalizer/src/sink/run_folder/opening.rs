@@ -31,8 +31,14 @@ impl RunFolder {
         path: PathBuf,
         journaled: Option<&Journaled>,
     ) -> Result<Self, SinkError> {
-        if journaled.is_some_and(|journaled| journaled.is_superseded) {
-            return Self::open_superseded(storage, path, journaled);
+        if let Some(journaled) = journaled.filter(|journaled| journaled.is_superseded) {
+            let cctf = path.join(CCTF_FOLDER);
+            if !storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))? {
+                return Ok(Self::gone(path));
+            }
+            if !journaled.is_remapped {
+                return Self::open_superseded(storage, path, journaled);
+            }
         }
         let cctf = path.join(CCTF_FOLDER);
         storage
@@ -49,29 +55,29 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes a folder as it is, if it is still there.
+    fn gone(path: PathBuf) -> Self {
+        Self {
+            is_gone: true,
+            ..Self::new(path, None)
+        }
+    }
+
+    /// Takes a folder as it is.
     fn open_superseded(
         storage: &mut dyn Storage,
         path: PathBuf,
-        journaled: Option<&Journaled>,
+        journaled: &Journaled,
     ) -> Result<Self, SinkError> {
-        let gone = Self::new(path.clone(), None);
-        let gone = Self {
-            is_gone: true,
-            ..gone
-        };
-        let cctf = path.join(CCTF_FOLDER);
-        if !storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))? {
-            return Ok(gone);
-        }
         // Without a lock: whoever could write to it needs the journal's.
         let mut folder = Self {
             is_superseded: true,
-            ..Self::new(path, None)
+            ..Self::new(path.clone(), None)
         };
-        match folder.find_place(storage, journaled) {
+        match folder.find_place(storage, Some(journaled)) {
             // Less than there was: somebody is deleting it right now, or was when the machine went down.
-            Err(error) if error.is_not_found() || matches!(error, SinkError::Differs { .. }) => Ok(gone),
+            Err(error) if error.is_not_found() || matches!(error, SinkError::Differs { .. }) => {
+                Ok(Self::gone(path))
+            }
             found => found.map(|()| folder),
         }
     }
@@ -128,6 +134,9 @@ impl RunFolder {
             };
         };
         self.made = made;
+        if journaled.is_some_and(|journaled| journaled.is_remapped) {
+            return self.cut_back(storage, &lengths);
+        }
         let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
         for &file in File::ALL {
             let (len, made) = (lengths[file as usize], made[file as usize]);
@@ -136,6 +145,23 @@ impl RunFolder {
                 return Err(SinkError::Differs { path, offset });
             }
             self.ahead[file as usize] = len - made;
+        }
+        Ok(())
+    }
+
+    /// Another mapping makes what follows: what the files have of it goes.
+    fn cut_back(&mut self, storage: &mut dyn Storage, lengths: &Lengths) -> Result<(), SinkError> {
+        for &file in File::ALL {
+            let (path, made) = (self.file_path(file), self.made[file as usize]);
+            let len = lengths[file as usize];
+            if len < made {
+                return Err(SinkError::Differs { path, offset: len });
+            }
+            if len > made {
+                eprintln!("warning: --remap cuts {} back to {made} bytes", path.display());
+                storage.cut(&path, made).map_err(SinkError::io("cut", &path))?;
+                self.dirty[file as usize] = true;
+            }
         }
         Ok(())
     }
