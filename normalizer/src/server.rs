@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ impl Engine {
         let settings = config.pipeline_settings(run_id).to_json().into();
         let sink = Sink::new(&config.out_dir);
         if store.durability == Durability::None {
-            let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock());
+            let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock(0));
             journal.append_settings(settings);
             let worker = Worker::new(
                 (journal.clone(), reader),
@@ -170,8 +170,11 @@ impl Engine {
             );
         }
         let last_unix_nano = resumed.pipeline.last_unix_nano();
-        let (journal, commit_end, reader) =
-            journal::open_durable(config.queue_limits(), journal::wall_clock(), last_unix_nano);
+        let (journal, commit_end, reader) = journal::open_durable(
+            config.queue_limits(),
+            journal::wall_clock(last_unix_nano),
+            last_unix_nano,
+        );
         journal.append_settings(settings);
         let checkpoints = Checkpoints::new(folder.clone(), resumed.store.next_sequence());
         let worker = Worker::new((journal.clone(), reader), resumed.pipeline, resumed.sink)
@@ -265,16 +268,16 @@ impl Server {
                 },
         } = self;
         let progress = worker.progress();
-        let mut ended =
+        let pipeline =
             spawn("pipeline", move || worker.run().map_err(RunError::from)).map_err(RunError::Thread)?;
-        let (mut committer_ended, kept) = match committer {
+        let (committer, kept) = match committer {
             Some((committer, kept)) => {
                 let run = move || committer.run().map_err(RunError::from);
-                (spawn("journal", run).map_err(RunError::Thread)?, Some(kept))
+                (Some(spawn("journal", run).map_err(RunError::Thread)?), Some(kept))
             }
-            // Without a journal nothing commits, and nobody need hear of its end.
-            None => (never_ended(), None),
+            None => (None, None),
         };
+        let mut threads = pin!(ended(pipeline, committer));
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
         let connections_max = connections_max(&config);
@@ -290,8 +293,7 @@ impl Server {
 
         let ended_early = tokio::select! {
             () = shutdown => None,
-            result = &mut ended => Some(result),
-            result = &mut committer_ended => Some(result),
+            result = &mut threads => Some(result),
         };
         stop.send_replace(true);
         if ended_early.is_none() {
@@ -309,12 +311,11 @@ impl Server {
         journal.close();
         let result = match ended_early {
             Some(result) => result,
-            None => ended.await,
+            None => threads.await,
         };
         stop_admin.send_replace(true);
-        result.unwrap_or(Err(RunError::PipelinePanicked))?;
+        result?;
         if let Some(kept) = kept {
-            committer_ended.await.unwrap_or(Err(RunError::PipelinePanicked))?;
             kept.seal();
         }
         Ok(())
@@ -328,12 +329,8 @@ fn connections_max(config: &Config) -> usize {
     connections_within(limit, LISTENERS, reserved as u64, config.connections_max)
 }
 
-/// A thread's end, as others see it. A panic drops the sender, which the receiver sees.
-type Ended = Pin<Box<dyn Future<Output = Result<Result<(), RunError>, oneshot::error::RecvError>> + Send>>;
-
-fn never_ended() -> Ended {
-    Box::pin(std::future::pending())
-}
+/// How a thread ended. A panic drops the sender, which the receiver sees.
+type Ended = oneshot::Receiver<Result<(), RunError>>;
 
 fn spawn(name: &str, work: impl FnOnce() -> Result<(), RunError> + Send + 'static) -> io::Result<Ended> {
     let (tell, ended) = oneshot::channel();
@@ -341,7 +338,19 @@ fn spawn(name: &str, work: impl FnOnce() -> Result<(), RunError> + Send + 'stati
         // Nobody waits any more: then nobody needs to know.
         let _ = tell.send(work());
     })?;
-    Ok(Box::pin(ended))
+    Ok(ended)
+}
+
+/// Resolves when both threads have ended in order, or when one has not: the other may wait for it for ever.
+async fn ended(pipeline: Ended, committer: Option<Ended>) -> Result<(), RunError> {
+    let pipeline = async { pipeline.await.unwrap_or(Err(RunError::PipelinePanicked)) };
+    let committer = async {
+        match committer {
+            Some(committer) => committer.await.unwrap_or(Err(RunError::PipelinePanicked)),
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(pipeline, committer).map(drop)
 }
 
 async fn tick(journal: Journal) {

@@ -1,4 +1,5 @@
-//! The same journal makes the same files, byte by byte, a kill -9 in the middle included.
+//! The same journal makes the same files, byte by byte, a kill -9 in the middle included, in whatever encodings the
+//! requests came.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
@@ -7,8 +8,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cctf_normalizer::journal::Signal;
+use cctf_normalizer::receiver::protobuf_of_json;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -58,17 +64,42 @@ fn send(address: &str, path: &str, body: &Value) {
     }
 }
 
+/// Each in another of the encodings: JSON, JSON in gzip, protobuf, protobuf in gzip.
 fn post(address: &str, path: &str, body: &Value) -> String {
-    let body = body.to_string();
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let (json, number) = (body.to_string(), SENT.fetch_add(1, Ordering::Relaxed));
+    let signal = if path == "/v1/traces" {
+        Signal::Traces
+    } else {
+        Signal::Metrics
+    };
+    let (content_type, plain) = match number % 4 / 2 {
+        0 => ("json", json.into_bytes()),
+        _ => (
+            "x-protobuf",
+            protobuf_of_json(signal, json.as_bytes()).unwrap().to_vec(),
+        ),
+    };
+    let (coding, body) = match number % 2 {
+        0 => ("identity", plain),
+        _ => ("gzip", gzip(&plain)),
+    };
     let mut stream = TcpStream::connect(address).unwrap();
     let len = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/{content_type}\r\n\
+         content-encoding: {coding}\r\ncontent-length: {len}\r\n\r\n"
     );
-    stream.write_all((head + &body).as_bytes()).unwrap();
+    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn resource(service: u64) -> Value {

@@ -99,7 +99,7 @@ fn start_full() -> Running {
         requests_max: 10,
         bytes_max: 1 << 20,
     };
-    let (journal, reader) = journal::open(limits, journal::wall_clock());
+    let (journal, reader) = journal::open(limits, journal::wall_clock(0));
     let storage = Filling {
         disk: Disk,
         full: Arc::clone(&full),

@@ -129,7 +129,7 @@ mod tests {
             requests_max: 1,
             bytes_max: 1,
         };
-        let (journal, _reader) = journal::open(limits, journal::wall_clock());
+        let (journal, _reader) = journal::open(limits, journal::wall_clock(0));
         let admin = Admin::new(Arc::default(), journal.clone(), Arc::default());
         let status = |path| admin.answer(&Method::GET, path).status().as_u16();
         assert_eq!((status("/livez"), status("/readyz")), (200, 200));

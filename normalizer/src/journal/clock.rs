@@ -1,14 +1,64 @@
 //! The clock that records are stamped with.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells nanoseconds since the Unix epoch.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// The wall clock. What it says may go back; what the journal stamps does not.
-pub fn wall_clock() -> Clock {
-    Box::new(|| {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+/// The wall clock, never before `floor`. Where it is set back, or is behind what was stamped before a restart, time goes
+/// on from the latest stamp at the pace of the monotonic clock: it must not stand still, since windows close by it.
+pub fn wall_clock(floor: u64) -> Clock {
+    let begin = Instant::now();
+    steady(floor, unix_nanos, move || begin.elapsed())
+}
+
+fn unix_nanos() -> u64 {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn steady(
+    floor: u64,
+    wall: impl Fn() -> u64 + Send + Sync + 'static,
+    running: impl Fn() -> Duration + Send + Sync + 'static,
+) -> Clock {
+    let last = Mutex::new((floor, running()));
+    Box::new(move || {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wall, running) = (wall(), running());
+        let gone_on = last.0.saturating_add(nanos(running.saturating_sub(last.1)));
+        *last = (wall.max(gone_on), running);
+        last.0
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_goes_on_at_the_pace_of_the_other() {
+        let [wall, running] = [500, 0].map(|at| Arc::new(AtomicU64::new(at)));
+        let (set_wall, run) = (Arc::clone(&wall), Arc::clone(&running));
+        let clock = steady(
+            1_000,
+            move || wall.load(Relaxed),
+            move || Duration::from_nanos(running.load(Relaxed)),
+        );
+        let mut told = Vec::new();
+        // Behind a restart's floor; in front of it; set back by much; caught up.
+        for (wall, running) in [(500, 0), (510, 10), (2_000, 20), (30, 30), (35, 45), (2_030, 50)] {
+            set_wall.store(wall, Relaxed);
+            run.store(running, Relaxed);
+            told.push(clock());
+        }
+        assert_eq!(told, [1_000, 1_010, 2_000, 2_010, 2_025, 2_030]);
+    }
 }

@@ -17,6 +17,9 @@ pub struct Committer {
     queue: CommitEnd,
     store: Store,
     deleted_before: u64,
+    is_full: bool,
+    /// Found no room, and has to be in the journal before anything that comes later: the start and its settings.
+    owed: Vec<Uncommitted>,
 }
 
 impl Committer {
@@ -26,6 +29,8 @@ impl Committer {
             queue,
             store,
             deleted_before: 0,
+            is_full: false,
+            owed: Vec::new(),
         }
     }
 
@@ -39,8 +44,10 @@ impl Committer {
             std::thread::sleep(not_before.saturating_duration_since(Instant::now()));
             self.queue.next_batch(&mut batch);
             not_before = Instant::now() + COMMIT_INTERVAL_MIN;
-            let (records, answers): (Vec<_>, Vec<_>) = batch
+            let (records, answers): (Vec<_>, Vec<_>) = self
+                .owed
                 .drain(..)
+                .chain(batch.drain(..))
                 .map(|uncommitted| (uncommitted.record, uncommitted.answer))
                 .unzip();
             let is_last = records
@@ -49,12 +56,16 @@ impl Committer {
             let committed = match self.store.append(&records) {
                 Ok(()) => records.len(),
                 Err(StoreError::DiskFull { folder, written }) => {
-                    eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                    // Once, and not for every tick until there is room.
+                    if !self.is_full {
+                        eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                    }
                     written
                 }
                 Err(error) => return Err(error),
             };
-            self.queue.set_disk_full(committed < records.len());
+            self.is_full = committed < records.len();
+            self.queue.set_disk_full(self.is_full);
             for (at, answer) in answers.into_iter().enumerate() {
                 let result = if at < committed {
                     Ok(())
@@ -74,7 +85,7 @@ impl Committer {
 
     /// What could not be committed is never fed: the files would be ahead of the journal, and the next start would write
     /// the same rows again. Without its shutdown the pipeline just ends, as a crash would end it.
-    fn pass_on(&self, mut records: Vec<Record>, committed: usize) {
+    fn pass_on(&mut self, mut records: Vec<Record>, committed: usize) {
         let given_up = records.split_off(committed);
         let is_request = |record: &&Record| matches!(record.content, Content::Request { .. });
         self.queue.give_up(
@@ -90,6 +101,10 @@ impl Committer {
             );
             self.queue.end();
         }
+        let is_owed = |record: &Record| matches!(record.content, Content::Restart | Content::Settings { .. });
+        let owed = given_up.into_iter().filter(is_owed);
+        self.owed
+            .extend(owed.map(|record| Uncommitted { record, answer: None }));
     }
 
     fn delete_segments(&mut self) -> Result<(), StoreError> {

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, ALIGNMENT, Found, HEADER_LEN};
@@ -301,7 +300,6 @@ impl Reading<'_> {
     }
 
     fn cut_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
-        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let path = &self.segment.path;
         let used = bytes
             .iter()
@@ -315,13 +313,8 @@ impl Reading<'_> {
             .write(true)
             .open(path)
             .map_err(io_error("open", path))?;
-        let mut at = offset;
-        while at < used {
-            let len = ZEROS.len().min(used - at);
-            file.write_all_at(&ZEROS[..len], at as u64)
-                .map_err(io_error("cut the torn tail of", path))?;
-            at += len;
-        }
+        segment::write_zeros(&file, offset as u64, used as u64)
+            .map_err(io_error("cut the torn tail of", path))?;
         file.sync_data().map_err(io_error("sync", path))
     }
 

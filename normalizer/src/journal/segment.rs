@@ -99,8 +99,8 @@ pub fn path_of(folder: &Path, first_sequence: u64) -> PathBuf {
     folder.join(format!("{first_sequence:020}.{ENDING}"))
 }
 
-/// Makes a segment of `bytes` bytes with its header; `durable`, it outlives a power loss with its name.
-pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64, durable: bool) -> io::Result<()> {
+/// Makes a segment of `bytes` bytes with its header.
+pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<File> {
     let path = path_of(folder, header.first_sequence);
     let mut options = OpenOptions::new();
     let file = options
@@ -112,11 +112,7 @@ pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64, durable: bool) 
         .open(&path)?;
     preallocate(&file, bytes)?;
     file.write_all_at(&header.encode(), 0)?;
-    if durable {
-        file.sync_all()?;
-        sync_folder(folder)?;
-    }
-    Ok(())
+    Ok(file)
 }
 
 /// Reserves the room now, so that a full disk is met here and not in the middle of a record, and so that a write
@@ -136,6 +132,17 @@ fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
             error => return Err(error),
         }
     }
+}
+
+/// Writes zeros from `from` up to `to`.
+pub fn write_zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    while from < to {
+        let len = (to - from).min(ZEROS.len() as u64);
+        file.write_all_at(&ZEROS[..len as usize], from)?;
+        from += len;
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder durable.
@@ -169,7 +176,7 @@ mod tests {
                 first_sequence,
                 mapping_version: 1,
             };
-            create(folder.path(), &header, 4096, true).unwrap();
+            create(folder.path(), &header, 4096).unwrap();
             assert_eq!(
                 fs::metadata(path_of(folder.path(), first_sequence))
                     .unwrap()

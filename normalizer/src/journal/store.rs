@@ -39,12 +39,13 @@ pub struct StoreSettings {
 /// Why the journal could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for another segment. It may go on later.
+    /// There is no room for another segment, or (where the file system could not reserve it) within one. It may go on
+    /// later.
     #[error("no room for a journal segment in {}: free some or mount a larger disk", folder.display())]
     DiskFull {
         /// The journal's folder.
         folder: PathBuf,
-        /// How many records of the batch are in the journal all the same, in a segment before.
+        /// How many records of the batch are in the journal all the same, durable, in segments before.
         written: usize,
     },
     /// What has been written is in doubt, so the process must not go on.
@@ -121,7 +122,7 @@ impl Store {
                 self.begin_segment(frame_len(body(&rest[0]).len()) as u64, written)?;
                 continue;
             }
-            self.write(&rest[..fits])?;
+            self.write(&rest[..fits], written)?;
             written += fits;
         }
         if self.settings.durability == Durability::Fsync {
@@ -146,7 +147,7 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
+    fn write(&mut self, records: &[Record], written: usize) -> Result<(), StoreError> {
         let Some(segment) = &mut self.current else {
             return Ok(());
         };
@@ -165,9 +166,20 @@ impl Store {
                 &PADDING[..frame_len(body.len()) - HEADER_LEN - body.len()],
             ));
         }
-        segment.write_frames(&mut slices)?;
-        self.next_sequence += records.len() as u64;
-        Ok(())
+        let begin = segment.position;
+        match segment.write_frames(&mut slices) {
+            Ok(()) => {
+                self.next_sequence += records.len() as u64;
+                Ok(())
+            }
+            Err(StoreError::Fatal { source, .. }) if is_disk_full(&source) => {
+                let bytes = records.iter().map(|record| frame_len(body(record).len()) as u64);
+                segment.take_back(begin, begin + bytes.sum::<u64>())?;
+                let folder = self.settings.folder.clone();
+                Err(StoreError::DiskFull { folder, written })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -191,19 +203,9 @@ impl Store {
         };
         let len = self.settings.segment_bytes.max(SEGMENT_HEADER_LEN + frame_bytes);
         let path = segment::path_of(folder, self.next_sequence);
-        match segment::create(
-            folder,
-            &header,
-            len,
-            self.settings.durability == Durability::Fsync,
-        ) {
-            Ok(()) => {}
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                ) =>
-            {
+        let file = match segment::create(folder, &header, len) {
+            Ok(file) => file,
+            Err(error) if is_disk_full(&error) => {
                 // What was begun takes room that others need; that it may stay is no further harm.
                 let _ = fs::remove_file(&path);
                 return Err(StoreError::DiskFull {
@@ -212,6 +214,10 @@ impl Store {
                 });
             }
             Err(error) => return Err(fatal("create", &path)(error)),
+        };
+        if self.settings.durability == Durability::Fsync {
+            file.sync_all().map_err(fatal("sync", &path))?;
+            segment::sync_folder(folder).map_err(fatal("sync", folder))?;
         }
         // One without a record had the same name.
         self.segments.retain(|segment| segment.path != path);
@@ -292,6 +298,20 @@ impl Segment {
         }
         Ok(())
     }
+
+    /// Makes it as if nothing had been written from `begin` to `end`: no record that was refused may be found there later.
+    fn take_back(&mut self, begin: u64, end: u64) -> Result<(), StoreError> {
+        let end = if self.direct.is_some() { end } else { self.position };
+        segment::write_zeros(&self.file, begin, end).map_err(fatal("write to", &self.path))?;
+        self.file
+            .seek(SeekFrom::Start(begin))
+            .map_err(fatal("seek in", &self.path))?;
+        self.position = begin;
+        if self.direct.take().is_some() {
+            self.direct = DirectWriter::open(&self.path, begin).map_err(fatal("open", &self.path))?;
+        }
+        Ok(())
+    }
 }
 
 /// How many of the records fit into `room` bytes.
@@ -304,6 +324,13 @@ fn fitting(records: &[Record], room: u64) -> usize {
             taken <= room
         })
         .count()
+}
+
+fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn fatal(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {

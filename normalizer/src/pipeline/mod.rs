@@ -11,6 +11,7 @@ mod control;
 mod dedup;
 mod held;
 mod hosts;
+mod inventory;
 mod learned;
 mod links;
 mod maps;

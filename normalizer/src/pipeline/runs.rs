@@ -16,6 +16,8 @@ use super::rolling::OpenPart;
 const CLOSED_RUNS_MAX: usize = 256;
 /// A run's snapshots are made anew at most this often, while anything changes.
 const SNAPSHOT_INTERVAL_NANOS: u64 = 1_000_000_000;
+/// But at most so many of their entries a second, since each is written anew whether or not it has changed.
+const SNAPSHOT_ENTRIES_A_SECOND: u64 = 1_000;
 
 /// What the driver told of its run.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -154,6 +156,12 @@ impl Run {
     /// The normalizer goes down: unless the run's end was told, it goes on when the normalizer does.
     pub fn suspend(&mut self) {
         self.is_suspended = self.phase == Phase::Open;
+    }
+
+    fn snapshot_interval_nanos(&self) -> u64 {
+        let entries = self.modules.len() + self.nodes.len() + self.links.len();
+        let nanos_each = SNAPSHOT_INTERVAL_NANOS / SNAPSHOT_ENTRIES_A_SECOND;
+        SNAPSHOT_INTERVAL_NANOS.max(entries as u64 * nanos_each)
     }
 
     /// Whether it has not been closed.
@@ -336,7 +344,7 @@ impl Runs {
 
     /// Runs whose snapshots are behind and may be made again.
     pub fn due_for_snapshot(&self, now: u64) -> Vec<usize> {
-        self.with_snapshots_behind(|run| now >= run.snapshot_at.saturating_add(SNAPSHOT_INTERVAL_NANOS))
+        self.with_snapshots_behind(|run| now >= run.snapshot_at.saturating_add(run.snapshot_interval_nanos()))
     }
 
     /// Runs whose snapshots are behind.

@@ -1,6 +1,9 @@
-//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion. Seeds are changed at
-//! random, a fixed number of times in every test run, and for as long as you like by
-//! `make fuzz FUZZ_INPUTS=10000000`. An input that breaks something is written to a file and told with its number.
+//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion. The seeds in `corpus`
+//! are changed at random, a fixed number of times in every test run, and for as long as you like by
+//! `make fuzz FUZZ_INPUTS=10000000`. An input that breaks something is written to a file and told with its number: once
+//! that is repaired, it belongs in the corpus.
+//!
+//! After a change of the layouts, `CCTF_BLESS=1 cargo test -p cctf-normalizer --test fuzz corpora` makes the corpora anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod mutation;
@@ -68,7 +71,11 @@ fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut
     let mut random = Random(number_of("FUZZ_SEED", 1));
     let mut input = Vec::new();
     for number in 0..inputs {
-        mutate(&mut random, seeds, &mut input);
+        // First the seeds as they are: what once broke something is among them.
+        match usize::try_from(number).ok().and_then(|number| seeds.get(number)) {
+            Some(seed) => seed.clone_into(&mut input),
+            None => mutate(&mut random, seeds, &mut input),
+        }
         if catch_unwind(AssertUnwindSafe(|| take(&mut input, &mut random))).is_err() {
             let path = std::env::temp_dir().join(format!("cctf-fuzz-{target}-{number}"));
             fs::write(&path, &input).unwrap();
@@ -87,11 +94,40 @@ fn mend(input: &mut [u8], checksum_at: usize, checked: std::ops::Range<usize>, r
 }
 
 #[test]
+fn the_corpora_are_what_this_version_reads() {
+    if std::env::var_os("CCTF_BLESS").is_some() {
+        seeds::write_corpora();
+    }
+    let of_signal = |json: &Vec<u8>| receiver::protobuf_of_json(seeds::signal_of(json), json).is_ok();
+    let of_any = |protobuf: &Vec<u8>| {
+        admit_trace_request(protobuf).is_ok()
+            || admit_metrics_request(protobuf).is_ok()
+            || check_logs_request(protobuf).is_ok()
+    };
+    // What once broke something need not be well-formed.
+    let (json, protobuf) = (seeds::of("json"), seeds::of("protobuf"));
+    assert!(json.iter().filter(|seed| of_signal(seed)).count() > json.len() / 2);
+    assert!(protobuf.iter().filter(|seed| of_any(seed)).count() > protobuf.len() / 2);
+    let folder = in_memory();
+    let mut records = 0;
+    for segment in seeds::of("segment") {
+        fs::write(folder.path().join("00000000000000000000.segment"), segment).unwrap();
+        records += read_kept(folder.path(), true, &mut |_, _| {}).map_or(0, |read| read.next_sequence);
+    }
+    assert!(records > 0, "segments without records");
+    assert!(
+        seeds::checkpoints()
+            .iter()
+            .any(|bytes| checkpoint::check(bytes).is_ok())
+    );
+}
+
+#[test]
 fn protobuf_is_refused_or_fed() {
     let mut pipeline = Pipeline::new(seeds::settings());
     let mut output = Output::default();
     let mut fed = 0_u64;
-    fuzz("protobuf", &seeds::protobuf(), |input, _| {
+    fuzz("protobuf", &seeds::of("protobuf"), |input, _| {
         let _ = admit_trace_request(input).map(|admission| admission.message());
         let _ = admit_metrics_request(input).map(|admission| admission.message());
         let _ = check_logs_request(input);
@@ -115,7 +151,7 @@ fn protobuf_is_refused_or_fed() {
 
 #[test]
 fn json_is_refused_or_becomes_protobuf_that_the_check_knows() {
-    fuzz("json", &seeds::json(), |input, _| {
+    fuzz("json", &seeds::of("json"), |input, _| {
         for signal in seeds::SIGNALS {
             if let Ok(message) = receiver::protobuf_of_json(signal, input) {
                 let checked = match signal {
@@ -135,26 +171,22 @@ fn json_is_refused_or_becomes_protobuf_that_the_check_knows() {
 #[test]
 fn a_segment_is_read_or_refused() {
     let folder = in_memory();
-    let seeds = seeds::segments(folder.path());
     let first = folder.path().join("00000000000000000000.segment");
-    fuzz("segment", &seeds, |input, random| {
+    fuzz("segment", &seeds::of("segment"), |input, random| {
         if input.len() >= 128 {
             mend(input, 24, 0..24, random);
             let len = u32::from_le_bytes([input[68], input[69], input[70], input[71]]) as usize;
             mend(input, 64, 68..(104 + len), random);
         }
         fs::write(&first, &*input).unwrap();
-        for repair in [false, true] {
-            let _ = read_kept(folder.path(), repair, &mut |_, _| {});
-        }
+        let repair = random.next().is_multiple_of(2);
+        let _ = read_kept(folder.path(), repair, &mut |_, _| {});
     });
 }
 
 #[test]
 fn a_checkpoint_is_read_or_refused() {
-    let folder = in_memory();
-    let seeds = seeds::checkpoints(folder.path());
-    fuzz("checkpoint", &seeds, |input, random| {
+    fuzz("checkpoint", &seeds::checkpoints(), |input, random| {
         if input.len() >= 24 {
             let len = (input.len() as u64 - 24).to_le_bytes();
             input[16..24].copy_from_slice(&len);

@@ -39,7 +39,7 @@ pub struct Running {
 }
 
 pub async fn receiver(queue: QueueLimits) -> Running {
-    receiver_with_clock(queue, wall_clock()).await
+    receiver_with_clock(queue, wall_clock(0)).await
 }
 
 pub async fn receiver_with_clock(queue: QueueLimits, clock: Clock) -> Running {

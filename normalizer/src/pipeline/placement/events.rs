@@ -44,12 +44,7 @@ impl Pipeline {
     pub(super) fn note_replicas(&mut self, instance: u32, ts: u64, output: &mut Output) {
         let module = self.sources.instance(instance).module;
         let is_live = self.placement.lives.contains_key(&instance);
-        let alive = self.placement.lives.iter();
-        let replicas = alive
-            .filter(|(other, life)| {
-                life.announce_at.is_none() && self.sources.instance(**other).module == module
-            })
-            .count() as u64;
+        let replicas = self.replicas_of(module);
         let before = if is_live {
             replicas.saturating_sub(1)
         } else {

@@ -3,7 +3,7 @@
 mod events;
 mod moves;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cctf_proto::cctf::PlacementKind;
@@ -47,9 +47,19 @@ pub struct Placement {
     /// Instances that told their stop, and no start since.
     told_stopped: BTreeSet<u32>,
     moves: Vec<Move>,
+    /// How many instances of each module live and have been announced; counted from `lives` when first asked for.
+    #[serde(skip)]
+    replicas: Option<HashMap<u32, u64>>,
 }
 
 impl Placement {
+    fn count_replica(&mut self, module: u32, change: i64) {
+        if let Some(replicas) = &mut self.replicas {
+            let count = replicas.entry(module).or_default();
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
     fn is_announced(&self, instance: u32) -> bool {
         self.lives
             .get(&instance)
@@ -94,6 +104,8 @@ impl Pipeline {
         };
         self.placement.lives.insert(instance, life);
         if !is_announced {
+            let module = self.sources.instance(instance).module;
+            self.placement.count_replica(module, 1);
             self.begin_life(instance, ts, false, output);
         }
     }
@@ -122,12 +134,12 @@ impl Pipeline {
         output: &mut Output,
     ) {
         if !self.placement.is_announced(instance) {
-            let last_heard = self.now;
+            let now = self.now;
             let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
                 started_unix_nano: ts,
                 last_unix_nano: ts,
-                last_heard,
-                announce_at: None,
+                last_heard: now,
+                announce_at: Some(now),
                 told: false,
             });
             let started = life.started_unix_nano.min(ts);
@@ -137,6 +149,10 @@ impl Pipeline {
             self.placement.told_stopped.insert(instance);
         }
         let life = self.placement.lives.remove(&instance);
+        if life.as_ref().is_some_and(|life| life.announce_at.is_none()) {
+            let module = self.sources.instance(instance).module;
+            self.placement.count_replica(module, -1);
+        }
         let began_unix_nano = life.map_or(ts, |life| life.started_unix_nano);
         let event = Event {
             reason,
@@ -155,11 +171,30 @@ impl Pipeline {
     }
 
     fn conclude_start(&mut self, instance: u32, ts: u64, output: &mut Output) {
-        if let Some(life) = self.placement.lives.get_mut(&instance) {
-            life.announce_at = None;
+        let life = self.placement.lives.get_mut(&instance);
+        if life.is_some_and(|life| life.announce_at.take().is_some()) {
+            let module = self.sources.instance(instance).module;
+            self.placement.count_replica(module, 1);
         }
         self.open_own_if_none(output);
         self.begin_life(instance, ts, true, output);
+    }
+
+    /// How many instances of a module live and have been announced.
+    fn replicas_of(&mut self, module: u32) -> u64 {
+        let placement = &mut self.placement;
+        let replicas = placement.replicas.get_or_insert_with(|| {
+            let mut counted = HashMap::new();
+            let announced = placement
+                .lives
+                .iter()
+                .filter(|(_, life)| life.announce_at.is_none());
+            for (&instance, _) in announced {
+                *counted.entry(self.sources.instance(instance).module).or_default() += 1;
+            }
+            counted
+        });
+        replicas.get(&module).copied().unwrap_or(0)
     }
 
     /// Concludes starts and stops whose time has come.

@@ -1,0 +1,200 @@
+//! The binary as a process: started with its settings, again and again in the same folder.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take that has to happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an end may take: what was acknowledged is written before it, which may be much.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(300);
+/// Its own run in all tests.
+pub const RUN: &str = "mine";
+
+/// How a normalizer is started.
+#[derive(Clone)]
+pub struct Launch {
+    pub folder: PathBuf,
+    flags: Vec<[String; 2]>,
+    variables: Vec<(String, String)>,
+}
+
+/// One that runs; killed when dropped.
+pub struct Normalizer {
+    child: Child,
+    addresses: Value,
+    told: Option<JoinHandle<String>>,
+}
+
+/// How one ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// All that it wrote to standard error.
+    pub told: String,
+}
+
+impl Ended {
+    /// Whether it ended in order, or by a kill, and not by itself.
+    pub fn was_told_to_end(&self) -> bool {
+        self.status.success() || self.status.signal() == Some(libc::SIGKILL)
+    }
+}
+
+impl Launch {
+    /// With short windows, small segments and free ports.
+    pub fn in_folder(folder: &Path) -> Self {
+        let launch = Self {
+            folder: folder.to_owned(),
+            flags: Vec::new(),
+            variables: Vec::new(),
+        };
+        launch
+            .flag("--out-dir", &folder.display().to_string())
+            .flag("--run-id", RUN)
+            .flag("--join-window", "300ms")
+            .flag("--dedup-window", "120s")
+            .flag("--segment-bytes", "64KiB")
+            .flag("--grpc-listen", "127.0.0.1:0")
+            .flag("--http-listen", "127.0.0.1:0")
+            .flag("--admin-listen", "127.0.0.1:0")
+    }
+
+    /// Sets a flag, or sets it anew.
+    #[must_use]
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.retain(|[known, _]| known != name);
+        self.flags.push([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    #[must_use]
+    pub fn variables(mut self, variables: Vec<(String, String)>) -> Self {
+        self.variables.extend(variables);
+        self
+    }
+
+    /// Starts it and waits until it has said where it listens; `Err` if it ends instead.
+    pub fn start(&self) -> Result<Normalizer, Ended> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .args(self.flags.as_flattened())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let told = thread::spawn(move || {
+            let mut told = String::new();
+            let _ = stderr.read_to_string(&mut told);
+            told
+        });
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let addresses = serde_json::from_str(&line).unwrap_or(Value::Null);
+        let normalizer = Normalizer {
+            child,
+            addresses,
+            told: Some(told),
+        };
+        match normalizer.addresses {
+            Value::Null => Err(normalizer.ended()),
+            _ => Ok(normalizer),
+        }
+    }
+}
+
+impl Normalizer {
+    pub fn address(&self, of: &str) -> SocketAddr {
+        let url = self.addresses[of].as_str().unwrap();
+        url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        let id = libc::pid_t::try_from(self.id()).unwrap();
+        // SAFETY: kill only sends a signal, to a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Ends it by a signal.
+    pub fn end(self, signal: libc::c_int) -> Ended {
+        self.signal(signal);
+        self.ended()
+    }
+
+    /// Ends it in order.
+    pub fn stop(self) -> Ended {
+        let ended = self.end(libc::SIGTERM);
+        assert!(ended.status.success(), "{ended:?}");
+        ended
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE_AT_THE_END;
+        while self.is_running() {
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ended {
+            status: self.child.wait().unwrap(),
+            told: self.told.take().unwrap().join().unwrap(),
+        }
+    }
+
+    /// Bytes of memory that it has had at most.
+    pub fn memory_peak(&self) -> u64 {
+        self.status_number("VmHWM:") * 1024
+    }
+
+    fn status_number(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+}
+
+impl Drop for Normalizer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How many rows were recognised as copies.
+pub fn duplicates(folder: &Path) -> u64 {
+    let text = fs::read_to_string(folder.join(RUN).join("cctf/run_meta.json")).unwrap();
+    let run_meta: Value = serde_json::from_str(&text).unwrap();
+    run_meta["counts"]["duplicates"].as_u64().unwrap()
+}
+
+/// Looks again and again until it is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

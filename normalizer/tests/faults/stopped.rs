@@ -1,0 +1,93 @@
+//! A process that stands still for ten seconds under load: impatient clients send again on further connections, and when
+//! it goes on all copies are there at the same instant.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::clients::status_of;
+use super::normalizer::{Launch, PATIENCE, duplicates, wait_until};
+use super::requests::{Request, check_rows};
+
+const CLIENTS: u64 = 4;
+const STANDS_STILL: Duration = Duration::from_secs(10);
+/// After this time a client sends again. It goes on waiting for what it sent before.
+const IMPATIENCE: Duration = Duration::from_millis(500);
+
+/// Sends a request until one of its copies is acknowledged, and tells how many it has sent.
+fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
+    let bytes = request.http1();
+    let answered = Arc::new(AtomicBool::new(false));
+    let since = Instant::now();
+    let mut copies = Vec::new();
+    while !answered.load(Ordering::Relaxed) {
+        assert!(since.elapsed() < PATIENCE, "{request:?} was never acknowledged");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let seen = Arc::clone(&answered);
+        copies.push(thread::spawn(move || {
+            assert_eq!(status_of(&mut stream), Some(200));
+            seen.store(true, Ordering::Relaxed);
+        }));
+        let sent = Instant::now();
+        while sent.elapsed() < IMPATIENCE && !answered.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let sent = copies.len() as u64;
+    copies.into_iter().for_each(|copy| copy.join().unwrap());
+    sent
+}
+
+/// Meant to fail when every span and point is taken for a new one (`RecentSet::insert`, `Pipeline::is_new_point`): rows are doubled.
+#[test]
+fn copies_that_pile_up_while_the_process_stands_still_become_one_row() {
+    let folder = TempDir::new().unwrap();
+    let normalizer = Launch::in_folder(folder.path()).start().unwrap();
+    let address = normalizer.address("http");
+    let stop = Arc::new(AtomicBool::new(false));
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (stop, acknowledged) = (Arc::clone(&stop), Arc::clone(&acknowledged));
+            thread::spawn(move || {
+                let (mut number, mut copies) = (0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    copies += send_impatiently(address, Request { client, number }) - 1;
+                    number += 1;
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+                (number, copies)
+            })
+        })
+        .collect();
+    let go_on_for = |requests| {
+        let goal = acknowledged.load(Ordering::Relaxed) + requests;
+        wait_until("acknowledgements", || {
+            acknowledged.load(Ordering::Relaxed) >= goal
+        });
+    };
+    go_on_for(20);
+    normalizer.signal(libc::SIGSTOP);
+    thread::sleep(STANDS_STILL);
+    normalizer.signal(libc::SIGCONT);
+    go_on_for(20);
+    stop.store(true, Ordering::Relaxed);
+    let sent: Vec<(u64, u64)> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    normalizer.stop();
+    let requests = (0..)
+        .zip(&sent)
+        .flat_map(|(client, &(requests, _))| (0..requests).map(move |number| Request { client, number }));
+    let rows = check_rows(folder.path(), requests);
+    let copies: u64 = sent.iter().map(|(_, copies)| copies).sum();
+    assert!(copies > 0, "nobody was impatient");
+    assert!(duplicates(folder.path()) > 0, "no copy was seen");
+    println!(
+        "stood still for {STANDS_STILL:?}: {copies} copies of requests, {rows} rows: lost 0, doubled 0, torn 0"
+    );
+}
