@@ -14,7 +14,7 @@ use crate::binaries::command_in;
 use crate::http;
 
 /// How long a child may take to say where it listens, and to end when told to.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Pause between two looks at something that will come.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 /// Longest wait for a connection, and between two pieces of an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An answer.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ const FREE_MIN: &str = "8MiB";
 const FREE_MIN_BYTES: u64 = 8 * MIB;
 /// What the ballast leaves for requests to fill, above the minimum.
 const ROOM_BYTES: u64 = MIB;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A disk of its own, unmounted when dropped.
 struct Disk(TempDir);

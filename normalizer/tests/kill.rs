@@ -25,7 +25,7 @@ use tempfile::TempDir;
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
 const SPANS_A_REQUEST: u64 = 8;
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(180);
 
 /// A small generator with a fixed seed (splitmix64), so that a failing run can be repeated.
 struct Random(u64);

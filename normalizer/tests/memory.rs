@@ -23,7 +23,7 @@ const REQUESTS: u64 = 80;
 const SPANS_A_REQUEST: u64 = 1000;
 /// A row with this in its path is one KiB long: all of them are more than twice what the process may take.
 const PATH_LEN: usize = 600;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn start(logs: &Path) -> (Child, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));

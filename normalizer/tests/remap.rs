@@ -18,7 +18,7 @@ use cctf_proto::validate::{Options, validate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const SPANS: u64 = 40;
 
 fn command(logs: &Path, flags: &[&str]) -> Command {

@@ -18,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const SETTINGS: [&str; 3] = ["--dedup-window=60s", "--roll-bytes=50KiB", "--run-id=mine"];
 
 fn command() -> Command {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long anything may take that has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How long an end may take: what was acknowledged is written before it, which may be much.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(300);
 /// Its own run in all tests.
