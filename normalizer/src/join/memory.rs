@@ -28,7 +28,7 @@ pub fn large_vec<T: Clone>(item: T, len: usize) -> Vec<T> {
 }
 
 /// Asks for large pages below memory that nothing has been written to. In pages of 4 KiB each question to a large table
-/// first waits for the page's address, in a virtual machine twice over: that was a third of the pipeline's time.
+/// first waits for the page's address. Where a virtual machine's host backs its memory by small pages nothing is gained.
 pub fn use_large_pages<T>(unused: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]
     {
