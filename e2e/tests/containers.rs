@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,11 @@ static ENGINE: Mutex<()> = Mutex::new(());
 
 /// How the stack is named, so that one of the machine's owner is left alone.
 const PROJECT: &str = "cctf-e2e";
+
+/// Into the log of the whole test run, past the test's own captured output: which containers there really were.
+fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -168,7 +174,7 @@ fn assert_hardened(containers: &[String]) {
         let (config, host) = (&told[0]["Config"], &told[0]["HostConfig"]);
         let name = told[0]["Name"].as_str().unwrap();
         let users = users_in(container);
-        println!("{name} {container} runs as {users:?}");
+        tell(&format!("{name} {container} runs as {users:?}"));
         let user = config["User"].as_str().unwrap();
         assert!(
             !user.is_empty() && !user.starts_with("0:") && user != "0",
@@ -303,7 +309,7 @@ fn the_runbooks_commands_leave_its_artifacts_and_a_stop_and_never_listen_as_root
         })
         .unwrap();
         let users = users_in(&container.0);
-        println!("{node} {} runs as {users:?}", container.0);
+        tell(&format!("{node} {} runs as {users:?}", container.0));
         assert_eq!(users.len(), 2, "the service and its normalizer");
         assert!(users.iter().all(|user| *user != 0), "{users:?}");
         for size in 0..20 {
@@ -312,7 +318,7 @@ fn the_runbooks_commands_leave_its_artifacts_and_a_stop_and_never_listen_as_root
         }
         let stopping = Instant::now();
         docker(&["stop", &container.0]);
-        println!("{node} stopped in {:?}", stopping.elapsed());
+        tell(&format!("{node} stopped in {:?}", stopping.elapsed()));
         let state: Value =
             serde_json::from_str(&docker(&["inspect", "--format", "{{json .State}}", &container.0])).unwrap();
         // Whom the engine has to kill after its 10 s ends with 137.
