@@ -153,13 +153,8 @@ impl Child {
     /// # Errors
     /// If the page cannot be read.
     pub fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
-        let page = http::send(self.address("admin")?, "GET", "/metrics", &[], b"")?.text();
-        let values = page.lines().filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let (found, labels) = series.split_once('{').unwrap_or((series, ""));
-            (found == name && labels.contains(label)).then(|| value.parse::<f64>().ok())?
-        });
-        Ok(values.sum())
+        let page = http::send(self.address("admin")?, "GET", "/metrics", &[], b"")?;
+        Ok(page.metric(name, label))
     }
 
     /// Whether it still runs.

@@ -33,6 +33,17 @@ impl Response {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+
+    /// On a page of metrics, the sum of all samples of one whose labels contain `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let page = self.text();
+        let values = page.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, labels) = series.split_once('{').unwrap_or((series, ""));
+            (found == name && labels.contains(label)).then(|| value.parse::<f64>().ok())?
+        });
+        values.sum()
+    }
 }
 
 /// Sends a request. `headers` are without Host, Connection and Content-Length, which are added.

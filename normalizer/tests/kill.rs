@@ -6,6 +6,9 @@
 //! `Sink::is_superseded` always false, parts that were deleted come back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,23 +25,12 @@ use cctf_proto::validate::{Options, validate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use random::Random;
+
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
 const SPANS_A_REQUEST: u64 = 8;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(180);
-
-/// A small generator with a fixed seed (splitmix64), so that a failing run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-}
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")

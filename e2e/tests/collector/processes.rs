@@ -108,15 +108,9 @@ impl Collector {
     /// The sum of a metric of its own.
     pub fn metric(&self, name: &str) -> f64 {
         let address = format!("127.0.0.1:{}", self.ports[3]).parse().unwrap();
-        let page = http::send(address, "GET", "/metrics", &[("connection", "close")], b"")
+        http::send(address, "GET", "/metrics", &[], b"")
             .unwrap()
-            .text();
-        let samples = page
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-        samples
-            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-            .sum()
+            .metric(name, "")
     }
 }
 

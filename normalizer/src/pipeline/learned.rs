@@ -2,6 +2,7 @@
 
 use super::held::RowFacts;
 use super::links::LinkCall;
+use super::modules::ModuleStats;
 use super::names::NAMELESS;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Caller, Departed};
@@ -17,13 +18,7 @@ impl Pipeline {
         let Some(instance) = facts.instance else {
             return;
         };
-        let stats = self
-            .runs
-            .at(run)
-            .modules
-            .entry(self.sources.instance(instance).module)
-            .or_default();
-        stats.instances.insert(instance);
+        let stats = self.stats_of(run, instance);
         stats.is_called |= is_called;
         stats.add(&facts.invocation);
         if let Some((caller, net_nanos)) = call {
@@ -35,14 +30,15 @@ impl Pipeline {
         let Some(instance) = facts.instance else {
             return;
         };
-        let stats = self
-            .runs
-            .at(run)
-            .modules
-            .entry(self.sources.instance(instance).module)
-            .or_default();
+        self.stats_of(run, instance).makes_calls = true;
+    }
+
+    /// What `run` knows of the instance's module, the instance included.
+    fn stats_of(&mut self, run: usize, instance: u32) -> &mut ModuleStats {
+        let module = self.sources.instance(instance).module;
+        let stats = self.runs.at(run).modules.entry(module).or_default();
         stats.instances.insert(instance);
-        stats.makes_calls = true;
+        stats
     }
 
     fn learn_link(&mut self, run: usize, facts: &RowFacts, caller: &Caller, net_nanos: i64) {

@@ -66,11 +66,6 @@ impl SinkError {
         }
     }
 
-    /// Whether a file or folder was not there.
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
-    }
-
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             operation,

@@ -15,6 +15,7 @@ use crate::pipeline::{Output, RunOutput};
 pub use run_folder::Lengths;
 use run_folder::{Journaled, RunFolder, lengths_on_disk};
 
+use error::SYNC;
 pub use error::SinkError;
 pub use storage::{Disk, Storage};
 
@@ -100,11 +101,11 @@ impl Sink {
             self.open_folder(&folder, false)?;
         }
         self.recovering = None;
-        // One that was deleted because the run had gone on, of which a power loss without `fsync` left nothing in the
-        // journal, is begun anew with what comes.
-        for (gone, _) in self.runs.extract_if(|_, run| run.folder.is_gone()) {
+        // That the run had gone on is lost from the journal (a power loss without `fsync`): with what comes the folder is taken
+        // as it is, or begun anew.
+        for (superseded, _) in self.runs.extract_if(|_, run| run.folder.is_superseded()) {
             if let Some(known) = &mut self.known {
-                known.remove(&gone);
+                known.remove(&superseded);
             }
         }
         for run in self.runs.values_mut() {
@@ -178,20 +179,27 @@ impl Sink {
 
     fn write_run(&mut self, output: &RunOutput) -> Result<(), SinkError> {
         self.open_part(&output.part)?;
-        // Who sees a part closed finds the next one; and after a crash the next one tells that a part which is not there was
-        // closed and deleted.
-        if let Some(next) = &output.rolled_to {
-            self.open_part(next)?;
-        }
         if output.latest {
             self.point_latest_to(output.part.folder())?;
         }
         self.writes += 1;
         let is_durable = self.known.is_some();
+        // As long as this can fail, the run stays: it knows how far its output has been written.
         if let Some(run) = self.runs.get_mut(output.part.folder()) {
             run.last_write = self.writes;
-            // As long as this can fail, the run stays: it knows how far its output has been written.
             run.folder.write(self.storage.as_mut(), output, is_durable)?;
+        }
+        // Who sees a part ended finds the next one; and after a crash the next one tells that of the part before it nothing
+        // but its end can be missing.
+        if let Some(next) = &output.rolled_to {
+            self.open_part(next)?;
+            if is_durable {
+                let synced = self.storage.sync_folder(&self.out_dir);
+                synced.map_err(SinkError::io(SYNC, &self.out_dir))?;
+            }
+        }
+        if let Some(run) = self.runs.get_mut(output.part.folder()) {
+            run.folder.end(self.storage.as_mut(), is_durable)?;
             run.folder.finish_output();
         }
         if output.closed || output.rolled_to.is_some() {
@@ -284,7 +292,13 @@ impl Sink {
 
     /// It has been synced with its last snapshot.
     fn close_run(&mut self, folder: &str) {
-        if let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) {
+        let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) else {
+            return;
+        };
+        if run.folder.is_superseded() {
+            // Somebody may be deleting it: its files are not looked at any more.
+            known.remove(folder);
+        } else {
             known.insert(folder.to_owned(), run.folder.lengths());
         }
     }

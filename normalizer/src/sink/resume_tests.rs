@@ -139,6 +139,21 @@ fn rolling(run_id: &str) -> Output {
     output
 }
 
+/// All but these of a folder's files deleted, as a deletion that is under way leaves it.
+fn leave_only(left: &[&str], part: &Path) {
+    let kept: Vec<(&str, Vec<u8>)> = left
+        .iter()
+        .map(|&name| (name, fs::read(part.join(name)).unwrap_or_default()))
+        .collect();
+    fs::remove_dir_all(part).unwrap();
+    for (name, content) in kept {
+        fs::create_dir_all(part.join("cctf")).unwrap();
+        if name != "cctf" {
+            fs::write(part.join(name), content).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_part_that_was_closed_and_deleted_does_not_come_back_however_much_of_it_is_left() {
     for left in [
@@ -146,30 +161,33 @@ fn a_part_that_was_closed_and_deleted_does_not_come_back_however_much_of_it_is_l
         &["cctf"],
         &["cctf/nodes.json"],
         &["cctf/nodes.json", ".base"],
+        &["cctf/calls.jsonl", ".base"],
+        &["cctf/calls.jsonl", "cctf/run_meta.json"],
     ] {
-        let folder = TempDir::new().unwrap();
-        live(&folder, &HashMap::new(), EPOCH)
-            .write(&mut rolling("r"))
-            .unwrap();
-        let part = folder.path().join("r");
-        let kept: Vec<(&str, Vec<u8>)> = left
-            .iter()
-            .map(|&name| (name, fs::read(part.join(name)).unwrap_or_default()))
-            .collect();
-        fs::remove_dir_all(&part).unwrap();
-        for (name, content) in kept {
-            fs::create_dir_all(part.join("cctf")).unwrap();
-            if name != "cctf" {
-                fs::write(part.join(name), content).unwrap();
+        for is_known in [false, true] {
+            let folder = TempDir::new().unwrap();
+            let mut sink = live(&folder, &HashMap::new(), EPOCH);
+            let mut known = HashMap::new();
+            let mut epoch = EPOCH;
+            if is_known {
+                sink.write(&mut lines("r", "0\n")).unwrap();
+                known = sink.sync(|_| true).unwrap();
+                epoch += 1;
+                sink.checkpointed(known.clone(), epoch);
             }
-        }
-        let before = walk(&part);
-        for _ in 0..2 {
-            let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
             sink.write(&mut rolling("r")).unwrap();
-            sink.end_recovery().unwrap();
-            assert_eq!(walk(&part), before, "{left:?}");
-            assert_eq!(calls(&folder, "r-0002"), "2\n");
+            drop(sink);
+            let part = folder.path().join("r");
+            leave_only(left, &part);
+            let before = walk(&part);
+            for _ in 0..2 {
+                let mut sink = resumed(&folder, &known, epoch);
+                sink.write(&mut rolling("r")).unwrap();
+                sink.end_recovery().unwrap();
+                sink.sync(|_| true).unwrap();
+                assert_eq!(walk(&part), before, "{left:?}");
+                assert_eq!(calls(&folder, "r-0002"), "2\n");
+            }
         }
     }
 }
@@ -210,9 +228,11 @@ fn a_part_that_was_being_closed_is_completed_and_one_that_is_sealed_is_not_touch
     };
     again();
     assert_eq!(fs::metadata(&seal).unwrap().modified().unwrap(), sealed_at);
+    // It ended between the next part's base and the last touch of this one.
+    fs::rename(&seal, part.join(".tmp-run_meta.json")).unwrap();
     fs::write(&seal, "open\n").unwrap();
-    fs::write(part.join("cctf/calls.jsonl"), "").unwrap();
     again();
+    assert!(!part.join(".tmp-run_meta.json").exists());
 }
 
 #[test]

@@ -22,10 +22,11 @@ pub(super) struct RunFolder {
     path: PathBuf,
     /// Held, not read: the run is ours until it is dropped.
     _lock: Option<Box<dyn Send>>,
-    /// Whether the run had gone on in a later part before a crash: the folder may be deleted at any time.
+    /// Whether the run had gone on in a later part before a crash: all of it was written, and it may be deleted at any
+    /// time. What is made again for it goes nowhere.
     is_superseded: bool,
-    /// Whether it has been deleted: what is made again for it goes nowhere.
-    is_gone: bool,
+    /// Whether the last snapshot of the run's description waits beside its place.
+    end_is_prepared: bool,
     appended_to: [Option<Box<dyn Write + Send>>; File::ALL.len()],
     /// How far each file's lines of the output under way have been written.
     written: [usize; File::ALL.len()],
@@ -59,80 +60,65 @@ pub(super) struct Journaled {
 }
 
 impl RunFolder {
-    /// Writes what is not written yet of this output. After an error, the same output (which may have grown) is to be
-    /// written again: it goes on where it stopped, so that no line is torn or doubled.
+    /// Writes what is not written yet of this output; of the last one all but [`Self::end`]. After an error, the same
+    /// output (which may have grown) is to be written again: it goes on where it stopped, so that no line is torn or
+    /// doubled.
     pub(super) fn write(
         &mut self,
         storage: &mut dyn Storage,
         output: &RunOutput,
         is_durable: bool,
     ) -> Result<(), SinkError> {
-        if self.is_gone {
+        if self.is_superseded {
             return Ok(());
         }
-        match self.write_all(storage, output, is_durable) {
-            Err(error) if self.is_superseded && error.is_not_found() => {
-                self.is_gone = true;
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
-    fn write_all(
-        &mut self,
-        storage: &mut dyn Storage,
-        output: &RunOutput,
-        is_durable: bool,
-    ) -> Result<(), SinkError> {
         for (file, lines) in output.appended() {
             if self.written[file as usize] < lines.len() {
                 self.append(storage, file, lines)?;
             }
         }
         let is_last = output.closed || output.rolled_to.is_some();
-        // Once it is sealed it must not be seen open again, and nothing in it may be touched: somebody may be deleting it.
-        if self.is_superseded && (!is_last || self.is_sealed(storage, output)?) {
-            return Ok(());
-        }
         for (file, content) in output.replaced() {
             if file != File::RunMeta || !is_last {
                 self.replace(storage, file, content, false)?;
             }
         }
-        if !is_last {
-            return Ok(());
+        if is_last {
+            self.prepare_end(storage, output, is_durable)?;
         }
-        if is_durable {
-            self.sync(storage)?;
-        }
-        for (file, content) in output.replaced().filter(|(file, _)| *file == File::RunMeta) {
-            self.replace(storage, file, content, is_durable)?;
-        }
-        if !is_durable {
-            return Ok(());
-        }
-        // Who sees the end may delete the folder at once.
-        self.dirty[File::RunMeta as usize] = false;
-        let cctf = self.path.join(CCTF_FOLDER);
-        match storage.sync_folder(&cctf) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(SYNC, &cctf)(error)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    /// Whether the output's last snapshot is there, which is written when all else is durable.
-    fn is_sealed(&self, storage: &mut dyn Storage, output: &RunOutput) -> Result<bool, SinkError> {
-        let path = self.file_path(File::RunMeta);
-        let found = storage.read(&path).map_err(SinkError::io("read", &path))?;
+    /// Makes all durable, and the last snapshot of the run's description beside its place, so that nothing but its name
+    /// is left to be changed. That is what a later part stands for: see [`Self::open`].
+    fn prepare_end(
+        &mut self,
+        storage: &mut dyn Storage,
+        output: &RunOutput,
+        is_durable: bool,
+    ) -> Result<(), SinkError> {
         let mut replaced = output.replaced();
         let last = replaced.find(|(file, _)| *file == File::RunMeta);
-        Ok(last.is_some_and(|(_, content)| found.as_deref() == Some(content)))
+        // Once the later part may be there, it must not be seen torn.
+        if let Some((file, content)) = last.filter(|_| !self.end_is_prepared) {
+            self.prepare(storage, file, content, is_durable)?;
+            self.names_are_durable = false;
+            self.end_is_prepared = true;
+        }
+        if is_durable { self.sync(storage) } else { Ok(()) }
     }
 
-    /// Whether it was deleted, and what is made for it goes nowhere.
-    pub(super) fn is_gone(&self) -> bool {
-        self.is_gone
+    /// The last touch: who sees the run's end may delete the folder at once.
+    pub(super) fn end(&mut self, storage: &mut dyn Storage, is_durable: bool) -> Result<(), SinkError> {
+        if !std::mem::take(&mut self.end_is_prepared) {
+            return Ok(());
+        }
+        end(storage, &self.path, is_durable)
+    }
+
+    /// Whether what is made for it goes nowhere.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.is_superseded
     }
 
     /// The output is done with: what is written next is another one.
@@ -193,9 +179,6 @@ impl RunFolder {
         rest: &[u8],
     ) -> Result<usize, SinkError> {
         let path = self.file_path(file);
-        if self.is_superseded && !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
-            return Err(SinkError::io("find", &path)(io::ErrorKind::NotFound.into()));
-        }
         let opened = &mut self.appended_to[file as usize];
         let opened = match opened {
             Some(opened) => opened,
@@ -243,7 +226,6 @@ impl RunFolder {
     /// The journal has been read to its end: what a file has beyond it, the journal has lost (a power loss without
     /// `fsync`). Whole lines stay, a half one goes.
     pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
-        self.is_superseded = false;
         let ahead = std::mem::take(&mut self.ahead);
         let is_ahead = |file: &&File| ahead[**file as usize] > 0;
         let files: Vec<File> = File::ALL.iter().filter(is_ahead).copied().collect();
@@ -259,7 +241,6 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The temporary file lies outside the folder that readers look in, on the same file system.
     fn replace(
         &mut self,
         storage: &mut dyn Storage,
@@ -267,8 +248,19 @@ impl RunFolder {
         content: &[u8],
         is_durable: bool,
     ) -> Result<(), SinkError> {
-        let temporary = self.path.join(format!(".tmp-{}", file.name()));
-        let path = self.file_path(file);
+        self.prepare(storage, file, content, is_durable)?;
+        self.dirty[file as usize] = true;
+        put_in_place(storage, &self.path, file)
+    }
+
+    fn prepare(
+        &self,
+        storage: &mut dyn Storage,
+        file: File,
+        content: &[u8],
+        is_durable: bool,
+    ) -> Result<(), SinkError> {
+        let temporary = temporary_path(&self.path, file);
         let mut new = storage
             .create(&temporary)
             .map_err(SinkError::io("create", &temporary))?;
@@ -280,14 +272,37 @@ impl RunFolder {
                 .sync(&temporary)
                 .map_err(SinkError::io(SYNC, &temporary))?;
         }
-        self.dirty[file as usize] = true;
-        storage
-            .rename(&temporary, &path)
-            .map_err(SinkError::io("replace", &path))
+        Ok(())
     }
 
     fn file_path(&self, file: File) -> PathBuf {
         self.path.join(CCTF_FOLDER).join(file.name())
+    }
+}
+
+/// Outside the folder that readers look in, on the same file system.
+fn temporary_path(folder: &Path, file: File) -> PathBuf {
+    folder.join(format!(".tmp-{}", file.name()))
+}
+
+fn put_in_place(storage: &mut dyn Storage, folder: &Path, file: File) -> Result<(), SinkError> {
+    let path = folder.join(CCTF_FOLDER).join(file.name());
+    storage
+        .rename(&temporary_path(folder, file), &path)
+        .map_err(SinkError::io("replace", &path))
+}
+
+/// Puts the last snapshot of the run's description, which was prepared, in its place.
+fn end(storage: &mut dyn Storage, folder: &Path, is_durable: bool) -> Result<(), SinkError> {
+    put_in_place(storage, folder, File::RunMeta)?;
+    if !is_durable {
+        return Ok(());
+    }
+    let cctf = folder.join(CCTF_FOLDER);
+    match storage.sync_folder(&cctf) {
+        // Somebody has seen the end, and deletes it.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(SYNC, &cctf)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::clients::{Clients, Target, send};
 use super::normalizer::{Launch, Normalizer, RUN, wait_until};
-use super::requests::{Random, http1, rows_in, traces};
+use super::random::Random;
+use super::requests::{http1, rows_in, traces};
 use super::shim::{Clocks, variables};
 
 const HOUR_SECONDS: i64 = 3600;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::clients::{Clients, Target};
 use super::normalizer::{Launch, RUN};
-use super::requests::Random;
+use super::random::Random;
 
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;

@@ -12,6 +12,8 @@ mod http2;
 mod kill;
 mod names;
 mod normalizer;
+#[path = "../support/random.rs"]
+mod random;
 mod requests;
 mod resend;
 mod shim;

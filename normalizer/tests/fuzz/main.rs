@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod mutation;
+#[path = "../support/random.rs"]
+mod random;
 mod seeds;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -20,7 +22,8 @@ use cctf_normalizer::{checkpoint, receiver};
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::check_logs_request;
-use mutation::{Random, mutate};
+use mutation::mutate;
+use random::Random;
 use tempfile::TempDir;
 
 /// Inputs of each target, unless FUZZ_INPUTS says otherwise.

@@ -1,5 +1,7 @@
 //! Inputs made of seeds by small random changes, the same in every run with the same seed number.
 
+use super::random::Random;
+
 /// Longest input: what is wrong with a longer one is wrong with a shorter one, too.
 const LEN_MAX: usize = 64 * 1024;
 /// Changes an input has, at most.
@@ -7,18 +9,7 @@ const CHANGES_MAX: u64 = 6;
 /// Bytes that tend to lie at a border.
 const BORDERS: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xff, b'"', b'{', b'['];
 
-/// splitmix64.
-pub struct Random(pub u64);
-
 impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
     /// A number below `bound`; 0 if that is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize

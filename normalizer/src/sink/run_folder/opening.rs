@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, Shape};
 
-use super::{CCTF_FOLDER, Journaled, Lengths, RunFolder, lengths_on_disk};
+use super::{CCTF_FOLDER, Journaled, Lengths, RunFolder, end, lengths_on_disk, temporary_path};
 use crate::sink::base;
 use crate::sink::error::SinkError;
 use crate::sink::storage::Storage;
@@ -25,22 +25,20 @@ const LINKS: [(&str, File); 8] = [
 ];
 
 impl RunFolder {
-    /// Locks the run's folder, making it and all that belongs in it where it is not there yet.
+    /// Locks the run's folder, making it and all that belongs in it where it is not there yet. One of which a later part
+    /// tells that it was closed is only ended, if that was missing: whatever is not there has been deleted.
     pub(in crate::sink) fn open(
         storage: &mut dyn Storage,
         path: PathBuf,
         journaled: Option<&Journaled>,
     ) -> Result<Self, SinkError> {
+        let cctf = path.join(CCTF_FOLDER);
         if let Some(journaled) = journaled.filter(|journaled| journaled.is_superseded) {
-            let cctf = path.join(CCTF_FOLDER);
-            if !storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))? {
-                return Ok(Self::gone(path));
-            }
-            if !journaled.is_remapped {
-                return Self::open_superseded(storage, path, journaled);
+            let is_there = storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))?;
+            if !journaled.is_remapped || !is_there {
+                return Self::open_superseded(storage, path);
             }
         }
-        let cctf = path.join(CCTF_FOLDER);
         storage
             .create_folder(&cctf)
             .map_err(SinkError::io("create folder", &cctf))?;
@@ -55,31 +53,17 @@ impl RunFolder {
         Ok(folder)
     }
 
-    fn gone(path: PathBuf) -> Self {
-        Self {
-            is_gone: true,
-            ..Self::new(path, None)
+    /// Without a lock: whoever could write to it needs the journal's.
+    fn open_superseded(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
+        let prepared = temporary_path(&path, File::RunMeta);
+        let is_prepared = storage.exists(&prepared);
+        if is_prepared.map_err(SinkError::io("look for", &prepared))? {
+            end(storage, &path, true)?;
         }
-    }
-
-    /// Takes a folder as it is.
-    fn open_superseded(
-        storage: &mut dyn Storage,
-        path: PathBuf,
-        journaled: &Journaled,
-    ) -> Result<Self, SinkError> {
-        // Without a lock: whoever could write to it needs the journal's.
-        let mut folder = Self {
+        Ok(Self {
             is_superseded: true,
-            ..Self::new(path.clone(), None)
-        };
-        match folder.find_place(storage, Some(journaled)) {
-            // Less than there was: somebody is deleting it right now, or was when the machine went down.
-            Err(error) if error.is_not_found() || matches!(error, SinkError::Differs { .. }) => {
-                Ok(Self::gone(path))
-            }
-            found => found.map(|()| folder),
-        }
+            ..Self::new(path, None)
+        })
     }
 
     fn lock(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
@@ -99,7 +83,7 @@ impl RunFolder {
             path,
             _lock: lock,
             is_superseded: false,
-            is_gone: false,
+            end_is_prepared: false,
             appended_to: std::array::from_fn(|_| None),
             written: [0; File::ALL.len()],
             made: Lengths::default(),
@@ -123,10 +107,6 @@ impl RunFolder {
             None => None,
         };
         let Some(made) = made else {
-            if self.is_superseded {
-                let path = self.file_path(File::Invocations);
-                return Err(SinkError::Differs { path, offset: 0 });
-            }
             self.made = self.cut_torn_lines(storage, File::ALL)?;
             return match journaled {
                 Some(journaled) => base::write(storage, &self.path, journaled.epoch, &self.made),
@@ -181,7 +161,7 @@ impl RunFolder {
             return Ok(None);
         };
         let is_gone = known != Lengths::default() && *lengths == Lengths::default();
-        if is_gone && !self.is_superseded {
+        if is_gone {
             let path = self.path.display();
             eprintln!(
                 "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
