@@ -7,11 +7,11 @@ use foldhash::fast::RandomState;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::entry::{Entry, NONE};
+use super::entry::{Entry, Fact, NONE};
 use super::index::Index;
 use super::memory::{prefetch, use_large_pages};
 
-/// Entries of a block: 16 MiB, most of which large pages can lie below. A table that grows in one piece is moved while it
+/// Entries of a block: 14 MiB, most of which large pages can lie below. A table that grows in one piece is moved while it
 /// grows, which splits them.
 const BLOCK_LOG2: u32 = 17;
 const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
@@ -64,11 +64,11 @@ impl From<Saved> for Entries {
             .blocks
             .iter()
             .flatten()
-            .filter(|entry| entry.alive)
+            .filter(|entry| entry.is(Fact::Alive))
             .map(|entry| entry.next_same_id)
             .collect();
         for entry in 0..restored.made as u32 {
-            if restored.get(entry).alive && !behind_another.contains(&entry) {
+            if restored.get(entry).is(Fact::Alive) && !behind_another.contains(&entry) {
                 restored.put_into_index(entry);
             }
         }
@@ -167,7 +167,7 @@ impl Entries {
                 self.get_mut(before).next_same_id = gone.next_same_id;
             }
         }
-        self.get_mut(entry).alive = false;
+        self.get_mut(entry).set(Fact::Alive, false);
         self.free.push(entry);
     }
 

@@ -127,7 +127,6 @@ pub struct Departed {
 
 /// A span in the table.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[repr(align(64))]
 pub(super) struct Entry {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
@@ -153,21 +152,36 @@ pub(super) struct Entry {
     pub next_same_id: u32,
     pub callees: u16,
     pub role: Role,
-    /// Whether `ancestor` is known.
-    pub known: bool,
-    /// Whether it is a SERVER invocation, or below one of its own instance with no call between; decides on second
-    /// instrumentations.
-    pub within_server: bool,
-    pub parent_is_remote: bool,
-    pub alive: bool,
+    facts: u8,
 }
 
 const _: () = assert!(
-    size_of::<Entry>() == 128,
+    size_of::<Entry>() == 112,
     "told in the memory that JoinTable takes"
 );
 
+/// A bit of an entry's facts. As bytes of their own they would make every entry longer by eight.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Fact {
+    /// `ancestor` is known.
+    Known = 1,
+    /// It is a SERVER invocation, or below one of its own instance with no call between; decides on second
+    /// instrumentations.
+    WithinServer = 1 << 1,
+    ParentIsRemote = 1 << 2,
+    Alive = 1 << 3,
+}
+
 impl Entry {
+    pub(super) fn is(&self, fact: Fact) -> bool {
+        self.facts & fact as u8 != 0
+    }
+
+    pub(super) fn set(&mut self, fact: Fact, is_so: bool) {
+        self.facts = self.facts & !(fact as u8) | if is_so { fact as u8 } else { 0 };
+    }
+
     pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
         Self {
             trace_id,
@@ -189,10 +203,7 @@ impl Entry {
             next_same_id: NONE,
             callees: 0,
             role: Role::Missing,
-            known: false,
-            within_server: false,
-            parent_is_remote: false,
-            alive: true,
+            facts: Fact::Alive as u8,
         }
     }
 
@@ -203,7 +214,7 @@ impl Entry {
         self.instance = arrival.instance;
         self.peer = arrival.peer;
         self.role = arrival.role;
-        self.parent_is_remote = arrival.parent_is_remote;
+        self.set(Fact::ParentIsRemote, arrival.parent_is_remote);
     }
 
     pub(super) fn ancestor(&self) -> Option<SpanId> {
@@ -216,7 +227,7 @@ impl Entry {
 
     /// Whether it is an invocation whatever stands above: a message is handled once, and a remote parent is a caller.
     pub(super) fn is_invocation_by_itself(&self) -> bool {
-        self.role == Role::Consumer || self.role == Role::Server && self.parent_is_remote
+        self.role == Role::Consumer || self.role == Role::Server && self.is(Fact::ParentIsRemote)
     }
 
     /// Whether it is an invocation because of this arrived parent, which is a call or of another instance.
@@ -229,8 +240,8 @@ impl Entry {
     /// Whether it is the request that the SERVER span above has seen already, told by a second instrumentation.
     pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
         self.role == Role::Server
-            && !self.parent_is_remote
-            && parent.within_server
+            && !self.is(Fact::ParentIsRemote)
+            && parent.is(Fact::WithinServer)
             && parent.is_of_instance(self)
     }
 }

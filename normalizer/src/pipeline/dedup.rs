@@ -14,18 +14,23 @@ const GENERATIONS: u64 = 12;
 const TAGS: u8 = 15;
 /// Slots of a bucket, which is one cache line.
 const SLOTS: usize = 8;
-/// Buckets at first; their number needs the fingerprint's top eight bits, which a slot does not keep.
-const BUCKETS_MIN_LOG2: u32 = 8;
-/// How far from its home a fingerprint may be put; the number is kept in four bits.
-const DISPLACEMENT_MAX: usize = 15;
+/// Buckets at first; their number needs the fingerprint's top bits, which a slot does not keep.
+const BUCKETS_MIN_LOG2: u32 = DISPLACEMENT_BITS + TAG_BITS;
+/// Bits of a slot for the tag of its generation, and for the distance from home.
+const TAG_BITS: u32 = 4;
+const DISPLACEMENT_BITS: u32 = 6;
+/// How far from its home a fingerprint may be put. With 15 instead of 63 a table was too full at 70%.
+const DISPLACEMENT_MAX: usize = (1 << DISPLACEMENT_BITS) - 1;
+/// Where the fingerprint begins in a slot.
+const FINGERPRINT_SHIFT: u32 = TAG_BITS + DISPLACEMENT_BITS;
 /// Fullness at which the table grows, in percent.
 const FULL_PERCENT: usize = 80;
-const TAG_MASK: u64 = 0xf;
+const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 /// A table of which less than one in this many slots is taken does not grow: span ids can be made to share a home in a
 /// table of any size, and it must not grow for them until memory ends.
 const SPARSE_RATIO: usize = 8;
 
-/// A cache line of slots. A slot holds the low 56 bits of a fingerprint, its distance from home (4 bits) and the tag of
+/// A cache line of slots. A slot holds the low 54 bits of a fingerprint, its distance from home (6 bits) and the tag of
 /// its generation (4 bits, 0 for none); the top bits follow from the home.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
@@ -141,7 +146,7 @@ impl RecentSet {
         let mut free = None;
         for displacement in 0..=DISPLACEMENT_MAX {
             let at = (home + displacement) & mask;
-            let wanted = fingerprint << 8 | (displacement as u64) << 4;
+            let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
             for (slot, &word) in self.buckets[at].0.iter().enumerate() {
                 let is_live = self.is_live((word & TAG_MASK) as u8);
                 if is_live && word & !TAG_MASK == wanted {
@@ -159,7 +164,7 @@ impl RecentSet {
         for passed in 0..displacement {
             self.passed[(home + passed) & mask] = self.tag;
         }
-        let word = fingerprint << 8 | (displacement as u64) << 4 | u64::from(self.tag);
+        let word = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS | u64::from(self.tag);
         self.buckets[(home + displacement) & mask].0[slot] = word;
         self.lens[usize::from(self.tag)] += 1;
         Some(true)
@@ -208,7 +213,7 @@ impl RecentSet {
         let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
         let word = &mut self.buckets[home].0[0];
         let forgotten = usize::from((*word & TAG_MASK) as u8);
-        *word = fingerprint << 8 | u64::from(self.tag);
+        *word = fingerprint << FINGERPRINT_SHIFT | u64::from(self.tag);
         self.lens[forgotten] = self.lens[forgotten].saturating_sub(1);
         self.lens[usize::from(self.tag)] += 1;
     }
@@ -265,10 +270,11 @@ fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (
     let mask = buckets.len() - 1;
     buckets.iter().enumerate().flat_map(move |(at, bucket)| {
         bucket.0.map(|word| {
-            let displacement = (word >> 4 & 0xf) as usize;
+            let displacement = (word >> TAG_BITS) as usize & DISPLACEMENT_MAX;
             let home = (at + mask + 1 - displacement) & mask;
             let top = (home as u64) << (64 - buckets_log2);
-            (top & !(u64::MAX >> 8) | word >> 8, (word & TAG_MASK) as u8)
+            let low = u64::MAX >> FINGERPRINT_SHIFT;
+            (top & !low | word >> FINGERPRINT_SHIFT, (word & TAG_MASK) as u8)
         })
     })
 }

@@ -21,7 +21,7 @@ const JOIN_OF_POOL: (u64, u64) = (7, 8);
 const TRACES_OF_POOL: (u64, u64) = (1, 16);
 
 /// A span in the join: its entry, its place in the index, and one or two deadlines.
-pub const JOIN_SPAN_BYTES: u64 = 176;
+pub const JOIN_SPAN_BYTES: u64 = 160;
 /// A bucket of eight spans in the table of copies, with its mark; it is filled to four fifths before it grows.
 const DEDUP_BUCKET_BYTES: u64 = 65;
 const DEDUP_SPANS_A_BUCKET: f64 = 8.0 * 0.8;
