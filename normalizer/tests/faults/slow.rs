@@ -76,6 +76,11 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ),
         ("HTTP/1 head, byte by byte", vec![], head.clone()),
         (
+            "HTTP/1 head, byte by byte behind its first line",
+            b"POST /v1/traces HTTP/1.1\r\n".to_vec(),
+            vec![b'x'; 100],
+        ),
+        (
             "HTTP/1 body, byte by byte",
             body_of("content-length: 60000000"),
             vec![b'\n'; 100],
