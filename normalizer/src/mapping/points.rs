@@ -35,6 +35,43 @@ pub enum MetricRole {
     ProcessCpuTime,
 }
 
+impl MetricRole {
+    /// Whether its points make up a node's samples.
+    pub fn is_sampled(self) -> bool {
+        !matches!(
+            self,
+            Self::MemoryLimit | Self::CpuCount | Self::ActiveRequests | Self::ProcessCpuTime
+        )
+    }
+}
+
+/// Whether what an interface carried left or reached the node.
+pub fn is_counted_interface(device: &str) -> bool {
+    device != "lo" && !device.starts_with("lo:")
+}
+
+/// Whether a device is a disk of its own. Others would be counted twice, as their bytes are those of a disk below: partitions,
+/// loop devices, what device mapper, software RAID and multipath put together; or they are no disks, as RAM.
+pub fn is_counted_disk(device: &str) -> bool {
+    let name = device.strip_prefix("/dev/").unwrap_or(device);
+    // The number at the end, and what stands before it.
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if stem == name {
+        return !name.starts_with("mapper/");
+    }
+    let is_letters = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    let lettered = |prefix: &str| stem.strip_prefix(prefix).is_some_and(is_letters);
+    let of_numbered = |prefix: &str| stem.strip_prefix(prefix).is_some_and(|rest| rest.ends_with('p'));
+    let is_partition = ["sd", "vd", "xvd", "hd", "dasd"].into_iter().any(lettered)
+        || ["nvme", "mmcblk", "nbd", "rbd", "pmem", "loop", "md"]
+            .into_iter()
+            .any(of_numbered)
+        || (name.starts_with("mmcblk") && name.contains("boot"));
+    let is_path = name.starts_with("nvme") && stem.trim_start_matches("nvme").contains('c');
+    let is_stacked = matches!(stem, "loop" | "ram" | "zram" | "dm-" | "md" | "drbd" | "bcache");
+    !(is_partition || is_path || is_stacked)
+}
+
 /// The role of a metric; `None` for one that only the list of kept metrics can ask for.
 pub fn role_of_metric(name: &str) -> Option<MetricRole> {
     Some(match name {
@@ -55,4 +92,41 @@ pub fn role_of_metric(name: &str) -> Option<MetricRole> {
         "process.cpu.time" => MetricRole::ProcessCpuTime,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_disks_count_and_what_lies_on_them_does_not() {
+        for disk in [
+            "sda", "sdaa", "vda", "/dev/vda", "xvdf", "nvme0n1", "nvme1n12", "mmcblk0", "rbd0", "nbd3",
+            "sr0", "C:",
+        ] {
+            assert!(is_counted_disk(disk), "{disk}");
+        }
+        for other in [
+            "sda1",
+            "sdaa12",
+            "/dev/vda1",
+            "xvdf1",
+            "nvme0n1p3",
+            "nvme0c1n1",
+            "mmcblk0p2",
+            "mmcblk0boot0",
+            "nbd3p1",
+            "loop7",
+            "loop0p1",
+            "ram0",
+            "zram0",
+            "dm-0",
+            "md127",
+            "md0p1",
+            "/dev/mapper/root",
+            "drbd0",
+        ] {
+            assert!(!is_counted_disk(other), "{other}");
+        }
+    }
 }

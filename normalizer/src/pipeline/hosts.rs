@@ -1,53 +1,23 @@
 //! Host metrics: the points of one node and interval become one row of host_metrics.jsonl and one of link_metrics.jsonl.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Text};
-use cctf_proto::otlp::common::Attributes;
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::output::Output;
 use super::points::Point;
 use super::runs::write_row;
+use super::sample::{CPU_MODES, DEVICES, DIRECTIONS, IDLE_MODES, MEMORY_STATES, Sample, is_one_of, text_of};
 use super::sources::Source;
-use crate::mapping::MetricRole;
+use crate::mapping::{MetricRole, is_counted_disk, is_counted_interface};
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 /// Counters remembered of one node, and of all processes; past it a node's newest are not sampled, and all processes
 /// begin anew.
 const COUNTERS_MAX: usize = 16_384;
-
-/// One sample of a node, as far as it has come.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Sample {
-    ts: u64,
-    opened_at: u64,
-    taken: HashSet<u64>,
-    interval_nanos: u64,
-    /// Sums over CPUs of the fractions idle and of all modes, from the gauge.
-    fraction_idle: f64,
-    fraction_all: f64,
-    /// Busy fractions of a gauge without modes.
-    busy: Vec<f64>,
-    /// Sums over CPUs of the seconds idle and of all modes, from the counter.
-    seconds_idle: f64,
-    seconds_all: f64,
-    memory_available: Option<f64>,
-    memory_used: Option<f64>,
-    load1: Option<f64>,
-    power: Option<f64>,
-    energy: Option<f64>,
-    disk_read: Option<f64>,
-    disk_written: Option<f64>,
-    received: Option<f64>,
-    sent: Option<f64>,
-    saw_network: bool,
-    errors: Option<f64>,
-    dropped: Option<f64>,
-    interfaces: BTreeSet<String>,
-}
 
 /// A node's sampling.
 #[derive(Debug, Serialize, Deserialize)]
@@ -159,6 +129,32 @@ impl Pipeline {
             .map(|(&node, _)| node)
             .collect();
         for node in nodes {
+            self.close_sample(node, output);
+        }
+    }
+
+    /// Whether the sample that is open for a source's node comes from it.
+    pub(super) fn has_open_sample(&self, source: &Source) -> bool {
+        self.open_sample(source).is_some()
+    }
+
+    /// Whether that sample has a point of a series.
+    pub(super) fn is_in_open_sample(&self, source: &Source, series: u64) -> bool {
+        self.open_sample(source)
+            .is_some_and(|sample| sample.taken.contains(&series))
+    }
+
+    fn open_sample(&self, source: &Source) -> Option<&Sample> {
+        let sampler = self.samplers.0.get(&source.node?)?;
+        sampler
+            .sample
+            .as_ref()
+            .filter(|_| sampler.source.number == source.number)
+    }
+
+    /// Writes the sample that is open for a source's node.
+    pub(super) fn close_sample_of(&mut self, source: &Source, output: &mut Output) {
+        if let Some(node) = source.node {
             self.close_sample(node, output);
         }
     }
@@ -280,18 +276,18 @@ impl Sampler {
 
     fn take_counter(&mut self, role: MetricRole, point: &Point<'_>) {
         let device = text_of(&point.attributes, DEVICES).unwrap_or_default();
-        if matches!(
-            role,
-            MetricRole::NetworkIo | MetricRole::NetworkErrors | MetricRole::NetworkDropped
-        ) {
-            if device == "lo" || device.starts_with("lo:") {
-                return;
-            }
-            if let (Some(sample), MetricRole::NetworkIo) = (self.sample.as_mut(), role) {
-                sample.saw_network = true;
-                if !device.is_empty() {
-                    sample.interfaces.insert(device.to_owned());
-                }
+        let is_counted = match role {
+            MetricRole::DiskIo => is_counted_disk(device),
+            MetricRole::CpuTime => true,
+            _ => is_counted_interface(device),
+        };
+        if !is_counted {
+            return;
+        }
+        if let (Some(sample), MetricRole::NetworkIo) = (self.sample.as_mut(), role) {
+            sample.saw_network = true;
+            if !device.is_empty() {
+                sample.interfaces.insert(device.to_owned());
             }
         }
         let growth = self.growth(point);
@@ -317,71 +313,4 @@ impl Sampler {
             _ => {}
         }
     }
-}
-
-/// Attribute keys, current and older.
-const CPU_MODES: &[&str] = &["cpu.mode", "system.cpu.state", "state"];
-const MEMORY_STATES: &[&str] = &["system.memory.state", "state"];
-const DIRECTIONS: &[&str] = &[
-    "network.io.direction",
-    "disk.io.direction",
-    "system.network.io.direction",
-    "system.disk.direction",
-    "direction",
-];
-const DEVICES: &[&str] = &["network.interface.name", "system.device", "device"];
-/// Waiting for a disk is not use of a CPU.
-const IDLE_MODES: &[&str] = &["idle", "iowait", "wait"];
-
-impl Sample {
-    fn take_utilization(&mut self, point: &Point<'_>) {
-        if text_of(&point.attributes, CPU_MODES).is_none() {
-            self.busy.push(point.value);
-            return;
-        }
-        self.fraction_all += point.value;
-        if is_one_of(&point.attributes, CPU_MODES, IDLE_MODES) {
-            self.fraction_idle += point.value;
-        }
-    }
-
-    /// 1 - (idle + iowait) / all, percent of all CPUs.
-    fn cpu_util(&self) -> Option<f64> {
-        let busy = if self.fraction_all > 0.0 {
-            1.0 - self.fraction_idle / self.fraction_all
-        } else if !self.busy.is_empty() {
-            self.busy.iter().sum::<f64>() / self.busy.len() as f64
-        } else if self.seconds_all > 0.0 {
-            1.0 - self.seconds_idle / self.seconds_all
-        } else {
-            return None;
-        };
-        Some((busy * 100.0).clamp(0.0, 100.0))
-    }
-
-    fn has_host_fields(&self) -> bool {
-        self.cpu_util().is_some()
-            || [
-                self.memory_available,
-                self.memory_used,
-                self.load1,
-                self.disk_read,
-                self.disk_written,
-                self.power,
-                self.energy,
-            ]
-            .iter()
-            .any(Option::is_some)
-    }
-}
-
-fn text_of<'a>(attributes: &Attributes<'a>, keys: &[&str]) -> Option<&'a str> {
-    attributes
-        .iter()
-        .map_while(Result::ok)
-        .find_map(|attribute| attribute.value.as_str().filter(|_| keys.contains(&attribute.key)))
-}
-
-fn is_one_of(attributes: &Attributes<'_>, keys: &[&str], values: &[&str]) -> bool {
-    text_of(attributes, keys).is_some_and(|text| values.contains(&text))
 }

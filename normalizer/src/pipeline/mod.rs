@@ -24,6 +24,7 @@ mod points;
 mod rolling;
 mod rows;
 mod runs;
+mod sample;
 mod settings;
 mod snapshots;
 mod sources;

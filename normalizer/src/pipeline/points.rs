@@ -8,7 +8,7 @@ use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{is_run_id_ok, reject_point};
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 use cctf_proto::otlp::metrics::{
-    DataPoints, Metric, MetricData, MetricsRequest, NumberDataPoint, Temporality,
+    DataPoints, Metric, MetricData, MetricsRequest, NumberDataPoint, ResourceMetrics, Temporality,
 };
 
 use super::Pipeline;
@@ -44,6 +44,9 @@ impl Pipeline {
             let resource_metrics = resource_metrics?;
             let source = self.sources.of(&resource_metrics.resource)?;
             let run_id_ok = is_run_id_ok(&resource_metrics.resource.attributes());
+            if self.begins_next_sample(&resource_metrics, &source)? {
+                self.close_sample_of(&source, output);
+            }
             for scope_metrics in resource_metrics.scope_metrics() {
                 for metric in scope_metrics?.metrics() {
                     self.take_metric(&metric?, &source, run_id_ok, output)?;
@@ -51,6 +54,41 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Whether a collection has a later point of a series that the open sample of its node has already. Asked before any
+    /// of its points is taken: one of a series that is new would go into the sample before otherwise.
+    fn begins_next_sample(
+        &self,
+        resource_metrics: &ResourceMetrics<'_>,
+        source: &Source,
+    ) -> Result<bool, WireError> {
+        if !self.has_open_sample(source) {
+            return Ok(false);
+        }
+        for scope_metrics in resource_metrics.scope_metrics() {
+            for metric in scope_metrics?.metrics() {
+                let metric = metric?;
+                let (MetricData::Gauge(points) | MetricData::Sum { points, .. }) = metric.data else {
+                    continue;
+                };
+                if !role_of_metric(metric.name).is_some_and(MetricRole::is_sampled) {
+                    continue;
+                }
+                for point in points.iter() {
+                    let point = point?;
+                    let series = self.series_of(source, metric.name, point.attributes());
+                    let is_later = self
+                        .series
+                        .get(&series)
+                        .is_none_or(|&last| point.time_unix_nano > last);
+                    if is_later && self.is_in_open_sample(source, series) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn take_metric(

@@ -1,11 +1,12 @@
 //! The metrics that are pushed: of the server, the process and the host, under their semantic-convention names.
 
-use super::host::{Host, Sample};
+use super::host::{Asked, Host, Sample, process_cpu, process_memory};
 use crate::stats::Stats;
 use cctf_proto::keys;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Bounds that the semantic conventions advise, with finer ones below for work of microseconds.
 const DURATION_BOUNDS_S: [f64; 20] = [
@@ -32,11 +33,12 @@ pub struct Instruments {
 }
 
 impl Instruments {
-    /// Registers every instrument.
-    pub fn new(meter: &Meter, sources: Sources) -> Self {
+    /// Registers every instrument, for collections `interval` apart.
+    pub fn new(meter: &Meter, sources: Sources, interval: Duration) -> Self {
         server(meter, sources);
-        let host = Arc::new(Mutex::new(Host::new()));
-        process(meter, &host);
+        // Half an interval at least, so that what the shutdown collects is one only if it is worth a row.
+        let host = Arc::new(Mutex::new(Host::new(interval / 2)));
+        process(meter);
         system(meter, &host);
         devices(meter, &host);
         let duration = meter
@@ -95,17 +97,19 @@ fn server(meter: &Meter, sources: Sources) {
         .build();
 }
 
-/// A callback that observes a part of the current sample.
+/// A callback that observes a part of the collection's sample.
 fn of_host<T>(
     host: &Arc<Mutex<Host>>,
     observe: impl Fn(&Sample, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
     let host = host.clone();
+    let asked = Mutex::new(Asked::default());
     move |observer| {
-        observe(
-            host.lock().unwrap_or_else(PoisonError::into_inner).sample(),
-            observer,
-        )
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sample) = host.sample(&mut asked) {
+            observe(sample, observer);
+        }
     }
 }
 
@@ -113,31 +117,36 @@ fn bytes_of_host(
     meter: &Meter,
     name: &'static str,
     host: &Arc<Mutex<Host>>,
-    bytes: impl Fn(&Sample) -> Option<u64> + Send + Sync + 'static,
+    bytes: impl Fn(&Sample) -> u64 + Send + Sync + 'static,
 ) {
     meter
         .i64_observable_up_down_counter(name)
         .with_unit("By")
         .with_callback(of_host(host, move |sample, observer| {
-            if let Some(bytes) = bytes(sample) {
-                observer.observe(i64::try_from(bytes).unwrap_or(i64::MAX), &[]);
-            }
+            observer.observe(i64::try_from(bytes(sample)).unwrap_or(i64::MAX), &[]);
         }))
         .build();
 }
 
-fn process(meter: &Meter, host: &Arc<Mutex<Host>>) {
+fn process(meter: &Meter) {
     meter
         .f64_observable_counter("process.cpu.time")
         .with_unit("s")
-        .with_callback(of_host(host, |sample, observer| {
-            observer.observe(sample.process_cpu.0, &[KeyValue::new("cpu.mode", "user")]);
-            observer.observe(sample.process_cpu.1, &[KeyValue::new("cpu.mode", "system")]);
-        }))
+        .with_callback(|observer| {
+            let (user, system) = process_cpu();
+            observer.observe(user, &[KeyValue::new("cpu.mode", "user")]);
+            observer.observe(system, &[KeyValue::new("cpu.mode", "system")]);
+        })
         .build();
-    bytes_of_host(meter, "process.memory.usage", host, |sample| {
-        sample.process_memory
-    });
+    meter
+        .i64_observable_up_down_counter("process.memory.usage")
+        .with_unit("By")
+        .with_callback(|observer| {
+            if let Some(bytes) = process_memory() {
+                observer.observe(i64::try_from(bytes).unwrap_or(i64::MAX), &[]);
+            }
+        })
+        .build();
 }
 
 fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
@@ -173,11 +182,9 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
             }
         }))
         .build();
-    bytes_of_host(meter, "system.memory.limit", host, |sample| {
-        Some(sample.memory_total)
-    });
+    bytes_of_host(meter, "system.memory.limit", host, |sample| sample.memory_total);
     bytes_of_host(meter, "system.linux.memory.available", host, |sample| {
-        Some(sample.memory_available)
+        sample.memory_available
     });
 }
 

@@ -139,7 +139,7 @@ impl Telemetry {
             .with_reader(reader)
             .with_resource(resource)
             .build();
-        self.instruments = Some(Instruments::new(&provider.meter(SCOPE), sources));
+        self.instruments = Some(Instruments::new(&provider.meter(SCOPE), sources, interval));
         self.meters = Some(provider);
         Ok(())
     }
