@@ -138,7 +138,7 @@ bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans throu
 	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries ## Hold the service to queueing theory (about 5 minutes; nothing else may run)
+fidelity: need-binaries collector ## Hold what is recorded to queueing theory and the kernel's counters (5 minutes, as root; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
 

@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
 
-use crate::processes::{Collector, free_ports};
 use e2e::binaries::bin_dir;
+use e2e::collector::{Collector, free_ports};
 use e2e::rows;
 
 /// Codes, and whether the Collector is to send the request again. Ours are the first four; INTERNAL and UNKNOWN are why a
@@ -57,7 +57,7 @@ impl TraceService for Stub {
 #[test]
 fn what_is_refused_for_now_comes_again_and_what_is_refused_for_good_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    let [port] = free_ports();
+    let [port] = free_ports().unwrap();
     let stub = Stub::default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let served = TraceServiceServer::new(stub.clone());
@@ -67,8 +67,8 @@ fn what_is_refused_for_now_comes_again_and_what_is_refused_for_good_does_not() {
             .add_service(served)
             .serve(address),
     );
-    let mut collector = Collector::new(folder.path(), port, &[]);
-    collector.start();
+    let mut collector = Collector::new(folder.path(), port, &[]).unwrap();
+    collector.start().unwrap();
     // Those that are dropped go first: had they come again, they would have by the time that the others have.
     let numbers = |again: bool| {
         (1..)
@@ -104,8 +104,9 @@ fn a_request_with_unusable_rows_keeps_its_good_ones() {
         &["--run-id", "r", "--join-window", "1s"],
     )
     .unwrap();
-    let mut collector = Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]);
-    collector.start();
+    let mut collector =
+        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
+    collector.start().unwrap();
     let mut spans = vec![otlp::span(1), otlp::span(2), otlp::span(3), otlp::span(4)];
     spans[1].attributes = vec![otlp::attribute("cctf.run_id", "../../etc")];
     spans[2].end_time_unix_nano = spans[2].start_time_unix_nano - 1;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use e2e::child::wait_for;
 
 use crate::client::{Client, assert_whole};
-use crate::processes::{Collector, Normalizer};
+use e2e::collector::Collector;
+
+use crate::processes::Normalizer;
 
 /// Traces between two kills.
 const BETWEEN: u64 = 40;
@@ -20,8 +22,8 @@ const OUTAGE: Duration = Duration::from_secs(60);
 fn pair(folder: &Path, variables: &[(&'static str, &str)], flags: &[&str]) -> (Collector, Normalizer) {
     let mut normalizer = Normalizer::new(&folder.join("logs"), flags);
     normalizer.start();
-    let mut collector = Collector::new(folder, normalizer.port(), variables);
-    collector.start();
+    let mut collector = Collector::new(folder, normalizer.port(), variables).unwrap();
+    collector.start().unwrap();
     (collector, normalizer)
 }
 
@@ -46,7 +48,7 @@ fn killed_in_turn_and_together_they_lose_and_double_nothing() {
             client.acknowledged()
         );
         collector.kill();
-        collector.start();
+        collector.start().unwrap();
         client.wait_for_more(BETWEEN);
         println!(
             "round {round}: kill -9 of both after {} traces",
@@ -55,7 +57,7 @@ fn killed_in_turn_and_together_they_lose_and_double_nothing() {
         collector.kill();
         normalizer.kill();
         normalizer.start();
-        collector.start();
+        collector.start().unwrap();
     }
     client.wait_for_more(BETWEEN);
     assert_whole(&normalizer.run_dir(), client.finish());
@@ -71,16 +73,33 @@ fn a_minute_without_the_normalizer_and_a_full_queue_make_senders_wait_and_lose_n
     client.wait_for_more(BETWEEN);
     normalizer.kill();
     let outage = Instant::now();
-    // What an operator sees: the queue near its capacity, and batches that are tried again.
+    // What an operator sees, as docs/operations.md tells it: the queue near its capacity, a Collector that is healthy all the
+    // same, and why nothing leaves it.
     wait_for("a full queue", || {
-        Ok((collector.metric("otelcol_exporter_queue_size") > 0.8 * 60_000.0).then_some(()))
+        Ok((collector.metric("otelcol_exporter_queue_size")? > 0.8 * 60_000.0).then_some(()))
     })
     .unwrap();
+    // Each signal has its queue.
+    assert!(collector.metric("otelcol_exporter_queue_capacity").unwrap() >= 60_000.0);
+    wait_for_words(&collector, &["Will retry", "connection refused"]);
+    assert_eq!(collector.health(), 200);
     println!("the queue is full after {} traces", client.acknowledged());
     std::thread::sleep(OUTAGE.saturating_sub(outage.elapsed()));
     normalizer.start();
     client.wait_for_more(BETWEEN);
     assert_whole(&normalizer.run_dir(), client.finish());
+}
+
+/// Waits until a line of the Collector's log has all these words.
+fn wait_for_words(collector: &Collector, words: &[&str]) {
+    wait_for(&format!("a line of the Collector's log with {words:?}"), || {
+        let log = collector.log()?;
+        let found = log
+            .lines()
+            .any(|line| words.iter().all(|word| line.contains(word)));
+        Ok(found.then_some(()))
+    })
+    .unwrap();
 }
 
 /// A disk of its own, unmounted when dropped. Needs root.
@@ -117,8 +136,8 @@ fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
         &["--segment-bytes", "1MiB", "--disk-free-min", "8MiB"],
     );
     normalizer.start();
-    let mut collector = Collector::new(folder.path(), normalizer.port(), &[]);
-    collector.start();
+    let mut collector = Collector::new(folder.path(), normalizer.port(), &[]).unwrap();
+    collector.start().unwrap();
     let client = Client::start(collector.url());
     client.wait_for_more(BETWEEN);
     let ballast = disk.0.path().join("ballast");
@@ -130,12 +149,51 @@ fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
     .unwrap();
     client.wait_for_more(BETWEEN);
     wait_for("a queue that grows", || {
-        Ok((collector.metric("otelcol_exporter_queue_size") > 0.0).then_some(()))
+        Ok((collector.metric("otelcol_exporter_queue_size")? > 0.0).then_some(()))
     })
     .unwrap();
     println!("the disk is full after {} traces", client.acknowledged());
+    // What an operator sees, as docs/operations.md tells it.
+    wait_for("refused requests", || {
+        let refused = normalizer.ask("/metrics")?;
+        Ok((refused.metric("cctf_refused_requests_total", "reason=\"disk_full\"") > 0.0).then_some(()))
+    })
+    .unwrap();
+    // Segments that are no longer needed make room for a moment, so each is waited for.
+    wait_for("a metric that says so", || {
+        Ok((normalizer.ask("/metrics")?.metric("cctf_disk_full", "") == 1.0).then_some(()))
+    })
+    .unwrap();
+    for page in ["/readyz", "/"] {
+        wait_for("a page that says so", || {
+            let page = normalizer.ask(page)?.text();
+            Ok(page.contains("the disk is full").then_some(()))
+        })
+        .unwrap();
+    }
+    assert_eq!(normalizer.ask("/livez").unwrap().status, 200);
+    let log = normalizer.log();
+    for told in [
+        "fewer than the 8388608 of --disk-free-min",
+        "request refused, reason disk_full",
+    ] {
+        assert!(
+            log.contains(told),
+            "{told:?} is not in the normalizer's log: {log}"
+        );
+    }
+    wait_for_words(&collector, &["Will retry", "Unavailable", "disk"]);
     fs::remove_file(&ballast).unwrap();
     wait_for("room", || Ok((normalizer.readiness() == 200).then_some(()))).unwrap();
+    assert!(
+        normalizer.log().contains("there is room again"),
+        "{}",
+        normalizer.log()
+    );
+    assert_eq!(
+        normalizer.ask("/metrics").unwrap().metric("cctf_disk_full", ""),
+        0.0
+    );
     client.wait_for_more(BETWEEN);
     assert_whole(&normalizer.run_dir(), client.finish());
 }

@@ -6,5 +6,6 @@
 mod answers;
 mod client;
 mod faults;
+mod hosts;
 mod processes;
 mod runs;

@@ -3,7 +3,7 @@
 use e2e::binaries::short_run;
 use e2e::rows::{self, text};
 
-use crate::processes::COLLECTOR;
+use e2e::collector::COLLECTOR;
 use e2e::sources::root;
 
 #[test]

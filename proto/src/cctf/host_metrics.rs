@@ -14,7 +14,7 @@ row! {
         required node: Text<'a>,
         /// The node's stage.
         required stage: Stage,
-        /// CPU used, percent of all CPUs, 0 to 100.
+        /// CPU used, percent of all CPUs, 0 to 100: what was neither idle nor waiting for disks.
         nullable cpu_util: f64,
         /// Memory that can still be used, MiB.
         nullable mem_free_mb: f64,
@@ -22,9 +22,9 @@ row! {
         optional mem_used_mb: f64,
         /// Load average over one minute.
         optional load1: f64,
-        /// Bytes read from disks a second.
+        /// Bytes read from whole disks a second, partitions and what lies on them not counted again.
         optional disk_read_Bps: f64,
-        /// Bytes written to disks a second.
+        /// Bytes written to whole disks a second.
         optional disk_write_Bps: f64,
         /// Power, watts.
         optional power_w: f64,

@@ -1,21 +1,24 @@
-//! Holds the real service to queueing theory: `make fidelity`. Nothing else may run on the machine meanwhile.
+//! Holds what is recorded to what is known otherwise, queueing theory and the kernel's counters: `make fidelity`. Nothing else may
+//! run on the machine meanwhile.
 //!
 //! - [`lindley`]: are the recorded queue times those of a first-come queue with one server, step by step and on average?
 //! - [`overload`]: what happens at twice the capacity?
 //! - [`crowd`]: is a request's CPU time its own when eight share two CPUs?
+//! - [`hosts`]: do the rows of a node under a known load say what the kernel's counters say, from the service and from the Collector?
 
 mod crowd;
+mod hosts;
 mod lindley;
 mod overload;
 mod stack;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 
-/// Holds the real service to queueing theory and prints what was found.
+/// Holds what is recorded to queueing theory and the kernel's counters, and prints what was found.
 #[derive(Parser)]
 struct Flags {
     /// Folder of the release binaries.
@@ -24,7 +27,22 @@ struct Flags {
     /// Length of the measured Poisson load.
     #[arg(long, default_value = "120s")]
     duration: String,
+    /// Checks to run [default: all]. `hosts` needs root, for a network of its own, and what `make collector` builds.
+    #[arg(long, value_delimiter = ',', value_parser = NAMES)]
+    only: Vec<String>,
 }
+
+/// A check of the binaries in a folder, some for a given time.
+type Check = fn(&Path, &str) -> anyhow::Result<Vec<Finding>>;
+
+/// All checks, in order.
+const CHECKS: [(&str, Check); 4] = [
+    ("lindley", lindley::check),
+    ("overload", overload::check),
+    ("crowd", crowd::check),
+    ("hosts", hosts::check),
+];
+const NAMES: [&str; 4] = ["lindley", "overload", "crowd", "hosts"];
 
 /// One thing that was measured and its bounds.
 struct Finding {
@@ -83,13 +101,14 @@ fn main() -> ExitCode {
 fn measure(flags: &Flags) -> anyhow::Result<bool> {
     let bin_dir = std::path::absolute(&flags.bin_dir).context("cannot find the binaries")?;
     let mut all_hold = true;
-    println!("{:<62} {:>16}   {:<24}", "", "measured", "wanted");
-    for check in [lindley::check, overload::check, crowd::check] {
+    println!("{:<66} {:>16}   {:<24}", "", "measured", "wanted");
+    let wanted = |name: &str| flags.only.is_empty() || flags.only.iter().any(|only| only == name);
+    for (_, check) in CHECKS.into_iter().filter(|(name, _)| wanted(name)) {
         for finding in check(&bin_dir, &flags.duration)? {
             all_hold &= finding.holds;
             let mark = if finding.holds { "ok" } else { "BROKEN" };
             println!(
-                "{:<62} {:>16}   {:<24} {mark}",
+                "{:<66} {:>16}   {:<24} {mark}",
                 finding.what, finding.measured, finding.wanted
             );
         }

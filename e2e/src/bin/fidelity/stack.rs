@@ -91,8 +91,13 @@ impl Stack {
         done.json()
     }
 
-    /// Stops both and reads the rows of one path, in the order of their arrival.
-    pub fn finish(self, path: &str) -> anyhow::Result<Vec<Row>> {
+    /// The port at which the normalizer takes OTLP.
+    pub fn otlp_port(&self) -> anyhow::Result<u16> {
+        Ok(self.normalizer.address("grpc")?.port())
+    }
+
+    /// Stops both. The run is in the folder `r/cctf`.
+    pub fn stop(self) -> anyhow::Result<TempDir> {
         let ended = self.service.stop()?;
         ensure!(
             ended.status.success(),
@@ -107,7 +112,13 @@ impl Stack {
             ended.status,
             ended.stderr
         );
-        let text = fs::read_to_string(self.logs.path().join("r/cctf/invocations.jsonl"))?;
+        Ok(self.logs)
+    }
+
+    /// Stops both and reads the rows of one path, in the order of their arrival.
+    pub fn finish(self, path: &str) -> anyhow::Result<Vec<Row>> {
+        let logs = self.stop()?;
+        let text = fs::read_to_string(logs.path().join("r/cctf/invocations.jsonl"))?;
         let wanted = format!("\"path\":\"{path}\"");
         let lines = text.lines().filter(|line| line.contains(&wanted));
         let mut found = lines.map(row).collect::<anyhow::Result<Vec<Row>>>()?;

@@ -1,0 +1,145 @@
+//! [`Collector`]: the real Collector by the repository's configuration, on ports and with a queue that stay its own over its lives.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::child::wait_for;
+use crate::http;
+use crate::sources::root;
+
+/// What `make collector` builds.
+pub const COLLECTOR: &str = "target/tools/bin/otelcol";
+
+/// Ports that were free a moment ago.
+///
+/// # Errors
+/// If the system has none left.
+pub fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
+    // All are held until all are known, so that they differ.
+    let held: Vec<TcpListener> = (0..COUNT)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()?;
+    let mut ports = [0; COUNT];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}
+
+/// A process that is killed when dropped.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The Collector with its queue.
+pub struct Collector {
+    folder: PathBuf,
+    receiver: u16,
+    variables: Vec<(&'static str, String)>,
+    ports: [u16; 4],
+    process: Option<Process>,
+}
+
+impl Collector {
+    /// One that passes on to 127.0.0.1:`receiver`, not started yet.
+    ///
+    /// # Errors
+    /// If there are no ports.
+    pub fn new(folder: &Path, receiver: u16, variables: &[(&'static str, &str)]) -> anyhow::Result<Self> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            receiver,
+            variables: variables
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+            ports: free_ports()?,
+            process: None,
+        })
+    }
+
+    /// Starts it and waits until it is healthy.
+    ///
+    /// # Errors
+    /// If it has not been built, does not start or does not become healthy.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let binary = root().join(COLLECTOR);
+        ensure!(
+            binary.is_file(),
+            "{} is not there: run make collector",
+            binary.display()
+        );
+        let [grpc, http, health, metrics] = self.ports;
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let mut command = Command::new(binary);
+        command
+            .arg("--config")
+            .arg(root().join("otel-collector.yaml"))
+            .envs([
+                ("NORMALIZER_ENDPOINT", local(self.receiver)),
+                ("OTELCOL_GRPC_LISTEN", local(grpc)),
+                ("OTELCOL_HTTP_LISTEN", local(http)),
+                ("OTELCOL_HEALTH_LISTEN", local(health)),
+                ("OTELCOL_METRICS_PORT", metrics.to_string()),
+                (
+                    "OTELCOL_QUEUE_DIR",
+                    self.folder.join("queue").display().to_string(),
+                ),
+            ])
+            .envs(self.variables.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.process = Some(Process(command.spawn().context("cannot start the Collector")?));
+        wait_for("the Collector", || Ok((self.health() == 200).then_some(())))
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Where clients send to.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Status of its health port; 0 if nobody answers.
+    pub fn health(&self) -> u16 {
+        http::send(self.address(2), "GET", "/", &[], b"").map_or(0, |answer| answer.status)
+    }
+
+    /// The sum of a metric of its own.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        Ok(http::send(self.address(3), "GET", "/metrics", &[], b"")?.metric(name, ""))
+    }
+
+    /// All that it has said.
+    ///
+    /// # Errors
+    /// If its log cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        fs::read_to_string(self.log_file()).context("cannot read the Collector's log")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("otelcol.log")
+    }
+
+    fn address(&self, place: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports[place]))
+    }
+}

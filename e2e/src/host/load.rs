@@ -1,0 +1,250 @@
+//! Work of a known amount: a CPU that burns, a disk that is written and read, a veth pair that carries datagrams. The last needs root.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail, ensure};
+
+/// Bytes written at once; half as many are read.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// The file that is written, round and round.
+const FILE_CHUNKS: u64 = 1024;
+/// Payload of a datagram: one packet, as the interfaces take jumbo frames.
+pub const DATAGRAM_BYTES: usize = 8_000;
+/// What the interfaces count of one besides: Ethernet, IP and UDP headers.
+pub const HEADER_BYTES: usize = 14 + 20 + 8;
+/// Every so many datagrams one comes back.
+pub const ECHO_EACH: u64 = 4;
+/// Pace of the datagrams and chunks.
+const TICK: Duration = Duration::from_millis(8);
+
+/// Memory as direct reads and writes want it.
+#[repr(align(4096))]
+struct Chunk([u8; CHUNK_BYTES]);
+
+/// Threads that work until they are told to stop.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Load {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            stop: Arc::default(),
+            threads: Vec::new(),
+        }
+    }
+
+    fn spawn(&mut self, work: impl FnOnce(&AtomicBool) -> anyhow::Result<()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.threads.push(std::thread::spawn(move || work(&stop)));
+    }
+
+    /// One CPU burns.
+    pub fn burn(&mut self) {
+        self.spawn(|stop| {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+            Ok(())
+        });
+    }
+
+    /// So many bytes a second are written to a disk, and half as many read from it, both past the page cache.
+    ///
+    /// # Errors
+    /// If `folder` takes no such file.
+    pub fn write(&mut self, folder: &Path, bytes_per_second: u64) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write to {} past the page cache", folder.display());
+        let named = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(libc::O_DIRECT);
+        let file = options.open(named.path()).with_context(cannot)?;
+        let mut memory = Box::new(Chunk([7; CHUNK_BYTES]));
+        // The blocks are there before anything is measured, so that what is written later is data alone.
+        for place in 0..FILE_CHUNKS {
+            file.write_all_at(&memory.0, place * CHUNK_BYTES as u64)
+                .with_context(cannot)?;
+        }
+        file.sync_all()?;
+        self.spawn(move |stop| {
+            // Deletes the file in the end.
+            let _named = named;
+            let mut place = 0;
+            pace(stop, bytes_per_second / CHUNK_BYTES as u64, || {
+                let at = place * CHUNK_BYTES as u64;
+                file.write_all_at(&memory.0, at)?;
+                file.read_exact_at(&mut memory.0[..CHUNK_BYTES / 2], at)?;
+                place = (place + 1) % FILE_CHUNKS;
+                Ok(())
+            })
+        });
+        Ok(())
+    }
+
+    /// So many datagrams a second leave by a veth pair, and a part of them comes back.
+    ///
+    /// # Errors
+    /// If there is no socket to be had.
+    pub fn transfer(&mut self, veth: &Veth, datagrams_per_second: u64) -> anyhow::Result<()> {
+        let echo = veth.peer_socket()?;
+        let socket = UdpSocket::bind(veth.near)?;
+        socket.connect(veth.far)?;
+        let arrived = veth.arrived.clone();
+        self.spawn(move |stop| {
+            let mut datagram = [0; DATAGRAM_BYTES];
+            while !stop.load(Ordering::Relaxed) {
+                match echo.recv_from(&mut datagram) {
+                    Ok((_, from)) => {
+                        if arrived.fetch_add(1, Ordering::Relaxed).is_multiple_of(ECHO_EACH) {
+                            echo.send_to(&datagram, from)?;
+                        }
+                    }
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        });
+        self.spawn(move |stop| {
+            pace(stop, datagrams_per_second, || {
+                socket.send(&[0; DATAGRAM_BYTES])?;
+                Ok(())
+            })
+        });
+        Ok(())
+    }
+
+    /// Ends.
+    ///
+    /// # Errors
+    /// If some of the work could not be done.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .map_err(|_| anyhow!("a thread of the load panicked"))?
+        })
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Does something so many times a second, by absolute times: what a busy machine held up is made up for.
+fn pace(
+    stop: &AtomicBool,
+    per_second: u64,
+    mut work: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (start, mut done) = (Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let due = (start.elapsed().as_secs_f64() * per_second as f64) as u64;
+        while done < due && !stop.load(Ordering::Relaxed) {
+            work()?;
+            done += 1;
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// A veth pair: one end here, the other in a network namespace of its own. Both go when it is dropped.
+pub struct Veth {
+    namespace: String,
+    near: SocketAddr,
+    far: SocketAddr,
+    arrived: Arc<AtomicU64>,
+}
+
+impl Veth {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// If this process may not, or there is no `ip`.
+    pub fn new() -> anyhow::Result<Self> {
+        let id = std::process::id();
+        // The network that is set aside for measurements, 198.18.0.0/15, four addresses a process.
+        let (third, fourth) = (id / 64 % 256, id % 64 * 4);
+        let address = |host: u32| format!("198.18.{third}.{}", fourth + host);
+        let veth = Self {
+            namespace: format!("cctf{id}"),
+            near: format!("{}:0", address(1)).parse()?,
+            far: format!("{}:9", address(2)).parse()?,
+            arrived: Arc::default(),
+        };
+        let (here, there, space) = (format!("cctf{id}a"), format!("cctf{id}b"), &veth.namespace);
+        ip(&format!("netns add {space}"))?;
+        ip(&format!(
+            "link add {here} mtu 9000 type veth peer name {there} mtu 9000 netns {space}"
+        ))?;
+        ip(&format!("addr add {}/30 dev {here}", address(1)))?;
+        ip(&format!("link set {here} up"))?;
+        ip(&format!("-n {space} addr add {}/30 dev {there}", address(2)))?;
+        ip(&format!("-n {space} link set {there} up"))?;
+        Ok(veth)
+    }
+
+    /// Datagrams that have arrived at the far end.
+    pub fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
+    }
+
+    /// A socket at the far end, made by a thread that goes there.
+    fn peer_socket(&self) -> anyhow::Result<UdpSocket> {
+        let namespace = Path::new("/run/netns").join(&self.namespace);
+        let address = self.far;
+        let made = std::thread::spawn(move || {
+            let namespace =
+                File::open(&namespace).with_context(|| format!("cannot open {}", namespace.display()))?;
+            // SAFETY: the descriptor is open; only this thread, which ends, changes its namespace.
+            if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                bail!(
+                    "cannot enter a network namespace: {}",
+                    std::io::Error::last_os_error()
+                );
+            }
+            let socket = UdpSocket::bind(address)?;
+            socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+            Ok(socket)
+        });
+        made.join()
+            .map_err(|_| anyhow!("the thread at the far end panicked"))?
+    }
+}
+
+impl Drop for Veth {
+    fn drop(&mut self) {
+        // The pair goes with the namespace, as one of its ends is there.
+        let _ = ip(&format!("netns del {}", self.namespace));
+    }
+}
+
+fn ip(arguments: &str) -> anyhow::Result<()> {
+    let done = Command::new("ip")
+        .args(arguments.split(' '))
+        .output()
+        .context("cannot start ip, which iproute2 has")?;
+    let told = String::from_utf8_lossy(&done.stderr);
+    ensure!(
+        done.status.success(),
+        "ip {arguments}: {} (this needs root)",
+        told.trim()
+    );
+    Ok(())
+}
