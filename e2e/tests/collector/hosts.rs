@@ -21,6 +21,7 @@ const ROUNDING: f64 = 0.01;
 /// Every second one row. Two of one interval would be far nearer to each other, whatever holds a sender up.
 const NEAREST_MS: f64 = 300.0;
 
+/// Seen to fail with the bytes of a disk told once more under another name.
 #[test]
 fn rows_of_a_loaded_host_say_what_its_counters_say_from_the_service_and_through_the_collector() {
     let folder = tempfile::tempdir().unwrap();
