@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cctf::commands::{self, load, run, schema, tail, validate};
+use cctf::commands::{self, load, merge, run, schema, tail, validate};
 use clap::{Parser, Subcommand};
 
 /// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
@@ -23,6 +23,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Check all rules of the contract on a run's folder.
     Validate(validate::ValidateArgs),
+    /// Make one run of many folders: normalizers side by side, parts of a run, runs.
+    Merge(merge::MergeArgs),
     /// Print the types of a file of the contract for a reader.
     Schema(schema::SchemaArgs),
 }
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),
     };
     outcome.unwrap_or_else(|error| commands::fail(&error))

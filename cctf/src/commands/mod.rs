@@ -3,6 +3,7 @@
 pub mod display;
 pub mod flags;
 pub mod load;
+pub mod merge;
 pub mod run;
 pub mod schema;
 pub mod tail;

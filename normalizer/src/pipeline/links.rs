@@ -1,7 +1,9 @@
 //! [`LinkStats`]: what the calls between two nodes tell of the path between them.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{Link, LinkMetric, LinkSource, Milliseconds, Stage};
+use serde::{Deserialize, Serialize};
 
 /// Calls kept for the fit; past it each further one replaces one at a place that follows from its number.
 const SAMPLES_MAX: usize = 4096;
@@ -16,6 +18,7 @@ const FIT_SIZE_RATIO_MIN: f64 = 4.0;
 const FAST_QUANTILE: f64 = 0.1;
 
 const NANOS_PER_SECOND: f64 = 1e9;
+const NANOS_A_SECOND: u64 = 1_000_000_000;
 
 /// Calls in one second.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Second {
     pub received: Option<u64>,
     /// Network times, nanoseconds.
     pub net_nanos: Vec<i64>,
+    /// Of how many calls one is among them; 0 is 1.
+    #[serde(skip)]
+    stride: u64,
 }
 
 /// Calls from one node to another.
@@ -73,6 +79,33 @@ pub struct LinkCall {
     pub end_unix_nano: u64,
 }
 
+impl Second {
+    /// Takes a call, which come by their network times, the least first. Past `samples_max` of these every other one is let
+    /// go, which leaves the quantiles where they are.
+    pub fn add(&mut self, call: &LinkCall, samples_max: usize) {
+        // Of so many calls one time is kept.
+        let stride = self.stride.max(1);
+        if self.calls.is_multiple_of(stride) {
+            self.net_nanos.push(call.net_nanos);
+        }
+        self.add_bytes(call);
+        if self.net_nanos.len() > samples_max {
+            let mut at = 0;
+            self.net_nanos.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.stride = 2 * stride;
+        }
+    }
+
+    fn add_bytes(&mut self, call: &LinkCall) {
+        self.calls += 1;
+        self.sent = add_known(self.sent, call.sent);
+        self.received = add_known(self.received, call.received);
+    }
+}
+
 impl LinkStats {
     /// What it takes, in bytes.
     pub fn bytes(&self) -> u64 {
@@ -103,14 +136,12 @@ impl LinkStats {
         );
         let second = self
             .seconds
-            .entry(call.end_unix_nano / 1_000_000_000)
+            .entry(call.end_unix_nano / NANOS_A_SECOND)
             .or_default();
         if second.calls == 0 {
             second.opened_at = now;
         }
-        second.calls += 1;
-        second.sent = add_known(second.sent, call.sent);
-        second.received = add_known(second.received, call.received);
+        second.add_bytes(call);
         if second.net_nanos.len() < SECOND_SAMPLES_MAX {
             second.net_nanos.push(call.net_nanos);
         }
@@ -193,6 +224,49 @@ impl LinkStats {
                 .collect::<Vec<_>>(),
         )?;
         (slope > 0.0 && intercept >= 0.0).then_some((intercept, slope, error))
+    }
+}
+
+/// The row of links.json for the calls from `u` to `v`; `None` while there are none.
+pub fn estimated_row<'a>(u: &'a str, v: &'a str, stats: &LinkStats) -> Option<Link<'a>> {
+    let estimate = stats.estimate()?;
+    Some(Link {
+        u: u.into(),
+        v: v.into(),
+        BW_bps: estimate.bandwidth_bps,
+        PR_s: Some(estimate.propagation_s),
+        src: LinkSource::Estimated,
+        jitter_s: Some(estimate.jitter_s),
+        samples: Some(estimate.samples),
+        iface: None,
+        fit_error_ms: estimate.fit_error_ms,
+    })
+}
+
+/// The row of link_metrics.jsonl for the calls of one second, since the Unix epoch, from a node to another.
+pub fn second_row<'a>(
+    (from, stage): (&'a str, Stage),
+    link: &'a str,
+    second: u64,
+    mut calls: Second,
+) -> LinkMetric<'a> {
+    calls.net_nanos.sort_unstable();
+    let net = |fraction| Some(Milliseconds::from_nanos(quantile(&calls.net_nanos, fraction)));
+    LinkMetric {
+        ts_ms: Milliseconds::from_nanos((second * NANOS_A_SECOND) as i64),
+        node: from.into(),
+        stage,
+        link: link.into(),
+        rx_Bps: calls.received.map(|bytes| bytes as f64),
+        tx_Bps: calls.sent.map(|bytes| bytes as f64),
+        iface: None,
+        interval_ms: Some(Milliseconds::from_nanos(NANOS_A_SECOND as i64)),
+        errors: None,
+        dropped: None,
+        calls: Some(calls.calls),
+        net_ms_min: net(0.0),
+        net_ms_p50: net(0.5),
+        net_ms_p99: net(0.99),
     }
 }
 

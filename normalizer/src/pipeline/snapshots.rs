@@ -1,11 +1,11 @@
 //! Snapshots: nodes.json, links.json, module_inventory.json and run_meta.json of a run, made from what it has learnt.
 
 use cctf_proto::cctf::{
-    Counters, Counts, File, Link, LinkMetric, LinkSource, Milliseconds, Node, Row, RunMeta, Shape, Text,
+    Counters, Counts, File, Link, LinkSource, Milliseconds, Node, Row, RunMeta, Shape, Text,
 };
 
 use super::Pipeline;
-use super::links::{LinkStats, quantile};
+use super::links::{LinkStats, estimated_row, second_row};
 use super::output::Output;
 use super::runs::{Phase, Run, Totals, write_row};
 
@@ -104,20 +104,8 @@ impl Pipeline {
             });
         }
         for (&(u, v), stats) in &run.links {
-            let Some(estimate) = stats.estimate() else {
-                continue;
-            };
-            links.push(Link {
-                u: name(u).into(),
-                v: name(v).into(),
-                BW_bps: estimate.bandwidth_bps,
-                PR_s: Some(estimate.propagation_s),
-                src: LinkSource::Estimated,
-                jitter_s: Some(estimate.jitter_s),
-                samples: Some(estimate.samples),
-                iface: None,
-                fit_error_ms: estimate.fit_error_ms,
-            });
+            let row = estimated_row(&self.sources.node(u).node, &self.sources.node(v).node, stats);
+            links.extend(row);
         }
         links.sort_unstable_by(|left, right| {
             (&left.u, &left.v, &left.iface).cmp(&(&right.u, &right.v, &right.iface))
@@ -136,28 +124,11 @@ impl Pipeline {
                 .links
                 .get_mut(&pair)
                 .map(|link: &mut LinkStats| link.take_seconds(opened_before));
-            for (second, mut sample) in seconds.unwrap_or_default() {
-                sample.net_nanos.sort_unstable();
+            for (second, calls) in seconds.unwrap_or_default() {
                 let (from, to) = (self.sources.node(pair.0), self.sources.node(pair.1));
                 let link = format!("{}->{}", from.node, to.node);
-                let net = |fraction| Some(Milliseconds::from_nanos(quantile(&sample.net_nanos, fraction)));
                 let ts = second * 1_000_000_000;
-                let row = LinkMetric {
-                    ts_ms: Milliseconds::from_nanos(ts as i64),
-                    node: from.node.as_str().into(),
-                    stage: from.stage(),
-                    link: link.as_str().into(),
-                    rx_Bps: sample.received.map(|bytes| bytes as f64),
-                    tx_Bps: sample.sent.map(|bytes| bytes as f64),
-                    iface: None,
-                    interval_ms: Some(Milliseconds::from_nanos(1_000_000_000)),
-                    errors: None,
-                    dropped: None,
-                    calls: Some(sample.calls),
-                    net_ms_min: net(0.0),
-                    net_ms_p50: net(0.5),
-                    net_ms_p99: net(0.99),
-                };
+                let row = second_row((&from.node, from.stage()), &link, second, calls);
                 write_row(self.runs.at(slot), output, slot, File::LinkMetrics, &row, ts);
             }
         }
@@ -181,6 +152,7 @@ fn meta_of<'a>(run: &'a Run, totals: &Totals) -> RunMeta<'a> {
         replay_of: text(&told.replay_of),
         seed: told.seed,
         part: Some(run.part.of.number()).filter(|&number| number > 1),
+        clocks_aligned: None,
         cctf_version: CCTF_VERSION.into(),
         normalizer_version: env!("CARGO_PKG_VERSION").into(),
         started_ts: Milliseconds::from_nanos(run.started() as i64),

@@ -59,6 +59,8 @@ row! {
         optional seed: u64,
         /// Number of this folder, from 2 on, where the run is split into parts. Counts, start and end are the part's.
         optional part: u64,
+        /// True where a merge took clock_offset_ms of nodes.json from the stamps of each node's rows; absent where they are as recorded.
+        optional clocks_aligned: bool,
         /// Version of the contract.
         required cctf_version: Text<'a>,
         /// Version of the normalizer.

@@ -1,7 +1,7 @@
 //! Placement: which instances live, as told or as concluded from their telemetry.
 
 mod events;
-mod moves;
+pub mod moves;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -27,6 +27,12 @@ pub struct Move {
     pub noted_at: u64,
 }
 
+/// Whether a start on one node and a stop on another, of an instance that began at `began`, can be one migration: within the
+/// stale time of each other, and not of one deployment. All in nanoseconds.
+pub fn is_migration(start: u64, stop: u64, began: u64, stale: u64) -> bool {
+    start.abs_diff(stop) <= stale && start >= began.saturating_add(DEPLOYMENT_NANOS)
+}
+
 impl Pipeline {
     /// Pairs a start on one node with a stop on another, within the stale time of each other, into a migration.
     pub(super) fn note_move(&mut self, this: Move, output: &mut Output) {
@@ -50,8 +56,7 @@ impl Pipeline {
             other.is_start != this.is_start
                 && name.module == module
                 && name.node != node
-                && start.ts_unix_nano.abs_diff(stop.ts_unix_nano) <= stale
-                && start.ts_unix_nano >= stop.began_unix_nano.saturating_add(DEPLOYMENT_NANOS)
+                && is_migration(start.ts_unix_nano, stop.ts_unix_nano, stop.began_unix_nano, stale)
         };
         let Some(at) = self.placement.moves.iter().rposition(fits) else {
             if self.placement.moves.len() >= MOVES_MAX {

@@ -1,0 +1,121 @@
+//! `cctf merge`: many run folders into one.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{DONE, Format};
+use crate::merge::{Options, Progress, Summary, merge};
+
+const AFTER_HELP: &str = "\
+The result is what one normalizer would have written that had seen everything: sorted by time, each row once, orphans
+resolved that another folder has the caller of, links, modules and clock offsets made anew. It appears at OUT by one
+rename when it is whole. Beside OUT there has to be room for twice the size of the folders while it is made.
+docs/merge.md has every rule.
+
+Examples:
+  cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
+  cctf merge logs/whole logs/soak logs/soak-0002 logs/soak-0003
+  cctf merge logs/day logs/monday logs/tuesday --run-id day --format json | jq .clocks
+
+Exit codes:
+  0  the result is at OUT
+  1  it could not be made: a file could not be read or written, or a row cannot be used
+  2  the folders are no runs or cannot be merged, or OUT exists";
+
+/// Flags of `cctf merge`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct MergeArgs {
+    /// Folder of the result, which must not exist.
+    out: PathBuf,
+    /// Folders of runs, parts of runs (`<RUN_ID>-0002`) and earlier results, in any order.
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// Run id of the result; needed where the folders are of different runs.
+    #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID")]
+    run_id: Option<String>,
+    /// Take each node's estimated clock offset from its stamps, and say so in run_meta.json.
+    #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
+    align_clocks: bool,
+    /// How the summary is printed.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        run_id: args.run_id.clone(),
+        align_clocks: args.align_clocks,
+    };
+    let started = Instant::now();
+    let bar = bar();
+    let summary = merge(&args.out, &args.inputs, &options, &mut |progress| show(bar.as_ref(), &progress));
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let summary = summary?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string(&summary)?),
+        Format::Text => print!("{}", text(&summary, started.elapsed().as_secs_f64())),
+    }
+    Ok(ExitCode::from(DONE))
+}
+
+fn bar() -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar
+    })
+}
+
+fn show(bar: Option<&ProgressBar>, progress: &Progress) {
+    let Some(bar) = bar else { return };
+    bar.set_prefix(progress.phase);
+    bar.set_length(progress.all);
+    bar.set_position(progress.done);
+}
+
+/// The summary for people.
+fn text(summary: &Summary, seconds: f64) -> String {
+    let mut out = String::new();
+    for conflict in &summary.conflicts_shown {
+        out += &format!(
+            "{} of {}: {} is {} and {}; kept {}\n",
+            conflict.file, conflict.of, conflict.field, conflict.kept, conflict.dropped, conflict.kept
+        );
+    }
+    if summary.conflicts > summary.conflicts_shown.len() as u64 {
+        out += &format!("{} conflicts in all\n", summary.conflicts);
+    }
+    for (node, clock) in &summary.clocks {
+        out += &format!("clock of {node}: {:+.6} ms, error at most {:.6} ms\n", clock.offset_ms, clock.error_ms);
+    }
+    if summary.open > 0 {
+        out += &format!("{} of the folders have not ended: neither has the result\n", summary.open);
+    }
+    if summary.torn > 0 {
+        out += &format!("{} half lines left out\n", summary.torn);
+    }
+    let (read, written): (u64, u64) = (summary.rows_read.values().sum(), summary.rows.values().sum());
+    out += &format!(
+        "{}: run {} of {} folders, {read} rows read, {written} written, {} copies dropped, {} orphans resolved, {} left{}\n",
+        summary.out.display(),
+        summary.run_id,
+        summary.folders,
+        summary.duplicates,
+        summary.resolved,
+        summary.orphans,
+        if summary.aligned { ", clocks aligned" } else { "" },
+    );
+    out += &format!("{:.1} s, {:.0} MB/s\n", seconds, summary.bytes_read as f64 / f64::from(1 << 20) / seconds.max(1e-9));
+    out
+}

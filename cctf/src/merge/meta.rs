@@ -1,0 +1,165 @@
+//! run_meta.json: what the folders say of the run united, its counts added up or counted anew.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use cctf_proto::cctf::{Counters, Counts, File, Milliseconds, Row, RunMeta, Shape, Text, field_index};
+use cctf_proto::keys::is_valid_run_id;
+
+use super::Tally;
+use super::inputs::Input;
+use super::rows::encoded;
+use super::union::{Conflicts, Object};
+use crate::commands::UsageError;
+
+const RUN_ID: usize = field_index(RunMeta::FIELDS, "run_id");
+const PART: usize = field_index(RunMeta::FIELDS, "part");
+const CLOCKS_ALIGNED: usize = field_index(RunMeta::FIELDS, "clocks_aligned");
+const STARTED: usize = field_index(RunMeta::FIELDS, "started_ts");
+const ENDED: usize = field_index(RunMeta::FIELDS, "ended_ts");
+const COUNTS: usize = field_index(RunMeta::FIELDS, "counts");
+/// The version of the contract that is read and written.
+const CCTF_VERSION: &str = "1";
+
+/// What the folders say.
+#[derive(Debug)]
+pub struct Meta {
+    object: Object,
+    counts: Counts,
+    /// The run.
+    pub run_id: String,
+    /// Folders whose run has not ended.
+    pub open: u64,
+}
+
+impl Meta {
+    /// Unites what the folders say, as the run `run_id` if they differ in that.
+    pub fn of(inputs: &[Input], run_id: Option<&str>, conflicts: &mut Conflicts) -> anyhow::Result<Self> {
+        let run_id = match run_id {
+            Some(run_id) => run_id.to_owned(),
+            None => common_run_id(inputs)?,
+        };
+        if !is_valid_run_id(&run_id) {
+            return Err(UsageError(format!(
+                "{run_id:?} is no run id: 1 to 128 of A-Z a-z 0-9 . _ - and no leading dot"
+            ))
+            .into());
+        }
+        let (mut object, mut open) = (Object::default(), 0);
+        let (mut started, mut ended) = (Vec::new(), Vec::new());
+        let mut counts = no_counts();
+        let mut aligned = Vec::new();
+        for input in inputs {
+            let row = input.run_meta()?;
+            if &*row.cctf_version != CCTF_VERSION {
+                return Err(UsageError(format!(
+                    "{} is CCTF version {}, this merges version {CCTF_VERSION}",
+                    input.path.display(),
+                    &*row.cctf_version
+                ))
+                .into());
+            }
+            let mut this = Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS).context("run_meta.json")?;
+            for index in [RUN_ID, PART, STARTED, ENDED, COUNTS] {
+                this.remove(index);
+            }
+            object.unite(&this, RunMeta::FIELDS, |field, kept, dropped| {
+                conflicts.add(File::RunMeta.name(), &run_id, field, kept, dropped);
+            });
+            started.push(row.started_ts);
+            ended.push(row.ended_ts);
+            open += u64::from(row.ended_ts.is_none());
+            aligned.push(row.clocks_aligned == Some(true));
+            add_counts(&mut counts, &row.counts);
+        }
+        if aligned.iter().any(|&is| is != aligned[0]) {
+            return Err(UsageError(
+                "some of the folders have aligned stamps and others do not: merge those that were recorded".to_owned(),
+            )
+            .into());
+        }
+        object.set(RUN_ID, encoded(&Text::from(run_id.as_str())));
+        let started = started.into_iter().min().unwrap_or_default();
+        object.set(STARTED, encoded(&started));
+        // A run of which a part goes on has not ended.
+        let ended: Option<Milliseconds> = ended.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+        object.set(ENDED, ended.map_or(b"null".to_vec(), |ended| encoded(&ended)));
+        Ok(Self {
+            object,
+            counts,
+            run_id,
+            open,
+        })
+    }
+
+    /// Says that the stamps are aligned.
+    pub fn set_aligned(&mut self) {
+        self.object.set(CLOCKS_ALIGNED, b"true".to_vec());
+    }
+
+    /// The file, with what was counted on the way.
+    pub fn write(mut self, tally: &Tally) -> Vec<u8> {
+        self.counts.duplicates += tally.duplicates;
+        self.counts.orphans = tally.orphans;
+        self.counts.late = tally.late;
+        self.counts.rows = Counters(
+            File::ALL
+                .iter()
+                .filter(|file| file.shape() == Shape::Lines)
+                .map(|file| (file.name().to_owned(), tally.written[*file as usize]))
+                .collect(),
+        );
+        self.object.set(COUNTS, encoded(&self.counts));
+        let mut out = Vec::new();
+        self.object.write(RunMeta::FIELDS, &mut out);
+        out.push(b'\n');
+        out
+    }
+}
+
+fn common_run_id(inputs: &[Input]) -> anyhow::Result<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for input in inputs {
+        ids.push(input.run_meta()?.run_id.to_string());
+    }
+    ids.sort();
+    ids.dedup();
+    match &ids[..] {
+        [only] => Ok(only.clone()),
+        _ => Err(UsageError(format!(
+            "the folders are of different runs ({}): name the result with --run-id",
+            ids.join(", ")
+        ))
+        .into()),
+    }
+}
+
+fn no_counts() -> Counts {
+    Counts {
+        spans: 0,
+        points: 0,
+        logs: 0,
+        rows: Counters(BTreeMap::new()),
+        duplicates: 0,
+        orphans: 0,
+        late: 0,
+        unknown_node: 0,
+        evicted: None,
+        rejected: Counters(BTreeMap::new()),
+    }
+}
+
+fn add_counts(sum: &mut Counts, more: &Counts) {
+    let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+    add(&mut sum.spans, more.spans);
+    add(&mut sum.points, more.points);
+    add(&mut sum.logs, more.logs);
+    add(&mut sum.duplicates, more.duplicates);
+    add(&mut sum.unknown_node, more.unknown_node);
+    if let Some(evicted) = more.evicted {
+        add(sum.evicted.get_or_insert(0), evicted);
+    }
+    for (reason, &count) in &more.rejected.0 {
+        add(sum.rejected.0.entry(reason.clone()).or_default(), count);
+    }
+}

@@ -1,0 +1,170 @@
+//! [`OutFolder`]: the merged run's folder, which appears by one rename.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cctf_proto::cctf::File as CctfFile;
+
+use crate::commands::UsageError;
+
+/// What is written at once.
+const WRITE_BYTES: usize = 256 << 10;
+/// The file whose lock says that a merge is under way.
+const LOCK: &str = "merging";
+/// The names that earlier tooling used, as links to the files.
+const LINKS: [(&str, CctfFile); 8] = [
+    ("events.jsonl", CctfFile::Invocations),
+    ("resources.jsonl", CctfFile::HostMetrics),
+    ("links.jsonl", CctfFile::LinkMetrics),
+    ("node_meta.json", CctfFile::Nodes),
+    ("placement_events.jsonl", CctfFile::PlacementEvents),
+    ("system_stats.jsonl", CctfFile::SystemStats),
+    ("run_meta.json", CctfFile::RunMeta),
+    ("module_inventory.json", CctfFile::ModuleInventory),
+];
+
+/// The folder under way, beside its place and hidden.
+pub struct OutFolder {
+    target: PathBuf,
+    parent: PathBuf,
+    hidden: PathBuf,
+    _lock: File,
+}
+
+impl OutFolder {
+    /// Begins a folder that is to be `target`, where nothing may be yet. What a merge to the same place has left that was
+    /// killed is taken away.
+    pub fn begin(target: &Path) -> anyhow::Result<Self> {
+        let usage = |text: String| anyhow::Error::from(UsageError(text));
+        let name = target
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| usage(format!("{} cannot be a run's folder", target.display())))?;
+        if fs::symlink_metadata(target).is_ok() {
+            return Err(usage(format!("{} already exists: choose another place for the result", target.display())));
+        }
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        fs::create_dir_all(&parent).map_err(|error| usage(format!("cannot make {}: {error}", parent.display())))?;
+        let hidden = parent.join(format!(".{name}.merging"));
+        make(&hidden)?;
+        let lock = File::create(hidden.join(LOCK)).with_context(|| format!("write to {}", hidden.display()))?;
+        // SAFETY: the descriptor is open as long as `lock` is.
+        if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+            return Err(usage(format!("another merge to {} is under way", target.display())));
+        }
+        for entry in fs::read_dir(&hidden).with_context(|| format!("read {}", hidden.display()))? {
+            let entry = entry.with_context(|| format!("read {}", hidden.display()))?;
+            if entry.file_name() != LOCK {
+                let path = entry.path();
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let gone = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                gone.with_context(|| format!("remove {}", path.display()))?;
+            }
+        }
+        Ok(Self {
+            target: target.to_owned(),
+            parent,
+            hidden,
+            _lock: lock,
+        })
+    }
+
+    /// A folder for what is needed meanwhile only.
+    pub fn scratch(&self) -> &Path {
+        &self.hidden
+    }
+
+    /// The run's folder under way.
+    pub fn run(&self) -> PathBuf {
+        self.hidden.join("run")
+    }
+
+    /// Everything is written and durable: the folder appears in its place.
+    pub fn finish(self) -> anyhow::Result<()> {
+        for (name, file) in LINKS {
+            let link = self.run().join(name);
+            symlink(format!("cctf/{}", file.name()), &link).with_context(|| format!("make {}", link.display()))?;
+        }
+        for folder in [self.run().join("cctf"), self.run()] {
+            sync(&folder)?;
+        }
+        fs::rename(self.run(), &self.target)
+            .with_context(|| format!("rename the result to {}", self.target.display()))?;
+        sync(&self.parent)
+    }
+}
+
+impl Drop for OutFolder {
+    fn drop(&mut self) {
+        // Without the result nothing of it is wanted; what cannot be removed is removed by the next merge to this place.
+        let _ = fs::remove_dir_all(&self.hidden);
+    }
+}
+
+/// A file of lines that is being written.
+pub struct LinesOut {
+    path: PathBuf,
+    out: BufWriter<File>,
+    lines: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+impl LinesOut {
+    /// Makes the file.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            out: BufWriter::with_capacity(WRITE_BYTES, file),
+            lines: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Writes a line.
+    pub fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let written = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"));
+        written.with_context(|| format!("write {}", self.path.display()))?;
+        self.lines += 1;
+        self.bytes += line.len() as u64 + 1;
+        Ok(())
+    }
+
+    /// Makes it durable, and tells how many lines it has.
+    pub fn finish(mut self) -> anyhow::Result<u64> {
+        let settled = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        settled.with_context(|| format!("write {}", self.path.display()))?;
+        Ok(self.lines)
+    }
+}
+
+/// Writes a file whole and makes it durable.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    File::create(path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .with_context(|| format!("write {}", path.display()))
+}
+
+fn make(folder: &Path) -> anyhow::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(UsageError(format!("cannot make {}: {error}", folder.display())).into())
+        }
+        _ => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("make {}", folder.display())),
+    }
+}
+
+fn sync(folder: &Path) -> anyhow::Result<()> {
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .with_context(|| format!("sync {}", folder.display()))
+}

@@ -1,0 +1,344 @@
+//! Placement events: one life of an instance is told once, however many folders saw a part of it, and what is concluded from
+//! lives (scale, migrate) is concluded anew.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::Context;
+use cctf_normalizer::pipeline::moves::is_migration;
+use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind, Row, Text};
+
+use super::directory::Directory;
+use super::rows::encoded;
+use super::sorter::{Record, Sorter, key_of};
+
+/// An instance that was heard again within this time had not stopped: the normalizer's default for silence.
+const STALE_NANOS: i64 = 180_000_000_000;
+/// When a start becomes known that nobody told: the normalizer's default for what may still be told.
+const CONCLUDED_NANOS: i64 = 15_000_000_000;
+/// The reason of a start that is no beginning, but that of a run or a part of one.
+const ALREADY_RUNNING: &str = "already_running";
+/// Events of one instance looked at together; with more of them none is taken away.
+const EVENTS_OF_INSTANCE_MAX: usize = 4096;
+/// Starts and stops kept to be paired into migrations.
+const MOVES_MAX: usize = 1024;
+/// Bytes of events held before they are written out.
+const HELD_BYTES: usize = 2 << 20;
+
+/// The events on their way.
+pub struct Placement {
+    by_instance: Sorter,
+    by_time: Sorter,
+    /// Starts and stops by the time at which one normalizer would have known of them.
+    by_notice: Sorter,
+}
+
+/// An event of one instance, and its line.
+struct Event<'l> {
+    row: PlacementEvent<'l>,
+    line: &'l [u8],
+}
+
+impl Placement {
+    /// No event yet.
+    pub fn new(folder: &Path) -> Self {
+        let sorter = || Sorter::new(folder, HELD_BYTES);
+        Self {
+            by_instance: sorter(),
+            by_time: sorter(),
+            by_notice: sorter(),
+        }
+    }
+
+    /// Takes a line.
+    pub fn add(&mut self, line: &[u8], directory: &mut Directory) -> anyhow::Result<()> {
+        let row: PlacementEvent<'_> = serde_json::from_slice(line)?;
+        let node = directory.node(&encoded(&row.node_id), row.stage)?;
+        let app = row.app_id.as_ref().map(encoded);
+        // An event is no sign of life.
+        let instance = directory.instance(
+            &encoded(&row.module_id),
+            &encoded(&row.instance_id),
+            app.as_deref(),
+            node,
+            i64::MIN,
+        )?;
+        self.by_instance.push(&Record {
+            key: u64::from(instance),
+            identity: &[],
+            line,
+        })
+    }
+
+    /// Hands out the events of all folders by time.
+    pub fn drain(
+        self,
+        directory: &Directory,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Self {
+            by_instance,
+            mut by_time,
+            mut by_notice,
+        } = self;
+        let mut open: Option<(u64, Vec<Vec<u8>>)> = None;
+        by_instance.drain(|record| {
+            if open.as_ref().is_none_or(|(instance, _)| *instance != record.key)
+                && let Some((instance, lines)) = open.replace((record.key, Vec::new()))
+            {
+                unite(&lines, instance, directory, &mut by_time, &mut by_notice)?;
+            }
+            let Some((instance, lines)) = &mut open else { return Ok(()) };
+            lines.push(record.line.to_vec());
+            if lines.len() >= EVENTS_OF_INSTANCE_MAX {
+                unite(lines, *instance, directory, &mut by_time, &mut by_notice)?;
+                lines.clear();
+            }
+            Ok(())
+        })?;
+        if let Some((instance, lines)) = open {
+            unite(&lines, instance, directory, &mut by_time, &mut by_notice)?;
+        }
+        let mut lives = Lives::default();
+        by_notice.drain(|record| {
+            let row: PlacementEvent<'_> = serde_json::from_slice(record.line)?;
+            let instance = instance_of(record.identity);
+            lives.note(&row, instance, record.key, directory, &mut by_time)
+        })?;
+        let mut last: Option<Vec<u8>> = None;
+        by_time.drain(|record| {
+            if last.as_deref() == Some(record.line) {
+                return Ok(());
+            }
+            last = Some(record.line.to_vec());
+            take(record.line)
+        })
+    }
+}
+
+fn instance_of(identity: &[u8]) -> u32 {
+    let mut four = [0; 4];
+    four.copy_from_slice(&identity[..4]);
+    u32::from_be_bytes(four)
+}
+
+/// Takes away what one normalizer that had seen everything would not have written of this instance.
+fn unite(
+    lines: &[Vec<u8>],
+    instance: u64,
+    directory: &Directory,
+    by_time: &mut Sorter,
+    by_notice: &mut Sorter,
+) -> anyhow::Result<()> {
+    let mut events = Vec::new();
+    for line in lines {
+        let row = serde_json::from_slice::<PlacementEvent<'_>>(line).context("placement_events.jsonl")?;
+        events.push(Event { row, line });
+    }
+    let (mut lives, others): (Vec<_>, Vec<_>) = events
+        .into_iter()
+        .partition(|event| matches!(event.row.event, PlacementKind::Start | PlacementKind::Stop));
+    for told in others.iter().filter(|event| !event.row.inferred) {
+        push(by_time, told.row.ts, told.line)?;
+    }
+    lives.sort_by(|left, right| order(left).cmp(&order(right)));
+    let last_heard = directory.instances.get(instance as usize).map_or(i64::MIN, |facts| facts.last);
+    for event in each_life_once(lives, last_heard) {
+        push(by_time, event.row.ts, event.line)?;
+        by_notice.push(&Record {
+            key: key_of(noticed(&event.row)),
+            identity: &(instance as u32).to_be_bytes(),
+            line: event.line,
+        })?;
+    }
+    Ok(())
+}
+
+fn push(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<()> {
+    by_time.push(&Record {
+        key: key_of(ts.nanos()),
+        identity: &[],
+        line,
+    })
+}
+
+fn order<'e>(event: &'e Event<'_>) -> (i64, bool, &'e [u8]) {
+    (event.row.ts.nanos(), event.row.event == PlacementKind::Stop, event.line)
+}
+
+/// When one normalizer would have known of it.
+fn noticed(row: &PlacementEvent<'_>) -> i64 {
+    let ts = row.ts.nanos();
+    match (row.inferred && !is_going_on(row), row.event) {
+        (true, PlacementKind::Stop) => ts.saturating_add(STALE_NANOS),
+        (true, _) => ts.saturating_add(CONCLUDED_NANOS),
+        (false, _) => ts,
+    }
+}
+
+fn is_going_on(row: &PlacementEvent<'_>) -> bool {
+    row.reason.as_deref() == Some(ALREADY_RUNNING)
+}
+
+/// One start and one stop for each life. `events` are starts and stops by time.
+fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>> {
+    let is_start = |event: &Event<'_>| event.row.event == PlacementKind::Start;
+    let mut kept: Vec<Event<'l>> = Vec::new();
+    let starts: Vec<i64> = events.iter().filter(|event| is_start(event)).map(|event| event.row.ts.nanos()).collect();
+    for event in events {
+        let ts = event.row.ts.nanos();
+        if !is_start(&event) && event.row.inferred {
+            let next = starts.get(starts.partition_point(|&start| start <= ts));
+            // Another folder heard of it meanwhile.
+            let has_gone_on = match next {
+                Some(&start) => start.saturating_sub(ts) < STALE_NANOS,
+                None => last_heard > ts,
+            };
+            if has_gone_on {
+                continue;
+            }
+        }
+        match kept.last_mut() {
+            Some(last) if is_start(last) == is_start(&event) => {
+                if goes_before(&event, last) {
+                    *last = event;
+                }
+            }
+            _ => kept.push(event),
+        }
+    }
+    kept
+}
+
+/// Of two starts of one life the told goes before the concluded, a beginning before a going on, the earlier before the later;
+/// of two stops the told, then the later.
+fn goes_before(this: &Event<'_>, other: &Event<'_>) -> bool {
+    let start = |event: &Event<'_>| (event.row.inferred, is_going_on(&event.row), event.row.ts);
+    let stop = |event: &Event<'_>| (event.row.inferred, Reverse(event.row.ts));
+    match this.row.event {
+        PlacementKind::Start => (start(this), this.line) < (start(other), other.line),
+        _ => (stop(this), this.line) < (stop(other), other.line),
+    }
+}
+
+/// A start or stop that may be half of a migration.
+struct Move {
+    instance: u32,
+    module: u32,
+    node: String,
+    ts: i64,
+    began: i64,
+    is_start: bool,
+    noted: i64,
+    line: Vec<u8>,
+}
+
+/// Who lives, as far as the events have come.
+#[derive(Default)]
+struct Lives {
+    began: HashMap<u32, i64>,
+    replicas: HashMap<u32, u64>,
+    moves: Vec<Move>,
+}
+
+impl Lives {
+    fn note(
+        &mut self,
+        row: &PlacementEvent<'_>,
+        instance: u32,
+        notice: u64,
+        directory: &Directory,
+        by_time: &mut Sorter,
+    ) -> anyhow::Result<()> {
+        let (module, ts) = (directory.module_of(instance), row.ts.nanos());
+        let is_start = row.event == PlacementKind::Start;
+        let replicas = self.replicas.entry(module).or_default();
+        let began = if is_start {
+            if self.began.insert(instance, ts).is_none() {
+                *replicas += 1;
+            }
+            ts
+        } else {
+            let began = self.began.remove(&instance);
+            *replicas = replicas.saturating_sub(u64::from(began.is_some()));
+            began.unwrap_or(ts)
+        };
+        if is_start && is_going_on(row) {
+            return Ok(());
+        }
+        let now = *replicas;
+        let before = if is_start { now.saturating_sub(1) } else { now + 1 };
+        if now > 0 && before > 0 {
+            let scale = PlacementEvent {
+                replicas: Some(now),
+                ..concluded(row, row.ts, PlacementKind::Scale)
+            };
+            push(by_time, row.ts, &encoded(&scale))?;
+        }
+        let mut line = Vec::new();
+        Row::encode(row, &mut line);
+        let this = Move {
+            instance,
+            module,
+            node: row.node_id.to_string(),
+            ts,
+            began,
+            is_start,
+            noted: (notice ^ 1 << 63) as i64,
+            line,
+        };
+        self.pair(this, by_time)
+    }
+
+    fn pair(&mut self, this: Move, by_time: &mut Sorter) -> anyhow::Result<()> {
+        let remembered = 2 * STALE_NANOS + CONCLUDED_NANOS;
+        self.moves.retain(|other| other.noted.saturating_add(remembered) >= this.noted);
+        let fits = |other: &Move| {
+            let (start, stop) = if this.is_start { (&this, other) } else { (other, &this) };
+            let unsigned = |nanos: i64| u64::try_from(nanos).unwrap_or(0);
+            other.is_start != this.is_start
+                && other.module == this.module
+                && other.node != this.node
+                && other.instance != this.instance
+                && is_migration(
+                    unsigned(start.ts),
+                    unsigned(stop.ts),
+                    unsigned(stop.began),
+                    STALE_NANOS.unsigned_abs(),
+                )
+        };
+        let Some(at) = self.moves.iter().rposition(fits) else {
+            if self.moves.len() >= MOVES_MAX {
+                self.moves.remove(0);
+            }
+            self.moves.push(this);
+            return Ok(());
+        };
+        let other = self.moves.remove(at);
+        let ts = Milliseconds::from_nanos(this.ts);
+        let (start, stop) = if this.is_start { (this, other) } else { (other, this) };
+        let row: PlacementEvent<'_> = serde_json::from_slice(&start.line)?;
+        let migrate = PlacementEvent {
+            from_node_id: Some(Text::from(stop.node.as_str())),
+            ..concluded(&row, ts, PlacementKind::Migrate)
+        };
+        push(by_time, ts, &encoded(&migrate))
+    }
+}
+
+/// An event that nobody told, of the instance that another is of.
+fn concluded<'a>(of: &PlacementEvent<'a>, ts: Milliseconds, event: PlacementKind) -> PlacementEvent<'a> {
+    PlacementEvent {
+        ts,
+        event,
+        inferred: true,
+        workers: None,
+        queue_limit: None,
+        slot_policy: None,
+        replicas: None,
+        from_node_id: None,
+        reason: None,
+        ..of.clone()
+    }
+}

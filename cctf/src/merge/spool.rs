@@ -1,0 +1,175 @@
+//! [`Spool`]: lines spread over partitions by the hash of their trace, all in one file without a name.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::Context;
+use cctf_proto::cctf::TraceId;
+
+use super::sorter::nameless;
+
+/// Most partitions: each holds a buffer.
+const PARTITIONS_MAX: u64 = 512;
+/// A partition's buffer. All of them: 16 MiB.
+const BUFFER_BYTES: usize = 32 << 10;
+/// Bytes of a partition that one is aimed at: it is held whole, with what is known of its rows.
+pub const PARTITION_BYTES: u64 = 12 << 20;
+/// A line's head: its length, whether it is a call.
+const HEAD_BYTES: usize = 5;
+
+/// Where a trace stands in the order in which traces are looked at, whatever their number and that of the partitions.
+pub fn place_of(trace: &TraceId) -> u64 {
+    // The seed is fixed: the same traces are looked at in the same order by every merge.
+    let mut hasher = foldhash::quality::FixedState::with_seed(0x6363_7466).build_hasher();
+    hasher.write(&trace.0);
+    hasher.finish()
+}
+
+/// Lines by partition.
+pub struct Spool {
+    file: File,
+    written: u64,
+    /// Bits of the place above those that tell the partition.
+    shift_before: u32,
+    bits: u32,
+    partitions: Vec<Partition>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    buffer: Vec<u8>,
+    /// Where its pieces begin and how long each is.
+    pieces: Vec<(u64, u32)>,
+    bytes: u64,
+}
+
+impl Spool {
+    /// For about so many bytes of lines, whose places agree in their first `shift_before` bits.
+    pub fn new(folder: &Path, bytes: u64, shift_before: u32) -> anyhow::Result<Self> {
+        let wanted = bytes.div_ceil(PARTITION_BYTES).clamp(1, PARTITIONS_MAX);
+        let bits = wanted.next_power_of_two().trailing_zeros();
+        Ok(Self {
+            file: nameless(folder)?,
+            written: 0,
+            shift_before,
+            bits,
+            partitions: (0..1_usize << bits).map(|_| Partition::default()).collect(),
+        })
+    }
+
+    /// How many bits of a place all lines of one partition have in common.
+    pub fn bits_known(&self) -> u32 {
+        self.shift_before + self.bits
+    }
+
+    /// Takes a line of a trace at that place.
+    pub fn push(&mut self, place: u64, is_call: bool, line: &[u8]) -> anyhow::Result<()> {
+        let below = place.checked_shl(self.shift_before).unwrap_or(0);
+        let number = below.checked_shr(64 - self.bits).unwrap_or(0) as usize;
+        let partition = &mut self.partitions[number];
+        partition.buffer.extend_from_slice(&(line.len() as u32).to_le_bytes());
+        partition.buffer.push(u8::from(is_call));
+        partition.buffer.extend_from_slice(line);
+        partition.bytes += (HEAD_BYTES + line.len()) as u64;
+        if partition.buffer.len() >= BUFFER_BYTES {
+            self.file
+                .write_all_at(&partition.buffer, self.written)
+                .context("write a temporary file")?;
+            partition.pieces.push((self.written, partition.buffer.len() as u32));
+            self.written += partition.buffer.len() as u64;
+            partition.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Sizes of the partitions, in bytes, in the order of places.
+    pub fn sizes(&self) -> Vec<u64> {
+        self.partitions.iter().map(|partition| partition.bytes).collect()
+    }
+
+    /// Reads a partition whole; its lines are to be taken apart by [`lines`].
+    pub fn read(&mut self, number: usize, into: &mut Vec<u8>) -> anyhow::Result<()> {
+        let partition = std::mem::take(&mut self.partitions[number]);
+        into.clear();
+        into.reserve(partition.bytes as usize);
+        for &(at, length) in &partition.pieces {
+            let begin = into.len();
+            into.resize(begin + length as usize, 0);
+            self.file
+                .read_exact_at(&mut into[begin..], at)
+                .context("read a temporary file")?;
+        }
+        into.extend_from_slice(&partition.buffer);
+        Ok(())
+    }
+
+    /// Hands each line of a partition that is too large to be held to `take`.
+    pub fn each(
+        &mut self,
+        number: usize,
+        mut take: impl FnMut(bool, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let partition = std::mem::take(&mut self.partitions[number]);
+        let mut piece = Vec::new();
+        // A line lies in one piece: a buffer is written only behind a whole one.
+        for &(at, length) in &partition.pieces {
+            piece.resize(length as usize, 0);
+            self.file
+                .read_exact_at(&mut piece, at)
+                .context("read a temporary file")?;
+            for (is_call, begin, end) in lines(&piece) {
+                take(is_call, &piece[begin..end])?;
+            }
+        }
+        for (is_call, begin, end) in lines(&partition.buffer) {
+            take(is_call, &partition.buffer[begin..end])?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a partition: whether each is a call, where it begins and where it ends.
+pub fn lines(partition: &[u8]) -> impl Iterator<Item = (bool, usize, usize)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let head = partition.get(at..at + HEAD_BYTES)?;
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let begin = at + HEAD_BYTES;
+        at = begin + length;
+        Some((head[4] != 0, begin, at))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_in_order_have_the_places_in_order_and_each_line_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(folder.path(), 8 * PARTITION_BYTES, 0).unwrap();
+        assert_eq!(spool.bits_known(), 3);
+        let places: Vec<u64> = (0..5000_u64).map(|number| place_of(&TraceId([number.to_le_bytes(); 2].concat().try_into().unwrap()))).collect();
+        for place in &places {
+            spool.push(*place, place % 2 == 0, place.to_string().repeat(9).as_bytes()).unwrap();
+        }
+        let (mut found, mut partition) = (Vec::new(), Vec::new());
+        for number in 0..8 {
+            let mut of_partition = Vec::new();
+            spool.read(number, &mut partition).unwrap();
+            for (is_call, begin, end) in lines(&partition) {
+                let text = std::str::from_utf8(&partition[begin..end]).unwrap();
+                let place: u64 = text[..text.len() / 9].parse().unwrap();
+                assert_eq!(is_call, place % 2 == 0);
+                of_partition.push(place);
+            }
+            of_partition.sort_unstable();
+            found.extend(of_partition);
+        }
+        let mut expected = places;
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,202 @@
+//! [`resolve`]: what follows for the rows of one trace from each other. Pure, and independent of the rows' order.
+
+use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
+
+use super::rows::SpanRow;
+
+/// What was found of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// The nearest invocation above.
+    pub above: Option<SpanId>,
+    /// Whether what is above is not known.
+    pub is_orphan: bool,
+    /// The call that reached it, by its place among the rows.
+    pub caller: Option<usize>,
+    /// caller_span_id and net_ms, nanoseconds.
+    pub told_caller: Option<(SpanId, Option<i64>)>,
+    /// The row that answered a call, by its place among the rows.
+    pub callee: Option<usize>,
+    /// Its flags.
+    pub flags: Flags,
+}
+
+/// What is known of the way up from a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Above {
+    NotLooked,
+    Looking,
+    Known(Option<SpanId>),
+    Orphan,
+}
+
+/// Looks at all rows of a trace, which are sorted by span id and have no two of one identity.
+pub fn resolve(rows: &[SpanRow], resolved: &mut Vec<Resolved>) {
+    resolved.clear();
+    resolved.resize(rows.len(), Resolved::default());
+    let parents: Vec<Option<usize>> = (0..rows.len()).map(|at| parent_of(rows, at)).collect();
+    let callers: Vec<Option<usize>> = (0..rows.len()).map(|at| caller_of(rows, &parents, at)).collect();
+    let mut callees = vec![0_u32; rows.len()];
+    for (at, caller) in callers.iter().enumerate() {
+        let Some(caller) = *caller else { continue };
+        callees[caller] += 1;
+        let first = &mut resolved[caller].callee;
+        let order = |at: usize| (rows[at].start, rows[at].span_id, rows[at].kind);
+        if first.is_none_or(|first| order(at) < order(first)) {
+            *first = Some(at);
+        }
+    }
+    let mut above = vec![Above::NotLooked; rows.len()];
+    for at in 0..rows.len() {
+        walk_up(rows, &parents, at, &mut above);
+    }
+    cut_cycles(rows, &parents, &mut above);
+    for (at, row) in rows.iter().enumerate() {
+        let found = &mut resolved[at];
+        found.caller = callers[at];
+        (found.above, found.is_orphan) = match above[at] {
+            Above::Known(above) => (above, false),
+            _ => (None, true),
+        };
+        found.flags = own_flags(row.flags);
+        if found.is_orphan {
+            found.flags = found.flags.with(Flag::Orphan);
+        }
+        let lasted = row.duration();
+        match callers[at] {
+            Some(caller) if row.kind == SpanKind::Server => {
+                let caller_lasted = rows[caller].duration();
+                if (0..lasted).contains(&caller_lasted) {
+                    found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+                }
+                if callees[caller] == 1 && lasted >= 0 && caller_lasted >= lasted {
+                    found.told_caller = Some((rows[caller].span_id, Some(caller_lasted - lasted)));
+                }
+            }
+            Some(_) => {}
+            // The call's own row is in none of the folders: what was known of it when this one was written stays.
+            None => {
+                found.told_caller = row.caller_span_id.map(|caller| (caller, row.net_nanos));
+                if row.flags.has(Flag::ChildOutlivesCaller) {
+                    found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+                }
+            }
+        }
+    }
+}
+
+/// The flags that depend on no other row.
+fn own_flags(flags: Flags) -> Flags {
+    [Flag::Negative, Flag::Truncated, Flag::Late]
+        .into_iter()
+        .filter(|&flag| flags.has(flag))
+        .fold(Flags::NONE, Flags::with)
+}
+
+fn is_callee(row: &SpanRow) -> bool {
+    matches!(row.kind, SpanKind::Server | SpanKind::Consumer)
+}
+
+fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
+    let begin = rows.partition_point(|row| row.span_id < span);
+    let count = rows[begin..].iter().take_while(|row| row.span_id == span).count();
+    begin..begin + count
+}
+
+/// The row that another names as its parent. Of several with that id (a call and its answer share one in Zipkin) a callee
+/// hangs on the call, and inner work on its own instance.
+fn parent_of(rows: &[SpanRow], at: usize) -> Option<usize> {
+    let row = &rows[at];
+    let named = with_span(rows, row.parent_span_id?);
+    let candidates = || named.clone().filter(|&other| other != at);
+    let fits = |other: &usize| {
+        if is_callee(row) { rows[*other].is_call } else { rows[*other].instance == row.instance }
+    };
+    candidates().find(fits).or_else(|| candidates().next())
+}
+
+/// The call that reached a row: its parent, or the CLIENT span that shares its id.
+fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], at: usize) -> Option<usize> {
+    let row = &rows[at];
+    if !is_callee(row) {
+        return None;
+    }
+    let is_twin = |other: &usize| rows[*other].is_call && rows[*other].parent_span_id == row.parent_span_id;
+    parents[at]
+        .filter(|&parent| rows[parent].is_call)
+        .or_else(|| with_span(rows, row.span_id).find(is_twin))
+}
+
+/// Finds the nearest invocation above a row, and above all calls on the way.
+fn walk_up(rows: &[SpanRow], parents: &[Option<usize>], from: usize, above: &mut [Above]) {
+    let mut path = Vec::new();
+    let mut at = from;
+    let mut found = loop {
+        match above[at] {
+            Above::NotLooked => {}
+            // Calls that name each other: nobody made them.
+            Above::Looking => break Above::Orphan,
+            known => break known,
+        }
+        let row = &rows[at];
+        let Some(parent) = parents[at] else {
+            above[at] = told(row);
+            break above[at];
+        };
+        above[at] = Above::Looking;
+        path.push(at);
+        if !rows[parent].is_call {
+            break Above::Known(Some(rows[parent].span_id));
+        }
+        at = parent;
+    };
+    while let Some(at) = path.pop() {
+        if found == Above::Orphan {
+            // The call above does not know, but this row may have been told.
+            found = told(&rows[at]);
+        }
+        above[at] = found;
+    }
+}
+
+/// What the row's own normalizer had found.
+fn told(row: &SpanRow) -> Above {
+    if row.parent_span_id.is_some() && row.flags.has(Flag::Orphan) {
+        Above::Orphan
+    } else {
+        Above::Known(row.above)
+    }
+}
+
+/// An invocation cannot be above itself: where the way up comes back, it is cut at the least span of those on it whose
+/// parent span is there, which is the same whatever was merged before.
+fn cut_cycles(rows: &[SpanRow], parents: &[Option<usize>], above: &mut [Above]) {
+    const NOT_WALKED: usize = usize::MAX;
+    let next = |at: usize, above: &[Above]| match above[at] {
+        Above::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call),
+        _ => None,
+    };
+    let mut walks = vec![NOT_WALKED; rows.len()];
+    for walk in (0..rows.len()).filter(|&at| !rows[at].is_call) {
+        let mut at = Some(walk);
+        while let Some(here) = at.filter(|&here| walks[here] == NOT_WALKED) {
+            walks[here] = walk;
+            at = next(here, above);
+        }
+        let Some(back) = at.filter(|&back| walks[back] == walk) else {
+            continue;
+        };
+        let (mut cut, mut here) = (back, back);
+        loop {
+            let order = |at: usize| (parents[at].is_none(), rows[at].span_id);
+            if order(here) < order(cut) {
+                cut = here;
+            }
+            match next(here, above) {
+                Some(further) if further != back => here = further,
+                _ => break,
+            }
+        }
+        above[cut] = Above::Orphan;
+    }
+}
