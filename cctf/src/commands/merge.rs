@@ -52,10 +52,13 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         run_id: args.run_id.clone(),
         align_clocks: args.align_clocks,
+        ..Options::default()
     };
     let started = Instant::now();
     let bar = bar();
-    let summary = merge(&args.out, &args.inputs, &options, &mut |progress| show(bar.as_ref(), &progress));
+    let summary = merge(&args.out, &args.inputs, &options, &mut |progress| {
+        show(bar.as_ref(), &progress)
+    });
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
@@ -70,7 +73,9 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
 fn bar() -> Option<ProgressBar> {
     std::io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         bar
@@ -97,10 +102,16 @@ fn text(summary: &Summary, seconds: f64) -> String {
         out += &format!("{} conflicts in all\n", summary.conflicts);
     }
     for (node, clock) in &summary.clocks {
-        out += &format!("clock of {node}: {:+.6} ms, error at most {:.6} ms\n", clock.offset_ms, clock.error_ms);
+        out += &format!(
+            "clock of {node}: {:+.6} ms, error at most {:.6} ms\n",
+            clock.offset_ms, clock.error_ms
+        );
     }
     if summary.open > 0 {
-        out += &format!("{} of the folders have not ended: neither has the result\n", summary.open);
+        out += &format!(
+            "{} of the folders have not ended: neither has the result\n",
+            summary.open
+        );
     }
     if summary.torn > 0 {
         out += &format!("{} half lines left out\n", summary.torn);
@@ -116,6 +127,10 @@ fn text(summary: &Summary, seconds: f64) -> String {
         summary.orphans,
         if summary.aligned { ", clocks aligned" } else { "" },
     );
-    out += &format!("{:.1} s, {:.0} MB/s\n", seconds, summary.bytes_read as f64 / f64::from(1 << 20) / seconds.max(1e-9));
+    out += &format!(
+        "{:.1} s, {:.0} MB/s\n",
+        seconds,
+        summary.bytes_read as f64 / f64::from(1 << 20) / seconds.max(1e-9)
+    );
     out
 }

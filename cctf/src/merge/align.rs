@@ -26,7 +26,10 @@ pub fn merge_aligned(
         meta.is_ok_and(|meta| meta.clocks_aligned == Some(true))
     });
     if inputs_are_aligned {
-        return Err(crate::commands::UsageError("the stamps of these folders are aligned already".to_owned()).into());
+        return Err(crate::commands::UsageError(
+            "the stamps of these folders are aligned already".to_owned(),
+        )
+        .into());
     }
     let recorded = folder.scratch().join(RECORDED);
     let session = Session::new(folder, recorded.clone())?;
@@ -36,6 +39,7 @@ pub fn merge_aligned(
         inputs: &merged,
         run_id: source.run_id,
         clocks: Some(&offsets),
+        limits: source.limits,
     };
     let (aligned, _) = Session::new(folder, folder.run())?.run(&again, on_progress)?;
     std::fs::remove_dir_all(&recorded).with_context(|| format!("remove {}", recorded.display()))?;
@@ -73,7 +77,9 @@ impl<'c> Shift<'c> {
     /// The line as the reference's clock would have had it.
     pub fn line<'l>(&'l mut self, line: &'l [u8]) -> anyhow::Result<&'l [u8]> {
         let node = node_of(line)?;
-        let offset = node.and_then(|node| self.clocks.get(&node)).map_or(0, |offset| offset.nanos);
+        let offset = node
+            .and_then(|node| self.clocks.get(&node))
+            .map_or(0, |offset| offset.nanos);
         if offset == 0 {
             return Ok(line);
         }
@@ -83,7 +89,8 @@ impl<'c> Shift<'c> {
             if self.stamps.iter().any(|stamp| stamp.as_bytes() == field.name) {
                 let text = std::str::from_utf8(field.value).context("a stamp")?;
                 let stamp = Milliseconds::parse(text).context("a stamp is no decimal")?;
-                self.line.extend_from_slice(&line[copied..field.end - field.value.len()]);
+                self.line
+                    .extend_from_slice(&line[copied..field.end - field.value.len()]);
                 Milliseconds::from_nanos(stamp.nanos().saturating_sub(offset)).encode(&mut self.line);
                 copied = field.end;
             }
@@ -109,7 +116,13 @@ mod tests {
 
     #[test]
     fn the_stamps_of_a_node_that_is_ahead_are_set_back_and_durations_stay() {
-        let clocks = BTreeMap::from([("n".to_owned(), Offset { nanos: 3_000_000_001, error_nanos: 5 })]);
+        let clocks = BTreeMap::from([(
+            "n".to_owned(),
+            Offset {
+                nanos: 3_000_000_001,
+                error_nanos: 5,
+            },
+        )]);
         let mut shift = Shift::new(File::Calls, &clocks);
         let line = br#"{"node":"n","ts_start":5000.000002,"ts_end":6000.000000,"net_ms":1.000000}"#;
         assert_eq!(

@@ -63,27 +63,47 @@ impl Clocks {
         for (&(u, v), &bounds) in &self.pairs {
             let (u, v) = (name(u), name(v));
             for (pair, bounds) in [((u, v), bounds), ((v, u), bounds.turned())] {
-                edges.entry(pair).and_modify(|known| *known = known.and(bounds)).or_insert(bounds);
+                edges
+                    .entry(pair)
+                    .and_modify(|known| *known = known.and(bounds))
+                    .or_insert(bounds);
                 *calls.entry(pair.0).or_default() += bounds.calls;
             }
         }
-        let reference = calls.iter().max_by(|left, right| left.1.cmp(right.1).then(right.0.cmp(left.0)));
+        let reference = calls
+            .iter()
+            .max_by(|left, right| left.1.cmp(right.1).then(right.0.cmp(left.0)));
         let Some((&reference, _)) = reference else {
             return BTreeMap::new();
         };
         let mut settled: BTreeMap<String, Offset> = BTreeMap::new();
         let mut open: BTreeMap<&str, Offset> = BTreeMap::new();
-        open.insert(reference, Offset { nanos: 0, error_nanos: 0 });
+        open.insert(
+            reference,
+            Offset {
+                nanos: 0,
+                error_nanos: 0,
+            },
+        );
         // Dijkstra's: the node whose error is least is settled next.
-        while let Some(node) = open.iter().min_by_key(|(_, offset)| offset.error_nanos).map(|(&node, _)| node) {
+        while let Some(node) = open
+            .iter()
+            .min_by_key(|(_, offset)| offset.error_nanos)
+            .map(|(&node, _)| node)
+        {
             let Some(offset) = open.remove(node) else { break };
-            for ((_, to), bounds) in edges.range((node, "")..).take_while(|((from, _), _)| *from == node) {
+            for ((_, to), bounds) in edges
+                .range((node, "")..)
+                .take_while(|((from, _), _)| *from == node)
+            {
                 let (nanos, error) = bounds.estimate();
                 let further = Offset {
                     nanos: offset.nanos.saturating_add(nanos),
                     error_nanos: offset.error_nanos.saturating_add(error),
                 };
-                let is_better = open.get(to).is_none_or(|known| further.error_nanos < known.error_nanos);
+                let is_better = open
+                    .get(to)
+                    .is_none_or(|known| further.error_nanos < known.error_nanos);
                 if !settled.contains_key(*to) && *to != node && is_better {
                     open.insert(to, further);
                 }
@@ -136,7 +156,12 @@ mod tests {
     fn bounds(offset: i64, there: i64, work: i64, back: i64) -> Bounds {
         // The call begins at 0 of the caller's clock; the answer's stamps are those of a clock that is ahead by `offset`.
         let (arrived, left) = (there + offset, there + work + offset);
-        Bounds { least: left - (there + work + back), most: arrived, best: there + back, calls: 1 }
+        Bounds {
+            least: left - (there + work + back),
+            most: arrived,
+            best: there + back,
+            calls: 1,
+        }
     }
 
     proptest! {
@@ -157,11 +182,18 @@ mod tests {
     #[test]
     fn a_clock_that_drifts_is_within_the_error_at_any_call() {
         let offsets: Vec<i64> = (0..100).map(|second| second * 50_000).collect();
-        let all = offsets.iter().map(|&offset| bounds(offset, 100_000, 5, 100_000)).reduce(Bounds::and).unwrap();
+        let all = offsets
+            .iter()
+            .map(|&offset| bounds(offset, 100_000, 5, 100_000))
+            .reduce(Bounds::and)
+            .unwrap();
         assert!(all.least > all.most);
         let (found, error) = all.estimate();
         for offset in offsets {
-            assert!((found - offset).abs() <= error, "{found} ± {error}, at one time {offset}");
+            assert!(
+                (found - offset).abs() <= error,
+                "{found} ± {error}, at one time {offset}"
+            );
         }
     }
 
@@ -179,8 +211,10 @@ mod tests {
             ]),
         };
         let offsets = clocks.offsets(&directory);
-        let found: Vec<(&str, i64, i64)> =
-            offsets.iter().map(|(name, offset)| (name.as_str(), offset.nanos, offset.error_nanos)).collect();
+        let found: Vec<(&str, i64, i64)> = offsets
+            .iter()
+            .map(|(name, offset)| (name.as_str(), offset.nanos, offset.error_nanos))
+            .collect();
         assert_eq!(found, [("a", -3_000_000, 10), ("b", 0, 0), ("c", -1_000_000, 20)]);
     }
 }

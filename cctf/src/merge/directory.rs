@@ -16,7 +16,9 @@ pub const UNKNOWN_NODE: &str = "unknown";
 
 /// More nodes, modules and instances than are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the nodes, modules and instances have more than {NAMES_BYTES_MAX} bytes of names: merge fewer folders")]
+#[error(
+    "the nodes, modules and instances have more than {NAMES_BYTES_MAX} bytes of names: merge fewer folders"
+)]
 pub struct TooManyNames;
 
 /// A node.
@@ -89,7 +91,11 @@ pub struct Directory {
 impl Directory {
     fn grow(&mut self, bytes: usize) -> Result<(), TooManyNames> {
         self.bytes += NAME_BYTES + 2 * bytes;
-        if self.bytes > NAMES_BYTES_MAX { Err(TooManyNames) } else { Ok(()) }
+        if self.bytes > NAMES_BYTES_MAX {
+            Err(TooManyNames)
+        } else {
+            Ok(())
+        }
     }
 
     /// The number of a node, given as JSON, of which a row tells the stage.
@@ -98,7 +104,9 @@ impl Directory {
             Some(&number) => number,
             None => {
                 self.grow(raw.len())?;
-                let name = text(raw).unwrap_or_else(|| String::from_utf8_lossy(raw)).into_owned();
+                let name = text(raw)
+                    .unwrap_or_else(|| String::from_utf8_lossy(raw))
+                    .into_owned();
                 let number = self.nodes.len() as u32;
                 self.nodes.push(NodeFacts { name, stages: 0 });
                 self.node_numbers.insert(raw.into(), number);
@@ -139,7 +147,11 @@ impl Directory {
             facts.last = facts.last.max(last);
             return Ok(number);
         }
-        let owned = |raw: &[u8]| text(raw).unwrap_or_else(|| String::from_utf8_lossy(raw)).into_owned();
+        let owned = |raw: &[u8]| {
+            text(raw)
+                .unwrap_or_else(|| String::from_utf8_lossy(raw))
+                .into_owned()
+        };
         self.grow(self.scratch.len())?;
         let module = self.module(&ModuleName {
             module_id: owned(module),
@@ -152,7 +164,8 @@ impl Directory {
             node,
             last,
         });
-        self.instance_numbers.insert(self.scratch.as_slice().into(), number);
+        self.instance_numbers
+            .insert(self.scratch.as_slice().into(), number);
         Ok(number)
     }
 

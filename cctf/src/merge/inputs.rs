@@ -45,17 +45,22 @@ impl Input {
             run,
             meta: Vec::new(),
         };
-        input.meta = input.whole(CctfFile::RunMeta)?.ok_or_else(|| {
-            UsageError(format!("{} is no run: it has no run_meta.json", path.display()))
-        })?;
+        input.meta = input
+            .whole(CctfFile::RunMeta)?
+            .ok_or_else(|| UsageError(format!("{} is no run: it has no run_meta.json", path.display())))?;
         input.run_meta()?;
         Ok(input)
     }
 
     /// What it says of the run.
     pub fn run_meta(&self) -> anyhow::Result<RunMeta<'_>> {
-        serde_json::from_slice(&self.meta)
-            .map_err(|error| UsageError(format!("{}: run_meta.json cannot be read: {error}", self.path.display())).into())
+        serde_json::from_slice(&self.meta).map_err(|error| {
+            UsageError(format!(
+                "{}: run_meta.json cannot be read: {error}",
+                self.path.display()
+            ))
+            .into()
+        })
     }
 
     /// The same as it is written.

@@ -6,7 +6,8 @@ use anyhow::Context;
 use cctf_normalizer::pipeline::module_rows::{call_rows, cpu_of, endpoint_rows, external_row, type_of};
 use cctf_normalizer::pipeline::modules::ModuleStats;
 use cctf_proto::cctf::{
-    File, Instance, Link, LinkSource, MeasureSource, Milliseconds, Module, Node, Row, Stage, Text, field_index,
+    File, Instance, Link, LinkSource, MeasureSource, Milliseconds, Module, Node, Row, Stage, Text,
+    field_index,
 };
 
 use super::clocks::Offset;
@@ -60,7 +61,9 @@ impl Inventories {
     /// Takes what one folder has.
     pub fn add(&mut self, input: &Input) -> anyhow::Result<()> {
         let each = |file: File, add: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>| {
-            let Some(bytes) = input.whole(file)? else { return Ok(()) };
+            let Some(bytes) = input.whole(file)? else {
+                return Ok(());
+            };
             let place = || format!("{}: {}", input.path.display(), file.name());
             for item in items(&bytes).with_context(place)? {
                 add(item.get().as_bytes()).with_context(place)?;
@@ -84,9 +87,12 @@ impl Inventories {
             node.remove(NODE_STAGE);
         }
         let conflicts = &mut self.conflicts;
-        self.nodes.entry(id.clone()).or_default().unite(&node, Node::FIELDS, |field, kept, dropped| {
-            conflicts.add(File::Nodes.name(), &id, field, kept, dropped);
-        });
+        self.nodes
+            .entry(id.clone())
+            .or_default()
+            .unite(&node, Node::FIELDS, |field, kept, dropped| {
+                conflicts.add(File::Nodes.name(), &id, field, kept, dropped);
+            });
         Ok(())
     }
 
@@ -106,7 +112,12 @@ impl Inventories {
             std::cmp::Ordering::Greater => {}
             std::cmp::Ordering::Less => *known = link,
             std::cmp::Ordering::Equal if is_estimate(&link) => {
-                let order = |link: &Object| (number(link.get(SAMPLES).unwrap_or(b"0")).unwrap_or(0.0) as u64, link.clone());
+                let order = |link: &Object| {
+                    (
+                        number(link.get(SAMPLES).unwrap_or(b"0")).unwrap_or(0.0) as u64,
+                        link.clone(),
+                    )
+                };
                 if order(&link) > order(known) {
                     *known = link;
                 }
@@ -144,16 +155,28 @@ impl Inventories {
         let conflicts = &mut self.conflicts;
         let module = self.modules.entry(name.clone()).or_default();
         module.own.unite(&own, Module::FIELDS, |field, kept, dropped| {
-            conflicts.add(File::ModuleInventory.name(), &name.module_id, field, kept, dropped);
+            conflicts.add(
+                File::ModuleInventory.name(),
+                &name.module_id,
+                field,
+                kept,
+                dropped,
+            );
         });
         for item in instances.as_deref().map(items).transpose()?.unwrap_or_default() {
             let instance = Object::read(item.get().as_bytes(), Instance::FIELDS)?;
             let text = |index| instance.text(index);
-            let place = text(INSTANCE_ID).zip(text(INSTANCE_NODE)).context("an instance without instance_id or node_id")?;
+            let place = text(INSTANCE_ID)
+                .zip(text(INSTANCE_NODE))
+                .context("an instance without instance_id or node_id")?;
             let of = format!("{} on {}", place.0, place.1);
-            module.instances.entry(place).or_default().unite(&instance, Instance::FIELDS, |field, kept, dropped| {
-                conflicts.add(File::ModuleInventory.name(), &of, field, kept, dropped);
-            });
+            module.instances.entry(place).or_default().unite(
+                &instance,
+                Instance::FIELDS,
+                |field, kept, dropped| {
+                    conflicts.add(File::ModuleInventory.name(), &of, field, kept, dropped);
+                },
+            );
         }
         Ok(())
     }
@@ -166,7 +189,13 @@ impl Inventories {
                 let json = |text: &str| encoded(&Text::from(text));
                 let node = directory.node(&json(node), Stage::Unknown)?;
                 let app = name.app_id.as_deref().map(json);
-                directory.instance(&json(&name.module_id), &json(instance), app.as_deref(), node, i64::MIN)?;
+                directory.instance(
+                    &json(&name.module_id),
+                    &json(instance),
+                    app.as_deref(),
+                    node,
+                    i64::MIN,
+                )?;
             }
         }
         Ok(())
@@ -179,7 +208,8 @@ impl Inventories {
             object.set(NODE_ID, encoded(&Text::from(node.name.as_str())));
             if node.is_contradicted() {
                 let told = object.get(NODE_STAGE).unwrap_or(b"null").to_vec();
-                self.conflicts.add(File::Nodes.name(), &node.name, "stage", b"\"unknown\"", &told);
+                self.conflicts
+                    .add(File::Nodes.name(), &node.name, "stage", b"\"unknown\"", &told);
             }
             if let Some(stage) = node.stage() {
                 object.set(NODE_STAGE, encoded(&stage));
@@ -191,7 +221,10 @@ impl Inventories {
             }
             if let Some(offset) = offsets.get(id) {
                 object.set(CLOCK_OFFSET, encoded(&Milliseconds::from_nanos(offset.nanos)));
-                object.set(CLOCK_ERROR, encoded(&Milliseconds::from_nanos(offset.error_nanos)));
+                object.set(
+                    CLOCK_ERROR,
+                    encoded(&Milliseconds::from_nanos(offset.error_nanos)),
+                );
             }
         }
         write_array(self.nodes.values(), Node::FIELDS)
@@ -200,14 +233,18 @@ impl Inventories {
     /// The stage of a node, once [`Self::nodes`] was made.
     pub fn stage_of(&self, node: &str) -> Stage {
         let told = self.nodes.get(node).and_then(|node| node.text(NODE_STAGE));
-        told.and_then(|stage| Stage::parse(&stage)).unwrap_or(Stage::Unknown)
+        told.and_then(|stage| Stage::parse(&stage))
+            .unwrap_or(Stage::Unknown)
     }
 
     /// Takes a link that was estimated anew. One that the operator told stays.
     pub fn set_link(&mut self, row: &Link<'_>) -> anyhow::Result<()> {
         let place = (row.u.to_string(), row.v.to_string(), String::new());
         let estimate = Object::read(&encoded(row), Link::FIELDS)?;
-        let is_told = self.links.get(&place).is_some_and(|known| rank(known) > rank(&estimate));
+        let is_told = self
+            .links
+            .get(&place)
+            .is_some_and(|known| rank(known) > rank(&estimate));
         if !is_told {
             self.links.insert(place, estimate);
         }
@@ -227,24 +264,41 @@ impl Inventories {
         for facts in &directory.instances {
             let name = &directory.modules[facts.module as usize];
             let node = directory.nodes[facts.node as usize].name.clone();
-            let Some(module) = self.modules.get_mut(name) else { continue };
-            let is_listed = module.instances.keys().any(|(instance, _)| *instance == facts.instance_id);
+            let Some(module) = self.modules.get_mut(name) else {
+                continue;
+            };
+            let is_listed = module
+                .instances
+                .keys()
+                .any(|(instance, _)| *instance == facts.instance_id);
             if !is_listed {
                 let mut instance = Object::default();
                 instance.set(INSTANCE_ID, encoded(&Text::from(facts.instance_id.as_str())));
                 instance.set(INSTANCE_NODE, encoded(&Text::from(node.as_str())));
                 instance.set(WORKERS, b"null".to_vec());
-                module.instances.insert((facts.instance_id.clone(), node), instance);
+                module
+                    .instances
+                    .insert((facts.instance_id.clone(), node), instance);
             }
         }
-        let numbers: BTreeMap<&ModuleName, u32> = (0..).zip(&directory.modules).map(|(number, name)| (name, number)).collect();
+        let numbers: BTreeMap<&ModuleName, u32> = (0..)
+            .zip(&directory.modules)
+            .map(|(number, name)| (name, number))
+            .collect();
         let mut rows: BTreeMap<ModuleName, Object> = BTreeMap::new();
         let nothing = ModuleStats::default();
         for (name, module) in &self.modules {
             let number = numbers.get(name).copied();
-            let stats = number.and_then(|number| learned.modules.get(&number)).unwrap_or(&nothing);
+            let stats = number
+                .and_then(|number| learned.modules.get(&number))
+                .unwrap_or(&nothing);
             let mut row = module.own.clone();
-            row.set(APP_ID, name.app_id.as_deref().map_or(b"null".to_vec(), |app| encoded(&Text::from(app))));
+            row.set(
+                APP_ID,
+                name.app_id
+                    .as_deref()
+                    .map_or(b"null".to_vec(), |app| encoded(&Text::from(app))),
+            );
             row.set(MODULE_ID, encoded(&Text::from(name.module_id.as_str())));
             if row.get(MODULE_NAME).is_none() {
                 row.set(MODULE_NAME, encoded(&Text::from(name.module_id.as_str())));
@@ -257,7 +311,15 @@ impl Inventories {
                     instance.write(Instance::FIELDS, &mut out);
                     out
                 });
-                row.set(INSTANCES, [b"[", instances.collect::<Vec<_>>().join(&b","[..]).as_slice(), b"]"].concat());
+                row.set(
+                    INSTANCES,
+                    [
+                        b"[",
+                        instances.collect::<Vec<_>>().join(&b","[..]).as_slice(),
+                        b"]",
+                    ]
+                    .concat(),
+                );
             }
             rows.insert(name.clone(), row);
         }
@@ -274,7 +336,13 @@ impl Inventories {
     }
 }
 
-fn set_figures(row: &mut Object, stats: &ModuleStats, number: Option<u32>, directory: &Directory, learned: &Learned) {
+fn set_figures(
+    row: &mut Object,
+    stats: &ModuleStats,
+    number: Option<u32>,
+    directory: &Directory,
+    learned: &Learned,
+) {
     if let (Some(mean), Some(source)) = cpu_of(stats) {
         row.set(CPU_MEAN, encoded(&mean));
         row.set(CPU_SRC, encoded(&source));

@@ -68,7 +68,13 @@ impl Learned {
     }
 
     /// Takes an invocation.
-    pub fn add_invocation(&mut self, row: &SpanRow, found: &Resolved, partition: &[u8], directory: &Directory) {
+    pub fn add_invocation(
+        &mut self,
+        row: &SpanRow,
+        found: &Resolved,
+        partition: &[u8],
+        directory: &Directory,
+    ) {
         let (method, route) = (row.text(partition, row.method), row.text(partition, row.route));
         let path = route.or_else(|| row.text(partition, row.path));
         endpoint_key(method.as_deref(), path.as_deref(), &mut self.key);
@@ -122,8 +128,17 @@ impl Learned {
     }
 
     /// Takes a call and its only answer.
-    pub fn add_pair(&mut self, call: &SpanRow, answer: &SpanRow, net_nanos: i64, directory: &Directory) -> anyhow::Result<()> {
-        let (from, to) = (directory.module_of(call.instance), directory.module_of(answer.instance));
+    pub fn add_pair(
+        &mut self,
+        call: &SpanRow,
+        answer: &SpanRow,
+        net_nanos: i64,
+        directory: &Directory,
+    ) -> anyhow::Result<()> {
+        let (from, to) = (
+            directory.module_of(call.instance),
+            directory.module_of(answer.instance),
+        );
         let stats = self.modules.entry(from).or_default();
         if stats.call_bytes.contains_key(&to) || is_below(&mut self.edge_count, EDGES_MAX) {
             let bytes = answer.bytes_in.zip(answer.bytes_out);
@@ -168,7 +183,9 @@ impl Learned {
         std::mem::replace(&mut self.by_second, Sorter::new(folder, 0)).drain(|record| {
             let pair = pair_of(record.identity);
             let call = decode(record.line);
-            if open.as_ref().is_none_or(|(of, second, _)| (*of, *second) != (pair, record.key))
+            if open
+                .as_ref()
+                .is_none_or(|(of, second, _)| (*of, *second) != (pair, record.key))
                 && let Some((pair, second, calls)) = open.replace((pair, record.key, Second::default()))
             {
                 on_second(pair, second, calls)?;

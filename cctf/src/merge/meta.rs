@@ -59,7 +59,8 @@ impl Meta {
                 ))
                 .into());
             }
-            let mut this = Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS).context("run_meta.json")?;
+            let mut this =
+                Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS).context("run_meta.json")?;
             for index in [RUN_ID, PART, STARTED, ENDED, COUNTS] {
                 this.remove(index);
             }
@@ -74,7 +75,8 @@ impl Meta {
         }
         if aligned.iter().any(|&is| is != aligned[0]) {
             return Err(UsageError(
-                "some of the folders have aligned stamps and others do not: merge those that were recorded".to_owned(),
+                "some of the folders have aligned stamps and others do not: merge those that were recorded"
+                    .to_owned(),
             )
             .into());
         }
@@ -82,7 +84,10 @@ impl Meta {
         let started = started.into_iter().min().unwrap_or_default();
         object.set(STARTED, encoded(&started));
         // A run of which a part goes on has not ended.
-        let ended: Option<Milliseconds> = ended.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+        let ended: Option<Milliseconds> = ended
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().max());
         object.set(ENDED, ended.map_or(b"null".to_vec(), |ended| encoded(&ended)));
         Ok(Self {
             object,

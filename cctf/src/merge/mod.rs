@@ -47,6 +47,29 @@ pub struct Options {
     pub run_id: Option<String>,
     /// Whether stamps are written as the reference node's clock would have had them.
     pub align_clocks: bool,
+    /// What is held in memory.
+    pub limits: Limits,
+}
+
+/// What a merge holds, in bytes. Together with the buffers of partitions, runs and files it stays under 128 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Lines of a partition of traces, which are looked at together; up to twice as many where traces differ.
+    pub partition_bytes: u64,
+    /// Invocations, and as many calls, that are sorted at once.
+    pub spans_bytes: usize,
+    /// Lines of any other file that are sorted at once.
+    pub samples_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            partition_bytes: 12 << 20,
+            spans_bytes: 14 << 20,
+            samples_bytes: 8 << 20,
+        }
+    }
 }
 
 /// How far a merge is.
@@ -145,6 +168,7 @@ pub fn merge(
         inputs: &opened,
         run_id: options.run_id.as_deref(),
         clocks: None,
+        limits: options.limits,
     };
     let done = if options.align_clocks {
         align::merge_aligned(&folder, &source, on_progress)?

@@ -45,26 +45,38 @@ impl OutFolder {
             .and_then(|name| name.to_str())
             .ok_or_else(|| usage(format!("{} cannot be a run's folder", target.display())))?;
         if fs::symlink_metadata(target).is_ok() {
-            return Err(usage(format!("{} already exists: choose another place for the result", target.display())));
+            return Err(usage(format!(
+                "{} already exists: choose another place for the result",
+                target.display()
+            )));
         }
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        fs::create_dir_all(&parent).map_err(|error| usage(format!("cannot make {}: {error}", parent.display())))?;
+        fs::create_dir_all(&parent)
+            .map_err(|error| usage(format!("cannot make {}: {error}", parent.display())))?;
         let hidden = parent.join(format!(".{name}.merging"));
         make(&hidden)?;
-        let lock = File::create(hidden.join(LOCK)).with_context(|| format!("write to {}", hidden.display()))?;
+        let lock =
+            File::create(hidden.join(LOCK)).with_context(|| format!("write to {}", hidden.display()))?;
         // SAFETY: the descriptor is open as long as `lock` is.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-            return Err(usage(format!("another merge to {} is under way", target.display())));
+            return Err(usage(format!(
+                "another merge to {} is under way",
+                target.display()
+            )));
         }
         for entry in fs::read_dir(&hidden).with_context(|| format!("read {}", hidden.display()))? {
             let entry = entry.with_context(|| format!("read {}", hidden.display()))?;
             if entry.file_name() != LOCK {
                 let path = entry.path();
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let gone = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                let gone = if is_folder {
+                    fs::remove_dir_all(&path)
+                } else {
+                    fs::remove_file(&path)
+                };
                 gone.with_context(|| format!("remove {}", path.display()))?;
             }
         }
@@ -90,7 +102,8 @@ impl OutFolder {
     pub fn finish(self) -> anyhow::Result<()> {
         for (name, file) in LINKS {
             let link = self.run().join(name);
-            symlink(format!("cctf/{}", file.name()), &link).with_context(|| format!("make {}", link.display()))?;
+            symlink(format!("cctf/{}", file.name()), &link)
+                .with_context(|| format!("make {}", link.display()))?;
         }
         for folder in [self.run().join("cctf"), self.run()] {
             sync(&folder)?;

@@ -1,6 +1,7 @@
 //! Placement events: one life of an instance is told once, however many folders saw a part of it, and what is concluded from
 //! lives (scale, migrate) is concluded anew.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,7 +38,7 @@ pub struct Placement {
 /// An event of one instance, and its line.
 struct Event<'l> {
     row: PlacementEvent<'l>,
-    line: &'l [u8],
+    line: Cow<'l, [u8]>,
 }
 
 impl Placement {
@@ -89,7 +90,9 @@ impl Placement {
             {
                 unite(&lines, instance, directory, &mut by_time, &mut by_notice)?;
             }
-            let Some((instance, lines)) = &mut open else { return Ok(()) };
+            let Some((instance, lines)) = &mut open else {
+                return Ok(());
+            };
             lines.push(record.line.to_vec());
             if lines.len() >= EVENTS_OF_INSTANCE_MAX {
                 unite(lines, *instance, directory, &mut by_time, &mut by_notice)?;
@@ -134,22 +137,28 @@ fn unite(
     let mut events = Vec::new();
     for line in lines {
         let row = serde_json::from_slice::<PlacementEvent<'_>>(line).context("placement_events.jsonl")?;
-        events.push(Event { row, line });
+        events.push(Event {
+            row,
+            line: Cow::Borrowed(line),
+        });
     }
     let (mut lives, others): (Vec<_>, Vec<_>) = events
         .into_iter()
         .partition(|event| matches!(event.row.event, PlacementKind::Start | PlacementKind::Stop));
     for told in others.iter().filter(|event| !event.row.inferred) {
-        push(by_time, told.row.ts, told.line)?;
+        push(by_time, told.row.ts, &told.line)?;
     }
     lives.sort_by(|left, right| order(left).cmp(&order(right)));
-    let last_heard = directory.instances.get(instance as usize).map_or(i64::MIN, |facts| facts.last);
+    let last_heard = directory
+        .instances
+        .get(instance as usize)
+        .map_or(i64::MIN, |facts| facts.last);
     for event in each_life_once(lives, last_heard) {
-        push(by_time, event.row.ts, event.line)?;
+        push(by_time, event.row.ts, &event.line)?;
         by_notice.push(&Record {
             key: key_of(noticed(&event.row)),
             identity: &(instance as u32).to_be_bytes(),
-            line: event.line,
+            line: &event.line,
         })?;
     }
     Ok(())
@@ -164,7 +173,11 @@ fn push(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<(
 }
 
 fn order<'e>(event: &'e Event<'_>) -> (i64, bool, &'e [u8]) {
-    (event.row.ts.nanos(), event.row.event == PlacementKind::Stop, event.line)
+    (
+        event.row.ts.nanos(),
+        event.row.event == PlacementKind::Stop,
+        &event.line,
+    )
 }
 
 /// When one normalizer would have known of it.
@@ -183,13 +196,16 @@ fn is_going_on(row: &PlacementEvent<'_>) -> bool {
 
 /// One start and one stop for each life. `events` are starts and stops by time.
 fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>> {
-    let is_start = |event: &Event<'_>| event.row.event == PlacementKind::Start;
+    let beginnings: Vec<i64> = events
+        .iter()
+        .filter(|event| is_start(event) && !is_going_on(&event.row))
+        .map(|event| event.row.ts.nanos())
+        .collect();
     let mut kept: Vec<Event<'l>> = Vec::new();
-    let starts: Vec<i64> = events.iter().filter(|event| is_start(event)).map(|event| event.row.ts.nanos()).collect();
-    for event in events {
+    for mut event in events {
         let ts = event.row.ts.nanos();
         if !is_start(&event) && event.row.inferred {
-            let next = starts.get(starts.partition_point(|&start| start <= ts));
+            let next = beginnings.get(beginnings.partition_point(|&start| start <= ts));
             // Another folder heard of it meanwhile.
             let has_gone_on = match next {
                 Some(&start) => start.saturating_sub(ts) < STALE_NANOS,
@@ -205,10 +221,23 @@ fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>>
                     *last = event;
                 }
             }
+            // A part of a run began before it was known that the instance had stopped.
+            Some(stop) if is_going_on(&event.row) && ts.saturating_sub(stop.row.ts.nanos()) < STALE_NANOS => {
+                let stopped = stop.row.ts;
+                if kept.len() == 1 {
+                    event.row.ts = stopped;
+                    event.line = Cow::Owned(encoded(&event.row));
+                    kept.insert(0, event);
+                }
+            }
             _ => kept.push(event),
         }
     }
     kept
+}
+
+fn is_start(event: &Event<'_>) -> bool {
+    event.row.event == PlacementKind::Start
 }
 
 /// Of two starts of one life the told goes before the concluded, a beginning before a going on, the earlier before the later;
@@ -217,8 +246,8 @@ fn goes_before(this: &Event<'_>, other: &Event<'_>) -> bool {
     let start = |event: &Event<'_>| (event.row.inferred, is_going_on(&event.row), event.row.ts);
     let stop = |event: &Event<'_>| (event.row.inferred, Reverse(event.row.ts));
     match this.row.event {
-        PlacementKind::Start => (start(this), this.line) < (start(other), other.line),
-        _ => (stop(this), this.line) < (stop(other), other.line),
+        PlacementKind::Start => (start(this), &this.line) < (start(other), &other.line),
+        _ => (stop(this), &this.line) < (stop(other), &other.line),
     }
 }
 
@@ -293,9 +322,14 @@ impl Lives {
 
     fn pair(&mut self, this: Move, by_time: &mut Sorter) -> anyhow::Result<()> {
         let remembered = 2 * STALE_NANOS + CONCLUDED_NANOS;
-        self.moves.retain(|other| other.noted.saturating_add(remembered) >= this.noted);
+        self.moves
+            .retain(|other| other.noted.saturating_add(remembered) >= this.noted);
         let fits = |other: &Move| {
-            let (start, stop) = if this.is_start { (&this, other) } else { (other, &this) };
+            let (start, stop) = if this.is_start {
+                (&this, other)
+            } else {
+                (other, &this)
+            };
             let unsigned = |nanos: i64| u64::try_from(nanos).unwrap_or(0);
             other.is_start != this.is_start
                 && other.module == this.module
@@ -317,7 +351,11 @@ impl Lives {
         };
         let other = self.moves.remove(at);
         let ts = Milliseconds::from_nanos(this.ts);
-        let (start, stop) = if this.is_start { (this, other) } else { (other, this) };
+        let (start, stop) = if this.is_start {
+            (this, other)
+        } else {
+            (other, this)
+        };
         let row: PlacementEvent<'_> = serde_json::from_slice(&start.line)?;
         let migrate = PlacementEvent {
             from_node_id: Some(Text::from(stop.node.as_str())),
@@ -340,5 +378,101 @@ fn concluded<'a>(of: &PlacementEvent<'a>, ts: Milliseconds, event: PlacementKind
         from_node_id: None,
         reason: None,
         ..of.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cctf_proto::cctf::Stage;
+
+    fn event(
+        second: i64,
+        kind: PlacementKind,
+        inferred: bool,
+        reason: Option<&'static str>,
+    ) -> Event<'static> {
+        let row = PlacementEvent {
+            ts: Milliseconds::from_nanos(second * 1_000_000_000),
+            app_id: None,
+            module_id: "m".into(),
+            instance_id: "m-1".into(),
+            node_id: "n".into(),
+            event: kind,
+            stage: Stage::Edge,
+            inferred,
+            workers: None,
+            queue_limit: None,
+            slot_policy: None,
+            replicas: None,
+            from_node_id: None,
+            image: None,
+            cpu_limit: None,
+            mem_limit_mb: None,
+            reason: reason.map(Text::from),
+        };
+        let line = Cow::Owned(encoded(&row));
+        Event { row, line }
+    }
+
+    fn start(second: i64, inferred: bool) -> Event<'static> {
+        event(second, PlacementKind::Start, inferred, None)
+    }
+
+    fn stop(second: i64, inferred: bool) -> Event<'static> {
+        event(second, PlacementKind::Stop, inferred, None)
+    }
+
+    fn going_on(second: i64) -> Event<'static> {
+        event(second, PlacementKind::Start, false, Some(ALREADY_RUNNING))
+    }
+
+    fn lives(events: Vec<Event<'static>>, last_heard: i64) -> Vec<(i64, bool)> {
+        let kept = each_life_once(events, last_heard * 1_000_000_000);
+        kept.iter()
+            .map(|event| (event.row.ts.nanos() / 1_000_000_000, is_start(event)))
+            .collect()
+    }
+
+    #[test]
+    fn a_life_that_several_folders_saw_is_told_once_by_who_was_told() {
+        assert_eq!(
+            lives(vec![start(1, true), start(2, false), start(3, true)], 9),
+            [(2, true)]
+        );
+        assert_eq!(
+            lives(
+                vec![start(1, false), going_on(5), stop(9, true), stop(10, true)],
+                10
+            ),
+            [(1, true), (10, false)]
+        );
+        assert_eq!(
+            lives(vec![start(1, false), stop(8, false), stop(9, true)], 9),
+            [(1, true), (8, false)]
+        );
+    }
+
+    #[test]
+    fn a_silence_that_only_one_folder_saw_is_none() {
+        assert_eq!(lives(vec![start(1, true), stop(9, true)], 10), [(1, true)]);
+        assert_eq!(
+            lives(vec![start(1, true), stop(9, true), start(100, true)], 200),
+            [(1, true)]
+        );
+        let apart = vec![start(1, true), stop(9, true), start(900, true)];
+        assert_eq!(lives(apart, 901), [(1, true), (9, false), (900, true)]);
+    }
+
+    #[test]
+    fn a_part_that_began_after_the_last_words_begins_no_life() {
+        assert_eq!(
+            lives(vec![start(1, true), stop(9, true), going_on(10)], 9),
+            [(1, true), (9, false)]
+        );
+        assert_eq!(
+            lives(vec![stop(9, true), going_on(10)], 9),
+            [(9, true), (9, false)]
+        );
     }
 }

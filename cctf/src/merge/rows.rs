@@ -336,7 +336,9 @@ fn take_call_field(
         TS_END => row.end = nanos(value, "ts_end")?,
         KIND => row.kind = kind(value)?,
         PEER => row.peer = text(),
-        PEER_MODULE => row.peer_module = text().map(|(begin, end)| (row.at.0 + begin as usize, row.at.0 + end as usize)),
+        PEER_MODULE => {
+            row.peer_module = text().map(|(begin, end)| (row.at.0 + begin as usize, row.at.0 + end as usize))
+        }
         FLAGS => row.flags = flags(value),
         _ => {}
     }
@@ -381,7 +383,11 @@ fn nanos(value: &[u8], name: &'static str) -> Result<i64, RowError> {
 }
 
 fn optional_nanos(value: &[u8], name: &'static str) -> Result<Option<i64>, RowError> {
-    if value == b"null" { Ok(None) } else { nanos(value, name).map(Some) }
+    if value == b"null" {
+        Ok(None)
+    } else {
+        nanos(value, name).map(Some)
+    }
 }
 
 fn count(value: &[u8]) -> Option<u64> {
@@ -389,11 +395,15 @@ fn count(value: &[u8]) -> Option<u64> {
 }
 
 fn stage(value: &[u8]) -> Result<Stage, RowError> {
-    unquoted(value).and_then(Stage::parse).ok_or(RowError::Field("stage"))
+    unquoted(value)
+        .and_then(Stage::parse)
+        .ok_or(RowError::Field("stage"))
 }
 
 fn kind(value: &[u8]) -> Result<SpanKind, RowError> {
-    unquoted(value).and_then(SpanKind::parse).ok_or(RowError::Field("kind"))
+    unquoted(value)
+        .and_then(SpanKind::parse)
+        .ok_or(RowError::Field("kind"))
 }
 
 fn flags(value: &[u8]) -> Flags {
@@ -401,7 +411,10 @@ fn flags(value: &[u8]) -> Flags {
         let name = flag.as_str().as_bytes();
         value.split(|byte| *byte == b'"').any(|part| part == name)
     };
-    Flag::ALL.iter().filter(|flag| told(flag)).fold(Flags::NONE, |flags, &flag| flags.with(flag))
+    Flag::ALL
+        .iter()
+        .filter(|flag| told(flag))
+        .fold(Flags::NONE, |flags, &flag| flags.with(flag))
 }
 
 impl SpanRow {
@@ -443,7 +456,11 @@ impl SpanRow {
     pub fn write(&self, partition: &[u8], derived: &Derived<'_>, out: &mut Vec<u8>) {
         let [first, second, third, rest] = self.base(partition);
         let fields = fields_of(self.is_call);
-        let (gaps, flags) = if self.is_call { (&CALL_GAPS, call::FLAGS) } else { (&INVOCATION_GAPS, invocation::FLAGS) };
+        let (gaps, flags) = if self.is_call {
+            (&CALL_GAPS, call::FLAGS)
+        } else {
+            (&INVOCATION_GAPS, invocation::FLAGS)
+        };
         out.extend_from_slice(first);
         push_field(&fields[gaps[0].0], derived.above.as_ref(), out);
         out.extend_from_slice(second);

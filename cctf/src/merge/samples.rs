@@ -102,7 +102,9 @@ impl Samples {
         if columns.derived.is_some_and(|index| values[index] != b"null") {
             return Ok(());
         }
-        let time = std::str::from_utf8(values[columns.time]).ok().and_then(Milliseconds::parse);
+        let time = std::str::from_utf8(values[columns.time])
+            .ok()
+            .and_then(Milliseconds::parse);
         let time = time.context("ts_ms is no stamp")?;
         let stage = super::scan::text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
         let (Some(stage), true) = (stage, values[columns.node] != b"null") else {
@@ -146,7 +148,10 @@ impl Samples {
         let (mut last, mut copies) = (None, 0);
         self.sorter.drain(|record| {
             let this = (record.key, record.identity);
-            if last.as_ref().is_some_and(|(key, identity): &(u64, Vec<u8>)| (*key, &identity[..]) == this) {
+            if last
+                .as_ref()
+                .is_some_and(|(key, identity): &(u64, Vec<u8>)| (*key, &identity[..]) == this)
+            {
                 copies += 1;
                 return Ok(());
             }

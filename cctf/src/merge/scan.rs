@@ -52,7 +52,11 @@ impl<'a> Fields<'a> {
         match line.get(at) {
             Some(b'}') => {
                 let rest = skip_spaces(line, at + 1);
-                return if rest == line.len() { Ok(None) } else { Err(NotAnObject) };
+                return if rest == line.len() {
+                    Ok(None)
+                } else {
+                    Err(NotAnObject)
+                };
             }
             Some(b',') if !self.is_first => at = skip_spaces(line, at + 1),
             Some(b'"') if self.is_first => {}
@@ -109,7 +113,8 @@ fn end_of_value(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
         Some(b'{' | b'[') => end_of_nested(line, at),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
             let mut at = at + 1;
-            while matches!(line.get(at), Some(byte) if !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')) {
+            while matches!(line.get(at), Some(byte) if !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'))
+            {
                 at += 1;
             }
             Ok(at)
@@ -212,7 +217,10 @@ mod tests {
         let mut found = Vec::new();
         while let Some(field) = scan.next_field()? {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            assert_eq!(&line.as_bytes()[field.begin + 1..][..field.name.len()], field.name);
+            assert_eq!(
+                &line.as_bytes()[field.begin + 1..][..field.name.len()],
+                field.name
+            );
             assert!(line.as_bytes()[..field.end].ends_with(field.value));
             found.push((text(field.name), text(field.value)));
         }
@@ -238,7 +246,17 @@ mod tests {
 
     #[test]
     fn what_is_no_object_or_not_whole_is_told() {
-        for bad in ["", "[]", "{", r#"{"a""#, r#"{"a":"#, r#"{"a":1"#, r#"{"a":1,}"#, r#"{"a":1}x"#, r#"{,"a":1}"#] {
+        for bad in [
+            "",
+            "[]",
+            "{",
+            r#"{"a""#,
+            r#"{"a":"#,
+            r#"{"a":1"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1}x"#,
+            r#"{,"a":1}"#,
+        ] {
             assert_eq!(fields(bad), Err(NotAnObject), "{bad}");
         }
     }

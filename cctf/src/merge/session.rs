@@ -21,13 +21,9 @@ use super::scan::Fields;
 use super::sorter::{Record, Sorter};
 use super::spans::{Spans, file_of, spread};
 use super::spool::Spool;
-use super::{ClockOffset, Progress, Summary, Tally};
+use super::{ClockOffset, Limits, Progress, Summary, Tally};
 use crate::run::folder::EVENTS_CLIENT;
 
-/// Bytes of invocations, and of calls, held before they are written out.
-const SPANS_HELD_BYTES: usize = 14 << 20;
-/// The same of the other files.
-const SAMPLES_HELD_BYTES: usize = 8 << 20;
 /// Progress is told every so many bytes.
 const PROGRESS_BYTES: u64 = 4 << 20;
 
@@ -40,6 +36,8 @@ pub struct Source<'s> {
     pub run_id: Option<&'s str>,
     /// What is taken from each node's stamps.
     pub clocks: Option<&'s BTreeMap<String, Offset>>,
+    /// What is held.
+    pub limits: Limits,
 }
 
 /// A pass under way.
@@ -103,7 +101,12 @@ impl<'o> Session<'o> {
         Ok((summary, offsets))
     }
 
-    fn finish(self, meta: Meta, offsets: &BTreeMap<String, Offset>, source: &Source<'_>) -> anyhow::Result<Summary> {
+    fn finish(
+        self,
+        meta: Meta,
+        offsets: &BTreeMap<String, Offset>,
+        source: &Source<'_>,
+    ) -> anyhow::Result<Summary> {
         let (run_id, open, tally) = (meta.run_id.clone(), meta.open, self.tally);
         let bytes = meta.write(&tally);
         self.whole(File::RunMeta, &bytes)?;
@@ -124,7 +127,10 @@ impl<'o> Session<'o> {
             resolved: tally.resolved,
             orphans: tally.orphans,
             torn: tally.torn,
-            clocks: offsets.iter().map(|(node, offset)| (node.clone(), told(offset))).collect(),
+            clocks: offsets
+                .iter()
+                .map(|(node, offset)| (node.clone(), told(offset)))
+                .collect(),
             aligned: source.clocks.is_some(),
             conflicts: conflicts.count,
             conflicts_shown: conflicts.kept,
@@ -139,8 +145,12 @@ impl<'o> Session<'o> {
     ) -> anyhow::Result<()> {
         let scratch = self.out.scratch();
         let of_spans = [File::Invocations, File::Calls];
-        let all: u64 = source.inputs.iter().flat_map(|input| of_spans.map(|file| input.bytes_of(file))).sum();
-        let mut spool = Spool::new(scratch, all, 0)?;
+        let all: u64 = source
+            .inputs
+            .iter()
+            .flat_map(|input| of_spans.map(|file| input.bytes_of(file)))
+            .sum();
+        let mut spool = Spool::new(scratch, all, source.limits.partition_bytes, 0)?;
         let (mut done, mut told) = (0, 0);
         for is_call in [false, true] {
             for input in source.inputs {
@@ -158,8 +168,8 @@ impl<'o> Session<'o> {
                 })?;
             }
         }
-        let mut invocations = Sorter::new(scratch, SPANS_HELD_BYTES);
-        let mut calls = Sorter::new(scratch, SPANS_HELD_BYTES);
+        let mut invocations = Sorter::new(scratch, source.limits.spans_bytes);
+        let mut calls = Sorter::new(scratch, source.limits.spans_bytes);
         let mut spans = Spans::new(
             &mut self.directory,
             learned,
@@ -167,9 +177,13 @@ impl<'o> Session<'o> {
             &mut self.tally,
         );
         let mut done = 0;
-        spans.resolve(&mut spool, scratch, &mut |bytes| {
+        spans.resolve(&mut spool, scratch, &source.limits, &mut |bytes| {
             done += bytes;
-            on_progress(Progress { phase: "resolve", done: done.min(all), all });
+            on_progress(Progress {
+                phase: "resolve",
+                done: done.min(all),
+                all,
+            });
         })?;
         drop(spool);
         let mut done = 0;
@@ -179,7 +193,11 @@ impl<'o> Session<'o> {
                 out.write(record.line)?;
                 if out.bytes >= PROGRESS_BYTES * (done / PROGRESS_BYTES + 1) {
                     done = out.bytes;
-                    on_progress(Progress { phase: "write", done: done.min(all), all });
+                    on_progress(Progress {
+                        phase: "write",
+                        done: done.min(all),
+                        all,
+                    });
                 }
                 Ok(())
             })?;
@@ -220,9 +238,11 @@ impl<'o> Session<'o> {
     }
 
     fn read_samples(&mut self, file: File, source: &Source<'_>) -> anyhow::Result<Samples> {
-        let mut samples = Samples::new(file, self.out.scratch(), SAMPLES_HELD_BYTES);
+        let mut samples = Samples::new(file, self.out.scratch(), source.limits.samples_bytes);
         for input in source.inputs {
-            self.each_line(input, file, source, |directory, line| samples.add(line, directory))?;
+            self.each_line(input, file, source, |directory, line| {
+                samples.add(line, directory)
+            })?;
         }
         Ok(samples)
     }
@@ -255,7 +275,11 @@ impl<'o> Session<'o> {
     /// Adds what the calls say of the links to the samples of interfaces, and writes both files of links.
     fn links(&mut self, mut samples: Samples, learned: &mut Learned) -> anyhow::Result<()> {
         let (directory, inventories) = (&self.directory, &mut self.inventories);
-        let stages: Vec<_> = directory.nodes.iter().map(|node| inventories.stage_of(&node.name)).collect();
+        let stages: Vec<_> = directory
+            .nodes
+            .iter()
+            .map(|node| inventories.stage_of(&node.name))
+            .collect();
         let name = |number: u32| directory.nodes[number as usize].name.as_str();
         let mut failed = None;
         learned.take_links(
@@ -281,10 +305,12 @@ impl<'o> Session<'o> {
 
     /// What drivers saw: the lines of all folders by their stamps, each once.
     fn events_client(&mut self, source: &Source<'_>) -> anyhow::Result<()> {
-        let mut sorter = Sorter::new(self.out.scratch(), SAMPLES_HELD_BYTES);
+        let mut sorter = Sorter::new(self.out.scratch(), source.limits.samples_bytes);
         let mut is_there = false;
         for input in source.inputs {
-            let Some(mut lines) = input.events_client()? else { continue };
+            let Some(mut lines) = input.events_client()? else {
+                continue;
+            };
             is_there = true;
             while let Some(line) = lines.next_line()? {
                 if !line.is_whole {

@@ -117,7 +117,9 @@ impl Sorter {
         }
         self.arena = Vec::new();
         self.index = Vec::new();
-        let Some(file) = self.file.take() else { return Ok(()) };
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
         let mut runs = std::mem::take(&mut self.runs);
         while runs.len() > FAN_IN {
             let group: Vec<Run> = runs.drain(..FAN_IN).collect();
@@ -312,7 +314,10 @@ impl<'f> Cursor<'f> {
 /// The heap's greatest is the least record.
 impl Ord for Cursor<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.key.cmp(&self.key).then_with(|| other.body().cmp(self.body()))
+        other
+            .key
+            .cmp(&self.key)
+            .then_with(|| other.body().cmp(self.body()))
     }
 }
 

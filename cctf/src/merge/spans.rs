@@ -6,20 +6,16 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use cctf_proto::cctf::{File, Flag, Flags, SpanKind};
 
-use super::Tally;
 use super::directory::Directory;
 use super::learned::Learned;
 use super::rows::{Derived, RowError, SpanRow, put_in_order, read, trace_of};
 use super::sorter::{Record, Sorter, key_of};
-use super::spool::{PARTITION_BYTES, Spool, lines, place_of};
+use super::spool::{PLACE_BITS, Spool, lines, place_of};
 use super::trace::{Resolved, resolve};
+use super::{Limits, Tally};
 
-/// Partitions above this are spread again: some more than is aimed at, since traces differ.
-const HELD_BYTES_MAX: u64 = 2 * PARTITION_BYTES;
 /// Bytes of a single trace, which can be spread no further: its rows are all held at once.
-const TRACE_BYTES_MAX: u64 = 3 * PARTITION_BYTES;
-/// Bits of a trace's place: when all are used up, a partition is a single trace.
-const PLACE_BITS: u32 = 64;
+const TRACE_BYTES_MAX: u64 = 32 << 20;
 /// How much of a line a message shows.
 const SHOWN_BYTES: usize = 200;
 
@@ -72,21 +68,28 @@ impl<'m> Spans<'m> {
         &mut self,
         spool: &mut Spool,
         folder: &Path,
+        limits: &Limits,
         progress: &mut dyn FnMut(u64),
     ) -> anyhow::Result<()> {
         let mut partition = Vec::new();
         for (number, bytes) in spool.sizes().into_iter().enumerate() {
-            if bytes <= HELD_BYTES_MAX || (spool.bits_known() >= PLACE_BITS && bytes <= TRACE_BYTES_MAX) {
+            // Some more than is aimed at, since traces differ.
+            if bytes <= 2 * limits.partition_bytes
+                || (spool.bits_known() >= PLACE_BITS && bytes <= TRACE_BYTES_MAX)
+            {
                 spool.read(number, &mut partition)?;
                 self.resolve_partition(&mut partition)?;
                 progress(bytes);
             } else if spool.bits_known() >= PLACE_BITS {
-                bail!("one trace has {bytes} bytes of rows, which is more than {TRACE_BYTES_MAX}, the most that is held");
+                bail!(
+                    "one trace has {bytes} bytes of rows, which is more than {TRACE_BYTES_MAX}, the most that is held"
+                );
             } else {
                 partition = Vec::new();
-                let mut finer = Spool::new(folder, bytes, spool.bits_known())?;
+                // Into as many as there can be: what is this large may be a single trace, which none of them takes apart.
+                let mut finer = Spool::new(folder, u64::MAX, limits.partition_bytes, spool.bits_known())?;
                 spool.each(number, |is_call, line| spread(&mut finer, is_call, line))?;
-                self.resolve(&mut finer, folder, progress)?;
+                self.resolve(&mut finer, folder, limits, progress)?;
             }
         }
         Ok(())
@@ -99,7 +102,9 @@ impl<'m> Spans<'m> {
             rows.push(self.read_row(partition, is_call, (begin, end))?);
         }
         let partition = &partition[..];
-        rows.sort_unstable_by(|left, right| order(left, right).then_with(|| left.base(partition).cmp(&right.base(partition))));
+        rows.sort_unstable_by(|left, right| {
+            order(left, right).then_with(|| left.base(partition).cmp(&right.base(partition)))
+        });
         rows.dedup_by(|copy, first| {
             let is_copy = order(copy, first) == Ordering::Equal;
             if is_copy {
@@ -111,7 +116,10 @@ impl<'m> Spans<'m> {
         let mut rest = &rows[..];
         while let Some(first) = rest.first() {
             let trace = (first.place, first.trace_id);
-            let count = rest.iter().take_while(|row| (row.place, row.trace_id) == trace).count();
+            let count = rest
+                .iter()
+                .take_while(|row| (row.place, row.trace_id) == trace)
+                .count();
             let (of_trace, further) = rest.split_at(count);
             self.resolve_trace(of_trace, partition)?;
             rest = further;
@@ -119,19 +127,33 @@ impl<'m> Spans<'m> {
         Ok(())
     }
 
-    fn read_row(&mut self, partition: &mut Vec<u8>, is_call: bool, at: (usize, usize)) -> anyhow::Result<SpanRow> {
+    fn read_row(
+        &mut self,
+        partition: &mut Vec<u8>,
+        is_call: bool,
+        at: (usize, usize),
+    ) -> anyhow::Result<SpanRow> {
         let mut found = read(partition, at, is_call, place_of, self.directory);
         if matches!(found, Err(RowError::Disordered)) {
             let line = partition[at.0..at.1].to_vec();
             if let Some(ordered) = put_in_order(&line, is_call)? {
                 let begin = partition.len();
                 partition.extend_from_slice(&ordered);
-                found = read(partition, (begin, partition.len()), is_call, place_of, self.directory);
+                found = read(
+                    partition,
+                    (begin, partition.len()),
+                    is_call,
+                    place_of,
+                    self.directory,
+                );
             }
         }
         found.with_context(|| {
             let file = file_of(is_call).name();
-            format!("a row of {file} cannot be used (`cctf validate` says more): {}", shown(&partition[at.0..at.1]))
+            format!(
+                "a row of {file} cannot be used (`cctf validate` says more): {}",
+                shown(&partition[at.0..at.1])
+            )
         })
     }
 
@@ -148,7 +170,8 @@ impl<'m> Spans<'m> {
             }
             self.learned.add_invocation(row, found, partition, self.directory);
             if let (Some(caller), Some((_, Some(net_nanos)))) = (found.caller, found.told_caller) {
-                self.learned.add_pair(&rows[caller], row, net_nanos, self.directory)?;
+                self.learned
+                    .add_pair(&rows[caller], row, net_nanos, self.directory)?;
             }
             let derived = Derived {
                 above: found.above,
@@ -163,9 +186,17 @@ impl<'m> Spans<'m> {
         Ok(())
     }
 
-    fn write_call(&mut self, row: &SpanRow, found: &Resolved, rows: &[SpanRow], partition: &[u8]) -> anyhow::Result<()> {
+    fn write_call(
+        &mut self,
+        row: &SpanRow,
+        found: &Resolved,
+        rows: &[SpanRow],
+        partition: &[u8],
+    ) -> anyhow::Result<()> {
         let told = row.told_peer_module(partition);
-        let callee = found.callee.map(|callee| self.directory.module_of(rows[callee].instance));
+        let callee = found
+            .callee
+            .map(|callee| self.directory.module_of(rows[callee].instance));
         let to = match (callee, &told) {
             (Some(module), _) => Some(module),
             (None, Some(told)) => Some(self.directory.module_named(told)?),
@@ -244,4 +275,7 @@ fn take_from_copy(row: &mut SpanRow, copy: &SpanRow, partition: &[u8]) {
     row.flags = flags;
 }
 
-const _: () = assert!(SpanKind::ALL.len() == 5, "an identity's kind tells calls from invocations");
+const _: () = assert!(
+    SpanKind::ALL.len() == 5,
+    "an identity's kind tells calls from invocations"
+);

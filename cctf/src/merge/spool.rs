@@ -14,8 +14,8 @@ use super::sorter::nameless;
 const PARTITIONS_MAX: u64 = 512;
 /// A partition's buffer. All of them: 16 MiB.
 const BUFFER_BYTES: usize = 32 << 10;
-/// Bytes of a partition that one is aimed at: it is held whole, with what is known of its rows.
-pub const PARTITION_BYTES: u64 = 12 << 20;
+/// Bits of a place.
+pub const PLACE_BITS: u32 = 64;
 /// A line's head: its length, whether it is a call.
 const HEAD_BYTES: usize = 5;
 
@@ -46,10 +46,13 @@ struct Partition {
 }
 
 impl Spool {
-    /// For about so many bytes of lines, whose places agree in their first `shift_before` bits.
-    pub fn new(folder: &Path, bytes: u64, shift_before: u32) -> anyhow::Result<Self> {
-        let wanted = bytes.div_ceil(PARTITION_BYTES).clamp(1, PARTITIONS_MAX);
-        let bits = wanted.next_power_of_two().trailing_zeros();
+    /// For about so many bytes of lines, of which a partition is to have `partition_bytes`, and whose places agree in their first `shift_before` bits.
+    pub fn new(folder: &Path, bytes: u64, partition_bytes: u64, shift_before: u32) -> anyhow::Result<Self> {
+        let wanted = bytes.div_ceil(partition_bytes.max(1)).clamp(1, PARTITIONS_MAX);
+        let bits = wanted
+            .next_power_of_two()
+            .trailing_zeros()
+            .min(PLACE_BITS - shift_before);
         Ok(Self {
             file: nameless(folder)?,
             written: 0,
@@ -69,7 +72,9 @@ impl Spool {
         let below = place.checked_shl(self.shift_before).unwrap_or(0);
         let number = below.checked_shr(64 - self.bits).unwrap_or(0) as usize;
         let partition = &mut self.partitions[number];
-        partition.buffer.extend_from_slice(&(line.len() as u32).to_le_bytes());
+        partition
+            .buffer
+            .extend_from_slice(&(line.len() as u32).to_le_bytes());
         partition.buffer.push(u8::from(is_call));
         partition.buffer.extend_from_slice(line);
         partition.bytes += (HEAD_BYTES + line.len()) as u64;
@@ -77,7 +82,9 @@ impl Spool {
             self.file
                 .write_all_at(&partition.buffer, self.written)
                 .context("write a temporary file")?;
-            partition.pieces.push((self.written, partition.buffer.len() as u32));
+            partition
+                .pieces
+                .push((self.written, partition.buffer.len() as u32));
             self.written += partition.buffer.len() as u64;
             partition.buffer.clear();
         }
@@ -149,11 +156,15 @@ mod tests {
     #[test]
     fn partitions_in_order_have_the_places_in_order_and_each_line_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path(), 8 * PARTITION_BYTES, 0).unwrap();
+        let mut spool = Spool::new(folder.path(), 800, 100, 0).unwrap();
         assert_eq!(spool.bits_known(), 3);
-        let places: Vec<u64> = (0..5000_u64).map(|number| place_of(&TraceId([number.to_le_bytes(); 2].concat().try_into().unwrap()))).collect();
+        let places: Vec<u64> = (0..5000_u64)
+            .map(|number| place_of(&TraceId([number.to_le_bytes(); 2].concat().try_into().unwrap())))
+            .collect();
         for place in &places {
-            spool.push(*place, place % 2 == 0, place.to_string().repeat(9).as_bytes()).unwrap();
+            spool
+                .push(*place, place % 2 == 0, place.to_string().repeat(9).as_bytes())
+                .unwrap();
         }
         let (mut found, mut partition) = (Vec::new(), Vec::new());
         for number in 0..8 {

@@ -110,7 +110,11 @@ fn parent_of(rows: &[SpanRow], at: usize) -> Option<usize> {
     let named = with_span(rows, row.parent_span_id?);
     let candidates = || named.clone().filter(|&other| other != at);
     let fits = |other: &usize| {
-        if is_callee(row) { rows[*other].is_call } else { rows[*other].instance == row.instance }
+        if is_callee(row) {
+            rows[*other].is_call
+        } else {
+            rows[*other].instance == row.instance
+        }
     };
     candidates().find(fits).or_else(|| candidates().next())
 }

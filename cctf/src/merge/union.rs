@@ -76,7 +76,10 @@ impl Object {
 
     /// A field's value, if it is known.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        self.values.get(&index).map(Vec::as_slice).filter(|raw| *raw != b"null")
+        self.values
+            .get(&index)
+            .map(Vec::as_slice)
+            .filter(|raw| *raw != b"null")
     }
 
     /// A string's text.
@@ -96,7 +99,12 @@ impl Object {
 
     /// Takes what another object of the same thing knows. Of two different values the greater number is kept, else the lesser
     /// text, so that order does not matter; `on_conflict` gets the field, the value kept and the other.
-    pub fn unite(&mut self, other: &Self, fields: &'static [Field], mut on_conflict: impl FnMut(&str, &[u8], &[u8])) {
+    pub fn unite(
+        &mut self,
+        other: &Self,
+        fields: &'static [Field],
+        mut on_conflict: impl FnMut(&str, &[u8], &[u8]),
+    ) {
         for (&index, theirs) in &other.values {
             unite_value(&mut self.values, index, theirs, |kept, dropped| {
                 on_conflict(fields[index].name, kept, dropped);
@@ -173,7 +181,11 @@ pub fn number(raw: &[u8]) -> Option<f64> {
     if !(first.is_ascii_digit() || first == b'-') {
         return None;
     }
-    std::str::from_utf8(raw).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+    std::str::from_utf8(raw)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
 }
 
 /// The objects of an array file.
@@ -182,10 +194,7 @@ pub fn items(bytes: &[u8]) -> serde_json::Result<Vec<&serde_json::value::RawValu
 }
 
 /// Appends an array file, one object a line.
-pub fn write_array<'o>(
-    objects: impl Iterator<Item = &'o Object>,
-    fields: &'static [Field],
-) -> Vec<u8> {
+pub fn write_array<'o>(objects: impl Iterator<Item = &'o Object>, fields: &'static [Field]) -> Vec<u8> {
     let mut out = b"[\n".to_vec();
     for (at, object) in objects.enumerate() {
         if at > 0 {
@@ -205,7 +214,9 @@ mod tests {
 
     fn united(objects: &[&Object]) -> Object {
         let mut all = Object::default();
-        objects.iter().for_each(|object| all.unite(object, Node::FIELDS, |_, _, _| {}));
+        objects
+            .iter()
+            .for_each(|object| all.unite(object, Node::FIELDS, |_, _, _| {}));
         all
     }
 

@@ -35,8 +35,8 @@ mod traces;
 mod unsettled;
 
 pub use memory::queue_share;
-pub use placement::moves;
 pub use output::{Output, RunOutput};
+pub use placement::moves;
 pub use settings::Settings;
 pub use state::{RestoreError, STATE_VERSION};
 

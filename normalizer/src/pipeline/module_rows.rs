@@ -22,13 +22,18 @@ pub fn cpu_of(stats: &ModuleStats) -> (Option<f64>, Option<MeasureSource>) {
     let estimated = stats.process_cpu_nanos.sum() as f64 / stats.invocations.max(1) as f64;
     match stats.cpu_nanos.mean() {
         Some(mean) => (Some(mean / 1e6), Some(MeasureSource::Measured)),
-        None if stats.invocations > 0 && estimated > 0.0 => (Some(estimated / 1e6), Some(MeasureSource::Estimated)),
+        None if stats.invocations > 0 && estimated > 0.0 => {
+            (Some(estimated / 1e6), Some(MeasureSource::Estimated))
+        }
         None => (None, None),
     }
 }
 
 /// Its endpoints, by name; `key_of` gives the [`endpoint_key`](super::names::endpoint_key) of a number.
-pub fn endpoint_rows<'a>(stats: &ModuleStats, key_of: impl Fn(u32) -> Option<&'a str>) -> Vec<Endpoint<'static>> {
+pub fn endpoint_rows<'a>(
+    stats: &ModuleStats,
+    key_of: impl Fn(u32) -> Option<&'a str>,
+) -> Vec<Endpoint<'static>> {
     let named: BTreeMap<&str, &EndpointStats> = stats
         .endpoints
         .iter()

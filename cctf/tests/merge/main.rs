@@ -1,0 +1,9 @@
+//! `cctf merge` over folders that the normalizer's own pipeline wrote: what one normalizer sees and what several see of the
+//! same requests comes out the same, in any order and in any grouping.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod equal;
+mod folders;
+mod order;
+mod process;
+mod world;
