@@ -14,8 +14,8 @@ use super::clocks::Offset;
 use super::directory::{Directory, ModuleName, UNKNOWN_NODE};
 use super::inputs::Input;
 use super::learned::Learned;
-use super::rows::encoded;
 use super::union::{Conflicts, Object, items, number, write_array};
+use super::values::encoded;
 
 const NODE_ID: usize = field_index(Node::FIELDS, "node_id");
 const NODE_STAGE: usize = field_index(Node::FIELDS, "stage");

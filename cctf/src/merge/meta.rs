@@ -8,8 +8,8 @@ use cctf_proto::keys::is_valid_run_id;
 
 use super::Tally;
 use super::inputs::Input;
-use super::rows::encoded;
 use super::union::{Conflicts, Object};
+use super::values::encoded;
 use crate::commands::UsageError;
 
 const RUN_ID: usize = field_index(RunMeta::FIELDS, "run_id");

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod inputs;
 pub mod inventories;
 pub mod learned;
+pub mod lives;
 pub mod meta;
 pub mod output;
 pub mod placement;
@@ -27,6 +28,7 @@ pub mod spans;
 pub mod spool;
 pub mod trace;
 pub mod union;
+pub mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,27 +3,24 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
-use cctf_normalizer::pipeline::moves::is_migration;
-use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind, Row, Text};
+use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
 use super::directory::Directory;
-use super::rows::encoded;
+use super::lives::Lives;
 use super::sorter::{Record, Sorter, key_of};
+use super::values::encoded;
 
 /// An instance that was heard again within this time had not stopped: the normalizer's default for silence.
-const STALE_NANOS: i64 = 180_000_000_000;
+pub(super) const STALE_NANOS: i64 = 180_000_000_000;
 /// When a start becomes known that nobody told: the normalizer's default for what may still be told.
-const CONCLUDED_NANOS: i64 = 15_000_000_000;
+pub(super) const CONCLUDED_NANOS: i64 = 15_000_000_000;
 /// The reason of a start that is no beginning, but that of a run or a part of one.
 const ALREADY_RUNNING: &str = "already_running";
 /// Events of one instance looked at together; with more of them none is taken away.
 const EVENTS_OF_INSTANCE_MAX: usize = 4096;
-/// Starts and stops kept to be paired into migrations.
-const MOVES_MAX: usize = 1024;
 /// Bytes of events held before they are written out.
 const HELD_BYTES: usize = 2 << 20;
 
@@ -164,7 +161,7 @@ fn unite(
     Ok(())
 }
 
-fn push(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<()> {
+pub(super) fn push(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<()> {
     by_time.push(&Record {
         key: key_of(ts.nanos()),
         identity: &[],
@@ -190,7 +187,7 @@ fn noticed(row: &PlacementEvent<'_>) -> i64 {
     }
 }
 
-fn is_going_on(row: &PlacementEvent<'_>) -> bool {
+pub(super) fn is_going_on(row: &PlacementEvent<'_>) -> bool {
     row.reason.as_deref() == Some(ALREADY_RUNNING)
 }
 
@@ -251,140 +248,10 @@ fn goes_before(this: &Event<'_>, other: &Event<'_>) -> bool {
     }
 }
 
-/// A start or stop that may be half of a migration.
-struct Move {
-    instance: u32,
-    module: u32,
-    node: String,
-    ts: i64,
-    began: i64,
-    is_start: bool,
-    noted: i64,
-    line: Vec<u8>,
-}
-
-/// Who lives, as far as the events have come.
-#[derive(Default)]
-struct Lives {
-    began: HashMap<u32, i64>,
-    replicas: HashMap<u32, u64>,
-    moves: Vec<Move>,
-}
-
-impl Lives {
-    fn note(
-        &mut self,
-        row: &PlacementEvent<'_>,
-        instance: u32,
-        notice: u64,
-        directory: &Directory,
-        by_time: &mut Sorter,
-    ) -> anyhow::Result<()> {
-        let (module, ts) = (directory.module_of(instance), row.ts.nanos());
-        let is_start = row.event == PlacementKind::Start;
-        let replicas = self.replicas.entry(module).or_default();
-        let began = if is_start {
-            if self.began.insert(instance, ts).is_none() {
-                *replicas += 1;
-            }
-            ts
-        } else {
-            let began = self.began.remove(&instance);
-            *replicas = replicas.saturating_sub(u64::from(began.is_some()));
-            began.unwrap_or(ts)
-        };
-        if is_start && is_going_on(row) {
-            return Ok(());
-        }
-        let now = *replicas;
-        let before = if is_start { now.saturating_sub(1) } else { now + 1 };
-        if now > 0 && before > 0 {
-            let scale = PlacementEvent {
-                replicas: Some(now),
-                ..concluded(row, row.ts, PlacementKind::Scale)
-            };
-            push(by_time, row.ts, &encoded(&scale))?;
-        }
-        let mut line = Vec::new();
-        Row::encode(row, &mut line);
-        let this = Move {
-            instance,
-            module,
-            node: row.node_id.to_string(),
-            ts,
-            began,
-            is_start,
-            noted: (notice ^ 1 << 63) as i64,
-            line,
-        };
-        self.pair(this, by_time)
-    }
-
-    fn pair(&mut self, this: Move, by_time: &mut Sorter) -> anyhow::Result<()> {
-        let remembered = 2 * STALE_NANOS + CONCLUDED_NANOS;
-        self.moves
-            .retain(|other| other.noted.saturating_add(remembered) >= this.noted);
-        let fits = |other: &Move| {
-            let (start, stop) = if this.is_start {
-                (&this, other)
-            } else {
-                (other, &this)
-            };
-            let unsigned = |nanos: i64| u64::try_from(nanos).unwrap_or(0);
-            other.is_start != this.is_start
-                && other.module == this.module
-                && other.node != this.node
-                && other.instance != this.instance
-                && is_migration(
-                    unsigned(start.ts),
-                    unsigned(stop.ts),
-                    unsigned(stop.began),
-                    STALE_NANOS.unsigned_abs(),
-                )
-        };
-        let Some(at) = self.moves.iter().rposition(fits) else {
-            if self.moves.len() >= MOVES_MAX {
-                self.moves.remove(0);
-            }
-            self.moves.push(this);
-            return Ok(());
-        };
-        let other = self.moves.remove(at);
-        let ts = Milliseconds::from_nanos(this.ts);
-        let (start, stop) = if this.is_start {
-            (this, other)
-        } else {
-            (other, this)
-        };
-        let row: PlacementEvent<'_> = serde_json::from_slice(&start.line)?;
-        let migrate = PlacementEvent {
-            from_node_id: Some(Text::from(stop.node.as_str())),
-            ..concluded(&row, ts, PlacementKind::Migrate)
-        };
-        push(by_time, ts, &encoded(&migrate))
-    }
-}
-
-/// An event that nobody told, of the instance that another is of.
-fn concluded<'a>(of: &PlacementEvent<'a>, ts: Milliseconds, event: PlacementKind) -> PlacementEvent<'a> {
-    PlacementEvent {
-        ts,
-        event,
-        inferred: true,
-        workers: None,
-        queue_limit: None,
-        slot_policy: None,
-        replicas: None,
-        from_node_id: None,
-        reason: None,
-        ..of.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cctf_proto::cctf::Stage;
+    use cctf_proto::cctf::{Stage, Text};
 
     fn event(
         second: i64,

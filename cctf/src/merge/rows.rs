@@ -1,12 +1,13 @@
 //! [`SpanRow`]: what the merge reads of a line of invocations.jsonl or calls.jsonl, and where its derived fields stand.
 
 use cctf_proto::cctf::{
-    Call, Field, Flag, Flags, Invocation, Milliseconds, Row, SpanId, SpanKind, Stage, Text, TraceId, Value,
-    field_index, push_field,
+    Call, Field, Flags, Invocation, Milliseconds, Row, SpanId, SpanKind, Stage, Text, TraceId, field_index,
+    push_field,
 };
 
 use super::directory::Directory;
-use super::scan::{Fields, NotAnObject, Order, UNKNOWN, in_order};
+use super::scan::{Fields, NotAnObject, Order, UNKNOWN};
+use super::values::{count, flags, kind, nanos, optional_nanos, span_id, stage, trace_id};
 
 /// A stretch of a line.
 pub type Span = (u32, u32);
@@ -126,20 +127,6 @@ const _: () = assert!(invocation::NET_MS == invocation::CALLER_SPAN_ID + 1);
 /// The contract's fields of the file.
 pub fn fields_of(is_call: bool) -> &'static [Field] {
     if is_call { Call::FIELDS } else { Invocation::FIELDS }
-}
-
-/// The line with its fields in the contract's order, if they are not.
-pub fn put_in_order(line: &[u8], is_call: bool) -> Result<Option<Vec<u8>>, NotAnObject> {
-    let mut order = Order::of(fields_of(is_call));
-    let (mut scan, mut last) = (Fields::of(line)?, 0);
-    while let Some(field) = scan.next_field()? {
-        let index = order.index(field.name);
-        if index < last {
-            return in_order(line, fields_of(is_call)).map(Some);
-        }
-        last = index;
-    }
-    Ok(None)
 }
 
 /// A field's value on the way to a row.
@@ -345,78 +332,6 @@ fn take_call_field(
     Ok(())
 }
 
-/// The trace of a line, for which nothing else of it need be read.
-pub fn trace_of(line: &[u8]) -> Option<TraceId> {
-    const START: &[u8] = b"{\"trace_id\":\"";
-    if let Some(rest) = line.strip_prefix(START) {
-        return TraceId::parse(std::str::from_utf8(rest.get(..32)?).ok()?);
-    }
-    let mut scan = Fields::of(line).ok()?;
-    while let Some(field) = scan.next_field().ok()? {
-        if field.name == b"trace_id" {
-            return trace_id(field.value);
-        }
-    }
-    None
-}
-
-fn unquoted(value: &[u8]) -> Option<&str> {
-    std::str::from_utf8(value.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()
-}
-
-fn trace_id(value: &[u8]) -> Option<TraceId> {
-    TraceId::parse(unquoted(value)?)
-}
-
-fn span_id(value: &[u8], name: &'static str) -> Result<Option<SpanId>, RowError> {
-    if value == b"null" {
-        return Ok(None);
-    }
-    let id = unquoted(value).and_then(SpanId::parse);
-    id.map(Some).ok_or(RowError::Field(name))
-}
-
-fn nanos(value: &[u8], name: &'static str) -> Result<i64, RowError> {
-    let text = std::str::from_utf8(value).map_err(|_| RowError::Field(name))?;
-    let parsed = Milliseconds::parse(text).ok_or(RowError::Field(name))?;
-    Ok(parsed.nanos())
-}
-
-fn optional_nanos(value: &[u8], name: &'static str) -> Result<Option<i64>, RowError> {
-    if value == b"null" {
-        Ok(None)
-    } else {
-        nanos(value, name).map(Some)
-    }
-}
-
-fn count(value: &[u8]) -> Option<u64> {
-    std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-fn stage(value: &[u8]) -> Result<Stage, RowError> {
-    unquoted(value)
-        .and_then(Stage::parse)
-        .ok_or(RowError::Field("stage"))
-}
-
-fn kind(value: &[u8]) -> Result<SpanKind, RowError> {
-    unquoted(value)
-        .and_then(SpanKind::parse)
-        .ok_or(RowError::Field("kind"))
-}
-
-fn flags(value: &[u8]) -> Flags {
-    let told = |flag: &Flag| {
-        let name = flag.as_str().as_bytes();
-        value.split(|byte| *byte == b'"').any(|part| part == name)
-    };
-    Flag::ALL
-        .iter()
-        .filter(|flag| told(flag))
-        .fold(Flags::NONE, |flags, &flag| flags.with(flag))
-}
-
 impl SpanRow {
     /// The line, in the partition that it was read from.
     pub fn line<'p>(&self, partition: &'p [u8]) -> &'p [u8] {
@@ -479,11 +394,4 @@ impl SpanRow {
 
 fn push_text(field: &Field, text: Option<&str>, out: &mut Vec<u8>) {
     push_field(field, text.map(Text::from).as_ref(), out);
-}
-
-/// A value as JSON.
-pub fn encoded(value: &impl Value) -> Vec<u8> {
-    let mut out = Vec::new();
-    value.encode(&mut out);
-    out
 }

@@ -175,8 +175,22 @@ impl Order {
     }
 }
 
+/// The line with its fields in the contract's order, if they are not.
+pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<u8>>, NotAnObject> {
+    let mut order = Order::of(fields);
+    let (mut scan, mut last) = (Fields::of(line)?, 0);
+    while let Some(field) = scan.next_field()? {
+        let index = order.index(field.name);
+        if index < last {
+            return in_order(line, fields).map(Some);
+        }
+        last = index;
+    }
+    Ok(None)
+}
+
 /// The same object with its fields in the order of the contract, those that it does not know behind them.
-pub fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObject> {
+fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObject> {
     let mut order = Order::of(fields);
     let mut found: Vec<(usize, RawField<'_>)> = Vec::new();
     let mut scan = Fields::of(line)?;

@@ -8,10 +8,12 @@ use cctf_proto::cctf::{File, Flag, Flags, SpanKind};
 
 use super::directory::Directory;
 use super::learned::Learned;
-use super::rows::{Derived, RowError, SpanRow, put_in_order, read, trace_of};
+use super::rows::{Derived, RowError, SpanRow, fields_of, read};
+use super::scan::put_in_order;
 use super::sorter::{Record, Sorter, key_of};
 use super::spool::{PLACE_BITS, Spool, lines, place_of};
 use super::trace::{Resolved, resolve};
+use super::values::trace_of;
 use super::{Limits, Tally};
 
 /// Bytes of a single trace, which can be spread no further: its rows are all held at once.
@@ -136,7 +138,7 @@ impl<'m> Spans<'m> {
         let mut found = read(partition, at, is_call, place_of, self.directory);
         if matches!(found, Err(RowError::Disordered)) {
             let line = partition[at.0..at.1].to_vec();
-            if let Some(ordered) = put_in_order(&line, is_call)? {
+            if let Some(ordered) = put_in_order(&line, fields_of(is_call))? {
                 let begin = partition.len();
                 partition.extend_from_slice(&ordered);
                 found = read(

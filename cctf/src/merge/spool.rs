@@ -163,7 +163,11 @@ mod tests {
             .collect();
         for place in &places {
             spool
-                .push(*place, place % 2 == 0, place.to_string().repeat(9).as_bytes())
+                .push(
+                    *place,
+                    place.is_multiple_of(2),
+                    place.to_string().repeat(9).as_bytes(),
+                )
                 .unwrap();
         }
         let (mut found, mut partition) = (Vec::new(), Vec::new());
@@ -173,7 +177,7 @@ mod tests {
             for (is_call, begin, end) in lines(&partition) {
                 let text = std::str::from_utf8(&partition[begin..end]).unwrap();
                 let place: u64 = text[..text.len() / 9].parse().unwrap();
-                assert_eq!(is_call, place % 2 == 0);
+                assert_eq!(is_call, place.is_multiple_of(2));
                 of_partition.push(place);
             }
             of_partition.sort_unstable();

@@ -4,6 +4,7 @@
 
 mod equal;
 mod folders;
+mod golden;
 mod order;
 mod process;
 mod world;

@@ -17,7 +17,7 @@ fn dealt(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
             state ^= if step > 0 { state << step } else { state >> -step };
         }
         shards[(state % 3) as usize].push(made.clone());
-        if state % 7 == 0 {
+        if state.is_multiple_of(7) {
             shards[(state / 7 % 3) as usize].push(made.clone());
         }
     }

@@ -90,6 +90,7 @@ fn meta() -> RunMeta<'static> {
         replay_of: None,
         seed: None,
         part: None,
+        clocks_aligned: None,
         cctf_version: "1".into(),
         normalizer_version: "0.1.0".into(),
         started_ts: at(0),

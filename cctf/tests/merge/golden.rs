@@ -1,0 +1,130 @@
+//! The files that the normalizer's golden cases expect, merged: each folder alone, and the parts of a run together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cctf_proto::cctf::{File, Part, Shape};
+use tempfile::TempDir;
+
+use crate::folders::{errors, files, folder, merged};
+
+/// The runs of each case, put into folders as the sink would.
+fn cases() -> BTreeMap<String, (TempDir, Vec<PathBuf>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../normalizer/tests/golden");
+    let mut cases = BTreeMap::new();
+    for case in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        let (logs, mut runs) = (folder(), Vec::new());
+        for run in fs::read_dir(case.join("expected")).into_iter().flatten() {
+            let run = run.unwrap();
+            let cctf = logs.path().join(run.file_name()).join("cctf");
+            fs::create_dir_all(&cctf).unwrap();
+            for file in File::ALL {
+                match fs::read(run.path().join(file.name())) {
+                    Ok(content) => fs::write(cctf.join(file.name()), content).unwrap(),
+                    Err(_) if file.shape() == Shape::Lines => fs::write(cctf.join(file.name()), "").unwrap(),
+                    Err(_) => {}
+                }
+            }
+            runs.push(logs.path().join(run.file_name()));
+        }
+        runs.sort();
+        cases.insert(
+            case.file_name().unwrap().to_string_lossy().into_owned(),
+            (logs, runs),
+        );
+    }
+    assert!(cases.len() > 50);
+    cases
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A normalizer's own rows come through as they are, but for what it could not know when it wrote them.
+#[test]
+fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {
+    for (case, (_logs, runs)) in cases() {
+        for run in runs {
+            let alone = merged(&[&run]);
+            let before: BTreeSet<String> = errors(&run).into_iter().collect();
+            // What is above a row may be in another part, which does not lie beside the result.
+            let is_elsewhere = |error: &String| case.starts_with("rolled_") && error.contains("-known]");
+            let broken = errors(&alone.path).into_iter();
+            let broken: Vec<String> = broken
+                .filter(|error| !before.contains(error) && !is_elsewhere(error))
+                .collect();
+            assert!(broken.is_empty(), "{case}: {broken:?}");
+            let (told, made) = (files(&run), files(&alone.path));
+            for file in [
+                "placement_events.jsonl",
+                "host_metrics.jsonl",
+                "system_stats.jsonl",
+            ] {
+                // Alone, a later part does not have the start that its first event goes on from.
+                if file != "placement_events.jsonl" || !case.starts_with("rolled_") {
+                    assert_eq!(sorted(&told[file]), sorted(&made[file]), "{case}: {file}");
+                }
+            }
+            for file in ["invocations.jsonl", "calls.jsonl"] {
+                assert_eq!(
+                    told[file].lines().count(),
+                    made[file].lines().count(),
+                    "{case}: {file}"
+                );
+            }
+        }
+    }
+}
+
+/// Seen to fail when each part's `already_running` begins a life.
+#[test]
+fn the_parts_of_a_run_merged_are_the_run_that_was_not_split() {
+    let mut checked = 0;
+    for (case, (_logs, runs)) in cases() {
+        let name = |run: &PathBuf| run.file_name().unwrap().to_string_lossy().into_owned();
+        let split = runs
+            .iter()
+            .map(name)
+            .find_map(|run| Part::parse(&run).map(|(run_id, _)| run_id.to_owned()));
+        let Some(split) = split else { continue };
+        let is_part = |run: &PathBuf| {
+            name(run) == split || Part::parse(&name(run)).is_some_and(|(run_id, _)| run_id == split)
+        };
+        let runs: Vec<PathBuf> = runs.into_iter().filter(is_part).collect();
+        checked += 1;
+        let together = merged(&runs.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+        assert_eq!(errors(&together.path), Vec::<String>::new(), "{case}");
+        let made = files(&together.path);
+        let lines = |file: &str| {
+            runs.iter()
+                .map(|run| files(run)[file].lines().count())
+                .sum::<usize>()
+        };
+        for file in ["invocations.jsonl", "calls.jsonl"] {
+            assert_eq!(made[file].lines().count(), lines(file), "{case}: {file}");
+        }
+        let starts = made["placement_events.jsonl"]
+            .lines()
+            .filter(|line| line.contains("\"event\":\"start\""));
+        let mut instances: Vec<&str> = starts
+            .map(|line| line.split("\"instance_id\":").nth(1).unwrap())
+            .collect();
+        instances
+            .iter_mut()
+            .for_each(|rest| *rest = rest.split(',').next().unwrap());
+        let all = instances.len();
+        instances.sort_unstable();
+        instances.dedup();
+        assert_eq!(
+            instances.len(),
+            all,
+            "{case}: an instance that started once has one start"
+        );
+        assert!(!made["run_meta.json"].contains("\"part\""), "{case}");
+    }
+    assert!(checked >= 3, "{checked}");
+}
