@@ -15,6 +15,8 @@ REAL_SIZE ?= 8192
 # starting one.
 COLLECTOR ?=
 STACK ?=
+# Checkouts a second of real-languages, each a dozen requests.
+SHOP_RATE ?= 10
 # Name of the run, which is its folder below logs/. Default: the time.
 RUN_ID ?=
 # Which services `make up` starts besides: chain.
@@ -53,12 +55,12 @@ CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
-.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain \
+.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages \
   up down logs tail collector stop clean check test bench bench-scale fidelity fuzz \
-  need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python test-tools bench-tools
+  need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>"
 
@@ -94,6 +96,9 @@ real-all: need-ready ## Run all five one after the other: json, gzip, hash, kvse
 
 real-chain: need-ready ## Run json through three services: endpoint to edge to cloud
 	@$(RUN) --endpoints json $(CHAIN)
+
+real-languages: need-binaries collector need-shop ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
+	@$(RUN) --scen languages --application examples/start --endpoints /checkout --rate $(SHOP_RATE) --collector $(TOOLS)/bin/otelcol
 
 need-ready: need-binaries $(if $(COLLECTOR),collector)
 
@@ -165,7 +170,12 @@ need-node:
 need-python:
 	@scripts/setup python
 
-test-tools: collector need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+# The languages, what they need of the system, and the packages that their lock files name.
+need-shop: need-go need-node need-python
+	@scripts/setup java broker
+	@examples/start install
+
+test-tools: collector need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready
 
 bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 /// Folders that hold nothing that anybody wrote.
-const NOT_OURS: [&str; 4] = [".git", "target", "logs", "bin"];
+const NOT_OURS: [&str; 5] = [".git", "target", "logs", "bin", "node_modules"];
 /// Files that are text and written by hand, besides those without an ending.
 const ENDINGS: [&str; 8] = ["rs", "md", "toml", "yml", "yaml", "py", "sh", "txt"];
 

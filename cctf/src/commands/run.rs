@@ -38,6 +38,10 @@ Examples:
   The same, with all telemetry through a Collector (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
 
+  An application of yours. The program gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL for a service of ours; it
+  prints {\"listening\": \"http://HOST:PORT\"} in one line and ends on SIGTERM:
+    cctf run --application examples/start --endpoints /checkout
+
   A stack that runs already, such as that of `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
@@ -74,6 +78,9 @@ pub struct RunArgs {
     /// Where the driver's spans go in that stack over OTLP/gRPC, such as http://127.0.0.1:4317.
     #[arg(long, env = "CCTF_OTLP_ENDPOINT", requires = "target")]
     otlp_endpoint: Option<String>,
+    /// Program that starts an application of yours, which is then driven in place of the service (see below).
+    #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
+    application: Option<PathBuf>,
     /// Binary of an OpenTelemetry Collector to put between services and normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     collector: Option<PathBuf>,
@@ -285,6 +292,7 @@ impl RunArgs {
             queue_limit: self.queue_limit,
             slot_policy: self.slot_policy.clone(),
             app_id: self.app_id.clone(),
+            application: self.application.clone(),
             collector: self.collector.clone(),
             normalizer_flags: flags
                 .into_iter()

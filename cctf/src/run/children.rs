@@ -14,10 +14,11 @@ use serde_json::Value;
 use crate::http_once;
 use crate::load::target::Target;
 
-/// How long a child may take to announce its ports, and then to be ready.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a child may take to end after SIGTERM.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a child of ours may take.
+const PATIENCE: Patience = Patience {
+    start: Duration::from_secs(20),
+    stop: Duration::from_secs(30),
+};
 /// How long a child that is given up may take to end after SIGTERM, before SIGKILL.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause between two looks at a child.
@@ -79,10 +80,20 @@ pub enum ChildError {
     Interrupted,
 }
 
+/// How long a child may take to announce its ports and then to be ready, and to end after SIGTERM.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To announce its ports, and then again to be ready.
+    pub start: Duration,
+    /// To end.
+    pub stop: Duration,
+}
+
 /// A running child.
 #[derive(Debug)]
 pub struct Child {
     name: String,
+    patience: Patience,
     process: std::process::Child,
     stderr_path: PathBuf,
     first_line: Receiver<String>,
@@ -133,6 +144,7 @@ impl Child {
         });
         Ok(Self {
             name: name.to_owned(),
+            patience: PATIENCE,
             process,
             stderr_path,
             first_line,
@@ -140,9 +152,15 @@ impl Child {
         })
     }
 
+    /// The child, with another patience.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Waits for the line of JSON in which the child tells its ports.
     pub fn announcement(&mut self, stop: &AtomicBool) -> Result<Value, ChildError> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let deadline = Instant::now() + self.patience.start;
         loop {
             match self.first_line.recv_timeout(LOOK_EVERY) {
                 Ok(line) => {
@@ -165,7 +183,7 @@ impl Child {
 
     /// Waits until the child answers `path` with 200.
     pub fn ready(&mut self, admin: &Target, path: &str, stop: &AtomicBool) -> Result<(), ChildError> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let deadline = Instant::now() + self.patience.start;
         loop {
             let answer = http_once::send(admin, "GET", path, "", &[], PROBE_TIMEOUT);
             if matches!(answer, Ok(200)) {
@@ -202,12 +220,12 @@ impl Child {
     pub fn stop(&mut self) -> Result<(), ChildError> {
         self.check_alive()?;
         self.signal(libc::SIGTERM);
-        match self.wait_at_most(STOP_TIMEOUT) {
+        match self.wait_at_most(self.patience.stop) {
             Some(status) if status.success() => Ok(()),
             Some(status) => Err(self.ended(status)),
             None => Err(self.unresponsive(format!(
                 "did not end within {} s of SIGTERM",
-                STOP_TIMEOUT.as_secs()
+                self.patience.stop.as_secs()
             ))),
         }
     }
@@ -256,6 +274,14 @@ impl Child {
         }
     }
 
+    /// Ends the child and all that it has started.
+    fn kill_group(&self) {
+        if let Ok(pid) = libc::pid_t::try_from(self.process.id()) {
+            // SAFETY: plain system call; the group is the child's own since its start, and the child is not waited for yet.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
+        }
+    }
+
     fn stderr_tail(&self) -> String {
         let text = read_end(&self.stderr_path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -284,7 +310,7 @@ impl Drop for Child {
         }
         self.signal(libc::SIGTERM);
         if self.wait_at_most(GIVE_UP_TIMEOUT).is_none() {
-            self.signal(libc::SIGKILL);
+            self.kill_group();
             // After SIGKILL the wait is short.
             let _ = self.process.wait();
         }

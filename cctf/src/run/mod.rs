@@ -1,5 +1,6 @@
 //! The one-command local run: a normalizer and services as children, wired together, and what they leave behind.
 //!
+//! - [`application`]: somebody else's application beside the service, which is then what is driven.
 //! - [`children`]: one child process: started, watched, stopped, never left behind.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
 //! - [`stack`]: which children there are and how they are wired.
@@ -7,6 +8,7 @@
 //! - [`deployment`]: one of the two.
 //! - [`folder`]: the run's folder, before (is it free?) and after (what is in it?).
 
+pub mod application;
 pub mod children;
 pub mod collector;
 pub mod deployment;

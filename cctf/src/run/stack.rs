@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 
+use super::application;
 use super::children::{Child, ChildError};
 use super::collector::Collector;
 use crate::load::target::Target;
@@ -60,6 +61,8 @@ pub struct StackConfig {
     pub slot_policy: Option<String>,
     /// Application of the services.
     pub app_id: Option<String>,
+    /// Program that starts an application of somebody else's, which then is driven and may call the service.
+    pub application: Option<PathBuf>,
     /// Binary of the Collector that stands between services and normalizer, if one does.
     pub collector: Option<PathBuf>,
     /// Further flags of the normalizer, name and value.
@@ -69,7 +72,8 @@ pub struct StackConfig {
 /// The running children.
 #[derive(Debug)]
 pub struct Stack {
-    /// Fields are dropped in order: services end before the normalizer that hears them.
+    /// Fields are dropped in order: who calls ends before whom it calls, and all before the normalizer that hears them.
+    application: Option<Child>,
     services: Vec<Child>,
     collector: Option<Collector>,
     normalizer: Child,
@@ -121,8 +125,16 @@ impl Stack {
             services.push(child);
             Some(at)
         };
-        let target = target.ok_or_else(|| normalizer.unresponsive("has no service"))?;
+        let service = target.ok_or_else(|| normalizer.unresponsive("has no service"))?;
+        let (application, target) = match &config.application {
+            Some(program) => {
+                let (child, at) = application::start(program, &service, &otlp_endpoint, scratch, stop)?;
+                (Some(child), at)
+            }
+            None => (None, service),
+        };
         Ok(Self {
+            application,
             services,
             collector,
             normalizer,
@@ -136,15 +148,20 @@ impl Stack {
         if let Some(collector) = &mut self.collector {
             collector.check_alive()?;
         }
-        self.services
+        self.application
             .iter_mut()
+            .chain(&mut self.services)
             .chain([&mut self.normalizer])
             .try_for_each(Child::check_alive)
     }
 
-    /// Stops the services, first the one that others do not call.
+    /// Stops application and services, first the one that others do not call.
     pub fn stop_services(&mut self) -> Result<(), ChildError> {
-        self.services.iter_mut().try_for_each(Child::stop)?;
+        self.application
+            .iter_mut()
+            .chain(&mut self.services)
+            .try_for_each(Child::stop)?;
+        self.application = None;
         self.services.clear();
         Ok(())
     }
@@ -252,7 +269,8 @@ fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
     Ok(command)
 }
 
-fn address(child: &Child, announced: &Value, field: &str) -> Result<Target, ChildError> {
+/// The URL that a child told in such a field.
+pub(super) fn address(child: &Child, announced: &Value, field: &str) -> Result<Target, ChildError> {
     let told = announced.get(field).and_then(Value::as_str);
     told.and_then(|url| Target::parse(url).ok())
         .ok_or_else(|| child.unresponsive(format!("announced {announced} without a usable {field:?}")))

@@ -15,7 +15,7 @@ pub enum Role {
     Server,
     /// CONSUMER that handles a message.
     Consumer,
-    /// CONSUMER that asks for or settles messages.
+    /// Neither work nor a call: CONSUMER that asks for or settles messages, CLIENT that looks up a name.
     Poll,
     /// INTERNAL.
     Internal,

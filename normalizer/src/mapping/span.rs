@@ -27,9 +27,13 @@ pub struct MappedSpan<'a> {
     pub cold_start: Option<bool>,
     pub resend_count: Option<u64>,
     pub sample_weight: Option<f64>,
-    /// Whether this CONSUMER span asks for or settles messages instead of handling one.
-    pub is_poll: bool,
+    /// Whether this span is neither work nor a call: a CONSUMER that asks for or settles messages instead of handling one, a CLIENT
+    /// that looks up a name.
+    pub is_aside: bool,
 }
+
+/// Name of the CLIENT spans that Node's instrumentation of `dns` makes. Asking for an address is part of whatever needs it.
+const NAME_LOOKUP: &str = "dns.lookup";
 
 /// Maps the attributes in `slots` of `span`.
 pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
@@ -49,7 +53,9 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         messaging(&mut mapped, span.kind, slots);
     } else if slots.has(Slot::DbSystem) {
         mapped.protocol = Some("db");
-        mapped.method = slots.text(Slot::DbOperation);
+        mapped.method = slots
+            .text(Slot::DbOperation)
+            .or_else(|| slots.text(Slot::DbStatement).and_then(operation_of));
         mapped.path = slots.text(Slot::DbTarget).map(Cow::Borrowed);
     } else if slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute) {
         http(&mut mapped, slots);
@@ -60,6 +66,8 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         mapped.protocol = Some("faas");
         mapped.method = slots.text(Slot::FaasTrigger);
         mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
+    } else if span.kind == SpanKind::Client {
+        mapped.is_aside = span.name == NAME_LOOKUP;
     }
     if mapped.status.is_none() && mapped.status_text.is_none() {
         // What travels over HTTP has at least that status.
@@ -112,7 +120,16 @@ fn messaging<'a>(mapped: &mut MappedSpan<'a>, kind: SpanKind, slots: &Slots<'a>)
     mapped.protocol = Some("messaging");
     mapped.method = slots.text(Slot::MessagingOperation);
     mapped.path = slots.text(Slot::MessagingDestination).map(Cow::Borrowed);
-    mapped.is_poll = kind == SpanKind::Consumer && matches!(mapped.method, Some("receive" | "settle"));
+    mapped.route = slots.text(Slot::TaskName);
+    mapped.is_aside = kind == SpanKind::Consumer && matches!(mapped.method, Some("receive" | "settle"));
+}
+
+/// The first word of a statement, or of its summary, if it is one.
+fn operation_of(statement: &str) -> Option<&str> {
+    let word = statement.split_whitespace().next()?;
+    word.bytes()
+        .all(|byte| byte.is_ascii_alphabetic())
+        .then_some(word)
 }
 
 fn set_status<'a>(
@@ -199,6 +216,18 @@ mod tests {
             ("/plain?x", "/plain"),
         ] {
             assert_eq!(path_of_url(url), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_a_statements_first_word() {
+        for (statement, operation) in [
+            ("INSERT INTO orders VALUES (?)", Some("INSERT")),
+            ("  select 1", Some("select")),
+            ("/* by id */ SELECT 1", None),
+            ("", None),
+        ] {
+            assert_eq!(operation_of(statement), operation, "{statement}");
         }
     }
 

@@ -79,7 +79,7 @@ impl Pipeline {
         self.hear(source, span.start_time_unix_nano, span.end_time_unix_nano);
         let mapped = map_span(span, slots);
         let parent_span_id = SpanId::from_bytes(span.parent_span_id);
-        let role = role_of(span.kind, mapped.is_poll);
+        let role = role_of(span.kind, mapped.is_aside);
         let mut peer_text = std::mem::take(&mut self.peer_text);
         let peer = if role.is_call() {
             peer(slots, &mut peer_text)
@@ -307,10 +307,10 @@ impl RowSpan<'_, '_> {
     }
 }
 
-fn role_of(kind: SpanKind, is_poll: bool) -> Role {
+fn role_of(kind: SpanKind, is_aside: bool) -> Role {
     match kind {
+        _ if is_aside => Role::Poll,
         SpanKind::Server => Role::Server,
-        SpanKind::Consumer if is_poll => Role::Poll,
         SpanKind::Consumer => Role::Consumer,
         SpanKind::Client => Role::Client,
         SpanKind::Producer => Role::Producer,

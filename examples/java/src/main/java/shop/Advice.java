@@ -1,0 +1,88 @@
+package shop;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestHeader;
+import org.springframework.web.bind.annotation.RestController;
+
+/**
+ * The shop's advice: has its answer checked, and looks at a shelf that is not there, which it survives.
+ *
+ * <p>A request's id is that of its caller and a number: 7a.2.1 is the first call of whatever served 7a.2. So the log alone
+ * tells who called whom, whatever the tracing says.
+ */
+@SpringBootApplication
+@RestController
+public class Advice {
+  private static final Duration TIMEOUT = Duration.ofMinutes(2);
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  private final String checkUrl = env("CHECK_URL", "http://127.0.0.1:8080");
+  private final String stockUrl = env("STOCK_URL", "http://127.0.0.1:8002");
+
+  public static void main(String[] args) {
+    SpringApplication.run(Advice.class, args);
+  }
+
+  @GetMapping("/advice/{sku}")
+  ResponseEntity<byte[]> advise(@PathVariable int sku, @RequestHeader("x-request-id") String id)
+      throws IOException, InterruptedException {
+    byte[] advice = JSON.writeValueAsBytes(Map.of("with", sku, "take", sku + 1));
+    call(id + ".1", "POST", checkUrl, "/json/validate", advice);
+    call(id + ".2", "GET", stockUrl, "/shelves/" + sku, new byte[0]);
+    Map<String, Object> line = line("served", id, "GET", "/advice/" + sku, 200);
+    log(line, 0, advice.length);
+    return ResponseEntity.ok().contentType(MediaType.APPLICATION_JSON).body(advice);
+  }
+
+  private void call(String id, String method, String origin, String path, byte[] body)
+      throws IOException, InterruptedException {
+    HttpRequest.BodyPublisher publisher =
+        body.length == 0 ? HttpRequest.BodyPublishers.noBody() : HttpRequest.BodyPublishers.ofByteArray(body);
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create(origin + path))
+            .method(method, publisher)
+            .header("x-request-id", id)
+            .timeout(TIMEOUT)
+            .build();
+    HttpResponse<byte[]> response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
+    log(line("called", id, method, path, response.statusCode()), response.body().length, body.length);
+  }
+
+  private static Map<String, Object> line(String what, String id, String method, String path, int status) {
+    Map<String, Object> line = new LinkedHashMap<>();
+    line.put(what, id);
+    line.put("service", "advice");
+    line.put("protocol", "http");
+    line.put("method", method);
+    line.put("path", path);
+    line.put("status", status);
+    return line;
+  }
+
+  private static void log(Map<String, Object> line, int in, int out) throws JsonProcessingException {
+    line.put("bytes_in", in);
+    line.put("bytes_out", out);
+    System.out.println(JSON.writeValueAsString(line));
+  }
+
+  private static String env(String name, String otherwise) {
+    String value = System.getenv(name);
+    return value == null || value.isEmpty() ? otherwise : value;
+  }
+}

@@ -1,0 +1,73 @@
+"""The shop's front: a checkout calls every other service, one after the other, at once, again, and in vain."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI, Request, Response
+
+from mailer import mail
+from shop import Calls, log
+
+CATALOG_URL = os.environ.get("CATALOG_URL", "http://127.0.0.1:8001")
+STOCK_URL = os.environ.get("STOCK_URL", "http://127.0.0.1:8002")
+ADVICE_URL = os.environ.get("ADVICE_URL", "http://127.0.0.1:8004")
+# Discard: nobody listens there, so a call to it fails.
+GIFTS_URL = "http://127.0.0.1:9"
+SHELVES = 3
+ATTEMPTS_MAX = 2
+
+database = sqlite3.connect(os.environ.get("ORDERS_DB", ":memory:"), isolation_level=None)
+database.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, sku INTEGER)")
+
+
+@asynccontextmanager
+async def connected(app):
+    async with httpx.AsyncClient() as app.state.client:
+        yield
+
+
+app = FastAPI(lifespan=connected)
+
+
+async def reserve(calls, client, sku, shelf):
+    """Asks again after an answer of 503."""
+    for attempt in range(ATTEMPTS_MAX):
+        body = json.dumps({"sku": sku, "shelf": shelf, "attempt": attempt}).encode()
+        if await calls.http(client, "POST", f"{STOCK_URL}/reserve", body) != 503:
+            return
+
+
+@app.get("/checkout")
+async def checkout(request: Request):
+    # The one that starts it all has no other id than that of its trace.
+    traceparent = request.headers.get("traceparent", "00-0-0-00")
+    request_id = request.headers.get("x-request-id") or traceparent.split("-")[1]
+    calls, client = Calls("front", request_id), request.app.state.client
+    sku = int(request_id[-4:], 16) % 100
+
+    # One after the other.
+    await calls.http(client, "GET", f"{CATALOG_URL}/items/{sku}")
+    # At once.
+    shelves = (reserve(calls, client, sku, shelf) for shelf in range(SHELVES))
+    await asyncio.gather(calls.http(client, "GET", f"{ADVICE_URL}/advice/{sku}"), *shelves)
+    # In vain, for every other order.
+    if sku % 2 == 0:
+        await calls.http(client, "GET", f"{GIFTS_URL}/gifts/{sku}")
+    # Into the database.
+    statement_id = calls.next_id()
+    # By a cursor: the instrumentation does not see the connection's own execute.
+    database.cursor().execute("INSERT INTO orders VALUES (?, ?)", (request_id, sku))
+    calls.done(statement_id, "db", "INSERT", None)
+    # A job for later.
+    job_id = calls.next_id()
+    await asyncio.to_thread(mail.delay, job_id, sku)
+    calls.done(job_id, "messaging", "apply_async", "celery")
+
+    answer = f"order {request_id}: {sku}\n"
+    sizes = {"bytes_in": 0, "bytes_out": len(answer)}
+    log(served=request_id, service="front", protocol="http", method="GET", path="/checkout", status=200, **sizes)
+    return Response(answer, media_type="text/plain")
