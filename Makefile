@@ -19,7 +19,7 @@ STACK ?=
 SHOP_RATE ?= 10
 # Name of the run, which is its folder below logs/. Default: the time.
 RUN_ID ?=
-# Which services `make up` starts besides: chain.
+# Which services `make up` starts besides: chain, languages.
 PROFILE ?=
 # File that `make tail` follows.
 FILE ?= invocations
@@ -102,7 +102,7 @@ real-languages: need-binaries collector need-shop ## Run the shop of examples/: 
 
 need-ready: need-binaries $(if $(COLLECTOR),collector)
 
-up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud
+up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud, PROFILE=languages the shop
 	@scripts/compose $(TOOLS) up $(PROFILE)
 
 down: need-compose ## End that stack; the files stay

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import uuid
 from contextlib import asynccontextmanager
 
 import httpx
@@ -44,8 +45,8 @@ async def reserve(calls, client, sku, shelf):
 @app.get("/checkout")
 async def checkout(request: Request):
     # The one that starts it all has no other id than that of its trace.
-    traceparent = request.headers.get("traceparent", "00-0-0-00")
-    request_id = request.headers.get("x-request-id") or traceparent.split("-")[1]
+    traceparent = request.headers.get("traceparent")
+    request_id = traceparent.split("-")[1] if traceparent else uuid.uuid4().hex
     calls, client = Calls("front", request_id), request.app.state.client
     sku = int(request_id[-4:], 16) % 100
 

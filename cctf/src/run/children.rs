@@ -359,6 +359,23 @@ mod tests {
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
     }
 
+    /// Seen to fail with the child alone killed.
+    #[test]
+    fn a_dropped_child_that_does_not_end_takes_along_what_it_started() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut child = shell("trap '' TERM; sleep 1000 & echo $!; wait", scratch.path());
+        let started = child.announcement(&GO_ON).unwrap();
+        drop(child);
+        // Until somebody waits for it, one that is dead has still a line there.
+        let is_dead = || {
+            let stat = std::fs::read_to_string(format!("/proc/{started}/stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ") || stat.contains(") X ")
+        };
+        while !is_dead() {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     #[test]
     fn an_interrupt_ends_the_wait_for_a_silent_child() {
         let scratch = tempfile::tempdir().unwrap();

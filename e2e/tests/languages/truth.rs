@@ -57,7 +57,11 @@ pub fn traces(logs: &Path) -> BTreeMap<String, Trace> {
         .into_iter()
         .map(|id| (id.clone(), log.trace(id, &mut told)))
         .collect();
-    assert_eq!(told, log.served.len(), "a request was served that nobody logged as sent");
+    assert_eq!(
+        told,
+        log.served.len(),
+        "a request was served that nobody logged as sent"
+    );
     traces
 }
 

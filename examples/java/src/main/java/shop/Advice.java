@@ -40,8 +40,8 @@ public class Advice {
   }
 
   @GetMapping("/advice/{sku}")
-  ResponseEntity<byte[]> advise(@PathVariable int sku, @RequestHeader("x-request-id") String id)
-      throws IOException, InterruptedException {
+  ResponseEntity<byte[]> advise(@PathVariable int sku, @RequestHeader(name = "x-request-id", defaultValue = "none") String id)
+      throws JsonProcessingException, InterruptedException {
     byte[] advice = JSON.writeValueAsBytes(Map.of("with", sku, "take", sku + 1));
     call(id + ".1", "POST", checkUrl, "/json/validate", advice);
     call(id + ".2", "GET", stockUrl, "/shelves/" + sku, new byte[0]);
@@ -50,8 +50,9 @@ public class Advice {
     return ResponseEntity.ok().contentType(MediaType.APPLICATION_JSON).body(advice);
   }
 
+  /** Goes on without whoever does not answer. */
   private void call(String id, String method, String origin, String path, byte[] body)
-      throws IOException, InterruptedException {
+      throws JsonProcessingException, InterruptedException {
     HttpRequest.BodyPublisher publisher =
         body.length == 0 ? HttpRequest.BodyPublishers.noBody() : HttpRequest.BodyPublishers.ofByteArray(body);
     HttpRequest request =
@@ -60,11 +61,15 @@ public class Advice {
             .header("x-request-id", id)
             .timeout(TIMEOUT)
             .build();
-    HttpResponse<byte[]> response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
-    log(line("called", id, method, path, response.statusCode()), response.body().length, body.length);
+    try {
+      HttpResponse<byte[]> response = client.send(request, HttpResponse.BodyHandlers.ofByteArray());
+      log(line("called", id, method, path, response.statusCode()), response.body().length, body.length);
+    } catch (IOException error) {
+      log(line("called", id, method, path, null), 0, body.length);
+    }
   }
 
-  private static Map<String, Object> line(String what, String id, String method, String path, int status) {
+  private static Map<String, Object> line(String what, String id, String method, String path, Integer status) {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put(what, id);
     line.put("service", "advice");
