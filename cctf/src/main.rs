@@ -16,9 +16,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start a normalizer and a service (or a chain of three), drive them, check what they leave behind.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Drive one endpoint of a running service with open-loop HTTP load.
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Follow the rows of a run as they come.
     Tail(tail::TailArgs),
     /// Check all rules of the contract on a run's folder.

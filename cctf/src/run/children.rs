@@ -371,7 +371,9 @@ mod tests {
             let stat = std::fs::read_to_string(format!("/proc/{started}/stat")).unwrap_or_default();
             stat.is_empty() || stat.contains(") Z ") || stat.contains(") X ")
         };
+        let deadline = Instant::now() + Duration::from_secs(180);
         while !is_dead() {
+            assert!(Instant::now() < deadline, "{started} goes on");
             std::thread::sleep(LOOK_EVERY);
         }
     }
