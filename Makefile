@@ -135,7 +135,7 @@ test: check test-tools need-binaries ## All checks and all tests, those over the
 
 bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (10 minutes)
 	@$(CARGO) build --release --locked -p e2e --bin ingest
-	@$(CARGO) build --release --locked -p cctf --example sink
+	@$(CARGO) build --release --locked -p cctf --example sink --example shards
 	@$(CARGO) bench --locked -p e2e --bench wire
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
 

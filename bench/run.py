@@ -12,6 +12,7 @@ import os
 import pathlib
 import platform
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
@@ -28,6 +29,7 @@ INGEST_S = 6
 INGEST_SIZES = [512, 32]
 STEADY_S = 60
 LATE_S = 5
+MERGE_MIB = 1024
 PACED_RATES = [2_000, 20_000]
 BODY_BYTES = 8192
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -198,6 +200,30 @@ class Bench:
         late = sorted((stamp - first) / 1e6 - number * 1e3 / rate for number, stamp in sends)
         return late[int(0.99 * (len(late) - 1))]
 
+    # ---- merge ----
+
+    def merge(self, mib):
+        """Three tiers' folders into one: bytes of lines over the CPU time of the whole process, and its peak memory."""
+        shards, merged = self.scratch / "shards", self.scratch / "merged"
+        subprocess.run([self.bin_dir / "examples/shards", shards, str(mib)], check=True)
+        inputs = sorted(shards.iterdir())
+        read = sum(path.stat().st_size for path in shards.glob("*/cctf/*.jsonl"))
+        began = time.monotonic()
+        command = [self.bin_dir / "cctf", "merge", merged, *inputs, "--format", "json"]
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+        told = json.loads(process.stdout.read())
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0 and told["orphans"] == 0, told
+        megabytes = read / 2**20
+        cpu_s = usage.ru_utime + usage.ru_stime
+        self.say(f"merge of {megabytes:,.0f} MiB in 3 folders: MB/s a core", f"{megabytes / cpu_s:,.0f}", "", None, "300")
+        self.say(f"merge of {megabytes:,.0f} MiB in 3 folders: MB/s by the clock", f"{megabytes / elapsed:,.0f}", "", None)
+        self.say(f"merge of {megabytes:,.0f} MiB in 3 folders: peak memory, MiB", f"{usage.ru_maxrss / 1024:,.0f}", "", None, "under 128")
+        shutil.rmtree(shards)
+        shutil.rmtree(merged)
+
     # ---- the wire ----
 
     def criterion(self):
@@ -290,6 +316,7 @@ def main():
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
     flags.add_argument("--scale", metavar="SPANS,...", help="only push so many spans through one normalizer after the other")
+    flags.add_argument("--merge", metavar="MIB", type=int, help="only merge folders of so many MiB")
     flags = flags.parse_args()
     flags.tools.mkdir(parents=True, exist_ok=True)
     # Beside what was built, as the folder for temporary files is no disk on some machines.
@@ -299,6 +326,10 @@ def main():
             bench.scale(flags.scale)
             bench.scale_table()
             return bench.machine()
+        if flags.merge:
+            bench.merge(flags.merge)
+            return bench.table()
+        bench.merge(MERGE_MIB)
         bench.receive()
         bench.criterion()
         bench.saturated()
