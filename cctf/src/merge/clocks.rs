@@ -165,7 +165,7 @@ mod tests {
     }
 
     proptest! {
-        /// Seen to fail when the middle is taken of the means instead of the bounds: a path that is slow one way moves it.
+        /// A path that is slow one way must not move the estimate out of its bound.
         #[test]
         fn the_true_offset_is_within_the_error_however_uneven_the_paths(
             offset in -4_000_000_000_i64..4_000_000_000,

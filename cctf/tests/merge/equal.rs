@@ -69,7 +69,7 @@ fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// Seen to fail when orphans are not resolved by the calls of other folders.
+    /// Callers are in other folders here. Seen to fail where the tiers' SDKs do not tell remote parents: see the test below.
     #[test]
     fn one_normalizer_a_tier_merged_is_one_for_all(requests in requests()) {
         check(&spans_of(&requests, [0; SERVICES]), SERVICES, |made| made.service)?;

@@ -80,7 +80,7 @@ fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {
     }
 }
 
-/// Seen to fail when each part's `already_running` begins a life.
+/// Each part begins with `already_running` for who lives: none of these begins a life.
 #[test]
 fn the_parts_of_a_run_merged_are_the_run_that_was_not_split() {
     let mut checked = 0;

@@ -145,7 +145,6 @@ fn a_row_that_cannot_be_used_is_named_and_half_a_line_at_the_end_is_left_out() {
 }
 
 /// Killed at many moments; each time the folder is either not there or whole, and what is left beside it is no run.
-/// Seen to fail when the files are written to their place at once.
 #[test]
 fn a_kill_leaves_nothing_that_validates_falsely() {
     let (one, two, logs) = (normalize(&some_spans(400)), normalize(&some_spans(300)), folder());
