@@ -55,7 +55,7 @@ CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
-.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages \
+.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
   up down logs tail collector stop clean check test bench bench-scale fidelity fuzz \
   need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
@@ -99,6 +99,9 @@ real-chain: need-ready ## Run json through three services: endpoint to edge to c
 
 real-languages: need-binaries collector need-shop ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
 	@$(RUN) --scen languages --application examples/start --endpoints /checkout --rate $(SHOP_RATE) --collector $(TOOLS)/bin/otelcol
+
+demo-migrate: need-ready ## Run json while its service moves from the edge to the cloud, REAL_DUR on either node
+	@$(RUN) --endpoints json --migrate
 
 need-ready: need-binaries $(if $(COLLECTOR),collector)
 

@@ -5,6 +5,7 @@ pub mod flags;
 pub mod load;
 pub mod merge;
 pub mod run;
+mod run_report;
 pub mod schema;
 pub mod tail;
 pub mod validate;

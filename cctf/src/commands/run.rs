@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::Args;
-use serde::Serialize;
 
-use super::display::{ProgressLine, loss_sentence};
+use super::display::ProgressLine;
 use super::flags::{GivenDuration, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target};
+use super::run_report::Report;
 use super::{DONE, FAILED, Format, validate};
 use crate::interrupt;
 use crate::load::clock;
@@ -21,7 +21,7 @@ use crate::load::session::{Drive, Session, SessionConfig};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 use crate::run::deployment::{Addresses, Deployment, DeploymentError};
-use crate::run::folder::{self, Content, EVENTS_CLIENT};
+use crate::run::folder::{self, EVENTS_CLIENT};
 use crate::run::stack::StackConfig;
 
 /// Findings of each rule that are shown when the run's folder is not valid.
@@ -41,6 +41,9 @@ Examples:
   An application of yours. The program gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL for a service of ours; it
   prints {\"listening\": \"http://HOST:PORT\"} in one line and ends on SIGTERM:
     cctf run --application examples/start --endpoints /checkout
+
+  The service moves from edge0 to cloud0 while the load goes on:
+    cctf run --migrate --endpoints json
 
   A stack that runs already, such as that of `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
@@ -65,6 +68,10 @@ pub struct RunArgs {
     /// Three services, endpoint (ep0) to edge (edge0) to cloud (cloud0), instead of one.
     #[arg(long, env = "CCTF_CHAIN")]
     chain: bool,
+    /// The service moves from edge (edge0) to cloud (cloud0): each endpoint is driven there, and again here. The second
+    /// service starts in the middle of the first half's last endpoint, the first one stops in the middle of the next.
+    #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
+    migrate: bool,
     /// Folder of all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
@@ -117,19 +124,6 @@ pub struct RunArgs {
     /// How the result is printed.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
-}
-
-/// What `--format json` prints.
-#[derive(Serialize)]
-struct Report {
-    run_id: String,
-    run_dir: PathBuf,
-    drives: Vec<Summary>,
-    spans_made: u64,
-    spans_delivered: u64,
-    files: Vec<Content>,
-    broken_rules: u64,
-    interrupted: bool,
 }
 
 /// Runs the subcommand.
@@ -192,7 +186,7 @@ fn drive_all(
 ) -> anyhow::Result<(Vec<Summary>, Delivery)> {
     let mut deployment = match args.addresses() {
         Some(addresses) => Deployment::attach(addresses, logs_dir, run_id)?,
-        None => Deployment::start(&args.stack_config(run_id, logs_dir)?, scratch, stop)?,
+        None => Deployment::start(args.stack_config(run_id, logs_dir)?, scratch, stop)?,
     };
     let mut session = Session::begin(SessionConfig {
         run: args.run_facts(run_id, deployment.target()),
@@ -206,11 +200,18 @@ fn drive_all(
         stop,
     })?;
     let mut drives = Vec::new();
-    for endpoint in &args.endpoints {
+    for (endpoint, during) in args.plan() {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        drives.push(drive_one(args, endpoint, &mut session, &mut deployment, stop)?);
+        drives.push(drive_one(
+            args,
+            endpoint,
+            during,
+            &mut session,
+            &mut deployment,
+            stop,
+        )?);
     }
     // The services' last telemetry goes before the run's end, so that none of it counts as late.
     session.flush()?;
@@ -220,9 +221,28 @@ fn drive_all(
     Ok((drives, delivery))
 }
 
+/// What is done in the middle of an endpoint's load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum During {
+    Nothing,
+    StartElsewhere,
+    StopFirst,
+}
+
+impl During {
+    fn happen(self, deployment: &mut Deployment, stop: &AtomicBool) -> Result<(), DeploymentError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::StartElsewhere => deployment.start_elsewhere(stop),
+            Self::StopFirst => deployment.stop_first_service(),
+        }
+    }
+}
+
 fn drive_one(
     args: &RunArgs,
     endpoint: &str,
+    during: During,
     session: &mut Session,
     deployment: &mut Deployment,
     stop: &AtomicBool,
@@ -242,12 +262,18 @@ fn drive_one(
         timeout: load.timeout.value,
         headers: load.headers.clone(),
     };
-    let line = ProgressLine::new(endpoint, drive.schedule.expected_count());
+    let expected = drive.schedule.expected_count();
+    let line = ProgressLine::new(endpoint, expected);
     let mut died: Option<DeploymentError> = None;
+    let mut happened = during == During::Nothing;
     let outcome = session.drive(&drive, |progress| {
         line.show(progress);
         if died.is_none() {
             died = deployment.check_alive().err();
+            if !happened && died.is_none() && progress.due.load(Ordering::Relaxed) * 2 >= expected {
+                happened = true;
+                died = during.happen(deployment, stop).err();
+            }
             if died.is_some() {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -261,6 +287,27 @@ fn drive_one(
 }
 
 impl RunArgs {
+    /// What is driven, one after the other, and what is done in the middle of each.
+    fn plan(&self) -> Vec<(&str, During)> {
+        let once = || {
+            self.endpoints
+                .iter()
+                .map(|endpoint| (endpoint.as_str(), During::Nothing))
+        };
+        let mut plan: Vec<_> = once().collect();
+        if self.migrate {
+            if let Some(last) = plan.last_mut() {
+                last.1 = During::StartElsewhere;
+            }
+            let again = plan.len();
+            plan.extend(once());
+            if let Some(first) = plan.get_mut(again) {
+                first.1 = During::StopFirst;
+            }
+        }
+        plan
+    }
+
     fn addresses(&self) -> Option<Addresses> {
         Some(Addresses {
             target: self.target.clone()?,
@@ -287,7 +334,11 @@ impl RunArgs {
             logs_dir: logs_dir.to_owned(),
             run_id: run_id.to_owned(),
             chain: self.chain,
-            node: (self.node_id.clone(), self.stage.clone()),
+            node: if self.migrate {
+                ("edge0".to_owned(), "edge".to_owned())
+            } else {
+                (self.node_id.clone(), self.stage.clone())
+            },
             workers: self.workers,
             queue_limit: self.queue_limit,
             slot_policy: self.slot_policy.clone(),
@@ -310,7 +361,8 @@ impl RunArgs {
             scen: load
                 .scen
                 .clone()
-                .or_else(|| self.chain.then(|| "real-chain".to_owned())),
+                .or_else(|| self.chain.then(|| "real-chain".to_owned()))
+                .or_else(|| self.migrate.then(|| "demo-migrate".to_owned())),
             img: load.img.clone(),
             git_sha: load.git_sha.clone(),
             workers: self.workers,
@@ -319,67 +371,5 @@ impl RunArgs {
             payload_bytes: load.size,
             seed: load.seed,
         }
-    }
-}
-
-impl Report {
-    fn text(&self) -> String {
-        let mut out = format!("run {}\n\n", self.run_id);
-        out += "endpoint  requests   rate/s  success  late p99 ms  p50 ms   p99 ms   max ms\n";
-        for drive in &self.drives {
-            out += &format!(
-                "{:<9} {:>8} {:>8.2} {:>7.2}% {:>12.3} {:>7.3} {:>8.3} {:>8.3}\n",
-                drive.endpoint,
-                drive.requests,
-                drive.rate_reached,
-                drive.success_ratio * 100.0,
-                drive.lateness_ms.p99,
-                drive.latency_ms.p50,
-                drive.latency_ms.p99,
-                drive.latency_ms.max,
-            );
-            for (error, count) in &drive.errors {
-                out += &format!("          {error}: {count}\n");
-            }
-        }
-        out += &format!("\nfiles in {}\n", self.run_dir.display());
-        for content in &self.files {
-            out += &format!(
-                "  {:<30} {:>8} rows {:>10} bytes\n",
-                content.file, content.rows, content.bytes
-            );
-        }
-        out
-    }
-
-    fn next_steps(&self) -> String {
-        let run_dir = self.run_dir.display();
-        format!(
-            "\nnext\n  tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
-             cctf validate {run_dir}\n"
-        )
-    }
-
-    /// What keeps this run from being a success, one sentence each.
-    fn complaints(&self, delivery: &Delivery) -> Vec<String> {
-        let mut complaints = Vec::new();
-        complaints.extend(loss_sentence(delivery));
-        for drive in self.drives.iter().filter(|drive| drive.success_ratio == 0.0) {
-            complaints.push(format!(
-                "no request to {} succeeded: look at its errors above, then at the service with --endpoints {}",
-                drive.url, drive.endpoint
-            ));
-        }
-        if self.broken_rules > 0 {
-            complaints.push(format!(
-                "{} broken rules: see cctf validate {}",
-                self.broken_rules,
-                self.run_dir.display()
-            ));
-        }
-        if self.interrupted {
-            complaints.push("interrupted: the run holds what was sent until then".to_owned());
-        }
-        complaints
     }
 }

@@ -1,6 +1,6 @@
 //! What a run drives: children that are started for it, or a stack that runs already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::children::ChildError;
@@ -28,22 +28,43 @@ pub enum DeploymentError {
     Running(#[from] RunningError),
     /// The run's folder cannot be made.
     #[error("cannot make the run's folder in {0}: {1}")]
-    Folder(std::path::PathBuf, std::io::Error),
+    Folder(PathBuf, std::io::Error),
 }
 
 /// What is driven.
 #[derive(Debug)]
 pub enum Deployment {
-    /// Children of this process.
-    Children(Box<Stack>),
+    /// Children of this process, what they were told, and the folder of their logs.
+    Children(Box<Stack>, Box<StackConfig>, PathBuf),
     /// Somebody else's.
     Running(RunningStack, Addresses),
 }
 
 impl Deployment {
     /// Starts the children.
-    pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, DeploymentError> {
-        Ok(Self::Children(Box::new(Stack::start(config, scratch, stop)?)))
+    pub fn start(config: StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, DeploymentError> {
+        let stack = Stack::start(&config, scratch, stop)?;
+        Ok(Self::Children(
+            Box::new(stack),
+            Box::new(config),
+            scratch.to_owned(),
+        ))
+    }
+
+    /// Starts a second service elsewhere, for the load to go to from the next drive on.
+    pub fn start_elsewhere(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
+        match self {
+            Self::Children(stack, config, scratch) => Ok(stack.start_elsewhere(config, scratch, stop)?),
+            Self::Running(..) => Ok(()),
+        }
+    }
+
+    /// Stops the service that the load no longer goes to.
+    pub fn stop_first_service(&mut self) -> Result<(), DeploymentError> {
+        match self {
+            Self::Children(stack, ..) => Ok(stack.stop_first_service()?),
+            Self::Running(..) => Ok(()),
+        }
     }
 
     /// Takes what runs already.
@@ -56,7 +77,7 @@ impl Deployment {
     /// Where the load goes.
     pub fn target(&self) -> &Target {
         match self {
-            Self::Children(stack) => &stack.target,
+            Self::Children(stack, ..) => &stack.target,
             Self::Running(_, addresses) => &addresses.target,
         }
     }
@@ -64,7 +85,7 @@ impl Deployment {
     /// Where spans go over OTLP/gRPC.
     pub fn otlp_endpoint(&self) -> &str {
         match self {
-            Self::Children(stack) => &stack.otlp_endpoint,
+            Self::Children(stack, ..) => &stack.otlp_endpoint,
             Self::Running(_, addresses) => &addresses.otlp_endpoint,
         }
     }
@@ -72,7 +93,7 @@ impl Deployment {
     /// An error if a child has ended.
     pub fn check_alive(&mut self) -> Result<(), DeploymentError> {
         match self {
-            Self::Children(stack) => Ok(stack.check_alive()?),
+            Self::Children(stack, ..) => Ok(stack.check_alive()?),
             Self::Running(..) => Ok(()),
         }
     }
@@ -80,7 +101,7 @@ impl Deployment {
     /// Has the last telemetry of the services go to the normalizer, so that none of it comes after the run's end.
     pub fn settle(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
-            Self::Children(stack) => {
+            Self::Children(stack, ..) => {
                 stack.stop_services()?;
                 Ok(stack.drain()?)
             }
@@ -91,7 +112,7 @@ impl Deployment {
     /// Once the end has been told: has the files completed, by stopping what is ours or by waiting.
     pub fn finish(self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
-            Self::Children(stack) => Ok(stack.stop_receivers()?),
+            Self::Children(stack, ..) => Ok(stack.stop_receivers()?),
             Self::Running(stack, _) => Ok(stack.wait_closed(stop)?),
         }
     }

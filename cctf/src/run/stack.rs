@@ -33,6 +33,9 @@ const NOT_INHERITED: [&str; 13] = [
     "OTEL_EXPORTER_OTLP_PROTOCOL",
 ];
 
+/// Where a service that moves ends up. It begins on the one service's node.
+const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
+
 /// The chain of the runbook from its last node to its first: node, stage, and the path that its predecessor calls.
 const CHAIN: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
@@ -153,6 +156,24 @@ impl Stack {
             .chain(&mut self.services)
             .chain([&mut self.normalizer])
             .try_for_each(Child::check_alive)
+    }
+
+    /// Starts a second service on the node that the first one moves to, and has the load go there from the next drive on.
+    pub fn start_elsewhere(
+        &mut self,
+        config: &StackConfig,
+        scratch: &Path,
+        stop: &AtomicBool,
+    ) -> Result<(), ChildError> {
+        let (child, at) = start_service(config, MOVES_TO, None, &self.otlp_endpoint, scratch, stop)?;
+        self.services.push(child);
+        self.target = at;
+        Ok(())
+    }
+
+    /// Stops the service that the load no longer goes to.
+    pub fn stop_first_service(&mut self) -> Result<(), ChildError> {
+        self.services.remove(0).stop()
     }
 
     /// Stops application and services, first the one that others do not call.
