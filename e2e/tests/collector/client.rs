@@ -13,6 +13,7 @@ use e2e::rows::{self, text};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
+use serde_json::Value;
 
 /// Traces in a request.
 const TRACES: u64 = 5;
@@ -109,8 +110,15 @@ impl Client {
 
 /// Waits until each span of `traces` traces is there, and asserts that each is there once, with its caller.
 pub fn assert_whole(run_dir: &Path, traces: u64) {
-    let cctf = run_dir.join("cctf");
-    let read = |file: &str| rows::lines(&cctf.join(file)).unwrap_or_default();
+    assert_whole_in(&[run_dir], traces);
+}
+
+/// The same of folders that have a part each.
+pub fn assert_whole_in(run_dirs: &[&Path], traces: u64) {
+    let read = |file: &str| -> Vec<Value> {
+        let of = |run_dir: &&Path| rows::lines(&run_dir.join("cctf").join(file)).unwrap_or_default();
+        run_dirs.iter().flat_map(of).collect()
+    };
     wait_for("all rows", || {
         Ok((read("invocations.jsonl").len() as u64 >= 2 * traces
             && read("calls.jsonl").len() as u64 >= traces)

@@ -53,7 +53,7 @@ fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// Meant to fail when what comes out is not bounded (`read_bounded` with a limit of 4 GiB): memory is over its bound.
+/// Seen to fail when what comes out is not bounded (`read_bounded` with a limit of 4 GiB): memory is over its bound.
 #[test]
 fn bombs_cost_no_memory_and_harm_nobody() {
     let folder = TempDir::new().unwrap();

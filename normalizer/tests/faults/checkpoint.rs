@@ -51,7 +51,7 @@ fn make_one_due(http: SocketAddr, normalizer: &mut Normalizer, request: &[u8]) {
     }
 }
 
-/// Meant to fail when a checkpoint without room ends the process (`make_checkpoint_if_there_is_room` being
+/// Seen to fail when a checkpoint without room ends the process (`make_checkpoint_if_there_is_room` being
 /// `make_checkpoint`), and when any other error does not.
 #[test]
 fn a_checkpoint_without_room_is_tried_again_later_and_any_other_error_ends_the_process() {

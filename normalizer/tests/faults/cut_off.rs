@@ -86,7 +86,7 @@ fn send_whole(address: SocketAddr, bytes: &[u8]) {
     }
 }
 
-/// Meant to fail when the end of a connection is taken for the end of the body (`next_piece` giving `None` at an error): the
+/// Seen to fail when the end of a connection is taken for the end of the body (`next_piece` giving `None` at an error): the
 /// first spans of a cut request are written, since a protobuf message that is cut between two fields is whole.
 #[test]
 fn requests_that_are_cut_off_leave_nothing_and_harm_nobody() {

@@ -86,7 +86,7 @@ fn send_names(http: SocketAddr, with_run: bool) {
     }
 }
 
-/// Meant to fail when any number of runs may be open (`Runs::open` without its bound): folders and open files are too many.
+/// Seen to fail when any number of runs may be open (`Runs::open` without its bound): folders and open files are too many.
 #[test]
 fn a_hundred_thousand_names_are_bounded_and_the_rows_of_others_are_kept() {
     let folder = TempDir::new().unwrap();

@@ -75,7 +75,7 @@ fn send_everything(normalizer: &Normalizer) {
     }
 }
 
-/// Meant to fail when every span is taken for a new one (`RecentSet::insert`), when every point is (`Pipeline::is_new_point`),
+/// Seen to fail when every span is taken for a new one (`RecentSet::insert`), when every point is (`Pipeline::is_new_point`),
 /// and, for what came before the kill, when recovery feeds no records.
 #[test]
 fn what_is_sent_many_times_is_one_row() {

@@ -40,7 +40,7 @@ fn open_files_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap()
 }
 
-/// Meant to fail without `OPENING_TIMEOUT`: they stay.
+/// Seen to fail without `OPENING_TIMEOUT`: they stay.
 #[test]
 fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
     let limit = open_files_limit();
@@ -83,7 +83,7 @@ fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
     );
 }
 
-/// Meant to fail when connections over the limit are served (no permit asked for): the first is not closed.
+/// Seen to fail when connections over the limit are served (no permit asked for): the first is not closed.
 #[test]
 fn a_connection_too_many_is_closed_at_once_and_taken_when_silent_ones_have_ended() {
     const MAX: usize = 50;

@@ -104,7 +104,7 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     ]
 }
 
-/// Meant to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: all kinds of
+/// Seen to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: all kinds of
 /// connections stay.
 #[test]
 fn slow_senders_are_cut_off_and_nobody_waits_for_them() {

@@ -44,7 +44,7 @@ fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
     sent
 }
 
-/// Meant to fail when every span and point is taken for a new one (`RecentSet::insert`, `Pipeline::is_new_point`): rows are doubled.
+/// Seen to fail when every span and point is taken for a new one (`RecentSet::insert`, `Pipeline::is_new_point`): rows are doubled.
 #[test]
 fn copies_that_pile_up_while_the_process_stands_still_become_one_row() {
     let folder = TempDir::new().unwrap();

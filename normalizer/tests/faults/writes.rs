@@ -195,7 +195,7 @@ const IO: &str = "Input/output error (os error 5)";
 const TOO_MANY: &str = "Too many open files";
 const FULL: &str = "No space left on device";
 
-/// Meant to fail when the result of the sync is not looked at (`Store::sync`), and when a failed one is tried again.
+/// Seen to fail when the result of the sync is not looked at (`Store::sync`), and when a failed one is tried again.
 #[test]
 fn a_failed_sync_of_the_journal_ends_the_process() {
     for (errno, reason) in [(libc::EIO, IO), (libc::ENOSPC, FULL)] {
@@ -208,7 +208,7 @@ fn a_failed_sync_of_the_journal_ends_the_process() {
     ends_the_process(fault("fsync", ".journal/mine", libc::EIO), IO);
 }
 
-/// Meant to fail when the error of a write is taken for an interruption (`Segment::write_all`), and when the torn record
+/// Seen to fail when the error of a write is taken for an interruption (`Segment::write_all`), and when the torn record
 /// is not cut at the next start (`Reading::cut_tail` left out).
 #[test]
 fn a_failed_write_of_the_journal_ends_the_process() {
