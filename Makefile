@@ -19,6 +19,8 @@ STACK ?=
 SHOP_RATE ?= 10
 # Name of the run, which is its folder below logs/. Default: the time.
 RUN_ID ?=
+# Folder of all runs. Default: logs
+LOGS_DIR ?=
 # Which services `make up` starts besides: chain, languages.
 PROFILE ?=
 # File that `make tail` follows.
@@ -39,7 +41,7 @@ CARGO := cargo
 GIT_SHA := $(shell git rev-parse --short HEAD 2>/dev/null)
 
 RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(REAL_SIZE) \
-  $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID)) \
+  $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID)) $(if $(LOGS_DIR),--logs-dir $(LOGS_DIR)) \
   $(if $(COLLECTOR),--collector $(TOOLS)/bin/otelcol)
 # Ports on this machine of what `make up` starts: a service, the first service of the chain, the Collector.
 SERVICE_PORT ?= 8080

@@ -74,10 +74,14 @@ pub enum CheckpointError {
     State(#[from] RestoreError),
 }
 
+/// The operation that must not be tried again.
+const SYNC: &str = "sync";
+
 impl CheckpointError {
     /// Whether it can pass by itself. The checkpoint before is still there then, and so are the records behind it.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if matches!(
+        // Once the folder's sync has failed, nobody knows which checkpoint is there after a power loss.
+        matches!(self, Self::Io { operation, source, .. } if *operation != SYNC && matches!(
             source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         ))
@@ -116,7 +120,7 @@ pub fn write(
         }
     };
     fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
-    sync_folder(folder).map_err(io_error("sync", folder))?;
+    sync_folder(folder).map_err(io_error(SYNC, folder))?;
     Ok(Written { epoch, bytes })
 }
 

@@ -15,9 +15,21 @@ use crate::pipeline::{Settings, queue_share};
 use crate::receiver::ReceiverLimits;
 use crate::units::{parse_bytes, parse_duration};
 
+/// Takes a variable that is set to nothing for one that is not set, as `RUN_ID=` in a file of variables is meant.
+pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let variable = arg.get_env().and_then(std::env::var_os);
+        if variable.is_some_and(|value| value.is_empty()) {
+            arg.env(clap::builder::Resettable::Reset)
+        } else {
+            arg
+        }
+    })
+}
+
 /// Receives OpenTelemetry over OTLP and writes the CCTF file set on the fly.
 ///
-/// Every flag can be given as a variable, too; a flag goes over a variable.
+/// Every flag but --repair and --remap, which are for one start, can be given as a variable, too; a flag goes over a variable.
 #[derive(Debug, Parser)]
 #[command(name = "cctf-normalizer", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
@@ -172,7 +184,7 @@ pub struct Config {
     /// Most bytes of requests that are being received.
     #[arg(long, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
     pub in_flight_bytes_max: usize,
-    /// Most bytes of requests between receiver and pipeline.
+    /// Most bytes of requests between receiver and pipeline; at most an eighth of --memory-limit.
     #[arg(long, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub queue_bytes_max: usize,
     /// Most requests between receiver and pipeline.

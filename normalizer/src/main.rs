@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cctf_normalizer::admin::healthcheck;
-use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
+use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence, ignore_empty_variables};
 use cctf_normalizer::given::Given;
 use cctf_normalizer::replay::replay;
 use cctf_normalizer::server::{Addresses, Server};
@@ -16,7 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let parsed = CommandLine::command()
+    let command = ignore_empty_variables(CommandLine::command());
+    let parsed = command
+        .mut_subcommands(ignore_empty_variables)
         .try_get_matches()
         .and_then(|matches| Ok((CommandLine::from_arg_matches(&matches)?, Given::of(&matches))));
     let (command_line, given) = match parsed {

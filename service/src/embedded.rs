@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 const NAME: &str = "cctf-normalizer";
 /// How long the normalizer may take to tell its ports: it reads its journal again before.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long it may take to write what it holds. A container's stop waits for 10 s in all.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to write what it holds. A container's stop waits for 10 s in all, of which DRAIN_TIMEOUT_MS and
+/// FLUSH_TIMEOUT_MS take 6 unless told otherwise.
+const STOP_TIMEOUT: Duration = Duration::from_millis(3500);
 /// Pause before one that has ended by itself is started again, and what a row of ends makes of it.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);

@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// User and group of who has no other: `nonroot` of the distroless images.
 const NOBODY: u32 = 65532;
+/// Bit of a folder like /tmp.
+const STICKY: u32 = 0o1000;
 /// The first process of a container (or of a machine).
 const FIRST_PROCESS: u32 = 1;
 
@@ -47,12 +49,36 @@ fn owner_of(folder: &Path) -> io::Result<(u32, u32)> {
     }
 }
 
+/// Gives the folder away, and what runs of ours have left in it: a folder may be named by mistake, and then what others
+/// keep there stays theirs.
+fn give_away(folder: &Path) -> io::Result<()> {
+    if fs::metadata(folder)?.mode() & STICKY != 0 {
+        return Err(io::Error::other(
+            "everybody keeps files there, name a folder of its own",
+        ));
+    }
+    lchown(folder, Some(NOBODY), Some(NOBODY))?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if is_ours(&path) {
+            give_whole(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A run's folder, the journal, or the link to the newest run.
+fn is_ours(path: &Path) -> bool {
+    let is_named = |names: &[&str]| names.iter().any(|name| path.ends_with(name));
+    is_named(&[".journal", ".collector", "latest"]) || path.join("cctf").is_dir()
+}
+
 /// Links are given away themselves, never what they point to.
-fn give_away(path: &Path) -> io::Result<()> {
+fn give_whole(path: &Path) -> io::Result<()> {
     lchown(path, Some(NOBODY), Some(NOBODY))?;
     if fs::symlink_metadata(path)?.is_dir() {
         for entry in fs::read_dir(path)? {
-            give_away(&entry?.path())?;
+            give_whole(&entry?.path())?;
         }
     }
     Ok(())
@@ -83,6 +109,8 @@ fn check(result: libc::c_int) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -98,6 +126,7 @@ mod tests {
         lchown(&theirs, Some(1234), Some(0)).unwrap();
         assert_eq!(owner_of(&theirs).unwrap(), (1234, 1234));
         fs::create_dir_all(ours.join("run/cctf")).unwrap();
+        fs::create_dir_all(ours.join("others/log")).unwrap();
         std::os::unix::fs::symlink(&theirs, ours.join("latest")).unwrap();
         assert_eq!(owner_of(&ours).unwrap(), (NOBODY, NOBODY));
         for given in ["", "run", "run/cctf", "latest"] {
@@ -108,5 +137,10 @@ mod tests {
             );
         }
         assert_eq!(fs::metadata(&theirs).unwrap().uid(), 1234);
+        assert_eq!(fs::metadata(ours.join("others")).unwrap().uid(), 0);
+        let shared = outside.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(owner_of(&shared).is_err());
     }
 }

@@ -134,7 +134,7 @@ pub struct Settings {
     #[arg(long, env = "NORMALIZER")]
     pub normalizer: Option<PathBuf>,
     /// How long requests may take to finish after SIGTERM, milliseconds
-    #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 5000)]
+    #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 4000)]
     pub drain_timeout_ms: u64,
     /// Where and how telemetry goes
     #[command(flatten)]
@@ -220,7 +220,7 @@ pub struct OtelSettings {
     #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default_value_t = 1024, value_parser = parse_count)]
     pub span_batch_size: usize,
     /// How long the last spans may take to leave at the end, milliseconds
-    #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 4000)]
+    #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 2000)]
     pub flush_timeout_ms: u64,
 }
 

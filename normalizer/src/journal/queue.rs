@@ -133,11 +133,13 @@ impl Journal {
         Ok(accepted)
     }
 
-    /// Appends a tick, if anything waits for time to pass. A tick that nobody has taken yet moves forward instead, so
+    /// Appends a tick, if anything waits for time to pass, or for room for the journal. A tick that nobody has taken yet moves forward instead, so
     /// that ticks never pile up.
     pub fn tick(&self) {
         let mut state = self.shared.lock();
-        if state.closed || !self.shared.needs_ticks.load(Ordering::Relaxed) {
+        // The committer learns that there is room again by a record only, and takes no other as long as there is none.
+        let tries_for_room = self.shared.disk_full.load(Ordering::Relaxed) & DiskFull::Segments as u8 != 0;
+        if state.closed || !(self.shared.needs_ticks.load(Ordering::Relaxed) || tries_for_room) {
             return;
         }
         if self.shared.is_durable {

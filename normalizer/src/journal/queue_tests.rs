@@ -103,6 +103,18 @@ fn ticks_pass_the_bound_and_never_pile_up() {
 }
 
 #[test]
+fn without_room_for_a_segment_ticks_come_though_nothing_waits_for_time() {
+    let (journal, _reader) = open(LIMITS, counting_clock());
+    let held = || journal.shared.lock().waiting.len();
+    journal.set_needs_ticks(false);
+    journal.tick();
+    assert_eq!(held(), 0);
+    journal.shared.set_disk_full(DiskFull::Segments, true);
+    journal.tick();
+    assert_eq!(held(), 1, "the committer tries again");
+}
+
+#[test]
 fn stamps_never_go_back_when_the_clock_does() {
     let time = Arc::new(AtomicU64::new(100));
     let told = Arc::clone(&time);

@@ -197,7 +197,10 @@ impl Reading<'_> {
         let decoded = SegmentHeader::decode(&bytes);
         let version = decoded.ok().map(|header| header.mapping_version);
         self.is_other_mapping = version.filter(|&version| version != self.how.mapping_version);
-        self.recovered.remapped = self.is_other_mapping.is_some();
+        // One that was only begun changes nothing: the next record is not to go behind another version's.
+        if decoded.is_ok() {
+            self.recovered.remapped = self.is_other_mapping.is_some();
+        }
         match decoded {
             Ok(header) if header.first_sequence == self.recovered.next_sequence => {}
             Ok(header) => {

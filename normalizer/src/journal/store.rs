@@ -302,7 +302,19 @@ impl Segment {
     /// Makes it as if nothing had been written from `begin` to `end`: no record that was refused may be found there later.
     fn take_back(&mut self, begin: u64, end: u64) -> Result<(), StoreError> {
         let end = if self.direct.is_some() { end } else { self.position };
-        segment::write_zeros(&self.file, begin, end).map_err(fatal("write to", &self.path))?;
+        // Where nothing could be reserved there is no room for zeros either, but the room behind can be given back.
+        let zeroed = segment::write_zeros(&self.file, begin, end).or_else(|error| {
+            if !is_disk_full(&error) {
+                return Err(error);
+            }
+            self.file.set_len(begin)?;
+            self.file.set_len(self.len)
+        });
+        zeroed.map_err(fatal("write to", &self.path))?;
+        // After the past-the-cache writes nothing else would make it durable that they are taken back.
+        if self.direct.is_some() {
+            self.file.sync_data().map_err(fatal("sync", &self.path))?;
+        }
         self.file
             .seek(SeekFrom::Start(begin))
             .map_err(fatal("seek in", &self.path))?;

@@ -37,7 +37,6 @@ impl Pipeline {
         run.phase = Phase::Closed(self.now);
         run.totals_at_close = Some(self.totals.clone());
         self.make_snapshot(slot, output);
-        output.run(slot, &self.runs.at(slot).part.of).closed = true;
     }
 
     pub(super) fn make_snapshot(&mut self, slot: usize, output: &mut Output) {
@@ -51,6 +50,8 @@ impl Pipeline {
         sink.replace(File::Links, array(&self.links_of(&run)));
         sink.replace(File::ModuleInventory, array(&self.modules_of(&run)));
         sink.replace(File::RunMeta, object(&meta_of(&run, &self.totals)));
+        // Late rows open its files again, and each time they are to be closed.
+        sink.closed |= matches!(run.phase, Phase::Closed(_));
         *self.runs.at(slot) = run;
     }
 

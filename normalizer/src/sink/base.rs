@@ -17,16 +17,19 @@ const FILE_NAME: &str = ".base";
 const TEMPORARY_NAME: &str = ".tmp-base";
 const FIRST_WORDS: &str = "cctf-base 1";
 
+/// What was there before the journal wrote to a run's folder.
+pub struct Base {
+    /// Number of the run's part that the folder is: its name alone can be a run's of its own.
+    pub number: u64,
+    /// How long the files were.
+    pub lengths: Lengths,
+}
+
 /// Keeps the base of the run in `folder`.
-pub fn write(
-    storage: &mut dyn Storage,
-    folder: &Path,
-    epoch: u64,
-    lengths: &Lengths,
-) -> Result<(), SinkError> {
+pub fn write(storage: &mut dyn Storage, folder: &Path, epoch: u64, base: &Base) -> Result<(), SinkError> {
     let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
-    let mut line = format!("{FIRST_WORDS} {epoch:016x}");
-    for length in lengths {
+    let mut line = format!("{FIRST_WORDS} {epoch:016x} {}", base.number);
+    for length in &base.lengths {
         line.push_str(&format!(" {length}"));
     }
     line.push('\n');
@@ -46,21 +49,22 @@ pub fn write(
 }
 
 /// The base of the run in `folder`, if it was written after the checkpoint of this epoch.
-pub fn read(storage: &mut dyn Storage, folder: &Path, epoch: u64) -> Result<Option<Lengths>, SinkError> {
+pub fn read(storage: &mut dyn Storage, folder: &Path, epoch: u64) -> Result<Option<Base>, SinkError> {
     let path = folder.join(FILE_NAME);
     let found = storage.read(&path).map_err(SinkError::io("read", &path))?;
     Ok(found.and_then(|bytes| parse(&bytes, epoch)))
 }
 
-fn parse(bytes: &[u8], epoch: u64) -> Option<Lengths> {
+fn parse(bytes: &[u8], epoch: u64) -> Option<Base> {
     let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
     let mut words = line.strip_prefix(FIRST_WORDS)?.split_ascii_whitespace();
     if u64::from_str_radix(words.next()?, 16).ok()? != epoch {
         return None;
     }
+    let number = words.next()?.parse().ok()?;
     let mut lengths = [0; File::ALL.len()];
     for length in &mut lengths {
         *length = words.next()?.parse().ok()?;
     }
-    words.next().is_none().then_some(lengths)
+    words.next().is_none().then_some(Base { number, lengths })
 }

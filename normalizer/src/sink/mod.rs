@@ -98,7 +98,9 @@ impl Sink {
     /// The journal has been read to its end: what comes now is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
         for folder in self.runs_ahead()? {
-            self.open_folder(&folder, false)?;
+            // Of what is known, which is all that is ahead, no base is written.
+            let number = Part::parse(&folder).map_or(1, |(_, number)| number);
+            self.open_folder(&folder, number, false)?;
         }
         self.recovering = None;
         // That the run had gone on is lost from the journal (a power loss without `fsync`): with what comes the folder is taken
@@ -130,7 +132,7 @@ impl Sink {
             .is_some_and(|recovering| recovering.remaps)
         {
             // What the other mapping has opened, and this one has not.
-            ahead.extend(self.begun_since_checkpoint()?);
+            ahead.extend(self.begun_since_checkpoint()?.into_iter().map(|(name, _)| name));
             ahead.sort();
             ahead.dedup();
             let opened = self.recovering.as_ref().map(|recovering| &recovering.opened);
@@ -214,7 +216,7 @@ impl Sink {
             return Ok(());
         }
         let is_superseded = self.is_superseded(part)?;
-        self.open_folder(part.folder(), is_superseded)
+        self.open_folder(part.folder(), part.number(), is_superseded)
     }
 
     /// Whether the run had gone on in a later part when the process that is recovered from ended.
@@ -238,8 +240,9 @@ impl Sink {
     /// The last part of each run among the folders that were opened since the checkpoint.
     fn last_parts(&mut self) -> Result<HashMap<String, u64>, SinkError> {
         let mut last_parts = HashMap::new();
-        for name in self.begun_since_checkpoint()? {
-            if let Some((run_id, number)) = Part::parse(&name) {
+        for (name, number) in self.begun_since_checkpoint()? {
+            let parsed = Part::parse(&name).filter(|(_, parsed)| *parsed == number);
+            if let Some((run_id, number)) = parsed {
                 let last = last_parts.entry(run_id.to_owned()).or_insert(number);
                 *last = number.max(*last);
             }
@@ -247,25 +250,33 @@ impl Sink {
         Ok(last_parts)
     }
 
-    /// The folders that were opened since the checkpoint.
-    fn begun_since_checkpoint(&mut self) -> Result<Vec<String>, SinkError> {
+    /// The folders that were opened since the checkpoint, and which part of its run each is.
+    fn begun_since_checkpoint(&mut self) -> Result<Vec<(String, u64)>, SinkError> {
         let names = self.storage.names(&self.out_dir);
         let mut begun = Vec::new();
         for name in names.map_err(SinkError::io("list", &self.out_dir))? {
             let folder = self.out_dir.join(&name);
             // A link such as `latest` is no folder of its own.
             let is_link = self.storage.read_link(&folder).is_ok();
-            if !is_link && base::read(self.storage.as_mut(), &folder, self.epoch)?.is_some() {
-                begun.push(name);
+            if is_link {
+                continue;
+            }
+            match base::read(self.storage.as_mut(), &folder, self.epoch) {
+                Ok(Some(base)) => begun.push((name, base.number)),
+                Ok(None) => {}
+                // `lost+found`, or somebody's own: none that we have made.
+                Err(error) if error.is_permission_denied() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(begun)
     }
 
-    fn open_folder(&mut self, folder: &str, is_superseded: bool) -> Result<(), SinkError> {
+    fn open_folder(&mut self, folder: &str, number: u64, is_superseded: bool) -> Result<(), SinkError> {
         let journaled = self.known.as_ref().map(|known| Journaled {
             known: known.get(folder).copied(),
             epoch: self.epoch,
+            number,
             is_recovering: self.recovering.is_some(),
             // What this process knows of a run that it has opened and closed is newer than the run's base.
             is_base_needed: self

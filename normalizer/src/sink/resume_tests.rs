@@ -192,6 +192,21 @@ fn a_part_that_was_closed_and_deleted_does_not_come_back_however_much_of_it_is_l
     }
 }
 
+#[test]
+fn a_run_that_is_named_like_a_part_of_another_one_closes_nothing_of_it() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = live(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("hash", "1\n")).unwrap();
+    sink.write(&mut lines("hash-2000", "a\n")).unwrap();
+    drop(sink);
+    // The line that was durable in the journal, and not written yet.
+    let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
+    sink.write(&mut lines("hash", "1\n2\n")).unwrap();
+    sink.end_recovery().unwrap();
+    assert_eq!(calls(&folder, "hash"), "1\n2\n");
+    assert_eq!(calls(&folder, "hash-2000"), "a\n");
+}
+
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -49,6 +49,8 @@ pub(super) struct Journaled {
     pub known: Option<Lengths>,
     /// The checkpoint on the disk.
     pub epoch: u64,
+    /// The part's number.
+    pub number: u64,
     /// Whether the journal is being read again: the files may be ahead of it.
     pub is_recovering: bool,
     /// Whether what the run's folder keeps goes over what is known.
@@ -110,10 +112,11 @@ impl RunFolder {
 
     /// The last touch: who sees the run's end may delete the folder at once.
     pub(super) fn end(&mut self, storage: &mut dyn Storage, is_durable: bool) -> Result<(), SinkError> {
-        if !std::mem::take(&mut self.end_is_prepared) {
-            return Ok(());
+        if self.end_is_prepared {
+            end(storage, &self.path, is_durable)?;
+            self.end_is_prepared = false;
         }
-        end(storage, &self.path, is_durable)
+        Ok(())
     }
 
     /// Whether what is made for it goes nowhere.

@@ -109,7 +109,13 @@ impl RunFolder {
         let Some(made) = made else {
             self.made = self.cut_torn_lines(storage, File::ALL)?;
             return match journaled {
-                Some(journaled) => base::write(storage, &self.path, journaled.epoch, &self.made),
+                Some(journaled) => {
+                    let base = base::Base {
+                        number: journaled.number,
+                        lengths: self.made,
+                    };
+                    base::write(storage, &self.path, journaled.epoch, &base)
+                }
                 None => Ok(()),
             };
         };
@@ -155,7 +161,7 @@ impl RunFolder {
         if journaled.is_base_needed
             && let Some(base) = base::read(storage, &self.path, journaled.epoch)?
         {
-            return Ok(Some(base));
+            return Ok(Some(base.lengths));
         }
         let Some(known) = journaled.known else {
             return Ok(None);
