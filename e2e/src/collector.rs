@@ -45,6 +45,7 @@ pub struct Collector {
     folder: PathBuf,
     receiver: u16,
     variables: Vec<(&'static str, String)>,
+    configuration: &'static str,
     ports: [u16; 4],
     process: Option<Process>,
 }
@@ -62,9 +63,17 @@ impl Collector {
                 .iter()
                 .map(|(name, value)| (*name, (*value).to_owned()))
                 .collect(),
+            configuration: "otel-collector.yaml",
             ports: free_ports()?,
             process: None,
         })
+    }
+
+    /// The same by another of the repository's configurations.
+    #[must_use]
+    pub fn with_configuration(mut self, configuration: &'static str) -> Self {
+        self.configuration = configuration;
+        self
     }
 
     /// Starts it and waits until it is healthy.
@@ -84,9 +93,10 @@ impl Collector {
         let mut command = Command::new(binary);
         command
             .arg("--config")
-            .arg(root().join("otel-collector.yaml"))
+            .arg(root().join(self.configuration))
             .envs([
                 ("NORMALIZER_ENDPOINT", local(self.receiver)),
+                ("NORMALIZER_ENDPOINT_1", local(self.receiver)),
                 ("OTELCOL_GRPC_LISTEN", local(grpc)),
                 ("OTELCOL_HTTP_LISTEN", local(http)),
                 ("OTELCOL_HEALTH_LISTEN", local(health)),

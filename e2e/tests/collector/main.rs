@@ -9,3 +9,4 @@ mod faults;
 mod hosts;
 mod processes;
 mod runs;
+mod scale;

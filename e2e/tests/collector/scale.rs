@@ -49,10 +49,7 @@ fn each_trace_is_whole_on_one_shard_and_what_is_killed_costs_nothing() {
     let client = Client::start(collector.url());
     client.wait_for_more(BETWEEN);
     for killed in 0..2 {
-        println!(
-            "kill -9 of shard {killed} after {} traces",
-            client.acknowledged()
-        );
+        println!("kill -9 of shard {killed} after {} traces", client.acknowledged());
         shards[killed].kill();
         // Its queue takes what is for it meanwhile; the other goes on.
         client.wait_for_more(BETWEEN);
