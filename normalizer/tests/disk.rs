@@ -1,4 +1,6 @@
 //! A disk that fills and is emptied again under the real binary. The disk is a small tmpfs, so this needs root.
+//!
+//! Seen to fail when the guard tells the journal nothing (`DiskGuard::look`): all three.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;

@@ -208,7 +208,7 @@ fn a_failed_sync_of_the_journal_ends_the_process() {
     ends_the_process(fault("fsync", ".journal/mine", libc::EIO), IO);
 }
 
-/// Meant to fail when the error of a write is taken for an interruption (`Segment::write_all`). That a torn record is cut at
+/// Seen to fail when the error of a write is taken for an interruption (`Segment::write_all`). That a torn record is cut at
 /// the next start is not seen here, as what comes next goes over it: the tests of recovery hold that.
 #[test]
 fn a_failed_write_of_the_journal_ends_the_process() {
@@ -229,6 +229,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("mkdir", ".journal", libc::EIO), IO);
 }
 
+/// Seen to fail when every error of the sink is taken for a full disk (`Worker::write`): the process does not end.
 #[test]
 fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("write", "/cctf/", libc::EIO), IO);
@@ -238,6 +239,7 @@ fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("rename", "/cctf/", libc::EIO), IO);
 }
 
+/// Seen to fail by the same.
 #[test]
 fn a_runs_folder_that_cannot_be_made_ends_the_process() {
     ends_the_process(fault("mkdir", "mine", libc::EIO), IO);
@@ -248,6 +250,7 @@ fn a_runs_folder_that_cannot_be_made_ends_the_process() {
     ends_the_process(fault("fsync", "mine/cctf", libc::EIO), IO);
 }
 
+/// Seen to fail when no error of the store is taken for a full disk: the process ends.
 #[test]
 fn no_room_for_the_journal_refuses_requests_until_there_is() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -258,6 +261,7 @@ fn no_room_for_the_journal_refuses_requests_until_there_is() {
     refuses_and_goes_on(fault("open", ".segment", libc::ENOSPC));
 }
 
+/// Seen to fail when no error of the sink is taken for a full disk: the process ends.
 #[test]
 fn no_room_for_rows_refuses_requests_until_there_is() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -269,6 +273,7 @@ fn no_room_for_rows_refuses_requests_until_there_is() {
     refuses_and_goes_on(fault("rename", "/cctf/", libc::ENOSPC));
 }
 
+/// Seen to fail when an interrupted write of the journal is an error.
 #[test]
 fn what_is_interrupted_or_cut_short_is_nobodys_business() {
     for path in [".segment", "/cctf/", "checkpoint", "/.tmp-"] {
