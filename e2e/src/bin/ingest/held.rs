@@ -15,6 +15,8 @@ const FEW: usize = 10;
 const MANY: usize = 100_000;
 /// Rows of one request that are to be held.
 const HELD_A_REQUEST: usize = 1000;
+/// Room for all the rows that are to be held.
+const MEMORY_LIMIT: &str = "1GiB";
 /// Rows are held for all of the measurement.
 const JOIN_WINDOW: &str = "10m";
 const SPANS_A_REQUEST: usize = 512;
@@ -86,7 +88,11 @@ struct Beside {
 
 impl Beside {
     fn start(places: &Places, held: usize, held_a_request: usize) -> anyhow::Result<Self> {
-        let subject = Subject::start(Kind::Fsync, places, &["--join-window", JOIN_WINDOW])?;
+        let subject = Subject::start(
+            Kind::Fsync,
+            places,
+            &["--join-window", JOIN_WINDOW, "--memory-limit", MEMORY_LIMIT],
+        )?;
         let load = Load::new(subject.address(), Arc::new(Requests::new(SPANS_A_REQUEST)?))?;
         // The innermost service's spans, whose callers never come.
         let orphans = Requests::new(held_a_request)?;

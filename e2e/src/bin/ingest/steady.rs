@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Longest wait for rows when all spans are acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIGNIFICANT_DIGITS: u8 = 3;
+/// Of a normalizer whose rows wait: seconds of them are more than fits into the default, and would leave early.
+const MEMORY_LIMIT_LATE: &str = "1GiB";
 
 /// The load of a steady measurement.
 #[derive(Clone, Copy)]
@@ -39,7 +41,12 @@ pub struct Steady {
 /// # Errors
 /// If a span is not taken, or the files are not as they have to be.
 pub fn measure(kind: Kind, places: &Places, steady: Steady) -> anyhow::Result<()> {
-    let subject = Subject::start(kind, places, &[])?;
+    let flags: &[&str] = if steady.callers_late.is_zero() {
+        &[]
+    } else {
+        &["--memory-limit", MEMORY_LIMIT_LATE]
+    };
+    let subject = Subject::start(kind, places, flags)?;
     let requests = Arc::new(Requests::new(steady.spans_a_request)?);
     let mut load = Load::new(subject.address(), requests)?;
     let spans = steady.spans_a_second * steady.duration.as_secs().max(1);
