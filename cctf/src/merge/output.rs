@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cctf_proto::cctf::File as CctfFile;
+use cctf_proto::cctf::FILE_LINKS;
 
 use crate::commands::UsageError;
 
@@ -15,17 +15,6 @@ use crate::commands::UsageError;
 const WRITE_BYTES: usize = 256 << 10;
 /// The file whose lock says that a merge is under way.
 const LOCK: &str = "merging";
-/// The names that earlier tooling used, as links to the files.
-const LINKS: [(&str, CctfFile); 8] = [
-    ("events.jsonl", CctfFile::Invocations),
-    ("resources.jsonl", CctfFile::HostMetrics),
-    ("links.jsonl", CctfFile::LinkMetrics),
-    ("node_meta.json", CctfFile::Nodes),
-    ("placement_events.jsonl", CctfFile::PlacementEvents),
-    ("system_stats.jsonl", CctfFile::SystemStats),
-    ("run_meta.json", CctfFile::RunMeta),
-    ("module_inventory.json", CctfFile::ModuleInventory),
-];
 
 /// The folder under way, beside its place and hidden.
 pub struct OutFolder {
@@ -100,7 +89,7 @@ impl OutFolder {
 
     /// Everything is written and durable: the folder appears in its place.
     pub fn finish(self) -> anyhow::Result<()> {
-        for (name, file) in LINKS {
+        for (name, file) in FILE_LINKS {
             let link = self.run().join(name);
             symlink(format!("cctf/{}", file.name()), &link)
                 .with_context(|| format!("make {}", link.display()))?;

@@ -80,3 +80,15 @@ files! {
     /// The run.
     RunMeta = "run_meta.json", Object, super::RunMeta<'_>;
 }
+
+/// The runbook's names of files, which stand as links beside the folder of the files.
+pub const FILE_LINKS: [(&str, File); 8] = [
+    ("events.jsonl", File::Invocations),
+    ("resources.jsonl", File::HostMetrics),
+    ("links.jsonl", File::LinkMetrics),
+    ("node_meta.json", File::Nodes),
+    ("placement_events.jsonl", File::PlacementEvents),
+    ("system_stats.jsonl", File::SystemStats),
+    ("run_meta.json", File::RunMeta),
+    ("module_inventory.json", File::ModuleInventory),
+];

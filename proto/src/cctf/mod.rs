@@ -21,7 +21,7 @@ mod system_stats;
 mod value;
 
 pub use calls::Call;
-pub use files::{File, Shape};
+pub use files::{FILE_LINKS, File, Shape};
 pub use host_metrics::HostMetric;
 pub use ids::{SpanId, TraceId};
 pub use invocations::{Flag, Flags, Invocation, SpanKind, SpanLink, Stage};

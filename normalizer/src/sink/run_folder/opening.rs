@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cctf_proto::cctf::{File, Shape};
+use cctf_proto::cctf::{FILE_LINKS, File, Shape};
 
 use super::{CCTF_FOLDER, Journaled, Lengths, RunFolder, end, lengths_on_disk, temporary_path};
 use crate::sink::base;
@@ -12,17 +12,6 @@ use crate::sink::storage::Storage;
 
 /// Locked as long as the run is written; outside the folder that readers look in.
 const LOCK_FILE: &str = ".lock";
-/// The runbook's names of files, as links beside the folder of the files.
-const LINKS: [(&str, File); 8] = [
-    ("events.jsonl", File::Invocations),
-    ("resources.jsonl", File::HostMetrics),
-    ("links.jsonl", File::LinkMetrics),
-    ("node_meta.json", File::Nodes),
-    ("placement_events.jsonl", File::PlacementEvents),
-    ("system_stats.jsonl", File::SystemStats),
-    ("run_meta.json", File::RunMeta),
-    ("module_inventory.json", File::ModuleInventory),
-];
 
 impl RunFolder {
     /// Locks the run's folder, making it and all that belongs in it where it is not there yet. One of which a later part
@@ -47,7 +36,7 @@ impl RunFolder {
         for &file in File::ALL {
             folder.begin(storage, file)?;
         }
-        for (name, file) in LINKS {
+        for (name, file) in FILE_LINKS {
             folder.link(storage, name, file)?;
         }
         Ok(folder)
