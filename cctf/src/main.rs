@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use cctf::commands::{self, load, merge, run, schema, tail, validate};
-use clap::{Parser, Subcommand};
+use cctf_normalizer::config::ignore_empty_variables;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
 #[derive(Parser)]
@@ -30,7 +31,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = ignore_empty_variables(Cli::command()).mut_subcommands(ignore_empty_variables);
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Tail(args) => tail::run(&args),

@@ -44,6 +44,21 @@ fn a_binary_that_is_not_there_is_named_with_what_to_do() {
     );
 }
 
+/// Seen to fail with the variables read as they are: "" is no rate.
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let empty = [("CCTF_RATE", ""), ("CCTF_DURATION", ""), ("RUN_ID", "")];
+    let output = Command::new(env!("CARGO_BIN_EXE_cctf"))
+        .env_clear()
+        .envs(empty)
+        .args(["run", "--bin-dir", "/nowhere"])
+        .output()
+        .unwrap();
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("cannot find cctf-normalizer"), "{told}");
+}
+
 #[test]
 fn a_folder_that_holds_a_run_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

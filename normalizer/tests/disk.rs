@@ -5,10 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -17,6 +15,10 @@ use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::Code;
+
+#[path = "support/process.rs"]
+mod process;
+use process::{Process, command};
 
 const MIB: u64 = 1024 * 1024;
 const DISK_BYTES: u64 = 24 * MIB;
@@ -73,65 +75,23 @@ impl Drop for Disk {
     }
 }
 
-/// The binary, and the spans that it acknowledged; killed when dropped.
+/// The binary, and the spans that it acknowledged.
 struct Normalizer {
-    child: Child,
-    addresses: Value,
+    process: Process,
     sent: u64,
     acknowledged: BTreeSet<String>,
 }
 
-impl Drop for Normalizer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Normalizer {
     fn start(out_dir: &Path, flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
-        command.env_clear().arg("--out-dir").arg(out_dir);
-        command
-            .args(["--run-id", "mine", "--segment-bytes", "1MiB"])
-            .args(flags);
-        for flag in ["--grpc-listen", "--http-listen", "--admin-listen"] {
-            command.args([flag, "127.0.0.1:0"]);
-        }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut command = command();
+        command.arg("--out-dir").arg(out_dir).stderr(Stdio::piped());
+        command.args(["--run-id", "mine", "--segment-bytes", "1MiB"]);
         Self {
-            child,
-            addresses: serde_json::from_str(&line).unwrap(),
+            process: Process::start(command.args(flags)),
             sent: 0,
             acknowledged: BTreeSet::new(),
         }
-    }
-
-    fn http(&self, of: &str, head: &str, body: &str) -> String {
-        let address = self.addresses[of]
-            .as_str()
-            .unwrap()
-            .strip_prefix("http://")
-            .unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let len = body.len();
-        write!(
-            stream,
-            "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {len}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
     }
 
     /// Sends another span, and remembers it if it was taken.
@@ -145,7 +105,7 @@ impl Normalizer {
                 "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000005000000",
             }]}],
         }]});
-        let answer = self.http("http", "POST /v1/traces", &request.to_string());
+        let answer = self.process.http("http", "POST /v1/traces", &request.to_string());
         if answer.starts_with("HTTP/1.1 200 ") {
             self.acknowledged.insert(span_id);
         } else {
@@ -168,7 +128,7 @@ impl Normalizer {
     }
 
     async fn grpc(&self) -> Result<(), tonic::Status> {
-        let url = self.addresses["grpc"].as_str().unwrap().to_owned();
+        let url = self.process.addresses["grpc"].as_str().unwrap().to_owned();
         let request = ExportLogsServiceRequest {
             resource_logs: vec![ResourceLogs::default()],
         };
@@ -177,18 +137,9 @@ impl Normalizer {
     }
 
     /// Ends it in order: what it told, and the spans that it was sent and acknowledged.
-    fn stop(mut self) -> (String, BTreeSet<String>) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-        let mut told = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut told)
-            .unwrap();
-        (told, std::mem::take(&mut self.acknowledged))
+    fn stop(self) -> (String, BTreeSet<String>) {
+        let told = String::from_utf8(self.process.stop().stderr).unwrap();
+        (told, self.acknowledged)
     }
 }
 
@@ -223,7 +174,7 @@ async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
         let refused = normalizer.grpc().await.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
         assert!(String::from_utf8_lossy(refused.details()).contains("google.rpc.RetryInfo"));
-        let ready = normalizer.http("admin", "GET /readyz", "");
+        let ready = normalizer.process.http("admin", "GET /readyz", "");
         assert!(
             ready.starts_with("HTTP/1.1 503 ") && ready.contains("the disk is full"),
             "{ready}"

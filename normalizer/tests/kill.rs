@@ -6,15 +6,16 @@
 //! `Sink::is_superseded` always false, parts that were deleted come back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/random.rs"]
 mod random;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -25,6 +26,7 @@ use cctf_proto::validate::{Options, validate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use process::{Process, command, try_http};
 use random::Random;
 
 const KILLS: u64 = 20;
@@ -40,35 +42,19 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn start(folder: &Path, port: u16) -> Child {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
-        .env_clear()
-        .args([
-            "--run-id",
-            "killed",
-            "--join-window",
-            "1s",
-            "--dedup-window",
-            "60s",
-            "--segment-bytes",
-            "1MiB",
-            "--roll-bytes",
-            "40KiB",
-        ])
-        .args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-        .arg(format!("--http-listen=127.0.0.1:{port}"))
-        .arg("--out-dir")
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.contains("http"), "it is ready: {line}");
-    child
+fn start(folder: &Path, port: u16) -> Process {
+    let mut command = command();
+    command.args([
+        "--run-id",
+        "killed",
+        "--join-window",
+        "1s",
+        "--dedup-window",
+        "60s",
+    ]);
+    command.args(["--segment-bytes", "1MiB", "--roll-bytes", "40KiB"]);
+    command.arg(format!("--http-listen=127.0.0.1:{port}"));
+    Process::start(command.arg("--out-dir").arg(folder))
 }
 
 /// A request of spans that no other request has: CLIENT and SERVER in turn, each SERVER called by the CLIENT before it.
@@ -97,18 +83,13 @@ fn request(client: u64, number: u64) -> String {
 
 /// Whether the request was acknowledged.
 fn send(port: u16, body: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
-        return false;
-    };
-    let len = body.len();
-    let head = format!(
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
+    let answer = try_http(
+        &format!("127.0.0.1:{port}"),
+        "POST /v1/traces",
+        "json",
+        body.as_bytes(),
     );
-    let mut answer = String::new();
-    let sent = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(body.as_bytes()));
-    sent.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200 ")
+    answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
 }
 
 /// Sends requests one after the other, each until it is acknowledged; returns how many.
@@ -246,8 +227,7 @@ fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process()
         while acknowledged.load(Ordering::Relaxed) < target && since.elapsed() < GIVE_UP_AFTER {
             thread::sleep(Duration::from_micros(random.next() % 3000));
         }
-        process.kill().unwrap();
-        process.wait().unwrap();
+        process.kill();
         println!(
             "kill {kill} after {} requests",
             acknowledged.load(Ordering::Relaxed)
@@ -256,11 +236,7 @@ fn what_was_acknowledged_is_in_the_files_once_whatever_happened_to_the_process()
     }
     stop.store(true, Ordering::Relaxed);
     let sent: Vec<u64> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-    Command::new("kill")
-        .args(["-TERM", &process.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(process.wait().unwrap().success());
+    process.stop();
     stop_tail.store(true, Ordering::Relaxed);
     let tailed = tailing.join().unwrap();
     let [mut invocations, mut calls] = [HashMap::new(), HashMap::new()];

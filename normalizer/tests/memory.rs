@@ -5,15 +5,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cctf_proto::validate::{Options, validate};
 use serde_json::Value;
 use tempfile::TempDir;
+
+#[path = "support/process.rs"]
+mod process;
+use process::{Process, command};
 
 const MIB: u64 = 1024 * 1024;
 const LIMIT: u64 = 32 * MIB;
@@ -25,35 +26,13 @@ const SPANS_A_REQUEST: u64 = 1000;
 const PATH_LEN: usize = 600;
 const PATIENCE: Duration = Duration::from_secs(180);
 
-fn start(logs: &Path) -> (Child, Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
-    command.env_clear().arg("--out-dir").arg(logs);
+fn start(logs: &Path) -> Process {
+    let mut command = command();
+    command.arg("--out-dir").arg(logs);
     // Nothing leaves by time.
     command.args(["--run-id", "mine", "--join-window", "1h", "--run-idle", "1h"]);
     command.args(["--durability", "flush", "--segment-bytes", "4MiB"]);
-    command.arg(format!("--memory-limit={LIMIT}"));
-    for flag in ["--grpc-listen", "--http-listen", "--admin-listen"] {
-        command.args([flag, "127.0.0.1:0"]);
-    }
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let stdout = child.stdout.as_mut().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    (child, serde_json::from_str(&line).unwrap())
-}
-
-fn http(addresses: &Value, of: &str, head: &str, body: &str) -> String {
-    let address = addresses[of].as_str().unwrap().strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let len = body.len();
-    let head = format!(
-        "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    Process::start(command.arg(format!("--memory-limit={LIMIT}")))
 }
 
 /// SERVER spans, every other one below a caller that never comes; with `run`, spans that name it.
@@ -91,8 +70,8 @@ fn metric(page: &str, name: &str) -> u64 {
     values.sum()
 }
 
-fn peak_bytes(child: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+fn peak_bytes(process: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
@@ -101,11 +80,11 @@ fn peak_bytes(child: &Child) -> u64 {
 fn at_the_limit_the_rows_that_have_waited_longest_leave_flagged_and_counted() {
     let folder = TempDir::new().unwrap();
     let logs = folder.path();
-    let (mut child, addresses) = start(logs);
+    let process = start(logs);
     let send = |body: &str| {
         let since = Instant::now();
         loop {
-            let answer = http(&addresses, "http", "POST /v1/traces", body);
+            let answer = process.http("http", "POST /v1/traces", body);
             if answer.starts_with("HTTP/1.1 200 ") {
                 return;
             }
@@ -126,7 +105,7 @@ fn at_the_limit_the_rows_that_have_waited_longest_leave_flagged_and_counted() {
     let since = Instant::now();
     let sent = REQUESTS * SPANS_A_REQUEST + 1;
     let told = loop {
-        let page = http(&addresses, "admin", "GET /metrics", "");
+        let page = process.http("admin", "GET /metrics", "");
         let (held, evicted) = (
             metric(&page, "cctf_rows_held"),
             metric(&page, "cctf_evicted_rows_total"),
@@ -145,7 +124,7 @@ fn at_the_limit_the_rows_that_have_waited_longest_leave_flagged_and_counted() {
     assert!(evicted > sent / 2, "{evicted} of {sent} rows have left");
     assert_eq!(metric(&told, "cctf_memory_limit_bytes"), LIMIT);
     assert!(accounted <= LIMIT, "{accounted} bytes are told of");
-    let peak = peak_bytes(&child);
+    let peak = peak_bytes(&process);
     println!(
         "{evicted} of {sent} rows left early; peak {} MiB, told {} MiB",
         peak / MIB,
@@ -153,9 +132,7 @@ fn at_the_limit_the_rows_that_have_waited_longest_leave_flagged_and_counted() {
     );
     assert!(peak <= LIMIT + MARGIN, "{} MiB at most", peak / MIB);
 
-    let id = child.id().to_string();
-    Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(child.wait().unwrap().success());
+    process.stop();
     let cctf = logs.join("mine/cctf");
     let rows = fs::read_to_string(cctf.join("invocations.jsonl")).unwrap();
     assert_eq!(rows.lines().count() as u64 + 1, sent);

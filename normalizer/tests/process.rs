@@ -2,84 +2,26 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "support/process.rs"]
+mod process;
+use process::Process;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_cctf-normalizer");
 
-struct Normalizer {
-    child: Child,
-    addresses: Value,
-}
-
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(BINARY);
-    command.env_clear().arg("--out-dir").arg(folder.join("logs"));
-    free_ports(&mut command);
+    let mut command = process::command();
     command
-}
-
-/// As variables, so that a test's flag goes over them.
-fn free_ports(command: &mut Command) {
-    for variable in ["GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN"] {
-        command.env(variable, "127.0.0.1:0");
-    }
-}
-
-impl Normalizer {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        Self {
-            addresses: serde_json::from_str(&line).unwrap(),
-            child,
-        }
-    }
-
-    fn address(&self, of: &str) -> &str {
-        self.addresses[of]
-            .as_str()
-            .unwrap()
-            .strip_prefix("http://")
-            .unwrap()
-    }
-
-    fn http(&self, of: &str, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address(of)).unwrap();
-        let len = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn stop(self, signal: &str) -> Output {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        self.child.wait_with_output().unwrap()
-    }
+        .arg("--out-dir")
+        .arg(folder.join("logs"))
+        .stderr(Stdio::piped());
+    command
 }
 
 fn stderr(output: &Output) -> String {
@@ -100,10 +42,10 @@ fn one_request() -> String {
 #[test]
 fn what_was_acknowledged_is_in_the_files_after_sigterm() {
     let folder = TempDir::new().unwrap();
-    let normalizer = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
-    let answer = normalizer.http("http", "POST", "/v1/traces", &one_request());
+    let normalizer = Process::start(command(folder.path()).args(["--run-id", "mine"]));
+    let answer = normalizer.http("http", "POST /v1/traces", &one_request());
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let output = normalizer.stop("-TERM");
+    let output = normalizer.stop();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(stderr(&output).lines().count(), 1, "{output:?}");
 
@@ -130,12 +72,13 @@ fn what_was_acknowledged_is_in_the_files_after_sigterm() {
 fn its_own_run_goes_on_after_a_restart() {
     let folder = TempDir::new().unwrap();
     for round in 2..4 {
-        let normalizer = Normalizer::start(&mut command(folder.path()));
+        let normalizer = Process::start(&mut command(folder.path()));
         // What a client sends again after the restart is recognised.
-        normalizer.http("http", "POST", "/v1/traces", &one_request());
+        normalizer.http("http", "POST /v1/traces", &one_request());
         let another = one_request().replace(&"01".repeat(8), &format!("0{round}").repeat(8));
-        normalizer.http("http", "POST", "/v1/traces", &another);
-        assert!(normalizer.stop("-INT").status.success());
+        normalizer.http("http", "POST /v1/traces", &another);
+        normalizer.signal("-INT");
+        assert!(normalizer.ended().status.success());
     }
     let own = fs::read_to_string(folder.path().join("logs/.normalizer-run-id")).unwrap();
     let lines = fs::read_to_string(folder.path().join("logs").join(own.trim()).join("events.jsonl")).unwrap();
@@ -145,9 +88,9 @@ fn its_own_run_goes_on_after_a_restart() {
 #[test]
 fn the_admin_listener_tells_health_counters_and_a_page() {
     let folder = TempDir::new().unwrap();
-    let normalizer = Normalizer::start(&mut command(folder.path()));
-    normalizer.http("http", "POST", "/v1/traces", &one_request());
-    normalizer.http("http", "POST", "/v1/traces", "not json");
+    let normalizer = Process::start(&mut command(folder.path()));
+    normalizer.http("http", "POST /v1/traces", &one_request());
+    normalizer.http("http", "POST /v1/traces", "not json");
     for (path, status, expected) in [
         ("/livez", "200", "ok"),
         ("/readyz", "200", "ok"),
@@ -164,7 +107,7 @@ fn the_admin_listener_tells_health_counters_and_a_page() {
         ("/", "200", "<td>traces: rows</td><td>1</td>"),
         ("/else", "404", "served here"),
     ] {
-        let answer = normalizer.http("admin", "GET", path, "");
+        let answer = normalizer.http("admin", &format!("GET {path}"), "");
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(expected),
             "{path}: {answer}"
@@ -178,7 +121,7 @@ fn the_admin_listener_tells_health_counters_and_a_page() {
     };
     let admin = format!("http://{}", normalizer.address("admin"));
     assert!(healthcheck(&admin).status.success());
-    assert!(normalizer.stop("-TERM").status.success());
+    normalizer.stop();
     let gone = healthcheck(&admin);
     assert_eq!(gone.status.code(), Some(1));
     assert!(
@@ -208,10 +151,12 @@ fn what_hinders_the_start_is_told_in_one_sentence() {
             "make it writable or choose another --out-dir\n",
         ),
     ] {
-        let mut command = Command::new(BINARY);
-        command.current_dir(folder.path()).env_clear();
-        free_ports(&mut command);
-        let output = command.args(arguments).output().unwrap();
+        let mut command = process::command();
+        let output = command
+            .current_dir(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         let told = stderr(&output);
         assert!(told.contains(sentence) && told.lines().count() == 1, "{told}");
@@ -221,7 +166,7 @@ fn what_hinders_the_start_is_told_in_one_sentence() {
 #[test]
 fn a_second_normalizer_on_the_same_journal_or_run_ends_with_the_reason() {
     let folder = TempDir::new().unwrap();
-    let first = Normalizer::start(command(folder.path()).args(["--run-id", "mine"]));
+    let first = Process::start(command(folder.path()).args(["--run-id", "mine"]));
     let second = command(folder.path())
         .args(["--run-id", "mine"])
         .output()
@@ -232,27 +177,27 @@ fn a_second_normalizer_on_the_same_journal_or_run_ends_with_the_reason() {
         "{second:?}"
     );
 
-    first.http("http", "POST", "/v1/traces", &one_request());
+    first.http("http", "POST /v1/traces", &one_request());
     while !folder.path().join("logs/mine/run_meta.json").exists() {
         std::thread::yield_now();
     }
     let apart = ["--run-id", "mine", "--durability", "none"];
-    let third = Normalizer::start(command(folder.path()).args(apart));
-    third.http("http", "POST", "/v1/traces", &one_request());
-    let ended = third.child.wait_with_output().unwrap();
+    let third = Process::start(command(folder.path()).args(apart));
+    third.http("http", "POST /v1/traces", &one_request());
+    let ended = third.ended();
     assert_eq!(ended.status.code(), Some(1));
     assert!(
         stderr(&ended).contains("another normalizer has it locked"),
         "{ended:?}"
     );
-    assert!(first.stop("-TERM").status.success());
+    first.stop();
 }
 
 #[test]
 fn a_listener_that_others_can_reach_warns() {
     let folder = TempDir::new().unwrap();
-    let normalizer = Normalizer::start(command(folder.path()).args(["--http-listen", "0.0.0.0:0"]));
-    let output = normalizer.stop("-TERM");
+    let normalizer = Process::start(command(folder.path()).args(["--http-listen", "0.0.0.0:0"]));
+    let output = normalizer.stop();
     let warnings: Vec<String> = stderr(&output)
         .lines()
         .filter(|line| line.starts_with("warning: "))

@@ -7,46 +7,35 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cctf_normalizer::mapping::MAPPING_VERSION;
 use cctf_proto::validate::{Options, validate};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
+
+#[path = "support/process.rs"]
+mod process;
+use process::Process;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 const SPANS: u64 = 40;
 
 fn command(logs: &Path, flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
-    command.env_clear().arg("--out-dir").arg(logs).args(flags);
+    let mut command = process::command();
+    command.arg("--out-dir").arg(logs).args(flags);
     command.args(["--run-id", "mine", "--roll-bytes", "4KiB"]);
-    for flag in ["--grpc-listen", "--http-listen", "--admin-listen"] {
-        command.args([flag, "127.0.0.1:0"]);
-    }
     command
 }
 
-fn start(logs: &Path, flags: &[&str]) -> (Child, String) {
-    let mut child = command(logs, flags).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let stdout = child.stdout.as_mut().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let addresses: Value = serde_json::from_str(&line).unwrap();
-    let address = addresses["http"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("http://")
-        .unwrap();
-    (child, address.to_owned())
+fn start(logs: &Path, flags: &[&str]) -> Process {
+    Process::start(&mut command(logs, flags))
 }
 
 /// One SERVER span a request.
-fn send(address: &str, spans: std::ops::Range<u64>) {
+fn send(process: &Process, spans: std::ops::Range<u64>) {
     for number in spans {
         let body = json!({"resourceSpans": [{
             "resource": {"attributes": [
@@ -59,22 +48,9 @@ fn send(address: &str, spans: std::ops::Range<u64>) {
             }]}],
         }]})
         .to_string();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let len = body.len();
-        let head = format!(
-            "POST /v1/traces HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n"
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = process.http("http", "POST /v1/traces", &body);
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
-}
-
-fn terminate(mut child: Child) {
-    let id = child.id().to_string();
-    Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 /// The lines of all parts.
@@ -129,14 +105,14 @@ fn make_other(logs: &Path, are_rows_other: bool) {
 fn a_sealed_journal_of_another_mapping_is_gone_on_with() {
     let folder = TempDir::new().unwrap();
     let logs = folder.path();
-    let (child, address) = start(logs, &["--keep-raw"]);
-    send(&address, 0..SPANS);
-    terminate(child);
+    let process = start(logs, &["--keep-raw"]);
+    send(&process, 0..SPANS);
+    process.stop();
     make_other(logs, false);
     for round in 1..3 {
-        let (child, address) = start(logs, &["--keep-raw"]);
-        send(&address, round * SPANS..(round + 1) * SPANS);
-        terminate(child);
+        let process = start(logs, &["--keep-raw"]);
+        send(&process, round * SPANS..(round + 1) * SPANS);
+        process.stop();
         check(logs, (round + 1) * SPANS);
     }
 }
@@ -145,15 +121,14 @@ fn a_sealed_journal_of_another_mapping_is_gone_on_with() {
 fn after_a_crash_a_journal_of_another_mapping_is_refused_and_its_rows_are_made_anew_by_remap() {
     let folder = TempDir::new().unwrap();
     let logs = folder.path();
-    let (mut child, address) = start(logs, &[]);
-    send(&address, 0..SPANS);
+    let process = start(logs, &[]);
+    send(&process, 0..SPANS);
     let since = Instant::now();
     while lines(logs) < SPANS {
         assert!(since.elapsed() < PATIENCE, "rows of {SPANS} spans");
         std::thread::sleep(Duration::from_millis(5));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    process.kill();
     make_other(logs, true);
     let before = files(logs);
     assert!(before.len() > 2, "it rolled on");
@@ -167,12 +142,10 @@ fn after_a_crash_a_journal_of_another_mapping_is_refused_and_its_rows_are_made_a
     assert_eq!(told.lines().count(), 1, "{told}");
     assert_eq!(files(logs), before, "nothing was touched");
 
-    let (mut child, address) = start(logs, &["--remap"]);
-    send(&address, SPANS..2 * SPANS);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let process = start(logs, &["--remap"]);
+    send(&process, SPANS..2 * SPANS);
+    process.kill();
     // From there on the journal is of this mapping.
-    let (child, _) = start(logs, &[]);
-    terminate(child);
+    start(logs, &[]).stop();
     check(logs, 2 * SPANS);
 }

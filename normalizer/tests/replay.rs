@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,36 +17,19 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "support/process.rs"]
+mod process;
+use process::{Process, command, try_http};
+
 const PATIENCE: Duration = Duration::from_secs(180);
 const SETTINGS: [&str; 3] = ["--dedup-window=60s", "--roll-bytes=50KiB", "--run-id=mine"];
 
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
-    command.env_clear();
-    command
-}
-
-/// A normalizer that keeps its journal, and its OTLP/HTTP address.
-fn start(folder: &Path, flags: &[&str]) -> (Child, String) {
-    let mut child = command()
-        .args(SETTINGS)
-        .args(flags)
-        .args(["--keep-raw", "--segment-bytes", "32KiB"])
-        .args(["--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-        .args(["--http-listen", "127.0.0.1:0", "--out-dir"])
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let addresses: Value = serde_json::from_str(&line).unwrap();
-    let http = addresses["http"].as_str().unwrap();
-    let address = http.strip_prefix("http://").unwrap().to_owned();
-    (child, address)
+/// A normalizer that keeps its journal.
+fn start(folder: &Path, flags: &[&str]) -> Process {
+    let mut command = command();
+    command.args(SETTINGS).args(flags);
+    command.args(["--keep-raw", "--segment-bytes", "32KiB", "--out-dir"]);
+    Process::start(command.arg(folder).stderr(Stdio::null()))
 }
 
 /// Until it is accepted: the smallest memory limit has a small queue.
@@ -84,16 +66,8 @@ fn post(address: &str, path: &str, body: &Value) -> String {
         0 => ("identity", plain),
         _ => ("gzip", gzip(&plain)),
     };
-    let mut stream = TcpStream::connect(address).unwrap();
-    let len = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/{content_type}\r\n\
-         content-encoding: {coding}\r\ncontent-length: {len}\r\n\r\n"
-    );
-    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let content_type = format!("{content_type}\r\ncontent-encoding: {coding}");
+    try_http(address, &format!("POST {path}"), &content_type, &body).unwrap()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -202,21 +176,18 @@ fn live(folder: &Path) {
         ["--join-window=500ms", "--default-stage=cloud"],
         ["--join-window=200ms", "--memory-limit=100KiB"],
     ]) {
-        let (mut child, address) = start(folder, &flags);
+        let process = start(folder, &flags);
         for number in 20 * life..20 * (life + 1) {
-            send(&address, "/v1/traces", &spans(number));
-            send(&address, "/v1/metrics", &points(number));
+            send(process.address("http"), "/v1/traces", &spans(number));
+            send(process.address("http"), "/v1/metrics", &points(number));
             if number.is_multiple_of(3) {
-                send(&address, "/v1/traces", &spans(number));
+                send(process.address("http"), "/v1/traces", &spans(number));
             }
         }
         if life == 1 {
-            child.kill().unwrap();
-            child.wait().unwrap();
+            process.kill();
         } else {
-            let id = child.id().to_string();
-            Command::new("kill").args(["-TERM", &id]).status().unwrap();
-            assert!(child.wait().unwrap().success());
+            process.stop();
         }
     }
 }

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod certificates;
+#[path = "../support/process.rs"]
+mod process;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,20 +31,13 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Status};
 
 use certificates::{Authority, Pair};
+use process::Process;
 
 /// The binary with files that a test can change; killed when dropped.
 struct Normalizer {
     folder: TempDir,
-    child: Child,
     stderr: BufReader<ChildStderr>,
-    addresses: Value,
-}
-
-impl Drop for Normalizer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    process: Process,
 }
 
 /// A folder with the files `cert`, `key`, `ca` and `tokens`.
@@ -64,29 +59,18 @@ const CLIENT_CA: [&str; 2] = ["--tls-client-ca", "ca"];
 const TOKENS: [&str; 2] = ["--token-file", "tokens"];
 
 fn command(folder: &Path, flags: &[&[&str]]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
-    command.current_dir(folder).env_clear().args(flags.concat());
-    for variable in ["GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN"] {
-        command.env(variable, "127.0.0.1:0");
-    }
+    let mut command = process::command();
+    command.current_dir(folder).args(flags.concat());
     command
 }
 
 impl Normalizer {
     fn start(folder: TempDir, flags: &[&[&str]]) -> Self {
-        let mut child = command(folder.path(), flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
+        let mut process = Process::start(command(folder.path(), flags).stderr(Stdio::piped()));
         Self {
             folder,
-            stderr: BufReader::new(child.stderr.take().unwrap()),
-            child,
-            addresses: serde_json::from_str(&line).unwrap(),
+            stderr: BufReader::new(process.child.stderr.take().unwrap()),
+            process,
         }
     }
 
@@ -95,23 +79,18 @@ impl Normalizer {
     }
 
     fn address(&self, of: &str) -> SocketAddr {
-        let (_, address) = self.addresses[of].as_str().unwrap().split_once("://").unwrap();
-        address.parse().unwrap()
+        self.process.address(of).parse().unwrap()
     }
 
     fn hang_up(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
-        assert!(sent.success());
+        self.process.signal("-HUP");
     }
 
     /// Ends it in order: all that is left of standard error.
-    fn end(&mut self) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    fn end(mut self) -> String {
+        self.process.stop();
         let mut told = String::new();
         self.stderr.read_to_string(&mut told).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{told}");
         told
     }
 
@@ -156,7 +135,7 @@ async fn a_client_that_trusts_the_authority_is_served_and_others_are_not() {
     let (authority, other) = (Authority::new(), Authority::new());
     let normalizer = Normalizer::start(folder(&authority), &[&TLS]);
     assert!(
-        normalizer.addresses["http"]
+        normalizer.process.addresses["http"]
             .as_str()
             .unwrap()
             .starts_with("https://")
@@ -216,7 +195,7 @@ async fn a_request_has_to_show_a_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
     let authority = Authority::new();
-    let mut normalizer = Normalizer::start(folder(&authority), &[&TLS]);
+    let normalizer = Normalizer::start(folder(&authority), &[&TLS]);
     let mut silent = Vec::new();
     for _ in 0..100 {
         silent.push(TcpStream::connect(normalizer.address("grpc")).await.unwrap());
@@ -387,7 +366,7 @@ fn a_listener_that_others_can_reach_warns_only_without_tls_and_token() {
         (&[&everywhere, &TLS], 0),
         (&[&everywhere, &TOKENS], 0),
     ] {
-        let mut normalizer = Normalizer::start(folder(&authority), flags);
+        let normalizer = Normalizer::start(folder(&authority), flags);
         let told = normalizer.end();
         assert_eq!(told.matches("without TLS or token").count(), warnings, "{told}");
     }
