@@ -43,17 +43,19 @@ GIT_SHA := $(shell git rev-parse --short HEAD 2>/dev/null)
 RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(REAL_SIZE) \
   $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID)) $(if $(LOGS_DIR),--logs-dir $(LOGS_DIR)) \
   $(if $(COLLECTOR),--collector $(TOOLS)/bin/otelcol)
-# Ports on this machine of what `make up` starts: a service, the first service of the chain, the Collector.
+# Ports on this machine of what `make up` starts: a service, the first service of the chain, the shop's front, the Collector.
 SERVICE_PORT ?= 8080
 CHAIN_PORT ?= 8090
+SHOP_PORT ?= 8000
 OTLP_GRPC_PORT ?= 4317
 # The Collector of `make up`. Default: the official image.
 OTELCOL_IMAGE ?=
-export SERVICE_PORT CHAIN_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
-# How a target drives one service, and how the chain: both are flags of RUN.
+export SERVICE_PORT CHAIN_PORT SHOP_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
+# How a target drives one service, the chain and the shop: flags of RUN.
 IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
 CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain)
+SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
@@ -99,8 +101,8 @@ real-all: need-ready ## Run all five one after the other: json, gzip, hash, kvse
 real-chain: need-ready ## Run json through three services: endpoint to edge to cloud
 	@$(RUN) --endpoints json $(CHAIN)
 
-real-languages: need-binaries collector need-shop ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
-	@$(RUN) --scen languages --application examples/start --endpoints /checkout --rate $(SHOP_RATE) --collector $(TOOLS)/bin/otelcol
+real-languages: need-binaries $(if $(filter compose,$(STACK)),,collector need-shop) ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
+	@$(RUN) --scen languages --endpoints /checkout --rate $(SHOP_RATE) $(SHOP)
 
 demo-migrate: need-ready ## Run json while its service moves from the edge to the cloud, REAL_DUR on either node
 	@$(RUN) --endpoints json --migrate
