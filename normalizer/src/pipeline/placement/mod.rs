@@ -60,6 +60,11 @@ impl Placement {
         }
     }
 
+    /// Whether an instance has told its stop, and no start since.
+    pub(super) fn has_told_stop(&self, instance: u32) -> bool {
+        self.told_stopped.contains(&instance)
+    }
+
     fn is_announced(&self, instance: u32) -> bool {
         self.lives
             .get(&instance)
@@ -72,7 +77,7 @@ impl Pipeline {
     pub(super) fn hear(&mut self, source: &Arc<Source>, start_unix_nano: u64, end_unix_nano: u64) {
         let Some(instance) = source.instance else { return };
         // What an instance still sends after it told its stop is its last words, not a new life.
-        if self.placement.told_stopped.contains(&instance) {
+        if self.placement.has_told_stop(instance) {
             return;
         }
         let now = self.now;
