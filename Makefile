@@ -27,6 +27,8 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
+# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver. Default: all.
+PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
 # Inputs of each target of `make fuzz`, and where its random numbers begin.
@@ -140,11 +142,11 @@ test: check test-tools need-binaries ## All checks and all tests, those over the
 	@$(CARGO) build --locked --workspace --bins --tests
 	@scripts/with-engine $(CARGO) test --locked --workspace
 
-bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (10 minutes)
+bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (15 minutes; PARTS=pairs,driver)
 	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink --example shards
-	@$(CARGO) bench --locked -p e2e --bench wire
-	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS)
+	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p e2e --bench wire)
+	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) $(if $(PARTS),--parts $(PARTS))
 
 bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans through the normalizer: cost and memory have to stay flat
 	@$(CARGO) build --release --locked -p e2e --bin ingest

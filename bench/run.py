@@ -21,6 +21,7 @@ import tempfile
 import time
 import urllib.request
 
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -200,9 +201,17 @@ class Bench:
         late = sorted((stamp - first) / 1e6 - number * 1e3 / rate for number, stamp in sends)
         return late[int(0.99 * (len(late) - 1))]
 
+    def driver(self):
+        ports = free_port(), free_port()
+        sink = self.bin_dir / "examples/sink"
+        with Server([sink, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"], announces=False) as server:
+            url = f"http://127.0.0.1:{ports[0]}"
+            server.wait_until_it_answers(url)
+            self.paced(url)
+
     # ---- merge ----
 
-    def merge(self, mib):
+    def merge(self, mib=MERGE_MIB):
         """Three tiers' folders into one: bytes of lines over the CPU time of the whole process, and its peak memory."""
         shards, merged = self.scratch / "shards", self.scratch / "merged"
         subprocess.run([self.bin_dir / "examples/shards", shards, str(mib)], check=True)
@@ -252,7 +261,7 @@ class Bench:
         self.receivers += [figures for figures in found if "subject" in figures]
         return found
 
-    def receive(self):
+    def compare(self):
         compared = self.ingest("compare", "--seconds", INGEST_S, "--sizes", ",".join(map(str, INGEST_SIZES)))
         for size in INGEST_SIZES:
             of = {found["subject"]: found for found in compared if found["spans_a_request"] == size}
@@ -264,19 +273,36 @@ class Bench:
                 self.figure(f"{name}: {ours}, against {against}", "cpu_us_a_span", of[ours], of[theirs], aim, ".3f")
             self.figure(f"spans/s, {size} a request: fsync, against the Collector's file exporter", "spans_a_second",
                         of["fsync"], of["collector"], "", ",.0f")
+
+    def steady(self):
         steady = self.ingest("steady", "--seconds", STEADY_S)
         ours, theirs = steady
         name = "50,000 spans/s for a minute"
         self.figure(f"{name}: acknowledgement p99, ms, against the Collector", "ack_ms_p99", ours, theirs, "ours under 20", ".2f")
         self.figure(f"{name}: peak memory, MiB, against the Collector", "peak_mib", ours, theirs, "ours under 256", ".0f")
         self.figure(f"{name}: line readable, caller known, p99, ms", "readable_ms_p99", ours, None, "under 250", ".1f")
+
+    def late(self):
         late, = self.ingest("steady", "--subjects", "fsync", "--callers-late-seconds", LATE_S, "--seconds", STEADY_S)
         name = f"50,000 spans/s, callers' spans up to {LATE_S} s later"
         self.figure(f"{name}: peak memory, MiB", "peak_mib", late, None, "under 256", ".0f")
         self.figure(f"{name}: line readable, caller known, p99, ms", "readable_ms_p99", late, None, "under 250", ".1f")
+
+    def held(self):
         held, = self.ingest("held")
         self.say("us of CPU a request of 512: 100,000 rows held, against 10", f"{held['many_us_a_request']:,.0f}",
                  f"{held['few_us_a_request']:,.0f}", held["ratio"], "at most 1.1")
+
+    def pairs(self):
+        """By what a span costs: two that do as much for each CPU second as the one carry twice as much, given twice the CPUs."""
+        pairs, = self.ingest("pairs")
+        name = "carried by 2 Collectors and 2 normalizers, against 1 and 1, each pair with as many CPUs; us of CPU a span"
+        for what, two, one, ratio, aim in [
+            ("the normalizers alone", "two_normalizers_us_a_span", "one_normalizer_us_a_span", "normalizers_carry", "at least 1.8"),
+            ("the Collectors alone", "two_collectors_us_a_span", "one_collector_us_a_span", "collectors_carry", ""),
+            ("all", "two_us_a_span", "one_us_a_span", "pairs_carry", ""),
+        ]:
+            self.say(f"{name}: {what}", f"{pairs[two]:.2f}", f"{pairs[one]:.2f}", pairs[ratio], aim)
 
     def scale(self, spans):
         for found in self.ingest("scale", "--spans", spans):
@@ -311,11 +337,20 @@ class Bench:
         print(f"\n{os.cpu_count()} CPUs of {model}, Linux {platform.release()}, Python {platform.python_version()}")
 
 
+def known_parts(text):
+    parts = text.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)} (there are {', '.join(PARTS)})")
+    return parts
+
+
 def main():
     flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta and prost.")
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
     flags.add_argument("--scale", metavar="SPANS,...", help="only push so many spans through one normalizer after the other")
+    flags.add_argument("--parts", type=known_parts, default=PARTS, metavar="PART,...", help=f"only these of {', '.join(PARTS)}")
     flags.add_argument("--merge", metavar="MIB", type=int, help="only merge folders of so many MiB")
     flags = flags.parse_args()
     flags.tools.mkdir(parents=True, exist_ok=True)
@@ -329,16 +364,10 @@ def main():
         if flags.merge:
             bench.merge(flags.merge)
             return bench.table()
-        bench.merge(MERGE_MIB)
-        bench.receive()
-        bench.criterion()
-        bench.saturated()
-        ports = free_port(), free_port()
-        sink = flags.bin_dir.resolve() / "examples/sink"
-        with Server([sink, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"], announces=False) as server:
-            url = f"http://127.0.0.1:{ports[0]}"
-            server.wait_until_it_answers(url)
-            bench.paced(url)
+        parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
+                                 bench.saturated, bench.driver), strict=True))
+        for part in flags.parts:
+            parts[part]()
         bench.table()
 
 

@@ -46,6 +46,7 @@ pub struct Collector {
     receiver: u16,
     variables: Vec<(&'static str, String)>,
     configuration: &'static str,
+    binary: PathBuf,
     ports: [u16; 4],
     process: Option<Process>,
 }
@@ -64,6 +65,7 @@ impl Collector {
                 .map(|(name, value)| (*name, (*value).to_owned()))
                 .collect(),
             configuration: "otel-collector.yaml",
+            binary: root().join(COLLECTOR),
             ports: free_ports()?,
             process: None,
         })
@@ -76,21 +78,27 @@ impl Collector {
         self
     }
 
+    /// The same by another binary.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Path) -> Self {
+        binary.clone_into(&mut self.binary);
+        self
+    }
+
     /// Starts it and waits until it is healthy.
     ///
     /// # Errors
     /// If it has not been built, does not start or does not become healthy.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        let binary = root().join(COLLECTOR);
         ensure!(
-            binary.is_file(),
+            self.binary.is_file(),
             "{} is not there: run make collector",
-            binary.display()
+            self.binary.display()
         );
         let [grpc, http, health, metrics] = self.ports;
         let local = |port: u16| format!("127.0.0.1:{port}");
         let log = File::options().create(true).append(true).open(self.log_file())?;
-        let mut command = Command::new(binary);
+        let mut command = Command::new(&self.binary);
         command
             .arg("--config")
             .arg(root().join(self.configuration))
@@ -119,9 +127,19 @@ impl Collector {
         self.process = None;
     }
 
+    /// Its process id, if it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.0.id())
+    }
+
+    /// Where clients send to, as an address.
+    pub fn grpc(&self) -> SocketAddr {
+        self.address(0)
+    }
+
     /// Where clients send to.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[0])
+        format!("http://{}", self.grpc())
     }
 
     /// Status of its health port; 0 if nobody answers.

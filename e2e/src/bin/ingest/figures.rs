@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -102,4 +103,16 @@ impl Figures {
 /// The time below which such a share of them lies, milliseconds.
 pub fn quantile_ms(nanos: &Histogram<u64>, share: f64) -> f64 {
     nanos.value_at_quantile(share) as f64 / 1e6
+}
+
+/// The middle of some values.
+///
+/// # Errors
+/// If there are none.
+pub fn median(values: &mut [f64]) -> anyhow::Result<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+        .get(values.len() / 2)
+        .copied()
+        .context("nothing was measured")
 }

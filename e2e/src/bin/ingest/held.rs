@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde::Serialize;
 
+use super::figures::median;
 use super::load::{Load, Until};
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
@@ -129,12 +130,4 @@ impl Beside {
     fn stop(self) -> anyhow::Result<()> {
         self.subject.stop()
     }
-}
-
-fn median(values: &mut [f64]) -> anyhow::Result<f64> {
-    values.sort_by(f64::total_cmp);
-    values
-        .get(values.len() / 2)
-        .copied()
-        .context("nothing was measured")
 }

@@ -15,7 +15,7 @@ use super::connection::{Answer, Connection};
 use super::requests::Requests;
 use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
-/// Connections of the load.
+/// Connections of the load to each address.
 pub const CONNECTIONS: usize = 8;
 /// A refused request is sent again after this: late enough that few are refused twice, sooner than receivers ask for, so
 /// that they do not run idle.
@@ -52,7 +52,7 @@ pub enum Until {
 /// The load on one receiver: its blocks of traces are numbered on from one phase to the next.
 pub struct Load {
     runtime: tokio::runtime::Runtime,
-    connections: Vec<Connection>,
+    lanes: Vec<Lane>,
     requests: Arc<Requests>,
     next_block: u64,
 }
@@ -63,19 +63,27 @@ impl Load {
     /// # Errors
     /// If there is no connection.
     pub fn new(address: SocketAddr, requests: Arc<Requests>) -> anyhow::Result<Self> {
+        Self::shared(&[address], requests)
+    }
+
+    /// Connects to each address; they take the blocks in turn, so that all spans of a trace go to one of them.
+    ///
+    /// # Errors
+    /// If there is no connection.
+    pub fn shared(addresses: &[SocketAddr], requests: Arc<Requests>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let connections = runtime.block_on(async {
-            let mut connections = Vec::with_capacity(CONNECTIONS);
+        let lanes = runtime.block_on(async {
+            let mut lanes = Vec::with_capacity(CONNECTIONS);
             for _ in 0..CONNECTIONS {
-                connections.push(Connection::open(address).await?);
+                lanes.push(Lane::open(addresses).await?);
             }
-            anyhow::Ok(connections)
+            anyhow::Ok(lanes)
         })?;
         Ok(Self {
             runtime,
-            connections,
+            lanes,
             requests,
             next_block: 0,
         })
@@ -96,13 +104,13 @@ impl Load {
         let tally = Arc::new(Tally::new()?);
         self.runtime.block_on(async {
             let mut tasks = JoinSet::new();
-            for connection in &self.connections {
-                let (mut connection, plan, tally) = (connection.clone(), plan.clone(), tally.clone());
+            for lane in &self.lanes {
+                let (mut lane, plan, tally) = (lane.clone(), plan.clone(), tally.clone());
                 let requests = self.requests.clone();
                 tasks.spawn(async move {
                     while let Some((block, request)) = plan.take() {
                         let frame = requests.frame(block, request, 0);
-                        tally.send(&mut connection, frame, Instant::now()).await?;
+                        tally.send(lane.of(block), frame, Instant::now()).await?;
                     }
                     anyhow::Ok(())
                 });
@@ -166,14 +174,14 @@ impl Load {
         self.runtime.block_on(async {
             let unanswered = Arc::new(Semaphore::new(UNANSWERED_MAX));
             let mut tasks = JoinSet::new();
-            let mut turn = self.connections.iter().cycle();
+            let mut turn = self.lanes.iter().cycle();
             while let Some(made) = to_send.recv().await {
                 let permit = unanswered.clone().try_acquire_owned();
                 let permit = permit.context("thousands of requests are unanswered")?;
-                let mut connection = turn.next().context("no connection")?.clone();
+                let mut lane = turn.next().context("no connection")?.clone();
                 let (tally, acknowledged) = (tally.clone(), acknowledged.clone());
                 tasks.spawn(async move {
-                    tally.send(&mut connection, made.frame, made.due).await?;
+                    tally.send(lane.of(made.block), made.frame, made.due).await?;
                     acknowledged.now(made.block, made.request);
                     drop(permit);
                     anyhow::Ok(())
@@ -198,10 +206,10 @@ impl Load {
     /// If one is not taken.
     pub fn send_each(&mut self, frames: impl Iterator<Item = Bytes>) -> anyhow::Result<()> {
         let tally = Tally::new()?;
-        let mut connection = self.connections[0].clone();
+        let mut lane = self.lanes[0].clone();
         self.runtime.block_on(async {
             for frame in frames {
-                tally.send(&mut connection, frame, Instant::now()).await?;
+                tally.send(lane.of(0), frame, Instant::now()).await?;
             }
             Ok(())
         })
@@ -209,6 +217,26 @@ impl Load {
 
     fn spans(&self, blocks: u64) -> u64 {
         blocks * (REQUESTS_A_BLOCK * self.requests.spans_a_request()) as u64
+    }
+}
+
+/// A connection to each address.
+#[derive(Clone)]
+struct Lane(Vec<Connection>);
+
+impl Lane {
+    async fn open(addresses: &[SocketAddr]) -> anyhow::Result<Self> {
+        let mut connections = Vec::with_capacity(addresses.len());
+        for &address in addresses {
+            connections.push(Connection::open(address).await?);
+        }
+        Ok(Self(connections))
+    }
+
+    /// The connection that a block's requests go over.
+    fn of(&mut self, block: u64) -> &mut Connection {
+        let at = block as usize % self.0.len();
+        &mut self.0[at]
     }
 }
 

@@ -4,7 +4,7 @@
 //! - [`connection`], [`load`]: how it is sent.
 //! - [`subject`], [`collector`], [`discard`]: to whom.
 //! - [`rows`], [`follow`]: whether all of it is in the files, once.
-//! - [`compare`], [`steady`], [`held`], [`scale`]: the measurements; [`process`] and [`figures`] are their means.
+//! - [`compare`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements; [`process`] and [`figures`] are their means.
 
 mod collector;
 mod compare;
@@ -15,6 +15,7 @@ mod follow;
 mod held;
 mod ids;
 mod load;
+mod pairs;
 mod process;
 mod requests;
 mod rows;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use pairs::Pace;
 use requests::Requests;
 use steady::Steady;
 use subject::{Kind, Places};
@@ -91,6 +93,23 @@ enum Command {
         /// How many, each by a normalizer of its own.
         #[arg(long, value_delimiter = ',', default_value = "1000000,10000000,100000000")]
         spans: Vec<u64>,
+    },
+    /// Two normalizers behind two Collectors against one behind one: what a span costs each.
+    Pairs {
+        #[command(flatten)]
+        common: Common,
+        /// Spans of each request.
+        #[arg(long, default_value_t = 512)]
+        size: usize,
+        /// Spans a second for each pair; as many as they take if not given.
+        #[arg(long)]
+        rate: Option<u64>,
+        /// How long a turn is.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Turns of each set-up.
+        #[arg(long, default_value_t = 8)]
+        turns: usize,
     },
     /// The floor, for the bench itself.
     #[command(name = discard::COMMAND, hide = true)]
@@ -175,6 +194,20 @@ fn measure(command: Command) -> anyhow::Result<()> {
         Command::Scale { common, spans } => {
             let places = common.places()?;
             spans.iter().try_for_each(|&spans| scale::measure(&places, spans))
+        }
+        Command::Pairs {
+            common,
+            size,
+            rate,
+            seconds,
+            turns,
+        } => {
+            let pace = Pace {
+                spans_a_request: size,
+                spans_a_second: rate,
+                duration: Duration::from_secs(seconds),
+            };
+            pairs::measure(&common.places()?, pace, turns)
         }
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),
