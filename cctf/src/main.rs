@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use cctf::commands::{self, load, merge, run, schema, tail, validate};
+use cctf::commands::{self, event, load, merge, run, schema, tail, validate};
 use cctf_normalizer::config::ignore_empty_variables;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -20,6 +20,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Drive one endpoint of a running service with open-loop HTTP load.
     Load(Box<load::LoadArgs>),
+    /// Tell that a module was scaled or has moved to another node.
+    Event(event::EventArgs),
     /// Follow the rows of a run as they come.
     Tail(tail::TailArgs),
     /// Check all rules of the contract on a run's folder.
@@ -31,11 +33,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = ignore_empty_variables(Cli::command()).mut_subcommands(ignore_empty_variables);
+    let command = ignore_empty_variables(Cli::command())
+        .mut_subcommands(|command| ignore_empty_variables(command).mut_subcommands(ignore_empty_variables));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its flags and a function from flags to an exit code.
 
 pub mod display;
+pub mod event;
 pub mod flags;
 pub mod load;
 pub mod merge;

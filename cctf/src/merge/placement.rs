@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
-use super::directory::Directory;
+use super::directory::{Directory, ModuleName};
 use super::lives::Lives;
 use super::sorter::{Record, Sorter, key_of};
 use super::values::encoded;
@@ -54,10 +54,17 @@ impl Placement {
         let row: PlacementEvent<'_> = serde_json::from_slice(line)?;
         let node = directory.node(&encoded(&row.node_id), row.stage)?;
         let app = row.app_id.as_ref().map(encoded);
+        let Some(instance_id) = &row.instance_id else {
+            directory.module(&ModuleName {
+                module_id: row.module_id.to_string(),
+                app_id: row.app_id.as_ref().map(|app| app.to_string()),
+            })?;
+            return push(&mut self.by_time, row.ts, line);
+        };
         // An event is no sign of life.
         let instance = directory.instance(
             &encoded(&row.module_id),
-            &encoded(&row.instance_id),
+            &encoded(instance_id),
             app.as_deref(),
             node,
             i64::MIN,
@@ -263,7 +270,7 @@ mod tests {
             ts: Milliseconds::from_nanos(second * 1_000_000_000),
             app_id: None,
             module_id: "m".into(),
-            instance_id: "m-1".into(),
+            instance_id: Some("m-1".into()),
             node_id: "n".into(),
             event: kind,
             stage: Stage::Edge,

@@ -103,6 +103,16 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Of a node nothing is known but its name.
+    pub fn of_node(node: &str, stages: &StageTable) -> Self {
+        Self {
+            node: node.to_owned(),
+            node_known: true,
+            stage: Some(stages.look_up([Some(node), None, None])),
+            ..Self::default()
+        }
+    }
+
     /// Takes what goes into a field as it is.
     fn take(&mut self, key: &str, value: AnyValue<'_>) {
         let text = || value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -171,7 +181,7 @@ impl Identity {
             .next()
             .map(str::to_owned)
             .or_else(pid_on_host);
-        self.instance_id = instance.unwrap_or_else(|| format!("{}@{}", self.module_id, self.node));
+        self.instance_id = instance.unwrap_or_else(|| self.made_up_instance_id());
         let told = candidates.stage.and_then(Stage::parse);
         self.stage = Some(told.filter(|stage| *stage != Stage::Unknown).unwrap_or_else(|| {
             stages.look_up([
@@ -180,6 +190,16 @@ impl Identity {
                 Some(self.module_id.as_str()),
             ])
         }));
+    }
+
+    /// What an instance is called of which nobody has told a name.
+    fn made_up_instance_id(&self) -> String {
+        format!("{}@{}", self.module_id, self.node)
+    }
+
+    /// Whether the resource names an instance.
+    pub fn is_instance_told(&self) -> bool {
+        self.instance_id != self.made_up_instance_id()
     }
 
     /// The stage; unknown where nobody told.

@@ -62,7 +62,10 @@ impl Pipeline {
         // One source reports for a node at a time, so that a Collector and a service beside it give no double rows.
         if sampler.source.number != source.number {
             // One that told its stop is not waited for: a service that is started again has its node's rows at once.
-            let is_gone = sampler.source.instance.is_some_and(|gone| self.placement.has_told_stop(gone));
+            let is_gone = sampler
+                .source
+                .instance
+                .is_some_and(|gone| self.placement.has_told_stop(gone));
             if !is_gone && now < sampler.last_heard.saturating_add(self.stale_nanos) {
                 return;
             }

@@ -313,6 +313,12 @@ impl Sources {
         })
     }
 
+    /// A node that others tell of; if it has told nothing itself, only its name is known.
+    pub fn node_named(&mut self, node: &str) -> Option<u32> {
+        let stages = &self.stages;
+        self.nodes.number(node, || Identity::of_node(node, stages))
+    }
+
     /// An instance.
     pub fn instance(&self, number: u32) -> &InstanceName {
         &self.instances.items[number as usize]

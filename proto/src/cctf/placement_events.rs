@@ -28,8 +28,8 @@ row! {
         nullable app_id: Text<'a>,
         /// The module.
         required module_id: Text<'a>,
-        /// The instance.
-        required instance_id: Text<'a>,
+        /// The instance. Null where an operator told scale or migrate of the module and named none.
+        nullable instance_id: Text<'a>,
         /// The node; for migrate, the one moved to.
         required node_id: Text<'a>,
         /// What happened.

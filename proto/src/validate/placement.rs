@@ -32,9 +32,14 @@ impl Placement {
         if !matches!(row.event, PlacementKind::Start | PlacementKind::Stop) {
             return;
         }
+        let Some(instance_id) = &row.instance_id else {
+            return findings.add(Broken::LifeOfAnInstance, place, || {
+                format!("a {} without instance_id", row.event.as_str())
+            });
+        };
         let life = self
             .instances
-            .entry((row.module_id.to_string(), row.instance_id.to_string()))
+            .entry((row.module_id.to_string(), instance_id.to_string()))
             .or_default();
         if row.event == PlacementKind::Stop {
             life.stops.push((row.ts, place));

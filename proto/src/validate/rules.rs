@@ -112,6 +112,7 @@ rules! {
     LinkName = "link-name", Error, Error, "link is <node>.nic or <node>-><other node>, with the row's own node.";
     InstanceStarted = "instance-started", Warning, Warning,
         "Every instance that a row names has a start event.";
+    LifeOfAnInstance = "life-of-an-instance", Error, Error, "A start or stop event names its instance.";
     StopAfterStart = "stop-after-start", Error, Error, "A stop event follows a start of the same instance.";
 
     // The run

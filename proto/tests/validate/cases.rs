@@ -1,6 +1,8 @@
 //! For every rule, a change to the good run that breaks it and no other.
 
-use cctf_proto::cctf::{File, Flag, Flags, Milliseconds, PlacementKind, RunMeta, SpanKind, Stage};
+use cctf_proto::cctf::{
+    File, Flag, Flags, Milliseconds, PlacementEvent, PlacementKind, RunMeta, SpanKind, Stage,
+};
 
 use super::good_run::{Run, Texts};
 use super::rows::{at, invocation, lasting, link, placement, span};
@@ -256,6 +258,16 @@ pub const CASES: &[(&str, Change)] = &[
     (
         "instance-started",
         Rows(|run| run.invocations[0].instance_id = "gateway-2".into()),
+    ),
+    (
+        "life-of-an-instance",
+        Rows(|run| {
+            let start = placement("load", PlacementKind::Start, 0);
+            run.placement.push(PlacementEvent {
+                instance_id: None,
+                ..start
+            });
+        }),
     ),
     (
         "stop-after-start",

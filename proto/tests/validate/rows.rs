@@ -205,7 +205,7 @@ pub fn placement(module: &'static str, event: PlacementKind, ms: i64) -> Placeme
         ts: at(ms),
         app_id: None,
         module_id: module.into(),
-        instance_id: instance(module),
+        instance_id: Some(instance(module)),
         node_id: home(module).0.into(),
         event,
         stage: home(module).1,

@@ -1,6 +1,6 @@
 //! Placement events: rows of placement_events.jsonl for the runs that are open.
 
-use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Text};
+use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Stage, Text};
 
 use crate::pipeline::Pipeline;
 use crate::pipeline::output::Output;
@@ -10,6 +10,8 @@ use crate::pipeline::runs::write_row;
 pub struct Event<'a> {
     /// The instance.
     pub instance: u32,
+    /// Whether it is of the instance, or told of the module that this one is of.
+    pub of_instance: bool,
     /// When, nanoseconds since the Unix epoch.
     pub ts_unix_nano: u64,
     /// What happened.
@@ -29,6 +31,7 @@ impl Event<'_> {
     pub fn new(instance: u32, ts_unix_nano: u64, kind: PlacementKind, inferred: bool) -> Self {
         Self {
             instance,
+            of_instance: true,
             ts_unix_nano,
             kind,
             inferred,
@@ -90,8 +93,17 @@ impl Pipeline {
             Some(run) => vec![run],
             None => self.runs.live().collect(),
         };
+        let from = event.from_node.and_then(|node| self.sources.node_named(node));
         let instance = self.sources.instance(event.instance);
         let module = self.sources.module(instance.module);
+        // Who tells what became of a module need not know the stage of its node.
+        let of_node = || instance.node.map(|node| self.sources.node(node).stage());
+        let stage = match (instance.stage, event.kind) {
+            (Stage::Unknown, PlacementKind::Scale | PlacementKind::Migrate) if !event.inferred => {
+                of_node().unwrap_or(Stage::Unknown)
+            }
+            (stage, _) => stage,
+        };
         let slots = self
             .placement
             .slots
@@ -101,10 +113,10 @@ impl Pipeline {
             ts: Milliseconds::from_nanos(event.ts_unix_nano as i64),
             app_id: module.app_id.as_deref().map(Text::from),
             module_id: module.module_id.as_str().into(),
-            instance_id: instance.instance_id.as_str().into(),
+            instance_id: event.of_instance.then(|| instance.instance_id.as_str().into()),
             node_id: instance.node_id.as_str().into(),
             event: event.kind,
-            stage: instance.stage,
+            stage,
             inferred: event.inferred,
             workers: slots.and_then(|slots| slots.workers),
             queue_limit: slots.and_then(|slots| slots.queue_limit),
@@ -127,11 +139,11 @@ impl Pipeline {
                 run.announced.remove(&event.instance);
             }
             run.nodes.extend(instance.node);
-            run.modules
-                .entry(instance.module)
-                .or_default()
-                .instances
-                .insert(event.instance);
+            run.nodes.extend(from);
+            let module = run.modules.entry(instance.module).or_default();
+            if event.of_instance {
+                module.instances.insert(event.instance);
+            }
             write_row(run, output, slot, File::PlacementEvents, &row, event.ts_unix_nano);
         }
     }
