@@ -148,6 +148,9 @@ mod tests {
 
     use super::*;
 
+    /// Looking for all entries after every step takes most of a minute.
+    const ALL_EVERY: usize = 16;
+
     proptest! {
         /// Few homes, so that entries stand far from them, around the table's end as well. Without the step that moves
         /// entries up behind a removed one, those behind it are lost.
@@ -157,7 +160,7 @@ mod tests {
         ) {
             let mut index = Index::default();
             let mut map: HashMap<u32, u32> = HashMap::new();
-            for (home, entry, is_added) in steps {
+            for (number, (home, entry, is_added)) in steps.into_iter().enumerate() {
                 let hash = u32::MAX - home * 0x40_0000 + 0x3f_ffff * (home & 1);
                 match map.get(&entry).copied() {
                     None if is_added => {
@@ -170,16 +173,18 @@ mod tests {
                         index.replace(hash, entry + 1000, entry);
                     }
                     Some(hash) => {
-                        index.remove(hash, entry);
+                        prop_assert!(index.remove(hash, entry));
                         map.remove(&entry);
                     }
                     None => prop_assert!(!index.remove(hash, entry)),
                 }
-                for (&entry, &hash) in &map {
-                    prop_assert_eq!(index.find(hash, |found| found == entry), Some(entry));
+                if number % ALL_EVERY == 0 {
+                    for (&entry, &hash) in &map {
+                        prop_assert_eq!(index.find(hash, |found| found == entry), Some(entry));
+                    }
+                    prop_assert_eq!(index.slots.iter().filter(|&&slot| slot != 0).count(), map.len());
                 }
                 prop_assert_eq!(index.len, map.len());
-                prop_assert_eq!(index.slots.iter().filter(|&&slot| slot != 0).count(), map.len());
             }
         }
     }
