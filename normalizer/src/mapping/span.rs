@@ -34,6 +34,9 @@ pub struct MappedSpan<'a> {
 
 /// Name of the CLIENT spans that Node's instrumentation of `dns` makes. Asking for an address is part of whatever needs it.
 const NAME_LOOKUP: &str = "dns.lookup";
+/// Names of the INTERNAL spans that Node's instrumentation of `net` makes. Whoever connects outside a request gives them no
+/// parent, which makes no batch job of them.
+const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
 
 /// Maps the attributes in `slots` of `span`.
 pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
@@ -68,6 +71,8 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
     } else if span.kind == SpanKind::Client {
         mapped.is_aside = span.name == NAME_LOOKUP;
+    } else if span.kind == SpanKind::Internal {
+        mapped.is_aside = CONNECTS.contains(&span.name);
     }
     if mapped.status.is_none() && mapped.status_text.is_none() {
         // What travels over HTTP has at least that status.
