@@ -103,6 +103,11 @@ impl Input {
         Ok(Some(bytes))
     }
 
+    /// Where a file lies.
+    pub fn path_of(&self, file: CctfFile) -> PathBuf {
+        self.cctf.join(file.name())
+    }
+
     /// The lines of a file; none if it is not there.
     pub fn lines(&self, file: CctfFile) -> anyhow::Result<Option<Lines>> {
         Lines::open(self.cctf.join(file.name()))
@@ -133,6 +138,8 @@ pub struct Lines {
 
 /// One line.
 pub struct Line<'a> {
+    /// Where it begins in the file.
+    pub at: u64,
     /// Without its newline.
     pub bytes: &'a [u8],
     /// Whether it has one: the last may be half a line, of a run that is being written or was killed.
@@ -171,10 +178,12 @@ impl Lines {
             if let Some(length) = found {
                 let begin = self.begin;
                 let end = begin + searched + length;
+                let at = self.read;
                 self.begin = end + 1;
                 self.read += (end + 1 - begin) as u64;
                 self.number += 1;
                 return Ok(Some(Line {
+                    at,
                     bytes: &self.held[begin..end],
                     is_whole: true,
                 }));
@@ -185,10 +194,12 @@ impl Lines {
                     return Ok(None);
                 }
                 let (begin, end) = (self.begin, self.end);
+                let at = self.read;
                 self.begin = end;
                 self.read += searched as u64;
                 self.number += 1;
                 return Ok(Some(Line {
+                    at,
                     bytes: &self.held[begin..end],
                     is_whole: false,
                 }));

@@ -12,6 +12,7 @@ use super::clocks::Clocks;
 use super::directory::Directory;
 use super::rows::SpanRow;
 use super::sorter::{Record, Sorter, key_of};
+use super::spool::place_of;
 use super::trace::Resolved;
 
 /// Endpoints told apart over all modules: their histograms take some 8 KiB each. Further ones are one endpoint a module.
@@ -75,8 +76,7 @@ impl Learned {
         partition: &[u8],
         directory: &Directory,
     ) {
-        let (method, route) = (row.text(partition, row.method), row.text(partition, row.route));
-        let path = route.or_else(|| row.text(partition, row.path));
+        let (method, path) = (row.text(partition, row.method), row.text(partition, row.path));
         endpoint_key(method.as_deref(), path.as_deref(), &mut self.key);
         let mut endpoint = self.endpoints.number(&self.key);
         let stats = self.modules.entry(directory.module_of(row.instance)).or_default();
@@ -163,7 +163,7 @@ impl Learned {
         })?;
         // In the order of traces and spans: which calls a fit is made of when there are too many follows from their ids.
         let mut identity = [0; 16];
-        identity[..8].copy_from_slice(&answer.place.to_be_bytes());
+        identity[..8].copy_from_slice(&place_of(&answer.trace_id).to_be_bytes());
         identity[8..].copy_from_slice(&answer.span_id.0);
         self.by_link.push(&Record {
             key: u64::from(u) << 32 | u64::from(v),

@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! folders ─▶ inventories united ─▶ directory of names
-//!         ─▶ samples, placement ─────────────────────────────▶ sorted ─┐
-//!         ─▶ spool (by trace) ─▶ copies dropped ─▶ resolved ─▶ sorted ─┼─▶ hidden folder ─▶ rename
-//!                                                  └─▶ learned: links, modules, clocks ─┘
+//!         ─▶ samples, placement ─────────────────────────────────────▶ sorted ─┐
+//!         ─▶ records ─▶ spool (by trace) ─▶ copies dropped ─▶ resolved ─▶ sorted │
+//!         │                                   │                           ▼    ├─▶ hidden folder ─▶ rename
+//!         └─────────────── lines, once more ──┼────────────────────▶ rewritten ┤
+//!                                             └─▶ learned: links, modules, clocks ─┘
 //! ```
 //!
-//! Everything but `inputs`, `output`, `spool` and `sorter` is pure. `docs/merge.md` has the rules.
+//! Everything but `inputs`, `fetch`, `output`, `spool`, `sorter` and `sorted_runs` is pure. `docs/merge.md` has the rules.
 
 pub mod align;
 pub mod clocks;
 pub mod directory;
+pub mod fetch;
+pub mod gaps;
 pub mod inputs;
 pub mod inventories;
 pub mod learned;
@@ -19,10 +23,14 @@ pub mod lives;
 pub mod meta;
 pub mod output;
 pub mod placement;
+pub mod progress;
+pub mod records;
+pub mod rewrite;
 pub mod rows;
 pub mod samples;
 pub mod scan;
 pub mod session;
+pub mod sorted_runs;
 pub mod sorter;
 pub mod spans;
 pub mod spool;
@@ -39,6 +47,7 @@ use serde::Serialize;
 use crate::commands::UsageError;
 use inputs::Input;
 use output::OutFolder;
+pub use progress::Progress;
 use session::{Session, Source};
 use union::Conflict;
 
@@ -56,10 +65,13 @@ pub struct Options {
 /// What a merge holds, in bytes. Together with the buffers of partitions, runs and files it stays under 128 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Lines of a partition of traces, which are looked at together; up to twice as many where traces differ.
+    /// Records of a partition of traces, which are looked at together. Half as many are aimed at, since few stay in the
+    /// processor's cache, and up to twice as many are taken: traces differ, and partitions are not without number.
     pub partition_bytes: u64,
-    /// Invocations, and as many calls, that are sorted at once.
+    /// What was found of invocations, and as much of calls, that is sorted at once.
     pub spans_bytes: usize,
+    /// Lines of the folders that are held while they are copied in the order of time.
+    pub lines_bytes: usize,
     /// Lines of any other file that are sorted at once.
     pub samples_bytes: usize,
 }
@@ -67,22 +79,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            partition_bytes: 12 << 20,
+            partition_bytes: 4 << 20,
             spans_bytes: 14 << 20,
+            lines_bytes: 16 << 20,
             samples_bytes: 8 << 20,
         }
     }
-}
-
-/// How far a merge is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// What is being done.
-    pub phase: &'static str,
-    /// Bytes of it done.
-    pub done: u64,
-    /// Bytes of it in all.
-    pub all: u64,
 }
 
 /// What is counted on the way.

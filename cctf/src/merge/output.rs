@@ -1,7 +1,7 @@
 //! [`OutFolder`]: the merged run's folder, which appears by one rename.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -113,9 +113,10 @@ impl Drop for OutFolder {
 /// A file of lines that is being written.
 pub struct LinesOut {
     path: PathBuf,
-    out: BufWriter<File>,
+    file: File,
+    held: Vec<u8>,
     lines: u64,
-    /// Bytes written.
+    /// Bytes of its lines.
     pub bytes: u64,
 }
 
@@ -125,7 +126,8 @@ impl LinesOut {
         let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
-            out: BufWriter::with_capacity(WRITE_BYTES, file),
+            file,
+            held: Vec::with_capacity(WRITE_BYTES + (8 << 10)),
             lines: 0,
             bytes: 0,
         })
@@ -133,16 +135,40 @@ impl LinesOut {
 
     /// Writes a line.
     pub fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {
-        let written = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"));
-        written.with_context(|| format!("write {}", self.path.display()))?;
+        self.write_with(|held| {
+            held.extend_from_slice(line);
+            Ok(())
+        })
+    }
+
+    /// Writes the line that `append` appends, which is spared a copy.
+    #[inline]
+    pub fn write_with(
+        &mut self,
+        append: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let before = self.held.len();
+        append(&mut self.held)?;
+        self.held.push(b'\n');
         self.lines += 1;
-        self.bytes += line.len() as u64 + 1;
+        self.bytes += (self.held.len() - before) as u64;
+        if self.held.len() >= WRITE_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let written = self.file.write_all(&self.held);
+        written.with_context(|| format!("write {}", self.path.display()))?;
+        self.held.clear();
         Ok(())
     }
 
     /// Makes it durable, and tells how many lines it has.
     pub fn finish(mut self) -> anyhow::Result<u64> {
-        let settled = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        self.flush()?;
+        let settled = self.file.sync_all();
         settled.with_context(|| format!("write {}", self.path.display()))?;
         Ok(self.lines)
     }

@@ -83,7 +83,7 @@ impl Placement {
         mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self {
-            by_instance,
+            mut by_instance,
             mut by_time,
             mut by_notice,
         } = self;

@@ -1,16 +1,27 @@
-//! [`SpanRow`]: what the merge reads of a line of invocations.jsonl or calls.jsonl, and where its derived fields stand.
+//! [`SpanRow`]: what the merge reads of a line of invocations.jsonl or calls.jsonl.
 
-use cctf_proto::cctf::{
-    Call, Field, Flags, Invocation, Milliseconds, Row, SpanId, SpanKind, Stage, Text, TraceId, field_index,
-    push_field,
-};
+use std::hash::{BuildHasher, Hasher};
+
+use cctf_proto::cctf::{Call, Field, Flags, Invocation, Row, SpanId, SpanKind, Stage, TraceId, field_index};
 
 use super::directory::Directory;
-use super::scan::{Fields, NotAnObject, Order, UNKNOWN};
+use super::gaps::{GapFinder, Gaps, base, fields_of};
+use super::scan::{Fields, Name, NotAnObject, Order, UNKNOWN, names_of};
 use super::values::{count, flags, kind, nanos, optional_nanos, span_id, stage, trace_id};
 
-/// A stretch of a line.
+/// A stretch of a line, or of the bytes that a row was kept in.
 pub type Span = (u32, u32);
+
+/// Where a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Origin {
+    /// The folder, by number.
+    pub input: u32,
+    /// Its first byte in the file.
+    pub at: u64,
+    /// Its bytes, without the newline.
+    pub length: u32,
+}
 
 /// One row.
 #[derive(Debug, Clone)]
@@ -18,8 +29,6 @@ pub type Span = (u32, u32);
 pub struct SpanRow {
     pub is_call: bool,
     pub kind: SpanKind,
-    /// [`place_of`](super::spool::place_of) its trace.
-    pub place: u64,
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub parent_span_id: Option<SpanId>,
@@ -40,31 +49,16 @@ pub struct SpanRow {
     pub service_nanos: Option<i64>,
     /// Whether its span starts when the body has been read.
     pub starts_after_body: bool,
-    /// Where the line is in the partition.
-    pub at: (usize, usize),
     pub method: Option<Span>,
+    /// The route, else the path.
     pub path: Option<Span>,
-    pub route: Option<Span>,
     pub peer: Option<Span>,
-    /// In the partition, not in the line: a copy may have told it.
-    pub peer_module: Option<(usize, usize)>,
-    /// Where derived fields stand or belong, with the commas before them.
-    gaps: [Span; 3],
-}
-
-/// What follows from other rows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Derived<'a> {
-    /// parent_id or ancestor_id.
-    pub above: Option<SpanId>,
-    /// The call that reached it, and its duration less this one's, nanoseconds.
-    pub caller: Option<SpanId>,
-    #[allow(missing_docs, reason = "see caller")]
-    pub net_nanos: Option<i64>,
-    /// The module that answered, as it is.
-    pub peer_module: Option<&'a str>,
-    /// All flags.
-    pub flags: Flags,
+    pub peer_module: Option<Span>,
+    /// Tells the parts of the line that do not depend on other rows from others.
+    pub base_hash: u64,
+    pub origin: Origin,
+    /// Where derived fields stand or belong; `None` if that has to be looked for when the line is written.
+    pub gaps: Option<Gaps>,
 }
 
 /// Why a line is no row.
@@ -84,50 +78,119 @@ pub enum RowError {
     TooManyNames(#[from] super::directory::TooManyNames),
 }
 
-macro_rules! indexes {
-    ($fields:expr; $($name:ident = $field:literal,)*) => {
-        $(pub const $name: usize = field_index($fields, $field);)*
-    };
+/// What a field is to a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Other,
+    TraceId,
+    SpanId,
+    ParentSpanId,
+    Above,
+    Module,
+    Instance,
+    Start,
+    WorkStart,
+    End,
+    Node,
+    Stage,
+    Method,
+    Path,
+    BytesIn,
+    BytesOut,
+    CpuTime,
+    QueueTime,
+    ServiceTime,
+    App,
+    Route,
+    Kind,
+    Caller,
+    Net,
+    Peer,
+    PeerModule,
+    Flags,
 }
 
-mod invocation {
-    use super::*;
-    indexes! { Invocation::FIELDS;
-        TRACE_ID = "trace_id", SPAN_ID = "span_id", PARENT_ID = "parent_id", PARENT_SPAN_ID = "parent_span_id",
-        MODULE_ID = "module_id", INSTANCE_ID = "instance_id", TS_ENQUEUE = "ts_enqueue", TS_START = "ts_start",
-        TS_END = "ts_end", NODE = "node", STAGE = "stage", METHOD = "method", PATH = "path", BYTES_IN = "bytes_in",
-        BYTES_OUT = "bytes_out", CPU_TIME_MS = "cpu_time_ms", QUEUE_TIME_MS = "queue_time_ms",
-        SERVICE_TIME_MS = "service_time_ms", APP_ID = "app_id", ROUTE = "route", KIND = "kind",
-        CALLER_SPAN_ID = "caller_span_id", NET_MS = "net_ms", FLAGS = "flags",
+/// Fields of a file: as they are looked for, and what each is.
+struct Columns {
+    names: &'static [Name],
+    columns: &'static [Column],
+    required: &'static [(&'static str, Column)],
+}
+
+const fn columns_of<const N: usize>(fields: &[Field], of: &[&[(&'static str, Column)]]) -> [Column; N] {
+    let mut columns = [Column::Other; N];
+    let mut list = 0;
+    while list < of.len() {
+        let mut at = 0;
+        while at < of[list].len() {
+            columns[field_index(fields, of[list][at].0)] = of[list][at].1;
+            at += 1;
+        }
+        list += 1;
     }
+    columns
 }
 
-mod call {
-    use super::*;
-    indexes! { Call::FIELDS;
-        TRACE_ID = "trace_id", SPAN_ID = "span_id", PARENT_SPAN_ID = "parent_span_id", ANCESTOR_ID = "ancestor_id",
-        MODULE_ID = "module_id", INSTANCE_ID = "instance_id", NODE = "node", STAGE = "stage", TS_START = "ts_start",
-        TS_END = "ts_end", KIND = "kind", PEER = "peer", PEER_MODULE = "peer_module", FLAGS = "flags",
-    }
-}
-
-/// First and last index of the derived fields of each gap.
-const INVOCATION_GAPS: [(usize, usize); 3] = [
-    (invocation::PARENT_ID, invocation::PARENT_ID),
-    (invocation::CALLER_SPAN_ID, invocation::NET_MS),
-    (invocation::FLAGS, invocation::FLAGS),
+const INVOCATION_REQUIRED: &[(&str, Column)] = &[
+    ("trace_id", Column::TraceId),
+    ("span_id", Column::SpanId),
+    ("module_id", Column::Module),
+    ("instance_id", Column::Instance),
+    ("ts_enqueue", Column::Start),
+    ("ts_start", Column::WorkStart),
+    ("ts_end", Column::End),
+    ("node", Column::Node),
+    ("stage", Column::Stage),
+    ("kind", Column::Kind),
 ];
-const CALL_GAPS: [(usize, usize); 3] = [
-    (call::ANCESTOR_ID, call::ANCESTOR_ID),
-    (call::PEER_MODULE, call::PEER_MODULE),
-    (call::FLAGS, call::FLAGS),
+const INVOCATION_OPTIONAL: &[(&str, Column)] = &[
+    ("parent_id", Column::Above),
+    ("parent_span_id", Column::ParentSpanId),
+    ("method", Column::Method),
+    ("path", Column::Path),
+    ("bytes_in", Column::BytesIn),
+    ("bytes_out", Column::BytesOut),
+    ("cpu_time_ms", Column::CpuTime),
+    ("queue_time_ms", Column::QueueTime),
+    ("service_time_ms", Column::ServiceTime),
+    ("app_id", Column::App),
+    ("route", Column::Route),
+    ("caller_span_id", Column::Caller),
+    ("net_ms", Column::Net),
+    ("flags", Column::Flags),
 ];
-const _: () = assert!(invocation::NET_MS == invocation::CALLER_SPAN_ID + 1);
+const CALL_REQUIRED: &[(&str, Column)] = &[
+    ("trace_id", Column::TraceId),
+    ("span_id", Column::SpanId),
+    ("module_id", Column::Module),
+    ("instance_id", Column::Instance),
+    ("node", Column::Node),
+    ("stage", Column::Stage),
+    ("ts_start", Column::Start),
+    ("ts_end", Column::End),
+];
+const CALL_OPTIONAL: &[(&str, Column)] = &[
+    ("parent_span_id", Column::ParentSpanId),
+    ("ancestor_id", Column::Above),
+    ("kind", Column::Kind),
+    ("peer", Column::Peer),
+    ("peer_module", Column::PeerModule),
+    ("flags", Column::Flags),
+];
 
-/// The contract's fields of the file.
-pub fn fields_of(is_call: bool) -> &'static [Field] {
-    if is_call { Call::FIELDS } else { Invocation::FIELDS }
-}
+static INVOCATIONS: Columns = Columns {
+    names: &names_of::<{ Invocation::FIELDS.len() }>(Invocation::FIELDS),
+    columns: &columns_of::<{ Invocation::FIELDS.len() }>(
+        Invocation::FIELDS,
+        &[INVOCATION_REQUIRED, INVOCATION_OPTIONAL],
+    ),
+    required: INVOCATION_REQUIRED,
+};
+static CALLS: Columns = Columns {
+    names: &names_of::<{ Call::FIELDS.len() }>(Call::FIELDS),
+    columns: &columns_of::<{ Call::FIELDS.len() }>(Call::FIELDS, &[CALL_REQUIRED, CALL_OPTIONAL]),
+    required: CALL_REQUIRED,
+};
 
 /// A field's value on the way to a row.
 struct Values {
@@ -138,22 +201,20 @@ struct Values {
     app: Option<Span>,
     started: i64,
     has_queue_time: bool,
-    seen: u64,
+    /// A bit for each column.
+    seen: u32,
 }
 
-/// Reads a line that lies at `at` of `partition`.
+/// Reads a line whose place is `origin`.
 pub fn read(
-    partition: &[u8],
-    at: (usize, usize),
+    line: &[u8],
+    origin: Origin,
     is_call: bool,
-    place: impl Fn(&TraceId) -> u64,
     directory: &mut Directory,
 ) -> Result<SpanRow, RowError> {
-    let line = &partition[at.0..at.1];
     let mut row = SpanRow {
         is_call,
         kind: SpanKind::Client,
-        place: 0,
         trace_id: TraceId([0; 16]),
         span_id: SpanId([0; 8]),
         parent_span_id: None,
@@ -170,13 +231,13 @@ pub fn read(
         cpu_nanos: None,
         service_nanos: None,
         starts_after_body: false,
-        at,
         method: None,
         path: None,
-        route: None,
         peer: None,
         peer_module: None,
-        gaps: [(0, 0); 3],
+        base_hash: 0,
+        origin,
+        gaps: None,
     };
     let mut values = Values {
         module: (0, 0),
@@ -188,35 +249,33 @@ pub fn read(
         has_queue_time: false,
         seen: 0,
     };
-    let gaps = if is_call { &CALL_GAPS } else { &INVOCATION_GAPS };
-    let mut order = Order::of(fields_of(is_call));
-    let (mut scan, mut last) = (Fields::of(line)?, None);
-    while let Some(field) = scan.next_field()? {
-        let index = order.index(field.name);
-        if index != UNKNOWN && last.is_some_and(|last| index <= last) {
-            return Err(RowError::Disordered);
-        }
-        last = Some(index);
-        for (gap, &(first, last)) in row.gaps.iter_mut().zip(gaps) {
-            if index < first {
-                *gap = (field.end as u32, field.end as u32);
-            } else if index <= last {
-                gap.1 = field.end as u32;
-            }
-        }
+    let columns = if is_call { &CALLS } else { &INVOCATIONS };
+    let (mut finder, mut order) = (GapFinder::new(is_call), Order::of(fields_of(is_call)));
+    let (mut scan, mut next) = (Fields::of(line)?, 0);
+    while let Some((index, field)) = scan.next_known(&mut order, columns.names)? {
         if index == UNKNOWN {
-            continue;
-        }
-        values.seen |= 1 << index;
-        let at = ((field.end - field.value.len()) as u32, field.end as u32);
-        if is_call {
-            take_call_field(&mut row, &mut values, index, field.value, at)?;
+            next = UNKNOWN;
+        } else if index < next {
+            return Err(RowError::Disordered);
         } else {
-            take_invocation_field(&mut row, &mut values, index, field.value, at)?;
+            next = index + 1;
         }
+        finder.field(index, field.end);
+        let Some(&column) = columns.columns.get(index) else {
+            continue;
+        };
+        values.seen |= 1 << column as u32;
+        let at = ((field.end - field.value.len()) as u32, field.end as u32);
+        take(&mut row, &mut values, column, field.value, at)?;
     }
-    check_seen(values.seen, is_call)?;
+    let is_missing = |column: Column| values.seen & 1 << column as u32 == 0;
+    if let Some((name, _)) = columns.required.iter().find(|(_, column)| is_missing(*column)) {
+        return Err(RowError::Field(name));
+    }
     row.starts_after_body = values.has_queue_time || (!is_call && values.started != row.start);
+    let gaps = finder.finish();
+    row.gaps = Gaps::of(gaps);
+    row.base_hash = hash_of(base(line, gaps).unwrap_or_default());
     let part = |(begin, end): Span| &line[begin as usize..end as usize];
     row.node = directory.node(part(values.node), values.stage)?;
     row.instance = directory.instance(
@@ -226,172 +285,77 @@ pub fn read(
         row.node,
         row.end,
     )?;
-    row.place = place(&row.trace_id);
     Ok(row)
 }
 
-fn check_seen(seen: u64, is_call: bool) -> Result<(), RowError> {
-    let required: &[(usize, &'static str)] = if is_call {
-        &[
-            (call::TRACE_ID, "trace_id"),
-            (call::SPAN_ID, "span_id"),
-            (call::MODULE_ID, "module_id"),
-            (call::INSTANCE_ID, "instance_id"),
-            (call::NODE, "node"),
-            (call::STAGE, "stage"),
-            (call::TS_START, "ts_start"),
-            (call::TS_END, "ts_end"),
-        ]
-    } else {
-        &[
-            (invocation::TRACE_ID, "trace_id"),
-            (invocation::SPAN_ID, "span_id"),
-            (invocation::MODULE_ID, "module_id"),
-            (invocation::INSTANCE_ID, "instance_id"),
-            (invocation::TS_ENQUEUE, "ts_enqueue"),
-            (invocation::TS_START, "ts_start"),
-            (invocation::TS_END, "ts_end"),
-            (invocation::NODE, "node"),
-            (invocation::STAGE, "stage"),
-            (invocation::KIND, "kind"),
-        ]
-    };
-    match required.iter().find(|(index, _)| seen & 1 << index == 0) {
-        Some((_, name)) => Err(RowError::Field(name)),
-        None => Ok(()),
+/// The seed is fixed: which of two copies is kept must be the same in every merge.
+fn hash_of(base: [&[u8]; 4]) -> u64 {
+    let mut hasher = foldhash::quality::FixedState::with_seed(0x6363_7466).build_hasher();
+    for part in base {
+        hasher.write(part);
     }
+    hasher.finish()
 }
 
-fn take_invocation_field(
+#[inline]
+fn take(
     row: &mut SpanRow,
     values: &mut Values,
-    index: usize,
+    column: Column,
     value: &[u8],
     at: Span,
 ) -> Result<(), RowError> {
-    use invocation::*;
     let text = || (value != b"null").then_some(at);
-    match index {
-        TRACE_ID => row.trace_id = trace_id(value).ok_or(RowError::Field("trace_id"))?,
-        SPAN_ID => row.span_id = span_id(value, "span_id")?.ok_or(RowError::Field("span_id"))?,
-        PARENT_ID => row.above = span_id(value, "parent_id")?,
-        PARENT_SPAN_ID => row.parent_span_id = span_id(value, "parent_span_id")?,
-        MODULE_ID => values.module = at,
-        INSTANCE_ID => values.instance = at,
-        TS_ENQUEUE => row.start = nanos(value, "ts_enqueue")?,
-        TS_START => values.started = nanos(value, "ts_start")?,
-        TS_END => row.end = nanos(value, "ts_end")?,
-        NODE => values.node = at,
-        STAGE => values.stage = stage(value)?,
-        METHOD => row.method = text(),
-        PATH => row.path = text(),
-        BYTES_IN => row.bytes_in = count(value),
-        BYTES_OUT => row.bytes_out = count(value),
-        CPU_TIME_MS => row.cpu_nanos = optional_nanos(value, "cpu_time_ms")?.map(|nanos| nanos.max(0) as u64),
-        QUEUE_TIME_MS => values.has_queue_time = value != b"null",
-        SERVICE_TIME_MS => row.service_nanos = optional_nanos(value, "service_time_ms")?,
-        APP_ID => values.app = text(),
-        ROUTE => row.route = text(),
-        KIND => row.kind = kind(value)?,
-        CALLER_SPAN_ID => row.caller_span_id = span_id(value, "caller_span_id")?,
-        NET_MS => row.net_nanos = optional_nanos(value, "net_ms")?,
-        FLAGS => row.flags = flags(value),
-        _ => {}
-    }
-    Ok(())
-}
-
-fn take_call_field(
-    row: &mut SpanRow,
-    values: &mut Values,
-    index: usize,
-    value: &[u8],
-    at: Span,
-) -> Result<(), RowError> {
-    use call::*;
-    let text = || (value != b"null").then_some(at);
-    match index {
-        TRACE_ID => row.trace_id = trace_id(value).ok_or(RowError::Field("trace_id"))?,
-        SPAN_ID => row.span_id = span_id(value, "span_id")?.ok_or(RowError::Field("span_id"))?,
-        PARENT_SPAN_ID => row.parent_span_id = span_id(value, "parent_span_id")?,
-        ANCESTOR_ID => row.above = span_id(value, "ancestor_id")?,
-        MODULE_ID => values.module = at,
-        INSTANCE_ID => values.instance = at,
-        NODE => values.node = at,
-        STAGE => values.stage = stage(value)?,
-        TS_START => row.start = nanos(value, "ts_start")?,
-        TS_END => row.end = nanos(value, "ts_end")?,
-        KIND => row.kind = kind(value)?,
-        PEER => row.peer = text(),
-        PEER_MODULE => {
-            row.peer_module = text().map(|(begin, end)| (row.at.0 + begin as usize, row.at.0 + end as usize))
+    match column {
+        Column::Other => {}
+        Column::TraceId => row.trace_id = trace_id(value).ok_or(RowError::Field("trace_id"))?,
+        Column::SpanId => row.span_id = span_id(value, "span_id")?.ok_or(RowError::Field("span_id"))?,
+        Column::ParentSpanId => row.parent_span_id = span_id(value, "parent_span_id")?,
+        Column::Above => {
+            let name = if row.is_call { "ancestor_id" } else { "parent_id" };
+            row.above = span_id(value, name)?;
         }
-        FLAGS => row.flags = flags(value),
-        _ => {}
+        Column::Module => values.module = at,
+        Column::Instance => values.instance = at,
+        Column::Start => {
+            let name = if row.is_call { "ts_start" } else { "ts_enqueue" };
+            row.start = nanos(value, name)?;
+        }
+        Column::WorkStart => values.started = nanos(value, "ts_start")?,
+        Column::End => row.end = nanos(value, "ts_end")?,
+        Column::Node => values.node = at,
+        Column::Stage => values.stage = stage(value)?,
+        Column::Method => row.method = text(),
+        Column::Path => row.path = text(),
+        // Behind the path, which it goes before.
+        Column::Route => row.path = text().or(row.path),
+        Column::BytesIn => row.bytes_in = count(value),
+        Column::BytesOut => row.bytes_out = count(value),
+        Column::CpuTime => {
+            row.cpu_nanos = optional_nanos(value, "cpu_time_ms")?.map(|nanos| nanos.max(0) as u64)
+        }
+        Column::QueueTime => values.has_queue_time = value != b"null",
+        Column::ServiceTime => row.service_nanos = optional_nanos(value, "service_time_ms")?,
+        Column::App => values.app = text(),
+        Column::Kind => row.kind = kind(value)?,
+        Column::Caller => row.caller_span_id = span_id(value, "caller_span_id")?,
+        Column::Net => row.net_nanos = optional_nanos(value, "net_ms")?,
+        Column::Peer => row.peer = text(),
+        Column::PeerModule => row.peer_module = text(),
+        Column::Flags => row.flags = flags(value),
     }
     Ok(())
 }
 
 impl SpanRow {
-    /// The line, in the partition that it was read from.
-    pub fn line<'p>(&self, partition: &'p [u8]) -> &'p [u8] {
-        &partition[self.at.0..self.at.1]
-    }
-
-    /// A string of the line; a name that cannot be read is none.
-    pub fn text<'p>(&self, partition: &'p [u8], part: Option<Span>) -> Option<std::borrow::Cow<'p, str>> {
+    /// A string of the line, or of the bytes that it was kept in; a name that cannot be read is none.
+    pub fn text<'p>(&self, bytes: &'p [u8], part: Option<Span>) -> Option<std::borrow::Cow<'p, str>> {
         let (begin, end) = part?;
-        super::scan::text(&self.line(partition)[begin as usize..end as usize])
-    }
-
-    /// The module that answered, as it was told.
-    pub fn told_peer_module<'p>(&self, partition: &'p [u8]) -> Option<std::borrow::Cow<'p, str>> {
-        let (begin, end) = self.peer_module?;
-        super::scan::text(&partition[begin..end])
+        super::scan::text(&bytes[begin as usize..end as usize])
     }
 
     /// End less start, nanoseconds.
     pub fn duration(&self) -> i64 {
         self.end.wrapping_sub(self.start)
     }
-
-    /// The parts of the line that do not depend on other rows.
-    pub fn base<'p>(&self, partition: &'p [u8]) -> [&'p [u8]; 4] {
-        let line = self.line(partition);
-        let [first, second, third] = self.gaps.map(|(begin, end)| (begin as usize, end as usize));
-        [
-            &line[..first.0],
-            &line[first.1..second.0],
-            &line[second.1..third.0],
-            &line[third.1..],
-        ]
-    }
-
-    /// Appends the line with these derived fields.
-    pub fn write(&self, partition: &[u8], derived: &Derived<'_>, out: &mut Vec<u8>) {
-        let [first, second, third, rest] = self.base(partition);
-        let fields = fields_of(self.is_call);
-        let (gaps, flags) = if self.is_call {
-            (&CALL_GAPS, call::FLAGS)
-        } else {
-            (&INVOCATION_GAPS, invocation::FLAGS)
-        };
-        out.extend_from_slice(first);
-        push_field(&fields[gaps[0].0], derived.above.as_ref(), out);
-        out.extend_from_slice(second);
-        if self.is_call {
-            push_text(&fields[call::PEER_MODULE], derived.peer_module, out);
-        } else {
-            push_field(&fields[invocation::CALLER_SPAN_ID], derived.caller.as_ref(), out);
-            let net = derived.net_nanos.map(Milliseconds::from_nanos);
-            push_field(&fields[invocation::NET_MS], net.as_ref(), out);
-        }
-        out.extend_from_slice(third);
-        push_field(&fields[flags], derived.flags.non_empty().as_ref(), out);
-        out.extend_from_slice(rest);
-    }
-}
-
-fn push_text(field: &Field, text: Option<&str>, out: &mut Vec<u8>) {
-    push_field(field, text.map(Text::from).as_ref(), out);
 }

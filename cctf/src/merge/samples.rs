@@ -144,7 +144,7 @@ impl Samples {
     }
 
     /// Hands out the lines by time, of several for one point the first by its bytes. Returns how many were copies.
-    pub fn drain(self, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
+    pub fn drain(mut self, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
         let (mut last, mut copies) = (None, 0);
         self.sorter.drain(|record| {
             let this = (record.key, record.identity);

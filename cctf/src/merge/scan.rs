@@ -44,6 +44,48 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The next field and its index in the contract, or [`UNKNOWN`]. Rows are written in the contract's order and without
+    /// spaces, so the name is looked for where it then stands, without being taken apart.
+    #[inline]
+    pub fn next_known(
+        &mut self,
+        order: &mut Order,
+        names: &[Name],
+    ) -> Result<Option<(usize, RawField<'a>)>, NotAnObject> {
+        let line = self.line;
+        let begin = self.at + usize::from(!self.is_first);
+        if line.get(begin) == Some(&b'"') && (self.is_first || line[self.at] == b',') {
+            let rest = &line[begin + 1..];
+            let word = match rest.first_chunk::<NAME_BYTES>() {
+                Some(word) => u128::from_le_bytes(*word),
+                None => word_of(rest),
+            };
+            let fits = |name: &Name| (word ^ name.word) & name.mask == 0;
+            if let Some(skipped) = names[order.expected..].iter().position(fits) {
+                let index = order.expected + skipped;
+                let name_end = begin + 1 + names[index].length;
+                let value_begin = name_end + 2;
+                if line.get(name_end + 1) == Some(&b':')
+                    && let Ok(end) = end_of_value(line, value_begin)
+                {
+                    order.expected = index + 1;
+                    (self.at, self.is_first) = (end, false);
+                    let field = RawField {
+                        name: &line[begin + 1..name_end],
+                        value: &line[value_begin..end],
+                        begin,
+                        end,
+                    };
+                    return Ok(Some((index, field)));
+                }
+            }
+        }
+        let Some(field) = self.next_field()? else {
+            return Ok(None);
+        };
+        Ok(Some((order.index(field.name), field)))
+    }
+
     /// The next field; `None` behind the last, where nothing but spaces may follow.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<RawField<'a>>, NotAnObject> {
@@ -89,20 +131,46 @@ fn skip_spaces(line: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// One in each byte.
+const ONES: u64 = u64::MAX / 255;
+
+/// The top bit of the first byte that is `wanted`, and perhaps those of bytes behind it.
+#[inline]
+fn bytes_that_are(word: u64, wanted: u8) -> u64 {
+    let zero_there = word ^ (ONES * wanted as u64);
+    zero_there.wrapping_sub(ONES) & !zero_there & (ONES << 7)
+}
+
+/// The first place from `at` on at which `hits` finds a byte of its, eight bytes being looked at together, else those `is_it` tells.
+#[inline]
+fn find(line: &[u8], mut at: usize, hits: impl Fn(u64) -> u64, is_it: impl Fn(u8) -> bool) -> Option<usize> {
+    while let Some(eight) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let found = hits(u64::from_le_bytes(*eight));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = line.get(at..)?;
+    rest.iter()
+        .position(|byte| is_it(*byte))
+        .map(|further| at + further)
+}
+
 /// Behind the closing quote of the string that begins at `at`.
 #[inline]
 fn end_of_string(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
     if line.get(at) != Some(&b'"') {
         return Err(NotAnObject);
     }
+    let hits = |word| bytes_that_are(word, b'"') | bytes_that_are(word, b'\\');
     let mut at = at + 1;
     loop {
-        match line.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
-            None => return Err(NotAnObject),
+        at = find(line, at, hits, |byte| matches!(byte, b'"' | b'\\')).ok_or(NotAnObject)?;
+        if line[at] == b'"' {
+            return Ok(at + 1);
         }
+        at += 2;
     }
 }
 
@@ -112,12 +180,15 @@ fn end_of_value(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
         Some(b'"') => end_of_string(line, at),
         Some(b'{' | b'[') => end_of_nested(line, at),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
-            let mut at = at + 1;
-            while matches!(line.get(at), Some(byte) if !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'))
-            {
-                at += 1;
-            }
-            Ok(at)
+            let hits = |word: u64| {
+                let below_space = word.wrapping_sub(ONES * 0x21) & !word & (ONES << 7);
+                below_space
+                    | bytes_that_are(word, b',')
+                    | bytes_that_are(word, b'}')
+                    | bytes_that_are(word, b']')
+            };
+            let is_behind = |byte| matches!(byte, b',' | b'}' | b']' | 0..=b' ');
+            Ok(find(line, at, hits, is_behind).unwrap_or(line.len()))
         }
         _ => Err(NotAnObject),
     }
@@ -143,6 +214,56 @@ fn end_of_nested(line: &[u8], mut at: usize) -> Result<usize, NotAnObject> {
         }
         at += 1;
     }
+}
+
+/// Bytes of a name and its closing quote that are compared at once.
+const NAME_BYTES: usize = 16;
+
+/// A field's name with its closing quote, as a number.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    word: u128,
+    mask: u128,
+    /// Without the quote.
+    length: usize,
+}
+
+/// The names of these fields; none may be longer than what is compared at once, or it does not compile.
+pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
+    let mut names = [Name {
+        word: 0,
+        mask: 0,
+        length: 0,
+    }; N];
+    let mut at = 0;
+    while at < N {
+        let text = fields[at].name.as_bytes();
+        assert!(
+            text.len() < NAME_BYTES,
+            "a name is compared at once with its quote"
+        );
+        let mut bytes = [0; NAME_BYTES];
+        let mut byte = 0;
+        while byte < text.len() {
+            bytes[byte] = text[byte];
+            byte += 1;
+        }
+        bytes[byte] = b'"';
+        names[at] = Name {
+            word: u128::from_le_bytes(bytes),
+            mask: u128::MAX >> (8 * (NAME_BYTES - 1 - text.len())),
+            length: text.len(),
+        };
+        at += 1;
+    }
+    names
+}
+
+#[inline]
+fn word_of(rest: &[u8]) -> u128 {
+    let mut bytes = [0; NAME_BYTES];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u128::from_le_bytes(bytes)
 }
 
 /// Finds fields by name, trying first the one behind the last found: rows are written in the contract's order.

@@ -16,16 +16,19 @@ use super::learned::Learned;
 use super::meta::Meta;
 use super::output::{LinesOut, OutFolder, write_whole};
 use super::placement::Placement;
+use super::progress::{Progress, Steps};
+use super::rewrite::Rewriter;
+use super::rows::Origin;
 use super::samples::Samples;
 use super::scan::Fields;
 use super::sorter::{Record, Sorter};
-use super::spans::{Spans, file_of, spread};
+use super::spans::{Spans, Spread, file_of};
 use super::spool::Spool;
-use super::{ClockOffset, Limits, Progress, Summary, Tally};
+use super::{ClockOffset, Limits, Summary, Tally};
 use crate::run::folder::EVENTS_CLIENT;
 
-/// Progress is told every so many bytes.
-const PROGRESS_BYTES: u64 = 4 << 20;
+/// A row's record takes about this part of its line. It decides on the number of partitions, which can be off.
+const RECORD_PART: u64 = 4;
 
 /// What is merged.
 #[derive(Clone, Copy)]
@@ -150,22 +153,25 @@ impl<'o> Session<'o> {
             .iter()
             .flat_map(|input| of_spans.map(|file| input.bytes_of(file)))
             .sum();
-        let mut spool = Spool::new(scratch, all, source.limits.partition_bytes, 0)?;
-        let (mut done, mut told) = (0, 0);
+        let mut spool = Spool::new(scratch, all / RECORD_PART, source.limits.partition_bytes / 2, 0)?;
+        let mut spread = Spread::new(&mut spool);
+        let mut steps = Steps::new("read", all, on_progress);
         for is_call in [false, true] {
-            for input in source.inputs {
-                self.each_line(input, file_of(is_call), source, |_, line| {
-                    done += line.len() as u64 + 1;
-                    if done >= told + PROGRESS_BYTES {
-                        told = done;
-                        on_progress(Progress {
-                            phase: "read",
-                            done,
-                            all,
-                        });
-                    }
-                    spread(&mut spool, is_call, line)
-                })?;
+            for (number, input) in (0..).zip(source.inputs) {
+                self.each_line(
+                    input,
+                    file_of(is_call),
+                    source,
+                    |directory, line, (at, length)| {
+                        steps.add(u64::from(length) + 1);
+                        let origin = Origin {
+                            input: number,
+                            at,
+                            length,
+                        };
+                        spread.add(line, origin, is_call, directory)
+                    },
+                )?;
             }
         }
         let mut invocations = Sorter::new(scratch, source.limits.spans_bytes);
@@ -176,43 +182,33 @@ impl<'o> Session<'o> {
             [&mut invocations, &mut calls],
             &mut self.tally,
         );
-        let mut done = 0;
-        spans.resolve(&mut spool, scratch, &source.limits, &mut |bytes| {
-            done += bytes;
-            on_progress(Progress {
-                phase: "resolve",
-                done: done.min(all),
-                all,
-            });
-        })?;
+        let mut steps = Steps::new("resolve", spool.sizes().iter().sum(), on_progress);
+        spans.resolve(&mut spool, scratch, &source.limits, &mut |bytes| steps.add(bytes))?;
         drop(spool);
-        let mut done = 0;
-        for (sorter, is_call) in [(invocations, false), (calls, true)] {
-            let mut out = self.lines_of(file_of(is_call))?;
+        let mut steps = Steps::new("write", all, on_progress);
+        for (mut sorter, is_call) in [(invocations, false), (calls, true)] {
+            let out = self.lines_of(file_of(is_call))?;
+            let mut rewriter = Rewriter::new(source, &self.directory, is_call, out, scratch);
+            let mut written = 0;
             sorter.drain(|record| {
-                out.write(record.line)?;
-                if out.bytes >= PROGRESS_BYTES * (done / PROGRESS_BYTES + 1) {
-                    done = out.bytes;
-                    on_progress(Progress {
-                        phase: "write",
-                        done: done.min(all),
-                        all,
-                    });
-                }
+                rewriter.add(record.key, record.line)?;
+                steps.add(rewriter.out.bytes - written);
+                written = rewriter.out.bytes;
                 Ok(())
             })?;
-            self.tally.written[file_of(is_call) as usize] = out.finish()?;
+            self.tally.written[file_of(is_call) as usize] = rewriter.finish()?;
         }
         Ok(())
     }
 
-    /// Hands each line of a file of one folder to `take`, with its stamps shifted if they are to be.
+    /// Hands each line of a file of one folder to `take`, with its stamps shifted if they are to be; and where it begins in
+    /// its file and how long it is there.
     fn each_line(
         &mut self,
         input: &Input,
         file: File,
         source: &Source<'_>,
-        mut take: impl FnMut(&mut Directory, &[u8]) -> anyhow::Result<()>,
+        mut take: impl FnMut(&mut Directory, &[u8], (u64, u32)) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Some(mut lines) = input.lines(file)? else {
             return Ok(());
@@ -229,7 +225,8 @@ impl<'o> Session<'o> {
                 Some(shift) => shift.line(line.bytes),
                 None => Ok(line.bytes),
             };
-            let taken = shifted.and_then(|line| take(&mut self.directory, line));
+            let place = (line.at, line.bytes.len() as u32);
+            let taken = shifted.and_then(|line| take(&mut self.directory, line, place));
             if let Err(error) = taken {
                 return Err(error.context(lines.place()));
             }
@@ -240,7 +237,7 @@ impl<'o> Session<'o> {
     fn read_samples(&mut self, file: File, source: &Source<'_>) -> anyhow::Result<Samples> {
         let mut samples = Samples::new(file, self.out.scratch(), source.limits.samples_bytes);
         for input in source.inputs {
-            self.each_line(input, file, source, |directory, line| {
+            self.each_line(input, file, source, |directory, line, _| {
                 samples.add(line, directory)
             })?;
         }
@@ -262,7 +259,7 @@ impl<'o> Session<'o> {
     fn placement(&mut self, source: &Source<'_>) -> anyhow::Result<()> {
         let mut placement = Placement::new(self.out.scratch());
         for input in source.inputs {
-            self.each_line(input, File::PlacementEvents, source, |directory, line| {
+            self.each_line(input, File::PlacementEvents, source, |directory, line, _| {
                 placement.add(line, directory)
             })?;
         }

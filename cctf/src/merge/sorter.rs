@@ -1,23 +1,16 @@
 //! [`Sorter`]: an external merge sort of records in constant memory; what does not fit lies in a file without a name.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// Runs merged at once; with more, groups of them are merged to longer ones first.
+use super::sorted_runs::{Appender, Run, merge};
+
+/// Runs merged at once, each with its buffer: 24 MiB. With more, groups of them are merged to longer ones first.
 const FAN_IN: usize = 384;
-/// Read of a run at once. Together with the fan-in: 24 MiB.
-const READ_BYTES: usize = 64 << 10;
-/// What is written at once.
-const WRITE_BYTES: usize = 256 << 10;
 /// A record's fixed part: key, length of the body, and how much of the body is key.
-const HEAD_BYTES: usize = 16;
+pub(super) const HEAD_BYTES: usize = 16;
 
 /// Where a sorter's runs lie, and how much it holds before it writes one.
 #[derive(Debug, Clone)]
@@ -32,19 +25,20 @@ pub struct SorterSettings {
 pub struct Sorter {
     settings: SorterSettings,
     arena: Vec<u8>,
-    /// Key, and where the record begins.
-    index: Vec<(u64, u32)>,
+    index: Vec<Entry>,
     runs: Vec<Run>,
     file: Option<File>,
     written: u64,
     records: u64,
 }
 
-/// A sorted stretch of the file.
+/// A record that is held: what mostly tells its place in the order, and where it begins.
 #[derive(Debug, Clone, Copy)]
-struct Run {
-    begin: u64,
-    end: u64,
+struct Entry {
+    key: u64,
+    /// The body's first bytes, as a number that has their order.
+    prefix: [u64; 2],
+    at: u32,
 }
 
 /// One record.
@@ -93,23 +87,32 @@ impl Sorter {
     /// Takes a record.
     pub fn push(&mut self, record: &Record<'_>) -> anyhow::Result<()> {
         let body = record.identity.len() + record.line.len();
-        let is_full = self.arena.len() + self.index.len() * 16 + HEAD_BYTES + body > self.settings.held_bytes;
+        let held = self.arena.len() + self.index.len() * size_of::<Entry>();
+        let is_full = held + HEAD_BYTES + body > self.settings.held_bytes;
         if is_full && !self.index.is_empty() {
             self.write_run()?;
         }
-        self.index.push((record.key, self.arena.len() as u32));
+        let at = self.arena.len();
         push_record(record, &mut self.arena);
+        self.index.push(Entry {
+            key: record.key,
+            prefix: prefix_of(&self.arena[at + HEAD_BYTES..]),
+            at: at as u32,
+        });
         self.records += 1;
         Ok(())
     }
 
-    /// Hands all records to `take`, in order.
-    pub fn drain(mut self, mut take: impl FnMut(&Record<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Hands all records to `take`, in order, and is empty then.
+    pub fn drain(&mut self, mut take: impl FnMut(&Record<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        self.records = 0;
         if self.runs.is_empty() {
             self.sort_held();
-            for &(_, at) in &self.index {
-                take(&record_at(&self.arena, at as usize))?;
+            for entry in &self.index {
+                take(&record_at(&self.arena, entry.at as usize))?;
             }
+            self.arena.clear();
+            self.index.clear();
             return Ok(());
         }
         if !self.index.is_empty() {
@@ -125,15 +128,16 @@ impl Sorter {
             let group: Vec<Run> = runs.drain(..FAN_IN).collect();
             runs.push(self.merge_group(&file, &group)?);
         }
+        self.written = 0;
         merge(&file, &runs, &mut take)
     }
 
     fn sort_held(&mut self) {
         let arena = &self.arena;
         self.index.sort_unstable_by(|left, right| {
-            left.0
-                .cmp(&right.0)
-                .then_with(|| body_at(arena, left.1 as usize).cmp(body_at(arena, right.1 as usize)))
+            (left.key, left.prefix)
+                .cmp(&(right.key, right.prefix))
+                .then_with(|| body_at(arena, left.at as usize).cmp(body_at(arena, right.at as usize)))
         });
     }
 
@@ -144,8 +148,8 @@ impl Sorter {
         }
         let Some(file) = &self.file else { return Ok(()) };
         let mut out = Appender::new(file, self.written);
-        for &(_, at) in &self.index {
-            let at = at as usize;
+        for entry in &self.index {
+            let at = entry.at as usize;
             out.push(&self.arena[at..at + HEAD_BYTES + body_at(&self.arena, at).len()])?;
         }
         let end = out.finish()?;
@@ -189,171 +193,38 @@ fn push_record(record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(record.line);
 }
 
-fn number_at(bytes: &[u8], at: usize) -> usize {
+pub(super) fn number_at(bytes: &[u8], at: usize) -> usize {
     let mut four = [0; 4];
     four.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(four) as usize
 }
 
-fn key_at(bytes: &[u8]) -> u64 {
+pub(super) fn key_at(bytes: &[u8]) -> u64 {
     let mut eight = [0; 8];
     eight.copy_from_slice(&bytes[..8]);
     u64::from_le_bytes(eight)
 }
 
-fn body_at(arena: &[u8], at: usize) -> &[u8] {
+/// Bodies whose prefixes differ are in the order of these.
+pub(super) fn prefix_of(body: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; 16];
+    let known = body.len().min(16);
+    bytes[..known].copy_from_slice(&body[..known]);
+    let number = u128::from_be_bytes(bytes);
+    [(number >> 64) as u64, number as u64]
+}
+
+pub(super) fn body_at(arena: &[u8], at: usize) -> &[u8] {
     &arena[at + HEAD_BYTES..][..number_at(arena, at + 8)]
 }
 
-fn record_at(arena: &[u8], at: usize) -> Record<'_> {
+pub(super) fn record_at(arena: &[u8], at: usize) -> Record<'_> {
     let (identity, line) = body_at(arena, at).split_at(number_at(arena, at + 12));
     Record {
         key: key_at(&arena[at..]),
         identity,
         line,
     }
-}
-
-/// Appends to a file from a place on, in large pieces.
-struct Appender<'f> {
-    file: &'f File,
-    at: u64,
-    held: Vec<u8>,
-}
-
-impl<'f> Appender<'f> {
-    fn new(file: &'f File, at: u64) -> Self {
-        Self {
-            file,
-            at,
-            held: Vec::with_capacity(WRITE_BYTES + (4 << 10)),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.held.extend_from_slice(bytes);
-        if self.held.len() >= WRITE_BYTES {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        self.file
-            .write_all_at(&self.held, self.at)
-            .context("write a temporary file")?;
-        self.at += self.held.len() as u64;
-        self.held.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> anyhow::Result<u64> {
-        self.flush()?;
-        Ok(self.at)
-    }
-}
-
-/// Reads a run record by record.
-struct Cursor<'f> {
-    file: &'f File,
-    at: u64,
-    end: u64,
-    held: Vec<u8>,
-    begin: usize,
-    key: u64,
-}
-
-impl<'f> Cursor<'f> {
-    fn new(file: &'f File, run: Run) -> Self {
-        Self {
-            file,
-            at: run.begin,
-            end: run.end,
-            held: Vec::new(),
-            begin: 0,
-            key: 0,
-        }
-    }
-
-    /// Goes to the first record, or to the one behind the current one; false behind the last.
-    fn advance(&mut self, is_first: bool) -> io::Result<bool> {
-        if !is_first {
-            self.begin += HEAD_BYTES + number_at(&self.held, self.begin + 8);
-        }
-        if !self.has(HEAD_BYTES)? {
-            return Ok(false);
-        }
-        let whole = HEAD_BYTES + number_at(&self.held, self.begin + 8);
-        if !self.has(whole)? {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.key = key_at(&self.held[self.begin..]);
-        Ok(true)
-    }
-
-    /// Reads on until so many bytes are held; false if there are no more.
-    fn has(&mut self, bytes: usize) -> io::Result<bool> {
-        if self.held.len() - self.begin >= bytes {
-            return Ok(true);
-        }
-        self.held.drain(..self.begin);
-        self.begin = 0;
-        let before = self.held.len();
-        let wanted = READ_BYTES.max(bytes - before).min((self.end - self.at) as usize);
-        self.held.resize(before + wanted, 0);
-        self.file.read_exact_at(&mut self.held[before..], self.at)?;
-        self.at += wanted as u64;
-        Ok(self.held.len() >= bytes && bytes > 0)
-    }
-
-    fn body(&self) -> &[u8] {
-        body_at(&self.held, self.begin)
-    }
-}
-
-/// The heap's greatest is the least record.
-impl Ord for Cursor<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .key
-            .cmp(&self.key)
-            .then_with(|| other.body().cmp(self.body()))
-    }
-}
-
-impl PartialOrd for Cursor<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Cursor<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Cursor<'_> {}
-
-fn merge(
-    file: &File,
-    runs: &[Run],
-    take: &mut dyn FnMut(&Record<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut heap = BinaryHeap::with_capacity(runs.len());
-    for &run in runs {
-        let mut cursor = Cursor::new(file, run);
-        if cursor.advance(true).context("read a temporary file")? {
-            heap.push(cursor);
-        }
-    }
-    while let Some(mut least) = heap.peek_mut() {
-        take(&record_at(&least.held, least.begin))?;
-        if !least.advance(false).context("read a temporary file")? {
-            PeekMut::pop(least);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -382,6 +253,9 @@ mod tests {
                 Ok(())
             }).unwrap();
             prop_assert_eq!(found, expected);
+            // It is empty then, and can be used again.
+            sorter.push(&Record { key: 1, identity: b"", line: b"again" }).unwrap();
+            prop_assert_eq!(sorter.len(), 1);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Invocations and calls: spread by trace, freed of copies, resolved trace by trace, and handed on to be sorted by time.
+//! Invocations and calls: read and spread by trace, freed of copies, resolved trace by trace, and handed on to be sorted by time.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -7,21 +7,85 @@ use anyhow::{Context, bail};
 use cctf_proto::cctf::{File, Flag, Flags, SpanKind};
 
 use super::directory::Directory;
+use super::gaps::fields_of;
 use super::learned::Learned;
-use super::rows::{Derived, RowError, SpanRow, fields_of, read};
+use super::records::{Settled, push_row, row_at, trace_of};
+use super::rows::{Origin, RowError, SpanRow, read};
 use super::scan::put_in_order;
 use super::sorter::{Record, Sorter, key_of};
-use super::spool::{PLACE_BITS, Spool, lines, place_of};
-use super::trace::{Resolved, resolve};
-use super::values::trace_of;
+use super::spool::{PLACE_BITS, Spool, place_of, records};
+use super::trace::{Resolved, Resolver};
 use super::{Limits, Tally};
 
-/// Bytes of a single trace, which can be spread no further: its rows are all held at once.
-const TRACE_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of a single trace's records, which can be spread no further: its rows are all held at once.
+const TRACE_BYTES_MAX: u64 = 8 << 20;
 /// How much of a line a message shows.
 const SHOWN_BYTES: usize = 200;
 
-/// The rows on their way.
+/// The first pass: lines to records, each where its trace's are gathered.
+pub struct Spread<'s> {
+    spool: &'s mut Spool,
+    record: Vec<u8>,
+}
+
+impl<'s> Spread<'s> {
+    /// Into a spool.
+    pub fn new(spool: &'s mut Spool) -> Self {
+        Self {
+            spool,
+            record: Vec::new(),
+        }
+    }
+
+    /// Takes a line.
+    pub fn add(
+        &mut self,
+        line: &[u8],
+        origin: Origin,
+        is_call: bool,
+        directory: &mut Directory,
+    ) -> anyhow::Result<()> {
+        self.record.clear();
+        match read(line, origin, is_call, directory) {
+            Ok(row) => {
+                push_row(&row, line, &mut self.record);
+                self.spool.push(place_of(&row.trace_id), &self.record)
+            }
+            Err(RowError::Disordered) => self.add_disordered(line, origin, is_call, directory),
+            Err(error) => Err(unusable(error, line, is_call)),
+        }
+    }
+
+    /// Its fields are in the contract's order from here on.
+    #[cold]
+    fn add_disordered(
+        &mut self,
+        line: &[u8],
+        origin: Origin,
+        is_call: bool,
+        directory: &mut Directory,
+    ) -> anyhow::Result<()> {
+        let ordered = put_in_order(line, fields_of(is_call))?;
+        let line = ordered.as_deref().unwrap_or(line);
+        let mut row =
+            read(line, origin, is_call, directory).map_err(|error| unusable(error, line, is_call))?;
+        // Those of the line as it lies in its file are others.
+        row.gaps = None;
+        push_row(&row, line, &mut self.record);
+        self.spool.push(place_of(&row.trace_id), &self.record)
+    }
+}
+
+#[cold]
+fn unusable(error: RowError, line: &[u8], is_call: bool) -> anyhow::Error {
+    let (file, shown) = (file_of(is_call).name(), &line[..line.len().min(SHOWN_BYTES)]);
+    anyhow::Error::from(error).context(format!(
+        "a row of {file} cannot be used (`cctf validate` says more): {}",
+        String::from_utf8_lossy(shown)
+    ))
+}
+
+/// The rows on their way from their traces.
 pub struct Spans<'m> {
     /// The names that rows have.
     pub directory: &'m mut Directory,
@@ -31,20 +95,9 @@ pub struct Spans<'m> {
     pub sorted: [&'m mut Sorter; 2],
     /// What is counted.
     pub tally: &'m mut Tally,
-    resolved: Vec<Resolved>,
-    line: Vec<u8>,
-}
-
-/// Puts a line where its trace's rows are gathered. Its fields are in the contract's order then.
-pub fn spread(spool: &mut Spool, is_call: bool, line: &[u8]) -> anyhow::Result<()> {
-    let Some(trace) = trace_of(line) else {
-        bail!("not a row with a trace_id: {}", shown(line));
-    };
-    spool.push(place_of(&trace), is_call, line)
-}
-
-fn shown(line: &[u8]) -> String {
-    String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]).into_owned()
+    resolver: Resolver,
+    rows: Vec<SpanRow>,
+    settled: Vec<u8>,
 }
 
 impl<'m> Spans<'m> {
@@ -60,8 +113,9 @@ impl<'m> Spans<'m> {
             learned,
             sorted,
             tally,
-            resolved: Vec::new(),
-            line: Vec::new(),
+            resolver: Resolver::default(),
+            rows: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -75,156 +129,122 @@ impl<'m> Spans<'m> {
     ) -> anyhow::Result<()> {
         let mut partition = Vec::new();
         for (number, bytes) in spool.sizes().into_iter().enumerate() {
-            // Some more than is aimed at, since traces differ.
             if bytes <= 2 * limits.partition_bytes
                 || (spool.bits_known() >= PLACE_BITS && bytes <= TRACE_BYTES_MAX)
             {
                 spool.read(number, &mut partition)?;
-                self.resolve_partition(&mut partition)?;
+                self.resolve_partition(&partition)?;
                 progress(bytes);
             } else if spool.bits_known() >= PLACE_BITS {
                 bail!(
-                    "one trace has {bytes} bytes of rows, which is more than {TRACE_BYTES_MAX}, the most that is held"
+                    "one trace's rows take {bytes} bytes to be looked at together, which is more than {TRACE_BYTES_MAX}, the most that is held"
                 );
             } else {
                 partition = Vec::new();
                 // Into as many as there can be: what is this large may be a single trace, which none of them takes apart.
                 let mut finer = Spool::new(folder, u64::MAX, limits.partition_bytes, spool.bits_known())?;
-                spool.each(number, |is_call, line| spread(&mut finer, is_call, line))?;
+                spool.each(number, |record| {
+                    let trace = trace_of(record).context(DAMAGED)?;
+                    finer.push(place_of(&trace), record)
+                })?;
                 self.resolve(&mut finer, folder, limits, progress)?;
             }
         }
         Ok(())
     }
 
-    fn resolve_partition(&mut self, partition: &mut Vec<u8>) -> anyhow::Result<()> {
-        let mut rows = Vec::new();
-        let places: Vec<(bool, usize, usize)> = lines(partition).collect();
-        for (is_call, begin, end) in places {
-            rows.push(self.read_row(partition, is_call, (begin, end))?);
+    fn resolve_partition(&mut self, partition: &[u8]) -> anyhow::Result<()> {
+        let mut index = Vec::new();
+        for (begin, end) in records(partition) {
+            let trace = trace_of(&partition[begin..]).context(DAMAGED)?;
+            index.push((place_of(&trace), begin as u32, end as u32));
         }
-        let partition = &partition[..];
-        rows.sort_unstable_by(|left, right| {
-            order(left, right).then_with(|| left.base(partition).cmp(&right.base(partition)))
-        });
-        rows.dedup_by(|copy, first| {
-            let is_copy = order(copy, first) == Ordering::Equal;
-            if is_copy {
-                self.tally.duplicates += 1;
-                take_from_copy(first, copy, partition);
+        index.sort_unstable();
+        for of_place in index.chunk_by(|left, right| left.0 == right.0) {
+            let mut rows = std::mem::take(&mut self.rows);
+            rows.clear();
+            for &(_, begin, end) in of_place {
+                rows.push(row_at(partition, (begin as usize, end as usize)).context(DAMAGED)?);
             }
-            is_copy
-        });
-        let mut rest = &rows[..];
-        while let Some(first) = rest.first() {
-            let trace = (first.place, first.trace_id);
-            let count = rest
-                .iter()
-                .take_while(|row| (row.place, row.trace_id) == trace)
-                .count();
-            let (of_trace, further) = rest.split_at(count);
-            self.resolve_trace(of_trace, partition)?;
-            rest = further;
+            rows.sort_unstable_by(|left, right| {
+                order(left, right).then(left.base_hash.cmp(&right.base_hash))
+            });
+            rows.dedup_by(|copy, first| {
+                let is_copy = order(copy, first) == Ordering::Equal;
+                if is_copy {
+                    self.tally.duplicates += 1;
+                    take_from_copy(first, copy, partition);
+                }
+                is_copy
+            });
+            // Two traces at one place are possible.
+            for of_trace in rows.chunk_by(|left, right| left.trace_id == right.trace_id) {
+                self.resolve_trace(of_trace, partition)?;
+            }
+            self.rows = rows;
         }
         Ok(())
-    }
-
-    fn read_row(
-        &mut self,
-        partition: &mut Vec<u8>,
-        is_call: bool,
-        at: (usize, usize),
-    ) -> anyhow::Result<SpanRow> {
-        let mut found = read(partition, at, is_call, place_of, self.directory);
-        if matches!(found, Err(RowError::Disordered)) {
-            let line = partition[at.0..at.1].to_vec();
-            if let Some(ordered) = put_in_order(&line, fields_of(is_call))? {
-                let begin = partition.len();
-                partition.extend_from_slice(&ordered);
-                found = read(
-                    partition,
-                    (begin, partition.len()),
-                    is_call,
-                    place_of,
-                    self.directory,
-                );
-            }
-        }
-        found.with_context(|| {
-            let file = file_of(is_call).name();
-            format!(
-                "a row of {file} cannot be used (`cctf validate` says more): {}",
-                shown(&partition[at.0..at.1])
-            )
-        })
     }
 
     fn resolve_trace(&mut self, rows: &[SpanRow], partition: &[u8]) -> anyhow::Result<()> {
-        let mut resolved = std::mem::take(&mut self.resolved);
-        resolve(rows, &mut resolved);
-        for (row, found) in rows.iter().zip(&resolved) {
+        self.resolver.resolve(rows);
+        for (at, row) in rows.iter().enumerate() {
+            let found = self.resolver.resolved[at];
             self.tally.orphans += u64::from(found.is_orphan);
             self.tally.late += u64::from(found.flags.has(Flag::Late));
             self.tally.resolved += u64::from(row.flags.has(Flag::Orphan) && !found.is_orphan);
+            let mut peer_module = None;
             if row.is_call {
-                self.write_call(row, found, rows, partition)?;
-                continue;
-            }
-            self.learned.add_invocation(row, found, partition, self.directory);
-            if let (Some(caller), Some((_, Some(net_nanos)))) = (found.caller, found.told_caller) {
+                peer_module = self.answering_module(row, &found, rows, partition)?;
+                self.learned.add_call(row, peer_module, partition, self.directory);
+            } else {
                 self.learned
-                    .add_pair(&rows[caller], row, net_nanos, self.directory)?;
+                    .add_invocation(row, &found, partition, self.directory);
+                if let (Some(caller), Some((_, Some(net_nanos)))) = (found.caller, found.told_caller) {
+                    self.learned
+                        .add_pair(&rows[caller], row, net_nanos, self.directory)?;
+                }
             }
-            let derived = Derived {
+            let told = found.told_caller.filter(|_| !row.is_call);
+            let settled = Settled {
+                origin: row.origin,
+                gaps: row.gaps,
                 above: found.above,
-                caller: found.told_caller.map(|(caller, _)| caller),
-                net_nanos: found.told_caller.and_then(|(_, net)| net),
-                peer_module: None,
+                caller: told.map(|(caller, _)| caller),
+                net_nanos: told.and_then(|(_, net)| net),
+                peer_module,
                 flags: found.flags,
             };
-            self.push(row, &derived, partition)?;
+            self.settled.clear();
+            settled.push(&mut self.settled);
+            self.sorted[usize::from(row.is_call)].push(&Record {
+                key: key_of(row.start),
+                identity: &[],
+                line: &self.settled,
+            })?;
         }
-        self.resolved = resolved;
         Ok(())
     }
 
-    fn write_call(
+    /// The module that answered a call, else what was told, by number.
+    fn answering_module(
         &mut self,
         row: &SpanRow,
         found: &Resolved,
         rows: &[SpanRow],
         partition: &[u8],
-    ) -> anyhow::Result<()> {
-        let told = row.told_peer_module(partition);
-        let callee = found
-            .callee
-            .map(|callee| self.directory.module_of(rows[callee].instance));
-        let to = match (callee, &told) {
-            (Some(module), _) => Some(module),
-            (None, Some(told)) => Some(self.directory.module_named(told)?),
-            (None, None) => None,
-        };
-        self.learned.add_call(row, to, partition, self.directory);
-        let name = to.map(|module| self.directory.module_name(module).to_owned());
-        let derived = Derived {
-            above: found.above,
-            peer_module: name.as_deref(),
-            flags: found.flags,
-            ..Derived::default()
-        };
-        self.push(row, &derived, partition)
-    }
-
-    fn push(&mut self, row: &SpanRow, derived: &Derived<'_>, partition: &[u8]) -> anyhow::Result<()> {
-        self.line.clear();
-        row.write(partition, derived, &mut self.line);
-        self.sorted[usize::from(row.is_call)].push(&Record {
-            key: key_of(row.start),
-            identity: &[],
-            line: &self.line,
-        })
+    ) -> anyhow::Result<Option<u32>> {
+        if let Some(callee) = found.callee {
+            return Ok(Some(self.directory.module_of(rows[callee].instance)));
+        }
+        let told = row.text(partition, row.peer_module);
+        let told = told.map(|told| self.directory.module_named(&told));
+        Ok(told.transpose()?)
     }
 }
+
+/// Nobody else can write to a file without a name.
+const DAMAGED: &str = "a temporary file has not kept what was written";
 
 /// The file of a row.
 pub fn file_of(is_call: bool) -> File {
@@ -233,11 +253,11 @@ pub fn file_of(is_call: bool) -> File {
 
 /// By trace, then by what tells rows of one trace apart: the same whatever folder they came from.
 fn order(left: &SpanRow, right: &SpanRow) -> Ordering {
-    let of = |row: &SpanRow| (row.place, row.trace_id, row.span_id, row.is_call, row.kind);
+    let of = |row: &SpanRow| (row.trace_id, row.span_id, row.is_call, row.kind);
     of(left).cmp(&of(right))
 }
 
-/// One span that two folders have: the row whose own fields are the lesser bytes is kept, and what either has found out is.
+/// One span that two folders have: the row whose own fields have the lesser hash is kept, and what either has found out is.
 fn take_from_copy(row: &mut SpanRow, copy: &SpanRow, partition: &[u8]) {
     let found = |row: &SpanRow| (!row.flags.has(Flag::Orphan)).then_some(row.above);
     row.above = match (found(row), found(copy)) {
@@ -252,7 +272,8 @@ fn take_from_copy(row: &mut SpanRow, copy: &SpanRow, partition: &[u8]) {
     };
     row.caller_span_id = caller.map(|(caller, _)| caller);
     row.net_nanos = caller.and_then(|(_, net)| net);
-    let theirs_goes_before = match (row.told_peer_module(partition), copy.told_peer_module(partition)) {
+    let peer_module = |row: &SpanRow| row.text(partition, row.peer_module);
+    let theirs_goes_before = match (peer_module(row), peer_module(copy)) {
         (Some(ours), Some(theirs)) => theirs < ours,
         (None, _) => true,
         (Some(_), None) => false,

@@ -1,4 +1,4 @@
-//! [`Spool`]: lines spread over partitions by the hash of their trace, all in one file without a name.
+//! [`Spool`]: rows' records spread over partitions by the hash of their trace, all in one file without a name.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -16,8 +16,8 @@ const PARTITIONS_MAX: u64 = 512;
 const BUFFER_BYTES: usize = 32 << 10;
 /// Bits of a place.
 pub const PLACE_BITS: u32 = 64;
-/// A line's head: its length, whether it is a call.
-const HEAD_BYTES: usize = 5;
+/// A record's head: its length.
+const HEAD_BYTES: usize = 4;
 
 /// Where a trace stands in the order in which traces are looked at, whatever their number and that of the partitions.
 pub fn place_of(trace: &TraceId) -> u64 {
@@ -27,7 +27,7 @@ pub fn place_of(trace: &TraceId) -> u64 {
     hasher.finish()
 }
 
-/// Lines by partition.
+/// Records by partition.
 pub struct Spool {
     file: File,
     written: u64,
@@ -46,7 +46,7 @@ struct Partition {
 }
 
 impl Spool {
-    /// For about so many bytes of lines, of which a partition is to have `partition_bytes`, and whose places agree in their first `shift_before` bits.
+    /// For about so many bytes of records, of which a partition is to have `partition_bytes`, and whose places agree in their first `shift_before` bits.
     pub fn new(folder: &Path, bytes: u64, partition_bytes: u64, shift_before: u32) -> anyhow::Result<Self> {
         let wanted = bytes.div_ceil(partition_bytes.max(1)).clamp(1, PARTITIONS_MAX);
         let bits = wanted
@@ -62,22 +62,21 @@ impl Spool {
         })
     }
 
-    /// How many bits of a place all lines of one partition have in common.
+    /// How many bits of a place all records of one partition have in common.
     pub fn bits_known(&self) -> u32 {
         self.shift_before + self.bits
     }
 
-    /// Takes a line of a trace at that place.
-    pub fn push(&mut self, place: u64, is_call: bool, line: &[u8]) -> anyhow::Result<()> {
+    /// Takes a record of a trace at that place.
+    pub fn push(&mut self, place: u64, record: &[u8]) -> anyhow::Result<()> {
         let below = place.checked_shl(self.shift_before).unwrap_or(0);
         let number = below.checked_shr(64 - self.bits).unwrap_or(0) as usize;
         let partition = &mut self.partitions[number];
         partition
             .buffer
-            .extend_from_slice(&(line.len() as u32).to_le_bytes());
-        partition.buffer.push(u8::from(is_call));
-        partition.buffer.extend_from_slice(line);
-        partition.bytes += (HEAD_BYTES + line.len()) as u64;
+            .extend_from_slice(&(record.len() as u32).to_le_bytes());
+        partition.buffer.extend_from_slice(record);
+        partition.bytes += (HEAD_BYTES + record.len()) as u64;
         if partition.buffer.len() >= BUFFER_BYTES {
             self.file
                 .write_all_at(&partition.buffer, self.written)
@@ -96,7 +95,7 @@ impl Spool {
         self.partitions.iter().map(|partition| partition.bytes).collect()
     }
 
-    /// Reads a partition whole; its lines are to be taken apart by [`lines`].
+    /// Reads a partition whole; its records are to be taken apart by [`records`].
     pub fn read(&mut self, number: usize, into: &mut Vec<u8>) -> anyhow::Result<()> {
         let partition = std::mem::take(&mut self.partitions[number]);
         into.clear();
@@ -112,40 +111,39 @@ impl Spool {
         Ok(())
     }
 
-    /// Hands each line of a partition that is too large to be held to `take`.
+    /// Hands each record of a partition that is too large to be held to `take`.
     pub fn each(
         &mut self,
         number: usize,
-        mut take: impl FnMut(bool, &[u8]) -> anyhow::Result<()>,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let partition = std::mem::take(&mut self.partitions[number]);
         let mut piece = Vec::new();
-        // A line lies in one piece: a buffer is written only behind a whole one.
+        // A record lies in one piece: a buffer is written only behind a whole one.
         for &(at, length) in &partition.pieces {
             piece.resize(length as usize, 0);
             self.file
                 .read_exact_at(&mut piece, at)
                 .context("read a temporary file")?;
-            for (is_call, begin, end) in lines(&piece) {
-                take(is_call, &piece[begin..end])?;
+            for (begin, end) in records(&piece) {
+                take(&piece[begin..end])?;
             }
         }
-        for (is_call, begin, end) in lines(&partition.buffer) {
-            take(is_call, &partition.buffer[begin..end])?;
+        for (begin, end) in records(&partition.buffer) {
+            take(&partition.buffer[begin..end])?;
         }
         Ok(())
     }
 }
 
-/// The lines of a partition: whether each is a call, where it begins and where it ends.
-pub fn lines(partition: &[u8]) -> impl Iterator<Item = (bool, usize, usize)> + '_ {
+/// The records of a partition: where each begins and ends.
+pub fn records(partition: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let head = partition.get(at..at + HEAD_BYTES)?;
-        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let head = partition.get(at..)?.first_chunk::<HEAD_BYTES>()?;
         let begin = at + HEAD_BYTES;
-        at = begin + length;
-        Some((head[4] != 0, begin, at))
+        at = begin + u32::from_le_bytes(*head) as usize;
+        Some((begin, at))
     })
 }
 
@@ -154,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_in_order_have_the_places_in_order_and_each_line_once() {
+    fn partitions_in_order_have_the_places_in_order_and_each_record_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::new(folder.path(), 800, 100, 0).unwrap();
         assert_eq!(spool.bits_known(), 3);
@@ -163,21 +161,16 @@ mod tests {
             .collect();
         for place in &places {
             spool
-                .push(
-                    *place,
-                    place.is_multiple_of(2),
-                    place.to_string().repeat(9).as_bytes(),
-                )
+                .push(*place, place.to_string().repeat(9).as_bytes())
                 .unwrap();
         }
         let (mut found, mut partition) = (Vec::new(), Vec::new());
         for number in 0..8 {
             let mut of_partition = Vec::new();
             spool.read(number, &mut partition).unwrap();
-            for (is_call, begin, end) in lines(&partition) {
+            for (begin, end) in records(&partition) {
                 let text = std::str::from_utf8(&partition[begin..end]).unwrap();
                 let place: u64 = text[..text.len() / 9].parse().unwrap();
-                assert_eq!(is_call, place.is_multiple_of(2));
                 of_partition.push(place);
             }
             of_partition.sort_unstable();

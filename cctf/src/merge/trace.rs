@@ -1,4 +1,4 @@
-//! [`resolve`]: what follows for the rows of one trace from each other. Pure, and independent of the rows' order.
+//! [`Resolver`]: what follows for the rows of one trace from each other. Pure, and independent of the rows' order.
 
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 
@@ -30,57 +30,144 @@ enum Above {
     Orphan,
 }
 
-/// Looks at all rows of a trace, which are sorted by span id and have no two of one identity.
-pub fn resolve(rows: &[SpanRow], resolved: &mut Vec<Resolved>) {
-    resolved.clear();
-    resolved.resize(rows.len(), Resolved::default());
-    let parents: Vec<Option<usize>> = (0..rows.len()).map(|at| parent_of(rows, at)).collect();
-    let callers: Vec<Option<usize>> = (0..rows.len()).map(|at| caller_of(rows, &parents, at)).collect();
-    let mut callees = vec![0_u32; rows.len()];
-    for (at, caller) in callers.iter().enumerate() {
-        let Some(caller) = *caller else { continue };
-        callees[caller] += 1;
-        let first = &mut resolved[caller].callee;
-        let order = |at: usize| (rows[at].start, rows[at].span_id, rows[at].kind);
-        if first.is_none_or(|first| order(at) < order(first)) {
-            *first = Some(at);
+/// What is found of one trace after the other; the room for it is kept.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    /// Of each row of the trace that was looked at last.
+    pub resolved: Vec<Resolved>,
+    parents: Vec<Option<usize>>,
+    callers: Vec<Option<usize>>,
+    callees: Vec<u32>,
+    above: Vec<Above>,
+    path: Vec<usize>,
+    walks: Vec<usize>,
+}
+
+impl Resolver {
+    /// Looks at all rows of a trace, which are sorted by span id and have no two of one identity.
+    pub fn resolve(&mut self, rows: &[SpanRow]) {
+        self.resolved.clear();
+        self.resolved.resize(rows.len(), Resolved::default());
+        self.parents.clear();
+        self.parents.extend((0..rows.len()).map(|at| parent_of(rows, at)));
+        self.callers.clear();
+        self.callers
+            .extend((0..rows.len()).map(|at| caller_of(rows, &self.parents, at)));
+        self.callees.clear();
+        self.callees.resize(rows.len(), 0);
+        for (at, caller) in self.callers.iter().enumerate() {
+            let Some(caller) = *caller else { continue };
+            self.callees[caller] += 1;
+            let first = &mut self.resolved[caller].callee;
+            let order = |at: usize| (rows[at].start, rows[at].span_id, rows[at].kind);
+            if first.is_none_or(|first| order(at) < order(first)) {
+                *first = Some(at);
+            }
+        }
+        self.above.clear();
+        self.above.resize(rows.len(), Above::NotLooked);
+        for at in 0..rows.len() {
+            self.walk_up(rows, at);
+        }
+        self.cut_cycles(rows);
+        for (at, row) in rows.iter().enumerate() {
+            let found = &mut self.resolved[at];
+            found.caller = self.callers[at];
+            (found.above, found.is_orphan) = match self.above[at] {
+                Above::Known(above) => (above, false),
+                _ => (None, true),
+            };
+            found.flags = own_flags(row.flags);
+            if found.is_orphan {
+                found.flags = found.flags.with(Flag::Orphan);
+            }
+            let lasted = row.duration();
+            match self.callers[at] {
+                Some(caller) if row.kind == SpanKind::Server => {
+                    let caller_lasted = rows[caller].duration();
+                    if (0..lasted).contains(&caller_lasted) {
+                        found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+                    }
+                    if self.callees[caller] == 1 && lasted >= 0 && caller_lasted >= lasted {
+                        found.told_caller = Some((rows[caller].span_id, Some(caller_lasted - lasted)));
+                    }
+                }
+                Some(_) => {}
+                // The call's own row is in none of the folders: what was known of it when this one was written stays.
+                None => {
+                    found.told_caller = row.caller_span_id.map(|caller| (caller, row.net_nanos));
+                    if row.flags.has(Flag::ChildOutlivesCaller) {
+                        found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+                    }
+                }
+            }
         }
     }
-    let mut above = vec![Above::NotLooked; rows.len()];
-    for at in 0..rows.len() {
-        walk_up(rows, &parents, at, &mut above);
-    }
-    cut_cycles(rows, &parents, &mut above);
-    for (at, row) in rows.iter().enumerate() {
-        let found = &mut resolved[at];
-        found.caller = callers[at];
-        (found.above, found.is_orphan) = match above[at] {
-            Above::Known(above) => (above, false),
-            _ => (None, true),
+
+    /// Finds the nearest invocation above a row, and above all calls on the way.
+    fn walk_up(&mut self, rows: &[SpanRow], from: usize) {
+        let (parents, above, path) = (&self.parents, &mut self.above, &mut self.path);
+        let mut at = from;
+        let mut found = loop {
+            match above[at] {
+                Above::NotLooked => {}
+                // Calls that name each other: nobody made them.
+                Above::Looking => break Above::Orphan,
+                known => break known,
+            }
+            let row = &rows[at];
+            let Some(parent) = parents[at] else {
+                above[at] = told(row);
+                break above[at];
+            };
+            above[at] = Above::Looking;
+            path.push(at);
+            if !rows[parent].is_call {
+                break Above::Known(Some(rows[parent].span_id));
+            }
+            at = parent;
         };
-        found.flags = own_flags(row.flags);
-        if found.is_orphan {
-            found.flags = found.flags.with(Flag::Orphan);
+        while let Some(at) = path.pop() {
+            if found == Above::Orphan {
+                // The call above does not know, but this row may have been told.
+                found = told(&rows[at]);
+            }
+            above[at] = found;
         }
-        let lasted = row.duration();
-        match callers[at] {
-            Some(caller) if row.kind == SpanKind::Server => {
-                let caller_lasted = rows[caller].duration();
-                if (0..lasted).contains(&caller_lasted) {
-                    found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+    }
+
+    /// An invocation cannot be above itself: where the way up comes back, it is cut at the least span of those on it whose
+    /// parent span is there, which is the same whatever was merged before.
+    fn cut_cycles(&mut self, rows: &[SpanRow]) {
+        const NOT_WALKED: usize = usize::MAX;
+        let next = |at: usize, above: &[Above]| match above[at] {
+            Above::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call),
+            _ => None,
+        };
+        let (parents, above, walks) = (&self.parents, &mut self.above, &mut self.walks);
+        walks.clear();
+        walks.resize(rows.len(), NOT_WALKED);
+        for walk in (0..rows.len()).filter(|&at| !rows[at].is_call) {
+            let mut at = Some(walk);
+            while let Some(here) = at.filter(|&here| walks[here] == NOT_WALKED) {
+                walks[here] = walk;
+                at = next(here, above);
+            }
+            let Some(back) = at.filter(|&back| walks[back] == walk) else {
+                continue;
+            };
+            let (mut cut, mut here) = (back, back);
+            loop {
+                let order = |at: usize| (parents[at].is_none(), rows[at].span_id);
+                if order(here) < order(cut) {
+                    cut = here;
                 }
-                if callees[caller] == 1 && lasted >= 0 && caller_lasted >= lasted {
-                    found.told_caller = Some((rows[caller].span_id, Some(caller_lasted - lasted)));
+                match next(here, above) {
+                    Some(further) if further != back => here = further,
+                    _ => break,
                 }
             }
-            Some(_) => {}
-            // The call's own row is in none of the folders: what was known of it when this one was written stays.
-            None => {
-                found.told_caller = row.caller_span_id.map(|caller| (caller, row.net_nanos));
-                if row.flags.has(Flag::ChildOutlivesCaller) {
-                    found.flags = found.flags.with(Flag::ChildOutlivesCaller);
-                }
-            }
+            above[cut] = Above::Orphan;
         }
     }
 }
@@ -131,76 +218,11 @@ fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], at: usize) -> Option<u
         .or_else(|| with_span(rows, row.span_id).find(is_twin))
 }
 
-/// Finds the nearest invocation above a row, and above all calls on the way.
-fn walk_up(rows: &[SpanRow], parents: &[Option<usize>], from: usize, above: &mut [Above]) {
-    let mut path = Vec::new();
-    let mut at = from;
-    let mut found = loop {
-        match above[at] {
-            Above::NotLooked => {}
-            // Calls that name each other: nobody made them.
-            Above::Looking => break Above::Orphan,
-            known => break known,
-        }
-        let row = &rows[at];
-        let Some(parent) = parents[at] else {
-            above[at] = told(row);
-            break above[at];
-        };
-        above[at] = Above::Looking;
-        path.push(at);
-        if !rows[parent].is_call {
-            break Above::Known(Some(rows[parent].span_id));
-        }
-        at = parent;
-    };
-    while let Some(at) = path.pop() {
-        if found == Above::Orphan {
-            // The call above does not know, but this row may have been told.
-            found = told(&rows[at]);
-        }
-        above[at] = found;
-    }
-}
-
 /// What the row's own normalizer had found.
 fn told(row: &SpanRow) -> Above {
     if row.parent_span_id.is_some() && row.flags.has(Flag::Orphan) {
         Above::Orphan
     } else {
         Above::Known(row.above)
-    }
-}
-
-/// An invocation cannot be above itself: where the way up comes back, it is cut at the least span of those on it whose
-/// parent span is there, which is the same whatever was merged before.
-fn cut_cycles(rows: &[SpanRow], parents: &[Option<usize>], above: &mut [Above]) {
-    const NOT_WALKED: usize = usize::MAX;
-    let next = |at: usize, above: &[Above]| match above[at] {
-        Above::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call),
-        _ => None,
-    };
-    let mut walks = vec![NOT_WALKED; rows.len()];
-    for walk in (0..rows.len()).filter(|&at| !rows[at].is_call) {
-        let mut at = Some(walk);
-        while let Some(here) = at.filter(|&here| walks[here] == NOT_WALKED) {
-            walks[here] = walk;
-            at = next(here, above);
-        }
-        let Some(back) = at.filter(|&back| walks[back] == walk) else {
-            continue;
-        };
-        let (mut cut, mut here) = (back, back);
-        loop {
-            let order = |at: usize| (parents[at].is_none(), rows[at].span_id);
-            if order(here) < order(cut) {
-                cut = here;
-            }
-            match next(here, above) {
-                Some(further) if further != back => here = further,
-                _ => break,
-            }
-        }
-        above[cut] = Above::Orphan;
     }
 }

@@ -3,31 +3,15 @@
 use cctf_proto::cctf::{Flag, Flags, Milliseconds, SpanId, SpanKind, Stage, TraceId, Value};
 
 use super::rows::RowError;
-use super::scan::Fields;
-
-/// The trace of a line, for which nothing else of it need be read.
-pub fn trace_of(line: &[u8]) -> Option<TraceId> {
-    const START: &[u8] = b"{\"trace_id\":\"";
-    if let Some(rest) = line.strip_prefix(START) {
-        return TraceId::parse(std::str::from_utf8(rest.get(..32)?).ok()?);
-    }
-    let mut scan = Fields::of(line).ok()?;
-    while let Some(field) = scan.next_field().ok()? {
-        if field.name == b"trace_id" {
-            return trace_id(field.value);
-        }
-    }
-    None
-}
 
 /// What stands between the quotes of a string; `None` if it is none.
-pub fn unquoted(value: &[u8]) -> Option<&str> {
-    std::str::from_utf8(value.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()
+fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
 /// A trace id.
 pub fn trace_id(value: &[u8]) -> Option<TraceId> {
-    TraceId::parse(unquoted(value)?)
+    TraceId::parse_bytes(unquoted(value)?)
 }
 
 /// A span id; `None` for null.
@@ -35,14 +19,13 @@ pub fn span_id(value: &[u8], name: &'static str) -> Result<Option<SpanId>, RowEr
     if value == b"null" {
         return Ok(None);
     }
-    let id = unquoted(value).and_then(SpanId::parse);
+    let id = unquoted(value).and_then(SpanId::parse_bytes);
     id.map(Some).ok_or(RowError::Field(name))
 }
 
 /// A stamp or duration, in nanoseconds.
 pub fn nanos(value: &[u8], name: &'static str) -> Result<i64, RowError> {
-    let text = std::str::from_utf8(value).map_err(|_| RowError::Field(name))?;
-    let parsed = Milliseconds::parse(text).ok_or(RowError::Field(name))?;
+    let parsed = Milliseconds::parse_bytes(value).ok_or(RowError::Field(name))?;
     Ok(parsed.nanos())
 }
 
@@ -62,15 +45,21 @@ pub fn count(value: &[u8]) -> Option<u64> {
 
 /// A stage.
 pub fn stage(value: &[u8]) -> Result<Stage, RowError> {
-    unquoted(value)
-        .and_then(Stage::parse)
+    let named = |stage: &&Stage| unquoted(value) == Some(stage.as_str().as_bytes());
+    Stage::ALL
+        .iter()
+        .find(named)
+        .copied()
         .ok_or(RowError::Field("stage"))
 }
 
 /// A kind of span.
 pub fn kind(value: &[u8]) -> Result<SpanKind, RowError> {
-    unquoted(value)
-        .and_then(SpanKind::parse)
+    let named = |kind: &&SpanKind| unquoted(value) == Some(kind.as_str().as_bytes());
+    SpanKind::ALL
+        .iter()
+        .find(named)
+        .copied()
         .ok_or(RowError::Field("kind"))
 }
 

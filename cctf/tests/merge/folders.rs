@@ -43,6 +43,7 @@ pub fn write(dir: &Path, run: &RunOutput) {
 pub const TINY: Limits = Limits {
     partition_bytes: 1500,
     spans_bytes: 2500,
+    lines_bytes: 1000,
     samples_bytes: 400,
 };
 

@@ -5,6 +5,7 @@
 mod equal;
 mod folders;
 mod golden;
+mod lines;
 mod order;
 mod process;
 mod world;

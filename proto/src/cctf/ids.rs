@@ -26,21 +26,29 @@ fn write_hex(bytes: &[u8], quoted: &mut [u8]) {
     }
 }
 
-fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
+/// The value of each lower-case hex digit; of any other byte more than 15.
+static NIBBLES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+
+#[inline]
+fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {
         return None;
     }
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
+    let (mut bytes, mut all) = ([0; N], 0);
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        let [high, low] = [pair[0], pair[1]].map(|digit| NIBBLES[usize::from(digit)]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (all < 16).then_some(bytes)
 }
 
 macro_rules! id {
@@ -58,6 +66,12 @@ macro_rules! id {
 
             /// Parses lower-case hex, as the files have it.
             pub fn parse(text: &str) -> Option<Self> {
+                Self::parse_bytes(text.as_bytes())
+            }
+
+            /// The same of text that is not known to be UTF-8.
+            #[inline]
+            pub fn parse_bytes(text: &[u8]) -> Option<Self> {
                 parse_hex(text).map(Self)
             }
         }
@@ -118,6 +132,8 @@ mod tests {
         assert_eq!(id.to_string(), "00010203abcdefff");
         assert_eq!(SpanId::parse("00010203abcdefff"), Some(id));
         assert_eq!(SpanId::parse("00010203ABCDEFFF"), None);
+        assert_eq!(SpanId::parse_bytes(b"00010203abcdef\xff\xff"), None);
+        assert_eq!(SpanId::parse("00010203abcdefff0"), None);
         assert_eq!(SpanId::from_bytes(&[0; 8]), None);
         assert_eq!(TraceId::from_bytes(&[1; 8]), None);
     }

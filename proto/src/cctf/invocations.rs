@@ -72,6 +72,16 @@ impl Flags {
         self.0 & 1 << flag as u8 != 0
     }
 
+    /// The set as a number, for what is kept between two passes.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of a number that [`Self::bits`] has given; bits that stand for no flag are let go.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & ((1 << Flag::ALL.len()) - 1))
+    }
+
     /// `None` for the empty set, which is absent in the files.
     pub fn non_empty(self) -> Option<Self> {
         (self.0 != 0).then_some(self)
