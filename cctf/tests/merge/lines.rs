@@ -37,7 +37,7 @@ fn merged_lines(run: &Path) -> String {
     files(&merged(&[run]).path)[FILE].clone()
 }
 
-/// Of a long line it is not kept where derived fields belong. Seen to fail with places that are cut to 16 bits.
+/// Of a long line it is not kept where derived fields belong: that is looked for again.
 #[test]
 fn a_line_longer_than_places_are_kept_of_is_the_same_line() {
     let (plain, long) = (run(), run());
@@ -53,7 +53,7 @@ fn a_line_longer_than_places_are_kept_of_is_the_same_line() {
     assert!(merged_lines(long.path()) == wanted);
 }
 
-/// Seen to fail where the places of derived fields in the ordered line are taken for those in the file's.
+/// Derived fields belong elsewhere in the ordered line than in the file's.
 #[test]
 fn fields_in_another_order_and_spaces_between_them_are_no_other_row() {
     let (plain, other) = (run(), run());
@@ -70,7 +70,7 @@ fn fields_in_another_order_and_spaces_between_them_are_no_other_row() {
     assert_eq!(without_spaces, merged_lines(plain.path()));
 }
 
-/// More than are sorted in memory at once. Seen to fail where the last line of a stamp is not sorted with the others.
+/// More than are sorted in memory at once.
 #[test]
 fn lines_of_one_stamp_are_in_the_order_of_their_bytes() {
     let run = run();
@@ -88,7 +88,7 @@ fn lines_of_one_stamp_are_in_the_order_of_their_bytes() {
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
 }
 
-/// Rows far from those of their time. Seen to fail where a block's bytes are taken for another's.
+/// Rows far from those of their time, so that blocks come and go.
 #[test]
 fn the_order_of_lines_in_a_file_does_not_matter() {
     let (plain, turned) = (run(), run());
