@@ -152,7 +152,15 @@ impl Collector {
     /// # Errors
     /// If it does not answer.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
-        Ok(http::send(self.address(3), "GET", "/metrics", &[], b"")?.metric(name, ""))
+        self.metric_of(name, "")
+    }
+
+    /// The same of the samples whose labels contain `label`.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metric_of(&self, name: &str, label: &str) -> anyhow::Result<f64> {
+        Ok(http::send(self.address(3), "GET", "/metrics", &[], b"")?.metric(name, label))
     }
 
     /// All that it has said.
