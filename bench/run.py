@@ -324,13 +324,17 @@ class Bench:
         print("\n| | ours | theirs | ratio | aim |\n|---|---:|---:|---:|---|")
         for what, ours, theirs, ratio, aim in self.rows:
             print(f"| {what} | {ours} | {theirs} | {'' if ratio is None else format(ratio, '.2f')} | {aim} |")
+        if self.receivers:
+            self.receiver_table()
+        self.machine()
+
+    def receiver_table(self):
         print("\n| receiver | load | spans a request | us of CPU a span | spans/s | ack p50, ms | ack p99, ms | peak MiB "
               "| bytes written a span |\n|---|---|---:|---:|---:|---:|---:|---:|---:|")
         for of in self.receivers:
             print(f"| {of['subject']} | {of['part']} | {of['spans_a_request']} | {of['cpu_us_a_span']:.3f} "
                   f"| {of['spans_a_second']:,.0f} | {of['ack_ms_p50']:.2f} | {of['ack_ms_p99']:.2f} | {of['peak_mib']:.0f} "
                   f"| {of['written_bytes_a_span']:.0f} |")
-        self.machine()
 
     def machine(self):
         model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
