@@ -8,6 +8,7 @@ use clap::Args;
 use crate::load::clock;
 use crate::load::request::ExtraHeader;
 use crate::load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
+use crate::load::sizes::Sizes;
 use crate::load::target::{Endpoint, Target};
 use crate::load::utc::Utc;
 
@@ -20,9 +21,10 @@ pub struct LoadFlags {
     /// How long to send, such as 500ms, 20s, 2m or 1m30s.
     #[arg(long, env = "CCTF_DURATION", default_value = "20s", value_parser = parse_duration)]
     pub duration: GivenDuration,
-    /// Bytes of each request's body (of the key's value for kvget, of the data before compression for gunzip).
-    #[arg(long, env = "CCTF_SIZE", default_value_t = 8192, value_name = "BYTES")]
-    pub size: usize,
+    /// Bytes of each request's body (of the key's value for kvget, of the data before compression for gunzip), or a range
+    /// like 1000-200000, over which the bodies are spread evenly.
+    #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
+    pub size: Sizes,
     /// Most connections at once. Requests beyond that wait, and their lateness is recorded.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,

@@ -163,14 +163,14 @@ impl LoadArgs {
         let load = &self.load;
         Ok(Drive {
             target: self.target.clone(),
-            endpoint: Endpoint::resolve(&self.endpoint, self.method.as_deref(), load.size)?,
+            endpoint: Endpoint::resolve(&self.endpoint, self.method.as_deref(), load.size.most())?,
             schedule: Schedule {
                 rate: load.rate,
                 duration: load.duration.value,
                 arrivals: load.arrivals,
                 seed: load.seed,
             },
-            size_bytes: load.size,
+            sizes: load.size,
             connections_max: load.connections,
             timeout: load.timeout.value,
             headers: load.headers.clone(),
@@ -197,7 +197,7 @@ impl LoadArgs {
             workers: self.workers,
             endpoint: self.endpoint.clone(),
             target: format!("{}{}", self.target, drive.endpoint.path),
-            payload_bytes: load.size,
+            payload_bytes: load.size.single(),
             seed: load.seed,
         }
     }

@@ -250,14 +250,14 @@ fn drive_one(
     let load = &args.load;
     let drive = Drive {
         target: deployment.target().clone(),
-        endpoint: Endpoint::resolve(endpoint, None, load.size)?,
+        endpoint: Endpoint::resolve(endpoint, None, load.size.most())?,
         schedule: Schedule {
             rate: load.rate,
             duration: load.duration.value,
             arrivals: load.arrivals,
             seed: load.seed,
         },
-        size_bytes: load.size,
+        sizes: load.size,
         connections_max: load.connections,
         timeout: load.timeout.value,
         headers: load.headers.clone(),
@@ -368,7 +368,7 @@ impl RunArgs {
             workers: self.workers,
             endpoint: self.endpoints.join(","),
             target: target.to_string(),
-            payload_bytes: load.size,
+            payload_bytes: load.size.single(),
             seed: load.seed,
         }
     }

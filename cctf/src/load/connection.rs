@@ -102,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Writes what is left of the flight's request, as far as the socket takes it. `template` must carry its ids.
+    /// Writes what is left of the flight's request, as far as the socket takes it. `template` must be this request.
     pub fn write_rest(&mut self, template: &RequestTemplate) -> Result<(), Failure> {
         let Doing::Carrying(flight) = &mut self.doing else {
             return Ok(());

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::ids::Ids;
 use super::response::ResponseError;
+use super::sizes::step_of;
 
 /// A request that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +157,20 @@ pub struct DriveFacts {
     pub host: String,
     /// Port of the server.
     pub port: u16,
-    /// Bytes of each request's body.
-    pub body_bytes_out: u64,
+    /// Bytes of the bodies, one for each size.
+    pub bodies_bytes: Vec<u64>,
     /// The run.
     pub run_id: String,
     /// Ids by request number.
     pub ids: Ids,
+}
+
+impl DriveFacts {
+    /// Bytes of the body of the request of such a number.
+    pub fn body_bytes_out(&self, number: u64) -> u64 {
+        let step = step_of(number, self.bodies_bytes.len());
+        self.bodies_bytes.get(step).copied().unwrap_or(0)
+    }
 }
 
 /// Exchanges of one drive that ended at about the same time.

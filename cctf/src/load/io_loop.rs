@@ -163,7 +163,7 @@ impl IoLoop {
             });
             return;
         };
-        let written = self.config.template.len_bytes();
+        let written = self.config.template.len_bytes_of(sent.request.number);
         connection.doing = Doing::Carrying(Flight {
             sent,
             resends: 0,
@@ -244,7 +244,7 @@ impl IoLoop {
             },
             Doing::Idle => self.read(token, closed),
             Doing::Carrying(flight) => {
-                if flight.written < self.config.template.len_bytes() {
+                if flight.written < self.config.template.len_bytes_of(flight.sent.request.number) {
                     self.write_rest(token);
                 }
                 self.read(token, closed);
@@ -289,10 +289,8 @@ impl IoLoop {
             return;
         };
         let Some(flight) = connection.flight() else { return };
-        let (number, ids) = (flight.sent.request.number, &self.config.facts.ids);
-        self.config
-            .template
-            .set_ids(ids.trace_id(number), ids.span_id(number));
+        let (number, ids) = (flight.sent.request.number, self.config.facts.ids);
+        self.config.template.set_request(number, ids);
         if let Err(failure) = connection.write_rest(&self.config.template) {
             self.on_dead(token, failure);
         }
@@ -327,7 +325,8 @@ impl IoLoop {
             failure: None,
             resends: flight.resends,
         });
-        if answer.keep_alive && flight.written == self.config.template.len_bytes() {
+        let whole = flight.written == self.config.template.len_bytes_of(flight.sent.request.number);
+        if answer.keep_alive && whole {
             self.use_free(token, true);
         } else {
             self.connections.remove(&token);

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`schedule`]: when requests leave; pure.
-//! - [`payload`], [`target`], [`request`], [`response`]: what is sent and what comes back; pure.
+//! - [`sizes`], [`payload`], [`target`], [`request`], [`response`]: what is sent and what comes back; pure.
 //! - [`clock`], [`pacer`]: the thread that keeps the times.
 //! - [`connection`], [`io_loop`], [`outbox`]: the thread that owns the connections.
 //! - [`exchange`]: one request and what became of it, as the threads hand it on.
@@ -40,6 +40,7 @@ pub mod response;
 pub mod run_facts;
 pub mod schedule;
 pub mod session;
+pub mod sizes;
 pub mod spans;
 pub mod summary;
 pub mod target;

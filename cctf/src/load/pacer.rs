@@ -122,10 +122,7 @@ impl Pacer {
             self.wake_io();
             return;
         };
-        self.template.set_ids(
-            self.ids.trace_id(request.number),
-            self.ids.span_id(request.number),
-        );
+        self.template.set_request(request.number, self.ids);
         let (head, body) = self.template.parts_from(0);
         self.tell(FromPacer::Sent {
             token,

@@ -147,7 +147,7 @@ fn append_line(out: &mut Vec<u8>, shared: &SharedParts, exchange: &Exchange) {
     out.extend_from_slice(br#"","latency":"#);
     append_number(out, exchange.latency_ns);
     out.extend_from_slice(br#","bytes_out":"#);
-    append_number(out, shared.facts.body_bytes_out);
+    append_number(out, shared.facts.body_bytes_out(number));
     out.extend_from_slice(br#","bytes_in":"#);
     append_number(out, exchange.body_bytes_in);
     out.extend_from_slice(br#","error":"#);
@@ -188,7 +188,7 @@ mod tests {
             url: "http://127.0.0.1:8080/json/validate".into(),
             host: "127.0.0.1".into(),
             port: 8080,
-            body_bytes_out: 8192,
+            bodies_bytes: vec![8192],
             run_id: "r".into(),
             ids: Ids::of_this_process(1),
         };

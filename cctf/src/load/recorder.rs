@@ -57,7 +57,7 @@ impl Recorder {
 
     fn record(&mut self, batch: Batch, summary: &mut SummaryBuilder) -> Result<(), EventsError> {
         for exchange in &batch.exchanges {
-            summary.record(exchange);
+            summary.record(exchange, batch.facts.body_bytes_out(exchange.sent.request.number));
         }
         let written = self
             .events

@@ -1,10 +1,11 @@
-//! The bytes of a request: one head made beforehand, into which each request's ids are written.
+//! The bytes of a request: heads made beforehand, one for each size of body, into which each request's ids are written.
 
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use super::ids::write_hex;
+use super::ids::{Ids, write_hex};
+use super::sizes::step_of;
 use super::target::{Endpoint, Target};
 
 /// Headers that the driver writes itself.
@@ -57,17 +58,69 @@ impl ExtraHeader {
     }
 }
 
-/// A request whose ids can be changed in place. The body is shared.
+/// A request that can become any of its drive's in place: the ids and the size of the body differ. Bodies are shared.
 #[derive(Debug, Clone)]
 pub struct RequestTemplate {
+    variants: Vec<Variant>,
+    current: usize,
+}
+
+/// The request with one of the bodies.
+#[derive(Debug, Clone)]
+struct Variant {
     head: Vec<u8>,
     traceparent_at: usize,
     body: Arc<[u8]>,
 }
 
 impl RequestTemplate {
-    /// The request to `endpoint` of `target` that belongs to run `run_id`.
+    /// The request to `endpoint` of `target` that belongs to run `run_id`, with one of `bodies`, of which there is at least one.
     pub fn new(
+        target: &Target,
+        endpoint: &Endpoint,
+        run_id: &str,
+        extra_headers: &[ExtraHeader],
+        bodies: Vec<Vec<u8>>,
+    ) -> Self {
+        let variant = |body| Variant::new(target, endpoint, run_id, extra_headers, body);
+        Self {
+            variants: bodies.into_iter().map(variant).collect(),
+            current: 0,
+        }
+    }
+
+    /// Becomes the request of such a number: its body, and its ids in the head.
+    pub fn set_request(&mut self, number: u64, ids: Ids) {
+        self.current = step_of(number, self.variants.len());
+        self.variants[self.current].set_ids(ids.trace_id(number), ids.span_id(number));
+    }
+
+    /// Head and body as they are sent, without the first `skip` bytes.
+    pub fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
+        self.variants[self.current].parts_from(skip)
+    }
+
+    /// Bytes of head and body together.
+    pub fn len_bytes(&self) -> usize {
+        self.variants[self.current].len_bytes()
+    }
+
+    /// Bytes of head and body of the request of such a number.
+    pub fn len_bytes_of(&self, number: u64) -> usize {
+        self.variants[step_of(number, self.variants.len())].len_bytes()
+    }
+
+    /// Bytes of each body, the least first.
+    pub fn bodies_bytes(&self) -> Vec<u64> {
+        self.variants
+            .iter()
+            .map(|variant| variant.body.len() as u64)
+            .collect()
+    }
+}
+
+impl Variant {
+    fn new(
         target: &Target,
         endpoint: &Endpoint,
         run_id: &str,
@@ -101,15 +154,13 @@ impl RequestTemplate {
         }
     }
 
-    /// Writes the ids of one request into the head.
-    pub fn set_ids(&mut self, trace_id: [u8; 16], span_id: [u8; 8]) {
+    fn set_ids(&mut self, trace_id: [u8; 16], span_id: [u8; 8]) {
         let traceparent = &mut self.head[self.traceparent_at..];
         write_hex(&trace_id, &mut traceparent[TRACE_ID_AT..SPAN_ID_AT - 1]);
         write_hex(&span_id, &mut traceparent[SPAN_ID_AT..SPAN_ID_AT + 16]);
     }
 
-    /// Head and body as they are sent, without the first `skip` bytes.
-    pub fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
+    fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
         let in_head = skip.min(self.head.len());
         (
             &self.head[in_head..],
@@ -117,14 +168,8 @@ impl RequestTemplate {
         )
     }
 
-    /// Bytes of head and body together.
-    pub fn len_bytes(&self) -> usize {
+    fn len_bytes(&self) -> usize {
         self.head.len() + self.body.len()
-    }
-
-    /// Bytes of the body.
-    pub fn body_bytes(&self) -> usize {
-        self.body.len()
     }
 }
 
@@ -136,13 +181,13 @@ mod tests {
         let target = Target::parse("http://127.0.0.1:8080").unwrap();
         let endpoint = Endpoint::resolve(endpoint, None, body.len()).unwrap();
         let extra = [ExtraHeader::parse("X-Next-Url: http://127.0.0.1:9/x").unwrap()];
-        RequestTemplate::new(&target, &endpoint, "run-1", &extra, body.to_vec())
+        RequestTemplate::new(&target, &endpoint, "run-1", &extra, vec![body.to_vec()])
     }
 
     #[test]
     fn the_bytes_are_a_request_with_the_ids_of_this_one() {
         let mut request = template("json", b"[1]");
-        request.set_ids([0xab; 16], [0x01; 8]);
+        request.variants[0].set_ids([0xab; 16], [0x01; 8]);
         let (head, body) = request.parts_from(0);
         let expected = "POST /json/validate HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-type: application/json\r\n\
             content-length: 3\r\nx-next-url: http://127.0.0.1:9/x\r\nbaggage: cctf.run_id=run-1\r\n\
@@ -159,6 +204,31 @@ mod tests {
             let (head, body) = request.parts_from(skip);
             assert_eq!([head, body].concat(), &whole[skip..]);
         }
+    }
+
+    #[test]
+    fn each_request_has_the_body_and_the_length_of_its_number() {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let endpoint = Endpoint::resolve("hash", None, 0).unwrap();
+        let bodies = vec![b"x".to_vec(), b"xx".to_vec(), b"xxxxxxxxxx".to_vec()];
+        let ids = Ids::of_this_process(1);
+        let mut request = RequestTemplate::new(&target, &endpoint, "run-1", &[], bodies);
+        let mut seen = Vec::new();
+        for number in 0..3 {
+            request.set_request(number, ids);
+            let (head, body) = request.parts_from(0);
+            let head = std::str::from_utf8(head).unwrap();
+            assert!(
+                head.contains(&format!("content-length: {}\r\n", body.len())),
+                "{head}"
+            );
+            assert_eq!(request.len_bytes(), head.len() + body.len());
+            assert_eq!(request.len_bytes_of(number), request.len_bytes());
+            seen.push(body.len());
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 10]);
+        assert_eq!(request.bodies_bytes(), [1, 2, 10]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct RunFacts {
     pub workers: Option<u32>,
     pub endpoint: String,
     pub target: String,
-    pub payload_bytes: usize,
+    pub payload_bytes: Option<usize>,
     pub seed: u64,
 }
 
@@ -34,7 +34,6 @@ impl RunFacts {
             text(keys::RUN_DURATION, &self.duration),
             text(keys::RUN_ENDPOINT, &self.endpoint),
             text(keys::RUN_TARGET, &self.target),
-            integer(keys::RUN_PAYLOAD_BYTES, self.payload_bytes as i64),
             integer(keys::RUN_SEED, self.seed as i64),
         ];
         let told = [
@@ -45,6 +44,10 @@ impl RunFacts {
         attributes.extend(
             told.into_iter()
                 .filter_map(|(key, value)| value.as_ref().map(|value| text(key, value))),
+        );
+        attributes.extend(
+            self.payload_bytes
+                .map(|bytes| integer(keys::RUN_PAYLOAD_BYTES, bytes as i64)),
         );
         attributes.extend(
             self.workers

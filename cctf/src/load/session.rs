@@ -23,6 +23,7 @@ use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
 use super::request::{ExtraHeader, RequestTemplate};
 use super::run_facts::RunFacts;
 use super::schedule::Schedule;
+use super::sizes::Sizes;
 use super::spans::{control_request, text};
 use super::summary::{Asked, Summary};
 use super::target::{Endpoint, KV_SET_PATH, Target};
@@ -71,6 +72,9 @@ pub enum DriveError {
     /// A thread of the driver has panicked.
     #[error("the driver's {0} thread has panicked: this is a bug of cctf")]
     Panicked(&'static str),
+    /// A range of sizes for what has no body.
+    #[error("{0} sends no body, so --size cannot be a range: give one size")]
+    NoBody(String),
     /// The body cannot be made.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -106,8 +110,8 @@ pub struct Drive {
     pub endpoint: Endpoint,
     /// When.
     pub schedule: Schedule,
-    /// Size of the body, bytes.
-    pub size_bytes: usize,
+    /// Sizes of the bodies.
+    pub sizes: Sizes,
     /// Most connections at once.
     pub connections_max: usize,
     /// Longest wait for a response.
@@ -189,18 +193,25 @@ impl Session {
         if drive.endpoint.needs_key {
             set_key(drive)?;
         }
-        let body = match drive.endpoint.payload {
-            Some(kind) => payload::body(kind, drive.size_bytes, self.config.run.seed)?,
-            None => Vec::new(),
+        let bodies = match drive.endpoint.payload {
+            Some(kind) => {
+                let steps = drive.sizes.steps().into_iter();
+                let made = steps.map(|size_bytes| payload::body(kind, size_bytes, self.config.run.seed));
+                made.collect::<Result<_, _>>()?
+            }
+            None if drive.sizes.single().is_none() => {
+                return Err(DriveError::NoBody(drive.endpoint.name.clone()));
+            }
+            None => vec![Vec::new()],
         };
         let template = RequestTemplate::new(
             target,
             &drive.endpoint,
             &self.config.run.run_id,
             &drive.headers,
-            body,
+            bodies,
         );
-        let facts = Arc::new(self.facts(drive, template.body_bytes()));
+        let facts = Arc::new(self.facts(drive, template.bodies_bytes()));
         let progress = Arc::new(Progress::default());
         let (to_io, from_pacer) = channel();
         let (to_pacer, from_io) = channel();
@@ -251,7 +262,6 @@ impl Session {
             endpoint: facts.name.clone(),
             url: facts.url.clone(),
             rate: drive.schedule.rate,
-            body_bytes: facts.body_bytes_out,
             driver_cpu_cores,
         })
     }
@@ -288,14 +298,14 @@ impl Session {
         }
     }
 
-    fn facts(&self, drive: &Drive, body_bytes: usize) -> DriveFacts {
+    fn facts(&self, drive: &Drive, bodies_bytes: Vec<u64>) -> DriveFacts {
         DriveFacts {
             name: drive.endpoint.name.clone(),
             method: drive.endpoint.method.clone(),
             url: format!("{}{}", drive.target, drive.endpoint.path),
             host: drive.target.host.clone(),
             port: drive.target.port,
-            body_bytes_out: body_bytes as u64,
+            bodies_bytes,
             run_id: self.config.run.run_id.clone(),
             ids: self.ids,
         }
@@ -328,7 +338,11 @@ fn set_key(drive: &Drive) -> Result<(), DriveError> {
         target: drive.target.clone(),
         error,
     };
-    let body = payload::body(payload::PayloadKind::Text, drive.size_bytes, drive.schedule.seed)?;
+    let body = payload::body(
+        payload::PayloadKind::Text,
+        drive.sizes.most(),
+        drive.schedule.seed,
+    )?;
     let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
     let headers = format!(
         "content-type: application/octet-stream\r\ntraceparent: 00-{trace_id:032x}-{span_id:016x}-00\r\n"

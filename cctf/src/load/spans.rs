@@ -161,7 +161,6 @@ fn shared_part(facts: &DriveFacts) -> Vec<u8> {
         text("url.full", &facts.url),
         text("server.address", &facts.host),
         integer("server.port", i64::from(facts.port)),
-        integer("http.request.body.size", facts.body_bytes_out as i64),
         text(keys::RUN_ID, &facts.run_id),
     ];
     Span {
@@ -177,7 +176,11 @@ fn shared_part(facts: &DriveFacts) -> Vec<u8> {
 /// What only this exchange's span has.
 fn own_part(facts: &DriveFacts, exchange: &Exchange) -> Span {
     let number = exchange.sent.request.number;
-    let mut attributes = Vec::with_capacity(4);
+    let mut attributes = Vec::with_capacity(5);
+    attributes.push(integer(
+        "http.request.body.size",
+        facts.body_bytes_out(number) as i64,
+    ));
     if exchange.failure.is_none() {
         attributes.push(integer("http.response.status_code", i64::from(exchange.status)));
         attributes.push(integer("http.response.body.size", exchange.body_bytes_in as i64));
@@ -246,7 +249,7 @@ mod tests {
             url: "http://127.0.0.1:8080/json/validate".into(),
             host: "127.0.0.1".into(),
             port: 8080,
-            body_bytes_out: 8192,
+            bodies_bytes: vec![8192],
             run_id: "run-1".into(),
             ids,
         };

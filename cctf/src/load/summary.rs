@@ -22,6 +22,7 @@ pub struct SummaryBuilder {
     statuses: BTreeMap<u16, u64>,
     errors: BTreeMap<String, u64>,
     bytes_in: u64,
+    bytes_out: u64,
     first_sent_ns: u64,
     last_sent_ns: u64,
     last_end_ns: u64,
@@ -38,6 +39,7 @@ impl Default for SummaryBuilder {
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             bytes_in: 0,
+            bytes_out: 0,
             first_sent_ns: u64::MAX,
             last_sent_ns: 0,
             last_end_ns: 0,
@@ -48,8 +50,8 @@ impl Default for SummaryBuilder {
 }
 
 impl SummaryBuilder {
-    /// Counts one exchange.
-    pub fn record(&mut self, exchange: &Exchange) {
+    /// Counts one exchange, whose request had a body of so many bytes.
+    pub fn record(&mut self, exchange: &Exchange, body_bytes_out: u64) {
         self.lateness_ns.record(exchange.lateness_ns());
         if exchange.left() {
             self.latency_ns.record(exchange.latency_ns);
@@ -62,6 +64,7 @@ impl SummaryBuilder {
             .max(exchange.sent.monotonic_ns.saturating_add(exchange.latency_ns));
         self.successes += u64::from(exchange.is_success());
         self.bytes_in += exchange.body_bytes_in;
+        self.bytes_out += body_bytes_out;
         self.resends += u64::from(exchange.resends);
         *self.statuses.entry(exchange.status).or_default() += 1;
         if !exchange.is_success() {
@@ -126,7 +129,7 @@ impl SummaryBuilder {
                 .collect(),
             errors: self.errors.clone(),
             bytes_in: self.bytes_in,
-            bytes_out: requests * asked.body_bytes,
+            bytes_out: self.bytes_out,
             resends: self.resends,
             driver_cpu_cores: asked.driver_cpu_cores,
             endpoint: asked.endpoint,
@@ -144,8 +147,6 @@ pub struct Asked {
     pub url: String,
     /// Requests per second.
     pub rate: f64,
-    /// Bytes of each request's body.
-    pub body_bytes: u64,
     /// CPU time of the driver over the time of the drive.
     pub driver_cpu_cores: f64,
 }
@@ -282,7 +283,6 @@ mod tests {
             endpoint: "json".into(),
             url: "http://h/json".into(),
             rate: 100.0,
-            body_bytes: 10,
             driver_cpu_cores: 0.1,
         }
     }
@@ -315,7 +315,7 @@ mod tests {
     fn a_hundred_equal_gaps_of_10_ms_are_a_rate_of_a_hundred() {
         let mut builder = SummaryBuilder::default();
         for number in 0..100 {
-            builder.record(&exchange(number, 1_000, (number + 1) * 1_000_000, 200, None));
+            builder.record(&exchange(number, 1_000, (number + 1) * 1_000_000, 200, None), 10);
         }
         let summary = builder.build(asked());
         assert!((summary.rate_reached - 100.0).abs() < 1e-9);
@@ -343,9 +343,9 @@ mod tests {
     #[test]
     fn statuses_and_errors_are_counted_apart() {
         let mut builder = SummaryBuilder::default();
-        builder.record(&exchange(0, 0, 5, 200, None));
-        builder.record(&exchange(1, 0, 5, 503, None));
-        builder.record(&exchange(2, 0, 5, 0, Some(Failure::Timeout)));
+        builder.record(&exchange(0, 0, 5, 200, None), 10);
+        builder.record(&exchange(1, 0, 5, 503, None), 10);
+        builder.record(&exchange(2, 0, 5, 0, Some(Failure::Timeout)), 10);
         let summary = builder.build(asked());
         assert_eq!(
             summary.statuses,
@@ -359,8 +359,8 @@ mod tests {
     #[test]
     fn a_request_that_never_left_counts_as_late_but_has_no_latency() {
         let mut builder = SummaryBuilder::default();
-        builder.record(&exchange(0, 7_000_000, 0, 0, Some(Failure::QueueFull)));
-        builder.record(&exchange(1, 0, 4_000_000, 200, None));
+        builder.record(&exchange(0, 7_000_000, 0, 0, Some(Failure::QueueFull)), 10);
+        builder.record(&exchange(1, 0, 4_000_000, 200, None), 10);
         let summary = builder.build(asked());
         assert_eq!(
             (summary.requests, summary.lateness_ms.max, summary.latency_ms.min),
