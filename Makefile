@@ -8,9 +8,14 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # The load of the real-* targets. Override like: make real-json REAL_RATE=60 REAL_DUR=30s REAL_SIZE=16384
-REAL_RATE ?= 40
+# NETNS=1 puts the chain's services into network namespaces with links of known delay and rate (root). A line through network times
+# over sizes takes many sizes, and large messages take their time.
+NETNS ?=
+REAL_RATE ?= $(if $(NETNS),10,40)
 REAL_DUR ?= 20s
-REAL_SIZE ?= 8192
+REAL_SIZE ?= $(if $(NETNS),1000-200000,8192)
+LINK_DELAY ?= 5ms,20ms
+LINK_RATE ?= 50Mbit
 # COLLECTOR=1 puts the real Collector between services and normalizer; STACK=compose drives the stack of `make up` instead of
 # starting one.
 COLLECTOR ?=
@@ -56,13 +61,13 @@ export SERVICE_PORT CHAIN_PORT SHOP_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
 # How a target drives one service, the chain and the shop: flags of RUN.
 IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
-CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain)
+CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain $(if $(NETNS),--netns --toxiproxy $(TOOLS)/bin/toxiproxy-server --link-delay $(LINK_DELAY) --link-rate $(LINK_RATE)))
 SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
-  up down logs tail collector stop clean check test bench bench-scale fidelity fuzz \
+  up down logs tail collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
   need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
 help: ## Print this list
@@ -100,7 +105,7 @@ real-kvget: need-ready ## Run the real workload on GET /kv/get/{key}
 real-all: need-ready ## Run all five one after the other: json, gzip, hash, kvset, kvget
 	@$(RUN) --endpoints json,gzip,hash,kvset,kvget $(ONE)
 
-real-chain: need-ready ## Run json through three services: endpoint to edge to cloud
+real-chain: need-ready ## Run json through three services: endpoint to edge to cloud; NETNS=1 over links of known delay and rate (root)
 	@$(RUN) --endpoints json $(CHAIN)
 
 real-languages: need-binaries $(if $(filter compose,$(STACK)),,collector need-shop) ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
@@ -109,7 +114,7 @@ real-languages: need-binaries $(if $(filter compose,$(STACK)),,collector need-sh
 demo-migrate: need-ready ## Run json while its service moves from the edge to the cloud, REAL_DUR on either node
 	@$(RUN) --endpoints json --migrate
 
-need-ready: need-binaries $(if $(COLLECTOR),collector)
+need-ready: need-binaries $(if $(COLLECTOR),collector) $(if $(NETNS),toxiproxy)
 
 up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud, PROFILE=languages the shop
 	@scripts/compose $(TOOLS) up $(PROFILE)
@@ -125,6 +130,9 @@ tail: need-binaries ## Follow a run line by line (RUN_ID=<name>, else the newest
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)
+
+toxiproxy: $(TOOLS)/bin/toxiproxy-server ## Build the pinned toxiproxy, which delays what passes a link, into target/tools
+	@scripts/setup network
 
 stop: ## Stop the runs of this checkout that are still going
 	@scripts/stop $(RELEASE)
@@ -152,8 +160,8 @@ bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans throu
 	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries collector ## Hold what is recorded to queueing theory and the kernel's counters (5 minutes, as root; nothing else may run)
-	@$(CARGO) build --release --locked -p e2e --bin fidelity
+fidelity: need-binaries collector toxiproxy ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (7 minutes, as root; nothing else may run)
+	@$(CARGO) build --release --locked -p e2e --bin fidelity --bin skew
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
 
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
@@ -184,7 +192,7 @@ need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
 
-test-tools: collector need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready
 
 bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
@@ -192,6 +200,12 @@ bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"
 	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/tsenart/vegeta/v12@v12.13.0
+
+# Go names a program by its folder, which says little here.
+$(TOOLS)/bin/toxiproxy-server: | need-go
+	@echo "installing toxiproxy into $(TOOLS)/bin"
+	@GOBIN="$(CURDIR)/$(TOOLS)/bin/toxiproxy" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+	@mv $(TOOLS)/bin/toxiproxy/server $@ && rmdir $(TOOLS)/bin/toxiproxy
 
 # Virtual environments of their own, so that nothing on the machine changes.
 $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python

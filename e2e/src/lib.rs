@@ -8,6 +8,7 @@
 //! - [`otlp`]: OTLP requests by hand, the wrong ones included, and how they are sent.
 //! - [`rows`]: the files that a run leaves.
 //! - [`sources`]: the repository's own files, for the tests of its rules.
+//! - [`tiers`]: a run over links of known delay and rate, one clock wrong.
 
 pub mod binaries;
 pub mod child;
@@ -17,3 +18,4 @@ pub mod http;
 pub mod otlp;
 pub mod rows;
 pub mod sources;
+pub mod tiers;

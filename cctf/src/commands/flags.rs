@@ -1,5 +1,6 @@
-//! Flags that `load` and `run` share, and the parsers of their values.
+//! Flags that `load` and `run` share, those of a run's links, and the parsers of their values.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cctf_proto::keys;
@@ -11,6 +12,7 @@ use crate::load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
 use crate::load::sizes::Sizes;
 use crate::load::target::{Endpoint, Target};
 use crate::load::utc::Utc;
+use crate::run::tiers::settings::{Delays, Rate, Settings as Links};
 
 /// How the load looks.
 #[derive(Debug, Clone, Args)]
@@ -52,6 +54,46 @@ pub struct LoadFlags {
     /// Commit of the service under load, told in run_meta.json.
     #[arg(long, env = "GIT_SHA")]
     pub git_sha: Option<String>,
+}
+
+/// How a chain's nodes are connected.
+#[derive(Debug, Clone, Args)]
+pub struct LinkFlags {
+    /// The chain's nodes in network namespaces of their own, with links of known delay and rate between them. Takes root.
+    #[arg(long, env = "CCTF_NETNS", requires = "chain")]
+    pub netns: bool,
+    /// Delay each way of the links ep0-edge0 and edge0-cloud0.
+    #[arg(
+        long,
+        env = "CCTF_LINK_DELAY",
+        default_value = "5ms,20ms",
+        value_name = "MS,MS",
+        requires = "netns"
+    )]
+    pub link_delay: Delays,
+    /// Bits a second each way of each of these links.
+    #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit", requires = "netns")]
+    pub link_rate: Rate,
+    /// toxiproxy's server, which delays what passes a link.
+    #[arg(
+        long,
+        env = "CCTF_TOXIPROXY",
+        default_value = "toxiproxy-server",
+        value_name = "PATH",
+        requires = "netns"
+    )]
+    pub toxiproxy: PathBuf,
+}
+
+impl LinkFlags {
+    /// The links between namespaces, if there are to be any.
+    pub fn settings(&self) -> Option<Links> {
+        self.netns.then(|| Links {
+            delays: self.link_delay.0,
+            rate_bps: self.link_rate.0,
+            toxiproxy: self.toxiproxy.clone(),
+        })
+    }
 }
 
 impl LoadFlags {

@@ -8,8 +8,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::display::ProgressLine;
-use super::flags::{GivenDuration, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target};
-use super::run_report::Report;
+use super::flags::{
+    GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
+};
+use super::run_report::{Link, Report};
 use super::{DONE, FAILED, Format, validate};
 use crate::interrupt;
 use crate::load::clock;
@@ -35,7 +37,9 @@ Examples:
     cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
   Endpoint, edge and cloud, each request through all three:
     cctf run --chain
-  The same, with all telemetry through a Collector (`make collector` builds one):
+  The same over links of 5 and 20 ms and 50 Mbit/s, as root (`make toxiproxy` builds what delays):
+    cctf run --chain --netns --toxiproxy target/tools/bin/toxiproxy-server --endpoints json --rate 10 --size 1000-200000
+  The chain, with all telemetry through a Collector (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
 
   An application of yours. The program gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL for a service of ours; it
@@ -68,6 +72,8 @@ pub struct RunArgs {
     /// Three services, endpoint (ep0) to edge (edge0) to cloud (cloud0), instead of one.
     #[arg(long, env = "CCTF_CHAIN")]
     chain: bool,
+    #[command(flatten)]
+    links: LinkFlags,
     /// The service moves from edge (edge0) to cloud (cloud0): each endpoint is driven there, and again here. The second
     /// service starts in the middle of the first half's last endpoint, the first one stops in the middle of the next.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
@@ -152,6 +158,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let checked = validate::check(&run_dir, FINDINGS_SHOWN)?;
     let report = Report {
         files: folder::contents(&run_dir)?,
+        links: Link::look_up(
+            args.links.settings().map_or_else(Vec::new, |links| links.links()),
+            &run_dir,
+        )?,
         interrupted: stop.load(Ordering::Relaxed),
         spans_made: delivery.made,
         spans_delivered: delivery.delivered,
@@ -334,6 +344,7 @@ impl RunArgs {
             logs_dir: logs_dir.to_owned(),
             run_id: run_id.to_owned(),
             chain: self.chain,
+            links: self.links.settings(),
             node: if self.migrate {
                 ("edge0".to_owned(), "edge".to_owned())
             } else {

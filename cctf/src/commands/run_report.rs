@@ -1,13 +1,18 @@
 //! What `cctf run` says at the end: figures, files, what to do next, and what was wrong.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use cctf_proto::cctf::File;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::display::loss_sentence;
 use crate::load::export::Delivery;
 use crate::load::summary::Summary;
 use crate::run::folder::{Content, EVENTS_CLIENT};
+use crate::run::tiers::settings;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -18,8 +23,75 @@ pub(super) struct Report {
     pub spans_made: u64,
     pub spans_delivered: u64,
     pub files: Vec<Content>,
+    /// Of a run over links of known delay and rate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     pub broken_rules: u64,
     pub interrupted: bool,
+}
+
+/// What a link was set to, and what links.json says of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Link {
+    #[serde(flatten)]
+    set: settings::Link,
+    found: Option<Found>,
+}
+
+/// Of links.json.
+#[derive(Debug, Serialize)]
+#[allow(non_snake_case, reason = "the names are those of the file")]
+struct Found {
+    PR_s: Option<f64>,
+    BW_bps: Option<f64>,
+    fit_error_ms: Option<f64>,
+    samples: Option<u64>,
+}
+
+impl Link {
+    /// Looks for the links that were set in the run's links.json.
+    pub fn look_up(set: Vec<settings::Link>, run_dir: &Path) -> anyhow::Result<Vec<Self>> {
+        if set.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = run_dir.join("cctf").join(File::Links.name());
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let rows: Vec<Value> =
+            serde_json::from_slice(&text).with_context(|| format!("{} is no array", path.display()))?;
+        let found = |set: &settings::Link| {
+            let row = rows
+                .iter()
+                .find(|row| row["u"] == set.u.as_str() && row["v"] == set.v.as_str())?;
+            Some(Found {
+                PR_s: row["PR_s"].as_f64(),
+                BW_bps: row["BW_bps"].as_f64(),
+                fit_error_ms: row["fit_error_ms"].as_f64(),
+                samples: row["samples"].as_u64(),
+            })
+        };
+        let looked_up = set.into_iter().map(|set| {
+            let found = found(&set);
+            Self { set, found }
+        });
+        Ok(looked_up.collect())
+    }
+
+    fn text(&self) -> String {
+        let told = |value: Option<f64>, factor: f64| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value * factor))
+        };
+        let found = |field: fn(&Found) -> Option<f64>| self.found.as_ref().and_then(field);
+        format!(
+            "{:<14} {:>12} {:>10} {:>13} {:>10} {:>8}\n",
+            format!("{}->{}", self.set.u, self.set.v),
+            self.set.delay_ms,
+            told(found(|found| found.PR_s), 1e3),
+            self.set.rate_bps as f64 / 1e6,
+            told(found(|found| found.BW_bps), 1e-6),
+            found(|found| found.samples.map(|samples| samples as f64))
+                .map_or_else(|| "-".to_owned(), |samples| samples.to_string()),
+        )
+    }
 }
 
 impl Report {
@@ -41,6 +113,10 @@ impl Report {
             for (error, count) in &drive.errors {
                 out += &format!("          {error}: {count}\n");
             }
+        }
+        if !self.links.is_empty() {
+            out += "\nlink           delay set ms   found ms   set Mbit/s found Mbit/s  calls\n";
+            out.extend(self.links.iter().map(Link::text));
         }
         out += &format!("\nfiles in {}\n", self.run_dir.display());
         for content in &self.files {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::tiers::namespace::NetworkError;
 use crate::http_once;
 use crate::load::target::Target;
 
@@ -47,6 +48,20 @@ pub enum ChildError {
         "cannot find the OpenTelemetry Collector at {0}: build it with `make collector`, or name another binary"
     )]
     NoCollector(PathBuf),
+    /// toxiproxy could not be started.
+    #[error(
+        "cannot start toxiproxy as {}: {source}; `make toxiproxy` builds it, --toxiproxy names another",
+        program.display()
+    )]
+    NoToxiproxy {
+        /// What was started.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no network for it.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// It could not be started.
     #[error("cannot start {name}: {source}")]
     Start {

@@ -43,9 +43,10 @@ struct Flow {
 
 impl Collector {
     /// Starts `binary` and waits until it takes telemetry for the normalizer at `normalizer`. Its queue is in `scratch`; host
-    /// metrics are those of `node` and its stage.
+    /// metrics are those of `node` and its stage. It listens at `host`.
     pub fn start(
         binary: &Path,
+        host: Ipv4Addr,
         normalizer: &Target,
         (node, stage): (&str, &str),
         scratch: &Path,
@@ -60,15 +61,19 @@ impl Collector {
         }
         let config = scratch.join("otel-collector.yaml");
         fs::write(&config, CONFIG).map_err(failed)?;
-        let [grpc, http, health, metrics] = free_ports().map_err(failed)?;
-        let local = |port| format!("127.0.0.1:{port}");
+        let [grpc, http, health, metrics] = free_ports(host).map_err(failed)?;
+        let at = |port| Target {
+            host: host.to_string(),
+            port,
+        };
+        let local = |port| at(port).authority();
         let mut command = Command::new(absolute(binary));
         command.arg("--config").arg(&config).envs([
             ("NORMALIZER_ENDPOINT", normalizer.authority()),
             ("OTELCOL_GRPC_LISTEN", local(grpc)),
             ("OTELCOL_HTTP_LISTEN", local(http)),
             ("OTELCOL_HEALTH_LISTEN", local(health)),
-            ("OTELCOL_METRICS_HOST", "127.0.0.1".to_owned()),
+            ("OTELCOL_METRICS_HOST", host.to_string()),
             ("OTELCOL_METRICS_PORT", metrics.to_string()),
             ("OTELCOL_QUEUE_DIR", scratch.join("queue").display().to_string()),
             ("OTELCOL_HOST_INTERVAL", HOST_INTERVAL.to_owned()),
@@ -140,23 +145,16 @@ impl Flow {
 }
 
 /// Ports that were free a moment ago: the Collector cannot tell which it would have taken itself.
-fn free_ports<const COUNT: usize>() -> io::Result<[u16; COUNT]> {
+fn free_ports<const COUNT: usize>(host: Ipv4Addr) -> io::Result<[u16; COUNT]> {
     let mut ports = [0; COUNT];
     let mut held = Vec::with_capacity(COUNT);
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = TcpListener::bind((host, 0))?;
         *port = listener.local_addr()?.port();
         // Held until all are known, so that they differ.
         held.push(listener);
     }
     Ok(ports)
-}
-
-fn at(port: u16) -> Target {
-    Target {
-        host: "127.0.0.1".to_owned(),
-        port,
-    }
 }
 
 /// The child works in another folder than this process.
@@ -192,7 +190,8 @@ mod tests {
         let stop = AtomicBool::new(false);
         let error = Collector::start(
             Path::new("/nowhere/otelcol"),
-            &at(1),
+            Ipv4Addr::LOCALHOST,
+            &Target::parse("http://127.0.0.1:1").unwrap(),
             ("n", "edge"),
             scratch.path(),
             &stop,

@@ -1,5 +1,6 @@
 //! Which children a local run has and how they are wired: one service, or endpoint, edge and cloud in a chain.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +10,8 @@ use serde_json::Value;
 use super::application;
 use super::children::{Child, ChildError};
 use super::collector::Collector;
+use super::tiers::settings::Settings as Links;
+use super::tiers::{self, Place, Tiers};
 use crate::load::target::Target;
 
 const NORMALIZER: &str = "cctf-normalizer";
@@ -39,9 +42,12 @@ const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
 /// The chain of the runbook from its last node to its first: node, stage, and the path that its predecessor calls.
 const CHAIN: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
-    ("edge0", "edge", "/blob/gzip"),
+    ("edge0", "edge", GZIP),
     ("ep0", "endpoint", ""),
 ];
+const GZIP: &str = "/blob/gzip";
+/// As many bytes come out as go in, so that over known links messages of known sizes travel.
+const GZIP_STORED: &str = "/blob/gzip?level=0";
 
 /// What the children are told.
 #[derive(Debug, Clone)]
@@ -54,6 +60,8 @@ pub struct StackConfig {
     pub run_id: String,
     /// Three services in a chain instead of one.
     pub chain: bool,
+    /// The chain's nodes in network namespaces, with such links between them.
+    pub links: Option<Links>,
     /// Node and stage of the one service.
     pub node: (String, String),
     /// Worker slots of each service.
@@ -80,6 +88,7 @@ pub struct Stack {
     services: Vec<Child>,
     collector: Option<Collector>,
     normalizer: Child,
+    tiers: Option<Tiers>,
     /// Where the load goes.
     pub target: Target,
     /// Where spans go over OTLP/gRPC.
@@ -89,10 +98,20 @@ pub struct Stack {
 impl Stack {
     /// Starts the normalizer, then the Collector, then the services, each when those before it are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        let (normalizer, receiver) = start_normalizer(config, scratch, stop)?;
+        // First, since this process is where its network is.
+        let tiers = config.links.as_ref();
+        let tiers = tiers
+            .map(|links| Tiers::start(links, scratch, stop))
+            .transpose()?;
+        let host = match tiers {
+            Some(_) => tiers::CONTROL,
+            None => Ipv4Addr::LOCALHOST,
+        };
+        let (normalizer, receiver) = start_normalizer(config, host, scratch, stop)?;
         let collector = match &config.collector {
             Some(binary) => Some(Collector::start(
                 binary,
+                host,
                 &receiver,
                 host_of(config),
                 scratch,
@@ -109,22 +128,31 @@ impl Stack {
             let mut next: Option<String> = None;
             let mut first = None;
             for (node, stage, called_as) in CHAIN {
+                let place = tiers.as_ref().and_then(|tiers| tiers.place(node));
                 let (child, at) = start_service(
                     config,
                     (node, stage),
+                    place,
                     next.as_deref(),
                     &otlp_endpoint,
                     scratch,
                     stop,
                 )?;
                 services.insert(0, child);
-                next = Some(format!("{at}{called_as}"));
+                next = Some(match &tiers {
+                    Some(tiers) => {
+                        let at = tiers.by_link(node).unwrap_or_else(|| at.clone());
+                        format!("{at}{}", if called_as == GZIP { GZIP_STORED } else { called_as })
+                    }
+                    None => format!("{at}{called_as}"),
+                });
                 first = Some(at);
             }
             first
         } else {
             let (node, stage) = (config.node.0.as_str(), config.node.1.as_str());
-            let (child, at) = start_service(config, (node, stage), None, &otlp_endpoint, scratch, stop)?;
+            let (child, at) =
+                start_service(config, (node, stage), None, None, &otlp_endpoint, scratch, stop)?;
             services.push(child);
             Some(at)
         };
@@ -141,6 +169,7 @@ impl Stack {
             services,
             collector,
             normalizer,
+            tiers,
             target,
             otlp_endpoint,
         })
@@ -150,6 +179,9 @@ impl Stack {
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         if let Some(collector) = &mut self.collector {
             collector.check_alive()?;
+        }
+        if let Some(tiers) = &mut self.tiers {
+            tiers.check_alive()?;
         }
         self.application
             .iter_mut()
@@ -165,7 +197,7 @@ impl Stack {
         scratch: &Path,
         stop: &AtomicBool,
     ) -> Result<(), ChildError> {
-        let (child, at) = start_service(config, MOVES_TO, None, &self.otlp_endpoint, scratch, stop)?;
+        let (child, at) = start_service(config, MOVES_TO, None, None, &self.otlp_endpoint, scratch, stop)?;
         self.services.push(child);
         self.target = at;
         Ok(())
@@ -198,7 +230,8 @@ impl Stack {
         if let Some(collector) = self.collector.take() {
             collector.stop()?;
         }
-        self.normalizer.stop()
+        self.normalizer.stop()?;
+        self.tiers.map_or(Ok(()), Tiers::stop)
     }
 }
 
@@ -213,6 +246,7 @@ fn host_of(config: &StackConfig) -> (&str, &str) {
 
 fn start_normalizer(
     config: &StackConfig,
+    host: Ipv4Addr,
     scratch: &Path,
     stop: &AtomicBool,
 ) -> Result<(Child, Target), ChildError> {
@@ -222,7 +256,7 @@ fn start_normalizer(
         .arg(&config.logs_dir)
         .args(["--run-id", &config.run_id]);
     for listener in ["--grpc-listen", "--http-listen", "--admin-listen"] {
-        command.args([listener, "127.0.0.1:0"]);
+        command.args([listener, &format!("{host}:0")]);
     }
     for (flag, value) in &config.normalizer_flags {
         command.args([flag, value.as_str()]);
@@ -238,13 +272,25 @@ fn start_normalizer(
 fn start_service(
     config: &StackConfig,
     (node, stage): (&str, &str),
+    place: Option<Place<'_>>,
     next_url: Option<&str>,
     otlp_endpoint: &str,
     scratch: &Path,
     stop: &AtomicBool,
 ) -> Result<(Child, Target), ChildError> {
     let mut command = command(SERVICE, config)?;
-    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let (listen, admin_listen) = match &place {
+        Some(place) => {
+            place.namespace.host(&mut command);
+            // The one before it comes by another interface than the load.
+            (
+                format!("0.0.0.0:{}", tiers::PORT),
+                format!("0.0.0.0:{}", tiers::ADMIN_PORT),
+            )
+        }
+        None => ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()),
+    };
+    command.args(["--listen", &listen, "--admin-listen", &admin_listen]);
     command.envs([
         ("NODE_ID", node),
         ("STAGE", stage),
@@ -269,8 +315,14 @@ fn start_service(
     }
     let mut child = Child::start(&format!("{SERVICE}-{node}"), command, scratch)?;
     let announced = child.announcement(stop)?;
-    let listening = address(&child, &announced, "listening")?;
-    let admin = address(&child, &announced, "admin")?;
+    let reached = |field| -> Result<Target, ChildError> {
+        let mut at = address(&child, &announced, field)?;
+        if let Some(place) = &place {
+            at.host = place.address.to_string();
+        }
+        Ok(at)
+    };
+    let (listening, admin) = (reached("listening")?, reached("admin")?);
     child.ready(&admin, READY, stop)?;
     Ok((child, listening))
 }

@@ -5,10 +5,12 @@
 //! - [`overload`]: what happens at twice the capacity?
 //! - [`crowd`]: is a request's CPU time its own when eight share two CPUs?
 //! - [`hosts`]: do the rows of a node under a known load say what the kernel's counters say, from the service and from the Collector?
+//! - [`links`]: does links.json say what delay and rate the links were given, and is one clock that is wrong told and harmless?
 
 mod crowd;
 mod hosts;
 mod lindley;
+mod links;
 mod overload;
 mod stack;
 
@@ -27,7 +29,8 @@ struct Flags {
     /// Length of the measured Poisson load.
     #[arg(long, default_value = "120s")]
     duration: String,
-    /// Checks to run [default: all]. `hosts` needs root, for a network of its own, and what `make collector` builds.
+    /// Checks to run [default: all]. `hosts` and `links` need root, for networks of their own, and what `make collector`
+    /// and `make toxiproxy` build.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }
@@ -36,13 +39,14 @@ struct Flags {
 type Check = fn(&Path, &str) -> anyhow::Result<Vec<Finding>>;
 
 /// All checks, in order.
-const CHECKS: [(&str, Check); 4] = [
+const CHECKS: [(&str, Check); 5] = [
     ("lindley", lindley::check),
     ("overload", overload::check),
     ("crowd", crowd::check),
     ("hosts", hosts::check),
+    ("links", links::check),
 ];
-const NAMES: [&str; 4] = ["lindley", "overload", "crowd", "hosts"];
+const NAMES: [&str; 5] = ["lindley", "overload", "crowd", "hosts", "links"];
 
 /// One thing that was measured and its bounds.
 struct Finding {
