@@ -239,6 +239,8 @@ impl Tier {
             seed: None,
             part: None,
             clocks_aligned: None,
+            join_window_ms: None,
+            stale_after_ms: None,
             cctf_version: "1".into(),
             normalizer_version: Text::from("0"),
             started_ts: begin,

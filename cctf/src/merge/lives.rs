@@ -6,7 +6,8 @@ use cctf_normalizer::pipeline::moves::is_migration;
 use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind, Row, Text};
 
 use super::directory::Directory;
-use super::placement::{CONCLUDED_NANOS, STALE_NANOS, is_going_on, push};
+use super::meta::Patience;
+use super::placement::{is_going_on, push};
 use super::sorter::Sorter;
 use super::values::encoded;
 
@@ -26,14 +27,24 @@ struct Move {
 }
 
 /// Who lives, as far as the events have come.
-#[derive(Default)]
 pub struct Lives {
+    patience: Patience,
     began: HashMap<u32, i64>,
     replicas: HashMap<u32, u64>,
     moves: Vec<Move>,
 }
 
 impl Lives {
+    /// Nobody yet.
+    pub fn new(patience: Patience) -> Self {
+        Self {
+            patience,
+            began: HashMap::new(),
+            replicas: HashMap::new(),
+            moves: Vec::new(),
+        }
+    }
+
     /// Takes a start or stop of the instance of that number, which became known at `notice`.
     pub fn note(
         &mut self,
@@ -84,7 +95,10 @@ impl Lives {
     }
 
     fn pair(&mut self, this: Move, by_time: &mut Sorter) -> anyhow::Result<()> {
-        let remembered = 2 * STALE_NANOS + CONCLUDED_NANOS;
+        let stale_nanos = self.patience.stale_nanos;
+        let remembered = stale_nanos
+            .saturating_mul(2)
+            .saturating_add(self.patience.join_nanos);
         self.moves
             .retain(|other| other.noted.saturating_add(remembered) >= this.noted);
         let fits = |other: &Move| {
@@ -102,7 +116,7 @@ impl Lives {
                     unsigned(start.ts),
                     unsigned(stop.ts),
                     unsigned(stop.began),
-                    STALE_NANOS.unsigned_abs(),
+                    stale_nanos.unsigned_abs(),
                 )
         };
         let Some(at) = self.moves.iter().rposition(fits) else {

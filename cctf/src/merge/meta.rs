@@ -1,8 +1,10 @@
 //! run_meta.json: what the folders say of the run united, its counts added up or counted anew.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
+use cctf_normalizer::pipeline::Settings;
 use cctf_proto::cctf::{Counters, Counts, File, Milliseconds, Row, RunMeta, Shape, Text, field_index};
 use cctf_proto::keys::is_valid_run_id;
 
@@ -15,17 +17,61 @@ use crate::commands::UsageError;
 const RUN_ID: usize = field_index(RunMeta::FIELDS, "run_id");
 const PART: usize = field_index(RunMeta::FIELDS, "part");
 const CLOCKS_ALIGNED: usize = field_index(RunMeta::FIELDS, "clocks_aligned");
+const JOIN_WINDOW: usize = field_index(RunMeta::FIELDS, "join_window_ms");
+const STALE_AFTER: usize = field_index(RunMeta::FIELDS, "stale_after_ms");
 const STARTED: usize = field_index(RunMeta::FIELDS, "started_ts");
 const ENDED: usize = field_index(RunMeta::FIELDS, "ended_ts");
 const COUNTS: usize = field_index(RunMeta::FIELDS, "counts");
 /// The version of the contract that is read and written.
 const CCTF_VERSION: &str = "1";
 
+/// How long normalizers waited before they concluded something from silence, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For what may still be told.
+    pub join_nanos: i64,
+    /// For an instance.
+    pub stale_nanos: i64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let default = Settings::default();
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Self {
+            join_nanos: nanos(default.join_window),
+            stale_nanos: nanos(default.stale_after),
+        }
+    }
+}
+
+impl Patience {
+    /// That of the normalizer which wrote a folder.
+    fn of(row: &RunMeta<'_>) -> Self {
+        let default = Self::default();
+        let or = |told: Option<Milliseconds>, default| told.map_or(default, Milliseconds::nanos);
+        Self {
+            join_nanos: or(row.join_window_ms, default.join_nanos),
+            stale_nanos: or(row.stale_after_ms, default.stale_nanos),
+        }
+    }
+
+    /// The longer of each: who waited less long may have concluded what another knows better.
+    fn and(self, other: Self) -> Self {
+        Self {
+            join_nanos: self.join_nanos.max(other.join_nanos),
+            stale_nanos: self.stale_nanos.max(other.stale_nanos),
+        }
+    }
+}
+
 /// What the folders say.
 #[derive(Debug)]
 pub struct Meta {
     object: Object,
     counts: Counts,
+    /// How long they waited.
+    pub patience: Patience,
     /// The run.
     pub run_id: String,
     /// Folders whose run has not ended.
@@ -48,7 +94,7 @@ impl Meta {
         let (mut object, mut open) = (Object::default(), 0);
         let (mut started, mut ended) = (Vec::new(), Vec::new());
         let mut counts = no_counts();
-        let mut aligned = Vec::new();
+        let (mut aligned, mut patience) = (Vec::new(), None);
         for input in inputs {
             let row = input.run_meta()?;
             if &*row.cctf_version != CCTF_VERSION {
@@ -61,12 +107,14 @@ impl Meta {
             }
             let mut this =
                 Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS).context("run_meta.json")?;
-            for index in [RUN_ID, PART, STARTED, ENDED, COUNTS] {
+            for index in [RUN_ID, PART, JOIN_WINDOW, STALE_AFTER, STARTED, ENDED, COUNTS] {
                 this.remove(index);
             }
             object.unite(&this, RunMeta::FIELDS, |field, kept, dropped| {
                 conflicts.add(File::RunMeta.name(), &run_id, field, kept, dropped);
             });
+            let this = Patience::of(&row);
+            patience = Some(patience.map_or(this, |patience: Patience| patience.and(this)));
             started.push(row.started_ts);
             ended.push(row.ended_ts);
             open += u64::from(row.ended_ts.is_none());
@@ -81,6 +129,15 @@ impl Meta {
             .into());
         }
         object.set(RUN_ID, encoded(&Text::from(run_id.as_str())));
+        let (patience, default) = (patience.unwrap_or_default(), Patience::default());
+        for (index, nanos, default) in [
+            (JOIN_WINDOW, patience.join_nanos, default.join_nanos),
+            (STALE_AFTER, patience.stale_nanos, default.stale_nanos),
+        ] {
+            if nanos != default {
+                object.set(index, encoded(&Milliseconds::from_nanos(nanos)));
+            }
+        }
         let started = started.into_iter().min().unwrap_or_default();
         object.set(STARTED, encoded(&started));
         // A run of which a part goes on has not ended.
@@ -92,6 +149,7 @@ impl Meta {
         Ok(Self {
             object,
             counts,
+            patience,
             run_id,
             open,
         })

@@ -10,13 +10,10 @@ use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
 use super::directory::{Directory, ModuleName};
 use super::lives::Lives;
+use super::meta::Patience;
 use super::sorter::{Record, Sorter, key_of};
 use super::values::encoded;
 
-/// An instance that was heard again within this time had not stopped: the normalizer's default for silence.
-pub(super) const STALE_NANOS: i64 = 180_000_000_000;
-/// When a start becomes known that nobody told: the normalizer's default for what may still be told.
-pub(super) const CONCLUDED_NANOS: i64 = 15_000_000_000;
 /// The reason of a start that is no beginning, but that of a run or a part of one.
 const ALREADY_RUNNING: &str = "already_running";
 /// Events of one instance looked at together; with more of them none is taken away.
@@ -26,6 +23,9 @@ const HELD_BYTES: usize = 2 << 20;
 
 /// The events on their way.
 pub struct Placement {
+    /// An instance that was heard again within the stale time had not stopped, and a start that nobody told becomes known
+    /// after the join window.
+    patience: Patience,
     by_instance: Sorter,
     by_time: Sorter,
     /// Starts and stops by the time at which one normalizer would have known of them.
@@ -40,9 +40,10 @@ struct Event<'l> {
 
 impl Placement {
     /// No event yet.
-    pub fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path, patience: Patience) -> Self {
         let sorter = || Sorter::new(folder, HELD_BYTES);
         Self {
+            patience,
             by_instance: sorter(),
             by_time: sorter(),
             by_notice: sorter(),
@@ -83,6 +84,7 @@ impl Placement {
         mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self {
+            patience,
             mut by_instance,
             mut by_time,
             mut by_notice,
@@ -92,22 +94,43 @@ impl Placement {
             if open.as_ref().is_none_or(|(instance, _)| *instance != record.key)
                 && let Some((instance, lines)) = open.replace((record.key, Vec::new()))
             {
-                unite(&lines, instance, directory, &mut by_time, &mut by_notice)?;
+                unite(
+                    &lines,
+                    instance,
+                    patience,
+                    directory,
+                    &mut by_time,
+                    &mut by_notice,
+                )?;
             }
             let Some((instance, lines)) = &mut open else {
                 return Ok(());
             };
             lines.push(record.line.to_vec());
             if lines.len() >= EVENTS_OF_INSTANCE_MAX {
-                unite(lines, *instance, directory, &mut by_time, &mut by_notice)?;
+                unite(
+                    lines,
+                    *instance,
+                    patience,
+                    directory,
+                    &mut by_time,
+                    &mut by_notice,
+                )?;
                 lines.clear();
             }
             Ok(())
         })?;
         if let Some((instance, lines)) = open {
-            unite(&lines, instance, directory, &mut by_time, &mut by_notice)?;
+            unite(
+                &lines,
+                instance,
+                patience,
+                directory,
+                &mut by_time,
+                &mut by_notice,
+            )?;
         }
-        let mut lives = Lives::default();
+        let mut lives = Lives::new(patience);
         by_notice.drain(|record| {
             let row: PlacementEvent<'_> = serde_json::from_slice(record.line)?;
             let instance = instance_of(record.identity);
@@ -134,6 +157,7 @@ fn instance_of(identity: &[u8]) -> u32 {
 fn unite(
     lines: &[Vec<u8>],
     instance: u64,
+    patience: Patience,
     directory: &Directory,
     by_time: &mut Sorter,
     by_notice: &mut Sorter,
@@ -157,10 +181,10 @@ fn unite(
         .instances
         .get(instance as usize)
         .map_or(i64::MIN, |facts| facts.last);
-    for event in each_life_once(lives, last_heard) {
+    for event in each_life_once(lives, last_heard, patience.stale_nanos) {
         push(by_time, event.row.ts, &event.line)?;
         by_notice.push(&Record {
-            key: key_of(noticed(&event.row)),
+            key: key_of(noticed(&event.row, patience)),
             identity: &(instance as u32).to_be_bytes(),
             line: &event.line,
         })?;
@@ -185,11 +209,11 @@ fn order<'e>(event: &'e Event<'_>) -> (i64, bool, &'e [u8]) {
 }
 
 /// When one normalizer would have known of it.
-fn noticed(row: &PlacementEvent<'_>) -> i64 {
+fn noticed(row: &PlacementEvent<'_>, patience: Patience) -> i64 {
     let ts = row.ts.nanos();
     match (row.inferred && !is_going_on(row), row.event) {
-        (true, PlacementKind::Stop) => ts.saturating_add(STALE_NANOS),
-        (true, _) => ts.saturating_add(CONCLUDED_NANOS),
+        (true, PlacementKind::Stop) => ts.saturating_add(patience.stale_nanos),
+        (true, _) => ts.saturating_add(patience.join_nanos),
         (false, _) => ts,
     }
 }
@@ -199,7 +223,7 @@ pub(super) fn is_going_on(row: &PlacementEvent<'_>) -> bool {
 }
 
 /// One start and one stop for each life. `events` are starts and stops by time.
-fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>> {
+fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64, stale_nanos: i64) -> Vec<Event<'l>> {
     let beginnings: Vec<i64> = events
         .iter()
         .filter(|event| is_start(event) && !is_going_on(&event.row))
@@ -212,7 +236,7 @@ fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>>
             let next = beginnings.get(beginnings.partition_point(|&start| start <= ts));
             // Another folder heard of it meanwhile.
             let has_gone_on = match next {
-                Some(&start) => start.saturating_sub(ts) < STALE_NANOS,
+                Some(&start) => start.saturating_sub(ts) < stale_nanos,
                 None => last_heard > ts,
             };
             if has_gone_on {
@@ -226,7 +250,7 @@ fn each_life_once<'l>(events: Vec<Event<'l>>, last_heard: i64) -> Vec<Event<'l>>
                 }
             }
             // A part of a run began before it was known that the instance had stopped.
-            Some(stop) if is_going_on(&event.row) && ts.saturating_sub(stop.row.ts.nanos()) < STALE_NANOS => {
+            Some(stop) if is_going_on(&event.row) && ts.saturating_sub(stop.row.ts.nanos()) < stale_nanos => {
                 let stopped = stop.row.ts;
                 if kept.len() == 1 {
                     event.row.ts = stopped;
@@ -302,7 +326,11 @@ mod tests {
     }
 
     fn lives(events: Vec<Event<'static>>, last_heard: i64) -> Vec<(i64, bool)> {
-        let kept = each_life_once(events, last_heard * 1_000_000_000);
+        let kept = each_life_once(
+            events,
+            last_heard * 1_000_000_000,
+            Patience::default().stale_nanos,
+        );
         kept.iter()
             .map(|event| (event.row.ts.nanos() / 1_000_000_000, is_start(event)))
             .collect()

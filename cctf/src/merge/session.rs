@@ -13,7 +13,7 @@ use super::directory::Directory;
 use super::inputs::Input;
 use super::inventories::Inventories;
 use super::learned::Learned;
-use super::meta::Meta;
+use super::meta::{Meta, Patience};
 use super::output::{LinesOut, OutFolder, write_whole};
 use super::placement::Placement;
 use super::progress::{Progress, Steps};
@@ -83,7 +83,7 @@ impl<'o> Session<'o> {
         self.spans(source, &mut learned, on_progress)?;
         self.samples(File::HostMetrics, source)?;
         self.samples(File::SystemStats, source)?;
-        self.placement(source)?;
+        self.placement(source, meta.patience)?;
         let offsets = match source.clocks {
             // Of aligned stamps the offsets are told that were taken from them.
             Some(clocks) => clocks.clone(),
@@ -256,8 +256,8 @@ impl<'o> Session<'o> {
         self.write_samples(file, samples)
     }
 
-    fn placement(&mut self, source: &Source<'_>) -> anyhow::Result<()> {
-        let mut placement = Placement::new(self.out.scratch());
+    fn placement(&mut self, source: &Source<'_>, patience: Patience) -> anyhow::Result<()> {
+        let mut placement = Placement::new(self.out.scratch(), patience);
         for input in source.inputs {
             self.each_line(input, File::PlacementEvents, source, |directory, line, _| {
                 placement.add(line, directory)

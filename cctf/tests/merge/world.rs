@@ -293,9 +293,14 @@ fn request_of(service: usize, spans: Vec<Span>) -> Bytes {
 
 /// The folder of the run `r` that a normalizer writes which is sent these spans and stopped.
 pub fn normalize(spans: &[Made]) -> TempDir {
+    normalize_with(spans, Settings::default())
+}
+
+/// The same under other settings.
+pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
     let mut pipeline = Pipeline::new(Settings {
         run_id: "r".to_owned(),
-        ..Settings::default()
+        ..settings
     });
     let (mut output, dir) = (Output::default(), folder());
     let received_unix_nano = BASE + 60_000 * MS;

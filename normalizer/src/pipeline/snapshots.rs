@@ -4,10 +4,10 @@ use cctf_proto::cctf::{
     Counters, Counts, File, Link, LinkSource, Milliseconds, Node, Row, RunMeta, Shape, Text,
 };
 
-use super::Pipeline;
 use super::links::{LinkStats, estimated_row, second_row};
 use super::output::Output;
 use super::runs::{Phase, Run, Totals, write_row};
+use super::{Pipeline, Settings, nanos};
 
 /// Version of the contract.
 const CCTF_VERSION: &str = "1";
@@ -49,10 +49,44 @@ impl Pipeline {
         sink.replace(File::Nodes, array(&self.nodes_of(&run)));
         sink.replace(File::Links, array(&self.links_of(&run)));
         sink.replace(File::ModuleInventory, array(&self.modules_of(&run)));
-        sink.replace(File::RunMeta, object(&meta_of(&run, &self.totals)));
+        sink.replace(File::RunMeta, object(&self.meta_of(&run)));
         // Late rows open its files again, and each time they are to be closed.
         sink.closed |= matches!(run.phase, Phase::Closed(_));
         *self.runs.at(slot) = run;
+    }
+
+    fn meta_of<'a>(&self, run: &'a Run) -> RunMeta<'a> {
+        let default = Settings::default();
+        let unlike = |set: u64, default| {
+            let set = Milliseconds::from_unsigned_nanos(set)?;
+            Some(set).filter(|set| set.nanos() as u64 != nanos(default))
+        };
+        let told = &run.told;
+        let text = |field: &'a Option<String>| field.as_deref().map(Text::from);
+        RunMeta {
+            run_id: run.id.as_str().into(),
+            rate: told.rate,
+            duration: text(&told.duration),
+            scen: text(&told.scen),
+            img: text(&told.img),
+            git_sha: text(&told.git_sha),
+            workers: told.workers,
+            endpoint: text(&told.endpoint),
+            target: text(&told.target),
+            payload_bytes: told.payload_bytes,
+            replay_of: text(&told.replay_of),
+            seed: told.seed,
+            part: Some(run.part.of.number()).filter(|&number| number > 1),
+            clocks_aligned: None,
+            join_window_ms: unlike(self.window_nanos, default.join_window),
+            stale_after_ms: unlike(self.stale_nanos, default.stale_after),
+            cctf_version: CCTF_VERSION.into(),
+            normalizer_version: env!("CARGO_PKG_VERSION").into(),
+            started_ts: Milliseconds::from_nanos(run.started() as i64),
+            ended_ts: run.ended().map(|nanos| Milliseconds::from_nanos(nanos as i64)),
+            time_base: "unix_utc".into(),
+            counts: counts_of(run, run.totals_at_close.as_ref().unwrap_or(&self.totals)),
+        }
     }
 
     fn nodes_of(&self, run: &Run) -> Vec<Node<'_>> {
@@ -133,33 +167,6 @@ impl Pipeline {
                 write_row(self.runs.at(slot), output, slot, File::LinkMetrics, &row, ts);
             }
         }
-    }
-}
-
-fn meta_of<'a>(run: &'a Run, totals: &Totals) -> RunMeta<'a> {
-    let told = &run.told;
-    let text = |field: &'a Option<String>| field.as_deref().map(Text::from);
-    RunMeta {
-        run_id: run.id.as_str().into(),
-        rate: told.rate,
-        duration: text(&told.duration),
-        scen: text(&told.scen),
-        img: text(&told.img),
-        git_sha: text(&told.git_sha),
-        workers: told.workers,
-        endpoint: text(&told.endpoint),
-        target: text(&told.target),
-        payload_bytes: told.payload_bytes,
-        replay_of: text(&told.replay_of),
-        seed: told.seed,
-        part: Some(run.part.of.number()).filter(|&number| number > 1),
-        clocks_aligned: None,
-        cctf_version: CCTF_VERSION.into(),
-        normalizer_version: env!("CARGO_PKG_VERSION").into(),
-        started_ts: Milliseconds::from_nanos(run.started() as i64),
-        ended_ts: run.ended().map(|nanos| Milliseconds::from_nanos(nanos as i64)),
-        time_base: "unix_utc".into(),
-        counts: counts_of(run, run.totals_at_close.as_ref().unwrap_or(totals)),
     }
 }
 

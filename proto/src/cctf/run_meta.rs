@@ -61,6 +61,10 @@ row! {
         optional part: u64,
         /// True where a merge took clock_offset_ms of nodes.json from the stamps of each node's rows; absent where they are as recorded.
         optional clocks_aligned: bool,
+        /// How long a row waited for the spans that it depends on, ms; absent where that is the default, 15 s.
+        optional join_window_ms: Milliseconds,
+        /// How long an instance was silent before it counted as stopped, ms; absent where that is the default, 180 s.
+        optional stale_after_ms: Milliseconds,
         /// Version of the contract.
         required cctf_version: Text<'a>,
         /// Version of the normalizer.

@@ -91,6 +91,8 @@ fn meta() -> RunMeta<'static> {
         seed: None,
         part: None,
         clocks_aligned: None,
+        join_window_ms: None,
+        stale_after_ms: None,
         cctf_version: "1".into(),
         normalizer_version: "0.1.0".into(),
         started_ts: at(0),
