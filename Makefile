@@ -11,6 +11,9 @@ MAKEFLAGS += --no-print-directory
 # NETNS=1 puts the chain's services into network namespaces with links of known delay and rate (root). A line through network times
 # over sizes takes many sizes, and large messages take their time.
 NETNS ?=
+ifneq ($(and $(NETNS),$(filter-out real-chain,$(filter real-% demo-%,$(MAKECMDGOALS)))),)
+  $(error NETNS=1 is for make real-chain alone)
+endif
 REAL_RATE ?= $(if $(NETNS),10,40)
 REAL_DUR ?= 20s
 REAL_SIZE ?= $(if $(NETNS),1000-200000,8192)
@@ -58,6 +61,9 @@ OTLP_GRPC_PORT ?= 4317
 # The Collector of `make up`. Default: the official image.
 OTELCOL_IMAGE ?=
 export SERVICE_PORT CHAIN_PORT SHOP_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
+ifneq ($(and $(NETNS),$(STACK)),)
+  $(error NETNS=1 starts services of its own in network namespaces, STACK=compose drives containers: give one of them)
+endif
 # How a target drives one service, the chain and the shop: flags of RUN.
 IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
@@ -160,7 +166,7 @@ bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans throu
 	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries collector toxiproxy ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (7 minutes, as root; nothing else may run)
+fidelity: need-binaries collector toxiproxy ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (8 minutes, as root; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity --bin skew
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
 

@@ -59,6 +59,35 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
     assert!(told.contains("cannot find cctf-normalizer"), "{told}");
 }
 
+/// Seen to fail without the check before the start: nothing is told of sizes before kvget's turn comes.
+#[test]
+fn sizes_that_one_of_the_endpoints_cannot_have_are_told_before_anything_starts() {
+    for (endpoints, size, told) in [
+        ("json,kvget", "1000-200000", "kvget sends no body"),
+        ("gzip,json", "1-200", "json"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_cctf"))
+            .env_clear()
+            .args([
+                "run",
+                "--bin-dir",
+                "/nowhere",
+                "--endpoints",
+                endpoints,
+                "--size",
+                size,
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(
+            stderr(&output).to_lowercase().contains(told),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
 #[test]
 fn a_folder_that_holds_a_run_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

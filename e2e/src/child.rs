@@ -192,6 +192,15 @@ impl Drop for Child {
     }
 }
 
+/// Whether a process runs. False for a zombie, too: its work is over.
+pub fn is_running(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| {
+        let state = rest.trim_start();
+        !state.is_empty() && !state.starts_with('Z')
+    })
+}
+
 /// Looks again and again until there is something, or too much time has passed.
 ///
 /// # Errors

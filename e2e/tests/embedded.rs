@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use e2e::binaries::{bin_dir, cctf};
-use e2e::child::{Child, wait_for};
+use e2e::child::{Child, is_running, wait_for};
 use e2e::http;
 use e2e::rows::{self, text};
 use serde_json::Value;
@@ -45,15 +45,6 @@ fn children_of(parent: u32) -> Vec<u32> {
     let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
     let told: String = tasks.map(|task| of_task(task.unwrap())).collect();
     told.split_whitespace().map(|id| id.parse().unwrap()).collect()
-}
-
-/// False for a zombie, too: its work is over.
-fn is_running(id: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| {
-        let state = rest.trim_start();
-        !state.is_empty() && !state.starts_with('Z')
-    })
 }
 
 fn kill(id: u32, signal: i32) {

@@ -5,31 +5,35 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use e2e::binaries::{bin_dir, command};
-use e2e::child::wait_for;
+use e2e::child::{is_running, wait_for};
+use e2e::collector::Process;
 use e2e::sources::root;
 use e2e::tiers::{Run, SKEW_MS, TOXIPROXY};
 
-/// A busy machine makes paths look longer and slower; `make fidelity` has the tight bounds.
-const DELAY_WITHIN: f64 = 0.5;
-const RATE_WITHIN: f64 = 0.5;
+/// What is found of what was set. A busy machine makes paths look longer and slower; `make fidelity` has the tight bounds.
+const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
+const RATE_PARTS: std::ops::RangeInclusive<f64> = 0.25..=1.3;
 /// A stretch of offsets wider than this would say nothing of 3 s.
 const CLOCK_ERROR_MS_MAX: f64 = 1_000.0;
+/// One chain after the other: each would take the CPU from the other's links.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Seen to fail with no delay in what toxiproxy is told (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were
 /// found), and with a relay that leaves the ends of spans unshifted (no link was found, as every duration was wrong).
 #[test]
 fn links_are_told_as_they_were_set_and_a_wrong_clock_changes_no_duration_and_no_parent() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let run = Run::drive(&bin_dir().unwrap(), "20s").unwrap();
     let links = run.links().unwrap();
     assert_eq!(links.len(), 2);
     for link in &links {
-        let within = |(set, found): (f64, f64), part: f64| (found / set - 1.0).abs() <= part;
+        let part = |(set, found): (f64, f64)| found / set;
         assert!(
-            within(link.delay_s, DELAY_WITHIN) && within(link.rate_bps, RATE_WITHIN),
+            DELAY_PARTS.contains(&part(link.delay_s)) && RATE_PARTS.contains(&part(link.rate_bps)),
             "{link:?}"
         );
     }
@@ -47,6 +51,7 @@ fn links_are_told_as_they_were_set_and_a_wrong_clock_changes_no_duration_and_no_
 /// Seen to wait in vain where children do not ask for a signal at their parent's death.
 #[test]
 fn a_killed_run_leaves_no_process_and_no_network() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let network = || -> BTreeSet<_> {
         let names = |folder: &str| {
             fs::read_dir(folder)
@@ -85,12 +90,12 @@ fn a_killed_run_leaves_no_process_and_no_network() {
         .arg(root().join(TOXIPROXY))
         .stdout(Stdio::null())
         .stderr(Stdio::inherit());
-    let mut run = command.spawn().unwrap();
-    let pid = run.id();
+    let mut run = Process(command.spawn().unwrap());
+    let pid = run.0.id();
     let rows = logs.path().join("r/cctf/invocations.jsonl");
     wait_for("rows of a run in namespaces", || {
         anyhow::ensure!(
-            run.try_wait()?.is_none(),
+            run.0.try_wait()?.is_none(),
             "cctf run --netns has ended: it takes root"
         );
         Ok(fs::metadata(&rows).is_ok_and(|rows| rows.len() > 0).then_some(()))
@@ -104,11 +109,10 @@ fn a_killed_run_leaves_no_process_and_no_network() {
         "seen from outside: {:?}",
         ours(network())
     );
-    run.kill().unwrap();
-    run.wait().unwrap();
+    drop(run);
     wait_for("the end of a killed run's children", || {
-        let gone = |child: &&str| !Path::new(&format!("/proc/{child}")).exists();
-        Ok(children.iter().all(gone).then_some(()))
+        let are_gone = children.iter().all(|child| !is_running(child.parse().unwrap()));
+        Ok(are_gone.then_some(()))
     })
     .unwrap();
     assert!(ours(network()).is_empty());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cctf_proto::cctf::PlacementKind;
 use cctf_proto::keys;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -21,17 +22,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const AFTER_HELP: &str = "\
 Examples:
   The deployment's script has given the module stock a third instance, on edge0:
-    cctf event scale --module stock --replicas 3 --node edge0 --reason 'cpu over 80%'
+    cctf event scale --app-id shop --module stock --replicas 3 --node edge0 --reason 'cpu over 80%'
   It has moved the module front from edge0 to cloud0:
-    cctf event migrate --module front --from edge0 --node cloud0
+    cctf event migrate --app-id shop --module front --from edge0 --node cloud0
   The same, told to the Collector of `make up`, with what is known of the instance that serves now:
-    cctf event migrate --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
+    cctf event migrate --app-id shop --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
       --otlp-endpoint http://127.0.0.1:4317
 
 Each is one row of placement_events.jsonl in every run that is open, with the time at which this command was called and with
 inferred false. What is concluded from telemetry alone is written besides, with inferred true: told events annotate, they
-neither begin nor end the life of an instance. --module and --node are the names that the telemetry has: service.name and
-the node of invocations.jsonl.
+neither begin nor end the life of an instance. --module, --app-id and --node are the names that the telemetry has: service.name,
+service.namespace where it tells one, and the node of invocations.jsonl. Under other names they are another module's.
 
 Exit codes:
   0  the receiver has it
@@ -62,7 +63,7 @@ enum Event {
         #[command(flatten)]
         of: Subject,
         /// Node that it has left.
-        #[arg(long, value_name = "NODE")]
+        #[arg(long, value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
         from: String,
     },
 }
@@ -71,16 +72,16 @@ enum Event {
 #[derive(Debug, Clone, Args)]
 struct Subject {
     /// The module, as its telemetry names it (service.name).
-    #[arg(long, env = "MODULE_ID")]
+    #[arg(long, env = "MODULE_ID", value_parser = NonEmptyStringValueParser::new())]
     module: String,
-    /// Application of the module (service.namespace).
+    /// Application of the module, if its telemetry tells one (service.namespace).
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
     /// The instance that came, went or serves now. Default: the event is of the module.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     instance: Option<String>,
     /// Node where it happened; for migrate, the one moved to.
-    #[arg(long, env = "NODE_ID")]
+    #[arg(long, env = "NODE_ID", value_parser = NonEmptyStringValueParser::new())]
     node: String,
     /// Stage of that node: endpoint, edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]

@@ -24,7 +24,7 @@ pub struct LoadFlags {
     #[arg(long, env = "CCTF_DURATION", default_value = "20s", value_parser = parse_duration)]
     pub duration: GivenDuration,
     /// Bytes of each request's body (of the key's value for kvget, of the data before compression for gunzip), or a range
-    /// like 1000-200000, over which the bodies are spread evenly.
+    /// like 1000-200000 for what sends a body, over which the bodies are spread evenly.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
     /// Most connections at once. Requests beyond that wait, and their lateness is recorded.
@@ -67,20 +67,18 @@ pub struct LinkFlags {
         long,
         env = "CCTF_LINK_DELAY",
         default_value = "5ms,20ms",
-        value_name = "MS,MS",
-        requires = "netns"
+        value_name = "MS,MS"
     )]
     pub link_delay: Delays,
     /// Bits a second each way of each of these links.
-    #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit", requires = "netns")]
+    #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit")]
     pub link_rate: Rate,
     /// toxiproxy's server, which delays what passes a link.
     #[arg(
         long,
         env = "CCTF_TOXIPROXY",
         default_value = "toxiproxy-server",
-        value_name = "PATH",
-        requires = "netns"
+        value_name = "PATH"
     )]
     pub toxiproxy: PathBuf,
 }

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format};
+use super::{DONE, FAILED, Format, UsageError};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
 use crate::load::identity::Identity;
 use crate::load::run_facts::RunFacts;
 use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session, SessionConfig};
+use crate::load::session::{Drive, Session, SessionConfig, check_sizes};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 
@@ -161,9 +161,11 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
 impl LoadArgs {
     fn drive(&self) -> anyhow::Result<Drive> {
         let load = &self.load;
+        let endpoint = Endpoint::resolve(&self.endpoint, self.method.as_deref(), load.size.most())?;
+        check_sizes(&endpoint, load.size).map_err(|error| UsageError(error.to_string()))?;
         Ok(Drive {
             target: self.target.clone(),
-            endpoint: Endpoint::resolve(&self.endpoint, self.method.as_deref(), load.size.most())?,
+            endpoint,
             schedule: Schedule {
                 rate: load.rate,
                 duration: load.duration.value,

@@ -12,14 +12,14 @@ use super::flags::{
     GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
 use super::run_report::{Link, Report};
-use super::{DONE, FAILED, Format, validate};
+use super::{DONE, FAILED, Format, UsageError, validate};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
 use crate::load::identity::Identity;
 use crate::load::run_facts::RunFacts;
 use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session, SessionConfig};
+use crate::load::session::{Drive, Session, SessionConfig, check_sizes};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 use crate::run::deployment::{Addresses, Deployment, DeploymentError};
@@ -137,6 +137,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
     // Without it fewer connections fit; what then fails says so itself.
     let _ = clock::raise_file_limit();
+    args.check_sizes()?;
     let run_id = args.load.run_id_or_now();
     let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
     let scratch = tempfile::Builder::new()
@@ -316,6 +317,16 @@ impl RunArgs {
             }
         }
         plan
+    }
+
+    /// What the last endpoint of a run would meet is told before the first one is driven.
+    fn check_sizes(&self) -> anyhow::Result<()> {
+        let sizes = self.load.size;
+        for name in &self.endpoints {
+            let endpoint = Endpoint::resolve(name, None, sizes.most())?;
+            check_sizes(&endpoint, sizes).map_err(|error| UsageError(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn addresses(&self) -> Option<Addresses> {

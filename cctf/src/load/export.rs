@@ -276,7 +276,13 @@ impl Worker {
                         let note = |error: &str| self.counters.note_error(error);
                         let sent = self.client.send_until(request, Some(deadline), note).await;
                         // The caller waits for it, unless it has been interrupted for good.
-                        let _ = reply.send(sent.map(|_| ()));
+                        let _ = reply.send(sent.and_then(|accepted| match accepted.rejected {
+                            0 => Ok(()),
+                            _ => Err(format!(
+                                "it was rejected: {}",
+                                accepted.message.as_deref().unwrap_or("no reason was told")
+                            )),
+                        }));
                     }
                     Some(Input::Flush { deadline, reply }) => {
                         // Past the deadline the rest stays undelivered, and is counted so.

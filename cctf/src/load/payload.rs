@@ -68,13 +68,19 @@ pub enum PayloadError {
     Compress(#[from] std::io::Error),
 }
 
+/// Whether there is a body of `kind` for a size in bytes.
+pub fn check(kind: PayloadKind, size_bytes: usize) -> Result<(), PayloadError> {
+    match kind {
+        _ if size_bytes > SIZE_BYTES_MAX => Err(PayloadError::TooLarge(size_bytes)),
+        PayloadKind::Json if size_bytes < JSON_BYTES_MIN => Err(PayloadError::TooShortForJson(size_bytes)),
+        _ => Ok(()),
+    }
+}
+
 /// The body of `kind` for a size in bytes and a seed.
 pub fn body(kind: PayloadKind, size_bytes: usize, seed: u64) -> Result<Vec<u8>, PayloadError> {
-    if size_bytes > SIZE_BYTES_MAX {
-        return Err(PayloadError::TooLarge(size_bytes));
-    }
+    check(kind, size_bytes)?;
     match kind {
-        PayloadKind::Json if size_bytes < JSON_BYTES_MIN => Err(PayloadError::TooShortForJson(size_bytes)),
         PayloadKind::Json => Ok(json(size_bytes, seed)),
         PayloadKind::Text => Ok(text(size_bytes, seed)),
         PayloadKind::Gzip => {

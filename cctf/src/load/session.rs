@@ -183,6 +183,7 @@ impl Session {
         drive: &Drive,
         mut display: impl FnMut(&Progress),
     ) -> Result<Summary, DriveError> {
+        check_sizes(&drive.endpoint, drive.sizes)?;
         let target = &drive.target;
         let address = target
             .reachable_address()
@@ -198,9 +199,6 @@ impl Session {
                 let steps = drive.sizes.steps().into_iter();
                 let made = steps.map(|size_bytes| payload::body(kind, size_bytes, self.config.run.seed));
                 made.collect::<Result<_, _>>()?
-            }
-            None if drive.sizes.single().is_none() => {
-                return Err(DriveError::NoBody(drive.endpoint.name.clone()));
             }
             None => vec![Vec::new()],
         };
@@ -329,6 +327,15 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A session that is given up still leaves whole lines of what was sent; its error has been told already.
         let _ = self.end_recorder();
+    }
+}
+
+/// Whether an endpoint can be sent bodies of such sizes: to be asked before anything is started.
+pub fn check_sizes(endpoint: &Endpoint, sizes: Sizes) -> Result<(), DriveError> {
+    match endpoint.payload {
+        Some(kind) => Ok(payload::check(kind, sizes.least()).and(payload::check(kind, sizes.most()))?),
+        None if sizes.single().is_none() => Err(DriveError::NoBody(endpoint.name.clone())),
+        None => Ok(()),
     }
 }
 

@@ -46,6 +46,11 @@ impl Sizes {
         (self.least == self.most).then_some(self.least)
     }
 
+    /// The least.
+    pub fn least(self) -> usize {
+        self.least
+    }
+
     /// The greatest.
     pub fn most(self) -> usize {
         self.most

@@ -89,46 +89,28 @@ impl Placement {
             mut by_time,
             mut by_notice,
         } = self;
+        let mut unite = |lines: &[Vec<u8>], instance| {
+            unite(lines, instance, patience, directory, &mut by_time, &mut by_notice)
+        };
         let mut open: Option<(u64, Vec<Vec<u8>>)> = None;
         by_instance.drain(|record| {
             if open.as_ref().is_none_or(|(instance, _)| *instance != record.key)
                 && let Some((instance, lines)) = open.replace((record.key, Vec::new()))
             {
-                unite(
-                    &lines,
-                    instance,
-                    patience,
-                    directory,
-                    &mut by_time,
-                    &mut by_notice,
-                )?;
+                unite(&lines, instance)?;
             }
             let Some((instance, lines)) = &mut open else {
                 return Ok(());
             };
             lines.push(record.line.to_vec());
             if lines.len() >= EVENTS_OF_INSTANCE_MAX {
-                unite(
-                    lines,
-                    *instance,
-                    patience,
-                    directory,
-                    &mut by_time,
-                    &mut by_notice,
-                )?;
+                unite(lines, *instance)?;
                 lines.clear();
             }
             Ok(())
         })?;
         if let Some((instance, lines)) = open {
-            unite(
-                &lines,
-                instance,
-                patience,
-                directory,
-                &mut by_time,
-                &mut by_notice,
-            )?;
+            unite(&lines, instance)?;
         }
         let mut lives = Lives::new(patience);
         by_notice.drain(|record| {

@@ -12,7 +12,7 @@ use super::sorter::nameless;
 
 /// Most partitions: each holds a buffer.
 const PARTITIONS_MAX: u64 = 512;
-/// A partition's buffer. All of them: 16 MiB.
+/// A partition's buffer is written when it is as long as this. All of them: 16 MiB, and up to twice that as they grow past it.
 const BUFFER_BYTES: usize = 32 << 10;
 /// Bits of a place.
 pub const PLACE_BITS: u32 = 64;

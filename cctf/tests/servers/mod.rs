@@ -1,4 +1,5 @@
 //! What `cctf load` talks to in tests: an HTTP service that keeps the requests, and a collector that keeps the spans.
+#![allow(dead_code, reason = "each test takes what it needs of them")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ pub enum Answers {
     RefuseSpans,
     /// Accepts, but rejects one span of each request that is no control span.
     RejectOne,
+    /// Accepts, but rejects the control span.
+    RejectControl,
 }
 
 /// Both servers, on ports of their own. They end when this is dropped.
@@ -186,6 +189,7 @@ impl TraceService for Collector {
             }
             Answers::RefuseSpans if !is_control => return Err(tonic::Status::invalid_argument("no")),
             Answers::RejectOne if !is_control => rejected = 1,
+            Answers::RejectControl if is_control => rejected = 1,
             _ => {}
         }
         self.spans.lock().unwrap().extend(spans);

@@ -96,10 +96,12 @@ impl Relay {
             self.shift_spans(&mut request);
             self.keep(&given)?;
             request.encode_to_vec()
-        } else {
+        } else if path.path().ends_with("MetricsService/Export") {
             let mut request = ExportMetricsServiceRequest::decode(&*given).map_err(bad)?;
             self.shift_points(&mut request);
             request.encode_to_vec()
+        } else {
+            given
         };
         let mut client = Client::new(self.onward.clone());
         let unavailable = |error: tonic::transport::Error| Status::unavailable(error.to_string());

@@ -303,14 +303,20 @@ impl Sources {
         take(&mut name.cpu_limit, &identity.cpu_limit);
         take(&mut name.mem_limit_mb, &identity.mem_limit_mb);
         let key = format!("{module_key}\0{}\0{}", identity.instance_id, identity.node);
-        self.instances.number(&key, || InstanceName {
+        let number = self.instances.number(&key, || InstanceName {
             module,
             node,
             instance_id: identity.instance_id.clone(),
             run_id: identity.run_id.clone(),
             node_id: identity.node.clone(),
             stage: identity.stage(),
-        })
+        })?;
+        let name = &mut self.instances.items[number as usize];
+        // Who told of it first need not have known.
+        if name.stage == Stage::Unknown {
+            name.stage = identity.stage();
+        }
+        Some(number)
     }
 
     /// A node that others tell of; if it has told nothing itself, only its name is known.

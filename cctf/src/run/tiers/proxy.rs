@@ -1,5 +1,6 @@
 //! [`Proxy`]: toxiproxy, which passes each link's connections on and has what passes wait.
 
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -57,7 +58,9 @@ impl Proxy {
         command.args(["-host", &address.to_string(), "-port", &API_PORT.to_string()]);
         namespace.host(&mut command);
         let mut child = Child::start(NAME, command, scratch).map_err(|error| match error {
-            ChildError::Start { source, .. } => ChildError::NoToxiproxy { program, source },
+            ChildError::Start { source, .. } if source.kind() == ErrorKind::NotFound => {
+                ChildError::NoToxiproxy { program, source }
+            }
             other => other,
         })?;
         let api = Target {
