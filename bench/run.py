@@ -183,7 +183,7 @@ class Bench:
             their_cpu = (children_cpu_s() - before) / PACED_S
             theirs = self.report(results)
             late = self.vegeta_lateness_ms(results, rate)
-            assert ours["success_ratio"] == 1.0 and theirs["success"] > 0.99, (ours["errors"], theirs["errors"])
+            assert ours["success_ratio"] == 1.0, ours["errors"]
             name = f"driver at {rate:,}/s"
             our_p99, their_p99 = ours["lateness_ms"]["p99"], late
             aim = "ours under 1 ms" if rate == PACED_RATES[0] else ""
@@ -192,6 +192,9 @@ class Bench:
             self.say(f"{name}: CPUs used, against vegeta", f"{our_cpu:.2f}", f"{their_cpu:.2f}", our_cpu / their_cpu, aim)
             self.say(f"{name}: rate reached, against vegeta", f"{ours['rate_reached']:,.0f}", f"{theirs['rate']:,.0f}",
                      ours["rate_reached"] / theirs["rate"])
+            # It opens a connection for each request that finds none free, and runs out of them when the machine stalls.
+            if theirs["success"] < 1.0:
+                self.say(f"{name}: requests answered, against vegeta", "100%", f"{theirs['success']:.2%}", 1.0 / max(theirs["success"], 1e-9))
 
     def vegeta_lateness_ms(self, results, rate):
         """vegeta records no lateness: each stamp is held against the first one plus its number over the rate."""
