@@ -92,7 +92,10 @@ pub fn export(url: &str, body: Vec<u8>) -> anyhow::Result<Result<ExportTraceServ
         client.ready().await?;
         let path = http_path();
         let answer = client.unary(Request::new(body), path, AnyBytes).await;
-        Ok(answer.map(tonic::Response::into_inner))
+        Ok(answer.and_then(|answer| {
+            let response = ExportTraceServiceResponse::decode(&*answer.into_inner());
+            response.map_err(|error| Status::internal(error.to_string()))
+        }))
     })
 }
 
@@ -100,21 +103,22 @@ fn http_path() -> tonic::codegen::http::uri::PathAndQuery {
     tonic::codegen::http::uri::PathAndQuery::from_static(EXPORT_TRACES)
 }
 
-/// Sends what is in the request as it is.
-struct AnyBytes;
+/// Messages of any service as the bytes that they are.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyBytes;
 
 impl Codec for AnyBytes {
     type Encode = Vec<u8>;
-    type Decode = ExportTraceServiceResponse;
-    type Encoder = AnyBytes;
-    type Decoder = AnyBytes;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
 
-    fn encoder(&mut self) -> AnyBytes {
-        AnyBytes
+    fn encoder(&mut self) -> Self {
+        *self
     }
 
-    fn decoder(&mut self) -> AnyBytes {
-        AnyBytes
+    fn decoder(&mut self) -> Self {
+        *self
     }
 }
 
@@ -129,13 +133,10 @@ impl Encoder for AnyBytes {
 }
 
 impl Decoder for AnyBytes {
-    type Item = ExportTraceServiceResponse;
+    type Item = Vec<u8>;
     type Error = Status;
 
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        let bytes = from.copy_to_bytes(from.remaining());
-        ExportTraceServiceResponse::decode(bytes)
-            .map(Some)
-            .map_err(|error| Status::internal(error.to_string()))
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
     }
 }

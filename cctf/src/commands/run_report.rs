@@ -35,17 +35,8 @@ pub(super) struct Report {
 pub(super) struct Link {
     #[serde(flatten)]
     set: settings::Link,
-    found: Option<Found>,
-}
-
-/// Of links.json.
-#[derive(Debug, Serialize)]
-#[allow(non_snake_case, reason = "the names are those of the file")]
-struct Found {
-    PR_s: Option<f64>,
-    BW_bps: Option<f64>,
-    fit_error_ms: Option<f64>,
-    samples: Option<u64>,
+    /// Its row.
+    found: Option<Value>,
 }
 
 impl Link {
@@ -58,38 +49,27 @@ impl Link {
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let rows: Vec<Value> =
             serde_json::from_slice(&text).with_context(|| format!("{} is no array", path.display()))?;
-        let found = |set: &settings::Link| {
-            let row = rows
-                .iter()
-                .find(|row| row["u"] == set.u.as_str() && row["v"] == set.v.as_str())?;
-            Some(Found {
-                PR_s: row["PR_s"].as_f64(),
-                BW_bps: row["BW_bps"].as_f64(),
-                fit_error_ms: row["fit_error_ms"].as_f64(),
-                samples: row["samples"].as_u64(),
-            })
-        };
         let looked_up = set.into_iter().map(|set| {
-            let found = found(&set);
+            let is_its = |row: &&Value| row["u"] == set.u.as_str() && row["v"] == set.v.as_str();
+            let found = rows.iter().find(is_its).cloned();
             Self { set, found }
         });
         Ok(looked_up.collect())
     }
 
     fn text(&self) -> String {
-        let told = |value: Option<f64>, factor: f64| {
-            value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value * factor))
+        let told = |field: &str, factor: f64, places: usize| {
+            let value = self.found.as_ref().and_then(|row| row[field].as_f64());
+            value.map_or_else(|| "-".to_owned(), |value| format!("{:.places$}", value * factor))
         };
-        let found = |field: fn(&Found) -> Option<f64>| self.found.as_ref().and_then(field);
         format!(
             "{:<14} {:>12} {:>10} {:>13} {:>10} {:>8}\n",
             format!("{}->{}", self.set.u, self.set.v),
             self.set.delay_ms,
-            told(found(|found| found.PR_s), 1e3),
+            told("PR_s", 1e3, 3),
             self.set.rate_bps as f64 / 1e6,
-            told(found(|found| found.BW_bps), 1e-6),
-            found(|found| found.samples.map(|samples| samples as f64))
-                .map_or_else(|| "-".to_owned(), |samples| samples.to_string()),
+            told("BW_bps", 1e-6, 3),
+            told("samples", 1.0, 0),
         )
     }
 }

@@ -36,9 +36,9 @@ pub struct Gaps(pub [(u16, u16); 3]);
 pub struct Derived<'a> {
     /// parent_id or ancestor_id.
     pub above: Option<SpanId>,
-    /// The call that reached it, and its duration less this one's, nanoseconds.
+    /// The call that reached it.
     pub caller: Option<SpanId>,
-    #[allow(missing_docs, reason = "see caller")]
+    /// That call's duration less this row's, nanoseconds.
     pub net_nanos: Option<i64>,
     /// The module that answered, as it is.
     pub peer_module: Option<&'a str>,

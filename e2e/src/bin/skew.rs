@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use anyhow::Context as _;
 use cctf_proto::keys;
+use e2e::otlp::AnyBytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -19,10 +20,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use prost::bytes::{Buf, BufMut};
 use tonic::body::Body;
 use tonic::client::Grpc as Client;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::Service;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::server::{Grpc, UnaryService};
@@ -107,7 +106,7 @@ impl Relay {
         let unavailable = |error: tonic::transport::Error| Status::unavailable(error.to_string());
         client.ready().await.map_err(unavailable)?;
         Ok(client
-            .unary(Request::new(shifted), path, Bytes)
+            .unary(Request::new(shifted), path, AnyBytes)
             .await?
             .into_inner())
     }
@@ -219,7 +218,7 @@ impl Service<http::Request<Body>> for Door {
         Box::pin(async move {
             let path = request.uri().path_and_query().cloned();
             let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-            let mut grpc = Grpc::new(Bytes).max_decoding_message_size(usize::MAX);
+            let mut grpc = Grpc::new(AnyBytes).max_decoding_message_size(usize::MAX);
             Ok(grpc.unary(Call(relay, path), request).await)
         })
     }
@@ -232,43 +231,5 @@ impl UnaryService<Vec<u8>> for Call {
     fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
         let (relay, path) = (Arc::clone(&self.0), self.1.clone());
         Box::pin(async move { Ok(Response::new(relay.pass_on(path, request.into_inner()).await?)) })
-    }
-}
-
-/// Messages as they are.
-#[derive(Clone, Copy)]
-struct Bytes;
-
-impl Codec for Bytes {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
     }
 }
