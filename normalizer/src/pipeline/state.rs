@@ -6,7 +6,7 @@ use super::{Pipeline, Settings, nanos};
 use crate::mapping::StageTable;
 
 /// Version of the bytes; another one can't be read.
-pub const STATE_VERSION: u32 = 6;
+pub const STATE_VERSION: u32 = 7;
 
 /// Why a state could not be read back.
 #[derive(Debug, thiserror::Error)]
