@@ -4,7 +4,7 @@
 //! - [`connection`], [`load`]: how it is sent.
 //! - [`subject`], [`collector`], [`discard`]: to whom.
 //! - [`rows`], [`follow`]: whether all of it is in the files, once.
-//! - [`compare`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements; [`process`] and [`figures`] are their means.
+//! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements; [`process`] and [`figures`] are their means.
 
 mod collector;
 mod compare;
@@ -23,6 +23,7 @@ mod scale;
 mod steady;
 mod subject;
 mod trace;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,23 @@ enum Command {
         /// How often.
         #[arg(long, default_value_t = 1)]
         rounds: u32,
+    },
+    /// Two builds of the normalizer in turns: the ratio of their user CPU time, with an interval.
+    Turns {
+        #[command(flatten)]
+        common: Common,
+        /// Folder of the release binaries before the change.
+        #[arg(long)]
+        baseline: PathBuf,
+        /// Spans of each request.
+        #[arg(long, default_value_t = 512)]
+        size: usize,
+        /// How long each is loaded.
+        #[arg(long, default_value_t = 6)]
+        seconds: u64,
+        /// Number of turns; at least 6.
+        #[arg(long, default_value_t = 7)]
+        turns: usize,
     },
     /// At a rate: acknowledgements, rows that are read along, memory.
     Steady {
@@ -171,6 +189,22 @@ fn measure(command: Command) -> anyhow::Result<()> {
                 }
             }
             Ok(())
+        }
+        Command::Turns {
+            common,
+            baseline,
+            size,
+            seconds,
+            turns,
+        } => {
+            let baseline = std::path::absolute(baseline)?;
+            turns::measure(
+                &common.places()?,
+                &baseline,
+                size,
+                Duration::from_secs(seconds),
+                turns,
+            )
         }
         Command::Steady {
             common,

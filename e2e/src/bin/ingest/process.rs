@@ -32,6 +32,22 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     ))
 }
 
+/// User CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
+///
+/// # Errors
+/// If there is no such process.
+pub fn user_time(pid: u32) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    // The name, in parentheses, may hold spaces. utime is field 14 of proc_pid_stat(5), the twelfth behind the name.
+    let behind_name = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let ticks = behind_name.split(' ').nth(11);
+    let ticks: u64 = ticks
+        .with_context(|| format!("no user time in {path}"))?
+        .parse()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// The most memory that it had at once, bytes.
 ///
 /// # Errors
