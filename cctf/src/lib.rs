@@ -8,6 +8,9 @@
 //! - [`http_once`] sends one plain request and waits: readiness probes, and the key that `kvget` reads.
 //! - [`interrupt`] turns Ctrl-C into a flag that every loop looks at.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod commands;
 pub mod http_once;
 pub mod interrupt;

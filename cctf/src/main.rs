@@ -1,5 +1,8 @@
 //! The binary `cctf`: parses the command line and hands it to one subcommand.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::process::ExitCode;
 
 use cctf::commands::{self, event, load, merge, run, schema, tail, validate};
@@ -35,7 +38,13 @@ enum Command {
 fn main() -> ExitCode {
     let command = ignore_empty_variables(Cli::command())
         .mut_subcommands(|command| ignore_empty_variables(command).mut_subcommands(ignore_empty_variables));
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return commands::help_or_refusal(&error),
+    };
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),

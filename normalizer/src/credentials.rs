@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use cctf_proto::log_line;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
@@ -76,7 +77,7 @@ impl Credentials {
 
 fn tell(what: &str, reloaded: Result<(), String>) {
     match reloaded {
-        Ok(()) => eprintln!("cctf-normalizer: {what} were read again"),
-        Err(error) => eprintln!("warning: the old {what} stay in force: {error}"),
+        Ok(()) => log_line!("cctf-normalizer: {what} were read again"),
+        Err(error) => log_line!("warning: the old {what} stay in force: {error}"),
     }
 }

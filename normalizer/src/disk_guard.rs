@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cctf_proto::log_line;
 use tokio::time::MissedTickBehavior;
 
 use crate::journal::{DiskFull, Journal};
@@ -116,7 +117,7 @@ impl Disk {
             Ok(space) => space,
             Err(error) => {
                 if !self.trouble_told {
-                    eprintln!("warning: cannot find out how much room is left in {folder}: {error}");
+                    log_line!("warning: cannot find out how much room is left in {folder}: {error}");
                 }
                 self.trouble_told = true;
                 return u64::MAX;
@@ -127,12 +128,12 @@ impl Disk {
         let is_low = space.is_low(free_min, self.is_low);
         if is_low && !self.is_low {
             let free = space.free;
-            eprintln!(
+            log_line!(
                 "warning: {free} bytes are free in {folder}, fewer than the {free_min} of --disk-free-min: requests \
                  are refused until there is room again"
             );
         } else if !is_low && self.is_low {
-            eprintln!("cctf-normalizer: there is room again in {folder}");
+            log_line!("cctf-normalizer: there is room again in {folder}");
         }
         self.is_low = is_low;
         space.free.saturating_sub(free_min)

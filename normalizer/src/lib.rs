@@ -5,6 +5,9 @@
 //! rows; the [`sink`] writes these to files. A [`checkpoint`] keeps the state, from which [`resume`] goes on. [`admin`]
 //! shows health and counters. Each module uses those behind it only.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod admin;
 pub mod checkpoint;
 pub mod config;

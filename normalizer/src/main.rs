@@ -1,5 +1,8 @@
 //! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +11,7 @@ use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence, igno
 use cctf_normalizer::given::Given;
 use cctf_normalizer::replay::replay;
 use cctf_normalizer::server::{Addresses, Server};
+use cctf_proto::{log_line, stdio};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,11 +28,10 @@ fn main() -> ExitCode {
     let (command_line, given) = match parsed {
         Ok(parsed) => parsed,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{error}");
-            return ExitCode::SUCCESS;
+            return exit_code(stdio::print(&error.to_string()).map_err(Into::into));
         }
         Err(error) => {
-            eprintln!("cctf-normalizer: {}", first_sentence(&error));
+            log_line!("cctf-normalizer: {}", first_sentence(&error));
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -37,10 +40,14 @@ fn main() -> ExitCode {
         Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config, &given),
         None => serve(command_line.config),
     };
+    exit_code(done)
+}
+
+fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cctf-normalizer: {error}");
+            log_line!("cctf-normalizer: {error}");
             ExitCode::FAILURE
         }
     }
@@ -55,7 +62,7 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
 
 fn replay_journal(journal: &Path, config: &Config, given: &Given) -> anyhow::Result<()> {
     let records = replay(journal, config, given)?;
-    eprintln!(
+    log_line!(
         "cctf-normalizer: {records} records of {} made the files in {}",
         journal.display(),
         config.out_dir.display()
@@ -85,7 +92,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
                 }
             })
             .await?;
-        eprintln!(
+        log_line!(
             "cctf-normalizer: stopped in order after {} journal records and {} bytes written",
             progress.records(),
             progress.bytes_written()
@@ -118,5 +125,10 @@ fn print_addresses(addresses: Addresses) {
         otlp_over_tls,
     } = addresses;
     let scheme = if otlp_over_tls { "https" } else { "http" };
-    println!(r#"{{"grpc":"{scheme}://{grpc}","http":"{scheme}://{http}","admin":"http://{admin}"}}"#);
+    let line =
+        format!(r#"{{"grpc":"{scheme}://{grpc}","http":"{scheme}://{http}","admin":"http://{admin}"}}"#);
+    // Telemetry is taken all the same: the ports may be known from the flags.
+    if let Err(error) = stdio::print_line(&line) {
+        log_line!("warning: {error}");
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cctf_proto::keys;
+use cctf_proto::log_line;
 
 use crate::config::Config;
 use crate::feeding::Feeding;
@@ -71,7 +72,7 @@ pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, Repl
         last = Some((record.content == Content::Shutdown, record.received_unix_nano));
     })?;
     if read.repaired {
-        eprintln!("warning: --repair gave up {} records", read.records_lost);
+        log_line!("warning: --repair gave up {} records", read.records_lost);
     }
     let Some((is_shutdown, received_unix_nano)) = last else {
         let path = folder.to_owned();

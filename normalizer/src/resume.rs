@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use cctf_proto::log_line;
+
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::feeding::Feeding;
 use crate::journal::{Recovered, Recovery, RecoveryError, Store, StoreError, StoreSettings, recover};
@@ -106,13 +108,13 @@ pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Re
 
 fn tell(recovered: &Recovered) {
     if recovered.repaired {
-        eprintln!(
+        log_line!(
             "warning: --repair went on behind damage in the journal and gave up {} records",
             recovered.records_lost
         );
     }
     if recovered.torn_bytes > 0 {
-        eprintln!(
+        log_line!(
             "cut {} bytes off the journal's end, of records that were begun and not committed",
             recovered.torn_bytes
         );

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cctf_proto::log_line;
 use tokio::signal::unix::Signal;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -134,7 +135,7 @@ impl KeptJournal {
             return;
         }
         if let Err(error) = journal::delete_segments(&self.folder) {
-            eprintln!(
+            log_line!(
                 "warning: could not delete the journal's segments in {}: {error}",
                 self.folder.display()
             );
@@ -164,7 +165,7 @@ impl Engine {
         let folder = store.folder.clone();
         let resumed = resume(store, config.repair, config.remap, sink)?;
         if resumed.records > 0 {
-            eprintln!(
+            log_line!(
                 "the journal was fed again from its checkpoint: {} records",
                 resumed.records
             );
@@ -299,7 +300,7 @@ impl Server {
         if ended_early.is_none() {
             let drained = async { while receivers.join_next().await.is_some() {} };
             if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-                eprintln!(
+                log_line!(
                     "warning: requests were still under way {} s after the shutdown began",
                     DRAIN_TIMEOUT.as_secs()
                 );
@@ -380,7 +381,7 @@ async fn listen(
 fn warn_if_reachable(purpose: &str, listener: &Listener) {
     let address = listener.address();
     if !address.ip().is_loopback() {
-        eprintln!(
+        log_line!(
             "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can use it"
         );
     }

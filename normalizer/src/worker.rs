@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cctf_proto::log_line;
+
 use crate::checkpoint::{self, CheckpointError};
 use crate::journal::{Content, DiskFull, Journal, Reader, Record};
 use crate::pipeline::{Output, Pipeline, PipelineCounters};
@@ -174,7 +176,7 @@ impl Worker {
     fn make_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
         match self.make_checkpoint() {
             Err(WorkerError::Checkpoint(error)) if error.is_disk_full() => {
-                eprintln!("warning: {error}; the next one is tried after as many records again");
+                log_line!("warning: {error}; the next one is tried after as many records again");
                 Ok(())
             }
             done => done,
@@ -215,7 +217,7 @@ impl Worker {
                 Ok(()) => break,
                 Err(error) if error.is_disk_full() => {
                     if !self.journal.is_disk_full() {
-                        eprintln!("warning: {error}; requests are refused until there is room again");
+                        log_line!("warning: {error}; requests are refused until there is room again");
                         self.journal.set_disk_full(DiskFull::Files, true);
                     }
                     if self.journal.is_closed()

@@ -6,6 +6,9 @@
 //! is what the threads share, `settings` is read once, `admin` is outside the recorded workload. Where nobody else
 //! takes the telemetry, `embedded` starts a normalizer; `privileges` gives up root.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod admin;
 pub mod clock;
 pub mod context;

@@ -1,5 +1,9 @@
 //! The binary: reads the command line, and serves or asks a running service whether it is ready.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+use cctf_proto::{log_line, stdio};
 use std::process::ExitCode;
 use tunable_svc::settings::{Command, CommandLine};
 use tunable_svc::{healthcheck, server};
@@ -21,10 +25,14 @@ fn main() -> ExitCode {
         Some(Command::Healthcheck { admin_listen }) => healthcheck::ask(admin_listen),
         None => server::run(line.settings),
     };
+    exit_code(done)
+}
+
+fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tunable-svc: {error:#}");
+            log_line!("tunable-svc: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -33,8 +41,7 @@ fn main() -> ExitCode {
 /// Help and version are printed as they are; an error is one sentence.
 fn refuse(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        return exit_code(stdio::printed(error.print()).map_err(Into::into));
     }
     let text = error.render().to_string();
     let lines: Vec<&str> = text
@@ -42,7 +49,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         .map(str::trim)
         .take_while(|line| !line.is_empty())
         .collect();
-    eprintln!(
+    log_line!(
         "tunable-svc: {}; see --help",
         lines.join(" ").trim_start_matches("error: ")
     );

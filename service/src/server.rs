@@ -17,8 +17,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
+use cctf_proto::stdio;
 use futures_util::future::LocalBoxFuture;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,9 +163,10 @@ async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyh
 fn announce(listening: SocketAddr, admin: SocketAddr) {
     let line =
         serde_json::json!({ "listening": format!("http://{listening}"), "admin": format!("http://{admin}") });
-    let mut stdout = std::io::stdout().lock();
-    // Whoever closed stdout doesn't want to know.
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    // Requests are served all the same: the ports may be known from the flags.
+    if let Err(error) = stdio::print_line(&line.to_string()) {
+        tracing::warn!("{error}");
+    }
     tracing::info!("listening on http://{listening}, admin on http://{admin}");
 }
 

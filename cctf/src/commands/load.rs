@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use cctf_proto::log_line;
 use clap::Args;
 use serde::Serialize;
 
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format, UsageError};
+use super::{DONE, FAILED, Format, UsageError, print, print_json};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
@@ -38,7 +39,8 @@ handed to the socket: if its p99 is not small against the latencies, the driver 
 
 Exit codes:
   0  the load was sent and told completely (requests that failed are a finding, not a failure)
-  1  the service could not be reached, spans or lines of the driver were lost, or the run was interrupted
+  1  the service could not be reached, spans or lines of the driver were lost, the run was interrupted, or the
+     result could not be printed
   2  a flag or variable is wrong";
 
 /// Flags of `cctf load`.
@@ -138,12 +140,12 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let summary = outcome?;
     let interrupted = stop.load(Ordering::Relaxed);
     let spans = delivery.as_ref().ok().map(SpanCounts::from);
-    args.print(&Report {
+    let printed = args.print(&Report {
         run_id: &run_id,
         summary: &summary,
         spans,
         interrupted,
-    })?;
+    });
     let mut complaints: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
     if interrupted {
         let expected = drive.schedule.expected_count();
@@ -154,7 +156,8 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     }
     complaints
         .iter()
-        .for_each(|complaint| eprintln!("cctf: {complaint}"));
+        .for_each(|complaint| log_line!("cctf: {complaint}"));
+    printed?;
     Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
 }
 
@@ -206,19 +209,18 @@ impl LoadArgs {
 
     fn print(&self, report: &Report<'_>) -> anyhow::Result<()> {
         if self.format == Format::Json {
-            println!("{}", serde_json::to_string(report)?);
-            return Ok(());
+            return print_json(report);
         }
-        print!("run {}\n{}", report.run_id, report.summary.table());
+        let mut text = format!("run {}\n{}", report.run_id, report.summary.table());
         if let (Some(_), Some(spans)) = (&self.otlp_endpoint, &report.spans) {
-            println!(
-                "  {:<10} {} of {} delivered",
+            text += &format!(
+                "  {:<10} {} of {} delivered\n",
                 "spans", spans.delivered, spans.made
             );
         }
         if let Some(out) = &self.out {
-            println!("  {:<10} {}", "lines", out.display());
+            text += &format!("  {:<10} {}\n", "lines", out.display());
         }
-        Ok(())
+        print(&text)
     }
 }

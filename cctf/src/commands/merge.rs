@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{DONE, Format};
+use super::{DONE, Format, print, print_json};
 use crate::merge::{Options, Progress, Summary, merge};
 
 const AFTER_HELP: &str = "\
@@ -24,7 +24,8 @@ Examples:
 
 Exit codes:
   0  the result is at OUT
-  1  it could not be made: a file could not be read or written, or a row cannot be used
+  1  it could not be made: a file could not be read or written, or a row cannot be used;
+     or it is at OUT and the summary could not be printed
   2  the folders are no runs or cannot be merged, or OUT exists";
 
 /// Flags of `cctf merge`.
@@ -64,8 +65,8 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
     }
     let summary = summary?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string(&summary)?),
-        Format::Text => print!("{}", text(&summary, started.elapsed().as_secs_f64())),
+        Format::Json => print_json(&summary)?,
+        Format::Text => print(&text(&summary, started.elapsed().as_secs_f64()))?,
     }
     Ok(ExitCode::from(DONE))
 }

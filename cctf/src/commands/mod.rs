@@ -13,6 +13,8 @@ pub mod validate;
 
 use std::process::ExitCode;
 
+use cctf_proto::{log_line, stdio};
+
 use crate::load::session::DriveError;
 use crate::run::folder::FolderError;
 
@@ -37,9 +39,28 @@ pub enum Format {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
+/// Prints a result that has been put into words, which end with a line end.
+fn print(result: &str) -> anyhow::Result<()> {
+    Ok(stdio::print(result)?)
+}
+
+/// Prints a result as one line of JSON.
+fn print_json(result: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(stdio::print_line(&serde_json::to_string(result)?)?)
+}
+
+/// Prints what clap has to say instead of a command line: help, the version, or what is wrong.
+pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
+    let written = error.print();
+    match stdio::printed(written) {
+        Err(unprinted) if !error.use_stderr() => fail(&unprinted.into()),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE)),
+    }
+}
+
 /// Prints an error and chooses the exit code that goes with it.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("cctf: {error:#}");
+    log_line!("cctf: {error:#}");
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || matches!(cause.downcast_ref(), Some(DriveError::Payload(_)))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use cctf_proto::log_line;
 use clap::Args;
 
 use super::display::ProgressLine;
@@ -12,7 +13,7 @@ use super::flags::{
     GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
 use super::run_report::{Link, Report};
-use super::{DONE, FAILED, Format, UsageError, validate};
+use super::{DONE, FAILED, Format, UsageError, print, print_json, validate};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
@@ -56,7 +57,8 @@ Everything listens on free ports of 127.0.0.1 and is stopped at the end. Ctrl-C 
 
 Exit codes:
   0  the run is complete and its folder is valid
-  1  a child failed, spans were lost, no request of an endpoint succeeded, a rule is broken, or it was interrupted
+  1  a child failed, spans were lost, no request of an endpoint succeeded, a rule is broken, it was interrupted,
+     or the result could not be printed
   2  a flag or variable is wrong, or the run's folder is taken";
 
 /// Flags of `cctf run`.
@@ -171,19 +173,20 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         drives,
         run_dir,
     };
-    match args.format {
-        Format::Json => println!("{}", serde_json::to_string(&report)?),
-        Format::Text => print!(
+    let printed = match args.format {
+        Format::Json => print_json(&report),
+        Format::Text => print(&format!(
             "{}{}{}",
             report.text(),
             validate::text(&report.run_dir, &checked),
             report.next_steps()
-        ),
-    }
+        )),
+    };
     let complaints = report.complaints(&delivery);
     complaints
         .iter()
-        .for_each(|complaint| eprintln!("cctf: {complaint}"));
+        .for_each(|complaint| log_line!("cctf: {complaint}"));
+    printed?;
     Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
 }
 

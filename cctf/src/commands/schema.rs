@@ -6,7 +6,7 @@ use cctf_proto::cctf::File;
 use cctf_proto::cctf::schema::{Format, render};
 use clap::Args;
 
-use super::DONE;
+use super::{DONE, print};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -16,6 +16,7 @@ Examples:
 
 Exit codes:
   0  printed
+  1  standard output could not be written
   2  no such file in the contract, or no such format";
 
 /// Flags of `cctf schema`.
@@ -57,6 +58,6 @@ fn parse_format(text: &str) -> Result<Format, String> {
 
 /// Runs the subcommand.
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    print!("{}", render(args.file, args.format));
+    print(&render(args.file, args.format))?;
     Ok(ExitCode::from(DONE))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cctf_proto::cctf::{File, Shape};
+use cctf_proto::log_line;
 use clap::Args;
 
 use super::flags::parse_run_id;
@@ -36,7 +37,7 @@ ends when the run has ended, or at Ctrl-C.
 
 Exit codes:
   0  the run has ended, the lines that were asked for are shown, or it was stopped by Ctrl-C or by who reads the pipe
-  1  the run was deleted before its end, or lines were left out because they were too long
+  1  the run was deleted before its end, lines were left out because they were too long, or lines could not be printed
   2  a flag is wrong, or what is named is no run";
 
 /// Flags of `cctf tail`.
@@ -100,7 +101,7 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
         },
     };
     let mut printer = Printer::new(args.file, args.format);
-    let outcome = follow.run(&mut printer, &mut |notice| eprintln!("cctf: {notice}"), stop);
+    let outcome = follow.run(&mut printer, &mut |notice| log_line!("cctf: {notice}"), stop);
     match outcome {
         Ok(0) => Ok(ExitCode::from(DONE)),
         Ok(_) => Ok(ExitCode::from(FAILED)),

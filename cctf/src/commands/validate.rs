@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use cctf_proto::validate::{Finding, Options, RULES, Report, Severity, ValidateError, validate};
 use clap::Args;
 
-use super::{DONE, FAILED, Format, UsageError};
+use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -16,7 +16,7 @@ Examples:
 Exit codes:
   0  no rule is broken (warnings do not count)
   1  at least one rule is broken
-  2  the folder is no run, or cannot be read";
+  2  the folder is no run or cannot be read, or the report could not be printed";
 
 /// Flags of `cctf validate`.
 #[derive(Debug, Clone, Args)]
@@ -36,9 +36,11 @@ pub struct ValidateArgs {
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let report = check(&args.dir, args.max)?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string(&report)?),
-        Format::Text => print!("{}", text(&args.dir, &report)),
+        Format::Json => print_json(&report),
+        Format::Text => print(&text(&args.dir, &report)),
     }
+    // Exit code 1 says that a rule is broken.
+    .map_err(|error| UsageError(error.to_string()))?;
     Ok(ExitCode::from(if report.is_valid() { DONE } else { FAILED }))
 }
 

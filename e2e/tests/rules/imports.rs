@@ -17,13 +17,13 @@ const MODULES: [Module; 6] = [
     Module {
         name: "receiver",
         may_use: &["journal"],
-        proto: &["otlp", "keys"],
+        proto: &["otlp", "keys", "log_line"],
         pure: false,
     },
     Module {
         name: "journal",
         may_use: &[],
-        proto: &[],
+        proto: &["log_line"],
         pure: false,
     },
     Module {
@@ -53,13 +53,13 @@ const MODULES: [Module; 6] = [
     Module {
         name: "sink",
         may_use: &["pipeline::Output", "pipeline::RunOutput"],
-        proto: &["cctf", "keys"],
+        proto: &["cctf", "keys", "log_line"],
         pure: false,
     },
 ];
 
 /// What a pure module has nothing to do with: other threads, files, sockets, clocks, chance.
-const IMPURE: [&str; 10] = [
+const IMPURE: [&str; 12] = [
     "tokio",
     "std::fs",
     "std::net",
@@ -70,6 +70,8 @@ const IMPURE: [&str; 10] = [
     "Instant",
     "rand::",
     "println!",
+    "log_line",
+    "stdio",
 ];
 /// Names of OpenTelemetry, which only the receiver, the pipeline and its mapping see.
 const OTLP: [&str; 3] = ["opentelemetry", "cctf_proto::otlp", "prost"];

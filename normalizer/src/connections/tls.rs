@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cctf_proto::log_line;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
@@ -104,7 +105,7 @@ impl Tls {
     /// One failure shows what is wrong with a set-up; strangers must not fill the log with more.
     pub(super) fn tell_failure(&self, client: SocketAddr, error: &io::Error) {
         if !self.failure_told.swap(true, Ordering::Relaxed) {
-            eprintln!(
+            log_line!(
                 "warning: the TLS handshake with {client} failed: {error}; further failures are not told until \
                  certificates are read again"
             );

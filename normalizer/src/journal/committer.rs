@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use cctf_proto::log_line;
+
 use super::accepted::{AppendError, Uncommitted};
 use super::frame::body;
 use super::queue::CommitEnd;
@@ -58,7 +60,7 @@ impl Committer {
                 Err(StoreError::DiskFull { folder, written }) => {
                     // Once, and not for every tick until there is room.
                     if !self.is_full {
-                        eprintln!("warning: {}", StoreError::DiskFull { folder, written });
+                        log_line!("warning: {}", StoreError::DiskFull { folder, written });
                     }
                     written
                 }
@@ -96,7 +98,7 @@ impl Committer {
         );
         self.queue.commit(records.into_iter());
         if given_up.iter().any(|record| record.content == Content::Shutdown) {
-            eprintln!(
+            log_line!(
                 "warning: the shutdown found no room in the journal; what waits is written after the next start"
             );
             self.queue.end();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cctf_proto::log_line;
 use cctf_proto::otlp::admission::{Admission, Rejection};
 
 use super::refusal::Refusal;
@@ -84,7 +85,7 @@ impl Counters {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = refused.entry(reason).or_default();
         if refused.add(Instant::now()) {
-            eprintln!(
+            log_line!(
                 "warning: request refused, reason {reason}, {} since the start: {refusal}",
                 refused.count
             );

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, Shape};
+use cctf_proto::log_line;
 
 use super::error::{SYNC, SinkError};
 use super::storage::Storage;
@@ -236,7 +237,7 @@ impl RunFolder {
             return Ok(());
         }
         let path = self.path.display();
-        eprintln!("warning: {path} has lines that the journal does not tell of; they stay");
+        log_line!("warning: {path} has lines that the journal does not tell of; they stay");
         self.made = self.cut_torn_lines(storage, &files)?;
         for file in files {
             self.dirty[file as usize] = true;

@@ -12,6 +12,9 @@ mod http2;
 mod kill;
 mod names;
 mod normalizer;
+mod output;
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/random.rs"]
 mod random;
 mod requests;

@@ -83,18 +83,25 @@ impl Launch {
 
     /// Starts it and waits until it has said where it listens; `Err` if it ends instead.
     pub fn start(&self) -> Result<Normalizer, Ended> {
+        self.start_with_stderr(Stdio::piped())
+    }
+
+    /// The same with another standard error, of which nothing is told if it is no pipe of ours.
+    pub fn start_with_stderr(&self, stderr: Stdio) -> Result<Normalizer, Ended> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
             .env_clear()
             .envs(self.variables.iter().cloned())
             .args(self.flags.as_flattened())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take();
         let told = thread::spawn(move || {
             let mut told = String::new();
-            let _ = stderr.read_to_string(&mut told);
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.read_to_string(&mut told);
+            }
             told
         });
         let mut line = String::new();

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::settings::{OtelSettings, Settings};
 use anyhow::Context as _;
 use cctf_proto::keys;
+use cctf_proto::log_line;
 use metrics::{Instruments, Sources};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
@@ -164,7 +165,7 @@ impl Telemetry {
             let _ = provider.shutdown_with_timeout(self.flush_timeout);
             let dropped = self.span_counts.dropped.load(Ordering::Relaxed);
             if dropped > 0 {
-                eprintln!("tunable-svc: {dropped} spans were dropped and are missing in the trace");
+                log_line!("tunable-svc: {dropped} spans were dropped and are missing in the trace");
             }
         }
         if let Some(thread) = meters {
@@ -207,6 +208,8 @@ fn start_tracing(tracer: Option<SdkTracer>) {
     let events = filter::filter_fn(|metadata| metadata.is_event()).with_max_level_hint(most_verbose);
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // It would report a line that cannot be written by `eprintln!`, which then panics.
+        .log_internal_errors(false)
         .with_filter(level)
         .with_filter(events);
     // Fails only if a subscriber is there already, as in a test; then that one is meant.

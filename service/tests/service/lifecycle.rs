@@ -1,7 +1,7 @@
 //! Start, health, refusal of bad settings, and the drain at the end.
 
 use crate::client::{connect, read_response, send, write_request};
-use crate::spawn::{command, spawn};
+use crate::spawn::{command, spawn, spawn_with_stderr};
 use std::net::TcpListener;
 
 #[test]
@@ -99,4 +99,35 @@ fn a_request_that_does_not_finish_does_not_keep_the_service() {
     service.wait_for_metric("tunable_svc_active_requests", 1);
     let ended = service.stop();
     assert!(ended.stderr.contains("DRAIN_TIMEOUT_MS"), "{}", ended.stderr);
+}
+
+/// Seen to fail with the writer's and the refusal's `eprintln!`: exit code 101.
+#[test]
+fn a_standard_error_that_nobody_reads_changes_nothing() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let refused = command(&["--workers", "none"], &[]).stderr(closed()).status();
+    assert_eq!(refused.unwrap().code(), Some(2));
+    // Nobody takes the spans, so that their loss is logged at the end.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{nobody}")),
+        ("FLUSH_TIMEOUT_MS", "50"),
+    ];
+    let service = spawn_with_stderr(&variables, closed());
+    assert_eq!(service.get("/work?cpu_ms=0").status, 200);
+    service.stop();
+}
+
+/// Seen to fail with clap's own print: exit code 0.
+#[test]
+fn help_for_a_full_disk_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command(&["--help"], &[]).stdout(full).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output"), "{stderr}");
 }

@@ -32,12 +32,13 @@ pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
 
 /// Starts a service with such variables.
 pub fn spawn(variables: &[(&str, &str)]) -> Service {
-    let mut child = command(
-        &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
-        variables,
-    )
-    .spawn()
-    .unwrap();
+    spawn_with_stderr(variables, Stdio::piped())
+}
+
+/// The same with another standard error.
+pub fn spawn_with_stderr(variables: &[(&str, &str)], stderr: Stdio) -> Service {
+    let free_ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut child = command(&free_ports, variables).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{FILE_LINKS, File, Shape};
+use cctf_proto::log_line;
 
 use super::{CCTF_FOLDER, Journaled, Lengths, RunFolder, end, lengths_on_disk, temporary_path};
 use crate::sink::base;
@@ -133,7 +134,7 @@ impl RunFolder {
                 return Err(SinkError::Differs { path, offset: len });
             }
             if len > made {
-                eprintln!("warning: --remap cuts {} back to {made} bytes", path.display());
+                log_line!("warning: --remap cuts {} back to {made} bytes", path.display());
                 storage.cut(&path, made).map_err(SinkError::io("cut", &path))?;
                 self.dirty[file as usize] = true;
             }
@@ -158,7 +159,7 @@ impl RunFolder {
         let is_gone = known != Lengths::default() && *lengths == Lengths::default();
         if is_gone {
             let path = self.path.display();
-            eprintln!(
+            log_line!(
                 "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
             );
         }
@@ -200,7 +201,7 @@ impl RunFolder {
                 .cut_torn_line(&path)
                 .map_err(SinkError::io("read the end of", &path))?;
             if torn > 0 {
-                eprintln!("warning: cut {torn} bytes of a half line off {}", path.display());
+                log_line!("warning: cut {torn} bytes of a half line off {}", path.display());
             }
         }
         self.lengths_on_disk(storage)
