@@ -61,7 +61,9 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> anyhow::Resu
         if entry.file_type()?.is_dir() {
             // Folders of tools that nobody commits begin with a dot; ours are these two.
             let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
-            if !hidden && !NOT_OURS.contains(&name.as_str()) {
+            // `src/bin` holds programs, any other `bin` what was built.
+            let is_ours = !NOT_OURS.contains(&name.as_str()) || path.ends_with("src/bin");
+            if !hidden && is_ours {
                 collect(&entry.path(), &format!("{path}/"), found)?;
             }
         } else if is_written(&name) {

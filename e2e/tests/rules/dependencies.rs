@@ -1,0 +1,200 @@
+//! What is depended on: licences that may be combined with ours, one version of each crate, and nothing unused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use e2e::sources::{below, read, root};
+use serde_json::Value;
+
+use crate::assert_none;
+
+/// Licences under which a binary of this project may contain a crate. All are permissive and compatible with Apache-2.0.
+const LICENCES: [&str; 12] = [
+    "Apache-2.0",
+    "MIT",
+    "MIT-0",
+    "0BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "ISC",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+    "Apache-2.0 WITH LLVM-exception",
+];
+
+/// Crates of which the build contains more than one version, and which dependency needs the older or newer one.
+const DUPLICATES: [(&str, &str); 12] = [
+    ("base64", "pem, of rcgen: tests only"),
+    ("bit-set", "proptest and jsonschema: tests only"),
+    ("bit-vec", "proptest and jsonschema: tests only"),
+    ("embedded-io", "postcard"),
+    ("getrandom", "rand, tempfile and ring"),
+    ("h2", "actix-http"),
+    ("http", "actix-http"),
+    ("itertools", "criterion and prost: build and tests only"),
+    ("rand", "proptest: tests only"),
+    ("rand_core", "proptest: tests only"),
+    ("syn", "derive macros: build only"),
+    ("synstructure", "derive macros: build only"),
+];
+
+/// Folders of the workspace's crates.
+const CRATES: [&str; 5] = ["proto", "service", "normalizer", "cctf", "e2e"];
+
+#[test]
+fn every_dependency_has_a_licence_that_may_be_combined_with_ours() {
+    let findings = packages().into_iter().filter_map(|package| {
+        let licence = package["license"].as_str().unwrap_or("none");
+        (!is_allowed(licence)).then(|| format!("{}: {licence}", package["name"]))
+    });
+    assert_none("licences of dependencies", &findings.collect::<Vec<_>>());
+}
+
+#[test]
+fn no_dependency_is_built_in_two_versions_without_a_reason() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in packages() {
+        let text = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
+        versions.entry(text("name")).or_default().insert(text("version"));
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    let known: BTreeSet<&str> = DUPLICATES.iter().map(|(name, _)| *name).collect();
+    let mut findings: Vec<String> = versions
+        .iter()
+        .filter(|(name, _)| !known.contains(name.as_str()))
+        .map(|(name, versions)| format!("{name}: {versions:?}"))
+        .collect();
+    let gone = known.iter().filter(|name| !versions.contains_key(**name));
+    findings.extend(gone.map(|name| format!("{name} has one version now: remove it from the list")));
+    assert_none("crates in more than one version", &findings);
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let mut findings = Vec::new();
+    for folder in CRATES {
+        let sources = below(&format!("{folder}/"), ".rs").unwrap();
+        let is_used = |name: &str, in_tests: bool| {
+            let word = name.replace('-', "_");
+            let sources = sources
+                .iter()
+                .filter(|source| in_tests || source.path.starts_with(&format!("{folder}/src/")));
+            sources
+                .flat_map(|source| words(&source.text))
+                .any(|found| found == word)
+        };
+        for (table, name) in dependencies(&read(&format!("{folder}/Cargo.toml")).unwrap()) {
+            if !is_used(&name, table == "[dev-dependencies]") {
+                findings.push(format!("{folder}: {name} in {table}"));
+            }
+        }
+    }
+    assert_none("unused dependencies", &findings);
+}
+
+#[test]
+fn licence_expressions_are_evaluated() {
+    for allowed in [
+        "MIT",
+        "MIT/Apache-2.0",
+        "Apache-2.0 / MIT",
+        "GPL-3.0 OR MIT",
+        "(MIT OR GPL-3.0) AND Unicode-3.0",
+        "Apache-2.0 WITH LLVM-exception OR GPL-2.0",
+    ] {
+        assert!(is_allowed(allowed), "{allowed}");
+    }
+    for refused in [
+        "GPL-3.0",
+        "MIT AND GPL-3.0",
+        "none",
+        "(GPL-3.0 OR MPL-2.0) AND MIT",
+    ] {
+        assert!(!is_allowed(refused), "{refused}");
+    }
+}
+
+/// Every crate that a build on Linux contains, the workspace's own excepted.
+fn packages() -> Vec<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let built: BTreeSet<&str> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
+    let packages = metadata["packages"].as_array().unwrap();
+    let foreign = packages.iter().filter(|package| {
+        let is_built = package["id"].as_str().is_some_and(|id| built.contains(id));
+        is_built && !package["source"].is_null()
+    });
+    foreign.cloned().collect()
+}
+
+/// Evaluates an SPDX expression. The older form with `/` means OR.
+fn is_allowed(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ");
+    split(&expression, " AND ").iter().all(|part| {
+        let inner = part.strip_prefix('(').and_then(|part| part.strip_suffix(')'));
+        match inner {
+            Some(inner) => is_allowed(inner),
+            None => split(part, " OR ")
+                .iter()
+                .any(|licence| LICENCES.contains(&licence.trim())),
+        }
+    })
+}
+
+/// Splits at a word outside of parentheses.
+fn split(expression: &str, word: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0;
+    let mut rest = expression;
+    while let Some(next) = rest.chars().next() {
+        if depth == 0
+            && let Some(behind) = rest.strip_prefix(word)
+        {
+            parts.push(String::new());
+            rest = behind;
+            continue;
+        }
+        depth += i32::from(next == '(') - i32::from(next == ')');
+        if let Some(last) = parts.last_mut() {
+            last.push(next);
+        }
+        rest = &rest[next.len_utf8()..];
+    }
+    parts.into_iter().map(|part| part.trim().to_owned()).collect()
+}
+
+/// The identifiers of a source.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+}
+
+/// Table and name of each dependency of a manifest.
+fn dependencies(manifest: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut table = String::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            table = line.to_owned();
+        } else if table.ends_with("dependencies]")
+            && !line.starts_with('#')
+            && let Some((name, _)) = line.split_once(" = ")
+        {
+            let name = name.strip_suffix(".workspace").unwrap_or(name);
+            found.push((table.clone(), name.to_owned()));
+        }
+    }
+    found
+}
