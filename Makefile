@@ -72,7 +72,7 @@ SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application 
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
-.PHONY: help setup build real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
+.PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
   up down logs tail collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
   need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
@@ -89,6 +89,9 @@ setup: ## Install what is missing: C compiler, Rust, Go with vegeta, Python
 build: need-binaries ## Build the release binaries, and where Docker is the images tunable-svc and cctf-normalizer
 	@if docker info >/dev/null 2>&1; then scripts/images $(RELEASE) tunable-svc cctf-normalizer; \
 	  else echo "build: no Docker engine answers, so there are binaries in $(RELEASE) and no images"; fi
+
+release: build ## Pack the static binaries with checksums into target/dist
+	@scripts/release $(RELEASE) target/dist
 
 need-binaries: need-build
 	@$(call STATIC,cctf) && $(call STATIC,cctf-normalizer) && $(call STATIC,tunable-svc)
