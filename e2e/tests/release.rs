@@ -22,7 +22,11 @@ fn the_release_archive_holds_static_binaries_and_its_checksum() {
         .args(["--check", "--strict", "SHA256SUMS"])
         .current_dir(first.path()));
     let sums = |out: &Path| std::fs::read_to_string(out.join("SHA256SUMS")).unwrap();
-    assert_eq!(sums(first.path()), sums(again.path()), "the archive is reproducible");
+    assert_eq!(
+        sums(first.path()),
+        sums(again.path()),
+        "the archive is reproducible"
+    );
 
     let name = format!("cctf-{version}-linux-{}", std::env::consts::ARCH);
     run(Command::new("tar")
