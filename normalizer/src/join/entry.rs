@@ -15,6 +15,9 @@ pub enum Role {
     Server,
     /// CONSUMER that handles a message.
     Consumer,
+    /// CONSUMER that says it receives. Below the message's sender it handles that message; below a span of its own process
+    /// it is a poll.
+    Receipt,
     /// Neither work nor a call: CONSUMER that asks for or settles messages, CLIENT that looks up a name.
     Poll,
     /// INTERNAL.
@@ -34,7 +37,7 @@ impl Role {
     }
 
     pub(super) fn is_callee(self) -> bool {
-        matches!(self, Self::Server | Self::Consumer)
+        matches!(self, Self::Server | Self::Consumer | Self::Receipt)
     }
 }
 
@@ -49,7 +52,7 @@ pub struct Arrival {
     pub parent_span_id: Option<SpanId>,
     /// What it is.
     pub role: Role,
-    /// Whether the parent is known to be in another process.
+    /// Whether the parent is known to be in another process; of a CONSUMER that handles, also whether it need not be looked at.
     pub parent_is_remote: bool,
     /// The instance that made it, a number of the caller's choice.
     pub instance: u32,
@@ -213,7 +216,10 @@ impl Entry {
         self.end_unix_nano = arrival.end_unix_nano;
         self.instance = arrival.instance;
         self.peer = arrival.peer;
-        self.role = arrival.role;
+        self.role = match (arrival.role, arrival.parent_span_id) {
+            (Role::Receipt, None) => Role::Poll,
+            (role, _) => role,
+        };
         self.set(Fact::ParentIsRemote, arrival.parent_is_remote);
     }
 
@@ -225,23 +231,48 @@ impl Entry {
         self.instance != NONE && self.instance == other.instance
     }
 
-    /// Whether it is an invocation whatever stands above: a message is handled once, and a remote parent is a caller.
+    /// Whether it is an invocation whatever stands above: a remote parent is a caller.
     pub(super) fn is_invocation_by_itself(&self) -> bool {
-        self.role == Role::Consumer || self.role == Role::Server && self.is(Fact::ParentIsRemote)
+        self.role.is_callee() && self.is(Fact::ParentIsRemote)
     }
 
-    /// Whether it is an invocation because of this arrived parent, which is a call or of another instance.
+    /// Whether it is an invocation because of this arrived parent: one that calls or is of another instance, and to a
+    /// CONSUMER that handles any but the receipt of the same message.
     pub(super) fn is_invocation_below(&self, parent: &Self) -> bool {
-        self.role == Role::Server
-            && parent.role != Role::Missing
-            && (parent.role.is_call() || !parent.is_of_instance(self))
+        if parent.role == Role::Missing {
+            return false;
+        }
+        match self.role {
+            Role::Server => parent.role.is_call() || !parent.is_of_instance(self),
+            Role::Receipt => parent.role == Role::Producer || !parent.is_of_instance(self),
+            Role::Consumer => parent.role != Role::Receipt || !self.is_within(parent),
+            _ => false,
+        }
     }
 
-    /// Whether it is the request that the SERVER span above has seen already, told by a second instrumentation.
-    pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
-        self.role == Role::Server
+    /// Whether an arrived parent makes a mere poll of this receipt.
+    pub(super) fn is_poll_below(&self, parent: &Self) -> bool {
+        self.role == Role::Receipt
+            && parent.role != Role::Missing
             && !self.is(Fact::ParentIsRemote)
-            && parent.is(Fact::WithinServer)
-            && parent.is_of_instance(self)
+            && !self.is_invocation_below(parent)
+    }
+
+    /// Whether it is the request or message that the span above has seen already, told by a second instrumentation.
+    pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
+        if self.is(Fact::ParentIsRemote) {
+            return false;
+        }
+        match self.role {
+            Role::Server => parent.is(Fact::WithinServer) && parent.is_of_instance(self),
+            Role::Consumer => parent.role == Role::Receipt && self.is_within(parent),
+            _ => false,
+        }
+    }
+
+    /// Whether it begins before the parent ends, by the clock of the instance that made both.
+    fn is_within(&self, parent: &Self) -> bool {
+        let start = self.end_unix_nano.wrapping_sub(self.duration_nanos as u64);
+        parent.is_of_instance(self) && start < parent.end_unix_nano
     }
 }

@@ -1,6 +1,7 @@
 //! [`JoinTable`]: the spans of the last join window, each hanging on its parent until that is settled.
 
 mod limits;
+mod receipts;
 
 use std::collections::VecDeque;
 
@@ -172,6 +173,7 @@ impl JoinTable {
         let mut waiter = parent.first_waiter;
         while waiter != NONE {
             let waiting = *self.entries.get(waiter);
+            self.judge_receipt(waiter, entry);
             if !waiting.is(Fact::Known) && waiting.is_invocation_below(&parent) {
                 self.know_as_invocation(waiter);
             }
@@ -195,7 +197,7 @@ impl JoinTable {
 
     /// Finds the parent and settles the span, or hangs it on the parent.
     fn attach(&mut self, entry: u32, now: u64) -> Option<Outcome> {
-        let span = *self.entries.get(entry);
+        let mut span = *self.entries.get(entry);
         if span.parent_span_id == NO_SPAN {
             return Some(self.settle_root(entry));
         }
@@ -204,7 +206,9 @@ impl JoinTable {
             // A span that names itself as its parent waits in vain, as one whose parent never comes.
             return None;
         }
-        if span.role.is_callee() {
+        if span.role == Role::Receipt {
+            span.role = self.judge_receipt(entry, parent);
+        } else if span.role.is_callee() {
             self.note_callee(parent, span.instance);
         }
         let parent_span = *self.entries.get(parent);
@@ -215,7 +219,8 @@ impl JoinTable {
         if span.is_invocation_by_itself() || span.is_invocation_below(&parent_span) {
             self.know_as_invocation(entry);
         }
-        None
+        // A poll has no row to wait for.
+        (span.role == Role::Poll).then_some(Outcome::Nothing)
     }
 
     fn parent_of(&mut self, entry: u32, now: u64) -> u32 {
@@ -245,7 +250,7 @@ impl JoinTable {
                 self.know(entry, NO_SPAN, false);
                 self.call(entry, None, false)
             }
-            Role::Poll | Role::Missing => {
+            Role::Poll | Role::Receipt | Role::Missing => {
                 self.know(entry, NO_SPAN, false);
                 Outcome::Nothing
             }
@@ -256,8 +261,8 @@ impl JoinTable {
     fn settle_below(&mut self, entry: u32, parent: &Entry) -> Outcome {
         let span = *self.entries.get(entry);
         let is_invocation = match span.role {
-            Role::Server => span.is(Fact::Known) || !span.is_seen_by(parent),
-            Role::Consumer => true,
+            Role::Server | Role::Consumer => span.is(Fact::Known) || !span.is_seen_by(parent),
+            Role::Receipt => true,
             _ => false,
         };
         if !span.is(Fact::Known) && is_invocation {

@@ -27,9 +27,10 @@ pub struct MappedSpan<'a> {
     pub cold_start: Option<bool>,
     pub resend_count: Option<u64>,
     pub sample_weight: Option<f64>,
-    /// Whether this span is neither work nor a call: a CONSUMER that asks for or settles messages instead of handling one, a CLIENT
-    /// that looks up a name.
+    /// Whether this span is neither work nor a call: a CONSUMER that settles messages, a CLIENT that looks up a name.
     pub is_aside: bool,
+    /// Whether this is a CONSUMER that says it receives: it asks for messages, or handles one.
+    pub is_receiving: bool,
 }
 
 /// Name of the CLIENT spans that Node's instrumentation of `dns` makes. Asking for an address is part of whatever needs it.
@@ -37,6 +38,10 @@ const NAME_LOOKUP: &str = "dns.lookup";
 /// Names of the INTERNAL spans that Node's instrumentation of `net` makes. Whoever connects outside a request gives them no
 /// parent, which makes no batch job of them.
 const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
+
+/// Name of the CONSUMER spans that Python's instrumentation of `confluent_kafka` makes for each poll. They have no attributes;
+/// the messages are handled in spans below.
+const BARE_POLL: &str = "recv";
 
 /// Maps the attributes in `slots` of `span`.
 pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
@@ -71,6 +76,8 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
     } else if span.kind == SpanKind::Client {
         mapped.is_aside = span.name == NAME_LOOKUP;
+    } else if span.kind == SpanKind::Consumer {
+        mapped.is_aside = span.name == BARE_POLL;
     } else if span.kind == SpanKind::Internal {
         mapped.is_aside = CONNECTS.contains(&span.name);
     }
@@ -126,7 +133,8 @@ fn messaging<'a>(mapped: &mut MappedSpan<'a>, kind: SpanKind, slots: &Slots<'a>)
     mapped.method = slots.text(Slot::MessagingOperation);
     mapped.path = slots.text(Slot::MessagingDestination).map(Cow::Borrowed);
     mapped.route = slots.text(Slot::TaskName);
-    mapped.is_aside = kind == SpanKind::Consumer && matches!(mapped.method, Some("receive" | "settle"));
+    mapped.is_aside = kind == SpanKind::Consumer && mapped.method == Some("settle");
+    mapped.is_receiving = kind == SpanKind::Consumer && mapped.method == Some("receive");
 }
 
 /// The first word of a statement, or of its summary, if it is one.

@@ -79,7 +79,7 @@ impl Pipeline {
         self.hear(source, span.start_time_unix_nano, span.end_time_unix_nano);
         let mapped = map_span(span, slots);
         let parent_span_id = SpanId::from_bytes(span.parent_span_id);
-        let role = role_of(span.kind, mapped.is_aside);
+        let role = role_of(span, &mapped);
         let mut peer_text = std::mem::take(&mut self.peer_text);
         let peer = if role.is_call() {
             peer(slots, &mut peer_text)
@@ -91,7 +91,7 @@ impl Pipeline {
             span_id: span_id.0,
             parent_span_id,
             role,
-            parent_is_remote: span.parent_is_remote() == Some(true),
+            parent_is_remote: is_caused_from_outside(span, role),
             instance: source.instance.unwrap_or(NO_INSTANCE),
             duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
             end_unix_nano: span.end_time_unix_nano,
@@ -101,7 +101,7 @@ impl Pipeline {
         let has_row = match role {
             Role::Internal => parent_span_id.is_none(),
             Role::Poll | Role::Missing => false,
-            Role::Server | Role::Consumer | Role::Client | Role::Producer => true,
+            Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
         };
         // The join does not look at runs: what is above and below a refused span still finds its way.
         if has_row && !is_refused {
@@ -307,15 +307,27 @@ impl RowSpan<'_, '_> {
     }
 }
 
-fn role_of(kind: SpanKind, is_aside: bool) -> Role {
-    match kind {
-        _ if is_aside => Role::Poll,
+fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
+    match span.kind {
+        _ if mapped.is_aside => Role::Poll,
+        SpanKind::Consumer if mapped.is_receiving && span.parent_is_remote() == Some(false) => Role::Poll,
+        SpanKind::Consumer if mapped.is_receiving => Role::Receipt,
         SpanKind::Server => Role::Server,
         SpanKind::Consumer => Role::Consumer,
         SpanKind::Client => Role::Client,
         SpanKind::Producer => Role::Producer,
         // The specification: a receiver may take an unspecified kind as INTERNAL.
         SpanKind::Internal | SpanKind::Unspecified => Role::Internal,
+    }
+}
+
+/// Whether the parent does not decide what a span is. A CONSUMER that handles is looked at more closely only below a span
+/// that is known to be of its own process, unless its links name messages of its own.
+fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
+    let is_remote = span.parent_is_remote();
+    match role {
+        Role::Consumer => is_remote != Some(false) || span.links().next().is_some(),
+        _ => is_remote == Some(true),
     }
 }
 

@@ -46,13 +46,14 @@ fn check_row(model: &Model<'_>, place: usize, outcome: Outcome) -> Result<(), Te
         Outcome::Call { callee, .. } => {
             prop_assert!(span.role.is_call());
             let is_callee = |child: &&Made| {
-                child.parent == Some(place) && matches!(child.role, Role::Server | Role::Consumer)
+                child.parent == Some(place)
+                    && matches!(child.role, Role::Server | Role::Consumer | Role::Receipt)
             };
             let answered = model.0.iter().filter(is_callee);
             let instances: HashSet<u32> = answered.map(|child| child.instance).collect();
             prop_assert!(callee.is_none_or(|callee| instances.contains(&callee)));
         }
-        Outcome::Nothing => prop_assert_eq!(span.role, Role::Server),
+        Outcome::Nothing => prop_assert!(matches!(span.role, Role::Server | Role::Consumer | Role::Receipt)),
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ pub fn role() -> impl Strategy<Value = Role> {
     prop_oneof![
         4 => Just(Role::Server),
         1 => Just(Role::Consumer),
+        2 => Just(Role::Receipt),
         1 => Just(Role::Poll),
         3 => Just(Role::Internal),
         4 => Just(Role::Client),
@@ -96,6 +97,17 @@ pub fn in_any_order(
     })
 }
 
+/// Whether a span is an invocation because of its parent alone.
+fn is_invocation_below(span: &Made, above: &Made) -> bool {
+    let is_own = above.instance == span.instance;
+    match span.role {
+        Role::Server => above.role.is_call() || !is_own,
+        Role::Receipt => above.role == Role::Producer || !is_own,
+        Role::Consumer => above.role != Role::Receipt || !is_own,
+        _ => false,
+    }
+}
+
 /// The contract's rules, by walking.
 pub struct Model<'a>(pub &'a [Made]);
 
@@ -108,17 +120,27 @@ impl Model<'_> {
     pub fn is_known(&self, place: usize) -> bool {
         let span = &self.0[place];
         let Some(parent) = span.parent else { return true };
-        let by_itself = span.role == Role::Consumer || span.role == Role::Server && span.is_remote;
-        let by_parent = self.parent(place).is_some_and(|above| {
-            span.role == Role::Server && (above.role.is_call() || above.instance != span.instance)
-        });
+        let is_callee = matches!(span.role, Role::Server | Role::Consumer | Role::Receipt);
+        let by_itself = is_callee && span.is_remote;
+        let by_parent = self
+            .parent(place)
+            .is_some_and(|above| is_invocation_below(span, above));
         by_itself || by_parent || parent < MISSING && self.is_known(parent)
     }
 
     pub fn is_invocation(&self, place: usize) -> bool {
         let span = &self.0[place];
         match (span.role, span.parent) {
-            (Role::Consumer, _) | (Role::Internal | Role::Server, None) => true,
+            (Role::Internal | Role::Server | Role::Consumer, None) => true,
+            (Role::Consumer, Some(parent)) => {
+                span.is_remote
+                    || parent >= MISSING
+                    || is_invocation_below(span, &self.0[parent])
+                    || !self.is_invocation(parent)
+            }
+            (Role::Receipt, Some(parent)) => {
+                span.is_remote || parent >= MISSING || is_invocation_below(span, &self.0[parent])
+            }
             (Role::Server, Some(parent)) => {
                 span.is_remote
                     || parent >= MISSING
@@ -135,6 +157,7 @@ impl Model<'_> {
         match span.role {
             Role::Server if self.is_invocation(place) => true,
             Role::Client | Role::Producer | Role::Consumer => false,
+            Role::Receipt if self.is_invocation(place) => false,
             _ => span.parent.is_some_and(|parent| {
                 parent < MISSING && self.0[parent].instance == span.instance && self.is_within_server(parent)
             }),
