@@ -1,7 +1,8 @@
 //! The admin listener: whether the service lives and is ready, and its counts as Prometheus text.
 
 use crate::service::Service;
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::ALLOW;
+use actix_web::{HttpResponse, guard, web};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +12,23 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Registers the admin routes.
 pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     let (ready, counts) = (service.clone(), service.clone());
-    config
-        .route(
-            "/livez",
-            web::get().to(|| async { HttpResponse::Ok().body("ok\n") }),
-        )
-        .route(
-            "/readyz",
-            web::get().to(move || std::future::ready(readiness(&ready))),
-        )
-        .route(
-            "/metrics",
-            web::get().to(move || std::future::ready(metrics(&counts))),
-        );
+    page(config, "/livez", || HttpResponse::Ok().body("ok\n"));
+    page(config, "/readyz", move || readiness(&ready));
+    page(config, "/metrics", move || metrics(&counts));
+}
+
+/// A page that is asked by GET, or by HEAD for its status and headers.
+fn page(config: &mut web::ServiceConfig, path: &str, answer: impl Fn() -> HttpResponse + Clone + 'static) {
+    let asked = guard::Any(guard::Get()).or(guard::Head());
+    let wrong_method = || async {
+        HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, "GET, HEAD"))
+            .finish()
+    };
+    let resource = web::resource(path)
+        .route(web::route().guard(asked).to(move || std::future::ready(answer())))
+        .default_service(web::to(wrong_method));
+    config.service(resource);
 }
 
 fn readiness(service: &Service) -> HttpResponse {

@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -159,6 +160,15 @@ async fn read_request(
 ) -> Result<Request, Turned> {
     let hops = hops_of(service, headers).map_err(Turned::at_once)?;
     let body = read_body(service, headers, payload).await?;
+    if !is_utf8_decoded(head.uri().path()) || !is_utf8_decoded(head.query_string()) {
+        return Err(Turned {
+            answer: Answer::error(
+                400,
+                "the path or the query is not UTF-8 once it is percent-decoded",
+            ),
+            body_bytes: body.len() as u64,
+        });
+    }
     Ok(Request {
         key: head.match_info().get("key").unwrap_or_default().into(),
         query: head.query_string().into(),
@@ -169,6 +179,11 @@ async fn read_request(
             .map(Into::into),
         hops,
     })
+}
+
+/// Decoding replaces what is no UTF-8, which would make one key of `%fe` and `%ff`.
+fn is_utf8_decoded(encoded: &str) -> bool {
+    !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
 fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {

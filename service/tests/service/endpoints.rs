@@ -104,3 +104,38 @@ fn what_is_no_endpoint_says_so() {
     let wrong = crate::client::send(service.address, "DELETE", "/work", &[], b"");
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, POST")));
 }
+
+/// Seen to fail with the decoded key as actix gives it: all three are the key U+FFFD.
+#[test]
+fn a_path_or_query_that_is_no_utf8_is_refused_and_all_other_keys_differ() {
+    let service = spawn(&[]);
+    for bad in [
+        "/kv/set/%ff",
+        "/kv/set/%fe",
+        "/kv/set/a%c3",
+        "/work?call_url=%ff",
+        "/work?x%ff=1",
+    ] {
+        let refused = service.post(bad, "x");
+        assert_eq!(refused.status, 400, "{bad}");
+        assert!(refused.text().contains("UTF-8"), "{bad} {}", refused.text());
+    }
+    let keys = [
+        "%EF%BF%BD",
+        "%c3%a4",
+        "a%2fb",
+        "a%252fb",
+        "%25ff",
+        "a%20b",
+        "a+b",
+        "%zz",
+    ];
+    for (number, key) in keys.iter().enumerate() {
+        let set = service.post(&format!("/kv/set/{key}"), number.to_string());
+        assert_eq!(set.status, 200, "{key} {}", set.text());
+    }
+    for (number, key) in keys.iter().enumerate() {
+        let kept = service.get(&format!("/kv/get/{key}"));
+        assert_eq!((kept.status, kept.text()), (200, &*number.to_string()), "{key}");
+    }
+}
