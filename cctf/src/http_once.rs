@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::load::response::ResponseReader;
 use crate::load::target::Target;
 
-/// Sends one request and returns the response's status. `headers` are whole lines with their line ends.
+/// Sends one request and returns the response's status. `headers` are whole lines with their line ends; a `host`
+/// that begins them overrides the target's.
 pub fn send(
     target: &Target,
     method: &str,
@@ -19,9 +20,12 @@ pub fn send(
     let deadline = Instant::now() + timeout;
     let mut stream = TcpStream::connect_timeout(&target.reachable_address()?, timeout)?;
     stream.set_write_timeout(Some(timeout))?;
+    let host = match headers.starts_with("host: ") {
+        true => String::new(),
+        false => format!("host: {}\r\n", target.authority()),
+    };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
-        target.authority(),
+        "{method} {path} HTTP/1.1\r\n{host}{headers}connection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body].concat())?;

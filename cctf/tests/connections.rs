@@ -103,3 +103,24 @@ fn what_is_no_http_is_told_as_such() {
         "{result}"
     );
 }
+
+/// Seen to fail with the reason in no field: requests are late, and nobody knows why.
+#[test]
+fn too_few_open_files_for_the_connections_are_reported_with_their_remedy() {
+    let address = server(|mut stream| while read_request(&mut stream) {});
+    let load = format!(
+        "ulimit -n 40 && exec {} load --target http://{address} --endpoint /x --rate 500 --duration 200ms --timeout 300ms",
+        env!("CARGO_BIN_EXE_cctf")
+    );
+    for (format, told) in [("json", "\"bounded_by\":\""), ("text", "bounded")] {
+        let output = Command::new("/bin/sh")
+            .env_clear()
+            .args(["-c", &format!("{load} --format {format}")])
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.contains(told), "{stdout}");
+        assert!(stdout.contains("Too many open files"), "{stdout}");
+        assert!(stdout.contains("raise `ulimit -n`"), "{stdout}");
+    }
+}

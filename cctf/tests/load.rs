@@ -335,7 +335,7 @@ fn flags_that_cannot_be_are_one_sentence_and_exit_2() {
         ["--run-id", "../../etc"],
         ["--target", "https://h"],
         ["--connections", "0"],
-        ["--header", "Host: x"],
+        ["--header", "Content-Length: 1"],
         ["--stage", "moon"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_cctf"))

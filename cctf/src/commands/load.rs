@@ -33,6 +33,8 @@ Examples:
   Any path, and a next hop for it:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
+  A service behind a proxy that goes by the host's name, and bodies of another type:
+    cctf load --target http://127.0.0.1:8080 --endpoint hash --header 'Host: shop.example' --header 'Content-Type: text/csv'
 
 Requests leave at their times whatever the answers do. Lateness is how much later than intended a request's bytes were
 handed to the socket: if its p99 is not small against the latencies, the driver or its machine was the bottleneck.

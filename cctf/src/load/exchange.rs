@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use super::ids::Ids;
 use super::response::ResponseError;
@@ -191,4 +191,24 @@ pub struct Progress {
     pub ended: AtomicU64,
     /// Of those, without a status from 200 to 399.
     pub failed: AtomicU64,
+    /// What kept the driver from opening one more connection, the first time.
+    bound: OnceLock<String>,
+}
+
+impl Progress {
+    /// Notes that the system refuses one more connection beside so many.
+    pub fn bound_by(&self, connections: usize, error: &io::Error) {
+        self.bound.get_or_init(|| {
+            let remedy = match error.raw_os_error() {
+                Some(libc::EMFILE) => "; raise `ulimit -n` of the driver",
+                _ => "",
+            };
+            format!("{connections} connections at most: {error}{remedy}")
+        });
+    }
+
+    /// Why there were fewer connections than asked for, if there were.
+    pub fn bound(&self) -> Option<&str> {
+        self.bound.get().map(String::as_str)
+    }
 }

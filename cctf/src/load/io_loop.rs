@@ -1,5 +1,7 @@
 //! The thread that owns the connections: it reads responses, finishes writes, and sends what the pacer could not.
 
+mod giving_up;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -56,6 +58,8 @@ pub struct IoConfig {
 /// The loop's state.
 pub struct IoLoop {
     poll: Poll,
+    /// Held, not used: what the pacer has woken us for would be lost with the last of its wakers.
+    _waker: Arc<mio::Waker>,
     config: IoConfig,
     connections: HashMap<usize, Connection>,
     next_token: usize,
@@ -81,6 +85,7 @@ impl IoLoop {
         );
         let io_loop = Self {
             poll,
+            _waker: Arc::clone(&waker),
             config,
             connections: HashMap::new(),
             next_token: 0,
@@ -208,6 +213,7 @@ impl IoLoop {
                     self.fail_first_pending(Failure::Connect(error.raw_os_error().unwrap_or(0)));
                     continue;
                 }
+                self.config.progress.bound_by(self.connections.len(), &error);
                 break;
             }
         }
@@ -345,6 +351,8 @@ impl IoLoop {
             Doing::Connecting(_) => self.connecting -= 1,
             Doing::Idle => {
                 let _ = self.config.to_pacer.send(ToPacer::Gone { token });
+                // It may have been used just before; its events, which would have us hear of that, have ended.
+                self.hear_pacer();
             }
             Doing::Carrying(flight) => {
                 self.carrying -= 1;
@@ -360,40 +368,51 @@ impl IoLoop {
             }
         }
     }
+}
 
-    fn give_up_overdue(&mut self, now_ns: u64) {
-        let cut_off = self.cut_off_ns.is_some_and(|cut_off_ns| now_ns >= cut_off_ns);
-        let overdue = |since_ns: u64| cut_off || now_ns.saturating_sub(since_ns) > self.config.timeout_ns;
-        let busy = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.busy_since_ns().is_some_and(overdue));
-        let tokens: Vec<usize> = busy.map(|(token, _)| *token).collect();
-        let waiting = self
-            .pending
-            .iter()
-            .take_while(|pending| overdue(pending.request.intended_ns))
-            .count();
-        let failure = if cut_off {
-            Failure::Interrupted
-        } else {
-            Failure::Timeout
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use super::*;
+    use crate::load::ids::Ids;
+    use crate::load::target::{Endpoint, Target};
+
+    fn io_loop(address: SocketAddr) -> (IoLoop, Arc<mio::Waker>) {
+        let target = Target::parse(&format!("http://{address}")).unwrap();
+        let endpoint = Endpoint::resolve("/x", None, 0).unwrap();
+        let facts = DriveFacts {
+            name: "x".to_owned(),
+            method: "GET".to_owned(),
+            url: "http://h/x".to_owned(),
+            host: "h".to_owned(),
+            port: 1,
+            bodies_bytes: vec![0],
+            run_id: "r".to_owned(),
+            ids: Ids::of_this_process(1),
         };
-        for token in tokens {
-            self.on_dead(token, failure);
-        }
-        for _ in 0..waiting {
-            self.fail_first_pending(if cut_off {
-                Failure::Interrupted
-            } else {
-                Failure::NoConnection
-            });
-        }
+        let config = IoConfig {
+            address,
+            template: RequestTemplate::new(&target, &endpoint, "r", &[], vec![Vec::new()]),
+            facts: Arc::new(facts),
+            connections_max: 1,
+            timeout_ns: TICK_NS,
+            progress: Arc::default(),
+            from_pacer: channel().1,
+            to_pacer: channel().0,
+            recorder: sync_channel(1).0,
+        };
+        IoLoop::new(config).unwrap()
     }
 
-    fn fail_first_pending(&mut self, failure: Failure) {
-        if let Some(pending) = self.pending.pop_front() {
-            self.outbox.end_unsent(pending, failure);
-        }
+    /// Seen to fail with the pacer's waker as the only one: its closed descriptor is no event, and the loop sleeps on.
+    #[test]
+    fn the_last_word_of_a_pacer_that_has_ended_is_heard() {
+        let (mut io_loop, waker) = io_loop(SocketAddr::from(([127, 0, 0, 1], 1)));
+        waker.wake().unwrap();
+        drop(waker);
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        io_loop.turn(&mut events).unwrap();
+        assert!(events.iter().any(|event| event.token() == WAKER));
     }
 }

@@ -132,8 +132,12 @@ impl Pacer {
         let written = (&*stream)
             .write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
             .unwrap_or(0);
-        if written < self.template.len_bytes() {
+        let is_unfinished = written < self.template.len_bytes();
+        if is_unfinished {
             self.tell(FromPacer::Unfinished { token, written });
+        }
+        // Where the io loop has let go of the connection meanwhile, no event of its socket comes any more.
+        if is_unfinished || Arc::strong_count(&stream) == 1 {
             self.wake_io();
         }
     }
@@ -146,5 +150,62 @@ impl Pacer {
     fn wake_io(&self) {
         // Fails only when the io loop's poll is gone; it also wakes by itself every few milliseconds.
         let _ = self.io_waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+    use crate::load::target::{Endpoint, Target};
+
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+
+    /// Seen to fail with a wake for unfinished writes only.
+    #[test]
+    fn the_io_loop_is_woken_for_a_connection_that_it_has_let_go_of() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let (to_io, heard) = channel();
+        let target = Target::parse(&format!("http://{address}")).unwrap();
+        let endpoint = Endpoint::resolve("/x", None, 0).unwrap();
+        let mut pacer = Pacer {
+            to_io,
+            io_waker: Arc::new(mio::Waker::new(poll.registry(), Token(0)).unwrap()),
+            from_io: channel().1,
+            template: RequestTemplate::new(&target, &endpoint, "r", &[], vec![Vec::new()]),
+            ids: Ids::of_this_process(1),
+            first_number: 0,
+            stop: &GO_ON,
+            progress: Arc::default(),
+        };
+        let mut send = |number, stream| {
+            pacer.send(
+                Request {
+                    number,
+                    intended_ns: 0,
+                },
+                Some((1, stream)),
+            )
+        };
+        let connect = || {
+            let stream = std::net::TcpStream::connect(address).unwrap();
+            Arc::new(TcpStream::from_std(stream))
+        };
+        let (shared, own) = (connect(), connect());
+        let mut events = Events::with_capacity(1);
+        send(0, Arc::clone(&shared));
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(events.is_empty(), "an answer will wake it");
+        send(1, own);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(!events.is_empty());
+        assert_eq!(heard.try_iter().count(), 2);
     }
 }

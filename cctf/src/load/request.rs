@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderName, HeaderValue};
 
 use super::ids::{Ids, write_hex};
@@ -9,14 +10,12 @@ use super::sizes::step_of;
 use super::target::{Endpoint, Target};
 
 /// Headers that the driver writes itself.
-const OWN_HEADERS: [&str; 7] = [
-    "host",
+const OWN_HEADERS: [&str; 5] = [
     "content-length",
     "transfer-encoding",
     "connection",
     "traceparent",
     "baggage",
-    "content-type",
 ];
 
 const TRACEPARENT: &str = "traceparent: 00-00000000000000000000000000000000-0000000000000000-01\r\n";
@@ -56,6 +55,18 @@ impl ExtraHeader {
             value: value.to_str().map_err(|_| invalid())?.to_owned(),
         })
     }
+}
+
+/// The line of the header Host: the target, unless the user has another one.
+pub fn host_line(target: &Target, extra_headers: &[ExtraHeader]) -> String {
+    let given = last_of(&HOST, extra_headers).map(str::to_owned);
+    format!("host: {}\r\n", given.unwrap_or_else(|| target.authority()))
+}
+
+/// What the user gave for a header that a request has only once.
+fn last_of<'a>(name: &HeaderName, extra_headers: &'a [ExtraHeader]) -> Option<&'a str> {
+    let mut given = extra_headers.iter().rev().filter(|header| header.name == *name);
+    given.next().map(|header| &*header.value)
 }
 
 /// A request that can become any of its drive's in place: the ids and the size of the body differ. Bodies are shared.
@@ -127,20 +138,18 @@ impl Variant {
         extra_headers: &[ExtraHeader],
         body: Vec<u8>,
     ) -> Self {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nhost: {}\r\n",
-            endpoint.method,
-            endpoint.path,
-            target.authority()
-        );
-        if let Some(payload) = endpoint.payload {
-            head += &format!(
-                "content-type: {}\r\ncontent-length: {}\r\n",
-                payload.content_type(),
-                body.len()
-            );
+        let mut head = format!("{} {} HTTP/1.1\r\n", endpoint.method, endpoint.path);
+        head += &host_line(target, extra_headers);
+        let content_type = last_of(&CONTENT_TYPE, extra_headers);
+        let by_default = endpoint.payload.map(|payload| payload.content_type());
+        if let Some(content_type) = content_type.or(by_default) {
+            head += &format!("content-type: {content_type}\r\n");
         }
-        for header in extra_headers {
+        if endpoint.payload.is_some() {
+            head += &format!("content-length: {}\r\n", body.len());
+        }
+        let is_written = |header: &&ExtraHeader| [HOST, CONTENT_TYPE].contains(&header.name);
+        for header in extra_headers.iter().filter(|header| !is_written(header)) {
             head += &format!("{}: {}\r\n", header.name, header.value);
         }
         head += &format!("baggage: {}={run_id}\r\n", cctf_proto::keys::RUN_ID);
@@ -237,6 +246,28 @@ mod tests {
         assert!(!String::from_utf8_lossy(request.parts_from(0).0).contains("content-length"));
     }
 
+    /// Seen to fail with both written by the driver alone.
+    #[test]
+    fn host_and_content_type_of_the_user_override_the_drivers() {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let given = [
+            "host: first",
+            "Host: shop.example",
+            "Content-Type: text/csv",
+            "x-a: 1",
+        ];
+        let given = given.map(|header| ExtraHeader::parse(header).unwrap());
+        for (endpoint, length) in [("json", "content-length: 3\r\n"), ("kvget", "")] {
+            let endpoint = Endpoint::resolve(endpoint, None, 3).unwrap();
+            let request = RequestTemplate::new(&target, &endpoint, "r", &given, vec![b"[1]".to_vec()]);
+            let head = String::from_utf8(request.parts_from(0).0.to_vec()).unwrap();
+            let wanted = format!(
+                "HTTP/1.1\r\nhost: shop.example\r\ncontent-type: text/csv\r\n{length}x-a: 1\r\nbaggage: "
+            );
+            assert!(head.contains(&wanted), "{head}");
+        }
+    }
+
     #[test]
     fn headers_that_would_break_the_request_are_refused() {
         for bad in [
@@ -244,7 +275,7 @@ mod tests {
             "no colon",
             "a b: c",
             "X: a\r\nY: b",
-            "Host: other",
+            "Content-Length: 1",
             "traceparent: 00-1-1-01",
         ] {
             assert!(ExtraHeader::parse(bad).is_err(), "{bad:?}");

@@ -20,7 +20,7 @@ use super::pacer::Pacer;
 use super::payload::{self, PayloadError};
 use super::record::{EventsError, EventsWriter};
 use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
-use super::request::{ExtraHeader, RequestTemplate};
+use super::request::{ExtraHeader, RequestTemplate, host_line};
 use super::run_facts::RunFacts;
 use super::schedule::Schedule;
 use super::sizes::Sizes;
@@ -261,6 +261,7 @@ impl Session {
             url: facts.url.clone(),
             rate: drive.schedule.rate,
             driver_cpu_cores,
+            bounded_by: progress.bound().map(str::to_owned),
         })
     }
 
@@ -351,8 +352,9 @@ fn set_key(drive: &Drive) -> Result<(), DriveError> {
         drive.schedule.seed,
     )?;
     let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
+    let host = host_line(&drive.target, &drive.headers);
     let headers = format!(
-        "content-type: application/octet-stream\r\ntraceparent: 00-{trace_id:032x}-{span_id:016x}-00\r\n"
+        "{host}content-type: application/octet-stream\r\ntraceparent: 00-{trace_id:032x}-{span_id:016x}-00\r\n"
     );
     let answer = http_once::send(&drive.target, "POST", KV_SET_PATH, &headers, &body, drive.timeout);
     match answer.map_err(|error| failed(error.to_string()))? {

@@ -131,6 +131,7 @@ impl SummaryBuilder {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             resends: self.resends,
+            bounded_by: asked.bounded_by,
             driver_cpu_cores: asked.driver_cpu_cores,
             endpoint: asked.endpoint,
             url: asked.url,
@@ -149,6 +150,8 @@ pub struct Asked {
     pub rate: f64,
     /// CPU time of the driver over the time of the drive.
     pub driver_cpu_cores: f64,
+    /// Why there were fewer connections than asked for.
+    pub bounded_by: Option<String>,
 }
 
 /// The figures of one drive.
@@ -182,6 +185,9 @@ pub struct Summary {
     pub bytes_out: u64,
     /// Requests that were sent again because the server had closed an idle connection.
     pub resends: u64,
+    /// Why there were fewer connections than asked for, so that requests were late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounded_by: Option<String>,
     /// CPU time of the driver over the time of the drive, in CPUs.
     pub driver_cpu_cores: f64,
 }
@@ -229,6 +235,9 @@ impl Summary {
             format!("{} in {:.3} s", self.requests, self.duration_s),
         );
         line("lateness", self.lateness_ms.text());
+        if let Some(reason) = &self.bounded_by {
+            line("bounded", reason.clone());
+        }
         line("latency", self.latency_ms.text());
         line("success", format!("{:.2}%", self.success_ratio * 100.0));
         let statuses: Vec<String> = self
@@ -284,6 +293,7 @@ mod tests {
             url: "http://h/json".into(),
             rate: 100.0,
             driver_cpu_cores: 0.1,
+            bounded_by: None,
         }
     }
 
