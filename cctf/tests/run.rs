@@ -139,3 +139,25 @@ fn a_child_that_talks_nonsense_is_told_and_ended() {
         "the child is still there"
     );
 }
+
+/// Seen to fail with a run id that only its children refused, or nobody: exit code 1, or a run in the link's place.
+#[test]
+fn a_run_id_that_is_a_name_of_ours_is_refused_before_anything_starts() {
+    for command in [
+        &["run", "--bin-dir", "/nowhere"][..],
+        &["load"],
+        &["merge", "/nowhere/out", "/nowhere"],
+    ] {
+        for run_id in ["latest", "Latest", ".journal", "-x", "soak-0002"] {
+            let output = Command::new(env!("CARGO_BIN_EXE_cctf"))
+                .env_clear()
+                .args(command)
+                .arg(format!("--run-id={run_id}"))
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command:?} {}", stderr(&output));
+            let told = format!("{run_id:?} cannot be a run id");
+            assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+        }
+    }
+}

@@ -19,6 +19,7 @@ pub mod given;
 pub mod join;
 pub mod journal;
 pub mod mapping;
+pub mod out_dir;
 pub mod pipeline;
 pub mod receiver;
 pub mod replay;

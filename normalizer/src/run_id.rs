@@ -1,6 +1,8 @@
 //! The normalizer's own run id, which stays the same over restarts in the same folder.
 
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,19 +31,24 @@ pub enum RunIdError {
     },
 }
 
-/// The id that is kept in this folder; on the first start, the time.
+/// The id that is kept in this folder; on the first start, the time and some letters of chance.
 pub fn own_run_id(out_dir: &Path) -> Result<String, RunIdError> {
     let path = out_dir.join(RUN_ID_FILE);
     match fs::read_to_string(&path) {
         Ok(kept) if keys::is_valid_run_id(kept.trim_end()) => Ok(kept.trim_end().to_owned()),
         Ok(_) => Err(RunIdError::Invalid { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let run_id = utc_stamp(SystemTime::now());
+            let run_id = keys::default_run_id(&utc_stamp(SystemTime::now()), chance());
             write_whole(&path, &run_id).map_err(|source| RunIdError::Io { path, source })?;
             Ok(run_id)
         }
         Err(source) => Err(RunIdError::Io { path, source }),
     }
+}
+
+/// Differs between processes that start at the same time.
+fn chance() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn write_whole(path: &Path, run_id: &str) -> io::Result<()> {
@@ -94,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(utc_stamp(UNIX_EPOCH + Duration::from_secs(seconds)), stamp);
         }
+    }
+
+    #[test]
+    fn ids_of_first_starts_in_one_second_differ() {
+        let ids: std::collections::HashSet<String> = (0..100)
+            .map(|_| own_run_id(tempfile::tempdir().unwrap().path()).unwrap())
+            .collect();
+        assert_eq!(ids.len(), 100);
     }
 
     #[test]

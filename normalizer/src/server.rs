@@ -1,11 +1,11 @@
 //! The whole normalizer in one process: [`Server::bind`] takes the ports and the folder, [`Server::run`] serves until
 //! it is told to stop and then ends in order.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::connections::{Listener, connections_within, raise_open_files_limit};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::disk_guard::DiskGuard;
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
+use crate::out_dir::{self, OutDir};
 use crate::pipeline::{Pipeline, Settings};
 use crate::receiver::Receiver;
 use crate::resume::{ResumeError, resume};
@@ -144,9 +145,13 @@ impl KeptJournal {
 }
 
 impl Engine {
-    fn start(config: &Config, run_id: String) -> Result<Self, StartError> {
+    fn start(config: &Config, out_dir: &OutDir, run_id: String) -> Result<Self, StartError> {
         let store = config.store_settings(&run_id);
-        let settings = config.pipeline_settings(run_id).to_json().into();
+        let settings = Settings {
+            runs_ignore_case: out_dir.ignores_case,
+            ..config.pipeline_settings(run_id)
+        };
+        let settings = settings.to_json().into();
         let sink = Sink::new(&config.out_dir);
         if store.durability == Durability::None {
             let (journal, reader) = journal::open(config.queue_limits(), journal::wall_clock(0));
@@ -202,7 +207,10 @@ impl Engine {
 impl Server {
     /// Takes the ports and makes sure of the folder.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        prepare_out_dir(&config.out_dir)?;
+        let out_dir = out_dir::prepare(&config.out_dir).map_err(|source| StartError::OutDir {
+            path: config.out_dir.clone(),
+            source,
+        })?;
         let credentials = Credentials::load(&config)?;
         let hangups = credentials.hangups()?;
         let grpc = listen("OTLP/gRPC", config.grpc_listen, "--grpc-listen").await?;
@@ -217,7 +225,7 @@ impl Server {
             Some(run_id) => run_id.clone(),
             None => own_run_id(&config.out_dir)?,
         };
-        let engine = Engine::start(&config, run_id)?;
+        let engine = Engine::start(&config, &out_dir, run_id)?;
         let disk_guard = engine.disk_guard(&config);
         let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits())
             .with_tokens(credentials.tokens.clone());
@@ -385,16 +393,4 @@ fn warn_if_reachable(purpose: &str, listener: &Listener) {
             "warning: {purpose} listens on {address} without TLS or token: whoever reaches it can use it"
         );
     }
-}
-
-/// Better to learn at the start than with the first span that nothing can be written here.
-fn prepare_out_dir(out_dir: &Path) -> Result<(), StartError> {
-    let probe = out_dir.join(format!(".tmp-probe-{}", std::process::id()));
-    fs::create_dir_all(out_dir)
-        .and_then(|()| fs::write(&probe, ""))
-        .and_then(|()| fs::remove_file(&probe))
-        .map_err(|source| StartError::OutDir {
-            path: out_dir.to_owned(),
-            source,
-        })
 }

@@ -57,6 +57,8 @@ struct CaseSettings {
     memory_limit: Option<u64>,
     roll_bytes: Option<u64>,
     roll_age_ms: Option<u64>,
+    #[serde(default)]
+    runs_ignore_case: bool,
 }
 
 /// One journal record: its time, and one of the rest.
@@ -186,6 +188,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
         memory_limit: case.memory_limit.unwrap_or(default.memory_limit),
         roll_bytes: case.roll_bytes,
         roll_age: case.roll_age_ms.map(Duration::from_millis),
+        runs_ignore_case: case.runs_ignore_case,
     }
 }
 

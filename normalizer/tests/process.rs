@@ -139,7 +139,7 @@ fn what_hinders_the_start_is_told_in_one_sentence() {
     fs::write(folder.path().join("file"), "").unwrap();
     for (arguments, code, sentence) in [
         (["--join-window", "soon"], 2, "\"soon\" is no duration"),
-        (["--run-id", "../up"], 2, "a run id becomes a folder's name"),
+        (["--run-id", "../up"], 2, "cannot be a run id"),
         (
             ["--grpc-listen", &address],
             1,
@@ -208,4 +208,36 @@ fn a_listener_that_others_can_reach_warns() {
         warnings[0].contains("OTLP/HTTP listens on 0.0.0.0:") && warnings[0].contains("without TLS"),
         "{warnings:?}"
     );
+}
+
+/// Seen to fail before such ids were rejected: `cannot replace .../latest`, at once and at every restart.
+#[test]
+fn a_run_named_as_the_link_ends_neither_it_nor_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let logs = folder.path().join("logs");
+    let named = json!({"key": "cctf.run_id", "value": {"stringValue": "latest"}});
+    let mut request: Value = serde_json::from_str(&one_request()).unwrap();
+    let attributes = &mut request["resourceSpans"][0]["resource"]["attributes"];
+    attributes.as_array_mut().unwrap().push(named);
+    let normalizer = Process::start(command(folder.path()).args(["--run-id", "mine"]));
+    let answer = normalizer.http("http", "POST /v1/traces", &request.to_string());
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("invalid_run_id 1"),
+        "{answer}"
+    );
+    normalizer.http("http", "POST /v1/traces", &one_request());
+    normalizer.kill();
+    // What a version left behind that took such a run: its folder where the link belongs, and the request in the journal.
+    // The row may have been acknowledged and not written: then there is no link yet.
+    let _ = fs::remove_file(logs.join("latest"));
+    fs::create_dir_all(logs.join("latest/cctf")).unwrap();
+    fs::write(logs.join("latest/cctf/invocations.jsonl"), "kept\n").unwrap();
+    for _ in 0..2 {
+        Process::start(command(folder.path()).args(["--run-id", "mine"])).stop();
+        assert_eq!(fs::read_link(logs.join("latest")).unwrap(), Path::new("mine"));
+    }
+    let moved = fs::read_to_string(logs.join("was-latest/cctf/invocations.jsonl"));
+    assert_eq!(moved.unwrap(), "kept\n");
+    let rows = fs::read_to_string(logs.join("mine/cctf/invocations.jsonl")).unwrap();
+    assert_eq!(rows.lines().count(), 1, "{rows}");
 }

@@ -92,14 +92,60 @@ pub const METRIC_WORKERS: &str = "cctf.server.workers";
 /// Longest run id.
 pub const RUN_ID_LEN_MAX: usize = 128;
 
-/// Whether a run id can be a folder's name: only `[A-Za-z0-9._-]`, 1 to 128 characters, no leading dot.
+/// Link to the newest run, beside the runs' folders. No run can have its name.
+pub const LATEST_LINK: &str = "latest";
+
+/// Digits of a later part's number, as in `<RUN_ID>-0002`: such a folder is of the run before the dash.
+const PART_DIGITS: usize = 4;
+
+/// Whether a run can have this id, which names its folder: 1 to 128 of `[A-Za-z0-9._-]`. It is no hidden file and no flag,
+/// so it begins with neither a dot nor a dash. It is none of the names beside it: not `latest`, in any case, since some
+/// file systems do not distinguish it, and not that of a part.
 pub fn is_valid_run_id(run_id: &str) -> bool {
     !run_id.is_empty()
         && run_id.len() <= RUN_ID_LEN_MAX
-        && !run_id.starts_with('.')
+        && !run_id.starts_with(['.', '-'])
         && run_id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && !run_id.eq_ignore_ascii_case(LATEST_LINK)
+        && !is_named_as_a_part(run_id)
+}
+
+/// The first thousand parts have a number that begins with zero. Later ones are told from runs by what is known of either.
+fn is_named_as_a_part(run_id: &str) -> bool {
+    run_id.rsplit_once('-').is_some_and(|(_, digits)| {
+        digits.len() == PART_DIGITS
+            && digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// Parses the run id of a command line or a variable.
+///
+/// # Errors
+/// A sentence that says what a run id can be.
+pub fn parse_run_id(text: &str) -> Result<String, String> {
+    if is_valid_run_id(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} cannot be a run id, which names a folder: use 1 to {RUN_ID_LEN_MAX} letters, digits, '.', '_' and '-'; \
+         begin with a letter, a digit or '_'; not {LATEST_LINK:?}, and no ending such as -0002"
+    ))
+}
+
+/// A run id for who was given none: the time, such as `20261123-104500`, and six letters of chance, since many runs can
+/// begin in one second.
+pub fn default_run_id(time: &str, mut chance: u64) -> String {
+    const LETTERS: u64 = 26;
+    let letter = |_| {
+        let letter = b'a' + (chance % LETTERS) as u8;
+        chance /= LETTERS;
+        char::from(letter)
+    };
+    let letters: String = (0..6).map(letter).collect();
+    format!("{time}-{letters}")
 }
 
 #[cfg(test)]
@@ -108,9 +154,22 @@ mod tests {
 
     #[test]
     fn a_run_id_that_could_leave_its_folder_is_refused() {
-        for good in ["20261123-104500", "a", "A.b_c-d", &"x".repeat(128)] {
+        let longest = "x".repeat(128);
+        for good in [
+            "20261123-104500",
+            "20261123-104500-kqtzab",
+            "a",
+            "A.b_c-d",
+            "latest-2",
+            "nightly-2026",
+            "x-00002",
+            "x0002",
+            &longest,
+        ] {
             assert!(is_valid_run_id(good), "{good}");
+            assert_eq!(parse_run_id(good).as_deref(), Ok(good));
         }
+        let too_long = "x".repeat(129);
         for bad in [
             "",
             ".",
@@ -120,9 +179,43 @@ mod tests {
             "a/b",
             "a b",
             "ä",
-            &"x".repeat(129),
+            "a\0",
+            &too_long,
         ] {
             assert!(!is_valid_run_id(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_run_id_that_is_a_name_of_ours_on_disk_is_refused_in_a_sentence() {
+        for bad in [
+            "latest",
+            "LATEST",
+            "Latest",
+            ".journal",
+            "-x",
+            "--run-id",
+            "-",
+            "soak-0002",
+            "soak-0001",
+            "a-b-0999",
+            "-0002",
+        ] {
+            let sentence = parse_run_id(bad).unwrap_err();
+            assert!(
+                sentence.contains("cannot be a run id") && sentence.contains(bad),
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_run_id_is_valid_whatever_chance_says() {
+        assert_eq!(default_run_id("20261123-104500", 0), "20261123-104500-aaaaaa");
+        for chance in [1, 25, 26, u64::MAX] {
+            let run_id = default_run_id("20261123-104500", chance);
+            assert!(is_valid_run_id(&run_id) && run_id.len() == 22, "{run_id}");
+        }
+        assert_ne!(default_run_id("t", 1), default_run_id("t", 26));
     }
 }

@@ -280,5 +280,7 @@ mod tests {
         );
         let escaping = Origin::read(&seen(&[("baggage", "cctf.run_id=../../etc")]));
         assert!(escaping.run_id.is_none() && escaping.run_id_refused);
+        let of_ours = Origin::read(&seen(&[("baggage", "cctf.run_id=latest")]));
+        assert!(of_ours.run_id.is_none() && of_ours.run_id_refused);
     }
 }

@@ -160,7 +160,7 @@ pub struct Identity {
     #[arg(long, env = "INSTANCE_ID")]
     pub instance_id: Option<String>,
     /// Run that everything this process does belongs to
-    #[arg(long, env = "RUN_ID", value_parser = parse_run_id)]
+    #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Region of the node
     #[arg(long, env = "REGION")]
@@ -296,13 +296,6 @@ impl OtelSettings {
 /// Logical CPUs that this process may use.
 pub fn logical_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-fn parse_run_id(text: &str) -> Result<String, String> {
-    if keys::is_valid_run_id(text) {
-        return Ok(text.to_owned());
-    }
-    Err("use 1 to 128 of the characters A-Z a-z 0-9 . _ - and no leading dot".to_owned())
 }
 
 fn parse_positive(text: &str) -> Result<f64, String> {

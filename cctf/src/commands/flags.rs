@@ -39,11 +39,13 @@ pub struct LoadFlags {
     /// Longest wait for a response, and for a free connection.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: GivenDuration,
-    /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Can be given several times.
+    /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Can be given several times. Host and
+    /// Content-Type override the driver's own.
     #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
     pub headers: Vec<ExtraHeader>,
-    /// Name of the run: letters, digits, '.', '_' and '-'. Default: the time, like 20261123-104500.
-    #[arg(long, env = "RUN_ID", value_parser = parse_run_id)]
+    /// Name of the run: letters, digits, '.', '_' and '-'. Default: the time and six random letters, such as
+    /// 20261123-104500-kqtzab.
+    #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Scenario, told in run_meta.json.
     #[arg(long, env = "CCTF_SCEN")]
@@ -95,11 +97,13 @@ impl LinkFlags {
 }
 
 impl LoadFlags {
-    /// The run's id: the one given, or the time.
+    /// The run's id: the one given, or one that no other run has.
     pub fn run_id_or_now(&self) -> String {
-        self.run_id
-            .clone()
-            .unwrap_or_else(|| Utc::from_unix_ns(clock::unix_ns()).run_id())
+        let by_default = || {
+            let now = Utc::from_unix_ns(clock::unix_ns());
+            keys::default_run_id(&now.compact(), rand::random())
+        };
+        self.run_id.clone().unwrap_or_else(by_default)
     }
 }
 
@@ -164,18 +168,6 @@ fn parse_connections(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Parses a run id by the contract's rule.
-pub fn parse_run_id(text: &str) -> Result<String, String> {
-    match keys::is_valid_run_id(text) {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "{text:?} cannot be a run id, which names a folder: use 1 to {} letters, digits, '.', '_' and '-', \
-             and do not start with '.'",
-            keys::RUN_ID_LEN_MAX
-        )),
-    }
-}
-
 /// Parses a stage.
 pub fn parse_stage(text: &str) -> Result<String, String> {
     match text {
@@ -221,6 +213,19 @@ mod tests {
         for bad in ["", "20", "s", "20 s", "0s", "-1s", "1d", "9999999h", "1..5s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn runs_that_begin_in_the_same_second_have_names_of_their_own() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            load: LoadFlags,
+        }
+        let load = <Line as clap::Parser>::parse_from(["x"]).load;
+        let names: std::collections::HashSet<String> = (0..1000).map(|_| load.run_id_or_now()).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| keys::is_valid_run_id(name)), "{names:?}");
     }
 
     #[test]

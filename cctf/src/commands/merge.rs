@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use cctf_proto::keys::parse_run_id;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -38,7 +39,7 @@ pub struct MergeArgs {
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Run id of the result; needed where the folders are of different runs.
-    #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID")]
+    #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
     /// Take each node's estimated clock offset from its stamps, and say so in run_meta.json.
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]

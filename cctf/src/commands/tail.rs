@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cctf_proto::cctf::{File, Shape};
+use cctf_proto::cctf::{File, Part, Shape};
+use cctf_proto::keys::{self, LATEST_LINK};
 use cctf_proto::log_line;
 use clap::Args;
 
-use super::flags::parse_run_id;
 use super::{DONE, FAILED, Format, UsageError};
 use crate::interrupt;
 use crate::tail::columns::{push_row, push_titles};
-use crate::tail::parts::{LATEST, Target};
+use crate::tail::parts::Target;
 use crate::tail::{Begin, Follow, Sink, TailError, Until};
 
 /// Rows on a terminal after which the titles are shown again: about a screen.
@@ -118,12 +118,16 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
 fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
     let named = named.filter(|named| !named.is_empty());
     Ok(match named {
-        None | Some(LATEST) => Target::Latest(logs_dir.to_owned()),
+        None | Some(LATEST_LINK) => Target::Latest(logs_dir.to_owned()),
         Some(path) if path.contains('/') => Target::Folder(path.into()),
         Some(name) if Path::new(name).is_dir() && !logs_dir.join(name).exists() => {
             Target::Folder(name.into())
         }
-        Some(id) => Target::RunId(logs_dir.to_owned(), parse_run_id(id).map_err(UsageError)?),
+        // A later part is followed by its folder's name, too.
+        Some(id) if Part::parse(id).is_some_and(|(run_id, _)| keys::is_valid_run_id(run_id)) => {
+            Target::RunId(logs_dir.to_owned(), id.to_owned())
+        }
+        Some(id) => Target::RunId(logs_dir.to_owned(), keys::parse_run_id(id).map_err(UsageError)?),
     })
 }
 
@@ -196,6 +200,10 @@ mod tests {
         std::fs::create_dir(logs.path().join("src")).unwrap();
         assert!(matches!(of(Some("src")).unwrap(), Target::RunId(..)));
         assert!(of(Some(".hidden")).unwrap_err().to_string().contains("run id"));
+        assert_eq!(
+            of(Some("r-0002")).unwrap(),
+            Target::RunId(logs.path().to_owned(), "r-0002".to_owned())
+        );
     }
 
     #[test]

@@ -48,8 +48,8 @@ impl Utc {
         }
     }
 
-    /// It as a run id, `20261123-104500`.
-    pub fn run_id(&self) -> String {
+    /// It as it stands in a run id, `20261123-104500`.
+    pub fn compact(&self) -> String {
         let Self {
             year,
             month,
@@ -107,7 +107,7 @@ mod tests {
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
         assert_eq!(
-            Utc::from_unix_ns(1_795_430_700_000_000_000).run_id(),
+            Utc::from_unix_ns(1_795_430_700_000_000_000).compact(),
             "20261123-104500"
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cctf_normalizer::pipeline::Settings;
 use cctf_proto::cctf::{Counters, Counts, File, Milliseconds, Row, RunMeta, Shape, Text, field_index};
-use cctf_proto::keys::is_valid_run_id;
+use cctf_proto::keys::parse_run_id;
 
 use super::Tally;
 use super::inputs::Input;
@@ -85,12 +85,7 @@ impl Meta {
             Some(run_id) => run_id.to_owned(),
             None => common_run_id(inputs)?,
         };
-        if !is_valid_run_id(&run_id) {
-            return Err(UsageError(format!(
-                "{run_id:?} is no run id: 1 to 128 of A-Z a-z 0-9 . _ - and no leading dot"
-            ))
-            .into());
-        }
+        let run_id = parse_run_id(&run_id).map_err(UsageError)?;
         let (mut object, mut open) = (Object::default(), 0);
         let (mut started, mut ended) = (Vec::new(), Vec::new());
         let mut counts = no_counts();

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, Part};
+use cctf_proto::keys::LATEST_LINK;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -12,8 +13,6 @@ use super::TailError;
 
 /// The folder that a run's files are in.
 const CCTF: &str = "cctf";
-/// The link to the newest run.
-pub const LATEST: &str = "latest";
 /// Most that is read of a `run_meta.json`, which has a few thousand bytes.
 const META_BYTES_MAX: u64 = 1 << 20;
 
@@ -32,7 +31,7 @@ impl Target {
     /// Where it is looked for.
     pub fn path(&self) -> PathBuf {
         match self {
-            Self::Latest(logs_dir) => logs_dir.join(LATEST),
+            Self::Latest(logs_dir) => logs_dir.join(LATEST_LINK),
             Self::RunId(logs_dir, id) => logs_dir.join(id),
             Self::Folder(folder) => folder.clone(),
         }

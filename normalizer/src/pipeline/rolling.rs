@@ -103,6 +103,12 @@ impl Runs {
         run.is_some_and(|run| number <= run.part.of.number())
     }
 
+    /// Whether a run of that id would share the folder of another where case is ignored.
+    pub fn is_taken_in_other_case(&self, id: &str) -> bool {
+        let mut runs = self.slots.iter().flatten();
+        runs.any(|run| run.id != id && run.id.eq_ignore_ascii_case(id))
+    }
+
     /// The part behind the one of that run; a number whose folder is another run's is left out.
     fn next_part(&mut self, slot: usize) -> Part {
         let mut next = self.at(slot).part.of.next();

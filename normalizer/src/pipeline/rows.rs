@@ -19,7 +19,7 @@ const ANCESTOR_ID: usize = field_index(CALL, "ancestor_id");
 const PEER_MODULE: usize = field_index(CALL, "peer_module");
 
 impl Pipeline {
-    /// Opens a run, unless it is known; `None` (and counted) if there are too many.
+    /// Opens a run, unless it is known; `None` (and counted) if it cannot be.
     pub(super) fn open_run(
         &mut self,
         id: &str,
@@ -27,6 +27,10 @@ impl Pipeline {
         started_unix_nano: u64,
         output: &mut Output,
     ) -> Option<usize> {
+        if self.settings.runs_ignore_case && self.runs.is_taken_in_other_case(id) {
+            self.totals.reject("run_id_differs_in_case", 1);
+            return None;
+        }
         match self.runs.open(id, explicit, self.now, output) {
             Ok((run, is_new)) => {
                 if is_new {

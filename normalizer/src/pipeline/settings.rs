@@ -31,6 +31,8 @@ pub struct Settings {
     pub memory_limit: u64,
     /// Bytes of lines after which a run goes on in its next part; `None`: never.
     pub roll_bytes: Option<u64>,
+    /// Whether run ids that differ in case only would share a folder, as on file systems that ignore case.
+    pub runs_ignore_case: bool,
     /// Age of a part after which the run goes on in the next one; `None`: never.
     pub roll_age: Option<Duration>,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             open_runs_max: 256,
             memory_limit: 256 << 20,
             roll_bytes: None,
+            runs_ignore_case: false,
             roll_age: None,
         }
     }

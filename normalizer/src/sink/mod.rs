@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::Part;
+use cctf_proto::keys::LATEST_LINK;
 
 use crate::pipeline::{Output, RunOutput};
 pub use run_folder::Lengths;
@@ -18,9 +19,6 @@ use run_folder::{Journaled, RunFolder, lengths_on_disk};
 use error::SYNC;
 pub use error::SinkError;
 pub use storage::{Disk, Storage};
-
-/// Points to the newest run's folder.
-const LATEST_LINK: &str = "latest";
 
 /// Files open at once, besides one lock a run. Past it the run that was written longest ago has its files closed.
 pub const OPEN_FILES_MAX: usize = 512;

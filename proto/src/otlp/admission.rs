@@ -27,7 +27,7 @@ pub enum Rejection {
     MissingTime,
     /// A time stamp is after the year 2262: beyond what signed 64-bit nanoseconds hold.
     TimeOutOfRange,
-    /// The run id, the row's own or its resource's, cannot be a folder's name.
+    /// The run id, the row's own or its resource's, cannot be the name of a run's folder.
     InvalidRunId,
 }
 
@@ -72,7 +72,8 @@ impl Rejection {
             Rejection::MissingTime => "a span needs start and end time, a data point its time",
             Rejection::TimeOutOfRange => "a time stamp has to be in signed 64-bit nanoseconds since 1970",
             Rejection::InvalidRunId => {
-                "cctf.run_id has to be a string of 1 to 128 characters A-Z a-z 0-9 . _ - without a leading dot"
+                "cctf.run_id has to be a string of 1 to 128 characters A-Z a-z 0-9 . _ -, begin with neither . nor -, \
+                 and be no name beside the runs: latest, x-0002"
             }
         }
     }

@@ -117,7 +117,7 @@ rules! {
 
     // The run
     RunIdValid = "run-id-valid", Error, Error,
-        "run_id has 1 to 128 of A-Z a-z 0-9 . _ - and does not begin with a dot.";
+        "run_id has 1 to 128 of A-Z a-z 0-9 . _ -, begins with neither . nor -, and is no name beside the runs: latest, x-0002.";
     CctfVersion = "cctf-version", Error, Error, "cctf_version is 1.";
     TimeBase = "time-base", Error, Error, "time_base is unix_utc.";
     EndedAfterStarted = "ended-after-started", Error, Error, "ended_ts is not before started_ts.";

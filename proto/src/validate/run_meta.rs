@@ -6,20 +6,14 @@ use super::report::{Findings, Place};
 use super::rows::check_stamp;
 use super::rules::Broken;
 use crate::cctf::{Counts, File, Flag, Flags, RunMeta, Shape};
+use crate::keys::is_valid_run_id;
 
 const CCTF_VERSION: &str = "1";
 const TIME_BASE: &str = "unix_utc";
-const RUN_ID_LONGEST: usize = 128;
-
-/// Whether a run may have this id, which becomes a folder's name.
-pub(super) fn is_run_id(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=RUN_ID_LONGEST).contains(&id.len()) && !id.starts_with('.') && id.bytes().all(allowed)
-}
 
 /// Checks the run by itself.
 pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
-    if !is_run_id(&row.run_id) {
+    if !is_valid_run_id(&row.run_id) {
         findings.add(Broken::RunIdValid, place, || {
             format!("run_id is {:?}", row.run_id)
         });

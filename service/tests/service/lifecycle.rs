@@ -9,6 +9,14 @@ fn health_is_on_a_listener_of_its_own() {
     let service = spawn(&[]);
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(send(service.admin, "GET", path, &[], b"").status, 200, "{path}");
+        let head = send(service.admin, "HEAD", path, &[], b"");
+        assert_eq!((head.status, head.body), (200, Vec::new()), "{path}");
+        let posted = send(service.admin, "POST", path, &[], b"");
+        assert_eq!(
+            (posted.status, posted.header("allow")),
+            (405, Some("GET, HEAD")),
+            "{path}"
+        );
         assert_eq!(service.get(path).status, 404, "{path}");
     }
     let admin = service.admin.to_string();
@@ -31,11 +39,13 @@ fn health_is_on_a_listener_of_its_own() {
 #[test]
 fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 9] = [
         (&["--workers", "none"], &[], "--workers"),
         (&[], &[("QUEUE_LIMIT", "-1")], "--queue-limit"),
         (&[], &[("SLOT_POLICY", "sometimes")], "held, released"),
-        (&[], &[("RUN_ID", "../../etc")], "no leading dot"),
+        (&[], &[("RUN_ID", "../../etc")], "cannot be a run id"),
+        (&[], &[("RUN_ID", "latest")], "cannot be a run id"),
+        (&["--run-id=-x"], &[], "cannot be a run id"),
         (&[], &[("DEFAULT_NEXT_URL", "https://example.com/")], "only http"),
         (&[], &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], "grpc"),
         (&["--unknown"], &[], "--unknown"),

@@ -1,0 +1,98 @@
+//! The folder of all runs, before anything is written to it: whether it can be written, what is in the way in it, and
+//! whether its file system distinguishes names by their case.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cctf_proto::keys::LATEST_LINK;
+use cctf_proto::log_line;
+
+/// Name that something in the link's place is moved to; a number follows if it is taken.
+const MOVED_TO: &str = "was-latest";
+
+/// A folder that can take runs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutDir {
+    /// Whether names that differ in case only are one folder.
+    pub ignores_case: bool,
+}
+
+/// Makes the folder and sees to it that it can take runs: better to learn at the start than with the first span that
+/// nothing can be written here.
+pub fn prepare(out_dir: &Path) -> io::Result<OutDir> {
+    let probe = out_dir.join(format!(".tmp-probe-{}", std::process::id()));
+    let in_capitals = out_dir.join(format!(".TMP-PROBE-{}", std::process::id()));
+    fs::create_dir_all(out_dir)?;
+    fs::write(&probe, "")?;
+    let ignores_case = in_capitals.try_exists();
+    fs::remove_file(&probe)?;
+    free_the_link(out_dir)?;
+    Ok(OutDir {
+        ignores_case: ignores_case?,
+    })
+}
+
+/// The newest run's link replaces a link only: a folder in its place, such as a run of that name, would end every start.
+fn free_the_link(out_dir: &Path) -> io::Result<()> {
+    let latest = out_dir.join(LATEST_LINK);
+    match fs::symlink_metadata(&latest) {
+        Ok(found) if !found.is_symlink() => {}
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let moved_to = free_name(out_dir)?;
+    fs::rename(&latest, &moved_to)?;
+    log_line!(
+        "warning: moved {} to {}: this name belongs to the link to the newest run",
+        latest.display(),
+        moved_to.display()
+    );
+    Ok(())
+}
+
+fn free_name(out_dir: &Path) -> io::Result<PathBuf> {
+    let mut candidate = out_dir.join(MOVED_TO);
+    for number in 2_u64.. {
+        // A link to nothing is in the way as well.
+        match fs::symlink_metadata(&candidate) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+            Ok(_) => candidate = out_dir.join(format!("{MOVED_TO}-{number}")),
+        }
+    }
+    Ok(candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_links_place_is_moved_and_a_link_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for moved_to in ["was-latest", "was-latest-2", "was-latest-3"] {
+            fs::create_dir_all(path("latest/cctf")).unwrap();
+            fs::write(path("latest/cctf/calls.jsonl"), moved_to).unwrap();
+            prepare(folder.path()).unwrap();
+            assert!(!path("latest").exists());
+            let kept = fs::read_to_string(path(moved_to).join("cctf/calls.jsonl"));
+            assert_eq!(kept.unwrap(), moved_to);
+        }
+        std::os::unix::fs::symlink("gone", path("latest")).unwrap();
+        prepare(folder.path()).unwrap();
+        assert_eq!(fs::read_link(path("latest")).unwrap(), Path::new("gone"));
+    }
+
+    #[test]
+    fn a_new_folder_is_made_and_nothing_is_left_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let out_dir = folder.path().join("a/b");
+        // Whether case counts is the file system's to say; the usual ones here distinguish it.
+        let names_differ = !folder.path().join("A").exists();
+        assert_eq!(prepare(&out_dir).unwrap().ignores_case, !names_differ);
+        assert_eq!(fs::read_dir(&out_dir).unwrap().count(), 0);
+    }
+}
