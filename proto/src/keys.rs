@@ -89,6 +89,9 @@ pub const METRIC_QUEUE_LENGTH: &str = "cctf.server.queue_length";
 /// Gauge: worker slots.
 pub const METRIC_WORKERS: &str = "cctf.server.workers";
 
+/// Marks an interface whose traffic crosses the machine's edge, whatever its name. Boolean, on a point of `system.network.io`.
+pub const NETWORK_EDGE: &str = "cctf.network.edge";
+
 /// Longest run id.
 pub const RUN_ID_LEN_MAX: usize = 128;
 

@@ -1,15 +1,16 @@
 //! nodes.json, links.json and module_inventory.json: what the folders know united, what follows from rows made anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Context;
-use cctf_normalizer::pipeline::module_rows::{call_rows, cpu_of, endpoint_rows, external_row, type_of};
+use cctf_normalizer::pipeline::module_rows::{cpu_of, endpoint_rows, external_row, type_of};
 use cctf_normalizer::pipeline::modules::ModuleStats;
 use cctf_proto::cctf::{
     File, Instance, Link, LinkSource, MeasureSource, Milliseconds, Module, Node, Row, Stage, Text,
     field_index,
 };
 
+use super::callees::Callees;
 use super::clocks::Offset;
 use super::directory::{Directory, ModuleName, UNKNOWN_NODE};
 use super::inputs::Input;
@@ -256,8 +257,8 @@ impl Inventories {
         write_array(self.links.values(), Link::FIELDS)
     }
 
-    /// module_inventory.json. Modules and instances that only rows name are added.
-    pub fn modules(&mut self, directory: &Directory, learned: &Learned) -> Vec<u8> {
+    /// Adds the modules and instances that only rows name.
+    fn add_of_rows(&mut self, directory: &Directory) {
         for name in &directory.modules {
             self.modules.entry(name.clone()).or_default();
         }
@@ -281,10 +282,16 @@ impl Inventories {
                     .insert((facts.instance_id.clone(), node), instance);
             }
         }
+    }
+
+    /// module_inventory.json. Modules and instances that only rows name are added.
+    pub fn modules(&mut self, directory: &Directory, learned: &Learned) -> Vec<u8> {
+        self.add_of_rows(directory);
         let numbers: BTreeMap<&ModuleName, u32> = (0..)
             .zip(&directory.modules)
             .map(|(number, name)| (name, number))
             .collect();
+        let callees = Callees::of(directory, learned);
         let mut rows: BTreeMap<ModuleName, Object> = BTreeMap::new();
         let nothing = ModuleStats::default();
         for (name, module) in &self.modules {
@@ -303,8 +310,13 @@ impl Inventories {
             if row.get(MODULE_NAME).is_none() {
                 row.set(MODULE_NAME, encoded(&Text::from(name.module_id.as_str())));
             }
-            row.set(MODULE_TYPE, encoded(&type_of(stats)));
-            set_figures(&mut row, stats, number, directory, learned);
+            let is_peer = number.is_some_and(|number| callees.reached.contains(&number));
+            row.set(MODULE_TYPE, encoded(&type_of(stats, is_peer)));
+            set_figures(&mut row, stats, learned);
+            let calls = callees.calls_of(number, stats);
+            if !calls.is_empty() {
+                row.set(CALLS, encoded(&calls));
+            }
             if !module.instances.is_empty() {
                 let instances = module.instances.values().map(|instance| {
                     let mut out = Vec::new();
@@ -323,7 +335,7 @@ impl Inventories {
             }
             rows.insert(name.clone(), row);
         }
-        for peer in external_peers(learned) {
+        for peer in callees.external {
             let name = ModuleName {
                 module_id: peer.to_owned(),
                 app_id: None,
@@ -336,13 +348,7 @@ impl Inventories {
     }
 }
 
-fn set_figures(
-    row: &mut Object,
-    stats: &ModuleStats,
-    number: Option<u32>,
-    directory: &Directory,
-    learned: &Learned,
-) {
+fn set_figures(row: &mut Object, stats: &ModuleStats, learned: &Learned) {
     if let (Some(mean), Some(source)) = cpu_of(stats) {
         row.set(CPU_MEAN, encoded(&mean));
         row.set(CPU_SRC, encoded(&source));
@@ -351,31 +357,6 @@ fn set_figures(
     if !endpoints.is_empty() {
         row.set(ENDPOINTS, encoded(&endpoints));
     }
-    let mut without_answer: Vec<(u32, u64)> = learned
-        .without_answer
-        .iter()
-        .filter(|((from, _), _)| Some(*from) == number)
-        .map(|(&(_, peer), &calls)| (peer, calls))
-        .collect();
-    without_answer.sort_unstable();
-    let calls = call_rows(
-        stats,
-        &without_answer,
-        &learned.module_behind,
-        |to| directory.module_name(to),
-        |peer| learned.peers.text(peer),
-    );
-    if !calls.is_empty() {
-        row.set(CALLS, encoded(&calls));
-    }
-}
-
-fn external_peers(learned: &Learned) -> BTreeSet<&str> {
-    let unanswered = learned.without_answer.keys().map(|(_, peer)| peer);
-    unanswered
-        .filter(|peer| !learned.module_behind.contains_key(peer))
-        .filter_map(|peer| learned.peers.text(*peer))
-        .collect()
 }
 
 fn is_estimate(link: &Object) -> bool {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cctf_normalizer::pipeline::moves::is_migration;
 use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind, Row, Text};
 
-use super::directory::Directory;
+use super::directory::{Directory, UNKNOWN_NODE};
 use super::meta::Patience;
 use super::placement::{is_going_on, push};
 use super::sorter::Sorter;
@@ -111,6 +111,7 @@ impl Lives {
             other.is_start != this.is_start
                 && other.module == this.module
                 && other.node != this.node
+                && ![&*other.node, &*this.node].contains(&UNKNOWN_NODE)
                 && other.instance != this.instance
                 && is_migration(
                     unsigned(start.ts),

@@ -12,6 +12,7 @@
 //! Everything but `inputs`, `fetch`, `output`, `spool`, `sorter` and `sorted_runs` is pure. `docs/merge.md` has the rules.
 
 pub mod align;
+pub mod callees;
 pub mod clocks;
 pub mod directory;
 pub mod fetch;

@@ -44,6 +44,14 @@ fn sorted(text: &str) -> Vec<&str> {
     lines
 }
 
+#[test]
+fn a_peer_that_is_a_module_by_its_name_is_one_in_a_merge_too() {
+    let (_logs, runs) = cases().remove("peers_that_are_modules_by_name").unwrap();
+    let inventory = |run: &Path| fs::read_to_string(run.join("cctf/module_inventory.json")).unwrap();
+    let alone = merged(&[&runs[0]]);
+    assert_eq!(inventory(&alone.path), inventory(&runs[0]));
+}
+
 /// A normalizer's own rows come through as they are, but for what it could not know when it wrote them.
 #[test]
 fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {

@@ -81,11 +81,14 @@ struct Candidates<'a> {
     node_id: Option<&'a str>,
     k8s_node: Option<&'a str>,
     instance: Option<&'a str>,
+    faas_instance: Option<&'a str>,
     pod_uid: Option<&'a str>,
     pod_name: Option<&'a str>,
     container_id: Option<&'a str>,
     service_name: Option<&'a str>,
     stage: Option<&'a str>,
+    /// Whether anything of Kubernetes is reported.
+    is_on_kubernetes: bool,
 }
 
 impl Identity {
@@ -150,27 +153,25 @@ impl Identity {
     fn decide(&mut self, candidates: &Candidates<'_>, stages: &StageTable) {
         self.is_service = candidates.service_name.is_some();
         self.module_id = candidates.service_name.unwrap_or(UNKNOWN_MODULE).to_owned();
-        let host = self
-            .host_name
-            .as_deref()
-            .filter(|host| !is_container_id(host, candidates.container_id));
+        let host = self.host_name.take();
+        self.host_name = host.clone().filter(|host| candidates.is_machine(host));
         let node = candidates
             .node_id
             .or(candidates.k8s_node)
-            .or(host)
+            .or(self.host_name.as_deref())
             .or(self.host_id.as_deref());
         self.node_known = node.is_some_and(|node| node != UNKNOWN_NODE);
         self.node = node.unwrap_or(UNKNOWN_NODE).to_owned();
         let pid_on_host = || {
-            // A process id names nothing without its host.
-            let host = self
-                .host_name
+            // A process id names nothing without its host, which may be a container.
+            let host = host
                 .as_deref()
                 .or(self.node_known.then_some(self.node.as_str()))?;
             self.pid.map(|pid| format!("{host}:{pid}"))
         };
         let told = [
             candidates.instance,
+            candidates.faas_instance,
             candidates.pod_uid,
             candidates.pod_name,
             candidates.container_id,
@@ -210,12 +211,14 @@ impl Identity {
 
 impl<'a> Candidates<'a> {
     fn take(&mut self, key: &str, value: AnyValue<'a>) -> bool {
+        self.is_on_kubernetes |= key.starts_with("k8s.");
         let field = match key {
             keys::NODE_ID => &mut self.node_id,
             keys::STAGE => &mut self.stage,
             "k8s.node.name" => &mut self.k8s_node,
             "service.name" => &mut self.service_name,
             "service.instance.id" => &mut self.instance,
+            "faas.instance" => &mut self.faas_instance,
             "k8s.pod.uid" => &mut self.pod_uid,
             "k8s.pod.name" => &mut self.pod_name,
             "container.id" => &mut self.container_id,
@@ -224,12 +227,20 @@ impl<'a> Candidates<'a> {
         *field = value.as_str().filter(|text| !text.is_empty());
         true
     }
-}
 
-/// A container's default host name is the beginning of its id: it names no machine.
-fn is_container_id(host: &str, container_id: Option<&str>) -> bool {
-    const SHORT_ID_LEN: usize = 12;
-    container_id.is_some_and(|id| host.len() >= SHORT_ID_LEN && id.starts_with(host))
+    /// Whether a host name is that of a machine. In a pod it is the pod's name unless the node shares its own, which only
+    /// k8s.node.name can show; a container's default name is its id, in Docker the first 12 digits.
+    fn is_machine(&self, host: &str) -> bool {
+        const ID_LENS: [usize; 2] = [12, 64];
+        let is_pod = self.pod_name == Some(host) || (self.is_on_kubernetes && self.k8s_node.is_none());
+        let is_hex = host
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let is_begin_of_id = self
+            .container_id
+            .is_some_and(|id| host.len() >= ID_LENS[0] && id.starts_with(host));
+        !(is_pod || is_begin_of_id || (is_hex && ID_LENS.contains(&host.len())))
+    }
 }
 
 fn number(value: AnyValue<'_>) -> Option<f64> {

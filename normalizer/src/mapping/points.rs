@@ -45,9 +45,77 @@ impl MetricRole {
     }
 }
 
-/// Whether what an interface carried left or reached the node.
+/// Names, followed by nothing but digits, of interfaces inside the machine or stacked on others.
+const INNER_NUMBERED: &[&str] = &[
+    "ap", "br", "bridge", "cbr", "cni", "erspan", "gif", "gre", "gretap", "ifb", "lo", "sit", "stf", "team",
+    "vmbr", "vrf",
+];
+/// Beginnings of such names: loopback; the host's side of containers and virtual machines, and their bridges; bonds; tunnels.
+const INNER_PREFIXES: &[&str] = &[
+    "Loopback",
+    "antrea",
+    "awdl",
+    "azv",
+    "bond",
+    "br-",
+    "cali",
+    "cilium",
+    "cni-",
+    "docker",
+    "dummy",
+    "eni",
+    "flannel",
+    "fwbr",
+    "fwln",
+    "fwpr",
+    "genev",
+    "gke",
+    "ip6gre",
+    "ip6tnl",
+    "ip6_vti",
+    "ip_vti",
+    "ipvlan",
+    "kube-",
+    "llw",
+    "lxc",
+    "lxdbr",
+    "macvlan",
+    "macvtap",
+    "nlmon",
+    "nodelocaldns",
+    "ovn-",
+    "ovs-",
+    "podman",
+    "qbr",
+    "qvb",
+    "qvo",
+    "tailscale",
+    "tap",
+    "tun",
+    "tunl",
+    "utun",
+    "vEthernet",
+    "vboxnet",
+    "veth",
+    "virbr",
+    "vlan",
+    "vmnet",
+    "vnet",
+    "vxlan",
+    "weave",
+    "wg",
+    "zt",
+];
+
+/// Whether an interface's name is one of the machine's edge. The bytes of all others are counted there, too, or never leave the
+/// machine: loopback, bridges and what is plugged into them, VLANs, bonds, tunnels.
 pub fn is_counted_interface(device: &str) -> bool {
-    device != "lo" && !device.starts_with("lo:")
+    // Linux names VLANs, and the aliases of old, after the interface below.
+    let is_stacked = device.contains(['.', ':', '@']);
+    let stem = device.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_inner =
+        INNER_NUMBERED.contains(&stem) || INNER_PREFIXES.iter().any(|prefix| device.starts_with(prefix));
+    !(is_stacked || is_inner)
 }
 
 /// Whether a device is a disk of its own. Others would be counted twice, as their bytes are those of a disk below: partitions,
@@ -97,6 +165,64 @@ pub fn role_of_metric(name: &str) -> Option<MetricRole> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_at_the_edge_count_and_those_inside_do_not() {
+        for edge in [
+            "eth0",
+            "ens5",
+            "enp3s0",
+            "eno1",
+            "enP2p1s0",
+            "wlan0",
+            "wlp2s0",
+            "ib0",
+            "usb0",
+            "wwan0",
+            "bnep0",
+            "net1",
+            "en0",
+            "Ethernet 2",
+            "Wi-Fi",
+            "lan1",
+            "",
+        ] {
+            assert!(is_counted_interface(edge), "{edge}");
+        }
+        for inner in [
+            "lo",
+            "lo0",
+            "lo:1",
+            "eth0:1",
+            "docker0",
+            "docker_gwbridge",
+            "veth3f2a1b",
+            "br-5d41402abc4b",
+            "br0",
+            "cali1a2b3c",
+            "cilium_host",
+            "lxc1234",
+            "cni0",
+            "flannel.1",
+            "bond0",
+            "team0",
+            "eth0.100",
+            "vlan100",
+            "tun0",
+            "wg0",
+            "tap0",
+            "virbr0",
+            "vnet3",
+            "vmbr0",
+            "kube-ipvs0",
+            "sit0",
+            "utun3",
+            "vEthernet (WSL)",
+            "ifb1",
+        ] {
+            assert!(!is_counted_interface(inner), "{inner}");
+        }
+    }
 
     #[test]
     fn whole_disks_count_and_what_lies_on_them_does_not() {

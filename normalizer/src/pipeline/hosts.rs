@@ -10,7 +10,9 @@ use super::Pipeline;
 use super::output::Output;
 use super::points::Point;
 use super::runs::write_row;
-use super::sample::{CPU_MODES, DEVICES, DIRECTIONS, IDLE_MODES, MEMORY_STATES, Sample, is_one_of, text_of};
+use super::sample::{
+    CPU_MODES, DEVICES, DIRECTIONS, IDLE_MODES, MEMORY_STATES, Sample, is_at_edge, is_one_of, text_of,
+};
 use super::sources::Source;
 use crate::mapping::{MetricRole, is_counted_disk, is_counted_interface};
 
@@ -79,18 +81,7 @@ impl Pipeline {
         match role {
             MetricRole::MemoryLimit => self.sources.node_mut(node).mem_mb = Some(point.value / BYTES_PER_MIB),
             MetricRole::CpuCount => self.sources.node_mut(node).cpu_cores = Some(point.value as u64),
-            _ => {
-                let begins_next = sampler
-                    .sample
-                    .as_ref()
-                    .is_some_and(|sample| sample.taken.contains(&point.series));
-                if begins_next {
-                    self.close_sample(node, output);
-                }
-                if let Some(sampler) = self.samplers.0.get_mut(&node) {
-                    sampler.take(role, point, now);
-                }
-            }
+            _ => sampler.take(role, point, now),
         }
     }
 
@@ -138,23 +129,13 @@ impl Pipeline {
         }
     }
 
-    /// Whether the sample that is open for a source's node comes from it.
-    pub(super) fn has_open_sample(&self, source: &Source) -> bool {
-        self.open_sample(source).is_some()
-    }
-
-    /// Whether that sample has a point of a series.
+    /// Whether the sample that is open for a source's node comes from it and has a point of a series.
     pub(super) fn is_in_open_sample(&self, source: &Source, series: u64) -> bool {
-        self.open_sample(source)
-            .is_some_and(|sample| sample.taken.contains(&series))
-    }
-
-    fn open_sample(&self, source: &Source) -> Option<&Sample> {
-        let sampler = self.samplers.0.get(&source.node?)?;
+        let sampler = source.node.and_then(|node| self.samplers.0.get(&node));
         sampler
-            .sample
-            .as_ref()
-            .filter(|_| sampler.source.number == source.number)
+            .filter(|sampler| sampler.source.number == source.number)
+            .and_then(|sampler| sampler.sample.as_ref())
+            .is_some_and(|sample| sample.taken.contains(&series))
     }
 
     /// Writes the sample that is open for a source's node.
@@ -284,7 +265,7 @@ impl Sampler {
         let is_counted = match role {
             MetricRole::DiskIo => is_counted_disk(device),
             MetricRole::CpuTime => true,
-            _ => is_counted_interface(device),
+            _ => is_counted_interface(device) || is_at_edge(&point.attributes),
         };
         if !is_counted {
             return;

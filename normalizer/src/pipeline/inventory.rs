@@ -1,65 +1,74 @@
 //! The module inventory: what module_inventory.json says of a run's modules, from what the run has learnt of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use cctf_proto::cctf::{Instance, Module, Resources, SlotSource, Text};
+use cctf_proto::cctf::{Instance, Module, ModuleCall, ModuleType, Resources, SlotSource, Text};
 
 use super::Pipeline;
 use super::module_rows::{call_rows, cpu_of, endpoint_rows, external_row, type_of};
 use super::modules::ModuleStats;
+use super::peers::ModuleNames;
 use super::runs::Run;
 
 impl Pipeline {
     /// A run's modules and the peers that tell nothing themselves, by name.
     pub(super) fn modules_of(&self, run: &Run) -> Vec<Module<'_>> {
+        let names = ModuleNames::new(run.modules.keys().map(|&number| {
+            let name = self.sources.module(number);
+            (number, name.app_id.as_deref(), name.module_id.as_str())
+        }));
+        let behind = |from: u32, peer: u32| {
+            let by_name = || {
+                names.behind(
+                    self.peers.text(peer)?,
+                    self.sources.module(from).app_id.as_deref(),
+                )
+            };
+            run.modules_by_peer.get(&peer).copied().or_else(by_name)
+        };
         let mut external_of: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+        let (mut reached, mut external) = (HashSet::new(), BTreeSet::new());
         for (&(from, peer), &calls) in &run.external_calls {
             external_of.entry(from).or_default().push((peer, calls));
+            match behind(from, peer) {
+                Some(to) => drop(reached.insert(to)),
+                None => external.extend(self.peers.text(peer)),
+            }
         }
-        let external_of = |number| external_of.get(&number).map_or(&[][..], Vec::as_slice);
-        let mut modules: Vec<Module<'_>> = run
-            .modules
-            .iter()
-            .map(|(&number, stats)| self.module_row(run, number, stats, external_of(number)))
-            .collect();
-        let mut external: Vec<&str> = run
-            .external_calls
-            .keys()
-            .filter(|(_, peer)| !run.modules_by_peer.contains_key(peer))
-            .filter_map(|(_, peer)| self.peers.text(*peer))
-            .collect();
-        external.sort_unstable();
-        external.dedup();
+        let row = |(&number, stats): (&u32, &ModuleStats)| {
+            let calls = call_rows(
+                stats,
+                external_of.get(&number).map_or(&[], Vec::as_slice),
+                |peer| behind(number, peer),
+                |to| self.sources.module(to).module_id.as_str(),
+                |peer| self.peers.text(peer),
+            );
+            self.module_row(number, stats, type_of(stats, reached.contains(&number)), calls)
+        };
+        let mut modules: Vec<Module<'_>> = run.modules.iter().map(row).collect();
         modules.extend(external.into_iter().map(external_row));
         modules
             .sort_by(|left, right| (&left.module_id, &left.app_id).cmp(&(&right.module_id, &right.app_id)));
         modules
     }
 
-    fn module_row(
-        &self,
-        run: &Run,
+    fn module_row<'a>(
+        &'a self,
         number: u32,
         stats: &ModuleStats,
-        external_calls: &[(u32, u64)],
-    ) -> Module<'_> {
+        module_type: ModuleType,
+        calls: Vec<ModuleCall<'a>>,
+    ) -> Module<'a> {
         let name = self.sources.module(number);
         let (cpu_ms_mean, cpu_src) = cpu_of(stats);
         let limits = name.cpu_limit.is_some() || name.mem_limit_mb.is_some();
         let instances = self.instance_rows(stats);
         let endpoints = endpoint_rows(stats, |number| self.endpoints.text(number));
-        let calls = call_rows(
-            stats,
-            external_calls,
-            &run.modules_by_peer,
-            |to| self.sources.module(to).module_id.as_str(),
-            |peer| self.peers.text(peer),
-        );
         Module {
             app_id: name.app_id.as_deref().map(Text::from),
             module_id: name.module_id.as_str().into(),
             name: name.module_id.as_str().into(),
-            module_type: type_of(stats),
+            module_type,
             resources: limits.then_some(Resources {
                 cpu: name.cpu_limit,
                 mem_mb: name.mem_limit_mb,

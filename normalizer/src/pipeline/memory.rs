@@ -27,8 +27,9 @@ const DEDUP_BUCKET_BYTES: u64 = 65;
 const DEDUP_SPANS_A_BUCKET: f64 = 8.0 * 0.8;
 /// A trace's run: id and run in a hash map that is 44 to 88% full.
 const TRACE_BYTES: u64 = 56;
-/// A series' last point, or a counter: the same.
-const SERIES_BYTES: u64 = 48;
+/// A series' latest points in a hash map that is 44 to 88% full, and a counter likewise.
+const SERIES_BYTES: u64 = 80;
+const COUNTER_BYTES: u64 = 48;
 
 /// Shares of the memory limit.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -103,8 +104,9 @@ impl Pipeline {
 
     /// Counts anew what changes slowly.
     pub(super) fn count_inventories(&mut self) {
-        let series = self.series.len() + self.process_cpu.len() + self.samplers.counters();
-        self.inventory_bytes = series as u64 * SERIES_BYTES
+        let counters = self.process_cpu.len() + self.samplers.counters();
+        self.inventory_bytes = self.series.len() as u64 * SERIES_BYTES
+            + counters as u64 * COUNTER_BYTES
             + self.sources.bytes()
             + self.endpoints.bytes()
             + self.peers.bytes()

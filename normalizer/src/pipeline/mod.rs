@@ -20,12 +20,14 @@ pub mod module_rows;
 pub mod modules;
 pub mod names;
 mod output;
+pub mod peers;
 mod placement;
 mod points;
 mod rolling;
 mod rows;
 mod runs;
 mod sample;
+mod series;
 mod settings;
 mod snapshots;
 mod sources;
@@ -55,6 +57,7 @@ use self::names::Names;
 use self::placement::Placement;
 use self::rolling::RollLimits;
 use self::runs::{Runs, Totals};
+use self::series::Recent;
 use self::sources::Sources;
 use self::unsettled::Unsettled;
 use crate::join::JoinTable;
@@ -133,8 +136,8 @@ pub struct Pipeline {
     traces: TraceRuns,
     placement: Placement,
     samplers: Samplers,
-    /// Time of each series' last point.
-    series: HashMap<u64, u64>,
+    /// Times of each series' latest points.
+    series: HashMap<u64, Recent>,
     /// The same in every process: what it makes is kept over restarts.
     #[serde(skip)]
     series_hasher: foldhash::quality::FixedState,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{Endpoint, MeasureSource, Module, ModuleCall, ModuleType};
 
-use super::maps::Map;
 use super::modules::{EndpointStats, Mean, ModuleStats, OTHER_ENDPOINT};
 use super::names::endpoint_parts;
 
-/// The module's place in the call graph.
-pub fn type_of(stats: &ModuleStats) -> ModuleType {
-    match (stats.is_called, stats.makes_calls) {
+/// The module's place in the call graph. `is_peer`: whether a call without an answer names it.
+pub fn type_of(stats: &ModuleStats, is_peer: bool) -> ModuleType {
+    match (stats.is_called || is_peer, stats.makes_calls) {
         (false, true) => ModuleType::Source,
         (true, false) => ModuleType::Sink,
         _ => ModuleType::Module,
@@ -56,11 +55,11 @@ pub fn endpoint_rows<'a>(
 }
 
 /// Its calls, by whom they went to. `without_answer`: those of which no callee is known, by peer, whoever is behind it;
-/// `module_behind` a peer that has answered others, both by number.
+/// `module_behind` a peer that has answered others, or is called by its name, both by number.
 pub fn call_rows<'a>(
     stats: &ModuleStats,
     without_answer: &[(u32, u64)],
-    module_behind: &Map<u32, u32>,
+    module_behind: impl Fn(u32) -> Option<u32>,
     module_of: impl Fn(u32) -> &'a str,
     peer_of: impl Fn(u32) -> Option<&'a str>,
 ) -> Vec<ModuleCall<'a>> {
@@ -69,7 +68,7 @@ pub fn call_rows<'a>(
     let mut rows: Vec<ModuleCall<'_>> = Vec::new();
     let mut calls_to: BTreeMap<u32, u64> = stats.calls.iter().map(|(&to, &calls)| (to, calls)).collect();
     for &(peer, calls) in without_answer {
-        if let Some(&to) = module_behind.get(&peer) {
+        if let Some(to) = module_behind(peer) {
             *calls_to.entry(to).or_default() += calls;
         }
     }
@@ -81,7 +80,7 @@ pub fn call_rows<'a>(
         });
     }
     for &(peer, calls) in without_answer {
-        let is_external = !module_behind.contains_key(&peer);
+        let is_external = module_behind(peer).is_none();
         if let (true, Some(peer)) = (is_external, peer_of(peer)) {
             rows.push(ModuleCall {
                 to: peer.into(),

@@ -1,4 +1,4 @@
-//! Metric points: told apart from their copies, then shared out to host metrics, system stats and inventories.
+//! Metric points: each taken once and in the order of their times, then shared out to host metrics, system stats and inventories.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{is_run_id_ok, reject_point};
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 use cctf_proto::otlp::metrics::{
-    DataPoints, Metric, MetricData, MetricsRequest, NumberDataPoint, ResourceMetrics, Temporality,
+    DataPoints, Metric, MetricData, MetricsRequest, NumberDataPoint, Temporality,
 };
 
 use super::Pipeline;
 use super::output::Output;
 use super::runs::{Phase, write_row};
+use super::series::{Order, rounds};
 use super::sources::Source;
 use crate::mapping::{MetricRole, role_of_metric};
 
@@ -34,6 +35,9 @@ pub struct Point<'a> {
     pub is_delta: bool,
 }
 
+/// Points for the samples of a node, with their roles.
+type Sampled<'a> = Vec<(MetricRole, Point<'a>)>;
+
 /// Series that are remembered; past it all are forgotten, and each begins anew with its next point.
 const SERIES_MAX: usize = 262_144;
 
@@ -44,67 +48,55 @@ impl Pipeline {
             let resource_metrics = resource_metrics?;
             let source = self.sources.of(&resource_metrics.resource)?;
             let run_id_ok = is_run_id_ok(&resource_metrics.resource.attributes());
-            if self.begins_next_sample(&resource_metrics, &source)? {
-                self.close_sample_of(&source, output);
-            }
+            let mut sampled = Vec::new();
             for scope_metrics in resource_metrics.scope_metrics() {
                 for metric in scope_metrics?.metrics() {
-                    self.take_metric(&metric?, &source, run_id_ok, output)?;
+                    self.take_metric(&metric?, &source, run_id_ok, &mut sampled, output)?;
                 }
             }
+            self.sample_in_order(sampled, &source, output);
         }
         Ok(())
     }
 
-    /// Whether a collection has a later point of a series that the open sample of its node has already. Asked before any
-    /// of its points is taken: one of a series that is new would go into the sample before otherwise.
-    fn begins_next_sample(
-        &self,
-        resource_metrics: &ResourceMetrics<'_>,
-        source: &Source,
-    ) -> Result<bool, WireError> {
-        if !self.has_open_sample(source) {
-            return Ok(false);
-        }
-        for scope_metrics in resource_metrics.scope_metrics() {
-            for metric in scope_metrics?.metrics() {
-                let metric = metric?;
-                let (MetricData::Gauge(points) | MetricData::Sum { points, .. }) = metric.data else {
-                    continue;
-                };
-                if !role_of_metric(metric.name).is_some_and(MetricRole::is_sampled) {
-                    continue;
-                }
-                for point in points.iter() {
-                    let point = point?;
-                    let series = self.series_of(source, metric.name, point.attributes());
-                    let is_later = self
-                        .series
-                        .get(&series)
-                        .is_none_or(|&last| point.time_unix_nano > last);
-                    if is_later && self.is_in_open_sample(source, series) {
-                        return Ok(true);
-                    }
-                }
+    /// Shares the points of a resource out to samples of its node. All of them are known by then: a collection that has a later point
+    /// of a series in the open sample begins the next one with all its points, those of new series included.
+    fn sample_in_order(&mut self, mut points: Sampled<'_>, source: &Arc<Source>, output: &mut Output) {
+        points.sort_by_key(|(_, point)| point.time);
+        for round in rounds(&points, |(_, point)| (point.time, point.series)) {
+            if round
+                .iter()
+                .any(|(_, point)| self.is_in_open_sample(source, point.series))
+            {
+                self.close_sample_of(source, output);
+            }
+            for (role, point) in round {
+                self.sample_host(*role, point, source, output);
             }
         }
-        Ok(false)
     }
 
-    fn take_metric(
+    fn take_metric<'a>(
         &mut self,
-        metric: &Metric<'_>,
+        metric: &Metric<'a>,
         source: &Arc<Source>,
         run_id_ok: bool,
+        sampled: &mut Sampled<'a>,
         output: &mut Output,
     ) -> Result<(), WireError> {
         match metric.data {
-            MetricData::Gauge(points) => self.take_numbers(metric, points, false, source, run_id_ok, output),
+            MetricData::Gauge(points) => {
+                let points = self.numbers_of(metric.name, points, false, source, run_id_ok)?;
+                self.take_numbers(metric, points, source, sampled, output);
+                Ok(())
+            }
             MetricData::Sum {
                 points, temporality, ..
             } => {
                 let is_delta = temporality == Temporality::Delta;
-                self.take_numbers(metric, points, is_delta, source, run_id_ok, output)
+                let points = self.numbers_of(metric.name, points, is_delta, source, run_id_ok)?;
+                self.take_numbers(metric, points, source, sampled, output);
+                Ok(())
             }
             // No file of the contract holds a distribution; they are counted.
             MetricData::Histogram { points, .. } => self.count_points(points.iter()),
@@ -125,22 +117,20 @@ impl Pipeline {
         Ok(())
     }
 
-    fn take_numbers(
+    /// The usable points of a metric in the order of their times.
+    fn numbers_of<'a>(
         &mut self,
-        metric: &Metric<'_>,
-        points: DataPoints<'_, NumberDataPoint<'_>>,
+        metric: &str,
+        points: DataPoints<'a, NumberDataPoint<'a>>,
         is_delta: bool,
-        source: &Arc<Source>,
+        source: &Source,
         run_id_ok: bool,
-        output: &mut Output,
-    ) -> Result<(), WireError> {
+    ) -> Result<Vec<Point<'a>>, WireError> {
         const NO_RECORDED_VALUE: u32 = 1;
-        let role = role_of_metric(metric.name);
-        let is_kept = self.settings.kept_metrics.iter().any(|name| name == metric.name);
-        let mut in_flight: Option<(f64, u64)> = None;
+        self.counted_before = (self.totals.spans, self.totals.points);
+        let mut numbers = Vec::new();
         for point in points.iter() {
             let point = point?;
-            self.counted_before = (self.totals.spans, self.totals.points);
             self.totals.points += 1;
             if let Some(rejection) = reject_point(point.time_unix_nano, run_id_ok) {
                 self.totals.reject(rejection.as_str(), 1);
@@ -149,15 +139,33 @@ impl Pipeline {
             let Some(value) = point.value.filter(|_| point.flags & NO_RECORDED_VALUE == 0) else {
                 continue;
             };
-            let point = Point {
+            numbers.push(Point {
                 value: value.as_f64(),
                 time: point.time_unix_nano,
                 start: point.start_time_unix_nano,
-                series: self.series_of(source, metric.name, point.attributes()),
+                series: self.series_of(source, metric, point.attributes()),
                 attributes: point.attributes(),
                 is_delta,
-            };
-            if !self.is_new_point(&point) {
+            });
+        }
+        numbers.sort_by_key(|point| point.time);
+        Ok(numbers)
+    }
+
+    fn take_numbers<'a>(
+        &mut self,
+        metric: &Metric<'a>,
+        points: Vec<Point<'a>>,
+        source: &Arc<Source>,
+        sampled: &mut Sampled<'a>,
+        output: &mut Output,
+    ) {
+        let role = role_of_metric(metric.name);
+        let is_kept = self.settings.kept_metrics.iter().any(|name| name == metric.name);
+        let mut in_flight = Vec::new();
+        for point in points {
+            let order = self.order_of(&point);
+            if order == Order::Duplicate {
                 self.totals.duplicates += 1;
                 continue;
             }
@@ -165,21 +173,28 @@ impl Pipeline {
                 self.totals.reject("not_finite", 1);
                 continue;
             }
+            let is_sampled = role.is_some_and(|role| role != MetricRole::ActiveRequests);
+            // A value alone can be a row later. The sample of its time is closed, and counters have gone on.
+            if order == Order::TooLate || (order == Order::Late && is_sampled && !is_kept) {
+                self.totals.reject("out_of_order", 1);
+                continue;
+            }
             self.hear(source, point.time, point.time);
-            if role == Some(MetricRole::ActiveRequests) {
-                let (sum, time) = in_flight.unwrap_or((0.0, 0));
-                in_flight = Some((sum + point.value, time.max(point.time)));
-            } else if let Some(role) = role {
-                self.sample_host(role, &point, source, output);
+            match role {
+                Some(MetricRole::ActiveRequests) => in_flight.push(point),
+                Some(role) if order == Order::Next && role.is_sampled() => sampled.push((role, point)),
+                Some(role) if order == Order::Next => self.sample_host(role, &point, source, output),
+                _ => {}
             }
             if is_kept {
                 self.write_stat(metric, &point, source, output);
             }
         }
-        if let Some((value, time)) = in_flight {
+        for round in rounds(&in_flight, |point| (point.time, point.series)) {
+            let value = round.iter().map(|point| point.value).sum();
+            let time = round.iter().map(|point| point.time).max().unwrap_or(0);
             self.write_stat_row("in_flight", None, value, time, None, source, output);
         }
-        Ok(())
     }
 
     fn series_of(&self, source: &Source, metric: &str, attributes: Attributes<'_>) -> u64 {
@@ -198,17 +213,11 @@ impl Pipeline {
         hasher.finish()
     }
 
-    /// Whether a point is later than the last one of its series; a copy, or one out of order, is not.
-    fn is_new_point(&mut self, point: &Point<'_>) -> bool {
+    fn order_of(&mut self, point: &Point<'_>) -> Order {
         if self.series.len() >= SERIES_MAX && !self.series.contains_key(&point.series) {
             self.series.clear();
         }
-        let last = self.series.entry(point.series).or_default();
-        if point.time <= *last {
-            return false;
-        }
-        *last = point.time;
-        true
+        self.series.entry(point.series).or_default().insert(point.time)
     }
 
     fn write_stat(

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use cctf_proto::otlp::common::Attributes;
+use cctf_proto::keys;
+use cctf_proto::otlp::common::{AnyValue, Attributes};
 use serde::{Deserialize, Serialize};
 
 use super::points::Point;
@@ -102,4 +103,11 @@ pub(super) fn text_of<'a>(attributes: &Attributes<'a>, keys: &[&str]) -> Option<
 
 pub(super) fn is_one_of(attributes: &Attributes<'_>, keys: &[&str], values: &[&str]) -> bool {
     text_of(attributes, keys).is_some_and(|text| values.contains(&text))
+}
+
+/// Whether the sender knows the interface as one at the machine's edge.
+pub(super) fn is_at_edge(attributes: &Attributes<'_>) -> bool {
+    attributes.iter().map_while(Result::ok).any(|attribute| {
+        attribute.key == keys::NETWORK_EDGE && matches!(attribute.value, AnyValue::Bool(true))
+    })
 }

@@ -55,7 +55,7 @@ impl Pipeline {
             };
             other.is_start != this.is_start
                 && name.module == module
-                && name.node != node
+                && name.node.zip(node).is_some_and(|(one, other)| one != other)
                 && is_migration(start.ts_unix_nano, stop.ts_unix_nano, stop.began_unix_nano, stale)
         };
         let Some(at) = self.placement.moves.iter().rposition(fits) else {

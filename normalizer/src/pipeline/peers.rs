@@ -1,0 +1,87 @@
+//! [`ModuleNames`]: the module that a call's peer names, where no answer shows which one it is.
+
+use std::collections::BTreeMap;
+
+/// A run's modules by name.
+#[derive(Debug, Default)]
+pub struct ModuleNames<'a>(BTreeMap<&'a str, BTreeMap<Option<&'a str>, u32>>);
+
+impl<'a> ModuleNames<'a> {
+    /// Takes each module's number, application and name.
+    pub fn new(modules: impl Iterator<Item = (u32, Option<&'a str>, &'a str)>) -> Self {
+        let mut names = Self::default();
+        for (number, app_id, module_id) in modules {
+            names.0.entry(module_id).or_default().insert(app_id, number);
+        }
+        names
+    }
+
+    /// The module that a peer names, to a caller of that application: by its own name, as host with or without a port, or as a service
+    /// of Kubernetes. Of several modules the caller's application's, else the first by application.
+    pub fn behind(&self, peer: &str, app_id: Option<&str>) -> Option<u32> {
+        let host = host_of(peer);
+        let named = |name: &str| {
+            let of_name = self.0.get(name)?;
+            of_name.get(&app_id).or_else(|| of_name.values().next())
+        };
+        let in_namespace = || {
+            let (name, domain) = host.split_once('.')?;
+            let (namespace, rest) = domain.split_once('.').unwrap_or((domain, ""));
+            let of_name = self.0.get(name)?;
+            if rest == "svc" || rest.starts_with("svc.") {
+                return of_name.get(&Some(namespace)).or_else(|| named(name));
+            }
+            of_name.get(&Some(namespace)).filter(|_| rest.is_empty())
+        };
+        named(peer).or_else(|| named(host)).or_else(in_namespace).copied()
+    }
+}
+
+/// A peer's host, without port and without the dot that ends a full domain name.
+fn host_of(peer: &str) -> &str {
+    let host = match peer.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => peer,
+    };
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_the_module_of_its_name() {
+        let names = ModuleNames::new(
+            [
+                (0, None, "cart"),
+                (1, Some("shop"), "stock"),
+                (2, Some("depot"), "stock"),
+                (3, None, "orders:v1"),
+                (4, None, "api"),
+            ]
+            .into_iter(),
+        );
+        for (peer, app_id, module) in [
+            ("cart", None, Some(0)),
+            ("cart", Some("shop"), Some(0)),
+            ("cart:8080", None, Some(0)),
+            ("cart.:8080", None, Some(0)),
+            ("cart.default.svc:8080", None, Some(0)),
+            ("cart.default.svc.cluster.local", None, Some(0)),
+            ("stock:80", Some("shop"), Some(1)),
+            ("stock:80", Some("depot"), Some(2)),
+            ("stock:80", None, Some(2)),
+            ("stock.shop", None, Some(1)),
+            ("stock.shop.svc.cluster.local:80", Some("depot"), Some(1)),
+            ("orders:v1", None, Some(3)),
+            ("orders", None, None),
+            ("api.example.com:443", None, None),
+            ("api.example", None, None),
+            ("[::1]:80", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(names.behind(peer, app_id), module, "{peer} of {app_id:?}");
+        }
+    }
+}
