@@ -137,6 +137,9 @@ pub struct Config {
     /// Metric to keep in system_stats.jsonl, instead of the usual ones; repeatable.
     #[arg(long, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
     pub keep_metric: Vec<String>,
+    /// Keep the query of every URL in invocations.jsonl. Queries can hold personal data and tokens.
+    #[arg(long, env = "KEEP_QUERY")]
+    pub keep_query: bool,
     /// Most runs open at once; rows of any further one are rejected.
     #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
@@ -214,6 +217,7 @@ impl Config {
             run_idle: self.run_idle,
             stages: self.stage_of.clone(),
             default_stage: self.default_stage,
+            keep_query: self.keep_query,
             open_runs_max: self.open_runs_max,
             memory_limit: self.memory_limit,
             roll_bytes: Some(self.roll_bytes).filter(|&bytes| bytes > 0),

@@ -49,7 +49,7 @@ impl Config {
         }
         put!("join_window": join_window, "dedup_window": dedup_window, "stale_after": stale_after,
             "run_idle": run_idle, "stage_of": stages, "default_stage": default_stage,
-            "keep_metric": kept_metrics, "open_runs_max": open_runs_max, "roll_bytes": roll_bytes,
+            "keep_metric": kept_metrics, "keep_query": keep_query, "open_runs_max": open_runs_max, "roll_bytes": roll_bytes,
             "roll_age": roll_age, "memory_limit": memory_limit);
     }
 }

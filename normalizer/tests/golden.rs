@@ -53,6 +53,8 @@ struct CaseSettings {
     stages: BTreeMap<String, String>,
     default_stage: Option<String>,
     kept_metrics: Option<Vec<String>>,
+    #[serde(default)]
+    keep_query: bool,
     open_runs_max: Option<usize>,
     memory_limit: Option<u64>,
     roll_bytes: Option<u64>,
@@ -184,6 +186,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
             .collect(),
         default_stage: case.default_stage.as_ref().map(stage),
         kept_metrics: case.kept_metrics.clone().unwrap_or(default.kept_metrics),
+        keep_query: case.keep_query,
         open_runs_max: case.open_runs_max.unwrap_or(default.open_runs_max),
         memory_limit: case.memory_limit.unwrap_or(default.memory_limit),
         roll_bytes: case.roll_bytes,

@@ -28,6 +28,12 @@ pub const CPU_TIME_NS: &str = "cctf.cpu_time_ns";
 pub const CPU_WAIT_NS: &str = "cctf.cpu_wait_ns";
 /// Part of the service time spent waiting for calls to others, nanoseconds. Integer, on a SERVER span.
 pub const DOWNSTREAM_TIME_NS: &str = "cctf.downstream_time_ns";
+/// Part of the queue time in which a slot was free, nanoseconds: its thread had yet to run. Integer, on a SERVER span.
+pub const WAKEUP_TIME_NS: &str = "cctf.wakeup_time_ns";
+/// Part of the service time spent queueing again for a slot that had been released, nanoseconds. Integer, on a SERVER span.
+pub const SLOT_WAIT_NS: &str = "cctf.slot_wait_ns";
+/// Whether the normalizer keeps the URL queries of this source's spans. Boolean, or `true` as text, on a resource.
+pub const KEEP_QUERY: &str = "cctf.keep_query";
 
 /// What a [`PLACEMENT_SPAN`] tells: `start`, `stop`, `scale` or `migrate`. String.
 pub const PLACEMENT_EVENT: &str = "cctf.placement.event";

@@ -73,6 +73,8 @@ pub struct Identity {
     pub ips: Vec<String>,
     pub power_idle_w: Option<f64>,
     pub power_max_w: Option<f64>,
+    /// Whether the source asks for the queries of its URLs to be kept.
+    pub keep_query: bool,
 }
 
 /// What is needed to decide on node and instance once all attributes are known.
@@ -135,6 +137,7 @@ impl Identity {
             "cloud.region" => self.region = text(),
             "cloud.availability_zone" => self.zone = text(),
             "cloud.provider" => self.provider = text(),
+            keys::KEEP_QUERY => self.keep_query = is_true(value),
             keys::CPU_LIMIT => self.cpu_limit = number(value),
             keys::MEM_LIMIT_MB => self.mem_limit_mb = number(value),
             keys::NODE_CPU_CORES => {
@@ -240,6 +243,15 @@ impl<'a> Candidates<'a> {
             .container_id
             .is_some_and(|id| host.len() >= ID_LENS[0] && id.starts_with(host));
         !(is_pod || is_begin_of_id || (is_hex && ID_LENS.contains(&host.len())))
+    }
+}
+
+/// OTEL_RESOURCE_ATTRIBUTES can only say it as text.
+fn is_true(value: AnyValue<'_>) -> bool {
+    match value {
+        AnyValue::Bool(told) => told,
+        AnyValue::String(text) => text.eq_ignore_ascii_case("true"),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod conventions;
 mod identity;
 mod points;
+mod query;
 mod sampling;
 mod span;
 mod status;
@@ -14,4 +15,5 @@ pub const MAPPING_VERSION: u32 = 7;
 
 pub use identity::{Identity, StageTable, UNKNOWN_NODE};
 pub use points::{MetricRole, is_counted_disk, is_counted_interface, role_of_metric};
+pub use query::query;
 pub use span::{MappedSpan, map_span, peer};

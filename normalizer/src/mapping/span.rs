@@ -24,6 +24,7 @@ pub struct MappedSpan<'a> {
     pub status_text: Option<&'a str>,
     pub protocol: Option<&'static str>,
     pub error_type: Option<&'a str>,
+    pub session_id: Option<&'a str>,
     pub cold_start: Option<bool>,
     pub resend_count: Option<u64>,
     pub sample_weight: Option<f64>,
@@ -47,6 +48,7 @@ const BARE_POLL: &str = "recv";
 pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
     let mut mapped = MappedSpan {
         error_type: slots.text(Slot::ErrorType),
+        session_id: slots.text(Slot::SessionId),
         resend_count: slots.unsigned(Slot::ResendCount),
         sample_weight: sampling::weight(span.trace_state),
         ..MappedSpan::default()

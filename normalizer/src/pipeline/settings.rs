@@ -25,6 +25,8 @@ pub struct Settings {
     pub default_stage: Option<Stage>,
     /// Names of the metrics kept in system_stats.jsonl, besides in_flight.
     pub kept_metrics: Vec<String>,
+    /// Whether the queries of all URLs are kept, besides those of sources that ask for it.
+    pub keep_query: bool,
     /// Most runs open at once; rows of any further run are rejected and counted.
     pub open_runs_max: usize,
     /// Bytes that the tables and the queue may take.
@@ -73,6 +75,7 @@ impl Default for Settings {
             stages: Vec::new(),
             default_stage: None,
             kept_metrics: Self::KEPT_METRICS.iter().map(|&name| name.to_owned()).collect(),
+            keep_query: false,
             open_runs_max: 256,
             memory_limit: 256 << 20,
             roll_bytes: None,

@@ -18,7 +18,7 @@ use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Arrival, Role};
 use crate::mapping::conventions::{Slot, Slots};
-use crate::mapping::{MappedSpan, map_span, peer};
+use crate::mapping::{MappedSpan, map_span, peer, query};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
 const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
@@ -160,6 +160,7 @@ impl Pipeline {
         }
         let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
         let links = links_of(span);
+        let is_query_kept = identity.keep_query || self.settings.keep_query;
         let invocation = Invocation {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -185,11 +186,15 @@ impl Pipeline {
             app_id: identity.app_id.as_deref().map(Text::from),
             protocol: mapped.protocol.map(Text::from),
             route: mapped.route.map(Text::from),
+            query: is_query_kept.then(|| query(slots)).flatten().map(Text::from),
+            session_id: mapped.session_id.map(Text::from),
             status_text: mapped.status_text.map(Text::from),
             error_type: mapped.error_type.map(Text::from),
             cold_start: mapped.cold_start,
             downstream_ms: milliseconds(Slot::DownstreamTime),
             cpu_wait_ms: milliseconds(Slot::CpuWait),
+            wakeup_ms: milliseconds(Slot::WakeupTime),
+            slot_wait_ms: milliseconds(Slot::SlotWait),
             kind: row_kind(span.kind),
             caller_span_id: None,
             net_ms: None,
@@ -261,6 +266,7 @@ impl Pipeline {
             peer: peer.map(Text::from),
             peer_module: None,
             resend_count: mapped.resend_count,
+            session_id: mapped.session_id.map(Text::from),
             error_type: mapped.error_type.map(Text::from),
             flags: None,
         };

@@ -49,6 +49,8 @@ row! {
         optional peer_module: Text<'a>,
         /// How often the request had been sent before.
         optional resend_count: u64,
+        /// The user's session (session.id).
+        optional session_id: Text<'a>,
         /// The class of error.
         optional error_type: Text<'a>,
         /// What to know before trusting the row.

@@ -191,6 +191,10 @@ row! {
         optional protocol: Text<'a>,
         /// The route that the path matched.
         optional route: Text<'a>,
+        /// The URL's query, without the question mark. Only of sources that ask for it, or with --keep-query.
+        optional query: Text<'a>,
+        /// The user's session (session.id).
+        optional session_id: Text<'a>,
         /// A status that is no number.
         optional status_text: Text<'a>,
         /// The class of error.
@@ -201,6 +205,10 @@ row! {
         nullable downstream_ms: Milliseconds,
         /// Time the request was ready to run and had no CPU, ms.
         optional cpu_wait_ms: Milliseconds,
+        /// Part of the queue time in which a slot was free and its thread waited for a CPU, ms: ts_start minus the later of ts_enqueue and the moment at which a slot became free.
+        optional wakeup_ms: Milliseconds,
+        /// Part of the service time spent waiting for a slot again, after slot_policy released had given the first one to others, ms.
+        optional slot_wait_ms: Milliseconds,
         /// Kind of the span.
         required kind: SpanKind,
         /// The CLIENT or PRODUCER span that called.

@@ -37,6 +37,8 @@ pub(super) fn check_invocation(row: &Invocation<'_>, place: Place, findings: &mu
         ("cpu_time_ms", row.cpu_time_ms),
         ("downstream_ms", row.downstream_ms),
         ("cpu_wait_ms", row.cpu_wait_ms),
+        ("wakeup_ms", row.wakeup_ms),
+        ("slot_wait_ms", row.slot_wait_ms),
     ];
     check_durations(&durations, Broken::DurationsNotNegative, place, findings);
     check_durations(&[("net_ms", row.net_ms)], Broken::NetNotNegative, place, findings);
