@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Content type of JSON answers.
 pub const JSON: &str = "application/json";
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub payload: Option<Payload>,
     /// A next hop that the endpoint itself was told of.
     pub call_url: Option<Box<str>>,
+    /// How long to wait before the next hop or the answer, as for I/O.
+    pub sleep: Duration,
 }
 
 /// A body for the next hop.
@@ -104,6 +107,7 @@ impl Outcome {
             answer,
             payload: Some(payload),
             call_url: None,
+            sleep: Duration::ZERO,
         }
     }
 
@@ -113,6 +117,7 @@ impl Outcome {
             answer,
             payload: Some(Payload { bytes, content_type }),
             call_url: None,
+            sleep: Duration::ZERO,
         }
     }
 
@@ -122,6 +127,7 @@ impl Outcome {
             answer,
             payload: None,
             call_url: None,
+            sleep: Duration::ZERO,
         }
     }
 }

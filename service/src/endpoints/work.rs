@@ -1,32 +1,41 @@
-//! /work?cpu_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
+//! /work?cpu_ms&sleep_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
 
 use super::Tools;
 use crate::request::{Answer, OCTETS, Outcome, Request};
 use crate::station::meter::thread_cpu_ns;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::time::Duration;
 
-/// Longest work of one request.
-const CPU_MS_MAX: f64 = 60_000.0;
+/// Longest work and longest sleep of one request.
+const MS_MAX: f64 = 60_000.0;
 /// Largest answer.
 const RESP_KB_MAX: usize = 16 << 10;
 /// Hashed between two looks at the clock: about 2 us, so that looking costs a tenth and the end is hit within that.
 const BURN_BLOCK: [u8; 4096] = [0x5a; 4096];
 
-/// 200 with `resp_kb` KiB after `cpu_ms` of this thread's CPU time, or 400 for parameters that cannot be.
+/// What a request asks for.
+struct Wanted {
+    cpu_ms: f64,
+    sleep_ms: f64,
+    resp_kb: usize,
+}
+
+/// 200 with `resp_kb` KiB after `cpu_ms` of this thread's CPU time and `sleep_ms` without a CPU, or 400 for invalid parameters.
 pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
-    let (cpu_ms, resp_kb) = match (parse_cpu_ms(request), parse_resp_kb(request)) {
-        (Ok(cpu_ms), Ok(resp_kb)) => (cpu_ms, resp_kb),
-        (Err(message), _) | (_, Err(message)) => return Outcome::failed(Answer::error(400, &message)),
+    let wanted = match Wanted::parse(request) {
+        Ok(wanted) => wanted,
+        Err(message) => return Outcome::failed(Answer::error(400, &message)),
     };
-    burn((cpu_ms * 1e6) as u64);
-    let answer = Answer::new(200, OCTETS, vec![b'x'; resp_kb << 10]);
+    burn((wanted.cpu_ms * 1e6) as u64);
+    let answer = Answer::new(200, OCTETS, vec![b'x'; wanted.resp_kb << 10]);
     let call_url = request
         .parameter("call_url")
         .filter(|url| !url.is_empty())
         .map(Cow::into_owned);
     Outcome {
         call_url: call_url.map(Into::into),
+        sleep: Duration::from_nanos((wanted.sleep_ms * 1e6) as u64),
         ..Outcome::same_for_both(answer)
     }
 }
@@ -39,11 +48,21 @@ fn burn(cpu_ns: u64) {
     }
 }
 
-fn parse_cpu_ms(request: &Request) -> Result<f64, String> {
-    match request.parameter("cpu_ms").map(|text| text.parse::<f64>()) {
+impl Wanted {
+    fn parse(request: &Request) -> Result<Self, String> {
+        Ok(Self {
+            cpu_ms: parse_ms(request, "cpu_ms")?,
+            sleep_ms: parse_ms(request, "sleep_ms")?,
+            resp_kb: parse_resp_kb(request)?,
+        })
+    }
+}
+
+fn parse_ms(request: &Request, name: &str) -> Result<f64, String> {
+    match request.parameter(name).map(|text| text.parse::<f64>()) {
         None => Ok(0.0),
-        Some(Ok(ms)) if (0.0..=CPU_MS_MAX).contains(&ms) => Ok(ms),
-        Some(_) => Err(format!("cpu_ms must be a number from 0 to {CPU_MS_MAX}")),
+        Some(Ok(ms)) if (0.0..=MS_MAX).contains(&ms) => Ok(ms),
+        Some(_) => Err(format!("{name} must be a number from 0 to {MS_MAX}")),
     }
 }
 
@@ -76,12 +95,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_is_left_to_the_slot() {
+        assert_eq!(
+            testing::run(run, "sleep_ms=2.5", "").sleep,
+            Duration::from_micros(2_500)
+        );
+        assert_eq!(testing::run(run, "cpu_ms=1", "").sleep, Duration::ZERO);
+    }
+
+    #[test]
     fn parameters_that_cannot_be_are_refused() {
         for query in [
             "cpu_ms=-1",
             "cpu_ms=NaN",
             "cpu_ms=inf",
             "cpu_ms=60001",
+            "sleep_ms=-1",
+            "sleep_ms=60001",
+            "sleep_ms=1s",
             "resp_kb=-1",
             "resp_kb=16385",
             "cpu_ms=",

@@ -53,14 +53,16 @@ pub struct Done {
 pub enum Item {
     /// A request that no slot has touched.
     New(Box<Job>),
-    /// A request that gave its slot away during a call, and needs one to finish.
+    /// A request that gave its slot away while it slept or called, and needs one to finish.
     Back(Box<Returned>),
 }
 
-/// A request after its call, under the policy `released`.
+/// A request after its sleep or call, under the policy `released`.
 pub struct Returned {
     answer: Answer,
     times: Times,
     ticket: Ticket,
     reply: oneshot::Sender<Done>,
+    /// When it was queued again.
+    back_ns: u64,
 }

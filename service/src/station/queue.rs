@@ -16,8 +16,20 @@ pub struct Queue<T> {
     limit: usize,
 }
 
+/// An item that a slot has taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken<T> {
+    /// The item.
+    pub item: T,
+    /// Since when a slot had been free for it. Items get the free slots in the order in which these became free, whichever
+    /// slot's thread is the first to come for them.
+    pub free_since_ns: u64,
+}
+
 struct State<T> {
     waiting: VecDeque<T>,
+    /// Since when each slot without an item has been free, the longest first. At most one a slot.
+    free_since_ns: VecDeque<u64>,
     /// Slots that sleep, the one that fell asleep last at the end. While any does, each waiting item has a woken slot.
     asleep: Vec<Thread>,
     /// Slots that were woken for an item and have not come for it yet.
@@ -27,6 +39,12 @@ struct State<T> {
 }
 
 impl<T> State<T> {
+    fn take(&mut self) -> Option<Taken<T>> {
+        let item = self.waiting.pop_front()?;
+        let free_since_ns = self.free_since_ns.pop_front().unwrap_or_default();
+        Some(Taken { item, free_since_ns })
+    }
+
     fn idle_slots(&self) -> usize {
         self.asleep.len() + self.woken
     }
@@ -37,6 +55,7 @@ impl<T> Queue<T> {
     pub fn new(limit: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
+            free_since_ns: VecDeque::new(),
             asleep: Vec::new(),
             woken: 0,
             suspended: 0,
@@ -74,17 +93,24 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The oldest item if one waits.
-    pub fn try_take(&self) -> Option<T> {
-        self.lock().waiting.pop_front()
+    /// Notes since when the calling slot has been free. Returns the oldest item if one waits.
+    pub fn release(&self, free_since_ns: u64) -> Option<Taken<T>> {
+        let mut state = self.lock();
+        // Nearly always the last one: another slot may have read the clock later and come here earlier.
+        let place = state
+            .free_since_ns
+            .partition_point(|other| *other <= free_since_ns);
+        state.free_since_ns.insert(place, free_since_ns);
+        state.take()
     }
 
-    /// The oldest item, waiting for one if need be; none once the queue is closed and empty.
-    pub fn take(&self) -> Option<T> {
+    /// The oldest item, for a slot whose [`Queue::release`] returned none. Waits for one if need be; none once the queue is
+    /// closed and empty.
+    pub fn take(&self) -> Option<Taken<T>> {
         let mut state = self.lock();
         loop {
-            if let Some(item) = state.waiting.pop_front() {
-                return Some(item);
+            if let Some(taken) = state.take() {
+                return Some(taken);
             }
             if state.closed {
                 return None;
@@ -165,16 +191,24 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    fn take<T>(queue: &Queue<T>) -> Option<T> {
+        queue.take().map(|taken| taken.item)
+    }
+
+    fn release<T>(queue: &Queue<T>, free_since_ns: u64) -> Option<T> {
+        queue.release(free_since_ns).map(|taken| taken.item)
+    }
+
     #[test]
     fn first_come_is_first_served_and_the_limit_holds() {
         let queue = Queue::new(2);
         assert_eq!(queue.offer(1), Ok(()));
         assert_eq!(queue.offer(2), Ok(()));
         assert_eq!(queue.offer(3), Err(3));
-        assert_eq!(queue.take(), Some(1));
+        assert_eq!(take(&queue), Some(1));
         assert_eq!(queue.offer(4), Ok(()));
         assert_eq!(
-            (queue.take(), queue.try_take(), queue.try_take()),
+            (take(&queue), release(&queue, 0), release(&queue, 0)),
             (Some(2), Some(4), None)
         );
         assert!(queue.is_empty());
@@ -186,7 +220,7 @@ mod tests {
         assert_eq!(queue.offer(1), Err(1));
         let taker = std::thread::spawn({
             let queue = queue.clone();
-            move || queue.take()
+            move || take(&queue)
         });
         while queue.offer(2).is_err() {
             std::thread::yield_now();
@@ -200,8 +234,8 @@ mod tests {
         queue.offer(1).unwrap();
         queue.close();
         assert_eq!(queue.offer(2), Err(2));
-        assert_eq!(queue.take(), Some(1));
-        assert_eq!(queue.take(), None);
+        assert_eq!(take(&queue), Some(1));
+        assert_eq!(take(&queue), None);
     }
 
     #[test]
@@ -209,7 +243,7 @@ mod tests {
         let queue = Queue::new(4);
         queue.offer(1).unwrap();
         queue.abandon();
-        assert_eq!((queue.take(), queue.offer(2)), (None, Err(2)));
+        assert_eq!((take(&queue), queue.offer(2)), (None, Err(2)));
     }
 
     #[test]
@@ -218,7 +252,7 @@ mod tests {
         queue.suspend();
         queue.offer(1).unwrap();
         queue.resume(2);
-        assert_eq!((queue.take(), queue.take()), (Some(1), Some(2)));
+        assert_eq!((take(&queue), take(&queue)), (Some(1), Some(2)));
     }
 
     #[test]
@@ -229,7 +263,7 @@ mod tests {
         }
         assert_eq!(queue.offer(1), Err(1));
         queue.resume(2);
-        assert_eq!(queue.take(), Some(2));
+        assert_eq!(take(&queue), Some(2));
         assert_eq!(queue.offer(1), Ok(()));
     }
 
@@ -246,7 +280,7 @@ mod tests {
             .map(|_| {
                 let (queue, taken) = (queue.clone(), taken.clone());
                 std::thread::spawn(move || {
-                    while let Some(item) = queue.take() {
+                    while let Some(item) = take(&queue) {
                         taken.send(item).unwrap();
                     }
                 })
@@ -285,5 +319,23 @@ mod tests {
         assert_eq!(counts(), (SLOTS, 0));
         queue.close();
         slots.into_iter().for_each(|slot| slot.join().unwrap());
+    }
+
+    /// Fails if the thread that takes an item counts with its own slot, though another one has been free for longer.
+    #[test]
+    fn the_slot_that_has_been_free_longest_is_the_first_items() {
+        let queue = Queue::new(8);
+        // Two slots are free since 10 and 20; they said so in the other order. A third becomes free at 30 and meets an item.
+        assert_eq!((release(&queue, 20), release(&queue, 10)), (None, None));
+        queue.offer(1).unwrap();
+        let taken = queue.release(30);
+        assert_eq!(
+            taken.map(|taken| (taken.item, taken.free_since_ns)),
+            Some((1, 10))
+        );
+        for (item, free_since_ns) in [(2, 20), (3, 30)] {
+            queue.offer(item).unwrap();
+            assert_eq!(queue.take(), Some(Taken { item, free_since_ns }));
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::telemetry::server_span::Times;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -21,20 +22,35 @@ use tokio::sync::oneshot;
 /// thread, which may well take this CPU first, and the slot would look idle though requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
     let mut finished: Option<Finished> = None;
+    let mut free_since_ns = service.clock.now_ns();
     loop {
-        let mut next = service.queue.try_take();
+        let mut next = service.queue.release(free_since_ns);
         if next.is_none() {
             hand_over(service, finished.take());
             next = service.queue.take();
         }
-        let Some(item) = next else { return };
-        let start_ns = service.clock.now_ns();
+        let Some(taken) = next else { return };
+        let begin = Begin {
+            start_ns: service.clock.now_ns(),
+            free_since_ns: taken.free_since_ns,
+        };
         hand_over(service, finished.take());
-        finished = match item {
-            Item::New(job) => start(service, calls, *job, start_ns),
-            Item::Back(returned) => Some(finish_returned(service, *returned)),
+        finished = match taken.item {
+            Item::New(job) => start(service, calls, *job, begin),
+            Item::Back(returned) => Some(finish_returned(service, *returned, begin)),
+        };
+        free_since_ns = match &finished {
+            Some(finished) => finished.done.times.end_ns,
+            None => service.clock.now_ns(),
         };
     }
+}
+
+/// When a slot takes a request up, and since when a slot had been free for it.
+#[derive(Clone, Copy)]
+struct Begin {
+    start_ns: u64,
+    free_since_ns: u64,
 }
 
 /// A request with all its stamps, whose answer is still to be handed over.
@@ -59,11 +75,13 @@ struct Progress {
 }
 
 impl Progress {
-    fn start(ticket: &Ticket, start_ns: u64) -> Self {
+    fn start(ticket: &Ticket, begin: Begin) -> Self {
         let before = ticket.trace.is_recorded().then(meter::read);
+        let could_start_ns = ticket.enqueue_ns.max(begin.free_since_ns);
         let times = Times {
             enqueue_ns: ticket.enqueue_ns,
-            start_ns: Some(start_ns),
+            start_ns: Some(begin.start_ns),
+            wakeup_ns: begin.start_ns.saturating_sub(could_start_ns),
             ..Times::default()
         };
         Self { before, times }
@@ -81,51 +99,74 @@ impl Progress {
 }
 
 /// None if the request has given its slot away.
-fn start(service: &Arc<Service>, calls: &Handle, job: Job, start_ns: u64) -> Option<Finished> {
+fn start(service: &Arc<Service>, calls: &Handle, job: Job, begin: Begin) -> Option<Finished> {
     let Job {
         endpoint,
         request,
         ticket,
         reply,
     } = job;
-    let mut progress = Progress::start(&ticket, start_ns);
-    let Outcome {
-        mut answer,
-        payload,
-        call_url,
-    } = run_endpoint(service, endpoint, &request, &ticket);
-    let chosen = payload.as_ref().and_then(|_| {
-        service
-            .forwarder
-            .choose(call_url.as_deref(), request.next_url.as_deref())
-    });
-    let hops = request.hops;
+    let mut progress = Progress::start(&ticket, begin);
+    let mut outcome = run_endpoint(service, endpoint, &request, &ticket);
+    let away = Away {
+        sleep: outcome.sleep,
+        call: next_call(service, &request, &mut outcome),
+    };
+    let mut answer = outcome.answer;
     drop(request);
-    match (chosen, payload) {
-        (Some(Ok(next)), Some(payload)) => {
-            let call = Call { next, payload, hops };
-            if service.settings.slot_policy == SlotPolicy::Released {
-                let returned = Returned {
-                    answer,
-                    times: progress.pause(),
-                    ticket,
-                    reply,
-                };
-                call_released(service, calls, call, returned);
-                return None;
-            }
-            answer.next = call_held(service, calls, call, &ticket, &mut progress.times);
-        }
-        (Some(Err(refusal)), _) => {
+    if away.is_needed() && service.settings.slot_policy == SlotPolicy::Released {
+        let returned = Returned {
+            answer,
+            times: progress.pause(),
+            ticket,
+            reply,
+            back_ns: 0,
+        };
+        leave_slot(service, calls, away, returned);
+        return None;
+    }
+    if !away.sleep.is_zero() {
+        std::thread::sleep(away.sleep);
+    }
+    if let Some(call) = away.call {
+        answer.next = call_held(service, calls, call, &ticket, &mut progress.times);
+    }
+    Some(finish(service, answer, progress.pause(), ticket, reply))
+}
+
+/// What a request does before its end without a CPU: under the policy `released` it has no slot meanwhile.
+struct Away {
+    sleep: Duration,
+    call: Option<Call>,
+}
+
+impl Away {
+    fn is_needed(&self) -> bool {
+        !self.sleep.is_zero() || self.call.is_some()
+    }
+}
+
+/// The call to the next hop, if there is one and it is allowed.
+fn next_call(service: &Service, request: &Request, outcome: &mut Outcome) -> Option<Call> {
+    let payload = outcome.payload.take()?;
+    let chosen = service
+        .forwarder
+        .choose(outcome.call_url.as_deref(), request.next_url.as_deref())?;
+    match chosen {
+        Ok(next) => Some(Call {
+            next,
+            payload,
+            hops: request.hops,
+        }),
+        Err(refusal) => {
             service.stats.next_refused.fetch_add(1, Ordering::Relaxed);
-            answer.next = NextReport {
+            outcome.answer.next = NextReport {
                 status: None,
                 error: Some(refusal.to_string().into()),
             };
+            None
         }
-        _ => {}
     }
-    Some(finish(service, answer, progress.pause(), ticket, reply))
 }
 
 fn run_endpoint(service: &Service, endpoint: &Endpoint, request: &Request, ticket: &Ticket) -> Outcome {
@@ -160,32 +201,44 @@ fn call_held(
     report
 }
 
-fn call_released(service: &Arc<Service>, calls: &Handle, call: Call, mut returned: Returned) {
+fn leave_slot(service: &Arc<Service>, calls: &Handle, away: Away, mut returned: Returned) {
     service.queue.suspend();
     let service = service.clone();
     calls.spawn(async move {
-        let future = Measured::new(
-            service.forwarder.call(call, &returned.ticket.trace),
-            Thread::Shared,
-        );
-        let (report, Spent { used, waiting_ns }) = future.await;
-        service.count(&report);
-        returned.answer.next = report;
-        returned.times.downstream_ns = waiting_ns;
-        if let Some(total) = &mut returned.times.used {
-            total.add(used);
+        if !away.sleep.is_zero() {
+            tokio::time::sleep(away.sleep).await;
         }
+        if let Some(call) = away.call {
+            call_released(&service, call, &mut returned).await;
+        }
+        returned.back_ns = service.clock.now_ns();
         service.queue.resume(Item::Back(Box::new(returned)));
     });
 }
 
-fn finish_returned(service: &Service, returned: Returned) -> Finished {
+async fn call_released(service: &Service, call: Call, returned: &mut Returned) {
+    let future = Measured::new(
+        service.forwarder.call(call, &returned.ticket.trace),
+        Thread::Shared,
+    );
+    let (report, Spent { used, waiting_ns }) = future.await;
+    service.count(&report);
+    returned.answer.next = report;
+    returned.times.downstream_ns = waiting_ns;
+    if let Some(total) = &mut returned.times.used {
+        total.add(used);
+    }
+}
+
+fn finish_returned(service: &Service, returned: Returned, begin: Begin) -> Finished {
     let Returned {
         answer,
-        times,
+        mut times,
         ticket,
         reply,
+        back_ns,
     } = returned;
+    times.slot_wait_ns = Some(begin.start_ns.saturating_sub(back_ns));
     finish(service, answer, times, ticket, reply)
 }
 

@@ -84,6 +84,8 @@ fn found() -> Vec<(&'static str, Value)> {
         ("process.pid", i64::from(std::process::id()).into()),
         ("host.arch", host_arch().into()),
         ("os.type", std::env::consts::OS.into()),
+        // Without its query, `/work` of a row says nothing.
+        (keys::KEEP_QUERY, true.into()),
         (keys::NODE_CPU_SCORE, cpu_score_mib_per_s().into()),
     ];
     found.extend(host_name().map(|name| ("host.name", name.into())));

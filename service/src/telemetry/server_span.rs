@@ -55,6 +55,10 @@ pub struct Times {
     pub used: Option<Reading>,
     /// Time spent waiting for calls to others.
     pub downstream_ns: u64,
+    /// Part of the time in the queue in which a slot was free.
+    pub wakeup_ns: u64,
+    /// Time spent in the queue again after a call or sleep without a slot; none if it kept its slot.
+    pub slot_wait_ns: Option<u64>,
 }
 
 /// A request's place in its trace, recorded or not.
@@ -178,6 +182,10 @@ fn end_span(mut span: Span, times: &Times, status: u16, body_bytes: u64) {
             keys::DOWNSTREAM_TIME_NS,
             integer(times.downstream_ns),
         ));
+        span.set_attribute(KeyValue::new(keys::WAKEUP_TIME_NS, integer(times.wakeup_ns)));
+    }
+    if let Some(waited_ns) = times.slot_wait_ns {
+        span.set_attribute(KeyValue::new(keys::SLOT_WAIT_NS, integer(waited_ns)));
     }
     if let Some(used) = times.used {
         span.set_attribute(KeyValue::new(keys::CPU_TIME_NS, integer(used.cpu_ns)));

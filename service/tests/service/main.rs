@@ -10,4 +10,5 @@ mod lifecycle;
 mod limits;
 mod receiver;
 mod spawn;
+mod station;
 mod telemetry;
