@@ -36,6 +36,8 @@ FILE ?= invocations
 # Length of the measured parts of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver. Default: all.
+# Parts of `make fidelity`: lindley, neighbours, overload, crowd, hosts, links. Default: all; without the last two neither root nor
+# the Collector and toxiproxy are needed.
 PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
@@ -69,6 +71,7 @@ IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
 CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain $(if $(NETNS),--netns --toxiproxy $(TOOLS)/bin/toxiproxy-server --link-delay $(LINK_DELAY) --link-rate $(LINK_RATE)))
 SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
+FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS)),,none)),,collector toxiproxy)
 # The binaries are static, so that they run in an image that is empty but for them.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
@@ -169,9 +172,9 @@ bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans throu
 	@$(CARGO) build --release --locked -p e2e --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries collector toxiproxy ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (8 minutes, as root; nothing else may run)
+fidelity: need-binaries $(FIDELITY_TOOLS) ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (10 minutes, as root; PARTS=lindley,crowd; nothing else may run)
 	@$(CARGO) build --release --locked -p e2e --bin fidelity --bin skew
-	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR)
+	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) \

@@ -57,6 +57,30 @@ fn make_alone_prints_every_target() {
 }
 
 #[test]
+fn make_fidelity_measures_the_parts_that_it_is_given() {
+    let dry_run = |parts: &str| {
+        let mut make = std::process::Command::new("make");
+        // Variables of a make that runs this test are not to be its own.
+        let make = make
+            .args(["--dry-run", "fidelity", parts])
+            .env_remove("MAKEFLAGS")
+            .current_dir(root());
+        let output = make.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let some = dry_run("PARTS=lindley,crowd");
+    assert!(some.contains("--only lindley,crowd"), "{some}");
+    assert!(!some.contains("scripts/collector"), "{some}");
+    let all = dry_run("PARTS=");
+    assert!(
+        all.contains("scripts/collector") && !all.contains("--only"),
+        "{all}"
+    );
+    assert!(dry_run("PARTS=hosts").contains("scripts/collector"));
+}
+
+#[test]
 fn every_make_command_in_a_document_exists() {
     let makefile = read("Makefile").unwrap();
     let targets: BTreeSet<&str> = makefile.lines().filter_map(target).collect();

@@ -31,6 +31,8 @@ pub struct Row {
     pub cpu: i128,
     /// Time without a CPU though ready.
     pub cpu_wait: i128,
+    /// Part of the queue time in which the slot was free.
+    pub wakeup: i128,
     /// HTTP status.
     pub status: i64,
 }
@@ -44,6 +46,11 @@ impl Row {
     /// Time in the queue, milliseconds.
     pub fn queue_ms(&self) -> f64 {
         (self.start - self.enqueue) as f64 / 1e6
+    }
+
+    /// Part of that in which the slot was free, milliseconds.
+    pub fn wakeup_ms(&self) -> f64 {
+        self.wakeup as f64 / 1e6
     }
 }
 
@@ -89,6 +96,19 @@ impl Stack {
             done.stderr
         );
         done.json()
+    }
+
+    /// Drives one endpoint by Poisson arrivals at a mean rate a second.
+    pub fn load_poisson(
+        &self,
+        bin_dir: &Path,
+        endpoint: &str,
+        rate: f64,
+        duration: &str,
+    ) -> anyhow::Result<Value> {
+        let rate = format!("{rate:.3}");
+        let load = ["--endpoint", endpoint, "--rate", &rate, "--duration", duration];
+        self.load(bin_dir, &[&load[..], &["--arrivals", "poisson"]].concat())
     }
 
     /// The port at which the normalizer takes OTLP.
@@ -140,6 +160,7 @@ fn row(line: &str) -> anyhow::Result<Row> {
         end: rows::nanoseconds(line, "ts_end")?,
         cpu: measured("cpu_time_ms")?,
         cpu_wait: measured("cpu_wait_ms")?,
+        wakeup: measured("wakeup_ms")?,
         status: value["status"].as_i64().context("no status")?,
     })
 }
