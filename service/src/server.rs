@@ -8,7 +8,7 @@ use crate::kv::Store;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::station::queue::Queue;
-use crate::station::{Item, slot};
+use crate::station::{Item, scheduling, slot};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Sources;
@@ -103,7 +103,7 @@ fn start_slots(
         std::thread::Builder::new()
             .name(format!("slot-{number}"))
             .spawn(move || {
-                let_others_first();
+                scheduling::ask_for_short_turns();
                 slot::run(&service, &calls);
             })
     };
@@ -111,17 +111,6 @@ fn start_slots(
         .map(start)
         .collect::<Result<_, _>>();
     slots.context("cannot start the worker slots; lower WORKERS")
-}
-
-/// Tells the kernel that a slot which is woken need not push aside who runs: that is mostly the I/O thread that woke it and
-/// has other arrivals to stamp. An I/O thread still pushes a slot aside. Where the kernel refuses, all are alike.
-fn let_others_first() {
-    #[cfg(target_os = "linux")]
-    {
-        let parameters = libc::sched_param { sched_priority: 0 };
-        // SAFETY: zero is the calling thread, and the parameters are of this frame; the call changes nothing else.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
-    }
 }
 
 fn join_slots(slots: Vec<JoinHandle<()>>) {

@@ -1,10 +1,12 @@
 //! The queueing station: worker slots behind a bounded first-come queue.
 //!
-//! `queue` is the line, `slot` the servers, `meter` and `measured` charge each request for what it alone uses.
+//! `queue` is the line, `slot` the servers, `scheduling` what the kernel is asked for them, `meter` and `measured` charge each
+//! request for what it alone uses.
 
 pub mod measured;
 pub mod meter;
 pub mod queue;
+pub mod scheduling;
 pub mod slot;
 
 use crate::endpoints::Endpoint;
