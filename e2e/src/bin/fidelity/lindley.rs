@@ -9,6 +9,7 @@ use super::{Finding, quantile};
 /// 2 ms of CPU time each at 80%: the service's own part comes on top, so the measured load is a little higher.
 const WORK: &str = "/work?cpu_ms=2";
 const RATE: f64 = 400.0;
+const SEED: &str = "1";
 /// Requests at the start that warm caches and threads.
 pub const WARM_UP: usize = 200;
 pub const DIFFERENCE_MS_MAX: f64 = 1.0;
@@ -17,7 +18,7 @@ pub const MEAN_RATIO: (f64, f64) = (0.85, 1.15);
 /// Drives the load for `duration` and compares.
 pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
     let stack = Stack::start(bin_dir, &[("WORKERS", "1"), ("QUEUE_LIMIT", "100000")])?;
-    let report = stack.load_poisson(bin_dir, WORK, RATE, duration)?;
+    let report = stack.load_poisson(bin_dir, WORK, RATE, duration, SEED)?;
     let lateness_ms = report["lateness_ms"]["p99"].as_f64().unwrap_or(f64::NAN);
     let rows = stack.finish("/work")?;
     let rows = rows.get(WARM_UP..).unwrap_or_default();

@@ -105,10 +105,12 @@ impl Stack {
         endpoint: &str,
         rate: f64,
         duration: &str,
+        seed: &str,
     ) -> anyhow::Result<Value> {
         let rate = format!("{rate:.3}");
         let load = ["--endpoint", endpoint, "--rate", &rate, "--duration", duration];
-        self.load(bin_dir, &[&load[..], &["--arrivals", "poisson"]].concat())
+        let arrivals = ["--arrivals", "poisson", "--seed", seed];
+        self.load(bin_dir, &[load.as_slice(), &arrivals].concat())
     }
 
     /// The port at which the normalizer takes OTLP.
