@@ -97,6 +97,7 @@ fn a_full_standard_output_is_an_error_with_a_sentence() {
             stderr.contains("cannot write to standard output"),
             "{args:?} {stderr}"
         );
+        assert_eq!(stderr.matches("No space left").count(), 1, "{args:?} {stderr}");
     });
 }
 

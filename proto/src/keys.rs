@@ -104,9 +104,6 @@ pub const RUN_ID_LEN_MAX: usize = 128;
 /// Link to the newest run, beside the runs' folders. No run can have its name.
 pub const LATEST_LINK: &str = "latest";
 
-/// Digits of a later part's number, as in `<RUN_ID>-0002`: such a folder is of the run before the dash.
-const PART_DIGITS: usize = 4;
-
 /// Whether a run can have this id, which names its folder: 1 to 128 of `[A-Za-z0-9._-]`. It is no hidden file and no flag,
 /// so it begins with neither a dot nor a dash. It is none of the names beside it: not `latest`, in any case, since some
 /// file systems do not distinguish it, and not that of a part.
@@ -121,13 +118,13 @@ pub fn is_valid_run_id(run_id: &str) -> bool {
         && !is_named_as_a_part(run_id)
 }
 
-/// The first thousand parts have a number that begins with zero. Later ones are told from runs by what is known of either.
+/// `<RUN_ID>-0002` is a folder of the run before the dash. The first thousand parts have a number of four digits that
+/// begins with zero; the normalizer distinguishes later ones from runs by what it knows of either.
 fn is_named_as_a_part(run_id: &str) -> bool {
-    run_id.rsplit_once('-').is_some_and(|(_, digits)| {
-        digits.len() == PART_DIGITS
-            && digits.starts_with('0')
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    match run_id.as_bytes() {
+        [.., b'-', b'0', a, b, c] => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),
+        _ => false,
+    }
 }
 
 /// Parses the run id of a command line or a variable.

@@ -15,7 +15,7 @@ macro_rules! log_line {
 /// Standard output cannot take what a command has to say.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}; make room or send it elsewhere")]
-pub struct PrintError(#[source] io::Error);
+pub struct PrintError(io::Error);
 
 /// Logs a line: see [`log_line!`](crate::log_line).
 pub fn log(line: fmt::Arguments<'_>) {
