@@ -128,3 +128,43 @@ fn a_request_with_unusable_rows_keeps_its_good_ones() {
     );
     assert!(!ids.contains(&"02".repeat(8)), "{ids:?}");
 }
+
+/// SDKs send attributes that are not UTF-8, and the Collector passes them on: the batch must not be lost with them.
+#[test]
+fn a_batch_with_text_that_is_not_utf8_keeps_all_its_rows() {
+    const SPANS: u8 = 100;
+    const MARK: &[u8] = b"<not text>";
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    let normalizer = Child::normalizer(
+        &bin_dir().unwrap(),
+        &logs,
+        &["--run-id", "r", "--join-window", "1s"],
+    )
+    .unwrap();
+    let mut collector =
+        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
+    collector.start().unwrap();
+    let mut spans: Vec<_> = (1..=SPANS).map(otlp::span).collect();
+    spans[41].attributes = vec![otlp::attribute("a.header", "x<not text>")];
+    let mut body = otlp::request(spans).encode_to_vec();
+    let at = body
+        .windows(MARK.len())
+        .position(|window| window == MARK)
+        .unwrap();
+    body[at..at + MARK.len()].fill(0xff);
+    otlp::export(&collector.url(), body).unwrap().unwrap();
+    let invocations = logs.join("r/cctf/invocations.jsonl");
+    let rows = wait_for("all rows", || {
+        let rows = rows::lines(&invocations).unwrap_or_default();
+        Ok((rows.len() >= usize::from(SPANS)).then_some(rows))
+    })
+    .unwrap();
+    assert_eq!(rows.len(), usize::from(SPANS));
+    let flagged: Vec<_> = rows
+        .iter()
+        .filter(|row| row.get("flags").is_some())
+        .map(|row| (rows::text(row, "span_id").unwrap(), row["flags"].to_string()))
+        .collect();
+    assert_eq!(flagged, [(&*"2a".repeat(8), r#"["truncated"]"#.to_owned())]);
+}

@@ -1,6 +1,6 @@
 //! [`Identity`]: who a resource is (run, node, stage, module, instance) and what it tells of its node.
 
-use cctf_proto::cctf::Stage;
+use cctf_proto::cctf::{Stage, TEXT_BYTES_MAX, bounded};
 use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
@@ -75,6 +75,8 @@ pub struct Identity {
     pub power_max_w: Option<f64>,
     /// Whether the source asks for the queries of its URLs to be kept.
     pub keep_query: bool,
+    /// Whether some of it was lost: attributes that the SDK left out, and texts cut or not readable.
+    pub is_truncated: bool,
 }
 
 /// What is needed to decide on node and instance once all attributes are known.
@@ -100,6 +102,8 @@ impl Identity {
         let mut candidates = Candidates::default();
         for attribute in attributes.iter() {
             let attribute = attribute?;
+            let text = attribute.value.as_str().unwrap_or_default();
+            identity.is_truncated |= text.len() > TEXT_BYTES_MAX;
             if !candidates.take(attribute.key, attribute.value) {
                 identity.take(attribute.key, attribute.value);
             }
@@ -120,9 +124,13 @@ impl Identity {
 
     /// Takes what goes into a field as it is.
     fn take(&mut self, key: &str, value: AnyValue<'_>) {
-        let text = || value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let text = || {
+            let text = value.as_str().filter(|text| !text.is_empty());
+            text.map(|text| bounded(text).to_owned())
+        };
         match key {
-            keys::RUN_ID => self.run_id = text(),
+            // Its rows are rejected; another resource of the same instance must not fall back to such a run.
+            keys::RUN_ID => self.run_id = text().filter(|run_id| keys::is_valid_run_id(run_id)),
             "service.namespace" => self.app_id = text(),
             "service.version" => self.version = text(),
             "telemetry.sdk.language" => self.language = text(),
@@ -227,7 +235,7 @@ impl<'a> Candidates<'a> {
             "container.id" => &mut self.container_id,
             _ => return false,
         };
-        *field = value.as_str().filter(|text| !text.is_empty());
+        *field = value.as_str().filter(|text| !text.is_empty()).map(bounded);
         true
     }
 
@@ -265,13 +273,17 @@ fn number(value: AnyValue<'_>) -> Option<f64> {
     (number.is_finite() && number >= 0.0).then_some(number)
 }
 
+/// Texts of a list that are kept.
+const LISTED_MAX: usize = 64;
+
 fn texts(value: AnyValue<'_>) -> Vec<String> {
     match value {
-        AnyValue::String(text) => vec![text.to_owned()],
+        AnyValue::String(text) => vec![bounded(text).to_owned()],
         AnyValue::Array(values) => values
             .iter()
             .map_while(Result::ok)
-            .filter_map(|value| value.as_str().map(str::to_owned))
+            .filter_map(|value| value.as_str().map(|text| bounded(text).to_owned()))
+            .take(LISTED_MAX)
             .collect(),
         _ => Vec::new(),
     }

@@ -210,6 +210,9 @@ impl Sources {
             return;
         }
         self.stages = stages;
+        for node in &mut self.nodes.items {
+            node.stage = None;
+        }
         self.by_resource.clear();
         self.nameless.clear();
         self.resource_bytes = 0;
@@ -255,8 +258,15 @@ impl Sources {
     }
 
     fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Arc<Source>, WireError> {
-        let identity = Identity::of(resource.attributes(), &self.stages)?;
+        let mut identity = Identity::of(resource.attributes(), &self.stages)?;
+        identity.is_truncated |= resource.dropped_attributes_count()? > 0;
         let node = self.name_node(&identity);
+        if identity.stage() != Stage::Unknown
+            && let Some(node) = node
+        {
+            // The first stage of a node holds: rows and inventory must not contradict each other.
+            identity.stage = self.node(node).stage;
+        }
         let instance = if identity.is_service {
             self.name_instance(&identity, node)
         } else {
@@ -359,7 +369,7 @@ fn take<T: Clone>(known: &mut Option<T>, told: &Option<T>) {
 
 /// What a newer resource tells of a node replaces what was known; what it leaves out stays.
 fn merge_node(known: &mut Identity, told: &Identity) {
-    if told.stage() != Stage::Unknown {
+    if known.stage() == Stage::Unknown {
         known.stage = told.stage;
     }
     take(&mut known.cpu_cores, &told.cpu_cores);

@@ -28,14 +28,15 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// Of a content-encoding or grpc-encoding header.
+    /// Of a content-encoding or grpc-encoding header, whose names ignore case (RFC 9110, section 8.4.1).
     pub(super) fn of_header(header: Option<&HeaderValue>) -> Result<Self, Refusal> {
-        match header.map(HeaderValue::as_bytes) {
-            None | Some(b"" | b"identity") => Ok(Self::Identity),
-            Some(b"gzip" | b"x-gzip") => Ok(Self::Gzip),
-            Some(b"zstd") => Ok(Self::Zstd),
-            Some(other) => Err(Refusal::UnsupportedCompression(
-                String::from_utf8_lossy(other).into_owned(),
+        let name = header.map_or(&b""[..], HeaderValue::as_bytes);
+        match name.to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Ok(Self::Identity),
+            b"gzip" | b"x-gzip" => Ok(Self::Gzip),
+            b"zstd" => Ok(Self::Zstd),
+            _ => Err(Refusal::UnsupportedCompression(
+                String::from_utf8_lossy(name).into_owned(),
             )),
         }
     }

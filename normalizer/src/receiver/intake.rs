@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{Admission, admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::check_logs_request;
 use cctf_proto::otlp::logs::LogsRequest;
+use cctf_proto::otlp::repair::{self, repair};
+use cctf_proto::otlp::{WireError, WireErrorKind};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::budget::{Budget, Reservation};
@@ -29,14 +30,39 @@ pub(super) struct Intake {
 impl Intake {
     /// Takes a message in. Rows that cannot be used are in what is returned; they never refuse the others.
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
-        let admission = off_the_loop(message.len(), || examine(signal, &message))
-            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        // Holds the bytes of a second version until the journal has it.
+        let mut reservation = self.reservation();
+        let (admission, message) =
+            off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
         let len = message.len();
         if len > 0 {
             self.journal.append(signal, message)?.await?;
         }
         self.counters.count_accepted(signal, len, &admission);
         Ok(admission)
+    }
+
+    /// Which rows can be used of the message, and the message: another one where texts of it are not UTF-8.
+    fn admit(
+        &self,
+        signal: Signal,
+        message: Bytes,
+        reservation: &mut Reservation,
+    ) -> Result<(Admission, Bytes), Refusal> {
+        match examine(signal, &message) {
+            Ok(admission) => return Ok((admission, message)),
+            Err(error) if error.kind == WireErrorKind::InvalidUtf8 => {}
+            Err(error) => return Err(malformed(error)),
+        }
+        let repaired = readable(signal, &message).map_err(malformed)?;
+        if repaired.len() > self.message_bytes_max {
+            return Err(Refusal::TooLarge {
+                limit: self.message_bytes_max,
+            });
+        }
+        reservation.grow(repaired.len())?;
+        let admission = examine(signal, &repaired).map_err(malformed)?;
+        Ok((admission, Bytes::from(repaired)))
     }
 
     /// A share of the budget for one request.
@@ -51,6 +77,20 @@ pub(super) fn off_the_loop<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
         return work();
     }
     tokio::task::block_in_place(work)
+}
+
+fn malformed(error: WireError) -> Refusal {
+    Refusal::Malformed(error.to_string())
+}
+
+/// The message with U+FFFD in place of text that is not UTF-8.
+pub(super) fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
+    let request = match signal {
+        Signal::Traces => repair::Request::Traces,
+        Signal::Metrics => repair::Request::Metrics,
+        Signal::Logs => repair::Request::Logs,
+    };
+    repair(request, message)
 }
 
 fn examine(signal: Signal, message: &[u8]) -> Result<Admission, WireError> {

@@ -326,3 +326,45 @@ async fn a_body_in_many_small_pieces_is_one_message() {
     );
     assert_eq!(running.requests(), [(Signal::Traces, message.into())]);
 }
+
+/// With text that is not UTF-8 in one attribute, a request used to be refused whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_text_is_replaced_and_nothing_else_changes() {
+    const MARK: &[u8] = b"<not text>";
+    let running = receiver(QUEUE).await;
+    let mut request = trace_request((0..402).map(good_span).collect());
+    let spans = &mut request.resource_spans[0].scope_spans[0].spans;
+    spans[7].name = "a<not text>".to_owned();
+    let mut body = request.encode_to_vec();
+    let at = body
+        .windows(MARK.len())
+        .position(|window| window == MARK)
+        .unwrap();
+    body[at..at + MARK.len()].fill(0xff);
+    let answer = post_traces(running.address, &[PROTOBUF], body).await;
+    assert_eq!(answer.status.as_u16(), 200);
+    let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"\ud800"}]}]}]}"#;
+    let answer = post_traces(running.address, &[JSON], &json[..]).await;
+    assert_eq!(answer.status.as_u16(), 200);
+
+    let spans = &mut request.resource_spans[0].scope_spans[0].spans;
+    spans[7].name = "a\u{fffd}".to_owned();
+    spans[7].dropped_attributes_count = 1;
+    let requests = running.requests();
+    let decoded = |at: usize| ExportTraceServiceRequest::decode(requests[at].1.clone()).unwrap();
+    assert_eq!(decoded(0), request);
+    let span = &decoded(1).resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!((&*span.name, span.dropped_attributes_count), ("\u{fffd}", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_encodings_ignore_case() {
+    let running = receiver(QUEUE).await;
+    let message = trace_request(vec![good_span(1)]).encode_to_vec();
+    for encoding in ["GZIP", "X-Gzip", "Gzip"] {
+        let headers = [PROTOBUF, ("content-encoding", encoding)];
+        let answer = post_traces(running.address, &headers, gzip(&message)).await;
+        assert_eq!(answer.status.as_u16(), 200, "{encoding}");
+    }
+    assert_eq!(running.requests().len(), 3);
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 pub use super::attributes::{AnyValue, ArrayValue, Attributes, AttributesIter, KeyValue};
-use super::wire::{Cursor, LENGTH_DELIMITED, View, WireError, key};
+use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
 /// Iterator over a repeated embedded message. It ends after the first error.
 #[derive(Debug, Clone)]
@@ -131,6 +131,22 @@ impl<'a> Resource<'a> {
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of_pieces(&self.pieces, 1)
+    }
+
+    /// Attributes that the SDK left out.
+    pub fn dropped_attributes_count(&self) -> Result<u32, WireError> {
+        const COUNT: u32 = key(2, VARINT);
+
+        let bytes = self.bytes();
+        let mut cursor = Cursor::new(&bytes);
+        let mut count = 0;
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                COUNT => count = cursor.varint()? as u32,
+                other => cursor.skip(other)?,
+            }
+        }
+        Ok(count)
     }
 }
 

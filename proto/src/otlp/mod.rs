@@ -3,6 +3,7 @@
 //! ```text
 //! bytes ─▶ admission   protobuf of the right shape, all the way down (check)?   no: the request is refused
 //!                      which rows cannot be used, and why?                      they are counted and answered
+//!                      a text that is not UTF-8?                                repair writes it again
 //!       ─▶ trace, metrics   views over the rows, nothing copied                 the pipeline's mapping
 //! ```
 //! Views never need the check to be safe: on any bytes at all they yield values or a [`WireError`], never a panic.
@@ -15,6 +16,7 @@ pub mod common;
 mod data_points;
 pub mod logs;
 pub mod metrics;
+pub mod repair;
 mod schema;
 mod span;
 pub mod trace;

@@ -78,7 +78,7 @@ static KEY_VALUE_LIST: Message = Message::new([(1, Attribute)]);
 pub(super) static KEY_VALUE: Message = Message::new([(1, String), (2, Once(&ANY_VALUE)), (3, Varint)]);
 static INSTRUMENTATION_SCOPE: Message = Message::new([(1, String), (2, String), (3, Attribute), (4, Varint)]);
 static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
-static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
+pub(super) static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
 
 /// A traces request whose spans are not opened.
 pub(super) static TRACE_ENVELOPE: Message = Message::new([(1, Sub(&RESOURCE_SPANS_ENVELOPE))]);

@@ -1,7 +1,8 @@
 //! OTLP/JSON to protobuf in one pass over the text, so that behind the receiver there is one format.
 //!
 //! As the specification says: lowerCamelCase names (snake_case is taken, too), ids in hex, enums as numbers, 64-bit
-//! numbers as strings or numbers, bytes in base64, unknown fields skipped.
+//! numbers as strings or numbers, bytes in base64, unknown fields skipped. Numbers of 64 bits never pass through a float.
+//! Text that is not Unicode, such as half of a surrogate pair, comes out as bytes that the intake repairs.
 
 mod scalar;
 mod schema;
@@ -9,10 +10,16 @@ mod schema;
 use std::fmt;
 
 use bytes::Bytes;
+use cctf_proto::otlp::WireErrorKind;
+use cctf_proto::otlp::wire::NESTING_MAX;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
 
 use super::budget::{Budget, Reservation};
+use super::intake::readable;
 use super::refusal::Refusal;
 use crate::journal::Signal;
 use scalar::Scalar;
@@ -22,7 +29,10 @@ use schema::{Field, Kind, Message};
 /// and nothing else is under way.
 pub fn protobuf_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
     let mut reservation = Budget::new(usize::MAX).reservation();
-    to_protobuf(signal, json, usize::MAX, &mut reservation)
+    let message = to_protobuf(signal, json, usize::MAX, &mut reservation)?;
+    readable(signal, &message)
+        .map(Bytes::from)
+        .map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
 /// Turns an export request in JSON into its protobuf bytes, at most `limit` of them.
@@ -39,10 +49,13 @@ pub(super) fn to_protobuf(
     };
     let mut out = Vec::with_capacity(json.len() / 2);
     let mut reader = serde_json::Deserializer::from_slice(json);
+    // Messages count their nesting as in protobuf, and what is not known is skipped without recursion.
+    reader.disable_recursion_limit();
     let written = Fields {
         message,
         out: &mut out,
         limit,
+        levels: NESTING_MAX,
     }
     .deserialize(&mut reader)
     .and_then(|()| reader.end());
@@ -59,6 +72,8 @@ struct Fields<'out> {
     message: &'static Message,
     out: &'out mut Vec<u8>,
     limit: usize,
+    /// Levels of nesting that are left.
+    levels: u32,
 }
 
 impl<'de> DeserializeSeed<'de> for Fields<'_> {
@@ -89,6 +104,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 in_list: false,
                 out: self.out,
                 limit: self.limit,
+                levels: self.levels,
             })?;
         }
         Ok(())
@@ -104,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     type Value = Option<&'static Field>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -115,15 +131,15 @@ impl Visitor<'_> for Name {
         formatter.write_str("a field's name")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Self::Value, E> {
         let fields = self.message.fields;
-        let field = fields.iter().find(|field| field.name == name);
+        let field = fields.iter().find(|field| field.name.as_bytes() == name);
         Ok(field.or_else(|| fields.iter().find(|field| is_snake_case_of(name, field.name))))
     }
 }
 
-fn is_snake_case_of(name: &str, camel_case: &str) -> bool {
-    let mut name = name.bytes();
+fn is_snake_case_of(name: &[u8], camel_case: &str) -> bool {
+    let mut name = name.iter().copied();
     camel_case.bytes().all(|byte| match byte {
         b'A'..=b'Z' => name.next() == Some(b'_') && name.next() == Some(byte.to_ascii_lowercase()),
         _ => name.next() == Some(byte),
@@ -136,9 +152,26 @@ struct Value<'out> {
     in_list: bool,
     out: &'out mut Vec<u8>,
     limit: usize,
+    levels: u32,
 }
 
 impl Value<'_> {
+    /// A whole number, from its text.
+    fn number<E: Error>(self, json: &str) -> Result<(), E> {
+        let name = self.field.name;
+        match json.as_bytes().first() {
+            Some(b'"') => {
+                let text: String = serde_json::from_str(json).map_err(E::custom)?;
+                self.scalar(Scalar::Text(text.as_bytes()))
+            }
+            Some(b'n') => self.visit_unit(),
+            Some(b't' | b'f') => self.scalar(Scalar::Bool(json == "true")),
+            Some(b'{') => Err(E::custom(format_args!("{name} cannot be an object"))),
+            Some(b'[') => Err(E::custom(format_args!("{name} cannot be an array here"))),
+            _ => self.scalar(Scalar::Number(json)),
+        }
+    }
+
     fn scalar<E: Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
         let Field {
             name,
@@ -171,7 +204,16 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        let is_one = self.field.repeated == self.in_list;
+        match self.field.kind {
+            // As bytes: text need not be Unicode.
+            Kind::String | Kind::Id if is_one => deserializer.deserialize_option(self),
+            kind if is_one && kind.is_whole_number() => {
+                let json = <&RawValue>::deserialize(deserializer)?;
+                self.number(json.get())
+            }
+            _ => deserializer.deserialize_any(self),
+        }
     }
 }
 
@@ -199,7 +241,19 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.scalar(Scalar::Text(value.as_bytes()))
+    }
+
+    fn visit_bytes<E: Error>(self, value: &[u8]) -> Result<(), E> {
         self.scalar(Scalar::Text(value))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        self.visit_unit()
     }
 
     /// null: as if the field were absent; in a list, an empty element.
@@ -224,8 +278,17 @@ impl<'de> Visitor<'de> for Value<'_> {
             )));
         }
         let limit = self.limit;
+        let Some(levels) = self.levels.checked_sub(1) else {
+            return Err(A::Error::custom(WireErrorKind::NestedTooDeep));
+        };
         delimited(self.field.number, &mut *self.out, |out| {
-            Fields { message, out, limit }.visit_map(map)
+            let fields = Fields {
+                message,
+                out,
+                limit,
+                levels,
+            };
+            fields.visit_map(map)
         })?;
         self.within_limit()
     }
@@ -236,6 +299,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             in_list,
             out,
             limit,
+            levels,
         } = self;
         if in_list || !field.repeated {
             return Err(A::Error::custom(format_args!(
@@ -250,6 +314,7 @@ impl<'de> Visitor<'de> for Value<'_> {
                     in_list: true,
                     out,
                     limit,
+                    levels,
                 })?
                 .is_some()
             {}

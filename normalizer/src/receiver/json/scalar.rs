@@ -14,7 +14,10 @@ pub(super) enum Scalar<'a> {
     Signed(i64),
     Unsigned(u64),
     Float(f64),
-    Text(&'a str),
+    /// A number as it is written, of a field that holds whole numbers.
+    Number(&'a str),
+    /// Text, which need not be Unicode.
+    Text(&'a [u8]),
 }
 
 /// What an id that is not hex becomes: too short for any id, so that its row alone is rejected and not its request.
@@ -29,7 +32,7 @@ const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENI
 /// kind has no such value.
 pub(super) fn encode(kind: Kind, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
     match kind {
-        Kind::String => delimited(text(scalar)?.as_bytes(), out),
+        Kind::String => delimited(text(scalar)?, out),
         Kind::Id => delimited(&unhex(text(scalar)?).unwrap_or(UNREADABLE_ID.to_vec()), out),
         Kind::Bytes => delimited(&unbase64(text(scalar)?)?, out),
         Kind::Bool => match scalar {
@@ -56,35 +59,73 @@ fn delimited(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn text(scalar: Scalar<'_>) -> Option<&str> {
+fn text(scalar: Scalar<'_>) -> Option<&[u8]> {
     match scalar {
         Scalar::Text(text) => Some(text),
         _ => None,
     }
 }
 
-/// 64-bit numbers come as strings, by the specification, or as numbers, which JavaScript may write with an exponent.
 fn signed(scalar: Scalar<'_>) -> Option<i64> {
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    match scalar {
-        Scalar::Signed(value) => Some(value),
-        Scalar::Unsigned(value) => i64::try_from(value).ok(),
-        Scalar::Float(value) if value.fract() == 0.0 && (-BEYOND..BEYOND).contains(&value) => {
-            Some(value as i64)
-        }
-        Scalar::Text(text) => text.parse().ok(),
-        _ => None,
-    }
+    whole_number(scalar).and_then(|value| i64::try_from(value).ok())
 }
 
 fn unsigned(scalar: Scalar<'_>) -> Option<u64> {
-    const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+    whole_number(scalar).and_then(|value| u64::try_from(value).ok())
+}
+
+/// 64-bit numbers come as strings, by the specification, or as numbers; ProtoJSON takes both with an exponent.
+fn whole_number(scalar: Scalar<'_>) -> Option<i128> {
     match scalar {
-        Scalar::Unsigned(value) => Some(value),
-        Scalar::Float(value) if value.fract() == 0.0 && (0.0..BEYOND).contains(&value) => Some(value as u64),
-        Scalar::Text(text) => text.parse().ok(),
-        _ => None,
+        Scalar::Number(text) => exact(text),
+        Scalar::Text(text) => exact(std::str::from_utf8(text).ok()?),
+        Scalar::Signed(value) => Some(value.into()),
+        Scalar::Unsigned(value) => Some(value.into()),
+        Scalar::Bool(_) | Scalar::Float(_) => None,
     }
+}
+
+/// The whole number that a decimal stands for, digit by digit; `None` if it has a fraction or is beyond 64 bits.
+fn exact(text: &str) -> Option<i128> {
+    let (is_negative, magnitude) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (decimal, exponent) = match magnitude.split_once(['e', 'E']) {
+        Some((decimal, exponent)) => (decimal, exponent.parse::<i32>().ok()?),
+        None => (magnitude, 0),
+    };
+    let (whole, fraction) = match decimal.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (decimal, ""),
+    };
+    if whole.is_empty() {
+        return None;
+    }
+    // Digits before this place are of the whole number.
+    let point = whole.len() as i64 + i64::from(exponent);
+    let mut value = 0_i128;
+    let mut place = 0_i64;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 || (place >= point && digit > 0) {
+            return None;
+        }
+        if place < point {
+            value = within_64_bits(value * 10 + i128::from(digit))?;
+        }
+        place += 1;
+    }
+    while place < point && value > 0 {
+        value = within_64_bits(value * 10)?;
+        place += 1;
+    }
+    Some(if is_negative { -value } else { value })
+}
+
+fn within_64_bits(value: i128) -> Option<i128> {
+    (value <= i128::from(u64::MAX)).then_some(value)
 }
 
 fn double(scalar: Scalar<'_>) -> Option<f64> {
@@ -92,16 +133,16 @@ fn double(scalar: Scalar<'_>) -> Option<f64> {
         Scalar::Signed(value) => Some(value as f64),
         Scalar::Unsigned(value) => Some(value as f64),
         Scalar::Float(value) => Some(value),
-        Scalar::Text("NaN") => Some(f64::NAN),
-        Scalar::Text("Infinity") => Some(f64::INFINITY),
-        Scalar::Text("-Infinity") => Some(f64::NEG_INFINITY),
-        Scalar::Text(text) => text.parse().ok(),
-        Scalar::Bool(_) => None,
+        Scalar::Text(b"NaN") => Some(f64::NAN),
+        Scalar::Text(b"Infinity") => Some(f64::INFINITY),
+        Scalar::Text(b"-Infinity") => Some(f64::NEG_INFINITY),
+        Scalar::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        Scalar::Bool(_) | Scalar::Number(_) => None,
     }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, odd) = text.as_chunks::<2>();
     if !odd.is_empty() {
         return None;
     }
@@ -116,7 +157,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-fn unbase64(text: &str) -> Option<Vec<u8>> {
+fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)).ok()
 }
 
@@ -127,7 +168,8 @@ impl std::fmt::Display for Scalar<'_> {
             Self::Signed(value) => write!(formatter, "{value}"),
             Self::Unsigned(value) => write!(formatter, "{value}"),
             Self::Float(value) => write!(formatter, "{value}"),
-            Self::Text(text) => write!(formatter, "{text:?}"),
+            Self::Number(text) => formatter.write_str(text),
+            Self::Text(text) => write!(formatter, "{:?}", String::from_utf8_lossy(text)),
         }
     }
 }

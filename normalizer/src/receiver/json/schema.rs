@@ -37,6 +37,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether it is written as a whole number, of which no digit may be lost.
+    pub(super) fn is_whole_number(self) -> bool {
+        matches!(
+            self,
+            Self::Int | Self::Sint | Self::Uint | Self::Fixed32 | Self::Fixed64 | Self::Sfixed64
+        )
+    }
+
     /// Whether a repeated field of this kind is packed.
     pub(super) fn is_packed(self) -> bool {
         !matches!(self, Self::String | Self::Id | Self::Bytes | Self::Message(_))

@@ -198,7 +198,10 @@ fn an_error_tells_where_and_what() {
             r#"{"resourceSpans":[[]]}"#,
             "resourceSpans cannot be an array here",
         ),
-        (&span_json(r#""name":5"#), "name cannot be 5"),
+        (
+            &span_json(r#""name":5"#),
+            "invalid type: integer `5`, expected a value of name",
+        ),
         (
             &span_json(r#""kind":"SPAN_KIND_SERVER""#),
             "kind cannot be \"SPAN_KIND_SERVER\"",
@@ -212,7 +215,13 @@ fn an_error_tells_where_and_what() {
             "startTimeUnixNano cannot be 1.5",
         ),
         (&span_json(r#""status":7"#), "status cannot be 7"),
-        (&span_json(r#""name":{}"#), "name cannot be an object"),
+        (
+            &span_json(r#""name":{}"#),
+            "invalid type: map, expected a value of name",
+        ),
+        (&span_json(r#""kind":{}"#), "kind cannot be an object"),
+        (&span_json(r#""kind":[1]"#), "kind cannot be an array here"),
+        (&span_json(r#""kind":true"#), "kind cannot be true"),
     ] {
         match convert(Signal::Traces, json) {
             Err(Refusal::Malformed(message)) => {
@@ -245,4 +254,80 @@ fn what_grows_over_the_limit_is_too_large() {
         convert(Signal::Metrics, &json),
         Err(Refusal::TooLarge { limit: LIMIT })
     );
+}
+
+#[test]
+fn a_whole_number_is_exact_however_it_is_written() {
+    for (json, nanos) in [
+        ("1760000000123456789.0", 1_760_000_000_123_456_789),
+        ("1760000000123456789.000e0", 1_760_000_000_123_456_789),
+        (r#""1.76e18""#, 1_760_000_000_000_000_000),
+        (r#""1.760000000123456789E+18""#, 1_760_000_000_123_456_789),
+        ("17600000001234567890e-1", 1_760_000_000_123_456_789),
+        ("18446744073709551615", u64::MAX),
+        ("0e99", 0),
+        ("null", 0),
+    ] {
+        let span = span(&format!(r#""startTimeUnixNano":{json}"#));
+        assert_eq!(span.start_time_unix_nano, nanos, "{json}");
+    }
+    for json in [
+        "1760000000123456789.5",
+        "1e-1",
+        "18446744073709551616",
+        r#""1e20""#,
+        r#""1e99999999999""#,
+        "-1",
+        r#""""#,
+        r#"" 1""#,
+        r#""1.""#,
+        r#"".5""#,
+        r#""0x10""#,
+        r#""\ud800""#,
+    ] {
+        let json = span_json(&format!(r#""startTimeUnixNano":{json}"#));
+        assert!(
+            matches!(convert(Signal::Traces, &json), Err(Refusal::Malformed(_))),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_costs_its_text_alone() {
+    let json = span_json(
+        r#""traceId":"\ud800","name":"a\ud83d!","\udc00":1,
+        "attributes":[{"key":"\udc00","value":{"stringValue":"\ud83e\udd80"}}]"#,
+    );
+    let whole = protobuf_of_json(Signal::Traces, json.as_bytes()).unwrap();
+    let request = ExportTraceServiceRequest::decode(whole).unwrap();
+    let span = &request.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!((span.name.as_str(), span.trace_id.len()), ("a\u{fffd}!", 1));
+    assert_eq!(span.attributes[0].key, "\u{fffd}");
+    let value = span.attributes[0]
+        .value
+        .as_ref()
+        .and_then(|any| any.value.clone());
+    assert_eq!(value, Some(Any::StringValue("\u{1f980}".to_owned())));
+    assert_eq!(span.dropped_attributes_count, 1);
+}
+
+#[test]
+fn json_nests_as_deep_as_protobuf() {
+    // Below the attribute's value, which is the fifth message, each array has two.
+    let nested = |arrays: usize| {
+        let (open, close) = (
+            r#"{"arrayValue":{"values":["#.repeat(arrays),
+            "]}}".repeat(arrays),
+        );
+        span_json(&format!(
+            r#""attributes":[{{"key":"k","value":{open}{{"intValue":1}}{close}}}]"#
+        ))
+    };
+    let deepest = convert(Signal::Traces, &nested(47)).unwrap();
+    cctf_proto::otlp::check::check_trace_request(&deepest).unwrap();
+    let Err(Refusal::Malformed(message)) = convert(Signal::Traces, &nested(48)) else {
+        panic!("101 messages are taken");
+    };
+    assert!(message.contains("more than 100 nested messages"), "{message}");
 }
