@@ -5,17 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cctf_proto::cctf::{File as CctfFile, RunMeta, Shape};
+use cctf_proto::cctf::{File as CctfFile, LINE_BYTES_MAX, RunMeta, Shape, WHOLE_BYTES_MAX};
 
 use crate::commands::UsageError;
 use crate::run::folder::EVENTS_CLIENT;
 
 /// Read at once.
 const READ_BYTES: usize = 512 << 10;
-/// The longest line; `cctf validate` has a higher bound, but a merge holds several at once.
-const LINE_BYTES_MAX: usize = 8 << 20;
-/// The longest file that is replaced whole.
-pub const WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// One folder.
 #[derive(Debug)]
@@ -93,10 +89,10 @@ impl Input {
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
         let mut bytes = Vec::new();
-        let read = opened.take(WHOLE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let read = opened.take(WHOLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
         read.with_context(|| format!("read {}", path.display()))?;
         anyhow::ensure!(
-            bytes.len() as u64 <= WHOLE_BYTES_MAX,
+            bytes.len() <= WHOLE_BYTES_MAX,
             "{} has more than {WHOLE_BYTES_MAX} bytes, which a merge does not hold",
             path.display()
         );

@@ -282,6 +282,10 @@ impl<'o> Session<'o> {
         learned.take_links(
             self.out.scratch(),
             |(u, v), second, calls| {
+                // As the normalizer: the first second since the epoch has no stamp above zero.
+                if second == 0 {
+                    return Ok(());
+                }
                 let link = format!("{}->{}", name(u), name(v));
                 let row = second_row((name(u), stages[u as usize]), &link, second, calls);
                 samples.add_made(row.ts_ms.nanos(), &row)

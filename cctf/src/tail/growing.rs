@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use cctf_proto::validate::LINE_BYTES_MAX;
+use cctf_proto::cctf::LINE_BYTES_MAX;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;

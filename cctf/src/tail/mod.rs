@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cctf_proto::cctf::{File, Part};
-use cctf_proto::validate::LINE_BYTES_MAX;
+use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part};
 
 use growing::{GrowingFile, last_lines};
 use parts::{Next, Run, State, Target};

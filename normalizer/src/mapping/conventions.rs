@@ -4,8 +4,10 @@
 //! both generations (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`) is read by the current one.
 //! Source of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older).
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
+use cctf_proto::cctf::{TEXT_BYTES_MAX, bounded};
 use cctf_proto::keys;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
@@ -232,6 +234,7 @@ pub struct Slots<'a> {
     values: [AnyValue<'a>; SLOTS],
     ranks: [u8; SLOTS],
     places: &'static [u8; PLACES],
+    is_cut: Cell<bool>,
 }
 
 const UNSET: u8 = u8::MAX;
@@ -243,6 +246,7 @@ impl<'a> Slots<'a> {
             values: [AnyValue::Empty; SLOTS],
             ranks: [UNSET; SLOTS],
             places: &PLACE_OF,
+            is_cut: Cell::new(false),
         }
     }
 
@@ -250,6 +254,7 @@ impl<'a> Slots<'a> {
     #[inline]
     pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
+        self.is_cut.set(false);
         let (places, ranks, values) = (self.places, &mut self.ranks, &mut self.values);
         attributes.take_wanted(
             |key| find(places, key),
@@ -267,6 +272,7 @@ impl<'a> Slots<'a> {
     #[inline]
     pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
+        self.is_cut.set(false);
         let (rank, slot_value) = (&mut self.ranks[slot as usize], &mut self.values[slot as usize]);
         attributes.take_wanted(
             |found| (found == key.as_bytes()).then_some(()),
@@ -296,13 +302,27 @@ impl<'a> Slots<'a> {
         self.ranks[slot as usize] != UNSET
     }
 
-    /// The text of a slot; empty text counts as not told.
+    /// The text of a slot, as much of it as a field may hold; empty text counts as not told.
     #[inline]
     pub fn text(&self, slot: Slot) -> Option<&'a str> {
         match self.value(slot)? {
-            AnyValue::String(text) if !text.is_empty() => Some(text),
+            AnyValue::String(text) if !text.is_empty() => Some(self.bounded(text)),
             _ => None,
         }
+    }
+
+    /// As much of a text of this span as a field may hold.
+    #[inline]
+    pub fn bounded(&self, text: &'a str) -> &'a str {
+        if text.len() > TEXT_BYTES_MAX {
+            self.is_cut.set(true);
+        }
+        bounded(text)
+    }
+
+    /// Whether a text of this span was too long for a field.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.get()
     }
 
     /// The whole number of a slot: SDKs send some as text, and header values as an array with one text.

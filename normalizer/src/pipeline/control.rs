@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cctf_proto::cctf::PlacementKind;
+use cctf_proto::cctf::{PlacementKind, bounded};
 use cctf_proto::keys;
 use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::Span;
@@ -13,6 +13,7 @@ use super::output::Output;
 use super::placement::{Event, Slots as TellsSlots};
 use super::runs::{Phase, Told};
 use super::sources::Source;
+use super::spans::row_kind;
 use crate::mapping::conventions::{Slot, Slots};
 
 impl Pipeline {
@@ -27,10 +28,10 @@ impl Pipeline {
         let (Ok(trace_id), Ok(span_id)) = (span.trace_id.try_into(), span.span_id.try_into()) else {
             return;
         };
-        if !self
-            .seen
-            .insert(span_fingerprint(trace_id, span_id, span.kind as u8), self.now)
-        {
+        if !self.seen.insert(
+            span_fingerprint(trace_id, span_id, row_kind(span.kind) as u8),
+            self.now,
+        ) {
             self.totals.duplicates += 1;
             return;
         }
@@ -117,7 +118,7 @@ impl Pipeline {
 fn told_of(span: &Span<'_>) -> Told {
     let mut told = Told::default();
     for attribute in span.attributes().iter().map_while(Result::ok) {
-        let text = || attribute.value.as_str().map(str::to_owned);
+        let text = || attribute.value.as_str().map(|text| bounded(text).to_owned());
         let unsigned = || {
             attribute
                 .value

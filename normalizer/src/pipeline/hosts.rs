@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Text};
+use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Text, bounded};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
@@ -53,6 +53,10 @@ impl Pipeline {
         if role == MetricRole::ProcessCpuTime {
             return self.sample_process_cpu(point, source);
         }
+        // No amount of a node is less than nothing.
+        if point.value < 0.0 {
+            return self.totals.reject("negative", 1);
+        }
         let Some(node) = source.node else { return };
         let now = self.now;
         let sampler = self.samplers.0.entry(node).or_insert_with(|| Sampler {
@@ -80,7 +84,7 @@ impl Pipeline {
         sampler.last_heard = now;
         match role {
             MetricRole::MemoryLimit => self.sources.node_mut(node).mem_mb = Some(point.value / BYTES_PER_MIB),
-            MetricRole::CpuCount => self.sources.node_mut(node).cpu_cores = Some(point.value as u64),
+            MetricRole::CpuCount => self.sources.node_mut(node).cpu_cores = Some(count(point.value)),
             _ => sampler.take(role, point, now),
         }
     }
@@ -164,8 +168,8 @@ impl Pipeline {
             mem_free_mb: sample.memory_available.map(|bytes| bytes / BYTES_PER_MIB),
             mem_used_mb: sample.memory_used.map(|bytes| bytes / BYTES_PER_MIB),
             load1: sample.load1,
-            disk_read_Bps: sample.disk_read,
-            disk_write_Bps: sample.disk_written,
+            disk_read_Bps: finite(sample.disk_read),
+            disk_write_Bps: finite(sample.disk_written),
             power_w: sample.power,
             energy_j: sample.energy,
             interval_ms: interval,
@@ -182,12 +186,12 @@ impl Pipeline {
             node: host.node.clone(),
             stage: host.stage,
             link: link_name.as_str().into(),
-            rx_Bps: sample.received,
-            tx_Bps: sample.sent,
-            iface: (!interfaces.is_empty()).then(|| Text::from(interfaces.as_str())),
+            rx_Bps: finite(sample.received),
+            tx_Bps: finite(sample.sent),
+            iface: (!interfaces.is_empty()).then(|| Text::from(bounded(&interfaces))),
             interval_ms: interval,
-            errors: sample.errors.map(|count| count as u64),
-            dropped: sample.dropped.map(|count| count as u64),
+            errors: sample.errors.map(count),
+            dropped: sample.dropped.map(count),
             calls: None,
             net_ms_min: None,
             net_ms_p50: None,
@@ -240,8 +244,8 @@ impl Sampler {
         }
     }
 
-    /// The change of a counter since its point before, and the seconds between them. A first point and a reset give none.
-    fn growth(&mut self, point: &Point<'_>) -> Option<(f64, f64)> {
+    /// The change of a counter since its point before, and the nanoseconds between them. A first point and a reset give none.
+    fn growth(&mut self, point: &Point<'_>) -> Option<(f64, u64)> {
         if !self.counters.contains_key(&point.series) && self.counters.len() >= COUNTERS_MAX {
             return None;
         }
@@ -250,14 +254,12 @@ impl Sampler {
             .insert(point.series, (point.time, point.start, point.value));
         if point.is_delta {
             let from = if point.start > 0 { point.start } else { before?.0 };
-            return Some((
-                point.value,
-                point.time.checked_sub(from).filter(|&nanos| nanos > 0)? as f64 / 1e9,
-            ));
+            let nanos = point.time.checked_sub(from).filter(|&nanos| nanos > 0)?;
+            return Some((point.value, nanos));
         }
         let (time, start, value) = before?;
-        let seconds = point.time.checked_sub(time).filter(|&nanos| nanos > 0)? as f64 / 1e9;
-        (point.start == start && point.value >= value).then_some((point.value - value, seconds))
+        let nanos = point.time.checked_sub(time).filter(|&nanos| nanos > 0)?;
+        (point.start == start && point.value >= value).then_some((point.value - value, nanos))
     }
 
     fn take_counter(&mut self, role: MetricRole, point: &Point<'_>) {
@@ -277,10 +279,11 @@ impl Sampler {
             }
         }
         let growth = self.growth(point);
-        let (Some((growth, seconds)), Some(sample)) = (growth, self.sample.as_mut()) else {
+        let (Some((growth, nanos)), Some(sample)) = (growth, self.sample.as_mut()) else {
             return;
         };
-        sample.interval_nanos = sample.interval_nanos.max((seconds * 1e9).round() as u64);
+        sample.interval_nanos = sample.interval_nanos.max(nanos);
+        let seconds = nanos as f64 / 1e9;
         let add = |field: &mut Option<f64>, more: f64| *field = Some(field.unwrap_or(0.0) + more);
         let direction = text_of(&point.attributes, DIRECTIONS);
         match (role, direction) {
@@ -299,4 +302,14 @@ impl Sampler {
             _ => {}
         }
     }
+}
+
+/// What numbers from the wire add up to, as far as JSON has a word for it.
+fn finite(number: Option<f64>) -> Option<f64> {
+    number.filter(|number| number.is_finite())
+}
+
+/// A count, at most the largest that a file can hold.
+fn count(number: f64) -> u64 {
+    (number as u64).min(i64::MAX as u64)
 }

@@ -1,7 +1,7 @@
 //! What rows tell of modules and of the links between nodes, as they are written.
 
 use super::held::RowFacts;
-use super::links::LinkCall;
+use super::links::{LinkCall, LinkStats};
 use super::modules::ModuleStats;
 use super::names::NAMELESS;
 use super::{NO_INSTANCE, Pipeline};
@@ -70,7 +70,13 @@ impl Pipeline {
             end_unix_nano: caller.end_unix_nano,
         };
         let now = self.now;
-        self.runs.at(run).links.entry((u, v)).or_default().add(&call, now);
+        let run = self.runs.at(run);
+        let link = run.links.entry((u, v)).or_insert_with(|| {
+            // The caller's own rows may be another run's.
+            run.nodes.extend([u, v]);
+            LinkStats::default()
+        });
+        link.add(&call, now);
     }
 
     /// Counts whom a call reached, now that no answer can come any more.
@@ -99,7 +105,12 @@ impl Pipeline {
                 if departed.peer != NAMELESS && !departed.is_message {
                     run.modules_by_peer.entry(departed.peer).or_insert(to);
                 }
-                *run.modules.entry(from).or_default().calls.entry(to).or_default() += 1;
+                let calls = run.modules.entry(from).or_default().calls.entry(to).or_default();
+                *calls += 1;
+                if *calls == 1 {
+                    // Its own rows may be another run's.
+                    run.modules.entry(to).or_default();
+                }
             }
             None => *run.external_calls.entry((from, departed.peer)).or_default() += 1,
         }

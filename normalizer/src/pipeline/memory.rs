@@ -97,7 +97,10 @@ impl Pipeline {
             ("copies", self.seen.table_bytes()),
             ("join", self.join.len() as u64 * JOIN_SPAN_BYTES),
             ("rows", self.held.bytes()),
-            ("traces", self.traces.len() as u64 * TRACE_BYTES),
+            (
+                "traces",
+                (self.traces.len() + self.crossings.len()) as u64 * TRACE_BYTES,
+            ),
             ("inventories", self.inventory_bytes),
         ]
     }
@@ -116,7 +119,7 @@ impl Pipeline {
     fn pool_used(&self) -> u64 {
         self.join.len() as u64 * JOIN_SPAN_BYTES
             + self.held.bytes()
-            + self.traces.len() as u64 * TRACE_BYTES
+            + (self.traces.len() + self.crossings.len()) as u64 * TRACE_BYTES
             + self.inventory_bytes
     }
 

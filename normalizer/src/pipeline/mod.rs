@@ -8,6 +8,7 @@
 //! ```
 
 mod control;
+mod crossings;
 mod dedup;
 mod held;
 mod hosts;
@@ -49,6 +50,7 @@ use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::logs::LogsRequest;
 use serde::{Deserialize, Serialize};
 
+use self::crossings::Crossings;
 use self::dedup::RecentSet;
 use self::held::{HeldRows, TraceRuns};
 use self::hosts::Samplers;
@@ -134,6 +136,7 @@ pub struct Pipeline {
     join: JoinTable,
     held: HeldRows,
     traces: TraceRuns,
+    crossings: Crossings,
     placement: Placement,
     samplers: Samplers,
     /// Times of each series' latest points.
@@ -184,6 +187,7 @@ impl Pipeline {
             join: JoinTable::new(window_nanos, shares.join_spans),
             held: HeldRows::default(),
             traces: TraceRuns::new(shares.traces),
+            crossings: Crossings::default(),
             placement: Placement::default(),
             samplers: Samplers::default(),
             series: HashMap::new(),
@@ -290,6 +294,7 @@ impl Pipeline {
             self.traces_turn_at = self.now + TRACE_RUN_WINDOWS * self.window_nanos;
             self.traces.turn();
         }
+        self.crossings.expire(self.now, self.window_nanos);
         self.runs
             .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_nanos));
         if self.now >= self.inventories_at {

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use cctf_proto::cctf::{File, JsonObject, Milliseconds, SystemStat, Text};
+use cctf_proto::cctf::{ATTRIBUTES_BYTES_MAX, File, JsonObject, Milliseconds, SystemStat, bounded};
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::{is_run_id_ok, reject_point};
 use cctf_proto::otlp::common::{AnyValue, Attributes};
@@ -250,6 +250,9 @@ impl Pipeline {
         source: &Arc<Source>,
         output: &mut Output,
     ) {
+        if !value.is_finite() {
+            return self.totals.reject("not_finite", 1);
+        }
         let identity = &source.identity;
         let row = SystemStat {
             ts_ms: Milliseconds::from_nanos(time as i64),
@@ -259,7 +262,9 @@ impl Pipeline {
             value,
             instance_id: identity.is_service.then(|| identity.instance_id.as_str().into()),
             module_id: identity.is_service.then(|| identity.module_id.as_str().into()),
-            unit: unit.filter(|unit| !unit.is_empty()).map(Text::from),
+            unit: unit
+                .filter(|unit| !unit.is_empty())
+                .map(|unit| bounded(unit).into()),
             attributes: attributes.map(|json| JsonObject(json.into())),
         };
         for slot in self.runs_at(time, output) {
@@ -310,18 +315,33 @@ fn hash_value(value: AnyValue<'_>, hasher: &mut impl Hasher) {
     }
 }
 
-/// A point's scalar attributes as a JSON object, keys sorted; `None` if there are none.
+/// A point's scalar attributes as a JSON object, keys sorted, as many as a row may hold; `None` if there are none.
 fn attributes_json(attributes: Attributes<'_>) -> Option<String> {
+    /// Most bytes of a scalar, a key's or value's quotes and what separates them.
+    const BESIDES_TEXT: usize = 32;
+    /// Most bytes in JSON of one byte of text.
+    const ESCAPED: usize = 6;
+
     let mut object = std::collections::BTreeMap::new();
+    let mut bytes = 0;
     for attribute in attributes.iter().map_while(Result::ok) {
+        let (key, mut text_bytes) = (bounded(attribute.key), 0);
         let value = match attribute.value {
-            AnyValue::String(text) => serde_json::Value::from(text),
+            AnyValue::String(text) => {
+                let text = bounded(text);
+                text_bytes = text.len();
+                serde_json::Value::from(text)
+            }
             AnyValue::Bool(truth) => truth.into(),
             AnyValue::Int(number) => number.into(),
-            AnyValue::Double(number) => number.into(),
+            AnyValue::Double(number) if number.is_finite() => number.into(),
             _ => continue,
         };
-        object.insert(attribute.key, value);
+        bytes += (key.len() + text_bytes) * ESCAPED + BESIDES_TEXT;
+        if bytes > ATTRIBUTES_BYTES_MAX {
+            break;
+        }
+        object.insert(key, value);
     }
     if object.is_empty() {
         None

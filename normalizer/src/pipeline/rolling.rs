@@ -83,7 +83,9 @@ impl Run {
     /// End of that part, once it is known: a run whose end was told is open until what is under way has come.
     pub fn ended(&self) -> Option<u64> {
         let of_run = self.ended_unix_nano.filter(|_| !self.is_live());
-        self.part.ended_unix_nano.or(of_run)
+        let ended = self.part.ended_unix_nano.or(of_run)?;
+        // A driver's clock may say otherwise: a run ends no earlier than it starts.
+        Some(ended.max(self.started()))
     }
 }
 

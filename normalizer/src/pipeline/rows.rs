@@ -1,6 +1,8 @@
 //! Rows on their way out: which run they go to, and what the join adds to them.
 
-use cctf_proto::cctf::{Call, File, Flag, Invocation, Milliseconds, Row, Text, field_index, push_field};
+use cctf_proto::cctf::{
+    Call, File, Flag, Invocation, Milliseconds, Row, SpanId, Text, field_index, push_field,
+};
 
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::output::Output;
@@ -196,11 +198,19 @@ impl Pipeline {
             return;
         };
         let (instance, start_unix_nano) = (facts.instance, facts.start_unix_nano);
+        let trace_id = facts.trace_id;
         let resource_run = instance.and_then(|instance| self.sources.instance(instance).run_id.clone());
         let Some(run) = self.fallback_run(resource_run.as_deref(), start_unix_nano, output) else {
+            self.note_refusal(row);
             return self.held.refuse(row);
         };
+        // The whole trace falls back to the same run, so that its rows can refer to each other.
+        self.traces.set(&trace_id, run);
+        let run = self.traces.get(&trace_id).unwrap_or(run);
         if let Some(held) = self.held.set_run(row, run) {
+            self.write_held(held, output);
+        }
+        for held in self.held.know_run(&trace_id, run) {
             self.write_held(held, output);
         }
     }
@@ -227,11 +237,14 @@ impl Pipeline {
                 caller,
                 orphan,
             } => {
+                let (parent, orphan) = self.within_run(run, facts, parent, orphan);
                 let caller_fits = caller.is_some_and(|caller| caller.duration_nanos >= facts.duration_nanos);
                 let is_outlived =
                     caller.is_some_and(|caller| (0..facts.duration_nanos).contains(&caller.duration_nanos));
                 let caller_alone = caller.filter(|caller| facts.is_server && caller.callees == 1);
-                let told_caller = caller_alone.filter(|_| caller_fits && facts.duration_nanos >= 0);
+                let told_caller = caller_alone
+                    .filter(|_| caller_fits && facts.duration_nanos >= 0)
+                    .filter(|caller| self.is_in_run(run, &facts.trace_id, &caller.span_id.0, true));
                 let mut flags = facts.flags;
                 if orphan {
                     flags = flags.with(Flag::Orphan);
@@ -273,6 +286,7 @@ impl Pipeline {
                 callee,
                 orphan,
             } => {
+                let (ancestor, orphan) = self.within_run(run, facts, ancestor, orphan);
                 let mut flags = facts.flags;
                 if orphan {
                     flags = flags.with(Flag::Orphan);
@@ -281,6 +295,11 @@ impl Pipeline {
                     flags = flags.with(Flag::Late);
                 }
                 let callee = callee.filter(|&callee| callee != NO_INSTANCE);
+                if let Some(callee) = callee {
+                    // Its own rows may be another run's, or in a later part.
+                    let module = self.sources.instance(callee).module;
+                    self.runs.at(run).modules.entry(module).or_default();
+                }
                 let peer_module =
                     callee.map(|callee| Text::from(self.sources.module_of(callee).module_id.as_str()));
                 let lines = output.run(run, &self.runs.at(run).part.of).lines(File::Calls);
@@ -296,6 +315,22 @@ impl Pipeline {
                 self.learn_call(run, facts);
             }
             Outcome::Nothing => {}
+        }
+    }
+
+    /// What a row of this run says of the invocation above it, and whether it is an orphan: a reference to a row that is not
+    /// in the run's folder would lead nowhere.
+    #[inline]
+    fn within_run(
+        &self,
+        run: usize,
+        facts: &RowFacts,
+        above: Option<SpanId>,
+        orphan: bool,
+    ) -> (Option<SpanId>, bool) {
+        match above {
+            Some(id) if !self.is_in_run(run, &facts.trace_id, &id.0, false) => (None, true),
+            _ => (above, orphan),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use cctf_proto::cctf::bounded;
 use cctf_proto::keys;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 use serde::{Deserialize, Serialize};
@@ -75,7 +76,9 @@ impl Sample {
         } else {
             return None;
         };
-        Some((busy * 100.0).clamp(0.0, 100.0))
+        // The numbers of the wire may add up to more than a double holds.
+        let percent = (busy * 100.0).clamp(0.0, 100.0);
+        (!percent.is_nan()).then_some(percent)
     }
 
     pub(super) fn has_host_fields(&self) -> bool {
@@ -99,6 +102,7 @@ pub(super) fn text_of<'a>(attributes: &Attributes<'a>, keys: &[&str]) -> Option<
         .iter()
         .map_while(Result::ok)
         .find_map(|attribute| attribute.value.as_str().filter(|_| keys.contains(&attribute.key)))
+        .map(bounded)
 }
 
 pub(super) fn is_one_of(attributes: &Attributes<'_>, keys: &[&str], values: &[&str]) -> bool {

@@ -159,7 +159,12 @@ impl Pipeline {
                 .links
                 .get_mut(&pair)
                 .map(|link: &mut LinkStats| link.take_seconds(opened_before));
-            for (second, calls) in seconds.unwrap_or_default() {
+            // The first second since the epoch has no stamp above zero.
+            for (second, calls) in seconds
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|(second, _)| *second > 0)
+            {
                 let (from, to) = (self.sources.node(pair.0), self.sources.node(pair.1));
                 let link = format!("{}->{}", from.node, to.node);
                 let ts = second * 1_000_000_000;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use cctf_proto::cctf::Row;
 use cctf_proto::cctf::{
-    Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind as RowKind, SpanLink, Text, TraceId,
-    field_index,
+    Call, Flag, Flags, Invocation, LINKS_MAX, Milliseconds, SpanId, SpanKind as RowKind, SpanLink, Text,
+    TraceId, field_index,
 };
 use cctf_proto::otlp::trace::{Span, SpanKind};
 
+use super::crossings::RowRun;
 use super::dedup::span_fingerprint;
 use super::held::{Gaps, RowFacts};
 use super::modules::InvocationFacts;
@@ -57,7 +58,7 @@ impl Pipeline {
             return;
         };
         if !self.seen.insert(
-            span_fingerprint(&trace_id.0, &span_id.0, span.kind as u8),
+            span_fingerprint(&trace_id.0, &span_id.0, row_kind(span.kind) as u8),
             self.now,
         ) {
             self.totals.duplicates += 1;
@@ -103,6 +104,9 @@ impl Pipeline {
             Role::Poll | Role::Missing => false,
             Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
         };
+        if has_row && is_refused {
+            self.note_run(&trace_id.0, &span_id.0, role.is_call(), RowRun::Refused);
+        }
         // The join does not look at runs: what is above and below a refused span still finds its way.
         if has_row && !is_refused {
             let run = own_run.or_else(|| {
@@ -113,6 +117,8 @@ impl Pipeline {
                     output,
                 )
             });
+            let noted = run.map_or(RowRun::Awaited, RowRun::Known);
+            self.note_run(&trace_id.0, &span_id.0, role.is_call(), noted);
             let span = RowSpan {
                 span,
                 slots,
@@ -140,6 +146,7 @@ impl Pipeline {
         let (span, slots, mapped, identity) = (row.span, row.slots, row.mapped, &row.source.identity);
         let told_start = slots
             .unsigned(Slot::StartTime)
+            .filter(|&nanos| nanos > 0)
             .and_then(Milliseconds::from_unsigned_nanos);
         let enqueued = Milliseconds::from_nanos(span.start_time_unix_nano as i64);
         let started = told_start.unwrap_or(enqueued);
@@ -155,7 +162,7 @@ impl Pipeline {
         {
             flags = flags.with(Flag::Negative);
         }
-        if span.dropped_attributes_count > 0 {
+        if row.is_truncated() {
             flags = flags.with(Flag::Truncated);
         }
         let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
@@ -242,7 +249,7 @@ impl Pipeline {
         } else {
             Flags::NONE
         };
-        if span.dropped_attributes_count > 0 {
+        if row.is_truncated() {
             flags = flags.with(Flag::Truncated);
         }
         let call = Call {
@@ -295,6 +302,11 @@ struct RowSpan<'s, 'a> {
 }
 
 impl RowSpan<'_, '_> {
+    /// Whether something of the span or its resource was lost: left out by the SDK, too long, or not readable.
+    fn is_truncated(&self) -> bool {
+        self.span.dropped_attributes_count > 0 || self.slots.is_cut() || self.source.identity.is_truncated
+    }
+
     fn facts(&self) -> RowFacts {
         let (start, end) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
         RowFacts {
@@ -337,7 +349,7 @@ fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
     }
 }
 
-fn row_kind(kind: SpanKind) -> RowKind {
+pub(super) fn row_kind(kind: SpanKind) -> RowKind {
     match kind {
         SpanKind::Server => RowKind::Server,
         SpanKind::Consumer => RowKind::Consumer,
@@ -346,9 +358,6 @@ fn row_kind(kind: SpanKind) -> RowKind {
         SpanKind::Internal | SpanKind::Unspecified => RowKind::Internal,
     }
 }
-
-/// Links kept of a span; a batch consumer's further ones are left out.
-const LINKS_MAX: usize = 1024;
 
 fn links_of(span: &Span<'_>) -> Vec<SpanLink> {
     let valid = span.links().map_while(Result::ok).filter_map(|link| {

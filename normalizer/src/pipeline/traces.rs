@@ -12,6 +12,7 @@ use super::Pipeline;
 use super::dedup::span_fingerprint;
 use super::output::Output;
 use super::sources::Source;
+use super::spans::row_kind;
 use crate::mapping::conventions::{Slot, Slots};
 
 /// Spans that are read before the first of them is taken: enough for memory to answer, and few enough for the first-level
@@ -87,7 +88,7 @@ impl Pipeline {
             return;
         };
         self.seen
-            .prefetch(span_fingerprint(trace_id, span_id, span.kind as u8));
+            .prefetch(span_fingerprint(trace_id, span_id, row_kind(span.kind) as u8));
         self.join.prefetch(trace_id, span_id);
         if let Ok(parent_span_id) = span.parent_span_id.try_into() {
             self.join.prefetch(trace_id, parent_span_id);

@@ -1,4 +1,5 @@
-//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion. The seeds in `corpus`
+//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion, and no folder that
+//! `cctf validate` refuses. The seeds in `corpus`
 //! are changed at random, a fixed number of times in every test run, and for as long as you like by
 //! `make fuzz FUZZ_INPUTS=10000000`. An input that breaks something is written to a file and told with its number: once
 //! that is repaired, it belongs in the corpus.
@@ -6,6 +7,10 @@
 //! After a change of the layouts, `CCTF_BLESS=1 cargo test -p cctf-normalizer --test fuzz corpora` makes the corpora anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "../support/folders.rs"]
+mod folders;
+#[path = "../support/hostile.rs"]
+mod hostile;
 mod mutation;
 #[path = "../support/random.rs"]
 mod random;
@@ -22,6 +27,8 @@ use cctf_normalizer::{checkpoint, receiver};
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::check_logs_request;
+use folders::Folders;
+use hostile::Choices;
 use mutation::mutate;
 use random::Random;
 use tempfile::TempDir;
@@ -127,15 +134,29 @@ fn the_corpora_are_what_this_version_reads() {
 
 #[test]
 fn protobuf_is_refused_or_fed() {
+    let logs = in_memory();
     let mut pipeline = Pipeline::new(seeds::settings());
     let mut output = Output::default();
+    let mut folders = Folders::default();
     let mut fed = 0_u64;
     fuzz("protobuf", &seeds::of("protobuf"), |input, _| {
         let _ = admit_trace_request(input).map(|admission| admission.message());
         let _ = admit_metrics_request(input).map(|admission| admission.message());
         let _ = check_logs_request(input);
         fed += 1;
+        let received = |fed| 1_700_000_000_000_000_000 + fed * 10_000_000;
         if fed.is_multiple_of(INPUTS_A_PIPELINE) {
+            let end = Record {
+                received_unix_nano: received(fed),
+                content: Content::Shutdown,
+            };
+            pipeline.feed(&end, &mut output);
+            folders.take(&mut output);
+            let errors = std::mem::take(&mut folders).errors(logs.path());
+            assert!(
+                errors.is_empty(),
+                "of the {INPUTS_A_PIPELINE} inputs before: {errors}"
+            );
             pipeline = Pipeline::new(seeds::settings());
             output = Output::default();
         }
@@ -143,13 +164,52 @@ fn protobuf_is_refused_or_fed() {
         for signal in seeds::SIGNALS {
             let body = input.clone().into();
             let record = Record {
-                received_unix_nano: 1_700_000_000_000_000_000 + fed * 10_000_000,
+                received_unix_nano: received(fed),
                 content: Content::Request { signal, body },
             };
             pipeline.feed(&record, &mut output);
         }
-        output.drain().for_each(|run| run.clear());
+        folders.take(&mut output);
     });
+}
+
+/// The requests of one pipeline follow from a seed of their own: with that as FUZZ_SEED, and FUZZ_INPUTS=1, they come again.
+#[test]
+fn hostile_requests_make_valid_folders() {
+    let inputs = number_of("FUZZ_INPUTS", INPUTS);
+    let first = number_of("FUZZ_SEED", 1);
+    let logs = in_memory();
+    for seed in first..first + inputs.div_ceil(INPUTS_A_PIPELINE) {
+        let made = catch_unwind(|| folders_of(seed).errors(logs.path()));
+        match made {
+            Ok(errors) => assert!(errors.is_empty(), "seed {seed}: {errors}"),
+            Err(_) => panic!("seed {seed} panics"),
+        }
+    }
+    println!("requests: {inputs} inputs");
+}
+
+fn folders_of(seed: u64) -> Folders {
+    let mut random = Random(seed);
+    let mut next = || random.next();
+    let mut choices = Choices(&mut next);
+    let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
+    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let mut received_unix_nano = hostile::BASE_UNIX_NANO;
+    for number in 1..=INPUTS_A_PIPELINE {
+        received_unix_nano += hostile::pause(&mut choices).as_nanos() as u64;
+        let content = match number {
+            INPUTS_A_PIPELINE => Content::Shutdown,
+            _ => hostile::content(&mut choices),
+        };
+        let record = Record {
+            received_unix_nano,
+            content,
+        };
+        pipeline.feed(&record, &mut output);
+        folders.take(&mut output);
+    }
+    folders
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! A row type is declared once with [`row!`](crate::cctf::row); its encoder, its reader and its schema come from that declaration.
 
+mod bounds;
 mod calls;
 mod files;
 mod host_metrics;
@@ -20,6 +21,7 @@ pub mod schema;
 mod system_stats;
 mod value;
 
+pub use bounds::{ATTRIBUTES_BYTES_MAX, LINE_BYTES_MAX, LINKS_MAX, TEXT_BYTES_MAX, WHOLE_BYTES_MAX, bounded};
 pub use calls::Call;
 pub use files::{FILE_LINKS, File, Shape};
 pub use host_metrics::HostMetric;

@@ -178,9 +178,10 @@ impl Trace<'_> {
             .then_some(at)
     }
 
-    fn call(&self, span: SpanId) -> Option<&Called> {
-        let at = self.calls.partition_point(|row| row.span < span);
-        self.calls.get(at).filter(|row| row.span == span)
+    /// The calls of a span: one, unless kinds share the id or a copy came late.
+    fn calls_of(&self, span: SpanId) -> &[Called] {
+        let rest = &self.calls[self.calls.partition_point(|row| row.span < span)..];
+        &rest[..rest.iter().take_while(|row| row.span == span).count()]
     }
 
     fn check(&self, unresolved: &mut Unresolved, findings: &mut Findings) {
@@ -269,9 +270,9 @@ impl Trace<'_> {
 
     /// The invocation that a span is or was made by; `None` where the folder does not tell.
     fn nearest_invocation(&self, span: SpanId) -> Option<Option<SpanId>> {
-        match (self.invocation(span), self.call(span)) {
-            (Some(_), None) => Some(Some(span)),
-            (None, Some(call)) if !call.above.orphan => Some(call.above.invocation),
+        match (self.invocation(span), self.calls_of(span)) {
+            (Some(_), []) => Some(Some(span)),
+            (None, [call]) if !call.above.orphan => Some(call.above.invocation),
             _ => None,
         }
     }
@@ -284,12 +285,14 @@ impl Trace<'_> {
         findings: &mut Findings,
     ) {
         let Some(caller) = row.caller else { return };
-        let Some(call) = self.call(caller) else {
+        let calls = self.calls_of(caller);
+        if calls.is_empty() {
             unresolved.calls.add(Broken::CallerKnown, self.id, caller, place);
             return;
-        };
-        if let (Some(told), Some(lasted)) = (row.caller_lasted, call.lasted)
-            && told != lasted
+        }
+        let lasted = calls.iter().find_map(|call| call.lasted);
+        if let (Some(told), Some(lasted)) = (row.caller_lasted, lasted)
+            && !calls.iter().any(|call| call.lasted == Some(told))
         {
             findings.add(Broken::NetEqualsDifference, place, || {
                 format!("caller {caller} lasted {lasted} ms, net_ms and rt_ms add up to {told}")
@@ -320,6 +323,12 @@ impl Trace<'_> {
             .invocation
             .filter(|&parent| parent != row.span)
             .and_then(|parent| self.invocation(parent))
+            // Of several rows with that id none is the parent for certain.
+            .filter(|&at| {
+                self.invocations
+                    .get(at + 1)
+                    .is_none_or(|next| next.span != self.invocations[at].span)
+            })
     }
 
     /// Reports a cycle once, at the first of its lines.

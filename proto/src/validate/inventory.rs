@@ -59,7 +59,7 @@ pub(super) fn check_module_references(
 pub(super) fn check_link(
     row: &Link<'_>,
     known: &Known,
-    listed: &mut HashSet<(String, String)>,
+    listed: &mut HashSet<(String, String, Option<String>)>,
     place: Place,
     findings: &mut Findings,
 ) {
@@ -82,8 +82,8 @@ pub(super) fn check_link(
         findings.add(Broken::LinkFigures, place, || format!("PR_s is {propagation}"));
     }
     // A node may have several interfaces, each a link to the same net.
-    let name = format!("{} {}", &*row.v, row.iface.as_deref().unwrap_or_default());
-    if !listed.insert((row.u.to_string(), name)) {
+    let iface = row.iface.as_ref().map(|iface| iface.to_string());
+    if !listed.insert((row.u.to_string(), row.v.to_string(), iface)) {
         findings.add(Broken::InventoryUnique, place, || {
             format!("link {} to {} is listed before", &*row.u, &*row.v)
         });

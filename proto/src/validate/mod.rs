@@ -18,22 +18,23 @@ mod session;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cctf::{LINE_BYTES_MAX, WHOLE_BYTES_MAX};
+
 pub use report::{Finding, Report};
 pub use rules::{RULES, Rule, Severity};
 
 /// Enough to see a pattern, few enough to read.
 pub const FINDINGS_KEPT_PER_RULE: usize = 20;
 
-/// Far above any row of the normalizer; what is longer is held by no reader either.
-pub const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// What can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// How many findings of each rule the report keeps; all are counted.
     pub findings_kept_per_rule: usize,
-    /// The longest line, and the longest file that is replaced whole, in bytes.
+    /// The longest line, in bytes.
     pub line_bytes_max: usize,
+    /// The longest file that is replaced whole, in bytes.
+    pub whole_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -41,6 +42,7 @@ impl Default for Options {
         Self {
             findings_kept_per_rule: FINDINGS_KEPT_PER_RULE,
             line_bytes_max: LINE_BYTES_MAX,
+            whole_bytes_max: WHOLE_BYTES_MAX,
         }
     }
 }

@@ -77,24 +77,24 @@ rules! {
     SampleWeight = "sample-weight-at-least-one", Error, Error, "A row stands for at least one request.";
 
     // The call graph
-    DuplicateIdentity = "duplicate-identity", Error, Error,
-        "No two rows of a file have the same trace_id, span_id and kind.";
+    DuplicateIdentity = "duplicate-identity", Warning, Warning,
+        "No two rows of a file have the same trace_id, span_id and kind; a copy after the dedup window makes a second row.";
     ParentKnown = "parent-known", Error, Warning,
         "parent_id is an invocation of the same trace, in this folder or in another part of the run.";
     ParentNotSelf = "parent-not-self", Error, Error, "No invocation is its own parent.";
     ParentNoCycle = "parent-no-cycle", Error, Error, "Following parent_id never comes back to where it began.";
     ParentSpanTold = "parent-span-told", Error, Error,
         "A row with parent_id or ancestor_id has a parent_span_id too.";
-    ParentIsNearest = "parent-is-nearest", Error, Error,
-        "Where the parent span is in the folder, parent_id or ancestor_id is the nearest invocation that it leads to.";
+    ParentIsNearest = "parent-is-nearest", Warning, Warning,
+        "Where the parent span is in the folder, parent_id or ancestor_id is the nearest invocation that it leads to, unless its id is used twice.";
     OrphanConsistent = "orphan-consistent", Error, Error,
         "A row flagged orphan has a parent_span_id and neither parent_id nor ancestor_id.";
     CallAncestorKnown = "call-ancestor-known", Error, Warning,
         "ancestor_id is an invocation of the same trace, in this folder or in another part of the run.";
     CallerKnown = "caller-known", Warning, Warning, "caller_span_id is a call of the same trace.";
     NetNotNegative = "net-not-negative", Error, Error, "Network times are not negative.";
-    NetEqualsDifference = "net-equals-difference", Error, Error,
-        "net_ms equals the caller's duration minus the invocation's.";
+    NetEqualsDifference = "net-equals-difference", Warning, Warning,
+        "net_ms equals the caller's duration minus the invocation's, unless the caller's id is used twice.";
 
     // Inventories
     NodeKnown = "node-known", Error, Warning, "Every node that a row names, except unknown, is in nodes.json.";
@@ -113,7 +113,8 @@ rules! {
     InstanceStarted = "instance-started", Warning, Warning,
         "Every instance that a row names has a start event.";
     LifeOfAnInstance = "life-of-an-instance", Error, Error, "A start or stop event names its instance.";
-    StopAfterStart = "stop-after-start", Error, Error, "A stop event follows a start of the same instance.";
+    StopAfterStart = "stop-after-start", Warning, Warning,
+        "A stop event follows a start of the same instance, unless their senders' clocks say otherwise.";
 
     // The run
     RunIdValid = "run-id-valid", Error, Error,

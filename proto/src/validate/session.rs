@@ -303,7 +303,7 @@ impl<'f> Session<'f> {
                 whole.is_some_and(|text| check(self, text, place))
             }
             Ending::Cut => {
-                self.add_too_long(place);
+                self.add_too_long(place, self.options.line_bytes_max);
                 true
             }
         }
@@ -355,11 +355,12 @@ impl<'f> Session<'f> {
     /// The bytes of a file that is replaced whole; `None` once it is reported why there are none.
     fn whole(&mut self, file: File) -> Result<Option<Vec<u8>>, ValidateError> {
         debug_assert!(file.shape() != Shape::Lines);
-        let bytes = self.folder.read_whole(file, self.options.line_bytes_max)?;
+        let limit = self.options.whole_bytes_max;
+        let bytes = self.folder.read_whole(file, limit)?;
         match &bytes {
             None => self.add_missing(file),
-            Some(bytes) if bytes.len() > self.options.line_bytes_max => {
-                self.add_too_long(Place { file, line: None });
+            Some(bytes) if bytes.len() > limit => {
+                self.add_too_long(Place { file, line: None }, limit);
                 return Ok(None);
             }
             Some(_) => {}
@@ -374,8 +375,7 @@ impl<'f> Session<'f> {
             });
     }
 
-    fn add_too_long(&mut self, place: Place) {
-        let limit = self.options.line_bytes_max;
+    fn add_too_long(&mut self, place: Place, limit: usize) {
         self.findings
             .add(Broken::TooLong, place, || format!("longer than {limit} bytes"));
     }

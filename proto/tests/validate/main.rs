@@ -25,6 +25,7 @@ fn report(dir: &Path) -> Report {
         dir,
         Options {
             line_bytes_max: LINE_BYTES_MAX,
+            whole_bytes_max: LINE_BYTES_MAX,
             ..Options::default()
         },
     )

@@ -2,6 +2,7 @@
 
 use cctf_proto::cctf::{File, Milliseconds, PlacementEvent, PlacementKind, Stage, Text};
 
+use crate::mapping::UNKNOWN_NODE;
 use crate::pipeline::Pipeline;
 use crate::pipeline::output::Output;
 use crate::pipeline::runs::write_row;
@@ -93,7 +94,8 @@ impl Pipeline {
             Some(run) => vec![run],
             None => self.runs.live().collect(),
         };
-        let from = event.from_node.and_then(|node| self.sources.node_named(node));
+        let known = event.from_node.filter(|&node| node != UNKNOWN_NODE);
+        let from = known.and_then(|node| self.sources.node_named(node));
         let instance = self.sources.instance(event.instance);
         let module = self.sources.module(instance.module);
         // Who tells what became of a module need not know the stage of its node.

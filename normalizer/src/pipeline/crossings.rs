@@ -1,0 +1,189 @@
+//! [`Crossings`]: which run a row went to, while rows of more than one run are on their way.
+//!
+//! The spans of a trace can name different runs. A reference from one run's folder into another's leads nowhere, so it is
+//! left out; a merge of both folders, which has both rows, resolves it.
+
+use cctf_proto::cctf::SpanId;
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use super::dedup::span_fingerprint;
+use super::maps::Map;
+
+/// The run of a row that waits for its trace's run, and of one that no run took.
+const UNDECIDED: u32 = u32::MAX;
+const REFUSED: u32 = u32::MAX - 1;
+
+/// How many join windows a row is remembered at least: longer than a row can wait for one above it.
+const WINDOWS_REMEMBERED: u64 = 4;
+
+/// Runs of the rows that arrived since rows of a second run did.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Crossings {
+    /// The run of the latest row.
+    latest: Option<u32>,
+    /// The run of all rows before the oldest that is remembered.
+    before: Option<u32>,
+    /// Until when rows are remembered, in journal time; 0: they are not.
+    until: u64,
+    young: Map<u64, u32>,
+    old: Map<u64, u32>,
+    /// Journal time at which the older half is forgotten next.
+    turn_at: u64,
+    /// Whether rows have been forgotten. One that is not remembered then counts as one of the run that asks: it is older than
+    /// what is remembered, and far more references stay within their run than leave it.
+    has_forgotten: bool,
+}
+
+impl Crossings {
+    /// Whether rows of more than one run are on their way.
+    #[inline]
+    pub fn are_possible(&self) -> bool {
+        self.until > 0
+    }
+
+    /// How many rows are remembered.
+    pub fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Notes the run of a row; true if the row is to be remembered with it.
+    #[inline]
+    fn note(&mut self, run: u32, now: u64, for_nanos: u64) -> bool {
+        if self.latest != Some(run) {
+            self.change(run, now, for_nanos);
+        }
+        self.until > 0
+    }
+
+    #[cold]
+    fn change(&mut self, run: u32, now: u64, for_nanos: u64) {
+        if let Some(latest) = self.latest {
+            if self.until == 0 {
+                self.before = Some(latest);
+            }
+            self.until = now.saturating_add(for_nanos);
+        }
+        self.latest = Some(run);
+    }
+
+    fn remember(&mut self, row: u64, run: u32, max: usize) {
+        if self.young.len() >= max {
+            self.turn();
+        }
+        // An id that is used twice leads nowhere for certain.
+        let is_same = |known: Option<&u32>| known.is_none_or(|&known| known == run);
+        let is_certain = is_same(self.young.get(&row)) && is_same(self.old.get(&row));
+        self.young.insert(row, if is_certain { run } else { REFUSED });
+    }
+
+    fn turn(&mut self) {
+        self.has_forgotten |= !self.old.is_empty();
+        self.old = std::mem::take(&mut self.young);
+    }
+
+    fn run_of(&self, row: u64) -> Option<u32> {
+        let known = self.young.get(&row).or_else(|| self.old.get(&row));
+        known.copied().or(self.before.filter(|_| !self.has_forgotten))
+    }
+
+    /// Forgets what is old, and all once rows of one run alone have come for long enough.
+    pub fn expire(&mut self, now: u64, window_nanos: u64) {
+        if self.until == 0 {
+            return;
+        }
+        if now >= self.until {
+            *self = Self {
+                latest: self.latest,
+                ..Self::default()
+            };
+        } else if now >= self.turn_at {
+            self.turn_at = now.saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_nanos));
+            self.turn();
+        }
+    }
+}
+
+/// What is known of a row's run when its span arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowRun {
+    /// It goes to this run.
+    Known(usize),
+    /// It waits for its trace's run.
+    Awaited,
+    /// No run takes it.
+    Refused,
+}
+
+impl Pipeline {
+    /// Notes to which run the row of a call or an invocation goes.
+    #[inline]
+    pub(super) fn note_run(&mut self, trace_id: &[u8; 16], span_id: &[u8; 8], is_call: bool, run: RowRun) {
+        let run = match run {
+            RowRun::Known(run) => run as u32,
+            RowRun::Awaited => UNDECIDED,
+            RowRun::Refused => REFUSED,
+        };
+        let for_nanos = 2 * WINDOWS_REMEMBERED * self.window_nanos;
+        if self.crossings.note(run, self.now, for_nanos) {
+            let row = span_fingerprint(trace_id, span_id, u8::from(is_call));
+            self.crossings.remember(row, run, self.shares.traces);
+        }
+    }
+
+    /// Notes that no run takes a row that waited for one.
+    pub(super) fn note_refusal(&mut self, row: u32) {
+        let Some(held) = self.held.get(row) else { return };
+        let (trace_id, span_id) = (held.facts.trace_id, span_id_of(&held.line));
+        if let Some(span_id) = span_id {
+            for is_call in [false, true] {
+                self.note_run(&trace_id, &span_id.0, is_call, RowRun::Refused);
+            }
+        }
+    }
+
+    /// Whether a row of this run may refer to an invocation or a call: its row is in the folder of the same run, or will be.
+    #[inline]
+    pub(super) fn is_in_run(
+        &self,
+        run: usize,
+        trace_id: &[u8; 16],
+        span_id: &[u8; 8],
+        is_call: bool,
+    ) -> bool {
+        !self.crossings.are_possible()
+            || self.is_remembered_in_run(
+                run,
+                trace_id,
+                span_fingerprint(trace_id, span_id, u8::from(is_call)),
+            )
+    }
+
+    #[cold]
+    fn is_remembered_in_run(&self, run: usize, trace_id: &[u8; 16], row: u64) -> bool {
+        match self.crossings.run_of(row) {
+            Some(UNDECIDED) => self.traces.get(trace_id) == Some(run),
+            Some(known) => known == run as u32,
+            None => true,
+        }
+    }
+}
+
+/// The span of a row's line, which begins with `trace_id` and `span_id`.
+fn span_id_of(line: &[u8]) -> Option<SpanId> {
+    const BEGIN: usize = r#"{"trace_id":"","span_id":""#.len() + 2 * size_of::<[u8; 16]>();
+    let digits = line.get(BEGIN..BEGIN + 2 * size_of::<[u8; 8]>())?;
+    SpanId::parse(std::str::from_utf8(digits).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_the_ids_of_its_row() {
+        let line = br#"{"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"00000000000000a2","parent_id":null"#;
+        assert_eq!(span_id_of(line), Some(SpanId([0, 0, 0, 0, 0, 0, 0, 0xa2])));
+        assert_eq!(span_id_of(b"{}"), None);
+    }
+}

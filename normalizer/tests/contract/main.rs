@@ -1,0 +1,78 @@
+//! No input makes a folder that `cctf validate` refuses: random requests of all known keys with hostile values, of traces and
+//! metrics, over several runs and parts, with control spans, restarts and other settings among them.
+//!
+//! `make fuzz` does the same for as many requests as you like.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "../support/folders.rs"]
+mod folders;
+#[path = "../support/hostile.rs"]
+mod hostile;
+
+use cctf_normalizer::journal::{Content, Record};
+use cctf_normalizer::pipeline::{Output, Pipeline};
+use folders::Folders;
+use hostile::{BASE_UNIX_NANO, Choices};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use tempfile::TempDir;
+
+/// Records of a case, at most.
+const RECORDS_MAX: usize = 14;
+/// Numbers that a case follows from, at most: some hundred a request.
+const NUMBERS_MAX: usize = 1_500;
+
+/// The folders that the requests make which follow from these numbers.
+fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
+    let mut numbers = numbers.iter().copied();
+    let mut next = || u64::from(numbers.next().unwrap_or(0));
+    let mut choices = Choices(&mut next);
+    let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
+    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let mut now = BASE_UNIX_NANO;
+    let count = choices.below(RECORDS_MAX);
+    for at in 0..=count {
+        now += hostile::pause(&mut choices).as_nanos() as u64;
+        let content = match at == count {
+            true => Content::Shutdown,
+            false => hostile::content(&mut choices),
+        };
+        if is_shown {
+            hostile::show(now, &content);
+        }
+        let record = Record {
+            received_unix_nano: now,
+            content,
+        };
+        pipeline.feed(&record, &mut output);
+        folders.take(&mut output);
+    }
+    folders
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        max_shrink_iters: 20_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/contract/seeds.txt"
+        )))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_requests_make_a_folder_that_validate_refuses(
+        numbers in proptest::collection::vec(any::<u16>(), 0..NUMBERS_MAX)
+    ) {
+        let logs = match std::path::Path::new("/dev/shm").is_dir() {
+            true => TempDir::new_in("/dev/shm").unwrap(),
+            false => TempDir::new().unwrap(),
+        };
+        let errors = folders_of(&numbers, false).errors(logs.path());
+        if !errors.is_empty() && std::env::var_os("CONTRACT_SHOWN").is_some() {
+            folders_of(&numbers, true);
+        }
+        prop_assert!(errors.is_empty(), "{errors}");
+    }
+}

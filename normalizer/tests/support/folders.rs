@@ -1,0 +1,79 @@
+//! The folders that a pipeline's output makes, as the sink would, and what `validate` says of them.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use cctf_normalizer::pipeline::Output;
+use cctf_proto::cctf::{File, Shape};
+use cctf_proto::validate::{Finding, Options, Severity, validate};
+
+/// Rules that hold once cycles are cut and a peer that is a module is listed once.
+pub const UNDER_REPAIR: [&str; 2] = ["inventory-unique", "parent-no-cycle"];
+
+/// The content of each file, by the folder of its run's part and its name.
+#[derive(Default)]
+pub struct Folders(BTreeMap<(String, &'static str), Vec<u8>>);
+
+impl Folders {
+    /// Takes what a pipeline has said since.
+    pub fn take(&mut self, output: &mut Output) {
+        for run in output.drain() {
+            for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
+                assert!(lines.ends_with(b"\n"), "{} ends within a line", file.name());
+                let key = (run.part.folder().to_owned(), file.name());
+                self.0.entry(key).or_default().extend_from_slice(lines);
+            }
+            for (file, content) in run.replaced() {
+                self.0
+                    .insert((run.part.folder().to_owned(), file.name()), content.to_vec());
+            }
+            run.clear();
+        }
+    }
+
+    /// Writes them into `logs`, which is emptied first.
+    pub fn write(&self, logs: &Path) {
+        let _ = fs::remove_dir_all(logs);
+        fs::create_dir_all(logs).unwrap();
+        for folder in self.names() {
+            let cctf = logs.join(folder).join("cctf");
+            fs::create_dir_all(&cctf).unwrap();
+            for file in File::ALL {
+                let content = self.0.get(&(folder.to_owned(), file.name()));
+                if content.is_some() || file.shape() == Shape::Lines {
+                    fs::write(cctf.join(file.name()), content.map_or(&[][..], Vec::as_slice)).unwrap();
+                }
+            }
+        }
+    }
+
+    /// The folders' names.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.0.keys().map(|(folder, _)| folder.as_str()).collect()
+    }
+
+    /// The errors that `validate` finds in them, once they are written into `logs`; empty if there is none.
+    pub fn errors(&self, logs: &Path) -> String {
+        self.write(logs);
+        let mut errors = String::new();
+        for folder in self.names() {
+            let report = validate(&logs.join(folder), Options::default()).unwrap();
+            let is_error = |finding: &&Finding| {
+                finding.severity == Severity::Error && !UNDER_REPAIR.contains(&finding.rule.id)
+            };
+            for finding in report.broken.iter().filter(is_error) {
+                let (line, file) = (finding.line.unwrap_or(0), finding.file.name());
+                writeln!(
+                    errors,
+                    "{}: {folder}/{file}:{line} {}",
+                    finding.rule.id, finding.message
+                )
+                .unwrap();
+            }
+        }
+        errors
+    }
+}

@@ -1,0 +1,506 @@
+//! Requests that are as hostile as the wire allows: all names that the normalizer knows, with values at every border.
+//! They follow from a sequence of numbers, so that a property test can shrink them and a fuzzer can draw them at random.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cctf_normalizer::journal::{Content, Signal};
+use cctf_normalizer::mapping::conventions::TABLE;
+use cctf_normalizer::pipeline::Settings;
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, metric,
+    number_data_point,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
+use prost::Message as _;
+
+/// Journal time of the first record: 2025-10-09 08:53:20 UTC.
+pub const BASE_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
+
+/// The numbers that a scenario follows from. Zero is the plainest choice everywhere, and what there is once they are used up.
+pub struct Choices<'a>(pub &'a mut dyn FnMut() -> u64);
+
+impl Choices<'_> {
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((self.0)() % bound.max(1) as u64) as usize
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// True once in `times`.
+    fn rarely(&mut self, times: usize) -> bool {
+        self.below(times) + 1 == times
+    }
+}
+
+/// Quoted words of a source file: the names that it knows, and the values that it compares with.
+fn words(source: &'static str) -> Vec<&'static str> {
+    let is_word = |text: &&str| {
+        (1..=48).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    source.split('"').skip(1).step_by(2).filter(is_word).collect()
+}
+
+static KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| words(include_str!("../../../proto/src/keys.rs")));
+static OF_RESOURCES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let identity = words(include_str!("../../src/mapping/identity.rs"));
+    identity.into_iter().chain(KEYS.iter().copied()).collect()
+});
+static OF_SPANS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let table = TABLE.iter().map(|convention| convention.key);
+    table.chain(KEYS.iter().copied()).collect()
+});
+static OF_METRICS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let points = words(include_str!("../../src/mapping/points.rs"));
+    let of_points = points.into_iter().filter(|word| word.contains('.'));
+    of_points.chain(Settings::KEPT_METRICS.iter().copied()).collect()
+});
+/// Keys and values of metric points.
+static OF_POINTS: LazyLock<Vec<&str>> = LazyLock::new(|| words(include_str!("../../src/pipeline/sample.rs")));
+static VALUES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let sources = [
+        include_str!("../../src/mapping/span.rs"),
+        include_str!("../../src/mapping/status.rs"),
+        include_str!("../../src/mapping/sampling.rs"),
+        include_str!("../../src/pipeline/hosts.rs"),
+        include_str!("../../../proto/src/cctf/placement_events.rs"),
+        include_str!("../../../proto/src/cctf/invocations.rs"),
+    ];
+    sources.into_iter().flat_map(words).collect()
+});
+
+const NODES: [&str; 6] = ["n0", "n1", "unknown", "n0->n1", "n0.net", "n0.nic"];
+const MODULES: [&str; 7] = ["a", "b", "unknown_service", "n0", "n1:80", "kafka", "a\tb"];
+const RUNS: [&str; 7] = ["r1", "r2", "run", "r1-0002", "run-0002", "R1", "..x"];
+const TEXTS: [&str; 24] = [
+    "",
+    " ",
+    "0",
+    "-1",
+    "+8",
+    "1e400",
+    "NaN",
+    "inf",
+    "-0.0",
+    "99999999999999999999",
+    "\0",
+    "\t\n\r",
+    "\"\\",
+    "\u{fffd}\u{202e}\u{1F980}",
+    "http://user:pw@[::1]:80/a?b#c",
+    "http://",
+    "/a?b",
+    "?",
+    "a->b",
+    "unknown",
+    "x\0y",
+    "ot=th:ffffffffffffff",
+    "ot=th:+8",
+    "ot=rv:1;th:0",
+];
+const INTEGERS: [i64; 14] = [
+    0,
+    1,
+    -1,
+    200,
+    404,
+    i64::MAX,
+    i64::MIN,
+    BASE_UNIX_NANO as i64,
+    BASE_UNIX_NANO as i64 - 1,
+    999,
+    1 << 53,
+    1 << 62,
+    1_000_000,
+    -1_000_000,
+];
+const DOUBLES: [f64; 16] = [
+    0.0,
+    1.0,
+    0.5,
+    -0.0,
+    -5.0,
+    -1e-300,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::MAX,
+    f64::MIN,
+    f64::MIN_POSITIVE,
+    5e-324,
+    1e18,
+    1e308,
+    100.5,
+];
+const LONG: usize = 300;
+
+fn time(choices: &mut Choices<'_>) -> u64 {
+    let near = BASE_UNIX_NANO + choices.below(4) as u64 * 700_000_000;
+    match choices.below(24) {
+        0..14 => near,
+        14 => near + 1,
+        15 => near - 1,
+        16 => 0,
+        17 => 1,
+        18 => 999_999,
+        19 => i64::MAX as u64,
+        20 => i64::MAX as u64 + 1,
+        21 => u64::MAX,
+        22 => near - 3_600_000_000_000,
+        _ => near + 3_600_000_000_000,
+    }
+}
+
+fn text(choices: &mut Choices<'_>) -> String {
+    match choices.below(9) {
+        0 => choices.pick(&MODULES).to_owned(),
+        1 => choices.pick(&NODES).to_owned(),
+        2 => choices.pick(&TEXTS).to_owned(),
+        3 => choices.pick(&RUNS).to_owned(),
+        4 => choices.pick(&INTEGERS).to_string(),
+        5 => "é".repeat(choices.below(LONG)),
+        _ => choices.pick(&VALUES).to_owned(),
+    }
+}
+
+fn value(choices: &mut Choices<'_>) -> Option<Value> {
+    Some(match choices.below(13) {
+        0..5 => Value::StringValue(text(choices)),
+        5..8 => Value::IntValue(choices.pick(&INTEGERS)),
+        8 => Value::DoubleValue(choices.pick(&DOUBLES)),
+        9 => Value::BoolValue(choices.rarely(2)),
+        10 => Value::ArrayValue(ArrayValue {
+            values: vec![AnyValue {
+                value: Some(Value::StringValue(text(choices))),
+            }],
+        }),
+        11 => Value::KvlistValue(KeyValueList {
+            values: vec![attribute("a", Value::BytesValue(vec![0xff, 0]))],
+        }),
+        _ => return None,
+    })
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn attributes(choices: &mut Choices<'_>, keys: &[&str], most: usize) -> Vec<KeyValue> {
+    let count = choices.below(most + 1);
+    let mut one = || KeyValue {
+        key: choices.pick(keys).to_owned(),
+        value: value(choices).map(|value| AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    };
+    (0..count).map(|_| one()).collect()
+}
+
+fn named(choices: &mut Choices<'_>, key: &str, from: &[&str]) -> KeyValue {
+    let text = choices.pick(from);
+    attribute(key, Value::StringValue(text.to_owned()))
+}
+
+fn resource(choices: &mut Choices<'_>) -> Option<Resource> {
+    let mut list = Vec::new();
+    if !choices.rarely(8) {
+        list.push(named(choices, "service.name", &MODULES));
+    }
+    if !choices.rarely(4) {
+        list.push(named(choices, "host.name", &NODES));
+    }
+    if choices.rarely(3) {
+        list.push(named(choices, "service.instance.id", &["i1", "i2", "a@n0"]));
+    }
+    if choices.rarely(3) {
+        list.push(named(choices, keys::RUN_ID, &RUNS));
+    }
+    list.extend(attributes(choices, &OF_RESOURCES, 3));
+    (!list.is_empty()).then_some(Resource {
+        attributes: list,
+        ..Resource::default()
+    })
+}
+
+fn scope(choices: &mut Choices<'_>) -> Option<InstrumentationScope> {
+    choices.rarely(3).then(|| InstrumentationScope {
+        name: keys::CONTROL_SCOPE.to_owned(),
+        ..InstrumentationScope::default()
+    })
+}
+
+/// Ids of a few spans, so that they meet: some of them are no ids.
+fn id(choices: &mut Choices<'_>, len: usize) -> Vec<u8> {
+    match choices.below(40) {
+        number @ 0..36 => {
+            let mut id = vec![0; len];
+            id[len - 1] = 1 + number as u8 % 6;
+            id
+        }
+        36 => vec![0; len],
+        37 => vec![0xff; len],
+        38 => Vec::new(),
+        _ => vec![1; len - 1],
+    }
+}
+
+fn trace_id(choices: &mut Choices<'_>) -> Vec<u8> {
+    match choices.below(8) {
+        0..7 => [&[0; 15][..], &[1 + choices.below(2) as u8]].concat(),
+        _ => id(choices, 16),
+    }
+}
+
+fn span(choices: &mut Choices<'_>, is_control: bool) -> Span {
+    let mut list = Vec::new();
+    if choices.rarely(3) {
+        list.push(named(choices, keys::RUN_ID, &RUNS));
+    }
+    if is_control {
+        list.push(named(
+            choices,
+            keys::PLACEMENT_EVENT,
+            &["start", "stop", "scale", "migrate", ""],
+        ));
+    }
+    list.extend(attributes(choices, &OF_SPANS, 5));
+    let start = time(choices);
+    let end = match choices.below(6) {
+        0..4 => start.saturating_add(choices.pick(&[1_000_000, 0, 1, 2_000_000_000])),
+        _ => time(choices),
+    };
+    let link = |choices: &mut Choices<'_>| span::Link {
+        trace_id: trace_id(choices),
+        span_id: id(choices, 8),
+        ..span::Link::default()
+    };
+    let event = |choices: &mut Choices<'_>| span::Event {
+        time_unix_nano: time(choices),
+        name: "exception".to_owned(),
+        attributes: attributes(choices, &["exception.type", "exception.message"], 2),
+        ..span::Event::default()
+    };
+    Span {
+        trace_id: trace_id(choices),
+        span_id: id(choices, 8),
+        parent_span_id: if choices.rarely(3) {
+            Vec::new()
+        } else {
+            id(choices, 8)
+        },
+        trace_state: match choices.below(4) {
+            0..3 => String::new(),
+            _ => format!(
+                "ot=th:{}",
+                choices.pick(&["8", "ffffffffffffff", "+8", "0", "-", "00000000000001"])
+            ),
+        },
+        name: match is_control {
+            true => choices
+                .pick(&[
+                    keys::PLACEMENT_SPAN,
+                    keys::RUN_START_SPAN,
+                    keys::RUN_END_SPAN,
+                    "cctf.other",
+                ])
+                .to_owned(),
+            false => text(choices),
+        },
+        kind: choices.pick(&[2, 3, 2, 3, 5, 4, 1, 0, -1, 99]),
+        flags: choices.pick(&[0, 0x100, 0x300, u32::MAX]),
+        start_time_unix_nano: start,
+        end_time_unix_nano: end,
+        attributes: list,
+        dropped_attributes_count: u32::from(choices.rarely(4)),
+        links: (0..choices.below(3)).map(|_| link(choices)).collect(),
+        events: (0..choices.below(2)).map(|_| event(choices)).collect(),
+        status: choices.rarely(3).then(|| Status {
+            code: choices.pick(&[2, 1, 0, -7]),
+            message: text(choices),
+        }),
+        ..Span::default()
+    }
+}
+
+/// An export request of a few spans.
+pub fn traces(choices: &mut Choices<'_>) -> Vec<u8> {
+    let of_scope = |choices: &mut Choices<'_>| {
+        let scope = scope(choices);
+        let count = 1 + choices.below(4);
+        ScopeSpans {
+            spans: (0..count).map(|_| span(choices, scope.is_some())).collect(),
+            scope,
+            ..ScopeSpans::default()
+        }
+    };
+    let of_resource = |choices: &mut Choices<'_>| ResourceSpans {
+        resource: resource(choices),
+        scope_spans: vec![of_scope(choices)],
+        ..ResourceSpans::default()
+    };
+    let count = 1 + choices.below(2);
+    ExportTraceServiceRequest {
+        resource_spans: (0..count).map(|_| of_resource(choices)).collect(),
+    }
+    .encode_to_vec()
+}
+
+fn number_point(choices: &mut Choices<'_>) -> NumberDataPoint {
+    let direction = choices.pick(&["receive", "transmit", "read", "write", "idle", "user", "used", ""]);
+    let key = choices.pick(&OF_POINTS);
+    let mut list = vec![attribute(key, Value::StringValue(direction.to_owned()))];
+    list.extend(attributes(choices, &OF_POINTS, 2));
+    NumberDataPoint {
+        attributes: list,
+        start_time_unix_nano: time(choices),
+        time_unix_nano: time(choices),
+        flags: u32::from(choices.rarely(12)),
+        value: match choices.below(8) {
+            0..4 => Some(number_data_point::Value::AsDouble(choices.pick(&DOUBLES))),
+            7 => None,
+            _ => Some(number_data_point::Value::AsInt(choices.pick(&INTEGERS))),
+        },
+        ..NumberDataPoint::default()
+    }
+}
+
+fn metric(choices: &mut Choices<'_>) -> Metric {
+    let count = 1 + choices.below(3);
+    let time_unix_nano = time(choices);
+    let temporality = choices.pick(&[2, 1, 0, -1]);
+    let data = match choices.below(10) {
+        0..5 => metric::Data::Sum(Sum {
+            data_points: (0..count).map(|_| number_point(choices)).collect(),
+            aggregation_temporality: temporality,
+            is_monotonic: choices.rarely(2),
+        }),
+        5..7 => metric::Data::Gauge(Gauge {
+            data_points: (0..count).map(|_| number_point(choices)).collect(),
+        }),
+        7 => metric::Data::Histogram(Histogram {
+            data_points: vec![HistogramDataPoint {
+                time_unix_nano,
+                count: u64::MAX,
+                sum: Some(choices.pick(&DOUBLES)),
+                ..HistogramDataPoint::default()
+            }],
+            aggregation_temporality: temporality,
+        }),
+        8 => metric::Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: vec![ExponentialHistogramDataPoint {
+                time_unix_nano,
+                scale: i32::MIN,
+                ..ExponentialHistogramDataPoint::default()
+            }],
+            aggregation_temporality: temporality,
+        }),
+        _ => metric::Data::Summary(Summary {
+            data_points: vec![SummaryDataPoint {
+                time_unix_nano,
+                sum: choices.pick(&DOUBLES),
+                ..SummaryDataPoint::default()
+            }],
+        }),
+    };
+    Metric {
+        name: choices.pick(&OF_METRICS).to_owned(),
+        unit: text(choices),
+        data: Some(data),
+        ..Metric::default()
+    }
+}
+
+/// An export request of a few metrics.
+pub fn metrics(choices: &mut Choices<'_>) -> Vec<u8> {
+    let resource = resource(choices);
+    let count = 1 + choices.below(3);
+    let scope_metrics = vec![ScopeMetrics {
+        metrics: (0..count).map(|_| metric(choices)).collect(),
+        ..ScopeMetrics::default()
+    }];
+    let resource_metrics = vec![ResourceMetrics {
+        resource,
+        scope_metrics,
+        ..ResourceMetrics::default()
+    }];
+    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
+}
+
+/// What the next record holds.
+pub fn content(choices: &mut Choices<'_>) -> Content {
+    let request = |signal, body: Vec<u8>| Content::Request {
+        signal,
+        body: Bytes::from(body),
+    };
+    match choices.below(32) {
+        0..20 => request(Signal::Traces, traces(choices)),
+        20..29 => request(Signal::Metrics, metrics(choices)),
+        29 => Content::Restart,
+        30 => Content::Tick,
+        _ => Content::Settings {
+            body: settings(choices).to_json().into(),
+        },
+    }
+}
+
+/// The time between two records.
+pub fn pause(choices: &mut Choices<'_>) -> Duration {
+    Duration::from_millis(choices.pick(&[0, 1, 60, 700, 1_100, 5_000, 200_000]))
+}
+
+/// Settings under which much happens within a few requests.
+pub fn settings(choices: &mut Choices<'_>) -> Settings {
+    let default = Settings::default();
+    let mut time = |plain: u64| Duration::from_millis(if choices.rarely(4) { 50 } else { plain });
+    Settings {
+        join_window: time(1_000),
+        dedup_window: time(120_000),
+        stale_after: time(3_000),
+        run_idle: time(4_000),
+        open_runs_max: choices.pick(&[256, 4, 1]),
+        roll_bytes: choices.rarely(4).then_some(600),
+        roll_age: choices.rarely(6).then_some(Duration::from_secs(1)),
+        memory_limit: choices.pick(&[256 << 20, 256 << 20, 64 << 10]),
+        ..default
+    }
+}
+
+/// Prints a record for whoever looks for what is wrong with it.
+pub fn show(unix_nano: u64, content: &Content) {
+    let after_ms = (unix_nano - BASE_UNIX_NANO) / 1_000_000;
+    match content {
+        Content::Request {
+            signal: Signal::Traces,
+            body,
+        } => {
+            println!(
+                "{after_ms} ms: {:#?}",
+                ExportTraceServiceRequest::decode(body.clone()).unwrap()
+            );
+        }
+        Content::Request { body, .. } => {
+            println!(
+                "{after_ms} ms: {:#?}",
+                ExportMetricsServiceRequest::decode(body.clone()).unwrap()
+            );
+        }
+        other => println!("{after_ms} ms: {other:?}"),
+    }
+}
