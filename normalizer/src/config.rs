@@ -344,6 +344,9 @@ mod tests {
             [("n1".to_owned(), Stage::Edge), ("eu-1".to_owned(), Stage::Cloud)]
         );
         assert_eq!(settings.kept_metrics, ["m"]);
+        assert!(!settings.keep_query);
+        let keeping = parse(&["--keep-query"]).unwrap().config;
+        assert!(keeping.pipeline_settings("r".to_owned()).keep_query);
         assert_eq!(settings.dedup_window, Settings::default().dedup_window);
         assert_eq!(
             parse(&[])
