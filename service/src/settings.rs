@@ -34,7 +34,7 @@ pub enum Command {
 /// Whether a slot is kept while a downstream call is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SlotPolicy {
-    /// The slot waits for the call, as a thread-per-request service does
+    /// The slot waits for the call or sleep, as a thread-per-request service does
     Held,
     /// The slot serves others meanwhile; the request queues again afterwards
     Released,
@@ -94,7 +94,7 @@ pub struct Settings {
     /// Requests that may wait for a slot before new ones are answered 503
     #[arg(long, env = "QUEUE_LIMIT", default_value_t = 1024, value_parser = parse_queue_limit)]
     pub queue_limit: usize,
-    /// Whether a slot is kept while a downstream call is awaited
+    /// Whether a slot is kept during a downstream call or the sleep of /work
     #[arg(long, env = "SLOT_POLICY", value_enum, default_value = "held")]
     pub slot_policy: SlotPolicy,
     /// Threads for HTTP input and output, apart from the slots [default: half of the logical CPUs]
