@@ -12,7 +12,7 @@ use crate::connections::TlsFiles;
 use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
 use crate::mapping::MAPPING_VERSION;
 use crate::pipeline::{Settings, queue_share};
-use crate::receiver::ReceiverLimits;
+use crate::receiver::{ReceiverLimits, parse_origin};
 use crate::units::{parse_bytes, parse_duration};
 
 /// Takes a variable that is set to nothing for one that is not set, as `RUN_ID=` in a file of variables is meant.
@@ -111,6 +111,10 @@ pub struct Config {
     /// Bearer tokens, one a line: every OTLP request has to show one of them.
     #[arg(long, env = "TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Origin whose pages may send OTLP/HTTP from a browser, such as https://shop.example; repeatable. `*`: every origin.
+    /// Default: none.
+    #[arg(long, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
+    pub cors_allow_origin: Vec<String>,
 
     /// Run of telemetry that names none; by default the time of the first start in this folder and
     /// six letters of chance.

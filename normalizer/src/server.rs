@@ -23,7 +23,7 @@ use crate::disk_guard::DiskGuard;
 use crate::journal::{self, Committer, Durability, Journal, StoreError, TICK_INTERVAL};
 use crate::out_dir::{self, OutDir};
 use crate::pipeline::{Pipeline, Settings};
-use crate::receiver::Receiver;
+use crate::receiver::{Cors, Receiver};
 use crate::resume::{ResumeError, resume};
 use crate::run_id::{RunIdError, own_run_id};
 use crate::sink::{OPEN_FILES_MAX, Sink};
@@ -228,7 +228,8 @@ impl Server {
         let engine = Engine::start(&config, &out_dir, run_id)?;
         let disk_guard = engine.disk_guard(&config);
         let receiver = Receiver::new(engine.journal.clone(), config.receiver_limits())
-            .with_tokens(credentials.tokens.clone());
+            .with_tokens(credentials.tokens.clone())
+            .with_cors(Cors::new(&config.cors_allow_origin));
         Ok(Self {
             config,
             grpc: grpc.with_tls(credentials.tls.clone()),

@@ -90,6 +90,11 @@ where
     Ok(response)
 }
 
+/// Whether telemetry is taken at this path.
+pub(super) fn is_served(path: &str) -> bool {
+    signal_of(path).is_ok()
+}
+
 fn signal_of(path: &str) -> Result<Signal, Refusal> {
     match path {
         "/v1/traces" => Ok(Signal::Traces),

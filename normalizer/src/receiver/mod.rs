@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod budget;
 mod compression;
+mod cors;
 mod counters;
 mod grpc;
 mod http;
@@ -38,6 +39,7 @@ use http::Encoding;
 use intake::Intake;
 
 pub use answer::AnswerBody;
+pub use cors::{Cors, parse_origin};
 pub use counters::{Counters, SignalCounters};
 pub use json::protobuf_of_json;
 pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
@@ -58,6 +60,7 @@ pub struct ReceiverLimits {
 pub struct Receiver {
     intake: Intake,
     tokens: Option<Arc<Tokens>>,
+    cors: Cors,
 }
 
 /// In which terms a request wants its answer.
@@ -76,13 +79,24 @@ impl Receiver {
             budget: Budget::new(limits.in_flight_bytes_max),
             message_bytes_max: limits.message_bytes_max,
         };
-        Self { intake, tokens: None }
+        Self {
+            intake,
+            tokens: None,
+            cors: Cors::default(),
+        }
     }
 
     /// The same, with tokens: requests have to show one of them.
     #[must_use]
     pub fn with_tokens(mut self, tokens: Option<Arc<Tokens>>) -> Self {
         self.tokens = tokens;
+        self
+    }
+
+    /// The same, for pages of these origins, too.
+    #[must_use]
+    pub fn with_cors(mut self, cors: Cors) -> Self {
+        self.cors = cors;
         self
     }
 
@@ -97,14 +111,22 @@ impl Receiver {
         B::Error: Display,
     {
         let protocol = Protocol::of(&request);
+        let permission = self.cors.permission(&request);
+        if http::is_served(request.uri().path())
+            && let Some(response) = permission.preflight(&request)
+        {
+            return response;
+        }
         let taken = match unless_it_panics(self.take(protocol, request)).await {
             Some(taken) => taken,
             None => Err(Refusal::Trouble),
         };
-        taken.unwrap_or_else(|refusal| {
+        let mut response = taken.unwrap_or_else(|refusal| {
             self.intake.counters.count_refused(&refusal);
             protocol.refuse(&refusal)
-        })
+        });
+        permission.mark(response.headers_mut());
+        response
     }
 
     async fn take<B>(&self, protocol: Protocol, request: Request<B>) -> Result<Response<AnswerBody>, Refusal>

@@ -1,0 +1,164 @@
+//! [`Cors`]: which pages of other origins may send telemetry from a browser (the Fetch standard, section 3.3).
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+
+use super::answer::AnswerBody;
+
+/// Allows any origin.
+const ANY: &str = "*";
+/// How long a browser may remember a preflight: the most that Chromium does.
+const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
+
+/// The origins whose pages may send. Nothing of it concerns gRPC, which no browser speaks.
+#[derive(Debug, Clone, Default)]
+pub struct Cors {
+    /// None: browsers get no header at all, so no page may send.
+    origins: Option<Arc<[String]>>,
+}
+
+/// What a request's answer says to a browser.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Permission {
+    is_on: bool,
+    /// The origin as the answer has it; none if its pages may not send.
+    origin: Option<HeaderValue>,
+}
+
+impl Cors {
+    /// Allows these origins, each as [`parse_origin`] returns it.
+    pub fn new(origins: &[String]) -> Self {
+        Self {
+            origins: (!origins.is_empty()).then(|| origins.into()),
+        }
+    }
+
+    /// The permission of whoever sent this request.
+    pub(super) fn permission<B>(&self, request: &Request<B>) -> Permission {
+        let Some(origins) = &self.origins else {
+            return Permission::default();
+        };
+        let asked = request.headers().get(ORIGIN);
+        let origin = asked.and_then(|asked| {
+            if origins.iter().any(|origin| origin == ANY) {
+                return Some(HeaderValue::from_static(ANY));
+            }
+            origins
+                .iter()
+                .any(|origin| origin.as_bytes() == asked.as_bytes())
+                .then(|| asked.clone())
+        });
+        Permission { is_on: true, origin }
+    }
+}
+
+impl Permission {
+    /// The answer to a preflight, which a browser sends without a token before it lets a page send. None if the request is
+    /// no preflight, or the origin is not allowed.
+    pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<AnswerBody>> {
+        let is_preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if !is_preflight || self.origin.is_none() {
+            return None;
+        }
+        let mut response = Response::new(AnswerBody::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
+        // Any header: a token in one is checked when it comes, and the others are not looked at.
+        if let Some(asked) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        }
+        self.allow(headers);
+        headers.insert(
+            VARY,
+            HeaderValue::from_static("origin, access-control-request-headers"),
+        );
+        Some(response)
+    }
+
+    /// Marks an answer, a refusal, too: a page can read only what is marked.
+    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+        if !self.is_on {
+            return;
+        }
+        headers.insert(VARY, HeaderValue::from_static("origin"));
+        if self.origin.is_some() {
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("retry-after"),
+            );
+            self.allow(headers);
+        }
+    }
+
+    fn allow(&self, headers: &mut HeaderMap) {
+        let Some(origin) = &self.origin else { return };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        // `navigator.sendBeacon`, which exporters use, always sends with credentials; a browser refuses that with "*".
+        if origin != ANY {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+}
+
+/// Checks an origin and returns it as browsers write it: in lower case, without the scheme's own port.
+///
+/// # Errors
+/// A sentence that says how to write it.
+pub fn parse_origin(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("invalid origin {text:?}: write scheme and host, as in https://shop.example, or *");
+    if text == ANY {
+        return Ok(ANY.to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong());
+    };
+    let has_more = text.matches('/').count() > 2 || uri.query().is_some() || authority.as_str().contains('@');
+    if has_more || authority.host().is_empty() {
+        return Err(wrong());
+    }
+    let port = match (scheme, authority.port_u16()) {
+        ("http", Some(80)) | ("https", Some(443)) | (_, None) => String::new(),
+        (_, Some(port)) => format!(":{port}"),
+    };
+    Ok(format!("{scheme}://{}{port}", authority.host()).to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_kept_as_browsers_write_it() {
+        for (text, origin) in [
+            ("https://Shop.Example", "https://shop.example"),
+            ("https://shop.example:443", "https://shop.example"),
+            ("http://shop.example:80", "http://shop.example"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("chrome-extension://abc", "chrome-extension://abc"),
+            ("*", "*"),
+        ] {
+            assert_eq!(parse_origin(text).as_deref(), Ok(origin));
+        }
+        for wrong in [
+            "shop.example",
+            "https://a/",
+            "https://a?b",
+            "https://u@a",
+            "null",
+            "",
+        ] {
+            assert!(parse_origin(wrong).is_err(), "{wrong}");
+        }
+    }
+}
