@@ -6,6 +6,9 @@ use url::{Host, Url};
 /// Longest next URL.
 pub const NEXT_URL_LEN_MAX: usize = 2048;
 
+/// Characters of a refused scheme that the caller is shown: registered ones are shorter.
+const SCHEME_SHOWN_MAX: usize = 32;
+
 /// Addresses at which clouds answer with credentials and that are not link-local.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
@@ -15,14 +18,14 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 const METADATA_V6: [Ipv6Addr; 1] = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)];
 
 /// Why a next hop is not called. The text is what the caller sees in `X-Next-Error`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is no absolute URL with a host, or it carries credentials, or it is too long.
     #[error("not a usable URL")]
     Malformed,
     /// Another scheme than http.
-    #[error("only http is supported, not https")]
-    NotHttp,
+    #[error("only http is supported, not {0}")]
+    NotHttp(String),
     /// Its origin or address is not one the operator allowed.
     #[error("not allowed (NEXT_URL_ALLOW)")]
     NotAllowed,
@@ -53,7 +56,9 @@ impl NextUrl {
         }
         let mut url = Url::parse(text).map_err(|_| Refusal::Malformed)?;
         if url.scheme() != "http" {
-            return Err(Refusal::NotHttp);
+            return Err(Refusal::NotHttp(
+                url.scheme().chars().take(SCHEME_SHOWN_MAX).collect(),
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::Malformed);
@@ -222,8 +227,19 @@ mod tests {
 
     #[test]
     fn what_is_not_plain_http_is_refused_with_the_reason() {
-        assert_eq!(NextUrl::parse("https://127.0.0.1/"), Err(Refusal::NotHttp));
-        assert_eq!(NextUrl::parse("file:///etc/passwd"), Err(Refusal::NotHttp));
+        for (url, scheme) in [
+            ("https://127.0.0.1/", "https"),
+            ("file:///etc/passwd", "file"),
+            ("GOPHER://127.0.0.1/", "gopher"),
+        ] {
+            let refusal = NextUrl::parse(url).unwrap_err();
+            assert_eq!(
+                refusal.to_string(),
+                format!("only http is supported, not {scheme}")
+            );
+        }
+        let long = NextUrl::parse(&format!("{}://h/", "x".repeat(500))).unwrap_err();
+        assert!(long.to_string().len() < 100, "{long}");
         for malformed in [
             "",
             "/hash/sha256",

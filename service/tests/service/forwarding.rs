@@ -68,12 +68,18 @@ fn a_hop_that_is_not_allowed_is_not_called_and_the_answer_stays() {
         answer.header("x-next-error"),
         Some("not allowed (NEXT_URL_ALLOW)")
     );
-    let https = service.post_with("/hash/sha256", &[("X-Next-Url", "https://127.0.0.1/")], b"x");
-    assert_eq!(
-        (https.status, https.header("x-next-error")),
-        (200, Some("only http is supported, not https"))
-    );
-    assert_eq!(service.metric("tunable_svc_next_refused_total"), 2);
+    for (scheme, refusal) in [
+        ("https", "only http is supported, not https"),
+        ("gopher", "only http is supported, not gopher"),
+    ] {
+        let next = format!("{scheme}://127.0.0.1/");
+        let answer = service.post_with("/hash/sha256", &[("X-Next-Url", &next)], b"x");
+        assert_eq!(
+            (answer.status, answer.header("x-next-error")),
+            (200, Some(refusal))
+        );
+    }
+    assert_eq!(service.metric("tunable_svc_next_refused_total"), 3);
     let finished = client::send(other.admin, "GET", "/metrics", &[], b"");
     assert!(
         !finished.text().contains("requests_total{"),
