@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use otlp_send::{Destination, Signal};
 use serde_json::Value as Json;
 use servers::{Answers, Servers};
 
@@ -364,7 +365,7 @@ fn a_session_that_is_given_up_ends_and_keeps_its_lines_whole() {
             ..RunFacts::default()
         },
         identity: Identity::default(),
-        otlp_endpoint: Some(format!("http://{}", servers.collector)),
+        otlp: Some(Destination::plain(Signal::Traces, &format!("http://{}", servers.collector)).unwrap()),
         events_path: Some(folder.path().join("events_client.jsonl")),
         stop: Box::leak(Box::default()),
     });

@@ -58,8 +58,8 @@ impl Program {
     /// It is wanted and not there.
     pub fn find(settings: &Settings) -> anyhow::Result<Option<Self>> {
         let otel = &settings.otel;
-        let is_told_elsewhere = otel.traces_endpoint().or(otel.metrics_endpoint()).is_some();
-        if settings.log_path.is_none() || otel.otel_sdk_disabled || is_told_elsewhere {
+        let is_told_elsewhere = otel.traces.is_some() || otel.metrics.is_some();
+        if settings.log_path.is_none() || otel.is_disabled || is_told_elsewhere {
             return Ok(None);
         }
         let path = match &settings.normalizer {

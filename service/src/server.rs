@@ -47,7 +47,7 @@ pub fn run(mut settings: Settings) -> anyhow::Result<()> {
         .map(|normalizer| normalizer.start(folder.path(), &settings))
         .transpose()?;
     if let Some(normalizer) = &normalizer {
-        settings.otel.otlp_endpoint = Some(normalizer.endpoint().to_owned());
+        settings.otel.send_to(normalizer.endpoint())?;
     }
     let clock = Clock::start();
     let stats = Arc::new(Stats::default());

@@ -2,11 +2,16 @@
 
 use crate::forward::allow::{AllowList, NextUrl};
 use cctf_proto::keys;
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use otlp_send::Variables;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+mod otel;
+
+pub use otel::{OtelFlags, OtelSettings};
 
 /// A workload service that is measured while it works.
 #[derive(Debug, Parser)]
@@ -138,6 +143,9 @@ pub struct Settings {
     pub drain_timeout_ms: u64,
     /// Where and how telemetry goes
     #[command(flatten)]
+    pub otel_flags: OtelFlags,
+    /// The same, with the variables of OpenTelemetry.
+    #[arg(skip)]
     pub otel: OtelSettings,
 }
 
@@ -179,59 +187,20 @@ pub struct Identity {
     pub power_max_w: Option<f64>,
 }
 
-/// The part of OpenTelemetry's environment that the Rust SDK leaves to its user.
-#[derive(Debug, Clone, Args)]
-pub struct OtelSettings {
-    /// Turn telemetry off
-    #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL", num_args = 0..=1, action = ArgAction::Set)]
-    #[arg(default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
-    pub otel_sdk_disabled: bool,
-    /// OTLP/gRPC receiver, such as http://127.0.0.1:4317 [default: none, no export]
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = parse_otlp_endpoint)]
-    pub otlp_endpoint: Option<String>,
-    /// Receiver of spans, if another one
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_parser = parse_otlp_endpoint)]
-    pub otlp_traces_endpoint: Option<String>,
-    /// Receiver of metrics, if another one
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", value_parser = parse_otlp_endpoint)]
-    pub otlp_metrics_endpoint: Option<String>,
-    /// Protocol of the export; only grpc is built in
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", default_value = "grpc", value_parser = ["grpc"])]
-    pub otlp_protocol: String,
-    /// Headers of each export, key=value, comma-separated
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", hide_env_values = true)]
-    pub otlp_headers: Option<String>,
-    /// Compression of each export
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_COMPRESSION", default_value = "none", value_parser = ["none", "gzip"])]
-    pub otlp_compression: String,
-    /// Deadline of one export, milliseconds
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub otlp_timeout_ms: u64,
-    /// Interval of metric exports, milliseconds
-    #[arg(long, env = "OTEL_METRIC_EXPORT_INTERVAL", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
-    pub metric_export_interval_ms: u64,
-    /// Longest time a finished span waits for others before it is sent, milliseconds
-    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", default_value_t = 200)]
-    pub span_schedule_delay_ms: u64,
-    /// Finished spans kept while the receiver is away; beyond it they are dropped and counted
-    #[arg(long, env = "OTEL_BSP_MAX_QUEUE_SIZE", default_value_t = 65_536, value_parser = parse_count)]
-    pub span_queue_size: usize,
-    /// Spans per export
-    #[arg(long, env = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default_value_t = 1024, value_parser = parse_count)]
-    pub span_batch_size: usize,
-    /// How long the last spans may take to leave at the end, milliseconds
-    #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 2000)]
-    pub flush_timeout_ms: u64,
-}
-
 impl CommandLine {
     /// Reads the command line and the environment. A variable that is set to nothing counts as not set.
     ///
     /// # Errors
     /// clap's, of which help and version are two.
     pub fn read(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
-        let command = ignore_empty_variables(Self::command()).mut_subcommands(ignore_empty_variables);
-        Self::from_arg_matches(&command.try_get_matches_from(args)?)
+        let mut command = ignore_empty_variables(Self::command()).mut_subcommands(ignore_empty_variables);
+        let mut line = Self::from_arg_matches(&command.try_get_matches_from_mut(args)?)?;
+        if line.command.is_none() {
+            let settings = &mut line.settings;
+            settings.otel = OtelSettings::resolve(&settings.otel_flags, Variables::of_process())
+                .map_err(|error| command.error(ErrorKind::ValueValidation, error))?;
+        }
+        Ok(line)
     }
 }
 
@@ -273,26 +242,6 @@ impl Settings {
     }
 }
 
-impl OtelSettings {
-    /// Where spans go, if anywhere.
-    pub fn traces_endpoint(&self) -> Option<&str> {
-        self.unless_disabled(self.otlp_traces_endpoint.as_deref())
-    }
-
-    /// Where metrics go, if anywhere.
-    pub fn metrics_endpoint(&self) -> Option<&str> {
-        self.unless_disabled(self.otlp_metrics_endpoint.as_deref())
-    }
-
-    fn unless_disabled<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
-        if self.otel_sdk_disabled {
-            None
-        } else {
-            own.or(self.otlp_endpoint.as_deref())
-        }
-    }
-}
-
 /// Logical CPUs that this process may use.
 pub fn logical_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -305,27 +254,10 @@ fn parse_positive(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_count(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(count) if (1..=1 << 24).contains(&count) => Ok(count),
-        _ => Err("use a number from 1 to 16777216".to_owned()),
-    }
-}
-
 fn parse_queue_limit(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(limit) if limit <= 1 << 20 => Ok(limit),
         _ => Err("use a number from 0 to 1048576".to_owned()),
-    }
-}
-
-fn parse_otlp_endpoint(text: &str) -> Result<String, String> {
-    match url::Url::parse(text) {
-        Ok(parsed) if parsed.scheme() == "http" && parsed.has_host() => Ok(text.to_owned()),
-        Ok(parsed) if parsed.scheme() == "https" => {
-            Err("https is not built in; send to a collector on this host by http".to_owned())
-        }
-        _ => Err("use a URL such as http://127.0.0.1:4317".to_owned()),
     }
 }
 
@@ -361,7 +293,10 @@ mod tests {
             ["--run-id", "../../etc"],
             ["--default-next-url", "https://127.0.0.1/"],
             ["--next-url-allow", "not a url"],
-            ["--otlp-endpoint", "https://collector:4317"],
+            ["--otlp-endpoint", "gopher://collector:4317"],
+            ["--otlp-headers", "nonsense"],
+            ["--otlp-client-key", "key"],
+            ["--span-batch-size", "0"],
             ["--otlp-protocol", "http/json"],
             ["--no-such-flag", "1"],
         ] {
@@ -371,17 +306,17 @@ mod tests {
 
     #[test]
     fn a_disabled_sdk_exports_nothing() {
-        let on = read(&["--otlp-endpoint", "http://127.0.0.1:4317"])
-            .unwrap()
-            .settings
-            .otel;
-        assert_eq!(on.traces_endpoint(), Some("http://127.0.0.1:4317"));
-        let off = read(&[
-            "--otlp-endpoint",
-            "http://127.0.0.1:4317",
-            "--otel-sdk-disabled",
-            "true",
-        ]);
-        assert_eq!(off.unwrap().settings.otel.traces_endpoint(), None);
+        let endpoint = ["--otlp-endpoint", "https://collector:4317"];
+        let traces = |more: &[&str]| {
+            let line = read(&[&endpoint, more].concat()).unwrap();
+            line.settings.otel.traces.map(|traces| traces.to_string())
+        };
+        assert_eq!(traces(&[]).as_deref(), Some(endpoint[1]));
+        assert_eq!(
+            traces(&["--otel-sdk-disabled", "false"]).as_deref(),
+            Some(endpoint[1])
+        );
+        assert_eq!(traces(&["--otel-sdk-disabled"]), None);
+        assert_eq!(traces(&["--otel-sdk-disabled", "true"]), None);
     }
 }

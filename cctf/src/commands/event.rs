@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::DONE;
 use super::flags::parse_stage;
+use super::{DONE, otlp};
 use crate::load::clock;
 use crate::load::export::Exporter;
 use crate::load::spans::{control_request, integer, text};
@@ -89,13 +89,11 @@ struct Subject {
     /// Why, in words.
     #[arg(long)]
     reason: Option<String>,
-    /// Normalizer or Collector that takes OTLP/gRPC.
-    #[arg(
-        long,
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        default_value = "http://127.0.0.1:4317"
-    )]
-    otlp_endpoint: String,
+    /// Normalizer or Collector that takes OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: http://127.0.0.1:4317].
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    otlp: otlp_send::Flags,
 }
 
 /// Runs the subcommand.
@@ -109,7 +107,8 @@ pub fn run(args: &EventArgs) -> anyhow::Result<ExitCode> {
         at_unix_ns,
         args.event.attributes(),
     );
-    Exporter::start(&of.otlp_endpoint, &resource)?.send_control(keys::PLACEMENT_SPAN, request, TIMEOUT)?;
+    let destination = otlp::destination_or_local(of.otlp_endpoint.as_deref(), &of.otlp)?;
+    Exporter::start(&destination, &resource)?.send_control(keys::PLACEMENT_SPAN, request, TIMEOUT)?;
     Ok(ExitCode::from(DONE))
 }
 

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use cctf_proto::log_line;
 use clap::Args;
+use otlp_send::Destination;
 use serde::Serialize;
 
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format, UsageError, print, print_json};
+use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
@@ -60,9 +61,12 @@ pub struct LoadArgs {
     method: Option<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// Where the driver's spans go over OTLP/gRPC, such as http://127.0.0.1:4317. Default: nowhere.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    /// Where the driver's spans go over OTLP, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT].
+    /// Default: nowhere.
+    #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    otlp: otlp_send::Flags,
     /// File that gets one line a request in vegeta's JSON encoding; appended to. Default: none.
     #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
@@ -128,10 +132,12 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let _ = clock::raise_file_limit();
     let run_id = args.load.run_id_or_now();
     let drive = args.drive()?;
+    let otlp = args.otlp()?;
+    let sends_spans = otlp.is_some();
     let mut session = Session::begin(SessionConfig {
         run: args.run_facts(&run_id, &drive),
         identity: args.identity(),
-        otlp_endpoint: args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty()),
+        otlp,
         events_path: args.out.clone(),
         stop,
     })?;
@@ -142,12 +148,13 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let summary = outcome?;
     let interrupted = stop.load(Ordering::Relaxed);
     let spans = delivery.as_ref().ok().map(SpanCounts::from);
-    let printed = args.print(&Report {
+    let report = Report {
         run_id: &run_id,
         summary: &summary,
         spans,
         interrupted,
-    });
+    };
+    let printed = args.print(&report, sends_spans);
     let mut complaints: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
     if interrupted {
         let expected = drive.schedule.expected_count();
@@ -209,12 +216,20 @@ impl LoadArgs {
         }
     }
 
-    fn print(&self, report: &Report<'_>) -> anyhow::Result<()> {
+    /// An endpoint that is given as nothing sends nothing, whatever the variables say.
+    fn otlp(&self) -> anyhow::Result<Option<Destination>> {
+        match self.otlp_endpoint.as_deref() {
+            Some("") => Ok(None),
+            endpoint => Ok(otlp::destination(endpoint, &self.otlp)?),
+        }
+    }
+
+    fn print(&self, report: &Report<'_>, sends_spans: bool) -> anyhow::Result<()> {
         if self.format == Format::Json {
             return print_json(report);
         }
         let mut text = format!("run {}\n{}", report.run_id, report.summary.table());
-        if let (Some(_), Some(spans)) = (&self.otlp_endpoint, &report.spans) {
+        if let (true, Some(spans)) = (sends_spans, &report.spans) {
             text += &format!(
                 "  {:<10} {} of {} delivered\n",
                 "spans", spans.delivered, spans.made

@@ -5,6 +5,7 @@ pub mod event;
 pub mod flags;
 pub mod load;
 pub mod merge;
+mod otlp;
 pub mod run;
 mod run_report;
 pub mod schema;
@@ -14,6 +15,7 @@ pub mod validate;
 use std::process::ExitCode;
 
 use cctf_proto::{log_line, stdio};
+use otlp_send::TlsError;
 
 use crate::load::session::DriveError;
 use crate::run::folder::FolderError;
@@ -63,6 +65,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     log_line!("cctf: {error:#}");
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
+            || cause.is::<TlsError>()
             || matches!(cause.downcast_ref(), Some(DriveError::Payload(_)))
             || matches!(cause.downcast_ref(), Some(FolderError::Taken(_)))
     });

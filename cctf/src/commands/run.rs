@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use cctf_proto::log_line;
 use clap::Args;
+use otlp_send::{Destination, Signal};
 
 use super::display::ProgressLine;
 use super::flags::{
     GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
 use super::run_report::{Link, Report};
-use super::{DONE, FAILED, Format, UsageError, print, print_json, validate};
+use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json, validate};
 use crate::interrupt;
 use crate::load::clock;
 use crate::load::export::Delivery;
@@ -90,9 +91,12 @@ pub struct RunArgs {
     /// its normalizer writes to.
     #[arg(long, env = "CCTF_TARGET", value_parser = parse_target, requires = "otlp_endpoint", conflicts_with_all = ["chain", "collector"])]
     target: Option<Target>,
-    /// Where the driver's spans go in that stack over OTLP/gRPC, such as http://127.0.0.1:4317.
+    /// Where the driver's spans go in that stack over OTLP, such as http://127.0.0.1:4317. The other flags of OTLP and their
+    /// variables are for it, too.
     #[arg(long, env = "CCTF_OTLP_ENDPOINT", requires = "target")]
     otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    otlp: otlp_send::Flags,
     /// Program that starts an application of yours, which is then driven in place of the service (see below).
     #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
     application: Option<PathBuf>,
@@ -209,7 +213,7 @@ fn drive_all(
             stage: None,
             app_id: args.app_id.clone(),
         },
-        otlp_endpoint: Some(deployment.otlp_endpoint().to_owned()),
+        otlp: args.otlp(&deployment)?,
         events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
         stop,
     })?;
@@ -337,6 +341,15 @@ impl RunArgs {
             target: self.target.clone()?,
             otlp_endpoint: self.otlp_endpoint.clone()?,
         })
+    }
+
+    /// A stack that runs already may want TLS and a token; children of ours want none.
+    fn otlp(&self, deployment: &Deployment) -> anyhow::Result<Option<Destination>> {
+        let endpoint = deployment.otlp_endpoint();
+        if self.target.is_some() {
+            return Ok(otlp::destination(Some(endpoint), &self.otlp)?);
+        }
+        Ok(Some(Destination::plain(Signal::Traces, endpoint)?))
     }
 
     fn stack_config(&self, run_id: &str, logs_dir: &Path) -> anyhow::Result<StackConfig> {

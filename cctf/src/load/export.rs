@@ -1,4 +1,4 @@
-//! The OTLP/gRPC exporter: a bounded queue, batches, retries until the end, and a count of every span that was lost.
+//! The OTLP exporter: a bounded queue, batches, retries until the end, and a count of every span that was lost.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use otlp_send::{Destination, TlsError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 
 use super::exchange::Batch;
 use super::otlp_client::OtlpClient;
@@ -99,9 +99,14 @@ enum Input {
 /// What is wrong with an endpoint, or with a control span.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// Not a URL that can be used.
-    #[error("otlp endpoint {0:?} must be plain http like http://127.0.0.1:4317")]
-    BadEndpoint(String),
+    /// Certificates that cannot be used.
+    #[error("cannot send to {endpoint}")]
+    Tls {
+        /// Where spans should go.
+        endpoint: String,
+        /// What is wrong.
+        source: TlsError,
+    },
     /// The exporter's thread could not start.
     #[error("cannot start the exporter: {0}")]
     Start(#[from] std::io::Error),
@@ -148,15 +153,19 @@ impl SpanQueue {
 
 impl Exporter {
     /// Starts the exporter's thread. It connects when there is something to send.
-    pub fn start(endpoint: &str, resource: &Resource) -> Result<Self, ExportError> {
-        let bad = || ExportError::BadEndpoint(endpoint.to_owned());
-        if !endpoint.starts_with("http://") {
-            return Err(bad());
-        }
-        let destination = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| bad())?;
+    pub fn start(destination: &Destination, resource: &Resource) -> Result<Self, ExportError> {
+        let endpoint = destination.to_string();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let client = {
+            let _inside = runtime.enter();
+            OtlpClient::new(destination)
+        };
+        let client = client.map_err(|source| ExportError::Tls {
+            endpoint: endpoint.clone(),
+            source,
+        })?;
         let (input, receiver) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         let (encoder, thread_counters) = (SpanEncoder::new(resource), Arc::clone(&counters));
@@ -165,7 +174,7 @@ impl Exporter {
             .spawn(move || {
                 runtime.block_on(async move {
                     Worker {
-                        client: OtlpClient::new(destination),
+                        client,
                         counters: thread_counters,
                         encoder,
                         waiting: VecDeque::new(),
@@ -177,7 +186,7 @@ impl Exporter {
                 });
             })?;
         Ok(Self {
-            endpoint: endpoint.to_owned(),
+            endpoint,
             input: Some(input),
             counters,
             thread: Some(thread),

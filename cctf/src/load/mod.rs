@@ -6,7 +6,7 @@
 //! ```text
 //! pacer ──(sends, or hands over)──▶ io loop ──(finished exchanges)──▶ recorder ──▶ events_client.jsonl, summary
 //!   ▲                                  │                                  │
-//!   └──────(connections free again)────┘                                  └──▶ exporter ──▶ OTLP/gRPC
+//!   └──────(connections free again)────┘                                  └──▶ exporter ──▶ OTLP
 //! ```
 //!
 //! - [`schedule`]: when requests leave; pure.

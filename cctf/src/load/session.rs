@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use otlp_send::Destination;
 
 use super::clock;
 use super::exchange::{DriveFacts, Progress};
@@ -94,7 +95,7 @@ pub struct SessionConfig {
     /// Who the driver is.
     pub identity: Identity,
     /// Where spans go; None sends none.
-    pub otlp_endpoint: Option<String>,
+    pub otlp: Option<Destination>,
     /// Where lines go; None writes none.
     pub events_path: Option<PathBuf>,
     /// Set from outside to stop early.
@@ -146,9 +147,9 @@ impl Session {
             .as_deref()
             .map(EventsWriter::open)
             .transpose()?;
-        let endpoint = config.otlp_endpoint.as_deref();
-        let exporter = endpoint
-            .map(|endpoint| Exporter::start(endpoint, &resource))
+        let destination = config.otlp.as_ref();
+        let exporter = destination
+            .map(|destination| Exporter::start(destination, &resource))
             .transpose()?;
         if let Some(exporter) = &exporter {
             let request = control_request(

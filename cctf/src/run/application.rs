@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::children::{Child, ChildError, Patience};
-use super::stack::address;
+use super::stack::{address, forget_exporter};
 use crate::load::target::Target;
 
 const NAME: &str = "application";
@@ -30,6 +30,7 @@ pub fn start(
         source,
     })?;
     let mut command = Command::new(absolute);
+    forget_exporter(&mut command);
     command.envs([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),

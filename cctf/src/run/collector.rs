@@ -8,6 +8,8 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use otlp_send::list::encode;
+
 use super::children::{Child, ChildError};
 use crate::http_once;
 use crate::load::target::Target;
@@ -79,7 +81,7 @@ impl Collector {
             ("OTELCOL_HOST_INTERVAL", HOST_INTERVAL.to_owned()),
             (
                 "OTEL_RESOURCE_ATTRIBUTES",
-                format!("cctf.node_id={node},cctf.stage={stage}"),
+                format!("cctf.node_id={},cctf.stage={}", encode(node), encode(stage)),
             ),
         ]);
         let mut child = Child::start(NAME, command, scratch)?;

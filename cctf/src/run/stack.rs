@@ -20,7 +20,7 @@ const SERVICE: &str = "tunable-svc";
 const READY: &str = "/readyz";
 
 /// Variables of the caller's environment that would change what the children are told by flags, or mix them up.
-const NOT_INHERITED: [&str; 13] = [
+const NOT_INHERITED: [&str; 12] = [
     "RUN_ID",
     "INSTANCE_ID",
     "LOG_PATH",
@@ -31,10 +31,11 @@ const NOT_INHERITED: [&str; 13] = [
     "DEFAULT_NEXT_URL",
     "NEXT_URL_ALLOW",
     "OTEL_SDK_DISABLED",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
 ];
+/// What the variables begin with by which telemetry would go elsewhere, or in another way than the run's receiver takes it.
+const EXPORTER_VARIABLES: &str = "OTEL_EXPORTER_OTLP_";
 
 /// Where a service that moves ends up. It begins on the one service's node.
 const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
@@ -339,7 +340,17 @@ fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
     for variable in NOT_INHERITED {
         command.env_remove(variable);
     }
+    forget_exporter(&mut command);
     Ok(command)
+}
+
+/// Keeps a child from the caller's own receiver of telemetry, its headers and certificates.
+pub(super) fn forget_exporter(command: &mut Command) {
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with(EXPORTER_VARIABLES) {
+            command.env_remove(variable);
+        }
+    }
 }
 
 /// The URL that a child told in such a field.

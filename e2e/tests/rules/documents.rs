@@ -142,7 +142,7 @@ fn ci_runs_what_the_readme_says() {
 fn the_code_map_names_every_module_and_nothing_else() {
     let map = read("ARCHITECTURE.md").unwrap();
     let mut findings = Vec::new();
-    for folder in ["proto", "service", "normalizer", "cctf", "e2e"] {
+    for folder in ["proto", "otlp-send", "service", "normalizer", "cctf", "e2e"] {
         for source in below(&format!("{folder}/src/"), ".rs").unwrap() {
             let inner = source
                 .path
@@ -167,6 +167,31 @@ fn the_code_map_names_every_module_and_nothing_else() {
         }
     }
     assert_none("ARCHITECTURE.md", &findings);
+}
+
+#[test]
+fn every_variable_of_opentelemetry_that_is_read_is_documented() {
+    let page = read("docs/sending.md").unwrap();
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for folder in ["service/src/", "cctf/src/", "otlp-send/src/", "normalizer/src/"] {
+        for source in below(folder, ".rs").unwrap() {
+            let literals = source.text.split('"').skip(1).step_by(2);
+            for name in literals.filter(|text| text.starts_with("OTEL_") && !text.ends_with('_')) {
+                let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+                count += usize::from(is_name);
+                if is_name && !["OTEL_X"].contains(&name) && !page.contains(&format!("`{name}`")) {
+                    // A signal's variable is documented by the general one.
+                    let general = name.replace("_TRACES_", "_").replace("_METRICS_", "_");
+                    if !page.contains(&format!("`{general}`")) {
+                        findings.push(format!("{}: {name}", source.path));
+                    }
+                }
+            }
+        }
+    }
+    assert!(count > 20, "the search has lost the variables: {count}");
+    assert_none("variables of OpenTelemetry in docs/sending.md", &findings);
 }
 
 #[test]

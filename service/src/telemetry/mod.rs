@@ -7,6 +7,7 @@ pub mod encode;
 pub mod host;
 pub mod ids;
 pub mod inner;
+pub mod metric_sender;
 pub mod metrics;
 pub mod placement;
 pub mod resource;
@@ -22,10 +23,10 @@ use cctf_proto::log_line;
 use metrics::{Instruments, Sources};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{MetricExporter, WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use otlp_send::Sender;
 use span_queue::{Limits, SpanCounts, SpanQueue};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,16 +62,19 @@ impl Telemetry {
     /// Settings that cannot be used, or no threads.
     pub fn start(settings: &Settings, clock: Clock, sources: Sources) -> anyhow::Result<Self> {
         let otel = &settings.otel;
+        for warning in &otel.warnings {
+            log_line!("tunable-svc: warning: {warning}");
+        }
         let mut telemetry = Self {
             tracer: None,
             instruments: None,
             span_counts: Arc::default(),
             spans: None,
             meters: None,
-            flush_timeout: Duration::from_millis(otel.flush_timeout_ms),
+            flush_timeout: otel.flush_timeout,
             _runtime: None,
         };
-        if otel.traces_endpoint().is_some() || otel.metrics_endpoint().is_some() {
+        if otel.traces.is_some() || otel.metrics.is_some() {
             let runtime = start_runtime().context("cannot start the telemetry thread")?;
             let resource = resource::describe(settings);
             telemetry.start_spans(otel, &resource, clock, runtime.handle())?;
@@ -93,19 +97,21 @@ impl Telemetry {
         clock: Clock,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<()> {
-        let Some(endpoint) = otel.traces_endpoint() else {
+        let Some(destination) = &otel.traces else {
             return Ok(());
         };
-        let transport = transport::GrpcTransport::new(endpoint, otel, runtime)?;
+        let sender = sender(destination, runtime)?;
+        let transport = transport::SpanSender::new(sender, runtime.clone());
         let limits = Limits {
             queue_size: otel.span_queue_size,
             batch_size: otel.span_batch_size,
-            schedule_delay: Duration::from_millis(otel.span_schedule_delay_ms),
+            schedule_delay: otel.span_schedule_delay,
         };
         let queue = SpanQueue::start(limits, clock, self.span_counts.clone(), resource, transport)
             .context("cannot start the thread that sends spans")?;
         let provider = SdkTracerProvider::builder()
             .with_id_generator(ids::Ids::default())
+            .with_sampler(otel.sampler.clone())
             .with_span_processor(queue.clone())
             .with_resource(resource.clone())
             .build();
@@ -121,20 +127,12 @@ impl Telemetry {
         sources: Sources,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<()> {
-        let Some(endpoint) = otel.metrics_endpoint() else {
+        let Some(destination) = &otel.metrics else {
             return Ok(());
         };
-        let _inside = runtime.enter();
-        let exporter = MetricExporter::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .with_timeout(Duration::from_millis(otel.otlp_timeout_ms))
-            .with_metadata(transport::parse_headers(
-                otel.otlp_headers.as_deref().unwrap_or_default(),
-            )?)
-            .build()
-            .context("cannot export metrics with these OTEL_EXPORTER_OTLP_* settings")?;
-        let interval = Duration::from_millis(otel.metric_export_interval_ms);
+        let sender = sender(destination, runtime)?;
+        let exporter = metric_sender::MetricSender::new(sender, otel.temporality, runtime.clone());
+        let interval = otel.metric_export_interval;
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         let provider = SdkMeterProvider::builder()
             .with_reader(reader)
@@ -172,6 +170,11 @@ impl Telemetry {
             wait_for(&thread, self.flush_timeout);
         }
     }
+}
+
+fn sender(destination: &otlp_send::Destination, runtime: &tokio::runtime::Handle) -> anyhow::Result<Sender> {
+    let _inside = runtime.enter();
+    Sender::new(destination).with_context(|| format!("cannot send to {destination}"))
 }
 
 fn wait_for<T>(thread: &std::thread::JoinHandle<T>, timeout: Duration) {

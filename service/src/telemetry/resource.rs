@@ -4,6 +4,7 @@ use crate::settings::{Identity, Settings};
 use cctf_proto::keys;
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::{ResourceBuilder, TelemetryResourceDetector};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -17,7 +18,7 @@ const MIB: f64 = 1_048_576.0;
 /// The resource of this process. What the operator set by name wins over OTEL_RESOURCE_ATTRIBUTES, which wins
 /// over what is found on the host.
 pub fn describe(settings: &Settings) -> Resource {
-    let from_environment = Resource::builder().build();
+    let from_environment = from_variables(settings).build();
     let has = |key: &'static str| from_environment.get_ref(&Key::from_static_str(key)).is_some();
     let mut attributes = told(&settings.identity);
     if settings.identity.module_id.is_none() && !is_named(&from_environment) {
@@ -32,7 +33,15 @@ pub fn describe(settings: &Settings) -> Resource {
     if settings.identity.instance_id.is_none() && !has("service.instance.id") {
         attributes.push(KeyValue::new("service.instance.id", random_instance_id()));
     }
-    Resource::builder().with_attributes(attributes).build()
+    from_variables(settings).with_attributes(attributes).build()
+}
+
+/// What the SDK says of itself, and OTEL_RESOURCE_ATTRIBUTES with OTEL_SERVICE_NAME, which the SDK would not decode.
+fn from_variables(settings: &Settings) -> ResourceBuilder {
+    let set = settings.otel.resource.iter();
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(set.map(|(key, value)| KeyValue::new(key.clone(), value.clone())))
 }
 
 /// The name of the module as the resource tells it.
@@ -45,9 +54,7 @@ pub fn module_id(resource: &Resource) -> String {
 }
 
 fn is_named(resource: &Resource) -> bool {
-    // The SDK puts a placeholder where no name was given.
-    let name = resource.get_ref(&Key::from_static_str("service.name"));
-    name.is_some_and(|name| !name.as_str().starts_with("unknown_service"))
+    resource.get_ref(&Key::from_static_str("service.name")).is_some()
 }
 
 fn told(identity: &Identity) -> Vec<KeyValue> {

@@ -39,8 +39,8 @@ pub enum Sent {
         /// Spans that the receiver rejected.
         rejected: u64,
     },
-    /// It may be sent again.
-    Retry(String),
+    /// It may be sent again, after a pause if the receiver asks for one.
+    Retry(String, Option<Duration>),
     /// It will never be accepted.
     Refused(String),
 }
@@ -307,7 +307,7 @@ impl Shared {
         let mut delay = RETRY_DELAY_MIN;
         let mut failures = 0_u64;
         loop {
-            match transport.send(request.clone()) {
+            let asked = match transport.send(request.clone()) {
                 Sent::Accepted { rejected } => {
                     self.counts
                         .exported
@@ -325,15 +325,16 @@ impl Shared {
                     self.counts.dropped.fetch_add(count, Ordering::Relaxed);
                     return;
                 }
-                Sent::Retry(why) => {
+                Sent::Retry(why, asked) => {
                     if failures == 0 {
                         tracing::warn!("span export failed and is tried again until it works: {why}");
                     }
                     failures += 1;
                     self.counts.retries.fetch_add(1, Ordering::Relaxed);
+                    asked
                 }
-            }
-            if !self.pause(delay) {
+            };
+            if !self.pause(asked.unwrap_or(delay)) {
                 self.counts.dropped.fetch_add(count, Ordering::Relaxed);
                 return;
             }

@@ -47,7 +47,13 @@ fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
         (&[], &[("RUN_ID", "latest")], "cannot be a run id"),
         (&["--run-id=-x"], &[], "cannot be a run id"),
         (&[], &[("DEFAULT_NEXT_URL", "https://example.com/")], "only http"),
-        (&[], &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], "grpc"),
+        (&["--otlp-protocol", "http/json"], &[], "grpc or http/protobuf"),
+        (
+            &[],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "gopher://a:1")],
+            "not gopher",
+        ),
+        (&[], &[("OTEL_EXPORTER_OTLP_HEADERS", "nonsense")], "key=value"),
         (&["--unknown"], &[], "--unknown"),
     ];
     for (args, variables, told) in cases {

@@ -12,3 +12,4 @@ mod receiver;
 mod spawn;
 mod station;
 mod telemetry;
+mod variables;

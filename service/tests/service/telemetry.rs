@@ -246,7 +246,7 @@ fn start_and_stop_are_told_and_start_at_once() {
         ("QUEUE_LIMIT", "9"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
-            "service.version=9.9,extra=yes,cctf.node_id=not-this",
+            "service.version=9.9,extra=yes%2C%20K%C3%B6ln,cctf.node_id=not-this",
         ),
     ]);
     receiver.wait_until("the start", |spans, _| !spans.is_empty());
@@ -280,7 +280,7 @@ fn check_resource(received: &Received) {
         ("service.name", "module"),
         ("service.namespace", "app"),
         ("service.version", "9.9"),
-        ("extra", "yes"),
+        ("extra", "yes, Köln"),
         (keys::NODE_ID, "edge0"),
         (keys::STAGE, "edge"),
         (keys::RUN_ID, "run-1"),

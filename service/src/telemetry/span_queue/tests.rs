@@ -91,7 +91,7 @@ fn a_failed_export_is_tried_again_with_the_same_batch() {
         100,
         10,
         LONG,
-        [Sent::Retry("away".into()), Sent::Retry("away".into())],
+        [Sent::Retry("away".into(), None), Sent::Retry("away".into(), None)],
     );
     make_spans(&bench, 4);
     bench.provider.force_flush().unwrap();
@@ -125,7 +125,7 @@ fn refused_and_rejected_spans_are_counted_as_lost() {
 
 #[test]
 fn at_the_end_a_receiver_that_is_away_costs_the_spans_and_not_the_exit() {
-    let bench = bench(100, 10, LONG, vec![Sent::Retry("away".into()); 1000]);
+    let bench = bench(100, 10, LONG, vec![Sent::Retry("away".into(), None); 1000]);
     make_spans(&bench, 15);
     assert!(
         bench

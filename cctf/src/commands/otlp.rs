@@ -1,0 +1,31 @@
+//! Where spans go: the endpoint's flag, the other flags of OTLP, and OpenTelemetry's variables.
+
+use cctf_proto::log_line;
+use otlp_send::{Destination, Flags, SettingsError, Signal, Variables};
+
+use super::UsageError;
+
+/// Where spans go, if anywhere.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub fn destination(endpoint: Option<&str>, flags: &Flags) -> Result<Option<Destination>, UsageError> {
+    resolved(|variables| Destination::resolve(Signal::Traces, None, endpoint, flags, variables))
+}
+
+/// Where spans go: to this machine unless something else is set.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub fn destination_or_local(endpoint: Option<&str>, flags: &Flags) -> Result<Destination, UsageError> {
+    resolved(|variables| Destination::resolve_or_local(Signal::Traces, endpoint, flags, variables))
+}
+
+fn resolved<T>(resolve: impl FnOnce(&mut Variables) -> Result<T, SettingsError>) -> Result<T, UsageError> {
+    let mut variables = Variables::of_process();
+    let resolved = resolve(&mut variables).map_err(|error| UsageError(error.to_string()));
+    for warning in variables.take_warnings() {
+        log_line!("cctf: warning: {warning}");
+    }
+    resolved
+}

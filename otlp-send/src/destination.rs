@@ -1,0 +1,311 @@
+//! [`Destination`]: where and how one signal is sent, from flags over a signal's variables over the general ones.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::flags::Flags;
+use crate::list;
+use crate::variables::Variables;
+
+/// Deadline of one attempt by default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const VARIABLE: &str = "OTEL_EXPORTER_OTLP_";
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Metrics.
+    Metrics,
+}
+
+impl Signal {
+    fn in_variables(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES_",
+            Self::Metrics => "METRICS_",
+        }
+    }
+
+    /// Its path below the endpoint of OTLP/HTTP.
+    fn http_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+}
+
+/// How messages travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    #[default]
+    Grpc,
+    /// OTLP/HTTP with protobuf.
+    HttpProtobuf,
+}
+
+impl Protocol {
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "grpc" => Some(Self::Grpc),
+            "http/protobuf" => Some(Self::HttpProtobuf),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn parse_flag(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| "use grpc or http/protobuf".to_owned())
+    }
+
+    fn local_endpoint(self) -> &'static str {
+        match self {
+            Self::Grpc => "http://127.0.0.1:4317",
+            Self::HttpProtobuf => "http://127.0.0.1:4318",
+        }
+    }
+}
+
+/// How messages are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+}
+
+impl Compression {
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "none" => Some(Self::None),
+            "gzip" => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn parse_flag(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| "use none or gzip".to_owned())
+    }
+}
+
+/// Files of TLS, each in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    /// CA certificates that the receiver's is checked against; the system's if there is none.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Certificate and key that the receiver is shown.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where and how one signal is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub(crate) signal: Signal,
+    /// Of HTTP, with the signal's path.
+    pub(crate) url: Url,
+    pub(crate) protocol: Protocol,
+    pub(crate) headers: HeaderMap,
+    pub(crate) compression: Compression,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tls: TlsFiles,
+}
+
+/// What of the settings cannot be used, in a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_str().trim_end_matches('/'))
+    }
+}
+
+impl Destination {
+    /// Where `signal` goes; none if neither a flag nor a variable says so. `own_endpoint` is a flag for just this signal,
+    /// `endpoint` one for all.
+    ///
+    /// # Errors
+    /// What cannot be used.
+    pub fn resolve(
+        signal: Signal,
+        own_endpoint: Option<&str>,
+        endpoint: Option<&str>,
+        flags: &Flags,
+        variables: &mut Variables,
+    ) -> Result<Option<Self>, SettingsError> {
+        let protocol = protocol(signal, flags, variables);
+        let variable = |of: &str| variables.text(&format!("{VARIABLE}{of}ENDPOINT")).map(str::trim);
+        let own = own_endpoint.or_else(|| variable(signal.in_variables()).filter(|_| endpoint.is_none()));
+        let url = match (own, endpoint.or_else(|| variable(""))) {
+            (Some(own), _) => parse_url(own)?,
+            (None, Some(base)) => below(parse_url(base)?, signal, protocol),
+            (None, None) => return Ok(None),
+        };
+        Self::with_url(signal, url, protocol, flags, variables).map(Some)
+    }
+
+    /// As [`Destination::resolve`], or a receiver on this machine.
+    ///
+    /// # Errors
+    /// What cannot be used.
+    pub fn resolve_or_local(
+        signal: Signal,
+        endpoint: Option<&str>,
+        flags: &Flags,
+        variables: &mut Variables,
+    ) -> Result<Self, SettingsError> {
+        if let Some(resolved) = Self::resolve(signal, None, endpoint, flags, variables)? {
+            return Ok(resolved);
+        }
+        let protocol = protocol(signal, flags, variables);
+        let url = below(parse_url(protocol.local_endpoint())?, signal, protocol);
+        Self::with_url(signal, url, protocol, flags, variables)
+    }
+
+    /// A receiver of OTLP/gRPC with nothing else set, whatever the variables say.
+    ///
+    /// # Errors
+    /// An endpoint that cannot be used.
+    pub fn plain(signal: Signal, endpoint: &str) -> Result<Self, SettingsError> {
+        Self::with_url(
+            signal,
+            parse_url(endpoint)?,
+            Protocol::Grpc,
+            &Flags::default(),
+            &mut Variables::default(),
+        )
+    }
+
+    fn with_url(
+        signal: Signal,
+        url: Url,
+        protocol: Protocol,
+        flags: &Flags,
+        variables: &mut Variables,
+    ) -> Result<Self, SettingsError> {
+        let text = |variables: &Variables, option: &str| {
+            let [own, general] = names(signal, option);
+            variables
+                .text(&own)
+                .or_else(|| variables.text(&general))
+                .map(str::to_owned)
+        };
+        let headers = flags.otlp_headers.clone().or_else(|| text(variables, "HEADERS"));
+        let file = |flag: &Option<PathBuf>, option| {
+            flag.clone()
+                .or_else(|| text(variables, option).map(PathBuf::from))
+        };
+        let certificate = file(&flags.otlp_certificate, "CERTIFICATE");
+        let client = (
+            file(&flags.otlp_client_certificate, "CLIENT_CERTIFICATE"),
+            file(&flags.otlp_client_key, "CLIENT_KEY"),
+        );
+        let client = match client {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                return Err(SettingsError(format!(
+                    "{VARIABLE}CLIENT_CERTIFICATE and {VARIABLE}CLIENT_KEY belong together: set both or neither"
+                )));
+            }
+        };
+        let compression = match flags.otlp_compression {
+            Some(given) => given,
+            None => first(signal, "COMPRESSION", variables, Compression::parse).unwrap_or_default(),
+        };
+        let timeout = match flags.otlp_timeout_ms {
+            Some(given) => Some(given),
+            None => first(signal, "TIMEOUT", variables, |text| text.parse().ok()),
+        };
+        Ok(Self {
+            signal,
+            url,
+            protocol,
+            headers: parse_headers(headers.as_deref().unwrap_or_default())?,
+            compression,
+            timeout: timeout.map_or(Some(TIMEOUT), |ms| (ms > 0).then(|| Duration::from_millis(ms))),
+            tls: TlsFiles { certificate, client },
+        })
+    }
+}
+
+fn protocol(signal: Signal, flags: &Flags, variables: &mut Variables) -> Protocol {
+    flags
+        .otlp_protocol
+        .or_else(|| first(signal, "PROTOCOL", variables, Protocol::parse))
+        .unwrap_or_default()
+}
+
+/// The variable of the signal, and the general one.
+fn names(signal: Signal, option: &str) -> [String; 2] {
+    [signal.in_variables(), ""].map(|of| format!("{VARIABLE}{of}{option}"))
+}
+
+/// The first of the two variables that can be used.
+fn first<T>(
+    signal: Signal,
+    option: &str,
+    variables: &mut Variables,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    names(signal, option)
+        .iter()
+        .find_map(|name| variables.parsed(name, &parse))
+}
+
+/// A general endpoint is the base below which each signal has its path; gRPC has paths of its own.
+fn below(mut base: Url, signal: Signal, protocol: Protocol) -> Url {
+    if protocol == Protocol::HttpProtobuf {
+        let path = format!("{}{}", base.path().trim_end_matches('/'), signal.http_path());
+        base.set_path(&path);
+    }
+    base
+}
+
+fn parse_url(text: &str) -> Result<Url, SettingsError> {
+    let wrong = |why: &str| {
+        SettingsError(format!(
+            "invalid OTLP endpoint {text:?}: {why}; write it as in http://127.0.0.1:4317"
+        ))
+    };
+    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    if !text.contains("://") {
+        return Err(wrong("it has no scheme"));
+    }
+    match url.scheme() {
+        "http" | "https" if !url.has_host() => Err(wrong("it has no host")),
+        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+            // Not repeated: it is a secret.
+            Err(SettingsError(
+                "invalid OTLP endpoint: it has a user name or password; send them as a header".to_owned(),
+            ))
+        }
+        "http" | "https" => Ok(url),
+        other => Err(wrong(&format!("only http and https are supported, not {other}"))),
+    }
+}
+
+fn parse_headers(text: &str) -> Result<HeaderMap, SettingsError> {
+    let wrong = |why: String| SettingsError(format!("invalid {VARIABLE}HEADERS: {why}"));
+    let mut headers = HeaderMap::new();
+    for (key, value) in list::parse(text).map_err(|error| wrong(error.to_string()))? {
+        let name = HeaderName::try_from(&key).map_err(|_| wrong(format!("invalid header name {key:?}")))?;
+        let mut value =
+            HeaderValue::try_from(&value).map_err(|_| wrong(format!("invalid value of {key:?}")))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! Sends OTLP: reads the standard variables, connects with or without TLS, makes one attempt, and says what may be retried.
+//!
+//! - [`Variables`], [`list`]: environment variables as OpenTelemetry's specification reads them; pure.
+//! - [`Flags`], [`Destination`]: where and how one signal is sent, from flags and variables; pure.
+//! - `tls`, `connector`: certificates from files, and connections.
+//! - [`Sender`]: one attempt over gRPC or HTTP.
+//! - [`Retry`]: what an answer means for the next attempt; pure.
+
+mod connector;
+mod destination;
+mod flags;
+pub mod list;
+mod retry;
+mod sender;
+mod tls;
+mod variables;
+
+pub use destination::{Compression, Destination, Protocol, SettingsError, Signal};
+pub use flags::Flags;
+pub use retry::{Failure, Retry};
+pub use sender::{Accepted, Sender};
+pub use tls::TlsError;
+pub use variables::Variables;

@@ -1,0 +1,60 @@
+//! Collected metrics on their way out: each collection is one attempt, since the next one has all sums again.
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use otlp_send::Sender;
+use prost::Message as _;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// What the SDK's reader hands its collections to.
+pub struct MetricSender {
+    sender: Sender,
+    temporality: Temporality,
+    runtime: Handle,
+}
+
+impl MetricSender {
+    /// Sends on `runtime`: the reader's own thread has none.
+    pub fn new(sender: Sender, temporality: Temporality, runtime: Handle) -> Self {
+        Self {
+            sender,
+            temporality,
+            runtime,
+        }
+    }
+}
+
+impl PushMetricExporter for MetricSender {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let request = ExportMetricsServiceRequest::from(metrics).encode_to_vec().into();
+        let sender = self.sender.clone();
+        let sent = self.runtime.spawn(async move { sender.attempt(request).await });
+        let accepted = sent
+            .await
+            .map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?
+            .map_err(|failure| OTelSdkError::InternalFailure(failure.error))?;
+        if let Some(message) = accepted.message {
+            tracing::warn!(
+                rejected = accepted.rejected,
+                "the receiver could not use all metrics: {message}"
+            );
+        }
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.temporality
+    }
+}
