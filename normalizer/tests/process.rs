@@ -138,7 +138,7 @@ fn what_hinders_the_start_is_told_in_one_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     fs::write(folder.path().join("file"), "").unwrap();
     for (arguments, code, sentence) in [
-        (["--join-window", "soon"], 2, "\"soon\" is no duration"),
+        (["--join-window", "soon"], 2, "invalid duration \"soon\""),
         (["--run-id", "../up"], 2, "cannot be a run id"),
         (
             ["--grpc-listen", &address],

@@ -294,8 +294,6 @@ mod tests {
             ["--default-next-url", "https://127.0.0.1/"],
             ["--next-url-allow", "not a url"],
             ["--otlp-endpoint", "gopher://collector:4317"],
-            ["--otlp-headers", "nonsense"],
-            ["--otlp-client-key", "key"],
             ["--span-batch-size", "0"],
             ["--otlp-protocol", "http/json"],
             ["--no-such-flag", "1"],

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cctf_normalizer::units;
 use cctf_proto::keys;
 use clap::Args;
 
@@ -116,30 +117,9 @@ pub struct GivenDuration {
     pub value: Duration,
 }
 
-/// Parses `500ms`, `20s`, `2m`, `1h`, and sequences of them.
+/// Parses a duration as the normalizer does, above zero and at most a week.
 pub fn parse_duration(text: &str) -> Result<GivenDuration, String> {
-    let wrong = || format!("{text:?} is no duration: write it like 500ms, 20s, 2m or 1m30s");
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !(character.is_ascii_digit() || character == '.'));
-        let (number, after) = rest.split_at(digits.ok_or_else(wrong)?);
-        let unit_len = after
-            .find(|character: char| character.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_len);
-        let seconds = match unit {
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
-        rest = after;
-    }
-    match total {
+    match units::parse_duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is too short: it must be above zero")),
         total if total > DURATION_MAX => Err(format!("{text:?} is too long: at most 168h")),
         value => Ok(GivenDuration {
@@ -210,7 +190,7 @@ mod tests {
                 "{text}"
             );
         }
-        for bad in ["", "20", "s", "20 s", "0s", "-1s", "1d", "9999999h", "1..5s"] {
+        for bad in ["", "20", "s", "0s", "-1s", "1d", "9999999h", "1..5s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cctf_normalizer::units;
+
 /// Bodies of different size that a range is made of: enough for a line through them, and few enough to be kept in memory.
 const STEPS: usize = 40;
 /// Next to one another in time come sizes so many steps apart: every run of [`STEPS`] requests has each size once, and large ones
@@ -22,7 +24,7 @@ pub struct Sizes {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SizesError {
     /// No number, or no range.
-    #[error("{0:?} is no size: write bytes like 8192, or a range like 1000-200000")]
+    #[error("invalid size {0:?}: write it as in 8192 or 64KiB, or a range as in 1000-200000")]
     Unreadable(String),
     /// A range from more to less.
     #[error("the range {0:?} has to go from a lesser size to a greater one")]
@@ -79,7 +81,7 @@ impl FromStr for Sizes {
 
     fn from_str(text: &str) -> Result<Self, SizesError> {
         let unreadable = || SizesError::Unreadable(text.to_owned());
-        let number = |text: &str| text.parse::<usize>().map_err(|_| unreadable());
+        let number = |text: &str| units::parse_bytes(text).map_err(|_| unreadable());
         let Some((least, most)) = text.split_once('-') else {
             return number(text).map(Self::one);
         };
@@ -106,6 +108,7 @@ mod tests {
 
     #[test]
     fn a_range_has_both_ends_and_each_size_comes_as_often_as_any_other() {
+        assert_eq!("1KiB-1MiB".parse(), "1024-1048576".parse::<Sizes>());
         let sizes: Sizes = "1000-200000".parse().unwrap();
         let steps = sizes.steps();
         assert_eq!((steps.first(), steps.last()), (Some(&1000), Some(&200_000)));

@@ -112,8 +112,8 @@ impl Receiver {
     {
         let protocol = Protocol::of(&request);
         let permission = self.cors.permission(&request);
-        if http::is_served(request.uri().path())
-            && let Some(response) = permission.preflight(&request)
+        if let Some(response) = permission.preflight(&request)
+            && http::is_served(request.uri().path())
         {
             return response;
         }
@@ -125,7 +125,9 @@ impl Receiver {
             self.intake.counters.count_refused(&refusal);
             protocol.refuse(&refusal)
         });
-        permission.mark(response.headers_mut());
+        if matches!(protocol, Protocol::Http(_)) {
+            permission.mark(response.headers_mut());
+        }
         response
     }
 

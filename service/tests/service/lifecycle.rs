@@ -53,7 +53,11 @@ fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "gopher://a:1")],
             "not gopher",
         ),
-        (&[], &[("OTEL_EXPORTER_OTLP_HEADERS", "nonsense")], "key=value"),
+        (
+            &["--otlp-endpoint", "http://127.0.0.1:4317"],
+            &[("OTEL_EXPORTER_OTLP_HEADERS", "nonsense")],
+            "key=value",
+        ),
         (&["--unknown"], &[], "--unknown"),
     ];
     for (args, variables, told) in cases {
