@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cctf_proto::log_line;
 use tokio::signal::unix::Signal;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
@@ -28,6 +28,10 @@ use crate::resume::{ResumeError, resume};
 use crate::run_id::{RunIdError, own_run_id};
 use crate::sink::{OPEN_FILES_MAX, Sink};
 use crate::worker::{Checkpoints, Progress, Worker, WorkerError};
+
+mod threads;
+
+use threads::{ended, spawn};
 
 /// OTLP/gRPC, OTLP/HTTP and admin.
 const LISTENERS: u64 = 3;
@@ -337,30 +341,6 @@ fn connections_max(config: &Config) -> usize {
     let reserved = OPEN_FILES_MAX + config.open_runs_max + OTHER_OPEN_FILES;
     let limit = raise_open_files_limit();
     connections_within(limit, LISTENERS, reserved as u64, config.connections_max)
-}
-
-/// How a thread ended. A panic drops the sender, which the receiver sees.
-type Ended = oneshot::Receiver<Result<(), RunError>>;
-
-fn spawn(name: &str, work: impl FnOnce() -> Result<(), RunError> + Send + 'static) -> io::Result<Ended> {
-    let (tell, ended) = oneshot::channel();
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Nobody waits any more: then nobody needs to know.
-        let _ = tell.send(work());
-    })?;
-    Ok(ended)
-}
-
-/// Resolves when both threads have ended in order, or when one has not: the other may wait for it for ever.
-async fn ended(pipeline: Ended, committer: Option<Ended>) -> Result<(), RunError> {
-    let pipeline = async { pipeline.await.unwrap_or(Err(RunError::PipelinePanicked)) };
-    let committer = async {
-        match committer {
-            Some(committer) => committer.await.unwrap_or(Err(RunError::PipelinePanicked)),
-            None => Ok(()),
-        }
-    };
-    tokio::try_join!(pipeline, committer).map(drop)
 }
 
 async fn tick(journal: Journal) {

@@ -9,7 +9,6 @@ use cctf_proto::log_line;
 use clap::Args;
 use otlp_send::{Destination, Signal};
 
-use super::display::ProgressLine;
 use super::flags::{
     GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
@@ -20,13 +19,16 @@ use crate::load::clock;
 use crate::load::export::Delivery;
 use crate::load::identity::Identity;
 use crate::load::run_facts::RunFacts;
-use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session, SessionConfig, check_sizes};
+use crate::load::session::{Session, SessionConfig, check_sizes};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
-use crate::run::deployment::{Addresses, Deployment, DeploymentError};
+use crate::run::deployment::{Addresses, Deployment};
 use crate::run::folder::{self, EVENTS_CLIENT};
 use crate::run::stack::StackConfig;
+
+mod drives;
+
+use drives::drive_one;
 
 /// Findings of each rule that are shown when the run's folder is not valid.
 const FINDINGS_SHOWN: usize = 5;
@@ -239,93 +241,7 @@ fn drive_all(
     Ok((drives, delivery))
 }
 
-/// What is done in the middle of an endpoint's load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum During {
-    Nothing,
-    StartElsewhere,
-    StopFirst,
-}
-
-impl During {
-    fn happen(self, deployment: &mut Deployment, stop: &AtomicBool) -> Result<(), DeploymentError> {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::StartElsewhere => deployment.start_elsewhere(stop),
-            Self::StopFirst => deployment.stop_first_service(),
-        }
-    }
-}
-
-fn drive_one(
-    args: &RunArgs,
-    endpoint: &str,
-    during: During,
-    session: &mut Session,
-    deployment: &mut Deployment,
-    stop: &AtomicBool,
-) -> anyhow::Result<Summary> {
-    let load = &args.load;
-    let drive = Drive {
-        target: deployment.target().clone(),
-        endpoint: Endpoint::resolve(endpoint, None, load.size.most())?,
-        schedule: Schedule {
-            rate: load.rate,
-            duration: load.duration.value,
-            arrivals: load.arrivals,
-            seed: load.seed,
-        },
-        sizes: load.size,
-        connections_max: load.connections,
-        timeout: load.timeout.value,
-        headers: load.headers.clone(),
-    };
-    let expected = drive.schedule.expected_count();
-    let line = ProgressLine::new(endpoint, expected);
-    let mut died: Option<DeploymentError> = None;
-    let mut happened = during == During::Nothing;
-    let outcome = session.drive(&drive, |progress| {
-        line.show(progress);
-        if died.is_none() {
-            died = deployment.check_alive().err();
-            if !happened && died.is_none() && progress.due.load(Ordering::Relaxed) * 2 >= expected {
-                happened = true;
-                died = during.happen(deployment, stop).err();
-            }
-            if died.is_some() {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-    });
-    line.clear();
-    match died.or_else(|| deployment.check_alive().err()) {
-        Some(died) => Err(died.into()),
-        None => Ok(outcome?),
-    }
-}
-
 impl RunArgs {
-    /// What is driven, one after the other, and what is done in the middle of each.
-    fn plan(&self) -> Vec<(&str, During)> {
-        let once = || {
-            self.endpoints
-                .iter()
-                .map(|endpoint| (endpoint.as_str(), During::Nothing))
-        };
-        let mut plan: Vec<_> = once().collect();
-        if self.migrate {
-            if let Some(last) = plan.last_mut() {
-                last.1 = During::StartElsewhere;
-            }
-            let again = plan.len();
-            plan.extend(once());
-            if let Some(first) = plan.get_mut(again) {
-                first.1 = During::StopFirst;
-            }
-        }
-        plan
-    }
-
     /// What the last endpoint of a run would meet is told before the first one is driven.
     fn check_sizes(&self) -> anyhow::Result<()> {
         let sizes = self.load.size;
