@@ -24,7 +24,7 @@ enum Command {
     /// Drive one endpoint of a running service with open-loop HTTP load.
     Load(Box<load::LoadArgs>),
     /// Tell that a module was scaled or has moved to another node.
-    Event(event::EventArgs),
+    Event(Box<event::EventArgs>),
     /// Follow the rows of a run as they come.
     Tail(tail::TailArgs),
     /// Check all rules of the contract on a run's folder.

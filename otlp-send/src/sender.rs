@@ -52,7 +52,7 @@ enum Transport {
         metadata: MetadataMap,
     },
     Http {
-        client: Client<Connector, Full<Bytes>>,
+        client: Box<Client<Connector, Full<Bytes>>>,
         uri: Uri,
         headers: HeaderMap,
     },
@@ -74,7 +74,11 @@ impl Sender {
                 metadata: MetadataMap::from_headers(headers.clone()),
             },
             Protocol::HttpProtobuf => Transport::Http {
-                client: Client::builder(TokioExecutor::new()).build(Connector::new(url, tls, b"http/1.1")?),
+                client: Box::new(Client::builder(TokioExecutor::new()).build(Connector::new(
+                    url,
+                    tls,
+                    b"http/1.1",
+                )?)),
                 uri: uri(&url[..Position::AfterQuery]),
                 headers: headers.clone(),
             },
