@@ -39,7 +39,7 @@ fn health_is_on_a_listener_of_its_own() {
 #[test]
 fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 11] = [
         (&["--workers", "none"], &[], "--workers"),
         (&[], &[("QUEUE_LIMIT", "-1")], "--queue-limit"),
         (&[], &[("SLOT_POLICY", "sometimes")], "held, released"),
