@@ -372,3 +372,29 @@ fn a_session_that_is_given_up_ends_and_keeps_its_lines_whole() {
     drop(session.unwrap());
     assert_eq!(servers.spans().len(), 1, "only the start was told");
 }
+
+/// Seen to fail with both headers refused as the driver's own.
+#[test]
+fn host_and_content_type_of_the_user_are_what_the_service_gets() {
+    let servers = Servers::start(Answers::Accept, None);
+    let more = [
+        "--header",
+        "Host: shop.example",
+        "--header",
+        "Content-Type: text/csv",
+    ];
+    for endpoint in ["hash", "kvget"] {
+        let output = load(&servers, &[&["--endpoint", endpoint], &more[..]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let seen = servers.seen();
+    // The key that kvget reads is set before, by a request of its own.
+    assert_eq!(seen.len(), 201);
+    assert!(
+        seen.iter().all(|request| request.host == "shop.example"),
+        "{seen:?}"
+    );
+    let hashes = seen.iter().filter(|request| request.path == "/hash/sha256");
+    assert!(hashes.clone().all(|request| request.content_type == "text/csv"));
+    assert_eq!(hashes.count(), 100);
+}

@@ -87,6 +87,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_that_finds_a_name_in_capitals_ignores_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_capitals = format!(".TMP-PROBE-{}", std::process::id());
+        fs::write(folder.path().join(in_capitals), "").unwrap();
+        assert!(prepare(folder.path()).unwrap().ignores_case);
+    }
+
+    #[test]
     fn a_new_folder_is_made_and_nothing_is_left_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let out_dir = folder.path().join("a/b");

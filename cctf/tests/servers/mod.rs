@@ -27,6 +27,8 @@ pub struct Seen {
     pub path: String,
     pub traceparent: String,
     pub baggage: String,
+    pub host: String,
+    pub content_type: String,
     pub body: Bytes,
 }
 
@@ -138,6 +140,7 @@ async fn answer(
     };
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let (traceparent, baggage) = (header("traceparent"), header("baggage"));
+    let (host, content_type) = (header("host"), header("content-type"));
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let status = if path == "/busy" { 503 } else { 200 };
     seen.lock().unwrap().push(Seen {
@@ -145,6 +148,8 @@ async fn answer(
         path,
         traceparent,
         baggage,
+        host,
+        content_type,
         body,
     });
     let count = {
