@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cctf_normalizer::pipeline::Settings;
-use cctf_proto::cctf::{Counters, Counts, File, Milliseconds, Row, RunMeta, Shape, Text, field_index};
+use cctf_normalizer::pipeline::under_load::slots_and_image;
+use cctf_proto::cctf::{
+    Counters, Counts, File, Milliseconds, Module, Row, RunMeta, Shape, Text, field_index,
+};
 use cctf_proto::keys::parse_run_id;
 
 use super::Tally;
@@ -19,6 +22,8 @@ const PART: usize = field_index(RunMeta::FIELDS, "part");
 const CLOCKS_ALIGNED: usize = field_index(RunMeta::FIELDS, "clocks_aligned");
 const JOIN_WINDOW: usize = field_index(RunMeta::FIELDS, "join_window_ms");
 const STALE_AFTER: usize = field_index(RunMeta::FIELDS, "stale_after_ms");
+const IMG: usize = field_index(RunMeta::FIELDS, "img");
+const WORKERS: usize = field_index(RunMeta::FIELDS, "workers");
 const STARTED: usize = field_index(RunMeta::FIELDS, "started_ts");
 const ENDED: usize = field_index(RunMeta::FIELDS, "ended_ts");
 const COUNTS: usize = field_index(RunMeta::FIELDS, "counts");
@@ -102,6 +107,7 @@ impl Meta {
             }
             let mut this =
                 Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS).context("run_meta.json")?;
+            forget_derived(&mut this, &row, input)?;
             for index in [RUN_ID, PART, JOIN_WINDOW, STALE_AFTER, STARTED, ENDED, COUNTS] {
                 this.remove(index);
             }
@@ -150,6 +156,19 @@ impl Meta {
         })
     }
 
+    /// Takes slots and image of the service under load from the merged module_inventory.json, where no folder has another value.
+    pub fn derive(&mut self, modules: &[u8]) -> anyhow::Result<()> {
+        let modules: Vec<Module<'_>> = serde_json::from_slice(modules).context("module_inventory.json")?;
+        let (slots, image) = slots_and_image(&modules);
+        if let (None, Some(slots)) = (self.object.get(WORKERS), slots) {
+            self.object.set(WORKERS, encoded(&slots));
+        }
+        if let (None, Some(image)) = (self.object.get(IMG), image) {
+            self.object.set(IMG, encoded(&Text::from(image)));
+        }
+        Ok(())
+    }
+
     /// Says that the stamps are aligned.
     pub fn set_aligned(&mut self) {
         self.object.set(CLOCKS_ALIGNED, b"true".to_vec());
@@ -173,6 +192,21 @@ impl Meta {
         out.push(b'\n');
         out
     }
+}
+
+/// Takes away what a normalizer concluded from the inventory beside it, to be concluded again from all of them.
+fn forget_derived(object: &mut Object, row: &RunMeta<'_>, input: &Input) -> anyhow::Result<()> {
+    let inventory = input.whole(File::ModuleInventory)?.unwrap_or_default();
+    // One that cannot be read is reported when it is merged.
+    let modules: Vec<Module<'_>> = serde_json::from_slice(&inventory).unwrap_or_default();
+    let (slots, image) = slots_and_image(&modules);
+    if row.workers == slots {
+        object.remove(WORKERS);
+    }
+    if row.img.as_deref() == image {
+        object.remove(IMG);
+    }
+    Ok(())
 }
 
 fn common_run_id(inputs: &[Input]) -> anyhow::Result<String> {

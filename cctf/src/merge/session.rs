@@ -96,6 +96,7 @@ impl<'o> Session<'o> {
         self.links(links, &mut learned)?;
         let modules = self.inventories.modules(&self.directory, &learned);
         self.whole(File::ModuleInventory, &modules)?;
+        meta.derive(&modules)?;
         self.events_client(source)?;
         if source.clocks.is_some() {
             meta.set_aligned();

@@ -50,7 +50,7 @@ impl Look {
         look.read_cpu(&read("/proc/stat")?)?;
         look.read_memory(&read("/proc/meminfo")?)?;
         look.read_disks(&read("/proc/diskstats")?)?;
-        look.read_interfaces(&read("/proc/net/dev")?)?;
+        look.read_interfaces(&read("/proc/thread-self/net/dev")?)?;
         look.at_ms = (before + now_ms()?) / 2.0;
         Ok(look)
     }

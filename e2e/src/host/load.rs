@@ -6,13 +6,14 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
+
+use super::machine::ip;
 
 /// Bytes written at once; half as many are read.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -233,18 +234,4 @@ impl Drop for Veth {
         // The pair goes with the namespace, as one of its ends is there.
         let _ = ip(&format!("netns del {}", self.namespace));
     }
-}
-
-fn ip(arguments: &str) -> anyhow::Result<()> {
-    let done = Command::new("ip")
-        .args(arguments.split(' '))
-        .output()
-        .context("cannot start ip, which iproute2 has")?;
-    let told = String::from_utf8_lossy(&done.stderr);
-    ensure!(
-        done.status.success(),
-        "ip {arguments}: {} (this needs root)",
-        told.trim()
-    );
-    Ok(())
 }

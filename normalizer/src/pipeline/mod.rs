@@ -35,6 +35,7 @@ mod sources;
 mod spans;
 mod state;
 mod traces;
+pub mod under_load;
 mod unsettled;
 
 pub use memory::queue_share;

@@ -1,12 +1,13 @@
 //! Snapshots: nodes.json, links.json, module_inventory.json and run_meta.json of a run, made from what it has learnt.
 
 use cctf_proto::cctf::{
-    Counters, Counts, File, Link, LinkSource, Milliseconds, Node, Row, RunMeta, Shape, Text,
+    Counters, Counts, File, Link, LinkSource, Milliseconds, Module, Node, Row, RunMeta, Shape, Text,
 };
 
 use super::links::{LinkStats, estimated_row, second_row};
 use super::output::Output;
 use super::runs::{Phase, Run, Totals, write_row};
+use super::under_load::slots_and_image;
 use super::{Pipeline, Settings, nanos};
 
 /// Version of the contract.
@@ -48,14 +49,16 @@ impl Pipeline {
         let sink = output.run(slot, &run.part.of);
         sink.replace(File::Nodes, array(&self.nodes_of(&run)));
         sink.replace(File::Links, array(&self.links_of(&run)));
-        sink.replace(File::ModuleInventory, array(&self.modules_of(&run)));
-        sink.replace(File::RunMeta, object(&self.meta_of(&run)));
+        let modules = self.modules_of(&run);
+        sink.replace(File::ModuleInventory, array(&modules));
+        sink.replace(File::RunMeta, object(&self.meta_of(&run, &modules)));
         // Late rows open its files again, and each time they are to be closed.
         sink.closed |= matches!(run.phase, Phase::Closed(_));
         *self.runs.at(slot) = run;
     }
 
-    fn meta_of<'a>(&self, run: &'a Run) -> RunMeta<'a> {
+    fn meta_of<'a>(&self, run: &'a Run, modules: &'a [Module<'_>]) -> RunMeta<'a> {
+        let (slots, image) = slots_and_image(modules);
         let default = Settings::default();
         let unlike = |set: u64, default| {
             let set = Milliseconds::from_unsigned_nanos(set)?;
@@ -68,9 +71,9 @@ impl Pipeline {
             rate: told.rate,
             duration: text(&told.duration),
             scen: text(&told.scen),
-            img: text(&told.img),
+            img: text(&told.img).or(image.map(Text::from)),
             git_sha: text(&told.git_sha),
-            workers: told.workers,
+            workers: told.workers.or(slots),
             endpoint: text(&told.endpoint),
             target: text(&told.target),
             payload_bytes: told.payload_bytes,

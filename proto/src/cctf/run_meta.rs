@@ -41,11 +41,11 @@ row! {
         nullable duration: Text<'a>,
         /// Scenario.
         nullable scen: Text<'a>,
-        /// Image of the service.
+        /// Image of the service under load: as the driver told it, else as its modules report it.
         nullable img: Text<'a>,
         /// Commit of the service.
         nullable git_sha: Text<'a>,
-        /// Worker slots of the service.
+        /// Worker slots of an instance of the service under load: as the driver told them, else as the instances report them, if all agree.
         nullable workers: u64,
         /// Endpoint that was driven.
         optional endpoint: Text<'a>,

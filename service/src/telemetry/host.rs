@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use sysinfo::{MemoryRefreshKind, Networks, System};
 
+use super::interfaces::edge;
+
 /// Interfaces and block devices told of at most, each.
 const DEVICES_MAX: usize = 256;
+const CLASS_NET: &str = "/sys/class/net";
 /// Unit of the sectors in /proc/diskstats, whatever the disk's own is.
 const SECTOR_BYTES: u64 = 512;
 
@@ -23,7 +27,7 @@ pub struct Sample {
     pub memory_free: u64,
     /// Load average over one minute.
     pub load_1m: Option<f64>,
-    /// Bytes received and sent since boot, by interface, without loopback.
+    /// Bytes received and sent since boot, by interface at the machine's edge.
     pub network: BTreeMap<String, (u64, u64)>,
     /// Bytes read and written since boot, by block device, partitions and what is stacked on disks included.
     pub disks: BTreeMap<String, (u64, u64)>,
@@ -99,11 +103,12 @@ impl Host {
             return BTreeMap::new();
         };
         networks.refresh(true);
+        let at_edge = edge(Path::new(CLASS_NET));
         let named = networks
             .iter()
             .map(|(name, data)| (name.to_string_lossy().into_owned(), data));
         named
-            .filter(|(name, _)| name != "lo")
+            .filter(|(name, _)| at_edge.contains(name))
             .take(DEVICES_MAX)
             .map(|(name, data)| (name, (data.total_received(), data.total_transmitted())))
             .collect()

@@ -197,7 +197,8 @@ fn devices(meter: &Meter, host: &Arc<Mutex<Host>>) {
                 let interface = KeyValue::new("network.interface.name", name.clone());
                 for (direction, bytes) in [("receive", received), ("transmit", sent)] {
                     let direction = KeyValue::new("network.io.direction", direction);
-                    observer.observe(*bytes, &[interface.clone(), direction]);
+                    let at_edge = KeyValue::new(keys::NETWORK_EDGE, true);
+                    observer.observe(*bytes, &[interface.clone(), direction, at_edge]);
                 }
             }
         }))

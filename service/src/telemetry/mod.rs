@@ -3,10 +3,12 @@
 //! `server_span` and `inner` make spans, `encode` writes them as OTLP, `span_queue` keeps them until `transport` has delivered them,
 //! `metrics` and `host` are pushed by the SDK's reader, `placement` tells start and stop, `resource` says who we are.
 
+pub mod cgroup;
 pub mod encode;
 pub mod host;
 pub mod ids;
 pub mod inner;
+pub mod interfaces;
 pub mod metric_sender;
 pub mod metrics;
 pub mod placement;

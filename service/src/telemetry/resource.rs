@@ -1,11 +1,13 @@
 //! The resource: who sends this telemetry, and on what kind of node.
 
+use super::cgroup::Limits;
 use crate::settings::{Identity, Settings};
 use cctf_proto::keys;
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{ResourceBuilder, TelemetryResourceDetector};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
@@ -97,8 +99,10 @@ fn found() -> Vec<(&'static str, Value)> {
     ];
     found.extend(host_name().map(|name| ("host.name", name.into())));
     found.extend(read_line("/etc/machine-id").map(|id| ("host.id", id.into())));
-    found.extend(cpu_limit().map(|cpus| (keys::CPU_LIMIT, cpus.into())));
-    found.extend(memory_limit_mb().map(|mb| (keys::MEM_LIMIT_MB, mb.into())));
+    let limits = Limits::read(Path::new("/"));
+    found.extend(limits.cpus.map(|cpus| (keys::CPU_LIMIT, cpus.into())));
+    let memory_mb = limits.memory.and_then(|bytes| i64::try_from(bytes >> 20).ok());
+    found.extend(memory_mb.map(|mb| (keys::MEM_LIMIT_MB, mb.into())));
     found.extend(hardware());
     found
 }
@@ -155,22 +159,6 @@ fn host_name() -> Option<String> {
     read_line("/proc/sys/kernel/hostname").or_else(|| System::host_name().ok())
 }
 
-/// The cgroup's CPU quota in CPUs; none without a quota.
-fn cpu_limit() -> Option<f64> {
-    parse_cpu_max(&read_line("/sys/fs/cgroup/cpu.max")?)
-}
-
-fn parse_cpu_max(line: &str) -> Option<f64> {
-    let (quota, period) = line.split_once(' ')?;
-    let cpus = quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?;
-    (cpus.is_finite() && cpus > 0.0).then_some(cpus)
-}
-
-fn memory_limit_mb() -> Option<i64> {
-    let bytes: u64 = read_line("/sys/fs/cgroup/memory.max")?.parse().ok()?;
-    i64::try_from(bytes >> 20).ok()
-}
-
 fn read_line(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let line = text.lines().next()?.trim();
@@ -203,13 +191,6 @@ mod tests {
         assert_eq!(one.len(), 36);
         assert_eq!(one.as_bytes()[14], b'4');
         assert!(matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'));
-    }
-
-    #[test]
-    fn a_cpu_quota_is_told_in_cpus() {
-        assert_eq!(parse_cpu_max("150000 100000"), Some(1.5));
-        assert_eq!(parse_cpu_max("max 100000"), None);
-        assert_eq!(parse_cpu_max(""), None);
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! [`slots_and_image`]: what run_meta.json says of the service under load where the driver did not.
+
+use std::collections::BTreeSet;
+
+use cctf_proto::cctf::{Module, ModuleType};
+
+/// Slots of an instance and image of the service under load: the modules that a pure source, such as the load driver, calls; all modules
+/// where none of these reports the value. Nothing is known where they differ.
+pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'m str>) {
+    let drivers = modules
+        .iter()
+        .filter(|module| module.module_type == ModuleType::Source && module.endpoints.is_none());
+    let driven: BTreeSet<&str> = drivers
+        .flat_map(|driver| driver.calls.iter().flatten())
+        .map(|call| &*call.to)
+        .collect();
+    let is_driven = |module: &&Module<'_>| driven.contains(&*module.module_id);
+    let slots = |module: &'m Module<'_>| {
+        let instances = module.instances.iter().flatten();
+        instances.filter_map(|instance| instance.workers)
+    };
+    let image = |module: &'m Module<'_>| module.image.as_deref();
+    let slots_driven = modules.iter().filter(is_driven).flat_map(slots);
+    let image_driven = modules.iter().filter(is_driven).filter_map(image);
+    (
+        agreed(slots_driven).unwrap_or_else(|| agreed(modules.iter().flat_map(slots)).flatten()),
+        agreed(image_driven).unwrap_or_else(|| agreed(modules.iter().filter_map(image)).flatten()),
+    )
+}
+
+/// The one value of all; `None` if there is no value, `Some(None)` if they differ.
+fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<Option<T>> {
+    let first = values.next()?;
+    let is_same = values.all(|value| value == first);
+    Some(is_same.then_some(first))
+}
