@@ -70,11 +70,11 @@ mod tests {
 
     #[test]
     fn a_point_out_of_order_is_no_duplicate() {
+        use Order::{Duplicate, Late, Next, TooLate};
         let mut recent = Recent::default();
         let order: Vec<Order> = [10, 30, 20, 20, 10, 40, 50, 60, 10, 15]
             .map(|time| recent.insert(time))
             .into();
-        use Order::{Duplicate, Late, Next, TooLate};
         let expected = [
             Next, Next, Late, Duplicate, Duplicate, Next, Next, Next, TooLate, TooLate,
         ];
