@@ -60,7 +60,7 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
     if slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) {
         rpc(&mut mapped, slots);
     } else if slots.has(Slot::MessagingSystem) || slots.has(Slot::MessagingDestination) {
-        messaging(&mut mapped, span.kind, slots);
+        messaging(&mut mapped, slots);
     } else if slots.has(Slot::DbSystem) {
         mapped.protocol = Some("db");
         mapped.method = slots
@@ -78,10 +78,11 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         mapped.path = slots.text(Slot::FaasName).map(Cow::Borrowed);
     } else if span.kind == SpanKind::Client {
         mapped.is_aside = span.name == NAME_LOOKUP;
-    } else if span.kind == SpanKind::Consumer {
-        mapped.is_aside = span.name == BARE_POLL;
     } else if span.kind == SpanKind::Internal {
         mapped.is_aside = CONNECTS.contains(&span.name);
+    }
+    if span.kind == SpanKind::Consumer {
+        consume(&mut mapped, span.name, slots);
     }
     if mapped.status.is_none() && mapped.status_text.is_none() {
         // What travels over HTTP has at least that status.
@@ -130,13 +131,21 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     set_status(mapped, slots, Slot::RpcStatus, status::grpc_code);
 }
 
-fn messaging<'a>(mapped: &mut MappedSpan<'a>, kind: SpanKind, slots: &Slots<'a>) {
+fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     mapped.protocol = Some("messaging");
     mapped.method = slots.text(Slot::MessagingOperation);
     mapped.path = slots.text(Slot::MessagingDestination).map(Cow::Borrowed);
     mapped.route = slots.text(Slot::TaskName);
-    mapped.is_aside = kind == SpanKind::Consumer && mapped.method == Some("settle");
-    mapped.is_receiving = kind == SpanKind::Consumer && mapped.method == Some("receive");
+}
+
+/// What a CONSUMER does with messages, whichever system it names besides: Node's AWS SDK names an RPC.
+fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &Slots<'_>) {
+    match slots.text(Slot::MessagingOperation) {
+        Some("receive") => mapped.is_receiving = true,
+        Some("settle") => mapped.is_aside = true,
+        Some(_) => {}
+        None => mapped.is_aside = mapped.protocol.is_none() && name == BARE_POLL,
+    }
 }
 
 /// The first word of a statement, or of its summary, if it is one.
