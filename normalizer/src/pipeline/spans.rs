@@ -162,12 +162,14 @@ impl Pipeline {
         {
             flags = flags.with(Flag::Negative);
         }
+        // Before the flag is decided: a long query is cut, too.
+        let is_query_kept = identity.keep_query || self.settings.keep_query;
+        let query = is_query_kept.then(|| query(slots)).flatten();
         if row.is_truncated() {
             flags = flags.with(Flag::Truncated);
         }
         let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
         let links = links_of(span);
-        let is_query_kept = identity.keep_query || self.settings.keep_query;
         let invocation = Invocation {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -193,7 +195,7 @@ impl Pipeline {
             app_id: identity.app_id.as_deref().map(Text::from),
             protocol: mapped.protocol.map(Text::from),
             route: mapped.route.map(Text::from),
-            query: is_query_kept.then(|| query(slots)).flatten().map(Text::from),
+            query: query.map(Text::from),
             session_id: mapped.session_id.map(Text::from),
             status_text: mapped.status_text.map(Text::from),
             error_type: mapped.error_type.map(Text::from),
