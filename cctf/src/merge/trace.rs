@@ -116,7 +116,9 @@ impl Resolver {
                 known => break known,
             }
             let row = &rows[at];
-            let Some(parent) = parents[at] else {
+            // A span of another instance is the parent only if no better one is known, as to the row's own normalizer.
+            let told_goes_first = |parent: usize| !is_certain(row, &rows[parent]) && is_told(row);
+            let Some(parent) = parents[at].filter(|&parent| !told_goes_first(parent)) else {
                 above[at] = told(row);
                 break above[at];
             };
@@ -136,8 +138,9 @@ impl Resolver {
         }
     }
 
-    /// An invocation cannot be above itself: where the way up comes back, it is cut at the least span of those on it whose
-    /// parent span is there, which is the same whatever was merged before.
+    /// An invocation cannot be above itself: where the way up comes back, it is cut at a row that lasted no shorter than the
+    /// one above, of which each cycle has some; of several at one whose parent span is there, then at the least span id.
+    /// That is the same whatever was merged before, and as the normalizer has it.
     fn cut_cycles(&mut self, rows: &[SpanRow]) {
         const NOT_WALKED: usize = usize::MAX;
         let next = |at: usize, above: &[Above]| match above[at] {
@@ -156,16 +159,20 @@ impl Resolver {
             let Some(back) = at.filter(|&back| walks[back] == walk) else {
                 continue;
             };
-            let (mut cut, mut here) = (back, back);
-            loop {
-                let order = |at: usize| (parents[at].is_none(), rows[at].span_id);
-                if order(here) < order(cut) {
-                    cut = here;
+            let order = |here: usize, further: usize| {
+                let is_shorter = rows[here].duration() < rows[further].duration();
+                (is_shorter, parents[here].is_none(), rows[here].span_id)
+            };
+            let (mut cut, mut least, mut here) = (back, None, back);
+            while let Some(further) = next(here, above) {
+                let place = order(here, further);
+                if least.is_none_or(|least| place < least) {
+                    (cut, least) = (here, Some(place));
                 }
-                match next(here, above) {
-                    Some(further) if further != back => here = further,
-                    _ => break,
+                if further == back {
+                    break;
                 }
+                here = further;
             }
             above[cut] = Above::Orphan;
         }
@@ -190,20 +197,45 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The row that another names as its parent. Of several with that id (a call and its answer share one in Zipkin) a callee
-/// hangs on the call, and inner work on its own instance.
+/// The row that is another's parent, by the rules that docs/cctf.md has for the normalizer: a callee's is the call with its own id,
+/// as Zipkin has it, else the callee with the id that it names, else the call. Anything else goes to its own instance, there to
+/// the callee before the call.
 fn parent_of(rows: &[SpanRow], at: usize) -> Option<usize> {
     let row = &rows[at];
     let named = with_span(rows, row.parent_span_id?);
-    let candidates = || named.clone().filter(|&other| other != at);
-    let fits = |other: &usize| {
-        if is_callee(row) {
-            rows[*other].is_call
-        } else {
-            rows[*other].instance == row.instance
-        }
+    if let Some(twin) = twin_of(rows, at) {
+        return Some(twin);
+    }
+    let rank = |other: &usize| {
+        let other = &rows[*other];
+        let is_foreign = !is_callee(row) && other.instance != row.instance;
+        (is_foreign, other.is_call, role_order(other.kind))
     };
-    candidates().find(fits).or_else(|| candidates().next())
+    named.filter(|&other| other != at).min_by_key(rank)
+}
+
+/// Whether no inner span, which has no row, can be the parent instead.
+fn is_certain(row: &SpanRow, parent: &SpanRow) -> bool {
+    is_callee(row) || row.instance == parent.instance
+}
+
+/// The call that has a callee's id and its parent.
+fn twin_of(rows: &[SpanRow], at: usize) -> Option<usize> {
+    let row = &rows[at];
+    let is_twin = |other: &usize| rows[*other].is_call && rows[*other].parent_span_id == row.parent_span_id;
+    let twin = || with_span(rows, row.span_id).find(is_twin);
+    is_callee(row).then(twin).flatten()
+}
+
+/// Kinds in the order in which one goes before the other as a parent, all else being equal.
+fn role_order(kind: SpanKind) -> u8 {
+    match kind {
+        SpanKind::Server => 0,
+        SpanKind::Consumer => 1,
+        SpanKind::Internal => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+    }
 }
 
 /// The call that reached a row: its parent, or the CLIENT span that shares its id.
@@ -212,10 +244,14 @@ fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], at: usize) -> Option<u
     if !is_callee(row) {
         return None;
     }
-    let is_twin = |other: &usize| rows[*other].is_call && rows[*other].parent_span_id == row.parent_span_id;
     parents[at]
         .filter(|&parent| rows[parent].is_call)
-        .or_else(|| with_span(rows, row.span_id).find(is_twin))
+        .or_else(|| twin_of(rows, at))
+}
+
+/// Whether the row's own normalizer had found what is above.
+fn is_told(row: &SpanRow) -> bool {
+    !row.flags.has(Flag::Orphan)
 }
 
 /// What the row's own normalizer had found.

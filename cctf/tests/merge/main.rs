@@ -2,6 +2,7 @@
 //! same requests comes out the same, in any order and in any grouping.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod any_order;
 mod equal;
 mod folders;
 mod golden;

@@ -252,7 +252,7 @@ impl Shop {
     }
 }
 
-fn attribute(key: &str, value: &str) -> KeyValue {
+pub fn attribute(key: &str, value: &str) -> KeyValue {
     let value = match (key.ends_with(".size"), value.parse()) {
         (true, Ok(number)) => Value::IntValue(number),
         _ => Value::StringValue(value.to_owned()),

@@ -223,6 +223,19 @@ impl Entries {
         (waiter.waits_on, waiter.next_waiter, waiter.previous_waiter) = (NONE, NONE, NONE);
     }
 
+    /// Takes all that hang on an entry off it; the first of them.
+    pub fn take_waiters(&mut self, parent: u32) -> u32 {
+        std::mem::replace(&mut self.get_mut(parent).first_waiter, NONE)
+    }
+
+    /// Frees one of those from its list; the one behind it.
+    pub fn free_waiter(&mut self, entry: u32) -> u32 {
+        let waiter = self.get_mut(entry);
+        let next = waiter.next_waiter;
+        (waiter.waits_on, waiter.next_waiter, waiter.previous_waiter) = (NONE, NONE, NONE);
+        next
+    }
+
     /// Until when the entry is needed by itself or by what hangs on it.
     pub fn needed_until(&self, entry: u32) -> u64 {
         let of = self.get(entry);

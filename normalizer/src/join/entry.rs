@@ -52,8 +52,11 @@ pub struct Arrival {
     pub parent_span_id: Option<SpanId>,
     /// What it is.
     pub role: Role,
-    /// Whether the parent is known to be in another process; of a CONSUMER that handles, also whether it need not be looked at.
-    pub parent_is_remote: bool,
+    /// Whether the parent is in another process, if the telemetry says so; of a CONSUMER that handles, true if it need not be
+    /// looked at.
+    pub parent_is_remote: Option<bool>,
+    /// Whether it may share its id with a span of another process, as a call and its answer do in Zipkin.
+    pub may_share_id: bool,
     /// The instance that made it, a number of the caller's choice.
     pub instance: u32,
     /// End less start, nanoseconds.
@@ -62,6 +65,8 @@ pub struct Arrival {
     pub end_unix_nano: u64,
     /// Whom a call was sent to, a number of the caller's choice.
     pub peer: u32,
+    /// The run of a call's row, as far as it is known when it arrives.
+    pub run: Option<u32>,
 }
 
 /// The call that reached an invocation.
@@ -75,8 +80,8 @@ pub struct Caller {
     pub duration_nanos: i64,
     /// The call's end, nanoseconds since the Unix epoch.
     pub end_unix_nano: u64,
-    /// How many spans name it as their caller up to now.
-    pub callees: u16,
+    /// How many spans name it as their caller up to now, at most 255.
+    pub callees: u8,
 }
 
 /// What a span turned out to be.
@@ -124,8 +129,10 @@ pub struct Departed {
     pub peer: u32,
     /// Whether it sent a message, whose peer is a broker with many others behind it.
     pub is_message: bool,
-    /// The trace, by which the run is found.
+    /// The trace, by which the run is found where it was not known.
     pub trace_id: [u8; 16],
+    /// The run of its row, if that was known when it arrived.
+    pub run: Option<u32>,
 }
 
 /// A span in the table.
@@ -153,9 +160,9 @@ pub(super) struct Entry {
     pub first_waiter: u32,
     /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as Zipkin has it).
     pub next_same_id: u32,
-    pub callees: u16,
+    pub callees: u8,
     pub role: Role,
-    facts: u8,
+    facts: u16,
 }
 
 const _: () = assert!(
@@ -165,24 +172,41 @@ const _: () = assert!(
 
 /// A bit of an entry's facts. As bytes of their own they would make every entry longer by eight.
 #[derive(Clone, Copy)]
-#[repr(u8)]
+#[repr(u16)]
 pub(super) enum Fact {
     /// `ancestor` is known.
     Known = 1,
     /// It is a SERVER invocation, or below one of its own instance with no call between; decides on second
     /// instrumentations.
     WithinServer = 1 << 1,
+    /// The telemetry says that the parent is in another process.
     ParentIsRemote = 1 << 2,
     Alive = 1 << 3,
+    /// The telemetry says that the parent is in the same process.
+    ParentIsLocal = 1 << 4,
+    /// It may share its id with a span of another process.
+    MayShareId = 1 << 5,
+    /// It hangs on the best parent that has arrived, and a better one may come within its window.
+    Tentative = 1 << 6,
+    /// The way up from it ends for certain: at a root, or where it was cut. It is on no cycle.
+    Rooted = 1 << 7,
+    /// What it turned out to be has been reported.
+    Settled = 1 << 8,
+    /// Its row waits for a decision above in a second window.
+    SecondWindow = 1 << 9,
+    /// It is a call whose run is known: until it is known itself, `ancestor` holds that, then `next_waiter`.
+    HasRun = 1 << 10,
+    /// It is kept for a second window, since a cycle may still close over it.
+    Kept = 1 << 11,
 }
 
 impl Entry {
     pub(super) fn is(&self, fact: Fact) -> bool {
-        self.facts & fact as u8 != 0
+        self.facts & fact as u16 != 0
     }
 
     pub(super) fn set(&mut self, fact: Fact, is_so: bool) {
-        self.facts = self.facts & !(fact as u8) | if is_so { fact as u8 } else { 0 };
+        self.facts = self.facts & !(fact as u16) | if is_so { fact as u16 } else { 0 };
     }
 
     pub(super) fn missing(trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
@@ -206,7 +230,7 @@ impl Entry {
             next_same_id: NONE,
             callees: 0,
             role: Role::Missing,
-            facts: Fact::Alive as u8,
+            facts: Fact::Alive as u16,
         }
     }
 
@@ -220,7 +244,31 @@ impl Entry {
             (Role::Receipt, None) => Role::Poll,
             (role, _) => role,
         };
-        self.set(Fact::ParentIsRemote, arrival.parent_is_remote);
+        self.set(Fact::ParentIsRemote, arrival.parent_is_remote == Some(true));
+        self.set(Fact::ParentIsLocal, arrival.parent_is_remote == Some(false));
+        self.set(Fact::MayShareId, arrival.may_share_id);
+        if let Some(run) = arrival.run.filter(|_| arrival.role.is_call()) {
+            self.set(Fact::HasRun, true);
+            self.ancestor[..4].copy_from_slice(&run.to_le_bytes());
+        }
+    }
+
+    /// The run of a call's row.
+    pub(super) fn run(&self) -> Option<u32> {
+        let [run @ .., _, _, _, _] = self.ancestor;
+        let run = if self.is(Fact::Known) {
+            self.next_waiter
+        } else {
+            u32::from_le_bytes(run)
+        };
+        self.is(Fact::HasRun).then_some(run)
+    }
+
+    /// Makes room for the ancestor of a call that is known now, and hangs on nothing any more.
+    pub(super) fn keep_run(&mut self) {
+        if let Some(run) = self.run() {
+            self.next_waiter = run;
+        }
     }
 
     pub(super) fn ancestor(&self) -> Option<SpanId> {
@@ -231,21 +279,35 @@ impl Entry {
         self.instance != NONE && self.instance == other.instance
     }
 
-    /// Whether it is an invocation whatever stands above: a remote parent is a caller.
-    pub(super) fn is_invocation_by_itself(&self) -> bool {
-        self.role.is_callee() && self.is(Fact::ParentIsRemote)
+    /// Whether both instances are known and differ.
+    pub(super) fn is_of_another_instance(&self, other: &Self) -> bool {
+        self.instance != NONE && other.instance != NONE && self.instance != other.instance
     }
 
-    /// Whether it is an invocation because of this arrived parent: one that calls or is of another instance, and to a
-    /// CONSUMER that handles any but the receipt of the same message.
+    /// Whether it is known to be an invocation.
+    pub(super) fn is_known_invocation(&self) -> bool {
+        self.is(Fact::Known) && self.ancestor == self.span_id && !self.role.is_call()
+    }
+
+    /// Whether it is an invocation whatever stands above: a remote parent is a caller.
+    pub(super) fn is_invocation_by_itself(&self) -> bool {
+        (self.role.is_callee() || self.role == Role::Internal) && self.is(Fact::ParentIsRemote)
+    }
+
+    /// Whether it is an invocation because of this arrived parent: one that calls or is of another instance, to a CONSUMER that
+    /// handles any but the receipt of the same message, and to inner work one that is known to be of another instance.
     pub(super) fn is_invocation_below(&self, parent: &Self) -> bool {
-        if parent.role == Role::Missing {
-            return false;
-        }
         match self.role {
+            _ if parent.role == Role::Missing => false,
             Role::Server => parent.role.is_call() || !parent.is_of_instance(self),
             Role::Receipt => parent.role == Role::Producer || !parent.is_of_instance(self),
             Role::Consumer => parent.role != Role::Receipt || !self.is_within(parent),
+            // One that was given up as inner work has no row.
+            Role::Internal => {
+                !self.is(Fact::ParentIsLocal)
+                    && !self.is(Fact::Settled)
+                    && parent.is_of_another_instance(self)
+            }
             _ => false,
         }
     }

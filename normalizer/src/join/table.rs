@@ -1,6 +1,9 @@
 //! [`JoinTable`]: the spans of the last join window, each hanging on its parent until that is settled.
 
+mod cycles;
+mod deadlines;
 mod limits;
+mod parents;
 mod receipts;
 
 use std::collections::VecDeque;
@@ -21,6 +24,13 @@ pub struct JoinTable {
     deadlines: VecDeque<(u64, u32)>,
     /// Entries that became known and whose waiters are to be told.
     to_tell: Vec<u32>,
+    /// Room for the spans of a cycle that is looked at.
+    #[serde(skip)]
+    members: Vec<u32>,
+    /// Rows that wait in a second window.
+    extended: usize,
+    /// Until when some span may not know its parent although one has arrived.
+    tentative_until: u64,
     settled: Vec<Settled>,
     departed: Vec<Departed>,
     window_nanos: u64,
@@ -34,6 +44,9 @@ impl JoinTable {
             entries: Entries::default(),
             deadlines: VecDeque::new(),
             to_tell: Vec::new(),
+            members: Vec::new(),
+            extended: 0,
+            tentative_until: 0,
             settled: Vec::new(),
             departed: Vec::new(),
             window_nanos,
@@ -62,6 +75,9 @@ impl JoinTable {
     pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Result<Outcome, u32> {
         let entry = self.place(arrival, now);
         let outcome = self.attach(entry, now);
+        if outcome.is_some() {
+            self.entries.get_mut(entry).set(Fact::Settled, true);
+        }
         self.tell_waiters();
         outcome.ok_or(entry)
     }
@@ -79,32 +95,6 @@ impl JoinTable {
     /// Calls that have left the table.
     pub fn take_departed(&mut self) -> Option<Departed> {
         self.departed.pop()
-    }
-
-    /// Lets go of all spans whose window has passed, and of the oldest where there are too many: their held rows are
-    /// settled as orphans.
-    pub fn expire(&mut self, now: u64) {
-        while let Some(&(deadline, entry)) = self.deadlines.front() {
-            let current = self.entries.get(entry);
-            let is_current = current.is(Fact::Alive) && current.deadline == deadline;
-            let is_crowded = self.len() > self.entries_max;
-            if is_current && deadline > now && !is_crowded {
-                break;
-            }
-            self.deadlines.pop_front();
-            self.entries.prefetch_expiring(&self.deadlines);
-            if is_current {
-                self.settle_as_orphan(entry);
-                let needed_until = self.entries.needed_until(entry);
-                if is_crowded || needed_until < deadline || self.entries.get(entry).first_waiter == NONE {
-                    self.remove(entry);
-                } else {
-                    // What came later and hangs on it has its own window, in which the parent may still come.
-                    self.entries.get_mut(entry).needed_until = needed_until;
-                    self.set_deadline(entry, now);
-                }
-            }
-        }
     }
 
     fn set_deadline(&mut self, entry: u32, now: u64) -> u64 {
@@ -126,64 +116,21 @@ impl JoinTable {
             None => {
                 let mut span = Entry::missing(arrival.trace_id, arrival.span_id);
                 span.take(arrival);
-                let entry = self.entries.add(span, first);
-                if let Some(twin) = first {
-                    self.meet_twin(entry, twin);
-                }
-                entry
+                self.entries.add(span, first)
             }
         };
         let deadline = self.set_deadline(entry, now);
         self.entries.get_mut(entry).needed_until = deadline;
-        self.judge_waiters(entry);
+        match first.filter(|_| awaited.is_none()) {
+            Some(twin) => self.meet_twins(entry, twin),
+            None => self.judge_waiters(entry),
+        }
         entry
-    }
-
-    /// Two spans share an id (Zipkin gives a call and its answer the same): they know each other, and what hung on the
-    /// first and belongs to the second moves over.
-    fn meet_twin(&mut self, entry: u32, twin: u32) {
-        let (span, other) = (*self.entries.get(entry), *self.entries.get(twin));
-        if span.role.is_callee() && other.role.is_call() {
-            self.note_callee(twin, span.instance);
-        } else if other.role.is_callee() && span.role.is_call() {
-            self.note_callee(entry, other.instance);
-        }
-        let mut waiter = other.first_waiter;
-        while waiter != NONE {
-            let waiting = *self.entries.get(waiter);
-            if fits(&waiting, &span) && !fits(&waiting, &other) {
-                self.entries.stop_waiting(waiter);
-                self.entries.wait_on(waiter, entry);
-            }
-            waiter = waiting.next_waiter;
-        }
-    }
-
-    fn note_callee(&mut self, call: u32, instance: u32) {
-        let call = self.entries.get_mut(call);
-        call.callees = call.callees.saturating_add(1);
-        if call.callee_instance == NONE {
-            call.callee_instance = instance;
-        }
-    }
-
-    /// A parent that arrives after its children may decide what they are before it is known itself.
-    fn judge_waiters(&mut self, entry: u32) {
-        let parent = *self.entries.get(entry);
-        let mut waiter = parent.first_waiter;
-        while waiter != NONE {
-            let waiting = *self.entries.get(waiter);
-            self.judge_receipt(waiter, entry);
-            if !waiting.is(Fact::Known) && waiting.is_invocation_below(&parent) {
-                self.know_as_invocation(waiter);
-            }
-            waiter = waiting.next_waiter;
-        }
-        self.tell_waiters();
     }
 
     fn know(&mut self, entry: u32, ancestor: [u8; 8], within_server: bool) {
         let span = self.entries.get_mut(entry);
+        span.keep_run();
         span.set(Fact::Known, true);
         span.ancestor = ancestor;
         span.set(Fact::WithinServer, within_server);
@@ -201,48 +148,66 @@ impl JoinTable {
         if span.parent_span_id == NO_SPAN {
             return Some(self.settle_root(entry));
         }
-        let parent = self.parent_of(entry, now);
+        let (parent, is_final) = self.parent_of(entry, now);
         if parent == entry {
             // A span that names itself as its parent waits in vain, as one whose parent never comes.
+            if span.is_invocation_by_itself() {
+                self.know_as_invocation(entry);
+            }
             return None;
         }
-        if span.role == Role::Receipt {
+        if is_final && span.role == Role::Receipt {
             span.role = self.judge_receipt(entry, parent);
-        } else if span.role.is_callee() {
-            self.note_callee(parent, span.instance);
         }
         let parent_span = *self.entries.get(parent);
-        if parent_span.is(Fact::Known) {
-            return Some(self.settle_below(entry, &parent_span));
+        let is_missing = parent_span.role == Role::Missing;
+        let is_noted = !span.is(Fact::MayShareId) || is_final && !is_missing;
+        if matches!(span.role, Role::Server | Role::Consumer) && is_noted {
+            self.note_callee(parent, span.instance);
+        }
+        if !is_final && !is_missing {
+            self.set_tentative(entry);
+        } else if !is_missing && self.entries.get(entry).first_waiter != NONE && self.is_cut(entry, parent) {
+            return Some(self.outcome_of_cut(entry, parent));
+        }
+        if self.entries.get(parent).is(Fact::Known)
+            && let Some(outcome) = self.settle_below(entry, parent)
+        {
+            return Some(outcome);
         }
         self.entries.wait_on(entry, parent);
-        if span.is_invocation_by_itself() || span.is_invocation_below(&parent_span) {
+        let is_judged = is_final && span.is_invocation_below(&parent_span);
+        if !self.entries.get(entry).is(Fact::Known) && (span.is_invocation_by_itself() || is_judged) {
             self.know_as_invocation(entry);
         }
         // A poll has no row to wait for.
         (span.role == Role::Poll).then_some(Outcome::Nothing)
     }
 
-    fn parent_of(&mut self, entry: u32, now: u64) -> u32 {
+    /// The parent, an entry for it if it has not arrived, and whether no better one can come.
+    fn parent_of(&mut self, entry: u32, now: u64) -> (u32, bool) {
+        let (best, is_final) = self.choose(entry);
+        if best != NONE {
+            return (best, is_final);
+        }
         let span = *self.entries.get(entry);
-        let found = self.entries.find(&span.trace_id, &span.parent_span_id);
-        let Some(first) = found else {
-            let missing = Entry::missing(span.trace_id, span.parent_span_id);
-            let missing = self.entries.add(missing, None);
-            self.set_deadline(missing, now);
-            return missing;
-        };
-        let is_parent = |at: u32, other: &Entry| at != entry && fits(&span, other);
-        self.entries.among(found, is_parent).unwrap_or(first)
+        if let Some(first) = self.entries.find(&span.trace_id, &span.parent_span_id) {
+            return (first, true);
+        }
+        let missing = Entry::missing(span.trace_id, span.parent_span_id);
+        let missing = self.entries.add(missing, None);
+        self.set_deadline(missing, now);
+        (missing, true)
     }
 
     fn settle_root(&mut self, entry: u32) -> Outcome {
+        self.entries.get_mut(entry).set(Fact::Rooted, true);
         match self.entries.get(entry).role {
             Role::Server | Role::Consumer | Role::Internal => {
                 self.know_as_invocation(entry);
                 Outcome::Invocation {
                     parent: None,
-                    caller: self.caller_of(entry),
+                    caller: self.caller_of(entry, NONE),
                     orphan: false,
                 }
             }
@@ -257,33 +222,55 @@ impl JoinTable {
         }
     }
 
-    /// Settles a span whose parent is known.
-    fn settle_below(&mut self, entry: u32, parent: &Entry) -> Outcome {
-        let span = *self.entries.get(entry);
+    /// Settles a span whose parent is known, unless it has to wait all the same.
+    fn settle_below(&mut self, entry: u32, parent: u32) -> Option<Outcome> {
+        let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
+        if span.is(Fact::Tentative) {
+            return None;
+        }
         let is_invocation = match span.role {
-            Role::Server | Role::Consumer => span.is(Fact::Known) || !span.is_seen_by(parent),
+            Role::Server | Role::Consumer => span.is(Fact::Known) || !span.is_seen_by(&parent_span),
             Role::Receipt => true,
+            Role::Internal => {
+                span.is_known_invocation()
+                    || span.is_invocation_by_itself()
+                    || span.is_invocation_below(&parent_span)
+            }
             _ => false,
         };
-        if !span.is(Fact::Known) && is_invocation {
-            self.know_as_invocation(entry);
-        } else if !span.is(Fact::Known) {
-            let within_server =
-                !span.role.is_call() && parent.is(Fact::WithinServer) && parent.is_of_instance(&span);
-            self.know(entry, parent.ancestor, within_server);
+        if !is_invocation {
+            let within_server = !span.role.is_call()
+                && parent_span.is(Fact::WithinServer)
+                && parent_span.is_of_instance(&span);
+            self.entries
+                .get_mut(entry)
+                .set(Fact::Rooted, parent_span.is(Fact::Rooted));
+            self.know(entry, parent_span.ancestor, within_server);
+            return Some(if span.role.is_call() {
+                self.call(entry, parent_span.ancestor(), false)
+            } else {
+                Outcome::Nothing
+            });
         }
-        if is_invocation {
-            // In a cycle the walk comes back to the span itself: nobody caused it.
-            let is_cycle = parent.ancestor == span.span_id;
-            Outcome::Invocation {
-                parent: parent.ancestor().filter(|_| !is_cycle),
-                caller: self.caller_of(entry),
-                orphan: is_cycle,
-            }
-        } else if span.role.is_call() {
-            self.call(entry, parent.ancestor(), false)
-        } else {
-            Outcome::Nothing
+        if !span.is(Fact::Known) {
+            self.know_as_invocation(entry);
+        }
+        let may_wait = !parent_span.is(Fact::Rooted) && self.may_be_cut(&span, &parent_span);
+        (!may_wait).then(|| self.invocation_below(entry, parent))
+    }
+
+    /// What an invocation is below a parent that is known.
+    fn invocation_below(&mut self, entry: u32, parent: u32) -> Outcome {
+        let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
+        // In a cycle the walk comes back to the span itself: nobody caused it.
+        let is_cycle = parent_span.ancestor == span.span_id;
+        if is_cycle || parent_span.is(Fact::Rooted) {
+            self.root(entry);
+        }
+        Outcome::Invocation {
+            parent: parent_span.ancestor().filter(|_| !is_cycle),
+            caller: self.caller_of(entry, parent),
+            orphan: is_cycle,
         }
     }
 
@@ -297,20 +284,18 @@ impl JoinTable {
     }
 
     /// The call that reached a span: its parent, or the CLIENT span that shares its id.
-    fn caller_of(&self, entry: u32) -> Option<Caller> {
+    fn caller_of(&self, entry: u32, parent: u32) -> Option<Caller> {
         let span = self.entries.get(entry);
         if !span.role.is_callee() {
             return None;
         }
-        let is_call = |_: u32, other: &Entry| other.role.is_call();
-        let is_twin =
-            |_: u32, other: &Entry| other.role.is_call() && other.parent_span_id == span.parent_span_id;
-        let above = self.entries.find(&span.trace_id, &span.parent_span_id);
-        let at = self.entries.among(above, is_call).or_else(|| {
-            let same_id = self.entries.find(&span.trace_id, &span.span_id);
-            self.entries.among(same_id, is_twin)
-        })?;
-        let call = self.entries.get(at);
+        let is_call = parent != NONE && self.entries.get(parent).role.is_call();
+        let at = if is_call {
+            Some(parent)
+        } else {
+            self.twin_of(entry)
+        };
+        let call = self.entries.get(at?);
         Some(Caller {
             span_id: SpanId(call.span_id),
             instance: call.instance,
@@ -323,45 +308,33 @@ impl JoinTable {
     /// Settles all that hang on entries which became known, and what hangs on these in turn.
     fn tell_waiters(&mut self) {
         while let Some(parent) = self.to_tell.pop() {
-            let known = *self.entries.get(parent);
-            loop {
-                let child = self.entries.get(parent).first_waiter;
-                if child == NONE {
-                    break;
-                }
-                self.entries.stop_waiting(child);
-                let outcome = self.settle_below(child, &known);
-                self.report(child, outcome);
+            let mut child = self.entries.take_waiters(parent);
+            while child != NONE {
+                let next = self.entries.free_waiter(child);
+                self.settle_or_hang(child, parent);
+                child = next;
             }
+        }
+    }
+
+    /// Settles a span whose parent is known, or hangs it on that until it may be settled.
+    fn settle_or_hang(&mut self, entry: u32, parent: u32) {
+        match self.settle_below(entry, parent) {
+            Some(outcome) => self.report(entry, outcome),
+            None => self.entries.wait_on(entry, parent),
         }
     }
 
     fn report(&mut self, entry: u32, outcome: Outcome) {
-        let row = std::mem::replace(&mut self.entries.get_mut(entry).row, NONE);
+        let of = self.entries.get_mut(entry);
+        let row = std::mem::replace(&mut of.row, NONE);
+        of.set(Fact::Settled, true);
+        if of.is(Fact::SecondWindow) {
+            of.set(Fact::SecondWindow, false);
+            self.extended -= 1;
+        }
         if row != NONE {
             self.settled.push(Settled { row, outcome });
-        }
-    }
-
-    /// Settles a row that still waits when its window has passed.
-    fn settle_as_orphan(&mut self, entry: u32) {
-        let span = *self.entries.get(entry);
-        if span.row == NONE {
-            return;
-        }
-        let outcome = if span.role.is_call() {
-            self.call(entry, None, true)
-        } else {
-            Outcome::Invocation {
-                parent: None,
-                caller: self.caller_of(entry),
-                orphan: true,
-            }
-        };
-        self.report(entry, outcome);
-        if !span.is(Fact::Known) && span.role.is_callee() {
-            self.know_as_invocation(entry);
-            self.tell_waiters();
         }
     }
 
@@ -371,8 +344,19 @@ impl JoinTable {
             if waiter == NONE {
                 break;
             }
+            self.relink_for_good(waiter);
+            let waiting = *self.entries.get(waiter);
+            if waiting.waits_on != entry {
+                continue;
+            }
             self.entries.stop_waiting(waiter);
+            // It waited for no more than a cycle to close.
+            if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
+                let outcome = self.invocation_below(waiter, entry);
+                self.report(waiter, outcome);
+            }
         }
+        self.tell_waiters();
         self.entries.stop_waiting(entry);
         let span = *self.entries.get(entry);
         if span.role.is_call() {
@@ -382,18 +366,9 @@ impl JoinTable {
                 peer: span.peer,
                 is_message: span.role == Role::Producer,
                 trace_id: span.trace_id,
+                run: span.run(),
             });
         }
         self.entries.remove(entry);
-    }
-}
-
-/// Whether `parent` is the one of several spans with its id that `span` names: a callee hangs on the call, and inner work
-/// on its own process.
-fn fits(span: &Entry, parent: &Entry) -> bool {
-    if span.role.is_callee() {
-        parent.role.is_call()
-    } else {
-        parent.is_of_instance(span)
     }
 }

@@ -90,7 +90,8 @@ impl Pipeline {
             self.runs
                 .find(caller.run_id.as_deref().unwrap_or(self.runs.own_id()))
         };
-        let run = self.traces.get(&departed.trace_id);
+        let run = departed.run.map(|run| run as usize);
+        let run = run.or_else(|| self.traces.get(&departed.trace_id));
         let Some(run) = run.or_else(|| self.runs.only_driven()).or_else(run_of_resource) else {
             return;
         };

@@ -12,6 +12,7 @@ mod crossings;
 mod dedup;
 mod held;
 mod hosts;
+mod inner_work;
 mod inventory;
 mod learned;
 pub mod links;
@@ -285,9 +286,11 @@ impl Pipeline {
         for slot in self.runs.with_seconds() {
             self.write_seconds(slot, before_window, output);
         }
+        // A row may wait for what is decided above it for a second window.
+        let windows = if self.join.extended() > 0 { 2 } else { 1 };
         for slot in self
             .runs
-            .due_to_close(self.now, self.window_nanos, self.idle_nanos)
+            .due_to_close(self.now, windows * self.window_nanos, self.idle_nanos)
         {
             self.close_run(slot, output);
         }

@@ -7,7 +7,7 @@ use cctf_proto::cctf::{
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::output::Output;
 use super::runs::Totals;
-use super::unsettled::{UNSETTLED, UnsettledRow};
+use super::unsettled::{INNER, UNSETTLED, UnsettledRow};
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::Outcome;
 
@@ -163,7 +163,7 @@ impl Pipeline {
     pub(super) fn write_settled(&mut self, output: &mut Output) {
         while let Some(settled) = self.join.take_settled() {
             if settled.row & UNSETTLED != 0 {
-                self.write_unsettled((settled.row & !UNSETTLED) as usize, settled.outcome, output);
+                self.write_unsettled(settled.row & !UNSETTLED, settled.outcome, output);
             } else if let Some(row) = self.held.settle(settled.row, settled.outcome) {
                 self.write_held(row, output);
             }
@@ -173,9 +173,13 @@ impl Pipeline {
         }
     }
 
-    fn write_unsettled(&mut self, row: usize, outcome: Outcome, output: &mut Output) {
+    fn write_unsettled(&mut self, row: u32, outcome: Outcome, output: &mut Output) {
         let mut unsettled = std::mem::take(&mut self.unsettled);
-        if let Some(row) = unsettled.rows.get_mut(row) {
+        if row & INNER != 0 {
+            if let Some(inner) = unsettled.inner.get_mut((row & !INNER) as usize) {
+                inner.outcome = Some(outcome);
+            }
+        } else if let Some(row) = unsettled.rows.get_mut(row as usize) {
             row.is_settled = true;
             let line = &unsettled.lines[row.begin..row.end];
             self.write_row(line, row.gaps, &row.facts, row.run, outcome, output);

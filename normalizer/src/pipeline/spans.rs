@@ -87,38 +87,35 @@ impl Pipeline {
         } else {
             None
         };
+        let is_remote = span.parent_is_remote();
+        let has_row = match role {
+            Role::Internal => parent_span_id.is_none() || is_remote == Some(true),
+            Role::Poll | Role::Missing => false,
+            Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
+        };
+        // The join does not look at runs: what is above and below a refused span still finds its way.
+        let run = if has_row && !is_refused {
+            let resource_run = source.identity.run_id.as_deref();
+            own_run
+                .or_else(|| self.run_of_trace(&trace_id.0, resource_run, span.start_time_unix_nano, output))
+        } else {
+            None
+        };
+        if has_row {
+            let known = run.map_or(RowRun::Awaited, RowRun::Known);
+            let noted = if is_refused { RowRun::Refused } else { known };
+            self.note_run(&trace_id.0, &span_id.0, role.is_call(), noted);
+        }
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
             parent_span_id,
-            role,
-            parent_is_remote: is_caused_from_outside(span, role),
-            instance: source.instance.unwrap_or(NO_INSTANCE),
-            duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
-            end_unix_nano: span.end_time_unix_nano,
             peer: peer.map_or(NAMELESS, |peer| self.peers.number(peer)),
+            run: run.map(|run| run as u32),
+            ..arrival_of(span, role, source)
         };
         let joined = self.join.insert(&arrival, self.now);
-        let has_row = match role {
-            Role::Internal => parent_span_id.is_none(),
-            Role::Poll | Role::Missing => false,
-            Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
-        };
-        if has_row && is_refused {
-            self.note_run(&trace_id.0, &span_id.0, role.is_call(), RowRun::Refused);
-        }
-        // The join does not look at runs: what is above and below a refused span still finds its way.
         if has_row && !is_refused {
-            let run = own_run.or_else(|| {
-                self.run_of_trace(
-                    &trace_id.0,
-                    source.identity.run_id.as_deref(),
-                    span.start_time_unix_nano,
-                    output,
-                )
-            });
-            let noted = run.map_or(RowRun::Awaited, RowRun::Known);
-            self.note_run(&trace_id.0, &span_id.0, role.is_call(), noted);
             let span = RowSpan {
                 span,
                 slots,
@@ -135,6 +132,8 @@ impl Pipeline {
                 self.encode_invocation(&span)
             };
             self.place_row(begin, gaps, facts, run, joined, output);
+        } else if role == Role::Internal && is_remote.is_none() && !is_refused {
+            self.await_inner_work(joined, own_run);
         }
         self.peer_text = peer_text;
         self.write_settled(output);
@@ -142,7 +141,7 @@ impl Pipeline {
     }
 
     /// Encodes the invocation behind the lines that wait.
-    fn encode_invocation(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
+    pub(super) fn encode_invocation(&mut self, row: &RowSpan<'_, '_>) -> (Gaps, RowFacts) {
         let (span, slots, mapped, identity) = (row.span, row.slots, row.mapped, &row.source.identity);
         let told_start = slots
             .unsigned(Slot::StartTime)
@@ -293,14 +292,14 @@ impl Pipeline {
 }
 
 /// A span on its way to a row.
-struct RowSpan<'s, 'a> {
-    span: &'s Span<'a>,
-    slots: &'s Slots<'a>,
-    mapped: &'s MappedSpan<'a>,
-    source: &'s Arc<Source>,
-    trace_id: TraceId,
-    span_id: SpanId,
-    parent_span_id: Option<SpanId>,
+pub(super) struct RowSpan<'s, 'a> {
+    pub span: &'s Span<'a>,
+    pub slots: &'s Slots<'a>,
+    pub mapped: &'s MappedSpan<'a>,
+    pub source: &'s Arc<Source>,
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub parent_span_id: Option<SpanId>,
 }
 
 impl RowSpan<'_, '_> {
@@ -324,6 +323,27 @@ impl RowSpan<'_, '_> {
             starts_after_body: false,
             invocation: InvocationFacts::default(),
         }
+    }
+}
+
+/// What the join learns of a span from its own fields alone.
+fn arrival_of(span: &Span<'_>, role: Role, source: &Source) -> Arrival {
+    let parent_is_remote = span.parent_is_remote();
+    Arrival {
+        trace_id: [0; 16],
+        span_id: [0; 8],
+        parent_span_id: None,
+        role,
+        parent_is_remote: is_caused_from_outside(span, role)
+            .then_some(true)
+            .or(parent_is_remote),
+        // An SDK gives each span an id of its own, and names itself.
+        may_share_id: parent_is_remote.is_none() && source.identity.language.is_none(),
+        instance: source.instance.unwrap_or(NO_INSTANCE),
+        duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+        end_unix_nano: span.end_time_unix_nano,
+        peer: NAMELESS,
+        run: None,
     }
 }
 

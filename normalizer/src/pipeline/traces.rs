@@ -13,6 +13,7 @@ use super::dedup::span_fingerprint;
 use super::output::Output;
 use super::sources::Source;
 use super::spans::row_kind;
+use crate::join::Outcome;
 use crate::mapping::conventions::{Slot, Slots};
 
 /// Spans that are read before the first of them is taken: enough for memory to answer, and few enough for the first-level
@@ -20,6 +21,7 @@ use crate::mapping::conventions::{Slot, Slots};
 const SPANS_AHEAD: usize = 48;
 
 /// A span before its turn.
+#[derive(Clone, Copy)]
 struct Waiting<'a> {
     span: Span<'a>,
     /// Number of its source in the request.
@@ -30,6 +32,8 @@ struct Waiting<'a> {
 /// What a request's spans have been read into.
 struct Ahead<'a> {
     spans: Vec<Waiting<'a>>,
+    /// Inner work of the request that may turn out to be an invocation.
+    inner: Vec<Waiting<'a>>,
     /// Sources in the order of the request, and whether each names a run as it must.
     sources: Vec<(Arc<Source>, bool)>,
     slots: Slots<'a>,
@@ -40,11 +44,13 @@ impl Pipeline {
     pub(super) fn take_traces(&mut self, message: &[u8], output: &mut Output) -> Result<(), WireError> {
         let mut ahead = Ahead {
             spans: Vec::with_capacity(SPANS_AHEAD),
+            inner: Vec::new(),
             sources: Vec::new(),
             slots: Slots::new(),
         };
         let read = self.read_spans(message, &mut ahead, output);
         let taken = self.take_waiting(&mut ahead, output);
+        self.take_inner(&mut ahead, output);
         self.hold_unsettled();
         read.and(taken)
     }
@@ -98,15 +104,37 @@ impl Pipeline {
     fn take_waiting(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) -> Result<(), WireError> {
         let Ahead {
             spans,
+            inner,
             sources,
             slots,
         } = ahead;
         let taken = spans.iter().try_for_each(|waiting| {
             let (source, run_id_ok) = &sources[waiting.source];
-            self.take_in_turn(waiting, source, *run_id_ok, slots, output)
+            self.take_in_turn(waiting, source, *run_id_ok, slots, output)?;
+            if self.unsettled.inner.len() > inner.len() {
+                inner.push(*waiting);
+            }
+            Ok(())
         });
         spans.clear();
         taken
+    }
+
+    /// Takes the inner work again that may still be an invocation.
+    fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
+        for (at, waiting) in ahead.inner.iter().enumerate() {
+            let inner = self.unsettled.inner[at];
+            if inner.outcome == Some(Outcome::Nothing) {
+                continue;
+            }
+            let (source, _) = &ahead.sources[waiting.source];
+            // They have been read before.
+            if ahead.slots.fill(waiting.span.attributes()).is_ok() {
+                self.take_inner_work(&waiting.span, &ahead.slots, source, inner, output);
+            }
+        }
+        ahead.inner.clear();
+        self.unsettled.inner.clear();
     }
 
     fn take_in_turn<'a>(
@@ -137,10 +165,11 @@ impl Pipeline {
     }
 }
 
-/// Whether it is neither a root nor anything that sends or receives.
+/// Whether it is neither a root nor anything that sends or receives, and its parent may be in the same process.
 fn is_inner_work(span: &Span<'_>) -> bool {
     matches!(span.kind, SpanKind::Internal | SpanKind::Unspecified)
         && span.parent_span_id.iter().any(|&byte| byte != 0)
+        && span.parent_is_remote() != Some(true)
 }
 
 /// Whether the run id that a span tells, if it tells one, can be a folder's name.

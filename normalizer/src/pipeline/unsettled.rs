@@ -3,9 +3,12 @@
 //! request's end is held for longer.
 
 use super::held::{Gaps, RowFacts};
+use crate::join::Outcome;
 
 /// The join knows a row of the request at hand by its number with this bit.
 pub const UNSETTLED: u32 = 1 << 31;
+/// With this bit, too, it is inner work that may turn out to be an invocation.
+pub const INNER: u32 = 1 << 30;
 
 /// A row of the request at hand.
 #[derive(Debug, Clone)]
@@ -26,11 +29,25 @@ pub struct UnsettledRow {
     pub is_settled: bool,
 }
 
+/// Inner work whose parent may be of another instance, which makes it an invocation. Nearly none is, so that its row is
+/// encoded at the request's end, if it may still be one then.
+#[derive(Debug, Clone, Copy)]
+pub struct InnerWork {
+    /// The join's entry of its span.
+    pub entry: u32,
+    /// What it turned out to be, once known.
+    pub outcome: Option<Outcome>,
+    /// The run that its span names.
+    pub run: Option<usize>,
+}
+
 /// The rows, and the lines of those and of the row being encoded, which is the last.
 #[derive(Debug, Default)]
 pub struct Unsettled {
     /// The rows.
     pub rows: Vec<UnsettledRow>,
+    /// What may become one.
+    pub inner: Vec<InnerWork>,
     /// Their lines.
     pub lines: Vec<u8>,
 }

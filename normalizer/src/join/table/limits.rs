@@ -9,10 +9,12 @@ impl JoinTable {
         self.entries_max = entries_max;
     }
 
-    /// Settles a row that waits under this entry as an orphan, before its window has passed.
+    /// Settles a row that waits under this entry before its window has passed: by what is known, else as an orphan.
     pub fn give_up(&mut self, entry: u32, row: u32) {
-        if self.entries.get(entry).row == row {
-            self.settle_as_orphan(entry);
+        if self.entries.get(entry).row != row {
+            return;
         }
+        self.relink_for_good(entry);
+        self.settle_now(entry);
     }
 }
