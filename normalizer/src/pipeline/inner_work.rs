@@ -8,7 +8,6 @@ use cctf_proto::cctf::{SpanId, TraceId};
 use cctf_proto::otlp::trace::Span;
 
 use super::Pipeline;
-use super::crossings::RowRun;
 use super::output::Output;
 use super::sources::Source;
 use super::spans::RowSpan;
@@ -50,12 +49,6 @@ impl Pipeline {
         ) else {
             return;
         };
-        let resource_run = source.identity.run_id.as_deref();
-        let run = inner
-            .run
-            .or_else(|| self.run_of_trace(&trace_id.0, resource_run, span.start_time_unix_nano, output));
-        let noted = run.map_or(RowRun::Awaited, RowRun::Known);
-        self.note_run(&trace_id.0, &span_id.0, false, noted);
         let row = RowSpan {
             span,
             slots,
@@ -65,6 +58,7 @@ impl Pipeline {
             span_id,
             parent_span_id: SpanId::from_bytes(span.parent_span_id),
         };
+        let run = self.run_of_row(&row, inner.run, false, output);
         let begin = self.unsettled.lines.len();
         let (gaps, facts) = self.encode_invocation(&row);
         self.place_row(begin, gaps, facts, run, inner.outcome.ok_or(inner.entry), output);

@@ -4,9 +4,11 @@ use cctf_proto::cctf::{
     Call, File, Flag, Invocation, Milliseconds, Row, SpanId, Text, field_index, push_field,
 };
 
+use super::crossings::RowRun;
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::output::Output;
 use super::runs::Totals;
+use super::spans::RowSpan;
 use super::unsettled::{INNER, UNSETTLED, UnsettledRow};
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::Outcome;
@@ -63,6 +65,22 @@ impl Pipeline {
             points,
             ..self.totals.clone()
         }
+    }
+
+    /// The run of a span's row, as far as it can be known now: the one that it names, else its trace's.
+    pub(super) fn run_of_row(
+        &mut self,
+        row: &RowSpan<'_, '_>,
+        named: Option<usize>,
+        is_call: bool,
+        output: &mut Output,
+    ) -> Option<usize> {
+        let resource_run = row.source.identity.run_id.as_deref();
+        let start = row.span.start_time_unix_nano;
+        let run = named.or_else(|| self.run_of_trace(&row.trace_id.0, resource_run, start, output));
+        let noted = run.map_or(RowRun::Awaited, RowRun::Known);
+        self.note_run(&row.trace_id.0, &row.span_id.0, is_call, noted);
+        run
     }
 
     /// The run of a row without one of its own, as far as it can be known now. `None`: it has to wait for its trace.

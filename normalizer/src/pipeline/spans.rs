@@ -93,19 +93,24 @@ impl Pipeline {
             Role::Poll | Role::Missing => false,
             Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
         };
-        // The join does not look at runs: what is above and below a refused span still finds its way.
-        let run = if has_row && !is_refused {
-            let resource_run = source.identity.run_id.as_deref();
-            own_run
-                .or_else(|| self.run_of_trace(&trace_id.0, resource_run, span.start_time_unix_nano, output))
-        } else {
-            None
+        let row = RowSpan {
+            span,
+            slots,
+            mapped: &mapped,
+            source,
+            trace_id,
+            span_id,
+            parent_span_id,
         };
-        if has_row {
-            let known = run.map_or(RowRun::Awaited, RowRun::Known);
-            let noted = if is_refused { RowRun::Refused } else { known };
-            self.note_run(&trace_id.0, &span_id.0, role.is_call(), noted);
-        }
+        // The join does not look at runs: what is above and below a refused span still finds its way.
+        let run = match has_row {
+            true if is_refused => {
+                self.note_run(&trace_id.0, &span_id.0, role.is_call(), RowRun::Refused);
+                None
+            }
+            true => self.run_of_row(&row, own_run, role.is_call(), output),
+            false => None,
+        };
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
@@ -116,20 +121,11 @@ impl Pipeline {
         };
         let joined = self.join.insert(&arrival, self.now);
         if has_row && !is_refused {
-            let span = RowSpan {
-                span,
-                slots,
-                mapped: &mapped,
-                source,
-                trace_id,
-                span_id,
-                parent_span_id,
-            };
             let begin = self.unsettled.lines.len();
             let (gaps, facts) = if role.is_call() {
-                self.encode_call(&span, peer)
+                self.encode_call(&row, peer)
             } else {
-                self.encode_invocation(&span)
+                self.encode_invocation(&row)
             };
             self.place_row(begin, gaps, facts, run, joined, output);
         } else if role == Role::Internal && is_remote.is_none() && !is_refused {

@@ -95,7 +95,7 @@ impl JoinTable {
         while at != entry {
             // The way ends, or leads into a cycle that is not closed here.
             if at == NONE || at == mark {
-                return None;
+                return (at == NONE && self.is_way_lost(members)).then_some(0);
             }
             let span = self.entries.get(at);
             if span.role == Role::Missing || span.is(Fact::Rooted) || span.is(Fact::Tentative) {
@@ -135,6 +135,12 @@ impl JoinTable {
         };
         let cut = (0..invocations.len()).min_by_key(|&place| order(place))?;
         Some(invocations[cut])
+    }
+
+    /// Whether spans above have left, after their window, before the way up from them had an end: it may lead back here.
+    fn is_way_lost(&self, members: &[u32]) -> bool {
+        let last = members.last().map(|&last| self.entries.get(last));
+        members.len() > 1 && last.is_some_and(|last| last.is(Fact::Known) && last.waits_on == NONE)
     }
 
     /// Whether a span on a cycle is an invocation, known or not.

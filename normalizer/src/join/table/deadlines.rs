@@ -68,6 +68,9 @@ impl JoinTable {
         }
         let is_open = span.role == Role::Server && !span.is(Fact::Known);
         let is_below = is_open && self.is_below_server(entry);
+        if is_open && self.hangs_on_known(entry) {
+            self.firm_up(entry);
+        }
         let may_wait = !is_crowded
             && !self.entries.get(entry).is(Fact::SecondWindow)
             && !self.hangs_on_known(entry)
