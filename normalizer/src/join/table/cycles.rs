@@ -140,7 +140,10 @@ impl JoinTable {
     /// Whether spans above have left, after their window, before the way up from them had an end: it may lead back here.
     fn is_way_lost(&self, members: &[u32]) -> bool {
         let last = members.last().map(|&last| self.entries.get(last));
-        members.len() > 1 && last.is_some_and(|last| last.is(Fact::Known) && last.waits_on == NONE)
+        let has_left = |last: &Entry| {
+            last.is(Fact::Known) && last.waits_on == NONE && last.parent_span_id != last.span_id
+        };
+        members.len() > 1 && last.is_some_and(has_left)
     }
 
     /// Whether a span on a cycle is an invocation, known or not.
