@@ -6,6 +6,9 @@
 //! - [`Sender`]: one attempt over gRPC or HTTP.
 //! - [`Retry`]: what an answer means for the next attempt; pure.
 
+// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod connector;
 mod destination;
 mod flags;
