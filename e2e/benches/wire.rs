@@ -175,6 +175,7 @@ fn empty_row<'a>(span: &Span<'a>) -> Option<Invocation<'a>> {
         route: None,
         query: None,
         session_id: None,
+        name: None,
         status_text: None,
         error_type: None,
         cold_start: None,

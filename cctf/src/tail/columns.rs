@@ -39,7 +39,7 @@ const INVOCATIONS: &[Column] = &[
     Column("time", &["ts_enqueue"], 12, Time),
     Column("node", &["node"], 8, Text),
     Column("module", &["module_id"], 12, Text),
-    Column("request", &["method", "path"], 24, Together),
+    Column("request", &["method", "path", "name"], 24, Together),
     Column("status", &["status", "status_text", "error_type"], 6, Text),
     Column("queue_ms", &["queue_time_ms"], 9, Number(3)),
     Column("service_ms", &["service_time_ms"], 10, Number(3)),
@@ -55,7 +55,7 @@ const CALLS: &[Column] = &[
     Column("time", &["ts_start"], 12, Time),
     Column("node", &["node"], 8, Text),
     Column("module", &["module_id"], 12, Text),
-    Column("request", &["method", "path"], 24, Together),
+    Column("request", &["method", "path", "name"], 24, Together),
     Column("to", &["peer_module", "peer"], 15, Text),
     Column("status", &["status"], 6, Text),
     Column("took_ms", &["ts_start", "ts_end"], 9, Between),
@@ -279,6 +279,18 @@ mod tests {
                 "00:00:00.000 n        a module of… -                        -              -          -         -        -         - 01234567 -        -",
             ]
         );
+    }
+
+    #[test]
+    fn a_row_without_method_and_path_shows_its_name() {
+        let row = r#"{"ts_enqueue":1.0,"method":null,"path":null,"name":"nightly report"}"#;
+        for (file, row) in [
+            (File::Invocations, row.to_owned()),
+            (File::Calls, row.replace("ts_enqueue", "ts_start")),
+        ] {
+            let line = &lines(file, &[&row])[1];
+            assert!(line.contains(" nightly report "), "{line}");
+        }
     }
 
     #[test]

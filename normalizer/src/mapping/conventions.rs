@@ -2,15 +2,15 @@
 //!
 //! A key of a lower rank wins over one of a higher rank, whatever their order on the span, so that an SDK which sends
 //! both generations (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`) is read by the current one.
-//! Source of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older).
+//! Source of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older). `request_size`, `error` and
+//! `grpc.*` are the names of Envoy, grpc-dotnet and go-grpc-middleware, `http.path` and `http.*.size` those of Zipkin.
+//! An empty text says nothing, so it never hides a value under a name of a higher rank.
 
-use std::cell::Cell;
 use std::sync::LazyLock;
 
-use cctf_proto::cctf::{TEXT_BYTES_MAX, bounded};
 use cctf_proto::keys;
-use cctf_proto::otlp::WireError;
-use cctf_proto::otlp::common::{AnyValue, Attributes};
+
+pub use super::slots::Slots;
 
 /// What an attribute tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Slot {
     RpcService,
     RpcMethod,
     RpcStatus,
+    GrpcStatus,
+    GrpcContentType,
     MessagingSystem,
     MessagingOperation,
     MessagingDestination,
@@ -48,6 +50,7 @@ pub enum Slot {
     PeerPort,
     ErrorType,
     SessionId,
+    Error,
     RunId,
     StartTime,
     CpuTime,
@@ -64,7 +67,7 @@ pub enum Slot {
     Reason,
 }
 
-const SLOTS: usize = Slot::Reason as usize + 1;
+pub(super) const SLOTS: usize = Slot::Reason as usize + 1;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +90,7 @@ pub const TABLE: &[Convention] = &[
     row("http.method", Slot::HttpMethod, 1),
     row("url.path", Slot::UrlPath, 0),
     row("url.query", Slot::UrlQuery, 0),
+    row("http.path", Slot::UrlPath, 1),
     row("http.target", Slot::HttpTarget, 0),
     row("url.full", Slot::UrlFull, 0),
     row("http.url", Slot::UrlFull, 1),
@@ -97,21 +101,35 @@ pub const TABLE: &[Convention] = &[
     row("http.request_content_length", Slot::RequestBodySize, 1),
     row("http.request.header.content-length", Slot::RequestBodySize, 2),
     row("http.request.header.content_length", Slot::RequestBodySize, 3),
+    row("http.request.size", Slot::RequestBodySize, 4),
+    row("request_size", Slot::RequestBodySize, 5),
     row("http.response.body.size", Slot::ResponseBodySize, 0),
     row("http.response_content_length", Slot::ResponseBodySize, 1),
     row("http.response.header.content-length", Slot::ResponseBodySize, 2),
     row("http.response.header.content_length", Slot::ResponseBodySize, 3),
+    row("http.response.size", Slot::ResponseBodySize, 4),
+    row("response_size", Slot::ResponseBodySize, 5),
     row("http.request.resend_count", Slot::ResendCount, 0),
     row("http.resend_count", Slot::ResendCount, 1),
     row("http.retry_count", Slot::ResendCount, 2),
     row("rpc.system.name", Slot::RpcSystem, 0),
     row("rpc.system", Slot::RpcSystem, 1),
     row("rpc.service", Slot::RpcService, 0),
+    row("grpc.service", Slot::RpcService, 1),
     row("rpc.method", Slot::RpcMethod, 0),
+    row("grpc.full_method", Slot::RpcMethod, 1),
+    row("grpc.method", Slot::RpcMethod, 2),
+    row("grpc.path", Slot::RpcMethod, 3),
     row("rpc.response.status_code", Slot::RpcStatus, 0),
-    row("rpc.grpc.status_code", Slot::RpcStatus, 1),
-    row("rpc.connect_rpc.error_code", Slot::RpcStatus, 2),
-    row("rpc.jsonrpc.error_code", Slot::RpcStatus, 3),
+    row("rpc.connect_rpc.error_code", Slot::RpcStatus, 1),
+    row("rpc.jsonrpc.error_code", Slot::RpcStatus, 2),
+    row("rpc.grpc.status_code", Slot::GrpcStatus, 0),
+    row("grpc.status_code", Slot::GrpcStatus, 1),
+    row("grpc.code", Slot::GrpcStatus, 2),
+    row("rpc.grpc.response.metadata.grpc-status", Slot::GrpcStatus, 3),
+    row("http.response.header.grpc-status", Slot::GrpcStatus, 4),
+    row("http.response.header.grpc_status", Slot::GrpcStatus, 5),
+    row("grpc.content_type", Slot::GrpcContentType, 0),
     row("messaging.system", Slot::MessagingSystem, 0),
     row("messaging.operation.type", Slot::MessagingOperation, 0),
     row("messaging.operation", Slot::MessagingOperation, 1),
@@ -149,6 +167,7 @@ pub const TABLE: &[Convention] = &[
     row("net.peer.port", Slot::PeerPort, 1),
     row("error.type", Slot::ErrorType, 0),
     row("session.id", Slot::SessionId, 0),
+    row("error", Slot::Error, 0),
     row(keys::RUN_ID, Slot::RunId, 0),
     row(keys::START_TIME_UNIX_NANO, Slot::StartTime, 0),
     row(keys::CPU_TIME_NS, Slot::CpuTime, 0),
@@ -166,11 +185,11 @@ pub const TABLE: &[Convention] = &[
 ];
 
 /// Places of the hash table; a power of two, four times the rows, so that most unknown keys meet an empty place.
-const PLACES: usize = 256;
+pub(super) const PLACES: usize = 512;
 const EMPTY: u8 = u8::MAX;
 const _: () = assert!(TABLE.len() < EMPTY as usize && TABLE.len() * 3 < PLACES);
 
-static PLACE_OF: LazyLock<[u8; PLACES]> = LazyLock::new(|| {
+pub(super) static PLACE_OF: LazyLock<[u8; PLACES]> = LazyLock::new(|| {
     let mut places = [EMPTY; PLACES];
     for (at, convention) in TABLE.iter().enumerate() {
         let mut place = place(convention.key.as_bytes());
@@ -191,11 +210,12 @@ fn place(key: &[u8]) -> usize {
         None => tail[..key.len()].copy_from_slice(key),
     }
     let mixed = (u64::from_le_bytes(tail) ^ (key.len() as u64) << 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 56) as usize % PLACES
+    (mixed >> (u64::BITS - PLACES.ilog2())) as usize
 }
 
+/// The row of a key.
 #[inline]
-fn find(places: &[u8; PLACES], key: &[u8]) -> Option<Convention> {
+pub(super) fn find(places: &[u8; PLACES], key: &[u8]) -> Option<Convention> {
     let mut place = place(key);
     loop {
         let at = places[place];
@@ -226,141 +246,6 @@ fn is_same(left: &[u8], right: &[u8]) -> bool {
             .iter()
             .zip(right_words)
             .all(|(left, right)| left == right)
-}
-
-/// The attributes of one span, by slot. Made once a request and filled anew for each span.
-#[derive(Debug)]
-pub struct Slots<'a> {
-    values: [AnyValue<'a>; SLOTS],
-    ranks: [u8; SLOTS],
-    places: &'static [u8; PLACES],
-    is_cut: Cell<bool>,
-}
-
-const UNSET: u8 = u8::MAX;
-
-impl<'a> Slots<'a> {
-    /// No attributes.
-    pub fn new() -> Self {
-        Self {
-            values: [AnyValue::Empty; SLOTS],
-            ranks: [UNSET; SLOTS],
-            places: &PLACE_OF,
-            is_cut: Cell::new(false),
-        }
-    }
-
-    /// Forgets the span before and takes this one's attributes.
-    #[inline]
-    pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
-        self.ranks = [UNSET; SLOTS];
-        self.is_cut.set(false);
-        let (places, ranks, values) = (self.places, &mut self.ranks, &mut self.values);
-        attributes.take_wanted(
-            |key| find(places, key),
-            |convention, value| {
-                let slot = convention.slot as usize;
-                if convention.rank < ranks[slot] {
-                    ranks[slot] = convention.rank;
-                    values[slot] = value;
-                }
-            },
-        )
-    }
-
-    /// Forgets the span before; of this one, only this slot is known, and nobody but this key tells of it.
-    #[inline]
-    pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
-        self.ranks = [UNSET; SLOTS];
-        self.is_cut.set(false);
-        let (rank, slot_value) = (&mut self.ranks[slot as usize], &mut self.values[slot as usize]);
-        attributes.take_wanted(
-            |found| (found == key.as_bytes()).then_some(()),
-            |(), value| {
-                if *rank == UNSET {
-                    *rank = 0;
-                    *slot_value = value;
-                }
-            },
-        )
-    }
-
-    /// The value of a slot.
-    #[inline]
-    pub fn get(&self, slot: Slot) -> Option<AnyValue<'a>> {
-        self.value(slot).copied()
-    }
-
-    #[inline]
-    fn value(&self, slot: Slot) -> Option<&AnyValue<'a>> {
-        self.has(slot).then(|| &self.values[slot as usize])
-    }
-
-    /// Whether the slot is set.
-    #[inline]
-    pub fn has(&self, slot: Slot) -> bool {
-        self.ranks[slot as usize] != UNSET
-    }
-
-    /// The text of a slot, as much of it as a field may hold; empty text counts as not told.
-    #[inline]
-    pub fn text(&self, slot: Slot) -> Option<&'a str> {
-        match self.value(slot)? {
-            AnyValue::String(text) if !text.is_empty() => Some(self.bounded(text)),
-            _ => None,
-        }
-    }
-
-    /// As much of a text of this span as a field may hold.
-    #[inline]
-    pub fn bounded(&self, text: &'a str) -> &'a str {
-        if text.len() > TEXT_BYTES_MAX {
-            self.is_cut.set(true);
-        }
-        bounded(text)
-    }
-
-    /// Whether a text of this span was too long for a field.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut.get()
-    }
-
-    /// The whole number of a slot: SDKs send some as text, and header values as an array with one text.
-    #[inline]
-    pub fn integer(&self, slot: Slot) -> Option<i64> {
-        match self.value(slot)? {
-            AnyValue::Int(number) => Some(*number),
-            other => integer(*other),
-        }
-    }
-
-    /// The whole number of a slot, if it is not negative.
-    #[inline]
-    pub fn unsigned(&self, slot: Slot) -> Option<u64> {
-        u64::try_from(self.integer(slot)?).ok()
-    }
-}
-
-impl Default for Slots<'_> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-pub(super) fn integer(value: AnyValue<'_>) -> Option<i64> {
-    match value {
-        AnyValue::Int(number) => Some(number),
-        AnyValue::Double(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(number as i64),
-        AnyValue::String(text) => text.trim().parse().ok(),
-        AnyValue::Array(values) => {
-            let mut values = values.iter();
-            match (values.next(), values.next()) {
-                (Some(Ok(AnyValue::String(text))), None) => text.trim().parse().ok(),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 use serde::{Deserialize, Serialize};
 
-use super::conventions::integer;
+use super::slots::integer;
 
 /// The node of telemetry that does not tell where it comes from.
 pub const UNKNOWN_NODE: &str = "unknown";

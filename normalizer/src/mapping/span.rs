@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use cctf_proto::otlp::trace::{Span, SpanKind};
+use cctf_proto::otlp::trace::{Span, SpanKind, StatusCode};
 
 use super::conventions::{Slot, Slots};
-use super::{sampling, status};
+use super::{sampling, status, url};
 
 /// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
 /// for SERVER and CONSUMER spans, and of a CLIENT's view for all others.
@@ -17,6 +17,7 @@ use super::{sampling, status};
 pub struct MappedSpan<'a> {
     pub method: Option<&'a str>,
     pub path: Option<Cow<'a, str>>,
+    pub name: Option<&'a str>,
     pub route: Option<&'a str>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
@@ -56,18 +57,21 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
     if slots.has(Slot::ColdStart) {
         mapped.cold_start = as_bool(slots);
     }
+    let is_http = slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute);
+    // What a server answers by HTTP is an HTTP request, whatever its handler notes of a broker or a database.
+    let is_http_served = is_http && span.kind == SpanKind::Server;
     // A call through HTTP that an RPC system, broker or database makes is told by the more particular of its names.
-    if slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) {
+    if is_rpc(slots) {
         rpc(&mut mapped, slots);
-    } else if slots.has(Slot::MessagingSystem) || slots.has(Slot::MessagingDestination) {
+    } else if !is_http_served && (slots.has(Slot::MessagingSystem) || slots.has(Slot::MessagingDestination)) {
         messaging(&mut mapped, slots);
-    } else if slots.has(Slot::DbSystem) {
+    } else if !is_http_served && slots.has(Slot::DbSystem) {
         mapped.protocol = Some("db");
         mapped.method = slots
             .text(Slot::DbOperation)
             .or_else(|| slots.text(Slot::DbStatement).and_then(operation_of));
         mapped.path = slots.text(Slot::DbTarget).map(Cow::Borrowed);
-    } else if slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute) {
+    } else if is_http {
         http(&mut mapped, slots);
     } else if [Slot::FaasTrigger, Slot::FaasName, Slot::FaasInvocation]
         .into_iter()
@@ -85,11 +89,23 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
         consume(&mut mapped, span.name, slots);
     }
     if mapped.status.is_none() && mapped.status_text.is_none() {
-        // What travels over HTTP has at least that status.
-        set_status(&mut mapped, slots, Slot::HttpStatus, |_| None);
+        http_status(&mut mapped, span, slots);
     }
     sizes(&mut mapped, span.kind, slots);
+    mapped.name = name_of(span, &mapped).map(|name| slots.bounded(name));
     mapped
+}
+
+/// The span's name, where method and path do not say it.
+fn name_of<'a>(span: &Span<'a>, mapped: &MappedSpan<'a>) -> Option<&'a str> {
+    if mapped.method.is_some() && mapped.path.is_some() {
+        return None;
+    }
+    let (first, rest) = span.name.split_once(' ').unwrap_or((span.name, ""));
+    let said = [mapped.method, mapped.path.as_deref(), mapped.route];
+    let is_said = |part: &str| part.is_empty() || said.contains(&Some(part));
+    let is_all_said = is_said(span.name) || (is_said(first) && is_said(rest));
+    (!is_all_said).then_some(span.name)
 }
 
 fn as_bool(slots: &Slots<'_>) -> Option<bool> {
@@ -103,32 +119,65 @@ fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     mapped.protocol = Some("http");
     mapped.method = slots.text(Slot::HttpMethod);
     mapped.route = slots.text(Slot::HttpRoute);
-    let path = slots
+    mapped.path = http_path(slots).map(Cow::Borrowed);
+}
+
+fn http_path<'a>(slots: &Slots<'a>) -> Option<&'a str> {
+    slots
         .text(Slot::UrlPath)
-        .or_else(|| slots.text(Slot::HttpTarget).map(without_query))
-        .or_else(|| slots.text(Slot::UrlFull).map(path_of_url));
-    mapped.path = path.map(Cow::Borrowed);
+        .or_else(|| slots.text(Slot::HttpTarget).map(url::path_of_target))
+        .or_else(|| slots.text(Slot::UrlFull).and_then(url::path))
+}
+
+/// The status of what travels over HTTP and has no status of its own. Where the protocol inside has one, a success of HTTP
+/// says nothing of the call: gRPC answers 200 whatever becomes of it, and a failed span has not succeeded.
+fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &Slots<'a>) {
+    set_status(mapped, slots, Slot::HttpStatus, |_| None);
+    let is_inner_protocol = mapped.protocol.is_some_and(|protocol| protocol != "http");
+    let says_nothing = is_inner_protocol && (span.status.code == StatusCode::Error || is_grpc(slots));
+    mapped.status = mapped
+        .status
+        .filter(|&status| status::is_http_status(status) && !(says_nothing && status < 400));
+}
+
+fn is_rpc(slots: &Slots<'_>) -> bool {
+    slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) || has_grpc(slots)
+}
+
+/// Whether a proxy, which sees HTTP, has seen gRPC in it.
+fn has_grpc(slots: &Slots<'_>) -> bool {
+    slots.has(Slot::GrpcStatus)
+        || slots
+            .text(Slot::GrpcContentType)
+            .is_some_and(|of_body| of_body.starts_with("application/grpc"))
+}
+
+fn is_grpc(slots: &Slots<'_>) -> bool {
+    has_grpc(slots) || slots.text(Slot::RpcSystem) == Some("grpc")
 }
 
 fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     mapped.protocol = Some("rpc");
     let service = slots.text(Slot::RpcService);
-    let method = slots.text(Slot::RpcMethod);
-    // Since 1.38 rpc.method is the whole `package.Service/Method`.
-    match (
-        service,
-        method.and_then(|method| method.trim_start_matches('/').rsplit_once('/')),
-    ) {
-        (None, Some((service, method))) => {
+    let path = || http_path(slots).filter(|_| is_grpc(slots));
+    let method = slots.text(Slot::RpcMethod).or_else(path);
+    // Since 1.38 rpc.method is the whole `package.Service/Method`, and a gRPC request's path always was.
+    let whole = method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'));
+    let whole = whole.filter(|(of_whole, _)| service.is_none_or(|service| service == *of_whole));
+    match whole {
+        Some((service, method)) => {
             mapped.method = Some(method);
             mapped.path = Some(Cow::Borrowed(service));
         }
-        (service, _) => {
+        None => {
             mapped.method = method;
             mapped.path = service.map(Cow::Borrowed);
         }
     }
     set_status(mapped, slots, Slot::RpcStatus, status::grpc_code);
+    if mapped.status.is_none() && mapped.status_text.is_none() {
+        set_status(mapped, slots, Slot::GrpcStatus, status::grpc_code);
+    }
 }
 
 fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
@@ -181,29 +230,6 @@ fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &Slots<'_>) {
     }
 }
 
-fn without_query(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or(target)
-}
-
-fn path_of_url(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find(['/', '?', '#']).map_or("/", |at| &rest[at..]);
-    match without_query(path) {
-        "" => "/",
-        path => path,
-    }
-}
-
-/// The authority of a URL, without what it tells of the user.
-fn authority_of_url(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let address = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, address)| address);
-    (!address.is_empty()).then_some(address)
-}
-
 /// Whom a CLIENT or PRODUCER span was sent to: address and port, which older HTTP clients tell in the URL alone, else the
 /// database system, else the destination. `scratch` is where it is put together, if need be.
 pub fn peer<'s, 'a: 's>(slots: &Slots<'a>, scratch: &'s mut String) -> Option<&'s str> {
@@ -212,12 +238,10 @@ pub fn peer<'s, 'a: 's>(slots: &Slots<'a>, scratch: &'s mut String) -> Option<&'
             return Some(address);
         };
         scratch.clear();
-        scratch.push_str(address);
-        scratch.push(':');
-        scratch.push_str(itoa::Buffer::new().format(port));
+        url::push_authority(address, port, scratch);
         return Some(scratch);
     }
-    let by_url = slots.text(Slot::UrlFull).and_then(authority_of_url);
+    let by_url = slots.text(Slot::UrlFull).and_then(url::authority);
     let by_name = || {
         [Slot::DbSystem, Slot::MessagingDestination]
             .into_iter()
@@ -231,19 +255,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_what_stands_between_authority_and_query() {
-        for (url, path) in [
-            ("http://h:80/a/b?x=1", "/a/b"),
-            ("http://h", "/"),
-            ("http://h?x", "/"),
-            ("https://h/#f", "/"),
-            ("/plain?x", "/plain"),
-        ] {
-            assert_eq!(path_of_url(url), path, "{url}");
-        }
-    }
-
-    #[test]
     fn an_operation_is_a_statements_first_word() {
         for (statement, operation) in [
             ("INSERT INTO orders VALUES (?)", Some("INSERT")),
@@ -252,19 +263,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(operation_of(statement), operation, "{statement}");
-        }
-    }
-
-    #[test]
-    fn an_authority_tells_nothing_of_the_user() {
-        for (url, authority) in [
-            ("http://h:80/a", Some("h:80")),
-            ("https://user:secret@h?x@y", Some("h")),
-            ("http://[::1]:80/", Some("[::1]:80")),
-            ("/plain", None),
-            ("http:///a", None),
-        ] {
-            assert_eq!(authority_of_url(url), authority, "{url}");
         }
     }
 }

@@ -21,17 +21,25 @@ const GRPC_NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// The code that a gRPC or Connect name stands for, upper or lower case.
+/// The code that a gRPC or Connect name stands for, in upper or lower case or as Go and .NET write it (`NotFound`).
 pub fn grpc_code(name: &str) -> Option<i64> {
-    match GRPC_NAMES
-        .iter()
-        .position(|known| known.eq_ignore_ascii_case(name))
-    {
+    match GRPC_NAMES.iter().position(|known| is_same_name(known, name)) {
         Some(code) => Some(code as i64),
-        // Connect and some SDKs spell it with one l.
+        // Connect and Go spell it with one l.
         None if name.eq_ignore_ascii_case("canceled") => Some(1),
         None => None,
     }
+}
+
+fn is_same_name(known: &str, name: &str) -> bool {
+    let known_letters = known.bytes().filter(|&byte| byte != b'_');
+    let letters = name.bytes().map(|byte| byte.to_ascii_uppercase());
+    known.eq_ignore_ascii_case(name) || known_letters.eq(letters)
+}
+
+/// Whether a number can be the status of an HTTP answer. Proxies report 0 where none was sent.
+pub fn is_http_status(status: i64) -> bool {
+    (100..1000).contains(&status)
 }
 
 #[cfg(test)]
@@ -46,6 +54,9 @@ mod tests {
             ("CANCELLED", Some(1)),
             ("canceled", Some(1)),
             ("UNAUTHENTICATED", Some(16)),
+            ("DeadlineExceeded", Some(4)),
+            ("Canceled", Some(1)),
+            ("Ok", Some(0)),
             ("OKAY", None),
             ("", None),
         ] {

@@ -19,7 +19,7 @@ use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Arrival, Role};
 use crate::mapping::conventions::{Slot, Slots};
-use crate::mapping::{MappedSpan, map_span, peer, query};
+use crate::mapping::{MappedSpan, failure, map_span, peer, query};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
 const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
@@ -160,6 +160,7 @@ impl Pipeline {
         // Before the flag is decided: a long query is cut, too.
         let is_query_kept = identity.keep_query || self.settings.keep_query;
         let query = is_query_kept.then(|| query(slots)).flatten();
+        let error_type = row.error_type();
         if row.is_truncated() {
             flags = flags.with(Flag::Truncated);
         }
@@ -192,8 +193,9 @@ impl Pipeline {
             route: mapped.route.map(Text::from),
             query: query.map(Text::from),
             session_id: mapped.session_id.map(Text::from),
+            name: mapped.name.map(Text::from),
             status_text: mapped.status_text.map(Text::from),
-            error_type: mapped.error_type.map(Text::from),
+            error_type: error_type.map(Text::from),
             cold_start: mapped.cold_start,
             downstream_ms: milliseconds(Slot::DownstreamTime),
             cpu_wait_ms: milliseconds(Slot::CpuWait),
@@ -246,6 +248,7 @@ impl Pipeline {
         } else {
             Flags::NONE
         };
+        let error_type = row.error_type();
         if row.is_truncated() {
             flags = flags.with(Flag::Truncated);
         }
@@ -267,11 +270,12 @@ impl Pipeline {
             status: mapped.status,
             kind: Some(row_kind(span.kind)),
             protocol: mapped.protocol.map(Text::from),
+            name: mapped.name.map(Text::from),
             peer: peer.map(Text::from),
             peer_module: None,
             resend_count: mapped.resend_count,
             session_id: mapped.session_id.map(Text::from),
-            error_type: mapped.error_type.map(Text::from),
+            error_type: error_type.map(Text::from),
             flags: None,
         };
         let line = &mut self.unsettled.lines;
@@ -298,7 +302,12 @@ pub(super) struct RowSpan<'s, 'a> {
     pub parent_span_id: Option<SpanId>,
 }
 
-impl RowSpan<'_, '_> {
+impl<'a> RowSpan<'_, 'a> {
+    /// Events are read of spans that have a row.
+    fn error_type(&self) -> Option<&'a str> {
+        self.mapped.error_type.or_else(|| failure(self.span, self.slots))
+    }
+
     /// Whether something of the span or its resource was lost: left out by the SDK, too long, or not readable.
     fn is_truncated(&self) -> bool {
         self.span.dropped_attributes_count > 0 || self.slots.is_cut() || self.source.identity.is_truncated

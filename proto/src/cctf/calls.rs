@@ -37,12 +37,14 @@ row! {
         nullable bytes_out: u64,
         /// Body bytes received.
         nullable bytes_in: u64,
-        /// HTTP status, or gRPC code 0 to 16.
+        /// HTTP status, or gRPC code 0 to 16. Null where the source does not tell what became of a gRPC call.
         nullable status: i64,
         /// Kind of the span: client or producer.
         optional kind: SpanKind,
         /// http, rpc, messaging, db or faas.
         optional protocol: Text<'a>,
+        /// The span's name, where method and path do not say it.
+        optional name: Text<'a>,
         /// Whom it was sent to: host:port, database system or messaging destination.
         optional peer: Text<'a>,
         /// The module that answered, where it was known when the row was written.
@@ -51,7 +53,7 @@ row! {
         optional resend_count: u64,
         /// The user's session (session.id).
         optional session_id: Text<'a>,
-        /// The class of error.
+        /// The class of error: `error.type`, else the type of the last exception, else `_OTHER` for a span that failed.
         optional error_type: Text<'a>,
         /// What to know before trusting the row.
         optional flags: Flags,

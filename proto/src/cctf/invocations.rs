@@ -181,7 +181,7 @@ row! {
         nullable service_time_ms: Milliseconds,
         /// ts_end - ts_enqueue, ms. Null when negative.
         nullable rt_ms: Milliseconds,
-        /// HTTP status, or gRPC code 0 to 16.
+        /// HTTP status, or gRPC code 0 to 16. Null where the source does not tell what became of a gRPC call.
         nullable status: i64,
         /// Process id.
         optional pid: u64,
@@ -195,9 +195,11 @@ row! {
         optional query: Text<'a>,
         /// The user's session (session.id).
         optional session_id: Text<'a>,
+        /// The span's name, where method and path do not say it.
+        optional name: Text<'a>,
         /// A status that is no number.
         optional status_text: Text<'a>,
-        /// The class of error.
+        /// The class of error: `error.type`, else the type of the last exception, else `_OTHER` for a span that failed.
         optional error_type: Text<'a>,
         /// Whether a serverless instance was started for it.
         optional cold_start: bool,

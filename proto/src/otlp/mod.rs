@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod repair;
 mod schema;
 mod span;
+mod span_parts;
 pub mod trace;
 pub mod wire;
 

@@ -1,7 +1,10 @@
 //! View of one span, parsed in one pass.
 
+use std::ops::Range;
+
 use super::check::Key;
 use super::common::{Attributes, Messages};
+use super::span_parts::{Event, Link};
 use super::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
 /// Relation of a span to its parent and children.
@@ -105,7 +108,8 @@ pub struct Span<'a> {
     /// Low byte: W3C trace flags; bit 8: whether bit 9 is told; bit 9: the parent is remote.
     pub flags: u32,
     attributes: Cursor<'a>,
-    links: Cursor<'a>,
+    /// From the first event or link to the end of the last; most spans have neither.
+    events_and_links: Cursor<'a>,
 }
 
 impl<'a> Span<'a> {
@@ -125,7 +129,7 @@ impl<'a> Span<'a> {
         },
         flags: 0,
         attributes: Cursor::EMPTY,
-        links: Cursor::EMPTY,
+        events_and_links: Cursor::EMPTY,
     };
 
     /// Its attributes.
@@ -137,7 +141,13 @@ impl<'a> Span<'a> {
     /// Its links to other spans.
     #[inline]
     pub fn links(&self) -> Messages<'a, Link<'a>> {
-        Messages::new(self.links, LINKS_FIELD)
+        Messages::new(self.events_and_links, LINKS_FIELD)
+    }
+
+    /// What happened while it lasted.
+    #[inline]
+    pub fn events(&self) -> Messages<'a, Event<'a>> {
+        Messages::new(self.events_and_links, EVENTS_FIELD)
     }
 
     /// Whether it was told that the parent is in another process (`Some(true)`) or in this one; `None` if not told.
@@ -150,6 +160,7 @@ impl<'a> Span<'a> {
 }
 
 const ATTRIBUTES_FIELD: u32 = 9;
+const EVENTS_FIELD: u32 = 11;
 const LINKS_FIELD: u32 = 13;
 
 const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
@@ -162,6 +173,7 @@ const START_TIME: u32 = key(7, FIXED64);
 const END_TIME: u32 = key(8, FIXED64);
 const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
 const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
+const EVENTS: u32 = key(EVENTS_FIELD, LENGTH_DELIMITED);
 const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
 const STATUS: u32 = key(15, LENGTH_DELIMITED);
 const FLAGS: u32 = key(16, FIXED32);
@@ -255,7 +267,7 @@ impl<'a> Span<'a> {
             pass.attribute(attribute)?;
             attributes.end = message.position();
         }
-        let mut links = 0..0;
+        let mut events_and_links = 0..0;
         while !message.is_empty() {
             let offset = message.position();
             match message.key()? {
@@ -274,10 +286,7 @@ impl<'a> Span<'a> {
                 DROPPED_ATTRIBUTES_COUNT => span.dropped_attributes_count = message.varint()? as u32,
                 LINKS => {
                     pass.link(message.message()?)?;
-                    if links.is_empty() {
-                        links.start = offset;
-                    }
-                    links.end = message.position();
+                    extend(&mut events_and_links, offset..message.position());
                 }
                 STATUS => {
                     let status = message.message()?;
@@ -285,61 +294,24 @@ impl<'a> Span<'a> {
                     span.status.merge(status)?;
                 }
                 FLAGS => span.flags = message.fixed32()?,
-                key => pass.other(&mut message, Key { key, offset })?,
+                key => {
+                    pass.other(&mut message, Key { key, offset })?;
+                    if key == EVENTS {
+                        extend(&mut events_and_links, offset..message.position());
+                    }
+                }
             }
         }
         span.attributes = message.range(attributes);
-        span.links = message.range(links);
+        span.events_and_links = message.range(events_and_links);
         Ok(span)
     }
 }
 
-/// A link to a span that is not the parent.
-#[derive(Debug, Clone, Copy)]
-pub struct Link<'a> {
-    /// 16 bytes, if it is valid.
-    pub trace_id: &'a [u8],
-    /// 8 bytes, if it is valid.
-    pub span_id: &'a [u8],
-    /// W3C tracestate.
-    pub trace_state: &'a str,
-    /// As [`Span::flags`], of the linked span.
-    pub flags: u32,
-    message: Cursor<'a>,
-}
-
-impl<'a> Link<'a> {
-    /// Its attributes.
-    #[inline]
-    pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.message, 4)
+#[inline]
+fn extend(range: &mut Range<usize>, field: Range<usize>) {
+    if range.start == range.end {
+        range.start = field.start;
     }
-}
-
-impl<'a> View<'a> for Link<'a> {
-    fn parse(message: Cursor<'a>) -> Result<Self, WireError> {
-        const TRACE_ID: u32 = key(1, LENGTH_DELIMITED);
-        const SPAN_ID: u32 = key(2, LENGTH_DELIMITED);
-        const TRACE_STATE: u32 = key(3, LENGTH_DELIMITED);
-        const FLAGS: u32 = key(6, FIXED32);
-
-        let mut link = Link {
-            trace_id: &[],
-            span_id: &[],
-            trace_state: "",
-            flags: 0,
-            message,
-        };
-        let mut cursor = message;
-        while !cursor.is_empty() {
-            match cursor.key()? {
-                TRACE_ID => link.trace_id = cursor.bytes()?,
-                SPAN_ID => link.span_id = cursor.bytes()?,
-                TRACE_STATE => link.trace_state = cursor.string()?,
-                FLAGS => link.flags = cursor.fixed32()?,
-                other => cursor.skip(other)?,
-            }
-        }
-        Ok(link)
-    }
+    range.end = field.end;
 }

@@ -1,7 +1,8 @@
 //! Views of an ExportTraceServiceRequest: resource spans, scope spans and, in [`Span`], what they hold.
 
 use super::common::{InstrumentationScope, Messages, Pieces, Resource};
-pub use super::span::{Link, Span, SpanKind, Status, StatusCode};
+pub use super::span::{Span, SpanKind, Status, StatusCode};
+pub use super::span_parts::{Event, Link};
 use super::wire::{Cursor, LENGTH_DELIMITED, View, WireError, key};
 
 /// The bytes of an ExportTraceServiceRequest.

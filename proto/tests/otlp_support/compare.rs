@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::Link;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
@@ -174,6 +174,10 @@ fn viewed_span(span: &trace::Span<'_>) -> Result<Span, WireError> {
         end_time_unix_nano: span.end_time_unix_nano,
         attributes: viewed_attributes(&span.attributes())?,
         dropped_attributes_count: span.dropped_attributes_count,
+        events: span
+            .events()
+            .map(|event| viewed_event(&event?))
+            .collect::<Result<_, _>>()?,
         links: span
             .links()
             .map(|link| viewed_link(&link?))
@@ -183,6 +187,14 @@ fn viewed_span(span: &trace::Span<'_>) -> Result<Span, WireError> {
             code,
         }),
         flags: span.flags,
+        ..Default::default()
+    })
+}
+
+fn viewed_event(event: &trace::Event<'_>) -> Result<Event, WireError> {
+    Ok(Event {
+        name: event.name.into(),
+        attributes: viewed_attributes(&event.attributes())?,
         ..Default::default()
     })
 }

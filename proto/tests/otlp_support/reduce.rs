@@ -72,7 +72,10 @@ fn reduce_enum(value: &mut i32, max: i32) {
 fn reduce_span(span: &mut Span) {
     reduce_enum(&mut span.kind, 5);
     reduce_enum(&mut span.status.get_or_insert_default().code, 2);
-    span.events.clear();
+    for event in &mut span.events {
+        (event.time_unix_nano, event.dropped_attributes_count) = (0, 0);
+        reduce_attributes(&mut event.attributes);
+    }
     span.dropped_events_count = 0;
     span.dropped_links_count = 0;
     reduce_attributes(&mut span.attributes);

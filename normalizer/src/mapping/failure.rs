@@ -1,0 +1,62 @@
+//! [`failure`]: the class of error of a span that has no `error.type`.
+
+use cctf_proto::otlp::common::AnyValue;
+use cctf_proto::otlp::trace::{Event, Span, StatusCode};
+
+use super::conventions::{Slot, Slots};
+
+/// What the conventions say for an error whose class nobody knows.
+const OTHER: &str = "_OTHER";
+
+/// The class of error of a span without `error.type`: the type of its last exception, else `_OTHER`. `None` for a span that
+/// has not failed. A status of OK goes before all: it was set by someone who knows.
+pub fn failure<'a>(span: &Span<'a>, slots: &Slots<'a>) -> Option<&'a str> {
+    if span.status.code == StatusCode::Ok {
+        return None;
+    }
+    let is_failed = span.status.code == StatusCode::Error || is_error(slots);
+    let exceptions = span.events().map_while(Result::ok);
+    let exceptions = exceptions.filter(|event| event.name == "exception");
+    match exceptions.last().map(|event| Exception::of(&event)) {
+        Some(exception) if is_failed || !exception.is_handled => {
+            Some(exception.class.map_or(OTHER, |class| slots.bounded(class)))
+        }
+        _ => is_failed.then_some(OTHER),
+    }
+}
+
+/// `error` is true on the spans of Envoy and of older instrumentations.
+fn is_error(slots: &Slots<'_>) -> bool {
+    match slots.get(Slot::Error) {
+        Some(AnyValue::Bool(is_error)) => is_error,
+        Some(AnyValue::String(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+#[derive(Default)]
+struct Exception<'a> {
+    class: Option<&'a str>,
+    /// Whether it never left the span.
+    is_handled: bool,
+}
+
+impl<'a> Exception<'a> {
+    #[cold]
+    fn of(event: &Event<'a>) -> Self {
+        let mut exception = Self::default();
+        for attribute in event.attributes().iter().map_while(Result::ok) {
+            match (attribute.key, attribute.value) {
+                ("exception.type", AnyValue::String(class)) if !class.is_empty() => {
+                    exception.class = Some(class);
+                }
+                ("exception.escaped", AnyValue::Bool(has_escaped)) => exception.is_handled = !has_escaped,
+                ("exception.escaped", AnyValue::String(text)) => {
+                    exception.is_handled = text.eq_ignore_ascii_case("false");
+                }
+                _ => {}
+            }
+        }
+        exception
+    }
+}

@@ -1,0 +1,136 @@
+//! Parts of URLs, as far as spans have any.
+
+use core::net::Ipv6Addr;
+
+/// The path of a URL, or of a reference that begins with its path or query; `None` for what is neither.
+pub fn path(url: &str) -> Option<&str> {
+    match split(url) {
+        Some((_, rest)) => Some(path_or_root(rest)),
+        None => url.starts_with(['/', '?', '#']).then(|| path_or_root(url)),
+    }
+}
+
+/// The path of a request's target, which is a path as a rule, and a whole URL towards a proxy.
+pub fn path_of_target(target: &str) -> &str {
+    path_or_root(split(target).map_or(target, |(_, rest)| rest))
+}
+
+/// The authority of a URL, without what it tells of the user.
+pub fn authority(url: &str) -> Option<&str> {
+    let (authority, _) = split(url)?;
+    let address = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, address)| address);
+    (!address.is_empty()).then_some(address)
+}
+
+/// Appends address and port as a URL has them: an address of IPv6 in brackets, and a port that the address has already once.
+pub fn push_authority(address: &str, port: u64, out: &mut String) {
+    let mut digits = itoa::Buffer::new();
+    let port = digits.format(port);
+    if address.contains(':') {
+        let has_port = address.rsplit_once(':').is_some_and(|(_, told)| told == port);
+        let is_v6 = is_v6(address);
+        if has_port && !is_v6 {
+            return out.push_str(address);
+        }
+        if is_v6 {
+            out.extend(["[", address, "]:", port]);
+            return;
+        }
+    }
+    out.extend([address, ":", port]);
+}
+
+/// A zone, as in `fe80::1%eth0`, is no part of the address.
+fn is_v6(address: &str) -> bool {
+    let without_zone = address.split('%').next().unwrap_or(address);
+    without_zone.parse::<Ipv6Addr>().is_ok()
+}
+
+/// Authority and rest of a URL that has both. Its scheme is what stands before `://`, unless that belongs to a query.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    (is_scheme && scheme.bytes().all(is_of_scheme)).then(|| rest.split_at(end))
+}
+
+fn path_or_root(reference: &str) -> &str {
+    match reference.split(['?', '#']).next() {
+        None | Some("") => "/",
+        Some(path) => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stands_between_authority_and_query() {
+        for (url, expected) in [
+            ("http://h:80/a/b?x=1", Some("/a/b")),
+            ("http://h", Some("/")),
+            ("http://h?x", Some("/")),
+            ("https://h/#f", Some("/")),
+            ("https://h?back=http://other/a", Some("/")),
+            ("/plain?x", Some("/plain")),
+            ("/login?next=https://other.example/home", Some("/login")),
+            ("?x=1", Some("/")),
+            ("no url", None),
+            ("h/a", None),
+            ("mailto:a@b", None),
+            ("1http://h/a", None),
+            ("://h/a", None),
+        ] {
+            assert_eq!(path(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_a_url() {
+        for (target, expected) in [
+            ("/a?x=http://b/c", "/a"),
+            ("?x=1", "/"),
+            ("http://h/a?x", "/a"),
+            ("*", "*"),
+            ("h:443", "h:443"),
+        ] {
+            assert_eq!(path_of_target(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn an_authority_tells_nothing_of_the_user() {
+        for (url, expected) in [
+            ("http://h:80/a", Some("h:80")),
+            ("https://user:secret@h?x@y", Some("h")),
+            ("http://[::1]:80/", Some("[::1]:80")),
+            ("/plain", None),
+            ("/login?next=https://other.example/home", None),
+            ("http:///a", None),
+        ] {
+            assert_eq!(authority(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_and_its_port_are_written_as_in_a_url() {
+        for (address, port, expected) in [
+            ("h", 80, "h:80"),
+            ("10.0.0.1", 80, "10.0.0.1:80"),
+            ("::1", 80, "[::1]:80"),
+            ("2001:db8::80", 80, "[2001:db8::80]:80"),
+            ("fe80::1%eth0", 80, "[fe80::1%eth0]:80"),
+            ("[::1]", 80, "[::1]:80"),
+            ("h:80", 80, "h:80"),
+            ("[::1]:80", 80, "[::1]:80"),
+        ] {
+            let mut out = String::new();
+            push_authority(address, port, &mut out);
+            assert_eq!(out, expected, "{address} {port}");
+        }
+    }
+}
