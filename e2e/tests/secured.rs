@@ -1,6 +1,7 @@
 //! Everything of ours that sends, to the real normalizer with TLS, client certificates and tokens.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
+#[allow(dead_code, reason = "the normalizer's own tests use all of it")]
 #[path = "../../normalizer/tests/credentials/certificates.rs"]
 mod certificates;
 

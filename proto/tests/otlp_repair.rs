@@ -1,5 +1,9 @@
 //! A request with texts that are not UTF-8 is written again: they alone are lost, and what held them says so.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod otlp_support;
 
