@@ -50,6 +50,16 @@ impl Folders {
         }
     }
 
+    /// The lines of a file of a folder.
+    pub fn lines(&self, folder: &str, file: File) -> Vec<&[u8]> {
+        let content = self.0.get(&(folder.to_owned(), file.name()));
+        let content = content.map_or(&[][..], Vec::as_slice);
+        content
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .collect()
+    }
+
     /// The folders' names.
     pub fn names(&self) -> BTreeSet<&str> {
         self.0.keys().map(|(folder, _)| folder.as_str()).collect()

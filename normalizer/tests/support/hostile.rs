@@ -362,6 +362,45 @@ pub fn traces(choices: &mut Choices<'_>) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// A request whose every text has `len` control characters, each of which takes six bytes in JSON: a SERVER and a CLIENT.
+pub fn longest_texts(len: usize) -> Vec<u8> {
+    let text = "\u{1}".repeat(len);
+    let all = |keys: &[&str]| -> Vec<KeyValue> {
+        let keys = keys.iter().filter(|key| **key != keys::RUN_ID);
+        keys.map(|key| attribute(key, Value::StringValue(text.clone())))
+            .collect()
+    };
+    let link = || span::Link {
+        trace_id: vec![7; 16],
+        span_id: vec![7; 8],
+        ..span::Link::default()
+    };
+    let span = |kind: u8| Span {
+        trace_id: vec![kind; 16],
+        span_id: vec![kind; 8],
+        name: text.clone(),
+        kind: kind.into(),
+        start_time_unix_nano: BASE_UNIX_NANO,
+        end_time_unix_nano: BASE_UNIX_NANO + 1,
+        attributes: all(&OF_SPANS),
+        links: (0..5_000).map(|_| link()).collect(),
+        ..Span::default()
+    };
+    let resource = Resource {
+        attributes: all(&OF_RESOURCES),
+        ..Resource::default()
+    };
+    let resource_spans = vec![ResourceSpans {
+        resource: Some(resource),
+        scope_spans: vec![ScopeSpans {
+            spans: vec![span(2), span(3)],
+            ..ScopeSpans::default()
+        }],
+        ..ResourceSpans::default()
+    }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
 fn number_point(choices: &mut Choices<'_>) -> NumberDataPoint {
     let direction = choices.pick(&["receive", "transmit", "read", "write", "idle", "user", "used", ""]);
     let key = choices.pick(&OF_POINTS);
