@@ -74,6 +74,8 @@ impl Resolver {
             let found = &mut self.resolved[at];
             found.caller = self.callers[at];
             (found.above, found.is_orphan) = match self.above[at] {
+                // Two invocations share an id: neither is above the other for certain.
+                Above::Known(Some(above)) if above == row.span_id && !row.is_call => (None, true),
                 Above::Known(above) => (above, false),
                 _ => (None, true),
             };

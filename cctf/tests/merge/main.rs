@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod any_order;
+mod crossing;
 mod equal;
 mod folders;
 mod golden;
+mod hostile;
+#[path = "../../../normalizer/tests/support/hostile.rs"]
+mod hostile_requests;
 mod lines;
 mod order;
+#[path = "../../../normalizer/tests/support/folders.rs"]
+mod pipeline_folders;
 mod process;
 mod world;
