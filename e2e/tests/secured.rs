@@ -221,3 +221,31 @@ fn load_and_run_send_over_tls_with_a_token() {
         assert_eq!(invocations(&logs, "ran"), 20, "{protocol}");
     }
 }
+
+#[test]
+fn a_run_of_its_own_children_ignores_the_callers_receiver() {
+    let logs = tempfile::tempdir().unwrap();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "none"),
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_TRACES_EXPORTER", "none"),
+    ]
+    .map(|(name, text)| (name, text.to_owned()));
+    let folder = logs.path().to_str().unwrap();
+    let load = ["--endpoints", "hash", "--rate", "20", "--duration", "500ms"];
+    let own = [
+        "run",
+        "--join-window",
+        "1s",
+        "--run-id",
+        "r",
+        "--logs-dir",
+        folder,
+    ];
+    let done = cctf(&[&own[..], &load].concat(), &variables);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(invocations(logs.path(), "r"), 10);
+}
