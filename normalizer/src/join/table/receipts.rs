@@ -12,7 +12,7 @@ impl JoinTable {
             return role;
         }
         let (span, above) = (*self.entries.get(receipt), *self.entries.get(parent));
-        if !span.is_poll_below(&above) {
+        if span.is(Fact::Known) || !span.is_poll_below(&above) {
             self.note_callee(parent, span.instance);
             return role;
         }
