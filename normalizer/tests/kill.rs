@@ -66,7 +66,7 @@ fn request(client: u64, number: u64) -> String {
             json!({
                 "traceId": format!("{:016x}{number:016x}", client + 1), "spanId": id(at),
                 "parentSpanId": if is_server { id(at - 1) } else { String::new() },
-                "name": "x", "kind": if is_server { 2 } else { 3 },
+                "name": "x", "kind": if is_server { 2 } else { 3 }, "flags": if is_server { 0x300 } else { 0x100 },
                 "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000005000000",
             })
         })

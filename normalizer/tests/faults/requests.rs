@@ -60,7 +60,7 @@ impl Request {
             json!({
                 "traceId": format!("{:016x}{:016x}", self.client + 1, self.number), "spanId": self.span_id(at),
                 "parentSpanId": if is_server { self.span_id(at - 1) } else { String::new() },
-                "name": "x", "kind": if is_server { 2 } else { 3 },
+                "name": "x", "kind": if is_server { 2 } else { 3 }, "flags": if is_server { 0x300 } else { 0x100 },
                 "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000005000000",
             })
         };
