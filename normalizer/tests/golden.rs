@@ -15,7 +15,7 @@ use cctf_normalizer::journal::{Content, Record, Signal};
 use cctf_normalizer::mapping::conventions::TABLE;
 use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_normalizer::receiver::protobuf_of_json;
-use cctf_proto::cctf::{File, Shape, Stage};
+use cctf_proto::cctf::{File, RunMeta, Shape, Stage};
 use cctf_proto::validate::{Options, validate};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -126,6 +126,29 @@ fn the_same_spans_one_a_request_give_the_same_lines() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_span_that_came_is_counted_once_over_all_runs() {
+    let cases = cases().into_iter().map(|folder| (read_input(&folder), folder));
+    // Before the end some still wait.
+    let is_whole = |input: &Input| input.steps.last().is_some_and(|step| step.shutdown);
+    for (input, folder) in cases.filter(|(input, _)| is_whole(input)) {
+        let came: u64 = input.steps.iter().map(spans_of).sum();
+        let mut files = run(&input, false);
+        files.retain(|(_, file), _| *file == File::RunMeta.name());
+        let metas = files
+            .values()
+            .map(|meta| serde_json::from_slice::<RunMeta<'_>>(meta).unwrap());
+        let counted = metas.map(|meta| meta.counts.spans);
+        assert_eq!(counted.sum::<u64>(), came, "{}", folder.display());
+    }
+}
+
+fn spans_of(step: &Step) -> u64 {
+    let is_span =
+        |content: &Content| matches!(content, Content::Request { signal, .. } if *signal == Signal::Traces);
+    contents_of(step, true).into_iter().filter(is_span).count() as u64
 }
 
 #[test]

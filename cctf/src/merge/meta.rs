@@ -7,7 +7,7 @@ use anyhow::Context;
 use cctf_normalizer::pipeline::Settings;
 use cctf_normalizer::pipeline::under_load::slots_and_image;
 use cctf_proto::cctf::{
-    Counters, Counts, File, Milliseconds, Module, Row, RunMeta, Shape, Text, field_index,
+    Counters, Counts, File, Milliseconds, Module, Row, RunMeta, Shape, SpanOutcomes, Text, field_index,
 };
 use cctf_proto::keys::parse_run_id;
 
@@ -177,6 +177,14 @@ impl Meta {
     /// The file, with what was counted on the way.
     pub fn write(mut self, tally: &Tally) -> Vec<u8> {
         self.counts.duplicates += tally.duplicates;
+        if let Some(outcomes) = &mut self.counts.spans_by_outcome {
+            let of_spans = |lines: &[u64]| -> u64 {
+                let files = [File::Invocations, File::Calls];
+                files.map(|file| lines[file as usize]).iter().sum()
+            };
+            outcomes.rows = of_spans(&tally.written);
+            outcomes.duplicates += of_spans(&tally.read).saturating_sub(outcomes.rows);
+        }
         self.counts.orphans = tally.orphans;
         self.counts.late = tally.late;
         self.counts.rows = Counters(
@@ -238,6 +246,14 @@ fn no_counts() -> Counts {
         unknown_node: 0,
         evicted: None,
         rejected: Counters(BTreeMap::new()),
+        spans_by_outcome: Some(SpanOutcomes {
+            rows: 0,
+            inner: 0,
+            asides: 0,
+            control: 0,
+            duplicates: 0,
+            rejected: 0,
+        }),
     }
 }
 
@@ -251,6 +267,18 @@ fn add_counts(sum: &mut Counts, more: &Counts) {
     if let Some(evicted) = more.evicted {
         add(sum.evicted.get_or_insert(0), evicted);
     }
+    sum.spans_by_outcome = match (sum.spans_by_outcome.take(), &more.spans_by_outcome) {
+        (Some(mut sum), Some(more)) => {
+            add(&mut sum.inner, more.inner);
+            add(&mut sum.asides, more.asides);
+            add(&mut sum.control, more.control);
+            add(&mut sum.duplicates, more.duplicates);
+            add(&mut sum.rejected, more.rejected);
+            Some(sum)
+        }
+        // A folder of an earlier build does not say what became of its spans, so neither can the result.
+        _ => None,
+    };
     for (reason, &count) in &more.rejected.0 {
         add(sum.rejected.0.entry(reason.clone()).or_default(), count);
     }

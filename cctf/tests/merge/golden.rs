@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cctf_proto::cctf::{File, Part, Shape};
+use cctf_proto::cctf::{File, Part, RunMeta, Shape};
 use tempfile::TempDir;
 
 use crate::folders::{errors, files, folder, merged};
@@ -86,6 +86,32 @@ fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {
             }
         }
     }
+}
+
+/// Rows that two folders have are duplicates of the result, whose spans are those of both.
+#[test]
+fn spans_stay_accounted_for_where_copies_are_dropped() {
+    let cases = cases();
+    let (logs, runs) = &cases["spans_counted_by_outcome"];
+    let left = runs.iter().find(|run| run.ends_with("left")).unwrap();
+    let copy = logs.path().join("copy");
+    fs::create_dir_all(copy.join("cctf")).unwrap();
+    for (file, content) in files(left) {
+        fs::write(copy.join("cctf").join(file), content).unwrap();
+    }
+    let twice = merged(&[left, &copy]);
+    assert_eq!(errors(&twice.path), Vec::<String>::new());
+    let counts = |run: &Path| {
+        let meta = &files(run)["run_meta.json"];
+        serde_json::from_str::<RunMeta<'_>>(meta).unwrap().counts
+    };
+    let (one, two) = (counts(left), counts(&twice.path));
+    let (of_one, of_two) = (one.spans_by_outcome.unwrap(), two.spans_by_outcome.unwrap());
+    assert!(of_one.rows > 0 && of_one.inner > 0 && of_one.asides > 0 && of_one.control > 0);
+    assert_eq!(two.spans, 2 * one.spans);
+    assert_eq!(of_two.rows, of_one.rows);
+    assert_eq!(of_two.duplicates, 2 * of_one.duplicates + of_one.rows);
+    assert_eq!(of_two.inner, 2 * of_one.inner);
 }
 
 /// Each part begins with `already_running` for who lives: none of these begins a life.

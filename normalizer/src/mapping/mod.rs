@@ -3,6 +3,7 @@
 pub mod conventions;
 mod failure;
 mod identity;
+mod links;
 mod points;
 mod query;
 mod sampling;
@@ -18,6 +19,7 @@ pub const MAPPING_VERSION: u32 = 7;
 
 pub use failure::failure;
 pub use identity::{Identity, StageTable, UNKNOWN_NODE};
+pub use links::links;
 pub use points::{MetricRole, is_counted_disk, is_counted_interface, role_of_metric};
 pub use query::query;
 pub use span::{MappedSpan, map_span, peer};

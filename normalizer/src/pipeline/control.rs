@@ -8,6 +8,7 @@ use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::Span;
 
 use super::Pipeline;
+use super::accounts::Fate;
 use super::dedup::span_fingerprint;
 use super::output::Output;
 use super::placement::{Event, Slots as TellsSlots};
@@ -15,6 +16,11 @@ use super::runs::{Phase, Told};
 use super::sources::Source;
 use super::spans::row_kind;
 use crate::mapping::conventions::{Slot, Slots};
+
+/// The run that counts a control span, or why it could not be followed.
+type Followed = Result<Option<usize>, &'static str>;
+
+const WITHOUT_RUN_ID: &str = "control_span_without_run_id";
 
 impl Pipeline {
     /// Takes a span of the control scope.
@@ -32,24 +38,24 @@ impl Pipeline {
             span_fingerprint(trace_id, span_id, row_kind(span.kind) as u8),
             self.now,
         ) {
-            self.totals.duplicates += 1;
+            self.account_duplicate(slots.text(Slot::RunId), trace_id, source);
             return;
         }
-        match span.name {
+        let followed = match span.name {
             keys::RUN_START_SPAN => self.start_run(span, slots, output),
             keys::RUN_END_SPAN => self.end_run(span, slots),
             keys::PLACEMENT_SPAN => self.take_placement(span, slots, source, output),
-            _ => self.totals.reject("unknown_control_span", 1),
+            _ => Err("unknown_control_span"),
+        };
+        match followed {
+            Ok(run) => self.account(run, Fate::Control, 1),
+            Err(reason) => self.reject_span(None, reason),
         }
     }
 
-    fn start_run(&mut self, span: &Span<'_>, slots: &Slots<'_>, output: &mut Output) {
-        let Some(run_id) = slots.text(Slot::RunId) else {
-            return self.totals.reject("control_span_without_run_id", 1);
-        };
-        let Some(slot) = self.open_run(run_id, true, span.start_time_unix_nano, output) else {
-            return;
-        };
+    fn start_run(&mut self, span: &Span<'_>, slots: &Slots<'_>, output: &mut Output) -> Followed {
+        let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
+        let slot = self.open_run(run_id, true, span.start_time_unix_nano, output)?;
         let run = self.runs.at(slot);
         if !run.is_live() && run.ended_unix_nano < Some(span.start_time_unix_nano) {
             run.phase = Phase::Open;
@@ -60,21 +66,19 @@ impl Pipeline {
         run.started_unix_nano = span.start_time_unix_nano;
         run.last_activity = self.now;
         run.dirty = true;
+        Ok(Some(slot))
     }
 
-    fn end_run(&mut self, span: &Span<'_>, slots: &Slots<'_>) {
-        let Some(run_id) = slots.text(Slot::RunId) else {
-            return self.totals.reject("control_span_without_run_id", 1);
-        };
-        let Some(slot) = self.runs.find(run_id) else {
-            return self.totals.reject("end_of_unknown_run", 1);
-        };
+    fn end_run(&mut self, span: &Span<'_>, slots: &Slots<'_>) -> Followed {
+        let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
+        let slot = self.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = self.runs.at(slot);
         run.ended_unix_nano = Some(span.end_time_unix_nano);
         run.dirty = true;
         if run.phase == Phase::Open {
             run.phase = Phase::Ending(self.now);
         }
+        Ok(Some(slot))
     }
 
     fn take_placement(
@@ -83,12 +87,13 @@ impl Pipeline {
         slots: &Slots<'_>,
         source: &Arc<Source>,
         output: &mut Output,
-    ) {
+    ) -> Followed {
         let event = slots.text(Slot::PlacementEvent).and_then(PlacementKind::parse);
         let (Some(event), Some(instance)) = (event, source.instance) else {
-            return self.totals.reject("unusable_placement", 1);
+            return Err("unusable_placement");
         };
         self.open_own_if_none(output);
+        let run = self.open_run_of(source).or_else(|| self.open_run_for_all());
         let ts = span.start_time_unix_nano;
         match event {
             PlacementKind::Start => {
@@ -112,6 +117,16 @@ impl Pipeline {
                 self.write_placement(&event, None, output);
             }
         }
+        Ok(run)
+    }
+
+    /// The run that counts what belongs to every open one: the normalizer's own, else the first.
+    fn open_run_for_all(&self) -> Option<usize> {
+        let own = self.runs.find_own();
+        self.runs
+            .live()
+            .find(|&live| own == Some(live))
+            .or_else(|| self.runs.live().next())
     }
 }
 

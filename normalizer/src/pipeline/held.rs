@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 
 use cctf_proto::cctf::Flags;
+use cctf_proto::otlp::trace::{Span, SpanKind};
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Fate;
 use super::maps::Map;
 use super::modules::InvocationFacts;
+use super::sources::Source;
 use crate::join::Outcome;
 
 /// What is known of a row besides its encoded fields.
@@ -36,6 +39,30 @@ pub struct RowFacts {
     pub invocation: InvocationFacts,
 }
 
+impl RowFacts {
+    /// What is known of any span.
+    pub fn of(span: &Span<'_>, trace_id: [u8; 16], source: &Source) -> Self {
+        Self {
+            is_server: span.kind == SpanKind::Server,
+            is_message: span.kind == SpanKind::Consumer,
+            flags: Flags::NONE,
+            trace_id,
+            instance: source.instance,
+            node: source.node,
+            duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+            start_unix_nano: span.start_time_unix_nano,
+            end_unix_nano: span.end_time_unix_nano,
+            starts_after_body: false,
+            invocation: InvocationFacts::default(),
+        }
+    }
+
+    /// What became of the span if it has no row after all: a receipt of messages was a poll, and a request had been seen.
+    pub fn fate_without_row(&self) -> Fate {
+        if self.is_message { Fate::Aside } else { Fate::Inner }
+    }
+}
+
 /// A row's encoding, open where it waits: `[..first]`, the ancestor's field, `[first..second]`, the fields of the join,
 /// `[second..]`, flags, and the closing brace.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -60,11 +87,34 @@ pub struct HeldRow {
     /// What it turned out to be, once known.
     pub outcome: Option<Outcome>,
     is_refused: bool,
+    /// Spans that it counts instead of being a row, by what became of them.
+    pub rowless: Rowless,
     /// The entry of the join that its outcome is awaited of.
     entry: Option<u32>,
     /// Whether it is among the rows of its trace that wait for the run.
     waits_for_run: bool,
     number: u64,
+}
+
+/// Spans of one trace without a row.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rowless {
+    inner: u64,
+    asides: u64,
+}
+
+impl Rowless {
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::Aside => self.asides += 1,
+            _ => self.inner += 1,
+        }
+    }
+
+    /// How many of each.
+    pub fn by_fate(self) -> [(Fate, u64); 2] {
+        [(Fate::Inner, self.inner), (Fate::Aside, self.asides)]
+    }
 }
 
 /// All rows that wait.
@@ -100,6 +150,8 @@ const AGE_BYTES: u64 = 16;
 struct OfTrace {
     /// Row and its number. One whose number is not the row's any more is passed over.
     rows: Vec<(u32, u64)>,
+    /// What counts its spans without a row, and its number.
+    rowless: Option<(u32, u64)>,
     waiting: u32,
 }
 
@@ -126,6 +178,7 @@ impl HeldRows {
             run,
             outcome,
             is_refused: false,
+            rowless: Rowless::default(),
             entry: None,
             waits_for_run: run.is_none(),
             number: self.made,
@@ -152,14 +205,40 @@ impl HeldRows {
         at
     }
 
+    /// Counts a span without a row, which waits for its trace's run as a row does, until `deadline` at most. One place does
+    /// for all of a trace.
+    pub fn add_rowless(&mut self, fate: Fate, facts: RowFacts, deadline: u64) {
+        let trace_id = facts.trace_id;
+        let of_trace = self.by_trace.get(&trace_id);
+        if let Some((at, number)) = of_trace.and_then(|of_trace| of_trace.rowless)
+            && let Some(row) = self.rows[at as usize].as_mut()
+            && row.number == number
+            && row.waits_for_run
+        {
+            return row.rowless.count(fate);
+        }
+        let nowhere = Gaps { first: 0, second: 0 };
+        let at = self.add(&[], nowhere, facts, None, Some(Outcome::Nothing), deadline);
+        if let Some(row) = self.rows[at as usize].as_mut() {
+            row.rowless.count(fate);
+        }
+        if let Some(of_trace) = self.by_trace.get_mut(&trace_id) {
+            of_trace.rowless = Some((at, self.made));
+        }
+    }
+
     /// Says what a row turned out to be; gives it back if nothing else is missing.
     pub fn settle(&mut self, at: u32, outcome: Outcome) -> Option<HeldRow> {
         let row = self.rows[at as usize].as_mut()?;
         row.outcome = Some(outcome);
-        if outcome == Outcome::Nothing || row.is_refused {
+        if row.is_refused {
             self.forget_in_trace(at);
             self.take(at);
             return None;
+        }
+        if outcome == Outcome::Nothing {
+            let fate = row.facts.fate_without_row();
+            row.rowless.count(fate);
         }
         if row.run.is_some() { self.take(at) } else { None }
     }
@@ -213,15 +292,18 @@ impl HeldRows {
         self.rows.get(at as usize)?.as_ref()
     }
 
-    /// Forgets a row that no run can take; the join may still name it until its outcome is known.
-    pub fn refuse(&mut self, at: u32) {
+    /// Forgets a row that no run can take, and says of how many spans it was; the join may still name it until its outcome
+    /// is known.
+    pub fn refuse(&mut self, at: u32) -> u64 {
         let Some(row) = self.rows[at as usize].as_mut() else {
-            return;
+            return 0;
         };
         row.is_refused = true;
+        let spans = (row.rowless.inner + row.rowless.asides).max(1);
         if row.outcome.is_some() {
             self.take(at);
         }
+        spans
     }
 
     /// What all that waits takes, in bytes.
@@ -275,6 +357,12 @@ impl HeldRows {
         self.rows.len() - self.free.len()
     }
 
+    /// Whether it is a row, as far as is known, and not only a count of spans that are none.
+    pub fn has_line(&self, at: u32) -> bool {
+        self.get(at)
+            .is_some_and(|row| row.outcome != Some(Outcome::Nothing))
+    }
+
     /// Takes back the buffer of a row that has been written.
     pub fn give_back(&mut self, mut line: Vec<u8>) {
         if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
@@ -308,157 +396,5 @@ impl HeldRows {
     }
 }
 
-/// Which run a trace belongs to, for one to two turns.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct TraceRuns {
-    young: Map<[u8; 16], u32>,
-    old: Map<[u8; 16], u32>,
-    last: Option<([u8; 16], usize)>,
-    /// Traces of one generation; past it the older generation leaves early.
-    max: usize,
-}
-
-impl TraceRuns {
-    /// No trace yet.
-    pub fn new(max: usize) -> Self {
-        Self {
-            max,
-            ..Self::default()
-        }
-    }
-
-    /// Changes how many a generation has at most.
-    pub fn set_max(&mut self, max: usize) {
-        self.max = max;
-    }
-
-    /// How many are known.
-    pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
-
-    /// The run of a trace.
-    pub fn get(&self, trace_id: &[u8; 16]) -> Option<usize> {
-        if let Some((last, run)) = &self.last
-            && last == trace_id
-        {
-            return Some(*run);
-        }
-        self.young
-            .get(trace_id)
-            .or_else(|| self.old.get(trace_id))
-            .map(|&run| run as usize)
-    }
-
-    /// Says the run of a trace; true if it was unknown.
-    pub fn set(&mut self, trace_id: &[u8; 16], run: usize) -> bool {
-        if self.last.is_some_and(|(last, _)| last == *trace_id) {
-            return false;
-        }
-        if self.young.len() >= self.max {
-            self.turn();
-        }
-        let known = self.get(trace_id).is_some();
-        if !known {
-            self.young.insert(*trace_id, run as u32);
-        }
-        self.last = Some((*trace_id, self.get(trace_id).unwrap_or(run)));
-        !known
-    }
-
-    /// Forgets the older generation.
-    pub fn turn(&mut self) {
-        self.old = std::mem::take(&mut self.young);
-        self.last = None;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OUTCOME: Outcome = Outcome::Call {
-        ancestor: None,
-        callee: None,
-        orphan: false,
-    };
-
-    fn hold(
-        rows: &mut HeldRows,
-        trace: u8,
-        run: Option<usize>,
-        outcome: Option<Outcome>,
-        deadline: u64,
-    ) -> u32 {
-        let facts = RowFacts {
-            is_server: false,
-            is_message: false,
-            flags: Flags::NONE,
-            trace_id: [trace; 16],
-            instance: None,
-            node: None,
-            duration_nanos: 0,
-            start_unix_nano: 0,
-            end_unix_nano: 0,
-            starts_after_body: false,
-            invocation: InvocationFacts::default(),
-        };
-        rows.add(b"{", Gaps { first: 1, second: 1 }, facts, run, outcome, deadline)
-    }
-
-    #[test]
-    fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
-        let mut rows = HeldRows::default();
-        let outcome_first = hold(&mut rows, 1, None, None, 10);
-        let run_first = hold(&mut rows, 1, None, None, 10);
-        hold(&mut rows, 2, None, Some(OUTCOME), 10);
-        assert!(rows.settle(outcome_first, OUTCOME).is_none());
-        let gone = rows.know_run(&[1; 16], 3);
-        assert_eq!(gone.iter().map(|row| row.run).collect::<Vec<_>>(), [Some(3)]);
-        assert!(rows.settle(run_first, OUTCOME).is_some());
-        assert_eq!(rows.know_run(&[2; 16], 4).len(), 1);
-        assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
-    }
-
-    #[test]
-    fn a_row_that_waits_for_its_run_in_vain_is_handed_out_once_and_its_trace_forgotten() {
-        let mut rows = HeldRows::default();
-        let first = hold(&mut rows, 1, None, Some(OUTCOME), 10);
-        let second = hold(&mut rows, 1, None, None, 20);
-        assert_eq!(rows.next_without_run(9), None);
-        assert_eq!(rows.next_without_run(10), Some(first));
-        assert!(rows.set_run(first, 0).is_some());
-        assert_eq!(rows.next_without_run(10), None);
-        assert_eq!(rows.next_without_run(20), Some(second));
-        assert!(rows.by_trace.is_empty());
-        assert!(rows.know_run(&[1; 16], 1).is_empty());
-        rows.refuse(second);
-        assert_eq!(rows.len(), 1, "the join still names it");
-        assert!(rows.settle(second, OUTCOME).is_none());
-        assert_eq!(rows.len(), 0);
-    }
-
-    #[test]
-    fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
-        let mut rows = HeldRows::default();
-        let old = hold(&mut rows, 1, None, None, 10);
-        assert!(rows.settle(old, Outcome::Nothing).is_none());
-        let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
-        assert_eq!(old, new);
-        assert!(rows.know_run(&[1; 16], 0).is_empty());
-        assert_eq!(rows.next_without_run(10), None);
-        assert_eq!(rows.next_without_run(30), Some(new));
-    }
-
-    #[test]
-    fn the_run_of_a_trace_is_known_for_one_to_two_turns() {
-        let mut traces = TraceRuns::new(2);
-        assert!(traces.set(&[1; 16], 5));
-        assert!(!traces.set(&[1; 16], 6), "the first wins");
-        traces.turn();
-        assert_eq!(traces.get(&[1; 16]), Some(5));
-        traces.turn();
-        assert_eq!(traces.get(&[1; 16]), None);
-        assert!(traces.set(&[1; 16], 6));
-    }
-}
+mod tests;

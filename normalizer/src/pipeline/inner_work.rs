@@ -20,10 +20,10 @@ use crate::mapping::map_span;
 const NO_ENTRY: u32 = u32::MAX;
 
 impl Pipeline {
-    /// Remembers inner work that is an invocation if its parent is of another instance.
-    pub(super) fn await_inner_work(&mut self, joined: Result<Outcome, u32>, run: Option<usize>) {
+    /// Remembers inner work that is an invocation if its parent is of another instance; false if it is known to be none.
+    pub(super) fn await_inner_work(&mut self, joined: Result<Outcome, u32>, run: Option<usize>) -> bool {
         let (entry, outcome) = match joined {
-            Ok(Outcome::Nothing) => return,
+            Ok(Outcome::Nothing) => return false,
             Ok(outcome) => (NO_ENTRY, Some(outcome)),
             Err(entry) => (entry, None),
         };
@@ -32,6 +32,7 @@ impl Pipeline {
             self.join.hold(entry, UNSETTLED | INNER | number);
         }
         self.unsettled.inner.push(InnerWork { entry, outcome, run });
+        true
     }
 
     /// Makes the row of inner work that is an invocation, or may become one.

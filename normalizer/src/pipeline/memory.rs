@@ -129,7 +129,7 @@ impl Pipeline {
             let Some(row) = self.held.pop_oldest() else {
                 return;
             };
-            self.totals.evicted += 1;
+            self.totals.evicted += u64::from(self.held.has_line(row));
             if let Some(entry) = self.held.awaited_entry(row) {
                 self.join.give_up(entry, row);
                 self.write_settled(output);

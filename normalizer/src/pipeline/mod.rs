@@ -7,6 +7,7 @@
 //!        ─▶ time ─▶ windows close, runs end, snapshots
 //! ```
 
+mod accounts;
 mod control;
 mod crossings;
 mod dedup;
@@ -35,6 +36,8 @@ mod snapshots;
 mod sources;
 mod spans;
 mod state;
+mod totals;
+mod trace_runs;
 mod traces;
 pub mod under_load;
 mod unsettled;
@@ -52,17 +55,20 @@ use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::logs::LogsRequest;
 use serde::{Deserialize, Serialize};
 
+use self::accounts::Accounts;
 use self::crossings::Crossings;
 use self::dedup::RecentSet;
-use self::held::{HeldRows, TraceRuns};
+use self::held::HeldRows;
 use self::hosts::Samplers;
 use self::memory::MemoryShares;
 use self::names::Names;
 use self::placement::Placement;
 use self::rolling::RollLimits;
-use self::runs::{Runs, Totals};
+use self::runs::Runs;
 use self::series::Recent;
 use self::sources::Sources;
+use self::totals::Totals;
+use self::trace_runs::TraceRuns;
 use self::unsettled::Unsettled;
 use crate::join::JoinTable;
 use crate::journal::{Content, Record, Signal};
@@ -130,6 +136,8 @@ pub struct Pipeline {
     housekeeping_at: u64,
     traces_turn_at: u64,
     totals: Totals,
+    /// Spans of the normalizer's own run, counted before it was opened.
+    unplaced: Accounts,
     /// Spans and points before the one that is being taken.
     counted_before: (u64, u64),
     sources: Sources,
@@ -182,6 +190,7 @@ impl Pipeline {
             housekeeping_at: 0,
             traces_turn_at: 0,
             totals: Totals::default(),
+            unplaced: Accounts::default(),
             counted_before: (0, 0),
             sources: Sources::new(stages),
             runs: Runs::new(&settings.run_id, settings.open_runs_max),
@@ -275,7 +284,7 @@ impl Pipeline {
     fn open_own_if_none(&mut self, output: &mut Output) {
         if self.runs.live().next().is_none() {
             let own = self.runs.own_id().to_owned();
-            self.open_run(&own, false, self.now, output);
+            self.open_run(&own, false, self.now, output).ok();
         }
     }
 
@@ -324,6 +333,7 @@ impl Pipeline {
             self.runs.at(slot).suspend();
             self.close_run(slot, output);
         }
+        self.close_accounts(output);
         for slot in self.runs.with_seconds() {
             self.write_seconds(slot, u64::MAX, output);
         }

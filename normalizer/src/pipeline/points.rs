@@ -167,6 +167,7 @@ impl Pipeline {
             let order = self.order_of(&point);
             if order == Order::Duplicate {
                 self.totals.duplicates += 1;
+                self.totals.duplicate_points += 1;
                 continue;
             }
             if !point.value.is_finite() {
@@ -297,6 +298,7 @@ impl Pipeline {
         if open.is_empty() {
             let own = self.runs.own_id().to_owned();
             let own = self.open_run(&own, false, time, output);
+            let own = own.map_err(|reason| self.totals.reject(reason, 1)).ok();
             open.extend(own.filter(|&slot| self.runs.at(slot).phase == Phase::Open));
         }
         open

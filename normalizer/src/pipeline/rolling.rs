@@ -4,8 +4,10 @@
 use cctf_proto::cctf::{File, Part};
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Accounts;
 use super::output::Output;
-use super::runs::{Run, Runs, Totals};
+use super::runs::{Run, Runs};
+use super::totals::Totals;
 use super::{Pipeline, Settings, nanos};
 
 /// When a part is closed.
@@ -44,6 +46,8 @@ pub struct OpenPart {
     pub bytes: u64,
     /// Lines written by file.
     pub rows: [u64; File::ALL.len()],
+    /// Spans that have no row.
+    pub accounts: Accounts,
     /// Rows flagged orphan.
     pub orphans: u64,
     /// Rows that came after the run was closed.
@@ -62,6 +66,7 @@ impl OpenPart {
             totals_at_open: Totals::default(),
             bytes: 0,
             rows: [0; File::ALL.len()],
+            accounts: Accounts::default(),
             orphans: 0,
             late: 0,
         }

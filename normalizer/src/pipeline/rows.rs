@@ -7,8 +7,8 @@ use cctf_proto::cctf::{
 use super::crossings::RowRun;
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::output::Output;
-use super::runs::Totals;
 use super::spans::RowSpan;
+use super::totals::Totals;
 use super::unsettled::{INNER, UNSETTLED, UnsettledRow};
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::Outcome;
@@ -23,38 +23,33 @@ const ANCESTOR_ID: usize = field_index(CALL, "ancestor_id");
 const PEER_MODULE: usize = field_index(CALL, "peer_module");
 
 impl Pipeline {
-    /// Opens a run, unless it is known; `None` (and counted) if it cannot be.
+    /// Opens a run, unless it is known; `Err` is the reason for which what names it is rejected.
     pub(super) fn open_run(
         &mut self,
         id: &str,
         explicit: bool,
         started_unix_nano: u64,
         output: &mut Output,
-    ) -> Option<usize> {
+    ) -> Result<usize, &'static str> {
         if self.settings.runs_ignore_case && self.runs.is_taken_in_other_case(id) {
-            self.totals.reject("run_id_differs_in_case", 1);
-            return None;
+            return Err("run_id_differs_in_case");
         }
-        match self.runs.open(id, explicit, self.now, output) {
-            Ok((run, is_new)) => {
-                if is_new {
-                    let totals_at_open = self.totals_before(id);
-                    let opened = self.runs.at(run);
-                    opened.part.totals_at_open = totals_at_open;
-                    opened.started_unix_nano = started_unix_nano;
-                    self.announce_living(run, output);
-                }
-                Some(run)
+        let (run, is_new) = self.runs.open(id, explicit, self.now, output)?;
+        if is_new {
+            let totals_at_open = self.totals_before(id);
+            let opened = self.runs.at(run);
+            opened.part.totals_at_open = totals_at_open;
+            opened.started_unix_nano = started_unix_nano;
+            if id == self.runs.own_id() {
+                self.place_accounts(run);
             }
-            Err(reason) => {
-                self.totals.reject(reason, 1);
-                None
-            }
+            self.announce_living(run, output);
         }
+        Ok(run)
     }
 
-    /// What had been counted before the span or point that opens a run: it is the first that the run counts. The
-    /// normalizer's own run counts all.
+    /// What had been counted before the point that opens a run: it is the first that the run counts. The normalizer's own
+    /// run counts all.
     fn totals_before(&self, run_id: &str) -> Totals {
         if run_id == self.runs.own_id() {
             return Totals::default();
@@ -97,7 +92,7 @@ impl Pipeline {
         if self.runs.any_explicit() {
             return None;
         }
-        self.fallback_run(resource_run, start_unix_nano, output)
+        self.fallback_run(resource_run, start_unix_nano, output).ok()
     }
 
     /// The run of a row whose trace named none: the one driven run, the resource's, the normalizer's own.
@@ -106,16 +101,16 @@ impl Pipeline {
         resource_run: Option<&str>,
         start_unix_nano: u64,
         output: &mut Output,
-    ) -> Option<usize> {
+    ) -> Result<usize, &'static str> {
         if let Some(run) = self.runs.only_driven() {
-            return Some(run);
+            return Ok(run);
         }
         if let Some(run_id) = resource_run {
             // No span names it, so no row need wait for its trace to do so.
             return self.open_run(run_id, false, start_unix_nano, output);
         }
-        if let Some(own) = self.runs.find(self.runs.own_id()) {
-            return Some(own);
+        if let Some(own) = self.runs.find_own() {
+            return Ok(own);
         }
         let own = self.runs.own_id().to_owned();
         self.open_run(&own, false, start_unix_nano, output)
@@ -148,7 +143,7 @@ impl Pipeline {
         let mut lines = std::mem::take(&mut self.unsettled.lines);
         let (line, deadline) = (&lines[begin..], self.now + self.window_nanos);
         match (joined, run) {
-            (Ok(Outcome::Nothing), _) => {}
+            (Ok(Outcome::Nothing), _) => self.account_rowless(run, facts.fate_without_row(), facts),
             (Ok(outcome), Some(run)) => self.write_row(line, gaps, &facts, run, outcome, output),
             (Ok(outcome), None) => {
                 self.held.add(line, gaps, facts, None, Some(outcome), deadline);
@@ -222,15 +217,29 @@ impl Pipeline {
         let (instance, start_unix_nano) = (facts.instance, facts.start_unix_nano);
         let trace_id = facts.trace_id;
         let resource_run = instance.and_then(|instance| self.sources.instance(instance).run_id.clone());
-        let Some(run) = self.fallback_run(resource_run.as_deref(), start_unix_nano, output) else {
-            self.note_refusal(row);
-            return self.held.refuse(row);
+        let is_row = self.held.has_line(row);
+        let run = match self.fallback_run(resource_run.as_deref(), start_unix_nano, output) {
+            Ok(run) => run,
+            Err(reason) => {
+                if is_row {
+                    self.note_refusal(row);
+                }
+                for _ in 0..self.held.refuse(row) {
+                    self.reject_span(None, reason);
+                }
+                return;
+            }
         };
         // The whole trace falls back to the same run, so that its rows can refer to each other.
-        self.traces.set(&trace_id, run);
+        if is_row {
+            self.traces.set(&trace_id, run);
+        }
         let run = self.traces.get(&trace_id).unwrap_or(run);
         if let Some(held) = self.held.set_run(row, run) {
             self.write_held(held, output);
+        }
+        if !is_row {
+            return;
         }
         for held in self.held.know_run(&trace_id, run) {
             self.write_held(held, output);
@@ -238,7 +247,14 @@ impl Pipeline {
     }
 
     pub(super) fn write_held(&mut self, row: HeldRow, output: &mut Output) {
-        if let (Some(run), Some(outcome)) = (row.run, row.outcome) {
+        for (fate, spans) in row.rowless.by_fate() {
+            if spans > 0 {
+                self.account(row.run, fate, spans);
+            }
+        }
+        if let (Some(run), Some(outcome)) = (row.run, row.outcome)
+            && outcome != Outcome::Nothing
+        {
             self.write_row(&row.line, row.gaps, &row.facts, run, outcome, output);
         }
         self.held.give_back(row.line);
@@ -336,7 +352,7 @@ impl Pipeline {
                 self.runs.at(run).part.bytes += (lines.len() - begin) as u64;
                 self.learn_call(run, facts);
             }
-            Outcome::Nothing => {}
+            Outcome::Nothing => self.account(Some(run), facts.fate_without_row(), 1),
         }
     }
 

@@ -1,8 +1,5 @@
 //! [`Runs`]: which runs there are, which are open, and to which one a row belongs.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use cctf_proto::cctf::{File, Part, Row};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +8,7 @@ use super::maps::{Map, Set};
 use super::modules::ModuleStats;
 use super::output::Output;
 use super::rolling::OpenPart;
+use super::totals::Totals;
 
 /// Closed runs that are kept for late rows. Past it the oldest is forgotten, and a row for it is rejected.
 const CLOSED_RUNS_MAX: usize = 256;
@@ -34,26 +32,6 @@ pub struct Told {
     pub payload_bytes: Option<u64>,
     pub replay_of: Option<String>,
     pub seed: Option<u64>,
-}
-
-/// What the normalizer has counted since it came up.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "named as the fields of counts in run_meta.json")]
-pub struct Totals {
-    pub spans: u64,
-    pub points: u64,
-    pub logs: u64,
-    pub duplicates: u64,
-    pub unknown_node: u64,
-    pub evicted: u64,
-    pub rejected: BTreeMap<Cow<'static, str>, u64>,
-}
-
-impl Totals {
-    /// Counts rows that nothing could be made of.
-    pub fn reject(&mut self, reason: &'static str, count: u64) {
-        *self.rejected.entry(Cow::Borrowed(reason)).or_default() += count;
-    }
 }
 
 /// Where a run stands.
@@ -191,6 +169,8 @@ pub struct Runs {
     by_id: Map<String, usize>,
     own: String,
     open_max: usize,
+    /// Where the normalizer's own run was opened last.
+    own_slot: usize,
     /// The run that was opened last.
     pub newest: usize,
 }
@@ -203,6 +183,7 @@ impl Runs {
             by_id: Map::default(),
             own: own.to_owned(),
             open_max,
+            own_slot: 0,
             newest: 0,
         }
     }
@@ -210,6 +191,20 @@ impl Runs {
     /// The run of that id, if it is known.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()
+    }
+
+    /// The normalizer's own run, if it is known. Asked for each span without a run, so the slot where it was goes first.
+    pub fn find_own(&self) -> Option<usize> {
+        let is_own = |run: &Run| run.id == self.own;
+        match self.slots.get(self.own_slot) {
+            Some(Some(run)) if is_own(run) => Some(self.own_slot),
+            _ => self.find(&self.own),
+        }
+    }
+
+    /// Whether no run is known.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
     /// The run in a slot.
@@ -245,6 +240,9 @@ impl Runs {
         self.by_id.insert(id.to_owned(), slot);
         output.run(slot, &Part::first(id)).latest = true;
         self.newest = slot;
+        if id == self.own {
+            self.own_slot = slot;
+        }
         Ok((slot, true))
     }
 

@@ -1,12 +1,14 @@
 //! Snapshots: nodes.json, links.json, module_inventory.json and run_meta.json of a run, made from what it has learnt.
 
 use cctf_proto::cctf::{
-    Counters, Counts, File, Link, LinkSource, Milliseconds, Module, Node, Row, RunMeta, Shape, Text,
+    Counters, Counts, File, Link, LinkSource, Milliseconds, Module, Node, Row, RunMeta, Shape, SpanOutcomes,
+    Text,
 };
 
 use super::links::{LinkStats, estimated_row, second_row};
 use super::output::Output;
-use super::runs::{Phase, Run, Totals, write_row};
+use super::runs::{Phase, Run, write_row};
+use super::totals::Totals;
 use super::under_load::slots_and_image;
 use super::{Pipeline, Settings, nanos};
 
@@ -180,13 +182,20 @@ impl Pipeline {
 
 fn counts_of(run: &Run, totals: &Totals) -> Counts {
     let before = &run.part.totals_at_open;
-    let rejected = totals.rejected.iter().filter_map(|(reason, &count)| {
-        let since = count - before.rejected.get(reason).copied().unwrap_or(0);
-        (since > 0).then(|| (reason.to_string(), since))
-    });
+    let of_spans = outcomes_of(run);
+    let mut rejected = run.part.accounts.rejected.clone();
+    for (reason, &count) in &totals.rejected_others {
+        let since = count - before.rejected_others.get(reason).copied().unwrap_or(0);
+        if since > 0 {
+            *rejected.entry(reason.clone()).or_default() += since;
+        }
+    }
+    let rejected = rejected
+        .into_iter()
+        .map(|(reason, count)| (reason.into_owned(), count));
     let lines = File::ALL.iter().filter(|file| file.shape() == Shape::Lines);
     Counts {
-        spans: totals.spans - before.spans,
+        spans: of_spans.total(),
         points: totals.points - before.points,
         logs: totals.logs - before.logs,
         rows: Counters(
@@ -194,13 +203,19 @@ fn counts_of(run: &Run, totals: &Totals) -> Counts {
                 .map(|&file| (file.name().to_owned(), run.part.rows[file as usize]))
                 .collect(),
         ),
-        duplicates: totals.duplicates - before.duplicates,
+        duplicates: of_spans.duplicates + totals.duplicate_points - before.duplicate_points,
         orphans: run.part.orphans,
         late: run.part.late,
         unknown_node: totals.unknown_node - before.unknown_node,
         evicted: Some(totals.evicted - before.evicted).filter(|&evicted| evicted > 0),
         rejected: Counters(rejected.collect()),
+        spans_by_outcome: Some(of_spans),
     }
+}
+
+fn outcomes_of(run: &Run) -> SpanOutcomes {
+    let rows = [File::Invocations, File::Calls].map(|file| run.part.rows[file as usize]);
+    run.part.accounts.outcomes(rows.iter().sum())
 }
 
 /// One object a line, so that a person can read it.

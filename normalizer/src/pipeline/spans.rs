@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use cctf_proto::cctf::Row;
 use cctf_proto::cctf::{
-    Call, Flag, Flags, Invocation, LINKS_MAX, Milliseconds, SpanId, SpanKind as RowKind, SpanLink, Text,
-    TraceId, field_index,
+    Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind as RowKind, Text, TraceId, field_index,
 };
 use cctf_proto::otlp::trace::{Span, SpanKind};
 
+use super::accounts::Fate;
 use super::crossings::RowRun;
 use super::dedup::span_fingerprint;
 use super::held::{Gaps, RowFacts};
@@ -19,7 +19,7 @@ use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Arrival, Role};
 use crate::mapping::conventions::{Slot, Slots};
-use crate::mapping::{MappedSpan, failure, map_span, peer, query};
+use crate::mapping::{MappedSpan, failure, links, map_span, peer, query};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
 const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
@@ -61,13 +61,13 @@ impl Pipeline {
             span_fingerprint(&trace_id.0, &span_id.0, row_kind(span.kind) as u8),
             self.now,
         ) {
-            self.totals.duplicates += 1;
-            return;
+            return self.account_duplicate(slots.text(Slot::RunId), &trace_id.0, source);
         }
-        let named_run = slots.text(Slot::RunId);
-        let own_run =
-            named_run.and_then(|run_id| self.open_run(run_id, true, span.start_time_unix_nano, output));
-        let is_refused = named_run.is_some() && own_run.is_none();
+        let named_run = slots
+            .text(Slot::RunId)
+            .map(|run_id| self.open_run(run_id, true, span.start_time_unix_nano, output));
+        let refusal = named_run.and_then(Result::err);
+        let own_run = named_run.and_then(Result::ok);
         if let Some(run) = own_run {
             self.runs.at(run).last_activity = self.now;
             if self.traces.set(&trace_id.0, run) {
@@ -104,7 +104,7 @@ impl Pipeline {
         };
         // The join does not look at runs: what is above and below a refused span still finds its way.
         let run = match has_row {
-            true if is_refused => {
+            true if refusal.is_some() => {
                 self.note_run(&trace_id.0, &span_id.0, role.is_call(), RowRun::Refused);
                 None
             }
@@ -120,7 +120,9 @@ impl Pipeline {
             ..arrival_of(span, role, source)
         };
         let joined = self.join.insert(&arrival, self.now);
-        if has_row && !is_refused {
+        if let Some(reason) = refusal {
+            self.reject_span(None, reason);
+        } else if has_row {
             let begin = self.unsettled.lines.len();
             let (gaps, facts) = if role.is_call() {
                 self.encode_call(&row, peer)
@@ -128,8 +130,8 @@ impl Pipeline {
                 self.encode_invocation(&row)
             };
             self.place_row(begin, gaps, facts, run, joined, output);
-        } else if role == Role::Internal && is_remote.is_none() && !is_refused {
-            self.await_inner_work(joined, own_run);
+        } else if role != Role::Internal || is_remote.is_some() || !self.await_inner_work(joined, own_run) {
+            self.account_span(span, source, own_run, fate_of(role), output);
         }
         self.peer_text = peer_text;
         self.write_settled(output);
@@ -161,11 +163,11 @@ impl Pipeline {
         let is_query_kept = identity.keep_query || self.settings.keep_query;
         let query = is_query_kept.then(|| query(slots)).flatten();
         let error_type = row.error_type();
-        if row.is_truncated() {
+        let (links, has_more_links) = links(span);
+        if row.is_truncated() || has_more_links {
             flags = flags.with(Flag::Truncated);
         }
         let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
-        let links = links_of(span);
         let invocation = Invocation {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -314,20 +316,7 @@ impl<'a> RowSpan<'_, 'a> {
     }
 
     fn facts(&self) -> RowFacts {
-        let (start, end) = (self.span.start_time_unix_nano, self.span.end_time_unix_nano);
-        RowFacts {
-            is_server: self.span.kind == SpanKind::Server,
-            is_message: self.span.kind == SpanKind::Consumer,
-            flags: Flags::NONE,
-            trace_id: self.trace_id.0,
-            instance: self.source.instance,
-            node: self.source.node,
-            duration_nanos: (end as i64).wrapping_sub(start as i64),
-            start_unix_nano: start,
-            end_unix_nano: end,
-            starts_after_body: false,
-            invocation: InvocationFacts::default(),
-        }
+        RowFacts::of(self.span, self.trace_id.0, self.source)
     }
 }
 
@@ -376,6 +365,14 @@ fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
     }
 }
 
+fn fate_of(rowless: Role) -> Fate {
+    if rowless == Role::Poll {
+        Fate::Aside
+    } else {
+        Fate::Inner
+    }
+}
+
 pub(super) fn row_kind(kind: SpanKind) -> RowKind {
     match kind {
         SpanKind::Server => RowKind::Server,
@@ -384,14 +381,4 @@ pub(super) fn row_kind(kind: SpanKind) -> RowKind {
         SpanKind::Producer => RowKind::Producer,
         SpanKind::Internal | SpanKind::Unspecified => RowKind::Internal,
     }
-}
-
-fn links_of(span: &Span<'_>) -> Vec<SpanLink> {
-    let valid = span.links().map_while(Result::ok).filter_map(|link| {
-        Some(SpanLink {
-            trace_id: TraceId::from_bytes(link.trace_id)?,
-            span_id: SpanId::from_bytes(link.span_id)?,
-        })
-    });
-    valid.take(LINKS_MAX).collect()
 }

@@ -9,6 +9,7 @@ use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::{Span, SpanKind, TraceRequest};
 
 use super::Pipeline;
+use super::accounts::Fate;
 use super::dedup::span_fingerprint;
 use super::output::Output;
 use super::sources::Source;
@@ -124,10 +125,11 @@ impl Pipeline {
     fn take_inner(&mut self, ahead: &mut Ahead<'_>, output: &mut Output) {
         for (at, waiting) in ahead.inner.iter().enumerate() {
             let inner = self.unsettled.inner[at];
+            let (source, _) = &ahead.sources[waiting.source];
             if inner.outcome == Some(Outcome::Nothing) {
+                self.account_span(&waiting.span, source, inner.run, Fate::Inner, output);
                 continue;
             }
-            let (source, _) = &ahead.sources[waiting.source];
             // They have been read before.
             if ahead.slots.fill(waiting.span.attributes()).is_ok() {
                 self.take_inner_work(&waiting.span, &ahead.slots, source, inner, output);
@@ -155,7 +157,7 @@ impl Pipeline {
             slots.fill(span.attributes())?;
         }
         if let Some(rejection) = reject_span_of_run(span, run_id_ok && is_told_run_id_ok(slots)) {
-            self.totals.reject(rejection.as_str(), 1);
+            self.reject_span(None, rejection.as_str());
         } else if waiting.is_control {
             self.take_control(span, slots, source, output);
         } else {

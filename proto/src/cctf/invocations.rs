@@ -46,7 +46,7 @@ one_of! {
         Negative = "negative",
         /// The row lasted longer than the call that caused it, by durations.
         ChildOutlivesCaller = "child_outlives_caller",
-        /// The SDK dropped attributes.
+        /// The SDK dropped attributes or links, or there were more links than the 1,024 that are kept.
         Truncated = "truncated",
         /// Came after the run's end.
         Late = "late",
@@ -217,7 +217,7 @@ row! {
         optional caller_span_id: SpanId,
         /// The caller's duration minus this span's, ms: the network both ways, connect and TLS included.
         optional net_ms: Milliseconds,
-        /// Further spans that caused this one.
+        /// Further spans that caused this one, at most 1,024.
         optional links: Vec<SpanLink>,
         /// How many requests this row stands for.
         optional sample_weight: f64,

@@ -37,6 +37,6 @@ pub use nodes::Node;
 pub use part::Part;
 pub use placement_events::{PlacementEvent, PlacementKind};
 pub use row::{Field, Presence, Row, field_index, push_field};
-pub use run_meta::{Counts, RunMeta};
+pub use run_meta::{Counts, RunMeta, SpanOutcomes};
 pub use system_stats::SystemStat;
 pub use value::{Counters, JsonObject, Kind, Text, Value};

@@ -5,9 +5,43 @@ use super::row::row;
 use super::value::{Counters, Text};
 
 row! {
+    /// Spans by what became of them: each is in one of these, and their sum is all that came.
+    pub struct SpanOutcomes {
+        /// Rows of invocations.jsonl and calls.jsonl.
+        required rows: u64,
+        /// Work inside an invocation, and requests that a second instrumentation had seen.
+        required inner: u64,
+        /// Neither work nor calls: polls for messages, lookups of names.
+        required asides: u64,
+        /// Control spans: start and end of a run, placement.
+        required control: u64,
+        /// Spans that had been received before.
+        required duplicates: u64,
+        /// Spans that no row could be made of.
+        required rejected: u64,
+    }
+}
+
+impl SpanOutcomes {
+    /// All spans.
+    pub fn total(&self) -> u64 {
+        [
+            self.rows,
+            self.inner,
+            self.asides,
+            self.control,
+            self.duplicates,
+            self.rejected,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+}
+
+row! {
     /// What the normalizer counted while the run was open.
     pub struct Counts {
-        /// Spans received.
+        /// Spans received, each counted once it is certain what became of it.
         required spans: u64,
         /// Metric points received.
         required points: u64,
@@ -27,6 +61,8 @@ row! {
         optional evicted: u64,
         /// Spans and points that no row could be made of, by reason.
         required rejected: Counters,
+        /// Spans by what became of them.
+        optional spans_by_outcome: SpanOutcomes,
     }
 }
 

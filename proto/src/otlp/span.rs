@@ -103,6 +103,8 @@ pub struct Span<'a> {
     pub end_time_unix_nano: u64,
     /// Attributes that the SDK left out.
     pub dropped_attributes_count: u32,
+    /// Links that the SDK left out.
+    pub dropped_links_count: u32,
     /// Whether the work succeeded.
     pub status: Status<'a>,
     /// Low byte: W3C trace flags; bit 8: whether bit 9 is told; bit 9: the parent is remote.
@@ -123,6 +125,7 @@ impl<'a> Span<'a> {
         start_time_unix_nano: 0,
         end_time_unix_nano: 0,
         dropped_attributes_count: 0,
+        dropped_links_count: 0,
         status: Status {
             code: StatusCode::Unset,
             message: "",
@@ -175,6 +178,7 @@ const ATTRIBUTES: u32 = key(ATTRIBUTES_FIELD, LENGTH_DELIMITED);
 const DROPPED_ATTRIBUTES_COUNT: u32 = key(10, VARINT);
 const EVENTS: u32 = key(EVENTS_FIELD, LENGTH_DELIMITED);
 const LINKS: u32 = key(LINKS_FIELD, LENGTH_DELIMITED);
+const DROPPED_LINKS_COUNT: u32 = key(14, VARINT);
 const STATUS: u32 = key(15, LENGTH_DELIMITED);
 const FLAGS: u32 = key(16, FIXED32);
 
@@ -288,6 +292,7 @@ impl<'a> Span<'a> {
                     pass.link(message.message()?)?;
                     extend(&mut events_and_links, offset..message.position());
                 }
+                DROPPED_LINKS_COUNT => span.dropped_links_count = message.varint()? as u32,
                 STATUS => {
                     let status = message.message()?;
                     pass.status(status)?;

@@ -124,5 +124,7 @@ rules! {
     EndedAfterStarted = "ended-after-started", Error, Error, "ended_ts is not before started_ts.";
     CountsRows = "counts-rows", Error, Error, "Once the run has ended, counts.rows tells each .jsonl file's lines.";
     CountsOrphans = "counts-orphans", Error, Error, "Once the run has ended, counts.orphans tells the rows flagged orphan.";
+    CountsSpans = "counts-spans", Error, Error,
+        "counts.spans is the sum of counts.spans_by_outcome, whose rows are the lines of invocations.jsonl and calls.jsonl once the run has ended.";
     CountsLate = "counts-late", Error, Error, "Once the run has ended, counts.late tells the rows flagged late.";
 }

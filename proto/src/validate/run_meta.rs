@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::report::{Findings, Place};
 use super::rows::check_stamp;
 use super::rules::Broken;
-use crate::cctf::{Counts, File, Flag, Flags, RunMeta, Shape};
+use crate::cctf::{Counts, File, Flag, Flags, RunMeta, Shape, SpanOutcomes};
 use crate::keys::is_valid_run_id;
 
 const CCTF_VERSION: &str = "1";
@@ -26,6 +26,17 @@ pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
     if &*row.time_base != TIME_BASE {
         findings.add(Broken::TimeBase, place, || {
             format!("time_base is {:?}", row.time_base)
+        });
+    }
+    if let Some(outcomes) = &row.counts.spans_by_outcome
+        && outcomes.total() != row.counts.spans
+    {
+        findings.add(Broken::CountsSpans, place, || {
+            format!(
+                "{} spans are counted, and {} by what became of them",
+                row.counts.spans,
+                outcomes.total()
+            )
         });
     }
     check_stamp("started_ts", row.started_ts, place, findings);
@@ -51,6 +62,24 @@ impl Tally {
         self.late += u64::from(flags.has(Flag::Late));
     }
 
+    /// Compares the rows of spans with what the run's writer counted.
+    fn check_spans(&self, outcomes: &SpanOutcomes, place: Place, findings: &mut Findings) {
+        let lines = [File::Invocations, File::Calls].map(|file| self.lines.get(&file));
+        // A file that is missing is reported as that.
+        let [Some(invocations), Some(calls)] = lines else {
+            return;
+        };
+        if outcomes.rows != invocations + calls {
+            findings.add(Broken::CountsSpans, place, || {
+                format!(
+                    "{} rows of spans are counted, and there are {}",
+                    outcomes.rows,
+                    invocations + calls
+                )
+            });
+        }
+    }
+
     /// Compares with what the run's writer counted.
     pub fn check(&self, counts: &Counts, place: Place, findings: &mut Findings) {
         for file in File::ALL.iter().filter(|file| file.shape() == Shape::Lines) {
@@ -62,6 +91,9 @@ impl Tally {
                     format!("counts.rows tells {told} for {}, which has {read}", file.name())
                 });
             }
+        }
+        if let Some(outcomes) = &counts.spans_by_outcome {
+            self.check_spans(outcomes, place, findings);
         }
         if counts.orphans != self.orphans {
             findings.add(Broken::CountsOrphans, place, || {

@@ -174,6 +174,7 @@ fn viewed_span(span: &trace::Span<'_>) -> Result<Span, WireError> {
         end_time_unix_nano: span.end_time_unix_nano,
         attributes: viewed_attributes(&span.attributes())?,
         dropped_attributes_count: span.dropped_attributes_count,
+        dropped_links_count: span.dropped_links_count,
         events: span
             .events()
             .map(|event| viewed_event(&event?))

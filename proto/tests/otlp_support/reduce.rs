@@ -77,7 +77,6 @@ fn reduce_span(span: &mut Span) {
         reduce_attributes(&mut event.attributes);
     }
     span.dropped_events_count = 0;
-    span.dropped_links_count = 0;
     reduce_attributes(&mut span.attributes);
     for link in &mut span.links {
         link.dropped_attributes_count = 0;

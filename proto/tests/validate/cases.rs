@@ -282,6 +282,14 @@ pub const CASES: &[(&str, Change)] = &[
         Meta(|meta| *meta.counts.rows.0.get_mut("calls.jsonl").unwrap() += 1),
     ),
     ("counts-orphans", Meta(|meta| meta.counts.orphans += 1)),
+    ("counts-spans", Meta(|meta| meta.counts.spans += 1)),
+    (
+        "counts-spans",
+        Meta(|meta| {
+            let outcomes = meta.counts.spans_by_outcome.as_mut().unwrap();
+            (outcomes.rows, outcomes.inner) = (outcomes.rows - 1, outcomes.inner + 1);
+        }),
+    ),
     ("counts-late", Meta(|meta| meta.counts.late -= 1)),
 ];
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cctf_proto::cctf::{
     Call, Counters, Counts, File, Flag, Flags, HostMetric, Invocation, Link, LinkMetric, Module, ModuleType,
-    Node, PlacementEvent, PlacementKind, Row, RunMeta, Shape, SpanKind, Stage, SystemStat,
+    Node, PlacementEvent, PlacementKind, Row, RunMeta, Shape, SpanKind, SpanOutcomes, Stage, SystemStat,
 };
 
 use super::rows::{
@@ -109,6 +109,7 @@ fn meta() -> RunMeta<'static> {
             unknown_node: 0,
             evicted: None,
             rejected: Counters::default(),
+            spans_by_outcome: None,
         },
     }
 }
@@ -173,6 +174,17 @@ impl Run {
                 .flatten()
         };
         counts.orphans = flags().filter(|flags| flags.has(Flag::Orphan)).count() as u64;
+        let rows = (self.invocations.len() + self.calls.len()) as u64;
+        let outcomes = SpanOutcomes {
+            rows,
+            inner: 5,
+            asides: 4,
+            control: 3,
+            duplicates: 2,
+            rejected: 1,
+        };
+        counts.spans = outcomes.total();
+        counts.spans_by_outcome = Some(outcomes);
         counts.late = flags().filter(|flags| flags.has(Flag::Late)).count() as u64;
     }
 

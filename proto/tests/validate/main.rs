@@ -81,6 +81,16 @@ fn each_case_breaks_its_rule_and_no_other() {
 }
 
 #[test]
+fn a_run_of_before_spans_were_counted_by_outcome_is_valid() {
+    let mut run = Run::good();
+    run.count();
+    run.meta.counts.spans_by_outcome = None;
+    run.meta.counts.spans += 1;
+    let report = report_on(&run.texts());
+    assert!(report.broken.is_empty(), "{:#?}", report.broken);
+}
+
+#[test]
 fn every_rule_has_a_case_and_an_id_of_its_own() {
     let with_case: BTreeSet<_> = CASES.iter().map(|(id, _)| *id).collect();
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();

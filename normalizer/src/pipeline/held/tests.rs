@@ -1,0 +1,92 @@
+//! Tests of the rows that wait, and of the counts that wait with them.
+
+use super::*;
+
+const OUTCOME: Outcome = Outcome::Call {
+    ancestor: None,
+    callee: None,
+    orphan: false,
+};
+
+fn hold(rows: &mut HeldRows, trace: u8, run: Option<usize>, outcome: Option<Outcome>, deadline: u64) -> u32 {
+    let line_open_at_its_end = Gaps { first: 1, second: 1 };
+    rows.add(b"{", line_open_at_its_end, facts(trace), run, outcome, deadline)
+}
+
+fn facts(trace: u8) -> RowFacts {
+    RowFacts {
+        is_server: false,
+        is_message: false,
+        flags: Flags::NONE,
+        trace_id: [trace; 16],
+        instance: None,
+        node: None,
+        duration_nanos: 0,
+        start_unix_nano: 0,
+        end_unix_nano: 0,
+        starts_after_body: false,
+        invocation: InvocationFacts::default(),
+    }
+}
+
+#[test]
+fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
+    let mut rows = HeldRows::default();
+    let outcome_first = hold(&mut rows, 1, None, None, 10);
+    let run_first = hold(&mut rows, 1, None, None, 10);
+    hold(&mut rows, 2, None, Some(OUTCOME), 10);
+    assert!(rows.settle(outcome_first, OUTCOME).is_none());
+    let gone = rows.know_run(&[1; 16], 3);
+    assert_eq!(gone.iter().map(|row| row.run).collect::<Vec<_>>(), [Some(3)]);
+    assert!(rows.settle(run_first, OUTCOME).is_some());
+    assert_eq!(rows.know_run(&[2; 16], 4).len(), 1);
+    assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
+}
+
+#[test]
+fn a_row_that_waits_for_its_run_in_vain_is_handed_out_once_and_its_trace_forgotten() {
+    let mut rows = HeldRows::default();
+    let first = hold(&mut rows, 1, None, Some(OUTCOME), 10);
+    let second = hold(&mut rows, 1, None, None, 20);
+    assert_eq!(rows.next_without_run(9), None);
+    assert_eq!(rows.next_without_run(10), Some(first));
+    assert!(rows.set_run(first, 0).is_some());
+    assert_eq!(rows.next_without_run(10), None);
+    assert_eq!(rows.next_without_run(20), Some(second));
+    assert!(rows.by_trace.is_empty());
+    assert!(rows.know_run(&[1; 16], 1).is_empty());
+    rows.refuse(second);
+    assert_eq!(rows.len(), 1, "the join still names it");
+    assert!(rows.settle(second, OUTCOME).is_none());
+    assert_eq!(rows.len(), 0);
+}
+
+#[test]
+fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
+    let mut rows = HeldRows::default();
+    let old = hold(&mut rows, 1, None, None, 10);
+    assert!(rows.settle(old, OUTCOME).is_none());
+    assert_eq!(rows.know_run(&[1; 16], 0).len(), 1);
+    let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
+    assert_eq!(old, new);
+    assert!(rows.know_run(&[1; 16], 0).is_empty());
+    assert_eq!(rows.next_without_run(10), None);
+    assert_eq!(rows.next_without_run(30), Some(new));
+}
+
+#[test]
+fn spans_without_a_row_wait_for_their_run_in_one_place() {
+    let mut rows = HeldRows::default();
+    let server = hold(&mut rows, 1, None, None, 10);
+    for fate in [Fate::Inner, Fate::Aside, Fate::Inner] {
+        rows.add_rowless(fate, facts(1), 10);
+    }
+    assert_eq!(rows.len(), 2);
+    assert!(rows.settle(server, Outcome::Nothing).is_none());
+    assert!(!rows.has_line(server));
+    let gone = rows.know_run(&[1; 16], 3);
+    let counted: Vec<_> = gone.iter().map(|row| row.rowless.by_fate()).collect();
+    let of = |inner, asides| [(Fate::Inner, inner), (Fate::Aside, asides)];
+    assert_eq!(counted, [of(1, 0), of(2, 1)]);
+    assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
+}
