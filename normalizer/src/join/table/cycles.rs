@@ -54,8 +54,11 @@ impl JoinTable {
 
     /// What a span is at which a cycle is cut.
     pub(super) fn outcome_of_cut(&mut self, entry: u32, above: u32) -> Outcome {
-        let span = *self.entries.get(entry);
-        if span.role.is_call() || matches!(span.role, Role::Poll | Role::Missing) {
+        let (span, parent) = (*self.entries.get(entry), *self.entries.get(above));
+        let is_work =
+            span.is_known_invocation() || span.is_invocation_by_itself() || span.is_invocation_below(&parent);
+        let is_inner = span.role == Role::Internal && !is_work;
+        if span.role.is_call() || is_inner || matches!(span.role, Role::Poll | Role::Missing) {
             // Only where the way up was too long to be looked at.
             if !span.is(Fact::Known) {
                 self.know(entry, NO_SPAN, false);
