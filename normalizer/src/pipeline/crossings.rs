@@ -24,11 +24,15 @@ pub struct Crossings {
     latest: Option<u32>,
     /// The run of all rows before the oldest that is remembered.
     before: Option<u32>,
-    /// Until when rows are remembered, in journal time; 0: they are not.
+    /// Time in which records came: a silence counts as one window, since what waits is looked at only when a record comes.
+    passed: u64,
+    /// Journal time up to which that is counted.
+    counted_to: u64,
+    /// Until when rows are remembered, in that time; 0: they are not.
     until: u64,
     young: Map<u64, u32>,
     old: Map<u64, u32>,
-    /// Journal time at which the older half is forgotten next.
+    /// When the older half is forgotten next, in that time.
     turn_at: u64,
     /// Whether rows have been forgotten. One that is not remembered then counts as one of the run that asks: it is older than
     /// what is remembered, and far more references stay within their run than leave it.
@@ -49,20 +53,21 @@ impl Crossings {
 
     /// Notes the run of a row; true if the row is to be remembered with it.
     #[inline]
-    fn note(&mut self, run: u32, now: u64, for_nanos: u64) -> bool {
+    fn note(&mut self, run: u32, for_nanos: u64) -> bool {
         if self.latest != Some(run) {
-            self.change(run, now, for_nanos);
+            self.change(run, for_nanos);
         }
         self.until > 0
     }
 
     #[cold]
-    fn change(&mut self, run: u32, now: u64, for_nanos: u64) {
+    fn change(&mut self, run: u32, for_nanos: u64) {
         if let Some(latest) = self.latest {
             if self.until == 0 {
                 self.before = Some(latest);
+                self.turn_at = self.passed.saturating_add(for_nanos / 2);
             }
-            self.until = now.saturating_add(for_nanos);
+            self.until = self.passed.saturating_add(for_nanos);
         }
         self.latest = Some(run);
     }
@@ -89,16 +94,23 @@ impl Crossings {
 
     /// Forgets what is old, and all once rows of one run alone have come for long enough.
     pub fn expire(&mut self, now: u64, window_nanos: u64) {
+        let silent = now.saturating_sub(self.counted_to);
+        self.counted_to = now;
+        self.passed = self.passed.saturating_add(silent.min(window_nanos));
         if self.until == 0 {
             return;
         }
-        if now >= self.until {
+        if self.passed >= self.until {
             *self = Self {
                 latest: self.latest,
+                passed: self.passed,
+                counted_to: self.counted_to,
                 ..Self::default()
             };
-        } else if now >= self.turn_at {
-            self.turn_at = now.saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_nanos));
+        } else if self.passed >= self.turn_at {
+            self.turn_at = self
+                .passed
+                .saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_nanos));
             self.turn();
         }
     }
@@ -124,8 +136,8 @@ impl Pipeline {
             RowRun::Awaited => UNDECIDED,
             RowRun::Refused => REFUSED,
         };
-        let for_nanos = 2 * WINDOWS_REMEMBERED * self.window_nanos;
-        if self.crossings.note(run, self.now, for_nanos) {
+        let for_nanos = (2 * WINDOWS_REMEMBERED).saturating_mul(self.window_nanos);
+        if self.crossings.note(run, for_nanos) {
             let row = span_fingerprint(trace_id, span_id, u8::from(is_call));
             self.crossings.remember(row, run, self.shares.traces);
         }

@@ -10,9 +10,6 @@ use cctf_normalizer::pipeline::Output;
 use cctf_proto::cctf::{File, Shape};
 use cctf_proto::validate::{Finding, Options, Severity, validate};
 
-/// Rules that hold once cycles are cut and a peer that is a module is listed once.
-pub const UNDER_REPAIR: [&str; 2] = ["inventory-unique", "parent-no-cycle"];
-
 /// The content of each file, by the folder of its run's part and its name.
 #[derive(Default)]
 pub struct Folders(BTreeMap<(String, &'static str), Vec<u8>>);
@@ -71,9 +68,7 @@ impl Folders {
         let mut errors = String::new();
         for folder in self.names() {
             let report = validate(&logs.join(folder), Options::default()).unwrap();
-            let is_error = |finding: &&Finding| {
-                finding.severity == Severity::Error && !UNDER_REPAIR.contains(&finding.rule.id)
-            };
+            let is_error = |finding: &&Finding| finding.severity == Severity::Error;
             for finding in report.broken.iter().filter(is_error) {
                 let (line, file) = (finding.line.unwrap_or(0), finding.file.name());
                 writeln!(
