@@ -264,6 +264,7 @@ impl Tier {
                 unknown_node: 0,
                 evicted: None,
                 rejected: Counters::default(),
+                spans_by_outcome: None,
             },
         };
         let mut line = Vec::new();

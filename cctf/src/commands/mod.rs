@@ -36,10 +36,7 @@ pub enum Format {
     Json,
 }
 
-/// An error of the command line that clap could not see.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
+pub use rundir::UsageError;
 
 /// Prints a result that has been put into words, which end with a line end.
 fn print(result: &str) -> anyhow::Result<()> {

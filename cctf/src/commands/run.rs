@@ -8,6 +8,8 @@ use anyhow::Context;
 use cctf_proto::log_line;
 use clap::Args;
 use otlp_send::{Destination, Signal};
+use rundir::EVENTS_CLIENT;
+use rundir::contents::contents;
 
 use super::flags::{
     GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
@@ -23,7 +25,7 @@ use crate::load::session::{Session, SessionConfig, check_sizes};
 use crate::load::summary::Summary;
 use crate::load::target::{Endpoint, Target};
 use crate::run::deployment::{Addresses, Deployment};
-use crate::run::folder::{self, EVENTS_CLIENT};
+use crate::run::folder;
 use crate::run::stack::StackConfig;
 
 mod drives;
@@ -166,7 +168,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let run_dir = args.logs_dir.join(&run_id);
     let checked = validate::check(&run_dir, FINDINGS_SHOWN)?;
     let report = Report {
-        files: folder::contents(&run_dir)?,
+        files: contents(&run_dir)?,
         links: Link::look_up(
             args.links.settings().map_or_else(Vec::new, |links| links.links()),
             &run_dir,

@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::display::loss_sentence;
 use crate::load::export::Delivery;
 use crate::load::summary::Summary;
-use crate::run::folder::{Content, EVENTS_CLIENT};
 use crate::run::tiers::settings;
+use rundir::EVENTS_CLIENT;
+use rundir::contents::Content;
 
 /// What `--format json` prints.
 #[derive(Serialize)]

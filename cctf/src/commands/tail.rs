@@ -8,11 +8,12 @@ use cctf_proto::cctf::{File, Part, Shape};
 use cctf_proto::keys::{self, LATEST_LINK};
 use cctf_proto::log_line;
 use clap::Args;
+use rundir::ReadError;
+use rundir::parts::Target;
 
 use super::{DONE, FAILED, Format, UsageError};
 use crate::interrupt;
 use crate::tail::columns::{push_row, push_titles};
-use crate::tail::parts::Target;
 use crate::tail::{Begin, Follow, Sink, TailError, Until};
 
 /// Rows on a terminal after which the titles are shown again: about a screen.
@@ -107,7 +108,7 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
         Ok(_) => Ok(ExitCode::from(FAILED)),
         // Who reads has seen enough.
         Err(TailError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(DONE)),
-        Err(error @ (TailError::NotThere(_) | TailError::NotARun(_))) => {
+        Err(error @ (TailError::NotThere(_) | TailError::Read(ReadError::NotARun { .. }))) => {
             Err(UsageError(error.to_string()).into())
         }
         Err(error) => Err(error.into()),

@@ -7,10 +7,10 @@ use cctf_proto::cctf::{File, Milliseconds, Value};
 
 use super::clocks::Offset;
 use super::inputs::Input;
-use super::output::OutFolder;
-use super::scan::Fields;
 use super::session::{Session, Source};
 use super::{Progress, Summary};
+use rundir::fields::Fields;
+use rundir::output::OutFolder;
 
 /// Where the recorded stamps lie, merged, until the aligned ones are written.
 const RECORDED: &str = "recorded";
@@ -84,7 +84,7 @@ impl<'c> Shift<'c> {
             return Ok(line);
         }
         self.line.clear();
-        let (mut scan, mut copied) = (Fields::of(line)?, 0);
+        let (mut scan, mut copied) = (Fields::new(line)?, 0);
         while let Some(field) = scan.next_field()? {
             if self.stamps.iter().any(|stamp| stamp.as_bytes() == field.name) {
                 let text = std::str::from_utf8(field.value).context("a stamp")?;
@@ -101,10 +101,10 @@ impl<'c> Shift<'c> {
 }
 
 fn node_of(line: &[u8]) -> anyhow::Result<Option<String>> {
-    let mut scan = Fields::of(line)?;
+    let mut scan = Fields::new(line)?;
     while let Some(field) = scan.next_field()? {
         if field.name == b"node" || field.name == b"node_id" {
-            return Ok(super::scan::text(field.value).map(std::borrow::Cow::into_owned));
+            return Ok(rundir::fields::text(field.value).map(std::borrow::Cow::into_owned));
         }
     }
     Ok(None)

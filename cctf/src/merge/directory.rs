@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cctf_proto::cctf::Stage;
 use foldhash::quality::RandomState;
 
-use super::scan::text;
+use rundir::fields::text;
 
 /// Bytes of distinct names kept, with what is known of each: far above any run, and what bounds the memory.
 const NAMES_BYTES_MAX: usize = 12 << 20;

@@ -128,7 +128,7 @@ impl<'s> Fetcher<'s> {
         if self.opened.len() >= OPEN_MAX && !self.opened.contains_key(&of.0) {
             self.opened.clear();
         }
-        let path = || input.path_of(self.file);
+        let path = || input.folder().path(self.file);
         let opened = match self.opened.entry(of.0) {
             std::collections::hash_map::Entry::Occupied(opened) => opened.into_mut(),
             std::collections::hash_map::Entry::Vacant(vacant) => {
@@ -158,6 +158,6 @@ impl<'s> Fetcher<'s> {
 fn shorter(input: &Input, file: File) -> String {
     format!(
         "{} has become shorter while it was merged",
-        input.path_of(file).display()
+        input.folder().path(file).display()
     )
 }

@@ -2,7 +2,7 @@
 
 use cctf_proto::cctf::{Call, Field, Invocation, Milliseconds, Row, SpanId, Text, field_index, push_field};
 
-use super::scan::{Fields, NotAnObject, Order};
+use rundir::fields::{Fields, NotAnObject, Order};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
 const CALLER_SPAN_ID: usize = field_index(Invocation::FIELDS, "caller_span_id");
@@ -118,7 +118,7 @@ impl Gaps {
 /// The gaps of a line whose fields are in order.
 pub fn find_gaps(line: &[u8], is_call: bool) -> Result<[(usize, usize); 3], NotAnObject> {
     let mut finder = GapFinder::new(is_call);
-    let (mut scan, mut order) = (Fields::of(line)?, Order::of(fields_of(is_call)));
+    let (mut scan, mut order) = (Fields::new(line)?, Order::new(fields_of(is_call)));
     while let Some(field) = scan.next_field()? {
         finder.field(order.index(field.name), field.end);
     }

@@ -9,7 +9,7 @@
 //!                                             └─▶ learned: links, modules, clocks ─┘
 //! ```
 //!
-//! Everything but `inputs`, `fetch`, `output`, `spool`, `sorter` and `sorted_runs` is pure. `docs/merge.md` has the rules.
+//! Everything but `inputs`, `fetch`, `spool`, `sorter` and `sorted_runs` is pure. `docs/merge.md` has the rules.
 
 pub mod align;
 pub mod callees;
@@ -22,14 +22,12 @@ pub mod inventories;
 pub mod learned;
 pub mod lives;
 pub mod meta;
-pub mod output;
 pub mod placement;
 pub mod progress;
 pub mod records;
 pub mod rewrite;
 pub mod rows;
 pub mod samples;
-pub mod scan;
 pub mod session;
 pub mod sorted_runs;
 pub mod sorter;
@@ -47,8 +45,8 @@ use serde::Serialize;
 
 use crate::commands::UsageError;
 use inputs::Input;
-use output::OutFolder;
 pub use progress::Progress;
+use rundir::output::OutFolder;
 use session::{Session, Source};
 use union::Conflict;
 
@@ -168,7 +166,7 @@ pub fn merge(
         opened.push(Input::open(input)?);
     }
     check_distinct(&opened)?;
-    let folder = OutFolder::begin(out)?;
+    let folder = OutFolder::create(out)?;
     let source = Source {
         inputs: &opened,
         run_id: options.run_id.as_deref(),
@@ -192,7 +190,10 @@ pub fn merge(
 /// A folder merged with itself would be counted twice.
 fn check_distinct(inputs: &[Input]) -> anyhow::Result<()> {
     for (at, input) in inputs.iter().enumerate() {
-        if let Some(same) = inputs[..at].iter().find(|other| other.folder() == input.folder()) {
+        if let Some(same) = inputs[..at]
+            .iter()
+            .find(|other| other.folder().cctf() == input.folder().cctf())
+        {
             return Err(UsageError(format!(
                 "{} and {} are the same folder",
                 same.path.display(),

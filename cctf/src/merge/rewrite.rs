@@ -8,12 +8,12 @@ use super::align::Shift;
 use super::directory::Directory;
 use super::fetch::Fetcher;
 use super::gaps::{base, fields_of, find_gaps, write};
-use super::output::LinesOut;
 use super::records::Settled;
-use super::scan::put_in_order;
 use super::session::Source;
 use super::sorter::{Record, Sorter};
 use super::spans::file_of;
+use rundir::fields::put_in_order;
+use rundir::output::LinesOut;
 
 /// Writes one file.
 pub struct Rewriter<'r> {

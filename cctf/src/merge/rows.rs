@@ -6,8 +6,8 @@ use cctf_proto::cctf::{Call, Field, Flags, Invocation, Row, SpanId, SpanKind, St
 
 use super::directory::Directory;
 use super::gaps::{GapFinder, Gaps, base, fields_of};
-use super::scan::{Fields, Name, NotAnObject, Order, UNKNOWN, names_of};
 use super::values::{count, flags, kind, nanos, optional_nanos, span_id, stage, trace_id};
+use rundir::fields::{Fields, Name, NotAnObject, Order, UNKNOWN, names_of};
 
 /// A stretch of a line, or of the bytes that a row was kept in.
 pub type Span = (u32, u32);
@@ -250,8 +250,8 @@ pub fn read(
         seen: 0,
     };
     let columns = if is_call { &CALLS } else { &INVOCATIONS };
-    let (mut finder, mut order) = (GapFinder::new(is_call), Order::of(fields_of(is_call)));
-    let (mut scan, mut next) = (Fields::of(line)?, 0);
+    let (mut finder, mut order) = (GapFinder::new(is_call), Order::new(fields_of(is_call)));
+    let (mut scan, mut next) = (Fields::new(line)?, 0);
     while let Some((index, field)) = scan.next_known(&mut order, columns.names)? {
         if index == UNKNOWN {
             next = UNKNOWN;
@@ -351,7 +351,7 @@ impl SpanRow {
     /// A string of the line, or of the bytes that it was kept in; a name that cannot be read is none.
     pub fn text<'p>(&self, bytes: &'p [u8], part: Option<Span>) -> Option<std::borrow::Cow<'p, str>> {
         let (begin, end) = part?;
-        super::scan::text(&bytes[begin as usize..end as usize])
+        rundir::fields::text(&bytes[begin as usize..end as usize])
     }
 
     /// End less start, nanoseconds.

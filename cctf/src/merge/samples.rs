@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Row, Stage, SystemStat, field_index};
 
 use super::directory::Directory;
-use super::scan::{Fields, Order};
 use super::sorter::{Record, Sorter, key_of};
+use rundir::fields::{Fields, Order};
 
 /// Which fields of a file's rows say what.
 struct Columns {
@@ -93,7 +93,7 @@ impl Samples {
     pub fn add(&mut self, line: &[u8], directory: &mut Directory) -> anyhow::Result<()> {
         let columns = self.columns;
         let mut values: [&[u8]; FIELDS_MAX] = [b"null"; FIELDS_MAX];
-        let (mut scan, mut order) = (Fields::of(line)?, Order::of(columns.fields));
+        let (mut scan, mut order) = (Fields::new(line)?, Order::new(columns.fields));
         while let Some(field) = scan.next_field()? {
             if let Some(value) = values.get_mut(order.index(field.name)) {
                 *value = field.value;
@@ -106,7 +106,7 @@ impl Samples {
             .ok()
             .and_then(Milliseconds::parse);
         let time = time.context("ts_ms is no stamp")?;
-        let stage = super::scan::text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
+        let stage = rundir::fields::text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
         let (Some(stage), true) = (stage, values[columns.node] != b"null") else {
             bail!("node or stage is missing");
         };

@@ -10,22 +10,22 @@ use cctf_proto::cctf::{File, Shape};
 use super::align::Shift;
 use super::clocks::Offset;
 use super::directory::Directory;
-use super::inputs::Input;
+use super::inputs::{Input, next_line};
 use super::inventories::Inventories;
 use super::learned::Learned;
 use super::meta::{Meta, Patience};
-use super::output::{LinesOut, OutFolder, write_whole};
 use super::placement::Placement;
 use super::progress::{Progress, Steps};
 use super::rewrite::Rewriter;
 use super::rows::Origin;
 use super::samples::Samples;
-use super::scan::Fields;
 use super::sorter::{Record, Sorter};
 use super::spans::{Spans, Spread, file_of};
 use super::spool::Spool;
 use super::{ClockOffset, Limits, Summary, Tally};
-use crate::run::folder::EVENTS_CLIENT;
+use rundir::fields::Fields;
+use rundir::output::{LinesOut, OutFolder, write_whole};
+use rundir::{EVENTS_CLIENT, Ending};
 
 /// A row's record takes about this part of its line. It decides on the number of partitions, which can be off.
 const RECORD_PART: u64 = 4;
@@ -78,7 +78,11 @@ impl<'o> Session<'o> {
             self.inventories.add(input)?;
         }
         self.inventories.tell(&mut self.directory)?;
-        self.tally.bytes = source.inputs.iter().map(Input::bytes).sum();
+        self.tally.bytes = source
+            .inputs
+            .iter()
+            .map(|input| input.folder().size_of_lines())
+            .sum();
         let mut learned = Learned::new(self.out.scratch());
         self.spans(source, &mut learned, on_progress)?;
         self.samples(File::HostMetrics, source)?;
@@ -152,7 +156,7 @@ impl<'o> Session<'o> {
         let all: u64 = source
             .inputs
             .iter()
-            .flat_map(|input| of_spans.map(|file| input.bytes_of(file)))
+            .flat_map(|input| of_spans.map(|file| input.folder().size(file)))
             .sum();
         let mut spool = Spool::new(scratch, all / RECORD_PART, source.limits.partition_bytes / 2, 0)?;
         let mut spread = Spread::new(&mut spool);
@@ -211,13 +215,15 @@ impl<'o> Session<'o> {
         source: &Source<'_>,
         mut take: impl FnMut(&mut Directory, &[u8], (u64, u32)) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Some(mut lines) = input.lines(file)? else {
+        let Some(mut lines) = input.folder().lines(file)? else {
             return Ok(());
         };
         let mut shift = source.clocks.map(|clocks| Shift::new(file, clocks));
-        while let Some(line) = lines.next_line()? {
-            // Of a run that was killed, or goes on, the last line may be half there.
-            if !line.is_whole && serde_json::from_slice::<serde::de::IgnoredAny>(line.bytes).is_err() {
+        while let Some(line) = next_line(&mut lines)? {
+            // The last line of a run that was killed, or still grows, may be incomplete.
+            if line.ending == Ending::EndOfFile
+                && serde_json::from_slice::<serde::de::IgnoredAny>(line.bytes).is_err()
+            {
                 self.tally.torn += 1;
                 continue;
             }
@@ -226,7 +232,7 @@ impl<'o> Session<'o> {
                 Some(shift) => shift.line(line.bytes),
                 None => Ok(line.bytes),
             };
-            let place = (line.at, line.bytes.len() as u32);
+            let place = (line.offset, line.bytes.len() as u32);
             let taken = shifted.and_then(|line| take(&mut self.directory, line, place));
             if let Err(error) = taken {
                 return Err(error.context(lines.place()));
@@ -310,12 +316,12 @@ impl<'o> Session<'o> {
         let mut sorter = Sorter::new(self.out.scratch(), source.limits.samples_bytes);
         let mut is_there = false;
         for input in source.inputs {
-            let Some(mut lines) = input.events_client()? else {
+            let Some(mut lines) = input.folder().events_client()? else {
                 continue;
             };
             is_there = true;
-            while let Some(line) = lines.next_line()? {
-                if !line.is_whole {
+            while let Some(line) = next_line(&mut lines)? {
+                if line.ending == Ending::EndOfFile {
                     self.tally.torn += 1;
                     continue;
                 }
@@ -362,7 +368,7 @@ fn told(offset: &Offset) -> ClockOffset {
 
 /// The stamp of a line of the driver's, as it is written: they all have the same form.
 fn stamp_of(line: &[u8]) -> anyhow::Result<&[u8]> {
-    let mut scan = Fields::of(line).context(EVENTS_CLIENT)?;
+    let mut scan = Fields::new(line).context(EVENTS_CLIENT)?;
     while let Some(field) = scan.next_field().context(EVENTS_CLIENT)? {
         if field.name == b"timestamp" {
             return Ok(field.value);

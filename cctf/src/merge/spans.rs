@@ -11,11 +11,11 @@ use super::gaps::fields_of;
 use super::learned::Learned;
 use super::records::{Settled, push_row, row_at, trace_of};
 use super::rows::{Origin, RowError, SpanRow, read};
-use super::scan::put_in_order;
 use super::sorter::{Record, Sorter, key_of};
 use super::spool::{PLACE_BITS, Spool, place_of, records};
 use super::trace::{Resolved, Resolver};
 use super::{Limits, Tally};
+use rundir::fields::put_in_order;
 
 /// Bytes of a single trace's records, which can be spread no further: its rows are all held at once.
 const TRACE_BYTES_MAX: u64 = 8 << 20;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cctf_proto::cctf::{Field, Presence};
 use serde::Serialize;
 
-use super::scan::{Fields, NotAnObject, Order, UNKNOWN};
+use rundir::fields::{Fields, NotAnObject, Order, UNKNOWN};
 
 /// Conflicts kept to be shown; all are counted.
 const CONFLICTS_KEPT: usize = 20;
@@ -62,7 +62,7 @@ pub struct Object {
 impl Object {
     /// Reads an object of these fields.
     pub fn read(raw: &[u8], fields: &'static [Field]) -> Result<Self, NotAnObject> {
-        let (mut scan, mut order, mut object) = (Fields::of(raw)?, Order::of(fields), Self::default());
+        let (mut scan, mut order, mut object) = (Fields::new(raw)?, Order::new(fields), Self::default());
         while let Some(field) = scan.next_field()? {
             match order.index(field.name) {
                 UNKNOWN => {
@@ -84,7 +84,7 @@ impl Object {
 
     /// A string's text.
     pub fn text(&self, index: usize) -> Option<String> {
-        super::scan::text(self.get(index)?).map(std::borrow::Cow::into_owned)
+        rundir::fields::text(self.get(index)?).map(std::borrow::Cow::into_owned)
     }
 
     /// Sets a field.

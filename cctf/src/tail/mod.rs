@@ -1,22 +1,19 @@
 //! Following a run's file: from where to begin, over all parts of the run, to its end.
 //!
-//! - [`parts`]: which folders a run's rows are in, and whether one of them is closed.
-//! - [`growing`]: the whole lines of a file that grows.
-//! - [`columns`]: a row as a line for people.
+//! [`columns`] prints a row as a line for people.
 
 pub mod columns;
-pub mod growing;
-pub mod parts;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part};
 
-use growing::{GrowingFile, last_lines};
-use parts::{Next, Run, State, Target};
+use rundir::ReadError;
+use rundir::follow::{GrowingFile, last_lines};
+use rundir::parts::{Next, Run, State, Target};
 
 /// Pause between two looks at a file: short for a person, and next to nothing for a machine.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -60,30 +57,15 @@ pub enum TailError {
     /// Nothing is there, and nobody asked to wait for it.
     #[error("{0} is not there; name a run's folder such as logs/latest, or a run id to wait for it")]
     NotThere(PathBuf),
-    /// It is there, but no run.
-    #[error("{0} is no run: it has no folder cctf; name a run's folder such as logs/latest, or a run id")]
-    NotARun(PathBuf),
-    /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// File or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// It is not a run, or cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The rows could not be given on.
     #[error("cannot write the rows: {0}")]
     Write(io::Error),
     /// It was deleted while it was followed, and does not go on elsewhere.
     #[error("{0} was deleted before the run had ended")]
     Deleted(PathBuf),
-}
-
-impl TailError {
-    fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        |source| Self::Read { path, source }
-    }
 }
 
 /// Takes whole lines, each with its newline.
@@ -155,7 +137,7 @@ impl Follow {
                 Ok(found) => found,
                 // It is not there yet, or was deleted since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
-                Err(error) => return Err(TailError::read(&path)(error)),
+                Err(error) => return Err(ReadError::io(&path)(error).into()),
             };
             missing -= found;
             if missing == 0 || part == first {
@@ -233,13 +215,13 @@ impl Rows {
             None => match GrowingFile::open(&self.path, self.offset) {
                 Ok(opened) => self.opened.insert(opened),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(TailError::read(&self.path)(error)),
+                Err(error) => return Err(ReadError::io(&self.path)(error).into()),
             },
         };
         let left_out_before = opened.left_out();
         // A file that grows faster than it is read has no end.
         while !stop.load(Ordering::Relaxed) {
-            match opened.next_lines().map_err(TailError::read(&self.path))? {
+            match opened.next_lines().map_err(ReadError::io(&self.path))? {
                 Some(lines) => sink.lines(lines).map_err(TailError::Write)?,
                 None => break,
             }

@@ -220,7 +220,10 @@ fn what_is_no_run_is_told_and_not_waited_for() {
             follow.run(&mut &Seen::default(), &mut |_| {}, &AtomicBool::new(false))
         };
         assert!(matches!(of("absent"), Err(TailError::NotThere(_))), "{until:?}");
-        assert!(matches!(of("empty"), Err(TailError::NotARun(_))), "{until:?}");
+        assert!(
+            matches!(of("empty"), Err(TailError::Read(ReadError::NotARun { .. }))),
+            "{until:?}"
+        );
     }
     let there = |target| logs.there(target, Begin::FirstLine);
     assert!(matches!(there(folder("no-rows")), Err(TailError::NotThere(_))));

@@ -24,7 +24,7 @@ fn span(id: u8, parent: u8, kind: u8, run: &str) -> Value {
 }
 
 /// Span ids of a file's rows, with what each says of the invocation above.
-fn above<'a>(text: &'a str, field: &str) -> BTreeMap<String, (Value, bool)> {
+fn above(text: &str, field: &str) -> BTreeMap<String, (Value, bool)> {
     let rows = text
         .lines()
         .map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).unwrap());

@@ -156,7 +156,7 @@ fn a_kill_leaves_nothing_that_validates_falsely() {
             .success()
     );
     let (whole, right) = (started.elapsed(), files(&logs.path().join("right")));
-    let hidden = logs.path().join(".out.merging");
+    let hidden = logs.path().join(".out.partial");
     let mut killed = 0;
     let begun = Instant::now();
     for attempt in 0_u32.. {

@@ -5,26 +5,32 @@ use e2e::sources::read;
 use crate::assert_none;
 
 /// Each crate's folder, and the crates of this workspace that it may depend on.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("proto", &[]),
     ("otlp-send", &[]),
+    ("rundir", &["cctf-proto"]),
     ("service", &["cctf-proto", "otlp-send"]),
     ("normalizer", &["cctf-proto"]),
-    ("cctf", &["cctf-proto", "cctf-normalizer", "otlp-send"]),
+    (
+        "cctf",
+        &["cctf-proto", "cctf-normalizer", "cctf-rundir", "otlp-send"],
+    ),
     (
         "e2e",
         &[
             "cctf-proto",
             "cctf-normalizer",
             "otlp-send",
+            "cctf-rundir",
             "cctf",
             "tunable-svc",
         ],
     ),
 ];
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "cctf-proto",
     "otlp-send",
+    "cctf-rundir",
     "tunable-svc",
     "cctf-normalizer",
     "cctf",
@@ -42,7 +48,7 @@ fn crates_depend_only_on_those_behind_them() {
         }
     }
     assert_none(
-        "service → otlp-send, proto; normalizer → proto; cctf → normalizer, otlp-send, proto; e2e → all",
+        "service → otlp-send, proto; normalizer → proto; rundir → proto; cctf → normalizer, rundir, otlp-send, proto; e2e → all",
         &findings,
     );
 }

@@ -2,12 +2,10 @@
 //! They follow from a sequence of numbers, so that a property test can shrink them and a fuzzer can draw them at random.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Signal};
-use cctf_normalizer::mapping::conventions::TABLE;
 use cctf_normalizer::pipeline::Settings;
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -16,14 +14,18 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
 };
-use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
-    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, metric,
-    number_data_point,
-};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message as _;
+
+#[path = "hostile/metrics.rs"]
+mod metrics;
+#[path = "hostile/vocabulary.rs"]
+mod vocabulary;
+
+pub use metrics::metrics;
+
+use vocabulary::{DOUBLES, INTEGERS, LONG, MODULES, NODES, OF_RESOURCES, OF_SPANS, RUNS, TEXTS, VALUES};
 
 /// Journal time of the first record: 2025-10-09 08:53:20 UTC.
 pub const BASE_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
@@ -46,107 +48,6 @@ impl Choices<'_> {
         self.below(times) + 1 == times
     }
 }
-
-/// Quoted words of a source file: the names that it knows, and the values that it compares with.
-fn words(source: &'static str) -> Vec<&'static str> {
-    let is_word = |text: &&str| {
-        (1..=48).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-    };
-    source.split('"').skip(1).step_by(2).filter(is_word).collect()
-}
-
-static KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| words(include_str!("../../../proto/src/keys.rs")));
-static OF_RESOURCES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let identity = words(include_str!("../../src/mapping/identity.rs"));
-    identity.into_iter().chain(KEYS.iter().copied()).collect()
-});
-static OF_SPANS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let table = TABLE.iter().map(|convention| convention.key);
-    table.chain(KEYS.iter().copied()).collect()
-});
-static OF_METRICS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let points = words(include_str!("../../src/mapping/points.rs"));
-    let of_points = points.into_iter().filter(|word| word.contains('.'));
-    of_points.chain(Settings::KEPT_METRICS.iter().copied()).collect()
-});
-/// Keys and values of metric points.
-static OF_POINTS: LazyLock<Vec<&str>> = LazyLock::new(|| words(include_str!("../../src/pipeline/sample.rs")));
-static VALUES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let sources = [
-        include_str!("../../src/mapping/span.rs"),
-        include_str!("../../src/mapping/status.rs"),
-        include_str!("../../src/mapping/sampling.rs"),
-        include_str!("../../src/pipeline/hosts.rs"),
-        include_str!("../../../proto/src/cctf/placement_events.rs"),
-        include_str!("../../../proto/src/cctf/invocations.rs"),
-    ];
-    sources.into_iter().flat_map(words).collect()
-});
-
-const NODES: [&str; 6] = ["n0", "n1", "unknown", "n0->n1", "n0.net", "n0.nic"];
-const MODULES: [&str; 7] = ["a", "b", "unknown_service", "n0", "n1:80", "kafka", "a\tb"];
-const RUNS: [&str; 7] = ["r1", "r2", "run", "r1-0002", "run-0002", "R1", "..x"];
-const TEXTS: [&str; 24] = [
-    "",
-    " ",
-    "0",
-    "-1",
-    "+8",
-    "1e400",
-    "NaN",
-    "inf",
-    "-0.0",
-    "99999999999999999999",
-    "\0",
-    "\t\n\r",
-    "\"\\",
-    "\u{fffd}\u{202e}\u{1F980}",
-    "http://user:pw@[::1]:80/a?b#c",
-    "http://",
-    "/a?b",
-    "?",
-    "a->b",
-    "unknown",
-    "x\0y",
-    "ot=th:ffffffffffffff",
-    "ot=th:+8",
-    "ot=rv:1;th:0",
-];
-const INTEGERS: [i64; 14] = [
-    0,
-    1,
-    -1,
-    200,
-    404,
-    i64::MAX,
-    i64::MIN,
-    BASE_UNIX_NANO as i64,
-    BASE_UNIX_NANO as i64 - 1,
-    999,
-    1 << 53,
-    1 << 62,
-    1_000_000,
-    -1_000_000,
-];
-const DOUBLES: [f64; 16] = [
-    0.0,
-    1.0,
-    0.5,
-    -0.0,
-    -5.0,
-    -1e-300,
-    f64::NAN,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    f64::MAX,
-    f64::MIN,
-    f64::MIN_POSITIVE,
-    5e-324,
-    1e18,
-    1e308,
-    100.5,
-];
-const LONG: usize = 300;
 
 fn time(choices: &mut Choices<'_>) -> u64 {
     let near = BASE_UNIX_NANO + choices.below(4) as u64 * 700_000_000;
@@ -399,87 +300,6 @@ pub fn longest_texts(len: usize) -> Vec<u8> {
         ..ResourceSpans::default()
     }];
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
-}
-
-fn number_point(choices: &mut Choices<'_>) -> NumberDataPoint {
-    let direction = choices.pick(&["receive", "transmit", "read", "write", "idle", "user", "used", ""]);
-    let key = choices.pick(&OF_POINTS);
-    let mut list = vec![attribute(key, Value::StringValue(direction.to_owned()))];
-    list.extend(attributes(choices, &OF_POINTS, 2));
-    NumberDataPoint {
-        attributes: list,
-        start_time_unix_nano: time(choices),
-        time_unix_nano: time(choices),
-        flags: u32::from(choices.rarely(12)),
-        value: match choices.below(8) {
-            0..4 => Some(number_data_point::Value::AsDouble(choices.pick(&DOUBLES))),
-            7 => None,
-            _ => Some(number_data_point::Value::AsInt(choices.pick(&INTEGERS))),
-        },
-        ..NumberDataPoint::default()
-    }
-}
-
-fn metric(choices: &mut Choices<'_>) -> Metric {
-    let count = 1 + choices.below(3);
-    let time_unix_nano = time(choices);
-    let temporality = choices.pick(&[2, 1, 0, -1]);
-    let data = match choices.below(10) {
-        0..5 => metric::Data::Sum(Sum {
-            data_points: (0..count).map(|_| number_point(choices)).collect(),
-            aggregation_temporality: temporality,
-            is_monotonic: choices.rarely(2),
-        }),
-        5..7 => metric::Data::Gauge(Gauge {
-            data_points: (0..count).map(|_| number_point(choices)).collect(),
-        }),
-        7 => metric::Data::Histogram(Histogram {
-            data_points: vec![HistogramDataPoint {
-                time_unix_nano,
-                count: u64::MAX,
-                sum: Some(choices.pick(&DOUBLES)),
-                ..HistogramDataPoint::default()
-            }],
-            aggregation_temporality: temporality,
-        }),
-        8 => metric::Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: vec![ExponentialHistogramDataPoint {
-                time_unix_nano,
-                scale: i32::MIN,
-                ..ExponentialHistogramDataPoint::default()
-            }],
-            aggregation_temporality: temporality,
-        }),
-        _ => metric::Data::Summary(Summary {
-            data_points: vec![SummaryDataPoint {
-                time_unix_nano,
-                sum: choices.pick(&DOUBLES),
-                ..SummaryDataPoint::default()
-            }],
-        }),
-    };
-    Metric {
-        name: choices.pick(&OF_METRICS).to_owned(),
-        unit: text(choices),
-        data: Some(data),
-        ..Metric::default()
-    }
-}
-
-/// An export request of a few metrics.
-pub fn metrics(choices: &mut Choices<'_>) -> Vec<u8> {
-    let resource = resource(choices);
-    let count = 1 + choices.below(3);
-    let scope_metrics = vec![ScopeMetrics {
-        metrics: (0..count).map(|_| metric(choices)).collect(),
-        ..ScopeMetrics::default()
-    }];
-    let resource_metrics = vec![ResourceMetrics {
-        resource,
-        scope_metrics,
-        ..ResourceMetrics::default()
-    }];
-    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
 }
 
 /// What the next record holds.

@@ -1,4 +1,4 @@
-//! [`GrowingFile`]: the whole lines of a file that grows, in blocks as they come.
+//! [`GrowingFile`]: the complete lines of a file that grows, in blocks as they appear.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,20 +9,20 @@ use cctf_proto::cctf::LINE_BYTES_MAX;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// A file that somebody else appends to.
+/// A file to which another process appends.
 pub struct GrowingFile {
     file: File,
-    /// Lines that were given out, then the beginning of one that is not whole yet.
+    /// Lines already returned, then the start of an incomplete one.
     bytes: Vec<u8>,
     given: usize,
-    /// Whether what comes up to the next newline is the rest of a line that is too long.
+    /// Whether the bytes up to the next newline belong to a line that is too long.
     is_skipping: bool,
     left_out: u64,
     line_bytes_max: usize,
 }
 
 impl GrowingFile {
-    /// Opens a file to be read from `offset` on, where a line begins. A line is held until it is whole, up to
+    /// Opens a file to be read from `offset` on, where a line starts. An incomplete line is buffered up to
     /// [`LINE_BYTES_MAX`].
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl GrowingFile {
         })
     }
 
-    /// The next whole lines with their newlines, or none if there is none now.
+    /// The next complete lines with their newlines, or `None` if there are no new ones.
     ///
     /// # Errors
     /// The system's.
@@ -62,7 +62,7 @@ impl GrowingFile {
             if self.is_skipping && !self.end_skipping() {
                 continue;
             }
-            // Before `from` there is no newline, but skipping may have taken bytes away.
+            // There is no newline before `from`, but skipping may have removed bytes.
             let unseen = from.min(self.bytes.len());
             if let Some(last) = self.bytes[unseen..].iter().rposition(|byte| *byte == b'\n') {
                 self.given = unseen + last + 1;
@@ -76,12 +76,12 @@ impl GrowingFile {
         }
     }
 
-    /// Lines left out so far because they were too long.
+    /// Number of lines left out because they were too long.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Takes the rest of a line that is too long away. False if its end has not come.
+    /// Removes the rest of a line that is too long. False if its end has not been read yet.
     fn end_skipping(&mut self) -> bool {
         let end = self.bytes.iter().position(|byte| *byte == b'\n');
         self.bytes.drain(..end.map_or(self.bytes.len(), |end| end + 1));
@@ -90,7 +90,7 @@ impl GrowingFile {
     }
 }
 
-/// Where the last `wanted` whole lines of a file begin, and how many they are: fewer if it has no more.
+/// Offset and number of the last `wanted` complete lines of a file: fewer if it has fewer.
 ///
 /// # Errors
 /// The system's.
@@ -98,12 +98,12 @@ pub fn last_lines(path: &Path, wanted: u64) -> io::Result<(u64, u64)> {
     let mut file = File::open(path)?;
     let mut at = file.seek(SeekFrom::End(0))?;
     let mut block = vec![0; READ_BYTES];
-    // The newline behind the last whole line is not the beginning of one of them.
+    // The newline after the last complete line does not start a line.
     let mut newlines = 0;
     while at > 0 {
         let len = at.min(READ_BYTES as u64);
         at -= len;
-        // It fits: it is at most the block's length.
+        // It fits: `len` is at most the block's length.
         let block = &mut block[..len as usize];
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(block)?;
@@ -127,7 +127,7 @@ mod tests {
     fn all_lines(file: &mut GrowingFile) -> Vec<u8> {
         let mut all = Vec::new();
         while let Some(lines) = file.next_lines().unwrap() {
-            assert_eq!(lines.last(), Some(&b'\n'), "half a line was given out");
+            assert_eq!(lines.last(), Some(&b'\n'), "half a line was returned");
             all.extend_from_slice(lines);
         }
         all

@@ -1,4 +1,4 @@
-//! [`OutFolder`]: the merged run's folder, which appears by one rename.
+//! [`OutFolder`]: a new run folder, which appears by one rename.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use cctf_proto::cctf::FILE_LINKS;
 
-use crate::commands::UsageError;
+use crate::UsageError;
 
-/// What is written at once.
+/// Bytes written at once.
 const WRITE_BYTES: usize = 256 << 10;
-/// The file whose lock says that a merge is under way.
-const LOCK: &str = "merging";
+/// The file whose lock shows that another process writes to the same place.
+const LOCK: &str = "lock";
 
-/// The folder under way, beside its place and hidden.
+/// A folder in progress: hidden, beside its final place.
 pub struct OutFolder {
     target: PathBuf,
     parent: PathBuf,
@@ -25,17 +25,20 @@ pub struct OutFolder {
 }
 
 impl OutFolder {
-    /// Begins a folder that is to be `target`, where nothing may be yet. What a merge to the same place has left that was
-    /// killed is taken away.
-    pub fn begin(target: &Path) -> anyhow::Result<Self> {
+    /// Starts a folder that becomes `target`, which must not exist. Removes the leftovers of a killed process that wrote to
+    /// the same place.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if `target` is taken or impossible; else the system's.
+    pub fn create(target: &Path) -> anyhow::Result<Self> {
         let usage = |text: String| anyhow::Error::from(UsageError(text));
         let name = target
             .file_name()
             .and_then(|name| name.to_str())
-            .ok_or_else(|| usage(format!("{} cannot be a run's folder", target.display())))?;
+            .ok_or_else(|| usage(format!("invalid folder {}: it has no name", target.display())))?;
         if fs::symlink_metadata(target).is_ok() {
             return Err(usage(format!(
-                "{} already exists: choose another place for the result",
+                "{} already exists; choose another place for the result",
                 target.display()
             )));
         }
@@ -45,14 +48,14 @@ impl OutFolder {
         };
         fs::create_dir_all(&parent)
             .map_err(|error| usage(format!("cannot make {}: {error}", parent.display())))?;
-        let hidden = parent.join(format!(".{name}.merging"));
+        let hidden = parent.join(format!(".{name}.partial"));
         make(&hidden)?;
         let lock =
             File::create(hidden.join(LOCK)).with_context(|| format!("write to {}", hidden.display()))?;
         // SAFETY: the descriptor is open as long as `lock` is.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
             return Err(usage(format!(
-                "another merge to {} is under way",
+                "another process is writing {}; wait for it, or choose another place",
                 target.display()
             )));
         }
@@ -77,17 +80,20 @@ impl OutFolder {
         })
     }
 
-    /// A folder for what is needed meanwhile only.
+    /// A folder for temporary files.
     pub fn scratch(&self) -> &Path {
         &self.hidden
     }
 
-    /// The run's folder under way.
+    /// The run's folder in progress.
     pub fn run(&self) -> PathBuf {
         self.hidden.join("run")
     }
 
-    /// Everything is written and durable: the folder appears in its place.
+    /// Moves the folder to its place. All of its files must be written and durable.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn finish(self) -> anyhow::Result<()> {
         for (name, file) in FILE_LINKS {
             let link = self.run().join(name);
@@ -105,23 +111,26 @@ impl OutFolder {
 
 impl Drop for OutFolder {
     fn drop(&mut self) {
-        // Without the result nothing of it is wanted; what cannot be removed is removed by the next merge to this place.
+        // Whatever cannot be removed here is removed by the next process that writes to this place.
         let _ = fs::remove_dir_all(&self.hidden);
     }
 }
 
-/// A file of lines that is being written.
+/// A file of lines in progress.
 pub struct LinesOut {
     path: PathBuf,
     file: File,
     held: Vec<u8>,
     lines: u64,
-    /// Bytes of its lines.
+    /// Bytes of its lines so far.
     pub bytes: u64,
 }
 
 impl LinesOut {
-    /// Makes the file.
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
         Ok(Self {
@@ -134,6 +143,9 @@ impl LinesOut {
     }
 
     /// Writes a line.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {
         self.write_with(|held| {
             held.extend_from_slice(line);
@@ -141,7 +153,10 @@ impl LinesOut {
         })
     }
 
-    /// Writes the line that `append` appends, which is spared a copy.
+    /// Writes the line that `append` appends, without a copy.
+    ///
+    /// # Errors
+    /// Those of `append`, and the system's.
     #[inline]
     pub fn write_with(
         &mut self,
@@ -165,16 +180,22 @@ impl LinesOut {
         Ok(())
     }
 
-    /// Makes it durable, and tells how many lines it has.
+    /// Makes it durable and returns its number of lines.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn finish(mut self) -> anyhow::Result<u64> {
         self.flush()?;
-        let settled = self.file.sync_all();
-        settled.with_context(|| format!("write {}", self.path.display()))?;
+        let synced = self.file.sync_all();
+        synced.with_context(|| format!("write {}", self.path.display()))?;
         Ok(self.lines)
     }
 }
 
-/// Writes a file whole and makes it durable.
+/// Writes a complete file and makes it durable.
+///
+/// # Errors
+/// The system's.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))

@@ -1,8 +1,8 @@
-//! [`Fields`]: the fields of one line of JSON, each as the bytes that it is written with, so that what is not changed is copied.
+//! [`Fields`]: the fields of one line of JSON as they are written, so that unchanged ones can be copied.
 
 use cctf_proto::cctf::Field;
 
-/// The index of a field that the contract does not know.
+/// The index of a field that is not in the contract.
 pub const UNKNOWN: usize = usize::MAX;
 
 /// One field of an object.
@@ -12,13 +12,13 @@ pub struct RawField<'a> {
     pub name: &'a [u8],
     /// Its value, as written.
     pub value: &'a [u8],
-    /// Where its name's quote stands in the line.
+    /// Offset of its name's opening quote in the line.
     pub begin: usize,
-    /// Where its value ends.
+    /// Offset of the end of its value.
     pub end: usize,
 }
 
-/// A line that is no object.
+/// A line that is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not one JSON object")]
 pub struct NotAnObject;
@@ -31,8 +31,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of the object that `line` is.
-    pub fn of(line: &'a [u8]) -> Result<Self, NotAnObject> {
+    /// The fields of the object in `line`.
+    pub fn new(line: &'a [u8]) -> Result<Self, NotAnObject> {
         let at = skip_spaces(line, 0);
         if line.get(at) != Some(&b'{') {
             return Err(NotAnObject);
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field and its index in the contract, or [`UNKNOWN`]. Rows are written in the contract's order and without
-    /// spaces, so the name is looked for where it then stands, without being taken apart.
+    /// spaces, so the expected name is first compared in place.
     #[inline]
     pub fn next_known(
         &mut self,
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
         Ok(Some((order.index(field.name), field)))
     }
 
-    /// The next field; `None` behind the last, where nothing but spaces may follow.
+    /// The next field; `None` after the last, where only spaces may follow.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<RawField<'a>>, NotAnObject> {
         let line = self.line;
@@ -134,14 +134,14 @@ fn skip_spaces(line: &[u8], mut at: usize) -> usize {
 /// One in each byte.
 const ONES: u64 = u64::MAX / 255;
 
-/// The top bit of the first byte that is `wanted`, and perhaps those of bytes behind it.
+/// The top bit of the first byte that equals `wanted`, and possibly those of later bytes.
 #[inline]
 fn bytes_that_are(word: u64, wanted: u8) -> u64 {
     let zero_there = word ^ (ONES * wanted as u64);
     zero_there.wrapping_sub(ONES) & !zero_there & (ONES << 7)
 }
 
-/// The first place from `at` on at which `hits` finds a byte of its, eight bytes being looked at together, else those `is_it` tells.
+/// The first offset from `at` on at which `hits` finds a byte, comparing eight bytes at once; `is_it` checks the rest.
 #[inline]
 fn find(line: &[u8], mut at: usize, hits: impl Fn(u64) -> u64, is_it: impl Fn(u8) -> bool) -> Option<usize> {
     while let Some(eight) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -157,7 +157,7 @@ fn find(line: &[u8], mut at: usize, hits: impl Fn(u64) -> u64, is_it: impl Fn(u8
         .map(|further| at + further)
 }
 
-/// Behind the closing quote of the string that begins at `at`.
+/// Offset after the closing quote of the string that starts at `at`.
 #[inline]
 fn end_of_string(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
     if line.get(at) != Some(&b'"') {
@@ -216,7 +216,7 @@ fn end_of_nested(line: &[u8], mut at: usize) -> Result<usize, NotAnObject> {
     }
 }
 
-/// Bytes of a name and its closing quote that are compared at once.
+/// Bytes compared at once: a name with its closing quote.
 const NAME_BYTES: usize = 16;
 
 /// A field's name with its closing quote, as a number.
@@ -228,7 +228,7 @@ pub struct Name {
     length: usize,
 }
 
-/// The names of these fields; none may be longer than what is compared at once, or it does not compile.
+/// The names of these fields. A name longer than [`NAME_BYTES`] with its quote does not compile.
 pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
     let mut names = [Name {
         word: 0,
@@ -266,7 +266,7 @@ fn word_of(rest: &[u8]) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// Finds fields by name, trying first the one behind the last found: rows are written in the contract's order.
+/// Finds fields by name. It first tries the field after the last one found, because rows are written in the contract's order.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
     fields: &'static [Field],
@@ -275,7 +275,7 @@ pub struct Order {
 
 impl Order {
     /// The order of these fields.
-    pub const fn of(fields: &'static [Field]) -> Self {
+    pub const fn new(fields: &'static [Field]) -> Self {
         Self { fields, expected: 0 }
     }
 
@@ -296,10 +296,10 @@ impl Order {
     }
 }
 
-/// The line with its fields in the contract's order, if they are not.
+/// The line with its fields in the contract's order; `None` if they already are.
 pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<u8>>, NotAnObject> {
-    let mut order = Order::of(fields);
-    let (mut scan, mut last) = (Fields::of(line)?, 0);
+    let mut order = Order::new(fields);
+    let (mut scan, mut last) = (Fields::new(line)?, 0);
     while let Some(field) = scan.next_field()? {
         let index = order.index(field.name);
         if index < last {
@@ -310,11 +310,11 @@ pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<
     Ok(None)
 }
 
-/// The same object with its fields in the order of the contract, those that it does not know behind them.
+/// The same object with its fields in the order of the contract, followed by unknown fields.
 fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObject> {
-    let mut order = Order::of(fields);
+    let mut order = Order::new(fields);
     let mut found: Vec<(usize, RawField<'_>)> = Vec::new();
-    let mut scan = Fields::of(line)?;
+    let mut scan = Fields::new(line)?;
     while let Some(field) = scan.next_field()? {
         found.push((order.index(field.name), field));
     }
@@ -333,7 +333,7 @@ fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObjec
     Ok(out)
 }
 
-/// The text of a JSON string; `None` if it is no string.
+/// The text of a JSON string; `None` for any other value.
 pub fn text(raw: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr::memchr(b'\\', inner).is_none() {
@@ -348,7 +348,7 @@ mod tests {
     use cctf_proto::cctf::{Call, Row};
 
     fn fields(line: &str) -> Result<Vec<(String, String)>, NotAnObject> {
-        let mut scan = Fields::of(line.as_bytes())?;
+        let mut scan = Fields::new(line.as_bytes())?;
         let mut found = Vec::new();
         while let Some(field) = scan.next_field()? {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_given_as_they_are_written() {
+    fn values_are_returned_as_they_are_written() {
         let line = r#" { "a" : "x\"}" ,"b":[{"c":"]"},1], "d":-1.50,"e":null,"f":{} } "#;
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_or_not_whole_is_told() {
+    fn a_line_that_is_not_a_complete_object_is_an_error() {
         for bad in [
             "",
             "[]",

@@ -1,4 +1,4 @@
-//! Which folders a run's rows are in: a run that goes on for very long is split, and `run_meta.json` tells of what.
+//! Parts of a run: the folders over which a long run is split, by what each `run_meta.json` says.
 
 use std::fs;
 use std::io::{self, Read};
@@ -9,14 +9,12 @@ use cctf_proto::keys::LATEST_LINK;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::TailError;
+use crate::{CCTF, ReadError};
 
-/// The folder that a run's files are in.
-const CCTF: &str = "cctf";
-/// Most that is read of a `run_meta.json`, which has a few thousand bytes.
+/// Maximum read of a `run_meta.json`, which has a few thousand bytes.
 const META_BYTES_MAX: u64 = 1 << 20;
 
-/// What was asked for.
+/// A run as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The newest run below a folder.
@@ -28,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where it is looked for.
+    /// The path at which it is expected.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::Latest(logs_dir) => logs_dir.join(LATEST_LINK),
@@ -37,32 +35,32 @@ impl Target {
         }
     }
 
-    /// Whether it is named so that it can be waited for. A folder that is not there is a slip of the pen.
+    /// Whether it may appear later. A folder that does not exist is taken for a typing error.
     pub fn may_come(&self) -> bool {
         !matches!(self, Self::Folder(_))
     }
 
-    /// The run, and the part to begin with; none if it is not there.
+    /// The run, and the part to start with; `None` if it does not exist.
     ///
     /// # Errors
-    /// If what is there is no run, or cannot be read.
-    pub fn find(&self) -> Result<Option<(Run, Part)>, TailError> {
+    /// If the path is not a run, or cannot be read.
+    pub fn find(&self) -> Result<Option<(Run, Part)>, ReadError> {
         let path = self.path();
         match path.canonicalize() {
             Ok(folder) => match (self, Run::of_folder(&folder)) {
-                // A run's folder is there a moment before what it says about itself.
+                // A run's folder appears shortly before its run_meta.json.
                 (_, Found::Unsure(_) | Found::Nothing) if self.may_come() => Ok(None),
-                (_, Found::Nothing) => Err(TailError::NotARun(path)),
+                (_, Found::Nothing) => Err(ReadError::NotARun { path }),
                 (Self::Latest(_), Found::Sure((run, _))) => Ok(Some(run.at_first_part())),
                 (_, Found::Sure(found) | Found::Unsure(found)) => Ok(Some(found)),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.find_later_parts(),
-            Err(error) => Err(TailError::read(&path)(error)),
+            Err(error) => Err(ReadError::io(&path)(error)),
         }
     }
 
-    /// A run of which the first part has been deleted.
-    fn find_later_parts(&self) -> Result<Option<(Run, Part)>, TailError> {
+    /// Finds a run whose first part has been deleted.
+    fn find_later_parts(&self) -> Result<Option<(Run, Part)>, ReadError> {
         let Self::RunId(logs_dir, id) = self else {
             return Ok(None);
         };
@@ -75,46 +73,46 @@ impl Target {
     }
 }
 
-/// What a folder is found to be.
+/// How a folder is classified.
 enum Found {
-    /// This part of this run.
+    /// It is this part of this run.
     Sure((Run, Part)),
-    /// This, unless it is a later part that does not say so yet.
+    /// It is this one, unless it is a later part without a run_meta.json yet.
     Unsure((Run, Part)),
-    /// No run's.
+    /// It is not a run's folder.
     Nothing,
 }
 
-/// A run, wherever its parts are.
+/// A run with all of its parts.
 #[derive(Debug, Clone)]
 pub struct Run {
     logs_dir: PathBuf,
     id: String,
 }
 
-/// How it stands with a part.
+/// State of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Rows may come.
+    /// More rows may follow.
     Open,
-    /// It has an end.
+    /// It has ended.
     Ended,
-    /// Its folder is not there any more.
+    /// Its folder no longer exists.
     Deleted,
 }
 
-/// What comes after a part.
+/// The successor of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing.
+    /// None.
     None,
-    /// A folder of that name, which does not say yet what it is.
+    /// A folder with a fitting name, still without a run_meta.json.
     Undecided,
-    /// This one.
+    /// This part.
     Part(Part),
 }
 
-/// What a run's folder says about itself.
+/// The identity in `run_meta.json`.
 #[derive(Deserialize)]
 struct Meta {
     run_id: String,
@@ -123,7 +121,7 @@ struct Meta {
 }
 
 impl Meta {
-    /// None if it is not there, or cannot be understood: then nobody knows anything about the folder.
+    /// `None` if it is missing or cannot be parsed: then the folder is unidentified.
     fn read(folder: &Path) -> Option<Self> {
         let file = fs::File::open(folder.join(CCTF).join(File::RunMeta.name())).ok()?;
         let mut text = Vec::new();
@@ -151,11 +149,11 @@ impl Run {
             true => Some(path),
             false => path.parent().filter(|_| path.ends_with(CCTF) && path.is_dir()),
         };
-        let named = folder.and_then(|folder| {
+        let place = folder.and_then(|folder| {
             let name = folder.file_name()?.to_str()?;
             Some((folder, folder.parent()?, name))
         });
-        let Some((folder, logs_dir, name)) = named else {
+        let Some((folder, logs_dir, name)) = place else {
             return Found::Nothing;
         };
         let Some(meta) = Meta::read(folder) else {
@@ -165,13 +163,13 @@ impl Run {
                 None => Found::Sure(first),
             };
         };
-        let told = match meta.part {
+        let named = match meta.part {
             Some(number) if number > 1 => Part::later(&meta.run_id, number),
             _ => Part::first(&meta.run_id),
         };
-        // A folder that has another name than it says was copied or moved: it stands for itself.
-        let part = if told.folder() == name {
-            told
+        // A folder with another name was copied or moved, and is treated as a run of its own.
+        let part = if named.folder() == name {
+            named
         } else {
             Part::first(name)
         };
@@ -193,11 +191,11 @@ impl Run {
         self.folder(part).join(CCTF).join(file.name())
     }
 
-    /// The parts that are there, from such a one on, in order.
+    /// The existing parts from `from` on, in order.
     ///
     /// # Errors
-    /// If the folder of all runs cannot be read.
-    pub fn parts_from(&self, from: &Part) -> Result<Vec<Part>, TailError> {
+    /// If the folder that holds all runs cannot be read.
+    pub fn parts_from(&self, from: &Part) -> Result<Vec<Part>, ReadError> {
         let mut parts = Vec::new();
         if self.folder(from).is_dir() {
             parts.push(from.clone());
@@ -210,12 +208,12 @@ impl Run {
         Ok(parts)
     }
 
-    /// What comes after a part. Numbers can be missing: of parts that were deleted, and where another run has the name.
+    /// The successor of a part. Numbers can be missing: deleted parts, and names taken by another run.
     ///
     /// # Errors
-    /// If the folder of all runs cannot be read.
-    pub fn next(&self, part: &Part) -> Result<Next, TailError> {
-        let entries = fs::read_dir(&self.logs_dir).map_err(TailError::read(&self.logs_dir))?;
+    /// If the folder that holds all runs cannot be read.
+    pub fn next(&self, part: &Part) -> Result<Next, ReadError> {
+        let entries = fs::read_dir(&self.logs_dir).map_err(ReadError::io(&self.logs_dir))?;
         let mut numbers: Vec<u64> = entries
             .flatten()
             .filter_map(|entry| {
@@ -236,7 +234,7 @@ impl Run {
         Ok(Next::None)
     }
 
-    /// How it stands with a part.
+    /// The state of a part.
     pub fn state(&self, part: &Part) -> State {
         let folder = self.folder(part);
         match Meta::read(&folder) {

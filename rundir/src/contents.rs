@@ -1,0 +1,96 @@
+//! What a run's folder contains: rows and bytes of each file.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use cctf_proto::cctf::{File, Shape};
+use serde_json::value::RawValue;
+
+use crate::{CCTF, EVENTS_CLIENT, ReadError};
+
+/// Bytes read at once when lines are counted.
+const READ_BYTES: usize = 256 * 1024;
+
+/// Rows and size of one file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Content {
+    /// Path inside the run's folder.
+    pub file: String,
+    /// Lines, or entries of an array, or 1 for an object.
+    pub rows: u64,
+    /// Size, bytes.
+    pub bytes: u64,
+}
+
+/// The files in a run's folder, the driver's included. Missing files are left out.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn contents(run_dir: &Path) -> Result<Vec<Content>, ReadError> {
+    let of_contract = File::ALL
+        .iter()
+        .map(|file| (format!("{CCTF}/{}", file.name()), file.shape()));
+    let mut found = Vec::new();
+    for (file, shape) in of_contract.chain([(EVENTS_CLIENT.to_owned(), Shape::Lines)]) {
+        let path = run_dir.join(&file);
+        if !path.exists() {
+            continue;
+        }
+        let rows = match shape {
+            Shape::Lines => count_lines(&path),
+            Shape::Array => count_entries(&path),
+            Shape::Object => Ok(1),
+        };
+        let size = fs::metadata(&path).map(|data| data.len());
+        found.push(Content {
+            file,
+            rows: rows.map_err(ReadError::io(&path))?,
+            bytes: size.map_err(ReadError::io(&path))?,
+        });
+    }
+    Ok(found)
+}
+
+fn count_lines(path: &Path) -> io::Result<u64> {
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0; READ_BYTES];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(lines),
+            count => lines += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64,
+        }
+    }
+}
+
+fn count_entries(path: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
+    let entries: Vec<&RawValue> = serde_json::from_str(&text)?;
+    Ok(entries.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_lines_entries_or_one_object() {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir(run.path().join("cctf")).unwrap();
+        fs::write(run.path().join("cctf/invocations.jsonl"), "{}\n{}\n").unwrap();
+        fs::write(run.path().join("cctf/nodes.json"), "[{},{},{}]").unwrap();
+        fs::write(run.path().join("cctf/run_meta.json"), "{}").unwrap();
+        let rows: Vec<(String, u64)> = contents(run.path())
+            .unwrap()
+            .into_iter()
+            .map(|content| (content.file, content.rows))
+            .collect();
+        let expected = [
+            ("cctf/invocations.jsonl", 2),
+            ("cctf/nodes.json", 3),
+            ("cctf/run_meta.json", 1),
+        ];
+        assert_eq!(rows, expected.map(|(file, rows)| (file.to_owned(), rows)));
+    }
+}

@@ -1,0 +1,151 @@
+//! [`RunFolder`]: one run folder and access to its files.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use cctf_proto::cctf::{File as CctfFile, Shape};
+
+use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError};
+
+/// One folder with the files of the contract.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    cctf: PathBuf,
+    /// The folder around `cctf`, if it is a run's; it may hold the driver's file.
+    run: Option<PathBuf>,
+}
+
+impl RunFolder {
+    /// Finds the files below `path`: a run's folder, the `cctf` folder in it, or any folder that holds files of the contract.
+    ///
+    /// # Errors
+    /// If the path cannot be read, or has no such files.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        // A link such as logs/latest does not have the run's name, by which its other parts are found.
+        let canonical = path.canonicalize().map_err(ReadError::io(path))?;
+        let inside = canonical.join(CCTF);
+        if inside.is_dir() {
+            return Ok(Self {
+                cctf: inside,
+                run: Some(canonical),
+            });
+        }
+        let has_files = || {
+            CctfFile::ALL
+                .iter()
+                .any(|file| canonical.join(file.name()).is_file())
+        };
+        if canonical.ends_with(CCTF) || has_files() {
+            return Ok(Self {
+                cctf: canonical,
+                run: None,
+            });
+        }
+        Err(ReadError::NotARun {
+            path: path.to_owned(),
+        })
+    }
+
+    /// The folder that holds the files of the contract.
+    pub fn cctf(&self) -> &Path {
+        &self.cctf
+    }
+
+    /// The path of a file, whether it exists or not.
+    pub fn path(&self, file: CctfFile) -> PathBuf {
+        self.cctf.join(file.name())
+    }
+
+    /// Size of a file, bytes; 0 if it is missing.
+    pub fn size(&self, file: CctfFile) -> u64 {
+        std::fs::metadata(self.path(file)).map_or(0, |data| data.len())
+    }
+
+    /// Size of all files that hold lines, bytes.
+    pub fn size_of_lines(&self) -> u64 {
+        let lines = CctfFile::ALL.iter().filter(|file| file.shape() == Shape::Lines);
+        lines.map(|&file| self.size(file)).sum()
+    }
+
+    /// The content of a file that is replaced whole; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has more than `limit` bytes.
+    pub fn whole(&self, file: CctfFile, limit: usize) -> Result<Option<Vec<u8>>, ReadError> {
+        let path = self.path(file);
+        let opened = match File::open(&path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ReadError::io(&path)(error)),
+        };
+        let mut bytes = Vec::new();
+        let read = opened.take(limit as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(ReadError::io(&path))?;
+        if bytes.len() > limit {
+            return Err(ReadError::TooLarge { path, limit });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The lines of a file; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn lines(&self, file: CctfFile) -> Result<Option<Lines>, ReadError> {
+        Lines::open(self.path(file))
+    }
+
+    /// The lines of the driver's file; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn events_client(&self) -> Result<Option<Lines>, ReadError> {
+        match &self.run {
+            Some(run) => Lines::open(run.join(EVENTS_CLIENT)),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_found_by_its_folder_by_cctf_and_by_a_link() {
+        let logs = tempfile::tempdir().unwrap();
+        let run = logs.path().join("r");
+        std::fs::create_dir_all(run.join(CCTF)).unwrap();
+        std::fs::write(run.join("cctf/nodes.json"), "[]").unwrap();
+        std::os::unix::fs::symlink("r", logs.path().join("latest")).unwrap();
+        let canonical = run.canonicalize().unwrap().join(CCTF);
+        for path in [run.clone(), run.join(CCTF), logs.path().join("latest")] {
+            assert_eq!(RunFolder::open(&path).unwrap().cctf(), canonical);
+        }
+        let error = RunFolder::open(logs.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("not a run") && error.contains("logs/latest"),
+            "{error}"
+        );
+        assert!(matches!(
+            RunFolder::open(&logs.path().join("none")),
+            Err(ReadError::Io { .. })
+        ));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_too_large_is_reported_as_such() {
+        let logs = tempfile::tempdir().unwrap();
+        std::fs::write(logs.path().join("nodes.json"), "[1]").unwrap();
+        let folder = RunFolder::open(logs.path()).unwrap();
+        assert_eq!(folder.whole(CctfFile::Nodes, 3).unwrap().unwrap(), b"[1]");
+        assert!(matches!(
+            folder.whole(CctfFile::Nodes, 2),
+            Err(ReadError::TooLarge { limit: 2, .. })
+        ));
+        assert!(folder.whole(CctfFile::Links, 2).unwrap().is_none());
+        assert!(folder.lines(CctfFile::Calls).unwrap().is_none());
+        assert!(folder.events_client().unwrap().is_none());
+    }
+}

@@ -1,0 +1,230 @@
+//! [`Lines`]: the lines of a file one after the other, through one buffer.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use cctf_proto::cctf::LINE_BYTES_MAX;
+
+use crate::ReadError;
+
+/// Read at once: large enough that system calls cost little beside the parsing.
+const READ_BYTES: usize = 512 << 10;
+
+/// The lines of a file. Memory: one buffer that grows to the longest line, at most [`LINE_BYTES_MAX`].
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+    held: Vec<u8>,
+    begin: usize,
+    end: usize,
+    offset: u64,
+    number: u64,
+    limit: usize,
+    is_at_end: bool,
+    /// The last line exceeded the limit: everything up to the next newline is skipped first.
+    is_skipping: bool,
+}
+
+/// One line.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// From 1.
+    pub number: u64,
+    /// Without its newline; of a line that is too long, the first bytes.
+    pub bytes: &'a [u8],
+    /// How it ends.
+    pub ending: Ending,
+}
+
+/// How a line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a newline.
+    Newline,
+    /// With the file: it may be incomplete, of a run that is being written or was killed.
+    EndOfFile,
+    /// It exceeds the limit and was cut.
+    TooLong,
+}
+
+impl Lines {
+    /// The lines of a file; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(path: PathBuf) -> Result<Option<Self>, ReadError> {
+        Self::open_with(path, LINE_BYTES_MAX)
+    }
+
+    /// As [`Lines::open`], with another limit.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open_with(path: PathBuf, limit: usize) -> Result<Option<Self>, ReadError> {
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ReadError::io(&path)(error)),
+        };
+        Ok(Some(Self {
+            path,
+            file,
+            held: vec![0; READ_BYTES.min(limit + 1)],
+            begin: 0,
+            end: 0,
+            offset: 0,
+            number: 0,
+            limit,
+            is_at_end: false,
+            is_skipping: false,
+        }))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the lines returned so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// File and number of the last line, for messages.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.number)
+    }
+
+    /// The next line; `None` at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ReadError> {
+        if self.is_skipping {
+            self.skip_line()?;
+        }
+        let mut searched = 0;
+        loop {
+            let found = memchr::memchr(b'\n', &self.held[self.begin + searched..self.end]);
+            if let Some(length) = found
+                && searched + length <= self.limit
+            {
+                return Ok(Some(self.take(searched + length, Ending::Newline)));
+            }
+            searched = self.end - self.begin;
+            if searched > self.limit {
+                self.is_skipping = true;
+                return Ok(Some(self.take(self.limit, Ending::TooLong)));
+            }
+            if self.is_at_end {
+                return Ok((searched > 0).then(|| self.take(searched, Ending::EndOfFile)));
+            }
+            self.fill()?;
+        }
+    }
+
+    fn take(&mut self, length: usize, ending: Ending) -> Line<'_> {
+        let (begin, offset) = (self.begin, self.offset);
+        let consumed = length + usize::from(ending == Ending::Newline);
+        self.begin += consumed;
+        self.offset += consumed as u64;
+        self.number += 1;
+        Line {
+            offset,
+            number: self.number,
+            bytes: &self.held[begin..begin + length],
+            ending,
+        }
+    }
+
+    /// Consumes the rest of a line, its newline included.
+    fn skip_line(&mut self) -> Result<(), ReadError> {
+        loop {
+            let held = &self.held[self.begin..self.end];
+            let found = memchr::memchr(b'\n', held);
+            let skipped = found.map_or(held.len(), |at| at + 1);
+            self.begin += skipped;
+            self.offset += skipped as u64;
+            if found.is_some() || self.is_at_end {
+                self.is_skipping = false;
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), ReadError> {
+        self.held.copy_within(self.begin..self.end, 0);
+        self.end -= self.begin;
+        self.begin = 0;
+        if self.end == self.held.len() {
+            // One byte more than the limit: the newline, or the proof that the line is too long.
+            let larger = (2 * self.held.len()).min(self.limit + 1).max(self.held.len() + 1);
+            self.held.resize(larger, 0);
+        }
+        let read = self.file.read(&mut self.held[self.end..]);
+        let read = read.map_err(ReadError::io(&self.path))?;
+        self.is_at_end = read == 0;
+        self.end += read;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Number, offset, text and ending of each line.
+    fn lines(text: &str, limit: usize) -> Vec<(u64, u64, String, Ending)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, text).unwrap();
+        let mut lines = Lines::open_with(path, limit).unwrap().unwrap();
+        let mut found = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            let text = String::from_utf8_lossy(line.bytes).into_owned();
+            found.push((line.number, line.offset, text, line.ending));
+        }
+        assert_eq!(lines.offset(), text.len() as u64);
+        found
+    }
+
+    #[test]
+    fn lines_have_numbers_offsets_and_endings() {
+        let line = |number, offset, text: &str, ending| (number, offset, text.to_owned(), ending);
+        assert_eq!(
+            lines("ab\n\ntoolong\ncd", 3),
+            [
+                line(1, 0, "ab", Ending::Newline),
+                line(2, 3, "", Ending::Newline),
+                line(3, 4, "too", Ending::TooLong),
+                line(4, 12, "cd", Ending::EndOfFile),
+            ]
+        );
+        assert_eq!(lines("abc\n", 3), [line(1, 0, "abc", Ending::Newline)]);
+        assert_eq!(lines("", 3), []);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_those_of_a_simple_split(text in "[a\n]{0,60}", limit in 1..8_usize) {
+            let found = lines(&text, limit);
+            let mut expected: Vec<&str> = text.split('\n').collect();
+            if expected.last() == Some(&"") {
+                expected.pop();
+            }
+            prop_assert_eq!(found.len(), expected.len());
+            let mut offset = 0;
+            for ((number, found_offset, found, ending), (index, line)) in found.iter().zip(expected.iter().enumerate()) {
+                prop_assert_eq!((*number, *found_offset), (index as u64 + 1, offset));
+                prop_assert_eq!(found.as_str(), &line[..line.len().min(limit)]);
+                prop_assert_eq!(*ending == Ending::TooLong, line.len() > limit);
+                offset += line.len() as u64 + 1;
+            }
+        }
+    }
+}
