@@ -89,7 +89,7 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
     let cases: [(&[&Path], &str); 5] = [
         (&[&out, run.path(), run.path()], "the same folder"),
         (&[&out, run.path(), other.path()], "--run-id"),
-        (&[&out, empty.path()], "is no run"),
+        (&[&out, empty.path()], "is not a run"),
         (&[taken.path(), run.path()], "already exists"),
         (&[&out, Path::new("/nowhere/at/all")], "cannot read"),
     ];

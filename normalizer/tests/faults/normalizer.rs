@@ -194,7 +194,10 @@ impl Drop for Normalizer {
 pub fn duplicates(folder: &Path) -> u64 {
     let text = fs::read_to_string(folder.join(RUN).join("cctf/run_meta.json")).unwrap();
     let run_meta: Value = serde_json::from_str(&text).unwrap();
-    run_meta["counts"]["duplicates"].as_u64().unwrap()
+    let counts = &run_meta["counts"];
+    // A copy of a point that is earlier than the times remembered of its series counts as out of order.
+    let too_late = counts["rejected"]["out_of_order"].as_u64().unwrap_or(0);
+    counts["duplicates"].as_u64().unwrap() + too_late
 }
 
 /// Looks again and again until it is so.
