@@ -66,8 +66,30 @@ pub struct InstanceFacts {
     pub instance_id: String,
     /// Its node, by number, as the last row had it.
     pub node: u32,
-    /// The end of its last row, nanoseconds.
-    pub last: i64,
+    /// The end of its last row in each folder that has some, nanoseconds; by the folder's number.
+    heard: Vec<(u32, i64)>,
+}
+
+impl InstanceFacts {
+    /// The end of its last row in a folder.
+    pub fn last_in(&self, folder: u32) -> Option<i64> {
+        let at = self.heard.binary_search_by_key(&folder, |&(of, _)| of).ok()?;
+        Some(self.heard[at].1)
+    }
+
+    /// Returns whether it is the first of that folder.
+    fn hear(&mut self, folder: u32, last: i64) -> bool {
+        match self.heard.binary_search_by_key(&folder, |&(of, _)| of) {
+            Ok(at) => {
+                self.heard[at].1 = self.heard[at].1.max(last);
+                false
+            }
+            Err(at) => {
+                self.heard.insert(at, (folder, last));
+                true
+            }
+        }
+    }
 }
 
 type Numbers<K> = HashMap<K, u32, RandomState>;
@@ -81,6 +103,8 @@ pub struct Directory {
     pub modules: Vec<ModuleName>,
     /// Instances by number.
     pub instances: Vec<InstanceFacts>,
+    /// The number of the folder whose rows are read.
+    pub reading: u32,
     node_numbers: Numbers<Box<[u8]>>,
     module_numbers: Numbers<ModuleName>,
     instance_numbers: Numbers<Box<[u8]>>,
@@ -129,22 +153,21 @@ impl Directory {
         Ok(number)
     }
 
-    /// The number of an instance, its parts given as JSON, of which a row tells that it lived at `last`. The application
-    /// is that of the inventories, else that of the row which names it first.
+    /// The number of an instance, its parts given as JSON, of which a row tells that it lived at `last`, if it does. The
+    /// application is that of the inventories, else that of the row which names it first.
     pub fn instance(
         &mut self,
         module: &[u8],
         instance: &[u8],
         app: Option<&[u8]>,
         node: u32,
-        last: i64,
+        last: Option<i64>,
     ) -> Result<u32, TooManyNames> {
         self.scratch.clear();
         self.scratch.extend_from_slice(module);
         self.scratch.extend_from_slice(instance);
         if let Some(&number) = self.instance_numbers.get(&self.scratch[..]) {
-            let facts = &mut self.instances[number as usize];
-            facts.last = facts.last.max(last);
+            self.hear(number, last);
             return Ok(number);
         }
         let owned = |raw: &[u8]| {
@@ -162,11 +185,20 @@ impl Directory {
             module,
             instance_id: owned(instance),
             node,
-            last,
+            heard: Vec::new(),
         });
+        self.hear(number, last);
         self.instance_numbers
             .insert(self.scratch.as_slice().into(), number);
         Ok(number)
+    }
+
+    fn hear(&mut self, instance: u32, last: Option<i64>) {
+        if let Some(last) = last
+            && self.instances[instance as usize].hear(self.reading, last)
+        {
+            self.bytes += size_of::<(u32, i64)>();
+        }
     }
 
     /// The number of a module of which only the name is known: the first of that name, else one without an application.

@@ -195,7 +195,7 @@ impl Inventories {
                     &json(instance),
                     app.as_deref(),
                     node,
-                    i64::MIN,
+                    None,
                 )?;
             }
         }

@@ -6,8 +6,9 @@ use cctf_normalizer::pipeline::moves::is_migration;
 use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind, Row, Text};
 
 use super::directory::{Directory, UNKNOWN_NODE};
+use super::lifetimes::is_going_on;
 use super::meta::Patience;
-use super::placement::{is_going_on, push};
+use super::placement::push;
 use super::sorter::Sorter;
 use super::values::encoded;
 
@@ -144,7 +145,11 @@ impl Lives {
 }
 
 /// An event that nobody told, of the instance that another is of.
-fn concluded<'a>(of: &PlacementEvent<'a>, ts: Milliseconds, event: PlacementKind) -> PlacementEvent<'a> {
+pub(super) fn concluded<'a>(
+    of: &PlacementEvent<'a>,
+    ts: Milliseconds,
+    event: PlacementKind,
+) -> PlacementEvent<'a> {
     PlacementEvent {
         ts,
         event,

@@ -20,6 +20,7 @@ pub mod gaps;
 pub mod inputs;
 pub mod inventories;
 pub mod learned;
+pub mod lifetimes;
 pub mod lives;
 pub mod meta;
 pub mod placement;

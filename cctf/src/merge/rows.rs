@@ -283,7 +283,7 @@ pub fn read(
         part(values.instance),
         values.app.map(part),
         row.node,
-        row.end,
+        Some(row.end),
     )?;
     Ok(row)
 }

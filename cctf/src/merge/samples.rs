@@ -115,7 +115,7 @@ impl Samples {
             && values[module] != b"null"
             && values[instance] != b"null"
         {
-            directory.instance(values[module], values[instance], None, node, time.nanos())?;
+            directory.instance(values[module], values[instance], None, node, Some(time.nanos()))?;
         }
         self.identity.clear();
         for &index in columns.identity {

@@ -163,6 +163,7 @@ impl<'o> Session<'o> {
         let mut steps = Steps::new("read", all, on_progress);
         for is_call in [false, true] {
             for (number, input) in (0..).zip(source.inputs) {
+                self.directory.reading = number;
                 self.each_line(
                     input,
                     file_of(is_call),
@@ -243,7 +244,8 @@ impl<'o> Session<'o> {
 
     fn read_samples(&mut self, file: File, source: &Source<'_>) -> anyhow::Result<Samples> {
         let mut samples = Samples::new(file, self.out.scratch(), source.limits.samples_bytes);
-        for input in source.inputs {
+        for (number, input) in (0..).zip(source.inputs) {
+            self.directory.reading = number;
             self.each_line(input, file, source, |directory, line, _| {
                 samples.add(line, directory)
             })?;
@@ -265,7 +267,8 @@ impl<'o> Session<'o> {
 
     fn placement(&mut self, source: &Source<'_>, patience: Patience) -> anyhow::Result<()> {
         let mut placement = Placement::new(self.out.scratch(), patience);
-        for input in source.inputs {
+        for (number, input) in (0..).zip(source.inputs) {
+            self.directory.reading = number;
             self.each_line(input, File::PlacementEvents, source, |directory, line, _| {
                 placement.add(line, directory)
             })?;

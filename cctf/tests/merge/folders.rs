@@ -22,8 +22,12 @@ pub fn folder() -> TempDir {
     }
 }
 
-/// How many cases fit into some seconds.
+/// As many cases as `PROPTEST_CASES` asks for, else what fits into some seconds.
 pub fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    if let Some(asked) = asked.and_then(|asked| asked.parse().ok()) {
+        return asked;
+    }
     if Path::new(IN_MEMORY).is_dir() { 64 } else { 8 }
 }
 
