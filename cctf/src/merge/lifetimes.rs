@@ -161,7 +161,12 @@ fn united(mut lives: Vec<Life<'_>>, stale_nanos: i64) -> Vec<Life<'_>> {
 
 /// Puts a life's events behind those of the life before, which ended at `last_until`.
 fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
-    if let Some(start) = life.start {
+    if let Some(mut start) = life.start {
+        // A part of a run that began after the last words.
+        if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
+            start.row.ts = stop.row.ts;
+            start.line = Cow::Owned(encoded(&start.row));
+        }
         // Nobody told how the life before ended, as its folder did: with its last row.
         if let Some(open) = kept.last().filter(|last| is_start(last)) {
             let ts = Milliseconds::from_nanos(last_until.max(open.row.ts.nanos()));
@@ -271,10 +276,10 @@ fn is_start(event: &Event<'_>) -> bool {
     event.row.event == PlacementKind::Start
 }
 
-/// Of two starts of one life the told goes before the concluded, a beginning before a going on, the earlier before the later;
+/// Of two starts of one life a beginning goes before a going on, the told before the concluded, the earlier before the later;
 /// of two stops the told, then the later.
 fn goes_before(this: &Event<'_>, other: &Event<'_>) -> bool {
-    let start = |event: &Event<'_>| (event.row.inferred, is_going_on(&event.row), event.row.ts);
+    let start = |event: &Event<'_>| (is_going_on(&event.row), event.row.inferred, event.row.ts);
     let stop = |event: &Event<'_>| (event.row.inferred, Reverse(event.row.ts));
     match this.row.event {
         PlacementKind::Start => (start(this), &this.line) < (start(other), &other.line),
