@@ -82,3 +82,32 @@ fn no_path_belongs_to_one_machine() {
     }
     assert_none("no absolute path of one machine", &findings);
 }
+
+/// Words for which plain English has a better one: report, record, log, state, set explicitly, infer; again.
+const WORDS_TO_AVOID: [&str; 4] = ["tell", "tells", "told", "anew"];
+/// Pages whose text is still from before this rule.
+const OLDER_PAGES: [&str; 4] = [
+    "CHANGELOG.md",
+    "docs/benchmarks.md",
+    "docs/languages.md",
+    "docs/otlp.md",
+];
+
+#[test]
+fn documents_name_who_reports_or_infers() {
+    let mut findings = Vec::new();
+    for source in below("", ".md").unwrap() {
+        if OLDER_PAGES.contains(&source.path.as_str()) {
+            continue;
+        }
+        // Tables of the contract are generated from the row types.
+        let written = source.text.split("<!-- What follows is generated").next();
+        for (number, line) in written.unwrap_or_default().lines().enumerate() {
+            let mut words = line.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+            if words.any(|word| WORDS_TO_AVOID.contains(&word.as_str())) {
+                findings.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none("tell, tells, told, anew", &findings);
+}
