@@ -102,15 +102,7 @@ impl Pipeline {
             span_id,
             parent_span_id,
         };
-        // The join does not look at runs: what is above and below a refused span still finds its way.
-        let run = match has_row {
-            true if refusal.is_some() => {
-                self.note_run(&trace_id.0, &span_id.0, role.is_call(), RowRun::Refused);
-                None
-            }
-            true => self.run_of_row(&row, own_run, role.is_call(), output),
-            false => None,
-        };
+        let run = self.run_on_arrival(&row, (role, has_row), named_run, output);
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
@@ -136,6 +128,31 @@ impl Pipeline {
         self.peer_text = peer_text;
         self.write_settled(output);
         self.make_room(output);
+    }
+
+    /// The run of a span's row, as far as it can be known now, and notes it for rows that refer to it. The join does not look at
+    /// runs, so even a refused span leads from what is below it to what is above. Inner work may become an invocation: then
+    /// rows below it ask for its run before its own row is made, at the end of the request.
+    fn run_on_arrival(
+        &mut self,
+        row: &RowSpan<'_, '_>,
+        (role, has_row): (Role, bool),
+        named_run: Option<Result<usize, &'static str>>,
+        output: &mut Output,
+    ) -> Option<usize> {
+        let may_have_row = has_row || role == Role::Internal;
+        if let Some(Err(_)) = named_run {
+            if may_have_row {
+                self.note_run(&row.trace_id.0, &row.span_id.0, role.is_call(), RowRun::Refused);
+            }
+            return None;
+        }
+        if has_row || (may_have_row && self.crossings.are_possible()) {
+            let own_run = named_run.and_then(Result::ok);
+            let run = self.run_of_row(row, own_run, role.is_call(), output);
+            return run.filter(|_| has_row);
+        }
+        None
     }
 
     /// Encodes the invocation behind the lines that wait.
