@@ -130,9 +130,8 @@ impl Pipeline {
         self.make_room(output);
     }
 
-    /// The run of a span's row, as far as it can be known now, and notes it for rows that refer to it. The join does not look at
-    /// runs, so even a refused span leads from what is below it to what is above. Inner work may become an invocation: then
-    /// rows below it ask for its run before its own row is made, at the end of the request.
+    /// Notes and returns the run of a span's row, if known now. The join ignores runs, so rows may refer to a refused span, and to
+    /// inner work that becomes an invocation when its row is made, at the end of the request.
     fn run_on_arrival(
         &mut self,
         row: &RowSpan<'_, '_>,
@@ -147,12 +146,12 @@ impl Pipeline {
             }
             return None;
         }
-        if has_row || (may_have_row && self.crossings.are_possible()) {
-            let own_run = named_run.and_then(Result::ok);
-            let run = self.run_of_row(row, own_run, role.is_call(), output);
-            return run.filter(|_| has_row);
+        if !has_row && !(may_have_row && self.crossings.are_possible()) {
+            return None;
         }
-        None
+        let own_run = named_run.and_then(Result::ok);
+        let run = self.run_of_row(row, own_run, role.is_call(), output);
+        run.filter(|_| has_row)
     }
 
     /// Encodes the invocation behind the lines that wait.
