@@ -146,7 +146,7 @@ impl Pipeline {
             }
             return None;
         }
-        if !has_row && !(may_have_row && self.crossings.are_possible()) {
+        if !(has_row || may_have_row && self.crossings.are_possible()) {
             return None;
         }
         let own_run = named_run.and_then(Result::ok);
