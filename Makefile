@@ -154,13 +154,18 @@ clean: ## Remove target/ with all that was built; logs/ stays
 	@echo "clean: target/ is gone, logs/ is kept"
 
 check: need-build ## Formatting, lints and unit tests: what to run before a commit
-	@$(CARGO) fmt --all --check
-	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@$(CARGO) test --locked --workspace --lib --bins
+	@scripts/timed "formatting" $(CARGO) fmt --all --check
+	@scripts/timed "lints" $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@scripts/timed "unit tests" $(CARGO) test --locked --workspace --lib --bins
 
-test: check test-tools need-binaries ## All checks and all tests, those over the real binaries and in containers included
-	@$(CARGO) build --locked --workspace --bins --tests
-	@scripts/with-engine $(CARGO) test --locked --workspace
+test: need-build ## All checks and all tests, those over the real binaries and in containers included
+	@rm -f target/parts.txt
+	@$(MAKE) check
+	@scripts/timed "tools of the tests" $(MAKE) test-tools
+	@scripts/timed "release binaries" $(MAKE) need-binaries
+	@scripts/timed "build of the tests" $(CARGO) build --locked --workspace --bins --tests
+	@scripts/timed "all tests" scripts/with-engine $(CARGO) test --locked --workspace
+	@cat target/parts.txt
 
 bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (15 minutes; PARTS=pairs,driver)
 	@$(CARGO) build --release --locked -p e2e --bin ingest
@@ -179,7 +184,7 @@ fidelity: need-binaries $(FIDELITY_TOOLS) ## Hold what is recorded to queueing t
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) \
 	  $(CARGO) test --release --locked -p cctf-normalizer --test fuzz --test join_model -- --nocapture
-	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf --test merge any_order -- --nocapture
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-merge any_order -- --nocapture
 
 # Docker's plugin, or else one that is built here.
 need-compose:

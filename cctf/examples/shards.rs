@@ -19,9 +19,9 @@ const TIERS: [(&str, Stage); 3] = [
     ("edge0", Stage::Edge),
     ("cloud0", Stage::Cloud),
 ];
-const BEGIN_NANOS: i64 = 1_760_000_000_000_000_000;
+const BEGIN_NS: i64 = 1_760_000_000_000_000_000;
 /// Between two requests.
-const PERIOD_NANOS: i64 = 100_000;
+const PERIOD_NS: i64 = 100_000;
 /// Rows of one tier are written so much out of order, as they wait for their callers.
 const DISORDER: u64 = 64;
 
@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<()> {
         }
         trace += 1;
     }
-    let end = Milliseconds::from_nanos(BEGIN_NANOS + trace as i64 * PERIOD_NANOS + 1_000_000_000);
+    let end = Milliseconds::from_ns(BEGIN_NS + trace as i64 * PERIOD_NS + 1_000_000_000);
     for tier in tiers {
         tier.finish(end)?;
     }
@@ -105,9 +105,9 @@ impl Tier {
     fn request(&mut self, number: u64) -> anyhow::Result<()> {
         let (tier, (node, stage)) = (self.number, TIERS[self.number]);
         let noise = (mixed(number ^ 77) % 500_000) as i64;
-        let begin = BEGIN_NANOS + number as i64 * PERIOD_NANOS + tier as i64 * 2_000_000;
+        let begin = BEGIN_NS + number as i64 * PERIOD_NS + tier as i64 * 2_000_000;
         let end = begin + (TIERS.len() - tier) as i64 * 6_000_000 + noise;
-        let at = Milliseconds::from_nanos;
+        let at = Milliseconds::from_ns;
         let size = 1000 + mixed(number) % 50_000;
         let (module, instance) = (format!("shop-{node}"), format!("shop-{node}-1"));
         let parent = (tier > 0).then(|| span_id(number, tier - 1, true));
@@ -204,7 +204,7 @@ impl Tier {
         let (node, stage) = TIERS[self.number];
         let module = format!("shop-{node}");
         let instance = format!("{module}-1");
-        let begin = Milliseconds::from_nanos(BEGIN_NANOS);
+        let begin = Milliseconds::from_ns(BEGIN_NS);
         let start = format!(
             "{{\"ts\":{begin},\"app_id\":\"shop\",\"module_id\":\"{module}\",\"instance_id\":\"{instance}\",\"node_id\":\"{node}\",\"event\":\"start\",\"stage\":\"{}\",\"inferred\":false}}\n",
             stage.as_str()

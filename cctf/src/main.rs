@@ -3,11 +3,13 @@
 // These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod commands;
+
 use std::process::ExitCode;
 
-use cctf::commands::{self, event, load, merge, run, schema, tail, validate};
-use cctf_normalizer::config::ignore_empty_variables;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use cli::ignore_empty_variables;
+use commands::{event, load, merge, run, schema, tail, validate};
 
 /// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
 #[derive(Parser)]

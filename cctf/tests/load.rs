@@ -302,10 +302,10 @@ fn poisson_arrivals_send_what_the_schedule_says() {
         &["--endpoint", "hash", "--arrivals", "poisson", "--seed", "5"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let schedule = cctf::load::schedule::Schedule {
+    let schedule = cctf_load::schedule::Schedule {
         rate: 200.0,
         duration: std::time::Duration::from_millis(500),
-        arrivals: cctf::load::schedule::Arrivals::Poisson,
+        arrivals: cctf_load::schedule::Arrivals::Poisson,
         seed: 5,
     };
     assert_eq!(servers.seen().len(), schedule.offsets_ns().count());
@@ -356,7 +356,7 @@ fn flags_that_cannot_be_are_one_sentence_and_exit_2() {
 
 #[test]
 fn a_session_that_is_given_up_ends_and_keeps_its_lines_whole() {
-    use cctf::load::{identity::Identity, run_facts::RunFacts, session::Session, session::SessionConfig};
+    use cctf_load::{identity::Identity, run_facts::RunFacts, session::Session, session::SessionConfig};
     let servers = Servers::start(Answers::Accept, None);
     let folder = tempfile::tempdir().unwrap();
     let session = Session::begin(SessionConfig {

@@ -1,11 +1,7 @@
 //! From the wire to lines of JSON, in nanoseconds a span, beside prost decoding the same bytes and doing nothing with them.
 //!
 //! A request is what the service and the driver of a busy run send together: CLIENT and SERVER spans of 256 requests.
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a benchmark; criterion's macros write undocumented items"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -125,17 +121,11 @@ fn row<'a>(span: &Span<'a>) -> Option<Invocation<'a>> {
             ("http.response.status_code", Value::Int(status)) => row.status = Some(status),
             ("http.request.body.size", Value::Int(bytes)) => row.bytes_in = u64::try_from(bytes).ok(),
             ("http.response.body.size", Value::Int(bytes)) => row.bytes_out = u64::try_from(bytes).ok(),
-            ("cctf.start_time_unix_nano", Value::Int(nanos)) => {
-                row.ts_start = Milliseconds::from_nanos(nanos)
-            }
-            ("cctf.cpu_time_ns", Value::Int(nanos)) => {
-                row.cpu_time_ms = Some(Milliseconds::from_nanos(nanos))
-            }
-            ("cctf.cpu_wait_ns", Value::Int(nanos)) => {
-                row.cpu_wait_ms = Some(Milliseconds::from_nanos(nanos))
-            }
-            ("cctf.downstream_time_ns", Value::Int(nanos)) => {
-                row.downstream_ms = Some(Milliseconds::from_nanos(nanos))
+            ("cctf.start_time_unix_nano", Value::Int(ns)) => row.ts_start = Milliseconds::from_ns(ns),
+            ("cctf.cpu_time_ns", Value::Int(ns)) => row.cpu_time_ms = Some(Milliseconds::from_ns(ns)),
+            ("cctf.cpu_wait_ns", Value::Int(ns)) => row.cpu_wait_ms = Some(Milliseconds::from_ns(ns)),
+            ("cctf.downstream_time_ns", Value::Int(ns)) => {
+                row.downstream_ms = Some(Milliseconds::from_ns(ns))
             }
             _ => {}
         }
@@ -147,7 +137,7 @@ fn row<'a>(span: &Span<'a>) -> Option<Invocation<'a>> {
 }
 
 fn empty_row<'a>(span: &Span<'a>) -> Option<Invocation<'a>> {
-    let start = Milliseconds::from_unsigned_nanos(span.start_time_unix_nano)?;
+    let start = Milliseconds::from_unsigned_ns(span.start_time_unix_nano)?;
     Some(Invocation {
         trace_id: TraceId::from_bytes(span.trace_id)?,
         span_id: SpanId::from_bytes(span.span_id)?,
@@ -157,7 +147,7 @@ fn empty_row<'a>(span: &Span<'a>) -> Option<Invocation<'a>> {
         instance_id: "6d1f3c0a-8a3e-4f0e-9a53".into(),
         ts_enqueue: start,
         ts_start: start,
-        ts_end: Milliseconds::from_unsigned_nanos(span.end_time_unix_nano)?,
+        ts_end: Milliseconds::from_unsigned_ns(span.end_time_unix_nano)?,
         node: "edge0".into(),
         stage: Stage::Edge,
         method: None,

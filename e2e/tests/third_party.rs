@@ -76,7 +76,7 @@ fn installed(path: PathBuf) -> PathBuf {
 /// A span of 2023 that starts and ends so many nanoseconds after a full second.
 fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, times: [u64; 2]) -> Value {
     const SECOND: u64 = 1_700_000_000_000_000_000;
-    let [start, end] = times.map(|nanos| (SECOND + nanos).to_string());
+    let [start, end] = times.map(|ns| (SECOND + ns).to_string());
     json!({
         "trace_id": "5b8efff798038103d269b633813fc60c",
         "span_id": format!("{number:02x}").repeat(8),

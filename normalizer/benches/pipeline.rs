@@ -148,12 +148,12 @@ fn main() {
     let template = Template::new();
     let mut pipeline = Pipeline::new(Settings::default());
     let mut output = Output::default();
-    let (mut spans, mut nanos, mut bytes, mut rows) = (0_u64, 0_u128, 0_usize, 0_usize);
+    let (mut spans, mut ns, mut bytes, mut rows) = (0_u64, 0_u128, 0_usize, 0_usize);
     while spans < WARM_UP_SPANS + MEASURED_SPANS {
         let body = template.copy(spans / SPANS_A_REQUEST as u64);
-        let received_unix_nano = BEGIN_UNIX_NANO + spans * 1_000_000_000 / SPANS_A_SECOND;
+        let received_unix_ns = BEGIN_UNIX_NANO + spans * 1_000_000_000 / SPANS_A_SECOND;
         let record = Record {
-            received_unix_nano,
+            received_unix_ns,
             content: Content::Request {
                 signal: Signal::Traces,
                 body,
@@ -162,7 +162,7 @@ fn main() {
         let since = Instant::now();
         pipeline.feed(&record, &mut output);
         if spans >= WARM_UP_SPANS {
-            nanos += since.elapsed().as_nanos();
+            ns += since.elapsed().as_nanos();
             bytes += record_len(&record);
         }
         for run in output.drain() {
@@ -176,7 +176,7 @@ fn main() {
         }
         spans += SPANS_A_REQUEST as u64;
     }
-    let per_span = nanos as f64 / MEASURED_SPANS as f64;
+    let per_span = ns as f64 / MEASURED_SPANS as f64;
     println!(
         "pipeline: {per_span:.0} ns/span ({} B/span, {rows} rows of {MEASURED_SPANS} spans)",
         bytes as u64 / MEASURED_SPANS

@@ -13,19 +13,7 @@ use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
 use crate::mapping::MAPPING_VERSION;
 use crate::pipeline::{Settings, queue_share};
 use crate::receiver::{ReceiverLimits, parse_origin};
-use crate::units::{parse_bytes, parse_duration};
-
-/// Takes a variable that is set to nothing for one that is not set, as `RUN_ID=` in a file of variables is meant.
-pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| {
-        let variable = arg.get_env().and_then(std::env::var_os);
-        if variable.is_some_and(|value| value.is_empty()) {
-            arg.env(clap::builder::Resettable::Reset)
-        } else {
-            arg
-        }
-    })
-}
+use cli::units::{parse_bytes, parse_duration};
 
 /// Receives OpenTelemetry over OTLP and writes the CCTF file set on the fly.
 ///

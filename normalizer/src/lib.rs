@@ -27,5 +27,4 @@ pub mod resume;
 pub mod run_id;
 pub mod server;
 pub mod sink;
-pub mod units;
 pub mod worker;

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cctf_normalizer::admin::healthcheck;
-use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence, ignore_empty_variables};
+use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
 use cctf_normalizer::given::Given;
 use cctf_normalizer::replay::replay;
 use cctf_normalizer::server::{Addresses, Server};
 use cctf_proto::{log_line, stdio};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
+use cli::ignore_empty_variables;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A wrong command line.

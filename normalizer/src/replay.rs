@@ -69,12 +69,12 @@ pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, Repl
     let read = read_kept(folder, config.repair, &mut |_, record| {
         let record = with_given(record, config, given);
         feeding.feed(&mut pipeline, &record);
-        last = Some((record.content == Content::Shutdown, record.received_unix_nano));
+        last = Some((record.content == Content::Shutdown, record.received_unix_ns));
     })?;
     if read.repaired {
         log_line!("warning: --repair gave up {} records", read.records_lost);
     }
-    let Some((is_shutdown, received_unix_nano)) = last else {
+    let Some((is_shutdown, received_unix_ns)) = last else {
         let path = folder.to_owned();
         return Err(ReplayError::Nothing { path });
     };
@@ -82,7 +82,7 @@ pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, Repl
         // The journal ends in a crash: what waits then is written as at a shutdown.
         let content = Content::Shutdown;
         let record = Record {
-            received_unix_nano,
+            received_unix_ns,
             content,
         };
         feeding.feed(&mut pipeline, &record);

@@ -179,11 +179,11 @@ impl Engine {
                 resumed.records
             );
         }
-        let last_unix_nano = resumed.pipeline.last_unix_nano();
+        let last_unix_ns = resumed.pipeline.last_unix_ns();
         let (journal, commit_end, reader) = journal::open_durable(
             config.queue_limits(),
-            journal::wall_clock(last_unix_nano),
-            last_unix_nano,
+            journal::wall_clock(last_unix_ns),
+            last_unix_ns,
         );
         journal.append_settings(settings);
         let checkpoints = Checkpoints::new(folder.clone(), resumed.store.next_sequence());

@@ -225,7 +225,7 @@ fn run(input: &Input, is_split: bool) -> Files {
     for step in &input.steps {
         for content in contents_of(step, is_split) {
             let record = Record {
-                received_unix_nano: (BASE_UNIX_MS + step.at_ms) * 1_000_000,
+                received_unix_ns: (BASE_UNIX_MS + step.at_ms) * 1_000_000,
                 content,
             };
             pipeline.feed(&record, &mut output);

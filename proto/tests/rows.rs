@@ -67,7 +67,7 @@ fn json_of(kind: Kind) -> BoxedStrategy<String> {
         Kind::Float => float().boxed(),
         Kind::Bool => any::<bool>().prop_map(|value| value.to_string()).boxed(),
         Kind::Milliseconds => any::<i64>()
-            .prop_map(|nanos| encoded(&Milliseconds::from_nanos(nanos)))
+            .prop_map(|ns| encoded(&Milliseconds::from_ns(ns)))
             .boxed(),
         // A list of fixed values is a set, written in the order of the contract.
         Kind::List(Kind::OneOf(values)) => subsequence(*values, 0..=values.len())
@@ -182,8 +182,8 @@ proptest! {
     }
 
     #[test]
-    fn any_duration_is_an_exact_decimal(nanos: i64) {
-        let duration = Milliseconds::from_nanos(nanos);
+    fn any_duration_is_an_exact_decimal(ns: i64) {
+        let duration = Milliseconds::from_ns(ns);
         prop_assert_eq!(serde_json::from_str::<Milliseconds>(&duration.to_string()).unwrap(), duration);
     }
 }

@@ -20,7 +20,7 @@ impl Clock {
             let before = Instant::now();
             let wall = SystemTime::now();
             let spread = before.elapsed();
-            let anchor_unix_ns = unix_nanos(wall);
+            let anchor_unix_ns = unix_ns(wall);
             if best.as_ref().is_none_or(|(least, _)| spread < *least) {
                 best = Some((
                     spread,
@@ -34,7 +34,7 @@ impl Clock {
         best.map_or_else(
             || Self {
                 anchor: Instant::now(),
-                anchor_unix_ns: unix_nanos(SystemTime::now()),
+                anchor_unix_ns: unix_ns(SystemTime::now()),
             },
             |b| b.1,
         )
@@ -43,13 +43,13 @@ impl Clock {
     /// Nanoseconds since the Unix epoch.
     pub fn now_ns(&self) -> u64 {
         self.anchor_unix_ns
-            .saturating_add(saturating_nanos(self.anchor.elapsed()))
+            .saturating_add(saturating_ns(self.anchor.elapsed()))
     }
 
     /// How far the wall clock has run away from this clock since the anchor (a step, a suspended machine).
     /// Subtracted from a stamp that somebody else took from the wall clock, it gives a stamp of this clock.
     pub fn wall_minus_this_ns(&self) -> i128 {
-        i128::from(unix_nanos(SystemTime::now())) - i128::from(self.now_ns())
+        i128::from(unix_ns(SystemTime::now())) - i128::from(self.now_ns())
     }
 }
 
@@ -59,12 +59,12 @@ pub fn system_time(unix_ns: u64) -> SystemTime {
 }
 
 /// Nanoseconds since the Unix epoch, zero before it.
-pub fn unix_nanos(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, saturating_nanos)
+pub fn unix_ns(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, saturating_ns)
 }
 
 /// A duration in whole nanoseconds.
-pub fn saturating_nanos(duration: Duration) -> u64 {
+pub fn saturating_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -76,7 +76,7 @@ mod tests {
     fn stamps_are_near_the_wall_clock_and_never_go_backwards() {
         let clock = Clock::start();
         let mut last = clock.now_ns();
-        assert!(last.abs_diff(unix_nanos(SystemTime::now())) < 1_000_000_000);
+        assert!(last.abs_diff(unix_ns(SystemTime::now())) < 1_000_000_000);
         for _ in 0..10_000 {
             let now = clock.now_ns();
             assert!(now >= last);
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_stamp_survives_the_way_through_system_time() {
         assert_eq!(
-            unix_nanos(system_time(1_760_000_000_123_456_789)),
+            unix_ns(system_time(1_760_000_000_123_456_789)),
             1_760_000_000_123_456_789
         );
     }

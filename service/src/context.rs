@@ -15,7 +15,6 @@ pub const NEXT_URL_HEADER: &str = "x-next-url";
 
 /// The headers of a request that this service reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Header {
     Traceparent,
     Tracestate,

@@ -4,6 +4,7 @@ use crate::forward::allow::{AllowList, NextUrl};
 use cctf_proto::keys;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use cli::ignore_empty_variables;
 use otlp_send::Variables;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,7 +58,6 @@ impl SlotPolicy {
 
 /// Where a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
 pub enum Stage {
     Endpoint,
     Edge,
@@ -202,20 +202,6 @@ impl CommandLine {
         }
         Ok(line)
     }
-}
-
-fn ignore_empty_variables(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| {
-        let is_empty = arg
-            .get_env()
-            .and_then(std::env::var_os)
-            .is_some_and(|value| value.is_empty());
-        if is_empty {
-            arg.env(clap::builder::Resettable::Reset)
-        } else {
-            arg
-        }
-    })
 }
 
 impl Settings {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::load::exchange::Progress;
-use crate::load::export::Delivery;
+use cctf_load::exchange::Progress;
+use cctf_load::export::Delivery;
 
 /// A progress line on standard error; nothing if that is no terminal.
 pub struct ProgressLine {

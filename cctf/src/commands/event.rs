@@ -12,9 +12,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::flags::parse_stage;
 use super::{DONE, otlp};
-use crate::load::clock;
-use crate::load::export::Exporter;
-use crate::load::spans::{control_request, integer, text};
+use cctf_load::clock;
+use cctf_load::export::Exporter;
+use cctf_load::spans::{control_request, integer, text};
 
 /// How long the receiver may take to accept it.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cctf_normalizer::units;
 use cctf_proto::keys;
 use clap::Args;
+use cli::units;
 
-use crate::load::clock;
-use crate::load::request::ExtraHeader;
-use crate::load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
-use crate::load::sizes::Sizes;
-use crate::load::target::{Endpoint, Target};
-use crate::load::utc::Utc;
-use crate::run::tiers::settings::{Delays, Rate, Settings as Links};
+use cctf_load::clock;
+use cctf_load::request::ExtraHeader;
+use cctf_load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
+use cctf_load::sizes::Sizes;
+use cctf_load::target::{Endpoint, Target};
+use cctf_load::utc::Utc;
+use cctf_stack::tiers::settings::{Delays, Rate, Settings as Links};
 
 /// How the load looks.
 #[derive(Debug, Clone, Args)]

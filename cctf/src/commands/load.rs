@@ -12,15 +12,15 @@ use serde::Serialize;
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
 use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json};
-use crate::interrupt;
-use crate::load::clock;
-use crate::load::export::Delivery;
-use crate::load::identity::Identity;
-use crate::load::run_facts::RunFacts;
-use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session, SessionConfig, check_sizes};
-use crate::load::summary::Summary;
-use crate::load::target::{Endpoint, Target};
+use cctf_load::clock;
+use cctf_load::export::Delivery;
+use cctf_load::identity::Identity;
+use cctf_load::run_facts::RunFacts;
+use cctf_load::schedule::Schedule;
+use cctf_load::session::{Drive, Session, SessionConfig, check_sizes};
+use cctf_load::summary::Summary;
+use cctf_load::target::{Endpoint, Target};
+use cli::interrupt;
 
 /// Help that stands below the flags.
 pub const AFTER_HELP: &str = "\

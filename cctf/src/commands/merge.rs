@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{DONE, Format, print, print_json};
-use crate::merge::{Options, Progress, Summary, merge};
+use cctf_merge::{Options, Progress, Summary, merge};
 
 const AFTER_HELP: &str = "\
 The result is what one normalizer would have written that had seen everything: sorted by time, each row once, orphans

@@ -3,6 +3,7 @@
 pub mod display;
 pub mod event;
 pub mod flags;
+mod follow_rows;
 pub mod load;
 pub mod merge;
 mod otlp;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 use cctf_proto::{log_line, stdio};
 use otlp_send::TlsError;
 
-use crate::load::session::DriveError;
-use crate::run::folder::FolderError;
+use cctf_load::session::DriveError;
+use cctf_stack::folder::FolderError;
 
 /// Everything that was asked for was done.
 pub const DONE: u8 = 0;

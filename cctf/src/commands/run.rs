@@ -16,17 +16,17 @@ use super::flags::{
 };
 use super::run_report::{Link, Report};
 use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json, validate};
-use crate::interrupt;
-use crate::load::clock;
-use crate::load::export::Delivery;
-use crate::load::identity::Identity;
-use crate::load::run_facts::RunFacts;
-use crate::load::session::{Session, SessionConfig, check_sizes};
-use crate::load::summary::Summary;
-use crate::load::target::{Endpoint, Target};
-use crate::run::deployment::{Addresses, Deployment};
-use crate::run::folder;
-use crate::run::stack::StackConfig;
+use cctf_load::clock;
+use cctf_load::export::Delivery;
+use cctf_load::identity::Identity;
+use cctf_load::run_facts::RunFacts;
+use cctf_load::session::{Session, SessionConfig, check_sizes};
+use cctf_load::summary::Summary;
+use cctf_load::target::{Endpoint, Target};
+use cctf_stack::deployment::{Addresses, Deployment};
+use cctf_stack::folder;
+use cctf_stack::stack::StackConfig;
+use cli::interrupt;
 
 mod drives;
 

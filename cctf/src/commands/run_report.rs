@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::display::loss_sentence;
-use crate::load::export::Delivery;
-use crate::load::summary::Summary;
-use crate::run::tiers::settings;
+use cctf_load::export::Delivery;
+use cctf_load::summary::Summary;
+use cctf_stack::tiers::settings;
 use rundir::EVENTS_CLIENT;
 use rundir::contents::Content;
 

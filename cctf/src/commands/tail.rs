@@ -11,10 +11,10 @@ use clap::Args;
 use rundir::ReadError;
 use rundir::parts::Target;
 
+use super::follow_rows::columns::{push_row, push_titles};
+use super::follow_rows::{Begin, Follow, Sink, TailError, Until};
 use super::{DONE, FAILED, Format, UsageError};
-use crate::interrupt;
-use crate::tail::columns::{push_row, push_titles};
-use crate::tail::{Begin, Follow, Sink, TailError, Until};
+use cli::interrupt;
 
 /// Rows on a terminal after which the titles are shown again: about a screen.
 const TITLES_EVERY: u64 = 40;

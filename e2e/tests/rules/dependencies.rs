@@ -7,6 +7,7 @@ use e2e::sources::{below, read, root};
 use serde_json::Value;
 
 use crate::assert_none;
+use crate::crates::CRATES;
 
 /// Licences under which a binary of this project may contain a crate. All are permissive and compatible with Apache-2.0.
 const LICENCES: [&str; 12] = [
@@ -40,17 +41,6 @@ const DUPLICATES: [(&str, &str); 12] = [
     ("synstructure", "derive macros: build only"),
 ];
 
-/// Folders of the workspace's crates.
-const CRATES: [&str; 7] = [
-    "proto",
-    "rundir",
-    "otlp-send",
-    "service",
-    "normalizer",
-    "cctf",
-    "e2e",
-];
-
 #[test]
 fn every_dependency_has_a_licence_that_may_be_combined_with_ours() {
     let findings = packages().into_iter().filter_map(|package| {
@@ -82,12 +72,12 @@ fn no_dependency_is_built_in_two_versions_without_a_reason() {
 #[test]
 fn every_dependency_is_used() {
     let mut findings = Vec::new();
-    for folder in CRATES {
+    for folder in CRATES.iter().map(|member| member.folder) {
         let sources = below(&format!("{folder}/"), ".rs").unwrap();
         let is_used = |name: &str, in_tests: bool| {
-            // The one crate whose library has another name than its package.
+            // Crates whose library has another name than its package.
             let word = match name {
-                "cctf-rundir" => "rundir".to_owned(),
+                "cctf-rundir" | "cctf-aggregate" | "cctf-cli" => name.trim_start_matches("cctf-").to_owned(),
                 _ => name.replace('-', "_"),
             };
             let sources = sources
@@ -128,11 +118,11 @@ fn licence_expressions_are_evaluated() {
     }
 }
 
-/// Every crate that a build on Linux contains, the workspace's own excepted.
-fn packages() -> Vec<Value> {
+/// What cargo says about the workspace and its dependencies.
+pub fn metadata(args: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--format-version", "1"])
-        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args(args)
         .current_dir(root())
         .output()
         .unwrap();
@@ -141,7 +131,12 @@ fn packages() -> Vec<Value> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Every crate that a build on Linux contains, the workspace's own excepted.
+fn packages() -> Vec<Value> {
+    let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let built: BTreeSet<&str> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
     let packages = metadata["packages"].as_array().unwrap();
@@ -194,7 +189,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Table and name of each dependency of a manifest.
-fn dependencies(manifest: &str) -> Vec<(String, String)> {
+pub fn dependencies(manifest: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut table = String::new();
     for line in manifest.lines().map(str::trim) {

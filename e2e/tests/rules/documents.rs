@@ -6,6 +6,7 @@ use e2e::binaries;
 use e2e::sources::{below, read, root};
 
 use crate::assert_none;
+use crate::crates::CRATES;
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -142,15 +143,7 @@ fn ci_runs_what_the_readme_says() {
 fn the_code_map_names_every_module_and_nothing_else() {
     let map = read("ARCHITECTURE.md").unwrap();
     let mut findings = Vec::new();
-    for folder in [
-        "proto",
-        "rundir",
-        "otlp-send",
-        "service",
-        "normalizer",
-        "cctf",
-        "e2e",
-    ] {
+    for folder in CRATES.iter().map(|member| member.folder) {
         for source in below(&format!("{folder}/src/"), ".rs").unwrap() {
             let inner = source
                 .path
@@ -182,8 +175,8 @@ fn every_variable_of_opentelemetry_that_is_read_is_documented() {
     let page = read("docs/sending.md").unwrap();
     let mut findings = Vec::new();
     let mut count = 0;
-    for folder in ["service/src/", "cctf/src/", "otlp-send/src/", "normalizer/src/"] {
-        for source in below(folder, ".rs").unwrap() {
+    for member in &CRATES {
+        for source in below(&format!("{}/src/", member.folder), ".rs").unwrap() {
             let literals = source.text.split('"').skip(1).step_by(2);
             for name in literals.filter(|text| text.starts_with("OTEL_") && !text.ends_with('_')) {
                 let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');

@@ -5,6 +5,7 @@
     reason = "in a test a panic is the finding"
 )]
 
+mod crates;
 mod dependencies;
 mod documents;
 mod imports;

@@ -60,9 +60,9 @@ pub struct Arrival {
     /// The instance that made it, a number of the caller's choice.
     pub instance: u32,
     /// End less start, nanoseconds.
-    pub duration_nanos: i64,
+    pub duration_ns: i64,
     /// End, nanoseconds since the Unix epoch.
-    pub end_unix_nano: u64,
+    pub end_unix_ns: u64,
     /// Whom a call was sent to, a number of the caller's choice.
     pub peer: u32,
     /// The run of a call's row, as far as it is known when it arrives.
@@ -77,9 +77,9 @@ pub struct Caller {
     /// The instance that called.
     pub instance: u32,
     /// The call's duration, nanoseconds.
-    pub duration_nanos: i64,
+    pub duration_ns: i64,
     /// The call's end, nanoseconds since the Unix epoch.
-    pub end_unix_nano: u64,
+    pub end_unix_ns: u64,
     /// How many spans name it as their caller up to now, at most 255.
     pub callees: u8,
 }
@@ -147,8 +147,8 @@ pub(super) struct Entry {
     pub deadline: u64,
     /// When the window of its own span, and of those known to hang on it, has passed.
     pub needed_until: u64,
-    pub duration_nanos: i64,
-    pub end_unix_nano: u64,
+    pub duration_ns: i64,
+    pub end_unix_ns: u64,
     pub instance: u32,
     pub callee_instance: u32,
     pub peer: u32,
@@ -217,8 +217,8 @@ impl Entry {
             ancestor: NO_SPAN,
             deadline: 0,
             needed_until: 0,
-            duration_nanos: 0,
-            end_unix_nano: 0,
+            duration_ns: 0,
+            end_unix_ns: 0,
             instance: NONE,
             callee_instance: NONE,
             peer: NONE,
@@ -236,8 +236,8 @@ impl Entry {
 
     pub(super) fn take(&mut self, arrival: &Arrival) {
         self.parent_span_id = arrival.parent_span_id.map_or(NO_SPAN, |id| id.0);
-        self.duration_nanos = arrival.duration_nanos;
-        self.end_unix_nano = arrival.end_unix_nano;
+        self.duration_ns = arrival.duration_ns;
+        self.end_unix_ns = arrival.end_unix_ns;
         self.instance = arrival.instance;
         self.peer = arrival.peer;
         self.role = match (arrival.role, arrival.parent_span_id) {
@@ -334,7 +334,7 @@ impl Entry {
 
     /// Whether it begins before the parent ends, by the clock of the instance that made both.
     fn is_within(&self, parent: &Self) -> bool {
-        let start = self.end_unix_nano.wrapping_sub(self.duration_nanos as u64);
-        parent.is_of_instance(self) && start < parent.end_unix_nano
+        let start = self.end_unix_ns.wrapping_sub(self.duration_ns as u64);
+        parent.is_of_instance(self) && start < parent.end_unix_ns
     }
 }

@@ -33,13 +33,13 @@ pub struct JoinTable {
     tentative_until: u64,
     settled: Vec<Settled>,
     departed: Vec<Departed>,
-    window_nanos: u64,
+    window_ns: u64,
     entries_max: usize,
 }
 
 impl JoinTable {
-    /// An empty table that keeps a span for `window_nanos`, and at most `entries_max` of them.
-    pub fn new(window_nanos: u64, entries_max: usize) -> Self {
+    /// An empty table that keeps a span for `window_ns`, and at most `entries_max` of them.
+    pub fn new(window_ns: u64, entries_max: usize) -> Self {
         Self {
             entries: Entries::default(),
             deadlines: VecDeque::new(),
@@ -49,7 +49,7 @@ impl JoinTable {
             tentative_until: 0,
             settled: Vec::new(),
             departed: Vec::new(),
-            window_nanos,
+            window_ns,
             entries_max,
         }
     }
@@ -98,7 +98,7 @@ impl JoinTable {
     }
 
     fn set_deadline(&mut self, entry: u32, now: u64) -> u64 {
-        let deadline = now.saturating_add(self.window_nanos);
+        let deadline = now.saturating_add(self.window_ns);
         self.entries.get_mut(entry).deadline = deadline;
         self.deadlines.push_back((deadline, entry));
         deadline
@@ -299,8 +299,8 @@ impl JoinTable {
         Some(Caller {
             span_id: SpanId(call.span_id),
             instance: call.instance,
-            duration_nanos: call.duration_nanos,
-            end_unix_nano: call.end_unix_nano,
+            duration_ns: call.duration_ns,
+            end_unix_ns: call.end_unix_ns,
             callees: call.callees,
         })
     }

@@ -10,14 +10,14 @@ pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 /// on from the latest stamp at the pace of the monotonic clock: it must not stand still, since windows close by it.
 pub fn wall_clock(floor: u64) -> Clock {
     let begin = Instant::now();
-    steady(floor, unix_nanos, move || begin.elapsed())
+    steady(floor, unix_ns, move || begin.elapsed())
 }
 
-fn unix_nanos() -> u64 {
-    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+fn unix_ns() -> u64 {
+    ns(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-fn nanos(duration: Duration) -> u64 {
+fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -30,7 +30,7 @@ fn steady(
     Box::new(move || {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let (wall, running) = (wall(), running());
-        let gone_on = last.0.saturating_add(nanos(running.saturating_sub(last.1)));
+        let gone_on = last.0.saturating_add(ns(running.saturating_sub(last.1)));
         *last = (wall.max(gone_on), running);
         last.0
     })

@@ -31,7 +31,7 @@ pub struct Header {
     /// Number of the record.
     pub sequence: u64,
     /// When it came, nanoseconds since the Unix epoch.
-    pub received_unix_nano: u64,
+    pub received_unix_ns: u64,
     /// All records before this number were durable when this one was written.
     pub durable_before: u64,
     content: u8,
@@ -95,7 +95,7 @@ pub fn encode_header(record: &Record, sequence: u64, durable_before: u64) -> [u8
     // The receiver's limit on messages stands far below 4 GiB.
     header[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
     header[8..16].copy_from_slice(&sequence.to_le_bytes());
-    header[16..24].copy_from_slice(&record.received_unix_nano.to_le_bytes());
+    header[16..24].copy_from_slice(&record.received_unix_ns.to_le_bytes());
     header[24..32].copy_from_slice(&durable_before.to_le_bytes());
     header[32] = code(&record.content);
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&header[CHECKED_FROM..]), body);
@@ -132,7 +132,7 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
     let header = Header {
         body_len,
         sequence: number(8),
-        received_unix_nano: number(16),
+        received_unix_ns: number(16),
         durable_before: number(24),
         content: header[32],
     };
@@ -172,7 +172,7 @@ pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
         _ => return None,
     };
     Some(Record {
-        received_unix_nano: header.received_unix_nano,
+        received_unix_ns: header.received_unix_ns,
         content,
     })
 }
@@ -184,7 +184,7 @@ mod tests {
 
     fn request(body: Vec<u8>) -> Record {
         Record {
-            received_unix_nano: 7,
+            received_unix_ns: 7,
             content: Content::Request {
                 signal: Signal::Metrics,
                 body: body.into(),

@@ -71,7 +71,7 @@ struct State {
     held: Held,
     /// What may be accepted before the disks have to be looked at again.
     allowed_bytes: u64,
-    last_unix_nano: u64,
+    last_unix_ns: u64,
     closed: bool,
     /// Whether nothing more will be committed.
     ended: bool,
@@ -90,10 +90,10 @@ pub fn open(limits: QueueLimits, clock: Clock) -> (Journal, Reader) {
     )
 }
 
-/// Opens a journal whose records go through the [`CommitEnd`] before they are accepted and read. `last_unix_nano` is the
+/// Opens a journal whose records go through the [`CommitEnd`] before they are accepted and read. `last_unix_ns` is the
 /// stamp of the last record that was recovered.
-pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_nano: u64) -> (Journal, CommitEnd, Reader) {
-    let shared = Shared::new(limits, clock, last_unix_nano, true);
+pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_ns: u64) -> (Journal, CommitEnd, Reader) {
+    let shared = Shared::new(limits, clock, last_unix_ns, true);
     (
         Journal {
             shared: Arc::clone(&shared),
@@ -299,7 +299,7 @@ impl Reader {
 }
 
 impl Shared {
-    fn new(limits: QueueLimits, clock: Clock, last_unix_nano: u64, is_durable: bool) -> Arc<Self> {
+    fn new(limits: QueueLimits, clock: Clock, last_unix_ns: u64, is_durable: bool) -> Arc<Self> {
         let shared = Self {
             state: Mutex::new(State {
                 uncommitted: Vec::new(),
@@ -307,7 +307,7 @@ impl Shared {
                 waiting_held: Held::default(),
                 held: Held::default(),
                 allowed_bytes: u64::MAX,
-                last_unix_nano,
+                last_unix_ns,
                 closed: false,
                 ended: false,
                 deletable_before: 0,
@@ -331,9 +331,9 @@ impl Shared {
     }
 
     fn push(&self, state: &mut State, content: Content, answer: Option<Answer>) {
-        state.last_unix_nano = state.last_unix_nano.max((self.clock)());
+        state.last_unix_ns = state.last_unix_ns.max((self.clock)());
         let record = Record {
-            received_unix_nano: state.last_unix_nano,
+            received_unix_ns: state.last_unix_ns,
             content,
         };
         if self.is_durable {

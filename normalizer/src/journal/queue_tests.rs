@@ -99,7 +99,7 @@ fn ticks_pass_the_bound_and_never_pile_up() {
     assert!(reader.next_batch(&mut batch));
     assert_eq!(batch.len(), 3);
     assert_eq!(batch[2].content, Content::Tick);
-    assert_eq!(batch[2].received_unix_nano, 102, "the time of the last tick");
+    assert_eq!(batch[2].received_unix_ns, 102, "the time of the last tick");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn stamps_never_go_back_when_the_clock_does() {
     }
     let mut batch = Vec::new();
     reader.next_batch(&mut batch);
-    let stamps: Vec<u64> = batch.iter().map(|record| record.received_unix_nano).collect();
+    let stamps: Vec<u64> = batch.iter().map(|record| record.received_unix_ns).collect();
     assert_eq!(stamps, [100, 200, 200, 250]);
 }
 

@@ -40,7 +40,7 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// When it came, nanoseconds since the Unix epoch. Never less than that of the record before it.
-    pub received_unix_nano: u64,
+    pub received_unix_ns: u64,
     /// What came.
     pub content: Content,
 }

@@ -38,7 +38,7 @@ fn settings(folder: &Path) -> StoreSettings {
 fn request(number: u64, len: usize) -> Record {
     let body: Vec<u8> = (0..len).map(|at| (number as usize * 31 + at) as u8 | 1).collect();
     Record {
-        received_unix_nano: number,
+        received_unix_ns: number,
         content: Content::Request {
             signal: Signal::Traces,
             body: body.into(),
@@ -136,7 +136,7 @@ fn what_is_left_of_a_torn_batch_is_never_taken_for_a_later_record() {
     assert_eq!(
         records
             .iter()
-            .map(|(_, record)| record.received_unix_nano)
+            .map(|(_, record)| record.received_unix_ns)
             .collect::<Vec<_>>(),
         [0, 9]
     );

@@ -14,7 +14,6 @@ pub use super::slots::Slots;
 
 /// What an attribute tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is explained by its keys in the table")]
 #[repr(u8)]
 pub enum Slot {
     HttpMethod,

@@ -36,10 +36,6 @@ impl StageTable {
 
 /// Who sends telemetry, from its resource's attributes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[allow(
-    missing_docs,
-    reason = "named as the fields of nodes.json, module_inventory.json and invocations.jsonl"
-)]
 pub struct Identity {
     pub run_id: Option<String>,
     pub node: String,

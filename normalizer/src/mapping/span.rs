@@ -10,10 +10,6 @@ use super::{sampling, status, url};
 /// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
 /// for SERVER and CONSUMER spans, and of a CLIENT's view for all others.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[allow(
-    missing_docs,
-    reason = "named as the fields of invocations.jsonl and calls.jsonl"
-)]
 pub struct MappedSpan<'a> {
     pub method: Option<&'a str>,
     pub path: Option<Cow<'a, str>>,

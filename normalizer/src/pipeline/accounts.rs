@@ -102,7 +102,7 @@ impl Pipeline {
     pub(super) fn account_rowless(&mut self, run: Option<usize>, fate: Fate, facts: RowFacts) {
         match run {
             Some(_) => self.account(run, fate, 1),
-            None => self.held.add_rowless(fate, facts, self.now + self.window_nanos),
+            None => self.held.add_rowless(fate, facts, self.now + self.window_ns),
         }
     }
 
@@ -171,7 +171,7 @@ impl Pipeline {
             let part = &self.runs.at(slot).part.of;
             output.run(slot, part).latest = false;
         }
-        self.runs.at(slot).started_unix_nano = self.last_unix_nano;
+        self.runs.at(slot).started_unix_ns = self.last_unix_ns;
         self.runs.at(slot).part.totals_at_open = self.totals.clone();
         self.place_accounts(slot);
         self.runs.at(slot).suspend();

@@ -57,13 +57,13 @@ impl Pipeline {
         let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
         let slot = self.open_run(run_id, true, span.start_time_unix_nano, output)?;
         let run = self.runs.at(slot);
-        if !run.is_live() && run.ended_unix_nano < Some(span.start_time_unix_nano) {
+        if !run.is_live() && run.ended_unix_ns < Some(span.start_time_unix_nano) {
             run.phase = Phase::Open;
-            run.ended_unix_nano = None;
+            run.ended_unix_ns = None;
         }
         run.driven = true;
         run.told = told_of(span);
-        run.started_unix_nano = span.start_time_unix_nano;
+        run.started_unix_ns = span.start_time_unix_nano;
         run.last_activity = self.now;
         run.dirty = true;
         Ok(Some(slot))
@@ -73,7 +73,7 @@ impl Pipeline {
         let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
         let slot = self.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = self.runs.at(slot);
-        run.ended_unix_nano = Some(span.end_time_unix_nano);
+        run.ended_unix_ns = Some(span.end_time_unix_nano);
         run.dirty = true;
         if run.phase == Phase::Open {
             run.phase = Phase::Ending(self.now);

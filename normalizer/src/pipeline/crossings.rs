@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::dedup::span_fingerprint;
-use super::maps::Map;
+use aggregate::maps::Map;
 
 /// The run of a row that waits for its trace's run, and of one that no run took.
 const UNDECIDED: u32 = u32::MAX;
@@ -53,21 +53,21 @@ impl Crossings {
 
     /// Notes the run of a row; true if the row is to be remembered with it.
     #[inline]
-    fn note(&mut self, run: u32, for_nanos: u64) -> bool {
+    fn note(&mut self, run: u32, for_ns: u64) -> bool {
         if self.latest != Some(run) {
-            self.change(run, for_nanos);
+            self.change(run, for_ns);
         }
         self.until > 0
     }
 
     #[cold]
-    fn change(&mut self, run: u32, for_nanos: u64) {
+    fn change(&mut self, run: u32, for_ns: u64) {
         if let Some(latest) = self.latest {
             if self.until == 0 {
                 self.before = Some(latest);
-                self.turn_at = self.passed.saturating_add(for_nanos / 2);
+                self.turn_at = self.passed.saturating_add(for_ns / 2);
             }
-            self.until = self.passed.saturating_add(for_nanos);
+            self.until = self.passed.saturating_add(for_ns);
         }
         self.latest = Some(run);
     }
@@ -93,10 +93,10 @@ impl Crossings {
     }
 
     /// Forgets what is old, and all once rows of one run alone have come for long enough.
-    pub fn expire(&mut self, now: u64, window_nanos: u64) {
+    pub fn expire(&mut self, now: u64, window_ns: u64) {
         let silent = now.saturating_sub(self.counted_to);
         self.counted_to = now;
-        self.passed = self.passed.saturating_add(silent.min(window_nanos));
+        self.passed = self.passed.saturating_add(silent.min(window_ns));
         if self.until == 0 {
             return;
         }
@@ -110,7 +110,7 @@ impl Crossings {
         } else if self.passed >= self.turn_at {
             self.turn_at = self
                 .passed
-                .saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_nanos));
+                .saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_ns));
             self.turn();
         }
     }
@@ -136,8 +136,8 @@ impl Pipeline {
             RowRun::Awaited => UNDECIDED,
             RowRun::Refused => REFUSED,
         };
-        let for_nanos = (2 * WINDOWS_REMEMBERED).saturating_mul(self.window_nanos);
-        if self.crossings.note(run, for_nanos) {
+        let for_ns = (2 * WINDOWS_REMEMBERED).saturating_mul(self.window_ns);
+        if self.crossings.note(run, for_ns) {
             let row = span_fingerprint(trace_id, span_id, u8::from(is_call));
             self.crossings.remember(row, run, self.shares.traces);
         }

@@ -51,13 +51,13 @@ pub struct RecentSet {
     tag: u8,
     lens: [usize; TAGS as usize + 1],
     generation_ends: u64,
-    generation_nanos: u64,
+    generation_ns: u64,
     entries_max: usize,
 }
 
 impl RecentSet {
-    /// Remembers for at least `window_nanos`, unless there are more than `entries_max`: then the oldest leave early.
-    pub fn new(window_nanos: u64, entries_max: usize) -> Self {
+    /// Remembers for at least `window_ns`, unless there are more than `entries_max`: then the oldest leave early.
+    pub fn new(window_ns: u64, entries_max: usize) -> Self {
         let mut set = Self {
             buckets: Vec::new(),
             passed: Vec::new(),
@@ -66,7 +66,7 @@ impl RecentSet {
             tag: 1,
             lens: [0; TAGS as usize + 1],
             generation_ends: 0,
-            generation_nanos: (window_nanos / GENERATIONS).max(1),
+            generation_ns: (window_ns / GENERATIONS).max(1),
             entries_max,
         };
         set.allocate(BUCKETS_MIN_LOG2);
@@ -74,8 +74,8 @@ impl RecentSet {
     }
 
     /// Changes how long it remembers.
-    pub fn set_window(&mut self, window_nanos: u64) {
-        self.generation_nanos = (window_nanos / GENERATIONS).max(1);
+    pub fn set_window(&mut self, window_ns: u64) {
+        self.generation_ns = (window_ns / GENERATIONS).max(1);
     }
 
     /// Asks for the memory that [`Self::insert`] of this fingerprint reads.
@@ -172,7 +172,7 @@ impl RecentSet {
 
     #[cold]
     fn begin_generation(&mut self, now: u64) {
-        self.generation_ends = now.saturating_add(self.generation_nanos);
+        self.generation_ends = now.saturating_add(self.generation_ns);
         self.tag = self.tag % TAGS + 1;
         // What still bears the tag from its last turn left the window long ago; it must not come back with it.
         self.forget(self.tag);
@@ -293,7 +293,7 @@ struct Saved<T> {
     live_tags: u16,
     tag: u8,
     generation_ends: u64,
-    generation_nanos: u64,
+    generation_ns: u64,
     entries_max: usize,
 }
 
@@ -337,7 +337,7 @@ impl Serialize for RecentSet {
             live_tags: self.live_tags,
             tag: self.tag,
             generation_ends: self.generation_ends,
-            generation_nanos: self.generation_nanos,
+            generation_ns: self.generation_ns,
             entries_max: self.entries_max,
         };
         saved.serialize(serializer)
@@ -363,10 +363,7 @@ impl<'de> Deserialize<'de> for RecentSet {
         if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
             return Err(D::Error::custom("a span is of a generation that there is not"));
         }
-        let mut set = Self::new(
-            saved.generation_nanos.saturating_mul(GENERATIONS),
-            saved.entries_max,
-        );
+        let mut set = Self::new(saved.generation_ns.saturating_mul(GENERATIONS), saved.entries_max);
         (set.live_tags, set.tag, set.generation_ends) = (saved.live_tags, saved.tag, saved.generation_ends);
         remembered.sort_unstable_by_key(|(_, tag)| Reverse((saved.tag + TAGS - tag) % TAGS));
         let slots_needed = remembered.len() * 100 / FULL_PERCENT;

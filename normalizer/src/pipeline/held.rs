@@ -7,8 +7,8 @@ use cctf_proto::otlp::trace::{Span, SpanKind};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Fate;
-use super::maps::Map;
-use super::modules::InvocationFacts;
+use aggregate::maps::Map;
+use aggregate::modules::InvocationFacts;
 use super::sources::Source;
 use crate::join::Outcome;
 
@@ -28,11 +28,11 @@ pub struct RowFacts {
     /// Its node, by number.
     pub node: Option<u32>,
     /// End less start, nanoseconds.
-    pub duration_nanos: i64,
+    pub duration_ns: i64,
     /// Start, nanoseconds since the Unix epoch.
-    pub start_unix_nano: u64,
+    pub start_unix_ns: u64,
     /// End, nanoseconds since the Unix epoch.
-    pub end_unix_nano: u64,
+    pub end_unix_ns: u64,
     /// Whether its span starts when the body has been read.
     pub starts_after_body: bool,
     /// For the statistics of its module.
@@ -49,9 +49,9 @@ impl RowFacts {
             trace_id,
             instance: source.instance,
             node: source.node,
-            duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
-            start_unix_nano: span.start_time_unix_nano,
-            end_unix_nano: span.end_time_unix_nano,
+            duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+            start_unix_ns: span.start_time_unix_nano,
+            end_unix_ns: span.end_time_unix_nano,
             starts_after_body: false,
             invocation: InvocationFacts::default(),
         }

@@ -72,7 +72,7 @@ impl Pipeline {
                 .source
                 .instance
                 .is_some_and(|gone| self.placement.has_told_stop(gone));
-            if !is_gone && now < sampler.last_heard.saturating_add(self.stale_nanos) {
+            if !is_gone && now < sampler.last_heard.saturating_add(self.stale_ns) {
                 return;
             }
             self.close_sample(node, output);
@@ -91,13 +91,13 @@ impl Pipeline {
 
     fn sample_process_cpu(&mut self, point: &Point<'_>, source: &Arc<Source>) {
         let Some(instance) = source.instance else { return };
-        let nanos = (point.value * 1e9).max(0.0) as u64;
+        let ns = (point.value * 1e9).max(0.0) as u64;
         if self.process_cpu.len() >= COUNTERS_MAX && !self.process_cpu.contains_key(&point.series) {
             self.process_cpu.clear();
         }
-        let grown = match self.process_cpu.insert(point.series, nanos) {
-            Some(before) if !point.is_delta => nanos.saturating_sub(before),
-            _ if point.is_delta => nanos,
+        let grown = match self.process_cpu.insert(point.series, ns) {
+            Some(before) if !point.is_delta => ns.saturating_sub(before),
+            _ if point.is_delta => ns,
             _ => 0,
         };
         let module = self.sources.instance(instance).module;
@@ -108,7 +108,7 @@ impl Pipeline {
                 .modules
                 .entry(module)
                 .or_default()
-                .process_cpu_nanos
+                .process_cpu_ns
                 .add(Some(grown));
         }
     }
@@ -158,10 +158,9 @@ impl Pipeline {
         };
         let source = sampler.source.clone();
         let identity = &source.identity;
-        let interval =
-            (sample.interval_nanos > 0).then(|| Milliseconds::from_nanos(sample.interval_nanos as i64));
+        let interval = (sample.interval_ns > 0).then(|| Milliseconds::from_ns(sample.interval_ns as i64));
         let host = HostMetric {
-            ts_ms: Milliseconds::from_nanos(sample.ts as i64),
+            ts_ms: Milliseconds::from_ns(sample.ts as i64),
             node: identity.node.as_str().into(),
             stage: identity.stage(),
             cpu_util: sample.cpu_util(),
@@ -254,12 +253,12 @@ impl Sampler {
             .insert(point.series, (point.time, point.start, point.value));
         if point.is_delta {
             let from = if point.start > 0 { point.start } else { before?.0 };
-            let nanos = point.time.checked_sub(from).filter(|&nanos| nanos > 0)?;
-            return Some((point.value, nanos));
+            let ns = point.time.checked_sub(from).filter(|&ns| ns > 0)?;
+            return Some((point.value, ns));
         }
         let (time, start, value) = before?;
-        let nanos = point.time.checked_sub(time).filter(|&nanos| nanos > 0)?;
-        (point.start == start && point.value >= value).then_some((point.value - value, nanos))
+        let ns = point.time.checked_sub(time).filter(|&ns| ns > 0)?;
+        (point.start == start && point.value >= value).then_some((point.value - value, ns))
     }
 
     fn take_counter(&mut self, role: MetricRole, point: &Point<'_>) {
@@ -279,11 +278,11 @@ impl Sampler {
             }
         }
         let growth = self.growth(point);
-        let (Some((growth, nanos)), Some(sample)) = (growth, self.sample.as_mut()) else {
+        let (Some((growth, ns)), Some(sample)) = (growth, self.sample.as_mut()) else {
             return;
         };
-        sample.interval_nanos = sample.interval_nanos.max(nanos);
-        let seconds = nanos as f64 / 1e9;
+        sample.interval_ns = sample.interval_ns.max(ns);
+        let seconds = ns as f64 / 1e9;
         let add = |field: &mut Option<f64>, more: f64| *field = Some(field.unwrap_or(0.0) + more);
         let direction = text_of(&point.attributes, DIRECTIONS);
         match (role, direction) {

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use cctf_proto::cctf::{Instance, Module, ModuleCall, ModuleType, Resources, SlotSource, Text};
 
 use super::Pipeline;
-use super::module_rows::{call_rows, cpu_of, endpoint_rows, external_row, type_of};
-use super::modules::ModuleStats;
-use super::peers::ModuleNames;
 use super::runs::Run;
+use aggregate::module_rows::{call_rows, cpu_of, endpoint_rows, external_row, type_of};
+use aggregate::modules::ModuleStats;
+use aggregate::peers::ModuleNames;
 
 impl Pipeline {
     /// A run's modules and the peers that tell nothing themselves, by name.

@@ -1,11 +1,11 @@
 //! What rows tell of modules and of the links between nodes, as they are written.
 
 use super::held::RowFacts;
-use super::links::{LinkCall, LinkStats};
-use super::modules::ModuleStats;
-use super::names::NAMELESS;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Caller, Departed};
+use aggregate::links::{LinkCall, LinkStats};
+use aggregate::modules::ModuleStats;
+use aggregate::names::NAMELESS;
 
 impl Pipeline {
     pub(super) fn learn_invocation(
@@ -21,8 +21,8 @@ impl Pipeline {
         let stats = self.stats_of(run, instance);
         stats.is_called |= is_called;
         stats.add(&facts.invocation);
-        if let Some((caller, net_nanos)) = call {
-            self.learn_link(run, facts, &caller, net_nanos);
+        if let Some((caller, net_ns)) = call {
+            self.learn_link(run, facts, &caller, net_ns);
         }
     }
 
@@ -41,7 +41,7 @@ impl Pipeline {
         stats
     }
 
-    fn learn_link(&mut self, run: usize, facts: &RowFacts, caller: &Caller, net_nanos: i64) {
+    fn learn_link(&mut self, run: usize, facts: &RowFacts, caller: &Caller, net_ns: i64) {
         if caller.instance == NO_INSTANCE {
             return;
         }
@@ -63,11 +63,11 @@ impl Pipeline {
             return;
         }
         let call = LinkCall {
-            net_nanos,
+            net_ns,
             sent: facts.invocation.bytes_in,
             received: facts.invocation.bytes_out,
             sent_counts: facts.starts_after_body,
-            end_unix_nano: caller.end_unix_nano,
+            end_unix_ns: caller.end_unix_ns,
         };
         let now = self.now;
         let run = self.runs.at(run);

@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::links::LinkStats;
-use super::modules::ModuleStats;
 use super::output::Output;
 use super::runs::{Run, Runs};
 use super::{Pipeline, Settings};
+use aggregate::links::LinkStats;
+use aggregate::modules::ModuleStats;
 
 /// Parts of the limit, of 32. The rest is the pool of what is counted together: the join, the rows that wait, traces'
 /// runs, series and inventories.

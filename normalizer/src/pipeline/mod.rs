@@ -16,14 +16,8 @@ mod hosts;
 mod inner_work;
 mod inventory;
 mod learned;
-pub mod links;
-pub mod maps;
 mod memory;
-pub mod module_rows;
-pub mod modules;
-pub mod names;
 mod output;
-pub mod peers;
 mod placement;
 mod points;
 mod rolling;
@@ -39,12 +33,10 @@ mod state;
 mod totals;
 mod trace_runs;
 mod traces;
-pub mod under_load;
 mod unsettled;
 
 pub use memory::queue_share;
 pub use output::{Output, RunOutput};
-pub use placement::moves;
 pub use settings::Settings;
 pub use state::{RestoreError, STATE_VERSION};
 
@@ -61,7 +53,6 @@ use self::dedup::RecentSet;
 use self::held::HeldRows;
 use self::hosts::Samplers;
 use self::memory::MemoryShares;
-use self::names::Names;
 use self::placement::Placement;
 use self::rolling::RollLimits;
 use self::runs::Runs;
@@ -73,13 +64,14 @@ use self::unsettled::Unsettled;
 use crate::join::JoinTable;
 use crate::journal::{Content, Record, Signal};
 use crate::mapping::StageTable;
+use aggregate::names::Names;
 
 /// The instance of a span whose resource names no service.
 const NO_INSTANCE: u32 = u32::MAX;
 /// What changes slowly of the memory is counted this often.
-const INVENTORY_INTERVAL_NANOS: u64 = 1_000_000_000;
+const INVENTORY_INTERVAL_NS: u64 = 1_000_000_000;
 /// What closes by time, besides the join's windows, is looked at this often.
-const HOUSEKEEPING_NANOS: u64 = 50_000_000;
+const HOUSEKEEPING_NS: u64 = 50_000_000;
 /// A trace's run is known for at least this many join windows, and at most twice as many.
 const TRACE_RUN_WINDOWS: u64 = 2;
 /// A run closed for this many join windows, and silent, can have no row on its way.
@@ -120,9 +112,9 @@ pub struct PipelineCounters {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Pipeline {
     settings: Settings,
-    window_nanos: u64,
-    stale_nanos: u64,
-    idle_nanos: u64,
+    window_ns: u64,
+    stale_ns: u64,
+    idle_ns: u64,
     roll: RollLimits,
     shares: MemoryShares,
     inventory_bytes: u64,
@@ -130,9 +122,9 @@ pub struct Pipeline {
     /// Journal time: that of the records, less the time in which the normalizer was down, which is silence of nobody.
     now: u64,
     /// Time in which it was down, altogether.
-    down_nanos: u64,
+    down_ns: u64,
     /// Stamp of the last record.
-    last_unix_nano: u64,
+    last_unix_ns: u64,
     housekeeping_at: u64,
     traces_turn_at: u64,
     totals: Totals,
@@ -174,19 +166,19 @@ impl Pipeline {
             by_name: settings.stages.clone(),
             default: settings.default_stage,
         };
-        let window_nanos = nanos(settings.join_window);
+        let window_ns = ns(settings.join_window);
         let shares = MemoryShares::of(&settings);
         Self {
-            window_nanos,
-            stale_nanos: nanos(settings.stale_after),
-            idle_nanos: nanos(settings.run_idle),
+            window_ns,
+            stale_ns: ns(settings.stale_after),
+            idle_ns: ns(settings.run_idle),
             roll: RollLimits::of(&settings),
             shares,
             inventory_bytes: 0,
             inventories_at: 0,
             now: 0,
-            down_nanos: 0,
-            last_unix_nano: 0,
+            down_ns: 0,
+            last_unix_ns: 0,
             housekeeping_at: 0,
             traces_turn_at: 0,
             totals: Totals::default(),
@@ -194,8 +186,8 @@ impl Pipeline {
             counted_before: (0, 0),
             sources: Sources::new(stages),
             runs: Runs::new(&settings.run_id, settings.open_runs_max),
-            seen: RecentSet::new(nanos(settings.dedup_window), shares.dedup_spans),
-            join: JoinTable::new(window_nanos, shares.join_spans),
+            seen: RecentSet::new(ns(settings.dedup_window), shares.dedup_spans),
+            join: JoinTable::new(window_ns, shares.join_spans),
             held: HeldRows::default(),
             traces: TraceRuns::new(shares.traces),
             crossings: Crossings::default(),
@@ -215,12 +207,12 @@ impl Pipeline {
 
     /// Takes a record; rows and snapshots that follow from it are added to `output`.
     pub fn feed(&mut self, record: &Record, output: &mut Output) {
-        let received = record.received_unix_nano.max(self.last_unix_nano);
-        if record.content == Content::Restart && self.last_unix_nano > 0 {
-            self.down_nanos += received - self.last_unix_nano;
+        let received = record.received_unix_ns.max(self.last_unix_ns);
+        if record.content == Content::Restart && self.last_unix_ns > 0 {
+            self.down_ns += received - self.last_unix_ns;
         }
-        self.last_unix_nano = received;
-        self.now = received - self.down_nanos;
+        self.last_unix_ns = received;
+        self.now = received - self.down_ns;
         match &record.content {
             Content::Request { signal, body } => {
                 // The receiver refuses what does not parse, so this counts nothing but a fault of ours.
@@ -239,7 +231,7 @@ impl Pipeline {
         self.expire_rows(output);
         self.make_room(output);
         if self.now >= self.housekeeping_at {
-            self.housekeeping_at = self.now + HOUSEKEEPING_NANOS;
+            self.housekeeping_at = self.now + HOUSEKEEPING_NS;
             self.keep_house(output);
         }
         self.roll_runs(output);
@@ -289,7 +281,7 @@ impl Pipeline {
     }
 
     fn keep_house(&mut self, output: &mut Output) {
-        let before_window = self.now.saturating_sub(self.window_nanos);
+        let before_window = self.now.saturating_sub(self.window_ns);
         self.expire_placement(output);
         self.expire_samples(before_window, output);
         for slot in self.runs.with_seconds() {
@@ -299,19 +291,19 @@ impl Pipeline {
         let windows = if self.join.extended() > 0 { 2 } else { 1 };
         for slot in self
             .runs
-            .due_to_close(self.now, windows * self.window_nanos, self.idle_nanos)
+            .due_to_close(self.now, windows * self.window_ns, self.idle_ns)
         {
             self.close_run(slot, output);
         }
         if self.now >= self.traces_turn_at {
-            self.traces_turn_at = self.now + TRACE_RUN_WINDOWS * self.window_nanos;
+            self.traces_turn_at = self.now + TRACE_RUN_WINDOWS * self.window_ns;
             self.traces.turn();
         }
-        self.crossings.expire(self.now, self.window_nanos);
+        self.crossings.expire(self.now, self.window_ns);
         self.runs
-            .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_nanos));
+            .forget_old(self.now.saturating_sub(SETTLED_WINDOWS * self.window_ns));
         if self.now >= self.inventories_at {
-            self.inventories_at = self.now + INVENTORY_INTERVAL_NANOS;
+            self.inventories_at = self.now + INVENTORY_INTERVAL_NS;
             self.count_inventories();
         }
         self.make_snapshots(output);
@@ -341,6 +333,6 @@ impl Pipeline {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }

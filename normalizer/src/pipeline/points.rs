@@ -256,7 +256,7 @@ impl Pipeline {
         }
         let identity = &source.identity;
         let row = SystemStat {
-            ts_ms: Milliseconds::from_nanos(time as i64),
+            ts_ms: Milliseconds::from_ns(time as i64),
             node_id: identity.node.as_str().into(),
             stage: identity.stage(),
             metric: metric.into(),
@@ -290,8 +290,8 @@ impl Pipeline {
             .into_iter()
             .filter(|&slot| {
                 let run = self.runs.at(slot);
-                let has_begun = !run.driven || time >= run.started_unix_nano;
-                let is_over = run.phase != Phase::Open && run.ended_unix_nano.is_none_or(|end| time > end);
+                let has_begun = !run.driven || time >= run.started_unix_ns;
+                let is_over = run.phase != Phase::Open && run.ended_unix_ns.is_none_or(|end| time > end);
                 has_begun && !is_over
             })
             .collect();

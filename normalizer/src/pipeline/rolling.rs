@@ -8,13 +8,13 @@ use super::accounts::Accounts;
 use super::output::Output;
 use super::runs::{Run, Runs};
 use super::totals::Totals;
-use super::{Pipeline, Settings, nanos};
+use super::{Pipeline, Settings, ns};
 
 /// When a part is closed.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct RollLimits {
     bytes: u64,
-    age_nanos: u64,
+    age_ns: u64,
 }
 
 impl RollLimits {
@@ -22,7 +22,7 @@ impl RollLimits {
     pub fn of(settings: &Settings) -> Self {
         Self {
             bytes: settings.roll_bytes.unwrap_or(u64::MAX),
-            age_nanos: settings.roll_age.map_or(u64::MAX, nanos),
+            age_ns: settings.roll_age.map_or(u64::MAX, ns),
         }
     }
 }
@@ -33,13 +33,13 @@ pub struct OpenPart {
     /// Which.
     pub of: Part,
     /// Start of a later part, nanoseconds since the Unix epoch; the first starts with its run.
-    pub started_unix_nano: Option<u64>,
+    pub started_unix_ns: Option<u64>,
     /// End, once it is closed and the run goes on in the next one.
-    ended_unix_nano: Option<u64>,
+    ended_unix_ns: Option<u64>,
     /// Journal time at which it was opened.
     opened_at: u64,
     /// End of the latest row.
-    pub last_row_unix_nano: u64,
+    pub last_row_unix_ns: u64,
     /// The totals before it was opened.
     pub totals_at_open: Totals,
     /// Bytes of its lines, but for those that a later part begins with: these alone never make another one.
@@ -56,13 +56,13 @@ pub struct OpenPart {
 
 impl OpenPart {
     /// A part without rows.
-    pub fn new(of: Part, started_unix_nano: Option<u64>, now: u64) -> Self {
+    pub fn new(of: Part, started_unix_ns: Option<u64>, now: u64) -> Self {
         Self {
             of,
-            started_unix_nano,
-            ended_unix_nano: None,
+            started_unix_ns,
+            ended_unix_ns: None,
             opened_at: now,
-            last_row_unix_nano: 0,
+            last_row_unix_ns: 0,
             totals_at_open: Totals::default(),
             bytes: 0,
             rows: [0; File::ALL.len()],
@@ -74,7 +74,7 @@ impl OpenPart {
 
     /// Age alone makes no empty part.
     fn is_due(&self, now: u64, limits: RollLimits) -> bool {
-        let is_old = now >= self.opened_at.saturating_add(limits.age_nanos);
+        let is_old = now >= self.opened_at.saturating_add(limits.age_ns);
         self.bytes > 0 && (self.bytes >= limits.bytes || is_old)
     }
 }
@@ -82,13 +82,13 @@ impl OpenPart {
 impl Run {
     /// Start of the part that is being written.
     pub fn started(&self) -> u64 {
-        self.part.started_unix_nano.unwrap_or(self.started_unix_nano)
+        self.part.started_unix_ns.unwrap_or(self.started_unix_ns)
     }
 
     /// End of that part, once it is known: a run whose end was told is open until what is under way has come.
     pub fn ended(&self) -> Option<u64> {
-        let of_run = self.ended_unix_nano.filter(|_| !self.is_live());
-        let ended = self.part.ended_unix_nano.or(of_run)?;
+        let of_run = self.ended_unix_ns.filter(|_| !self.is_live());
+        let ended = self.part.ended_unix_ns.or(of_run)?;
         // A driver's clock may say otherwise: a run ends no earlier than it starts.
         Some(ended.max(self.started()))
     }
@@ -145,7 +145,7 @@ impl Pipeline {
         self.conclude_starts_of(slot, output);
         let next = self.runs.next_part(slot);
         let run = self.runs.at(slot);
-        run.part.ended_unix_nano = Some(run.part.last_row_unix_nano.max(run.started()));
+        run.part.ended_unix_ns = Some(run.part.last_row_unix_ns.max(run.started()));
         if run.totals_at_close.is_some() {
             run.totals_at_close = Some(self.totals.clone());
         }
@@ -153,8 +153,8 @@ impl Pipeline {
 
         let run = self.runs.at(slot);
         // A part for what comes after a run's end starts with that end.
-        let ended = run.ended_unix_nano.unwrap_or(u64::MAX);
-        let started = self.last_unix_nano.min(ended);
+        let ended = run.ended_unix_ns.unwrap_or(u64::MAX);
+        let started = self.last_unix_ns.min(ended);
         let part = OpenPart {
             totals_at_open: self.totals.clone(),
             ..OpenPart::new(next.clone(), Some(started), self.now)

@@ -28,7 +28,7 @@ impl Pipeline {
         &mut self,
         id: &str,
         explicit: bool,
-        started_unix_nano: u64,
+        started_unix_ns: u64,
         output: &mut Output,
     ) -> Result<usize, &'static str> {
         if self.settings.runs_ignore_case && self.runs.is_taken_in_other_case(id) {
@@ -39,7 +39,7 @@ impl Pipeline {
             let totals_at_open = self.totals_before(id);
             let opened = self.runs.at(run);
             opened.part.totals_at_open = totals_at_open;
-            opened.started_unix_nano = started_unix_nano;
+            opened.started_unix_ns = started_unix_ns;
             if id == self.runs.own_id() {
                 self.place_accounts(run);
             }
@@ -83,7 +83,7 @@ impl Pipeline {
         &mut self,
         trace_id: &[u8; 16],
         resource_run: Option<&str>,
-        start_unix_nano: u64,
+        start_unix_ns: u64,
         output: &mut Output,
     ) -> Option<usize> {
         if let Some(run) = self.traces.get(trace_id) {
@@ -92,14 +92,14 @@ impl Pipeline {
         if self.runs.any_explicit() {
             return None;
         }
-        self.fallback_run(resource_run, start_unix_nano, output).ok()
+        self.fallback_run(resource_run, start_unix_ns, output).ok()
     }
 
     /// The run of a row whose trace named none: the one driven run, the resource's, the normalizer's own.
     fn fallback_run(
         &mut self,
         resource_run: Option<&str>,
-        start_unix_nano: u64,
+        start_unix_ns: u64,
         output: &mut Output,
     ) -> Result<usize, &'static str> {
         if let Some(run) = self.runs.only_driven() {
@@ -107,13 +107,13 @@ impl Pipeline {
         }
         if let Some(run_id) = resource_run {
             // No span names it, so no row need wait for its trace to do so.
-            return self.open_run(run_id, false, start_unix_nano, output);
+            return self.open_run(run_id, false, start_unix_ns, output);
         }
         if let Some(own) = self.runs.find_own() {
             return Ok(own);
         }
         let own = self.runs.own_id().to_owned();
-        self.open_run(&own, false, start_unix_nano, output)
+        self.open_run(&own, false, start_unix_ns, output)
     }
 
     /// Writes the row whose line begins there, or keeps it until all is known.
@@ -141,7 +141,7 @@ impl Pipeline {
             return;
         }
         let mut lines = std::mem::take(&mut self.unsettled.lines);
-        let (line, deadline) = (&lines[begin..], self.now + self.window_nanos);
+        let (line, deadline) = (&lines[begin..], self.now + self.window_ns);
         match (joined, run) {
             (Ok(Outcome::Nothing), _) => self.account_rowless(run, facts.fate_without_row(), facts),
             (Ok(outcome), Some(run)) => self.write_row(line, gaps, &facts, run, outcome, output),
@@ -160,7 +160,7 @@ impl Pipeline {
 
     /// Holds the request's rows that still wait, now that it is at its end.
     pub(super) fn hold_unsettled(&mut self) {
-        let deadline = self.now + self.window_nanos;
+        let deadline = self.now + self.window_ns;
         for row in self.unsettled.rows.drain(..).filter(|row| !row.is_settled) {
             let line = &self.unsettled.lines[row.begin..row.end];
             let held = self
@@ -214,11 +214,11 @@ impl Pipeline {
         let Some(facts) = self.held.get(row).map(|held| &held.facts) else {
             return;
         };
-        let (instance, start_unix_nano) = (facts.instance, facts.start_unix_nano);
+        let (instance, start_unix_ns) = (facts.instance, facts.start_unix_ns);
         let trace_id = facts.trace_id;
         let resource_run = instance.and_then(|instance| self.sources.instance(instance).run_id.clone());
         let is_row = self.held.has_line(row);
-        let run = match self.fallback_run(resource_run.as_deref(), start_unix_nano, output) {
+        let run = match self.fallback_run(resource_run.as_deref(), start_unix_ns, output) {
             Ok(run) => run,
             Err(reason) => {
                 if is_row {
@@ -276,12 +276,12 @@ impl Pipeline {
                 orphan,
             } => {
                 let (parent, orphan) = self.within_run(run, facts, parent, orphan);
-                let caller_fits = caller.is_some_and(|caller| caller.duration_nanos >= facts.duration_nanos);
+                let caller_fits = caller.is_some_and(|caller| caller.duration_ns >= facts.duration_ns);
                 let is_outlived =
-                    caller.is_some_and(|caller| (0..facts.duration_nanos).contains(&caller.duration_nanos));
+                    caller.is_some_and(|caller| (0..facts.duration_ns).contains(&caller.duration_ns));
                 let caller_alone = caller.filter(|caller| facts.is_server && caller.callees == 1);
                 let told_caller = caller_alone
-                    .filter(|_| caller_fits && facts.duration_nanos >= 0)
+                    .filter(|_| caller_fits && facts.duration_ns >= 0)
                     .filter(|caller| self.is_in_run(run, &facts.trace_id, &caller.span_id.0, true));
                 let mut flags = facts.flags;
                 if orphan {
@@ -294,7 +294,7 @@ impl Pipeline {
                 if self.count_row(run, File::Invocations, facts, orphan) {
                     flags = flags.with(Flag::Late);
                 }
-                let net = told_caller.map(|caller| caller.duration_nanos - facts.duration_nanos);
+                let net = told_caller.map(|caller| caller.duration_ns - facts.duration_ns);
                 let lines = output
                     .run(run, &self.runs.at(run).part.of)
                     .lines(File::Invocations);
@@ -309,7 +309,7 @@ impl Pipeline {
                 );
                 push_field(
                     &INVOCATION[NET_MS],
-                    net.map(Milliseconds::from_nanos).as_ref(),
+                    net.map(Milliseconds::from_ns).as_ref(),
                     lines,
                 );
                 lines.extend_from_slice(&line[gaps.second..]);
@@ -377,7 +377,7 @@ impl Pipeline {
         let run = self.runs.at(run);
         run.part.orphans += u64::from(orphan);
         run.nodes.extend(facts.node);
-        run.begin_by(facts.start_unix_nano);
-        run.count_row(file, facts.end_unix_nano, self.now)
+        run.begin_by(facts.start_unix_ns);
+        run.count_row(file, facts.end_unix_ns, self.now)
     }
 }

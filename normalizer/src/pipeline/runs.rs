@@ -3,23 +3,22 @@
 use cctf_proto::cctf::{File, Part, Row};
 use serde::{Deserialize, Serialize};
 
-use super::links::LinkStats;
-use super::maps::{Map, Set};
-use super::modules::ModuleStats;
 use super::output::Output;
 use super::rolling::OpenPart;
 use super::totals::Totals;
+use aggregate::links::LinkStats;
+use aggregate::maps::{Map, Set};
+use aggregate::modules::ModuleStats;
 
 /// Closed runs that are kept for late rows. Past it the oldest is forgotten, and a row for it is rejected.
 const CLOSED_RUNS_MAX: usize = 256;
 /// A run's snapshots are made anew at most this often, while anything changes.
-const SNAPSHOT_INTERVAL_NANOS: u64 = 1_000_000_000;
+const SNAPSHOT_INTERVAL_NS: u64 = 1_000_000_000;
 /// But at most so many of their entries a second, since each is written anew whether or not it has changed.
 const SNAPSHOT_ENTRIES_A_SECOND: u64 = 1_000;
 
 /// What the driver told of its run.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "named as the fields of run_meta.json")]
 pub struct Told {
     pub rate: Option<f64>,
     pub duration: Option<String>,
@@ -61,9 +60,9 @@ pub struct Run {
     /// What the driver told.
     pub told: Told,
     /// Start, nanoseconds since the Unix epoch.
-    pub started_unix_nano: u64,
+    pub started_unix_ns: u64,
     /// End, nanoseconds since the Unix epoch.
-    pub ended_unix_nano: Option<u64>,
+    pub ended_unix_ns: Option<u64>,
     /// Journal time of the latest row.
     pub last_activity: u64,
     /// The totals when it was closed.
@@ -99,8 +98,8 @@ impl Run {
             driven: false,
             explicit,
             told: Told::default(),
-            started_unix_nano: now,
-            ended_unix_nano: None,
+            started_unix_ns: now,
+            ended_unix_ns: None,
             last_activity: now,
             totals_at_close: None,
             part: OpenPart::new(Part::first(id), None, now),
@@ -123,11 +122,11 @@ impl Run {
 
     /// Notes that something of the run happened at that time: a run that no driver tells of has begun by then, and so has
     /// a later part.
-    pub fn begin_by(&mut self, unix_nano: u64) {
-        if let Some(started) = &mut self.part.started_unix_nano {
-            *started = unix_nano.min(*started);
+    pub fn begin_by(&mut self, unix_ns: u64) {
+        if let Some(started) = &mut self.part.started_unix_ns {
+            *started = unix_ns.min(*started);
         } else if !self.driven {
-            self.started_unix_nano = self.started_unix_nano.min(unix_nano);
+            self.started_unix_ns = self.started_unix_ns.min(unix_ns);
         }
     }
 
@@ -136,10 +135,10 @@ impl Run {
         self.is_suspended = self.phase == Phase::Open;
     }
 
-    fn snapshot_interval_nanos(&self) -> u64 {
+    fn snapshot_interval_ns(&self) -> u64 {
         let entries = self.modules.len() + self.nodes.len() + self.links.len();
-        let nanos_each = SNAPSHOT_INTERVAL_NANOS / SNAPSHOT_ENTRIES_A_SECOND;
-        SNAPSHOT_INTERVAL_NANOS.max(entries as u64 * nanos_each)
+        let nanos_each = SNAPSHOT_INTERVAL_NS / SNAPSHOT_ENTRIES_A_SECOND;
+        SNAPSHOT_INTERVAL_NS.max(entries as u64 * nanos_each)
     }
 
     /// Whether it has not been closed.
@@ -147,17 +146,17 @@ impl Run {
         !matches!(self.phase, Phase::Closed(_))
     }
 
-    /// Counts a line of `file` that is done at `ends_unix_nano`; true if it is late.
-    pub fn count_row(&mut self, file: File, ends_unix_nano: u64, now: u64) -> bool {
+    /// Counts a line of `file` that is done at `ends_unix_ns`; true if it is late.
+    pub fn count_row(&mut self, file: File, ends_unix_ns: u64, now: u64) -> bool {
         self.part.rows[file as usize] += 1;
         self.dirty = true;
         self.last_activity = now;
-        self.part.last_row_unix_nano = self.part.last_row_unix_nano.max(ends_unix_nano);
+        self.part.last_row_unix_ns = self.part.last_row_unix_ns.max(ends_unix_ns);
         if self.is_live() {
             return false;
         }
         self.part.late += 1;
-        self.ended_unix_nano = Some(self.ended_unix_nano.unwrap_or(0).max(ends_unix_nano));
+        self.ended_unix_ns = Some(self.ended_unix_ns.unwrap_or(0).max(ends_unix_ns));
         true
     }
 }
@@ -313,7 +312,7 @@ impl Runs {
         for run in self.slots.iter_mut().flatten().filter(|run| run.is_suspended) {
             run.is_suspended = false;
             run.phase = Phase::Open;
-            run.ended_unix_nano = None;
+            run.ended_unix_ns = None;
             run.totals_at_close = None;
             run.dirty = true;
         }
@@ -328,11 +327,11 @@ impl Runs {
     }
 
     /// Live runs whose time has come to be closed.
-    pub fn due_to_close(&self, now: u64, join_window_nanos: u64, idle_nanos: u64) -> Vec<usize> {
+    pub fn due_to_close(&self, now: u64, join_window_ns: u64, idle_ns: u64) -> Vec<usize> {
         let due = |run: &Run| match run.phase {
-            Phase::Ending(told_at) => now >= told_at.saturating_add(join_window_nanos),
+            Phase::Ending(told_at) => now >= told_at.saturating_add(join_window_ns),
             // The normalizer's own run is what everything falls back to: it ends with the normalizer.
-            Phase::Open => run.id != self.own && now >= run.last_activity.saturating_add(idle_nanos),
+            Phase::Open => run.id != self.own && now >= run.last_activity.saturating_add(idle_ns),
             Phase::Closed(_) => false,
         };
         (0..self.slots.len())
@@ -342,7 +341,7 @@ impl Runs {
 
     /// Runs whose snapshots are behind and may be made again.
     pub fn due_for_snapshot(&self, now: u64) -> Vec<usize> {
-        self.with_snapshots_behind(|run| now >= run.snapshot_at.saturating_add(run.snapshot_interval_nanos()))
+        self.with_snapshots_behind(|run| now >= run.snapshot_at.saturating_add(run.snapshot_interval_ns()))
     }
 
     /// Runs whose snapshots are behind.
@@ -381,7 +380,7 @@ pub fn write_row<'a, R: Row<'a>>(
     slot: usize,
     file: File,
     row: &R,
-    ts_unix_nano: u64,
+    ts_unix_ns: u64,
 ) {
     let lines = output.run(slot, &run.part.of).lines(file);
     let begin = lines.len();
@@ -392,7 +391,7 @@ pub fn write_row<'a, R: Row<'a>>(
     run.dirty = true;
     // A link's row has the begin of its second, which may be before anything happened in it.
     if file != File::LinkMetrics {
-        run.begin_by(ts_unix_nano);
+        run.begin_by(ts_unix_ns);
     }
-    run.part.last_row_unix_nano = run.part.last_row_unix_nano.max(ts_unix_nano);
+    run.part.last_row_unix_ns = run.part.last_row_unix_ns.max(ts_unix_ns);
 }

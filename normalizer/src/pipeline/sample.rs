@@ -15,7 +15,7 @@ pub(super) struct Sample {
     pub(super) ts: u64,
     pub(super) opened_at: u64,
     pub(super) taken: HashSet<u64>,
-    pub(super) interval_nanos: u64,
+    pub(super) interval_ns: u64,
     /// Sums over CPUs of the fractions idle and of all modes, from the gauge.
     pub(super) fraction_idle: f64,
     pub(super) fraction_all: f64,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::maps::Set;
+use aggregate::maps::Set;
 
 /// Times kept for each series: an exporter that retries a request sends at most a few later ones meanwhile.
 const TIMES: usize = 4;

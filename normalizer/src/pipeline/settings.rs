@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aggregate::timeouts;
 use cctf_proto::cctf::Stage;
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +69,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             run_id: "run".to_owned(),
-            join_window: Duration::from_secs(15),
+            join_window: timeouts::JOIN_WINDOW,
             dedup_window: Duration::from_secs(120),
-            stale_after: Duration::from_secs(180),
+            stale_after: timeouts::STALE_AFTER,
             run_idle: Duration::from_secs(60),
             stages: Vec::new(),
             default_stage: None,

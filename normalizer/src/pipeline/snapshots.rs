@@ -5,12 +5,12 @@ use cctf_proto::cctf::{
     Text,
 };
 
-use super::links::{LinkStats, estimated_row, second_row};
 use super::output::Output;
 use super::runs::{Phase, Run, write_row};
 use super::totals::Totals;
-use super::under_load::slots_and_image;
-use super::{Pipeline, Settings, nanos};
+use super::{Pipeline, Settings, ns};
+use aggregate::links::{LinkStats, estimated_row, second_row};
+use aggregate::under_load::slots_and_image;
 
 /// Version of the contract.
 const CCTF_VERSION: &str = "1";
@@ -35,8 +35,8 @@ impl Pipeline {
         self.conclude_starts_of(slot, output);
         self.write_seconds(slot, u64::MAX, output);
         let run = self.runs.at(slot);
-        let last = run.part.last_row_unix_nano.max(run.started());
-        run.ended_unix_nano.get_or_insert(last);
+        let last = run.part.last_row_unix_ns.max(run.started());
+        run.ended_unix_ns.get_or_insert(last);
         run.phase = Phase::Closed(self.now);
         run.totals_at_close = Some(self.totals.clone());
         self.make_snapshot(slot, output);
@@ -63,8 +63,8 @@ impl Pipeline {
         let (slots, image) = slots_and_image(modules);
         let default = Settings::default();
         let unlike = |set: u64, default| {
-            let set = Milliseconds::from_unsigned_nanos(set)?;
-            Some(set).filter(|set| set.nanos() as u64 != nanos(default))
+            let set = Milliseconds::from_unsigned_ns(set)?;
+            Some(set).filter(|set| set.as_ns() as u64 != ns(default))
         };
         let told = &run.told;
         let text = |field: &'a Option<String>| field.as_deref().map(Text::from);
@@ -83,12 +83,12 @@ impl Pipeline {
             seed: told.seed,
             part: Some(run.part.of.number()).filter(|&number| number > 1),
             clocks_aligned: None,
-            join_window_ms: unlike(self.window_nanos, default.join_window),
-            stale_after_ms: unlike(self.stale_nanos, default.stale_after),
+            join_window_ms: unlike(self.window_ns, default.join_window),
+            stale_after_ms: unlike(self.stale_ns, default.stale_after),
             cctf_version: CCTF_VERSION.into(),
             normalizer_version: env!("CARGO_PKG_VERSION").into(),
-            started_ts: Milliseconds::from_nanos(run.started() as i64),
-            ended_ts: run.ended().map(|nanos| Milliseconds::from_nanos(nanos as i64)),
+            started_ts: Milliseconds::from_ns(run.started() as i64),
+            ended_ts: run.ended().map(|ns| Milliseconds::from_ns(ns as i64)),
             time_base: "unix_utc".into(),
             counts: counts_of(run, run.totals_at_close.as_ref().unwrap_or(&self.totals)),
         }

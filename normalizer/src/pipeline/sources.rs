@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Identity, StageTable};
 
-use super::maps::Map;
+use aggregate::maps::Map;
 
 /// Resources kept by their bytes; past it all are forgotten and read again when they come.
 const RESOURCES_MAX: usize = 10_000;

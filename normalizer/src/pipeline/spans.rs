@@ -12,8 +12,8 @@ use super::accounts::Fate;
 use super::crossings::RowRun;
 use super::dedup::span_fingerprint;
 use super::held::{Gaps, RowFacts};
-use super::modules::InvocationFacts;
-use super::names::{NAMELESS, endpoint_key};
+use aggregate::modules::InvocationFacts;
+use aggregate::names::{NAMELESS, endpoint_key};
 use super::output::Output;
 use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
@@ -159,12 +159,12 @@ impl Pipeline {
         let (span, slots, mapped, identity) = (row.span, row.slots, row.mapped, &row.source.identity);
         let told_start = slots
             .unsigned(Slot::StartTime)
-            .filter(|&nanos| nanos > 0)
-            .and_then(Milliseconds::from_unsigned_nanos);
-        let enqueued = Milliseconds::from_nanos(span.start_time_unix_nano as i64);
+            .filter(|&ns| ns > 0)
+            .and_then(Milliseconds::from_unsigned_ns);
+        let enqueued = Milliseconds::from_ns(span.start_time_unix_nano as i64);
         let started = told_start.unwrap_or(enqueued);
-        let ended = Milliseconds::from_nanos(span.end_time_unix_nano as i64);
-        let not_negative = |time: Option<Milliseconds>| time.filter(|time| time.nanos() >= 0);
+        let ended = Milliseconds::from_ns(span.end_time_unix_nano as i64);
+        let not_negative = |time: Option<Milliseconds>| time.filter(|time| time.as_ns() >= 0);
         let queue_time = told_start.and_then(|start| not_negative(enqueued.until(start)));
         let service_time = not_negative(started.until(ended));
         let residence_time = not_negative(enqueued.until(ended));
@@ -183,7 +183,7 @@ impl Pipeline {
         if row.is_truncated() || has_more_links {
             flags = flags.with(Flag::Truncated);
         }
-        let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_nanos);
+        let milliseconds = |slot| slots.unsigned(slot).and_then(Milliseconds::from_unsigned_ns);
         let invocation = Invocation {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -247,8 +247,8 @@ impl Pipeline {
             starts_after_body: told_start.is_some(),
             invocation: InvocationFacts {
                 endpoint: self.endpoints.number(&self.endpoint_key),
-                service_nanos: service_time.map(Milliseconds::nanos),
-                cpu_nanos: slots.unsigned(Slot::CpuTime),
+                service_ns: service_time.map(Milliseconds::as_ns),
+                cpu_ns: slots.unsigned(Slot::CpuTime),
                 bytes_in: mapped.bytes_in,
                 bytes_out: mapped.bytes_out,
             },
@@ -279,8 +279,8 @@ impl Pipeline {
             instance_id: identity.instance_id.as_str().into(),
             node: identity.node.as_str().into(),
             stage: identity.stage(),
-            ts_start: Milliseconds::from_nanos(start),
-            ts_end: Milliseconds::from_nanos(end),
+            ts_start: Milliseconds::from_ns(start),
+            ts_end: Milliseconds::from_ns(end),
             method: mapped.method.map(Text::from),
             path: mapped.path.as_deref().map(Text::from),
             bytes_out: mapped.bytes_out,
@@ -350,8 +350,8 @@ fn arrival_of(span: &Span<'_>, role: Role, source: &Source) -> Arrival {
         // An SDK gives each span an id of its own, and names itself.
         may_share_id: parent_is_remote.is_none() && source.identity.language.is_none(),
         instance: source.instance.unwrap_or(NO_INSTANCE),
-        duration_nanos: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
-        end_unix_nano: span.end_time_unix_nano,
+        duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+        end_unix_ns: span.end_time_unix_nano,
         peer: NAMELESS,
         run: None,
     }

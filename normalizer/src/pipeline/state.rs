@@ -2,7 +2,7 @@
 
 use super::memory::MemoryShares;
 use super::rolling::RollLimits;
-use super::{Pipeline, Settings, nanos};
+use super::{Pipeline, Settings, ns};
 use crate::mapping::StageTable;
 
 /// Version of the bytes; another one can't be read.
@@ -26,15 +26,15 @@ impl Pipeline {
 
     /// Goes on under other settings. What waits already keeps the deadline that it was given.
     pub(super) fn apply(&mut self, settings: Settings) {
-        self.window_nanos = nanos(settings.join_window);
-        self.stale_nanos = nanos(settings.stale_after);
-        self.idle_nanos = nanos(settings.run_idle);
+        self.window_ns = ns(settings.join_window);
+        self.stale_ns = ns(settings.stale_after);
+        self.idle_ns = ns(settings.run_idle);
         self.roll = RollLimits::of(&settings);
         self.shares = MemoryShares::of(&settings);
-        self.join.set_limits(self.window_nanos, self.shares.join_spans);
+        self.join.set_limits(self.window_ns, self.shares.join_spans);
         self.seen.set_entries_max(self.shares.dedup_spans);
         self.traces.set_max(self.shares.traces);
-        self.seen.set_window(nanos(settings.dedup_window));
+        self.seen.set_window(ns(settings.dedup_window));
         self.runs.set_own(&settings.run_id, settings.open_runs_max);
         let by_name = settings.stages.clone();
         self.sources.set_stages(StageTable {
@@ -58,7 +58,7 @@ impl Pipeline {
     }
 
     /// Stamp of the last record, nanoseconds since the Unix epoch.
-    pub fn last_unix_nano(&self) -> u64 {
-        self.last_unix_nano
+    pub fn last_unix_ns(&self) -> u64 {
+        self.last_unix_ns
     }
 }

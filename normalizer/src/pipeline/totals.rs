@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// What the normalizer has counted since it came up.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "named as the fields of counts in run_meta.json")]
 pub struct Totals {
     pub spans: u64,
     pub points: u64,

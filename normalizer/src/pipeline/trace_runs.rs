@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::maps::Map;
+use aggregate::maps::Map;
 
 /// Which run a trace belongs to, for one to two turns.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -59,7 +59,7 @@ struct ProtoDuration {
     #[prost(int64, tag = "1")]
     seconds: i64,
     #[prost(int32, tag = "2")]
-    nanos: i32,
+    ns: i32,
 }
 
 impl Status {
@@ -134,7 +134,7 @@ fn bad_request(description: String) -> Detail {
 fn retry_info(delay: Duration) -> Detail {
     let retry_delay = ProtoDuration {
         seconds: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(delay.subsec_nanos()).unwrap_or(0),
+        ns: i32::try_from(delay.subsec_nanos()).unwrap_or(0),
     };
     Detail {
         type_url: RETRY_INFO_TYPE.to_owned(),

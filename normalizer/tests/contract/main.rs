@@ -44,7 +44,7 @@ fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
             hostile::show(now, &content);
         }
         let record = Record {
-            received_unix_nano: now,
+            received_unix_ns: now,
             content,
         };
         pipeline.feed(&record, &mut output);
@@ -69,7 +69,7 @@ fn no_text_makes_a_line_that_a_reader_refuses() {
     let body = hostile::longest_texts(LONGEST).into();
     for content in [Content::Request { signal, body }, Content::Shutdown] {
         let record = Record {
-            received_unix_nano: BASE_UNIX_NANO,
+            received_unix_ns: BASE_UNIX_NANO,
             content,
         };
         pipeline.feed(&record, &mut output);

@@ -79,8 +79,8 @@ fn a_clock_that_is_set_back_stops_no_window_and_turns_no_stamp_back() {
     );
     let (mut last, mut back) = (0, 0);
     let read = read_kept(&logs.join(".journal").join(RUN), false, &mut |_, record| {
-        back += u64::from(record.received_unix_nano < last);
-        last = record.received_unix_nano;
+        back += u64::from(record.received_unix_ns < last);
+        last = record.received_unix_ns;
     })
     .unwrap();
     assert_eq!(back, 0, "stamps go back");

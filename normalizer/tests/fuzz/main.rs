@@ -147,7 +147,7 @@ fn protobuf_is_refused_or_fed() {
         let received = |fed| 1_700_000_000_000_000_000 + fed * 10_000_000;
         if fed.is_multiple_of(INPUTS_A_PIPELINE) {
             let end = Record {
-                received_unix_nano: received(fed),
+                received_unix_ns: received(fed),
                 content: Content::Shutdown,
             };
             pipeline.feed(&end, &mut output);
@@ -164,7 +164,7 @@ fn protobuf_is_refused_or_fed() {
         for signal in seeds::SIGNALS {
             let body = input.clone().into();
             let record = Record {
-                received_unix_nano: received(fed),
+                received_unix_ns: received(fed),
                 content: Content::Request { signal, body },
             };
             pipeline.feed(&record, &mut output);
@@ -195,15 +195,15 @@ fn folders_of(seed: u64) -> Folders {
     let mut choices = Choices(&mut next);
     let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
     let (mut output, mut folders) = (Output::default(), Folders::default());
-    let mut received_unix_nano = hostile::BASE_UNIX_NANO;
+    let mut received_unix_ns = hostile::BASE_UNIX_NANO;
     for number in 1..=INPUTS_A_PIPELINE {
-        received_unix_nano += hostile::pause(&mut choices).as_nanos() as u64;
+        received_unix_ns += hostile::pause(&mut choices).as_nanos() as u64;
         let content = match number {
             INPUTS_A_PIPELINE => Content::Shutdown,
             _ => hostile::content(&mut choices),
         };
         let record = Record {
-            received_unix_nano,
+            received_unix_ns,
             content,
         };
         pipeline.feed(&record, &mut output);

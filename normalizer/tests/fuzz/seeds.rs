@@ -93,8 +93,8 @@ fn made_of_json() -> impl Iterator<Item = (String, Vec<Content>)> {
 fn records(requests: &[Content]) -> Vec<Record> {
     let contents = [&[Content::Restart], requests, &[Content::Tick, Content::Shutdown]].concat();
     let times = (1_760_000_000_000_000_000..).step_by(700_000_000);
-    let record = |(content, received_unix_nano)| Record {
-        received_unix_nano,
+    let record = |(content, received_unix_ns)| Record {
+        received_unix_ns,
         content,
     };
     contents.into_iter().zip(times).map(record).collect()

@@ -51,8 +51,8 @@ pub fn arrival(made: &Made) -> Arrival {
         parent_is_remote: made.is_remote,
         may_share_id: made.may_share && made.is_remote.is_none(),
         instance: made.instance,
-        duration_nanos: made.lasted,
-        end_unix_nano: 100,
+        duration_ns: made.lasted,
+        end_unix_ns: 100,
         peer: 0,
         run: None,
     }

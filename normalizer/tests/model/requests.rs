@@ -25,7 +25,7 @@ pub fn span_ids(number: u64) -> [String; 2] {
 }
 
 /// Request `number`; every third names one of two runs, which is there before for one of them.
-pub fn request(number: u64, unix_nano: u64) -> Record {
+pub fn request(number: u64, unix_ns: u64) -> Record {
     let attributes = match number % 6 {
         0 => vec![attribute("cctf.run_id", "named")],
         3 => vec![attribute("cctf.run_id", "there-before")],
@@ -37,8 +37,8 @@ pub fn request(number: u64, unix_nano: u64) -> Record {
         span_id: span_id.to_vec(),
         parent_span_id: parent.to_vec(),
         kind,
-        start_time_unix_nano: unix_nano,
-        end_time_unix_nano: unix_nano + 1_000_000,
+        start_time_unix_nano: unix_ns,
+        end_time_unix_nano: unix_ns + 1_000_000,
         attributes: attributes.clone(),
         ..Span::default()
     };
@@ -68,7 +68,7 @@ pub fn request(number: u64, unix_nano: u64) -> Record {
         .into();
     let signal = Signal::Traces;
     Record {
-        received_unix_nano: unix_nano,
+        received_unix_ns: unix_ns,
         content: Content::Request { signal, body },
     }
 }

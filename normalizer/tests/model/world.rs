@@ -222,7 +222,7 @@ impl World {
 
     fn record(&self, content: Content) -> Record {
         Record {
-            received_unix_nano: self.now,
+            received_unix_ns: self.now,
             content,
         }
     }
@@ -232,7 +232,7 @@ impl World {
         numbers
             .iter()
             .map(|&number| Record {
-                received_unix_nano: self.now,
+                received_unix_ns: self.now,
                 ..request(number, at(number))
             })
             .collect()

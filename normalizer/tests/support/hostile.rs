@@ -342,8 +342,8 @@ pub fn settings(choices: &mut Choices<'_>) -> Settings {
 }
 
 /// Prints a record for whoever looks for what is wrong with it.
-pub fn show(unix_nano: u64, content: &Content) {
-    let after_ms = (unix_nano - BASE_UNIX_NANO) / 1_000_000;
+pub fn show(unix_ns: u64, content: &Content) {
+    let after_ms = (unix_ns - BASE_UNIX_NANO) / 1_000_000;
     match content {
         Content::Request {
             signal: Signal::Traces,

@@ -18,17 +18,17 @@ pub struct Milliseconds(i64);
 
 impl Milliseconds {
     /// From nanoseconds.
-    pub const fn from_nanos(nanos: i64) -> Self {
-        Self(nanos)
+    pub const fn from_ns(ns: i64) -> Self {
+        Self(ns)
     }
 
     /// From unsigned nanoseconds; `None` past the year 2262.
-    pub fn from_unsigned_nanos(nanos: u64) -> Option<Self> {
-        i64::try_from(nanos).ok().map(Self)
+    pub fn from_unsigned_ns(ns: u64) -> Option<Self> {
+        i64::try_from(ns).ok().map(Self)
     }
 
     /// The nanoseconds.
-    pub const fn nanos(self) -> i64 {
+    pub const fn as_ns(self) -> i64 {
         self.0
     }
 
@@ -145,9 +145,9 @@ impl Value for Milliseconds {
         if self.0 < 0 {
             out.push(b'-');
         }
-        let nanos = self.0.unsigned_abs();
-        out.extend_from_slice(itoa::Buffer::new().format(nanos / NANOS_PER_MILLI).as_bytes());
-        let rest = (nanos % NANOS_PER_MILLI) as usize;
+        let ns = self.0.unsigned_abs();
+        out.extend_from_slice(itoa::Buffer::new().format(ns / NANOS_PER_MILLI).as_bytes());
+        let rest = (ns % NANOS_PER_MILLI) as usize;
         let [[a, b], [c, d], [e, f]] = [rest / 10_000, rest / 100 % 100, rest % 100].map(|two| DIGITS[two]);
         let decimals = [b'.', a, b, c, d, e, f];
         out.extend_from_slice(&decimals);
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn six_places_always_and_never_a_rounding() {
-        for (nanos, text) in [
+        for (ns, text) in [
             (0, "0.000000"),
             (3_000_000, "3.000000"),
             (1, "0.000001"),
@@ -182,8 +182,8 @@ mod tests {
             (i64::MAX, "9223372036854.775807"),
             (i64::MIN, "-9223372036854.775808"),
         ] {
-            assert_eq!(Milliseconds::from_nanos(nanos).to_string(), text);
-            assert_eq!(Milliseconds::parse(text), Some(Milliseconds::from_nanos(nanos)));
+            assert_eq!(Milliseconds::from_ns(ns).to_string(), text);
+            assert_eq!(Milliseconds::parse(text), Some(Milliseconds::from_ns(ns)));
         }
     }
 

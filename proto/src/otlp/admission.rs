@@ -274,8 +274,8 @@ fn halves(bytes: &[u8]) -> Option<(u64, u64)> {
 }
 
 #[inline]
-fn reject_time(unix_nano: u64) -> Option<Rejection> {
-    match unix_nano {
+fn reject_time(unix_ns: u64) -> Option<Rejection> {
+    match unix_ns {
         0 => Some(Rejection::MissingTime),
         1..=MAX_UNIX_NANO => None,
         _ => Some(Rejection::TimeOutOfRange),

@@ -90,11 +90,10 @@ impl References {
 
 impl Graph {
     pub fn add_invocation(&mut self, row: &Invocation<'_>, place: Place) {
-        let caller_lasted = row.net_ms.zip(row.rt_ms).and_then(|(net, lasted)| {
-            net.nanos()
-                .checked_add(lasted.nanos())
-                .map(Milliseconds::from_nanos)
-        });
+        let caller_lasted = row
+            .net_ms
+            .zip(row.rt_ms)
+            .and_then(|(net, lasted)| net.as_ns().checked_add(lasted.as_ns()).map(Milliseconds::from_ns));
         self.invocations.push(Invoked {
             trace: row.trace_id,
             span: row.span_id,

@@ -88,7 +88,7 @@ fn check_order(in_order: bool, flags: Flags, place: Place, findings: &mut Findin
 fn check_differences(row: &Invocation<'_>, place: Place, findings: &mut Findings) {
     let mut check =
         |field: &str, told: Option<Milliseconds>, from: Milliseconds, to: Milliseconds, may_be_null| {
-            let difference = from.until(to).filter(|difference| difference.nanos() >= 0);
+            let difference = from.until(to).filter(|difference| difference.as_ns() >= 0);
             if told == difference || (told.is_none() && may_be_null) {
                 return;
             }
@@ -136,11 +136,11 @@ fn check_orphan(
 }
 
 fn check_within_service(row: &Invocation<'_>, place: Place, findings: &mut Findings) {
-    let Some(service) = row.service_time_ms.filter(|service| service.nanos() >= 0) else {
+    let Some(service) = row.service_time_ms.filter(|service| service.as_ns() >= 0) else {
         return;
     };
-    let most_cpu = service.nanos().saturating_mul(CPUS_OF_ONE_REQUEST);
-    if let Some(cpu) = row.cpu_time_ms.filter(|cpu| cpu.nanos() > most_cpu) {
+    let most_cpu = service.as_ns().saturating_mul(CPUS_OF_ONE_REQUEST);
+    if let Some(cpu) = row.cpu_time_ms.filter(|cpu| cpu.as_ns() > most_cpu) {
         findings.add(Broken::CpuTimePlausible, place, || {
             format!("cpu_time_ms is {cpu}, service_time_ms {service}")
         });

@@ -11,9 +11,9 @@ use crate::cctf::{Field, Kind, Milliseconds, Row, Text};
 const DECIMAL_PLACES: usize = 6;
 
 /// 2000-01-01 in milliseconds since the Unix epoch; a stamp of today in seconds lies before it.
-const YEAR_2000: Milliseconds = Milliseconds::from_nanos(946_684_800_000 * 1_000_000);
+const YEAR_2000: Milliseconds = Milliseconds::from_ns(946_684_800_000 * 1_000_000);
 
-const EPOCH: Milliseconds = Milliseconds::from_nanos(0);
+const EPOCH: Milliseconds = Milliseconds::from_ns(0);
 
 /// Reads rows; holds the buffer in which they are written again.
 #[derive(Debug, Default)]
@@ -147,7 +147,7 @@ pub(super) fn check_durations(
     findings: &mut Findings,
 ) {
     for (field, duration) in durations {
-        if let Some(duration) = duration.filter(|duration| duration.nanos() < 0) {
+        if let Some(duration) = duration.filter(|duration| duration.as_ns() < 0) {
             findings.add(broken, place, || format!("{field} is {duration}"));
         }
     }

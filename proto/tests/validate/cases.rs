@@ -99,11 +99,11 @@ pub const CASES: &[(&str, Change)] = &[
     ),
     (
         "stamp-positive",
-        Rows(|run| run.hosts[0].ts_ms = Milliseconds::from_nanos(0)),
+        Rows(|run| run.hosts[0].ts_ms = Milliseconds::from_ns(0)),
     ),
     (
         "stamp-in-milliseconds",
-        Rows(|run| run.placement[1].ts = Milliseconds::from_nanos(1_760_000_000 * 1_000_000)),
+        Rows(|run| run.placement[1].ts = Milliseconds::from_ns(1_760_000_000 * 1_000_000)),
     ),
     (
         "kind-fits-file",
@@ -124,7 +124,7 @@ pub const CASES: &[(&str, Change)] = &[
     ),
     (
         "durations-exact",
-        Rows(|run| run.invocations[0].queue_time_ms = Some(Milliseconds::from_nanos(2_000_001))),
+        Rows(|run| run.invocations[0].queue_time_ms = Some(Milliseconds::from_ns(2_000_001))),
     ),
     ("durations-exact", Rows(|run| run.invocations[2].rt_ms = None)),
     (

@@ -18,11 +18,11 @@ pub fn span(id: u8) -> SpanId {
 
 /// A stamp so many milliseconds into the run.
 pub fn at(ms: i64) -> Milliseconds {
-    Milliseconds::from_nanos((STARTED_MS + ms) * 1_000_000)
+    Milliseconds::from_ns((STARTED_MS + ms) * 1_000_000)
 }
 
 pub fn lasting(ms: i64) -> Milliseconds {
-    Milliseconds::from_nanos(ms * 1_000_000)
+    Milliseconds::from_ns(ms * 1_000_000)
 }
 
 /// Where the modules of the run are served.

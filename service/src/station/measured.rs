@@ -1,7 +1,7 @@
 //! A future whose polls are charged to its request, and whose waiting is told apart from them.
 
 use super::meter::{self, Reading};
-use crate::clock::saturating_nanos;
+use crate::clock::saturating_ns;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -52,7 +52,7 @@ impl<F: Future> Measured<F> {
             Thread::Own => reading.since(at).wait_ns,
             Thread::Shared => 0,
         };
-        let waited_ns = saturating_nanos(now.saturating_duration_since(since)).saturating_sub(delay_ns);
+        let waited_ns = saturating_ns(now.saturating_duration_since(since)).saturating_sub(delay_ns);
         self.spent.waiting_ns = self.spent.waiting_ns.saturating_add(waited_ns);
     }
 }

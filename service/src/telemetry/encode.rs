@@ -3,7 +3,7 @@
 //! The way by opentelemetry-proto's types allocates a string for each key and value of each span, and costs more
 //! CPU time than all the rest of a span's life. A test holds this encoder against that way.
 
-use crate::clock::unix_nanos;
+use crate::clock::unix_ns;
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceState};
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_proto::tonic::{resource, trace};
@@ -126,8 +126,8 @@ fn write_span(span: &SpanData, out: &mut Vec<u8>) {
     }
     string(field::SPAN_NAME, &span.name, out);
     varint(field::SPAN_KIND, kind_number(&span.span_kind), out);
-    fixed64(field::SPAN_START, unix_nanos(span.start_time), out);
-    fixed64(field::SPAN_END, unix_nanos(span.end_time), out);
+    fixed64(field::SPAN_START, unix_ns(span.start_time), out);
+    fixed64(field::SPAN_END, unix_ns(span.end_time), out);
     for attribute in &span.attributes {
         pair(attribute, out);
     }

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::RunArgs;
 use crate::commands::display::ProgressLine;
-use crate::load::schedule::Schedule;
-use crate::load::session::{Drive, Session};
-use crate::load::summary::Summary;
-use crate::load::target::Endpoint;
-use crate::run::deployment::{Deployment, DeploymentError};
+use cctf_load::schedule::Schedule;
+use cctf_load::session::{Drive, Session};
+use cctf_load::summary::Summary;
+use cctf_load::target::Endpoint;
+use cctf_stack::deployment::{Deployment, DeploymentError};
 
 /// What is done in the middle of an endpoint's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

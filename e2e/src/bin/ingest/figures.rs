@@ -101,8 +101,8 @@ impl Figures {
 }
 
 /// The time below which such a share of them lies, milliseconds.
-pub fn quantile_ms(nanos: &Histogram<u64>, share: f64) -> f64 {
-    nanos.value_at_quantile(share) as f64 / 1e6
+pub fn quantile_ms(ns: &Histogram<u64>, share: f64) -> f64 {
+    ns.value_at_quantile(share) as f64 / 1e6
 }
 
 /// The middle of some values.

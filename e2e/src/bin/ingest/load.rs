@@ -367,7 +367,7 @@ impl Acknowledged {
 
     fn now(&self, block: u64, request: usize) {
         if let Some(at) = self.at_ns.get(block as usize * REQUESTS_A_BLOCK + request) {
-            at.store(self.nanos(Instant::now()), Ordering::Release);
+            at.store(self.ns(Instant::now()), Ordering::Release);
         }
     }
 
@@ -377,7 +377,7 @@ impl Acknowledged {
         let at = at.map_or(0, |at| at.load(Ordering::Acquire));
         match at {
             0 => 0,
-            at => self.nanos(then).saturating_sub(at),
+            at => self.ns(then).saturating_sub(at),
         }
     }
 
@@ -387,7 +387,7 @@ impl Acknowledged {
         requests.count() as u64 / REQUESTS_A_BLOCK as u64 * spans_a_request as u64 * ROWS_A_TRACE
     }
 
-    fn nanos(&self, instant: Instant) -> u64 {
+    fn ns(&self, instant: Instant) -> u64 {
         instant.saturating_duration_since(self.origin).as_nanos() as u64
     }
 }

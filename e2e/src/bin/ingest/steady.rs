@@ -91,7 +91,7 @@ pub fn measure(kind: Kind, places: &Places, steady: Steady) -> anyhow::Result<()
         took,
         (written, peak),
     );
-    let quantile = |share| readable_ns.as_ref().map(|nanos| quantile_ms(nanos, share));
+    let quantile = |share| readable_ns.as_ref().map(|ns| quantile_ms(ns, share));
     Figures {
         readable_ms_p50: quantile(0.5),
         readable_ms_p99: quantile(0.99),

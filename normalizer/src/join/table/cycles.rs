@@ -15,13 +15,13 @@ impl JoinTable {
             return false;
         }
         let lasted = if parent.is_known_invocation() {
-            Some(parent.duration_nanos)
+            Some(parent.duration_ns)
         } else {
             let first = self.entries.find(&parent.trace_id, &parent.ancestor);
             let above = self.entries.among(first, |_, other| other.is_known_invocation());
-            above.map(|above| self.entries.get(above).duration_nanos)
+            above.map(|above| self.entries.get(above).duration_ns)
         };
-        lasted.is_some_and(|lasted| lasted <= span.duration_nanos)
+        lasted.is_some_and(|lasted| lasted <= span.duration_ns)
     }
 
     /// Whether the span closes a cycle by its parent, or may do so, and is where that is cut. Cuts it elsewhere if that is due.
@@ -127,7 +127,7 @@ impl JoinTable {
             let (span, above) = (span_of(at), span_of(invocations[(place + 1) % invocations.len()]));
             let parent_at = (at + 1) % members.len();
             let has_row = span_of(parent_at).role.is_call() || invocations.contains(&parent_at);
-            let is_shorter = above.duration_nanos > span.duration_nanos;
+            let is_shorter = above.duration_ns > span.duration_ns;
             (
                 span.is(Fact::Settled),
                 is_shorter,

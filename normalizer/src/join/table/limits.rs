@@ -4,8 +4,8 @@ use super::JoinTable;
 
 impl JoinTable {
     /// Changes how long a span is kept, and how many are.
-    pub fn set_limits(&mut self, window_nanos: u64, entries_max: usize) {
-        self.window_nanos = window_nanos;
+    pub fn set_limits(&mut self, window_ns: u64, entries_max: usize) {
+        self.window_ns = window_ns;
         self.entries_max = entries_max;
     }
 

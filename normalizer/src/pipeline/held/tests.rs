@@ -21,9 +21,9 @@ fn facts(trace: u8) -> RowFacts {
         trace_id: [trace; 16],
         instance: None,
         node: None,
-        duration_nanos: 0,
-        start_unix_nano: 0,
-        end_unix_nano: 0,
+        duration_ns: 0,
+        start_unix_ns: 0,
+        end_unix_ns: 0,
         starts_after_body: false,
         invocation: InvocationFacts::default(),
     }

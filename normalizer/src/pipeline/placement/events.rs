@@ -14,7 +14,7 @@ pub struct Event<'a> {
     /// Whether it is of the instance, or told of the module that this one is of.
     pub of_instance: bool,
     /// When, nanoseconds since the Unix epoch.
-    pub ts_unix_nano: u64,
+    pub ts_unix_ns: u64,
     /// What happened.
     pub kind: PlacementKind,
     /// Whether it was concluded rather than told.
@@ -29,11 +29,11 @@ pub struct Event<'a> {
 
 impl Event<'_> {
     /// An event of which nothing more is known.
-    pub fn new(instance: u32, ts_unix_nano: u64, kind: PlacementKind, inferred: bool) -> Self {
+    pub fn new(instance: u32, ts_unix_ns: u64, kind: PlacementKind, inferred: bool) -> Self {
         Self {
             instance,
             of_instance: true,
-            ts_unix_nano,
+            ts_unix_ns,
             kind,
             inferred,
             replicas: None,
@@ -112,7 +112,7 @@ impl Pipeline {
             .get(&event.instance)
             .filter(|_| event.kind == PlacementKind::Start);
         let row = PlacementEvent {
-            ts: Milliseconds::from_nanos(event.ts_unix_nano as i64),
+            ts: Milliseconds::from_ns(event.ts_unix_ns as i64),
             app_id: module.app_id.as_deref().map(Text::from),
             module_id: module.module_id.as_str().into(),
             instance_id: event.of_instance.then(|| instance.instance_id.as_str().into()),
@@ -146,7 +146,7 @@ impl Pipeline {
             if event.of_instance {
                 module.instances.insert(event.instance);
             }
-            write_row(run, output, slot, File::PlacementEvents, &row, event.ts_unix_nano);
+            write_row(run, output, slot, File::PlacementEvents, &row, event.ts_unix_ns);
         }
     }
 }

@@ -30,8 +30,8 @@ pub struct Slots {
 /// A live instance.
 #[derive(Debug, Serialize, Deserialize)]
 struct Life {
-    started_unix_nano: u64,
-    last_unix_nano: u64,
+    started_unix_ns: u64,
+    last_unix_ns: u64,
     last_heard: u64,
     /// When its start is concluded, unless it is told before.
     announce_at: Option<u64>,
@@ -74,7 +74,7 @@ impl Placement {
 
 impl Pipeline {
     /// Notes that a source's instance lives.
-    pub(super) fn hear(&mut self, source: &Arc<Source>, start_unix_nano: u64, end_unix_nano: u64) {
+    pub(super) fn hear(&mut self, source: &Arc<Source>, start_unix_ns: u64, end_unix_ns: u64) {
         let Some(instance) = source.instance else { return };
         // What an instance still sends after it told its stop is its last words, not a new life.
         if self.placement.has_told_stop(instance) {
@@ -82,16 +82,16 @@ impl Pipeline {
         }
         let now = self.now;
         let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
-            started_unix_nano: start_unix_nano,
-            last_unix_nano: end_unix_nano,
+            started_unix_ns: start_unix_ns,
+            last_unix_ns: end_unix_ns,
             last_heard: now,
-            announce_at: Some(now + self.window_nanos),
+            announce_at: Some(now + self.window_ns),
             told: false,
         });
         life.last_heard = now;
-        life.last_unix_nano = life.last_unix_nano.max(end_unix_nano);
+        life.last_unix_ns = life.last_unix_ns.max(end_unix_ns);
         if life.announce_at.is_some() {
-            life.started_unix_nano = life.started_unix_nano.min(start_unix_nano);
+            life.started_unix_ns = life.started_unix_ns.min(start_unix_ns);
         }
     }
 
@@ -101,8 +101,8 @@ impl Pipeline {
         self.placement.told_stopped.remove(&instance);
         let is_announced = self.placement.is_announced(instance);
         let life = Life {
-            started_unix_nano: ts,
-            last_unix_nano: ts,
+            started_unix_ns: ts,
+            last_unix_ns: ts,
             last_heard: self.now,
             announce_at: None,
             told: true,
@@ -121,8 +121,8 @@ impl Pipeline {
         self.note_replicas(instance, ts, output);
         let begun = Move {
             instance,
-            ts_unix_nano: ts,
-            began_unix_nano: ts,
+            ts_unix_ns: ts,
+            began_unix_ns: ts,
             is_start: true,
             noted_at: self.now,
         };
@@ -141,13 +141,13 @@ impl Pipeline {
         if !self.placement.is_announced(instance) {
             let now = self.now;
             let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
-                started_unix_nano: ts,
-                last_unix_nano: ts,
+                started_unix_ns: ts,
+                last_unix_ns: ts,
                 last_heard: now,
                 announce_at: Some(now),
                 told: false,
             });
-            let started = life.started_unix_nano.min(ts);
+            let started = life.started_unix_ns.min(ts);
             self.conclude_start(instance, started, output);
         }
         if !inferred {
@@ -158,7 +158,7 @@ impl Pipeline {
             let module = self.sources.instance(instance).module;
             self.placement.count_replica(module, -1);
         }
-        let began_unix_nano = life.map_or(ts, |life| life.started_unix_nano);
+        let began_unix_ns = life.map_or(ts, |life| life.started_unix_ns);
         let event = Event {
             reason,
             ..Event::new(instance, ts, PlacementKind::Stop, inferred)
@@ -167,8 +167,8 @@ impl Pipeline {
         self.note_replicas(instance, ts, output);
         let ended = Move {
             instance,
-            ts_unix_nano: ts,
-            began_unix_nano,
+            ts_unix_ns: ts,
+            began_unix_ns,
             is_start: false,
             noted_at: self.now,
         };
@@ -210,14 +210,9 @@ impl Pipeline {
             .lives
             .iter()
             .filter_map(|(&instance, life)| {
-                let is_stale = life.last_heard.saturating_add(self.stale_nanos) <= now;
+                let is_stale = life.last_heard.saturating_add(self.stale_ns) <= now;
                 let starts = life.announce_at.is_some_and(|at| at <= now);
-                (is_stale || starts).then_some((
-                    instance,
-                    life.started_unix_nano,
-                    life.last_unix_nano,
-                    is_stale,
-                ))
+                (is_stale || starts).then_some((instance, life.started_unix_ns, life.last_unix_ns, is_stale))
             })
             .collect();
         for (instance, started, last, is_stale) in due {
@@ -247,7 +242,7 @@ impl Pipeline {
         let lives = self.placement.lives.iter();
         let waiting: Vec<(u32, u64)> = lives
             .filter(|(instance, life)| life.announce_at.is_some() && is_wanted(**instance))
-            .map(|(&instance, life)| (instance, life.started_unix_nano))
+            .map(|(&instance, life)| (instance, life.started_unix_ns))
             .collect();
         for (instance, started) in waiting {
             self.conclude_start(instance, started, output);

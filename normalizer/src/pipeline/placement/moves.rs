@@ -1,5 +1,6 @@
 //! Moves: starts and stops of a module, paired into migrations.
 
+use aggregate::migrations::is_migration;
 use cctf_proto::cctf::PlacementKind;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +8,6 @@ use super::events::Event;
 use crate::pipeline::Pipeline;
 use crate::pipeline::output::Output;
 
-/// Instances that started within this time of each other are one deployment, not a migration.
-const DEPLOYMENT_NANOS: u64 = 2_000_000_000;
 /// Starts and stops kept to be paired into migrations.
 const MOVES_MAX: usize = 1024;
 
@@ -18,27 +17,21 @@ pub struct Move {
     /// The instance.
     pub instance: u32,
     /// When, nanoseconds since the Unix epoch.
-    pub ts_unix_nano: u64,
+    pub ts_unix_ns: u64,
     /// Start of the life that the move begins or ends.
-    pub began_unix_nano: u64,
+    pub began_unix_ns: u64,
     /// Whether it begins it.
     pub is_start: bool,
     /// Journal time at which it became known.
     pub noted_at: u64,
 }
 
-/// Whether a start on one node and a stop on another, of an instance that began at `began`, can be one migration: within the
-/// stale time of each other, and not of one deployment. All in nanoseconds.
-pub fn is_migration(start: u64, stop: u64, began: u64, stale: u64) -> bool {
-    start.abs_diff(stop) <= stale && start >= began.saturating_add(DEPLOYMENT_NANOS)
-}
-
 impl Pipeline {
     /// Pairs a start on one node with a stop on another, within the stale time of each other, into a migration.
     pub(super) fn note_move(&mut self, this: Move, output: &mut Output) {
-        let stale = self.stale_nanos;
+        let stale = self.stale_ns;
         // A stop that is concluded becomes known a stale time after it.
-        let remembered = 2 * stale + self.window_nanos;
+        let remembered = 2 * stale + self.window_ns;
         self.placement
             .moves
             .retain(|other| other.noted_at.saturating_add(remembered) >= this.noted_at);
@@ -56,7 +49,7 @@ impl Pipeline {
             other.is_start != this.is_start
                 && name.module == module
                 && name.node.zip(node).is_some_and(|(one, other)| one != other)
-                && is_migration(start.ts_unix_nano, stop.ts_unix_nano, stop.began_unix_nano, stale)
+                && is_migration(start.ts_unix_ns, stop.ts_unix_ns, stop.began_unix_ns, stale)
         };
         let Some(at) = self.placement.moves.iter().rposition(fits) else {
             if self.placement.moves.len() >= MOVES_MAX {
@@ -74,7 +67,7 @@ impl Pipeline {
         let from_node = self.sources.instance(stop.instance).node_id.clone();
         let event = Event {
             from_node: Some(&from_node),
-            ..Event::new(start.instance, this.ts_unix_nano, PlacementKind::Migrate, true)
+            ..Event::new(start.instance, this.ts_unix_ns, PlacementKind::Migrate, true)
         };
         self.write_placement(&event, None, output);
     }

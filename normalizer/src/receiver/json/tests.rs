@@ -258,7 +258,7 @@ fn what_grows_over_the_limit_is_too_large() {
 
 #[test]
 fn a_whole_number_is_exact_however_it_is_written() {
-    for (json, nanos) in [
+    for (json, ns) in [
         ("1760000000123456789.0", 1_760_000_000_123_456_789),
         ("1760000000123456789.000e0", 1_760_000_000_123_456_789),
         (r#""1.76e18""#, 1_760_000_000_000_000_000),
@@ -269,7 +269,7 @@ fn a_whole_number_is_exact_however_it_is_written() {
         ("null", 0),
     ] {
         let span = span(&format!(r#""startTimeUnixNano":{json}"#));
-        assert_eq!(span.start_time_unix_nano, nanos, "{json}");
+        assert_eq!(span.start_time_unix_nano, ns, "{json}");
     }
     for json in [
         "1760000000123456789.5",

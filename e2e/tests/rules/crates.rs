@@ -1,0 +1,63 @@
+//! The workspace's crates, and on which others each may depend.
+
+/// A crate of the workspace.
+pub struct Member {
+    pub folder: &'static str,
+    pub package: &'static str,
+    /// The crates of this workspace that it may depend on; tests may depend on any.
+    behind: &'static [&'static str],
+}
+
+impl Member {
+    pub fn may_depend_on(&self, package: &str) -> bool {
+        self.folder == "e2e" || self.behind.contains(&package)
+    }
+}
+
+const fn member(folder: &'static str, package: &'static str, behind: &'static [&'static str]) -> Member {
+    Member {
+        folder,
+        package,
+        behind,
+    }
+}
+
+/// All crates, each before those that use it.
+pub const CRATES: [Member; 12] = [
+    member("proto", "cctf-proto", &[]),
+    member("libs/cli", "cctf-cli", &[]),
+    member("libs/otlp-send", "otlp-send", &[]),
+    member("libs/rundir", "cctf-rundir", &["cctf-proto"]),
+    member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
+    member("service", "tunable-svc", &["cctf-proto", "cctf-cli", "otlp-send"]),
+    member(
+        "normalizer",
+        "cctf-normalizer",
+        &["cctf-proto", "cctf-cli", "cctf-aggregate"],
+    ),
+    member("libs/load", "cctf-load", &["cctf-proto", "cctf-cli", "otlp-send"]),
+    member(
+        "libs/merge",
+        "cctf-merge",
+        &["cctf-proto", "cctf-rundir", "cctf-aggregate"],
+    ),
+    member(
+        "libs/stack",
+        "cctf-stack",
+        &["cctf-proto", "cctf-cli", "cctf-rundir", "cctf-load", "otlp-send"],
+    ),
+    member(
+        "cctf",
+        "cctf",
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "cctf-rundir",
+            "cctf-load",
+            "cctf-merge",
+            "cctf-stack",
+            "otlp-send",
+        ],
+    ),
+    member("e2e", "e2e", &[]),
+];

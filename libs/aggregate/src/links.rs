@@ -1,0 +1,383 @@
+//! [`LinkStats`]: what the calls between two nodes tell of the path between them.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{Link, LinkMetric, LinkSource, Milliseconds, Stage};
+use serde::{Deserialize, Serialize};
+
+/// Calls kept for the fit; past it each further one replaces one at a place that follows from its number.
+const SAMPLES_MAX: usize = 4096;
+/// Network times kept of one second.
+const SECOND_SAMPLES_MAX: usize = 4096;
+/// Groups of calls by size, of each of which the fast end is fitted.
+const GROUPS: usize = 12;
+/// The fit needs this many calls and this ratio between large and small.
+const FIT_SAMPLES_MIN: usize = 48;
+const FIT_SIZE_RATIO_MIN: f64 = 4.0;
+/// Quantile of a group's network times that stands for the path without queueing.
+const FAST_QUANTILE: f64 = 0.1;
+
+const NANOS_PER_SECOND: f64 = 1e9;
+const NANOS_A_SECOND: u64 = 1_000_000_000;
+
+/// Calls in one second.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Second {
+    /// Journal time of the first.
+    pub opened_at: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Bytes that the caller sent; `None` while no call told.
+    pub sent: Option<u64>,
+    /// Bytes that the caller received.
+    pub received: Option<u64>,
+    /// Network times, nanoseconds.
+    pub net_ns: Vec<i64>,
+    /// Of how many calls one is among them; 0 is 1.
+    #[serde(skip)]
+    stride: u64,
+}
+
+/// Calls from one node to another.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct LinkStats {
+    calls: u64,
+    /// Bytes both ways (`None` where not told) and network time.
+    samples: Vec<(Option<u64>, i64)>,
+    least_net_ns: Option<i64>,
+    /// Seconds not written yet, by the calls' end.
+    pub seconds: BTreeMap<u64, Second>,
+}
+
+/// What the calls say of the path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// One-way propagation, seconds.
+    pub propagation_s: f64,
+    /// Bits a second.
+    pub bandwidth_bps: Option<f64>,
+    /// Median distance of the fast calls from the fit, ms.
+    pub fit_error_ms: Option<f64>,
+    /// 99th percentile less median of the network time, seconds.
+    pub jitter_s: f64,
+    /// Calls it rests on.
+    pub samples: u64,
+}
+
+/// One call.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkCall {
+    /// Network time, nanoseconds.
+    pub net_ns: i64,
+    /// Bytes that the caller sent.
+    pub sent: Option<u64>,
+    /// Bytes that the caller received.
+    pub received: Option<u64>,
+    /// Whether the sent bytes travelled within the network time: not so where the callee's span starts at the headers.
+    pub sent_counts: bool,
+    /// The call's end, nanoseconds since the Unix epoch.
+    pub end_unix_ns: u64,
+}
+
+impl Second {
+    /// Takes a call, which come by their network times, the least first. Past `samples_max` of these every other one is let
+    /// go, which leaves the quantiles where they are.
+    pub fn add(&mut self, call: &LinkCall, samples_max: usize) {
+        // Of so many calls one time is kept.
+        let stride = self.stride.max(1);
+        if self.calls.is_multiple_of(stride) {
+            self.net_ns.push(call.net_ns);
+        }
+        self.add_bytes(call);
+        if self.net_ns.len() > samples_max {
+            let mut at = 0;
+            self.net_ns.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.stride = 2 * stride;
+        }
+    }
+
+    fn add_bytes(&mut self, call: &LinkCall) {
+        self.calls += 1;
+        self.sent = add_known(self.sent, call.sent);
+        self.received = add_known(self.received, call.received);
+    }
+}
+
+impl LinkStats {
+    /// What it takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let seconds = self.seconds.values().map(|second| second.net_ns.len() * 8 + 128);
+        (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
+    }
+
+    /// Takes a call.
+    pub fn add(&mut self, call: &LinkCall, now: u64) {
+        let sent = if call.sent_counts { call.sent } else { Some(0) };
+        let bytes = sent
+            .zip(call.received)
+            .map(|(sent, received)| sent.saturating_add(received));
+        if self.samples.len() < SAMPLES_MAX {
+            self.samples.push((bytes, call.net_ns));
+        } else {
+            // Knuth's multiplicative hash spreads the replaced places evenly and gives the same ones for the same input.
+            let place = (self.calls.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SAMPLES_MAX;
+            self.samples[place] = (bytes, call.net_ns);
+        }
+        self.calls += 1;
+        self.least_net_ns = Some(
+            self.least_net_ns
+                .map_or(call.net_ns, |least| least.min(call.net_ns)),
+        );
+        let second = self.seconds.entry(call.end_unix_ns / NANOS_A_SECOND).or_default();
+        if second.calls == 0 {
+            second.opened_at = now;
+        }
+        second.add_bytes(call);
+        if second.net_ns.len() < SECOND_SAMPLES_MAX {
+            second.net_ns.push(call.net_ns);
+        }
+    }
+
+    /// Takes the seconds that were opened before `opened_before`.
+    pub fn take_seconds(&mut self, opened_before: u64) -> Vec<(u64, Second)> {
+        let due: Vec<u64> = self
+            .seconds
+            .iter()
+            .filter(|(_, second)| second.opened_at <= opened_before)
+            .map(|(at, _)| *at)
+            .collect();
+        due.into_iter()
+            .filter_map(|at| self.seconds.remove(&at).map(|second| (at, second)))
+            .collect()
+    }
+
+    /// What the calls say: where sizes vary enough, the fit of net = 2 PR + 8 bytes / BW; else half the least network time.
+    pub fn estimate(&self) -> Option<Estimate> {
+        let least = self.least_net_ns?;
+        let mut nets: Vec<i64> = self.samples.iter().map(|(_, net)| *net).collect();
+        nets.sort_unstable();
+        let jitter = quantile(&nets, 0.99) - quantile(&nets, 0.5);
+        let mut estimate = Estimate {
+            propagation_s: least as f64 / 2.0 / NANOS_PER_SECOND,
+            bandwidth_bps: None,
+            fit_error_ms: None,
+            jitter_s: jitter as f64 / NANOS_PER_SECOND,
+            samples: self.calls,
+        };
+        if let Some((intercept, slope, error)) = self.fit() {
+            estimate.propagation_s = intercept / 2.0 / NANOS_PER_SECOND;
+            estimate.bandwidth_bps = Some(8.0 * NANOS_PER_SECOND / slope);
+            estimate.fit_error_ms = Some(error / 1e6);
+        }
+        Some(estimate)
+    }
+
+    /// Intercept (ns), slope (ns a byte) and median error (ns): Theil and Sen's line (median of the slopes of all
+    /// pairs) through the fast end of each size group, which queueing and a busy host do not move.
+    fn fit(&self) -> Option<(f64, f64, f64)> {
+        let mut sized: Vec<(u64, i64)> = self
+            .samples
+            .iter()
+            .filter_map(|(bytes, net)| Some(((*bytes)?, *net)))
+            .collect();
+        if sized.len() < FIT_SAMPLES_MIN {
+            return None;
+        }
+        sized.sort_unstable();
+        let (small, large) = (sized[sized.len() / 10].0, sized[sized.len() * 9 / 10].0);
+        if (large as f64) < FIT_SIZE_RATIO_MIN * small.max(1) as f64 {
+            return None;
+        }
+        let points: Vec<(f64, f64)> = sized
+            .chunks(sized.len().div_ceil(GROUPS))
+            .flat_map(fast_end)
+            .collect();
+        let mut slopes: Vec<f64> = Vec::new();
+        for (at, left) in points.iter().enumerate() {
+            slopes.extend(
+                points[at + 1..]
+                    .iter()
+                    .filter(|right| right.0 > left.0)
+                    .map(|right| (right.1 - left.1) / (right.0 - left.0)),
+            );
+        }
+        let slope = median(&mut slopes)?;
+        let intercept = median(
+            &mut points
+                .iter()
+                .map(|(bytes, net)| net - slope * bytes)
+                .collect::<Vec<_>>(),
+        )?;
+        let error = median(
+            &mut points
+                .iter()
+                .map(|(bytes, net)| (net - intercept - slope * bytes).abs())
+                .collect::<Vec<_>>(),
+        )?;
+        (slope > 0.0 && intercept >= 0.0).then_some((intercept, slope, error))
+    }
+}
+
+/// The row of links.json for the calls from `u` to `v`; `None` while there are none.
+pub fn estimated_row<'a>(u: &'a str, v: &'a str, stats: &LinkStats) -> Option<Link<'a>> {
+    let estimate = stats.estimate()?;
+    Some(Link {
+        u: u.into(),
+        v: v.into(),
+        BW_bps: estimate.bandwidth_bps,
+        PR_s: Some(estimate.propagation_s),
+        src: LinkSource::Estimated,
+        jitter_s: Some(estimate.jitter_s),
+        samples: Some(estimate.samples),
+        iface: None,
+        fit_error_ms: estimate.fit_error_ms,
+    })
+}
+
+/// The row of link_metrics.jsonl for the calls of one second, since the Unix epoch, from a node to another.
+pub fn second_row<'a>(
+    (from, stage): (&'a str, Stage),
+    link: &'a str,
+    second: u64,
+    mut calls: Second,
+) -> LinkMetric<'a> {
+    calls.net_ns.sort_unstable();
+    let net = |fraction| Some(Milliseconds::from_ns(quantile(&calls.net_ns, fraction)));
+    LinkMetric {
+        ts_ms: Milliseconds::from_ns((second * NANOS_A_SECOND) as i64),
+        node: from.into(),
+        stage,
+        link: link.into(),
+        rx_Bps: calls.received.map(|bytes| bytes as f64),
+        tx_Bps: calls.sent.map(|bytes| bytes as f64),
+        iface: None,
+        interval_ms: Some(Milliseconds::from_ns(NANOS_A_SECOND as i64)),
+        errors: None,
+        dropped: None,
+        calls: Some(calls.calls),
+        net_ms_min: net(0.0),
+        net_ms_p50: net(0.5),
+        net_ms_p99: net(0.99),
+    }
+}
+
+/// The fastest tenth of a size group, at least one call, by what is left when the group's own trend over size is small.
+fn fast_end(group: &[(u64, i64)]) -> Vec<(f64, f64)> {
+    let mut by_net: Vec<(i64, u64)> = group.iter().map(|&(bytes, net)| (net, bytes)).collect();
+    by_net.sort_unstable();
+    let keep = ((group.len() as f64 * FAST_QUANTILE).ceil() as usize).max(1);
+    by_net[..keep]
+        .iter()
+        .map(|&(net, bytes)| (bytes as f64, net as f64))
+        .collect()
+}
+
+fn add_known(sum: Option<u64>, more: Option<u64>) -> Option<u64> {
+    match (sum, more) {
+        (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+        (sum, more) => sum.or(more),
+    }
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// The nearest-rank quantile of sorted values; zero of none.
+pub fn quantile(sorted: &[i64], fraction: f64) -> i64 {
+    let rank = (sorted.len() as f64 * fraction).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(net_ns: i64, sent: u64) -> LinkCall {
+        LinkCall {
+            net_ns,
+            sent: Some(sent),
+            received: Some(0),
+            sent_counts: true,
+            end_unix_ns: 5_000_000_000,
+        }
+    }
+
+    #[test]
+    fn calls_of_many_sizes_tell_delay_and_bandwidth() {
+        let mut stats = LinkStats::default();
+        for number in 0..2000_u64 {
+            let bytes = 1000 + number * 97 % 200_000;
+            // 10 ms there and back, 50 Mbit/s, and now and then a wait that no link made.
+            let noise = if number % 3 == 0 {
+                7_000_000
+            } else {
+                (number % 7 * 10_000) as i64
+            };
+            stats.add(&call(10_000_000 + (bytes * 160) as i64 + noise, bytes), 0);
+        }
+        let estimate = stats.estimate().unwrap();
+        assert!((estimate.propagation_s - 0.005).abs() < 0.0005, "{estimate:?}");
+        assert!(
+            (estimate.bandwidth_bps.unwrap() - 50e6).abs() < 5e6,
+            "{estimate:?}"
+        );
+    }
+
+    #[test]
+    fn calls_of_one_size_tell_the_delay_alone() {
+        let mut stats = LinkStats::default();
+        for number in 0..100 {
+            stats.add(&call(2_000_000 + number, 8192), 0);
+        }
+        let estimate = stats.estimate().unwrap();
+        assert_eq!(estimate.propagation_s, 0.001);
+        assert_eq!(estimate.bandwidth_bps, None);
+    }
+
+    #[test]
+    fn bytes_that_travelled_before_the_callee_s_span_say_nothing_of_the_bandwidth() {
+        let mut stats = LinkStats::default();
+        for number in 0..100_u64 {
+            let sized = LinkCall {
+                sent_counts: false,
+                ..call(2_000_000, 1000 * number)
+            };
+            stats.add(&sized, 0);
+        }
+        let estimate = stats.estimate().unwrap();
+        assert_eq!((estimate.propagation_s, estimate.bandwidth_bps), (0.001, None));
+    }
+
+    #[test]
+    fn a_second_is_handed_out_once_and_counts_unknown_bytes_as_unknown() {
+        let mut stats = LinkStats::default();
+        let silent = LinkCall {
+            sent: None,
+            received: None,
+            ..call(5, 0)
+        };
+        stats.add(&silent, 7);
+        stats.add(&call(9, 100), 8);
+        assert!(stats.take_seconds(6).is_empty());
+        let seconds = stats.take_seconds(7);
+        assert_eq!(seconds.len(), 1);
+        let (at, second) = &seconds[0];
+        assert_eq!((*at, second.calls), (5, 2));
+        assert_eq!((second.sent, second.received), (Some(100), Some(0)));
+        assert!(stats.take_seconds(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_quantile_is_the_nearest_rank() {
+        let sorted = [1, 2, 3, 4];
+        for (fraction, value) in [(0.0, 1), (0.25, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4)] {
+            assert_eq!(quantile(&sorted, fraction), value, "{fraction}");
+        }
+        assert_eq!(quantile(&[], 0.5), 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! [`ModuleStats`]: what a run's rows tell of a module, for module_inventory.json.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use cctf_proto::cctf::Percentiles;
+
+use crate::maps::{Map, Set};
+
+/// Endpoints of a module told apart in a run; the rest are one endpoint without method and route.
+const ENDPOINTS_MAX: usize = 256;
+/// Two significant digits: percentiles within 1%.
+const HISTOGRAM_DIGITS: u8 = 2;
+/// The endpoint of what is too much to be told apart.
+pub const OTHER_ENDPOINT: u32 = u32::MAX;
+
+/// One method and route.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EndpointStats {
+    /// Invocations.
+    pub calls: u64,
+    #[serde(with = "as_counts")]
+    service_micros: Histogram<u32>,
+    /// Sum and number of CPU times, nanoseconds.
+    pub cpu_ns: Mean,
+    /// Body bytes received.
+    pub bytes_in: Mean,
+    /// Body bytes sent.
+    pub bytes_out: Mean,
+}
+
+/// A sum and the number of its terms.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+pub struct Mean {
+    sum: u64,
+    count: u64,
+}
+
+impl Mean {
+    /// Takes a term, if it is known.
+    pub fn add(&mut self, term: Option<u64>) {
+        if let Some(term) = term {
+            self.sum = self.sum.saturating_add(term);
+            self.count += 1;
+        }
+    }
+
+    /// The sum of the known terms.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The mean of the known terms.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+}
+
+/// A module within a run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ModuleStats {
+    /// Its instances, by number.
+    pub instances: Set<u32>,
+    /// Invocations.
+    pub invocations: u64,
+    /// Whether someone calls it.
+    pub is_called: bool,
+    /// Whether it calls someone.
+    pub makes_calls: bool,
+    /// CPU time of its invocations, nanoseconds.
+    pub cpu_ns: Mean,
+    /// CPU time of its processes that metrics told since the run's start, nanoseconds.
+    pub process_cpu_ns: Mean,
+    /// Endpoints, by number.
+    pub endpoints: Map<u32, EndpointStats>,
+    /// Calls by the number of the module called.
+    pub calls: Map<u32, u64>,
+    /// Body bytes, both ways, of the calls whose callee told them.
+    pub call_bytes: Map<u32, Mean>,
+}
+
+/// The numbers of one invocation.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct InvocationFacts {
+    /// Its endpoint, by number.
+    pub endpoint: u32,
+    /// Service time, nanoseconds.
+    pub service_ns: Option<i64>,
+    /// CPU time, nanoseconds.
+    pub cpu_ns: Option<u64>,
+    /// Body bytes received.
+    pub bytes_in: Option<u64>,
+    /// Body bytes sent.
+    pub bytes_out: Option<u64>,
+}
+
+/// A module's and an endpoint's fixed part, and one of their entries.
+const STATS_BYTES: u64 = 512;
+const ENTRY_BYTES: u64 = 48;
+
+impl ModuleStats {
+    /// What it takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let histograms = self
+            .endpoints
+            .values()
+            .map(|of| of.service_micros.distinct_values());
+        let histograms: usize = histograms.sum();
+        let entries = self.instances.len() + self.calls.len() + self.call_bytes.len();
+        (1 + self.endpoints.len() as u64) * STATS_BYTES
+            + (histograms * size_of::<u32>()) as u64
+            + entries as u64 * ENTRY_BYTES
+    }
+
+    /// Takes an invocation.
+    pub fn add(&mut self, facts: &InvocationFacts) {
+        self.invocations += 1;
+        self.cpu_ns.add(facts.cpu_ns);
+        let known = self.endpoints.contains_key(&facts.endpoint);
+        let endpoint = if known || self.endpoints.len() < ENDPOINTS_MAX {
+            facts.endpoint
+        } else {
+            OTHER_ENDPOINT
+        };
+        self.endpoints
+            .entry(endpoint)
+            .or_insert_with(EndpointStats::new)
+            .add(facts);
+    }
+}
+
+/// A histogram as its values and their counts.
+mod as_counts {
+    use hdrhistogram::Histogram;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(histogram: &Histogram<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+        let recorded = histogram.iter_recorded();
+        let counts: Vec<(u64, u32)> = recorded
+            .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+            .collect();
+        serializer.collect_seq(counts)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Histogram<u32>, D::Error> {
+        let counts = Vec::<(u64, u32)>::deserialize(deserializer)?;
+        let mut histogram = Histogram::new(super::HISTOGRAM_DIGITS).map_err(D::Error::custom)?;
+        for (value, count) in counts {
+            histogram.record_n(value, count).map_err(D::Error::custom)?;
+        }
+        Ok(histogram)
+    }
+}
+
+impl EndpointStats {
+    fn new() -> Self {
+        // The bounds are constants that the library accepts: 1 us to an hour, growing as it needs.
+        #[allow(clippy::expect_used, reason = "a constant in the library's range")]
+        let service_micros = Histogram::new(HISTOGRAM_DIGITS).expect("2 digits are in 0 to 5");
+        Self {
+            calls: 0,
+            service_micros,
+            cpu_ns: Mean::default(),
+            bytes_in: Mean::default(),
+            bytes_out: Mean::default(),
+        }
+    }
+
+    fn add(&mut self, facts: &InvocationFacts) {
+        self.calls += 1;
+        if let Some(ns) = facts.service_ns {
+            // It grows to whatever fits its counters; more than that is no service time.
+            let _ = self.service_micros.record((ns / 1000).max(0) as u64);
+        }
+        self.cpu_ns.add(facts.cpu_ns);
+        self.bytes_in.add(facts.bytes_in);
+        self.bytes_out.add(facts.bytes_out);
+    }
+
+    /// Percentiles of the service time.
+    pub fn service_ms(&self) -> Option<Percentiles> {
+        let at = |quantile| self.service_micros.value_at_quantile(quantile) as f64 / 1000.0;
+        (!self.service_micros.is_empty()).then(|| Percentiles {
+            p50: at(0.5),
+            p95: at(0.95),
+            p99: at(0.99),
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! What the command lines of all binaries share.
+
+pub mod interrupt;
+pub mod units;
+
+/// Makes an environment variable that is set to nothing count as unset: `RUN_ID=` in a file of variables means that.
+pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let variable = arg.get_env().and_then(std::env::var_os);
+        if variable.is_some_and(|value| value.is_empty()) {
+            arg.env(clap::builder::Resettable::Reset)
+        } else {
+            arg
+        }
+    })
+}

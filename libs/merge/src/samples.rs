@@ -1,0 +1,166 @@
+//! Samples of hosts, interfaces and services: those of all folders in order, each point once.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Row, Stage, SystemStat, field_index};
+
+use super::directory::Directory;
+use super::sorter::{Record, Sorter, key_of};
+use rundir::fields::{Fields, Order};
+
+/// Which fields of a file's rows say what.
+struct Columns {
+    fields: &'static [cctf_proto::cctf::Field],
+    time: usize,
+    node: usize,
+    stage: usize,
+    /// What tells points of one time apart.
+    identity: &'static [usize],
+    /// A field that only rows have which follow from others.
+    derived: Option<usize>,
+    instance: Option<(usize, usize)>,
+}
+
+const HOST: Columns = Columns {
+    fields: HostMetric::FIELDS,
+    time: field_index(HostMetric::FIELDS, "ts_ms"),
+    node: field_index(HostMetric::FIELDS, "node"),
+    stage: field_index(HostMetric::FIELDS, "stage"),
+    identity: &[field_index(HostMetric::FIELDS, "node")],
+    derived: None,
+    instance: None,
+};
+
+const LINK: Columns = Columns {
+    fields: LinkMetric::FIELDS,
+    time: field_index(LinkMetric::FIELDS, "ts_ms"),
+    node: field_index(LinkMetric::FIELDS, "node"),
+    stage: field_index(LinkMetric::FIELDS, "stage"),
+    identity: &[
+        field_index(LinkMetric::FIELDS, "link"),
+        field_index(LinkMetric::FIELDS, "iface"),
+    ],
+    derived: Some(field_index(LinkMetric::FIELDS, "calls")),
+    instance: None,
+};
+
+const STAT: Columns = Columns {
+    fields: SystemStat::FIELDS,
+    time: field_index(SystemStat::FIELDS, "ts_ms"),
+    node: field_index(SystemStat::FIELDS, "node_id"),
+    stage: field_index(SystemStat::FIELDS, "stage"),
+    identity: &[
+        field_index(SystemStat::FIELDS, "node_id"),
+        field_index(SystemStat::FIELDS, "metric"),
+        field_index(SystemStat::FIELDS, "instance_id"),
+        field_index(SystemStat::FIELDS, "module_id"),
+        field_index(SystemStat::FIELDS, "attributes"),
+    ],
+    derived: None,
+    instance: Some((
+        field_index(SystemStat::FIELDS, "module_id"),
+        field_index(SystemStat::FIELDS, "instance_id"),
+    )),
+};
+
+/// More than any of these files has fields.
+const FIELDS_MAX: usize = 24;
+
+/// The rows of one file.
+pub struct Samples {
+    columns: &'static Columns,
+    sorter: Sorter,
+    identity: Vec<u8>,
+}
+
+impl Samples {
+    /// For host_metrics.jsonl, link_metrics.jsonl or system_stats.jsonl.
+    pub fn new(file: File, folder: &Path, held_bytes: usize) -> Self {
+        let columns = match file {
+            File::HostMetrics => &HOST,
+            File::LinkMetrics => &LINK,
+            _ => &STAT,
+        };
+        Self {
+            columns,
+            sorter: Sorter::new(folder, held_bytes),
+            identity: Vec::new(),
+        }
+    }
+
+    /// Takes a line; one that follows from other rows is left out, to be made anew.
+    pub fn add(&mut self, line: &[u8], directory: &mut Directory) -> anyhow::Result<()> {
+        let columns = self.columns;
+        let mut values: [&[u8]; FIELDS_MAX] = [b"null"; FIELDS_MAX];
+        let (mut scan, mut order) = (Fields::new(line)?, Order::new(columns.fields));
+        while let Some(field) = scan.next_field()? {
+            if let Some(value) = values.get_mut(order.index(field.name)) {
+                *value = field.value;
+            }
+        }
+        if columns.derived.is_some_and(|index| values[index] != b"null") {
+            return Ok(());
+        }
+        let time = std::str::from_utf8(values[columns.time])
+            .ok()
+            .and_then(Milliseconds::parse);
+        let time = time.context("ts_ms is no stamp")?;
+        let stage = rundir::fields::text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
+        let (Some(stage), true) = (stage, values[columns.node] != b"null") else {
+            bail!("node or stage is missing");
+        };
+        let node = directory.node(values[columns.node], stage)?;
+        if let Some((module, instance)) = columns.instance
+            && values[module] != b"null"
+            && values[instance] != b"null"
+        {
+            directory.instance(values[module], values[instance], None, node, Some(time.as_ns()))?;
+        }
+        self.identity.clear();
+        for &index in columns.identity {
+            self.identity.extend_from_slice(values[index]);
+            self.identity.push(0);
+        }
+        self.push(time.as_ns(), line)
+    }
+
+    /// Takes a row that was made anew.
+    pub fn add_made<'a, R: Row<'a>>(&mut self, ns: i64, row: &R) -> anyhow::Result<()> {
+        let mut line = Vec::new();
+        row.encode(&mut line);
+        // The name alone tells its link from all others.
+        self.identity.clear();
+        self.identity.extend_from_slice(&line);
+        self.push(ns, &line)
+    }
+
+    fn push(&mut self, ns: i64, line: &[u8]) -> anyhow::Result<()> {
+        self.sorter.push(&Record {
+            key: key_of(ns),
+            identity: &self.identity,
+            line,
+        })
+    }
+
+    /// Hands out the lines by time, of several for one point the first by its bytes. Returns how many were copies.
+    pub fn drain(mut self, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
+        let (mut last, mut copies) = (None, 0);
+        self.sorter.drain(|record| {
+            let this = (record.key, record.identity);
+            if last
+                .as_ref()
+                .is_some_and(|(key, identity): &(u64, Vec<u8>)| (*key, &identity[..]) == this)
+            {
+                copies += 1;
+                return Ok(());
+            }
+            let (key, identity) = last.get_or_insert_with(Default::default);
+            *key = this.0;
+            identity.clear();
+            identity.extend_from_slice(this.1);
+            take(record.line)
+        })?;
+        Ok(copies)
+    }
+}

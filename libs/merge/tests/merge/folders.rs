@@ -1,0 +1,137 @@
+//! Folders of runs: written as the sink writes them, merged, read back, validated.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cctf_merge::{Limits, Options, Summary, merge};
+use cctf_normalizer::pipeline::RunOutput;
+use cctf_proto::cctf::{File, Shape};
+use cctf_proto::validate::{Options as ValidateOptions, Severity, validate};
+use tempfile::TempDir;
+
+/// Where a file system lives in memory: merges sync what they write, and a disk would only take time.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// A folder for a test.
+pub fn folder() -> TempDir {
+    if Path::new(IN_MEMORY).is_dir() {
+        TempDir::new_in(IN_MEMORY).unwrap()
+    } else {
+        TempDir::new().unwrap()
+    }
+}
+
+/// As many cases as `PROPTEST_CASES` asks for, else what fits into some seconds.
+pub fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    if let Some(asked) = asked.and_then(|asked| asked.parse().ok()) {
+        return asked;
+    }
+    if Path::new(IN_MEMORY).is_dir() { 64 } else { 8 }
+}
+
+/// Writes what a pipeline has put out of a run.
+pub fn write(dir: &Path, run: &RunOutput) {
+    let cctf = dir.join("cctf");
+    fs::create_dir_all(&cctf).unwrap();
+    for (file, lines) in run.appended().filter(|(file, _)| file.shape() == Shape::Lines) {
+        fs::write(cctf.join(file.name()), lines).unwrap();
+    }
+    for (file, content) in run.replaced() {
+        fs::write(cctf.join(file.name()), content).unwrap();
+    }
+}
+
+/// So little that everything that can be written out and read again is.
+pub const TINY: Limits = Limits {
+    partition_bytes: 1500,
+    spans_bytes: 2500,
+    lines_bytes: 1000,
+    samples_bytes: 400,
+};
+
+/// A merge of these folders.
+pub struct Merged {
+    _dir: TempDir,
+    pub path: PathBuf,
+    pub summary: Summary,
+}
+
+pub fn merged_with(inputs: &[&Path], options: &Options) -> Merged {
+    let dir = folder();
+    let path = dir.path().join("out");
+    let inputs: Vec<PathBuf> = inputs.iter().map(|input| input.to_path_buf()).collect();
+    let summary = merge(&path, &inputs, options, &mut |_| {}).unwrap();
+    Merged {
+        _dir: dir,
+        path,
+        summary,
+    }
+}
+
+pub fn merged(inputs: &[&Path]) -> Merged {
+    merged_with(
+        inputs,
+        &Options {
+            limits: TINY,
+            ..Options::default()
+        },
+    )
+}
+
+/// All files of a run, as text.
+pub fn files(run: &Path) -> BTreeMap<&'static str, String> {
+    File::ALL
+        .iter()
+        .map(|file| {
+            (
+                file.name(),
+                fs::read_to_string(run.join("cctf").join(file.name())).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Rules that only ids which are used twice may break: in these tests each is used once.
+const OF_UNIQUE_IDS: [&str; 3] = ["duplicate-identity", "parent-is-nearest", "net-equals-difference"];
+
+/// The errors that `cctf validate` finds, and what it warns of though no id is used twice.
+pub fn errors(run: &Path) -> Vec<String> {
+    let report = validate(run, ValidateOptions::default()).unwrap();
+    let errors = report
+        .broken
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error || OF_UNIQUE_IDS.contains(&finding.rule.id));
+    errors
+        .map(|finding| {
+            format!(
+                "{}: {} [{}]",
+                finding.file.name(),
+                finding.message,
+                finding.rule.id
+            )
+        })
+        .collect()
+}
+
+/// The first line in which two runs differ, for a message.
+pub fn difference(one: &Path, other: &Path) -> Option<String> {
+    let (one, other) = (files(one), files(other));
+    for (name, text) in &one {
+        if *text != other[name] {
+            let mut pairs = text
+                .lines()
+                .map(Some)
+                .chain([None])
+                .zip(other[name].lines().map(Some).chain([None]));
+            let first = pairs.find(|(one, other)| one != other);
+            return Some(format!(
+                "{name}:\n  {:?}\n  {:?}",
+                first.and_then(|pair| pair.0),
+                first.and_then(|pair| pair.1)
+            ));
+        }
+    }
+    None
+}
