@@ -182,8 +182,8 @@ fidelity: need-binaries $(FIDELITY_TOOLS) ## Hold what is recorded to queueing t
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
-	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) \
-	  $(CARGO) test --release --locked -p cctf-normalizer --test fuzz --test join_model -- --nocapture
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release --locked -p cctf-normalizer --test fuzz -- --nocapture
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-normalizer --test all join_model:: -- --nocapture
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-merge any_order -- --nocapture
 
 # Docker's plugin, or else one that is built here.

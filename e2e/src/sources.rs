@@ -30,7 +30,18 @@ pub fn root() -> PathBuf {
 /// If a folder or file cannot be read.
 pub fn all() -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
-    collect(&root(), "", &mut found)?;
+    collect(&root(), "", &is_written, &mut found)?;
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+/// All text files, recorded and generated ones included, in the order of their paths.
+///
+/// # Errors
+/// If a folder or file cannot be read.
+pub fn texts() -> anyhow::Result<Vec<Source>> {
+    let mut found = Vec::new();
+    collect(&root(), "", &|_| true, &mut found)?;
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
@@ -53,7 +64,12 @@ pub fn read(path: &str) -> anyhow::Result<String> {
     fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
-fn collect(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> anyhow::Result<()> {
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    is_wanted: &dyn Fn(&str) -> bool,
+    found: &mut Vec<Source>,
+) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -64,9 +80,9 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<Source>) -> anyhow::Resu
             // `src/bin` holds programs, any other `bin` what was built.
             let is_ours = !NOT_OURS.contains(&name.as_str()) || path.ends_with("src/bin");
             if !hidden && is_ours {
-                collect(&entry.path(), &format!("{path}/"), found)?;
+                collect(&entry.path(), &format!("{path}/"), is_wanted, found)?;
             }
-        } else if is_written(&name) {
+        } else if is_wanted(&name) {
             // What is not text is nobody's writing.
             if let Ok(text) = fs::read_to_string(entry.path()) {
                 found.push(Source { path, text });

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
 
 #[allow(dead_code, reason = "the normalizer's own tests use all of it")]
-#[path = "../../normalizer/tests/credentials/certificates.rs"]
+#[path = "../../normalizer/tests/support/certificates.rs"]
 mod certificates;
 
 use std::fs;

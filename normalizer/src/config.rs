@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_flag_is_told_in_one_sentence() {
+    fn an_invalid_flag_is_one_sentence() {
         for (flags, sentence) in [
             (&["--join-window", "15"][..], "write it as in 500ms"),
             (

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_tells_the_space_of_a_folder_that_is_there() {
+    fn free_space_is_known_for_a_folder_that_exists() {
         let folder = tempfile::TempDir::new().unwrap();
         let space = space_at(folder.path()).unwrap();
         assert!(space.free <= space.total && space.total > 0, "{space:?}");

@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tail_torn_at_any_byte_loses_the_last_record_alone_and_what_follows_is_read(cut in 0_usize..96) {
+    fn a_tail_torn_at_any_byte_loses_only_the_last_record(cut in 0_usize..96) {
         let folder = tempfile::tempdir().unwrap();
         let path = one_segment(folder.path(), &[50, 50]);
         let second = SEGMENT_HEADER_LEN as usize + frame::frame_len(50);
@@ -143,7 +143,7 @@ fn what_is_left_of_a_torn_batch_is_never_taken_for_a_later_record() {
 }
 
 #[test]
-fn damage_before_a_durable_record_is_an_error_with_its_place_and_repair_goes_on_behind_it() {
+fn damage_before_a_durable_record_is_an_error_and_repair_skips_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut fsynced = settings(folder.path());
     fsynced.durability = Durability::Fsync;
@@ -243,7 +243,7 @@ fn zeros_where_a_durable_record_was_are_damage_and_not_the_end() {
 }
 
 #[test]
-fn a_last_segment_with_a_damaged_header_is_not_deleted_while_it_has_records() {
+fn a_last_segment_with_a_damaged_header_and_records_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (path, _) = three_durable(folder.path());
     change(&path, |bytes| bytes[0] = 0);
@@ -255,7 +255,7 @@ fn a_last_segment_with_a_damaged_header_is_not_deleted_while_it_has_records() {
 }
 
 #[test]
-fn a_segment_shorter_than_its_header_is_told_of() {
+fn a_segment_shorter_than_its_header_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (_, mut store) = reopen(folder.path());
     for number in 0..2 {
@@ -269,7 +269,7 @@ fn a_segment_shorter_than_its_header_is_told_of() {
 }
 
 #[test]
-fn damage_before_what_is_needed_is_no_matter_and_a_repaired_segment_is_not_written_on() {
+fn damage_before_the_checkpoint_is_ignored_and_repaired_segments_end() {
     let folder = tempfile::tempdir().unwrap();
     let (path, second) = three_durable(folder.path());
     change(&path, |bytes| bytes[second + frame::HEADER_LEN] ^= 0xff);
@@ -294,7 +294,7 @@ fn damage_before_what_is_needed_is_no_matter_and_a_repaired_segment_is_not_writt
 }
 
 #[test]
-fn a_journal_that_ends_before_the_checkpoint_goes_on_in_a_segment_of_its_own() {
+fn a_journal_that_ends_before_the_checkpoint_opens_a_new_segment() {
     let folder = tempfile::tempdir().unwrap();
     one_segment(folder.path(), &[40, 40]);
     for number in [5, 6] {
@@ -349,8 +349,7 @@ fn reading_a_kept_journal_changes_nothing_of_it() {
 }
 
 #[test]
-fn records_of_another_mapping_are_given_on_when_that_is_asked_for_and_the_next_one_gets_a_segment_of_its_own()
-{
+fn records_of_another_mapping_are_replayed_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     one_segment(folder.path(), &[10, 20]);
     let how = |from, mapping_version, remap| Recovery {

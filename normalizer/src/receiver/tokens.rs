@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_used_is_told_without_what_is_in_it() {
+    fn an_error_about_a_secret_file_does_not_quote_its_content() {
         for (text, sentence) in [
             ("good\nse cret\n", "no token is in line 2 of "),
             ("=\n", "no token is in line 1 of "),

@@ -36,7 +36,7 @@ fn live(folder: &TempDir, known: &HashMap<String, Lengths>, epoch: u64) -> Sink 
 }
 
 #[test]
-fn a_run_that_was_there_before_is_completed_after_a_crash_before_the_next_checkpoint() {
+fn an_older_run_is_completed_after_a_crash_before_the_next_checkpoint() {
     let folder = TempDir::new().unwrap();
     Sink::new(folder.path()).write(&mut lines("r", "old\n")).unwrap();
     let nothing = HashMap::new();
@@ -52,7 +52,7 @@ fn a_run_that_was_there_before_is_completed_after_a_crash_before_the_next_checkp
 }
 
 #[test]
-fn a_run_that_was_there_before_is_completed_when_the_crash_came_before_anything_was_written() {
+fn an_older_run_is_completed_after_a_crash_before_any_write() {
     let folder = TempDir::new().unwrap();
     Sink::new(folder.path()).write(&mut lines("r", "old\n")).unwrap();
     // Another checkpoint's base stands there, and says nothing about this one.
@@ -66,7 +66,7 @@ fn a_run_that_was_there_before_is_completed_when_the_crash_came_before_anything_
 }
 
 #[test]
-fn a_run_closed_and_opened_again_while_recovering_goes_on_where_it_was_closed() {
+fn a_run_reopened_during_recovery_continues_where_it_was_closed() {
     let folder = TempDir::new().unwrap();
     let nothing = HashMap::new();
     let write = |mut sink: Sink| {
@@ -82,7 +82,7 @@ fn a_run_closed_and_opened_again_while_recovering_goes_on_where_it_was_closed() 
 }
 
 #[test]
-fn a_folder_moved_away_is_begun_anew() {
+fn a_folder_that_was_moved_away_is_created_again() {
     let folder = TempDir::new().unwrap();
     let mut sink = live(&folder, &HashMap::new(), EPOCH);
     sink.write(&mut lines("r", "1\n")).unwrap();
@@ -155,7 +155,7 @@ fn leave_only(left: &[&str], part: &Path) {
 }
 
 #[test]
-fn a_part_that_was_closed_and_deleted_does_not_come_back_however_much_of_it_is_left() {
+fn a_closed_part_that_was_deleted_does_not_come_back() {
     for left in [
         &[][..],
         &["cctf"],
@@ -218,7 +218,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_part_that_was_being_closed_is_completed_and_one_that_is_sealed_is_not_touched() {
+fn a_half_closed_part_is_completed_and_a_sealed_one_is_left_alone() {
     let folder = TempDir::new().unwrap();
     live(&folder, &HashMap::new(), EPOCH)
         .write(&mut rolling("r"))
@@ -251,7 +251,7 @@ fn a_part_that_was_being_closed_is_completed_and_one_that_is_sealed_is_not_touch
 }
 
 #[test]
-fn a_part_is_begun_anew_when_a_power_loss_took_the_journal_that_closed_it() {
+fn a_part_restarts_when_a_power_loss_took_the_journal_that_closed_it() {
     let folder = TempDir::new().unwrap();
     live(&folder, &HashMap::new(), EPOCH)
         .write(&mut rolling("r"))
@@ -307,7 +307,7 @@ impl Storage for Unsafe {
 }
 
 #[test]
-fn a_failed_sync_never_passes_and_a_run_that_could_not_be_closed_doubles_nothing() {
+fn a_failed_sync_is_an_error_and_a_failed_close_duplicates_nothing() {
     let folder = TempDir::new().unwrap();
     let fails = Arc::new(AtomicBool::new(false));
     let storage = Box::new(Unsafe(Arc::clone(&fails)));

@@ -136,7 +136,7 @@ fn a_run_opened_again_goes_on_behind_its_last_whole_line() {
 }
 
 #[test]
-fn a_second_sink_on_the_same_run_is_told_so() {
+fn a_second_sink_on_the_same_run_is_an_error() {
     let folder = TempDir::new().unwrap();
     let mut first = Sink::new(folder.path());
     first.write(&mut output("r1", "1\n", "")).unwrap();

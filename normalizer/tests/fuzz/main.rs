@@ -1,10 +1,10 @@
-//! Whatever bytes come or stand on the disk: no panic, no endless loop, no memory out of proportion, and no folder that
-//! `cctf validate` refuses. The seeds in `corpus`
-//! are changed at random, a fixed number of times in every test run, and for as long as you like by
-//! `make fuzz FUZZ_INPUTS=10000000`. An input that breaks something is written to a file and told with its number: once
-//! that is repaired, it belongs in the corpus.
+//! Random bytes from the wire or the disk, in a process of its own because the allocator bounds the memory of the whole process.
+//! They cause no panic, no endless loop, no memory out of proportion, and no folder that `cctf validate` refuses.
 //!
-//! After a change of the layouts, `CCTF_BLESS=1 cargo test -p cctf-normalizer --test fuzz corpora` makes the corpora anew.
+//! The seeds in `corpus` are mutated a fixed number of times in every test run. `make fuzz FUZZ_INPUTS=10000000` runs longer.
+//! An input that breaks something is written to a file and reported with its number. Add it to the corpus with the fix.
+//!
+//! After a change of the layouts, `CCTF_BLESS=1 cargo test -p cctf-normalizer --test fuzz corpora` writes the corpora again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 #[path = "../support/folders.rs"]

@@ -44,7 +44,7 @@ fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
 }
 
 #[test]
-fn a_row_that_waits_for_its_run_in_vain_is_handed_out_once_and_its_trace_forgotten() {
+fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
     let mut rows = HeldRows::default();
     let first = hold(&mut rows, 1, None, Some(OUTCOME), 10);
     let second = hold(&mut rows, 1, None, None, 20);

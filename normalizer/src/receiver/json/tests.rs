@@ -188,7 +188,7 @@ fn a_message_of_any_length_keeps_its_place() {
 }
 
 #[test]
-fn an_error_tells_where_and_what() {
+fn an_error_names_its_place_and_cause() {
     for (json, expected) in [
         ("[]", "invalid type: sequence, expected an object"),
         ("{", "EOF while parsing an object"),

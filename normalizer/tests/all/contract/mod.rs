@@ -1,0 +1,115 @@
+//! No input makes a folder that `cctf validate` refuses: random requests of all known keys with hostile values, of traces and
+//! metrics, over several runs and parts, with control spans, restarts and other settings among them.
+//!
+//! `make fuzz` does the same for as many requests as you like.
+
+use crate::support::folders::Folders;
+use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
+use cctf_normalizer::journal::{Content, Record};
+use cctf_normalizer::pipeline::{Output, Pipeline};
+use cctf_proto::cctf::{File, LINE_BYTES_MAX, TEXT_BYTES_MAX};
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
+use tempfile::TempDir;
+
+/// Longest text of the request with the longest: far above what a field holds, and much shorter than a message may be.
+const LONGEST: usize = 100_000;
+/// Records of a case, at most.
+const RECORDS_MAX: usize = 14;
+/// Numbers that a case follows from, at most: some hundred a request.
+const NUMBERS_MAX: usize = 1_500;
+
+/// The folders that the requests make which follow from these numbers.
+fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
+    let mut numbers = numbers.iter().copied();
+    let mut next = || u64::from(numbers.next().unwrap_or(0));
+    let mut choices = Choices(&mut next);
+    let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
+    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let mut now = BASE_UNIX_NANO;
+    let count = choices.below(RECORDS_MAX);
+    for at in 0..=count {
+        now += hostile::pause(&mut choices).as_nanos() as u64;
+        let content = match at == count {
+            true => Content::Shutdown,
+            false => hostile::content(&mut choices),
+        };
+        if is_shown {
+            hostile::show(now, &content);
+        }
+        let record = Record {
+            received_unix_ns: now,
+            content,
+        };
+        pipeline.feed(&record, &mut output);
+        folders.take(&mut output);
+    }
+    folders
+}
+
+fn in_memory() -> TempDir {
+    match std::path::Path::new("/dev/shm").is_dir() {
+        true => TempDir::new_in("/dev/shm").unwrap(),
+        false => TempDir::new().unwrap(),
+    }
+}
+
+/// A `data:` URL as a path made a line of 9 MiB, which `cctf merge` refused.
+#[test]
+fn no_text_makes_a_line_that_a_reader_refuses() {
+    let mut pipeline = Pipeline::new(cctf_normalizer::pipeline::Settings::default());
+    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let signal = cctf_normalizer::journal::Signal::Traces;
+    let body = hostile::longest_texts(LONGEST).into();
+    for content in [Content::Request { signal, body }, Content::Shutdown] {
+        let record = Record {
+            received_unix_ns: BASE_UNIX_NANO,
+            content,
+        };
+        pipeline.feed(&record, &mut output);
+        folders.take(&mut output);
+    }
+    assert_eq!(folders.errors(in_memory().path()), "");
+    for file in [File::Invocations, File::Calls] {
+        let lines = folders.lines("run", file);
+        let [line] = lines[..] else {
+            panic!("{} rows", lines.len())
+        };
+        assert!(line.len() < LINE_BYTES_MAX / 8, "{} bytes", line.len());
+        let row: serde_json::Value = serde_json::from_slice(line).unwrap();
+        // An instance without a name is called by its module and node.
+        let texts = row.as_object().unwrap().iter();
+        let longest = texts.max_by_key(|(_, value)| value.as_str().map_or(0, str::len));
+        let (field, text) = longest.unwrap();
+        assert!(text.as_str().unwrap().len() <= 2 * TEXT_BYTES_MAX + 1, "{field}");
+        let module = row["module_id"].as_str().unwrap();
+        assert_eq!(module, "\u{1}".repeat(TEXT_BYTES_MAX));
+        let flags = row["flags"].to_string();
+        assert!(flags.contains("truncated"), "{flags}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3_000,
+        max_shrink_iters: 20_000,
+        // The same cases in every test run; `make fuzz` goes on with others.
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/all/contract/seeds.txt"
+        )))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_requests_make_a_folder_that_validate_refuses(
+        numbers in proptest::collection::vec(any::<u16>(), 0..NUMBERS_MAX)
+    ) {
+        let errors = folders_of(&numbers, false).errors(in_memory().path());
+        if !errors.is_empty() && std::env::var_os("CONTRACT_SHOWN").is_some() {
+            folders_of(&numbers, true);
+        }
+        prop_assert!(errors.is_empty(), "{errors}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Ten thousand connections that send nothing, and more connections than are allowed.
+
+use std::io::{ErrorKind, Read as _};
+use std::net::TcpStream;
+
+use tempfile::TempDir;
+
+use super::clients::{Clients, Target, send};
+use super::normalizer::{Launch, PATIENCE, wait_until};
+use super::requests::Request;
+use super::shim::Clocks;
+
+const CONNECTIONS: usize = 10_000;
+/// Memory that one may cost.
+const BYTES_EACH: u64 = 24 * 1024;
+/// Time seems to stand still to the normalizer while the connections are made, however long that takes here.
+const SLOWED: u64 = 100;
+/// Longer than a connection may say nothing.
+const LONG_SECONDS: i64 = 11;
+
+/// How many files this process may have open, after it has asked for as many as it needs.
+fn open_files_limit() -> usize {
+    let wanted = 2 * CONNECTIONS as libc::rlim_t;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the calls get valid pointers to a limit that outlives them, and keep none.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        // Who may raise the hard limit does; the normalizer inherits it.
+        for hard in [limit.rlim_max.max(wanted), limit.rlim_max] {
+            limit.rlim_cur = hard;
+            limit.rlim_max = hard;
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 {
+                break;
+            }
+        }
+    }
+    usize::try_from(limit.rlim_cur).unwrap()
+}
+
+/// Seen to fail without `OPENING_TIMEOUT`: they stay.
+#[test]
+fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
+    let limit = open_files_limit();
+    // Half of them at each of two doors, each of which may have nearly a third of the normalizer's files.
+    let connections = CONNECTIONS.min(limit / 2);
+    let folder = TempDir::new().unwrap();
+    let clocks = Clocks::new(folder.path());
+    let launch = Launch::in_folder(&folder.path().join("logs")).variables(clocks.variables(SLOWED));
+    let normalizer = launch.start().unwrap();
+    let target = Target::default();
+    target.set(Some(normalizer.address("http")));
+    let clients = Clients::start(&target, 2);
+    clients.go_on_for(20);
+    let (files, memory) = (normalizer.open_files(), normalizer.memory_peak());
+    let doors = [normalizer.address("http"), normalizer.address("grpc")];
+    let silent: Vec<TcpStream> = (0..connections)
+        .map(|number| TcpStream::connect(doors[number % 2]).unwrap())
+        .collect();
+    wait_until("all connections", || {
+        normalizer.open_files() >= files + connections - 20
+    });
+    clients.go_on_for(100);
+    let cost = normalizer.memory_peak() - memory;
+    assert!(
+        cost < connections as u64 * BYTES_EACH,
+        "{cost} bytes for {connections} connections"
+    );
+    wait_until("their end", || {
+        // Again and again: the time of a connection begins when its task is looked at first, which may be just now.
+        clocks.let_go_by(LONG_SECONDS);
+        normalizer.open_files() < files + 20
+    });
+    drop(silent);
+    clients.go_on_for(20);
+    let acknowledged = clients.finish();
+    normalizer.stop();
+    acknowledged.check(
+        &launch.folder,
+        &format!("{connections} silent connections, {} KiB", cost / 1024),
+    );
+}
+
+/// Seen to fail when connections over the limit are served (no permit asked for): the first is not closed.
+#[test]
+fn a_connection_over_the_limit_is_closed_until_silent_ones_end() {
+    const MAX: usize = 50;
+    let folder = TempDir::new().unwrap();
+    let clocks = Clocks::new(folder.path());
+    let launch = Launch::in_folder(&folder.path().join("logs"))
+        .flag("--connections-max", &MAX.to_string())
+        .variables(clocks.variables(SLOWED));
+    let normalizer = launch.start().unwrap();
+    let http = normalizer.address("http");
+    let silent: Vec<TcpStream> = (0..MAX).map(|_| TcpStream::connect(http).unwrap()).collect();
+    let mut one_more = TcpStream::connect(http).unwrap();
+    one_more.set_read_timeout(Some(PATIENCE)).unwrap();
+    let closed = one_more.read(&mut [0]).map_err(|error| error.kind());
+    assert!(
+        matches!(closed, Ok(0) | Err(ErrorKind::ConnectionReset)),
+        "it is closed at once: {closed:?}"
+    );
+    let request = Request { client: 0, number: 0 };
+    assert_eq!(send(http, &request.http1()), None, "and so is the next");
+    wait_until("room for a connection", || {
+        // Again and again: the time of a connection begins when its task is looked at first, which may be just now.
+        clocks.let_go_by(LONG_SECONDS);
+        send(http, &request.http1()) == Some(200)
+    });
+    drop(silent);
+    normalizer.stop();
+    let rows = super::requests::check_rows(&launch.folder, std::iter::once(request));
+    println!("{MAX} connections at most: {rows} rows: lost 0, doubled 0, torn 0");
+}

@@ -1,0 +1,23 @@
+//! The integration tests of the normalizer, in one binary: each further binary costs a link. `fuzz` stands alone, because its
+//! allocator counts the memory of the whole process.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod contract;
+mod cors;
+mod credentials;
+mod disk;
+mod faults;
+mod golden;
+mod golden_rows;
+mod join_model;
+mod kill;
+mod memory;
+mod model;
+mod otlp_table;
+mod process;
+mod receiver;
+mod remap;
+mod replay;
+#[path = "../support/mod.rs"]
+mod support;
+mod worker;

@@ -1,0 +1,7 @@
+//! What several tests need: the binary as a process, random requests, readers of folders, certificates.
+
+pub mod certificates;
+pub mod folders;
+pub mod hostile;
+pub mod process;
+pub mod random;
