@@ -7,10 +7,10 @@ use cctf_proto::otlp::trace::{Span, SpanKind};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Fate;
-use aggregate::maps::Map;
-use aggregate::modules::InvocationFacts;
 use super::sources::Source;
 use crate::join::Outcome;
+use aggregate::maps::Map;
+use aggregate::modules::InvocationFacts;
 
 /// What is known of a row besides its encoded fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]

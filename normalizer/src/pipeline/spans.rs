@@ -12,14 +12,14 @@ use super::accounts::Fate;
 use super::crossings::RowRun;
 use super::dedup::span_fingerprint;
 use super::held::{Gaps, RowFacts};
-use aggregate::modules::InvocationFacts;
-use aggregate::names::{NAMELESS, endpoint_key};
 use super::output::Output;
 use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Arrival, Role};
 use crate::mapping::conventions::{Slot, Slots};
 use crate::mapping::{MappedSpan, failure, links, map_span, peer, query};
+use aggregate::modules::InvocationFacts;
+use aggregate::names::{NAMELESS, endpoint_key};
 
 const PARENT_ID: usize = field_index(Invocation::FIELDS, "parent_id");
 const MODULE_ID: usize = field_index(Invocation::FIELDS, "module_id");
