@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         }
     };
     let done = match command_line.command {
-        Some(Command::Healthcheck { admin }) => on_one_thread(async { Ok(healthcheck(&admin).await?) }),
+        Some(Command::Healthcheck { admin }) => healthcheck(&admin).map_err(Into::into),
         Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config, &given),
         None => serve(command_line.config),
     };
@@ -52,13 +52,6 @@ fn exit_code(done: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
 }
 
 fn replay_journal(journal: &Path, config: &Config, given: &Given) -> anyhow::Result<()> {

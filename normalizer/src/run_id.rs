@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cctf_proto::keys;
+use jiff::Timestamp;
 
 /// Keeps the id beside the runs.
 const RUN_ID_FILE: &str = ".normalizer-run-id";
@@ -60,27 +61,10 @@ fn write_whole(path: &Path, run_id: &str) -> io::Result<()> {
 /// `YYYYMMDD-HHMMSS`.
 fn utc_stamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
-}
-
-/// Year, month and day of a day since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
-    let days = days_since_1970 + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    // A clock beyond the year 9999 counts as its end.
+    let timestamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    timestamp.strftime("%Y%m%d-%H%M%S").to_string()
 }
 
 #[cfg(test)]

@@ -1,35 +1,22 @@
 //! `tunable-svc healthcheck`: asks a running service whether it is ready, for containers without a shell.
 
-use anyhow::{Context as _, bail};
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use anyhow::bail;
+
 const TIMEOUT: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: u64 = 4096;
 
 /// Succeeds if the service behind this admin address is ready.
 ///
 /// # Errors
-/// Why it is not, or cannot be asked.
+/// If it is not ready or does not answer.
 pub fn ask(admin: SocketAddr) -> anyhow::Result<()> {
     let address = reachable(admin);
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
-        .with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream
-        .take(ANSWER_BYTES_MAX)
-        .read_to_string(&mut answer)
-        .with_context(|| format!("no answer from {address}"))?;
-    match answer.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        _ => bail!("not ready: {}", answer.lines().next().unwrap_or("no answer")),
+    let answer = http_once::get(&address.ip().to_string(), address.port(), "/readyz", TIMEOUT)?;
+    match answer.status {
+        200 => Ok(()),
+        status => bail!("not ready: http://{address}/readyz answers with status {status}"),
     }
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use cctf_proto::keys;
 use clap::Args;
-use cli::units;
+use cli::{UsageError, units};
 
 use cctf_load::clock;
 use cctf_load::request::ExtraHeader;
-use cctf_load::schedule::{Arrivals, DURATION_MAX, RATE_MAX};
+use cctf_load::schedule::{Arrivals, DURATION_MAX, RATE_MAX, Schedule};
+use cctf_load::session::{Drive, check_sizes};
 use cctf_load::sizes::Sizes;
 use cctf_load::target::{Endpoint, Target};
-use cctf_load::utc::Utc;
+use cctf_load::utc;
 use cctf_stack::tiers::settings::{Delays, Rate, Settings as Links};
 
 /// How the load looks.
@@ -98,12 +99,33 @@ impl LinkFlags {
 }
 
 impl LoadFlags {
+    /// The load of one endpoint. `method` overrides the endpoint's own.
+    ///
+    /// # Errors
+    /// If the endpoint is unknown, or cannot be sent bodies of such sizes.
+    pub fn drive(&self, target: Target, endpoint: &str, method: Option<&str>) -> Result<Drive, UsageError> {
+        let endpoint = Endpoint::resolve(endpoint, method, self.size.most())
+            .map_err(|error| UsageError(error.to_string()))?;
+        check_sizes(&endpoint, self.size).map_err(|error| UsageError(error.to_string()))?;
+        Ok(Drive {
+            target,
+            endpoint,
+            schedule: Schedule {
+                rate: self.rate,
+                duration: self.duration.value,
+                arrivals: self.arrivals,
+                seed: self.seed,
+            },
+            sizes: self.size,
+            connections_max: self.connections,
+            timeout: self.timeout.value,
+            headers: self.headers.clone(),
+        })
+    }
+
     /// The run's id: the one given, or one that no other run has.
     pub fn run_id_or_now(&self) -> String {
-        let by_default = || {
-            let now = Utc::from_unix_ns(clock::unix_ns());
-            keys::default_run_id(&now.compact(), rand::random())
-        };
+        let by_default = || keys::default_run_id(&utc::compact(clock::unix_ns()), rand::random());
         self.run_id.clone().unwrap_or_else(by_default)
     }
 }

@@ -11,15 +11,14 @@ use serde::Serialize;
 
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json};
+use super::{DONE, FAILED, Format, otlp, print, print_json};
 use cctf_load::clock;
 use cctf_load::export::Delivery;
 use cctf_load::identity::Identity;
 use cctf_load::run_facts::RunFacts;
-use cctf_load::schedule::Schedule;
-use cctf_load::session::{Drive, Session, SessionConfig, check_sizes};
+use cctf_load::session::{Drive, Session, SessionConfig};
 use cctf_load::summary::Summary;
-use cctf_load::target::{Endpoint, Target};
+use cctf_load::target::Target;
 use cli::interrupt;
 
 /// Help that stands below the flags.
@@ -131,7 +130,9 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     // Without it fewer connections fit; what then fails says so itself.
     let _ = clock::raise_file_limit();
     let run_id = args.load.run_id_or_now();
-    let drive = args.drive()?;
+    let drive = args
+        .load
+        .drive(args.target.clone(), &args.endpoint, args.method.as_deref())?;
     let otlp = args.otlp()?;
     let sends_spans = otlp.is_some();
     let mut session = Session::begin(SessionConfig {
@@ -171,26 +172,6 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl LoadArgs {
-    fn drive(&self) -> anyhow::Result<Drive> {
-        let load = &self.load;
-        let endpoint = Endpoint::resolve(&self.endpoint, self.method.as_deref(), load.size.most())?;
-        check_sizes(&endpoint, load.size).map_err(|error| UsageError(error.to_string()))?;
-        Ok(Drive {
-            target: self.target.clone(),
-            endpoint,
-            schedule: Schedule {
-                rate: load.rate,
-                duration: load.duration.value,
-                arrivals: load.arrivals,
-                seed: load.seed,
-            },
-            sizes: load.size,
-            connections_max: load.connections,
-            timeout: load.timeout.value,
-            headers: load.headers.clone(),
-        })
-    }
-
     fn identity(&self) -> Identity {
         Identity {
             node_id: self.node_id.clone(),

@@ -37,7 +37,7 @@ pub enum Format {
     Json,
 }
 
-pub use rundir::UsageError;
+pub use cli::UsageError;
 
 /// Prints a result that has been put into words, which end with a line end.
 fn print(result: &str) -> anyhow::Result<()> {

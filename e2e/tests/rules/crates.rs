@@ -23,19 +23,28 @@ const fn member(folder: &'static str, package: &'static str, behind: &'static [&
 }
 
 /// All crates, each before those that use it.
-pub const CRATES: [Member; 12] = [
+pub const CRATES: [Member; 13] = [
     member("proto", "cctf-proto", &[]),
     member("libs/cli", "cctf-cli", &[]),
+    member("libs/http-once", "http-once", &[]),
     member("libs/otlp-send", "otlp-send", &[]),
-    member("libs/rundir", "cctf-rundir", &["cctf-proto"]),
+    member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
-    member("service", "tunable-svc", &["cctf-proto", "cctf-cli", "otlp-send"]),
+    member(
+        "service",
+        "tunable-svc",
+        &["cctf-proto", "cctf-cli", "http-once", "otlp-send"],
+    ),
     member(
         "normalizer",
         "cctf-normalizer",
-        &["cctf-proto", "cctf-cli", "cctf-aggregate"],
+        &["cctf-proto", "cctf-cli", "http-once", "cctf-aggregate"],
     ),
-    member("libs/load", "cctf-load", &["cctf-proto", "cctf-cli", "otlp-send"]),
+    member(
+        "libs/load",
+        "cctf-load",
+        &["cctf-proto", "cctf-cli", "http-once", "otlp-send"],
+    ),
     member(
         "libs/merge",
         "cctf-merge",
@@ -44,7 +53,14 @@ pub const CRATES: [Member; 12] = [
     member(
         "libs/stack",
         "cctf-stack",
-        &["cctf-proto", "cctf-cli", "cctf-rundir", "cctf-load", "otlp-send"],
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "cctf-rundir",
+            "cctf-load",
+            "http-once",
+            "otlp-send",
+        ],
     ),
     member(
         "cctf",

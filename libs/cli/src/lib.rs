@@ -3,6 +3,11 @@
 pub mod interrupt;
 pub mod units;
 
+/// A request that is impossible as stated, for example because a path is taken. The text says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 /// Makes an environment variable that is set to nothing count as unset: `RUN_ID=` in a file of variables means that.
 pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {

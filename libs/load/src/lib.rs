@@ -25,7 +25,6 @@ pub mod distribution;
 pub mod exchange;
 pub mod export;
 mod framing;
-pub mod http_once;
 pub mod identity;
 pub mod ids;
 pub mod io_loop;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::exchange::{Batch, DriveFacts, Exchange};
 use super::ids::write_hex;
-use super::utc::Utc;
+use super::utc::append_rfc3339;
 
 /// Lines are collected up to this many bytes, then written by one call.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -143,7 +143,7 @@ fn append_line(out: &mut Vec<u8>, shared: &SharedParts, exchange: &Exchange) {
     out.extend_from_slice(br#","code":"#);
     append_number(out, u64::from(exchange.status));
     out.extend_from_slice(br#","timestamp":""#);
-    Utc::from_unix_ns(exchange.sent.unix_ns).append_rfc3339(out);
+    append_rfc3339(exchange.sent.unix_ns, out);
     out.extend_from_slice(br#"","latency":"#);
     append_number(out, exchange.latency_ns);
     out.extend_from_slice(br#","bytes_out":"#);

@@ -57,16 +57,15 @@ impl ExtraHeader {
     }
 }
 
-/// The line of the header Host: the target, unless the user has another one.
-pub fn host_line(target: &Target, extra_headers: &[ExtraHeader]) -> String {
-    let given = last_of(&HOST, extra_headers).map(str::to_owned);
-    format!("host: {}\r\n", given.unwrap_or_else(|| target.authority()))
+/// The value of the header Host: the user's, or the target.
+pub fn host_value(target: &Target, extra_headers: &[ExtraHeader]) -> String {
+    last_value(&HOST, extra_headers).map_or_else(|| target.authority(), str::to_owned)
 }
 
-/// What the user gave for a header that a request has only once.
-fn last_of<'a>(name: &HeaderName, extra_headers: &'a [ExtraHeader]) -> Option<&'a str> {
-    let mut given = extra_headers.iter().rev().filter(|header| header.name == *name);
-    given.next().map(|header| &*header.value)
+/// The user's last value for a header that a request has only once.
+fn last_value<'a>(name: &HeaderName, extra_headers: &'a [ExtraHeader]) -> Option<&'a str> {
+    let mut values = extra_headers.iter().rev().filter(|header| header.name == *name);
+    values.next().map(|header| &*header.value)
 }
 
 /// A request that can become any of its drive's in place: the ids and the size of the body differ. Bodies are shared.
@@ -139,8 +138,8 @@ impl Variant {
         body: Vec<u8>,
     ) -> Self {
         let mut head = format!("{} {} HTTP/1.1\r\n", endpoint.method, endpoint.path);
-        head += &host_line(target, extra_headers);
-        let content_type = last_of(&CONTENT_TYPE, extra_headers);
+        head += &format!("host: {}\r\n", host_value(target, extra_headers));
+        let content_type = last_value(&CONTENT_TYPE, extra_headers);
         let by_default = endpoint.payload.map(|payload| payload.content_type());
         if let Some(content_type) = content_type.or(by_default) {
             head += &format!("content-type: {content_type}\r\n");

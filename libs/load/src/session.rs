@@ -21,14 +21,13 @@ use super::pacer::Pacer;
 use super::payload::{self, PayloadError};
 use super::record::{EventsError, EventsWriter};
 use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
-use super::request::{ExtraHeader, RequestTemplate, host_line};
+use super::request::{ExtraHeader, RequestTemplate, host_value};
 use super::run_facts::RunFacts;
 use super::schedule::Schedule;
 use super::sizes::Sizes;
 use super::spans::{control_request, text};
 use super::summary::{Asked, Summary};
 use super::target::{Endpoint, KV_SET_PATH, Target};
-use crate::http_once;
 
 /// Connections that are made before the first request, at most.
 const WARM_CONNECTIONS_MAX: usize = 64;
@@ -353,13 +352,20 @@ fn set_key(drive: &Drive) -> Result<(), DriveError> {
         drive.schedule.seed,
     )?;
     let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
-    let host = host_line(&drive.target, &drive.headers);
-    let headers = format!(
-        "{host}content-type: application/octet-stream\r\ntraceparent: 00-{trace_id:032x}-{span_id:016x}-00\r\n"
-    );
-    let answer = http_once::send(&drive.target, "POST", KV_SET_PATH, &headers, &body, drive.timeout);
-    match answer.map_err(|error| failed(error.to_string()))? {
-        status if (200..300).contains(&status) => Ok(()),
+    let request = http_once::Request {
+        method: "POST",
+        path: KV_SET_PATH,
+        headers: &[
+            ("host", &host_value(&drive.target, &drive.headers)),
+            ("content-type", "application/octet-stream"),
+            ("traceparent", &format!("00-{trace_id:032x}-{span_id:016x}-00")),
+        ],
+        body: &body,
+    };
+    let answer = http_once::send(&drive.target.host, drive.target.port, &request, drive.timeout)
+        .map_err(|error| failed(error.to_string()))?;
+    match answer.status {
+        200..=299 => Ok(()),
         status => Err(failed(format!("the service answered {status}"))),
     }
 }

@@ -73,10 +73,7 @@ impl Target {
 
     /// `host:port` as the Host header writes it.
     pub fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        http_once::authority(&self.host, self.port)
     }
 }
 

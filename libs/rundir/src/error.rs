@@ -1,12 +1,7 @@
-//! Errors: a request that is impossible as stated, and a file that cannot be read.
+//! The error of a file or folder that cannot be read.
 
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// A request that is impossible as stated, for example because a path is taken. The text says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
 
 /// A file or folder of a run that cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,8 @@ mod lines;
 pub mod output;
 pub mod parts;
 
-pub use error::{ReadError, UsageError};
+pub use cli::UsageError;
+pub use error::ReadError;
 pub use folder::RunFolder;
 pub use lines::{Ending, Line, Lines};
 

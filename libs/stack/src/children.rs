@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::tiers::namespace::NetworkError;
-use cctf_load::http_once;
 use cctf_load::target::Target;
 
 /// How long a child of ours may take.
@@ -200,14 +199,14 @@ impl Child {
     pub fn ready(&mut self, admin: &Target, path: &str, stop: &AtomicBool) -> Result<(), ChildError> {
         let deadline = Instant::now() + self.patience.start;
         loop {
-            let answer = http_once::send(admin, "GET", path, "", &[], PROBE_TIMEOUT);
-            if matches!(answer, Ok(200)) {
+            let answer = http_once::get(&admin.host, admin.port, path, PROBE_TIMEOUT);
+            if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
             self.check(stop)?;
             if Instant::now() >= deadline {
-                let last = answer.map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(self.unresponsive(format!("is not ready in time: {admin}{path} says {last}")));
+                let last = answer.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
+                return Err(self.unresponsive(format!("is not ready in time: {admin}{path}: {last}")));
             }
             std::thread::sleep(LOOK_EVERY);
         }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use otlp_send::list::encode;
 
 use super::children::{Child, ChildError};
-use cctf_load::http_once;
 use cctf_load::target::Target;
 
 const NAME: &str = "otelcol";
@@ -102,9 +101,12 @@ impl Collector {
     pub fn drain(&mut self) -> Result<(), ChildError> {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         loop {
-            let page = http_once::get(&self.metrics, "/metrics", LOOK_TIMEOUT);
-            let flow = page.map(|page| Flow::of(&page));
-            if flow.as_ref().is_ok_and(Flow::is_over) {
+            let page = http_once::get(&self.metrics.host, self.metrics.port, "/metrics", LOOK_TIMEOUT);
+            let flow = page
+                .ok()
+                .filter(|page| page.status == 200)
+                .map(|page| Flow::from_metrics(&page.text()));
+            if flow.as_ref().is_some_and(Flow::is_over) {
                 return Ok(());
             }
             self.child.check_alive()?;
@@ -125,7 +127,7 @@ impl Collector {
 }
 
 impl Flow {
-    fn of(page: &str) -> Self {
+    fn from_metrics(page: &str) -> Self {
         let sum = |name: &str| -> f64 {
             let samples = page
                 .lines()
@@ -180,10 +182,10 @@ mod tests {
                  otelcol_receiver_accepted_spans{{transport=\"http\"}} 1\n"
             )
         };
-        assert!(!Flow::of(&page(3, 0)).is_over());
-        assert!(!Flow::of(&page(4, 1)).is_over());
-        assert!(Flow::of(&page(4, 0)).is_over());
-        assert!(Flow::of("").is_over(), "nothing has come yet");
+        assert!(!Flow::from_metrics(&page(3, 0)).is_over());
+        assert!(!Flow::from_metrics(&page(4, 1)).is_over());
+        assert!(Flow::from_metrics(&page(4, 0)).is_over());
+        assert!(Flow::from_metrics("").is_over(), "nothing has come yet");
     }
 
     #[test]

@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::RunArgs;
 use crate::commands::display::ProgressLine;
-use cctf_load::schedule::Schedule;
-use cctf_load::session::{Drive, Session};
+use cctf_load::session::Session;
 use cctf_load::summary::Summary;
-use cctf_load::target::Endpoint;
 use cctf_stack::deployment::{Deployment, DeploymentError};
 
 /// What is done in the middle of an endpoint's load.
@@ -36,21 +34,7 @@ pub(super) fn drive_one(
     deployment: &mut Deployment,
     stop: &AtomicBool,
 ) -> anyhow::Result<Summary> {
-    let load = &args.load;
-    let drive = Drive {
-        target: deployment.target().clone(),
-        endpoint: Endpoint::resolve(endpoint, None, load.size.most())?,
-        schedule: Schedule {
-            rate: load.rate,
-            duration: load.duration.value,
-            arrivals: load.arrivals,
-            seed: load.seed,
-        },
-        sizes: load.size,
-        connections_max: load.connections,
-        timeout: load.timeout.value,
-        headers: load.headers.clone(),
-    };
+    let drive = args.load.drive(deployment.target().clone(), endpoint, None)?;
     let expected = drive.schedule.expected_count();
     let line = ProgressLine::new(endpoint, expected);
     let mut died: Option<DeploymentError> = None;

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::namespace::Namespace;
 use crate::children::{Child, ChildError};
-use cctf_load::http_once;
 use cctf_load::target::Target;
 
 const NAME: &str = "toxiproxy";
@@ -99,10 +98,18 @@ impl Proxy {
 
 fn order(child: &Child, api: &Target, path: &str, what: &Value) -> Result<(), ChildError> {
     let body = what.to_string();
-    let headers = "content-type: application/json\r\n";
-    match http_once::send(api, "POST", path, headers, body.as_bytes(), ORDER_TIMEOUT) {
-        Ok(200..=299) => Ok(()),
-        Ok(status) => Err(child.unresponsive(format!("answers POST {path} {body} with {status}"))),
+    let request = http_once::Request {
+        method: "POST",
+        path,
+        headers: &[("content-type", "application/json")],
+        body: body.as_bytes(),
+    };
+    match http_once::send(&api.host, api.port, &request, ORDER_TIMEOUT) {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => {
+            let status = answer.status;
+            Err(child.unresponsive(format!("answers POST {path} {body} with {status}")))
+        }
         Err(error) => Err(child.unresponsive(format!("does not answer POST {path}: {error}"))),
     }
 }

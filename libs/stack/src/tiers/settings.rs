@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use cli::units;
+
 /// The links, in the order in which a request passes them.
 const LINKS: [(&str, &str); 2] = [("ep0", "edge0"), ("edge0", "cloud0")];
 /// tbf's timer is good for that much.
@@ -77,10 +79,10 @@ impl FromStr for Delays {
 
     fn from_str(text: &str) -> Result<Self, SettingError> {
         let delay = |one: &str| {
-            let ms = one.trim().strip_suffix("ms")?.parse::<u64>().ok()?;
-            (1..=DELAY_MAX.as_millis() as u64)
-                .contains(&ms)
-                .then_some(Delay(ms))
+            let delay = units::parse_duration(one).ok()?;
+            let ms = u64::try_from(delay.as_millis()).ok()?;
+            let is_whole = Duration::from_millis(ms) == delay;
+            (is_whole && ms > 0 && delay <= DELAY_MAX).then_some(Delay(ms))
         };
         text.split(',')
             .map(delay)
@@ -131,12 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn delays_are_written_as_any_duration() {
+        assert_eq!("1.5s, 20ms".parse(), Ok(Delays([Delay(1500), Delay(20)])));
+    }
+
+    #[test]
     fn what_is_none_is_refused() {
         for bad in [
             "",
             "5ms",
             "5ms,20ms,1ms",
             "5,20",
+            "5ms,61s",
             "0ms,5ms",
             "2.5ms,5ms",
             "5ms,2h",
