@@ -1,4 +1,4 @@
-//! The program `cctf merge`: what it says, what it refuses, and what a kill leaves.
+//! The program `cctf merge`: its output, the requests it rejects, and what is left after a kill.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[allow(dead_code, reason = "shared with the tests of the merge itself")]
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use folders::{errors, files, folder};
 use world::{Made, Step, normalize, spans_of};
 
-/// Generous: a loaded machine is no fault.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Maximum duration of the kills. It is generous, because the machine may be loaded.
+const KILLING_MAX: Duration = Duration::from_secs(180);
 
 fn cctf() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cctf"))
@@ -40,7 +40,7 @@ fn some_spans(requests: usize) -> Vec<Made> {
 }
 
 #[test]
-fn what_was_merged_is_told_for_people_and_for_programs() {
+fn the_summary_is_printed_as_text_and_as_json() {
     let (spans, logs) = (some_spans(5), folder());
     let [one, two] = [0, 1].map(|shard| {
         normalize(
@@ -52,10 +52,10 @@ fn what_was_merged_is_told_for_people_and_for_programs() {
         )
     });
     let done = merge(&[&logs.path().join("all"), one.path(), two.path()]);
-    let told = String::from_utf8(done.stdout).unwrap();
+    let printed = String::from_utf8(done.stdout).unwrap();
     assert!(
-        done.status.success() && told.contains("10 orphans resolved, 0 left"),
-        "{told}"
+        done.status.success() && printed.contains("10 orphans resolved, 0 left"),
+        "{printed}"
     );
     let other = logs.path().join("again");
     let done = cctf()
@@ -65,16 +65,16 @@ fn what_was_merged_is_told_for_people_and_for_programs() {
         .args(["--format", "json"])
         .output()
         .unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let printed: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(
         (
-            told["resolved"].as_u64(),
-            told["rows"]["invocations.jsonl"].as_u64()
+            printed["resolved"].as_u64(),
+            printed["rows"]["invocations.jsonl"].as_u64()
         ),
         (Some(10), Some(15))
     );
     assert_eq!(files(&other), files(&logs.path().join("all")));
-    // The names of the earlier tooling are there, too, and nothing else is beside the results.
+    // The links with the file names of earlier tools exist, and there is nothing else beside the results.
     assert_eq!(
         fs::read_to_string(other.join("events.jsonl")).unwrap(),
         files(&other)["invocations.jsonl"]
@@ -83,7 +83,7 @@ fn what_was_merged_is_told_for_people_and_for_programs() {
 }
 
 #[test]
-fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
+fn an_impossible_merge_is_rejected_and_leaves_nothing() {
     let (run, logs) = (normalize(&some_spans(1)), folder());
     let out = logs.path().join("out");
     let other = normalize(&some_spans(1));
@@ -103,10 +103,10 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
     ];
     for (args, why) in cases {
         let done = merge(args);
-        let told = String::from_utf8_lossy(&done.stderr);
+        let printed = String::from_utf8_lossy(&done.stderr);
         assert!(
-            done.status.code() == Some(2) && told.contains(why),
-            "{why}: {told}"
+            done.status.code() == Some(2) && printed.contains(why),
+            "{why}: {printed}"
         );
         assert_eq!(fs::read_dir(logs.path()).unwrap().count(), 0, "{why}");
     }
@@ -126,16 +126,16 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_row_that_cannot_be_used_is_named_and_half_a_line_at_the_end_is_left_out() {
+fn an_invalid_row_is_named_and_an_incomplete_last_line_is_left_out() {
     let (run, logs) = (normalize(&some_spans(2)), folder());
     let rows = run.path().join("cctf/invocations.jsonl");
     let whole = fs::read_to_string(&rows).unwrap();
     fs::write(&rows, whole.clone() + "{\"trace_id\":\"0707").unwrap();
     let done = merge(&[&logs.path().join("out"), run.path()]);
-    let told = String::from_utf8(done.stdout).unwrap();
+    let printed = String::from_utf8(done.stdout).unwrap();
     assert!(
-        done.status.success() && told.contains("1 half lines left out"),
-        "{told}"
+        done.status.success() && printed.contains("1 incomplete lines left out"),
+        "{printed}"
     );
     assert_eq!(errors(&logs.path().join("out")), Vec::<String>::new());
     fs::write(
@@ -144,17 +144,17 @@ fn a_row_that_cannot_be_used_is_named_and_half_a_line_at_the_end_is_left_out() {
     )
     .unwrap();
     let done = merge(&[&logs.path().join("bad"), run.path()]);
-    let told = String::from_utf8_lossy(&done.stderr);
+    let printed = String::from_utf8_lossy(&done.stderr);
     assert!(
-        done.status.code() == Some(1) && told.contains("kind is missing or not as the contract has it"),
-        "{told}"
+        done.status.code() == Some(1) && printed.contains("field kind is missing or invalid"),
+        "{printed}"
     );
     assert!(!logs.path().join("bad").exists());
 }
 
-/// Killed at many moments; each time the folder is either not there or whole, and what is left beside it is no run.
+/// Killed at many moments. Each time the folder is either absent or complete, and nothing beside it is a valid run.
 #[test]
-fn a_kill_leaves_nothing_that_validates_falsely() {
+fn a_kill_leaves_no_incomplete_run_that_is_valid() {
     let (one, two, logs) = (normalize(&some_spans(400)), normalize(&some_spans(300)), folder());
     let out = logs.path().join("out");
     let started = Instant::now();
@@ -175,26 +175,26 @@ fn a_kill_leaves_nothing_that_validates_falsely() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Spread over the time that a merge takes here, whatever that is.
+        // Spread over the duration of a merge on this machine.
         std::thread::sleep(whole * (attempt % 20) / 20);
         child.kill().unwrap();
         child.wait().unwrap();
         if out.exists() {
-            assert_eq!(files(&out), right, "a result that appeared is whole");
+            assert_eq!(files(&out), right, "a result that exists is complete");
             fs::remove_dir_all(&out).unwrap();
         } else {
             killed += 1;
         }
         let left = hidden.join("run");
         if left.join("cctf/run_meta.json").exists() && errors(&left).is_empty() {
-            assert_eq!(files(&left), right, "what is left and valid is whole");
+            assert_eq!(files(&left), right, "a valid run beside it is complete");
         }
-        if attempt >= 40 && (killed >= 10 || begun.elapsed() > PATIENCE) {
+        if attempt >= 40 && (killed >= 10 || begun.elapsed() > KILLING_MAX) {
             break;
         }
     }
     assert!(killed > 0, "no merge was killed before its end");
-    // The next merge to the same place takes away what is left.
+    // The next merge to the same place removes the leftovers.
     assert!(merge(&[&out, one.path(), two.path()]).status.success());
     assert_eq!(files(&out), right);
     assert!(!hidden.exists());

@@ -13,9 +13,9 @@ use super::{DONE, Format, print, print_json};
 use cctf_merge::{Options, Progress, Summary, merge};
 
 const AFTER_HELP: &str = "\
-The result is what one normalizer would have written that had seen everything: sorted by time, each row once, orphans
-resolved that another folder has the caller of, links, modules and clock offsets made anew. It appears at OUT by one
-rename when it is whole. Beside OUT there has to be room for twice the size of the folders while it is made.
+The result is what a single normalizer that received all the data would have written: rows sorted by time, each row once,
+orphans resolved if another folder has their parent, links, modules and clock offsets recomputed. OUT appears by one rename
+when it is complete. While it is written, up to two and a half times the size of the folders is needed beside OUT.
 docs/merge.md has every rule.
 
 Examples:
@@ -25,31 +25,30 @@ Examples:
 
 Exit codes:
   0  the result is at OUT
-  1  it could not be made: a file could not be read or written, or a row cannot be used;
-     or it is at OUT and the summary could not be printed
-  2  the folders are no runs or cannot be merged, or OUT exists";
+  1  a file could not be read or written, or a row is invalid;
+     or the result is at OUT, but the summary could not be printed
+  2  invalid usage: a folder is not a run, the folders cannot be merged, or OUT exists";
 
 /// Flags of `cctf merge`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct MergeArgs {
-    /// Folder of the result, which must not exist.
+    /// Path to the folder of the result, which must not exist.
     out: PathBuf,
-    /// Folders of runs, parts of runs (`<RUN_ID>-0002`) and earlier results, in any order.
+    /// Paths to folders of runs, parts of runs (`<RUN_ID>-0002`) or earlier results, in any order.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Run id of the result; needed where the folders are of different runs.
+    /// Run id of the result. Required if the folders have different run ids.
     #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
-    /// Take each node's estimated clock offset from its stamps, and say so in run_meta.json.
+    /// Subtract each node's estimated clock offset from its timestamps, and record that in run_meta.json.
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
     align_clocks: bool,
-    /// How the summary is printed.
+    /// Output format of the summary.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 
-/// Runs the subcommand.
 pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         run_id: args.run_id.clone(),
@@ -87,11 +86,10 @@ fn bar() -> Option<ProgressBar> {
 fn show(bar: Option<&ProgressBar>, progress: &Progress) {
     let Some(bar) = bar else { return };
     bar.set_prefix(progress.phase);
-    bar.set_length(progress.all);
+    bar.set_length(progress.total);
     bar.set_position(progress.done);
 }
 
-/// The summary for people.
 fn text(summary: &Summary, seconds: f64) -> String {
     let mut out = String::new();
     for conflict in &summary.conflicts_shown {
@@ -111,16 +109,16 @@ fn text(summary: &Summary, seconds: f64) -> String {
     }
     if summary.open > 0 {
         out += &format!(
-            "{} of the folders have not ended: neither has the result\n",
+            "{} of the runs have not ended, so the result has not ended either\n",
             summary.open
         );
     }
     if summary.torn > 0 {
-        out += &format!("{} half lines left out\n", summary.torn);
+        out += &format!("{} incomplete lines left out\n", summary.torn);
     }
     let (read, written): (u64, u64) = (summary.rows_read.values().sum(), summary.rows.values().sum());
     out += &format!(
-        "{}: run {} of {} folders, {read} rows read, {written} written, {} copies dropped, {} orphans resolved, {} left{}\n",
+        "{}: run {} from {} folders, {read} rows read, {written} written, {} duplicates dropped, {} orphans resolved, {} left{}\n",
         summary.out.display(),
         summary.run_id,
         summary.folders,

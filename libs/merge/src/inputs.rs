@@ -1,20 +1,28 @@
-//! [`Input`]: a run folder that is merged.
+//! [`Input`]: a run folder to merge; and where a line is in it.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
-use cctf_proto::cctf::{File as CctfFile, LINE_BYTES_MAX, RunMeta, WHOLE_BYTES_MAX};
-use rundir::{Ending, Line, Lines, RunFolder};
-
-use rundir::UsageError;
+use cctf_proto::cctf::{File as CctfFile, RunMeta, WHOLE_BYTES_MAX};
+use rundir::{RunFolder, UsageError};
 
 /// One folder, with its `run_meta.json`.
 #[derive(Debug)]
 pub struct Input {
-    /// As named by the caller.
+    /// As the caller gave it.
     pub path: PathBuf,
     folder: RunFolder,
     meta: Vec<u8>,
+}
+
+/// Location of a line in the folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LineLocation {
+    /// Index of the folder.
+    pub folder: u32,
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Bytes without the newline.
+    pub length: u32,
 }
 
 impl Input {
@@ -37,44 +45,27 @@ impl Input {
         Ok(input)
     }
 
-    /// The row of its `run_meta.json`.
     pub fn run_meta(&self) -> anyhow::Result<RunMeta<'_>> {
         serde_json::from_slice(&self.meta).map_err(|error| {
             UsageError(format!(
-                "{}: run_meta.json cannot be read: {error}",
-                self.path.display()
+                "cannot read {}: {error}",
+                self.folder.path(CctfFile::RunMeta).display()
             ))
             .into()
         })
     }
 
-    /// The bytes of its `run_meta.json`.
+    /// The bytes of `run_meta.json`.
     pub fn run_meta_raw(&self) -> &[u8] {
         &self.meta
     }
 
-    /// Its files.
     pub fn folder(&self) -> &RunFolder {
         &self.folder
     }
 
-    /// A file that is replaced whole; `None` if it is missing.
+    /// The content of a `.json` file; `None` if it is missing.
     pub fn whole(&self, file: CctfFile) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(self.folder.whole(file, WHOLE_BYTES_MAX)?)
     }
-}
-
-/// The next line. A line over the limit is an error: it cannot be merged, and leaving it out would lose a row.
-pub fn next_line(lines: &mut Lines) -> anyhow::Result<Option<Line<'_>>> {
-    let path = lines.path().to_owned();
-    let line = lines.next_line()?;
-    if let Some(line) = &line {
-        ensure!(
-            line.ending != Ending::TooLong,
-            "{}:{}: longer than {LINE_BYTES_MAX} bytes",
-            path.display(),
-            line.number
-        );
-    }
-    Ok(line)
 }

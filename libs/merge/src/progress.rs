@@ -1,43 +1,44 @@
-//! [`Progress`]: how far a merge is, told now and then.
+//! [`Progress`]: how much of a phase is done, reported at intervals.
 
-/// Progress is told every so many bytes.
-const PROGRESS_BYTES: u64 = 4 << 20;
+/// Bytes between two reports.
+const REPORT_BYTES: u64 = 4 << 20;
 
-/// How far a merge is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// What is being done.
+    /// Name of the current phase.
     pub phase: &'static str,
-    /// Bytes of it done.
+    /// Bytes of the phase done.
     pub done: u64,
-    /// Bytes of it in all.
-    pub all: u64,
+    /// Bytes of the phase in all.
+    pub total: u64,
 }
 
-/// Progress through one phase.
+/// Counts the bytes of one phase and reports them.
 pub struct Steps<'p> {
     progress: Progress,
-    told: u64,
+    reported: u64,
     on_progress: &'p mut dyn FnMut(Progress),
 }
 
 impl<'p> Steps<'p> {
-    /// Nothing of it done.
-    pub fn new(phase: &'static str, all: u64, on_progress: &'p mut dyn FnMut(Progress)) -> Self {
+    pub fn new(phase: &'static str, total: u64, on_progress: &'p mut dyn FnMut(Progress)) -> Self {
         Self {
-            progress: Progress { phase, done: 0, all },
-            told: 0,
+            progress: Progress {
+                phase,
+                done: 0,
+                total,
+            },
+            reported: 0,
             on_progress,
         }
     }
 
-    /// So many more bytes are done.
     #[inline]
     pub fn add(&mut self, bytes: u64) {
-        let Progress { done, all, .. } = &mut self.progress;
-        *done = (*done + bytes).min(*all);
-        if *done >= self.told + PROGRESS_BYTES {
-            self.told = *done;
+        let Progress { done, total, .. } = &mut self.progress;
+        *done = (*done + bytes).min(*total);
+        if *done >= self.reported + REPORT_BYTES {
+            self.reported = *done;
             (self.on_progress)(self.progress);
         }
     }

@@ -1,24 +1,28 @@
-//! Samples of hosts, interfaces and services: those of all folders in order, each point once.
+//! [`Samples`]: samples of hosts, interfaces and services of all folders, in order, each point once.
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use cctf_proto::cctf::{File, HostMetric, LinkMetric, Milliseconds, Row, Stage, SystemStat, field_index};
+use cctf_proto::cctf::{
+    Field, File, HostMetric, LinkMetric, Milliseconds, Row, Stage, SystemStat, field_index,
+};
+use rundir::fields::{Fields, Order, text};
 
-use super::directory::Directory;
-use super::sorter::{Record, Sorter, key_of};
-use rundir::fields::{Fields, Order};
+use crate::registry::EntityRegistry;
+use crate::sort::record::{Record, key_of};
+use crate::sort::sorter::Sorter;
 
-/// Which fields of a file's rows say what.
+/// Fields of a row type, by index.
 struct Columns {
-    fields: &'static [cctf_proto::cctf::Field],
+    fields: &'static [Field],
     time: usize,
     node: usize,
     stage: usize,
-    /// What tells points of one time apart.
+    /// Fields that distinguish points of the same time.
     identity: &'static [usize],
-    /// A field that only rows have which follow from others.
+    /// A field of rows that are derived from other rows, and absent in all others.
     derived: Option<usize>,
+    /// Module and instance.
     instance: Option<(usize, usize)>,
 }
 
@@ -64,7 +68,7 @@ const STAT: Columns = Columns {
     )),
 };
 
-/// More than any of these files has fields.
+/// Above the number of fields of each of these files.
 const FIELDS_MAX: usize = 24;
 
 /// The rows of one file.
@@ -75,7 +79,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// For host_metrics.jsonl, link_metrics.jsonl or system_stats.jsonl.
+    /// For `host_metrics.jsonl`, `link_metrics.jsonl` or `system_stats.jsonl`.
     pub fn new(file: File, folder: &Path, held_bytes: usize) -> Self {
         let columns = match file {
             File::HostMetrics => &HOST,
@@ -89,8 +93,8 @@ impl Samples {
         }
     }
 
-    /// Takes a line; one that follows from other rows is left out, to be made anew.
-    pub fn add(&mut self, line: &[u8], directory: &mut Directory) -> anyhow::Result<()> {
+    /// Takes a line. One that is derived from other rows is left out, because it is recomputed.
+    pub fn add(&mut self, line: &[u8], registry: &mut EntityRegistry) -> anyhow::Result<()> {
         let columns = self.columns;
         let mut values: [&[u8]; FIELDS_MAX] = [b"null"; FIELDS_MAX];
         let (mut scan, mut order) = (Fields::new(line)?, Order::new(columns.fields));
@@ -105,17 +109,17 @@ impl Samples {
         let time = std::str::from_utf8(values[columns.time])
             .ok()
             .and_then(Milliseconds::parse);
-        let time = time.context("ts_ms is no stamp")?;
-        let stage = rundir::fields::text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
+        let time = time.context("field ts_ms is missing or invalid")?;
+        let stage = text(values[columns.stage]).and_then(|stage| Stage::parse(&stage));
         let (Some(stage), true) = (stage, values[columns.node] != b"null") else {
-            bail!("node or stage is missing");
+            bail!("the node or the stage is missing or invalid");
         };
-        let node = directory.node(values[columns.node], stage)?;
+        let node = registry.node(values[columns.node], stage)?;
         if let Some((module, instance)) = columns.instance
             && values[module] != b"null"
             && values[instance] != b"null"
         {
-            directory.instance(values[module], values[instance], None, node, Some(time.as_ns()))?;
+            registry.instance(values[module], values[instance], None, node, Some(time.as_ns()))?;
         }
         self.identity.clear();
         for &index in columns.identity {
@@ -125,11 +129,11 @@ impl Samples {
         self.push(time.as_ns(), line)
     }
 
-    /// Takes a row that was made anew.
-    pub fn add_made<'a, R: Row<'a>>(&mut self, ns: i64, row: &R) -> anyhow::Result<()> {
+    /// Takes a row that was recomputed.
+    pub fn add_derived<'a, R: Row<'a>>(&mut self, ns: i64, row: &R) -> anyhow::Result<()> {
         let mut line = Vec::new();
         row.encode(&mut line);
-        // The name alone tells its link from all others.
+        // A whole line never equals the fields that identify a recorded sample.
         self.identity.clear();
         self.identity.extend_from_slice(&line);
         self.push(ns, &line)
@@ -143,24 +147,23 @@ impl Samples {
         })
     }
 
-    /// Hands out the lines by time, of several for one point the first by its bytes. Returns how many were copies.
+    /// Passes the lines to `take` by time; of several for one point, only the first by its bytes. Returns the number of
+    /// duplicates left out.
     pub fn drain(mut self, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<u64> {
-        let (mut last, mut copies) = (None, 0);
+        let mut last: Option<(u64, Vec<u8>)> = None;
+        let mut duplicates = 0;
         self.sorter.drain(|record| {
-            let this = (record.key, record.identity);
-            if last
-                .as_ref()
-                .is_some_and(|(key, identity): &(u64, Vec<u8>)| (*key, &identity[..]) == this)
-            {
-                copies += 1;
+            let is_same = |last: &(u64, Vec<u8>)| (last.0, &last.1[..]) == (record.key, record.identity);
+            if last.as_ref().is_some_and(is_same) {
+                duplicates += 1;
                 return Ok(());
             }
             let (key, identity) = last.get_or_insert_with(Default::default);
-            *key = this.0;
+            *key = record.key;
             identity.clear();
-            identity.extend_from_slice(this.1);
+            identity.extend_from_slice(record.identity);
             take(record.line)
         })?;
-        Ok(copies)
+        Ok(duplicates)
     }
 }

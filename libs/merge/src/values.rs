@@ -1,36 +1,39 @@
-//! The values of a row's fields, read from the bytes that they are written with.
+//! Values of fields: read from the bytes of a line, and encoded as JSON.
 
 use cctf_proto::cctf::{Flag, Flags, Milliseconds, SpanId, SpanKind, Stage, TraceId, Value};
 
-use super::rows::RowError;
+/// A required field that is missing, or a value of the wrong type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("field {0} is missing or invalid")]
+pub struct InvalidField(pub &'static str);
 
-/// What stands between the quotes of a string; `None` if it is none.
+/// The text between the quotes, as written; `None` if the value is not a string.
 fn unquoted(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
-/// A trace id.
-pub fn trace_id(value: &[u8]) -> Option<TraceId> {
-    TraceId::parse_bytes(unquoted(value)?)
+pub fn trace_id(value: &[u8], name: &'static str) -> Result<TraceId, InvalidField> {
+    let id = unquoted(value).and_then(TraceId::parse_bytes);
+    id.ok_or(InvalidField(name))
 }
 
-/// A span id; `None` for null.
-pub fn span_id(value: &[u8], name: &'static str) -> Result<Option<SpanId>, RowError> {
+/// `None` for null.
+pub fn span_id(value: &[u8], name: &'static str) -> Result<Option<SpanId>, InvalidField> {
     if value == b"null" {
         return Ok(None);
     }
     let id = unquoted(value).and_then(SpanId::parse_bytes);
-    id.map(Some).ok_or(RowError::Field(name))
+    id.map(Some).ok_or(InvalidField(name))
 }
 
-/// A stamp or duration, in nanoseconds.
-pub fn ns(value: &[u8], name: &'static str) -> Result<i64, RowError> {
-    let parsed = Milliseconds::parse_bytes(value).ok_or(RowError::Field(name))?;
+/// A timestamp or duration, in nanoseconds.
+pub fn ns(value: &[u8], name: &'static str) -> Result<i64, InvalidField> {
+    let parsed = Milliseconds::parse_bytes(value).ok_or(InvalidField(name))?;
     Ok(parsed.as_ns())
 }
 
-/// The same; `None` for null.
-pub fn optional_ns(value: &[u8], name: &'static str) -> Result<Option<i64>, RowError> {
+/// As [`ns`]; `None` for null.
+pub fn optional_ns(value: &[u8], name: &'static str) -> Result<Option<i64>, InvalidField> {
     if value == b"null" {
         Ok(None)
     } else {
@@ -38,44 +41,36 @@ pub fn optional_ns(value: &[u8], name: &'static str) -> Result<Option<i64>, RowE
     }
 }
 
-/// A count; `None` for null.
+/// `None` for null, and for anything that is not a count.
 pub fn count(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// A stage.
-pub fn stage(value: &[u8]) -> Result<Stage, RowError> {
-    let named = |stage: &&Stage| unquoted(value) == Some(stage.as_str().as_bytes());
-    Stage::ALL
-        .iter()
-        .find(named)
-        .copied()
-        .ok_or(RowError::Field("stage"))
+pub fn stage(value: &[u8]) -> Result<Stage, InvalidField> {
+    let is_named = |stage: &&Stage| unquoted(value) == Some(stage.as_str().as_bytes());
+    let stage = Stage::ALL.iter().find(is_named).copied();
+    stage.ok_or(InvalidField("stage"))
 }
 
-/// A kind of span.
-pub fn kind(value: &[u8]) -> Result<SpanKind, RowError> {
-    let named = |kind: &&SpanKind| unquoted(value) == Some(kind.as_str().as_bytes());
-    SpanKind::ALL
-        .iter()
-        .find(named)
-        .copied()
-        .ok_or(RowError::Field("kind"))
+pub fn kind(value: &[u8]) -> Result<SpanKind, InvalidField> {
+    let is_named = |kind: &&SpanKind| unquoted(value) == Some(kind.as_str().as_bytes());
+    let kind = SpanKind::ALL.iter().find(is_named).copied();
+    kind.ok_or(InvalidField("kind"))
 }
 
-/// A set of flags.
+/// The known flags of a list; others are ignored.
 pub fn flags(value: &[u8]) -> Flags {
-    let told = |flag: &Flag| {
+    let is_listed = |flag: &Flag| {
         let name = flag.as_str().as_bytes();
         value.split(|byte| *byte == b'"').any(|part| part == name)
     };
     Flag::ALL
         .iter()
-        .filter(|flag| told(flag))
+        .filter(|flag| is_listed(flag))
         .fold(Flags::NONE, |flags, &flag| flags.with(flag))
 }
 
-/// A value as JSON.
+/// The value as JSON.
 pub fn encoded(value: &impl Value) -> Vec<u8> {
     let mut out = Vec::new();
     value.encode(&mut out);

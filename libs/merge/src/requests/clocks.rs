@@ -1,46 +1,47 @@
-//! [`Clocks`]: how far the nodes' clocks are from each other, as calls and their answers bound it.
+//! [`Clocks`]: estimates the offsets between the nodes' clocks from calls and their answers.
 //!
-//! A request cannot arrive before it was sent, nor its answer before it left. With `d` the callee's clock minus the caller's,
-//! each call says: answer's end - call's end <= d <= answer's start - call's start. All calls together leave a stretch, whose
-//! middle is the estimate and half of whose length bounds the error, while the clocks run equally fast. No asymmetry of the
-//! path enters. Where they drift, no `d` may fit all calls; then the stretch is turned round and widened by the best call's own.
+//! A request cannot arrive before it was sent, and its answer cannot arrive before it left. With `d` as the callee's clock
+//! minus the caller's, each call gives: answer's end - call's end <= d <= answer's start - call's start. The calls together
+//! give an interval. Its middle is the estimate, and half its length bounds the error, as long as the clocks run at the same
+//! rate. The asymmetry of the path does not matter. If clocks drift, no `d` may fit all calls. The bounds are then swapped,
+//! and the interval is widened by that of the best call.
 
 use std::collections::BTreeMap;
 
-use super::directory::Directory;
-use super::rows::SpanRow;
+use crate::ids::NodeId;
+use crate::model::Offset;
+use crate::registry::EntityRegistry;
+use crate::rows::row::SpanRow;
 
-/// Pairs of nodes kept; calls of further ones say nothing of clocks.
+/// Maximum number of pairs of nodes. Calls between further pairs are ignored here.
 const PAIRS_MAX: usize = 65_536;
 
-/// What the calls from one node to another say, nanoseconds.
+/// Bounds of the offset between two nodes, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bounds {
     least: i64,
     most: i64,
-    /// The shortest stretch that one call alone leaves.
+    /// Length of the shortest interval that a single call gives.
     best: i64,
     calls: u64,
 }
 
-/// What is known of one node's clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offset {
-    /// It minus the reference's, nanoseconds.
-    pub ns: i64,
-    /// Bound of the error, nanoseconds.
-    pub error_ns: i64,
-}
-
-/// Bounds by pair of nodes.
+/// Bounds by pair of nodes: the caller's, the callee's.
 #[derive(Debug, Default)]
 pub struct Clocks {
-    pairs: BTreeMap<(u32, u32), Bounds>,
+    pairs: BTreeMap<(NodeId, NodeId), Bounds>,
+}
+
+/// Bounds by pair of names, in both directions, and the reference.
+struct Edges<'r> {
+    edges: BTreeMap<(&'r str, &'r str), Bounds>,
+    reference: &'r str,
 }
 
 impl Clocks {
     /// Takes a call between two nodes and its answer.
-    pub fn add(&mut self, pair: (u32, u32), call: &SpanRow, answer: &SpanRow) {
+    pub fn add(&mut self, call: &SpanRow, answer: &SpanRow) {
+        let pair = (call.node, answer.node);
         let this = Bounds {
             least: answer.end.saturating_sub(call.end),
             most: answer.start.saturating_sub(call.start),
@@ -54,15 +55,19 @@ impl Clocks {
         *bounds = bounds.and(this);
     }
 
-    /// The offset of each node that calls connect to the reference: the node that made and answered most calls, of several
-    /// the first by name. Over several hops errors add up; the way with the least error is taken.
-    pub fn offsets(&self, directory: &Directory) -> BTreeMap<String, Offset> {
-        let name = |node: u32| directory.nodes[node as usize].name.as_str();
+    /// The offset of each node that calls connect to the reference. The reference is the node with the most calls made and
+    /// answered; of several, the first by name. Errors add up over several hops; the path with the smallest error is used.
+    pub fn offsets(&self, registry: &EntityRegistry) -> BTreeMap<String, Offset> {
+        self.edges(registry).map_or_else(BTreeMap::new, Edges::offsets)
+    }
+
+    /// `None` if there are no calls.
+    fn edges<'r>(&self, registry: &'r EntityRegistry) -> Option<Edges<'r>> {
         let mut edges: BTreeMap<(&str, &str), Bounds> = BTreeMap::new();
         let mut calls: BTreeMap<&str, u64> = BTreeMap::new();
         for (&(u, v), &bounds) in &self.pairs {
-            let (u, v) = (name(u), name(v));
-            for (pair, bounds) in [((u, v), bounds), ((v, u), bounds.turned())] {
+            let (u, v) = (registry.node_name(u), registry.node_name(v));
+            for (pair, bounds) in [((u, v), bounds), ((v, u), bounds.reversed())] {
                 edges
                     .entry(pair)
                     .and_modify(|known| *known = known.and(bounds))
@@ -73,23 +78,25 @@ impl Clocks {
         let reference = calls
             .iter()
             .max_by(|left, right| left.1.cmp(right.1).then(right.0.cmp(left.0)));
-        let Some((&reference, _)) = reference else {
-            return BTreeMap::new();
-        };
+        let (&reference, _) = reference?;
+        Some(Edges { edges, reference })
+    }
+}
+
+impl Edges<'_> {
+    /// Dijkstra's algorithm, with the error as the distance.
+    fn offsets(self) -> BTreeMap<String, Offset> {
         let mut settled: BTreeMap<String, Offset> = BTreeMap::new();
         let mut open: BTreeMap<&str, Offset> = BTreeMap::new();
-        open.insert(reference, Offset { ns: 0, error_ns: 0 });
-        // Dijkstra's: the node whose error is least is settled next.
+        open.insert(self.reference, Offset { ns: 0, error_ns: 0 });
         while let Some(node) = open
             .iter()
             .min_by_key(|(_, offset)| offset.error_ns)
             .map(|(&node, _)| node)
         {
             let Some(offset) = open.remove(node) else { break };
-            for ((_, to), bounds) in edges
-                .range((node, "")..)
-                .take_while(|((from, _), _)| *from == node)
-            {
+            let from_node = self.edges.range((node, "")..);
+            for ((_, to), bounds) in from_node.take_while(|((from, _), _)| *from == node) {
                 let (ns, error) = bounds.estimate();
                 let further = Offset {
                     ns: offset.ns.saturating_add(ns),
@@ -116,8 +123,8 @@ impl Bounds {
         }
     }
 
-    /// The same, seen from the other node.
-    fn turned(self) -> Self {
+    /// The bounds of the caller's clock minus the callee's.
+    fn reversed(self) -> Self {
         Self {
             least: self.most.saturating_neg(),
             most: self.least.saturating_neg(),
@@ -125,7 +132,7 @@ impl Bounds {
         }
     }
 
-    /// The difference and the bound of its error.
+    /// The offset and the bound of its error.
     fn estimate(self) -> (i64, i64) {
         let (least, most) = (i128::from(self.least), i128::from(self.most));
         let middle = (least + most).div_euclid(2);
@@ -145,8 +152,8 @@ mod tests {
     use cctf_proto::cctf::Stage;
     use proptest::prelude::*;
 
+    /// Of a call that starts at 0 of the caller's clock. The callee's clock is ahead by `offset`.
     fn bounds(offset: i64, there: i64, work: i64, back: i64) -> Bounds {
-        // The call begins at 0 of the caller's clock; the answer's stamps are those of a clock that is ahead by `offset`.
         let (arrived, left) = (there + offset, there + work + offset);
         Bounds {
             least: left - (there + work + back),
@@ -157,14 +164,13 @@ mod tests {
     }
 
     proptest! {
-        /// A path that is slow one way must not move the estimate out of its bound.
         #[test]
-        fn the_true_offset_is_within_the_error_however_uneven_the_paths(
+        fn the_true_offset_is_within_the_error_however_asymmetric_the_path(
             offset in -4_000_000_000_i64..4_000_000_000,
             calls in prop::collection::vec((0_i64..50_000_000, 0_i64..9_000_000, 0_i64..50_000_000), 1..50),
         ) {
             let all = calls.iter().map(|&(there, work, back)| bounds(offset, there, work, back)).reduce(Bounds::and).unwrap();
-            for (bounds, offset) in [(all, offset), (all.turned(), -offset)] {
+            for (bounds, offset) in [(all, offset), (all.reversed(), -offset)] {
                 let (found, error) = bounds.estimate();
                 prop_assert!((found - offset).abs() <= error, "{} ± {}, truly {}", found, error, offset);
             }
@@ -172,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_drifts_is_within_the_error_at_any_call() {
+    fn a_drifting_clock_is_within_the_error_at_any_call() {
         let offsets: Vec<i64> = (0..100).map(|second| second * 50_000).collect();
         let all = offsets
             .iter()
@@ -190,19 +196,20 @@ mod tests {
     }
 
     #[test]
-    fn offsets_add_up_along_the_calls_and_a_node_apart_has_none() {
-        let mut directory = Directory::default();
+    fn offsets_add_up_along_calls_and_unconnected_nodes_have_none() {
+        let mut registry = EntityRegistry::default();
         for name in ["\"a\"", "\"b\"", "\"c\"", "\"x\"", "\"y\""] {
-            directory.node(name.as_bytes(), Stage::Unknown).unwrap();
+            registry.node(name.as_bytes(), Stage::Unknown).unwrap();
         }
+        let pair = |u, v| (NodeId(u), NodeId(v));
         let clocks = Clocks {
             pairs: BTreeMap::from([
-                ((0, 1), bounds(3_000_000, 10, 5, 10)),
-                ((1, 2), bounds(-1_000_000, 20, 5, 20)),
-                ((3, 4), bounds(7, 1, 1, 1)),
+                (pair(0, 1), bounds(3_000_000, 10, 5, 10)),
+                (pair(1, 2), bounds(-1_000_000, 20, 5, 20)),
+                (pair(3, 4), bounds(7, 1, 1, 1)),
             ]),
         };
-        let offsets = clocks.offsets(&directory);
+        let offsets = clocks.offsets(&registry);
         let found: Vec<(&str, i64, i64)> = offsets
             .iter()
             .map(|(name, offset)| (name.as_str(), offset.ns, offset.error_ns))

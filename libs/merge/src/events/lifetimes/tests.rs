@@ -1,10 +1,11 @@
-//! Lives of one instance, as folders with a few events tell them.
+//! Lives of one instance, from a few events of several folders.
 
 use super::*;
+use crate::events::event::ALREADY_RUNNING;
 use cctf_proto::cctf::{Stage, Text};
 
 fn event(second: i64, kind: PlacementKind, inferred: bool, reason: Option<&'static str>) -> Event<'static> {
-    let row = PlacementEvent {
+    Event::from_row(PlacementEvent {
         ts: Milliseconds::from_ns(second * 1_000_000_000),
         app_id: None,
         module_id: "m".into(),
@@ -22,9 +23,7 @@ fn event(second: i64, kind: PlacementKind, inferred: bool, reason: Option<&'stat
         cpu_limit: None,
         mem_limit_mb: None,
         reason: reason.map(Text::from),
-    };
-    let line = Cow::Owned(encoded(&row));
-    Event { row, line }
+    })
 }
 
 fn start(second: i64, inferred: bool) -> Event<'static> {
@@ -35,26 +34,26 @@ fn stop(second: i64, inferred: bool) -> Event<'static> {
     event(second, PlacementKind::Stop, inferred, None)
 }
 
-fn going_on(second: i64) -> Event<'static> {
+fn already_running(second: i64) -> Event<'static> {
     event(second, PlacementKind::Start, false, Some(ALREADY_RUNNING))
 }
 
-/// Of folders, each with the second of its last row.
+/// Each folder has the second of its last row, and its events. Returns the second of each event, and whether it is a start.
 fn lives(folders: Vec<(i64, Vec<Event<'static>>)>, stale_seconds: i64) -> Vec<(i64, bool)> {
     const SECOND: i64 = 1_000_000_000;
     let folders = (0..).zip(folders).map(|(folder, (last, events))| FolderEvents {
         folder,
-        last_heard: Some(last * SECOND),
+        last_seen: Some(last * SECOND),
         events,
     });
     one_for_each_life(folders.collect(), stale_seconds * SECOND)
         .iter()
-        .map(|event| (event.row.ts.as_ns() / SECOND, is_start(event)))
+        .map(|event| (event.ts() / SECOND, event.is_start()))
         .collect()
 }
 
 #[test]
-fn a_life_that_several_folders_saw_is_told_once_by_who_was_told() {
+fn a_life_in_several_folders_has_one_start_and_the_reported_has_priority() {
     assert_eq!(
         lives(
             vec![
@@ -68,19 +67,19 @@ fn a_life_that_several_folders_saw_is_told_once_by_who_was_told() {
     );
     let parts = vec![
         (4, vec![start(1, false)]),
-        (10, vec![going_on(5), stop(10, true)]),
+        (10, vec![already_running(5), stop(10, true)]),
         (9, vec![start(2, true), stop(9, true)]),
     ];
     assert_eq!(lives(parts, 180), [(1, true), (10, false)]);
-    let last_words = vec![
+    let late_rows = vec![
         (8, vec![start(1, false), stop(8, false)]),
         (9, vec![start(2, true), stop(9, true)]),
     ];
-    assert_eq!(lives(last_words, 180), [(1, true), (8, false)]);
+    assert_eq!(lives(late_rows, 180), [(1, true), (8, false)]);
 }
 
 #[test]
-fn a_silence_that_only_one_folder_saw_is_none() {
+fn a_silence_in_only_one_folder_ends_no_life() {
     let ended = || (9, vec![start(1, true), stop(9, true)]);
     assert_eq!(lives(vec![ended(), (10, vec![start(2, true)])], 180), [(1, true)]);
     assert_eq!(
@@ -92,7 +91,7 @@ fn a_silence_that_only_one_folder_saw_is_none() {
 }
 
 #[test]
-fn a_folder_that_knew_it_alive_all_along_fills_the_silence_of_others() {
+fn a_folder_that_saw_the_whole_life_fills_the_gaps_of_others() {
     let early = || (2, vec![start(1, true), stop(2, true)]);
     let late = || (9, vec![start(8, true), stop(9, true)]);
     let both = || (8, vec![start(1, true), stop(8, true)]);
@@ -106,7 +105,7 @@ fn a_folder_that_knew_it_alive_all_along_fills_the_silence_of_others() {
 }
 
 #[test]
-fn a_life_without_a_told_end_ends_with_its_last_row_before_the_next() {
+fn a_life_without_a_stop_ends_with_its_last_row_before_the_next_life() {
     let open = || (15, vec![start(5, true)]);
     let between = || (18, vec![start(17, true), stop(18, true)]);
     let next = || (25, vec![start(20, true), stop(25, true)]);
@@ -121,14 +120,14 @@ fn a_life_without_a_told_end_ends_with_its_last_row_before_the_next() {
 }
 
 #[test]
-fn a_part_that_began_after_the_last_words_begins_no_life() {
+fn a_part_that_began_after_the_last_row_starts_no_life() {
     let ended = (9, vec![start(1, true), stop(9, true)]);
     assert_eq!(
-        lives(vec![ended, (9, vec![going_on(10)])], 180),
+        lives(vec![ended, (9, vec![already_running(10)])], 180),
         [(1, true), (9, false)]
     );
     assert_eq!(
-        lives(vec![(9, vec![stop(9, true), going_on(10)])], 180),
+        lives(vec![(9, vec![stop(9, true), already_running(10)])], 180),
         [(9, true), (9, false)]
     );
 }

@@ -1,41 +1,27 @@
-//! [`Object`]: an object of an inventory, its values as they were written, and how two of one thing are united.
+//! [`Object`]: a JSON object of an inventory with its values as written, and the union of two objects of one thing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{Field, Presence};
-use serde::Serialize;
+use rundir::fields::{Fields, NotAnObject, Order, UNKNOWN, text};
+use serde_json::value::RawValue;
 
-use rundir::fields::{Fields, NotAnObject, Order, UNKNOWN};
+use crate::model::Conflict;
 
-/// Conflicts kept to be shown; all are counted.
+/// Maximum number of conflicts kept for the summary. All are counted.
 const CONFLICTS_KEPT: usize = 20;
 
-/// One field that two folders tell differently.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct Conflict {
-    /// The file.
-    pub file: &'static str,
-    /// The node, module or link.
-    pub of: String,
-    /// The field.
-    pub field: String,
-    /// The value that was kept, as JSON.
-    pub kept: String,
-    /// The one that was not.
-    pub dropped: String,
-}
-
-/// All of them.
+/// Contradictions between the folders.
 #[derive(Debug, Default)]
 pub struct Conflicts {
     /// The first ones.
     pub kept: Vec<Conflict>,
-    /// How many there were.
+    /// The number of all.
     pub count: u64,
 }
 
 impl Conflicts {
-    /// Notes one.
     pub fn add(&mut self, file: &'static str, of: &str, field: &str, kept: &[u8], dropped: &[u8]) {
         self.count += 1;
         if self.kept.len() < CONFLICTS_KEPT {
@@ -51,16 +37,15 @@ impl Conflicts {
     }
 }
 
-/// An object by field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
+    /// By index in the contract's fields.
     values: BTreeMap<usize, Vec<u8>>,
-    /// Fields that the contract does not know.
+    /// Fields that are not in the contract, by name.
     others: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Object {
-    /// Reads an object of these fields.
     pub fn read(raw: &[u8], fields: &'static [Field]) -> Result<Self, NotAnObject> {
         let (mut scan, mut order, mut object) = (Fields::new(raw)?, Order::new(fields), Self::default());
         while let Some(field) = scan.next_field()? {
@@ -74,31 +59,27 @@ impl Object {
         Ok(object)
     }
 
-    /// A field's value, if it is known.
+    /// A field's value; `None` if it is absent or null.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        self.values
-            .get(&index)
-            .map(Vec::as_slice)
-            .filter(|raw| *raw != b"null")
+        let value = self.values.get(&index).map(Vec::as_slice);
+        value.filter(|raw| *raw != b"null")
     }
 
-    /// A string's text.
+    /// The text of a string.
     pub fn text(&self, index: usize) -> Option<String> {
-        rundir::fields::text(self.get(index)?).map(std::borrow::Cow::into_owned)
+        text(self.get(index)?).map(Cow::into_owned)
     }
 
-    /// Sets a field.
     pub fn set(&mut self, index: usize, raw: Vec<u8>) {
         self.values.insert(index, raw);
     }
 
-    /// Takes a field away.
     pub fn remove(&mut self, index: usize) -> Option<Vec<u8>> {
         self.values.remove(&index)
     }
 
-    /// Takes what another object of the same thing knows. Of two different values the greater number is kept, else the lesser
-    /// text, so that order does not matter; `on_conflict` gets the field, the value kept and the other.
+    /// Adds the fields of another object of the same thing. Of two different values it keeps the greater number, or else the
+    /// lesser text, so that the order of unions does not matter. `on_conflict` gets the field, the kept value and the other.
     pub fn unite(
         &mut self,
         other: &Self,
@@ -117,8 +98,8 @@ impl Object {
         }
     }
 
-    /// Appends the object, its fields in the order of the contract.
-    pub fn write(&self, fields: &'static [Field], out: &mut Vec<u8>) {
+    /// Appends the object: the contract's fields in its order, then the others.
+    pub fn encode(&self, fields: &'static [Field], out: &mut Vec<u8>) {
         let mut separator = b'{';
         let mut push = |name: &[u8], value: &[u8]| {
             out.push(std::mem::replace(&mut separator, b','));
@@ -167,7 +148,7 @@ fn unite_value<K: Ord>(
     }
 }
 
-/// Whether the first of two different values is the one to keep.
+/// Whether the first of two different values is kept.
 fn is_kept(ours: &[u8], theirs: &[u8]) -> bool {
     match number(ours).zip(number(theirs)) {
         Some((one, other)) if one != other => one > other,
@@ -175,7 +156,7 @@ fn is_kept(ours: &[u8], theirs: &[u8]) -> bool {
     }
 }
 
-/// A number, exactly as the standard library reads it.
+/// A finite number, parsed exactly.
 pub fn number(raw: &[u8]) -> Option<f64> {
     let first = *raw.first()?;
     if !(first.is_ascii_digit() || first == b'-') {
@@ -188,19 +169,19 @@ pub fn number(raw: &[u8]) -> Option<f64> {
         .filter(|number: &f64| number.is_finite())
 }
 
-/// The objects of an array file.
-pub fn items(bytes: &[u8]) -> serde_json::Result<Vec<&serde_json::value::RawValue>> {
+/// The items of a JSON array.
+pub fn items(bytes: &[u8]) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_slice(bytes)
 }
 
-/// Appends an array file, one object a line.
-pub fn write_array<'o>(objects: impl Iterator<Item = &'o Object>, fields: &'static [Field]) -> Vec<u8> {
+/// A `.json` file that holds an array, one object a line.
+pub fn encode_array<'o>(objects: impl Iterator<Item = &'o Object>, fields: &'static [Field]) -> Vec<u8> {
     let mut out = b"[\n".to_vec();
-    for (at, object) in objects.enumerate() {
-        if at > 0 {
+    for (index, object) in objects.enumerate() {
+        if index > 0 {
             out.extend_from_slice(b",\n");
         }
-        object.write(fields, &mut out);
+        object.encode(fields, &mut out);
     }
     out.extend_from_slice(if out.len() == 2 { b"]\n" } else { b"\n]\n" });
     out
@@ -221,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_knows_and_the_other_does_not_is_no_conflict() {
+    fn a_field_that_only_one_object_has_is_not_a_conflict() {
         let read = |raw: &str| Object::read(raw.as_bytes(), Node::FIELDS).unwrap();
         let one = read(r#"{"node_id":"n","stage":"edge","cpu_cores":null,"mem_mb":9.5,"mine":1}"#);
         let other = read(r#"{"node_id":"n","stage":"edge","cpu_cores":10,"mem_mb":10.25,"arch":"arm"}"#);
@@ -230,7 +211,7 @@ mod tests {
             conflicts.push((field.to_owned(), String::from_utf8(kept.to_vec()).unwrap()));
         });
         let mut out = Vec::new();
-        all.write(Node::FIELDS, &mut out);
+        all.encode(Node::FIELDS, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"node_id":"n","stage":"edge","cpu_cores":10,"mem_mb":10.25,"arch":"arm","mine":1}"#
@@ -240,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_of_uniting_does_not_matter(
+        fn the_order_of_unions_does_not_matter(
             values in prop::collection::vec(prop::collection::vec((0_usize..4, prop::sample::select(vec![
                 "null", "1", "1.0", "10", "-2.5", "\"a\"", "\"b\"", "[1]", "true",
             ])), 0..5), 3),

@@ -1,4 +1,4 @@
-//! Sorted runs of records in a file: written in large pieces, and merged to one order.
+//! [`SortedChunk`]: sorted records in a file, written in large pieces and merged into one order.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -9,40 +9,40 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
 
-use super::sorter::{HEAD_BYTES, Record, body_at, key_at, number_at, prefix_of, record_at};
+use crate::scratch::{CANNOT_READ, CANNOT_WRITE};
+use crate::sort::record::{HEAD_BYTES, Record, body_at, key_at, prefix_of, record_at, record_length_at};
 
-/// Read of a run at once.
+/// Bytes read of a chunk at once.
 const READ_BYTES: usize = 64 << 10;
-/// What is written at once.
+/// Bytes written at once.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// A sorted stretch of the file.
+/// A sorted part of the file.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
-    /// Its first byte.
+pub struct SortedChunk {
+    /// Offset of its first byte.
     pub begin: u64,
-    /// Behind its last.
+    /// Offset after its last byte.
     pub end: u64,
 }
 
-/// Appends to a file from a place on, in large pieces.
+/// Writes to a file in large pieces.
 pub struct Appender<'f> {
     file: &'f File,
-    at: u64,
+    offset: u64,
     held: Vec<u8>,
 }
 
 impl<'f> Appender<'f> {
-    /// From that place on.
-    pub fn new(file: &'f File, at: u64) -> Self {
+    /// Starts at `offset`.
+    pub fn new(file: &'f File, offset: u64) -> Self {
         Self {
             file,
-            at,
+            offset,
             held: Vec::with_capacity(WRITE_BYTES + (4 << 10)),
         }
     }
 
-    /// Appends.
     pub fn push(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.held.extend_from_slice(bytes);
         if self.held.len() >= WRITE_BYTES {
@@ -53,79 +53,81 @@ impl<'f> Appender<'f> {
 
     fn flush(&mut self) -> anyhow::Result<()> {
         self.file
-            .write_all_at(&self.held, self.at)
-            .context("write a temporary file")?;
-        self.at += self.held.len() as u64;
+            .write_all_at(&self.held, self.offset)
+            .context(CANNOT_WRITE)?;
+        self.offset += self.held.len() as u64;
         self.held.clear();
         Ok(())
     }
 
-    /// Writes what is held; returns the place behind it.
+    /// Writes the rest, and returns the offset after it.
     pub fn finish(mut self) -> anyhow::Result<u64> {
         self.flush()?;
-        Ok(self.at)
+        Ok(self.offset)
     }
 }
 
-/// Reads a run record by record.
+/// Reads a chunk record by record.
 struct Cursor<'f> {
     file: &'f File,
-    at: u64,
-    end: u64,
+    /// The part of the chunk that is still to be read.
+    unread: SortedChunk,
     held: Vec<u8>,
-    begin: usize,
+    /// Offset of the current record in `held`.
+    current: usize,
     key: u64,
 }
 
 impl<'f> Cursor<'f> {
-    fn new(file: &'f File, run: Run) -> Self {
+    fn new(file: &'f File, chunk: SortedChunk) -> Self {
         Self {
             file,
-            at: run.begin,
-            end: run.end,
+            unread: chunk,
             held: Vec::new(),
-            begin: 0,
+            current: 0,
             key: 0,
         }
     }
 
-    /// Goes to the first record, or to the one behind the current one; false behind the last.
+    /// Moves to the first record, or to the one after the current record; false after the last.
     fn advance(&mut self, is_first: bool) -> io::Result<bool> {
         if !is_first {
-            self.begin += HEAD_BYTES + number_at(&self.held, self.begin + 8);
+            self.current += record_length_at(&self.held, self.current);
         }
-        if !self.has(HEAD_BYTES)? {
+        if !self.hold(HEAD_BYTES)? {
             return Ok(false);
         }
-        let whole = HEAD_BYTES + number_at(&self.held, self.begin + 8);
-        if !self.has(whole)? {
+        let length = record_length_at(&self.held, self.current);
+        if !self.hold(length)? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.key = key_at(&self.held[self.begin..]);
+        self.key = key_at(&self.held[self.current..]);
         Ok(true)
     }
 
-    /// Reads on until so many bytes are held; false if there are no more.
-    fn has(&mut self, bytes: usize) -> io::Result<bool> {
-        if self.held.len() - self.begin >= bytes {
+    /// Reads until `bytes` bytes from the current record on are held; false if the chunk has fewer.
+    fn hold(&mut self, bytes: usize) -> io::Result<bool> {
+        if self.held.len() - self.current >= bytes {
             return Ok(true);
         }
-        self.held.drain(..self.begin);
-        self.begin = 0;
+        self.held.drain(..self.current);
+        self.current = 0;
         let before = self.held.len();
-        let wanted = READ_BYTES.max(bytes - before).min((self.end - self.at) as usize);
+        let unread = (self.unread.end - self.unread.begin) as usize;
+        let wanted = READ_BYTES.max(bytes - before).min(unread);
         self.held.resize(before + wanted, 0);
-        self.file.read_exact_at(&mut self.held[before..], self.at)?;
-        self.at += wanted as u64;
+        self.file
+            .read_exact_at(&mut self.held[before..], self.unread.begin)?;
+        self.unread.begin += wanted as u64;
         Ok(self.held.len() >= bytes && bytes > 0)
     }
 
     fn body(&self) -> &[u8] {
-        body_at(&self.held, self.begin)
+        body_at(&self.held, self.current)
     }
 }
 
-/// The record that a run is at. Few bytes, since they are moved about in the heap; the bodies of equals are looked up.
+/// The current record of a chunk. It is small, because the heap moves it; the bodies of equal ones are looked up.
 struct Head<'c, 'f> {
     key: u64,
     prefix: [u64; 2],
@@ -133,7 +135,7 @@ struct Head<'c, 'f> {
 }
 
 impl<'c, 'f> Head<'c, 'f> {
-    fn of(cursor: &'c mut Cursor<'f>) -> Self {
+    fn new(cursor: &'c mut Cursor<'f>) -> Self {
         Self {
             key: cursor.key,
             prefix: prefix_of(cursor.body()),
@@ -142,7 +144,7 @@ impl<'c, 'f> Head<'c, 'f> {
     }
 }
 
-/// The heap's greatest is the least record.
+/// Reversed: the heap's greatest element is the least record.
 impl Ord for Head<'_, '_> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.key, other.prefix)
@@ -165,23 +167,23 @@ impl PartialEq for Head<'_, '_> {
 
 impl Eq for Head<'_, '_> {}
 
-/// Hands all records of sorted runs to `take`, in order.
-pub fn merge(
+/// Passes the records of all chunks to `take`, in order.
+pub fn merge_chunks(
     file: &File,
-    runs: &[Run],
+    chunks: &[SortedChunk],
     take: &mut dyn FnMut(&Record<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut cursors: Vec<Cursor<'_>> = runs.iter().map(|&run| Cursor::new(file, run)).collect();
-    let mut heap = BinaryHeap::with_capacity(runs.len());
+    let mut cursors: Vec<Cursor<'_>> = chunks.iter().map(|&chunk| Cursor::new(file, chunk)).collect();
+    let mut heap = BinaryHeap::with_capacity(chunks.len());
     for cursor in &mut cursors {
-        if cursor.advance(true).context("read a temporary file")? {
-            heap.push(Head::of(cursor));
+        if cursor.advance(true).context(CANNOT_READ)? {
+            heap.push(Head::new(cursor));
         }
     }
     while let Some(mut least) = heap.peek_mut() {
         let cursor = &mut *least.cursor;
-        take(&record_at(&cursor.held, cursor.begin))?;
-        if cursor.advance(false).context("read a temporary file")? {
+        take(&record_at(&cursor.held, cursor.current))?;
+        if cursor.advance(false).context(CANNOT_READ)? {
             (least.key, least.prefix) = (least.cursor.key, prefix_of(least.cursor.body()));
         } else {
             PeekMut::pop(least);

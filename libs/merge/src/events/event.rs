@@ -1,0 +1,76 @@
+//! [`Event`]: a placement event and its line; the events that a merge infers.
+
+use std::borrow::Cow;
+
+use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
+
+use crate::sort::record::{Record, key_of};
+use crate::sort::sorter::Sorter;
+use crate::values::encoded;
+
+/// Reason of a start with which a run, or a part of one, begins: the instance was already alive.
+pub const ALREADY_RUNNING: &str = "already_running";
+
+pub struct Event<'l> {
+    pub row: PlacementEvent<'l>,
+    /// As it is written.
+    pub line: Cow<'l, [u8]>,
+}
+
+impl<'l> Event<'l> {
+    /// An event that is in no folder.
+    pub fn from_row(row: PlacementEvent<'l>) -> Self {
+        let line = Cow::Owned(encoded(&row));
+        Self { row, line }
+    }
+
+    pub fn is_start(&self) -> bool {
+        self.row.event == PlacementKind::Start
+    }
+
+    pub fn is_already_running(&self) -> bool {
+        is_already_running(&self.row)
+    }
+
+    pub fn ts(&self) -> i64 {
+        self.row.ts.as_ns()
+    }
+
+    pub fn set_ts(&mut self, ts: Milliseconds) {
+        self.row.ts = ts;
+        self.line = Cow::Owned(encoded(&self.row));
+    }
+}
+
+pub fn is_already_running(row: &PlacementEvent<'_>) -> bool {
+    row.reason.as_deref() == Some(ALREADY_RUNNING)
+}
+
+/// An inferred event of the instance that `row` is about.
+pub fn inferred_event<'a>(
+    row: &PlacementEvent<'a>,
+    ts: Milliseconds,
+    event: PlacementKind,
+) -> PlacementEvent<'a> {
+    PlacementEvent {
+        ts,
+        event,
+        inferred: true,
+        workers: None,
+        queue_limit: None,
+        slot_policy: None,
+        replicas: None,
+        from_node_id: None,
+        reason: None,
+        ..row.clone()
+    }
+}
+
+/// Adds a line to those that are written in the order of time.
+pub fn push_by_time(by_time: &mut Sorter, ts: Milliseconds, line: &[u8]) -> anyhow::Result<()> {
+    by_time.push(&Record {
+        key: key_of(ts.as_ns()),
+        identity: &[],
+        line,
+    })
+}

@@ -1,0 +1,74 @@
+//! [`Callees`]: the modules and peers that calls without an answer went to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggregate::module_rows::call_rows;
+use aggregate::modules::ModuleStats;
+use aggregate::peers::ModuleNames;
+use cctf_proto::cctf::ModuleCall;
+
+use crate::ids::ModuleId;
+use crate::registry::EntityRegistry;
+use crate::requests::graph_stats::GraphStats;
+
+pub struct Callees<'a> {
+    registry: &'a EntityRegistry,
+    graph: &'a GraphStats,
+    names: ModuleNames<'a>,
+    /// Calls without an answer by calling module: each peer, and the number of calls.
+    by_caller: BTreeMap<ModuleId, Vec<(u32, u64)>>,
+    /// Modules that such calls went to.
+    pub reached: BTreeSet<ModuleId>,
+    /// Peers that are not modules.
+    pub external: BTreeSet<&'a str>,
+}
+
+impl<'a> Callees<'a> {
+    pub fn new(registry: &'a EntityRegistry, graph: &'a GraphStats) -> Self {
+        let modules = (0..).zip(&registry.modules);
+        let mut callees = Self {
+            registry,
+            graph,
+            names: ModuleNames::new(
+                modules.map(|(id, name)| (id, name.app_id.as_deref(), name.module_id.as_str())),
+            ),
+            by_caller: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            external: BTreeSet::new(),
+        };
+        for (&(from, peer), &calls) in &graph.unanswered {
+            callees.by_caller.entry(from).or_default().push((peer, calls));
+            match callees.module_behind(from, peer) {
+                Some(to) => drop(callees.reached.insert(to)),
+                None => callees.external.extend(graph.peers.text(peer)),
+            }
+        }
+        callees
+            .by_caller
+            .values_mut()
+            .for_each(|calls| calls.sort_unstable());
+        callees
+    }
+
+    /// The module behind a peer: the one that answered other calls to it, or else the one with its name.
+    fn module_behind(&self, from: ModuleId, peer: u32) -> Option<ModuleId> {
+        let by_name = || {
+            let app_id = self.registry.modules[from.index()].app_id.as_deref();
+            let module = self.names.behind(self.graph.peers.text(peer)?, app_id);
+            module.map(ModuleId)
+        };
+        self.graph.module_behind.get(&peer).copied().or_else(by_name)
+    }
+
+    /// The rows of a module's calls in `module_inventory.json`.
+    pub fn calls_of(&self, id: Option<ModuleId>, stats: &ModuleStats) -> Vec<ModuleCall<'a>> {
+        let unanswered = id.and_then(|id| self.by_caller.get(&id));
+        call_rows(
+            stats,
+            unanswered.map_or(&[], Vec::as_slice),
+            |peer| self.module_behind(id?, peer).map(|ModuleId(module)| module),
+            |to| self.registry.module_name(ModuleId(to)),
+            |peer| self.graph.peers.text(peer),
+        )
+    }
+}

@@ -1,0 +1,270 @@
+//! [`MergedMeta`]: `run_meta.json`. What the folders state is united; counts are added up or counted again.
+
+use std::collections::BTreeMap;
+
+use aggregate::under_load::slots_and_image;
+use anyhow::Context;
+use cctf_proto::cctf::{
+    Counters, Counts as RunCounts, File, Milliseconds, Module, Row, RunMeta, Shape, SpanOutcomes, Text,
+    field_index,
+};
+use cctf_proto::keys::parse_run_id;
+use rundir::UsageError;
+
+use crate::inputs::Input;
+use crate::inventories::union::{Conflicts, Object};
+use crate::model::{Counts, Timeouts};
+use crate::values::encoded;
+
+const RUN_ID: usize = field_index(RunMeta::FIELDS, "run_id");
+const PART: usize = field_index(RunMeta::FIELDS, "part");
+const CLOCKS_ALIGNED: usize = field_index(RunMeta::FIELDS, "clocks_aligned");
+const JOIN_WINDOW: usize = field_index(RunMeta::FIELDS, "join_window_ms");
+const STALE_AFTER: usize = field_index(RunMeta::FIELDS, "stale_after_ms");
+const IMG: usize = field_index(RunMeta::FIELDS, "img");
+const WORKERS: usize = field_index(RunMeta::FIELDS, "workers");
+const STARTED: usize = field_index(RunMeta::FIELDS, "started_ts");
+const ENDED: usize = field_index(RunMeta::FIELDS, "ended_ts");
+const COUNTS: usize = field_index(RunMeta::FIELDS, "counts");
+/// The contract's version that is read and written.
+const CCTF_VERSION: &str = "1";
+
+#[derive(Debug)]
+pub struct MergedMeta {
+    object: Object,
+    counts: RunCounts,
+    pub timeouts: Timeouts,
+    pub run_id: String,
+    /// Number of folders whose run has not ended.
+    pub open: u64,
+    started: Option<Milliseconds>,
+    ended: Option<Milliseconds>,
+}
+
+impl MergedMeta {
+    /// Unites the files of all folders. `run_id` is required if their run ids differ.
+    pub fn from_inputs(
+        inputs: &[Input],
+        run_id: Option<&str>,
+        conflicts: &mut Conflicts,
+    ) -> anyhow::Result<Self> {
+        let run_id = match run_id {
+            Some(run_id) => run_id.to_owned(),
+            None => common_run_id(inputs)?,
+        };
+        let mut merged = Self {
+            object: Object::default(),
+            counts: no_counts(),
+            timeouts: Timeouts::default(),
+            run_id: parse_run_id(&run_id).map_err(UsageError)?,
+            open: 0,
+            started: None,
+            ended: None,
+        };
+        for (index, input) in inputs.iter().enumerate() {
+            merged.add(input, index == 0, conflicts)?;
+        }
+        check_alignment(inputs)?;
+        merged.set_own_fields();
+        Ok(merged)
+    }
+
+    fn add(&mut self, input: &Input, is_first: bool, conflicts: &mut Conflicts) -> anyhow::Result<()> {
+        let row = input.run_meta()?;
+        if &*row.cctf_version != CCTF_VERSION {
+            return Err(UsageError(format!(
+                "cannot merge {}: its CCTF version is {}, and the supported version is {CCTF_VERSION}",
+                input.path.display(),
+                &*row.cctf_version
+            ))
+            .into());
+        }
+        let mut object = Object::read(input.run_meta_raw().trim_ascii(), RunMeta::FIELDS)
+            .with_context(|| format!("cannot read {}", input.folder().path(File::RunMeta).display()))?;
+        remove_derived(&mut object, &row, input)?;
+        for index in [RUN_ID, PART, JOIN_WINDOW, STALE_AFTER, STARTED, ENDED, COUNTS] {
+            object.remove(index);
+        }
+        let run_id = &self.run_id;
+        self.object
+            .unite(&object, RunMeta::FIELDS, |field, kept, dropped| {
+                conflicts.add(File::RunMeta.name(), run_id, field, kept, dropped);
+            });
+        let timeouts = Timeouts::from_meta(&row);
+        self.timeouts = match is_first {
+            true => timeouts,
+            false => self.timeouts.longer(timeouts),
+        };
+        let started = row.started_ts;
+        self.started = Some(self.started.map_or(started, |known| known.min(started)));
+        self.ended = self.ended.max(row.ended_ts);
+        self.open += u64::from(row.ended_ts.is_none());
+        add_counts(&mut self.counts, &row.counts);
+        Ok(())
+    }
+
+    /// Sets the fields that are not united.
+    fn set_own_fields(&mut self) {
+        self.object
+            .set(RUN_ID, encoded(&Text::from(self.run_id.as_str())));
+        let default = Timeouts::default();
+        for (index, ns, default) in [
+            (JOIN_WINDOW, self.timeouts.join_ns, default.join_ns),
+            (STALE_AFTER, self.timeouts.stale_ns, default.stale_ns),
+        ] {
+            if ns != default {
+                self.object.set(index, encoded(&Milliseconds::from_ns(ns)));
+            }
+        }
+        self.object
+            .set(STARTED, encoded(&self.started.unwrap_or_default()));
+        // A run has not ended while a part of it is open.
+        let ended = self.ended.filter(|_| self.open == 0);
+        self.object
+            .set(ENDED, ended.map_or(b"null".to_vec(), |ended| encoded(&ended)));
+    }
+
+    /// Derives slots and image of the service under load from the merged `module_inventory.json`, unless a folder states them.
+    pub fn derive(&mut self, modules: &[u8]) -> anyhow::Result<()> {
+        let modules: Vec<Module<'_>> =
+            serde_json::from_slice(modules).context("cannot read the merged module_inventory.json")?;
+        let (slots, image) = slots_and_image(&modules);
+        if let (None, Some(slots)) = (self.object.get(WORKERS), slots) {
+            self.object.set(WORKERS, encoded(&slots));
+        }
+        if let (None, Some(image)) = (self.object.get(IMG), image) {
+            self.object.set(IMG, encoded(&Text::from(image)));
+        }
+        Ok(())
+    }
+
+    /// Records that the timestamps are aligned.
+    pub fn set_aligned(&mut self) {
+        self.object.set(CLOCKS_ALIGNED, b"true".to_vec());
+    }
+
+    /// Adds what the merge counted. Returns the file.
+    pub fn finish(mut self, counts: &Counts) -> Vec<u8> {
+        self.counts.duplicates += counts.duplicates;
+        if let Some(outcomes) = &mut self.counts.spans_by_outcome {
+            let of_spans = |lines: &[u64]| -> u64 {
+                let files = [File::Invocations, File::Calls];
+                files.map(|file| lines[file as usize]).iter().sum()
+            };
+            outcomes.rows = of_spans(&counts.written);
+            outcomes.duplicates += of_spans(&counts.read).saturating_sub(outcomes.rows);
+        }
+        self.counts.orphans = counts.orphans;
+        self.counts.late = counts.late;
+        self.counts.rows = Counters(
+            File::ALL
+                .iter()
+                .filter(|file| file.shape() == Shape::Lines)
+                .map(|file| (file.name().to_owned(), counts.written[*file as usize]))
+                .collect(),
+        );
+        self.object.set(COUNTS, encoded(&self.counts));
+        let mut out = Vec::new();
+        self.object.encode(RunMeta::FIELDS, &mut out);
+        out.push(b'\n');
+        out
+    }
+}
+
+/// Removes what the normalizer derived from the folder's inventory: it is derived again from the merged one.
+fn remove_derived(object: &mut Object, row: &RunMeta<'_>, input: &Input) -> anyhow::Result<()> {
+    let inventory = input.whole(File::ModuleInventory)?.unwrap_or_default();
+    // An invalid inventory is reported when it is merged.
+    let modules: Vec<Module<'_>> = serde_json::from_slice(&inventory).unwrap_or_default();
+    let (slots, image) = slots_and_image(&modules);
+    if row.workers == slots {
+        object.remove(WORKERS);
+    }
+    if row.img.as_deref() == image {
+        object.remove(IMG);
+    }
+    Ok(())
+}
+
+fn common_run_id(inputs: &[Input]) -> anyhow::Result<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for input in inputs {
+        ids.push(input.run_meta()?.run_id.to_string());
+    }
+    ids.sort();
+    ids.dedup();
+    match &ids[..] {
+        [only] => Ok(only.clone()),
+        _ => Err(UsageError(format!(
+            "cannot merge folders of different runs ({}); set the run id of the result with --run-id",
+            ids.join(", ")
+        ))
+        .into()),
+    }
+}
+
+/// Rejects a mix of folders with aligned and with recorded timestamps.
+fn check_alignment(inputs: &[Input]) -> anyhow::Result<()> {
+    let mut aligned = 0;
+    for input in inputs {
+        aligned += usize::from(input.run_meta()?.clocks_aligned == Some(true));
+    }
+    if aligned == 0 || aligned == inputs.len() {
+        return Ok(());
+    }
+    Err(UsageError(
+        "cannot merge folders with aligned timestamps and folders with recorded ones; merge the recorded folders"
+            .to_owned(),
+    )
+    .into())
+}
+
+fn no_counts() -> RunCounts {
+    RunCounts {
+        spans: 0,
+        points: 0,
+        logs: 0,
+        rows: Counters(BTreeMap::new()),
+        duplicates: 0,
+        orphans: 0,
+        late: 0,
+        unknown_node: 0,
+        evicted: None,
+        rejected: Counters(BTreeMap::new()),
+        spans_by_outcome: Some(SpanOutcomes {
+            rows: 0,
+            inner: 0,
+            asides: 0,
+            control: 0,
+            duplicates: 0,
+            rejected: 0,
+        }),
+    }
+}
+
+fn add_counts(sum: &mut RunCounts, more: &RunCounts) {
+    let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+    add(&mut sum.spans, more.spans);
+    add(&mut sum.points, more.points);
+    add(&mut sum.logs, more.logs);
+    add(&mut sum.duplicates, more.duplicates);
+    add(&mut sum.unknown_node, more.unknown_node);
+    if let Some(evicted) = more.evicted {
+        add(sum.evicted.get_or_insert(0), evicted);
+    }
+    sum.spans_by_outcome = match (sum.spans_by_outcome.take(), &more.spans_by_outcome) {
+        (Some(mut sum), Some(more)) => {
+            add(&mut sum.inner, more.inner);
+            add(&mut sum.asides, more.asides);
+            add(&mut sum.control, more.control);
+            add(&mut sum.duplicates, more.duplicates);
+            add(&mut sum.rejected, more.rejected);
+            Some(sum)
+        }
+        // Folders of earlier builds do not have these counts, so the sum is unknown.
+        _ => None,
+    };
+    for (reason, &count) in &more.rejected.0 {
+        add(sum.rejected.0.entry(reason.clone()).or_default(), count);
+    }
+}

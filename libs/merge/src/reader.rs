@@ -1,0 +1,65 @@
+//! Reads the lines of one file of all folders, in the order of the folders.
+
+use anyhow::ensure;
+use cctf_proto::cctf::{File, LINE_BYTES_MAX};
+use rundir::{Ending, Line};
+
+use crate::inputs::LineLocation;
+use crate::model::{Counts, Source};
+use crate::registry::EntityRegistry;
+use crate::shift::Shift;
+
+/// Passes each line of `file` to `take`, with its location. If the source has clock offsets, the line's timestamps are
+/// shifted, and the location is still that of the recorded line.
+pub fn for_each_line(
+    source: &Source<'_>,
+    file: File,
+    registry: &mut EntityRegistry,
+    counts: &mut Counts,
+    mut take: impl FnMut(&mut EntityRegistry, &[u8], LineLocation) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut shift = source.clocks.map(|clocks| Shift::new(file, clocks));
+    for (folder, input) in (0..).zip(source.inputs) {
+        registry.reading = folder;
+        let Some(mut lines) = input.folder().lines(file)? else {
+            continue;
+        };
+        while let Some(line) = lines.next_line()? {
+            if line.ending == Ending::EndOfFile && is_torn(line.bytes) {
+                counts.torn += 1;
+                continue;
+            }
+            counts.read[file as usize] += 1;
+            let location = LineLocation {
+                folder,
+                offset: line.offset,
+                length: line.bytes.len() as u32,
+            };
+            let taken = check_length(&line).and_then(|()| {
+                let shifted = match &mut shift {
+                    Some(shift) => shift.line(line.bytes)?,
+                    None => line.bytes,
+                };
+                take(registry, shifted, location)
+            });
+            if let Err(error) = taken {
+                return Err(error.context(lines.place()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the last line of a file is incomplete: its run was killed, or still grows.
+fn is_torn(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err()
+}
+
+/// Rejects a line over the limit: it cannot be merged, and leaving it out would lose a row.
+pub fn check_length(line: &Line<'_>) -> anyhow::Result<()> {
+    ensure!(
+        line.ending != Ending::TooLong,
+        "the line has more than {LINE_BYTES_MAX} bytes"
+    );
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! [`EntityRegistry`]: the nodes, modules and instances that rows name, by id.
+
+use std::collections::HashMap;
+
+use cctf_proto::cctf::Stage;
+use foldhash::quality::RandomState;
+use rundir::fields::text;
+
+use crate::ids::{InstanceId, ModuleId, NodeId};
+
+/// Maximum bytes of distinct names and of the facts about each. Far above any real run; it bounds the memory.
+const NAMES_BYTES_MAX: usize = 12 << 20;
+/// Memory of a name besides its bytes.
+const NAME_BYTES: usize = 160;
+/// Name of the node in rows that name none.
+pub const UNKNOWN_NODE: &str = "unknown";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the names of nodes, modules and instances have more than {NAMES_BYTES_MAX} bytes; merge fewer folders"
+)]
+pub struct TooManyNames;
+
+#[derive(Debug)]
+pub struct NodeFacts {
+    pub name: String,
+    /// The stages in its rows, a bit each.
+    stages: u8,
+}
+
+impl NodeFacts {
+    /// The stage that its rows agree on; [`Stage::Unknown`] if they contradict each other, `None` if no row states one.
+    pub fn stage(&self) -> Option<Stage> {
+        let is_stated = |stage: &&Stage| **stage != Stage::Unknown && self.stages & 1 << **stage as u8 != 0;
+        let mut stages = Stage::ALL.iter().filter(is_stated);
+        match (stages.next(), stages.next()) {
+            (Some(&stage), None) => Some(stage),
+            (Some(_), Some(_)) => Some(Stage::Unknown),
+            (None, _) => None,
+        }
+    }
+
+    pub fn is_contradicted(&self) -> bool {
+        self.stage() == Some(Stage::Unknown)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleName {
+    pub module_id: String,
+    pub app_id: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct InstanceFacts {
+    pub module: ModuleId,
+    pub instance_id: String,
+    /// The node in the first row that names the instance.
+    pub node: NodeId,
+    /// End of its last row in each folder that has one, nanoseconds; sorted by the folder's index.
+    last_seen: Vec<(u32, i64)>,
+}
+
+impl InstanceFacts {
+    /// The end of its last row in a folder, nanoseconds.
+    pub fn last_seen_in(&self, folder: u32) -> Option<i64> {
+        let found = self
+            .last_seen
+            .binary_search_by_key(&folder, |&(folder, _)| folder);
+        found.ok().map(|index| self.last_seen[index].1)
+    }
+
+    /// Returns whether it is the first row of that folder.
+    fn touch(&mut self, folder: u32, end: i64) -> bool {
+        match self
+            .last_seen
+            .binary_search_by_key(&folder, |&(folder, _)| folder)
+        {
+            Ok(index) => {
+                self.last_seen[index].1 = self.last_seen[index].1.max(end);
+                false
+            }
+            Err(index) => {
+                self.last_seen.insert(index, (folder, end));
+                true
+            }
+        }
+    }
+}
+
+type Ids<K> = HashMap<K, u32, RandomState>;
+
+#[derive(Debug, Default)]
+pub struct EntityRegistry {
+    /// By [`NodeId`].
+    pub nodes: Vec<NodeFacts>,
+    /// By [`ModuleId`].
+    pub modules: Vec<ModuleName>,
+    /// By [`InstanceId`].
+    pub instances: Vec<InstanceFacts>,
+    /// Index of the folder whose rows are being read.
+    pub reading: u32,
+    node_ids: Ids<Box<[u8]>>,
+    module_ids: Ids<ModuleName>,
+    instance_ids: Ids<Box<[u8]>>,
+    bytes: usize,
+    scratch: Vec<u8>,
+}
+
+impl EntityRegistry {
+    fn grow(&mut self, bytes: usize) -> Result<(), TooManyNames> {
+        self.bytes += NAME_BYTES + 2 * bytes;
+        if self.bytes > NAMES_BYTES_MAX {
+            Err(TooManyNames)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The id of a node, named as JSON, in a row with this stage.
+    pub fn node(&mut self, raw: &[u8], stage: Stage) -> Result<NodeId, TooManyNames> {
+        let id = match self.node_ids.get(raw) {
+            Some(&id) => id,
+            None => {
+                self.grow(raw.len())?;
+                let id = self.nodes.len() as u32;
+                self.nodes.push(NodeFacts {
+                    name: owned_text(raw),
+                    stages: 0,
+                });
+                self.node_ids.insert(raw.into(), id);
+                id
+            }
+        };
+        self.nodes[id as usize].stages |= 1 << stage as u8;
+        Ok(NodeId(id))
+    }
+
+    pub fn module(&mut self, name: &ModuleName) -> Result<ModuleId, TooManyNames> {
+        if let Some(&id) = self.module_ids.get(name) {
+            return Ok(ModuleId(id));
+        }
+        self.grow(name.module_id.len() + name.app_id.as_ref().map_or(0, String::len))?;
+        let id = self.modules.len() as u32;
+        self.modules.push(name.clone());
+        self.module_ids.insert(name.clone(), id);
+        Ok(ModuleId(id))
+    }
+
+    /// The id of an instance, its parts given as JSON. `last_seen` is the end of the row that names it, nanoseconds; `None`
+    /// if the row does not show that it was alive. The application is the inventories', or else that of the first row.
+    pub fn instance(
+        &mut self,
+        module: &[u8],
+        instance: &[u8],
+        app: Option<&[u8]>,
+        node: NodeId,
+        last_seen: Option<i64>,
+    ) -> Result<InstanceId, TooManyNames> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(module);
+        self.scratch.extend_from_slice(instance);
+        if let Some(&id) = self.instance_ids.get(&self.scratch[..]) {
+            self.touch(InstanceId(id), last_seen);
+            return Ok(InstanceId(id));
+        }
+        self.grow(self.scratch.len())?;
+        let module = self.module(&ModuleName {
+            module_id: owned_text(module),
+            app_id: app.map(owned_text),
+        })?;
+        let id = self.instances.len() as u32;
+        self.instances.push(InstanceFacts {
+            module,
+            instance_id: owned_text(instance),
+            node,
+            last_seen: Vec::new(),
+        });
+        self.touch(InstanceId(id), last_seen);
+        self.instance_ids.insert(self.scratch.as_slice().into(), id);
+        Ok(InstanceId(id))
+    }
+
+    fn touch(&mut self, instance: InstanceId, last_seen: Option<i64>) {
+        if let Some(end) = last_seen
+            && self.instances[instance.index()].touch(self.reading, end)
+        {
+            self.bytes += size_of::<(u32, i64)>();
+        }
+    }
+
+    /// The id of a module whose application is unknown: the first module of that name, or else one without an application.
+    pub fn module_by_name(&mut self, name: &str) -> Result<ModuleId, TooManyNames> {
+        let has_name = |module: &&ModuleName| module.module_id == name;
+        match self.modules.iter().filter(has_name).min() {
+            Some(module) => self.module(&module.clone()),
+            None => self.module(&ModuleName {
+                module_id: name.to_owned(),
+                app_id: None,
+            }),
+        }
+    }
+
+    pub fn node_name(&self, node: NodeId) -> &str {
+        &self.nodes[node.index()].name
+    }
+
+    pub fn is_known(&self, node: NodeId) -> bool {
+        self.node_name(node) != UNKNOWN_NODE
+    }
+
+    pub fn module_of(&self, instance: InstanceId) -> ModuleId {
+        self.instances[instance.index()].module
+    }
+
+    pub fn module_name(&self, module: ModuleId) -> &str {
+        &self.modules[module.index()].module_id
+    }
+}
+
+/// The text of a JSON string; the bytes as written if they are not one.
+fn owned_text(raw: &[u8]) -> String {
+    text(raw)
+        .unwrap_or_else(|| String::from_utf8_lossy(raw))
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_the_stage_that_its_rows_agree_on() {
+        let mut registry = EntityRegistry::default();
+        let node = registry.node(b"\"n\"", Stage::Unknown).unwrap().index();
+        assert_eq!(registry.nodes[node].stage(), None);
+        registry.node(b"\"n\"", Stage::Edge).unwrap();
+        assert_eq!(registry.nodes[node].stage(), Some(Stage::Edge));
+        registry.node(b"\"n\"", Stage::Cloud).unwrap();
+        assert!(registry.nodes[node].is_contradicted());
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut registry = EntityRegistry::default();
+        let long = [b'x'; 1 << 20];
+        let full = (0..20_u8).find_map(|number| {
+            let raw = [b"\"", &[b'a' + number][..], &long, b"\""].concat();
+            registry.node(&raw, Stage::Unknown).err()
+        });
+        assert_eq!(full, Some(TooManyNames));
+    }
+}

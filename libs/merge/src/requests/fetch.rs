@@ -1,0 +1,165 @@
+//! [`Fetcher`]: reads lines of one file of all folders by location, through a bounded number of blocks.
+//!
+//! Lines are requested in the order of their timestamps, which is nearly the order in which a normalizer wrote them. So each
+//! folder's file is read from start to end in blocks, and a line slightly out of order is in a block that is still held. A
+//! file that is far out of order costs one read for each line that is elsewhere.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, ensure};
+use cctf_proto::cctf::File;
+use foldhash::fast::RandomState;
+
+use crate::inputs::{Input, LineLocation};
+
+/// Maximum size of a block, for few folders. With more folders blocks are smaller.
+const BLOCK_BYTES_MAX: usize = 256 << 10;
+const BLOCK_BYTES_MIN: usize = 64;
+/// Blocks that should fit into memory for each folder.
+const BLOCKS_PER_FOLDER: usize = 4;
+/// Maximum number of open files. With more folders, files are closed and opened again.
+const OPEN_MAX: usize = 128;
+
+/// Index of the folder, and of the block in its file.
+type BlockId = (u32, u64);
+
+struct Block {
+    id: BlockId,
+    bytes: Vec<u8>,
+    /// Number of the last use.
+    used: u64,
+}
+
+pub struct Fetcher<'s> {
+    inputs: &'s [Input],
+    file: File,
+    opened: HashMap<u32, fs::File, RandomState>,
+    block_bytes: usize,
+    blocks_max: usize,
+    blocks: Vec<Block>,
+    /// Indices of the blocks.
+    indices: HashMap<BlockId, usize, RandomState>,
+    /// Index of the last used block of each folder.
+    recent: Vec<usize>,
+    uses: u64,
+    /// A line that is in several blocks.
+    line: Vec<u8>,
+}
+
+impl<'s> Fetcher<'s> {
+    /// For lines of `file`. At most about `held_bytes` bytes of blocks are held.
+    pub fn new(inputs: &'s [Input], file: File, held_bytes: usize) -> Self {
+        let wanted = held_bytes / (BLOCKS_PER_FOLDER * inputs.len().max(1));
+        let fitting = wanted.clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
+        let block_bytes = 1 << fitting.ilog2();
+        Self {
+            inputs,
+            file,
+            opened: HashMap::default(),
+            block_bytes,
+            blocks_max: (held_bytes / block_bytes).max(1),
+            blocks: Vec::new(),
+            indices: HashMap::default(),
+            recent: vec![usize::MAX; inputs.len()],
+            uses: 0,
+            line: Vec::new(),
+        }
+    }
+
+    pub fn line(&mut self, location: LineLocation) -> anyhow::Result<&[u8]> {
+        let (size, length) = (self.block_bytes as u64, location.length as usize);
+        let (mut number, mut begin) = (location.offset / size, (location.offset % size) as usize);
+        if begin + length <= self.block_bytes {
+            let block = self.block((location.folder, number))?;
+            let line = self.blocks[block].bytes.get(begin..begin + length);
+            return line.with_context(|| shrunk(&self.inputs[location.folder as usize], self.file));
+        }
+        self.line.clear();
+        while self.line.len() < length {
+            let block = self.block((location.folder, number))?;
+            let bytes = &self.blocks[block].bytes;
+            let end = (begin + length - self.line.len()).min(bytes.len());
+            ensure!(
+                begin < end,
+                shrunk(&self.inputs[location.folder as usize], self.file)
+            );
+            self.line.extend_from_slice(&bytes[begin..end]);
+            (number, begin) = (number + 1, 0);
+        }
+        Ok(&self.line)
+    }
+
+    /// Index of the block, which is read if it is not held.
+    fn block(&mut self, id: BlockId) -> anyhow::Result<usize> {
+        self.uses += 1;
+        let folder = id.0 as usize;
+        let recent = self.recent[folder];
+        let found = match self.blocks.get(recent) {
+            Some(block) if block.id == id => Some(recent),
+            _ => self.indices.get(&id).copied(),
+        };
+        let index = match found {
+            Some(index) => index,
+            None => self.load(id)?,
+        };
+        self.blocks[index].used = self.uses;
+        self.recent[folder] = index;
+        Ok(index)
+    }
+
+    fn load(&mut self, id: BlockId) -> anyhow::Result<usize> {
+        let index = self.free_block(id);
+        let path = self.inputs[id.0 as usize].folder().path(self.file);
+        let cannot_read = || format!("cannot read {}", path.display());
+        if self.opened.len() >= OPEN_MAX && !self.opened.contains_key(&id.0) {
+            self.opened.clear();
+        }
+        let opened = match self.opened.entry(id.0) {
+            Entry::Occupied(opened) => opened.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(fs::File::open(&path).with_context(cannot_read)?),
+        };
+        let block = &mut self.blocks[index];
+        block.id = id;
+        block.bytes.resize(self.block_bytes, 0);
+        let begin = id.1 * self.block_bytes as u64;
+        let mut read = 0;
+        while read < self.block_bytes {
+            match opened.read_at(&mut block.bytes[read..], begin + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).with_context(cannot_read),
+            }
+        }
+        block.bytes.truncate(read);
+        self.indices.insert(id, index);
+        Ok(index)
+    }
+
+    /// Index of a new block, or of the least recently used one. The search is linear: there are few blocks, and a read takes
+    /// longer.
+    fn free_block(&mut self, id: BlockId) -> usize {
+        if self.blocks.len() < self.blocks_max {
+            self.blocks.push(Block {
+                id,
+                bytes: Vec::new(),
+                used: 0,
+            });
+            return self.blocks.len() - 1;
+        }
+        let oldest = self.blocks.iter().enumerate().min_by_key(|(_, block)| block.used);
+        let index = oldest.map_or(0, |(index, _)| index);
+        self.indices.remove(&self.blocks[index].id);
+        index
+    }
+}
+
+fn shrunk(input: &Input, file: File) -> String {
+    format!(
+        "cannot merge {}: the file shrank during the merge",
+        input.folder().path(file).display()
+    )
+}

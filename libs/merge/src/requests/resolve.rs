@@ -1,0 +1,286 @@
+//! [`Resolver`]: infers from the rows of one trace who called whom. Pure, and independent of the rows' order.
+
+use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
+
+use crate::rows::row::SpanRow;
+
+/// What was inferred for one row. Rows are identified by their indices in the trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resolution {
+    /// The nearest invocation above.
+    pub ancestor: Option<SpanId>,
+    /// Whether the ancestor is unknown.
+    pub is_orphan: bool,
+    /// The call that reached the row.
+    pub caller: Option<usize>,
+    /// `caller_span_id`, and `net_ms` in nanoseconds.
+    pub caller_fields: Option<(SpanId, Option<i64>)>,
+    /// The earliest row that answered a call.
+    pub callee: Option<usize>,
+    pub flags: Flags,
+}
+
+/// State of the search for a row's ancestor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ancestor {
+    NotVisited,
+    Visiting,
+    Known(Option<SpanId>),
+    Orphan,
+}
+
+/// Resolves one trace after another. Its buffers are reused.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    /// Of each row of the last trace.
+    pub resolved: Vec<Resolution>,
+    parents: Vec<Option<usize>>,
+    callers: Vec<Option<usize>>,
+    /// Number of rows that answered each row.
+    callees: Vec<u32>,
+    ancestors: Vec<Ancestor>,
+    path: Vec<usize>,
+    walks: Vec<usize>,
+}
+
+impl Resolver {
+    /// Resolves all rows of a trace, which must be sorted by span id and have no duplicates.
+    pub fn resolve(&mut self, rows: &[SpanRow]) {
+        self.resolved.clear();
+        self.resolved.resize(rows.len(), Resolution::default());
+        self.find_callers(rows);
+        self.ancestors.clear();
+        self.ancestors.resize(rows.len(), Ancestor::NotVisited);
+        for index in 0..rows.len() {
+            self.walk_up(rows, index);
+        }
+        self.cut_cycles(rows);
+        for index in 0..rows.len() {
+            self.set_ancestor(rows, index);
+            self.set_caller(rows, index);
+        }
+    }
+
+    fn find_callers(&mut self, rows: &[SpanRow]) {
+        self.parents.clear();
+        self.parents
+            .extend((0..rows.len()).map(|index| parent_of(rows, index)));
+        self.callers.clear();
+        self.callers
+            .extend((0..rows.len()).map(|index| caller_of(rows, &self.parents, index)));
+        self.callees.clear();
+        self.callees.resize(rows.len(), 0);
+        for (index, caller) in self.callers.iter().enumerate() {
+            let Some(caller) = *caller else { continue };
+            self.callees[caller] += 1;
+            let first = &mut self.resolved[caller].callee;
+            let order = |index: usize| (rows[index].start, rows[index].span_id, rows[index].kind);
+            if first.is_none_or(|first| order(index) < order(first)) {
+                *first = Some(index);
+            }
+        }
+    }
+
+    /// Finds the ancestor of a row, and of all calls on the way to it.
+    fn walk_up(&mut self, rows: &[SpanRow], from: usize) {
+        let (parents, ancestors, path) = (&self.parents, &mut self.ancestors, &mut self.path);
+        let mut index = from;
+        let mut found = loop {
+            match ancestors[index] {
+                Ancestor::NotVisited => {}
+                // A cycle of calls has no ancestor.
+                Ancestor::Visiting => break Ancestor::Orphan,
+                known => break known,
+            }
+            let row = &rows[index];
+            // A row of another instance is the parent only if the row's own normalizer found none.
+            let prefers_recorded = |parent: usize| !is_certain(row, &rows[parent]) && has_recorded(row);
+            let Some(parent) = parents[index].filter(|&parent| !prefers_recorded(parent)) else {
+                ancestors[index] = recorded_ancestor(row);
+                break ancestors[index];
+            };
+            ancestors[index] = Ancestor::Visiting;
+            path.push(index);
+            if !rows[parent].is_call() {
+                break Ancestor::Known(Some(rows[parent].span_id));
+            }
+            index = parent;
+        };
+        while let Some(index) = path.pop() {
+            if found == Ancestor::Orphan {
+                // The call above is an orphan, but this row's own normalizer may have found the ancestor.
+                found = recorded_ancestor(&rows[index]);
+            }
+            ancestors[index] = found;
+        }
+    }
+
+    /// Cuts cycles, because an invocation cannot be its own ancestor. A cycle is cut at a row that lasted at least as long as
+    /// its ancestor; every cycle has such a row. Of several, a row whose parent span is present comes first, then the
+    /// smallest span id. So the place does not depend on earlier merges, and is the same as in the normalizer.
+    fn cut_cycles(&mut self, rows: &[SpanRow]) {
+        const NOT_WALKED: usize = usize::MAX;
+        self.walks.clear();
+        self.walks.resize(rows.len(), NOT_WALKED);
+        for walk in (0..rows.len()).filter(|&index| !rows[index].is_call()) {
+            let mut next = Some(walk);
+            while let Some(index) = next.filter(|&index| self.walks[index] == NOT_WALKED) {
+                self.walks[index] = walk;
+                next = self.ancestor_of(rows, index);
+            }
+            if let Some(start) = next.filter(|&index| self.walks[index] == walk) {
+                let cut = self.cut_of_cycle(rows, start);
+                self.ancestors[cut] = Ancestor::Orphan;
+            }
+        }
+    }
+
+    /// The row at which to cut the cycle through `start`.
+    fn cut_of_cycle(&self, rows: &[SpanRow], start: usize) -> usize {
+        let order = |index: usize, ancestor: usize| {
+            let is_shorter = rows[index].duration() < rows[ancestor].duration();
+            (is_shorter, self.parents[index].is_none(), rows[index].span_id)
+        };
+        let (mut cut, mut least, mut index) = (start, None, start);
+        while let Some(ancestor) = self.ancestor_of(rows, index) {
+            let this = order(index, ancestor);
+            if least.is_none_or(|least| this < least) {
+                (cut, least) = (index, Some(this));
+            }
+            if ancestor == start {
+                break;
+            }
+            index = ancestor;
+        }
+        cut
+    }
+
+    /// The row of a row's ancestor, if it is in the trace.
+    fn ancestor_of(&self, rows: &[SpanRow], index: usize) -> Option<usize> {
+        match self.ancestors[index] {
+            Ancestor::Known(Some(span)) => with_span(rows, span).find(|&other| !rows[other].is_call()),
+            _ => None,
+        }
+    }
+
+    /// Sets the ancestor of a row, and all flags that do not depend on its caller.
+    fn set_ancestor(&mut self, rows: &[SpanRow], index: usize) {
+        let (row, found) = (&rows[index], &mut self.resolved[index]);
+        (found.ancestor, found.is_orphan) = match self.ancestors[index] {
+            // Two invocations share a span id: neither is certain to be the other's ancestor.
+            Ancestor::Known(Some(ancestor)) if ancestor == row.span_id && !row.is_call() => (None, true),
+            Ancestor::Known(ancestor) => (ancestor, false),
+            _ => (None, true),
+        };
+        found.flags = own_flags(row.flags);
+        if found.is_orphan {
+            found.flags = found.flags.with(Flag::Orphan);
+        }
+    }
+
+    fn set_caller(&mut self, rows: &[SpanRow], index: usize) {
+        let (row, found) = (&rows[index], &mut self.resolved[index]);
+        found.caller = self.callers[index];
+        let Some(caller) = found.caller else {
+            // No folder has the call's row: what the row's own normalizer knew of it stays.
+            found.caller_fields = row.caller_span_id.map(|caller| (caller, row.net_ns));
+            if row.flags.has(Flag::ChildOutlivesCaller) {
+                found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+            }
+            return;
+        };
+        if row.kind != SpanKind::Server {
+            return;
+        }
+        let (duration, caller_duration) = (row.duration(), rows[caller].duration());
+        if (0..duration).contains(&caller_duration) {
+            found.flags = found.flags.with(Flag::ChildOutlivesCaller);
+        }
+        if self.callees[caller] == 1 && duration >= 0 && caller_duration >= duration {
+            found.caller_fields = Some((rows[caller].span_id, Some(caller_duration - duration)));
+        }
+    }
+}
+
+/// The flags that depend on no other row.
+fn own_flags(flags: Flags) -> Flags {
+    [Flag::Negative, Flag::Truncated, Flag::Late]
+        .into_iter()
+        .filter(|&flag| flags.has(flag))
+        .fold(Flags::NONE, Flags::with)
+}
+
+fn is_callee(row: &SpanRow) -> bool {
+    matches!(row.kind, SpanKind::Server | SpanKind::Consumer)
+}
+
+fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
+    let begin = rows.partition_point(|row| row.span_id < span);
+    let count = rows[begin..].iter().take_while(|row| row.span_id == span).count();
+    begin..begin + count
+}
+
+/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. The parent of a callee is the call with its
+/// own id (Zipkin's shared ids), or else the callee with the named id, or else the call. Any other row's parent is in its own
+/// instance, where a callee has priority over a call.
+fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
+    let row = &rows[index];
+    let named = with_span(rows, row.parent_span_id?);
+    if let Some(twin) = twin_of(rows, index) {
+        return Some(twin);
+    }
+    let rank = |other: &usize| {
+        let other = &rows[*other];
+        let is_foreign = !is_callee(row) && other.instance != row.instance;
+        (is_foreign, other.is_call(), role_order(other.kind))
+    };
+    named.filter(|&other| other != index).min_by_key(rank)
+}
+
+/// Whether the parent cannot be an inner span instead, which has no row.
+fn is_certain(row: &SpanRow, parent: &SpanRow) -> bool {
+    is_callee(row) || row.instance == parent.instance
+}
+
+/// The call that has a callee's id and its parent.
+fn twin_of(rows: &[SpanRow], index: usize) -> Option<usize> {
+    let row = &rows[index];
+    let is_twin = |other: &usize| rows[*other].is_call() && rows[*other].parent_span_id == row.parent_span_id;
+    let twin = || with_span(rows, row.span_id).find(is_twin);
+    is_callee(row).then(twin).flatten()
+}
+
+/// Priority of kinds as parents, all else being equal.
+fn role_order(kind: SpanKind) -> u8 {
+    match kind {
+        SpanKind::Server => 0,
+        SpanKind::Consumer => 1,
+        SpanKind::Internal => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+    }
+}
+
+/// The call that reached a row: its parent, or the CLIENT span with its id.
+fn caller_of(rows: &[SpanRow], parents: &[Option<usize>], index: usize) -> Option<usize> {
+    if !is_callee(&rows[index]) {
+        return None;
+    }
+    parents[index]
+        .filter(|&parent| rows[parent].is_call())
+        .or_else(|| twin_of(rows, index))
+}
+
+/// Whether the row's own normalizer found its ancestor.
+fn has_recorded(row: &SpanRow) -> bool {
+    !row.flags.has(Flag::Orphan)
+}
+
+/// The ancestor that the row's own normalizer found.
+fn recorded_ancestor(row: &SpanRow) -> Ancestor {
+    if row.parent_span_id.is_some() && row.flags.has(Flag::Orphan) {
+        Ancestor::Orphan
+    } else {
+        Ancestor::Known(row.ancestor)
+    }
+}

@@ -1,0 +1,125 @@
+//! [`Rewriter`]: the second pass over the folders. Writes the lines by timestamp, with their resolved derived fields.
+
+use std::path::Path;
+
+use anyhow::Context;
+use rundir::fields::put_in_order;
+use rundir::output::LinesOut;
+
+use crate::model::Source;
+use crate::registry::EntityRegistry;
+use crate::requests::fetch::Fetcher;
+use crate::rows::derived_fields::{find_derived_fields, own_parts, write_line};
+use crate::rows::records::ResolvedRow;
+use crate::rows::span_file::SpanFile;
+use crate::scratch::DAMAGED;
+use crate::shift::Shift;
+use crate::sort::record::Record;
+use crate::sort::sorter::Sorter;
+
+/// Writes one file.
+pub struct Rewriter<'r> {
+    lines: Renderer<'r>,
+    pub out: LinesOut,
+    /// The last row and its key. How it is written depends on whether the next row has the same key.
+    held: Option<(u64, ResolvedRow)>,
+    line: Vec<u8>,
+    /// Lines with the same timestamp, which are sorted by their bytes.
+    same: Sorter,
+}
+
+impl<'r> Rewriter<'r> {
+    /// `scratch` is the folder for lines with the same timestamp that do not fit into memory.
+    pub fn new(
+        source: &Source<'r>,
+        registry: &'r EntityRegistry,
+        file: SpanFile,
+        out: LinesOut,
+        scratch: &Path,
+    ) -> Self {
+        Self {
+            lines: Renderer {
+                file,
+                registry,
+                fetcher: Fetcher::new(source.inputs, file.file(), source.limits.lines_bytes),
+                shift: source.clocks.map(|clocks| Shift::new(file.file(), clocks)),
+            },
+            out,
+            held: None,
+            line: Vec::new(),
+            same: Sorter::new(scratch, source.limits.samples_bytes),
+        }
+    }
+
+    /// Takes the next row in the order of time. `key` stands for its timestamp.
+    pub fn add(&mut self, key: u64, resolved: &[u8]) -> anyhow::Result<()> {
+        let resolved = ResolvedRow::read(resolved).context(DAMAGED)?;
+        match self.held.replace((key, resolved)) {
+            Some((last, before)) if last == key => self.keep_same(&before),
+            Some((_, before)) => self.write(&before),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the last row, makes the file durable, and returns its number of lines.
+    pub fn finish(mut self) -> anyhow::Result<u64> {
+        if let Some((_, last)) = self.held.take() {
+            self.write(&last)?;
+        }
+        self.out.finish()
+    }
+
+    /// Adds a row to the lines with the same timestamp.
+    fn keep_same(&mut self, row: &ResolvedRow) -> anyhow::Result<()> {
+        self.line.clear();
+        self.lines.render(row, &mut self.line)?;
+        self.same.push(&Record {
+            key: 0,
+            identity: &[],
+            line: &self.line,
+        })
+    }
+
+    /// Writes the last row of a timestamp, and all others of that timestamp.
+    fn write(&mut self, row: &ResolvedRow) -> anyhow::Result<()> {
+        if self.same.is_empty() {
+            return self.out.write_with(|out| self.lines.render(row, out));
+        }
+        self.keep_same(row)?;
+        self.same.drain(|record| self.out.write(record.line))
+    }
+}
+
+/// Renders a resolved row from its line in the folders.
+struct Renderer<'r> {
+    file: SpanFile,
+    registry: &'r EntityRegistry,
+    fetcher: Fetcher<'r>,
+    shift: Option<Shift<'r>>,
+}
+
+impl Renderer<'_> {
+    /// Appends the row's line.
+    fn render(&mut self, row: &ResolvedRow, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let line = self.fetcher.line(row.location)?;
+        let line = match &mut self.shift {
+            Some(shift) => shift.line(line)?,
+            None => line,
+        };
+        let derived = row.fields(|module| self.registry.module_name(module));
+        if let Some(offsets) = row.derived_fields {
+            let own = own_parts(line, offsets.ranges()).context(CHANGED)?;
+            write_line(own, self.file, &derived, out);
+            return Ok(());
+        }
+        let ordered = put_in_order(line, self.file.fields()).context(CHANGED)?;
+        let line = ordered.as_deref().unwrap_or(line);
+        let ranges = find_derived_fields(line, self.file).context(CHANGED)?;
+        let own = own_parts(line, ranges).context(CHANGED)?;
+        write_line(own, self.file, &derived, out);
+        Ok(())
+    }
+}
+
+/// Normalizers only append to these files.
+const CHANGED: &str = "cannot merge the folders: a file changed during the merge";

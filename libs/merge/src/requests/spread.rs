@@ -1,0 +1,71 @@
+//! [`Spread`]: the first pass over the folders. Lines become records, which are distributed over partitions by trace.
+
+use rundir::fields::put_in_order;
+
+use crate::inputs::LineLocation;
+use crate::registry::EntityRegistry;
+use crate::requests::partitions::{Partitions, trace_hash};
+use crate::rows::read::{RowError, read};
+use crate::rows::records::push_row;
+use crate::rows::row::SpanRow;
+use crate::rows::span_file::SpanFile;
+
+/// Bytes of a line that an error shows.
+const SHOWN_BYTES: usize = 200;
+
+pub struct Spread<'s> {
+    partitions: &'s mut Partitions,
+    record: Vec<u8>,
+}
+
+impl<'s> Spread<'s> {
+    pub fn new(partitions: &'s mut Partitions) -> Self {
+        Self {
+            partitions,
+            record: Vec::new(),
+        }
+    }
+
+    pub fn add(
+        &mut self,
+        line: &[u8],
+        location: LineLocation,
+        file: SpanFile,
+        registry: &mut EntityRegistry,
+    ) -> anyhow::Result<()> {
+        match read(line, location, file, registry) {
+            Ok(row) => self.push(&row, line),
+            Err(RowError::Disordered) => self.add_disordered(line, location, file, registry),
+            Err(error) => Err(unusable(error, line)),
+        }
+    }
+
+    /// Takes a line after putting its fields into the contract's order.
+    #[cold]
+    fn add_disordered(
+        &mut self,
+        line: &[u8],
+        location: LineLocation,
+        file: SpanFile,
+        registry: &mut EntityRegistry,
+    ) -> anyhow::Result<()> {
+        let ordered = put_in_order(line, file.fields())?;
+        let line = ordered.as_deref().unwrap_or(line);
+        let mut row = read(line, location, file, registry).map_err(|error| unusable(error, line))?;
+        // These offsets are not those of the line in its file.
+        row.derived_fields = None;
+        self.push(&row, line)
+    }
+
+    fn push(&mut self, row: &SpanRow, line: &[u8]) -> anyhow::Result<()> {
+        self.record.clear();
+        push_row(row, line, &mut self.record);
+        self.partitions.push(trace_hash(&row.trace_id), &self.record)
+    }
+}
+
+#[cold]
+fn unusable(error: RowError, line: &[u8]) -> anyhow::Error {
+    let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
+    anyhow::anyhow!("cannot use the row: {error}; `cctf validate` shows what is wrong with it: {shown}")
+}

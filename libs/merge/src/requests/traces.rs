@@ -1,0 +1,224 @@
+//! [`Traces`]: removes duplicates from each trace, resolves it, and sorts its rows by time.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use cctf_proto::cctf::{Flag, Flags};
+
+use crate::ids::ModuleId;
+use crate::model::{Counts, Limits};
+use crate::registry::EntityRegistry;
+use crate::requests::graph_stats::GraphStats;
+use crate::requests::partitions::{HASH_BITS, Partitions, records, trace_hash};
+use crate::requests::resolve::{Resolution, Resolver};
+use crate::rows::records::{ResolvedRow, row_at, trace_of};
+use crate::rows::row::SpanRow;
+use crate::scratch::DAMAGED;
+use crate::sort::record::{Record, key_of};
+use crate::sort::sorter::Sorter;
+
+/// Maximum bytes of a single trace's records: they cannot be partitioned further and must all fit into memory.
+const TRACE_BYTES_MAX: u64 = 8 << 20;
+
+pub struct Traces<'m> {
+    registry: &'m mut EntityRegistry,
+    graph: &'m mut GraphStats,
+    counts: &'m mut Counts,
+    /// Resolved invocations, then calls.
+    pub sorted: [Sorter; 2],
+    resolver: Resolver,
+    rows: Vec<SpanRow>,
+    record: Vec<u8>,
+}
+
+impl<'m> Traces<'m> {
+    pub fn new(
+        registry: &'m mut EntityRegistry,
+        graph: &'m mut GraphStats,
+        sorted: [Sorter; 2],
+        counts: &'m mut Counts,
+    ) -> Self {
+        Self {
+            registry,
+            graph,
+            counts,
+            sorted,
+            resolver: Resolver::default(),
+            rows: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
+    /// Resolves all partitions, in the order of trace hashes. `on_progress` gets the number of bytes done. A partition that is
+    /// too large is partitioned again, in `scratch`.
+    pub fn resolve(
+        &mut self,
+        partitions: &mut Partitions,
+        scratch: &Path,
+        limits: &Limits,
+        on_progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let is_one_trace = partitions.bits_known() >= HASH_BITS;
+        let mut content = Vec::new();
+        for (index, bytes) in partitions.sizes().into_iter().enumerate() {
+            if bytes <= 2 * limits.partition_bytes || is_one_trace {
+                ensure!(
+                    bytes <= TRACE_BYTES_MAX.max(2 * limits.partition_bytes),
+                    "cannot resolve a trace: its records have {bytes} bytes, and the maximum is {TRACE_BYTES_MAX}"
+                );
+                partitions.read(index, &mut content)?;
+                self.resolve_partition(&content)?;
+                on_progress(bytes);
+            } else {
+                content = Vec::new();
+                // The maximum number of partitions: so large a one may be a single trace, which many levels do not split.
+                let known = partitions.bits_known();
+                let mut finer = Partitions::new(scratch, u64::MAX, limits.partition_bytes, known)?;
+                partitions.drain(index, |record| {
+                    let trace = trace_of(record).context(DAMAGED)?;
+                    finer.push(trace_hash(&trace), record)
+                })?;
+                self.resolve(&mut finer, scratch, limits, on_progress)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_partition(&mut self, partition: &[u8]) -> anyhow::Result<()> {
+        let mut index = Vec::new();
+        for (begin, end) in records(partition) {
+            let trace = trace_of(&partition[begin..]).context(DAMAGED)?;
+            index.push((trace_hash(&trace), begin as u32, end as u32));
+        }
+        index.sort_unstable();
+        for of_hash in index.chunk_by(|left, right| left.0 == right.0) {
+            let mut rows = std::mem::take(&mut self.rows);
+            rows.clear();
+            for &(_, begin, end) in of_hash {
+                rows.push(row_at(partition, begin as usize, end as usize).context(DAMAGED)?);
+            }
+            rows.sort_unstable_by(|left, right| order(left, right).then(left.own_hash.cmp(&right.own_hash)));
+            rows.dedup_by(|duplicate, kept| {
+                let is_duplicate = order(duplicate, kept) == Ordering::Equal;
+                if is_duplicate {
+                    self.counts.duplicates += 1;
+                    unite(kept, duplicate, partition);
+                }
+                is_duplicate
+            });
+            // Two traces may have the same hash.
+            for of_trace in rows.chunk_by(|left, right| left.trace_id == right.trace_id) {
+                self.resolve_trace(of_trace, partition)?;
+            }
+            self.rows = rows;
+        }
+        Ok(())
+    }
+
+    fn resolve_trace(&mut self, rows: &[SpanRow], partition: &[u8]) -> anyhow::Result<()> {
+        self.resolver.resolve(rows);
+        for (index, row) in rows.iter().enumerate() {
+            let found = self.resolver.resolved[index];
+            self.counts.orphans += u64::from(found.is_orphan);
+            self.counts.late += u64::from(found.flags.has(Flag::Late));
+            self.counts.resolved += u64::from(row.flags.has(Flag::Orphan) && !found.is_orphan);
+            let mut peer_module = None;
+            if row.is_call() {
+                peer_module = self.answering_module(row, &found, rows, partition)?;
+                self.graph.record_call(row, peer_module, partition, self.registry);
+            } else {
+                self.graph
+                    .record_invocation(row, &found, partition, self.registry);
+                if let (Some(caller), Some((_, Some(net_ns)))) = (found.caller, found.caller_fields) {
+                    self.graph
+                        .record_answer(&rows[caller], row, net_ns, self.registry)?;
+                }
+            }
+            let caller_fields = found.caller_fields.filter(|_| !row.is_call());
+            let resolved = ResolvedRow {
+                location: row.location,
+                derived_fields: row.derived_fields,
+                ancestor: found.ancestor,
+                caller: caller_fields.map(|(caller, _)| caller),
+                net_ns: caller_fields.and_then(|(_, net)| net),
+                peer_module,
+                flags: found.flags,
+            };
+            self.record.clear();
+            resolved.push(&mut self.record);
+            self.sorted[row.file as usize].push(&Record {
+                key: key_of(row.start),
+                identity: &[],
+                line: &self.record,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The module that answered a call, or else the recorded one.
+    fn answering_module(
+        &mut self,
+        row: &SpanRow,
+        found: &Resolution,
+        rows: &[SpanRow],
+        partition: &[u8],
+    ) -> anyhow::Result<Option<ModuleId>> {
+        if let Some(callee) = found.callee {
+            return Ok(Some(self.registry.module_of(rows[callee].instance)));
+        }
+        let recorded = row.text(partition, row.peer_module);
+        let recorded = recorded.map(|name| self.registry.module_by_name(&name));
+        Ok(recorded.transpose()?)
+    }
+}
+
+/// Orders rows by trace, then by identity. The order does not depend on the folders that the rows came from.
+fn order(left: &SpanRow, right: &SpanRow) -> Ordering {
+    let key = |row: &SpanRow| (row.trace_id, row.span_id, row.file, row.kind);
+    key(left).cmp(&key(right))
+}
+
+/// Unites two rows of one span. The row whose own fields have the lower hash is kept, with the findings of both.
+fn unite(row: &mut SpanRow, duplicate: &SpanRow, partition: &[u8]) {
+    let ancestor = |row: &SpanRow| (!row.flags.has(Flag::Orphan)).then_some(row.ancestor);
+    let (ours, theirs) = (ancestor(row), ancestor(duplicate));
+    let is_orphan = ours.is_none() && theirs.is_none();
+    row.ancestor = match (ours, theirs) {
+        (Some(Some(one)), Some(Some(other))) => Some(one.min(other)),
+        (one, other) => one.flatten().or(other.flatten()),
+    };
+    let caller_fields = |row: &SpanRow| row.caller_span_id.map(|caller| (caller, row.net_ns));
+    let caller = match (caller_fields(row), caller_fields(duplicate)) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    row.caller_span_id = caller.map(|(caller, _)| caller);
+    row.net_ns = caller.and_then(|(_, net)| net);
+    let peer_module = |row: &SpanRow| row.text(partition, row.peer_module);
+    let is_theirs = match (peer_module(row), peer_module(duplicate)) {
+        (Some(ours), Some(theirs)) => theirs < ours,
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    if is_theirs {
+        row.peer_module = duplicate.peer_module;
+    }
+    row.flags = united_flags(row.flags, duplicate.flags, is_orphan);
+}
+
+fn united_flags(ours: Flags, theirs: Flags, is_orphan: bool) -> Flags {
+    let mut flags = Flags::NONE;
+    for flag in [Flag::Negative, Flag::ChildOutlivesCaller, Flag::Truncated] {
+        if ours.has(flag) || theirs.has(flag) {
+            flags = flags.with(flag);
+        }
+    }
+    if ours.has(Flag::Late) && theirs.has(Flag::Late) {
+        flags = flags.with(Flag::Late);
+    }
+    if is_orphan {
+        flags = flags.with(Flag::Orphan);
+    }
+    flags
+}

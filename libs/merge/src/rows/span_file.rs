@@ -1,0 +1,29 @@
+//! [`SpanFile`]: the two files whose rows are spans.
+
+use cctf_proto::cctf::{Call, Field, File, Invocation, Row};
+
+/// Ordered as their rows are within a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpanFile {
+    Invocations,
+    Calls,
+}
+
+impl SpanFile {
+    pub const ALL: [Self; 2] = [Self::Invocations, Self::Calls];
+
+    pub fn file(self) -> File {
+        match self {
+            Self::Invocations => File::Invocations,
+            Self::Calls => File::Calls,
+        }
+    }
+
+    /// The contract's fields of its rows.
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Invocations => Invocation::FIELDS,
+            Self::Calls => Call::FIELDS,
+        }
+    }
+}
