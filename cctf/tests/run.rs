@@ -156,8 +156,8 @@ fn a_run_id_that_is_a_name_of_ours_is_refused_before_anything_starts() {
                 .output()
                 .unwrap();
             assert_eq!(output.status.code(), Some(2), "{command:?} {}", stderr(&output));
-            let told = format!("{run_id:?} cannot be a run id");
-            assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+            let expected = format!("invalid run id {run_id:?}");
+            assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
         }
     }
 }

@@ -358,9 +358,9 @@ mod tests {
                 &["--stage-of", "n1=moon"],
                 "a stage is one of endpoint, edge, cloud, unknown",
             ),
-            (&["--run-id", "../up"], "cannot be a run id"),
-            (&["--run-id", "latest"], "cannot be a run id"),
-            (&["--run-id=-x"], "cannot be a run id"),
+            (&["--run-id", "../up"], "invalid run id"),
+            (&["--run-id", "latest"], "invalid run id"),
+            (&["--run-id=-x"], "invalid run id"),
             (
                 &["--grpc-listen", "here"],
                 "invalid value 'here' for '--grpc-listen <IP:PORT>'",

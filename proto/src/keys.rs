@@ -1,78 +1,77 @@
-//! The names that both ends of the telemetry share: attribute keys, span and scope names, headers of our own vocabulary.
+//! The project's own names in telemetry, which its producers write and the normalizer reads: attributes, scopes, spans.
 //!
-//! Names of OpenTelemetry's semantic conventions that only one end reads stay with their reader
-//! (the normalizer's mapping table); here is what a producer of ours writes and the normalizer reads.
+//! Names of OpenTelemetry's semantic conventions are in the normalizer's mapping table.
 
 /// Instrumentation scope of control spans. A span of this scope is a message to the normalizer, never an invocation.
 pub const CONTROL_SCOPE: &str = "cctf.control";
 
-/// Zero-length control span that tells an instance's start, stop, or a scale or migrate annotation.
+/// Zero-length control span that reports the start or stop of an instance, or annotates a scaling or migration.
 pub const PLACEMENT_SPAN: &str = "cctf.placement";
 /// Zero-length control span that the load driver sends when a run starts.
 pub const RUN_START_SPAN: &str = "cctf.run.start";
 /// Zero-length control span that the load driver sends when a run has ended.
 pub const RUN_END_SPAN: &str = "cctf.run.end";
 
-/// Run id: on a span, on a resource, and the member of the W3C baggage that carries it between services. String.
+/// Run id, on a span or a resource, and in the W3C baggage that passes it between services. String.
 pub const RUN_ID: &str = "cctf.run_id";
 /// Node id, on a resource. String.
 pub const NODE_ID: &str = "cctf.node_id";
 /// Stage, on a resource: endpoint, edge, cloud or unknown. String.
 pub const STAGE: &str = "cctf.stage";
 
-/// When a worker took the request up, nanoseconds since the Unix epoch. Integer, on a SERVER span.
+/// Time at which a worker started processing the request, nanoseconds since the Unix epoch. Integer, on a SERVER span.
 pub const START_TIME_UNIX_NANO: &str = "cctf.start_time_unix_nano";
 /// CPU time of this request alone, nanoseconds. Integer, on a SERVER span.
 pub const CPU_TIME_NS: &str = "cctf.cpu_time_ns";
-/// Time the request was ready to run and had no CPU, nanoseconds. Integer, on a SERVER span.
+/// Time in which the request was ready to run but had no CPU, nanoseconds. Integer, on a SERVER span.
 pub const CPU_WAIT_NS: &str = "cctf.cpu_wait_ns";
-/// Part of the service time spent waiting for calls to others, nanoseconds. Integer, on a SERVER span.
+/// Part of the service time spent waiting for downstream calls, nanoseconds. Integer, on a SERVER span.
 pub const DOWNSTREAM_TIME_NS: &str = "cctf.downstream_time_ns";
-/// Part of the queue time in which a slot was free, nanoseconds: its thread had yet to run. Integer, on a SERVER span.
+/// Part of the queue time in which a slot was free but its thread waited for a CPU, nanoseconds. Integer, on a SERVER span.
 pub const WAKEUP_TIME_NS: &str = "cctf.wakeup_time_ns";
-/// Part of the service time spent queueing again for a slot that had been released, nanoseconds. Integer, on a SERVER span.
+/// Part of the service time spent in the queue for a new slot after releasing the first one, nanoseconds. Integer, on a SERVER span.
 pub const SLOT_WAIT_NS: &str = "cctf.slot_wait_ns";
-/// Whether the normalizer keeps the URL queries of this source's spans. Boolean, or `true` as text, on a resource.
+/// Whether the normalizer writes the URL queries of this source's spans. Boolean, or `true` as a string, on a resource.
 pub const KEEP_QUERY: &str = "cctf.keep_query";
 
-/// What a [`PLACEMENT_SPAN`] tells: `start`, `stop`, `scale` or `migrate`. String.
+/// Type of a [`PLACEMENT_SPAN`]: `start`, `stop`, `scale` or `migrate`. String.
 pub const PLACEMENT_EVENT: &str = "cctf.placement.event";
 /// Worker slots of the instance. Integer, on a start.
 pub const WORKERS: &str = "cctf.workers";
-/// Bound of the queue in front of the slots. Integer, on a start.
+/// Maximum length of the queue before the slots. Integer, on a start.
 pub const QUEUE_LIMIT: &str = "cctf.queue_limit";
-/// `held` or `released`: whether a slot is kept while a downstream call is awaited. String, on a start.
+/// `held` or `released`: whether a request keeps its slot during a downstream call. String, on a start.
 pub const SLOT_POLICY: &str = "cctf.slot_policy";
-/// Live instances of the module after a scale event. Integer.
+/// Running instances of the module after a scale event. Integer.
 pub const REPLICAS: &str = "cctf.replicas";
-/// Node that a migrating instance came from. String.
+/// Node of origin of a migration. String.
 pub const FROM_NODE_ID: &str = "cctf.from_node_id";
-/// Why a placement event happened. String.
+/// Reason of a placement event. String.
 pub const REASON: &str = "cctf.reason";
 /// CPU limit of the instance, in CPUs. Double, on a resource or a start.
 pub const CPU_LIMIT: &str = "cctf.cpu_limit";
 /// Memory limit of the instance, MiB. Double or integer, on a resource or a start.
 pub const MEM_LIMIT_MB: &str = "cctf.mem_limit_mb";
 
-/// Requests per second that the driver was asked for. Double, on a [`RUN_START_SPAN`].
+/// Requests per second that the load driver was configured to send. Double, on a [`RUN_START_SPAN`].
 pub const RUN_RATE: &str = "cctf.run.rate";
-/// Duration as given, such as `20s`. String, on a [`RUN_START_SPAN`].
+/// Configured duration, such as `20s`. String, on a [`RUN_START_SPAN`].
 pub const RUN_DURATION: &str = "cctf.run.duration";
-/// Scenario. String, on a [`RUN_START_SPAN`].
+/// Name of the scenario. String, on a [`RUN_START_SPAN`].
 pub const RUN_SCEN: &str = "cctf.run.scen";
 /// Image of the service under load. String, on a [`RUN_START_SPAN`].
 pub const RUN_IMG: &str = "cctf.run.img";
-/// Commit of the service under load. String, on a [`RUN_START_SPAN`].
+/// Git commit of the service under load. String, on a [`RUN_START_SPAN`].
 pub const RUN_GIT_SHA: &str = "cctf.run.git_sha";
-/// Endpoint that is driven. String, on a [`RUN_START_SPAN`].
+/// Endpoint under load. String, on a [`RUN_START_SPAN`].
 pub const RUN_ENDPOINT: &str = "cctf.run.endpoint";
-/// URL that is driven. String, on a [`RUN_START_SPAN`].
+/// URL under load. String, on a [`RUN_START_SPAN`].
 pub const RUN_TARGET: &str = "cctf.run.target";
-/// Body bytes per request. Integer, on a [`RUN_START_SPAN`].
+/// Bytes of each request body. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_PAYLOAD_BYTES: &str = "cctf.run.payload_bytes";
-/// Run that is replayed. String, on a [`RUN_START_SPAN`].
+/// Id of the run that is replayed. String, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_OF: &str = "cctf.run.replay_of";
-/// Seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
+/// Random seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_SEED: &str = "cctf.run.seed";
 
 /// Logical CPUs of the node. Integer, on a resource.
@@ -81,13 +80,13 @@ pub const NODE_CPU_CORES: &str = "cctf.node.cpu_cores";
 pub const NODE_MEM_MB: &str = "cctf.node.mem_mb";
 /// CPU frequency of the node, MHz. Integer or double, on a resource.
 pub const NODE_CPU_FREQ_MHZ: &str = "cctf.node.cpu_freq_mhz";
-/// Million instructions per second and core, told by the operator. Double, on a resource.
+/// Million instructions per second and core, as configured by the operator. Double, on a resource.
 pub const NODE_MIPS_PER_CORE: &str = "cctf.node.mips_per_core";
-/// Single-core SHA-256 throughput measured at start, MiB/s. Double, on a resource.
+/// Single-core SHA-256 throughput measured when the service started, MiB/s. Double, on a resource.
 pub const NODE_CPU_SCORE: &str = "cctf.node.cpu_score";
-/// Power when idle, watts, told by the operator. Double, on a resource.
+/// Power when idle, watts, as configured by the operator. Double, on a resource.
 pub const NODE_POWER_IDLE_W: &str = "cctf.node.power_idle_w";
-/// Power at full load, watts, told by the operator. Double, on a resource.
+/// Power at full load, watts, as configured by the operator. Double, on a resource.
 pub const NODE_POWER_MAX_W: &str = "cctf.node.power_max_w";
 
 /// Gauge: requests that wait for a slot.
@@ -95,18 +94,18 @@ pub const METRIC_QUEUE_LENGTH: &str = "cctf.server.queue_length";
 /// Gauge: worker slots.
 pub const METRIC_WORKERS: &str = "cctf.server.workers";
 
-/// Marks an interface whose traffic crosses the machine's edge, whatever its name. Boolean, on a point of `system.network.io`.
+/// Marks an interface whose traffic enters or leaves the machine, whatever its name. Boolean, on a point of `system.network.io`.
 pub const NETWORK_EDGE: &str = "cctf.network.edge";
 
-/// Longest run id.
+/// Maximum length of a run id, bytes.
 pub const RUN_ID_LEN_MAX: usize = 128;
 
-/// Link to the newest run, beside the runs' folders. No run can have its name.
+/// Symbolic link to the newest run, beside the run folders. No run can have this name.
 pub const LATEST_LINK: &str = "latest";
 
-/// Whether a run can have this id, which names its folder: 1 to 128 of `[A-Za-z0-9._-]`. It is no hidden file and no flag,
-/// so it begins with neither a dot nor a dash. It is none of the names beside it: not `latest`, in any case, since some
-/// file systems do not distinguish it, and not that of a part.
+/// Whether a run can have this id, which is the name of its folder: 1 to 128 characters of `[A-Za-z0-9._-]`. It does not start
+/// with a dot (a hidden file) or a dash (a flag). It is not [`LATEST_LINK`] in upper or lower case, which some file systems
+/// do not distinguish, and not the name of a part.
 pub fn is_valid_run_id(run_id: &str) -> bool {
     !run_id.is_empty()
         && run_id.len() <= RUN_ID_LEN_MAX
@@ -115,39 +114,39 @@ pub fn is_valid_run_id(run_id: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
         && !run_id.eq_ignore_ascii_case(LATEST_LINK)
-        && !is_named_as_a_part(run_id)
+        && !has_name_of_part(run_id)
 }
 
-/// `<RUN_ID>-0002` is a folder of the run before the dash. The first thousand parts have a number of four digits that
-/// begins with zero; the normalizer distinguishes later ones from runs by what it knows of either.
-fn is_named_as_a_part(run_id: &str) -> bool {
+/// `<RUN_ID>-0002` is a part of the run before the dash. The numbers of the first thousand parts have four digits and start
+/// with zero. A later part can have the same name as a run; the normalizer distinguishes them by the runs that it knows.
+fn has_name_of_part(run_id: &str) -> bool {
     match run_id.as_bytes() {
         [.., b'-', b'0', a, b, c] => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),
         _ => false,
     }
 }
 
-/// Parses the run id of a command line or a variable.
+/// Parses a run id from a command line or an environment variable.
 ///
 /// # Errors
-/// A sentence that says what a run id can be.
+/// A description of valid run ids.
 pub fn parse_run_id(text: &str) -> Result<String, String> {
     if is_valid_run_id(text) {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "{text:?} cannot be a run id, which names a folder: use 1 to {RUN_ID_LEN_MAX} letters, digits, '.', '_' and '-'; \
-         begin with a letter, a digit or '_'; not {LATEST_LINK:?}, and no ending such as -0002"
+        "invalid run id {text:?}: use 1 to {RUN_ID_LEN_MAX} letters, digits, '.', '_' and '-', starting with a letter, a digit \
+         or '_'; not {LATEST_LINK:?}, and no ending such as -0002"
     ))
 }
 
-/// A run id for who was given none: the time, such as `20261123-104500`, and six letters of chance, since many runs can
-/// begin in one second.
-pub fn default_run_id(time: &str, mut chance: u64) -> String {
+/// The default run id: the time, such as `20261123-104500`, and six random letters, because several runs can start in the
+/// same second.
+pub fn default_run_id(time: &str, mut random: u64) -> String {
     const LETTERS: u64 = 26;
     let letter = |_| {
-        let letter = b'a' + (chance % LETTERS) as u8;
-        chance /= LETTERS;
+        let letter = b'a' + (random % LETTERS) as u8;
+        random /= LETTERS;
         char::from(letter)
     };
     let letters: String = (0..6).map(letter).collect();
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_id_that_could_leave_its_folder_is_refused() {
+    fn run_ids_that_could_leave_their_folder_are_refused() {
         let longest = "x".repeat(128);
         for good in [
             "20261123-104500",
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_id_that_is_a_name_of_ours_on_disk_is_refused_in_a_sentence() {
+    fn reserved_run_ids_are_refused_with_an_explanation() {
         for bad in [
             "latest",
             "LATEST",
@@ -209,17 +208,17 @@ mod tests {
         ] {
             let sentence = parse_run_id(bad).unwrap_err();
             assert!(
-                sentence.contains("cannot be a run id") && sentence.contains(bad),
+                sentence.contains("invalid run id") && sentence.contains(bad),
                 "{sentence}"
             );
         }
     }
 
     #[test]
-    fn a_default_run_id_is_valid_whatever_chance_says() {
+    fn every_default_run_id_is_valid() {
         assert_eq!(default_run_id("20261123-104500", 0), "20261123-104500-aaaaaa");
-        for chance in [1, 25, 26, u64::MAX] {
-            let run_id = default_run_id("20261123-104500", chance);
+        for random in [1, 25, 26, u64::MAX] {
+            let run_id = default_run_id("20261123-104500", random);
             assert!(is_valid_run_id(&run_id) && run_id.len() == 22, "{run_id}");
         }
         assert_ne!(default_run_id("t", 1), default_run_id("t", 26));

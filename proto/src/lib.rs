@@ -1,10 +1,10 @@
-//! The two contracts of the product: OTLP in ([`otlp`]) and CCTF out ([`cctf`]), the [`keys`] that both ends share, and
-//! the rules of a finished run ([`validate`]).
+//! The two contracts: OTLP in ([`otlp`]) and CCTF out ([`cctf`]), the attribute [`keys`] between producers and the
+//! normalizer, and the rules that the files of a run must satisfy ([`validate`]).
 //!
-//! No runtime, and no I/O but in the one file by which [`validate`] reads a folder and the one by which all binaries print
-//! ([`stdio`]): bytes go in, borrowed views and encoded rows come out.
+//! No runtime, and no I/O except in [`stdio`], with which all binaries print: bytes go in, borrowed views and encoded rows
+//! come out.
 
-// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+// These macros panic if the reader is gone or the disk is full; the functions of `stdio` do not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod cctf;

@@ -1,10 +1,9 @@
-//! Standard output and standard error, by which the binaries print. Neither can end a process: its reader may have gone,
-//! and a file that it leads to may be on a full disk.
+//! Standard output and standard error, with which all binaries print. A closed pipe or a full disk never causes a panic.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
-/// Logs a line to standard error, as `eprintln!` does. A line that cannot be written is lost, and nothing else is.
+/// Logs a line to standard error, like `eprintln!`. A line that cannot be written is lost, without further effect.
 #[macro_export]
 macro_rules! log_line {
     ($($text:tt)*) => {
@@ -12,26 +11,26 @@ macro_rules! log_line {
     };
 }
 
-/// Standard output cannot take what a command has to say.
+/// The result of a command that could not be written to standard output.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output: {0}; make room or send it elsewhere")]
+#[error("cannot write to standard output: {0}; free space or redirect the output")]
 pub struct PrintError(io::Error);
 
 /// Logs a line: see [`log_line!`](crate::log_line).
 pub fn log(line: fmt::Arguments<'_>) {
-    // One write, so that lines of several threads and processes do not mix.
+    // A single write, so that lines of several threads and processes do not mix.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Writes all of `text` to standard output. A reader that has gone wants no more, which is no error.
+/// Writes `text` to standard output. A closed pipe is not an error: its reader has seen enough.
 ///
 /// # Errors
-/// Standard output cannot be written, for example because the disk is full.
+/// If standard output cannot be written, for example because the disk is full.
 pub fn print(text: &str) -> Result<(), PrintError> {
     printed(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// [`print`] with a line end.
+/// Writes `line` and a newline to standard output.
 ///
 /// # Errors
 /// As for [`print`].
@@ -39,7 +38,7 @@ pub fn print_line(line: &str) -> Result<(), PrintError> {
     print(&format!("{line}\n"))
 }
 
-/// The outcome of what somebody else has written to standard output, once the rest of it has left.
+/// Flushes standard output after a write by other code, and returns the result of both.
 ///
 /// # Errors
 /// As for [`print`].
@@ -55,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_has_gone_is_no_error_and_a_full_disk_is_one() {
+    fn a_closed_pipe_is_not_an_error_but_a_full_disk_is() {
         assert!(printed(Err(ErrorKind::BrokenPipe.into())).is_ok());
         let full = printed(Err(ErrorKind::StorageFull.into()))
             .unwrap_err()

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cctf_proto::validate::{Finding, Options, RULES, Report, Severity, ValidateError, validate};
+use cctf_proto::validate::{Finding, RULES, Report, Severity};
 use clap::Args;
+use rundir::validate::{Options, validate};
 
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
@@ -50,13 +51,7 @@ pub fn check(dir: &Path, max: usize) -> anyhow::Result<Report> {
         findings_kept_per_rule: max,
         ..Options::default()
     };
-    validate(dir, options).map_err(|error| {
-        let why = match &error {
-            ValidateError::Read { source, .. } => format!("{error}: {source}"),
-            ValidateError::NotARun { .. } => format!("{error}; name a folder such as logs/latest"),
-        };
-        UsageError(why).into()
-    })
+    validate(dir, options).map_err(|error| UsageError(error.to_string()).into())
 }
 
 /// The findings for people, one a line, and one line that sums up.

@@ -1,4 +1,4 @@
-//! What a run's folder contains: rows and bytes of each file.
+//! [`contents`]: rows and bytes of each file in a run folder.
 
 use std::fs;
 use std::io::{self, Read};
@@ -9,21 +9,21 @@ use serde_json::value::RawValue;
 
 use crate::{CCTF, EVENTS_CLIENT, ReadError};
 
-/// Bytes read at once when lines are counted.
+/// Bytes per read when lines are counted.
 const READ_BYTES: usize = 256 * 1024;
 
 /// Rows and size of one file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Content {
-    /// Path inside the run's folder.
+    /// Path inside of the run folder.
     pub file: String,
-    /// Lines, or entries of an array, or 1 for an object.
+    /// Number of lines, or entries of an array, or 1 for an object.
     pub rows: u64,
     /// Size, bytes.
     pub bytes: u64,
 }
 
-/// The files in a run's folder, the driver's included. Missing files are left out.
+/// The existing files in a run folder, including the driver's file.
 ///
 /// # Errors
 /// If a file cannot be read.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file or folder of a run that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system refuses.
+    /// An I/O error.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file or folder.
@@ -14,16 +14,16 @@ pub enum ReadError {
         /// The cause.
         source: io::Error,
     },
-    /// A file that is read whole exceeds its bound.
-    #[error("cannot read {}: it has more than {limit} bytes", path.display())]
+    /// A file that is read whole is longer than the limit.
+    #[error("cannot read {}: it has more than the maximum of {limit} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// The bound, bytes.
         limit: usize,
     },
-    /// The path leads to something else than a run.
-    #[error("{} is not a run: it has no folder cctf; name a run's folder such as logs/latest", path.display())]
+    /// The path exists but is not a run folder.
+    #[error("cannot read {}: it is not a run folder, because it has no folder cctf; pass a run folder such as logs/latest", path.display())]
     NotARun {
         /// The path.
         path: PathBuf,

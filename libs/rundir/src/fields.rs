@@ -1,18 +1,18 @@
-//! [`Fields`]: the fields of one line of JSON as they are written, so that unchanged ones can be copied.
+//! [`Fields`]: the fields of one line of JSON as written, so that unchanged ones can be copied.
 
 use cctf_proto::cctf::Field;
 
-/// The index of a field that is not in the contract.
+/// The index of a field that CCTF does not define.
 pub const UNKNOWN: usize = usize::MAX;
 
 /// One field of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct RawField<'a> {
-    /// Its name, as written.
+    /// As written.
     pub name: &'a [u8],
-    /// Its value, as written.
+    /// As written.
     pub value: &'a [u8],
-    /// Offset of its name's opening quote in the line.
+    /// Offset of the opening quote of its name in the line.
     pub begin: usize,
     /// Offset of the end of its value.
     pub end: usize,
@@ -23,10 +23,10 @@ pub struct RawField<'a> {
 #[error("not one JSON object")]
 pub struct NotAnObject;
 
-/// The fields of an object, from the first to the last.
+/// An iterator over the fields of an object.
 pub struct Fields<'a> {
     line: &'a [u8],
-    at: usize,
+    offset: usize,
     is_first: bool,
 }
 
@@ -39,13 +39,13 @@ impl<'a> Fields<'a> {
         }
         Ok(Self {
             line,
-            at: at + 1,
+            offset: at + 1,
             is_first: true,
         })
     }
 
-    /// The next field and its index in the contract, or [`UNKNOWN`]. Rows are written in the contract's order and without
-    /// spaces, so the expected name is first compared in place.
+    /// The next field and its index in CCTF, or [`UNKNOWN`]. Rows are written in a fixed order and without spaces, so the
+    /// expected name is first compared in place.
     #[inline]
     pub fn next_known(
         &mut self,
@@ -53,8 +53,8 @@ impl<'a> Fields<'a> {
         names: &[Name],
     ) -> Result<Option<(usize, RawField<'a>)>, NotAnObject> {
         let line = self.line;
-        let begin = self.at + usize::from(!self.is_first);
-        if line.get(begin) == Some(&b'"') && (self.is_first || line[self.at] == b',') {
+        let begin = self.offset + usize::from(!self.is_first);
+        if line.get(begin) == Some(&b'"') && (self.is_first || line[self.offset] == b',') {
             let rest = &line[begin + 1..];
             let word = match rest.first_chunk::<NAME_BYTES>() {
                 Some(word) => u128::from_le_bytes(*word),
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
                     && let Ok(end) = end_of_value(line, value_begin)
                 {
                     order.expected = index + 1;
-                    (self.at, self.is_first) = (end, false);
+                    (self.offset, self.is_first) = (end, false);
                     let field = RawField {
                         name: &line[begin + 1..name_end],
                         value: &line[value_begin..end],
@@ -86,11 +86,11 @@ impl<'a> Fields<'a> {
         Ok(Some((order.index(field.name), field)))
     }
 
-    /// The next field; `None` after the last, where only spaces may follow.
+    /// The next field; `None` after the last one, which only spaces may follow.
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<RawField<'a>>, NotAnObject> {
         let line = self.line;
-        let mut at = skip_spaces(line, self.at);
+        let mut at = skip_spaces(line, self.offset);
         match line.get(at) {
             Some(b'}') => {
                 let rest = skip_spaces(line, at + 1);
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
         }
         let value_begin = skip_spaces(line, at + 1);
         let end = end_of_value(line, value_begin)?;
-        self.at = end;
+        self.offset = end;
         Ok(Some(RawField {
             name: &line[begin + 1..name_end - 1],
             value: &line[value_begin..end],
@@ -131,19 +131,24 @@ fn skip_spaces(line: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// One in each byte.
+/// The value 1 in each byte.
 const ONES: u64 = u64::MAX / 255;
 
-/// The top bit of the first byte that equals `wanted`, and possibly those of later bytes.
+/// The top bit of the first byte that equals `wanted`. Top bits of later bytes may be wrong.
 #[inline]
-fn bytes_that_are(word: u64, wanted: u8) -> u64 {
-    let zero_there = word ^ (ONES * wanted as u64);
-    zero_there.wrapping_sub(ONES) & !zero_there & (ONES << 7)
+fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
+    let zero_if_equal = word ^ (ONES * wanted as u64);
+    zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
 }
 
-/// The first offset from `at` on at which `hits` finds a byte, comparing eight bytes at once; `is_it` checks the rest.
+/// The first offset from `at` on whose byte matches. `hits` compares eight bytes at once, and `matches` the last ones.
 #[inline]
-fn find(line: &[u8], mut at: usize, hits: impl Fn(u64) -> u64, is_it: impl Fn(u8) -> bool) -> Option<usize> {
+fn find(
+    line: &[u8],
+    mut at: usize,
+    hits: impl Fn(u64) -> u64,
+    matches: impl Fn(u8) -> bool,
+) -> Option<usize> {
     while let Some(eight) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let found = hits(u64::from_le_bytes(*eight));
         if found != 0 {
@@ -153,17 +158,17 @@ fn find(line: &[u8], mut at: usize, hits: impl Fn(u64) -> u64, is_it: impl Fn(u8
     }
     let rest = line.get(at..)?;
     rest.iter()
-        .position(|byte| is_it(*byte))
-        .map(|further| at + further)
+        .position(|byte| matches(*byte))
+        .map(|index| at + index)
 }
 
-/// Offset after the closing quote of the string that starts at `at`.
+/// The offset after the closing quote of the string that starts at `at`.
 #[inline]
 fn end_of_string(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
     if line.get(at) != Some(&b'"') {
         return Err(NotAnObject);
     }
-    let hits = |word| bytes_that_are(word, b'"') | bytes_that_are(word, b'\\');
+    let hits = |word| bytes_equal_to(word, b'"') | bytes_equal_to(word, b'\\');
     let mut at = at + 1;
     loop {
         at = find(line, at, hits, |byte| matches!(byte, b'"' | b'\\')).ok_or(NotAnObject)?;
@@ -183,12 +188,12 @@ fn end_of_value(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
             let hits = |word: u64| {
                 let below_space = word.wrapping_sub(ONES * 0x21) & !word & (ONES << 7);
                 below_space
-                    | bytes_that_are(word, b',')
-                    | bytes_that_are(word, b'}')
-                    | bytes_that_are(word, b']')
+                    | bytes_equal_to(word, b',')
+                    | bytes_equal_to(word, b'}')
+                    | bytes_equal_to(word, b']')
             };
-            let is_behind = |byte| matches!(byte, b',' | b'}' | b']' | 0..=b' ');
-            Ok(find(line, at, hits, is_behind).unwrap_or(line.len()))
+            let is_end = |byte| matches!(byte, b',' | b'}' | b']' | 0..=b' ');
+            Ok(find(line, at, hits, is_end).unwrap_or(line.len()))
         }
         _ => Err(NotAnObject),
     }
@@ -216,7 +221,7 @@ fn end_of_nested(line: &[u8], mut at: usize) -> Result<usize, NotAnObject> {
     }
 }
 
-/// Bytes compared at once: a name with its closing quote.
+/// Maximum length of a name with its closing quote, which is compared as one number.
 const NAME_BYTES: usize = 16;
 
 /// A field's name with its closing quote, as a number.
@@ -224,11 +229,11 @@ const NAME_BYTES: usize = 16;
 pub struct Name {
     word: u128,
     mask: u128,
-    /// Without the quote.
+    /// Length without the quote.
     length: usize,
 }
 
-/// The names of these fields. A name longer than [`NAME_BYTES`] with its quote does not compile.
+/// The names of these fields. With its quote, a name longer than [`NAME_BYTES`] causes a compile error.
 pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
     let mut names = [Name {
         word: 0,
@@ -238,10 +243,7 @@ pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
     let mut at = 0;
     while at < N {
         let text = fields[at].name.as_bytes();
-        assert!(
-            text.len() < NAME_BYTES,
-            "a name is compared at once with its quote"
-        );
+        assert!(text.len() < NAME_BYTES, "the name is too long");
         let mut bytes = [0; NAME_BYTES];
         let mut byte = 0;
         while byte < text.len() {
@@ -266,7 +268,7 @@ fn word_of(rest: &[u8]) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// Finds fields by name. It first tries the field after the last one found, because rows are written in the contract's order.
+/// Finds fields by name. It first tries the field after the last one found, because rows are written in a fixed order.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
     fields: &'static [Field],
@@ -274,7 +276,6 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order of these fields.
     pub const fn new(fields: &'static [Field]) -> Self {
         Self { fields, expected: 0 }
     }
@@ -282,11 +283,11 @@ impl Order {
     /// The field's index, or [`UNKNOWN`].
     #[inline]
     pub fn index(&mut self, name: &[u8]) -> usize {
-        let is_it = |field: &Field| field.name.as_bytes() == name;
-        let ahead = self.fields[self.expected..].iter().position(is_it);
+        let has_name = |field: &Field| field.name.as_bytes() == name;
+        let ahead = self.fields[self.expected..].iter().position(has_name);
         let found = match ahead {
             Some(skipped) => self.expected + skipped,
-            None => match self.fields[..self.expected].iter().position(is_it) {
+            None => match self.fields[..self.expected].iter().position(has_name) {
                 Some(found) => found,
                 None => return UNKNOWN,
             },
@@ -296,7 +297,7 @@ impl Order {
     }
 }
 
-/// The line with its fields in the contract's order; `None` if they already are.
+/// The line with its fields in the order of CCTF; `None` if they already are in order.
 pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<u8>>, NotAnObject> {
     let mut order = Order::new(fields);
     let (mut scan, mut last) = (Fields::new(line)?, 0);
@@ -310,7 +311,7 @@ pub fn put_in_order(line: &[u8], fields: &'static [Field]) -> Result<Option<Vec<
     Ok(None)
 }
 
-/// The same object with its fields in the order of the contract, followed by unknown fields.
+/// The same object with its fields in the order of CCTF, followed by unknown fields.
 fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObject> {
     let mut order = Order::new(fields);
     let mut found: Vec<(usize, RawField<'_>)> = Vec::new();
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_returned_as_they_are_written() {
+    fn values_are_returned_as_written() {
         let line = r#" { "a" : "x\"}" ,"b":[{"c":"]"},1], "d":-1.50,"e":null,"f":{} } "#;
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(

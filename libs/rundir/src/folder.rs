@@ -8,21 +8,21 @@ use cctf_proto::cctf::{File as CctfFile, Shape};
 
 use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError};
 
-/// One folder with the files of the contract.
+/// One folder of CCTF files.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     cctf: PathBuf,
-    /// The folder around `cctf`, if it is a run's; it may hold the driver's file.
+    /// The run folder around `cctf`, if there is one. It may contain the driver's file.
     run: Option<PathBuf>,
 }
 
 impl RunFolder {
-    /// Finds the files below `path`: a run's folder, the `cctf` folder in it, or any folder that holds files of the contract.
+    /// Finds the files below `path`: a run folder, the folder `cctf` in it, or any folder with CCTF files.
     ///
     /// # Errors
     /// If the path cannot be read, or has no such files.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        // A link such as logs/latest does not have the run's name, by which its other parts are found.
+        // A link such as logs/latest does not have the name of the run, which is needed to find its other parts.
         let canonical = path.canonicalize().map_err(ReadError::io(path))?;
         let inside = canonical.join(CCTF);
         if inside.is_dir() {
@@ -47,12 +47,20 @@ impl RunFolder {
         })
     }
 
-    /// The folder that holds the files of the contract.
+    /// A run folder that is known to have a folder `cctf`.
+    pub(crate) fn of_run(run: PathBuf) -> Self {
+        Self {
+            cctf: run.join(CCTF),
+            run: Some(run),
+        }
+    }
+
+    /// The folder of the CCTF files.
     pub fn cctf(&self) -> &Path {
         &self.cctf
     }
 
-    /// The path of a file, whether it exists or not.
+    /// The path of a file, which may not exist.
     pub fn path(&self, file: CctfFile) -> PathBuf {
         self.cctf.join(file.name())
     }
@@ -62,16 +70,16 @@ impl RunFolder {
         std::fs::metadata(self.path(file)).map_or(0, |data| data.len())
     }
 
-    /// Size of all files that hold lines, bytes.
+    /// Size of all `.jsonl` files, bytes.
     pub fn size_of_lines(&self) -> u64 {
         let lines = CctfFile::ALL.iter().filter(|file| file.shape() == Shape::Lines);
         lines.map(|&file| self.size(file)).sum()
     }
 
-    /// The content of a file that is replaced whole; `None` if it is missing.
+    /// The content of a `.json` file; `None` if it is missing.
     ///
     /// # Errors
-    /// If it cannot be read, or has more than `limit` bytes.
+    /// If it cannot be read, or is longer than `limit` bytes.
     pub fn whole(&self, file: CctfFile, limit: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let path = self.path(file);
         let opened = match File::open(&path) {
@@ -125,7 +133,7 @@ mod tests {
         }
         let error = RunFolder::open(logs.path()).unwrap_err().to_string();
         assert!(
-            error.contains("not a run") && error.contains("logs/latest"),
+            error.contains("not a run folder") && error.contains("logs/latest"),
             "{error}"
         );
         assert!(matches!(
@@ -135,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_or_too_large_is_reported_as_such() {
+    fn missing_and_too_large_files_are_distinguished() {
         let logs = tempfile::tempdir().unwrap();
         std::fs::write(logs.path().join("nodes.json"), "[1]").unwrap();
         let folder = RunFolder::open(logs.path()).unwrap();

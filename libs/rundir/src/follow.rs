@@ -1,4 +1,4 @@
-//! [`GrowingFile`]: the complete lines of a file that grows, in blocks as they appear.
+//! [`GrowingFile`]: the complete lines of a growing file, in blocks as they appear.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,27 +6,26 @@ use std::path::Path;
 
 use cctf_proto::cctf::LINE_BYTES_MAX;
 
-/// Bytes read at once.
+/// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// A file to which another process appends.
+/// A file to which another process may append.
 pub struct GrowingFile {
     file: File,
-    /// Lines already returned, then the start of an incomplete one.
+    /// Lines that were already returned, then the start of an incomplete line.
     bytes: Vec<u8>,
-    given: usize,
-    /// Whether the bytes up to the next newline belong to a line that is too long.
+    returned: usize,
+    /// Whether the bytes up to the next newline are the rest of a line that is too long.
     is_skipping: bool,
-    left_out: u64,
+    skipped: u64,
     line_bytes_max: usize,
 }
 
 impl GrowingFile {
-    /// Opens a file to be read from `offset` on, where a line starts. An incomplete line is buffered up to
-    /// [`LINE_BYTES_MAX`].
+    /// Opens a file for reading from `offset`, where a line starts. Buffers an incomplete line up to [`LINE_BYTES_MAX`].
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn open(path: &Path, offset: u64) -> io::Result<Self> {
         Self::open_with(path, offset, LINE_BYTES_MAX)
     }
@@ -37,20 +36,20 @@ impl GrowingFile {
         Ok(Self {
             file,
             bytes: Vec::new(),
-            given: 0,
+            returned: 0,
             is_skipping: false,
-            left_out: 0,
+            skipped: 0,
             line_bytes_max,
         })
     }
 
-    /// The next complete lines with their newlines, or `None` if there are no new ones.
+    /// The next complete lines with their newlines; `None` if there are no new ones.
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn next_lines(&mut self) -> io::Result<Option<&[u8]>> {
-        self.bytes.drain(..self.given);
-        self.given = 0;
+        self.bytes.drain(..self.returned);
+        self.returned = 0;
         loop {
             let from = self.bytes.len();
             let count = (&self.file)
@@ -65,23 +64,23 @@ impl GrowingFile {
             // There is no newline before `from`, but skipping may have removed bytes.
             let unseen = from.min(self.bytes.len());
             if let Some(last) = self.bytes[unseen..].iter().rposition(|byte| *byte == b'\n') {
-                self.given = unseen + last + 1;
-                return Ok(Some(&self.bytes[..self.given]));
+                self.returned = unseen + last + 1;
+                return Ok(Some(&self.bytes[..self.returned]));
             }
             if self.bytes.len() > self.line_bytes_max {
                 self.is_skipping = true;
-                self.left_out += 1;
+                self.skipped += 1;
                 self.bytes = Vec::new();
             }
         }
     }
 
-    /// Number of lines left out because they were too long.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
+    /// Number of lines that were skipped because they were too long.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
-    /// Removes the rest of a line that is too long. False if its end has not been read yet.
+    /// Discards the rest of a line that is too long. False if its end has not been read yet.
     fn end_skipping(&mut self) -> bool {
         let end = self.bytes.iter().position(|byte| *byte == b'\n');
         self.bytes.drain(..end.map_or(self.bytes.len(), |end| end + 1));
@@ -90,26 +89,26 @@ impl GrowingFile {
     }
 }
 
-/// Offset and number of the last `wanted` complete lines of a file: fewer if it has fewer.
+/// Offset and number of the last `wanted` complete lines of a file. The number is smaller if the file has fewer.
 ///
 /// # Errors
-/// The system's.
+/// An I/O error.
 pub fn last_lines(path: &Path, wanted: u64) -> io::Result<(u64, u64)> {
     let mut file = File::open(path)?;
-    let mut at = file.seek(SeekFrom::End(0))?;
+    let mut offset = file.seek(SeekFrom::End(0))?;
     let mut block = vec![0; READ_BYTES];
     // The newline after the last complete line does not start a line.
     let mut newlines = 0;
-    while at > 0 {
-        let len = at.min(READ_BYTES as u64);
-        at -= len;
-        // It fits: `len` is at most the block's length.
+    while offset > 0 {
+        let len = offset.min(READ_BYTES as u64);
+        offset -= len;
+        // No overflow: `len` is at most the length of the block.
         let block = &mut block[..len as usize];
-        file.seek(SeekFrom::Start(at))?;
+        file.seek(SeekFrom::Start(offset))?;
         file.read_exact(block)?;
         for (index, _) in block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             if newlines == wanted {
-                return Ok((at + index as u64 + 1, wanted));
+                return Ok((offset + index as u64 + 1, wanted));
             }
             newlines += 1;
         }
@@ -135,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_pieces_a_file_grows_by_its_whole_lines_come_out_once(
+        fn complete_lines_are_returned_once_however_the_file_grows(
             text in "[a\n]{0,200}", cuts in prop::collection::vec(0..200_usize, 0..8)
         ) {
             let folder = tempfile::tempdir().unwrap();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_left_out_whole_and_counted() {
+    fn a_line_that_is_too_long_is_skipped_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let long = "x".repeat(3 * READ_BYTES);
@@ -187,6 +186,6 @@ mod tests {
         let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
         writer.write_all(b"xx\nc\n").unwrap();
         assert_eq!(all_lines(&mut growing), b"c\n");
-        assert_eq!(growing.left_out(), 2);
+        assert_eq!(growing.skipped(), 2);
     }
 }

@@ -1,12 +1,13 @@
-//! Reads and writes run folders. Every command that opens a run does it through this crate.
+//! Reads and writes run folders. Every command opens runs through this crate.
 //!
-//! - [`RunFolder`]: one folder, with its files and what `run_meta.json` says.
-//! - [`Lines`]: the lines of a file, each with its offset and how it ends.
+//! - [`RunFolder`]: one folder and its files.
+//! - [`Lines`]: the lines of a file, each with its offset and ending.
 //! - [`follow`]: the lines of a file that grows.
-//! - [`parts`]: the parts of a long run, and what comes after each.
-//! - [`fields`]: the fields of one line as they are written, without decoding the row.
-//! - [`contents`]: rows and bytes of each file; whether a folder is free.
+//! - [`parts`]: the parts of a long run, and the successor of each.
+//! - [`fields`]: the fields of one line as written, without decoding the row.
+//! - [`contents`]: rows and bytes of each file.
 //! - [`output`]: a new run folder, which appears by one rename.
+//! - [`validate`]: a folder checked against the rules of the contract.
 
 pub mod contents;
 mod error;
@@ -16,13 +17,15 @@ pub mod follow;
 mod lines;
 pub mod output;
 pub mod parts;
+mod siblings;
+pub mod validate;
 
 pub use cli::UsageError;
 pub use error::ReadError;
 pub use folder::RunFolder;
 pub use lines::{Ending, Line, Lines};
 
-/// Folder of the contract's files inside a run's folder.
+/// Folder of the CCTF files inside of a run folder.
 pub const CCTF: &str = "cctf";
-/// The load driver's file in a run's folder, in vegeta's format.
+/// The load driver's file in a run folder, in vegeta's format.
 pub const EVENTS_CLIENT: &str = "events_client.jsonl";

@@ -1,4 +1,4 @@
-//! [`Lines`]: the lines of a file one after the other, through one buffer.
+//! [`Lines`]: the lines of a file in order, through one buffer.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,21 +8,21 @@ use cctf_proto::cctf::LINE_BYTES_MAX;
 
 use crate::ReadError;
 
-/// Read at once: large enough that system calls cost little beside the parsing.
+/// Bytes per read: large enough that system calls cost little compared to parsing.
 const READ_BYTES: usize = 512 << 10;
 
-/// The lines of a file. Memory: one buffer that grows to the longest line, at most [`LINE_BYTES_MAX`].
+/// The lines of a file. Its only buffer grows to the longest line, at most to [`LINE_BYTES_MAX`].
 pub struct Lines {
     path: PathBuf,
     file: File,
-    held: Vec<u8>,
+    buffer: Vec<u8>,
     begin: usize,
     end: usize,
     offset: u64,
     number: u64,
     limit: usize,
     is_at_end: bool,
-    /// The last line exceeded the limit: everything up to the next newline is skipped first.
+    /// The last line exceeded the limit. Everything up to the next newline is skipped first.
     is_skipping: bool,
 }
 
@@ -33,20 +33,18 @@ pub struct Line<'a> {
     pub offset: u64,
     /// From 1.
     pub number: u64,
-    /// Without its newline; of a line that is too long, the first bytes.
+    /// Without the newline. Of a line that is too long, the first bytes.
     pub bytes: &'a [u8],
-    /// How it ends.
     pub ending: Ending,
 }
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With a newline.
     Newline,
-    /// With the file: it may be incomplete, of a run that is being written or was killed.
+    /// End of the file. The line may be incomplete, because the run is in progress or was killed.
     EndOfFile,
-    /// It exceeds the limit and was cut.
+    /// The line exceeds the limit and was cut.
     TooLong,
 }
 
@@ -59,7 +57,7 @@ impl Lines {
         Self::open_with(path, LINE_BYTES_MAX)
     }
 
-    /// As [`Lines::open`], with another limit.
+    /// Like [`Lines::open`], with another limit.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -72,7 +70,7 @@ impl Lines {
         Ok(Some(Self {
             path,
             file,
-            held: vec![0; READ_BYTES.min(limit + 1)],
+            buffer: vec![0; READ_BYTES.min(limit + 1)],
             begin: 0,
             end: 0,
             offset: 0,
@@ -83,17 +81,16 @@ impl Lines {
         }))
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of the lines returned so far.
+    /// Total length of the lines returned so far, bytes.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// File and number of the last line, for messages.
+    /// Path and number of the last line, for messages.
     pub fn place(&self) -> String {
         format!("{}:{}", self.path.display(), self.number)
     }
@@ -108,25 +105,25 @@ impl Lines {
         }
         let mut searched = 0;
         loop {
-            let found = memchr::memchr(b'\n', &self.held[self.begin + searched..self.end]);
+            let found = memchr::memchr(b'\n', &self.buffer[self.begin + searched..self.end]);
             if let Some(length) = found
                 && searched + length <= self.limit
             {
-                return Ok(Some(self.take(searched + length, Ending::Newline)));
+                return Ok(Some(self.consume(searched + length, Ending::Newline)));
             }
             searched = self.end - self.begin;
             if searched > self.limit {
                 self.is_skipping = true;
-                return Ok(Some(self.take(self.limit, Ending::TooLong)));
+                return Ok(Some(self.consume(self.limit, Ending::TooLong)));
             }
             if self.is_at_end {
-                return Ok((searched > 0).then(|| self.take(searched, Ending::EndOfFile)));
+                return Ok((searched > 0).then(|| self.consume(searched, Ending::EndOfFile)));
             }
             self.fill()?;
         }
     }
 
-    fn take(&mut self, length: usize, ending: Ending) -> Line<'_> {
+    fn consume(&mut self, length: usize, ending: Ending) -> Line<'_> {
         let (begin, offset) = (self.begin, self.offset);
         let consumed = length + usize::from(ending == Ending::Newline);
         self.begin += consumed;
@@ -135,7 +132,7 @@ impl Lines {
         Line {
             offset,
             number: self.number,
-            bytes: &self.held[begin..begin + length],
+            bytes: &self.buffer[begin..begin + length],
             ending,
         }
     }
@@ -143,9 +140,9 @@ impl Lines {
     /// Consumes the rest of a line, its newline included.
     fn skip_line(&mut self) -> Result<(), ReadError> {
         loop {
-            let held = &self.held[self.begin..self.end];
-            let found = memchr::memchr(b'\n', held);
-            let skipped = found.map_or(held.len(), |at| at + 1);
+            let rest = &self.buffer[self.begin..self.end];
+            let found = memchr::memchr(b'\n', rest);
+            let skipped = found.map_or(rest.len(), |length| length + 1);
             self.begin += skipped;
             self.offset += skipped as u64;
             if found.is_some() || self.is_at_end {
@@ -157,15 +154,17 @@ impl Lines {
     }
 
     fn fill(&mut self) -> Result<(), ReadError> {
-        self.held.copy_within(self.begin..self.end, 0);
+        self.buffer.copy_within(self.begin..self.end, 0);
         self.end -= self.begin;
         self.begin = 0;
-        if self.end == self.held.len() {
-            // One byte more than the limit: the newline, or the proof that the line is too long.
-            let larger = (2 * self.held.len()).min(self.limit + 1).max(self.held.len() + 1);
-            self.held.resize(larger, 0);
+        if self.end == self.buffer.len() {
+            // One byte more than the limit, for the newline or to detect that the line is too long.
+            let larger = (2 * self.buffer.len())
+                .min(self.limit + 1)
+                .max(self.buffer.len() + 1);
+            self.buffer.resize(larger, 0);
         }
-        let read = self.file.read(&mut self.held[self.end..]);
+        let read = self.file.read(&mut self.buffer[self.end..]);
         let read = read.map_err(ReadError::io(&self.path))?;
         self.is_at_end = read == 0;
         self.end += read;

@@ -1,4 +1,4 @@
-//! [`OutFolder`]: a new run folder, which appears by one rename.
+//! [`OutFolder`]: a new run folder, which appears complete by one rename.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,12 +11,12 @@ use cctf_proto::cctf::FILE_LINKS;
 
 use crate::UsageError;
 
-/// Bytes written at once.
+/// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
-/// The file whose lock shows that another process writes to the same place.
+/// A lock on this file means that another process is writing to the same path.
 const LOCK: &str = "lock";
 
-/// A folder in progress: hidden, beside its final place.
+/// A folder in progress, hidden beside its final path.
 pub struct OutFolder {
     target: PathBuf,
     parent: PathBuf,
@@ -25,20 +25,22 @@ pub struct OutFolder {
 }
 
 impl OutFolder {
-    /// Starts a folder that becomes `target`, which must not exist. Removes the leftovers of a killed process that wrote to
-    /// the same place.
+    /// Starts a folder that becomes `target`, which must not exist. Removes leftovers of a killed process that was writing to
+    /// the same path.
     ///
     /// # Errors
-    /// A [`UsageError`] if `target` is taken or impossible; else the system's.
+    /// A [`UsageError`] if `target` exists or is impossible; otherwise an I/O error.
     pub fn create(target: &Path) -> anyhow::Result<Self> {
         let usage = |text: String| anyhow::Error::from(UsageError(text));
-        let name = target
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| usage(format!("invalid folder {}: it has no name", target.display())))?;
+        let name = target.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+            usage(format!(
+                "invalid path {}: it has no folder name",
+                target.display()
+            ))
+        })?;
         if fs::symlink_metadata(target).is_ok() {
             return Err(usage(format!(
-                "{} already exists; choose another place for the result",
+                "cannot create {}: it already exists; choose another path for the result",
                 target.display()
             )));
         }
@@ -47,20 +49,20 @@ impl OutFolder {
             _ => PathBuf::from("."),
         };
         fs::create_dir_all(&parent)
-            .map_err(|error| usage(format!("cannot make {}: {error}", parent.display())))?;
+            .map_err(|error| usage(format!("cannot create {}: {error}", parent.display())))?;
         let hidden = parent.join(format!(".{name}.partial"));
         make(&hidden)?;
-        let lock =
-            File::create(hidden.join(LOCK)).with_context(|| format!("write to {}", hidden.display()))?;
+        let lock = File::create(hidden.join(LOCK))
+            .with_context(|| format!("cannot write to {}", hidden.display()))?;
         // SAFETY: the descriptor is open as long as `lock` is.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
             return Err(usage(format!(
-                "another process is writing {}; wait for it, or choose another place",
+                "cannot create {}: another process is writing it; wait for that process or choose another path",
                 target.display()
             )));
         }
-        for entry in fs::read_dir(&hidden).with_context(|| format!("read {}", hidden.display()))? {
-            let entry = entry.with_context(|| format!("read {}", hidden.display()))?;
+        for entry in fs::read_dir(&hidden).with_context(|| format!("cannot read {}", hidden.display()))? {
+            let entry = entry.with_context(|| format!("cannot read {}", hidden.display()))?;
             if entry.file_name() != LOCK {
                 let path = entry.path();
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -69,7 +71,7 @@ impl OutFolder {
                 } else {
                     fs::remove_file(&path)
                 };
-                gone.with_context(|| format!("remove {}", path.display()))?;
+                gone.with_context(|| format!("cannot remove {}", path.display()))?;
             }
         }
         Ok(Self {
@@ -80,38 +82,38 @@ impl OutFolder {
         })
     }
 
-    /// A folder for temporary files.
+    /// The folder for temporary files.
     pub fn scratch(&self) -> &Path {
         &self.hidden
     }
 
-    /// The run's folder in progress.
+    /// The run folder in progress.
     pub fn run(&self) -> PathBuf {
         self.hidden.join("run")
     }
 
-    /// Moves the folder to its place. All of its files must be written and durable.
+    /// Moves the run folder to its final path. All of its files must be complete and durable.
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn finish(self) -> anyhow::Result<()> {
         for (name, file) in FILE_LINKS {
             let link = self.run().join(name);
             symlink(format!("cctf/{}", file.name()), &link)
-                .with_context(|| format!("make {}", link.display()))?;
+                .with_context(|| format!("cannot create {}", link.display()))?;
         }
         for folder in [self.run().join("cctf"), self.run()] {
             sync(&folder)?;
         }
         fs::rename(self.run(), &self.target)
-            .with_context(|| format!("rename the result to {}", self.target.display()))?;
+            .with_context(|| format!("cannot rename the result to {}", self.target.display()))?;
         sync(&self.parent)
     }
 }
 
 impl Drop for OutFolder {
     fn drop(&mut self) {
-        // Whatever cannot be removed here is removed by the next process that writes to this place.
+        // The next process that writes to this path removes whatever remains.
         let _ = fs::remove_dir_all(&self.hidden);
     }
 }
@@ -120,9 +122,9 @@ impl Drop for OutFolder {
 pub struct LinesOut {
     path: PathBuf,
     file: File,
-    held: Vec<u8>,
+    buffer: Vec<u8>,
     lines: u64,
-    /// Bytes of its lines so far.
+    /// Total length of the lines so far, bytes.
     pub bytes: u64,
 }
 
@@ -130,64 +132,64 @@ impl LinesOut {
     /// Creates the file.
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
             file,
-            held: Vec::with_capacity(WRITE_BYTES + (8 << 10)),
+            buffer: Vec::with_capacity(WRITE_BYTES + (8 << 10)),
             lines: 0,
             bytes: 0,
         })
     }
 
-    /// Writes a line.
+    /// Writes a line, without its newline in `line`.
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn write(&mut self, line: &[u8]) -> anyhow::Result<()> {
-        self.write_with(|held| {
-            held.extend_from_slice(line);
+        self.write_with(|buffer| {
+            buffer.extend_from_slice(line);
             Ok(())
         })
     }
 
-    /// Writes the line that `append` appends, without a copy.
+    /// Writes the line that `append` adds to the buffer, which avoids a copy.
     ///
     /// # Errors
-    /// Those of `append`, and the system's.
+    /// An error of `append`, or an I/O error.
     #[inline]
     pub fn write_with(
         &mut self,
         append: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let before = self.held.len();
-        append(&mut self.held)?;
-        self.held.push(b'\n');
+        let before = self.buffer.len();
+        append(&mut self.buffer)?;
+        self.buffer.push(b'\n');
         self.lines += 1;
-        self.bytes += (self.held.len() - before) as u64;
-        if self.held.len() >= WRITE_BYTES {
+        self.bytes += (self.buffer.len() - before) as u64;
+        if self.buffer.len() >= WRITE_BYTES {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {
-        let written = self.file.write_all(&self.held);
-        written.with_context(|| format!("write {}", self.path.display()))?;
-        self.held.clear();
+        let written = self.file.write_all(&self.buffer);
+        written.with_context(|| format!("cannot write {}", self.path.display()))?;
+        self.buffer.clear();
         Ok(())
     }
 
-    /// Makes it durable and returns its number of lines.
+    /// Makes the file durable and returns its number of lines.
     ///
     /// # Errors
-    /// The system's.
+    /// An I/O error.
     pub fn finish(mut self) -> anyhow::Result<u64> {
         self.flush()?;
         let synced = self.file.sync_all();
-        synced.with_context(|| format!("write {}", self.path.display()))?;
+        synced.with_context(|| format!("cannot write {}", self.path.display()))?;
         Ok(self.lines)
     }
 }
@@ -195,25 +197,25 @@ impl LinesOut {
 /// Writes a complete file and makes it durable.
 ///
 /// # Errors
-/// The system's.
+/// An I/O error.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .with_context(|| format!("write {}", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn make(folder: &Path) -> anyhow::Result<()> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(UsageError(format!("cannot make {}: {error}", folder.display())).into())
+            Err(UsageError(format!("cannot create {}: {error}", folder.display())).into())
         }
         _ => fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-            .with_context(|| format!("make {}", folder.display())),
+            .with_context(|| format!("cannot create {}", folder.display())),
     }
 }
 
 fn sync(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
-        .with_context(|| format!("sync {}", folder.display()))
+        .with_context(|| format!("cannot sync {}", folder.display()))
 }

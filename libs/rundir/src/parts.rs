@@ -1,32 +1,32 @@
-//! Parts of a run: the folders over which a long run is split, by what each `run_meta.json` says.
+//! The parts of a run: the folders into which a long run is split, identified by their `run_meta.json`.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cctf_proto::cctf::{File, Part};
+use cctf_proto::cctf::{File, Part, Row, RunMeta, field_index};
 use cctf_proto::keys::LATEST_LINK;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::{CCTF, ReadError};
 
-/// Maximum read of a `run_meta.json`, which has a few thousand bytes.
+/// Maximum number of bytes read of a `run_meta.json`, which has a few thousand.
 const META_BYTES_MAX: u64 = 1 << 20;
 
-/// A run as a user names it.
+/// A run as specified by a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The newest run below a folder.
+    /// The newest run in a folder of runs.
     Latest(PathBuf),
-    /// The run of that id below a folder.
+    /// The run with this id in a folder of runs.
     RunId(PathBuf, String),
-    /// A run's folder, or the folder cctf in it.
+    /// A run folder, or the folder `cctf` in it.
     Folder(PathBuf),
 }
 
 impl Target {
-    /// The path at which it is expected.
+    /// The path where it is expected.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::Latest(logs_dir) => logs_dir.join(LATEST_LINK),
@@ -35,7 +35,7 @@ impl Target {
         }
     }
 
-    /// Whether it may appear later. A folder that does not exist is taken for a typing error.
+    /// Whether it may appear later. A path of a folder that does not exist is considered a typing error.
     pub fn may_come(&self) -> bool {
         !matches!(self, Self::Folder(_))
     }
@@ -43,12 +43,12 @@ impl Target {
     /// The run, and the part to start with; `None` if it does not exist.
     ///
     /// # Errors
-    /// If the path is not a run, or cannot be read.
+    /// If the path is not a run folder, or cannot be read.
     pub fn find(&self) -> Result<Option<(Run, Part)>, ReadError> {
         let path = self.path();
         match path.canonicalize() {
-            Ok(folder) => match (self, Run::of_folder(&folder)) {
-                // A run's folder appears shortly before its run_meta.json.
+            Ok(folder) => match (self, Run::identify(&folder)) {
+                // A run folder appears shortly before its run_meta.json.
                 (_, Found::Unsure(_) | Found::Nothing) if self.may_come() => Ok(None),
                 (_, Found::Nothing) => Err(ReadError::NotARun { path }),
                 (Self::Latest(_), Found::Sure((run, _))) => Ok(Some(run.at_first_part())),
@@ -73,13 +73,13 @@ impl Target {
     }
 }
 
-/// How a folder is classified.
+/// Identity of a folder.
 enum Found {
-    /// It is this part of this run.
+    /// This part of this run.
     Sure((Run, Part)),
-    /// It is this one, unless it is a later part without a run_meta.json yet.
+    /// This run, unless the folder is a later part that does not have a run_meta.json yet.
     Unsure((Run, Part)),
-    /// It is not a run's folder.
+    /// Not a run folder.
     Nothing,
 }
 
@@ -95,18 +95,18 @@ pub struct Run {
 pub enum State {
     /// More rows may follow.
     Open,
-    /// It has ended.
+    /// No more rows follow.
     Ended,
-    /// Its folder no longer exists.
+    /// The folder no longer exists.
     Deleted,
 }
 
 /// The successor of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// None.
+    /// There is none.
     None,
-    /// A folder with a fitting name, still without a run_meta.json.
+    /// A folder with a matching name that does not have a run_meta.json yet.
     Undecided,
     /// This part.
     Part(Part),
@@ -120,8 +120,15 @@ struct Meta {
     ended_ts: Option<IgnoredAny>,
 }
 
+// A field that is renamed in the contract must not be missed here.
+const _: [usize; 3] = [
+    field_index(RunMeta::FIELDS, "run_id"),
+    field_index(RunMeta::FIELDS, "part"),
+    field_index(RunMeta::FIELDS, "ended_ts"),
+];
+
 impl Meta {
-    /// `None` if it is missing or cannot be parsed: then the folder is unidentified.
+    /// `None` if it is missing or invalid.
     fn read(folder: &Path) -> Option<Self> {
         let file = fs::File::open(folder.join(CCTF).join(File::RunMeta.name())).ok()?;
         let mut text = Vec::new();
@@ -135,7 +142,7 @@ impl Meta {
 }
 
 impl Run {
-    /// The run of that id whose folders are below `logs_dir`.
+    /// The run with this id, whose folders are in `logs_dir`.
     pub fn new(logs_dir: &Path, id: &str) -> Self {
         Self {
             logs_dir: logs_dir.to_owned(),
@@ -143,8 +150,8 @@ impl Run {
         }
     }
 
-    /// The run and part of which this is the folder, or the folder cctf in it.
-    fn of_folder(path: &Path) -> Found {
+    /// The run and part of a folder, or of the folder `cctf` in it.
+    fn identify(path: &Path) -> Found {
         let folder = match path.join(CCTF).is_dir() {
             true => Some(path),
             false => path.parent().filter(|_| path.ends_with(CCTF) && path.is_dir()),
@@ -167,7 +174,7 @@ impl Run {
             Some(number) if number > 1 => Part::later(&meta.run_id, number),
             _ => Part::first(&meta.run_id),
         };
-        // A folder with another name was copied or moved, and is treated as a run of its own.
+        // A folder with another name was copied or moved. It is treated as a separate run.
         let part = if named.folder() == name {
             named
         } else {
@@ -194,7 +201,7 @@ impl Run {
     /// The existing parts from `from` on, in order.
     ///
     /// # Errors
-    /// If the folder that holds all runs cannot be read.
+    /// If the folder of all runs cannot be read.
     pub fn parts_from(&self, from: &Part) -> Result<Vec<Part>, ReadError> {
         let mut parts = Vec::new();
         if self.folder(from).is_dir() {
@@ -208,10 +215,10 @@ impl Run {
         Ok(parts)
     }
 
-    /// The successor of a part. Numbers can be missing: deleted parts, and names taken by another run.
+    /// The successor of a part. Numbers can be missing, because parts were deleted or another run has the name.
     ///
     /// # Errors
-    /// If the folder that holds all runs cannot be read.
+    /// If the folder of all runs cannot be read.
     pub fn next(&self, part: &Part) -> Result<Next, ReadError> {
         let entries = fs::read_dir(&self.logs_dir).map_err(ReadError::io(&self.logs_dir))?;
         let mut numbers: Vec<u64> = entries

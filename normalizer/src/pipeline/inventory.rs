@@ -97,7 +97,9 @@ impl Pipeline {
                 slot_policy: slots
                     .and_then(|slots| slots.slot_policy.as_deref())
                     .map(Text::from),
-                slots_src: slots.and_then(|slots| slots.workers).map(|_| SlotSource::Told),
+                slots_src: slots
+                    .and_then(|slots| slots.workers)
+                    .map(|_| SlotSource::Reported),
             }
         };
         let mut rows: Vec<Instance<'_>> = stats.instances.iter().map(row).collect();

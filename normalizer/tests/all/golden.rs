@@ -15,9 +15,9 @@ use cctf_normalizer::mapping::conventions::TABLE;
 use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_normalizer::receiver::protobuf_of_json;
 use cctf_proto::cctf::{File, RunMeta, Shape, Stage};
-use cctf_proto::validate::{Options, validate};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
+use rundir::validate::{Options, validate};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

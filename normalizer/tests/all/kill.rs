@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cctf_proto::cctf::Part;
-use cctf_proto::validate::{Options, validate};
+use rundir::validate::{Options, validate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cctf_proto::validate::{Options, validate};
+use rundir::validate::{Options, validate};
 use serde_json::Value;
 use tempfile::TempDir;
 

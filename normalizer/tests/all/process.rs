@@ -136,7 +136,7 @@ fn what_prevents_the_start_is_one_sentence() {
     fs::write(folder.path().join("file"), "").unwrap();
     for (arguments, code, sentence) in [
         (["--join-window", "soon"], 2, "invalid duration \"soon\""),
-        (["--run-id", "../up"], 2, "cannot be a run id"),
+        (["--run-id", "../up"], 2, "invalid run id"),
         (
             ["--grpc-listen", &address],
             1,

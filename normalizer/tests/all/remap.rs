@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cctf_normalizer::mapping::MAPPING_VERSION;
-use cctf_proto::validate::{Options, validate};
+use rundir::validate::{Options, validate};
 use serde_json::json;
 use tempfile::TempDir;
 

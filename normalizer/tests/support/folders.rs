@@ -8,7 +8,8 @@ use std::path::Path;
 
 use cctf_normalizer::pipeline::Output;
 use cctf_proto::cctf::{File, Shape};
-use cctf_proto::validate::{Finding, Options, Severity, validate};
+use cctf_proto::validate::{Finding, Severity};
+use rundir::validate::{Options, validate};
 
 /// The content of each file, by the folder of its run's part and its name.
 #[derive(Default)]

@@ -1,24 +1,24 @@
-//! The bounds of what a file holds. Writer and readers share them, so that no reader refuses a row that the writer wrote.
+//! Maximum sizes of texts, lines and files. Writer and readers share them, so that readers accept every row that was written.
 
-/// Longest text of a field, in bytes: above any URL path, and far above any name. The writer cuts a longer one at a character
-/// and flags the row `truncated`.
+/// Maximum length of a text, bytes: longer than any URL path, and much longer than any name. The writer cuts a longer text
+/// between two characters and flags the row `truncated`.
 pub const TEXT_BYTES_MAX: usize = 4096;
 
-/// Most bytes of one text in JSON: a control character of one byte is escaped with six.
+/// Maximum length of a text in JSON, bytes: a control character of one byte is escaped with six.
 const ESCAPED_TEXT_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX;
 
-/// Most bytes of a metric point's attributes in `system_stats.jsonl`, as JSON.
+/// Maximum length of the attributes in a row of `system_stats.jsonl`, bytes of JSON.
 pub const ATTRIBUTES_BYTES_MAX: usize = 64 * 1024;
 
-/// Links kept of a span.
+/// Maximum number of links of a row.
 pub const LINKS_MAX: usize = 1024;
-/// A link in JSON: two ids and their names.
+/// Length of a link in JSON: two ids and their names.
 const LINK_BYTES: usize = 96;
 
-/// Longest line of a `.jsonl` file that a reader takes.
+/// Maximum length of a line that readers accept, bytes.
 pub const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Texts of the row with most of them, and more than its numbers take.
+/// Number of texts of the row type with the most texts, and the maximum length of the numbers of a row.
 const TEXTS_MAX: usize = 24;
 const NUMBERS_BYTES: usize = 4096;
 const _: () = assert!(
@@ -26,10 +26,10 @@ const _: () = assert!(
         < LINE_BYTES_MAX
 );
 
-/// Longest `.json` file that a reader takes: an inventory has some hundred bytes for each endpoint of each module.
+/// Maximum length of a `.json` file that readers accept, bytes. An inventory has a few hundred bytes per endpoint of a module.
 pub const WHOLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// As much of `text` as a field may hold.
+/// The start of `text`, up to [`TEXT_BYTES_MAX`].
 #[inline]
 pub fn bounded(text: &str) -> &str {
     if text.len() <= TEXT_BYTES_MAX {

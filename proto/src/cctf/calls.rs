@@ -1,4 +1,4 @@
-//! `calls.jsonl`: one call or message that an invocation, or the load driver, sent.
+//! `calls.jsonl`: requests and messages sent by invocations or by the load driver.
 
 use super::ids::{SpanId, TraceId};
 use super::invocations::{Flags, SpanKind, Stage};
@@ -9,21 +9,21 @@ use super::value::Text;
 row! {
     /// One CLIENT or PRODUCER span.
     pub struct Call<'a> {
-        /// The trace.
+        /// Trace id.
         required trace_id: TraceId,
-        /// The span.
+        /// Span id of the call.
         required span_id: SpanId,
-        /// The parent span's id as the telemetry gave it.
+        /// Parent span id as reported. Null for a root.
         nullable parent_span_id: SpanId,
-        /// The invocation that made the call. Null for a driver's call and for an orphan.
+        /// Span id of the invocation that made the call. Null for calls of the load driver and for orphans.
         nullable ancestor_id: SpanId,
         /// The calling module.
         required module_id: Text<'a>,
         /// The calling instance.
         required instance_id: Text<'a>,
-        /// The caller's node.
+        /// Node of the calling instance.
         required node: Text<'a>,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
         /// Start of the call, ms since the Unix epoch.
         required ts_start: Milliseconds,
@@ -31,31 +31,31 @@ row! {
         required ts_end: Milliseconds,
         /// HTTP method, or the operation.
         nullable method: Text<'a>,
-        /// HTTP path, or the operation's target.
+        /// HTTP path, or the target of the operation.
         nullable path: Text<'a>,
-        /// Body bytes sent.
+        /// Bytes of the body sent.
         nullable bytes_out: u64,
-        /// Body bytes received.
+        /// Bytes of the body received.
         nullable bytes_in: u64,
-        /// HTTP status, or gRPC code 0 to 16. Null where the source does not tell what became of a gRPC call.
+        /// HTTP status, or gRPC status code (0 to 16). Null if the source does not report the result of a gRPC call.
         nullable status: i64,
-        /// Kind of the span: client or producer.
+        /// Span kind: client or producer.
         optional kind: SpanKind,
-        /// http, rpc, messaging, db or faas.
+        /// One of http, rpc, messaging, db, faas.
         optional protocol: Text<'a>,
-        /// The span's name, where method and path do not say it.
+        /// Span name, if it contains more than method and path.
         optional name: Text<'a>,
-        /// Whom it was sent to: host:port, database system or messaging destination.
+        /// Receiver of the call: host:port, database system or messaging destination.
         optional peer: Text<'a>,
-        /// The module that answered, where it was known when the row was written.
+        /// Module that answered, if it was known when the row was written.
         optional peer_module: Text<'a>,
-        /// How often the request had been sent before.
+        /// Number of earlier attempts to send this request.
         optional resend_count: u64,
-        /// The user's session (session.id).
+        /// Session of the user (session.id).
         optional session_id: Text<'a>,
-        /// The class of error: `error.type`, else the type of the last exception, else `_OTHER` for a span that failed.
+        /// Class of the error: `error.type`, else the type of the last exception, else `_OTHER` if the span failed.
         optional error_type: Text<'a>,
-        /// What to know before trusting the row.
+        /// Warnings about the row.
         optional flags: Flags,
     }
 }

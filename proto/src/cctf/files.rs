@@ -3,14 +3,14 @@
 use super::row::{Field, Row};
 use super::*;
 
-/// How a file holds its rows.
+/// Layout of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// One object a line, only ever appended to.
+    /// One JSON object per line. Writers only append.
     Lines,
-    /// One JSON array, replaced whole.
+    /// One JSON array. Writers replace the whole file.
     Array,
-    /// One JSON object, replaced whole.
+    /// One JSON object. Writers replace the whole file.
     Object,
 }
 
@@ -27,15 +27,12 @@ macro_rules! files {
         pub enum File { $($(#[$doc])* $variant,)* }
 
         impl File {
-            /// All files.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// Its name in the folder.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// How it holds its rows.
             pub const fn shape(self) -> Shape {
                 match self { $(Self::$variant => Shape::$shape,)* }
             }
@@ -45,12 +42,12 @@ macro_rules! files {
                 match self { $(Self::$variant => <$row as Row<'_>>::FIELDS,)* }
             }
 
-            /// The file of that name, with or without its ending.
+            /// The file with this name, with or without extension.
             pub fn by_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|file| file.name() == name || file.stem() == name)
             }
 
-            /// Its name without the ending.
+            /// The name without extension.
             pub fn stem(self) -> &'static str {
                 self.name().split_once('.').map_or(self.name(), |(stem, _)| stem)
             }
@@ -59,17 +56,17 @@ macro_rules! files {
 }
 
 files! {
-    /// Units of work.
+    /// Requests, messages and jobs that instances processed.
     Invocations = "invocations.jsonl", Lines, Invocation<'_>;
-    /// Calls and messages.
+    /// Requests and messages that were sent.
     Calls = "calls.jsonl", Lines, Call<'_>;
     /// CPU, memory and disks of nodes.
     HostMetrics = "host_metrics.jsonl", Lines, HostMetric<'_>;
     /// Traffic of links.
     LinkMetrics = "link_metrics.jsonl", Lines, LinkMetric<'_>;
-    /// Instances starting, stopping, scaling, moving.
+    /// Starts and stops of instances, scaling and migrations of modules.
     PlacementEvents = "placement_events.jsonl", Lines, PlacementEvent<'_>;
-    /// Gauges of services.
+    /// Metrics of services.
     SystemStats = "system_stats.jsonl", Lines, SystemStat<'_>;
     /// Inventory of nodes.
     Nodes = "nodes.json", Array, Node<'_>;
@@ -77,11 +74,11 @@ files! {
     Links = "links.json", Array, Link<'_>;
     /// Inventory of modules.
     ModuleInventory = "module_inventory.json", Array, Module<'_>;
-    /// The run.
+    /// Parameters and counts of the run.
     RunMeta = "run_meta.json", Object, super::RunMeta<'_>;
 }
 
-/// The runbook's names of files, which stand as links beside the folder of the files.
+/// The file names of the earlier tooling (the runbook). Each is a symbolic link beside the folder `cctf`.
 pub const FILE_LINKS: [(&str, File); 8] = [
     ("events.jsonl", File::Invocations),
     ("resources.jsonl", File::HostMetrics),

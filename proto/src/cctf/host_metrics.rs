@@ -6,31 +6,31 @@ use super::row::row;
 use super::value::Text;
 
 row! {
-    /// What a node's CPUs, memory and disks did.
+    /// Use of CPUs, memory and disks of a node in one interval.
     pub struct HostMetric<'a> {
         /// Time of the sample, ms since the Unix epoch.
         required ts_ms: Milliseconds,
-        /// The node.
+        /// Node.
         required node: Text<'a>,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
-        /// CPU used, percent of all CPUs, 0 to 100: what was neither idle nor waiting for disks.
+        /// CPU usage, percent of all CPUs (0 to 100). Waiting for disks counts as idle.
         nullable cpu_util: f64,
-        /// Memory that can still be used, MiB.
+        /// Available memory, MiB.
         nullable mem_free_mb: f64,
-        /// Memory in use, MiB.
+        /// Used memory, MiB.
         optional mem_used_mb: f64,
         /// Load average over one minute.
         optional load1: f64,
-        /// Bytes read from whole disks a second, partitions and what lies on them not counted again.
+        /// Bytes read from disks per second. Partitions and volumes on a disk are not counted again.
         optional disk_read_Bps: f64,
-        /// Bytes written to whole disks a second.
+        /// Bytes written to disks per second.
         optional disk_write_Bps: f64,
         /// Power, watts.
         optional power_w: f64,
-        /// Energy since the counter began, joules.
+        /// Energy since the start of the counter, joules.
         optional energy_j: f64,
-        /// Time that the rates cover, ms.
+        /// Length of the interval, ms.
         optional interval_ms: Milliseconds,
     }
 }

@@ -26,7 +26,7 @@ fn write_hex(bytes: &[u8], quoted: &mut [u8]) {
     }
 }
 
-/// The value of each lower-case hex digit; of any other byte more than 15.
+/// The value of each lower-case hex digit, and more than 15 for any other byte.
 static NIBBLES: [u8; 256] = {
     let mut values = [0xff; 256];
     let mut digit = 0;
@@ -58,18 +58,18 @@ macro_rules! id {
         pub struct $name(pub [u8; $bytes]);
 
         impl $name {
-            /// The id, if there are exactly as many bytes as it has and one of them is not zero.
+            /// The id, if `bytes` has the right length and is not all zero.
             pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
                 let bytes: [u8; $bytes] = bytes.try_into().ok()?;
                 (bytes != [0; $bytes]).then_some(Self(bytes))
             }
 
-            /// Parses lower-case hex, as the files have it.
+            /// Parses lower-case hex digits, as in the files.
             pub fn parse(text: &str) -> Option<Self> {
                 Self::parse_bytes(text.as_bytes())
             }
 
-            /// The same of text that is not known to be UTF-8.
+            /// The same for text that may not be UTF-8.
             #[inline]
             pub fn parse_bytes(text: &[u8]) -> Option<Self> {
                 parse_hex(text).map(Self)
@@ -114,11 +114,11 @@ macro_rules! id {
 }
 
 id!(
-    /// 16 bytes that name a trace.
+    /// Id of a trace: 16 bytes.
     TraceId, 16, Kind::TraceId, "a trace id of 32 lower-case hex digits"
 );
 id!(
-    /// 8 bytes that name a span within its trace.
+    /// Id of a span within its trace: 8 bytes.
     SpanId, 8, Kind::SpanId, "a span id of 16 lower-case hex digits"
 );
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_lower_case_hex_of_their_length_and_never_zero() {
+    fn ids_are_lower_case_hex_and_never_zero() {
         let id = SpanId::from_bytes(&[0, 1, 2, 3, 0xab, 0xcd, 0xef, 0xff]).unwrap();
         assert_eq!(id.to_string(), "00010203abcdefff");
         assert_eq!(SpanId::parse("00010203abcdefff"), Some(id));

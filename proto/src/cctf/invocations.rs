@@ -1,4 +1,4 @@
-//! `invocations.jsonl`: one unit of work that ran on a node.
+//! `invocations.jsonl`: requests, messages and jobs that instances processed.
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
@@ -8,21 +8,21 @@ use super::row::row;
 use super::value::{Kind, Text, Value, one_of};
 
 one_of! {
-    /// Where a node stands between the user's device and the data centre.
+    /// Position of a node between the user's device and the data centre.
     Stage {
         /// The user's device.
         Endpoint = "endpoint",
-        /// Near the user.
+        /// A node near the user.
         Edge = "edge",
         /// The data centre.
         Cloud = "cloud",
-        /// Nobody told.
+        /// Not reported.
         Unknown = "unknown",
     }
 }
 
 one_of! {
-    /// OpenTelemetry's kind of the span that a row comes from.
+    /// Span kind of the span behind a row.
     SpanKind {
         /// Answers a request.
         Server = "server",
@@ -38,17 +38,17 @@ one_of! {
 }
 
 one_of! {
-    /// What a reader must know of a row before trusting it.
+    /// A warning about a row.
     Flag {
         /// The caller did not arrive within the join window.
         Orphan = "orphan",
-        /// A duration would be negative: the source's own stamps contradict each other.
+        /// The timestamps of the source contradict each other: a duration would be negative.
         Negative = "negative",
-        /// The row lasted longer than the call that caused it, by durations.
+        /// The invocation lasted longer than the call that caused it.
         ChildOutlivesCaller = "child_outlives_caller",
-        /// The SDK dropped attributes or links, or there were more links than the 1,024 that are kept.
+        /// Data of the span was lost: dropped attributes or links, a text that was cut or is not UTF-8, or more than 1,024 links.
         Truncated = "truncated",
-        /// Came after the run's end.
+        /// Arrived after the end of the run.
         Late = "late",
     }
 }
@@ -72,12 +72,12 @@ impl Flags {
         self.0 & 1 << flag as u8 != 0
     }
 
-    /// The set as a number, for what is kept between two passes.
+    /// The set as a number, for storage.
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// The set of a number that [`Self::bits`] has given; bits that stand for no flag are let go.
+    /// The inverse of [`Self::bits`]. Bits that no flag has are ignored.
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & ((1 << Flag::ALL.len()) - 1))
     }
@@ -131,97 +131,97 @@ impl<'de> Deserialize<'de> for Flags {
 }
 
 row! {
-    /// A span that this one was caused by besides its parent (a batch consumer's messages).
+    /// A further cause of a span besides its parent, such as each message of a batch.
     pub struct SpanLink {
-        /// Trace of the linked span.
+        /// Trace id of the linked span.
         required trace_id: TraceId,
-        /// The linked span.
+        /// Span id of the linked span.
         required span_id: SpanId,
     }
 }
 
 row! {
-    /// One unit of work that ran on a node: a SERVER or CONSUMER span, or a root span of kind INTERNAL.
+    /// A request, message or job that an instance processed.
     pub struct Invocation<'a> {
-        /// The trace.
+        /// Trace id.
         required trace_id: TraceId,
-        /// The span.
+        /// Span id of the invocation.
         required span_id: SpanId,
-        /// The invocation that caused this one: the nearest ancestor that is itself an invocation. Null for a root and for an orphan.
+        /// Span id of the nearest ancestor that is an invocation. Null for roots and orphans.
         nullable parent_id: SpanId,
-        /// The parent span's id as the telemetry gave it.
+        /// Parent span id as reported. Null for a root.
         nullable parent_span_id: SpanId,
-        /// The application module (service.name).
+        /// Module of the application (service.name).
         required module_id: Text<'a>,
-        /// One running copy of the module.
+        /// Instance of the module.
         required instance_id: Text<'a>,
-        /// When the request had arrived, ms since the Unix epoch.
+        /// Arrival of the request, ms since the Unix epoch.
         required ts_enqueue: Milliseconds,
-        /// When a worker took it up, ms since the Unix epoch.
+        /// Time at which a worker started processing it, ms since the Unix epoch.
         required ts_start: Milliseconds,
-        /// When it was done, ms since the Unix epoch.
+        /// End of processing, ms since the Unix epoch.
         required ts_end: Milliseconds,
-        /// The node it ran on.
+        /// Node of the instance.
         required node: Text<'a>,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
         /// HTTP method, or the operation.
         nullable method: Text<'a>,
-        /// HTTP path, or the operation's target.
+        /// HTTP path, or the target of the operation.
         nullable path: Text<'a>,
-        /// Body bytes received.
+        /// Bytes of the body received.
         nullable bytes_in: u64,
-        /// Body bytes sent.
+        /// Bytes of the body sent.
         nullable bytes_out: u64,
         /// CPU time of this request alone, ms.
         nullable cpu_time_ms: Milliseconds,
-        /// ts_start - ts_enqueue, ms. Null when the source does not tell when a worker took it up.
+        /// ts_start - ts_enqueue, ms. Null if the source does not report when a worker started processing.
         nullable queue_time_ms: Milliseconds,
-        /// ts_end - ts_start, ms. Null when negative.
+        /// ts_end - ts_start, ms. Null if negative.
         nullable service_time_ms: Milliseconds,
-        /// ts_end - ts_enqueue, ms. Null when negative.
+        /// ts_end - ts_enqueue, ms. Null if negative.
         nullable rt_ms: Milliseconds,
-        /// HTTP status, or gRPC code 0 to 16. Null where the source does not tell what became of a gRPC call.
+        /// HTTP status, or gRPC status code (0 to 16). Null if the source does not report the result of a gRPC call.
         nullable status: i64,
         /// Process id.
         optional pid: u64,
-        /// The application (service.namespace).
+        /// Application (service.namespace).
         optional app_id: Text<'a>,
-        /// http, rpc, messaging or faas.
+        /// One of http, rpc, messaging, faas.
         optional protocol: Text<'a>,
-        /// The route that the path matched.
+        /// Route that the path matched.
         optional route: Text<'a>,
-        /// The URL's query, without the question mark. Only of sources that ask for it, or with --keep-query.
+        /// Query of the URL, without the question mark. Present only for sources that request it, or with --keep-query.
         optional query: Text<'a>,
-        /// The user's session (session.id).
+        /// Session of the user (session.id).
         optional session_id: Text<'a>,
-        /// The span's name, where method and path do not say it.
+        /// Span name, if it contains more than method and path.
         optional name: Text<'a>,
-        /// A status that is no number.
+        /// Status that is not a number.
         optional status_text: Text<'a>,
-        /// The class of error: `error.type`, else the type of the last exception, else `_OTHER` for a span that failed.
+        /// Class of the error: `error.type`, else the type of the last exception, else `_OTHER` if the span failed.
         optional error_type: Text<'a>,
-        /// Whether a serverless instance was started for it.
+        /// Whether a serverless instance was started for this request.
         optional cold_start: bool,
-        /// Part of the service time spent waiting for calls to others, ms. Null when the source does not tell; calls.jsonl has the calls.
+        /// Part of the service time spent waiting for downstream calls, ms. Null if the source does not report it; calls.jsonl has the calls.
         nullable downstream_ms: Milliseconds,
-        /// Time the request was ready to run and had no CPU, ms.
+        /// Time in which the request was ready to run but had no CPU, ms.
         optional cpu_wait_ms: Milliseconds,
-        /// Part of the queue time in which a slot was free and its thread waited for a CPU, ms: ts_start minus the later of ts_enqueue and the moment at which a slot became free.
+        /// Part of the queue time in which a slot was free but its thread waited for a CPU, ms: ts_start minus the later of ts_enqueue and the time at which the slot became free.
         optional wakeup_ms: Milliseconds,
-        /// Part of the service time spent waiting for a slot again, after slot_policy released had given the first one to others, ms.
+        /// Part of the service time spent in the queue for a new slot after slot_policy released gave up the first one, ms.
         optional slot_wait_ms: Milliseconds,
-        /// Kind of the span.
+        /// Span kind.
         required kind: SpanKind,
-        /// The CLIENT or PRODUCER span that called.
+        /// Span id of the call in calls.jsonl that caused this invocation.
         optional caller_span_id: SpanId,
-        /// The caller's duration minus this span's, ms: the network both ways, connect and TLS included.
+        /// Duration of the call minus rt_ms, ms: network time in both directions, including connection and TLS set-up.
         optional net_ms: Milliseconds,
         /// Further spans that caused this one, at most 1,024.
         optional links: Vec<SpanLink>,
-        /// How many requests this row stands for.
+        /// Number of requests that this row represents.
         optional sample_weight: f64,
-        /// What to know before trusting the row.
+        /// Warnings about the row.
         optional flags: Flags,
     }
 }

@@ -1,4 +1,4 @@
-//! `link_metrics.jsonl`: what a network interface, or the path between two nodes, carried.
+//! `link_metrics.jsonl`: traffic of network interfaces, and of the paths between nodes.
 
 use super::invocations::Stage;
 use super::milliseconds::Milliseconds;
@@ -6,31 +6,31 @@ use super::row::row;
 use super::value::Text;
 
 row! {
-    /// Rates of a link over an interval.
+    /// Traffic of a link in one interval.
     pub struct LinkMetric<'a> {
-        /// Time of the sample, ms since the Unix epoch; for a pair of nodes, the start of the second.
+        /// Time of the sample, ms since the Unix epoch. For a pair of nodes, the start of the second described.
         required ts_ms: Milliseconds,
-        /// The node; for a pair of nodes, the caller's.
+        /// Node. For a pair of nodes, the calling node.
         required node: Text<'a>,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
-        /// `<node>.nic`, or `<u>-><v>` for the calls that u's services made to v's.
+        /// `<node>.nic` for the interfaces of a node, or `<u>-><v>` for the calls from services on u to services on v.
         required link: Text<'a>,
-        /// Bytes received a second.
+        /// Bytes received per second.
         nullable rx_Bps: f64,
-        /// Bytes sent a second.
+        /// Bytes sent per second.
         nullable tx_Bps: f64,
-        /// The interfaces.
+        /// Names of the interfaces.
         optional iface: Text<'a>,
-        /// Time that the rates cover, ms.
+        /// Length of the interval, ms.
         optional interval_ms: Milliseconds,
         /// Errors in the interval.
         optional errors: u64,
         /// Packets dropped in the interval.
         optional dropped: u64,
-        /// Calls that ended in the second.
+        /// Calls that ended in this second.
         optional calls: u64,
-        /// Smallest network time of these calls, ms.
+        /// Minimum network time of these calls, ms.
         optional net_ms_min: Milliseconds,
         /// Median network time of these calls, ms.
         optional net_ms_p50: Milliseconds,

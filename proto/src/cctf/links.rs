@@ -4,13 +4,13 @@ use super::row::row;
 use super::value::{Text, one_of};
 
 one_of! {
-    /// Where a link's figures come from.
+    /// Source of a link's figures.
     LinkSource {
-        /// Read from the device.
+        /// Read from the network device.
         Measured = "measured",
-        /// Fitted to the recorded calls.
+        /// Estimated from recorded calls.
         Estimated = "estimated",
-        /// Told by the operator.
+        /// Configured by the operator.
         Configured = "configured",
     }
 }
@@ -18,23 +18,23 @@ one_of! {
 row! {
     /// One directed link.
     pub struct Link<'a> {
-        /// From: a node.
+        /// Node at which the link starts.
         required u: Text<'a>,
-        /// To: a node, or `<node>.net` for u's interface.
+        /// Node at which the link ends, or `<u>.net` for an interface of u.
         required v: Text<'a>,
-        /// Bandwidth, bits a second.
+        /// Bandwidth, bits per second.
         nullable BW_bps: f64,
         /// One-way propagation delay, seconds.
         nullable PR_s: f64,
-        /// Where the figures come from.
+        /// Source of the figures.
         required src: LinkSource,
-        /// 99th percentile less median of the network time of calls, seconds.
+        /// 99th percentile minus median of the network times of calls, seconds.
         optional jitter_s: f64,
-        /// Calls that the estimate rests on.
+        /// Number of calls behind the estimate.
         optional samples: u64,
-        /// The interface.
+        /// Name of the interface.
         optional iface: Text<'a>,
-        /// Median distance of the calls from the fit, ms.
+        /// Median distance of the calls from the fitted line, ms.
         optional fit_error_ms: f64,
     }
 }

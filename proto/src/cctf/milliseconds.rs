@@ -1,4 +1,4 @@
-//! [`Milliseconds`]: an exact decimal of six places made from integer nanoseconds.
+//! [`Milliseconds`]: integer nanoseconds, written as an exact decimal with six places.
 
 use std::fmt;
 
@@ -10,46 +10,44 @@ use super::value::{Kind, Value};
 const NANOS_PER_MILLI: u64 = 1_000_000;
 const DECIMALS: usize = 6;
 
-/// A stamp or a duration in milliseconds, held as integer nanoseconds and written with exactly six decimals.
+/// A timestamp or a duration: integer nanoseconds, written in milliseconds with exactly six decimal places.
 ///
-/// As a stamp it counts from the Unix epoch, UTC. i64 nanoseconds reach to the year 2262.
+/// A timestamp counts from the Unix epoch, UTC. 64 bits suffice until the year 2262.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Milliseconds(i64);
 
 impl Milliseconds {
-    /// From nanoseconds.
     pub const fn from_ns(ns: i64) -> Self {
         Self(ns)
     }
 
-    /// From unsigned nanoseconds; `None` past the year 2262.
+    /// `None` after the year 2262.
     pub fn from_unsigned_ns(ns: u64) -> Option<Self> {
         i64::try_from(ns).ok().map(Self)
     }
 
-    /// The nanoseconds.
     pub const fn as_ns(self) -> i64 {
         self.0
     }
 
-    /// `later - self`; `None` when it does not fit.
+    /// `later - self`; `None` on overflow.
     pub fn until(self, later: Self) -> Option<Self> {
         later.0.checked_sub(self.0).map(Self)
     }
 
-    /// Parses a plain JSON decimal of at most six places; no exponent.
+    /// Parses a JSON decimal with at most six places and no exponent.
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_bytes(text.as_bytes())
     }
 
-    /// The same of text that is not known to be UTF-8.
+    /// The same for text that may not be UTF-8.
     #[inline]
     pub fn parse_bytes(text: &[u8]) -> Option<Self> {
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, text),
         };
-        // Of what the files hold, the point is always there.
+        // In valid files the point is always there.
         let point = match digits.len().checked_sub(DECIMALS + 1) {
             Some(at) if digits[at] == b'.' => Some(at),
             _ => digits.iter().position(|byte| *byte == b'.'),
@@ -75,13 +73,13 @@ impl Milliseconds {
     }
 }
 
-/// The number that digits make, 0 if there is none.
+/// The value of a text of digits; 0 if it is empty.
 #[inline]
 fn number(mut digits: &[u8]) -> Option<u64> {
-    // So many fit whatever they are.
-    const SURE: usize = 19;
+    // The maximum number of digits that cannot overflow.
+    const SAFE: usize = 19;
     let mut value = 0_u64;
-    if digits.len() > SURE {
+    if digits.len() > SAFE {
         for byte in digits {
             let digit = byte.wrapping_sub(b'0');
             value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
@@ -105,13 +103,13 @@ fn number(mut digits: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// The number that eight digits make, the first of them in the lowest byte: neighbours are put together to pairs, these to
-/// fours and these to the whole, which takes three multiplications one after the other instead of eight.
+/// The value of eight digits, of which the first is in the lowest byte. It combines neighbours into pairs, pairs into groups of
+/// four and these into the whole: three multiplications in sequence instead of eight.
 #[inline]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     const EACH: u64 = u64::MAX / 255;
     let digits = u64::from_le_bytes(text) ^ (EACH * b'0' as u64);
-    // Above nine, six more reach the upper half of the byte; what was no digit may be there already.
+    // A value above nine, plus six, sets the upper half of its byte. Other non-digits have set it already.
     let is_digits = (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) == 0;
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
@@ -156,7 +154,7 @@ impl Value for Milliseconds {
 
 impl<'de> Deserialize<'de> for Milliseconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The raw text, because a double would round the nanoseconds away.
+        // The raw text, because a double would lose the nanoseconds.
         let raw = <&RawValue>::deserialize(deserializer)?;
         Self::parse(raw.get()).ok_or_else(|| {
             D::Error::custom(format!(
@@ -172,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn six_places_always_and_never_a_rounding() {
+    fn always_six_places_and_never_rounded() {
         for (ns, text) in [
             (0, "0.000000"),
             (3_000_000, "3.000000"),
@@ -188,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn digits_make_the_number_that_the_standard_library_reads() {
+    fn digits_are_parsed_like_the_standard_library_does() {
         let mut number = 1_u64;
         for length in 1..=20 {
             let text = number.to_string();
             assert_eq!(text.len(), length);
             assert_eq!(super::number(text.as_bytes()), Some(number), "{text}");
             for at in 0..length {
-                // Every byte that is no digit, at every place.
+                // Every other byte, at every offset.
                 for byte in (0..=255_u8).filter(|byte| !byte.is_ascii_digit()) {
                     let mut other = text.clone().into_bytes();
                     other[at] = byte;
@@ -209,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_plain_decimal_is_refused() {
+    fn texts_that_are_not_plain_decimals_are_refused() {
         for text in [
             "",
             ".",

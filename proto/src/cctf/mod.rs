@@ -1,6 +1,6 @@
-//! CCTF out: one file per row type, their JSON encoding, reader and schema.
+//! CCTF out: the row types, one file each, with their JSON encoders, readers and schemas.
 //!
-//! A row type is declared once with [`row!`](crate::cctf::row); its encoder, its reader and its schema come from that declaration.
+//! Each row type is declared once with [`row!`](crate::cctf::row), which generates its encoder, reader and field table.
 
 mod bounds;
 mod calls;

@@ -1,14 +1,14 @@
-//! `module_inventory.json`: the application's modules, how they are served and whom they call.
+//! `module_inventory.json`: the modules of the application, their instances, endpoints and calls.
 
 use super::row::row;
 use super::value::{Text, one_of};
 
 one_of! {
-    /// A module's place in the call graph.
+    /// Position of a module in the call graph.
     ModuleType {
-        /// Calls and is not called.
+        /// Calls others and is not called.
         Source = "SOURCE",
-        /// Is called and does not call.
+        /// Is called and does not call others.
         Sink = "SINK",
         /// Both, or neither.
         Module = "MODULE",
@@ -16,31 +16,31 @@ one_of! {
 }
 
 one_of! {
-    /// Where a figure comes from.
+    /// Source of a figure.
     MeasureSource {
-        /// From the module's own invocations.
+        /// Measured for each invocation of the module.
         Measured = "measured",
-        /// From its process's CPU time, shared out over the invocations that ended meanwhile.
+        /// Estimated: CPU time of the process, divided among the invocations that ended in the same interval.
         Estimated = "estimated",
     }
 }
 
 one_of! {
-    /// Where the number of slots comes from.
+    /// Source of the number of slots.
     SlotSource {
-        /// The instance told it.
-        Told = "told",
-        /// The greatest overlap of service times where a queue was seen.
+        /// Reported by the instance.
+        Reported = "told",
+        /// Inferred: the maximum number of simultaneous invocations while a queue existed.
         Inferred = "inferred",
     }
 }
 
 row! {
-    /// What a module may use.
+    /// Resource limits of a module.
     pub struct Resources {
-        /// CPUs.
+        /// CPU limit, in CPUs.
         nullable cpu: f64,
-        /// Memory, MiB.
+        /// Memory limit, MiB.
         nullable mem_mb: f64,
     }
 }
@@ -48,17 +48,17 @@ row! {
 row! {
     /// One instance of a module.
     pub struct Instance<'a> {
-        /// The instance.
+        /// Id of the instance.
         required instance_id: Text<'a>,
-        /// Its node.
+        /// Node of the instance.
         required node_id: Text<'a>,
-        /// Requests that it serves at once.
+        /// Maximum number of requests processed at the same time.
         nullable workers: u64,
-        /// Bound of the queue in front of the slots.
+        /// Maximum length of the queue before the slots.
         optional queue_limit: u64,
-        /// held or released: whether a slot is kept while a downstream call is awaited.
+        /// held or released: whether a request keeps its slot during a downstream call.
         optional slot_policy: Text<'a>,
-        /// Where workers comes from.
+        /// Source of workers: told if the instance reported it, inferred if it was derived from overlapping invocations.
         optional slots_src: SlotSource,
     }
 }
@@ -76,33 +76,33 @@ row! {
 }
 
 row! {
-    /// What was asked of a module under one method and route.
+    /// Requests to a module with one method and route.
     pub struct Endpoint<'a> {
         /// Method or operation.
         nullable method: Text<'a>,
-        /// Route; the path where no route was told.
+        /// Route, or the path if no route was reported.
         nullable route: Text<'a>,
-        /// Invocations.
+        /// Number of invocations.
         required calls: u64,
-        /// Service time.
+        /// Percentiles of the service time.
         optional service_ms: Percentiles,
         /// Mean CPU time of an invocation, ms.
         optional cpu_ms_mean: f64,
-        /// Mean body bytes received.
+        /// Mean bytes of the body received.
         optional bytes_in_mean: f64,
-        /// Mean body bytes sent.
+        /// Mean bytes of the body sent.
         optional bytes_out_mean: f64,
     }
 }
 
 row! {
-    /// Calls of a module to one other.
+    /// Calls of a module to one other module.
     pub struct ModuleCall<'a> {
-        /// The module called.
+        /// Id of the called module.
         required to: Text<'a>,
-        /// Calls for each invocation of this module. Null for a source that has no invocations.
+        /// Mean number of calls per invocation of the calling module. Null if it has no invocations.
         nullable per_invocation: f64,
-        /// Mean body bytes of a call, both ways.
+        /// Mean bytes of both bodies of a call.
         optional bytes_mean: f64,
     }
 }
@@ -110,33 +110,33 @@ row! {
 row! {
     /// One module.
     pub struct Module<'a> {
-        /// The application.
+        /// Application of the module.
         nullable app_id: Text<'a>,
-        /// The module.
+        /// Id of the module.
         required module_id: Text<'a>,
-        /// Its name for people.
+        /// Display name.
         required name: Text<'a>,
-        /// Its place in the call graph.
+        /// Position in the call graph: a SOURCE only calls, a SINK is only called, a MODULE is anything else.
         required module_type as "type": ModuleType,
-        /// What it may use; null when nobody told.
+        /// Resource limits. Null if not reported.
         nullable resources: Resources,
-        /// service.version.
+        /// Version (service.version).
         optional version: Text<'a>,
         /// Programming language.
         optional language: Text<'a>,
         /// Container image.
         optional image: Text<'a>,
-        /// True for a peer that sends no telemetry of its own.
+        /// True for a peer that sends no telemetry.
         optional external: bool,
-        /// Its instances.
+        /// Instances of the module.
         optional instances: Vec<Instance<'a>>,
         /// Mean CPU time of an invocation, ms.
         optional cpu_ms_mean: f64,
-        /// Where cpu_ms_mean comes from.
+        /// Source of cpu_ms_mean: measured for each invocation, or estimated from the CPU time of the process.
         optional cpu_src: MeasureSource,
-        /// What was asked of it.
+        /// Requests by endpoint.
         optional endpoints: Vec<Endpoint<'a>>,
-        /// Whom it called.
+        /// Calls by called module.
         optional calls: Vec<ModuleCall<'a>>,
     }
 }

@@ -1,8 +1,8 @@
-//! [`Part`]: one folder of a run. A run that goes on for very long goes on in `<RUN_ID>-0002` and so on.
+//! [`Part`]: one folder of a run. A very long run continues in the folders `<RUN_ID>-0002` and so on.
 
 use serde::{Deserialize, Serialize};
 
-/// The least digits of a part's number in its folder's name.
+/// Minimum digits of the number in a folder's name.
 const DIGITS: usize = 4;
 
 /// One folder of a run.
@@ -14,7 +14,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// The first, whose folder has the run's name.
+    /// The first part, whose folder has the name of the run.
     pub fn first(run_id: &str) -> Self {
         Self {
             run_id: run_id.to_owned(),
@@ -23,7 +23,7 @@ impl Part {
         }
     }
 
-    /// The part of that number, from 2 on.
+    /// A later part. Numbers start at 2.
     pub fn later(run_id: &str, number: u64) -> Self {
         Self {
             run_id: run_id.to_owned(),
@@ -32,13 +32,12 @@ impl Part {
         }
     }
 
-    /// The one behind this one.
+    /// The part after this one.
     #[must_use]
     pub fn next(&self) -> Self {
         Self::later(&self.run_id, self.number + 1)
     }
 
-    /// The run.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
@@ -48,12 +47,12 @@ impl Part {
         self.number
     }
 
-    /// The folder's name.
+    /// Name of the folder.
     pub fn folder(&self) -> &str {
         &self.folder
     }
 
-    /// Run and number of the later part that a folder of this name is, if it is one: a run can have such a name, too.
+    /// Run id and number, if this can be the folder name of a later part. A run can have such a name, too.
     pub fn parse(folder: &str) -> Option<(&str, u64)> {
         let (run_id, digits) = folder.rsplit_once('-')?;
         let is_number = digits.len() >= DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -68,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_named_after_its_run_and_read_back() {
+    fn folder_names_of_parts_are_written_and_parsed() {
         let first = Part::first("run-7");
         assert_eq!((first.folder(), first.number()), ("run-7", 1));
         assert_eq!(first.next().folder(), "run-7-0002");
         assert_eq!(Part::later("r", 12_345).folder(), "r-12345");
         assert_eq!(Part::parse("run-7-0002"), Some(("run-7", 2)));
         assert_eq!(Part::parse("r-12345"), Some(("r", 12_345)));
-        for no_part in [
+        for name in [
             "run-7",
             "run-000x",
             "run-0001",
@@ -85,7 +84,7 @@ mod tests {
             "-0002",
             "r-+002",
         ] {
-            assert_eq!(Part::parse(no_part), None, "{no_part}");
+            assert_eq!(Part::parse(name), None, "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `placement_events.jsonl`: where instances started, stopped, scaled and moved.
+//! `placement_events.jsonl`: starts and stops of instances, scaling and migrations of modules.
 
 use super::invocations::Stage;
 use super::milliseconds::Milliseconds;
@@ -6,15 +6,15 @@ use super::row::row;
 use super::value::{Text, one_of};
 
 one_of! {
-    /// What happened. Start and stop define instances; scale and migrate annotate.
+    /// Type of an event. Starts and stops define the lives of instances; scale and migrate annotate the run.
     PlacementKind {
-        /// An instance began to live.
+        /// An instance started.
         Start = "start",
-        /// An instance ceased to live.
+        /// An instance stopped.
         Stop = "stop",
-        /// The number of a module's live instances changed.
+        /// The number of a module's running instances changed.
         Scale = "scale",
-        /// A module's instance went away on one node while one started on another.
+        /// An instance of a module stopped on one node and one started on another.
         Migrate = "migrate",
     }
 }
@@ -22,39 +22,39 @@ one_of! {
 row! {
     /// One placement event.
     pub struct PlacementEvent<'a> {
-        /// When, ms since the Unix epoch.
+        /// Time of the event, ms since the Unix epoch.
         required ts: Milliseconds,
-        /// The application.
+        /// Application of the module.
         nullable app_id: Text<'a>,
-        /// The module.
+        /// Id of the module.
         required module_id: Text<'a>,
-        /// The instance. Null where an operator told scale or migrate of the module and named none.
+        /// Id of the instance. Null if an operator reported scale or migrate for the module as a whole.
         nullable instance_id: Text<'a>,
-        /// The node; for migrate, the one moved to.
+        /// Node of the event. For migrate, the destination.
         required node_id: Text<'a>,
-        /// What happened.
+        /// Type of the event.
         required event: PlacementKind,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
-        /// Whether it was concluded from telemetry rather than told.
+        /// True if the normalizer inferred the event from telemetry; false if it was reported.
         required inferred: bool,
-        /// Worker slots.
+        /// Number of worker slots.
         optional workers: u64,
-        /// Bound of the queue in front of the slots.
+        /// Maximum length of the queue before the slots.
         optional queue_limit: u64,
-        /// held or released.
+        /// held or released: whether a request keeps its slot during a downstream call.
         optional slot_policy: Text<'a>,
-        /// Live instances of the module after a scale event.
+        /// Running instances of the module after a scale event.
         optional replicas: u64,
-        /// The node moved from.
+        /// For migrate, the node of origin.
         optional from_node_id: Text<'a>,
         /// Container image.
         optional image: Text<'a>,
-        /// CPU limit, CPUs.
+        /// CPU limit, in CPUs.
         optional cpu_limit: f64,
         /// Memory limit, MiB.
         optional mem_limit_mb: f64,
-        /// Why.
+        /// Reason of the event.
         optional reason: Text<'a>,
     }
 }

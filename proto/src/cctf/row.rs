@@ -1,10 +1,10 @@
-//! [`Row`] and the `row!` macro: one declaration gives a row its struct, encoder, reader and field table.
+//! [`Row`] and the `row!` macro: one declaration generates a row's struct, encoder, reader and field table.
 
 use serde::de::Deserialize;
 
 use super::value::{Kind, Value};
 
-/// Whether a field must be there.
+/// Whether every row has a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// In every row, never null.
@@ -15,39 +15,37 @@ pub enum Presence {
     Optional,
 }
 
-/// One field of a row, as the schemas show it.
+/// One field of a row, from which the schemas and tables are generated.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// The name in the file.
+    /// Name in the file.
     pub name: &'static str,
-    /// Whether it must be there.
     pub presence: Presence,
-    /// Its type.
     pub kind: Kind,
-    /// What it means, with its unit.
+    /// Meaning and unit.
     pub doc: &'static str,
 }
 
 /// A row: a line of a `.jsonl` file, an object of a `.json` file, or an object nested in one.
 pub trait Row<'a>: Deserialize<'a> {
-    /// The fields, in the order in which they are written.
+    /// The fields, in the order of the files.
     const FIELDS: &'static [Field];
 
     /// Appends the row as one JSON object, without a newline.
     fn encode(&self, out: &mut Vec<u8>);
 }
 
-/// The position of a field, for constants.
+/// The index of a field, for use in constants.
 ///
 /// # Panics
-/// When there is no field of that name: used in constants only, where that is an error of compilation.
+/// If no field has that name. In a constant this is a compile error.
 pub const fn field_index(fields: &[Field], name: &str) -> usize {
-    let mut at = 0;
-    while at < fields.len() {
-        if same(fields[at].name.as_bytes(), name.as_bytes()) {
-            return at;
+    let mut index = 0;
+    while index < fields.len() {
+        if same(fields[index].name.as_bytes(), name.as_bytes()) {
+            return index;
         }
-        at += 1;
+        index += 1;
     }
     panic!("no field of that name")
 }
@@ -66,8 +64,8 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
     true
 }
 
-/// Appends one field of a row whose other fields are encoded apart, because it became known later than they. It is not
-/// the row's first field, so a comma goes before it.
+/// Appends one field of a row whose other fields were encoded earlier. It writes a comma first, so it must not be the first
+/// field.
 #[inline]
 pub fn push_field<T: Value>(field: &Field, value: Option<&T>, out: &mut Vec<u8>) {
     if value.is_none() && field.presence == Presence::Optional {
@@ -82,7 +80,7 @@ pub fn push_field<T: Value>(field: &Field, value: Option<&T>, out: &mut Vec<u8>)
     }
 }
 
-/// Finds a field by name, trying first the one after the last found: rows are written in a fixed order.
+/// Finds a field by name. It first tries the field after the last one found, because rows are written in a fixed order.
 pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> Option<usize> {
     let after = *expected;
     let at = match fields[after..].iter().position(|field| field.name == name) {
@@ -93,14 +91,14 @@ pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> 
     Some(at)
 }
 
-/// Puts the field's name before what is wrong with its value.
+/// Adds the name of the field to the error of its value.
 #[cold]
 pub(crate) fn in_field<E: serde::de::Error>(name: &str, error: E) -> E {
     E::custom(format_args!("{name}: {error}"))
 }
 
-/// Declares a row type. Each field: documentation, `required`, `nullable` or `optional`, name, optionally the name in
-/// the file where Rust can't have it (`as "type"`), and type.
+/// Declares a row type. Each field has a documentation, `required`, `nullable` or `optional`, a name and a type. `as "type"`
+/// sets the name in the file if it is a keyword of Rust.
 macro_rules! row {
     (
         $(#[doc = $row_doc:literal])*
@@ -116,8 +114,8 @@ macro_rules! row {
         }
 
         impl $(<$life>)? $name $(<$life>)? {
-            /// Appends the fields from the `FROM`th to before the `TO`th; the first part opens the object and the
-            /// last closes it, so that parts which are known at different times concatenate to the row.
+            /// Appends the fields from index `FROM` up to but excluding `TO`. The first part opens the object and the last
+            /// one closes it, so that parts encoded at different times can be concatenated to the row.
             #[inline]
             pub fn encode_part<const FROM: usize, const TO: usize>(&self, out: &mut Vec<u8>) {
                 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

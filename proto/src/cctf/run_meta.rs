@@ -1,23 +1,23 @@
-//! `run_meta.json`: what was run, and what the normalizer counted meanwhile.
+//! `run_meta.json`: parameters of the run, and what the normalizer counted.
 
 use super::milliseconds::Milliseconds;
 use super::row::row;
 use super::value::{Counters, Text};
 
 row! {
-    /// Spans by what became of them: each is in one of these, and their sum is all that came.
+    /// Spans by outcome. Each span has exactly one outcome, so the sum is the number of spans received.
     pub struct SpanOutcomes {
-        /// Rows of invocations.jsonl and calls.jsonl.
+        /// Spans with a row in invocations.jsonl or calls.jsonl.
         required rows: u64,
-        /// Work inside an invocation, and requests that a second instrumentation had seen.
+        /// Work inside of an invocation, and requests reported again by a second instrumentation.
         required inner: u64,
-        /// Neither work nor calls: polls for messages, lookups of names.
+        /// Spans that are neither work nor calls, such as polls for messages and DNS lookups.
         required asides: u64,
-        /// Control spans: start and end of a run, placement.
+        /// Control spans: start and end of a run, placement events.
         required control: u64,
-        /// Spans that had been received before.
+        /// Duplicates of spans received before.
         required duplicates: u64,
-        /// Spans that no row could be made of.
+        /// Invalid spans.
         required rejected: u64,
     }
 }
@@ -39,79 +39,79 @@ impl SpanOutcomes {
 }
 
 row! {
-    /// What the normalizer counted while the run was open.
+    /// Counts of the normalizer while the run was open.
     pub struct Counts {
-        /// Spans received, each counted once it is certain what became of it.
+        /// Spans received. A span is counted as soon as its outcome is certain.
         required spans: u64,
         /// Metric points received.
         required points: u64,
-        /// Log records received; they are not used.
+        /// Log records received. They are not used.
         required logs: u64,
-        /// Lines written by file.
+        /// Lines written, by file.
         required rows: Counters,
-        /// Spans and points that had been received before.
+        /// Duplicates of spans and metric points received before.
         required duplicates: u64,
-        /// Rows written as orphans.
+        /// Rows with the flag orphan.
         required orphans: u64,
-        /// Rows that came after the run's end.
+        /// Rows with the flag late.
         required late: u64,
-        /// Spans whose node nobody told.
+        /// Spans whose node was not reported.
         required unknown_node: u64,
-        /// Rows that were written before their time, because the normalizer's memory limit was reached.
+        /// Rows written early because the memory limit of the normalizer was reached.
         optional evicted: u64,
-        /// Spans and points that no row could be made of, by reason.
+        /// Invalid spans and metric points, by reason.
         required rejected: Counters,
-        /// Spans by what became of them.
+        /// Spans by outcome.
         optional spans_by_outcome: SpanOutcomes,
     }
 }
 
 row! {
-    /// The run.
+    /// Id of the run.
     pub struct RunMeta<'a> {
-        /// The run.
+        /// Id of the run.
         required run_id: Text<'a>,
-        /// Requests a second that the driver was asked for.
+        /// Requests per second that the load driver was configured to send.
         nullable rate: f64,
-        /// Duration as given, such as `20s`.
+        /// Configured duration, such as `20s`.
         nullable duration: Text<'a>,
-        /// Scenario.
+        /// Name of the scenario.
         nullable scen: Text<'a>,
-        /// Image of the service under load: as the driver told it, else as its modules report it.
+        /// Image of the service under load, as reported by the load driver, else by the modules.
         nullable img: Text<'a>,
-        /// Commit of the service.
+        /// Git commit of the service under load.
         nullable git_sha: Text<'a>,
-        /// Worker slots of an instance of the service under load: as the driver told them, else as the instances report them, if all agree.
+        /// Worker slots of each instance of the service under load, as reported by the load driver, else by the instances if all agree.
         nullable workers: u64,
-        /// Endpoint that was driven.
+        /// Endpoint under load.
         optional endpoint: Text<'a>,
-        /// URL that was driven.
+        /// URL under load.
         optional target: Text<'a>,
-        /// Body bytes a request.
+        /// Bytes of each request body.
         optional payload_bytes: u64,
-        /// Run that was replayed.
+        /// Id of the run that was replayed.
         optional replay_of: Text<'a>,
-        /// Seed of the arrival process.
+        /// Random seed of the arrival process.
         optional seed: u64,
-        /// Number of this folder, from 2 on, where the run is split into parts. Counts, start and end are the part's.
+        /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.
         optional part: u64,
-        /// True where a merge took clock_offset_ms of nodes.json from the stamps of each node's rows; absent where they are as recorded.
+        /// True if a merge subtracted clock_offset_ms of nodes.json from the timestamps of each node. Absent if timestamps are as recorded.
         optional clocks_aligned: bool,
-        /// How long a row waited for the spans that it depends on, ms; absent where that is the default, 15 s.
+        /// Join window, ms: maximum time that a row waits for the spans it depends on. Absent for the default of 15 s.
         optional join_window_ms: Milliseconds,
-        /// How long an instance was silent before it counted as stopped, ms; absent where that is the default, 180 s.
+        /// Silence after which an instance is considered stopped, ms. Absent for the default of 180 s.
         optional stale_after_ms: Milliseconds,
-        /// Version of the contract.
+        /// Version of CCTF.
         required cctf_version: Text<'a>,
         /// Version of the normalizer.
         required normalizer_version: Text<'a>,
         /// Start of the run, ms since the Unix epoch.
         required started_ts: Milliseconds,
-        /// End of the run, ms since the Unix epoch; null until then.
+        /// End of the run, ms since the Unix epoch. Null until then.
         nullable ended_ts: Milliseconds,
         /// Always unix_utc.
         required time_base: Text<'a>,
-        /// What was counted.
+        /// Counts of received data and of rows.
         required counts: Counts,
     }
 }

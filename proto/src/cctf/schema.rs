@@ -1,4 +1,4 @@
-//! Schemas made from the row types: JSON Schema (draft 2020-12), and the types that DuckDB, Spark, pandas and Arrow give them.
+//! Schemas generated from the row types: JSON Schema (draft 2020-12), and types for DuckDB, Spark, pandas and Arrow.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,10 +6,10 @@ use super::files::{File, Shape};
 use super::row::{Field, Presence};
 use super::value::Kind;
 
-/// A reader whose types can be printed.
+/// A schema language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// JSON Schema, draft 2020-12; of one line for `.jsonl`, of the whole file for `.json`.
+    /// JSON Schema, draft 2020-12. It describes one line of a `.jsonl` file, or a whole `.json` file.
     Json,
     /// The `columns` argument of DuckDB's `read_json`.
     Duckdb,
@@ -22,7 +22,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// All formats, by the names of the command line.
+    /// All formats with their names on the command line.
     pub const ALL: &'static [(&'static str, Self)] = &[
         ("json", Self::Json),
         ("duckdb", Self::Duckdb),
@@ -98,7 +98,7 @@ fn json_schema(file: File) -> Json {
     Json::Object(schema)
 }
 
-/// Unknown fields are allowed: a reader ignores what it does not know.
+/// Unknown fields are allowed, because readers must ignore them.
 fn object_schema(fields: &[Field]) -> Json {
     let required: Vec<_> = fields
         .iter()
@@ -183,7 +183,7 @@ fn spark_type(kind: Kind) -> String {
     }
 }
 
-/// pandas' nullable types; a double holds a stamp to within 0.25 us.
+/// The nullable types of pandas. A double holds a timestamp with an error of up to 0.25 us.
 fn pandas_type(kind: Kind) -> &'static str {
     match kind {
         Kind::TraceId | Kind::SpanId | Kind::Text => "string",
@@ -214,7 +214,7 @@ fn arrow_type(kind: Kind) -> String {
         Kind::Integer | Kind::Unsigned => "pa.int64()".into(),
         Kind::Float => "pa.float64()".into(),
         Kind::Bool => "pa.bool_()".into(),
-        // Arrow's JSON reader takes a decimal from a number as long as it is exact.
+        // Arrow's JSON reader accepts a number as a decimal if it is exact.
         Kind::Milliseconds => "pa.decimal128(19, 6)".into(),
         Kind::List(of) => format!("pa.list_({})", arrow_type(*of)),
         Kind::Object(fields) => {

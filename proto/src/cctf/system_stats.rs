@@ -8,23 +8,23 @@ use super::value::{JsonObject, Text};
 row! {
     /// One value of one metric.
     pub struct SystemStat<'a> {
-        /// When, ms since the Unix epoch.
+        /// Time of the value, ms since the Unix epoch.
         required ts_ms: Milliseconds,
-        /// The node.
+        /// Node.
         required node_id: Text<'a>,
-        /// The node's stage.
+        /// Stage of the node.
         required stage: Stage,
-        /// The metric: `in_flight`, or the name that the telemetry gives it.
+        /// Name of the metric: `in_flight`, or the name in the telemetry.
         required metric: Text<'a>,
-        /// The value, in the metric's unit.
+        /// Value, in the unit of the metric.
         required value: f64,
-        /// The instance.
+        /// Id of the instance.
         optional instance_id: Text<'a>,
-        /// The module.
+        /// Id of the module.
         optional module_id: Text<'a>,
-        /// The unit as the telemetry gives it (UCUM).
+        /// Unit as reported (UCUM).
         optional unit: Text<'a>,
-        /// The point's attributes, keys sorted.
+        /// Attributes of the metric point, sorted by key.
         optional attributes: JsonObject<'a>,
     }
 }

@@ -1,4 +1,4 @@
-//! [`Value`]: what a field of a row can hold, how it is written as JSON, and which type a reader gives it.
+//! [`Value`]: the types that a field of a row can have, with their JSON encodings.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::row::Field;
 
-/// The type of a field, from which the schemas are made.
+/// The type of a field, from which the schemas are generated.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// 32 hex digits.
@@ -20,7 +20,7 @@ pub enum Kind {
     SpanId,
     /// A string.
     Text,
-    /// One of these strings.
+    /// One of a fixed set of strings.
     OneOf(&'static [&'static str]),
     /// A signed 64-bit integer.
     Integer,
@@ -32,7 +32,7 @@ pub enum Kind {
     Bool,
     /// A decimal of milliseconds with six places.
     Milliseconds,
-    /// An array of one kind.
+    /// An array whose items have this type.
     List(&'static Kind),
     /// An object with these fields.
     Object(&'static [Field]),
@@ -50,7 +50,7 @@ pub trait Value {
     fn encode(&self, out: &mut Vec<u8>);
 }
 
-/// A string, borrowed from the telemetry or from the line that was read where that is possible.
+/// A string, borrowed from the telemetry or from the line if possible.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
@@ -117,8 +117,8 @@ pub fn push_json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether any of these bytes can't stand in a JSON string as it is. Eight at a time: it is asked for every text of every
-/// row, and nearly always the answer is no.
+/// Whether any byte must be escaped in a JSON string. It compares eight bytes at a time, because it runs for every text of
+/// every row and nearly always returns false.
 #[inline]
 fn needs_escape(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -130,7 +130,7 @@ fn needs_escape(bytes: &[u8]) -> bool {
     in_words | escapes(u64::from_le_bytes(last)) != 0
 }
 
-/// The high bit of each byte that has to be escaped; bits of bytes behind the first such one may be wrong.
+/// The high bit of each byte that must be escaped. Bits after the first such byte may be wrong.
 #[inline]
 fn escapes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
@@ -189,8 +189,8 @@ impl Value for i64 {
 
 impl Value for f64 {
     const KIND: Kind = Kind::Float;
-    /// Always with a decimal point or an exponent, so that the column's type never changes between rows.
-    /// The caller has sorted out what is not finite: JSON has no word for it.
+    /// Always with a decimal point or an exponent, so that the type of the column never changes between rows. The caller
+    /// has removed infinite values and NaN, which JSON does not have.
     fn encode(&self, out: &mut Vec<u8>) {
         debug_assert!(self.is_finite());
         if self.is_finite() {
@@ -222,7 +222,7 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
-/// A JSON object that is already encoded, its keys sorted.
+/// An encoded JSON object with sorted keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonObject<'a>(pub Cow<'a, str>);
 
@@ -269,7 +269,7 @@ impl Value for Counters {
     }
 }
 
-/// Declares an enum that is written as one of fixed strings.
+/// Declares an enum whose values are written as fixed strings.
 macro_rules! one_of {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -285,7 +285,7 @@ macro_rules! one_of {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// The value that a string of the files names.
+            /// The value with this string.
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)* _ => None }
             }
@@ -321,16 +321,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_as_json_says() {
+    fn strings_are_escaped_as_json_requires() {
         let text = "a\"b\\c\nd\u{1}e\u{7f}ü\u{1F980}";
         let mut out = Vec::new();
         push_json_string(text, &mut out);
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
     }
 
-    /// A byte that the word's test misses would break the line that it stands in.
+    /// An unescaped byte would make the line invalid.
     #[test]
-    fn every_byte_that_needs_it_is_escaped_at_every_place() {
+    fn every_byte_that_needs_it_is_escaped_at_every_offset() {
         for len in 1..20 {
             for at in 0..len {
                 for byte in 0..0x80 {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_float_keeps_its_type_when_it_is_whole() {
+    fn a_whole_number_is_still_written_as_a_float() {
         let mut out = Vec::new();
         3.0_f64.encode(&mut out);
         assert_eq!(out, b"3.0");

@@ -1,4 +1,5 @@
-//! Which rows of a request cannot be used, and why: counted for the answer, skipped by the pipeline, by the same rule.
+//! [`Admission`]: the rows of a request that cannot be used, by reason. The receiver counts them for its answer, and the
+//! pipeline skips them by the same rule.
 
 use std::fmt::Write as _;
 
@@ -10,32 +11,30 @@ use super::trace::TraceRequest;
 use super::wire::{Cursor, View, WireError};
 use crate::keys;
 
-/// Why a span or a data point cannot be used. The end before the start is no reason: such a row is written, flagged.
+/// Reason why a span or a data point cannot be used. A span that ends before it starts can be used; its row is flagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rejection {
-    /// The trace id has not 16 bytes.
+    /// The trace id does not have 16 bytes.
     TraceIdLength,
-    /// The span id has not 8 bytes.
+    /// The span id does not have 8 bytes.
     SpanIdLength,
-    /// The trace id is all zero, which W3C trace context makes invalid.
+    /// The trace id is all zero, which is invalid in W3C trace context.
     TraceIdZero,
-    /// The span id is all zero, which W3C trace context makes invalid.
+    /// The span id is all zero, which is invalid in W3C trace context.
     SpanIdZero,
-    /// The parent span id has neither 8 bytes nor none.
+    /// The parent span id has neither 8 bytes nor 0.
     ParentSpanIdLength,
-    /// A time stamp is missing or zero.
+    /// A timestamp is missing or zero.
     MissingTime,
-    /// A time stamp is after the year 2262: beyond what signed 64-bit nanoseconds hold.
+    /// A timestamp is after the year 2262, the maximum of signed 64-bit nanoseconds.
     TimeOutOfRange,
-    /// The run id, the row's own or its resource's, cannot be the name of a run's folder.
+    /// The run id of the row or of its resource cannot be the name of a folder.
     InvalidRunId,
 }
 
 impl Rejection {
-    /// How many reasons there are.
     pub const COUNT: usize = 8;
 
-    /// All reasons, in the order of their numbers.
     pub const ALL: [Rejection; Rejection::COUNT] = [
         Rejection::TraceIdLength,
         Rejection::SpanIdLength,
@@ -47,7 +46,7 @@ impl Rejection {
         Rejection::InvalidRunId,
     ];
 
-    /// The reason's name in counts and metrics. It never changes.
+    /// Name in counts and metrics. It never changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Rejection::TraceIdLength => "trace_id_length",
@@ -61,42 +60,41 @@ impl Rejection {
         }
     }
 
-    /// The reason in a sentence, for who sent the row.
+    /// Explanation for the sender.
     pub fn explanation(self) -> &'static str {
         match self {
-            Rejection::TraceIdLength => "a trace id has to be 16 bytes long",
-            Rejection::SpanIdLength => "a span id has to be 8 bytes long",
+            Rejection::TraceIdLength => "a trace id must have 16 bytes",
+            Rejection::SpanIdLength => "a span id must have 8 bytes",
             Rejection::TraceIdZero => "a trace id must not be all zero",
             Rejection::SpanIdZero => "a span id must not be all zero",
-            Rejection::ParentSpanIdLength => "a parent span id has to be 8 bytes long, or empty for a root",
-            Rejection::MissingTime => "a span needs start and end time, a data point its time",
-            Rejection::TimeOutOfRange => "a time stamp has to be in signed 64-bit nanoseconds since 1970",
+            Rejection::ParentSpanIdLength => "a parent span id must have 8 bytes, or be empty for a root",
+            Rejection::MissingTime => "a span must have a start and an end time, and a data point a time",
+            Rejection::TimeOutOfRange => "a timestamp must fit in signed 64-bit nanoseconds since 1970",
             Rejection::InvalidRunId => {
-                "cctf.run_id has to be a string of 1 to 128 characters A-Z a-z 0-9 . _ -, begin with neither . nor -, \
-                 and be no name beside the runs: latest, x-0002"
+                "cctf.run_id must have 1 to 128 characters of A-Z a-z 0-9 . _ -, must not start with . or -, and must not be \
+                 latest or end like the name of a part (-0002)"
             }
         }
     }
 }
 
-/// What of a request can be used.
+/// Counts of the usable and unusable rows of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// Spans or data points in the request, the unusable included.
+    /// Spans or data points in the request, including unusable ones.
     pub rows: u64,
     /// Unusable ones by reason, in the order of [`Rejection::ALL`].
     pub rejected: [u64; Rejection::COUNT],
-    /// The first unusable one: number in the request, from 0, and why.
+    /// Index of the first unusable row in the request, and its reason.
     pub first: Option<(u64, Rejection)>,
 }
 
 impl Admission {
-    /// How many rows cannot be used.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().sum()
     }
 
-    /// Rejected rows by reason, without the reasons that did not occur.
+    /// Unusable rows by reason, without reasons that did not occur.
     pub fn reasons(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
         Rejection::ALL
             .into_iter()
@@ -104,7 +102,7 @@ impl Admission {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// What a partial success tells the client; `None` if every row can be used.
+    /// Message of the partial success; `None` if all rows can be used.
     pub fn message(&self) -> Option<String> {
         let (number, reason) = self.first?;
         let mut message = format!("{} of {} rows cannot be used", self.rejected_total(), self.rows);
@@ -115,7 +113,7 @@ impl Admission {
         }
         let _ = write!(
             message,
-            "; the first is row {number} from 0: {}",
+            "; the first, at index {number}: {}",
             reason.explanation()
         );
         Some(message)
@@ -131,8 +129,8 @@ impl Admission {
     }
 }
 
-/// Checks an ExportTraceServiceRequest as [`check_trace_request`](super::check::check_trace_request) does, and counts
-/// its spans and those that cannot be used: both in one pass over the spans.
+/// Checks an ExportTraceServiceRequest like [`check_trace_request`](super::check::check_trace_request), and counts its spans
+/// and the unusable ones in the same pass.
 pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
     check::check_trace_envelope(bytes)?;
     let mut admission = Admission::default();
@@ -152,7 +150,7 @@ pub fn admit_trace_request(bytes: &[u8]) -> Result<Admission, WireError> {
     Ok(admission)
 }
 
-/// Checks all of a span, and its run ids.
+/// Checks the whole span, and its run ids.
 struct Checking {
     run_id_ok: bool,
 }
@@ -188,8 +186,8 @@ impl<'a> SpanPass<'a> for Checking {
     }
 }
 
-/// Checks an ExportMetricsServiceRequest as [`check_metrics_request`](check::check_metrics_request) does, and counts its
-/// data points and those that cannot be used.
+/// Checks an ExportMetricsServiceRequest like [`check_metrics_request`](check::check_metrics_request), and counts its data
+/// points and the unusable ones.
 pub fn admit_metrics_request(bytes: &[u8]) -> Result<Admission, WireError> {
     check::check_metrics_request(bytes)?;
     let mut admission = Admission::default();
@@ -223,15 +221,15 @@ fn admit_metric(data: &MetricData<'_>, run_id_ok: bool, admission: &mut Admissio
     Ok(())
 }
 
-/// Why this span cannot be used, if it cannot. `resource_run_id_ok` is [`is_run_id_ok`] of its resource.
+/// The reason why this span cannot be used, if there is one. `resource_run_id_ok` is [`is_run_id_ok`] of its resource.
 #[inline]
 pub fn reject_span(span: &Span<'_>, resource_run_id_ok: bool) -> Option<Rejection> {
     reject_span_of_run(span, true)
         .or_else(|| reject_run_id(resource_run_id_ok && is_run_id_ok(&span.attributes())))
 }
 
-/// [`reject_span`] for who has read the attributes already: `run_id_ok` says whether [`is_run_id_ok`] holds for the
-/// attributes of the span and those of its resource.
+/// Like [`reject_span`], for callers that have already read the attributes. `run_id_ok`: [`is_run_id_ok`] is true for the span
+/// and for its resource.
 #[inline]
 pub fn reject_span_of_run(span: &Span<'_>, run_id_ok: bool) -> Option<Rejection> {
     let Some((trace_id_head, trace_id_tail)) = halves(span.trace_id) else {
@@ -254,7 +252,8 @@ pub fn reject_span_of_run(span: &Span<'_>, run_id_ok: bool) -> Option<Rejection>
         .or_else(|| reject_run_id(run_id_ok))
 }
 
-/// Why a data point of this time cannot be used, if it cannot. `resource_run_id_ok` is [`is_run_id_ok`] of its resource.
+/// The reason why a data point with this time cannot be used, if there is one. `resource_run_id_ok` is [`is_run_id_ok`] of its
+/// resource.
 #[inline]
 pub fn reject_point(time_unix_nano: u64, resource_run_id_ok: bool) -> Option<Rejection> {
     reject_time(time_unix_nano).or_else(|| reject_run_id(resource_run_id_ok))
@@ -289,8 +288,8 @@ fn reject_run_id(is_ok: bool) -> Option<Rejection> {
     (!is_ok).then_some(Rejection::InvalidRunId)
 }
 
-/// Whether these attributes name no run, or each run that they name can be a folder's name. Attributes that cannot be
-/// read (which a checked request has not) are not all right.
+/// Whether every run id in these attributes is valid. False if the attributes cannot be parsed, which does not happen in a
+/// checked request.
 #[inline]
 pub fn is_run_id_ok(attributes: &Attributes<'_>) -> bool {
     attributes

@@ -1,9 +1,9 @@
-//! Views of attributes: key-value pairs and the values that they can have.
+//! Views of attributes: key-value pairs and their values.
 
 use super::common::{Messages, PIECE_KEY, Pieces};
 use super::wire::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, ascii_as_str, is_ascii, key};
 
-/// A list of key-value pairs, read when it is iterated.
+/// A list of key-value pairs. Iteration parses it.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a> {
     list: Cursor<'a>,
@@ -29,13 +29,13 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Iterates over the pairs in the order of the wire, duplicates included.
+    /// Iterates over the pairs in the order of the request, including duplicates.
     #[inline]
     pub fn iter(&self) -> AttributesIter<'a> {
         AttributesIter { remaining: *self }
     }
 
-    /// The value of the first pair with this key. For more than one key, iterate.
+    /// The value of the first pair with this key. To look up several keys, iterate.
     pub fn get(&self, key: &str) -> Result<Option<AnyValue<'a>>, WireError> {
         for attribute in self.iter() {
             let attribute = attribute?;
@@ -46,10 +46,10 @@ impl<'a> Attributes<'a> {
         Ok(None)
     }
 
-    /// Asks for each pair whether its key, as bytes, is wanted, and as what; the values of those that are go to `take`.
+    /// Looks up each key with the first function, and passes the values of the keys it knows to `take`.
     ///
-    /// What is encoded as nearly all is, and not wanted, is not read any further. Pairs that an iterator hands out go
-    /// through memory, which made a span's attributes take twice as long.
+    /// A usual encoding of an unknown key is not parsed further. An iterator would pass each pair through memory, which
+    /// doubled the time that the attributes of a span take.
     #[inline]
     pub fn take_wanted<T>(
         &self,
@@ -92,14 +92,14 @@ impl<'a> IntoIterator for Attributes<'a> {
     }
 }
 
-/// Iterator over [`Attributes`]. It ends after the first error.
+/// Iterator over [`Attributes`]. It stops after the first error.
 #[derive(Debug, Clone)]
 pub struct AttributesIter<'a> {
     remaining: Attributes<'a>,
 }
 
 impl<'a> AttributesIter<'a> {
-    /// The next pair, if it comes next and is short; else nothing is taken.
+    /// The next pair, if it is the next field and short. Otherwise nothing is consumed.
     #[inline]
     fn next_short(&mut self) -> Option<Cursor<'a>> {
         let mut list = self.remaining.list;
@@ -111,7 +111,7 @@ impl<'a> AttributesIter<'a> {
         Some(message)
     }
 
-    /// The next pair, not yet parsed.
+    /// The bytes of the next pair.
     #[inline]
     pub(crate) fn next_message(&mut self) -> Result<Option<Cursor<'a>>, WireError> {
         loop {
@@ -170,15 +170,15 @@ impl<'a> Iterator for AttributesIter<'a> {
 /// One attribute.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyValue<'a> {
-    /// Its key; empty if there is none.
+    /// Empty if missing.
     pub key: &'a str,
-    /// Its value; [`AnyValue::Empty`] if there is none.
+    /// [`AnyValue::Empty`] if missing.
     pub value: AnyValue<'a>,
 }
 
 impl<'a> KeyValue<'a> {
-    /// The pair, if it is encoded as nearly all are: key and value in this order, no length over 127, the value a
-    /// number or the text ASCII. One straight line for these takes half the time of the general loops.
+    /// The pair, if it has the usual encoding: key before value, no length above 127, and a value that is a number or an
+    /// ASCII text. This straight code takes half the time of the general loops.
     #[inline]
     pub(super) fn parse_usual(message: Cursor<'a>) -> Option<Self> {
         let (key, value) = Self::split_usual(message)?;
@@ -191,7 +191,7 @@ impl<'a> KeyValue<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// Key and value as bytes, if they are one each, in this order, and both shorter than 128 bytes.
+    /// The bytes of key and value, if each occurs once, the key comes first and both are shorter than 128 bytes.
     #[inline]
     fn split_usual(message: Cursor<'a>) -> Option<(&'a [u8], &'a [u8])> {
         let [0x0a, key_length, after_key_length @ ..] = message.rest() else {
@@ -208,8 +208,8 @@ impl<'a> KeyValue<'a> {
 }
 
 impl<'a> KeyValue<'a> {
-    /// The key of a pair that [`Self::parse_usual`] takes, for who does not need its value: all bytes around key and text
-    /// are below 0x80, so one look at the whole tells of both.
+    /// The key of a pair that [`Self::parse_usual`] accepts, without its value. All bytes around key and text are below 0x80,
+    /// so a single ASCII check covers both.
     #[inline]
     pub(super) fn usual_key(message: Cursor<'a>) -> Option<&'a [u8]> {
         let (key, value) = Self::split_usual(message)?;
@@ -222,7 +222,7 @@ impl<'a> KeyValue<'a> {
     }
 }
 
-/// The value in these bytes, if it is a number or ASCII text.
+/// The value, if it is a number or an ASCII text.
 #[inline]
 fn usual_value(bytes: &[u8]) -> Option<AnyValue<'_>> {
     match bytes {
@@ -234,7 +234,7 @@ fn usual_value(bytes: &[u8]) -> Option<AnyValue<'_>> {
     }
 }
 
-/// A varint of one to eight bytes that are all there is.
+/// A varint that consists of all bytes, one to eight.
 #[inline]
 fn usual_varint(bytes: &[u8]) -> Option<i64> {
     let (last, head) = bytes.split_last()?;
@@ -283,11 +283,11 @@ fn parse_unusual(mut message: Cursor<'_>) -> Result<KeyValue<'_>, WireError> {
 /// The value of an attribute.
 #[derive(Debug, Clone, Copy)]
 pub enum AnyValue<'a> {
-    /// No value, or a reference into the string table of profiles, which no request of ours has.
+    /// No value, or a reference to the string table of profiles, which these requests do not have.
     Empty,
     /// Text.
     String(&'a str),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A signed integer.
     Int(i64),
@@ -297,12 +297,11 @@ pub enum AnyValue<'a> {
     Array(ArrayValue<'a>),
     /// A list of key-value pairs.
     KeyValueList(Attributes<'a>),
-    /// Bytes that are not text.
+    /// Bytes.
     Bytes(&'a [u8]),
 }
 
 impl<'a> AnyValue<'a> {
-    /// The text, if it is text.
     #[inline]
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
@@ -311,7 +310,6 @@ impl<'a> AnyValue<'a> {
         }
     }
 
-    /// The integer, if it is one.
     #[inline]
     pub fn as_int(&self) -> Option<i64> {
         match self {
@@ -359,7 +357,7 @@ impl<'a> View<'a> for AnyValue<'a> {
     }
 }
 
-/// A list of values, read when it is iterated.
+/// A list of values. Iteration parses it.
 #[derive(Debug, Clone, Copy)]
 pub struct ArrayValue<'a> {
     message: Cursor<'a>,

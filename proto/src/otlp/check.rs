@@ -1,8 +1,8 @@
-//! The structural check of a whole request: is it what a protobuf decoder would take, all the way down?
+//! The structural check of a whole request: whether a protobuf decoder would accept every message in it.
 //!
-//! It takes what prost takes and refuses what prost refuses (a differential property test holds it to that), with one
-//! exception on the strict side: [`WireErrorKind::MessageInPieces`], for an attribute's value, an any-value's array or
-//! key-value list, or a metric's data that occurs twice in its parent.
+//! It accepts and refuses exactly what prost does, as a differential property test checks. There is one exception: it also
+//! refuses [`WireErrorKind::MessageInPieces`], if the value of an attribute, the list in a value or the data of a metric
+//! occurs twice in its parent.
 
 use super::common::KeyValue;
 use super::schema::{self, Field, Message};
@@ -25,15 +25,15 @@ pub fn check_logs_request(bytes: &[u8]) -> Result<(), WireError> {
     check(Cursor::new(bytes), &schema::LOGS_REQUEST, NESTING_MAX)
 }
 
-/// Checks what of a request can be checked without opening its spans.
+/// Checks a trace request except for the content of its spans.
 pub(super) fn check_trace_envelope(bytes: &[u8]) -> Result<(), WireError> {
     check(Cursor::new(bytes), &schema::TRACE_ENVELOPE, NESTING_MAX)
 }
 
-/// Levels of nesting that are left inside of a span: above it are the request, its resource spans and scope spans.
+/// Levels of nesting that are allowed inside of a span. The request, its resource spans and scope spans are around it.
 const SPAN_LEVELS: u32 = NESTING_MAX - 3;
 
-/// The check of one span, for a pass that reads the span as well.
+/// The check of one span, for a pass that also reads the span.
 pub(super) mod span {
     use super::*;
 
@@ -55,7 +55,7 @@ pub(super) mod span {
         }
     }
 
-    /// The cursor after the field whose key has just been taken.
+    /// Returns the cursor after the field whose key was read last.
     #[inline(never)]
     pub(in super::super) fn field(mut cursor: Cursor<'_>, key: Key) -> Result<Cursor<'_>, WireError> {
         check_field(&mut cursor, key, &schema::SPAN, SPAN_LEVELS, &mut 0)?;
@@ -63,14 +63,14 @@ pub(super) mod span {
     }
 }
 
-/// A key that has been taken, and its offset in the request.
+/// A key that was read, and its offset in the request.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) key: u32,
     pub(super) offset: usize,
 }
 
-/// Checks what is left of a message; `levels` more of nesting are allowed.
+/// Checks the rest of a message. `levels` further levels of nesting are allowed.
 fn check(mut cursor: Cursor<'_>, message: &'static Message, levels: u32) -> Result<(), WireError> {
     let mut seen = 0u32;
     while !cursor.is_empty() {
@@ -81,7 +81,7 @@ fn check(mut cursor: Cursor<'_>, message: &'static Message, levels: u32) -> Resu
     Ok(())
 }
 
-/// Checks the value of a field whose key has just been taken. `seen` has a bit for each field that may occur once.
+/// Checks the value of a field whose key was read last. `seen` has a bit for each field that may occur only once.
 #[inline]
 fn check_field(
     cursor: &mut Cursor<'_>,

@@ -1,4 +1,4 @@
-//! Views of what traces, metrics and logs share: attributes, resources, scopes, and messages that repeat.
+//! Views of messages that traces, metrics and logs share: resources, scopes, and repeated messages.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 pub use super::attributes::{AnyValue, ArrayValue, Attributes, AttributesIter, KeyValue};
 use super::wire::{Cursor, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
-/// Iterator over a repeated embedded message. It ends after the first error.
+/// Iterator over a repeated embedded message. It stops after the first error.
 #[derive(Debug, Clone)]
 pub struct Messages<'a, T> {
     cursor: Cursor<'a>,
@@ -15,7 +15,7 @@ pub struct Messages<'a, T> {
 }
 
 impl<'a, T> Messages<'a, T> {
-    /// The messages of field `field` in what is left of their parent.
+    /// The messages of field `field` in the rest of their parent.
     #[inline]
     pub(crate) fn new(cursor: Cursor<'a>, field: u32) -> Self {
         Messages {
@@ -53,8 +53,8 @@ impl<'a, T: View<'a>> Iterator for Messages<'a, T> {
     }
 }
 
-/// The occurrences of one embedded message in its parent: one, as every known encoder writes it, or none, or several,
-/// which protobuf's rule then merges as if their bytes were one after the other.
+/// The occurrences of a singular embedded message in its parent. Known encoders write one. Several are merged as protobuf
+/// requires, as if their bytes were concatenated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pieces<'a> {
     pub(super) first: Cursor<'a>,
@@ -78,7 +78,7 @@ impl<'a> Pieces<'a> {
         self.count += 1;
     }
 
-    /// The parent's bytes behind the first piece, if there are more pieces in them.
+    /// The bytes of the parent after the first occurrence, if they contain further ones.
     #[inline]
     pub(super) fn further(&self) -> Cursor<'a> {
         if self.count > 1 {
@@ -89,10 +89,10 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Every embedded message that can come in pieces (resource, scope) is field 1 of its parent.
+/// Every message whose occurrences are merged (resource, scope) is field 1 of its parent.
 pub(super) const PIECE_KEY: u32 = key(1, LENGTH_DELIMITED);
 
-/// What produced the telemetry: a process on a host.
+/// The source of telemetry: a process on a host.
 #[derive(Debug, Clone, Copy)]
 pub struct Resource<'a> {
     pieces: Pieces<'a>,
@@ -104,8 +104,8 @@ impl<'a> Resource<'a> {
         Resource { pieces }
     }
 
-    /// The resource's encoding, the key under which what was concluded from it can be kept. Empty if there is none.
-    /// Borrowed, except for a resource in several pieces.
+    /// The encoding of the resource, which callers use as a cache key. Empty if the resource is missing. Borrowed, unless the
+    /// resource has several occurrences.
     pub fn bytes(&self) -> Cow<'a, [u8]> {
         let first = self.pieces.first.rest();
         if self.pieces.further().is_empty() {
@@ -127,13 +127,12 @@ impl<'a> Resource<'a> {
         Cow::Owned(all)
     }
 
-    /// Its attributes.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of_pieces(&self.pieces, 1)
     }
 
-    /// Attributes that the SDK left out.
+    /// Number of attributes that the SDK dropped.
     pub fn dropped_attributes_count(&self) -> Result<u32, WireError> {
         const COUNT: u32 = key(2, VARINT);
 
@@ -150,12 +149,12 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// The library or module that made the telemetry.
+/// The instrumentation library that created the telemetry.
 #[derive(Debug, Clone, Copy)]
 pub struct InstrumentationScope<'a> {
-    /// Its name; empty if unknown.
+    /// Empty if unknown.
     pub name: &'a str,
-    /// Its version; empty if unknown.
+    /// Empty if unknown.
     pub version: &'a str,
     pieces: Pieces<'a>,
 }
@@ -167,7 +166,7 @@ impl<'a> InstrumentationScope<'a> {
         pieces: Pieces::NONE,
     };
 
-    /// Takes one piece more of the scope, which `after` follows in the parent.
+    /// Merges a further occurrence of the scope. `after` is the rest of the parent.
     pub(super) fn merge(&mut self, piece: Cursor<'a>, after: Cursor<'a>) -> Result<(), WireError> {
         const NAME: u32 = key(1, LENGTH_DELIMITED);
         const VERSION: u32 = key(2, LENGTH_DELIMITED);
@@ -184,7 +183,6 @@ impl<'a> InstrumentationScope<'a> {
         Ok(())
     }
 
-    /// Its attributes.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of_pieces(&self.pieces, 3)

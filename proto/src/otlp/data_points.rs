@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::common::{Attributes, Messages};
 use super::wire::{Cursor, FIXED64, VARINT, View, WireError, key};
 
-/// The points of one metric, read when they are iterated.
+/// The points of one metric. Iteration parses them.
 #[derive(Debug, Clone, Copy)]
 pub struct DataPoints<'a, P> {
     message: Cursor<'a>,
@@ -29,7 +29,7 @@ impl<'a, P: View<'a>> DataPoints<'a, P> {
     }
 }
 
-/// A number as OTLP has it.
+/// A number of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
     /// A signed integer.
@@ -39,7 +39,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// As a double; integers beyond 2^53 are rounded.
+    /// As a double. Integers beyond 2^53 are rounded.
     #[inline]
     pub fn as_f64(self) -> f64 {
         match self {
@@ -52,11 +52,10 @@ impl Number {
 /// One value of a gauge or a sum.
 #[derive(Debug, Clone, Copy)]
 pub struct NumberDataPoint<'a> {
-    /// Since when a sum counts, nanoseconds since the Unix epoch; zero if unknown.
+    /// Start of a sum, nanoseconds since the Unix epoch; zero if unknown.
     pub start_time_unix_nano: u64,
-    /// When the value was taken, nanoseconds since the Unix epoch.
+    /// Time of the value, nanoseconds since the Unix epoch.
     pub time_unix_nano: u64,
-    /// The value, if there is one.
     pub value: Option<Number>,
     /// Bit 0: no value was recorded.
     pub flags: u32,
@@ -64,7 +63,7 @@ pub struct NumberDataPoint<'a> {
 }
 
 impl<'a> NumberDataPoint<'a> {
-    /// What sets its series apart from the others of the metric.
+    /// The attributes, which identify the series within the metric.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.message, 7)
@@ -102,24 +101,24 @@ impl<'a> View<'a> for NumberDataPoint<'a> {
     }
 }
 
-/// One point of a histogram: what all distributions have in common.
+/// A point of a histogram: the fields that all distributions have.
 pub type HistogramDataPoint<'a> = DistributionDataPoint<'a, 9, 10, false>;
-/// One point of an exponential histogram: what all distributions have in common.
+/// A point of an exponential histogram: the fields that all distributions have.
 pub type ExponentialHistogramDataPoint<'a> = DistributionDataPoint<'a, 1, 10, false>;
-/// One point of a summary: what all distributions have in common. Its sum is always there.
+/// A point of a summary: the fields that all distributions have. Its sum is never missing.
 pub type SummaryDataPoint<'a> = DistributionDataPoint<'a, 7, 8, true>;
 
-/// One point of a distribution. The three types differ, in what is read of them, in two field numbers and in
-/// whether a sum that is left out is zero (a summary's) or not known.
+/// A point of a distribution. In the fields that are read, the three types differ only in two field numbers, and in whether
+/// a missing sum is zero (in a summary) or unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct DistributionDataPoint<'a, const ATTRIBUTES: u32, const FLAGS: u32, const HAS_SUM: bool> {
-    /// Since when it counts, nanoseconds since the Unix epoch; zero if unknown.
+    /// Start of the interval, nanoseconds since the Unix epoch; zero if unknown.
     pub start_time_unix_nano: u64,
-    /// When it was taken, nanoseconds since the Unix epoch.
+    /// End of the interval, nanoseconds since the Unix epoch.
     pub time_unix_nano: u64,
-    /// How many values it stands for.
+    /// Number of values.
     pub count: u64,
-    /// Their sum, if told.
+    /// Sum of the values, if reported.
     pub sum: Option<f64>,
     /// Bit 0: no value was recorded.
     pub flags: u32,
@@ -129,7 +128,7 @@ pub struct DistributionDataPoint<'a, const ATTRIBUTES: u32, const FLAGS: u32, co
 impl<'a, const ATTRIBUTES: u32, const FLAGS: u32, const HAS_SUM: bool>
     DistributionDataPoint<'a, ATTRIBUTES, FLAGS, HAS_SUM>
 {
-    /// What sets its series apart from the others of the metric.
+    /// The attributes, which identify the series within the metric.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.message, ATTRIBUTES)

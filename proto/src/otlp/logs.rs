@@ -1,4 +1,4 @@
-//! The number of records in an ExportLogsServiceRequest: logs are accepted and counted, not used.
+//! Number of records in an ExportLogsServiceRequest. Logs are accepted and counted, but not used.
 
 use super::wire::{Cursor, LENGTH_DELIMITED, WireError, key};
 
@@ -9,7 +9,7 @@ pub struct LogsRequest<'a> {
 }
 
 impl<'a> LogsRequest<'a> {
-    /// Views these bytes; nothing is read yet.
+    /// Views these bytes without reading them.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         LogsRequest {
@@ -17,7 +17,7 @@ impl<'a> LogsRequest<'a> {
         }
     }
 
-    /// How many log records there are.
+    /// Number of log records.
     pub fn log_record_count(&self) -> Result<u64, WireError> {
         let mut count = 0;
         each(self.request, 1, |resource_logs| {

@@ -1,4 +1,4 @@
-//! Views of an ExportMetricsServiceRequest: resource metrics, scope metrics, metrics and, in [`DataPoints`], their points.
+//! Views of an ExportMetricsServiceRequest: resource metrics, scope metrics and metrics. [`DataPoints`] views their points.
 
 use super::common::{InstrumentationScope, Messages, Pieces, Resource};
 pub use super::data_points::{
@@ -14,7 +14,7 @@ pub struct MetricsRequest<'a> {
 }
 
 impl<'a> MetricsRequest<'a> {
-    /// Views these bytes; nothing is read yet.
+    /// Views these bytes without reading them.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         MetricsRequest {
@@ -22,7 +22,7 @@ impl<'a> MetricsRequest<'a> {
         }
     }
 
-    /// The metrics of one resource after the other.
+    /// Iterates over the resources.
     #[inline]
     pub fn resource_metrics(&self) -> Messages<'a, ResourceMetrics<'a>> {
         Messages::new(self.request, 1)
@@ -32,7 +32,7 @@ impl<'a> MetricsRequest<'a> {
 /// The metrics of one resource.
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceMetrics<'a> {
-    /// What produced the metrics.
+    /// The source of the metrics.
     pub resource: Resource<'a>,
     /// Schema of the resource's attributes; empty if unknown.
     pub schema_url: &'a str,
@@ -40,7 +40,7 @@ pub struct ResourceMetrics<'a> {
 }
 
 impl<'a> ResourceMetrics<'a> {
-    /// The metrics of one scope after the other.
+    /// Iterates over the scopes.
     #[inline]
     pub fn scope_metrics(&self) -> Messages<'a, ScopeMetrics<'a>> {
         Messages::new(self.message, 2)
@@ -76,7 +76,7 @@ impl<'a> View<'a> for ResourceMetrics<'a> {
 /// The metrics of one instrumentation scope.
 #[derive(Debug, Clone, Copy)]
 pub struct ScopeMetrics<'a> {
-    /// What made the metrics.
+    /// The library that created the metrics.
     pub scope: InstrumentationScope<'a>,
     /// Schema of the points' attributes; empty if unknown.
     pub schema_url: &'a str,
@@ -117,56 +117,48 @@ impl<'a> View<'a> for ScopeMetrics<'a> {
     }
 }
 
-/// Whether the points of a metric tell changes or totals.
+/// Meaning of the points of a sum or histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Temporality {
-    /// Not told, or one that is not known.
+    /// Missing or unknown.
     Unspecified,
-    /// Each point tells the change since the one before.
+    /// Each point is the change since the previous point.
     Delta,
-    /// Each point tells the total since a fixed start.
+    /// Each point is the total since a fixed start.
     Cumulative,
 }
 
 /// One metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// Its unit in UCUM; empty if unknown.
+    /// In UCUM; empty if unknown.
     pub unit: &'a str,
-    /// Its points, by type.
     pub data: MetricData<'a>,
 }
 
 /// The points of a metric, by type.
 #[derive(Debug, Clone, Copy)]
 pub enum MetricData<'a> {
-    /// No data, or a type that is not known.
+    /// No data, or an unknown type.
     Empty,
     /// Values at an instant.
     Gauge(DataPoints<'a, NumberDataPoint<'a>>),
     /// Values that add up.
     Sum {
-        /// The points.
         points: DataPoints<'a, NumberDataPoint<'a>>,
-        /// Whether they tell changes or totals.
         temporality: Temporality,
-        /// Whether the total never falls.
+        /// Whether the total never decreases.
         is_monotonic: bool,
     },
-    /// Distributions in buckets with given bounds.
+    /// Distributions in buckets with explicit bounds.
     Histogram {
-        /// The points.
         points: DataPoints<'a, HistogramDataPoint<'a>>,
-        /// Whether they tell changes or totals.
         temporality: Temporality,
     },
     /// Distributions in buckets with exponential bounds.
     ExponentialHistogram {
-        /// The points.
         points: DataPoints<'a, ExponentialHistogramDataPoint<'a>>,
-        /// Whether they tell changes or totals.
         temporality: Temporality,
     },
     /// Distributions as quantiles.
@@ -227,7 +219,7 @@ fn sum(message: Cursor<'_>) -> Result<MetricData<'_>, WireError> {
     })
 }
 
-/// Temporality and monotonicity, which sums and histograms carry in the same fields.
+/// Temporality and monotonicity, which have the same field numbers in sums and histograms.
 fn aggregation(mut message: Cursor<'_>) -> Result<(Temporality, bool), WireError> {
     const TEMPORALITY: u32 = key(2, VARINT);
     const IS_MONOTONIC: u32 = key(3, VARINT);

@@ -1,13 +1,13 @@
-//! OTLP in: borrowed views over the protobuf bytes of an export request, and the checks that a request passes first.
+//! OTLP in: borrowed views over the protobuf bytes of an export request, and the checks before they are used.
 //!
 //! ```text
-//! bytes ─▶ admission   protobuf of the right shape, all the way down (check)?   no: the request is refused
-//!                      which rows cannot be used, and why?                      they are counted and answered
-//!                      a text that is not UTF-8?                                repair writes it again
-//!       ─▶ trace, metrics   views over the rows, nothing copied                 the pipeline's mapping
+//! bytes ─▶ admission       valid protobuf at every level (check)?     no: the request is refused
+//!                          rows that cannot be used?                  they are counted and reported to the sender
+//!                          a text that is not UTF-8?                  repair replaces it
+//!       ─▶ trace, metrics  views over the rows, without copies        used by the normalizer's mapping
 //! ```
-//! Views never need the check to be safe: on any bytes at all they yield values or a [`WireError`], never a panic.
-//! What the check adds is that a whole request is good or refused before its first row is used.
+//! Views are safe without the check: for any bytes they return values or a [`WireError`], never a panic. The check ensures
+//! that a request is refused before any of its rows is used.
 
 pub mod admission;
 mod attributes;

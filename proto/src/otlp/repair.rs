@@ -1,23 +1,20 @@
-//! Requests with texts that are not UTF-8, which some SDKs send and a Collector passes on: only such a text is lost.
+//! [`repair`]: copies a request and replaces bytes that are not UTF-8, which some SDKs send and Collectors pass on.
 //!
-//! [`repair`] writes the request again with U+FFFD in place of what cannot be read, and raises the count of dropped
-//! attributes of the span or resource that held it, by which its rows are flagged `truncated`.
+//! Each unreadable sequence becomes U+FFFD. The count of dropped attributes of its span or resource is raised, so that the
+//! rows get the flag `truncated`.
 
 use super::schema::{self, Field, Message};
 use super::wire::{Cursor, LENGTH_DELIMITED, NESTING_MAX, VARINT, WireError, WireErrorKind, key};
 
-/// Which request the bytes hold.
+/// Type of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /// ExportTraceServiceRequest.
     Traces,
-    /// ExportMetricsServiceRequest.
     Metrics,
-    /// ExportLogsServiceRequest.
     Logs,
 }
 
-/// The request with every text readable. Its length is at most three times that of `bytes`.
+/// The request with only valid texts. It is at most three times as long as `bytes`.
 pub fn repair(request: Request, bytes: &[u8]) -> Result<Vec<u8>, WireError> {
     let message = match request {
         Request::Traces => &schema::TRACE_REQUEST,
@@ -29,7 +26,7 @@ pub fn repair(request: Request, bytes: &[u8]) -> Result<Vec<u8>, WireError> {
     Ok(out)
 }
 
-/// Field number of the count of dropped attributes, where losses of that message are counted.
+/// Field number of the count of dropped attributes, in messages whose losses are counted.
 fn field_of_losses(message: &'static Message) -> Option<u32> {
     const OF_SPAN: u32 = 10;
     const OF_RESOURCE: u32 = 2;
@@ -39,7 +36,7 @@ fn field_of_losses(message: &'static Message) -> Option<u32> {
     std::ptr::eq(message, &schema::RESOURCE).then_some(OF_RESOURCE)
 }
 
-/// Appends what is left of a message; true if any text in it had to be replaced.
+/// Appends the rest of a message. True if a text in it was replaced.
 fn rewrite(
     mut cursor: Cursor<'_>,
     message: &'static Message,
@@ -87,13 +84,13 @@ fn rewrite(
     }
     if let Some(number) = losses.filter(|_| is_repaired) {
         push_varint(u64::from(key(number, VARINT)), out);
-        // The last of several values counts.
+        // Of several values the last one counts.
         push_varint(u64::from((dropped as u32).saturating_add(1)), out);
     }
     Ok(is_repaired)
 }
 
-/// Text in which one U+FFFD stands for each run of bytes that are not UTF-8.
+/// The text with one U+FFFD for each sequence of bytes that are not UTF-8.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + char::REPLACEMENT_CHARACTER.len_utf8());
     let mut is_within_run = false;

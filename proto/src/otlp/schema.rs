@@ -1,34 +1,34 @@
-//! The shape of every OTLP message that a traces, metrics or logs request can hold: which field has which wire type.
+//! Fields and wire types of every OTLP message in a trace, metrics or logs request.
 
 /// The fields of one message, by number.
 pub(super) struct Message {
     fields: [Field; FIELD_NUMBER_MAX + 1],
 }
 
-/// Greatest field number of any message here ([`SPAN`]'s flags).
+/// Maximum field number of all messages here (the flags of [`SPAN`]).
 const FIELD_NUMBER_MAX: usize = 16;
 
-/// What a field holds.
+/// Type of a field.
 #[derive(Clone, Copy)]
 pub(super) enum Field {
-    /// Not a field of this message: skipped.
+    /// Not a field of this message. It is skipped.
     Unknown,
     Varint,
     Fixed64,
     Fixed32,
     /// Length-delimited, UTF-8.
     String,
-    /// Length-delimited, anything.
+    /// Length-delimited, any bytes.
     Bytes,
-    /// A message that may occur any number of times: repeated, or one that nothing here views, or one whose pieces the
-    /// views merge (resource, scope, status).
+    /// A message that may occur several times. It is repeated, or it has no view, or its view merges all occurrences
+    /// (resource, scope, status).
     Message(&'static Message),
-    /// A [`KEY_VALUE`], any number of times: nine tenths of a request.
+    /// A repeated [`KEY_VALUE`]. Nine tenths of a request are these.
     Attribute,
-    /// A message that may occur once. Protobuf merges the occurrences of a singular message by concatenation, which a
-    /// borrowed view of one slice cannot show; no known encoder writes such a thing.
+    /// A message that may occur once. Protobuf would merge several occurrences by concatenation, which a view of a single
+    /// slice cannot represent. No known encoder writes several.
     MessageOnce(&'static Message),
-    /// Repeated numbers, each on its own or many in a length-delimited field.
+    /// Repeated numbers, each in its own field or packed.
     Fixed64List,
     VarintList,
 }
@@ -80,7 +80,7 @@ static INSTRUMENTATION_SCOPE: Message = Message::new([(1, String), (2, String), 
 static ENTITY_REF: Message = Message::new([(1, String), (2, String), (3, String), (4, String)]);
 pub(super) static RESOURCE: Message = Message::new([(1, Attribute), (2, Varint), (3, Sub(&ENTITY_REF))]);
 
-/// A traces request whose spans are not opened.
+/// A trace request whose spans are not checked.
 pub(super) static TRACE_ENVELOPE: Message = Message::new([(1, Sub(&RESOURCE_SPANS_ENVELOPE))]);
 static RESOURCE_SPANS_ENVELOPE: Message =
     Message::new([(1, Sub(&RESOURCE)), (2, Sub(&SCOPE_SPANS_ENVELOPE)), (3, String)]);

@@ -1,4 +1,4 @@
-//! View of one span, parsed in one pass.
+//! [`Span`]: the view of one span, parsed in one pass.
 
 use std::ops::Range;
 
@@ -7,27 +7,27 @@ use super::common::{Attributes, Messages};
 use super::span_parts::{Event, Link};
 use super::wire::{Cursor, FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, View, WireError, key};
 
-/// Relation of a span to its parent and children.
+/// Kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpanKind {
-    /// Not told, or a kind that is not known.
+    /// Missing or unknown.
     Unspecified,
-    /// Work inside an application.
+    /// Work inside of an application.
     Internal,
-    /// A request served.
+    /// A request that is answered.
     Server,
-    /// A request made.
+    /// A request that is sent.
     Client,
-    /// A message sent.
+    /// A message that is sent.
     Producer,
-    /// A message taken.
+    /// A message that is received.
     Consumer,
 }
 
 impl SpanKind {
     #[inline]
     fn from_wire(value: u64) -> Self {
-        // An enum is an int32 on the wire: as prost has it, the upper half of the varint does not count.
+        // An enum is an int32 on the wire. Like prost, this ignores the upper half of the varint.
         match value as u32 {
             1 => SpanKind::Internal,
             2 => SpanKind::Server,
@@ -42,9 +42,9 @@ impl SpanKind {
 /// Whether the work succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatusCode {
-    /// Not told, or a code that is not known.
+    /// Missing or unknown.
     Unset,
-    /// It succeeded, as someone decided who knows.
+    /// It succeeded, as set explicitly by the application.
     Ok,
     /// It failed.
     Error,
@@ -55,7 +55,7 @@ pub enum StatusCode {
 pub struct Status<'a> {
     /// Whether the work succeeded.
     pub code: StatusCode,
-    /// What went wrong, for people; empty if not told.
+    /// Error message; empty if missing.
     pub message: &'a str,
 }
 
@@ -82,35 +82,33 @@ impl<'a> Status<'a> {
     }
 }
 
-/// One span. Absent fields have protobuf's defaults: zero, empty.
+/// One span. Missing fields have the defaults of protobuf: zero or empty.
 #[derive(Debug, Clone, Copy)]
 pub struct Span<'a> {
     /// 16 bytes, if it is valid.
     pub trace_id: &'a [u8],
     /// 8 bytes, if it is valid.
     pub span_id: &'a [u8],
-    /// 8 bytes, or none for a root. All zero means none, too.
+    /// 8 bytes, or empty for a root. All zero also means a root.
     pub parent_span_id: &'a [u8],
     /// W3C tracestate.
     pub trace_state: &'a str,
-    /// What the span calls its work.
     pub name: &'a str,
-    /// Relation to parent and children.
     pub kind: SpanKind,
-    /// Begin, nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch.
     pub start_time_unix_nano: u64,
-    /// End, nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch.
     pub end_time_unix_nano: u64,
-    /// Attributes that the SDK left out.
+    /// Number of attributes that the SDK dropped.
     pub dropped_attributes_count: u32,
-    /// Links that the SDK left out.
+    /// Number of links that the SDK dropped.
     pub dropped_links_count: u32,
     /// Whether the work succeeded.
     pub status: Status<'a>,
-    /// Low byte: W3C trace flags; bit 8: whether bit 9 is told; bit 9: the parent is remote.
+    /// Low byte: W3C trace flags. Bit 8: bit 9 is valid. Bit 9: the parent is remote.
     pub flags: u32,
     attributes: Cursor<'a>,
-    /// From the first event or link to the end of the last; most spans have neither.
+    /// The range from the first event or link to the end of the last one. Most spans have neither.
     events_and_links: Cursor<'a>,
 }
 
@@ -135,25 +133,22 @@ impl<'a> Span<'a> {
         events_and_links: Cursor::EMPTY,
     };
 
-    /// Its attributes.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.attributes, ATTRIBUTES_FIELD)
     }
 
-    /// Its links to other spans.
     #[inline]
     pub fn links(&self) -> Messages<'a, Link<'a>> {
         Messages::new(self.events_and_links, LINKS_FIELD)
     }
 
-    /// What happened while it lasted.
     #[inline]
     pub fn events(&self) -> Messages<'a, Event<'a>> {
         Messages::new(self.events_and_links, EVENTS_FIELD)
     }
 
-    /// Whether it was told that the parent is in another process (`Some(true)`) or in this one; `None` if not told.
+    /// Whether the parent is in another process; `None` if the flags do not report it.
     #[inline]
     pub fn parent_is_remote(&self) -> Option<bool> {
         const IS_TOLD: u32 = 0x100;
@@ -182,16 +177,16 @@ const DROPPED_LINKS_COUNT: u32 = key(14, VARINT);
 const STATUS: u32 = key(15, LENGTH_DELIMITED);
 const FLAGS: u32 = key(16, FIXED32);
 
-/// What a pass over a span does with the parts that [`Span`] does not keep, or only as bytes.
+/// Visitor of the parts of a span that [`Span`] does not keep, or keeps only as bytes.
 pub(super) trait SpanPass<'a> {
     fn attribute(&mut self, attribute: Cursor<'a>) -> Result<(), WireError>;
     fn link(&mut self, link: Cursor<'a>) -> Result<(), WireError>;
     fn status(&mut self, status: Cursor<'a>) -> Result<(), WireError>;
-    /// Any other field, whose key has just been taken.
+    /// Any other field, whose key was read last.
     fn other(&mut self, span: &mut Cursor<'a>, key: Key) -> Result<(), WireError>;
 }
 
-/// Skips what is not kept.
+/// Skips these parts.
 struct Reading;
 
 impl<'a> SpanPass<'a> for Reading {
@@ -224,8 +219,8 @@ impl<'a> View<'a> for Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    /// Reads the fields before the attributes as far as they come in the order of their numbers, in which encoders write
-    /// them: asked for in that order they need no dispatch, which the processor would have to guess.
+    /// Reads the fields before the attributes as long as they are in the order of their numbers, as encoders write them. In this
+    /// order no dispatch is needed, which the processor could mispredict.
     #[inline]
     fn read_in_order(&mut self, message: &mut Cursor<'a>) -> Result<(), WireError> {
         if message.take_key(TRACE_ID) {

@@ -3,16 +3,15 @@
 use super::common::Attributes;
 use super::wire::{Cursor, FIXED32, LENGTH_DELIMITED, View, WireError, key};
 
-/// Something that happened while a span lasted.
+/// An event during a span.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
-    /// Its name; empty if there is none.
+    /// Empty if missing.
     pub name: &'a str,
     message: Cursor<'a>,
 }
 
 impl<'a> Event<'a> {
-    /// Its attributes.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.message, 3)
@@ -34,7 +33,7 @@ impl<'a> View<'a> for Event<'a> {
     }
 }
 
-/// A link to a span that is not the parent.
+/// A link to a span other than the parent.
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
     /// 16 bytes, if it is valid.
@@ -43,13 +42,12 @@ pub struct Link<'a> {
     pub span_id: &'a [u8],
     /// W3C tracestate.
     pub trace_state: &'a str,
-    /// As [`Span::flags`], of the linked span.
+    /// Like [`Span::flags`], for the linked span.
     pub flags: u32,
     message: Cursor<'a>,
 }
 
 impl<'a> Link<'a> {
-    /// Its attributes.
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::new(self.message, 4)

@@ -1,4 +1,4 @@
-//! Views of an ExportTraceServiceRequest: resource spans, scope spans and, in [`Span`], what they hold.
+//! Views of an ExportTraceServiceRequest: resource spans and scope spans. [`Span`] is the view of a single span.
 
 use super::common::{InstrumentationScope, Messages, Pieces, Resource};
 pub use super::span::{Span, SpanKind, Status, StatusCode};
@@ -12,7 +12,7 @@ pub struct TraceRequest<'a> {
 }
 
 impl<'a> TraceRequest<'a> {
-    /// Views these bytes; nothing is read yet.
+    /// Views these bytes without reading them.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         TraceRequest {
@@ -20,7 +20,7 @@ impl<'a> TraceRequest<'a> {
         }
     }
 
-    /// The spans of one resource after the other.
+    /// Iterates over the resources.
     #[inline]
     pub fn resource_spans(&self) -> Messages<'a, ResourceSpans<'a>> {
         Messages::new(self.request, 1)
@@ -30,7 +30,7 @@ impl<'a> TraceRequest<'a> {
 /// The spans of one resource.
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceSpans<'a> {
-    /// What produced the spans.
+    /// The source of the spans.
     pub resource: Resource<'a>,
     /// Schema of the resource's attributes; empty if unknown.
     pub schema_url: &'a str,
@@ -38,7 +38,7 @@ pub struct ResourceSpans<'a> {
 }
 
 impl<'a> ResourceSpans<'a> {
-    /// The spans of one scope after the other.
+    /// Iterates over the scopes.
     #[inline]
     pub fn scope_spans(&self) -> Messages<'a, ScopeSpans<'a>> {
         Messages::new(self.message, 2)
@@ -74,7 +74,7 @@ impl<'a> View<'a> for ResourceSpans<'a> {
 /// The spans of one instrumentation scope.
 #[derive(Debug, Clone, Copy)]
 pub struct ScopeSpans<'a> {
-    /// What made the spans.
+    /// The library that created the spans.
     pub scope: InstrumentationScope<'a>,
     /// Schema of the spans' attributes; empty if unknown.
     pub schema_url: &'a str,
@@ -88,7 +88,7 @@ impl<'a> ScopeSpans<'a> {
         Messages::new(self.message, 2)
     }
 
-    /// Gives each span to `take`, until that fails. An iterator's items go through memory some times more, at 200 bytes each.
+    /// Passes each span to `take` until it fails. An iterator would copy each span of 200 bytes several times.
     #[inline]
     pub fn try_for_each_span(
         &self,
@@ -98,7 +98,7 @@ impl<'a> ScopeSpans<'a> {
             .try_for_each(|message| take(Span::parse(message?)?))
     }
 
-    /// The spans, not yet parsed.
+    /// The bytes of each span, not parsed.
     #[inline]
     pub(super) fn span_messages(&self) -> Messages<'a, Cursor<'a>> {
         Messages::new(self.message, 2)

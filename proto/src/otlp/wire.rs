@@ -1,28 +1,27 @@
-//! A bounds-checked cursor over protobuf's wire format, with prost's rules on what is valid.
+//! [`Cursor`]: a bounds-checked reader of protobuf's wire format. It accepts what prost accepts.
 
 use std::fmt;
 use std::ops::Range;
 
-/// Deepest nesting of messages and groups, as prost and the C++ implementation have it.
+/// Maximum nesting of messages and groups, as in prost and the C++ implementation.
 pub const NESTING_MAX: u32 = 100;
 
-/// Longest encoding of a varint, bytes.
+/// Maximum length of a varint, bytes.
 const VARINT_LEN_MAX: usize = 10;
 
-/// Bytes that are not a valid request, and where.
+/// An invalid request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {offset} of the request")]
 pub struct WireError {
-    /// Where in the request, from its first byte.
+    /// Offset in the request, bytes.
     pub offset: usize,
-    /// What is wrong there.
     pub kind: WireErrorKind,
 }
 
-/// What can be wrong with bytes on the wire.
+/// Type of a [`WireError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireErrorKind {
-    /// A value or a length reaches past the end of its message.
+    /// A value or a length exceeds its message.
     Truncated,
     /// A varint of more than ten bytes or more than 64 bits.
     VarintOverflow,
@@ -30,28 +29,27 @@ pub enum WireErrorKind {
     InvalidFieldNumber,
     /// Wire type 6 or 7, which do not exist.
     InvalidWireType,
-    /// A known field in another wire type than its own.
+    /// A known field with the wrong wire type.
     WrongWireType,
-    /// The end of a group that was not begun, or of another one than was begun last.
+    /// The end of a group other than the one started last.
     UnexpectedEndGroup,
     /// Messages or groups nested deeper than [`NESTING_MAX`].
     NestedTooDeep,
     /// A string field whose bytes are not UTF-8.
     InvalidUtf8,
-    /// An embedded message that has to be in one piece occurs twice in its parent.
+    /// An embedded message that may occur once occurs twice in its parent.
     MessageInPieces,
 }
 
 impl WireErrorKind {
-    /// What is wrong, in words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Truncated => "a field that reaches past the end of its message",
+            Self::Truncated => "a field that exceeds its message",
             Self::VarintOverflow => "a varint of more than 64 bits",
             Self::InvalidFieldNumber => "an invalid field number",
             Self::InvalidWireType => "an invalid wire type",
-            Self::WrongWireType => "a field in the wrong wire type",
-            Self::UnexpectedEndGroup => "an end of a group that was not begun",
+            Self::WrongWireType => "a field with the wrong wire type",
+            Self::UnexpectedEndGroup => "an end of a group that was not started",
             Self::NestedTooDeep => "more than 100 nested messages",
             Self::InvalidUtf8 => "a string that is not UTF-8",
             Self::MessageInPieces => "an embedded message that occurs twice",
@@ -65,7 +63,7 @@ impl fmt::Display for WireErrorKind {
     }
 }
 
-/// Wire types as they stand in the low three bits of a field's key.
+/// Wire types: the low three bits of a field's key.
 pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
 pub(crate) const LENGTH_DELIMITED: u32 = 2;
@@ -73,19 +71,19 @@ const START_GROUP: u32 = 3;
 const END_GROUP: u32 = 4;
 pub(crate) const FIXED32: u32 = 5;
 
-/// The key that precedes a field on the wire.
+/// The key before a field's value.
 pub(crate) const fn key(field: u32, wire_type: u32) -> u32 {
     (field << 3) | wire_type
 }
 
-/// What is left of one message.
+/// The rest of one message.
 ///
-/// Only `position` moves, and nothing that is not inlined gets the cursor by reference: the readers' loops then keep it
-/// in registers. (With a slice that shrinks, its pointer and length went through memory at each field, which more than
-/// doubled the time a span takes.)
+/// Only `position` changes, and only inlined functions get the cursor by reference, so that the loops of readers keep it in
+/// registers. A shrinking slice instead passed pointer and length through memory at each field, which more than doubled the
+/// time of a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
-    /// The request from its first byte to the end of this message, so that `position` is the offset in the request.
+    /// The request up to the end of this message, so that `position` is an offset in the request.
     bytes: &'a [u8],
     position: usize,
 }
@@ -120,7 +118,7 @@ impl<'a> Cursor<'a> {
         self.position
     }
 
-    /// The part of this message between two offsets in the request.
+    /// The bytes between two offsets in the request.
     #[inline]
     pub(crate) fn range(&self, range: Range<usize>) -> Cursor<'a> {
         Cursor {
@@ -137,7 +135,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes the next key if it is this one, which has to be of one byte.
+    /// Consumes the next key if it equals `key`, which must have one byte.
     #[inline]
     pub(crate) fn take_key(&mut self, key: u32) -> bool {
         let is_next = self
@@ -148,8 +146,8 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
-    /// The key of the next field: number and wire type, not yet known to be valid. What a reader does not recognise
-    /// goes to [`Cursor::skip`], which refuses invalid ones.
+    /// The key of the next field: number and wire type, not validated. Readers pass unknown keys to [`Cursor::skip`], which
+    /// refuses invalid ones.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<u32, WireError> {
         let position = self.position;
@@ -206,13 +204,13 @@ impl<'a> Cursor<'a> {
         self.fixed().map(u32::from_le_bytes)
     }
 
-    /// A length-delimited field: its length, then that many bytes, which are skipped here.
+    /// Skips a length-delimited field: a length, then that many bytes.
     #[inline]
     pub(crate) fn message(&mut self) -> Result<Cursor<'a>, WireError> {
         let length_position = self.position;
         let length = self.varint()?;
         let start = self.position;
-        // A length above usize::MAX (32-bit targets) is as surely too long as usize::MAX itself.
+        // On 32-bit targets, a length above usize::MAX is replaced by usize::MAX, which is too long as well.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let end = start.saturating_add(length);
         let Some(bytes) = self.bytes.get(..end) else {
@@ -228,8 +226,8 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// [`Self::message`] of less than 128 bytes, as nearly all are. `None`, and nothing is taken, for any other: a cursor in
-    /// a `Result` goes through memory, which for a span's attributes was a third of the time that reading them took.
+    /// Like [`Self::message`], for messages of less than 128 bytes, as nearly all are. `None` for others, without consuming
+    /// anything. A cursor in a `Result` goes through memory, which was a third of the time to read a span's attributes.
     #[inline]
     pub(crate) fn short_message(&mut self) -> Option<Cursor<'a>> {
         let length = *self.bytes.get(self.position)?;
@@ -262,20 +260,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// All that is left, as text.
+    /// The rest, as text.
     #[inline]
     pub(crate) fn as_utf8(&self) -> Result<&'a str, WireError> {
         let text = self.rest();
         ascii_as_str(text).map_or_else(|| non_ascii(text, self.position), Ok)
     }
 
-    /// Skips the value of a field that is not read, whose key has just been taken.
+    /// Skips the value of the field whose key was read last.
     #[inline]
     pub(crate) fn skip(&mut self, key: u32) -> Result<(), WireError> {
         self.skip_within(key, NESTING_MAX)
     }
 
-    /// [`Cursor::skip`], where `levels` more of nesting are allowed.
+    /// Like [`Cursor::skip`]. `levels` further levels of nesting are allowed.
     #[inline]
     pub(crate) fn skip_within(&mut self, key: u32, levels: u32) -> Result<(), WireError> {
         if key >= 8 && key & 7 == LENGTH_DELIMITED && levels > 0 {
@@ -286,7 +284,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A varint of any length, and where it ends.
+/// A varint of any length, and its end.
 #[inline(never)]
 fn longer_varint(bytes: &[u8], position: usize) -> Result<(u64, usize), WireError> {
     let rest = bytes.get(position..).unwrap_or_default();
@@ -320,7 +318,7 @@ fn non_ascii(text: &[u8], offset: usize) -> Result<&str, WireError> {
     })
 }
 
-/// Where the value ends of a field that is not a length-delimited one.
+/// The end of the value of a field that is not length-delimited.
 #[inline(never)]
 fn skip_other(mut cursor: Cursor<'_>, key: u32, levels: u32) -> Result<usize, WireError> {
     if key >> 3 == 0 {
@@ -347,15 +345,15 @@ fn skip_other(mut cursor: Cursor<'_>, key: u32, levels: u32) -> Result<usize, Wi
     Ok(cursor.position)
 }
 
-/// These bytes as text, if they are ASCII.
+/// The bytes as a text, if they are ASCII.
 #[inline]
 pub(crate) fn ascii_as_str(bytes: &[u8]) -> Option<&str> {
     // SAFETY: ASCII is UTF-8.
     is_ascii(bytes).then(|| unsafe { std::str::from_utf8_unchecked(bytes) })
 }
 
-/// Whether all bytes are below 0x80. Keys and values are short and of ever different lengths, so what counts is not
-/// to branch on the length: up to 64 bytes are covered by words that overlap.
+/// Whether all bytes are below 0x80. Keys and values are short and vary in length, so branches on the length would be
+/// mispredicted. Overlapping words cover up to 64 bytes without them.
 #[inline]
 pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
@@ -380,12 +378,12 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     }
 }
 
-/// A message that can be viewed in place.
+/// A message with a borrowed view.
 pub(crate) trait View<'a>: Sized {
     fn parse(message: Cursor<'a>) -> Result<Self, WireError>;
 }
 
-/// A message as it is on the wire.
+/// The bytes of a message.
 impl<'a> View<'a> for Cursor<'a> {
     #[inline]
     fn parse(message: Cursor<'a>) -> Result<Self, WireError> {

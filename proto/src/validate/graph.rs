@@ -1,4 +1,4 @@
-//! [`Graph`]: the rules on how invocations and calls refer to one another, trace by trace.
+//! [`Graph`]: the rules on references between invocations and calls, checked trace by trace.
 
 use std::collections::HashSet;
 
@@ -6,46 +6,48 @@ use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::{Call, File, Flag, Invocation, Milliseconds, SpanId, SpanKind, TraceId};
 
-/// What the graph keeps of an invocation, so that rows need not be held.
+/// The fields of an invocation that the rules need, so that the whole rows need not stay in memory.
 #[derive(Debug, Clone, Copy)]
-struct Invoked {
+struct InvocationNode {
     trace: TraceId,
     span: SpanId,
     kind: SpanKind,
     line: Option<u64>,
-    above: Above,
+    parent: Parent,
     caller: Option<SpanId>,
-    /// What net_ms says that the caller's duration is.
-    caller_lasted: Option<Milliseconds>,
+    /// Duration of the call according to the invocation: `net_ms + rt_ms`.
+    call_duration: Option<Milliseconds>,
 }
 
-/// What the graph keeps of a call.
+/// The same for a call.
 #[derive(Debug, Clone, Copy)]
-struct Called {
+struct CallNode {
     trace: TraceId,
     span: SpanId,
     kind: Option<SpanKind>,
     line: Option<u64>,
-    above: Above,
-    lasted: Option<Milliseconds>,
+    parent: Parent,
+    duration: Option<Milliseconds>,
 }
 
-/// What a row says of its ancestors: parent_id or ancestor_id, and the parent span.
+/// The references of a row to its ancestors.
 #[derive(Debug, Clone, Copy)]
-struct Above {
+struct Parent {
+    /// `parent_id` or `ancestor_id`.
     invocation: Option<SpanId>,
+    /// `parent_span_id`.
     span: Option<SpanId>,
-    orphan: bool,
+    is_orphan: bool,
 }
 
 /// All invocations and calls of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    invocations: Vec<Invoked>,
-    calls: Vec<Called>,
+    invocations: Vec<InvocationNode>,
+    calls: Vec<CallNode>,
 }
 
-/// References that the folder does not resolve; another part of the run may.
+/// References that the folder does not resolve. Another part of the run may have the rows.
 #[derive(Debug, Default)]
 pub(super) struct Unresolved {
     pub invocations: References,
@@ -69,16 +71,16 @@ impl References {
         self.wanted.is_empty()
     }
 
-    /// Resolves the references to a row that another part has.
+    /// Resolves the references to a row of another part.
     pub fn resolve(&mut self, trace: TraceId, span: SpanId) {
         self.wanted.remove(&(trace, span));
     }
 
-    /// Reports those that nothing resolved; `may_be_elsewhere` says that there are parts that can't be looked into.
+    /// Reports the unresolved references. `may_be_elsewhere`: the rows may be in a part that cannot be read.
     pub fn report(&self, may_be_elsewhere: bool, findings: &mut Findings) {
         for &(broken, trace, span, place) in &self.references {
             if self.wanted.contains(&(trace, span)) {
-                let message = || format!("trace {trace} has no such row as {span}");
+                let message = || format!("trace {trace} has no row with span_id {span}");
                 match may_be_elsewhere {
                     true => findings.add_as_if_open(broken, place, message),
                     false => findings.add(broken, place, message),
@@ -90,41 +92,41 @@ impl References {
 
 impl Graph {
     pub fn add_invocation(&mut self, row: &Invocation<'_>, place: Place) {
-        let caller_lasted = row
+        let call_duration = row
             .net_ms
             .zip(row.rt_ms)
-            .and_then(|(net, lasted)| net.as_ns().checked_add(lasted.as_ns()).map(Milliseconds::from_ns));
-        self.invocations.push(Invoked {
+            .and_then(|(net, rt)| net.as_ns().checked_add(rt.as_ns()).map(Milliseconds::from_ns));
+        self.invocations.push(InvocationNode {
             trace: row.trace_id,
             span: row.span_id,
             kind: row.kind,
             line: place.line,
-            above: Above {
+            parent: Parent {
                 invocation: row.parent_id,
                 span: row.parent_span_id,
-                orphan: row.flags.unwrap_or_default().has(Flag::Orphan),
+                is_orphan: row.flags.unwrap_or_default().has(Flag::Orphan),
             },
             caller: row.caller_span_id,
-            caller_lasted,
+            call_duration,
         });
     }
 
     pub fn add_call(&mut self, row: &Call<'_>, place: Place) {
-        self.calls.push(Called {
+        self.calls.push(CallNode {
             trace: row.trace_id,
             span: row.span_id,
             kind: row.kind,
             line: place.line,
-            above: Above {
+            parent: Parent {
                 invocation: row.ancestor_id,
                 span: row.parent_span_id,
-                orphan: row.flags.unwrap_or_default().has(Flag::Orphan),
+                is_orphan: row.flags.unwrap_or_default().has(Flag::Orphan),
             },
-            lasted: row.ts_start.until(row.ts_end),
+            duration: row.ts_start.until(row.ts_end),
         });
     }
 
-    /// Checks every trace. Sorting puts a trace's rows together, so that each lookup stays within few rows.
+    /// Checks every trace. The rows are sorted by trace, so that each lookup searches few rows.
     pub fn check(mut self, findings: &mut Findings) -> Unresolved {
         self.invocations
             .sort_unstable_by_key(|row| (row.trace, row.span, row.kind, row.line));
@@ -133,7 +135,7 @@ impl Graph {
         let (mut invocations, mut calls) = (&self.invocations[..], &self.calls[..]);
         let mut unresolved = Unresolved::default();
         let mut walks = Vec::new();
-        let earliest = |invocations: &[Invoked], calls: &[Called]| {
+        let earliest = |invocations: &[InvocationNode], calls: &[CallNode]| {
             invocations
                 .first()
                 .map(|row| row.trace)
@@ -164,8 +166,8 @@ fn take_while<'a, T>(rows: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T
 /// The rows of one trace, sorted by span.
 struct Trace<'a> {
     id: TraceId,
-    invocations: &'a [Invoked],
-    calls: &'a [Called],
+    invocations: &'a [InvocationNode],
+    calls: &'a [CallNode],
 }
 
 impl Trace<'_> {
@@ -177,8 +179,8 @@ impl Trace<'_> {
             .then_some(at)
     }
 
-    /// The calls of a span: one, unless kinds share the id or a copy came late.
-    fn calls_of(&self, span: SpanId) -> &[Called] {
+    /// The calls with this id: one, unless spans of different kinds share the id or a duplicate has a row.
+    fn calls_of(&self, span: SpanId) -> &[CallNode] {
         let rest = &self.calls[self.calls.partition_point(|row| row.span < span)..];
         &rest[..rest.iter().take_while(|row| row.span == span).count()]
     }
@@ -194,14 +196,14 @@ impl Trace<'_> {
             {
                 self.add_duplicate(row.span, place, findings);
             }
-            if row.above.invocation == Some(row.span) {
+            if row.parent.invocation == Some(row.span) {
                 findings.add(Broken::ParentNotSelf, place, || {
-                    format!("parent_id is the row's own span_id {}", row.span)
+                    format!("parent_id equals span_id {}", row.span)
                 });
             } else {
-                self.check_above(
+                self.check_parent(
                     row.span,
-                    row.above,
+                    row.parent,
                     Broken::ParentKnown,
                     place,
                     unresolved,
@@ -218,9 +220,9 @@ impl Trace<'_> {
             if at > 0 && (self.calls[at - 1].span, self.calls[at - 1].kind) == (row.span, row.kind) {
                 self.add_duplicate(row.span, place, findings);
             }
-            self.check_above(
+            self.check_parent(
                 row.span,
-                row.above,
+                row.parent,
                 Broken::CallAncestorKnown,
                 place,
                 unresolved,
@@ -231,54 +233,57 @@ impl Trace<'_> {
 
     fn add_duplicate(&self, span: SpanId, place: Place, findings: &mut Findings) {
         findings.add(Broken::DuplicateIdentity, place, || {
-            format!("trace {} has span {span} before", self.id)
+            format!("trace {} already has a row with span_id {span}", self.id)
         });
     }
 
-    fn check_above(
+    fn check_parent(
         &self,
         span: SpanId,
-        above: Above,
+        parent: Parent,
         not_known: Broken,
         place: Place,
         unresolved: &mut Unresolved,
         findings: &mut Findings,
     ) {
-        if let Some(invocation) = above.invocation
+        if let Some(invocation) = parent.invocation
             && self.invocation(invocation).is_none()
         {
             unresolved.invocations.add(not_known, self.id, invocation, place);
             return;
         }
-        let Some(parent_span) = above.span.filter(|&parent| parent != span && !above.orphan) else {
+        let Some(parent_span) = parent
+            .span
+            .filter(|&parent_span| parent_span != span && !parent.is_orphan)
+        else {
             return;
         };
         if let Some(nearest) = self.nearest_invocation(parent_span)
-            && nearest != above.invocation
+            && nearest != parent.invocation
         {
             let show = |id: Option<SpanId>| id.map_or("null".to_owned(), |id| id.to_string());
             findings.add(Broken::ParentIsNearest, place, || {
                 format!(
-                    "parent span {parent_span} leads to {}, the row tells {}",
+                    "the nearest invocation at or above the parent span {parent_span} is {}, but the row has {}",
                     show(nearest),
-                    show(above.invocation)
+                    show(parent.invocation)
                 )
             });
         }
     }
 
-    /// The invocation that a span is or was made by; `None` where the folder does not tell.
+    /// The nearest invocation at or above a span; `None` if the folder does not determine it.
     fn nearest_invocation(&self, span: SpanId) -> Option<Option<SpanId>> {
         match (self.invocation(span), self.calls_of(span)) {
             (Some(_), []) => Some(Some(span)),
-            (None, [call]) if !call.above.orphan => Some(call.above.invocation),
+            (None, [call]) if !call.parent.is_orphan => Some(call.parent.invocation),
             _ => None,
         }
     }
 
     fn check_caller(
         &self,
-        row: &Invoked,
+        row: &InvocationNode,
         place: Place,
         unresolved: &mut Unresolved,
         findings: &mut Findings,
@@ -289,17 +294,17 @@ impl Trace<'_> {
             unresolved.calls.add(Broken::CallerKnown, self.id, caller, place);
             return;
         }
-        let lasted = calls.iter().find_map(|call| call.lasted);
-        if let (Some(told), Some(lasted)) = (row.caller_lasted, lasted)
-            && !calls.iter().any(|call| call.lasted == Some(told))
+        let duration = calls.iter().find_map(|call| call.duration);
+        if let (Some(expected), Some(duration)) = (row.call_duration, duration)
+            && !calls.iter().any(|call| call.duration == Some(expected))
         {
             findings.add(Broken::NetEqualsDifference, place, || {
-                format!("caller {caller} lasted {lasted} ms, net_ms and rt_ms add up to {told}")
+                format!("the call {caller} lasted {duration} ms, but net_ms + rt_ms is {expected} ms")
             });
         }
     }
 
-    /// Walks up from every invocation; one that comes back to itself within one walk is on a cycle.
+    /// Follows the parents of every invocation. A walk that returns to one of its own rows has found a cycle.
     fn check_cycles(&self, walks: &mut Vec<usize>, findings: &mut Findings) {
         const NOT_WALKED: usize = usize::MAX;
         walks.clear();
@@ -318,11 +323,11 @@ impl Trace<'_> {
 
     fn parent(&self, at: usize) -> Option<usize> {
         let row = &self.invocations[at];
-        row.above
+        row.parent
             .invocation
             .filter(|&parent| parent != row.span)
             .and_then(|parent| self.invocation(parent))
-            // Of several rows with that id none is the parent for certain.
+            // If several rows have that id, the parent is ambiguous.
             .filter(|&at| {
                 self.invocations
                     .get(at + 1)
@@ -330,7 +335,7 @@ impl Trace<'_> {
             })
     }
 
-    /// Reports a cycle once, at the first of its lines.
+    /// Reports a cycle once, at its first line.
     fn add_cycle(&self, start: usize, findings: &mut Findings) {
         let mut on_cycle = vec![start];
         let mut at = self.parent(start);
@@ -349,7 +354,7 @@ impl Trace<'_> {
             };
             findings.add(Broken::ParentNoCycle, place, || {
                 format!(
-                    "span {} is its own ancestor over {} invocations",
+                    "span {} is its own ancestor, in a cycle of {} invocations",
                     first.span,
                     on_cycle.len()
                 )

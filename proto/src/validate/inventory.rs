@@ -7,7 +7,7 @@ use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::{Link, Module, Node, Stage};
 
-/// Checks a node and lists it.
+/// Checks a node and adds it to `nodes`.
 pub(super) fn check_node(
     row: &Node<'_>,
     nodes: &mut HashMap<String, Stage>,
@@ -20,12 +20,12 @@ pub(super) fn check_node(
         });
     } else if nodes.insert(row.node_id.to_string(), row.stage).is_some() {
         findings.add(Broken::InventoryUnique, place, || {
-            format!("node {:?} is listed before", &*row.node_id)
+            format!("node {:?} is already listed", &*row.node_id)
         });
     }
 }
 
-/// Lists a module.
+/// Adds a module to `listed`.
 pub(super) fn check_module(
     row: &Module<'_>,
     listed: &mut HashSet<(Option<String>, String)>,
@@ -35,12 +35,12 @@ pub(super) fn check_module(
     let app = row.app_id.as_ref().map(|app| app.to_string());
     if !listed.insert((app, row.module_id.to_string())) {
         findings.add(Broken::InventoryUnique, place, || {
-            format!("module {:?} is listed before", &*row.module_id)
+            format!("module {:?} is already listed", &*row.module_id)
         });
     }
 }
 
-/// Checks what a module names, once all nodes and modules are listed.
+/// Checks the nodes and modules to which a module refers, after all nodes and modules are listed.
 pub(super) fn check_module_references(
     row: &Module<'_>,
     known: &Known,
@@ -55,7 +55,6 @@ pub(super) fn check_module_references(
     }
 }
 
-/// Checks a link.
 pub(super) fn check_link(
     row: &Link<'_>,
     known: &Known,
@@ -81,11 +80,11 @@ pub(super) fn check_link(
     if let Some(propagation) = row.PR_s.filter(|&propagation| propagation < 0.0) {
         findings.add(Broken::LinkFigures, place, || format!("PR_s is {propagation}"));
     }
-    // A node may have several interfaces, each a link to the same net.
+    // A node may have several interfaces, each with a link to the same network.
     let iface = row.iface.as_ref().map(|iface| iface.to_string());
     if !listed.insert((row.u.to_string(), row.v.to_string(), iface)) {
         findings.add(Broken::InventoryUnique, place, || {
-            format!("link {} to {} is listed before", &*row.u, &*row.v)
+            format!("the link from {} to {} is already listed", &*row.u, &*row.v)
         });
     }
 }

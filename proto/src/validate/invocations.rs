@@ -1,22 +1,21 @@
-//! Rules on one row of `invocations.jsonl` or `calls.jsonl` by itself.
+//! Rules on a single row of `invocations.jsonl` or `calls.jsonl`.
 
 use super::report::{Findings, Place};
-use super::rows::{check_durations, check_stamp};
+use super::rows::{check_durations, check_timestamp};
 use super::rules::Broken;
 use crate::cctf::{Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind};
 
-/// More CPUs than one request can be expected to keep busy: beyond it a unit has been mistaken.
+/// More CPUs than one request is expected to use. A higher CPU time probably has the wrong unit.
 const CPUS_OF_ONE_REQUEST: i64 = 64;
 
-/// Checks an invocation.
 pub(super) fn check_invocation(row: &Invocation<'_>, place: Place, findings: &mut Findings) {
     let flags = row.flags.unwrap_or_default();
-    for (field, stamp) in [
+    for (field, timestamp) in [
         ("ts_enqueue", row.ts_enqueue),
         ("ts_start", row.ts_start),
         ("ts_end", row.ts_end),
     ] {
-        check_stamp(field, stamp, place, findings);
+        check_timestamp(field, timestamp, place, findings);
     }
     let in_order = row.ts_enqueue <= row.ts_start && row.ts_start <= row.ts_end;
     check_order(in_order, flags, place, findings);
@@ -50,11 +49,10 @@ pub(super) fn check_invocation(row: &Invocation<'_>, place: Place, findings: &mu
     }
 }
 
-/// Checks a call.
 pub(super) fn check_call(row: &Call<'_>, place: Place, findings: &mut Findings) {
     let flags = row.flags.unwrap_or_default();
-    check_stamp("ts_start", row.ts_start, place, findings);
-    check_stamp("ts_end", row.ts_end, place, findings);
+    check_timestamp("ts_start", row.ts_start, place, findings);
+    check_timestamp("ts_end", row.ts_end, place, findings);
     check_order(row.ts_start <= row.ts_end, flags, place, findings);
     check_orphan(
         flags,
@@ -75,11 +73,11 @@ pub(super) fn check_call(row: &Call<'_>, place: Place, findings: &mut Findings) 
 
 fn check_order(in_order: bool, flags: Flags, place: Place, findings: &mut Findings) {
     match (in_order, flags.has(Flag::Negative)) {
-        (false, false) => findings.add(Broken::OrderOfStamps, place, || {
-            "the stamps are out of order and the row is not flagged negative".into()
+        (false, false) => findings.add(Broken::TimestampOrder, place, || {
+            "the timestamps are out of order, but the row does not have the flag negative".into()
         }),
         (true, true) => findings.add(Broken::NegativeFlagTrue, place, || {
-            "the stamps are in order".into()
+            "the row has the flag negative, but its timestamps are in order".into()
         }),
         _ => {}
     }
@@ -87,16 +85,20 @@ fn check_order(in_order: bool, flags: Flags, place: Place, findings: &mut Findin
 
 fn check_differences(row: &Invocation<'_>, place: Place, findings: &mut Findings) {
     let mut check =
-        |field: &str, told: Option<Milliseconds>, from: Milliseconds, to: Milliseconds, may_be_null| {
+        |field: &str, reported: Option<Milliseconds>, from: Milliseconds, to: Milliseconds, may_be_null| {
             let difference = from.until(to).filter(|difference| difference.as_ns() >= 0);
-            if told == difference || (told.is_none() && may_be_null) {
+            if reported == difference || (reported.is_none() && may_be_null) {
                 return;
             }
             let show = |duration: Option<Milliseconds>| {
                 duration.map_or("null".into(), |duration| duration.to_string())
             };
             findings.add(Broken::DurationsExact, place, || {
-                format!("{field} is {}, the stamps say {}", show(told), show(difference))
+                format!(
+                    "{field} is {}, but the difference of the timestamps is {}",
+                    show(reported),
+                    show(difference)
+                )
             });
         };
     check(
@@ -125,12 +127,12 @@ fn check_orphan(
 ) {
     if flags.has(Flag::Orphan) && (ancestor.is_some() || parent_span.is_none()) {
         findings.add(Broken::OrphanConsistent, place, || match ancestor {
-            Some(ancestor) => format!("a row flagged orphan has {field} {ancestor}"),
-            None => "a row flagged orphan has no parent_span_id".into(),
+            Some(ancestor) => format!("the row has the flag orphan and {field} {ancestor}"),
+            None => "the row has the flag orphan but no parent_span_id".into(),
         });
     } else if let (Some(ancestor), None) = (ancestor, parent_span) {
-        findings.add(Broken::ParentSpanTold, place, || {
-            format!("{field} is {ancestor}, parent_span_id null")
+        findings.add(Broken::ParentSpanPresent, place, || {
+            format!("{field} is {ancestor}, but parent_span_id is null")
         });
     }
 }
@@ -139,8 +141,8 @@ fn check_within_service(row: &Invocation<'_>, place: Place, findings: &mut Findi
     let Some(service) = row.service_time_ms.filter(|service| service.as_ns() >= 0) else {
         return;
     };
-    let most_cpu = service.as_ns().saturating_mul(CPUS_OF_ONE_REQUEST);
-    if let Some(cpu) = row.cpu_time_ms.filter(|cpu| cpu.as_ns() > most_cpu) {
+    let max_cpu = service.as_ns().saturating_mul(CPUS_OF_ONE_REQUEST);
+    if let Some(cpu) = row.cpu_time_ms.filter(|cpu| cpu.as_ns() > max_cpu) {
         findings.add(Broken::CpuTimePlausible, place, || {
             format!("cpu_time_ms is {cpu}, service_time_ms {service}")
         });

@@ -6,16 +6,16 @@ use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::Stage;
 
-/// The name of a node that nobody told; rows may have it, the inventory may not.
+/// Name of a node that was not reported. Rows may contain it, the inventory must not.
 pub(super) const UNKNOWN_NODE: &str = "unknown";
 
-/// What the inventories and the placement events list. `None` for an inventory that could not be read: its absence
-/// is one finding and not one for each row.
+/// The entries of the inventories and the placement events. `None` for an inventory that is missing or unreadable, so that
+/// it causes one finding and not one per row.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub nodes: Option<HashMap<String, Stage>>,
     pub modules: Option<HashSet<String>>,
-    /// By module. `None` when starts may lie in an earlier part of the run.
+    /// Instances that started, by module. `None` if starts may be in an earlier part of the run.
     pub started: Option<HashMap<String, HashSet<String>>>,
 }
 
@@ -25,7 +25,7 @@ impl Known {
         node == UNKNOWN_NODE || self.nodes.as_ref().is_none_or(|nodes| nodes.contains_key(node))
     }
 
-    /// Checks a row's node, and its stage where the row has one.
+    /// Checks the node of a row, and its stage if it has one.
     pub fn check_node(
         &self,
         (field, node): (&str, &str),
@@ -39,7 +39,7 @@ impl Known {
             });
         }
         let listed = self.nodes.as_ref().and_then(|nodes| nodes.get(node)).copied();
-        // A stage that one side does not know contradicts nothing.
+        // An unknown stage contradicts no other.
         if let (Some(listed), Some(stage)) = (listed, stage)
             && ![listed, stage].contains(&Stage::Unknown)
             && listed != stage
@@ -54,7 +54,6 @@ impl Known {
         }
     }
 
-    /// Checks a module that a row names.
     pub fn check_module(&self, (field, module): (&str, &str), place: Place, findings: &mut Findings) {
         if self
             .modules
@@ -67,7 +66,7 @@ impl Known {
         }
     }
 
-    /// Checks that an instance has started; each is reported once.
+    /// Checks that an instance has started. Reports each instance once.
     pub fn check_instance(&mut self, module: &str, instance: &str, place: Place, findings: &mut Findings) {
         let Some(started) = &mut self.started else { return };
         if started
@@ -77,7 +76,7 @@ impl Known {
             return;
         }
         findings.add(Broken::InstanceStarted, place, || {
-            format!("instance {instance:?} of module {module:?} has no start in placement_events.jsonl")
+            format!("instance {instance:?} of module {module:?} has no start event in placement_events.jsonl")
         });
         started
             .entry(module.to_owned())

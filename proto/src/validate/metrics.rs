@@ -1,17 +1,16 @@
-//! Rules on rows of `host_metrics.jsonl`, `link_metrics.jsonl` and `system_stats.jsonl`.
+//! Rules on single rows of `host_metrics.jsonl`, `link_metrics.jsonl` and `system_stats.jsonl`.
 
 use super::known::Known;
 use super::report::{Findings, Place};
-use super::rows::{check_durations, check_stamp};
+use super::rows::{check_durations, check_timestamp};
 use super::rules::Broken;
 use crate::cctf::{HostMetric, LinkMetric, SystemStat};
 
 /// Percent of all CPUs.
-const CPU_UTIL_MOST: f64 = 100.0;
+const CPU_UTIL_MAX: f64 = 100.0;
 
-/// Checks a sample of a node.
 pub(super) fn check_host(row: &HostMetric<'_>, known: &Known, place: Place, findings: &mut Findings) {
-    check_stamp("ts_ms", row.ts_ms, place, findings);
+    check_timestamp("ts_ms", row.ts_ms, place, findings);
     known.check_node(("node", &row.node), Some(row.stage), place, findings);
     check_durations(
         &[("interval_ms", row.interval_ms)],
@@ -19,7 +18,7 @@ pub(super) fn check_host(row: &HostMetric<'_>, known: &Known, place: Place, find
         place,
         findings,
     );
-    if let Some(used) = row.cpu_util.filter(|used| !(0.0..=CPU_UTIL_MOST).contains(used)) {
+    if let Some(used) = row.cpu_util.filter(|used| !(0.0..=CPU_UTIL_MAX).contains(used)) {
         findings.add(Broken::CpuUtilRange, place, || format!("cpu_util is {used}"));
     }
     let amounts = [
@@ -34,9 +33,8 @@ pub(super) fn check_host(row: &HostMetric<'_>, known: &Known, place: Place, find
     check_amounts(&amounts, place, findings);
 }
 
-/// Checks the rates of a link.
 pub(super) fn check_link(row: &LinkMetric<'_>, known: &Known, place: Place, findings: &mut Findings) {
-    check_stamp("ts_ms", row.ts_ms, place, findings);
+    check_timestamp("ts_ms", row.ts_ms, place, findings);
     known.check_node(("node", &row.node), Some(row.stage), place, findings);
     check_durations(
         &[("interval_ms", row.interval_ms)],
@@ -63,9 +61,8 @@ pub(super) fn check_link(row: &LinkMetric<'_>, known: &Known, place: Place, find
     }
 }
 
-/// Checks a value of a metric.
 pub(super) fn check_stat(row: &SystemStat<'_>, known: &Known, place: Place, findings: &mut Findings) {
-    check_stamp("ts_ms", row.ts_ms, place, findings);
+    check_timestamp("ts_ms", row.ts_ms, place, findings);
     known.check_node(("node_id", &row.node_id), Some(row.stage), place, findings);
     if let Some(module) = &row.module_id {
         known.check_module(("module_id", module), place, findings);

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::known::Known;
 use super::report::{Findings, Place};
-use super::rows::check_stamp;
+use super::rows::check_timestamp;
 use super::rules::Broken;
 use crate::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
-/// The first start and the stops of each instance: the lines have no promised order.
+/// The first start and all stops of each instance. They are checked at the end because the lines are in no particular order.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     instances: HashMap<(String, String), Life>,
@@ -21,9 +21,9 @@ struct Life {
 }
 
 impl Placement {
-    /// Checks an event by itself and remembers it.
+    /// Checks an event by itself and stores it.
     pub fn add(&mut self, row: &PlacementEvent<'_>, known: &Known, place: Place, findings: &mut Findings) {
-        check_stamp("ts", row.ts, place, findings);
+        check_timestamp("ts", row.ts, place, findings);
         known.check_node(("node_id", &row.node_id), Some(row.stage), place, findings);
         if let Some(from) = &row.from_node_id {
             known.check_node(("from_node_id", from), None, place, findings);
@@ -34,7 +34,7 @@ impl Placement {
         }
         let Some(instance_id) = &row.instance_id else {
             return findings.add(Broken::LifeOfAnInstance, place, || {
-                format!("a {} without instance_id", row.event.as_str())
+                format!("the {} event has no instance_id", row.event.as_str())
             });
         };
         let life = self
@@ -48,13 +48,13 @@ impl Placement {
         }
     }
 
-    /// Checks the stops once all events are there.
+    /// Checks the stops, after all events were added.
     pub fn check_stops(&self, findings: &mut Findings) {
         for ((module, instance), life) in &self.instances {
             let early = |at: Milliseconds| life.first_start.is_none_or(|first| at < first);
             for (_, place) in life.stops.iter().filter(|(at, _)| early(*at)) {
                 findings.add(Broken::StopAfterStart, *place, || {
-                    format!("instance {instance:?} of module {module:?} stops without having started")
+                    format!("instance {instance:?} of module {module:?} has a stop without an earlier start")
                 });
             }
         }

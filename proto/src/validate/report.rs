@@ -1,4 +1,4 @@
-//! [`Report`]: what `validate` found, bounded in what it keeps and exact in what it counts.
+//! [`Report`]: the findings of a validation. It counts all and keeps a limited number of each rule.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use serde::{Serialize, Serializer};
 use super::rules::{Broken, RULES, Rule, Severity};
 use crate::cctf::File;
 
-/// One place where a rule is broken.
+/// A place at which a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The rule, by its id in JSON.
+    /// In JSON, the id of the rule.
     #[serde(serialize_with = "by_id")]
     pub rule: &'static Rule,
-    /// How bad it is in this run: the rule's severity, or the milder one while the run is open.
+    /// Severity in this run, which can be lower while the run is open.
     pub severity: Severity,
-    /// The file, by its name in JSON.
+    /// In JSON, the name of the file.
     pub file: File,
-    /// The line, from 1; `None` when it is the whole file's fault.
+    /// From 1. `None` if the finding is about the whole file.
     pub line: Option<u64>,
-    /// What is wrong there.
+    /// Description for people.
     pub message: String,
 }
 
@@ -32,40 +32,38 @@ fn by_id<S: Serializer>(rule: &&'static Rule, serializer: S) -> Result<S::Ok, S:
 pub struct Report {
     /// The first findings of each rule, by file, line and rule.
     pub broken: Vec<Finding>,
-    /// How often each broken rule was broken, by its id: all of them, kept or not.
+    /// Number of findings by id of the rule, including those that were not kept.
     pub counts: BTreeMap<&'static str, u64>,
     /// Rows read, by file.
     pub lines: BTreeMap<File, u64>,
-    /// How many findings are errors.
     pub errors: u64,
-    /// How many findings are warnings.
     pub warnings: u64,
-    /// Whether the run had not ended.
+    /// Whether the run has not ended yet.
     pub open: bool,
 }
 
 impl Report {
-    /// Whether no error was found; warnings do not matter.
+    /// Whether there are no errors. Warnings do not count.
     pub fn is_valid(&self) -> bool {
         self.errors == 0
     }
 }
 
-/// Where a finding is.
+/// File and line of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub file: File,
     pub line: Option<u64>,
 }
 
-/// Collects findings: counts all, keeps the first of each rule.
+/// Collects findings. Counts all, and keeps the first ones of each rule.
 #[derive(Debug)]
 pub(super) struct Findings {
-    /// Whether the run is open, which makes some rules milder.
+    /// Whether the run is open, which lowers the severity of some rules.
     pub open: bool,
     kept_per_rule: usize,
     counts: Vec<u64>,
-    /// How many of them have the severity of an open run, though this one is not.
+    /// How many of the counts have the severity of an open run although this run has ended.
     as_if_open: Vec<u64>,
     kept: Vec<Vec<Finding>>,
 }
@@ -81,13 +79,13 @@ impl Findings {
         }
     }
 
-    /// Counts a finding; builds its message only when it is among the first of its rule by file and line, whatever
-    /// the order in which they are found.
+    /// Counts a finding. Builds its message only if it is one of the first of its rule by file and line, in whichever order
+    /// findings are added.
     pub fn add(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.add_with(self.open, broken, place, message);
     }
 
-    /// The same for what another part of the run may set right.
+    /// The same for a finding that another part of the run may resolve.
     pub fn add_as_if_open(&mut self, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.as_if_open[broken as usize] += 1;
         self.add_with(true, broken, place, message);

@@ -1,4 +1,4 @@
-//! Reading one row: is it JSON, does it fit its type, is it written the way the contract writes it.
+//! [`Reader`]: parses one row and checks its form: valid JSON, types of fields, order of fields, six decimals.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -7,22 +7,22 @@ use super::report::{Findings, Place};
 use super::rules::Broken;
 use crate::cctf::{Field, Kind, Milliseconds, Row, Text};
 
-/// The places after the point of every stamp and duration.
+/// Decimal places of every timestamp and duration.
 const DECIMAL_PLACES: usize = 6;
 
-/// 2000-01-01 in milliseconds since the Unix epoch; a stamp of today in seconds lies before it.
+/// 2000-01-01. A current timestamp in seconds, read as milliseconds, is earlier.
 const YEAR_2000: Milliseconds = Milliseconds::from_ns(946_684_800_000 * 1_000_000);
 
 const EPOCH: Milliseconds = Milliseconds::from_ns(0);
 
-/// Reads rows; holds the buffer in which they are written again.
+/// Reads rows. Owns the buffer into which each row is encoded again.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     encoded: Vec<u8>,
 }
 
 impl Reader {
-    /// The row that `text` holds, and `None` once it is reported why it holds none.
+    /// Parses a row. Adds a finding and returns `None` if the text is not a row of this type.
     pub fn row<'a, R: Row<'a>>(&mut self, text: &'a str, place: Place, findings: &mut Findings) -> Option<R> {
         match serde_json::from_str::<R>(text) {
             Ok(row) => {
@@ -36,7 +36,7 @@ impl Reader {
         }
     }
 
-    /// A row that is written again to the same bytes is in the contract's form; only others are looked at closer.
+    /// Encodes the row again. Only if the bytes differ does it look for the reason, because nearly all rows are the same.
     fn form<'a, R: Row<'a>>(&mut self, row: &R, text: &'a str, place: Place, findings: &mut Findings) {
         self.encoded.clear();
         row.encode(&mut self.encoded);
@@ -48,7 +48,7 @@ impl Reader {
     }
 }
 
-/// The text of a line or a file, and `None` once it is reported that it is not UTF-8.
+/// The text of a line or a file. Adds a finding and returns `None` if it is not UTF-8.
 pub(super) fn utf8<'a>(bytes: &'a [u8], place: Place, findings: &mut Findings) -> Option<&'a str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
@@ -61,7 +61,7 @@ pub(super) fn utf8<'a>(bytes: &'a [u8], place: Place, findings: &mut Findings) -
     }
 }
 
-/// Reports a text that could not be read as what it should be.
+/// Reports a text that is not JSON, or JSON of another type than expected.
 pub(super) fn add_unreadable(text: &str, error: &serde_json::Error, place: Place, findings: &mut Findings) {
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => findings.add(Broken::Schema, place, || describe(error)),
@@ -69,14 +69,14 @@ pub(super) fn add_unreadable(text: &str, error: &serde_json::Error, place: Place
     }
 }
 
-/// A row has no lines of its own, so only the column tells something.
+/// Replaces the line of the parser by the column, because each row is parsed as a text of its own.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
     format!("{what} (column {})", error.column())
 }
 
-/// An object's names and values as they are written.
+/// Names and values of an object, as written.
 struct RawFields<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
@@ -107,7 +107,7 @@ fn check_form(fields: &[Field], raw: &[(Text<'_>, &RawValue)], place: Place, fin
         };
         if at < latest {
             findings.add(Broken::FieldOrder, place, || {
-                format!("{} stands after {}", fields[at].name, fields[latest].name)
+                format!("{} comes after {}", fields[at].name, fields[latest].name)
             });
         }
         latest = latest.max(at);
@@ -128,18 +128,20 @@ fn has_six_decimals(number: &str) -> bool {
         .is_some_and(|(_, decimals)| decimals.len() == DECIMAL_PLACES)
 }
 
-/// Checks one stamp.
-pub(super) fn check_stamp(field: &str, stamp: Milliseconds, place: Place, findings: &mut Findings) {
-    if stamp <= EPOCH {
-        findings.add(Broken::StampPositive, place, || format!("{field} is {stamp}"));
-    } else if stamp < YEAR_2000 {
-        findings.add(Broken::StampInMilliseconds, place, || {
-            format!("{field} is {stamp}")
+/// Checks that a timestamp is positive and plausible.
+pub(super) fn check_timestamp(field: &str, timestamp: Milliseconds, place: Place, findings: &mut Findings) {
+    if timestamp <= EPOCH {
+        findings.add(Broken::TimestampPositive, place, || {
+            format!("{field} is {timestamp}")
+        });
+    } else if timestamp < YEAR_2000 {
+        findings.add(Broken::TimestampInMilliseconds, place, || {
+            format!("{field} is {timestamp}")
         });
     }
 }
 
-/// Checks durations that may be absent but not negative.
+/// Checks that durations are absent or not negative.
 pub(super) fn check_durations(
     durations: &[(&str, Option<Milliseconds>)],
     broken: Broken,

@@ -1,9 +1,9 @@
-//! Rules on `run_meta.json`, and on what it says about the other files.
+//! Rules on `run_meta.json`, and on its counts of the other files' rows.
 
 use std::collections::BTreeMap;
 
 use super::report::{Findings, Place};
-use super::rows::check_stamp;
+use super::rows::check_timestamp;
 use super::rules::Broken;
 use crate::cctf::{Counts, File, Flag, Flags, RunMeta, Shape, SpanOutcomes};
 use crate::keys::is_valid_run_id;
@@ -11,7 +11,7 @@ use crate::keys::is_valid_run_id;
 const CCTF_VERSION: &str = "1";
 const TIME_BASE: &str = "unix_utc";
 
-/// Checks the run by itself.
+/// Checks the fields of `run_meta.json` by themselves.
 pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
     if !is_valid_run_id(&row.run_id) {
         findings.add(Broken::RunIdValid, place, || {
@@ -33,13 +33,13 @@ pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
     {
         findings.add(Broken::CountsSpans, place, || {
             format!(
-                "{} spans are counted, and {} by what became of them",
+                "counts.spans is {}, but the outcomes add up to {}",
                 row.counts.spans,
                 outcomes.total()
             )
         });
     }
-    check_stamp("started_ts", row.started_ts, place, findings);
+    check_timestamp("started_ts", row.started_ts, place, findings);
     if let Some(ended) = row.ended_ts.filter(|&ended| ended < row.started_ts) {
         findings.add(Broken::EndedAfterStarted, place, || {
             format!("started at {}, ended at {ended}", row.started_ts)
@@ -49,67 +49,75 @@ pub(super) fn check(row: &RunMeta<'_>, place: Place, findings: &mut Findings) {
 
 /// What was counted while the files were read.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub lines: BTreeMap<File, u64>,
-    pub orphans: u64,
-    pub late: u64,
+pub(super) struct Observed {
+    /// By file; `None` for a file that is missing or cannot be read.
+    lines: [Option<u64>; File::ALL.len()],
+    orphans: u64,
+    late: u64,
 }
 
-impl Tally {
+impl Observed {
+    pub fn add_lines(&mut self, file: File, count: u64) {
+        *self.lines[file as usize].get_or_insert(0) += count;
+    }
+
     pub fn add_flags(&mut self, flags: Option<Flags>) {
         let flags = flags.unwrap_or_default();
         self.orphans += u64::from(flags.has(Flag::Orphan));
         self.late += u64::from(flags.has(Flag::Late));
     }
 
-    /// Compares the rows of spans with what the run's writer counted.
+    /// The lines of each file that was read.
+    pub fn lines(&self) -> BTreeMap<File, u64> {
+        let counted = |&file: &File| Some((file, self.lines[file as usize]?));
+        File::ALL.iter().filter_map(counted).collect()
+    }
+
+    /// Compares the rows of spans with those that the normalizer counted.
     fn check_spans(&self, outcomes: &SpanOutcomes, place: Place, findings: &mut Findings) {
-        let lines = [File::Invocations, File::Calls].map(|file| self.lines.get(&file));
-        // A file that is missing is reported as that.
+        let lines = [File::Invocations, File::Calls].map(|file| self.lines[file as usize]);
+        // A missing file has a finding of its own.
         let [Some(invocations), Some(calls)] = lines else {
             return;
         };
-        if outcomes.rows != invocations + calls {
+        let found = invocations + calls;
+        if outcomes.rows != found {
             findings.add(Broken::CountsSpans, place, || {
                 format!(
-                    "{} rows of spans are counted, and there are {}",
-                    outcomes.rows,
-                    invocations + calls
+                    "counts.spans_by_outcome.rows is {}, but invocations.jsonl and calls.jsonl have {found} lines",
+                    outcomes.rows
                 )
             });
         }
     }
 
-    /// Compares with what the run's writer counted.
+    /// Compares with the counts in `run_meta.json`.
     pub fn check(&self, counts: &Counts, place: Place, findings: &mut Findings) {
         for file in File::ALL.iter().filter(|file| file.shape() == Shape::Lines) {
-            let told = counts.rows.0.get(file.name()).copied().unwrap_or_default();
-            // A file that is missing is reported as that.
-            let read = self.lines.get(file).copied().unwrap_or(told);
-            if told != read {
+            let stated = counts.rows.0.get(file.name()).copied().unwrap_or_default();
+            // A missing file has a finding of its own.
+            let found = self.lines[*file as usize].unwrap_or(stated);
+            if stated != found {
                 findings.add(Broken::CountsRows, place, || {
-                    format!("counts.rows tells {told} for {}, which has {read}", file.name())
+                    format!(
+                        "counts.rows states {stated} lines for {}, which has {found}",
+                        file.name()
+                    )
                 });
             }
         }
         if let Some(outcomes) = &counts.spans_by_outcome {
             self.check_spans(outcomes, place, findings);
         }
-        if counts.orphans != self.orphans {
-            findings.add(Broken::CountsOrphans, place, || {
-                format!(
-                    "counts.orphans tells {}, {} rows are flagged",
-                    counts.orphans, self.orphans
-                )
-            });
-        }
-        if counts.late != self.late {
-            findings.add(Broken::CountsLate, place, || {
-                format!(
-                    "counts.late tells {}, {} rows are flagged",
-                    counts.late, self.late
-                )
-            });
+        for (field, broken, stated, found) in [
+            ("orphans", Broken::CountsOrphans, counts.orphans, self.orphans),
+            ("late", Broken::CountsLate, counts.late, self.late),
+        ] {
+            if stated != found {
+                findings.add(broken, place, || {
+                    format!("counts.{field} is {stated}, but {found} rows have the flag")
+                });
+            }
         }
     }
 }

@@ -43,9 +43,9 @@ fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
         (&["--workers", "none"], &[], "--workers"),
         (&[], &[("QUEUE_LIMIT", "-1")], "--queue-limit"),
         (&[], &[("SLOT_POLICY", "sometimes")], "held, released"),
-        (&[], &[("RUN_ID", "../../etc")], "cannot be a run id"),
-        (&[], &[("RUN_ID", "latest")], "cannot be a run id"),
-        (&["--run-id=-x"], &[], "cannot be a run id"),
+        (&[], &[("RUN_ID", "../../etc")], "invalid run id"),
+        (&[], &[("RUN_ID", "latest")], "invalid run id"),
+        (&["--run-id=-x"], &[], "invalid run id"),
         (&[], &[("DEFAULT_NEXT_URL", "https://example.com/")], "only http"),
         (&["--otlp-protocol", "http/json"], &[], "grpc or http/protobuf"),
         (

@@ -98,7 +98,7 @@ impl Follow {
                 opened: None,
             };
             let next = self.read_part(&run, &part, &mut rows, sink, notice, stop)?;
-            left_out += rows.opened.map_or(0, |opened| opened.left_out());
+            left_out += rows.opened.map_or(0, |opened| opened.skipped());
             let Some(next) = next else { return Ok(left_out) };
             notice(&format!("{} goes on in {}", part.folder(), next.folder()));
             (part, offset) = (next, 0);
@@ -218,7 +218,7 @@ impl Rows {
                 Err(error) => return Err(ReadError::io(&self.path)(error).into()),
             },
         };
-        let left_out_before = opened.left_out();
+        let left_out_before = opened.skipped();
         // A file that grows faster than it is read has no end.
         while !stop.load(Ordering::Relaxed) {
             match opened.next_lines().map_err(ReadError::io(&self.path))? {
@@ -226,7 +226,7 @@ impl Rows {
                 None => break,
             }
         }
-        let left_out = opened.left_out() - left_out_before;
+        let left_out = opened.skipped() - left_out_before;
         if left_out > 0 {
             let path = self.path.display();
             notice(&format!(

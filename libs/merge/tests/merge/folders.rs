@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use cctf_merge::{Limits, Options, Summary, merge};
 use cctf_normalizer::pipeline::RunOutput;
 use cctf_proto::cctf::{File, Shape};
-use cctf_proto::validate::{Options as ValidateOptions, Severity, validate};
+use cctf_proto::validate::Severity;
+use rundir::validate::{Options as ValidateOptions, validate};
 use tempfile::TempDir;
 
 /// Where a file system lives in memory: merges sync what they write, and a disk would only take time.

@@ -3,8 +3,8 @@
 use cctf_merge::{Options, merge};
 use cctf_normalizer::journal::{Content, Record};
 use cctf_normalizer::pipeline::{Output, Pipeline};
-use cctf_proto::validate::validate;
 use proptest::prelude::*;
+use rundir::validate::validate;
 
 use crate::folders::{cases, folder};
 use crate::hostile_requests::{BASE_UNIX_NANO, Choices, content, pause, settings};

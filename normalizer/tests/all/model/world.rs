@@ -12,7 +12,7 @@ use cctf_normalizer::mapping::MAPPING_VERSION;
 use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
 use cctf_normalizer::resume::resume;
 use cctf_normalizer::sink::{Sink, SinkError};
-use cctf_proto::validate::{Options, validate};
+use rundir::validate::{Options, validate};
 use tempfile::TempDir;
 
 use super::faults::{Faulty, Plan};

@@ -99,7 +99,7 @@ async fn unusable_rows_are_reported_and_the_others_are_kept() {
     assert_eq!(partial_success.rejected_spans, 2);
     assert_eq!(
         partial_success.error_message,
-        "2 of 3 rows cannot be used: trace_id_length 1, missing_time 1; the first is row 1 from 0: a trace id has to be 16 bytes long"
+        "2 of 3 rows cannot be used: trace_id_length 1, missing_time 1; the first, at index 1: a trace id must have 16 bytes"
     );
     assert_eq!(
         running.requests(),
@@ -114,7 +114,7 @@ async fn what_is_malformed_is_refused_for_good_with_the_place() {
         (
             frame(false, &[0x0a, 0x05, 0x00]),
             &[][..],
-            "malformed request: a field that reaches past the end of its message at byte",
+            "malformed request: a field that exceeds its message at byte",
         ),
         (vec![], &[], "no message, or one whose prefix is cut"),
         (vec![0, 0, 0], &[], "no message, or one whose prefix is cut"),

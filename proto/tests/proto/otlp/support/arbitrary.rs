@@ -1,4 +1,4 @@
-//! Arbitrary requests as prost structs: every field that OTLP has, with the edges of each type.
+//! Arbitrary requests as prost structs: every field of OTLP, with the limits of each type.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -164,7 +164,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Any traces request.
+    /// Any trace request.
     pub fn trace_request()(
         resource_spans in vec((
             option::weighted(0.9, resource()),

@@ -1,12 +1,8 @@
-//! The structural check at its edges: where errors are, what may come in pieces, how deep messages may be.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+//! Edge cases of the structural check: offsets of errors, repeated singular messages, maximum nesting.
 
-mod otlp_support;
-
+use super::support::arbitrary::trace_request;
+use super::support::bytes::field_around as field;
+use super::support::compare::{viewed_metrics, viewed_traces};
 use cctf_proto::otlp::admission::admit_trace_request;
 use cctf_proto::otlp::check::{check_logs_request, check_metrics_request, check_trace_request};
 use cctf_proto::otlp::metrics::{MetricData, MetricsRequest};
@@ -15,14 +11,11 @@ use cctf_proto::otlp::{WireError, WireErrorKind};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use otlp_support::arbitrary::trace_request;
-use otlp_support::bytes::field_around as field;
-use otlp_support::compare::{viewed_metrics, viewed_traces};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use prost::Message;
 
-/// A traces request with one span of these bytes.
+/// A trace request with a single span of these bytes.
 fn request_of_span(span: &[u8]) -> Vec<u8> {
     field(1, &field(2, &field(2, span)))
 }
@@ -32,9 +25,9 @@ fn error(offset: usize, kind: WireErrorKind) -> Result<(), WireError> {
 }
 
 #[test]
-fn an_error_is_told_with_its_place_in_the_whole_request() {
+fn an_error_has_its_offset_in_the_whole_request() {
     use WireErrorKind::*;
-    // Before the span's own bytes are three keys and three lengths.
+    // Three keys and three lengths come before the bytes of the span.
     let span_start = 6;
     let cases: &[(&[u8], usize, WireErrorKind)] = &[
         (&[0x0a, 5, 1], 1, Truncated),
@@ -101,7 +94,7 @@ fn an_error_is_told_with_its_place_in_the_whole_request() {
 
 #[test]
 fn the_length_of_a_value_is_read_to_its_end() {
-    // Read as one byte, the length 1282 is the 130 that are there.
+    // Read as a single byte, the length 1282 would be the existing 130.
     let text = [&[0x0a, 128][..], &[b'a'; 128]].concat();
     let request = request_of_span(&field(9, &[&[0x0a, 0, 0x12, 0x82][..], &text].concat()));
     let expected = error(request.len() - text.len() - 1, WireErrorKind::Truncated);
@@ -110,7 +103,7 @@ fn the_length_of_a_value_is_read_to_its_end() {
 }
 
 #[test]
-fn a_request_cut_anywhere_is_taken_just_when_prost_takes_it() {
+fn a_request_cut_anywhere_is_accepted_exactly_when_prost_does() {
     let mut runner = TestRunner::deterministic();
     let strategy = trace_request().prop_filter("of some size", |request| request.encoded_len() > 400);
     for _ in 0..4 {
@@ -134,13 +127,13 @@ fn a_request_cut_anywhere_is_taken_just_when_prost_takes_it() {
     }
 }
 
-/// Any-values that are arrays of one element, this many of them around each other.
+/// This many nested values, each an array with a single element.
 fn nested_arrays(depth: usize) -> Vec<u8> {
     (0..depth).fold(Vec::new(), |value, _| field(5, &field(1, &value)))
 }
 
 #[test]
-fn messages_nest_as_deep_as_prost_lets_them() {
+fn messages_nest_as_deep_as_prost_allows() {
     let mut deepest = 0;
     for depth in 0..60 {
         let attribute = field(9, &field(2, &nested_arrays(depth)));
@@ -156,7 +149,7 @@ fn messages_nest_as_deep_as_prost_lets_them() {
             Ok(()) => deepest = depth,
             Err(error) => assert_eq!(error.kind, WireErrorKind::NestedTooDeep),
         }
-        // Something inside of the innermost value: an unknown field counts as one level more.
+        // An unknown field inside of the innermost value counts as a further level.
         for innermost in [&[0x18, 1][..], &[0x48, 1], &[0x4a, 0], &[0x4b, 0x4c]] {
             let value = (0..depth).fold(innermost.to_vec(), |value, _| field(5, &field(1, &value)));
             let request = request_of_span(&field(9, &field(2, &value)));
@@ -177,7 +170,7 @@ fn messages_nest_as_deep_as_prost_lets_them() {
 }
 
 #[test]
-fn key_value_lists_nest_as_deep_as_prost_lets_them() {
+fn key_value_lists_nest_as_deep_as_prost_allows() {
     for depth in 20..40 {
         let last_value = [field(1, b"text"), vec![0x18, 1], field(5, &[])];
         for innermost in last_value
@@ -203,9 +196,9 @@ fn key_value_lists_nest_as_deep_as_prost_lets_them() {
 }
 
 #[test]
-fn groups_nest_as_deep_as_prost_lets_them() {
+fn groups_nest_as_deep_as_prost_allows() {
     for depth in 90..110 {
-        // Field 20, a group, `depth` times around each other.
+        // `depth` nested groups with field number 20.
         let groups = [[0xa3, 0x01].repeat(depth), [0xa4, 0x01].repeat(depth)].concat();
         for request in [groups.clone(), request_of_span(&groups)] {
             let decoded = ExportTraceServiceRequest::decode(&request[..]);
@@ -213,7 +206,7 @@ fn groups_nest_as_deep_as_prost_lets_them() {
             let _ = viewed_traces(&request);
         }
     }
-    // What would overflow the stack if it were followed.
+    // A depth that would overflow the stack.
     let endless = [0xa3, 0x01].repeat(1_000_000);
     assert!(check_trace_request(&endless).is_err());
     assert!(
@@ -224,7 +217,7 @@ fn groups_nest_as_deep_as_prost_lets_them() {
 }
 
 #[test]
-fn resource_scope_and_status_in_pieces_are_merged() {
+fn several_occurrences_of_resource_scope_and_status_are_merged() {
     let pair = |key: &str| field(1, key.as_bytes());
     let resource = |key: &str| field(1, &field(1, &pair(key)));
     let scope = |parts: &[u8]| field(1, parts);
@@ -288,7 +281,7 @@ fn resource_scope_and_status_in_pieces_are_merged() {
 }
 
 #[test]
-fn what_a_view_cannot_merge_is_refused_in_pieces() {
+fn several_occurrences_that_a_view_cannot_merge_are_refused() {
     let array = field(5, &[]);
     let list = field(6, &[]);
     let attribute = |value: &[u8]| request_of_span(&field(9, &field(2, value)));
@@ -303,7 +296,7 @@ fn what_a_view_cannot_merge_is_refused_in_pieces() {
     assert!(pieces(check_trace_request(&attribute(&list.repeat(2)))));
     assert!(pieces(check_metrics_request(&metric(&gauge.repeat(2)))));
 
-    // One after the other of a oneof is no such thing: the last one counts.
+    // Different fields of a oneof are accepted: the last one counts.
     check_trace_request(&attribute(&[array, list].concat())).unwrap();
     let bytes = metric(&[gauge, sum].concat());
     check_metrics_request(&bytes).unwrap();
@@ -318,7 +311,7 @@ fn what_a_view_cannot_merge_is_refused_in_pieces() {
         MetricData::Sum { .. }
     ));
 
-    // Nor are messages that no view shows.
+    // Messages without a view are accepted, too.
     let body = field(5, &field(1, b"text"));
     let logs = field(1, &field(2, &field(2, &body.repeat(2))));
     check_logs_request(&logs).unwrap();
@@ -374,7 +367,7 @@ fn fields_may_come_in_any_order_and_more_than_once() {
 }
 
 #[test]
-fn an_iterator_ends_after_its_first_error() {
+fn an_iterator_stops_after_its_first_error() {
     let span = [field(9, &[0xff]), field(9, &field(1, b"a"))].concat();
     let bytes = request_of_span(&span);
     let group = TraceRequest::new(&bytes)

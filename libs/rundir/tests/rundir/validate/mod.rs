@@ -1,5 +1,4 @@
-//! `validate` over folders: a good run breaks no rule, and for each rule there is a run that breaks it alone.
-#![allow(clippy::unwrap_used)]
+//! `validate` on folders: a good run breaks no rule, and for each rule a run breaks only that rule.
 
 mod cases;
 mod good_run;
@@ -10,14 +9,16 @@ use std::fs;
 use std::path::Path;
 
 use cctf_proto::cctf::{File, Part};
-use cctf_proto::validate::{Options, RULES, Report, Severity, ValidateError, validate};
+use cctf_proto::validate::{RULES, Report, Severity};
+use rundir::ReadError;
+use rundir::validate::{Options, validate};
 use tempfile::TempDir;
 
 use cases::{CASES, Change};
 use good_run::{Run, Texts, write};
 use rows::span;
 
-/// So short that a test can write a longer line.
+/// Short enough that a test can write a longer line.
 const LINE_BYTES_MAX: usize = 8 * 1024;
 
 fn report(dir: &Path) -> Report {
@@ -81,7 +82,7 @@ fn each_case_breaks_its_rule_and_no_other() {
 }
 
 #[test]
-fn a_run_of_before_spans_were_counted_by_outcome_is_valid() {
+fn a_run_without_counts_by_outcome_is_valid() {
     let mut run = Run::good();
     run.count();
     run.meta.counts.spans_by_outcome = None;
@@ -144,7 +145,7 @@ fn all_findings_are_counted_and_the_first_are_kept() {
 }
 
 #[test]
-fn while_the_run_is_open_what_may_still_come_is_a_warning() {
+fn missing_rows_of_an_open_run_cause_warnings() {
     let mut texts = changed(|run| {
         open(run);
         run.invocations[1].parent_id = Some(span(96));
@@ -169,7 +170,7 @@ fn while_the_run_is_open_what_may_still_come_is_a_warning() {
 }
 
 #[test]
-fn an_open_run_is_still_held_to_what_cannot_come_right() {
+fn errors_that_no_later_row_can_fix_are_errors_in_an_open_run() {
     let report = report_on(&changed(|run| {
         open(run);
         run.hosts[0].cpu_util = Some(101.0);
@@ -178,7 +179,7 @@ fn an_open_run_is_still_held_to_what_cannot_come_right() {
 }
 
 #[test]
-fn parents_and_callers_are_looked_up_in_the_other_parts_of_a_run() {
+fn parents_and_callers_are_found_in_other_parts_of_the_run() {
     let logs = TempDir::new().unwrap();
     let (first, second) = (logs.path().join("good"), logs.path().join("good-0002"));
     write(
@@ -216,7 +217,7 @@ fn parents_and_callers_are_looked_up_in_the_other_parts_of_a_run() {
 }
 
 #[test]
-fn what_a_deleted_part_may_have_held_and_an_open_one_may_still_get_is_a_warning() {
+fn rows_that_a_deleted_or_open_part_may_have_cause_warnings() {
     let logs = TempDir::new().unwrap();
     let folder = |number| logs.path().join(Part::later("good", number).folder());
     let later = |number, is_open| {
@@ -238,7 +239,7 @@ fn what_a_deleted_part_may_have_held_and_an_open_one_may_still_get_is_a_warning(
     assert!(!alone.open && alone.is_valid(), "{:#?}", alone.broken);
     let broken: Vec<_> = alone.counts.keys().copied().collect();
     assert_eq!(broken, ["caller-known", "parent-known"]);
-    // With all parts there, the parent is nowhere, unless the run goes on.
+    // With all parts present the parent is in none of them, unless the run is still open.
     write(&logs.path().join("good"), &later(1, false));
     write(&folder(2), &later(2, false));
     assert_eq!(report(&folder(3)).errors, alone.counts["parent-known"]);
@@ -247,23 +248,23 @@ fn what_a_deleted_part_may_have_held_and_an_open_one_may_still_get_is_a_warning(
 }
 
 #[test]
-fn the_run_folder_and_the_cctf_folder_in_it_are_both_taken() {
+fn the_run_folder_and_the_cctf_folder_in_it_are_accepted() {
     let logs = TempDir::new().unwrap();
     let run = logs.path().join("good");
     write(&run, &changed(|_| {}));
     assert_eq!(report(&run.join("cctf")), report(&run));
     assert!(matches!(
         validate(logs.path(), Options::default()),
-        Err(ValidateError::NotARun { .. })
+        Err(ReadError::NotARun { .. })
     ));
     assert!(matches!(
         validate(&logs.path().join("none"), Options::default()),
-        Err(ValidateError::Read { .. })
+        Err(ReadError::Io { .. })
     ));
 }
 
 #[test]
-fn one_module_may_stand_without_an_array() {
+fn a_single_module_without_an_array_is_accepted() {
     let mut texts = changed(|run| {
         run.modules.truncate(1);
         run.modules[0].calls = None;
@@ -279,7 +280,7 @@ fn one_module_may_stand_without_an_array() {
 }
 
 #[test]
-fn fields_that_the_contract_does_not_know_are_allowed() {
+fn unknown_fields_are_allowed() {
     let mut texts = changed(|_| {});
     let text = texts.get_mut(&File::Invocations).unwrap();
     *text = text.replace("\"trace_id\"", "\"x_first\":{\"a\":[1,2]},\"trace_id\"");

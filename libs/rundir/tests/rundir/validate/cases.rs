@@ -1,4 +1,4 @@
-//! For every rule, a change to the good run that breaks it and no other.
+//! For every rule, a change to the valid run that breaks only this rule.
 
 use cctf_proto::cctf::{
     File, Flag, Flags, Milliseconds, PlacementEvent, PlacementKind, RunMeta, SpanKind, Stage,
@@ -7,7 +7,7 @@ use cctf_proto::cctf::{
 use super::good_run::{Run, Texts};
 use super::rows::{at, invocation, lasting, link, placement, span};
 
-/// What a case changes.
+/// The change of a case.
 pub enum Change {
     /// Rows, before they are counted.
     Rows(fn(&mut Run)),
@@ -25,7 +25,7 @@ fn replace(texts: &mut Texts, file: File, from: &str, to: &str) {
     *text = text.replacen(from, to, 1);
 }
 
-/// The rule and the change.
+/// Rules and changes.
 pub const CASES: &[(&str, Change)] = &[
     ("file-missing", Text(|texts| drop(texts.remove(&File::Links)))),
     (
@@ -297,7 +297,7 @@ fn add_cycle(run: &mut Run) {
     for (own, other) in [(50, 51), (51, 50)] {
         let mut row = invocation((5, own), "worker", [500, 500, 510]);
         row.parent_id = Some(span(other));
-        // Internal spans lie between, so that the parent spans do not contradict.
+        // Internal spans are in between, so that the parent spans are no contradiction.
         row.parent_span_id = Some(span(95));
         run.invocations.push(row);
     }

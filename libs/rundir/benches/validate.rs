@@ -1,12 +1,12 @@
-//! Bytes per second of `validate` over a run of 50,000 traces: two invocations and two calls each.
+//! Bytes per second of `validate` on a run of 50,000 traces with two invocations and two calls each.
 
 use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 
-use cctf_proto::validate::{Options, validate};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rundir::validate::{Options, validate};
 use tempfile::TempDir;
 
 const TRACES: u64 = 50_000;
@@ -30,7 +30,7 @@ fn call(out: &mut String, trace: u64, [span, parent]: [&str; 2]) {
     );
 }
 
-/// Traces come in no order of their ids.
+/// The traces are not sorted by id.
 fn write_run(run: &Path) -> u64 {
     let (mut invocations, mut calls) = (String::new(), String::new());
     for number in 0..TRACES {

@@ -1,4 +1,4 @@
-//! Prost structs reduced to what the views show.
+//! Prost structs reduced to the fields that the views have.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::metrics::v1::{ExponentialHistogramDataPoint, Met
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-/// Takes from a decoded traces request what the views do not show.
+/// Removes the fields without a view from a decoded trace request.
 pub fn reduce_traces(request: &mut ExportTraceServiceRequest) {
     for group in &mut request.resource_spans {
         reduce_resource(&mut group.resource);
@@ -20,7 +20,7 @@ pub fn reduce_traces(request: &mut ExportTraceServiceRequest) {
     }
 }
 
-/// Takes from a decoded metrics request what the views do not show.
+/// Removes the fields without a view from a decoded metrics request.
 pub fn reduce_metrics(request: &mut ExportMetricsServiceRequest) {
     for group in &mut request.resource_metrics {
         reduce_resource(&mut group.resource);
@@ -46,7 +46,7 @@ fn reduce_scope(scope: &mut Option<InstrumentationScope>) {
     reduce_attributes(&mut scope.attributes);
 }
 
-/// Takes from decoded attributes what the views do not show.
+/// Removes the values without a view from decoded attributes.
 pub fn reduce_attributes(attributes: &mut [KeyValue]) {
     for attribute in attributes {
         attribute.key_strindex = 0;

@@ -1,12 +1,9 @@
-//! Check and views against prost's decoding of the same bytes: valid, damaged and arbitrary ones.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+//! Check and views compared with prost on the same bytes: valid, damaged and arbitrary.
 
-mod otlp_support;
-
+use super::support::arbitrary::{logs_request, metrics_request, trace_request};
+use super::support::bytes::{attribute, damage, field_around, fields};
+use super::support::compare::{viewed_metrics, viewed_traces};
+use super::support::reduce::{reduce_metrics, reduce_traces};
 use cctf_proto::keys::is_valid_run_id;
 use cctf_proto::otlp::admission::{Rejection, admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::{check_logs_request, check_metrics_request, check_trace_request};
@@ -17,15 +14,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use otlp_support::arbitrary::{logs_request, metrics_request, trace_request};
-use otlp_support::bytes::{attribute, damage, field_around, fields};
-use otlp_support::compare::{viewed_metrics, viewed_traces};
-use otlp_support::reduce::{reduce_metrics, reduce_traces};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
 
-/// `Ok(true)` if both take the bytes; not so if only the one permitted strictness stands between them.
+/// The message if both accept the bytes; `None` if both refuse them, or if the check refuses them by its documented exception.
 fn agree<M: Message + Default>(
     bytes: &[u8],
     check: impl Fn(&[u8]) -> Result<(), WireError>,
@@ -35,7 +28,7 @@ fn agree<M: Message + Default>(
         Ok(()) => match decoded {
             Ok(message) => Ok(Some(message)),
             Err(error) => Err(TestCaseError::fail(format!(
-                "taken, but prost says {error}: {bytes:02x?}"
+                "accepted, but prost refuses it with {error}: {bytes:02x?}"
             ))),
         },
         Err(WireError {
@@ -45,12 +38,12 @@ fn agree<M: Message + Default>(
         Err(error) => {
             prop_assert!(
                 error.offset <= bytes.len(),
-                "{error} lies outside of {} bytes",
+                "{error} is outside of {} bytes",
                 bytes.len()
             );
             prop_assert!(
                 decoded.is_err(),
-                "prost takes what is refused with {error}: {bytes:02x?}"
+                "refused with {error}, but prost accepts it: {bytes:02x?}"
             );
             Ok(None)
         }
@@ -67,7 +60,7 @@ fn is_run_id_good(attributes: &[KeyValue]) -> bool {
         })
 }
 
-/// The rule on unusable spans once more, in words of its own.
+/// A second, independent implementation of the rule on unusable spans.
 fn expected_admission(request: &ExportTraceServiceRequest) -> (u64, [u64; Rejection::COUNT]) {
     let mut rows = 0;
     let mut rejected = [0; Rejection::COUNT];
@@ -104,7 +97,7 @@ fn expected_admission(request: &ExportTraceServiceRequest) -> (u64, [u64; Reject
 fn traces_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
     let viewed = viewed_traces(bytes);
     let admission = admit_trace_request(bytes);
-    // A request with two errors may be refused for either.
+    // A request with two errors may be refused for either of them.
     prop_assert_eq!(admission.is_ok(), check_trace_request(bytes).is_ok());
     let Some(mut decoded) = agree::<ExportTraceServiceRequest>(bytes, check_trace_request)? else {
         return Ok(false);
@@ -182,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
-    fn damaged_traces_are_taken_just_when_prost_takes_them(
+    fn damaged_traces_are_accepted_exactly_when_prost_accepts_them(
         request in trace_request(), damages in vec(damage(), 1..4),
     ) {
         let mut bytes = request.encode_to_vec();
@@ -191,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_metrics_are_taken_just_when_prost_takes_them(
+    fn damaged_metrics_are_accepted_exactly_when_prost_accepts_them(
         request in metrics_request(), damages in vec(damage(), 1..4),
     ) {
         let mut bytes = request.encode_to_vec();
@@ -200,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_logs_are_taken_just_when_prost_takes_them(
+    fn damaged_logs_are_accepted_exactly_when_prost_accepts_them(
         request in logs_request(), damages in vec(damage(), 1..4),
     ) {
         let mut bytes = request.encode_to_vec();
@@ -209,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_fields_are_taken_just_when_prost_takes_them(bytes in fields()) {
+    fn arbitrary_fields_are_accepted_exactly_when_prost_accepts_them(bytes in fields()) {
         traces_agree(&bytes)?;
         metrics_agree(&bytes)?;
         logs_agree(&bytes)?;
@@ -219,7 +212,7 @@ proptest! {
     fn a_message_split_in_two_is_taken_just_when_prost_takes_it(
         first in trace_request(), second in trace_request(), metrics in metrics_request(),
     ) {
-        // Two resource spans joined into one have their resource, and with it everything singular, in pieces.
+        // Two resource spans joined into one have two occurrences of their resource, and of every singular message in it.
         let bytes = [joined(&first.encode_to_vec()), joined(&second.encode_to_vec())].concat();
         traces_agree(&joined(&bytes))?;
         metrics_agree(&joined(&metrics.encode_to_vec()))?;
@@ -230,7 +223,7 @@ proptest! {
         attributes in vec(attribute(), 1..4), last in attribute(),
     ) {
         let attributes: Vec<_> = attributes.iter().map(|attribute| field_around(9, attribute)).collect();
-        // The last one ends the request, so that a step too far has nothing to read.
+        // The last one ends the request, so that reading too far is an error.
         let span = [attributes.concat(), field_around(9, &last)].concat();
         let resource = field_around(1, &field_around(1, &last));
         traces_agree(&field_around(1, &field_around(2, &field_around(2, &span))))?;
@@ -245,7 +238,7 @@ proptest! {
     }
 }
 
-/// All elements of the request's one repeated field as a single element.
+/// All elements of the request's repeated field, joined into a single element.
 fn joined(request: &[u8]) -> Vec<u8> {
     let mut inside = Vec::new();
     let mut rest = request;

@@ -1,4 +1,4 @@
-//! A run that breaks no rule, as rows that a case can change before they are written.
+//! A valid run, as rows that a case can change before they are written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ fn chain() -> (Vec<Invocation<'static>>, Vec<Call<'static>>) {
     worker.net_ms = Some(lasting(20));
     worker.downstream_ms = Some(lasting(10));
     let mut query = call((1, 14), "worker", [40, 50]);
-    // Made below an internal span, which is in no file.
+    // Its parent is an internal span, which is in no file.
     query.parent_span_id = Some(span(99));
     query.ancestor_id = Some(span(13));
     (vec![gateway, worker], vec![driven, onward, query])
@@ -124,7 +124,7 @@ impl Run {
             .iter()
             .map(|module| placement(module, PlacementKind::Start, 0))
             .collect();
-        // The lines have no promised order.
+        // The lines are in no particular order.
         placed.insert(0, placement("worker", PlacementKind::Stop, 900));
         Self {
             invocations,
@@ -152,7 +152,7 @@ impl Run {
         }
     }
 
-    /// Makes the counts of run_meta true.
+    /// Sets the counts of run_meta to those of the rows.
     pub fn count(&mut self) {
         let lines = [
             (File::Invocations, self.invocations.len()),
@@ -219,7 +219,7 @@ fn text<'a, R: Row<'a>>(file: File, rows: &[R]) -> (File, String) {
     (file, text)
 }
 
-/// Writes the texts into the `cctf` folder of a run's folder.
+/// Writes the texts to the folder `cctf` of a run folder.
 pub fn write(run: &Path, texts: &Texts) {
     let cctf = run.join("cctf");
     fs::create_dir_all(&cctf).unwrap();

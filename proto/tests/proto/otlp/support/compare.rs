@@ -1,4 +1,4 @@
-//! Views turned into prost structs.
+//! Conversion of views to prost structs.
 
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{self as view, AnyValue as ViewValue, Attributes};
@@ -24,7 +24,7 @@ use prost::Message;
 
 use super::reduce::reduce_attributes;
 
-/// The traces request as the views show it.
+/// The trace request, read through the views.
 pub fn viewed_traces(bytes: &[u8]) -> Result<ExportTraceServiceRequest, WireError> {
     let mut resource_spans = Vec::new();
     for group in TraceRequest::new(bytes).resource_spans() {
@@ -51,7 +51,7 @@ pub fn viewed_traces(bytes: &[u8]) -> Result<ExportTraceServiceRequest, WireErro
     Ok(ExportTraceServiceRequest { resource_spans })
 }
 
-/// The metrics request as the views show it.
+/// The metrics request, read through the views.
 pub fn viewed_metrics(bytes: &[u8]) -> Result<ExportMetricsServiceRequest, WireError> {
     let mut resource_metrics = Vec::new();
     for group in MetricsRequest::new(bytes).resource_metrics() {
@@ -86,7 +86,7 @@ pub fn viewed_metrics(bytes: &[u8]) -> Result<ExportMetricsServiceRequest, WireE
 
 fn viewed_resource(resource: &view::Resource<'_>) -> Result<Resource, WireError> {
     let attributes = viewed_attributes(&resource.attributes())?;
-    // The bytes are the same resource again, whatever pieces it came in.
+    // The bytes encode the same resource, however many occurrences it had.
     if let Ok(mut again) = Resource::decode(&*resource.bytes()) {
         reduce_attributes(&mut again.attributes);
         let whole = Resource {

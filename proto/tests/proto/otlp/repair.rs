@@ -1,11 +1,4 @@
-//! A request with texts that are not UTF-8 is written again: they alone are lost, and what held them says so.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
-
-mod otlp_support;
+//! Repair of requests with texts that are not UTF-8: only these texts are lost, and their span or resource reports it.
 
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::check::{check_metrics_request, check_trace_request};
@@ -19,10 +12,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message as _;
 
-use otlp_support::arbitrary::{metrics_request, trace_request};
-use otlp_support::bytes::damage;
+use super::support::arbitrary::{metrics_request, trace_request};
+use super::support::bytes::damage;
 
-/// Stands for bytes that no text has.
+/// Placeholder for bytes that are not UTF-8.
 const MARK: &[u8] = b"<not text>";
 
 fn attribute(key: &str, value: &str) -> KeyValue {
@@ -60,7 +53,7 @@ fn text(attribute: &KeyValue) -> &str {
 }
 
 #[test]
-fn only_the_unreadable_text_is_lost_and_its_span_says_so() {
+fn only_the_unreadable_text_is_lost_and_its_span_reports_it() {
     let resource = Resource {
         attributes: vec![attribute("host.name", "n<not text>0")],
         ..Resource::default()

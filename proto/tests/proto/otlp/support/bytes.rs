@@ -1,10 +1,10 @@
-//! Bytes that may or may not be a request: damaged ones, and ones put together from arbitrary fields.
+//! Bytes that may or may not be a request: damaged requests, and sequences of arbitrary fields.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// One change to a request's bytes.
+/// A change to the bytes of a request.
 #[derive(Debug, Clone)]
 pub enum Damage {
     FlipBit(Index, u8),
@@ -12,7 +12,7 @@ pub enum Damage {
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
     Truncate(Index),
-    /// Copies a range to another place.
+    /// Copies a range to another offset.
     Splice {
         from: Index,
         length: usize,
@@ -20,7 +20,7 @@ pub enum Damage {
     },
 }
 
-/// Any one change.
+/// Any change.
 pub fn damage() -> impl Strategy<Value = Damage> {
     let index = any::<Index>;
     prop_oneof![
@@ -34,7 +34,7 @@ pub fn damage() -> impl Strategy<Value = Damage> {
 }
 
 impl Damage {
-    /// Makes the change.
+    /// Applies the change.
     pub fn apply(&self, bytes: &mut Vec<u8>) {
         let place = |index: &Index, bytes: &Vec<u8>| index.index(bytes.len() + 1);
         match self {
@@ -77,7 +77,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// A varint, now and then longer than it need be or than it may be.
+/// A varint that is sometimes longer than necessary, or longer than allowed.
 fn any_varint() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         8 => (0..40u64).prop_map(varint),
@@ -93,7 +93,7 @@ fn field_of(number: u32, wire_type: u8, value: Vec<u8>) -> Vec<u8> {
     [varint(u64::from(number) << 3 | u64::from(wire_type)), value].concat()
 }
 
-/// One field, most often with a number that some OTLP message knows.
+/// A field, usually with a number that some OTLP message defines.
 fn field() -> impl Strategy<Value = Vec<u8>> {
     let number = || prop_oneof![40 => 1..17u32, 2 => Just(17u32), 1 => Just(0u32), 1 => 0..(1u32 << 30)];
     let leaf = prop_oneof![
@@ -115,7 +115,7 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
             let inside = fields.concat();
             field_of(number, 2, [varint(inside.len() as u64), inside].concat())
         });
-        // The low numbers are where requests have their messages.
+        // Messages of requests have low numbers.
         let low = (1..4u32, vec(inner.clone(), 0..4)).prop_map(|(number, fields)| {
             let inside = fields.concat();
             field_of(number, 2, [varint(inside.len() as u64), inside].concat())
@@ -127,12 +127,12 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Some fields, one after the other: a message of no particular type.
+/// A sequence of fields: a message of no particular type.
 pub fn fields() -> impl Strategy<Value = Vec<u8>> {
     vec(field(), 0..4).prop_map(|fields| fields.concat())
 }
 
-/// A length as it should be, in two bytes instead of one, or off by one.
+/// A length that is correct, encoded in two bytes instead of one, or off by one.
 #[derive(Debug, Clone, Copy)]
 enum LengthStyle {
     Right,
@@ -162,7 +162,7 @@ fn styled(number: u32, inside: Vec<u8>, style: LengthStyle) -> Vec<u8> {
     field_of(number, 2, [length, inside].concat())
 }
 
-/// A key-value pair whose encoding is usual, or just beside it.
+/// A key-value pair whose encoding is usual, or differs in one detail.
 pub fn attribute() -> impl Strategy<Value = Vec<u8>> {
     let text = || prop_oneof![4 => "[a-z.]{0,20}", 1 => "[a-z]{118,134}", 1 => "[a-zé]{0,20}"];
     let value = prop_oneof![

@@ -1,4 +1,4 @@
-//! Rows with few fields told, for the good run to be made of.
+//! Rows with few optional fields, from which the valid run is built.
 
 use cctf_proto::cctf::{
     Call, HostMetric, Instance, Invocation, JsonObject, Link, LinkMetric, LinkSource, Milliseconds, Module,
@@ -16,7 +16,7 @@ pub fn span(id: u8) -> SpanId {
     SpanId([id; 8])
 }
 
-/// A stamp so many milliseconds into the run.
+/// A timestamp this many milliseconds after the start of the run.
 pub fn at(ms: i64) -> Milliseconds {
     Milliseconds::from_ns((STARTED_MS + ms) * 1_000_000)
 }
@@ -25,7 +25,7 @@ pub fn lasting(ms: i64) -> Milliseconds {
     Milliseconds::from_ns(ms * 1_000_000)
 }
 
-/// Where the modules of the run are served.
+/// Node and stage of each module.
 pub fn home(module: &str) -> (&'static str, Stage) {
     match module {
         "load" => ("ep0", Stage::Endpoint),
@@ -38,9 +38,9 @@ pub fn instance(module: &str) -> Text<'static> {
     format!("{module}@{}", home(module).0).into()
 }
 
-/// An invocation whose durations agree with its stamps.
-pub fn invocation(ids: (u8, u8), module: &'static str, stamps: [i64; 3]) -> Invocation<'static> {
-    let [enqueue, start, end] = stamps;
+/// An invocation whose durations equal the differences of its timestamps.
+pub fn invocation(ids: (u8, u8), module: &'static str, timestamps: [i64; 3]) -> Invocation<'static> {
+    let [enqueue, start, end] = timestamps;
     let lasted = |ms: i64| (ms >= 0).then(|| lasting(ms));
     Invocation {
         trace_id: trace(ids.0),
@@ -86,7 +86,7 @@ pub fn invocation(ids: (u8, u8), module: &'static str, stamps: [i64; 3]) -> Invo
     }
 }
 
-pub fn call(ids: (u8, u8), module: &'static str, stamps: [i64; 2]) -> Call<'static> {
+pub fn call(ids: (u8, u8), module: &'static str, timestamps: [i64; 2]) -> Call<'static> {
     Call {
         trace_id: trace(ids.0),
         span_id: span(ids.1),
@@ -96,8 +96,8 @@ pub fn call(ids: (u8, u8), module: &'static str, stamps: [i64; 2]) -> Call<'stat
         instance_id: instance(module),
         node: home(module).0.into(),
         stage: home(module).1,
-        ts_start: at(stamps[0]),
-        ts_end: at(stamps[1]),
+        ts_start: at(timestamps[0]),
+        ts_end: at(timestamps[1]),
         method: Some("POST".into()),
         path: None,
         bytes_out: Some(8192),

@@ -1,9 +1,4 @@
-//! Which rows are refused, under which name, and what the client is told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+//! Admission: the rows that are rejected, the reasons, and the message for the client.
 
 use cctf_proto::otlp::admission::{
     Rejection, admit_metrics_request, admit_trace_request, is_run_id_ok, reject_span,
@@ -66,7 +61,7 @@ fn request(resource: Vec<KeyValue>, spans: Vec<Span>) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
-/// The reasons of the request's only row, by admission and by the pipeline's own question.
+/// The reasons for the request's only row, by admission and by the function that the pipeline calls.
 fn reason(resource: Vec<KeyValue>, span: Span) -> Option<Rejection> {
     let bytes = request(resource, vec![span]);
     let admission = admit_trace_request(&bytes).unwrap();
@@ -92,7 +87,7 @@ fn reason(resource: Vec<KeyValue>, span: Span) -> Option<Rejection> {
 }
 
 #[test]
-fn each_reason_refuses_its_span() {
+fn each_reason_rejects_its_span() {
     let cases = [
         ("trace_id_length", span(|span| span.trace_id = vec![1; 8])),
         ("trace_id_length", span(|span| span.trace_id.clear())),
@@ -130,7 +125,7 @@ fn each_reason_refuses_its_span() {
 }
 
 #[test]
-fn what_is_odd_but_usable_is_taken() {
+fn unusual_but_usable_rows_are_accepted() {
     let cases = [
         good_span(),
         span(|span| span.parent_span_id = vec![0; 8]),
@@ -148,7 +143,7 @@ fn what_is_odd_but_usable_is_taken() {
 }
 
 #[test]
-fn a_run_id_is_looked_for_on_the_span_and_on_its_resource_in_every_encoding() {
+fn run_ids_of_span_and_resource_are_checked_in_every_encoding() {
     let long = "x".repeat(129);
     for bad in ["", ".", "../../etc", "a b", "ä", &long] {
         let run_id = || {
@@ -198,7 +193,7 @@ fn a_run_id_is_looked_for_on_the_span_and_on_its_resource_in_every_encoding() {
 }
 
 #[test]
-fn a_refused_row_takes_no_other_with_it_and_the_client_is_told_why() {
+fn a_rejected_row_affects_no_other_and_the_client_gets_the_reason() {
     let spans = vec![
         good_span(),
         span(|span| span.trace_id.clear()),
@@ -216,12 +211,12 @@ fn a_refused_row_takes_no_other_with_it_and_the_client_is_told_why() {
     assert_eq!(
         admission.message().unwrap(),
         "3 of 5 rows cannot be used: trace_id_length 2, missing_time 1; \
-         the first is row 1 from 0: a trace id has to be 16 bytes long"
+         the first, at index 1: a trace id must have 16 bytes"
     );
 }
 
 #[test]
-fn a_good_or_empty_request_has_no_message() {
+fn a_valid_or_empty_request_has_no_message() {
     for bytes in [
         vec![],
         request(vec![], vec![]),
@@ -233,7 +228,7 @@ fn a_good_or_empty_request_has_no_message() {
 }
 
 #[test]
-fn data_points_of_every_type_need_a_time_and_a_good_run() {
+fn data_points_of_every_type_need_a_time_and_a_valid_run_id() {
     let times = [1, 0, u64::MAX];
     let data = [
         Data::Gauge(Gauge {

@@ -1,5 +1,4 @@
-//! Every row type, driven by its own field table: what is written is read back, and what is missing or null is told.
-#![allow(clippy::unwrap_used)]
+//! Every row type, tested by its field table: encoded rows are read back, and missing fields or nulls are errors.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// Reads a row and writes it again.
+/// Reads a row and encodes it again.
 fn rewrite(file: File, text: &str) -> Result<String, String> {
     fn through<'a, R: Row<'a>>(text: &'a str) -> Result<String, String> {
         let row: R = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
@@ -55,7 +54,7 @@ fn unsigned() -> impl Strategy<Value = String> {
     (0..=i64::MAX).prop_map(|count| count.to_string())
 }
 
-/// JSON of a kind, in the one form in which the contract writes it.
+/// JSON of a kind, in the only form that the encoders write.
 fn json_of(kind: Kind) -> BoxedStrategy<String> {
     match kind {
         Kind::TraceId => "\"[0-9a-f]{32}\"".boxed(),
@@ -69,7 +68,7 @@ fn json_of(kind: Kind) -> BoxedStrategy<String> {
         Kind::Milliseconds => any::<i64>()
             .prop_map(|ns| encoded(&Milliseconds::from_ns(ns)))
             .boxed(),
-        // A list of fixed values is a set, written in the order of the contract.
+        // A list of fixed values is a set, written in the order of its declaration.
         Kind::List(Kind::OneOf(values)) => subsequence(*values, 0..=values.len())
             .prop_map(|values| {
                 let quoted: Vec<_> = values.iter().map(|value| format!("\"{value}\"")).collect();
@@ -97,7 +96,7 @@ fn keyed(value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String
         .boxed()
 }
 
-/// The fields of a row as they are written: names and values.
+/// Names and values of the fields of a row, as written.
 type Written = Vec<(&'static str, String)>;
 
 fn row_of(fields: &'static [Field]) -> BoxedStrategy<Written> {
@@ -168,7 +167,7 @@ fn full_rows() -> Vec<(File, Written)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// All rows can be had by reading, so that this is the round trip from rows to bytes as well.
+    /// Every row can be created by reading, so this also tests the round trip from rows to bytes.
     #[test]
     fn a_row_that_is_read_is_written_as_the_same_bytes((file, row) in any_row()) {
         let text = object(&row);
@@ -261,7 +260,7 @@ fn unknown_fields_are_ignored_and_order_does_not_matter() {
 }
 
 #[test]
-fn a_field_that_comes_twice_is_an_error() {
+fn a_duplicate_field_is_an_error() {
     for (file, row) in full_rows() {
         let mut twice = row.clone();
         twice.push(row[0].clone());

@@ -1,22 +1,15 @@
-//! The table of messages against prost: every field of every message in every wire type.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
+//! The table of messages compared with prost: every field of every message with every wire type.
 
-mod otlp_support;
-
+use super::support::bytes::field_around as field;
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::admission::admit_trace_request;
 use cctf_proto::otlp::check::{check_logs_request, check_metrics_request, check_trace_request};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use otlp_support::bytes::field_around as field;
 use prost::Message;
 
-/// Where each message type is in a request: the numbers of the fields around it, from the outermost.
+/// The path to each message type in a request: the numbers of the enclosing fields, from the outermost.
 const COMMON_PATHS: &[&[u32]] = &[
     &[],
     &[1],
@@ -66,7 +59,7 @@ const METRIC_PATHS: &[&[u32]] = &[
 ];
 const LOG_PATHS: &[&[u32]] = &[&[1, 2, 2, 5], &[1, 2, 2, 6]];
 
-/// One field of each number and wire type, with values that some types of field take and others do not.
+/// A field of each number and wire type, with values that only some types of field accept.
 fn every_field(visit: impl Fn(&[u8])) {
     for number in 1..20u32 {
         let with_key = |wire_type: u32, value: &[u8]| {
@@ -120,7 +113,7 @@ fn every_field_agrees<M: Message + Default>(
 }
 
 #[test]
-fn every_field_of_every_message_is_taken_in_the_wire_types_that_prost_takes() {
+fn every_field_is_accepted_in_the_wire_types_that_prost_accepts() {
     every_field_agrees::<ExportTraceServiceRequest>(&[COMMON_PATHS, SPAN_PATHS], check_trace_request);
     every_field_agrees::<ExportTraceServiceRequest>(&[COMMON_PATHS, SPAN_PATHS], |bytes| {
         admit_trace_request(bytes).map(drop)

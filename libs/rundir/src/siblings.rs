@@ -1,0 +1,104 @@
+//! [`Siblings`]: the other parts of a run, found by the names of their folders alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part, RunMeta};
+
+use crate::{CCTF, ReadError, RunFolder};
+
+/// The other parts of the run to which a folder belongs. Unlike [`Run`](crate::parts::Run), it also finds parts whose
+/// `run_meta.json` is missing or invalid, because a validation must work on them, too.
+pub struct Siblings {
+    /// Folder of all runs and the name of this folder; `None` if the path has no such names.
+    place: Option<(PathBuf, String)>,
+    /// The part that `run_meta.json` names, if it is a later one.
+    part: Option<Part>,
+    /// Folder name of the run's first part.
+    first: String,
+}
+
+impl Siblings {
+    /// `part` is the later part that the `run_meta.json` of `folder` names.
+    pub fn new(folder: &RunFolder, part: Option<&Part>) -> Self {
+        let place = folder.cctf().parent().and_then(|run| {
+            let name = run.file_name()?.to_str()?;
+            Some((run.parent()?.to_owned(), name.to_owned()))
+        });
+        let first = place.as_ref().map(|(logs, name)| first_part(logs, name, part));
+        Self {
+            first: first.unwrap_or_default(),
+            place,
+            part: part.cloned(),
+        }
+    }
+
+    /// Whether the folder is a later part of a run: its `run_meta.json` states it, or a run to which it can belong is beside it.
+    pub fn is_later_part(&self) -> bool {
+        self.place.as_ref().is_some_and(|(_, name)| *name != self.first)
+    }
+
+    /// The folders of the other parts, in the order of their names.
+    pub fn folders(&self) -> Vec<RunFolder> {
+        let Some((logs, name)) = &self.place else {
+            return Vec::new();
+        };
+        // If the parts cannot be listed, there are none: the references to them are then reported.
+        let entries = fs::read_dir(logs).into_iter().flatten().flatten();
+        let mut parts: Vec<PathBuf> = entries
+            .filter(|entry| {
+                let other = entry.file_name();
+                let other = other.to_string_lossy();
+                let is_later = Part::parse(&other).is_some_and(|(run_id, _)| run_id == self.first);
+                *other != **name && (*other == *self.first || is_later)
+            })
+            .map(|entry| entry.path())
+            .filter(|run| run.join(CCTF).is_dir())
+            .collect();
+        parts.sort();
+        parts.into_iter().map(RunFolder::of_run).collect()
+    }
+
+    /// Whether missing rows can be in a part that was deleted, or can still arrive in a part that is open.
+    ///
+    /// # Errors
+    /// If a part cannot be read.
+    pub fn may_have_more_rows(&self) -> Result<bool, ReadError> {
+        if self.is_earlier_part_missing() {
+            return Ok(true);
+        }
+        for folder in self.folders() {
+            let meta = match folder.whole(File::RunMeta, LINE_BYTES_MAX) {
+                Err(ReadError::TooLarge { .. }) => None,
+                read => read?,
+            };
+            let meta = meta.as_deref().map(serde_json::from_slice::<RunMeta<'_>>);
+            if let Some(Ok(meta)) = meta
+                && meta.part.is_some()
+                && meta.ended_ts.is_none()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_earlier_part_missing(&self) -> bool {
+        let (Some((logs, _)), Some(part)) = (&self.place, &self.part) else {
+            return false;
+        };
+        let is_missing = |folder: &str| !logs.join(folder).is_dir();
+        is_missing(part.run_id())
+            || (2..part.number()).any(|number| is_missing(Part::later(part.run_id(), number).folder()))
+    }
+}
+
+fn first_part(logs: &Path, name: &str, part: Option<&Part>) -> String {
+    if let Some(part) = part.filter(|part| part.folder() == name) {
+        return part.run_id().to_owned();
+    }
+    match Part::parse(name) {
+        Some((first, _)) if logs.join(first).is_dir() => first.to_owned(),
+        _ => name.to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! [`PendingReferences`]: the references to rows that a folder does not have, until the run's other parts have been searched.
+
+use serde::Deserialize;
+
+use super::graph::{References, Unresolved};
+use super::report::{Findings, Place, Report};
+use super::run_meta::Observed;
+use crate::cctf::{Call, Counts, File, Invocation, Row, SpanId, TraceId, field_index};
+
+/// A validation whose files are all read. Rows of the run's other parts may still resolve references.
+pub struct PendingReferences {
+    unresolved: Unresolved,
+    findings: Findings,
+    observed: Observed,
+    counts: Option<(Counts, Place)>,
+}
+
+/// The ids by which other rows refer to a row.
+#[derive(Deserialize)]
+struct RowIds {
+    trace_id: TraceId,
+    span_id: SpanId,
+}
+
+// A field that is renamed in the contract must not be missed here.
+const _: [usize; 4] = [
+    field_index(Invocation::FIELDS, "trace_id"),
+    field_index(Invocation::FIELDS, "span_id"),
+    field_index(Call::FIELDS, "trace_id"),
+    field_index(Call::FIELDS, "span_id"),
+];
+
+impl PendingReferences {
+    pub(super) fn new(
+        unresolved: Unresolved,
+        findings: Findings,
+        observed: Observed,
+        counts: Option<(Counts, Place)>,
+    ) -> Self {
+        Self {
+            unresolved,
+            findings,
+            observed,
+            counts,
+        }
+    }
+
+    /// The files whose rows in other parts could resolve a reference.
+    pub fn files(&mut self) -> impl Iterator<Item = File> {
+        let by_file = [
+            (File::Invocations, &self.unresolved.invocations),
+            (File::Calls, &self.unresolved.calls),
+        ];
+        by_file
+            .map(|(file, references)| (!references.is_empty()).then_some(file))
+            .into_iter()
+            .flatten()
+    }
+
+    /// Resolves the references to the row in this line of another part. Ignores a line without ids.
+    pub fn resolve(&mut self, file: File, line: &[u8]) {
+        let Ok(row) = serde_json::from_slice::<RowIds>(line) else {
+            return;
+        };
+        if let Some(references) = self.of_file(file) {
+            references.resolve(row.trace_id, row.span_id);
+        }
+    }
+
+    fn of_file(&mut self, file: File) -> Option<&mut References> {
+        match file {
+            File::Invocations => Some(&mut self.unresolved.invocations),
+            File::Calls => Some(&mut self.unresolved.calls),
+            _ => None,
+        }
+    }
+
+    /// Reports what is still unresolved. `may_be_elsewhere`: the rows may be in a part that was deleted or is still open.
+    pub fn finish(mut self, may_be_elsewhere: bool) -> Report {
+        for references in [&self.unresolved.invocations, &self.unresolved.calls] {
+            references.report(may_be_elsewhere, &mut self.findings);
+        }
+        if let Some((counts, place)) = self.counts.filter(|_| !self.findings.open) {
+            self.observed.check(&counts, place, &mut self.findings);
+        }
+        self.findings.into_report(self.observed.lines())
+    }
+}

@@ -1,0 +1,8 @@
+//! Check, admission and views of OTLP requests, each compared with prost's decoding of the same bytes.
+
+mod admission;
+mod check;
+mod differential;
+mod fields;
+mod repair;
+mod support;
