@@ -1,4 +1,4 @@
-//! [`DiskGuard`]: refuses requests before the disks of files and journal are full, and takes them again by itself.
+//! [`DiskGuard`]: refuses requests before the disks of files and journal are full, and accepts them again when space is free.
 
 use std::ffi::CString;
 use std::fs;
@@ -14,22 +14,21 @@ use tokio::time::MissedTickBehavior;
 
 use crate::journal::{DiskFull, Journal};
 
-/// How often the disks are looked at, if little is accepted.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// They are also looked at whenever one part of so many of what is left above the minimum has been accepted, as fast
-/// clients fill much of a disk within a second. Rows may take several times the bytes of their requests.
-const LOOK_PARTS: u64 = 16;
-/// But not for fewer accepted bytes than these, of which the minimum has room for many.
-const LOOK_BYTES_MIN: u64 = 64 * 1024;
-/// Free bytes that are kept by default: what is acknowledged and not yet written finds room in them.
+/// Interval between checks under low load.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// A check also follows when requests of a 16th of the space above the minimum have been accepted: fast clients fill much of a
+/// disk within a second, and rows may take several times the bytes of their requests.
+const CHECK_PARTS: u64 = 16;
+/// Minimum accepted bytes between checks. The minimum free space is many times larger.
+const CHECK_BYTES_MIN: u64 = 64 * 1024;
+/// Default minimum of free bytes. Acknowledged rows that are not yet written fit into them.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
-/// On small disks it is one part of so many of the disk instead.
+/// On small disks, the default minimum is this fraction (a 50th) of the disk.
 const FREE_PARTS_MIN: u64 = 50;
-/// Requests are taken again when one part of so many of the minimum is free on top of it, so that a disk at its edge
-/// does not change its mind with every file.
-const TAKEN_AGAIN_PARTS: u64 = 16;
+/// Requests are accepted again when a 16th of the minimum is free above it. This hysteresis avoids a change with every file.
+const HYSTERESIS_PARTS: u64 = 16;
 
-/// Looks at the disks and tells the journal.
+/// Checks the disks and updates the journal's flag.
 pub struct DiskGuard {
     journal: Journal,
     free_bytes_min: Option<u64>,
@@ -39,10 +38,10 @@ pub struct DiskGuard {
 struct Disk {
     folder: PathBuf,
     is_low: bool,
-    trouble_told: bool,
+    is_error_logged: bool,
 }
 
-/// What a disk has, bytes.
+/// Space on a disk, bytes.
 #[derive(Debug, Clone, Copy)]
 struct Space {
     free: u64,
@@ -50,7 +49,7 @@ struct Space {
 }
 
 impl DiskGuard {
-    /// A guard of the disks on which these folders are. It has looked at them once when it returns.
+    /// Guards the disks of these folders. The first check is done when this returns.
     pub fn new<'a>(
         journal: Journal,
         folders: impl Iterator<Item = &'a PathBuf>,
@@ -69,26 +68,26 @@ impl DiskGuard {
                 guard.disks.push(Disk {
                     folder: folder.clone(),
                     is_low: false,
-                    trouble_told: false,
+                    is_error_logged: false,
                 });
             }
         }
-        guard.look();
+        guard.check();
         guard
     }
 
-    /// Looks again and again, for ever.
+    /// Checks the disks periodically.
     pub async fn watch(mut self) {
-        let mut interval = tokio::time::interval(LOOK_EVERY);
+        let mut interval = tokio::time::interval(CHECK_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
                 () = self.journal.allowance_used_up() => {}
             }
-            // A disk that is far away may take its time to answer.
+            // A network disk can answer slowly.
             let looked = tokio::task::spawn_blocking(move || {
-                self.look();
+                self.check();
                 self
             });
             self = match looked.await {
@@ -98,42 +97,43 @@ impl DiskGuard {
         }
     }
 
-    fn look(&mut self) {
+    fn check(&mut self) {
         let mut room = u64::MAX;
         for disk in &mut self.disks {
-            room = room.min(disk.look(self.free_bytes_min));
+            room = room.min(disk.check(self.free_bytes_min));
         }
-        self.journal.allow_bytes((room / LOOK_PARTS).max(LOOK_BYTES_MIN));
+        self.journal
+            .allow_bytes((room / CHECK_PARTS).max(CHECK_BYTES_MIN));
         let is_low = self.disks.iter().any(|disk| disk.is_low);
         self.journal.set_disk_full(DiskFull::Low, is_low);
     }
 }
 
 impl Disk {
-    /// Bytes that are left above the minimum. A disk that tells nothing limits nothing.
-    fn look(&mut self, free_bytes_min: Option<u64>) -> u64 {
+    /// Bytes above the minimum. A disk whose space is unknown sets no limit.
+    fn check(&mut self, free_bytes_min: Option<u64>) -> u64 {
         let folder = self.folder.display();
         let space = match space_at(&self.folder) {
             Ok(space) => space,
             Err(error) => {
-                if !self.trouble_told {
-                    log_line!("warning: cannot find out how much room is left in {folder}: {error}");
+                if !self.is_error_logged {
+                    log_line!("warning: cannot read the free space of {folder}: {error}");
                 }
-                self.trouble_told = true;
+                self.is_error_logged = true;
                 return u64::MAX;
             }
         };
-        self.trouble_told = false;
+        self.is_error_logged = false;
         let free_min = free_bytes_min.unwrap_or_else(|| space.free_bytes_min());
         let is_low = space.is_low(free_min, self.is_low);
         if is_low && !self.is_low {
             let free = space.free;
             log_line!(
-                "warning: {free} bytes are free in {folder}, fewer than the {free_min} of --disk-free-min: requests \
-                 are refused until there is room again"
+                "warning: {folder} has {free} free bytes, less than --disk-free-min ({free_min}): requests are refused \
+                 until space is free"
             );
         } else if !is_low && self.is_low {
-            log_line!("cctf-normalizer: there is room again in {folder}");
+            log_line!("cctf-normalizer: {folder} has enough free space again: requests are accepted");
         }
         self.is_low = is_low;
         space.free.saturating_sub(free_min)
@@ -141,30 +141,30 @@ impl Disk {
 }
 
 impl Space {
-    /// What is to stay free if nothing is set.
+    /// Default minimum.
     fn free_bytes_min(self) -> u64 {
         FREE_BYTES_MIN.min(self.total / FREE_PARTS_MIN)
     }
 
     fn is_low(self, free_min: u64, was_low: bool) -> bool {
-        let extra = if was_low { free_min / TAKEN_AGAIN_PARTS } else { 0 };
+        let extra = if was_low { free_min / HYSTERESIS_PARTS } else { 0 };
         self.free < free_min.saturating_add(extra)
     }
 }
 
-/// What the disk of a folder has for processes without privileges.
+/// The space on a folder's disk that is available to unprivileged processes.
 fn space_at(folder: &Path) -> io::Result<Space> {
     let path = CString::new(folder.as_os_str().as_bytes())?;
-    let mut told = MaybeUninit::<libc::statvfs>::uninit();
+    let mut statistics = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: both pointers are valid during the call, and the path ends with a zero.
-    if unsafe { libc::statvfs(path.as_ptr(), told.as_mut_ptr()) } != 0 {
+    if unsafe { libc::statvfs(path.as_ptr(), statistics.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call has succeeded, so it has filled the structure.
-    let told = unsafe { told.assume_init() };
+    let statistics = unsafe { statistics.assume_init() };
     Ok(Space {
-        free: told.f_bavail.saturating_mul(told.f_frsize),
-        total: told.f_blocks.saturating_mul(told.f_frsize),
+        free: statistics.f_bavail.saturating_mul(statistics.f_frsize),
+        total: statistics.f_blocks.saturating_mul(statistics.f_frsize),
     })
 }
 

@@ -1,15 +1,14 @@
 //! The binary `cctf-normalizer`: reads the command line, then serves until SIGTERM or SIGINT.
 
-// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+// These macros panic if the reader is gone or the disk is full; `cctf_proto::stdio` returns an error.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use cctf_normalizer::admin::healthcheck;
-use cctf_normalizer::config::{Command, CommandLine, Config, first_sentence};
-use cctf_normalizer::given::Given;
-use cctf_normalizer::replay::replay;
+use cctf_normalizer::config::{Command, CommandLine, Config, ExplicitFlags, first_sentence};
+use cctf_normalizer::recovery::replay;
 use cctf_normalizer::server::{Addresses, Server};
 use cctf_proto::{log_line, stdio};
 use clap::error::ErrorKind;
@@ -17,7 +16,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::ignore_empty_variables;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A wrong command line.
+/// Exit code for invalid usage.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -25,8 +24,11 @@ fn main() -> ExitCode {
     let parsed = command
         .mut_subcommands(ignore_empty_variables)
         .try_get_matches()
-        .and_then(|matches| Ok((CommandLine::from_arg_matches(&matches)?, Given::of(&matches))));
-    let (command_line, given) = match parsed {
+        .and_then(|matches| {
+            let explicit = ExplicitFlags::from_matches(&matches);
+            Ok((CommandLine::from_arg_matches(&matches)?, explicit))
+        });
+    let (command_line, explicit) = match parsed {
         Ok(parsed) => parsed,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return exit_code(stdio::print(&error.to_string()).map_err(Into::into));
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
     };
     let done = match command_line.command {
         Some(Command::Healthcheck { admin }) => healthcheck(&admin).map_err(Into::into),
-        Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config, &given),
+        Some(Command::ReplayJournal { journal, config }) => replay_journal(&journal, &config, &explicit),
         None => serve(command_line.config),
     };
     exit_code(done)
@@ -54,10 +56,10 @@ fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn replay_journal(journal: &Path, config: &Config, given: &Given) -> anyhow::Result<()> {
-    let records = replay(journal, config, given)?;
+fn replay_journal(journal: &Path, config: &Config, explicit: &ExplicitFlags) -> anyhow::Result<()> {
+    let records = replay(journal, config, explicit)?;
     log_line!(
-        "cctf-normalizer: {records} records of {} made the files in {}",
+        "cctf-normalizer: replayed {records} records of {} into {}",
         journal.display(),
         config.out_dir.display()
     );
@@ -87,7 +89,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
             })
             .await?;
         log_line!(
-            "cctf-normalizer: stopped in order after {} journal records and {} bytes written",
+            "cctf-normalizer: shut down gracefully after {} journal records and {} bytes written",
             progress.records(),
             progress.bytes_written()
         );
@@ -95,22 +97,22 @@ fn serve(config: Config) -> anyhow::Result<()> {
     })
 }
 
-/// Resolves when standard input ends, if that is looked at.
-async fn end_of_stdin(is_looked_at: bool) {
-    if !is_looked_at {
+/// Resolves when standard input closes; never, unless it is watched.
+async fn end_of_stdin(is_watched: bool) {
+    if !is_watched {
         return std::future::pending().await;
     }
     let (ended, wait) = tokio::sync::oneshot::channel::<()>();
-    // A thread of its own, as a read of standard input cannot be given up: the process ends without it.
+    // A read of standard input cannot be cancelled. The process ends without waiting for this thread.
     std::thread::spawn(move || {
-        // An error is an end as well.
+        // An error counts as the end.
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         drop(ended);
     });
     let _ = wait.await;
 }
 
-/// One line that a script can read to learn the ports.
+/// Prints one line of JSON, from which a script learns the ports.
 fn print_addresses(addresses: Addresses) {
     let Addresses {
         grpc,
@@ -121,7 +123,7 @@ fn print_addresses(addresses: Addresses) {
     let scheme = if otlp_over_tls { "https" } else { "http" };
     let line =
         format!(r#"{{"grpc":"{scheme}://{grpc}","http":"{scheme}://{http}","admin":"http://{admin}"}}"#);
-    // Telemetry is taken all the same: the ports may be known from the flags.
+    // The ports may be known from the flags, so the normalizer continues.
     if let Err(error) = stdio::print_line(&line) {
         log_line!("warning: {error}");
     }

@@ -1,5 +1,5 @@
-//! The folder of all runs, before anything is written to it: whether it can be written, what is in the way in it, and
-//! whether its file system distinguishes names by their case.
+//! Checks of the folder of all runs before the first write: whether it is writable, whether a file blocks a name that is needed,
+//! and whether its file system distinguishes upper and lower case.
 
 use std::fs;
 use std::io;
@@ -8,18 +8,17 @@ use std::path::{Path, PathBuf};
 use cctf_proto::keys::LATEST_LINK;
 use cctf_proto::log_line;
 
-/// Name that something in the link's place is moved to; a number follows if it is taken.
+/// New name of a file or folder that blocks the link's name. If it is in use, a number is appended.
 const MOVED_TO: &str = "was-latest";
 
-/// A folder that can take runs.
+/// A folder that is ready for runs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutDir {
-    /// Whether names that differ in case only are one folder.
+    /// Whether the file system ignores case in names.
     pub ignores_case: bool,
 }
 
-/// Makes the folder and sees to it that it can take runs: better to learn at the start than with the first span that
-/// nothing can be written here.
+/// Creates the folder and checks that it is writable, so that a problem shows at the start and not with the first span.
 pub fn prepare(out_dir: &Path) -> io::Result<OutDir> {
     let probe = out_dir.join(format!(".tmp-probe-{}", std::process::id()));
     let in_capitals = out_dir.join(format!(".TMP-PROBE-{}", std::process::id()));
@@ -33,7 +32,8 @@ pub fn prepare(out_dir: &Path) -> io::Result<OutDir> {
     })
 }
 
-/// The newest run's link replaces a link only: a folder in its place, such as a run of that name, would end every start.
+/// Renames a file or folder that has the name of the link to the newest run. The link replaces only links, so a run of that name
+/// would make every start fail.
 fn free_the_link(out_dir: &Path) -> io::Result<()> {
     let latest = out_dir.join(LATEST_LINK);
     match fs::symlink_metadata(&latest) {
@@ -45,7 +45,7 @@ fn free_the_link(out_dir: &Path) -> io::Result<()> {
     let moved_to = free_name(out_dir)?;
     fs::rename(&latest, &moved_to)?;
     log_line!(
-        "warning: moved {} to {}: this name belongs to the link to the newest run",
+        "warning: renamed {} to {}: the old name is reserved for the link to the newest run",
         latest.display(),
         moved_to.display()
     );
@@ -55,7 +55,7 @@ fn free_the_link(out_dir: &Path) -> io::Result<()> {
 fn free_name(out_dir: &Path) -> io::Result<PathBuf> {
     let mut candidate = out_dir.join(MOVED_TO);
     for number in 2_u64.. {
-        // A link to nothing is in the way as well.
+        // A dangling link also occupies the name.
         match fs::symlink_metadata(&candidate) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             Err(error) => return Err(error),
@@ -98,7 +98,7 @@ mod tests {
     fn a_new_folder_is_made_and_nothing_is_left_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let out_dir = folder.path().join("a/b");
-        // Whether case counts is the file system's to say; the usual ones here distinguish it.
+        // Depends on the file system; most on Linux distinguish case.
         let names_differ = !folder.path().join("A").exists();
         assert_eq!(prepare(&out_dir).unwrap().ignores_case, !names_differ);
         assert_eq!(fs::read_dir(&out_dir).unwrap().count(), 0);

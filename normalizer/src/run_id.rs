@@ -1,4 +1,4 @@
-//! The normalizer's own run id, which stays the same over restarts in the same folder.
+//! The normalizer's own run id, which stays the same across restarts in the same folder.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -10,36 +10,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cctf_proto::keys;
 use jiff::Timestamp;
 
-/// Keeps the id beside the runs.
+/// File with the id, in the folder of all runs.
 const RUN_ID_FILE: &str = ".normalizer-run-id";
 
-/// Why there is no own run id.
+/// Why the own run id is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum RunIdError {
-    /// The file cannot be read or written.
-    #[error("cannot read or write {}: {source}, give --run-id instead", path.display())]
-    Io {
-        /// The file that keeps it.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody wrote something else there.
-    #[error("no run id in {}, remove the file or give --run-id", path.display())]
-    Invalid {
-        /// The file that keeps it.
-        path: PathBuf,
-    },
+    #[error("cannot read or write {}: {source}; set --run-id instead", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("cannot use the run id in {}: it is invalid; remove the file or set --run-id", path.display())]
+    Invalid { path: PathBuf },
 }
 
-/// The id that is kept in this folder; on the first start, the time and some letters of chance.
+/// The id stored in this folder. The first start creates it from the time and random letters.
 pub fn own_run_id(out_dir: &Path) -> Result<String, RunIdError> {
     let path = out_dir.join(RUN_ID_FILE);
     match fs::read_to_string(&path) {
         Ok(kept) if keys::is_valid_run_id(kept.trim_end()) => Ok(kept.trim_end().to_owned()),
         Ok(_) => Err(RunIdError::Invalid { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let run_id = keys::default_run_id(&utc_stamp(SystemTime::now()), chance());
+            let run_id = keys::default_run_id(&utc_stamp(SystemTime::now()), random());
             write_whole(&path, &run_id).map_err(|source| RunIdError::Io { path, source })?;
             Ok(run_id)
         }
@@ -47,8 +37,8 @@ pub fn own_run_id(out_dir: &Path) -> Result<String, RunIdError> {
     }
 }
 
-/// Differs between processes that start at the same time.
-fn chance() -> u64 {
+/// A random number, so that ids of processes that start in the same second differ.
+fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

@@ -1,4 +1,4 @@
-//! The pipeline's thread: takes batches from the journal, feeds them record by record, hands what comes out to the sink.
+//! [`Worker`]: the pipeline's thread. It reads batches from the journal, feeds each record, and writes the output to the sink.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,51 +7,49 @@ use std::time::{Duration, Instant};
 
 use cctf_proto::log_line;
 
-use crate::checkpoint::{self, CheckpointError};
 use crate::journal::{Content, DiskFull, Journal, Reader, Record};
 use crate::pipeline::{Output, Pipeline, PipelineCounters};
+use crate::recovery::checkpoint::{self, CheckpointError};
 use crate::sink::{Sink, SinkError};
 
-/// Output that is written before the batch is done, so that a large batch needs no large buffers.
+/// Output of this size is written within a batch, so that a large batch needs no large buffers.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
-/// Pauses between attempts to write to a full disk: doubled from the first to the last.
+/// Pauses between attempts to write to a full disk. Each is twice the previous one, up to the maximum.
 const DISK_FULL_PAUSE_MIN: Duration = Duration::from_millis(50);
 const DISK_FULL_PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a shutdown waits for a full disk.
+/// Maximum time that a shutdown waits for free space.
 const DISK_FULL_AT_SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes of records between checkpoints, at least; and in multiples of the last checkpoint's own bytes, so that writing
-/// it costs a small part of writing the journal, however much is held.
+/// Minimum bytes of records between checkpoints, absolute and as a multiple of the last checkpoint's size. So checkpoints cost a
+/// small part of the journal's writes, however many rows are pending.
 const CHECKPOINT_BYTES_MIN: u64 = 256 * 1024 * 1024;
 const CHECKPOINT_RATIO: u64 = 8;
 
-/// Why the pipeline's thread had to end.
+/// Why the pipeline's thread had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A file.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
 
-/// When and where checkpoints are made.
+/// When and where checkpoints are written.
 #[derive(Debug)]
 pub struct Checkpoints {
     /// The journal's folder.
     pub folder: PathBuf,
-    /// Number of the next record to be fed.
+    /// Number of the next record.
     pub sequence: u64,
-    /// Bytes of records since the last one.
+    /// Bytes of records since the last checkpoint.
     bytes_since: u64,
-    /// Bytes of the last one.
+    /// Size of the last checkpoint.
     last_bytes: u64,
 }
 
 impl Checkpoints {
-    /// Checkpoints of what follows record number `sequence`.
+    /// `sequence` is the number of the next record.
     pub fn new(folder: PathBuf, sequence: u64) -> Self {
         Self {
             folder,
@@ -73,7 +71,7 @@ impl Checkpoints {
     }
 }
 
-/// What the pipeline's thread has done so far, for others to read.
+/// The pipeline's progress, for other threads.
 #[derive(Debug, Default)]
 pub struct Progress {
     counters: Mutex<PipelineCounters>,
@@ -82,7 +80,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The pipeline's counters as of the last batch.
+    /// The pipeline's counters at the last tick.
     pub fn counters(&self) -> PipelineCounters {
         self.counters
             .lock()
@@ -90,12 +88,12 @@ impl Progress {
             .clone()
     }
 
-    /// Journal records that the pipeline was fed.
+    /// Journal records fed to the pipeline.
     pub fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Bytes of lines and snapshots that were written.
+    /// Bytes of lines and snapshots written.
     pub fn bytes_written(&self) -> u64 {
         self.bytes_written.load(Ordering::Relaxed)
     }
@@ -113,7 +111,6 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker from this journal to this sink.
     pub fn new((journal, reader): (Journal, Reader), pipeline: Pipeline, sink: Sink) -> Self {
         Self {
             reader,
@@ -126,28 +123,26 @@ impl Worker {
         }
     }
 
-    /// The same, with checkpoints.
     #[must_use]
     pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.checkpoints = Some(checkpoints);
         self
     }
 
-    /// What it has done so far.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Feeds records until the shutdown has been fed (or, when that found no room, all before it) and all files are written. However it ends, nothing is accepted
-    /// after, because nobody would write it.
+    /// Feeds records until the shutdown and writes all files. If the journal has no room for the shutdown, it stops after the
+    /// last record. It always closes the journal, because nobody would write later requests.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let _close = CloseAtEnd(self.journal.clone());
         let mut batch = Vec::new();
         while self.reader.next_batch(&mut batch) {
-            let mut is_time_to_tell = false;
+            let mut is_progress_due = false;
             for record in batch.drain(..) {
-                // Every tick is often enough to tell others how far we are, and rare enough to cost nothing.
-                is_time_to_tell |= matches!(record.content, Content::Tick | Content::Shutdown);
+                // Publishing at every tick is frequent enough for readers and costs nothing.
+                is_progress_due |= matches!(record.content, Content::Tick | Content::Shutdown);
                 self.pipeline.feed(&record, &mut self.output);
                 if let Some(checkpoints) = &mut self.checkpoints {
                     checkpoints.count(&record);
@@ -158,32 +153,32 @@ impl Worker {
                 }
             }
             self.write()?;
-            if is_time_to_tell {
-                self.tell_progress();
+            if is_progress_due {
+                self.publish_progress();
                 self.journal.set_needs_ticks(self.pipeline.needs_ticks());
             } else {
                 self.journal.set_needs_ticks(true);
             }
             if self.checkpoints.as_ref().is_some_and(Checkpoints::is_due) {
-                self.make_checkpoint_if_there_is_room()?;
+                self.write_checkpoint_if_there_is_room()?;
             }
         }
-        // The last one seals the journal: whoever goes on needs no record before it.
-        self.make_checkpoint()
+        // The last checkpoint seals the journal: a later start needs no record before it.
+        self.write_checkpoint()
     }
 
-    /// Without room the one before stays in force, and the segments behind it stay.
-    fn make_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
-        match self.make_checkpoint() {
+    /// Without free space the previous checkpoint stays valid, and the segments after it are kept.
+    fn write_checkpoint_if_there_is_room(&mut self) -> Result<(), WorkerError> {
+        match self.write_checkpoint() {
             Err(WorkerError::Checkpoint(error)) if error.is_disk_full() => {
-                log_line!("warning: {error}; the next one is tried after as many records again");
+                log_line!("warning: {error}; the next attempt follows after the same number of records");
                 Ok(())
             }
             done => done,
         }
     }
 
-    fn make_checkpoint(&mut self) -> Result<(), WorkerError> {
+    fn write_checkpoint(&mut self) -> Result<(), WorkerError> {
         let Some(checkpoints) = &mut self.checkpoints else {
             return Ok(());
         };
@@ -198,7 +193,7 @@ impl Worker {
         Ok(())
     }
 
-    fn tell_progress(&self) {
+    fn publish_progress(&self) {
         let counters = self.pipeline.counters();
         *self
             .progress
@@ -207,7 +202,7 @@ impl Worker {
             .unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
-    /// Writes all output. While the disk is full the receiver refuses requests, which their clients send again.
+    /// Writes all output. While the disk is full, the receiver refuses requests, and clients retry them.
     fn write(&mut self) -> Result<(), SinkError> {
         let bytes = pending_bytes(&mut self.output) as u64;
         let mut pause = DISK_FULL_PAUSE_MIN;
@@ -217,7 +212,7 @@ impl Worker {
                 Ok(()) => break,
                 Err(error) if error.is_disk_full() => {
                     if !self.journal.is_disk_full() {
-                        log_line!("warning: {error}; requests are refused until there is room again");
+                        log_line!("warning: {error}; requests are refused until space is free");
                         self.journal.set_disk_full(DiskFull::Files, true);
                     }
                     if self.journal.is_closed()

@@ -186,7 +186,7 @@ fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
     fs::remove_file(&ballast).unwrap();
     wait_for("room", || Ok((normalizer.readiness() == 200).then_some(()))).unwrap();
     assert!(
-        normalizer.log().contains("there is room again"),
+        normalizer.log().contains("has enough free space again"),
         "{}",
         normalizer.log()
     );

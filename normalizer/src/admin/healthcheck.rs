@@ -1,34 +1,23 @@
-//! Asks a running normalizer whether it is ready, for containers without a shell.
+//! [`healthcheck`]: checks whether a running normalizer is ready, for containers without a shell.
 
 use std::time::Duration;
 
 use http::Uri;
 
-/// Time for the whole check.
+/// Maximum time for the whole check.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a normalizer does not count as ready.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
-    /// The URL is not one.
-    #[error("{0:?} is no URL of an admin listener, write it as in http://127.0.0.1:9464")]
+    #[error("invalid URL {0:?}: write the admin listener's URL, such as http://127.0.0.1:9464")]
     Url(String),
-    /// Nobody answers there.
     #[error("no answer from {url}: {reason}")]
-    NoAnswer {
-        /// Who was asked.
-        url: String,
-        /// What happened instead.
-        reason: String,
-    },
-    /// It says that it is not.
+    NoAnswer { url: String, reason: String },
     #[error("{url} is not ready: {status} {body}")]
     NotReady {
-        /// Who was asked.
         url: String,
-        /// HTTP status.
         status: u16,
-        /// The answer's text.
         body: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The counters in Prometheus' text format.
+//! The metrics page in Prometheus' text format.
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
@@ -7,14 +7,13 @@ use super::Sources;
 use crate::journal::Signal;
 use crate::pipeline::PipelineCounters;
 
-/// The signals with their names in labels.
+/// The signals and their label values.
 pub(super) const SIGNALS: [(Signal, &str); 3] = [
     (Signal::Traces, "traces"),
     (Signal::Metrics, "metrics"),
     (Signal::Logs, "logs"),
 ];
 
-/// All metrics.
 pub(super) fn render(sources: &Sources) -> String {
     let mut page = Page::default();
     receiver(sources, &mut page);
@@ -22,21 +21,21 @@ pub(super) fn render(sources: &Sources) -> String {
     page.family(
         "cctf_queue_requests",
         "gauge",
-        "Requests between receiver and pipeline.",
+        "Requests in the queue between receiver and pipeline.",
     );
     page.sample("cctf_queue_requests", &[], held.requests);
-    page.family("cctf_queue_bytes", "gauge", "Their bytes.");
+    page.family("cctf_queue_bytes", "gauge", "Bytes of the requests in the queue.");
     page.sample("cctf_queue_bytes", &[], held.bytes);
     page.family(
         "cctf_disk_full",
         "gauge",
-        "1 while requests are refused because files cannot grow.",
+        "1 while requests are refused because a disk is full, otherwise 0.",
     );
     page.sample("cctf_disk_full", &[], u8::from(sources.journal.is_disk_full()));
     page.family(
         "cctf_journal_records_total",
         "counter",
-        "Journal records that the pipeline was fed.",
+        "Journal records processed by the pipeline.",
     );
     page.sample("cctf_journal_records_total", &[], sources.progress.records());
     pipeline(&sources.progress.counters(), &mut page);
@@ -59,7 +58,7 @@ fn receiver(sources: &Sources, page: &mut Page) {
     page.family(
         "cctf_received_bytes_total",
         "counter",
-        "Bytes of accepted messages, decompressed.",
+        "Bytes of accepted messages after decompression.",
     );
     for (signal, name) in SIGNALS {
         let bytes = counters.signal(signal).bytes.load(Ordering::Relaxed);
@@ -77,7 +76,7 @@ fn receiver(sources: &Sources, page: &mut Page) {
     page.family(
         "cctf_rejected_rows_total",
         "counter",
-        "Rows that cannot be used, by reason.",
+        "Rows rejected by the receiver, by reason.",
     );
     for (signal, name) in SIGNALS {
         for (reason, count) in counters.signal(signal).rejected().filter(|(_, count)| *count > 0) {
@@ -88,7 +87,7 @@ fn receiver(sources: &Sources, page: &mut Page) {
     page.family(
         "cctf_refused_requests_total",
         "counter",
-        "Requests refused whole, by reason.",
+        "Requests refused as a whole, by reason.",
     );
     for (reason, count) in counters.refused() {
         page.sample("cctf_refused_requests_total", &[("reason", reason)], count);
@@ -99,12 +98,12 @@ fn pipeline(counters: &PipelineCounters, page: &mut Page) {
     for (name, help, value) in [
         (
             "cctf_duplicates_total",
-            "Spans and points that had come before.",
+            "Duplicate spans and data points.",
             counters.duplicates,
         ),
         (
             "cctf_unknown_node_total",
-            "Spans whose node nobody told.",
+            "Spans from an unknown node.",
             counters.unknown_node,
         ),
     ] {
@@ -114,42 +113,42 @@ fn pipeline(counters: &PipelineCounters, page: &mut Page) {
     page.family(
         "cctf_evicted_rows_total",
         "counter",
-        "Rows that left before their time because the memory limit was reached.",
+        "Rows written early because the memory limit was reached.",
     );
     page.sample("cctf_evicted_rows_total", &[], counters.rows_evicted);
     page.family(
         "cctf_memory_limit_bytes",
         "gauge",
-        "What tables and queue may take.",
+        "Memory limit of tables and queue.",
     );
     page.sample("cctf_memory_limit_bytes", &[], counters.memory_limit);
-    page.family("cctf_memory_bytes", "gauge", "What each table takes.");
+    page.family("cctf_memory_bytes", "gauge", "Memory in use, by table.");
     for (table, bytes) in &counters.memory {
         page.sample("cctf_memory_bytes", &[("table", table)], bytes);
     }
     page.family(
         "cctf_unwritten_rows_total",
         "counter",
-        "Rows that the pipeline could not write, by reason.",
+        "Rows that the pipeline rejected, by reason.",
     );
     for (reason, count) in &counters.rejected {
         page.sample("cctf_unwritten_rows_total", &[("reason", reason)], count);
     }
     for (name, help, value) in [
-        ("cctf_runs_open", "Runs that are not closed.", counters.runs_open),
+        ("cctf_runs_open", "Open runs.", counters.runs_open),
         (
             "cctf_rows_held",
-            "Rows that wait for the spans they depend on.",
+            "Rows waiting for the spans they depend on.",
             counters.rows_held,
         ),
         (
             "cctf_spans_joining",
-            "Spans among which callers are found.",
+            "Spans that can still become the caller of a row.",
             counters.spans_joining,
         ),
         (
             "cctf_spans_remembered",
-            "Spans whose copies would be recognised.",
+            "Spans whose duplicates are still detected.",
             counters.spans_remembered,
         ),
     ] {
@@ -158,7 +157,7 @@ fn pipeline(counters: &PipelineCounters, page: &mut Page) {
     }
 }
 
-/// Text under way. Writing to a String cannot fail, and label values here are names of ours, which need no escape.
+/// The page's text. Writing to a String cannot fail, and all label values are constants that need no escaping.
 #[derive(Default)]
 struct Page {
     text: String,

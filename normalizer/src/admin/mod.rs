@@ -1,4 +1,4 @@
-//! The admin listener: is the normalizer alive and ready, what are its counters, and a page for a person to read.
+//! [`Admin`]: the service of the admin listener, with liveness, readiness, metrics and a status page.
 
 mod healthcheck;
 mod metrics;
@@ -21,13 +21,12 @@ use crate::worker::Progress;
 
 pub use healthcheck::{HealthcheckError, healthcheck};
 
-/// Answers admin requests.
 #[derive(Clone)]
 pub struct Admin {
     sources: Arc<Sources>,
 }
 
-/// Where the numbers come from.
+/// Sources of the numbers.
 struct Sources {
     counters: Arc<Counters>,
     journal: Journal,
@@ -37,7 +36,6 @@ struct Sources {
 }
 
 impl Admin {
-    /// An admin service over these counters.
     pub fn new(counters: Arc<Counters>, journal: Journal, progress: Arc<Progress>) -> Self {
         let sources = Sources {
             counters,
@@ -53,7 +51,7 @@ impl Admin {
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n");
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET\n");
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -61,9 +59,9 @@ impl Admin {
         }
         match path {
             "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match self.sources.trouble() {
+            "/readyz" => match self.sources.refusal_reason() {
                 None => text(StatusCode::OK, "ok\n"),
-                Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, trouble),
+                Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
             },
             "/metrics" => {
                 let body = metrics::render(&self.sources);
@@ -76,15 +74,15 @@ impl Admin {
             ),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "served here: /, /livez, /readyz, /metrics\n",
+                "not found, use /, /livez, /readyz or /metrics\n",
             ),
         }
     }
 }
 
 impl Sources {
-    /// Why requests are refused right now, if they are.
-    fn trouble(&self) -> Option<&'static str> {
+    /// Why requests are refused at the moment; `None` if they are accepted.
+    fn refusal_reason(&self) -> Option<&'static str> {
         if self.journal.is_closed() {
             return Some("shutting down\n");
         }

@@ -1,4 +1,4 @@
-//! The status page: what a person asks first, in one small table that renews itself.
+//! The status page: the most important counters in one table that refreshes itself.
 
 use std::fmt::{Display, Write as _};
 use std::sync::PoisonError;
@@ -27,17 +27,16 @@ td + td { text-align: right; font-variant-numeric: tabular-nums }
 <h1>CCTF normalizer</h1>
 "#;
 
-/// Spans at some time, from which the next page tells a rate.
+/// Number of spans at one time, from which the next page computes a rate.
 #[derive(Default)]
 pub(super) struct Sample {
     taken: Option<Instant>,
     spans: u64,
 }
 
-/// The page.
 pub(super) fn render(sources: &Sources) -> String {
     let mut page = String::from(HEAD);
-    let state = sources.trouble().map_or("ready", str::trim_end);
+    let state = sources.refusal_reason().map_or("ready", str::trim_end);
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
@@ -86,7 +85,7 @@ fn row(page: &mut String, name: &str, value: impl Display) {
     let _ = writeln!(page, "<tr><td>{name}</td><td>{value}</td></tr>");
 }
 
-/// Since the last page; on the first, since the start.
+/// Rate since the last page, or since the start for the first page.
 fn spans_per_second(sources: &Sources) -> f64 {
     let now = Instant::now();
     let spans = sources

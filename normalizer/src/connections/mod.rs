@@ -1,6 +1,7 @@
-//! Connections: accepts them, by TLS if so told, tells HTTP/1 from HTTP/2, serves them under limits and lets them end in
-//! order.
+//! [`Listener`]: accepts connections, with TLS if configured, detects HTTP/1 or HTTP/2, and serves them under limits until a
+//! graceful shutdown.
 
+mod credentials;
 mod open_files;
 mod sniff;
 mod tls;
@@ -28,41 +29,42 @@ use tokio_rustls::server::TlsStream;
 
 use sniff::{Protocol, Sniffed, sniff};
 
+pub use credentials::{Credentials, CredentialsError};
 pub use open_files::{connections_within, raise_open_files_limit};
 pub use tls::{Tls, TlsError, TlsFiles};
 
-/// Time for a client to finish its TLS handshake.
+/// Maximum time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a client to show which protocol it speaks; silent connections end then.
+/// Maximum time until a client's first bytes show its protocol. Silent connections are then closed.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for an HTTP/1 client to send a request's header, and to be idle between requests.
+/// Maximum time for an HTTP/1 client to send a request's header, and to be idle between requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time after which an HTTP/2 client is asked whether it is still there.
+/// Interval of HTTP/2 pings.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// Time for it to say so.
+/// Maximum time for a client to answer a ping.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause after a connection could not be accepted (no file descriptors left, say), so that the loop does not spin.
+/// Pause after a failed accept, for example without free file descriptors, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Requests under way at once on one HTTP/2 connection.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const CONCURRENT_STREAMS_MAX: u32 = 256;
-/// Bytes of a request's header.
+/// Maximum size of a request's header.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
-/// Header lines of an HTTP/1 request.
+/// Maximum number of header lines of an HTTP/1 request.
 const HEADERS_MAX: usize = 64;
-/// Read buffer of an HTTP/1 connection, which holds its header.
+/// Maximum size of an HTTP/1 connection's read buffer, which holds the header.
 const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// What a client may send on one stream before we have read it. A whole usual request fits, so that no round trip
-/// is spent on asking for more.
+/// Bytes that a client may send on one stream before they are read. A typical request fits, so no round trip is spent on window
+/// updates.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The same for all streams of a connection.
+/// The same bound for all streams of a connection.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// Largest DATA frame. Clients that use it have their message taken over without a copy.
+/// Maximum size of a DATA frame. A message in one frame is not copied.
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
-/// Answers are small: bytes of them that wait for a client on one stream.
+/// Maximum size of pending answers on one stream. Answers are small.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// A listener that is bound and not served yet.
+/// A bound listener that does not serve yet.
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
@@ -70,7 +72,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds; port 0 takes any free one.
+    /// Binds the address. Port 0 selects a free port.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -81,20 +83,19 @@ impl Listener {
         })
     }
 
-    /// The same, with TLS: its clients have to speak it.
+    /// Requires TLS, if configured.
     #[must_use]
     pub fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves connections, at most `connections_max` at once (any further is closed at once), until `stop` turns
-    /// true; then waits for the requests under way.
+    /// Serves at most `connections_max` connections until `stop` is true, then waits for requests in progress. Further
+    /// connections are closed at once.
     pub async fn serve<S, B>(self, service: S, connections_max: usize, mut stop: watch::Receiver<bool>)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -114,18 +115,9 @@ impl Listener {
                 continue;
             };
             if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-                let (tls, service, mut stop) = (self.tls.clone(), service.clone(), stop.clone());
+                let served = serve_client((stream, client), self.tls.clone(), service.clone(), stop.clone());
                 connections.spawn(async move {
-                    // Answers are small and somebody waits for each. Without it they are late, no more.
-                    let _ = stream.set_nodelay(true);
-                    match tls {
-                        None => serve_connection(stream, service, stop).await,
-                        Some(tls) => {
-                            if let Some(stream) = handshake(&tls, stream, client, &mut stop).await {
-                                serve_connection(stream, service, stop).await;
-                            }
-                        }
-                    }
+                    served.await;
                     drop(permit);
                 });
             }
@@ -135,7 +127,27 @@ impl Listener {
     }
 }
 
-/// The stream below which the client speaks HTTP, unless the handshake fails.
+async fn serve_client<S, B>(
+    (stream, client): (TcpStream, SocketAddr),
+    tls: Option<Arc<Tls>>,
+    service: S,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    // A client waits for each small answer. If this fails, answers are merely late.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return serve_connection(stream, service, stop).await;
+    };
+    if let Some(stream) = handshake(&tls, stream, client, &mut stop).await {
+        serve_connection(stream, service, stop).await;
+    }
+}
+
+/// The decrypted stream; `None` if the handshake fails.
 async fn handshake(
     tls: &Tls,
     stream: TcpStream,
@@ -150,7 +162,7 @@ async fn handshake(
     match shaken {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
-            tls.tell_failure(client, &error);
+            tls.log_failure(client, &error);
             None
         }
         Err(_) => None,
@@ -204,7 +216,7 @@ fn http2_settings() -> http2::Builder<TokioExecutor> {
     settings
 }
 
-/// A connection that can be told to take no further request.
+/// A connection that supports a graceful shutdown.
 trait Connection: Future {
     fn wind_down(self: Pin<&mut Self>);
 }
@@ -236,7 +248,7 @@ where
     }
 }
 
-/// How a connection ends is the client's affair: each request had its answer, or the client knows that it had none.
+/// Ignores how a connection ends: each request was answered, or its client knows that it was not.
 async fn until_ended<C: Connection>(connection: C, mut stop: watch::Receiver<bool>) {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

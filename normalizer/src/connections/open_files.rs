@@ -1,6 +1,6 @@
-//! The process's limit on open files, from which connections must leave enough to the sink.
+//! The process's limit on open files. Connections must leave enough of it for the sink.
 
-/// Raises the limit as far as the system lets us, and tells what it is then.
+/// Raises the soft limit to the hard limit and returns the limit in force.
 pub fn raise_open_files_limit() -> u64 {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -22,7 +22,7 @@ pub fn raise_open_files_limit() -> u64 {
     limit.rlim_cur
 }
 
-/// How many connections each of `listeners` may have, at most `wanted`, so that `reserved` files can be opened besides.
+/// Maximum number of connections per listener, at most `wanted`, that leaves `reserved` files.
 pub fn connections_within(limit: u64, listeners: u64, reserved: u64, wanted: usize) -> usize {
     let room = limit.saturating_sub(reserved) / listeners;
     usize::try_from(room).unwrap_or(usize::MAX).clamp(1, wanted)

@@ -1,4 +1,4 @@
-//! Tells HTTP/2 from HTTP/1 by a connection's first bytes.
+//! Detects HTTP/1 or HTTP/2 by a connection's first bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -6,23 +6,22 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// What an HTTP/2 connection starts with (RFC 9113, section 3.4).
+/// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4).
 const HTTP2_PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Which protocol a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
-/// A connection whose first bytes were looked at.
+/// A connection with its detected protocol.
 pub(super) struct Sniffed<S> {
     pub(super) protocol: Protocol,
     pub(super) stream: Stream<S>,
 }
 
-/// Reads until it is clear which protocol the client speaks.
+/// Reads until the protocol is clear.
 pub(super) async fn sniff<S: AsyncRead + Unpin>(mut inner: S) -> io::Result<Sniffed<S>> {
     let mut seen = [0; HTTP2_PREFACE.len()];
     let mut len = 0;
@@ -50,7 +49,7 @@ pub(super) async fn sniff<S: AsyncRead + Unpin>(mut inner: S) -> io::Result<Snif
     })
 }
 
-/// A connection that gives the bytes that were looked at once more.
+/// A connection that returns the bytes read by [`sniff`] again.
 pub(super) struct Stream<S> {
     inner: S,
     seen: [u8; HTTP2_PREFACE.len()],

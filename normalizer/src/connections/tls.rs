@@ -1,4 +1,4 @@
-//! [`Tls`]: the listeners' certificate and whose clients they take, read from files and read again while they serve.
+//! [`Tls`]: the listeners' certificate and client CAs, loaded from files and reloaded while the listeners serve.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,87 +14,67 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ServerConfig, VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore};
 
-/// Protocols that are agreed on in the handshake, the better one first.
+/// Protocols offered in the handshake (ALPN), the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Where certificates and keys are, each in PEM.
+/// Paths to PEM files.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// Our certificate, and those between it and its authority.
+    /// The listeners' certificate chain.
     pub cert: PathBuf,
-    /// Its private key.
     pub key: PathBuf,
-    /// Authorities of which a client has to show a certificate; without it, clients need none.
+    /// CAs that must have signed the clients' certificates. `None`: clients need no certificate.
     pub client_ca: Option<PathBuf>,
 }
 
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// One cannot be read, or is no PEM.
-    #[error("cannot read {} for {flag}: {source}, write it in PEM and make it readable", path.display())]
+    #[error("cannot read {} for {flag}: {source}; provide a readable PEM file", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The flag that names it.
         flag: &'static str,
-        /// What is wrong.
         source: pem::Error,
     },
-    /// There is no certificate in it.
-    #[error("no certificate is in {} for {flag}, write at least one in PEM", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// The flag that names it.
-        flag: &'static str,
-    },
-    /// Certificate and key do not fit, say.
-    #[error("cannot use the certificate {} with the key {}: {source}, give the pair that belongs together", cert.display(), key.display())]
+    #[error("cannot use {} for {flag}: it has no certificate; provide at least one in PEM", path.display())]
+    Empty { path: PathBuf, flag: &'static str },
+    #[error("cannot use the certificate {} with the key {}: {source}; provide a certificate and its own key", cert.display(), key.display())]
     Pair {
-        /// The certificate.
         cert: PathBuf,
-        /// The key.
         key: PathBuf,
-        /// What is wrong.
         source: rustls::Error,
     },
-    /// What is in it is no authority.
-    #[error("cannot trust the certificates in {}: {source}, give certificates of authorities to --tls-client-ca", path.display())]
+    #[error("cannot trust the certificates in {}: {source}; set --tls-client-ca to CA certificates", path.display())]
     Authority {
-        /// The file.
         path: PathBuf,
-        /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The library knows no protocol version of ours.
     #[error("cannot set up TLS: {0}")]
     Setup(rustls::Error),
 }
 
-/// How listeners speak TLS. Connections under way keep what they began with when it is read again.
+/// The TLS configuration of the listeners. Open connections keep the configuration they started with.
 pub struct Tls {
     files: TlsFiles,
     config: Mutex<Arc<ServerConfig>>,
-    failure_told: AtomicBool,
+    is_failure_logged: AtomicBool,
 }
 
 impl Tls {
-    /// Reads the files.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let config = Mutex::new(read(&files)?);
         Ok(Self {
             files,
             config,
-            failure_told: AtomicBool::new(false),
+            is_failure_logged: AtomicBool::new(false),
         })
     }
 
-    /// Reads the files again. What was in force stays so if they cannot be used.
+    /// Reloads the files. After an error, the previous configuration stays in force.
     pub fn reload(&self) -> Result<(), TlsError> {
         let config = read(&self.files)?;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
-        self.failure_told.store(false, Ordering::Relaxed);
+        self.is_failure_logged.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -102,12 +82,12 @@ impl Tls {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 
-    /// One failure shows what is wrong with a set-up; strangers must not fill the log with more.
-    pub(super) fn tell_failure(&self, client: SocketAddr, error: &io::Error) {
-        if !self.failure_told.swap(true, Ordering::Relaxed) {
+    /// Logs the first failure since the last reload, which is enough to find a mistake. Clients must not be able to fill the log.
+    pub(super) fn log_failure(&self, client: SocketAddr, error: &io::Error) {
+        if !self.is_failure_logged.swap(true, Ordering::Relaxed) {
             log_line!(
-                "warning: the TLS handshake with {client} failed: {error}; further failures are not told until \
-                 certificates are read again"
+                "warning: the TLS handshake with {client} failed: {error}; further failures are not logged until \
+                 the certificates are reloaded"
             );
         }
     }

@@ -10,8 +10,6 @@ use std::sync::LazyLock;
 
 use cctf_proto::keys;
 
-pub use super::slots::Slots;
-
 /// What an attribute tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

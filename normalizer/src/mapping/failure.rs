@@ -3,21 +3,22 @@
 use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::{Event, Span, StatusCode};
 
-use super::conventions::{Slot, Slots};
+use super::conventions::Slot;
+use super::slots::AttributeSlots;
 
 /// What the conventions say for an error whose class nobody knows.
 const OTHER: &str = "_OTHER";
 
 /// The class of error of a span without `error.type`: the type of its last exception, else `_OTHER`. `None` for a span that
 /// has not failed. A status of OK goes before all: it was set by someone who knows.
-pub fn failure<'a>(span: &Span<'a>, slots: &Slots<'a>) -> Option<&'a str> {
+pub fn failure<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> Option<&'a str> {
     if span.status.code == StatusCode::Ok {
         return None;
     }
     let is_failed = span.status.code == StatusCode::Error || is_error(slots);
     let exceptions = span.events().map_while(Result::ok);
     let exceptions = exceptions.filter(|event| event.name == "exception");
-    match exceptions.last().map(|event| Exception::of(&event)) {
+    match exceptions.last().map(|event| Exception::from_event(&event)) {
         Some(exception) if is_failed || !exception.is_handled => {
             Some(exception.class.map_or(OTHER, |class| slots.bounded(class)))
         }
@@ -26,7 +27,7 @@ pub fn failure<'a>(span: &Span<'a>, slots: &Slots<'a>) -> Option<&'a str> {
 }
 
 /// `error` is true on the spans of Envoy and of older instrumentations.
-fn is_error(slots: &Slots<'_>) -> bool {
+fn is_error(slots: &AttributeSlots<'_>) -> bool {
     match slots.get(Slot::Error) {
         Some(AnyValue::Bool(is_error)) => is_error,
         Some(AnyValue::String(text)) => text.eq_ignore_ascii_case("true"),
@@ -43,7 +44,7 @@ struct Exception<'a> {
 
 impl<'a> Exception<'a> {
     #[cold]
-    fn of(event: &Event<'a>) -> Self {
+    fn from_event(event: &Event<'a>) -> Self {
         let mut exception = Self::default();
         for attribute in event.attributes().iter().map_while(Result::ok) {
             match (attribute.key, attribute.value) {

@@ -93,7 +93,7 @@ struct Candidates<'a> {
 
 impl Identity {
     /// Reads a resource.
-    pub fn of(attributes: Attributes<'_>, stages: &StageTable) -> Result<Self, WireError> {
+    pub fn from_attributes(attributes: Attributes<'_>, stages: &StageTable) -> Result<Self, WireError> {
         let mut identity = Self::default();
         let mut candidates = Candidates::default();
         for attribute in attributes.iter() {
@@ -109,7 +109,7 @@ impl Identity {
     }
 
     /// Of a node nothing is known but its name.
-    pub fn of_node(node: &str, stages: &StageTable) -> Self {
+    pub fn unidentified(node: &str, stages: &StageTable) -> Self {
         Self {
             node: node.to_owned(),
             node_known: true,

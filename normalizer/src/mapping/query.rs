@@ -1,9 +1,10 @@
 //! [`query`]: the query of a span's URL, for the sources whose queries are kept.
 
-use super::conventions::{Slot, Slots};
+use super::conventions::Slot;
+use super::slots::AttributeSlots;
 
 /// The query of the URL without its question mark: of its own attribute, else of the target or the URL that it is part of.
-pub fn query<'a>(slots: &Slots<'a>) -> Option<&'a str> {
+pub fn query<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
     let whole = || {
         [Slot::HttpTarget, Slot::UrlFull]
             .into_iter()

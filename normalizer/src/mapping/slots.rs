@@ -1,4 +1,4 @@
-//! [`Slots`]: the attributes of one span, each where the table of conventions puts it.
+//! [`AttributeSlots`]: the attributes of one span, each where the table of conventions puts it.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use super::conventions::{PLACE_OF, PLACES, SLOTS, Slot, find};
 
 /// The attributes of one span, by slot. Made once a request and filled anew for each span.
 #[derive(Debug)]
-pub struct Slots<'a> {
+pub struct AttributeSlots<'a> {
     values: [AnyValue<'a>; SLOTS],
     ranks: [u8; SLOTS],
     places: &'static [u8; PLACES],
@@ -19,7 +19,7 @@ pub struct Slots<'a> {
 
 const UNSET: u8 = u8::MAX;
 
-impl<'a> Slots<'a> {
+impl<'a> AttributeSlots<'a> {
     /// No attributes.
     pub fn new() -> Self {
         Self {
@@ -132,7 +132,7 @@ fn is_blank(slot: Slot, value: &AnyValue<'_>) -> bool {
     is_empty && slot != Slot::RunId
 }
 
-impl Default for Slots<'_> {
+impl Default for AttributeSlots<'_> {
     fn default() -> Self {
         Self::new()
     }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use cctf_proto::otlp::trace::{Span, SpanKind, StatusCode};
 
-use super::conventions::{Slot, Slots};
+use super::conventions::Slot;
+use super::slots::AttributeSlots;
 use super::{sampling, status, url};
 
 /// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
@@ -42,7 +43,7 @@ const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
 const BARE_POLL: &str = "recv";
 
 /// Maps the attributes in `slots` of `span`.
-pub fn map_span<'a>(span: &Span<'a>, slots: &Slots<'a>) -> MappedSpan<'a> {
+pub fn map_span<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> MappedSpan<'a> {
     let mut mapped = MappedSpan {
         error_type: slots.text(Slot::ErrorType),
         session_id: slots.text(Slot::SessionId),
@@ -104,21 +105,21 @@ fn name_of<'a>(span: &Span<'a>, mapped: &MappedSpan<'a>) -> Option<&'a str> {
     (!is_all_said).then_some(span.name)
 }
 
-fn as_bool(slots: &Slots<'_>) -> Option<bool> {
+fn as_bool(slots: &AttributeSlots<'_>) -> Option<bool> {
     match slots.get(Slot::ColdStart)? {
         cctf_proto::otlp::common::AnyValue::Bool(cold) => Some(cold),
         _ => None,
     }
 }
 
-fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
+fn http<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.protocol = Some("http");
     mapped.method = slots.text(Slot::HttpMethod);
     mapped.route = slots.text(Slot::HttpRoute);
     mapped.path = http_path(slots).map(Cow::Borrowed);
 }
 
-fn http_path<'a>(slots: &Slots<'a>) -> Option<&'a str> {
+fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
     slots
         .text(Slot::UrlPath)
         .or_else(|| slots.text(Slot::HttpTarget).map(url::path_of_target))
@@ -127,7 +128,7 @@ fn http_path<'a>(slots: &Slots<'a>) -> Option<&'a str> {
 
 /// The status of what travels over HTTP and has no status of its own. Where the protocol inside has one, a success of HTTP
 /// says nothing of the call: gRPC answers 200 whatever becomes of it, and a failed span has not succeeded.
-fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &Slots<'a>) {
+fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &AttributeSlots<'a>) {
     set_status(mapped, slots, Slot::HttpStatus, |_| None);
     let is_inner_protocol = mapped.protocol.is_some_and(|protocol| protocol != "http");
     let says_nothing = is_inner_protocol && (span.status.code == StatusCode::Error || is_grpc(slots));
@@ -136,23 +137,23 @@ fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &Slots<'
         .filter(|&status| status::is_http_status(status) && !(says_nothing && status < 400));
 }
 
-fn is_rpc(slots: &Slots<'_>) -> bool {
+fn is_rpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) || has_grpc(slots)
 }
 
 /// Whether a proxy, which sees HTTP, has seen gRPC in it.
-fn has_grpc(slots: &Slots<'_>) -> bool {
+fn has_grpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::GrpcStatus)
         || slots
             .text(Slot::GrpcContentType)
             .is_some_and(|of_body| of_body.starts_with("application/grpc"))
 }
 
-fn is_grpc(slots: &Slots<'_>) -> bool {
+fn is_grpc(slots: &AttributeSlots<'_>) -> bool {
     has_grpc(slots) || slots.text(Slot::RpcSystem) == Some("grpc")
 }
 
-fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
+fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.protocol = Some("rpc");
     let service = slots.text(Slot::RpcService);
     let path = || http_path(slots).filter(|_| is_grpc(slots));
@@ -176,7 +177,7 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
     }
 }
 
-fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
+fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.protocol = Some("messaging");
     mapped.method = slots.text(Slot::MessagingOperation);
     mapped.path = slots.text(Slot::MessagingDestination).map(Cow::Borrowed);
@@ -184,7 +185,7 @@ fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &Slots<'a>) {
 }
 
 /// What a CONSUMER does with messages, whichever system it names besides: Node's AWS SDK names an RPC.
-fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &Slots<'_>) {
+fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &AttributeSlots<'_>) {
     match slots.text(Slot::MessagingOperation) {
         Some("receive") => mapped.is_receiving = true,
         Some("settle") => mapped.is_aside = true,
@@ -203,7 +204,7 @@ fn operation_of(statement: &str) -> Option<&str> {
 
 fn set_status<'a>(
     mapped: &mut MappedSpan<'a>,
-    slots: &Slots<'a>,
+    slots: &AttributeSlots<'a>,
     slot: Slot,
     code_of_name: impl Fn(&str) -> Option<i64>,
 ) {
@@ -215,7 +216,7 @@ fn set_status<'a>(
     }
 }
 
-fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &Slots<'_>) {
+fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &AttributeSlots<'_>) {
     let message = slots.unsigned(Slot::MessageBodySize);
     let request = slots.unsigned(Slot::RequestBodySize);
     let response = slots.unsigned(Slot::ResponseBodySize);
@@ -228,7 +229,7 @@ fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &Slots<'_>) {
 
 /// Whom a CLIENT or PRODUCER span was sent to: address and port, which older HTTP clients tell in the URL alone, else the
 /// database system, else the destination. `scratch` is where it is put together, if need be.
-pub fn peer<'s, 'a: 's>(slots: &Slots<'a>, scratch: &'s mut String) -> Option<&'s str> {
+pub fn peer<'s, 'a: 's>(slots: &AttributeSlots<'a>, scratch: &'s mut String) -> Option<&'s str> {
     if let Some(address) = slots.text(Slot::PeerAddress) {
         let Some(port) = slots.unsigned(Slot::PeerPort) else {
             return Some(address);

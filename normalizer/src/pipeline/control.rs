@@ -15,7 +15,8 @@ use super::placement::{Event, Slots as TellsSlots};
 use super::runs::{Phase, Told};
 use super::sources::Source;
 use super::spans::row_kind;
-use crate::mapping::conventions::{Slot, Slots};
+use crate::mapping::AttributeSlots;
+use crate::mapping::conventions::Slot;
 
 /// The run that counts a control span, or why it could not be followed.
 type Followed = Result<Option<usize>, &'static str>;
@@ -27,7 +28,7 @@ impl Pipeline {
     pub(super) fn take_control(
         &mut self,
         span: &Span<'_>,
-        slots: &Slots<'_>,
+        slots: &AttributeSlots<'_>,
         source: &Arc<Source>,
         output: &mut Output,
     ) {
@@ -53,7 +54,7 @@ impl Pipeline {
         }
     }
 
-    fn start_run(&mut self, span: &Span<'_>, slots: &Slots<'_>, output: &mut Output) -> Followed {
+    fn start_run(&mut self, span: &Span<'_>, slots: &AttributeSlots<'_>, output: &mut Output) -> Followed {
         let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
         let slot = self.open_run(run_id, true, span.start_time_unix_nano, output)?;
         let run = self.runs.at(slot);
@@ -69,7 +70,7 @@ impl Pipeline {
         Ok(Some(slot))
     }
 
-    fn end_run(&mut self, span: &Span<'_>, slots: &Slots<'_>) -> Followed {
+    fn end_run(&mut self, span: &Span<'_>, slots: &AttributeSlots<'_>) -> Followed {
         let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
         let slot = self.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = self.runs.at(slot);
@@ -84,7 +85,7 @@ impl Pipeline {
     fn take_placement(
         &mut self,
         span: &Span<'_>,
-        slots: &Slots<'_>,
+        slots: &AttributeSlots<'_>,
         source: &Arc<Source>,
         output: &mut Output,
     ) -> Followed {

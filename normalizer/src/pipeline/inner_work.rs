@@ -13,7 +13,7 @@ use super::sources::Source;
 use super::spans::RowSpan;
 use super::unsettled::{INNER, InnerWork, UNSETTLED};
 use crate::join::Outcome;
-use crate::mapping::conventions::Slots;
+use crate::mapping::AttributeSlots;
 use crate::mapping::map_span;
 
 /// The entry of what has an outcome already.
@@ -39,7 +39,7 @@ impl Pipeline {
     pub(super) fn take_inner_work(
         &mut self,
         span: &Span<'_>,
-        slots: &Slots<'_>,
+        slots: &AttributeSlots<'_>,
         source: &Arc<Source>,
         inner: InnerWork,
         output: &mut Output,

@@ -258,7 +258,7 @@ impl Sources {
     }
 
     fn read(&mut self, resource: &Resource<'_>, bytes: &[u8]) -> Result<Arc<Source>, WireError> {
-        let mut identity = Identity::of(resource.attributes(), &self.stages)?;
+        let mut identity = Identity::from_attributes(resource.attributes(), &self.stages)?;
         identity.is_truncated |= resource.dropped_attributes_count()? > 0;
         let node = self.name_node(&identity);
         if identity.stage() != Stage::Unknown
@@ -332,7 +332,7 @@ impl Sources {
     /// A node that others tell of; if it has told nothing itself, only its name is known.
     pub fn node_named(&mut self, node: &str) -> Option<u32> {
         let stages = &self.stages;
-        self.nodes.number(node, || Identity::of_node(node, stages))
+        self.nodes.number(node, || Identity::unidentified(node, stages))
     }
 
     /// An instance.

@@ -16,8 +16,8 @@ use super::output::Output;
 use super::sources::Source;
 use super::{NO_INSTANCE, Pipeline};
 use crate::join::{Arrival, Role};
-use crate::mapping::conventions::{Slot, Slots};
-use crate::mapping::{MappedSpan, failure, links, map_span, peer, query};
+use crate::mapping::conventions::Slot;
+use crate::mapping::{AttributeSlots, MappedSpan, failure, links, map_span, peer, query};
 use aggregate::modules::InvocationFacts;
 use aggregate::names::{NAMELESS, endpoint_key};
 
@@ -47,7 +47,7 @@ impl Pipeline {
     pub(super) fn take_span<'a>(
         &mut self,
         span: &Span<'a>,
-        slots: &Slots<'a>,
+        slots: &AttributeSlots<'a>,
         source: &Arc<Source>,
         output: &mut Output,
     ) {
@@ -312,7 +312,7 @@ impl Pipeline {
 /// A span on its way to a row.
 pub(super) struct RowSpan<'s, 'a> {
     pub span: &'s Span<'a>,
-    pub slots: &'s Slots<'a>,
+    pub slots: &'s AttributeSlots<'a>,
     pub mapped: &'s MappedSpan<'a>,
     pub source: &'s Arc<Source>,
     pub trace_id: TraceId,

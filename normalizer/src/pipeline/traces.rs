@@ -15,7 +15,8 @@ use super::output::Output;
 use super::sources::Source;
 use super::spans::row_kind;
 use crate::join::Outcome;
-use crate::mapping::conventions::{Slot, Slots};
+use crate::mapping::AttributeSlots;
+use crate::mapping::conventions::Slot;
 
 /// Spans that are read before the first of them is taken: enough for memory to answer, and few enough for the first-level
 /// cache to hold what they asked for.
@@ -37,7 +38,7 @@ struct Ahead<'a> {
     inner: Vec<Waiting<'a>>,
     /// Sources in the order of the request, and whether each names a run as it must.
     sources: Vec<(Arc<Source>, bool)>,
-    slots: Slots<'a>,
+    slots: AttributeSlots<'a>,
 }
 
 impl Pipeline {
@@ -47,7 +48,7 @@ impl Pipeline {
             spans: Vec::with_capacity(SPANS_AHEAD),
             inner: Vec::new(),
             sources: Vec::new(),
-            slots: Slots::new(),
+            slots: AttributeSlots::new(),
         };
         let read = self.read_spans(message, &mut ahead, output);
         let taken = self.take_waiting(&mut ahead, output);
@@ -144,7 +145,7 @@ impl Pipeline {
         waiting: &Waiting<'a>,
         source: &Arc<Source>,
         run_id_ok: bool,
-        slots: &mut Slots<'a>,
+        slots: &mut AttributeSlots<'a>,
         output: &mut Output,
     ) -> Result<(), WireError> {
         let span = &waiting.span;
@@ -175,7 +176,7 @@ fn is_inner_work(span: &Span<'_>) -> bool {
 }
 
 /// Whether the run id that a span tells, if it tells one, can be a folder's name.
-fn is_told_run_id_ok(slots: &Slots<'_>) -> bool {
+fn is_told_run_id_ok(slots: &AttributeSlots<'_>) -> bool {
     let is_valid = |told: AnyValue<'_>| told.as_str().is_some_and(keys::is_valid_run_id);
     slots.get(Slot::RunId).is_none_or(is_valid)
 }

@@ -1,4 +1,4 @@
-//! What goes back to a client: the answer's body, the export response, and the answer to a request that made us panic.
+//! The answer to a client: its body, the export response, and the protection against a panic.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,7 +14,7 @@ use prost::Message;
 
 use crate::journal::Signal;
 
-/// The body of an answer: at most one piece, and trailers for gRPC.
+/// The body of an answer: at most one frame, and trailers for gRPC.
 #[derive(Debug, Default)]
 pub struct AnswerBody {
     pub(super) data: Option<Bytes>,
@@ -52,14 +52,14 @@ impl Body for AnswerBody {
     }
 }
 
-/// ExportTraceServiceResponse, ExportMetricsServiceResponse and ExportLogsServiceResponse, which are one on the wire.
+/// ExportTraceServiceResponse, ExportMetricsServiceResponse and ExportLogsServiceResponse, which are identical on the wire.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
 
-/// Rows that could not be used, and why.
+/// Rejected rows and the reasons.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PartialSuccess {
     #[prost(int64, tag = "1")]
@@ -69,8 +69,8 @@ pub(super) struct PartialSuccess {
 }
 
 impl ExportResponse {
-    /// A partial success if a row was rejected, and only then.
-    pub(super) fn of(admission: &Admission) -> Self {
+    /// Has a partial success only if a row was rejected.
+    pub(super) fn new(admission: &Admission) -> Self {
         let partial_success = admission.message().map(|error_message| PartialSuccess {
             rejected: i64::try_from(admission.rejected_total()).unwrap_or(i64::MAX),
             error_message,
@@ -78,7 +78,7 @@ impl ExportResponse {
         Self { partial_success }
     }
 
-    /// In OTLP/JSON, where the signals' fields have different names.
+    /// OTLP/JSON, in which the field names depend on the signal.
     pub(super) fn to_json(&self, signal: Signal) -> Vec<u8> {
         let rejected = match signal {
             Signal::Traces => "rejectedSpans",
@@ -98,11 +98,11 @@ impl ExportResponse {
     }
 }
 
-/// Resolves to what the future does, or to `None` when it panics: one request's fault must not end its connection.
+/// Resolves to the future's output, or to `None` if it panics, so that one request cannot end its connection.
 pub(super) async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|context| {
-        // After a panic the future is never polled again, so nobody sees what it left half done.
+        // After a panic the future is never polled again, so nobody sees a partial state.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),

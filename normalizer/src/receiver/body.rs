@@ -1,4 +1,4 @@
-//! Brings a request's body into one piece under the limits, without a copy where it came in one.
+//! [`collect`]: reads a request's body within limits, without a copy if it arrives in one frame.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};
@@ -11,18 +11,19 @@ use http_body_util::BodyExt as _;
 use super::budget::Reservation;
 use super::refusal::Refusal;
 
-/// Time for a request's body to arrive.
+/// Maximum time for a request's body to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time and, times the limit, bytes that are read of a body that is too large, so that its client reads the answer.
+/// Maximum time to read on in a body that is too large. A client reads the answer only after it has sent the body.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for a body that is refused whatever it is: a stranger may not make us read more.
+/// Maximum bytes to read of a body that is refused without regard to its content. A client without a token must not cause more
+/// work.
 const DISCARDED_UNREAD_BYTES_MAX: usize = 64 * 1024;
-/// A declared length makes us allocate no more than this before that much has arrived.
+/// Maximum memory to allocate for a declared length before the bytes have arrived.
 const TRUSTED_BYTES: usize = 1024 * 1024;
-/// Smaller pieces are copied: they would hold on to the connection's whole read buffer.
+/// Bodies up to this size are copied, because a reference would keep the connection's whole read buffer in memory.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
 
-/// Reads a body of at most `limit` bytes. `declared_len` tells the body's length from its first piece, if known.
+/// Reads a body of at most `limit` bytes. `declared_len` returns the body's length from its first piece, if known.
 pub(super) async fn collect<B>(
     body: B,
     limit: usize,
@@ -38,12 +39,12 @@ where
     let collected = match tokio::time::timeout(ARRIVAL_TIMEOUT, arrival).await {
         Ok(collected) => collected,
         Err(_) => Err(Refusal::Incomplete(format!(
-            "not within {} s",
+            "timeout after {} s",
             ARRIVAL_TIMEOUT.as_secs()
         ))),
     };
     if matches!(collected, Err(Refusal::TooLarge { .. })) {
-        // The answer is the same whether or not the client could be brought to read it.
+        // The answer does not depend on whether the client stops sending.
         let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(body, limit)).await;
     }
     collected
@@ -114,7 +115,7 @@ where
     Ok(None)
 }
 
-/// Reads a little of a body that nobody wants, so that its client reads the answer.
+/// Reads a small part of a refused body, so that its client reads the answer.
 pub(super) async fn discard_small<B>(body: B)
 where
     B: Body<Data = Bytes>,

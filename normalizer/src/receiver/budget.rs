@@ -1,17 +1,17 @@
-//! [`Budget`]: a bound on the bytes of all requests that are being received, whatever the number of clients.
+//! [`Budget`]: a bound on the bytes of all requests in progress, independent of the number of clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::refusal::Refusal;
 
-/// Bytes that requests under way may take.
+/// Bytes that requests in progress may take.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     free: Arc<AtomicUsize>,
 }
 
-/// What one request has taken of the budget; given back when dropped.
+/// One request's share of the budget, returned on drop.
 #[derive(Debug)]
 pub(super) struct Reservation {
     free: Arc<AtomicUsize>,
@@ -25,7 +25,7 @@ impl Budget {
         }
     }
 
-    /// A reservation of nothing yet.
+    /// An empty reservation.
     pub(super) fn reservation(&self) -> Reservation {
         Reservation {
             free: Arc::clone(&self.free),
@@ -35,7 +35,7 @@ impl Budget {
 }
 
 impl Reservation {
-    /// Takes that many bytes more.
+    /// Reserves more bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.free
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {

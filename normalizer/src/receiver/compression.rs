@@ -1,4 +1,4 @@
-//! Decompression of requests, bounded in what comes out and read in pieces, so that a bomb costs no memory.
+//! [`Compression`]: decompresses requests in pieces up to a maximum size, so that a bomb costs no memory.
 
 use std::io::{self, Read};
 
@@ -9,17 +9,13 @@ use http::HeaderValue;
 use super::budget::Reservation;
 use super::refusal::Refusal;
 
-/// What is accepted, as the headers name it.
-pub(super) const ACCEPTED: &str = "identity,gzip,zstd";
-
-/// Bytes decompressed at a time.
+/// Size of a piece of output.
 const PIECE_BYTES: usize = 64 * 1024;
-/// First guess of what comes out per byte that goes in: usual for spans.
+/// Estimated output bytes per input byte, typical for spans.
 const USUAL_RATIO: usize = 8;
-/// Largest window that a zstd frame may ask for, as a power of two: 8 MiB, what RFC 8878 recommends to support.
+/// Maximum window of a zstd frame, as a power of two: 8 MiB, as RFC 8878 recommends.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// How a request is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     Identity,
@@ -28,8 +24,8 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// Of a content-encoding or grpc-encoding header, whose names ignore case (RFC 9110, section 8.4.1).
-    pub(super) fn of_header(header: Option<&HeaderValue>) -> Result<Self, Refusal> {
+    /// Reads a content-encoding or grpc-encoding header. Names ignore case (RFC 9110, section 8.4.1).
+    pub(super) fn from_header(header: Option<&HeaderValue>) -> Result<Self, Refusal> {
         let name = header.map_or(&b""[..], HeaderValue::as_bytes);
         match name.to_ascii_lowercase().as_slice() {
             b"" | b"identity" => Ok(Self::Identity),
@@ -73,7 +69,7 @@ fn read_bounded(
     let mut whole = Vec::with_capacity(first_guess.min(PIECE_BYTES * 16));
     loop {
         let before = whole.len();
-        // One byte more than the limit tells a message that reaches it from one that goes beyond.
+        // One byte beyond the limit distinguishes a message of exactly the limit from a longer one.
         let room = (limit - before).saturating_add(1).min(PIECE_BYTES);
         let mut piece = Read::take(&mut pieces, room as u64);
         piece.read_to_end(&mut whole).map_err(|error| malformed(&error))?;
@@ -97,6 +93,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::super::budget::Budget;
+    use super::super::refusal;
     use super::*;
 
     const LIMIT: usize = 1024 * 1024;
@@ -113,6 +110,14 @@ mod tests {
 
     fn decompress(compression: Compression, message: Bytes, budget: usize) -> Result<Bytes, Refusal> {
         compression.decompress(message, LIMIT, &mut Budget::new(budget).reservation())
+    }
+
+    #[test]
+    fn each_compression_that_a_refusal_offers_is_known() {
+        for name in refusal::COMPRESSIONS.split(',') {
+            let header = HeaderValue::from_static(name);
+            assert!(Compression::from_header(Some(&header)).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! [`Cors`]: which pages of other origins may send telemetry from a browser (the Fetch standard, section 3.3).
+//! [`Cors`]: the origins whose pages may send telemetry from a browser (the Fetch standard, section 3.3).
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use super::answer::AnswerBody;
 
 /// Allows any origin.
 const ANY: &str = "*";
-/// How long a browser may remember a preflight: the most that Chromium does.
+/// Time that a browser may cache a preflight: Chromium's maximum.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
-/// The origins whose pages may send. Nothing of it concerns gRPC, which no browser speaks.
+/// The permitted origins. They do not concern gRPC, which browsers do not use.
 #[derive(Debug, Clone, Default)]
 pub struct Cors {
-    /// None: browsers get no header at all, so no page may send.
+    /// `None`: answers have no CORS headers, so no page may send.
     origins: Option<Arc<[String]>>,
 }
 
-/// What a request's answer says to a browser.
+/// The CORS headers of a request's answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Permission {
     is_on: bool,
-    /// The origin as the answer has it; none if its pages may not send.
+    /// The origin in the answer; `None` if its pages may not send.
     origin: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// Allows these origins, each as [`parse_origin`] returns it.
+    /// Permits these origins, each in the form that [`parse_origin`] returns.
     pub fn new(origins: &[String]) -> Self {
         Self {
             origins: (!origins.is_empty()).then(|| origins.into()),
         }
     }
 
-    /// The permission of whoever sent this request.
+    /// The permission of this request's origin.
     pub(super) fn permission<B>(&self, request: &Request<B>) -> Permission {
         let Some(origins) = &self.origins else {
             return Permission::default();
@@ -59,8 +59,8 @@ impl Cors {
 }
 
 impl Permission {
-    /// The answer to a preflight, which a browser sends without a token before it lets a page send. None if the request is
-    /// no preflight, or the origin is not allowed.
+    /// The answer to a preflight, which a browser sends without a token before a page's request. `None` if the request is not a
+    /// preflight, or the origin is not permitted.
     pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<AnswerBody>> {
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -72,7 +72,7 @@ impl Permission {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
-        // Any header: a token in one is checked when it comes, and the others are not looked at.
+        // All headers are permitted: a token is checked in the request itself, and other headers are ignored.
         if let Some(asked) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
         }
@@ -84,8 +84,8 @@ impl Permission {
         Some(response)
     }
 
-    /// Marks an answer, a refusal, too: a page can read only what is marked.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    /// Adds the headers to an answer. Refusals need them as well, or the page cannot read them.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         if !self.is_on {
             return;
         }
@@ -109,13 +109,13 @@ impl Permission {
     }
 }
 
-/// Checks an origin and returns it as browsers write it: in lower case, without the scheme's own port.
+/// Checks an origin and returns the form that browsers use: in lower case, without the scheme's default port.
 ///
 /// # Errors
-/// A sentence that says how to write it.
+/// A sentence with the expected form.
 pub fn parse_origin(text: &str) -> Result<String, String> {
     let wrong =
-        || format!("invalid origin {text:?}: write scheme and host, as in https://shop.example, or *");
+        || format!("invalid origin {text:?}: write scheme and host, such as https://shop.example, or *");
     if text == ANY {
         return Ok(ANY.to_owned());
     }

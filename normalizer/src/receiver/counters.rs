@@ -1,4 +1,4 @@
-//! What came to the receiver and what became of it, counted since the start.
+//! [`Counters`]: accepted, rejected and refused telemetry since the start.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,43 +11,41 @@ use cctf_proto::otlp::admission::{Admission, Rejection};
 use super::refusal::Refusal;
 use crate::journal::Signal;
 
-/// Refusals of one reason are told in the log at most this often; the counters have them all.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Minimum interval between log lines about refusals for one reason. The counters include all of them.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Refusals of one reason.
+/// Refusals for one reason.
 #[derive(Debug, Default)]
 struct Refused {
     count: u64,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Refused {
-    /// Counts one, and says whether it is to be told.
+    /// Counts a refusal; returns whether to log it.
     fn add(&mut self, now: Instant) -> bool {
         self.count += 1;
         let is_due = self
-            .told
-            .is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY);
+            .logged
+            .is_none_or(|logged| now.saturating_duration_since(logged) >= LOG_INTERVAL);
         if is_due {
-            self.told = Some(now);
+            self.logged = Some(now);
         }
         is_due
     }
 }
 
-/// Counters of one signal.
 #[derive(Debug, Default)]
 pub struct SignalCounters {
-    /// Requests that were accepted.
+    /// Accepted requests.
     pub requests: AtomicU64,
-    /// Bytes of their messages, decompressed.
+    /// Bytes of accepted messages after decompression.
     pub bytes: AtomicU64,
-    /// Their spans, data points or log records, the unusable included.
+    /// Spans, data points or log records in accepted requests, including rejected ones.
     pub rows: AtomicU64,
     rejected: [AtomicU64; Rejection::COUNT],
 }
 
-/// Counters of the receiver.
 #[derive(Debug, Default)]
 pub struct Counters {
     signals: [SignalCounters; 3],
@@ -55,12 +53,11 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Those of one signal.
     pub fn signal(&self, signal: Signal) -> &SignalCounters {
         &self.signals[signal as usize]
     }
 
-    /// Requests that were refused, by reason.
+    /// Number of refused requests, by reason.
     pub fn refused(&self) -> BTreeMap<&'static str, u64> {
         self.refused
             .lock()
@@ -86,7 +83,7 @@ impl Counters {
         let refused = refused.entry(reason).or_default();
         if refused.add(Instant::now()) {
             log_line!(
-                "warning: request refused, reason {reason}, {} since the start: {refusal}",
+                "warning: refused a request, reason {reason}, {} since the start: {refusal}",
                 refused.count
             );
         }
@@ -94,7 +91,7 @@ impl Counters {
 }
 
 impl SignalCounters {
-    /// Unusable rows of accepted requests, by reason.
+    /// Number of rejected rows in accepted requests, by reason.
     pub fn rejected(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {
         let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
         Rejection::ALL.into_iter().zip(counts)
@@ -106,10 +103,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_all_counted_and_told_once_in_a_while() {
+    fn all_refusals_are_counted_and_few_are_logged() {
         let (mut refused, start) = (Refused::default(), Instant::now());
-        let told = [0, 1, 59, 60, 61, 120].map(|seconds| refused.add(start + Duration::from_secs(seconds)));
-        assert_eq!(told, [true, false, false, true, false, true]);
+        let logged = [0, 1, 59, 60, 61, 120].map(|seconds| refused.add(start + Duration::from_secs(seconds)));
+        assert_eq!(logged, [true, false, false, true, false, true]);
         assert_eq!(refused.count, 6);
     }
 }

@@ -1,4 +1,4 @@
-//! OTLP/gRPC: unary calls, framed by hand so that messages stay bytes and every status code is ours.
+//! OTLP/gRPC: unary calls. The framing is handwritten, so that messages stay bytes and the receiver chooses every status code.
 
 use std::fmt::Display;
 
@@ -11,13 +11,13 @@ use prost::Message as _;
 
 use super::answer::{AnswerBody, ExportResponse};
 use super::body::collect;
-use super::compression::{self, Compression};
+use super::compression::Compression;
 use super::intake::{Intake, off_the_loop};
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::status::Status;
 use crate::journal::Signal;
 
-/// One byte that tells whether the message is compressed, four of its length.
+/// One byte for the compression flag, four for the message's length.
 const PREFIX_LEN: usize = 5;
 
 const CONTENT_TYPE_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -27,7 +27,6 @@ const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-det
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// Takes a call.
 pub(super) async fn take<B>(intake: &Intake, request: Request<B>) -> Result<Response<AnswerBody>, Refusal>
 where
     B: Body<Data = Bytes>,
@@ -37,7 +36,7 @@ where
     if request.method() != Method::POST {
         return Err(Refusal::MethodNotAllowed);
     }
-    let compression = Compression::of_header(request.headers().get(GRPC_ENCODING))?;
+    let compression = Compression::from_header(request.headers().get(GRPC_ENCODING))?;
     let mut reservation = intake.reservation();
     let limit = intake.message_bytes_max;
     let framed = collect(
@@ -51,7 +50,7 @@ where
     let message = match unframe(framed)? {
         Framed::Plain(message) => message,
         Framed::Compressed(_) if compression == Compression::Identity => {
-            return Err(malformed("a compressed message whose grpc-encoding is not told"));
+            return Err(malformed("a compressed message without grpc-encoding"));
         }
         Framed::Compressed(message) => off_the_loop(message.len(), || {
             compression.decompress(message, limit, &mut reservation)
@@ -77,10 +76,10 @@ enum Framed {
 
 fn unframe(framed: Bytes) -> Result<Framed, Refusal> {
     let Some(len) = framed_len(&framed) else {
-        return Err(malformed("no message, or one whose prefix is cut"));
+        return Err(malformed("no message, or one with an incomplete prefix"));
     };
     if framed.len() < len {
-        return Err(malformed("a message that is shorter than its prefix says"));
+        return Err(malformed("a message shorter than the length in its prefix"));
     }
     if framed.len() > len {
         return Err(malformed("more than one message in a unary call"));
@@ -89,11 +88,11 @@ fn unframe(framed: Bytes) -> Result<Framed, Refusal> {
     match framed[0] {
         0 => Ok(Framed::Plain(message)),
         1 => Ok(Framed::Compressed(message)),
-        _ => Err(malformed("a message whose compression flag is neither 0 nor 1")),
+        _ => Err(malformed("a message with a compression flag other than 0 or 1")),
     }
 }
 
-/// Length of the first message with its prefix.
+/// Length of the first message, including its prefix.
 fn framed_len(bytes: &[u8]) -> Option<usize> {
     let (_, after_flag) = bytes.split_first()?;
     let len = after_flag.first_chunk::<4>()?;
@@ -114,7 +113,7 @@ fn malformed(what: &str) -> Refusal {
 }
 
 fn success(admission: &Admission) -> Response<AnswerBody> {
-    let response = ExportResponse::of(admission);
+    let response = ExportResponse::new(admission);
     let len = response.encoded_len();
     let mut data = BytesMut::with_capacity(PREFIX_LEN + len);
     data.put_u8(0);
@@ -128,9 +127,9 @@ fn success(admission: &Admission) -> Response<AnswerBody> {
     })
 }
 
-/// The answer to a call that is not taken, without a body: its headers are its trailers.
+/// The answer to a refused call. It has no body, and its headers serve as trailers.
 pub(super) fn refuse(refusal: &Refusal) -> Response<AnswerBody> {
-    let status = Status::of(refusal);
+    let status = Status::from_refusal(refusal);
     let mut response = respond(AnswerBody::default());
     let headers = response.headers_mut();
     headers.insert(GRPC_STATUS, HeaderValue::from(refusal.grpc_code() as u16));
@@ -143,7 +142,7 @@ pub(super) fn refuse(refusal: &Refusal) -> Response<AnswerBody> {
     if matches!(refusal, Refusal::UnsupportedCompression(_)) {
         headers.insert(
             GRPC_ACCEPT_ENCODING,
-            HeaderValue::from_static(compression::ACCEPTED),
+            HeaderValue::from_static(refusal::COMPRESSIONS),
         );
     }
     response

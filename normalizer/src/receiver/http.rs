@@ -1,4 +1,4 @@
-//! OTLP/HTTP: POST of protobuf or JSON to one path a signal.
+//! OTLP/HTTP: POST of protobuf or JSON to one path per signal.
 
 use std::fmt::Display;
 
@@ -13,14 +13,14 @@ use prost::Message as _;
 
 use super::answer::{AnswerBody, ExportResponse};
 use super::body::collect;
-use super::compression::{self, Compression};
+use super::compression::Compression;
 use super::intake::{Intake, off_the_loop};
 use super::json;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::status::Status;
 use crate::journal::Signal;
 
-/// How messages are encoded.
+/// Encoding of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Protobuf,
@@ -28,8 +28,8 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Of a content-type header, whose parameters do not matter.
-    pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
+    /// Reads a content-type header and ignores its parameters.
+    pub(super) fn from_content_type(content_type: &str) -> Option<Self> {
         match content_type.split(';').next().unwrap_or_default().trim() {
             name if name.eq_ignore_ascii_case("application/x-protobuf") => Some(Self::Protobuf),
             name if name.eq_ignore_ascii_case("application/protobuf") => Some(Self::Protobuf),
@@ -46,7 +46,6 @@ impl Encoding {
     }
 }
 
-/// Takes a request.
 pub(super) async fn take<B>(
     intake: &Intake,
     encoding: Option<Encoding>,
@@ -62,12 +61,12 @@ where
     }
     let encoding =
         encoding.ok_or_else(|| Refusal::UnsupportedContentType(content_type(request.headers())))?;
-    let compression = Compression::of_header(request.headers().get(CONTENT_ENCODING))?;
+    let compression = Compression::from_header(request.headers().get(CONTENT_ENCODING))?;
     let content_length = content_length(request.headers());
     let mut reservation = intake.reservation();
     let limit = intake.message_bytes_max;
     if request.headers().contains_key(EXPECT) && content_length.is_some_and(|len| len > limit) {
-        // Its client asks before it sends the body: to read any of that would be to say yes.
+        // The client waits for permission to send the body. Reading from it would grant the permission.
         return Err(Refusal::TooLarge { limit });
     }
     let body = collect(request.into_body(), limit, |_| content_length, &mut reservation).await?;
@@ -78,7 +77,7 @@ where
             Encoding::Json => json::to_protobuf(signal, &message, limit, &mut reservation),
         }
     })?;
-    let response = ExportResponse::of(&intake.take(signal, message).await?);
+    let response = ExportResponse::new(&intake.take(signal, message).await?);
     let body = match encoding {
         Encoding::Protobuf => response.encode_to_vec(),
         Encoding::Json => response.to_json(signal),
@@ -90,7 +89,7 @@ where
     Ok(response)
 }
 
-/// Whether telemetry is taken at this path.
+/// Whether this path accepts telemetry.
 pub(super) fn is_served(path: &str) -> bool {
     signal_of(path).is_ok()
 }
@@ -113,10 +112,10 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The answer to a request that is not taken, in the request's own encoding.
+/// The answer to a refused request, in the request's own encoding.
 pub(super) fn refuse(encoding: Option<Encoding>, refusal: &Refusal) -> Response<AnswerBody> {
     let encoding = encoding.unwrap_or(Encoding::Json);
-    let status = Status::of(refusal);
+    let status = Status::from_refusal(refusal);
     let body = match encoding {
         Encoding::Protobuf => status.to_protobuf(),
         Encoding::Json => status.to_json(refusal),
@@ -136,7 +135,7 @@ pub(super) fn refuse(encoding: Option<Encoding>, refusal: &Refusal) -> Response<
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Refusal::UnsupportedCompression(_) => {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(compression::ACCEPTED));
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(refusal::COMPRESSIONS));
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! [`Intake`]: what both transports do with a message: check its structure, see which rows can be used, append it.
+//! [`Intake`]: the part that both transports share. It checks a message's structure, finds its valid rows, and appends it.
 
 use std::sync::Arc;
 
@@ -15,10 +15,9 @@ use super::counters::Counters;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Work on more bytes than this would hold up the other requests of its thread: they go to another thread.
+/// Work on more bytes would delay the other requests of its thread, so these move to another thread.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
-/// Where messages go, and how large they may be.
 #[derive(Clone)]
 pub(super) struct Intake {
     pub(super) journal: Journal,
@@ -28,9 +27,9 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Takes a message in. Rows that cannot be used are in what is returned; they never refuse the others.
+    /// Appends a message to the journal. The result counts the rejected rows, which never affect the others.
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
-        // Holds the bytes of a second version until the journal has it.
+        // Reserves the bytes of a repaired message until the journal has it.
         let mut reservation = self.reservation();
         let (admission, message) =
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
@@ -42,7 +41,7 @@ impl Intake {
         Ok(admission)
     }
 
-    /// Which rows can be used of the message, and the message: another one where texts of it are not UTF-8.
+    /// Finds the valid rows. Returns the message as well, repaired if some of its texts are not UTF-8.
     fn admit(
         &self,
         signal: Signal,
@@ -65,13 +64,12 @@ impl Intake {
         Ok((admission, Bytes::from(repaired)))
     }
 
-    /// A share of the budget for one request.
     pub(super) fn reservation(&self) -> Reservation {
         self.budget.reservation()
     }
 }
 
-/// Does work that is long in proportion to `bytes` where it holds up nobody.
+/// Does work whose time is proportional to `bytes` without delaying other requests.
 pub(super) fn off_the_loop<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < LONG_WORK_BYTES || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return work();
@@ -83,7 +81,7 @@ fn malformed(error: WireError) -> Refusal {
     Refusal::Malformed(error.to_string())
 }
 
-/// The message with U+FFFD in place of text that is not UTF-8.
+/// The message with U+FFFD in place of bytes that are not UTF-8.
 pub(super) fn readable(signal: Signal, message: &[u8]) -> Result<Vec<u8>, WireError> {
     let request = match signal {
         Signal::Traces => repair::Request::Traces,

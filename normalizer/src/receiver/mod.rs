@@ -1,10 +1,10 @@
-//! The receiver: OTLP over gRPC and HTTP, from a connection's request to a record of the journal and the answer.
+//! [`Receiver`]: OTLP over gRPC and HTTP, from a request to a journal record and the answer.
 //!
 //! ```text
 //! body ─▶ compression ─▶ (json) ─▶ intake: check, admission, journal ─▶ answer
-//!           grpc and http differ in framing and in how a refusal is told
+//!           grpc and http differ in framing and in the form of a refusal
 //! ```
-//! A message stays bytes all the way; JSON is turned into protobuf at the door. Both ports take both protocols.
+//! A message stays bytes all the way. JSON is converted to protobuf first. Both ports accept both protocols.
 
 mod answer;
 mod body;
@@ -45,17 +45,17 @@ pub use json::protobuf_of_json;
 pub use refusal::{GrpcCode, RETRY_DELAY, Refusal};
 pub use tokens::{Tokens, TokensError};
 
-/// Most that the receiver takes.
+/// Limits of the receiver.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiverLimits {
-    /// Bytes of one message, as it came and decompressed. Above any Collector's own limit: what is larger is dropped
-    /// by its sender.
+    /// Maximum bytes of a message, compressed and decompressed. The default is above any Collector's own limit, because senders
+    /// drop larger messages.
     pub message_bytes_max: usize,
-    /// Bytes of all requests that are being received.
+    /// Maximum bytes of all requests that are being received.
     pub in_flight_bytes_max: usize,
 }
 
-/// Answers OTLP requests. Clones share limits and counters.
+/// A service that answers OTLP requests. Clones share limits and counters.
 #[derive(Clone)]
 pub struct Receiver {
     intake: Intake,
@@ -63,7 +63,7 @@ pub struct Receiver {
     cors: Cors,
 }
 
-/// In which terms a request wants its answer.
+/// The protocol of a request and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Grpc,
@@ -71,7 +71,6 @@ enum Protocol {
 }
 
 impl Receiver {
-    /// A receiver that appends to this journal.
     pub fn new(journal: Journal, limits: ReceiverLimits) -> Self {
         let intake = Intake {
             journal,
@@ -86,21 +85,20 @@ impl Receiver {
         }
     }
 
-    /// The same, with tokens: requests have to show one of them.
+    /// Requires that requests present one of these tokens, if there are any.
     #[must_use]
     pub fn with_tokens(mut self, tokens: Option<Arc<Tokens>>) -> Self {
         self.tokens = tokens;
         self
     }
 
-    /// The same, for pages of these origins, too.
+    /// Permits requests from pages of these origins.
     #[must_use]
     pub fn with_cors(mut self, cors: Cors) -> Self {
         self.cors = cors;
         self
     }
 
-    /// What came so far.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.intake.counters)
     }
@@ -110,7 +108,7 @@ impl Receiver {
         B: Body<Data = Bytes>,
         B::Error: Display,
     {
-        let protocol = Protocol::of(&request);
+        let protocol = Protocol::from_request(&request);
         let permission = self.cors.permission(&request);
         if let Some(response) = permission.preflight(&request)
             && http::is_served(request.uri().path())
@@ -119,14 +117,14 @@ impl Receiver {
         }
         let taken = match unless_it_panics(self.take(protocol, request)).await {
             Some(taken) => taken,
-            None => Err(Refusal::Trouble),
+            None => Err(Refusal::Internal),
         };
         let mut response = taken.unwrap_or_else(|refusal| {
             self.intake.counters.count_refused(&refusal);
             protocol.refuse(&refusal)
         });
         if matches!(protocol, Protocol::Http(_)) {
-            permission.mark(response.headers_mut());
+            permission.add_headers(response.headers_mut());
         }
         response
     }
@@ -153,21 +151,21 @@ impl Receiver {
 }
 
 impl Protocol {
-    fn of<B>(request: &Request<B>) -> Self {
+    fn from_request<B>(request: &Request<B>) -> Self {
         let content_type = request
             .headers()
             .get(CONTENT_TYPE)
             .map_or(&b""[..], HeaderValue::as_bytes);
         match std::str::from_utf8(content_type) {
             Ok("application/grpc" | "application/grpc+proto") => Self::Grpc,
-            Ok(content_type) => Self::Http(Encoding::of_content_type(content_type)),
+            Ok(content_type) => Self::Http(Encoding::from_content_type(content_type)),
             Err(_) => Self::Http(None),
         }
     }
 
     fn refuse(self, refusal: &Refusal) -> Response<AnswerBody> {
         match self {
-            // A client of HTTP/1 reads no gRPC status.
+            // An HTTP/1 client does not read a gRPC status.
             Self::Grpc if *refusal == Refusal::NeedsHttp2 => http::refuse(None, refusal),
             Self::Grpc => grpc::refuse(refusal),
             Self::Http(encoding) => http::refuse(encoding, refusal),

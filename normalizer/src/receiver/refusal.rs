@@ -1,81 +1,73 @@
-//! [`Refusal`]: why a request is not taken, with the code that makes the client do the right thing.
+//! [`Refusal`]: why a request is refused, with the status code that makes the client react correctly.
 //!
-//! Clients drop a request for good on INTERNAL and UNKNOWN, so a trouble of our own is UNAVAILABLE; and they retry
-//! OUT_OF_RANGE for ever, so a message that is too large is RESOURCE_EXHAUSTED without a retry delay.
+//! Internal failures are answered with UNAVAILABLE, because clients permanently drop a request on INTERNAL and UNKNOWN. Messages
+//! that are too large are answered with RESOURCE_EXHAUSTED without a retry delay, because clients retry OUT_OF_RANGE forever.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::compression;
 use crate::journal::AppendError;
 
-/// What a client waits before it sends a refused request again.
+/// Compressions that are accepted, as the headers name them.
+pub(super) const COMPRESSIONS: &str = "identity,gzip,zstd";
+
+/// Time that a client should wait before it retries a refused request.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Why a request is not taken.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is not what OTLP says it has to be.
+    /// It violates the OTLP specification.
     #[error("malformed request: {0}")]
     Malformed(String),
-    /// It is larger than any message may be, as it came or decompressed.
-    #[error("the message is larger than {limit} bytes, send fewer rows in one request")]
-    TooLarge {
-        /// The limit, bytes.
-        limit: usize,
-    },
-    /// It is compressed in a way that is not known here.
-    #[error("compression {0:?} is not supported, use one of {accepted}", accepted = compression::ACCEPTED)]
+    /// It exceeds the maximum size, compressed or decompressed.
+    #[error("the message exceeds {limit} bytes; send fewer rows per request")]
+    TooLarge { limit: usize },
+    #[error("unsupported compression {0:?}; use one of {accepted}", accepted = COMPRESSIONS)]
     UnsupportedCompression(String),
-    /// Its content type is none of OTLP's.
     #[error(
-        "content type {0:?} is not supported, use application/x-protobuf, application/json or application/grpc"
+        "unsupported content type {0:?}; use application/x-protobuf, application/json or application/grpc"
     )]
     UnsupportedContentType(String),
-    /// It shows no token, or none that is known.
-    #[error("no valid token was shown, send one as in authorization: Bearer TOKEN")]
+    #[error("missing or invalid bearer token; send the header authorization: Bearer TOKEN")]
     Unauthenticated,
-    /// Nothing is served there.
-    #[error("nothing is served at {0:?}")]
+    #[error("unknown path {0:?}")]
     UnknownPath(String),
-    /// It is not a POST.
-    #[error("telemetry is sent by POST")]
+    #[error("method not allowed, use POST")]
     MethodNotAllowed,
-    /// gRPC needs HTTP/2.
-    #[error("gRPC is served over HTTP/2 only")]
+    #[error("gRPC requires HTTP/2")]
     NeedsHttp2,
-    /// The journal does not take it now.
+    /// The journal cannot accept it at the moment.
     #[error(transparent)]
     Busy(#[from] AppendError),
-    /// All requests together are larger than what may be in memory at once.
-    #[error("too many bytes of requests are under way, try again later")]
+    /// All requests in progress together exceed the memory for them.
+    #[error("too many bytes of requests in progress; retry later")]
     TooMuchInFlight,
-    /// It did not arrive in time, or the client went away.
-    #[error("the request did not arrive whole: {0}")]
+    /// It did not arrive in time, or the client disconnected.
+    #[error("incomplete request: {0}")]
     Incomplete(String),
-    /// A fault of our own.
-    #[error("the normalizer met a fault of its own, try again later")]
-    Trouble,
+    #[error("internal error; retry later")]
+    Internal,
 }
 
-/// gRPC status codes that are used here.
+/// gRPC status codes that the receiver returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrpcCode {
-    /// The request itself is wrong: it is not sent again.
+    /// The request is invalid. Clients do not retry it.
     InvalidArgument = 3,
-    /// With a retry delay it is sent again; without, it is not.
+    /// Clients retry it only with a retry delay.
     ResourceExhausted = 8,
-    /// No such method or compression: it is not sent again.
+    /// Unknown method or compression. Clients do not retry it.
     Unimplemented = 12,
-    /// It is sent again.
+    /// Clients retry it.
     Unavailable = 14,
-    /// No valid token: it is not sent again.
+    /// No valid token. Clients do not retry it.
     Unauthenticated = 16,
 }
 
 impl Refusal {
-    /// Its name in counters.
+    /// Name in metrics. Names never change, because dashboards use them.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",
@@ -91,11 +83,10 @@ impl Refusal {
             Self::Busy(AppendError::Closed) => "shutting_down",
             Self::TooMuchInFlight => "too_much_in_flight",
             Self::Incomplete(_) => "incomplete",
-            Self::Trouble => "trouble",
+            Self::Internal => "trouble",
         }
     }
 
-    /// The gRPC status.
     pub fn grpc_code(&self) -> GrpcCode {
         match self {
             Self::Malformed(_) => GrpcCode::InvalidArgument,
@@ -106,13 +97,12 @@ impl Refusal {
             | Self::UnknownPath(_)
             | Self::MethodNotAllowed
             | Self::NeedsHttp2 => GrpcCode::Unimplemented,
-            Self::Busy(_) | Self::TooMuchInFlight | Self::Incomplete(_) | Self::Trouble => {
+            Self::Busy(_) | Self::TooMuchInFlight | Self::Incomplete(_) | Self::Internal => {
                 GrpcCode::Unavailable
             }
         }
     }
 
-    /// The HTTP status.
     pub fn http_status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
@@ -124,13 +114,13 @@ impl Refusal {
             Self::UnknownPath(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NeedsHttp2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Busy(_) | Self::TooMuchInFlight | Self::Incomplete(_) | Self::Trouble => {
+            Self::Busy(_) | Self::TooMuchInFlight | Self::Incomplete(_) | Self::Internal => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
     }
 
-    /// After what time the client is to send it again, if at all.
+    /// Time after which the client should retry; `None` if it should not.
     pub fn retry_delay(&self) -> Option<Duration> {
         (self.grpc_code() == GrpcCode::Unavailable).then_some(RETRY_DELAY)
     }

@@ -1,4 +1,4 @@
-//! google.rpc.Status, the body of an HTTP error and the detail of a gRPC one, in the encodings in which it is sent.
+//! [`Status`]: google.rpc.Status, the body of an HTTP error and the details of a gRPC error, in each encoding.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -46,7 +46,7 @@ struct BadRequest {
     field_violations: Vec<FieldViolation>,
 }
 
-/// google.rpc.BadRequest.FieldViolation. Its field stays empty: the description tells the place.
+/// google.rpc.BadRequest.FieldViolation. Its field stays empty, because the description has the position.
 #[derive(Clone, PartialEq, Message)]
 struct FieldViolation {
     #[prost(string, tag = "2")]
@@ -63,8 +63,7 @@ struct ProtoDuration {
 }
 
 impl Status {
-    /// What a client is told of a refusal.
-    pub(super) fn of(refusal: &Refusal) -> Self {
+    pub(super) fn from_refusal(refusal: &Refusal) -> Self {
         Self {
             code: refusal.grpc_code() as i32,
             message: refusal.to_string(),
@@ -72,12 +71,12 @@ impl Status {
         }
     }
 
-    /// As the body of an HTTP answer to a request in protobuf.
+    /// The body of an answer to an HTTP request in protobuf.
     pub(super) fn to_protobuf(&self) -> Vec<u8> {
         self.encode_to_vec()
     }
 
-    /// As the body of an HTTP answer to a request in JSON.
+    /// The body of an answer to an HTTP request in JSON.
     pub(super) fn to_json(&self, refusal: &Refusal) -> Vec<u8> {
         let mut status = serde_json::json!({"code": self.code, "message": self.message});
         if let Some(delay) = refusal.retry_delay() {
@@ -91,14 +90,14 @@ impl Status {
         status.to_string().into_bytes()
     }
 
-    /// As the grpc-status-details-bin header; none where code and message say it all.
+    /// The grpc-status-details-bin header; `None` if there is nothing besides code and message.
     pub(super) fn to_details_header(&self, refusal: &Refusal) -> Option<String> {
         refusal
             .retry_delay()
             .map(|_| STANDARD_NO_PAD.encode(self.encode_to_vec()))
     }
 
-    /// As the grpc-message header: percent-encoded but for printable ASCII.
+    /// The grpc-message header: percent-encoded, except printable ASCII.
     pub(super) fn to_message_header(&self) -> String {
         let mut encoded = String::with_capacity(self.message.len());
         for byte in self.message.bytes() {
@@ -151,21 +150,24 @@ mod tests {
 
     #[test]
     fn a_message_header_is_printable_ascii() {
-        let status = Status::of(&Refusal::Malformed("100 % ä\n".to_owned()));
+        let status = Status::from_refusal(&Refusal::Malformed("100 % ä\n".to_owned()));
         assert_eq!(status.to_message_header(), "malformed request: 100 %25 %C3%A4%0A");
     }
 
     #[test]
     fn only_what_is_to_be_retried_has_a_retry_delay() {
         let too_large = Refusal::TooLarge { limit: 1 };
-        assert_eq!(Status::of(&too_large).to_details_header(&too_large), None);
-        assert_eq!(Status::of(&too_large).code, 8);
-        let trouble = Status::of(&Refusal::Trouble);
-        assert_eq!(trouble.code, 14);
-        assert!(trouble.to_details_header(&Refusal::Trouble).is_some());
         assert_eq!(
-            String::from_utf8(trouble.to_json(&Refusal::Trouble)).unwrap(),
-            r#"{"code":14,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}],"message":"the normalizer met a fault of its own, try again later"}"#
+            Status::from_refusal(&too_large).to_details_header(&too_large),
+            None
+        );
+        assert_eq!(Status::from_refusal(&too_large).code, 8);
+        let internal = Status::from_refusal(&Refusal::Internal);
+        assert_eq!(internal.code, 14);
+        assert!(internal.to_details_header(&Refusal::Internal).is_some());
+        assert_eq!(
+            String::from_utf8(internal.to_json(&Refusal::Internal)).unwrap(),
+            r#"{"code":14,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}],"message":"internal error; retry later"}"#
         );
     }
 }

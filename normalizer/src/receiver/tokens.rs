@@ -1,4 +1,4 @@
-//! [`Tokens`]: the bearer tokens of which a request has to show one, read from a file and read again while it serves.
+//! [`Tokens`]: the bearer tokens that requests may present, loaded from a file and reloaded while the receiver serves.
 
 use std::fs;
 use std::io;
@@ -10,68 +10,54 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// Every request is compared with each of them.
+/// Maximum number of tokens. Every request is compared with each.
 const TOKENS_MAX: usize = 1024;
-/// What an Authorization header with a token begins with (RFC 6750, section 2.1), in any case.
+/// Prefix of an Authorization header with a token, in upper or lower case (RFC 6750, section 2.1).
 const SCHEME: &str = "bearer ";
 
-/// Why the file cannot be used. It never shows what is in the file.
+/// Why the file cannot be used. The error never contains the file's content.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
-    /// It cannot be read.
-    #[error("cannot read {}: {source}, make it readable or give another --token-file", path.display())]
-    Read {
-        /// The file.
+    #[error("cannot read {}: {source}; make it readable or choose another --token-file", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("invalid token in line {line} of {}: use A-Z a-z 0-9 - . _ ~ + / and = at the end only", path.display())]
+    Invalid {
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A line is no token.
-    #[error("no token is in line {line} of {}: a token has A-Z a-z 0-9 - . _ ~ + / and ends with any =", path.display())]
-    NoToken {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
+        /// Counted from 1.
         line: usize,
     },
-    /// There are none, or too many.
-    #[error("{count} tokens are in {}, write 1 to {TOKENS_MAX}, one a line", path.display())]
-    Count {
-        /// The file.
-        path: PathBuf,
-        /// How many.
-        count: usize,
-    },
+    #[error("cannot use the {count} tokens in {}: write 1 to {TOKENS_MAX} tokens, one per line", path.display())]
+    Count { path: PathBuf, count: usize },
 }
 
-/// Tokens by their digests, whose equal length keeps that of a token from whoever measures the comparison.
+/// Digests of the tokens. Their equal length hides a token's length from clients that measure the time of the comparison.
 pub struct Tokens {
     path: PathBuf,
     digests: RwLock<Arc<[[u8; 32]]>>,
 }
 
 impl Tokens {
-    /// Reads the file: one token a line.
+    /// Reads the file: one token per line.
     pub fn load(path: PathBuf) -> Result<Self, TokensError> {
         let digests = RwLock::new(read(&path)?);
         Ok(Self { path, digests })
     }
 
-    /// Reads the file again. What was in force stays so if it cannot be used.
+    /// Reloads the file. After an error, the previous tokens stay in force.
     pub fn reload(&self) -> Result<(), TokensError> {
         let digests = read(&self.path)?;
         *self.digests.write().unwrap_or_else(PoisonError::into_inner) = digests;
         Ok(())
     }
 
-    /// Whether a request with these headers shows one of the tokens.
+    /// Whether a request with these headers presents one of the tokens.
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
         let Some(token) = headers.get(AUTHORIZATION).and_then(shown) else {
             return false;
         };
         let shown = digest(token);
         let digests = Arc::clone(&self.digests.read().unwrap_or_else(PoisonError::into_inner));
-        // All of them are compared, so that the time does not tell which one it was.
+        // All digests are compared, so that the time does not depend on which one matches.
         let found = digests
             .iter()
             .fold(Choice::from(0), |found, digest| found | digest.ct_eq(&shown));
@@ -91,7 +77,7 @@ fn read(path: &Path) -> Result<Arc<[[u8; 32]]>, TokensError> {
             continue;
         }
         if !is_token(token) {
-            return Err(TokensError::NoToken {
+            return Err(TokensError::Invalid {
                 path: path.to_owned(),
                 line: number + 1,
             });
@@ -107,7 +93,7 @@ fn read(path: &Path) -> Result<Arc<[[u8; 32]]>, TokensError> {
     }
 }
 
-/// As RFC 6750, section 2.1, has it: b64token.
+/// Whether the text is a b64token (RFC 6750, section 2.1).
 fn is_token(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
@@ -157,15 +143,15 @@ mod tests {
     #[test]
     fn an_error_about_a_secret_file_does_not_quote_its_content() {
         for (text, sentence) in [
-            ("good\nse cret\n", "no token is in line 2 of "),
-            ("=\n", "no token is in line 1 of "),
-            ("\n \n", "0 tokens are in "),
-            (&"t\n".repeat(TOKENS_MAX + 1), "1025 tokens are in "),
+            ("good\nse cret\n", "invalid token in line 2 of "),
+            ("=\n", "invalid token in line 1 of "),
+            ("\n \n", "the 0 tokens in "),
+            (&"t\n".repeat(TOKENS_MAX + 1), "the 1025 tokens in "),
         ] {
-            let Err(told) = tokens(text) else {
-                panic!("{text:?} was taken")
+            let Err(error) = tokens(text) else {
+                panic!("{text:?} was accepted")
             };
-            assert!(told.contains(sentence) && !told.contains("cret"), "{told}");
+            assert!(error.contains(sentence) && !error.contains("cret"), "{error}");
         }
     }
 }

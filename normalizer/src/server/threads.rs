@@ -1,32 +1,32 @@
-//! The threads behind the receiver, and how they end.
+//! The threads downstream of the receiver, and how they end.
 
 use std::io;
 
 use tokio::sync::oneshot;
 
-use super::RunError;
+use super::error::RunError;
 
-/// How a thread ended. A panic drops the sender, which the receiver sees.
+/// Receives a thread's result. A panic drops the sender, which the receiver notices.
 pub(super) type Ended = oneshot::Receiver<Result<(), RunError>>;
 
 pub(super) fn spawn(
     name: &str,
     work: impl FnOnce() -> Result<(), RunError> + Send + 'static,
 ) -> io::Result<Ended> {
-    let (tell, ended) = oneshot::channel();
+    let (sender, ended) = oneshot::channel();
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Nobody waits any more: then nobody needs to know.
-        let _ = tell.send(work());
+        // Without a receiver, nobody needs the result.
+        let _ = sender.send(work());
     })?;
     Ok(ended)
 }
 
-/// Resolves when both threads have ended in order, or when one has not: the other may wait for it for ever.
+/// Resolves when both threads have ended, or as soon as one has failed: the other may wait for it forever.
 pub(super) async fn ended(pipeline: Ended, committer: Option<Ended>) -> Result<(), RunError> {
-    let pipeline = async { pipeline.await.unwrap_or(Err(RunError::PipelinePanicked)) };
+    let pipeline = async { pipeline.await.unwrap_or(Err(RunError::Panicked)) };
     let committer = async {
         match committer {
-            Some(committer) => committer.await.unwrap_or(Err(RunError::PipelinePanicked)),
+            Some(committer) => committer.await.unwrap_or(Err(RunError::Panicked)),
             None => Ok(()),
         }
     };

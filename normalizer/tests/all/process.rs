@@ -102,7 +102,7 @@ fn the_admin_listener_serves_health_metrics_and_a_page() {
             "cctf_refused_requests_total{reason=\"malformed\"} 1\n",
         ),
         ("/", "200", "<td>traces: rows</td><td>1</td>"),
-        ("/else", "404", "served here"),
+        ("/else", "404", "use /, /livez"),
     ] {
         let answer = normalizer.http("admin", &format!("GET {path}"), "");
         assert!(
@@ -140,7 +140,7 @@ fn what_prevents_the_start_is_one_sentence() {
         (
             ["--grpc-listen", &address],
             1,
-            "stop what listens there or choose another --grpc-listen\n",
+            "stop the process that listens there or choose another --grpc-listen\n",
         ),
         (
             ["--out-dir", "file/logs"],
@@ -155,8 +155,8 @@ fn what_prevents_the_start_is_one_sentence() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
-        let told = stderr(&output);
-        assert!(told.contains(sentence) && told.lines().count() == 1, "{told}");
+        let error = stderr(&output);
+        assert!(error.contains(sentence) && error.lines().count() == 1, "{error}");
     }
 }
 
@@ -170,7 +170,7 @@ fn a_second_normalizer_on_the_same_journal_or_run_ends_with_the_reason() {
         .unwrap();
     assert_eq!(second.status.code(), Some(1));
     assert!(
-        stderr(&second).contains("belongs to another normalizer that runs"),
+        stderr(&second).contains("another running normalizer uses it"),
         "{second:?}"
     );
 

@@ -23,7 +23,8 @@ use std::path::Path;
 
 use cctf_normalizer::journal::{Content, Record, Signal, read_kept};
 use cctf_normalizer::pipeline::{Output, Pipeline};
-use cctf_normalizer::{checkpoint, receiver};
+use cctf_normalizer::receiver;
+use cctf_normalizer::recovery::checkpoint;
 use cctf_proto::otlp::WireErrorKind;
 use cctf_proto::otlp::admission::{admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::check_logs_request;

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cctf_normalizer::checkpoint;
 use cctf_normalizer::journal::{Content, Durability, Record, Signal, Store, StoreSettings};
 use cctf_normalizer::mapping::MAPPING_VERSION;
 use cctf_normalizer::pipeline::{Output, Pipeline, STATE_VERSION, Settings};
 use cctf_normalizer::receiver::protobuf_of_json;
+use cctf_normalizer::recovery::checkpoint;
 use tempfile::TempDir;
 
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];

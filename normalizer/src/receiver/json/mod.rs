@@ -1,8 +1,8 @@
-//! OTLP/JSON to protobuf in one pass over the text, so that behind the receiver there is one format.
+//! Converts OTLP/JSON to protobuf in one pass, so that all later parts handle one format.
 //!
-//! As the specification says: lowerCamelCase names (snake_case is taken, too), ids in hex, enums as numbers, 64-bit
-//! numbers as strings or numbers, bytes in base64, unknown fields skipped. Numbers of 64 bits never pass through a float.
-//! Text that is not Unicode, such as half of a surrogate pair, comes out as bytes that the intake repairs.
+//! By the specification, names are lowerCamelCase (snake_case is accepted as well), ids are hex, enums are numbers, 64-bit numbers
+//! are strings or numbers, bytes are base64, and unknown fields are skipped. 64-bit numbers never pass through a float. Text that
+//! is not Unicode, such as half of a surrogate pair, becomes bytes that the intake repairs.
 
 mod scalar;
 mod schema;
@@ -25,8 +25,7 @@ use crate::journal::Signal;
 use scalar::Scalar;
 use schema::{Field, Kind, Message};
 
-/// Turns an export request in JSON into the protobuf bytes that a record of the journal holds, where no client waits
-/// and nothing else is under way.
+/// Converts an export request in JSON to the protobuf bytes of a journal record, without limits. For tests and tools.
 pub fn protobuf_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
     let mut reservation = Budget::new(usize::MAX).reservation();
     let message = to_protobuf(signal, json, usize::MAX, &mut reservation)?;
@@ -35,7 +34,7 @@ pub fn protobuf_of_json(signal: Signal, json: &[u8]) -> Result<Bytes, Refusal> {
         .map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
-/// Turns an export request in JSON into its protobuf bytes, at most `limit` of them.
+/// Converts an export request in JSON to at most `limit` bytes of protobuf.
 pub(super) fn to_protobuf(
     signal: Signal,
     json: &[u8],
@@ -49,7 +48,7 @@ pub(super) fn to_protobuf(
     };
     let mut out = Vec::with_capacity(json.len() / 2);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    // Messages count their nesting as in protobuf, and what is not known is skipped without recursion.
+    // Messages count their nesting as in protobuf, and unknown fields are skipped without recursion.
     reader.disable_recursion_limit();
     let written = Fields {
         message,
@@ -67,12 +66,12 @@ pub(super) fn to_protobuf(
     Ok(Bytes::from(out))
 }
 
-/// An object, whose fields are appended.
+/// A visitor that appends an object's fields.
 struct Fields<'out> {
     message: &'static Message,
     out: &'out mut Vec<u8>,
     limit: usize,
-    /// Levels of nesting that are left.
+    /// Remaining levels of nesting.
     levels: u32,
 }
 
@@ -111,7 +110,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// A field's name; `None` for one that is not known.
+/// A visitor for a field's name; `None` for an unknown one.
 struct Name {
     message: &'static Message,
 }
@@ -146,7 +145,7 @@ fn is_snake_case_of(name: &[u8], camel_case: &str) -> bool {
     }) && name.next().is_none()
 }
 
-/// A field's value, or an element of it.
+/// A visitor for a field's value, or for an element of it.
 struct Value<'out> {
     field: &'static Field,
     in_list: bool,
@@ -156,7 +155,7 @@ struct Value<'out> {
 }
 
 impl Value<'_> {
-    /// A whole number, from its text.
+    /// Appends an integer from its text.
     fn number<E: Error>(self, json: &str) -> Result<(), E> {
         let name = self.field.name;
         match json.as_bytes().first() {
@@ -180,7 +179,7 @@ impl Value<'_> {
             repeated,
         } = *self.field;
         if repeated != self.in_list {
-            return Err(E::custom(format_args!("{name} has to be an array")));
+            return Err(E::custom(format_args!("{name} must be an array")));
         }
         if !(self.in_list && kind.is_packed()) {
             encode_key(number, wire_type(kind), self.out);
@@ -190,7 +189,7 @@ impl Value<'_> {
         self.within_limit()
     }
 
-    /// Ends the reading at the limit. Whoever reads the error sees by the length that it was that.
+    /// Stops at the limit. The caller recognizes this error by the length.
     fn within_limit<E: Error>(&self) -> Result<(), E> {
         if self.out.len() > self.limit {
             Err(E::custom("the message is too large"))
@@ -206,7 +205,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let is_one = self.field.repeated == self.in_list;
         match self.field.kind {
-            // As bytes: text need not be Unicode.
+            // Read as bytes, because text may be invalid Unicode.
             Kind::String | Kind::Id if is_one => deserializer.deserialize_option(self),
             kind if is_one && kind.is_whole_number() => {
                 let json = <&RawValue>::deserialize(deserializer)?;
@@ -256,7 +255,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.visit_unit()
     }
 
-    /// null: as if the field were absent; in a list, an empty element.
+    /// null counts as absent; in a list, it is an empty element.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         match self.field.kind {
             Kind::Message(_) if self.in_list => delimited(self.field.number, self.out, |_| Ok(())),
@@ -273,7 +272,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         };
         if self.field.repeated != self.in_list {
             return Err(A::Error::custom(format_args!(
-                "{} has to be an array",
+                "{} must be an array",
                 self.field.name
             )));
         }
@@ -328,7 +327,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
-/// Appends a length-delimited field whose length is known when it has been written.
+/// Appends a length-delimited field. Its length is inserted after it is written.
 fn delimited<E>(
     number: u32,
     out: &mut Vec<u8>,

@@ -193,7 +193,7 @@ fn an_error_names_its_place_and_cause() {
         ("[]", "invalid type: sequence, expected an object"),
         ("{", "EOF while parsing an object"),
         ("{} x", "trailing characters"),
-        (r#"{"resourceSpans":{}}"#, "resourceSpans has to be an array"),
+        (r#"{"resourceSpans":{}}"#, "resourceSpans must be an array"),
         (
             r#"{"resourceSpans":[[]]}"#,
             "resourceSpans cannot be an array here",

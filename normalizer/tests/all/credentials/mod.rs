@@ -177,7 +177,7 @@ async fn a_request_has_to_show_a_token() {
             let refused = call(endpoint(), token).await.unwrap_err();
             assert_eq!(refused.code(), Code::Unauthenticated, "{token:?}: {refused}");
             assert!(
-                refused.message().contains("no valid token was shown"),
+                refused.message().contains("missing or invalid bearer token"),
                 "{refused}"
             );
             // With a retry delay, a client would send it again.
@@ -197,7 +197,7 @@ async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
     }
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
     let told = normalizer.end();
-    assert!(!told.contains("still under way"), "{told}");
+    assert!(!told.contains("still in progress"), "{told}");
 }
 
 /// One POST over HTTP/1 or HTTP/2, by TLS that agrees on just this protocol.
@@ -274,7 +274,7 @@ async fn both_http_versions_are_negotiated_and_answer_a_missing_token() {
         assert_eq!(refused.status(), 401);
         assert_eq!(refused.headers()["content-type"], "application/x-protobuf");
         let message = String::from_utf8_lossy(refused.body());
-        assert!(message.contains("no valid token was shown"), "{message:?}");
+        assert!(message.contains("missing or invalid bearer token"), "{message:?}");
     }
 }
 
@@ -287,12 +287,12 @@ async fn sighup_reloads_certificates_and_tokens_and_a_bad_file_keeps_the_old() {
     normalizer.hang_up();
     let told = normalizer.told();
     assert!(
-        told.starts_with("warning: the old certificates stay in force: cannot read key for --tls-key: "),
+        told.starts_with("warning: cannot reload the certificates: cannot read key for --tls-key: "),
         "{told}"
     );
     let told = normalizer.told();
     assert!(
-        told.starts_with("warning: the old tokens stay in force: no token is in line 1 of tokens"),
+        told.starts_with("warning: cannot reload the tokens: invalid token in line 1 of tokens"),
         "{told}"
     );
     call(over_tls(&normalizer, &old, None), Some("first"))
@@ -305,7 +305,7 @@ async fn sighup_reloads_certificates_and_tokens_and_a_bad_file_keeps_the_old() {
     for what in ["certificates", "tokens"] {
         assert_eq!(
             normalizer.told(),
-            format!("cctf-normalizer: {what} were read again\n")
+            format!("cctf-normalizer: reloaded the {what}\n")
         );
     }
     call(over_tls(&normalizer, &new, None), Some("third"))

@@ -90,7 +90,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     assert!(
         ended
             .told
-            .contains("the next one is tried after as many records again"),
+            .contains("the next attempt follows after the same number of records"),
         "{ended:?}"
     );
 
@@ -104,7 +104,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     assert!(faults_in(&log) > faults);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(
-        ended.told.contains("could not replace") && ended.told.contains("os error 5"),
+        ended.told.contains("cannot replace") && ended.told.contains("os error 5"),
         "{ended:?}"
     );
 

@@ -107,5 +107,5 @@ fn ports_that_cannot_be_announced_do_not_keep_it_from_listening() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{stderr}");
     assert!(stderr.contains("cannot write to standard output"), "{stderr}");
-    assert!(stderr.contains("stopped in order"), "{stderr}");
+    assert!(stderr.contains("shut down gracefully"), "{stderr}");
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cctf_normalizer::checkpoint;
 use cctf_normalizer::journal::{Content, Durability, Record, Store, StoreSettings};
 use cctf_normalizer::mapping::MAPPING_VERSION;
 use cctf_normalizer::pipeline::{Output, Pipeline, Settings};
-use cctf_normalizer::resume::resume;
+use cctf_normalizer::recovery::checkpoint;
+use cctf_normalizer::recovery::resume;
 use cctf_normalizer::sink::{Sink, SinkError};
 use rundir::validate::{Options, validate};
 use tempfile::TempDir;

@@ -151,7 +151,7 @@ async fn more_bytes_under_way_than_may_be_in_memory_are_503_until_they_are_gone(
     );
     let message = String::from_utf8_lossy(&refused.body);
     assert!(
-        message.contains("too many bytes of requests are under way"),
+        message.contains("too many bytes of requests in progress"),
         "{message}"
     );
     drop(under_way);

@@ -116,12 +116,12 @@ async fn what_is_malformed_is_refused_for_good_with_the_place() {
             &[][..],
             "malformed request: a field that exceeds its message at byte",
         ),
-        (vec![], &[], "no message, or one whose prefix is cut"),
-        (vec![0, 0, 0], &[], "no message, or one whose prefix is cut"),
+        (vec![], &[], "no message, or one with an incomplete prefix"),
+        (vec![0, 0, 0], &[], "no message, or one with an incomplete prefix"),
         (
             vec![0, 0, 0, 0, 9, 1],
             &[],
-            "a message that is shorter than its prefix says",
+            "a message shorter than the length in its prefix",
         ),
         (
             [frame(false, b""), frame(false, b"")].concat(),
@@ -131,7 +131,7 @@ async fn what_is_malformed_is_refused_for_good_with_the_place() {
         (
             frame(true, b"x"),
             &[],
-            "a compressed message whose grpc-encoding is not told",
+            "a compressed message without grpc-encoding",
         ),
         (
             frame(true, b"x"),
@@ -143,7 +143,7 @@ async fn what_is_malformed_is_refused_for_good_with_the_place() {
             &[("grpc-encoding", "zstd")],
             "cannot decompress",
         ),
-        (vec![2, 0, 0, 0, 0], &[], "neither 0 nor 1"),
+        (vec![2, 0, 0, 0, 0], &[], "other than 0 or 1"),
     ] {
         let answer = grpc(running.address, TRACES, headers, framed).await;
         assert_eq!(answer.grpc_status(), "3", "{answer:?}");

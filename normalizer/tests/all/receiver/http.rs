@@ -169,7 +169,7 @@ async fn refusals_have_the_status_and_body_that_the_specification_asks_for() {
             large.clone(),
             413,
             8,
-            "larger than 262144 bytes",
+            "the message exceeds 262144 bytes",
         ),
         (
             "/v1/traces",
@@ -177,7 +177,7 @@ async fn refusals_have_the_status_and_body_that_the_specification_asks_for() {
             large,
             413,
             8,
-            "larger than 262144 bytes",
+            "the message exceeds 262144 bytes",
         ),
         (
             "/v1/traces",
@@ -185,7 +185,7 @@ async fn refusals_have_the_status_and_body_that_the_specification_asks_for() {
             bomb,
             413,
             8,
-            "larger than",
+            "the message exceeds",
         ),
         (
             "/v1/traces",

@@ -1,4 +1,4 @@
-//! [`Feeding`]: records that were kept go through the pipeline to the files, on one thread.
+//! [`Feeding`]: feeds stored records through the pipeline to the files, on one thread.
 
 use crate::journal::Record;
 use crate::pipeline::{Output, Pipeline};
@@ -7,8 +7,8 @@ use crate::sink::{Sink, SinkError};
 /// Output is written after this many records.
 const RECORDS_A_WRITE: u64 = 64;
 
-/// A sink that is given what kept records make.
-pub struct Feeding {
+/// A sink that writes the rows of stored records.
+pub(super) struct Feeding {
     sink: Sink,
     output: Output,
     records: u64,
@@ -16,8 +16,7 @@ pub struct Feeding {
 }
 
 impl Feeding {
-    /// Nothing has been fed yet.
-    pub fn new(sink: Sink) -> Self {
+    pub(super) fn new(sink: Sink) -> Self {
         Self {
             sink,
             output: Output::default(),
@@ -26,8 +25,8 @@ impl Feeding {
         }
     }
 
-    /// Feeds a record. After an error nothing is fed any more; [`Self::finish`] tells it.
-    pub fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
+    /// Feeds a record. After an error it feeds no more; [`Self::finish`] returns the error.
+    pub(super) fn feed(&mut self, pipeline: &mut Pipeline, record: &Record) {
         if self.failed.is_some() {
             return;
         }
@@ -38,8 +37,8 @@ impl Feeding {
         }
     }
 
-    /// Writes what is left. Returns the sink, and how many records were fed.
-    pub fn finish(mut self) -> Result<(Sink, u64), SinkError> {
+    /// Writes the pending output. Returns the sink and the number of records fed.
+    pub(super) fn finish(mut self) -> Result<(Sink, u64), SinkError> {
         self.write();
         match self.failed {
             Some(error) => Err(error),

@@ -1,4 +1,4 @@
-//! [`Credentials`]: what OTLP clients have to show, certificates and tokens, and its reload at SIGHUP.
+//! [`Credentials`]: the certificates and tokens that OTLP clients must present, and their reload at SIGHUP.
 
 use std::io;
 use std::sync::Arc;
@@ -6,34 +6,31 @@ use std::sync::Arc;
 use cctf_proto::log_line;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::tls::{Tls, TlsError};
 use crate::config::Config;
-use crate::connections::{Tls, TlsError};
 use crate::receiver::{Tokens, TokensError};
 
-/// Why they cannot be used.
+/// Why certificates or tokens cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// Certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Tokens.
     #[error(transparent)]
     Tokens(#[from] TokensError),
-    /// Nobody could make us read them again.
     #[error("cannot listen for SIGHUP: {0}")]
     Signal(io::Error),
 }
 
-/// What OTLP clients have to show.
+/// The credentials that OTLP clients must present.
 pub struct Credentials {
-    /// How the listeners speak TLS, if they do.
+    /// `None`: the listeners use no TLS.
     pub tls: Option<Arc<Tls>>,
-    /// Tokens of which requests have to show one, if they have to.
+    /// `None`: requests need no token.
     pub tokens: Option<Arc<Tokens>>,
 }
 
 impl Credentials {
-    /// Reads the files that are set.
+    /// Reads the configured files.
     pub fn load(config: &Config) -> Result<Self, CredentialsError> {
         let tls = config.tls_files().map(Tls::load).transpose()?;
         let tokens = config.token_file.clone().map(Tokens::load).transpose()?;
@@ -43,12 +40,11 @@ impl Credentials {
         })
     }
 
-    /// Whether clients need any.
     pub fn are_needed(&self) -> bool {
         self.tls.is_some() || self.tokens.is_some()
     }
 
-    /// SIGHUP, if there is anything to read again; else it keeps the effect that the system gives it.
+    /// SIGHUP, if there are files to reload. Otherwise the signal keeps its default effect.
     pub fn hangups(&self) -> Result<Option<Signal>, CredentialsError> {
         self.are_needed()
             .then(|| signal(SignalKind::hangup()))
@@ -56,7 +52,7 @@ impl Credentials {
             .map_err(CredentialsError::Signal)
     }
 
-    /// Reads the files again at each signal, for ever.
+    /// Reloads the files at each signal.
     pub async fn reload_at(self, hangups: Option<Signal>) {
         let Some(mut hangups) = hangups else { return };
         while hangups.recv().await.is_some() {
@@ -64,20 +60,22 @@ impl Credentials {
         }
     }
 
-    /// Each file that cannot be used leaves what it was to replace, and says so.
+    /// A file that cannot be used is logged, and its previous content stays in force.
     fn reload(&self) {
         if let Some(tls) = &self.tls {
-            tell("certificates", tls.reload().map_err(|error| error.to_string()));
+            log_reload("certificates", tls.reload().map_err(|error| error.to_string()));
         }
         if let Some(tokens) = &self.tokens {
-            tell("tokens", tokens.reload().map_err(|error| error.to_string()));
+            log_reload("tokens", tokens.reload().map_err(|error| error.to_string()));
         }
     }
 }
 
-fn tell(what: &str, reloaded: Result<(), String>) {
+fn log_reload(what: &str, reloaded: Result<(), String>) {
     match reloaded {
-        Ok(()) => log_line!("cctf-normalizer: {what} were read again"),
-        Err(error) => log_line!("warning: the old {what} stay in force: {error}"),
+        Ok(()) => log_line!("cctf-normalizer: reloaded the {what}"),
+        Err(error) => {
+            log_line!("warning: cannot reload the {what}: {error}; the previous ones stay in force")
+        }
     }
 }

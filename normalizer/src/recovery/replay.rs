@@ -1,4 +1,4 @@
-//! Kept journal segments through a fresh pipeline into a fresh folder: the same journal makes the same files.
+//! [`replay`]: feeds kept journal segments to a new pipeline. The same journal gives the same files.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,79 +7,63 @@ use std::path::{Path, PathBuf};
 use cctf_proto::keys;
 use cctf_proto::log_line;
 
-use crate::config::Config;
-use crate::feeding::Feeding;
-use crate::given::Given;
+use super::feeding::Feeding;
+use super::resume::LOCK_FILE;
+use crate::config::{Config, ExplicitFlags};
 use crate::journal::{Content, Record, RecoveryError, read_kept};
 use crate::pipeline::{Pipeline, Settings};
-use crate::resume::LOCK_FILE;
 use crate::sink::{Sink, SinkError};
 
 /// Why a journal could not be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// A folder can't be used.
     #[error(
-        "cannot {operation} {}: {source}, give the folder that holds the segments and an --out-dir that can be written",
+        "cannot {operation} {}: {source}; pass the folder with the segments and a writable --out-dir",
         path.display()
     )]
     Folder {
-        /// What was tried.
         operation: &'static str,
-        /// The folder.
         path: PathBuf,
-        /// What the system said.
         source: io::Error,
     },
-    /// Its normalizer still writes to it.
-    #[error("the journal in {} belongs to a normalizer that runs: stop that one first", path.display())]
-    Locked {
-        /// The journal's folder.
-        path: PathBuf,
-    },
-    /// There is something already.
-    #[error("{} is not empty: choose a new --out-dir, so that no line is there twice", path.display())]
-    NotEmpty {
-        /// Where the files were to go.
-        path: PathBuf,
-    },
-    /// There is nothing to replay.
-    #[error("no journal segments in {}: they are kept with --keep-raw only", path.display())]
-    Nothing {
-        /// The journal's folder.
-        path: PathBuf,
-    },
-    /// The records.
+    #[error("cannot replay the journal in {}: a running normalizer uses it; stop that one first", path.display())]
+    Locked { path: PathBuf },
+    #[error("cannot write to {}: it is not empty, and lines could be duplicated; choose a new --out-dir", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("cannot replay {}: it has no journal segments; start the normalizer with --keep-raw to keep them", path.display())]
+    Nothing { path: PathBuf },
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
-    /// The files.
     #[error(transparent)]
     Sink(#[from] SinkError),
 }
 
-/// Feeds the journal in `folder` to a new pipeline, with the settings that the journal tells, but for those that `given`
-/// says the operator has told. Returns how many records it has.
-pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, ReplayError> {
+/// Feeds the journal in `folder` to a new pipeline and returns the number of records. Settings that the operator set
+/// explicitly override those in the journal.
+pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Result<u64, ReplayError> {
     let _lock = lock(folder)?;
     make_empty(&config.out_dir)?;
-    // For a journal that begins without settings; one of ours tells them when it is begun and at every start.
+    // Settings until the first record with settings. The normalizer appends one when it creates a journal and at every start.
     let mut pipeline = Pipeline::new(config.pipeline_settings(run_id(folder, config)));
     let mut feeding = Feeding::new(Sink::new(&config.out_dir));
     let mut last = None;
     let read = read_kept(folder, config.repair, &mut |_, record| {
-        let record = with_given(record, config, given);
+        let record = with_overrides(record, config, explicit);
         feeding.feed(&mut pipeline, &record);
         last = Some((record.content == Content::Shutdown, record.received_unix_ns));
     })?;
     if read.repaired {
-        log_line!("warning: --repair gave up {} records", read.records_lost);
+        log_line!(
+            "warning: --repair skipped damaged parts of the journal; {} records are lost",
+            read.records_lost
+        );
     }
     let Some((is_shutdown, received_unix_ns)) = last else {
         let path = folder.to_owned();
         return Err(ReplayError::Nothing { path });
     };
     if !is_shutdown {
-        // The journal ends in a crash: what waits then is written as at a shutdown.
+        // The journal ends with a crash: pending rows are written as at a shutdown.
         let content = Content::Shutdown;
         let record = Record {
             received_unix_ns,
@@ -90,18 +74,18 @@ pub fn replay(folder: &Path, config: &Config, given: &Given) -> Result<u64, Repl
     Ok(feeding.finish()?.1)
 }
 
-/// The record, with the settings that the operator has told in the place of those that the journal does.
-fn with_given(mut record: Record, config: &Config, given: &Given) -> Record {
+/// The record. If it has settings, those that the operator set explicitly override them.
+fn with_overrides(mut record: Record, config: &Config, explicit: &ExplicitFlags) -> Record {
     if let Content::Settings { body } = &mut record.content
         && let Some(mut settings) = Settings::of_json(body)
     {
-        config.put_given(given, &mut settings);
+        config.override_settings(explicit, &mut settings);
         *body = settings.to_json().into();
     }
     record
 }
 
-/// A journal lies in a folder of the own run's name, unless another was chosen.
+/// The own run's id: by default the name of the journal's folder.
 fn run_id(folder: &Path, config: &Config) -> String {
     if let Some(run_id) = &config.run_id {
         return run_id.clone();
@@ -130,7 +114,7 @@ fn make_empty(out_dir: &Path) -> Result<(), ReplayError> {
     }
 }
 
-/// The journal may lie where nothing can be written, and then nobody writes to it.
+/// Locks the journal, unless it has no lock file: a copy on a read-only file system has no writer.
 fn lock(folder: &Path) -> Result<Option<File>, ReplayError> {
     let path = folder.to_owned();
     let unusable = |source| ReplayError::Folder {

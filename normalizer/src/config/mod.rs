@@ -1,4 +1,6 @@
-//! The command line: every flag with its variable, read once into [`Config`].
+//! The command line: every flag with its environment variable, read once into [`Config`].
+
+mod explicit_flags;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,26 +17,26 @@ use crate::pipeline::{Settings, queue_share};
 use crate::receiver::{ReceiverLimits, parse_origin};
 use cli::units::{parse_bytes, parse_duration};
 
-/// Receives OpenTelemetry over OTLP and writes the CCTF file set on the fly.
+pub use explicit_flags::ExplicitFlags;
+
+/// Receive OpenTelemetry over OTLP and write the CCTF file set while telemetry arrives.
 ///
-/// Every flag but --repair and --remap, which are for one start, can be given as a variable, too; a flag goes over a variable.
+/// Every flag has an environment variable, except --repair and --remap, which apply to one start. Flags override variables.
 #[derive(Debug, Parser)]
 #[command(name = "cctf-normalizer", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// What to do instead of receiving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to receive.
     #[command(flatten)]
     pub config: Config,
 }
 
-/// What the binary can do besides receiving.
+/// Commands besides receiving telemetry.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask a running normalizer whether it is ready: exit code 0 if it is, else 1.
+    /// Check whether a running normalizer is ready. Exit code 0: ready; 1: not ready.
     Healthcheck {
-        /// Where its admin listener is.
+        /// URL of the normalizer's admin listener.
         #[arg(
             long,
             env = "ADMIN_URL",
@@ -43,25 +45,25 @@ pub enum Command {
         )]
         admin: String,
     },
-    /// Make the files again from a journal that was kept with --keep-raw, into a new folder.
+    /// Write the files of a journal again into a new folder. The journal must have been kept with --keep-raw.
     ReplayJournal {
-        /// Folder of the segments.
+        /// Path to the folder with the journal's segments.
         #[arg(value_name = "DIR")]
         journal: PathBuf,
-        /// Settings that are to be others than those that the journal tells; those that are about receiving say nothing.
+        // Overrides for settings stored in the journal. Receiver settings are ignored.
         #[command(flatten)]
         config: Box<Config>,
     },
 }
 
-/// All that the operator decides.
+/// The operator's settings.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// Folder below which each run gets its own.
+    /// Path to the folder of all runs. Each run gets a subfolder.
     #[arg(long, env = "OUT_DIR", default_value = "logs", value_name = "FOLDER")]
     pub out_dir: PathBuf,
 
-    /// Address of OTLP/gRPC; port 0 takes a free one.
+    /// Listen address for OTLP/gRPC. Port 0 selects a free port.
     #[arg(
         long,
         env = "GRPC_LISTEN",
@@ -69,7 +71,7 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub grpc_listen: SocketAddr,
-    /// Address of OTLP/HTTP.
+    /// Listen address for OTLP/HTTP. Port 0 selects a free port.
     #[arg(
         long,
         env = "HTTP_LISTEN",
@@ -77,7 +79,7 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub http_listen: SocketAddr,
-    /// Address of health, metrics and the status page.
+    /// Listen address for health checks, metrics and the status page.
     #[arg(
         long,
         env = "ADMIN_LISTEN",
@@ -86,120 +88,128 @@ pub struct Config {
     )]
     pub admin_listen: SocketAddr,
 
-    /// Certificate of both OTLP listeners, in PEM, with those between it and its authority: clients have to speak TLS.
-    /// SIGHUP reads it, the key, the authorities and the tokens again.
+    /// Path to the certificate chain (PEM) of both OTLP listeners. Clients must then use TLS.
+    ///
+    /// SIGHUP reloads the certificate, the key, the client CAs and the tokens.
     #[arg(long, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// Private key of the certificate, in PEM.
+    /// Path to the private key (PEM) of the certificate.
     #[arg(long, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Authorities, in PEM, of which clients have to show a certificate.
+    /// Path to CA certificates (PEM). Clients must present a certificate signed by one of them.
     #[arg(long, env = "TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Bearer tokens, one a line: every OTLP request has to show one of them.
+    /// Path to a file with bearer tokens, one per line. Every OTLP request must present one of them.
     #[arg(long, env = "TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Origin whose pages may send OTLP/HTTP from a browser, such as https://shop.example; repeatable. `*`: every origin.
+    /// Origin whose pages may send OTLP/HTTP from a browser, such as https://shop.example, or * for every origin. Repeatable.
     /// Default: none.
     #[arg(long, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
     pub cors_allow_origin: Vec<String>,
 
-    /// Run of telemetry that names none; by default the time of the first start in this folder and
-    /// six letters of chance.
+    /// Run id for telemetry without one. Default: time of the first start in this folder and six random letters.
     #[arg(long, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// How long a row waits for the spans that it depends on.
+    /// Maximum time a row waits for the spans it depends on.
     #[arg(long, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
     pub join_window: Duration,
-    /// How long copies of a span or data point are recognised.
+    /// Time during which duplicates of a span or data point are detected.
     #[arg(long, env = "DEDUP_WINDOW", default_value = "120s", value_name = "DURATION", value_parser = parse_duration)]
     pub dedup_window: Duration,
-    /// How long an instance is silent before it counts as stopped.
+    /// Time without telemetry after which an instance counts as stopped.
     #[arg(long, env = "STALE_AFTER", default_value = "180s", value_name = "DURATION", value_parser = parse_duration)]
     pub stale_after: Duration,
-    /// How long a run without an end is silent before it is closed.
+    /// Time without telemetry after which a run that reports no end is closed.
     #[arg(long, env = "RUN_IDLE", default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
     pub run_idle: Duration,
-    /// Stage of a node, region or service whose telemetry tells none; repeatable.
+    /// Stage of a node, region or service whose telemetry has none, such as edge0=edge. Repeatable.
     #[arg(long, env = "STAGE_OF", value_name = "KEY=STAGE", value_parser = parse_stage_of, value_delimiter = ',')]
     pub stage_of: Vec<(String, Stage)>,
-    /// Stage of all others.
+    /// Stage of all other nodes. Default: unknown.
     #[arg(long, env = "DEFAULT_STAGE", value_name = "STAGE", value_parser = parse_stage)]
     pub default_stage: Option<Stage>,
-    /// Metric to keep in system_stats.jsonl, instead of the usual ones; repeatable.
+    /// Name of a metric to keep in system_stats.jsonl instead of the default ones. Repeatable.
     #[arg(long, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
     pub keep_metric: Vec<String>,
-    /// Keep the query of every URL in invocations.jsonl. Queries can hold personal data and tokens.
+    /// Keep the query string of every URL in invocations.jsonl. Queries can contain personal data and tokens.
     #[arg(long, env = "KEEP_QUERY")]
     pub keep_query: bool,
-    /// Most runs open at once; rows of any further one are rejected.
+    /// Maximum number of open runs. Rows of further runs are rejected.
     #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
-    /// Most that tables and queue take. Past it the rows that have waited longest are written before their time, as orphans
-    /// if their caller has not come.
+    /// Maximum memory for tables and queue.
+    ///
+    /// Above it, the rows that have waited longest are written early, as orphans if their caller has not arrived.
     #[arg(long, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub memory_limit: u64,
-    /// Bytes of lines after which a run goes on in <RUN_ID>-0002 and so on; 0: never.
+    /// Maximum size of a run's part. The run then continues in <RUN_ID>-0002 and so on. 0: unlimited.
     #[arg(long, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub roll_bytes: u64,
-    /// Age of such a part after which the run goes on in the next one; 0s: never.
+    /// Maximum age of a run's part. The run then continues in the next part. 0s: unlimited.
     #[arg(long, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
     pub roll_age: Duration,
 
-    /// When a request is acknowledged: fsync, when it survives a power loss; flush, when it survives the process; none,
-    /// when it is in memory, without a journal.
+    /// When a request is acknowledged.
+    ///
+    /// fsync: when it survives a power loss. flush: when it survives a crash of the process. none: when it is in memory; there
+    /// is no journal then.
     #[arg(long, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     pub durability: Durability,
-    /// Folder of the journal; by default .journal/<own run id> in the folder of the runs.
+    /// Path to the journal's folder. Default: .journal/<own run id> in --out-dir.
     #[arg(long, env = "JOURNAL_DIR", value_name = "FOLDER")]
     pub journal_dir: Option<PathBuf>,
-    /// Size of a segment of the journal.
+    /// Size of a journal segment.
     #[arg(long, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: usize,
-    /// Keep segments when nothing needs them any more.
+    /// Keep journal segments that are no longer needed, for replay-journal.
     #[arg(long, env = "KEEP_RAW")]
     pub keep_raw: bool,
-    /// Go on behind damage in the journal, and count what is lost.
+    /// Skip damaged parts of the journal and report how many records were lost.
     #[arg(long)]
     pub repair: bool,
 
-    /// After a crash, go on from a journal that another version of the mapping has made rows of: their files are cut back to
-    /// the last checkpoint and made anew from there.
+    /// After a crash, continue with a journal of another mapping version.
+    ///
+    /// The files are truncated to the last checkpoint, and all later rows are recomputed.
     #[arg(long)]
     pub remap: bool,
 
-    /// Free space below which requests are refused, on the disks of files and journal; by default 256MiB, or a fiftieth of
-    /// a disk where that is smaller. 0: only when nothing can be written any more.
+    /// Minimum free space on the disks of files and journal. Below it, requests are refused. Default: 256MiB or 2% of the disk,
+    /// whichever is smaller.
+    ///
+    /// 0: requests are refused only when a write fails.
     #[arg(long, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_any_size)]
     pub disk_free_min: Option<u64>,
 
-    /// Largest message, as it comes and decompressed.
+    /// Maximum size of a message, compressed and decompressed.
     #[arg(long, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub message_bytes_max: usize,
-    /// Most bytes of requests that are being received.
+    /// Maximum size of all requests that are being received.
     #[arg(long, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
     pub in_flight_bytes_max: usize,
-    /// Most bytes of requests between receiver and pipeline; at most an eighth of --memory-limit.
+    /// Maximum size of all requests in the queue. Limited to an eighth of --memory-limit.
     #[arg(long, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub queue_bytes_max: usize,
-    /// Most requests between receiver and pipeline.
+    /// Maximum number of requests in the queue.
     #[arg(long, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
     pub queue_requests_max: usize,
-    /// Most connections of each listener.
+    /// Maximum number of connections per listener.
     #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_name = "NUMBER", value_parser = parse_number)]
     pub connections_max: usize,
-    /// Stop in order when standard input ends, as it does when the parent that holds its other end dies.
+    /// Shut down gracefully when stdin closes, for example because the parent process died.
     #[arg(long, env = "STOP_WITH_STDIN")]
     pub stop_with_stdin: bool,
-    /// Threads that receive, besides the one that writes the journal and the one that makes rows. One keeps up with both; more
-    /// hand requests to each other, and are for TLS and compression
+    /// Number of receiver threads.
+    ///
+    /// One more thread writes the journal, and one computes the rows. A single receiver thread keeps up with both; more only help
+    /// with TLS and compression.
     #[arg(long, env = "RECEIVER_THREADS", default_value = "1", value_name = "NUMBER", value_parser = parse_number)]
     pub receiver_threads: usize,
 }
 
 impl Config {
-    /// What the pipeline is to know. `run_id` is the normalizer's own.
+    /// Settings of the pipeline. `run_id` is the normalizer's own.
     pub fn pipeline_settings(&self, run_id: String) -> Settings {
         let mut settings = Settings {
             run_id,
@@ -222,7 +232,7 @@ impl Config {
         settings
     }
 
-    /// Where and how the journal is kept. `run_id` is the normalizer's own.
+    /// Settings of the journal. `run_id` is the normalizer's own.
     pub fn store_settings(&self, run_id: &str) -> StoreSettings {
         let by_default = || self.out_dir.join(".journal").join(run_id);
         StoreSettings {
@@ -234,7 +244,7 @@ impl Config {
         }
     }
 
-    /// Where certificates are, if clients are to speak TLS.
+    /// Paths to the certificates; `None` without TLS.
     pub fn tls_files(&self) -> Option<TlsFiles> {
         Some(TlsFiles {
             cert: self.tls_cert.clone()?,
@@ -243,7 +253,6 @@ impl Config {
         })
     }
 
-    /// Bounds of the receiver.
     pub fn receiver_limits(&self) -> ReceiverLimits {
         ReceiverLimits {
             message_bytes_max: self.message_bytes_max,
@@ -251,7 +260,6 @@ impl Config {
         }
     }
 
-    /// Bounds of the queue.
     pub fn queue_limits(&self) -> QueueLimits {
         QueueLimits {
             requests_max: self.queue_requests_max,
@@ -260,7 +268,7 @@ impl Config {
     }
 }
 
-/// What clap has to say about a wrong command line, in one sentence.
+/// Clap's error about an invalid command line, as one sentence.
 pub fn first_sentence(error: &clap::Error) -> String {
     let text = error.to_string();
     let paragraph: Vec<&str> = text
@@ -276,29 +284,29 @@ pub fn first_sentence(error: &clap::Error) -> String {
 fn parse_stage(text: &str) -> Result<Stage, String> {
     Stage::parse(text).ok_or_else(|| {
         let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
-        format!("a stage is one of {}", stages.join(", "))
+        format!("invalid stage, use one of {}", stages.join(", "))
     })
 }
 
 fn parse_stage_of(text: &str) -> Result<(String, Stage), String> {
     match text.split_once('=') {
         Some((key, stage)) if !key.is_empty() => Ok((key.to_owned(), parse_stage(stage)?)),
-        _ => Err("write it as in edge0=edge".to_owned()),
+        _ => Err("write KEY=STAGE, such as edge0=edge".to_owned()),
     }
 }
 
 fn parse_number(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("it has to be a whole number above 0".to_owned()),
+        _ => Err("the value must be an integer greater than 0".to_owned()),
     }
 }
 
 fn parse_size(text: &str) -> Result<usize, String> {
     match parse_bytes(text)? {
-        0 => Err("it has to be above 0".to_owned()),
-        // A message has to fit a frame of the journal.
-        bytes if bytes > BODY_LEN_MAX => Err("it has to be at most 256MiB".to_owned()),
+        0 => Err("the value must be greater than 0".to_owned()),
+        // A message must fit into a frame of the journal.
+        bytes if bytes > BODY_LEN_MAX => Err("the value must be at most 256MiB".to_owned()),
         bytes => Ok(bytes),
     }
 }
@@ -356,7 +364,7 @@ mod tests {
             (&["--join-window", "15"][..], "write it as in 500ms"),
             (
                 &["--stage-of", "n1=moon"],
-                "a stage is one of endpoint, edge, cloud, unknown",
+                "invalid stage, use one of endpoint, edge, cloud, unknown",
             ),
             (&["--run-id", "../up"], "invalid run id"),
             (&["--run-id", "latest"], "invalid run id"),
@@ -365,11 +373,11 @@ mod tests {
                 &["--grpc-listen", "here"],
                 "invalid value 'here' for '--grpc-listen <IP:PORT>'",
             ),
-            (&["--queue-bytes-max", "0"], "it has to be above 0"),
+            (&["--queue-bytes-max", "0"], "the value must be greater than 0"),
             (&["--nonsense"], "unexpected argument '--nonsense' found"),
         ] {
-            let told = parse(flags).unwrap_err();
-            assert!(told.contains(sentence) && !told.contains('\n'), "{told}");
+            let error = parse(flags).unwrap_err();
+            assert!(error.contains(sentence) && !error.contains('\n'), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Checkpoints: where in the journal the pipeline stood, how long its files were, and its whole state, in one file.
+//! Checkpoints: a position in the journal, the lengths of the files, and the pipeline's whole state, in one file.
 //!
-//! The file is replaced by rename, and only when the run's files are durable up to the lengths in it. So after a crash
-//! the state is read, the records behind it are fed again, and the files are completed with the same bytes.
+//! The file is replaced by a rename, after the files of the runs are durable up to these lengths. After a crash, the state is
+//! read, the later records are fed again, and the files are completed with the same bytes.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -22,65 +22,49 @@ const MAGIC: &[u8; 8] = b"CCTFCKPT";
 /// Magic, version, checksum and length of the rest.
 const HEADER_LEN: usize = 24;
 
-/// A checkpoint, read.
+/// The content of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Number of the first record that is not in it.
+    /// Number of the first record that the state does not include.
     pub sequence: u64,
-    /// Tells this checkpoint from all others.
+    /// A random number that identifies this checkpoint.
     pub epoch: u64,
-    /// Bytes of each file of each run.
+    /// Lengths of each run's files.
     pub lengths: HashMap<String, Lengths>,
-    /// The pipeline.
     pub pipeline: Pipeline,
 }
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The file system said no.
-    #[error("could not {operation} {}: {source}", path.display())]
+    #[error("cannot {operation} {}: {source}", path.display())]
     Io {
-        /// What was tried.
         operation: &'static str,
-        /// On which file.
         path: PathBuf,
-        /// What it said.
         source: io::Error,
     },
-    /// The file is not whole.
-    #[error("{} is damaged: {what}; move the journal's folder away to begin anew, or restore it", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The file is of another version.
     #[error(
-        "{} is of version {found} of the state, and this normalizer reads version {STATE_VERSION}: \
-         go on with the normalizer that wrote it, or stop that one in order (SIGTERM), then move the journal's folder away to \
-         begin anew",
+        "cannot use the checkpoint {}: {what}; restore it, or move the journal's folder away to start with an empty journal",
         path.display()
     )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// The state can't be put into bytes.
+    Damaged { path: PathBuf, what: String },
+    #[error(
+        "cannot use the checkpoint {}: it has state version {found}, and this normalizer reads version {STATE_VERSION}; \
+         start the normalizer that wrote it, shut it down gracefully (SIGTERM), then move the journal's folder away",
+        path.display()
+    )]
+    Version { path: PathBuf, found: u32 },
     #[error(transparent)]
     State(#[from] RestoreError),
 }
 
-/// The operation that must not be tried again.
+/// The operation that must not be retried.
 const SYNC: &str = "sync";
 
 impl CheckpointError {
-    /// Whether it can pass by itself. The checkpoint before is still there then, and so are the records behind it.
+    /// Whether a later attempt can succeed. Until then the previous checkpoint and all later records stay on the disk.
     pub fn is_disk_full(&self) -> bool {
-        // Once the folder's sync has failed, nobody knows which checkpoint is there after a power loss.
+        // After a failed sync of the folder, either checkpoint may be on the disk after a power loss.
         matches!(self, Self::Io { operation, source, .. } if *operation != SYNC && matches!(
             source.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
@@ -88,21 +72,19 @@ impl CheckpointError {
     }
 }
 
-/// A checkpoint that is on the disk.
+/// A durable checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
-    /// Tells it from all others.
     pub epoch: u64,
-    /// Its size.
     pub bytes: u64,
 }
 
-/// A number that no other checkpoint has, of whatever journal.
+/// A random number that no other checkpoint of any journal has.
 pub fn new_epoch() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Writes a checkpoint into the journal's folder, so that it survives a power loss: segments are deleted on its word.
+/// Writes a checkpoint into the journal's folder. It survives a power loss, because segments before it are then deleted.
 pub fn write(
     folder: &Path,
     sequence: u64,
@@ -114,7 +96,7 @@ pub fn write(
     let bytes = match write_to(&temporary, &(sequence, epoch, lengths, pipeline)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            // It may be in the way of what has no room. That it may stay is no further harm.
+            // It may occupy the last free space. Failing to remove it does no further harm.
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
@@ -124,7 +106,7 @@ pub fn write(
     Ok(Written { epoch, bytes })
 }
 
-/// Writes the state to a new file as it is put into bytes: in one piece they would take as much memory again.
+/// Serializes the state directly into a new file. A buffer for the whole would double the memory.
 fn write_to(path: &Path, state: &impl Serialize) -> Result<u64, CheckpointError> {
     let failed = || io_error("write", path);
     let file = File::create(path).map_err(failed())?;
@@ -153,24 +135,24 @@ fn write_to(path: &Path, state: &impl Serialize) -> Result<u64, CheckpointError>
     Ok(HEADER_LEN as u64 + body.bytes)
 }
 
-/// What of a checkpoint is put together before it is written.
+/// Size of the write buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// A checkpoint's bytes behind its header, on their way to the file.
+/// Writer for the bytes after the header, which also computes their checksum.
 struct Body {
     file: File,
     checksum: u32,
     bytes: u64,
-    /// Why the file did not take them, which the serializer does not tell.
+    /// The I/O error, which the serializer does not return.
     fault: Option<io::Error>,
 }
 
 impl Write for Body {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Err(error) = self.file.write_all(bytes) {
-            let told = io::Error::from(error.kind());
+            let kind = error.kind();
             self.fault = Some(error);
-            return Err(told);
+            return Err(kind.into());
         }
         self.checksum = crc32c::crc32c_append(self.checksum, bytes);
         self.bytes += bytes.len() as u64;
@@ -196,17 +178,17 @@ pub fn read(folder: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
     })
 }
 
-/// What is wrong with a checkpoint's bytes.
+/// Why a checkpoint cannot be decoded.
 #[derive(Debug)]
 enum Fault {
     Version(u32),
     Damaged(String),
 }
 
-/// Reads a checkpoint's bytes; `Err` says what is wrong with them.
+/// Decodes a checkpoint's bytes; the error is the reason why that is impossible.
 pub fn check(bytes: &[u8]) -> Result<Checkpoint, String> {
     decode(bytes).map_err(|fault| match fault {
-        Fault::Version(found) => format!("it is of version {found} of the state"),
+        Fault::Version(found) => format!("it has state version {found}"),
         Fault::Damaged(what) => what,
     })
 }
@@ -217,7 +199,7 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, Fault> {
         .first_chunk::<HEADER_LEN>()
         .ok_or_else(|| damaged("it ends within its header"))?;
     if &header[..8] != MAGIC {
-        return Err(damaged("it does not begin as a checkpoint"));
+        return Err(damaged("it does not start with the magic bytes"));
     }
     let small = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if small(8) != STATE_VERSION {
@@ -226,7 +208,7 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, Fault> {
     let len = u64::from(small(16)) | u64::from(small(20)) << 32;
     let body = &bytes[HEADER_LEN..];
     if body.len() as u64 != len {
-        return Err(damaged("it is not as long as it says"));
+        return Err(damaged("its length differs from that in its header"));
     }
     if crc32c::crc32c(body) != small(12) {
         return Err(damaged("its checksum is wrong"));

@@ -1,4 +1,4 @@
-//! Start-up with a journal: the checkpoint is read, the records behind it are fed again, the files are completed.
+//! [`resume`]: the start with a journal. It reads the checkpoint, feeds the later records again, and completes the files.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -8,61 +8,46 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::log_line;
 
-use crate::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::feeding::Feeding;
+use super::checkpoint::{self, Checkpoint, CheckpointError};
+use super::feeding::Feeding;
 use crate::journal::{Recovered, Recovery, RecoveryError, Store, StoreError, StoreSettings, recover};
 use crate::pipeline::{Pipeline, Settings};
 use crate::sink::{Sink, SinkError};
 
-/// Held as long as the journal is ours.
-pub const LOCK_FILE: &str = "lock";
+/// Locked as long as a normalizer writes to the journal.
+pub(super) const LOCK_FILE: &str = "lock";
 
-/// Why the normalizer could not go on where it ended.
+/// Why the normalizer cannot continue from its journal.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The journal's folder can't be used.
-    #[error("cannot use the journal's folder {}: {source}, make it writable or choose another --journal-dir", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another normalizer uses it.
-    #[error("the journal in {} belongs to another normalizer that runs: stop that one or choose another --out-dir", path.display())]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The checkpoint.
+    #[error("cannot use the journal folder {}: {source}; make it writable or choose another --journal-dir", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("cannot use the journal in {}: another running normalizer uses it; stop that one or choose another --out-dir", path.display())]
+    Locked { path: PathBuf },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The records.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
-    /// The segments.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The files.
     #[error(transparent)]
     Sink(#[from] SinkError),
 }
 
-/// A normalizer that can go on.
+/// The parts of a normalizer that can continue.
 pub struct Resumed {
-    /// The pipeline, in the state behind the last record.
+    /// The pipeline's state after the last record.
     pub pipeline: Pipeline,
-    /// The sink, its files complete.
+    /// The sink, with complete files.
     pub sink: Sink,
-    /// The journal's writing end.
     pub store: Store,
-    /// Held, not read: the journal is ours until it is dropped.
+    /// Keeps the journal locked until it is dropped.
     pub lock: File,
-    /// Records that were fed again.
+    /// Number of records that were fed again.
     pub records: u64,
 }
 
-/// Goes on where the journal ends. The settings are those of the journal; others are for it to be told.
+/// Restores the state at the journal's end. The settings are those in the journal; the caller appends its own afterwards.
 pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Result<Resumed, ResumeError> {
     let folder = store.folder.clone();
     let lock = lock(&folder)?;
@@ -90,7 +75,7 @@ pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Re
     })?;
     let (mut sink, records) = feeding.finish()?;
     sink.end_recovery()?;
-    tell(&recovered);
+    log_losses(&recovered);
     let next_sequence = recovered.next_sequence;
     let lengths = sink.sync(|folder| pipeline.writes_to(folder))?;
     let written = checkpoint::write(&folder, next_sequence, &lengths, &pipeline)?;
@@ -106,16 +91,16 @@ pub fn resume(store: StoreSettings, repair: bool, remap: bool, sink: Sink) -> Re
     })
 }
 
-fn tell(recovered: &Recovered) {
+fn log_losses(recovered: &Recovered) {
     if recovered.repaired {
         log_line!(
-            "warning: --repair went on behind damage in the journal and gave up {} records",
+            "warning: --repair skipped damaged parts of the journal; {} records are lost",
             recovered.records_lost
         );
     }
     if recovered.torn_bytes > 0 {
         log_line!(
-            "cut {} bytes off the journal's end, of records that were begun and not committed",
+            "truncated {} bytes of uncommitted records at the end of the journal",
             recovered.torn_bytes
         );
     }

@@ -1,20 +1,20 @@
-//! [`Given`]: which settings were given, and go over those that a journal tells.
+//! [`ExplicitFlags`]: which settings the operator set explicitly; they override those stored in a journal.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::config::Config;
+use super::Config;
 use crate::pipeline::Settings;
 
-/// The flags that were given, on the command line or by their variable, as opposed to those that have their default.
+/// The flags that were set on the command line or by their variable, as opposed to those with their default.
 #[derive(Debug, Default)]
-pub struct Given(Vec<String>);
+pub struct ExplicitFlags(Vec<String>);
 
-impl Given {
-    /// Of a command line, or of its subcommand's.
-    pub fn of(matches: &ArgMatches) -> Self {
+impl ExplicitFlags {
+    /// The explicit flags of a command line or, if it has a subcommand, of the subcommand.
+    pub fn from_matches(matches: &ArgMatches) -> Self {
         let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
-        let is_given = |id: &clap::Id| {
+        let is_explicit = |id: &clap::Id| {
             let source = matches
                 .try_contains_id(id.as_str())
                 .ok()
@@ -24,30 +24,30 @@ impl Given {
         Self(
             matches
                 .ids()
-                .filter(|id| is_given(id))
+                .filter(|id| is_explicit(id))
                 .map(ToString::to_string)
                 .collect(),
         )
     }
 
-    fn has(&self, id: &str) -> bool {
-        self.0.iter().any(|given| given == id)
+    fn contains(&self, id: &str) -> bool {
+        self.0.iter().any(|explicit| explicit == id)
     }
 }
 
 impl Config {
-    /// Puts the settings that were given in the place of others.
-    pub fn put_given(&self, given: &Given, settings: &mut Settings) {
+    /// Overrides `settings` with those of this configuration that were set explicitly.
+    pub fn override_settings(&self, explicit: &ExplicitFlags, settings: &mut Settings) {
         let mine = self.pipeline_settings(settings.run_id.clone());
-        macro_rules! put {
+        macro_rules! override_explicit {
             ($($id:literal: $field:ident),*) => {
-                $(if given.has($id) { settings.$field = mine.$field; })*
+                $(if explicit.contains($id) { settings.$field = mine.$field; })*
             };
         }
-        if given.has("run_id") {
+        if explicit.contains("run_id") {
             settings.run_id = self.run_id.clone().unwrap_or(mine.run_id);
         }
-        put!("join_window": join_window, "dedup_window": dedup_window, "stale_after": stale_after,
+        override_explicit!("join_window": join_window, "dedup_window": dedup_window, "stale_after": stale_after,
             "run_idle": run_idle, "stage_of": stages, "default_stage": default_stage,
             "keep_metric": kept_metrics, "keep_query": keep_query, "open_runs_max": open_runs_max, "roll_bytes": roll_bytes,
             "roll_age": roll_age, "memory_limit": memory_limit);

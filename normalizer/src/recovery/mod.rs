@@ -1,0 +1,9 @@
+//! Recovery: the pipeline's state on disk, the restart from it, and the replay of a kept journal.
+
+pub mod checkpoint;
+mod feeding;
+mod replay;
+mod resume;
+
+pub use replay::{ReplayError, replay};
+pub use resume::{ResumeError, Resumed, resume};
