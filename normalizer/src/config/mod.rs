@@ -151,9 +151,6 @@ pub struct Config {
     pub roll_age: Duration,
 
     /// When a request is acknowledged.
-    ///
-    /// fsync: when it survives a power loss. flush: when it survives a crash of the process. none: when it is in memory; there
-    /// is no journal then.
     #[arg(long, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     pub durability: Durability,
     /// Path to the journal's folder. Default: .journal/<own run id> in --out-dir.

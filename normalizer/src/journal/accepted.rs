@@ -1,4 +1,4 @@
-//! [`Accepted`]: what a client waits for, and why a request was not taken.
+//! [`Accepted`]: the future that resolves when a request is safe, and [`AppendError`]: why one was refused.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,25 +8,23 @@ use tokio::sync::oneshot;
 
 use super::record::Record;
 
-/// Why a request was not taken. All of these pass: the client is to try again.
+/// Why a request was refused. Each cause is temporary, so the client should retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The pipeline does not keep up.
-    #[error("the queue in front of the pipeline is full, try again later")]
+    #[error("the queue is full; retry later")]
     Full,
-    /// Files cannot grow.
-    #[error("the disk is full, try again later")]
+    #[error("the disk is full; retry later")]
     DiskFull,
-    /// The normalizer goes down.
-    #[error("the normalizer is shutting down, try again later")]
+    #[error("the normalizer is shutting down; retry later")]
     Closed,
 }
 
-/// Resolves when a record is as safe as the durability in force demands.
+/// Resolves when a record is as safe as the configured durability requires.
 #[derive(Debug)]
 pub struct Accepted(Waiting);
 
-/// Tells whether a request has been accepted.
+/// Sends the result to the waiting client.
 pub type Answer = oneshot::Sender<Result<(), AppendError>>;
 
 #[derive(Debug)]
@@ -41,8 +39,8 @@ impl Accepted {
     }
 
     pub(super) fn once_committed() -> (Answer, Self) {
-        let (tell, answer) = oneshot::channel();
-        (tell, Self(Waiting::ForCommit(answer)))
+        let (sender, answer) = oneshot::channel();
+        (sender, Self(Waiting::ForCommit(answer)))
     }
 }
 
@@ -52,7 +50,7 @@ impl Future for Accepted {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Waiting::Done => Poll::Ready(Ok(())),
-            // A committer that is gone has committed nothing: the client is to try again.
+            // Without a committer the record was not committed, so the client must retry.
             Waiting::ForCommit(answer) => Pin::new(answer)
                 .poll(context)
                 .map(|answer| answer.unwrap_or(Err(AppendError::Closed))),
@@ -60,11 +58,9 @@ impl Future for Accepted {
     }
 }
 
-/// A record that waits to be committed, and who waits for that.
+/// A record that is not committed yet, and its waiting client.
 #[derive(Debug)]
 pub struct Uncommitted {
-    /// The record.
     pub record: Record,
-    /// Whom to tell.
     pub answer: Option<Answer>,
 }

@@ -1,13 +1,13 @@
-//! The clock that records are stamped with.
+//! The clock for the arrival times of records.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells nanoseconds since the Unix epoch.
+/// Returns nanoseconds since the Unix epoch.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
-/// The wall clock, never before `floor`. Where it is set back, or is behind what was stamped before a restart, time goes
-/// on from the latest stamp at the pace of the monotonic clock: it must not stand still, since windows close by it.
+/// The wall clock, but never before `floor`. If the wall clock is set back, or is behind the last timestamp before a restart, time
+/// continues from the latest timestamp at the pace of the monotonic clock. It must not stop, because windows close by it.
 pub fn wall_clock(floor: u64) -> Clock {
     let begin = Instant::now();
     steady(floor, unix_ns, move || begin.elapsed())
@@ -30,8 +30,8 @@ fn steady(
     Box::new(move || {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let (wall, running) = (wall(), running());
-        let gone_on = last.0.saturating_add(ns(running.saturating_sub(last.1)));
-        *last = (wall.max(gone_on), running);
+        let continued = last.0.saturating_add(ns(running.saturating_sub(last.1)));
+        *last = (wall.max(continued), running);
         last.0
     })
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wall_clock_that_is_set_back_goes_on_at_the_pace_of_the_other() {
+    fn a_wall_clock_that_is_set_back_continues_at_the_monotonic_pace() {
         let [wall, running] = [500, 0].map(|at| Arc::new(AtomicU64::new(at)));
         let (set_wall, run) = (Arc::clone(&wall), Arc::clone(&running));
         let clock = steady(
@@ -52,13 +52,13 @@ mod tests {
             move || wall.load(Relaxed),
             move || Duration::from_nanos(running.load(Relaxed)),
         );
-        let mut told = Vec::new();
-        // Behind a restart's floor; in front of it; set back by much; caught up.
+        let mut timestamps = Vec::new();
+        // Before a restart's floor; after it; set back far; caught up.
         for (wall, running) in [(500, 0), (510, 10), (2_000, 20), (30, 30), (35, 45), (2_030, 50)] {
             set_wall.store(wall, Relaxed);
             run.store(running, Relaxed);
-            told.push(clock());
+            timestamps.push(clock());
         }
-        assert_eq!(told, [1_000, 1_010, 2_000, 2_010, 2_025, 2_030]);
+        assert_eq!(timestamps, [1_000, 1_010, 2_000, 2_010, 2_025, 2_030]);
     }
 }

@@ -1,4 +1,4 @@
-//! [`Committer`]: the thread that makes records durable, as many at a time as have come while it did so before.
+//! [`Committer`]: the thread that makes records durable. Each batch has the records that arrived during the previous one.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,21 @@ use super::queue::CommitEnd;
 use super::record::{Content, Record};
 use super::store::{Store, StoreError};
 
-/// A batch begins no sooner than this after the one before. Each costs some 50 us of CPU time, as much as 50 spans, however
-/// little is in it; who sends no faster than this waits for nobody.
+/// Minimum time between the starts of two batches. Each batch costs about 50 us of CPU time, as much as 50 spans, however small it
+/// is. A client that sends less often does not wait.
 const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(1);
 
-/// Between the receiver and the pipeline: what it passes on is in the journal.
+/// Passes records from the receiver to the pipeline after they are in the journal.
 pub struct Committer {
     queue: CommitEnd,
     store: Store,
     deleted_before: u64,
     is_full: bool,
-    /// Found no room, and has to be in the journal before anything that comes later: the start and its settings.
+    /// Restart and settings for which there was no room. They must enter the journal before all later records.
     owed: Vec<Uncommitted>,
 }
 
 impl Committer {
-    /// A committer that writes to `store`.
     pub fn new(queue: CommitEnd, store: Store) -> Self {
         Self {
             queue,
@@ -36,8 +35,8 @@ impl Committer {
         }
     }
 
-    /// Commits until the shutdown is committed. An error says that what has been written is in doubt: nothing may be
-    /// acknowledged after it, so the process has to end.
+    /// Commits records until the shutdown. After an error it is unknown what is on the disk. Nothing may be acknowledged then, so
+    /// the process must end.
     pub fn run(mut self) -> Result<(), StoreError> {
         let mut batch: Vec<Uncommitted> = Vec::new();
         let mut not_before = Instant::now();
@@ -58,7 +57,7 @@ impl Committer {
             let committed = match self.store.append(&records) {
                 Ok(()) => records.len(),
                 Err(StoreError::DiskFull { folder, written }) => {
-                    // Once, and not for every tick until there is room.
+                    // Logged once, not for every tick until space is free.
                     if !self.is_full {
                         log_line!("warning: {}", StoreError::DiskFull { folder, written });
                     }
@@ -74,7 +73,7 @@ impl Committer {
                 } else {
                     Err(AppendError::DiskFull)
                 };
-                // A client that has gone away needs no answer; its rows are kept all the same.
+                // A client that has disconnected needs no answer. Its rows are kept.
                 let _ = answer.map(|answer| answer.send(result));
             }
             self.pass_on(records, committed);
@@ -85,8 +84,8 @@ impl Committer {
         }
     }
 
-    /// What could not be committed is never fed: the files would be ahead of the journal, and the next start would write
-    /// the same rows again. Without its shutdown the pipeline just ends, as a crash would end it.
+    /// Passes committed records on. Others are never fed: the files would be ahead of the journal, and the next start would write
+    /// the same rows again. Without a committed shutdown the pipeline stops as in a crash.
     fn pass_on(&mut self, mut records: Vec<Record>, committed: usize) {
         let given_up = records.split_off(committed);
         let is_request = |record: &&Record| matches!(record.content, Content::Request { .. });
@@ -99,7 +98,7 @@ impl Committer {
         self.queue.commit(records.into_iter());
         if given_up.iter().any(|record| record.content == Content::Shutdown) {
             log_line!(
-                "warning: the shutdown found no room in the journal; what waits is written after the next start"
+                "warning: the journal has no room for the shutdown record; pending rows are written after the next start"
             );
             self.queue.end();
         }

@@ -1,13 +1,13 @@
-//! A record's frame on disk: a header with length, checksum and place, then the body, padded to eight bytes.
+//! A record's frame on disk: a header with checksum, length and sequence number, then the body, padded to eight bytes.
 //!
 //! | bytes | field | |
 //! |---|---|---|
-//! | 0..4 | checksum | CRC-32C of everything behind it up to the body's end, little endian as all numbers here |
+//! | 0..4 | checksum | CRC-32C of all bytes after it up to the body's end; all numbers are little endian |
 //! | 4..8 | length | bytes of the body |
-//! | 8..16 | sequence | number of the record, one more than that of the record before |
-//! | 16..24 | time | when it came, nanoseconds since the Unix epoch |
+//! | 8..16 | sequence | number of the record, one more than the previous record's |
+//! | 16..24 | time | arrival, nanoseconds since the Unix epoch |
 //! | 24..32 | durable | all records before this number were durable when this one was written |
-//! | 32 | content | what the body is |
+//! | 32 | content | kind of the body |
 //! | 33..40 | zero | |
 
 use super::record::{Content, Record, Signal};
@@ -16,42 +16,37 @@ use super::record::{Content, Record, Signal};
 pub const HEADER_LEN: usize = 40;
 /// Frames begin at multiples of this.
 pub const ALIGNMENT: usize = 8;
-/// Longest body: no setting allows a larger message.
+/// Maximum length of a body. No setting allows a larger message.
 pub const BODY_LEN_MAX: usize = 256 * 1024 * 1024;
 
 const CHECKED_FROM: usize = 4;
-/// Records that can be missing between two that are there: more than any segment can hold.
+/// Maximum gap between the numbers of two records: more than a segment can hold.
 const FRAMES_BEHIND_MAX: u64 = 1 << 40;
 
-/// A frame's header, read.
+/// A decoded header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Bytes of the body.
     pub body_len: usize,
-    /// Number of the record.
     pub sequence: u64,
-    /// When it came, nanoseconds since the Unix epoch.
+    /// Arrival time.
     pub received_unix_ns: u64,
     /// All records before this number were durable when this one was written.
     pub durable_before: u64,
     content: u8,
 }
 
-/// What is found at a place of a segment.
+/// Result of decoding the bytes at an offset of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// A whole frame.
     Frame {
-        /// Its header.
         header: Header,
-        /// Its body.
         body: &'a [u8],
-        /// Where the next frame begins, counted from this one's begin.
+        /// Offset of the next frame from the start of this one.
         next: usize,
     },
-    /// Nothing was written here: zeros, or the end.
+    /// Unused space: zeros, or the end.
     Nothing,
-    /// Something that is no whole frame.
+    /// Neither a complete frame nor unused space.
     Damaged,
 }
 
@@ -75,7 +70,6 @@ fn code(content: &Content) -> u8 {
     }
 }
 
-/// The body of a record.
 pub fn body(record: &Record) -> &[u8] {
     match &record.content {
         Content::Request { body, .. } | Content::Settings { body } => body,
@@ -83,16 +77,15 @@ pub fn body(record: &Record) -> &[u8] {
     }
 }
 
-/// Bytes that a body of this length takes with header and padding.
+/// Length of a frame with header and padding.
 pub fn frame_len(body_len: usize) -> usize {
     HEADER_LEN + body_len.next_multiple_of(ALIGNMENT)
 }
 
-/// The header of a record.
 pub fn encode_header(record: &Record, sequence: u64, durable_before: u64) -> [u8; HEADER_LEN] {
     let body = body(record);
     let mut header = [0; HEADER_LEN];
-    // The receiver's limit on messages stands far below 4 GiB.
+    // The maximum message size is far below 4 GiB.
     header[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
     header[8..16].copy_from_slice(&sequence.to_le_bytes());
     header[16..24].copy_from_slice(&record.received_unix_ns.to_le_bytes());
@@ -103,7 +96,7 @@ pub fn encode_header(record: &Record, sequence: u64, durable_before: u64) -> [u8
     header
 }
 
-/// Reads what begins at the first of these bytes.
+/// Decodes the frame at the start of these bytes.
 pub fn decode(bytes: &[u8]) -> Found<'_> {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
         return if bytes.iter().all(|&byte| byte == 0) {
@@ -143,8 +136,8 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
     }
 }
 
-/// Whether these bytes can be the begin of a frame of a record from number `expected` on, without a look at the body: what
-/// is searched for a frame may be megabytes of anything, and a checksum at each place would take hours.
+/// Whether a frame of record number `expected` or later can start with these bytes. It does not read the body: a search may cover
+/// megabytes of arbitrary bytes, and a checksum at each offset would take hours.
 pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
         return false;
@@ -157,7 +150,7 @@ pub fn may_begin(bytes: &[u8], expected: u64) -> bool {
     ends_in_zeros && header[32] != 0 && sequence >= expected && sequence - expected <= FRAMES_BEHIND_MAX
 }
 
-/// The record of a frame; `None` for a content that this version does not know.
+/// The record of a frame; `None` if this version does not know its content.
 pub fn record(header: &Header, body: &[u8]) -> Option<Record> {
     let body = || bytes::Bytes::copy_from_slice(body);
     let request = |signal| Content::Request { signal, body: body() };

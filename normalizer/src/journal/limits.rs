@@ -1,20 +1,18 @@
-//! [`QueueLimits`]: how much the queue may hold, and [`Held`]: how much it does.
+//! [`QueueLimits`]: the bounds of the queue, and [`Held`]: its current content.
 
-/// Most that is held between receiver and pipeline, the batch in the pipeline's hands included.
+/// Bounds of the data between receiver and pipeline, including the pipeline's current batch.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
-    /// Requests.
     pub requests_max: usize,
-    /// Bytes of requests. A single request that is larger is taken when nothing else is held.
+    /// Bytes of requests. A larger request is accepted only when the queue is empty.
     pub bytes_max: usize,
 }
 
-/// What is held right now.
+/// Current content of the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Requests, those in the pipeline's hands included.
+    /// Including the pipeline's current batch.
     pub requests: usize,
-    /// Their bytes.
     pub bytes: usize,
 }
 

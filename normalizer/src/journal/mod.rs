@@ -1,10 +1,10 @@
-//! The journal: records in order, with the time at which each came. Everything the pipeline knows comes through here.
+//! The journal: records in order, each with its arrival time. It is the pipeline's only input.
 //!
 //! ```text
 //! receiver ─▶ queue ─▶ committer ─▶ store (frames in segments, one sync a batch) ─▶ queue ─▶ worker
 //!                         └─▶ the client is answered
 //! ```
-//! After a crash, [`recover`] reads the segments again.
+//! After a crash, [`recover`] reads the segments.
 
 mod accepted;
 mod clock;

@@ -1,5 +1,5 @@
-//! The bounded queue of records from the tasks that receive requests, by way of the thread that makes them durable, to
-//! the one that feeds the pipeline.
+//! [`Journal`]: the bounded queue of records, from the receiver's tasks to the committer's thread, and from there to the pipeline's
+//! thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,44 +13,44 @@ use super::clock::Clock;
 use super::limits::{Held, QueueLimits};
 use super::record::{Content, Record, Signal};
 
-/// How often a [`Content::Tick`] is due.
+/// Interval of [`Content::Tick`].
 pub const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Who has found the disk full.
+/// The part that found a disk full.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub enum DiskFull {
-    /// The sink: files cannot grow.
+    /// The sink cannot write files.
     Files = 1,
-    /// The committer: there is no room for another segment.
+    /// The committer has no room for another segment.
     Segments = 2,
-    /// The guard: there is less room than is to stay free.
+    /// The guard found less free space than the minimum.
     Low = 4,
 }
 
-/// The end that records are appended to. Clones append to the same journal.
+/// The writing end. Clones append to the same journal.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
 }
 
-/// The end that records are read from, in the order in which they were appended.
+/// The reading end. It returns records in the order in which they were appended.
 pub struct Reader {
     shared: Arc<Shared>,
     in_hand: Held,
     ended: bool,
 }
 
-/// The end that makes records durable: between the two others.
+/// The part between the two ends, which makes records durable.
 pub struct CommitEnd {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// Something waits to be committed.
+    /// Signals a record to commit.
     appended: Condvar,
-    /// Something waits to be read.
+    /// Signals a record to read.
     committed: Condvar,
     limits: QueueLimits,
     clock: Clock,
@@ -58,9 +58,9 @@ struct Shared {
     is_durable: bool,
     /// Bits of [`DiskFull`].
     disk_full: AtomicU8,
-    /// The allowance of [`Journal::allow_bytes`] is used up.
+    /// Signals that the allowance of [`Journal::allow_bytes`] is used up.
     used_up: Notify,
-    /// Whether the pipeline has anything that only time can end.
+    /// Whether the pipeline waits for time to pass.
     needs_ticks: AtomicBool,
 }
 
@@ -69,17 +69,17 @@ struct State {
     waiting: Vec<Record>,
     waiting_held: Held,
     held: Held,
-    /// What may be accepted before the disks have to be looked at again.
+    /// Bytes that may be accepted before the next check of the disks.
     allowed_bytes: u64,
     last_unix_ns: u64,
     closed: bool,
-    /// Whether nothing more will be committed.
+    /// Whether no more records will be committed.
     ended: bool,
-    /// Records before this number are needed no more.
+    /// Records before this number are no longer needed.
     deletable_before: u64,
 }
 
-/// Opens a journal in memory: a record is accepted as soon as it has its place.
+/// Opens a journal in memory. A record is accepted as soon as it is in the queue.
 pub fn open(limits: QueueLimits, clock: Clock) -> (Journal, Reader) {
     let shared = Shared::new(limits, clock, 0, false);
     (
@@ -90,8 +90,8 @@ pub fn open(limits: QueueLimits, clock: Clock) -> (Journal, Reader) {
     )
 }
 
-/// Opens a journal whose records go through the [`CommitEnd`] before they are accepted and read. `last_unix_ns` is the
-/// stamp of the last record that was recovered.
+/// Opens a journal whose records pass the [`CommitEnd`] before they are accepted and read. `last_unix_ns` is the arrival time of
+/// the last recovered record.
 pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_ns: u64) -> (Journal, CommitEnd, Reader) {
     let shared = Shared::new(limits, clock, last_unix_ns, true);
     (
@@ -106,7 +106,7 @@ pub fn open_durable(limits: QueueLimits, clock: Clock, last_unix_ns: u64) -> (Jo
 }
 
 impl Journal {
-    /// Appends a request. It is accepted when the future resolves to `Ok`; its place in the order is fixed at once.
+    /// Appends a request. Its position in the order is fixed at once. It is accepted when the future resolves to `Ok`.
     pub fn append(&self, signal: Signal, body: Bytes) -> Result<Accepted, AppendError> {
         if self.is_disk_full() {
             return Err(AppendError::DiskFull);
@@ -128,16 +128,16 @@ impl Journal {
             self.shared.push(&mut state, content, None);
             return Ok(Accepted::at_once());
         }
-        let (tell, accepted) = Accepted::once_committed();
-        self.shared.push(&mut state, content, Some(tell));
+        let (answer, accepted) = Accepted::once_committed();
+        self.shared.push(&mut state, content, Some(answer));
         Ok(accepted)
     }
 
-    /// Appends a tick, if anything waits for time to pass, or for room for the journal. A tick that nobody has taken yet moves forward instead, so
-    /// that ticks never pile up.
+    /// Appends a tick if the pipeline waits for time to pass, or the committer for free space. It replaces a tick at the end of the
+    /// queue, so that ticks never accumulate.
     pub fn tick(&self) {
         let mut state = self.shared.lock();
-        // The committer learns that there is room again by a record only, and takes no other as long as there is none.
+        // While a disk is full no request is appended, so only ticks make the committer try again.
         let tries_for_room = self.shared.disk_full.load(Ordering::Relaxed) & DiskFull::Segments as u8 != 0;
         if state.closed || !(self.shared.needs_ticks.load(Ordering::Relaxed) || tries_for_room) {
             return;
@@ -151,7 +151,7 @@ impl Journal {
         self.shared.push(&mut state, Content::Tick, None);
     }
 
-    /// Appends the pipeline's settings, which are in force for what follows.
+    /// Appends the pipeline's settings, which apply to all later records.
     pub fn append_settings(&self, body: Bytes) {
         let mut state = self.shared.lock();
         self.shared.push(&mut state, Content::Settings { body }, None);
@@ -166,17 +166,17 @@ impl Journal {
         }
     }
 
-    /// Refuses requests (or takes them again) because of a full disk.
-    pub fn set_disk_full(&self, who: DiskFull, is_full: bool) {
-        self.shared.set_disk_full(who, is_full);
+    /// Refuses requests because of a full disk, or accepts them again.
+    pub fn set_disk_full(&self, by: DiskFull, is_full: bool) {
+        self.shared.set_disk_full(by, is_full);
     }
 
-    /// Lets so many bytes be accepted before [`Journal::allowance_used_up`] resolves. More are accepted all the same.
+    /// Sets the number of bytes after which [`Journal::allowance_used_up`] resolves. It does not refuse further requests.
     pub fn allow_bytes(&self, bytes: u64) {
         self.shared.lock().allowed_bytes = bytes;
     }
 
-    /// Resolves when what was allowed has been accepted.
+    /// Resolves when the allowance has been accepted.
     pub async fn allowance_used_up(&self) {
         self.shared.used_up.notified().await;
     }
@@ -186,29 +186,27 @@ impl Journal {
         self.shared.disk_full.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether the shutdown has been appended.
+    /// Whether the shutdown record has been appended.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().closed
     }
 
-    /// What is held right now.
     pub fn held(&self) -> Held {
         self.shared.lock().held
     }
 
-    /// Says whether the pipeline has anything that only time can end.
+    /// Sets whether the pipeline waits for time to pass.
     pub fn set_needs_ticks(&self, needs_ticks: bool) {
         self.shared.needs_ticks.store(needs_ticks, Ordering::Relaxed);
     }
 
-    /// Says that the records before `sequence` are needed no more.
+    /// Marks the records before `sequence` as no longer needed.
     pub fn set_deletable_before(&self, sequence: u64) {
         self.shared.lock().deletable_before = sequence;
     }
 }
 
 impl CommitEnd {
-    /// Waits for records.
     pub fn wait(&self) {
         drop(self.lock_with_records());
     }
@@ -220,14 +218,14 @@ impl CommitEnd {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for records and swaps them into `batch`, which has to be empty.
+    /// Waits for records and swaps them into the empty `batch`.
     pub fn next_batch(&mut self, batch: &mut Vec<Uncommitted>) {
         debug_assert!(batch.is_empty(), "the previous batch has been committed");
         let mut state = self.lock_with_records();
         std::mem::swap(&mut state.uncommitted, batch);
     }
 
-    /// Gives committed records to the reader, in their order.
+    /// Passes committed records to the reader, in order.
     pub fn commit(&self, records: impl Iterator<Item = Record>) {
         let mut state = self.shared.lock();
         for record in records {
@@ -237,13 +235,13 @@ impl CommitEnd {
         self.shared.committed.notify_one();
     }
 
-    /// Nothing more will be committed, not even the shutdown: the reader ends where the journal does.
+    /// Ends the reader after the last committed record, without a shutdown record.
     pub fn end(&self) {
         self.shared.lock().ended = true;
         self.shared.committed.notify_one();
     }
 
-    /// Gives up requests that could not be committed.
+    /// Drops requests that could not be committed.
     pub fn give_up(&self, bodies: impl Iterator<Item = usize>) {
         let mut state = self.shared.lock();
         for bytes in bodies {
@@ -251,7 +249,7 @@ impl CommitEnd {
         }
     }
 
-    /// Refuses requests (or takes them again) because there is no room for segments.
+    /// Refuses requests because there is no room for segments, or accepts them again.
     pub fn set_disk_full(&self, is_full: bool) {
         self.shared.set_disk_full(DiskFull::Segments, is_full);
     }
@@ -271,8 +269,8 @@ impl Reader {
         }
     }
 
-    /// Waits for records and swaps them into `batch`, which has to be empty; the previous batch counts as done.
-    /// False when the shutdown has been read before, or will never come.
+    /// Waits for records and swaps them into the empty `batch`. The previous batch then counts as processed. Returns false after the
+    /// shutdown has been read, or if it will never come.
     pub fn next_batch(&mut self, batch: &mut Vec<Record>) -> bool {
         debug_assert!(batch.is_empty(), "the previous batch has been fed");
         if self.ended {
@@ -325,7 +323,7 @@ impl Shared {
         Arc::new(shared)
     }
 
-    /// No code panics while it holds the lock, so the state is whole whatever happened to another thread.
+    /// No code panics while it holds the lock, so the state is consistent even if another thread panicked.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -346,11 +344,11 @@ impl Shared {
         }
     }
 
-    fn set_disk_full(&self, who: DiskFull, is_full: bool) {
+    fn set_disk_full(&self, by: DiskFull, is_full: bool) {
         if is_full {
-            self.disk_full.fetch_or(who as u8, Ordering::Relaxed);
+            self.disk_full.fetch_or(by as u8, Ordering::Relaxed);
         } else {
-            self.disk_full.fetch_and(!(who as u8), Ordering::Relaxed);
+            self.disk_full.fetch_and(!(by as u8), Ordering::Relaxed);
         }
     }
 }

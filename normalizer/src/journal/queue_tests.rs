@@ -118,8 +118,8 @@ fn without_room_for_a_segment_ticks_come_though_nothing_waits_for_time() {
 #[test]
 fn stamps_never_go_back_when_the_clock_does() {
     let time = Arc::new(AtomicU64::new(100));
-    let told = Arc::clone(&time);
-    let (journal, mut reader) = open(LIMITS, Box::new(move || told.load(Ordering::Relaxed)));
+    let current = Arc::clone(&time);
+    let (journal, mut reader) = open(LIMITS, Box::new(move || current.load(Ordering::Relaxed)));
     for now in [200, 150, 250] {
         time.store(now, Ordering::Relaxed);
         append(&journal, 1).unwrap();

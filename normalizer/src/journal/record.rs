@@ -2,45 +2,36 @@
 
 use bytes::Bytes;
 
-/// Which OTLP service a request came to.
+/// The OTLP service that received a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// ExportTraceServiceRequest.
     Traces,
     /// ExportMetricsServiceRequest.
     Metrics,
-    /// ExportLogsServiceRequest: counted, not used.
+    /// ExportLogsServiceRequest: counted and not used.
     Logs,
 }
 
-/// What a record holds.
+/// Content of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A request's protobuf bytes, decompressed and checked for structure.
-    Request {
-        /// The service it came to.
-        signal: Signal,
-        /// The message.
-        body: Bytes,
-    },
-    /// Time went on. Windows close, instances go stale and runs end by it when no request comes.
+    Request { signal: Signal, body: Bytes },
+    /// Time has passed. Without requests, ticks close windows and runs and make instances stale.
     Tick,
-    /// The normalizer came up; the time since the record before was not lived through.
+    /// The normalizer has started. It was not running since the previous record.
     Restart,
-    /// The pipeline's settings from here on, as JSON.
-    Settings {
-        /// The JSON.
-        body: Bytes,
-    },
-    /// The normalizer goes down in order: what is held is written, runs are closed.
+    /// The pipeline's settings for all later records, as JSON.
+    Settings { body: Bytes },
+    /// A graceful shutdown: pending rows are written and runs are closed.
     Shutdown,
 }
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When it came, nanoseconds since the Unix epoch. Never less than that of the record before it.
+    /// Arrival time, nanoseconds since the Unix epoch. Never before that of the previous record.
     pub received_unix_ns: u64,
-    /// What came.
     pub content: Content,
 }

@@ -1,4 +1,4 @@
-//! Recovery: the journal read from its beginning or from a checkpoint, its torn tail cut, damage in its middle reported.
+//! [`recover`]: reads the journal from its start or a checkpoint, truncates a torn tail, and reports damage before the tail.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,99 +8,79 @@ use super::frame::{self, ALIGNMENT, Found, HEADER_LEN};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 
-/// What was found.
+/// Result of a recovery.
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// Number of the next record.
     pub next_sequence: u64,
-    /// All segments.
     pub segments: Vec<SegmentFile>,
-    /// Where the next record goes: a segment, and a position in it.
+    /// Segment and offset of the next record; `None`: a new segment.
     pub tail: Option<(PathBuf, u64)>,
-    /// Bytes of records that were begun and never acknowledged.
+    /// Bytes of incomplete records, which were never acknowledged.
     pub torn_bytes: u64,
-    /// Records given up by `--repair`.
+    /// Records lost with `--repair`.
     pub records_lost: u64,
-    /// Whether `--repair` went on behind damage.
+    /// Whether `--repair` skipped damage.
     pub repaired: bool,
-    /// Whether the last segment was begun under another version of the mapping.
+    /// Whether the last segment has another mapping version.
     pub remapped: bool,
 }
 
-/// Why the journal could not be read.
+/// Why the journal cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// A file could not be read or mended.
-    #[error("could not {operation} {}: {source}", path.display())]
+    #[error("cannot {operation} {}: {source}", path.display())]
     Io {
-        /// What failed.
         operation: &'static str,
-        /// Where.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// Something stands where a record was durable, and is none.
+    /// Damage at a position where a record was durable.
     #[error(
-        "the journal is damaged in {} at byte {offset}: {what}; \
-         --repair goes on behind it and counts what is lost",
+        "cannot read the journal segment {} at byte {offset}: {what}; \
+         --repair skips the damage and reports how many records are lost",
         path.display()
     )]
     Damaged {
-        /// The segment.
         path: PathBuf,
-        /// Where in it.
         offset: u64,
-        /// What is wrong.
         what: String,
     },
-    /// Another mapping has made rows of these records, and they would have to be made again.
+    /// Another mapping version has computed rows of these records, which would have to be recomputed.
     #[error(
-        "the journal ends in a crash, and version {found} of the mapping has made rows of its records in {}; this \
-         normalizer has version {ours}, which may make others: start the normalizer that wrote it once more and stop it in \
-         order (SIGTERM), then this one goes on; or give --remap, which cuts the files back to the last checkpoint and makes \
-         the rows behind it anew, so that whoever follows the files has to read them again",
+        "cannot continue after a crash: the rows of journal segment {} were computed by mapping version {found}, and this \
+         normalizer has version {ours}; start the normalizer that wrote it and shut it down gracefully (SIGTERM), or \
+         set --remap, which truncates the files to the last checkpoint and recomputes the later rows; readers that follow \
+         the files must then read them again",
         path.display()
     )]
-    OtherMapping {
-        /// The segment.
-        path: PathBuf,
-        /// The version that it was begun under.
-        found: u32,
-        /// This normalizer's.
-        ours: u32,
-    },
-    /// The first segment begins behind what is needed.
+    OtherMapping { path: PathBuf, found: u32, ours: u32 },
     #[error(
-        "the journal in {} begins with record {found}, and record {needed} is needed: \
-         put the missing segments back, or go on without them by --repair",
+        "cannot read the journal in {}: its first record is {found}, and record {needed} is needed; \
+         restore the missing segments, or set --repair to continue without them",
         folder.display()
     )]
     Missing {
-        /// The journal's folder.
         folder: PathBuf,
-        /// First record that is there.
         found: u64,
-        /// First record that is needed.
         needed: u64,
     },
 }
 
-/// How the journal is to be read.
+/// Options of a recovery.
 #[derive(Debug, Clone, Copy)]
 pub struct Recovery {
-    /// Number of the first record to give on.
+    /// Number of the first record to feed.
     pub from: u64,
-    /// Whether to go on behind damage.
+    /// Whether to skip damage.
     pub repair: bool,
-    /// The mapping's version.
     pub mapping_version: u32,
-    /// Whether records may be given on that another version of the mapping has made rows of.
+    /// Whether to feed records whose rows another mapping version has computed.
     pub remap: bool,
 }
 
-/// Reads the journal in `folder` and gives its records on to `feed`. A torn tail is zeroed, so that nothing of it can be
-/// taken for a record once others stand before it.
+/// Reads the journal in `folder` and passes its records to `feed`. It zeroes a torn tail, which could otherwise be taken for a
+/// record after new records precede it.
 pub fn recover(
     folder: &Path,
     how: Recovery,
@@ -109,7 +89,7 @@ pub fn recover(
     read(folder, how, true, feed)
 }
 
-/// Gives every record of the journal in `folder` to `feed`, from the first that is there, and changes nothing.
+/// Passes all records of the journal in `folder` to `feed` and changes nothing.
 pub fn read_kept(
     folder: &Path,
     repair: bool,
@@ -150,7 +130,7 @@ fn read(
     };
     for (at, segment) in segments.iter().enumerate() {
         let next = segments.get(at + 1);
-        // A segment that ends before what is needed is not read.
+        // Segments that end before the first needed record are not read.
         if next.is_some_and(|next| next.first_sequence <= from) {
             recovered.next_sequence = segments[at + 1].first_sequence;
             continue;
@@ -160,15 +140,15 @@ fn read(
             from,
             how,
             mends,
-            is_other_mapping: None,
+            other_mapping: None,
             next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
         };
         reading.read(feed)?;
     }
     recovered.segments = segment::list(folder).map_err(io_error("list", folder))?;
-    // A gap in the numbers, or damage that was passed over, must not lie in a segment that is read again from its begin;
-    // and a segment has one version of the mapping.
+    // New records go to a new segment after skipped damage or a gap, because a later start reads a segment as a whole. A segment
+    // also has only one mapping version.
     if recovered.repaired || recovered.remapped || recovered.next_sequence < from {
         recovered.tail = None;
     }
@@ -180,9 +160,9 @@ struct Reading<'r> {
     segment: &'r SegmentFile,
     from: u64,
     how: Recovery,
-    /// The version of the mapping that was in force when the segment was begun, if it is another one.
-    is_other_mapping: Option<u32>,
-    /// Whether what was torn is cut on the disk, too.
+    /// The segment's mapping version, if it differs from this normalizer's.
+    other_mapping: Option<u32>,
+    /// Whether to zero a torn tail on the disk.
     mends: bool,
     /// Number of the next segment's first record; `None` for the last segment.
     next_first: Option<u64>,
@@ -196,20 +176,20 @@ impl Reading<'_> {
         let mut offset = SEGMENT_HEADER_LEN as usize;
         let decoded = SegmentHeader::decode(&bytes);
         let version = decoded.ok().map(|header| header.mapping_version);
-        self.is_other_mapping = version.filter(|&version| version != self.how.mapping_version);
-        // One that was only begun changes nothing: the next record is not to go behind another version's.
+        self.other_mapping = version.filter(|&version| version != self.how.mapping_version);
+        // Also for a segment without records: records of two mapping versions must not share a segment.
         if decoded.is_ok() {
-            self.recovered.remapped = self.is_other_mapping.is_some();
+            self.recovered.remapped = self.other_mapping.is_some();
         }
         match decoded {
             Ok(header) if header.first_sequence == self.recovered.next_sequence => {}
             Ok(header) => {
                 let (found, expected) = (header.first_sequence, self.recovered.next_sequence);
                 self.lose(0, found, || {
-                    format!("it begins with record {found}, and {expected} is next")
+                    format!("the segment starts with record {found} instead of {expected}")
                 })?;
             }
-            // A header is durable before the first frame is written: with no frame, nothing was acknowledged.
+            // The header is durable before the first frame is written. Without a frame, no record was acknowledged.
             Err(_) if self.next_first.is_none() && self.has_no_frame(&bytes) => return self.drop_segment(),
             Err(what) => self.lose(0, self.recovered.next_sequence, || what.to_owned())?,
         }
@@ -228,7 +208,7 @@ impl Reading<'_> {
                 }
                 Found::Nothing if bytes[offset..].iter().all(|&byte| byte == 0) => break,
                 Found::Nothing | Found::Frame { .. } | Found::Damaged => {
-                    match self.go_on_behind(&bytes, offset)? {
+                    match self.skip_damage(&bytes, offset)? {
                         Some(next) => offset = next,
                         None => break,
                     }
@@ -239,9 +219,9 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Whether rows may be made of this segment's records: another mapping made others of them.
+    /// Whether this segment's records may be fed. Another mapping version may have computed different rows.
     fn check_mapping(&self) -> Result<(), RecoveryError> {
-        match self.is_other_mapping {
+        match self.other_mapping {
             Some(found) if !self.how.remap => Err(RecoveryError::OtherMapping {
                 path: self.segment.path.clone(),
                 found,
@@ -251,8 +231,8 @@ impl Reading<'_> {
         }
     }
 
-    /// At something that is not the next record: the torn tail if nothing behind it says that it was durable, else damage.
-    fn go_on_behind(&mut self, bytes: &[u8], offset: usize) -> Result<Option<usize>, RecoveryError> {
+    /// Handles bytes that are not the next record. They are a torn tail, unless a later frame shows that a durable record is missing.
+    fn skip_damage(&mut self, bytes: &[u8], offset: usize) -> Result<Option<usize>, RecoveryError> {
         let expected = self.recovered.next_sequence;
         let behind = next_frame(bytes, offset + ALIGNMENT, expected);
         let was_durable =
@@ -266,16 +246,16 @@ impl Reading<'_> {
             None => (self.next_first.unwrap_or(expected), None),
         };
         if self.next_first == Some(expected) && next.is_none() {
-            // All records of this segment are there, and this is what was begun behind them.
+            // The segment is complete; these bytes are an incomplete record after it.
             return Ok(None);
         }
         self.lose(offset as u64, sequence, || {
-            format!("record {expected} is not whole, and later ones are")
+            format!("record {expected} is damaged, and later records are intact")
         })?;
         Ok(next)
     }
 
-    /// Goes on with record number `found`: an error unless nothing that is needed is missing, or `--repair` asks for it.
+    /// Continues with record number `found`. An error, unless no needed record is missing or `--repair` is set.
     fn lose(&mut self, offset: u64, found: u64, what: impl FnOnce() -> String) -> Result<(), RecoveryError> {
         let expected = self.recovered.next_sequence;
         if found > self.from || found <= expected {
@@ -316,14 +296,15 @@ impl Reading<'_> {
             .write(true)
             .open(path)
             .map_err(io_error("open", path))?;
-        segment::write_zeros(&file, offset as u64, used as u64)
-            .map_err(io_error("cut the torn tail of", path))?;
+        segment::write_zeros(&file, offset as u64, used as u64).map_err(io_error("truncate", path))?;
         file.sync_data().map_err(io_error("sync", path))
     }
 
     fn drop_segment(&mut self) -> Result<(), RecoveryError> {
         let path = &self.segment.path;
-        self.recovered.torn_bytes += fs::metadata(path).map_err(io_error("look at", path))?.len();
+        self.recovered.torn_bytes += fs::metadata(path)
+            .map_err(io_error("read the length of", path))?
+            .len();
         if !self.mends {
             return Ok(());
         }
@@ -331,7 +312,7 @@ impl Reading<'_> {
     }
 }
 
-/// The next whole frame of a record from number `expected` on, at or behind `offset`.
+/// The next complete frame at or after `offset` with record number `expected` or later.
 fn next_frame(bytes: &[u8], offset: usize, expected: u64) -> Option<(usize, frame::Header)> {
     let last = bytes.len().checked_sub(HEADER_LEN)?;
     (offset..=last)

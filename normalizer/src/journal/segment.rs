@@ -1,4 +1,4 @@
-//! Segments: the journal's files, named by the number of their first record, preallocated, written once and then deleted.
+//! Segments: the journal's files. Each is named by the number of its first record, preallocated, written once, and deleted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,12 +14,12 @@ pub const LAYOUT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"CCTFJRNL";
 const ENDING: &str = "segment";
 
-/// What a segment's header tells.
+/// A segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// Number of its first record.
     pub first_sequence: u64,
-    /// Version of the mapping in force when it was begun.
+    /// Mapping version of all its records.
     pub mapping_version: u32,
 }
 
@@ -35,21 +35,21 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads a header; `Err` says what is wrong with it.
+    /// Decodes a header; the error is the reason why that is impossible.
     pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let header = bytes
             .first_chunk::<{ SEGMENT_HEADER_LEN as usize }>()
-            .ok_or("it ends within its header")?;
+            .ok_or("the header is incomplete")?;
         if &header[..8] != MAGIC {
-            return Err("it does not begin as a journal segment");
+            return Err("the magic bytes are missing");
         }
         let small =
             |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if small(24) != crc32c::crc32c(&header[..24]) {
-            return Err("the checksum of its header is wrong");
+            return Err("the header's checksum is wrong");
         }
         if small(8) != LAYOUT_VERSION {
-            return Err("its layout is of another version of the normalizer");
+            return Err("another version of the normalizer wrote it");
         }
         let mut first = [0; 8];
         first.copy_from_slice(&header[16..24]);
@@ -63,9 +63,8 @@ impl SegmentHeader {
 /// A segment in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentFile {
-    /// Number of its first record, as its name has it.
+    /// Number of its first record, from its name.
     pub first_sequence: u64,
-    /// Where it is.
     pub path: PathBuf,
 }
 
@@ -94,12 +93,12 @@ pub fn delete_segments(folder: &Path) -> io::Result<()> {
         .try_for_each(|segment| fs::remove_file(&segment.path))
 }
 
-/// The path of the segment that begins with a record.
+/// Path of the segment that starts with this record.
 pub fn path_of(folder: &Path, first_sequence: u64) -> PathBuf {
     folder.join(format!("{first_sequence:020}.{ENDING}"))
 }
 
-/// Makes a segment of `bytes` bytes with its header.
+/// Creates a segment of `bytes` bytes and writes its header.
 pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<File> {
     let path = path_of(folder, header.first_sequence);
     let mut options = OpenOptions::new();
@@ -115,8 +114,8 @@ pub fn create(folder: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<F
     Ok(file)
 }
 
-/// Reserves the room now, so that a full disk is met here and not in the middle of a record, and so that a write
-/// changes no size that fdatasync would have to write down.
+/// Reserves the space, so that a full disk fails here and not within a record, and so that fdatasync need not write a new file
+/// size.
 fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
     let len = libc::off_t::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     loop {
@@ -125,9 +124,9 @@ fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
             return Ok(());
         }
         match io::Error::last_os_error() {
-            // A signal, which any thread may get, is no reason to give up.
+            // Any thread can be interrupted by a signal.
             error if error.kind() == io::ErrorKind::Interrupted => {}
-            // A file system that can't reserve gives sparse room: slower, and a full disk is met later.
+            // Without reservation the file is sparse: writes are slower, and a full disk fails later.
             error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return file.set_len(bytes),
             error => return Err(error),
         }
@@ -145,7 +144,7 @@ pub fn write_zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the names in a folder durable.
+/// Makes the folder's entries durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

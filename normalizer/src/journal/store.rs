@@ -1,73 +1,65 @@
-//! [`Store`]: the journal's writing end on disk. Frames go to preallocated segments; one sync makes a whole batch durable.
+//! [`Store`]: writes the journal's frames to preallocated segments. One sync makes a whole batch durable.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::direct::{DirectWriter, is_unknown_to};
+use super::direct::{DirectWriter, is_unsupported};
 use super::frame::{HEADER_LEN, body, encode_header, frame_len};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 
-/// When a record counts as safe.
+/// When a record counts as safe, and a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
-    /// It is on the disk: it survives a power loss.
+    /// When it is on the disk: it survives a power loss.
     Fsync,
-    /// The kernel has it: it survives the process.
+    /// When the kernel has it: it survives a crash of the process.
     Flush,
-    /// It is in memory; nothing is written at all.
+    /// When it is in memory: there is no journal.
     None,
 }
 
-/// Where and how the journal is kept.
+/// Settings of the journal on disk.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// Its folder.
     pub folder: PathBuf,
-    /// When a record counts as safe.
+    /// When a record counts as safe, and a request is acknowledged.
     pub durability: Durability,
-    /// Bytes of a segment.
     pub segment_bytes: u64,
-    /// Whether segments are kept when nothing needs them any more.
+    /// Whether to keep segments that are no longer needed.
     pub keep_raw: bool,
-    /// Version of the mapping, written into each segment.
+    /// Written into each segment.
     pub mapping_version: u32,
 }
 
-/// Why the journal could not be written.
+/// Why the journal cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for another segment, or (where the file system could not reserve it) within one. It may go on
-    /// later.
-    #[error("no room for a journal segment in {}: free some or mount a larger disk", folder.display())]
+    /// There is no room for another segment, or within one if the file system could not reserve it. A later attempt can succeed.
+    #[error("cannot create a journal segment in {}: the disk is full; free some space or use a larger disk", folder.display())]
     DiskFull {
-        /// The journal's folder.
         folder: PathBuf,
-        /// How many records of the batch are in the journal all the same, durable, in segments before.
+        /// Number of the batch's records that are durable in earlier segments.
         written: usize,
     },
-    /// What has been written is in doubt, so the process must not go on.
-    #[error("could not {operation} {}: {source}", path.display())]
+    /// It is unknown what is on the disk, so the process must end.
+    #[error("cannot {operation} {}: {source}", path.display())]
     Fatal {
-        /// What failed.
         operation: &'static str,
-        /// The segment.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }
 
-/// The padding of a body.
 const PADDING: [u8; super::frame::ALIGNMENT] = [0; super::frame::ALIGNMENT];
 
-/// The journal's writing end.
+/// The writer of the journal's segments.
 #[derive(Debug)]
 pub struct Store {
     settings: StoreSettings,
-    /// All segments, the last being written.
+    /// All segments. The last is the current one.
     segments: VecDeque<SegmentFile>,
     current: Option<Segment>,
     next_sequence: u64,
@@ -77,7 +69,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Segment {
     file: File,
-    /// Writes past the page cache, where all has to be durable and the file system knows how.
+    /// Direct writes, with `fsync` on a file system that supports them.
     direct: Option<DirectWriter>,
     path: PathBuf,
     position: u64,
@@ -85,8 +77,8 @@ struct Segment {
 }
 
 impl Store {
-    /// A store that goes on behind what recovery found: `next_sequence` is the number of the next record, to be written
-    /// at `tail` (a segment and a position in it), or to a new segment.
+    /// Continues after a recovery. The next record has the number `next_sequence` and goes to `tail` (a segment and an offset), or to
+    /// a new segment.
     pub fn open(
         settings: StoreSettings,
         segments: Vec<SegmentFile>,
@@ -111,7 +103,7 @@ impl Store {
         self.next_sequence
     }
 
-    /// Writes the records and makes them as durable as is asked for.
+    /// Writes the records with the configured durability.
     pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
         let mut written = 0;
         while written < records.len() {
@@ -184,7 +176,7 @@ impl Store {
 
     fn sync(&mut self) -> Result<(), StoreError> {
         if let Some(segment) = self.current.as_ref().filter(|segment| segment.direct.is_none()) {
-            // After a failed sync the kernel may have dropped the pages: a second try that succeeds would prove nothing.
+            // After a failed sync the kernel may have dropped the pages, so the success of a second attempt would prove nothing.
             segment.file.sync_data().map_err(fatal("sync", &segment.path))?;
         }
         self.durable_before = self.next_sequence;
@@ -192,7 +184,7 @@ impl Store {
     }
 
     fn begin_segment(&mut self, frame_bytes: u64, written: usize) -> Result<(), StoreError> {
-        // The records before must be durable before any behind them can be.
+        // Earlier records must be durable before later ones can be.
         if self.settings.durability == Durability::Fsync {
             self.sync()?;
         }
@@ -206,7 +198,7 @@ impl Store {
         let file = match segment::create(folder, &header, len) {
             Ok(file) => file,
             Err(error) if is_disk_full(&error) => {
-                // What was begun takes room that others need; that it may stay is no further harm.
+                // It may occupy the last free space. Failing to remove it does no further harm.
                 let _ = fs::remove_file(&path);
                 return Err(StoreError::DiskFull {
                     folder: folder.clone(),
@@ -219,7 +211,7 @@ impl Store {
             file.sync_all().map_err(fatal("sync", &path))?;
             segment::sync_folder(folder).map_err(fatal("sync", folder))?;
         }
-        // One without a record had the same name.
+        // A segment without records has the same name.
         self.segments.retain(|segment| segment.path != path);
         self.current = Some(Segment::reopen(
             path.clone(),
@@ -241,7 +233,7 @@ impl Segment {
             .write(true)
             .open(&path)
             .map_err(fatal("open", &path))?;
-        let len = file.metadata().map_err(fatal("look at", &path))?.len();
+        let len = file.metadata().map_err(fatal("read the length of", &path))?.len();
         file.seek(SeekFrom::Start(position))
             .map_err(fatal("seek in", &path))?;
         let direct = match durability {
@@ -271,8 +263,8 @@ impl Segment {
                 self.position += slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
                 Ok(())
             }
-            // Some file systems open a file for such writes and then refuse them: nothing has been written.
-            Err(error) if is_unknown_to(&error) => {
+            // Some file systems open a file for direct writes and then refuse them. Nothing has been written then.
+            Err(error) if is_unsupported(&error) => {
                 self.direct = None;
                 self.file
                     .seek(SeekFrom::Start(self.position))
@@ -299,10 +291,10 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes it as if nothing had been written from `begin` to `end`: no record that was refused may be found there later.
+    /// Erases the bytes from `begin` to `end`, so that no refused record is found there later.
     fn take_back(&mut self, begin: u64, end: u64) -> Result<(), StoreError> {
         let end = if self.direct.is_some() { end } else { self.position };
-        // Where nothing could be reserved there is no room for zeros either, but the room behind can be given back.
+        // Without a reservation there is no room for zeros either, but the file can be truncated.
         let zeroed = segment::write_zeros(&self.file, begin, end).or_else(|error| {
             if !is_disk_full(&error) {
                 return Err(error);
@@ -311,7 +303,7 @@ impl Segment {
             self.file.set_len(self.len)
         });
         zeroed.map_err(fatal("write to", &self.path))?;
-        // After the past-the-cache writes nothing else would make it durable that they are taken back.
+        // Direct writes are followed by no sync that would make the zeros durable.
         if self.direct.is_some() {
             self.file.sync_data().map_err(fatal("sync", &self.path))?;
         }
@@ -326,7 +318,7 @@ impl Segment {
     }
 }
 
-/// How many of the records fit into `room` bytes.
+/// Number of records that fit into `room` bytes.
 fn fitting(records: &[Record], room: u64) -> usize {
     let mut taken = 0;
     records

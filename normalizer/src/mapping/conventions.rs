@@ -1,16 +1,16 @@
-//! The table of span attributes: which key, of which generation of the semantic conventions, fills which slot.
+//! The table of span attributes: the key, its slot, and its rank among the generations of the semantic conventions.
 //!
-//! A key of a lower rank wins over one of a higher rank, whatever their order on the span, so that an SDK which sends
-//! both generations (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`) is read by the current one.
+//! A key of a lower rank wins over one of a higher rank, in any order on the span. So if an SDK sends both generations
+//! (`OTEL_SEMCONV_STABILITY_OPT_IN=http/dup`), the current one is used.
 //! Source of the names: OpenTelemetry semantic conventions 1.38 (current), 1.20 and 1.4 (older). `request_size`, `error` and
 //! `grpc.*` are the names of Envoy, grpc-dotnet and go-grpc-middleware, `http.path` and `http.*.size` those of Zipkin.
-//! An empty text says nothing, so it never hides a value under a name of a higher rank.
+//! An empty text counts as absent, so it never hides a value under a name of a higher rank.
 
 use std::sync::LazyLock;
 
 use cctf_proto::keys;
 
-/// What an attribute tells.
+/// The meaning of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Slot {
@@ -69,9 +69,7 @@ pub(super) const SLOTS: usize = Slot::Reason as usize + 1;
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Convention {
-    /// The attribute's key.
     pub key: &'static str,
-    /// What it tells.
     pub slot: Slot,
     /// Its precedence within the slot; 0 is the current convention.
     pub rank: u8,
@@ -81,7 +79,6 @@ const fn row(key: &'static str, slot: Slot, rank: u8) -> Convention {
     Convention { key, slot, rank }
 }
 
-/// The table.
 pub const TABLE: &[Convention] = &[
     row("http.request.method", Slot::HttpMethod, 0),
     row("http.method", Slot::HttpMethod, 1),
@@ -181,53 +178,53 @@ pub const TABLE: &[Convention] = &[
     row(keys::REASON, Slot::Reason, 0),
 ];
 
-/// Places of the hash table; a power of two, four times the rows, so that most unknown keys meet an empty place.
-pub(super) const PLACES: usize = 512;
+/// Buckets of the hash table: a power of two, about four times the number of rows, so that most unknown keys hit an empty bucket.
+pub(super) const BUCKETS: usize = 512;
 const EMPTY: u8 = u8::MAX;
-const _: () = assert!(TABLE.len() < EMPTY as usize && TABLE.len() * 3 < PLACES);
+const _: () = assert!(TABLE.len() < EMPTY as usize && TABLE.len() * 3 < BUCKETS);
 
-pub(super) static PLACE_OF: LazyLock<[u8; PLACES]> = LazyLock::new(|| {
-    let mut places = [EMPTY; PLACES];
-    for (at, convention) in TABLE.iter().enumerate() {
-        let mut place = place(convention.key.as_bytes());
-        while places[place] != EMPTY {
-            place = (place + 1) % PLACES;
+pub(super) static ROW_BY_BUCKET: LazyLock<[u8; BUCKETS]> = LazyLock::new(|| {
+    let mut buckets = [EMPTY; BUCKETS];
+    for (index, convention) in TABLE.iter().enumerate() {
+        let mut bucket = bucket(convention.key.as_bytes());
+        while buckets[bucket] != EMPTY {
+            bucket = (bucket + 1) % BUCKETS;
         }
-        places[place] = at as u8;
+        buckets[bucket] = index as u8;
     }
-    places
+    buckets
 });
 
-/// Hashes length and the last eight bytes: keys of one namespace differ in their ends.
+/// Hashes the length and the last eight bytes, because keys of one namespace differ at their ends.
 #[inline]
-fn place(key: &[u8]) -> usize {
+fn bucket(key: &[u8]) -> usize {
     let mut tail = [0; 8];
     match key.last_chunk::<8>() {
         Some(chunk) => tail = *chunk,
         None => tail[..key.len()].copy_from_slice(key),
     }
     let mixed = (u64::from_le_bytes(tail) ^ (key.len() as u64) << 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (u64::BITS - PLACES.ilog2())) as usize
+    (mixed >> (u64::BITS - BUCKETS.ilog2())) as usize
 }
 
 /// The row of a key.
 #[inline]
-pub(super) fn find(places: &[u8; PLACES], key: &[u8]) -> Option<Convention> {
-    let mut place = place(key);
+pub(super) fn find(buckets: &[u8; BUCKETS], key: &[u8]) -> Option<Convention> {
+    let mut bucket = bucket(key);
     loop {
-        let at = places[place];
-        if at == EMPTY {
+        let row = buckets[bucket];
+        if row == EMPTY {
             return None;
         }
-        let convention = TABLE[usize::from(at)];
+        let convention = TABLE[usize::from(row)];
         if is_same(convention.key.as_bytes(), key) {
             return Some(convention);
         }
-        place = (place + 1) % PLACES;
+        bucket = (bucket + 1) % BUCKETS;
     }
 }
 
-/// Whether two keys are the same, without a call: nearly all that come this far are.
+/// Compares two keys without a function call. Nearly all that get this far are equal.
 #[inline]
 fn is_same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
@@ -253,7 +250,7 @@ mod tests {
     fn every_key_is_found_and_stands_once() {
         for convention in TABLE {
             assert_eq!(
-                find(&PLACE_OF, convention.key.as_bytes()).map(|found| found.slot),
+                find(&ROW_BY_BUCKET, convention.key.as_bytes()).map(|found| found.slot),
                 Some(convention.slot)
             );
             assert_eq!(
@@ -263,7 +260,7 @@ mod tests {
                 convention.key
             );
         }
-        assert!(find(&PLACE_OF, b"http.unknown").is_none());
-        assert!(find(&PLACE_OF, b"").is_none());
+        assert!(find(&ROW_BY_BUCKET, b"http.unknown").is_none());
+        assert!(find(&ROW_BY_BUCKET, b"").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! [`failure`]: the class of error of a span that has no `error.type`.
+//! [`failure`]: the error class of a span without `error.type`.
 
 use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::{Event, Span, StatusCode};
@@ -6,11 +6,11 @@ use cctf_proto::otlp::trace::{Event, Span, StatusCode};
 use super::conventions::Slot;
 use super::slots::AttributeSlots;
 
-/// What the conventions say for an error whose class nobody knows.
+/// The conventions' value for an error of unknown class.
 const OTHER: &str = "_OTHER";
 
-/// The class of error of a span without `error.type`: the type of its last exception, else `_OTHER`. `None` for a span that
-/// has not failed. A status of OK goes before all: it was set by someone who knows.
+/// The error class of a span without `error.type`: the type of its last exception, or `_OTHER`. `None` for a span that has not
+/// failed. A status of OK overrides all other attributes, because the application set it explicitly.
 pub fn failure<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> Option<&'a str> {
     if span.status.code == StatusCode::Ok {
         return None;
@@ -38,7 +38,7 @@ fn is_error(slots: &AttributeSlots<'_>) -> bool {
 #[derive(Default)]
 struct Exception<'a> {
     class: Option<&'a str>,
-    /// Whether it never left the span.
+    /// Whether it did not leave the span.
     is_handled: bool,
 }
 

@@ -1,4 +1,4 @@
-//! [`Identity`]: who a resource is (run, node, stage, module, instance) and what it tells of its node.
+//! [`Identity`]: the run, node, stage, module and instance of a resource, and the properties of its node.
 
 use cctf_proto::cctf::{Stage, TEXT_BYTES_MAX, bounded};
 use cctf_proto::keys;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::slots::integer;
 
-/// The node of telemetry that does not tell where it comes from.
+/// The node of telemetry that names none.
 pub const UNKNOWN_NODE: &str = "unknown";
 /// service.name of a resource without one (OpenTelemetry, "Resource SDK": the default is `unknown_service`).
 pub const UNKNOWN_MODULE: &str = "unknown_service";
 
-/// Stage by node, region or service, where the telemetry tells none.
+/// Stages by node, region or service, for telemetry that names none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageTable {
     /// Stage by the name of a node, region or service.
@@ -24,22 +24,22 @@ pub struct StageTable {
 
 impl StageTable {
     fn look_up(&self, names: [Option<&str>; 3]) -> Stage {
-        let told = names.into_iter().flatten().find_map(|name| {
+        let configured = names.into_iter().flatten().find_map(|name| {
             self.by_name
                 .iter()
                 .find(|(known, _)| known == name)
                 .map(|(_, stage)| *stage)
         });
-        told.or(self.default).unwrap_or(Stage::Unknown)
+        configured.or(self.default).unwrap_or(Stage::Unknown)
     }
 }
 
-/// Who sends telemetry, from its resource's attributes.
+/// The sender of telemetry, from its resource's attributes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Identity {
     pub run_id: Option<String>,
     pub node: String,
-    /// Whether the node was told; [`UNKNOWN_NODE`] else.
+    /// Whether the telemetry names a node. Otherwise the node is [`UNKNOWN_NODE`].
     pub node_known: bool,
     pub stage: Option<Stage>,
     pub app_id: Option<String>,
@@ -69,13 +69,13 @@ pub struct Identity {
     pub ips: Vec<String>,
     pub power_idle_w: Option<f64>,
     pub power_max_w: Option<f64>,
-    /// Whether the source asks for the queries of its URLs to be kept.
+    /// Whether the source wants the queries of its URLs to be kept.
     pub keep_query: bool,
-    /// Whether some of it was lost: attributes that the SDK left out, and texts cut or not readable.
+    /// Whether a part is missing: the SDK dropped attributes, or a text was cut or invalid.
     pub is_truncated: bool,
 }
 
-/// What is needed to decide on node and instance once all attributes are known.
+/// Attributes that determine node and instance once all of them are known.
 #[derive(Default)]
 struct Candidates<'a> {
     node_id: Option<&'a str>,
@@ -87,7 +87,7 @@ struct Candidates<'a> {
     container_id: Option<&'a str>,
     service_name: Option<&'a str>,
     stage: Option<&'a str>,
-    /// Whether anything of Kubernetes is reported.
+    /// Whether the resource has an attribute of Kubernetes.
     is_on_kubernetes: bool,
 }
 
@@ -108,8 +108,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Of a node nothing is known but its name.
-    pub fn unidentified(node: &str, stages: &StageTable) -> Self {
+    /// A node of which only the name is known.
+    pub fn from_node_name(node: &str, stages: &StageTable) -> Self {
         Self {
             node: node.to_owned(),
             node_known: true,
@@ -118,14 +118,14 @@ impl Identity {
         }
     }
 
-    /// Takes what goes into a field as it is.
+    /// Stores an attribute that becomes a field unchanged.
     fn take(&mut self, key: &str, value: AnyValue<'_>) {
         let text = || {
             let text = value.as_str().filter(|text| !text.is_empty());
             text.map(|text| bounded(text).to_owned())
         };
         match key {
-            // Its rows are rejected; another resource of the same instance must not fall back to such a run.
+            // Rows with an invalid run id are rejected. Other resources of the instance must not fall back to such a run.
             keys::RUN_ID => self.run_id = text().filter(|run_id| keys::is_valid_run_id(run_id)),
             "service.namespace" => self.app_id = text(),
             "service.version" => self.version = text(),
@@ -170,47 +170,50 @@ impl Identity {
         self.node_known = node.is_some_and(|node| node != UNKNOWN_NODE);
         self.node = node.unwrap_or(UNKNOWN_NODE).to_owned();
         let pid_on_host = || {
-            // A process id names nothing without its host, which may be a container.
+            // A process id identifies an instance only together with its host, which may be a container.
             let host = host
                 .as_deref()
                 .or(self.node_known.then_some(self.node.as_str()))?;
             self.pid.map(|pid| format!("{host}:{pid}"))
         };
-        let told = [
+        let reported = [
             candidates.instance,
             candidates.faas_instance,
             candidates.pod_uid,
             candidates.pod_name,
             candidates.container_id,
         ];
-        let instance = told
+        let instance = reported
             .into_iter()
             .flatten()
             .next()
             .map(str::to_owned)
             .or_else(pid_on_host);
-        self.instance_id = instance.unwrap_or_else(|| self.made_up_instance_id());
-        let told = candidates.stage.and_then(Stage::parse);
-        self.stage = Some(told.filter(|stage| *stage != Stage::Unknown).unwrap_or_else(|| {
-            stages.look_up([
-                Some(self.node.as_str()),
-                self.region.as_deref(),
-                Some(self.module_id.as_str()),
-            ])
-        }));
+        self.instance_id = instance.unwrap_or_else(|| self.placeholder_instance_id());
+        let reported = candidates.stage.and_then(Stage::parse);
+        self.stage = Some(
+            reported
+                .filter(|stage| *stage != Stage::Unknown)
+                .unwrap_or_else(|| {
+                    stages.look_up([
+                        Some(self.node.as_str()),
+                        self.region.as_deref(),
+                        Some(self.module_id.as_str()),
+                    ])
+                }),
+        );
     }
 
-    /// What an instance is called of which nobody has told a name.
-    fn made_up_instance_id(&self) -> String {
+    /// Id of an instance without a reported id.
+    fn placeholder_instance_id(&self) -> String {
         format!("{}@{}", self.module_id, self.node)
     }
 
     /// Whether the resource names an instance.
-    pub fn is_instance_told(&self) -> bool {
-        self.instance_id != self.made_up_instance_id()
+    pub fn has_reported_instance(&self) -> bool {
+        self.instance_id != self.placeholder_instance_id()
     }
 
-    /// The stage; unknown where nobody told.
     pub fn stage(&self) -> Stage {
         self.stage.unwrap_or(Stage::Unknown)
     }
@@ -235,8 +238,8 @@ impl<'a> Candidates<'a> {
         true
     }
 
-    /// Whether a host name is that of a machine. In a pod it is the pod's name unless the node shares its own, which only
-    /// k8s.node.name can show; a container's default name is its id, in Docker the first 12 digits.
+    /// Whether a host name is the name of a machine. In a pod it is the pod's name, unless the pod shares the node's name, which only
+    /// k8s.node.name shows. A container's default name is its id; in Docker, the id's first 12 digits.
     fn is_machine(&self, host: &str) -> bool {
         const ID_LENS: [usize; 2] = [12, 64];
         let is_pod = self.pod_name == Some(host) || (self.is_on_kubernetes && self.k8s_node.is_none());
@@ -250,10 +253,10 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// OTEL_RESOURCE_ATTRIBUTES can only say it as text.
+/// OTEL_RESOURCE_ATTRIBUTES can only give it as text.
 fn is_true(value: AnyValue<'_>) -> bool {
     match value {
-        AnyValue::Bool(told) => told,
+        AnyValue::Bool(value) => value,
         AnyValue::String(text) => text.eq_ignore_ascii_case("true"),
         _ => false,
     }
@@ -269,7 +272,7 @@ fn number(value: AnyValue<'_>) -> Option<f64> {
     (number.is_finite() && number >= 0.0).then_some(number)
 }
 
-/// Texts of a list that are kept.
+/// Maximum number of texts kept from a list.
 const LISTED_MAX: usize = 64;
 
 fn texts(value: AnyValue<'_>) -> Vec<String> {

@@ -1,9 +1,9 @@
-//! [`links`]: the spans that caused one besides its parent.
+//! [`links`]: the spans that caused a span besides its parent.
 
 use cctf_proto::cctf::{LINKS_MAX, SpanId, SpanLink, TraceId};
 use cctf_proto::otlp::trace::Span;
 
-/// The links of a span, and whether it has had more than these.
+/// The links of a span, and whether some are missing.
 pub fn links(span: &Span<'_>) -> (Vec<SpanLink>, bool) {
     let mut valid = span.links().map_while(Result::ok).filter_map(|link| {
         Some(SpanLink {
@@ -25,7 +25,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a span with so many links, and so many that its SDK left out: how many are kept, and whether there were more.
+    /// Number of links kept of a span with `count` links, and whether some are missing.
     fn kept(count: usize, dropped_links_count: u32) -> (usize, bool) {
         let link = Link {
             trace_id: vec![1; 16],
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn links_past_the_bound_and_those_that_the_sdk_dropped_are_told_of() {
+    fn links_past_the_bound_or_dropped_by_the_sdk_are_reported() {
         assert_eq!(kept(0, 0), (0, false));
         assert_eq!(kept(LINKS_MAX, 0), (LINKS_MAX, false));
         assert_eq!(kept(LINKS_MAX + 1, 0), (LINKS_MAX, true));

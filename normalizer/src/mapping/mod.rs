@@ -1,4 +1,4 @@
-//! The mapping: OpenTelemetry's names in, CCTF's fields out. Pure functions over views; the one table is in [`conventions`].
+//! The mapping from OpenTelemetry's names to CCTF's fields: pure functions over views, and one table in [`conventions`].
 
 pub mod conventions;
 mod failure;
@@ -12,9 +12,9 @@ mod span;
 mod status;
 mod url;
 
-/// Version of all that decides which rows the same records make: this mapping, the join and the pipeline. It is raised
-/// with every change that makes other rows of some records; then a journal that ends in a crash is refused, because its
-/// rows would be made again, and would differ. `tests/golden/rows` reminds of it.
+/// Version of everything that determines the rows of given records: this mapping, the join and the pipeline. Raise it with every change
+/// that gives other rows for some records. A journal that ends in a crash is then refused, because its recomputed rows would differ.
+/// `tests/all/golden_rows.rs` fails if this was forgotten.
 pub const MAPPING_VERSION: u32 = 7;
 
 pub use failure::failure;

@@ -1,13 +1,13 @@
-//! [`role_of_metric`]: what a metric's points are used for.
+//! [`role_of_metric`]: the use of a metric's points, and the devices whose points count.
 
-/// What a metric is used for. Names of both generations of the semantic conventions for system metrics.
+/// The use of a metric. Names of both generations of the semantic conventions are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricRole {
     /// Fraction of time by CPU and mode (gauge, 0 to 1); without a mode, the busy fraction.
     CpuUtilization,
     /// Seconds by CPU and mode since boot (sum).
     CpuTime,
-    /// Memory that can still be used, bytes.
+    /// Available memory, bytes.
     MemoryAvailable,
     /// Memory by state, bytes.
     MemoryUsage,
@@ -31,12 +31,12 @@ pub enum MetricRole {
     Energy,
     /// Requests in flight.
     ActiveRequests,
-    /// CPU seconds of a process (sum), which is a kept metric too.
+    /// CPU seconds of a process (sum); also a kept metric.
     ProcessCpuTime,
 }
 
 impl MetricRole {
-    /// Whether its points make up a node's samples.
+    /// Whether its points are part of a node's samples.
     pub fn is_sampled(self) -> bool {
         !matches!(
             self,
@@ -45,12 +45,12 @@ impl MetricRole {
     }
 }
 
-/// Names, followed by nothing but digits, of interfaces inside the machine or stacked on others.
+/// Names, followed only by digits, of interfaces inside the machine or stacked on others.
 const INNER_NUMBERED: &[&str] = &[
     "ap", "br", "bridge", "cbr", "cni", "erspan", "gif", "gre", "gretap", "ifb", "lo", "sit", "stf", "team",
     "vmbr", "vrf",
 ];
-/// Beginnings of such names: loopback; the host's side of containers and virtual machines, and their bridges; bonds; tunnels.
+/// Prefixes of such names: loopback; the host's side of containers and virtual machines, and their bridges; bonds; tunnels.
 const INNER_PREFIXES: &[&str] = &[
     "Loopback",
     "antrea",
@@ -107,10 +107,10 @@ const INNER_PREFIXES: &[&str] = &[
     "zt",
 ];
 
-/// Whether an interface's name is one of the machine's edge. The bytes of all others are counted there, too, or never leave the
-/// machine: loopback, bridges and what is plugged into them, VLANs, bonds, tunnels.
+/// Whether an interface is at the machine's edge. The bytes of all others (loopback, bridges and their ports, VLANs, bonds, tunnels) are
+/// also counted there, or never leave the machine.
 pub fn is_counted_interface(device: &str) -> bool {
-    // Linux names VLANs, and the aliases of old, after the interface below.
+    // Linux names VLANs and legacy aliases after the underlying interface.
     let is_stacked = device.contains(['.', ':', '@']);
     let stem = device.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_inner =
@@ -118,11 +118,11 @@ pub fn is_counted_interface(device: &str) -> bool {
     !(is_stacked || is_inner)
 }
 
-/// Whether a device is a disk of its own. Others would be counted twice, as their bytes are those of a disk below: partitions,
-/// loop devices, what device mapper, software RAID and multipath put together; or they are no disks, as RAM.
+/// Whether a device is a whole disk. Partitions, loop devices, and devices of device mapper, software RAID and multipath would be counted
+/// twice, because an underlying disk counts their bytes. RAM disks are not disks.
 pub fn is_counted_disk(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or(device);
-    // The number at the end, and what stands before it.
+    // The name without the number at its end.
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
     if stem == name {
         return !name.starts_with("mapper/");
@@ -140,7 +140,7 @@ pub fn is_counted_disk(device: &str) -> bool {
     !(is_partition || is_path || is_stacked)
 }
 
-/// The role of a metric; `None` for one that only the list of kept metrics can ask for.
+/// The role of a metric; `None` for one that only the list of kept metrics can select.
 pub fn role_of_metric(name: &str) -> Option<MetricRole> {
     Some(match name {
         "system.cpu.utilization" => MetricRole::CpuUtilization,

@@ -1,16 +1,16 @@
-//! [`query`]: the query of a span's URL, for the sources whose queries are kept.
+//! [`query`]: the query of a span's URL, for sources whose queries are kept.
 
 use super::conventions::Slot;
 use super::slots::AttributeSlots;
 
-/// The query of the URL without its question mark: of its own attribute, else of the target or the URL that it is part of.
+/// The query without its question mark, from its own attribute, or else from the target or the URL.
 pub fn query<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
     let whole = || {
         [Slot::HttpTarget, Slot::UrlFull]
             .into_iter()
             .find_map(|slot| query_of(slots.text(slot)?))
     };
-    // Node's instrumentation sends the question mark, too.
+    // Node's instrumentation includes the question mark.
     let own = slots
         .text(Slot::UrlQuery)
         .map(|query| query.strip_prefix('?').unwrap_or(query));

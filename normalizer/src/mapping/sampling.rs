@@ -1,11 +1,11 @@
-//! How many requests a sampled span stands for.
+//! [`weight`]: the number of requests that a sampled span represents.
 
 /// 2^56, the range of the rejection threshold.
 const THRESHOLD_RANGE: u64 = 1 << 56;
 const THRESHOLD_DIGITS: usize = 14;
 
-/// The adjusted count from the tracestate's `ot=th:` value: T hex digits, right-padded with zeros to 14, are the
-/// rejection threshold; the span stands for 2^56 / (2^56 - T) (OpenTelemetry, "TraceState: Probability Sampling").
+/// The adjusted count from the tracestate's `ot=th:` value. Its hex digits, right-padded with zeros to 14, are the rejection threshold T,
+/// and the span represents 2^56 / (2^56 - T) requests (OpenTelemetry, "TraceState: Probability Sampling").
 pub fn weight(trace_state: &str) -> Option<f64> {
     if trace_state.is_empty() {
         return None;
@@ -19,7 +19,7 @@ pub fn weight(trace_state: &str) -> Option<f64> {
         return None;
     }
     let threshold = u64::from_str_radix(digits, 16).ok()? << (4 * (THRESHOLD_DIGITS - digits.len()));
-    // Whole numbers: as a double, a threshold next to the range would be the range itself.
+    // Integers, because a threshold close to the range would be rounded to the range as a double.
     Some(THRESHOLD_RANGE as f64 / (THRESHOLD_RANGE - threshold) as f64)
 }
 

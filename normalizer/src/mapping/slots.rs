@@ -1,4 +1,4 @@
-//! [`AttributeSlots`]: the attributes of one span, each where the table of conventions puts it.
+//! [`AttributeSlots`]: the attributes of one span, sorted into slots by the table of conventions.
 
 use std::cell::Cell;
 
@@ -6,38 +6,37 @@ use cctf_proto::cctf::{TEXT_BYTES_MAX, bounded};
 use cctf_proto::otlp::WireError;
 use cctf_proto::otlp::common::{AnyValue, Attributes};
 
-use super::conventions::{PLACE_OF, PLACES, SLOTS, Slot, find};
+use super::conventions::{BUCKETS, ROW_BY_BUCKET, SLOTS, Slot, find};
 
-/// The attributes of one span, by slot. Made once a request and filled anew for each span.
+/// The attributes of one span, by slot. Created once per request and refilled for each span.
 #[derive(Debug)]
 pub struct AttributeSlots<'a> {
     values: [AnyValue<'a>; SLOTS],
     ranks: [u8; SLOTS],
-    places: &'static [u8; PLACES],
+    buckets: &'static [u8; BUCKETS],
     is_cut: Cell<bool>,
 }
 
 const UNSET: u8 = u8::MAX;
 
 impl<'a> AttributeSlots<'a> {
-    /// No attributes.
     pub fn new() -> Self {
         Self {
             values: [AnyValue::Empty; SLOTS],
             ranks: [UNSET; SLOTS],
-            places: &PLACE_OF,
+            buckets: &ROW_BY_BUCKET,
             is_cut: Cell::new(false),
         }
     }
 
-    /// Forgets the span before and takes this one's attributes.
+    /// Replaces the attributes by those of another span.
     #[inline]
     pub fn fill(&mut self, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
         self.is_cut.set(false);
-        let (places, ranks, values) = (self.places, &mut self.ranks, &mut self.values);
+        let (buckets, ranks, values) = (self.buckets, &mut self.ranks, &mut self.values);
         attributes.take_wanted(
-            |key| find(places, key),
+            |key| find(buckets, key),
             |convention, value| {
                 let slot = convention.slot as usize;
                 if convention.rank < ranks[slot] && !is_blank(convention.slot, &value) {
@@ -48,7 +47,7 @@ impl<'a> AttributeSlots<'a> {
         )
     }
 
-    /// Forgets the span before; of this one, only this slot is known, and nobody but this key tells of it.
+    /// Replaces the attributes by the attribute `key` of another span, which fills `slot`.
     #[inline]
     pub fn fill_one(&mut self, slot: Slot, key: &str, attributes: Attributes<'a>) -> Result<(), WireError> {
         self.ranks = [UNSET; SLOTS];
@@ -65,7 +64,6 @@ impl<'a> AttributeSlots<'a> {
         )
     }
 
-    /// The value of a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<AnyValue<'a>> {
         self.value(slot).copied()
@@ -76,13 +74,12 @@ impl<'a> AttributeSlots<'a> {
         self.has(slot).then(|| &self.values[slot as usize])
     }
 
-    /// Whether the slot is set.
     #[inline]
     pub fn has(&self, slot: Slot) -> bool {
         self.ranks[slot as usize] != UNSET
     }
 
-    /// The text of a slot, as much of it as a field may hold; empty text counts as not told.
+    /// The text of a slot, cut to the maximum length of a field. Empty text counts as absent.
     #[inline]
     pub fn text(&self, slot: Slot) -> Option<&'a str> {
         match self.value(slot)? {
@@ -91,7 +88,7 @@ impl<'a> AttributeSlots<'a> {
         }
     }
 
-    /// As much of a text of this span as a field may hold.
+    /// A text of this span, cut to the maximum length of a field.
     #[inline]
     pub fn bounded(&self, text: &'a str) -> &'a str {
         if text.len() > TEXT_BYTES_MAX {
@@ -100,12 +97,12 @@ impl<'a> AttributeSlots<'a> {
         bounded(text)
     }
 
-    /// Whether a text of this span was too long for a field.
+    /// Whether a text of this span was cut.
     pub fn is_cut(&self) -> bool {
         self.is_cut.get()
     }
 
-    /// The whole number of a slot: SDKs send some as text, and header values as an array with one text.
+    /// The integer of a slot. SDKs send some as text, and header values as an array with one text.
     #[inline]
     pub fn integer(&self, slot: Slot) -> Option<i64> {
         match self.value(slot)? {
@@ -114,14 +111,14 @@ impl<'a> AttributeSlots<'a> {
         }
     }
 
-    /// The whole number of a slot, if it is not negative.
+    /// The integer of a slot, if it is not negative.
     #[inline]
     pub fn unsigned(&self, slot: Slot) -> Option<u64> {
         u64::try_from(self.integer(slot)?).ok()
     }
 }
 
-/// Whether a value says nothing, and so must not hide what another name says. A run id that is empty is invalid instead.
+/// Whether a value counts as absent and must not hide a value under another name. An empty run id is invalid instead.
 #[inline]
 fn is_blank(slot: Slot, value: &AnyValue<'_>) -> bool {
     let is_empty = match value {

@@ -1,4 +1,4 @@
-//! [`map_span`]: one span's attributes become the fields of an invocation or a call.
+//! [`map_span`]: computes the fields of an invocation or a call from a span's attributes.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use super::conventions::Slot;
 use super::slots::AttributeSlots;
 use super::{sampling, status, url};
 
-/// The fields that come from a span's attributes, for both its sides: `bytes_in` and `bytes_out` are of a SERVER's view
-/// for SERVER and CONSUMER spans, and of a CLIENT's view for all others.
+/// The fields that come from a span's attributes. `bytes_in` and `bytes_out` are from the server's view for SERVER and CONSUMER spans,
+/// and from the client's view for all others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MappedSpan<'a> {
     pub method: Option<&'a str>,
@@ -28,18 +28,18 @@ pub struct MappedSpan<'a> {
     pub sample_weight: Option<f64>,
     /// Whether this span is neither work nor a call: a CONSUMER that settles messages, a CLIENT that looks up a name.
     pub is_aside: bool,
-    /// Whether this is a CONSUMER that says it receives: it asks for messages, or handles one.
+    /// Whether this is a CONSUMER with the operation `receive`: it polls for messages, or handles one.
     pub is_receiving: bool,
 }
 
-/// Name of the CLIENT spans that Node's instrumentation of `dns` makes. Asking for an address is part of whatever needs it.
+/// Name of the CLIENT spans of Node's instrumentation for `dns`. A lookup is part of the operation that needs the address.
 const NAME_LOOKUP: &str = "dns.lookup";
-/// Names of the INTERNAL spans that Node's instrumentation of `net` makes. Whoever connects outside a request gives them no
-/// parent, which makes no batch job of them.
+/// Names of the INTERNAL spans of Node's instrumentation for `net`. A connection opened outside a request gives a span without a
+/// parent, which is not a batch job.
 const CONNECTS: [&str; 3] = ["tcp.connect", "tls.connect", "ipc.connect"];
 
-/// Name of the CONSUMER spans that Python's instrumentation of `confluent_kafka` makes for each poll. They have no attributes;
-/// the messages are handled in spans below.
+/// Name of the CONSUMER spans that Python's instrumentation for `confluent_kafka` creates for each poll. They have no attributes, and
+/// the messages are handled in their child spans.
 const BARE_POLL: &str = "recv";
 
 /// Maps the attributes in `slots` of `span`.
@@ -55,9 +55,9 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> MappedSpan<'
         mapped.cold_start = as_bool(slots);
     }
     let is_http = slots.has(Slot::HttpMethod) || slots.has(Slot::HttpStatus) || slots.has(Slot::HttpRoute);
-    // What a server answers by HTTP is an HTTP request, whatever its handler notes of a broker or a database.
+    // A request that a server answers over HTTP is an HTTP request, even if its span has attributes of a broker or a database.
     let is_http_served = is_http && span.kind == SpanKind::Server;
-    // A call through HTTP that an RPC system, broker or database makes is told by the more particular of its names.
+    // A call over HTTP by an RPC system, broker or database client has the more specific protocol.
     if is_rpc(slots) {
         rpc(&mut mapped, slots);
     } else if !is_http_served && (slots.has(Slot::MessagingSystem) || slots.has(Slot::MessagingDestination)) {
@@ -93,7 +93,7 @@ pub fn map_span<'a>(span: &Span<'a>, slots: &AttributeSlots<'a>) -> MappedSpan<'
     mapped
 }
 
-/// The span's name, where method and path do not say it.
+/// The span's name, unless method and path already contain it.
 fn name_of<'a>(span: &Span<'a>, mapped: &MappedSpan<'a>) -> Option<&'a str> {
     if mapped.method.is_some() && mapped.path.is_some() {
         return None;
@@ -126,8 +126,8 @@ fn http_path<'a>(slots: &AttributeSlots<'a>) -> Option<&'a str> {
         .or_else(|| slots.text(Slot::UrlFull).and_then(url::path))
 }
 
-/// The status of what travels over HTTP and has no status of its own. Where the protocol inside has one, a success of HTTP
-/// says nothing of the call: gRPC answers 200 whatever becomes of it, and a failed span has not succeeded.
+/// The HTTP status of a call whose protocol reports no status. If that protocol has one, success over HTTP does not mean that the call
+/// succeeded: gRPC always answers 200, and a failed span has not succeeded.
 fn http_status<'a>(mapped: &mut MappedSpan<'a>, span: &Span<'a>, slots: &AttributeSlots<'a>) {
     set_status(mapped, slots, Slot::HttpStatus, |_| None);
     let is_inner_protocol = mapped.protocol.is_some_and(|protocol| protocol != "http");
@@ -141,7 +141,7 @@ fn is_rpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::RpcSystem) || slots.has(Slot::RpcMethod) || has_grpc(slots)
 }
 
-/// Whether a proxy, which sees HTTP, has seen gRPC in it.
+/// Whether the span has attributes of gRPC, which a proxy for HTTP also reports.
 fn has_grpc(slots: &AttributeSlots<'_>) -> bool {
     slots.has(Slot::GrpcStatus)
         || slots
@@ -158,7 +158,7 @@ fn rpc<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     let service = slots.text(Slot::RpcService);
     let path = || http_path(slots).filter(|_| is_grpc(slots));
     let method = slots.text(Slot::RpcMethod).or_else(path);
-    // Since 1.38 rpc.method is the whole `package.Service/Method`, and a gRPC request's path always was.
+    // Since 1.38 rpc.method is the complete `package.Service/Method`, as the path of a gRPC request always was.
     let whole = method.and_then(|method| method.trim_start_matches('/').rsplit_once('/'));
     let whole = whole.filter(|(of_whole, _)| service.is_none_or(|service| service == *of_whole));
     match whole {
@@ -184,7 +184,7 @@ fn messaging<'a>(mapped: &mut MappedSpan<'a>, slots: &AttributeSlots<'a>) {
     mapped.route = slots.text(Slot::TaskName);
 }
 
-/// What a CONSUMER does with messages, whichever system it names besides: Node's AWS SDK names an RPC.
+/// Classifies a CONSUMER by its operation, even if it has another protocol: Node's AWS SDK reports an RPC.
 fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &AttributeSlots<'_>) {
     match slots.text(Slot::MessagingOperation) {
         Some("receive") => mapped.is_receiving = true,
@@ -194,7 +194,7 @@ fn consume(mapped: &mut MappedSpan<'_>, name: &str, slots: &AttributeSlots<'_>) 
     }
 }
 
-/// The first word of a statement, or of its summary, if it is one.
+/// The first word of a statement or of its summary, if it consists of letters.
 fn operation_of(statement: &str) -> Option<&str> {
     let word = statement.split_whitespace().next()?;
     word.bytes()
@@ -227,8 +227,8 @@ fn sizes(mapped: &mut MappedSpan<'_>, kind: SpanKind, slots: &AttributeSlots<'_>
     }
 }
 
-/// Whom a CLIENT or PRODUCER span was sent to: address and port, which older HTTP clients tell in the URL alone, else the
-/// database system, else the destination. `scratch` is where it is put together, if need be.
+/// The receiver of a CLIENT or PRODUCER span: address and port, which older HTTP clients report only in the URL, or else the database
+/// system or the destination. `scratch` is a buffer for the text.
 pub fn peer<'s, 'a: 's>(slots: &AttributeSlots<'a>, scratch: &'s mut String) -> Option<&'s str> {
     if let Some(address) = slots.text(Slot::PeerAddress) {
         let Some(port) = slots.unsigned(Slot::PeerPort) else {

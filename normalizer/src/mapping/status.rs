@@ -1,4 +1,4 @@
-//! Status codes: gRPC's names turned into numbers.
+//! Status codes: the numbers of gRPC's names, and the range of HTTP's.
 
 /// Names of the gRPC status codes 0 to 16 (gRPC, "Status codes and their use in gRPC").
 const GRPC_NAMES: [&str; 17] = [
@@ -21,7 +21,7 @@ const GRPC_NAMES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// The code that a gRPC or Connect name stands for, in upper or lower case or as Go and .NET write it (`NotFound`).
+/// The code of a gRPC or Connect name, in upper or lower case or in the form of Go and .NET (`NotFound`).
 pub fn grpc_code(name: &str) -> Option<i64> {
     match GRPC_NAMES.iter().position(|known| is_same_name(known, name)) {
         Some(code) => Some(code as i64),
@@ -37,7 +37,7 @@ fn is_same_name(known: &str, name: &str) -> bool {
     known.eq_ignore_ascii_case(name) || known_letters.eq(letters)
 }
 
-/// Whether a number can be the status of an HTTP answer. Proxies report 0 where none was sent.
+/// Whether a number can be the status of an HTTP answer. Proxies report 0 without an answer.
 pub fn is_http_status(status: i64) -> bool {
     (100..1000).contains(&status)
 }

@@ -1,8 +1,8 @@
-//! Parts of URLs, as far as spans have any.
+//! Parts of the URLs in spans.
 
 use core::net::Ipv6Addr;
 
-/// The path of a URL, or of a reference that begins with its path or query; `None` for what is neither.
+/// The path of a URL, or of a reference that starts with its path or query; `None` for other texts.
 pub fn path(url: &str) -> Option<&str> {
     match split(url) {
         Some((_, rest)) => Some(path_or_root(rest)),
@@ -10,12 +10,12 @@ pub fn path(url: &str) -> Option<&str> {
     }
 }
 
-/// The path of a request's target, which is a path as a rule, and a whole URL towards a proxy.
+/// The path of a request's target, which is normally a path, and a complete URL in a request to a proxy.
 pub fn path_of_target(target: &str) -> &str {
     path_or_root(split(target).map_or(target, |(_, rest)| rest))
 }
 
-/// The authority of a URL, without what it tells of the user.
+/// The authority of a URL, without user and password.
 pub fn authority(url: &str) -> Option<&str> {
     let (authority, _) = split(url)?;
     let address = authority
@@ -24,12 +24,14 @@ pub fn authority(url: &str) -> Option<&str> {
     (!address.is_empty()).then_some(address)
 }
 
-/// Appends address and port as a URL has them: an address of IPv6 in brackets, and a port that the address has already once.
+/// Appends address and port in the form of a URL: IPv6 in brackets, and the port only once if the address already has it.
 pub fn push_authority(address: &str, port: u64, out: &mut String) {
     let mut digits = itoa::Buffer::new();
     let port = digits.format(port);
     if address.contains(':') {
-        let has_port = address.rsplit_once(':').is_some_and(|(_, told)| told == port);
+        let has_port = address
+            .rsplit_once(':')
+            .is_some_and(|(_, present)| present == port);
         let is_v6 = is_v6(address);
         if has_port && !is_v6 {
             return out.push_str(address);
@@ -42,13 +44,13 @@ pub fn push_authority(address: &str, port: u64, out: &mut String) {
     out.extend([address, ":", port]);
 }
 
-/// A zone, as in `fe80::1%eth0`, is no part of the address.
+/// Ignores a zone, as in `fe80::1%eth0`.
 fn is_v6(address: &str) -> bool {
     let without_zone = address.split('%').next().unwrap_or(address);
     without_zone.parse::<Ipv6Addr>().is_ok()
 }
 
-/// Authority and rest of a URL that has both. Its scheme is what stands before `://`, unless that belongs to a query.
+/// Authority and rest of a URL. The scheme is the text before `://`, unless that is part of a query.
 fn split(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_tells_nothing_of_the_user() {
+    fn an_authority_has_no_user_and_password() {
         for (url, expected) in [
             ("http://h:80/a", Some("h:80")),
             ("https://user:secret@h?x@y", Some("h")),

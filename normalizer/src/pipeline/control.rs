@@ -109,7 +109,7 @@ impl Pipeline {
             PlacementKind::Scale | PlacementKind::Migrate => {
                 let is_scale = event == PlacementKind::Scale;
                 let event = Event {
-                    of_instance: source.identity.is_instance_told(),
+                    of_instance: source.identity.has_reported_instance(),
                     replicas: slots.unsigned(Slot::Replicas).filter(|_| is_scale),
                     from_node: slots.text(Slot::FromNode).filter(|_| !is_scale),
                     reason: slots.text(Slot::Reason),

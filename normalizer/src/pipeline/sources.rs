@@ -332,7 +332,7 @@ impl Sources {
     /// A node that others tell of; if it has told nothing itself, only its name is known.
     pub fn node_named(&mut self, node: &str) -> Option<u32> {
         let stages = &self.stages;
-        self.nodes.number(node, || Identity::unidentified(node, stages))
+        self.nodes.number(node, || Identity::from_node_name(node, stages))
     }
 
     /// An instance.

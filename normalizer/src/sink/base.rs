@@ -1,8 +1,8 @@
-//! The base of a run: how long its files were when the journal first wrote to them, kept in the run's own folder.
+//! [`Base`]: the lengths of a run's files before the journal first wrote to them, stored in the run's own folder.
 //!
-//! A run that is opened after a checkpoint is not in it. After a crash the run's rows are made again; the base says from
-//! which byte on, because the folder may have been there before, with lines of another journal. It is durable before
-//! anything is appended, and it counts only together with the very checkpoint after which it was written.
+//! A checkpoint does not include runs that are opened after it. After a crash, their rows are recomputed. The base has the offsets
+//! at which they start, because the folder may already contain lines of another journal. It is durable before the first append, and
+//! is valid only together with the checkpoint after which it was written.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,15 +17,14 @@ const FILE_NAME: &str = ".base";
 const TEMPORARY_NAME: &str = ".tmp-base";
 const FIRST_WORDS: &str = "cctf-base 1";
 
-/// What was there before the journal wrote to a run's folder.
+/// Content of a run's folder before the journal wrote to it.
 pub struct Base {
-    /// Number of the run's part that the folder is: its name alone can be a run's of its own.
+    /// Number of the run's part. The folder's name alone is ambiguous, because a run's id can look like a part's name.
     pub number: u64,
-    /// How long the files were.
     pub lengths: Lengths,
 }
 
-/// Keeps the base of the run in `folder`.
+/// Stores the base of the run in `folder`.
 pub fn write(storage: &mut dyn Storage, folder: &Path, epoch: u64, base: &Base) -> Result<(), SinkError> {
     let (path, temporary) = (folder.join(FILE_NAME), folder.join(TEMPORARY_NAME));
     let mut line = format!("{FIRST_WORDS} {epoch:016x} {}", base.number);

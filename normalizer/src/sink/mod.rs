@@ -1,4 +1,4 @@
-//! The sink: the pipeline's output becomes files, whole lines and whole snapshots, one locked folder a run.
+//! [`Sink`]: writes the pipeline's output to files, as whole lines and whole snapshots, with one locked folder per run.
 
 mod base;
 mod error;
@@ -20,32 +20,31 @@ use error::SYNC;
 pub use error::SinkError;
 pub use storage::{Disk, Storage};
 
-/// Files open at once, besides one lock a run. Past it the run that was written longest ago has its files closed.
+/// Maximum number of open files, besides one lock per run. Above it, the least recently written run has its files closed.
 pub const OPEN_FILES_MAX: usize = 512;
 
-/// Writes runs below one folder.
 pub struct Sink {
     out_dir: PathBuf,
     storage: Box<dyn Storage>,
     runs: HashMap<String, OpenRun>,
     open_files_max: usize,
     writes: u64,
-    /// Bytes of each file of every run that the journal tells of; `None` without a journal.
+    /// Lengths of all files that the journal knows; `None` without a journal.
     known: Option<HashMap<String, Lengths>>,
-    /// Tells the checkpoint on the disk from all others.
+    /// Epoch of the checkpoint on the disk.
     epoch: u64,
-    /// While the journal is being read again, and files may be ahead of it.
+    /// Set while the journal is being replayed, when files can have later lines.
     recovering: Option<Recovering>,
 }
 
-/// What is kept while the journal is being read again.
+/// State during a replay of the journal.
 #[derive(Default)]
 struct Recovering {
-    /// The folders that were opened meanwhile.
+    /// Folders opened during the replay.
     opened: HashSet<String>,
-    /// The last part in which each run had gone on since the checkpoint, once it has been looked for.
+    /// The last part of each run since the checkpoint, once it has been searched.
     last_parts: Option<HashMap<String, u64>>,
-    /// Whether files are cut back instead of being completed: other bytes come than those that are there.
+    /// Whether to truncate files instead of completing them, because another mapping gives other rows.
     remaps: bool,
 }
 
@@ -55,12 +54,10 @@ struct OpenRun {
 }
 
 impl Sink {
-    /// A sink on the disk.
     pub fn new(out_dir: &Path) -> Self {
         Self::with_storage(out_dir, Box::new(Disk), OPEN_FILES_MAX)
     }
 
-    /// A sink on any storage.
     pub fn with_storage(out_dir: &Path, storage: Box<dyn Storage>, open_files_max: usize) -> Self {
         Self {
             out_dir: out_dir.to_owned(),
@@ -74,8 +71,8 @@ impl Sink {
         }
     }
 
-    /// A sink that goes on where the checkpoint of this epoch was made: what follows, up to [`Self::end_recovery`], was
-    /// given to a sink before, and some of it may have been written.
+    /// Continues after the checkpoint of this epoch. All output up to [`Self::end_recovery`] went to an earlier sink, which may have
+    /// written a part of it.
     #[must_use]
     pub fn resume(mut self, known: HashMap<String, Lengths>, epoch: u64) -> Self {
         self.known = Some(known);
@@ -84,7 +81,7 @@ impl Sink {
         self
     }
 
-    /// Besides, another mapping makes the rows: files are cut back to where the checkpoint was made.
+    /// Truncates the files to their lengths at the checkpoint, because another mapping recomputes the rows.
     #[must_use]
     pub fn remap(mut self) -> Self {
         if let Some(recovering) = &mut self.recovering {
@@ -93,16 +90,16 @@ impl Sink {
         self
     }
 
-    /// The journal has been read to its end: what comes now is new.
+    /// Ends the replay: later output is new.
     pub fn end_recovery(&mut self) -> Result<(), SinkError> {
         for folder in self.runs_ahead()? {
-            // Of what is known, which is all that is ahead, no base is written.
+            // These folders are known, so no base is written.
             let number = Part::parse(&folder).map_or(1, |(_, number)| number);
             self.open_folder(&folder, number, false)?;
         }
         self.recovering = None;
-        // That the run had gone on is lost from the journal (a power loss without `fsync`): with what comes the folder is taken
-        // as it is, or begun anew.
+        // The journal has lost the record with which the run left this part (a power loss without `fsync`). With later output the
+        // folder is taken as it is, or created again.
         for (superseded, _) in self.runs.extract_if(|_, run| run.folder.is_superseded()) {
             if let Some(known) = &mut self.known {
                 known.remove(&superseded);
@@ -114,7 +111,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Runs that the checkpoint knows, that no record came for, and whose files are longer all the same.
+    /// Runs in the checkpoint whose files are longer, although the replay had no record for them.
     fn runs_ahead(&mut self) -> Result<Vec<String>, SinkError> {
         let mut ahead = Vec::new();
         let known = self.known.iter().flatten();
@@ -129,8 +126,8 @@ impl Sink {
             .as_ref()
             .is_some_and(|recovering| recovering.remaps)
         {
-            // What the other mapping has opened, and this one has not.
-            ahead.extend(self.begun_since_checkpoint()?.into_iter().map(|(name, _)| name));
+            // Folders that the other mapping has opened and this one has not.
+            ahead.extend(self.opened_since_checkpoint()?.into_iter().map(|(name, _)| name));
             ahead.sort();
             ahead.dedup();
             let opened = self.recovering.as_ref().map(|recovering| &recovering.opened);
@@ -139,8 +136,7 @@ impl Sink {
         Ok(ahead)
     }
 
-    /// Makes all files durable, and tells how long they are. `is_needed` says of a folder whether anything may still come
-    /// for it; what is known of the others is left out.
+    /// Makes all files durable and returns their lengths, without those of folders that get no more output (`is_needed`).
     pub fn sync(&mut self, is_needed: impl Fn(&str) -> bool) -> Result<HashMap<String, Lengths>, SinkError> {
         for run in self.runs.values_mut() {
             run.folder.sync(self.storage.as_mut())?;
@@ -155,15 +151,15 @@ impl Sink {
         Ok(known)
     }
 
-    /// A checkpoint of this epoch with these lengths is on the disk. Before that, nothing that the one before knows may be
-    /// forgotten.
+    /// Call this after the checkpoint with this epoch and these lengths is on the disk. Until then the sink keeps the previous
+    /// checkpoint's lengths.
     pub fn checkpointed(&mut self, lengths: HashMap<String, Lengths>, epoch: u64) {
         self.known = Some(lengths);
         self.epoch = epoch;
     }
 
-    /// Writes all output and clears it. After an error, what is not cleared is not or not wholly written: written
-    /// again, with whatever has come to it, it goes on where it stopped.
+    /// Writes all output and clears it. After an error, output that is not cleared is not completely written. The next call
+    /// continues where this one stopped, and the output may have grown.
     pub fn write(&mut self, output: &mut Output) -> Result<(), SinkError> {
         for run in output.drain() {
             self.write_run(run)?;
@@ -172,7 +168,6 @@ impl Sink {
         Ok(())
     }
 
-    /// How many runs are open.
     pub fn open_runs(&self) -> usize {
         self.runs.len()
     }
@@ -184,13 +179,13 @@ impl Sink {
         }
         self.writes += 1;
         let is_durable = self.known.is_some();
-        // As long as this can fail, the run stays: it knows how far its output has been written.
+        // The run stays open until this succeeds, because it knows the position in its output.
         if let Some(run) = self.runs.get_mut(output.part.folder()) {
             run.last_write = self.writes;
             run.folder.write(self.storage.as_mut(), output, is_durable)?;
         }
-        // Who sees a part ended finds the next one; and after a crash the next one tells that of the part before it nothing
-        // but its end can be missing.
+        // A reader that sees the end of a part can then find the next one. After a crash, the existence of the next part shows that
+        // only the end of the previous part can be missing.
         if let Some(next) = &output.rolled_to {
             self.open_part(next)?;
             if is_durable {
@@ -217,7 +212,7 @@ impl Sink {
         self.open_folder(part.folder(), part.number(), is_superseded)
     }
 
-    /// Whether the run had gone on in a later part when the process that is recovered from ended.
+    /// Whether the run had continued in a later part before the crash.
     fn is_superseded(&mut self, part: &Part) -> Result<bool, SinkError> {
         if self
             .recovering
@@ -235,10 +230,10 @@ impl Sink {
         Ok(last.is_some_and(|&last| part.number() < last))
     }
 
-    /// The last part of each run among the folders that were opened since the checkpoint.
+    /// The last part of each run, among the folders opened since the checkpoint.
     fn last_parts(&mut self) -> Result<HashMap<String, u64>, SinkError> {
         let mut last_parts = HashMap::new();
-        for (name, number) in self.begun_since_checkpoint()? {
+        for (name, number) in self.opened_since_checkpoint()? {
             let parsed = Part::parse(&name).filter(|(_, parsed)| *parsed == number);
             if let Some((run_id, number)) = parsed {
                 let last = last_parts.entry(run_id.to_owned()).or_insert(number);
@@ -248,26 +243,26 @@ impl Sink {
         Ok(last_parts)
     }
 
-    /// The folders that were opened since the checkpoint, and which part of its run each is.
-    fn begun_since_checkpoint(&mut self) -> Result<Vec<(String, u64)>, SinkError> {
+    /// The folders opened since the checkpoint, each with its part number.
+    fn opened_since_checkpoint(&mut self) -> Result<Vec<(String, u64)>, SinkError> {
         let names = self.storage.names(&self.out_dir);
-        let mut begun = Vec::new();
+        let mut opened = Vec::new();
         for name in names.map_err(SinkError::io("list", &self.out_dir))? {
             let folder = self.out_dir.join(&name);
-            // A link such as `latest` is no folder of its own.
+            // Links such as `latest` are skipped.
             let is_link = self.storage.read_link(&folder).is_ok();
             if is_link {
                 continue;
             }
             match base::read(self.storage.as_mut(), &folder, self.epoch) {
-                Ok(Some(base)) => begun.push((name, base.number)),
+                Ok(Some(base)) => opened.push((name, base.number)),
                 Ok(None) => {}
-                // `lost+found`, or somebody's own: none that we have made.
+                // Another user's folder, such as `lost+found`.
                 Err(error) if error.is_permission_denied() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(begun)
+        Ok(opened)
     }
 
     fn open_folder(&mut self, folder: &str, number: u64, is_superseded: bool) -> Result<(), SinkError> {
@@ -276,7 +271,7 @@ impl Sink {
             epoch: self.epoch,
             number,
             is_recovering: self.recovering.is_some(),
-            // What this process knows of a run that it has opened and closed is newer than the run's base.
+            // For a run that this process has opened before, `known` is newer than the run's base.
             is_base_needed: self
                 .recovering
                 .as_ref()
@@ -299,13 +294,13 @@ impl Sink {
         Ok(())
     }
 
-    /// It has been synced with its last snapshot.
+    /// The run was synced with its last snapshot.
     fn close_run(&mut self, folder: &str) {
         let (Some(run), Some(known)) = (self.runs.remove(folder), &mut self.known) else {
             return;
         };
         if run.folder.is_superseded() {
-            // Somebody may be deleting it: its files are not looked at any more.
+            // It may be deleted at any time, so its files are not read again.
             known.remove(folder);
         } else {
             known.insert(folder.to_owned(), run.folder.lengths());

@@ -264,7 +264,7 @@ fn a_part_restarts_when_a_power_loss_took_the_journal_that_closed_it() {
     assert_eq!(calls(&folder, "r"), "new\n");
 }
 
-/// The disk, whose syncs fail as long as it is told so.
+/// The disk, with syncs that fail while a flag is set.
 struct Unsafe(Arc<AtomicBool>);
 
 impl Storage for Unsafe {

@@ -1,4 +1,4 @@
-//! [`RunFolder`]: one run's files, from the lock on its folder to whole lines and whole snapshots in them.
+//! [`RunFolder`]: the files of one run. It locks the folder, appends whole lines, and replaces snapshots.
 
 mod opening;
 
@@ -12,28 +12,28 @@ use super::error::{SYNC, SinkError};
 use super::storage::Storage;
 use crate::pipeline::RunOutput;
 
-/// The folder that readers look in.
+/// The subfolder for readers.
 const CCTF_FOLDER: &str = "cctf";
-/// Bytes of a file after which the kernel is asked to write it back. Left to itself it collects a gigabyte between two
-/// checkpoints, for which the next one, and the journal beside it, would wait all at once.
+/// Bytes of a file after which the kernel is asked to write it back. Otherwise a gigabyte accumulates between two checkpoints, and
+/// the next checkpoint and the journal have to wait for it.
 const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files of one run.
 pub(super) struct RunFolder {
     path: PathBuf,
-    /// Held, not read: the run is ours until it is dropped.
+    /// Keeps the run locked until it is dropped.
     _lock: Option<Box<dyn Send>>,
-    /// Whether the run had gone on in a later part before a crash: all of it was written, and it may be deleted at any
-    /// time. What is made again for it goes nowhere.
+    /// Whether the run had continued in a later part before a crash. This part is complete then and may be deleted at any time, so
+    /// recomputed rows are discarded.
     is_superseded: bool,
-    /// Whether the last snapshot of the run's description waits beside its place.
+    /// Whether the last `run_meta.json` is written under its temporary name.
     end_is_prepared: bool,
     appended_to: [Option<Box<dyn Write + Send>>; File::ALL.len()],
-    /// How far each file's lines of the output under way have been written.
+    /// Written bytes of the current output, for each file.
     written: [usize; File::ALL.len()],
-    /// Bytes of each file that the pipeline has made.
+    /// Bytes of each file that the pipeline has produced.
     made: Lengths,
-    /// Bytes of each file beyond those: written before a crash, to be made again and not written twice.
+    /// Further bytes of each file, written before a crash. They are recomputed and must not be written twice.
     ahead: Lengths,
     /// Whether a file has bytes that may not be durable.
     dirty: [bool; File::ALL.len()],
@@ -41,31 +41,30 @@ pub(super) struct RunFolder {
     names_are_durable: bool,
 }
 
-/// Bytes of each file of a run.
+/// Lengths of a run's files.
 pub type Lengths = [u64; File::ALL.len()];
 
-/// What a journal knows of a run that is opened.
+/// The journal's knowledge of a run that is opened.
 pub(super) struct Journaled {
-    /// How much of each file it has made.
+    /// Bytes that it has produced of each file.
     pub known: Option<Lengths>,
-    /// The checkpoint on the disk.
+    /// Epoch of the checkpoint on the disk.
     pub epoch: u64,
     /// The part's number.
     pub number: u64,
-    /// Whether the journal is being read again: the files may be ahead of it.
+    /// Whether the journal is being replayed, so that the files can have later lines.
     pub is_recovering: bool,
-    /// Whether what the run's folder keeps goes over what is known.
+    /// Whether the base in the run's folder overrides `known`.
     pub is_base_needed: bool,
-    /// Whether the run has gone on in a later part.
+    /// Whether the run has continued in a later part.
     pub is_superseded: bool,
-    /// Whether what the files have beyond that is to go.
+    /// Whether to truncate the files to these lengths.
     pub is_remapped: bool,
 }
 
 impl RunFolder {
-    /// Writes what is not written yet of this output; of the last one all but [`Self::end`]. After an error, the same
-    /// output (which may have grown) is to be written again: it goes on where it stopped, so that no line is torn or
-    /// doubled.
+    /// Writes the rest of this output; [`Self::end`] must follow the last one. After an error, call it again with the same output,
+    /// which may have grown. It continues where it stopped, so that no line is torn or duplicated.
     pub(super) fn write(
         &mut self,
         storage: &mut dyn Storage,
@@ -92,8 +91,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes all durable, and the last snapshot of the run's description beside its place, so that nothing but its name
-    /// is left to be changed. That is what a later part stands for: see [`Self::open`].
+    /// Makes everything durable and writes the last `run_meta.json` under its temporary name, so that only a rename is left. The
+    /// existence of a later part implies this: see [`Self::open`].
     fn prepare_end(
         &mut self,
         storage: &mut dyn Storage,
@@ -102,7 +101,7 @@ impl RunFolder {
     ) -> Result<(), SinkError> {
         let mut replaced = output.replaced();
         let last = replaced.find(|(file, _)| *file == File::RunMeta);
-        // Once the later part may be there, it must not be seen torn.
+        // After the later part may exist, this file must not be torn.
         if let Some((file, content)) = last.filter(|_| !self.end_is_prepared) {
             self.prepare(storage, file, content, is_durable)?;
             self.names_are_durable = false;
@@ -111,7 +110,7 @@ impl RunFolder {
         if is_durable { self.sync(storage) } else { Ok(()) }
     }
 
-    /// The last touch: who sees the run's end may delete the folder at once.
+    /// The last change. A reader that sees the run's end may delete the folder at once.
     pub(super) fn end(&mut self, storage: &mut dyn Storage, is_durable: bool) -> Result<(), SinkError> {
         if self.end_is_prepared {
             end(storage, &self.path, is_durable)?;
@@ -120,22 +119,20 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Whether what is made for it goes nowhere.
     pub(super) fn is_superseded(&self) -> bool {
         self.is_superseded
     }
 
-    /// The output is done with: what is written next is another one.
+    /// Ends the current output; the next write starts another one.
     pub(super) fn finish_output(&mut self) {
         self.written = [0; File::ALL.len()];
     }
 
-    /// How many files are open.
     pub(super) fn open_files(&self) -> usize {
         self.appended_to.iter().flatten().count()
     }
 
-    /// Closes the files; they are opened again when there is something to append.
+    /// Closes the files. The next append opens them again.
     pub(super) fn close_files(&mut self) {
         self.appended_to.fill_with(|| None);
     }
@@ -149,7 +146,7 @@ impl RunFolder {
                 0 => self.append_some(storage, file, rest)?,
                 ahead => {
                     let len = rest.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
-                    self.pass_over(storage, file, &rest[..len])?
+                    self.skip_present(storage, file, &rest[..len])?
                 }
             };
             self.dirty[at] = true;
@@ -157,14 +154,19 @@ impl RunFolder {
             self.made[at] += len as u64;
         }
         if self.made[at] / WRITEBACK_BYTES > pieces_before {
-            // What could not be asked for is written back all the same, at the checkpoint at the latest.
+            // If this fails, the kernel writes the file back at the checkpoint at the latest.
             let _ = storage.begin_writeback(&self.file_path(file), pieces_before * WRITEBACK_BYTES);
         }
         Ok(())
     }
 
-    /// Passes over what the file has already, if it has just that.
-    fn pass_over(&mut self, storage: &mut dyn Storage, file: File, again: &[u8]) -> Result<usize, SinkError> {
+    /// Skips bytes that the file already has; an error if it has others.
+    fn skip_present(
+        &mut self,
+        storage: &mut dyn Storage,
+        file: File,
+        again: &[u8],
+    ) -> Result<usize, SinkError> {
         let (path, offset) = (self.file_path(file), self.made[file as usize]);
         if !storage
             .holds(&path, offset, again)
@@ -196,12 +198,12 @@ impl RunFolder {
         }
     }
 
-    /// Bytes of each file that the pipeline has made.
+    /// Bytes of each file that the pipeline has produced.
     pub(super) fn lengths(&self) -> Lengths {
         self.made
     }
 
-    /// Makes what was appended and replaced durable, and all names.
+    /// Makes all bytes and folder entries durable.
     pub(super) fn sync(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
         if self.names_are_durable && !self.dirty.contains(&true) {
             return Ok(());
@@ -227,8 +229,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The journal has been read to its end: what a file has beyond it, the journal has lost (a power loss without
-    /// `fsync`). Whole lines stay, a half one goes.
+    /// Ends the recovery. If a file has more bytes than the journal gives, the journal has lost records (a power loss without
+    /// `fsync`). Complete lines stay, and a torn line is removed.
     pub(super) fn end_recovery(&mut self, storage: &mut dyn Storage) -> Result<(), SinkError> {
         let ahead = std::mem::take(&mut self.ahead);
         let is_ahead = |file: &&File| ahead[**file as usize] > 0;
@@ -237,7 +239,7 @@ impl RunFolder {
             return Ok(());
         }
         let path = self.path.display();
-        log_line!("warning: {path} has lines that the journal does not tell of; they stay");
+        log_line!("warning: {path} contains lines that are not in the journal; keeping them");
         self.made = self.cut_torn_lines(storage, &files)?;
         for file in files {
             self.dirty[file as usize] = true;
@@ -254,7 +256,7 @@ impl RunFolder {
     ) -> Result<(), SinkError> {
         self.prepare(storage, file, content, is_durable)?;
         self.dirty[file as usize] = true;
-        put_in_place(storage, &self.path, file)
+        rename_into_place(storage, &self.path, file)
     }
 
     fn prepare(
@@ -284,38 +286,40 @@ impl RunFolder {
     }
 }
 
-/// Outside the folder that readers look in, on the same file system.
+/// A path outside the readers' subfolder, on the same file system.
 fn temporary_path(folder: &Path, file: File) -> PathBuf {
     folder.join(format!(".tmp-{}", file.name()))
 }
 
-fn put_in_place(storage: &mut dyn Storage, folder: &Path, file: File) -> Result<(), SinkError> {
+fn rename_into_place(storage: &mut dyn Storage, folder: &Path, file: File) -> Result<(), SinkError> {
     let path = folder.join(CCTF_FOLDER).join(file.name());
     storage
         .rename(&temporary_path(folder, file), &path)
         .map_err(SinkError::io("replace", &path))
 }
 
-/// Puts the last snapshot of the run's description, which was prepared, in its place.
+/// Renames the prepared last `run_meta.json`.
 fn end(storage: &mut dyn Storage, folder: &Path, is_durable: bool) -> Result<(), SinkError> {
-    put_in_place(storage, folder, File::RunMeta)?;
+    rename_into_place(storage, folder, File::RunMeta)?;
     if !is_durable {
         return Ok(());
     }
     let cctf = folder.join(CCTF_FOLDER);
     match storage.sync_folder(&cctf) {
-        // Somebody has seen the end, and deletes it.
+        // A reader may have seen the end and deleted the folder.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SinkError::io(SYNC, &cctf)(error)),
         _ => Ok(()),
     }
 }
 
-/// How long the files of lines in a run's folder are; those that are replaced whole have no length of interest.
+/// Lengths of the line files in a run's folder; 0 for files that are replaced as a whole.
 pub(super) fn lengths_on_disk(storage: &mut dyn Storage, path: &Path) -> Result<Lengths, SinkError> {
     let mut lengths = Lengths::default();
     for &file in File::ALL.iter().filter(|file| file.shape() == Shape::Lines) {
         let path = path.join(CCTF_FOLDER).join(file.name());
-        let found = storage.len(&path).map_err(SinkError::io("look at", &path))?;
+        let found = storage
+            .len(&path)
+            .map_err(SinkError::io("read the length of", &path))?;
         lengths[file as usize] = found.unwrap_or(0);
     }
     Ok(lengths)

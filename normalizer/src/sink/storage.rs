@@ -1,4 +1,4 @@
-//! [`Storage`]: every touch of the file system by the sink, so that a test can make any of them fail.
+//! [`Storage`]: all operations of the sink on the file system, so that a test can make each of them fail.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,35 +6,32 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// Files are readable by everybody: whoever reads the results is seldom who runs the normalizer.
+/// Files are readable by everybody, because results are often read by other users than the normalizer's.
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
-/// Bytes read at a time when a file's last line end is looked for.
+/// Bytes per read in the search for a file's last line end.
 const TAIL_PIECE_BYTES: usize = 64 * 1024;
 
-/// What the sink needs of a file system.
+/// The operations that the sink needs.
 pub trait Storage: Send {
-    /// Creates a folder and those above it, if need be.
+    /// Creates a folder and its missing parents.
     fn create_folder(&mut self, path: &Path) -> io::Result<()>;
-    /// Whether there is something at this path.
     fn exists(&mut self, path: &Path) -> io::Result<bool>;
-    /// Opens a file to append to, creating it if need be.
+    /// Opens or creates a file to append to.
     fn open_append(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>>;
-    /// Opens a new or emptied file.
+    /// Creates or empties a file.
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn Write + Send>>;
-    /// Renames, replacing what is there.
+    /// Renames a file and replaces an existing one.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Makes a symbolic link.
     fn symlink(&mut self, target: &Path, link: &Path) -> io::Result<()>;
-    /// Where a symbolic link points to.
     fn read_link(&mut self, link: &Path) -> io::Result<PathBuf>;
-    /// Removes a file or a link.
+    /// Removes a file or link.
     fn remove(&mut self, path: &Path) -> io::Result<()>;
-    /// Locks a file as long as what is returned lives; [`io::ErrorKind::WouldBlock`] if another process has it locked.
+    /// Locks a file until the result is dropped; [`io::ErrorKind::WouldBlock`] if another process has locked it.
     fn lock(&mut self, path: &Path) -> io::Result<Box<dyn Send>>;
-    /// Cuts what stands after a file's last line end, and tells how many bytes that were. No file: none.
+    /// Truncates a file to its last line end and returns the number of removed bytes; 0 without a file.
     fn cut_torn_line(&mut self, path: &Path) -> io::Result<u64>;
-    /// The length of a file; `None` if there is none.
+    /// The length of a file; `None` if it does not exist.
     fn len(&mut self, path: &Path) -> io::Result<Option<u64>> {
         match fs::metadata(path) {
             Ok(found) => Ok(Some(found.len())),
@@ -42,13 +39,13 @@ pub trait Storage: Send {
             Err(error) => Err(error),
         }
     }
-    /// Whether these bytes stand in a file at `offset`.
+    /// Whether a file has these bytes at `offset`.
     fn holds(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<bool> {
         let mut found = vec![0; bytes.len()];
         File::open(path)?.read_exact_at(&mut found, offset)?;
         Ok(found == bytes)
     }
-    /// The content of a small file; `None` if there is none.
+    /// The content of a small file; `None` if it does not exist.
     fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         use io::ErrorKind::{NotADirectory, NotFound};
         match fs::read(path) {
@@ -57,16 +54,15 @@ pub trait Storage: Send {
             Err(error) => Err(error),
         }
     }
-    /// Cuts a file.
+    /// Truncates a file.
     fn cut(&mut self, path: &Path, len: u64) -> io::Result<()> {
         OpenOptions::new().write(true).open(path)?.set_len(len)
     }
-    /// The names in a folder.
     fn names(&mut self, path: &Path) -> io::Result<Vec<String>> {
         let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
         fs::read_dir(path)?.map(name).collect()
     }
-    /// Asks for a file to be written back from `offset` on, without waiting for it.
+    /// Asks the kernel to write a file back from `offset` on, without waiting.
     fn begin_writeback(&mut self, path: &Path, offset: u64) -> io::Result<()> {
         let file = File::open(path)?;
         #[cfg(target_os = "linux")]
@@ -83,11 +79,11 @@ pub trait Storage: Send {
         let _ = (file, offset);
         Ok(())
     }
-    /// Makes what was appended to a file durable.
+    /// Makes a file's bytes durable.
     fn sync(&mut self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_data()
     }
-    /// Makes the names in a folder durable.
+    /// Makes a folder's entries durable.
     fn sync_folder(&mut self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }

@@ -143,7 +143,7 @@ fn a_second_sink_on_the_same_run_is_an_error() {
     let mut second = Sink::new(folder.path());
     let error = second.write(&mut output("r1", "2\n", "")).unwrap_err();
     assert!(
-        error.to_string().contains("another normalizer has it locked"),
+        error.to_string().contains("another normalizer has locked it"),
         "{error}"
     );
     second.write(&mut output("r2", "2\n", "")).unwrap();
@@ -167,7 +167,7 @@ fn somebody_elses_file_is_not_overwritten() {
     assert!(
         error
             .to_string()
-            .contains("r1/events.jsonl: something else is there"),
+            .contains("r1/events.jsonl: a file or folder with this name exists"),
         "{error}"
     );
     assert_eq!(read(&folder, "r1/events.jsonl"), "mine");

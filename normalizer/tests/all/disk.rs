@@ -111,7 +111,7 @@ impl Normalizer {
                 answer.to_lowercase().contains("\r\nretry-after: 1\r\n"),
                 "{answer}"
             );
-            assert!(answer.contains("the disk is full, try again later"), "{answer}");
+            assert!(answer.contains("the disk is full; retry later"), "{answer}");
         }
         answer
     }

@@ -184,7 +184,7 @@ fn a_second_normalizer_on_the_same_journal_or_run_ends_with_the_reason() {
     let ended = third.ended();
     assert_eq!(ended.status.code(), Some(1));
     assert!(
-        stderr(&ended).contains("another normalizer has it locked"),
+        stderr(&ended).contains("another normalizer has locked it"),
         "{ended:?}"
     );
     first.stop();

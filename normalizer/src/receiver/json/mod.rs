@@ -207,7 +207,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
         match self.field.kind {
             // Read as bytes, because text may be invalid Unicode.
             Kind::String | Kind::Id if is_one => deserializer.deserialize_option(self),
-            kind if is_one && kind.is_whole_number() => {
+            kind if is_one && kind.is_integer() => {
                 let json = <&RawValue>::deserialize(deserializer)?;
                 self.number(json.get())
             }

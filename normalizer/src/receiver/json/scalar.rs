@@ -14,13 +14,13 @@ pub(super) enum Scalar<'a> {
     Signed(i64),
     Unsigned(u64),
     Float(f64),
-    /// A number as it is written, of a field that holds whole numbers.
+    /// The text of a number, for an integer field.
     Number(&'a str),
-    /// Text, which need not be Unicode.
+    /// Text, possibly invalid Unicode.
     Text(&'a [u8]),
 }
 
-/// What an id that is not hex becomes: too short for any id, so that its row alone is rejected and not its request.
+/// Replaces an id that is not hex. It is too short for any id, so that only its row is rejected and not the request.
 const UNREADABLE_ID: [u8; 1] = [0];
 
 const LENIENT: GeneralPurposeConfig =
@@ -28,8 +28,8 @@ const LENIENT: GeneralPurposeConfig =
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Appends the value in the wire format of its kind, without key, but with length for what has one. `None` if the
-/// kind has no such value.
+/// Appends the value in the wire format of its kind, without key, and with its length if the format has one. `None` if the kind has no
+/// such value.
 pub(super) fn encode(kind: Kind, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
     match kind {
         Kind::String => delimited(text(scalar)?, out),
@@ -67,15 +67,15 @@ fn text(scalar: Scalar<'_>) -> Option<&[u8]> {
 }
 
 fn signed(scalar: Scalar<'_>) -> Option<i64> {
-    whole_number(scalar).and_then(|value| i64::try_from(value).ok())
+    integer(scalar).and_then(|value| i64::try_from(value).ok())
 }
 
 fn unsigned(scalar: Scalar<'_>) -> Option<u64> {
-    whole_number(scalar).and_then(|value| u64::try_from(value).ok())
+    integer(scalar).and_then(|value| u64::try_from(value).ok())
 }
 
-/// 64-bit numbers come as strings, by the specification, or as numbers; ProtoJSON takes both with an exponent.
-fn whole_number(scalar: Scalar<'_>) -> Option<i128> {
+/// By the specification 64-bit numbers are strings, but numbers are accepted as well. ProtoJSON permits an exponent in both.
+fn integer(scalar: Scalar<'_>) -> Option<i128> {
     match scalar {
         Scalar::Number(text) => exact(text),
         Scalar::Text(text) => exact(std::str::from_utf8(text).ok()?),
@@ -85,7 +85,7 @@ fn whole_number(scalar: Scalar<'_>) -> Option<i128> {
     }
 }
 
-/// The whole number that a decimal stands for, digit by digit; `None` if it has a fraction or is beyond 64 bits.
+/// The integer value of a decimal, computed digit by digit; `None` if it has a fraction or exceeds 64 bits.
 fn exact(text: &str) -> Option<i128> {
     let (is_negative, magnitude) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -103,7 +103,7 @@ fn exact(text: &str) -> Option<i128> {
     if whole.is_empty() {
         return None;
     }
-    // Digits before this place are of the whole number.
+    // Digits before this position belong to the integer.
     let point = whole.len() as i64 + i64::from(exponent);
     let mut value = 0_i128;
     let mut place = 0_i64;

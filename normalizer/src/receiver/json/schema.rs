@@ -1,4 +1,4 @@
-//! The fields of every OTLP message, with their names in JSON and what protobuf makes of them.
+//! The fields of every OTLP message: their names in JSON, and their numbers and kinds in protobuf.
 
 /// A message.
 pub(super) struct Message {
@@ -14,16 +14,16 @@ pub(super) struct Field {
     pub(super) repeated: bool,
 }
 
-/// How a field's value is written, in JSON and in protobuf.
+/// The format of a field's value in JSON and in protobuf.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     String,
-    /// Hex digits: trace and span ids.
+    /// Trace and span ids, as hex digits.
     Id,
-    /// Base64: everything else that is bytes.
+    /// All other bytes, as base64.
     Bytes,
     Bool,
-    /// Signed, as a varint: also enums.
+    /// Signed, as a varint; also enums.
     Int,
     /// Signed, zigzag-encoded.
     Sint,
@@ -37,8 +37,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether it is written as a whole number, of which no digit may be lost.
-    pub(super) fn is_whole_number(self) -> bool {
+    /// Whether it is an integer, of which no digit may be lost.
+    pub(super) fn is_integer(self) -> bool {
         matches!(
             self,
             Self::Int | Self::Sint | Self::Uint | Self::Fixed32 | Self::Fixed64 | Self::Sfixed64

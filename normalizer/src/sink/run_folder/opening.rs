@@ -1,4 +1,4 @@
-//! How a [`RunFolder`] is opened: its lock, its files and links, and how far each file is.
+//! The opening of a [`RunFolder`]: its lock, its files and links, and the position in each file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::sink::base;
 use crate::sink::error::SinkError;
 use crate::sink::storage::Storage;
 
-/// Locked as long as the run is written; outside the folder that readers look in.
+/// Locked as long as the run is written. It lies outside the readers' subfolder.
 const LOCK_FILE: &str = ".lock";
 
 impl RunFolder {
-    /// Locks the run's folder, making it and all that belongs in it where it is not there yet. One of which a later part
-    /// tells that it was closed is only ended, if that was missing: whatever is not there has been deleted.
+    /// Locks the run's folder and creates it and its files as needed. If a later part shows that the run had left this part, only a
+    /// missing end is completed: other missing files were deleted by the user.
     pub(in crate::sink) fn open(
         storage: &mut dyn Storage,
         path: PathBuf,
@@ -24,7 +24,9 @@ impl RunFolder {
     ) -> Result<Self, SinkError> {
         let cctf = path.join(CCTF_FOLDER);
         if let Some(journaled) = journaled.filter(|journaled| journaled.is_superseded) {
-            let is_there = storage.exists(&cctf).map_err(SinkError::io("look for", &cctf))?;
+            let is_there = storage
+                .exists(&cctf)
+                .map_err(SinkError::io("check the existence of", &cctf))?;
             if !journaled.is_remapped || !is_there {
                 return Self::open_superseded(storage, path);
             }
@@ -33,7 +35,7 @@ impl RunFolder {
             .create_folder(&cctf)
             .map_err(SinkError::io("create folder", &cctf))?;
         let mut folder = Self::lock(storage, path)?;
-        folder.find_place(storage, journaled)?;
+        folder.find_position(storage, journaled)?;
         for &file in File::ALL {
             folder.begin(storage, file)?;
         }
@@ -43,11 +45,11 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Without a lock: whoever could write to it needs the journal's.
+    /// Takes no lock, because every writer also needs the journal's lock.
     fn open_superseded(storage: &mut dyn Storage, path: PathBuf) -> Result<Self, SinkError> {
         let prepared = temporary_path(&path, File::RunMeta);
         let is_prepared = storage.exists(&prepared);
-        if is_prepared.map_err(SinkError::io("look for", &prepared))? {
+        if is_prepared.map_err(SinkError::io("check the existence of", &prepared))? {
             end(storage, &path, true)?;
         }
         Ok(Self {
@@ -83,10 +85,10 @@ impl RunFolder {
         }
     }
 
-    /// Finds out what of the files the pipeline has made, and what it will make again. Files of which the journal knows
-    /// nothing are taken as they are: a half line at the end of one is what a crash left; nobody has read it as a
-    /// line, and it is cut.
-    fn find_place(
+    /// Determines which bytes of the files the pipeline has produced, and which it will recompute. Files that are unknown to the
+    /// journal are taken as they are, except that a torn last line is removed: it is left from a crash, and no reader has
+    /// accepted it.
+    fn find_position(
         &mut self,
         storage: &mut dyn Storage,
         journaled: Option<&Journaled>,
@@ -111,7 +113,7 @@ impl RunFolder {
         };
         self.made = made;
         if journaled.is_some_and(|journaled| journaled.is_remapped) {
-            return self.cut_back(storage, &lengths);
+            return self.truncate(storage, &lengths);
         }
         let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
         for &file in File::ALL {
@@ -125,8 +127,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Another mapping makes what follows: what the files have of it goes.
-    fn cut_back(&mut self, storage: &mut dyn Storage, lengths: &Lengths) -> Result<(), SinkError> {
+    /// Truncates the files, because another mapping recomputes the later rows.
+    fn truncate(&mut self, storage: &mut dyn Storage, lengths: &Lengths) -> Result<(), SinkError> {
         for &file in File::ALL {
             let (path, made) = (self.file_path(file), self.made[file as usize]);
             let len = lengths[file as usize];
@@ -134,8 +136,10 @@ impl RunFolder {
                 return Err(SinkError::Differs { path, offset: len });
             }
             if len > made {
-                log_line!("warning: --remap cuts {} back to {made} bytes", path.display());
-                storage.cut(&path, made).map_err(SinkError::io("cut", &path))?;
+                log_line!("warning: --remap truncates {} to {made} bytes", path.display());
+                storage
+                    .cut(&path, made)
+                    .map_err(SinkError::io("truncate", &path))?;
                 self.dirty[file as usize] = true;
             }
         }
@@ -159,9 +163,7 @@ impl RunFolder {
         let is_gone = known != Lengths::default() && *lengths == Lengths::default();
         if is_gone {
             let path = self.path.display();
-            log_line!(
-                "warning: the lines in {path} are gone, somebody moved them away; the run is begun anew"
-            );
+            log_line!("warning: the files in {path} were moved away; creating the run again");
         }
         Ok((!is_gone).then_some(known))
     }
@@ -175,11 +177,14 @@ impl RunFolder {
                     .map_err(SinkError::io("create", &path))?;
             }
             Shape::Array => {
-                if !storage.exists(&path).map_err(SinkError::io("look for", &path))? {
+                if !storage
+                    .exists(&path)
+                    .map_err(SinkError::io("check the existence of", &path))?
+                {
                     self.replace(storage, file, b"[]\n", false)?;
                 }
             }
-            // An empty object would not be a run's description. The pipeline gives the first one when it opens the run.
+            // An empty object would be invalid. The pipeline writes the first run_meta.json when it opens the run.
             Shape::Object => {}
         }
         Ok(())
@@ -189,7 +194,7 @@ impl RunFolder {
         lengths_on_disk(storage, &self.path)
     }
 
-    /// Cuts half lines off these files and tells how long they are then.
+    /// Removes torn last lines from these files and returns the lengths of all files.
     pub(super) fn cut_torn_lines(
         &self,
         storage: &mut dyn Storage,
@@ -201,7 +206,10 @@ impl RunFolder {
                 .cut_torn_line(&path)
                 .map_err(SinkError::io("read the end of", &path))?;
             if torn > 0 {
-                log_line!("warning: cut {torn} bytes of a half line off {}", path.display());
+                log_line!(
+                    "warning: removed {torn} bytes of a torn last line from {}",
+                    path.display()
+                );
             }
         }
         self.lengths_on_disk(storage)

@@ -147,7 +147,7 @@ fn refuses_and_goes_on(kind: Fault) {
             until,
             ..kind
         });
-        let told_full = ended.told.contains("no room for a journal segment")
+        let told_full = ended.told.contains("cannot create a journal segment")
             || ended.told.contains("requests are refused until space is free");
         if faults_in(&lives.log()) > before && ended.was_told_to_end() {
             // Who is killed may have no time to tell.
