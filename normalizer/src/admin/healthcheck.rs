@@ -15,11 +15,7 @@ pub enum HealthcheckError {
     #[error("no answer from {url}: {reason}")]
     NoAnswer { url: String, reason: String },
     #[error("{url} is not ready: {status} {body}")]
-    NotReady {
-        url: String,
-        status: u16,
-        body: String,
-    },
+    NotReady { url: String, status: u16, body: String },
 }
 
 /// Succeeds if the normalizer whose admin listener is at `url` is ready.
