@@ -1,5 +1,6 @@
-//! What a request's headers say about the trace and run it belongs to, and how that is said to the next hop.
+//! The trace and run that a request belongs to, as its headers state them, and the header that passes the trace on.
 
+use crate::headers::{Header, Headers};
 use cctf_proto::keys;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use std::borrow::Cow;
@@ -7,69 +8,6 @@ use std::str::FromStr as _;
 
 /// Longest baggage that is kept and passed on, as W3C Baggage asks for.
 pub const BAGGAGE_LEN_MAX: usize = 8192;
-
-/// Header with the number of hops a request has made.
-pub const HOP_COUNT_HEADER: &str = "x-hop-count";
-/// Header that names the next hop.
-pub const NEXT_URL_HEADER: &str = "x-next-url";
-
-/// The headers of a request that this service reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Header {
-    Traceparent,
-    Tracestate,
-    Baggage,
-    TraceId,
-    SpanId,
-    ParentSpanId,
-    HopCount,
-    NextUrl,
-    Host,
-    ContentLength,
-}
-
-impl Header {
-    const COUNT: usize = Self::ContentLength as usize + 1;
-
-    /// The header of this name, in lower case.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "traceparent" => Self::Traceparent,
-            "tracestate" => Self::Tracestate,
-            "baggage" => Self::Baggage,
-            "x-trace-id" => Self::TraceId,
-            "x-span-id" => Self::SpanId,
-            "x-parent-span-id" => Self::ParentSpanId,
-            HOP_COUNT_HEADER => Self::HopCount,
-            NEXT_URL_HEADER => Self::NextUrl,
-            "host" => Self::Host,
-            "content-length" => Self::ContentLength,
-            _ => return None,
-        })
-    }
-}
-
-/// The values of those headers, found in one pass: a look-up of each by name in an HTTP library's map makes a header name
-/// of the text first, and allocates for the names that are no standard.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Headers<'a>([Option<&'a str>; Header::COUNT]);
-
-impl<'a> Headers<'a> {
-    /// Keeps the value of `name` if it is read here; the first one counts. `text` is asked for no other value.
-    pub fn keep(&mut self, name: &str, text: impl FnOnce() -> Option<&'a str>) {
-        if let Some(header) = Header::named(name) {
-            let place = &mut self.0[header as usize];
-            if place.is_none() {
-                *place = text();
-            }
-        }
-    }
-
-    /// The header's value if it was there and is text.
-    pub fn text(&self, header: Header) -> Option<&'a str> {
-        self.0[header as usize]
-    }
-}
 
 /// Where a request comes from, in trace and run.
 #[derive(Debug, Default, Clone)]
@@ -198,7 +136,7 @@ fn baggage_member<'a>(baggage: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn seen(pairs: &[(&str, &'static str)]) -> Headers<'static> {
+    fn headers_of(pairs: &[(&str, &'static str)]) -> Headers<'static> {
         let mut headers = Headers::default();
         for (name, value) in pairs {
             headers.keep(name, || Some(value));
@@ -211,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_traceparent_names_the_caller_and_whether_it_is_sampled() {
-        let headers = seen(&[
+        let headers = headers_of(&[
             (
                 "traceparent",
                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
@@ -232,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_runbooks_headers_are_taken_where_there_is_no_traceparent() {
-        let headers = seen(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
+        let headers = headers_of(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
         let parent = Origin::read(&headers).parent.unwrap();
         assert_eq!(
             (parent.trace_id().to_string(), parent.span_id().to_string()),
@@ -240,7 +178,7 @@ mod tests {
         );
         assert!(parent.is_sampled());
 
-        let uuid = seen(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
+        let uuid = headers_of(&[("x-trace-id", "0af76519-16cd-43dd-8448-eb211c80319c")]);
         let origin = Origin::read(&uuid);
         assert!(origin.parent.is_none());
         assert_eq!(origin.trace_id.unwrap().to_string(), TRACE);
@@ -254,14 +192,14 @@ mod tests {
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "garbage",
         ] {
-            let origin = Origin::read(&seen(&[("traceparent", bad), ("x-trace-id", bad)]));
+            let origin = Origin::read(&headers_of(&[("traceparent", bad), ("x-trace-id", bad)]));
             assert!(origin.parent.is_none() && origin.trace_id.is_none(), "{bad}");
         }
     }
 
     #[test]
     fn a_later_versions_traceparent_is_read_as_far_as_it_is_known() {
-        let headers = seen(&[(
+        let headers = headers_of(&[(
             "traceparent",
             "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes",
         )]);
@@ -271,15 +209,15 @@ mod tests {
 
     #[test]
     fn the_run_is_read_from_the_baggage() {
-        let origin = Origin::read(&seen(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
+        let origin = Origin::read(&headers_of(&[("baggage", "a=b, cctf.run_id = run-1;ttl=3 ,c=d")]));
         assert_eq!(origin.run_id.as_deref(), Some("run-1"));
         assert_eq!(
             origin.baggage.as_deref(),
             Some("a=b, cctf.run_id = run-1;ttl=3 ,c=d")
         );
-        let escaping = Origin::read(&seen(&[("baggage", "cctf.run_id=../../etc")]));
+        let escaping = Origin::read(&headers_of(&[("baggage", "cctf.run_id=../../etc")]));
         assert!(escaping.run_id.is_none() && escaping.run_id_refused);
-        let of_ours = Origin::read(&seen(&[("baggage", "cctf.run_id=latest")]));
+        let of_ours = Origin::read(&headers_of(&[("baggage", "cctf.run_id=latest")]));
         assert!(of_ours.run_id.is_none() && of_ours.run_id_refused);
     }
 }

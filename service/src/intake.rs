@@ -1,7 +1,8 @@
 //! The way in and out: reads a request on an I/O thread, admits it to the queue, and writes its answer.
 
-use crate::context::{Header, Headers, Origin};
+use crate::context::Origin;
 use crate::endpoints::{ENDPOINTS, Endpoint};
+use crate::headers::{Header, Headers};
 use crate::request::{Answer, Request};
 use crate::service::Service;
 use crate::station::{Done, Item, Job, Ticket};

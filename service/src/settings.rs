@@ -1,7 +1,9 @@
 //! Every setting, read once: flag over environment over default.
 
 use crate::forward::allow::{AllowList, NextUrl};
+use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use cli::ignore_empty_variables;
@@ -52,27 +54,6 @@ impl SlotPolicy {
         match self {
             Self::Held => "held",
             Self::Released => "released",
-        }
-    }
-}
-
-/// Where a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Stage {
-    Endpoint,
-    Edge,
-    Cloud,
-    Unknown,
-}
-
-impl Stage {
-    /// Its name in telemetry.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Endpoint => "endpoint",
-            Self::Edge => "edge",
-            Self::Cloud => "cloud",
-            Self::Unknown => "unknown",
         }
     }
 }
@@ -156,7 +137,7 @@ pub struct Identity {
     #[arg(long, env = "NODE_ID")]
     pub node_id: Option<String>,
     /// Where the node stands
-    #[arg(long, env = "STAGE", value_enum)]
+    #[arg(long, env = "STAGE", value_parser = stage_parser())]
     pub stage: Option<Stage>,
     /// Application this module belongs to
     #[arg(long, env = "APP_ID")]
@@ -231,6 +212,11 @@ impl Settings {
 /// Logical CPUs that this process may use.
 pub fn logical_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn stage_parser() -> impl TypedValueParser<Value = Stage> {
+    PossibleValuesParser::new(Stage::ALL.iter().map(|stage| stage.as_str()))
+        .try_map(|text| Stage::parse(&text).ok_or("not a stage"))
 }
 
 fn parse_positive(text: &str) -> Result<f64, String> {

@@ -9,92 +9,12 @@ use url::Url;
 
 use crate::flags::Flags;
 use crate::list;
+use crate::options::{Compression, Protocol, Signal};
 use crate::variables::Variables;
 
 /// Deadline of one attempt by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const VARIABLE: &str = "OTEL_EXPORTER_OTLP_";
-
-/// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// Spans.
-    Traces,
-    /// Metrics.
-    Metrics,
-}
-
-impl Signal {
-    fn in_variables(self) -> &'static str {
-        match self {
-            Self::Traces => "TRACES_",
-            Self::Metrics => "METRICS_",
-        }
-    }
-
-    /// Its path below the endpoint of OTLP/HTTP.
-    fn http_path(self) -> &'static str {
-        match self {
-            Self::Traces => "/v1/traces",
-            Self::Metrics => "/v1/metrics",
-        }
-    }
-}
-
-/// How messages travel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// OTLP/gRPC.
-    #[default]
-    Grpc,
-    /// OTLP/HTTP with protobuf.
-    HttpProtobuf,
-}
-
-impl Protocol {
-    fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "grpc" => Some(Self::Grpc),
-            "http/protobuf" => Some(Self::HttpProtobuf),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn parse_flag(text: &str) -> Result<Self, String> {
-        Self::parse(text).ok_or_else(|| "use grpc or http/protobuf".to_owned())
-    }
-
-    fn local_endpoint(self) -> &'static str {
-        match self {
-            Self::Grpc => "http://127.0.0.1:4317",
-            Self::HttpProtobuf => "http://127.0.0.1:4318",
-        }
-    }
-}
-
-/// How messages are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// gzip.
-    Gzip,
-}
-
-impl Compression {
-    fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "none" => Some(Self::None),
-            "gzip" => Some(Self::Gzip),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn parse_flag(text: &str) -> Result<Self, String> {
-        Self::parse(text).ok_or_else(|| "use none or gzip".to_owned())
-    }
-}
 
 /// Files of TLS, each in PEM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

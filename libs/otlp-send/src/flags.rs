@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::destination::{Compression, Protocol};
+use crate::options::{Compression, Protocol};
 
 /// How OTLP is sent. A flag overrides its variable and the variable of a signal.
 #[derive(Debug, Clone, Default, Args)]

@@ -13,13 +13,15 @@ mod connector;
 mod destination;
 mod flags;
 pub mod list;
+mod options;
 mod retry;
 mod sender;
 mod tls;
 mod variables;
 
-pub use destination::{Compression, Destination, Protocol, SettingsError, Signal};
+pub use destination::{Destination, SettingsError};
 pub use flags::Flags;
+pub use options::{Compression, Protocol, Signal};
 pub use retry::{Failure, Retry};
 pub use sender::{Accepted, Sender};
 pub use tls::TlsError;

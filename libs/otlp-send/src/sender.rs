@@ -19,7 +19,8 @@ use tonic::transport::{Channel, Endpoint};
 use url::{Position, Url};
 
 use crate::connector::{CONNECT_TIMEOUT, Connector};
-use crate::destination::{Compression, Destination, Protocol, Signal};
+use crate::destination::Destination;
+use crate::options::{Compression, Protocol, Signal};
 use crate::retry::{Failure, Retry};
 use crate::tls::TlsError;
 

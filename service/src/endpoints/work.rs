@@ -1,8 +1,8 @@
 //! /work?cpu_ms&sleep_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
 
 use super::Tools;
+use crate::meter::thread_cpu_ns;
 use crate::request::{Answer, OCTETS, Outcome, Request};
-use crate::station::meter::thread_cpu_ns;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::time::Duration;

@@ -3,8 +3,9 @@
 pub mod allow;
 pub mod resolve;
 
-use crate::context::{self, HOP_COUNT_HEADER};
+use crate::context;
 use crate::endpoints::is_asked_by_get;
+use crate::headers::HOP_COUNT_HEADER;
 use crate::request::{NextReport, Payload};
 use crate::settings::Settings;
 use crate::telemetry::inner::{self, TARGET};

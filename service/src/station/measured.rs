@@ -1,7 +1,7 @@
 //! A future whose polls are charged to its request, and whose waiting is told apart from them.
 
-use super::meter::{self, Reading};
 use crate::clock::saturating_ns;
+use crate::meter::{self, Reading};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -79,7 +79,7 @@ impl<F: Future> Future for Measured<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::station::meter::thread_cpu_ns;
+    use crate::meter::thread_cpu_ns;
     use std::time::Duration;
 
     fn burn(cpu_ns: u64) {

@@ -4,7 +4,6 @@
 //! request for what it alone uses.
 
 pub mod measured;
-pub mod meter;
 pub mod queue;
 pub mod scheduling;
 pub mod slot;

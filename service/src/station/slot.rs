@@ -1,10 +1,10 @@
 //! A worker slot: takes the oldest request, works on it, and is free again with the request's last stamp.
 
 use super::measured::{Measured, Spent, Thread};
-use super::meter::{self, Reading};
 use super::{Done, Item, Job, Returned, Ticket};
 use crate::endpoints::{Endpoint, Tools};
 use crate::forward::Call;
+use crate::meter::{self, Reading};
 use crate::request::{Answer, NextReport, Outcome, Request};
 use crate::service::Service;
 use crate::settings::SlotPolicy;

@@ -4,6 +4,8 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+/// Their instrumentation scope in OTLP.
+pub const SCOPE: &str = "tunable-svc.inner";
 /// Target of the `tracing` spans that are exported; those of libraries are not.
 pub const TARGET: &str = "tunable_svc::inner";
 

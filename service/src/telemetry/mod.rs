@@ -39,8 +39,6 @@ use tracing_subscriber::{EnvFilter, Layer as _, filter};
 
 /// Scope of SERVER spans and metrics.
 pub const SCOPE: &str = "tunable-svc";
-/// Scope of the spans below them.
-pub const INNER_SCOPE: &str = "tunable-svc.inner";
 
 /// Everything that telemetry needs while the service runs.
 pub struct Telemetry {
@@ -87,7 +85,7 @@ impl Telemetry {
             telemetry
                 .spans
                 .as_ref()
-                .map(|(provider, _)| provider.tracer(INNER_SCOPE)),
+                .map(|(provider, _)| provider.tracer(inner::SCOPE)),
         );
         Ok(telemetry)
     }

@@ -1,7 +1,9 @@
 //! The resource: who sends this telemetry, and on what kind of node.
 
 use super::cgroup::Limits;
+use crate::meter::thread_cpu_ns;
 use crate::settings::{Identity, Settings};
+use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
@@ -65,7 +67,7 @@ fn told(identity: &Identity) -> Vec<KeyValue> {
         ("service.namespace", identity.app_id.as_deref()),
         ("service.instance.id", identity.instance_id.as_deref()),
         (keys::NODE_ID, identity.node_id.as_deref()),
-        (keys::STAGE, identity.stage.map(crate::settings::Stage::as_str)),
+        (keys::STAGE, identity.stage.map(Stage::as_str)),
         (keys::RUN_ID, identity.run_id.as_deref()),
         ("cloud.region", identity.region.as_deref()),
         ("cloud.availability_zone", identity.zone.as_deref()),
@@ -134,14 +136,14 @@ fn hardware() -> Vec<(&'static str, Value)> {
 fn cpu_score_mib_per_s() -> f64 {
     let block = vec![0x5a_u8; SCORE_BLOCK_BYTES];
     let started = Instant::now();
-    let started_cpu_ns = crate::station::meter::thread_cpu_ns();
+    let started_cpu_ns = thread_cpu_ns();
     let mut blocks = 0_u32;
     while started.elapsed() < SCORE_TIME {
         std::hint::black_box(Sha256::digest(&block));
         blocks += 1;
     }
     // By CPU time, so that a busy host doesn't look like a slow one.
-    let seconds = (crate::station::meter::thread_cpu_ns() - started_cpu_ns).max(1) as f64 / 1e9;
+    let seconds = (thread_cpu_ns() - started_cpu_ns).max(1) as f64 / 1e9;
     f64::from(blocks) * SCORE_BLOCK_BYTES as f64 / MIB / seconds
 }
 

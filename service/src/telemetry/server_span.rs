@@ -9,7 +9,7 @@ use super::ids;
 use super::inner::Parent;
 use crate::clock::system_time;
 use crate::context::Origin;
-use crate::station::meter::Reading;
+use crate::meter::Reading;
 use cctf_proto::keys;
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer as _,

@@ -4,13 +4,14 @@
 //! The SDK's batch processor gives up a batch after few tries and tells of drops at shutdown only. A span is
 //! encoded as it ends, by the thread that ended it: what waits here is bytes, a third of the span's size.
 
-use super::encode;
+use super::{encode, inner};
 use crate::clock::Clock;
 use bytes::Bytes;
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use otlp_send::{Accepted, Failure};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,24 +32,10 @@ thread_local! {
     static ENCODED: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// What became of one try to send a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
-    /// The receiver has it; it could not use that many of its spans.
-    Accepted {
-        /// Spans that the receiver rejected.
-        rejected: u64,
-    },
-    /// It may be sent again, after a pause if the receiver asks for one.
-    Retry(String, Option<Duration>),
-    /// It will never be accepted.
-    Refused(String),
-}
-
 /// Sends export requests.
 pub trait Transport: Send + 'static {
-    /// One try to send an encoded ExportTraceServiceRequest.
-    fn send(&mut self, request: Bytes) -> Sent;
+    /// Sends an encoded ExportTraceServiceRequest once.
+    fn send(&mut self, request: Bytes) -> Result<Accepted, Failure>;
 }
 
 /// Bounds and delays of the queue.
@@ -203,7 +190,7 @@ impl Shared {
 
     /// Inner spans are stamped by `tracing` from the wall clock; a step of it must not part them from their SERVER span.
     fn onto_our_clock(&self, span: &mut SpanData) {
-        if span.instrumentation_scope.name() == super::INNER_SCOPE {
+        if span.instrumentation_scope.name() == inner::SCOPE {
             let ahead_ns = self.clock.wall_minus_this_ns();
             span.start_time = shifted_back(span.start_time, ahead_ns);
             span.end_time = shifted_back(span.end_time, ahead_ns).max(span.start_time);
@@ -303,42 +290,55 @@ impl Shared {
         }
     }
 
+    /// Repeats attempts until the receiver accepts or refuses the request, or the end leaves no time for another one.
     fn deliver(&self, transport: &mut impl Transport, request: Bytes, count: u64) {
-        let mut delay = RETRY_DELAY_MIN;
+        let mut backoff = RETRY_DELAY_MIN;
         let mut failures = 0_u64;
         loop {
-            let asked = match transport.send(request.clone()) {
-                Sent::Accepted { rejected } => {
-                    self.counts
-                        .exported
-                        .fetch_add(count.saturating_sub(rejected), Ordering::Relaxed);
-                    self.counts
-                        .dropped
-                        .fetch_add(rejected.min(count), Ordering::Relaxed);
+            let failure = match transport.send(request.clone()) {
+                Ok(accepted) => {
+                    self.count_accepted(&accepted, count);
                     if failures > 0 {
                         tracing::info!(failures, "span export works again");
                     }
                     return;
                 }
-                Sent::Refused(why) => {
-                    tracing::warn!(spans = count, "the receiver refused spans, which are lost: {why}");
-                    self.counts.dropped.fetch_add(count, Ordering::Relaxed);
-                    return;
-                }
-                Sent::Retry(why, asked) => {
-                    if failures == 0 {
-                        tracing::warn!("span export failed and is tried again until it works: {why}");
-                    }
-                    failures += 1;
-                    self.counts.retries.fetch_add(1, Ordering::Relaxed);
-                    asked
-                }
+                Err(failure) => failure,
             };
-            if !self.pause(asked.unwrap_or(delay)) {
+            let error = &failure.error;
+            let Some(pause) = failure.pause(backoff) else {
+                tracing::warn!(
+                    spans = count,
+                    "the receiver refused spans, which are lost: {error}"
+                );
+                self.counts.dropped.fetch_add(count, Ordering::Relaxed);
+                return;
+            };
+            if failures == 0 {
+                tracing::warn!("span export failed and is tried again until it works: {error}");
+            }
+            failures += 1;
+            self.counts.retries.fetch_add(1, Ordering::Relaxed);
+            if !self.pause(pause) {
                 self.counts.dropped.fetch_add(count, Ordering::Relaxed);
                 return;
             }
-            delay = (delay * 2).min(RETRY_DELAY_MAX);
+            backoff = (backoff * 2).min(RETRY_DELAY_MAX);
+        }
+    }
+
+    fn count_accepted(&self, accepted: &Accepted, count: u64) {
+        let rejected = accepted.rejected.min(count);
+        self.counts
+            .exported
+            .fetch_add(count - rejected, Ordering::Relaxed);
+        self.counts.dropped.fetch_add(rejected, Ordering::Relaxed);
+        if accepted.rejected > 0 || accepted.message.is_some() {
+            tracing::warn!(
+                rejected = accepted.rejected,
+                "the receiver could not use all spans: {}",
+                accepted.message.as_deref().unwrap_or_default()
+            );
         }
     }
 

@@ -4,24 +4,37 @@ use super::*;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use otlp_send::Retry;
 use prost::Message;
 use std::sync::mpsc;
 
 /// Answers with what the test scripted, then accepts everything.
 struct Scripted {
-    answers: VecDeque<Sent>,
+    answers: VecDeque<Result<Accepted, Failure>>,
     sent: mpsc::Sender<usize>,
 }
 
 impl Transport for Scripted {
-    fn send(&mut self, request: Bytes) -> Sent {
+    fn send(&mut self, request: Bytes) -> Result<Accepted, Failure> {
         let request = ExportTraceServiceRequest::decode(request).unwrap();
         let scopes = request.resource_spans.iter().flat_map(|of| &of.scope_spans);
         self.sent
             .send(scopes.map(|scope| scope.spans.len()).sum())
             .unwrap();
-        self.answers.pop_front().unwrap_or(Sent::Accepted { rejected: 0 })
+        self.answers.pop_front().unwrap_or_else(|| accepted(0))
     }
+}
+
+fn accepted(rejected: u64) -> Result<Accepted, Failure> {
+    Ok(Accepted {
+        rejected,
+        message: None,
+    })
+}
+
+fn failed(retry: Retry) -> Result<Accepted, Failure> {
+    let error = "away".to_owned();
+    Err(Failure { error, retry })
 }
 
 struct Bench {
@@ -30,7 +43,12 @@ struct Bench {
     sent: mpsc::Receiver<usize>,
 }
 
-fn bench(queue_size: usize, batch_size: usize, delay: Duration, answers: impl Into<VecDeque<Sent>>) -> Bench {
+fn bench(
+    queue_size: usize,
+    batch_size: usize,
+    delay: Duration,
+    answers: impl Into<VecDeque<Result<Accepted, Failure>>>,
+) -> Bench {
     let (sender, sent) = mpsc::channel();
     let counts = Arc::new(SpanCounts::default());
     let limits = Limits {
@@ -87,12 +105,7 @@ fn a_full_batch_leaves_at_once_and_the_rest_at_the_end() {
 
 #[test]
 fn a_failed_export_is_tried_again_with_the_same_batch() {
-    let bench = bench(
-        100,
-        10,
-        LONG,
-        [Sent::Retry("away".into(), None), Sent::Retry("away".into(), None)],
-    );
+    let bench = bench(100, 10, LONG, [failed(Retry::Soon), failed(Retry::Soon)]);
     make_spans(&bench, 4);
     bench.provider.force_flush().unwrap();
     assert_eq!(bench.sent.try_iter().collect::<Vec<_>>(), [4, 4, 4]);
@@ -109,12 +122,7 @@ fn what_does_not_fit_is_dropped_and_counted() {
 
 #[test]
 fn refused_and_rejected_spans_are_counted_as_lost() {
-    let bench = bench(
-        100,
-        10,
-        LONG,
-        [Sent::Refused("no".into()), Sent::Accepted { rejected: 2 }],
-    );
+    let bench = bench(100, 10, LONG, [failed(Retry::Never), accepted(2)]);
     make_spans(&bench, 10);
     bench.sent.recv().unwrap();
     make_spans(&bench, 10);
@@ -125,7 +133,7 @@ fn refused_and_rejected_spans_are_counted_as_lost() {
 
 #[test]
 fn at_the_end_a_receiver_that_is_away_costs_the_spans_and_not_the_exit() {
-    let bench = bench(100, 10, LONG, vec![Sent::Retry("away".into(), None); 1000]);
+    let bench = bench(100, 10, LONG, vec![failed(Retry::Soon); 1000]);
     make_spans(&bench, 15);
     assert!(
         bench
