@@ -1,4 +1,4 @@
-# The normalizer alone. Its folder /logs is to be mounted, and has to belong to the user it runs as.
+# The normalizer. Mount a folder at /logs that belongs to the user below.
 FROM scratch
 COPY root/ /
 USER 65532:65532

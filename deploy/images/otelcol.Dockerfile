@@ -1,4 +1,4 @@
-# The Collector that `make collector` builds, for where the official image cannot be had. It has nothing to check itself with.
+# The Collector that `make collector` builds, for machines without access to the official image. It has no health check command.
 FROM scratch
 COPY root/ /
 USER 65532:65532

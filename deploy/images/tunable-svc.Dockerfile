@@ -1,7 +1,7 @@
-# The service, and beside it the normalizer that it starts where LOG_PATH is set and nobody else takes its telemetry.
-# Started as root, as here, it becomes the owner of LOG_PATH (or nobody in particular) for good before it listens.
+# The service, and the normalizer, which the service starts if LOG_PATH is set and no OTLP receiver is configured.
+# It starts as root and switches permanently to the owner of LOG_PATH, or to an unprivileged user, before it listens.
 FROM scratch
-# Binaries, and a /tmp that everybody may write to.
+# The binaries, and a world-writable /tmp.
 COPY root/ /
 EXPOSE 8080
 HEALTHCHECK --interval=2s --timeout=2s --start-period=20s CMD ["/tunable-svc", "healthcheck"]

@@ -1,7 +1,7 @@
-// The shop's catalogue: an item asks shipping for its price over gRPC, then has its text hashed.
+// The shop's catalogue: gets the price of an item from shipping over gRPC, then has its text hashed by a tunable-svc.
 //
-// A request's id is that of its caller and a number: 7a.2.1 is the first call of whatever served 7a.2. So the log alone tells
-// who called whom, whatever the tracing says.
+// A request's id is the caller's id and a number: 7a.2.1 is the first call made while serving 7a.2. The log alone therefore shows
+// who called whom, independently of the tracing.
 const path = require("node:path");
 const express = require("express");
 const grpc = require("@grpc/grpc-js");
@@ -71,7 +71,7 @@ app.get("/texts/:sku", (request, response) => serve(request, response, `Dear cus
 
 const server = app.listen(Number(PORT), LISTEN_HOST);
 
-// The tracing ends at this signal, too, and lets the process live: it ends when nothing is left to do.
+// The tracing also stops on this signal, but does not end the process, which exits when its event loop is empty.
 process.on("SIGTERM", () => {
   server.close();
   server.closeIdleConnections();

@@ -1,4 +1,4 @@
-"""The shop's front: a checkout calls every other service, one after the other, at once, again, and in vain."""
+"""The shop's front: a checkout calls every other service, with sequential, parallel, repeated and failing calls."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from shop import Calls, log
 CATALOG_URL = os.environ.get("CATALOG_URL", "http://127.0.0.1:8001")
 STOCK_URL = os.environ.get("STOCK_URL", "http://127.0.0.1:8002")
 ADVICE_URL = os.environ.get("ADVICE_URL", "http://127.0.0.1:8004")
-# Discard: nobody listens there, so a call to it fails.
+# No server listens on the discard port, so calls to it fail.
 GIFTS_URL = "http://127.0.0.1:9"
 SHELVES = 3
 ATTEMPTS_MAX = 2
@@ -35,7 +35,7 @@ app = FastAPI(lifespan=connected)
 
 
 async def reserve(calls, client, sku, shelf):
-    """Asks again after an answer of 503."""
+    """Retries after an answer of 503."""
     for attempt in range(ATTEMPTS_MAX):
         body = json.dumps({"sku": sku, "shelf": shelf, "attempt": attempt}).encode()
         if await calls.http(client, "POST", f"{STOCK_URL}/reserve", body) != 503:
@@ -44,26 +44,25 @@ async def reserve(calls, client, sku, shelf):
 
 @app.get("/checkout")
 async def checkout(request: Request):
-    # The one that starts it all has no other id than that of its trace.
+    # The driver sends no id of its own, so the trace id is used.
     traceparent = request.headers.get("traceparent")
     request_id = traceparent.split("-")[1] if traceparent else uuid.uuid4().hex
     calls, client = Calls("front", request_id), request.app.state.client
     sku = int(request_id[-4:], 16) % 100
 
-    # One after the other.
+    # Sequential.
     await calls.http(client, "GET", f"{CATALOG_URL}/items/{sku}")
-    # At once.
+    # Parallel.
     shelves = (reserve(calls, client, sku, shelf) for shelf in range(SHELVES))
     await asyncio.gather(calls.http(client, "GET", f"{ADVICE_URL}/advice/{sku}"), *shelves)
-    # In vain, for every other order.
+    # Failing, for every other order.
     if sku % 2 == 0:
         await calls.http(client, "GET", f"{GIFTS_URL}/gifts/{sku}")
-    # Into the database.
     statement_id = calls.next_id()
-    # By a cursor: the instrumentation does not see the connection's own execute.
+    # Through a cursor, because the instrumentation does not trace the connection's own execute.
     database.cursor().execute("INSERT INTO orders VALUES (?, ?)", (request_id, sku))
     calls.done(statement_id, "db", "INSERT", None)
-    # A job for later.
+    # Through the queue.
     job_id = calls.next_id()
     await asyncio.to_thread(mail.delay, job_id, sku)
     calls.done(job_id, "messaging", "apply_async", "celery")

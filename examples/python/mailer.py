@@ -1,4 +1,4 @@
-"""The shop's mailer: takes jobs from the queue, asks the catalogue what to write, and asks its database the time."""
+"""The shop's mailer: takes jobs from the queue, fetches a text from the catalogue, and queries its database."""
 
 import asyncio
 import os

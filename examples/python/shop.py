@@ -1,7 +1,7 @@
-"""What front and mailer share: the job queue, calls with an id, and a log of them in JSON lines.
+"""Shared by front and mailer: the job queue, calls with an id, and their log in JSON lines.
 
-A request's id is that of its caller and a number: 7a.2.1 is the first call of whatever served 7a.2. So the log alone tells
-who called whom, whatever the tracing says.
+A request's id is the caller's id and a number: 7a.2.1 is the first call made while serving 7a.2. The log alone therefore shows
+who called whom, independently of the tracing.
 """
 
 import itertools
@@ -15,7 +15,7 @@ TIMEOUT_S = 120
 
 queue = celery.Celery("shop", broker=os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0"))
 queue.conf.task_ignore_result = True
-# What is printed is the log of requests alone.
+# Standard output contains only the log of requests.
 queue.conf.worker_redirect_stdouts = False
 
 
@@ -33,7 +33,7 @@ class Calls:
         return f"{self.request_id}.{next(self.numbers)}"
 
     async def http(self, client, method, url, body=b""):
-        """The status of the answer; none if nobody answers."""
+        """Returns the status of the answer; None without an answer."""
         call_id, status, answer = self.next_id(), None, b""
         try:
             headers = {"x-request-id": call_id}

@@ -1,4 +1,4 @@
-// The shop's shipping: tells over gRPC what it costs to send an item. Some are too large.
+// The shop's shipping service: quotes over gRPC the price of sending an item. Some items are too large.
 package main
 
 import (

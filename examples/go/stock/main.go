@@ -1,4 +1,4 @@
-// The shop's stock: reserves items, and keeps what it reserved in a key-value store. Some have to ask twice.
+// The shop's stock: reserves items and stores the reservations in a key-value store. Some requests must be retried.
 package main
 
 import (
@@ -47,7 +47,7 @@ func (s *stock) reserve(response http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// keep returns the status of the store's answer; 0 if there was none.
+// keep stores a reservation and returns the status of the store's answer; 0 without an answer.
 func (s *stock) keep(request *http.Request, wanted reservation) int {
 	id := request.Header.Get("x-request-id") + ".1"
 	path, value := fmt.Sprintf("/kv/set/sku-%d", wanted.SKU), []byte(strconv.Itoa(wanted.Shelf))

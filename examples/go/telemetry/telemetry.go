@@ -1,7 +1,7 @@
-// Package telemetry starts OpenTelemetry's SDK by the standard environment variables, and logs requests and calls in JSON lines.
+// Package telemetry configures OpenTelemetry's SDK from the standard environment variables, and logs requests and calls as JSON lines.
 //
-// A request's id is that of its caller and a number: 7a.2.1 is the first call of whatever served 7a.2. So the log alone tells
-// who called whom, whatever the tracing says.
+// A request's id is the caller's id and a number: 7a.2.1 is the first call made while serving 7a.2. The log alone therefore shows
+// who called whom, independently of the tracing.
 package telemetry
 
 import (
@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Start returns what sends the last spans and ends it all.
+// Start starts the SDK. The returned function sends the last spans and stops it.
 func Start(ctx context.Context) (func(context.Context) error, error) {
 	found, err := resource.New(ctx,
 		resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID())
@@ -44,7 +44,7 @@ func Start(ctx context.Context) (func(context.Context) error, error) {
 	}, nil
 }
 
-// Env is a variable's value, or another where it is not set.
+// Env returns a variable's value, or otherwise if it is empty or unset.
 func Env(name, otherwise string) string {
 	if value := os.Getenv(name); value != "" {
 		return value
@@ -52,7 +52,7 @@ func Env(name, otherwise string) string {
 	return otherwise
 }
 
-// Line is one request that was served or sent.
+// Line is the log entry of a request that was served or sent.
 type Line struct {
 	Served   string `json:"served,omitempty"`
 	Called   string `json:"called,omitempty"`
@@ -67,7 +67,7 @@ type Line struct {
 
 var lines = json.NewEncoder(os.Stdout)
 
-// Log writes a line. Each is one write, so those of several goroutines stay whole.
+// Log writes a line with a single write, so lines of concurrent goroutines do not mix.
 func Log(line Line) {
 	if err := lines.Encode(line); err != nil {
 		log.Print(err)

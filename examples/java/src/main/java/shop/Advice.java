@@ -20,10 +20,10 @@ import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RestController;
 
 /**
- * The shop's advice: has its answer checked, and looks at a shelf that is not there, which it survives.
+ * The shop's advice: has its answer validated by a tunable-svc, and asks the stock for a missing shelf.
  *
- * <p>A request's id is that of its caller and a number: 7a.2.1 is the first call of whatever served 7a.2. So the log alone
- * tells who called whom, whatever the tracing says.
+ * <p>A request's id is the caller's id and a number: 7a.2.1 is the first call made while serving 7a.2. The log alone
+ * therefore shows who called whom, independently of the tracing.
  */
 @SpringBootApplication
 @RestController
@@ -50,7 +50,7 @@ public class Advice {
     return ResponseEntity.ok().contentType(MediaType.APPLICATION_JSON).body(advice);
   }
 
-  /** Goes on without whoever does not answer. */
+  /** Makes a call; a missing answer is logged and ignored. */
   private void call(String id, String method, String origin, String path, byte[] body)
       throws JsonProcessingException, InterruptedException {
     HttpRequest.BodyPublisher publisher =
