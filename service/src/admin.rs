@@ -1,13 +1,103 @@
 //! The admin listener: whether the service lives and is ready, and its counts as Prometheus text.
 
-use crate::service::Service;
-use actix_web::http::header::ALLOW;
-use actix_web::{HttpResponse, guard, web};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use actix_web::http::header::ALLOW;
+use actix_web::{HttpResponse, guard, web};
+
+use crate::service::Service;
+
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Name, type and description of a metric.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Family {
+    let kind = "counter";
+    Family { name, kind, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    let kind = "gauge";
+    Family { name, kind, help }
+}
+
+const REQUESTS: Family = counter(
+    "requests_total",
+    "Finished requests by endpoint and status class.",
+);
+
+/// A metric without labels, and where its value comes from.
+type SingleValue = (Family, fn(&Service) -> u64);
+
+static SINGLE_VALUES: [SingleValue; 12] = [
+    (
+        counter(
+            "queue_full_total",
+            "Requests answered with 503 because the queue was full.",
+        ),
+        |service| load(&service.stats.queue_full),
+    ),
+    (
+        counter(
+            "body_too_large_total",
+            "Requests answered with 413 because the body was too large.",
+        ),
+        |service| load(&service.stats.body_too_large),
+    ),
+    (
+        counter(
+            "loops_total",
+            "Requests answered with 508 because they exceeded HOP_LIMIT.",
+        ),
+        |service| load(&service.stats.loops),
+    ),
+    (
+        counter(
+            "next_refused_total",
+            "Next hops that were invalid or not allowed.",
+        ),
+        |service| load(&service.stats.next_refused),
+    ),
+    (
+        counter(
+            "next_failed_total",
+            "Calls to next hops that failed without an answer.",
+        ),
+        |service| load(&service.stats.next_failed),
+    ),
+    (
+        counter("run_ids_refused_total", "Invalid run ids in baggage."),
+        |service| load(&service.stats.run_ids_refused),
+    ),
+    (
+        counter("spans_exported_total", "Spans accepted by the receiver."),
+        |service| load(&service.span_counts.exported),
+    ),
+    (
+        counter("spans_dropped_total", "Spans that were lost."),
+        |service| load(&service.span_counts.dropped),
+    ),
+    (
+        counter("span_export_retries_total", "Failed span exports that were retried."),
+        |service| load(&service.span_counts.retries),
+    ),
+    (gauge("active_requests", "Requests in progress."), |service| {
+        u64::try_from(service.stats.active()).unwrap_or(0)
+    }),
+    (gauge("queue_length", "Requests waiting for a slot."), |service| {
+        service.queue.len() as u64
+    }),
+    (gauge("workers", "Worker slots."), |service| {
+        service.settings.worker_count() as u64
+    }),
+];
 
 /// Registers the admin routes.
 pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
@@ -46,95 +136,29 @@ fn metrics(service: &Service) -> HttpResponse {
 
 /// The counts in Prometheus' text format.
 fn render(service: &Service) -> String {
-    let (stats, spans) = (&service.stats, &service.span_counts);
     let mut text = String::with_capacity(4096);
-    family(
-        &mut text,
-        "requests_total",
-        "counter",
-        "Finished requests by endpoint and class of status.",
-    );
-    for (method, route, class, count) in stats.finished() {
+    write_head(&mut text, &REQUESTS);
+    for (method, route, class, count) in service.stats.finished() {
         let _ = writeln!(
             text,
             "tunable_svc_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{class}xx\"}} {count}"
         );
     }
-    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    let counters = [
-        (
-            "queue_full_total",
-            "Requests answered 503 because the queue was full.",
-            read(&stats.queue_full),
-        ),
-        (
-            "body_too_large_total",
-            "Requests answered 413 before they were read whole.",
-            read(&stats.body_too_large),
-        ),
-        (
-            "loops_total",
-            "Requests answered 508 because they had made too many hops.",
-            read(&stats.loops),
-        ),
-        (
-            "next_refused_total",
-            "Next hops that were not allowed or not usable.",
-            read(&stats.next_refused),
-        ),
-        (
-            "next_failed_total",
-            "Next hops that were called and gave no answer.",
-            read(&stats.next_failed),
-        ),
-        (
-            "run_ids_refused_total",
-            "Run ids in baggage that cannot be one.",
-            read(&stats.run_ids_refused),
-        ),
-        (
-            "spans_exported_total",
-            "Spans that the receiver has accepted.",
-            read(&spans.exported),
-        ),
-        (
-            "spans_dropped_total",
-            "Spans that were lost.",
-            read(&spans.dropped),
-        ),
-        (
-            "span_export_retries_total",
-            "Exports of spans that failed and were repeated.",
-            read(&spans.retries),
-        ),
-    ];
-    for (name, help, value) in counters {
-        family(&mut text, name, "counter", help);
-        let _ = writeln!(text, "tunable_svc_{name} {value}");
-    }
-    let gauges = [
-        (
-            "active_requests",
-            "Requests in flight.",
-            u64::try_from(stats.active()).unwrap_or(0),
-        ),
-        (
-            "queue_length",
-            "Requests that wait for a slot.",
-            service.queue.len() as u64,
-        ),
-        ("workers", "Worker slots.", service.settings.worker_count() as u64),
-    ];
-    for (name, help, value) in gauges {
-        family(&mut text, name, "gauge", help);
-        let _ = writeln!(text, "tunable_svc_{name} {value}");
+    for (family, read) in &SINGLE_VALUES {
+        write_head(&mut text, family);
+        let _ = writeln!(text, "tunable_svc_{} {}", family.name, read(service));
     }
     text
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+fn write_head(text: &mut String, family: &Family) {
+    let Family { name, kind, help } = family;
     let _ = writeln!(
         text,
         "# HELP tunable_svc_{name} {help}\n# TYPE tunable_svc_{name} {kind}"
     );
+}
+
+fn load(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
 }

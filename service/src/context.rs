@@ -1,10 +1,12 @@
 //! The trace and run that a request belongs to, as its headers state them, and the header that passes the trace on.
 
-use crate::headers::{Header, Headers};
-use cctf_proto::keys;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use std::borrow::Cow;
 use std::str::FromStr as _;
+
+use cctf_proto::keys;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+use crate::headers::{Header, Headers};
 
 /// Longest baggage that is kept and passed on, as W3C Baggage asks for.
 pub const BAGGAGE_LEN_MAX: usize = 8192;

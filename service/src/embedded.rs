@@ -1,8 +1,5 @@
 //! The normalizer as a child of the service: where nobody else takes the telemetry, the service leaves CCTF files by itself.
 
-use crate::settings::Settings;
-use anyhow::{Context as _, anyhow};
-use serde_json::Value;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::fd::AsRawFd as _;
@@ -14,6 +11,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use serde_json::Value;
+
+use crate::settings::Settings;
 
 /// The binary, looked for beside the service's own.
 const NAME: &str = "cctf-normalizer";

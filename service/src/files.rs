@@ -1,7 +1,8 @@
 //! The folder that holds the service's files: the operator's, or a temporary one.
 
-use anyhow::Context as _;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 
 /// A folder; a temporary one is removed when it is dropped.
 #[derive(Debug)]

@@ -1,5 +1,20 @@
 //! The way in and out: reads a request on an I/O thread, admits it to the queue, and writes its answer.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
+use tokio::sync::oneshot;
+
 use crate::context::Origin;
 use crate::endpoints::{ENDPOINTS, Endpoint};
 use crate::headers::{Header, Headers};
@@ -7,19 +22,6 @@ use crate::request::{Answer, Request};
 use crate::service::Service;
 use crate::station::{Done, Item, Job, Ticket};
 use crate::telemetry::server_span::{Arrival, RequestTrace, Times};
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-use percent_encoding::percent_decode_str;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::Poll;
-use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// Longest time a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);

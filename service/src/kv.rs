@@ -1,11 +1,13 @@
 //! The key-value store: SQLite in WAL mode, one writer, pooled readers, a database span per statement.
 
-use crate::telemetry::inner::{Parent, TARGET};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tracing::field::Empty;
+
+use crate::telemetry::inner::{Parent, TARGET};
 
 /// Longest key, bytes.
 pub const KEY_LEN_MAX: usize = 512;

@@ -3,8 +3,9 @@
 // These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-use cctf_proto::{log_line, stdio};
 use std::process::ExitCode;
+
+use cctf_proto::{log_line, stdio};
 use tunable_svc::settings::{Command, CommandLine};
 use tunable_svc::{healthcheck, server};
 

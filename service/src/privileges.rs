@@ -1,10 +1,11 @@
 //! Gives up root for good, before anything listens: a service that a container starts as root works as somebody else.
 
-use anyhow::{Context as _, bail};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
+
+use anyhow::{Context as _, bail};
 
 /// User and group of who has no other: `nonroot` of the distroless images.
 const NOBODY: u32 = 65532;

@@ -1,8 +1,9 @@
 //! A request as the slots see it, and its answer: no HTTP library's types, only what the work needs.
 
-use bytes::Bytes;
 use std::borrow::Cow;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 /// Content type of JSON answers.
 pub const JSON: &str = "application/json";

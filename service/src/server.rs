@@ -1,5 +1,19 @@
 //! The service as a whole: starts its parts, serves until a signal, drains, and ends them in order.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::Method;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::Context as _;
+use cctf_proto::stdio;
+use futures_util::future::LocalBoxFuture;
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::clock::Clock;
 use crate::endpoints::ENDPOINTS;
 use crate::forward::Forwarder;
@@ -13,18 +27,6 @@ use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Sources;
 use crate::{admin, embedded, files, privileges};
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::http::Method;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use anyhow::Context as _;
-use cctf_proto::stdio;
-use futures_util::future::LocalBoxFuture;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Idle connections are kept longer than common clients keep theirs, so that it is the client who closes.
 const KEEP_ALIVE: Duration = Duration::from_secs(90);

@@ -1,5 +1,10 @@
 //! What all threads of the service share.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry_sdk::trace::SdkTracer;
+
 use crate::clock::Clock;
 use crate::forward::Forwarder;
 use crate::kv::Store;
@@ -10,9 +15,6 @@ use crate::station::{Done, Item};
 use crate::stats::Stats;
 use crate::telemetry::metrics::Instruments;
 use crate::telemetry::span_queue::SpanCounts;
-use opentelemetry_sdk::trace::SdkTracer;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The service's state, shared by I/O threads, slots and the admin listener.
 pub struct Service {

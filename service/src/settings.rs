@@ -1,6 +1,9 @@
 //! Every setting, read once: flag over environment over default.
 
-use crate::forward::allow::{AllowList, NextUrl};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -8,9 +11,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use cli::ignore_empty_variables;
 use otlp_send::Variables;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+
+use crate::forward::allow::{AllowList, NextUrl};
 
 mod otel;
 

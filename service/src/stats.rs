@@ -1,8 +1,9 @@
 //! Counts of this process that metrics and the admin listener tell.
 
-use crate::endpoints::ENDPOINTS;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::endpoints::ENDPOINTS;
 
 /// Places for requests that match no endpoint.
 const OTHER: usize = ENDPOINTS.len();

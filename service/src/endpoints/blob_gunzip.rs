@@ -1,9 +1,11 @@
 //! POST /blob/gunzip: what a gzip file of any number of members holds, up to a limit.
 
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+
 use super::Tools;
 use crate::request::{Answer, OCTETS, Outcome, Request};
-use flate2::read::MultiGzDecoder;
-use std::io::{self, Read};
 
 /// Output is made in pieces of this size, so that no header can claim memory.
 const PIECE_BYTES: usize = 64 << 10;

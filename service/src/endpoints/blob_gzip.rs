@@ -1,9 +1,11 @@
 //! POST /blob/gzip?level=0..9: the body, compressed.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
 use super::Tools;
 use crate::request::{Answer, OCTETS, Outcome, Request};
-use flate2::{Compression, write::GzEncoder};
-use std::io::Write;
 
 const LEVEL_DEFAULT: u32 = 6;
 const LEVEL_MAX: u32 = 9;

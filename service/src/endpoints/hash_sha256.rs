@@ -1,8 +1,9 @@
 //! POST /hash/sha256: the body's digest in hex.
 
+use sha2::{Digest, Sha256};
+
 use super::Tools;
 use crate::request::{Answer, Outcome, Request, TEXT};
-use sha2::{Digest, Sha256};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 

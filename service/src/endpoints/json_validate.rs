@@ -1,9 +1,10 @@
 //! POST /json/validate: whether the body is JSON, and where it is not.
 
-use super::Tools;
-use crate::request::{Answer, JSON, Outcome, Request};
 use serde::de::IgnoredAny;
 use serde_json::json;
+
+use super::Tools;
+use crate::request::{Answer, JSON, Outcome, Request};
 
 /// 200 with the kind of value, or 400 with the place of the error. The next hop gets the body as it is.
 pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {

@@ -1,9 +1,10 @@
 //! POST /kv/set/{key}: keeps the body under a key.
 
+use serde_json::json;
+
 use super::Tools;
 use crate::kv::StoreError;
 use crate::request::{Answer, JSON, OCTETS, Outcome, Request};
-use serde_json::json;
 
 /// 200 with the size kept, 400 for a bad key, 507 if the store is full. The next hop gets the body.
 pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {

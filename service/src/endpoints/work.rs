@@ -1,11 +1,13 @@
 //! /work?cpu_ms&sleep_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
 use super::Tools;
 use crate::meter::thread_cpu_ns;
 use crate::request::{Answer, OCTETS, Outcome, Request};
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
-use std::time::Duration;
 
 /// Longest work and longest sleep of one request.
 const MS_MAX: f64 = 60_000.0;

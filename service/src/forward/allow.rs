@@ -1,6 +1,7 @@
 //! Which next hops may be called: origins the operator allowed, and never a link-local or metadata address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use url::{Host, Url};
 
 /// Longest next URL.

@@ -3,6 +3,18 @@
 pub mod allow;
 pub mod resolve;
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry::trace::SpanContext;
+use tracing::field::Empty;
+
+use self::allow::{AllowList, NextUrl, Refusal};
+use self::resolve::{CheckedResolver, ForbiddenAddress};
 use crate::context;
 use crate::endpoints::is_asked_by_get;
 use crate::headers::HOP_COUNT_HEADER;
@@ -10,16 +22,6 @@ use crate::request::{NextReport, Payload};
 use crate::settings::Settings;
 use crate::telemetry::inner::{self, TARGET};
 use crate::telemetry::server_span::RequestTrace;
-use allow::{AllowList, NextUrl, Refusal};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use opentelemetry::trace::SpanContext;
-use resolve::{CheckedResolver, ForbiddenAddress};
-use std::time::Duration;
-use tracing::field::Empty;
 
 /// Connections kept open to one next hop while nobody uses them.
 const IDLE_CONNECTIONS_MAX: usize = 64;

@@ -1,13 +1,15 @@
 //! Name resolution that leaves out the addresses that are never called.
 
-use super::allow::is_forbidden;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
+
+use super::allow::is_forbidden;
 
 /// The system's resolver behind a check of each address. It runs after the last lookup before the
 /// connection, so a name that changes its address between check and use gains nothing.

@@ -1,11 +1,12 @@
 //! OpenTelemetry's settings: flags and variables that clap reads, and what becomes of them by the specification.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use clap::Args;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::Sampler;
 use otlp_send::{Destination, Flags, SettingsError, Signal, Variables, list};
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
 /// Most spans in the queue, or in a batch.
 const SPANS_MAX: u64 = 1 << 24;

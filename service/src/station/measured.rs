@@ -1,11 +1,12 @@
 //! A future whose polls are charged to its request, and whose waiting is told apart from them.
 
-use crate::clock::saturating_ns;
-use crate::meter::{self, Reading};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
+
+use crate::clock::saturating_ns;
+use crate::meter::{self, Reading};
 
 /// Who else runs on the thread that polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

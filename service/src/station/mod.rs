@@ -8,11 +8,12 @@ pub mod queue;
 pub mod scheduling;
 pub mod slot;
 
+use tokio::sync::oneshot;
+
 use crate::endpoints::Endpoint;
 use crate::request::{Answer, Request};
 use crate::stats::Active;
 use crate::telemetry::server_span::{RequestTrace, Times};
-use tokio::sync::oneshot;
 
 /// An admitted request on its way to a slot.
 pub struct Job {

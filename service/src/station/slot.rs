@@ -1,5 +1,13 @@
 //! A worker slot: takes the oldest request, works on it, and is free again with the request's last stamp.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
 use super::measured::{Measured, Spent, Thread};
 use super::{Done, Item, Job, Returned, Ticket};
 use crate::endpoints::{Endpoint, Tools};
@@ -9,12 +17,6 @@ use crate::request::{Answer, NextReport, Outcome, Request};
 use crate::service::Service;
 use crate::settings::SlotPolicy;
 use crate::telemetry::server_span::Times;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 /// Serves requests until the queue is closed and empty.
 ///

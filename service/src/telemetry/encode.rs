@@ -3,7 +3,6 @@
 //! The way by opentelemetry-proto's types allocates a string for each key and value of each span, and costs more
 //! CPU time than all the rest of a span's life. A test holds this encoder against that way.
 
-use crate::clock::unix_ns;
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceState};
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_proto::tonic::{resource, trace};
@@ -12,6 +11,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use crate::clock::unix_ns;
 
 /// The parent is known to be local or remote, and whether it is remote (opentelemetry/proto/trace/v1/trace.proto).
 const FLAG_HAS_IS_REMOTE: u32 = 0x100;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
 use sysinfo::{MemoryRefreshKind, Networks, System};
 
 use super::interfaces::edge;

@@ -1,10 +1,11 @@
 //! Span and trace ids: random, except that a request may bring its trace id without a parent span.
 
+use std::cell::Cell;
+use std::sync::LazyLock;
+
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
-use std::cell::Cell;
-use std::sync::LazyLock;
 
 /// A context with nothing in it, whatever the thread's current context is.
 pub static EMPTY_CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);

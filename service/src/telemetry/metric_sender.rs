@@ -1,5 +1,7 @@
 //! Collected metrics on their way out: each collection is one attempt, since the next one has all sums again.
 
+use std::time::Duration;
+
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
@@ -7,7 +9,6 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use otlp_send::Sender;
 use prost::Message as _;
-use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What the SDK's reader hands its collections to.

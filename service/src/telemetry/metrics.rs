@@ -1,12 +1,14 @@
 //! The metrics that are pushed: of the server, the process and the host, under their semantic-convention names.
 
-use super::host::{Asked, Host, Sample, process_cpu, process_memory};
-use crate::stats::Stats;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use cctf_proto::keys;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+
+use super::host::{Asked, Host, Sample, process_cpu, process_memory};
+use crate::stats::Stats;
 
 /// Bounds that the semantic conventions advise, with finer ones below for work of microseconds.
 const DURATION_BOUNDS_S: [f64; 20] = [

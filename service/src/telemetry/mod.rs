@@ -17,25 +17,27 @@ pub mod server_span;
 pub mod span_queue;
 pub mod transport;
 
-use crate::clock::Clock;
-use crate::settings::{OtelSettings, Settings};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use cctf_proto::keys;
 use cctf_proto::log_line;
-use metrics::{Instruments, Sources};
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use otlp_send::Sender;
-use span_queue::{Limits, SpanCounts, SpanQueue};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter};
+
+use self::metrics::{Instruments, Sources};
+use self::span_queue::{Limits, SpanCounts, SpanQueue};
+use crate::clock::Clock;
+use crate::settings::{OtelSettings, Settings};
 
 /// Scope of SERVER spans and metrics.
 pub const SCOPE: &str = "tunable-svc";

@@ -1,13 +1,14 @@
 //! Placement: an instance tells its start and its stop in zero-length control spans.
 
-use super::ids::EMPTY_CONTEXT;
-use super::server_span::integer;
-use crate::clock::system_time;
-use crate::settings::Settings;
 use cctf_proto::keys;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
 use opentelemetry_sdk::trace::SdkTracer;
+
+use super::ids::EMPTY_CONTEXT;
+use super::server_span::integer;
+use crate::clock::system_time;
+use crate::settings::Settings;
 
 /// Tells that this instance has started, with what a simulator needs to know of its station.
 pub fn tell_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {

@@ -1,17 +1,19 @@
 //! The resource: who sends this telemetry, and on what kind of node.
 
-use super::cgroup::Limits;
-use crate::meter::thread_cpu_ns;
-use crate::settings::{Identity, Settings};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use cctf_proto::cctf::Stage;
 use cctf_proto::keys;
 use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{ResourceBuilder, TelemetryResourceDetector};
 use sha2::{Digest, Sha256};
-use std::path::Path;
-use std::time::{Duration, Instant};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use super::cgroup::Limits;
+use crate::meter::thread_cpu_ns;
+use crate::settings::{Identity, Settings};
 
 const SERVICE_NAME_DEFAULT: &str = "tunable-svc";
 /// How long the score is measured.

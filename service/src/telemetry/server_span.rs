@@ -5,17 +5,18 @@
 //! span stamps itself when it is made and dropped. (It is also several times cheaper: no registry, no
 //! string per field.) Everything below it goes through `tracing`, see `inner`.
 
-use super::ids;
-use super::inner::Parent;
-use crate::clock::system_time;
-use crate::context::Origin;
-use crate::meter::Reading;
 use cctf_proto::keys;
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
+
+use super::ids;
+use super::inner::Parent;
+use crate::clock::system_time;
+use crate::context::Origin;
+use crate::meter::Reading;
 
 /// Attributes of a SERVER span at most, so that its list is allocated once.
 const ATTRIBUTES_MAX: usize = 20;

@@ -1,9 +1,10 @@
 //! Export requests of spans: a thread that waits for each attempt, on the runtime of the telemetry.
 
-use super::span_queue::Transport;
 use bytes::Bytes;
 use otlp_send::{Accepted, Failure, Sender};
 use tokio::runtime::Handle;
+
+use super::span_queue::Transport;
 
 /// A sender that blocks.
 pub struct SpanSender {

@@ -1,7 +1,8 @@
 //! Each endpoint as the runbook's calls use it.
 
-use crate::spawn::spawn;
 use std::io::Write;
+
+use crate::spawn::spawn;
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(9));

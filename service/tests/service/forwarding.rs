@@ -1,8 +1,9 @@
 //! Calls to the next hop: what goes out, what is refused, and what a failure costs the caller.
 
+use std::net::TcpListener;
+
 use crate::client;
 use crate::spawn::{Service, spawn};
-use std::net::TcpListener;
 
 fn origin(service: &Service) -> String {
     service.url("")

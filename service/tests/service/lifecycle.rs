@@ -1,8 +1,9 @@
 //! Start, health, refusal of bad settings, and the drain at the end.
 
+use std::net::TcpListener;
+
 use crate::client::{connect, read_response, send, write_request};
 use crate::spawn::{command, spawn, spawn_with_stderr};
-use std::net::TcpListener;
 
 #[test]
 fn health_is_on_a_listener_of_its_own() {

@@ -1,8 +1,9 @@
 //! Bounds: bodies, decompressed bodies, and the queue.
 
+use std::io::Write;
+
 use crate::client::{self, connect, read_response, write_request};
 use crate::spawn::spawn;
-use std::io::Write;
 
 fn bomb(bytes: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(9));

@@ -1,5 +1,9 @@
 //! An OTLP/gRPC receiver in the test's process that keeps what it gets.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -14,9 +18,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 

@@ -1,9 +1,10 @@
 //! Starts the binary on free ports, and stops it.
 
-use crate::client::{self, Response};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::client::{self, Response};
 
 /// A running service; it is killed when the test ends without having stopped it.
 pub struct Service {

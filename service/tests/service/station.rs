@@ -1,10 +1,11 @@
 //! The station's times: which part of a wait had a free slot, and who has the slot while a request sleeps.
 
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+
 use crate::client::{connect, read_response, write_request};
 use crate::receiver::{self, Received};
 use crate::spawn::spawn;
-use cctf_proto::keys;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 /// Stamps of a SERVER span, nanoseconds.
 struct Stamps {

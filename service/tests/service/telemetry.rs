@@ -1,10 +1,11 @@
 //! What the service tells of its requests, calls, statements and itself.
 
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
 use crate::forwarding::DEAD_ORIGIN;
 use crate::receiver::{self, Received, integer, text};
 use crate::spawn::spawn;
-use cctf_proto::keys;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";

@@ -1,12 +1,14 @@
 //! The span queue against a transport that answers as it is told.
 
-use super::*;
+use std::sync::mpsc;
+
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otlp_send::Retry;
 use prost::Message;
-use std::sync::mpsc;
+
+use super::*;
 
 /// Answers with what the test scripted, then accepts everything.
 struct Scripted {
