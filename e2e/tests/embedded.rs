@@ -125,7 +125,7 @@ fn a_normalizer_that_is_killed_is_started_again_and_no_row_is_lost_or_doubled() 
     assert!(
         ended
             .stderr
-            .contains("the normalizer has ended by itself and is started again"),
+            .contains("the normalizer exited unexpectedly; restarting it"),
         "{ended:?}"
     );
     let mut ids: Vec<_> = invocations(&log_path)
@@ -168,7 +168,7 @@ fn a_normalizer_that_is_not_there_hinders_the_start_with_one_sentence() {
     let told = format!("{error:#}");
     assert!(
         told.contains(
-            "cannot open /nowhere/cctf-normalizer, which writes the files of LOG_PATH: name it by NORMALIZER"
+            "cannot open /nowhere/cctf-normalizer, which writes the files of LOG_PATH: set NORMALIZER to its path"
         ),
         "{told}"
     );

@@ -1,4 +1,4 @@
-//! The admin listener: whether the service lives and is ready, and its counts as Prometheus text.
+//! The admin listener: liveness, readiness, and metrics in Prometheus' text format.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const REQUESTS: Family = counter(
     "Finished requests by endpoint and status class.",
 );
 
-/// A metric without labels, and where its value comes from.
+/// A metric without labels, and the source of its value.
 type SingleValue = (Family, fn(&Service) -> u64);
 
 static SINGLE_VALUES: [SingleValue; 12] = [
@@ -85,7 +85,10 @@ static SINGLE_VALUES: [SingleValue; 12] = [
         |service| load(&service.span_counts.dropped),
     ),
     (
-        counter("span_export_retries_total", "Failed span exports that were retried."),
+        counter(
+            "span_export_retries_total",
+            "Failed span exports that were retried.",
+        ),
         |service| load(&service.span_counts.retries),
     ),
     (gauge("active_requests", "Requests in progress."), |service| {
@@ -99,7 +102,6 @@ static SINGLE_VALUES: [SingleValue; 12] = [
     }),
 ];
 
-/// Registers the admin routes.
 pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     let (ready, counts) = (service.clone(), service.clone());
     page(config, "/livez", || HttpResponse::Ok().body("ok\n"));
@@ -107,16 +109,20 @@ pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     page(config, "/metrics", move || metrics(&counts));
 }
 
-/// A page that is asked by GET, or by HEAD for its status and headers.
+/// A page for GET, and for HEAD without a body.
 fn page(config: &mut web::ServiceConfig, path: &str, answer: impl Fn() -> HttpResponse + Clone + 'static) {
-    let asked = guard::Any(guard::Get()).or(guard::Head());
+    let allowed = guard::Any(guard::Get()).or(guard::Head());
     let wrong_method = || async {
         HttpResponse::MethodNotAllowed()
             .insert_header((ALLOW, "GET, HEAD"))
             .finish()
     };
     let resource = web::resource(path)
-        .route(web::route().guard(asked).to(move || std::future::ready(answer())))
+        .route(
+            web::route()
+                .guard(allowed)
+                .to(move || std::future::ready(answer())),
+        )
         .default_service(web::to(wrong_method));
     config.service(resource);
 }
@@ -134,7 +140,6 @@ fn metrics(service: &Service) -> HttpResponse {
         .body(render(service))
 }
 
-/// The counts in Prometheus' text format.
 fn render(service: &Service) -> String {
     let mut text = String::with_capacity(4096);
     write_head(&mut text, &REQUESTS);

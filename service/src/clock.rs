@@ -1,11 +1,11 @@
-//! One clock for every stamp: a wall-clock anchor taken once, and the monotonic clock since then.
+//! The clock for all timestamps: an anchor from the wall clock at the start, and the monotonic clock since then.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Pairs tried for the anchor; the one whose two monotonic readings lie closest together is kept.
+/// Number of wall clock readings at the start. The one whose surrounding monotonic readings are closest becomes the anchor.
 const ANCHOR_TRIES: usize = 16;
 
-/// Stamps in nanoseconds since the Unix epoch that never go backwards within this process.
+/// Timestamps in nanoseconds since the Unix epoch that never decrease within this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     anchor: Instant,
@@ -13,7 +13,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Anchors the monotonic clock to the wall clock as it is now.
+    /// Anchors the monotonic clock to the current wall clock.
     pub fn start() -> Self {
         let mut best: Option<(Duration, Self)> = None;
         for _ in 0..ANCHOR_TRIES {
@@ -46,24 +46,23 @@ impl Clock {
             .saturating_add(saturating_ns(self.anchor.elapsed()))
     }
 
-    /// How far the wall clock has run away from this clock since the anchor (a step, a suspended machine).
-    /// Subtracted from a stamp that somebody else took from the wall clock, it gives a stamp of this clock.
+    /// Difference between the wall clock and this clock, for example after a clock step or a suspend.
+    /// Subtracting it converts a wall clock timestamp to this clock.
     pub fn wall_minus_this_ns(&self) -> i128 {
         i128::from(unix_ns(SystemTime::now())) - i128::from(self.now_ns())
     }
 }
 
-/// A stamp as the SDK wants it.
+/// Converts a timestamp for the SDK.
 pub fn system_time(unix_ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(unix_ns)
 }
 
-/// Nanoseconds since the Unix epoch, zero before it.
+/// Nanoseconds since the Unix epoch; 0 for earlier times.
 pub fn unix_ns(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, saturating_ns)
 }
 
-/// A duration in whole nanoseconds.
 pub fn saturating_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stamps_are_near_the_wall_clock_and_never_go_backwards() {
+    fn timestamps_are_near_the_wall_clock_and_never_decrease() {
         let clock = Clock::start();
         let mut last = clock.now_ns();
         assert!(last.abs_diff(unix_ns(SystemTime::now())) < 1_000_000_000);
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_survives_the_way_through_system_time() {
+    fn a_timestamp_survives_the_conversion_to_system_time() {
         assert_eq!(
             unix_ns(system_time(1_760_000_000_123_456_789)),
             1_760_000_000_123_456_789

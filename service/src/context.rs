@@ -1,4 +1,4 @@
-//! The trace and run that a request belongs to, as its headers state them, and the header that passes the trace on.
+//! The trace and run of a request, read from its headers, and the `traceparent` for the next hop.
 
 use std::borrow::Cow;
 use std::str::FromStr as _;
@@ -8,26 +8,24 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 
 use crate::headers::{Header, Headers};
 
-/// Longest baggage that is kept and passed on, as W3C Baggage asks for.
+/// Maximum length of baggage that is passed on; W3C Baggage requires support for this length.
 pub const BAGGAGE_LEN_MAX: usize = 8192;
 
-/// Where a request comes from, in trace and run.
+/// The trace and run that a request belongs to.
 #[derive(Debug, Default, Clone)]
 pub struct Origin {
-    /// The caller's span.
     pub parent: Option<SpanContext>,
-    /// A trace id without a caller's span (the runbook's X-Trace-Id alone).
+    /// A trace id without a parent span (only the runbook's X-Trace-Id).
     pub trace_id: Option<TraceId>,
-    /// The baggage as it came, to be passed on.
+    /// The unchanged baggage, to be passed on.
     pub baggage: Option<Box<str>>,
-    /// The run named in the baggage.
     pub run_id: Option<Box<str>>,
-    /// The baggage named a run id that cannot be one.
+    /// The baggage contained an invalid run id.
     pub run_id_refused: bool,
 }
 
 impl Origin {
-    /// Reads W3C trace context and baggage, and the runbook's headers where there is no trace context.
+    /// Reads W3C trace context and baggage. Without trace context, reads the runbook's headers.
     pub fn read(headers: &Headers<'_>) -> Self {
         let mut origin = Self {
             parent: w3c_parent(headers),
@@ -57,7 +55,7 @@ impl Origin {
 
     fn read_baggage(&mut self, baggage: &str) {
         if let Some(run_id) = baggage_member(baggage, keys::RUN_ID) {
-            // A valid run id holds no character that has to be encoded, so nothing needs to be decoded.
+            // A valid run id contains no encoded characters, so nothing is decoded.
             if keys::is_valid_run_id(run_id) {
                 self.run_id = Some(run_id.into());
             } else {
@@ -68,7 +66,6 @@ impl Origin {
     }
 }
 
-/// The `traceparent` of a span.
 pub fn traceparent(span: &SpanContext) -> String {
     format!(
         "00-{}-{}-{:02x}",
@@ -78,8 +75,8 @@ pub fn traceparent(span: &SpanContext) -> String {
     )
 }
 
-/// Reads `traceparent` and `tracestate` as W3C Trace Context has them. The SDK's propagator does the same by way of
-/// a context with two allocations, on every request.
+/// Reads `traceparent` and `tracestate` according to W3C Trace Context. The SDK's propagator would allocate twice
+/// for each request.
 fn w3c_parent(headers: &Headers<'_>) -> Option<SpanContext> {
     let text = headers.text(Header::Traceparent)?;
     let mut parts = text.split('-');
@@ -108,7 +105,7 @@ fn parse_flags(text: &str) -> Option<u8> {
     u8::from_str_radix(text, 16).ok().filter(|_| is_hex)
 }
 
-/// Accepts a UUID's dashes, which some callers of the runbook's header write.
+/// Accepts a UUID's dashes, which some clients send in the runbook's header.
 fn parse_trace_id(text: &str) -> Option<TraceId> {
     let digits = if text.len() == 36 {
         Cow::Owned(text.replace('-', ""))
@@ -171,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runbooks_headers_are_taken_where_there_is_no_traceparent() {
+    fn the_runbooks_headers_apply_without_a_traceparent() {
         let headers = headers_of(&[("x-trace-id", TRACE), ("x-parent-span-id", SPAN)]);
         let parent = Origin::read(&headers).parent.unwrap();
         assert_eq!(
@@ -187,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_cannot_be_one_are_no_parent() {
+    fn invalid_ids_are_ignored() {
         for bad in [
             "",
             "00-0-0-00",

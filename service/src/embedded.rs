@@ -1,4 +1,4 @@
-//! The normalizer as a child of the service: where nobody else takes the telemetry, the service leaves CCTF files by itself.
+//! The normalizer as a child process, so that the service writes CCTF files even if no OTLP receiver is configured.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
@@ -17,28 +17,28 @@ use serde_json::Value;
 
 use crate::settings::Settings;
 
-/// The binary, looked for beside the service's own.
+/// Name of the binary, expected beside the service's own.
 const NAME: &str = "cctf-normalizer";
-/// How long the normalizer may take to tell its ports: it reads its journal again before.
+/// Maximum time for the normalizer to print its ports, which includes replaying its journal.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long it may take to write what it holds. A container's stop waits for 10 s in all, of which DRAIN_TIMEOUT_MS and
-/// FLUSH_TIMEOUT_MS take 6 unless told otherwise.
+/// Maximum time for the normalizer to write its waiting rows. `docker stop` allows 10 s in total, of which
+/// DRAIN_TIMEOUT_MS and FLUSH_TIMEOUT_MS use 6 by default.
 const STOP_TIMEOUT: Duration = Duration::from_millis(3500);
-/// Pause before one that has ended by itself is started again, and what a row of ends makes of it.
+/// Pause before a restart, which doubles with each failed start.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Pause between two looks at a child that is to end.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What would keep a normalizer on the loopback from hearing its parent.
+/// Interval of checks for the exit of a stopping child.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Variables that would make the normalizer refuse plain connections from its parent.
 const NOT_INHERITED: [&str; 4] = ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "TOKEN_FILE"];
 
-/// The normalizer's binary, opened while this process still may.
+/// The normalizer's binary, opened before root is dropped.
 pub struct Program {
     file: File,
     path: PathBuf,
 }
 
-/// A normalizer that is kept running until [`Embedded::stop`].
+/// A normalizer that is restarted when it exits, until [`Embedded::stop`].
 pub struct Embedded {
     shared: Arc<Shared>,
     supervisor: JoinHandle<()>,
@@ -54,36 +54,36 @@ struct Shared {
 }
 
 impl Program {
-    /// Finds the normalizer, if these settings want one: a folder for its files, and nobody else to take the telemetry.
+    /// Finds the normalizer if it is needed: a folder for its files is set, but no OTLP receiver.
     ///
     /// # Errors
-    /// It is wanted and not there.
+    /// The normalizer is needed but its binary cannot be opened.
     pub fn find(settings: &Settings) -> anyhow::Result<Option<Self>> {
         let otel = &settings.otel;
-        let is_told_elsewhere = otel.traces.is_some() || otel.metrics.is_some();
-        if settings.log_path.is_none() || otel.is_disabled || is_told_elsewhere {
+        let has_receiver = otel.traces.is_some() || otel.metrics.is_some();
+        if settings.log_path.is_none() || otel.is_disabled || has_receiver {
             return Ok(None);
         }
         let path = match &settings.normalizer {
             Some(path) => path.clone(),
             None => std::env::current_exe()
-                .context("cannot find out where this binary is")?
+                .context("cannot determine the path of this binary")?
                 .with_file_name(NAME),
         };
         let file = File::open(&path).with_context(|| {
             format!(
-                "cannot open {}, which writes the files of LOG_PATH: name it by NORMALIZER, or say by \
-                 OTEL_EXPORTER_OTLP_ENDPOINT who takes the telemetry",
+                "cannot open {}, which writes the files of LOG_PATH: set NORMALIZER to its path, or \
+                 OTEL_EXPORTER_OTLP_ENDPOINT to another receiver",
                 path.display()
             )
         })?;
         Ok(Some(Self { file, path }))
     }
 
-    /// Starts the normalizer with files in `out_dir`, and waits until it listens.
+    /// Starts the normalizer with its files in `out_dir`, and waits until it listens.
     ///
     /// # Errors
-    /// It does not start.
+    /// The normalizer does not start.
     pub fn start(self, out_dir: &Path, settings: &Settings) -> anyhow::Result<Embedded> {
         let path = self.path.clone();
         let shared = Arc::new(Shared {
@@ -93,15 +93,15 @@ impl Program {
             child: Mutex::new(None),
             stopping: AtomicBool::new(false),
         });
-        let (tell, told) = channel();
+        let (started, start) = channel();
         let supervisor = std::thread::Builder::new()
             .name("supervisor".to_owned())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || shared.supervise(&tell)
+                move || shared.supervise(&started)
             })
-            .context("cannot start the thread that looks after the normalizer")?;
-        let endpoint = first_endpoint(&told).with_context(|| format!("{} does not start", path.display()));
+            .context("cannot start the thread that supervises the normalizer")?;
+        let endpoint = first_endpoint(&start).with_context(|| format!("cannot start {}", path.display()));
         match endpoint {
             Ok(endpoint) => Ok(Embedded {
                 shared,
@@ -118,12 +118,12 @@ impl Program {
 }
 
 impl Embedded {
-    /// Where it takes OTLP/gRPC; a normalizer that is started again takes it there, too.
+    /// Its OTLP/gRPC endpoint, which stays the same after a restart.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Ends the normalizer, which writes all it holds. Blocks.
+    /// Stops the normalizer, which first writes all waiting rows. Blocks.
     pub fn stop(self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.signal(libc::SIGTERM);
@@ -131,78 +131,82 @@ impl Embedded {
         while !self.supervisor.is_finished() {
             if Instant::now() > deadline {
                 tracing::warn!(
-                    "the normalizer did not end in time; its journal has what is not in the files"
+                    "the normalizer did not stop in time; rows that are not in the files remain in its journal"
                 );
                 self.shared.signal(libc::SIGKILL);
                 return;
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
-/// What the first child tells, or why it tells nothing.
-fn first_endpoint(told: &Receiver<anyhow::Result<String>>) -> anyhow::Result<String> {
-    match told.recv_timeout(START_TIMEOUT) {
+/// The endpoint of the first child, or why it did not start.
+fn first_endpoint(start: &Receiver<anyhow::Result<String>>) -> anyhow::Result<String> {
+    match start.recv_timeout(START_TIMEOUT) {
         Ok(endpoint) => endpoint,
-        Err(RecvTimeoutError::Timeout) => Err(anyhow!("it told no port in {} s", START_TIMEOUT.as_secs())),
-        Err(RecvTimeoutError::Disconnected) => Err(anyhow!("nobody looks after it")),
+        Err(RecvTimeoutError::Timeout) => Err(anyhow!(
+            "it did not report its ports within {} s",
+            START_TIMEOUT.as_secs()
+        )),
+        Err(RecvTimeoutError::Disconnected) => Err(anyhow!("its supervisor has stopped")),
     }
 }
 
 impl Shared {
-    /// Starts a child after the other until it is told to stop. Tells the first one's endpoint, or its failure, which is the end.
-    fn supervise(&self, tell: &Sender<anyhow::Result<String>>) {
+    /// Restarts the child whenever it exits, until the stop. Sends the first child's endpoint or, if it fails, the error, and
+    /// then gives up.
+    fn supervise(&self, started: &Sender<anyhow::Result<String>>) {
         let mut endpoint = None;
         let mut pause = RESTART_PAUSE;
         while !self.stopping.load(Ordering::Relaxed) {
-            let told = self.run_once(endpoint.as_deref(), |now| {
+            let result = self.run_once(endpoint.as_deref(), |new| {
                 if endpoint.is_none() {
-                    // Whoever waited for it is there as long as nothing has been told.
-                    let _ = tell.send(Ok(now.to_owned()));
+                    // The receiver exists until the first message.
+                    let _ = started.send(Ok(new.to_owned()));
                 }
             });
-            match told {
-                Ok(now) => {
-                    endpoint.get_or_insert(now);
+            match result {
+                Ok(new) => {
+                    endpoint.get_or_insert(new);
                     pause = RESTART_PAUSE;
                 }
                 Err(error) if endpoint.is_none() => {
-                    let _ = tell.send(Err(error));
+                    let _ = started.send(Err(error));
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!("the normalizer: {error:#}");
+                    tracing::warn!("the normalizer failed: {error:#}");
                     pause = RESTART_PAUSE_MAX.min(2 * pause);
                 }
             }
             if !self.stopping.load(Ordering::Relaxed) {
                 tracing::warn!(
-                    "the normalizer has ended by itself and is started again; spans wait meanwhile"
+                    "the normalizer exited unexpectedly; restarting it, and keeping spans until then"
                 );
                 std::thread::sleep(pause);
             }
         }
     }
 
-    /// Runs one child from its start to its end. Returns where it listened.
+    /// Runs one child until it exits, and returns its endpoint. Calls `listens` with it as soon as it is known.
     fn run_once(&self, endpoint: Option<&str>, listens: impl FnOnce(&str)) -> anyhow::Result<String> {
         let stdout = self.spawn(endpoint)?;
         let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
         let read = stdout.read_line(&mut line);
-        let told = read.map_err(Into::into).and_then(|_| parse_endpoint(&line));
-        if let Ok(endpoint) = &told {
+        let reported = read.map_err(Into::into).and_then(|_| parse_endpoint(&line));
+        if let Ok(endpoint) = &reported {
             listens(endpoint);
         }
-        // It prints nothing else, so this waits for its end.
+        // It prints nothing else, so this waits until it exits.
         let _ = io::copy(&mut stdout, &mut io::sink());
         if let Some(mut child) = self.lock().take() {
-            // Closes its standard input, so that it ends in any case.
-            let status = child.wait().context("cannot wait for it")?;
-            told.with_context(|| format!("it ended with {status}"))
+            // Also closes its stdin, on which it stops.
+            let status = child.wait().context("cannot wait for its exit")?;
+            reported.with_context(|| format!("it exited with {status}"))
         } else {
-            told
+            reported
         }
     }
 
@@ -210,7 +214,7 @@ impl Shared {
         let grpc_listen = endpoint
             .and_then(|endpoint| endpoint.strip_prefix("http://"))
             .unwrap_or("127.0.0.1:0");
-        // By descriptor: the folder of the binary may be closed to whom this process has become.
+        // Through the descriptor, because the current user may have no access to the folder of the binary.
         let mut command = Command::new(format!("/proc/self/fd/{}", self.program.file.as_raw_fd()));
         command.arg0(NAME).arg("--out-dir").arg(&self.out_dir);
         command.args(["--grpc-listen", grpc_listen, "--stop-with-stdin"]);
@@ -221,7 +225,7 @@ impl Shared {
         for variable in NOT_INHERITED {
             command.env_remove(variable);
         }
-        // A group of its own: what a terminal sends to all is the service's to pass on, once its last spans have left.
+        // A separate process group: Ctrl-C reaches only the service, which stops the normalizer after sending its last spans.
         command
             .process_group(0)
             .stdin(Stdio::piped())
@@ -229,9 +233,9 @@ impl Shared {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.path.display()))?;
-        let stdout = child.stdout.take().context("it has no standard output")?;
+        let stdout = child.stdout.take().context("it has no stdout")?;
         *self.lock() = Some(child);
-        // The stop may have looked for a child before there was this one.
+        // The stop may have come before this child was registered.
         if self.stopping.load(Ordering::Relaxed) {
             self.signal(libc::SIGTERM);
         }
@@ -242,19 +246,20 @@ impl Shared {
         if let Some(child) = &*self.lock()
             && let Ok(pid) = libc::pid_t::try_from(child.id())
         {
-            // SAFETY: plain system call; the child has not been waited for, so the id is still its own.
+            // SAFETY: plain system call; the child has not been waited for, so its id is still valid.
             unsafe { libc::kill(pid, signal) };
         }
     }
 
-    /// No code panics while it holds the lock.
+    /// No code panics while holding the lock, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn parse_endpoint(line: &str) -> anyhow::Result<String> {
-    let told: Value = serde_json::from_str(line).context("it did not tell its ports; it says above why")?;
-    let grpc = told["grpc"].as_str().context("it told no port for OTLP/gRPC")?;
+    let ports: Value =
+        serde_json::from_str(line).context("it did not report its ports; its log above has the reason")?;
+    let grpc = ports["grpc"].as_str().context("it reported no OTLP/gRPC port")?;
     Ok(grpc.to_owned())
 }

@@ -1,10 +1,10 @@
-//! The folder that holds the service's files: the operator's, or a temporary one.
+//! The folder of the service's files: LOG_PATH, or a temporary one.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// A folder; a temporary one is removed when it is dropped.
+/// A folder. A temporary one is removed on drop.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -12,12 +12,12 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes sure that the folder is there.
+    /// Creates the folder if necessary.
     ///
     /// # Errors
-    /// A folder that cannot be made.
-    pub fn prepare(wanted: Option<&Path>) -> anyhow::Result<Self> {
-        let (path, is_temporary) = match wanted {
+    /// The folder cannot be created.
+    pub fn prepare(log_path: Option<&Path>) -> anyhow::Result<Self> {
+        let (path, is_temporary) = match log_path {
             Some(path) => (path.to_owned(), false),
             None => {
                 let name = format!("tunable-svc-{}-{:08x}", std::process::id(), rand::random::<u32>());
@@ -26,14 +26,13 @@ impl Folder {
         };
         std::fs::create_dir_all(&path).with_context(|| {
             format!(
-                "cannot make the folder {}; choose another by LOG_PATH",
+                "cannot create the folder {}; set LOG_PATH to another one",
                 path.display()
             )
         })?;
         Ok(Self { path, is_temporary })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -42,7 +41,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.is_temporary {
-            // What cannot be removed is left to the system's own cleaning of its temporary folder.
+            // The system cleans its temporary folder if the removal fails.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }

@@ -1,11 +1,8 @@
 //! The headers of a request that this service reads, found in one pass.
 
-/// Header with the number of hops a request has made.
 pub const HOP_COUNT_HEADER: &str = "x-hop-count";
-/// Header that names the next hop.
 pub const NEXT_URL_HEADER: &str = "x-next-url";
 
-/// The headers of a request that this service reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
     Traceparent,
@@ -23,8 +20,8 @@ pub enum Header {
 impl Header {
     const COUNT: usize = Self::ContentLength as usize + 1;
 
-    /// The header of this name, in lower case.
-    pub fn named(name: &str) -> Option<Self> {
+    /// `name` is in lower case.
+    fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "traceparent" => Self::Traceparent,
             "tracestate" => Self::Tracestate,
@@ -41,23 +38,23 @@ impl Header {
     }
 }
 
-/// The values of those headers, found in one pass: a look-up of each by name in an HTTP library's map makes a header name
-/// of the text first, and allocates for the names that are no standard.
+/// The values of these headers. One pass is cheaper than lookups by name in the HTTP library's map. Each lookup parses the
+/// name, and allocates for non-standard names.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Headers<'a>([Option<&'a str>; Header::COUNT]);
 
 impl<'a> Headers<'a> {
-    /// Keeps the value of `name` if it is read here; the first one counts. `text` is asked for no other value.
+    /// Keeps the value of a header that this service reads, if it is the first one of this name. Otherwise `text` is not called.
     pub fn keep(&mut self, name: &str, text: impl FnOnce() -> Option<&'a str>) {
-        if let Some(header) = Header::named(name) {
-            let place = &mut self.0[header as usize];
-            if place.is_none() {
-                *place = text();
+        if let Some(header) = Header::from_name(name) {
+            let value = &mut self.0[header as usize];
+            if value.is_none() {
+                *value = text();
             }
         }
     }
 
-    /// The header's value if it was there and is text.
+    /// The value of a header; none if it is absent or not text.
     pub fn text(&self, header: Header) -> Option<&'a str> {
         self.0[header as usize]
     }

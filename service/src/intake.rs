@@ -1,4 +1,4 @@
-//! The way in and out: reads a request on an I/O thread, admits it to the queue, and writes its answer.
+//! Reads a request on an I/O thread, admits it to the queue, and writes its answer.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -23,32 +23,31 @@ use crate::service::Service;
 use crate::station::{Done, Item, Job, Ticket};
 use crate::telemetry::server_span::{Arrival, RequestTrace, Times};
 
-/// Longest time a body may take to arrive.
+/// Maximum time for a body to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
-/// A body's buffer starts at most this large, whatever its length claims.
+/// Maximum initial size of a body's buffer, regardless of Content-Length.
 const BODY_BUFFER_BYTES: usize = 64 << 10;
 
-/// A request that gets no slot, and the answer it gets instead.
-struct Turned {
+/// The answer to a request that is rejected before it gets a slot.
+struct Rejected {
     answer: Answer,
     body_bytes: u64,
 }
 
-/// What a request's method and path match.
+/// The match of a request's method and path.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// The endpoint at this place in the table.
+    /// The endpoint with this index in the table.
     Endpoint(usize),
-    /// A route that has other methods, these.
+    /// A route without this method; contains the allowed ones.
     WrongMethod(&'static str),
-    /// Nothing.
     Unknown,
 }
 
 impl Target {
-    fn place(&self) -> Option<usize> {
+    fn index(&self) -> Option<usize> {
         match self {
-            Self::Endpoint(place) => Some(*place),
+            Self::Endpoint(index) => Some(*index),
             Self::WrongMethod(_) | Self::Unknown => None,
         }
     }
@@ -61,8 +60,8 @@ pub async fn serve(
     head: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let endpoint = target.place().and_then(|place| ENDPOINTS.get(place));
-    let active = service.stats.enter(target.place());
+    let endpoint = target.index().and_then(|index| ENDPOINTS.get(index));
+    let active = service.stats.enter(target.index());
     let headers = known_headers(&head);
     let origin = Origin::read(&headers);
     if origin.run_id_refused {
@@ -70,16 +69,17 @@ pub async fn serve(
     }
     let read = match &target {
         Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
-        Target::WrongMethod(_) => Err(Turned::at_once(Answer::error(
+        Target::WrongMethod(_) => Err(Rejected::without_body(Answer::error(
             405,
-            "this path has other methods; see Allow",
+            "method not allowed; see Allow",
         ))),
-        Target::Unknown => Err(Turned::at_once(Answer::error(404, "no such endpoint"))),
+        Target::Unknown => Err(Rejected::without_body(Answer::error(404, "no such endpoint"))),
     };
     let enqueue_ns = service.clock.now_ns();
-    let body_bytes = read
-        .as_ref()
-        .map_or_else(|turned| turned.body_bytes, |request| request.body.len() as u64);
+    let body_bytes = read.as_ref().map_or_else(
+        |rejected| rejected.body_bytes,
+        |request| request.body.len() as u64,
+    );
     let arrival = Arrival {
         span_name: endpoint.map_or_else(|| method_of(&head), |endpoint| endpoint.span_name),
         method: method_of(&head),
@@ -101,8 +101,8 @@ pub async fn serve(
     };
     let answer = match (endpoint, read) {
         (Some(endpoint), Ok(request)) => admit(&service, endpoint, request, ticket).await,
-        (_, Err(turned)) => turn_away(&service, turned.answer, ticket),
-        (None, Ok(_)) => turn_away(&service, Answer::error(404, "no such endpoint"), ticket),
+        (_, Err(rejected)) => reject(&service, rejected.answer, ticket),
+        (None, Ok(_)) => reject(&service, Answer::error(404, "no such endpoint"), ticket),
     };
     respond(answer, &target, service.is_draining())
 }
@@ -122,32 +122,32 @@ async fn admit(
     }));
     if let Err(Item::New(job)) = service.queue.offer(job) {
         service.stats.queue_full.fetch_add(1, Ordering::Relaxed);
-        let full = Answer::error(503, "the queue is full; try again later or raise QUEUE_LIMIT");
-        return turn_away(service, full, job.ticket);
+        let full = Answer::error(503, "the queue is full; retry later or raise QUEUE_LIMIT");
+        return reject(service, full, job.ticket);
     }
     match answer.await {
-        Ok(done) => service.tell(done),
-        // The slots have ended before its turn came: the drain's time was over.
-        Err(_closed) => Answer::error(503, "the service is stopping; try another instance"),
+        Ok(done) => service.record(done),
+        // The drain ended before a slot took the request.
+        Err(_closed) => Answer::error(503, "the service is stopping; use another instance"),
     }
 }
 
-/// Ends a request that no slot took up: its arrival is also its end.
-fn turn_away(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
+/// Finishes a request that gets no slot: its arrival is also its end.
+fn reject(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
     let times = Times {
         enqueue_ns: ticket.enqueue_ns,
         end_ns: ticket.enqueue_ns,
         ..Times::default()
     };
-    service.tell(Done {
+    service.record(Done {
         answer,
         times,
         ticket,
     })
 }
 
-impl Turned {
-    fn at_once(answer: Answer) -> Self {
+impl Rejected {
+    fn without_body(answer: Answer) -> Self {
         Self {
             answer,
             body_bytes: 0,
@@ -160,15 +160,12 @@ async fn read_request(
     head: &HttpRequest,
     headers: &Headers<'_>,
     payload: web::Payload,
-) -> Result<Request, Turned> {
-    let hops = hops_of(service, headers).map_err(Turned::at_once)?;
+) -> Result<Request, Rejected> {
+    let hops = hops_of(service, headers).map_err(Rejected::without_body)?;
     let body = read_body(service, headers, payload).await?;
     if !is_utf8_decoded(head.uri().path()) || !is_utf8_decoded(head.query_string()) {
-        return Err(Turned {
-            answer: Answer::error(
-                400,
-                "the path or the query is not UTF-8 once it is percent-decoded",
-            ),
+        return Err(Rejected {
+            answer: Answer::error(400, "path or query is not valid UTF-8 after percent-decoding"),
             body_bytes: body.len() as u64,
         });
     }
@@ -184,7 +181,7 @@ async fn read_request(
     })
 }
 
-/// Decoding replaces what is no UTF-8, which would make one key of `%fe` and `%ff`.
+/// Invalid UTF-8 is rejected, because decoding would replace it and give `%fe` and `%ff` the same key.
 fn is_utf8_decoded(encoded: &str) -> bool {
     !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }
@@ -195,38 +192,42 @@ fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
     };
     let hops: u32 = text
         .parse()
-        .map_err(|_| Answer::error(400, "x-hop-count must be a whole number"))?;
+        .map_err(|_| Answer::error(400, "invalid x-hop-count: use a whole number"))?;
     if hops >= service.settings.hop_limit {
         service.stats.loops.fetch_add(1, Ordering::Relaxed);
         return Err(Answer::error(
             508,
-            "too many hops; break the loop or raise HOP_LIMIT",
+            "too many hops; remove the loop or raise HOP_LIMIT",
         ));
     }
     Ok(hops)
 }
 
-async fn read_body(service: &Service, headers: &Headers<'_>, payload: web::Payload) -> Result<Bytes, Turned> {
+async fn read_body(
+    service: &Service,
+    headers: &Headers<'_>,
+    payload: web::Payload,
+) -> Result<Bytes, Rejected> {
     let limit = service.settings.max_body_bytes;
-    let stated = headers
+    let declared = headers
         .text(Header::ContentLength)
         .and_then(|text| text.parse::<usize>().ok());
-    if stated.is_some_and(|stated| stated > limit) {
+    if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large(service, 0));
     }
-    let reading = collect(service, payload, stated.unwrap_or(0));
-    match within(BODY_TIME_MAX, reading).await {
+    let reading = collect(service, payload, declared.unwrap_or(0));
+    match with_timeout(BODY_TIME_MAX, reading).await {
         Some(body) => body,
-        None => Err(Turned::at_once(Answer::error(
+        None => Err(Rejected::without_body(Answer::error(
             408,
-            "the body did not arrive in time",
+            "timeout while reading the body",
         ))),
     }
 }
 
-/// The future's output if it is there in time. The timer starts at the second look: the body of a small request comes
-/// right behind its head, and setting and clearing a timer for it costs more than looking twice.
-async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+/// The future's output, or none after `limit`. The timer starts only after the second poll. The body of a small request
+/// follows its head immediately, and a second poll is cheaper than a timer.
+async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut is_second = false;
     let soon = poll_fn(|context| match future.as_mut().poll(context) {
@@ -244,25 +245,25 @@ async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     }
 }
 
-async fn collect(service: &Service, payload: web::Payload, stated: usize) -> Result<Bytes, Turned> {
+async fn collect(service: &Service, payload: web::Payload, declared: usize) -> Result<Bytes, Rejected> {
     let mut payload = payload.into_inner();
     let mut first = Bytes::new();
     let mut rest: Option<BytesMut> = None;
     while let Some(piece) = payload.next().await {
         let so_far = rest.as_ref().map_or(first.len(), BytesMut::len);
-        let piece = piece.map_err(|error| Turned {
-            answer: Answer::error(400, &format!("the body cannot be read: {error}")),
+        let piece = piece.map_err(|error| Rejected {
+            answer: Answer::error(400, &format!("cannot read the body: {error}")),
             body_bytes: so_far as u64,
         })?;
         if so_far + piece.len() > service.settings.max_body_bytes {
             return Err(too_large(service, so_far + piece.len()));
         }
-        // A body that comes in one piece, as small ones do, is not copied.
+        // A body that arrives in one piece, as small ones do, is not copied.
         match &mut rest {
             None if first.is_empty() => first = piece,
             None => {
                 let needed = so_far + piece.len();
-                let mut whole = BytesMut::with_capacity(stated.min(BODY_BUFFER_BYTES).max(needed));
+                let mut whole = BytesMut::with_capacity(declared.min(BODY_BUFFER_BYTES).max(needed));
                 whole.extend_from_slice(&first);
                 whole.extend_from_slice(&piece);
                 rest = Some(whole);
@@ -273,14 +274,14 @@ async fn collect(service: &Service, payload: web::Payload, stated: usize) -> Res
     Ok(rest.map_or(first, BytesMut::freeze))
 }
 
-fn too_large(service: &Service, body_bytes: usize) -> Turned {
+fn too_large(service: &Service, body_bytes: usize) -> Rejected {
     service.stats.body_too_large.fetch_add(1, Ordering::Relaxed);
     let limit = service.settings.max_body_bytes;
     let answer = Answer::error(
         413,
-        &format!("the body is larger than {limit} bytes; send less or raise MAX_BODY_BYTES"),
+        &format!("the body exceeds {limit} bytes; send less or raise MAX_BODY_BYTES"),
     );
-    Turned {
+    Rejected {
         answer,
         body_bytes: body_bytes as u64,
     }
@@ -305,7 +306,7 @@ fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
     if let Some(error) = answer.next.error {
         response.insert_header(("x-next-error", &*error));
     }
-    // What is left unread of a refused body would be taken for the next request.
+    // The unread rest of a refused body would be parsed as the next request.
     if draining || matches!(answer.status, 404 | 405 | 408 | 413 | 508) {
         response.force_close();
     }
@@ -320,7 +321,7 @@ fn known_headers(head: &HttpRequest) -> Headers<'_> {
     headers
 }
 
-/// The method by the names that the semantic conventions know.
+/// Methods known to the semantic conventions; `_OTHER` for all others.
 fn method_of(head: &HttpRequest) -> &'static str {
     match head.method().as_str() {
         "GET" => "GET",

@@ -1,4 +1,4 @@
-//! The key-value store: SQLite in WAL mode, one writer, pooled readers, a database span per statement.
+//! The key-value store: SQLite in WAL mode, with one writer, pooled readers, and a span per statement.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,45 +9,37 @@ use tracing::field::Empty;
 
 use crate::telemetry::inner::{Parent, TARGET};
 
-/// Longest key, bytes.
+/// Maximum length of a key, bytes.
 pub const KEY_LEN_MAX: usize = 512;
 
-/// How long a statement waits for another process that writes the same file.
+/// Maximum wait for another process that writes the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const PAGE_BYTES: u32 = 4096;
 const UPSERT: &str =
     "INSERT INTO kv (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 const SELECT: &str = "SELECT value FROM kv WHERE key = ?1";
 
-/// A store that any slot may use; slots write one at a time and read side by side.
+/// A store shared by all slots, which write one at a time and read concurrently.
 pub struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
-    /// Never more than slots that read at once, for each gives its reader back.
+    /// Idle readers; at most one per slot, because each returns its reader.
     readers: Mutex<Vec<Connection>>,
 }
 
-/// Why the store did not do what it was asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The key is longer than [`KEY_LEN_MAX`].
     #[error("the key is too long: use at most {KEY_LEN_MAX} bytes")]
     KeyTooLong,
-    /// The file has reached its limit.
     #[error("the store is full: raise KV_MAX_MB or start with an empty LOG_PATH")]
     Full,
-    /// SQLite failed otherwise.
-    #[error("sqlite failed on {}: {source}", path.display())]
-    Sqlite {
-        /// The database file.
-        path: PathBuf,
-        /// What it said.
-        source: rusqlite::Error,
-    },
+    #[error("cannot access {}: {source}", path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
 }
 
 impl Store {
-    /// Opens or creates the file, at most `max_mb` MiB large.
+    /// Opens or creates the file. `max_mb` is its maximum size in MiB.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -65,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Keeps a value under a key.
+    /// Stores a value.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -80,7 +72,7 @@ impl Store {
         done.map(|_rows| ()).map_err(|source| self.failed(source, &span))
     }
 
-    /// The value under a key.
+    /// Reads a value.
     ///
     /// # Errors
     /// [`StoreError::KeyTooLong`] and [`StoreError::Sqlite`].
@@ -176,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_got_also_after_a_restart() {
+    fn a_value_is_returned_even_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let first = store(folder.path(), 16);
         let none = Parent::none();
@@ -213,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_read_and_write_side_by_side() {
+    fn slots_read_and_write_concurrently() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path(), 16);
         std::thread::scope(|scope| {

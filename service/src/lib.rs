@@ -1,12 +1,14 @@
-//! The workload service: real work over HTTP, measured as an honest queueing station.
+//! The workload service: real work over HTTP, measured as a queueing station.
 //!
-//! A request's way: `intake` reads it on an I/O thread and stamps its arrival, `station` holds it in a bounded
-//! queue until a slot takes it up, one of the `endpoints` does the work, `forward` calls the next hop, and
-//! `intake` writes the answer. `telemetry` tells what happened. `server` starts and ends all of it, `service`
-//! is what the threads share, `settings` is read once, `admin` is outside the recorded workload. Where nobody else
-//! takes the telemetry, `embedded` starts a normalizer; `privileges` gives up root.
+//! A request's path: `intake` reads it on an I/O thread and records its arrival time. `station` keeps it in a bounded
+//! queue until a slot takes it. One of the `endpoints` does the work, `forward` calls the next hop, and `intake` writes
+//! the answer. `telemetry` exports spans and metrics.
+//!
+//! `server` starts and stops everything, `service` is the state shared by all threads, and `settings` is read once.
+//! `admin` is not part of the recorded workload. `embedded` starts a normalizer if no OTLP receiver is configured;
+//! `privileges` drops root.
 
-// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+// These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod admin;

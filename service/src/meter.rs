@@ -1,31 +1,30 @@
-//! What the kernel charges a thread: its CPU time, and the time it was ready to run and had no CPU.
+//! The kernel's accounting of a thread: its CPU time, and its run-queue delay (runnable without a CPU).
 
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// `/proc/thread-self/schedstat` holds three decimal numbers of 64 bits.
+/// Enough for `/proc/thread-self/schedstat`, which contains three decimal 64-bit numbers.
 const SCHEDSTAT_LEN_MAX: usize = 64;
 
-/// Time without a CPU that no thread can have spent in a run queue: being switched out and in again takes longer.
+/// Shorter times off the CPU cannot be run-queue delay, because two context switches take longer.
 const OFF_CPU_MIN: Duration = Duration::from_micros(1);
 
 thread_local! {
     static METER: ThreadMeter = ThreadMeter::open();
 }
 
-/// A point on this thread's two clocks. Only differences of two readings of one thread mean anything.
+/// A reading of this thread's two clocks. Only differences between readings of the same thread are meaningful.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reading {
     /// CPU time used, nanoseconds.
     pub cpu_ns: u64,
-    /// Time spent runnable without a CPU, nanoseconds; 0 where the kernel does not tell.
+    /// Run-queue delay, nanoseconds; 0 if the kernel does not report it.
     pub wait_ns: u64,
 }
 
 impl Reading {
-    /// What has been used since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
@@ -33,15 +32,14 @@ impl Reading {
         }
     }
 
-    /// Adds what another stretch of work has used.
     pub fn add(&mut self, other: Self) {
         self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
         self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
     }
 }
 
-/// Reads the calling thread's clocks: two system calls, 0.6 us. The second one is left out if the thread has had a CPU all the
-/// time since its last reading, for then the delay cannot have grown.
+/// Reads the calling thread's clocks: two system calls, 0.6 us. The second call is skipped if the thread has been on a CPU
+/// since its last reading, because the delay cannot have grown.
 pub fn read() -> Reading {
     METER.with(ThreadMeter::read)
 }
@@ -52,7 +50,7 @@ pub fn thread_cpu_ns() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the pointer is to a live timespec of this frame, which is all that clock_gettime asks for.
+    // SAFETY: it is a pointer to a live timespec on this stack frame, as clock_gettime requires.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     if result != 0 {
         return 0;
@@ -61,7 +59,7 @@ pub fn thread_cpu_ns() -> u64 {
 }
 
 struct ThreadMeter {
-    // Kept open: the file stays bound to the thread that opened it, and a pread costs a third of an open.
+    // Kept open: the file stays bound to the thread that opened it, and pread costs a third of open.
     schedstat: Option<File>,
     last: Cell<Option<(Instant, Reading)>>,
 }
@@ -75,7 +73,7 @@ impl ThreadMeter {
     }
 
     fn read(&self) -> Reading {
-        // In this order: if the thread loses its CPU in between, it is the next reading that finds it missing.
+        // In this order, a preemption between the two lines is detected by the next reading.
         let now = Instant::now();
         let cpu_ns = thread_cpu_ns();
         let unchanged = self.last.get().filter(|(then, last)| {
@@ -128,28 +126,28 @@ mod tests {
         assert!(slept.since(before).cpu_ns < worked.since(slept).cpu_ns);
     }
 
-    /// Fails if a reading keeps the last delay though the thread was without a CPU (seen with that comparison at a second).
+    /// Fails if a reading keeps the last delay although the thread was off the CPU (seen with the comparison at one second).
     #[test]
-    fn what_is_not_read_again_has_not_changed() {
+    fn a_skipped_reading_has_not_changed() {
         pin_to_one_cpu();
         let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        // Inherits the CPU, so that one of the two always waits.
+        // Inherits the CPU affinity, so that one of the two always waits.
         let other = std::thread::spawn({
             let stop = stop.clone();
             move || while !stop.load(std::sync::atomic::Ordering::Relaxed) {}
         });
         let direct = ThreadMeter::open();
-        let told = || direct.run_queue_delay_ns().unwrap_or(0);
-        let (outer, first, inner) = (told(), read(), told());
+        let delay_ns = || direct.run_queue_delay_ns().unwrap_or(0);
+        let (outer, first, inner) = (delay_ns(), read(), delay_ns());
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut readings = 0;
-        while told() < inner + 20_000_000 && Instant::now() < deadline {
+        while delay_ns() < inner + 20_000_000 && Instant::now() < deadline {
             let reading = read();
             readings += 1;
-            // Readings far apart, so that what they may leave out is little beside what was waited.
+            // Readings far apart, so that skipped delay is small compared with the total.
             while thread_cpu_ns() < reading.cpu_ns + 200_000 {}
         }
-        let (inner, last, outer) = (told() - inner, read(), told() - outer);
+        let (inner, last, outer) = (delay_ns() - inner, read(), delay_ns() - outer);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         other.join().unwrap();
         let waited = last.since(first).wait_ns;
@@ -162,7 +160,7 @@ mod tests {
     }
 
     fn pin_to_one_cpu() {
-        // SAFETY: the set is of this frame and as large as is said; zero is the calling thread.
+        // SAFETY: the set is on this stack frame and has the given size; zero is the calling thread.
         unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
             assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &raw mut set), 0);

@@ -1,4 +1,4 @@
-//! Gives up root for good, before anything listens: a service that a container starts as root works as somebody else.
+//! Drops root permanently before anything listens, for containers that start the service as root.
 
 use std::fs;
 use std::io;
@@ -7,20 +7,20 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-/// User and group of who has no other: `nonroot` of the distroless images.
-const NOBODY: u32 = 65532;
-/// Bit of a folder like /tmp.
+/// User and group to switch to if the folder belongs to root: `nonroot` of the distroless images.
+const NONROOT: u32 = 65532;
+/// The sticky bit, as on /tmp.
 const STICKY: u32 = 0o1000;
-/// The first process of a container (or of a machine).
+/// Process id of the first process of a container.
 const FIRST_PROCESS: u32 = 1;
 
-/// If this process is root and has a folder of its own or is the first of its container, it becomes the folder's owner.
-/// A folder that belongs to root is given to [`NOBODY`] before. Files are then owned by whoever owns the folder.
+/// Switches from root to the owner of `folder`, so that files belong to the folder's owner. A folder that belongs to root
+/// is first given to [`NONROOT`]. Without a folder, only the first process of a container switches, to [`NONROOT`].
 ///
-/// Has to be called while there is one thread, and before what root alone may do is needed no more.
+/// Must be called while there is a single thread, and after everything that requires root.
 ///
 /// # Errors
-/// A folder that cannot be made or given away, or a kernel that keeps us root.
+/// The folder cannot be created or its owner changed, or the kernel does not drop root.
 pub fn drop_root(folder: Option<&Path>) -> anyhow::Result<()> {
     // SAFETY: plain system call.
     let is_root = unsafe { libc::geteuid() } == 0;
@@ -28,41 +28,41 @@ pub fn drop_root(folder: Option<&Path>) -> anyhow::Result<()> {
         return Ok(());
     }
     let (user, group) = match folder {
-        Some(folder) => owner_of(folder)
-            .with_context(|| format!("cannot give {} to an owner that is not root", folder.display()))?,
-        None => (NOBODY, NOBODY),
+        Some(folder) => unprivileged_owner(folder)
+            .with_context(|| format!("cannot give {} to an unprivileged owner", folder.display()))?,
+        None => (NONROOT, NONROOT),
     };
-    become_for_good(user, group).with_context(|| format!("cannot become user {user} of group {group}"))
+    switch_user(user, group).with_context(|| format!("cannot switch to user {user} and group {group}"))
 }
 
-/// Whose the folder is; it is made and given away if need be.
-fn owner_of(folder: &Path) -> io::Result<(u32, u32)> {
+/// The owner of the folder. Creates the folder if necessary, and gives it to [`NONROOT`] if root owns it.
+fn unprivileged_owner(folder: &Path) -> io::Result<(u32, u32)> {
     fs::create_dir_all(folder)?;
     let metadata = fs::metadata(folder)?;
     match (metadata.uid(), metadata.gid()) {
         (0, _) => {
-            give_away(folder)?;
-            Ok((NOBODY, NOBODY))
+            change_owner(folder)?;
+            Ok((NONROOT, NONROOT))
         }
-        // Group root may do what others may not.
+        // Group root has privileges of its own.
         (user, 0) => Ok((user, user)),
         owner => Ok(owner),
     }
 }
 
-/// Gives the folder away, and what runs of ours have left in it: a folder may be named by mistake, and then what others
-/// keep there stays theirs.
-fn give_away(folder: &Path) -> io::Result<()> {
+/// Gives the folder and the files of earlier runs in it to [`NONROOT`]. Other files keep their owner, because LOG_PATH
+/// may name the folder by mistake.
+fn change_owner(folder: &Path) -> io::Result<()> {
     if fs::metadata(folder)?.mode() & STICKY != 0 {
         return Err(io::Error::other(
-            "everybody keeps files there, name a folder of its own",
+            "it is a shared folder (sticky bit); set LOG_PATH to a separate one",
         ));
     }
-    lchown(folder, Some(NOBODY), Some(NOBODY))?;
+    lchown(folder, Some(NONROOT), Some(NONROOT))?;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if is_ours(&path) {
-            give_whole(&path)?;
+            change_owner_of_tree(&path)?;
         }
     }
     Ok(())
@@ -74,27 +74,27 @@ fn is_ours(path: &Path) -> bool {
     is_named(&[".journal", ".collector", "latest"]) || path.join("cctf").is_dir()
 }
 
-/// Links are given away themselves, never what they point to.
-fn give_whole(path: &Path) -> io::Result<()> {
-    lchown(path, Some(NOBODY), Some(NOBODY))?;
+/// Changes the owner of links themselves, never of their targets.
+fn change_owner_of_tree(path: &Path) -> io::Result<()> {
+    lchown(path, Some(NONROOT), Some(NONROOT))?;
     if fs::symlink_metadata(path)?.is_dir() {
         for entry in fs::read_dir(path)? {
-            give_whole(&entry?.path())?;
+            change_owner_of_tree(&entry?.path())?;
         }
     }
     Ok(())
 }
 
-fn become_for_good(user: u32, group: u32) -> anyhow::Result<()> {
+fn switch_user(user: u32, group: u32) -> anyhow::Result<()> {
     // SAFETY: plain system calls; no list of groups is read, as its length is zero.
     unsafe {
         check(libc::setgroups(0, std::ptr::null()))?;
         check(libc::setresgid(group, group, group))?;
         check(libc::setresuid(user, user, user))?;
-        // No program that is started from here gets anything back, whatever its file's bits say.
+        // Programs started from here cannot regain privileges through setuid bits.
         check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
         if libc::setuid(0) == 0 {
-            bail!("the kernel gives root back");
+            bail!("the kernel allows a switch back to root");
         }
     }
     Ok(())
@@ -115,25 +115,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_somebody_stays_theirs_and_one_of_root_is_given_away_with_all_in_it() {
+    fn only_a_folder_of_root_and_the_files_of_runs_change_their_owner() {
         // SAFETY: plain system call.
         if unsafe { libc::geteuid() } != 0 {
-            // Only root may give files away; the tests over containers show the rest.
+            // Only root can change owners; container tests cover the rest.
             return;
         }
         let outside = tempfile::tempdir().unwrap();
         let (theirs, ours) = (outside.path().join("theirs"), outside.path().join("ours"));
         fs::create_dir(&theirs).unwrap();
         lchown(&theirs, Some(1234), Some(0)).unwrap();
-        assert_eq!(owner_of(&theirs).unwrap(), (1234, 1234));
+        assert_eq!(unprivileged_owner(&theirs).unwrap(), (1234, 1234));
         fs::create_dir_all(ours.join("run/cctf")).unwrap();
         fs::create_dir_all(ours.join("others/log")).unwrap();
         std::os::unix::fs::symlink(&theirs, ours.join("latest")).unwrap();
-        assert_eq!(owner_of(&ours).unwrap(), (NOBODY, NOBODY));
+        assert_eq!(unprivileged_owner(&ours).unwrap(), (NONROOT, NONROOT));
         for given in ["", "run", "run/cctf", "latest"] {
             assert_eq!(
                 fs::symlink_metadata(ours.join(given)).unwrap().uid(),
-                NOBODY,
+                NONROOT,
                 "{given}"
             );
         }
@@ -142,6 +142,6 @@ mod tests {
         let shared = outside.path().join("shared");
         fs::create_dir(&shared).unwrap();
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
-        assert!(owner_of(&shared).is_err());
+        assert!(unprivileged_owner(&shared).is_err());
     }
 }

@@ -1,18 +1,14 @@
-//! A request as the slots see it, and its answer: no HTTP library's types, only what the work needs.
+//! A request as slots and endpoints see it, and its answer, without types of the HTTP library.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// Content type of JSON answers.
 pub const JSON: &str = "application/json";
-/// Content type of binary answers.
 pub const OCTETS: &str = "application/octet-stream";
-/// Content type of plain text answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What a slot works on.
 #[derive(Debug, Default)]
 pub struct Request {
     /// The `{key}` of the route, empty if it has none.
@@ -21,14 +17,14 @@ pub struct Request {
     pub query: Box<str>,
     /// The whole body.
     pub body: Bytes,
-    /// The next hop that the request names.
+    /// The value of X-Next-Url.
     pub next_url: Option<Box<str>>,
-    /// Hops that the request has made before this one.
+    /// Number of hops before this one.
     pub hops: u32,
 }
 
 impl Request {
-    /// The decoded value of a query parameter, the first if it is given twice.
+    /// The decoded value of a query parameter; of duplicates the first one.
     pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         url::form_urlencoded::parse(self.query.as_bytes())
             .find(|(key, _)| key == name)
@@ -36,52 +32,42 @@ impl Request {
     }
 }
 
-/// What the caller gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// Content type of the body.
     pub content_type: &'static str,
-    /// The body.
     pub body: Bytes,
-    /// What became of the next hop, if there was one.
     pub next: NextReport,
 }
 
-/// What became of the next hop: tells the caller in headers, never in the status.
+/// The result of the call to the next hop. It is reported to the caller in headers and never changes the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NextReport {
-    /// Status that it answered with.
     pub status: Option<u16>,
-    /// Why there is no status, or why the answer did not count.
+    /// Why the hop was not called or gave no valid answer.
     pub error: Option<Cow<'static, str>>,
 }
 
-/// What an endpoint has made of a request.
+/// An endpoint's result.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What the caller gets.
     pub answer: Answer,
-    /// What the next hop gets; none if the request failed here.
+    /// The body for the next hop; none if the request failed here.
     pub payload: Option<Payload>,
-    /// A next hop that the endpoint itself was told of.
+    /// A next hop named by a parameter of the endpoint. It overrides X-Next-Url.
     pub call_url: Option<Box<str>>,
-    /// How long to wait before the next hop or the answer, as for I/O.
+    /// Wait before the next hop or the answer, which simulates I/O.
     pub sleep: Duration,
 }
 
 /// A body for the next hop.
 #[derive(Debug, Clone)]
 pub struct Payload {
-    /// Its bytes.
     pub bytes: Bytes,
-    /// Its content type.
     pub content_type: &'static str,
 }
 
 impl Answer {
-    /// An answer with a body.
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -91,14 +77,14 @@ impl Answer {
         }
     }
 
-    /// An error as JSON; `message` says what to do.
+    /// An error as JSON; `message` includes the remedy.
     pub fn error(status: u16, message: &str) -> Self {
         Self::new(status, JSON, serde_json::json!({ "error": message }).to_string())
     }
 }
 
 impl Outcome {
-    /// Success whose next hop gets the same bytes as the caller.
+    /// Success; the next hop gets the same bytes as the caller.
     pub fn same_for_both(answer: Answer) -> Self {
         let payload = Payload {
             bytes: answer.body.clone(),
@@ -112,7 +98,7 @@ impl Outcome {
         }
     }
 
-    /// Success whose next hop gets other bytes than the caller.
+    /// Success; the next hop gets different bytes from the caller.
     pub fn forwarding(answer: Answer, bytes: Bytes, content_type: &'static str) -> Self {
         Self {
             answer,

@@ -1,4 +1,4 @@
-//! The service as a whole: starts its parts, serves until a signal, drains, and ends them in order.
+//! The whole service: starts its parts, serves until a signal, drains, and stops the parts in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,19 +28,19 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Sources;
 use crate::{admin, embedded, files, privileges};
 
-/// Idle connections are kept longer than common clients keep theirs, so that it is the client who closes.
+/// Longer than the idle timeouts of common clients, so that the client closes idle connections.
 const KEEP_ALIVE: Duration = Duration::from_secs(90);
-/// How long connections may take to close once their requests are answered.
+/// Time for connections to close after their last answer.
 const CLOSE_SECONDS: u64 = 1;
-/// How often a drain looks whether it is done.
-const DRAIN_LOOK: Duration = Duration::from_millis(5);
-/// How long a slot that is not at the end of its work is waited for after the drain's time.
+/// Interval of checks for the end of a drain.
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Additional time after the drain for slots to finish their work.
 const SLOT_GRACE: Duration = Duration::from_millis(200);
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What keeps the service from starting: a port, a folder, a setting.
+/// The service cannot start, for example because of a port, a folder or a setting.
 pub fn run(mut settings: Settings) -> anyhow::Result<()> {
     let normalizer = embedded::Program::find(&settings)?;
     privileges::drop_root(settings.log_path.as_deref())?;
@@ -79,7 +79,7 @@ pub fn run(mut settings: Settings) -> anyhow::Result<()> {
     service.queue.abandon();
     join_slots(slots);
     calls.shutdown_background();
-    telemetry.finish(&service.settings, service.clock);
+    telemetry.stop(&service.settings, service.clock);
     if let Some(normalizer) = normalizer {
         normalizer.stop();
     }
@@ -105,14 +105,14 @@ fn start_slots(
         std::thread::Builder::new()
             .name(format!("slot-{number}"))
             .spawn(move || {
-                scheduling::ask_for_short_turns();
+                scheduling::request_short_slices();
                 slot::run(&service, &calls);
             })
     };
     let slots = (0..service.settings.worker_count())
         .map(start)
         .collect::<Result<_, _>>();
-    slots.context("cannot start the worker slots; lower WORKERS")
+    slots.context("cannot start the worker slots; reduce WORKERS")
 }
 
 fn join_slots(slots: Vec<JoinHandle<()>>) {
@@ -132,7 +132,7 @@ async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyh
     let (workload_handle, admin_handle) = (workload.handle(), admin.handle());
     let workload = actix_web::rt::spawn(workload);
     let admin = actix_web::rt::spawn(admin);
-    telemetry.tell_start(&service.settings, service.clock);
+    telemetry.report_start(&service.settings, service.clock);
     announce(listening, admin_listening);
     tokio::select! {
         _ = terminate.recv() => {}
@@ -150,30 +150,30 @@ async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyh
         .context("the admin server failed")
 }
 
-/// Says on stdout, in one line of JSON, where the service listens: with port 0 nobody else knows.
+/// Prints the addresses as one line of JSON: with port 0, callers cannot know them otherwise.
 fn announce(listening: SocketAddr, admin: SocketAddr) {
     let line =
         serde_json::json!({ "listening": format!("http://{listening}"), "admin": format!("http://{admin}") });
-    // Requests are served all the same: the ports may be known from the flags.
+    // Not fatal: callers may know the ports from the flags.
     if let Err(error) = stdio::print_line(&line.to_string()) {
         tracing::warn!("{error}");
     }
     tracing::info!("listening on http://{listening}, admin on http://{admin}");
 }
 
-/// Takes no new connection, lets the requests in flight finish within their time, then closes.
+/// Refuses new connections, waits for requests in progress at most DRAIN_TIMEOUT_MS, then closes all connections.
 async fn drain(service: &Service, server: &ServerHandle) {
     service.draining.store(true, Ordering::Relaxed);
     server.pause().await;
     let active = service.stats.active();
-    tracing::info!(active, "stopping: no new connections are taken");
+    tracing::info!(active, "stopping: refusing new connections");
     let deadline = Instant::now() + Duration::from_millis(service.settings.drain_timeout_ms);
     while service.stats.active() > 0 && Instant::now() < deadline {
-        tokio::time::sleep(DRAIN_LOOK).await;
+        tokio::time::sleep(DRAIN_POLL_INTERVAL).await;
     }
     let unfinished = service.stats.active();
     if unfinished > 0 {
-        tracing::warn!(unfinished, "requests were not finished within DRAIN_TIMEOUT_MS");
+        tracing::warn!(unfinished, "requests did not finish within DRAIN_TIMEOUT_MS");
     }
     server.stop(unfinished == 0).await;
 }
@@ -189,7 +189,7 @@ fn bind_workload(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)>
         .shutdown_timeout(CLOSE_SECONDS)
         .disable_signals()
         .bind(address)
-        .with_context(|| format!("cannot listen on {address}; choose another by LISTEN or PORT"))?;
+        .with_context(|| format!("cannot listen on {address}; set LISTEN or PORT to another address"))?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))
 }
@@ -201,17 +201,19 @@ fn bind_admin(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
         .workers(1)
         .disable_signals()
         .bind(address)
-        .with_context(|| format!("cannot listen on {address} for admin; choose another by ADMIN_LISTEN"))?;
+        .with_context(|| {
+            format!("cannot listen on {address} for the admin listener; set ADMIN_LISTEN to another address")
+        })?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))
 }
 
 fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
     for (first, endpoint) in ENDPOINTS.iter().enumerate() {
-        let is_repeated = ENDPOINTS[..first]
+        let is_duplicate = ENDPOINTS[..first]
             .iter()
             .any(|earlier| earlier.route == endpoint.route);
-        if !is_repeated {
+        if !is_duplicate {
             config.service(resource(endpoint.route, service));
         }
     }
@@ -220,12 +222,12 @@ fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
 
 fn resource(route: &'static str, service: &Arc<Service>) -> actix_web::Resource {
     let mut resource = web::resource(route);
-    let here = ENDPOINTS
+    let endpoints = ENDPOINTS
         .iter()
         .enumerate()
         .filter(|(_, endpoint)| endpoint.route == route);
     let mut allow = "";
-    for (place, endpoint) in here {
+    for (index, endpoint) in endpoints {
         let method = if endpoint.method == "GET" {
             Method::GET
         } else {
@@ -236,7 +238,7 @@ fn resource(route: &'static str, service: &Arc<Service>) -> actix_web::Resource 
         } else {
             "GET, POST"
         };
-        resource = resource.route(web::method(method).to(handler(service, Target::Endpoint(place))));
+        resource = resource.route(web::method(method).to(handler(service, Target::Endpoint(index))));
     }
     resource.default_service(web::to(handler(service, Target::WrongMethod(allow))))
 }

@@ -1,4 +1,4 @@
-//! What all threads of the service share.
+//! [`Service`]: the state shared by I/O threads, slots and the admin listener.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,33 +16,26 @@ use crate::stats::Stats;
 use crate::telemetry::metrics::Instruments;
 use crate::telemetry::span_queue::SpanCounts;
 
-/// The service's state, shared by I/O threads, slots and the admin listener.
 pub struct Service {
-    /// Its settings.
     pub settings: Settings,
-    /// Its only clock.
+    /// The only clock for timestamps.
     pub clock: Clock,
-    /// The queue in front of the slots.
     pub queue: Arc<Queue<Item>>,
-    /// Counts.
     pub stats: Arc<Stats>,
-    /// The key-value store.
     pub store: Store,
-    /// Calls to next hops.
     pub forwarder: Forwarder,
-    /// Makes SERVER spans, if they go anywhere.
+    /// Starts SERVER spans; none without a receiver of spans.
     pub tracer: Option<SdkTracer>,
-    /// Takes durations, if they go anywhere.
+    /// Records durations; none without a receiver of metrics.
     pub instruments: Option<Instruments>,
-    /// What became of spans.
     pub span_counts: Arc<SpanCounts>,
-    /// Set once no new connection is taken.
+    /// Set as soon as no new connections are accepted.
     pub draining: AtomicBool,
 }
 
 impl Service {
-    /// Tells a finished request to telemetry, and gives back what its caller gets.
-    pub fn tell(&self, done: Done) -> Answer {
+    /// Records a finished request in counters, metrics and trace. Returns its answer.
+    pub fn record(&self, done: Done) -> Answer {
         let Done {
             answer,
             times,
@@ -57,14 +50,13 @@ impl Service {
         answer
     }
 
-    /// Counts what became of a call.
-    pub fn count(&self, report: &NextReport) {
+    /// Counts a failed call to a next hop.
+    pub fn count_call(&self, report: &NextReport) {
         if report.error.is_some() {
             self.stats.next_failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether no new connection is taken any more.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Every setting, read once: flag over environment over default.
+//! Every setting, read once. Flags override environment variables.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,40 +18,37 @@ mod otel;
 
 pub use otel::{OtelFlags, OtelSettings};
 
-/// A workload service that is measured while it works.
+/// Workload service that reports its own queueing, CPU time and calls over OTLP
 #[derive(Debug, Parser)]
 #[command(name = "tunable-svc", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to serve.
     #[command(flatten)]
     pub settings: Settings,
 }
 
-/// What the binary can do besides serving.
+/// Commands of the binary besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask a running service whether it is ready: exit 0 if so, 1 if not
+    /// Check whether a running service is ready: exit code 0 if it is, else 1
     Healthcheck {
-        /// Its admin listener
+        /// Address of its admin listener
         #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
         admin_listen: SocketAddr,
     },
 }
 
-/// Whether a slot is kept while a downstream call is awaited.
+/// Whether a request keeps its slot during a downstream call or sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SlotPolicy {
-    /// The slot waits for the call or sleep, as a thread-per-request service does
+    /// The slot waits, as in a thread-per-request service
     Held,
-    /// The slot serves others meanwhile; the request queues again afterwards
+    /// The slot serves other requests meanwhile; afterwards the request queues again
     Released,
 }
 
 impl SlotPolicy {
-    /// Its name in telemetry.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -60,97 +57,94 @@ impl SlotPolicy {
     }
 }
 
-/// The service's settings.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// Address to serve on; port 0 takes a free one [default: 0.0.0.0:PORT]
+    /// Address to listen on; port 0 selects a free one [default: 0.0.0.0:PORT]
     #[arg(long, env = "LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// Port to serve on when no address is given
+    /// Port to listen on if LISTEN is not set
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,
-    /// Address of /livez, /readyz and /metrics; port 0 takes a free one
+    /// Address of /livez, /readyz and /metrics; port 0 selects a free one
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
-    /// Who and where this instance is
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: InstanceIdentity,
 
-    /// Worker slots: requests worked on at once [default: the logical CPUs]
+    /// Number of worker slots, each of which works on one request at a time [default: number of logical CPUs]
     #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Requests that may wait for a slot before new ones are answered 503
+    /// Maximum number of requests waiting for a slot; further ones are answered with 503
     #[arg(long, env = "QUEUE_LIMIT", default_value_t = 1024, value_parser = parse_queue_limit)]
     pub queue_limit: usize,
-    /// Whether a slot is kept during a downstream call or the sleep of /work
+    /// Whether a request keeps its slot during a downstream call or the sleep of /work
     #[arg(long, env = "SLOT_POLICY", value_enum, default_value = "held")]
     pub slot_policy: SlotPolicy,
-    /// Threads for HTTP input and output, apart from the slots [default: half of the logical CPUs]
+    /// Number of threads for HTTP input and output, besides the slots [default: half of the logical CPUs]
     #[arg(long, env = "IO_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub io_workers: Option<u16>,
-    /// Connections open at once, per I/O thread
+    /// Maximum number of open connections per I/O thread
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Next hop of every request that names none itself
+    /// URL to call after each request that does not name another next hop
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
     pub default_next_url: Option<NextUrl>,
-    /// Origins that X-Next-Url and call_url may name, comma-separated, such as http://10.0.0.2:8080
+    /// Origins allowed in X-Next-Url and call_url, comma-separated, such as http://10.0.0.2:8080
     #[arg(long, env = "NEXT_URL_ALLOW", value_parser = AllowList::parse_setting, default_value = "")]
     pub next_url_allow: AllowList,
     /// Deadline of a downstream call, milliseconds
     #[arg(long, env = "NEXT_TIMEOUT_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub next_timeout_ms: u64,
-    /// Hops after which a request is answered 508
+    /// Maximum number of hops; requests beyond it are answered with 508
     #[arg(long, env = "HOP_LIMIT", default_value_t = 8)]
     pub hop_limit: u32,
 
-    /// Largest request body, bytes
+    /// Maximum size of a request body, bytes
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = 16 << 20)]
     pub max_body_bytes: usize,
-    /// Most that /blob/gunzip makes of a body, bytes
+    /// Maximum size of a body decompressed by /blob/gunzip, bytes
     #[arg(long, env = "MAX_GUNZIP_BYTES", default_value_t = 64 << 20)]
     pub max_gunzip_bytes: usize,
-    /// Largest size of the key-value file, MiB
+    /// Maximum size of the key-value file, MiB
     #[arg(long, env = "KV_MAX_MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub kv_max_mb: u32,
-    /// Folder for this service's files [default: a temporary folder, removed at the end]. With no OTLP receiver given, a
-    /// normalizer is started as a child and leaves the run's CCTF files in it
+    /// Path to the folder of this service's files [default: a temporary folder, removed on exit]. If no OTLP receiver is
+    /// configured, the service starts a normalizer, which writes the run's CCTF files there
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
-    /// Binary of that normalizer [default: cctf-normalizer beside this binary]
+    /// Path to the binary of that normalizer [default: cctf-normalizer beside this binary]
     #[arg(long, env = "NORMALIZER")]
     pub normalizer: Option<PathBuf>,
-    /// How long requests may take to finish after SIGTERM, milliseconds
+    /// Maximum time for requests in progress to finish after SIGTERM, milliseconds
     #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 4000)]
     pub drain_timeout_ms: u64,
-    /// Where and how telemetry goes
     #[command(flatten)]
     pub otel_flags: OtelFlags,
-    /// The same, with the variables of OpenTelemetry.
+    /// The flags above, resolved with the variables of OpenTelemetry.
     #[arg(skip)]
     pub otel: OtelSettings,
 }
 
-/// Who and where an instance is.
+/// An instance's identity and place.
 #[derive(Debug, Clone, Args)]
-pub struct Identity {
-    /// Node this instance runs on [default: the host's name, as host.name]
+pub struct InstanceIdentity {
+    /// Name of the node that this instance runs on [default: the host name]
     #[arg(long, env = "NODE_ID")]
     pub node_id: Option<String>,
-    /// Where the node stands
+    /// Stage of the node
     #[arg(long, env = "STAGE", value_parser = stage_parser())]
     pub stage: Option<Stage>,
-    /// Application this module belongs to
+    /// Application that this module belongs to
     #[arg(long, env = "APP_ID")]
     pub app_id: Option<String>,
-    /// Module of the application [default: OTEL_SERVICE_NAME, else tunable-svc]
+    /// Module of the application that this service represents [default: OTEL_SERVICE_NAME, else tunable-svc]
     #[arg(long, env = "MODULE_ID")]
     pub module_id: Option<String>,
-    /// This copy of the module [default: a random id]
+    /// Id of this instance of the module [default: a random id]
     #[arg(long, env = "INSTANCE_ID")]
     pub instance_id: Option<String>,
-    /// Run that everything this process does belongs to
+    /// Run that all telemetry of this process belongs to
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Region of the node
@@ -159,28 +153,28 @@ pub struct Identity {
     /// Zone of the node
     #[arg(long, env = "ZONE")]
     pub zone: Option<String>,
-    /// Million instructions per second and core of the node, if known
+    /// Million instructions per second and core of the node
     #[arg(long, env = "MIPS_PER_CORE", value_parser = parse_positive)]
     pub mips_per_core: Option<f64>,
-    /// Power of the idle node, watts, if known
+    /// Power of the idle node, watts
     #[arg(long, env = "POWER_IDLE_W", value_parser = parse_positive)]
     pub power_idle_w: Option<f64>,
-    /// Power of the fully loaded node, watts, if known
+    /// Power of the fully loaded node, watts
     #[arg(long, env = "POWER_MAX_W", value_parser = parse_positive)]
     pub power_max_w: Option<f64>,
 }
 
 impl CommandLine {
-    /// Reads the command line and the environment. A variable that is set to nothing counts as not set.
+    /// Reads the command line and the environment. An empty variable counts as unset.
     ///
     /// # Errors
-    /// clap's, of which help and version are two.
+    /// clap's, which include help and version.
     pub fn read(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
         let mut command = ignore_empty_variables(Self::command()).mut_subcommands(ignore_empty_variables);
         let mut line = Self::from_arg_matches(&command.try_get_matches_from_mut(args)?)?;
         if line.command.is_none() {
             let settings = &mut line.settings;
-            settings.otel = OtelSettings::resolve(&settings.otel_flags, Variables::of_process())
+            settings.otel = OtelSettings::resolve(&settings.otel_flags, Variables::from_process())
                 .map_err(|error| command.error(ErrorKind::ValueValidation, error))?;
         }
         Ok(line)
@@ -188,24 +182,20 @@ impl CommandLine {
 }
 
 impl Settings {
-    /// Address to serve on.
     pub fn listen_address(&self) -> SocketAddr {
         self.listen
             .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], self.port)))
     }
 
-    /// Worker slots.
     pub fn worker_count(&self) -> usize {
         self.workers.map_or_else(logical_cpus, usize::from)
     }
 
-    /// Threads for HTTP input and output.
     pub fn io_worker_count(&self) -> usize {
         self.io_workers
             .map_or_else(|| (logical_cpus() / 2).max(1), usize::from)
     }
 
-    /// Deadline of a downstream call.
     pub fn next_timeout(&self) -> Duration {
         Duration::from_millis(self.next_timeout_ms)
     }
@@ -224,7 +214,7 @@ fn stage_parser() -> impl TypedValueParser<Value = Stage> {
 fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("use a positive number".to_owned()),
+        _ => Err("use a number above 0".to_owned()),
     }
 }
 
@@ -248,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_the_runbooks() {
+    fn the_defaults_are_those_of_the_runbook() {
         let settings = read(&[]).unwrap().settings;
         assert_eq!(settings.listen_address().to_string(), "0.0.0.0:8080");
         assert_eq!(settings.queue_limit, 1024);
@@ -258,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused() {
+    fn invalid_settings_are_refused() {
         for bad in [
             ["--workers", "0"],
             ["--queue-limit", "-1"],

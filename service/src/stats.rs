@@ -1,53 +1,51 @@
-//! Counts of this process that metrics and the admin listener tell.
+//! Counters that metrics and the admin listener report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::endpoints::ENDPOINTS;
 
-/// Places for requests that match no endpoint.
+/// Index for requests that match no endpoint.
 const OTHER: usize = ENDPOINTS.len();
 /// Status classes 1xx to 5xx.
 const CLASSES: usize = 5;
 
-/// The counts; every one only grows, except those in flight.
+/// Counters. All but the requests in progress only increase.
 #[derive(Debug, Default)]
 pub struct Stats {
     active: [AtomicI64; OTHER + 1],
     finished: [[AtomicU64; CLASSES]; OTHER + 1],
-    /// Requests answered 503 because the queue was full.
     pub queue_full: AtomicU64,
-    /// Requests answered 413 because their body was too large to be read.
     pub body_too_large: AtomicU64,
-    /// Requests answered 508.
+    /// Requests that exceeded HOP_LIMIT.
     pub loops: AtomicU64,
-    /// Next hops that were not allowed or could not be.
+    /// Next hops that were invalid or not allowed.
     pub next_refused: AtomicU64,
-    /// Next hops that were called and failed.
+    /// Calls to next hops that failed.
     pub next_failed: AtomicU64,
-    /// Run ids in baggage that cannot be one.
+    /// Invalid run ids in baggage.
     pub run_ids_refused: AtomicU64,
 }
 
-/// A request in flight; it is counted as long as this lives.
+/// Counts a request as in progress until it is dropped.
 #[derive(Debug)]
 pub struct Active {
     stats: Arc<Stats>,
-    place: usize,
+    index: usize,
 }
 
 impl Stats {
-    /// Counts a request in, by its endpoint's place in the table.
+    /// Counts a request as in progress; `endpoint` is the index in the table.
     pub fn enter(self: &Arc<Self>, endpoint: Option<usize>) -> Active {
-        let place = endpoint.unwrap_or(OTHER).min(OTHER);
-        self.active[place].fetch_add(1, Ordering::Relaxed);
+        let index = endpoint.unwrap_or(OTHER).min(OTHER);
+        self.active[index].fetch_add(1, Ordering::Relaxed);
         Active {
             stats: self.clone(),
-            place,
+            index,
         }
     }
 
-    /// Requests in flight.
+    /// Requests in progress.
     pub fn active(&self) -> i64 {
         self.active
             .iter()
@@ -55,11 +53,11 @@ impl Stats {
             .sum()
     }
 
-    /// Requests in flight by method of their endpoint; those that match none are told as `_OTHER`.
+    /// Requests in progress by method of their endpoint; `_OTHER` if they match none.
     pub fn active_by_method(&self) -> [(&'static str, i64); 3] {
         let mut sums = [("GET", 0), ("POST", 0), ("_OTHER", 0)];
-        for (place, count) in self.active.iter().enumerate() {
-            let method = ENDPOINTS.get(place).map_or("_OTHER", |endpoint| endpoint.method);
+        for (index, count) in self.active.iter().enumerate() {
+            let method = ENDPOINTS.get(index).map_or("_OTHER", |endpoint| endpoint.method);
             for sum in sums.iter_mut().filter(|sum| sum.0 == method) {
                 sum.1 += count.load(Ordering::Relaxed);
             }
@@ -67,11 +65,11 @@ impl Stats {
         sums
     }
 
-    /// Finished requests: method and route of the endpoint, class of the status (2 for 2xx), count; zeros left out.
+    /// Finished requests: method and route of the endpoint, status class (2 for 2xx), count. Zeros are left out.
     pub fn finished(&self) -> impl Iterator<Item = (&'static str, &'static str, usize, u64)> + '_ {
-        self.finished.iter().enumerate().flat_map(|(place, classes)| {
+        self.finished.iter().enumerate().flat_map(|(index, classes)| {
             let (method, route) = ENDPOINTS
-                .get(place)
+                .get(index)
                 .map_or(("_OTHER", "other"), |endpoint| (endpoint.method, endpoint.route));
             let counts = classes
                 .iter()
@@ -85,16 +83,16 @@ impl Stats {
 }
 
 impl Active {
-    /// Counts how the request ended.
+    /// Counts the request by its status class.
     pub fn finished(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
-        self.stats.finished[self.place][class].fetch_add(1, Ordering::Relaxed);
+        self.stats.finished[self.index][class].fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.stats.active[self.place].fetch_sub(1, Ordering::Relaxed);
+        self.stats.active[self.index].fetch_sub(1, Ordering::Relaxed);
     }
 }
 

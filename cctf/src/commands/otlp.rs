@@ -22,7 +22,7 @@ pub fn destination_or_local(endpoint: Option<&str>, flags: &Flags) -> Result<Des
 }
 
 fn resolved<T>(resolve: impl FnOnce(&mut Variables) -> Result<T, SettingsError>) -> Result<T, UsageError> {
-    let mut variables = Variables::of_process();
+    let mut variables = Variables::from_process();
     let resolved = resolve(&mut variables).map_err(|error| UsageError(error.to_string()));
     for warning in variables.take_warnings() {
         log_line!("cctf: warning: {warning}");

@@ -1,4 +1,4 @@
-//! [`Connector`]: connections to one receiver, over TLS where its URL is https.
+//! [`Connector`]: connections to one receiver, over TLS if its URL is https.
 
 use std::future::Future;
 use std::io;
@@ -21,10 +21,10 @@ use url::{Host, Url};
 use crate::destination::TlsFiles;
 use crate::tls::{self, TlsError};
 
-/// Limit of one connection, which is less than that of an attempt.
+/// Timeout of a connection; less than that of an attempt.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection, with TLS or without.
+/// A connection with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl Stream for TcpStream {}
 impl Stream for TlsStream<TcpStream> {}
@@ -35,7 +35,7 @@ impl Connection for Box<dyn Stream> {
     }
 }
 
-/// Connects to the host of a URI. Whether it speaks TLS does not depend on the URI's scheme.
+/// Connects to the host of a URI. The URI's scheme does not select TLS; `tls` does.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tcp: HttpConnector,
@@ -43,7 +43,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Connections to the host of `url` that agree on the protocol `alpn`.
+    /// A connector for `url` that negotiates the protocol `alpn`.
     pub(crate) fn new(url: &Url, files: &TlsFiles, alpn: &[u8]) -> Result<Self, TlsError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -81,8 +81,8 @@ impl Service<Uri> for Connector {
             let Some((tls, name)) = tls else {
                 return Ok(TokioIo::new(Box::new(tcp) as Box<dyn Stream>));
             };
-            let shaken = tokio::time::timeout(CONNECT_TIMEOUT, tls.connect(name, tcp)).await;
-            let stream = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            let handshake = tokio::time::timeout(CONNECT_TIMEOUT, tls.connect(name, tcp)).await;
+            let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
             Ok(TokioIo::new(Box::new(stream) as Box<dyn Stream>))
         })
     }

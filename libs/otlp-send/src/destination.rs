@@ -1,4 +1,4 @@
-//! [`Destination`]: where and how one signal is sent, from flags over a signal's variables over the general ones.
+//! [`Destination`]: receiver and protocol of one signal. Flags override the signal's variables, which override general ones.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,24 +12,24 @@ use crate::list;
 use crate::options::{Compression, Protocol, Signal};
 use crate::variables::Variables;
 
-/// Deadline of one attempt by default.
+/// Default deadline of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const VARIABLE: &str = "OTEL_EXPORTER_OTLP_";
 
-/// Files of TLS, each in PEM.
+/// PEM files of TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
-    /// CA certificates that the receiver's is checked against; the system's if there is none.
+    /// CA certificates for the receiver's certificate; none means those of the system.
     pub(crate) certificate: Option<PathBuf>,
-    /// Certificate and key that the receiver is shown.
+    /// Client certificate and its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
 }
 
-/// Where and how one signal is sent.
+/// The resolved receiver and protocol of one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     pub(crate) signal: Signal,
-    /// Of HTTP, with the signal's path.
+    /// For HTTP, including the signal's path.
     pub(crate) url: Url,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,
@@ -38,7 +38,7 @@ pub struct Destination {
     pub(crate) tls: TlsFiles,
 }
 
-/// What of the settings cannot be used, in a sentence for the operator.
+/// An invalid setting, with a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
@@ -50,11 +50,11 @@ impl fmt::Display for Destination {
 }
 
 impl Destination {
-    /// Where `signal` goes; none if neither a flag nor a variable says so. `own_endpoint` is a flag for just this signal,
-    /// `endpoint` one for all.
+    /// Resolves the destination of `signal`; none if neither a flag nor a variable sets an endpoint. `own_endpoint` is the
+    /// flag for only this signal, `endpoint` the general one.
     ///
     /// # Errors
-    /// What cannot be used.
+    /// An invalid setting.
     pub fn resolve(
         signal: Signal,
         own_endpoint: Option<&str>,
@@ -67,16 +67,16 @@ impl Destination {
         let own = own_endpoint.or_else(|| variable(signal.in_variables()).filter(|_| endpoint.is_none()));
         let url = match (own, endpoint.or_else(|| variable(""))) {
             (Some(own), _) => parse_url(own)?,
-            (None, Some(base)) => below(parse_url(base)?, signal, protocol),
+            (None, Some(base)) => with_path(parse_url(base)?, signal, protocol),
             (None, None) => return Ok(None),
         };
         Self::with_url(signal, url, protocol, flags, variables).map(Some)
     }
 
-    /// As [`Destination::resolve`], or a receiver on this machine.
+    /// Like [`Destination::resolve`], with a receiver on this machine as the default.
     ///
     /// # Errors
-    /// What cannot be used.
+    /// An invalid setting.
     pub fn resolve_or_local(
         signal: Signal,
         endpoint: Option<&str>,
@@ -87,14 +87,14 @@ impl Destination {
             return Ok(resolved);
         }
         let protocol = protocol(signal, flags, variables);
-        let url = below(parse_url(protocol.local_endpoint())?, signal, protocol);
+        let url = with_path(parse_url(protocol.local_endpoint())?, signal, protocol);
         Self::with_url(signal, url, protocol, flags, variables)
     }
 
-    /// A receiver of OTLP/gRPC with nothing else set, whatever the variables say.
+    /// An OTLP/gRPC receiver with default options, regardless of the variables.
     ///
     /// # Errors
-    /// An endpoint that cannot be used.
+    /// An invalid endpoint.
     pub fn plain(signal: Signal, endpoint: &str) -> Result<Self, SettingsError> {
         Self::with_url(
             signal,
@@ -139,12 +139,12 @@ impl Destination {
             }
         };
         let compression = match flags.otlp_compression {
-            Some(given) => given,
-            None => first(signal, "COMPRESSION", variables, Compression::parse).unwrap_or_default(),
+            Some(flag) => flag,
+            None => first_valid(signal, "COMPRESSION", variables, Compression::parse).unwrap_or_default(),
         };
         let timeout = match flags.otlp_timeout_ms {
-            Some(given) => Some(given),
-            None => first(signal, "TIMEOUT", variables, |text| text.parse().ok()),
+            Some(flag) => Some(flag),
+            None => first_valid(signal, "TIMEOUT", variables, |text| text.parse().ok()),
         };
         Ok(Self {
             signal,
@@ -161,7 +161,7 @@ impl Destination {
 fn protocol(signal: Signal, flags: &Flags, variables: &mut Variables) -> Protocol {
     flags
         .otlp_protocol
-        .or_else(|| first(signal, "PROTOCOL", variables, Protocol::parse))
+        .or_else(|| first_valid(signal, "PROTOCOL", variables, Protocol::parse))
         .unwrap_or_default()
 }
 
@@ -170,8 +170,8 @@ fn names(signal: Signal, option: &str) -> [String; 2] {
     [signal.in_variables(), ""].map(|of| format!("{VARIABLE}{of}{option}"))
 }
 
-/// The first of the two variables that can be used.
-fn first<T>(
+/// The first valid value of the two variables.
+fn first_valid<T>(
     signal: Signal,
     option: &str,
     variables: &mut Variables,
@@ -182,8 +182,8 @@ fn first<T>(
         .find_map(|name| variables.parsed(name, &parse))
 }
 
-/// A general endpoint is the base below which each signal has its path; gRPC has paths of its own.
-fn below(mut base: Url, signal: Signal, protocol: Protocol) -> Url {
+/// Appends the signal's path to a general endpoint. gRPC has its own paths.
+fn with_path(mut base: Url, signal: Signal, protocol: Protocol) -> Url {
     if protocol == Protocol::HttpProtobuf {
         let path = format!("{}{}", base.path().trim_end_matches('/'), signal.http_path());
         base.set_path(&path);
@@ -192,35 +192,37 @@ fn below(mut base: Url, signal: Signal, protocol: Protocol) -> Url {
 }
 
 fn parse_url(text: &str) -> Result<Url, SettingsError> {
-    let wrong = |why: &str| {
+    let invalid = |why: &str| {
         SettingsError(format!(
             "invalid OTLP endpoint {text:?}: {why}; write it as in http://127.0.0.1:4317"
         ))
     };
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !text.contains("://") {
-        return Err(wrong("it has no scheme"));
+        return Err(invalid("it has no scheme"));
     }
     match url.scheme() {
-        "http" | "https" if !url.has_host() => Err(wrong("it has no host")),
+        "http" | "https" if !url.has_host() => Err(invalid("it has no host")),
         "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-            // Not repeated: it is a secret.
+            // Not repeated in the error, because it contains a secret.
             Err(SettingsError(
                 "invalid OTLP endpoint: it has a user name or password; send them as a header".to_owned(),
             ))
         }
         "http" | "https" => Ok(url),
-        other => Err(wrong(&format!("only http and https are supported, not {other}"))),
+        other => Err(invalid(&format!(
+            "only http and https are supported, not {other}"
+        ))),
     }
 }
 
 fn parse_headers(text: &str) -> Result<HeaderMap, SettingsError> {
-    let wrong = |why: String| SettingsError(format!("invalid {VARIABLE}HEADERS: {why}"));
+    let invalid = |why: String| SettingsError(format!("invalid {VARIABLE}HEADERS: {why}"));
     let mut headers = HeaderMap::new();
-    for (key, value) in list::parse(text).map_err(|error| wrong(error.to_string()))? {
-        let name = HeaderName::try_from(&key).map_err(|_| wrong(format!("invalid header name {key:?}")))?;
+    for (key, value) in list::parse(text).map_err(|error| invalid(error.to_string()))? {
+        let name = HeaderName::try_from(&key).map_err(|_| invalid(format!("invalid header name {key:?}")))?;
         let mut value =
-            HeaderValue::try_from(&value).map_err(|_| wrong(format!("invalid value of {key:?}")))?;
+            HeaderValue::try_from(&value).map_err(|_| invalid(format!("invalid value of {key:?}")))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }

@@ -1,4 +1,4 @@
-//! [`Flags`]: how telemetry is sent, as flags of any command that sends some. Each has its variable.
+//! [`Flags`]: options of OTLP export, for all commands that send telemetry. Each has a variable.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use clap::Args;
 
 use crate::options::{Compression, Protocol};
 
-/// How OTLP is sent. A flag overrides its variable and the variable of a signal.
+/// Options of OTLP export. A flag overrides its variable and the variable of a signal.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Flags {
-    /// Protocol of the receiver: grpc or http/protobuf [env: OTEL_EXPORTER_OTLP_PROTOCOL] [default: grpc].
+    /// Protocol of the export: grpc or http/protobuf [env: OTEL_EXPORTER_OTLP_PROTOCOL] [default: grpc].
     #[arg(long, value_name = "PROTOCOL", value_parser = Protocol::parse_flag)]
     pub otlp_protocol: Option<Protocol>,
     /// Headers of each export, key=value, comma-separated, percent-encoded, such as
@@ -19,17 +19,17 @@ pub struct Flags {
     /// Compression of each export: none or gzip [env: OTEL_EXPORTER_OTLP_COMPRESSION] [default: none].
     #[arg(long, value_name = "COMPRESSION", value_parser = Compression::parse_flag)]
     pub otlp_compression: Option<Compression>,
-    /// Deadline of one attempt, milliseconds; 0: none [env: OTEL_EXPORTER_OTLP_TIMEOUT] [default: 10000].
+    /// Deadline of one export attempt, milliseconds; 0 means none [env: OTEL_EXPORTER_OTLP_TIMEOUT] [default: 10000].
     #[arg(long, value_name = "MS")]
     pub otlp_timeout_ms: Option<u64>,
-    /// CA certificates (PEM) that the receiver's certificate is checked against
+    /// Path to CA certificates (PEM) for the receiver's certificate
     /// [env: OTEL_EXPORTER_OTLP_CERTIFICATE] [default: those of the system].
     #[arg(long, value_name = "FILE")]
     pub otlp_certificate: Option<PathBuf>,
-    /// Certificate (PEM) that is presented to the receiver [env: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE].
+    /// Path to the client certificate (PEM) [env: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE].
     #[arg(long, value_name = "FILE")]
     pub otlp_client_certificate: Option<PathBuf>,
-    /// Private key (PEM) of that certificate [env: OTEL_EXPORTER_OTLP_CLIENT_KEY].
+    /// Path to the private key (PEM) of the client certificate [env: OTEL_EXPORTER_OTLP_CLIENT_KEY].
     #[arg(long, value_name = "FILE")]
     pub otlp_client_key: Option<PathBuf>,
 }

@@ -1,12 +1,12 @@
-//! Sends OTLP: reads the standard variables, connects with or without TLS, makes one attempt, and says what may be retried.
+//! Sends OTLP: reads the standard variables, connects with or without TLS, makes one attempt, and classifies failures.
 //!
-//! - [`Variables`], [`list`]: environment variables as OpenTelemetry's specification reads them; pure.
-//! - [`Flags`], [`Destination`]: where and how one signal is sent, from flags and variables; pure.
+//! - [`Variables`], [`list`]: environment variables according to OpenTelemetry's specification; pure.
+//! - [`Flags`], [`Destination`]: receiver and protocol of one signal, from flags and variables; pure.
 //! - `tls`, `connector`: certificates from files, and connections.
 //! - [`Sender`]: one attempt over gRPC or HTTP.
-//! - [`Retry`]: what an answer means for the next attempt; pure.
+//! - [`Retry`]: whether and when a failed request may be sent again; pure.
 
-// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+// These macros panic if a pipe is closed or a disk is full; `stdio` of the contract crate does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod connector;

@@ -1,29 +1,29 @@
-//! Lists of pairs in one variable, as in `key1=value1,key2=value2`, percent-encoded (W3C Baggage without properties).
+//! Percent-encoded lists of pairs, such as `key1=value1,key2=value2` (W3C Baggage without properties).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// Everything but RFC 3986's unreserved characters.
+/// All but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Why a text is no list of pairs. It shows no value, which may be a secret.
+/// Why a list is invalid. The text contains no value, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// An entry without key or `=`.
     #[error("entry {0} is not key=value")]
     NotAPair(usize),
-    /// A `%` without two hexadecimal digits, or bytes that are no UTF-8.
+    /// A `%` without two hexadecimal digits, or invalid UTF-8.
     #[error("entry {0} has an invalid percent-encoding: write % as %25")]
     BadEncoding(usize),
 }
 
-/// Decodes a list. Entries count from 1; blanks around keys and values are dropped before they are decoded.
+/// Decodes a list. Spaces around keys and values are removed before decoding.
 ///
 /// # Errors
-/// The first entry that cannot be used.
+/// The number of the first invalid entry, from 1.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, ListError> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     entries
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_names_the_entry_and_shows_no_value() {
+    fn the_error_of_an_invalid_list_names_the_entry_and_no_value() {
         assert_eq!(parse("a=1,nonsense"), Err(ListError::NotAPair(2)));
         assert_eq!(parse("=1"), Err(ListError::NotAPair(1)));
         for wrong in ["a=secret%", "a=secret%2", "a=secret%zz", "a=secret%ff"] {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_comes_back() {
+    fn encoded_text_decodes_to_itself() {
         for text in ["edge0", "a,b=c d%20+", "Köln; ä"] {
             let list = format!("{}={}", encode(text), encode(text));
             assert_eq!(pairs(&list), [(text.to_owned(), text.to_owned())]);

@@ -1,11 +1,8 @@
-//! What can be chosen for a destination: [`Signal`], [`Protocol`] and [`Compression`].
+//! The options of a destination: [`Signal`], [`Protocol`] and [`Compression`].
 
-/// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Spans.
     Traces,
-    /// Metrics.
     Metrics,
 }
 
@@ -17,7 +14,7 @@ impl Signal {
         }
     }
 
-    /// Its path below the endpoint of OTLP/HTTP.
+    /// The path below the endpoint of OTLP/HTTP.
     pub(crate) fn http_path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -26,13 +23,11 @@ impl Signal {
     }
 }
 
-/// How messages travel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// OTLP/gRPC.
     #[default]
     Grpc,
-    /// OTLP/HTTP with protobuf.
+    /// OTLP/HTTP with binary protobuf.
     HttpProtobuf,
 }
 
@@ -57,13 +52,10 @@ impl Protocol {
     }
 }
 
-/// How messages are compressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
     #[default]
     None,
-    /// gzip.
     Gzip,
 }
 

@@ -1,4 +1,4 @@
-//! [`Retry`]: what a failed attempt means for the next one, by OTLP's tables. The Collector goes by the same ones.
+//! [`Retry`]: whether a failed request may be sent again, according to OTLP's tables, as in the Collector.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// Bounds of a pause that the receiver asks for: no busy loop, and no receiver that stops a sender for hours.
+/// Bounds for a pause that the receiver requests. They prevent a busy loop, and pauses of hours.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -15,23 +15,21 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub enum Retry {
     /// Never: the answer would be the same.
     Never,
-    /// After the sender's own pause.
+    /// After the sender's own backoff.
     Soon,
-    /// After this pause, for which the receiver asked.
+    /// After this pause, which the receiver requested.
     After(Duration),
 }
 
-/// An attempt without success.
+/// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What went wrong.
     pub error: String,
-    /// Whether the request may be sent again.
     pub retry: Retry,
 }
 
 impl Failure {
-    /// The pause before the next attempt; none if there is to be none. `backoff` is the sender's own.
+    /// The pause before the next attempt; none if the failure is final. `backoff` is the sender's own pause.
     pub fn pause(&self, backoff: Duration) -> Option<Duration> {
         match self.retry {
             Retry::Never => None,
@@ -40,24 +38,24 @@ impl Failure {
         }
     }
 
-    /// A connection that was not made or broke.
-    pub(crate) fn of_transport(error: &dyn std::error::Error) -> Self {
+    /// A connection that could not be established or was lost.
+    pub(crate) fn from_transport(error: &dyn std::error::Error) -> Self {
         Self {
             error: chain(error),
             retry: Retry::Soon,
         }
     }
 
-    pub(crate) fn of_status(status: &Status) -> Self {
+    pub(crate) fn from_status(status: &Status) -> Self {
         let source = std::error::Error::source(status);
         let cause = source.map_or_else(String::new, |source| format!(": {}", chain(source)));
         Self {
             error: format!("{:?}: {}{cause}", status.code(), status.message()),
-            retry: of_code(status),
+            retry: retry_of(status),
         }
     }
 
-    pub(crate) fn of_http(status: StatusCode, retry_after: Option<&str>, message: &str) -> Self {
+    pub(crate) fn from_http(status: StatusCode, retry_after: Option<&str>, message: &str) -> Self {
         let colon = if message.is_empty() { "" } else { ": " };
         let error = format!("{status}{colon}{message}");
         let retry = match status {
@@ -71,29 +69,29 @@ impl Failure {
     }
 }
 
-/// INTERNAL and UNKNOWN of a receiver are final. Of a connection that broke tonic reports them, too, but with a source.
-fn of_code(status: &Status) -> Retry {
-    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+/// INTERNAL and UNKNOWN from a receiver are final. tonic also uses them for lost connections, but then with a source.
+fn retry_of(status: &Status) -> Retry {
+    let requested = status.get_details_retry_info().and_then(|info| info.retry_delay);
     match status.code() {
         Code::Unavailable
         | Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
         | Code::OutOfRange
-        | Code::DataLoss => after(asked),
-        Code::ResourceExhausted if asked.is_some() => after(asked),
+        | Code::DataLoss => after(requested),
+        Code::ResourceExhausted if requested.is_some() => after(requested),
         _ if std::error::Error::source(status).is_some() => Retry::Soon,
         _ => Retry::Never,
     }
 }
 
-fn after(asked: Option<Duration>) -> Retry {
-    asked.map_or(Retry::Soon, |pause| {
+fn after(requested: Option<Duration>) -> Retry {
+    requested.map_or(Retry::Soon, |pause| {
         Retry::After(pause.clamp(PAUSE_MIN, PAUSE_MAX))
     })
 }
 
-/// Seconds, or a date.
+/// Parses seconds or a date.
 fn parse_retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
@@ -115,11 +113,11 @@ mod tests {
     use tonic_types::ErrorDetails;
 
     fn retry(code: Code) -> Retry {
-        Failure::of_status(&Status::new(code, "x")).retry
+        Failure::from_status(&Status::new(code, "x")).retry
     }
 
     #[test]
-    fn only_what_the_specification_calls_retryable_is_sent_again() {
+    fn only_failures_that_the_specification_allows_are_retried() {
         for code in [
             Code::Unavailable,
             Code::Cancelled,
@@ -147,33 +145,33 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_broke_is_tried_again_whatever_its_code() {
+    fn a_lost_connection_is_retried_whatever_its_code() {
         let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         let status = Status::from_error(Box::new(broken));
-        assert_eq!(Failure::of_status(&status).retry, Retry::Soon, "{status:?}");
+        assert_eq!(Failure::from_status(&status).retry, Retry::Soon, "{status:?}");
     }
 
     #[test]
-    fn the_pause_that_a_receiver_asks_for_is_kept_within_bounds() {
-        let asked = |code, pause| {
+    fn a_requested_pause_is_kept_within_bounds() {
+        let pause_for = |code, pause| {
             let details = ErrorDetails::with_retry_info(Some(pause));
-            let failure = Failure::of_status(&Status::with_error_details(code, "full", details));
+            let failure = Failure::from_status(&Status::with_error_details(code, "full", details));
             failure.pause(Duration::from_millis(7))
         };
         let pause = Duration::from_millis(300);
-        assert_eq!(asked(Code::Unavailable, pause), Some(pause));
-        assert_eq!(asked(Code::ResourceExhausted, pause), Some(pause));
-        assert_eq!(asked(Code::Unavailable, Duration::ZERO), Some(PAUSE_MIN));
+        assert_eq!(pause_for(Code::Unavailable, pause), Some(pause));
+        assert_eq!(pause_for(Code::ResourceExhausted, pause), Some(pause));
+        assert_eq!(pause_for(Code::Unavailable, Duration::ZERO), Some(PAUSE_MIN));
         let hours = Duration::from_secs(7200);
-        assert_eq!(asked(Code::Unavailable, hours), Some(PAUSE_MAX));
-        assert_eq!(asked(Code::Internal, pause), None);
+        assert_eq!(pause_for(Code::Unavailable, hours), Some(PAUSE_MAX));
+        assert_eq!(pause_for(Code::Internal, pause), None);
     }
 
     #[test]
-    fn over_http_four_statuses_are_tried_again() {
+    fn over_http_four_statuses_are_retried() {
         let retry = |status: u16, after: Option<&str>| {
             let status = StatusCode::from_u16(status).unwrap();
-            Failure::of_http(status, after, "").retry
+            Failure::from_http(status, after, "").retry
         };
         for status in [429, 502, 503, 504] {
             assert_eq!(retry(status, None), Retry::Soon, "{status}");

@@ -1,4 +1,4 @@
-//! [`Sender`]: one attempt to send a request that is already bytes, so that another attempt costs no second encoding.
+//! [`Sender`]: one attempt to send an encoded request. Retries send the same bytes again.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -25,19 +25,19 @@ use crate::retry::{Failure, Retry};
 use crate::tls::TlsError;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
-/// Largest answer that is read: it is a count and a sentence.
+/// Maximum size of an answer, which contains only a count and a message.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// What a receiver says of a request that it has taken.
+/// The answer of a receiver that accepted a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// Rows that it rejected.
+    /// Number of rejected spans or data points.
     pub rejected: u64,
-    /// Why, or another message of the receiver.
+    /// The reason, or another message of the receiver.
     pub message: Option<String>,
 }
 
-/// Sends to one destination. Clones share the connection, which is made when there is something to send.
+/// Sends to one destination. Clones share the connection, which the first attempt establishes.
 #[derive(Clone)]
 pub struct Sender {
     transport: Transport,
@@ -60,10 +60,10 @@ enum Transport {
 }
 
 impl Sender {
-    /// A sender to `destination`. Must be called inside a runtime.
+    /// Must be called inside a runtime.
     ///
     /// # Errors
-    /// Certificates that cannot be used.
+    /// Invalid or unreadable certificates.
     pub fn new(destination: &Destination) -> Result<Self, TlsError> {
         let Destination {
             url, tls, headers, ..
@@ -94,7 +94,7 @@ impl Sender {
     /// Sends an encoded export request once.
     ///
     /// # Errors
-    /// What went wrong, and whether the request may be sent again.
+    /// The failure, and whether the request may be sent again.
     pub async fn attempt(&self, request: Bytes) -> Result<Accepted, Failure> {
         let attempt = async {
             match &self.transport {
@@ -102,11 +102,11 @@ impl Sender {
                     channel,
                     path,
                     metadata,
-                } => self.by_grpc(channel, path, metadata, request).await,
+                } => self.send_grpc(channel, path, metadata, request).await,
                 Transport::Http { client, uri, headers } => {
                     let request = self.post(uri, headers, request)?;
                     let response = client.request(request).await;
-                    taken(response.map_err(|error| Failure::of_transport(&error))?).await
+                    read_answer(response.map_err(|error| Failure::from_transport(&error))?).await
                 }
             }
         };
@@ -122,7 +122,7 @@ impl Sender {
         })
     }
 
-    async fn by_grpc(
+    async fn send_grpc(
         &self,
         channel: &Channel,
         path: &PathAndQuery,
@@ -138,10 +138,10 @@ impl Sender {
         client
             .ready()
             .await
-            .map_err(|error| Failure::of_transport(&error))?;
+            .map_err(|error| Failure::from_transport(&error))?;
         let answer = client.unary(request, path.clone(), RawCodec).await;
-        let response = answer.map_err(|status| Failure::of_status(&status))?;
-        Ok(Accepted::of(response.into_inner()))
+        let response = answer.map_err(|status| Failure::from_status(&status))?;
+        Ok(Accepted::decode(response.into_inner()))
     }
 
     fn post(&self, uri: &Uri, headers: &HeaderMap, message: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
@@ -159,7 +159,7 @@ impl Sender {
     }
 }
 
-/// A channel whose connector alone decides about TLS: tonic would refuse a URL of https without a configuration of its own.
+/// A channel whose connector handles TLS. tonic would refuse an https URL without its own TLS configuration.
 fn channel(url: &Url, connector: Connector) -> Channel {
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let port = url
@@ -174,7 +174,7 @@ fn channel(url: &Url, connector: Connector) -> Channel {
         .connect_with_connector_lazy(connector)
 }
 
-/// What a checked URL is for the HTTP library; it knows every URL with a host.
+/// Converts a valid URL to the HTTP library's type, which accepts every URL with a host.
 fn uri(text: &str) -> Uri {
     text.parse().unwrap_or_default()
 }
@@ -195,15 +195,15 @@ fn gzip(message: &[u8]) -> Result<Bytes, Failure> {
     })
 }
 
-/// What an answer over HTTP means.
-async fn taken(response: Response<Incoming>) -> Result<Accepted, Failure> {
+/// Interprets an answer over HTTP.
+async fn read_answer(response: Response<Incoming>) -> Result<Accepted, Failure> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
     let is_protobuf = head.headers.get(CONTENT_TYPE) == Some(&PROTOBUF);
     if head.status.is_success() {
-        // It has the request, whatever became of the rest of its answer.
+        // The receiver has accepted the request, even if the rest of the answer is lost.
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-        return Ok(Accepted::of(if is_protobuf { body } else { Bytes::new() }));
+        return Ok(Accepted::decode(if is_protobuf { body } else { Bytes::new() }));
     }
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
     let message = match RpcStatus::decode(body.clone()) {
@@ -214,10 +214,10 @@ async fn taken(response: Response<Incoming>) -> Result<Accepted, Failure> {
         .headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
-    Err(Failure::of_http(head.status, retry_after, &message))
+    Err(Failure::from_http(head.status, retry_after, &message))
 }
 
-/// The export responses of all signals, which are one on the wire.
+/// The export response, which has the same encoding for all signals.
 #[derive(Clone, PartialEq, Message)]
 struct ExportResponse {
     #[prost(message, optional, tag = "1")]
@@ -242,8 +242,8 @@ struct RpcStatus {
 }
 
 impl Accepted {
-    /// An answer that cannot be read says nothing of what was rejected.
-    fn of(response: Bytes) -> Self {
+    /// An undecodable answer counts as one without rejections.
+    fn decode(response: Bytes) -> Self {
         let partial = ExportResponse::decode(response)
             .ok()
             .and_then(|response| response.partial_success)
@@ -255,7 +255,7 @@ impl Accepted {
     }
 }
 
-/// Passes message bytes through as they are.
+/// Passes encoded messages through unchanged.
 #[derive(Debug, Clone, Copy)]
 struct RawCodec;
 

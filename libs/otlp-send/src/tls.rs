@@ -1,4 +1,4 @@
-//! How a sender speaks TLS: whom it trusts, and who it is, from files in PEM.
+//! The sender's TLS configuration: trusted CA certificates and client certificate, from PEM files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,39 +14,31 @@ const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 const CLIENT_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
 const CLIENT_KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
 
-/// Why TLS cannot be set up.
+/// Why the TLS configuration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is no PEM.
-    #[error("cannot read {} of {variable}: {source}; name a readable file in PEM", path.display())]
+    /// A file cannot be read or is not PEM.
+    #[error("cannot read {} of {variable}: {source}; use a readable PEM file", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The variable that names it.
         variable: &'static str,
-        /// What is wrong.
         source: pem::Error,
     },
-    /// A file without a certificate that can be used.
-    #[error("no usable certificate in {} of {variable}; name a file with at least one in PEM", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// The variable that names it.
-        variable: &'static str,
-    },
-    /// The system trusts nobody.
-    #[error("no CA certificates found on this system; name a file of them by {CERTIFICATE}")]
+    /// A file without a valid certificate.
+    #[error("cannot use {} of {variable}: it contains no valid certificate; use a PEM file with at least one", path.display())]
+    Empty { path: PathBuf, variable: &'static str },
+    /// The system has no CA certificates.
+    #[error("cannot find CA certificates on this system; set {CERTIFICATE} to a file of them")]
     NoRoots,
     /// Certificate and key do not belong together.
     #[error("cannot use the certificate of {CLIENT_CERTIFICATE} with the key of {CLIENT_KEY}: {0}")]
     Pair(rustls::Error),
-    /// The library supports no protocol version.
+    /// The TLS library supports no protocol version.
     #[error("cannot set up TLS: {0}")]
     Setup(rustls::Error),
 }
 
-/// A configuration that agrees on the protocol `alpn`.
+/// A configuration that negotiates the protocol `alpn`.
 pub(crate) fn config(files: &TlsFiles, alpn: &[u8]) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -79,7 +71,7 @@ fn roots(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
             }
         }
         None => {
-            // One of many that cannot be read does no harm.
+            // Single unreadable certificates are ignored.
             let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if added == 0 {
                 return Err(TlsError::NoRoots);

@@ -1,14 +1,13 @@
-//! [`Variables`]: the `OTEL_*` variables of the environment, read as OpenTelemetry's specification says.
+//! [`Variables`]: the `OTEL_*` variables of the environment, according to OpenTelemetry's specification.
 //!
-//! Empty is unset. A boolean is true for `true` alone. A number or name that cannot be used is ignored with a warning.
+//! An empty variable counts as unset. A boolean is true only for `true`. An invalid number or name is ignored with a warning.
 
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
-/// What the variables of OpenTelemetry begin with.
 const PREFIX: &str = "OTEL_";
 
-/// The variables, and what is wrong with those that were read.
+/// The variables, and warnings about invalid values read so far.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     values: BTreeMap<String, String>,
@@ -16,18 +15,17 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// Those of this process.
-    pub fn of_process() -> Self {
+    /// The variables of this process.
+    pub fn from_process() -> Self {
         let texts = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            // What is no UTF-8 is none of the values that the specification names.
+            // Values of the specification are UTF-8, so a lossy conversion makes no value valid.
             name.starts_with(PREFIX)
                 .then(|| (name, value.to_string_lossy().into_owned()))
         });
         Self::from_pairs(texts)
     }
 
-    /// Such variables.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
         let values = pairs
             .into_iter()
@@ -44,11 +42,11 @@ impl Variables {
         self.values.get(name).map(String::as_str)
     }
 
-    /// A boolean: true for `true` in any case, false otherwise.
+    /// A boolean: true for `true` in upper or lower case, false otherwise.
     pub fn boolean(&mut self, name: &str) -> bool {
         let text = self.text(name).unwrap_or("false").trim().to_ascii_lowercase();
         if text != "true" && text != "false" {
-            self.warn(format!("{name} is not true and counts as false"));
+            self.warn(format!("{name} is neither true nor false and counts as false"));
         }
         text == "true"
     }
@@ -60,7 +58,7 @@ impl Variables {
         })
     }
 
-    /// What `parse` makes of a value without the blanks around it. A value of which it makes nothing is ignored.
+    /// A parsed value. `parse` gets it without surrounding spaces; a value that it refuses is ignored with a warning.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?.trim();
         let parsed = parse(text);
@@ -71,14 +69,13 @@ impl Variables {
         parsed
     }
 
-    /// Adds a warning.
     pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    /// What is wrong with the variables that were read so far, for the operator.
+    /// The warnings about variables read so far.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_cannot_be_used_is_ignored_with_a_warning() {
+    fn an_invalid_number_is_ignored_with_a_warning() {
         for value in ["-1", "0", "11", "1.5", "many", "99999999999999999999"] {
             let mut variables = one(value);
             assert_eq!(variables.number("OTEL_X", 1..=10), None, "{value}");

@@ -1,4 +1,4 @@
-//! POST /blob/gunzip: what a gzip file of any number of members holds, up to a limit.
+//! POST /blob/gunzip: decompresses a gzip file with any number of members, up to a limit.
 
 use std::io::{self, Read};
 
@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use super::Tools;
 use crate::request::{Answer, OCTETS, Outcome, Request};
 
-/// Output is made in pieces of this size, so that no header can claim memory.
+/// Size of output pieces. Memory grows only with actual output, not with sizes declared in headers.
 const PIECE_BYTES: usize = 64 << 10;
 
 enum Failure {
@@ -15,26 +15,26 @@ enum Failure {
     NotGzip(io::Error),
 }
 
-/// 200 with the content, 400 if the body is not gzip, 413 if it holds more than the limit.
+/// 200 with the content, 400 if the body is not gzip, 413 if the content exceeds the limit.
 pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
     match decompress(&request.body, tools.gunzip_bytes_max) {
         Ok(bytes) => Outcome::same_for_both(Answer::new(200, OCTETS, bytes)),
         Err(Failure::TooLarge) => {
             let limit = tools.gunzip_bytes_max;
             let message =
-                format!("the body holds more than {limit} bytes; send less or raise MAX_GUNZIP_BYTES");
+                format!("the decompressed body exceeds {limit} bytes; send less or raise MAX_GUNZIP_BYTES");
             Outcome::failed(Answer::error(413, &message))
         }
         Err(Failure::NotGzip(error)) => Outcome::failed(Answer::error(
             400,
-            &format!("the body is not a whole gzip file: {error}"),
+            &format!("invalid or truncated gzip file: {error}"),
         )),
     }
 }
 
 fn decompress(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    // The size that the last member states about itself: true of an honest bomb, which then costs nothing.
-    if stated_size(body).is_some_and(|size| size > bytes_max) {
+    // The size that the last member declares. If it already exceeds the limit, nothing is decompressed.
+    if declared_size(body).is_some_and(|size| size > bytes_max) {
         return Err(Failure::TooLarge);
     }
     let mut decoder = MultiGzDecoder::new(body);
@@ -52,7 +52,7 @@ fn decompress(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn stated_size(body: &[u8]) -> Option<usize> {
+fn declared_size(body: &[u8]) -> Option<usize> {
     let is_gzip = body.starts_with(&[0x1f, 0x8b]);
     let size = body.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
     usize::try_from(size)
@@ -60,7 +60,7 @@ fn stated_size(body: &[u8]) -> Option<usize> {
         .filter(|_| is_gzip && size_is_possible(body.len(), size))
 }
 
-/// Deflate packs at most 1,032 bytes into one; a larger statement is of a broken file, which is told as such.
+/// Deflate compresses at most 1,032 bytes into one. A larger declared size means a corrupt file, which is answered with 400.
 fn size_is_possible(body_len: usize, size: u32) -> bool {
     u64::from(size) <= (body_len as u64).saturating_mul(1032)
 }

@@ -1,4 +1,4 @@
-//! POST /blob/gzip?level=0..9: the body, compressed.
+//! POST /blob/gzip?level=0..9: compresses the body.
 
 use std::io::Write;
 
@@ -10,12 +10,12 @@ use crate::request::{Answer, OCTETS, Outcome, Request};
 const LEVEL_DEFAULT: u32 = 6;
 const LEVEL_MAX: u32 = 9;
 
-/// 200 with the gzip member, or 400 if the level is none.
+/// 200 with the gzip member, or 400 for an invalid level.
 pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
     let level = match request.parameter("level").map(|text| text.parse::<u32>()) {
         None => LEVEL_DEFAULT,
         Some(Ok(level)) if level <= LEVEL_MAX => level,
-        Some(_) => return Outcome::failed(Answer::error(400, "level must be a number from 0 to 9")),
+        Some(_) => return Outcome::failed(Answer::error(400, "invalid level: use a number from 0 to 9")),
     };
     match compress(&request.body, level) {
         Ok(bytes) => Outcome::same_for_both(Answer::new(200, OCTETS, bytes)),

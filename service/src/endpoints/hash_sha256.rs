@@ -1,4 +1,4 @@
-//! POST /hash/sha256: the body's digest in hex.
+//! POST /hash/sha256: hashes the body.
 
 use sha2::{Digest, Sha256};
 

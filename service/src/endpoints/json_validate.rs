@@ -1,4 +1,4 @@
-//! POST /json/validate: whether the body is JSON, and where it is not.
+//! POST /json/validate: checks whether the body is JSON, and reports the position of the first error.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -6,23 +6,23 @@ use serde_json::json;
 use super::Tools;
 use crate::request::{Answer, JSON, Outcome, Request};
 
-/// 200 with the kind of value, or 400 with the place of the error. The next hop gets the body as it is.
+/// 200 with the kind of value, or 400 with the position of the error. The next hop gets the unchanged body.
 pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
     match kind_of(&request.body) {
         Ok(kind) => {
-            let said = json!({ "valid": true, "type": kind, "bytes": request.body.len() });
+            let report = json!({ "valid": true, "type": kind, "bytes": request.body.len() });
             Outcome::forwarding(
-                Answer::new(200, JSON, said.to_string()),
+                Answer::new(200, JSON, report.to_string()),
                 request.body.clone(),
                 JSON,
             )
         }
-        Err(said) => Outcome::failed(Answer::new(400, JSON, said.to_string())),
+        Err(report) => Outcome::failed(Answer::new(400, JSON, report.to_string())),
     }
 }
 
 fn kind_of(body: &[u8]) -> Result<&'static str, serde_json::Value> {
-    // serde_json skips strings without looking at their encoding, so that is checked first.
+    // serde_json does not check the encoding of skipped strings, so it is checked first.
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -44,7 +44,7 @@ fn not_utf8(body: &[u8], valid_up_to: usize) -> serde_json::Value {
     let line_start = before
         .iter()
         .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+        .map_or(0, |index| index + 1);
     json!({ "valid": false, "error": "invalid utf-8", "line": line, "column": valid_up_to - line_start + 1 })
 }
 
@@ -68,17 +68,17 @@ mod tests {
             (b"null", "null"),
             (b"-0.5", "number"),
         ] {
-            let (status, said) = check(body);
+            let (status, report) = check(body);
             assert_eq!(
-                (status, &said["valid"], &said["type"]),
+                (status, &report["valid"], &report["type"]),
                 (200, &json!(true), &json!(kind))
             );
-            assert_eq!(said["bytes"], body.len());
+            assert_eq!(report["bytes"], body.len());
         }
     }
 
     #[test]
-    fn an_error_is_told_with_its_place() {
+    fn an_error_is_reported_with_its_position() {
         for (body, line, column) in [
             (&b"{\"a\":1,\n \"b\":}"[..], 2, 6),
             (b"", 1, 0),
@@ -86,19 +86,19 @@ mod tests {
             (b"{\n\"a\xff\"}", 2, 3),
             (b"[1,]", 1, 4),
         ] {
-            let (status, said) = check(body);
-            assert_eq!((status, &said["valid"]), (400, &json!(false)), "{said}");
+            let (status, report) = check(body);
+            assert_eq!((status, &report["valid"]), (400, &json!(false)), "{report}");
             assert_eq!(
-                (&said["line"], &said["column"]),
+                (&report["line"], &report["column"]),
                 (&json!(line), &json!(column)),
-                "{said}"
+                "{report}"
             );
         }
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_not_a_crash() {
-        let (status, said) = (testing::run(run, "", vec![b'['; 1 << 20]).answer.status, ());
-        assert_eq!((status, said), (400, ()));
+        let (status, report) = (testing::run(run, "", vec![b'['; 1 << 20]).answer.status, ());
+        assert_eq!((status, report), (400, ()));
     }
 }

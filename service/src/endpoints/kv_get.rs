@@ -1,4 +1,4 @@
-//! GET /kv/get/{key}: what is kept under a key.
+//! GET /kv/get/{key}: reads a value.
 
 use super::{Tools, kv_set};
 use crate::request::{Answer, OCTETS, Outcome, Request};
@@ -7,7 +7,7 @@ use crate::request::{Answer, OCTETS, Outcome, Request};
 pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
     match tools.store.get(&request.key, &tools.trace.parent()) {
         Ok(Some(value)) => Outcome::same_for_both(Answer::new(200, OCTETS, value)),
-        Ok(None) => Outcome::failed(Answer::error(404, "no such key; set it by POST /kv/set/{key}")),
+        Ok(None) => Outcome::failed(Answer::error(404, "no such key; set it with POST /kv/set/{key}")),
         Err(error) => Outcome::failed(kv_set::failure(&error)),
     }
 }

@@ -1,4 +1,4 @@
-//! POST /kv/set/{key}: keeps the body under a key.
+//! POST /kv/set/{key}: stores the body under a key.
 
 use serde_json::json;
 
@@ -6,16 +6,16 @@ use super::Tools;
 use crate::kv::StoreError;
 use crate::request::{Answer, JSON, OCTETS, Outcome, Request};
 
-/// 200 with the size kept, 400 for a bad key, 507 if the store is full. The next hop gets the body.
+/// 200 with the stored size, 400 for an invalid key, 507 if the store is full. The next hop gets the body.
 pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
     match tools
         .store
         .set(&request.key, &request.body, &tools.trace.parent())
     {
         Ok(()) => {
-            let said = json!({ "key": &*request.key, "bytes": request.body.len() });
+            let report = json!({ "key": &*request.key, "bytes": request.body.len() });
             Outcome::forwarding(
-                Answer::new(200, JSON, said.to_string()),
+                Answer::new(200, JSON, report.to_string()),
                 request.body.clone(),
                 OCTETS,
             )
@@ -24,7 +24,7 @@ pub fn run(request: &Request, tools: &Tools<'_>) -> Outcome {
     }
 }
 
-/// The answer to a store's failure.
+/// The answer to a failure of the store.
 pub fn failure(error: &StoreError) -> Answer {
     let status = match error {
         StoreError::KeyTooLong => 400,

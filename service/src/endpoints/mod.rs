@@ -1,4 +1,4 @@
-//! The endpoints: one file and one line of the table each.
+//! The endpoints. Each has a file and a line in [`ENDPOINTS`].
 
 mod blob_gunzip;
 mod blob_gzip;
@@ -12,25 +12,21 @@ use crate::kv::Store;
 use crate::request::{Outcome, Request};
 use crate::telemetry::server_span::RequestTrace;
 
-/// What an endpoint may use besides the request.
+/// Inputs of an endpoint besides the request.
 pub struct Tools<'a> {
-    /// The key-value store.
     pub store: &'a Store,
-    /// Most that a body may be decompressed to, bytes.
+    /// Maximum size of a decompressed body.
     pub gunzip_bytes_max: usize,
-    /// The trace that its own spans belong to.
+    /// The parent of its own spans.
     pub trace: &'a RequestTrace,
 }
 
-/// A method and route, and the work behind it.
 pub struct Endpoint {
-    /// HTTP method.
     pub method: &'static str,
-    /// Route, with `{key}` where the path varies.
+    /// Route pattern; `{key}` matches one path segment.
     pub route: &'static str,
-    /// Name of its SERVER spans.
     pub span_name: &'static str,
-    /// Does the work on a slot.
+    /// Runs on a slot.
     pub run: fn(&Request, &Tools<'_>) -> Outcome,
 }
 
@@ -45,7 +41,7 @@ macro_rules! endpoint {
     };
 }
 
-/// Every endpoint of the recorded workload.
+/// All endpoints of the recorded workload.
 pub static ENDPOINTS: [Endpoint; 8] = [
     endpoint!("POST", "/json/validate", json_validate::run),
     endpoint!("POST", "/blob/gzip", blob_gzip::run),
@@ -57,8 +53,8 @@ pub static ENDPOINTS: [Endpoint; 8] = [
     endpoint!("POST", "/work", work::run),
 ];
 
-/// Whether a next hop's path is of an endpoint that is asked by GET, without a body.
-pub fn is_asked_by_get(path: &str) -> bool {
+/// Whether a next hop with this path is called by GET, without a body.
+pub fn is_called_by_get(path: &str) -> bool {
     path.starts_with("/kv/get/") || path == "/work"
 }
 

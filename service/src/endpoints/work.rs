@@ -1,4 +1,4 @@
-//! /work?cpu_ms&sleep_ms&resp_kb&call_url: synthetic work, kept for health checks and as a baseline.
+//! /work?cpu_ms&sleep_ms&resp_kb&call_url: synthetic work, for health checks and as a baseline.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,40 +9,39 @@ use super::Tools;
 use crate::meter::thread_cpu_ns;
 use crate::request::{Answer, OCTETS, Outcome, Request};
 
-/// Longest work and longest sleep of one request.
+/// Maximum for cpu_ms and sleep_ms.
 const MS_MAX: f64 = 60_000.0;
-/// Largest answer.
 const RESP_KB_MAX: usize = 16 << 10;
-/// Hashed between two looks at the clock: about 2 us, so that looking costs a tenth and the end is hit within that.
+/// Hashed between two clock readings. It takes about 2 us, so that readings cost a tenth and the end is exact to 2 us.
 const BURN_BLOCK: [u8; 4096] = [0x5a; 4096];
 
-/// What a request asks for.
-struct Wanted {
+/// Parameters of a request.
+struct Parameters {
     cpu_ms: f64,
     sleep_ms: f64,
     resp_kb: usize,
 }
 
-/// 200 with `resp_kb` KiB after `cpu_ms` of this thread's CPU time and `sleep_ms` without a CPU, or 400 for invalid parameters.
+/// 200 with `resp_kb` KiB after `cpu_ms` of this thread's CPU time and `sleep_ms` of sleep, or 400 for invalid parameters.
 pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
-    let wanted = match Wanted::parse(request) {
-        Ok(wanted) => wanted,
+    let parameters = match Parameters::parse(request) {
+        Ok(parameters) => parameters,
         Err(message) => return Outcome::failed(Answer::error(400, &message)),
     };
-    burn((wanted.cpu_ms * 1e6) as u64);
-    let answer = Answer::new(200, OCTETS, vec![b'x'; wanted.resp_kb << 10]);
+    burn((parameters.cpu_ms * 1e6) as u64);
+    let answer = Answer::new(200, OCTETS, vec![b'x'; parameters.resp_kb << 10]);
     let call_url = request
         .parameter("call_url")
         .filter(|url| !url.is_empty())
         .map(Cow::into_owned);
     Outcome {
         call_url: call_url.map(Into::into),
-        sleep: Duration::from_nanos((wanted.sleep_ms * 1e6) as u64),
+        sleep: Duration::from_nanos((parameters.sleep_ms * 1e6) as u64),
         ..Outcome::same_for_both(answer)
     }
 }
 
-/// Burns the thread's own CPU time: time in which others have the CPU does not count.
+/// Uses CPU time of this thread; time while other threads use the CPU does not count.
 fn burn(cpu_ns: u64) {
     let end = thread_cpu_ns().saturating_add(cpu_ns);
     while cpu_ns > 0 && thread_cpu_ns() < end {
@@ -50,7 +49,7 @@ fn burn(cpu_ns: u64) {
     }
 }
 
-impl Wanted {
+impl Parameters {
     fn parse(request: &Request) -> Result<Self, String> {
         Ok(Self {
             cpu_ms: parse_ms(request, "cpu_ms")?,
@@ -64,7 +63,7 @@ fn parse_ms(request: &Request, name: &str) -> Result<f64, String> {
     match request.parameter(name).map(|text| text.parse::<f64>()) {
         None => Ok(0.0),
         Some(Ok(ms)) if (0.0..=MS_MAX).contains(&ms) => Ok(ms),
-        Some(_) => Err(format!("{name} must be a number from 0 to {MS_MAX}")),
+        Some(_) => Err(format!("invalid {name}: use a number from 0 to {MS_MAX}")),
     }
 }
 
@@ -72,7 +71,9 @@ fn parse_resp_kb(request: &Request) -> Result<usize, String> {
     match request.parameter("resp_kb").map(|text| text.parse::<usize>()) {
         None => Ok(0),
         Some(Ok(kb)) if kb <= RESP_KB_MAX => Ok(kb),
-        Some(_) => Err(format!("resp_kb must be a whole number from 0 to {RESP_KB_MAX}")),
+        Some(_) => Err(format!(
+            "invalid resp_kb: use a whole number from 0 to {RESP_KB_MAX}"
+        )),
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_has_the_size_asked_for_and_the_call_is_decoded() {
+    fn the_answer_has_the_requested_size_and_the_call_is_decoded() {
         let outcome = testing::run(run, "resp_kb=3&call_url=http%3A%2F%2F127.0.0.1%3A1%2Fx", "");
         assert_eq!((outcome.answer.status, outcome.answer.body.len()), (200, 3072));
         assert_eq!(outcome.call_url.as_deref(), Some("http://127.0.0.1:1/x"));
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_cannot_be_are_refused() {
+    fn invalid_parameters_are_refused() {
         for query in [
             "cpu_ms=-1",
             "cpu_ms=NaN",

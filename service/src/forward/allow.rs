@@ -1,16 +1,16 @@
-//! Which next hops may be called: origins the operator allowed, and never a link-local or metadata address.
+//! The next hops that may be called: origins of NEXT_URL_ALLOW, but never link-local or metadata addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Longest next URL.
+/// Maximum length of a next URL.
 pub const NEXT_URL_LEN_MAX: usize = 2048;
 
-/// Characters of a refused scheme that the caller is shown: registered ones are shorter.
+/// Maximum length of an unsupported scheme in an error; registered schemes are shorter.
 const SCHEME_SHOWN_MAX: usize = 32;
 
-/// Addresses at which clouds answer with credentials and that are not link-local.
+/// Addresses of cloud metadata services, which return credentials, that are not link-local.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
@@ -18,28 +18,27 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 ];
 const METADATA_V6: [Ipv6Addr; 1] = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)];
 
-/// Why a next hop is not called. The text is what the caller sees in `X-Next-Error`.
+/// Why a next hop is not called. Its text is the value of `X-Next-Error`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is no absolute URL with a host, or it carries credentials, or it is too long.
-    #[error("not a usable URL")]
+    /// Not an absolute URL with a host, too long, or with credentials.
+    #[error("invalid URL")]
     Malformed,
-    /// Another scheme than http.
     #[error("only http is supported, not {0}")]
     NotHttp(String),
-    /// Its origin or address is not one the operator allowed.
+    /// Its origin is not listed in NEXT_URL_ALLOW, or its address is forbidden.
     #[error("not allowed (NEXT_URL_ALLOW)")]
     NotAllowed,
 }
 
-/// A next hop's URL, parsed.
+/// A parsed http URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextUrl {
     url: Url,
     origin: Origin,
 }
 
-/// Host and port of an http URL, as the URL parser normalizes them.
+/// Host and port of an http URL, normalized by the URL parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Origin {
     host: Host<String>,
@@ -47,7 +46,7 @@ struct Origin {
 }
 
 impl NextUrl {
-    /// Parses what a request or the operator named.
+    /// Parses the URL of a request or setting.
     ///
     /// # Errors
     /// [`Refusal::Malformed`] and [`Refusal::NotHttp`].
@@ -73,47 +72,44 @@ impl NextUrl {
         })
     }
 
-    /// Parses a setting, telling what to do when it cannot be used.
+    /// Parses a setting.
     ///
     /// # Errors
-    /// A sentence for the operator.
+    /// An error with a remedy.
     pub fn parse_setting(text: &str) -> Result<Self, String> {
         Self::parse(text)
             .map_err(|refusal| format!("{refusal}: use a URL such as http://10.0.0.2:8080/blob/gzip"))
     }
 
-    /// The whole URL.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Its host, IPv6 in brackets.
+    /// The host, IPv6 in brackets.
     pub fn host(&self) -> String {
         self.origin.host.to_string()
     }
 
-    /// Its port.
     pub fn port(&self) -> u16 {
         self.origin.port
     }
 
-    /// Its path.
     pub fn path(&self) -> &str {
         self.url.path()
     }
 }
 
-/// The origins that a request may name.
+/// The origins that may be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList {
     origins: Vec<Origin>,
 }
 
 impl AllowList {
-    /// Parses a comma-separated list of origins; a path in one is not looked at.
+    /// Parses a comma-separated list of origins and ignores paths.
     ///
     /// # Errors
-    /// A sentence for the operator.
+    /// An error with a remedy.
     pub fn parse_setting(text: &str) -> Result<Self, String> {
         let named = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let origins = named.map(|item| {
@@ -126,12 +122,12 @@ impl AllowList {
         })
     }
 
-    /// Adds the origin of a URL that the operator named elsewhere.
+    /// Also allows the origin of this URL, the default next hop.
     pub fn allow_origin_of(&mut self, next: &NextUrl) {
         self.origins.push(next.origin.clone());
     }
 
-    /// Whether this URL may be called, as far as the URL tells. A name's addresses are checked when it is resolved.
+    /// Checks the URL. The addresses of a name are checked when it is resolved.
     ///
     /// # Errors
     /// [`Refusal::NotAllowed`].
@@ -148,7 +144,7 @@ impl AllowList {
     }
 }
 
-/// Addresses that are never called, whoever allowed them.
+/// Whether an address is never called, even if it is allowed by NEXT_URL_ALLOW.
 pub fn is_forbidden(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -178,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn only_named_origins_may_be_called() {
+    fn only_listed_origins_may_be_called() {
         let list = "http://127.0.0.1:8080, http://edge:8080/ignored";
         assert_eq!(verdict(list, "http://127.0.0.1:8080/blob/gzip"), Ok(()));
         assert_eq!(verdict(list, "http://EDGE:8080/x"), Ok(()));
@@ -227,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_http_is_refused_with_the_reason() {
+    fn urls_other_than_plain_http_are_refused_with_the_reason() {
         for (url, scheme) in [
             ("https://127.0.0.1/", "https"),
             ("file:///etc/passwd", "file"),
@@ -257,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allow_list_that_cannot_be_read_says_what_to_do() {
+    fn an_invalid_allow_list_is_refused_with_a_remedy() {
         let error = AllowList::parse_setting("http://a:1,nonsense").unwrap_err();
         assert!(
             error.contains("'nonsense'") && error.contains("list origins such as"),

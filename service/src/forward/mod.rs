@@ -1,4 +1,4 @@
-//! Calls to the next hop: best effort, with a deadline, only where allowed, and told in the trace.
+//! Calls to the next hop: only to allowed origins, with a deadline, without retries, and with a span.
 
 pub mod allow;
 pub mod resolve;
@@ -16,20 +16,19 @@ use tracing::field::Empty;
 use self::allow::{AllowList, NextUrl, Refusal};
 use self::resolve::{CheckedResolver, ForbiddenAddress};
 use crate::context;
-use crate::endpoints::is_asked_by_get;
+use crate::endpoints::is_called_by_get;
 use crate::headers::HOP_COUNT_HEADER;
 use crate::request::{NextReport, Payload};
 use crate::settings::Settings;
 use crate::telemetry::inner::{self, TARGET};
 use crate::telemetry::server_span::RequestTrace;
 
-/// Connections kept open to one next hop while nobody uses them.
+/// Maximum number of idle connections to one next hop.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
-/// Read buffer of a connection at most, which bounds a next hop's headers.
+/// Maximum read buffer of a connection, which also bounds the next hop's headers.
 const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
 
-/// Calls next hops.
 pub struct Forwarder {
     client: Client<HttpConnector<CheckedResolver>, Full<Bytes>>,
     allowed: AllowList,
@@ -38,18 +37,16 @@ pub struct Forwarder {
     answer_bytes_max: usize,
 }
 
-/// A call that may be made.
+/// An allowed call.
 #[derive(Debug)]
 pub struct Call {
-    /// Where to.
     pub next: NextUrl,
-    /// With what.
     pub payload: Payload,
-    /// Hops made before this one.
+    /// Number of hops before this one.
     pub hops: u32,
 }
 
-/// Why a call that was made has no answer. The texts are also the `error.type` of its span.
+/// Why a call has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
     Timeout,
@@ -65,7 +62,6 @@ struct Received {
 }
 
 impl Forwarder {
-    /// A forwarder that keeps connections open between calls.
     pub fn new(settings: &Settings) -> Self {
         let mut connector = HttpConnector::new_with_resolver(CheckedResolver::new());
         connector.set_nodelay(true);
@@ -89,12 +85,12 @@ impl Forwarder {
         }
     }
 
-    /// The hop that follows: the one that the endpoint was told, else the request's, else the default.
+    /// The next hop: named by a parameter of the endpoint, else by the header, else the default.
     ///
     /// # Errors
-    /// Why the hop that was named is not called.
-    pub fn choose(&self, told: Option<&str>, header: Option<&str>) -> Option<Result<NextUrl, Refusal>> {
-        match told.or(header) {
+    /// The named hop is invalid or not allowed.
+    pub fn choose(&self, parameter: Option<&str>, header: Option<&str>) -> Option<Result<NextUrl, Refusal>> {
+        match parameter.or(header) {
             Some(named) => {
                 Some(NextUrl::parse(named).and_then(|next| self.allowed.check(&next).map(|()| next)))
             }
@@ -105,9 +101,9 @@ impl Forwarder {
         }
     }
 
-    /// Makes a call, below the request's span. What goes wrong is in the report, in the trace, and nowhere else.
+    /// Makes a call with a span below the request's. A failure appears only in the report and in the span.
     pub async fn call(&self, call: Call, trace: &RequestTrace) -> NextReport {
-        let method = if is_asked_by_get(call.next.path()) {
+        let method = if is_called_by_get(call.next.path()) {
             "GET"
         } else {
             "POST"
@@ -141,7 +137,7 @@ impl Forwarder {
                 .client
                 .request(request)
                 .await
-                .map_err(|error| Failure::of(&error))?;
+                .map_err(|error| Failure::from_client_error(&error))?;
             let status = answer.status().as_u16();
             let body_bytes = self.count_body(answer.into_body()).await?;
             Ok(Received { status, body_bytes })
@@ -150,7 +146,7 @@ impl Forwarder {
         .unwrap_or(Err(Failure::Timeout))
     }
 
-    /// Reads the answer to its end, so that the connection can be used again, and keeps none of it.
+    /// Reads and discards the answer, so that the connection can be reused.
     async fn count_body(&self, mut body: hyper::body::Incoming) -> Result<usize, Failure> {
         let mut body_bytes = 0;
         while let Some(frame) = body.frame().await {
@@ -164,7 +160,7 @@ impl Forwarder {
     }
 }
 
-/// The head of a call: rebuilt from a short list, so that nothing of the caller's leaks to the next hop.
+/// The head of a call. It is built from a short list of headers, so that no others of the caller reach the next hop.
 struct Head<'a> {
     method: &'static str,
     next: &'a NextUrl,
@@ -205,7 +201,7 @@ impl Head<'_> {
 }
 
 impl Failure {
-    fn of(error: &hyper_util::client::legacy::Error) -> Self {
+    fn from_client_error(error: &hyper_util::client::legacy::Error) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(one) = cause {
             let inner = one
@@ -223,6 +219,7 @@ impl Failure {
         }
     }
 
+    /// Its `error.type` in the span.
     fn error_type(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -233,7 +230,7 @@ impl Failure {
         }
     }
 
-    fn told_to_caller(self) -> String {
+    fn message(self) -> String {
         match self {
             Self::Timeout => "no answer in time (NEXT_TIMEOUT_MS)".to_owned(),
             Self::Connect => "cannot connect".to_owned(),
@@ -282,7 +279,7 @@ fn report(done: &Result<Received, Failure>, span: &tracing::Span) -> NextReport 
             span.record("otel.status_code", "ERROR");
             NextReport {
                 status: None,
-                error: Some(failure.told_to_caller().into()),
+                error: Some(failure.message().into()),
             }
         }
     }
@@ -303,15 +300,15 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_next_hop_wins_and_each_has_to_be_allowed() {
+    fn the_most_specific_next_hop_wins_and_must_be_allowed() {
         let hops = forwarder(&[
             "--default-next-url",
             "http://a:1/x",
             "--next-url-allow",
             "http://b:2",
         ]);
-        let chosen = |told, header| {
-            hops.choose(told, header)
+        let chosen = |parameter, header| {
+            hops.choose(parameter, header)
                 .map(|next| next.map(|next| next.as_str().to_owned()))
         };
         assert_eq!(chosen(None, None), Some(Ok("http://a:1/x".into())));
@@ -331,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_short_list_of_headers_goes_out() {
+    fn only_the_short_list_of_headers_is_sent() {
         let next = NextUrl::parse("http://a:1/blob/gzip").unwrap();
         let head = Head {
             method: "POST",

@@ -1,4 +1,4 @@
-//! Name resolution that leaves out the addresses that are never called.
+//! Name resolution that filters out forbidden addresses.
 
 use std::future::Future;
 use std::io;
@@ -11,18 +11,17 @@ use tower_service::Service;
 
 use super::allow::is_forbidden;
 
-/// The system's resolver behind a check of each address. It runs after the last lookup before the
-/// connection, so a name that changes its address between check and use gains nothing.
+/// The system's resolver with a check of each address. The connection uses exactly the checked addresses, so a name that
+/// changes its address between check and use has no effect.
 #[derive(Clone)]
 pub struct CheckedResolver(GaiResolver);
 
-/// All addresses of a name are forbidden.
+/// The error if all addresses of a name are forbidden.
 #[derive(Debug, thiserror::Error)]
-#[error("the name resolves to addresses that are never called")]
+#[error("the name resolves only to forbidden addresses")]
 pub struct ForbiddenAddress;
 
 impl CheckedResolver {
-    /// A resolver that asks the system.
     pub fn new() -> Self {
         Self(GaiResolver::new())
     }

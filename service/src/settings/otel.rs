@@ -1,4 +1,4 @@
-//! OpenTelemetry's settings: flags and variables that clap reads, and what becomes of them by the specification.
+//! OpenTelemetry's settings: flags of clap, resolved with the standard variables as the specification defines.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,72 +8,63 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::Sampler;
 use otlp_send::{Destination, Flags, SettingsError, Signal, Variables, list};
 
-/// Most spans in the queue, or in a batch.
+/// Maximum for the queue size and the batch size, spans.
 const SPANS_MAX: u64 = 1 << 24;
 
-/// Flags about telemetry. Those of OpenTelemetry have no variable here: [`Variables`] reads them as the specification says.
+/// Flags of telemetry. clap does not read their OTEL_ variables: [`Variables`] does, as the specification defines.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OtelFlags {
     /// Turn telemetry off [env: OTEL_SDK_DISABLED]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub otel_sdk_disabled: Option<bool>,
-    /// OTLP receiver, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: none, no export]
+    /// URL of the OTLP receiver, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: none, no export]
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// Receiver of spans, if another one [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
+    /// URL of the receiver of spans; overrides the general one [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub otlp_traces_endpoint: Option<String>,
-    /// Receiver of metrics, if another one [env: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT]
+    /// URL of the receiver of metrics; overrides the general one [env: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub otlp_metrics_endpoint: Option<String>,
-    /// How both are sent.
     #[command(flatten)]
     pub otlp: Flags,
     /// Interval of metric exports, milliseconds [env: OTEL_METRIC_EXPORT_INTERVAL] [default: 1000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(10..))]
     pub metric_export_interval_ms: Option<u64>,
-    /// Longest time a finished span waits for others before it is sent, milliseconds
+    /// Maximum time that a finished span waits for a batch to fill, milliseconds
     /// [env: OTEL_BSP_SCHEDULE_DELAY] [default: 200]
     #[arg(long, value_name = "MS")]
     pub span_schedule_delay_ms: Option<u64>,
-    /// Finished spans kept while the receiver is away; beyond it they are dropped and counted
+    /// Maximum number of spans kept while the receiver is unavailable; further ones are dropped and counted
     /// [env: OTEL_BSP_MAX_QUEUE_SIZE] [default: 65536]
     #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..=SPANS_MAX))]
     pub span_queue_size: Option<u64>,
-    /// Spans per export [env: OTEL_BSP_MAX_EXPORT_BATCH_SIZE] [default: 1024]
+    /// Maximum number of spans per export [env: OTEL_BSP_MAX_EXPORT_BATCH_SIZE] [default: 1024]
     #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..=SPANS_MAX))]
     pub span_batch_size: Option<u64>,
-    /// How long the last spans may take to leave at the end, milliseconds
+    /// Maximum time to send the last spans on exit, milliseconds
     #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 2000)]
     pub flush_timeout_ms: u64,
 }
 
-/// What is sent, where, and how.
+/// Resolved settings of telemetry.
 #[derive(Debug, Clone)]
 pub struct OtelSettings {
-    /// Telemetry is turned off.
     pub is_disabled: bool,
-    /// Where spans go, if anywhere.
+    /// Receiver of spans; none turns them off.
     pub traces: Option<Destination>,
-    /// Where metrics go, if anywhere.
+    /// Receiver of metrics; none turns them off.
     pub metrics: Option<Destination>,
-    /// Which spans are recorded.
     pub sampler: Sampler,
-    /// Whether sums are since the start or since the last export.
     pub temporality: Temporality,
-    /// Interval of metric exports.
     pub metric_export_interval: Duration,
-    /// Longest time a finished span waits for others.
     pub span_schedule_delay: Duration,
-    /// Finished spans kept at most.
     pub span_queue_size: usize,
-    /// Spans per export.
     pub span_batch_size: usize,
-    /// How long the last spans may take to leave at the end.
     pub flush_timeout: Duration,
-    /// Attributes of the resource, as the operator set them.
+    /// Explicit attributes of the resource.
     pub resource: Vec<(String, String)>,
-    /// What is wrong with variables that were ignored.
+    /// Reasons for which variables were ignored.
     pub warnings: Vec<String>,
 }
 
@@ -97,17 +88,17 @@ impl Default for OtelSettings {
 }
 
 impl OtelSettings {
-    /// Flags over variables over defaults.
+    /// Resolves each setting: a flag, else the variable, else the default.
     ///
     /// # Errors
-    /// An endpoint or headers that cannot be used. A number or name that cannot be used is a warning.
+    /// An invalid endpoint or header list. An invalid number or name is a warning.
     pub fn resolve(flags: &OtelFlags, mut variables: Variables) -> Result<Self, SettingsError> {
-        let by_default = Self::default();
-        let number = |given: Option<u64>, name, range: RangeInclusive<u64>, variables: &mut Variables| {
-            given.or_else(|| variables.number(name, range))
+        let default = Self::default();
+        let number = |flag: Option<u64>, name, range: RangeInclusive<u64>, variables: &mut Variables| {
+            flag.or_else(|| variables.number(name, range))
         };
         let is_disabled = match flags.otel_sdk_disabled {
-            Some(given) => given,
+            Some(flag) => flag,
             None => variables.boolean("OTEL_SDK_DISABLED"),
         };
         let mut send = |signal, own: &Option<String>, exporter| {
@@ -152,26 +143,26 @@ impl OtelSettings {
             is_disabled,
             traces,
             metrics,
-            sampler: sampler(v).unwrap_or(by_default.sampler),
+            sampler: sampler(v).unwrap_or(default.sampler),
             temporality: v
                 .parsed("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", |text| {
                     text.parse().ok()
                 })
-                .unwrap_or(by_default.temporality),
-            metric_export_interval: interval.map_or(by_default.metric_export_interval, Duration::from_millis),
-            span_schedule_delay: delay.map_or(by_default.span_schedule_delay, Duration::from_millis),
-            span_queue_size: queue.map_or(by_default.span_queue_size, |spans| spans as usize),
-            span_batch_size: batch.map_or(by_default.span_batch_size, |spans| spans as usize),
+                .unwrap_or(default.temporality),
+            metric_export_interval: interval.map_or(default.metric_export_interval, Duration::from_millis),
+            span_schedule_delay: delay.map_or(default.span_schedule_delay, Duration::from_millis),
+            span_queue_size: queue.map_or(default.span_queue_size, |spans| spans as usize),
+            span_batch_size: batch.map_or(default.span_batch_size, |spans| spans as usize),
             flush_timeout: Duration::from_millis(flags.flush_timeout_ms),
             resource: resource(v),
             warnings: variables.take_warnings(),
         })
     }
 
-    /// Sends everything to a receiver of OTLP/gRPC, whatever flags and variables say of another one.
+    /// Sends all telemetry to this OTLP/gRPC receiver, regardless of flags and variables.
     ///
     /// # Errors
-    /// An endpoint that cannot be used.
+    /// An invalid endpoint.
     pub fn send_to(&mut self, endpoint: &str) -> Result<(), SettingsError> {
         self.traces = Some(Destination::plain(Signal::Traces, endpoint)?);
         self.metrics = Some(Destination::plain(Signal::Metrics, endpoint)?);
@@ -179,7 +170,7 @@ impl OtelSettings {
     }
 }
 
-/// OTEL_RESOURCE_ATTRIBUTES, in which OTEL_SERVICE_NAME goes before a service.name.
+/// OTEL_RESOURCE_ATTRIBUTES. OTEL_SERVICE_NAME overrides its service.name.
 fn resource(variables: &mut Variables) -> Vec<(String, String)> {
     let listed = variables
         .text("OTEL_RESOURCE_ATTRIBUTES")
@@ -197,7 +188,7 @@ fn resource(variables: &mut Variables) -> Vec<(String, String)> {
     all
 }
 
-/// Whether a signal is exported by OTLP, which is all that there is.
+/// Whether a signal is exported; OTLP is the only exporter.
 fn parse_exporter(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "otlp" => Some(true),
@@ -214,7 +205,7 @@ fn sampler(variables: &mut Variables) -> Option<Sampler> {
         .unwrap_or(1.0);
     variables.parsed("OTEL_TRACES_SAMPLER", |text| {
         let name = text.to_ascii_lowercase();
-        let (is_by_parent, root) = match name.strip_prefix("parentbased_") {
+        let (is_parent_based, root) = match name.strip_prefix("parentbased_") {
             Some(root) => (true, root),
             None => (false, name.as_str()),
         };
@@ -224,7 +215,7 @@ fn sampler(variables: &mut Variables) -> Option<Sampler> {
             "traceidratio" => Sampler::TraceIdRatioBased(ratio),
             _ => return None,
         };
-        Some(if is_by_parent {
+        Some(if is_parent_based {
             Sampler::ParentBased(Box::new(root))
         } else {
             root
@@ -273,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be_used_leave_the_default() {
+    fn invalid_numbers_leave_the_default() {
         for name in [
             "OTEL_METRIC_EXPORT_INTERVAL",
             "OTEL_BSP_SCHEDULE_DELAY",

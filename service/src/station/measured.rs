@@ -1,4 +1,4 @@
-//! A future whose polls are charged to its request, and whose waiting is told apart from them.
+//! [`Measured`]: a future whose polls are charged to its request, separately from its waiting time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,25 +8,25 @@ use std::time::Instant;
 use crate::clock::saturating_ns;
 use crate::meter::{self, Reading};
 
-/// Who else runs on the thread that polls.
+/// Whether the polling thread also runs other requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thread {
-    /// Nobody: a slot that is held. The run-queue delay between two polls is then this request's, too.
+    /// No others: a held slot. Run-queue delay between polls is then also charged to this request.
     Own,
-    /// Other requests: only what happens within a poll is this one's.
+    /// Others, too: only time within polls is charged to this request.
     Shared,
 }
 
-/// What a future has used and how long it has waited.
+/// CPU use and waiting time of a future.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Spent {
     /// CPU time and run-queue delay of its polls.
     pub used: Reading,
-    /// Time between polls in which nothing could be done, nanoseconds.
+    /// Time between polls, nanoseconds, without run-queue delay of the own thread.
     pub waiting_ns: u64,
 }
 
-/// Wraps a future; its output comes with what it has spent.
+/// Wraps a future and adds [`Spent`] to its output.
 pub struct Measured<F> {
     inner: Pin<Box<F>>,
     thread: Thread,
@@ -35,7 +35,6 @@ pub struct Measured<F> {
 }
 
 impl<F: Future> Measured<F> {
-    /// Measures a future that will be polled on such a thread.
     pub fn new(inner: F, thread: Thread) -> Self {
         Self {
             inner: Box::pin(inner),

@@ -1,16 +1,17 @@
-//! The bounded first-come queue in front of the worker slots.
+//! The bounded first-come, first-served queue in front of the worker slots.
 //!
-//! Waking a thread costs as much as a short request's work, so a slot is woken only for an item that nobody else is on
-//! the way to, and it is the one that fell asleep last: its memory is still in a CPU's cache.
+//! Waking a thread costs as much CPU time as a short request. A slot is therefore woken only if no woken slot is about to
+//! take the item. The slot that fell asleep last is woken, because its memory is still in a CPU's cache.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 
-/// Requests that may wait for a downstream call without a slot (policy `released`), beyond which new ones are refused.
+/// Maximum number of requests that wait for a downstream call without a slot (policy `released`). At this number, new
+/// requests are refused.
 pub const SUSPENDED_MAX: usize = 4096;
 
-/// A queue whose bound counts what waits; what an idle slot is about to take does not wait.
+/// A queue. Its limit counts waiting items, without those that an idle slot is about to take.
 pub struct Queue<T> {
     state: Mutex<State<T>>,
     limit: usize,
@@ -19,20 +20,19 @@ pub struct Queue<T> {
 /// An item that a slot has taken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken<T> {
-    /// The item.
     pub item: T,
-    /// Since when a slot had been free for it. Items get the free slots in the order in which these became free, whichever
-    /// slot's thread is the first to come for them.
+    /// Time since which a slot had been free for it. Items get free slots in the order in which these became free, regardless
+    /// of which thread takes the item.
     pub free_since_ns: u64,
 }
 
 struct State<T> {
     waiting: VecDeque<T>,
-    /// Since when each slot without an item has been free, the longest first. At most one a slot.
+    /// Times since which the idle slots have been free, earliest first. At most one per slot.
     free_since_ns: VecDeque<u64>,
-    /// Slots that sleep, the one that fell asleep last at the end. While any does, each waiting item has a woken slot.
+    /// Sleeping slots; the last one fell asleep last. While this is not empty, each waiting item has a woken slot.
     asleep: Vec<Thread>,
-    /// Slots that were woken for an item and have not come for it yet.
+    /// Number of slots that were woken for an item and have not taken it yet.
     woken: usize,
     suspended: usize,
     closed: bool,
@@ -51,7 +51,7 @@ impl<T> State<T> {
 }
 
 impl<T> Queue<T> {
-    /// A queue in which at most `limit` items wait.
+    /// A queue of at most `limit` waiting items.
     pub fn new(limit: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
@@ -67,7 +67,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Puts a new item at the end, or gives it back when the queue is full or closed.
+    /// Appends an item, or returns it if the queue is full or closed.
     pub fn offer(&self, item: T) -> Result<(), T> {
         let state = self.lock();
         let room = state.waiting.len() < self.limit + state.idle_slots() && state.suspended < SUSPENDED_MAX;
@@ -78,13 +78,13 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Notes that an item has left its slot and will come back by [`Queue::resume`].
+    /// Registers an item that releases its slot and returns through [`Queue::resume`].
     pub fn suspend(&self) {
         self.lock().suspended += 1;
     }
 
-    /// Queues a suspended item again. It has been admitted before, so the limit does not apply;
-    /// [`SUSPENDED_MAX`] bounds how many there can be. A closed queue drops it.
+    /// Queues a suspended item again. It was admitted before, so only [`SUSPENDED_MAX`] bounds the number of such items.
+    /// A closed queue drops it.
     pub fn resume(&self, item: T) {
         let mut state = self.lock();
         state.suspended = state.suspended.saturating_sub(1);
@@ -93,19 +93,18 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Notes since when the calling slot has been free. Returns the oldest item if one waits.
+    /// Marks the calling slot as free since a time. Returns the oldest waiting item.
     pub fn release(&self, free_since_ns: u64) -> Option<Taken<T>> {
         let mut state = self.lock();
-        // Nearly always the last one: another slot may have read the clock later and come here earlier.
-        let place = state
+        // Usually the end. Rarely, another slot has read the clock later but gets the lock earlier.
+        let index = state
             .free_since_ns
             .partition_point(|other| *other <= free_since_ns);
-        state.free_since_ns.insert(place, free_since_ns);
+        state.free_since_ns.insert(index, free_since_ns);
         state.take()
     }
 
-    /// The oldest item, for a slot whose [`Queue::release`] returned none. Waits for one if need be; none once the queue is
-    /// closed and empty.
+    /// Waits for an item, for a slot whose [`Queue::release`] returned none. Returns none once the queue is closed and empty.
     pub fn take(&self) -> Option<Taken<T>> {
         let mut state = self.lock();
         loop {
@@ -119,23 +118,22 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Items that wait for a slot now.
+    /// Number of items waiting for a slot.
     pub fn len(&self) -> usize {
         let state = self.lock();
         state.waiting.len().saturating_sub(state.idle_slots())
     }
 
-    /// Whether nothing waits for a slot.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Lets the slots finish what waits and then end.
+    /// Closes the queue; slots still take the waiting items.
     pub fn close(&self) {
         self.end(|_| ());
     }
 
-    /// Closes the queue and drops what waits: the time to finish it is over.
+    /// Closes the queue and drops the waiting items.
     pub fn abandon(&self) {
         let waiting = self.end(|state| std::mem::take(&mut state.waiting));
         drop(waiting);
@@ -154,7 +152,7 @@ impl<T> Queue<T> {
 
     fn push(&self, mut state: MutexGuard<'_, State<T>>, item: T) {
         state.waiting.push_back(item);
-        // Slots on their way take the items before this one.
+        // Woken slots take the items before this one.
         let sleeper = (state.waiting.len() > state.woken)
             .then(|| state.asleep.pop())
             .flatten();
@@ -165,12 +163,12 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Returns when somebody has taken this thread off the list of those that sleep.
+    /// Returns when another thread has removed this one from the sleeping slots.
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
         let this = thread::current();
         let id = this.id();
         state.asleep.push(this);
-        // A thread may come back from park without having been woken for an item.
+        // park may return spuriously.
         while state.asleep.iter().any(|sleeper| sleeper.id() == id) {
             drop(state);
             thread::park();
@@ -181,7 +179,7 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No code that can panic runs under the lock, so a poisoned state is still a whole one.
+        // No code panics while holding the lock, so poisoning is ignored.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_is_emptied_and_takes_nothing_more() {
+    fn a_closed_queue_is_emptied_and_refuses_new_items() {
         let queue = Queue::new(4);
         queue.offer(1).unwrap();
         queue.close();
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_from_a_call_is_queued_beyond_the_limit() {
+    fn a_resumed_item_is_queued_beyond_the_limit() {
         let queue = Queue::new(1);
         queue.suspend();
         queue.offer(1).unwrap();
@@ -267,8 +265,8 @@ mod tests {
         assert_eq!(queue.offer(1), Ok(()));
     }
 
-    /// Fails if an item is put beside sleeping slots and nobody is woken, or if a woken slot that finds its item taken
-    /// by another is not counted as asleep again (seen with `woken` not counted down).
+    /// Fails if no slot is woken for an item while slots sleep. Also fails if a woken slot whose item was taken is not
+    /// counted as asleep again (seen without the decrement of `woken`).
     #[test]
     fn every_item_finds_a_slot_however_slots_and_senders_meet() {
         const SLOTS: usize = 3;
@@ -292,7 +290,7 @@ mod tests {
                 std::thread::spawn(move || {
                     for number in 0..ITEMS {
                         queue.offer(sender * ITEMS + number).unwrap();
-                        // Slots must fall asleep in between, or nobody has to be woken.
+                        // Lets slots fall asleep in between, so that they must be woken.
                         if number % 4 == 0 {
                             std::thread::yield_now();
                         }
@@ -321,11 +319,11 @@ mod tests {
         slots.into_iter().for_each(|slot| slot.join().unwrap());
     }
 
-    /// Fails if the thread that takes an item counts with its own slot, though another one has been free for longer.
+    /// Fails if a thread that takes an item uses its own slot although another slot has been free for longer.
     #[test]
-    fn the_slot_that_has_been_free_longest_is_the_first_items() {
+    fn the_first_item_gets_the_slot_that_has_been_free_longest() {
         let queue = Queue::new(8);
-        // Two slots are free since 10 and 20; they said so in the other order. A third becomes free at 30 and meets an item.
+        // Two slots are free since 10 and 20, but report it in reverse order. A third becomes free at 30, when an item waits.
         assert_eq!((release(&queue, 20), release(&queue, 10)), (None, None));
         queue.offer(1).unwrap();
         let taken = queue.release(30);

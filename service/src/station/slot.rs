@@ -1,4 +1,4 @@
-//! A worker slot: takes the oldest request, works on it, and is free again with the request's last stamp.
+//! A worker slot: takes the oldest request, works on it, and is free again at the request's end timestamp.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use crate::telemetry::server_span::Times;
 
 /// Serves requests until the queue is closed and empty.
 ///
-/// An answer is handed over only after the next request has been stamped as taken up: handing over wakes an I/O
-/// thread, which may well take this CPU first, and the slot would look idle though requests wait for it.
+/// An answer is sent only after the next request's start timestamp is taken. Sending wakes an I/O thread, which may take
+/// this CPU first, and the slot would look idle although requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
     let mut finished: Option<Finished> = None;
     let mut free_since_ns = service.clock.now_ns();
     loop {
         let mut next = service.queue.release(free_since_ns);
         if next.is_none() {
-            hand_over(service, finished.take());
+            send(service, finished.take());
             next = service.queue.take();
         }
         let Some(taken) = next else { return };
@@ -36,7 +36,7 @@ pub fn run(service: &Arc<Service>, calls: &Handle) {
             start_ns: service.clock.now_ns(),
             free_since_ns: taken.free_since_ns,
         };
-        hand_over(service, finished.take());
+        send(service, finished.take());
         finished = match taken.item {
             Item::New(job) => start(service, calls, *job, begin),
             Item::Back(returned) => Some(finish_returned(service, *returned, begin)),
@@ -48,35 +48,35 @@ pub fn run(service: &Arc<Service>, calls: &Handle) {
     }
 }
 
-/// When a slot takes a request up, and since when a slot had been free for it.
+/// Time at which a slot takes a request, and time since which a slot had been free for it.
 #[derive(Clone, Copy)]
 struct Begin {
     start_ns: u64,
     free_since_ns: u64,
 }
 
-/// A request with all its stamps, whose answer is still to be handed over.
+/// A request with all its timestamps, whose answer is not yet sent.
 struct Finished {
     reply: oneshot::Sender<Done>,
     done: Done,
 }
 
-fn hand_over(service: &Service, finished: Option<Finished>) {
+fn send(service: &Service, finished: Option<Finished>) {
     if let Some(Finished { reply, done }) = finished
         && let Err(unwanted) = reply.send(done)
     {
-        // The caller has gone; the work was done all the same, and is told.
-        service.tell(unwanted);
+        // The client has disconnected; the work is recorded nevertheless.
+        service.record(unwanted);
     }
 }
 
-/// The part of a request's work that has been done, with the meter running.
-struct Progress {
+/// A request in progress, with its start reading.
+struct MeteredWork {
     before: Option<Reading>,
     times: Times,
 }
 
-impl Progress {
+impl MeteredWork {
     fn start(ticket: &Ticket, begin: Begin) -> Self {
         let before = ticket.trace.is_recorded().then(meter::read);
         let could_start_ns = ticket.enqueue_ns.max(begin.free_since_ns);
@@ -89,8 +89,8 @@ impl Progress {
         Self { before, times }
     }
 
-    /// Adds what this slot has done since the start to the times.
-    fn pause(mut self) -> Times {
+    /// Adds the CPU use of this slot since the start to the times.
+    fn finish(mut self) -> Times {
         if let Some(before) = self.before {
             let mut used = self.times.used.unwrap_or_default();
             used.add(meter::read().since(before));
@@ -100,7 +100,7 @@ impl Progress {
     }
 }
 
-/// None if the request has given its slot away.
+/// Returns none if the request has released its slot.
 fn start(service: &Arc<Service>, calls: &Handle, job: Job, begin: Begin) -> Option<Finished> {
     let Job {
         endpoint,
@@ -108,47 +108,47 @@ fn start(service: &Arc<Service>, calls: &Handle, job: Job, begin: Begin) -> Opti
         ticket,
         reply,
     } = job;
-    let mut progress = Progress::start(&ticket, begin);
+    let mut work = MeteredWork::start(&ticket, begin);
     let mut outcome = run_endpoint(service, endpoint, &request, &ticket);
-    let away = Away {
+    let waits = Waits {
         sleep: outcome.sleep,
         call: next_call(service, &request, &mut outcome),
     };
     let mut answer = outcome.answer;
     drop(request);
-    if away.is_needed() && service.settings.slot_policy == SlotPolicy::Released {
+    if waits.is_needed() && service.settings.slot_policy == SlotPolicy::Released {
         let returned = Returned {
             answer,
-            times: progress.pause(),
+            times: work.finish(),
             ticket,
             reply,
             back_ns: 0,
         };
-        leave_slot(service, calls, away, returned);
+        leave_slot(service, calls, waits, returned);
         return None;
     }
-    if !away.sleep.is_zero() {
-        std::thread::sleep(away.sleep);
+    if !waits.sleep.is_zero() {
+        std::thread::sleep(waits.sleep);
     }
-    if let Some(call) = away.call {
-        answer.next = call_held(service, calls, call, &ticket, &mut progress.times);
+    if let Some(call) = waits.call {
+        answer.next = call_held(service, calls, call, &ticket, &mut work.times);
     }
-    Some(finish(service, answer, progress.pause(), ticket, reply))
+    Some(finish(service, answer, work.finish(), ticket, reply))
 }
 
-/// What a request does before its end without a CPU: under the policy `released` it has no slot meanwhile.
-struct Away {
+/// The waits of a request that need no CPU. Under the policy `released` it has no slot meanwhile.
+struct Waits {
     sleep: Duration,
     call: Option<Call>,
 }
 
-impl Away {
+impl Waits {
     fn is_needed(&self) -> bool {
         !self.sleep.is_zero() || self.call.is_some()
     }
 }
 
-/// The call to the next hop, if there is one and it is allowed.
+/// The call to the next hop, if one is named or configured and it is allowed.
 fn next_call(service: &Service, request: &Request, outcome: &mut Outcome) -> Option<Call> {
     let payload = outcome.payload.take()?;
     let chosen = service
@@ -178,11 +178,11 @@ fn run_endpoint(service: &Service, endpoint: &Endpoint, request: &Request, ticke
         gunzip_bytes_max,
         trace: &ticket.trace,
     };
-    // A slot that dies would shrink the station without a word, so a panic costs its own request only.
+    // A panic must fail only its own request: a dead slot would silently reduce the capacity.
     catch_unwind(AssertUnwindSafe(|| (endpoint.run)(request, &tools))).unwrap_or_else(|_panic| {
         tracing::error!(
             route = endpoint.route,
-            "an endpoint panicked; its request is answered 500"
+            "an endpoint panicked; answering its request with 500"
         );
         Outcome::failed(Answer::error(500, "internal error; see the service's log"))
     })
@@ -197,20 +197,20 @@ fn call_held(
 ) -> NextReport {
     let future = Measured::new(service.forwarder.call(call, &ticket.trace), Thread::Own);
     let (report, spent) = calls.block_on(future);
-    // The polls' CPU time is in the slot's own readings already.
+    // The CPU time of the polls is already part of the slot's own readings.
     times.downstream_ns = spent.waiting_ns;
-    service.count(&report);
+    service.count_call(&report);
     report
 }
 
-fn leave_slot(service: &Arc<Service>, calls: &Handle, away: Away, mut returned: Returned) {
+fn leave_slot(service: &Arc<Service>, calls: &Handle, waits: Waits, mut returned: Returned) {
     service.queue.suspend();
     let service = service.clone();
     calls.spawn(async move {
-        if !away.sleep.is_zero() {
-            tokio::time::sleep(away.sleep).await;
+        if !waits.sleep.is_zero() {
+            tokio::time::sleep(waits.sleep).await;
         }
-        if let Some(call) = away.call {
+        if let Some(call) = waits.call {
             call_released(&service, call, &mut returned).await;
         }
         returned.back_ns = service.clock.now_ns();
@@ -224,7 +224,7 @@ async fn call_released(service: &Service, call: Call, returned: &mut Returned) {
         Thread::Shared,
     );
     let (report, Spent { used, waiting_ns }) = future.await;
-    service.count(&report);
+    service.count_call(&report);
     returned.answer.next = report;
     returned.times.downstream_ns = waiting_ns;
     if let Some(total) = &mut returned.times.used {
@@ -244,7 +244,7 @@ fn finish_returned(service: &Service, returned: Returned, begin: Begin) -> Finis
     finish(service, answer, times, ticket, reply)
 }
 
-/// The last stamp gives the slot back: whatever a request still needs is done by the thread that gets it.
+/// Takes the end timestamp, at which the slot is free. The I/O thread does the rest.
 fn finish(
     service: &Service,
     answer: Answer,

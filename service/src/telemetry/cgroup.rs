@@ -1,17 +1,17 @@
-//! [`Limits`]: the CPU and memory that the control groups of this process leave it, in either version: the least of all levels.
+//! [`Limits`]: CPU and memory limits of the control groups of this process, the minimum of all levels, in versions 1 and 2.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Memory limits from here on are version 1's way to say none: the greatest number of whole pages.
+/// Larger memory limits mean no limit: version 1 reports the maximum number of whole pages.
 const NO_LIMIT: u64 = 1 << 62;
 const CPU: &str = "cpu";
 const MEMORY: &str = "memory";
 
-/// What all levels together allow; `None` without a limit.
+/// The effective limits; `None` without a limit.
 #[derive(Debug, Default, PartialEq)]
 pub struct Limits {
-    /// CPUs, also in part.
+    /// CPUs, possibly fractional.
     pub cpus: Option<f64>,
     /// Bytes.
     pub memory: Option<u64>,
@@ -19,16 +19,16 @@ pub struct Limits {
 
 /// A mounted hierarchy.
 struct Mount<'a> {
-    /// The group that is seen at the mount point.
+    /// The group that is mounted.
     root: &'a str,
     point: PathBuf,
     is_v2: bool,
-    /// Among others, the controllers of version 1.
+    /// Mount options, which include the controllers in version 1.
     options: &'a str,
 }
 
 impl Limits {
-    /// Reads them below `root`, which is `/` but in tests.
+    /// Reads the limits. `root` is `/`, except in tests.
     pub fn read(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let (groups, mounts) = (text("proc/self/cgroup"), text("proc/self/mountinfo"));
@@ -65,7 +65,7 @@ impl Limits {
         }
         if has(MEMORY) {
             self.take_memory(text("memory.limit_in_bytes").as_deref());
-            // The least of all levels, also of those above the mount point.
+            // The minimum of all levels, including those above the mount point.
             let stat = text("memory.stat").unwrap_or_default();
             let mut lines = stat.lines();
             self.take_memory(lines.find_map(|line| line.strip_prefix("hierarchical_memory_limit ")));
@@ -98,15 +98,15 @@ impl<'a> Mount<'a> {
         };
         Some(Self {
             root,
-            // Spaces are written as octal.
+            // The kernel writes spaces in octal.
             point: PathBuf::from(point.replace("\\040", " ")),
             is_v2,
             options: system.nth(1).unwrap_or_default(),
         })
     }
 
-    /// A group and all above it, as far as they are seen, relative to the mount point. One that lies elsewhere, as a container's own view
-    /// of its path does, is at the mount point.
+    /// The visible levels of a group and its ancestors, relative to the mount point. A group outside of the mounted one, as in
+    /// a container's view of its own path, is at the mount point.
     fn levels(&self, group: &'a str) -> impl Iterator<Item = &'a Path> {
         let below = Path::new(group).strip_prefix(self.root).ok();
         let below = below.filter(|below| !below.components().any(|part| part.as_os_str() == ".."));
@@ -114,7 +114,7 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// A line of /proc/self/cgroup: the controllers, none in version 2, and the group's path.
+/// Parses a line of /proc/self/cgroup: controllers (none in version 2) and path of the group.
 fn group(line: &str) -> Option<(&str, &str)> {
     let (_, rest) = line.split_once(':')?;
     rest.split_once(':')
@@ -124,7 +124,7 @@ fn in_list(list: &str, name: &str) -> bool {
     list.split(',').any(|one| one == name)
 }
 
-/// A quota and its period in CPUs; version 2 says `max` and version 1 -1 if there is none.
+/// Converts quota and period to CPUs. No limit is `max` in version 2 and -1 in version 1.
 fn quota((quota, period): (&str, &str)) -> Option<f64> {
     let cpus = quota.trim().parse::<f64>().ok()? / period.trim().parse::<f64>().ok()?;
     (cpus.is_finite() && cpus > 0.0).then_some(cpus)
@@ -137,7 +137,7 @@ mod tests {
     const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
     const NONE_V1: &str = "9223372036854771712\n";
 
-    /// The limits by such files: path and text.
+    /// The limits for these files: path and text.
     fn limits_of(cgroup: &str, mountinfo: &str, files: &[(&str, &str)]) -> Limits {
         let root = tempfile::tempdir().unwrap();
         let own = [("proc/self/cgroup", cgroup), ("proc/self/mountinfo", mountinfo)];
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nested_groups_the_least_limit_holds() {
+    fn the_minimum_limit_of_nested_groups_applies() {
         let files = [
             ("sys/fs/cgroup/pods/cpu.max", "150000 100000\n"),
             ("sys/fs/cgroup/pods/memory.max", "max\n"),
@@ -179,7 +179,7 @@ mod tests {
         for path in ["0::/\n", "0::/../../elsewhere\n"] {
             assert_eq!(limits_of(path, V2, &files), some(0.5, 512 << 20));
         }
-        // Without a namespace of groups the path is the host's, and so is the mount's root.
+        // Without a cgroup namespace, path and mounted root are those of the host.
         let bound = V2.replace(" / /sys", " /docker/abc /sys");
         assert_eq!(
             limits_of("0::/docker/abc\n", &bound, &files),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_limited_there_is_no_limit() {
+    fn without_any_limit_there_is_none() {
         let files = [
             ("sys/fs/cgroup/a/cpu.max", "max 100000\n"),
             ("sys/fs/cgroup/a/memory.max", "max\n"),

@@ -1,7 +1,7 @@
-//! Spans as OTLP bytes, written once and directly.
+//! Encodes spans as OTLP bytes, directly and once.
 //!
-//! The way by opentelemetry-proto's types allocates a string for each key and value of each span, and costs more
-//! CPU time than all the rest of a span's life. A test holds this encoder against that way.
+//! opentelemetry-proto's types allocate a string for each key and value of each span, which costs more CPU time than the
+//! rest of a span's life. A test compares this encoder with them.
 
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceState};
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
@@ -14,11 +14,11 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::clock::unix_ns;
 
-/// The parent is known to be local or remote, and whether it is remote (opentelemetry/proto/trace/v1/trace.proto).
+/// Span flags of opentelemetry/proto/trace/v1/trace.proto: whether `is_remote` of the parent is known, and its value.
 const FLAG_HAS_IS_REMOTE: u32 = 0x100;
 const FLAG_IS_REMOTE: u32 = 0x200;
 
-/// Field numbers of the messages of trace.proto and common.proto that are written here.
+/// Field numbers of trace.proto and common.proto.
 mod field {
     pub const SPAN_TRACE_ID: u32 = 1;
     pub const SPAN_SPAN_ID: u32 = 2;
@@ -49,7 +49,7 @@ mod field {
     pub const SCOPE_VERSION: u32 = 2;
 }
 
-/// The resource as it stands in every request.
+/// The encoded resource, which is part of every request.
 pub fn resource(resource: &Resource) -> Vec<u8> {
     let attributes = ResourceAttributesWithSchema::from(resource).attributes.0;
     resource::v1::Resource {
@@ -59,7 +59,7 @@ pub fn resource(resource: &Resource) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// A request of one resource, and for each scope the spans that [`span`] has written.
+/// A request with one resource, and for each scope the spans that [`span`] has encoded.
 pub fn request(resource: &[u8], scopes: &[(InstrumentationScope, Vec<u8>)]) -> Vec<u8> {
     let heads: Vec<Vec<u8>> = scopes.iter().map(|(scope, _)| scope_head(scope)).collect();
     let scopes = heads.iter().zip(scopes.iter().map(|(_, spans)| spans));
@@ -95,10 +95,10 @@ fn scope_head(scope: &InstrumentationScope) -> Vec<u8> {
     head
 }
 
-/// Appends a span as a field of ScopeSpans, using `scratch` for the time being.
+/// Appends a span as a field of ScopeSpans. `scratch` is a reusable buffer.
 pub fn span(span: &SpanData, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     scratch.clear();
-    if is_left_to_library(span) {
+    if needs_library(span) {
         scratch.extend(trace::v1::Span::from(span.clone()).encode_to_vec());
     } else {
         write_span(span, scratch);
@@ -106,8 +106,8 @@ pub fn span(span: &SpanData, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     bytes(field::SCOPE_SPANS_SPANS, scratch, out);
 }
 
-/// Nothing of ours has events, links or arrays.
-fn is_left_to_library(span: &SpanData) -> bool {
+/// Spans with events, links or arrays, which this service does not create.
+fn needs_library(span: &SpanData) -> bool {
     let has_array = span
         .attributes
         .iter()
@@ -207,17 +207,17 @@ fn value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// OTLP's int64 on the wire: negative numbers as their two's complement.
+/// int64 on the wire: two's complement.
 fn unsigned(number: i64) -> u64 {
     u64::from_ne_bytes(number.to_ne_bytes())
 }
 
-/// A field of bytes with its key, of one byte below field 16, and its length.
+/// Encoded length of a bytes field with a number below 16, whose key is one byte.
 fn bytes_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
-/// The key and length of a field whose content follows.
+/// Writes key and length of a field; the content must follow.
 fn length(field: u32, length: usize, out: &mut Vec<u8>) {
     encode_key(field, WireType::LengthDelimited, out);
     encode_varint(length as u64, out);
@@ -288,7 +288,7 @@ mod tests {
             ids in any::<(u128, u64, u64)>(),
             sampled in any::<bool>(),
             remote in any::<bool>(),
-            stamps in any::<(u32, u32)>(),
+            timestamps in any::<(u32, u32)>(),
             name in ".{0,40}",
             attributes in prop::collection::vec(("[a-z.]{1,30}", any_value()), 0..20),
             dropped in 0..3_u32,
@@ -309,8 +309,8 @@ mod tests {
                 parent_span_is_remote: remote,
                 span_kind: kind,
                 name: name.into(),
-                start_time: crate::clock::system_time(stamps.0.into()),
-                end_time: crate::clock::system_time(stamps.1.into()),
+                start_time: crate::clock::system_time(timestamps.0.into()),
+                end_time: crate::clock::system_time(timestamps.1.into()),
                 attributes: attributes.collect(),
                 dropped_attributes_count: dropped,
                 events: SpanEvents::default(),
@@ -323,7 +323,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_as_what_the_library_writes(spans in prop::collection::vec(any_span(), 1..5)) {
+        fn encoded_spans_decode_like_those_of_the_library(spans in prop::collection::vec(any_span(), 1..5)) {
             let described = Resource::builder_empty().with_attribute(KeyValue::new("service.name", "x")).build();
             let (mut scratch, mut written) = (Vec::new(), Vec::new());
             for one in &spans {
@@ -333,7 +333,7 @@ mod tests {
             let request = request(&resource(&described), &[(scope, written)]);
             let read = ExportTraceServiceRequest::decode(&request[..]).unwrap();
             let mut expected = group_spans_by_resource_and_scope(spans, &(&described).into());
-            // The library writes a status that says nothing; leaving it out says the same.
+            // The library writes an unset status, which is equivalent to none.
             for one in expected.iter_mut().flat_map(|of| &mut of.scope_spans).flat_map(|of| &mut of.spans) {
                 one.status = one.status.take().filter(|status| status.code != 0);
             }

@@ -1,4 +1,4 @@
-//! What the host and this process use: the host sampled once per collection of metrics.
+//! Resource use of the host and of this process. The host is sampled once per collection of metrics.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,36 +9,36 @@ use sysinfo::{MemoryRefreshKind, Networks, System};
 
 use super::interfaces::edge;
 
-/// Interfaces and block devices told of at most, each.
+/// Maximum number of reported interfaces, and of reported block devices.
 const DEVICES_MAX: usize = 256;
 const CLASS_NET: &str = "/sys/class/net";
-/// Unit of the sectors in /proc/diskstats, whatever the disk's own is.
+/// Size of a sector in /proc/diskstats, regardless of the disk's own.
 const SECTOR_BYTES: u64 = 512;
 
-/// One look at the host.
+/// The host at one point in time.
 #[derive(Debug, Clone, Default)]
-pub struct Sample {
+pub struct HostSample {
     /// Busy fraction of all CPUs since the last sample, 0 to 1.
     pub cpu_utilization: Option<f64>,
-    /// All memory, bytes.
+    /// Bytes.
     pub memory_total: u64,
-    /// Memory that can still be used, bytes.
+    /// Bytes that processes can still allocate.
     pub memory_available: u64,
-    /// Memory that nothing uses at all, bytes.
+    /// Unused bytes, without caches.
     pub memory_free: u64,
     /// Load average over one minute.
     pub load_1m: Option<f64>,
-    /// Bytes received and sent since boot, by interface at the machine's edge.
+    /// Bytes received and sent since boot, by interface (see [`edge`]).
     pub network: BTreeMap<String, (u64, u64)>,
-    /// Bytes read and written since boot, by block device, partitions and what is stacked on disks included.
+    /// Bytes read and written since boot, by block device, including partitions and stacked devices.
     pub disks: BTreeMap<String, (u64, u64)>,
 }
 
-/// Which collection an instrument was last asked in.
+/// The collection in which an instrument was last observed.
 #[derive(Debug, Default)]
-pub struct Asked(u64);
+pub struct LastCollection(u64);
 
-/// Samples the host. The instruments of one collection share a sample, however long the collection takes.
+/// Takes samples of the host. All instruments of a collection share one sample.
 pub struct Host {
     system: Option<System>,
     networks: Option<Networks>,
@@ -46,12 +46,12 @@ pub struct Host {
     collection: u64,
     taken: Option<Instant>,
     cpu: Option<CpuTicks>,
-    sample: Option<Sample>,
+    sample: Option<HostSample>,
 }
 
 impl Host {
-    /// A sampler; what the system does not tell is left out of its samples. A collection that comes sooner than `gap_min`
-    /// after a sample, as the one of the shutdown may, has none: its rates would be those of a moment.
+    /// A sampler. Its samples omit values that the system does not report. A collection less than `gap_min` after the last
+    /// sample, such as the one at shutdown, has no sample, because its rates would cover too little time.
     pub fn new(gap_min: Duration) -> Self {
         Self {
             system: System::new().ok(),
@@ -64,25 +64,25 @@ impl Host {
         }
     }
 
-    /// The host as it is in this collection: an instrument that asks for the second time begins the next one.
-    pub fn sample(&mut self, asked: &mut Asked) -> Option<&Sample> {
-        if asked.0 == self.collection {
+    /// The sample of this collection. The next collection begins when an instrument calls this for the second time.
+    pub fn sample(&mut self, last: &mut LastCollection) -> Option<&HostSample> {
+        if last.0 == self.collection {
             self.collection += 1;
             let is_too_soon = self.taken.is_some_and(|taken| taken.elapsed() < self.gap_min);
             self.sample = (!is_too_soon).then(|| self.take());
         }
-        asked.0 = self.collection;
+        last.0 = self.collection;
         self.sample.as_ref()
     }
 
-    fn take(&mut self) -> Sample {
+    fn take(&mut self) -> HostSample {
         self.taken = Some(Instant::now());
-        let mut sample = Sample {
+        let mut sample = HostSample {
             cpu_utilization: self.cpu_utilization(),
             load_1m: System::load_average().ok().map(|load| load.one),
             network: self.network(),
             disks: disk_io(&fs::read_to_string("/proc/diskstats").unwrap_or_default()),
-            ..Sample::default()
+            ..HostSample::default()
         };
         if let Some(system) = &mut self.system {
             system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
@@ -116,7 +116,7 @@ impl Host {
     }
 }
 
-/// Time of all CPUs since boot, in the kernel's ticks.
+/// Time of all CPUs since boot, in clock ticks.
 #[derive(Debug, Clone, Copy)]
 struct CpuTicks {
     idle: u64,
@@ -125,12 +125,12 @@ struct CpuTicks {
 
 impl CpuTicks {
     fn read() -> Option<Self> {
-        Self::of(&fs::read_to_string("/proc/stat").ok()?)
+        Self::from_stat(&fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// Of the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal. What follows, the time of
-    /// guests, is in user and nice already.
-    fn of(stat: &str) -> Option<Self> {
+    /// Reads the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal. The guest times after them
+    /// are already part of user and nice.
+    fn from_stat(stat: &str) -> Option<Self> {
         const MODES: usize = 8;
         let mut words = stat.lines().next()?.split_ascii_whitespace();
         words.next().filter(|&name| name == "cpu")?;
@@ -141,7 +141,7 @@ impl CpuTicks {
         })
     }
 
-    /// Busy fraction of all CPUs; the kernel lets the time spent waiting for disks go back at times.
+    /// Busy fraction of all CPUs. The kernel sometimes decreases iowait.
     fn busy_since(self, before: Self) -> Option<f64> {
         let all = self.all.checked_sub(before.all).filter(|&ticks| ticks > 0)?;
         let idle = self.idle.saturating_sub(before.idle).min(all);
@@ -149,12 +149,12 @@ impl CpuTicks {
     }
 }
 
-/// Bytes read and written by device, of /proc/diskstats. A device that has moved none yet is left out.
+/// Bytes read and written by device, from /proc/diskstats. Devices without any I/O are left out.
 fn disk_io(diskstats: &str) -> BTreeMap<String, (u64, u64)> {
     let device = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let bytes = |place: usize| {
-            let sectors: u64 = words.get(place)?.parse().ok()?;
+        let bytes = |index: usize| {
+            let sectors: u64 = words.get(index)?.parse().ok()?;
             sectors.checked_mul(SECTOR_BYTES)
         };
         Some(((*words.get(2)?).to_owned(), (bytes(5)?, bytes(9)?)))
@@ -170,7 +170,7 @@ fn disk_io(diskstats: &str) -> BTreeMap<String, (u64, u64)> {
 /// CPU seconds of this process in user and in system mode.
 pub fn process_cpu() -> (f64, f64) {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is to a whole rusage of this frame, for which all-zero bytes are a valid value.
+    // SAFETY: the pointer is to a whole rusage on this stack frame, for which all-zero bytes are a valid value.
     let usage = unsafe {
         libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
         usage.assume_init()
@@ -193,9 +193,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_tells_what_the_system_knows() {
+    fn a_sample_has_the_values_of_the_system() {
         let mut host = Host::new(Duration::ZERO);
-        let sample = host.sample(&mut Asked::default()).unwrap();
+        let sample = host.sample(&mut LastCollection::default()).unwrap();
         assert!(
             sample
                 .cpu_utilization
@@ -209,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn instruments_of_a_collection_share_a_sample_and_the_next_one_has_another_if_it_is_not_too_soon() {
+    fn a_collection_has_one_sample_and_none_if_it_is_too_early() {
         for (gap_min, has_second) in [(Duration::ZERO, true), (Duration::MAX, false)] {
             let mut host = Host::new(gap_min);
-            let (mut one, mut other) = (Asked::default(), Asked::default());
+            let (mut one, mut other) = (LastCollection::default(), LastCollection::default());
             host.sample(&mut one).unwrap();
             // Marks this sample.
             host.sample.as_mut().unwrap().memory_total = 1;
             assert_eq!(host.sample(&mut other).unwrap().memory_total, 1);
-            for asked in [&mut one, &mut other] {
-                let second = host.sample(asked);
+            for last in [&mut one, &mut other] {
+                let second = host.sample(last);
                 assert_eq!(second.is_some(), has_second);
                 assert!(second.is_none_or(|sample| sample.memory_total > 1));
             }
@@ -227,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn cpu_use_is_all_time_but_idle_and_waiting_for_disks() {
-        let before = CpuTicks::of("cpu  100 0 50 1000 20 0 0 0 7 0\ncpu0 1").unwrap();
-        let after = CpuTicks::of("cpu  130 5 60 1040 30 1 2 2 9 0\n").unwrap();
+    fn cpu_use_is_all_time_except_idle_and_iowait() {
+        let before = CpuTicks::from_stat("cpu  100 0 50 1000 20 0 0 0 7 0\ncpu0 1").unwrap();
+        let after = CpuTicks::from_stat("cpu  130 5 60 1040 30 1 2 2 9 0\n").unwrap();
         assert_eq!(after.busy_since(before), Some(0.5));
         assert_eq!(before.busy_since(before), None);
-        assert!(CpuTicks::of("intr 1 2 3 4 5").is_none());
+        assert!(CpuTicks::from_stat("intr 1 2 3 4 5").is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! [`edge`]: the network interfaces at the machine's edge, by the kernel's own relations, so that no byte is counted twice.
+//! [`edge`]: the network interfaces at the edge of the machine, derived from sysfs, so that no byte is counted twice.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,29 +7,30 @@ use std::path::Path;
 /// ARPHRD_LOOPBACK of linux/if_arp.h.
 const LOOPBACK: u64 = 772;
 
-/// An interface, as a folder of /sys/class/net shows it.
+/// An interface in /sys/class/net.
 #[derive(Debug)]
 struct Interface {
     name: String,
     index: u64,
-    /// Index of the interface below or at the other end, which may lie in another namespace; its own if there is none.
+    /// Index of the interface below or at the other end, possibly in another namespace; its own index if there is none.
     link: u64,
     is_loopback: bool,
-    /// Whether it is an end of a pair, whose other end can have the same index elsewhere: of what the kernel makes itself, pairs alone
-    /// have a speed, but for tun and tap.
+    /// Whether it is an end of a veth pair. Its other end can have the same index in another namespace. Of the virtual
+    /// interfaces, only veth, tun and tap report a speed.
     is_veth: bool,
-    /// Whether a device is behind it: the kernel has no such link for what it makes itself.
+    /// Whether it has a hardware device; virtual interfaces have no such link.
     is_physical: bool,
     is_bridge_or_bond: bool,
-    /// Whether it is plugged into a bridge.
+    /// Whether it is a port of a bridge.
     is_port: bool,
     master: Option<String>,
-    /// Interfaces of this namespace that it lies on.
+    /// Interfaces of this namespace below it.
     lowers: Vec<String>,
 }
 
-/// Names of the interfaces by which traffic reaches and leaves the machine that `class_net` (/sys/class/net) describes: the physical
-/// ones. A network namespace without any, such as a container's, has those whose other end lies in another namespace.
+/// Names of the interfaces through which traffic enters and leaves the machine: the physical ones. In a network namespace
+/// without physical interfaces, such as a container's, those whose other end is in another namespace. `class_net` is
+/// /sys/class/net, except in tests.
 pub fn edge(class_net: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(class_net).into_iter().flatten().flatten();
     let all: Vec<Interface> = entries
@@ -42,9 +43,9 @@ pub fn edge(class_net: &Path) -> BTreeSet<String> {
         &|one| one.leads_outside(),
         &|_| true,
     ];
-    let chosen = choices.into_iter().map(|is_wanted| {
+    let chosen = choices.into_iter().map(|is_eligible| {
         all.iter()
-            .filter(|one| !one.is_loopback && !one.is_stacked(&all) && is_wanted(one))
+            .filter(|one| !one.is_loopback && !one.is_stacked(&all) && is_eligible(one))
             .map(|one| one.name.clone())
             .collect::<BTreeSet<_>>()
     });
@@ -80,15 +81,15 @@ impl Interface {
         })
     }
 
-    /// Whether its bytes are those of interfaces below: a bridge, a bond, a VLAN. A physical master of physical ones, as Hyper-V and
-    /// virtio's failover have it, counts theirs and stands for them.
+    /// Whether interfaces below it count the same bytes: a bridge, a bond, a VLAN. A physical master of physical interfaces, as
+    /// with Hyper-V and virtio failover, includes their bytes and is counted instead of them.
     fn is_stacked(&self, all: &[Self]) -> bool {
         let is_master = |lower: &String| {
             all.iter()
                 .any(|one| one.name == *lower && one.master.as_ref() == Some(&self.name))
         };
-        let stands_for_lowers = self.is_physical && self.lowers.iter().all(is_master);
-        self.is_bridge_or_bond || !(self.lowers.is_empty() || stands_for_lowers)
+        let replaces_lowers = self.is_physical && self.lowers.iter().all(is_master);
+        self.is_bridge_or_bond || !(self.lowers.is_empty() || replaces_lowers)
     }
 
     fn is_below_physical(&self, all: &[Self]) -> bool {
@@ -100,7 +101,7 @@ impl Interface {
         self.link != self.index || self.is_veth
     }
 
-    /// Whether both ends of a pair are here. Indexes of another namespace can look alike.
+    /// Whether both ends of a pair are in this namespace. Indexes of other namespaces can coincide.
     fn is_paired(&self, all: &[Self]) -> bool {
         all.iter()
             .any(|one| one.index == self.link && one.link == self.index)
@@ -112,7 +113,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// A folder of /sys/class/net: each interface's name, index, link, and what else is in its folder; `master=` is a link.
+    /// Calls [`edge`] with a folder like /sys/class/net: name, index, link and further entries of each interface. `master=`
+    /// creates a symbolic link.
     fn edge_of(interfaces: &[(&str, u64, u64, &[&str])]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (name, index, link, others) in interfaces {
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_containers_counts_its_physical_interfaces_only() {
+    fn a_host_of_containers_counts_only_its_physical_interfaces() {
         let edge = edge_of(&[
             ("lo", 1, 1, &[]),
             ("eth0", 2, 2, &["device", "upper_eth0.100"]),
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bond_and_a_bridge_count_by_what_is_plugged_into_them() {
+    fn a_bond_and_a_bridge_are_counted_by_their_ports() {
         let edge = edge_of(&[
             ("eth0", 2, 2, &["device", "master=bond0"]),
             ("eth1", 3, 3, &["device", "master=bond0"]),
@@ -169,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn a_physical_master_stands_for_the_function_below_it() {
+    fn a_physical_master_is_counted_instead_of_the_function_below() {
         let edge = edge_of(&[
             ("eth0", 2, 2, &["device", "lower_enP1s1"]),
             ("enP1s1", 3, 3, &["device", "master=eth0"]),
         ]);
         assert_eq!(edge, ["eth0"]);
-        // Ports of a switch, each tagged on one interface to the processor, which is the edge.
+        // Ports of a switch, tagged on the interface to the CPU, which is the edge.
         let edge = edge_of(&[
             ("eth0", 2, 2, &["device", "upper_lan1", "upper_lan2"]),
             ("lan1", 3, 2, &["device", "lower_eth0"]),
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_without_hardware_counts_what_leads_outside() {
+    fn without_hardware_interfaces_to_other_namespaces_are_counted() {
         let container = edge_of(&[("lo", 1, 1, &[]), ("eth0", 2, 9, &[]), ("dummy0", 3, 3, &[])]);
         assert_eq!(container, ["eth0"]);
         let machine = edge_of(&[

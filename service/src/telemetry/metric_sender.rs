@@ -1,4 +1,4 @@
-//! Collected metrics on their way out: each collection is one attempt, since the next one has all sums again.
+//! Sends collected metrics, without retries, because the next collection repeats all sums.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use otlp_send::Sender;
 use prost::Message as _;
 use tokio::runtime::Handle;
 
-/// What the SDK's reader hands its collections to.
+/// The SDK's reader passes its collections to this exporter.
 pub struct MetricSender {
     sender: Sender,
     temporality: Temporality,
@@ -19,7 +19,7 @@ pub struct MetricSender {
 }
 
 impl MetricSender {
-    /// Sends on `runtime`: the reader's own thread has none.
+    /// Sends on `runtime`, because the reader's own thread has none.
     pub fn new(sender: Sender, temporality: Temporality, runtime: Handle) -> Self {
         Self {
             sender,
@@ -41,7 +41,7 @@ impl PushMetricExporter for MetricSender {
         if let Some(message) = accepted.message {
             tracing::warn!(
                 rejected = accepted.rejected,
-                "the receiver could not use all metrics: {message}"
+                "the receiver rejected or commented on metrics: {message}"
             );
         }
         Ok(())

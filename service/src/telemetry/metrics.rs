@@ -1,4 +1,4 @@
-//! The metrics that are pushed: of the server, the process and the host, under their semantic-convention names.
+//! Exported metrics of server, process and host, with names of the semantic conventions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use cctf_proto::keys;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
 
-use super::host::{Asked, Host, Sample, process_cpu, process_memory};
+use super::host::{Host, HostSample, LastCollection, process_cpu, process_memory};
 use crate::stats::Stats;
 
-/// Bounds that the semantic conventions advise, with finer ones below for work of microseconds.
+/// The bounds that the semantic conventions recommend, and finer ones for work of microseconds.
 const DURATION_BOUNDS_S: [f64; 20] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5,
     0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -18,27 +18,24 @@ const DURATION_BOUNDS_S: [f64; 20] = [
 
 type Gauge = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// What the metrics read.
+/// Sources of the observed values.
 pub struct Sources {
-    /// Counts of requests.
     pub stats: Arc<Stats>,
-    /// Requests that wait for a slot.
     pub queue_length: Gauge,
-    /// Worker slots.
     pub workers: u64,
 }
 
-/// The instruments that are written to as requests end.
+/// Instruments that record finished requests.
 #[derive(Debug, Clone)]
 pub struct Instruments {
     duration: Histogram<f64>,
 }
 
 impl Instruments {
-    /// Registers every instrument, for collections `interval` apart.
+    /// Registers all instruments. `interval` is the time between collections.
     pub fn new(meter: &Meter, sources: Sources, interval: Duration) -> Self {
         server(meter, sources);
-        // Half an interval at least, so that what the shutdown collects is one only if it is worth a row.
+        // Half an interval: the collection at shutdown gets a sample only if it covers enough time for a row.
         let host = Arc::new(Mutex::new(Host::new(interval / 2)));
         process(meter);
         system(meter, &host);
@@ -51,7 +48,6 @@ impl Instruments {
         Self { duration }
     }
 
-    /// Records a request's end.
     pub fn finished(&self, method: &'static str, route: Option<&'static str>, status: u16, seconds: f64) {
         let attributes = [
             KeyValue::new("http.request.method", method),
@@ -59,12 +55,12 @@ impl Instruments {
             KeyValue::new("url.scheme", "http"),
             KeyValue::new("http.route", route.unwrap_or("")),
         ];
-        let told = if route.is_some() {
+        let recorded = if route.is_some() {
             &attributes[..]
         } else {
             &attributes[..3]
         };
-        self.duration.record(seconds, told);
+        self.duration.record(seconds, recorded);
     }
 }
 
@@ -99,32 +95,32 @@ fn server(meter: &Meter, sources: Sources) {
         .build();
 }
 
-/// A callback that observes a part of the collection's sample.
-fn of_host<T>(
+/// A callback that observes values of the collection's sample.
+fn observe_host<T>(
     host: &Arc<Mutex<Host>>,
-    observe: impl Fn(&Sample, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
+    observe: impl Fn(&HostSample, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
     let host = host.clone();
-    let asked = Mutex::new(Asked::default());
+    let last = Mutex::new(LastCollection::default());
     move |observer| {
-        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sample) = host.sample(&mut asked) {
+        if let Some(sample) = host.sample(&mut last) {
             observe(sample, observer);
         }
     }
 }
 
-fn bytes_of_host(
+fn observe_host_bytes(
     meter: &Meter,
     name: &'static str,
     host: &Arc<Mutex<Host>>,
-    bytes: impl Fn(&Sample) -> u64 + Send + Sync + 'static,
+    bytes: impl Fn(&HostSample) -> u64 + Send + Sync + 'static,
 ) {
     meter
         .i64_observable_up_down_counter(name)
         .with_unit("By")
-        .with_callback(of_host(host, move |sample, observer| {
+        .with_callback(observe_host(host, move |sample, observer| {
             observer.observe(i64::try_from(bytes(sample)).unwrap_or(i64::MAX), &[]);
         }))
         .build();
@@ -155,7 +151,7 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
     meter
         .f64_observable_gauge("system.cpu.utilization")
         .with_unit("1")
-        .with_callback(of_host(host, |sample, observer| {
+        .with_callback(observe_host(host, |sample, observer| {
             if let Some(busy) = sample.cpu_utilization {
                 observer.observe(busy, &[]);
             }
@@ -164,7 +160,7 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
     meter
         .f64_observable_gauge("system.cpu.load_average.1m")
         .with_unit("{thread}")
-        .with_callback(of_host(host, |sample, observer| {
+        .with_callback(observe_host(host, |sample, observer| {
             if let Some(load) = sample.load_1m {
                 observer.observe(load, &[]);
             }
@@ -173,7 +169,7 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
     meter
         .i64_observable_up_down_counter("system.memory.usage")
         .with_unit("By")
-        .with_callback(of_host(host, |sample, observer| {
+        .with_callback(observe_host(host, |sample, observer| {
             let used = sample.memory_total.saturating_sub(sample.memory_available);
             let cached = sample.memory_available.saturating_sub(sample.memory_free);
             for (state, bytes) in [("used", used), ("cached", cached), ("free", sample.memory_free)] {
@@ -184,8 +180,8 @@ fn system(meter: &Meter, host: &Arc<Mutex<Host>>) {
             }
         }))
         .build();
-    bytes_of_host(meter, "system.memory.limit", host, |sample| sample.memory_total);
-    bytes_of_host(meter, "system.linux.memory.available", host, |sample| {
+    observe_host_bytes(meter, "system.memory.limit", host, |sample| sample.memory_total);
+    observe_host_bytes(meter, "system.linux.memory.available", host, |sample| {
         sample.memory_available
     });
 }
@@ -194,7 +190,7 @@ fn devices(meter: &Meter, host: &Arc<Mutex<Host>>) {
     meter
         .u64_observable_counter("system.network.io")
         .with_unit("By")
-        .with_callback(of_host(host, |sample, observer| {
+        .with_callback(observe_host(host, |sample, observer| {
             for (name, (received, sent)) in &sample.network {
                 let interface = KeyValue::new("network.interface.name", name.clone());
                 for (direction, bytes) in [("receive", received), ("transmit", sent)] {
@@ -208,7 +204,7 @@ fn devices(meter: &Meter, host: &Arc<Mutex<Host>>) {
     meter
         .u64_observable_counter("system.disk.io")
         .with_unit("By")
-        .with_callback(of_host(host, |sample, observer| {
+        .with_callback(observe_host(host, |sample, observer| {
             for (name, (read, written)) in &sample.disks {
                 let device = KeyValue::new("system.device", name.clone());
                 for (direction, bytes) in [("read", read), ("write", written)] {

@@ -1,7 +1,8 @@
-//! Telemetry out: spans, metrics, logs, and how all of it starts and ends.
+//! Export of spans and metrics, and logging: starts and stops all of it.
 //!
-//! `server_span` and `inner` make spans, `encode` writes them as OTLP, `span_queue` keeps them until `transport` has delivered them,
-//! `metrics` and `host` are pushed by the SDK's reader, `placement` tells start and stop, `resource` says who we are.
+//! `server_span` and `inner` create spans, `encode` writes them as OTLP, and `span_queue` keeps them until `transport` has
+//! delivered them. The SDK's reader pushes `metrics` and `host`. `placement` reports start and stop of the instance, and
+//! `resource` describes the instance and its node.
 
 pub mod cgroup;
 pub mod encode;
@@ -39,29 +40,28 @@ use self::span_queue::{Limits, SpanCounts, SpanQueue};
 use crate::clock::Clock;
 use crate::settings::{OtelSettings, Settings};
 
-/// Scope of SERVER spans and metrics.
+/// Instrumentation scope of SERVER spans and metrics.
 pub const SCOPE: &str = "tunable-svc";
 
-/// Everything that telemetry needs while the service runs.
+/// Running telemetry.
 pub struct Telemetry {
-    /// Makes SERVER spans; none if spans go nowhere.
+    /// Starts SERVER spans; none without a receiver of spans.
     pub tracer: Option<SdkTracer>,
-    /// Takes request durations; none if metrics go nowhere.
+    /// Records request durations; none without a receiver of metrics.
     pub instruments: Option<Instruments>,
-    /// What became of spans.
     pub span_counts: Arc<SpanCounts>,
     spans: Option<(SdkTracerProvider, SpanQueue)>,
     meters: Option<SdkMeterProvider>,
     flush_timeout: Duration,
-    // Last, so that the channels' tasks live until everything else has been dropped.
+    // Dropped last, because its tasks serve everything above.
     _runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Telemetry {
-    /// Starts what the settings ask for, and logging in any case.
+    /// Starts logging, and telemetry according to the settings.
     ///
     /// # Errors
-    /// Settings that cannot be used, or no threads.
+    /// Invalid certificates, or no threads.
     pub fn start(settings: &Settings, clock: Clock, sources: Sources) -> anyhow::Result<Self> {
         let otel = &settings.otel;
         for warning in &otel.warnings {
@@ -145,27 +145,27 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Tells that this instance has started, at once.
-    pub fn tell_start(&self, settings: &Settings, clock: Clock) {
+    /// Reports the start of this instance without delay.
+    pub fn report_start(&self, settings: &Settings, clock: Clock) {
         if let Some((provider, queue)) = &self.spans {
-            placement::tell_start(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
+            placement::report_start(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
             queue.flush_soon();
         }
     }
 
-    /// Tells that this instance stops, and sends everything that is left. Blocks: not for a thread of HTTP.
-    pub fn finish(&mut self, settings: &Settings, clock: Clock) {
+    /// Reports the stop of this instance and sends all remaining telemetry. Blocks, so it must not run on an HTTP thread.
+    pub fn stop(&mut self, settings: &Settings, clock: Clock) {
         let meters = self.meters.take().map(|meters| {
             let timeout = self.flush_timeout;
-            // Beside the spans, so that both have the whole time; metrics are not waited for longer than spans.
+            // In parallel with the spans, so that both have the whole time.
             std::thread::spawn(move || meters.shutdown_with_timeout(timeout))
         });
         if let Some((provider, _)) = self.spans.take() {
-            placement::tell_stop(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
+            placement::report_stop(&provider.tracer(keys::CONTROL_SCOPE), settings, clock.now_ns());
             let _ = provider.shutdown_with_timeout(self.flush_timeout);
             let dropped = self.span_counts.dropped.load(Ordering::Relaxed);
             if dropped > 0 {
-                log_line!("tunable-svc: {dropped} spans were dropped and are missing in the trace");
+                log_line!("tunable-svc: {dropped} spans were dropped and are missing in their traces");
             }
         }
         if let Some(thread) = meters {
@@ -194,7 +194,7 @@ fn start_runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Logs go to stderr; spans of our target go to the tracer, and nobody else's do.
+/// Sends log events to stderr, and spans of our own target to the tracer.
 fn start_tracing(tracer: Option<SdkTracer>) {
     let ours = filter::filter_fn(|metadata| metadata.is_span() && metadata.target() == inner::TARGET)
         .with_max_level_hint(filter::LevelFilter::INFO);
@@ -208,15 +208,15 @@ fn start_tracing(tracer: Option<SdkTracer>) {
             .with_filter(ours)
     });
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tunable_svc=info"));
-    // Without a hint on the outer filter, every trace event of every library would be looked at.
+    // Without this hint, the filter would examine every trace event of every library.
     let most_verbose = level.max_level_hint().unwrap_or(filter::LevelFilter::TRACE);
     let events = filter::filter_fn(|metadata| metadata.is_event()).with_max_level_hint(most_verbose);
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        // It would report a line that cannot be written by `eprintln!`, which then panics.
+        // Reporting a failed write uses `eprintln!`, which would panic.
         .log_internal_errors(false)
         .with_filter(level)
         .with_filter(events);
-    // Fails only if a subscriber is there already, as in a test; then that one is meant.
+    // Fails only if a subscriber is already set, as in a test.
     let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
 }

@@ -1,4 +1,4 @@
-//! Placement: an instance tells its start and its stop in zero-length control spans.
+//! Placement: zero-length control spans report the start and stop of an instance.
 
 use cctf_proto::keys;
 use opentelemetry::KeyValue;
@@ -10,8 +10,8 @@ use super::server_span::integer;
 use crate::clock::system_time;
 use crate::settings::Settings;
 
-/// Tells that this instance has started, with what a simulator needs to know of its station.
-pub fn tell_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
+/// Reports the start of this instance, with the parameters of its queueing station.
+pub fn report_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
     let mut attributes = event(settings, "start");
     attributes.push(KeyValue::new(
         keys::WORKERS,
@@ -22,12 +22,12 @@ pub fn tell_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
         integer(settings.queue_limit as u64),
     ));
     attributes.push(KeyValue::new(keys::SLOT_POLICY, settings.slot_policy.as_str()));
-    tell(tracer, attributes, now_ns);
+    record(tracer, attributes, now_ns);
 }
 
-/// Tells that this instance stops.
-pub fn tell_stop(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
-    tell(tracer, event(settings, "stop"), now_ns);
+/// Reports the stop of this instance.
+pub fn report_stop(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
+    record(tracer, event(settings, "stop"), now_ns);
 }
 
 fn event(settings: &Settings, event: &'static str) -> Vec<KeyValue> {
@@ -42,7 +42,7 @@ fn event(settings: &Settings, event: &'static str) -> Vec<KeyValue> {
     attributes
 }
 
-fn tell(tracer: &SdkTracer, attributes: Vec<KeyValue>, now_ns: u64) {
+fn record(tracer: &SdkTracer, attributes: Vec<KeyValue>, now_ns: u64) {
     let builder = SpanBuilder {
         span_kind: Some(SpanKind::Internal),
         name: keys::PLACEMENT_SPAN.into(),

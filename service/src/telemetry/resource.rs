@@ -1,4 +1,4 @@
-//! The resource: who sends this telemetry, and on what kind of node.
+//! The resource: the identity of this instance, and the hardware of its node.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,25 +13,24 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use super::cgroup::Limits;
 use crate::meter::thread_cpu_ns;
-use crate::settings::{Identity, Settings};
+use crate::settings::{InstanceIdentity, Settings};
 
 const SERVICE_NAME_DEFAULT: &str = "tunable-svc";
-/// How long the score is measured.
+/// Duration of the CPU score measurement.
 const SCORE_TIME: Duration = Duration::from_millis(100);
 const SCORE_BLOCK_BYTES: usize = 64 << 10;
 const MIB: f64 = 1_048_576.0;
 
-/// The resource of this process. What the operator set by name wins over OTEL_RESOURCE_ATTRIBUTES, which wins
-/// over what is found on the host.
+/// The resource of this process. Settings override OTEL_RESOURCE_ATTRIBUTES, which overrides detected values.
 pub fn describe(settings: &Settings) -> Resource {
     let from_environment = from_variables(settings).build();
     let has = |key: &'static str| from_environment.get_ref(&Key::from_static_str(key)).is_some();
-    let mut attributes = told(&settings.identity);
+    let mut attributes = explicit(&settings.identity);
     if settings.identity.module_id.is_none() && !is_named(&from_environment) {
         attributes.push(KeyValue::new("service.name", SERVICE_NAME_DEFAULT));
     }
     attributes.extend(
-        found()
+        detected()
             .into_iter()
             .filter(|(key, _)| !has(key))
             .map(|(key, value)| KeyValue::new(key, value)),
@@ -42,7 +41,7 @@ pub fn describe(settings: &Settings) -> Resource {
     from_variables(settings).with_attributes(attributes).build()
 }
 
-/// What the SDK says of itself, and OTEL_RESOURCE_ATTRIBUTES with OTEL_SERVICE_NAME, which the SDK would not decode.
+/// The SDK's own attributes, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. The SDK itself would not decode the variables.
 fn from_variables(settings: &Settings) -> ResourceBuilder {
     let set = settings.otel.resource.iter();
     Resource::builder_empty()
@@ -50,20 +49,11 @@ fn from_variables(settings: &Settings) -> ResourceBuilder {
         .with_attributes(set.map(|(key, value)| KeyValue::new(key.clone(), value.clone())))
 }
 
-/// The name of the module as the resource tells it.
-pub fn module_id(resource: &Resource) -> String {
-    let name = resource.get_ref(&Key::from_static_str("service.name"));
-    name.map_or_else(
-        || SERVICE_NAME_DEFAULT.to_owned(),
-        |name| name.as_str().into_owned(),
-    )
-}
-
 fn is_named(resource: &Resource) -> bool {
     resource.get_ref(&Key::from_static_str("service.name")).is_some()
 }
 
-fn told(identity: &Identity) -> Vec<KeyValue> {
+fn explicit(identity: &InstanceIdentity) -> Vec<KeyValue> {
     let texts = [
         ("service.name", identity.module_id.as_deref()),
         ("service.namespace", identity.app_id.as_deref()),
@@ -91,24 +81,24 @@ fn told(identity: &Identity) -> Vec<KeyValue> {
         .collect()
 }
 
-fn found() -> Vec<(&'static str, Value)> {
-    let mut found: Vec<(&'static str, Value)> = vec![
+fn detected() -> Vec<(&'static str, Value)> {
+    let mut attributes: Vec<(&'static str, Value)> = vec![
         ("service.version", env!("CARGO_PKG_VERSION").into()),
         ("process.pid", i64::from(std::process::id()).into()),
         ("host.arch", host_arch().into()),
         ("os.type", std::env::consts::OS.into()),
-        // Without its query, `/work` of a row says nothing.
+        // The path `/work` alone does not identify the work.
         (keys::KEEP_QUERY, true.into()),
         (keys::NODE_CPU_SCORE, cpu_score_mib_per_s().into()),
     ];
-    found.extend(host_name().map(|name| ("host.name", name.into())));
-    found.extend(read_line("/etc/machine-id").map(|id| ("host.id", id.into())));
+    attributes.extend(host_name().map(|name| ("host.name", name.into())));
+    attributes.extend(read_line("/etc/machine-id").map(|id| ("host.id", id.into())));
     let limits = Limits::read(Path::new("/"));
-    found.extend(limits.cpus.map(|cpus| (keys::CPU_LIMIT, cpus.into())));
+    attributes.extend(limits.cpus.map(|cpus| (keys::CPU_LIMIT, cpus.into())));
     let memory_mb = limits.memory.and_then(|bytes| i64::try_from(bytes >> 20).ok());
-    found.extend(memory_mb.map(|mb| (keys::MEM_LIMIT_MB, mb.into())));
-    found.extend(hardware());
-    found
+    attributes.extend(memory_mb.map(|mb| (keys::MEM_LIMIT_MB, mb.into())));
+    attributes.extend(hardware());
+    attributes
 }
 
 fn hardware() -> Vec<(&'static str, Value)> {
@@ -134,7 +124,7 @@ fn hardware() -> Vec<(&'static str, Value)> {
     hardware
 }
 
-/// How many MiB one core hashes a second: scales CPU times between nodes.
+/// Hash throughput of one core, MiB per second. It scales CPU times between nodes.
 fn cpu_score_mib_per_s() -> f64 {
     let block = vec![0x5a_u8; SCORE_BLOCK_BYTES];
     let started = Instant::now();
@@ -144,12 +134,12 @@ fn cpu_score_mib_per_s() -> f64 {
         std::hint::black_box(Sha256::digest(&block));
         blocks += 1;
     }
-    // By CPU time, so that a busy host doesn't look like a slow one.
+    // Per CPU time, so that a busy host does not look slow.
     let seconds = (thread_cpu_ns() - started_cpu_ns).max(1) as f64 / 1e9;
     f64::from(blocks) * SCORE_BLOCK_BYTES as f64 / MIB / seconds
 }
 
-/// As the semantic conventions name architectures.
+/// The name of the architecture in the semantic conventions.
 fn host_arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -171,7 +161,7 @@ fn read_line(path: &str) -> Option<String> {
 
 fn random_instance_id() -> String {
     let id: u128 = rand::random();
-    // The layout of a random UUID (version 4), which the semantic conventions recommend.
+    // The layout of a random UUID (version 4), as the semantic conventions recommend.
     let id = (id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{id:032x}");
     format!(
@@ -198,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_described_without_made_up_values() {
-        let found = found();
+    fn the_host_is_described_without_invented_values() {
+        let found = detected();
         let value = |key: &str| {
             found
                 .iter()

@@ -1,9 +1,8 @@
-//! The SERVER span of a request: what is known at its arrival, and what is known at its end.
+//! The SERVER span of a request: its attributes at arrival and at the end.
 //!
-//! It is made with the SDK's tracer and not through `tracing`: its start is the arrival's stamp and its end
-//! the stamp at which the slot was given back, both taken before the span itself is touched, and a `tracing`
-//! span stamps itself when it is made and dropped. (It is also several times cheaper: no registry, no
-//! string per field.) Everything below it goes through `tracing`, see `inner`.
+//! The SDK's tracer creates it, not `tracing`, because its timestamps are explicit: the arrival, and the time at which the
+//! slot was free again. A `tracing` span takes its own timestamps when it is created and dropped. The tracer is also several
+//! times cheaper: it has no registry and no string per field. Spans below it use `tracing`, see `inner`.
 
 use cctf_proto::keys;
 use opentelemetry::trace::{
@@ -18,51 +17,44 @@ use crate::clock::system_time;
 use crate::context::Origin;
 use crate::meter::Reading;
 
-/// Attributes of a SERVER span at most, so that its list is allocated once.
+/// Maximum number of attributes of a SERVER span; their list is allocated once.
 const ATTRIBUTES_MAX: usize = 20;
 
-/// What a request's head and body tell when it has arrived.
+/// A request's properties at its arrival.
 pub struct Arrival<'a> {
-    /// Name of the span.
     pub span_name: &'static str,
-    /// HTTP method.
     pub method: &'static str,
-    /// The route that matched.
+    /// The matching route; none if the request matches no endpoint.
     pub route: Option<&'static str>,
-    /// The path as it came.
     pub path: &'a str,
-    /// The query as it came.
     pub query: &'a str,
-    /// The `Host` header.
     pub host: Option<&'a str>,
     /// HTTP version, such as 1.1.
     pub version: &'static str,
-    /// Bytes of the body.
     pub body_bytes: u64,
-    /// When the last byte of the body had been read.
+    /// Time at which the last byte of the body was read.
     pub enqueue_ns: u64,
 }
 
-/// When a request was worked on, and what that used.
+/// Timestamps, durations and CPU use of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Times {
-    /// When the last byte of the body had been read.
+    /// Time at which the last byte of the body was read.
     pub enqueue_ns: u64,
-    /// When a slot took it up; none if no slot did.
+    /// Time at which a slot took the request; none if no slot did.
     pub start_ns: Option<u64>,
-    /// When it was done.
     pub end_ns: u64,
     /// CPU time and run-queue delay within the service time; none if not measured.
     pub used: Option<Reading>,
-    /// Time spent waiting for calls to others.
+    /// Time spent waiting for the next hop.
     pub downstream_ns: u64,
-    /// Part of the time in the queue in which a slot was free.
+    /// Part of the queue time during which a slot was free.
     pub wakeup_ns: u64,
-    /// Time spent in the queue again after a call or sleep without a slot; none if it kept its slot.
+    /// Time in the queue after a call or sleep without a slot; none if the request kept its slot.
     pub slot_wait_ns: Option<u64>,
 }
 
-/// A request's place in its trace, recorded or not.
+/// A request's trace: its SERVER span, if recorded, and its origin.
 #[derive(Debug)]
 pub struct RequestTrace {
     span: Option<Span>,
@@ -70,13 +62,13 @@ pub struct RequestTrace {
 }
 
 impl RequestTrace {
-    /// Starts the SERVER span; without a tracer the origin is only passed on.
+    /// Starts the SERVER span. Without a tracer, the origin is only passed on.
     pub fn start(tracer: Option<&SdkTracer>, origin: Origin, arrival: &Arrival<'_>) -> Self {
         let span = tracer.map(|tracer| start_span(tracer, &origin, arrival));
         Self { span, origin }
     }
 
-    /// A request of no trace.
+    /// A request without a trace.
     pub fn untraced() -> Self {
         Self {
             span: None,
@@ -84,22 +76,21 @@ impl RequestTrace {
         }
     }
 
-    /// Whether a span is recorded.
     pub fn is_recorded(&self) -> bool {
         self.span
             .as_ref()
             .is_some_and(opentelemetry::trace::Span::is_recording)
     }
 
-    /// What inner spans are children of.
+    /// The parent of inner spans.
     pub fn parent(&self) -> Parent {
         match &self.span {
-            Some(span) if span.is_recording() => Parent::of(span.span_context()),
+            Some(span) if span.is_recording() => Parent::from_span(span.span_context()),
             _ => Parent::none(),
         }
     }
 
-    /// What the next hop is told when the call to it has no span of its own.
+    /// The context for the next hop if the call has no span of its own.
     pub fn span_context(&self) -> Option<&SpanContext> {
         self.span
             .as_ref()
@@ -112,7 +103,7 @@ impl RequestTrace {
         self.origin.baggage.as_deref()
     }
 
-    /// Ends the span with the stamps taken; ending costs nothing if it is not recorded.
+    /// Ends the span with these times.
     pub fn end(self, times: &Times, status: u16, body_bytes: u64) {
         if let Some(span) = self.span.filter(opentelemetry::trace::Span::is_recording) {
             end_span(span, times, status, body_bytes);
@@ -143,7 +134,7 @@ fn arrival_attributes(origin: &Origin, arrival: &Arrival<'_>) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(ATTRIBUTES_MAX);
     attributes.push(KeyValue::new("http.request.method", arrival.method));
     match arrival.route {
-        // A route without a variable part is its own path, and needs no copy.
+        // A route without a variable part equals its path and needs no copy.
         Some(route) if route == arrival.path => attributes.push(KeyValue::new("url.path", route)),
         _ => attributes.push(KeyValue::new("url.path", arrival.path.to_owned())),
     }
@@ -195,7 +186,7 @@ fn end_span(mut span: Span, times: &Times, status: u16, body_bytes: u64) {
     span.end_with_timestamp(system_time(times.end_ns));
 }
 
-/// OTLP has no unsigned integers.
+/// Converts to int64, because OTLP has no unsigned integers.
 pub fn integer(value: u64) -> Value {
     Value::I64(i64::try_from(value).unwrap_or(i64::MAX))
 }
@@ -213,7 +204,7 @@ mod tests {
     use opentelemetry::trace::TraceState;
 
     #[test]
-    fn a_host_header_is_a_name_and_a_port() {
+    fn a_host_header_has_a_name_and_a_port() {
         assert_eq!(split_host("127.0.0.1:8080"), ("127.0.0.1", 8080));
         assert_eq!(split_host("service"), ("service", 80));
         assert_eq!(split_host("[::1]:9"), ("[::1]", 9));

@@ -1,8 +1,7 @@
-//! Finished spans on their way out: a bounded queue that is emptied by a thread of its own, which retries
-//! until the end and counts what it has to drop.
+//! A bounded queue of finished spans. Its own thread sends them, retries until the service stops, and counts dropped spans.
 //!
-//! The SDK's batch processor gives up a batch after few tries and tells of drops at shutdown only. A span is
-//! encoded as it ends, by the thread that ended it: what waits here is bytes, a third of the span's size.
+//! The SDK's batch processor gives up a batch after a few attempts and reports drops only at shutdown. Each span is encoded
+//! by the thread that ends it. The queue holds the bytes, a third of the span's size in memory.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,46 +22,43 @@ use crate::clock::Clock;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(100);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// Encoded spans kept at most, whatever their number.
+/// Maximum size of all encoded spans in the queue.
 const QUEUE_BYTES_MAX: usize = 128 << 20;
 
-/// Emptied buffers of batches that are kept for the next ones: while one is sent, another fills.
+/// Maximum number of empty buffers kept for reuse: while one batch is sent, another one fills.
 const SPARE_BUFFERS_MAX: usize = 2;
 
 thread_local! {
-    /// A scratch buffer and the span that was encoded last, kept for their memory.
+    /// A scratch buffer and the buffer of the last encoded span, kept to reuse their memory.
     static ENCODED: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Sends export requests.
 pub trait Transport: Send + 'static {
     /// Sends an encoded ExportTraceServiceRequest once.
     fn send(&mut self, request: Bytes) -> Result<Accepted, Failure>;
 }
 
-/// Bounds and delays of the queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Spans in the queue at most.
+    /// Maximum number of spans in the queue.
     pub queue_size: usize,
-    /// Spans in a batch at most.
+    /// Maximum number of spans in a batch.
     pub batch_size: usize,
-    /// Longest time a span waits for a batch to fill.
+    /// Maximum time that a span waits for its batch to fill.
     pub schedule_delay: Duration,
 }
 
-/// Spans by their fate.
+/// Spans by outcome.
 #[derive(Debug, Default)]
 pub struct SpanCounts {
-    /// Accepted by the receiver.
     pub exported: AtomicU64,
-    /// Lost: no room in the queue, refused by the receiver, or still unsent at the end.
+    /// Lost: the queue was full, the receiver refused them, or they were unsent when the service stopped.
     pub dropped: AtomicU64,
-    /// Tries that failed and were repeated.
+    /// Failed attempts that were retried.
     pub retries: AtomicU64,
 }
 
-/// The processor that the SDK hands finished spans to.
+/// The SDK passes finished spans to this processor.
 #[derive(Debug, Clone)]
 pub struct SpanQueue(Arc<Shared>);
 
@@ -78,7 +74,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Only the last one is not full.
+    /// All but the last one are full.
     waiting: VecDeque<Batch>,
     waiting_spans: usize,
     waiting_bytes: usize,
@@ -89,7 +85,7 @@ struct State {
     ended: bool,
 }
 
-/// Encoded spans by scope; a service has few scopes.
+/// Encoded spans by scope; there are few scopes.
 #[derive(Debug, Default)]
 struct Batch {
     count: usize,
@@ -118,7 +114,7 @@ impl SpanQueue {
     /// Starts the sending thread.
     ///
     /// # Errors
-    /// The system's, if no thread can be had.
+    /// The system refuses a thread.
     pub fn start(
         limits: Limits,
         clock: Clock,
@@ -141,7 +137,7 @@ impl SpanQueue {
         Ok(Self(shared))
     }
 
-    /// Sends what there is without waiting for more.
+    /// Sends all waiting spans without waiting for a full batch.
     pub fn flush_soon(&self) {
         self.0.lock().flush_wanted = true;
         self.0.wake_sender.notify_one();
@@ -152,7 +148,7 @@ impl SpanProcessor for SpanQueue {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
     fn on_end(&self, mut span: SpanData) {
-        self.0.onto_our_clock(&mut span);
+        self.0.convert_clock(&mut span);
         ENCODED.with_borrow_mut(|(scratch, encoded)| {
             encoded.clear();
             encode::span(&span, scratch, encoded);
@@ -190,12 +186,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Inner spans are stamped by `tracing` from the wall clock; a step of it must not part them from their SERVER span.
-    fn onto_our_clock(&self, span: &mut SpanData) {
+    /// `tracing` takes timestamps of inner spans from the wall clock. This converts them to the clock of their SERVER span,
+    /// so that a clock step does not separate them.
+    fn convert_clock(&self, span: &mut SpanData) {
         if span.instrumentation_scope.name() == inner::SCOPE {
-            let ahead_ns = self.clock.wall_minus_this_ns();
-            span.start_time = shifted_back(span.start_time, ahead_ns);
-            span.end_time = shifted_back(span.end_time, ahead_ns).max(span.start_time);
+            let lead_ns = self.clock.wall_minus_this_ns();
+            span.start_time = shifted_back(span.start_time, lead_ns);
+            span.end_time = shifted_back(span.end_time, lead_ns).max(span.start_time);
         }
     }
 
@@ -254,7 +251,7 @@ impl Shared {
         }
     }
 
-    /// Waits for a full batch, the schedule or a flush. None when the end has come and nothing is left, or no time.
+    /// Waits for a full batch, the schedule or a flush. Returns none at shutdown, once nothing or no time is left.
     fn next_batch(&self) -> Option<Batch> {
         let mut state = self.lock();
         let mut due = Instant::now() + self.limits.schedule_delay;
@@ -292,7 +289,7 @@ impl Shared {
         }
     }
 
-    /// Repeats attempts until the receiver accepts or refuses the request, or the end leaves no time for another one.
+    /// Retries until the receiver accepts or refuses the request, or the shutdown deadline passes.
     fn deliver(&self, transport: &mut impl Transport, request: Bytes, count: u64) {
         let mut backoff = RETRY_DELAY_MIN;
         let mut failures = 0_u64;
@@ -301,7 +298,7 @@ impl Shared {
                 Ok(accepted) => {
                     self.count_accepted(&accepted, count);
                     if failures > 0 {
-                        tracing::info!(failures, "span export works again");
+                        tracing::info!(failures, "span export recovered");
                     }
                     return;
                 }
@@ -317,7 +314,7 @@ impl Shared {
                 return;
             };
             if failures == 0 {
-                tracing::warn!("span export failed and is tried again until it works: {error}");
+                tracing::warn!("span export failed and is retried until it succeeds: {error}");
             }
             failures += 1;
             self.counts.retries.fetch_add(1, Ordering::Relaxed);
@@ -338,13 +335,13 @@ impl Shared {
         if accepted.rejected > 0 || accepted.message.is_some() {
             tracing::warn!(
                 rejected = accepted.rejected,
-                "the receiver could not use all spans: {}",
+                "the receiver rejected or commented on spans: {}",
                 accepted.message.as_deref().unwrap_or_default()
             );
         }
     }
 
-    /// Waits before the next try; false when there is no time for one. The end cuts a long delay short.
+    /// Waits before the next attempt. Returns false if there is no time for one. The shutdown shortens long delays.
     fn pause(&self, delay: Duration) -> bool {
         let started = Instant::now();
         let mut state = self.lock();
@@ -366,9 +363,9 @@ impl Shared {
     }
 }
 
-fn shifted_back(time: SystemTime, ahead_ns: i128) -> SystemTime {
-    let amount = Duration::from_nanos(u64::try_from(ahead_ns.unsigned_abs()).unwrap_or(0));
-    let shifted = if ahead_ns >= 0 {
+fn shifted_back(time: SystemTime, lead_ns: i128) -> SystemTime {
+    let amount = Duration::from_nanos(u64::try_from(lead_ns.unsigned_abs()).unwrap_or(0));
+    let shifted = if lead_ns >= 0 {
         time.checked_sub(amount)
     } else {
         time.checked_add(amount)

@@ -1,4 +1,4 @@
-//! Export requests of spans: a thread that waits for each attempt, on the runtime of the telemetry.
+//! Sends export requests of spans: the calling thread waits for each attempt, which runs on the telemetry runtime.
 
 use bytes::Bytes;
 use otlp_send::{Accepted, Failure, Sender};
@@ -6,14 +6,13 @@ use tokio::runtime::Handle;
 
 use super::span_queue::Transport;
 
-/// A sender that blocks.
+/// A blocking sender.
 pub struct SpanSender {
     sender: Sender,
     runtime: Handle,
 }
 
 impl SpanSender {
-    /// Sends on `runtime`.
     pub fn new(sender: Sender, runtime: Handle) -> Self {
         Self { sender, runtime }
     }

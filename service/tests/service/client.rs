@@ -1,13 +1,13 @@
-//! An HTTP client that writes exactly the bytes it is told, one connection a request.
+//! An HTTP client that sends exactly the given bytes, with one connection per request.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than anything a test waits for; a hang becomes a failure.
+/// Longer than any wait of a test; turns a hang into a failure.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer, read to the end of the connection.
+/// An answer, read until the connection is closed.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -32,7 +32,7 @@ impl Response {
     }
 }
 
-/// Connects, with a deadline on everything that follows.
+/// Connects, with a timeout for each read and write.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -54,11 +54,11 @@ pub fn write_request(
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     stream.write_all(head.as_bytes()).unwrap();
-    // A service that refuses a body may close before it has read it all.
+    // A service that refuses a body may close the connection before it has read all of it.
     let _ = stream.write_all(body);
 }
 
-/// Reads an answer to the end of the connection.
+/// Reads an answer until the connection is closed.
 pub fn read_response(mut stream: TcpStream) -> Response {
     let mut bytes = Vec::new();
     if let Err(error) = stream.read_to_end(&mut bytes) {
@@ -67,7 +67,7 @@ pub fn read_response(mut stream: TcpStream) -> Response {
     parse(&bytes)
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a separate connection.
 pub fn send(
     address: SocketAddr,
     method: &str,
@@ -80,7 +80,7 @@ pub fn send(
     read_response(stream)
 }
 
-/// Parses an answer whose body has a known length or is chunked not at all.
+/// Parses an answer that is not chunked.
 pub fn parse(bytes: &[u8]) -> Response {
     let end = bytes
         .windows(4)

@@ -1,4 +1,4 @@
-//! Each endpoint as the runbook's calls use it.
+//! Each endpoint, as called in the runbook.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn json_is_validated_and_an_error_has_its_place() {
+fn json_is_validated_and_an_error_has_its_position() {
     let service = spawn(&[]);
     let good = service.post_with(
         "/json/validate",
@@ -45,7 +45,7 @@ fn gzip_and_gunzip_are_each_others_inverse() {
 }
 
 #[test]
-fn a_body_that_claims_to_be_encoded_is_taken_as_it_is() {
+fn content_encoding_of_a_body_is_ignored() {
     let service = spawn(&[]);
     let packed = gzip(b"content");
     let hash = |headers: &[(&str, &str)]| service.post_with("/hash/sha256", headers, &packed).body;
@@ -70,7 +70,7 @@ fn sha256_is_answered_in_hex() {
 }
 
 #[test]
-fn a_value_is_kept_across_restarts_where_a_folder_is_given() {
+fn a_value_survives_restarts_if_a_folder_is_set() {
     let folder = tempfile::tempdir().unwrap();
     let variables = [
         ("LOG_PATH", folder.path().to_str().unwrap()),
@@ -87,7 +87,7 @@ fn a_value_is_kept_across_restarts_where_a_folder_is_given() {
 }
 
 #[test]
-fn work_answers_the_size_asked_for() {
+fn work_answers_with_the_requested_size() {
     let service = spawn(&[]);
     let answer = service.get("/work?cpu_ms=1.5&resp_kb=2");
     assert_eq!((answer.status, answer.body.len()), (200, 2048));
@@ -97,7 +97,7 @@ fn work_answers_the_size_asked_for() {
 }
 
 #[test]
-fn what_is_no_endpoint_says_so() {
+fn an_unknown_path_or_method_is_refused() {
     let service = spawn(&[]);
     assert_eq!(service.get("/nothing").status, 404);
     let wrong = service.get("/hash/sha256");
@@ -106,9 +106,9 @@ fn what_is_no_endpoint_says_so() {
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, POST")));
 }
 
-/// Seen to fail with the decoded key as actix gives it: all three are the key U+FFFD.
+/// Seen to fail with actix' decoded key: all three become the key U+FFFD.
 #[test]
-fn a_path_or_query_that_is_no_utf8_is_refused_and_all_other_keys_differ() {
+fn an_undecodable_path_or_query_is_refused_and_other_keys_differ() {
     let service = spawn(&[]);
     for bad in [
         "/kv/set/%ff",

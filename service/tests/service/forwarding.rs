@@ -1,4 +1,4 @@
-//! Calls to the next hop: what goes out, what is refused, and what a failure costs the caller.
+//! Calls to the next hop: requests that are sent, refused hops, and failures, which do not change the answer.
 
 use std::net::TcpListener;
 
@@ -9,11 +9,11 @@ fn origin(service: &Service) -> String {
     service.url("")
 }
 
-/// A privileged port that nothing here listens on; a free one could be taken by another test meanwhile.
+/// A privileged port without a listener. Another test could bind a free port meanwhile.
 pub const DEAD_ORIGIN: &str = "http://127.0.0.1:1/";
 
 #[test]
-fn the_next_hop_gets_what_was_made_here() {
+fn the_next_hop_gets_the_result() {
     let last = spawn(&[]);
     let first = spawn(&[("NEXT_URL_ALLOW", &origin(&last))]);
     let next = last.url("/kv/set/packed");
@@ -90,7 +90,7 @@ fn a_hop_that_is_not_allowed_is_not_called_and_the_answer_stays() {
 }
 
 #[test]
-fn a_metadata_address_is_refused_though_it_was_allowed() {
+fn a_metadata_address_is_refused_even_if_allowed() {
     let service = spawn(&[("NEXT_URL_ALLOW", "http://169.254.169.254")]);
     let next = "http://169.254.169.254/latest/meta-data/";
     let answer = service.post_with("/hash/sha256", &[("X-Next-Url", next)], b"x");
@@ -101,7 +101,7 @@ fn a_metadata_address_is_refused_though_it_was_allowed() {
 }
 
 #[test]
-fn a_dead_next_hop_costs_the_caller_nothing() {
+fn a_dead_next_hop_does_not_change_the_answer() {
     for policy in ["held", "released"] {
         let service = spawn(&[("DEFAULT_NEXT_URL", DEAD_ORIGIN), ("SLOT_POLICY", policy)]);
         let answer = service.post("/hash/sha256", b"x");
@@ -112,7 +112,7 @@ fn a_dead_next_hop_costs_the_caller_nothing() {
 }
 
 #[test]
-fn a_next_hop_that_never_answers_is_given_up_at_the_deadline() {
+fn a_silent_next_hop_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let next = format!("http://{}/", silent.local_addr().unwrap());
     let service = spawn(&[("DEFAULT_NEXT_URL", &next), ("NEXT_TIMEOUT_MS", "50")]);
@@ -124,7 +124,7 @@ fn a_next_hop_that_never_answers_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn a_failing_next_hop_is_told_in_a_header_only() {
+fn a_failing_next_hop_appears_only_in_a_header() {
     let last = spawn(&[]);
     let first = spawn(&[("DEFAULT_NEXT_URL", &last.url("/json/validate"))]);
     let answer = first.post("/blob/gzip", b"not json when packed");
@@ -135,7 +135,7 @@ fn a_failing_next_hop_is_told_in_a_header_only() {
 }
 
 #[test]
-fn what_failed_here_is_not_forwarded() {
+fn a_failed_request_is_not_forwarded() {
     let last = spawn(&[]);
     let first = spawn(&[("DEFAULT_NEXT_URL", &last.url("/hash/sha256"))]);
     let answer = first.post("/json/validate", b"{");

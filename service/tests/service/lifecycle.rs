@@ -6,7 +6,7 @@ use crate::client::{connect, read_response, send, write_request};
 use crate::spawn::{command, spawn, spawn_with_stderr};
 
 #[test]
-fn health_is_on_a_listener_of_its_own() {
+fn health_has_a_separate_listener() {
     let service = spawn(&[]);
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(send(service.admin, "GET", path, &[], b"").status, 200, "{path}");
@@ -38,7 +38,7 @@ fn health_is_on_a_listener_of_its_own() {
 }
 
 #[test]
-fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
+fn an_invalid_flag_or_variable_gives_one_line_and_exit_code_2() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
     let cases: [Case<'_>; 11] = [
         (&["--workers", "none"], &[], "--workers"),
@@ -61,17 +61,17 @@ fn a_bad_flag_or_variable_is_one_sentence_and_exit_2() {
         ),
         (&["--unknown"], &[], "--unknown"),
     ];
-    for (args, variables, told) in cases {
+    for (args, variables, expected) in cases {
         let output = command(args, variables).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?} {variables:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.contains(told), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_is_not_set() {
+fn an_empty_variable_counts_as_unset() {
     let service = spawn(&[
         ("RUN_ID", ""),
         ("WORKERS", ""),
@@ -82,7 +82,7 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = command(&["--listen", &address, "--admin-listen", "127.0.0.1:0"], &[])
@@ -94,7 +94,7 @@ fn a_port_in_use_is_told() {
 }
 
 #[test]
-fn sigterm_lets_requests_finish_and_takes_no_new_ones() {
+fn sigterm_lets_requests_finish_and_refuses_new_ones() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let service = spawn(&[("WORKERS", "1")]);
         let mut working = connect(service.address);
@@ -113,7 +113,7 @@ fn sigterm_lets_requests_finish_and_takes_no_new_ones() {
 }
 
 #[test]
-fn a_request_that_does_not_finish_does_not_keep_the_service() {
+fn an_endless_request_does_not_prevent_the_stop() {
     let service = spawn(&[("WORKERS", "1"), ("DRAIN_TIMEOUT_MS", "50")]);
     let mut endless = connect(service.address);
     write_request(&mut endless, "GET", "/work?cpu_ms=60000", &[], b"");
@@ -122,9 +122,9 @@ fn a_request_that_does_not_finish_does_not_keep_the_service() {
     assert!(ended.stderr.contains("DRAIN_TIMEOUT_MS"), "{}", ended.stderr);
 }
 
-/// Seen to fail with the writer's and the refusal's `eprintln!`: exit code 101.
+/// Seen to fail with `eprintln!` for logs and for invalid flags: exit code 101.
 #[test]
-fn a_standard_error_that_nobody_reads_changes_nothing() {
+fn a_closed_standard_error_changes_nothing() {
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -132,10 +132,10 @@ fn a_standard_error_that_nobody_reads_changes_nothing() {
     };
     let refused = command(&["--workers", "none"], &[]).stderr(closed()).status();
     assert_eq!(refused.unwrap().code(), Some(2));
-    // Nobody takes the spans, so that their loss is logged at the end.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // No receiver listens, so that the loss of spans is logged at the end.
+    let no_listener = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{nobody}")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{no_listener}")),
         ("FLUSH_TIMEOUT_MS", "50"),
     ];
     let service = spawn_with_stderr(&variables, closed());
@@ -145,7 +145,7 @@ fn a_standard_error_that_nobody_reads_changes_nothing() {
 
 /// Seen to fail with clap's own print: exit code 0.
 #[test]
-fn help_for_a_full_disk_is_an_error() {
+fn help_to_a_full_disk_is_an_error() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let output = command(&["--help"], &[]).stdout(full).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();

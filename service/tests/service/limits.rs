@@ -1,4 +1,4 @@
-//! Bounds: bodies, decompressed bodies, and the queue.
+//! Limits of bodies, decompressed bodies, and the queue.
 
 use std::io::Write;
 
@@ -12,12 +12,17 @@ fn bomb(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not() {
+fn a_body_beyond_the_limit_is_413_with_or_without_content_length() {
     let service = spawn(&[("MAX_BODY_BYTES", "1000")]);
     assert_eq!(service.post("/hash/sha256", vec![1; 1000]).status, 200);
-    let told = service.post("/hash/sha256", vec![1; 1001]);
-    assert_eq!(told.status, 413);
-    assert!(told.json()["error"].as_str().unwrap().contains("MAX_BODY_BYTES"));
+    let declared = service.post("/hash/sha256", vec![1; 1001]);
+    assert_eq!(declared.status, 413);
+    assert!(
+        declared.json()["error"]
+            .as_str()
+            .unwrap()
+            .contains("MAX_BODY_BYTES")
+    );
 
     let mut stream = connect(service.address);
     let head = "POST /hash/sha256 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -30,13 +35,13 @@ fn a_body_beyond_the_limit_is_413_whether_its_length_is_told_or_not() {
 }
 
 #[test]
-fn a_body_larger_than_common_defaults_is_taken() {
+fn a_body_larger_than_common_defaults_is_accepted() {
     let service = spawn(&[]);
     assert_eq!(service.post("/hash/sha256", vec![1; 3 << 20]).status, 200);
 }
 
 #[test]
-fn a_bomb_is_413_and_the_service_goes_on() {
+fn a_bomb_is_413_and_the_service_continues() {
     let service = spawn(&[("MAX_GUNZIP_BYTES", "1000000")]);
     let answer = service.post("/blob/gunzip", bomb(50 << 20));
     assert_eq!(answer.status, 413);

@@ -1,4 +1,4 @@
-//! An OTLP/gRPC receiver in the test's process that keeps what it gets.
+//! An OTLP/gRPC receiver in the test's process that keeps everything it receives.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A span with the scope and resource it came in.
+/// A span with its scope and resource.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub scope: String,
@@ -48,7 +48,7 @@ pub struct Receiver {
     _runtime: tokio::runtime::Runtime,
 }
 
-/// Starts a receiver on a free port that answers the first exports of spans with UNAVAILABLE, as often as told.
+/// Starts a receiver on a free port that answers the first `refusals` exports of spans with UNAVAILABLE.
 pub fn start_refusing(refusals: u32) -> Receiver {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

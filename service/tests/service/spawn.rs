@@ -6,20 +6,20 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::client::{self, Response};
 
-/// A running service; it is killed when the test ends without having stopped it.
+/// A running service. It is killed if the test ends without stopping it.
 pub struct Service {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     child: Option<Child>,
 }
 
-/// How a service ended.
+/// Exit status and log of a stopped service.
 pub struct Ended {
     pub status: ExitStatus,
     pub stderr: String,
 }
 
-/// A command without this process' own settings.
+/// The command, without variables of this process.
 pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tunable-svc"));
     command
@@ -31,7 +31,7 @@ pub fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Starts a service with such variables.
+/// Starts a service with these variables.
 pub fn spawn(variables: &[(&str, &str)]) -> Service {
     spawn_with_stderr(variables, Stdio::piped())
 }
@@ -44,13 +44,13 @@ pub fn spawn_with_stderr(variables: &[(&str, &str)], stderr: Stdio) -> Service {
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)
         .unwrap();
-    let Ok(said) = serde_json::from_str::<serde_json::Value>(&line) else {
+    let Ok(ports) = serde_json::from_str::<serde_json::Value>(&line) else {
         let mut stderr = String::new();
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         panic!("the service did not start: {stderr}");
     };
     let address = |key: &str| {
-        said[key]
+        ports[key]
             .as_str()
             .unwrap()
             .strip_prefix("http://")
@@ -95,7 +95,7 @@ impl Service {
             .unwrap()
     }
 
-    /// Asks again until a metric has a value: a condition, not a delay.
+    /// Waits until a metric has a value.
     pub fn wait_for_metric(&self, name: &str, value: u64) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while self.metric(name) != value {
@@ -113,7 +113,7 @@ impl Service {
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
 
-    /// Waits for the end of a service that has been told to stop.
+    /// Waits for the exit of a service that has received a signal.
     pub fn wait(mut self) -> Ended {
         let output = self.child.take().unwrap().wait_with_output().unwrap();
         Ended {
@@ -122,7 +122,7 @@ impl Service {
         }
     }
 
-    /// Stops the service, which sends all it has to send, and exits 0.
+    /// Stops the service, which sends all its telemetry and exits with code 0.
     pub fn stop(self) -> Ended {
         self.signal(libc::SIGTERM);
         let ended = self.wait();

@@ -1,4 +1,4 @@
-//! The station's times: which part of a wait had a free slot, and who has the slot while a request sleeps.
+//! Times of the station: the wake-up part of the queue time, and slots during a sleep.
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -7,23 +7,23 @@ use crate::client::{connect, read_response, write_request};
 use crate::receiver::{self, Received};
 use crate::spawn::spawn;
 
-/// Stamps of a SERVER span, nanoseconds.
-struct Stamps {
+/// Timestamps of a SERVER span, nanoseconds.
+struct Timestamps {
     enqueue: i64,
     start: i64,
     end: i64,
 }
 
-fn stamps(received: &Received) -> Stamps {
-    let signed = |stamp: u64| i64::try_from(stamp).unwrap();
-    Stamps {
+fn timestamps(received: &Received) -> Timestamps {
+    let signed = |ns: u64| i64::try_from(ns).unwrap();
+    Timestamps {
         enqueue: signed(received.span.start_time_unix_nano),
         start: received.integer(keys::START_TIME_UNIX_NANO).unwrap(),
         end: signed(received.span.end_time_unix_nano),
     }
 }
 
-/// The span of the request that had this query.
+/// The span of the request with this query.
 fn of_query(receiver: &receiver::Receiver, query: &str) -> Received {
     let spans = receiver.spans();
     let found = spans.iter().find(|span| span.text("url.query") == Some(query));
@@ -38,7 +38,7 @@ fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
         ("WORKERS", "1"),
     ]);
-    // All but the first find the slot busy; those after the pause find it free.
+    // In each round, all requests but the first find the slot busy.
     for _ in 0..2 {
         let crowd: Vec<_> = (0..4)
             .map(|_| {
@@ -54,11 +54,11 @@ fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
     service.stop();
     let mut spans = receiver.spans();
     spans.retain(|received| received.span.name == "GET /work");
-    spans.sort_by_key(|received| stamps(received).start);
+    spans.sort_by_key(|received| timestamps(received).start);
     assert_eq!(spans.len(), 8);
     let mut queued = 0;
     for pair in spans.windows(2) {
-        let (before, this) = (stamps(&pair[0]), stamps(&pair[1]));
+        let (before, this) = (timestamps(&pair[0]), timestamps(&pair[1]));
         let could_start = this.enqueue.max(before.end);
         queued += usize::from(before.end > this.enqueue);
         assert_eq!(
@@ -67,8 +67,8 @@ fn a_wakeup_counts_from_the_later_of_arrival_and_free_slot() {
         );
         assert_eq!(pair[1].integer(keys::SLOT_WAIT_NS), None);
     }
-    assert!(queued > 0, "nobody found the slot busy");
-    let first = stamps(&spans[0]);
+    assert!(queued > 0, "no request found the slot busy");
+    let first = timestamps(&spans[0]);
     assert_eq!(
         spans[0].integer(keys::WAKEUP_TIME_NS),
         Some(first.start - first.enqueue)
@@ -88,12 +88,15 @@ fn a_sleeping_request_keeps_or_releases_its_slot_by_policy() {
         let mut sleeper = connect(service.address);
         write_request(&mut sleeper, "GET", "/work?sleep_ms=1500", &[], b"");
         service.wait_for_metric("tunable_svc_active_requests", 1);
-        // Works for longer than the other one sleeps.
+        // Works longer than the other request sleeps.
         assert_eq!(service.get("/work?cpu_ms=1700").status, 200);
         assert_eq!(read_response(sleeper).status, 200);
         service.stop();
         let slept = of_query(&receiver, "sleep_ms=1500");
-        let (sleeper, worker) = (stamps(&slept), stamps(&of_query(&receiver, "cpu_ms=1700")));
+        let (sleeper, worker) = (
+            timestamps(&slept),
+            timestamps(&of_query(&receiver, "cpu_ms=1700")),
+        );
         let slot_wait = slept.integer(keys::SLOT_WAIT_NS);
         assert!(sleeper.end - sleeper.start >= SLEEP_NS, "{policy}");
         assert_eq!(slept.integer(keys::DOWNSTREAM_TIME_NS), Some(0), "{policy}");
@@ -110,7 +113,7 @@ fn a_sleeping_request_keeps_or_releases_its_slot_by_policy() {
 }
 
 #[test]
-fn the_service_asks_for_its_queries_unless_the_operator_refuses() {
+fn the_service_requests_its_queries_unless_the_operator_refuses() {
     for (attributes, asked) in [("", true), ("cctf.keep_query=false", false)] {
         let receiver = receiver::start();
         let service = spawn(&[
@@ -120,8 +123,8 @@ fn the_service_asks_for_its_queries_unless_the_operator_refuses() {
         service.get("/work?cpu_ms=1");
         service.stop();
         let resource = of_query(&receiver, "cpu_ms=1").resource;
-        let told = resource.iter().find(|pair| pair.key == keys::KEEP_QUERY);
-        let value = told.and_then(|pair| pair.value.as_ref()?.value.clone());
+        let attribute = resource.iter().find(|pair| pair.key == keys::KEEP_QUERY);
+        let value = attribute.and_then(|pair| pair.value.as_ref()?.value.clone());
         let expected = if asked {
             Value::BoolValue(true)
         } else {

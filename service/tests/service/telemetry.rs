@@ -1,4 +1,4 @@
-//! What the service tells of its requests, calls, statements and itself.
+//! The telemetry of the service: requests, calls, statements, metrics and placement.
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -15,7 +15,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_request_is_a_server_span_with_all_that_is_known_of_it() {
+fn a_request_is_a_server_span_with_all_attributes() {
     let receiver = receiver::start();
     let service = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)]);
     let headers = [("traceparent", PARENT), ("baggage", "x=y,cctf.run_id=run-7")];
@@ -202,7 +202,7 @@ fn a_statement_is_a_span_without_values() {
 }
 
 #[test]
-fn what_no_slot_took_up_is_told_as_such() {
+fn a_request_without_a_slot_has_no_start_and_no_cpu_time() {
     let receiver = receiver::start();
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
@@ -233,7 +233,7 @@ fn what_no_slot_took_up_is_told_as_such() {
 }
 
 #[test]
-fn start_and_stop_are_told_and_start_at_once() {
+fn start_and_stop_are_reported_and_start_at_once() {
     let receiver = receiver::start();
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
@@ -295,7 +295,7 @@ fn check_resource(received: &Received) {
 }
 
 #[test]
-fn metrics_are_pushed_by_their_names() {
+fn metrics_are_exported_with_their_names() {
     let receiver = receiver::start();
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
@@ -330,7 +330,7 @@ fn metrics_are_pushed_by_their_names() {
 }
 
 #[test]
-fn spans_wait_for_a_receiver_that_is_away_and_none_is_lost() {
+fn spans_wait_for_an_unavailable_receiver_and_none_is_lost() {
     let receiver = receiver::start_refusing(3);
     let service = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)]);
     for _ in 0..5 {
@@ -345,7 +345,7 @@ fn spans_wait_for_a_receiver_that_is_away_and_none_is_lost() {
 }
 
 #[test]
-fn spans_that_cannot_be_delivered_are_told_at_the_end() {
+fn undelivered_spans_are_reported_at_the_end() {
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", DEAD_ORIGIN),
         ("FLUSH_TIMEOUT_MS", "100"),
@@ -356,7 +356,7 @@ fn spans_that_cannot_be_delivered_are_told_at_the_end() {
 }
 
 #[test]
-fn without_a_receiver_nothing_is_traced_and_the_trace_is_passed_on() {
+fn without_a_receiver_the_trace_is_only_passed_on() {
     let receiver = receiver::start();
     let last = spawn(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)]);
     let first = spawn(&[("DEFAULT_NEXT_URL", &last.url("/hash/sha256"))]);

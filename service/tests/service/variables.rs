@@ -34,7 +34,7 @@ fn only_true_turns_telemetry_off() {
 }
 
 #[test]
-fn a_number_or_name_that_cannot_be_used_is_ignored_with_a_warning() {
+fn an_invalid_number_or_name_is_ignored_with_a_warning() {
     let receiver = receiver::start();
     let wrong = [
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
@@ -56,7 +56,7 @@ fn a_number_or_name_that_cannot_be_used_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn a_sampler_that_is_named_decides_what_is_recorded() {
+fn the_configured_sampler_decides_what_is_recorded() {
     let receiver = receiver::start();
     let service = spawn(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),

@@ -1,4 +1,4 @@
-//! Each option by its variables, as the specification's table has them.
+//! Each option with its variables, according to the specification's table.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn without_an_endpoint_nothing_is_sent() {
 }
 
 #[test]
-fn over_http_the_general_endpoint_gets_the_signals_path() {
+fn over_http_the_signals_path_is_appended_to_the_general_endpoint() {
     let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
     for (endpoint, url) in [
         ("http://a:1", "http://a:1/v1/traces"),
@@ -59,7 +59,7 @@ fn over_http_the_general_endpoint_gets_the_signals_path() {
 }
 
 #[test]
-fn a_signals_variable_goes_before_the_general_one() {
+fn a_signals_variable_overrides_the_general_one() {
     let all = [
         ENDPOINT,
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://b:2"),
@@ -104,7 +104,7 @@ fn a_signals_variable_goes_before_the_general_one() {
 }
 
 #[test]
-fn a_flag_goes_before_every_variable() {
+fn a_flag_overrides_every_variable() {
     let mut variables = variables(&[
         ENDPOINT,
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:2"),
@@ -121,11 +121,11 @@ fn a_flag_goes_before_every_variable() {
         let resolved = Destination::resolve(Signal::Traces, own, general, &flags, &mut variables);
         resolved.unwrap().unwrap()
     };
-    let given = resolve(None, Some("http://c:3"));
-    assert_eq!(given.to_string(), "http://c:3/v1/traces");
-    assert_eq!(given.headers["c"], "3");
-    // No limit, as the specification has it for timeouts of 0.
-    assert_eq!(given.timeout, None);
+    let from_flag = resolve(None, Some("http://c:3"));
+    assert_eq!(from_flag.to_string(), "http://c:3/v1/traces");
+    assert_eq!(from_flag.headers["c"], "3");
+    // The specification defines a timeout of 0 as no limit.
+    assert_eq!(from_flag.timeout, None);
     assert_eq!(
         resolve(Some("http://d:4"), Some("http://c:3")).to_string(),
         "http://d:4"
@@ -134,7 +134,7 @@ fn a_flag_goes_before_every_variable() {
 }
 
 #[test]
-fn a_value_that_cannot_be_used_is_ignored_with_a_warning() {
+fn an_invalid_value_is_ignored_with_a_warning() {
     let mut variables = variables(&[
         ENDPOINT,
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
@@ -153,7 +153,7 @@ fn a_value_that_cannot_be_used_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn headers_are_percent_decoded_and_never_shown() {
+fn headers_are_percent_decoded_and_never_printed() {
     let headers = (
         "OTEL_EXPORTER_OTLP_HEADERS",
         "Authorization=Bearer%20SECRET, x-tenant=7",
@@ -172,7 +172,7 @@ fn headers_are_percent_decoded_and_never_shown() {
 }
 
 #[test]
-fn what_is_no_endpoint_is_refused_with_the_reason() {
+fn an_invalid_endpoint_is_refused_with_the_reason() {
     for (endpoint, why) in [
         ("gopher://a:1", "not gopher"),
         ("127.0.0.1:4317", "relative URL without a base"),
@@ -188,7 +188,7 @@ fn what_is_no_endpoint_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_command_that_always_sends_has_a_receiver_on_this_machine() {
+fn a_command_that_always_sends_defaults_to_this_machine() {
     let local = |pairs: &[(&str, &str)]| {
         let mut variables = variables(pairs);
         Destination::resolve_or_local(Signal::Traces, None, &Flags::default(), &mut variables)

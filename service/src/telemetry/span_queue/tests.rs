@@ -1,4 +1,4 @@
-//! The span queue against a transport that answers as it is told.
+//! The span queue with a scripted transport.
 
 use std::sync::mpsc;
 
@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::*;
 
-/// Answers with what the test scripted, then accepts everything.
+/// Gives the scripted answers, then accepts everything.
 struct Scripted {
     answers: VecDeque<Result<Accepted, Failure>>,
     sent: mpsc::Sender<usize>,
@@ -39,7 +39,7 @@ fn failed(retry: Retry) -> Result<Accepted, Failure> {
     Err(Failure { error, retry })
 }
 
-struct Bench {
+struct Fixture {
     provider: SdkTracerProvider,
     counts: Arc<SpanCounts>,
     sent: mpsc::Receiver<usize>,
@@ -50,7 +50,7 @@ fn bench(
     batch_size: usize,
     delay: Duration,
     answers: impl Into<VecDeque<Result<Accepted, Failure>>>,
-) -> Bench {
+) -> Fixture {
     let (sender, sent) = mpsc::channel();
     let counts = Arc::new(SpanCounts::default());
     let limits = Limits {
@@ -71,21 +71,21 @@ fn bench(
     )
     .unwrap();
     let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
-    Bench {
+    Fixture {
         provider,
         counts,
         sent,
     }
 }
 
-fn make_spans(bench: &Bench, count: usize) {
+fn make_spans(bench: &Fixture, count: usize) {
     let tracer = bench.provider.tracer("test");
     for _ in 0..count {
         drop(tracer.start("span"));
     }
 }
 
-fn fate(bench: &Bench) -> (u64, u64) {
+fn fate(bench: &Fixture) -> (u64, u64) {
     (
         bench.counts.exported.load(Ordering::Relaxed),
         bench.counts.dropped.load(Ordering::Relaxed),
@@ -95,7 +95,7 @@ fn fate(bench: &Bench) -> (u64, u64) {
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_full_batch_leaves_at_once_and_the_rest_at_the_end() {
+fn a_full_batch_is_sent_at_once_and_the_rest_at_shutdown() {
     let bench = bench(100, 10, LONG, []);
     make_spans(&bench, 10);
     assert_eq!(bench.sent.recv().unwrap(), 10);
@@ -106,7 +106,7 @@ fn a_full_batch_leaves_at_once_and_the_rest_at_the_end() {
 }
 
 #[test]
-fn a_failed_export_is_tried_again_with_the_same_batch() {
+fn a_failed_export_is_retried_with_the_same_batch() {
     let bench = bench(100, 10, LONG, [failed(Retry::Soon), failed(Retry::Soon)]);
     make_spans(&bench, 4);
     bench.provider.force_flush().unwrap();
@@ -115,7 +115,7 @@ fn a_failed_export_is_tried_again_with_the_same_batch() {
 }
 
 #[test]
-fn what_does_not_fit_is_dropped_and_counted() {
+fn spans_beyond_the_queue_size_are_dropped_and_counted() {
     let bench = bench(5, 10, LONG, []);
     make_spans(&bench, 8);
     bench.provider.force_flush().unwrap();
@@ -134,7 +134,7 @@ fn refused_and_rejected_spans_are_counted_as_lost() {
 }
 
 #[test]
-fn at_the_end_a_receiver_that_is_away_costs_the_spans_and_not_the_exit() {
+fn at_shutdown_an_unavailable_receiver_costs_spans_but_not_the_exit() {
     let bench = bench(100, 10, LONG, vec![failed(Retry::Soon); 1000]);
     make_spans(&bench, 15);
     assert!(
