@@ -1,4 +1,4 @@
-//! `tunable-svc healthcheck`: asks a running service whether it is ready, for containers without a shell.
+//! `tunable-svc healthcheck`: checks whether a running service is ready, for containers without a shell.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use anyhow::bail;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Succeeds if the service behind this admin address is ready.
+/// Succeeds if the service with this admin address is ready.
 ///
 /// # Errors
-/// If it is not ready or does not answer.
-pub fn ask(admin: SocketAddr) -> anyhow::Result<()> {
+/// The service is not ready or does not answer.
+pub fn run(admin: SocketAddr) -> anyhow::Result<()> {
     let address = reachable(admin);
     let answer = http_once::get(&address.ip().to_string(), address.port(), "/readyz", TIMEOUT)?;
     match answer.status {
@@ -20,7 +20,7 @@ pub fn ask(admin: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// A listener on all addresses is asked on loopback.
+/// A listener on all addresses is reached through loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

@@ -62,7 +62,7 @@ pub struct Settings {
     /// Address to listen on; port 0 selects a free one [default: 0.0.0.0:PORT]
     #[arg(long, env = "LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// Port to listen on if LISTEN is not set
+    /// Port to listen on if --listen is not set
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,
     /// Address of /livez, /readyz and /metrics; port 0 selects a free one
@@ -71,7 +71,7 @@ pub struct Settings {
     #[command(flatten)]
     pub identity: InstanceIdentity,
 
-    /// Number of worker slots, each of which works on one request at a time [default: number of logical CPUs]
+    /// Number of worker slots; each works on one request at a time [default: number of logical CPUs]
     #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
     /// Maximum number of requests waiting for a slot; further ones are answered with 503
@@ -87,11 +87,11 @@ pub struct Settings {
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// URL to call after each request that does not name another next hop
+    /// URL of the next hop for requests that do not name one
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
     pub default_next_url: Option<NextUrl>,
-    /// Origins allowed in X-Next-Url and call_url, comma-separated, such as http://10.0.0.2:8080
-    #[arg(long, env = "NEXT_URL_ALLOW", value_parser = AllowList::parse_setting, default_value = "")]
+    /// Origins allowed in X-Next-Url and call_url, comma-separated, such as http://10.0.0.2:8080 [default: none]
+    #[arg(long, env = "NEXT_URL_ALLOW", value_parser = AllowList::parse_setting, default_value = "", hide_default_value = true)]
     pub next_url_allow: AllowList,
     /// Deadline of a downstream call, milliseconds
     #[arg(long, env = "NEXT_TIMEOUT_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
@@ -109,11 +109,12 @@ pub struct Settings {
     /// Maximum size of the key-value file, MiB
     #[arg(long, env = "KV_MAX_MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub kv_max_mb: u32,
-    /// Path to the folder of this service's files [default: a temporary folder, removed on exit]. If no OTLP receiver is
-    /// configured, the service starts a normalizer, which writes the run's CCTF files there
+    /// Path to the folder of this service's files [default: a temporary folder, removed on exit]
+    ///
+    /// If no OTLP receiver is configured, the service starts a normalizer, which writes the run's CCTF files to this folder.
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
-    /// Path to the binary of that normalizer [default: cctf-normalizer beside this binary]
+    /// Path to the normalizer's binary [default: cctf-normalizer beside this binary]
     #[arg(long, env = "NORMALIZER")]
     pub normalizer: Option<PathBuf>,
     /// Maximum time for requests in progress to finish after SIGTERM, milliseconds
@@ -128,6 +129,7 @@ pub struct Settings {
 
 /// An instance's identity and place.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Identity and node")]
 pub struct InstanceIdentity {
     /// Name of the node that this instance runs on [default: the host name]
     #[arg(long, env = "NODE_ID")]
@@ -153,7 +155,7 @@ pub struct InstanceIdentity {
     /// Zone of the node
     #[arg(long, env = "ZONE")]
     pub zone: Option<String>,
-    /// Million instructions per second and core of the node
+    /// Million instructions per second of one core of the node
     #[arg(long, env = "MIPS_PER_CORE", value_parser = parse_positive)]
     pub mips_per_core: Option<f64>,
     /// Power of the idle node, watts

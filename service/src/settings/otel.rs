@@ -13,6 +13,7 @@ const SPANS_MAX: u64 = 1 << 24;
 
 /// Flags of telemetry. clap does not read their OTEL_ variables: [`Variables`] does, as the specification defines.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Telemetry")]
 pub struct OtelFlags {
     /// Turn telemetry off [env: OTEL_SDK_DISABLED]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
