@@ -14,7 +14,7 @@ pub struct RawField<'a> {
     pub value: &'a [u8],
     /// Offset of the opening quote of its name in the line.
     pub begin: usize,
-    /// Offset of the end of its value.
+    /// Offset after its value.
     pub end: usize,
 }
 
@@ -33,13 +33,13 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The fields of the object in `line`.
     pub fn new(line: &'a [u8]) -> Result<Self, NotAnObject> {
-        let at = skip_spaces(line, 0);
-        if line.get(at) != Some(&b'{') {
+        let offset = skip_spaces(line, 0);
+        if line.get(offset) != Some(&b'{') {
             return Err(NotAnObject);
         }
         Ok(Self {
             line,
-            offset: at + 1,
+            offset: offset + 1,
             is_first: true,
         })
     }
@@ -90,28 +90,28 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn next_field(&mut self) -> Result<Option<RawField<'a>>, NotAnObject> {
         let line = self.line;
-        let mut at = skip_spaces(line, self.offset);
-        match line.get(at) {
+        let mut offset = skip_spaces(line, self.offset);
+        match line.get(offset) {
             Some(b'}') => {
-                let rest = skip_spaces(line, at + 1);
+                let rest = skip_spaces(line, offset + 1);
                 return if rest == line.len() {
                     Ok(None)
                 } else {
                     Err(NotAnObject)
                 };
             }
-            Some(b',') if !self.is_first => at = skip_spaces(line, at + 1),
+            Some(b',') if !self.is_first => offset = skip_spaces(line, offset + 1),
             Some(b'"') if self.is_first => {}
             _ => return Err(NotAnObject),
         }
         self.is_first = false;
-        let begin = at;
-        let name_end = end_of_string(line, at)?;
-        at = skip_spaces(line, name_end);
-        if line.get(at) != Some(&b':') {
+        let begin = offset;
+        let name_end = end_of_string(line, offset)?;
+        offset = skip_spaces(line, name_end);
+        if line.get(offset) != Some(&b':') {
             return Err(NotAnObject);
         }
-        let value_begin = skip_spaces(line, at + 1);
+        let value_begin = skip_spaces(line, offset + 1);
         let end = end_of_value(line, value_begin)?;
         self.offset = end;
         Ok(Some(RawField {
@@ -124,11 +124,11 @@ impl<'a> Fields<'a> {
 }
 
 #[inline]
-fn skip_spaces(line: &[u8], mut at: usize) -> usize {
-    while matches!(line.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        at += 1;
+fn skip_spaces(line: &[u8], mut offset: usize) -> usize {
+    while matches!(line.get(offset), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        offset += 1;
     }
-    at
+    offset
 }
 
 /// The value 1 in each byte.
@@ -141,49 +141,49 @@ fn bytes_equal_to(word: u64, wanted: u8) -> u64 {
     zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & (ONES << 7)
 }
 
-/// The first offset from `at` on whose byte matches. `hits` compares eight bytes at once, and `matches` the last ones.
+/// The first offset from `offset` on whose byte matches. `hits` compares eight bytes at once, and `matches` the last ones.
 #[inline]
 fn find(
     line: &[u8],
-    mut at: usize,
+    mut offset: usize,
     hits: impl Fn(u64) -> u64,
     matches: impl Fn(u8) -> bool,
 ) -> Option<usize> {
-    while let Some(eight) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+    while let Some(eight) = line.get(offset..).and_then(|rest| rest.first_chunk::<8>()) {
         let found = hits(u64::from_le_bytes(*eight));
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(offset + found.trailing_zeros() as usize / 8);
         }
-        at += 8;
+        offset += 8;
     }
-    let rest = line.get(at..)?;
+    let rest = line.get(offset..)?;
     rest.iter()
         .position(|byte| matches(*byte))
-        .map(|index| at + index)
+        .map(|index| offset + index)
 }
 
-/// The offset after the closing quote of the string that starts at `at`.
+/// The offset after the closing quote of the string that starts at `offset`.
 #[inline]
-fn end_of_string(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
-    if line.get(at) != Some(&b'"') {
+fn end_of_string(line: &[u8], offset: usize) -> Result<usize, NotAnObject> {
+    if line.get(offset) != Some(&b'"') {
         return Err(NotAnObject);
     }
     let hits = |word| bytes_equal_to(word, b'"') | bytes_equal_to(word, b'\\');
-    let mut at = at + 1;
+    let mut offset = offset + 1;
     loop {
-        at = find(line, at, hits, |byte| matches!(byte, b'"' | b'\\')).ok_or(NotAnObject)?;
-        if line[at] == b'"' {
-            return Ok(at + 1);
+        offset = find(line, offset, hits, |byte| matches!(byte, b'"' | b'\\')).ok_or(NotAnObject)?;
+        if line[offset] == b'"' {
+            return Ok(offset + 1);
         }
-        at += 2;
+        offset += 2;
     }
 }
 
 #[inline]
-fn end_of_value(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
-    match line.get(at) {
-        Some(b'"') => end_of_string(line, at),
-        Some(b'{' | b'[') => end_of_nested(line, at),
+fn end_of_value(line: &[u8], offset: usize) -> Result<usize, NotAnObject> {
+    match line.get(offset) {
+        Some(b'"') => end_of_string(line, offset),
+        Some(b'{' | b'[') => end_of_nested(line, offset),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
             let hits = |word: u64| {
                 let below_space = word.wrapping_sub(ONES * 0x21) & !word & (ONES << 7);
@@ -193,31 +193,31 @@ fn end_of_value(line: &[u8], at: usize) -> Result<usize, NotAnObject> {
                     | bytes_equal_to(word, b']')
             };
             let is_end = |byte| matches!(byte, b',' | b'}' | b']' | 0..=b' ');
-            Ok(find(line, at, hits, is_end).unwrap_or(line.len()))
+            Ok(find(line, offset, hits, is_end).unwrap_or(line.len()))
         }
         _ => Err(NotAnObject),
     }
 }
 
-fn end_of_nested(line: &[u8], mut at: usize) -> Result<usize, NotAnObject> {
+fn end_of_nested(line: &[u8], mut offset: usize) -> Result<usize, NotAnObject> {
     let mut depth = 0_usize;
     loop {
-        match line.get(at) {
+        match line.get(offset) {
             Some(b'{' | b'[') => depth += 1,
             Some(b'}' | b']') => {
                 depth -= 1;
                 if depth == 0 {
-                    return Ok(at + 1);
+                    return Ok(offset + 1);
                 }
             }
             Some(b'"') => {
-                at = end_of_string(line, at)?;
+                offset = end_of_string(line, offset)?;
                 continue;
             }
             Some(_) => {}
             None => return Err(NotAnObject),
         }
-        at += 1;
+        offset += 1;
     }
 }
 
@@ -240,9 +240,9 @@ pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
         mask: 0,
         length: 0,
     }; N];
-    let mut at = 0;
-    while at < N {
-        let text = fields[at].name.as_bytes();
+    let mut index = 0;
+    while index < N {
+        let text = fields[index].name.as_bytes();
         assert!(text.len() < NAME_BYTES, "the name is too long");
         let mut bytes = [0; NAME_BYTES];
         let mut byte = 0;
@@ -251,12 +251,12 @@ pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
             byte += 1;
         }
         bytes[byte] = b'"';
-        names[at] = Name {
+        names[index] = Name {
             word: u128::from_le_bytes(bytes),
             mask: u128::MAX >> (8 * (NAME_BYTES - 1 - text.len())),
             length: text.len(),
         };
-        at += 1;
+        index += 1;
     }
     names
 }
@@ -321,8 +321,8 @@ fn in_order(line: &[u8], fields: &'static [Field]) -> Result<Vec<u8>, NotAnObjec
     }
     found.sort_by_key(|(index, _)| *index);
     let mut out = vec![b'{'];
-    for (at, (_, field)) in found.iter().enumerate() {
-        if at > 0 {
+    for (index, (_, field)) in found.iter().enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         out.push(b'"');

@@ -49,12 +49,12 @@ impl Milliseconds {
         };
         // In valid files the point is always there.
         let point = match digits.len().checked_sub(DECIMALS + 1) {
-            Some(at) if digits[at] == b'.' => Some(at),
+            Some(index) if digits[index] == b'.' => Some(index),
             _ => digits.iter().position(|byte| *byte == b'.'),
         };
         let (whole, fraction) = match point {
-            Some(at) if at + 1 == digits.len() => return None,
-            Some(at) => (&digits[..at], &digits[at + 1..]),
+            Some(index) if index + 1 == digits.len() => return None,
+            Some(index) => (&digits[..index], &digits[index + 1..]),
             None => (digits, &[][..]),
         };
         if whole.is_empty() || fraction.len() > DECIMALS {
@@ -192,11 +192,11 @@ mod tests {
             let text = number.to_string();
             assert_eq!(text.len(), length);
             assert_eq!(super::number(text.as_bytes()), Some(number), "{text}");
-            for at in 0..length {
+            for index in 0..length {
                 // Every other byte, at every offset.
                 for byte in (0..=255_u8).filter(|byte| !byte.is_ascii_digit()) {
                     let mut other = text.clone().into_bytes();
-                    other[at] = byte;
+                    other[index] = byte;
                     assert_eq!(super::number(&other), None, "{other:?}");
                 }
             }

@@ -54,12 +54,12 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let mut at = 0;
-    while at < left.len() {
-        if left[at] != right[at] {
+    let mut index = 0;
+    while index < left.len() {
+        if left[index] != right[index] {
             return false;
         }
-        at += 1;
+        index += 1;
     }
     true
 }
@@ -83,12 +83,12 @@ pub fn push_field<T: Value>(field: &Field, value: Option<&T>, out: &mut Vec<u8>)
 /// Finds a field by name. It first tries the field after the last one found, because rows are written in a fixed order.
 pub(crate) fn find_field(fields: &[Field], name: &str, expected: &mut usize) -> Option<usize> {
     let after = *expected;
-    let at = match fields[after..].iter().position(|field| field.name == name) {
+    let index = match fields[after..].iter().position(|field| field.name == name) {
         Some(skipped) => after + skipped,
         None => fields[..after].iter().position(|field| field.name == name)?,
     };
-    *expected = at + 1;
-    Some(at)
+    *expected = index + 1;
+    Some(index)
 }
 
 /// Adds the name of the field to the error of its value.
@@ -184,7 +184,7 @@ macro_rules! row {
                                 <Self::Value as $crate::cctf::row::Row>::FIELDS, &name, &mut expected,
                             );
                             match found {
-                                $(Some(at) if at == Index::$field as usize => {
+                                $(Some(index) if index == Index::$field as usize => {
                                     const NAME: &str = $crate::cctf::row::row!(@name $field $($rename)?);
                                     let value =
                                         map.next_value().map_err(|error| $crate::cctf::row::in_field(NAME, error))?;

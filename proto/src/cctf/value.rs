@@ -147,12 +147,12 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut clean_from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    for (index, &byte) in bytes.iter().enumerate() {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
-        out.extend_from_slice(&bytes[clean_from..at]);
-        clean_from = at + 1;
+        out.extend_from_slice(&bytes[clean_from..index]);
+        clean_from = index + 1;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -212,8 +212,8 @@ impl<T: Value> Value for Vec<T> {
     const KIND: Kind = Kind::List(&T::KIND);
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(b'[');
-        for (at, item) in self.iter().enumerate() {
-            if at > 0 {
+        for (index, item) in self.iter().enumerate() {
+            if index > 0 {
                 out.push(b',');
             }
             item.encode(out);
@@ -257,8 +257,8 @@ impl Value for Counters {
     const KIND: Kind = Kind::Counters;
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        for (at, (name, count)) in self.0.iter().enumerate() {
-            if at > 0 {
+        for (index, (name, count)) in self.0.iter().enumerate() {
+            if index > 0 {
                 out.push(b',');
             }
             push_json_string(name, out);
@@ -332,16 +332,16 @@ mod tests {
     #[test]
     fn every_byte_that_needs_it_is_escaped_at_every_offset() {
         for len in 1..20 {
-            for at in 0..len {
+            for index in 0..len {
                 for byte in 0..0x80 {
                     let mut text = vec![b'x'; len];
-                    text[at] = byte;
+                    text[index] = byte;
                     let text = String::from_utf8(text).unwrap();
                     let is_plain = byte >= 0x20 && byte != b'"' && byte != b'\\';
                     assert_eq!(
                         needs_escape(text.as_bytes()),
                         !is_plain,
-                        "{byte} at {at} of {len}"
+                        "{byte} at {index} of {len}"
                     );
                     let mut out = Vec::new();
                     push_json_string(&text, &mut out);

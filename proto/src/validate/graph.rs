@@ -172,11 +172,11 @@ struct Trace<'a> {
 
 impl Trace<'_> {
     fn invocation(&self, span: SpanId) -> Option<usize> {
-        let at = self.invocations.partition_point(|row| row.span < span);
+        let index = self.invocations.partition_point(|row| row.span < span);
         self.invocations
-            .get(at)
+            .get(index)
             .is_some_and(|row| row.span == span)
-            .then_some(at)
+            .then_some(index)
     }
 
     /// The calls with this id: one, unless spans of different kinds share the id or a duplicate has a row.
@@ -186,13 +186,14 @@ impl Trace<'_> {
     }
 
     fn check(&self, unresolved: &mut Unresolved, findings: &mut Findings) {
-        for (at, row) in self.invocations.iter().enumerate() {
+        for (index, row) in self.invocations.iter().enumerate() {
             let place = Place {
                 file: File::Invocations,
                 line: row.line,
             };
-            if at > 0
-                && (self.invocations[at - 1].span, self.invocations[at - 1].kind) == (row.span, row.kind)
+            if index > 0
+                && (self.invocations[index - 1].span, self.invocations[index - 1].kind)
+                    == (row.span, row.kind)
             {
                 self.add_duplicate(row.span, place, findings);
             }
@@ -212,12 +213,12 @@ impl Trace<'_> {
             }
             self.check_caller(row, place, unresolved, findings);
         }
-        for (at, row) in self.calls.iter().enumerate() {
+        for (index, row) in self.calls.iter().enumerate() {
             let place = Place {
                 file: File::Calls,
                 line: row.line,
             };
-            if at > 0 && (self.calls[at - 1].span, self.calls[at - 1].kind) == (row.span, row.kind) {
+            if index > 0 && (self.calls[index - 1].span, self.calls[index - 1].kind) == (row.span, row.kind) {
                 self.add_duplicate(row.span, place, findings);
             }
             self.check_parent(
@@ -310,42 +311,42 @@ impl Trace<'_> {
         walks.clear();
         walks.resize(self.invocations.len(), NOT_WALKED);
         for walk in 0..self.invocations.len() {
-            let mut at = Some(walk);
-            while let Some(here) = at.filter(|&here| walks[here] == NOT_WALKED) {
+            let mut index = Some(walk);
+            while let Some(here) = index.filter(|&here| walks[here] == NOT_WALKED) {
                 walks[here] = walk;
-                at = self.parent(here);
+                index = self.parent(here);
             }
-            if let Some(back) = at.filter(|&back| walks[back] == walk) {
+            if let Some(back) = index.filter(|&back| walks[back] == walk) {
                 self.add_cycle(back, findings);
             }
         }
     }
 
-    fn parent(&self, at: usize) -> Option<usize> {
-        let row = &self.invocations[at];
+    fn parent(&self, index: usize) -> Option<usize> {
+        let row = &self.invocations[index];
         row.parent
             .invocation
             .filter(|&parent| parent != row.span)
             .and_then(|parent| self.invocation(parent))
             // If several rows have that id, the parent is ambiguous.
-            .filter(|&at| {
+            .filter(|&index| {
                 self.invocations
-                    .get(at + 1)
-                    .is_none_or(|next| next.span != self.invocations[at].span)
+                    .get(index + 1)
+                    .is_none_or(|next| next.span != self.invocations[index].span)
             })
     }
 
     /// Reports a cycle once, at its first line.
     fn add_cycle(&self, start: usize, findings: &mut Findings) {
         let mut on_cycle = vec![start];
-        let mut at = self.parent(start);
-        while let Some(here) = at.filter(|&here| here != start) {
+        let mut index = self.parent(start);
+        while let Some(here) = index.filter(|&here| here != start) {
             on_cycle.push(here);
-            at = self.parent(here);
+            index = self.parent(here);
         }
         let first = on_cycle
             .iter()
-            .map(|&at| &self.invocations[at])
+            .map(|&index| &self.invocations[index])
             .min_by_key(|row| row.line);
         if let Some(first) = first {
             let place = Place {

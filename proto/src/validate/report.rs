@@ -94,8 +94,8 @@ impl Findings {
     fn add_with(&mut self, open: bool, broken: Broken, place: Place, message: impl FnOnce() -> String) {
         self.counts[broken as usize] += 1;
         let kept = &mut self.kept[broken as usize];
-        let at = kept.partition_point(|finding| (finding.file, finding.line) <= (place.file, place.line));
-        if at >= self.kept_per_rule {
+        let index = kept.partition_point(|finding| (finding.file, finding.line) <= (place.file, place.line));
+        if index >= self.kept_per_rule {
             return;
         }
         let rule = broken.rule();
@@ -107,7 +107,7 @@ impl Findings {
             line: place.line,
             message: message(),
         };
-        kept.insert(at, finding);
+        kept.insert(index, finding);
         kept.truncate(self.kept_per_rule);
     }
 

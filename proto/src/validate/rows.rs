@@ -102,21 +102,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawFields<'a> {
 fn check_form(fields: &[Field], raw: &[(Text<'_>, &RawValue)], place: Place, findings: &mut Findings) {
     let mut latest = 0;
     for (name, value) in raw {
-        let Some(at) = fields.iter().position(|field| field.name == &**name) else {
+        let Some(index) = fields.iter().position(|field| field.name == &**name) else {
             continue;
         };
-        if at < latest {
+        if index < latest {
             findings.add(Broken::FieldOrder, place, || {
-                format!("{} comes after {}", fields[at].name, fields[latest].name)
+                format!("{} comes after {}", fields[index].name, fields[latest].name)
             });
         }
-        latest = latest.max(at);
-        if matches!(fields[at].kind, Kind::Milliseconds)
+        latest = latest.max(index);
+        if matches!(fields[index].kind, Kind::Milliseconds)
             && value.get() != "null"
             && !has_six_decimals(value.get())
         {
             findings.add(Broken::SixDecimals, place, || {
-                format!("{} is written {}", fields[at].name, value.get())
+                format!("{} is written {}", fields[index].name, value.get())
             });
         }
     }
