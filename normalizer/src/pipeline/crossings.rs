@@ -3,11 +3,12 @@
 //! The spans of a trace can name different runs. A reference from one run's folder into another's leads nowhere, so it is
 //! left out; a merge of both folders, which has both rows, resolves it.
 
-use cctf_proto::cctf::SpanId;
+use cctf_proto::cctf::{SpanId, SpanKind};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use super::dedup::span_fingerprint;
+use super::dedup::{RecentSet, span_fingerprint};
+use super::held::HeldRow;
 use aggregate::maps::Map;
 
 /// The run of a row that waits for its trace's run, and of one that no run took.
@@ -22,7 +23,8 @@ const WINDOWS_REMEMBERED: u64 = 4;
 pub struct Crossings {
     /// The run of the latest row.
     latest: Option<u32>,
-    /// The run of all rows before the oldest that is remembered.
+    /// The run of all rows before the oldest that is remembered; [`UNDECIDED`] if they waited for their traces' runs. Each of
+    /// those that has been decided since is remembered.
     before: Option<u32>,
     /// Time in which records came: a silence counts as one window, since what waits is looked at only when a record comes.
     passed: u64,
@@ -72,14 +74,35 @@ impl Crossings {
         self.latest = Some(run);
     }
 
-    fn remember(&mut self, row: u64, run: u32, max: usize) {
+    /// Remembers a row; `is_ambiguous` says whether an earlier row, which may not be remembered, has the same id.
+    fn remember(&mut self, row: u64, run: u32, max: usize, is_ambiguous: impl FnOnce() -> bool) {
         if self.young.len() >= max {
             self.turn();
         }
+        let known = self.young.get(&row).or_else(|| self.old.get(&row)).copied();
         // An id that is used twice leads nowhere for certain.
-        let is_same = |known: Option<&u32>| known.is_none_or(|&known| known == run);
-        let is_certain = is_same(self.young.get(&row)) && is_same(self.old.get(&row));
+        let is_certain = match known {
+            Some(known) => known == run,
+            None => self.before == Some(run) || !is_ambiguous(),
+        };
         self.young.insert(row, if is_certain { run } else { REFUSED });
+    }
+
+    /// Remembers a row that may be remembered as one that waits for its trace's run.
+    fn decide(&mut self, row: u64, run: u32, max: usize, is_ambiguous: impl FnOnce() -> bool) {
+        let known = self.young.get_mut(&row).into_iter();
+        let mut is_remembered = false;
+        for known in known.chain(self.old.get_mut(&row)) {
+            is_remembered = true;
+            if *known == UNDECIDED {
+                *known = run;
+            } else if *known != run {
+                *known = REFUSED;
+            }
+        }
+        if !is_remembered {
+            self.remember(row, run, max, is_ambiguous);
+        }
     }
 
     fn turn(&mut self) {
@@ -90,6 +113,19 @@ impl Crossings {
     fn run_of(&self, row: u64) -> Option<u32> {
         let known = self.young.get(&row).or_else(|| self.old.get(&row));
         known.copied().or(self.before.filter(|_| !self.has_forgotten))
+    }
+
+    /// Notes to which run a row goes that waited for its trace's.
+    fn note_decided(&mut self, held: &HeldRow, run: RowRun, window_ns: u64, max: usize) {
+        let run = run.number();
+        let is_call = held.facts.is_call;
+        if let Some(span_id) = span_id_of(&held.line)
+            && self.note(run, remembered_ns(window_ns))
+        {
+            let row = row_fingerprint(&held.facts.trace_id, &span_id.0, is_call);
+            // All rows with that id waited for the same trace's run.
+            self.decide(row, run, max, || false);
+        }
     }
 
     /// Forgets what is old, and all once rows of one run alone have come for long enough.
@@ -116,7 +152,7 @@ impl Crossings {
     }
 }
 
-/// What is known of a row's run when its span arrives.
+/// What is known of a row's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowRun {
     /// It goes to this run.
@@ -127,31 +163,95 @@ pub(super) enum RowRun {
     Refused,
 }
 
+impl RowRun {
+    /// The run that a row goes to, if that is known.
+    pub(super) fn of(run: Option<usize>) -> Self {
+        run.map_or(Self::Awaited, Self::Known)
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Known(run) => run as u32,
+            Self::Awaited => UNDECIDED,
+            Self::Refused => REFUSED,
+        }
+    }
+}
+
+/// The kinds of spans whose rows are invocations, and those whose rows are calls.
+const INVOCATIONS: &[SpanKind] = &[SpanKind::Server, SpanKind::Consumer, SpanKind::Internal];
+const CALLS: &[SpanKind] = &[SpanKind::Client, SpanKind::Producer];
+
+fn is_call(kind: SpanKind) -> bool {
+    CALLS.contains(&kind)
+}
+
+/// A row by what refers to it: an invocation and a call may share their id, as with Zipkin.
+fn row_fingerprint(trace_id: &[u8; 16], span_id: &[u8; 8], is_call: bool) -> u64 {
+    span_fingerprint(trace_id, span_id, u8::from(is_call))
+}
+
+/// Whether a span of another kind has been seen whose row would be referred to as that of this one.
+#[cold]
+fn is_id_shared(seen: &RecentSet, trace_id: &[u8; 16], span_id: &[u8; 8], kind: SpanKind) -> bool {
+    let kinds = if is_call(kind) { CALLS } else { INVOCATIONS };
+    let mut others = kinds.iter().filter(|&&other| other != kind);
+    others.any(|&other| seen.contains(span_fingerprint(trace_id, span_id, other as u8)))
+}
+
+/// How long rows are remembered.
+fn remembered_ns(window_ns: u64) -> u64 {
+    (2 * WINDOWS_REMEMBERED).saturating_mul(window_ns)
+}
+
 impl Pipeline {
-    /// Notes to which run the row of a call or an invocation goes.
+    /// Notes to which run the row of a span goes.
     #[inline]
-    pub(super) fn note_run(&mut self, trace_id: &[u8; 16], span_id: &[u8; 8], is_call: bool, run: RowRun) {
-        let run = match run {
-            RowRun::Known(run) => run as u32,
-            RowRun::Awaited => UNDECIDED,
-            RowRun::Refused => REFUSED,
-        };
-        let for_ns = (2 * WINDOWS_REMEMBERED).saturating_mul(self.window_ns);
-        if self.crossings.note(run, for_ns) {
-            let row = span_fingerprint(trace_id, span_id, u8::from(is_call));
-            self.crossings.remember(row, run, self.shares.traces);
+    pub(super) fn note_run(&mut self, trace_id: &[u8; 16], span_id: &[u8; 8], kind: SpanKind, run: RowRun) {
+        let run = run.number();
+        if self.crossings.note(run, remembered_ns(self.window_ns)) {
+            let is_ambiguous = || is_id_shared(&self.seen, trace_id, span_id, kind);
+            let row = row_fingerprint(trace_id, span_id, is_call(kind));
+            self.crossings
+                .remember(row, run, self.shares.traces, is_ambiguous);
+        }
+    }
+
+    /// Notes to which run the row of inner work goes, which may have been noted when its span arrived.
+    pub(super) fn note_run_of_inner_work(&mut self, trace_id: &[u8; 16], span_id: &[u8; 8], run: RowRun) {
+        let run = run.number();
+        if self.crossings.note(run, remembered_ns(self.window_ns)) {
+            let is_ambiguous = || is_id_shared(&self.seen, trace_id, span_id, SpanKind::Internal);
+            let row = row_fingerprint(trace_id, span_id, false);
+            self.crossings.decide(row, run, self.shares.traces, is_ambiguous);
         }
     }
 
     /// Notes that no run takes a row that waited for one.
     pub(super) fn note_refusal(&mut self, row: u32) {
-        let Some(held) = self.held.get(row) else { return };
-        let (trace_id, span_id) = (held.facts.trace_id, span_id_of(&held.line));
-        if let Some(span_id) = span_id {
-            for is_call in [false, true] {
-                self.note_run(&trace_id, &span_id.0, is_call, RowRun::Refused);
-            }
+        let (window_ns, max) = (self.window_ns, self.shares.traces);
+        if let Some(held) = self.held.get(row) {
+            self.crossings.note_decided(held, RowRun::Refused, window_ns, max);
         }
+    }
+
+    /// Gives the rows of a trace that wait for its run that run, and returns those that miss nothing else.
+    pub(super) fn know_run(&mut self, trace_id: &[u8; 16], run: usize) -> Vec<HeldRow> {
+        let (window_ns, max) = (self.window_ns, self.shares.traces);
+        let crossings = &mut self.crossings;
+        self.held.know_run(trace_id, run, |row| {
+            crossings.note_decided(row, RowRun::Known(run), window_ns, max);
+        })
+    }
+
+    /// Gives a row that waits for its trace's run that run, and returns it if it misses nothing else.
+    pub(super) fn set_run(&mut self, row: u32, run: usize) -> Option<HeldRow> {
+        let (window_ns, max) = (self.window_ns, self.shares.traces);
+        if let Some(held) = self.held.get(row) {
+            self.crossings
+                .note_decided(held, RowRun::Known(run), window_ns, max);
+        }
+        self.held.set_run(row, run)
     }
 
     /// Whether a row of this run may refer to an invocation or a call: its row is in the folder of the same run, or will be.
@@ -164,17 +264,13 @@ impl Pipeline {
         is_call: bool,
     ) -> bool {
         !self.crossings.are_possible()
-            || self.is_remembered_in_run(
-                run,
-                trace_id,
-                span_fingerprint(trace_id, span_id, u8::from(is_call)),
-            )
+            || self.is_remembered_in_run(run, row_fingerprint(trace_id, span_id, is_call))
     }
 
     #[cold]
-    fn is_remembered_in_run(&self, run: usize, trace_id: &[u8; 16], row: u64) -> bool {
+    fn is_remembered_in_run(&self, run: usize, row: u64) -> bool {
         match self.crossings.run_of(row) {
-            Some(UNDECIDED) => self.traces.get(trace_id) == Some(run),
+            // What waits still is not of a run that its trace has named: that has been remembered with it.
             Some(known) => known == run as u32,
             None => true,
         }

@@ -125,6 +125,20 @@ impl RecentSet {
         }
     }
 
+    /// Whether a fingerprint is remembered.
+    #[cold]
+    pub fn contains(&self, fingerprint: u64) -> bool {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let mask = self.buckets.len() - 1;
+        (0..=DISPLACEMENT_MAX).any(|displacement| {
+            let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
+            let words = &self.buckets[(home + displacement) & mask].0;
+            words
+                .iter()
+                .any(|&word| word & !TAG_MASK == wanted && self.is_live((word & TAG_MASK) as u8))
+        })
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         (1..=TAGS)

@@ -15,6 +15,8 @@ use aggregate::modules::InvocationFacts;
 /// What is known of a row besides its encoded fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowFacts {
+    /// Whether it is a call.
+    pub is_call: bool,
     /// Whether its span is of kind SERVER.
     pub is_server: bool,
     /// Whether it handles a message, which someone has sent.
@@ -43,6 +45,7 @@ impl RowFacts {
     /// What is known of any span.
     pub fn of(span: &Span<'_>, trace_id: [u8; 16], source: &Source) -> Self {
         Self {
+            is_call: matches!(span.kind, SpanKind::Client | SpanKind::Producer),
             is_server: span.kind == SpanKind::Server,
             is_message: span.kind == SpanKind::Consumer,
             flags: Flags::NONE,
@@ -243,8 +246,14 @@ impl HeldRows {
         if row.run.is_some() { self.take(at) } else { None }
     }
 
-    /// Says the run of a trace; gives back the rows that miss nothing else.
-    pub fn know_run(&mut self, trace_id: &[u8; 16], run: usize) -> Vec<HeldRow> {
+    /// Gives the rows of a trace that wait for its run that run, after `note` has seen each; returns those that miss nothing
+    /// else.
+    pub fn know_run(
+        &mut self,
+        trace_id: &[u8; 16],
+        run: usize,
+        mut note: impl FnMut(&HeldRow),
+    ) -> Vec<HeldRow> {
         let of_trace = self.by_trace.remove(trace_id).unwrap_or_default();
         let waits = |(at, number): &(u32, u64)| {
             let row = self.rows[*at as usize].as_ref();
@@ -253,7 +262,10 @@ impl HeldRows {
         let waiting: Vec<_> = of_trace.rows.into_iter().filter(waits).collect();
         waiting
             .into_iter()
-            .filter_map(|(at, _)| self.set_run(at, run))
+            .filter_map(|(at, _)| {
+                note(self.get(at)?);
+                self.set_run(at, run)
+            })
             .collect()
     }
 

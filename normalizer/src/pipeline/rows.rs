@@ -4,7 +4,6 @@ use cctf_proto::cctf::{
     Call, File, Flag, Invocation, Milliseconds, Row, SpanId, Text, field_index, push_field,
 };
 
-use super::crossings::RowRun;
 use super::held::{Gaps, HeldRow, RowFacts};
 use super::output::Output;
 use super::spans::RowSpan;
@@ -67,15 +66,11 @@ impl Pipeline {
         &mut self,
         row: &RowSpan<'_, '_>,
         named: Option<usize>,
-        is_call: bool,
         output: &mut Output,
     ) -> Option<usize> {
         let resource_run = row.source.identity.run_id.as_deref();
         let start = row.span.start_time_unix_nano;
-        let run = named.or_else(|| self.run_of_trace(&row.trace_id.0, resource_run, start, output));
-        let noted = run.map_or(RowRun::Awaited, RowRun::Known);
-        self.note_run(&row.trace_id.0, &row.span_id.0, is_call, noted);
-        run
+        named.or_else(|| self.run_of_trace(&row.trace_id.0, resource_run, start, output))
     }
 
     /// The run of a row without one of its own, as far as it can be known now. `None`: it has to wait for its trace.
@@ -235,13 +230,13 @@ impl Pipeline {
             self.traces.set(&trace_id, run);
         }
         let run = self.traces.get(&trace_id).unwrap_or(run);
-        if let Some(held) = self.held.set_run(row, run) {
+        if let Some(held) = self.set_run(row, run) {
             self.write_held(held, output);
         }
         if !is_row {
             return;
         }
-        for held in self.held.know_run(&trace_id, run) {
+        for held in self.know_run(&trace_id, run) {
             self.write_held(held, output);
         }
     }

@@ -71,9 +71,10 @@ impl Pipeline {
         if let Some(run) = own_run {
             self.runs.at(run).last_activity = self.now;
             if self.traces.set(&trace_id.0, run) {
-                for row in self.held.know_run(&trace_id.0, run) {
+                for row in self.know_run(&trace_id.0, run) {
                     self.write_held(row, output);
                 }
+                self.know_run_of_inner_work(&trace_id.0, run);
             }
         }
         self.totals.unknown_node += u64::from(!source.identity.node_known);
@@ -102,7 +103,7 @@ impl Pipeline {
             span_id,
             parent_span_id,
         };
-        let run = self.run_on_arrival(&row, (role, has_row), named_run, output);
+        let run = self.run_on_arrival(&row, role, named_run, output);
         let arrival = Arrival {
             trace_id: trace_id.0,
             span_id: span_id.0,
@@ -122,7 +123,11 @@ impl Pipeline {
                 self.encode_invocation(&row)
             };
             self.place_row(begin, gaps, facts, run, joined, output);
-        } else if role != Role::Internal || is_remote.is_some() || !self.await_inner_work(joined, own_run) {
+        } else if role == Role::Internal {
+            if is_remote.is_some() || !self.await_inner_work(joined, (trace_id.0, span_id.0), run) {
+                self.account_rowless(run, Fate::Inner, row.facts());
+            }
+        } else {
             self.account_span(span, source, own_run, fate_of(role), output);
         }
         self.peer_text = peer_text;
@@ -130,28 +135,27 @@ impl Pipeline {
         self.make_room(output);
     }
 
-    /// Notes and returns the run of a span's row, if known now. The join ignores runs, so rows may refer to a refused span, and to
-    /// inner work that becomes an invocation when its row is made, at the end of the request.
+    /// Notes and returns the run of a span's row, if known now. The join ignores runs, so rows may refer to a refused span, and
+    /// to inner work that becomes an invocation when its row is made, at the end of the request.
     fn run_on_arrival(
         &mut self,
         row: &RowSpan<'_, '_>,
-        (role, has_row): (Role, bool),
+        role: Role,
         named_run: Option<Result<usize, &'static str>>,
         output: &mut Output,
     ) -> Option<usize> {
-        let may_have_row = has_row || role == Role::Internal;
-        if let Some(Err(_)) = named_run {
-            if may_have_row {
-                self.note_run(&row.trace_id.0, &row.span_id.0, role.is_call(), RowRun::Refused);
+        if matches!(role, Role::Poll | Role::Missing) {
+            return None;
+        }
+        let (run, noted) = match named_run {
+            Some(Err(_)) => (None, RowRun::Refused),
+            named => {
+                let run = self.run_of_row(row, named.and_then(Result::ok), output);
+                (run, RowRun::of(run))
             }
-            return None;
-        }
-        if !(has_row || may_have_row && self.crossings.are_possible()) {
-            return None;
-        }
-        let own_run = named_run.and_then(Result::ok);
-        let run = self.run_of_row(row, own_run, role.is_call(), output);
-        run.filter(|_| has_row)
+        };
+        self.note_run(&row.trace_id.0, &row.span_id.0, row_kind(row.span.kind), noted);
+        run
     }
 
     /// Encodes the invocation behind the lines that wait.

@@ -37,7 +37,10 @@ pub struct InnerWork {
     pub entry: u32,
     /// What it turned out to be, once known.
     pub outcome: Option<Outcome>,
-    /// The run that its span names.
+    /// Its span.
+    pub trace_id: [u8; 16],
+    pub span_id: [u8; 8],
+    /// Its run, once known.
     pub run: Option<usize>,
 }
 

@@ -15,6 +15,7 @@ fn hold(rows: &mut HeldRows, trace: u8, run: Option<usize>, outcome: Option<Outc
 
 fn facts(trace: u8) -> RowFacts {
     RowFacts {
+        is_call: false,
         is_server: false,
         is_message: false,
         flags: Flags::NONE,
@@ -36,10 +37,10 @@ fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
     let run_first = hold(&mut rows, 1, None, None, 10);
     hold(&mut rows, 2, None, Some(OUTCOME), 10);
     assert!(rows.settle(outcome_first, OUTCOME).is_none());
-    let gone = rows.know_run(&[1; 16], 3);
+    let gone = rows.know_run(&[1; 16], 3, |_| ());
     assert_eq!(gone.iter().map(|row| row.run).collect::<Vec<_>>(), [Some(3)]);
     assert!(rows.settle(run_first, OUTCOME).is_some());
-    assert_eq!(rows.know_run(&[2; 16], 4).len(), 1);
+    assert_eq!(rows.know_run(&[2; 16], 4, |_| ()).len(), 1);
     assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
 }
 
@@ -54,7 +55,7 @@ fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
     assert_eq!(rows.next_without_run(10), None);
     assert_eq!(rows.next_without_run(20), Some(second));
     assert!(rows.by_trace.is_empty());
-    assert!(rows.know_run(&[1; 16], 1).is_empty());
+    assert!(rows.know_run(&[1; 16], 1, |_| ()).is_empty());
     rows.refuse(second);
     assert_eq!(rows.len(), 1, "the join still names it");
     assert!(rows.settle(second, OUTCOME).is_none());
@@ -66,10 +67,10 @@ fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
     let mut rows = HeldRows::default();
     let old = hold(&mut rows, 1, None, None, 10);
     assert!(rows.settle(old, OUTCOME).is_none());
-    assert_eq!(rows.know_run(&[1; 16], 0).len(), 1);
+    assert_eq!(rows.know_run(&[1; 16], 0, |_| ()).len(), 1);
     let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
     assert_eq!(old, new);
-    assert!(rows.know_run(&[1; 16], 0).is_empty());
+    assert!(rows.know_run(&[1; 16], 0, |_| ()).is_empty());
     assert_eq!(rows.next_without_run(10), None);
     assert_eq!(rows.next_without_run(30), Some(new));
 }
@@ -84,7 +85,7 @@ fn spans_without_a_row_wait_for_their_run_in_one_place() {
     assert_eq!(rows.len(), 2);
     assert!(rows.settle(server, Outcome::Nothing).is_none());
     assert!(!rows.has_line(server));
-    let gone = rows.know_run(&[1; 16], 3);
+    let gone = rows.know_run(&[1; 16], 3, |_| ());
     let counted: Vec<_> = gone.iter().map(|row| row.rowless.by_fate()).collect();
     let of = |inner, asides| [(Fate::Inner, inner), (Fate::Aside, asides)];
     assert_eq!(counted, [of(1, 0), of(2, 1)]);
