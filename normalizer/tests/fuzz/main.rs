@@ -35,7 +35,7 @@ use random::Random;
 use tempfile::TempDir;
 
 /// Inputs of each target, unless FUZZ_INPUTS says otherwise.
-const INPUTS: u64 = 5_000;
+const INPUTS: u64 = 15_000;
 /// Inputs that one pipeline is fed; the next begins anew.
 const INPUTS_A_PIPELINE: u64 = 256;
 /// No input of 64 KiB may lead to a single allocation of this size.
