@@ -48,7 +48,7 @@ impl RunFolder {
     }
 
     /// A run folder that is known to have a folder `cctf`.
-    pub(crate) fn of_run(run: PathBuf) -> Self {
+    pub(crate) fn from_run(run: PathBuf) -> Self {
         Self {
             cctf: run.join(CCTF),
             run: Some(run),

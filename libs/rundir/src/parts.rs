@@ -120,7 +120,7 @@ struct Meta {
     ended_ts: Option<IgnoredAny>,
 }
 
-// A field that is renamed in the contract must not be missed here.
+// Does not compile if the contract renames one of these fields.
 const _: [usize; 3] = [
     field_index(RunMeta::FIELDS, "run_id"),
     field_index(RunMeta::FIELDS, "part"),

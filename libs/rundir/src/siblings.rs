@@ -56,7 +56,7 @@ impl Siblings {
             .filter(|run| run.join(CCTF).is_dir())
             .collect();
         parts.sort();
-        parts.into_iter().map(RunFolder::of_run).collect()
+        parts.into_iter().map(RunFolder::from_run).collect()
     }
 
     /// Whether missing rows can be in a part that was deleted, or can still arrive in a part that is open.

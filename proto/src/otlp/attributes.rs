@@ -22,7 +22,7 @@ impl<'a> Attributes<'a> {
     }
 
     #[inline]
-    pub(super) fn of_pieces(pieces: &Pieces<'a>, field: u32) -> Self {
+    pub(super) fn from_pieces(pieces: &Pieces<'a>, field: u32) -> Self {
         Attributes {
             further_pieces: pieces.further(),
             ..Self::new(pieces.first, field)
@@ -48,7 +48,7 @@ impl<'a> Attributes<'a> {
 
     /// Looks up each key with the first function, and passes the values of the keys it knows to `take`.
     ///
-    /// A usual encoding of an unknown key is not parsed further. An iterator would pass each pair through memory, which
+    /// If a pair has the usual encoding and an unknown key, its value is not parsed. An iterator would pass each pair through memory, which
     /// doubled the time that the attributes of a span take.
     #[inline]
     pub fn take_wanted<T>(

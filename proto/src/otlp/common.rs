@@ -129,7 +129,7 @@ impl<'a> Resource<'a> {
 
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::of_pieces(&self.pieces, 1)
+        Attributes::from_pieces(&self.pieces, 1)
     }
 
     /// Number of attributes that the SDK dropped.
@@ -185,6 +185,6 @@ impl<'a> InstrumentationScope<'a> {
 
     #[inline]
     pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::of_pieces(&self.pieces, 3)
+        Attributes::from_pieces(&self.pieces, 3)
     }
 }

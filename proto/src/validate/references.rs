@@ -22,7 +22,7 @@ struct RowIds {
     span_id: SpanId,
 }
 
-// A field that is renamed in the contract must not be missed here.
+// Does not compile if the contract renames one of these fields.
 const _: [usize; 4] = [
     field_index(Invocation::FIELDS, "trace_id"),
     field_index(Invocation::FIELDS, "span_id"),
@@ -62,12 +62,12 @@ impl PendingReferences {
         let Ok(row) = serde_json::from_slice::<RowIds>(line) else {
             return;
         };
-        if let Some(references) = self.of_file(file) {
+        if let Some(references) = self.references_to(file) {
             references.resolve(row.trace_id, row.span_id);
         }
     }
 
-    fn of_file(&mut self, file: File) -> Option<&mut References> {
+    fn references_to(&mut self, file: File) -> Option<&mut References> {
         match file {
             File::Invocations => Some(&mut self.unresolved.invocations),
             File::Calls => Some(&mut self.unresolved.calls),

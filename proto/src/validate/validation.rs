@@ -35,7 +35,7 @@ pub const READ_ORDER: [File; File::ALL.len()] = [
 
 /// One validation in progress. It does no I/O: the caller passes each file of [`READ_ORDER`], either [`whole`](Self::whole) or
 /// line by line and then [`end_of_lines`](Self::end_of_lines), or reports it as [`missing`](Self::missing) or
-/// [`too_long`](Self::too_long). [`references`](Self::references) then leads to the report.
+/// [`too_long`](Self::too_long). Then [`references`](Self::references) checks the references between rows.
 pub struct Validation {
     findings: Findings,
     reader: Reader,
