@@ -1,7 +1,7 @@
 //! Nanoseconds per span of the pipeline alone, in the steady state of 50,000 spans/s with the default windows: requests
 //! of 512 spans, traces of 3 SERVER, 3 CLIENT and 2 INTERNAL spans, children before parents, every id fresh.
 //!
-//! The requests are copies of one, with other ids: to encode each anew would empty the caches between two of them.
+//! The requests are copies of one with other ids. Encoding each of them would empty the caches between two requests.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -19,7 +19,7 @@ const SPANS_A_TRACE: usize = 8;
 const TRACES_A_REQUEST: usize = 64;
 const SPANS_A_REQUEST: usize = TRACES_A_REQUEST * SPANS_A_TRACE;
 const SPANS_A_SECOND: u64 = 50_000;
-/// Long enough that both windows are full.
+/// Long enough to fill both windows.
 const WARM_UP_SPANS: u64 = 6_500_000;
 const MEASURED_SPANS: u64 = 1_000_000;
 const BEGIN_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
@@ -44,7 +44,7 @@ fn number(key: &str, value: i64) -> KeyValue {
     }
 }
 
-/// What the ids of the request that is copied begin with; letter and number follow.
+/// Prefix of the ids in the copied request; a letter and a number follow.
 const MARK: [u8; 5] = [0xfa, 0x5a, 0xc3, 0x3c, 0xf1];
 const MARKED_LEN: usize = 8;
 
@@ -53,7 +53,7 @@ fn marked(letter: u8, number: usize) -> Vec<u8> {
     [&MARK[..], &[letter], &number].concat()
 }
 
-/// One trace: a driver's CLIENT, SERVER, INTERNAL, CLIENT, SERVER, INTERNAL, CLIENT, SERVER, each below the one before.
+/// One trace: a driver's CLIENT, SERVER, INTERNAL, CLIENT, SERVER, INTERNAL, CLIENT, SERVER, each the child of the previous span.
 fn span(trace: usize, at: usize) -> Span {
     let kind = [3, 2, 1, 3, 2, 1, 3, 2][at];
     let id = |at: usize| marked(b'S', trace * SPANS_A_TRACE + at);
@@ -84,7 +84,7 @@ fn span(trace: usize, at: usize) -> Span {
     }
 }
 
-/// A request of one trace after the other, split over three services' resources.
+/// A request of consecutive traces, split over three services' resources.
 fn request() -> Vec<u8> {
     let of_service = |service: usize, places: &[usize]| ResourceSpans {
         resource: Some(Resource {
@@ -114,7 +114,7 @@ fn request() -> Vec<u8> {
     request.encode_to_vec()
 }
 
-/// A request and where its ids are.
+/// A request and the offsets of its ids.
 struct Template {
     request: Vec<u8>,
     ids: Vec<Range<usize>>,
@@ -130,13 +130,13 @@ impl Template {
         Self { request, ids }
     }
 
-    /// The request with ids that no other number gives.
+    /// The request with ids that are unique to this number.
     fn copy(&self, number: u64) -> Bytes {
         let mut request = self.request.clone();
         for id in &self.ids {
             let mut marked = [0; MARKED_LEN];
             marked.copy_from_slice(&request[id.clone()]);
-            // Multiplying by an odd number maps each id to another one, and spreads them.
+            // Multiplication by an odd number is a bijection, and spreads the ids.
             let fresh = (u64::from_be_bytes(marked) ^ number << 24).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             request[id.clone()].copy_from_slice(&fresh.to_be_bytes());
         }

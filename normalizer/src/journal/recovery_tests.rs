@@ -65,7 +65,7 @@ fn reopen(folder: &Path) -> (Vec<(u64, Record)>, Store) {
 fn one_segment(folder: &Path, lens: &[usize]) -> std::path::PathBuf {
     let (_, mut store) = reopen(folder);
     for (number, &len) in (0..).zip(lens) {
-        // What goes before is durable when the next is written, as with fsync.
+        // Earlier records are durable when the next one is written, as with fsync.
         store.append(&[request(number, len)]).unwrap();
     }
     let segments = segment::list(folder).unwrap();
@@ -211,7 +211,7 @@ fn segments_behind_are_deleted_and_reading_begins_where_it_is_asked_to() {
     ));
 }
 
-/// A journal of three records, each durable before the next, and where the second begins.
+/// A journal of three records, each durable before the next, and the offset of the second.
 fn three_durable(folder: &Path) -> (std::path::PathBuf, usize) {
     let mut fsynced = settings(folder);
     fsynced.durability = Durability::Fsync;
@@ -363,7 +363,7 @@ fn records_of_another_mapping_are_replayed_only_on_request() {
         matches!(refused, RecoveryError::OtherMapping { found: MAPPING, ours, .. } if ours == MAPPING + 1),
         "{refused}"
     );
-    // Behind the last record nothing would be made again.
+    // After the last record, no row would be recomputed.
     for (from, remap, fed) in [(2, false, 0), (1, true, 1)] {
         let mut records = 0;
         let found = super::recover(folder.path(), how(from, MAPPING + 1, remap), &mut |_, _| {

@@ -1,4 +1,4 @@
-//! The sink after a crash: files are completed, whatever was in the folder before.
+//! The sink after a crash: it completes files, with any content of the folder before.
 
 use std::fs;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn resumed(folder: &TempDir, known: &HashMap<String, Lengths>, epoch: u64) -> Si
     Sink::new(folder.path()).resume(known.clone(), epoch)
 }
 
-/// A sink that goes on where nothing was made since its checkpoint.
+/// A sink that continues after a checkpoint without later output.
 fn live(folder: &TempDir, known: &HashMap<String, Lengths>, epoch: u64) -> Sink {
     let mut sink = resumed(folder, known, epoch);
     sink.end_recovery().unwrap();
@@ -55,7 +55,7 @@ fn an_older_run_is_completed_after_a_crash_before_the_next_checkpoint() {
 fn an_older_run_is_completed_after_a_crash_before_any_write() {
     let folder = TempDir::new().unwrap();
     Sink::new(folder.path()).write(&mut lines("r", "old\n")).unwrap();
-    // Another checkpoint's base stands there, and says nothing about this one.
+    // The base of another checkpoint exists and is ignored.
     live(&folder, &HashMap::new(), EPOCH + 1)
         .write(&mut lines("r", "older\n"))
         .unwrap();
@@ -125,7 +125,7 @@ fn what_the_checkpoint_on_the_disk_knows_is_kept_until_there_is_another() {
     assert!(!sink.known.as_ref().unwrap().contains_key("r"));
 }
 
-/// The part that a run goes on in, with a line in both.
+/// The next part of a run, with a line in both parts.
 fn rolling(run_id: &str) -> Output {
     let (first, mut output) = (Part::first(run_id), Output::default());
     let part = output.run(0, &first);
@@ -139,7 +139,7 @@ fn rolling(run_id: &str) -> Output {
     output
 }
 
-/// All but these of a folder's files deleted, as a deletion that is under way leaves it.
+/// Deletes all files of a folder except these, as an incomplete deletion leaves it.
 fn leave_only(left: &[&str], part: &Path) {
     let kept: Vec<(&str, Vec<u8>)> = left
         .iter()
@@ -199,7 +199,7 @@ fn a_run_that_is_named_like_a_part_of_another_one_closes_nothing_of_it() {
     sink.write(&mut lines("hash", "1\n")).unwrap();
     sink.write(&mut lines("hash-2000", "a\n")).unwrap();
     drop(sink);
-    // The line that was durable in the journal, and not written yet.
+    // The line that was durable in the journal and not written yet.
     let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
     sink.write(&mut lines("hash", "1\n2\n")).unwrap();
     sink.end_recovery().unwrap();
@@ -228,7 +228,7 @@ fn a_half_closed_part_is_completed_and_a_sealed_one_is_left_alone() {
     let sealed_at = fs::metadata(&seal).unwrap().modified().unwrap();
     let again = || {
         let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
-        // Before it rolled it was open.
+        // The part was open before the run continued in the next one.
         let mut open = Output::default();
         open.run(0, &Part::first("r"))
             .replace(File::RunMeta, b"open\n".to_vec());
@@ -243,7 +243,7 @@ fn a_half_closed_part_is_completed_and_a_sealed_one_is_left_alone() {
     };
     again();
     assert_eq!(fs::metadata(&seal).unwrap().modified().unwrap(), sealed_at);
-    // It ended between the next part's base and the last touch of this one.
+    // The process ended between the next part's base and the last change of this part.
     fs::rename(&seal, part.join(".tmp-run_meta.json")).unwrap();
     fs::write(&seal, "open\n").unwrap();
     again();

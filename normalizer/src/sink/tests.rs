@@ -193,7 +193,7 @@ fn open_files_are_bounded_and_no_run_notices() {
     assert_eq!(read(&folder, "r0/events.jsonl"), "0\n1\n2\n");
 }
 
-/// The disk, but each write takes at most `piece` bytes, and each operation whose number is in `faults` fails.
+/// A disk on which each write takes at most `piece` bytes, and each operation with a number in `faults` fails.
 struct Faulty {
     disk: Disk,
     piece: usize,
@@ -285,7 +285,7 @@ impl Storage for Faulty {
     }
 }
 
-/// Writes two outputs of two runs, again after an error, with another line having come meanwhile.
+/// Writes two outputs of two runs, and retries after an error with one more line.
 fn write_with_fault(fails_at: Option<usize>) -> (TempDir, usize, bool) {
     let folder = TempDir::new().unwrap();
     let plan = Arc::new(Mutex::new(Plan {

@@ -1,4 +1,4 @@
-//! Pages of other origins: preflights and answers of the real binary, byte by byte.
+//! Pages of other origins: preflights and answers of the real binary.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -103,7 +103,7 @@ fn a_page_of_another_origin_gets_no_permission() {
         let answer = preflight(&normalizer, "/v1/traces", origin);
         assert!(answer.starts_with("http/1.1 405 "), "{answer}");
         assert!(!answer.contains("access-control-"), "{answer}");
-        // A cache must not hand this answer to the origin that is allowed.
+        // A cache must not return this answer to a permitted origin.
         assert!(has(&answer, "vary: origin"), "{answer}");
         let answer = post(&normalizer, origin, "", "{}");
         assert!(!answer.contains("access-control-"), "{answer}");
@@ -136,7 +136,7 @@ fn any_origin_may_send_if_the_flag_says_so() {
     ] {
         assert!(answer.starts_with("http/1.1 20"), "{answer}");
         assert!(has(&answer, "access-control-allow-origin: *"), "{answer}");
-        // With cookies or client certificates a browser refuses the asterisk anyway.
+        // With credentials, browsers refuse the asterisk anyway.
         assert!(!answer.contains("allow-credentials"), "{answer}");
     }
 }

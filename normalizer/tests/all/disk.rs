@@ -1,6 +1,6 @@
-//! A disk that fills and is emptied again under the real binary. The disk is a small tmpfs, so this needs root.
+//! A disk that fills up and is emptied again under the real binary. The disk is a small tmpfs, so this requires root.
 //!
-//! Seen to fail when the guard tells the journal nothing (`DiskGuard::look`): all three.
+//! All three were seen to fail when `DiskGuard::check` does not update the journal's flag.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ const MIB: u64 = 1024 * 1024;
 const DISK_BYTES: u64 = 24 * MIB;
 const FREE_MIN: &str = "8MiB";
 const FREE_MIN_BYTES: u64 = 8 * MIB;
-/// What the ballast leaves for requests to fill, above the minimum.
+/// Space above the minimum that the ballast leaves for requests.
 const ROOM_BYTES: u64 = MIB;
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -60,8 +60,8 @@ impl Disk {
             .arg(self.path())
             .output()
             .unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        let (blocks, size) = told.trim().split_once(' ').unwrap();
+        let log = String::from_utf8(output.stdout).unwrap();
+        let (blocks, size) = log.trim().split_once(' ').unwrap();
         blocks.parse::<u64>().unwrap() * size.parse::<u64>().unwrap()
     }
 }
@@ -91,7 +91,7 @@ impl Normalizer {
         }
     }
 
-    /// Sends another span, and remembers it if it was taken.
+    /// Sends another span, and stores its id if it was acknowledged.
     fn send(&mut self) -> String {
         self.sent += 1;
         let span_id = format!("{:016x}", self.sent);
@@ -116,7 +116,7 @@ impl Normalizer {
         answer
     }
 
-    /// Sends until a span is taken, or until one is refused.
+    /// Sends until a span is accepted, or until one is refused.
     fn send_until(&mut self, status: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.send().starts_with(&format!("HTTP/1.1 {status} ")) {
@@ -133,14 +133,14 @@ impl Normalizer {
         client.export(request).await.map(drop)
     }
 
-    /// Ends it in order: what it told, and the spans that it was sent and acknowledged.
+    /// Shuts it down gracefully and returns its log and the ids of acknowledged spans.
     fn stop(self) -> (String, BTreeSet<String>) {
-        let told = String::from_utf8(self.process.stop().stderr).unwrap();
-        (told, self.acknowledged)
+        let log = String::from_utf8(self.process.stop().stderr).unwrap();
+        (log, self.acknowledged)
     }
 }
 
-/// Span ids of all rows, each of which has to be there once.
+/// Span ids of all rows. Each must occur once.
 fn written(out_dir: &Path) -> BTreeSet<String> {
     let lines = fs::read_to_string(out_dir.join("mine/cctf/invocations.jsonl")).unwrap();
     let rows = lines
@@ -154,8 +154,8 @@ fn written(out_dir: &Path) -> BTreeSet<String> {
     once
 }
 
-/// Fills the disk by requests as fast as they go, sees them refused, empties it, sees them taken. With `--disk-free-min 0`,
-/// which takes the guard out, it fails: requests are taken until nothing is free.
+/// Fills the disk with requests until they are refused, empties it, and sees them accepted. It fails with `--disk-free-min 0`, which
+/// disables the guard: requests are then accepted until no space is free.
 async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
     let mut normalizer = Normalizer::start(out_dir, &[flags, &["--disk-free-min", FREE_MIN]].concat());
     for _ in 0..2 {
@@ -179,13 +179,13 @@ async fn fill_and_empty(disk: &Disk, out_dir: &Path, flags: &[&str]) {
         fs::remove_file(disk.ballast()).unwrap();
     }
     normalizer.send_until("200");
-    let (told, acknowledged) = normalizer.stop();
+    let (log, acknowledged) = normalizer.stop();
     assert_eq!(
-        told.matches("fewer than the 8388608 of --disk-free-min").count(),
+        log.matches("less than --disk-free-min (8388608)").count(),
         2,
-        "{told}"
+        "{log}"
     );
-    assert_eq!(told.matches("there is room again in ").count(), 2, "{told}");
+    assert_eq!(log.matches("has enough free space again").count(), 2, "{log}");
     assert_eq!(written(out_dir), acknowledged);
 }
 

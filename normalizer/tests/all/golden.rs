@@ -1,4 +1,4 @@
-//! Golden cases: OTLP/JSON with the times at which it came goes in, a run's files come out, byte by byte.
+//! Golden cases: OTLP/JSON with arrival times is the input, and a run's files are compared byte by byte.
 //!
 //! A case is a folder in `golden/` with `input.json` and `expected/<RUN_ID>/<file>`. After an intended change,
 //! `CCTF_BLESS=1 cargo test -p cctf-normalizer --test all golden::` writes `expected` again, to be read line by line.
@@ -28,14 +28,14 @@ const BASE_UNIX_MS: u64 = 1_760_000_000_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
-    /// What the case shows, in a sentence.
+    /// The purpose of the case, in one sentence.
     about: String,
     #[serde(default)]
     settings: CaseSettings,
-    /// The rules of `validate` that the result breaks, by intent.
+    /// The rules of `validate` that the result intentionally breaks.
     #[serde(default)]
     broken: BTreeSet<String>,
-    /// Why requests of one span each give other lines, where they do.
+    /// Why requests of one span each give other lines, if they do.
     split_differs: Option<String>,
     steps: Vec<Step>,
 }
@@ -62,7 +62,7 @@ struct CaseSettings {
     runs_ignore_case: bool,
 }
 
-/// One journal record: its time, and one of the rest.
+/// One journal record: its time, and one of the other fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
@@ -130,7 +130,7 @@ fn the_same_spans_one_a_request_give_the_same_lines() {
 #[test]
 fn every_span_that_came_is_counted_once_over_all_runs() {
     let cases = cases().into_iter().map(|folder| (read_input(&folder), folder));
-    // Before the end some still wait.
+    // Some rows wait until the end.
     let is_whole = |input: &Input| input.steps.last().is_some_and(|step| step.shutdown);
     for (input, folder) in cases.filter(|(input, _)| is_whole(input)) {
         let came: u64 = input.steps.iter().map(spans_of).sum();
@@ -193,7 +193,7 @@ fn read_input(folder: &Path) -> Input {
 
 fn settings_of(case: &CaseSettings) -> Settings {
     let default = Settings::default();
-    let time = |told: Option<u64>, other| told.map_or(other, Duration::from_millis);
+    let time = |millis: Option<u64>, other| millis.map_or(other, Duration::from_millis);
     let stage = |name: &String| Stage::parse(name).unwrap();
     Settings {
         run_id: case.run_id.clone().unwrap_or(default.run_id),
@@ -204,7 +204,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
         stages: case
             .stages
             .iter()
-            .map(|(name, told)| (name.clone(), stage(told)))
+            .map(|(name, value)| (name.clone(), stage(value)))
             .collect(),
         default_stage: case.default_stage.as_ref().map(stage),
         kept_metrics: case.kept_metrics.clone().unwrap_or(default.kept_metrics),
@@ -217,7 +217,7 @@ fn settings_of(case: &CaseSettings) -> Settings {
     }
 }
 
-/// Feeds the case's records, each request cut into ones of one span if `is_split`, and drains after each.
+/// Feeds the case's records and drains the output after each. With `is_split`, each span is a request of its own.
 fn run(input: &Input, is_split: bool) -> Files {
     let mut pipeline = Pipeline::new(settings_of(&input.settings));
     let (mut output, mut files) = (Output::default(), Files::new());
@@ -302,7 +302,7 @@ fn sorted(files: Files) -> Files {
         .collect()
 }
 
-/// Reports what differs, the first differing line of each file.
+/// Reports the first line that differs, for each file.
 fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &mut String) {
     let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     for name in names {
@@ -329,7 +329,7 @@ fn compare(left_name: &str, folder: &Path, left: &Files, right: &Files, wrong: &
     }
 }
 
-/// Puts each run into its folder as the sink would, and checks that exactly the intended rules are broken.
+/// Writes each run's folder as the sink does, and checks that it breaks exactly the intended rules.
 fn check_rules(folder: &Path, input: &Input, files: &Files, wrong: &mut String) {
     let runs: BTreeSet<&String> = files.keys().map(|(run, _)| run).collect();
     let mut broken = BTreeSet::new();

@@ -56,8 +56,8 @@ fn other_rows_have_another_version_of_the_mapping() {
         .collect();
     assert!(
         changed.is_empty() || version != MAPPING_VERSION,
-        "other rows than before in {changed:?}: raise MAPPING_VERSION in normalizer/src/mapping/mod.rs, because a journal \
-         that ends in a crash must not be gone on with"
+        "rows have changed in {changed:?}: raise MAPPING_VERSION in normalizer/src/mapping/mod.rs, so that a journal that ends \
+         in a crash is refused"
     );
     let mut wanted = format!("mapping version {MAPPING_VERSION}\n");
     for (case, checksum) in &now {
@@ -68,6 +68,6 @@ fn other_rows_have_another_version_of_the_mapping() {
     }
     assert!(
         fs::read_to_string(&kept).unwrap_or_default() == wanted,
-        "cases or the version are new: write tests/golden/rows anew with CCTF_BLESS=1"
+        "cases or the version are new: write tests/golden/rows with CCTF_BLESS=1"
     );
 }

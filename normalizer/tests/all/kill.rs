@@ -1,9 +1,9 @@
-//! kill -9 at random moments under load: what was acknowledged is in the files once, and no reader sees a torn line. The
-//! run rolls on all the time, and every other part is checked and deleted as soon as it is closed.
+//! kill -9 at random moments under load: acknowledged rows are in the files once, and no reader sees a torn line. The run continues in
+//! new parts all the time, and every second part is checked and deleted as soon as it is closed.
 //!
-//! Seen to fail when the protection is taken out: with `--durability none` rows that were acknowledged are missing; with
-//! the lengths of the checkpoint ignored (`Sink::resume` given an empty map) the files differ or double; with
-//! `Sink::is_superseded` always false, parts that were deleted come back.
+//! Seen to fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an empty map
+//! instead of the checkpoint's lengths, files differ or have duplicates. If `Sink::is_superseded` is always false, deleted parts
+//! come back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -51,7 +51,7 @@ fn start(folder: &Path, port: u16) -> Process {
     Process::start(command.arg("--out-dir").arg(folder))
 }
 
-/// A request of spans that no other request has: CLIENT and SERVER in turn, each SERVER called by the CLIENT before it.
+/// A request of unique spans: CLIENT and SERVER alternate, and each SERVER is called by the CLIENT before it.
 fn request(client: u64, number: u64) -> String {
     let spans: Vec<Value> = (0..SPANS_A_REQUEST)
         .map(|at| {
@@ -107,7 +107,7 @@ fn client(client: u64, port: u16, stop: &AtomicBool, acknowledged: &AtomicU64) -
 
 const TAILED: [&str; 2] = ["invocations.jsonl", "calls.jsonl"];
 
-/// What a tailing reader has read of a part's files.
+/// The content of a part's files as a following reader has read it.
 #[derive(Default)]
 struct Tailed {
     files: [Option<File>; TAILED.len()],
@@ -130,7 +130,7 @@ impl Tailed {
 
 fn parts(logs: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
-    // By its name: `latest` and what it is renamed from point to parts, too.
+    // Selected by name, because `latest` and its temporary name also point to parts.
     let is_part = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let run_id = Part::parse(&name).map_or(&*name, |(run_id, _)| run_id);
@@ -156,8 +156,7 @@ fn check(part: &Path) {
     assert!(report.is_valid() && !report.open, "{at}: {:#?}", report.broken);
 }
 
-/// Reads all parts' files as they grow, as a tailing reader does; checks and deletes those with an odd number once they
-/// are closed.
+/// Follows the files of all parts. Checks and deletes parts with an odd number once they are closed.
 fn tail(logs: &Path, stop: &AtomicBool) -> BTreeMap<PathBuf, Tailed> {
     let mut tailed: BTreeMap<PathBuf, Tailed> = BTreeMap::new();
     loop {

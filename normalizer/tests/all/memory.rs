@@ -1,6 +1,6 @@
-//! The memory limit under a load of rows that all wait: for a caller that never comes, or for a run that nobody names.
+//! The memory limit under a load of waiting rows: for a caller that never comes, or for a run that no span names.
 //!
-//! Seen to fail with `Pipeline::make_room` doing nothing: the process takes more than it may, and no row leaves.
+//! Seen to fail if the pipeline evicts no rows: the process exceeds its limit, and no row leaves.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,18 +15,18 @@ use crate::support::process::{Process, command};
 
 const MIB: u64 = 1024 * 1024;
 const LIMIT: u64 = 32 * MIB;
-/// What the process takes besides, as docs/journal.md tells: the program itself, requests and lines under way.
+/// Memory beyond the limit by docs/journal.md: the program, and requests and lines in progress.
 const MARGIN: u64 = 64 * MIB;
 const REQUESTS: u64 = 80;
 const SPANS_A_REQUEST: u64 = 1000;
-/// A row with this in its path is one KiB long: all of them are more than twice what the process may take.
+/// A row with a path of this length has one KiB. All rows together have more than twice the allowed memory.
 const PATH_LEN: usize = 600;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 fn start(logs: &Path) -> Process {
     let mut command = command();
     command.arg("--out-dir").arg(logs);
-    // Nothing leaves by time.
+    // No window ends during the test.
     command.args(["--run-id", "mine", "--join-window", "1h", "--run-idle", "1h"]);
     command.args(["--durability", "flush", "--segment-bytes", "4MiB"]);
     Process::start(command.arg(format!("--memory-limit={LIMIT}")))
@@ -85,7 +85,7 @@ fn at_the_limit_the_oldest_rows_leave_flagged_and_counted() {
             if answer.starts_with("HTTP/1.1 200 ") {
                 return;
             }
-            // The queue has its share of the limit, too.
+            // The queue has a share of the limit.
             assert!(
                 answer.starts_with("HTTP/1.1 503 ") || answer.starts_with("HTTP/1.1 429 "),
                 "{answer}"
@@ -94,14 +94,14 @@ fn at_the_limit_the_oldest_rows_leave_flagged_and_counted() {
             std::thread::sleep(Duration::from_millis(10));
         }
     };
-    // As long as a run is open that spans name, all others wait for theirs.
+    // While a run is open that spans name, other spans wait for their run.
     send(&request(REQUESTS, 1, Some("named")));
     for number in 0..REQUESTS {
         send(&request(number, SPANS_A_REQUEST, None));
     }
     let since = Instant::now();
     let sent = REQUESTS * SPANS_A_REQUEST + 1;
-    let told = loop {
+    let metrics = loop {
         let page = process.http("admin", "GET /metrics", "");
         let (held, evicted) = (
             metric(&page, "cctf_rows_held"),
@@ -116,14 +116,14 @@ fn at_the_limit_the_oldest_rows_leave_flagged_and_counted() {
         );
         std::thread::sleep(Duration::from_millis(20));
     };
-    let evicted = metric(&told, "cctf_evicted_rows_total");
-    let accounted = metric(&told, "cctf_memory_bytes");
+    let evicted = metric(&metrics, "cctf_evicted_rows_total");
+    let accounted = metric(&metrics, "cctf_memory_bytes");
     assert!(evicted > sent / 2, "{evicted} of {sent} rows have left");
-    assert_eq!(metric(&told, "cctf_memory_limit_bytes"), LIMIT);
-    assert!(accounted <= LIMIT, "{accounted} bytes are told of");
+    assert_eq!(metric(&metrics, "cctf_memory_limit_bytes"), LIMIT);
+    assert!(accounted <= LIMIT, "{accounted} bytes reported");
     let peak = peak_bytes(&process);
     println!(
-        "{evicted} of {sent} rows left early; peak {} MiB, told {} MiB",
+        "{evicted} of {sent} rows left early; peak {} MiB, reported {} MiB",
         peak / MIB,
         accounted / MIB
     );

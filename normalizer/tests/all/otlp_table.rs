@@ -1,4 +1,4 @@
-//! docs/otlp.md names tests that exist.
+//! The tests named in docs/otlp.md exist.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! A journal of another version of the mapping: sealed it is gone on with, after a crash it is refused, and by --remap its
-//! rows are made anew.
+//! A journal of another mapping version: the next start continues with a sealed one, refuses one after a crash, and recomputes its rows
+//! with --remap.
 //!
-//! Seen to fail without the check of the segments' version (the start then tells of files that differ), and with the files
-//! completed instead of cut (the same).
+//! Seen to fail without the check of the segments' version (the start then reports files that differ), and with the files
+//! completed instead of truncated (the same).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +31,7 @@ fn start(logs: &Path, flags: &[&str]) -> Process {
     Process::start(&mut command(logs, flags))
 }
 
-/// One SERVER span a request.
+/// One SERVER span per request.
 fn send(process: &Process, spans: std::ops::Range<u64>) {
     for number in spans {
         let body = json!({"resourceSpans": [{
@@ -81,7 +81,7 @@ fn check(logs: &Path, spans: u64) {
     }
 }
 
-/// Makes the journal one that another version has written, which wrote service names in capitals.
+/// Changes the journal and the files as if another version had written them, with service names in capitals.
 fn make_other(logs: &Path, are_rows_other: bool) {
     for entry in fs::read_dir(logs.join(".journal/mine")).unwrap() {
         let path = entry.unwrap().path();
@@ -131,18 +131,18 @@ fn after_a_crash_another_mapping_is_refused_and_remap_recomputes_rows() {
     assert!(before.len() > 2, "it rolled on");
 
     let refused = command(logs, &[]).output().unwrap();
-    let told = String::from_utf8(refused.stderr).unwrap();
+    let error = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success());
-    for part in ["--remap", "SIGTERM", "of the mapping"] {
-        assert!(told.contains(part), "{part}: {told}");
+    for part in ["--remap", "SIGTERM", "mapping version"] {
+        assert!(error.contains(part), "{part}: {error}");
     }
-    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(error.lines().count(), 1, "{error}");
     assert_eq!(files(logs), before, "nothing was touched");
 
     let process = start(logs, &["--remap"]);
     send(&process, SPANS..2 * SPANS);
     process.kill();
-    // From there on the journal is of this mapping.
+    // Later records have this mapping version.
     start(logs, &[]).stop();
     check(logs, 2 * SPANS);
 }

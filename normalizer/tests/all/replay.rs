@@ -1,5 +1,4 @@
-//! The same journal makes the same files, byte by byte, a kill -9 in the middle included, in whatever encodings the
-//! requests came.
+//! The same journal gives the same files, byte by byte, even after a kill -9, and for requests in every encoding.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +28,7 @@ fn start(folder: &Path, flags: &[&str]) -> Process {
     Process::start(command.arg(folder).stderr(Stdio::null()))
 }
 
-/// Until it is accepted: the smallest memory limit has a small queue.
+/// Retries until the request is accepted, because the smallest memory limit gives a small queue.
 fn send(address: &str, path: &str, body: &Value) {
     let since = Instant::now();
     loop {
@@ -43,7 +42,7 @@ fn send(address: &str, path: &str, body: &Value) {
     }
 }
 
-/// Each in another of the encodings: JSON, JSON in gzip, protobuf, protobuf in gzip.
+/// Sends each request in another encoding: JSON, JSON with gzip, protobuf, protobuf with gzip.
 fn post(address: &str, path: &str, body: &Value) -> String {
     static SENT: AtomicUsize = AtomicUsize::new(0);
     let (json, number) = (body.to_string(), SENT.fetch_add(1, Ordering::Relaxed));
@@ -166,7 +165,7 @@ fn replay(journal: &Path, out_dir: &Path, flags: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Three lives of a normalizer, of which the second is killed, and each has other settings.
+/// Three starts of a normalizer, each with other settings. The second process is killed.
 fn live(folder: &Path) {
     for (life, flags) in (0..).zip([
         ["--join-window=300ms", "--stage-of=node1=edge"],
@@ -221,7 +220,7 @@ fn settings_that_are_given_go_over_those_of_the_journal() {
     let folder = TempDir::new().unwrap();
     let live_dir = folder.path().join("live");
     live(&live_dir);
-    // The journal tells its own run, whatever folder it lies in.
+    // The journal stores its own run, independent of its folder's name.
     let journal = folder.path().join("no run id");
     fs::rename(live_dir.join(".journal/mine"), &journal).unwrap();
     let out_dir = folder.path().join("out");

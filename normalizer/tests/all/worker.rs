@@ -1,4 +1,4 @@
-//! The pipeline's thread when the disk is full, for a while and for good.
+//! The pipeline's thread with a disk that is full for a while or forever.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use tempfile::TempDir;
 
-/// The disk, on which nothing can be written while it is full; whatever is opened writes one byte at a time.
+/// A disk that fails all writes while it is full. Otherwise each write takes one byte.
 struct Filling {
     disk: Disk,
     full: Arc<AtomicBool>,

@@ -34,17 +34,17 @@ use mutation::mutate;
 use random::Random;
 use tempfile::TempDir;
 
-/// Inputs of each target, unless FUZZ_INPUTS says otherwise.
+/// Number of inputs per target, unless FUZZ_INPUTS is set.
 const INPUTS: u64 = 15_000;
-/// Inputs that one pipeline is fed; the next begins anew.
+/// Number of inputs for one pipeline; the next inputs get a new one.
 const INPUTS_A_PIPELINE: u64 = 256;
 /// No input of 64 KiB may lead to a single allocation of this size.
 const ALLOCATION_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Ends the process where an input makes a reader ask for too much at once.
+/// Ends the process if an input causes a too large allocation.
 struct Bounded;
 
-// SAFETY: everything is passed on to the system's allocator as it came, or refused, which an allocator may do.
+// SAFETY: all calls are forwarded unchanged to the system's allocator, or refused, which an allocator may do.
 unsafe impl GlobalAlloc for Bounded {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() > ALLOCATION_BYTES_MAX {
@@ -82,7 +82,7 @@ fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut
     let mut random = Random(number_of("FUZZ_SEED", 1));
     let mut input = Vec::new();
     for number in 0..inputs {
-        // First the seeds as they are: what once broke something is among them.
+        // First the unchanged seeds, which include inputs that once caused a failure.
         match usize::try_from(number).ok().and_then(|number| seeds.get(number)) {
             Some(seed) => seed.clone_into(&mut input),
             None => mutate(&mut random, seeds, &mut input),
@@ -96,7 +96,7 @@ fn fuzz(target: &str, seeds: &[Vec<u8>], mut take: impl FnMut(&mut Vec<u8>, &mut
     println!("{target}: {inputs} inputs");
 }
 
-/// Writes the checksum that these bytes should have, in half of the cases, so that what lies behind it is reached.
+/// Writes the correct checksum in half of the cases, so that the code after the check is reached.
 fn mend(input: &mut [u8], checksum_at: usize, checked: std::ops::Range<usize>, random: &mut Random) {
     if random.next().is_multiple_of(2) && checked.start <= checked.end && checked.end <= input.len() {
         let checksum = crc32c::crc32c(&input[checked]);
@@ -115,7 +115,7 @@ fn the_corpora_are_what_this_version_reads() {
             || admit_metrics_request(protobuf).is_ok()
             || check_logs_request(protobuf).is_ok()
     };
-    // What once broke something need not be well-formed.
+    // An input that once caused a failure may be malformed.
     let (json, protobuf) = (seeds::of("json"), seeds::of("protobuf"));
     assert!(json.iter().filter(|seed| of_signal(seed)).count() > json.len() / 2);
     assert!(protobuf.iter().filter(|seed| of_any(seed)).count() > protobuf.len() / 2);
@@ -161,7 +161,7 @@ fn protobuf_is_refused_or_fed() {
             pipeline = Pipeline::new(seeds::settings());
             output = Output::default();
         }
-        // The pipeline's views have to stand what the check would have refused.
+        // The pipeline's views must also survive messages that the check would have refused.
         for signal in seeds::SIGNALS {
             let body = input.clone().into();
             let record = Record {
@@ -174,7 +174,7 @@ fn protobuf_is_refused_or_fed() {
     });
 }
 
-/// The requests of one pipeline follow from a seed of their own: with that as FUZZ_SEED, and FUZZ_INPUTS=1, they come again.
+/// The requests of one pipeline have a seed of their own. With that as FUZZ_SEED and FUZZ_INPUTS=1, they are repeated.
 #[test]
 fn hostile_requests_make_valid_folders() {
     let inputs = number_of("FUZZ_INPUTS", INPUTS);
@@ -223,7 +223,7 @@ fn json_is_refused_or_becomes_protobuf_that_the_check_knows() {
                     Signal::Metrics => admit_metrics_request(&message).map(drop),
                     Signal::Logs => check_logs_request(&message),
                 };
-                // A name that is there twice makes a message in two pieces, which the check refuses.
+                // A duplicate name gives a message in two pieces, which the check refuses.
                 if let Err(error) = checked {
                     assert_eq!(error.kind, WireErrorKind::MessageInPieces, "{error}");
                 }

@@ -1,12 +1,12 @@
-//! Inputs made of seeds by small random changes, the same in every run with the same seed number.
+//! Inputs created from seeds by small random changes, identical in every run with the same seed number.
 
 use super::random::Random;
 
-/// Longest input: what is wrong with a longer one is wrong with a shorter one, too.
+/// Maximum length of an input. Faults with longer inputs also occur with shorter ones.
 const LEN_MAX: usize = 64 * 1024;
-/// Changes an input has, at most.
+/// Maximum number of changes to an input.
 const CHANGES_MAX: u64 = 6;
-/// Bytes that tend to lie at a border.
+/// Bytes that are often boundary values.
 const BORDERS: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xff, b'"', b'{', b'['];
 
 impl Random {
@@ -28,7 +28,7 @@ pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
 
 fn change(random: &mut Random, seeds: &[Vec<u8>], input: &mut Vec<u8>) {
     let at = random.below(input.len());
-    // Mostly small pieces, now and then one of any size.
+    // Mostly small pieces, sometimes one of any size.
     let len_max = if random.next().is_multiple_of(8) {
         input.len()
     } else {

@@ -1,5 +1,5 @@
-//! Where inputs begin: the corpora. The JSON is of golden cases and of the Node SDK, and the rest is made of it, but for
-//! what the exporters of the Python and Node SDKs sent as protobuf, and what once broke something.
+//! The corpora of seeds. The JSON comes from golden cases and the Node SDK. The other seeds are derived from it, except what the exporters of
+//! the Python and Node SDKs sent as protobuf, and inputs that once caused a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs]
 /// Requests in a segment, and before a checkpoint.
 const REQUESTS_A_SEED: usize = 2;
 
-/// What is committed for a target, with its names, in their order.
+/// The committed seeds of a target with their names, in order.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = folder(target);
     let mut seeds: Vec<(String, Vec<u8>)> = fs::read_dir(&folder)
@@ -42,7 +42,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     corpus(target).into_iter().map(|(_, seed)| seed).collect()
 }
 
-/// Checkpoints as of this version, whichever wrote them, and some that it wrote.
+/// Checkpoints relabelled to this version, and some that it wrote.
 pub fn checkpoints() -> Vec<Vec<u8>> {
     let mut seeds = of("checkpoint");
     for seed in &mut seeds {
@@ -63,7 +63,7 @@ pub fn settings() -> Settings {
     }
 }
 
-/// The signal of an OTLP/JSON request, told by its one member.
+/// The signal of an OTLP/JSON request, determined by its only member.
 pub fn signal_of(json: &[u8]) -> Signal {
     let has = |member: &str| {
         json.windows(member.len())
@@ -76,7 +76,7 @@ pub fn signal_of(json: &[u8]) -> Signal {
     }
 }
 
-/// Names and requests: the JSON seeds, a few in one.
+/// Names and requests of the JSON seeds, some with several requests.
 fn made_of_json() -> impl Iterator<Item = (String, Vec<Content>)> {
     let json = corpus("json");
     let groups: Vec<_> = json.chunks(REQUESTS_A_SEED).map(<[_]>::to_vec).collect();
@@ -100,7 +100,7 @@ fn records(requests: &[Content]) -> Vec<Record> {
     contents.into_iter().zip(times).map(record).collect()
 }
 
-/// A segment of a journal, without the room behind its records.
+/// A segment of a journal, without the unused space after its records.
 fn segment_of(requests: &[Content]) -> Vec<u8> {
     let folder = TempDir::new().unwrap();
     let settings = StoreSettings {
@@ -127,7 +127,7 @@ fn checkpoint_of(requests: &[Content]) -> Vec<u8> {
     let folder = TempDir::new().unwrap();
     let (mut pipeline, mut output) = (Pipeline::new(settings()), Output::default());
     let records = records(requests);
-    // Before its end, since a pipeline that has ended holds nothing.
+    // Before the shutdown, because a pipeline is empty after it.
     for record in &records[..records.len() - 1] {
         pipeline.feed(record, &mut output);
     }
@@ -136,7 +136,7 @@ fn checkpoint_of(requests: &[Content]) -> Vec<u8> {
     fs::read(folder.path().join("checkpoint")).unwrap()
 }
 
-/// Makes what is made of the JSON, and writes it down.
+/// Derives seeds from the JSON and writes them.
 pub fn write_corpora() {
     for (name, json) in corpus("json") {
         let protobuf = protobuf_of_json(signal_of(&json), &json).unwrap();

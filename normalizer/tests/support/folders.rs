@@ -1,4 +1,4 @@
-//! The folders that a pipeline's output makes, as the sink would, and what `validate` says of them.
+//! The folders that the sink would write for a pipeline's output, and the findings of `validate` in them.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +11,12 @@ use cctf_proto::cctf::{File, Shape};
 use cctf_proto::validate::{Finding, Severity};
 use rundir::validate::{Options, validate};
 
-/// The content of each file, by the folder of its run's part and its name.
+/// The content of each file, by its part's folder and its name.
 #[derive(Default)]
 pub struct Folders(BTreeMap<(String, &'static str), Vec<u8>>);
 
 impl Folders {
-    /// Takes what a pipeline has said since.
+    /// Adds a pipeline's new output.
     pub fn take(&mut self, output: &mut Output) {
         for run in output.drain() {
             for (file, lines) in run.appended().filter(|(_, lines)| !lines.is_empty()) {
@@ -32,7 +32,7 @@ impl Folders {
         }
     }
 
-    /// Writes them into `logs`, which is emptied first.
+    /// Empties `logs` and writes the folders into it.
     pub fn write(&self, logs: &Path) {
         let _ = fs::remove_dir_all(logs);
         fs::create_dir_all(logs).unwrap();
@@ -63,7 +63,7 @@ impl Folders {
         self.0.keys().map(|(folder, _)| folder.as_str()).collect()
     }
 
-    /// The errors that `validate` finds in them, once they are written into `logs`; empty if there is none.
+    /// Writes the folders into `logs` and returns the errors that `validate` finds.
     pub fn errors(&self, logs: &Path) -> String {
         self.write(logs);
         let mut errors = String::new();

@@ -1,5 +1,5 @@
-//! Requests that are as hostile as the wire allows: all names that the normalizer knows, with values at every border.
-//! They follow from a sequence of numbers, so that a property test can shrink them and a fuzzer can draw them at random.
+//! Requests as hostile as the wire format permits: all names that the normalizer knows, with extreme values. They follow from a sequence
+//! of numbers, so that a property test can shrink them and a fuzzer can choose them at random.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::time::Duration;
@@ -30,7 +30,7 @@ use vocabulary::{DOUBLES, INTEGERS, LONG, MODULES, NODES, OF_RESOURCES, OF_SPANS
 /// Journal time of the first record: 2025-10-09 08:53:20 UTC.
 pub const BASE_UNIX_NANO: u64 = 1_760_000_000_000_000_000;
 
-/// The numbers that a scenario follows from. Zero is the plainest choice everywhere, and what there is once they are used up.
+/// The numbers that determine a scenario. Zero is the simplest choice everywhere, and replaces missing numbers.
 pub struct Choices<'a>(pub &'a mut dyn FnMut() -> u64);
 
 impl Choices<'_> {
@@ -43,7 +43,7 @@ impl Choices<'_> {
         from[self.below(from.len())]
     }
 
-    /// True once in `times`.
+    /// True with a probability of 1 in `times`.
     fn rarely(&mut self, times: usize) -> bool {
         self.below(times) + 1 == times
     }
@@ -147,7 +147,7 @@ fn scope(choices: &mut Choices<'_>) -> Option<InstrumentationScope> {
     })
 }
 
-/// Ids of a few spans, so that they meet: some of them are no ids.
+/// Ids of a few spans, so that they refer to each other. Some are invalid.
 fn id(choices: &mut Choices<'_>, len: usize) -> Vec<u8> {
     match choices.below(40) {
         number @ 0..36 => {
@@ -263,7 +263,7 @@ pub fn traces(choices: &mut Choices<'_>) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// A request whose every text has `len` control characters, each of which takes six bytes in JSON: a SERVER and a CLIENT.
+/// A request of a SERVER and a CLIENT. Each text has `len` control characters, which take six bytes each in JSON.
 pub fn longest_texts(len: usize) -> Vec<u8> {
     let text = "\u{1}".repeat(len);
     let all = |keys: &[&str]| -> Vec<KeyValue> {
@@ -302,7 +302,7 @@ pub fn longest_texts(len: usize) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
-/// What the next record holds.
+/// Content of the next record.
 pub fn content(choices: &mut Choices<'_>) -> Content {
     let request = |signal, body: Vec<u8>| Content::Request {
         signal,
@@ -324,7 +324,7 @@ pub fn pause(choices: &mut Choices<'_>) -> Duration {
     Duration::from_millis(choices.pick(&[0, 1, 60, 700, 1_100, 5_000, 200_000]))
 }
 
-/// Settings under which much happens within a few requests.
+/// Settings that cause many events within a few requests.
 pub fn settings(choices: &mut Choices<'_>) -> Settings {
     let default = Settings::default();
     let mut time = |plain: u64| Duration::from_millis(if choices.rarely(4) { 50 } else { plain });
@@ -341,7 +341,7 @@ pub fn settings(choices: &mut Choices<'_>) -> Settings {
     }
 }
 
-/// Prints a record for whoever looks for what is wrong with it.
+/// Prints a record for debugging.
 pub fn show(unix_ns: u64, content: &Content) {
     let after_ms = (unix_ns - BASE_UNIX_NANO) / 1_000_000;
     match content {

@@ -1,4 +1,4 @@
-//! What several tests need: the binary as a process, random requests, readers of folders, certificates.
+//! Helpers for several tests: the binary as a process, random requests, readers of folders, certificates.
 
 pub mod certificates;
 pub mod folders;

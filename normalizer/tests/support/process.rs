@@ -1,4 +1,4 @@
-//! The binary as a process that does not outlive its test, and plain requests to it.
+//! The binary as a process that does not outlive its test, and simple requests to it.
 #![allow(dead_code, reason = "each test takes what it needs of it")]
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -7,13 +7,13 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// One that runs; killed when dropped, so that a test that fails leaves none behind.
+/// A running normalizer, killed on drop, so that a failed test leaves no process.
 pub struct Process {
     pub child: Child,
     pub addresses: Value,
 }
 
-/// The binary without the test's variables and with free ports. The ports are variables, so that a flag goes over them.
+/// The binary with an empty environment and free ports. The ports are variables, so that flags override them.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"));
     command.env_clear();
@@ -24,7 +24,7 @@ pub fn command() -> Command {
 }
 
 impl Process {
-    /// Starts it and waits until it has said where it listens.
+    /// Starts it and waits for its addresses.
     pub fn start(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Self {
@@ -45,7 +45,7 @@ impl Process {
         address
     }
 
-    /// One request with a body of JSON on a connection of its own, and its whole answer.
+    /// One request with a JSON body on a new connection; returns the complete answer.
     pub fn http(&self, of: &str, method_and_path: &str, body: &str) -> String {
         try_http(self.address(of), method_and_path, "json", body.as_bytes()).unwrap()
     }
@@ -74,7 +74,7 @@ impl Process {
         );
     }
 
-    /// Ends it in order.
+    /// Shuts it down gracefully.
     pub fn stop(self) -> Output {
         self.signal("-TERM");
         let output = self.ended();
@@ -82,7 +82,7 @@ impl Process {
         output
     }
 
-    /// Ends it at once.
+    /// Kills it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -96,7 +96,7 @@ impl Drop for Process {
     }
 }
 
-/// One request to an address, with a body of `application/<content_type>` and whatever headers that names besides.
+/// One request to an address. `content_type` can also contain further headers.
 pub fn try_http(address: &str, method_and_path: &str, content_type: &str, body: &[u8]) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let len = body.len();

@@ -1,4 +1,4 @@
-//! A small generator with a fixed seed (splitmix64), so that a failing run can be repeated.
+//! A small random generator with a fixed seed (splitmix64), so that a failed run can be repeated.
 
 pub struct Random(pub u64);
 

@@ -1,4 +1,4 @@
-//! What comes out of the JSON door is what a protobuf client would have sent.
+//! JSON gives the same protobuf as a protobuf client would have sent.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -314,7 +314,7 @@ fn half_a_surrogate_pair_costs_its_text_alone() {
 
 #[test]
 fn json_nests_as_deep_as_protobuf() {
-    // Below the attribute's value, which is the fifth message, each array has two.
+    // Within the attribute's value, which is the fifth message, each array has two.
     let nested = |arrays: usize| {
         let (open, close) = (
             r#"{"arrayValue":{"values":["#.repeat(arrays),

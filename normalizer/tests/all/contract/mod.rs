@@ -1,7 +1,7 @@
-//! No input makes a folder that `cctf validate` refuses: random requests of all known keys with hostile values, of traces and
-//! metrics, over several runs and parts, with control spans, restarts and other settings among them.
+//! No input gives a folder that `cctf validate` refuses: random requests of traces and metrics with all known keys and hostile values, over
+//! several runs and parts, with control spans, restarts and changed settings.
 //!
-//! `make fuzz` does the same for as many requests as you like.
+//! `make fuzz` does the same for any number of requests.
 
 use crate::support::folders::Folders;
 use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
@@ -12,14 +12,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use tempfile::TempDir;
 
-/// Longest text of the request with the longest: far above what a field holds, and much shorter than a message may be.
+/// Length of the longest text: far above the maximum of a field, and much shorter than a message.
 const LONGEST: usize = 100_000;
-/// Records of a case, at most.
+/// Maximum number of records in a case.
 const RECORDS_MAX: usize = 14;
-/// Numbers that a case follows from, at most: some hundred a request.
+/// Maximum number of random numbers for a case: some hundred per request.
 const NUMBERS_MAX: usize = 1_500;
 
-/// The folders that the requests make which follow from these numbers.
+/// The folders for the requests that these numbers generate.
 fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
     let mut numbers = numbers.iter().copied();
     let mut next = || u64::from(numbers.next().unwrap_or(0));
@@ -54,7 +54,7 @@ fn in_memory() -> TempDir {
     }
 }
 
-/// A `data:` URL as a path made a line of 9 MiB, which `cctf merge` refused.
+/// A `data:` URL as a path once gave a line of 9 MiB, which `cctf merge` refused.
 #[test]
 fn no_text_makes_a_line_that_a_reader_refuses() {
     let mut pipeline = Pipeline::new(cctf_normalizer::pipeline::Settings::default());
@@ -77,7 +77,7 @@ fn no_text_makes_a_line_that_a_reader_refuses() {
         };
         assert!(line.len() < LINE_BYTES_MAX / 8, "{} bytes", line.len());
         let row: serde_json::Value = serde_json::from_slice(line).unwrap();
-        // An instance without a name is called by its module and node.
+        // An instance without an id gets the names of its module and node.
         let texts = row.as_object().unwrap().iter();
         let longest = texts.max_by_key(|(_, value)| value.as_str().map_or(0, str::len));
         let (field, text) = longest.unwrap();
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: 3_000,
         max_shrink_iters: 20_000,
-        // The same cases in every test run; `make fuzz` goes on with others.
+        // The same cases in every test run; `make fuzz` has others.
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
             env!("CARGO_MANIFEST_DIR"),

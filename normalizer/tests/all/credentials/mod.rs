@@ -1,4 +1,4 @@
-//! TLS, client certificates and tokens of the real binary, with clients that are real, too.
+//! TLS, client certificates and tokens of the real binary, with real clients.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -28,7 +28,7 @@ use tonic::{Code, Status};
 use crate::support::certificates::{Authority, Pair};
 use crate::support::process::{self, Process};
 
-/// The binary with files that a test can change; killed when dropped.
+/// The binary with files that a test can change; killed on drop.
 struct Normalizer {
     folder: TempDir,
     stderr: BufReader<ChildStderr>,
@@ -81,23 +81,23 @@ impl Normalizer {
         self.process.signal("-HUP");
     }
 
-    /// Ends it in order: all that is left of standard error.
+    /// Shuts it down gracefully and returns the rest of standard error.
     fn end(mut self) -> String {
         self.process.stop();
-        let mut told = String::new();
-        self.stderr.read_to_string(&mut told).unwrap();
-        told
+        let mut log = String::new();
+        self.stderr.read_to_string(&mut log).unwrap();
+        log
     }
 
-    /// The next line that it writes to standard error.
-    fn told(&mut self) -> String {
+    /// The next line of standard error.
+    fn next_log_line(&mut self) -> String {
         let mut line = String::new();
         self.stderr.read_line(&mut line).unwrap();
         line
     }
 }
 
-/// One call on a connection of its own; a connection that fails is its error.
+/// One call on a new connection; a connection error is returned as its status.
 async fn call(endpoint: Endpoint, token: Option<&str>) -> Result<(), Status> {
     let failed = |error: tonic::transport::Error| Status::from_error(Box::new(error));
     let channel: Channel = endpoint.connect().await.map_err(failed)?;
@@ -109,7 +109,7 @@ async fn call(endpoint: Endpoint, token: Option<&str>) -> Result<(), Status> {
     TraceServiceClient::new(channel).export(request).await.map(drop)
 }
 
-/// Over TLS, for a client that trusts this authority and shows this certificate.
+/// Connects over TLS with a client that trusts this CA and presents this certificate.
 fn over_tls(normalizer: &Normalizer, trusted: &Authority, shown: Option<&Pair>) -> Endpoint {
     let mut tls = ClientTlsConfig::new()
         .domain_name("localhost")
@@ -138,7 +138,7 @@ async fn a_client_that_trusts_the_authority_is_served_and_others_are_not() {
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
     call(over_tls(&normalizer, &other, None), None).await.unwrap_err();
     call(over_tcp(&normalizer), None).await.unwrap_err();
-    // Neither of the two that failed has hurt the listener.
+    // The two failures have not affected the listener.
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
 }
 
@@ -154,10 +154,10 @@ async fn a_client_has_to_show_a_certificate_of_the_authority() {
     call(over_tls(&normalizer, &authority, Some(&authority.pair())), None)
         .await
         .unwrap();
-    let told = normalizer.told();
+    let log = normalizer.next_log_line();
     assert!(
-        told.contains("the TLS handshake with 127.0.0.1:") && told.contains("certificate"),
-        "{told}"
+        log.contains("the TLS handshake with 127.0.0.1:") && log.contains("certificate"),
+        "{log}"
     );
 }
 
@@ -180,13 +180,13 @@ async fn a_request_has_to_show_a_token() {
                 refused.message().contains("missing or invalid bearer token"),
                 "{refused}"
             );
-            // With a retry delay, a client would send it again.
+            // With a retry delay, a client would retry it.
             assert!(refused.details().is_empty(), "{refused:?}");
         }
     }
 }
 
-// On one thread our own connection could not say goodbye while the test waits.
+// On a single thread, the client could not close its connection while the test waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
     let authority = Authority::new();
@@ -196,11 +196,11 @@ async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
         silent.push(TcpStream::connect(normalizer.address("grpc")).await.unwrap());
     }
     call(over_tls(&normalizer, &authority, None), None).await.unwrap();
-    let told = normalizer.end();
-    assert!(!told.contains("still in progress"), "{told}");
+    let log = normalizer.end();
+    assert!(!log.contains("still in progress"), "{log}");
 }
 
-/// One POST over HTTP/1 or HTTP/2, by TLS that agrees on just this protocol.
+/// One POST over HTTP/1 or HTTP/2, with TLS that negotiates exactly this protocol.
 async fn post(
     normalizer: &Normalizer,
     authority: &Authority,
@@ -285,15 +285,15 @@ async fn sighup_reloads_certificates_and_tokens_and_a_bad_file_keeps_the_old() {
     fs::write(normalizer.path("key"), "no key").unwrap();
     fs::write(normalizer.path("tokens"), "not a token\n").unwrap();
     normalizer.hang_up();
-    let told = normalizer.told();
+    let log = normalizer.next_log_line();
     assert!(
-        told.starts_with("warning: cannot reload the certificates: cannot read key for --tls-key: "),
-        "{told}"
+        log.starts_with("warning: cannot reload the certificates: cannot read key for --tls-key: "),
+        "{log}"
     );
-    let told = normalizer.told();
+    let log = normalizer.next_log_line();
     assert!(
-        told.starts_with("warning: cannot reload the tokens: invalid token in line 1 of tokens"),
-        "{told}"
+        log.starts_with("warning: cannot reload the tokens: invalid token in line 1 of tokens"),
+        "{log}"
     );
     call(over_tls(&normalizer, &old, None), Some("first"))
         .await
@@ -304,7 +304,7 @@ async fn sighup_reloads_certificates_and_tokens_and_a_bad_file_keeps_the_old() {
     normalizer.hang_up();
     for what in ["certificates", "tokens"] {
         assert_eq!(
-            normalizer.told(),
+            normalizer.next_log_line(),
             format!("cctf-normalizer: reloaded the {what}\n")
         );
     }
@@ -319,7 +319,7 @@ async fn sighup_reloads_certificates_and_tokens_and_a_bad_file_keeps_the_old() {
 }
 
 #[test]
-fn files_that_cannot_be_used_hinder_the_start_with_one_sentence() {
+fn invalid_files_prevent_the_start_with_one_sentence() {
     let authority = Authority::new();
     let folder = folder(&authority);
     fs::write(folder.path().join("empty"), "").unwrap();
@@ -335,7 +335,7 @@ fn files_that_cannot_be_used_hinder_the_start_with_one_sentence() {
         (
             &["--tls-cert", "empty", "--tls-key", "key"],
             1,
-            "no certificate is in empty for --tls-cert",
+            "cannot use empty for --tls-cert: it has no certificate",
         ),
         (
             &["--tls-cert", "cert", "--tls-key", "other-key"],
@@ -343,12 +343,12 @@ fn files_that_cannot_be_used_hinder_the_start_with_one_sentence() {
             "cannot use the certificate cert with the key other-key: ",
         ),
         (&["--token-file", "none"], 1, "cannot read none: "),
-        (&["--token-file", "empty"], 1, "0 tokens are in empty"),
+        (&["--token-file", "empty"], 1, "cannot use the 0 tokens in empty"),
     ] {
         let output = command(folder.path(), &[flags]).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{told}");
-        assert!(told.contains(sentence) && told.lines().count() == 1, "{told}");
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{log}");
+        assert!(log.contains(sentence) && log.lines().count() == 1, "{log}");
     }
 }
 
@@ -362,7 +362,7 @@ fn a_listener_that_others_can_reach_warns_only_without_tls_and_token() {
         (&[&everywhere, &TOKENS], 0),
     ] {
         let normalizer = Normalizer::start(folder(&authority), flags);
-        let told = normalizer.end();
-        assert_eq!(told.matches("without TLS or token").count(), warnings, "{told}");
+        let log = normalizer.end();
+        assert_eq!(log.matches("without TLS and tokens").count(), warnings, "{log}");
     }
 }

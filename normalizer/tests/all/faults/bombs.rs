@@ -1,4 +1,4 @@
-//! Bodies that are small on the wire and huge behind it.
+//! Bodies that are small on the wire and huge after decompression.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,14 +13,14 @@ use super::normalizer::{Launch, PATIENCE};
 use super::requests::gzip;
 
 const MIB: u64 = 1024 * 1024;
-/// What comes out of each.
+/// Decompressed size of each.
 const BOMB_MIB: usize = 1024;
-/// Bombs at once, of each kind.
+/// Number of concurrent bombs of each kind.
 const AT_ONCE: usize = 4;
-/// What all of them together may cost: the bytes in flight, and several times as much for buffers that grow.
+/// Maximum memory for all of them: the bytes in flight, and several times as much for growing buffers.
 const MEMORY_MAX: u64 = 160 * MIB;
 
-/// A megabyte of zeros, compressed, again and again: decoders take that for one stream.
+/// Repeats a compressed megabyte of zeros, which decoders accept as one stream.
 fn bombs() -> [(&'static str, Vec<u8>); 2] {
     let zeros = vec![0; MIB as usize];
     let zstd = zstd::bulk::compress(&zeros, 3).unwrap();
@@ -39,7 +39,7 @@ fn http1(coding: &str, bomb: &[u8]) -> Vec<u8> {
     [head.as_bytes(), bomb].concat()
 }
 
-/// By gRPC, as much of the bomb as may be sent at once; its answer is read to the end.
+/// Sends as much of the bomb over gRPC as the flow control permits, and reads the answer to its end.
 fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
     let bomb = http2::message(true, &bomb[..bomb.len().min(48 * 1024)]);
     let mut frames = [http2::opening(), http2::headers(1, coding, true)].concat();
@@ -53,7 +53,7 @@ fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// Seen to fail when what comes out is not bounded (`read_bounded` with a limit of 4 GiB): memory is over its bound.
+/// Seen to fail when the output is not bounded (`read_bounded` with a limit of 4 GiB): memory exceeds its bound.
 #[test]
 fn bombs_cost_no_memory_and_harm_nobody() {
     let folder = TempDir::new().unwrap();
@@ -72,7 +72,7 @@ fn bombs_cost_no_memory_and_harm_nobody() {
             for _ in 0..AT_ONCE {
                 scope.spawn(move || {
                     let (since, request) = (Instant::now(), http1(coding, bomb));
-                    // While the others take up all that may be in memory, it is told to come again.
+                    // While the others use all of the memory, it gets an answer that asks it to retry.
                     while send(http, &request) != Some(413) {
                         assert!(since.elapsed() < PATIENCE, "a bomb of {coding} was never refused");
                     }

@@ -1,4 +1,4 @@
-//! A checkpoint that fails while requests come: it is due every 256 MiB of requests, so some are large.
+//! A checkpoint that fails under load. It is due every 256 MiB of requests, so some requests are large.
 
 use std::net::SocketAddr;
 
@@ -13,11 +13,11 @@ use super::clients::{Clients, Target, send};
 use super::normalizer::{Launch, Normalizer, wait_until};
 use super::shim::{Fault, faults_in};
 
-/// Bytes of a log record, of which two make a checkpoint due.
+/// Size of a log record. Two of them make a checkpoint due.
 const LOG_BYTES: usize = 140 * 1024 * 1024;
 const LOGS: usize = 2;
 
-/// A request of one log record, which is counted and makes no row.
+/// A request with one log record, which is counted and gives no row.
 fn large_request() -> Vec<u8> {
     let body = AnyValue {
         value: Some(Value::StringValue("x".repeat(LOG_BYTES))),
@@ -42,7 +42,7 @@ fn large_request() -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// Sends it so often that a checkpoint is due, unless the process ends by that.
+/// Sends it until a checkpoint is due, unless the process ends before.
 fn make_one_due(http: SocketAddr, normalizer: &mut Normalizer, request: &[u8]) {
     for _ in 0..LOGS {
         wait_until("room for a large request", || {
@@ -51,8 +51,8 @@ fn make_one_due(http: SocketAddr, normalizer: &mut Normalizer, request: &[u8]) {
     }
 }
 
-/// Seen to fail when a checkpoint without room ends the process (`make_checkpoint_if_there_is_room` being
-/// `make_checkpoint`), and when any other error does not.
+/// Seen to fail when a checkpoint without room ends the process (`write_checkpoint` in place of `write_checkpoint_if_there_is_room`), and
+/// when other errors do not end it.
 #[test]
 fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     let folder = TempDir::new().unwrap();
@@ -62,7 +62,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
         .flag("--durability", "flush");
     let (target, request) = (Target::default(), large_request());
     let clients = Clients::start(&target, 1);
-    // The start makes a checkpoint, too, by three writes and one rename.
+    // The start also writes a checkpoint, with three writes and one rename.
     let full = Fault {
         calls: "write",
         path: "checkpoint.tmp",
@@ -89,7 +89,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     let ended = normalizer.end(libc::SIGKILL);
     assert!(
         ended
-            .told
+            .log
             .contains("the next attempt follows after the same number of records"),
         "{ended:?}"
     );
@@ -104,7 +104,7 @@ fn a_checkpoint_without_room_is_retried_and_other_errors_end_the_process() {
     assert!(faults_in(&log) > faults);
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(
-        ended.told.contains("cannot replace") && ended.told.contains("os error 5"),
+        ended.log.contains("cannot replace") && ended.log.contains("os error 5"),
         "{ended:?}"
     );
 

@@ -1,4 +1,4 @@
-//! Clients that send each request until it is acknowledged, and count.
+//! Clients that retry each request until it is acknowledged, and count.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use super::normalizer::{PATIENCE, wait_until};
 use super::requests::{Request, Rows, compare, rows_in};
 
-/// Pause of a client that was not answered, or told to come again.
+/// Pause of a client without an answer, or with one that asks it to retry.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Where the normalizer listens at present, if it runs.
+/// The address at which the normalizer currently listens, if it runs.
 #[derive(Debug, Clone, Default)]
 pub struct Target(Arc<Mutex<Option<SocketAddr>>>);
 
@@ -28,34 +28,34 @@ impl Target {
     }
 }
 
-/// Clients under way.
+/// Running clients.
 pub struct Clients {
     stop: Arc<AtomicBool>,
     counts: Arc<Counts>,
     threads: Vec<JoinHandle<u64>>,
 }
 
-/// What all of them together have seen.
+/// The sums over all clients.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub acknowledged: AtomicU64,
-    /// Answers of 503, which ask to try again.
+    /// Answers with 503, which ask for a retry.
     pub told_to_retry: AtomicU64,
 }
 
-/// How many requests of each client were acknowledged.
+/// Number of acknowledged requests per client.
 pub struct Acknowledged(Vec<u64>);
 
-/// Sends bytes on a connection of their own; the status of the answer, if one came.
+/// Sends bytes on a new connection and returns the status of the answer, if there is one.
 pub fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    // Who refuses may do so before it has read all: its answer is what counts.
+    // A refusal can arrive before the request is completely read; only the answer counts.
     let _ = stream.write_all(request);
     status_of(&mut stream)
 }
 
-/// Waits for an answer and gives its status.
+/// Waits for an answer and returns its status.
 pub fn status_of(stream: &mut TcpStream) -> Option<u16> {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -88,13 +88,13 @@ impl Clients {
         self.counts.told_to_retry.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more requests have been acknowledged.
+    /// Waits until this number of further requests has been acknowledged.
     pub fn go_on_for(&self, requests: u64) {
         let target = self.acknowledged() + requests;
         wait_until("acknowledgements", || self.acknowledged() >= target);
     }
 
-    /// Lets each bring its last request to an end.
+    /// Lets each client finish its last request.
     pub fn finish(mut self) -> Acknowledged {
         self.stop.store(true, Ordering::Relaxed);
         let threads = std::mem::take(&mut self.threads);
@@ -108,7 +108,7 @@ impl Drop for Clients {
     }
 }
 
-/// Sends requests one after the other, each until it is acknowledged; returns how many.
+/// Sends requests one after the other, each until it is acknowledged, and returns their number.
 fn run(client: u64, target: &Target, stop: &AtomicBool, counts: &Counts) -> u64 {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -139,12 +139,12 @@ impl Acknowledged {
         numbered.flat_map(|(client, &count)| (0..count).map(move |number| Request { client, number }))
     }
 
-    /// Fails unless all of it is in the files, once, and nothing else; says so.
+    /// Fails unless exactly the acknowledged rows are in the files, each once; prints the counts.
     pub fn check(&self, folder: &Path, about: &str) {
         self.check_found(&rows_in(folder), about);
     }
 
-    /// The same for rows that were found.
+    /// The same for given rows.
     pub fn check_found(&self, found: &Rows, about: &str) {
         let rows = compare(found, self.requests());
         println!(

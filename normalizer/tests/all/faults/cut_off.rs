@@ -1,4 +1,4 @@
-//! Requests that are cut off at every byte, beside clients that send whole ones.
+//! Requests that are cut off at every byte, while other clients send complete ones.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use super::http2;
 use super::normalizer::{Launch, PATIENCE};
 use super::requests::{Request, check_rows};
 
-/// The client whose requests are all cut off, and the one whose same bytes go out whole.
+/// The client whose requests are all cut off, and the client that sends the same bytes completely.
 const CUT: u64 = 40;
 const WHOLE: u64 = 41;
 
@@ -51,7 +51,7 @@ fn grpc(request: Request) -> Vec<u8> {
     http2::call(&protobuf(request))
 }
 
-/// Sends this and no more: ends in order and reads what is answered, or (`reset`) breaks off.
+/// Sends these bytes only, then closes and reads the answer, or (`reset`) resets the connection.
 fn send_and_end(address: SocketAddr, bytes: &[u8], reset: bool) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(bytes).unwrap();
@@ -61,7 +61,7 @@ fn send_and_end(address: SocketAddr, bytes: &[u8], reset: bool) {
             l_linger: 0,
         };
         let len = libc::socklen_t::try_from(size_of_val(&linger)).unwrap();
-        // SAFETY: the descriptor is open, and the pointer is to a value of the length that is told.
+        // SAFETY: the descriptor is open, and the pointer is to a value of the given length.
         let set = unsafe {
             let value = (&raw const linger).cast();
             libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, len)
@@ -73,7 +73,7 @@ fn send_and_end(address: SocketAddr, bytes: &[u8], reset: bool) {
     }
 }
 
-/// Sends this and waits for its answer.
+/// Sends these bytes and waits for the answer.
 fn send_whole(address: SocketAddr, bytes: &[u8]) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -86,8 +86,8 @@ fn send_whole(address: SocketAddr, bytes: &[u8]) {
     }
 }
 
-/// Seen to fail when the end of a connection is taken for the end of the body (`next_piece` giving `None` at an error): the
-/// first spans of a cut request are written, since a protobuf message that is cut between two fields is whole.
+/// Seen to fail when the end of a connection counts as the end of the body (`next_piece` returning `None` for an error). The first spans
+/// of a cut request are then written, because a protobuf message that is cut between two fields is valid.
 #[test]
 fn requests_that_are_cut_off_leave_nothing_and_harm_nobody() {
     let folder = TempDir::new().unwrap();
@@ -103,7 +103,7 @@ fn requests_that_are_cut_off_leave_nothing_and_harm_nobody() {
             send_and_end(http, &bytes[..len], len % 2 == 0);
             cuts += 1;
         }
-        // The same to its last byte is taken, so that it was the cut by which it was refused.
+        // The complete request is accepted, so that only the cut can be the cause of the refusals.
         let request = Request {
             client: WHOLE,
             number,

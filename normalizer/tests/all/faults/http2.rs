@@ -15,7 +15,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [head.as_slice(), payload].concat()
 }
 
-/// A connection's begin.
+/// The first bytes of a connection.
 pub fn opening() -> Vec<u8> {
     [PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[])].concat()
 }
@@ -31,7 +31,7 @@ fn header_block(encoding: &str) -> Vec<u8> {
         ("te", "trailers"),
         ("grpc-encoding", encoding),
     ] {
-        // A literal that is not indexed; all are shorter than the 127 bytes that one byte can tell.
+        // A literal without indexing. All are shorter than 127 bytes, so that one byte holds the length.
         block.push(0);
         for text in [name, value] {
             block.push(u8::try_from(text.len()).unwrap());
@@ -41,7 +41,7 @@ fn header_block(encoding: &str) -> Vec<u8> {
     block
 }
 
-/// The headers of a call, complete or with more to come.
+/// The headers of a call, complete or to be continued.
 pub fn headers(stream: u32, encoding: &str, complete: bool) -> Vec<u8> {
     let flags = if complete { END_HEADERS } else { 0 };
     frame(HEADERS, flags, stream, &header_block(encoding))
@@ -72,7 +72,7 @@ pub fn call(body: &[u8]) -> Vec<u8> {
     frames.concat()
 }
 
-/// Whether what the server sent has the end of the answer to the call on stream 1.
+/// Whether the server's bytes contain the end of the answer to the call on stream 1.
 pub fn is_answered(mut frames: &[u8]) -> bool {
     while let Some((head, rest)) = frames.split_first_chunk::<9>() {
         let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;

@@ -1,4 +1,4 @@
-//! kill -9 at random moments under load, the files being followed the whole time.
+//! kill -9 at random moments under load, while a reader follows the files.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -17,7 +17,7 @@ use crate::support::random::Random;
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
 
-/// Reads a file as it grows, as a tailing reader does, and returns all that it has read.
+/// Follows a file as a reader does, and returns everything that it has read.
 fn tail(path: PathBuf, stop: &AtomicBool) -> Vec<u8> {
     let mut read = Vec::new();
     let mut file = None;
@@ -36,8 +36,8 @@ fn tail(path: PathBuf, stop: &AtomicBool) -> Vec<u8> {
     }
 }
 
-/// Seen to fail when the protection is taken out: with `--durability none` rows that were acknowledged are missing, and
-/// with the lengths of the checkpoint ignored (`Sink::resume` given an empty map) the files differ or double.
+/// Seen to fail without the protection. With `--durability none`, acknowledged rows are missing. If `Sink::resume` gets an empty map
+/// instead of the checkpoint's lengths, files differ or have duplicates.
 #[test]
 fn twenty_kills_lose_and_duplicate_nothing_and_tear_no_line() {
     let folder = TempDir::new().unwrap();

@@ -1,6 +1,5 @@
-//! Faults, injected for real into the real binary: what was acknowledged is in the files once, nothing else is, and
-//! no line is torn. Each test counts what its clients were acknowledged and compares it with the files; each says how it
-//! was seen to fail.
+//! Real faults in the real binary: acknowledged rows are in the files once, no others are, and no line is torn. Each test compares the
+//! acknowledgements of its clients with the files, and describes how it was seen to fail.
 
 mod bombs;
 mod checkpoint;

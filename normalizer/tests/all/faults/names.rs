@@ -1,5 +1,5 @@
-//! A hundred thousand distinct run ids, services and attribute keys: tables, files and folders stay bounded, and the rows
-//! of others are kept.
+//! A hundred thousand distinct run ids, services and attribute keys: tables, files and folders stay bounded, and the rows of other
+//! senders are kept.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ use super::requests::rows_in;
 
 const NAMES: u64 = 100_000;
 const NAMES_A_REQUEST: u64 = 2_000;
-/// Runs that may be open at once, our own included.
+/// Maximum number of open runs, including the own run.
 const RUNS_MAX: usize = 32;
-/// Files that the sink may have open besides one lock a run, and all others that it needs.
+/// Maximum number of open files: those of the sink besides one lock per run, and all others.
 const OPEN_FILES_MAX: usize = 512 + RUNS_MAX + 64;
-/// A row that waits, a module and an instance are some hundred bytes each.
+/// A waiting row, a module and an instance take some hundred bytes each.
 const MEMORY_MAX: u64 = 512 * 1024 * 1024;
 
 fn attribute(key: &str, value: &str) -> KeyValue {
@@ -34,7 +34,7 @@ fn attribute(key: &str, value: &str) -> KeyValue {
     }
 }
 
-/// Root SERVER spans, each of a service of its own with an attribute of its own; `with_run`, of a run of its own, too.
+/// Root SERVER spans, each with its own service and attribute, and (`with_run`) its own run.
 fn request(first: u64, with_run: bool) -> Vec<u8> {
     let resource_spans = (first..first + NAMES_A_REQUEST)
         .map(|number| {
@@ -86,7 +86,7 @@ fn send_names(http: SocketAddr, with_run: bool) {
     }
 }
 
-/// Seen to fail when any number of runs may be open (`Runs::open` without its bound): folders and open files are too many.
+/// Seen to fail without a bound on open runs (`Runs::open`): there are too many folders and open files.
 #[test]
 fn a_hundred_thousand_names_are_bounded_and_the_rows_of_others_are_kept() {
     let folder = TempDir::new().unwrap();

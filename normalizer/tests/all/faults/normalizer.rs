@@ -1,4 +1,4 @@
-//! The binary as a process: started with its settings, again and again in the same folder.
+//! The binary as a process that is started repeatedly in the same folder.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take that has to happen.
+/// Maximum time for an expected event.
 pub const PATIENCE: Duration = Duration::from_secs(180);
-/// How long an end may take: what was acknowledged is written before it, which may be much.
+/// Maximum time for a shutdown, which writes all acknowledged rows.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(300);
-/// Its own run in all tests.
+/// The own run id in all tests.
 pub const RUN: &str = "mine";
 
-/// How a normalizer is started.
+/// The settings of a start.
 #[derive(Clone)]
 pub struct Launch {
     pub folder: PathBuf,
@@ -26,23 +26,23 @@ pub struct Launch {
     variables: Vec<(String, String)>,
 }
 
-/// One that runs; killed when dropped.
+/// A running normalizer, killed on drop.
 pub struct Normalizer {
     child: Child,
     addresses: Value,
-    told: Option<JoinHandle<String>>,
+    log: Option<JoinHandle<String>>,
 }
 
-/// How one ended.
+/// The end of a process.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
-    /// All that it wrote to standard error.
-    pub told: String,
+    /// Everything written to standard error.
+    pub log: String,
 }
 
 impl Ended {
-    /// Whether it ended in order, or by a kill, and not by itself.
+    /// Whether it shut down gracefully or was killed, instead of ending by itself.
     pub fn was_told_to_end(&self) -> bool {
         self.status.success() || self.status.signal() == Some(libc::SIGKILL)
     }
@@ -67,7 +67,7 @@ impl Launch {
             .flag("--admin-listen", "127.0.0.1:0")
     }
 
-    /// Sets a flag, or sets it anew.
+    /// Sets a flag, or replaces its value.
     #[must_use]
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.retain(|[known, _]| known != name);
@@ -81,12 +81,12 @@ impl Launch {
         self
     }
 
-    /// Starts it and waits until it has said where it listens; `Err` if it ends instead.
+    /// Starts it and waits for its addresses; `Err` if it ends instead.
     pub fn start(&self) -> Result<Normalizer, Ended> {
         self.start_with_stderr(Stdio::piped())
     }
 
-    /// The same with another standard error, of which nothing is told if it is no pipe of ours.
+    /// The same with another standard error, which is not read unless it is a pipe.
     pub fn start_with_stderr(&self, stderr: Stdio) -> Result<Normalizer, Ended> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
             .env_clear()
@@ -97,12 +97,12 @@ impl Launch {
             .spawn()
             .unwrap();
         let stderr = child.stderr.take();
-        let told = thread::spawn(move || {
-            let mut told = String::new();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
             if let Some(mut stderr) = stderr {
-                let _ = stderr.read_to_string(&mut told);
+                let _ = stderr.read_to_string(&mut log);
             }
-            told
+            log
         });
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -111,7 +111,7 @@ impl Launch {
         let normalizer = Normalizer {
             child,
             addresses,
-            told: Some(told),
+            log: Some(log),
         };
         match normalizer.addresses {
             Value::Null => Err(normalizer.ended()),
@@ -132,7 +132,7 @@ impl Normalizer {
 
     pub fn signal(&self, signal: libc::c_int) {
         let id = libc::pid_t::try_from(self.id()).unwrap();
-        // SAFETY: kill only sends a signal, to a child that has not been waited for.
+        // SAFETY: kill only sends a signal to a child that has not been waited for.
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
     }
 
@@ -140,13 +140,13 @@ impl Normalizer {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Ends it by a signal.
+    /// Sends a signal and waits for the end.
     pub fn end(self, signal: libc::c_int) -> Ended {
         self.signal(signal);
         self.ended()
     }
 
-    /// Ends it in order.
+    /// Shuts it down gracefully.
     pub fn stop(self) -> Ended {
         let ended = self.end(libc::SIGTERM);
         assert!(ended.status.success(), "{ended:?}");
@@ -162,11 +162,11 @@ impl Normalizer {
         }
         Ended {
             status: self.child.wait().unwrap(),
-            told: self.told.take().unwrap().join().unwrap(),
+            log: self.log.take().unwrap().join().unwrap(),
         }
     }
 
-    /// Bytes of memory that it has had at most.
+    /// Peak memory, bytes.
     pub fn memory_peak(&self) -> u64 {
         self.status_number("VmHWM:") * 1024
     }
@@ -177,7 +177,7 @@ impl Normalizer {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// How many files and sockets it has open.
+    /// Number of open files and sockets.
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
@@ -190,17 +190,17 @@ impl Drop for Normalizer {
     }
 }
 
-/// How many rows were recognised as copies.
+/// Number of detected duplicates.
 pub fn duplicates(folder: &Path) -> u64 {
     let text = fs::read_to_string(folder.join(RUN).join("cctf/run_meta.json")).unwrap();
     let run_meta: Value = serde_json::from_str(&text).unwrap();
     let counts = &run_meta["counts"];
-    // A copy of a point that is earlier than the times remembered of its series counts as out of order.
+    // A duplicate of a point before the remembered times of its series counts as out of order.
     let too_late = counts["rejected"]["out_of_order"].as_u64().unwrap_or(0);
     counts["duplicates"].as_u64().unwrap() + too_late
 }
 
-/// Looks again and again until it is so.
+/// Polls until the condition holds.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {

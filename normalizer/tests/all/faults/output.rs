@@ -1,4 +1,4 @@
-//! Standard output and standard error that nobody reads any more, or that lead to a full disk.
+//! Standard output and standard error with a closed reader or a full disk.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use super::normalizer::{Launch, Normalizer};
 use crate::support::process::try_http;
 
-/// More than any disk has.
+/// Larger than any disk.
 const ALL_THERE_IS: &str = "1000000GiB";
 
-/// One whose standard error is a pipe that nobody reads any more.
+/// A normalizer whose standard error is a pipe without a reader.
 fn unheard(launch: &Launch) -> Normalizer {
     launch.start_with_stderr(Stdio::from(closed_pipe())).unwrap()
 }
@@ -69,7 +69,7 @@ fn a_low_disk_that_cannot_be_logged_is_guarded_all_the_same() {
     normalizer.stop();
 }
 
-/// Seen to fail with `println!`: exit code 101 at a full disk, and help that says 0.
+/// Seen to fail with `println!`: exit code 101 with a full disk, and exit code 0 of the help.
 #[test]
 fn help_for_a_full_disk_is_an_error_and_for_nobody_is_none() {
     for args in [&["--help"][..], &["--version"], &["replay-journal", "--help"]] {

@@ -1,4 +1,4 @@
-//! Requests that no other is like, and the rows that each has to become.
+//! Unique requests, and the rows that each must produce.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use super::normalizer::RUN;
 
 pub const SPANS_A_REQUEST: u64 = 8;
 const POINTS_A_REQUEST: u64 = 3;
-/// One request in so many is of metrics.
+/// One of this many requests has metrics.
 const METRICS_EVERY: u64 = 4;
 const BASE_MS: u64 = 1_700_000_000_000;
 
@@ -53,7 +53,7 @@ impl Request {
         ]})
     }
 
-    /// CLIENT and SERVER in turn, each SERVER called by the CLIENT before it.
+    /// CLIENT and SERVER alternate, and each SERVER is called by the CLIENT before it.
     pub fn spans(self) -> Vec<Value> {
         let span = |at: u64| {
             let is_server = at % 2 == 1;
@@ -87,7 +87,7 @@ impl Request {
         body.to_string()
     }
 
-    /// With its head, as it goes over the wire by HTTP/1; every other one is compressed.
+    /// With its head, as sent over HTTP/1. Every second request is compressed.
     pub fn http1(self) -> Vec<u8> {
         let json = self.json().into_bytes();
         let (coding, body) = match self.number % 2 {
@@ -97,7 +97,7 @@ impl Request {
         http1(self.path(), coding, &body)
     }
 
-    /// What tells each of its rows from all others, by file.
+    /// Keys that identify each of its rows, by file.
     pub fn rows(self) -> Vec<String> {
         if self.is_metrics() {
             let row = |at| format!("point {} {}", self.instance(), self.point_ms(at));
@@ -122,7 +122,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A request of JSON, its connection closed after it.
+/// A JSON request that closes its connection.
 pub fn http1(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let len = body.len();
     let head = format!(
@@ -131,17 +131,17 @@ pub fn http1(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// The files of rows that are counted, and what their rows are called here.
+/// The files whose rows are counted, and the names of these rows.
 pub const FILES: [(&str, &str); 3] = [
     ("invocation", "invocations.jsonl"),
     ("call", "calls.jsonl"),
     ("point", "system_stats.jsonl"),
 ];
 
-/// How often each row is there.
+/// Number of occurrences of each row.
 pub type Rows = BTreeMap<String, u64>;
 
-/// Counts the rows of a file. Fails on a line that is torn.
+/// Counts the rows of a file. Fails on a torn line.
 pub fn count_rows(kind: &str, content: &[u8], rows: &mut Rows) {
     let text = std::str::from_utf8(content).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'), "the last {kind} is torn");
@@ -166,12 +166,12 @@ pub fn rows_in(folder: &Path) -> Rows {
     rows
 }
 
-/// Fails unless the rows of these requests are in the files, each once, and no others. Tells how many there are.
+/// Fails unless exactly the rows of these requests are in the files, each once. Returns their number.
 pub fn check_rows(folder: &Path, acknowledged: impl Iterator<Item = Request>) -> usize {
     compare(&rows_in(folder), acknowledged)
 }
 
-/// The same for rows that were found.
+/// The same for given rows.
 pub fn compare(found: &Rows, acknowledged: impl Iterator<Item = Request>) -> usize {
     let expected: BTreeSet<String> = acknowledged.flat_map(Request::rows).collect();
     let lost: Vec<_> = expected.iter().filter(|row| !found.contains_key(*row)).collect();

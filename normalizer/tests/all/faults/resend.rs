@@ -1,5 +1,5 @@
-//! A client that sends everything again: at the same time on another connection, packed differently, both copies in one
-//! request, and once more after a crash.
+//! A client that sends everything again: concurrently on another connection, packed differently with both duplicates in one request, and
+//! once more after a crash.
 
 use std::sync::Barrier;
 use std::thread;
@@ -12,14 +12,14 @@ use super::normalizer::{Launch, Normalizer, duplicates};
 use super::requests::{Request, check_rows, http1};
 
 const REQUESTS: u64 = 64;
-/// Copies of a request beyond the first: the one at the same time, and two in the one that is packed differently.
+/// Duplicates of a request: the concurrent one, and two in the one that is packed differently.
 const COPIES: u64 = 3;
 
 fn requests() -> impl Iterator<Item = Request> {
     (0..REQUESTS).map(|number| Request { client: 0, number })
 }
 
-/// The rows of two requests in one, each twice, the second copy backwards and in a scope and resource of its own.
+/// The rows of two requests in one, each twice. The second half is reversed and has its own scope and resource.
 fn packed_differently(first: Request, second: Request) -> Vec<u8> {
     let (lists, entries) = if first.is_metrics() {
         ("resourceMetrics", "scopeMetrics")
@@ -75,8 +75,8 @@ fn send_everything(normalizer: &Normalizer) {
     }
 }
 
-/// Seen to fail when every span is taken for a new one (`RecentSet::insert`), when every point is (`Pipeline::is_new_point`),
-/// and, for what came before the kill, when recovery feeds no records.
+/// Seen to fail when no span counts as a duplicate (`RecentSet::insert`), when no point does (`Pipeline::is_new_point`), and, for data
+/// from before the kill, when recovery feeds no records.
 #[test]
 fn what_is_sent_many_times_is_one_row() {
     let folder = TempDir::new().unwrap();

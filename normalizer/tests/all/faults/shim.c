@@ -196,13 +196,13 @@ ssize_t pread64(int fd, void *bytes, size_t len, off64_t at) {
     return fd_fails("read", fd) ? -1 : real(fd, bytes, len, at);
 }
 
-int clock_gettime(clockid_t id, struct timespec *told) {
-    if (syscall(SYS_clock_gettime, id, told) != 0) return -1;
+int clock_gettime(clockid_t id, struct timespec *out) {
+    if (syscall(SYS_clock_gettime, id, out) != 0) return -1;
     if (!clock_offsets || (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC)) return 0;
-    int64_t now = told->tv_sec * 1000000000LL + told->tv_nsec;
+    int64_t now = out->tv_sec * 1000000000LL + out->tv_nsec;
     if (id == CLOCK_MONOTONIC) now = monotonic_start + (now - monotonic_start) / slowed;
     now += clock_offsets[id == CLOCK_MONOTONIC];
-    told->tv_sec = now / 1000000000LL;
-    told->tv_nsec = now % 1000000000LL;
+    out->tv_sec = now / 1000000000LL;
+    out->tv_nsec = now % 1000000000LL;
     return 0;
 }

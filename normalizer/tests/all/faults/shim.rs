@@ -1,4 +1,4 @@
-//! The library that is loaded before the C library and makes calls of the normalizer fail: built once, told by variables.
+//! The preloaded library that makes system calls of the normalizer fail: built once, configured by variables.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -8,27 +8,27 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// Calls of the C library on some files, of which some are to fail.
+/// Selects calls of the C library on some files, and those of them that fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// Their names, with commas.
+    /// Names of the calls, separated by commas.
     pub calls: &'static str,
     /// Part of the files' paths.
     pub path: &'static str,
-    /// What it fails with; 0: a write that is cut short.
+    /// Error number; 0: a short write.
     pub errno: i32,
-    /// Number of the first that fails, from 1.
+    /// Number of the first failing call, from 1.
     pub first: u64,
-    /// And every so many after it; 0: none.
+    /// Distance of further failing calls; 0: none.
     pub every: u64,
-    /// Whether the file system can write past the page cache.
+    /// Whether the file system has direct writes.
     pub direct: bool,
-    /// Number of the first that does not fail any more; 0: there is none.
+    /// Number of the first call that no longer fails; 0: none.
     pub until: u64,
 }
 
 impl Fault {
-    /// The variables that tell the library; each fault adds a line to `log`.
+    /// The variables that configure the library. Each fault adds a line to `log`.
     pub fn variables(&self, log: &Path) -> Vec<(String, String)> {
         variables(&[
             ("FAULT_CALLS", self.calls.to_owned()),
@@ -43,12 +43,12 @@ impl Fault {
     }
 }
 
-/// How many faults a log tells of.
+/// Number of faults in a log.
 pub fn faults_in(log: &Path) -> usize {
     fs::read_to_string(log).map_or(0, |text| text.lines().count())
 }
 
-/// These variables, and the one that loads the library.
+/// These variables, and the one that preloads the library.
 pub fn variables(variables: &[(&str, String)]) -> Vec<(String, String)> {
     let preload = ("LD_PRELOAD", library().display().to_string());
     variables
@@ -59,7 +59,7 @@ pub fn variables(variables: &[(&str, String)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The C compiler is there, since the crates of zstd and TLS need it, too.
+/// There is a C compiler, because the crates for zstd and TLS need one as well.
 fn library() -> PathBuf {
     static LIBRARY: OnceLock<TempDir> = OnceLock::new();
     let folder = LIBRARY.get_or_init(|| {
@@ -78,7 +78,7 @@ fn library() -> PathBuf {
     folder.path().join("shim.so")
 }
 
-/// The clocks of normalizers, as far as they differ from the machine's.
+/// The offsets of the normalizers' clocks from the machine's.
 #[derive(Debug)]
 pub struct Clocks {
     file: File,
@@ -86,7 +86,7 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Clocks that go right.
+    /// Clocks without an offset.
     pub fn new(folder: &Path) -> Self {
         let path = folder.join("clocks");
         let file = File::options()
@@ -99,7 +99,7 @@ impl Clocks {
         Self { file, path }
     }
 
-    /// The variables that hand them to a normalizer, for whom the monotonic one goes at one part in `slowed` of its pace.
+    /// The variables for a normalizer whose monotonic clock is slowed down by `slowed`.
     pub fn variables(&self, slowed: u64) -> Vec<(String, String)> {
         variables(&[
             ("FAULT_CLOCK", self.path.display().to_string()),
@@ -112,7 +112,7 @@ impl Clocks {
         self.add(0, seconds);
     }
 
-    /// Lets time go by.
+    /// Advances both clocks.
     pub fn let_go_by(&self, seconds: i64) {
         self.add(8, seconds);
     }

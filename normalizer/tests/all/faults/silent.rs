@@ -11,14 +11,14 @@ use super::requests::Request;
 use super::shim::Clocks;
 
 const CONNECTIONS: usize = 10_000;
-/// Memory that one may cost.
+/// Maximum memory per connection.
 const BYTES_EACH: u64 = 24 * 1024;
-/// Time seems to stand still to the normalizer while the connections are made, however long that takes here.
+/// Slows the normalizer's clock while the test opens connections, which can take long.
 const SLOWED: u64 = 100;
-/// Longer than a connection may say nothing.
+/// Longer than a silent connection may stay open.
 const LONG_SECONDS: i64 = 11;
 
-/// How many files this process may have open, after it has asked for as many as it needs.
+/// The limit on open files of this process, raised as far as needed and possible.
 fn open_files_limit() -> usize {
     let wanted = 2 * CONNECTIONS as libc::rlim_t;
     let mut limit = libc::rlimit {
@@ -28,7 +28,7 @@ fn open_files_limit() -> usize {
     // SAFETY: the calls get valid pointers to a limit that outlives them, and keep none.
     unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-        // Who may raise the hard limit does; the normalizer inherits it.
+        // Privileged users can raise the hard limit. The normalizer inherits it.
         for hard in [limit.rlim_max.max(wanted), limit.rlim_max] {
             limit.rlim_cur = hard;
             limit.rlim_max = hard;
@@ -40,11 +40,11 @@ fn open_files_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap()
 }
 
-/// Seen to fail without `OPENING_TIMEOUT`: they stay.
+/// Seen to fail without `OPENING_TIMEOUT`: the connections stay open.
 #[test]
 fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
     let limit = open_files_limit();
-    // Half of them at each of two doors, each of which may have nearly a third of the normalizer's files.
+    // Half of them at each of two listeners, each of which may have nearly a third of the normalizer's files.
     let connections = CONNECTIONS.min(limit / 2);
     let folder = TempDir::new().unwrap();
     let clocks = Clocks::new(folder.path());
@@ -69,7 +69,7 @@ fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
         "{cost} bytes for {connections} connections"
     );
     wait_until("their end", || {
-        // Again and again: the time of a connection begins when its task is looked at first, which may be just now.
+        // Repeated, because the timeout of a connection starts when its task first runs, which may be just now.
         clocks.let_go_by(LONG_SECONDS);
         normalizer.open_files() < files + 20
     });
@@ -83,7 +83,7 @@ fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
     );
 }
 
-/// Seen to fail when connections over the limit are served (no permit asked for): the first is not closed.
+/// Seen to fail when connections over the limit are served (without a permit): the first is not closed.
 #[test]
 fn a_connection_over_the_limit_is_closed_until_silent_ones_end() {
     const MAX: usize = 50;
@@ -105,7 +105,7 @@ fn a_connection_over_the_limit_is_closed_until_silent_ones_end() {
     let request = Request { client: 0, number: 0 };
     assert_eq!(send(http, &request.http1()), None, "and so is the next");
     wait_until("room for a connection", || {
-        // Again and again: the time of a connection begins when its task is looked at first, which may be just now.
+        // Repeated, because the timeout of a connection starts when its task first runs, which may be just now.
         clocks.let_go_by(LONG_SECONDS);
         send(http, &request.http1()) == Some(200)
     });

@@ -1,4 +1,4 @@
-//! Senders that are slow on purpose: their time and their memory are bounded, and nobody else waits for them.
+//! Intentionally slow senders: their time and memory are bounded, and no other client waits for them.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -13,12 +13,12 @@ use super::http2;
 use super::normalizer::{Launch, PATIENCE};
 use super::shim::Clocks;
 
-/// Slow senders of each kind.
+/// Number of slow senders of each kind.
 const EACH: usize = 20;
-/// Time that goes by between two of their bytes, and how often: longer than any time-out in force.
+/// Time between two of their bytes, and the number of bytes: together longer than any timeout.
 const STEP_SECONDS: i64 = 10;
 const STEPS: usize = 16;
-/// What they may cost: a fiftieth of what the bodies of just one kind are told to have.
+/// Maximum memory for them: a fiftieth of the declared lengths of one kind's bodies.
 const MEMORY_MAX: u64 = 24 * 1024 * 1024;
 
 struct SlowSender {
@@ -40,10 +40,10 @@ impl SlowSender {
         }
     }
 
-    /// Sends one byte more.
+    /// Sends one more byte.
     fn go_on(&mut self) {
         if let Some(&byte) = self.rest.get(self.sent) {
-            // Who is closed meanwhile is seen when it is read.
+            // A closed connection is noticed by the next read.
             let _ = self.stream.write_all(&[byte]);
             self.sent += 1;
         }
@@ -61,7 +61,7 @@ impl SlowSender {
     }
 }
 
-/// What a sender says at once, and byte by byte after that.
+/// The bytes that a sender sends at once, and those that it sends one by one.
 fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let head = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n".to_vec();
     let body_of = |length: &str| [head.clone(), format!("{length}\r\n\r\n").into_bytes()].concat();
@@ -104,8 +104,8 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     ]
 }
 
-/// Seen to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: all kinds of
-/// connections stay.
+/// Seen to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: connections of all kinds
+/// stay open.
 #[test]
 fn slow_senders_are_cut_off_and_nobody_waits_for_them() {
     let folder = TempDir::new().unwrap();

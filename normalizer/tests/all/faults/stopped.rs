@@ -1,5 +1,5 @@
-//! A process that stands still for ten seconds under load: impatient clients send again on further connections, and when
-//! it goes on all copies are there at the same instant.
+//! A process that is stopped for ten seconds under load. Impatient clients retry on further connections, and when it continues, all
+//! duplicates arrive at the same instant.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -16,10 +16,10 @@ use super::requests::{Request, check_rows};
 
 const CLIENTS: u64 = 4;
 const STANDS_STILL: Duration = Duration::from_secs(10);
-/// After this time a client sends again. It goes on waiting for what it sent before.
+/// Time after which a client retries. It still waits for the earlier answers.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 
-/// Sends a request until one of its copies is acknowledged, and tells how many it has sent.
+/// Sends a request until it is acknowledged, and returns how often it was sent.
 fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
     let bytes = request.http1();
     let answered = Arc::new(AtomicBool::new(false));
@@ -44,7 +44,7 @@ fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
     sent
 }
 
-/// Seen to fail when every span and point is taken for a new one (`RecentSet::insert`, `Pipeline::is_new_point`): rows are doubled.
+/// Seen to fail when no span or point counts as a duplicate (`RecentSet::insert`, `Pipeline::is_new_point`): rows are duplicated.
 #[test]
 fn copies_that_pile_up_while_the_process_stands_still_become_one_row() {
     let folder = TempDir::new().unwrap();

@@ -1,8 +1,8 @@
-//! Calls to the file system that fail: the k-th of each kind, on each kind of file, for each reason that matters.
+//! Failing calls to the file system: the k-th call of each kind, on each kind of file, for each relevant reason.
 //!
-//! A failed sync, and any error but a full disk, ends the process with the file and the reason; a full disk refuses
-//! requests until there is room; what a signal interrupts or cuts short is nobody's business. And in all cases what was
-//! acknowledged is in the files once after the next start.
+//! A failed sync, and any error except a full disk, ends the process with the file and the reason. A full disk refuses requests until
+//! space is free. An interrupted or short write has no effect. In all cases, acknowledged rows are in the files once after the next
+//! start.
 
 use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,10 +15,10 @@ use super::normalizer::{Ended, Launch, wait_until};
 use super::shim::{Fault, faults_in};
 
 const CLIENTS: u64 = 2;
-/// Requests that a normalizer lives for if the fault does not end it before.
+/// Number of requests after which a normalizer without a fault is ended.
 const REQUESTS_A_LIFE: u64 = 16;
 
-/// Which call of its kind fails in each life of the normalizer.
+/// Number of the failing call for each process.
 const FIRSTS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 
 fn fault(calls: &'static str, path: &'static str, errno: i32) -> Fault {
@@ -33,13 +33,13 @@ fn fault(calls: &'static str, path: &'static str, errno: i32) -> Fault {
     }
 }
 
-/// The same where the file system cannot write past the page cache, and the journal has to be synced.
+/// The same on a file system without direct writes, where the journal must be synced.
 fn through_the_page_cache(fault: Fault) -> Fault {
     let direct = false;
     Fault { direct, ..fault }
 }
 
-/// A normalizer in its lives, and clients that try all the time.
+/// A normalizer that is started again and again, and clients that send all the time.
 struct Lives {
     folder: TempDir,
     launch: Launch,
@@ -51,7 +51,7 @@ struct Lives {
 impl Lives {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        // Segments of a few requests, so that they are begun and deleted all the time.
+        // Segments of a few requests, so that segments are created and deleted all the time.
         let launch = Launch::in_folder(&folder.path().join("logs")).flag("--segment-bytes", "4KiB");
         let target = Target::default();
         let clients = Clients::start(&target, CLIENTS);
@@ -68,12 +68,12 @@ impl Lives {
         self.folder.path().join("faults")
     }
 
-    /// A life with this fault, up to its end: by the fault, or else in order or by a kill in turn.
+    /// Runs a process with this fault until it ends: by the fault, or alternately by a shutdown and by a kill.
     fn live(&self, fault: Fault) -> Ended {
         self.live_unless(fault, || false)
     }
 
-    /// The same, but when `is_ending`, it is given the time to end by itself.
+    /// The same, but with `is_ending` it gets time to end by itself.
     fn live_unless(&self, fault: Fault, is_ending: impl Fn() -> bool) -> Ended {
         let launch = self.launch.clone().variables(fault.variables(&self.log()));
         let mut normalizer = match launch.start() {
@@ -94,7 +94,7 @@ impl Lives {
         }
     }
 
-    /// A last life without faults; then all has to be there.
+    /// Runs a last process without faults; then all rows must be in the files.
     fn end(self, about: &str) {
         let normalizer = self.launch.start().unwrap();
         self.target.set(Some(normalizer.address("http")));
@@ -105,7 +105,7 @@ impl Lives {
     }
 }
 
-/// Lives in which this call fails once, at its k-th time: the process ends by it and says why, every time.
+/// Processes in which this call fails once, at its k-th time. Each ends by it and logs the reason.
 fn ends_the_process(kind: Fault, reason: &str) {
     let lives = Lives::new();
     let mut ends = 0;
@@ -113,18 +113,18 @@ fn ends_the_process(kind: Fault, reason: &str) {
         let before = faults_in(&lives.log());
         let has_failed = || faults_in(&lives.log()) > before;
         let ended = lives.live_unless(Fault { first, ..kind }, has_failed);
-        // A kill may come just after the call.
+        // The kill may come just after the call.
         if !has_failed() || ended.status.signal().is_some() {
             assert!(ended.was_told_to_end(), "{kind:?} {first}: {ended:?}");
             continue;
         }
         ends += 1;
         assert_eq!(ended.status.code(), Some(1), "{kind:?} {first}: {ended:?}");
-        let last = ended.told.lines().last().unwrap_or_default();
+        let last = ended.log.lines().last().unwrap_or_default();
         assert!(
             last.contains(reason) && last.contains(kind.path) && !last.contains("panic"),
             "{kind:?} {first}: the last line has no path or reason: {}",
-            ended.told
+            ended.log
         );
     }
     assert!(ends > 0, "{kind:?}: no call failed");
@@ -132,14 +132,14 @@ fn ends_the_process(kind: Fault, reason: &str) {
     lives.end(&format!("{calls} on {path}: {reason}, {ends} times"));
 }
 
-/// Lives in which there is no room, again and again: requests are refused meanwhile, and the process goes on, unless it
-/// met that while it started or ended, and says so.
+/// Processes with a disk that is full again and again. Requests are refused meanwhile, and the process continues, unless this happens
+/// during its start or shutdown.
 fn refuses_and_goes_on(kind: Fault) {
     let lives = Lives::new();
     let mut went_on = 0;
     for first in FIRSTS {
         let before = faults_in(&lives.log());
-        // There is room for some, for others not, and then for all again.
+        // First there is space for some calls, then for none, and then for all.
         let (every, until) = (5, first + 9);
         let ended = lives.live(Fault {
             first,
@@ -147,17 +147,17 @@ fn refuses_and_goes_on(kind: Fault) {
             until,
             ..kind
         });
-        let told_full = ended.told.contains("cannot create a journal segment")
-            || ended.told.contains("requests are refused until space is free");
+        let has_logged_full = ended.log.contains("cannot create a journal segment")
+            || ended.log.contains("requests are refused until space is free");
         if faults_in(&lives.log()) > before && ended.was_told_to_end() {
-            // Who is killed may have no time to tell.
+            // A killed process may have had no time to log it.
             assert!(
-                told_full || !ended.status.success(),
+                has_logged_full || !ended.status.success(),
                 "{kind:?} {first}: {ended:?}"
             );
-            went_on += u64::from(told_full);
+            went_on += u64::from(has_logged_full);
         } else if !ended.was_told_to_end() {
-            let last = ended.told.lines().last().unwrap_or_default();
+            let last = ended.log.lines().last().unwrap_or_default();
             assert!(last.contains("os error"), "{kind:?} {first}: {ended:?}");
         }
     }
@@ -168,7 +168,7 @@ fn refuses_and_goes_on(kind: Fault) {
     ));
 }
 
-/// A life in which every second call is interrupted or cut short, and nobody notices.
+/// A process in which every second call is interrupted or short, without an effect.
 fn is_invisible(kind: Fault) {
     let lives = Lives::new();
     for first in [1, 2] {
@@ -178,7 +178,7 @@ fn is_invisible(kind: Fault) {
             ..kind
         });
         assert!(ended.was_told_to_end(), "{kind:?}: {ended:?}");
-        assert!(!ended.told.contains("warning"), "{kind:?}: {ended:?}");
+        assert!(!ended.log.contains("warning"), "{kind:?}: {ended:?}");
     }
     let faults = faults_in(&lives.log());
     assert!(faults > 0, "{kind:?}: no call failed");
@@ -193,7 +193,7 @@ const IO: &str = "Input/output error (os error 5)";
 const TOO_MANY: &str = "Too many open files";
 const FULL: &str = "No space left on device";
 
-/// Seen to fail when the result of the sync is not looked at (`Store::sync`), and when a failed one is tried again.
+/// Seen to fail when the result of the sync is ignored (`Store::sync`), and when a failed sync is retried.
 #[test]
 fn a_failed_sync_of_the_journal_ends_the_process() {
     for (errno, reason) in [(libc::EIO, IO), (libc::ENOSPC, FULL)] {
@@ -206,8 +206,8 @@ fn a_failed_sync_of_the_journal_ends_the_process() {
     ends_the_process(fault("fsync", ".journal/mine", libc::EIO), IO);
 }
 
-/// Seen to fail when the error of a write is taken for an interruption (`Segment::write_all`). That a torn record is cut at
-/// the next start is not seen here, as what comes next goes over it: the tests of recovery hold that.
+/// Seen to fail when a write error counts as an interruption (`Segment::write_all`). The next record overwrites a torn one here, so the
+/// tests of recovery check that a torn record is zeroed at the next start.
 #[test]
 fn a_failed_write_of_the_journal_ends_the_process() {
     ends_the_process(fault("write", ".segment", libc::EIO), IO);
@@ -227,7 +227,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("mkdir", ".journal", libc::EIO), IO);
 }
 
-/// Seen to fail when every error of the sink is taken for a full disk (`Worker::write`): the process does not end.
+/// Seen to fail when every error of the sink counts as a full disk (`Worker::write`): the process does not end.
 #[test]
 fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("write", "/cctf/", libc::EIO), IO);
@@ -237,7 +237,7 @@ fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
     ends_the_process(fault("rename", "/cctf/", libc::EIO), IO);
 }
 
-/// Seen to fail by the same.
+/// Seen to fail by the same change.
 #[test]
 fn a_runs_folder_that_cannot_be_made_ends_the_process() {
     ends_the_process(fault("mkdir", "mine", libc::EIO), IO);
@@ -248,7 +248,7 @@ fn a_runs_folder_that_cannot_be_made_ends_the_process() {
     ends_the_process(fault("fsync", "mine/cctf", libc::EIO), IO);
 }
 
-/// Seen to fail when no error of the store is taken for a full disk: the process ends.
+/// Seen to fail when no error of the store counts as a full disk: the process ends.
 #[test]
 fn no_room_for_the_journal_refuses_requests_until_there_is() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -259,7 +259,7 @@ fn no_room_for_the_journal_refuses_requests_until_there_is() {
     refuses_and_goes_on(fault("open", ".segment", libc::ENOSPC));
 }
 
-/// Seen to fail when no error of the sink is taken for a full disk: the process ends.
+/// Seen to fail when no error of the sink counts as a full disk: the process ends.
 #[test]
 fn no_room_for_rows_refuses_requests_until_there_is() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {

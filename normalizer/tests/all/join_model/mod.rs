@@ -1,4 +1,4 @@
-//! The join against the rules: what a span is and who caused it follows from the set of spans, whatever their order.
+//! The join compared with the rules: the kind of a span and its caller follow from the set of spans, in any order.
 
 mod model;
 mod reference;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use model::{ENTRIES_MAX, Made, ROOT, Table, WINDOW, arrival, id, in_any_order, may_have_row, trace};
 use reference::Reference;
 
-/// Traces that are drawn, unless FUZZ_INPUTS says otherwise: `make fuzz` sets it.
+/// Number of random traces, unless FUZZ_INPUTS is set, as in `make fuzz`.
 const TRACES: u32 = 4_000;
 
 fn traces() -> u32 {
@@ -49,7 +49,7 @@ fn check_emptied(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: traces(), ..ProptestConfig::default() })]
 
-    /// Missing parents, cycles, ids that a call and its answer share, second instrumentations with and without flags.
+    /// Missing parents, cycles, ids shared by a call and its answer, second instrumentations with and without flags.
     #[test]
     fn within_the_window_the_rows_follow_from_the_set_of_spans(
         (spans, order, steps) in in_any_order(trace(16), WINDOW / 17)
@@ -139,7 +139,7 @@ proptest! {
     }
 }
 
-/// No invocation is above itself.
+/// No invocation is its own ancestor.
 fn check_no_cycle(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
     let parent_of = |span: SpanId| {
         let mut rows = table.outcomes.iter();

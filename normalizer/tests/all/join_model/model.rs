@@ -1,4 +1,4 @@
-//! Spans made at random, and a table that holds their rows.
+//! Random spans, and a table with their rows.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use proptest::sample::Index;
 
 pub const WINDOW: u64 = 1_000;
 pub const TRACE_ID: [u8; 16] = [7; 16];
-/// Parents that never arrive have ids from here on.
+/// The first id of parents that never arrive.
 pub const MISSING: usize = 1_000_000;
 pub const ENTRIES_MAX: usize = 1 << 20;
 
@@ -22,12 +22,12 @@ pub struct Made {
     /// The id of its parent.
     pub parent: Option<usize>,
     pub is_remote: Option<bool>,
-    /// Whether nothing says that its id is its own.
+    /// Whether its id may also belong to another span.
     pub may_share: bool,
     pub lasted: i64,
 }
 
-/// A root of an SDK that does not say whether parents are remote.
+/// A root of an SDK that does not report whether parents are remote.
 pub const ROOT: Made = Made {
     id: 0,
     role: Role::Server,
@@ -70,7 +70,7 @@ fn role() -> impl Strategy<Value = Role> {
     ]
 }
 
-/// What is drawn for a span: whose child it is, and by which chance.
+/// The random choices for a span: its parent and its properties.
 type Drawn = ((Role, u32, Index, u8), (Option<bool>, bool, bool, i64));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -81,8 +81,8 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     )
 }
 
-/// Traces: most spans below earlier ones; some roots, some parents that never arrive, and cycles of any length. A call of a
-/// source that may share ids has an answer with its id in half of the cases.
+/// Traces: most spans have an earlier parent; some are roots, some have a parent that never arrives, and there are cycles of any length.
+/// In half of the cases, a call of a source that may share ids has an answer with its id.
 pub fn trace(spans_max: usize) -> impl Strategy<Value = Vec<Made>> {
     prop::collection::vec(drawn(), 1..spans_max).prop_map(|spans| {
         let count = spans.len();
@@ -119,7 +119,7 @@ pub fn trace(spans_max: usize) -> impl Strategy<Value = Vec<Made>> {
     })
 }
 
-/// Orders of arrival, and the time that passes before each.
+/// Orders of arrival, and the time before each arrival.
 pub fn in_any_order(
     spans: impl Strategy<Value = Vec<Made>>,
     step_max: u64,
@@ -131,7 +131,7 @@ pub fn in_any_order(
     })
 }
 
-/// Whether the pipeline may make a row of it, as long as the join has not decided.
+/// Whether the pipeline may have a row for it while the join is undecided.
 pub fn may_have_row(span: &Made) -> bool {
     match span.role {
         Role::Internal => span.parent.is_none() || span.is_remote != Some(false),
@@ -140,7 +140,7 @@ pub fn may_have_row(span: &Made) -> bool {
     }
 }
 
-/// A table with its rows, each of which is a span's place.
+/// A table with its rows, each of which is a span's index.
 pub struct Table {
     pub join: JoinTable,
     pub outcomes: HashMap<usize, (Outcome, u64)>,
@@ -184,7 +184,7 @@ impl Table {
         assert!(before.is_none(), "row {place} is settled twice");
     }
 
-    /// Lets all windows pass. What hangs on later spans may take a window more each time, but not for ever.
+    /// Lets all windows pass. Rows that depend on later spans may take one more window each time, but not forever.
     pub fn drain(&mut self, from: u64) {
         for tenths in 1..=50 {
             self.expire(from + tenths * (WINDOW / 10 + 1));

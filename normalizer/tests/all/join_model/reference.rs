@@ -1,4 +1,4 @@
-//! What the spans of a trace are, by the rules of docs/cctf.md, written down over the whole set: no order, no time.
+//! The reference: the rules of docs/cctf.md for the complete set of spans of a trace, without order and time.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use cctf_proto::cctf::SpanId;
 
 use super::model::{Made, id};
 
-/// What a span's row says of what is above; `None` for no row.
+/// A row's caller; `None` for a span without a row.
 pub type Row = Option<(Option<SpanId>, IsOrphan)>;
 type IsOrphan = bool;
 
@@ -17,7 +17,7 @@ pub struct Reference<'a> {
     invocations: Vec<bool>,
 }
 
-/// Where the way up from a span leads.
+/// The result of the walk from a span to its ancestors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Above {
     Invocation(usize),
@@ -48,7 +48,7 @@ impl<'a> Reference<'a> {
         )
     }
 
-    /// The parent: the call that shares a callee's id; else of the spans that have the parent's id the best.
+    /// The parent: the call that shares a callee's id, or else the best of the spans with the parent's id.
     fn find_parent(&self, place: usize) -> Option<usize> {
         let span = &self.spans[place];
         let named = span.parent?;
@@ -72,7 +72,7 @@ impl<'a> Reference<'a> {
         self.spans[place].instance != self.spans[parent].instance
     }
 
-    /// Whether a receipt only polls: its parent is of its own process.
+    /// Whether a receipt only polls: its parent belongs to the same process.
     fn is_poll(&self, place: usize) -> bool {
         let span = &self.spans[place];
         let is_below_its_own = || {
@@ -85,7 +85,7 @@ impl<'a> Reference<'a> {
             || span.role == Role::Receipt && (span.parent.is_none() || !is_remote && is_below_its_own())
     }
 
-    /// Whether it is an invocation, but for what only a SERVER span above can deny.
+    /// Whether it is an invocation, unless a SERVER ancestor denies it.
     fn is_work(&self, place: usize) -> bool {
         let (span, parent) = (&self.spans[place], self.parents[place]);
         let is_remote = span.is_remote == Some(true);
@@ -93,7 +93,7 @@ impl<'a> Reference<'a> {
         match span.role {
             Role::Server => true,
             Role::Receipt => !self.is_poll(place),
-            // Directly below the receipt of its message, which all outlast here.
+            // A direct child of the receipt of its message. All receipts outlast their children here.
             Role::Consumer => {
                 is_remote
                     || !parent.is_some_and(|parent| {
@@ -109,7 +109,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The SERVER span of the same instance that a SERVER span is below, with nothing but inner work between.
+    /// The SERVER ancestor of a SERVER span in the same instance, with only inner work between them.
     fn server_above(&self, place: usize) -> Option<usize> {
         if self.spans[place].is_remote == Some(true) {
             return None;
@@ -127,7 +127,7 @@ impl<'a> Reference<'a> {
         None
     }
 
-    /// The SERVER spans of the cycle on which each is a second instrumentation of the next.
+    /// The SERVER spans of a cycle in which each is a second instrumentation of the next.
     fn cycle_of_servers(&self, place: usize) -> Vec<usize> {
         let (mut on, mut at) = (vec![place], place);
         while let Some(above) = self.server_above(at) {
@@ -166,7 +166,7 @@ impl<'a> Reference<'a> {
         Above::Unknown
     }
 
-    /// The invocation at which the cycle is cut that this one is on.
+    /// The invocation at which this cycle is cut.
     fn cut_of(&self, place: usize) -> Option<usize> {
         let mut on = Vec::new();
         let mut at = place;

@@ -1,4 +1,4 @@
-//! A disk of which every k-th operation fails, and whose writes are short.
+//! A disk with short writes on which every k-th operation fails.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use cctf_normalizer::sink::{Disk, Storage};
 
-/// What goes wrong, shared with the test.
+/// The faults, shared with the test.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Plan {
     calls: u64,
     /// Every call whose number is a multiple of this fails; 0: none.
     pub every: u64,
-    /// With this error.
+    /// The error of these calls.
     pub errno: i32,
-    /// Longest write; 0: any.
+    /// Maximum length of a write; 0: unlimited.
     pub piece: usize,
 }
 
@@ -22,7 +22,7 @@ impl Plan {
     fn step(plan: &Mutex<Self>, is_write: bool) -> io::Result<()> {
         let mut plan = plan.lock().unwrap();
         plan.calls += 1;
-        // std repeats every other call that a signal interrupts.
+        // std repeats all other calls that a signal interrupts.
         let is_spared = plan.errno == libc::EINTR && !is_write;
         if plan.every > 0 && plan.calls.is_multiple_of(plan.every) && !is_spared {
             return Err(io::Error::from_raw_os_error(plan.errno));
@@ -109,7 +109,7 @@ impl Storage for Faulty {
     fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         self.step().and_then(|()| Disk.read(path))
     }
-    // The files' real syncs would only take time here: what a power loss does to the journal is played on its bytes.
+    // Real syncs would only take time: the test simulates a power loss on the journal's bytes.
     fn sync(&mut self, _path: &Path) -> io::Result<()> {
         self.step()
     }

@@ -1,4 +1,4 @@
-//! What stands on the disk: the folders of runs and their parts, the journal's segments.
+//! The content of the disk: folders of runs and parts, and the journal's segments.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,9 +1,9 @@
-//! Journal, pipeline and sink under random operations, crashes and errors, against what a client knows: an acknowledged
-//! span is in the files once, any other at most once, no line is torn, and files only ever grow.
+//! Journal, pipeline and sink under random operations, crashes and errors, compared with the knowledge of a client. An acknowledged span
+//! is in the files once, any other at most once, no line is torn, and files only grow.
 //!
-//! Runs roll on all the time, and closed parts are deleted at any moment.
+//! Runs continue in new parts all the time, and closed parts are deleted at any moment.
 //!
-//! Seen to fail when the base of a run is not read, for the run that was there before: its lines are doubled.
+//! Seen to fail when the base of a run is not read, for a run that existed before: its lines are duplicated.
 
 mod faults;
 mod folders;

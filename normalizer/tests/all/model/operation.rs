@@ -1,8 +1,8 @@
-//! What happens to a normalizer, at random.
+//! Random operations on a normalizer.
 
 use proptest::prelude::*;
 
-/// What can happen.
+/// An operation.
 #[derive(Debug, Clone)]
 pub enum Operation {
     Append {
@@ -19,7 +19,7 @@ pub enum Operation {
         to: u64,
     },
     CrashInCheckpoint,
-    /// Parts that are closed are deleted; while nothing runs, or only some of a part's files by then.
+    /// Deletes closed parts, also while no process runs, or only some of a part's files.
     DeleteParts {
         is_down: bool,
         is_partly: bool,
@@ -32,7 +32,7 @@ pub enum Operation {
     NoFaults,
 }
 
-/// Any of them.
+/// A strategy for any operation.
 pub fn operation() -> impl Strategy<Value = Operation> {
     let errno = prop::sample::select(vec![libc::ENOSPC, libc::EIO, libc::EINTR, libc::EDQUOT]);
     prop_oneof![

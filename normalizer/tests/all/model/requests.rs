@@ -1,4 +1,4 @@
-//! Requests of which each has a CLIENT and a SERVER span that no other has.
+//! Requests with one unique CLIENT and SERVER span each.
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Record, Signal};
@@ -24,7 +24,7 @@ pub fn span_ids(number: u64) -> [String; 2] {
     [2 * number + 1, 2 * number + 2].map(|id| format!("{id:016x}"))
 }
 
-/// Request `number`; every third names one of two runs, which is there before for one of them.
+/// Request `number`. Every third names one of two runs, one of which existed before.
 pub fn request(number: u64, unix_ns: u64) -> Record {
     let attributes = match number % 6 {
         0 => vec![attribute("cctf.run_id", "named")],
@@ -43,7 +43,7 @@ pub fn request(number: u64, unix_ns: u64) -> Record {
         ..Span::default()
     };
     let spans = match number % 4 {
-        // The caller of every fourth never comes.
+        // Every fourth has a caller that never comes.
         0 => vec![span(2, &server, &[9; 8]), span(3, &client, &[8; 8])],
         _ => vec![span(2, &server, &client), span(3, &client, &[])],
     };

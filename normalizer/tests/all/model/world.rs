@@ -1,4 +1,4 @@
-//! [`World`]: a normalizer without threads on a folder of its own, and what a client and a reader know of it.
+//! [`World`]: a normalizer without threads on its own folder, and the knowledge of a client and a reader.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -22,19 +22,19 @@ use super::requests::{request, span_ids};
 
 const START_UNIX_NANO: u64 = 1_700_000_000_000_000_000;
 const OLD_LINE: &str = "{\"span_id\":\"old\"}\n";
-/// What a power loss leaves is played here, so that the real syncs of a real disk would only take time.
+/// The test simulates a power loss itself, so real syncs would only take time.
 const IN_MEMORY: &str = "/dev/shm";
-/// Some requests make a part.
+/// Size of a part, reached after some requests.
 const ROLL_BYTES: u64 = 4000;
-/// Attempts under faults; then the disk is well again.
+/// Attempts under faults; after them the disk works again.
 const ATTEMPTS: usize = 3;
 
-/// How many cases fit into some seconds.
+/// Number of cases, for a run of some seconds.
 pub fn cases() -> u32 {
     if Path::new(IN_MEMORY).is_dir() { 160 } else { 4 }
 }
 
-/// A process's memory.
+/// The memory of a process.
 struct Life {
     pipeline: Pipeline,
     sink: Sink,
@@ -43,7 +43,7 @@ struct Life {
     _lock: File,
 }
 
-/// The end of a process that could not go on.
+/// The end of a process after a fatal error.
 struct Died;
 
 pub struct World {
@@ -54,7 +54,7 @@ pub struct World {
     /// Requests sent so far.
     sent: u64,
     acknowledged: BTreeSet<u64>,
-    /// What a reader has read of each file, up to its last line end.
+    /// The bytes of each file that a reader has read, up to the last line end.
     read: BTreeMap<PathBuf, Vec<u8>>,
     /// Folders that were deleted and must not come back.
     deleted: BTreeSet<PathBuf>,
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// Stops in order and holds the files to what was acknowledged.
+    /// Shuts down gracefully and compares the files with the acknowledged requests.
     pub fn end(mut self) {
         *self.plan.lock().unwrap() = Plan::default();
         assert!(self.shut_down().is_ok(), "on a disk that is well");
@@ -151,7 +151,7 @@ impl World {
             }
         }
         assert!(found.values().all(|&times| times == 1), "{found:?}");
-        // The line that was there before is no row.
+        // The line that existed before is not a row.
         let is_ours = |run: &&PathBuf| !run.ends_with("there-before");
         for run in run_folders(self.folder.path()).iter().filter(is_ours) {
             let report = validate(run, Options::default()).unwrap();
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// Files hold what a reader has read of them, and more.
+    /// Checks that files start with the bytes that a reader has read.
     pub fn check_growth(&mut self) {
         for run in run_folders(self.folder.path()) {
             assert!(!self.deleted.contains(&run), "{} came back", run.display());
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// Deletes what an operator may delete: parts with an end, behind which there is another one.
+    /// Deletes parts that an operator may delete: those with an end, followed by another part.
     fn delete_parts(&mut self, is_down: bool, is_partly: bool) {
         self.check_growth();
         if is_down {
@@ -212,7 +212,7 @@ impl World {
         }
     }
 
-    /// New requests, and some that were sent before.
+    /// New requests, and some duplicates.
     fn numbers(&mut self, new: u8, again: u8) -> Vec<u64> {
         let first = self.sent;
         self.sent += u64::from(new);
@@ -241,12 +241,12 @@ impl World {
     fn append(&mut self, numbers: &[u64], is_fed: bool) -> Result<(), Died> {
         self.now += 10_000_000;
         let done = self.commit(self.requests(numbers), is_fed);
-        // They were committed before anything could go wrong with the files.
+        // They were committed before a fault of the files could occur.
         self.acknowledged.extend(numbers);
         done
     }
 
-    /// Writes records to the journal, then feeds them as the pipeline's thread does.
+    /// Writes records to the journal, then feeds them like the pipeline's thread.
     fn commit(&mut self, records: Vec<Record>, is_fed: bool) -> Result<(), Died> {
         let plan = Arc::clone(&self.plan);
         let life = self.life.as_mut().unwrap();
@@ -302,11 +302,11 @@ impl World {
         };
         let settings = Settings {
             run_id: "mine".to_owned(),
-            // Others at every start: no record may be fed under two.
+            // Other settings at every start. No record may be fed under settings of two starts.
             join_window: Duration::from_millis(1000 + self.now / 1_000_000 % 3 * 500),
             dedup_window: Duration::from_secs(3600),
             run_idle: Duration::from_secs(3),
-            // So little, now and then, that rows leave before their time.
+            // Sometimes so small that rows leave early.
             memory_limit: if (self.now / 1_000_000).is_multiple_of(2) {
                 30_000
             } else {
@@ -347,7 +347,7 @@ impl World {
         }
     }
 
-    /// Appends requests that nobody gets an answer to, of whose bytes a power loss leaves any part.
+    /// Appends unanswered requests, of whose bytes a power loss leaves any part.
     fn tear(&mut self, from: u64, to: u64) {
         let journal = self.folder.path().join("journal");
         let before = segments(&journal);
@@ -355,7 +355,7 @@ impl World {
         let records = self.requests(&numbers);
         self.life.as_mut().unwrap().store.append(&records).unwrap();
         let after = segments(&journal);
-        // A segment is begun only when the one before is durable, so that the last alone can suffer.
+        // A segment is created only after the previous one is durable, so that only the last can be damaged.
         let Some((path, mut bytes)) = after.into_iter().next_back() else {
             return;
         };

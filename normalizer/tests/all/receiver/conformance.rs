@@ -1,4 +1,4 @@
-//! What the OTLP specification asks of a server and the files on gRPC, HTTP and connections do not show already.
+//! Requirements of the OTLP specification that the files on gRPC, HTTP and connections do not test.
 
 use bytes::Bytes;
 use http::Request;
@@ -58,7 +58,7 @@ async fn an_http1_connection_serves_one_request_after_another() {
     let stream = TcpStream::connect(running.address).await.unwrap();
     let (mut sender, connection) = http1_client::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    // A refusal in between does not end the connection either.
+    // A refusal does not end the connection.
     for (body, status) in [("{}", 200), ("{", 400), (r#"{"resourceSpans":[{}]}"#, 200)] {
         let request = Request::post("/v1/traces")
             .header("host", "test")
@@ -125,16 +125,16 @@ async fn more_bytes_under_way_than_may_be_in_memory_are_503_until_they_are_gone(
     let begin = || async {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        // One that is refused may be closed before all of it is sent.
+        // The connection of a refused request may be closed before all of it is sent.
         let _ = stream.write_all(&vec![0; body_len - 1]).await;
         stream
     };
     let mut under_way = Vec::new();
-    // Bytes that are no message: what is taken in is 400, so that the queue stays empty.
+    // The bytes are not a message: an accepted request is answered with 400, so that the queue stays empty.
     let probe = || http1(running.address, "/v1/traces", &[PROTOBUF], vec![0; body_len]);
     let begun_max = 10 * LIMITS.in_flight_bytes_max / body_len;
     let refused = loop {
-        // One more each time: one that arrives while a probe has the last room is refused itself.
+        // One more each time, because a request can be refused itself while a probe has the last free bytes.
         assert!(
             under_way.len() < begun_max,
             "the bytes under way are never too many"

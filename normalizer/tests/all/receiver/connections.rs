@@ -1,4 +1,4 @@
-//! Connections that are silent, slow, too many or under way when the receiver stops.
+//! Connections that are silent, slow, over the limit, or in use when the receiver stops.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::support::{
     CONNECTIONS_MAX, LIMITS, QUEUE, TRACES, frame, good_span, grpc, receiver, trace_request,
 };
 
-/// A connection on which a request's header was sent and the receiver has asked for its body.
+/// A connection on which a request's header was sent and the receiver waits for its body.
 async fn asked_for_body(address: SocketAddr, body_len: usize) -> BufReader<TcpStream> {
     let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let head = format!(
@@ -34,7 +34,7 @@ async fn a_request_under_way_is_answered_though_the_receiver_stops() {
     let mut stream = asked_for_body(running.address, message.len()).await;
     assert_eq!(next_line(&mut stream).await, "HTTP/1.1 100 Continue\r\n");
     running.stop.send_replace(true);
-    // Once the listener is closed the receiver is known to have been told.
+    // A closed listener shows that the receiver has begun its shutdown.
     while TcpStream::connect(running.address).await.is_ok() {}
     stream.write_all(&message).await.unwrap();
     let mut answer = String::new();
@@ -54,7 +54,7 @@ async fn silent(address: SocketAddr, connections: usize) -> Vec<TcpStream> {
     let mut silent = Vec::new();
     for started in 0..connections {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // Some have said a part of what opens HTTP/2.
+        // Some have sent a part of the HTTP/2 preface.
         stream
             .write_all(&b"PRI * HTTP/2.0\r\n\r\nSM"[..started % 20])
             .await

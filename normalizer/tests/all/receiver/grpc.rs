@@ -1,4 +1,4 @@
-//! OTLP/gRPC at its socket: what is taken, what is refused, and with which code.
+//! OTLP/gRPC at its socket: accepted and refused calls, and their status codes.
 
 use super::support::{
     LIMITS, QUEUE, TRACES, frame, good_span, grpc, gzip, http1, receiver, receiver_with_clock, trace_request,
@@ -194,7 +194,7 @@ async fn a_message_of_just_the_limit_is_taken() {
     let running = receiver(QUEUE).await;
     let mut span = good_span(0);
     let fixed = trace_request(vec![span.clone()]).encoded_len();
-    // Four lengths around the name grow from one byte to three each.
+    // Four lengths around the name grow from one byte to three.
     span.name = "n".repeat(LIMITS.message_bytes_max - fixed - 8 + span.name.len());
     let mut message = trace_request(vec![span.clone()]).encode_to_vec();
     let over = message.len() as isize - LIMITS.message_bytes_max as isize;

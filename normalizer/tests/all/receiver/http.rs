@@ -54,7 +54,7 @@ async fn protobuf_of_every_signal_and_compression_reaches_the_journal_unchanged(
             );
         }
     }
-    // A metrics request and a logs request with one field that nobody knows.
+    // A metrics request and a logs request with an unknown field.
     for path in ["/v1/metrics", "/v1/logs"] {
         let answer = http1(running.address, path, &[PROTOBUF], vec![0x78, 0x01]).await;
         assert_eq!(answer.status.as_u16(), 200);
@@ -146,7 +146,7 @@ async fn refusals_have_the_status_and_body_that_the_specification_asks_for() {
     let running = receiver(QUEUE).await;
     let large = vec![b' '; LIMITS.message_bytes_max + 1];
     let bomb = gzip(&vec![0; 64 * LIMITS.message_bytes_max]);
-    for (path, headers, body, status, code, told) in [
+    for (path, headers, body, status, code, message) in [
         (
             "/v1/traces",
             &[PROTOBUF][..],
@@ -220,7 +220,7 @@ async fn refusals_have_the_status_and_body_that_the_specification_asks_for() {
             }
         };
         assert_eq!(refusal.code, code, "{answer:?}");
-        assert!(refusal.message.contains(told), "{refusal:?}");
+        assert!(refusal.message.contains(message), "{refusal:?}");
         assert_eq!(answer.header("retry-after"), "");
     }
     assert_eq!(running.requests(), []);
@@ -327,7 +327,7 @@ async fn a_body_in_many_small_pieces_is_one_message() {
     assert_eq!(running.requests(), [(Signal::Traces, message.into())]);
 }
 
-/// With text that is not UTF-8 in one attribute, a request used to be refused whole.
+/// A request with invalid UTF-8 in one attribute was once refused as a whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_text_is_replaced_and_nothing_else_changes() {
     const MARK: &[u8] = b"<not text>";

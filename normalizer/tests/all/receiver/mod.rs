@@ -1,4 +1,4 @@
-//! The receiver at its sockets, byte by byte.
+//! The receiver at its sockets.
 
 mod conformance;
 mod connections;

@@ -1,4 +1,4 @@
-//! A receiver on a free port whose journal the test holds, and clients that speak byte by byte.
+//! A receiver on a free port with a journal that the test reads, and clients that send single bytes.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ pub const QUEUE: QueueLimits = QueueLimits {
 
 pub const CONNECTIONS_MAX: usize = 100;
 
-/// A receiver whose journal nobody reads but the test.
+/// A receiver whose journal only the test reads.
 pub struct Running {
     pub address: SocketAddr,
     pub journal: Journal,
@@ -59,7 +59,7 @@ pub async fn receiver_with_clock(queue: QueueLimits, clock: Clock) -> Running {
 }
 
 impl Running {
-    /// Requests that reached the journal, after which it is closed.
+    /// Closes the journal and returns the requests in it.
     pub fn requests(mut self) -> Vec<(Signal, Bytes)> {
         self.journal.close();
         let (mut batch, mut requests) = (Vec::new(), Vec::new());
@@ -127,7 +127,7 @@ pub async fn http1(
     answer(sender.send_request(request(path, headers, body)).await.unwrap()).await
 }
 
-/// One gRPC call with this message, framed as it says.
+/// One gRPC call with this framed message.
 pub async fn grpc(
     address: SocketAddr,
     path: &str,
@@ -175,7 +175,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A span that can be used.
+/// A valid span.
 pub fn good_span(number: u64) -> Span {
     Span {
         trace_id: vec![7; 16],
