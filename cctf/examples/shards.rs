@@ -1,8 +1,8 @@
-//! Writes folders of one run as normalizers of three tiers would, to be merged: what `make bench` measures `cctf merge` with.
+//! Writes the folders of one run that three normalizers recorded, as the input of `cctf merge` in `make bench`.
 //!
-//! `shards OUT MIB` writes `OUT/tier0` to `OUT/tier2` with about so many MiB of lines together. Each trace is a request
-//! through three services: on every tier an invocation, and on all but the last a call. Callers are in other folders, so
-//! that all but the first tier's invocations are orphans.
+//! `shards OUT MIB` writes `OUT/tier0` to `OUT/tier2`, with about MIB MiB of lines in total. Each trace is a request through
+//! three services, each on its own tier. Every tier has an invocation, and all but the last have a call. Callers are in other
+//! folders, so all invocations but those of the first tier are orphans.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -20,9 +20,9 @@ const TIERS: [(&str, Stage); 3] = [
     ("cloud0", Stage::Cloud),
 ];
 const BEGIN_NS: i64 = 1_760_000_000_000_000_000;
-/// Between two requests.
+/// Time between two requests.
 const PERIOD_NS: i64 = 100_000;
-/// Rows of one tier are written so much out of order, as they wait for their callers.
+/// Rows in one block, whose order is reversed: a normalizer writes rows out of order, because they wait for their callers.
 const DISORDER: u64 = 64;
 
 fn main() -> anyhow::Result<()> {
@@ -37,7 +37,6 @@ fn main() -> anyhow::Result<()> {
     }
     let mut trace = 0;
     while tiers.iter().map(|tier| tier.bytes).sum::<u64>() < wanted {
-        // Within a stretch the order is turned round.
         let number = trace / DISORDER * DISORDER + (DISORDER - 1 - trace % DISORDER);
         for tier in &mut tiers {
             tier.request(number)?;
@@ -61,7 +60,7 @@ struct Tier {
     line: Vec<u8>,
 }
 
-/// Spread evenly, and the same every time.
+/// A hash of the number, for values that are spread evenly and the same in each run.
 fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^= mixed >> 29;
@@ -78,6 +77,27 @@ fn trace_id(number: u64) -> TraceId {
 
 fn span_id(number: u64, tier: usize, is_call: bool) -> SpanId {
     SpanId(mixed(number * 8 + tier as u64 * 2 + u64::from(is_call)).to_be_bytes())
+}
+
+/// Times and size of a request on one tier.
+struct Timing {
+    begin_ns: i64,
+    end_ns: i64,
+    noise_ns: i64,
+    size_bytes: u64,
+}
+
+impl Timing {
+    fn new(number: u64, tier: usize) -> Self {
+        let noise_ns = (mixed(number ^ 77) % 500_000) as i64;
+        let begin_ns = BEGIN_NS + number as i64 * PERIOD_NS + tier as i64 * 2_000_000;
+        Self {
+            begin_ns,
+            end_ns: begin_ns + (TIERS.len() - tier) as i64 * 6_000_000 + noise_ns,
+            noise_ns,
+            size_bytes: 1000 + mixed(number) % 50_000,
+        }
+    }
 }
 
 impl Tier {
@@ -103,21 +123,46 @@ impl Tier {
     }
 
     fn request(&mut self, number: u64) -> anyhow::Result<()> {
+        let module = format!("shop-{}", TIERS[self.number].0);
+        let instance = format!("{module}-1");
+        let timing = Timing::new(number, self.number);
+        let invocation = self.invocation(number, &timing, &module, &instance);
+        self.line.clear();
+        Row::encode(&invocation, &mut self.line);
+        self.line.push(b'\n');
+        self.rows[0] += 1;
+        self.bytes += self.line.len() as u64;
+        self.invocations.write_all(&self.line)?;
+        let Some((next_node, _)) = TIERS.get(self.number + 1) else {
+            return Ok(());
+        };
+        let peer = format!("{next_node}:8080");
+        let call = self.call(number, &timing, &module, &instance, &peer);
+        self.line.clear();
+        Row::encode(&call, &mut self.line);
+        self.line.push(b'\n');
+        self.rows[1] += 1;
+        self.bytes += self.line.len() as u64;
+        Ok(self.calls.write_all(&self.line)?)
+    }
+
+    fn invocation<'a>(
+        &self,
+        number: u64,
+        timing: &Timing,
+        module: &'a str,
+        instance: &'a str,
+    ) -> Invocation<'a> {
         let (tier, (node, stage)) = (self.number, TIERS[self.number]);
-        let noise = (mixed(number ^ 77) % 500_000) as i64;
-        let begin = BEGIN_NS + number as i64 * PERIOD_NS + tier as i64 * 2_000_000;
-        let end = begin + (TIERS.len() - tier) as i64 * 6_000_000 + noise;
-        let at = Milliseconds::from_ns;
-        let size = 1000 + mixed(number) % 50_000;
-        let (module, instance) = (format!("shop-{node}"), format!("shop-{node}-1"));
+        let (begin, end, at) = (timing.begin_ns, timing.end_ns, Milliseconds::from_ns);
         let parent = (tier > 0).then(|| span_id(number, tier - 1, true));
-        let invocation = Invocation {
+        Invocation {
             trace_id: trace_id(number),
             span_id: span_id(number, tier, false),
             parent_id: None,
             parent_span_id: parent,
-            module_id: module.as_str().into(),
-            instance_id: instance.as_str().into(),
+            module_id: module.into(),
+            instance_id: instance.into(),
             ts_enqueue: at(begin),
             ts_start: at(begin + 20_000),
             ts_end: at(end),
@@ -125,9 +170,9 @@ impl Tier {
             stage,
             method: Some("POST".into()),
             path: Some("/work".into()),
-            bytes_in: Some(size),
+            bytes_in: Some(timing.size_bytes),
             bytes_out: Some(64),
-            cpu_time_ms: Some(at(700_000 + noise)),
+            cpu_time_ms: Some(at(700_000 + timing.noise_ns)),
             queue_time_ms: Some(at(20_000)),
             service_time_ms: Some(at(end - begin - 20_000)),
             rt_ms: Some(at(end - begin)),
@@ -152,55 +197,78 @@ impl Tier {
             links: None,
             sample_weight: None,
             flags: parent.map(|_| Flags::NONE.with(Flag::Orphan)),
-        };
-        self.line.clear();
-        Row::encode(&invocation, &mut self.line);
-        self.line.push(b'\n');
-        self.bytes += self.line.len() as u64;
-        self.rows[0] += 1;
-        self.invocations.write_all(&self.line)?;
-        if tier + 1 == TIERS.len() {
-            return Ok(());
         }
-        let peer = format!("{}:8080", TIERS[tier + 1].0);
-        let call = Call {
-            trace_id: invocation.trace_id,
+    }
+
+    fn call<'a>(
+        &self,
+        number: u64,
+        timing: &Timing,
+        module: &'a str,
+        instance: &'a str,
+        peer: &'a str,
+    ) -> Call<'a> {
+        let (tier, (node, stage)) = (self.number, TIERS[self.number]);
+        let invocation = Some(span_id(number, tier, false));
+        let at = Milliseconds::from_ns;
+        Call {
+            trace_id: trace_id(number),
             span_id: span_id(number, tier, true),
-            parent_span_id: Some(invocation.span_id),
-            ancestor_id: Some(invocation.span_id),
-            module_id: module.as_str().into(),
-            instance_id: instance.as_str().into(),
+            parent_span_id: invocation,
+            ancestor_id: invocation,
+            module_id: module.into(),
+            instance_id: instance.into(),
             node: node.into(),
             stage,
-            ts_start: at(begin + 1_000_000),
-            ts_end: at(end - 100_000 + (size * 160) as i64),
+            ts_start: at(timing.begin_ns + 1_000_000),
+            ts_end: at(timing.end_ns - 100_000 + (timing.size_bytes * 160) as i64),
             method: Some("POST".into()),
             path: Some("/work".into()),
-            bytes_out: Some(size),
+            bytes_out: Some(timing.size_bytes),
             bytes_in: Some(64),
             status: Some(200),
             kind: Some(SpanKind::Client),
             protocol: Some("http".into()),
             name: None,
-            peer: Some(peer.as_str().into()),
+            peer: Some(peer.into()),
             peer_module: None,
             resend_count: None,
             session_id: None,
             error_type: None,
             flags: None,
-        };
-        self.line.clear();
-        Row::encode(&call, &mut self.line);
-        self.line.push(b'\n');
-        self.bytes += self.line.len() as u64;
-        self.rows[1] += 1;
-        self.calls.write_all(&self.line)?;
-        Ok(())
+        }
     }
 
     fn finish(mut self, end: Milliseconds) -> anyhow::Result<()> {
         self.invocations.flush()?;
         self.calls.flush()?;
+        self.write_inventories()?;
+        let [invocations, calls] = self.rows;
+        let rows = [
+            (File::Invocations, invocations),
+            (File::Calls, calls),
+            (File::PlacementEvents, 1),
+        ];
+        let counts = Counts {
+            spans: invocations + calls,
+            points: 0,
+            logs: 0,
+            rows: Counters(rows.map(|(file, rows)| (file.name().to_owned(), rows)).into()),
+            duplicates: 0,
+            orphans: if self.number > 0 { invocations } else { 0 },
+            late: 0,
+            unknown_node: 0,
+            evicted: None,
+            rejected: Counters::default(),
+            spans_by_outcome: None,
+        };
+        let mut line = Vec::new();
+        run_meta(end, counts).encode(&mut line);
+        line.push(b'\n');
+        Ok(fs::write(self.cctf.join(File::RunMeta.name()), line)?)
+    }
+
+    fn write_inventories(&self) -> anyhow::Result<()> {
         let (node, stage) = TIERS[self.number];
         let module = format!("shop-{node}");
         let instance = format!("{module}-1");
@@ -224,53 +292,33 @@ impl Tier {
             ModuleType::Module.as_str()
         );
         serde_json::from_str::<Vec<Module<'_>>>(&modules).context("modules")?;
-        fs::write(self.cctf.join(File::ModuleInventory.name()), &modules)?;
-        let [invocations, calls] = self.rows;
-        let rows = [
-            (File::Invocations, invocations),
-            (File::Calls, calls),
-            (File::PlacementEvents, 1),
-        ];
-        let meta = RunMeta {
-            run_id: "bench".into(),
-            rate: None,
-            duration: None,
-            scen: None,
-            img: None,
-            git_sha: None,
-            workers: None,
-            endpoint: None,
-            target: None,
-            payload_bytes: None,
-            replay_of: None,
-            seed: None,
-            part: None,
-            clocks_aligned: None,
-            join_window_ms: None,
-            stale_after_ms: None,
-            cctf_version: "1".into(),
-            normalizer_version: Text::from("0"),
-            started_ts: begin,
-            ended_ts: Some(end),
-            time_base: "unix_utc".into(),
-            counts: Counts {
-                spans: invocations + calls,
-                points: 0,
-                logs: 0,
-                rows: Counters(rows.map(|(file, rows)| (file.name().to_owned(), rows)).into()),
-                duplicates: 0,
-                orphans: if self.number > 0 { invocations } else { 0 },
-                late: 0,
-                unknown_node: 0,
-                evicted: None,
-                rejected: Counters::default(),
-                spans_by_outcome: None,
-            },
-        };
-        let mut line = Vec::new();
-        meta.encode(&mut line);
-        line.push(b'\n');
-        fs::write(self.cctf.join(File::RunMeta.name()), line)?;
-        Ok(())
+        Ok(fs::write(self.cctf.join(File::ModuleInventory.name()), &modules)?)
+    }
+}
+
+fn run_meta(end: Milliseconds, counts: Counts) -> RunMeta<'static> {
+    RunMeta {
+        run_id: "bench".into(),
+        rate: None,
+        duration: None,
+        scen: None,
+        img: None,
+        git_sha: None,
+        workers: None,
+        endpoint: None,
+        target: None,
+        payload_bytes: None,
+        replay_of: None,
+        seed: None,
+        part: None,
+        clocks_aligned: None,
+        join_window_ms: None,
+        stale_after_ms: None,
+        cctf_version: "1".into(),
+        normalizer_version: Text::from("0"),
+        started_ts: Milliseconds::from_ns(BEGIN_NS),
+        ended_ts: Some(end),
+        time_base: "unix_utc".into(),
+        counts,
     }
 }

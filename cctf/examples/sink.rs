@@ -1,6 +1,6 @@
-//! A server that does nothing, to measure the driver against: `sink HTTP_ADDRESS GRPC_ADDRESS`.
+//! A server that does no work, for measurements of the driver: `sink HTTP_ADDRESS GRPC_ADDRESS`.
 //!
-//! Over HTTP it reads each body and answers 200; over gRPC it accepts all spans.
+//! Over HTTP it reads each body and answers 200. Over gRPC it accepts all spans.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

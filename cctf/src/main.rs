@@ -1,6 +1,6 @@
-//! The binary `cctf`: parses the command line and hands it to one subcommand.
+//! The binary `cctf`: parses the command line and runs one subcommand.
 
-// These macros panic where nobody reads any more, or where a disk is full: `stdio` of the contract crate does not.
+// These macros panic if the reader is gone or the disk is full; `stdio` of the contract crate does not.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod commands;
@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 use commands::{event, load, merge, run, schema, tail, validate};
 
-/// Toolbox for runs: drives real load, keeps its trace as CCTF files, and checks them.
+/// Record, follow, check and merge runs. A run is a folder of CCTF files, written from OpenTelemetry data.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -21,19 +21,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start a normalizer and a service (or a chain of three), drive them, check what they leave behind.
+    /// Run a local workload: start normalizer and services, send load, stop, and validate the files.
     Run(Box<run::RunArgs>),
-    /// Drive one endpoint of a running service with open-loop HTTP load.
+    /// Send open-loop HTTP load to one endpoint of a running service.
     Load(Box<load::LoadArgs>),
-    /// Tell that a module was scaled or has moved to another node.
+    /// Record that a module was scaled or migrated.
     Event(Box<event::EventArgs>),
-    /// Follow the rows of a run as they come.
+    /// Show the rows of a run as they are written.
     Tail(tail::TailArgs),
-    /// Check all rules of the contract on a run's folder.
+    /// Check a run's folder against all rules of CCTF.
     Validate(validate::ValidateArgs),
-    /// Make one run of many folders: normalizers side by side, parts of a run, runs.
+    /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Print the types of a file of the contract for a reader.
+    /// Print the schema of a CCTF file for another tool.
     Schema(schema::SchemaArgs),
 }
 

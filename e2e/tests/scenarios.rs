@@ -114,7 +114,7 @@ fn the_commands_of_the_chain_scenario_leave_the_rows_that_it_promises() {
     let done = run_page(logs.path());
     assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
     assert_eq!(
-        done.stdout.matches("valid: no rule broken").count(),
+        done.stdout.matches("valid: no broken rules").count(),
         RUNS.len(),
         "{}",
         done.stdout

@@ -178,7 +178,7 @@ fn a_run_that_rolls_on_is_followed_though_its_old_parts_are_deleted() {
     assert!(stopped.status.success(), "{}", stopped.stderr);
     let ended = tail.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains(" goes on in r-000"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" continues in r-000"), "{}", ended.stderr);
     let text = String::from_utf8(ended.stdout).unwrap();
     let rows: Vec<Value> = text
         .lines()

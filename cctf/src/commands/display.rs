@@ -1,20 +1,19 @@
-//! What a person sees while the load runs, and the words on how the spans fared.
+//! Progress on a terminal while the load runs, and the warning about lost spans.
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use cctf_load::exchange::Progress;
-use cctf_load::export::Delivery;
+use cctf_load::exchange::DriveProgress;
+use cctf_load::otlp::export::Delivery;
 
-/// A progress line on standard error; nothing if that is no terminal.
+/// A progress line on standard error; absent if that is not a terminal.
 pub struct ProgressLine {
     bar: Option<ProgressBar>,
 }
 
 impl ProgressLine {
-    /// A line for a drive of `name` with about `requests` requests.
     pub fn new(name: &str, requests: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(requests);
@@ -29,8 +28,7 @@ impl ProgressLine {
         Self { bar }
     }
 
-    /// Shows the counters.
-    pub fn show(&self, progress: &Progress) {
+    pub fn show(&self, progress: &DriveProgress) {
         let Some(bar) = &self.bar else { return };
         let (due, ended) = (
             progress.due.load(Ordering::Relaxed),
@@ -39,12 +37,11 @@ impl ProgressLine {
         bar.set_position(due);
         let failed = progress.failed.load(Ordering::Relaxed);
         bar.set_message(format!(
-            "{} under way, {failed} failed",
+            "{} in progress, {failed} failed",
             due.saturating_sub(ended)
         ));
     }
 
-    /// Takes the line away.
     pub fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -52,7 +49,7 @@ impl ProgressLine {
     }
 }
 
-/// One sentence on spans that the collector does not have; None if it has them all.
+/// Reports spans that the collector does not have; none if it has all.
 pub fn loss_sentence(delivery: &Delivery) -> Option<String> {
     let lost = delivery.lost();
     if lost == 0 {
@@ -63,8 +60,8 @@ pub fn loss_sentence(delivery: &Delivery) -> Option<String> {
         .as_deref()
         .unwrap_or("the collector did not answer in time");
     Some(format!(
-        "{lost} of the driver's {} spans were lost ({} refused, {} found the queue full), so the trace of this run is \
-         incomplete: {why}; make room at the collector or lower --rate, and run it again",
+        "{lost} of the driver's {} spans were lost ({} rejected, {} dropped because the queue was full), so this run's trace \
+         is incomplete: {why}; give the collector more capacity or lower --rate, and repeat the run",
         delivery.made, delivery.rejected, delivery.dropped
     ))
 }

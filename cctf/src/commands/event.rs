@@ -1,4 +1,4 @@
-//! `cctf event`: whoever scales and moves modules tells so, as one control span over OTLP.
+//! `cctf event`: reports scaling and migrations as one control span over OTLP.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,109 +13,106 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use super::flags::parse_stage;
 use super::{DONE, otlp};
 use cctf_load::clock;
-use cctf_load::export::Exporter;
-use cctf_load::spans::{control_request, integer, text};
+use cctf_load::otlp::export::Exporter;
+use cctf_load::otlp::spans::{control_request, integer, text};
 
-/// How long the receiver may take to accept it.
+/// Maximum time until the receiver accepts the span.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const AFTER_HELP: &str = "\
 Examples:
-  The deployment's script has given the module stock a third instance, on edge0:
+  A deployment script has added a third instance of the module stock, on edge0:
     cctf event scale --app-id shop --module stock --replicas 3 --node edge0 --reason 'cpu over 80%'
-  It has moved the module front from edge0 to cloud0:
+  The module front has moved from edge0 to cloud0:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0
-  The same, told to the Collector of `make up`, with what is known of the instance that serves now:
+  The same, sent to the Collector of `make up`, with the stage and the instance that now serves:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
       --otlp-endpoint http://127.0.0.1:4317
 
-Each is one row of placement_events.jsonl in every run that is open, with the time at which this command was called and with
-inferred false. What is concluded from telemetry alone is written besides, with inferred true: told events annotate, they
-neither begin nor end the life of an instance. --module, --app-id and --node are the names that the telemetry has: service.name,
-service.namespace where it tells one, and the node of invocations.jsonl. Under other names they are another module's.
+Each event becomes one row of placement_events.jsonl in every open run, with the time of this command and inferred=false.
+Rows that the normalizer infers from telemetry have inferred=true. Reported events are annotations: they neither start nor
+end the life of an instance. Use the names of the telemetry: --module is service.name, --app-id is service.namespace, and
+--node is the node in invocations.jsonl. Other names stand for another module.
 
 Exit codes:
-  0  the receiver has it
-  1  the receiver does not answer or has refused it
-  2  a flag or variable is wrong";
+  0  the receiver has accepted the event
+  1  the receiver does not answer or has refused the event
+  2  invalid flag or environment variable";
 
-/// Flags of `cctf event`.
 #[derive(Debug, Clone, Args)]
-#[command(arg_required_else_help = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf event --help")]
+#[command(arg_required_else_help = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf event --help")]
 pub struct EventArgs {
     #[command(subcommand)]
     event: Event,
 }
 
-/// What happened.
 #[derive(Debug, Clone, Subcommand)]
 enum Event {
-    /// A module has another number of live instances.
+    /// Record a new number of instances.
     Scale {
         #[command(flatten)]
-        of: Subject,
-        /// How many live now.
+        subject: Subject,
+        /// New replica count.
         #[arg(long)]
         replicas: u32,
     },
-    /// A module has moved to a node from another one.
+    /// Record that a module has moved to another node.
     Migrate {
         #[command(flatten)]
-        of: Subject,
-        /// Node that it has left.
+        subject: Subject,
+        /// Node that the module has left.
         #[arg(long, value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
         from: String,
     },
 }
 
-/// What it happened to, and who is told.
+/// The module of an event, and the receiver.
 #[derive(Debug, Clone, Args)]
 struct Subject {
-    /// The module, as its telemetry names it (service.name).
+    /// Module: service.name of its telemetry.
     #[arg(long, env = "MODULE_ID", value_parser = NonEmptyStringValueParser::new())]
     module: String,
-    /// Application of the module, if its telemetry tells one (service.namespace).
+    /// Application of the module: service.namespace of its telemetry, if any.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// The instance that came, went or serves now. Default: the event is of the module.
+    /// Instance that was started, stopped or moved. Default: the event is about the whole module.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     instance: Option<String>,
-    /// Node where it happened; for migrate, the one moved to.
+    /// Node of the event; for migrate, the new node.
     #[arg(long, env = "NODE_ID", value_parser = NonEmptyStringValueParser::new())]
     node: String,
-    /// Stage of that node: endpoint, edge, cloud or unknown.
+    /// Stage of this node: endpoint, edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]
     stage: Option<String>,
-    /// Why, in words.
+    /// Reason, as free text.
     #[arg(long)]
     reason: Option<String>,
-    /// Normalizer or Collector that takes OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: http://127.0.0.1:4317].
+    /// URL of a normalizer or Collector that receives OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: http://127.0.0.1:4317].
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
 }
 
-/// Runs the subcommand.
 pub fn run(args: &EventArgs) -> anyhow::Result<ExitCode> {
     let at_unix_ns = clock::unix_ns();
-    let of = args.event.of();
-    let resource = of.resource();
+    let subject = args.event.subject();
+    let resource = subject.resource();
     let request = control_request(
         &resource,
         keys::PLACEMENT_SPAN,
         at_unix_ns,
         args.event.attributes(),
     );
-    let destination = otlp::destination_or_local(of.otlp_endpoint.as_deref(), &of.otlp)?;
+    let destination = otlp::destination_or_local(subject.otlp_endpoint.as_deref(), &subject.otlp)?;
     Exporter::start(&destination, &resource)?.send_control(keys::PLACEMENT_SPAN, request, TIMEOUT)?;
     Ok(ExitCode::from(DONE))
 }
 
 impl Event {
-    fn of(&self) -> &Subject {
+    fn subject(&self) -> &Subject {
         match self {
-            Self::Scale { of, .. } | Self::Migrate { of, .. } => of,
+            Self::Scale { subject, .. } | Self::Migrate { subject, .. } => subject,
         }
     }
 
@@ -127,7 +124,11 @@ impl Event {
             ),
             Self::Migrate { from, .. } => (PlacementKind::Migrate, text(keys::FROM_NODE_ID, from)),
         };
-        let reason = self.of().reason.as_ref().map(|reason| text(keys::REASON, reason));
+        let reason = self
+            .subject()
+            .reason
+            .as_ref()
+            .map(|reason| text(keys::REASON, reason));
         [text(keys::PLACEMENT_EVENT, kind.as_str()), own]
             .into_iter()
             .chain(reason)
@@ -136,9 +137,9 @@ impl Event {
 }
 
 impl Subject {
-    /// That of the module, not of this process.
+    /// The resource of the module, not of this process.
     fn resource(&self) -> Resource {
-        let told = [
+        let attributes = [
             ("service.name", Some(&self.module)),
             ("service.namespace", self.app_id.as_ref()),
             ("service.instance.id", self.instance.as_ref()),
@@ -146,7 +147,7 @@ impl Subject {
             (keys::STAGE, self.stage.as_ref()),
         ];
         Resource {
-            attributes: told
+            attributes: attributes
                 .into_iter()
                 .filter_map(|(key, value)| value.map(|value| text(key, value)))
                 .collect(),

@@ -1,4 +1,4 @@
-//! Flags that `load` and `run` share, those of a run's links, and the parsers of their values.
+//! Flags that `load` and `run` share, flags of a run's links, and the parsers of their values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,65 +8,67 @@ use clap::Args;
 use cli::{UsageError, units};
 
 use cctf_load::clock;
-use cctf_load::request::ExtraHeader;
-use cctf_load::schedule::{Arrivals, DURATION_MAX, RATE_MAX, Schedule};
+use cctf_load::http::request::ExtraHeader;
+use cctf_load::plan::schedule::{Arrivals, DURATION_MAX, RATE_MAX, Schedule};
+use cctf_load::plan::sizes::Sizes;
+use cctf_load::plan::target::{Endpoint, Target};
+use cctf_load::record::utc;
 use cctf_load::session::{Drive, check_sizes};
-use cctf_load::sizes::Sizes;
-use cctf_load::target::{Endpoint, Target};
-use cctf_load::utc;
-use cctf_stack::tiers::settings::{Delays, Rate, Settings as Links};
+use cctf_stack::tiers::settings::{Delays, LinkSettings, Rate};
 
-/// How the load looks.
 #[derive(Debug, Clone, Args)]
 pub struct LoadFlags {
-    /// Requests per second, on average.
+    /// Average requests per second.
     #[arg(long, env = "CCTF_RATE", default_value = "40", value_parser = parse_rate)]
     pub rate: f64,
-    /// How long to send, such as 500ms, 20s, 2m or 1m30s.
+    /// Duration of the load of each endpoint, such as 500ms, 20s, 2m or 1m30s.
     #[arg(long, env = "CCTF_DURATION", default_value = "20s", value_parser = parse_duration)]
-    pub duration: GivenDuration,
-    /// Bytes of each request's body (of the key's value for kvget, of the data before compression for gunzip), or a range
-    /// like 1000-200000 for what sends a body, over which the bodies are spread evenly.
+    pub duration: DurationArg,
+    /// Body size: bytes such as 8192 or 64KiB, or a range such as 1000-200000 over which bodies are spread evenly.
+    ///
+    /// For gunzip it is the size before compression, for kvget the size of the key's value. kvget and work send no body, so
+    /// they accept no range.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
-    /// Most connections at once. Requests beyond that wait, and their lateness is recorded.
+    /// Maximum number of connections. Further requests wait, and their lateness is recorded.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// How requests follow one another.
+    /// Distribution of the gaps between requests.
     #[arg(long, env = "CCTF_ARRIVALS", value_enum, default_value = "constant")]
     pub arrivals: Arrivals,
-    /// Seed of arrivals and payloads: the same seed repeats both. Trace ids never repeat.
+    /// Seed of arrivals and bodies. The same seed repeats both; trace ids never repeat.
     #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
     pub seed: u64,
-    /// Longest wait for a response, and for a free connection.
+    /// Maximum wait for a response, and for a free connection.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
-    pub timeout: GivenDuration,
-    /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Can be given several times. Host and
-    /// Content-Type override the driver's own.
+    pub timeout: DurationArg,
+    /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.
+    ///
+    /// Host and Content-Type override the driver's own.
     #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
     pub headers: Vec<ExtraHeader>,
-    /// Name of the run: letters, digits, '.', '_' and '-'. Default: the time and six random letters, such as
-    /// 20261123-104500-kqtzab.
+    /// Name of the run: letters, digits, '.', '_' and '-'. Default: time and random letters.
+    ///
+    /// An example of a default is 20261123-104500-kqtzab.
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// Scenario, told in run_meta.json.
+    /// Scenario; recorded in run_meta.json.
     #[arg(long, env = "CCTF_SCEN")]
     pub scen: Option<String>,
-    /// Image of the service under load, told in run_meta.json.
+    /// Image of the service under load; recorded in run_meta.json.
     #[arg(long, env = "CCTF_IMG")]
     pub img: Option<String>,
-    /// Commit of the service under load, told in run_meta.json.
+    /// Commit of the service under load; recorded in run_meta.json.
     #[arg(long, env = "GIT_SHA")]
     pub git_sha: Option<String>,
 }
 
-/// How a chain's nodes are connected.
 #[derive(Debug, Clone, Args)]
 pub struct LinkFlags {
-    /// The chain's nodes in network namespaces of their own, with links of known delay and rate between them. Takes root.
+    /// Run the chain's nodes in network namespaces, with links of known delay and rate between them. Requires root.
     #[arg(long, env = "CCTF_NETNS", requires = "chain")]
     pub netns: bool,
-    /// Delay each way of the links ep0-edge0 and edge0-cloud0.
+    /// One-way delays of the links ep0-edge0 and edge0-cloud0, in whole milliseconds.
     #[arg(
         long,
         env = "CCTF_LINK_DELAY",
@@ -74,10 +76,10 @@ pub struct LinkFlags {
         value_name = "MS,MS"
     )]
     pub link_delay: Delays,
-    /// Bits a second each way of each of these links.
+    /// Rate of each of these links, such as 50Mbit or 800kbit, in each direction.
     #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit")]
     pub link_rate: Rate,
-    /// toxiproxy's server, which delays what passes a link.
+    /// Path to toxiproxy's server, which delays the data on the links.
     #[arg(
         long,
         env = "CCTF_TOXIPROXY",
@@ -88,9 +90,9 @@ pub struct LinkFlags {
 }
 
 impl LinkFlags {
-    /// The links between namespaces, if there are to be any.
-    pub fn settings(&self) -> Option<Links> {
-        self.netns.then(|| Links {
+    /// The links between namespaces; none without --netns.
+    pub fn settings(&self) -> Option<LinkSettings> {
+        self.netns.then(|| LinkSettings {
             delays: self.link_delay.0,
             rate_bps: self.link_rate.0,
             toxiproxy: self.toxiproxy.clone(),
@@ -104,7 +106,7 @@ impl LoadFlags {
     /// # Errors
     /// If the endpoint is unknown, or cannot be sent bodies of such sizes.
     pub fn drive(&self, target: Target, endpoint: &str, method: Option<&str>) -> Result<Drive, UsageError> {
-        let endpoint = Endpoint::resolve(endpoint, method, self.size.most())
+        let endpoint = Endpoint::resolve(endpoint, method, self.size.max())
             .map_err(|error| UsageError(error.to_string()))?;
         check_sizes(&endpoint, self.size).map_err(|error| UsageError(error.to_string()))?;
         Ok(Drive {
@@ -123,28 +125,27 @@ impl LoadFlags {
         })
     }
 
-    /// The run's id: the one given, or one that no other run has.
+    /// The run's id: set explicitly, or unique by time and random letters.
     pub fn run_id_or_now(&self) -> String {
         let by_default = || keys::default_run_id(&utc::compact(clock::unix_ns()), rand::random());
         self.run_id.clone().unwrap_or_else(by_default)
     }
 }
 
-/// A duration, and the text that it was given as.
+/// A duration together with its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenDuration {
-    /// As given, such as `20s`.
+pub struct DurationArg {
+    /// As written, such as `20s`.
     pub text: String,
-    /// What it means.
     pub value: Duration,
 }
 
-/// Parses a duration as the normalizer does, above zero and at most a week.
-pub fn parse_duration(text: &str) -> Result<GivenDuration, String> {
+/// Parses a duration above zero and at most a week.
+pub fn parse_duration(text: &str) -> Result<DurationArg, String> {
     match units::parse_duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is too short: it must be above zero")),
         total if total > DURATION_MAX => Err(format!("{text:?} is too long: at most 168h")),
-        value => Ok(GivenDuration {
+        value => Ok(DurationArg {
             text: text.to_owned(),
             value,
         }),
@@ -155,7 +156,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= RATE_MAX => Ok(rate),
         _ => Err(format!(
-            "{text:?} is no rate: give requests per second above 0 and at most {RATE_MAX}"
+            "invalid rate {text:?}: it must be above 0 and at most {RATE_MAX} requests per second"
         )),
     }
 }
@@ -165,27 +166,25 @@ fn parse_connections(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=CONNECTIONS_MAX).contains(&count) => Ok(count),
         _ => Err(format!(
-            "{text:?} connections cannot be: give 1 to {CONNECTIONS_MAX}"
+            "invalid number of connections {text:?}: it must be 1 to {CONNECTIONS_MAX}"
         )),
     }
 }
 
-/// Parses a stage.
 pub fn parse_stage(text: &str) -> Result<String, String> {
     match text {
         "endpoint" | "edge" | "cloud" | "unknown" => Ok(text.to_owned()),
         _ => Err(format!(
-            "{text:?} is no stage: use endpoint, edge, cloud or unknown"
+            "invalid stage {text:?}: use endpoint, edge, cloud or unknown"
         )),
     }
 }
 
-/// Parses a target.
 pub fn parse_target(text: &str) -> Result<Target, String> {
     Target::parse(text).map_err(|error| error.to_string())
 }
 
-/// Checks the name of an endpoint, or a path.
+/// Checks an endpoint's name or path.
 pub fn parse_endpoint(text: &str) -> Result<String, String> {
     Endpoint::resolve(text, None, 0)
         .map(|endpoint| endpoint.name)

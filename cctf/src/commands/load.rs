@@ -1,4 +1,4 @@
-//! `cctf load`: flags in, one driven endpoint, figures out.
+//! `cctf load`: loads one endpoint and reports the figures.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,91 +13,87 @@ use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
 use super::{DONE, FAILED, Format, otlp, print, print_json};
 use cctf_load::clock;
-use cctf_load::export::Delivery;
-use cctf_load::identity::Identity;
-use cctf_load::run_facts::RunFacts;
-use cctf_load::session::{Drive, Session, SessionConfig};
-use cctf_load::summary::Summary;
-use cctf_load::target::Target;
+use cctf_load::otlp::export::Delivery;
+use cctf_load::otlp::identity::DriverIdentity;
+use cctf_load::otlp::run_facts::RunFacts;
+use cctf_load::plan::target::Target;
+use cctf_load::record::summary::Summary;
+use cctf_load::session::{Drive, LoadSession, SessionConfig};
 use cli::interrupt;
 
-/// Help that stands below the flags.
 pub const AFTER_HELP: &str = "\
 Examples:
   40 requests a second for 20 s with 8 KiB of JSON:
     cctf load --target http://127.0.0.1:8080 --endpoint json
-  2,000 a second, as independent users, told to a normalizer, one line a request for vegeta:
+  2,000 requests a second from independent users, with spans sent to a normalizer and one line per request for vegeta:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl
-  Any path, and a next hop for it:
+  Any path, and a next hop that the service calls:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
-  A service behind a proxy that goes by the host's name, and bodies of another type:
+  A service behind a proxy that routes by host name, and another content type:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --header 'Host: shop.example' --header 'Content-Type: text/csv'
 
-Requests leave at their times whatever the answers do. Lateness is how much later than intended a request's bytes were
-handed to the socket: if its p99 is not small against the latencies, the driver or its machine was the bottleneck.
+Requests leave at their scheduled times, whether or not earlier ones were answered. Lateness is the time from a request's
+scheduled time until its bytes are passed to the socket. If the p99 of lateness is not small compared with the latencies,
+the driver or its machine was the bottleneck.
 
 Exit codes:
-  0  the load was sent and told completely (requests that failed are a finding, not a failure)
-  1  the service could not be reached, spans or lines of the driver were lost, the run was interrupted, or the
-     result could not be printed
-  2  a flag or variable is wrong";
+  0  all load was sent and reported (failed requests are a result, not a failure)
+  1  the service is unreachable, spans or lines were lost, the run was interrupted, or the result cannot be printed
+  2  invalid flag or environment variable";
 
-/// Flags of `cctf load`.
 #[derive(Debug, Clone, Args)]
-#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf load --help")]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf load --help")]
 pub struct LoadArgs {
-    /// Origin of the service.
+    /// URL of the service: scheme, host and port.
     #[arg(long, env = "CCTF_TARGET", default_value = "http://127.0.0.1:8080", value_parser = parse_target)]
     target: Target,
-    /// What to call: json, gzip, gunzip, hash, kvset, kvget, work, or a path. kvget sets its key first, untraced.
+    /// Endpoint: json, gzip, gunzip, hash, kvset, kvget, work, or a path. kvget first sets its key, untraced.
     #[arg(long, env = "CCTF_ENDPOINT", default_value = "json", value_parser = parse_endpoint)]
     endpoint: String,
-    /// HTTP method, if not the endpoint's own (for a path: GET). POST, PUT and PATCH send a body.
+    /// HTTP method. Default: the endpoint's own, GET for a path. POST, PUT and PATCH send a body.
     #[arg(long, env = "CCTF_METHOD", value_parser = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"])]
     method: Option<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// Where the driver's spans go over OTLP, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT].
-    /// Default: nowhere.
+    /// OTLP endpoint for the driver's spans, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT]. Default: none.
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
-    /// File that gets one line a request in vegeta's JSON encoding; appended to. Default: none.
+    /// Path to a file that gets one line per request in vegeta's JSON encoding; appended. Default: none.
     #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Node that the driver runs on. Default: the host's name.
+    /// Node of the driver. Default: the host name.
     #[arg(long, env = "NODE_ID")]
     node_id: Option<String>,
-    /// Stage of that node: endpoint, edge, cloud or unknown.
+    /// Stage of this node: endpoint, edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]
     stage: Option<String>,
-    /// Application that the load belongs to.
+    /// Application of the load.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots of the service under load, told in run_meta.json.
+    /// Worker slots of the service under load; recorded in run_meta.json.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
-    /// How the figures are printed.
+    /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 
-/// What `--format json` prints.
+/// The output of `--format json`.
 #[derive(Serialize)]
 struct Report<'a> {
     run_id: &'a str,
     #[serde(flatten)]
     summary: &'a Summary,
-    /// None if they could not be told.
+    /// None if they could not be sent.
     spans: Option<SpanCounts>,
     interrupted: bool,
 }
 
-/// How the driver's spans fared.
 #[derive(Debug, Serialize)]
 pub struct SpanCounts {
     made: u64,
@@ -124,10 +120,9 @@ impl From<&Delivery> for SpanCounts {
     }
 }
 
-/// Runs the subcommand.
 pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
-    // Without it fewer connections fit; what then fails says so itself.
+    // On failure fewer connections fit, and the summary reports it.
     let _ = clock::raise_file_limit();
     let run_id = args.load.run_id_or_now();
     let drive = args
@@ -135,7 +130,7 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
         .drive(args.target.clone(), &args.endpoint, args.method.as_deref())?;
     let otlp = args.otlp()?;
     let sends_spans = otlp.is_some();
-    let mut session = Session::begin(SessionConfig {
+    let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(&run_id, &drive),
         identity: args.identity(),
         otlp,
@@ -156,24 +151,22 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
         interrupted,
     };
     let printed = args.print(&report, sends_spans);
-    let mut complaints: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
+    let mut warnings: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
     if interrupted {
         let expected = drive.schedule.expected_count();
-        complaints.push(format!(
+        warnings.push(format!(
             "interrupted after {} of {expected} requests",
             summary.requests
         ));
     }
-    complaints
-        .iter()
-        .for_each(|complaint| log_line!("cctf: {complaint}"));
+    warnings.iter().for_each(|warning| log_line!("cctf: {warning}"));
     printed?;
-    Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
+    Ok(ExitCode::from(if warnings.is_empty() { DONE } else { FAILED }))
 }
 
 impl LoadArgs {
-    fn identity(&self) -> Identity {
-        Identity {
+    fn identity(&self) -> DriverIdentity {
+        DriverIdentity {
             node_id: self.node_id.clone(),
             stage: self.stage.clone(),
             app_id: self.app_id.clone(),
@@ -197,7 +190,7 @@ impl LoadArgs {
         }
     }
 
-    /// An endpoint that is given as nothing sends nothing, whatever the variables say.
+    /// An empty --otlp-endpoint disables sending and overrides the environment variables.
     fn otlp(&self) -> anyhow::Result<Option<Destination>> {
         match self.otlp_endpoint.as_deref() {
             Some("") => Ok(None),

@@ -13,10 +13,10 @@ use super::{DONE, Format, print, print_json};
 use cctf_merge::{Options, Progress, Summary, merge};
 
 const AFTER_HELP: &str = "\
-The result is what a single normalizer that received all the data would have written: rows sorted by time, each row once,
-orphans resolved if another folder has their parent, links, modules and clock offsets recomputed. OUT appears by one rename
-when it is complete. While it is written, up to two and a half times the size of the folders is needed beside OUT.
-docs/merge.md has every rule.
+The result is what a single normalizer that received all the data would have written. Rows are sorted by time, and
+duplicates are dropped. An orphan is resolved if another folder contains its caller. Links, modules and clock offsets are
+recomputed. The result appears at OUT by one rename once it is complete. Meanwhile the merge needs free disk space beside
+OUT: up to two and a half times the size of the folders. docs/merge.md has every rule.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
@@ -25,23 +25,21 @@ Examples:
 
 Exit codes:
   0  the result is at OUT
-  1  a file could not be read or written, or a row is invalid;
-     or the result is at OUT, but the summary could not be printed
-  2  invalid usage: a folder is not a run, the folders cannot be merged, or OUT exists";
+  1  a file cannot be read or written, or a row is invalid; or the result is at OUT, but the summary cannot be printed
+  2  the folders are not runs or cannot be merged, or OUT exists";
 
-/// Flags of `cctf merge`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct MergeArgs {
-    /// Path to the folder of the result, which must not exist.
+    /// Path to the result's folder, which must not exist.
     out: PathBuf,
-    /// Paths to folders of runs, parts of runs (`<RUN_ID>-0002`) or earlier results, in any order.
+    /// Paths to folders of runs, of parts of runs (`<RUN_ID>-0002`), or of earlier results, in any order.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// Run id of the result. Required if the folders have different run ids.
+    /// Run id of the result. Required if the folders belong to different runs.
     #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
-    /// Subtract each node's estimated clock offset from its timestamps, and record that in run_meta.json.
+    /// Subtract each node's estimated clock offset from its timestamps; recorded in run_meta.json.
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
     align_clocks: bool,
     /// Output format of the summary.

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, each with its flags and a function from flags to an exit code.
+//! The subcommands: one file each, with its flags and a function from flags to an exit code.
 
 pub mod display;
 pub mod event;
@@ -21,17 +21,16 @@ use otlp_send::TlsError;
 use cctf_load::session::DriveError;
 use cctf_stack::folder::FolderError;
 
-/// Everything that was asked for was done.
+/// Everything was done.
 pub const DONE: u8 = 0;
-/// The work was done with losses or findings, or could not be done.
+/// The work failed, or it was done with losses or findings.
 pub const FAILED: u8 = 1;
-/// The command line or the environment asks for something impossible.
+/// The command line or the environment is invalid, or asks for something impossible.
 pub const USAGE: u8 = 2;
 
-/// How a subcommand prints its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A table for people.
+    /// Text for people.
     Text,
     /// One JSON object.
     Json,
@@ -39,17 +38,16 @@ pub enum Format {
 
 pub use cli::UsageError;
 
-/// Prints a result that has been put into words, which end with a line end.
+/// Prints a result that ends with a newline.
 fn print(result: &str) -> anyhow::Result<()> {
     Ok(stdio::print(result)?)
 }
 
-/// Prints a result as one line of JSON.
 fn print_json(result: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(stdio::print_line(&serde_json::to_string(result)?)?)
 }
 
-/// Prints what clap has to say instead of a command line: help, the version, or what is wrong.
+/// Prints clap's answer to a command line: help, the version, or an error.
 pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
     let written = error.print();
     match stdio::printed(written) {
@@ -58,7 +56,7 @@ pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Prints an error and chooses the exit code that goes with it.
+/// Prints an error and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     log_line!("cctf: {error:#}");
     let is_usage = error.chain().any(|cause| {

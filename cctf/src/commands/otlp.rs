@@ -1,22 +1,22 @@
-//! Where spans go: the endpoint's flag, the other flags of OTLP, and OpenTelemetry's variables.
+//! The destination of spans, from flags and OpenTelemetry's variables.
 
 use cctf_proto::log_line;
 use otlp_send::{Destination, Flags, SettingsError, Signal, Variables};
 
 use super::UsageError;
 
-/// Where spans go, if anywhere.
+/// The destination of spans; none if nothing configures one.
 ///
 /// # Errors
-/// Settings that cannot be used.
+/// Invalid settings.
 pub fn destination(endpoint: Option<&str>, flags: &Flags) -> Result<Option<Destination>, UsageError> {
     resolved(|variables| Destination::resolve(Signal::Traces, None, endpoint, flags, variables))
 }
 
-/// Where spans go: to this machine unless something else is set.
+/// The destination of spans. Default: this machine.
 ///
 /// # Errors
-/// Settings that cannot be used.
+/// Invalid settings.
 pub fn destination_or_local(endpoint: Option<&str>, flags: &Flags) -> Result<Destination, UsageError> {
     resolved(|variables| Destination::resolve_or_local(Signal::Traces, endpoint, flags, variables))
 }

@@ -1,4 +1,4 @@
-//! `cctf run`: a normalizer, a service or a chain of three, the load, the checks, all in one command.
+//! `cctf run`: a normalizer, one service or a chain of three, the load and the checks, in one command.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,17 +12,17 @@ use rundir::EVENTS_CLIENT;
 use rundir::contents::contents;
 
 use super::flags::{
-    GivenDuration, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
+    DurationArg, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
-use super::run_report::{Link, Report};
+use super::run_report::{LinkReport, Report};
 use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json, validate};
 use cctf_load::clock;
-use cctf_load::export::Delivery;
-use cctf_load::identity::Identity;
-use cctf_load::run_facts::RunFacts;
-use cctf_load::session::{Session, SessionConfig, check_sizes};
-use cctf_load::summary::Summary;
-use cctf_load::target::{Endpoint, Target};
+use cctf_load::otlp::export::Delivery;
+use cctf_load::otlp::identity::DriverIdentity;
+use cctf_load::otlp::run_facts::RunFacts;
+use cctf_load::plan::target::{Endpoint, Target};
+use cctf_load::record::summary::Summary;
+use cctf_load::session::{LoadSession, SessionConfig, check_sizes};
 use cctf_stack::deployment::{Addresses, Deployment};
 use cctf_stack::folder;
 use cctf_stack::stack::StackConfig;
@@ -30,122 +30,123 @@ use cli::interrupt;
 
 mod drives;
 
-use drives::drive_one;
+use drives::{drive_one, plan};
 
-/// Findings of each rule that are shown when the run's folder is not valid.
+/// Findings shown for each rule if the run's folder is invalid.
 const FINDINGS_SHOWN: usize = 5;
 
 const AFTER_HELP: &str = "\
 Examples:
-  All real endpoints one after the other, 40 requests a second for 20 s each:
+  All real endpoints, one after the other, with 40 requests a second for 20 s each:
     cctf run
-  One endpoint, faster, longer:
+  One endpoint with more load:
     cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
-  Endpoint, edge and cloud, each request through all three:
+  Each request through three services: endpoint, edge and cloud:
     cctf run --chain
-  The same over links of 5 and 20 ms and 50 Mbit/s, as root (`make toxiproxy` builds what delays):
+  The same over links of 5 and 20 ms and 50 Mbit/s, as root (`make toxiproxy` builds the delaying proxy):
     cctf run --chain --netns --toxiproxy target/tools/bin/toxiproxy-server --endpoints json --rate 10 --size 1000-200000
-  The chain, with all telemetry through a Collector (`make collector` builds one):
+  The chain, with all telemetry sent through a Collector (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
-
-  An application of yours. The program gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL for a service of ours; it
-  prints {\"listening\": \"http://HOST:PORT\"} in one line and ends on SIGTERM:
+  Your own application:
     cctf run --application examples/start --endpoints /checkout
-
-  The service moves from edge0 to cloud0 while the load goes on:
+  A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
-
-  A stack that runs already, such as that of `make up`:
+  A stack that already runs, such as that of `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
-Everything listens on free ports of 127.0.0.1 and is stopped at the end. Ctrl-C stops early and keeps what there is.
+The program of --application gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL, the URL of a tunable-svc.
+It prints {\"listening\": \"http://HOST:PORT\"} on one line, and exits on SIGTERM.
+
+All processes listen on free ports of 127.0.0.1 and are stopped at the end. Ctrl-C stops the run early and keeps its files.
 
 Exit codes:
   0  the run is complete and its folder is valid
-  1  a child failed, spans were lost, no request of an endpoint succeeded, a rule is broken, it was interrupted,
-     or the result could not be printed
-  2  a flag or variable is wrong, or the run's folder is taken";
+  1  a child process failed, spans were lost, all requests of an endpoint failed, the folder is invalid, the run was
+     interrupted, or the result cannot be printed
+  2  invalid flag or environment variable, or the run's folder already exists";
 
-/// Flags of `cctf run`.
 #[derive(Debug, Clone, Args)]
-#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf run --help")]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]
 pub struct RunArgs {
-    /// What to drive, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths.
+    /// Endpoints to load, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths.
     #[arg(long, env = "CCTF_ENDPOINTS", value_delimiter = ',', default_value = "json,gzip,hash,kvset,kvget",
           value_parser = parse_endpoint)]
     endpoints: Vec<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// Three services, endpoint (ep0) to edge (edge0) to cloud (cloud0), instead of one.
+    /// Start a chain of three services instead of one: endpoint (ep0), edge (edge0) and cloud (cloud0).
     #[arg(long, env = "CCTF_CHAIN")]
     chain: bool,
     #[command(flatten)]
     links: LinkFlags,
-    /// The service moves from edge (edge0) to cloud (cloud0): each endpoint is driven there, and again here. The second
-    /// service starts in the middle of the first half's last endpoint, the first one stops in the middle of the next.
+    /// Move the service from edge (edge0) to cloud (cloud0) during the load.
+    ///
+    /// All endpoints are loaded on edge0 first, then again on cloud0. The second service starts in the middle of the last
+    /// endpoint's load on edge0. The first service stops in the middle of the first endpoint's load on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     migrate: bool,
-    /// Folder of all runs.
+    /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Folder of cctf-normalizer and tunable-svc. Default: where cctf itself is.
+    /// Path to the folder of cctf-normalizer and tunable-svc. Default: the folder of cctf.
     #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
     bin_dir: Option<PathBuf>,
-    /// Service of a stack that runs already, which is then driven instead of children; --logs-dir has to be the folder that
-    /// its normalizer writes to.
+    /// URL of a service that already runs and is loaded instead of child processes. Requires --otlp-endpoint.
+    ///
+    /// --logs-dir must be the folder to which that stack's normalizer writes.
     #[arg(long, env = "CCTF_TARGET", value_parser = parse_target, requires = "otlp_endpoint", conflicts_with_all = ["chain", "collector"])]
     target: Option<Target>,
-    /// Where the driver's spans go in that stack over OTLP, such as http://127.0.0.1:4317. The other flags of OTLP and their
-    /// variables are for it, too.
+    /// OTLP endpoint of the running stack for the driver's spans, such as http://127.0.0.1:4317.
+    ///
+    /// The other OTLP flags and variables apply to it, too.
     #[arg(long, env = "CCTF_OTLP_ENDPOINT", requires = "target")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
-    /// Program that starts an application of yours, which is then driven in place of the service (see below).
+    /// Path to a program that starts your own application, which is loaded instead of the service (see below).
     #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
     application: Option<PathBuf>,
-    /// Binary of an OpenTelemetry Collector to put between services and normalizer.
+    /// Path to an OpenTelemetry Collector, which is started between services and normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     collector: Option<PathBuf>,
-    /// Node of the one service (a chain has its own).
+    /// Node of the single service; the nodes of a chain are fixed.
     #[arg(long, env = "NODE_ID", default_value = "cloud0")]
     node_id: String,
-    /// Stage of that node.
+    /// Stage of this node: endpoint, edge, cloud or unknown.
     #[arg(long, env = "STAGE", default_value = "cloud", value_parser = parse_stage)]
     stage: String,
     /// Node of the load driver.
     #[arg(long, env = "CCTF_DRIVER_NODE_ID", default_value = "driver0")]
     driver_node_id: String,
-    /// Application of driver and services.
+    /// Application of the driver and the services.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots of each service. Default: the logical CPUs.
+    /// Worker slots of each service. Default: the number of logical CPUs.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
-    /// Requests that may wait in front of the slots of each service.
+    /// Maximum number of requests that wait for a slot, in each service.
     #[arg(long, env = "QUEUE_LIMIT")]
     queue_limit: Option<u32>,
-    /// Whether a slot is kept while a downstream call is awaited: held or released.
+    /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     slot_policy: Option<String>,
-    /// How long the normalizer holds a row for its caller.
+    /// Time for which the normalizer keeps a row that waits for its caller.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
-    join_window: Option<GivenDuration>,
-    /// How long a source may be silent before the normalizer takes it for stopped.
+    join_window: Option<DurationArg>,
+    /// Silence after which the normalizer infers that a source has stopped.
     #[arg(long, env = "CCTF_STALE_AFTER", value_parser = parse_duration)]
-    stale_after: Option<GivenDuration>,
-    /// How long the normalizer waits for a run that goes on without its end.
+    stale_after: Option<DurationArg>,
+    /// Silence after which the normalizer closes a run that was not ended.
     #[arg(long, env = "CCTF_RUN_IDLE", value_parser = parse_duration)]
-    run_idle: Option<GivenDuration>,
-    /// How the result is printed.
+    run_idle: Option<DurationArg>,
+    /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
 }
 
-/// Runs the subcommand.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
-    // Without it fewer connections fit; what then fails says so itself.
+    // On failure fewer connections fit, and the summary reports it.
     let _ = clock::raise_file_limit();
     args.check_sizes()?;
     let run_id = args.load.run_id_or_now();
@@ -153,14 +154,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::Builder::new()
         .prefix("cctf-run-")
         .tempdir()
-        .context("cannot make a temporary folder")?;
+        .context("cannot create a temporary folder")?;
     let outcome = drive_all(args, &run_id, &logs_dir, scratch.path(), stop);
     let (drives, delivery) = match outcome {
         Ok(driven) => driven,
         Err(error) => {
             let kept = scratch.keep();
             return Err(error.context(format!(
-                "run {run_id} failed (the children's logs are in {})",
+                "run {run_id} failed (the logs of its child processes are in {})",
                 kept.display()
             )));
         }
@@ -169,7 +170,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let checked = validate::check(&run_dir, FINDINGS_SHOWN)?;
     let report = Report {
         files: contents(&run_dir)?,
-        links: Link::look_up(
+        links: LinkReport::look_up(
             args.links.settings().map_or_else(Vec::new, |links| links.links()),
             &run_dir,
         )?,
@@ -190,15 +191,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             report.next_steps()
         )),
     };
-    let complaints = report.complaints(&delivery);
-    complaints
-        .iter()
-        .for_each(|complaint| log_line!("cctf: {complaint}"));
+    let problems = report.problems(&delivery);
+    problems.iter().for_each(|problem| log_line!("cctf: {problem}"));
     printed?;
-    Ok(ExitCode::from(if complaints.is_empty() { DONE } else { FAILED }))
+    Ok(ExitCode::from(if problems.is_empty() { DONE } else { FAILED }))
 }
 
-/// Starts the children, drives every endpoint, stops the children: everything that the run's folder is made by.
+/// Starts the children, loads every endpoint and stops the children. Afterwards the run's folder is complete.
 fn drive_all(
     args: &RunArgs,
     run_id: &str,
@@ -210,9 +209,9 @@ fn drive_all(
         Some(addresses) => Deployment::attach(addresses, logs_dir, run_id)?,
         None => Deployment::start(args.stack_config(run_id, logs_dir)?, scratch, stop)?,
     };
-    let mut session = Session::begin(SessionConfig {
+    let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(run_id, deployment.target()),
-        identity: Identity {
+        identity: DriverIdentity {
             node_id: Some(args.driver_node_id.clone()),
             stage: None,
             app_id: args.app_id.clone(),
@@ -222,20 +221,13 @@ fn drive_all(
         stop,
     })?;
     let mut drives = Vec::new();
-    for (endpoint, during) in args.plan() {
+    for step in plan(&args.endpoints, args.migrate) {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        drives.push(drive_one(
-            args,
-            endpoint,
-            during,
-            &mut session,
-            &mut deployment,
-            stop,
-        )?);
+        drives.push(drive_one(&args.load, step, &mut session, &mut deployment, stop)?);
     }
-    // The services' last telemetry goes before the run's end, so that none of it counts as late.
+    // The services send their last telemetry before the run's end, so that none of it counts as late.
     session.flush()?;
     deployment.settle(stop)?;
     let delivery = session.end()?;
@@ -244,11 +236,11 @@ fn drive_all(
 }
 
 impl RunArgs {
-    /// What the last endpoint of a run would meet is told before the first one is driven.
+    /// Reports an impossible size before the first endpoint is loaded.
     fn check_sizes(&self) -> anyhow::Result<()> {
         let sizes = self.load.size;
         for name in &self.endpoints {
-            let endpoint = Endpoint::resolve(name, None, sizes.most())?;
+            let endpoint = Endpoint::resolve(name, None, sizes.max())?;
             check_sizes(&endpoint, sizes).map_err(|error| UsageError(error.to_string()))?;
         }
         Ok(())
@@ -261,7 +253,7 @@ impl RunArgs {
         })
     }
 
-    /// A stack that runs already may want TLS and a token; children of ours want none.
+    /// A stack that already runs may require TLS and a token; child processes do not.
     fn otlp(&self, deployment: &Deployment) -> anyhow::Result<Option<Destination>> {
         let endpoint = deployment.otlp_endpoint();
         if self.target.is_some() {
@@ -274,8 +266,7 @@ impl RunArgs {
         let bin_dir = match &self.bin_dir {
             Some(bin_dir) => bin_dir.clone(),
             None => {
-                let own =
-                    std::env::current_exe().context("cannot find out where cctf itself is; use --bin-dir")?;
+                let own = std::env::current_exe().context("cannot find the folder of cctf; set --bin-dir")?;
                 own.parent().unwrap_or(Path::new(".")).to_owned()
             }
         };

@@ -1,4 +1,4 @@
-//! What `cctf run` says at the end: figures, files, what to do next, and what was wrong.
+//! The report of `cctf run`: figures, files, next steps and problems.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::display::loss_sentence;
-use cctf_load::export::Delivery;
-use cctf_load::summary::Summary;
+use cctf_load::otlp::export::Delivery;
+use cctf_load::record::summary::Summary;
 use cctf_stack::tiers::settings;
 use rundir::EVENTS_CLIENT;
 use rundir::contents::Content;
 
-/// What `--format json` prints.
+/// The output of `--format json`.
 #[derive(Serialize)]
 pub(super) struct Report {
     pub run_id: String,
@@ -24,32 +24,31 @@ pub(super) struct Report {
     pub spans_made: u64,
     pub spans_delivered: u64,
     pub files: Vec<Content>,
-    /// Of a run over links of known delay and rate.
+    /// Only of runs with --netns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub links: Vec<Link>,
+    pub links: Vec<LinkReport>,
     pub broken_rules: u64,
     pub interrupted: bool,
 }
 
-/// What a link was set to, and what links.json says of it.
+/// The settings of a link, and its row in links.json.
 #[derive(Debug, Serialize)]
-pub(super) struct Link {
+pub(super) struct LinkReport {
     #[serde(flatten)]
-    set: settings::Link,
-    /// Its row.
+    set: settings::ConfiguredLink,
     found: Option<Value>,
 }
 
-impl Link {
-    /// Looks for the links that were set in the run's links.json.
-    pub fn look_up(set: Vec<settings::Link>, run_dir: &Path) -> anyhow::Result<Vec<Self>> {
+impl LinkReport {
+    /// Finds the rows of the configured links in the run's links.json.
+    pub fn look_up(set: Vec<settings::ConfiguredLink>, run_dir: &Path) -> anyhow::Result<Vec<Self>> {
         if set.is_empty() {
             return Ok(Vec::new());
         }
         let path = run_dir.join("cctf").join(File::Links.name());
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let rows: Vec<Value> =
-            serde_json::from_slice(&text).with_context(|| format!("{} is no array", path.display()))?;
+        let rows: Vec<Value> = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a JSON array", path.display()))?;
         let looked_up = set.into_iter().map(|set| {
             let is_its = |row: &&Value| row["u"] == set.u.as_str() && row["v"] == set.v.as_str();
             let found = rows.iter().find(is_its).cloned();
@@ -59,7 +58,7 @@ impl Link {
     }
 
     fn text(&self) -> String {
-        let told = |field: &str, factor: f64, places: usize| {
+        let measured = |field: &str, factor: f64, places: usize| {
             let value = self.found.as_ref().and_then(|row| row[field].as_f64());
             value.map_or_else(|| "-".to_owned(), |value| format!("{:.places$}", value * factor))
         };
@@ -67,10 +66,10 @@ impl Link {
             "{:<14} {:>12} {:>10} {:>13} {:>10} {:>8}\n",
             format!("{}->{}", self.set.u, self.set.v),
             self.set.delay_ms,
-            told("PR_s", 1e3, 3),
+            measured("PR_s", 1e3, 3),
             self.set.rate_bps as f64 / 1e6,
-            told("BW_bps", 1e-6, 3),
-            told("samples", 1.0, 0),
+            measured("BW_bps", 1e-6, 3),
+            measured("samples", 1.0, 0),
         )
     }
 }
@@ -97,7 +96,7 @@ impl Report {
         }
         if !self.links.is_empty() {
             out += "\nlink           delay set ms   found ms   set Mbit/s found Mbit/s  calls\n";
-            out.extend(self.links.iter().map(Link::text));
+            out.extend(self.links.iter().map(LinkReport::text));
         }
         out += &format!("\nfiles in {}\n", self.run_dir.display());
         for content in &self.files {
@@ -117,26 +116,26 @@ impl Report {
         )
     }
 
-    /// What keeps this run from being a success, one sentence each.
-    pub fn complaints(&self, delivery: &Delivery) -> Vec<String> {
-        let mut complaints = Vec::new();
-        complaints.extend(loss_sentence(delivery));
+    /// The reasons why this run is not a success, one sentence each.
+    pub fn problems(&self, delivery: &Delivery) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(loss_sentence(delivery));
         for drive in self.drives.iter().filter(|drive| drive.success_ratio == 0.0) {
-            complaints.push(format!(
-                "no request to {} succeeded: look at its errors above, then at the service with --endpoints {}",
+            problems.push(format!(
+                        "all requests to {} failed: see the errors above, then load only this endpoint with --endpoints {}",
                 drive.url, drive.endpoint
             ));
         }
         if self.broken_rules > 0 {
-            complaints.push(format!(
-                "{} broken rules: see cctf validate {}",
+            problems.push(format!(
+                "{} rules are broken: see cctf validate {}",
                 self.broken_rules,
                 self.run_dir.display()
             ));
         }
         if self.interrupted {
-            complaints.push("interrupted: the run holds what was sent until then".to_owned());
+            problems.push("interrupted: the run contains only the requests sent so far".to_owned());
         }
-        complaints
+        problems
     }
 }

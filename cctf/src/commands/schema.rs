@@ -1,4 +1,4 @@
-//! `cctf schema`: the types of a file of the contract, for readers that want them written down.
+//! `cctf schema`: the fields and types of a CCTF file, in the notation of several tools.
 
 use std::process::ExitCode;
 
@@ -15,18 +15,17 @@ Examples:
   spark.read.schema(\"$(cctf schema calls --format spark)\").json(\"cctf/calls.jsonl\")
 
 Exit codes:
-  0  printed
-  1  standard output could not be written
-  2  no such file in the contract, or no such format";
+    0  the schema was printed
+    1  standard output cannot be written
+    2  unknown file or format";
 
-/// Flags of `cctf schema`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct SchemaArgs {
-    /// File of the contract, with or without its ending.
+    /// CCTF file, with or without its extension.
     #[arg(value_parser = parse_file)]
     file: File,
-    /// Reader that the types are for: json (JSON Schema), duckdb, spark, pandas or arrow.
+    /// Notation of the schema: json (JSON Schema), duckdb, spark, pandas or arrow.
     #[arg(long, env = "CCTF_SCHEMA_FORMAT", default_value = "json", value_parser = parse_format)]
     format: Format,
 }
@@ -39,7 +38,7 @@ fn parse_file(text: &str) -> Result<File, String> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    File::by_name(text).ok_or_else(|| format!("{text:?} is no file of the contract: use one of {}", names()))
+    File::by_name(text).ok_or_else(|| format!("{text:?} is not a CCTF file: use one of {}", names()))
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
@@ -53,10 +52,9 @@ fn parse_format(text: &str) -> Result<Format, String> {
     let found = Format::ALL.iter().find(|(name, _)| *name == text);
     found
         .map(|(_, format)| *format)
-        .ok_or_else(|| format!("{text:?} is no format: use one of {}", names()))
+        .ok_or_else(|| format!("invalid format {text:?}: use one of {}", names()))
 }
 
-/// Runs the subcommand.
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
     print(&render(args.file, args.format))?;
     Ok(ExitCode::from(DONE))

@@ -1,4 +1,4 @@
-//! `cctf tail`: the rows of a run as they come, in columns for people and unchanged for programs.
+//! `cctf tail`: shows the rows of a run as they are written, in columns or unchanged.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -16,57 +16,56 @@ use super::follow_rows::{Begin, Follow, Sink, TailError, Until};
 use super::{DONE, FAILED, Format, UsageError};
 use cli::interrupt;
 
-/// Rows on a terminal after which the titles are shown again: about a screen.
+/// On a terminal, rows after which the titles are repeated: about a screen.
 const TITLES_EVERY: u64 = 40;
 
 const AFTER_HELP: &str = "\
 Examples:
-  The newest run, from its last ten invocations on, until it has ended:
+  The newest run, from its last ten invocations until it ends:
     cctf tail
-  A run that is yet to begin (it is waited for), and what its services call:
+  The calls that services make in a run, which need not have started:
     cctf tail gzip-60 --file calls
-  All of a run's rows that are there, as JSON lines for a program:
+  All existing rows of a run, as JSON lines for a program:
     cctf tail gzip-60 --from-start --no-follow | jq -c 'select(.status >= 500) | {node, path, status, rt_ms}'
-  CPU and memory of the nodes, on and on, whatever runs end:
+  CPU and memory of the nodes, also after the end of a run:
     cctf tail logs/latest --file host_metrics --stay
 
-On a terminal each row is one line of columns: times are UTC, '-' is what is not known, ids are their first 8 digits. Into a
-pipe or a file go the lines themselves, byte by byte; --format chooses. A line is shown when it is whole, never before.
+On a terminal, each row is one line of columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. In a pipe
+or a file, the lines are copied byte for byte. --format overrides this. Only whole lines are shown.
 
-A long run goes on in other folders (RUN_ID-0002 and so on): so does this, also when the old ones are deleted meanwhile. It
-ends when the run has ended, or at Ctrl-C.
+A long run continues in further folders (RUN_ID-0002 and so on). This command follows it there, even if old folders are
+deleted meanwhile. It ends when the run ends, or at Ctrl-C.
 
 Exit codes:
-  0  the run has ended, the lines that were asked for are shown, or it was stopped by Ctrl-C or by who reads the pipe
-  1  the run was deleted before its end, lines were left out because they were too long, or lines could not be printed
-  2  a flag is wrong, or what is named is no run";
+  0  the run has ended, the requested lines were shown, or the reader of the pipe or Ctrl-C stopped the command
+  1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed
+  2  invalid flag, or the name is not that of a run";
 
-/// Flags of `cctf tail`.
 #[derive(Debug, Clone, Args)]
-#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "More, with examples and exit codes: cctf tail --help")]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf tail --help")]
 pub struct TailArgs {
-    /// Run id, which is waited for if it is not there yet, or a run's folder. Default: the newest run.
+    /// Run id, or path to a run's folder. The command waits for a run that has not started. Default: the newest run.
     #[arg(env = "RUN_ID", value_name = "DIR|RUN_ID")]
     run: Option<String>,
-    /// Which file, with or without its ending: invocations, calls, host_metrics, link_metrics, placement_events, system_stats.
+    /// File to show, with or without extension: invocations, calls, host_metrics, link_metrics, placement_events, system_stats.
     #[arg(long, env = "CCTF_FILE", default_value = "invocations", value_parser = parse_file)]
     file: File,
-    /// Folder of all runs, in which run ids and the newest run are looked for.
+    /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Begin with so many of the last lines that are there.
+    /// Start with the last N lines.
     #[arg(long, short = 'n', env = "CCTF_LINES", default_value_t = 10, value_name = "N")]
     lines: u64,
-    /// Begin with the first line that is there, whatever --lines says.
+    /// Start with the first line; overrides --lines.
     #[arg(long)]
     from_start: bool,
-    /// Do not wait for lines: show what is there.
+    /// Show the existing lines and exit.
     #[arg(long, conflicts_with = "stay")]
     no_follow: bool,
-    /// Stay when the run has ended: rows that come late are shown, too, and whatever part follows.
+    /// Continue after the end of the run, to show late rows and further parts.
     #[arg(long)]
     stay: bool,
-    /// text: columns; json: the file's own lines. Default: columns on a terminal, else the lines.
+    /// Output format: text for columns, json for the file's own lines. Default: text on a terminal, else json.
     #[arg(long, env = "CCTF_FORMAT", value_enum)]
     format: Option<Format>,
 }
@@ -82,10 +81,9 @@ fn parse_file(text: &str) -> Result<File, String> {
     };
     File::by_name(text)
         .filter(has_lines)
-        .ok_or_else(|| format!("{text:?} is no file of lines: use one of {}", names()))
+        .ok_or_else(|| format!("{text:?} is not a CCTF file with lines: use one of {}", names()))
 }
 
-/// Runs the subcommand.
 pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
     let follow = Follow {
@@ -106,7 +104,7 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
     match outcome {
         Ok(0) => Ok(ExitCode::from(DONE)),
         Ok(_) => Ok(ExitCode::from(FAILED)),
-        // Who reads has seen enough.
+        // The reader has closed the pipe.
         Err(TailError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(DONE)),
         Err(error @ (TailError::NotThere(_) | TailError::Read(ReadError::NotARun { .. }))) => {
             Err(UsageError(error.to_string()).into())
@@ -115,7 +113,7 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What is meant by a run's name: what has a slash is a folder, and so is a folder that no run id is known for.
+/// The run that a name stands for. A name with a slash is a folder, and so is an existing folder without a run of that id.
 fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
     let named = named.filter(|named| !named.is_empty());
     Ok(match named {
@@ -124,7 +122,7 @@ fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
         Some(name) if Path::new(name).is_dir() && !logs_dir.join(name).exists() => {
             Target::Folder(name.into())
         }
-        // A later part is followed by its folder's name, too.
+        // The folder name of a later part is accepted, too.
         Some(id) if Part::parse(id).is_some_and(|(run_id, _)| keys::is_valid_run_id(run_id)) => {
             Target::RunId(logs_dir.to_owned(), id.to_owned())
         }
@@ -132,7 +130,6 @@ fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
     })
 }
 
-/// Writes rows to standard output.
 struct Printer {
     file: File,
     format: Format,

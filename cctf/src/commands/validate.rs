@@ -1,4 +1,4 @@
-//! `cctf validate`: every broken rule of a run's folder, counted, the first of them shown.
+//! `cctf validate`: counts broken rules in a run's folder and shows the first findings of each.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,32 +15,30 @@ Examples:
   cctf validate logs/latest --format json | jq .counts
 
 Exit codes:
-  0  no rule is broken (warnings do not count)
-  1  at least one rule is broken
-  2  the folder is no run or cannot be read, or the report could not be printed";
+    0  no rule is broken (warnings do not count)
+    1  at least one rule is broken
+    2  the folder is not a run or cannot be read, or the report cannot be printed";
 
-/// Flags of `cctf validate`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ValidateArgs {
-    /// Folder of the run, or its folder cctf.
+    /// Path to the run's folder, or to its folder cctf.
     dir: PathBuf,
-    /// How the findings are printed.
+    /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
-    /// Findings shown of each rule; all are counted.
+    /// Maximum number of findings shown for each rule; all are counted.
     #[arg(long, env = "CCTF_MAX", default_value_t = 20, value_name = "N")]
     max: usize,
 }
 
-/// Runs the subcommand.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let report = check(&args.dir, args.max)?;
     match args.format {
         Format::Json => print_json(&report),
         Format::Text => print(&text(&args.dir, &report)),
     }
-    // Exit code 1 says that a rule is broken.
+    // Exit code 1 is reserved for broken rules.
     .map_err(|error| UsageError(error.to_string()))?;
     Ok(ExitCode::from(if report.is_valid() { DONE } else { FAILED }))
 }
@@ -54,7 +52,7 @@ pub fn check(dir: &Path, max: usize) -> anyhow::Result<Report> {
     validate(dir, options).map_err(|error| UsageError(error.to_string()).into())
 }
 
-/// The findings for people, one a line, and one line that sums up.
+/// The findings, one a line, and a summary line.
 pub fn text(dir: &Path, report: &Report) -> String {
     let mut out: String = report.broken.iter().map(|finding| line(dir, finding)).collect();
     for (rule, count) in &report.counts {
@@ -65,12 +63,16 @@ pub fn text(dir: &Path, report: &Report) -> String {
         out += &format!("{rule}: {count} times ({meaning})\n");
     }
     let rows: u64 = report.lines.values().sum();
-    let open = if report.open { ", run still open" } else { "" };
+    let open = if report.open {
+        ", the run has not ended"
+    } else {
+        ""
+    };
     out + &match (report.errors, report.warnings) {
-        (0, 0) => format!("valid: no rule broken in {rows} rows{open}\n"),
+        (0, 0) => format!("valid: no broken rules in {rows} rows{open}\n"),
         (0, warnings) => format!("valid: {warnings} warnings in {rows} rows{open}\n"),
         (errors, warnings) => {
-            format!("not valid: {errors} errors and {warnings} warnings in {rows} rows{open}\n")
+            format!("invalid: {errors} errors and {warnings} warnings in {rows} rows{open}\n")
         }
     }
 }

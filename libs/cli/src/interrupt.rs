@@ -1,15 +1,15 @@
-//! Ctrl-C and SIGTERM as a flag: the first asks for a clean stop, the second ends the process at once.
+//! Ctrl-C and SIGTERM as a flag: the first requests a clean stop, the second kills the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_signal(_signal: libc::c_int) {
-    // Storing to an atomic is all that a signal handler may safely do here.
+    // A signal handler may safely do little more than store to an atomic.
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// Turns the next SIGINT or SIGTERM into the flag that is returned. After it, the signal has its ordinary effect again.
+/// Makes the next SIGINT or SIGTERM set the returned flag. Later signals have their default effect.
 pub fn stop_flag() -> &'static AtomicBool {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the action is zeroed, which is valid, then filled; the handler only stores to an atomic.

@@ -1,4 +1,4 @@
-//! What the command lines of all binaries share.
+//! Common parts of all command lines: the usage error, empty variables, units, interrupts.
 
 pub mod interrupt;
 pub mod units;
@@ -8,7 +8,7 @@ pub mod units;
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Makes an environment variable that is set to nothing count as unset: `RUN_ID=` in a file of variables means that.
+/// Makes an empty environment variable count as unset, because `RUN_ID=` in a file of variables means that.
 pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let variable = arg.get_env().and_then(std::env::var_os);

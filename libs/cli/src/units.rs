@@ -1,14 +1,14 @@
-//! Durations and sizes as an operator writes them: `500ms`, `15s`, `1m30s`, `1.5h`; `65536`, `64KiB`, `64MiB`, `1GiB`.
+//! Parsers of durations and sizes: `500ms`, `15s`, `1m30s`, `1.5h`; `65536`, `64KiB`, `64MiB`, `1GiB`.
 
 use std::time::Duration;
 
-/// Nanoseconds of a second have so many digits.
+/// Digits of a nanosecond's fraction of a second.
 const FRACTION_DIGITS_MAX: usize = 9;
 
-/// Reads a duration: numbers with their units, one after the other.
+/// Parses a duration: one or more numbers with their units.
 ///
 /// # Errors
-/// A sentence that says how to write it.
+/// A sentence with examples.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("invalid duration {text:?}: write it as in 500ms, 15s, 1m30s or 1h");
     let mut total = Duration::ZERO;
@@ -32,7 +32,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
-/// Exact to the nanosecond; what is finer is cut off.
+/// Exact to the nanosecond; smaller fractions are truncated.
 fn one_part(number: &str, unit: &str) -> Option<Duration> {
     let unit_ns: u128 = match unit {
         "ms" => 1_000_000,
@@ -48,14 +48,14 @@ fn one_part(number: &str, unit: &str) -> Option<Duration> {
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let fraction = u128::from(fraction.parse::<u64>().ok()?);
     let ns = u128::from(whole.parse::<u64>().ok()?) * unit_ns + fraction * unit_ns / scale;
-    // As much as a number of milliseconds can say.
+    // The maximum is u64::MAX milliseconds.
     (ns / 1_000_000 <= u128::from(u64::MAX)).then(|| {
         let (seconds, rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
         Duration::new(seconds as u64, rest as u32)
     })
 }
 
-/// Reads a number of bytes.
+/// Parses a number of bytes.
 pub fn parse_bytes(text: &str) -> Result<usize, String> {
     let wrong = || format!("invalid size {text:?}: write it as in 65536, 64KiB, 64MiB or 1GiB");
     let (number, unit) = split_unit(text);

@@ -1,16 +1,15 @@
-//! The clocks and the waiting of the pacing thread: absolute sleeps, then a short spin.
+//! The pacing thread's clocks and waits: absolute sleeps, then a short spin.
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Longest sleep before the stop flag is looked at again.
+/// Maximum sleep between two checks of the stop flag.
 const STOP_CHECK_NS: u64 = 100_000_000;
-/// Longest spin before a deadline. A sleep of this kind of machine ends 20 to 60 us late; spinning hides that.
+/// Maximum spin before a deadline. It hides that a sleep ends 20 to 60 us late on such machines.
 const SPIN_MAX_NS: u64 = 70_000;
-/// Part of the mean gap that may be spun away: at high rates the spin would take the CPU that the work needs.
+/// The spin is at most the mean gap divided by this: at high rates a longer one would take CPU time from the work.
 const SPIN_GAP_DIVISOR: u64 = 8;
 
-/// Nanoseconds of the monotonic clock.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -21,14 +20,13 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Nanoseconds since the Unix epoch.
 pub fn unix_ns() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// CPU time that this process has used so far on all threads, nanoseconds, user and system.
+/// CPU time of all threads of this process, user and system, nanoseconds.
 pub fn process_cpu_ns() -> u64 {
     let mut used = libc::timespec {
         tv_sec: 0,
@@ -39,19 +37,19 @@ pub fn process_cpu_ns() -> u64 {
     used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }
 
-/// Lets the sleeps of the calling thread end as close to their time as the kernel can.
+/// Makes sleeps of the calling thread end as close to their time as the kernel allows.
 pub fn set_finest_timer_slack() {
     // SAFETY: PR_SET_TIMERSLACK takes one integer and touches only the calling thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
-/// How long to spin before deadlines that are `gap_ns` apart on average.
+/// Duration of the spin before deadlines that are `gap_ns` apart on average.
 pub fn spin_ns(gap_ns: u64) -> u64 {
     (gap_ns / SPIN_GAP_DIVISOR).min(SPIN_MAX_NS)
 }
 
-/// Waits until `deadline_ns` of the monotonic clock: sleeps, then spins the last `spin_ns`.
-/// Returns false as soon as `stop` says so.
+/// Waits until `deadline_ns` of the monotonic clock: sleeps, then spins for the last `spin_ns`.
+/// Returns false as soon as `stop` returns true.
 pub fn wait_until(deadline_ns: u64, spin_ns: u64, stop: impl Fn() -> bool) -> bool {
     loop {
         if stop() {
@@ -74,8 +72,8 @@ fn sleep_until(monotonic_ns: u64) {
         tv_sec: (monotonic_ns / 1_000_000_000) as libc::time_t,
         tv_nsec: (monotonic_ns % 1_000_000_000) as libc::c_long,
     };
-    // SAFETY: `until` is a valid timespec and no remainder is asked for with an absolute time.
-    // A signal ends the sleep early; the caller looks at the clock again.
+    // SAFETY: `until` is a valid timespec, and an absolute time needs no remainder.
+    // A signal ends the sleep early; the caller reads the clock again.
     unsafe {
         libc::clock_nanosleep(
             libc::CLOCK_MONOTONIC,
@@ -86,7 +84,7 @@ fn sleep_until(monotonic_ns: u64) {
     };
 }
 
-/// Raises the limit of open files to what the system allows, so that connections have room.
+/// Raises the limit of open files to the system's maximum, for more connections.
 pub fn raise_file_limit() -> io::Result<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,

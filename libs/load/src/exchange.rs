@@ -1,76 +1,73 @@
-//! One request and what became of it, as the threads hand it on; and the facts that all requests of a drive share.
+//! One request and its outcome, as the threads pass it on, and the facts that all requests of a drive share.
 
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-use super::ids::Ids;
-use super::response::ResponseError;
-use super::sizes::step_of;
+use crate::http::response::ResponseError;
+use crate::ids::Ids;
+use crate::plan::sizes::step_of;
 
-/// A request that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Number within the driven run, from 0. The ids follow from it.
+    /// Number within the run, from 0. The ids follow from it.
     pub number: u64,
-    /// When it should leave, nanoseconds of the monotonic clock.
+    /// Scheduled time, nanoseconds of the monotonic clock.
     pub intended_ns: u64,
 }
 
-/// A request whose first bytes were handed to a socket.
+/// A request whose first bytes were passed to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// The request.
     pub request: Request,
-    /// When it left, nanoseconds of the monotonic clock.
+    /// Send time, nanoseconds of the monotonic clock.
     pub monotonic_ns: u64,
-    /// The same moment, nanoseconds since the Unix epoch.
+    /// Send time, nanoseconds since the Unix epoch.
     pub unix_ns: u64,
 }
 
 impl Sent {
-    /// Stamps `request` as leaving now.
+    /// Records the current time as the send time of `request`.
     pub fn now(request: Request) -> Self {
         Self {
             request,
-            monotonic_ns: super::clock::monotonic_ns(),
-            unix_ns: super::clock::unix_ns(),
+            monotonic_ns: crate::clock::monotonic_ns(),
+            unix_ns: crate::clock::unix_ns(),
         }
     }
 }
 
-/// A request that has ended, one way or another.
+/// A request that has ended, with or without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange {
-    /// When the request left. For one that never left: when it was given up.
+    /// For a request that was never sent, the time at which it was given up.
     pub sent: Sent,
-    /// From the first byte handed to the socket to the last byte of the response, nanoseconds.
+    /// From the first byte passed to the socket to the last byte of the response, nanoseconds.
     pub latency_ns: u64,
-    /// HTTP status, 0 without a response.
+    /// HTTP status; 0 without a response.
     pub status: u16,
-    /// Bytes of the response's body.
     pub body_bytes_in: u64,
-    /// Why there is no response.
+    /// The reason if there is no response.
     pub failure: Option<Failure>,
-    /// How often it was sent again because the server had closed a connection that lay idle.
+    /// Number of times it was sent again because the server had closed an idle connection.
     pub resends: u8,
 }
 
 impl Exchange {
-    /// How much later than intended the request left, nanoseconds.
+    /// Time from the scheduled time to the send time, nanoseconds.
     pub fn lateness_ns(&self) -> u64 {
         self.sent
             .monotonic_ns
             .saturating_sub(self.sent.request.intended_ns)
     }
 
-    /// Whether it was answered with a status from 200 to 399.
+    /// Whether the status is 200 to 399.
     pub fn is_success(&self) -> bool {
         (200..400).contains(&self.status)
     }
 
-    /// Whether its bytes were ever handed to a socket.
+    /// Whether its bytes were ever passed to a socket.
     pub fn left(&self) -> bool {
         !matches!(
             self.failure,
@@ -78,7 +75,7 @@ impl Exchange {
         )
     }
 
-    /// The error as `events_client.jsonl` and the summary tell it; empty for a success.
+    /// The error's text in `events_client.jsonl` and the summary; empty for a success.
     pub fn error_text(&self) -> String {
         match (self.failure, self.is_success()) {
             (Some(failure), _) => failure.to_string(),
@@ -89,29 +86,29 @@ impl Exchange {
     }
 }
 
-/// Why a request has no response.
+/// The reason why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection could be made; the system's error number.
+    /// No connection; the system's error number.
     Connect(i32),
     /// Writing or reading failed; the system's error number.
     Io(i32),
-    /// The server closed the connection before the response was whole.
+    /// The server closed the connection before the response was complete.
     Closed,
-    /// No whole response within the timeout.
+    /// No complete response within the timeout.
     Timeout,
-    /// What came back is not HTTP/1.1.
+    /// The response is not HTTP/1.1.
     BadResponse(ResponseError),
     /// Never sent: too many requests waited for a connection.
     QueueFull,
     /// Never sent: no connection became free within the timeout.
     NoConnection,
-    /// The run was interrupted while it was under way.
+    /// The run was interrupted before the response.
     Interrupted,
 }
 
 impl Failure {
-    /// The value of the `error.type` attribute: one of few.
+    /// The value of the `error.type` attribute, of low cardinality.
     pub fn error_type(self) -> &'static str {
         match self {
             Self::Connect(_) => "connect",
@@ -144,29 +141,23 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What all requests of one drive have in common.
+/// The facts that all requests of one drive share.
 #[derive(Debug, Clone)]
 pub struct DriveFacts {
-    /// Name of the endpoint, the `attack` of `events_client.jsonl`.
+    /// Name of the endpoint: the `attack` of `events_client.jsonl`.
     pub name: String,
-    /// HTTP method.
     pub method: String,
-    /// Whole URL.
     pub url: String,
-    /// Host of the server.
     pub host: String,
-    /// Port of the server.
     pub port: u16,
-    /// Bytes of the bodies, one for each size.
+    /// Bytes of the bodies, by step of size.
     pub bodies_bytes: Vec<u64>,
-    /// The run.
     pub run_id: String,
-    /// Ids by request number.
     pub ids: Ids,
 }
 
 impl DriveFacts {
-    /// Bytes of the body of the request of such a number.
+    /// Bytes of the body of request `number`.
     pub fn body_bytes_out(&self, number: u64) -> u64 {
         let step = step_of(number, self.bodies_bytes.len());
         self.bodies_bytes.get(step).copied().unwrap_or(0)
@@ -176,38 +167,37 @@ impl DriveFacts {
 /// Exchanges of one drive that ended at about the same time.
 #[derive(Debug)]
 pub struct Batch {
-    /// What they share.
     pub facts: Arc<DriveFacts>,
-    /// In the order of their ends.
+    /// In the order in which they ended.
     pub exchanges: Vec<Exchange>,
 }
 
-/// Counters that a progress display can read at any time.
+/// Counters of one drive, which a progress display may read at any time.
 #[derive(Debug, Default)]
-pub struct Progress {
-    /// Requests that were due so far.
+pub struct DriveProgress {
+    /// Requests whose scheduled time has come.
     pub due: AtomicU64,
     /// Requests that have ended.
     pub ended: AtomicU64,
-    /// Of those, without a status from 200 to 399.
+    /// Ended requests without a status from 200 to 399.
     pub failed: AtomicU64,
-    /// What kept the driver from opening one more connection, the first time.
+    /// The first reason why no further connection could be opened.
     bound: OnceLock<String>,
 }
 
-impl Progress {
-    /// Notes that the system refuses one more connection beside so many.
+impl DriveProgress {
+    /// Records that the system refuses a further connection.
     pub fn bound_by(&self, connections: usize, error: &io::Error) {
         self.bound.get_or_init(|| {
             let remedy = match error.raw_os_error() {
                 Some(libc::EMFILE) => "; raise `ulimit -n` of the driver",
                 _ => "",
             };
-            format!("{connections} connections at most: {error}{remedy}")
+            format!("maximum of {connections} connections reached: {error}{remedy}")
         });
     }
 
-    /// Why there were fewer connections than asked for, if there were.
+    /// The reason why there were fewer connections than requested.
     pub fn bound(&self) -> Option<&str> {
         self.bound.get().map(String::as_str)
     }

@@ -1,8 +1,8 @@
-//! Trace and span ids: the `n`th id of a process can be computed anywhere, and no two processes share one.
+//! Trace and span ids: any thread computes the ids of a request from its number, and two processes never share an id.
 
-use super::random;
+use crate::plan::random;
 
-/// The ids of one driver process. Copied freely: every thread computes the ids of a request from its number.
+/// The ids of one driver process.
 #[derive(Debug, Clone, Copy)]
 pub struct Ids {
     high: u64,
@@ -11,8 +11,8 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Ids that mix the run's seed with randomness of this process, so that the same seed never repeats an id.
-    pub fn of_this_process(seed: u64) -> Self {
+    /// Combines the run's seed with randomness of this process, so that the same seed never repeats an id.
+    pub fn new(seed: u64) -> Self {
         Self::from_parts(seed, rand::random(), rand::random())
     }
 
@@ -24,7 +24,7 @@ impl Ids {
         }
     }
 
-    /// The trace id of request `number`: 16 bytes, never all zero in practice and never repeated within a process.
+    /// The trace id of a request: 16 bytes, unique within the process, and zero only in theory.
     pub fn trace_id(&self, number: u64) -> [u8; 16] {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.high.to_be_bytes());
@@ -32,18 +32,18 @@ impl Ids {
         id
     }
 
-    /// The span id of request `number`: 8 bytes, never zero.
+    /// The span id of a request: 8 bytes, never zero.
     pub fn span_id(&self, number: u64) -> [u8; 8] {
         nonzero(random::at(self.span_seed, number)).to_be_bytes()
     }
 }
 
-/// An id of zeros means "none" to OpenTelemetry.
+/// OpenTelemetry defines an id of zeros as invalid.
 fn nonzero(value: u64) -> u64 {
     if value == 0 { u64::MAX } else { value }
 }
 
-/// Writes `bytes` as lower-case hex into `out`, which has room for two characters a byte.
+/// Writes `bytes` as lower-case hex into `out`, which must have two characters per byte.
 pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn ids_do_not_repeat_within_a_process_nor_between_two_with_the_same_seed() {
-        let (one, two) = (Ids::of_this_process(7), Ids::of_this_process(7));
+        let (one, two) = (Ids::new(7), Ids::new(7));
         let mut seen = HashSet::new();
         for number in 0..10_000 {
             assert!(seen.insert(one.trace_id(number)) && seen.insert(two.trace_id(number)));

@@ -1,6 +1,4 @@
-//! The thread that owns the connections: it reads responses, finishes writes, and sends what the pacer could not.
-
-mod giving_up;
+//! The thread that owns the connections: it reads responses, completes writes, and sends the requests for which none was idle.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,54 +9,48 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-use super::clock::monotonic_ns;
-use super::connection::{Connection, Doing, Flight, ReadOutcome};
-use super::exchange::{DriveFacts, Exchange, Failure, Progress, Request, Sent};
-use super::outbox::{FLUSH_NS, Outbox, Pending};
-use super::pacer::{FromPacer, ToPacer};
-use super::recorder::RecorderInput;
-use super::request::RequestTemplate;
-use super::response::Answer;
+use crate::clock::monotonic_ns;
+use crate::exchange::{DriveFacts, DriveProgress, Exchange, Failure, Request, Sent};
+use crate::http::connection::{Connection, ConnectionState, Flight, ReadOutcome};
+use crate::http::request::RequestTemplate;
+use crate::http::response::Answer;
+use crate::outbox::{FLUSH_NS, Outbox, Pending};
+use crate::pacer::{FromPacer, ToPacer};
+use crate::record::recorder::RecorderInput;
 
-/// Token of the waker; connections count from 0 and never get there.
+/// Token of the waker; tokens of connections count from 0.
 const WAKER: Token = Token(usize::MAX);
-/// Events taken from the kernel at once.
+/// Events per call of the kernel.
 const EVENTS_MAX: usize = 256;
-/// Bytes read from a socket at once.
+/// Bytes per read from a socket.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
-/// How often timeouts are looked for.
+/// Interval of checks for timeouts.
 const TICK_NS: u64 = 100_000_000;
-/// Requests that may wait for a connection: at 20,000/s the backlog of almost a minute.
+/// Maximum number of requests that wait for a connection: the backlog of almost a minute at 20,000/s.
 const PENDING_MAX: usize = 1 << 20;
-/// How long requests under way may still take after an interrupt.
+/// Maximum time for requests in progress after an interrupt.
 const INTERRUPT_GRACE_NS: u64 = 2_000_000_000;
 
-/// What the loop needs to know.
+/// Inputs and outputs of the loop.
 pub struct IoConfig {
-    /// Where to connect.
     pub address: SocketAddr,
-    /// What is sent.
     pub template: RequestTemplate,
-    /// What the exchanges share.
     pub facts: Arc<DriveFacts>,
-    /// Most connections at once.
+    /// Maximum number of connections.
     pub connections_max: usize,
-    /// From the send to the whole response, and from the due time to the send, nanoseconds.
+    /// From the send to the complete response, and from the scheduled time to the send, nanoseconds.
     pub timeout_ns: u64,
-    /// Counts what has ended.
-    pub progress: Arc<Progress>,
-    /// Hears the pacer.
+    pub progress: Arc<DriveProgress>,
     pub from_pacer: Receiver<FromPacer>,
-    /// Tells the pacer of connections.
+    /// Passes connections to the pacer.
     pub to_pacer: Sender<ToPacer>,
-    /// Takes what has ended.
+    /// Receives ended exchanges.
     pub recorder: SyncSender<RecorderInput>,
 }
 
-/// The loop's state.
 pub struct IoLoop {
     poll: Poll,
-    /// Held, not used: what the pacer has woken us for would be lost with the last of its wakers.
+    /// Held so that the kernel keeps the pacer's last wake-up when the pacer drops its waker.
     _waker: Arc<mio::Waker>,
     config: IoConfig,
     connections: HashMap<usize, Connection>,
@@ -74,7 +66,7 @@ pub struct IoLoop {
 }
 
 impl IoLoop {
-    /// A loop without connections, and the waker for its pacer.
+    /// Creates a loop without connections, and the waker for its pacer.
     pub fn new(config: IoConfig) -> io::Result<(Self, Arc<mio::Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
@@ -109,7 +101,7 @@ impl IoLoop {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let deadline_ns = monotonic_ns().saturating_add(self.config.timeout_ns);
         while self.connecting > 0 && monotonic_ns() < deadline_ns {
-            self.turn(&mut events)?;
+            self.poll_once(&mut events)?;
         }
         Ok(())
     }
@@ -118,20 +110,20 @@ impl IoLoop {
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !(self.pacer_finished && self.carrying == 0 && self.pending.is_empty()) {
-            self.turn(&mut events)?;
+            self.poll_once(&mut events)?;
         }
         self.outbox.flush();
         Ok(())
     }
 
-    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+    fn poll_once(&mut self, events: &mut Events) -> io::Result<()> {
         let wait_ns = if self.outbox.is_empty() { TICK_NS } else { FLUSH_NS };
         match self.poll.poll(events, Some(Duration::from_nanos(wait_ns))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        // Before the events: whatever a response answers has been told by now.
-        self.hear_pacer();
+        // Before the events: the pacer has sent its message before any response can arrive.
+        self.receive_from_pacer();
         for event in events.iter().filter(|event| event.token() != WAKER) {
             self.on_event(event.token().0, event.is_read_closed() || event.is_error());
         }
@@ -145,7 +137,7 @@ impl IoLoop {
         Ok(())
     }
 
-    fn hear_pacer(&mut self) {
+    fn receive_from_pacer(&mut self) {
         while let Ok(message) = self.config.from_pacer.try_recv() {
             match message {
                 FromPacer::Sent { token, sent } => self.on_sent(token, sent),
@@ -161,7 +153,7 @@ impl IoLoop {
 
     fn on_sent(&mut self, token: usize, sent: Sent) {
         let Some(connection) = self.connections.get_mut(&token) else {
-            // The server closed the connection just before: those bytes went nowhere.
+            // The server closed the connection just before, so the bytes were lost.
             self.pending.push_front(Pending {
                 request: sent.request,
                 first_sent: Some(sent),
@@ -169,7 +161,7 @@ impl IoLoop {
             return;
         };
         let written = self.config.template.len_bytes_of(sent.request.number);
-        connection.doing = Doing::Carrying(Flight {
+        connection.state = ConnectionState::Carrying(Flight {
             sent,
             resends: 0,
             on_idle_connection: true,
@@ -182,30 +174,25 @@ impl IoLoop {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
-        if let Doing::Carrying(flight) = &mut connection.doing {
+        if let ConnectionState::Carrying(flight) = &mut connection.state {
             flight.written = written;
             self.write_rest(token);
         }
     }
 
     fn wait_for_connection(&mut self, request: Request) {
+        let pending = Pending {
+            request,
+            first_sent: None,
+        };
         if self.pending.len() < PENDING_MAX {
-            self.pending.push_back(Pending {
-                request,
-                first_sent: None,
-            });
+            self.pending.push_back(pending);
         } else {
-            self.outbox.end_unsent(
-                Pending {
-                    request,
-                    first_sent: None,
-                },
-                Failure::QueueFull,
-            );
+            self.outbox.end_unsent(pending, Failure::QueueFull);
         }
     }
 
-    /// Opens connections for requests that wait, as far as the bound allows.
+    /// Opens connections for waiting requests, up to the maximum.
     fn serve_pending(&mut self) {
         while self.connecting < self.pending.len() && self.connections.len() < self.config.connections_max {
             if let Err(error) = self.open_connection() {
@@ -239,8 +226,8 @@ impl IoLoop {
         let Some(connection) = self.connections.get(&token) else {
             return;
         };
-        match connection.doing {
-            Doing::Connecting(_) => match connection.handshake() {
+        match connection.state {
+            ConnectionState::Connecting(_) => match connection.handshake() {
                 Some(Ok(())) => {
                     self.connecting -= 1;
                     self.use_free(token, false);
@@ -248,8 +235,8 @@ impl IoLoop {
                 Some(Err(failure)) => self.on_connect_failed(token, failure),
                 None => {}
             },
-            Doing::Idle => self.read(token, closed),
-            Doing::Carrying(flight) => {
+            ConnectionState::Idle => self.read(token, closed),
+            ConnectionState::Carrying(flight) => {
                 if flight.written < self.config.template.len_bytes_of(flight.sent.request.number) {
                     self.write_rest(token);
                 }
@@ -266,21 +253,21 @@ impl IoLoop {
         }
     }
 
-    /// A connection has nothing to do: the longest waiting request gets it, else the pacer.
+    /// Gives a free connection to the longest waiting request, or to the pacer.
     fn use_free(&mut self, token: usize, was_idle: bool) {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
         let Some(pending) = self.pending.pop_front() else {
-            connection.doing = Doing::Idle;
+            connection.state = ConnectionState::Idle;
             let stream = Arc::clone(&connection.stream);
-            // The pacer may have finished; then nobody needs it.
+            // A pacer that has finished needs none.
             let _ = self.config.to_pacer.send(ToPacer::Free { token, stream });
             return;
         };
         let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
         let resends = u8::from(pending.first_sent.is_some());
-        connection.doing = Doing::Carrying(Flight {
+        connection.state = ConnectionState::Carrying(Flight {
             sent,
             resends,
             on_idle_connection: was_idle,
@@ -313,11 +300,11 @@ impl IoLoop {
 
     fn on_answer(&mut self, token: usize, answer: Answer) {
         if self.flight(token).is_none() {
-            // Read in the moment between the pacer's word and our hearing it.
-            self.hear_pacer();
+            // The response was read before the pacer's message about the request.
+            self.receive_from_pacer();
         }
         let Some(flight) = self.flight(token) else {
-            // An answer that nobody asked for: the connection cannot be trusted.
+            // A response without a request: the connection is in an undefined state.
             self.on_dead(token, Failure::Closed);
             return;
         };
@@ -347,14 +334,14 @@ impl IoLoop {
         let Some(connection) = self.connections.remove(&token) else {
             return;
         };
-        match connection.doing {
-            Doing::Connecting(_) => self.connecting -= 1,
-            Doing::Idle => {
+        match connection.state {
+            ConnectionState::Connecting(_) => self.connecting -= 1,
+            ConnectionState::Idle => {
                 let _ = self.config.to_pacer.send(ToPacer::Gone { token });
-                // It may have been used just before; its events, which would have us hear of that, have ended.
-                self.hear_pacer();
+                // The pacer may have used it just before. No event of this connection will read that message.
+                self.receive_from_pacer();
             }
-            Doing::Carrying(flight) => {
+            ConnectionState::Carrying(flight) => {
                 self.carrying -= 1;
                 if connection.died_idle(&flight, failure) {
                     let request = flight.sent.request;
@@ -368,51 +355,45 @@ impl IoLoop {
             }
         }
     }
+
+    /// Gives up requests that exceed their timeout, and after an interrupt all that remain at the end of the grace period.
+    fn give_up_overdue(&mut self, now_ns: u64) {
+        let cut_off = self.cut_off_ns.is_some_and(|cut_off_ns| now_ns >= cut_off_ns);
+        let overdue = |since_ns: u64| cut_off || now_ns.saturating_sub(since_ns) > self.config.timeout_ns;
+        let busy = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.busy_since_ns().is_some_and(overdue));
+        let tokens: Vec<usize> = busy.map(|(token, _)| *token).collect();
+        let waiting = self
+            .pending
+            .iter()
+            .take_while(|pending| overdue(pending.request.intended_ns))
+            .count();
+        let failure = if cut_off {
+            Failure::Interrupted
+        } else {
+            Failure::Timeout
+        };
+        for token in tokens {
+            self.on_dead(token, failure);
+        }
+        for _ in 0..waiting {
+            self.fail_first_pending(if cut_off {
+                Failure::Interrupted
+            } else {
+                Failure::NoConnection
+            });
+        }
+    }
+
+    /// Gives up the request that has waited longest for a connection.
+    fn fail_first_pending(&mut self, failure: Failure) {
+        if let Some(pending) = self.pending.pop_front() {
+            self.outbox.end_unsent(pending, failure);
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{channel, sync_channel};
-
-    use super::*;
-    use crate::ids::Ids;
-    use crate::target::{Endpoint, Target};
-
-    fn io_loop(address: SocketAddr) -> (IoLoop, Arc<mio::Waker>) {
-        let target = Target::parse(&format!("http://{address}")).unwrap();
-        let endpoint = Endpoint::resolve("/x", None, 0).unwrap();
-        let facts = DriveFacts {
-            name: "x".to_owned(),
-            method: "GET".to_owned(),
-            url: "http://h/x".to_owned(),
-            host: "h".to_owned(),
-            port: 1,
-            bodies_bytes: vec![0],
-            run_id: "r".to_owned(),
-            ids: Ids::of_this_process(1),
-        };
-        let config = IoConfig {
-            address,
-            template: RequestTemplate::new(&target, &endpoint, "r", &[], vec![Vec::new()]),
-            facts: Arc::new(facts),
-            connections_max: 1,
-            timeout_ns: TICK_NS,
-            progress: Arc::default(),
-            from_pacer: channel().1,
-            to_pacer: channel().0,
-            recorder: sync_channel(1).0,
-        };
-        IoLoop::new(config).unwrap()
-    }
-
-    /// Seen to fail with the pacer's waker as the only one: its closed descriptor is no event, and the loop sleeps on.
-    #[test]
-    fn the_last_word_of_a_pacer_that_has_ended_is_heard() {
-        let (mut io_loop, waker) = io_loop(SocketAddr::from(([127, 0, 0, 1], 1)));
-        waker.wake().unwrap();
-        drop(waker);
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        io_loop.turn(&mut events).unwrap();
-        assert!(events.iter().any(|event| event.token() == WAKER));
-    }
-}
+mod tests;

@@ -1,40 +1,41 @@
-//! What has ended in the io loop, on its way to the recorder: counted, and handed over in batches.
+//! Ended exchanges on their way from the io loop to the recorder: counted, and passed on in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 
-use super::clock::monotonic_ns;
-use super::exchange::{Batch, DriveFacts, Exchange, Failure, Progress, Request, Sent};
-use super::recorder::RecorderInput;
+use crate::clock::monotonic_ns;
+use crate::exchange::{Batch, DriveFacts, DriveProgress, Exchange, Failure, Request, Sent};
+use crate::record::recorder::RecorderInput;
 
-/// Longest time that an ended exchange waits to be handed on.
+/// Maximum time for which an ended exchange waits for its batch.
 pub const FLUSH_NS: u64 = 20_000_000;
-/// Exchanges handed to the recorder at once.
+/// Maximum number of exchanges in a batch.
 const BATCH_EXCHANGES_MAX: usize = 512;
 
 /// A request that waits for a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Pending {
-    /// The request.
     pub request: Request,
-    /// When it was first sent, if it is sent again.
+    /// Time of the first send, if it is sent again.
     pub first_sent: Option<Sent>,
 }
 
-/// Collects ended exchanges.
 #[derive(Debug)]
 pub struct Outbox {
     facts: Arc<DriveFacts>,
-    progress: Arc<Progress>,
+    progress: Arc<DriveProgress>,
     recorder: SyncSender<RecorderInput>,
     ended: Vec<Exchange>,
     flushed_ns: u64,
 }
 
 impl Outbox {
-    /// An empty one.
-    pub fn new(facts: Arc<DriveFacts>, progress: Arc<Progress>, recorder: SyncSender<RecorderInput>) -> Self {
+    pub fn new(
+        facts: Arc<DriveFacts>,
+        progress: Arc<DriveProgress>,
+        recorder: SyncSender<RecorderInput>,
+    ) -> Self {
         let ended = Vec::with_capacity(BATCH_EXCHANGES_MAX);
         Self {
             facts,
@@ -45,12 +46,11 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits to be handed on.
     pub fn is_empty(&self) -> bool {
         self.ended.is_empty()
     }
 
-    /// Takes an exchange that has ended.
+    /// Takes an ended exchange.
     pub fn end(&mut self, exchange: Exchange) {
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
         if !exchange.is_success() {
@@ -59,7 +59,7 @@ impl Outbox {
         self.ended.push(exchange);
     }
 
-    /// Takes a request that was given up before any of its bytes left, or before they left again.
+    /// Takes a request that was given up before it was sent, or before it was sent again.
     pub fn end_unsent(&mut self, pending: Pending, failure: Failure) {
         let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
         self.end_failed(sent, u8::from(pending.first_sent.is_some()), failure);
@@ -86,7 +86,7 @@ impl Outbox {
         });
     }
 
-    /// Hands a batch on if it is full or has waited long enough.
+    /// Passes a batch on if it is full or has waited long enough.
     pub fn flush_when_due(&mut self, now_ns: u64) {
         if self.ended.len() >= BATCH_EXCHANGES_MAX || now_ns.saturating_sub(self.flushed_ns) >= FLUSH_NS {
             self.flushed_ns = now_ns;
@@ -94,13 +94,13 @@ impl Outbox {
         }
     }
 
-    /// Hands on what there is.
+    /// Passes all exchanges on.
     pub fn flush(&mut self) {
         if self.ended.is_empty() {
             return;
         }
         let exchanges = std::mem::replace(&mut self.ended, Vec::with_capacity(BATCH_EXCHANGES_MAX));
-        // The recorder lives until every drive has ended.
+        // The recorder runs until all drives have ended.
         let _ = self.recorder.send(RecorderInput::Batch(Batch {
             facts: Arc::clone(&self.facts),
             exchanges,

@@ -1,4 +1,4 @@
-//! The pacing thread: at each absolute time it writes one request to an idle connection, or hands it over if none is idle.
+//! The pacing thread: at each scheduled time it writes one request to an idle connection, or passes it to the io loop.
 
 use std::io::{IoSlice, Write};
 use std::sync::Arc;
@@ -7,78 +7,56 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use mio::net::TcpStream;
 
-use super::clock;
-use super::exchange::{Progress, Request, Sent};
-use super::ids::Ids;
-use super::request::RequestTemplate;
+use crate::clock;
+use crate::exchange::{DriveProgress, Request, Sent};
+use crate::http::request::RequestTemplate;
+use crate::ids::Ids;
 
-/// What the pacer tells the io loop, in this order for each request.
+/// Messages from the pacer to the io loop, in this order for each request.
 #[derive(Debug)]
 pub enum FromPacer {
-    /// This request's bytes are being written to the connection. Said before the first byte, so that no response can
-    /// arrive that the io loop knows nothing of.
-    Sent {
-        /// The connection.
-        token: usize,
-        /// The request with its stamps.
-        sent: Sent,
-    },
-    /// The socket did not take it all: the io loop writes the rest.
+    /// The request is being written to the connection. Sent before the first byte, so that the io loop knows every request
+    /// before its response can arrive.
+    Sent { token: usize, sent: Sent },
+    /// The socket has taken only a part: the io loop writes the rest.
     Unfinished {
-        /// The connection.
         token: usize,
-        /// Bytes that the socket took.
+        /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection was idle: the io loop sends this one as soon as it can.
+    /// No connection was idle: the io loop sends the request as soon as possible.
     HandOver(Request),
-    /// No more requests will come.
     Finished {
-        /// Whether that is because of an interrupt.
+        /// Whether the reason is an interrupt.
         interrupted: bool,
     },
 }
 
-/// What the io loop tells the pacer.
+/// Messages from the io loop to the pacer.
 #[derive(Debug)]
 pub enum ToPacer {
-    /// A connection is idle and now the pacer's to use.
-    Free {
-        /// The connection.
-        token: usize,
-        /// Its socket.
-        stream: Arc<TcpStream>,
-    },
-    /// An idle connection was closed by the server.
-    Gone {
-        /// The connection.
-        token: usize,
-    },
+    /// A connection is idle, and the pacer may use it.
+    Free { token: usize, stream: Arc<TcpStream> },
+    /// The server has closed an idle connection.
+    Gone { token: usize },
 }
 
-/// The pacing thread's state.
 pub struct Pacer {
-    /// Sends to the io loop.
     pub to_io: Sender<FromPacer>,
-    /// Wakes the io loop where no socket event would.
+    /// Wakes the io loop where no event of a socket does.
     pub io_waker: Arc<mio::Waker>,
-    /// Idle connections come in here.
+    /// Receives idle connections.
     pub from_io: Receiver<ToPacer>,
-    /// What is sent.
     pub template: RequestTemplate,
-    /// Ids by request number.
     pub ids: Ids,
-    /// Number of the first request.
     pub first_number: u64,
-    /// Stops the pacer early.
     pub stop: &'static AtomicBool,
-    /// Counts requests that were due.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<DriveProgress>,
 }
 
 impl Pacer {
-    /// Sends one request at each of `offsets_ns` after `start_ns` (monotonic clock). `gap_ns` is the mean gap.
-    /// Returns how many were due, including those handed over.
+    /// Sends one request at each of `offsets_ns` after `start_ns` of the monotonic clock. `gap_ns` is the mean gap.
+    /// Returns how many were due, including those passed to the io loop.
     pub fn run(mut self, offsets_ns: impl Iterator<Item = u64>, start_ns: u64, gap_ns: u64) -> u64 {
         clock::set_finest_timer_slack();
         let spin_ns = clock::spin_ns(gap_ns);
@@ -102,7 +80,7 @@ impl Pacer {
             due += 1;
             self.progress.due.store(due, Ordering::Relaxed);
         }
-        self.tell(FromPacer::Finished { interrupted });
+        self.send_to_io(FromPacer::Finished { interrupted });
         self.wake_io();
         due
     }
@@ -118,37 +96,37 @@ impl Pacer {
 
     fn send(&mut self, request: Request, connection: Option<(usize, Arc<TcpStream>)>) {
         let Some((token, stream)) = connection else {
-            self.tell(FromPacer::HandOver(request));
+            self.send_to_io(FromPacer::HandOver(request));
             self.wake_io();
             return;
         };
         self.template.set_request(request.number, self.ids);
         let (head, body) = self.template.parts_from(0);
-        self.tell(FromPacer::Sent {
+        self.send_to_io(FromPacer::Sent {
             token,
             sent: Sent::now(request),
         });
-        // An error counts as nothing written: the io loop meets it again and decides what to do.
+        // An error counts as nothing written: the io loop meets the same error and handles it.
         let written = (&*stream)
             .write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
             .unwrap_or(0);
         let is_unfinished = written < self.template.len_bytes();
         if is_unfinished {
-            self.tell(FromPacer::Unfinished { token, written });
+            self.send_to_io(FromPacer::Unfinished { token, written });
         }
-        // Where the io loop has let go of the connection meanwhile, no event of its socket comes any more.
+        // If the io loop has dropped the connection meanwhile, its socket causes no event.
         if is_unfinished || Arc::strong_count(&stream) == 1 {
             self.wake_io();
         }
     }
 
-    /// The io loop outlives the pacer except when it has failed, and then nothing is left to tell.
-    fn tell(&self, message: FromPacer) {
+    /// Fails only if the io loop has failed, which ends the drive with an error.
+    fn send_to_io(&self, message: FromPacer) {
         let _ = self.to_io.send(message);
     }
 
     fn wake_io(&self) {
-        // Fails only when the io loop's poll is gone; it also wakes by itself every few milliseconds.
+        // Fails only if the io loop has ended. It also wakes up by itself every few milliseconds.
         let _ = self.io_waker.wake();
     }
 }
@@ -162,13 +140,13 @@ mod tests {
     use mio::{Events, Poll, Token};
 
     use super::*;
-    use crate::target::{Endpoint, Target};
+    use crate::plan::target::{Endpoint, Target};
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
-    /// Seen to fail with a wake for unfinished writes only.
+    /// Seen to fail with a wake-up for unfinished writes only.
     #[test]
-    fn the_io_loop_is_woken_for_a_connection_that_it_has_let_go_of() {
+    fn the_io_loop_is_woken_for_a_connection_that_it_has_dropped() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let mut poll = Poll::new().unwrap();
@@ -180,7 +158,7 @@ mod tests {
             io_waker: Arc::new(mio::Waker::new(poll.registry(), Token(0)).unwrap()),
             from_io: channel().1,
             template: RequestTemplate::new(&target, &endpoint, "r", &[], vec![Vec::new()]),
-            ids: Ids::of_this_process(1),
+            ids: Ids::new(1),
             first_number: 0,
             stop: &GO_ON,
             progress: Arc::default(),
@@ -202,7 +180,7 @@ mod tests {
         let mut events = Events::with_capacity(1);
         send(0, Arc::clone(&shared));
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
-        assert!(events.is_empty(), "an answer will wake it");
+        assert!(events.is_empty(), "its response will wake the loop");
         send(1, own);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(!events.is_empty());

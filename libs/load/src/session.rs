@@ -1,4 +1,4 @@
-//! One driven run: told to begin, any number of endpoints driven one after the other, told to end.
+//! One run: its start span, any number of endpoints loaded one after the other, its end span.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,129 +11,105 @@ use cctf_proto::keys;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use otlp_send::Destination;
 
-use super::clock;
-use super::exchange::{DriveFacts, Progress};
-use super::export::{Delivery, ExportError, Exporter};
-use super::identity::{Identity, SERVICE_NAME};
-use super::ids::Ids;
-use super::io_loop::{IoConfig, IoLoop};
-use super::pacer::Pacer;
-use super::payload::{self, PayloadError};
-use super::record::{EventsError, EventsWriter};
-use super::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
-use super::request::{ExtraHeader, RequestTemplate, host_value};
-use super::run_facts::RunFacts;
-use super::schedule::Schedule;
-use super::sizes::Sizes;
-use super::spans::{control_request, text};
-use super::summary::{Asked, Summary};
-use super::target::{Endpoint, KV_SET_PATH, Target};
+use crate::clock;
+use crate::exchange::{DriveFacts, DriveProgress};
+use crate::http::request::{ExtraHeader, RequestTemplate, host_value};
+use crate::ids::Ids;
+use crate::io_loop::{IoConfig, IoLoop};
+use crate::otlp::export::{Delivery, ExportError, Exporter};
+use crate::otlp::identity::{DriverIdentity, SERVICE_NAME};
+use crate::otlp::run_facts::RunFacts;
+use crate::otlp::spans::{control_request, text};
+use crate::pacer::Pacer;
+use crate::plan::payload::{self, PayloadError};
+use crate::plan::schedule::Schedule;
+use crate::plan::sizes::Sizes;
+use crate::plan::target::{Endpoint, KV_SET_PATH, Target};
+use crate::record::events::{EventsError, EventsWriter};
+use crate::record::recorder::{RECORDER_BATCHES_MAX, Recorder, RecorderInput};
+use crate::record::summary::{DriveContext, Summary};
 
-/// Connections that are made before the first request, at most.
+/// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// Requests per second for which one connection more is made beforehand.
+/// One more connection is opened beforehand for each such rate, requests per second.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
-/// Time between the order to start and the first request, so that all threads are ready.
+/// Time between the start of the threads and the first request, so that all are ready.
 const LEAD_NS: u64 = 20_000_000;
-/// How long the collector may take to accept the start or the end of the run.
+/// Maximum time until the collector accepts the start or the end of the run.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the rest of the spans may take once the load has ended.
+/// Maximum time for the remaining spans after the load.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often the caller's display is called.
-const DISPLAY_EVERY: Duration = Duration::from_millis(200);
+/// Interval of calls to the caller's display.
+const DISPLAY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why a run cannot be driven.
+/// A run that cannot be driven.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// The server does not accept connections.
-    #[error("cannot connect to {target}: {source}; is the service running there?")]
-    Unreachable {
-        /// The server.
-        target: Target,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The key that `kvget` reads could not be set.
-    #[error("cannot set the key that kvget reads by POST {target}{KV_SET_PATH}: {error}")]
-    SetKey {
-        /// The server.
-        target: Target,
-        /// Why.
-        error: String,
-    },
-    /// A system call failed.
+    #[error("cannot connect to {target}: {source}; check that the service runs there")]
+    Unreachable { target: Target, source: std::io::Error },
+    /// The key that `kvget` reads.
+    #[error("cannot set the key of kvget by POST {target}{KV_SET_PATH}: {error}")]
+    SetKey { target: Target, error: String },
     #[error("cannot {operation}: {source}")]
     System {
-        /// What was tried.
         operation: &'static str,
-        /// Why it failed.
         source: std::io::Error,
     },
-    /// A thread of the driver has panicked.
-    #[error("the driver's {0} thread has panicked: this is a bug of cctf")]
+    #[error("the driver's {0} thread has panicked: this is a bug in cctf")]
     Panicked(&'static str),
-    /// A range of sizes for what has no body.
-    #[error("{0} sends no body, so --size cannot be a range: give one size")]
+    /// A range of sizes for an endpoint without bodies.
+    #[error("{0} sends no body, so --size cannot be a range: use one size")]
     NoBody(String),
-    /// The body cannot be made.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// The file of events.
     #[error(transparent)]
     Events(#[from] EventsError),
-    /// The exporter.
     #[error(transparent)]
     Export(#[from] ExportError),
 }
 
-/// What a session needs to know.
+/// Configuration of a session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// What is told of the run.
     pub run: RunFacts,
-    /// Who the driver is.
-    pub identity: Identity,
-    /// Where spans go; None sends none.
+    pub identity: DriverIdentity,
+    /// Destination of spans; None sends none.
     pub otlp: Option<Destination>,
-    /// Where lines go; None writes none.
+    /// Path to the file of lines; None writes none.
     pub events_path: Option<PathBuf>,
     /// Set from outside to stop early.
     pub stop: &'static AtomicBool,
 }
 
-/// What one drive needs to know.
+/// The load of one endpoint.
 #[derive(Debug, Clone)]
 pub struct Drive {
-    /// The server.
     pub target: Target,
-    /// How it is called.
     pub endpoint: Endpoint,
-    /// When.
     pub schedule: Schedule,
-    /// Sizes of the bodies.
     pub sizes: Sizes,
-    /// Most connections at once.
+    /// Maximum number of connections.
     pub connections_max: usize,
-    /// Longest wait for a response.
+    /// Maximum wait for a response.
     pub timeout: Duration,
-    /// Headers of the user.
+    /// Extra headers of the user.
     pub headers: Vec<ExtraHeader>,
 }
 
-/// A driven run that has begun.
-pub struct Session {
+/// A run that has started.
+pub struct LoadSession {
     config: SessionConfig,
     resource: Resource,
     ids: Ids,
     next_number: u64,
     exporter: Option<Exporter>,
-    /// Both are there until the session ends.
+    /// Both are set until the session ends.
     to_recorder: Option<SyncSender<RecorderInput>>,
     recorder: Option<JoinHandle<Result<(), EventsError>>>,
 }
 
-impl Session {
-    /// Opens the file, starts recorder and exporter, and tells that the run begins. Nothing has been sent to the service yet.
+impl LoadSession {
+    /// Opens the file, starts recorder and exporter, and reports the start of the run. Sends nothing to the service.
     pub fn begin(config: SessionConfig) -> Result<Self, DriveError> {
         let instance_id = format!(
             "{SERVICE_NAME}-{}-{:08x}",
@@ -165,7 +141,7 @@ impl Session {
         };
         let (to_recorder, input) = sync_channel(RECORDER_BATCHES_MAX);
         let recorder = spawn("recorder", move || recorder.run(input))?;
-        let ids = Ids::of_this_process(config.run.seed);
+        let ids = Ids::new(config.run.seed);
         Ok(Self {
             config,
             resource,
@@ -177,43 +153,29 @@ impl Session {
         })
     }
 
-    /// Drives one endpoint to its end and returns its figures. `display` is called a few times a second.
+    /// Loads one endpoint to the end and returns its figures. `display` is called a few times a second.
     pub fn drive(
         &mut self,
         drive: &Drive,
-        mut display: impl FnMut(&Progress),
+        mut display: impl FnMut(&DriveProgress),
     ) -> Result<Summary, DriveError> {
         check_sizes(&drive.endpoint, drive.sizes)?;
-        let target = &drive.target;
-        let address = target
+        let address = drive
+            .target
             .reachable_address()
             .map_err(|source| DriveError::Unreachable {
-                target: target.clone(),
+                target: drive.target.clone(),
                 source,
             })?;
         if drive.endpoint.needs_key {
             set_key(drive)?;
         }
-        let bodies = match drive.endpoint.payload {
-            Some(kind) => {
-                let steps = drive.sizes.steps().into_iter();
-                let made = steps.map(|size_bytes| payload::body(kind, size_bytes, self.config.run.seed));
-                made.collect::<Result<_, _>>()?
-            }
-            None => vec![Vec::new()],
-        };
-        let template = RequestTemplate::new(
-            target,
-            &drive.endpoint,
-            &self.config.run.run_id,
-            &drive.headers,
-            bodies,
-        );
+        let template = self.template(drive)?;
         let facts = Arc::new(self.facts(drive, template.bodies_bytes()));
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(DriveProgress::default());
         let (to_io, from_pacer) = channel();
         let (to_pacer, from_io) = channel();
-        let config = IoConfig {
+        let (mut io_loop, io_waker) = IoLoop::new(IoConfig {
             address,
             template: template.clone(),
             facts: Arc::clone(&facts),
@@ -223,11 +185,11 @@ impl Session {
             from_pacer,
             to_pacer,
             recorder: self.to_recorder()?,
-        };
-        let (mut io_loop, io_waker) = IoLoop::new(config).map_err(system("make an event loop"))?;
-        let warm = (drive.schedule.rate / RATE_PER_WARM_CONNECTION).ceil() as usize + 1;
+        })
+        .map_err(system("create an event loop"))?;
+        let connections = (drive.schedule.rate / RATE_PER_WARM_CONNECTION).ceil() as usize + 1;
         io_loop
-            .warm_up(warm.min(WARM_CONNECTIONS_MAX))
+            .warm_up(connections.min(WARM_CONNECTIONS_MAX))
             .map_err(system("open connections"))?;
         let pacer = Pacer {
             to_io,
@@ -239,24 +201,8 @@ impl Session {
             stop: self.config.stop,
             progress: Arc::clone(&progress),
         };
-
-        let cpu_before_ns = clock::process_cpu_ns();
-        let start_ns = clock::monotonic_ns() + LEAD_NS;
-        let (offsets_ns, gap_ns) = (drive.schedule.offsets_ns(), (1e9 / drive.schedule.rate) as u64);
-        let io_thread = spawn("io", move || io_loop.run())?;
-        let pacer_thread = spawn("pacer", move || pacer.run(offsets_ns, start_ns, gap_ns))?;
-        while !io_thread.is_finished() {
-            display(&progress);
-            std::thread::park_timeout(DISPLAY_EVERY);
-        }
-        display(&progress);
-        let io_outcome = io_thread.join().map_err(|_| DriveError::Panicked("io"))?;
-        self.next_number += pacer_thread.join().map_err(|_| DriveError::Panicked("pacer"))?;
-        io_outcome.map_err(system("wait for responses"))?;
-
-        let elapsed_ns = clock::monotonic_ns() - start_ns.min(clock::monotonic_ns());
-        let driver_cpu_cores = (clock::process_cpu_ns() - cpu_before_ns) as f64 / elapsed_ns.max(1) as f64;
-        self.summary(Asked {
+        let driver_cpu_cores = self.run_threads(&drive.schedule, io_loop, pacer, || display(&progress))?;
+        self.summary(DriveContext {
             endpoint: facts.name.clone(),
             url: facts.url.clone(),
             rate: drive.schedule.rate,
@@ -265,18 +211,62 @@ impl Session {
         })
     }
 
-    /// Waits until file and receiver have everything that was driven, and returns how the spans fared. Nothing can be driven
-    /// after it.
+    /// The requests of a drive, with a body for each size.
+    fn template(&self, drive: &Drive) -> Result<RequestTemplate, DriveError> {
+        let bodies = match drive.endpoint.payload {
+            Some(kind) => {
+                let steps = drive.sizes.steps().into_iter();
+                let bodies = steps.map(|size_bytes| payload::body(kind, size_bytes, self.config.run.seed));
+                bodies.collect::<Result<_, _>>()?
+            }
+            None => vec![Vec::new()],
+        };
+        Ok(RequestTemplate::new(
+            &drive.target,
+            &drive.endpoint,
+            &self.config.run.run_id,
+            &drive.headers,
+            bodies,
+        ))
+    }
+
+    /// Runs pacer and io loop until all requests have ended. Returns the driver's CPU time divided by the elapsed time.
+    fn run_threads(
+        &mut self,
+        schedule: &Schedule,
+        io_loop: IoLoop,
+        pacer: Pacer,
+        mut display: impl FnMut(),
+    ) -> Result<f64, DriveError> {
+        let cpu_before_ns = clock::process_cpu_ns();
+        let start_ns = clock::monotonic_ns() + LEAD_NS;
+        let (offsets_ns, gap_ns) = (schedule.offsets_ns(), (1e9 / schedule.rate) as u64);
+        let io_thread = spawn("io", move || io_loop.run())?;
+        let pacer_thread = spawn("pacer", move || pacer.run(offsets_ns, start_ns, gap_ns))?;
+        while !io_thread.is_finished() {
+            display();
+            std::thread::park_timeout(DISPLAY_INTERVAL);
+        }
+        display();
+        let io_outcome = io_thread.join().map_err(|_| DriveError::Panicked("io"))?;
+        self.next_number += pacer_thread.join().map_err(|_| DriveError::Panicked("pacer"))?;
+        io_outcome.map_err(system("wait for responses"))?;
+        let elapsed_ns = clock::monotonic_ns() - start_ns.min(clock::monotonic_ns());
+        Ok((clock::process_cpu_ns() - cpu_before_ns) as f64 / elapsed_ns.max(1) as f64)
+    }
+
+    /// Waits until file and receiver have all data of the load, and returns the counts of spans. Nothing can be driven
+    /// afterwards.
     pub fn flush(&mut self) -> Result<Delivery, DriveError> {
         self.end_recorder()?;
         let exporter = self.exporter.as_ref();
         Ok(exporter.map_or_else(Delivery::default, |exporter| exporter.flush(FLUSH_TIMEOUT)))
     }
 
-    /// As [`Session::flush`], then tells that the run has ended.
+    /// Flushes as [`LoadSession::flush`], then reports the end of the run.
     pub fn end(mut self) -> Result<Delivery, DriveError> {
         let ended_unix_ns = clock::unix_ns();
-        // The run's last spans go before its end, so that none of them counts as late.
+        // The last spans are sent before the run's end, so that none of them counts as late.
         let delivery = self.flush()?;
         let Some(exporter) = self.exporter.take() else {
             return Ok(delivery);
@@ -287,7 +277,7 @@ impl Session {
         Ok(delivery)
     }
 
-    /// Has the recorder write what it holds, and waits for it.
+    /// Stops the recorder and waits until it has written its lines.
     fn end_recorder(&mut self) -> Result<(), DriveError> {
         self.to_recorder = None;
         match self.recorder.take().map(JoinHandle::join) {
@@ -310,13 +300,13 @@ impl Session {
         }
     }
 
-    fn summary(&self, asked: Asked) -> Result<Summary, DriveError> {
+    fn summary(&self, context: DriveContext) -> Result<Summary, DriveError> {
         let (reply, answer) = channel();
         self.to_recorder()?
             .send(RecorderInput::EndDrive(reply))
             .map_err(|_| DriveError::Panicked("recorder"))?;
         let builder = answer.recv().map_err(|_| DriveError::Panicked("recorder"))?;
-        Ok(builder.build(asked))
+        Ok(builder.build(context))
     }
 
     fn to_recorder(&self) -> Result<SyncSender<RecorderInput>, DriveError> {
@@ -324,33 +314,29 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for LoadSession {
     fn drop(&mut self) {
-        // A session that is given up still leaves whole lines of what was sent; its error has been told already.
+        // An abandoned session also leaves whole lines. Its error has been reported already.
         let _ = self.end_recorder();
     }
 }
 
-/// Whether an endpoint can be sent bodies of such sizes: to be asked before anything is started.
+/// Checks that an endpoint can have bodies of these sizes, before anything is started.
 pub fn check_sizes(endpoint: &Endpoint, sizes: Sizes) -> Result<(), DriveError> {
     match endpoint.payload {
-        Some(kind) => Ok(payload::check(kind, sizes.least()).and(payload::check(kind, sizes.most()))?),
+        Some(kind) => Ok(payload::check(kind, sizes.min()).and(payload::check(kind, sizes.max()))?),
         None if sizes.single().is_none() => Err(DriveError::NoBody(endpoint.name.clone())),
         None => Ok(()),
     }
 }
 
-/// Sets the key that `kvget` reads, unsampled, so that no row tells of it.
+/// Sets the key that `kvget` reads. The request is unsampled, so it leaves no row.
 fn set_key(drive: &Drive) -> Result<(), DriveError> {
     let failed = |error: String| DriveError::SetKey {
         target: drive.target.clone(),
         error,
     };
-    let body = payload::body(
-        payload::PayloadKind::Text,
-        drive.sizes.most(),
-        drive.schedule.seed,
-    )?;
+    let body = payload::body(payload::PayloadKind::Text, drive.sizes.max(), drive.schedule.seed)?;
     let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
     let request = http_once::Request {
         method: "POST",
@@ -366,7 +352,7 @@ fn set_key(drive: &Drive) -> Result<(), DriveError> {
         .map_err(|error| failed(error.to_string()))?;
     match answer.status {
         200..=299 => Ok(()),
-        status => Err(failed(format!("the service answered {status}"))),
+        status => Err(failed(format!("the service answered with status {status}"))),
     }
 }
 

@@ -1,23 +1,24 @@
-//! An application of somebody else's between driver and service: a program that starts it, by variables that any OpenTelemetry SDK reads.
+//! Somebody else's application, which a program starts with the standard variables of OpenTelemetry's SDKs.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::children::{Child, ChildError, Patience};
-use super::stack::{address, forget_exporter};
-use cctf_load::target::Target;
+use super::child::{Child, ChildError, Timeouts};
+use super::environment;
+use cctf_load::plan::target::Target;
 
 const NAME: &str = "application";
-/// Runtimes that are installed, compiled and warmed up take their time, and so do jobs that are brought to their end.
-const PATIENCE: Patience = Patience {
+/// Runtimes may be installed, compiled and warmed up at the start, and jobs finish at the stop.
+const TIMEOUTS: Timeouts = Timeouts {
     start: Duration::from_secs(600),
     stop: Duration::from_secs(300),
 };
 
-/// Starts `program` and waits until it has told, in one line of JSON on its standard output, where it is `listening`. Its telemetry
-/// goes to `otlp_endpoint`; SERVICE_URL is our service, should it want to call one. It has to end on SIGTERM.
+/// Starts `program` and waits for one line of JSON on its standard output, whose field `listening` is the application's URL.
+///
+/// Its telemetry goes to `otlp_endpoint`. SERVICE_URL is the URL of a tunable-svc that it may call. It must exit on SIGTERM.
 pub fn start(
     program: &Path,
     service: &Target,
@@ -30,14 +31,14 @@ pub fn start(
         source,
     })?;
     let mut command = Command::new(absolute);
-    forget_exporter(&mut command);
+    environment::remove_exporter(&mut command);
     command.envs([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("SERVICE_URL", &service.to_string()),
     ]);
-    let mut child = Child::start(NAME, command, scratch)?.with_patience(PATIENCE);
+    let mut child = Child::start(NAME, command, scratch)?.with_timeouts(TIMEOUTS);
     let announced = child.announcement(stop)?;
-    let listening = address(&child, &announced, "listening")?;
+    let listening = child.announced_url(&announced, "listening")?;
     Ok((child, listening))
 }

@@ -1,4 +1,4 @@
-//! The OpenTelemetry Collector as a child between services and normalizer, with the project's own configuration.
+//! The OpenTelemetry Collector as a child process between services and normalizer, with the project's own configuration.
 
 use std::fs;
 use std::io;
@@ -10,31 +10,30 @@ use std::time::{Duration, Instant};
 
 use otlp_send::list::encode;
 
-use super::children::{Child, ChildError};
-use cctf_load::target::Target;
+use super::child::{Child, ChildError};
+use cctf_load::plan::target::Target;
 
 const NAME: &str = "otelcol";
-/// The one configuration: that of tests, compose.yaml and the README.
+/// The configuration that tests, compose.yaml and the README use, too.
 const CONFIG: &str = include_str!("../../../otel-collector.yaml");
-/// How often host metrics are taken: runs are short.
+/// Interval of host metrics: short, because runs are short.
 const HOST_INTERVAL: &str = "1s";
-/// How long the queue may take to empty once nobody adds to it.
+/// Maximum time for the queue to become empty after the last span.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pause between two looks at the queue.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Limit of one look.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval between two reads of the Collector's metrics.
+const READ_INTERVAL: Duration = Duration::from_millis(50);
+/// Timeout of one read.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A running Collector.
 #[derive(Debug)]
 pub struct Collector {
     child: Child,
     metrics: Target,
-    /// Where it takes OTLP/gRPC.
+    /// Endpoint of its OTLP/gRPC receiver.
     pub otlp_endpoint: String,
 }
 
-/// What has been taken and what has been passed on, by its own metrics.
+/// Spans received and sent, and requests in its queue, from the Collector's own metrics.
 #[derive(Debug, Default, PartialEq)]
 struct Flow {
     accepted_spans: f64,
@@ -43,8 +42,9 @@ struct Flow {
 }
 
 impl Collector {
-    /// Starts `binary` and waits until it takes telemetry for the normalizer at `normalizer`. Its queue is in `scratch`; host
-    /// metrics are those of `node` and its stage. It listens at `host`.
+    /// Starts `binary`, listening at `host`, and waits until it is ready. It sends to `normalizer`.
+    ///
+    /// Its queue is in `scratch`. Its host metrics are those of `node` with its stage.
     pub fn start(
         binary: &Path,
         host: Ipv4Addr,
@@ -92,16 +92,16 @@ impl Collector {
         })
     }
 
-    /// An error if it has ended.
+    /// Fails if it has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         self.child.check_alive()
     }
 
-    /// Waits until the normalizer has all that the Collector has taken.
+    /// Waits until the Collector has sent everything to the normalizer.
     pub fn drain(&mut self) -> Result<(), ChildError> {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         loop {
-            let page = http_once::get(&self.metrics.host, self.metrics.port, "/metrics", LOOK_TIMEOUT);
+            let page = http_once::get(&self.metrics.host, self.metrics.port, "/metrics", READ_TIMEOUT);
             let flow = page
                 .ok()
                 .filter(|page| page.status == 200)
@@ -112,15 +112,15 @@ impl Collector {
             self.child.check_alive()?;
             if Instant::now() >= deadline {
                 return Err(self.child.unresponsive(format!(
-                    "has not passed on what it has taken within {} s: {flow:?}",
+                    "has not sent everything within {} s: {flow:?}",
                     DRAIN_TIMEOUT.as_secs()
                 )));
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(READ_INTERVAL);
         }
     }
 
-    /// Stops it. What is in its queue then stays there.
+    /// Stops it; data in its queue stays there.
     pub fn stop(mut self) -> Result<(), ChildError> {
         self.child.stop()
     }
@@ -148,20 +148,20 @@ impl Flow {
     }
 }
 
-/// Ports that were free a moment ago: the Collector cannot tell which it would have taken itself.
+/// Ports that were free a moment ago: the Collector does not report the ports that it binds.
 fn free_ports<const COUNT: usize>(host: Ipv4Addr) -> io::Result<[u16; COUNT]> {
     let mut ports = [0; COUNT];
     let mut held = Vec::with_capacity(COUNT);
     for port in &mut ports {
         let listener = TcpListener::bind((host, 0))?;
         *port = listener.local_addr()?.port();
-        // Held until all are known, so that they differ.
+        // Bound until all are known, so that they differ.
         held.push(listener);
     }
     Ok(ports)
 }
 
-/// The child works in another folder than this process.
+/// The child's working directory is another one.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -185,11 +185,11 @@ mod tests {
         assert!(!Flow::from_metrics(&page(3, 0)).is_over());
         assert!(!Flow::from_metrics(&page(4, 1)).is_over());
         assert!(Flow::from_metrics(&page(4, 0)).is_over());
-        assert!(Flow::from_metrics("").is_over(), "nothing has come yet");
+        assert!(Flow::from_metrics("").is_over(), "nothing has been received yet");
     }
 
     #[test]
-    fn a_binary_that_is_not_there_is_told_with_how_to_get_it() {
+    fn a_missing_binary_is_reported_with_how_to_get_it() {
         let scratch = tempfile::tempdir().unwrap();
         let stop = AtomicBool::new(false);
         let error = Collector::start(
@@ -200,10 +200,10 @@ mod tests {
             scratch.path(),
             &stop,
         );
-        let told = error.unwrap_err().to_string();
+        let text = error.unwrap_err().to_string();
         assert!(
-            told.contains("/nowhere/otelcol") && told.contains("make collector"),
-            "{told}"
+            text.contains("/nowhere/otelcol") && text.contains("make collector"),
+            "{text}"
         );
     }
 }

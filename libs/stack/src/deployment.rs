@@ -1,47 +1,42 @@
-//! What a run drives: children that are started for it, or a stack that runs already.
+//! The processes of a run: children that are started for it, or a stack that already runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::children::ChildError;
+use super::child::ChildError;
 use super::running::{RunningError, RunningStack};
 use super::stack::{Stack, StackConfig};
-use cctf_load::target::Target;
+use cctf_load::plan::target::Target;
 
-/// Where the load goes and where telemetry goes, of a stack that runs already.
+/// The addresses of a stack that already runs.
 #[derive(Debug, Clone)]
 pub struct Addresses {
-    /// The service.
+    /// The service under load.
     pub target: Target,
-    /// OTLP/gRPC receiver: the stack's Collector or normalizer.
+    /// OTLP receiver: the stack's Collector or normalizer.
     pub otlp_endpoint: String,
 }
 
-/// Why a run cannot be driven to its end.
+/// A run that cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// A child is of no use.
     #[error(transparent)]
     Child(#[from] ChildError),
-    /// The stack that runs already does not do its part.
     #[error(transparent)]
     Running(#[from] RunningError),
-    /// The run's folder cannot be made.
-    #[error("cannot make the run's folder in {0}: {1}")]
+    #[error("cannot create the run's folder in {0}: {1}")]
     Folder(PathBuf, std::io::Error),
 }
 
-/// What is driven.
 #[derive(Debug)]
 pub enum Deployment {
-    /// Children of this process, what they were told, and the folder of their logs.
+    /// Children of this process, their configuration, and the folder of their logs.
     Children(Box<Stack>, Box<StackConfig>, PathBuf),
-    /// Somebody else's.
+    /// Processes that somebody else has started.
     Running(RunningStack, Addresses),
 }
 
 impl Deployment {
-    /// Starts the children.
     pub fn start(config: StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, DeploymentError> {
         let stack = Stack::start(&config, scratch, stop)?;
         Ok(Self::Children(
@@ -51,7 +46,7 @@ impl Deployment {
         ))
     }
 
-    /// Starts a second service elsewhere, for the load to go to from the next drive on.
+    /// Starts a second service on another node. The next drive loads this one.
     pub fn start_elsewhere(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, config, scratch) => Ok(stack.start_elsewhere(config, scratch, stop)?),
@@ -59,7 +54,7 @@ impl Deployment {
         }
     }
 
-    /// Stops the service that the load no longer goes to.
+    /// Stops the service that is no longer under load.
     pub fn stop_first_service(&mut self) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => Ok(stack.stop_first_service()?),
@@ -67,14 +62,13 @@ impl Deployment {
         }
     }
 
-    /// Takes what runs already.
+    /// Uses a stack that already runs.
     pub fn attach(addresses: Addresses, logs_dir: &Path, run_id: &str) -> Result<Self, DeploymentError> {
         let stack = RunningStack::prepare(logs_dir, run_id)
             .map_err(|error| DeploymentError::Folder(logs_dir.to_owned(), error))?;
         Ok(Self::Running(stack, addresses))
     }
 
-    /// Where the load goes.
     pub fn target(&self) -> &Target {
         match self {
             Self::Children(stack, ..) => &stack.target,
@@ -82,7 +76,7 @@ impl Deployment {
         }
     }
 
-    /// Where spans go over OTLP/gRPC.
+    /// The OTLP endpoint for the driver's spans.
     pub fn otlp_endpoint(&self) -> &str {
         match self {
             Self::Children(stack, ..) => &stack.otlp_endpoint,
@@ -90,7 +84,7 @@ impl Deployment {
         }
     }
 
-    /// An error if a child has ended.
+    /// Fails if a child has exited.
     pub fn check_alive(&mut self) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => Ok(stack.check_alive()?),
@@ -98,7 +92,7 @@ impl Deployment {
         }
     }
 
-    /// Has the last telemetry of the services go to the normalizer, so that none of it comes after the run's end.
+    /// Waits until the services' last telemetry is at the normalizer, so that none of it arrives after the run's end.
     pub fn settle(&mut self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => {
@@ -109,7 +103,7 @@ impl Deployment {
         }
     }
 
-    /// Once the end has been told: has the files completed, by stopping what is ours or by waiting.
+    /// Completes the files after the run's end, by stopping the normalizer or by waiting.
     pub fn finish(self, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
             Self::Children(stack, ..) => Ok(stack.stop_receivers()?),

@@ -1,33 +1,27 @@
-//! Whether the folder of a run is free before the run starts.
+//! Checks before a run that its folder is free.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a folder cannot take a run.
+/// A folder that cannot be used for a run.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It cannot be made or written.
     #[error("cannot write to {path}: {source}; choose another folder with --logs-dir")]
-    Unwritable {
-        /// The folder of all runs.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It holds another run.
-    #[error("{0} already exists and is not empty: choose another --run-id, or move that run away")]
+    Unwritable { path: PathBuf, source: io::Error },
+    /// It contains another run.
+    #[error("{0} already exists and is not empty: choose another --run-id, or move that run")]
     Taken(PathBuf),
 }
 
-/// Makes the folder of all runs and returns its absolute path, if `run_id` is free in it.
+/// Creates the folder of all runs and returns its absolute path, if it contains no run `run_id`.
 pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<PathBuf, FolderError> {
     let unwritable = |source| FolderError::Unwritable {
         path: logs_dir.to_owned(),
         source,
     };
     fs::create_dir_all(logs_dir).map_err(unwritable)?;
-    // Asks the file system, because root may write where the permission bits say otherwise, and a read-only mount is the reverse.
+    // A test by writing: root may write despite permission bits, and nobody may on a read-only mount.
     tempfile::tempfile_in(logs_dir).map_err(unwritable)?;
     let run_dir = logs_dir.join(run_id);
     let taken = fs::read_dir(&run_dir).is_ok_and(|mut entries| entries.next().is_some()) || run_dir.is_file();
@@ -52,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_told_with_its_way_out() {
+    fn an_impossible_folder_is_reported_with_a_remedy() {
         let error = prepare(Path::new("/proc/no/logs"), "r").unwrap_err().to_string();
         assert!(
             error.contains("/proc/no/logs") && error.contains("--logs-dir"),

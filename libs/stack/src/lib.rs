@@ -1,19 +1,23 @@
-//! The one-command local run: a normalizer and services as children, wired together, and what they leave behind.
+//! A local run in one command: a normalizer and services as child processes, connected, monitored and stopped.
 //!
-//! - [`application`]: somebody else's application beside the service, which is then what is driven.
-//! - [`children`]: one child process: started, watched, stopped, never left behind.
+//! - [`child`]: one child process.
+//! - [`environment`]: the environment of child processes.
+//! - [`namespace`]: network namespaces.
+//! - [`application`]: somebody else's application, which is loaded instead of a service.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
-//! - [`stack`]: which children there are and how they are wired.
+//! - [`stack`]: all child processes of a run.
 //! - [`tiers`]: endpoint, edge and cloud in network namespaces, with links of known delay and rate.
-//! - [`running`]: a stack that runs already, in containers or on other machines.
-//! - [`deployment`]: one of the two.
-//! - [`folder`]: the run's folder, before (is it free?) and after (what is in it?).
+//! - [`running`]: a stack that already runs, in containers or on other machines.
+//! - [`deployment`]: child processes, or a stack that already runs.
+//! - [`folder`]: whether the run's folder is free.
 
 pub mod application;
-pub mod children;
+pub mod child;
 pub mod collector;
 pub mod deployment;
+mod environment;
 pub mod folder;
+pub mod namespace;
 pub mod running;
 pub mod stack;
 pub mod tiers;

@@ -1,4 +1,4 @@
-//! A stack that runs already, in containers or on other machines: what is waited for, since nothing of it can be stopped.
+//! A stack that already runs, in containers or on other machines: it cannot be stopped, so its files are watched.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -9,25 +9,22 @@ use std::time::{Duration, Instant};
 use cctf_proto::cctf::File;
 use serde_json::Value;
 
-/// Rows count as complete when none has been added for so long: services send their spans within a second, their metrics each second.
+/// Rows are complete after this time without a new one: services send spans and metrics within a second.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long rows may go on coming, and how long the normalizer may take to close the run: it waits for the join window.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Pause between two looks at the files.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Maximum time until the rows are complete, and until the normalizer closes the run, which takes a join window.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Interval between two checks of the files.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why a run in such a stack is not complete.
+/// A run in such a stack that cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunningError {
-    /// There are no files.
     #[error(
-        "nothing has come to {0}: is it the folder that the stack's normalizer writes to (--logs-dir), and does its telemetry get there?"
+        "no rows in {0}: check that the stack's normalizer writes to this folder (--logs-dir), and that telemetry reaches it"
     )]
     NoFiles(PathBuf),
-    /// They have no end.
-    #[error("the normalizer has not closed the run in {0} within {seconds} s: look at its status page", seconds = PATIENCE.as_secs())]
+    #[error("the normalizer has not closed the run in {0} within {seconds} s: see its status page", seconds = TIMEOUT.as_secs())]
     NotClosed(PathBuf),
-    /// The user does not want to wait any longer.
     #[error("interrupted")]
     Interrupted,
 }
@@ -39,7 +36,7 @@ pub struct RunningStack {
 }
 
 impl RunningStack {
-    /// The run `run_id` in `logs_dir`. Its folder is made, and belongs to the owner of `logs_dir`, whom the normalizer runs as.
+    /// Creates the folder of run `run_id` with the owner of `logs_dir`, who is the normalizer's user.
     pub fn prepare(logs_dir: &Path, run_id: &str) -> std::io::Result<Self> {
         let run_dir = logs_dir.join(run_id);
         fs::create_dir_all(&run_dir)?;
@@ -50,16 +47,16 @@ impl RunningStack {
         Ok(Self { run_dir })
     }
 
-    /// Waits until the rows of what has been driven are there.
+    /// Waits until the rows of the load are written.
     pub fn settle(&self, stop: &AtomicBool) -> Result<(), RunningError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let (mut last, mut since) = (self.rows_bytes(), Instant::now());
         while since.elapsed() < QUIET || last == 0 {
             if Instant::now() >= deadline {
                 return if last == 0 {
                     Err(RunningError::NoFiles(self.run_dir.clone()))
                 } else {
-                    // Others may use the stack, too: what there is now is what there is.
+                    // Others may use the stack, too, so rows may never stop.
                     Ok(())
                 };
             }
@@ -72,9 +69,9 @@ impl RunningStack {
         Ok(())
     }
 
-    /// Waits until the run has its end.
+    /// Waits until the run has ended.
     pub fn wait_closed(&self, stop: &AtomicBool) -> Result<(), RunningError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.has_ended() {
             if Instant::now() >= deadline {
                 return Err(RunningError::NotClosed(self.run_dir.clone()));
@@ -90,7 +87,7 @@ impl RunningStack {
         meta["ended_ts"].is_number()
     }
 
-    /// Bytes of the rows that a request leaves. Host metrics come as long as the run is open.
+    /// Bytes of the rows of requests. Host metrics are written as long as the run is open.
     fn rows_bytes(&self) -> u64 {
         let files = [File::Invocations, File::Calls];
         files
@@ -106,7 +103,7 @@ fn pause(stop: &AtomicBool) -> Result<(), RunningError> {
     if stop.load(Ordering::Relaxed) {
         return Err(RunningError::Interrupted);
     }
-    std::thread::sleep(LOOK_EVERY);
+    std::thread::sleep(CHECK_INTERVAL);
     Ok(())
 }
 
@@ -122,16 +119,16 @@ mod tests {
         let run_dir = logs.path().join("r");
         assert_eq!(fs::metadata(&run_dir).unwrap().uid(), owner.uid());
         fs::create_dir(run_dir.join("cctf")).unwrap();
-        let tell = |ended: &str| {
+        let write_meta = |ended: &str| {
             fs::write(
                 run_dir.join("cctf/run_meta.json"),
                 format!(r#"{{"ended_ts":{ended}}}"#),
             )
             .unwrap()
         };
-        tell("null");
+        write_meta("null");
         assert!(!stack.has_ended());
-        tell("1.000000");
+        write_meta("1.000000");
         assert!(stack.has_ended());
         stack.wait_closed(&AtomicBool::new(false)).unwrap();
     }

@@ -1,105 +1,82 @@
-//! Which children a local run has and how they are wired: one service, or endpoint, edge and cloud in a chain.
+//! The child processes of a local run: a normalizer, one service or a chain of three, and optional others.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use serde_json::Value;
-
 use super::application;
-use super::children::{Child, ChildError};
+use super::child::{Child, ChildError};
 use super::collector::Collector;
-use super::tiers::settings::Settings as Links;
+use super::environment;
+use super::tiers::settings::LinkSettings;
 use super::tiers::{self, Place, Tiers};
-use cctf_load::target::Target;
+use cctf_load::plan::target::Target;
 
 const NORMALIZER: &str = "cctf-normalizer";
 const SERVICE: &str = "tunable-svc";
-/// Where a child of ours says that it is ready.
+/// Readiness page of this project's programs.
 const READY: &str = "/readyz";
 
-/// Variables of the caller's environment that would change what the children are told by flags, or mix them up.
-const NOT_INHERITED: [&str; 12] = [
-    "RUN_ID",
-    "INSTANCE_ID",
-    "LOG_PATH",
-    "NORMALIZER",
-    "LISTEN",
-    "PORT",
-    "ADMIN_LISTEN",
-    "DEFAULT_NEXT_URL",
-    "NEXT_URL_ALLOW",
-    "OTEL_SDK_DISABLED",
-    "OTEL_TRACES_EXPORTER",
-    "OTEL_METRICS_EXPORTER",
-];
-/// What the variables begin with by which telemetry would go elsewhere, or in another way than the run's receiver takes it.
-const EXPORTER_VARIABLES: &str = "OTEL_EXPORTER_OTLP_";
-
-/// Where a service that moves ends up. It begins on the one service's node.
+/// Node and stage to which a service moves.
 const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
 
-/// The chain of the runbook from its last node to its first: node, stage, and the path that its predecessor calls.
+/// The chain from its last node to its first: node, stage, and the path that its predecessor calls.
 const CHAIN: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
     ("edge0", "edge", GZIP),
     ("ep0", "endpoint", ""),
 ];
 const GZIP: &str = "/blob/gzip";
-/// As many bytes come out as go in, so that over known links messages of known sizes travel.
+/// Without compression as many bytes come out as go in, so messages of known sizes pass the links.
 const GZIP_STORED: &str = "/blob/gzip?level=0";
 
-/// What the children are told.
+/// The configuration of all child processes.
 #[derive(Debug, Clone)]
 pub struct StackConfig {
-    /// Folder of the binaries.
     pub bin_dir: PathBuf,
-    /// Folder of all runs, absolute.
+    /// Absolute path to the folder of all runs.
     pub logs_dir: PathBuf,
-    /// The run.
     pub run_id: String,
     /// Three services in a chain instead of one.
     pub chain: bool,
-    /// The chain's nodes in network namespaces, with such links between them.
-    pub links: Option<Links>,
-    /// Node and stage of the one service.
+    /// The links between the chain's nodes in network namespaces.
+    pub links: Option<LinkSettings>,
+    /// Node and stage of the single service.
     pub node: (String, String),
     /// Worker slots of each service.
     pub workers: Option<u32>,
-    /// Bound of each service's queue.
+    /// Maximum queue length of each service.
     pub queue_limit: Option<u32>,
     /// `held` or `released`.
     pub slot_policy: Option<String>,
-    /// Application of the services.
     pub app_id: Option<String>,
-    /// Program that starts an application of somebody else's, which then is driven and may call the service.
+    /// Program that starts somebody else's application, which is loaded and may call the service.
     pub application: Option<PathBuf>,
-    /// Binary of the Collector that stands between services and normalizer, if one does.
+    /// Path to a Collector between services and normalizer.
     pub collector: Option<PathBuf>,
-    /// Further flags of the normalizer, name and value.
+    /// Further flags of the normalizer: name and value.
     pub normalizer_flags: Vec<(&'static str, String)>,
 }
 
-/// The running children.
 #[derive(Debug)]
 pub struct Stack {
-    /// Fields are dropped in order: who calls ends before whom it calls, and all before the normalizer that hears them.
+    /// Fields are dropped in order: a caller before its callee, and all before the normalizer that receives their telemetry.
     application: Option<Child>,
     services: Vec<Child>,
     collector: Option<Collector>,
     normalizer: Child,
     tiers: Option<Tiers>,
-    /// Where the load goes.
+    /// The service or application under load.
     pub target: Target,
-    /// Where spans go over OTLP/gRPC.
+    /// The OTLP endpoint for spans.
     pub otlp_endpoint: String,
 }
 
 impl Stack {
     /// Starts the normalizer, then the Collector, then the services, each when those before it are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        // First, since this process is where its network is.
+        // First, because it moves this thread into the network.
         let tiers = config.links.as_ref();
         let tiers = tiers
             .map(|links| Tiers::start(links, scratch, stop))
@@ -124,44 +101,19 @@ impl Stack {
             Some(collector) => collector.otlp_endpoint.clone(),
             None => receiver.to_string(),
         };
-        let mut services = Vec::new();
-        let target = if config.chain {
-            let mut next: Option<String> = None;
-            let mut first = None;
-            for (node, stage, called_as) in CHAIN {
-                let place = tiers.as_ref().and_then(|tiers| tiers.place(node));
-                let (child, at) = start_service(
-                    config,
-                    (node, stage),
-                    place,
-                    next.as_deref(),
-                    &otlp_endpoint,
-                    scratch,
-                    stop,
-                )?;
-                services.insert(0, child);
-                next = Some(match &tiers {
-                    Some(tiers) => {
-                        let at = tiers.by_link(node).unwrap_or_else(|| at.clone());
-                        format!("{at}{}", if called_as == GZIP { GZIP_STORED } else { called_as })
-                    }
-                    None => format!("{at}{called_as}"),
-                });
-                first = Some(at);
+        let (services, service) = match config.chain {
+            true => start_chain(config, tiers.as_ref(), &otlp_endpoint, scratch, stop)?,
+            false => {
+                let (node, stage) = (config.node.0.as_str(), config.node.1.as_str());
+                let (child, url) =
+                    start_service(config, (node, stage), None, None, &otlp_endpoint, scratch, stop)?;
+                (vec![child], url)
             }
-            first
-        } else {
-            let (node, stage) = (config.node.0.as_str(), config.node.1.as_str());
-            let (child, at) =
-                start_service(config, (node, stage), None, None, &otlp_endpoint, scratch, stop)?;
-            services.push(child);
-            Some(at)
         };
-        let service = target.ok_or_else(|| normalizer.unresponsive("has no service"))?;
         let (application, target) = match &config.application {
             Some(program) => {
-                let (child, at) = application::start(program, &service, &otlp_endpoint, scratch, stop)?;
-                (Some(child), at)
+                let (child, url) = application::start(program, &service, &otlp_endpoint, scratch, stop)?;
+                (Some(child), url)
             }
             None => (None, service),
         };
@@ -176,7 +128,7 @@ impl Stack {
         })
     }
 
-    /// An error if any child has ended.
+    /// Fails if any child has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         if let Some(collector) = &mut self.collector {
             collector.check_alive()?;
@@ -191,25 +143,25 @@ impl Stack {
             .try_for_each(Child::check_alive)
     }
 
-    /// Starts a second service on the node that the first one moves to, and has the load go there from the next drive on.
+    /// Starts a second service on the node to which the first one moves. The next drive loads this one.
     pub fn start_elsewhere(
         &mut self,
         config: &StackConfig,
         scratch: &Path,
         stop: &AtomicBool,
     ) -> Result<(), ChildError> {
-        let (child, at) = start_service(config, MOVES_TO, None, None, &self.otlp_endpoint, scratch, stop)?;
+        let (child, url) = start_service(config, MOVES_TO, None, None, &self.otlp_endpoint, scratch, stop)?;
         self.services.push(child);
-        self.target = at;
+        self.target = url;
         Ok(())
     }
 
-    /// Stops the service that the load no longer goes to.
+    /// Stops the service that is no longer under load.
     pub fn stop_first_service(&mut self) -> Result<(), ChildError> {
         self.services.remove(0).stop()
     }
 
-    /// Stops application and services, first the one that others do not call.
+    /// Stops application and services, each caller before its callee.
     pub fn stop_services(&mut self) -> Result<(), ChildError> {
         self.application
             .iter_mut()
@@ -220,12 +172,12 @@ impl Stack {
         Ok(())
     }
 
-    /// Waits until the normalizer has all that was sent to the Collector.
+    /// Waits until the normalizer has everything that was sent to the Collector.
     pub fn drain(&mut self) -> Result<(), ChildError> {
         self.collector.as_mut().map_or(Ok(()), Collector::drain)
     }
 
-    /// Stops the Collector once it is empty, then the normalizer, which writes what it still holds.
+    /// Stops the empty Collector, then the normalizer, which writes its remaining rows.
     pub fn stop_receivers(mut self) -> Result<(), ChildError> {
         self.drain()?;
         if let Some(collector) = self.collector.take() {
@@ -236,7 +188,7 @@ impl Stack {
     }
 }
 
-/// The node whose host metrics the Collector takes: that of the one service, or the end of the chain.
+/// Node and stage of the Collector's host metrics: those of the single service, or of the chain's end.
 fn host_of(config: &StackConfig) -> (&str, &str) {
     if config.chain {
         (CHAIN[0].0, CHAIN[0].1)
@@ -264,10 +216,54 @@ fn start_normalizer(
     }
     let mut child = Child::start(NORMALIZER, command, scratch)?;
     let announced = child.announcement(stop)?;
-    let grpc = address(&child, &announced, "grpc")?;
-    let admin = address(&child, &announced, "admin")?;
+    let grpc = child.announced_url(&announced, "grpc")?;
+    let admin = child.announced_url(&announced, "admin")?;
     child.ready(&admin, READY, stop)?;
     Ok((child, grpc))
+}
+
+/// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.
+fn start_chain(
+    config: &StackConfig,
+    tiers: Option<&Tiers>,
+    otlp_endpoint: &str,
+    scratch: &Path,
+    stop: &AtomicBool,
+) -> Result<(Vec<Child>, Target), ChildError> {
+    let start = |(node, stage), next_url: Option<&str>| {
+        let place = tiers.and_then(|tiers| tiers.place(node));
+        start_service(
+            config,
+            (node, stage),
+            place,
+            next_url,
+            otlp_endpoint,
+            scratch,
+            stop,
+        )
+    };
+    let [(node, stage, path), rest @ ..] = CHAIN;
+    let (child, mut url) = start((node, stage), None)?;
+    let mut services = vec![child];
+    let mut next_url = next_url(tiers, node, &url, path);
+    for (node, stage, path) in rest {
+        let (child, service_url) = start((node, stage), Some(&next_url))?;
+        services.insert(0, child);
+        url = service_url;
+        next_url = self::next_url(tiers, node, &url, path);
+    }
+    Ok((services, url))
+}
+
+/// The URL by which the preceding service calls `node`: over their link, if there are links.
+fn next_url(tiers: Option<&Tiers>, node: &str, url: &Target, path: &str) -> String {
+    match tiers {
+        Some(tiers) => {
+            let url = tiers.by_link(node).unwrap_or_else(|| url.clone());
+            format!("{url}{}", if path == GZIP { GZIP_STORED } else { path })
+        }
+        None => format!("{url}{path}"),
+    }
 }
 
 fn start_service(
@@ -283,7 +279,7 @@ fn start_service(
     let (listen, admin_listen) = match &place {
         Some(place) => {
             place.namespace.host(&mut command);
-            // The one before it comes by another interface than the load.
+            // Load and the preceding service arrive on different interfaces.
             (
                 format!("0.0.0.0:{}", tiers::PORT),
                 format!("0.0.0.0:{}", tiers::ADMIN_PORT),
@@ -301,7 +297,7 @@ fn start_service(
         let origin = next_url
             .match_indices('/')
             .nth(2)
-            .map_or(next_url, |(at, _)| &next_url[..at]);
+            .map_or(next_url, |(offset, _)| &next_url[..offset]);
         command.envs([("DEFAULT_NEXT_URL", next_url), ("NEXT_URL_ALLOW", origin)]);
     }
     for (name, value) in [
@@ -317,17 +313,18 @@ fn start_service(
     let mut child = Child::start(&format!("{SERVICE}-{node}"), command, scratch)?;
     let announced = child.announcement(stop)?;
     let reached = |field| -> Result<Target, ChildError> {
-        let mut at = address(&child, &announced, field)?;
+        let mut url = child.announced_url(&announced, field)?;
         if let Some(place) = &place {
-            at.host = place.address.to_string();
+            url.host = place.address.to_string();
         }
-        Ok(at)
+        Ok(url)
     };
     let (listening, admin) = (reached("listening")?, reached("admin")?);
     child.ready(&admin, READY, stop)?;
     Ok((child, listening))
 }
 
+/// A command that runs one of this project's programs.
 fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
     let path = config.bin_dir.join(name);
     if !path.is_file() {
@@ -337,25 +334,6 @@ fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
         });
     }
     let mut command = Command::new(path);
-    for variable in NOT_INHERITED {
-        command.env_remove(variable);
-    }
-    forget_exporter(&mut command);
+    environment::remove_own(&mut command);
     Ok(command)
-}
-
-/// Keeps a child from the caller's own receiver of telemetry, its headers and certificates.
-pub(super) fn forget_exporter(command: &mut Command) {
-    for (variable, _) in std::env::vars_os() {
-        if variable.to_string_lossy().starts_with(EXPORTER_VARIABLES) {
-            command.env_remove(variable);
-        }
-    }
-}
-
-/// The URL that a child told in such a field.
-pub(super) fn address(child: &Child, announced: &Value, field: &str) -> Result<Target, ChildError> {
-    let told = announced.get(field).and_then(Value::as_str);
-    told.and_then(|url| Target::parse(url).ok())
-        .ok_or_else(|| child.unresponsive(format!("announced {announced} without a usable {field:?}")))
 }

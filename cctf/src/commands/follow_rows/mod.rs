@@ -1,6 +1,6 @@
-//! Following a run's file: from where to begin, over all parts of the run, to its end.
+//! Follows a file of a run: from a starting line, across all parts of the run, to its end.
 //!
-//! [`columns`] prints a row as a line for people.
+//! [`columns`] formats a row as a line of columns.
 
 pub mod columns;
 
@@ -15,60 +15,56 @@ use rundir::ReadError;
 use rundir::follow::{GrowingFile, last_lines};
 use rundir::parts::{Next, Run, State, Target};
 
-/// Pause between two looks at a file: short for a person, and next to nothing for a machine.
+/// Interval between two reads of a file: short for a person, cheap for a machine.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Where in the run to begin.
+/// The first line to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// With so many of the last lines that are there.
+    /// The first of the last N existing lines.
     LastLines(u64),
-    /// With the first line that is there.
     FirstLine,
 }
 
-/// When to stop.
+/// When to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// Nothing more is there now.
+    /// At the end of the existing lines.
     NoMore,
-    /// The run has ended, and does not go on in another part.
+    /// At the end of the run's last part.
     RunEnded,
-    /// Somebody says so.
+    /// Only when interrupted.
     Interrupted,
 }
 
-/// What to follow, and how.
+/// The file to follow, from where and until when.
 #[derive(Debug, Clone)]
 pub struct Follow {
-    /// The run.
     pub target: Target,
-    /// The file, one of lines.
+    /// A file of lines.
     pub file: File,
-    /// The first line.
     pub begin: Begin,
-    /// The last line.
     pub until: Until,
 }
 
-/// Why a run could not be followed any further.
+/// A run that cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// Nothing is there, and nobody asked to wait for it.
-    #[error("{0} is not there; name a run's folder such as logs/latest, or a run id to wait for it")]
+    /// Nothing is there, and there is nothing to wait for.
+    #[error("{0} does not exist; use a run's folder such as logs/latest, or a run id to wait for it")]
     NotThere(PathBuf),
     /// It is not a run, or cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The rows could not be given on.
+    /// Standard output fails.
     #[error("cannot write the rows: {0}")]
     Write(io::Error),
-    /// It was deleted while it was followed, and does not go on elsewhere.
-    #[error("{0} was deleted before the run had ended")]
+    /// It was deleted while it was followed, and has no later part.
+    #[error("{0} was deleted before the run ended")]
     Deleted(PathBuf),
 }
 
-/// Takes whole lines, each with its newline.
+/// Receives whole lines, each with its newline.
 pub trait Sink {
     /// Writes one or more lines.
     ///
@@ -77,14 +73,14 @@ pub trait Sink {
     fn lines(&mut self, lines: &[u8]) -> io::Result<()>;
 }
 
-/// What is told besides the rows.
+/// Receives messages for the user.
 pub type Notice<'a> = &'a mut dyn FnMut(&str);
 
 impl Follow {
-    /// Gives the lines to `sink` until there is no reason to go on. Returns how many lines were left out, as too long.
+    /// Passes the lines to `sink` until the end. Returns how many lines were skipped because they are too long.
     ///
     /// # Errors
-    /// If the run is not there or cannot be read, or the lines cannot be written.
+    /// If the run does not exist or cannot be read, or if the lines cannot be written.
     pub fn run(&self, sink: &mut dyn Sink, notice: Notice<'_>, stop: &AtomicBool) -> Result<u64, TailError> {
         let Some((run, named)) = self.wait_for_run(notice, stop)? else {
             return Ok(0);
@@ -100,13 +96,13 @@ impl Follow {
             let next = self.read_part(&run, &part, &mut rows, sink, notice, stop)?;
             left_out += rows.opened.map_or(0, |opened| opened.skipped());
             let Some(next) = next else { return Ok(left_out) };
-            notice(&format!("{} goes on in {}", part.folder(), next.folder()));
+            notice(&format!("{} continues in {}", part.folder(), next.folder()));
             (part, offset) = (next, 0);
         }
     }
 
     fn wait_for_run(&self, notice: Notice<'_>, stop: &AtomicBool) -> Result<Option<(Run, Part)>, TailError> {
-        let mut is_told = false;
+        let mut is_reported = false;
         while !stop.load(Ordering::Relaxed) {
             if let Some(found) = self.target.find()? {
                 return Ok(Some(found));
@@ -115,15 +111,18 @@ impl Follow {
             if self.until == Until::NoMore || !self.target.may_come() {
                 return Err(TailError::NotThere(path));
             }
-            if !std::mem::replace(&mut is_told, true) {
-                notice(&format!("waiting for {}, which is not there yet", path.display()));
+            if !std::mem::replace(&mut is_reported, true) {
+                notice(&format!(
+                    "waiting for {}, which does not exist yet",
+                    path.display()
+                ));
             }
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(None)
     }
 
-    /// The part to begin with, and the byte in it.
+    /// The part and the byte offset of the first line.
     fn begin_of(&self, run: &Run, named: &Part) -> Result<(Part, u64), TailError> {
         let parts = run.parts_from(named)?;
         let first = parts.first().unwrap_or(named);
@@ -135,7 +134,7 @@ impl Follow {
             let path = run.path(part, self.file);
             let (offset, found) = match last_lines(&path, missing) {
                 Ok(found) => found,
-                // It is not there yet, or was deleted since.
+                // It does not exist yet, or was deleted since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
                 Err(error) => return Err(ReadError::io(&path)(error).into()),
             };
@@ -147,7 +146,7 @@ impl Follow {
         Ok((first.clone(), 0))
     }
 
-    /// Reads one part to its end, and returns the next one; none if there is nothing more to come.
+    /// Reads one part to its end. Returns the next part; none if the run has ended.
     fn read_part(
         &self,
         run: &Run,
@@ -157,17 +156,17 @@ impl Follow {
         notice: Notice<'_>,
         stop: &AtomicBool,
     ) -> Result<Option<Part>, TailError> {
-        let mut is_told = false;
+        let mut is_reported = false;
         while !stop.load(Ordering::Relaxed) {
-            // Looked at before the lines: what a closed part has is then all read.
+            // Read before the lines: after this, a closed part gets no more lines.
             let state = run.state(part);
             if !rows.read_to_end(sink, notice, stop)? && state == State::Open {
                 if self.until == Until::NoMore {
                     return Err(TailError::NotThere(rows.path.clone()));
                 }
-                if !std::mem::replace(&mut is_told, true) {
+                if !std::mem::replace(&mut is_reported, true) {
                     notice(&format!(
-                        "waiting for {}, which is not there yet",
+                        "waiting for {}, which does not exist yet",
                         rows.path.display()
                     ));
                 }
@@ -183,7 +182,7 @@ impl Follow {
                         notice(&format!("{} has ended", part.folder()));
                         return Ok(None);
                     }
-                    // The next part is being made, or the end is not to be the last word.
+                    // The next part is being created, or late rows are wanted.
                     (Next::Undecided, _) | (Next::None, Until::Interrupted) => {}
                 }
             }
@@ -193,17 +192,16 @@ impl Follow {
     }
 }
 
-/// The file of one part.
+/// The file of one part, from an offset.
 struct Rows {
     path: PathBuf,
-    /// Where to begin.
     offset: u64,
-    /// None as long as it is not there.
+    /// None until the file exists.
     opened: Option<GrowingFile>,
 }
 
 impl Rows {
-    /// Gives all whole lines that are there to `sink`. False if there is no such file.
+    /// Passes all whole lines to `sink`. False if the file does not exist.
     fn read_to_end(
         &mut self,
         sink: &mut dyn Sink,
@@ -219,7 +217,7 @@ impl Rows {
             },
         };
         let left_out_before = opened.skipped();
-        // A file that grows faster than it is read has no end.
+        // A file that grows faster than it is read has no end, so the flag is checked.
         while !stop.load(Ordering::Relaxed) {
             match opened.next_lines().map_err(ReadError::io(&self.path))? {
                 Some(lines) => sink.lines(lines).map_err(TailError::Write)?,
@@ -230,7 +228,7 @@ impl Rows {
         if left_out > 0 {
             let path = self.path.display();
             notice(&format!(
-                "{path}: {left_out} lines of more than {LINE_BYTES_MAX} bytes were left out"
+                "{path}: skipped {left_out} lines of more than {LINE_BYTES_MAX} bytes"
             ));
         }
         Ok(true)

@@ -1,4 +1,4 @@
-//! A run's parts as folders made by hand: what is read of them, in which order, and when it ends.
+//! Parts of a run as handmade folders: which lines are read, in which order, and when it ends.
 
 use super::*;
 use std::fs::{self, OpenOptions};
@@ -6,10 +6,10 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// Longest wait for something that will come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum wait for lines.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Lines that were given out.
+/// The lines so far.
 #[derive(Default)]
 struct Seen(Mutex<Vec<u8>>);
 
@@ -19,11 +19,11 @@ impl Seen {
     }
 
     fn wait_for(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.text() != text {
             assert!(
                 Instant::now() < deadline,
-                "{:?} and not {text:?} was read",
+                "{:?} was read instead of {text:?}",
                 self.text()
             );
             std::thread::sleep(Duration::from_millis(1));
@@ -47,7 +47,7 @@ impl Logs {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Appends to the rows of a part, making it where it is not there.
+    /// Appends to the rows of a part, whose folder is created if necessary.
     fn rows(&self, part: &Part, text: &str) {
         let cctf = self.0.path().join(part.folder()).join("cctf");
         fs::create_dir_all(&cctf).unwrap();
@@ -88,8 +88,8 @@ impl Logs {
         Target::RunId(self.0.path().to_owned(), id.to_owned())
     }
 
-    /// What is there now, begun so.
-    fn there(&self, target: Target, begin: Begin) -> Result<String, TailError> {
+    /// The existing lines.
+    fn existing(&self, target: Target, begin: Begin) -> Result<String, TailError> {
         let seen = Seen::default();
         let follow = self.follow(target, begin, Until::NoMore);
         let left_out = follow.run(&mut &seen, &mut |_| {}, &AtomicBool::new(false))?;
@@ -121,17 +121,17 @@ fn a_run_is_followed_over_its_parts_even_if_old_ones_are_deleted() {
         logs.meta(&first, false);
         logs.rows(&first, "3\n");
         seen.wait_for("1\n2\n33\n");
-        // As the normalizer does it: the next part's folder first, then the last rows, then the end.
+        // The order of the normalizer: the next part's folder, then the last rows, then the end.
         logs.rows(&second, "");
         logs.rows(&first, "4\n");
         logs.meta(&first, true);
         seen.wait_for("1\n2\n33\n4\n");
         logs.delete(&first);
-        assert!(!tail.is_finished(), "the next part has not said yet what it is");
+        assert!(!tail.is_finished(), "the next part has no run_meta.json yet");
         logs.rows(&second, "5\n");
         logs.meta(&second, false);
         seen.wait_for("1\n2\n33\n4\n5\n");
-        // Closed and deleted at once: what has been opened is read to its end all the same.
+        // Closed and deleted at once: an open file is still read to its end.
         logs.rows(&second, "6\n");
         logs.rows(&third, "7\n");
         logs.meta(&third, false);
@@ -144,12 +144,15 @@ fn a_run_is_followed_over_its_parts_even_if_old_ones_are_deleted() {
     });
     assert_eq!(seen.text(), "1\n2\n33\n4\n5\n6\n7\n8\n");
     let notices = notices.into_inner().unwrap();
-    for told in [
-        "r goes on in r-0002",
-        "r-0002 goes on in r-0003",
+    for expected in [
+        "r continues in r-0002",
+        "r-0002 continues in r-0003",
         "r-0003 has ended",
     ] {
-        assert!(notices.iter().any(|notice| notice == told), "{told}: {notices:?}");
+        assert!(
+            notices.iter().any(|notice| notice == expected),
+            "{expected}: {notices:?}"
+        );
     }
 }
 
@@ -169,31 +172,31 @@ fn the_last_lines_are_counted_over_all_parts() {
         (9, "1\n2\n3\n4\n5\n6\n"),
     ] {
         assert_eq!(
-            logs.there(logs.run_id("r"), Begin::LastLines(wanted)).unwrap(),
+            logs.existing(logs.run_id("r"), Begin::LastLines(wanted)).unwrap(),
             rows,
             "{wanted}"
         );
     }
     let folder = Target::Folder(logs.0.path().join("r-0002"));
-    assert_eq!(logs.there(folder, Begin::FirstLine).unwrap(), "4\n5\n6\n");
+    assert_eq!(logs.existing(folder, Begin::FirstLine).unwrap(), "4\n5\n6\n");
     let inner = Target::Folder(logs.0.path().join("r-0003/cctf"));
-    assert_eq!(logs.there(inner, Begin::FirstLine).unwrap(), "5\n6\n");
+    assert_eq!(logs.existing(inner, Begin::FirstLine).unwrap(), "5\n6\n");
     std::os::unix::fs::symlink("r-0003", logs.0.path().join("latest")).unwrap();
     let latest = || Target::Latest(logs.0.path().to_owned());
     assert_eq!(
-        logs.there(latest(), Begin::FirstLine).unwrap(),
+        logs.existing(latest(), Begin::FirstLine).unwrap(),
         "1\n2\n3\n4\n5\n6\n"
     );
     logs.delete(&parts()[0]);
     assert_eq!(
-        logs.there(logs.run_id("r"), Begin::FirstLine).unwrap(),
+        logs.existing(logs.run_id("r"), Begin::FirstLine).unwrap(),
         "4\n5\n6\n"
     );
-    assert_eq!(logs.there(latest(), Begin::LastLines(3)).unwrap(), "4\n5\n6\n");
+    assert_eq!(logs.existing(latest(), Begin::LastLines(3)).unwrap(), "4\n5\n6\n");
 }
 
 #[test]
-fn a_run_that_only_looks_like_a_later_part_is_none() {
+fn another_run_that_is_named_like_a_part_is_not_followed() {
     let logs = Logs::new();
     let [first, _, third] = parts();
     let other = Part::first("r-0002");
@@ -201,15 +204,18 @@ fn a_run_that_only_looks_like_a_later_part_is_none() {
         logs.rows(part, row);
         logs.meta(part, true);
     }
-    assert_eq!(logs.there(logs.run_id("r"), Begin::FirstLine).unwrap(), "1\n3\n");
     assert_eq!(
-        logs.there(logs.run_id("r-0002"), Begin::FirstLine).unwrap(),
+        logs.existing(logs.run_id("r"), Begin::FirstLine).unwrap(),
+        "1\n3\n"
+    );
+    assert_eq!(
+        logs.existing(logs.run_id("r-0002"), Begin::FirstLine).unwrap(),
         "other\n"
     );
 }
 
 #[test]
-fn what_is_no_run_is_told_and_not_waited_for() {
+fn a_folder_that_is_not_a_run_is_an_error() {
     let logs = Logs::new();
     let folder = |name: &str| Target::Folder(logs.0.path().join(name));
     fs::create_dir(logs.0.path().join("empty")).unwrap();
@@ -225,16 +231,16 @@ fn what_is_no_run_is_told_and_not_waited_for() {
             "{until:?}"
         );
     }
-    let there = |target| logs.there(target, Begin::FirstLine);
-    assert!(matches!(there(folder("no-rows")), Err(TailError::NotThere(_))));
+    let existing = |target| logs.existing(target, Begin::FirstLine);
+    assert!(matches!(existing(folder("no-rows")), Err(TailError::NotThere(_))));
     assert!(matches!(
-        there(logs.run_id("absent")),
+        existing(logs.run_id("absent")),
         Err(TailError::NotThere(_))
     ));
 }
 
 #[test]
-fn a_run_that_is_deleted_before_its_end_is_an_error_and_not_waited_for() {
+fn a_run_that_is_deleted_before_its_end_is_an_error() {
     let logs = Logs::new();
     let [first, ..] = parts();
     logs.rows(&first, "1\n");
@@ -251,7 +257,7 @@ fn a_run_that_is_deleted_before_its_end_is_an_error_and_not_waited_for() {
 }
 
 #[test]
-fn who_says_so_sees_what_comes_after_the_end() {
+fn late_rows_are_shown_until_an_interrupt() {
     let logs = Logs::new();
     let [first, ..] = parts();
     logs.rows(&first, "1\n");

@@ -1,83 +1,81 @@
-//! One endpoint after the other, and what is done in the middle of one.
+//! The load of one endpoint after the other, and the actions during it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::RunArgs;
 use crate::commands::display::ProgressLine;
-use cctf_load::session::Session;
-use cctf_load::summary::Summary;
+use crate::commands::flags::LoadFlags;
+use cctf_load::record::summary::Summary;
+use cctf_load::session::LoadSession;
 use cctf_stack::deployment::{Deployment, DeploymentError};
 
-/// What is done in the middle of an endpoint's load.
+/// An action in the middle of an endpoint's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum During {
-    Nothing,
+pub(super) enum MidLoadAction {
+    None,
     StartElsewhere,
     StopFirst,
 }
 
-impl During {
-    fn happen(self, deployment: &mut Deployment, stop: &AtomicBool) -> Result<(), DeploymentError> {
+impl MidLoadAction {
+    fn run(self, deployment: &mut Deployment, stop: &AtomicBool) -> Result<(), DeploymentError> {
         match self {
-            Self::Nothing => Ok(()),
+            Self::None => Ok(()),
             Self::StartElsewhere => deployment.start_elsewhere(stop),
             Self::StopFirst => deployment.stop_first_service(),
         }
     }
 }
 
+/// Loads one endpoint to its end. Stops early with an error if a child process dies.
 pub(super) fn drive_one(
-    args: &RunArgs,
-    endpoint: &str,
-    during: During,
-    session: &mut Session,
+    load: &LoadFlags,
+    (endpoint, action): (&str, MidLoadAction),
+    session: &mut LoadSession,
     deployment: &mut Deployment,
     stop: &AtomicBool,
 ) -> anyhow::Result<Summary> {
-    let drive = args.load.drive(deployment.target().clone(), endpoint, None)?;
+    let drive = load.drive(deployment.target().clone(), endpoint, None)?;
     let expected = drive.schedule.expected_count();
     let line = ProgressLine::new(endpoint, expected);
-    let mut died: Option<DeploymentError> = None;
-    let mut happened = during == During::Nothing;
+    let mut failure: Option<DeploymentError> = None;
+    let mut is_action_due = action != MidLoadAction::None;
     let outcome = session.drive(&drive, |progress| {
         line.show(progress);
-        if died.is_none() {
-            died = deployment.check_alive().err();
-            if !happened && died.is_none() && progress.due.load(Ordering::Relaxed) * 2 >= expected {
-                happened = true;
-                died = during.happen(deployment, stop).err();
+        if failure.is_none() {
+            failure = deployment.check_alive().err();
+            if is_action_due && failure.is_none() && progress.due.load(Ordering::Relaxed) * 2 >= expected {
+                is_action_due = false;
+                failure = action.run(deployment, stop).err();
             }
-            if died.is_some() {
+            if failure.is_some() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
     });
     line.clear();
-    match died.or_else(|| deployment.check_alive().err()) {
-        Some(died) => Err(died.into()),
+    match failure.or_else(|| deployment.check_alive().err()) {
+        Some(failure) => Err(failure.into()),
         None => Ok(outcome?),
     }
 }
 
-impl RunArgs {
-    /// What is driven, one after the other, and what is done in the middle of each.
-    pub(super) fn plan(&self) -> Vec<(&str, During)> {
-        let once = || {
-            self.endpoints
-                .iter()
-                .map(|endpoint| (endpoint.as_str(), During::Nothing))
-        };
-        let mut plan: Vec<_> = once().collect();
-        if self.migrate {
-            if let Some(last) = plan.last_mut() {
-                last.1 = During::StartElsewhere;
-            }
-            let again = plan.len();
-            plan.extend(once());
-            if let Some(first) = plan.get_mut(again) {
-                first.1 = During::StopFirst;
-            }
+/// The endpoints in order, each with the action during its load. A migration loads all of them twice.
+pub(super) fn plan(endpoints: &[String], migrate: bool) -> Vec<(&str, MidLoadAction)> {
+    let once = || {
+        endpoints
+            .iter()
+            .map(|endpoint| (endpoint.as_str(), MidLoadAction::None))
+    };
+    let mut plan: Vec<_> = once().collect();
+    if migrate {
+        if let Some(last) = plan.last_mut() {
+            last.1 = MidLoadAction::StartElsewhere;
         }
-        plan
+        let again = plan.len();
+        plan.extend(once());
+        if let Some(first) = plan.get_mut(again) {
+            first.1 = MidLoadAction::StopFirst;
+        }
     }
+    plan
 }

@@ -1,20 +1,19 @@
-//! Three tiers with known links: endpoint, edge and cloud in network namespaces, joined by a router that delays what passes.
+//! Three tiers with known links: endpoint, edge and cloud in network namespaces, connected by a router with delays.
 //!
 //! ```text
 //!            ep0 ◀── 50 Mbit/s ──▶ router ◀── 50 Mbit/s ──▶ edge0         edge0 and cloud0 likewise
-//!              each node's own sending side (tbf)      toxiproxy in the middle: 5 ms each way
+//!            rate limit in each sending node (tbf)      toxiproxy in the router: 5 ms each way
 //! ```
 //!
-//! A message passes one limit of the rate: that of the interface by which it leaves its node. toxiproxy has it wait for the delay,
-//! piece by piece as it comes, and sends it on unhindered. Each link has interfaces of its own, so links do not share a rate.
-//! Telemetry, the load and the readiness probes go by another interface of each node, straight to this process, which is in a
-//! namespace of its own: nothing of a run is seen from outside.
+//! A message passes one rate limit: that of the interface by which it leaves its node. toxiproxy delays each piece of data as it
+//! arrives, without limiting its rate. Each link has its own interfaces, so links do not share a rate.
 //!
-//! - [`namespace`]: a network namespace, and how a process gets there.
-//! - [`settings`]: delays and rate as people write them.
-//! - [`proxy`]: toxiproxy and what it is told.
+//! Telemetry, load and readiness probes use another interface of each node, which leads directly to this process. This process
+//! is in its own namespace, so nothing of a run is visible from outside.
+//!
+//! - [`settings`]: delays and rates, and their parsers.
+//! - [`proxy`]: toxiproxy.
 
-pub mod namespace;
 pub mod proxy;
 pub mod settings;
 
@@ -22,28 +21,27 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::children::ChildError;
-use cctf_load::target::Target;
-use namespace::{Namespace, NetworkError};
+use super::child::ChildError;
+use super::namespace::{Namespace, NetworkError};
+use cctf_load::plan::target::Target;
 use proxy::{Proxy, Route};
-use settings::Settings;
+use settings::LinkSettings;
 
-/// The nodes in the order in which a request passes them.
+/// The nodes in the order of a request's path.
 const NODES: [&str; 3] = ["ep0", "edge0", "cloud0"];
-/// This process on the network that carries telemetry and load.
+/// Address of this process on the network for telemetry and load.
 pub const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
-/// The router there.
+/// Address of the router on that network.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
-/// Port of every service, and of what the router puts in front of it.
+/// Port of every service, and of the router's proxy for it.
 pub const PORT: u16 = 8080;
-/// Port of every service's administration.
+/// Port of every service's admin listener.
 pub const ADMIN_PORT: u16 = 8081;
-/// What a link lets through at once after a silence: under the 5 KB that a fit does not notice, above one frame.
+/// Bytes that a link passes at once after silence: more than one frame, and too few to change the measured bandwidth.
 const BURST_BYTES: u32 = 5_000;
-/// What may wait in front of a link: more than is ever under way, so that nothing is lost.
+/// Bytes that may wait before a link: more than ever do, so nothing is lost.
 const QUEUE_BYTES: u32 = 16_000_000;
 
-/// The running network.
 #[derive(Debug)]
 pub struct Tiers {
     proxy: Proxy,
@@ -51,31 +49,30 @@ pub struct Tiers {
     _router: Namespace,
 }
 
-/// Where a service is to run.
+/// The network of a service.
 #[derive(Debug)]
 pub struct Place<'a> {
-    /// Its namespace.
     pub namespace: &'a Namespace,
-    /// Where it is reached without passing a link.
+    /// Address that is reached without passing a link.
     pub address: Ipv4Addr,
 }
 
 impl Tiers {
-    /// Makes the network, moves this thread into it, and starts toxiproxy. What this thread starts from now on is in there, too.
-    pub fn start(settings: &Settings, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
+    /// Creates the network, moves this thread into it, and starts toxiproxy. Later children of this thread are in it, too.
+    pub fn start(settings: &LinkSettings, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
         let (control, router) = (Namespace::new()?, Namespace::new()?);
         connect(&control, &router, "router", ROUTER)?;
         let mut nodes = Vec::new();
-        for (at, name) in NODES.iter().enumerate() {
+        for (index, name) in NODES.iter().enumerate() {
             let node = Namespace::new()?;
-            connect(&control, &node, name, address(at))?;
+            connect(&control, &node, name, address(index))?;
             nodes.push(node);
         }
         let mut routes = Vec::new();
-        for (at, link) in settings.links().into_iter().enumerate() {
+        for (index, link) in settings.links().into_iter().enumerate() {
             let ends = [
-                End::new(at, 1, &nodes[at], NODES[at + 1]),
-                End::new(at, 2, &nodes[at + 1], NODES[at]),
+                End::new(index, 1, &nodes[index], NODES[index + 1]),
+                End::new(index, 2, &nodes[index + 1], NODES[index]),
             ];
             ends.iter()
                 .try_for_each(|end| end.connect(&router, settings.rate_bps))?;
@@ -101,34 +98,33 @@ impl Tiers {
         })
     }
 
-    /// Where the service of a node runs.
     pub fn place(&self, node: &str) -> Option<Place<'_>> {
-        let at = NODES.iter().position(|name| *name == node)?;
+        let index = NODES.iter().position(|name| *name == node)?;
         Some(Place {
-            namespace: self.nodes.get(at)?,
-            address: address(at),
+            namespace: self.nodes.get(index)?,
+            address: address(index),
         })
     }
 
-    /// How the node before it reaches a node: by their link. Nobody is before the first.
+    /// The address by which the preceding node reaches this one over their link; none for the first node.
     pub fn by_link(&self, node: &str) -> Option<Target> {
-        let at = NODES.iter().position(|name| *name == node)?;
-        let host = router_side(at.checked_sub(1)?, 1).to_string();
+        let index = NODES.iter().position(|name| *name == node)?;
+        let host = router_side(index.checked_sub(1)?, 1).to_string();
         Some(Target { host, port: PORT })
     }
 
-    /// An error if toxiproxy has ended.
+    /// Fails if toxiproxy has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         self.proxy.check_alive()
     }
 
-    /// Stops toxiproxy. The network goes with it and the last who is in there.
+    /// Stops toxiproxy. The kernel removes the network with its last process.
     pub fn stop(self) -> Result<(), ChildError> {
         self.proxy.stop()
     }
 }
 
-/// One end of a link: a node's interface, and the router's other end of it.
+/// One end of a link: a node's interface and the router's.
 struct End<'a> {
     link: usize,
     side: u8,
@@ -155,7 +151,7 @@ impl<'a> End<'a> {
         Ipv4Addr::new(a, b, c, 2)
     }
 
-    /// A pair of interfaces to the router, of which the node's sends no faster than so.
+    /// Creates a pair of interfaces to the router. The node's own sends at most at this rate.
     fn connect(&self, router: &Namespace, rate_bps: u64) -> Result<(), NetworkError> {
         let (near, far) = (
             format!("to-{}", self.peer),
@@ -176,17 +172,17 @@ impl<'a> End<'a> {
     }
 }
 
-/// The router's address at an end of a link.
+/// The router's address at one end of a link.
 fn router_side(link: usize, side: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 200 + side, link as u8, 1)
 }
 
-/// A node's address on the network that carries telemetry and load.
+/// A node's address on the network for telemetry and load.
 fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 200, 0, 3 + node as u8)
 }
 
-/// A pair of interfaces between this process's namespace and another, without limit or delay.
+/// Creates a pair of interfaces between this process's namespace and another, without limit or delay.
 fn connect(
     control: &Namespace,
     other: &Namespace,

@@ -1,4 +1,4 @@
-//! [`Proxy`]: toxiproxy, which passes each link's connections on and has what passes wait.
+//! toxiproxy, which forwards the connections of each link and delays their data.
 
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -9,37 +9,33 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::namespace::Namespace;
-use crate::children::{Child, ChildError};
-use cctf_load::target::Target;
+use crate::child::{Child, ChildError};
+use crate::namespace::Namespace;
+use cctf_load::plan::target::Target;
 
 const NAME: &str = "toxiproxy";
-/// Where it takes orders.
+/// Port of its HTTP API.
 const API_PORT: u16 = 8474;
-/// Limit of one order.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of one API request.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What one link's connections are passed on to, and how late.
+/// The proxied path of one link.
 #[derive(Debug)]
 pub struct Route {
-    /// Name for toxiproxy.
     pub name: String,
-    /// Where it listens.
     pub listen: Target,
-    /// Where it passes on to.
     pub upstream: Target,
-    /// Wait each way, milliseconds.
+    /// Delay in each direction, milliseconds.
     pub delay_ms: u64,
 }
 
-/// The running toxiproxy.
 #[derive(Debug)]
 pub struct Proxy {
     child: Child,
 }
 
 impl Proxy {
-    /// Starts `program` in a namespace, where it takes orders at `address`, and has it pass on `routes`.
+    /// Starts `program` in a namespace with its API at `address`, and configures the `routes`.
     pub fn start(
         program: &Path,
         namespace: &Namespace,
@@ -74,41 +70,40 @@ impl Proxy {
                 "upstream": route.upstream.authority(),
                 "enabled": true,
             });
-            order(&child, &api, "/proxies", &proxy)?;
+            post(&child, &api, "/proxies", &proxy)?;
             for stream in ["upstream", "downstream"] {
                 let delay = json!({
                     "type": "latency", "stream": stream, "attributes": {"latency": route.delay_ms, "jitter": 0},
                 });
-                order(&child, &api, &format!("/proxies/{}/toxics", route.name), &delay)?;
+                post(&child, &api, &format!("/proxies/{}/toxics", route.name), &delay)?;
             }
         }
         Ok(Self { child })
     }
 
-    /// An error if it has ended.
+    /// Fails if it has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
         self.child.check_alive()
     }
 
-    /// Stops it.
     pub fn stop(mut self) -> Result<(), ChildError> {
         self.child.stop()
     }
 }
 
-fn order(child: &Child, api: &Target, path: &str, what: &Value) -> Result<(), ChildError> {
-    let body = what.to_string();
+fn post(child: &Child, api: &Target, path: &str, value: &Value) -> Result<(), ChildError> {
+    let body = value.to_string();
     let request = http_once::Request {
         method: "POST",
         path,
         headers: &[("content-type", "application/json")],
         body: body.as_bytes(),
     };
-    match http_once::send(&api.host, api.port, &request, ORDER_TIMEOUT) {
+    match http_once::send(&api.host, api.port, &request, API_TIMEOUT) {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => {
             let status = answer.status;
-            Err(child.unresponsive(format!("answers POST {path} {body} with {status}")))
+            Err(child.unresponsive(format!("answers POST {path} {body} with status {status}")))
         }
         Err(error) => Err(child.unresponsive(format!("does not answer POST {path}: {error}"))),
     }

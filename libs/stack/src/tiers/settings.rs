@@ -1,4 +1,4 @@
-//! [`Settings`]: delays and rate of the links, as people write them.
+//! Delays and rate of the links between tiers, and their parsers.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,40 +6,39 @@ use std::time::Duration;
 
 use cli::units;
 
-/// The links, in the order in which a request passes them.
+/// The links in the order of a request's path.
 const LINKS: [(&str, &str); 2] = [("ep0", "edge0"), ("edge0", "cloud0")];
-/// tbf's timer is good for that much.
+/// The range in which tbf's timer is exact enough.
 const RATE_BPS: std::ops::RangeInclusive<u64> = 100_000..=1_000_000_000;
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// What the network between the tiers is to be.
+/// Settings of the network between the tiers.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Delay each way, a link each.
+pub struct LinkSettings {
+    /// Delay of each link, in each direction.
     pub delays: [Delay; LINKS.len()],
-    /// Bits a second each way of each link.
+    /// Rate of each link, in each direction.
     pub rate_bps: u64,
-    /// Program of toxiproxy's server.
+    /// Path to toxiproxy's server.
     pub toxiproxy: PathBuf,
 }
 
-/// What one link was set to.
+/// The configuration of one link.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Link {
-    /// The node that calls.
+pub struct ConfiguredLink {
+    /// Calling node.
     pub u: String,
-    /// The node that is called.
+    /// Called node.
     pub v: String,
-    /// One way, milliseconds.
+    /// In each direction, milliseconds.
     pub delay_ms: u64,
-    /// Bits a second, each way.
+    /// In each direction, bits per second.
     pub rate_bps: u64,
 }
 
-impl Settings {
-    /// The links.
-    pub fn links(&self) -> Vec<Link> {
-        let link = |((u, v), delay): ((&str, &str), Delay)| Link {
+impl LinkSettings {
+    pub fn links(&self) -> Vec<ConfiguredLink> {
+        let link = |((u, v), delay): ((&str, &str), Delay)| ConfiguredLink {
             u: u.to_owned(),
             v: v.to_owned(),
             delay_ms: delay.0,
@@ -49,35 +48,33 @@ impl Settings {
     }
 }
 
-/// A delay in whole milliseconds: finer ones are not toxiproxy's.
+/// A delay in whole milliseconds, the resolution of toxiproxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay(u64);
 
-/// Delays of all links.
+/// The delays of all links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delays(pub [Delay; LINKS.len()]);
 
-/// A rate.
+/// Bits per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(pub u64);
 
-/// What is wrong with a setting that a user gave.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SettingError {
-    /// No delays.
+pub enum LinkError {
     #[error(
-        "{0:?} are no delays: write whole milliseconds, one for each link from endpoint to cloud, like 5ms,20ms"
+        "invalid delays {0:?}: write one per link, from endpoint to cloud, in whole milliseconds up to 60s, as in 5ms,20ms"
     )]
     Delays(String),
-    /// No rate.
-    #[error("{0:?} is no rate: write it like 50Mbit or 800kbit, from 100kbit to 1Gbit")]
+    #[error("invalid rate {0:?}: write it as in 50Mbit or 800kbit, from 100kbit to 1Gbit")]
     Rate(String),
 }
 
 impl FromStr for Delays {
-    type Err = SettingError;
+    type Err = LinkError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, LinkError> {
         let delay = |one: &str| {
             let delay = units::parse_duration(one).ok()?;
             let ms = u64::try_from(delay.as_millis()).ok()?;
@@ -89,21 +86,21 @@ impl FromStr for Delays {
             .collect::<Option<Vec<_>>>()
             .and_then(|all| all.try_into().ok())
             .map(Self)
-            .ok_or_else(|| SettingError::Delays(text.to_owned()))
+            .ok_or_else(|| LinkError::Delays(text.to_owned()))
     }
 }
 
 impl FromStr for Rate {
-    type Err = SettingError;
+    type Err = LinkError;
 
-    fn from_str(text: &str) -> Result<Self, SettingError> {
+    fn from_str(text: &str) -> Result<Self, LinkError> {
         let units = [("Gbit", 1_000_000_000), ("Mbit", 1_000_000), ("kbit", 1_000)];
         units
             .into_iter()
             .find_map(|(unit, bits)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(bits))
             .filter(|bits| RATE_BPS.contains(bits))
             .map(Self)
-            .ok_or_else(|| SettingError::Rate(text.to_owned()))
+            .ok_or_else(|| LinkError::Rate(text.to_owned()))
     }
 }
 
@@ -113,18 +110,18 @@ mod tests {
 
     #[test]
     fn a_delay_for_each_link_and_one_rate_are_read() {
-        let settings = Settings {
+        let settings = LinkSettings {
             delays: "5ms,20ms".parse::<Delays>().unwrap().0,
             rate_bps: "50Mbit".parse::<Rate>().unwrap().0,
             toxiproxy: PathBuf::new(),
         };
-        let told: Vec<_> = settings
+        let links: Vec<_> = settings
             .links()
             .into_iter()
             .map(|link| (link.u, link.v, link.delay_ms, link.rate_bps))
             .collect();
         assert_eq!(
-            told,
+            links,
             [
                 ("ep0".to_owned(), "edge0".to_owned(), 5, 50_000_000),
                 ("edge0".to_owned(), "cloud0".to_owned(), 20, 50_000_000)
@@ -138,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_delays_and_rates_are_refused() {
         for bad in [
             "",
             "5ms",

@@ -1,0 +1,29 @@
+//! The program `cctf` as a process: its commands, exit codes and output.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod connections;
+mod event;
+#[allow(dead_code, reason = "shared with the tests of the merge itself")]
+#[path = "../../../libs/merge/tests/merge/folders.rs"]
+mod folders;
+mod load;
+mod merge;
+mod output;
+mod run;
+mod servers;
+#[allow(dead_code, reason = "shared with the tests of the merge itself")]
+#[path = "../../../libs/merge/tests/merge/world.rs"]
+mod world;
+
+use std::process::{Command, Output};
+
+/// `cctf` with these arguments, without the environment of this process.
+fn cctf(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cctf"));
+    command.env_clear().args(args);
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

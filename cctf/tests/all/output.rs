@@ -1,0 +1,125 @@
+//! A closed or full standard output or standard error: each command ends with the exit code that its help documents.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use crate::servers::{Answers, Servers};
+use crate::{cctf, stderr};
+
+const RUN_META: &str = r#"{"run_id":"r","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":1760000001000.000000,"time_base":"unix_utc","counts":{"spans":0,"points":0,"logs":0,"rows":{},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{}}}"#;
+
+/// A run without rows.
+fn write_run(folder: &Path) {
+    let cctf = folder.join("cctf");
+    fs::create_dir_all(&cctf).unwrap();
+    for file in cctf_proto::cctf::File::ALL {
+        let text = match file.shape() {
+            cctf_proto::cctf::Shape::Lines => "",
+            cctf_proto::cctf::Shape::Array => "[]\n",
+            cctf_proto::cctf::Shape::Object => RUN_META,
+        };
+        fs::write(cctf.join(file.name()), text).unwrap();
+    }
+}
+
+/// The writing end of a pipe whose reading end is closed.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn full() -> Stdio {
+    fs::File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+fn run(args: &[&str], stdout: Stdio, stderr: Stdio) -> Output {
+    let child = cctf(args).stdout(stdout).stderr(stderr).spawn();
+    child.unwrap().wait_with_output().unwrap()
+}
+
+/// A short load without spans.
+fn load(target: &str) -> Vec<&str> {
+    [
+        &["load", "--endpoint", "/x", "--duration", "100ms"][..],
+        &["--target", target],
+    ]
+    .concat()
+}
+
+/// Runs `check` with each command that prints, and with its exit code when standard output is full.
+fn with_each_command(check: impl Fn(&[&str], i32)) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("r");
+    write_run(&run);
+    let (run, out) = (run.to_str().unwrap(), folder.path().join("out"));
+    let servers = Servers::start(Answers::Accept, None);
+    let target = format!("http://{}", servers.service);
+    for format in ["text", "json"] {
+        let format = ["--format", format];
+        check(&[&["validate", run][..], &format].concat(), 2);
+        check(&[&["merge", out.to_str().unwrap(), run][..], &format].concat(), 1);
+        fs::remove_dir_all(&out).unwrap();
+        check(&[&load(&target)[..], &format].concat(), 1);
+    }
+    for printed in [
+        &["schema", "calls"][..],
+        &["--help"],
+        &["--version"],
+        &["run", "--help"],
+        &["help", "load"],
+    ] {
+        check(printed, 1);
+    }
+}
+
+/// Seen to fail with `println!`: exit code 101, and for help 0.
+#[test]
+fn a_full_standard_output_is_an_error_with_a_sentence() {
+    with_each_command(|args, code| {
+        let output = run(args, full(), Stdio::piped());
+        let stderr = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?} {stderr}");
+        assert!(
+            stderr.contains("cannot write to standard output"),
+            "{args:?} {stderr}"
+        );
+        assert_eq!(stderr.matches("No space left").count(), 1, "{args:?} {stderr}");
+    });
+}
+
+/// Seen to fail with `println!`: exit code 101.
+#[test]
+fn a_closed_standard_output_ends_a_command_quietly() {
+    with_each_command(|args, _| {
+        let output = run(args, closed(), Stdio::piped());
+        assert_eq!(
+            (output.status.code(), &*stderr(&output)),
+            (Some(0), ""),
+            "{args:?}"
+        );
+    });
+}
+
+/// Seen to fail with `eprintln!`: exit code 101.
+#[test]
+fn a_closed_or_full_standard_error_does_not_change_the_exit_code() {
+    let servers = Servers::start(Answers::RefuseSpans, None);
+    let [target, collector] = [servers.service, servers.collector].map(|address| format!("http://{address}"));
+    for (args, code) in [
+        (&["validate", "/nowhere"][..], 2),
+        (&["tail", "--no-follow", "/nowhere/r"], 2),
+        (&load("http://127.0.0.1:1"), 1),
+        (
+            &[&load(&target)[..], &["--otlp-endpoint", &collector]].concat(),
+            1,
+        ),
+        (&["schema", "nonsense"], 2),
+    ] {
+        for stderr in [closed(), full()] {
+            let output = run(args, Stdio::null(), stderr);
+            assert_eq!(output.status.code(), Some(code), "{args:?}");
+        }
+    }
+}

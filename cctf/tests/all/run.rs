@@ -1,0 +1,140 @@
+//! `cctf run` with child processes that fail: failures that need no real ones.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+
+use crate::{cctf, stderr};
+
+/// Runs the command with binaries from `bin_dir` into `logs_dir`.
+fn run(bin_dir: &Path, logs_dir: &Path) -> Output {
+    cctf(&["run", "--run-id", "run-1", "--duration", "100ms"])
+        .arg("--bin-dir")
+        .arg(bin_dir)
+        .arg("--logs-dir")
+        .arg(logs_dir)
+        .output()
+        .unwrap()
+}
+
+fn script(bin_dir: &Path, name: &str, body: &str) {
+    let path = bin_dir.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_missing_binary_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("cannot find cctf-normalizer") && text.contains("--bin-dir"),
+        "{text}"
+    );
+}
+
+/// Seen to fail when empty variables were read: "" is an invalid rate.
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let empty = [("CCTF_RATE", ""), ("CCTF_DURATION", ""), ("RUN_ID", "")];
+    let output = cctf(&["run", "--bin-dir", "/nowhere"])
+        .envs(empty)
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("cannot find cctf-normalizer"), "{text}");
+}
+
+/// Seen to fail without the check before the start: the error came only when kvget was loaded.
+#[test]
+fn a_size_that_an_endpoint_cannot_have_is_refused_before_the_start() {
+    for (endpoints, size, expected) in [
+        ("json,kvget", "1000-200000", "kvget sends no body"),
+        ("gzip,json", "1-200", "json"),
+    ] {
+        let sizes = ["--endpoints", endpoints, "--size", size];
+        let output = cctf(&["run", "--bin-dir", "/nowhere"])
+            .args(sizes)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(
+            stderr(&output).to_lowercase().contains(expected),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn an_existing_run_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("logs/run-1/cctf");
+    fs::create_dir_all(&kept).unwrap();
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("choose another --run-id"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(kept.is_dir());
+}
+
+#[test]
+fn a_child_that_dies_at_its_start_is_reported_with_its_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    script(
+        folder.path(),
+        "cctf-normalizer",
+        "echo 'address in use' >&2; exit 7",
+    );
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("exit code 7") && text.contains("address in use"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_child_with_an_invalid_announcement_is_reported_and_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let body = format!("echo $$ > {}; echo hello; exec sleep 1000", pid_file.display());
+    script(folder.path(), "cctf-normalizer", &body);
+    let output = run(folder.path(), &folder.path().join("logs"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("instead of its ports"),
+        "{}",
+        stderr(&output)
+    );
+    let pid = fs::read_to_string(&pid_file).unwrap();
+    assert!(
+        !Path::new("/proc").join(pid.trim()).exists(),
+        "the child is still there"
+    );
+}
+
+/// Seen to fail when only the child processes refused such an id (exit code 1), or nobody (the run replaced the link).
+#[test]
+fn a_reserved_name_is_refused_as_a_run_id_before_the_start() {
+    for command in [
+        &["run", "--bin-dir", "/nowhere"][..],
+        &["load"],
+        &["merge", "/nowhere/out", "/nowhere"],
+    ] {
+        for run_id in ["latest", "Latest", ".journal", "-x", "soak-0002"] {
+            let output = cctf(command).arg(format!("--run-id={run_id}")).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command:?} {}", stderr(&output));
+            let expected = format!("invalid run id {run_id:?}");
+            assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Servers for `cctf load`: an HTTP service that keeps its requests, and a collector that keeps its spans.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// A request that the service has received.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub traceparent: String,
+    pub baggage: String,
+    pub host: String,
+    pub content_type: String,
+    pub body: Bytes,
+}
+
+/// How the collector answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// Accepts everything.
+    Accept,
+    /// Answers UNAVAILABLE this many times, then accepts.
+    UnavailableFirst(u32),
+    /// Accepts control spans and refuses all others permanently.
+    RefuseSpans,
+    /// Accepts control spans, and rejects one span of each other request.
+    RejectOne,
+    /// Rejects control spans by partial success.
+    RejectControl,
+}
+
+/// Both servers, on free ports. Dropping this stops them.
+pub struct Servers {
+    runtime: Option<Runtime>,
+    pub service: SocketAddr,
+    pub collector: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    spans: Arc<Mutex<Vec<(String, Span)>>>,
+}
+
+impl Servers {
+    pub fn start(answers: Answers, closes_after: Option<u64>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (seen, spans) = (Arc::default(), Arc::default());
+        let (service, collector) = runtime.block_on(async {
+            let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let service_at = service.local_addr().unwrap();
+            tokio::spawn(serve(service, Arc::clone(&seen), closes_after));
+            let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let collector_at = collector.local_addr().unwrap();
+            let keep = Collector {
+                spans: Arc::clone(&spans),
+                answers: Mutex::new(answers),
+            };
+            let incoming = tonic::transport::server::TcpIncoming::from(collector);
+            let server = tonic::transport::Server::builder().add_service(TraceServiceServer::new(keep));
+            tokio::spawn(server.serve_with_incoming(incoming));
+            (service_at, collector_at)
+        });
+        Self {
+            runtime: Some(runtime),
+            service,
+            collector,
+            seen,
+            spans,
+        }
+    }
+
+    /// The requests so far, in order of arrival.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The spans so far, with the names of their scopes.
+    pub fn spans(&self) -> Vec<(String, Span)> {
+        self.spans.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>, closes_after: Option<u64>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
+        let seen = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let served = Arc::new(Mutex::new(0));
+            let service = service_fn(move |request| {
+                answer(request, Arc::clone(&seen), Arc::clone(&served), closes_after)
+            });
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    served: Arc<Mutex<u64>>,
+    closes_after: Option<u64>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+            .to_owned()
+    };
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let (traceparent, baggage) = (header("traceparent"), header("baggage"));
+    let (host, content_type) = (header("host"), header("content-type"));
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let status = if path == "/busy" { 503 } else { 200 };
+    seen.lock().unwrap().push(Seen {
+        method,
+        path,
+        traceparent,
+        baggage,
+        host,
+        content_type,
+        body,
+    });
+    let count = {
+        let mut served = served.lock().unwrap();
+        *served += 1;
+        *served
+    };
+    let mut response = Response::builder().status(status);
+    if closes_after.is_some_and(|limit| count >= limit) {
+        response = response.header("connection", "close");
+    }
+    Ok(response.body(Full::new(Bytes::from_static(b"ok"))).unwrap())
+}
+
+struct Collector {
+    spans: Arc<Mutex<Vec<(String, Span)>>>,
+    answers: Mutex<Answers>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let spans: Vec<(String, Span)> = (request.into_inner().resource_spans.into_iter())
+            .flat_map(|resource| resource.scope_spans)
+            .flat_map(|scope| {
+                let name = scope.scope.unwrap_or_default().name;
+                scope.spans.into_iter().map(move |span| (name.clone(), span))
+            })
+            .collect();
+        let is_control = spans
+            .iter()
+            .all(|(scope, _)| scope == cctf_proto::keys::CONTROL_SCOPE);
+        let mut rejected = 0;
+        let mut answers = self.answers.lock().unwrap();
+        match *answers {
+            Answers::UnavailableFirst(left) if left > 0 => {
+                *answers = Answers::UnavailableFirst(left - 1);
+                return Err(tonic::Status::unavailable("not yet"));
+            }
+            Answers::RefuseSpans if !is_control => return Err(tonic::Status::invalid_argument("no")),
+            Answers::RejectOne if !is_control => rejected = 1,
+            Answers::RejectControl if is_control => rejected = 1,
+            _ => {}
+        }
+        self.spans.lock().unwrap().extend(spans);
+        let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
+            rejected_spans: rejected,
+            error_message: "one too many".into(),
+        });
+        Ok(tonic::Response::new(ExportTraceServiceResponse {
+            partial_success,
+        }))
+    }
+}

@@ -1,0 +1,9 @@
+//! Requests, responses and connections.
+//!
+//! - [`request`], [`response`]: what is sent and received; pure.
+//! - [`connection`]: one nonblocking connection.
+
+pub mod connection;
+mod framing;
+pub mod request;
+pub mod response;

@@ -1,0 +1,357 @@
+//! The OTLP exporter: a bounded queue, batches, retries, and a count of every lost span.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use otlp_send::{Destination, TlsError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::exchange::Batch;
+use crate::otlp::client::OtlpClient;
+use crate::otlp::spans::SpanEncoder;
+
+/// Spans per export request.
+const BATCH_SPANS_MAX: usize = 512;
+/// Maximum time for which a span waits for its batch to fill.
+const BATCH_WAIT: Duration = Duration::from_millis(200);
+/// Maximum number of spans that wait while the collector does not answer: about 120 MB, a minute at 20,000/s.
+const QUEUE_SPANS_MAX: u64 = 1 << 20;
+/// Maximum number of concurrent export requests: the collector may wait for its disk before it answers.
+const EXPORTS_MAX: usize = 4;
+
+/// Counts of a run's spans by outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// All spans.
+    pub made: u64,
+    /// Accepted by the collector.
+    pub delivered: u64,
+    /// Refused by the collector, in whole requests or by partial success.
+    pub rejected: u64,
+    /// Dropped because the queue was full.
+    pub dropped: u64,
+    pub last_error: Option<String>,
+}
+
+impl Delivery {
+    /// Spans that the collector has not accepted.
+    pub fn lost(&self) -> u64 {
+        self.made.saturating_sub(self.delivered)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    made: AtomicU64,
+    queued: AtomicU64,
+    delivered: AtomicU64,
+    rejected: AtomicU64,
+    dropped: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Counters {
+    fn record_error(&self, error: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            made: self.made.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+}
+
+enum Input {
+    Batch(Batch),
+    /// Sent at once. The reply is an error if it was not accepted by the deadline.
+    Control {
+        request: Bytes,
+        deadline: Instant,
+        reply: std_mpsc::Sender<Result<(), String>>,
+    },
+    /// Stops the thread at once.
+    End,
+    /// The reply follows when everything queued before is delivered or given up, at the latest at the deadline.
+    Flush {
+        deadline: Instant,
+        reply: std_mpsc::Sender<()>,
+    },
+}
+
+/// An unusable destination, or a control span that was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("cannot send to {endpoint}")]
+    Tls { endpoint: String, source: TlsError },
+    #[error("cannot start the exporter: {0}")]
+    Start(#[from] std::io::Error),
+    /// The receiver has not accepted a control span.
+    #[error("cannot send {name} to {endpoint}: {error}; check that a normalizer or collector runs there")]
+    Control {
+        /// Name of the span.
+        name: String,
+        endpoint: String,
+        error: String,
+    },
+}
+
+/// The handle of the exporter's thread. Dropping it stops the thread without waiting for the queue.
+#[derive(Debug)]
+pub struct Exporter {
+    endpoint: String,
+    input: Option<mpsc::UnboundedSender<Input>>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The recorder's end of the queue, on which it never waits.
+#[derive(Debug, Clone)]
+pub struct SpanQueue {
+    input: mpsc::UnboundedSender<Input>,
+    counters: Arc<Counters>,
+}
+
+impl SpanQueue {
+    /// Queues a span for each exchange. If the queue is full, counts them as dropped.
+    pub fn push(&self, batch: Batch) {
+        let spans = batch.exchanges.len() as u64;
+        self.counters.made.fetch_add(spans, Ordering::Relaxed);
+        let queued = self.counters.queued.fetch_add(spans, Ordering::Relaxed);
+        if queued + spans > QUEUE_SPANS_MAX || self.input.send(Input::Batch(batch)).is_err() {
+            self.counters.queued.fetch_sub(spans, Ordering::Relaxed);
+            self.counters.dropped.fetch_add(spans, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Exporter {
+    /// Starts the exporter's thread, which connects for the first request.
+    pub fn start(destination: &Destination, resource: &Resource) -> Result<Self, ExportError> {
+        let endpoint = destination.to_string();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let client = {
+            let _inside = runtime.enter();
+            OtlpClient::new(destination)
+        };
+        let client = client.map_err(|source| ExportError::Tls {
+            endpoint: endpoint.clone(),
+            source,
+        })?;
+        let (input, receiver) = mpsc::unbounded_channel();
+        let counters = Arc::new(Counters::default());
+        let (encoder, thread_counters) = (SpanEncoder::new(resource), Arc::clone(&counters));
+        let thread = std::thread::Builder::new()
+            .name("cctf-export".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    Worker {
+                        client,
+                        counters: thread_counters,
+                        encoder,
+                        waiting: VecDeque::new(),
+                        waiting_spans: 0,
+                        under_way: JoinSet::new(),
+                    }
+                    .run(receiver)
+                    .await;
+                });
+            })?;
+        Ok(Self {
+            endpoint,
+            input: Some(input),
+            counters,
+            thread: Some(thread),
+        })
+    }
+
+    /// The recorder's end of the queue.
+    pub fn queue(&self) -> Option<SpanQueue> {
+        Some(SpanQueue {
+            input: self.input.clone()?,
+            counters: Arc::clone(&self.counters),
+        })
+    }
+
+    /// Sends one request with the control span `name`, retries until `timeout`, and waits until it is accepted.
+    pub fn send_control(&self, name: &str, request: Bytes, timeout: Duration) -> Result<(), ExportError> {
+        let failed = |error| ExportError::Control {
+            name: name.to_owned(),
+            endpoint: self.endpoint.clone(),
+            error,
+        };
+        let (reply, answer) = std_mpsc::channel();
+        let deadline = Instant::now() + timeout;
+        self.send(Input::Control {
+            request,
+            deadline,
+            reply,
+        });
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err("the exporter has stopped".to_owned()))
+            .map_err(failed)
+    }
+
+    /// Waits until all queued spans are delivered or given up, at most `timeout`, and returns the counts.
+    pub fn flush(&self, timeout: Duration) -> Delivery {
+        let (reply, answer) = std_mpsc::channel();
+        self.send(Input::Flush {
+            deadline: Instant::now() + timeout,
+            reply,
+        });
+        // An error means that the thread has stopped; the counters remain valid.
+        let _ = answer.recv();
+        self.counters.delivery()
+    }
+
+    fn send(&self, input: Input) {
+        if let Some(sender) = &self.input {
+            // Fails only if the thread has stopped; the caller then finds its reply channel closed.
+            let _ = sender.send(input);
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        // Closing the channel is not enough: the recorder may still hold its end of the queue.
+        self.send(Input::End);
+        self.input = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's state.
+struct Worker {
+    client: OtlpClient,
+    counters: Arc<Counters>,
+    encoder: SpanEncoder,
+    waiting: VecDeque<Batch>,
+    waiting_spans: usize,
+    under_way: JoinSet<()>,
+}
+
+impl Worker {
+    async fn run(mut self, mut input: mpsc::UnboundedReceiver<Input>) {
+        let mut due: Option<Instant> = None;
+        loop {
+            let can_start = self.under_way.len() < EXPORTS_MAX;
+            if can_start
+                && (self.waiting_spans >= BATCH_SPANS_MAX || due.is_some_and(|due| due <= Instant::now()))
+            {
+                self.start_export();
+                due = (self.waiting_spans > 0).then(|| Instant::now() + BATCH_WAIT);
+                continue;
+            }
+            tokio::select! {
+                received = input.recv() => match received {
+                    Some(Input::Batch(batch)) => {
+                        due.get_or_insert(Instant::now() + BATCH_WAIT);
+                        self.waiting_spans += batch.exchanges.len();
+                        self.waiting.push_back(batch);
+                    }
+                    Some(Input::Control { request, deadline, reply }) => {
+                        let note = |error: &str| self.counters.record_error(error);
+                        let sent = self.client.send_until(request, Some(deadline), note).await;
+                        // The caller waits for it, unless it was interrupted.
+                        let _ = reply.send(sent.and_then(|accepted| match accepted.rejected {
+                            0 => Ok(()),
+                            _ => Err(format!(
+                                    "the receiver has rejected it: {}",
+                                    accepted.message.as_deref().unwrap_or("no reason given")
+                            )),
+                        }));
+                    }
+                    Some(Input::Flush { deadline, reply }) => {
+                        // After the deadline the remaining spans count as undelivered.
+                        let _ = tokio::time::timeout_at(deadline, self.drain()).await;
+                        due = None;
+                        let _ = reply.send(());
+                    }
+                    Some(Input::End) | None => return,
+                },
+                Some(_) = self.under_way.join_next() => {}
+                () = sleep_until(due), if can_start => {}
+            }
+        }
+    }
+
+    async fn drain(&mut self) {
+        loop {
+            while self.waiting_spans > 0 && self.under_way.len() < EXPORTS_MAX {
+                self.start_export();
+            }
+            if self.under_way.join_next().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Starts the export of the oldest spans of one drive, at most one batch.
+    fn start_export(&mut self) {
+        let Some(mut batch) = self.waiting.pop_front() else {
+            return;
+        };
+        while let Some(next) = self.waiting.front_mut() {
+            let room = BATCH_SPANS_MAX.saturating_sub(batch.exchanges.len());
+            if room == 0 || !Arc::ptr_eq(&next.facts, &batch.facts) {
+                break;
+            }
+            batch
+                .exchanges
+                .extend(next.exchanges.drain(..room.min(next.exchanges.len())));
+            if next.exchanges.is_empty() {
+                self.waiting.pop_front();
+            }
+        }
+        let spans = batch.exchanges.len();
+        self.waiting_spans -= spans;
+        let request = self.encoder.encode(&batch);
+        let (client, counters) = (self.client.clone(), Arc::clone(&self.counters));
+        self.under_way
+            .spawn(async move { export(&client, &counters, request, spans as u64).await });
+    }
+}
+
+async fn export(client: &OtlpClient, counters: &Counters, request: Bytes, spans: u64) {
+    let accepted = client
+        .send_until(request, None, |error| counters.record_error(error))
+        .await;
+    let rejected = accepted
+        .as_ref()
+        .map_or(spans, |accepted| accepted.rejected.min(spans));
+    if let Some(message) = accepted.ok().and_then(|accepted| accepted.message) {
+        counters.record_error(&message);
+    }
+    counters.rejected.fetch_add(rejected, Ordering::Relaxed);
+    counters.delivered.fetch_add(spans - rejected, Ordering::Relaxed);
+    counters.queued.fetch_sub(spans, Ordering::Relaxed);
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

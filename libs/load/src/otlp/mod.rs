@@ -1,0 +1,11 @@
+//! The driver's spans and control spans over OTLP.
+//!
+//! - [`identity`], [`run_facts`]: the resource, and the attributes of a run's start.
+//! - [`spans`]: the encoding of spans.
+//! - [`export`], [`client`]: their queue, batches and retries.
+
+pub mod client;
+pub mod export;
+pub mod identity;
+pub mod run_facts;
+pub mod spans;

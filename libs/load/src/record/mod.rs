@@ -1,0 +1,11 @@
+//! Lines and figures of ended requests.
+//!
+//! - [`recorder`]: the thread that receives them.
+//! - [`events`], [`utc`]: lines of `events_client.jsonl`, and their times.
+//! - [`distribution`], [`summary`]: figures.
+
+pub mod distribution;
+pub mod events;
+pub mod recorder;
+pub mod summary;
+pub mod utc;

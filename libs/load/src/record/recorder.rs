@@ -1,0 +1,72 @@
+//! The recorder's thread: it adds ended exchanges to the file, the figures and the exporter's queue.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::exchange::Batch;
+use crate::otlp::export::SpanQueue;
+use crate::record::events::{EventsError, EventsWriter};
+use crate::record::summary::SummaryBuilder;
+
+/// Maximum number of batches that wait for the recorder; beyond that, the io loop waits.
+pub const RECORDER_BATCHES_MAX: usize = 1024;
+/// Interval at which buffered lines are written if there are few.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Messages to the recorder.
+#[derive(Debug)]
+pub enum RecorderInput {
+    /// Exchanges have ended.
+    Batch(Batch),
+    /// A drive has ended: the recorder returns its figures and starts new ones.
+    EndDrive(Sender<SummaryBuilder>),
+}
+
+pub struct Recorder {
+    pub events: Option<EventsWriter>,
+    pub spans: Option<SpanQueue>,
+}
+
+impl Recorder {
+    /// Runs until all senders are gone. After the first failed write it writes nothing more, but continues to count.
+    pub fn run(mut self, input: Receiver<RecorderInput>) -> Result<(), EventsError> {
+        let mut summary = SummaryBuilder::default();
+        let mut outcome = Ok(());
+        loop {
+            let written = match input.recv_timeout(FLUSH_INTERVAL) {
+                Ok(RecorderInput::Batch(batch)) => self.record(batch, &mut summary),
+                Ok(RecorderInput::EndDrive(reply)) => {
+                    let _ = reply.send(std::mem::take(&mut summary));
+                    self.flush()
+                }
+                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let flushed = self.flush();
+                    return outcome.and(flushed);
+                }
+            };
+            if let (Err(error), true) = (written, outcome.is_ok()) {
+                outcome = Err(error);
+                self.events = None;
+            }
+        }
+    }
+
+    fn record(&mut self, batch: Batch, summary: &mut SummaryBuilder) -> Result<(), EventsError> {
+        for exchange in &batch.exchanges {
+            summary.record(exchange, batch.facts.body_bytes_out(exchange.sent.request.number));
+        }
+        let written = self
+            .events
+            .as_mut()
+            .map_or(Ok(()), |events| events.append(&batch));
+        if let Some(spans) = &self.spans {
+            spans.push(batch);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> Result<(), EventsError> {
+        self.events.as_mut().map_or(Ok(()), EventsWriter::flush)
+    }
+}

@@ -1,0 +1,379 @@
+//! The figures of one drive: rates, lateness, latencies, statuses, errors and bytes, as a table and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::exchange::Exchange;
+use crate::record::distribution::Distribution;
+
+/// Maximum number of different error texts; all further ones count as `other`.
+const ERRORS_MAX: usize = 20;
+const OTHER_ERRORS: &str = "other";
+const NS_PER_S: f64 = 1e9;
+
+#[derive(Debug)]
+pub struct SummaryBuilder {
+    lateness_ns: Distribution,
+    latency_ns: Distribution,
+    successes: u64,
+    statuses: BTreeMap<u16, u64>,
+    errors: BTreeMap<String, u64>,
+    bytes_in: u64,
+    bytes_out: u64,
+    first_sent_ns: u64,
+    last_sent_ns: u64,
+    last_end_ns: u64,
+    sent: u64,
+    resends: u64,
+}
+
+impl Default for SummaryBuilder {
+    fn default() -> Self {
+        Self {
+            lateness_ns: Distribution::new(),
+            latency_ns: Distribution::new(),
+            successes: 0,
+            statuses: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            first_sent_ns: u64::MAX,
+            last_sent_ns: 0,
+            last_end_ns: 0,
+            sent: 0,
+            resends: 0,
+        }
+    }
+}
+
+impl SummaryBuilder {
+    /// Counts one exchange whose request had a body of this size.
+    pub fn record(&mut self, exchange: &Exchange, body_bytes_out: u64) {
+        self.lateness_ns.record(exchange.lateness_ns());
+        if exchange.left() {
+            self.latency_ns.record(exchange.latency_ns);
+            self.sent += 1;
+            self.first_sent_ns = self.first_sent_ns.min(exchange.sent.monotonic_ns);
+            self.last_sent_ns = self.last_sent_ns.max(exchange.sent.monotonic_ns);
+        }
+        self.last_end_ns = self
+            .last_end_ns
+            .max(exchange.sent.monotonic_ns.saturating_add(exchange.latency_ns));
+        self.successes += u64::from(exchange.is_success());
+        self.bytes_in += exchange.body_bytes_in;
+        self.bytes_out += body_bytes_out;
+        self.resends += u64::from(exchange.resends);
+        *self.statuses.entry(exchange.status).or_default() += 1;
+        if !exchange.is_success() {
+            self.count_error(exchange.error_text());
+        }
+    }
+
+    fn count_error(&mut self, text: String) {
+        let known = self.errors.contains_key(&text) || self.errors.len() < ERRORS_MAX;
+        *self
+            .errors
+            .entry(if known { text } else { OTHER_ERRORS.to_owned() })
+            .or_default() += 1;
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.lateness_ns.count()
+    }
+
+    /// The figures of the exchanges, combined with facts of the drive.
+    pub fn build(&self, context: DriveContext) -> Summary {
+        let requests = self.requests();
+        let (lateness, latency) = (&self.lateness_ns, &self.latency_ns);
+        let sending_ns = self.last_sent_ns.saturating_sub(self.first_sent_ns);
+        Summary {
+            rate_asked: context.rate,
+            // n requests span n - 1 gaps.
+            rate_reached: if self.sent < 2 || sending_ns == 0 {
+                self.sent as f64
+            } else {
+                (self.sent - 1) as f64 / (sending_ns as f64 / NS_PER_S)
+            },
+            requests,
+            duration_s: self
+                .last_end_ns
+                .saturating_sub(self.first_sent_ns.min(self.last_end_ns)) as f64
+                / NS_PER_S,
+            lateness_ms: Lateness {
+                p50: lateness.quantile_ms(0.5),
+                p99: lateness.quantile_ms(0.99),
+                max: lateness.max_ms(),
+            },
+            latency_ms: Latency {
+                min: latency.min_ms(),
+                mean: latency.mean_ms(),
+                p50: latency.quantile_ms(0.5),
+                p90: latency.quantile_ms(0.9),
+                p95: latency.quantile_ms(0.95),
+                p99: latency.quantile_ms(0.99),
+                max: latency.max_ms(),
+            },
+            success_ratio: if requests == 0 {
+                0.0
+            } else {
+                self.successes as f64 / requests as f64
+            },
+            statuses: self
+                .statuses
+                .iter()
+                .map(|(status, count)| (status.to_string(), *count))
+                .collect(),
+            errors: self.errors.clone(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            resends: self.resends,
+            bounded_by: context.bounded_by,
+            driver_cpu_cores: context.driver_cpu_cores,
+            endpoint: context.endpoint,
+            url: context.url,
+        }
+    }
+}
+
+/// Facts of a drive that its exchanges do not contain.
+#[derive(Debug, Clone)]
+pub struct DriveContext {
+    pub endpoint: String,
+    pub url: String,
+    /// Requested rate, requests per second.
+    pub rate: f64,
+    /// CPU time of the driver divided by the time of the drive.
+    pub driver_cpu_cores: f64,
+    /// The reason why there were fewer connections than requested.
+    pub bounded_by: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    pub endpoint: String,
+    pub url: String,
+    /// Requested rate, requests per second.
+    pub rate_asked: f64,
+    /// Requests per second between the first and the last send.
+    pub rate_reached: f64,
+    /// Requests that were due, whether sent or not.
+    pub requests: u64,
+    /// From the first send to the last response, seconds.
+    pub duration_s: f64,
+    /// Time from scheduled time to send, milliseconds.
+    pub lateness_ms: Lateness,
+    /// From the send to the complete response, of all sent requests, milliseconds.
+    pub latency_ms: Latency,
+    /// Share of requests with a status from 200 to 399.
+    pub success_ratio: f64,
+    /// Requests by HTTP status; 0 means no response.
+    pub statuses: BTreeMap<String, u64>,
+    pub errors: BTreeMap<String, u64>,
+    /// Bytes of all response bodies.
+    pub bytes_in: u64,
+    /// Bytes of all request bodies.
+    pub bytes_out: u64,
+    /// Requests that were sent again because the server had closed an idle connection.
+    pub resends: u64,
+    /// The reason why there were fewer connections than requested, which delays requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounded_by: Option<String>,
+    /// CPU time of the driver divided by the time of the drive.
+    pub driver_cpu_cores: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Lateness {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Latency {
+    pub min: f64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Summary {
+    /// The figures as a table.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  {name:<10} {value}");
+        };
+        line("endpoint", format!("{}  {}", self.endpoint, self.url));
+        line(
+            "rate",
+            format!(
+                "{:.2}/s requested, {:.2}/s reached",
+                self.rate_asked, self.rate_reached
+            ),
+        );
+        line(
+            "requests",
+            format!("{} in {:.3} s", self.requests, self.duration_s),
+        );
+        line("lateness", self.lateness_ms.text());
+        if let Some(reason) = &self.bounded_by {
+            line("bounded", reason.clone());
+        }
+        line("latency", self.latency_ms.text());
+        line("success", format!("{:.2}%", self.success_ratio * 100.0));
+        let statuses: Vec<String> = self
+            .statuses
+            .iter()
+            .map(|(code, count)| format!("{code}: {count}"))
+            .collect();
+        line("statuses", statuses.join(", "));
+        for (error, count) in &self.errors {
+            line("error", format!("{error}: {count}"));
+        }
+        if self.resends > 0 {
+            line(
+                "resends",
+                format!("{} (the server had closed the idle connection)", self.resends),
+            );
+        }
+        line("bytes", format!("{} in, {} out", self.bytes_in, self.bytes_out));
+        line("driver", format!("{:.2} CPUs used", self.driver_cpu_cores));
+        out
+    }
+}
+
+impl Lateness {
+    fn text(&self) -> String {
+        format!(
+            "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
+            self.p50, self.p99, self.max
+        )
+    }
+}
+
+impl Latency {
+    fn text(&self) -> String {
+        format!(
+            "min {:.3}, mean {:.3}, p50 {:.3}, p90 {:.3}, p95 {:.3}, p99 {:.3}, max {:.3} ms",
+            self.min, self.mean, self.p50, self.p90, self.p95, self.p99, self.max
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Failure, Request, Sent};
+
+    fn context() -> DriveContext {
+        DriveContext {
+            endpoint: "json".into(),
+            url: "http://h/json".into(),
+            rate: 100.0,
+            driver_cpu_cores: 0.1,
+            bounded_by: None,
+        }
+    }
+
+    fn exchange(
+        number: u64,
+        late_ns: u64,
+        latency_ns: u64,
+        status: u16,
+        failure: Option<Failure>,
+    ) -> Exchange {
+        let intended_ns = number * 10_000_000;
+        let request = Request { number, intended_ns };
+        let sent = Sent {
+            request,
+            monotonic_ns: intended_ns + late_ns,
+            unix_ns: 0,
+        };
+        Exchange {
+            sent,
+            latency_ns,
+            status,
+            body_bytes_in: 3,
+            failure,
+            resends: 0,
+        }
+    }
+
+    #[test]
+    fn a_hundred_equal_gaps_of_10_ms_are_a_rate_of_a_hundred() {
+        let mut builder = SummaryBuilder::default();
+        for number in 0..100 {
+            builder.record(&exchange(number, 1_000, (number + 1) * 1_000_000, 200, None), 10);
+        }
+        let summary = builder.build(context());
+        assert!((summary.rate_reached - 100.0).abs() < 1e-9);
+        assert_eq!(
+            (summary.requests, summary.bytes_in, summary.bytes_out),
+            (100, 300, 1000)
+        );
+        assert_eq!(
+            (
+                summary.latency_ms.min,
+                summary.latency_ms.max,
+                summary.latency_ms.mean
+            ),
+            (1.0, 100.0, 50.5)
+        );
+        // The histogram keeps three digits.
+        assert!(
+            (summary.latency_ms.p50 / 50.0 - 1.0).abs() < 2e-3
+                && (summary.latency_ms.p99 / 99.0 - 1.0).abs() < 2e-3
+        );
+        assert_eq!(summary.lateness_ms.max, 0.001);
+        assert_eq!(summary.success_ratio, 1.0);
+    }
+
+    #[test]
+    fn statuses_and_errors_are_counted_apart() {
+        let mut builder = SummaryBuilder::default();
+        builder.record(&exchange(0, 0, 5, 200, None), 10);
+        builder.record(&exchange(1, 0, 5, 503, None), 10);
+        builder.record(&exchange(2, 0, 5, 0, Some(Failure::Timeout)), 10);
+        let summary = builder.build(context());
+        assert_eq!(
+            summary.statuses,
+            BTreeMap::from([("0".into(), 1), ("200".into(), 1), ("503".into(), 1)])
+        );
+        assert_eq!(summary.errors.get("503 Service Unavailable"), Some(&1));
+        assert_eq!(summary.errors.get("timeout: no whole response in time"), Some(&1));
+        assert!((summary.success_ratio - 1.0 / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_request_that_never_left_counts_as_late_but_has_no_latency() {
+        let mut builder = SummaryBuilder::default();
+        builder.record(&exchange(0, 7_000_000, 0, 0, Some(Failure::QueueFull)), 10);
+        builder.record(&exchange(1, 0, 4_000_000, 200, None), 10);
+        let summary = builder.build(context());
+        assert_eq!(
+            (summary.requests, summary.lateness_ms.max, summary.latency_ms.min),
+            (2, 7.0, 4.0)
+        );
+    }
+
+    #[test]
+    fn nothing_at_all_is_zeros_and_no_division_by_zero() {
+        let summary = SummaryBuilder::default().build(context());
+        assert_eq!(
+            (
+                summary.rate_reached,
+                summary.success_ratio,
+                summary.latency_ms.mean
+            ),
+            (0.0, 0.0, 0.0)
+        );
+        assert!(summary.table().contains("0 in 0.000 s"));
+    }
+}
