@@ -70,9 +70,9 @@ impl Program {
                 .context("cannot determine the path of this binary")?
                 .with_file_name(NAME),
         };
-        let file = File::open(&path).with_context(|| {
-            format!(
-                "cannot open {}, which writes the files of LOG_PATH: set NORMALIZER to its path, or \
+        let file = File::open(&path).map_err(|error| {
+            anyhow!(
+                "cannot open {}, which writes the files of LOG_PATH: {error}; set NORMALIZER to its path, or \
                  OTEL_EXPORTER_OTLP_ENDPOINT to another receiver",
                 path.display()
             )

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 
 /// A folder. A temporary one is removed on drop.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl Folder {
                 (std::env::temp_dir().join(name), true)
             }
         };
-        std::fs::create_dir_all(&path).with_context(|| {
-            format!(
-                "cannot create the folder {}; set LOG_PATH to another one",
+        std::fs::create_dir_all(&path).map_err(|error| {
+            anyhow!(
+                "cannot create the folder {}: {error}; set LOG_PATH to another one",
                 path.display()
             )
         })?;

@@ -30,9 +30,9 @@ pub struct Store {
 /// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the key is too long: use at most {KEY_LEN_MAX} bytes")]
+    #[error("the key is too long; use at most {KEY_LEN_MAX} bytes")]
     KeyTooLong,
-    #[error("the store is full: raise KV_MAX_MB or start with an empty LOG_PATH")]
+    #[error("the store is full; raise KV_MAX_MB or start with an empty LOG_PATH")]
     Full,
     #[error("cannot access {}: {source}", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },

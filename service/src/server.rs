@@ -1,5 +1,6 @@
 //! The whole service: starts its parts, serves until a signal, drains, and stops the parts in order.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use cctf_proto::stdio;
 use futures_util::future::LocalBoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -111,8 +112,8 @@ fn start_slots(
     };
     let slots = (0..service.settings.worker_count())
         .map(start)
-        .collect::<Result<_, _>>();
-    slots.context("cannot start the worker slots; reduce WORKERS")
+        .collect::<io::Result<_>>();
+    slots.map_err(|error| anyhow!("cannot start the worker slots: {error}; reduce WORKERS"))
 }
 
 fn join_slots(slots: Vec<JoinHandle<()>>) {
@@ -189,7 +190,9 @@ fn bind_workload(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)>
         .shutdown_timeout(CLOSE_SECONDS)
         .disable_signals()
         .bind(address)
-        .with_context(|| format!("cannot listen on {address}; set LISTEN or PORT to another address"))?;
+        .map_err(|error| {
+            anyhow!("cannot listen on {address}: {error}; set LISTEN or PORT to another address")
+        })?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))
 }
@@ -201,8 +204,8 @@ fn bind_admin(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
         .workers(1)
         .disable_signals()
         .bind(address)
-        .with_context(|| {
-            format!("cannot listen on {address} for the admin listener; set ADMIN_LISTEN to another address")
+        .map_err(|error| {
+            anyhow!("cannot listen on {address}: {error}; set ADMIN_LISTEN to another address")
         })?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))

@@ -68,9 +68,6 @@ pub struct Settings {
     /// Address of /livez, /readyz and /metrics; port 0 selects a free one
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
-    #[command(flatten)]
-    pub identity: InstanceIdentity,
-
     /// Number of worker slots; each works on one request at a time [default: number of logical CPUs]
     #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
@@ -120,6 +117,9 @@ pub struct Settings {
     /// Maximum time for requests in progress to finish after SIGTERM, milliseconds
     #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 4000)]
     pub drain_timeout_ms: u64,
+    // The heading of a flattened group applies to all flags after it, so groups come last.
+    #[command(flatten)]
+    pub identity: InstanceIdentity,
     #[command(flatten)]
     pub otel_flags: OtelFlags,
     /// The flags above, resolved with the variables of OpenTelemetry.

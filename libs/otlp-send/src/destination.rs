@@ -197,10 +197,10 @@ fn parse_url(text: &str) -> Result<Url, SettingsError> {
             "invalid OTLP endpoint {text:?}: {why}; write it as in http://127.0.0.1:4317"
         ))
     };
-    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !text.contains("://") {
         return Err(invalid("it has no scheme"));
     }
+    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     match url.scheme() {
         "http" | "https" if !url.has_host() => Err(invalid("it has no host")),
         "http" | "https" if !url.username().is_empty() || url.password().is_some() => {

@@ -78,7 +78,7 @@ impl NextUrl {
     /// An error with a remedy.
     pub fn parse_setting(text: &str) -> Result<Self, String> {
         Self::parse(text)
-            .map_err(|refusal| format!("{refusal}: use a URL such as http://10.0.0.2:8080/blob/gzip"))
+            .map_err(|refusal| format!("{refusal}; use a URL such as http://10.0.0.2:8080/blob/gzip"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -115,7 +115,7 @@ impl AllowList {
         let origins = named.map(|item| {
             NextUrl::parse(item)
                 .map(|next| next.origin)
-                .map_err(|refusal| format!("'{item}': {refusal}: list origins such as http://10.0.0.2:8080"))
+                .map_err(|refusal| format!("'{item}': {refusal}; list origins such as http://10.0.0.2:8080"))
         });
         Ok(Self {
             origins: origins.collect::<Result<_, _>>()?,

@@ -51,7 +51,7 @@ pub struct Host {
 
 impl Host {
     /// A sampler. Its samples omit values that the system does not report. A collection less than `gap_min` after the last
-    /// sample, such as the one at shutdown, has no sample, because its rates would cover too little time.
+    /// sample, such as the one at shutdown, has no sample: its rates would cover too little time.
     pub fn new(gap_min: Duration) -> Self {
         Self {
             system: System::new().ok(),

@@ -41,7 +41,7 @@ impl PushMetricExporter for MetricSender {
         if let Some(message) = accepted.message {
             tracing::warn!(
                 rejected = accepted.rejected,
-                "the receiver rejected or commented on metrics: {message}"
+                "the receiver reported a problem with metrics: {message}"
             );
         }
         Ok(())

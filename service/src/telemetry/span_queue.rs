@@ -335,7 +335,7 @@ impl Shared {
         if accepted.rejected > 0 || accepted.message.is_some() {
             tracing::warn!(
                 rejected = accepted.rejected,
-                "the receiver rejected or commented on spans: {}",
+                "the receiver reported a problem with spans: {}",
                 accepted.message.as_deref().unwrap_or_default()
             );
         }

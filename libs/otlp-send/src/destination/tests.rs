@@ -175,7 +175,7 @@ fn headers_are_percent_decoded_and_never_printed() {
 fn an_invalid_endpoint_is_refused_with_the_reason() {
     for (endpoint, why) in [
         ("gopher://a:1", "not gopher"),
-        ("127.0.0.1:4317", "relative URL without a base"),
+        ("127.0.0.1:4317", "no scheme"),
         ("localhost:4317", "no scheme"),
         ("http://", "empty host"),
         ("http://u:p@a:1", "user name or password"),
