@@ -204,7 +204,7 @@ impl Shared {
         if let Some(mut child) = self.lock().take() {
             // Also closes its stdin, on which it stops.
             let status = child.wait().context("cannot wait for its exit")?;
-            reported.with_context(|| format!("it exited with {status}"))
+            reported.with_context(|| format!("it exited ({status})"))
         } else {
             reported
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// User and group to switch to if the folder belongs to root: `nonroot` of the distroless images.
 const NONROOT: u32 = 65532;
@@ -28,8 +28,12 @@ pub fn drop_root(folder: Option<&Path>) -> anyhow::Result<()> {
         return Ok(());
     }
     let (user, group) = match folder {
-        Some(folder) => unprivileged_owner(folder)
-            .with_context(|| format!("cannot give {} to an unprivileged owner", folder.display()))?,
+        Some(folder) => unprivileged_owner(folder).map_err(|error| {
+            anyhow!(
+                "cannot prepare {} for an unprivileged user: {error}; set LOG_PATH to another folder",
+                folder.display()
+            )
+        })?,
         None => (NONROOT, NONROOT),
     };
     switch_user(user, group).with_context(|| format!("cannot switch to user {user} and group {group}"))
@@ -54,9 +58,7 @@ fn unprivileged_owner(folder: &Path) -> io::Result<(u32, u32)> {
 /// may name the folder by mistake.
 fn change_owner(folder: &Path) -> io::Result<()> {
     if fs::metadata(folder)?.mode() & STICKY != 0 {
-        return Err(io::Error::other(
-            "it is a shared folder (sticky bit); set LOG_PATH to a separate one",
-        ));
+        return Err(io::Error::other("it is a shared folder with the sticky bit"));
     }
     lchown(folder, Some(NONROOT), Some(NONROOT))?;
     for entry in fs::read_dir(folder)? {
