@@ -168,17 +168,17 @@ test: need-build ## All checks and all tests, those over the real binaries and i
 	@cat target/parts.txt
 
 bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta and prost, and print the tables (15 minutes; PARTS=pairs,driver)
-	@$(CARGO) build --release --locked -p e2e --bin ingest
+	@$(CARGO) build --release --locked -p measure --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink --example shards
-	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p e2e --bench wire)
+	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p measure --bench wire)
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) $(if $(PARTS),--parts $(PARTS))
 
 bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans through the normalizer: cost and memory have to stay flat
-	@$(CARGO) build --release --locked -p e2e --bin ingest
+	@$(CARGO) build --release --locked -p measure --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
 fidelity: need-binaries $(FIDELITY_TOOLS) ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (10 minutes, as root; PARTS=lindley,crowd; nothing else may run)
-	@$(CARGO) build --release --locked -p e2e --bin fidelity --bin skew
+	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
 fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)

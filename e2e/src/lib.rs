@@ -1,4 +1,4 @@
-//! What the end-to-end tests and the fidelity harness share.
+//! Helpers of the end-to-end tests, which the measuring programs use, too.
 //!
 //! - [`binaries`]: where the real binaries are, and commands for them.
 //! - [`child`]: a normalizer or a service as a child process.

@@ -89,7 +89,7 @@ impl Run {
             .arg("--toxiproxy")
             .arg(root().join(TOXIPROXY))
             .arg("--collector")
-            .arg(bin_dir.join("skew"))
+            .arg(command_in(bin_dir, "skew")?.get_program())
             .env("SKEW_NODE", SKEWED)
             .env("SKEW_MS", SKEW_MS.to_string())
             .env("SKEW_KEEP", folder.path().join("kept"));

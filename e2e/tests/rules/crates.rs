@@ -10,7 +10,7 @@ pub struct Member {
 
 impl Member {
     pub fn may_depend_on(&self, package: &str) -> bool {
-        self.folder == "e2e" || self.behind.contains(&package)
+        self.behind.contains(&package)
     }
 }
 
@@ -76,4 +76,5 @@ pub const CRATES: [Member; 13] = [
         ],
     ),
     member("e2e", "e2e", &[]),
+    member("measure", "measure", &["cctf-proto", "e2e"]),
 ];
