@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use crate::exclusive;
+
 /// Variables of the caller's environment that reach the binaries. Any other could change what they do.
 const INHERITED: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
 
@@ -98,11 +100,14 @@ pub fn cctf<S: AsRef<OsStr>>(args: &[S]) -> anyhow::Result<Done> {
         .into())
 }
 
-/// `cctf run` of such endpoints for two seconds into `logs_dir`, under the run id `r`: its report as JSON.
+/// Runs `cctf run` for two seconds into `logs_dir`, under the run id `r`, and returns its report as JSON.
+///
+/// Holds the machine meanwhile: a row that waits for more than one second for its caller becomes an orphan.
 ///
 /// # Errors
 /// If the run was no success.
 pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
+    let _machine = exclusive::machine();
     let mut command = command("cctf")?;
     command.args(["run", "--rate", "40", "--duration", "2s", "--join-window", "1s"]);
     command

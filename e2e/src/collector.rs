@@ -1,7 +1,7 @@
 //! [`Collector`]: the real Collector by the repository's configuration, on ports and with a queue that stay its own over its lives.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,26 +9,11 @@ use anyhow::{Context, ensure};
 
 use crate::child::wait_for;
 use crate::http;
+use crate::ports::free_ports;
 use crate::sources::root;
 
 /// What `make collector` builds.
 pub const COLLECTOR: &str = "target/tools/bin/otelcol";
-
-/// Ports that were free a moment ago.
-///
-/// # Errors
-/// If the system has none left.
-pub fn free_ports<const COUNT: usize>() -> anyhow::Result<[u16; COUNT]> {
-    // All are held until all are known, so that they differ.
-    let held: Vec<TcpListener> = (0..COUNT)
-        .map(|_| TcpListener::bind("127.0.0.1:0"))
-        .collect::<Result<_, _>>()?;
-    let mut ports = [0; COUNT];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
-}
 
 /// A process that is killed when dropped.
 pub struct Process(pub Child);

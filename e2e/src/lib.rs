@@ -3,19 +3,23 @@
 //! - [`binaries`]: where the real binaries are, and commands for them.
 //! - [`child`]: a normalizer or a service as a child process.
 //! - [`collector`]: the real Collector, to be killed and started again.
-//! - [`host`]: the machine: its counters, work for it, and the rows that tell of it.
-//! - [`http`]: one plain HTTP request, waited for.
-//! - [`otlp`]: OTLP requests by hand, the wrong ones included, and how they are sent.
-//! - [`rows`]: the files that a run leaves.
+//! - [`exclusive`]: the lock of tests that need the machine to themselves.
+//! - [`host`]: the machine: its counters, load for it, and its rows.
+//! - [`http`]: one plain HTTP request.
+//! - [`otlp`]: handmade OTLP requests, valid and invalid, and how they are sent.
+//! - [`ports`]: ports that are free.
+//! - [`rows`]: the files of a run.
 //! - [`sources`]: the repository's own files, for the tests of its rules.
 //! - [`tiers`]: a run over links of known delay and rate, one clock wrong.
 
 pub mod binaries;
 pub mod child;
 pub mod collector;
+pub mod exclusive;
 pub mod host;
 pub mod http;
 pub mod otlp;
+pub mod ports;
 pub mod rows;
 pub mod sources;
 pub mod tiers;

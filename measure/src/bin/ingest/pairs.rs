@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use e2e::collector::{Collector, free_ports};
+use e2e::collector::Collector;
+use e2e::ports::free_ports;
 use serde::Serialize;
 use tempfile::TempDir;
 

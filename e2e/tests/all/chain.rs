@@ -1,0 +1,101 @@
+//! `cctf run --chain`: each request is three invocations, endpoint to edge to cloud, each the parent of the next.
+
+use std::collections::HashMap;
+
+use e2e::binaries::short_run;
+use e2e::rows::{self, number, text};
+use serde_json::Value;
+
+const REQUESTS: usize = 80;
+/// Node, stage and path of each hop, the first one first.
+const HOPS: [(&str, &str, &str); 3] = [
+    ("ep0", "endpoint", "/json/validate"),
+    ("edge0", "edge", "/blob/gzip"),
+    ("cloud0", "cloud", "/kv/set/k1"),
+];
+
+#[test]
+fn each_request_is_three_invocations_with_the_right_parents() {
+    let logs = tempfile::tempdir().unwrap();
+    short_run(logs.path(), &["--endpoints", "json", "--chain"]).unwrap();
+    let cctf = logs.path().join("r/cctf");
+    let invocations = rows::lines(&cctf.join("invocations.jsonl")).unwrap();
+    let calls = rows::lines(&cctf.join("calls.jsonl")).unwrap();
+    assert_eq!(invocations.len(), REQUESTS * HOPS.len());
+    let calls: HashMap<&str, &Value> = calls
+        .iter()
+        .map(|call| (text(call, "span_id").unwrap(), call))
+        .collect();
+    let mut traces: HashMap<&str, HashMap<&str, &Value>> = HashMap::new();
+    for row in &invocations {
+        assert_eq!(
+            (number(row, "status"), row.get("flags")),
+            (Some(200.0), None),
+            "{row}"
+        );
+        let nodes = traces.entry(text(row, "trace_id").unwrap()).or_default();
+        assert!(
+            nodes.insert(text(row, "node").unwrap(), row).is_none(),
+            "a node twice in a trace: {row}"
+        );
+    }
+    assert_eq!(traces.len(), REQUESTS);
+    let mut waited_ms = 0.0;
+    for nodes in traces.values() {
+        let mut above: Option<&Value> = None;
+        for (node, stage, path) in HOPS {
+            let row = nodes[node];
+            assert_eq!(
+                (text(row, "stage"), text(row, "path")),
+                (Some(stage), Some(path)),
+                "{row}"
+            );
+            assert_eq!(
+                text(row, "parent_id"),
+                above.and_then(|above| text(above, "span_id")),
+                "{row}"
+            );
+            let caller = calls[text(row, "caller_span_id").unwrap()];
+            assert_eq!(text(caller, "ancestor_id"), text(row, "parent_id"), "{caller}");
+            assert_eq!(caller["span_id"], row["parent_span_id"]);
+            if let Some(above) = above {
+                assert_eq!(
+                    caller["node"], above["node"],
+                    "the call left where the invocation ran: {caller}"
+                );
+                // A call can be over before the slot had the CPU again: then it had waited for that, not for the call.
+                waited_ms += number(above, "downstream_ms").unwrap();
+            }
+            above = Some(row);
+        }
+        assert_eq!(
+            number(above.unwrap(), "downstream_ms"),
+            Some(0.0),
+            "the last hop calls nobody"
+        );
+    }
+    assert!(waited_ms > 0.0, "nobody ever waited for a call");
+    let nodes = rows::document(&cctf.join("nodes.json")).unwrap();
+    for (node, stage, _) in HOPS {
+        let told = nodes
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|told| text(told, "node_id") == Some(node))
+            .unwrap();
+        assert_eq!(text(told, "stage"), Some(stage));
+    }
+    let links = rows::document(&cctf.join("links.json")).unwrap();
+    for (u, v) in [("driver0", "ep0"), ("ep0", "edge0"), ("edge0", "cloud0")] {
+        let link = links
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|link| text(link, "u") == Some(u) && text(link, "v") == Some(v));
+        assert_eq!(
+            link.and_then(|link| text(link, "src")),
+            Some("estimated"),
+            "{u}->{v}: {links}"
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! What each kind of answer makes the real Collector do: our status codes are chosen by it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use e2e::child::{Child, wait_for};
+use e2e::otlp;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message as _;
+use tonic::{Code, Request, Response, Status};
+
+use e2e::binaries::bin_dir;
+use e2e::collector::Collector;
+use e2e::ports::free_ports;
+use e2e::rows;
+
+/// Codes, and whether the Collector is to send the request again. Ours are the first four; INTERNAL and UNKNOWN are why a
+/// trouble of our own is UNAVAILABLE.
+const CODES: [(Code, bool); 8] = [
+    (Code::InvalidArgument, false),
+    (Code::ResourceExhausted, false),
+    (Code::Unauthenticated, false),
+    (Code::Unavailable, true),
+    (Code::Internal, false),
+    (Code::Unknown, false),
+    (Code::DeadlineExceeded, true),
+    (Code::Aborted, true),
+];
+
+/// Answers a request with the code that its span's number says, the first time, and then takes it.
+#[derive(Clone, Default)]
+struct Stub {
+    seen: Arc<Mutex<HashMap<u8, u32>>>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Stub {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let number = request.get_ref().resource_spans[0].scope_spans[0].spans[0].span_id[0];
+        let mut seen = self.seen.lock().unwrap();
+        let times = seen.entry(number).or_default();
+        *times += 1;
+        match CODES.get(usize::from(number) - 1) {
+            Some((code, _)) if *times == 1 => Err(Status::new(*code, "as asked for")),
+            _ => Ok(Response::new(ExportTraceServiceResponse::default())),
+        }
+    }
+}
+
+#[test]
+fn only_retryable_refusals_are_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port] = free_ports().unwrap();
+    let stub = Stub::default();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let served = TraceServiceServer::new(stub.clone());
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    runtime.spawn(
+        tonic::transport::Server::builder()
+            .add_service(served)
+            .serve(address),
+    );
+    let mut collector = Collector::new(folder.path(), port, &[]).unwrap();
+    collector.start().unwrap();
+    // Those that are dropped go first: had they come again, they would have by the time that the others have.
+    let numbers = |again: bool| {
+        (1..)
+            .zip(CODES)
+            .filter(move |(_, (_, retried))| *retried == again)
+            .map(|(number, _)| number)
+    };
+    for number in numbers(false).chain(numbers(true)) {
+        let body = otlp::request(vec![otlp::span(number)]).encode_to_vec();
+        otlp::export(&collector.url(), body).unwrap().unwrap();
+    }
+    wait_for("what is sent again", || {
+        let seen = stub.seen.lock().unwrap();
+        Ok(numbers(true)
+            .all(|number| seen.get(&number) == Some(&2))
+            .then_some(()))
+    })
+    .unwrap();
+    let seen = stub.seen.lock().unwrap();
+    for (number, (code, retried)) in (1..).zip(CODES) {
+        assert_eq!(seen[&number], 1 + u32::from(retried), "{code:?}");
+    }
+}
+
+/// The Collector drops the whole request when it is refused, so a row that cannot be used must not refuse the others.
+#[test]
+fn a_request_with_unusable_rows_keeps_its_good_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    let normalizer = Child::normalizer(
+        &bin_dir().unwrap(),
+        &logs,
+        &["--run-id", "r", "--join-window", "1s"],
+    )
+    .unwrap();
+    let mut collector =
+        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
+    collector.start().unwrap();
+    let mut spans = vec![otlp::span(1), otlp::span(2), otlp::span(3), otlp::span(4)];
+    spans[1].attributes = vec![otlp::attribute("cctf.run_id", "../../etc")];
+    spans[2].end_time_unix_nano = spans[2].start_time_unix_nano - 1;
+    let body = otlp::request(spans).encode_to_vec();
+    otlp::export(&collector.url(), body).unwrap().unwrap();
+    wait_for("the good rows", || {
+        let rows = rows::lines(&logs.join("r/cctf/invocations.jsonl")).unwrap_or_default();
+        Ok((rows.len() >= 2).then_some(()))
+    })
+    .unwrap();
+    let ids: Vec<String> = rows::lines(&logs.join("r/cctf/invocations.jsonl"))
+        .unwrap()
+        .iter()
+        .map(|row| rows::text(row, "span_id").unwrap().to_owned())
+        .collect();
+    assert!(
+        ids.contains(&"01".repeat(8)) && ids.contains(&"04".repeat(8)),
+        "{ids:?}"
+    );
+    assert!(!ids.contains(&"02".repeat(8)), "{ids:?}");
+}
+
+/// SDKs send attributes that are not UTF-8, and the Collector passes them on: the batch must not be lost with them.
+#[test]
+fn a_batch_with_text_that_is_not_utf8_keeps_all_its_rows() {
+    const SPANS: u8 = 100;
+    const MARK: &[u8] = b"<not text>";
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    let normalizer = Child::normalizer(
+        &bin_dir().unwrap(),
+        &logs,
+        &["--run-id", "r", "--join-window", "1s"],
+    )
+    .unwrap();
+    let mut collector =
+        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
+    collector.start().unwrap();
+    let mut spans: Vec<_> = (1..=SPANS).map(otlp::span).collect();
+    spans[41].attributes = vec![otlp::attribute("a.header", "x<not text>")];
+    let mut body = otlp::request(spans).encode_to_vec();
+    let at = body
+        .windows(MARK.len())
+        .position(|window| window == MARK)
+        .unwrap();
+    body[at..at + MARK.len()].fill(0xff);
+    otlp::export(&collector.url(), body).unwrap().unwrap();
+    let invocations = logs.join("r/cctf/invocations.jsonl");
+    let rows = wait_for("all rows", || {
+        let rows = rows::lines(&invocations).unwrap_or_default();
+        Ok((rows.len() >= usize::from(SPANS)).then_some(rows))
+    })
+    .unwrap();
+    assert_eq!(rows.len(), usize::from(SPANS));
+    let flagged: Vec<_> = rows
+        .iter()
+        .filter(|row| row.get("flags").is_some())
+        .map(|row| (rows::text(row, "span_id").unwrap(), row["flags"].to_string()))
+        .collect();
+    assert_eq!(flagged, [(&*"2a".repeat(8), r#"["truncated"]"#.to_owned())]);
+}

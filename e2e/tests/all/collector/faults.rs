@@ -1,0 +1,199 @@
+//! Kills and outages on either side of the Collector: what it has acknowledged is in the files, once.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use e2e::child::wait_for;
+
+use super::client::{Client, assert_whole};
+use e2e::collector::Collector;
+
+use super::processes::Normalizer;
+
+/// Traces between two kills.
+const BETWEEN: u64 = 40;
+const ROUNDS: u32 = 3;
+/// How long the normalizer cannot be reached.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+/// Both, running.
+fn pair(folder: &Path, variables: &[(&'static str, &str)], flags: &[&str]) -> (Collector, Normalizer) {
+    let mut normalizer = Normalizer::new(&folder.join("logs"), flags);
+    normalizer.start();
+    let mut collector = Collector::new(folder, normalizer.port(), variables).unwrap();
+    collector.start().unwrap();
+    (collector, normalizer)
+}
+
+/// Seen to fail with the queue in memory (no `storage`): rows are missing after 60 s of waiting.
+#[test]
+fn killed_in_turn_and_together_they_lose_and_double_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut collector, mut normalizer) = pair(folder.path(), &[], &[]);
+    let client = Client::start(collector.url());
+    for round in 0..ROUNDS {
+        client.wait_for_more(BETWEEN);
+        println!(
+            "round {round}: kill -9 of the normalizer after {} traces",
+            client.acknowledged()
+        );
+        normalizer.kill();
+        client.wait_for_more(BETWEEN);
+        normalizer.start();
+        client.wait_for_more(BETWEEN);
+        println!(
+            "round {round}: kill -9 of the Collector after {} traces",
+            client.acknowledged()
+        );
+        collector.kill();
+        collector.start().unwrap();
+        client.wait_for_more(BETWEEN);
+        println!(
+            "round {round}: kill -9 of both after {} traces",
+            client.acknowledged()
+        );
+        collector.kill();
+        normalizer.kill();
+        normalizer.start();
+        collector.start().unwrap();
+    }
+    client.wait_for_more(BETWEEN);
+    assert_whole(&normalizer.run_dir(), client.finish());
+}
+
+/// Seen to fail with an end to the retries (`max_elapsed_time: 10s`).
+#[test]
+fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = [("OTELCOL_QUEUE_BYTES", "60000")];
+    let (collector, mut normalizer) = pair(folder.path(), &small, &[]);
+    let client = Client::start(collector.url());
+    client.wait_for_more(BETWEEN);
+    normalizer.kill();
+    let outage = Instant::now();
+    // What an operator sees, as docs/operations.md tells it: the queue near its capacity, a Collector that is healthy all the
+    // same, and why nothing leaves it.
+    wait_for("a full queue", || {
+        Ok((collector.metric("otelcol_exporter_queue_size")? > 0.8 * 60_000.0).then_some(()))
+    })
+    .unwrap();
+    // Each signal has its queue.
+    assert!(collector.metric("otelcol_exporter_queue_capacity").unwrap() >= 60_000.0);
+    wait_for_words(&collector, &["Will retry", "connection refused"]);
+    assert_eq!(collector.health(), 200);
+    println!("the queue is full after {} traces", client.acknowledged());
+    std::thread::sleep(OUTAGE.saturating_sub(outage.elapsed()));
+    normalizer.start();
+    client.wait_for_more(BETWEEN);
+    assert_whole(&normalizer.run_dir(), client.finish());
+}
+
+/// Waits until a line of the Collector's log has all these words.
+fn wait_for_words(collector: &Collector, words: &[&str]) {
+    wait_for(&format!("a line of the Collector's log with {words:?}"), || {
+        let log = collector.log()?;
+        let found = log
+            .lines()
+            .any(|line| words.iter().all(|word| line.contains(word)));
+        Ok(found.then_some(()))
+    })
+    .unwrap();
+}
+
+/// A disk of its own, unmounted when dropped. Needs root.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new() -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
+            .arg(disk.0.path())
+            .status();
+        assert!(
+            mounted.unwrap().success(),
+            "cannot mount a tmpfs, run this test as root"
+        );
+        disk
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+/// The full disk is answered with UNAVAILABLE; the tests of answers show that INTERNAL would be dropped for good.
+#[test]
+fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
+    let disk = Disk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut normalizer = Normalizer::new(
+        &disk.0.path().join("logs"),
+        &["--segment-bytes", "1MiB", "--disk-free-min", "8MiB"],
+    );
+    normalizer.start();
+    let mut collector = Collector::new(folder.path(), normalizer.port(), &[]).unwrap();
+    collector.start().unwrap();
+    let client = Client::start(collector.url());
+    client.wait_for_more(BETWEEN);
+    let ballast = disk.0.path().join("ballast");
+    fs::write(&ballast, vec![0; 15 << 20]).unwrap();
+    wait_for(
+        "a full disk",
+        || Ok((normalizer.readiness() == 503).then_some(())),
+    )
+    .unwrap();
+    client.wait_for_more(BETWEEN);
+    wait_for("a queue that grows", || {
+        Ok((collector.metric("otelcol_exporter_queue_size")? > 0.0).then_some(()))
+    })
+    .unwrap();
+    println!("the disk is full after {} traces", client.acknowledged());
+    // What an operator sees, as docs/operations.md tells it.
+    wait_for("refused requests", || {
+        let refused = normalizer.ask("/metrics")?;
+        Ok((refused.metric("cctf_refused_requests_total", "reason=\"disk_full\"") > 0.0).then_some(()))
+    })
+    .unwrap();
+    // Segments that are no longer needed make room for a moment, so each is waited for.
+    wait_for("a metric that says so", || {
+        Ok((normalizer.ask("/metrics")?.metric("cctf_disk_full", "") == 1.0).then_some(()))
+    })
+    .unwrap();
+    for page in ["/readyz", "/"] {
+        wait_for("a page that says so", || {
+            let page = normalizer.ask(page)?.text();
+            Ok(page.contains("the disk is full").then_some(()))
+        })
+        .unwrap();
+    }
+    assert_eq!(normalizer.ask("/livez").unwrap().status, 200);
+    let log = normalizer.log();
+    for told in [
+        "fewer than the 8388608 of --disk-free-min",
+        "request refused, reason disk_full",
+    ] {
+        assert!(
+            log.contains(told),
+            "{told:?} is not in the normalizer's log: {log}"
+        );
+    }
+    wait_for_words(&collector, &["Will retry", "Unavailable", "disk"]);
+    fs::remove_file(&ballast).unwrap();
+    wait_for("room", || Ok((normalizer.readiness() == 200).then_some(()))).unwrap();
+    assert!(
+        normalizer.log().contains("has enough free space again"),
+        "{}",
+        normalizer.log()
+    );
+    assert_eq!(
+        normalizer.ask("/metrics").unwrap().metric("cctf_disk_full", ""),
+        0.0
+    );
+    client.wait_for_more(BETWEEN);
+    assert_whole(&normalizer.run_dir(), client.finish());
+}

@@ -1,0 +1,99 @@
+//! A normalizer on ports that stay its own, so that it can be killed and started again.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use e2e::binaries::{bin_dir, command_in};
+use e2e::child::wait_for;
+use e2e::collector::Process;
+use e2e::http::{self, Response};
+use e2e::ports::free_ports;
+
+/// A normalizer whose ports stay the same over its lives.
+pub struct Normalizer {
+    out_dir: PathBuf,
+    // Beside the files, whose disk may be full.
+    log_dir: tempfile::TempDir,
+    grpc: u16,
+    admin: u16,
+    flags: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Normalizer {
+    /// One with such flags, not started yet. A row is held for long enough that a Collector's retries make no orphan.
+    pub fn new(out_dir: &Path, flags: &[&str]) -> Self {
+        let [grpc, admin] = free_ports().unwrap();
+        Self {
+            out_dir: out_dir.to_owned(),
+            log_dir: tempfile::tempdir().unwrap(),
+            grpc,
+            admin,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            process: None,
+        }
+    }
+
+    pub fn start(&mut self) {
+        let mut command = command_in(&bin_dir().unwrap(), "cctf-normalizer").unwrap();
+        command.arg("--out-dir").arg(&self.out_dir);
+        command.args([
+            "--run-id",
+            "r",
+            "--join-window",
+            "60s",
+            "--http-listen",
+            "127.0.0.1:0",
+        ]);
+        command.args(["--grpc-listen", &format!("127.0.0.1:{}", self.grpc)]);
+        command.args(["--admin-listen", &format!("127.0.0.1:{}", self.admin)]);
+        command
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(self.log_file())
+                    .unwrap(),
+            );
+        self.process = Some(Process(command.spawn().unwrap()));
+        wait_for("the normalizer", || Ok((self.readiness() != 0).then_some(()))).unwrap();
+    }
+
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Port of OTLP/gRPC.
+    pub fn port(&self) -> u16 {
+        self.grpc
+    }
+
+    /// Status of /readyz; 0 if nobody answers.
+    pub fn readiness(&self) -> u16 {
+        self.ask("/readyz").map_or(0, |answer| answer.status)
+    }
+
+    /// What is at a path of its admin port.
+    pub fn ask(&self, path: &str) -> anyhow::Result<Response> {
+        let admin = format!("127.0.0.1:{}", self.admin).parse().unwrap();
+        http::send(admin, "GET", path, &[], b"")
+    }
+
+    /// All that it has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.log_dir.path().join("log")
+    }
+
+    /// The run's folder.
+    pub fn run_dir(&self) -> PathBuf {
+        self.out_dir.join("r")
+    }
+}

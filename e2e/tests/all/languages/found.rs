@@ -1,0 +1,91 @@
+//! What the run's files tell: the same trees, from `parent_id`, `ancestor_id` and `parent_span_id` alone.
+
+use std::collections::BTreeMap;
+
+use e2e::rows::text;
+use serde_json::Value;
+
+use super::trace::{Call, Facts, Invocation, Trace};
+
+/// The rows of one trace.
+#[derive(Default)]
+struct Rows<'a> {
+    invocations: Vec<&'a Value>,
+    calls: Vec<&'a Value>,
+}
+
+/// The traces by their id. Every row has its place in one of them.
+pub fn traces(invocations: &[Value], calls: &[Value]) -> BTreeMap<String, Trace> {
+    let mut by_trace: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
+    for row in invocations {
+        let rows = by_trace.entry(text(row, "trace_id").unwrap()).or_default();
+        rows.invocations.push(row);
+    }
+    for row in calls {
+        let rows = by_trace.entry(text(row, "trace_id").unwrap()).or_default();
+        rows.calls.push(row);
+    }
+    by_trace
+        .into_iter()
+        .map(|(id, rows)| (id.to_owned(), rows.trace()))
+        .collect()
+}
+
+impl Rows<'_> {
+    fn trace(&self) -> Trace {
+        let driven: Vec<&&Value> = self
+            .calls
+            .iter()
+            .filter(|call| text(call, "module_id") == Some("cctf-load"))
+            .collect();
+        assert_eq!(driven.len(), 1, "calls of the driver: {:?}", self.calls);
+        let mut placed = 0;
+        let trace = Trace(self.call(driven[0], None, &mut placed));
+        let all = self.calls.len() + self.invocations.len();
+        assert_eq!(
+            placed, all,
+            "rows without a place below the driver's call: {:?} {:?}",
+            self.calls, self.invocations
+        );
+        trace
+    }
+
+    /// A call of the invocation `caller`.
+    fn call(&self, row: &Value, caller: Option<&str>, placed: &mut usize) -> Call {
+        *placed += 1;
+        assert_eq!(text(row, "ancestor_id"), caller, "{row}");
+        let id = text(row, "span_id");
+        let reached = self
+            .invocations
+            .iter()
+            .filter(|row| text(row, "parent_span_id") == id);
+        Call {
+            facts: facts(row),
+            reached: reached.map(|row| self.invocation(row, caller, placed)).collect(),
+        }
+    }
+
+    /// An invocation that the invocation `parent` has caused.
+    fn invocation(&self, row: &Value, parent: Option<&str>, placed: &mut usize) -> Invocation {
+        *placed += 1;
+        assert_eq!(text(row, "parent_id"), parent, "{row}");
+        let id = text(row, "span_id");
+        let calls = self.calls.iter().filter(|row| text(row, "ancestor_id") == id);
+        Invocation {
+            facts: facts(row),
+            calls: calls.map(|row| self.call(row, id, placed)).collect(),
+        }
+    }
+}
+
+fn facts(row: &Value) -> Facts {
+    let owned = |field| text(row, field).map(str::to_owned);
+    Facts {
+        module: owned("module_id").unwrap(),
+        protocol: owned("protocol").unwrap_or_default(),
+        method: owned("method"),
+        path: owned("path"),
+        status: row["status"].as_i64(),
+        bytes: ["bytes_in", "bytes_out"].map(|field| row[field].as_u64()),
+    }
+}

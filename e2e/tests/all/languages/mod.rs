@@ -1,0 +1,91 @@
+//! The shop of `examples/`: 500 requests through services of five languages and the real Collector give exactly the invocations and
+//! calls that the services' own logs tell, and `docs/languages.md` says which fields each language fills.
+//!
+//! Seen to fail: with name lookups taken for calls, with a retry left out of the front's log, and with another cell in the table.
+
+mod found;
+mod table;
+mod trace;
+mod truth;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use e2e::binaries::{Done, command};
+use e2e::exclusive;
+use e2e::rows;
+use e2e::sources::root;
+use serde_json::Value;
+
+use self::trace::Trace;
+
+const REQUESTS: usize = 500;
+/// 500 requests that a small machine can bear, and patience for one that is busy.
+const LOAD: [&str; 8] = [
+    "--rate",
+    "20",
+    "--duration",
+    "25s",
+    "--timeout",
+    "180s",
+    "--join-window",
+    "120s",
+];
+
+#[test]
+fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
+    let (logs, shop) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let report = {
+        let _machine = exclusive::machine();
+        run(logs.path(), shop.path())
+    };
+    assert_eq!(report["drives"][0]["requests"], REQUESTS, "{report}");
+    assert_eq!(report["drives"][0]["success_ratio"], 1.0, "{report}");
+    assert_eq!(report["broken_rules"], 0, "{report}");
+
+    let told = truth::traces(shop.path());
+    let cctf = logs.path().join("r/cctf");
+    let invocations = rows::lines(&cctf.join("invocations.jsonl")).unwrap();
+    let calls = rows::lines(&cctf.join("calls.jsonl")).unwrap();
+    let found = found::traces(&invocations, &calls);
+
+    assert_eq!(told.len(), REQUESTS);
+    let ids = |traces: &std::collections::BTreeMap<String, Trace>| -> BTreeSet<String> {
+        traces.keys().cloned().collect()
+    };
+    assert_eq!(ids(&found), ids(&told));
+    for (id, told) in &told {
+        let found = &found[id];
+        assert_eq!(found.shape(), told.shape(), "trace {id}");
+        found.assert_sizes_are_those_of(told, id);
+    }
+    // What the shop is made for does occur.
+    let shapes: String = told.values().map(Trace::shape).collect();
+    for wanted in [
+        "front calls http POST /reserve 503",
+        "front calls http GET /gifts/",
+        "shipping serves rpc Quote shop.Shipping 11",
+        "mailer serves messaging",
+    ] {
+        assert!(shapes.contains(wanted), "{wanted}");
+    }
+    table::check(&invocations, &calls);
+}
+
+/// The report of a run of the shop, whose services' logs go to `shop`.
+fn run(logs: &Path, shop: &Path) -> Value {
+    let mut run = command("cctf").unwrap();
+    run.args(["run", "--run-id", "r", "--format", "json"])
+        .args(["--endpoints", "/checkout"])
+        .args(LOAD)
+        .arg("--logs-dir")
+        .arg(logs)
+        .arg("--application")
+        .arg(root().join("examples/start"))
+        .arg("--collector")
+        .arg(root().join("target/tools/bin/otelcol"))
+        .env("SHOP_LOGS", shop);
+    let done = Done::from(run.output().unwrap());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    done.json().unwrap()
+}

@@ -1,0 +1,26 @@
+//! Tests of the real binaries, one binary for all: a link takes longer than most of the tests.
+//!
+//! Each test starts the processes that it needs as children. Tests that enter network namespaces do so with a thread of their own.
+//! A test that needs the machine to itself takes the lock in `e2e::exclusive`.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the finding")]
+
+mod bad_input;
+mod chain;
+mod collector;
+mod containers;
+mod embedded;
+mod interfaces;
+mod kubernetes;
+mod languages;
+mod merged;
+mod migrate;
+mod overload;
+mod placement;
+mod release;
+mod run_all;
+mod scenarios;
+mod secured;
+mod tail;
+mod tail_prefix;
+mod third_party;
+mod tiers;

@@ -1,0 +1,170 @@
+//! Exporters of the Python and Node SDKs, over every transport that they have, compressed and with a token: all give the same rows.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use e2e::binaries::bin_dir;
+use e2e::child::Child;
+use e2e::sources::root;
+use serde_json::{Value, json};
+
+/// Each SDK with a transport. Python's has no JSON.
+const EXPORTERS: [(Sdk, &str); 5] = [
+    (Sdk::Python, "grpc"),
+    (Sdk::Python, "protobuf"),
+    (Sdk::Node, "grpc"),
+    (Sdk::Node, "protobuf"),
+    (Sdk::Node, "json"),
+];
+/// Files whose rows come from the spans alone, not from who sent them, with the number of these rows.
+const FILES: [(&str, usize); 3] = [
+    ("invocations.jsonl", 2),
+    ("calls.jsonl", 1),
+    ("placement_events.jsonl", 2),
+];
+/// What a reference other than the exporters themselves holds the rows to: every digit of times, and the caller.
+const FACTS: [&str; 6] = [
+    r#""ts_end":1700000000090.000007"#,
+    r#""rt_ms":90.000006"#,
+    r#""ts_start":1700000000020.000009"#,
+    r#""net_ms":30.000000"#,
+    r#""caller_span_id":"0202020202020202""#,
+    r#""path":"/stock/7""#,
+];
+
+/// What each exporter has to show.
+const TOKEN: &str = "token-1";
+
+#[derive(Debug, Clone, Copy)]
+enum Sdk {
+    Python,
+    Node,
+}
+
+impl Sdk {
+    fn command(self) -> Command {
+        let (tools, scripts) = (
+            root().join("target/tools/exporters"),
+            root().join("e2e/exporters"),
+        );
+        let mut command = match self {
+            Self::Python => Command::new(installed(tools.join("python/bin/python"))),
+            Self::Node => Command::new("node"),
+        };
+        match self {
+            Self::Python => command.arg(scripts.join("export.py")),
+            Self::Node => command
+                .env("NODE_PATH", installed(tools.join("node/node_modules")))
+                .arg(scripts.join("export.cjs")),
+        };
+        command
+    }
+}
+
+fn installed(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is not there: run `make test`, which installs it",
+        path.display()
+    );
+    path
+}
+
+/// A span of 2023 that starts and ends so many nanoseconds after a full second.
+fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, times: [u64; 2]) -> Value {
+    const SECOND: u64 = 1_700_000_000_000_000_000;
+    let [start, end] = times.map(|ns| (SECOND + ns).to_string());
+    json!({
+        "trace_id": "5b8efff798038103d269b633813fc60c",
+        "span_id": format!("{number:02x}").repeat(8),
+        "parent": format!("{parent:02x}").repeat(8),
+        "name": "GET /stock/{id}", "kind": kind, "attributes": attributes,
+        "start_unix_nano": start, "end_unix_nano": end,
+        "failed": number == 3,
+        "resource": {
+            "service.name": service, "service.instance.id": format!("{service}-1"),
+            "cctf.node_id": format!("node-of-{service}"), "cctf.stage": "edge",
+        },
+    })
+}
+
+/// A request that reaches a second service, where it fails; with attributes of every type that both SDKs have.
+fn trace() -> Value {
+    let caller = json!({
+        "http.request.method": "GET", "http.route": "/cart", "url.path": "/cart", "http.response.status_code": 200,
+        "grün": "schön \"quoted\" \\ \n", "is.it": true, "weight": 0.5, "list": ["a", "b"], "large": 9_007_199_254_740_991_u64,
+    });
+    let call =
+        json!({"http.request.method": "GET", "server.address": "stock", "http.response.status_code": 500});
+    let callee = json!({
+        "http.request.method": "GET", "http.route": "/stock/{id}", "url.path": "/stock/7",
+        "http.response.status_code": 500, "http.response.body.size": 123,
+    });
+    json!([
+        span(1, 0, "SERVER", "shop", caller, [1, 90_000_007]),
+        span(2, 1, "CLIENT", "shop", call, [10_000_003, 80_000_005]),
+        span(3, 2, "SERVER", "stock", callee, [20_000_009, 60_000_011]),
+    ])
+}
+
+/// The rows of each file, as text, when this exporter has sent the trace to a normalizer of its own.
+fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
+    let logs = tempfile::tempdir().unwrap();
+    let tokens = logs.path().join("tokens");
+    fs::write(&tokens, TOKEN).unwrap();
+    let tokens = tokens.display().to_string();
+    let flags = ["--run-id", "r", "--join-window", "1s", "--token-file", &tokens];
+    let normalizer = Child::normalizer(&bin_dir().unwrap(), logs.path(), &flags).unwrap();
+    let urls = ["grpc", "http"].map(|listener| normalizer.url(listener).unwrap());
+    let mut exporter = sdk
+        .command()
+        .arg(protocol)
+        .args(urls)
+        .env(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            format!("authorization=Bearer {TOKEN}"),
+        )
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = trace().to_string();
+    let mut stdin = exporter.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = exporter.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{sdk:?} {protocol}: {stderr}");
+    let received = normalizer.metric("cctf_received_rows_total", "traces").unwrap();
+    let refused = normalizer.metric("cctf_refused_requests_total", "").unwrap();
+    assert_eq!((received, refused), (3.0, 0.0), "{sdk:?} {protocol}: {stderr}");
+    let ended = normalizer.stop().unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    FILES
+        .map(|(file, count)| {
+            let text = fs::read_to_string(logs.path().join("r/cctf").join(file)).unwrap();
+            let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();
+            assert_eq!(rows.len(), count, "{sdk:?} {protocol}: {file}: {text}");
+            // Which service comes first in a request is the SDK's affair.
+            rows.sort();
+            rows
+        })
+        .to_vec()
+}
+
+#[test]
+fn exporters_of_python_and_node_give_the_same_rows_over_every_transport() {
+    let mut all = EXPORTERS
+        .into_iter()
+        .map(|(sdk, protocol)| (sdk, protocol, rows_by(sdk, protocol)));
+    let (_, _, first) = all.next().unwrap();
+    let text = first.concat().concat();
+    for fact in FACTS {
+        assert!(text.contains(fact), "{fact} is not in {text}");
+    }
+    for (sdk, protocol, rows) in all {
+        assert_eq!(rows, first, "{sdk:?} {protocol}");
+    }
+}
