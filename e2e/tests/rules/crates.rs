@@ -1,4 +1,6 @@
-//! The workspace's crates, and on which others each may depend.
+//! The workspace's crates, and on which others each may depend. All rules take the crates from here.
+
+use e2e::sources::{Source, below, read};
 
 /// A crate of the workspace.
 pub struct Member {
@@ -12,6 +14,29 @@ impl Member {
     pub fn may_depend_on(&self, package: &str) -> bool {
         self.behind.contains(&package)
     }
+
+    /// The files of its library and programs.
+    pub fn sources(&self) -> Vec<Source> {
+        below(&format!("{}/src/", self.folder), ".rs").unwrap()
+    }
+
+    pub fn manifest(&self) -> String {
+        read(&format!("{}/Cargo.toml", self.folder)).unwrap()
+    }
+
+    /// The name of its library in paths, which its manifest may set.
+    pub fn library(&self) -> String {
+        let manifest = self.manifest();
+        let library = manifest.split("\n[lib]\n").nth(1).unwrap_or_default();
+        let name = library
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .find_map(|line| line.strip_prefix("name = \""));
+        name.map_or_else(
+            || self.package.replace('-', "_"),
+            |name| name.trim_end_matches('"').to_owned(),
+        )
+    }
 }
 
 const fn member(folder: &'static str, package: &'static str, behind: &'static [&'static str]) -> Member {
@@ -23,7 +48,7 @@ const fn member(folder: &'static str, package: &'static str, behind: &'static [&
 }
 
 /// All crates, each before those that use it.
-pub const CRATES: [Member; 13] = [
+pub const CRATES: &[Member] = &[
     member("proto", "cctf-proto", &[]),
     member("libs/cli", "cctf-cli", &[]),
     member("libs/http-once", "http-once", &[]),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use e2e::sources::{below, read, root};
+use e2e::sources::{below, root};
 use serde_json::Value;
 
 use crate::assert_none;
-use crate::crates::CRATES;
+use crate::crates::{CRATES, Member};
 
 /// Licences under which a binary of this project may contain a crate. All are permissive and compatible with Apache-2.0.
 const LICENCES: [&str; 12] = [
@@ -72,24 +72,21 @@ fn no_dependency_is_built_in_two_versions_without_a_reason() {
 #[test]
 fn every_dependency_is_used() {
     let mut findings = Vec::new();
-    for folder in CRATES.iter().map(|member| member.folder) {
-        let sources = below(&format!("{folder}/"), ".rs").unwrap();
+    for member in CRATES {
+        let own = format!("{}/src/", member.folder);
+        let sources = below(&format!("{}/", member.folder), ".rs").unwrap();
         let is_used = |name: &str, in_tests: bool| {
-            // Crates whose library has another name than its package.
-            let word = match name {
-                "cctf-rundir" | "cctf-aggregate" | "cctf-cli" => name.trim_start_matches("cctf-").to_owned(),
-                _ => name.replace('-', "_"),
-            };
-            let sources = sources
-                .iter()
-                .filter(|source| in_tests || source.path.starts_with(&format!("{folder}/src/")));
+            let ours = CRATES.iter().find(|member| member.package == name);
+            let library = ours.map_or_else(|| name.replace('-', "_"), Member::library);
             sources
+                .iter()
+                .filter(|source| in_tests || source.path.starts_with(&own))
                 .flat_map(|source| words(&source.text))
-                .any(|found| found == word)
+                .any(|word| word == library)
         };
-        for (table, name) in dependencies(&read(&format!("{folder}/Cargo.toml")).unwrap()) {
+        for (table, name) in dependencies(&member.manifest()) {
             if !is_used(&name, table == "[dev-dependencies]") {
-                findings.push(format!("{folder}: {name} in {table}"));
+                findings.push(format!("{}: {name} in {table}", member.folder));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! That the documents are true where a machine can tell: links, commands, targets, and the code map.
+//! Documents are true where a program can check them: links, commands, targets, and the code map.
 
 use std::collections::BTreeSet;
 
@@ -143,11 +143,11 @@ fn ci_runs_what_the_readme_says() {
 fn the_code_map_names_every_module_and_nothing_else() {
     let map = read("ARCHITECTURE.md").unwrap();
     let mut findings = Vec::new();
-    for folder in CRATES.iter().map(|member| member.folder) {
-        for source in below(&format!("{folder}/src/"), ".rs").unwrap() {
+    for member in CRATES {
+        for source in member.sources() {
             let inner = source
                 .path
-                .strip_prefix(&format!("{folder}/src/"))
+                .strip_prefix(&format!("{}/src/", member.folder))
                 .unwrap_or_default();
             let module = inner
                 .split('/')
@@ -175,8 +175,8 @@ fn every_variable_of_opentelemetry_that_is_read_is_documented() {
     let page = read("docs/sending.md").unwrap();
     let mut findings = Vec::new();
     let mut count = 0;
-    for member in &CRATES {
-        for source in below(&format!("{}/src/", member.folder), ".rs").unwrap() {
+    for member in CRATES {
+        for source in member.sources() {
             let literals = source.text.split('"').skip(1).step_by(2);
             for name in literals.filter(|text| text.starts_with("OTEL_") && !text.ends_with('_')) {
                 let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');

@@ -1,8 +1,8 @@
-//! Who may depend on whom among the crates, and that versions and lints are written once.
+//! Crates depend only on those that crates.rs allows; versions and lints are written once.
 
 use std::path::Path;
 
-use e2e::sources::{read, root};
+use e2e::sources::root;
 
 use crate::assert_none;
 use crate::crates::CRATES;
@@ -11,8 +11,8 @@ use crate::crates::CRATES;
 fn crates_depend_only_on_those_behind_them() {
     let packages: Vec<&str> = CRATES.iter().map(|member| member.package).collect();
     let mut findings = Vec::new();
-    for member in &CRATES {
-        let tables = crate::dependencies::dependencies(&manifest(member.folder));
+    for member in CRATES {
+        let tables = crate::dependencies::dependencies(&member.manifest());
         for (_, name) in tables.iter().filter(|(table, _)| table == "[dependencies]") {
             if packages.contains(&name.as_str()) && !member.may_depend_on(name) {
                 findings.push(format!("{} depends on {name}", member.folder));
@@ -28,10 +28,10 @@ fn crates_depend_only_on_those_behind_them() {
 #[test]
 fn every_version_is_written_once() {
     let mut findings = Vec::new();
-    for folder in CRATES.iter().map(|member| member.folder) {
-        for (name, value) in dependencies(&manifest(folder)) {
+    for member in CRATES {
+        for (name, value) in dependencies(&member.manifest()) {
             if !value.contains("workspace = true") {
-                findings.push(format!("{folder}: {name} = {value}"));
+                findings.push(format!("{}: {name} = {value}", member.folder));
             }
         }
     }
@@ -42,9 +42,8 @@ fn every_version_is_written_once() {
 fn every_crate_has_the_workspace_lints() {
     let without = CRATES
         .iter()
-        .map(|member| member.folder)
-        .filter(|folder| !manifest(folder).contains("[lints]\nworkspace = true"));
-    let findings: Vec<String> = without.map(str::to_owned).collect();
+        .filter(|member| !member.manifest().contains("[lints]\nworkspace = true"));
+    let findings: Vec<String> = without.map(|member| member.folder.to_owned()).collect();
     assert_none("[lints] workspace = true in each Cargo.toml", &findings);
 }
 
@@ -56,7 +55,7 @@ fn every_member_is_known_here() {
     listed.sort_unstable();
     known.sort_unstable();
     assert_eq!(listed, known);
-    for member in &CRATES {
+    for member in CRATES {
         let has_package =
             |(folder, package): &(String, String)| folder == member.folder && package == member.package;
         assert!(members.iter().any(has_package), "{}", member.folder);
@@ -89,10 +88,6 @@ fn a_dependency_is_read_in_both_its_forms() {
         dependencies(text),
         expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
-}
-
-fn manifest(folder: &str) -> String {
-    read(&format!("{folder}/Cargo.toml")).unwrap()
 }
 
 /// Name and value of each line in a table of dependencies; `name.workspace = true` has the value `workspace = true`.
