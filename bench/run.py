@@ -1,7 +1,7 @@
-"""`make bench`: whole processes side by side in one run, and one table of ratios; and one of receivers.
+"""`make bench`: measures whole processes side by side, and prints a table of ratios and one of receivers.
 
-Everything runs on 127.0.0.1, for a bounded time. CPU times are the kernel's own count for each process
-(/proc/<pid>/stat for servers while they run, rusage for drivers when they have ended).
+Everything runs on 127.0.0.1 for a limited time. CPU times are the kernel's (/proc/<pid>/stat for running servers,
+rusage for drivers that have ended).
 """
 
 import argparse
@@ -38,7 +38,7 @@ PATIENCE_S = 30
 
 
 class Server:
-    """A server as a child process, ready to be asked."""
+    """A server as a child process."""
 
     def __init__(self, command, variables=None, announces=True, port=None):
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | (variables or {})
@@ -54,7 +54,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def wait_until_it_answers(self, url, answer=None):
-        """Waits for `answer`, so that nobody else who has got the port meanwhile is taken for this server."""
+        """Waits for `answer`, which shows that no other process got the port."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
@@ -101,8 +101,8 @@ class Bench:
         self.rows.append((what, ours, theirs, ratio, aim))
 
     def vegeta(self, *args, url):
-        """Attacks and returns the binary results; the target is JSON, so that nothing is read anew for each request."""
-        # Without a content type FastAPI takes any body for JSON.
+        """Attacks and returns the binary results. The target is JSON, so that vegeta does not read a file for each request."""
+        # Without a content type, FastAPI parses any body as JSON.
         header = {"Content-Type": ["application/octet-stream"]}
         body = base64.b64encode(self.body.read_bytes()).decode()
         target = json.dumps({"method": "POST", "url": url, "header": header, "body": body})
@@ -148,7 +148,7 @@ class Bench:
         results = self.vegeta("-rate=0", f"-max-workers={CONCURRENCY}", f"-duration={SATURATED_S}s", url=server.url)
         cpu = server.cpu_s() - before
         report = self.report(results)
-        assert report["success"] == 1.0, f"not every answer was a good one: {report['status_codes']} {report['errors']}"
+        assert report["success"] == 1.0, f"failed requests: {report['status_codes']} {report['errors']}"
         return report["requests"] / cpu
 
     def saturated(self):
@@ -192,16 +192,16 @@ class Bench:
             self.say(f"{name}: CPUs used, against vegeta", f"{our_cpu:.2f}", f"{their_cpu:.2f}", our_cpu / their_cpu, aim)
             self.say(f"{name}: rate reached, against vegeta", f"{ours['rate_reached']:,.0f}", f"{theirs['rate']:,.0f}",
                      ours["rate_reached"] / theirs["rate"])
-            # It opens a connection for each request that finds none free, and runs out of them when the machine stalls.
+            # vegeta opens a connection for each request that finds none free, and runs out of them when the machine stalls.
             if theirs["success"] < 1.0:
                 self.say(f"{name}: requests answered, against vegeta", "100%", f"{theirs['success']:.2%}", 1.0 / max(theirs["success"], 1e-9))
 
     def vegeta_lateness_ms(self, results, rate):
-        """vegeta records no lateness: each stamp is held against the first one plus its number over the rate."""
+        """vegeta records no lateness. It is each timestamp minus the first one and the request's number divided by the rate."""
         text = subprocess.run([self.tools / "bin/vegeta", "encode", "-to", "csv", results], check=True, capture_output=True, text=True)
         sends = sorted((int(fields[8]), int(fields[0])) for fields in (line.split(",") for line in text.stdout.splitlines()))
         first = sends[0][1]
-        late = sorted((stamp - first) / 1e6 - number * 1e3 / rate for number, stamp in sends)
+        late = sorted((timestamp - first) / 1e6 - number * 1e3 / rate for number, timestamp in sends)
         return late[int(0.99 * (len(late) - 1))]
 
     def driver(self):
@@ -223,11 +223,11 @@ class Bench:
         began = time.monotonic()
         command = [self.bin_dir / "cctf", "merge", merged, *inputs, "--format", "json"]
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-        told = json.loads(process.stdout.read())
+        report = json.loads(process.stdout.read())
         _, status, usage = os.wait4(process.pid, 0)
         elapsed = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0 and told["orphans"] == 0, told
+        assert process.returncode == 0 and report["orphans"] == 0, report
         megabytes = read / 2**20
         cpu_s = usage.ru_utime + usage.ru_stime
         self.say(f"merge of {megabytes:,.0f} MiB in 3 folders: MB/s a core", f"{megabytes / cpu_s:,.0f}", "", None, "300")
@@ -320,8 +320,8 @@ class Bench:
             print(f"| {' | '.join(row)} |")
 
     def figure(self, what, name, ours, theirs, aim, form):
-        told = format(theirs[name], form) if theirs else ""
-        self.say(what, format(ours[name], form), told, ours[name] / theirs[name] if theirs else None, aim)
+        their_figure = format(theirs[name], form) if theirs else ""
+        self.say(what, format(ours[name], form), their_figure, ours[name] / theirs[name] if theirs else None, aim)
 
     def table(self):
         print("\n| | ours | theirs | ratio | aim |\n|---|---:|---:|---:|---|")
@@ -348,7 +348,7 @@ def known_parts(text):
     parts = text.split(",")
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)} (there are {', '.join(PARTS)})")
+        raise argparse.ArgumentTypeError(f"unknown part {', '.join(unknown)}; use {', '.join(PARTS)}")
     return parts
 
 
@@ -356,12 +356,12 @@ def main():
     flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta and prost.")
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
-    flags.add_argument("--scale", metavar="SPANS,...", help="only push so many spans through one normalizer after the other")
-    flags.add_argument("--parts", type=known_parts, default=PARTS, metavar="PART,...", help=f"only these of {', '.join(PARTS)}")
-    flags.add_argument("--merge", metavar="MIB", type=int, help="only merge folders of so many MiB")
+    flags.add_argument("--scale", metavar="SPANS,...", help="only measure loads of so many spans, each with a normalizer of its own")
+    flags.add_argument("--parts", type=known_parts, default=PARTS, metavar="PART,...", help=f"parts to measure: {', '.join(PARTS)}")
+    flags.add_argument("--merge", metavar="MIB", type=int, help="only measure a merge of so many MiB")
     flags = flags.parse_args()
     flags.tools.mkdir(parents=True, exist_ok=True)
-    # Beside what was built, as the folder for temporary files is no disk on some machines.
+    # Not the system's folder for temporary files, which is in memory on some machines.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=flags.tools) as scratch:
         bench = Bench(flags.bin_dir.resolve(), flags.tools.resolve(), scratch)
         if flags.scale:

@@ -1,6 +1,6 @@
-"""The FastAPI service that this project replaces, as small as it can be: the same work, one line of JSON a request.
+"""A minimal version of the FastAPI service that this project replaces: the same work, and one line of JSON per request in LOG_FILE.
 
-Run by bench/run.py: uvicorn with one worker and its own defaults, which write an access log. LOG_FILE is where the lines go.
+bench/run.py runs it with one uvicorn worker and uvicorn's defaults, which include an access log.
 """
 
 import hashlib

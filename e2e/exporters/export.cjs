@@ -1,7 +1,7 @@
-// Sends the spans of a fixed trace by an exporter of the Node SDK, compressed by gzip.
+// Sends the spans of a fixed trace with an exporter of the Node SDK, compressed with gzip.
 //
 // Usage: export.cjs grpc|protobuf|json GRPC_URL HTTP_URL < trace.json
-// Ends with an error unless the exporter says that all was taken.
+// Fails unless the exporter reports success.
 const fs = require("node:fs");
 const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = require("@opentelemetry/api");
 const { CompressionAlgorithm } = require("@opentelemetry/otlp-exporter-base");

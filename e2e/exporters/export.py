@@ -1,7 +1,7 @@
-"""Sends the spans of a fixed trace by an exporter of the Python SDK, compressed by gzip.
+"""Sends the spans of a fixed trace with an exporter of the Python SDK, compressed with gzip.
 
 Usage: export.py grpc|protobuf GRPC_URL HTTP_URL < trace.json
-Ends with an error unless the exporter says that all was taken.
+Fails unless the exporter reports success.
 """
 
 import json

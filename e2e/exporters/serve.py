@@ -1,8 +1,8 @@
-"""A service of somebody else's by the Python SDK: a request each 100 ms until standard input closes, then it is gone without a word.
+"""A service that uses the Python SDK: one request every 100 ms until standard input closes. It does not report its end.
 
 Usage: serve.py GRPC_URL < pipe
-Prints a line of JSON for each span that the receiver has taken: its start and end, nanoseconds since the Unix epoch.
-Who it is comes from OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES.
+Prints a line of JSON for each acknowledged span: its start and end, in nanoseconds since the Unix epoch.
+OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES identify it.
 """
 
 import json
@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 PAUSE_S = 0.1
 
 
-class Told(OTLPSpanExporter):
+class PrintingExporter(OTLPSpanExporter):
     def export(self, spans):
         result = super().export(spans)
         assert result.name == "SUCCESS", result
@@ -27,7 +27,7 @@ class Told(OTLPSpanExporter):
 
 
 provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(Told(endpoint=sys.argv[1], insecure=True)))
+provider.add_span_processor(SimpleSpanProcessor(PrintingExporter(endpoint=sys.argv[1], insecure=True)))
 tracer = provider.get_tracer("serve")
 while not select.select([sys.stdin], [], [], PAUSE_S)[0]:
     attributes = {"http.request.method": "GET", "url.path": "/", "http.response.status_code": 200}

@@ -1,6 +1,6 @@
-"""Holds manifests to the schemas of Kubernetes, strictly, and to the rules of this repository: check.py VERSION FILE...
+"""Checks manifests strictly against the schemas of Kubernetes and the rules of this repository: check.py VERSION FILE...
 
-Prints one finding a line and exits with 1 if there is any, else tells how many resources it has checked.
+Prints one finding a line and exits with 1 if there is any. Otherwise, prints the number of checked resources.
 """
 
 import sys
@@ -61,10 +61,10 @@ def of_container(container, pod, volumes, prepares):
 def of_probes(container):
     ports = {port["name"] for port in container.get("ports", [])}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        told = container.get(probe)
-        if told is None:
+        settings = container.get(probe)
+        if settings is None:
             yield f"has no {probe}"
-        port = (told or {}).get("httpGet", {}).get("port")
+        port = (settings or {}).get("httpGet", {}).get("port")
         if isinstance(port, str) and port not in ports:
             yield f"{probe} asks {port}, which is no port"
 

@@ -1,7 +1,7 @@
-"""Reads a run with DuckDB, pandas and pyarrow, each with the types that `cctf schema` prints for it.
+"""Reads a run with DuckDB, pandas and pyarrow, using the types that `cctf schema` prints for each.
 
 Usage: read_run.py CCTF_BINARY FOLDER
-Prints the rows of each file; ends with an error if a reader fails, or readers differ in the number of rows.
+Prints the number of rows of each file. Fails if a reader fails, or if the readers' numbers differ.
 """
 
 import json

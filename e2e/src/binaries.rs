@@ -1,4 +1,4 @@
-//! Where the real binaries are: beside the test's own executable, built by the same profile.
+//! The real binaries: they are in the folder of the test's own executable, built with the same profile.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,12 @@ use serde_json::Value;
 
 use crate::exclusive;
 
-/// Variables of the caller's environment that reach the binaries. Any other could change what they do.
+/// Variables that binaries inherit. Any other could change what they do.
 const INHERITED: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
 
-/// The folder of the binaries: that of this executable, or the one above if it is cargo's `deps`.
-///
-/// # Errors
-/// If the system does not tell where this executable is.
+/// The folder of this executable, or its parent if it is cargo's `deps`.
 pub fn bin_dir() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find out where this executable is")?;
+    let own = std::env::current_exe().context("cannot find this executable")?;
     let folder = own.parent().context("this executable has no folder")?;
     let above = folder.file_name() == Some(OsStr::new("deps"));
     let folder = if above {
@@ -28,15 +25,12 @@ pub fn bin_dir() -> anyhow::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// A command for one of the binaries in `folder`, without this process's own settings.
-///
-/// # Errors
-/// If it has not been built.
+/// A command for a binary in `folder`, with a clean environment.
 pub fn command_in(folder: &Path, name: &str) -> anyhow::Result<Command> {
     let path = folder.join(name);
     ensure!(
         path.is_file(),
-        "{} is not there: run `make test`, which builds it, or `cargo build --workspace --bins`",
+        "cannot find {}; run `make test`, which builds it, or `cargo build --workspace --bins`",
         path.display()
     );
     let mut command = Command::new(path);
@@ -49,32 +43,24 @@ pub fn command_in(folder: &Path, name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// A command for one of the binaries.
-///
-/// # Errors
-/// If it has not been built.
+/// A command for a binary in [`bin_dir`].
 pub fn command(name: &str) -> anyhow::Result<Command> {
     command_in(&bin_dir()?, name)
 }
 
-/// What `cctf` did.
+/// Exit code and output of a finished command.
 #[derive(Debug)]
 pub struct Done {
-    /// Exit code; none if a signal ended it.
+    /// None if a signal ended it.
     pub code: Option<i32>,
-    /// All of standard output.
     pub stdout: String,
-    /// All of standard error.
     pub stderr: String,
 }
 
 impl Done {
     /// Standard output as one JSON value.
-    ///
-    /// # Errors
-    /// If it is none; the message has standard error, too.
     pub fn json(&self) -> anyhow::Result<Value> {
-        serde_json::from_str(&self.stdout).with_context(|| format!("{self:?} printed no JSON"))
+        serde_json::from_str(&self.stdout).with_context(|| format!("invalid JSON: {self:?}"))
     }
 }
 
@@ -89,9 +75,6 @@ impl From<Output> for Done {
 }
 
 /// Runs `cctf` and waits for its end.
-///
-/// # Errors
-/// If it has not been built or cannot be started.
 pub fn cctf<S: AsRef<OsStr>>(args: &[S]) -> anyhow::Result<Done> {
     Ok(command("cctf")?
         .args(args)
@@ -103,9 +86,6 @@ pub fn cctf<S: AsRef<OsStr>>(args: &[S]) -> anyhow::Result<Done> {
 /// Runs `cctf run` for two seconds into `logs_dir`, under the run id `r`, and returns its report as JSON.
 ///
 /// Holds the machine meanwhile: a row that waits for more than one second for its caller becomes an orphan.
-///
-/// # Errors
-/// If the run was no success.
 pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
     let _machine = exclusive::machine();
     let mut command = command("cctf")?;

@@ -1,4 +1,4 @@
-//! A normalizer or a service as a child process: started on free ports, stopped in order, never left behind.
+//! A normalizer or a service as a child process: started on free ports, stopped gracefully, never left behind.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::binaries::command_in;
 use crate::http;
 
-/// How long a child may take to say where it listens, and to end when told to.
+/// Longest wait for a child to announce its ports, or to exit after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Pause between two looks at something that will come.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Pause between two polls.
+const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// A running child; it is killed when dropped.
+/// A running child process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Child {
     name: String,
@@ -27,20 +27,15 @@ pub struct Child {
     stderr: Receiver<String>,
 }
 
-/// How a child ended.
+/// Exit status and log of a child that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Exit code or signal.
     pub status: ExitStatus,
-    /// All that it wrote to standard error.
     pub stderr: String,
 }
 
 impl Child {
-    /// Starts a child and waits until it has said, in one line of JSON, where it listens.
-    ///
-    /// # Errors
-    /// If it does not start, ends at once, or says nothing in time; with its standard error.
+    /// Starts a child and waits for the line of JSON in which it announces its ports. An error contains its standard error.
     pub fn start(name: &str, mut command: Command) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
@@ -61,16 +56,13 @@ impl Child {
             Err(_) => {
                 let _ = child.process.kill();
                 let stderr = child.stderr.recv_timeout(PATIENCE).unwrap_or_default();
-                bail!("{name} did not say where it listens, but {line:?}: {stderr}");
+                bail!("{name} did not announce its ports; it printed {line:?} and {stderr}");
             }
         };
         Ok(child)
     }
 
-    /// Starts a child that says nothing, and waits until somebody listens at the address that it was given.
-    ///
-    /// # Errors
-    /// If it does not start, or ends, or does not listen in time; with its standard error.
+    /// Starts a child that announces nothing, and waits until `address` accepts connections. An error contains its standard error.
     pub fn listening(name: &str, mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
@@ -97,10 +89,7 @@ impl Child {
         Ok(child)
     }
 
-    /// The normalizer, with files below `out_dir`.
-    ///
-    /// # Errors
-    /// As [`Child::start`].
+    /// Starts a normalizer that writes below `out_dir`.
     pub fn normalizer(bin_dir: &Path, out_dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
         let mut command = command_in(bin_dir, "cctf-normalizer")?;
         command.arg("--out-dir").arg(out_dir);
@@ -113,10 +102,7 @@ impl Child {
         })
     }
 
-    /// The service, with such variables.
-    ///
-    /// # Errors
-    /// As [`Child::start`].
+    /// Starts a service with these environment variables.
     pub fn service(bin_dir: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut command = command_in(bin_dir, "tunable-svc")?;
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
@@ -127,19 +113,13 @@ impl Child {
     }
 
     /// The URL that the child announced under `field`.
-    ///
-    /// # Errors
-    /// If it announced none.
     pub fn url(&self, field: &str) -> anyhow::Result<String> {
         let url = self.announced.get(field).and_then(Value::as_str);
         url.map(str::to_owned)
             .with_context(|| format!("{} announced no {field}: {}", self.name, self.announced))
     }
 
-    /// The address of that URL.
-    ///
-    /// # Errors
-    /// If it announced none.
+    /// The address in the URL that the child announced under `field`.
     pub fn address(&self, field: &str) -> anyhow::Result<SocketAddr> {
         let url = self.url(field)?;
         let address = url.strip_prefix("http://").unwrap_or(&url);
@@ -149,28 +129,20 @@ impl Child {
     }
 
     /// The sum of all samples of a metric on the child's /metrics whose labels contain `label`.
-    ///
-    /// # Errors
-    /// If the page cannot be read.
     pub fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         let page = http::send(self.address("admin")?, "GET", "/metrics", &[], b"")?;
         Ok(page.metric(name, label))
     }
 
-    /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Sends SIGTERM and waits for the end.
-    ///
-    /// # Errors
-    /// If it does not end in time.
+    /// Sends SIGTERM and waits for the process to exit.
     pub fn stop(mut self) -> anyhow::Result<Ended> {
         let id = libc::pid_t::try_from(self.process.id())?;
         // SAFETY: kill only sends a signal, to the child that this process started and has not waited for.
@@ -192,7 +164,7 @@ impl Drop for Child {
     }
 }
 
-/// Whether a process runs. False for a zombie, too: its work is over.
+/// Whether a process runs. A zombie does not: its work is over.
 pub fn is_running(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| {
@@ -201,44 +173,41 @@ pub fn is_running(id: u32) -> bool {
     })
 }
 
-/// Looks again and again until there is something, or too much time has passed.
-///
-/// # Errors
-/// If the look fails, or nothing has come in time.
+/// Polls until `look` finds something, at most three minutes.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if let Some(found) = look()? {
             return Ok(found);
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_EVERY);
     }
-    Err(anyhow!("waited {} s in vain for {what}", PATIENCE.as_secs()))
+    Err(anyhow!("timed out after {} s: {what}", PATIENCE.as_secs()))
 }
 
-/// The first line of a stream, which is read on to its end so that its writer never blocks.
+/// The first line of a stream. The rest is read and dropped, so that the writer never blocks.
 fn first_line_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let Some(stream) = stream else { return };
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
-        // A stream that ends without a line is told as an empty one.
+        // A stream that ends without a line counts as an empty one.
         let _ = stream.read_line(&mut line);
-        let _ = tell.send(line);
+        let _ = sender.send(line);
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
-    told
+    receiver
 }
 
 fn all_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut text = String::new();
         if let Some(mut stream) = stream {
             let _ = stream.read_to_string(&mut text);
         }
-        let _ = tell.send(text);
+        let _ = sender.send(text);
     });
-    told
+    receiver
 }

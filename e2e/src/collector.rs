@@ -1,4 +1,4 @@
-//! [`Collector`]: the real Collector by the repository's configuration, on ports and with a queue that stay its own over its lives.
+//! [`Collector`]: the real Collector with the repository's configuration. It keeps its ports and its queue across restarts.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use crate::http;
 use crate::ports::free_ports;
 use crate::sources::root;
 
-/// What `make collector` builds.
+/// Built by `make collector`.
 pub const COLLECTOR: &str = "target/tools/bin/otelcol";
 
-/// A process that is killed when dropped.
+/// A process. Dropping it kills it.
 pub struct Process(pub Child);
 
 impl Drop for Process {
@@ -25,7 +25,7 @@ impl Drop for Process {
     }
 }
 
-/// The Collector with its queue.
+/// A Collector and the folder of its queue.
 pub struct Collector {
     folder: PathBuf,
     receiver: u16,
@@ -37,10 +37,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// One that passes on to 127.0.0.1:`receiver`, not started yet.
-    ///
-    /// # Errors
-    /// If there are no ports.
+    /// A Collector that forwards to 127.0.0.1:`receiver`. It is not started yet.
     pub fn new(folder: &Path, receiver: u16, variables: &[(&'static str, &str)]) -> anyhow::Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
@@ -56,14 +53,13 @@ impl Collector {
         })
     }
 
-    /// The same by another of the repository's configurations.
+    /// Uses another configuration of the repository.
     #[must_use]
     pub fn with_configuration(mut self, configuration: &'static str) -> Self {
         self.configuration = configuration;
         self
     }
 
-    /// The same by another binary.
     #[must_use]
     pub fn with_binary(mut self, binary: &Path) -> Self {
         binary.clone_into(&mut self.binary);
@@ -71,13 +67,10 @@ impl Collector {
     }
 
     /// Starts it and waits until it is healthy.
-    ///
-    /// # Errors
-    /// If it has not been built, does not start or does not become healthy.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(
             self.binary.is_file(),
-            "{} is not there: run make collector",
+            "cannot find {}; run `make collector`",
             self.binary.display()
         );
         let [grpc, http, health, metrics] = self.ports;
@@ -107,51 +100,38 @@ impl Collector {
         wait_for("the Collector", || Ok((self.health() == 200).then_some(())))
     }
 
-    /// Kills it.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Its process id, if it runs.
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(|process| process.0.id())
     }
 
-    /// Where clients send to, as an address.
     pub fn grpc(&self) -> SocketAddr {
         self.address(0)
     }
 
-    /// Where clients send to.
+    /// The OTLP endpoint for clients.
     pub fn url(&self) -> String {
         format!("http://{}", self.grpc())
     }
 
-    /// Status of its health port; 0 if nobody answers.
+    /// Status of its health port; 0 without an answer.
     pub fn health(&self) -> u16 {
         http::send(self.address(2), "GET", "/", &[], b"").map_or(0, |answer| answer.status)
     }
 
-    /// The sum of a metric of its own.
-    ///
-    /// # Errors
-    /// If it does not answer.
+    /// The sum of one of its own metrics.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         self.metric_of(name, "")
     }
 
-    /// The same of the samples whose labels contain `label`.
-    ///
-    /// # Errors
-    /// If it does not answer.
+    /// The sum of the samples of a metric whose labels contain `label`.
     pub fn metric_of(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         Ok(http::send(self.address(3), "GET", "/metrics", &[], b"")?.metric(name, label))
     }
 
-    /// All that it has said.
-    ///
-    /// # Errors
-    /// If its log cannot be read.
     pub fn log(&self) -> anyhow::Result<String> {
         fs::read_to_string(self.log_file()).context("cannot read the Collector's log")
     }

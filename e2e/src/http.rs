@@ -1,4 +1,4 @@
-//! One plain HTTP/1.1 request on a connection of its own, waited for.
+//! One plain HTTP/1.1 request on a connection of its own.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,22 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Longest wait for a connection, and between two pieces of an answer.
+/// Longest wait for a connection, and between two reads.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// HTTP status.
     pub status: u16,
-    /// Names in lower case.
+    /// With names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body; transfer codings are left as they came.
+    /// As received: transfer codings are not decoded.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -29,12 +26,11 @@ impl Response {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// On a page of metrics, the sum of all samples of one whose labels contain `label`.
+    /// On a page of metrics, the sum of the samples of a metric whose labels contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let page = self.text();
         let values = page.lines().filter_map(|line| {
@@ -46,10 +42,7 @@ impl Response {
     }
 }
 
-/// Sends a request. `headers` are without Host, Connection and Content-Length, which are added.
-///
-/// # Errors
-/// If no whole head of an answer came.
+/// Sends a request and waits for the answer. Host, Connection and Content-Length are added to `headers`.
 pub fn send(
     to: SocketAddr,
     method: &str,
@@ -66,7 +59,7 @@ pub fn send(
         head += &format!("{name}: {value}\r\n");
     }
     head += &format!("content-length: {}\r\n\r\n", body.len());
-    // A server may answer and close before it has read a body that is too large: its answer is what counts.
+    // A server may answer and close before it has read a body that is too large. Only its answer counts.
     let _ = stream
         .write_all(head.as_bytes())
         .and_then(|()| stream.write_all(body));
@@ -74,7 +67,7 @@ pub fn send(
     let read = stream.read_to_end(&mut answer);
     parse(&answer).with_context(|| {
         format!(
-            "{method} {path}: no whole answer, but {} bytes ({read:?})",
+            "{method} {path}: incomplete answer of {} bytes ({read:?})",
             answer.len()
         )
     })

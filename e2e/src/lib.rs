@@ -2,7 +2,7 @@
 //!
 //! - [`binaries`]: where the real binaries are, and commands for them.
 //! - [`child`]: a normalizer or a service as a child process.
-//! - [`collector`]: the real Collector, to be killed and started again.
+//! - [`collector`]: the real Collector, which tests kill and restart.
 //! - [`exclusive`]: the lock of tests that need the machine to themselves.
 //! - [`host`]: the machine: its counters, load for it, and its rows.
 //! - [`http`]: one plain HTTP request.
@@ -10,7 +10,7 @@
 //! - [`ports`]: ports that are free.
 //! - [`rows`]: the files of a run.
 //! - [`sources`]: the repository's own files, for the tests of its rules.
-//! - [`tiers`]: a run over links of known delay and rate, one clock wrong.
+//! - [`tiers`]: a run over links of known delay and rate, with one wrong clock.
 
 pub mod binaries;
 pub mod child;

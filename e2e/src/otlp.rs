@@ -1,4 +1,4 @@
-//! OTLP requests by hand, the wrong ones included, and a client that sends any bytes as one.
+//! Handmade OTLP requests, valid and invalid, and a client that sends any bytes as a request.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,7 +35,7 @@ pub fn attribute(key: &str, value: &str) -> KeyValue {
     }
 }
 
-/// A good root SERVER span of one millisecond that ended just now, with ids made of `number`.
+/// A valid root SERVER span of one millisecond that has just ended. Its ids consist of `number`.
 pub fn span(number: u8) -> Span {
     let end = now_unix_ns();
     Span {
@@ -63,7 +63,7 @@ pub fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     request_of(Some(resource), spans)
 }
 
-/// A request with these spans of any resource, or of none.
+/// A request with these spans, of any resource or none.
 pub fn request_of(resource: Option<Resource>, spans: Vec<Span>) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans {
         spans,
@@ -77,10 +77,7 @@ pub fn request_of(resource: Option<Resource>, spans: Vec<Span>) -> ExportTraceSe
     ExportTraceServiceRequest { resource_spans }
 }
 
-/// Sends bytes to the traces service over gRPC.
-///
-/// # Errors
-/// The outer one if there is no connection; the inner one is the receiver's.
+/// Sends bytes to the traces service over gRPC. The inner error is the receiver's answer; the outer one means no connection.
 pub fn export(url: &str, body: Vec<u8>) -> anyhow::Result<Result<ExportTraceServiceResponse, Status>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -103,7 +100,7 @@ fn http_path() -> tonic::codegen::http::uri::PathAndQuery {
     tonic::codegen::http::uri::PathAndQuery::from_static(EXPORT_TRACES)
 }
 
-/// Messages of any service as the bytes that they are.
+/// Codec that leaves the messages of any service encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct AnyBytes;
 

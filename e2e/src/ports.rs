@@ -15,9 +15,6 @@ const PORTS_PER_PROCESS: u32 = 97;
 static TRIED: AtomicU32 = AtomicU32::new(0);
 
 /// Ports that are free on all addresses.
-///
-/// # Errors
-/// If none is left.
 pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
     for port in &mut ports {

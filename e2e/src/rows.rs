@@ -1,4 +1,4 @@
-//! The files that a run leaves, read as anyone would read them: a line, a JSON object.
+//! A run's files, read without this project's code: each line is a JSON object.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,11 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 /// All rows of a `.jsonl` file.
-///
-/// # Errors
-/// If it cannot be read, a line is no JSON, or the last line is not whole.
 pub fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(
         text.is_empty() || text.ends_with('\n'),
-        "{} ends in half a line",
+        "{} ends in an incomplete line",
         path.display()
     );
     let parsed = text.lines().enumerate().map(|(number, line)| {
@@ -24,28 +21,22 @@ pub fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 /// A `.json` file.
-///
-/// # Errors
-/// If it cannot be read or is no JSON.
 pub fn document(path: &Path) -> anyhow::Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("invalid JSON in {}", path.display()))
 }
 
-/// The text in a field, or nothing.
+/// The text of a field; none if the field is absent or no text.
 pub fn text<'a>(row: &'a Value, field: &str) -> Option<&'a str> {
     row.get(field).and_then(Value::as_str)
 }
 
-/// The number in a field, or nothing.
+/// The number of a field; none if the field is absent or no number.
 pub fn number(row: &Value, field: &str) -> Option<f64> {
     row.get(field).and_then(Value::as_f64)
 }
 
-/// Nanoseconds of a stamp or duration in milliseconds, which the files write with exactly six places.
-///
-/// # Errors
-/// If there is no such field, or it is no such number.
+/// A timestamp or duration in nanoseconds. The files have milliseconds with exactly six decimals.
 pub fn nanoseconds(line: &str, field: &str) -> anyhow::Result<i128> {
     let from = line
         .find(&format!("\"{field}\":"))
@@ -55,7 +46,7 @@ pub fn nanoseconds(line: &str, field: &str) -> anyhow::Result<i128> {
     let (whole, fraction) = value
         .split_once('.')
         .with_context(|| format!("{field} is {value} in {line}"))?;
-    ensure!(fraction.len() == 6, "{field} is {value}, without six places");
+    ensure!(fraction.len() == 6, "{field} is {value}, without six decimals");
     format!("{whole}{fraction}")
         .parse()
         .with_context(|| format!("{field} is {value} in {line}"))

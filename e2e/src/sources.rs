@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// Folders that hold nothing that anybody wrote.
+/// Folders of generated files.
 const NOT_OURS: [&str; 5] = [".git", "target", "logs", "bin", "node_modules"];
-/// Files that are text and written by hand, besides those without an ending.
+/// Extensions of files that are written by hand. So are files without an extension.
 const ENDINGS: [&str; 8] = ["rs", "md", "toml", "yml", "yaml", "py", "sh", "txt"];
 
 /// A file of the repository.
@@ -15,19 +15,14 @@ const ENDINGS: [&str; 8] = ["rs", "md", "toml", "yml", "yaml", "py", "sh", "txt"
 pub struct Source {
     /// Relative to the repository's root, with `/`.
     pub path: String,
-    /// Its text.
     pub text: String,
 }
 
-/// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All files that were written by hand, in the order of their paths.
-///
-/// # Errors
-/// If a folder or file cannot be read.
+/// All files that are written by hand, in the order of their paths.
 pub fn all() -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
     collect(&root(), "", &is_written, &mut found)?;
@@ -36,9 +31,6 @@ pub fn all() -> anyhow::Result<Vec<Source>> {
 }
 
 /// All text files, recorded and generated ones included, in the order of their paths.
-///
-/// # Errors
-/// If a folder or file cannot be read.
 pub fn texts() -> anyhow::Result<Vec<Source>> {
     let mut found = Vec::new();
     collect(&root(), "", &|_| true, &mut found)?;
@@ -46,20 +38,13 @@ pub fn texts() -> anyhow::Result<Vec<Source>> {
     Ok(found)
 }
 
-/// All files with such an ending, below a folder.
-///
-/// # Errors
-/// If a folder or file cannot be read.
+/// Files that are written by hand, by the start and end of their path.
 pub fn below(folder: &str, ending: &str) -> anyhow::Result<Vec<Source>> {
     let mut found = all()?;
     found.retain(|source| source.path.starts_with(folder) && source.path.ends_with(ending));
     Ok(found)
 }
 
-/// One file.
-///
-/// # Errors
-/// If it cannot be read.
 pub fn read(path: &str) -> anyhow::Result<String> {
     fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
@@ -75,15 +60,15 @@ fn collect(
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
-            // Folders of tools that nobody commits begin with a dot; ours are these two.
+            // Folders of tools begin with a dot and are not committed, except for these two.
             let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
-            // `src/bin` holds programs, any other `bin` what was built.
+            // `src/bin` has the sources of programs; any other `bin` has built files.
             let is_ours = !NOT_OURS.contains(&name.as_str()) || path.ends_with("src/bin");
             if !hidden && is_ours {
                 collect(&entry.path(), &format!("{path}/"), is_wanted, found)?;
             }
-        } else if is_wanted(&name) {
-            // What is not text is nobody's writing.
+        } else if name != ".git" && is_wanted(&name) {
+            // Skips files that are not text.
             if let Ok(text) = fs::read_to_string(entry.path()) {
                 found.push(Source { path, text });
             }

@@ -1,4 +1,4 @@
-//! A run over links of known delay and rate, one node's clock wrong, and what its files say of both.
+//! A run over links of known delay and rate with one wrong clock, and the effect of both on its files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,38 +14,36 @@ use crate::otlp;
 use crate::rows::{self, nanoseconds, number, text};
 use crate::sources::root;
 
-/// What `make toxiproxy` builds.
+/// Built by `make toxiproxy`.
 pub const TOXIPROXY: &str = "target/tools/bin/toxiproxy-server";
 /// The node whose clock is ahead.
 pub const SKEWED: &str = "edge0";
-/// By how much.
 pub const SKEW_MS: i64 = 3_000;
-/// Stamps of an invocation: all that a wrong clock may change.
-const STAMPS: [&str; 3] = ["ts_enqueue", "ts_start", "ts_end"];
-/// Whatever holds up a span on a busy machine, its row has its caller: the rows of both clocks are compared.
-const PATIENT: &str = "120s";
-/// Far above a request that a run of minutes keeps.
+/// The only fields of an invocation that a wrong clock may change.
+const TIMESTAMPS: [&str; 3] = ["ts_enqueue", "ts_start", "ts_end"];
+/// Long enough that even on a busy machine each row finds its caller. The rows of both clocks are compared.
+const JOIN_WINDOW: &str = "120s";
+/// Far larger than any request of a run.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
-/// What a link was set to and what links.json says.
+/// The settings of a link and its row in links.json.
 #[derive(Debug)]
 pub struct Link {
     /// `u->v`.
     pub name: String,
-    /// One way, seconds: set, found.
+    /// One way, seconds: the setting, and links.json.
     pub delay_s: (f64, f64),
-    /// Bits a second: set, found.
+    /// Bits per second: the setting, and links.json.
     pub rate_bps: (f64, f64),
 }
 
-/// By how much a node's clock is ahead of another's by nodes.json, and by how much that may be wrong, milliseconds.
+/// How far [`SKEWED`]'s clock is ahead of another node's according to nodes.json.
 #[derive(Debug)]
 pub struct Offset {
-    /// The other.
+    /// The other node.
     pub than: String,
-    /// Ahead by so much.
     pub offset_ms: f64,
-    /// As the file states it.
+    /// Bound of the error according to nodes.json.
     pub error_ms: f64,
 }
 
@@ -57,10 +55,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Drives the chain in namespaces with bodies of 1 to 200 KB, ten requests a second, edge0's clock 3 s ahead.
-    ///
-    /// # Errors
-    /// If the run is no success: without root, above all.
+    /// Drives the chain in namespaces: bodies of 1 to 200 KB, ten requests per second, edge0's clock 3 s ahead. Needs root.
     pub fn drive(bin_dir: &Path, duration: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = command_in(bin_dir, "cctf")?;
@@ -82,7 +77,7 @@ impl Run {
                 "--duration",
                 duration,
                 "--join-window",
-                PATIENT,
+                JOIN_WINDOW,
             ])
             .args(["--format", "json", "--logs-dir"])
             .arg(folder.path().join("skewed"))
@@ -108,25 +103,21 @@ impl Run {
         })
     }
 
-    /// The links by links.json itself, beside what the report says was set.
-    ///
-    /// # Errors
-    /// If one is not there.
+    /// The links of links.json, with their settings from the report.
     pub fn links(&self) -> anyhow::Result<Vec<Link>> {
-        let told = rows::document(&self.cctf("skewed").join("links.json"))?;
-        let told = told.as_array().context("links.json is no array")?;
+        let rows = rows::document(&self.cctf("skewed").join("links.json"))?;
+        let rows = rows.as_array().context("links.json has no array")?;
         let set = self.report["links"]
             .as_array()
             .context("the report has no links")?;
         set.iter()
             .map(|set| {
-                let row = told
+                let row = rows
                     .iter()
                     .find(|row| row["u"] == set["u"] && row["v"] == set["v"])
                     .with_context(|| format!("no row for {set}"))?;
-                let field = |of: &Value, name: &str| {
-                    number(of, name).with_context(|| format!("{name} is not known in {of}"))
-                };
+                let field =
+                    |of: &Value, name: &str| number(of, name).with_context(|| format!("no {name} in {of}"));
                 Ok(Link {
                     name: format!(
                         "{}->{}",
@@ -140,38 +131,35 @@ impl Run {
             .collect()
     }
 
-    /// Rows whose durations, parents or anything else but stamps differ from those of the same telemetry with all clocks right; the
-    /// stamps have to differ by just the shift. With the number of rows.
-    ///
-    /// # Errors
-    /// If the telemetry cannot be written a second time.
+    /// Number of rows, and the rows that differ from those of the same telemetry with correct clocks. Timestamps must differ by
+    /// exactly the skew, and nothing else may differ.
     pub fn differences(&self) -> anyhow::Result<(usize, Vec<String>)> {
         let right = self.rows_with_right_clocks()?;
         let wrong = invocations(&self.cctf("skewed"))?;
         ensure!(
             !wrong.is_empty() && right.len() == wrong.len(),
-            "{} rows, {} with right clocks",
+            "{} rows, {} with correct clocks",
             wrong.len(),
             right.len()
         );
         let mut differences = Vec::new();
         for (span, (line, row)) in &wrong {
             let (right_line, right_row) = right.get(span).with_context(|| format!("no row for {line}"))?;
-            let without_stamps = |row: &Value| {
+            let without_timestamps = |row: &Value| {
                 let mut row = row.clone();
                 if let Some(fields) = row.as_object_mut() {
-                    fields.retain(|name, _| !STAMPS.contains(&name.as_str()));
+                    fields.retain(|name, _| !TIMESTAMPS.contains(&name.as_str()));
                 }
                 row
             };
-            let mut same = without_stamps(row) == without_stamps(right_row);
+            let mut same = without_timestamps(row) == without_timestamps(right_row);
             let skew = if text(row, "node") == Some(SKEWED) {
                 i128::from(SKEW_MS) * 1_000_000
             } else {
                 0
             };
-            for stamp in STAMPS {
-                same &= nanoseconds(line, stamp)? - nanoseconds(right_line, stamp)? == skew;
+            for field in TIMESTAMPS {
+                same &= nanoseconds(line, field)? - nanoseconds(right_line, field)? == skew;
             }
             if !same {
                 differences.push(format!("{line}\n{right_line}"));
@@ -180,10 +168,7 @@ impl Run {
         Ok((wrong.len(), differences))
     }
 
-    /// By how much edge0's clock is ahead of each other node's, by the nodes.json of a merge.
-    ///
-    /// # Errors
-    /// If the merge fails or a node that calls or is called has no offset.
+    /// How far edge0's clock is ahead of each other node's, according to the nodes.json of a merge.
     pub fn offsets(&self) -> anyhow::Result<Vec<Offset>> {
         let merged = self.folder.path().join("merged");
         let mut command = command_in(&self.bin_dir, "cctf")?;
@@ -220,24 +205,24 @@ impl Run {
             .collect()
     }
 
-    /// What a normalizer makes of the same spans as they were before their stamps were shifted.
+    /// Rows of the same spans before their timestamps were shifted.
     fn rows_with_right_clocks(&self) -> anyhow::Result<BTreeMap<String, (String, Value)>> {
         let logs = self.folder.path().join("right");
         let normalizer = Child::normalizer(
             &self.bin_dir,
             &logs,
-            &["--run-id", "other", "--join-window", PATIENT],
+            &["--run-id", "other", "--join-window", JOIN_WINDOW],
         )?;
         let url = normalizer.url("grpc")?;
         let kept = fs::read(self.folder.path().join("kept"))?;
         let mut rest = kept.as_slice();
         while let Some((len, after)) = rest.split_first_chunk::<8>() {
             let len = u64::from_le_bytes(*len);
-            ensure!(len <= REQUEST_BYTES_MAX, "a kept request of {len} bytes");
+            ensure!(len <= REQUEST_BYTES_MAX, "recorded request of {len} bytes");
             let (request, after) = after
                 .split_at_checked(len as usize)
-                .context("a kept request is not whole")?;
-            wait_for("a request to be taken", || {
+                .context("incomplete recorded request")?;
+            wait_for("an accepted request", || {
                 match otlp::export(&url, request.to_vec())? {
                     Err(status) if status.code() == tonic::Code::Unavailable => Ok(None),
                     answer => Ok(Some(answer?)),

@@ -1,6 +1,6 @@
-//! [`History`]: the kernel's own counters, read again and again, to hold rows against over their own intervals.
+//! [`History`]: the kernel's counters over time, to compare with rows over the same intervals.
 //!
-//! Read here from other places and by other rules than those of service and normalizer, wherever there are others.
+//! Where the kernel offers more than one source, this one differs from the source that the service reads.
 
 use std::fs;
 use std::path::Path;
@@ -13,37 +13,31 @@ use anyhow::{Context, anyhow, ensure};
 
 /// The kernel's unit in /proc/diskstats.
 const SECTOR_BYTES: f64 = 512.0;
-/// Two looks that are further apart than this say too little of what was between.
+/// Longest gap between two looks that can be interpolated.
 const GAP_MAX_MS: f64 = 3_000.0;
 
-/// The counters at one time. Those of disks and interfaces are bytes since boot.
+/// The counters at one time. Disks and interfaces count bytes since boot.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look {
-    /// Time, ms since the Unix epoch.
+    /// Milliseconds since the Unix epoch.
     pub at_ms: f64,
-    /// CPU time of all CPUs that was neither idle nor waiting for disks, ticks.
+    /// Ticks of all CPUs, without idle time and waits for disks.
     pub cpu_busy: f64,
-    /// CPU time of all CPUs, ticks.
+    /// Ticks of all CPUs.
     pub cpu_all: f64,
     /// MemAvailable, MiB.
     pub available_mib: f64,
     /// MemTotal, MiB.
     pub total_mib: f64,
-    /// From all disks.
     pub disk_read: f64,
-    /// To all disks.
     pub disk_written: f64,
-    /// By all interfaces but loopback.
+    /// By all interfaces except loopback.
     pub received: f64,
-    /// By all interfaces but loopback.
+    /// By all interfaces except loopback.
     pub sent: f64,
 }
 
 impl Look {
-    /// One look.
-    ///
-    /// # Errors
-    /// If the kernel's files cannot be read, or are not what they should be.
     pub fn take() -> anyhow::Result<Self> {
         let before = now_ms()?;
         let mut look = Self::default();
@@ -57,7 +51,7 @@ impl Look {
 
     fn read_cpu(&mut self, stat: &str) -> anyhow::Result<()> {
         let ticks = numbers(stat.lines().next().unwrap_or_default());
-        ensure!(ticks.len() >= 8, "/proc/stat has no line of all CPUs");
+        ensure!(ticks.len() >= 8, "/proc/stat has no line for all CPUs");
         self.cpu_all = ticks[..8].iter().sum();
         self.cpu_busy = self.cpu_all - ticks[3] - ticks[4];
         Ok(())
@@ -93,7 +87,10 @@ impl Look {
         let interfaces = dev.lines().filter_map(|line| line.split_once(':'));
         for (name, counters) in interfaces.filter(|(name, _)| name.trim() != "lo") {
             let counters = numbers(counters);
-            ensure!(counters.len() >= 9, "/proc/net/dev says too little of {name}");
+            ensure!(
+                counters.len() >= 9,
+                "/proc/net/dev has too few columns for {name}"
+            );
             self.received += counters[0];
             self.sent += counters[8];
         }
@@ -101,7 +98,7 @@ impl Look {
     }
 }
 
-/// Whether the kernel has it as a whole device that lies on no other and is not made of memory.
+/// Whether it is a whole device that is neither stacked on another one nor backed by memory.
 fn is_disk(name: &str) -> bool {
     let folder = Path::new("/sys/block").join(name.replace('/', "!"));
     let lies_on_another = fs::read_dir(folder.join("slaves")).is_ok_and(|mut below| below.next().is_some());
@@ -119,22 +116,18 @@ fn numbers(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Now, ms since the Unix epoch.
-///
-/// # Errors
-/// If the clock stands before 1970.
+/// Now, in milliseconds since the Unix epoch.
 pub fn now_ms() -> anyhow::Result<f64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1e3)
 }
 
-/// A thread that looks again and again.
+/// A thread that reads the counters at a fixed interval.
 pub struct Recorder {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<Vec<Look>>>,
 }
 
 impl Recorder {
-    /// Looks once every so often.
     pub fn start(every: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -151,10 +144,6 @@ impl Recorder {
         Self { stop, thread }
     }
 
-    /// Ends.
-    ///
-    /// # Errors
-    /// If a look failed, or the machine was so busy that two lie far apart.
     pub fn finish(self) -> anyhow::Result<History> {
         self.stop.store(true, Ordering::Relaxed);
         let looks = self
@@ -170,45 +159,36 @@ impl Recorder {
 pub struct History(Vec<Look>);
 
 impl History {
-    /// Value of a counter at a time, on the straight line between the looks around it.
-    ///
-    /// # Errors
-    /// If nobody looked then.
+    /// Value of a counter at a time, interpolated between two looks.
     pub fn at(&self, ms: f64, counter: fn(&Look) -> f64) -> anyhow::Result<f64> {
         let after = self.0.partition_point(|look| look.at_ms < ms);
         let (Some(before), Some(after)) = (
             after.checked_sub(1).map(|place| &self.0[place]),
             self.0.get(after),
         ) else {
-            return Err(anyhow!("nobody looked at the counters at {ms}"));
+            return Err(anyhow!("no look at the counters around {ms}"));
         };
         let length = after.at_ms - before.at_ms;
         ensure!(
             length < GAP_MAX_MS,
-            "nobody looked at the counters for {length} ms around {ms}"
+            "no look at the counters for {length} ms around {ms}"
         );
         let share = (ms - before.at_ms) / length;
         Ok(counter(before) + share * (counter(after) - counter(before)))
     }
 
     /// Growth of a counter over an interval.
-    ///
-    /// # Errors
-    /// As [`History::at`].
     pub fn growth(&self, from_ms: f64, to_ms: f64, counter: fn(&Look) -> f64) -> anyhow::Result<f64> {
         Ok(self.at(to_ms, counter)? - self.at(from_ms, counter)?)
     }
 
-    /// Use of all CPUs over an interval, percent.
-    ///
-    /// # Errors
-    /// As [`History::at`].
+    /// Utilization of all CPUs over an interval, percent.
     pub fn cpu_util(&self, from_ms: f64, to_ms: f64) -> anyhow::Result<f64> {
         let busy = self.growth(from_ms, to_ms, |look| look.cpu_busy)?;
         Ok(100.0 * busy / self.growth(from_ms, to_ms, |look| look.cpu_all)?)
     }
 
-    /// Least and greatest value that was seen in an interval.
+    /// Minimum and maximum of an interval.
     pub fn range(&self, from_ms: f64, to_ms: f64, value: fn(&Look) -> f64) -> (f64, f64) {
         let inside = self
             .0

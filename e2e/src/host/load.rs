@@ -1,4 +1,4 @@
-//! Work of a known amount: a CPU that burns, a disk that is written and read, a veth pair that carries datagrams. The last needs root.
+//! Load of a known amount on a CPU, a disk and a veth pair. The veth pair needs root.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -15,31 +15,30 @@ use anyhow::{Context, anyhow, bail};
 
 use super::machine::ip;
 
-/// Bytes written at once; half as many are read.
+/// Bytes of a write. A read has half as many.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// The file that is written, round and round.
+/// Length of the file, which is overwritten cyclically.
 const FILE_CHUNKS: u64 = 1024;
-/// Payload of a datagram: one packet, as the interfaces take jumbo frames.
+/// Payload of a datagram. It is one packet, because the interfaces accept jumbo frames.
 pub const DATAGRAM_BYTES: usize = 8_000;
-/// What the interfaces count of one besides: Ethernet, IP and UDP headers.
+/// Ethernet, IP and UDP headers, which the interfaces count as well.
 pub const HEADER_BYTES: usize = 14 + 20 + 8;
-/// Every so many datagrams one comes back.
+/// One in so many datagrams is echoed.
 pub const ECHO_EACH: u64 = 4;
-/// Pace of the datagrams and chunks.
+/// Interval between two batches of datagrams or chunks.
 const TICK: Duration = Duration::from_millis(8);
 
-/// Memory as direct reads and writes want it.
+/// Memory aligned for direct I/O.
 #[repr(align(4096))]
 struct Chunk([u8; CHUNK_BYTES]);
 
-/// Threads that work until they are told to stop.
+/// Threads that work until [`Load::finish`].
 pub struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Load {
-    /// Nothing yet.
     pub fn new() -> Self {
         Self {
             stop: Arc::default(),
@@ -52,7 +51,7 @@ impl Load {
         self.threads.push(std::thread::spawn(move || work(&stop)));
     }
 
-    /// One CPU burns.
+    /// Keeps one CPU busy.
     pub fn burn(&mut self) {
         self.spawn(|stop| {
             while !stop.load(Ordering::Relaxed) {
@@ -62,10 +61,7 @@ impl Load {
         });
     }
 
-    /// So many bytes a second are written to a disk, and half as many read from it, both past the page cache.
-    ///
-    /// # Errors
-    /// If `folder` takes no such file.
+    /// Writes so many bytes per second to a disk and reads half as many, both past the page cache.
     pub fn write(&mut self, folder: &Path, bytes_per_second: u64) -> anyhow::Result<()> {
         let cannot = || format!("cannot write to {} past the page cache", folder.display());
         let named = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
@@ -73,14 +69,14 @@ impl Load {
         options.read(true).write(true).custom_flags(libc::O_DIRECT);
         let file = options.open(named.path()).with_context(cannot)?;
         let mut memory = Box::new(Chunk([7; CHUNK_BYTES]));
-        // The blocks are there before anything is measured, so that what is written later is data alone.
+        // Allocates the blocks before the measurement, so that later writes are data only.
         for place in 0..FILE_CHUNKS {
             file.write_all_at(&memory.0, place * CHUNK_BYTES as u64)
                 .with_context(cannot)?;
         }
         file.sync_all()?;
         self.spawn(move |stop| {
-            // Deletes the file in the end.
+            // Dropping it deletes the file.
             let _named = named;
             let mut place = 0;
             pace(stop, bytes_per_second / CHUNK_BYTES as u64, || {
@@ -94,10 +90,7 @@ impl Load {
         Ok(())
     }
 
-    /// So many datagrams a second leave by a veth pair, and a part of them comes back.
-    ///
-    /// # Errors
-    /// If there is no socket to be had.
+    /// Sends so many datagrams per second over a veth pair. The far end echoes some of them.
     pub fn transfer(&mut self, veth: &Veth, datagrams_per_second: u64) -> anyhow::Result<()> {
         let echo = veth.peer_socket()?;
         let socket = UdpSocket::bind(veth.near)?;
@@ -127,10 +120,7 @@ impl Load {
         Ok(())
     }
 
-    /// Ends.
-    ///
-    /// # Errors
-    /// If some of the work could not be done.
+    /// Stops all threads and returns their first error.
     pub fn finish(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().try_for_each(|thread| {
@@ -147,7 +137,7 @@ impl Default for Load {
     }
 }
 
-/// Does something so many times a second, by absolute times: what a busy machine held up is made up for.
+/// Repeats `work` so many times per second. Absolute times make up for delays of a busy machine.
 fn pace(
     stop: &AtomicBool,
     per_second: u64,
@@ -165,7 +155,7 @@ fn pace(
     Ok(())
 }
 
-/// A veth pair: one end here, the other in a network namespace of its own. Both go when it is dropped.
+/// A veth pair with the far end in a network namespace of its own. Dropping it deletes both ends.
 pub struct Veth {
     namespace: String,
     near: SocketAddr,
@@ -174,13 +164,9 @@ pub struct Veth {
 }
 
 impl Veth {
-    /// Makes one.
-    ///
-    /// # Errors
-    /// If this process may not, or there is no `ip`.
     pub fn new() -> anyhow::Result<Self> {
         let id = std::process::id();
-        // The network that is set aside for measurements, 198.18.0.0/15, four addresses a process.
+        // 198.18.0.0/15 is reserved for measurements. Each process takes four addresses.
         let (third, fourth) = (id / 64 % 256, id % 64 * 4);
         let address = |host: u32| format!("198.18.{third}.{}", fourth + host);
         let veth = Self {
@@ -201,12 +187,12 @@ impl Veth {
         Ok(veth)
     }
 
-    /// Datagrams that have arrived at the far end.
+    /// Number of datagrams received at the far end.
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// A socket at the far end, made by a thread that goes there.
+    /// A socket at the far end, opened by a thread that enters its namespace.
     fn peer_socket(&self) -> anyhow::Result<UdpSocket> {
         let namespace = Path::new("/run/netns").join(&self.namespace);
         let address = self.far;
@@ -231,7 +217,7 @@ impl Veth {
 
 impl Drop for Veth {
     fn drop(&mut self) {
-        // The pair goes with the namespace, as one of its ends is there.
+        // Deleting the namespace deletes the pair.
         let _ = ip(&format!("netns del {}", self.namespace));
     }
 }

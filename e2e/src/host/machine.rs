@@ -1,4 +1,4 @@
-//! [`in_machine`]: a machine whose network holds nothing but what a test puts there. Needs root.
+//! [`in_machine`]: a network that has only the interfaces of a test. Needs root.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,11 +10,8 @@ const ROOT: &CStr = c"/";
 const SYSFS: &CStr = c"sysfs";
 const SYS: &CStr = c"/sys";
 
-/// Runs `work` on a thread in a network namespace of its own, with the /sys that belongs to it. So do all threads and processes that
-/// `work` starts. Only loopback is there.
-///
-/// # Errors
-/// If this process is not root, or `work` panics.
+/// Runs `work` on a thread in a network namespace of its own, with the matching /sys. Threads and processes that `work` starts are in
+/// it as well. The only interface is loopback.
 pub fn in_machine<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
     let inside = || {
         enter().context("cannot make a network namespace (this needs root)")?;
@@ -25,12 +22,12 @@ pub fn in_machine<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> a
         .map_err(|_| anyhow!("the thread in the machine panicked"))?
 }
 
-/// Moves this thread, which ends with its work.
+/// Moves this thread, which exits after its work.
 fn enter() -> io::Result<()> {
     // SAFETY: system calls with constant strings, on this thread's own namespaces.
     unsafe {
         done(libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS))?;
-        // What is mounted here is seen by nobody else.
+        // Mounts do not propagate to the rest of the system.
         let private = libc::MS_REC | libc::MS_SLAVE;
         let nothing = std::ptr::null();
         done(libc::mount(
@@ -57,20 +54,17 @@ fn done(returned: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Runs `ip` where this thread is.
-///
-/// # Errors
-/// With what it says.
+/// Runs `ip` in this thread's network namespace.
 pub fn ip(arguments: &str) -> anyhow::Result<()> {
     let done = Command::new("ip")
         .args(arguments.split(' '))
         .output()
-        .context("cannot start ip, which iproute2 has")?;
-    let told = String::from_utf8_lossy(&done.stderr);
+        .context("cannot start ip; install iproute2")?;
+    let message = String::from_utf8_lossy(&done.stderr);
     ensure!(
         done.status.success(),
         "ip {arguments}: {} (this needs root)",
-        told.trim()
+        message.trim()
     );
     Ok(())
 }

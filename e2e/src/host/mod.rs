@@ -1,5 +1,5 @@
-//! The host that tests run on: [`counters`], what the kernel says of it; [`load`], work for its CPUs, disks and a network;
-//! [`machine`], a network of its own; and [`rows`], what a run's files say.
+//! The host that tests run on: [`counters`] of the kernel, [`load`] for CPUs, disks and a network, a [`machine`] with a network of its
+//! own, and the [`rows`] of a node.
 
 pub mod counters;
 pub mod load;

@@ -1,4 +1,4 @@
-//! [`Samples`]: a node's rows of `host_metrics.jsonl` and `link_metrics.jsonl`, with the interval that each covers.
+//! [`Sample`]: a node's rows of `host_metrics.jsonl` and `link_metrics.jsonl` for one interval.
 
 use std::path::Path;
 
@@ -7,33 +7,24 @@ use serde_json::Value;
 
 use crate::rows;
 
-/// What a node's row of each file says of one interval. Rates are a second's; unknown is not a number.
+/// A node's row of each file for one interval. An unknown value is NaN.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Its end, ms since the Unix epoch.
+    /// End of the interval, in milliseconds since the Unix epoch.
     pub at_ms: f64,
-    /// Its length, ms.
     pub interval_ms: f64,
     /// Percent of all CPUs.
     pub cpu_util: f64,
-    /// MiB.
     pub mem_free_mb: f64,
-    /// MiB.
     pub mem_used_mb: f64,
-    /// Bytes.
+    /// Bytes per second, as the next three.
     pub disk_read: f64,
-    /// Bytes.
     pub disk_written: f64,
-    /// Bytes.
     pub received: f64,
-    /// Bytes.
     pub sent: f64,
 }
 
-/// The samples of a node, in order, without the first, which has no rates.
-///
-/// # Errors
-/// If there are none, or one is a row of one file and none of the other.
+/// The samples of a node in order, without the first one, which has no rates.
 pub fn samples(cctf: &Path, node: &str) -> anyhow::Result<Vec<Sample>> {
     let of_node = |file: &str| {
         let mut rows = rows::lines(&cctf.join(file))?;
@@ -47,7 +38,7 @@ pub fn samples(cctf: &Path, node: &str) -> anyhow::Result<Vec<Sample>> {
     let (hosts, links) = (of_node("host_metrics.jsonl")?, of_node("link_metrics.jsonl")?);
     ensure!(
         hosts.len() == links.len(),
-        "{node} has {} rows of its host and {} of its interfaces",
+        "{node} has {} rows of its host, but {} of its interfaces",
         hosts.len(),
         links.len()
     );
@@ -56,7 +47,7 @@ pub fn samples(cctf: &Path, node: &str) -> anyhow::Result<Vec<Sample>> {
         .map(|(host, link)| {
             ensure!(
                 host["ts_ms"] == link["ts_ms"],
-                "{host} and {link} are of other times"
+                "{host} and {link} have different timestamps"
             );
             Ok(Sample {
                 at_ms: number(host, "ts_ms"),

@@ -1,4 +1,4 @@
-//! What cannot be used is refused, counted and told, and never takes with it what can.
+//! Unusable input is refused, counted and reported, and never affects valid rows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn id_of(number: u8) -> String {
 }
 
 #[test]
-fn rows_that_cannot_be_used_are_counted_by_reason_and_the_others_are_kept() {
+fn unusable_rows_are_counted_by_reason_and_the_others_are_kept() {
     let out = tempfile::tempdir().unwrap();
     let normalizer = normalizer(out.path());
     let outside = attribute("cctf.run_id", "../../etc");
@@ -84,9 +84,9 @@ fn rows_that_cannot_be_used_are_counted_by_reason_and_the_others_are_kept() {
     let answer = export(&normalizer.url("grpc").unwrap(), request(spans).encode_to_vec())
         .unwrap()
         .unwrap();
-    let told = answer.partial_success.unwrap();
-    assert_eq!(told.rejected_spans, 7);
-    assert!(!told.error_message.is_empty());
+    let rejected = answer.partial_success.unwrap();
+    assert_eq!(rejected.rejected_spans, 7);
+    assert!(!rejected.error_message.is_empty());
     for reason in [
         "trace_id_length",
         "span_id_length",
@@ -167,7 +167,7 @@ fn a_span_without_a_resource_is_kept_on_an_unknown_node() {
         None
     );
     let mut kept = span_ids(normalizer, out.path());
-    // Whether a row can be made of it is the contract's business; that it is told of in either case is ours.
+    // The contract decides whether it becomes a row. Either way it must be flagged or counted.
     let meta = rows::document(&out.path().join("r/run_meta.json")).unwrap();
     let (unknown, rejected) = (&meta["counts"]["unknown_node"], &meta["counts"]["rejected"]);
     assert!(

@@ -7,7 +7,7 @@ use e2e::rows::{self, number, text};
 use serde_json::Value;
 
 const REQUESTS: usize = 80;
-/// Node, stage and path of each hop, the first one first.
+/// Node, stage and path of each hop.
 const HOPS: [(&str, &str, &str); 3] = [
     ("ep0", "endpoint", "/json/validate"),
     ("edge0", "edge", "/blob/gzip"),
@@ -63,7 +63,7 @@ fn each_request_is_three_invocations_with_the_right_parents() {
                     caller["node"], above["node"],
                     "the call left where the invocation ran: {caller}"
                 );
-                // A call can be over before the slot had the CPU again: then it had waited for that, not for the call.
+                // A call can end before the slot gets the CPU again. The slot then waited for the CPU, not for the call.
                 waited_ms += number(above, "downstream_ms").unwrap();
             }
             above = Some(row);
@@ -74,16 +74,16 @@ fn each_request_is_three_invocations_with_the_right_parents() {
             "the last hop calls nobody"
         );
     }
-    assert!(waited_ms > 0.0, "nobody ever waited for a call");
+    assert!(waited_ms > 0.0, "no invocation waited for a call");
     let nodes = rows::document(&cctf.join("nodes.json")).unwrap();
     for (node, stage, _) in HOPS {
-        let told = nodes
+        let node_row = nodes
             .as_array()
             .unwrap()
             .iter()
-            .find(|told| text(told, "node_id") == Some(node))
+            .find(|row| text(row, "node_id") == Some(node))
             .unwrap();
-        assert_eq!(text(told, "stage"), Some(stage));
+        assert_eq!(text(node_row, "stage"), Some(stage));
     }
     let links = rows::document(&cctf.join("links.json")).unwrap();
     for (u, v) in [("driver0", "ep0"), ("ep0", "edge0"), ("edge0", "cloud0")] {

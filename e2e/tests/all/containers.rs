@@ -1,6 +1,6 @@
-//! The images in containers: the stack of compose.yaml through the real Collector, and the runbook's three commands as they are written.
+//! The images in containers: the stack of compose.yaml through the real Collector, and the three commands of the runbook.
 //!
-//! Needs Docker's engine (`make test` starts a private one where none runs) and what `make test` builds before.
+//! Needs a Docker engine; `make test` starts a private one where none runs, and builds the images.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,11 +18,11 @@ use e2e::rows::{self, text};
 use e2e::sources::root;
 use serde_json::Value;
 
-/// How the stack is named, so that one of the machine's owner is left alone.
+/// The stack's own name, so that the test leaves a stack of the machine's owner alone.
 const PROJECT: &str = "cctf-e2e";
 
-/// Into the log of the whole test run, past the test's own captured output: which containers there really were.
-fn tell(what: &str) {
+/// Writes to the log of the whole test run, past the captured output, to document which containers ran.
+fn log(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
 
@@ -54,24 +54,24 @@ fn build_images() {
     }
 }
 
-/// A folder to which everybody finds the way, as containers run as somebody else.
+/// A folder that other users can reach, because containers run as another user.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
 
-/// Who runs what in a container, as the machine sees it.
+/// Users of a container's processes, as the host sees them.
 fn users_in(container: &str) -> Vec<u32> {
-    let told = docker(&["top", container, "-eo", "uid,pid"]);
-    let users = told
+    let processes = docker(&["top", container, "-eo", "uid,pid"]);
+    let users = processes
         .lines()
         .skip(1)
         .map(|line| line.split_whitespace().next().unwrap().parse().unwrap());
     users.collect()
 }
 
-/// The stack, ended when dropped.
+/// The running stack. Dropping it stops it.
 struct Stack {
     variables: Vec<(String, String)>,
     logs: PathBuf,
@@ -99,8 +99,8 @@ impl Stack {
             variables.push(((*name).to_owned(), port.to_string()));
         }
         let stack = Self { variables, logs };
-        let told = run(stack.script().args(["up", "chain"]));
-        println!("{}", String::from_utf8_lossy(&told.stdout));
+        let started = run(stack.script().args(["up", "chain"]));
+        println!("{}", String::from_utf8_lossy(&started.stdout));
         stack
     }
 
@@ -122,7 +122,7 @@ impl Stack {
         format!("http://127.0.0.1:{}", self.variable(port))
     }
 
-    /// Drives what listens on `port`, as `make real-all STACK=compose` does, and returns the run's folder.
+    /// Drives the service at `port` as `make real-all STACK=compose` does, and returns the run's folder.
     fn drive(&self, run_id: &str, port: &str, endpoints: &str) -> PathBuf {
         let mut run = command("cctf").unwrap();
         run.args(["run", "--rate", "40", "--duration", "2s", "--run-id", run_id]);
@@ -135,8 +135,8 @@ impl Stack {
 
     fn containers(&self) -> Vec<String> {
         let of_project = format!("label=com.docker.compose.project={PROJECT}");
-        let told = docker(&["ps", "--quiet", "--no-trunc", "--filter", &of_project]);
-        told.lines().map(str::to_owned).collect()
+        let ids = docker(&["ps", "--quiet", "--no-trunc", "--filter", &of_project]);
+        ids.lines().map(str::to_owned).collect()
     }
 }
 
@@ -157,14 +157,14 @@ impl Drop for Stack {
     }
 }
 
-/// Each container is what the file promises: nobody in it is root or may become it, and nothing of it can be written to.
+/// Checks the promises of compose.yaml: no process is root or can become root, and the root file system is read-only.
 fn assert_hardened(containers: &[String]) {
     for container in containers {
-        let told: Value = serde_json::from_str(&docker(&["inspect", container])).unwrap();
-        let (config, host) = (&told[0]["Config"], &told[0]["HostConfig"]);
-        let name = told[0]["Name"].as_str().unwrap();
+        let state: Value = serde_json::from_str(&docker(&["inspect", container])).unwrap();
+        let (config, host) = (&state[0]["Config"], &state[0]["HostConfig"]);
+        let name = state[0]["Name"].as_str().unwrap();
         let users = users_in(container);
-        tell(&format!("{name} {container} runs as {users:?}"));
+        log(&format!("{name} {container} runs as {users:?}"));
         let user = config["User"].as_str().unwrap();
         assert!(
             !user.is_empty() && !user.starts_with("0:") && user != "0",
@@ -218,7 +218,7 @@ fn the_compose_stack_leaves_whole_runs_and_nothing_runs_as_root() {
     }
 }
 
-/// Eighty requests, each of which went through all three.
+/// Checks that each of the 80 requests passed all three services.
 fn assert_chain(rows: &[Value]) {
     assert_eq!(rows.len(), 3 * 80);
     for (node, stage, caller) in [
@@ -245,14 +245,14 @@ fn assert_chain(rows: &[Value]) {
     }
 }
 
-/// The runbook's commands for the three machines, word by word but for line breaks.
+/// The runbook's commands for the three machines, without line breaks.
 const RUNBOOK: [&str; 3] = [
     "docker run -d -p 8080:8080 -e NODE_ID=cloud0 -e STAGE=cloud -e LOG_PATH=/logs -v $PWD/logs/cloud:/logs tunable-svc:0.1.0",
     "docker run -d -p 8080:8080 -e NODE_ID=edge0 -e STAGE=edge -e LOG_PATH=/logs -v $PWD/logs/edge:/logs tunable-svc:0.1.0",
     "docker run -d -p 8080:8080 -e NODE_ID=ep0 -e STAGE=endpoint -e LOG_PATH=/logs -v $PWD/logs/endpoint:/logs tunable-svc:0.1.0",
 ];
 
-/// What the runbook lists, but for the driver's own file.
+/// The runbook's artifacts, except for the driver's file.
 const ARTIFACTS: [&str; 17] = [
     "events.jsonl",
     "placement_events.jsonl",
@@ -273,7 +273,7 @@ const ARTIFACTS: [&str; 17] = [
     "cctf/module_inventory.json",
 ];
 
-/// A container that is removed when dropped.
+/// A container. Dropping it removes it.
 struct Container(String);
 
 impl Drop for Container {
@@ -291,7 +291,7 @@ fn the_runbooks_commands_leave_its_artifacts_and_never_run_as_root() {
         let started = run(Command::new("sh").args(["-c", line]).current_dir(folder.path()));
         let container = Container(String::from_utf8(started.stdout).unwrap().trim().to_owned());
         let address = "127.0.0.1:8080".parse().unwrap();
-        // The engine's proxy takes connections before the service does.
+        // The engine's proxy accepts connections before the service does.
         wait_for("the service", || {
             Ok(http::send(address, "GET", "/work", &[], b"")
                 .ok()
@@ -299,7 +299,7 @@ fn the_runbooks_commands_leave_its_artifacts_and_never_run_as_root() {
         })
         .unwrap();
         let users = users_in(&container.0);
-        tell(&format!("{node} {} runs as {users:?}", container.0));
+        log(&format!("{node} {} runs as {users:?}", container.0));
         assert_eq!(users.len(), 2, "the service and its normalizer");
         assert!(users.iter().all(|user| *user != 0), "{users:?}");
         for size in 0..20 {
@@ -308,10 +308,10 @@ fn the_runbooks_commands_leave_its_artifacts_and_never_run_as_root() {
         }
         let stopping = Instant::now();
         docker(&["stop", &container.0]);
-        tell(&format!("{node} stopped in {:?}", stopping.elapsed()));
+        log(&format!("{node} stopped in {:?}", stopping.elapsed()));
         let state: Value =
             serde_json::from_str(&docker(&["inspect", "--format", "{{json .State}}", &container.0])).unwrap();
-        // Whom the engine has to kill after its 10 s ends with 137.
+        // A container that the engine kills after 10 s exits with 137.
         assert_eq!(state["ExitCode"], 0, "{state}");
 
         let stage = line.split("logs/").nth(1).unwrap().split(':').next().unwrap();

@@ -1,4 +1,4 @@
-//! A service with LOG_PATH and no OTLP receiver: it keeps a normalizer of its own, and nothing is left behind or lost.
+//! A service with LOG_PATH and no OTLP receiver runs a normalizer of its own, loses no row and leaves no process.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,7 +10,7 @@ use e2e::http;
 use e2e::rows::{self, text};
 use serde_json::Value;
 
-/// The service in such a folder, as root gives it to somebody else if root runs this test.
+/// Starts the service. If root runs this test, the service gives the folder to another user.
 fn start(log_path: &Path) -> Child {
     let variables = [
         ("LOG_PATH", log_path.to_str().unwrap()),
@@ -22,7 +22,7 @@ fn start(log_path: &Path) -> Child {
     Child::service(&bin_dir().unwrap(), &variables).unwrap()
 }
 
-/// A folder whose way is open to everybody, as a folder that a container mounts is.
+/// A folder that all users can reach, like a volume of a container.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;
     let outside = tempfile::tempdir().unwrap();
@@ -38,12 +38,12 @@ fn post(service: &Child, body: &[u8]) {
     assert_eq!(answer.status, 200);
 }
 
-/// Processes whose parent is `parent`, or whose standard input came from it.
+/// Processes whose parent is `parent`.
 fn children_of(parent: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap();
     let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-    let told: String = tasks.map(|task| of_task(task.unwrap())).collect();
-    told.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    let ids: String = tasks.map(|task| of_task(task.unwrap())).collect();
+    ids.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }
 
 fn kill(id: u32, signal: i32) {
@@ -95,7 +95,7 @@ fn the_run_folder_has_its_stop_event_and_no_file_of_root() {
     assert!(!is_running(processes[1]));
 }
 
-/// Fails without the restart: the spans wait for a receiver that never comes, and are dropped at the end.
+/// Seen to fail without the restart: the spans wait in vain for a receiver and are dropped at the end.
 #[test]
 fn a_killed_normalizer_restarts_and_no_row_is_lost_or_duplicated() {
     let (_outside, log_path) = folder();
@@ -136,7 +136,7 @@ fn a_killed_normalizer_restarts_and_no_row_is_lost_or_duplicated() {
     assert_eq!((ids.len(), invocations(&log_path).len()), (sent + 1, sent + 1));
 }
 
-/// Fails without --stop-with-stdin: the normalizer then runs on for ever.
+/// Seen to fail without --stop-with-stdin: the normalizer then never stops.
 #[test]
 fn a_killed_service_leaves_no_normalizer_and_all_its_rows() {
     let (_outside, log_path) = folder();
@@ -157,18 +157,18 @@ fn a_killed_service_leaves_no_normalizer_and_all_its_rows() {
 }
 
 #[test]
-fn a_normalizer_that_is_not_there_hinders_the_start_with_one_sentence() {
+fn a_missing_normalizer_is_reported_in_one_line_at_the_start() {
     let (_outside, log_path) = folder();
     let variables = [
         ("LOG_PATH", log_path.to_str().unwrap()),
         ("NORMALIZER", "/nowhere/cctf-normalizer"),
     ];
     let error = Child::service(&bin_dir().unwrap(), &variables).unwrap_err();
-    let told = format!("{error:#}");
+    let message = format!("{error:#}");
     for part in [
         "cannot open /nowhere/cctf-normalizer, which writes the files of LOG_PATH: ",
         "; set NORMALIZER to its path",
     ] {
-        assert!(told.contains(part), "{told}");
+        assert!(message.contains(part), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What containers of one machine send to each other does not cross the machine's edge. Takes root, and fails without.
+//! Traffic between containers of one machine does not count as traffic of the machine. Needs root.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -11,14 +11,14 @@ use e2e::exclusive;
 use e2e::host::machine::{in_machine, ip};
 use e2e::rows;
 
-/// What goes to the container at least, and what may cross the edge of what the kernel itself sends there.
+/// Least traffic to the container, and most traffic of the kernel itself that may leave the machine.
 const INSIDE_BYTES: u64 = 2_000_000;
 const EDGE_BYTES_MAX: f64 = 50_000.0;
 const DATAGRAM_BYTES: usize = 1_000;
-/// Many times what is needed: some may be lost while the container's address is looked up.
+/// Far more than needed: some datagrams are lost while the kernel looks up the container's address.
 const DATAGRAMS_MAX: usize = 100_000;
 
-/// Seen to fail with all interfaces but loopback, which are `docker0,stacked,uplink,veth1`.
+/// Seen to fail when all interfaces except loopback are counted: `docker0,stacked,uplink,veth1`.
 #[test]
 fn traffic_inside_a_machine_does_not_cross_its_edge() {
     let _machine = exclusive::machine();
@@ -38,7 +38,7 @@ fn traffic_inside_a_machine_does_not_cross_its_edge() {
             if sent_by("docker0")? >= before + INSIDE_BYTES {
                 break;
             }
-            // Nobody listens: what comes back as an error has arrived.
+            // No process listens there, so an ICMP error means that a datagram has arrived.
             let _ = socket.send_to(&[0; DATAGRAM_BYTES], "198.18.255.2:9");
         }
         assert!(sent_by("docker0")? >= before + INSIDE_BYTES);
@@ -61,7 +61,7 @@ fn traffic_inside_a_machine_does_not_cross_its_edge() {
 
 fn wait_for_rows(links: &Path, more_than: usize) -> anyhow::Result<Vec<serde_json::Value>> {
     wait_for("rows of the interfaces", || {
-        // A file may end in half a line while it is looked at, or not be there yet.
+        // A file may not exist yet, or end in an incomplete line.
         Ok(rows::lines(links).ok().filter(|rows| rows.len() > more_than))
     })
 }
@@ -74,8 +74,8 @@ fn sent_by(interface: &str) -> anyhow::Result<u64> {
     Ok(text.trim().parse()?)
 }
 
-/// Namespaces of what is outside, and of a container, with such interfaces here: a pair to the outside with one stacked on it, and a bridge
-/// with a pair to the container.
+/// Network namespaces of the outside and of a container. Here, a veth pair with a macvlan on it leads to the outside, and a bridge with
+/// another pair to the container.
 struct Spaces([String; 2]);
 
 impl Spaces {

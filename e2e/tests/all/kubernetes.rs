@@ -1,4 +1,4 @@
-//! The manifests of deploy/k8s: held to the schemas of Kubernetes, strictly, and to what the binaries understand.
+//! The manifests of deploy/k8s conform to the schemas of Kubernetes, and use only variables that the binaries read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,12 +8,11 @@ use std::process::Command;
 use e2e::binaries::{Done, command};
 use e2e::sources::{below, read, root};
 
-/// The version whose schemas are asked.
+/// The version of the schemas.
 const KUBERNETES: &str = "1.37.0";
-/// Where the manifests are.
 const MANIFESTS: &str = "deploy/k8s/";
 
-/// Changes that nothing may take, each with a word of what is then said.
+/// Invalid changes: text, replacement, and a part of the expected finding.
 const WRONG: [(&str, &str, &str); 8] = [
     (
         "readOnlyRootFilesystem",
@@ -45,7 +44,7 @@ fn check(folder: &Path) -> Done {
     let python = root().join("target/tools/manifests/bin/python");
     assert!(
         python.exists(),
-        "{} is not there: run `make test`, which installs it",
+        "cannot find {}; run `make test`, which installs it",
         python.display()
     );
     let mut paths: Vec<_> = fs::read_dir(folder)
@@ -120,7 +119,7 @@ fn every_variable_is_one_that_its_program_reads() {
     let known: BTreeMap<&str, String> = [
         (
             "tunable-svc.yaml",
-            // OpenTelemetry's variables are in a page of their own, which the repository's rules hold to the code.
+            // The variables of OpenTelemetry are on a page of their own; e2e/tests/rules compares it with the code.
             String::from_utf8(help("tunable-svc")).unwrap() + &read("docs/sending.md").unwrap(),
         ),
         (
@@ -130,7 +129,7 @@ fn every_variable_is_one_that_its_program_reads() {
         ("otel-collector.yaml", read("otel-collector.yaml").unwrap()),
     ]
     .into();
-    // What others than the program read: the manifest itself, by $(NAME), and Go's runtime.
+    // Variables for others: the manifest itself, as $(NAME), and Go's runtime.
     let elsewhere = ["NODE_NAME", "HOST_IP", "GOMEMLIMIT"];
     let mut seen = 0;
     for manifest in below(MANIFESTS, ".yaml").unwrap() {
@@ -147,7 +146,7 @@ fn every_variable_is_one_that_its_program_reads() {
                 let mut words = known.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
                 words.any(|word| word == variable)
             });
-            assert!(is_known, "{}: nobody reads {variable}", manifest.path);
+            assert!(is_known, "{}: no program reads {variable}", manifest.path);
             seen += 1;
         }
     }

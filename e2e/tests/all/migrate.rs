@@ -1,4 +1,4 @@
-//! `cctf run --migrate`: a module moves from the edge to the cloud under load, and the files tell what moved, when and where.
+//! `cctf run --migrate`: a module moves from the edge to the cloud under load, and the files record the module, both nodes and the times.
 
 use e2e::binaries::short_run;
 use e2e::rows::{self, number, text};
@@ -9,7 +9,7 @@ const REQUESTS: usize = 160;
 #[test]
 fn a_migration_under_load_is_recorded_with_its_nodes_and_times() {
     let logs = tempfile::tempdir().unwrap();
-    // What starts within two seconds of each other is one deployment; here it is more than that to the middle.
+    // Instances that start within two seconds belong to one deployment. Here the second one starts later, at half of the duration.
     short_run(
         logs.path(),
         &[
@@ -41,7 +41,7 @@ fn a_migration_under_load_is_recorded_with_its_nodes_and_times() {
     assert!(left < came, "edge0 served until {left}, cloud0 from {came}");
     for row in &invocations {
         let status = (number(row, "status"), row.get("flags"));
-        assert_eq!(status, (Some(200.0), None), "nobody noticed: {row}");
+        assert_eq!(status, (Some(200.0), None), "no request is affected: {row}");
     }
 
     let events = rows::lines(&cctf.join("placement_events.jsonl")).unwrap();
@@ -62,8 +62,8 @@ fn a_migration_under_load_is_recorded_with_its_nodes_and_times() {
         one("start", "cloud0"),
         one("stop", "edge0"),
     );
-    for told in [began, starts, stops] {
-        assert_eq!(told["inferred"], false, "{told}");
+    for event in [began, starts, stops] {
+        assert_eq!(event["inferred"], false, "{event}");
     }
     let before = times("edge0", "ts_start").fold(f64::INFINITY, f64::min);
     assert!(

@@ -1,4 +1,4 @@
-//! Twice the load that a service can bear: the queue fills, the rest is told to come again, and nothing else breaks.
+//! Twice the capacity of a service: the queue fills, further requests get 503 with Retry-After, and nothing else fails.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn a_full_queue_answers_503_with_retry_after_and_every_answer_is_a_row() {
     assert_eq!(
         statuses.keys().collect::<Vec<_>>(),
         ["200", "503"],
-        "answers of any other kind: {statuses:?}"
+        "other statuses: {statuses:?}"
     );
 
     assert_eq!(http::send(admin, "GET", "/readyz", &[], b"").unwrap().status, 200);

@@ -1,4 +1,4 @@
-//! Where modules run and move, of services that tell nothing of it: concluded from a real SDK's telemetry, and told by `cctf event`.
+//! Placement of services that do not report it: inferred from a real SDK's telemetry, and recorded with `cctf event`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,12 +13,12 @@ use e2e::sources::root;
 use serde_json::Value;
 
 const PYTHON: &str = "target/tools/exporters/python/bin/python";
-/// Silence after which an instance is taken for gone: far above any pause of a process that has to share the machine.
+/// Silence after which an instance counts as gone. It is far longer than any pause of a process on a busy machine.
 const STALE_AFTER: &str = "20s";
-/// What starts sooner after an instance is part of the same deployment, not the place that it moves to.
+/// Instances that start within this time belong to one deployment; a later one can be the target of a migration.
 const DEPLOYMENT_NS: u64 = 2_000_000_000;
 
-/// A process that is known by its telemetry alone.
+/// A process that is known only by its telemetry.
 struct Foreign {
     process: Process,
     spans: std::io::Lines<BufReader<ChildStdout>>,
@@ -32,7 +32,7 @@ impl Foreign {
         let python = root().join(PYTHON);
         assert!(
             python.is_file(),
-            "{} is not there: run `make test`, which installs it",
+            "cannot find {}; run `make test`, which installs it",
             python.display()
         );
         let resource =
@@ -53,13 +53,13 @@ impl Foreign {
         }
     }
 
-    /// Of its next span that has been taken.
+    /// Times of its next acknowledged span.
     fn next(&mut self) -> Option<Times> {
         let span: Value = serde_json::from_str(&self.spans.next()?.unwrap()).unwrap();
         Some((span["start"].as_u64().unwrap(), span["end"].as_u64().unwrap()))
     }
 
-    /// Ends it; of its last span.
+    /// Stops it and returns the times of its last span.
     fn end(mut self) -> Option<Times> {
         drop(self.process.0.stdin.take());
         let last = std::iter::from_fn(|| self.next()).last();
@@ -69,15 +69,15 @@ impl Foreign {
     }
 }
 
-/// `cctf event` with these arguments: the times between which it ran.
-fn tell(args: &[&str], receiver: &str) -> Times {
+/// Runs `cctf event` with these arguments. Returns the times before and after.
+fn record_event(args: &[&str], receiver: &str) -> Times {
     let before = now_unix_ns();
     let done = cctf(&[&["event"], args, &["--otlp-endpoint", receiver]].concat()).unwrap();
     assert_eq!(done.code, Some(0), "{done:?}");
     (before, now_unix_ns())
 }
 
-/// An event with its time: kind, node, node moved from, replicas, instance, whether it was concluded.
+/// An event: time, kind, node, previous node, replicas, instance, whether it was inferred.
 type Event = (
     u64,
     &'static str,
@@ -111,7 +111,7 @@ fn count(folder: &Path, what: &str) -> usize {
     events(folder).iter().filter(|line| line.contains(what)).count()
 }
 
-/// Seen to fail with a told event that is taken for its module's instance.
+/// Seen to fail with a recorded event that counts as an instance of its module.
 #[test]
 fn inferred_and_recorded_placement_events_stand_side_by_side() {
     let logs = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
     let mut second = Foreign::start("front-2", "edge1", &receiver);
     let second_began = second.next().unwrap().0;
     let of_module = ["--module", "front", "--app-id", "shop"];
-    let scaled = tell(
+    let scaled = record_event(
         &[
             &[
                 "scale",
@@ -150,12 +150,12 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
         &receiver,
     );
     let first_ended = first.end().unwrap().1;
-    let migrated = tell(
+    let migrated = record_event(
         &[&["migrate", "--from", "edge0", "--node", "edge1"], &of_module[..]].concat(),
         &receiver,
     );
-    // A node that nobody has heard of.
-    let elsewhere = tell(
+    // A node without telemetry.
+    let elsewhere = record_event(
         &[
             &[
                 "migrate",
@@ -182,7 +182,7 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
     assert!(ended.status.success(), "{}", ended.stderr);
 
     let found = events(&run);
-    let concluded: [Event; 6] = [
+    let inferred: [Event; 6] = [
         (first_began, "start", "edge0", None, None, Some("front-1"), true),
         (second_began, "start", "edge1", None, None, Some("front-2"), true),
         (
@@ -214,7 +214,7 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
             true,
         ),
     ];
-    let told = [
+    let recorded = [
         (scaled, "scale", "edge1", None, Some(2), None, "edge"),
         (migrated, "migrate", "edge1", Some("edge0"), None, None, "edge"),
         (
@@ -227,11 +227,11 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
             "cloud",
         ),
     ];
-    for expected in &concluded {
+    for expected in &inferred {
         let times = found.iter().filter(|line| same(line, expected)).count();
         assert_eq!(times, 1, "{expected:?} in {found:#?}");
     }
-    for ((before, after), kind, node, from, replicas, instance, stage) in told {
+    for ((before, after), kind, node, from, replicas, instance, stage) in recorded {
         let of_it = found.iter().filter(|line| {
             let at = rows::nanoseconds(line, "ts").unwrap();
             u64::try_from(at).is_ok_and(|at| {
@@ -243,12 +243,12 @@ fn inferred_and_recorded_placement_events_stand_side_by_side() {
         assert_eq!(
             of_it.count(),
             1,
-            "{kind} told between {before} and {after} in {found:#?}"
+            "{kind} recorded between {before} and {after} in {found:#?}"
         );
     }
     assert_eq!(
         found.len(),
-        concluded.len() + told.len(),
+        inferred.len() + recorded.len(),
         "and none else: {found:#?}"
     );
 

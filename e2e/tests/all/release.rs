@@ -1,4 +1,4 @@
-//! What `make release` packs: checksums that hold, and binaries that run from the archive.
+//! The archive of `make release`: its checksums are correct, and its binaries run.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `cctf run` over all five real endpoints, short: every artifact of the runbook, every request in it, and readers of others agree.
+//! A short `cctf run` over all five real endpoints: the artifacts of the runbook, all requests, and other programs that read the files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const ENDPOINTS: [&str; 5] = ["json", "gzip", "hash", "kvset", "kvget"];
 const REQUESTS_EACH: usize = 80;
-/// The runbook's names, and those of the files that they are links to.
+/// The runbook's names, and the files to which they link.
 const LINKS: [(&str, &str); 8] = [
     ("events.jsonl", "cctf/invocations.jsonl"),
     ("resources.jsonl", "cctf/host_metrics.jsonl"),
@@ -25,7 +25,7 @@ const LINKS: [(&str, &str); 8] = [
     ("module_inventory.json", "cctf/module_inventory.json"),
 ];
 
-/// The one run that all these tests look at.
+/// The run that all these tests share.
 struct Run {
     report: Value,
     folder: PathBuf,
@@ -168,7 +168,7 @@ fn vegeta_reads_the_drivers_events() {
     let vegeta = root().join("target/tools/bin/vegeta");
     assert!(
         vegeta.is_file(),
-        "{} is not there: run `make test`, which installs it",
+        "cannot find {}; run `make test`, which installs it",
         vegeta.display()
     );
     let events = fs::File::open(RUN.folder.join("events_client.jsonl")).unwrap();
@@ -199,7 +199,7 @@ fn vegeta_reads_the_drivers_events() {
         .iter()
         .map(|drive| drive["latency_ms"]["max"].as_f64().unwrap())
         .fold(0.0, f64::max);
-    // Their sum of nanoseconds over our own milliseconds: the same number but for its last digits.
+    // vegeta has nanoseconds, the report milliseconds. They agree except for the last digits.
     assert!(
         (theirs["latencies"]["max"].as_f64().unwrap() / 1e6 - ours).abs() < 1e-3,
         "{theirs} {ours}"
@@ -211,7 +211,7 @@ fn duckdb_pandas_and_arrow_read_it_with_the_types_that_cctf_prints() {
     let python = root().join("target/tools/readers/bin/python");
     assert!(
         python.is_file(),
-        "{} is not there: run `make test`, which installs it",
+        "cannot find {}; run `make test`, which installs it",
         python.display()
     );
     let binary = e2e::binaries::bin_dir().unwrap().join("cctf");

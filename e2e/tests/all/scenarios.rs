@@ -1,4 +1,4 @@
-//! The commands of docs/scenarios/real-chain.md, run as they stand there, and the rows that the page promises.
+//! Runs the commands of docs/scenarios/real-chain.md and checks the rows that the page promises.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// Requests of each run.
 const REQUESTS: usize = 80;
-/// Each run of the page with node and path of each hop, as its table has them.
+/// Each run of the page's table, with node and path of each hop.
 const RUNS: [(&str, &[(&str, &str)]); 3] = [
     (
         "chain-default",
@@ -37,20 +37,20 @@ const RUNS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
-/// All blocks of a page, which are its commands.
+/// The commands of a page: all its code blocks.
 fn commands(page: &str) -> String {
     let blocks = page.split("\n```").skip(1).step_by(2);
     let commands: Vec<&str> = blocks
         .map(|block| {
             let (language, commands) = block.split_once('\n').unwrap();
-            assert_eq!(language, "", "a block that is none of commands: {block}");
+            assert_eq!(language, "", "unexpected block: {block}");
             commands
         })
         .collect();
     commands.join("\n")
 }
 
-/// Runs the page's commands, and ends what they leave if one of them fails.
+/// Runs the page's commands, and stops their background processes if one fails.
 fn run_page(logs_dir: &Path) -> Done {
     let page = read("docs/scenarios/real-chain.md").unwrap();
     let script = format!(
@@ -59,7 +59,7 @@ fn run_page(logs_dir: &Path) -> Done {
     );
     let [port, admin, otlp] = free_ports().unwrap().map(|port: u16| port.to_string());
     let _machine = exclusive::machine();
-    // `timeout` because a page that waits for something in vain would wait for ever.
+    // `timeout`, because the page's loops would wait forever.
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "300", "bash", "-c", &script]);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());

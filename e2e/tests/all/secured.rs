@@ -1,4 +1,4 @@
-//! Everything of ours that sends, to the real normalizer with TLS, client certificates and tokens.
+//! All senders of this project send to the real normalizer with TLS, client certificates and tokens.
 
 #[allow(dead_code, reason = "the normalizer's own tests use all of it")]
 #[path = "../../../normalizer/tests/support/certificates.rs"]
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const PROTOCOLS: [(&str, &str); 2] = [("grpc", "grpc"), ("http/protobuf", "http")];
 
-/// A normalizer that asks for a certificate and a token, and the files of one client that has both.
+/// A normalizer that requires a certificate and a token, and the files of a client that has both.
 struct Guarded {
     folder: TempDir,
     normalizer: Child,
@@ -59,7 +59,7 @@ impl Guarded {
 
     fn endpoint(&self, listener: &str) -> String {
         let url = self.normalizer.url(listener).unwrap();
-        // The certificate is for this name.
+        // The name in the certificate.
         format!("https://localhost:{}", url.rsplit(':').next().unwrap())
     }
 

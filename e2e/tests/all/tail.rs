@@ -1,4 +1,4 @@
-//! `cctf tail` over real runs: what it gives is the files, line by line, to the end and no further.
+//! `cctf tail` over real runs: its output equals the files, line by line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use e2e::rows;
 use prost::Message;
 use serde_json::Value;
 
-/// A `cctf tail` that runs, and what it has written.
+/// A running `cctf tail` and its output.
 struct Tail {
     process: Process,
     stdout: Arc<Mutex<Vec<u8>>>,
@@ -23,7 +23,7 @@ struct Tail {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// How it ended.
+/// Exit status and output.
 struct Ended {
     status: ExitStatus,
     stdout: Vec<u8>,
@@ -65,7 +65,7 @@ impl Tail {
         assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits.
     fn end(mut self) -> Ended {
         let status = wait_for("the end of cctf tail", || Ok(self.process.try_wait()?)).unwrap();
         for reader in self.readers.drain(..) {
@@ -87,7 +87,7 @@ impl Drop for Tail {
     }
 }
 
-/// What comes out of a stream, so far.
+/// The output of a stream so far.
 fn collect(stream: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHandle<()>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let shared = seen.clone();
@@ -106,13 +106,13 @@ fn collect(stream: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHand
     (seen, reader)
 }
 
-/// Seen to fail when a part that has an end is not read once more.
+/// Seen to fail when a part is not read again after its end was seen.
 #[test]
 fn a_live_run_through_a_pipe_is_its_files_byte_by_byte() {
     let logs = tempfile::tempdir().unwrap();
     let files = ["invocations", "calls", "placement_events"];
     let tails = files.map(|file| Tail::start(logs.path(), &["r", "--file", file]));
-    // They are there before the run is, so they miss nothing of it, though they begin with its last ten lines.
+    // They start before the run, so they miss none of it, although they begin with the last ten lines.
     for tail in &tails {
         wait_for("a tail that waits", || Ok(tail.is_waiting().then_some(()))).unwrap();
     }
@@ -140,14 +140,11 @@ fn a_live_run_through_a_pipe_is_its_files_byte_by_byte() {
         );
         let whole = fs::read(logs.path().join(format!("r/cctf/{file}.jsonl"))).unwrap();
         assert!(!whole.is_empty(), "{file}");
-        assert!(
-            ended.stdout == whole,
-            "{file}: what came through the pipe is not the file"
-        );
+        assert!(ended.stdout == whole, "{file}: the output differs from the file");
     }
 }
 
-/// Seen to fail when no part is found behind the first.
+/// Seen to fail when `tail` finds no part after the first one.
 #[test]
 fn a_run_that_rolls_on_is_followed_though_its_old_parts_are_deleted() {
     const GROUPS: u8 = 12;
@@ -190,7 +187,7 @@ fn a_run_that_rolls_on_is_followed_though_its_old_parts_are_deleted() {
     assert_eq!((rows.len(), spans.len()), (60, 60), "{}", ended.stderr);
 }
 
-/// The folders of all parts that have an end, but for the last one.
+/// The folders of all closed parts, except for the last part.
 fn closed_parts(logs_dir: &Path) -> Vec<std::path::PathBuf> {
     let mut parts: Vec<_> = fs::read_dir(logs_dir)
         .unwrap()
@@ -227,7 +224,7 @@ fn a_run_that_is_over_is_shown_as_lines_or_columns_and_left_at_ctrl_c() {
     };
     let whole = fs::read_to_string(logs.path().join("r/cctf/invocations.jsonl")).unwrap();
     assert_eq!(tail(&["r", "--from-start", "--no-follow"]), whole);
-    // Without a name it is the newest run, which has ended: nothing is waited for.
+    // Without a name, it shows the newest run. That one has ended, so the command exits.
     let last: String = whole
         .split_inclusive('\n')
         .skip(whole.lines().count() - 10)

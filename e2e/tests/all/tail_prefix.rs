@@ -1,4 +1,4 @@
-//! A reader that follows a file all through a run: what it has read is always how the file begins in the end.
+//! A reader follows each file during a run. Whatever it has read is a prefix of the finished file.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -24,7 +24,7 @@ const REPLACED: [&str; 4] = [
     "run_meta.json",
 ];
 
-/// What a reader has seen of a file that grows.
+/// The part of a growing file that a reader has seen.
 struct Follower {
     path: PathBuf,
     file: Option<File>,
@@ -44,7 +44,7 @@ impl Follower {
         }
     }
 
-    /// Reads what is new, as `tail -f` does, and parses each line that is finished by it.
+    /// Reads new bytes, as `tail -f` does, and parses each completed line.
     fn look(&mut self) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();
@@ -62,7 +62,7 @@ impl Follower {
     }
 }
 
-/// Follows all files until `done`; a file that is replaced must be whole whenever it is looked at.
+/// Follows all files until `done`. A file that is replaced must be whole at any time.
 fn follow(folder: &Path, done: &AtomicBool) -> Vec<Follower> {
     let mut followers: Vec<Follower> = FOLLOWED
         .iter()
@@ -85,7 +85,7 @@ fn follow(folder: &Path, done: &AtomicBool) -> Vec<Follower> {
 }
 
 #[test]
-fn what_was_read_during_the_run_is_how_the_files_begin() {
+fn all_that_was_read_during_the_run_is_in_the_files() {
     let logs = tempfile::tempdir().unwrap();
     let folder = logs.path().join("r/cctf");
     let done = AtomicBool::new(false);
@@ -113,13 +113,13 @@ fn what_was_read_during_the_run_is_how_the_files_begin() {
         let whole = fs::read(&follower.path).unwrap();
         assert!(
             whole == follower.seen,
-            "{} is not what was read of it",
+            "{} differs from what was read",
             follower.path.display()
         );
         assert_eq!(
             follower.parsed,
             follower.seen.len(),
-            "{} ends in half a line",
+            "{} ends in an incomplete line",
             follower.path.display()
         );
     }

@@ -1,4 +1,4 @@
-//! Exporters of the Python and Node SDKs, over every transport that they have, compressed and with a token: all give the same rows.
+//! Exporters of the Python and Node SDKs give the same rows over all their transports, compressed and with a token.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,13 +18,13 @@ const EXPORTERS: [(Sdk, &str); 5] = [
     (Sdk::Node, "protobuf"),
     (Sdk::Node, "json"),
 ];
-/// Files whose rows come from the spans alone, not from who sent them, with the number of these rows.
+/// Files whose rows depend only on the spans, not on the sender, with their number of rows.
 const FILES: [(&str, usize); 3] = [
     ("invocations.jsonl", 2),
     ("calls.jsonl", 1),
     ("placement_events.jsonl", 2),
 ];
-/// What a reference other than the exporters themselves holds the rows to: every digit of times, and the caller.
+/// Expected values of the rows, independent of the exporters: every digit of times, and the caller.
 const FACTS: [&str; 6] = [
     r#""ts_end":1700000000090.000007"#,
     r#""rt_ms":90.000006"#,
@@ -34,7 +34,6 @@ const FACTS: [&str; 6] = [
     r#""path":"/stock/7""#,
 ];
 
-/// What each exporter has to show.
 const TOKEN: &str = "token-1";
 
 #[derive(Debug, Clone, Copy)]
@@ -66,13 +65,13 @@ impl Sdk {
 fn installed(path: PathBuf) -> PathBuf {
     assert!(
         path.exists(),
-        "{} is not there: run `make test`, which installs it",
+        "cannot find {}; run `make test`, which installs it",
         path.display()
     );
     path
 }
 
-/// A span of 2023 that starts and ends so many nanoseconds after a full second.
+/// A span that starts and ends so many nanoseconds after a fixed second in 2023.
 fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, times: [u64; 2]) -> Value {
     const SECOND: u64 = 1_700_000_000_000_000_000;
     let [start, end] = times.map(|ns| (SECOND + ns).to_string());
@@ -90,7 +89,7 @@ fn span(number: u8, parent: u8, kind: &str, service: &str, attributes: Value, ti
     })
 }
 
-/// A request that reaches a second service, where it fails; with attributes of every type that both SDKs have.
+/// A request that fails in a second service, with attributes of every type that both SDKs support.
 fn trace() -> Value {
     let caller = json!({
         "http.request.method": "GET", "http.route": "/cart", "url.path": "/cart", "http.response.status_code": 200,
@@ -109,7 +108,7 @@ fn trace() -> Value {
     ])
 }
 
-/// The rows of each file, as text, when this exporter has sent the trace to a normalizer of its own.
+/// Sends the trace with this exporter to a normalizer of its own, and returns the rows of each file.
 fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
     let logs = tempfile::tempdir().unwrap();
     let tokens = logs.path().join("tokens");
@@ -147,7 +146,7 @@ fn rows_by(sdk: Sdk, protocol: &str) -> Vec<Vec<String>> {
             let text = fs::read_to_string(logs.path().join("r/cctf").join(file)).unwrap();
             let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();
             assert_eq!(rows.len(), count, "{sdk:?} {protocol}: {file}: {text}");
-            // Which service comes first in a request is the SDK's affair.
+            // The order of services in a request depends on the SDK.
             rows.sort();
             rows
         })

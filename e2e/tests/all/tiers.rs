@@ -1,6 +1,5 @@
-//! `cctf run --chain --netns`: links.json says what delay and rate were set, whatever one node's clock says, and nothing is left behind.
-//!
-//! Takes root, and fails without: nothing here is skipped.
+//! `cctf run --chain --netns`: links.json has the delay and rate that were set, even if one node's clock is wrong. A killed run leaves
+//! nothing behind. Needs root; no test is skipped without it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,14 +12,14 @@ use e2e::exclusive;
 use e2e::sources::root;
 use e2e::tiers::{Run, SKEW_MS, TOXIPROXY};
 
-/// What is found of what was set. A busy machine makes paths look longer and slower; `make fidelity` has the tight bounds.
+/// Measured value divided by the setting. On a busy machine paths look longer and slower; `make fidelity` has the tight bounds.
 const DELAY_PARTS: std::ops::RangeInclusive<f64> = 0.7..=3.0;
 const RATE_PARTS: std::ops::RangeInclusive<f64> = 0.25..=1.3;
-/// A stretch of offsets wider than this would say nothing of 3 s.
+/// A larger error would not distinguish an offset of 3 s.
 const CLOCK_ERROR_MS_MAX: f64 = 1_000.0;
 
-/// Seen to fail with no delay in what toxiproxy is told (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were
-/// found), and with a relay that leaves the ends of spans unshifted (no link was found, as every duration was wrong).
+/// Seen to fail without toxiproxy's delay (0.5 ms and no rate were found), with a hundredfold rate for tbf (1.2 Gbit/s were found), and
+/// with a relay that does not shift the ends of spans (no link was found, because every duration was wrong).
 #[test]
 fn links_match_their_settings_despite_a_wrong_clock() {
     let _machine = exclusive::machine();
@@ -45,7 +44,7 @@ fn links_match_their_settings_despite_a_wrong_clock() {
     }
 }
 
-/// Seen to wait in vain where children do not ask for a signal at their parent's death.
+/// Seen to time out when children do not request a signal at their parent's death.
 #[test]
 fn a_killed_run_leaves_no_process_and_no_network() {
     let _machine = exclusive::machine();
@@ -62,7 +61,7 @@ fn a_killed_run_leaves_no_process_and_no_network() {
             .into_iter()
             .collect()
     };
-    // Other tests' own interfaces come and go; what is meant here has names that tell.
+    // Interfaces of other tests come and go. Those of a run have these names.
     let ours = |all: BTreeSet<std::path::PathBuf>| -> Vec<_> {
         all.into_iter()
             .filter(|path| {
@@ -93,7 +92,7 @@ fn a_killed_run_leaves_no_process_and_no_network() {
     wait_for("rows of a run in namespaces", || {
         anyhow::ensure!(
             run.0.try_wait()?.is_none(),
-            "cctf run --netns has ended: it takes root"
+            "cctf run --netns has ended; it needs root"
         );
         Ok(fs::metadata(&rows).is_ok_and(|rows| rows.len() > 0).then_some(()))
     })
@@ -103,7 +102,7 @@ fn a_killed_run_leaves_no_process_and_no_network() {
     assert_eq!(children.len(), 5, "normalizer, toxiproxy and three services");
     assert!(
         ours(network()).is_empty(),
-        "seen from outside: {:?}",
+        "visible from outside: {:?}",
         ours(network())
     );
     drop(run);

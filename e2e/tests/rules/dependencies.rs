@@ -1,4 +1,4 @@
-//! What is depended on: licences that may be combined with ours, one version of each crate, and nothing unused.
+//! Dependencies have a compatible licence and one version, and none is unused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -25,7 +25,7 @@ const LICENCES: [&str; 12] = [
     "Apache-2.0 WITH LLVM-exception",
 ];
 
-/// Crates of which the build contains more than one version, and which dependency needs the older or newer one.
+/// Crates with more than one version in the build, and the dependencies that need another one.
 const DUPLICATES: [(&str, &str); 12] = [
     ("base64", "pem, of rcgen: tests only"),
     ("bit-set", "proptest and jsonschema: tests only"),
@@ -115,7 +115,7 @@ fn licence_expressions_are_evaluated() {
     }
 }
 
-/// What cargo says about the workspace and its dependencies.
+/// The output of `cargo metadata`.
 pub fn metadata(args: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--format-version", "1"])
@@ -131,7 +131,7 @@ pub fn metadata(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Every crate that a build on Linux contains, the workspace's own excepted.
+/// All crates of a build on Linux, except for the workspace's.
 fn packages() -> Vec<Value> {
     let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();

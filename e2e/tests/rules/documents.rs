@@ -37,7 +37,7 @@ fn make_alone_prints_every_target() {
         .lines()
         .find_map(|line| line.strip_prefix(".PHONY:"))
         .unwrap();
-    // What only other targets call for begins or ends with these.
+    // Targets that only other targets use.
     let inner = |name: &&str| name.starts_with("need-") || name.ends_with("-tools");
     let public: BTreeSet<&str> = phony.split_whitespace().filter(|name| !inner(name)).collect();
     assert_eq!(helped, public);
@@ -58,10 +58,10 @@ fn make_alone_prints_every_target() {
 }
 
 #[test]
-fn make_fidelity_measures_the_parts_that_it_is_given() {
+fn make_fidelity_measures_the_given_parts() {
     let dry_run = |parts: &str| {
         let mut make = std::process::Command::new("make");
-        // Variables of a make that runs this test are not to be its own.
+        // This test may run under make, whose variables must not apply.
         let make = make
             .args(["--dry-run", "fidelity", parts])
             .env_remove("MAKEFLAGS")
@@ -182,7 +182,7 @@ fn every_variable_of_opentelemetry_that_is_read_is_documented() {
                 let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 count += usize::from(is_name);
                 if is_name && !["OTEL_X"].contains(&name) && !page.contains(&format!("`{name}`")) {
-                    // A signal's variable is documented by the general one.
+                    // The general variable documents that of a signal.
                     let general = name.replace("_TRACES_", "_").replace("_METRICS_", "_");
                     if !page.contains(&format!("`{general}`")) {
                         findings.push(format!("{}: {name}", source.path));

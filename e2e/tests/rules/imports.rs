@@ -1,11 +1,11 @@
-//! Who may import whom inside the normalizer, and which of its modules are pure.
+//! Imports between the normalizer's modules, and its pure modules.
 
 use e2e::sources::{Source, below};
 
 use crate::assert_none;
 use crate::code::{code, named};
 
-/// A module of the normalizer, what of the crate and of the contract crate it may name, and whether it is pure.
+/// A module of the normalizer, and the paths of the crate and of the contract crate that it may use.
 struct Module {
     name: &'static str,
     may_use: &'static [&'static str],
@@ -59,7 +59,7 @@ const MODULES: [Module; 6] = [
     },
 ];
 
-/// What a pure module has nothing to do with: other threads, files, sockets, clocks, chance.
+/// A pure module has no threads, files, sockets, clocks or random numbers.
 const IMPURE: [&str; 12] = [
     "tokio",
     "std::fs",

@@ -1,5 +1,5 @@
-//! Stands where the Collector stands (`cctf run --collector`) and passes everything on, with the stamps of one node shifted: what its
-//! telemetry would be if its clock were wrong. What it is given is kept as it was, if it is told where.
+//! A stand-in for the Collector (`cctf run --collector`) that shifts the timestamps of one node, as if the node's clock were wrong. It
+//! records the original requests in the file of SKEW_KEEP.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -31,7 +31,7 @@ use tonic::{Request, Response, Status};
 
 const NANOS_A_MS: i64 = 1_000_000;
 
-/// What is shifted, by how much, and where it goes.
+/// The relay: the shifted node, the shift, and the next receiver.
 struct Relay {
     node: String,
     shift_ns: i64,
@@ -40,28 +40,28 @@ struct Relay {
 }
 
 fn main() -> anyhow::Result<()> {
-    // SAFETY: the handler makes one system call; nothing waits here, as what has been answered has been passed on.
+    // SAFETY: the handler makes one system call. Nothing is lost, because answered requests are already forwarded.
     unsafe { libc::signal(libc::SIGTERM, end as *const () as libc::sighandler_t) };
-    let told = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let metrics = format!(
         "{}:{}",
-        told("OTELCOL_METRICS_HOST")?,
-        told("OTELCOL_METRICS_PORT")?
+        variable("OTELCOL_METRICS_HOST")?,
+        variable("OTELCOL_METRICS_PORT")?
     );
-    for address in [told("OTELCOL_HEALTH_LISTEN")?, metrics] {
+    for address in [variable("OTELCOL_HEALTH_LISTEN")?, metrics] {
         let listener = TcpListener::bind(&address).with_context(|| format!("cannot listen on {address}"))?;
         std::thread::spawn(move || say_yes(&listener));
     }
     let kept = std::env::var_os("SKEW_KEEP").map(File::create).transpose()?;
-    let listen: SocketAddr = told("OTELCOL_GRPC_LISTEN")?.parse()?;
-    let onward = format!("http://{}", told("NORMALIZER_ENDPOINT")?);
+    let listen: SocketAddr = variable("OTELCOL_GRPC_LISTEN")?.parse()?;
+    let onward = format!("http://{}", variable("NORMALIZER_ENDPOINT")?);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
         .block_on(async {
             let relay = Relay {
-                node: told("SKEW_NODE")?,
-                shift_ns: told("SKEW_MS")?.parse::<i64>()? * NANOS_A_MS,
+                node: variable("SKEW_NODE")?,
+                shift_ns: variable("SKEW_MS")?.parse::<i64>()? * NANOS_A_MS,
                 kept: Mutex::new(kept),
                 onward: Endpoint::new(onward)?.connect_lazy(),
             };
@@ -79,7 +79,7 @@ extern "C" fn end(_signal: libc::c_int) {
     unsafe { libc::_exit(0) }
 }
 
-/// Ready, and nothing waits: an answer without a page says both.
+/// Health and metrics: an empty answer means ready, with an empty queue.
 fn say_yes(listener: &TcpListener) {
     for mut stream in listener.incoming().flatten() {
         let _ = stream.read(&mut [0; 1024]);
@@ -111,7 +111,7 @@ impl Relay {
             .into_inner())
     }
 
-    /// One request after another, each behind its length.
+    /// Appends a request after its length.
     fn keep(&self, given: &[u8]) -> Result<(), Status> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = kept.as_mut() else { return Ok(()) };
@@ -130,7 +130,7 @@ impl Relay {
             })
     }
 
-    /// Zero is no stamp.
+    /// Zero means no timestamp.
     fn shift(&self, stamp: &mut u64) {
         if *stamp != 0 {
             *stamp = stamp.saturating_add_signed(self.shift_ns);
@@ -195,7 +195,7 @@ impl Relay {
     }
 }
 
-/// Any call, its message and its answer as bytes.
+/// Handles any call, with message and answer as bytes.
 #[derive(Clone)]
 struct Door(Arc<Relay>);
 

@@ -1,4 +1,4 @@
-//! What each kind of answer makes the real Collector do: our status codes are chosen by it.
+//! How the real Collector reacts to each status code. The receiver's choice of codes follows from it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,8 +19,8 @@ use e2e::collector::Collector;
 use e2e::ports::free_ports;
 use e2e::rows;
 
-/// Codes, and whether the Collector is to send the request again. Ours are the first four; INTERNAL and UNKNOWN are why a
-/// trouble of our own is UNAVAILABLE.
+/// Codes, and whether the Collector sends the request again. The normalizer uses the first four. It answers internal failures with
+/// UNAVAILABLE because the Collector drops data on INTERNAL and UNKNOWN.
 const CODES: [(Code, bool); 8] = [
     (Code::InvalidArgument, false),
     (Code::ResourceExhausted, false),
@@ -32,7 +32,7 @@ const CODES: [(Code, bool); 8] = [
     (Code::Aborted, true),
 ];
 
-/// Answers a request with the code that its span's number says, the first time, and then takes it.
+/// Answers a request first with the code for its span's number, and accepts it the second time.
 #[derive(Clone, Default)]
 struct Stub {
     seen: Arc<Mutex<HashMap<u8, u32>>>,
@@ -70,7 +70,7 @@ fn only_retryable_refusals_are_sent_again() {
     );
     let mut collector = Collector::new(folder.path(), port, &[]).unwrap();
     collector.start().unwrap();
-    // Those that are dropped go first: had they come again, they would have by the time that the others have.
+    // Codes without a retry come first: a retry of theirs would arrive before the expected ones.
     let numbers = |again: bool| {
         (1..)
             .zip(CODES)
@@ -81,7 +81,7 @@ fn only_retryable_refusals_are_sent_again() {
         let body = otlp::request(vec![otlp::span(number)]).encode_to_vec();
         otlp::export(&collector.url(), body).unwrap().unwrap();
     }
-    wait_for("what is sent again", || {
+    wait_for("all retries", || {
         let seen = stub.seen.lock().unwrap();
         Ok(numbers(true)
             .all(|number| seen.get(&number) == Some(&2))
@@ -94,7 +94,7 @@ fn only_retryable_refusals_are_sent_again() {
     }
 }
 
-/// The Collector drops the whole request when it is refused, so a row that cannot be used must not refuse the others.
+/// The Collector drops a refused request as a whole, so an unusable row must not make the normalizer refuse it.
 #[test]
 fn a_request_with_unusable_rows_keeps_its_good_ones() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn a_request_with_unusable_rows_keeps_its_good_ones() {
     spans[2].end_time_unix_nano = spans[2].start_time_unix_nano - 1;
     let body = otlp::request(spans).encode_to_vec();
     otlp::export(&collector.url(), body).unwrap().unwrap();
-    wait_for("the good rows", || {
+    wait_for("the valid rows", || {
         let rows = rows::lines(&logs.join("r/cctf/invocations.jsonl")).unwrap_or_default();
         Ok((rows.len() >= 2).then_some(()))
     })
@@ -130,7 +130,7 @@ fn a_request_with_unusable_rows_keeps_its_good_ones() {
     assert!(!ids.contains(&"02".repeat(8)), "{ids:?}");
 }
 
-/// SDKs send attributes that are not UTF-8, and the Collector passes them on: the batch must not be lost with them.
+/// SDKs send attributes that are not UTF-8, and the Collector forwards them. The rest of the batch must be kept.
 #[test]
 fn a_batch_with_text_that_is_not_utf8_keeps_all_its_rows() {
     const SPANS: u8 = 100;

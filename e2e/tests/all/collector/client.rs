@@ -1,4 +1,4 @@
-//! A counting client: sends traces in two halves, each until it is acknowledged, and knows what has to be in the files.
+//! A client that sends traces in two halves, each until it is acknowledged, and knows the expected rows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,17 +17,17 @@ use serde_json::Value;
 
 /// Traces in a request.
 const TRACES: u64 = 5;
-/// Pause before a request that was not acknowledged is sent again.
+/// Pause before a retry.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// A thread that sends until it is told to stop, and then until all is acknowledged.
+/// A thread that sends until [`Client::finish`], and then until all is acknowledged.
 pub struct Client {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
     thread: JoinHandle<u64>,
 }
 
-/// Span ids of one trace: the first request, its call, and the request that this made elsewhere.
+/// Span ids of one trace: the first invocation, its call, and the called invocation.
 fn ids(trace: u64) -> [u64; 3] {
     [3 * trace + 1, 3 * trace + 2, 3 * trace + 3]
 }
@@ -47,14 +47,14 @@ fn span(trace: u64, place: usize) -> Span {
         span_id: ids[place].to_be_bytes().to_vec(),
         parent_span_id: parent,
         kind: kind.into(),
-        // Is-remote is known and, but for the last, false: the parent has to be found.
+        // The is-remote flag is set on the last span only, so the normalizer has to find the parent.
         flags: if place == 2 { 0x300 } else { 0x100 },
         ..otlp::span(1)
     }
 }
 
 impl Client {
-    /// Sends to `url`; the halves of a trace go in requests of their own, the callee's first.
+    /// Sends to `url`. The halves of a trace are separate requests; the callee's comes first.
     pub fn start(url: String) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let thread = std::thread::spawn({
@@ -69,7 +69,7 @@ impl Client {
                         .collect();
                     for spans in [callees, callers] {
                         let body = otlp::request(spans).encode_to_vec();
-                        // Any answer but success, and no answer, means once more, as exporters do it.
+                        // Like an exporter, it retries until the answer is success.
                         while !matches!(otlp::export(&url, body.clone()), Ok(Ok(_))) {
                             std::thread::sleep(RETRY_AFTER);
                         }
@@ -87,12 +87,12 @@ impl Client {
         }
     }
 
-    /// Traces that have been acknowledged.
+    /// Number of acknowledged traces.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more traces have been acknowledged.
+    /// Waits until so many more traces are acknowledged.
     pub fn wait_for_more(&self, traces: u64) {
         let wanted = self.acknowledged() + traces;
         wait_for("acknowledged traces", || {
@@ -101,19 +101,19 @@ impl Client {
         .unwrap();
     }
 
-    /// Ends, and returns how many traces were acknowledged.
+    /// Stops, and returns the number of acknowledged traces.
     pub fn finish(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
 }
 
-/// Waits until each span of `traces` traces is there, and asserts that each is there once, with its caller.
+/// Waits for the rows of `traces` traces, and asserts that each span is there once, with its caller.
 pub fn assert_whole(run_dir: &Path, traces: u64) {
     assert_whole_in(&[run_dir], traces);
 }
 
-/// The same of folders that have a part each.
+/// The same for several folders, each with a part of the rows.
 pub fn assert_whole_in(run_dirs: &[&Path], traces: u64) {
     let read = |file: &str| -> Vec<Value> {
         let of = |run_dir: &&Path| rows::lines(&run_dir.join("cctf").join(file)).unwrap_or_default();
@@ -133,9 +133,9 @@ pub fn assert_whole_in(run_dirs: &[&Path], traces: u64) {
         .collect();
     let wanted: BTreeSet<String> = (0..traces).flat_map(ids).map(|id| format!("{id:016x}")).collect();
     let lost = wanted.iter().filter(|id| !found.contains(id.as_str())).count();
-    let doubled = invocations.len() + calls.len() - found.len();
-    println!("{traces} traces acknowledged, {lost} spans lost, {doubled} doubled");
-    assert_eq!((lost, doubled, found.len()), (0, 0, wanted.len()));
+    let duplicated = invocations.len() + calls.len() - found.len();
+    println!("{traces} traces acknowledged, {lost} spans lost, {duplicated} duplicated");
+    assert_eq!((lost, duplicated, found.len()), (0, 0, wanted.len()));
     for row in &invocations {
         assert!(row["flags"].is_null(), "{row}");
         let id = u64::from_str_radix(text(row, "span_id").unwrap(), 16).unwrap();

@@ -1,4 +1,4 @@
-//! Kills and outages on either side of the Collector: what it has acknowledged is in the files, once.
+//! Kills and outages on either side of the Collector: all that it has acknowledged is in the files, once.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,10 @@ use super::processes::Normalizer;
 /// Traces between two kills.
 const BETWEEN: u64 = 40;
 const ROUNDS: u32 = 3;
-/// How long the normalizer cannot be reached.
+/// How long the normalizer is unreachable.
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// Both, running.
+/// Starts a Collector and a normalizer.
 fn pair(folder: &Path, variables: &[(&'static str, &str)], flags: &[&str]) -> (Collector, Normalizer) {
     let mut normalizer = Normalizer::new(&folder.join("logs"), flags);
     normalizer.start();
@@ -29,7 +29,7 @@ fn pair(folder: &Path, variables: &[(&'static str, &str)], flags: &[&str]) -> (C
 
 /// Seen to fail with the queue in memory (no `storage`): rows are missing after 60 s of waiting.
 #[test]
-fn killed_in_turn_and_together_they_lose_and_double_nothing() {
+fn kills_of_either_or_both_lose_and_duplicate_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut collector, mut normalizer) = pair(folder.path(), &[], &[]);
     let client = Client::start(collector.url());
@@ -73,8 +73,7 @@ fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
     client.wait_for_more(BETWEEN);
     normalizer.kill();
     let outage = Instant::now();
-    // What an operator sees, as docs/operations.md tells it: the queue near its capacity, a Collector that is healthy all the
-    // same, and why nothing leaves it.
+    // The symptoms of docs/operations.md: a queue near its capacity, a healthy Collector, and a log line with the reason.
     wait_for("a full queue", || {
         Ok((collector.metric("otelcol_exporter_queue_size")? > 0.8 * 60_000.0).then_some(()))
     })
@@ -90,7 +89,7 @@ fn an_outage_and_a_full_queue_make_senders_wait_and_lose_nothing() {
     assert_whole(&normalizer.run_dir(), client.finish());
 }
 
-/// Waits until a line of the Collector's log has all these words.
+/// Waits for a line of the Collector's log with all these words.
 fn wait_for_words(collector: &Collector, words: &[&str]) {
     wait_for(&format!("a line of the Collector's log with {words:?}"), || {
         let log = collector.log()?;
@@ -102,7 +101,7 @@ fn wait_for_words(collector: &Collector, words: &[&str]) {
     .unwrap();
 }
 
-/// A disk of its own, unmounted when dropped. Needs root.
+/// A disk of its own. Dropping it unmounts it. Needs root.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -114,7 +113,7 @@ impl Disk {
             .status();
         assert!(
             mounted.unwrap().success(),
-            "cannot mount a tmpfs, run this test as root"
+            "cannot mount a tmpfs; run this test as root"
         );
         disk
     }
@@ -126,9 +125,9 @@ impl Drop for Disk {
     }
 }
 
-/// The full disk is answered with UNAVAILABLE; the tests of answers show that INTERNAL would be dropped for good.
+/// The normalizer answers UNAVAILABLE: answers.rs shows that the Collector would drop the data on INTERNAL.
 #[test]
-fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
+fn a_full_disk_delays_rows_and_shows_in_the_readiness() {
     let disk = Disk::new();
     let folder = tempfile::tempdir().unwrap();
     let mut normalizer = Normalizer::new(
@@ -153,13 +152,13 @@ fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
     })
     .unwrap();
     println!("the disk is full after {} traces", client.acknowledged());
-    // What an operator sees, as docs/operations.md tells it.
+    // The symptoms of docs/operations.md.
     wait_for("refused requests", || {
         let refused = normalizer.ask("/metrics")?;
         Ok((refused.metric("cctf_refused_requests_total", "reason=\"disk_full\"") > 0.0).then_some(()))
     })
     .unwrap();
-    // Segments that are no longer needed make room for a moment, so each is waited for.
+    // Deleted segments make room for a moment, so each symptom may come and go.
     wait_for("a metric that says so", || {
         Ok((normalizer.ask("/metrics")?.metric("cctf_disk_full", "") == 1.0).then_some(()))
     })
@@ -173,13 +172,13 @@ fn a_full_disk_at_the_normalizer_is_waited_for_and_seen_in_its_readiness() {
     }
     assert_eq!(normalizer.ask("/livez").unwrap().status, 200);
     let log = normalizer.log();
-    for told in [
+    for message in [
         "fewer than the 8388608 of --disk-free-min",
         "request refused, reason disk_full",
     ] {
         assert!(
-            log.contains(told),
-            "{told:?} is not in the normalizer's log: {log}"
+            log.contains(message),
+            "{message:?} is not in the normalizer's log: {log}"
         );
     }
     wait_for_words(&collector, &["Will retry", "Unavailable", "disk"]);

@@ -1,7 +1,7 @@
-//! The rows of a host under load, from the service's own metrics and through the Collector, held against the kernel's counters.
+//! The rows of a host under load agree with the kernel's counters, from the service's metrics and through the Collector.
 //!
-//! However loaded the machine is: a counter only grows, so what rows say of a time lies between what the kernel counted in a
-//! shorter and in a longer one. `make fidelity` has the tight bounds, on a quiet machine.
+//! The bounds hold on any machine: a counter only grows, so the growth over an interval lies between that over a shorter and a
+//! longer one. `make fidelity` has the tight bounds, on a quiet machine.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use e2e::host::load::{Load, Veth};
 use e2e::host::machine::in_machine;
 use e2e::host::rows::{Sample, samples};
 
-/// Rows of each node that are looked at. Longer than twice the slack, so that what is counted twice is seen.
+/// Rows that are checked of each node. They cover more than twice the slack, so that double counting is found.
 const ROWS: usize = 20;
-/// By how much a stamp may differ from the moment at which the kernel was asked.
+/// Largest difference between a timestamp and the time of the measurement.
 const SLACK_MS: f64 = 3_000.0;
-/// Of what is spread evenly over the time between two looks.
+/// Error of the interpolation between two looks.
 const ROUNDING: f64 = 0.01;
-/// Every second one row. Two of one interval would be far nearer to each other, whatever holds a sender up.
+/// There is one row a second. Two rows of one interval would be much closer, whatever delays a sender.
 const NEAREST_MS: f64 = 300.0;
 
-/// Seen to fail with the bytes of a disk told once more under another name.
+/// Seen to fail with the bytes of a disk counted again under another name.
 #[test]
 fn host_rows_agree_with_the_kernels_counters() {
     let _machine = exclusive::machine();
-    // The veth pair is its only way out.
+    // The only interface besides loopback is the veth pair.
     in_machine(|| {
         hold_rows_against_counters();
         Ok(())
@@ -67,7 +67,7 @@ fn hold_rows_against_counters() {
     let cctf = logs.join("r/cctf");
     for node in ["by-service", "by-collector"] {
         wait_for("rows of the host", || {
-            // A file may end in half a line while it is looked at, or not be there yet.
+            // A file may not exist yet, or end in an incomplete line.
             Ok(samples(&cctf, node).ok().filter(|samples| samples.len() > ROWS))
         })
         .unwrap();
@@ -84,14 +84,10 @@ fn hold_rows_against_counters() {
     }
 }
 
-/// The counters are known of so much time before the first row and after the last.
+/// The counters must cover so much time before the first row and after the last.
 fn wait_for_slack() {
     let from = now_ms().unwrap();
-    wait_for(
-        "time to go by",
-        || Ok((now_ms()? > from + SLACK_MS).then_some(())),
-    )
-    .unwrap();
+    wait_for("the slack", || Ok((now_ms()? > from + SLACK_MS).then_some(()))).unwrap();
 }
 
 fn check(node: &str, samples: &[Sample], history: &History) {
@@ -100,11 +96,11 @@ fn check(node: &str, samples: &[Sample], history: &History) {
     }
     let from = samples[0].at_ms - samples[0].interval_ms;
     let to = samples[ROWS - 1].at_ms;
-    let within = |what: &str, told: f64, counter: fn(&Look) -> f64| {
+    let within = |what: &str, found: f64, counter: fn(&Look) -> f64| {
         let least = history.growth(from + SLACK_MS, to - SLACK_MS, counter).unwrap() * (1.0 - ROUNDING);
         let most = history.growth(from - SLACK_MS, to + SLACK_MS, counter).unwrap() * (1.0 + ROUNDING);
-        println!("{node}: {what} {told:.0}, between {least:.0} and {most:.0}");
-        assert!(least > 0.0 && (least..=most).contains(&told), "{node}: {what}");
+        println!("{node}: {what} {found:.0}, between {least:.0} and {most:.0}");
+        assert!(least > 0.0 && (least..=most).contains(&found), "{node}: {what}");
     };
     let sum = |rate: fn(&Sample) -> f64| -> f64 {
         samples.iter().map(|row| rate(row) * row.interval_ms / 1e3).sum()
@@ -115,7 +111,7 @@ fn check(node: &str, samples: &[Sample], history: &History) {
         look.disk_written
     });
     within("bytes read", sum(|row| row.disk_read), |look| look.disk_read);
-    // A share of all ticks of the row's interval, of which there are as many in each ms.
+    // A share of the ticks in the row's interval; every millisecond has as many.
     let ticks_per_ms = history.growth(from, to, |look| look.cpu_all).unwrap() / (to - from);
     let busy = sum(|row| row.cpu_util / 100.0 * 1e3) * ticks_per_ms;
     within("busy ticks", busy, |look| look.cpu_busy);
@@ -123,7 +119,7 @@ fn check(node: &str, samples: &[Sample], history: &History) {
         let (least, most) = history.range(row.at_ms - SLACK_MS, row.at_ms + SLACK_MS, |look| {
             look.available_mib
         });
-        // The kernel's figure changes between two looks, too.
+        // The kernel's value changes between two looks as well.
         let spread = 64.0 + most - least;
         assert!(
             (least - spread..=most + spread).contains(&row.mem_free_mb),

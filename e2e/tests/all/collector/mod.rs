@@ -1,6 +1,6 @@
-//! The real Collector in front of the normalizer, by the one configuration: whole runs, kills, outages, and what answers make it do.
+//! The real Collector in front of the normalizer: whole runs, kills, outages, and its reaction to answers.
 //!
-//! Needs what `make collector` builds; `make test` does.
+//! Needs the binary of `make collector`, which `make test` builds.
 
 mod answers;
 mod client;

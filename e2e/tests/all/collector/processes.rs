@@ -1,4 +1,4 @@
-//! A normalizer on ports that stay its own, so that it can be killed and started again.
+//! A normalizer that keeps its ports across restarts.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,6 @@ use e2e::collector::Process;
 use e2e::http::{self, Response};
 use e2e::ports::free_ports;
 
-/// A normalizer whose ports stay the same over its lives.
 pub struct Normalizer {
     out_dir: PathBuf,
     // Beside the files, whose disk may be full.
@@ -22,7 +21,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// One with such flags, not started yet. A row is held for long enough that a Collector's retries make no orphan.
+    /// A normalizer with these flags. It is not started yet. Its join window is longer than the Collector's retries.
     pub fn new(out_dir: &Path, flags: &[&str]) -> Self {
         let [grpc, admin] = free_ports().unwrap();
         Self {
@@ -67,23 +66,21 @@ impl Normalizer {
         self.process = None;
     }
 
-    /// Port of OTLP/gRPC.
     pub fn port(&self) -> u16 {
         self.grpc
     }
 
-    /// Status of /readyz; 0 if nobody answers.
+    /// Status of /readyz; 0 without an answer.
     pub fn readiness(&self) -> u16 {
         self.ask("/readyz").map_or(0, |answer| answer.status)
     }
 
-    /// What is at a path of its admin port.
+    /// Requests a path of its admin port.
     pub fn ask(&self, path: &str) -> anyhow::Result<Response> {
         let admin = format!("127.0.0.1:{}", self.admin).parse().unwrap();
         http::send(admin, "GET", path, &[], b"")
     }
 
-    /// All that it has said.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap()
     }
@@ -92,7 +89,6 @@ impl Normalizer {
         self.log_dir.path().join("log")
     }
 
-    /// The run's folder.
     pub fn run_dir(&self) -> PathBuf {
         self.out_dir.join("r")
     }

@@ -1,4 +1,4 @@
-//! `cctf run --collector`: the runs of `make real-all COLLECTOR=1` and `make real-chain COLLECTOR=1`, shorter.
+//! `cctf run --collector`: short versions of `make real-all COLLECTOR=1` and `make real-chain COLLECTOR=1`.
 
 use e2e::binaries::short_run;
 use e2e::rows::{self, text};
@@ -25,15 +25,15 @@ fn a_run_through_the_collector_is_whole_and_no_row_is_late_or_an_orphan() {
     for none in ["orphans", "late", "duplicates", "unknown_node"] {
         assert_eq!(meta["counts"][none], 0, "{none}: {meta}");
     }
-    // The Collector and the service report the same node: one of them at a time is taken.
+    // The Collector and the service report the same node. The normalizer uses one of them at a time.
     let host = rows::lines(&run.join("resources.jsonl")).unwrap();
-    let mut stamps: Vec<_> = host.iter().map(|row| row["ts_ms"].as_f64().unwrap()).collect();
-    stamps.sort_by(f64::total_cmp);
-    assert!(!stamps.is_empty() && host.iter().all(|row| text(row, "node") == Some("cloud0")));
-    // Both report every second. Two rows of one interval would be far nearer to each other than that.
+    let mut timestamps: Vec<_> = host.iter().map(|row| row["ts_ms"].as_f64().unwrap()).collect();
+    timestamps.sort_by(f64::total_cmp);
+    assert!(!timestamps.is_empty() && host.iter().all(|row| text(row, "node") == Some("cloud0")));
+    // Both report every second. Two rows of one interval would be much closer.
     assert!(
-        stamps.windows(2).all(|pair| pair[1] - pair[0] > 300.0),
-        "{stamps:?}"
+        timestamps.windows(2).all(|pair| pair[1] - pair[0] > 300.0),
+        "{timestamps:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Two normalizers behind one Collector by `otel-collector.scale.yaml`: each trace whole on one of them, whoever is killed.
+//! Two normalizers behind one Collector (`otel-collector.scale.yaml`): each trace is whole on one of them, whichever process is killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::processes::Normalizer;
 /// Traces between two kills.
 const BETWEEN: u64 = 40;
 
-/// Which shards have rows of each trace.
+/// The shards with rows of each trace, one entry a row.
 fn shards_of_traces(shards: &[&Path]) -> BTreeMap<String, Vec<usize>> {
     let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (number, shard) in shards.iter().enumerate() {
@@ -51,7 +51,7 @@ fn each_trace_is_whole_on_one_shard_and_what_is_killed_costs_nothing() {
     for (number, shard) in shards.iter_mut().enumerate() {
         println!("kill -9 of shard {number} after {} traces", client.acknowledged());
         shard.kill();
-        // Its queue takes what is for it meanwhile; the other goes on.
+        // The Collector's queue keeps its data; the other shard continues.
         client.wait_for_more(BETWEEN);
         shard.start();
         client.wait_for_more(BETWEEN);
@@ -73,5 +73,5 @@ fn each_trace_is_whole_on_one_shard_and_what_is_killed_costs_nothing() {
     }
     println!("{traces} traces: {of_shard:?} of each shard, none split");
     let fewest = of_shard.iter().min().unwrap();
-    assert!(fewest * 4 > traces, "neither has nearly all: {of_shard:?}");
+    assert!(fewest * 4 > traces, "one shard has nearly all: {of_shard:?}");
 }

@@ -1,4 +1,4 @@
-//! What the run's files tell: the same trees, from `parent_id`, `ancestor_id` and `parent_span_id` alone.
+//! Traces according to the run's files: trees from `parent_id`, `ancestor_id` and `parent_span_id` alone.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ struct Rows<'a> {
     calls: Vec<&'a Value>,
 }
 
-/// The traces by their id. Every row has its place in one of them.
+/// The traces by their id. Asserts that every row belongs to one of them.
 pub fn traces(invocations: &[Value], calls: &[Value]) -> BTreeMap<String, Trace> {
     let mut by_trace: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
     for row in invocations {
@@ -65,7 +65,7 @@ impl Rows<'_> {
         }
     }
 
-    /// An invocation that the invocation `parent` has caused.
+    /// An invocation whose parent is the invocation `parent`.
     fn invocation(&self, row: &Value, parent: Option<&str>, placed: &mut usize) -> Invocation {
         *placed += 1;
         assert_eq!(text(row, "parent_id"), parent, "{row}");

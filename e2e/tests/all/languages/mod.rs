@@ -1,7 +1,7 @@
-//! The shop of `examples/`: 500 requests through services of five languages and the real Collector give exactly the invocations and
-//! calls that the services' own logs tell, and `docs/languages.md` says which fields each language fills.
+//! The shop of `examples/`: 500 requests through services in five languages and the real Collector give exactly the invocations and
+//! calls of the services' own logs. `docs/languages.md` lists the fields that each language fills.
 //!
-//! Seen to fail: with name lookups taken for calls, with a retry left out of the front's log, and with another cell in the table.
+//! Seen to fail with name lookups counted as calls, without a retry in the front's log, and with a changed cell in the table.
 
 mod found;
 mod table;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::trace::Trace;
 
 const REQUESTS: usize = 500;
-/// 500 requests that a small machine can bear, and patience for one that is busy.
+/// 500 requests at a rate for a small machine, with long timeouts for a busy one.
 const LOAD: [&str; 8] = [
     "--rate",
     "20",
@@ -43,24 +43,24 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     assert_eq!(report["drives"][0]["success_ratio"], 1.0, "{report}");
     assert_eq!(report["broken_rules"], 0, "{report}");
 
-    let told = truth::traces(shop.path());
+    let logged = truth::traces(shop.path());
     let cctf = logs.path().join("r/cctf");
     let invocations = rows::lines(&cctf.join("invocations.jsonl")).unwrap();
     let calls = rows::lines(&cctf.join("calls.jsonl")).unwrap();
     let found = found::traces(&invocations, &calls);
 
-    assert_eq!(told.len(), REQUESTS);
+    assert_eq!(logged.len(), REQUESTS);
     let ids = |traces: &std::collections::BTreeMap<String, Trace>| -> BTreeSet<String> {
         traces.keys().cloned().collect()
     };
-    assert_eq!(ids(&found), ids(&told));
-    for (id, told) in &told {
+    assert_eq!(ids(&found), ids(&logged));
+    for (id, logged) in &logged {
         let found = &found[id];
-        assert_eq!(found.shape(), told.shape(), "trace {id}");
-        found.assert_sizes_are_those_of(told, id);
+        assert_eq!(found.shape(), logged.shape(), "trace {id}");
+        found.assert_sizes_are_those_of(logged, id);
     }
-    // What the shop is made for does occur.
-    let shapes: String = told.values().map(Trace::shape).collect();
+    // The special cases of the shop occur.
+    let shapes: String = logged.values().map(Trace::shape).collect();
     for wanted in [
         "front calls http POST /reserve 503",
         "front calls http GET /gifts/",
@@ -72,7 +72,7 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     table::check(&invocations, &calls);
 }
 
-/// The report of a run of the shop, whose services' logs go to `shop`.
+/// Runs the shop, whose services log to `shop`, and returns the report.
 fn run(logs: &Path, shop: &Path) -> Value {
     let mut run = command("cctf").unwrap();
     run.args(["run", "--run-id", "r", "--format", "json"])

@@ -1,5 +1,5 @@
-//! The tables of `docs/languages.md`: which fields the rows of each language have. A difference fails;
-//! `CCTF_BLESS=1 cargo test -p e2e --test all languages` writes them anew, to be read before they are kept.
+//! The tables of `docs/languages.md`: the fields that each language fills. `CCTF_BLESS=1 cargo test -p e2e --test all languages`
+//! rewrites them. Review the difference before you commit it.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const DOCUMENT: &str = "docs/languages.md";
 const BEGIN: &str = "<!-- measured by e2e/tests/all/languages -->\n";
 const END: &str = "<!-- end of what is measured -->";
 
-/// A column: its heading, and the rows that it is about by module and protocol.
+/// A column: its heading, and the module and protocol of its rows.
 type Column = (&'static str, &'static str, &'static str);
 
 const SERVES: [Column; 7] = [
@@ -64,10 +64,10 @@ const CALL_FIELDS: [&str; 8] = [
     "peer",
     "peer_module",
 ];
-/// Filled where the other side's span was known in time, which differs from run to run.
+/// Filled if the other side's span arrived in time, which differs between runs.
 const AS_KNOWN_IN_TIME: [&str; 3] = ["caller_span_id", "net_ms", "peer_module"];
 
-/// Holds the document to these rows, or writes it.
+/// Compares the document with these rows, or writes it.
 pub fn check(invocations: &[Value], calls: &[Value]) {
     let document = read(DOCUMENT).unwrap();
     let (before, rest) = document.split_once(BEGIN).unwrap();
@@ -84,7 +84,7 @@ pub fn check(invocations: &[Value], calls: &[Value]) {
     }
     assert_eq!(
         kept, measured,
-        "{DOCUMENT} says otherwise: read the difference, then write it anew with \
+        "{DOCUMENT} differs from the rows; review the difference, then update it with \
          CCTF_BLESS=1 cargo test -p e2e --test all languages"
     );
 }

@@ -1,10 +1,10 @@
-//! One trace as a tree: the driver's call, whom it reached, whom that called, and so on.
+//! One trace as a tree: the driver's call, the invocation that it reached, the calls of that one, and so on.
 
-/// A trace: the call that began it.
+/// A trace: its first call.
 #[derive(Debug)]
 pub struct Trace(pub Call);
 
-/// What both sides of a call tell.
+/// Facts that both sides of a call know.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub module: String,
@@ -12,7 +12,7 @@ pub struct Facts {
     pub method: Option<String>,
     pub path: Option<String>,
     pub status: Option<i64>,
-    /// Body bytes in and out, as far as they are known.
+    /// Body bytes in and out, if known.
     pub bytes: [Option<u64>; 2],
 }
 
@@ -25,13 +25,13 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Call {
     pub facts: Facts,
-    /// Whom it reached: nobody, or one.
+    /// The invocations that it reached: at most one.
     pub reached: Vec<Invocation>,
 }
 
 impl Facts {
     fn line(&self, depth: usize, does: &str) -> String {
-        let text = |told: &Option<String>| told.clone().unwrap_or_else(|| "-".to_owned());
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let status = self
             .status
             .map_or("no status".to_owned(), |status| status.to_string());
@@ -60,10 +60,10 @@ impl Invocation {
         calls
     }
 
-    fn assert_sizes(&self, told: &Self, id: &str) {
-        assert_sizes(&self.facts, &told.facts, id, "serves");
-        for (found, told) in self.in_order().into_iter().zip(told.in_order()) {
-            found.assert_sizes(told, id);
+    fn assert_sizes(&self, logged: &Self, id: &str) {
+        assert_sizes(&self.facts, &logged.facts, id, "serves");
+        for (found, logged) in self.in_order().into_iter().zip(logged.in_order()) {
+            found.assert_sizes(logged, id);
         }
     }
 }
@@ -74,34 +74,34 @@ impl Call {
         self.facts.line(depth, "calls") + &reached.collect::<String>()
     }
 
-    fn assert_sizes(&self, told: &Self, id: &str) {
-        assert_sizes(&self.facts, &told.facts, id, "calls");
-        for (found, told) in self.reached.iter().zip(&told.reached) {
-            found.assert_sizes(told, id);
+    fn assert_sizes(&self, logged: &Self, id: &str) {
+        assert_sizes(&self.facts, &logged.facts, id, "calls");
+        for (found, logged) in self.reached.iter().zip(&logged.reached) {
+            found.assert_sizes(logged, id);
         }
     }
 }
 
 impl Trace {
-    /// All but sizes and times, a line for each invocation and call, those of one invocation in the order of these lines.
+    /// Everything except sizes and times: one line for each invocation and call, with the calls of an invocation sorted.
     pub fn shape(&self) -> String {
         self.0.shape(0)
     }
 
-    /// Of a trace of the same shape: every size that was found is the one that was told.
-    pub fn assert_sizes_are_those_of(&self, told: &Self, id: &str) {
-        self.0.assert_sizes(&told.0, id);
+    /// Asserts that all known sizes are those of a trace of the same shape.
+    pub fn assert_sizes_are_those_of(&self, logged: &Self, id: &str) {
+        self.0.assert_sizes(&logged.0, id);
     }
 }
 
-fn assert_sizes(found: &Facts, told: &Facts, id: &str, does: &str) {
-    for (found_bytes, told_bytes) in found.bytes.iter().zip(told.bytes) {
-        if let (Some(found_bytes), Some(told_bytes)) = (found_bytes, told_bytes) {
-            let line = told.line(0, does);
+fn assert_sizes(found: &Facts, logged: &Facts, id: &str, does: &str) {
+    for (found_bytes, logged_bytes) in found.bytes.iter().zip(logged.bytes) {
+        if let (Some(found_bytes), Some(logged_bytes)) = (found_bytes, logged_bytes) {
+            let line = logged.line(0, does);
             assert_eq!(
-                *found_bytes, told_bytes,
-                "trace {id}: {line} ({:?}, told {:?})",
-                found.bytes, told.bytes
+                *found_bytes, logged_bytes,
+                "trace {id}: {line} ({:?}, logged {:?})",
+                found.bytes, logged.bytes
             );
         }
     }

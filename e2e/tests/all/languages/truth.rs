@@ -1,5 +1,5 @@
-//! What happened, by the services' own logs: each has a line for a request that it served and for a call that it made, under an id
-//! that they hand on themselves. No instrumentation has a part in it.
+//! Traces according to the services' own logs, without any instrumentation: each service logs the requests that it served and the
+//! calls that it made, under an id that it passes on.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::trace::{Call, Facts, Invocation, Trace};
 
 /// Services of the shop, each with a log.
 const SERVICES: [&str; 6] = ["front", "mailer", "catalog", "stock", "shipping", "advice"];
-/// Our own service logs nothing: what it did follows from the calls to it.
+/// This project's service logs nothing. Its work follows from the calls to it.
 const OURS: &str = "tunable-svc";
 const OUR_PATHS: [&str; 3] = ["/hash/", "/json/", "/kv/set/"];
 
@@ -41,7 +41,7 @@ impl Line {
     }
 }
 
-/// Requests that were served by their id, and calls by the id of the request for which they were made.
+/// Served requests by their id, and calls by the id of the request that made them.
 #[derive(Default)]
 struct Log {
     served: BTreeMap<String, Line>,
@@ -52,16 +52,12 @@ struct Log {
 pub fn traces(logs: &Path) -> BTreeMap<String, Trace> {
     let log = read(logs);
     let begun: Vec<&String> = log.served.keys().filter(|id| !id.contains('.')).collect();
-    let mut told = 0;
+    let mut served = 0;
     let traces: BTreeMap<String, Trace> = begun
         .into_iter()
-        .map(|id| (id.clone(), log.trace(id, &mut told)))
+        .map(|id| (id.clone(), log.trace(id, &mut served)))
         .collect();
-    assert_eq!(
-        told,
-        log.served.len(),
-        "a request was served that nobody logged as sent"
-    );
+    assert_eq!(served, log.served.len(), "a served request is in no log as sent");
     traces
 }
 
@@ -71,7 +67,7 @@ fn read(logs: &Path) -> Log {
         let path = logs.join(format!("{service}.jsonl"));
         let text = fs::read_to_string(&path).unwrap();
         for text in text.lines() {
-            // A runtime may have something to say, too.
+            // Skips lines of the language's runtime.
             let Ok(line) = serde_json::from_str::<Line>(text) else {
                 continue;
             };
@@ -92,8 +88,8 @@ fn read(logs: &Path) -> Log {
 }
 
 impl Log {
-    fn trace(&self, id: &str, told: &mut usize) -> Trace {
-        let first = self.invocation(id, told);
+    fn trace(&self, id: &str, served: &mut usize) -> Trace {
+        let first = self.invocation(id, served);
         let driver = Facts {
             module: "cctf-load".to_owned(),
             bytes: [first.facts.bytes[1], first.facts.bytes[0]],
@@ -105,8 +101,8 @@ impl Log {
         })
     }
 
-    fn invocation(&self, id: &str, told: &mut usize) -> Invocation {
-        *told += 1;
+    fn invocation(&self, id: &str, served: &mut usize) -> Invocation {
+        *served += 1;
         let calls = self.calls.get(id).map(Vec::as_slice).unwrap_or_default();
         Invocation {
             facts: self.served[id].facts(),
@@ -114,17 +110,17 @@ impl Log {
                 .iter()
                 .map(|line| Call {
                     facts: line.facts(),
-                    reached: self.reached(line, told),
+                    reached: self.reached(line, served),
                 })
                 .collect(),
         }
     }
 
-    fn reached(&self, call: &Line, told: &mut usize) -> Vec<Invocation> {
+    fn reached(&self, call: &Line, served: &mut usize) -> Vec<Invocation> {
         let id = call.called.as_deref().unwrap();
         let path = call.path.as_deref().unwrap_or_default();
         if self.served.contains_key(id) {
-            vec![self.invocation(id, told)]
+            vec![self.invocation(id, served)]
         } else if OUR_PATHS.iter().any(|own| path.starts_with(own)) {
             vec![ours(call, path)]
         } else {
@@ -133,7 +129,7 @@ impl Log {
     }
 }
 
-/// Our service's part in a call: it keeps a value by one statement.
+/// The part of this project's service in a call: it stores a value with one statement.
 fn ours(call: &Line, path: &str) -> Invocation {
     let facts = Facts {
         module: OURS.to_owned(),

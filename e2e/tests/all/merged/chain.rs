@@ -1,4 +1,4 @@
-//! The chain of endpoint, edge and cloud: real services, a real driver, and Collectors that send everything to two receivers.
+//! The chain of endpoint, edge and cloud with real services, a real driver, and Collectors that send everything to two receivers.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use e2e::collector::Collector;
 
 use super::RUN;
 
-/// Node and stage, in the order of a request's way.
+/// Node and stage, in the order of a request's path.
 pub const NODES: [(&str, &str); 3] = [("ep0", "endpoint"), ("edge0", "edge"), ("cloud0", "cloud")];
-/// What each service is called for, the driver's call first.
+/// The path of each call, the driver's first.
 const PATHS: [&str; 3] = ["/json/validate", "/blob/gzip", "/kv/set/k1"];
-/// Requests of the driver: enough that the second of a call is not the same for all.
+/// Enough that the calls fall into different seconds.
 pub const REQUESTS: usize = 120;
 const RATE: &str = "40";
 const DURATION: &str = "3s";
@@ -21,12 +21,12 @@ const DURATION: &str = "3s";
 pub struct Tee(Collector);
 
 impl Tee {
-    /// Between a service, and its own normalizer and the one that sees all.
+    /// Starts a Collector between a service on one side, and its own normalizer and the one that receives everything on the other.
     pub fn start(folder: &Path, own: &Child, all: &Child) -> Self {
         Self::start_to(folder, own.address("grpc").unwrap().port(), all)
     }
 
-    /// The same with whatever listens on a port.
+    /// The same, with any receiver on a port.
     pub fn start_to(folder: &Path, own: u16, all: &Child) -> Self {
         std::fs::create_dir(folder).unwrap();
         let all = all.address("grpc").unwrap().to_string();
@@ -37,14 +37,13 @@ impl Tee {
         Self(collector)
     }
 
-    /// Where services send to.
     pub fn url(&self) -> String {
         self.0.url()
     }
 }
 
-/// Drives requests through a service on each node, whose telemetry goes to `telemetry`; the driver's goes where the first
-/// one's does. When it returns, all has been acknowledged.
+/// Drives requests through a service on each node. Their telemetry goes to `telemetry`, and the driver's to the first of these. Returns
+/// when all is acknowledged.
 pub fn drive(telemetry: [String; 3]) {
     let bin_dir = bin_dir().unwrap();
     let mut services: Vec<Child> = Vec::new();
@@ -92,7 +91,7 @@ pub fn drive(telemetry: [String; 3]) {
     load.args(["--target", &target, "--otlp-endpoint", &telemetry[0]]);
     let done = Done::from(load.output().unwrap());
     assert_eq!(done.code, Some(0), "{done:?}");
-    // Who calls ends before whom it calls.
+    // A caller stops before the services that it calls.
     for service in services.into_iter().rev() {
         let ended = service.stop().unwrap();
         assert!(ended.status.success(), "{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! Two folders of one run, held against each other file by file.
+//! Compares two folders of one run file by file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::chain::{NODES, REQUESTS};
 
-/// The files in which all that is left of the order of arrival is the order of rows, which a merge makes the same.
+/// Files in which only the order of rows depends on the order of arrival. A merge sorts them.
 const SAME: [&str; 9] = [
     "invocations.jsonl",
     "calls.jsonl",
@@ -23,14 +23,14 @@ const SAME: [&str; 9] = [
     "module_inventory.json",
 ];
 
-/// Those of them that a normalizer writes of a run as long as it is open there.
+/// Files that grow as long as the run is open.
 const SAMPLES: [&str; 3] = ["host_metrics.jsonl", "link_metrics.jsonl", "system_stats.jsonl"];
 
 fn file(run: &Path, name: &str) -> PathBuf {
     run.join("cctf").join(name)
 }
 
-/// The traces that a run has rows of.
+/// The trace ids of a run's rows.
 pub fn traces(run: &Path) -> BTreeSet<String> {
     let of = |name| rows::lines(&file(run, name)).unwrap();
     let all = of("invocations.jsonl").into_iter().chain(of("calls.jsonl"));
@@ -38,13 +38,13 @@ pub fn traces(run: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// That a tier's normalizer was sent that tier's telemetry and no other's.
+/// Asserts that a tier's normalizer received only the telemetry of its tier.
 pub fn assert_only_of_node(run: &Path, node: &str) {
     let rows = rows::lines(&file(run, "invocations.jsonl")).unwrap();
     assert_eq!(rows.len(), REQUESTS, "{node}");
     for row in &rows {
         assert_eq!(text(row, "node"), Some(node));
-        // Nobody here knows the call that reached it.
+        // The call that reached it is in another folder.
         let is_first = node == NODES[0].0;
         assert_eq!(text(row, "caller_span_id").is_some(), is_first, "{row}");
     }
@@ -73,7 +73,7 @@ fn sorted(path: &Path) -> Vec<Value> {
     rows
 }
 
-/// A file's rows, without those of a node that only the parts have heard of; as text, so that each digit counts.
+/// A file's rows without those of a node that only the parts know. They are text, so that each digit counts.
 fn rows_without(path: &Path, beside: Option<&str>) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let is_of =
@@ -83,12 +83,13 @@ fn rows_without(path: &Path, beside: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// That the merge of `parts` is `whole`, which one normalizer wrote that saw everything but the host figures of `beside`.
+/// Asserts that the merge of `parts` equals `whole`, written by one normalizer that received everything except the host metrics of
+/// `beside`.
 pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, scratch: &Path) {
     let (together, alone) = (scratch.join("together"), scratch.join("alone"));
-    let told = merge(&together, parts);
+    let report = merge(&together, parts);
     for none in ["orphans", "duplicates", "torn"] {
-        assert_eq!(told[none], 0, "{none}: {told}");
+        assert_eq!(report[none], 0, "{none}: {report}");
     }
     merge(&alone, &[whole.to_owned()]);
     for run in [whole, &together, &alone] {
@@ -101,7 +102,7 @@ pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, s
         let one = rows_without(&file(&alone, name), None);
         let mut many = rows_without(&file(&together, name), beside);
         if SAMPLES.contains(&name) {
-            // Who was not told of the run's end has gone on taking samples; all that is more is of that time.
+            // A normalizer that did not receive the run's end continued to sample. All extra rows are from that time.
             many.retain(|row| one.contains(row) || nanoseconds(row, "ts_ms").unwrap() <= end);
         }
         let differs = one.iter().zip(&many).find(|(one, many)| one != many);
@@ -114,8 +115,7 @@ pub fn assert_merged_is(parts: &[PathBuf], whole: &Path, beside: Option<&str>, s
     assert_same_meta(parts, &alone, &together);
 }
 
-/// The rows of a whole run as its normalizer wrote them, but for their order and `peer_module`, which a row written before its
-/// answer came does not have.
+/// The rows of a whole run, sorted and without `peer_module`, which is absent in a row that was written before its answer arrived.
 fn assert_same_rows(whole: &Path, together: &Path) {
     let [one, many] = [whole, together].map(|run| sorted(&file(run, "invocations.jsonl")));
     assert_eq!((one.len(), many.len()), (3 * REQUESTS, 3 * REQUESTS));
@@ -123,7 +123,7 @@ fn assert_same_rows(whole: &Path, together: &Path) {
         assert_eq!(one, many, "an invocation");
     }
     let [one, many] = [whole, together].map(|run| sorted(&file(run, "calls.jsonl")));
-    // The driver's, those of all services but the last, and the last one's of its database, which has no telemetry.
+    // Calls of the driver and of all services. Only those to the database have no answer, since it has no telemetry.
     assert_eq!((one.len(), many.len()), (4 * REQUESTS, 4 * REQUESTS));
     for (one, mut many) in one.into_iter().zip(many) {
         let is_answered = text(&many, "node") != Some(NODES[2].0);
@@ -135,8 +135,7 @@ fn assert_same_rows(whole: &Path, together: &Path) {
     }
 }
 
-/// run_meta.json: what was run is the same, and so is what was counted. When a run began and ended is what its parts say,
-/// who were told of it by different spans.
+/// Compares run_meta.json: parameters and counts are the same. Start and end come from the parts, which received different spans.
 fn assert_same_meta(parts: &[PathBuf], alone: &Path, together: &Path) {
     let meta = |run: &Path| rows::document(&file(run, "run_meta.json")).unwrap();
     let (mut one, mut many) = (meta(alone), meta(together));
@@ -159,7 +158,7 @@ fn assert_same_meta(parts: &[PathBuf], alone: &Path, together: &Path) {
             meta.as_object_mut().unwrap().remove(ends);
         }
     }
-    // Of samples there may be more, as above, and the rows that are made of them are counted where the files are compared.
+    // There may be more samples, as above. The comparison of the files counts their rows.
     assert!(points(&many) >= points(&one), "{many}");
     for meta in [&mut one, &mut many] {
         let counts = meta["counts"].as_object_mut().unwrap();

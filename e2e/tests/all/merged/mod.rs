@@ -1,6 +1,7 @@
-//! `cctf merge` of what several normalizers wrote of a real chain of services, held against one normalizer that saw all of it.
+//! `cctf merge` of several normalizers' folders equals the folder of one normalizer that received everything. The telemetry comes from a
+//! real chain of services.
 //!
-//! Needs what `make collector` builds; `make test` does.
+//! Needs the binary of `make collector`, which `make test` builds.
 
 mod chain;
 mod compare;
@@ -17,22 +18,22 @@ use self::chain::{NODES, REQUESTS, Tee};
 /// The run of all normalizers.
 pub const RUN: &str = "r";
 
-/// The node of the Collector that deals traces out, which measures its own host.
+/// The node of the Collector that distributes traces. It also sends metrics of its host.
 const SHARDING: &str = "sharding0";
 
-/// A normalizer whose rows wait for their callers longer than anything here takes.
+/// A normalizer with a join window that is longer than the test.
 fn normalizer(out_dir: &Path) -> Child {
     let flags = ["--run-id", RUN, "--join-window", "120s"];
     Child::normalizer(&bin_dir().unwrap(), out_dir, &flags).unwrap()
 }
 
-/// Ends a normalizer, which writes what it still holds.
+/// Stops a normalizer, which writes its waiting rows.
 fn stop(normalizer: Child) {
     let ended = normalizer.stop().unwrap();
     assert!(ended.status.success(), "{}", ended.stderr);
 }
 
-/// Spans or points that normalizers have acknowledged.
+/// Number of spans or points that normalizers have acknowledged.
 fn received(normalizers: &[Child], signal: &str) -> f64 {
     let of = |normalizer: &Child| normalizer.metric("cctf_received_rows_total", signal).unwrap();
     normalizers.iter().map(of).sum()
@@ -53,7 +54,7 @@ fn a_normalizer_a_tier_merged_is_the_one_that_saw_everything() {
         .collect();
     chain::drive(std::array::from_fn(|tier| tees[tier].url()));
     drop(tees);
-    // The caller of two thirds of the invocations went elsewhere.
+    // The caller of two thirds of the invocations is in another part.
     tiers.into_iter().for_each(stop);
     stop(all);
     let parts = NODES.map(|(node, _)| at(node).join(RUN));
@@ -77,7 +78,7 @@ fn two_shards_by_trace_merged_are_the_unsharded_run() {
         ("NORMALIZER_ENDPOINT_2", second.as_str()),
         ("OTELCOL_SHARD_1", &inner[0]),
         ("OTELCOL_SHARD_2", &inner[1]),
-        // The figures of its own host go past the normalizer that sees all: they are told apart by their node.
+        // The normalizer that receives everything does not get the metrics of this Collector's host. Their node identifies them.
         ("OTEL_RESOURCE_ATTRIBUTES", attributes.as_str()),
         ("OTELCOL_HOST_INTERVAL", "24h"),
     ];
@@ -90,7 +91,7 @@ fn two_shards_by_trace_merged_are_the_unsharded_run() {
     let tee = Tee::start_to(&at("tee"), sharding.grpc().port(), &all);
     chain::drive(std::array::from_fn(|_| tee.url()));
     drop(tee);
-    // What the shards' queues have taken is all there, and they have passed it on.
+    // The shards have received all that the queues had accepted.
     for (signal, taken) in [("traces", "spans"), ("metrics", "metric_points")] {
         let metric = format!("otelcol_receiver_accepted_{taken}");
         wait_for(signal, || {

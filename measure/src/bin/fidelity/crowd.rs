@@ -1,20 +1,20 @@
-//! Eight slots on two CPUs, eight requests of 20 ms of CPU time at once: is what is charged to a request its own?
+//! Eight requests of 20 ms CPU time at once, on eight slots and two CPUs: each request is charged its own CPU time.
 
 use std::path::Path;
 
 use e2e::http;
 
+use super::finding::{Finding, quantile};
 use super::stack::{Row, Stack};
-use super::{Finding, quantile};
 
 const WORK: &str = "/work?cpu_ms=20";
 const WORK_MS: f64 = 20.0;
 const CROWD: usize = 8;
 const ROUNDS: usize = 40;
-/// The first rounds open connections and start threads.
+/// Rounds at the start, which open connections and start threads.
 const WARM_UP: usize = 2 * CROWD;
 
-/// Sends the crowds and looks at their rows.
+/// Sends the requests and checks their rows.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let stack = Stack::start(bin_dir, &[("WORKERS", &CROWD.to_string())])?;
     let address = stack.service.address("listening")?;
@@ -57,7 +57,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     ])
 }
 
-/// The share of the service time that was neither CPU time nor waiting for a CPU.
+/// Share of the service time that is neither CPU time nor a wait for a CPU.
 fn unexplained_share(row: &Row) -> f64 {
     let service = row.end - row.start;
     (service - row.cpu - row.cpu_wait) as f64 / service as f64

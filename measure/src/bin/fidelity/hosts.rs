@@ -1,5 +1,5 @@
-//! A CPU that burns, a disk that is written and read, a veth pair that carries datagrams: do the rows of the host say so, as its own
-//! counters do over the same intervals? Once from the service's own metrics and once through the real Collector, as two nodes.
+//! Rows of a host under a known load on a CPU, a disk and a veth pair, compared with the load and with the kernel's counters over the
+//! same intervals. The service and the real Collector report the host as two nodes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use e2e::host::load::{DATAGRAM_BYTES, ECHO_EACH, HEADER_BYTES, Load, Veth};
 use e2e::host::machine::in_machine;
 use e2e::host::rows::{Sample, samples};
 
-use super::Finding;
+use super::finding::Finding;
 use super::stack::Stack;
 
-/// How long the machine is looked at before.
+/// Length of the measurement before the load.
 const QUIET: Duration = Duration::from_secs(4);
-/// How long the load is on, and what part of it at either end is not looked at.
+/// Length of the load, and the part at either end that is not evaluated.
 const LOADED: Duration = Duration::from_secs(24);
 const EDGE_MS: f64 = 500.0;
 const INTERVAL: &str = "1s";
@@ -24,23 +24,23 @@ const INTERVAL_MS: f64 = 1_000.0;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const DATAGRAMS_PER_SECOND: u64 = 1_000;
 const DISK_BYTES_PER_SECOND: u64 = 8 << 20;
-/// By how much the use of all CPUs may differ from that of the one that burns: what else runs takes little.
+/// Largest difference to the utilization by one busy CPU; other processes use little.
 const BURN_DIFFERENCE_MAX: f64 = 5.0;
 const CPU_DIFFERENCE_MAX: f64 = 2.0;
 const MEMORY_DIFFERENCE_MIB_MAX: f64 = 16.0;
-/// Of a rate over the whole time, percent.
+/// Of a rate over all intervals, percent.
 const RATE_DIFFERENCE_MAX: f64 = 2.0;
 
-/// A rate in a row, and the counter that it is of.
+/// A rate in a row, and its counter.
 type Rate = (fn(&Sample) -> f64, fn(&Look) -> f64);
 
-/// A time that is looked at.
+/// The evaluated time.
 struct Window<'a> {
     history: &'a History,
     samples: Vec<Sample>,
 }
 
-/// Puts the load on and looks at the rows, in a network whose only way out is the veth pair.
+/// Runs the load in a network whose only interface is the veth pair, and checks the rows.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     in_machine(|| check_inside(bin_dir))
 }
@@ -71,7 +71,7 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
     let to = now_ms()?;
     load.finish()?;
     let arrived = veth.arrived();
-    // The last interval is told by the next.
+    // The last interval is reported after the next one.
     std::thread::sleep(Duration::from_millis(3 * INTERVAL_MS as u64));
     let history = recorder.finish()?;
     drop(collector);
@@ -80,7 +80,7 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
     let datagrams = DATAGRAMS_PER_SECOND as f64;
     let mut findings = vec![
         Finding::note(
-            "use of all CPUs before the load",
+            "utilization of all CPUs before the load",
             &format!("{quiet:.3} %"),
             "under 3 % if quiet",
         ),
@@ -105,76 +105,97 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
 
 impl Window<'_> {
     fn findings(&self, node: &str) -> anyhow::Result<Vec<Finding>> {
-        let told = |what: &str| format!("{node}: {what}");
-        let datagrams = DATAGRAMS_PER_SECOND as f64 * (DATAGRAM_BYTES + HEADER_BYTES) as f64;
-        let disk = DISK_BYTES_PER_SECOND as f64;
+        let title = |what: &str| format!("{node}: {what}");
+        let mut findings = self.intervals(&title);
+        findings.extend(self.cpu_and_memory(&title)?);
+        findings.extend(self.rates(&title)?);
+        Ok(findings)
+    }
+
+    fn intervals(&self, title: &dyn Fn(&str) -> String) -> Vec<Finding> {
         let gaps = self.samples.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms);
         let (least, most) = gaps.fold((f64::INFINITY, 0.0_f64), |(least, most), gap| {
             (least.min(gap), most.max(gap))
         });
-        let of_interval = (0.9 * INTERVAL_MS, 1.1 * INTERVAL_MS);
-        let name = told(&format!("{} rows, nearest two", self.samples.len()));
+        let bounds = (0.9 * INTERVAL_MS, 1.1 * INTERVAL_MS);
+        let name = title(&format!("{} rows, shortest interval", self.samples.len()));
+        vec![
+            Finding::between(&name, least, bounds, "ms"),
+            Finding::between(&title("longest interval"), most, bounds, "ms"),
+        ]
+    }
+
+    fn cpu_and_memory(&self, title: &dyn Fn(&str) -> String) -> anyhow::Result<Vec<Finding>> {
         let burn = 100.0 / std::thread::available_parallelism()?.get() as f64;
-        let burns = (burn - BURN_DIFFERENCE_MAX, burn + BURN_DIFFERENCE_MAX);
-        let mut findings =
-            vec![
-                Finding::between(&name, least, of_interval, "ms"),
-                Finding::between(&told("furthest two in a row"), most, of_interval, "ms"),
-                Finding::between(
-                    &told("cpu_util under a burn of one CPU, mean"),
-                    self.mean(|row| row.cpu_util),
-                    burns,
-                    "%",
-                ),
-                Finding::at_most(
-                    &told("cpu_util against /proc/stat, greatest difference"),
-                    self.greatest(|row, history| {
-                        let known = history.cpu_util(row.at_ms - row.interval_ms, row.at_ms)?;
-                        Ok(row.cpu_util - known)
-                    })?,
-                    CPU_DIFFERENCE_MAX,
-                    "points",
-                ),
-                Finding::at_most(
-                    &told("mem_free_mb against MemAvailable, greatest difference"),
-                    self.greatest(|row, history| {
-                        Ok(row.mem_free_mb - history.at(row.at_ms, |look| look.available_mib)?)
-                    })?,
-                    MEMORY_DIFFERENCE_MIB_MAX,
-                    "MiB",
-                ),
-                Finding::at_most(
-                    &told("mem_used_mb against the rest of MemTotal, greatest"),
-                    self.greatest(|row, history| {
-                        Ok(row.mem_used_mb
-                            - history.at(row.at_ms, |look| look.total_mib - look.available_mib)?)
-                    })?,
-                    MEMORY_DIFFERENCE_MIB_MAX,
-                    "MiB",
-                ),
-            ];
-        findings.extend(self.rate(
-            &told("tx_Bps"),
-            (|row| row.sent, |look| look.sent),
-            (0.98 * datagrams, 1.03 * datagrams),
-        )?);
-        let echo = datagrams / ECHO_EACH as f64;
-        findings.extend(self.rate(
-            &told("rx_Bps"),
-            (|row| row.received, |look| look.received),
-            (0.98 * echo, 1.05 * echo),
-        )?);
-        // The file system adds its own, and other writers a little.
-        findings.extend(self.rate(
-            &told("disk_write_Bps"),
-            (|row| row.disk_written, |look| look.disk_written),
-            (0.98 * disk, 1.15 * disk),
-        )?);
-        findings.extend(self.rate(
-            &told("disk_read_Bps"),
-            (|row| row.disk_read, |look| look.disk_read),
-            (0.98 * disk / 2.0, 1.15 * disk / 2.0),
-        )?);
+        Ok(vec![
+            Finding::between(
+                &title("cpu_util with one busy CPU, mean"),
+                self.mean(|row| row.cpu_util),
+                (burn - BURN_DIFFERENCE_MAX, burn + BURN_DIFFERENCE_MAX),
+                "%",
+            ),
+            Finding::at_most(
+                &title("cpu_util against /proc/stat, greatest difference"),
+                self.greatest(|row, history| {
+                    let known = history.cpu_util(row.at_ms - row.interval_ms, row.at_ms)?;
+                    Ok(row.cpu_util - known)
+                })?,
+                CPU_DIFFERENCE_MAX,
+                "points",
+            ),
+            Finding::at_most(
+                &title("mem_free_mb against MemAvailable, greatest difference"),
+                self.greatest(|row, history| {
+                    Ok(row.mem_free_mb - history.at(row.at_ms, |look| look.available_mib)?)
+                })?,
+                MEMORY_DIFFERENCE_MIB_MAX,
+                "MiB",
+            ),
+            Finding::at_most(
+                &title("mem_used_mb against the rest of MemTotal, greatest"),
+                self.greatest(|row, history| {
+                    Ok(
+                        row.mem_used_mb
+                            - history.at(row.at_ms, |look| look.total_mib - look.available_mib)?,
+                    )
+                })?,
+                MEMORY_DIFFERENCE_MIB_MAX,
+                "MiB",
+            ),
+        ])
+    }
+
+    fn rates(&self, title: &dyn Fn(&str) -> String) -> anyhow::Result<Vec<Finding>> {
+        let sent = DATAGRAMS_PER_SECOND as f64 * (DATAGRAM_BYTES + HEADER_BYTES) as f64;
+        let echo = sent / ECHO_EACH as f64;
+        let disk = DISK_BYTES_PER_SECOND as f64;
+        // The file system writes more than the load, and so do other processes.
+        let rates: [(&str, Rate, (f64, f64)); 4] = [
+            (
+                "tx_Bps",
+                (|row| row.sent, |look| look.sent),
+                (0.98 * sent, 1.03 * sent),
+            ),
+            (
+                "rx_Bps",
+                (|row| row.received, |look| look.received),
+                (0.98 * echo, 1.05 * echo),
+            ),
+            (
+                "disk_write_Bps",
+                (|row| row.disk_written, |look| look.disk_written),
+                (0.98 * disk, 1.15 * disk),
+            ),
+            (
+                "disk_read_Bps",
+                (|row| row.disk_read, |look| look.disk_read),
+                (0.98 * disk / 2.0, 1.15 * disk / 2.0),
+            ),
+        ];
+        let mut findings = Vec::new();
+        for (name, rate, known) in rates {
+            findings.extend(self.rate(&title(name), rate, known)?);
+        }
         Ok(findings)
     }
 
@@ -185,7 +206,7 @@ impl Window<'_> {
     fn greatest(&self, difference: fn(&Sample, &History) -> anyhow::Result<f64>) -> anyhow::Result<f64> {
         self.samples.iter().try_fold(0.0_f64, |greatest, row| {
             let difference = difference(row, self.history)?;
-            // One that is not a number must not get lost.
+            // max() would ignore NaN.
             Ok(if difference.is_nan() {
                 f64::INFINITY
             } else {

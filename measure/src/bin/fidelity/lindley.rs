@@ -1,16 +1,17 @@
-//! One server, 2 ms of service, Poisson arrivals at 80% of its capacity: queue times against Lindley and Pollaczek–Khinchine.
+//! One server with a service time of 2 ms and Poisson arrivals at 80% of its capacity: queue times compared with Lindley's recursion and
+//! the Pollaczek–Khinchine formula.
 
 use std::path::Path;
 
+use super::finding::{Finding, quantile};
 use super::stack::Stack;
 use super::theory::{Means, Wakeups, lindley_differences};
-use super::{Finding, quantile};
 
-/// 2 ms of CPU time each at 80%: the service's own part comes on top, so the measured load is a little higher.
+/// 2 ms of CPU time each at 80%. The service's own overhead makes the measured load a little higher.
 const WORK: &str = "/work?cpu_ms=2";
 const RATE: f64 = 400.0;
 const SEED: &str = "1";
-/// Requests at the start that warm caches and threads.
+/// Requests at the start, which warm up caches and threads.
 pub const WARM_UP: usize = 200;
 pub const DIFFERENCE_MS_MAX: f64 = 1.0;
 pub const MEAN_RATIO: (f64, f64) = (0.85, 1.15);

@@ -1,18 +1,18 @@
-//! Links of known delay and rate between three namespaces, one node's clock 3 s ahead: do links.json and nodes.json say so, and is
-//! everything else as if all clocks were right?
+//! Links of known delay and rate between three namespaces, with one node's clock 3 s ahead: links.json and nodes.json agree with the
+//! settings, and nothing else differs from a run with correct clocks.
 
 use std::path::Path;
 
 use e2e::tiers::{Run, SKEW_MS};
 
-use super::Finding;
+use super::finding::Finding;
 
 const DURATION: &str = "60s";
-/// Parts of what was set.
+/// Measured value divided by the setting.
 const DELAY_WITHIN: f64 = 0.10;
 const RATE_WITHIN: f64 = 0.15;
 
-/// Drives the run and looks at its files.
+/// Drives the run and checks its files.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let run = Run::drive(bin_dir, DURATION)?;
     let mut findings = Vec::new();
@@ -26,7 +26,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::between(&name, found, bounds(set, RATE_WITHIN), "Mbit/s"));
     }
     let (rows, differences) = run.differences()?;
-    let name = format!("one clock ahead by {SKEW_MS} ms: of {rows} rows other than with right clocks");
+    let name = format!("one clock ahead by {SKEW_MS} ms: of {rows} rows, changed ones");
     findings.push(Finding::at_most(&name, differences.len() as f64, 0.0, "rows"));
     for clock in run.offsets()? {
         let name = format!("that clock against {}'s, by nodes.json of a merge", clock.than);

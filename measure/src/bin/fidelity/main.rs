@@ -1,18 +1,19 @@
-//! Holds what is recorded to what is known otherwise, queueing theory and the kernel's counters: `make fidelity`. Nothing else may
-//! run on the machine meanwhile.
+//! Compares recorded values with queueing theory, with the kernel's counters and with the settings of links: `make fidelity`. No other
+//! load may run on the machine.
 //!
-//! - [`lindley`]: are the recorded queue times those of a first-come queue with one server, step by step and on average?
-//! - [`neighbours`]: the same with a busy CPU everywhere: does the recorded wake-up explain what the queue does not?
-//! - [`overload`]: what happens at twice the capacity?
-//! - [`crowd`]: is a request's CPU time its own when eight share two CPUs?
-//! - [`hosts`]: do the rows of a node under a known load say what the kernel's counters say, from the service and from the Collector?
-//! - [`links`]: does links.json say what delay and rate the links were given, and is one clock that is wrong told and harmless?
+//! - [`lindley`]: queue times are those of a first-come queue with one server, step by step and on average.
+//! - [`neighbours`]: with every CPU busy, the recorded wake-up times explain the rest of the queue times.
+//! - [`overload`]: behaviour at twice the capacity.
+//! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
+//! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
+//! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
 //!
-//! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). A part in which a line breaks is
-//! measured again if that was more than the part bears, three times at most; then its broken lines are not judged, and the exit
-//! code is 2. A line is BROKEN, and the exit code 1, only where the host left the CPUs alone.
+//! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
+//! too much, the part is measured again, at most three times. If the last attempt is still disturbed, its broken lines are not judged
+//! and the exit code is 2. A line is BROKEN, with exit code 1, only if the host took little.
 
 mod crowd;
+mod finding;
 mod hosts;
 mod lindley;
 mod links;
@@ -28,31 +29,31 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use finding::Finding;
 use steal::{Ticks, Verdict};
 
-/// Holds what is recorded to queueing theory and the kernel's counters, and prints what was found.
+/// Compares recorded values with queueing theory, with the kernel's counters and with the settings of links.
 #[derive(Parser)]
 struct Flags {
     /// Folder of the release binaries.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// Length of the measured Poisson load.
+    /// Length of the Poisson load.
     #[arg(long, default_value = "120s")]
     duration: String,
-    /// Parts to measure [default: all]. `hosts` and `links` need root, for networks of their own, and what `make collector`
-    /// and `make toxiproxy` build.
+    /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }
 
-/// A check of the binaries in a folder, some for a given time.
+/// A check of the binaries in a folder; some take the given time.
 type Check = fn(&Path, &str) -> anyhow::Result<Vec<Finding>>;
 
-/// A part of the whole, measured and judged by itself.
+/// A part, which is measured and judged on its own.
 struct Part {
     name: &'static str,
     check: Check,
-    /// Percentage of all CPU time that the host may take before a broken line says nothing of the service.
+    /// Largest percentage of all CPU time taken by the host with which a broken line is judged.
     stolen_max: f64,
 }
 
@@ -66,9 +67,9 @@ impl Part {
     }
 }
 
-/// For a part that is judged by averages, and by quantiles of thousands of rows.
+/// For a part with averages and quantiles of thousands of rows.
 const STOLEN_MAX: f64 = 0.5;
-/// For one that a single row can break.
+/// For a part that a single row can break.
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
@@ -82,63 +83,8 @@ const PARTS: [Part; 6] = [
 ];
 const NAMES: [&str; 6] = ["lindley", "neighbours", "overload", "crowd", "hosts", "links"];
 
-/// Exit code when no line is broken for certain, but some part could not be judged.
+/// Exit code if no line is certainly broken, but a part could not be judged.
 const UNJUDGED: u8 = 2;
-
-/// One thing that was measured and its bounds.
-struct Finding {
-    what: String,
-    measured: String,
-    wanted: String,
-    holds: bool,
-}
-
-impl Finding {
-    fn at_most(what: &str, value: f64, most: f64, unit: &str) -> Self {
-        Self::new(
-            what,
-            format!("{value:.3} {unit}"),
-            format!("at most {most} {unit}"),
-            value <= most,
-        )
-    }
-
-    fn between(what: &str, value: f64, (least, most): (f64, f64), unit: &str) -> Self {
-        let wanted = format!("{least:.3} to {most:.3} {unit}");
-        Self::new(
-            what,
-            format!("{value:.3} {unit}"),
-            wanted,
-            (least..=most).contains(&value),
-        )
-    }
-
-    /// What helps to judge the others and decides nothing itself.
-    fn note(what: &str, measured: &str, wanted: &str) -> Self {
-        Self::new(what, measured.to_owned(), wanted.to_owned(), true)
-    }
-
-    fn new(what: &str, measured: String, wanted: String, holds: bool) -> Self {
-        Self {
-            what: what.to_owned(),
-            measured,
-            wanted,
-            holds,
-        }
-    }
-
-    fn print(&self, verdict: Verdict) {
-        let mark = match verdict {
-            _ if self.holds => "ok",
-            Verdict::Broken => "BROKEN",
-            _ => "not judged",
-        };
-        println!(
-            "{:<66} {:>16}   {:<24} {mark}",
-            self.what, self.measured, self.wanted
-        );
-    }
-}
 
 fn main() -> ExitCode {
     match measure(&Flags::parse()) {
@@ -173,7 +119,7 @@ fn measure(flags: &Flags) -> anyhow::Result<Verdict> {
     Ok(worst)
 }
 
-/// Measures a part, again while a line breaks and the host takes CPU time, and prints every attempt.
+/// Measures a part, and repeats it while a line breaks and the host takes CPU time. Prints every attempt.
 fn measure_part(part: &Part, bin_dir: &Path, duration: &str) -> anyhow::Result<Verdict> {
     let mut attempt = 1;
     loop {
@@ -194,16 +140,6 @@ fn measure_part(part: &Part, bin_dir: &Path, duration: &str) -> anyhow::Result<V
         attempt += 1;
         println!("{}: attempt {attempt} of {}", part.name, steal::ATTEMPTS_MAX);
     }
-}
-
-/// The value below which such a share of the values lies. Sorts them.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().saturating_sub(1);
-    values
-        .get(((last as f64) * share).round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -1,25 +1,24 @@
-//! One CPU hog beside the service on each CPU, one server at half of its capacity: a request that finds the slot free waits until
-//! the slot's thread gets a CPU. Are the recorded wake-ups all that the queue's recursion does not explain?
+//! One server at half of its capacity beside a CPU hog on each CPU. A request that finds the slot free waits until the slot's thread
+//! gets a CPU; the recorded wake-up times explain all of the queue time that Lindley's recursion does not.
 
 use std::path::Path;
 
 use anyhow::ensure;
 use e2e::host::load::Load;
 
+use super::finding::{Finding, quantile};
 use super::lindley::{DIFFERENCE_MS_MAX, MEAN_RATIO, WARM_UP};
 use super::stack::{Row, Stack};
 use super::theory::{Means, Wakeups, lindley_differences};
-use super::{Finding, quantile};
 
-/// Longer than a turn on the CPU: of shorter ones those in a row share turns, and their times depend on each other, which the
-/// formula for the mean does not know.
+/// Longer than a time slice. Shorter requests in a row would share slices, and the formula for the mean requires independent times.
 const WORK: &str = "/work?cpu_ms=4";
-/// Of this seed the first 2,500, 5,000, 10,000 and 15,000 arrivals give a constant service at half of its capacity the mean wait of
-/// Poisson arrivals within 2%. Of other seeds it is up to 8% off, about half of what is allowed.
+/// With this seed, the mean wait of a constant service at half of its capacity is within 2% of the expected one after 2,500, 5,000,
+/// 10,000 and 15,000 arrivals. With other seeds it is up to 8% off, about half of the tolerance.
 const SEED: &str = "102";
-/// Utilisation that the rate is chosen for.
+/// Utilisation for which the rate is chosen.
 const LOAD: f64 = 0.5;
-/// How long a service takes beside the hogs is measured first, under a load of such a rate and length.
+/// Rate and length of the first load, which measures the service time beside the hogs.
 const PROBE_RATE: f64 = 50.0;
 const PROBE_DURATION: &str = "10s";
 const SERVICE: [(&str, &str); 2] = [("WORKERS", "1"), ("QUEUE_LIMIT", "100000")];

@@ -1,4 +1,4 @@
-//! A normalizer and a service for one check, and the rows that they leave.
+//! A normalizer and a service for one check, and the rows of their run.
 
 use std::fs;
 use std::path::Path;
@@ -10,45 +10,37 @@ use e2e::rows;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The running pair, its files in a folder of their own.
+/// The running pair with a folder for its files.
 pub struct Stack {
-    /// The service under load.
     pub service: Child,
     normalizer: Child,
     logs: TempDir,
 }
 
-/// What of an invocation matters here, nanoseconds.
+/// The times of an invocation in nanoseconds, and its status.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// When it had arrived.
     pub enqueue: i128,
-    /// When a worker took it up.
     pub start: i128,
-    /// When it was done.
     pub end: i128,
-    /// Its own CPU time.
     pub cpu: i128,
-    /// Time without a CPU though ready.
+    /// Time without a CPU although ready to run.
     pub cpu_wait: i128,
     /// Part of the queue time in which the slot was free.
     pub wakeup: i128,
-    /// HTTP status.
     pub status: i64,
 }
 
 impl Row {
-    /// Time in service, milliseconds.
     pub fn service_ms(&self) -> f64 {
         (self.end - self.start) as f64 / 1e6
     }
 
-    /// Time in the queue, milliseconds.
     pub fn queue_ms(&self) -> f64 {
         (self.start - self.enqueue) as f64 / 1e6
     }
 
-    /// Part of that in which the slot was free, milliseconds.
+    /// Part of the queue time in which the slot was free.
     pub fn wakeup_ms(&self) -> f64 {
         self.wakeup as f64 / 1e6
     }
@@ -60,12 +52,12 @@ impl Stack {
         let logs = tempfile::tempdir()?;
         let normalizer = Child::normalizer(bin_dir, logs.path(), &["--run-id", "r", "--join-window", "1s"])?;
         let otlp = normalizer.url("grpc")?;
-        let told = [
+        let own = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
             ("NODE_ID", "n1"),
             ("STAGE", "edge"),
         ];
-        let service = Child::service(bin_dir, &[&told, variables].concat())?;
+        let service = Child::service(bin_dir, &[&own, variables].concat())?;
         Ok(Self {
             service,
             normalizer,
@@ -73,7 +65,7 @@ impl Stack {
         })
     }
 
-    /// Drives the service by `cctf load` and returns its report.
+    /// Drives the service with `cctf load` and returns its report.
     pub fn load(&self, bin_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
         let mut command = command_in(bin_dir, "cctf")?;
         command.args([
@@ -98,7 +90,7 @@ impl Stack {
         done.json()
     }
 
-    /// Drives one endpoint by Poisson arrivals at a mean rate a second.
+    /// Drives one endpoint with Poisson arrivals at a mean rate per second.
     pub fn load_poisson(
         &self,
         bin_dir: &Path,
@@ -113,7 +105,7 @@ impl Stack {
         self.load(bin_dir, &[load.as_slice(), &arrivals].concat())
     }
 
-    /// The port at which the normalizer takes OTLP.
+    /// The normalizer's OTLP port.
     pub fn otlp_port(&self) -> anyhow::Result<u16> {
         Ok(self.normalizer.address("grpc")?.port())
     }
@@ -151,7 +143,7 @@ impl Stack {
 
 fn row(line: &str) -> anyhow::Result<Row> {
     let value: Value = serde_json::from_str(line)?;
-    // A request that never had a slot has neither.
+    // A request that never had a slot has neither value.
     let measured = |field| match value.get(field) {
         None | Some(Value::Null) => Ok(0),
         Some(_) => rows::nanoseconds(line, field),

@@ -1,12 +1,12 @@
-//! CPU time that the host of a virtual machine gave to others while this machine wanted it, and what a broken line means then.
+//! CPU time that the host of a virtual machine took away from it, and the verdict on a part with a broken line.
 
 use std::fs;
 
 use anyhow::Context;
 
-/// How often a part is measured at most.
+/// Maximum attempts per part.
 pub const ATTEMPTS_MAX: u32 = 3;
-/// Fields of the first line of /proc/stat up to the stolen time, guests' time being part of the first.
+/// Fields of the first line of /proc/stat up to the stolen time. The following ones are parts of the first two.
 const FIELDS: usize = 8;
 
 /// The counters of all CPUs since boot, ticks.
@@ -17,10 +17,9 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// The counters now.
     pub fn read() -> anyhow::Result<Self> {
         let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
-        Self::of(&stat).context("cannot read /proc/stat: it has no line of all CPUs")
+        Self::of(&stat).context("cannot read /proc/stat: no line for all CPUs")
     }
 
     fn of(stat: &str) -> Option<Self> {
@@ -47,20 +46,20 @@ impl Ticks {
     }
 }
 
-/// What a measured part says of the service.
+/// The verdict on a measured part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Every line holds.
     Holds,
-    /// A line broke, and the host left the CPUs alone: a fault of ours.
+    /// A line broke, and the host took little: an error of the service.
     Broken,
-    /// A line broke while the host took CPU: measure again.
+    /// A line broke while the host took CPU time; the part is measured again.
     Again,
-    /// The same at the last attempt: nobody knows.
+    /// The same at the last attempt.
     Unjudged,
 }
 
-/// Judges the attempt of such a number, from 1.
+/// Judges an attempt. The first one is number 1.
 pub fn judge(all_hold: bool, stolen: f64, stolen_max: f64, attempt: u32) -> Verdict {
     match (all_hold, stolen <= stolen_max) {
         (true, _) => Verdict::Holds,

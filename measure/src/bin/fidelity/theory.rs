@@ -1,8 +1,8 @@
-//! What queueing theory says of a first-come queue with one server, from the recorded arrivals, services and wake-ups.
+//! Queueing theory of a first-come queue with one server, applied to the recorded arrivals, services and wake-ups.
 
 use super::stack::Row;
 
-/// Which part of the recorded queue time the recursion is to explain.
+/// The part of the recorded queue time that the recursion has to explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wakeups {
     /// All of it: a wake-up shows as a difference.
@@ -11,7 +11,7 @@ pub enum Wakeups {
     Added,
 }
 
-/// |recorded queue time - one step of Lindley's recursion| of each row but the first, milliseconds. A step is
+/// |recorded queue time - one step of Lindley's recursion| of each row except the first, milliseconds. A step is
 /// max(0, end of the predecessor - own arrival).
 pub fn lindley_differences(rows: &[Row], wakeups: Wakeups) -> Vec<f64> {
     let step = |pair: &[Row]| {
@@ -30,16 +30,16 @@ pub fn lindley_differences(rows: &[Row], wakeups: Wakeups) -> Vec<f64> {
 pub struct Means {
     /// Recorded mean queue time, milliseconds.
     pub recorded_ms: f64,
-    /// By Pollaczek and Khinchine, from the recorded rate and moments of the service time, milliseconds.
+    /// According to Pollaczek and Khinchine, from the recorded rate and moments of the service time, milliseconds.
     pub expected_ms: f64,
-    /// What the wake-ups of those who find the server idle add: M/G/1 with set-up times, milliseconds.
+    /// Addition by wake-ups of requests that find the server idle: M/G/1 with setup times, milliseconds.
     pub setup_ms: f64,
     /// Utilisation.
     pub load: f64,
 }
 
 impl Means {
-    /// Of such rows, in the order of their arrival.
+    /// Computes the means of rows in the order of their arrival.
     pub fn of(rows: &[Row]) -> Self {
         let span_ms = match (rows.first(), rows.last()) {
             (Some(first), Some(last)) => (last.enqueue - first.enqueue) as f64 / 1e6,
@@ -56,7 +56,7 @@ impl Means {
         Self {
             recorded_ms: rows.iter().map(Row::queue_ms).sum::<f64>() / rows.len() as f64,
             expected_ms: rate_per_ms * square / (2.0 * (1.0 - load)),
-            // If nobody found it idle, nobody waited for a wake-up.
+            // Without a request that found the server idle there is no wake-up.
             setup_ms: if wakeups.is_empty() { 0.0 } else { setup },
             load,
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn set_up_times_add_what_the_formula_says() {
-        // The same, and each finds the server idle and waits 1 ms for it: (2 + 1/4) / (2 (1 + 1/4)) = 0.9.
+        // The same, and each request finds the server idle and waits 1 ms: (2 + 1/4) / (2 (1 + 1/4)) = 0.9.
         let rows: Vec<Row> = (0..5).map(|i| row(4 * i, 4 * i + 1, 4 * i + 3, 1)).collect();
         let means = Means::of(&rows);
         assert_eq!(means.recorded_ms, 1.0);

@@ -20,14 +20,11 @@ const SPAN_ID_LEN: usize = 16;
 const LINE_BUFFER_LEN: usize = 1 << 20;
 const ALL_PLACES: u8 = u8::MAX;
 
-/// Starts one: receiver, exporter, and nothing that would cost it more, telemetry of its own included.
-///
-/// # Errors
-/// If it does not start; the message says how it is built.
+/// Starts a Collector with only a receiver and an exporter, and without telemetry of its own.
 pub fn start(binary: &Path, folder: &Path) -> anyhow::Result<(Child, SocketAddr)> {
     ensure!(
         binary.is_file(),
-        "{} is not there: run `make collector`",
+        "cannot find {}; run `make collector`",
         binary.display()
     );
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
@@ -47,10 +44,7 @@ pub fn start(binary: &Path, folder: &Path) -> anyhow::Result<(Child, SocketAddr)
     Ok((Child::listening("otelcol", command, address)?, address))
 }
 
-/// Checks that the file holds each span of so many traces once.
-///
-/// # Errors
-/// If it does not, or cannot be read.
+/// Checks that the file has each span of so many traces once.
 pub fn check(folder: &Path, traces: u64) -> anyhow::Result<()> {
     let path = folder.join(FILE);
     let context = || format!("cannot read {}", path.display());
@@ -65,7 +59,7 @@ pub fn check(folder: &Path, traces: u64) -> anyhow::Result<()> {
                 .and_then(|rest| rest.get(..SPAN_ID_LEN));
             let id = id.and_then(|id| std::str::from_utf8(id).ok());
             let (trace, place) = id.and_then(place_of).context("a span id that was never sent")?;
-            ensure!(spans.is_new(trace, place)?, "span {id:?} is there twice");
+            ensure!(spans.is_new(trace, place)?, "duplicate span {id:?}");
             count += 1;
         }
         line.clear();

@@ -1,4 +1,4 @@
-//! Receivers side by side, each as fast as it takes the same spans.
+//! Receivers side by side, each at full speed with the same spans.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,11 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are as they stay.
+/// Until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Loads one receiver and checks its files. What it does after an acknowledgement is counted, too: the CPU time is read when
-/// the output grows no more.
-///
-/// # Errors
-/// If a span is not taken, or the files are not as they have to be.
+/// Loads one receiver and checks its files. Work after an acknowledgement counts as well: the CPU time is read when the files have
+/// stopped growing.
 pub fn measure(
     kind: Kind,
     places: &Places,

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection and OTLP/gRPC calls over it, as thin as can be.
+//! A thin client: one HTTP/2 connection with OTLP/gRPC calls.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 
 const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-/// In front of a message: one byte that says whether it is compressed, four of its length.
+/// gRPC's prefix of a message: one byte for compression, four for the length.
 const PREFIX_LEN: usize = 5;
 const OK: &str = "0";
 const UNAVAILABLE: &str = "14";
@@ -25,36 +25,30 @@ pub struct Connection {
     uri: Uri,
 }
 
-/// What became of a call.
+/// Result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Every span was taken.
+    /// All spans were accepted.
     Taken,
-    /// Nothing was taken, and the request is to be sent again.
+    /// No span was accepted; the request has to be sent again.
     Refused,
 }
 
 impl Connection {
-    /// Connects. Has to be called within the runtime that is to drive the connection.
-    ///
-    /// # Errors
-    /// If nobody listens there, or speaks no HTTP/2.
+    /// Connects. Must be called within the runtime that will drive the connection.
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)
             .await
             .with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        // Its end is seen by the calls that it carries.
+        // Its calls report its errors.
         tokio::spawn(driver);
         let uri = format!("http://{address}{EXPORT_TRACES}").parse()?;
         Ok(Self { sender, uri })
     }
 
     /// Sends a framed request and waits for the answer.
-    ///
-    /// # Errors
-    /// If the answer is any but success for all spans or UNAVAILABLE, or there is none.
     pub async fn export(&mut self, frame: Bytes) -> anyhow::Result<Answer> {
         let request = Request::post(self.uri.clone())
             .header("content-type", "application/grpc")

@@ -1,4 +1,4 @@
-//! The floor: a tonic server that takes the bytes of each request off the wire and throws them away.
+//! The baseline: a tonic server that reads the bytes of each request and drops them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,16 +16,13 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// Above any request of the bench.
+/// Larger than any request of the bench.
 const MESSAGE_LEN_MAX: usize = 64 << 20;
 
 /// The subcommand that serves.
 pub const COMMAND: &str = "discard";
 
 /// Serves until it is killed.
-///
-/// # Errors
-/// If it cannot listen.
 pub fn serve() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -88,7 +85,7 @@ impl Encoder for Discard {
     type Item = ();
     type Error = Status;
 
-    /// An answer without fields, which is success for all spans.
+    /// An answer without fields means success for all spans.
     fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What was measured of one receiver: a line for whoever watches, and a line of JSON for the table.
+//! The measured values of one receiver, as a line of text and a line of JSON for the table.
 
 use std::time::Duration;
 
@@ -14,36 +14,29 @@ const MIB: f64 = (1 << 20) as f64;
 /// One measurement.
 #[derive(Debug, Default, Serialize)]
 pub struct Figures {
-    /// Which measurement it is.
+    /// Name of the measurement.
     pub part: &'static str,
-    /// Who was measured.
     pub subject: &'static str,
-    /// Size of the requests.
     pub spans_a_request: usize,
-    /// Spans that were sent, each taken.
+    /// All spans; each was accepted.
     pub spans: u64,
-    /// CPU time of the receiver's process.
     pub cpu_us_a_span: f64,
     /// From the first request to the last row on disk.
     pub spans_a_second: f64,
-    /// From when a request was to be sent to its acknowledgement.
+    /// From the scheduled time of a request to its acknowledgement.
     pub ack_ms_p50: f64,
-    /// As above.
     pub ack_ms_p99: f64,
-    /// From the acknowledgement of the last span that a row waits for to the row read from its file.
+    /// From the acknowledgement of the last span that a row waits for to its row in the file.
     pub readable_ms_p50: Option<f64>,
-    /// As above.
     pub readable_ms_p99: Option<f64>,
-    /// The most memory that the process had at once.
     pub peak_mib: f64,
-    /// What the process gave to the disks.
     pub written_bytes_a_span: f64,
-    /// Requests that were refused, and sent again.
+    /// Refused requests, which were sent again.
     pub refused: u64,
 }
 
 impl Figures {
-    /// Of a load that took so much CPU time and wrote so many bytes, complete after `took`.
+    /// The values of a load with its CPU time and written bytes. It was complete after `took`.
     pub fn new(
         (part, kind): (&'static str, Kind),
         spans_a_request: usize,
@@ -69,10 +62,7 @@ impl Figures {
         }
     }
 
-    /// Prints it: JSON to standard output, words to standard error.
-    ///
-    /// # Errors
-    /// If it cannot be put into JSON.
+    /// Prints JSON to standard output and text to standard error.
     pub fn print(&self) -> anyhow::Result<()> {
         let readable = self.readable_ms_p99.map_or(String::new(), |p99| {
             format!(
@@ -100,19 +90,16 @@ impl Figures {
     }
 }
 
-/// The time below which such a share of them lies, milliseconds.
+/// A quantile, in milliseconds.
 pub fn quantile_ms(ns: &Histogram<u64>, share: f64) -> f64 {
     ns.value_at_quantile(share) as f64 / 1e6
 }
 
-/// The middle of some values.
-///
-/// # Errors
-/// If there are none.
+/// The median.
 pub fn median(values: &mut [f64]) -> anyhow::Result<f64> {
     values.sort_by(f64::total_cmp);
     values
         .get(values.len() / 2)
         .copied()
-        .context("nothing was measured")
+        .context("no measured values")
 }

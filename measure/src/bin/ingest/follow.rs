@@ -1,4 +1,4 @@
-//! Reads the two large files of a run while they grow, as whoever tails them does.
+//! Reads the two large files of a run while they grow.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -12,15 +12,14 @@ use super::rows::Rows;
 
 const PIECE_LEN: usize = 1 << 20;
 
-/// Both files of a run, read as far as they went.
+/// Both files of a run and the read positions.
 pub struct Follower {
     tails: [Tail; 2],
-    /// What was read.
     pub rows: Rows,
 }
 
 impl Follower {
-    /// Follows the files in a folder, which need not be there yet.
+    /// Follows the files in a folder, which may not exist yet.
     pub fn new(folder: &Path) -> Self {
         Self {
             tails: [File::Invocations, File::Calls].map(|file| Tail::new(folder, file)),
@@ -28,15 +27,12 @@ impl Follower {
         }
     }
 
-    /// Goes on with the files of another folder.
-    ///
-    /// # Errors
-    /// If a file has ended in half a line.
+    /// Continues with the files of another folder.
     pub fn go_on_in(&mut self, folder: &Path) -> anyhow::Result<()> {
         for tail in &mut self.tails {
             ensure!(
                 tail.pending.is_empty(),
-                "{} ends in half a line",
+                "{} ends in an incomplete line",
                 tail.path.display()
             );
             *tail = Tail::new(folder, tail.file);
@@ -44,11 +40,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads what has been written since; tells of each row its trace, its place, and when it was read. True if there was
-    /// something.
-    ///
-    /// # Errors
-    /// If a file cannot be read, or a row is not as it has to be.
+    /// Reads new rows and passes on the trace, the place and the time of each. Returns whether there were any.
     pub fn read(
         &mut self,
         mut each: impl FnMut(u64, usize, Instant) -> anyhow::Result<()>,
@@ -68,7 +60,7 @@ impl Follower {
     }
 }
 
-/// One file: where it is read, and the half line at the end of what was.
+/// One file, the read position, and the incomplete line before it.
 struct Tail {
     file: File,
     path: PathBuf,
@@ -86,7 +78,7 @@ impl Tail {
         }
     }
 
-    /// False if there is nothing new.
+    /// Returns whether there were new lines.
     fn read_piece(&mut self) -> anyhow::Result<bool> {
         let context = || format!("cannot read {}", self.path.display());
         let open = match &mut self.open {

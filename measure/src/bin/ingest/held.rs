@@ -1,4 +1,4 @@
-//! What a request costs beside many rows that wait for their callers, against beside few.
+//! CPU time of a request beside many rows that wait for their callers, compared with that beside few.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use super::trace::REQUESTS_A_BLOCK;
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
-/// Rows of one request that are to be held.
+/// Waiting rows of one request.
 const HELD_A_REQUEST: usize = 1000;
-/// Room for all the rows that are to be held.
+/// Room for all waiting rows.
 const MEMORY_LIMIT: &str = "1GiB";
-/// Rows are held for all of the measurement.
+/// Longer than the measurement, so that rows wait all the time.
 const JOIN_WINDOW: &str = "10m";
 const SPANS_A_REQUEST: usize = 512;
-/// Blocks of one turn: 49,152 spans. All turns together stay below the spans that the join keeps, as beyond that the
-/// oldest rows are let go.
+/// Blocks of one turn: 49,152 spans. All turns together stay below the number of spans that the join keeps; beyond it, the oldest
+/// rows leave.
 const BLOCKS_A_TURN: u64 = 12;
-/// The two take turns, so that what the machine does besides meets both.
+/// The two take turns, so that other load of the machine affects both.
 const TURNS: usize = 14;
-/// Traces of the held rows, above all others.
+/// Numbers of the waiting rows' traces; all others are lower.
 const HELD_FROM_BLOCK: u64 = 1 << 32;
 
-/// What was found.
+/// The result.
 #[derive(Serialize)]
 struct Found {
     part: &'static str,
@@ -41,9 +41,6 @@ struct Found {
 }
 
 /// Loads two normalizers in turn.
-///
-/// # Errors
-/// If a span is not taken, or rows are held that were not to be.
 pub fn measure(places: &Places) -> anyhow::Result<()> {
     let mut few = Beside::start(places, FEW, FEW)?;
     let mut many = Beside::start(places, MANY, HELD_A_REQUEST)?;
@@ -80,7 +77,7 @@ pub fn measure(places: &Places) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A normalizer that holds so many rows.
+/// A normalizer with so many waiting rows.
 struct Beside {
     subject: Subject,
     load: Load,
@@ -95,7 +92,7 @@ impl Beside {
             &["--join-window", JOIN_WINDOW, "--memory-limit", MEMORY_LIMIT],
         )?;
         let load = Load::new(subject.address(), Arc::new(Requests::new(SPANS_A_REQUEST)?))?;
-        // The innermost service's spans, whose callers never come.
+        // Spans of the innermost service. Their callers never arrive.
         let orphans = Requests::new(held_a_request)?;
         let blocks = HELD_FROM_BLOCK..HELD_FROM_BLOCK + (held / held_a_request) as u64;
         let mut beside = Self { subject, load, held };

@@ -1,9 +1,9 @@
-//! Ids from numbers and back: every one fresh, spread like random ones, and told again from a row without any table.
+//! Ids from numbers and back: all are different and spread like random ones, and the number follows from the id without a table.
 
 use super::trace::SPANS_A_TRACE;
 
-/// Added before mixing, so that the two halves of a trace id and a span id have nothing in common. No sum is 0 for the
-/// numbers that are used, and only 0 is mixed to 0, which would be no id.
+/// Added before mixing, so that the halves of a trace id and a span id differ. No sum is 0 for the numbers in use; only 0 is mixed to
+/// 0, which is an invalid id.
 const HIGH: u64 = 0x1000_0000_0000_0001;
 const LOW: u64 = 0x2000_0000_0000_0001;
 const SPAN: u64 = 0x4000_0000_0000_0001;
@@ -16,19 +16,19 @@ pub fn trace_id(trace: u64) -> [u8; 16] {
     id
 }
 
-/// The id of the span at a place of a trace.
+/// The id of a span by its place in a trace.
 pub fn span_id(trace: u64, place: usize) -> [u8; 8] {
     mix(trace * SPANS_A_TRACE as u64 + place as u64 + SPAN).to_be_bytes()
 }
 
-/// The trace whose id this is, in hex.
+/// The number of the trace with this id in hex.
 pub fn trace_of(id: &str) -> Option<u64> {
     let (high, low) = id.split_at_checked(16)?;
     let trace = unmix(hex(high)?).wrapping_sub(HIGH);
     (unmix(hex(low)?).wrapping_sub(LOW) == trace).then_some(trace)
 }
 
-/// Trace and place of the span whose id this is, in hex.
+/// Trace and place of the span with this id in hex.
 pub fn place_of(id: &str) -> Option<(u64, usize)> {
     let number = unmix(hex(id)?).wrapping_sub(SPAN);
     let place = usize::try_from(number % SPANS_A_TRACE as u64).ok()?;
@@ -44,7 +44,7 @@ fn hex(text: &str) -> Option<u64> {
 const FACTORS: [u64; 2] = [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
 const INVERSES: [u64; 2] = [inverse(FACTORS[0]), inverse(FACTORS[1])];
 
-/// The finaliser of splitmix64, which maps no two numbers to the same.
+/// The finaliser of splitmix64, which is a bijection.
 const fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(FACTORS[0]);
     let number = (number ^ (number >> 27)).wrapping_mul(FACTORS[1]);
@@ -57,7 +57,7 @@ const fn unmix(number: u64) -> u64 {
     number ^ (number >> 30) ^ (number >> 60)
 }
 
-/// The inverse of an odd number modulo 2^64, by Newton's iteration: each step doubles the bits that are right, from 3.
+/// The inverse of an odd number modulo 2^64, by Newton's iteration: each step doubles the correct bits, starting with 3.
 const fn inverse(odd: u64) -> u64 {
     let mut found = odd;
     let mut steps = 0;

@@ -1,4 +1,4 @@
-//! Load on a receiver: as fast as it answers, or at a rate of its own.
+//! Load on a receiver, at full speed or at a rate.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,39 +17,37 @@ use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
 /// Connections of the load to each address.
 pub const CONNECTIONS: usize = 8;
-/// A refused request is sent again after this: late enough that few are refused twice, sooner than receivers ask for, so
-/// that they do not run idle.
+/// Delay before a refused request is sent again: long enough that few are refused twice, and shorter than receivers ask for, so that
+/// they do not run idle.
 const SEND_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Requests of the paced load that have been made and not taken over; more wait, and count as late.
+/// Requests of the paced load that wait for a connection. Further ones are delayed and count as late.
 const MADE_MAX: usize = 256;
-/// Requests of the paced load without an answer; a receiver that is this far behind has failed.
+/// Unanswered requests of the paced load. A receiver with more has failed.
 const UNANSWERED_MAX: usize = 4096;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// What was sent and how it was answered.
+/// Sent requests and their answers.
 pub struct Sent {
-    /// Spans, each taken.
+    /// All were accepted.
     pub spans: u64,
-    /// Requests that were refused at first.
+    /// Requests that were refused at least once.
     pub refused: u64,
-    /// Nanoseconds from when a request was to be sent to its acknowledgement.
+    /// Nanoseconds from a request's scheduled time to its acknowledgement.
     pub ack_ns: Histogram<u64>,
-    /// When it began.
     pub begun: Instant,
-    /// When the last acknowledgement came.
     pub ended: Instant,
 }
 
-/// How long a load lasts.
+/// Length of a load.
 #[derive(Clone, Copy)]
 pub enum Until {
-    /// Whole blocks, begun within this time.
+    /// Whole blocks that start within this time.
     Passed(Duration),
     /// This many blocks.
     Blocks(u64),
 }
 
-/// The load on one receiver: its blocks of traces are numbered on from one phase to the next.
+/// The load on one receiver. The numbers of its blocks of traces continue from phase to phase.
 pub struct Load {
     runtime: tokio::runtime::Runtime,
     lanes: Vec<Lane>,
@@ -58,18 +56,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Connects.
-    ///
-    /// # Errors
-    /// If there is no connection.
     pub fn new(address: SocketAddr, requests: Arc<Requests>) -> anyhow::Result<Self> {
         Self::shared(&[address], requests)
     }
 
-    /// Connects to each address; they take the blocks in turn, so that all spans of a trace go to one of them.
-    ///
-    /// # Errors
-    /// If there is no connection.
+    /// Connects to each address. The blocks rotate over the addresses, so that all spans of a trace go to one of them.
     pub fn shared(addresses: &[SocketAddr], requests: Arc<Requests>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -89,15 +80,12 @@ impl Load {
         })
     }
 
-    /// Traces sent so far, all of them whole.
+    /// Number of traces sent so far, all of them complete.
     pub fn traces(&self) -> u64 {
         self.next_block * self.requests.spans_a_request() as u64
     }
 
-    /// Each connection sends its next request as soon as it has the answer to the one before.
-    ///
-    /// # Errors
-    /// If a request is neither taken nor refused for a while.
+    /// Each connection sends its next request as soon as the previous one is answered.
     pub fn full_speed(&mut self, until: Until) -> anyhow::Result<Sent> {
         let begun = Instant::now();
         let plan = Arc::new(Plan::new(self.next_block, until, begun));
@@ -124,11 +112,8 @@ impl Load {
         Ok(tally.sent(self.spans(self.next_block - first), begun))
     }
 
-    /// Requests leave at their time whatever became of those before. `callers_late` is how much later than the
-    /// innermost service's those of the outermost come; `acknowledged` learns when each request was.
-    ///
-    /// # Errors
-    /// If a request is neither taken nor refused for a while, or thousands are unanswered.
+    /// Requests leave at their time, whatever happened to earlier ones. The outermost service's requests leave `callers_late` after the
+    /// innermost one's. Records the acknowledgement of each request in `acknowledged`.
     pub fn paced(
         &mut self,
         spans_a_second: u64,
@@ -146,7 +131,7 @@ impl Load {
         let tally = Arc::new(Tally::new()?);
         let (made, mut to_send) = mpsc::channel::<Made>(MADE_MAX);
         let requests = self.requests.clone();
-        // A thread of its own: the runtime's timers have a grain of a millisecond.
+        // A thread of its own, because the runtime's timers have a resolution of a millisecond.
         let pacer = std::thread::spawn(move || {
             for turn in 0..blocks + late_turns {
                 for request in 0..REQUESTS_A_BLOCK {
@@ -201,9 +186,6 @@ impl Load {
     }
 
     /// Sends frames one after the other.
-    ///
-    /// # Errors
-    /// If one is not taken.
     pub fn send_each(&mut self, frames: impl Iterator<Item = Bytes>) -> anyhow::Result<()> {
         let tally = Tally::new()?;
         let mut lane = self.lanes[0].clone();
@@ -233,14 +215,14 @@ impl Lane {
         Ok(Self(connections))
     }
 
-    /// The connection that a block's requests go over.
+    /// The connection of a block's requests.
     fn of(&mut self, block: u64) -> &mut Connection {
         let at = block as usize % self.0.len();
         &mut self.0[at]
     }
 }
 
-/// Of what outer services are late: nothing for the innermost, half for the one above, all for the others.
+/// Share of the delay by service: none for the innermost, half for its caller, all for the others.
 fn halves_late(request: usize) -> u64 {
     match request {
         0 => 0,
@@ -249,7 +231,7 @@ fn halves_late(request: usize) -> u64 {
     }
 }
 
-/// A request that is to be sent at its time.
+/// A request and its scheduled time.
 struct Made {
     due: Instant,
     block: u64,
@@ -257,7 +239,7 @@ struct Made {
     frame: Bytes,
 }
 
-/// Which requests are to be sent, in the order in which connections ask for them.
+/// The requests, in the order in which connections fetch them.
 struct Plan {
     state: Mutex<PlanState>,
     until: Option<Instant>,
@@ -303,13 +285,13 @@ impl Plan {
         Some(taken)
     }
 
-    /// The first block that nobody has asked for.
+    /// The first block that no connection has fetched.
     fn next_block(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).block
     }
 }
 
-/// Counts what was answered.
+/// Counts answers.
 struct Tally {
     refused: AtomicU64,
     ack_ns: Mutex<Histogram<u64>>,
@@ -323,7 +305,7 @@ impl Tally {
         })
     }
 
-    /// Sends until it is taken.
+    /// Sends until it is accepted.
     async fn send(&self, connection: &mut Connection, frame: Bytes, due: Instant) -> anyhow::Result<()> {
         while connection.export(frame.clone()).await? == Answer::Refused {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -346,10 +328,10 @@ impl Tally {
     }
 }
 
-/// When each request of a paced load was acknowledged.
+/// Times of the acknowledgements of a paced load.
 pub struct Acknowledged {
     origin: Instant,
-    /// Nanoseconds since the origin, 0 for not yet, by block and request.
+    /// Nanoseconds since the origin by block and request; 0 before the acknowledgement.
     at_ns: Vec<AtomicU64>,
 }
 
@@ -371,7 +353,7 @@ impl Acknowledged {
         }
     }
 
-    /// Nanoseconds from the acknowledgement of a request to `then`; 0 if that came first.
+    /// Nanoseconds from the acknowledgement of a request to `then`, at least 0.
     pub fn until(&self, block: u64, request: usize, then: Instant) -> u64 {
         let at = self.at_ns.get(block as usize * REQUESTS_A_BLOCK + request);
         let at = at.map_or(0, |at| at.load(Ordering::Acquire));

@@ -1,10 +1,10 @@
 //! Measures receivers of OTLP as whole processes, with the same spans: `make bench` and `make bench-scale`.
 //!
-//! - [`trace`], [`ids`], [`requests`]: what is sent.
-//! - [`connection`], [`load`]: how it is sent.
-//! - [`subject`], [`collector`], [`discard`]: to whom.
-//! - [`rows`], [`follow`]: whether all of it is in the files, once.
-//! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements; [`process`] and [`figures`] are their means.
+//! - [`trace`], [`ids`], [`requests`]: the spans and their requests.
+//! - [`connection`], [`load`]: the clients.
+//! - [`subject`], [`collector`], [`discard`]: the receivers.
+//! - [`rows`], [`follow`]: check that all spans are in the files, once.
+//! - [`compare`], [`turns`], [`steady`], [`held`], [`scale`], [`pairs`]: the measurements, which use [`process`] and [`figures`].
 
 mod collector;
 mod compare;
@@ -36,7 +36,7 @@ use requests::Requests;
 use steady::Steady;
 use subject::{Kind, Places};
 
-/// Measures receivers of OTLP as whole processes and checks what they wrote. JSON goes to standard output, words to standard error.
+/// Measures receivers of OTLP as whole processes and checks their files. Prints JSON to standard output and text to standard error.
 #[derive(Parser)]
 struct Flags {
     #[command(subcommand)]
@@ -45,91 +45,91 @@ struct Flags {
 
 #[derive(Subcommand)]
 enum Command {
-    /// As fast as each takes the spans, one receiver after the other.
+    /// Measure one receiver after the other at full speed.
     Compare {
         #[command(flatten)]
         common: Common,
-        /// Whom to measure.
+        /// Receivers to measure.
         #[arg(long, value_delimiter = ',', default_value = "fsync,flush,discard,collector")]
         subjects: Vec<Kind>,
-        /// Spans of each request.
+        /// Spans per request.
         #[arg(long, value_delimiter = ',', default_value = "512,32")]
         sizes: Vec<usize>,
-        /// How long each is loaded.
+        /// Length of each load, in seconds.
         #[arg(long, default_value_t = 6)]
         seconds: u64,
-        /// How often.
+        /// Number of rounds.
         #[arg(long, default_value_t = 1)]
         rounds: u32,
     },
-    /// Two builds of the normalizer in turns: the ratio of their user CPU time, with an interval.
+    /// Compare the user CPU time of two builds of the normalizer in turns. Prints the ratio with an interval.
     Turns {
         #[command(flatten)]
         common: Common,
         /// Folder of the release binaries before the change.
         #[arg(long)]
         baseline: PathBuf,
-        /// Spans of each request.
+        /// Spans per request.
         #[arg(long, default_value_t = 512)]
         size: usize,
-        /// How long each is loaded.
+        /// Length of each load, in seconds.
         #[arg(long, default_value_t = 6)]
         seconds: u64,
         /// Number of turns; at least 6.
         #[arg(long, default_value_t = 7)]
         turns: usize,
     },
-    /// At a rate: acknowledgements, rows that are read along, memory.
+    /// Measure acknowledgements, the delay of rows, and memory at a fixed rate.
     Steady {
         #[command(flatten)]
         common: Common,
-        /// Whom to measure.
+        /// Receivers to measure.
         #[arg(long, value_delimiter = ',', default_value = "fsync,collector")]
         subjects: Vec<Kind>,
-        /// Spans of each request.
+        /// Spans per request.
         #[arg(long, default_value_t = 512)]
         size: usize,
-        /// Spans a second.
+        /// Spans per second.
         #[arg(long, default_value_t = 50_000)]
         rate: u64,
-        /// How long each is loaded.
+        /// Length of each load, in seconds.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// How much later the outermost services' spans come.
+        /// Delay of the outermost services' spans, in seconds.
         #[arg(long, default_value_t = 0)]
         callers_late_seconds: u64,
     },
-    /// A request's CPU time beside 100,000 held rows, and beside 10.
+    /// Compare a request's CPU time beside 100,000 waiting rows with that beside 10.
     Held {
         #[command(flatten)]
         common: Common,
     },
-    /// Many spans, while the run's closed parts are checked and deleted.
+    /// Measure many spans, while the run's closed parts are checked and deleted.
     Scale {
         #[command(flatten)]
         common: Common,
-        /// How many, each by a normalizer of its own.
+        /// Numbers of spans; each is a load of its own.
         #[arg(long, value_delimiter = ',', default_value = "1000000,10000000,100000000")]
         spans: Vec<u64>,
     },
-    /// Two normalizers behind two Collectors against one behind one: what a span costs each.
+    /// Compare two normalizers behind two Collectors with one behind one: CPU time per span.
     Pairs {
         #[command(flatten)]
         common: Common,
-        /// Spans of each request.
+        /// Spans per request.
         #[arg(long, default_value_t = 512)]
         size: usize,
-        /// Spans a second for each pair; as many as they take if not given.
+        /// Spans per second for each pair. Default: full speed.
         #[arg(long)]
         rate: Option<u64>,
-        /// How long a turn is.
+        /// Length of a turn, in seconds.
         #[arg(long, default_value_t = 5)]
         seconds: u64,
-        /// Turns of each set-up.
+        /// Turns of each setup.
         #[arg(long, default_value_t = 8)]
         turns: usize,
     },
-    /// The floor, for the bench itself.
+    /// The baseline receiver, for the bench itself.
     #[command(name = discard::COMMAND, hide = true)]
     Discard,
 }
@@ -139,10 +139,10 @@ struct Common {
     /// Folder of the release binaries.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// The Collector that `make collector` builds.
+    /// Path to the Collector of `make collector`.
     #[arg(long, default_value = "target/tools/bin/otelcol")]
     collector: PathBuf,
-    /// Folder for what receivers write; on a real disk.
+    /// Folder for the receivers' files, on a real disk.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     scratch: PathBuf,
 }
@@ -177,18 +177,7 @@ fn measure(command: Command) -> anyhow::Result<()> {
             rounds,
         } => {
             let places = common.places()?;
-            for _ in 0..rounds {
-                for &size in &sizes {
-                    eprintln!(
-                        "{size} spans a request, {:.0} bytes a span",
-                        Requests::new(size)?.bytes_a_span()
-                    );
-                    for &kind in &subjects {
-                        compare::measure(kind, &places, size, Duration::from_secs(seconds))?;
-                    }
-                }
-            }
-            Ok(())
+            (0..rounds).try_for_each(|_| compare_all(&places, &subjects, &sizes, seconds))
         }
         Command::Turns {
             common,
@@ -246,4 +235,15 @@ fn measure(command: Command) -> anyhow::Result<()> {
         Command::Held { common } => held::measure(&common.places()?),
         Command::Discard => discard::serve(),
     }
+}
+
+fn compare_all(places: &Places, subjects: &[Kind], sizes: &[usize], seconds: u64) -> anyhow::Result<()> {
+    for &size in sizes {
+        let bytes_a_span = Requests::new(size)?.bytes_a_span();
+        eprintln!("{size} spans a request, {bytes_a_span:.0} bytes a span");
+        for &kind in subjects {
+            compare::measure(kind, places, size, Duration::from_secs(seconds))?;
+        }
+    }
+    Ok(())
 }

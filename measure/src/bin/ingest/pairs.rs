@@ -1,4 +1,4 @@
-//! What a span costs behind two Collectors and two normalizers, against one of each: how far the work can be spread.
+//! CPU time of a span behind two Collectors and two normalizers, compared with one of each: how well the work scales out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +16,21 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are as they stay.
+/// Until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// Pairs of the set-up whose Collectors route by trace id.
+/// Pairs of the setup in which Collectors route by trace id.
 const SHARDS: usize = 2;
 
-/// The load of each pair: that of two is twice that of one, as it would be with twice the machines.
+/// The load of each pair. Two pairs get twice the load of one, as on twice the machines.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    /// Spans of each request.
     pub spans_a_request: usize,
-    /// Spans a second for each pair; as many as they take if not given.
+    /// For each pair; full speed if none.
     pub spans_a_second: Option<u64>,
-    /// How long a turn is.
     pub duration: Duration,
 }
 
-/// What was found: medians of the turns.
+/// The result: medians of the turns.
 #[derive(Serialize)]
 struct Found {
     part: &'static str,
@@ -45,7 +43,7 @@ struct Found {
     two_normalizers_us_a_span: f64,
     two_collectors_us_a_span: f64,
     two_us_a_span: f64,
-    /// How much more two normalizers carry than one, each given as much CPU time as the one.
+    /// Throughput of two normalizers relative to one, with the same CPU time for each.
     normalizers_carry: f64,
     /// The same of the Collectors.
     collectors_carry: f64,
@@ -53,10 +51,7 @@ struct Found {
     pairs_carry: f64,
 }
 
-/// Loads the two set-ups in turn, so that what the machine does besides meets both.
-///
-/// # Errors
-/// If a span is not taken, or the files are not as they have to be.
+/// Loads the two setups in turn, so that other load of the machine affects both.
 pub fn measure(places: &Places, pace: Pace, count: usize) -> anyhow::Result<()> {
     let mut one = SetUp::start(places, 1, pace)?;
     let mut two = SetUp::start(places, SHARDS, pace)?;
@@ -105,7 +100,7 @@ pub fn measure(places: &Places, pace: Pace, count: usize) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What two of something carry of what one does, by what a span costs there and here: twice as much at the same cost.
+/// Throughput of two relative to one, from the CPU time of a span: 2 if a span costs the same.
 fn carried(of_one_us: f64, of_two_us: f64) -> f64 {
     SHARDS as f64 * of_one_us / of_two_us
 }
@@ -128,7 +123,7 @@ struct SetUp {
     normalizers: Vec<Subject>,
     load: Load,
     pace: Pace,
-    /// Holds the Collectors' queues, until they have ended.
+    /// Folder of the Collectors' queues.
     _folder: TempDir,
 }
 
@@ -164,8 +159,8 @@ impl SetUp {
         }
         collectors.iter_mut().try_for_each(Collector::start)?;
         let addresses: Vec<_> = collectors.iter().map(Collector::grpc).collect();
-        // A trace goes through one Collector. On machines of their own any number of them have the same list of shards, and it
-        // may go through all; on one machine their inner receivers differ, and by them their lists.
+        // A trace passes one Collector. On separate machines all Collectors have the same list of shards, so a trace may pass any of
+        // them. On one machine the ports of their inner receivers differ, and so do the lists.
         let load = Load::shared(&addresses, Arc::new(Requests::new(pace.spans_a_request)?))?;
         Ok(Self {
             collectors,
@@ -176,7 +171,7 @@ impl SetUp {
         })
     }
 
-    /// One turn of the load, and all that comes of it.
+    /// One turn of the load and its results.
     fn turn(&mut self, duration: Duration) -> anyhow::Result<Cost> {
         let before = self.cpu_times()?;
         let sent = match self.pace.spans_a_second {
@@ -198,7 +193,7 @@ impl SetUp {
         })
     }
 
-    /// Of all normalizers, and of all Collectors.
+    /// CPU time of all normalizers, and of all Collectors.
     fn cpu_times(&self) -> anyhow::Result<(Duration, Duration)> {
         let of_normalizers = self.normalizers.iter().map(Subject::cpu_time);
         let of_collectors = self
@@ -211,7 +206,7 @@ impl SetUp {
         ))
     }
 
-    /// Checks that all traces are there, each whole on one shard, and that each shard has its part.
+    /// Checks that all traces are there, each whole on one shard, and that the shards have similar shares.
     fn check_and_stop(mut self) -> anyhow::Result<()> {
         let mut follower: Option<Follower> = None;
         let mut counts = Vec::with_capacity(self.normalizers.len());

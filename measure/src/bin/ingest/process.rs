@@ -1,25 +1,22 @@
-//! What the kernel counts of a process: CPU time, greatest memory, bytes written.
+//! The kernel's counters of a process: CPU time, peak memory, bytes written.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// CPU time of all threads so far, those that have ended included, to the nanosecond.
-///
-/// # Errors
-/// If there is no such process.
+/// CPU time of all threads so far, including ended ones, in nanoseconds.
 pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let pid = libc::pid_t::try_from(pid)?;
     let mut clock = 0;
-    // SAFETY: the call only writes the id of a clock into the variable that it is given.
+    // SAFETY: the call only writes the id of a clock to the given variable.
     let failed = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
     ensure!(failed == 0, "process {pid} has no CPU clock: error {failed}");
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the call only writes the time into the variable that it is given.
+    // SAFETY: the call only writes the time to the given variable.
     let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
     ensure!(
         failed == 0,
@@ -33,13 +30,10 @@ pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
 }
 
 /// User CPU time of all threads so far, in the kernel's clock ticks of 10 ms.
-///
-/// # Errors
-/// If there is no such process.
 pub fn user_time(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    // The name, in parentheses, may hold spaces. utime is field 14 of proc_pid_stat(5), the twelfth behind the name.
+    // The name in parentheses may contain spaces. utime is field 14 of proc_pid_stat(5), the twelfth after the name.
     let behind_name = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let ticks = behind_name.split(' ').nth(11);
     let ticks: u64 = ticks
@@ -48,18 +42,12 @@ pub fn user_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// The most memory that it had at once, bytes.
-///
-/// # Errors
-/// If there is no such process.
+/// Peak memory, bytes.
 pub fn peak_memory(pid: u32) -> anyhow::Result<u64> {
     Ok(number(&format!("/proc/{pid}/status"), "VmHWM:")? * 1024)
 }
 
-/// Bytes that it has given to the disks.
-///
-/// # Errors
-/// If there is no such process.
+/// Bytes that it has written to disks.
 pub fn written_bytes(pid: u32) -> anyhow::Result<u64> {
     number(&format!("/proc/{pid}/io"), "write_bytes:")
 }

@@ -1,4 +1,4 @@
-//! Requests from templates: encoded once, then copied, and given ids and times. That keeps the driver's own CPU time small.
+//! Requests from templates that are encoded once, then copied and given ids and times. So the driver needs little CPU time.
 
 use anyhow::ensure;
 use bytes::Bytes;
@@ -11,15 +11,15 @@ use e2e::otlp::now_unix_ns;
 use super::ids::{span_id, trace_id};
 use super::trace::{KINDS, REQUESTS_A_BLOCK, SERVICES, describe, resource};
 
-/// Span flags: sampled, and whether the parent is remote is known and so.
+/// Span flags: sampled, with a known remote parent.
 const FLAGS_REMOTE: u32 = 0x301;
 const FLAGS_LOCAL: u32 = 0x101;
-/// The outermost span's time; each one below is two of the insets shorter.
+/// Duration of the outermost span. Each inner one is two insets shorter.
 const DURATION_NS: u64 = 50_000_000;
 const INSET_NS: u64 = 1_000_000;
-/// In front of a message: one byte that says it is not compressed, four of its length.
+/// gRPC's prefix of a message: one byte for no compression, four for the length.
 const PREFIX_LEN: usize = 5;
-/// What stands in the templates where ids and times go.
+/// Marks in the templates for ids and times.
 const TRACE_MARK: [u8; 16] = *b"\xf1\xe2\xd3\xc4\xb5\xa6\x97\x88\x79\x6a\x5b\x4c\x3d\x2e\x1f\x0e";
 const SPAN_MARK: [u8; 8] = *b"\xe1\xd2\xc3\xb4\xa5\x96\x87\x78";
 const PARENT_MARK: [u8; 8] = *b"\xd1\xc2\xb3\xa4\x95\x86\x77\x68";
@@ -32,13 +32,13 @@ pub struct Requests {
     templates: Vec<Template>,
 }
 
-/// A request of a block: its framed bytes, and where ids and times go.
+/// A request of a block: its framed bytes, and the positions of ids and times.
 struct Template {
     frame: Vec<u8>,
     spans: Vec<Slots>,
 }
 
-/// Where one span's ids and times are.
+/// Positions of a span's ids and times.
 struct Slots {
     trace_in_block: u64,
     place: usize,
@@ -50,10 +50,6 @@ struct Slots {
 }
 
 impl Requests {
-    /// Requests of as many spans each.
-    ///
-    /// # Errors
-    /// If a mark of the templates is found where none was put.
     pub fn new(spans_a_request: usize) -> anyhow::Result<Self> {
         let mut templates = Vec::with_capacity(REQUESTS_A_BLOCK);
         for (service, places) in SERVICES {
@@ -70,12 +66,11 @@ impl Requests {
         })
     }
 
-    /// Spans of each.
     pub fn spans_a_request(&self) -> usize {
         self.spans_a_request
     }
 
-    /// Bytes of a span on the wire, on average.
+    /// Mean size of a span on the wire.
     pub fn bytes_a_span(&self) -> f64 {
         let bytes: usize = self.templates.iter().map(|template| template.frame.len()).sum();
         bytes as f64 / (self.templates.len() * self.spans_a_request) as f64

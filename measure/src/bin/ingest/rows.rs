@@ -1,4 +1,4 @@
-//! Whether the rows on disk are those that were to be expected: each once, with its caller, and none else.
+//! Checks that the rows on disk are the expected ones: each once, with its caller, and no others.
 
 use anyhow::{Context, ensure};
 use cctf_proto::cctf::File;
@@ -8,7 +8,7 @@ use super::ids::{place_of, span_id, trace_of};
 use super::trace::{KINDS, ROWS_A_TRACE, SPANS_A_TRACE, invocation_above};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// What of a row is told by its trace. Other fields are left to the normalizer's own tests.
+/// The fields of a row that follow from its trace. The normalizer's tests check the others.
 #[derive(Deserialize)]
 struct Row<'a> {
     trace_id: &'a str,
@@ -29,10 +29,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Takes a line; tells its trace and place.
-    ///
-    /// # Errors
-    /// If the row is not as it has to be, or was there before.
+    /// Checks a line and returns its trace and place.
     pub fn take(&mut self, file: File, line: &[u8]) -> anyhow::Result<(u64, usize)> {
         let text = || String::from_utf8_lossy(line).into_owned();
         let row: Row<'_> = serde_json::from_slice(line).with_context(text)?;
@@ -49,12 +46,12 @@ impl Rows {
         };
         ensure!(is_file, "not a row of {}: {}", file.name(), text());
         let above = invocation_above(place);
-        let (above_told, caller) = match file {
+        let (found_above, caller) = match file {
             File::Invocations => (row.parent_id, place.checked_sub(1)),
             _ => (row.ancestor_id, None),
         };
-        for (told, expected) in [(above_told, above), (row.caller_span_id, caller)] {
-            let found = told.map(place_of);
+        for (found, expected) in [(found_above, above), (row.caller_span_id, caller)] {
+            let found = found.map(place_of);
             let expected = expected.map(|place| Some((trace, place)));
             ensure!(
                 found == expected,
@@ -63,15 +60,12 @@ impl Rows {
             );
         }
         ensure!(row.flags.is_empty(), "flags: {}", text());
-        ensure!(self.is_new(trace, place)?, "twice: {}", text());
+        ensure!(self.is_new(trace, place)?, "duplicate: {}", text());
         self.count += 1;
         Ok((trace, place))
     }
 
-    /// Marks a span; false if it is marked already.
-    ///
-    /// # Errors
-    /// If no such trace can have been sent.
+    /// Marks a span. Returns false for a duplicate.
     pub fn is_new(&mut self, trace: u64, place: usize) -> anyhow::Result<bool> {
         let at = usize::try_from(trace).ok().filter(|&at| at < TRACES_MAX);
         let at = at.with_context(|| format!("trace {trace} was never sent"))?;
@@ -84,15 +78,11 @@ impl Rows {
         Ok(is_new)
     }
 
-    /// Rows so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Checks that the rows of so many traces are there.
-    ///
-    /// # Errors
-    /// Names the first that lacks one.
+    /// Checks that all rows of so many traces are there.
     pub fn ensure_whole(&self, traces: u64) -> anyhow::Result<()> {
         let places = (0..SPANS_A_TRACE).filter(|&place| KINDS[place] != SpanKind::Internal);
         let all = places.fold(0, |bits, place| bits | 1_u8 << place);
@@ -105,10 +95,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Checks that each of so many traces has these places, and no other trace is there.
-    ///
-    /// # Errors
-    /// Names the first that lacks one.
+    /// Checks that each of so many traces has these places, and that there is no other trace.
     pub fn ensure_each(&self, traces: u64, places: u8) -> anyhow::Result<()> {
         ensure!(
             self.seen.len() as u64 == traces,
@@ -125,7 +112,7 @@ impl Rows {
     }
 }
 
-/// Above any trace that a bench sends; a byte each.
+/// More than any bench sends. Each takes one byte.
 const TRACES_MAX: usize = 1 << 28;
 
 #[cfg(test)]

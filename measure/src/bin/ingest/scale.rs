@@ -1,5 +1,5 @@
-//! Many spans through one normalizer whose run goes on from part to part: each part is checked and deleted once it is closed,
-//! as somebody does whose disk is small.
+//! Many spans through one normalizer whose run has many parts. Each part is checked and deleted once it is closed, as an operator with
+//! a small disk does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,16 +20,16 @@ use super::subject::{Kind, Places, RUN_ID, Subject};
 use super::trace::{REQUESTS_A_BLOCK, ROWS_A_TRACE};
 
 const SPANS_A_REQUEST: usize = 512;
-/// Lines of a part: small, so that the least of the loads makes more than one.
+/// Bytes of a part: few, so that even the smallest load makes several parts.
 const PART_BYTES: &str = "256MiB";
-/// Pieces of a load, whose last one is compared with the whole.
+/// Pieces of a load. The last one is compared with the whole.
 const PIECES: u64 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Longest wait for the rows of what was acknowledged.
+/// Longest wait for the rows of acknowledged spans.
 const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: f64 = (1 << 20) as f64;
 
-/// What was found.
+/// The result.
 #[derive(Serialize)]
 struct Found {
     part: &'static str,
@@ -42,9 +42,6 @@ struct Found {
 }
 
 /// Loads a normalizer with at least so many spans.
-///
-/// # Errors
-/// If a span is not taken, or the files are not as they have to be.
 pub fn measure(places: &Places, spans: u64) -> anyhow::Result<()> {
     let subject = Subject::start(Kind::Fsync, places, &["--roll-bytes", PART_BYTES])?;
     let mut load = Load::new(subject.address(), Arc::new(Requests::new(SPANS_A_REQUEST)?))?;
@@ -114,8 +111,7 @@ impl Parts {
         }
     }
 
-    /// Reads until the rows of so many traces have been seen; `u64::MAX`: it is not known yet. Tells how many parts were
-    /// deleted.
+    /// Reads until the rows of so many traces were seen; `u64::MAX` means not known yet. Returns the number of deleted parts.
     fn read_and_delete(mut self, traces: &AtomicU64) -> anyhow::Result<u64> {
         let mut grown_at = Instant::now();
         loop {
@@ -133,14 +129,14 @@ impl Parts {
                 let rows = self.follower.rows.count();
                 ensure!(
                     grown_at.elapsed() < PATIENCE,
-                    "{rows} rows and no more, of {traces} traces"
+                    "timed out with {rows} rows of {traces} traces"
                 );
                 std::thread::sleep(LOOK_EVERY);
             }
         }
     }
 
-    /// Whether nothing is written to the part any more: it has an end, and the next one is there.
+    /// Whether the part is finished: it has an end, and the next part exists.
     fn is_closed(&self) -> anyhow::Result<bool> {
         let is_followed = self.out_dir.join(self.part.next().folder()).exists();
         Ok(is_followed && !self.meta()?["ended_ts"].is_null())
@@ -154,12 +150,12 @@ impl Parts {
         let folder = self.out_dir.join(self.part.folder());
         let rows = self.follower.rows.count() - self.rows_before;
         let meta = self.meta()?;
-        let told = |file: File| meta["counts"]["rows"][file.name()].as_u64();
-        let told = told(File::Invocations).zip(told(File::Calls));
-        let told = told.map(|(invocations, calls)| invocations + calls);
+        let counted = |file: File| meta["counts"]["rows"][file.name()].as_u64();
+        let counted = counted(File::Invocations).zip(counted(File::Calls));
+        let counted = counted.map(|(invocations, calls)| invocations + calls);
         ensure!(
-            told == Some(rows),
-            "{} tells {told:?} rows and has {rows}",
+            counted == Some(rows),
+            "run_meta.json of {} counts {counted:?} rows, but there are {rows}",
             folder.display()
         );
         fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! A rate for a minute: acknowledgements, rows read while the load goes on, and memory.
+//! A fixed rate for a minute: acknowledgements, delay of rows, and memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,31 +15,25 @@ use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 use super::trace::{request_of, row_needs};
 
-/// Pause between two looks at files that do not grow; part of what is measured.
+/// Pause between two reads of files that do not grow. It is part of the measured delay.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Longest wait for rows when all spans are acknowledged.
+/// Longest wait for rows after all spans are acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIGNIFICANT_DIGITS: u8 = 3;
-/// Of a normalizer whose rows wait: seconds of them are more than fits into the default, and would leave early.
+/// For a normalizer with waiting rows: seconds of them exceed the default limit, and rows would leave early.
 const MEMORY_LIMIT_LATE: &str = "1GiB";
 
 /// The load of a steady measurement.
 #[derive(Clone, Copy)]
 pub struct Steady {
-    /// Spans of each request.
     pub spans_a_request: usize,
-    /// The rate.
     pub spans_a_second: u64,
-    /// How long.
     pub duration: Duration,
-    /// How much later than the innermost service's spans those of the outermost come.
+    /// Delay of the outermost service's spans after the innermost one's.
     pub callers_late: Duration,
 }
 
 /// Loads one receiver at a rate.
-///
-/// # Errors
-/// If a span is not taken, or the files are not as they have to be.
 pub fn measure(kind: Kind, places: &Places, steady: Steady) -> anyhow::Result<()> {
     let flags: &[&str] = if steady.callers_late.is_zero() {
         &[]
@@ -104,7 +98,7 @@ fn follows(kind: Kind) -> bool {
     matches!(kind, Kind::Fsync | Kind::Flush)
 }
 
-/// Nanoseconds from the acknowledgement of the last span that a row waits for to the row being read.
+/// Nanoseconds from the acknowledgement of the last span that a row waits for until the row is read.
 fn read_along(
     mut follower: Follower,
     spans_a_request: usize,
@@ -119,7 +113,7 @@ fn read_along(
             let in_block = (trace % spans_a_request as u64) as usize;
             let since =
                 |place| acknowledged.until(block, request_of(in_block, place, spans_a_request), read_at);
-            // The last acknowledgement is the one since which the least time has passed.
+            // The shortest time belongs to the last acknowledgement.
             let least = row_needs(place).map(since).min().unwrap_or(0);
             Ok(readable_ns.record(least)?)
         })?;
@@ -133,7 +127,7 @@ fn read_along(
             }
             ensure!(
                 since.elapsed() < PATIENCE,
-                "{} rows and no more",
+                "timed out with {} rows",
                 follower.rows.count()
             );
         }

@@ -1,4 +1,4 @@
-//! What is measured: a receiver as a process of its own, with its files in a folder of its own.
+//! A measured receiver: a process with a folder of its own.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ use super::discard;
 use super::follow::Follower;
 use super::process;
 
-/// The run that spans without one of their own belong to.
+/// The run of all spans.
 pub const RUN_ID: &str = "bench";
-/// Output that has not grown for so long is all there is; above the second after which the Collector flushes.
+/// Output that has not grown for so long is complete. The Collector flushes after one second.
 const QUIET_FOR: Duration = Duration::from_millis(1500);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Longest wait for the output to be complete.
@@ -27,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Kinds of receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// The normalizer, an acknowledgement survives a power loss.
+    /// The normalizer; an acknowledgement survives a power loss.
     Fsync,
-    /// The normalizer, an acknowledgement survives the process.
+    /// The normalizer; an acknowledgement survives the process.
     Flush,
-    /// A tonic server that throws all away.
+    /// A tonic server that drops everything.
     Discard,
     /// The real Collector with its file exporter.
     Collector,
@@ -49,13 +49,11 @@ impl Kind {
     }
 }
 
-/// Where binaries are, and where files may be made.
+/// Folders of binaries and of files.
 pub struct Places {
-    /// Folder of the normalizer.
     pub bin_dir: PathBuf,
-    /// The Collector.
     pub collector: PathBuf,
-    /// Folder in which each subject gets one of its own; on a real disk.
+    /// Parent of the subjects' folders, on a real disk.
     pub scratch: PathBuf,
 }
 
@@ -68,13 +66,10 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Starts one; `args` go to a normalizer.
-    ///
-    /// # Errors
-    /// If it does not start.
+    /// Starts a receiver. `args` are for a normalizer.
     pub fn start(kind: Kind, places: &Places, args: &[&str]) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(&places.scratch)
-            .with_context(|| format!("cannot make a folder in {}", places.scratch.display()))?;
+            .with_context(|| format!("cannot create a folder in {}", places.scratch.display()))?;
         let (child, address) = match kind {
             Kind::Fsync | Kind::Flush => {
                 let own = ["--run-id", RUN_ID, "--durability", kind.name()];
@@ -99,51 +94,38 @@ impl Subject {
         })
     }
 
-    /// Where it takes OTLP/gRPC.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// CPU time so far.
-    ///
-    /// # Errors
-    /// If it has ended.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
         process::cpu_time(self.pid())
     }
 
-    /// The folder that it has for itself.
     pub fn out_dir(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where a normalizer writes the run.
+    /// Run folder of a normalizer.
     pub fn run_folder(&self) -> PathBuf {
         self.folder.path().join(RUN_ID).join("cctf")
     }
 
-    /// Rows that a normalizer holds back.
-    ///
-    /// # Errors
-    /// If its metrics cannot be read.
+    /// Waiting rows of a normalizer.
     pub fn held_rows(&self) -> anyhow::Result<f64> {
         self.child.metric("cctf_rows_held", "")
     }
 
-    /// Bytes of the files that grow with the spans.
-    ///
-    /// # Errors
-    /// If they cannot be looked at.
+    /// Bytes of all files that grow with the spans.
     pub fn output_len(&self) -> anyhow::Result<u64> {
         let len = |path: &Path| match fs::metadata(path) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error).with_context(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot read the size of {}", path.display())),
         };
         match self.kind {
             Kind::Fsync | Kind::Flush => {
@@ -155,15 +137,12 @@ impl Subject {
         }
     }
 
-    /// Waits until the output grows no more; tells when it last did.
-    ///
-    /// # Errors
-    /// If it grows without end.
+    /// Waits until the output stops growing. Returns the time of its last growth.
     pub fn wait_until_quiet(&self) -> anyhow::Result<Instant> {
         let begun = Instant::now();
         let (mut len, mut grown_at) = (self.output_len()?, begun);
         while self.kind != Kind::Discard && grown_at.elapsed() < QUIET_FOR {
-            ensure!(begun.elapsed() < PATIENCE, "the output grows without end");
+            ensure!(begun.elapsed() < PATIENCE, "the output does not stop growing");
             std::thread::sleep(LOOK_EVERY);
             let now = self.output_len()?;
             if now != len {
@@ -173,10 +152,7 @@ impl Subject {
         Ok(grown_at)
     }
 
-    /// Checks that the files hold all of so many traces, each once and right, and stops it.
-    ///
-    /// # Errors
-    /// If they do not, or it does not end in order.
+    /// Checks that the files have all rows of so many traces, each once, and stops the receiver.
     pub fn check_and_stop(self, traces: u64) -> anyhow::Result<()> {
         match self.kind {
             Kind::Fsync | Kind::Flush => {
@@ -190,10 +166,7 @@ impl Subject {
         self.stop()
     }
 
-    /// Stops it in order.
-    ///
-    /// # Errors
-    /// If it does not end so.
+    /// Stops it gracefully.
     pub fn stop(self) -> anyhow::Result<()> {
         let ended = self.child.stop()?;
         if self.kind != Kind::Discard && !ended.status.success() {

@@ -1,7 +1,7 @@
-//! The trace that is sent again and again, and what has to become of it.
+//! The trace that is sent repeatedly, and its expected rows.
 //!
-//! A driver calls `front`, which calls `middle`, which calls `back`: 3 SERVER, 3 CLIENT and 2 INTERNAL spans, each below the
-//! one before. Every service exports its own spans, as SDKs do, so no request holds a whole trace.
+//! A driver calls `front`, which calls `middle`, which calls `back`: 3 SERVER, 3 CLIENT and 2 INTERNAL spans, each a child
+//! of the previous one. Every service exports its own spans, as SDKs do, so no request contains a whole trace.
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -9,9 +9,9 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use e2e::otlp::attribute;
 
-/// Spans of a trace; the place of a span is its number in it.
+/// Spans of a trace. The place of a span is its number in the trace.
 pub const SPANS_A_TRACE: usize = 8;
-/// Requests that hold a block of traces: as many traces as a request has spans.
+/// Requests of a block of traces. A block has as many traces as a request has spans.
 pub const REQUESTS_A_BLOCK: usize = 8;
 /// Rows of a trace: three in each of the two files.
 pub const ROWS_A_TRACE: u64 = 6;
@@ -28,7 +28,7 @@ pub const KINDS: [SpanKind; SPANS_A_TRACE] = [
     SpanKind::Server,
 ];
 
-/// Services and the places of their spans, in the order in which spans end: what is called ends before its caller.
+/// Services and the places of their spans, in the order in which spans end: a called service ends before its caller.
 pub const SERVICES: [(&str, &[usize]); 4] = [
     ("back", &[7]),
     ("middle", &[6, 5, 4]),
@@ -36,7 +36,7 @@ pub const SERVICES: [(&str, &[usize]); 4] = [
     ("driver", &[0]),
 ];
 
-/// Which of its block's requests holds a span.
+/// The request of its block that contains a span.
 pub fn request_of(trace_in_block: usize, place: usize, spans_a_request: usize) -> usize {
     let mut before = 0;
     for (_, places) in SERVICES {
@@ -53,15 +53,14 @@ pub fn invocation_above(place: usize) -> Option<usize> {
     (0..place).rev().find(|&above| KINDS[above] == SpanKind::Server)
 }
 
-/// Places of the spans that have to be there before the row of one can be written: itself, and all up to the nearest
-/// invocation or the root.
+/// Places of the spans that must arrive before a span's row is written: itself, and all up to the nearest invocation or the root.
 pub fn row_needs(place: usize) -> std::ops::RangeInclusive<usize> {
     invocation_above(place).unwrap_or(0)..=place
 }
 
-/// What each service tells of itself.
+/// Resource of each service.
 pub fn resource(service: &str) -> Resource {
-    let told = [
+    let attributes = [
         ("service.name", service),
         ("service.version", "1.4.2"),
         ("service.instance.id", "627cc493-f310-47de-96bd-71410b7dec09"),
@@ -72,12 +71,12 @@ pub fn resource(service: &str) -> Resource {
         ("cctf.stage", "cloud"),
     ];
     Resource {
-        attributes: told.map(|(key, value)| attribute(key, value)).to_vec(),
+        attributes: attributes.map(|(key, value)| attribute(key, value)).to_vec(),
         ..Resource::default()
     }
 }
 
-/// Routes of the traffic; which one a trace takes depends on its number.
+/// Routes. The number of a trace determines its route.
 const ROUTES: [&str; 4] = ["/hash/sha256", "/blob/gzip", "/json/validate", "/kv/set/{key}"];
 
 /// Name and attributes of a span.

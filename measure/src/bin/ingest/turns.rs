@@ -1,4 +1,4 @@
-//! Two builds of the normalizer under the same load in turns: what a change costs, as a ratio of user CPU time.
+//! Two builds of the normalizer under the same load in turns: the ratio of their user CPU time shows the cost of a change.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::process;
 use super::requests::Requests;
 use super::subject::{Kind, Places, Subject};
 
-/// Until allocators, tables and connections are as they stay.
+/// Until allocators, tables and connections are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Fewer turns give no interval of the median at [`CONFIDENCE`].
 const TURNS_MIN: usize = 6;
@@ -33,10 +33,7 @@ struct Ratio {
 }
 
 /// Loads the baseline, the candidate, and the baseline once more in each turn, in an order that rotates. Prints the ratio of the
-/// candidate and of the second baseline to the first, which shows what the machine's noise alone makes.
-///
-/// # Errors
-/// If a span is not acknowledged, a file is wrong, or the candidate's interval lies above [`RATIO_MAX`].
+/// candidate and of the second baseline to the first, which shows the machine's noise.
 pub fn measure(
     places: &Places,
     baseline: &Path,
@@ -119,7 +116,7 @@ fn ratio(what: &'static str, mut ratios: Vec<f64>) -> anyhow::Result<Ratio> {
     Ok(ratio)
 }
 
-/// How many sorted values lie outside of the median's interval at either end. The sign test's interval: it assumes independent
+/// Number of sorted values outside of the median's interval at either end. It is the sign test's interval, which assumes independent
 /// turns and no distribution. With `n` values and `k` left out, the coverage is `1 - 2 P(Binomial(n, 1/2) <= k)`.
 fn values_outside(n: usize) -> usize {
     let mut probability = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
