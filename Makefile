@@ -1,6 +1,6 @@
-# The commands of the project. `make` alone prints them.
+# The commands of the project. `make` without a target prints them.
 #
-# Every target calls for what it needs, so on a fresh machine `make real-all` is the only one that has to be known.
+# Every target installs what it needs, so `make real-all` works on a fresh machine.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,44 +8,43 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # The load of the real-* targets. Override like: make real-json REAL_RATE=60 REAL_DUR=30s REAL_SIZE=16384
-# NETNS=1 puts the chain's services into network namespaces with links of known delay and rate (root). A line through network times
-# over sizes takes many sizes, and large messages take their time.
+# NETNS=1 puts the chain's services into network namespaces with links of known delay and rate (root). Its defaults differ: the
+# regression of network times over sizes needs many sizes, and large messages are slow.
 NETNS ?=
 ifneq ($(and $(NETNS),$(filter-out real-chain,$(filter real-% demo-%,$(MAKECMDGOALS)))),)
-  $(error NETNS=1 is for make real-chain alone)
+  $(error NETNS=1 works only with make real-chain)
 endif
 REAL_RATE ?= $(if $(NETNS),10,40)
 REAL_DUR ?= 20s
 REAL_SIZE ?= $(if $(NETNS),1000-200000,8192)
 LINK_DELAY ?= 5ms,20ms
 LINK_RATE ?= 50Mbit
-# COLLECTOR=1 puts the real Collector between services and normalizer; STACK=compose drives the stack of `make up` instead of
-# starting one.
+# COLLECTOR=1 puts the real Collector between services and normalizer. STACK=compose drives the stack of `make up`.
 COLLECTOR ?=
 STACK ?=
 # Checkouts a second of real-languages, each a dozen requests.
 SHOP_RATE ?= 10
-# Name of the run, which is its folder below logs/. Default: the time.
+# Name of the run and of its folder in logs/. Default: the current time.
 RUN_ID ?=
 # Folder of all runs. Default: logs
 LOGS_DIR ?=
-# Which services `make up` starts besides: chain, languages.
+# Further services of `make up`: chain, languages.
 PROFILE ?=
 # File that `make tail` follows.
 FILE ?= invocations
-# Length of the measured parts of `make fidelity`.
+# Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, overload, crowd, hosts, links. Default: all; without the last two neither root nor
-# the Collector and toxiproxy are needed.
+# Parts of `make fidelity`: lindley, neighbours, overload, crowd, hosts, links. Default: all. Only the last two need root,
+# the Collector and toxiproxy.
 PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
-# Inputs of each target of `make fuzz`, and where its random numbers begin.
+# Inputs of each target of `make fuzz`, and the seed of its random numbers.
 FUZZ_INPUTS ?= 1000000
 FUZZ_SEED ?= 1
 
-# Where installers put tools that the shell may not know of yet; scripts/setup links a newer Go than the system's there.
+# Folders of installers that may not be in PATH yet. scripts/setup links a newer Go than the system's into the first one.
 export PATH := $(CURDIR)/target/tools/go/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 TOOLS := target/tools
 RELEASE := target/release
@@ -55,7 +54,7 @@ GIT_SHA := $(shell git rev-parse --short HEAD 2>/dev/null)
 RUN := $(RELEASE)/cctf run --rate $(REAL_RATE) --duration $(REAL_DUR) --size $(REAL_SIZE) \
   $(if $(GIT_SHA),--git-sha $(GIT_SHA)) $(if $(RUN_ID),--run-id $(RUN_ID)) $(if $(LOGS_DIR),--logs-dir $(LOGS_DIR)) \
   $(if $(COLLECTOR),--collector $(TOOLS)/bin/otelcol)
-# Ports on this machine of what `make up` starts: a service, the first service of the chain, the shop's front, the Collector.
+# Ports of `make up` on this machine: a service, the first service of the chain, the shop's front, the Collector.
 SERVICE_PORT ?= 8080
 CHAIN_PORT ?= 8090
 SHOP_PORT ?= 8000
@@ -64,15 +63,15 @@ OTLP_GRPC_PORT ?= 4317
 OTELCOL_IMAGE ?=
 export SERVICE_PORT CHAIN_PORT SHOP_PORT OTLP_GRPC_PORT OTELCOL_IMAGE
 ifneq ($(and $(NETNS),$(STACK)),)
-  $(error NETNS=1 starts services of its own in network namespaces, STACK=compose drives containers: give one of them)
+  $(error NETNS=1 and STACK=compose exclude each other: the first starts services in network namespaces, the second drives containers)
 endif
-# How a target drives one service, the chain and the shop: flags of RUN.
+# Flags of RUN for one service, the chain and the shop.
 IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://127.0.0.1:
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
 CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain $(if $(NETNS),--netns --toxiproxy $(TOOLS)/bin/toxiproxy-server --link-delay $(LINK_DELAY) --link-rate $(LINK_RATE)))
 SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
 FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS)),,none)),,collector toxiproxy)
-# The binaries are static, so that they run in an image that is empty but for them.
+# Static binaries run in an image without any other file.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
@@ -84,14 +83,14 @@ help: ## Print this list
 	@echo
 	@echo "  Variables of real-*: REAL_RATE=$(REAL_RATE) (requests/s) REAL_DUR=$(REAL_DUR) REAL_SIZE=$(REAL_SIZE) (bytes) RUN_ID=<name>"
 
-setup: ## Install what is missing: C compiler, Rust, Go with vegeta, Python
+setup: ## Install missing tools: C compiler, Rust, Go with vegeta, Python
 	@scripts/setup build go python
 	@$(MAKE) $(TOOLS)/bin/vegeta
-	@echo "setup: everything is there (host metrics come from the service itself, so no sysstat or ifstat is needed)"
+	@echo "setup: all tools are installed (the service measures the host itself, so sysstat and ifstat are not needed)"
 
-build: need-binaries ## Build the release binaries, and where Docker is the images tunable-svc and cctf-normalizer
+build: need-binaries ## Build the release binaries and, with Docker, the images tunable-svc and cctf-normalizer
 	@if docker info >/dev/null 2>&1; then scripts/images $(RELEASE) tunable-svc cctf-normalizer; \
-	  else echo "build: no Docker engine answers, so there are binaries in $(RELEASE) and no images"; fi
+	  else echo "build: binaries are in $(RELEASE); no images were built, because no Docker engine answers"; fi
 
 release: build ## Pack the static binaries with checksums into target/dist
 	@scripts/release $(RELEASE) target/dist
@@ -117,13 +116,13 @@ real-kvget: need-ready ## Run the real workload on GET /kv/get/{key}
 real-all: need-ready ## Run all five one after the other: json, gzip, hash, kvset, kvget
 	@$(RUN) --endpoints json,gzip,hash,kvset,kvget $(ONE)
 
-real-chain: need-ready ## Run json through three services: endpoint to edge to cloud; NETNS=1 over links of known delay and rate (root)
+real-chain: need-ready ## Run json through three services: endpoint, edge, cloud; NETNS=1 adds links of known delay and rate (root)
 	@$(RUN) --endpoints json $(CHAIN)
 
 real-languages: need-binaries $(if $(filter compose,$(STACK)),,collector need-shop) ## Run the shop of examples/: services in Python, Node, Java, Go and Rust
 	@$(RUN) --scen languages --endpoints /checkout --rate $(SHOP_RATE) $(SHOP)
 
-demo-migrate: need-ready ## Run json while its service moves from the edge to the cloud, REAL_DUR on either node
+demo-migrate: need-ready ## Run json while its service moves from the edge to the cloud, REAL_DUR on each node
 	@$(RUN) --endpoints json --migrate
 
 need-ready: need-binaries $(if $(COLLECTOR),collector) $(if $(NETNS),toxiproxy)
@@ -131,34 +130,34 @@ need-ready: need-binaries $(if $(COLLECTOR),collector) $(if $(NETNS),toxiproxy)
 up: build need-compose ## Start the stack of compose.yaml in containers; PROFILE=chain adds endpoint, edge and cloud, PROFILE=languages the shop
 	@scripts/compose $(TOOLS) up $(PROFILE)
 
-down: need-compose ## End that stack; the files stay
+down: need-compose ## Stop that stack; its files stay
 	@scripts/compose $(TOOLS) down
 
-logs: need-compose ## Follow what its containers say
+logs: need-compose ## Follow the logs of its containers
 	@scripts/compose $(TOOLS) logs
 
-tail: need-binaries ## Follow a run line by line (RUN_ID=<name>, else the newest; FILE=calls and so on)
+tail: need-binaries ## Follow a run line by line (RUN_ID=<name>, default: the newest; FILE=calls, ...)
 	@$(RELEASE)/cctf tail $(RUN_ID) --file $(FILE)
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)
 
-toxiproxy: $(TOOLS)/bin/toxiproxy-server ## Build the pinned toxiproxy, which delays what passes a link, into target/tools
+toxiproxy: $(TOOLS)/bin/toxiproxy-server ## Build the pinned toxiproxy, which delays traffic, into target/tools
 	@scripts/setup network
 
-stop: ## Stop the runs of this checkout that are still going
+stop: ## Stop all runs of this checkout
 	@scripts/stop $(RELEASE)
 
-clean: ## Remove target/ with all that was built; logs/ stays
+clean: ## Remove target/; logs/ stays
 	@rm -rf target
-	@echo "clean: target/ is gone, logs/ is kept"
+	@echo "clean: removed target/; logs/ is kept"
 
-check: need-build ## Formatting, lints and unit tests: what to run before a commit
+check: need-build ## Check formatting, lints and unit tests; run it before each commit
 	@scripts/timed "formatting" $(CARGO) fmt --all --check
 	@scripts/timed "lints" $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@scripts/timed "unit tests" $(CARGO) test --locked --workspace --lib --bins
 
-test: need-build ## All checks and all tests, those over the real binaries and in containers included
+test: need-build ## Run all checks and tests, including those of the real binaries and in containers
 	@rm -f target/parts.txt
 	@$(MAKE) check
 	@scripts/timed "tools of the tests" $(MAKE) test-tools
@@ -173,20 +172,20 @@ bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vege
 	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p measure --bench wire)
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) $(if $(PARTS),--parts $(PARTS))
 
-bench-scale: need-binaries need-python ## Push 1, 10 and 100 million spans through the normalizer: cost and memory have to stay flat
+bench-scale: need-binaries need-python ## Measure 1, 10 and 100 million spans: CPU time a span and memory must stay constant
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries $(FIDELITY_TOOLS) ## Hold what is recorded to queueing theory and the kernel's counters, and links to what they were set (10 minutes, as root; PARTS=lindley,crowd; nothing else may run)
+fidelity: need-binaries $(FIDELITY_TOOLS) ## Compare recorded values with queueing theory, the kernel's counters and the settings of links (10 minutes, root, idle machine; PARTS=lindley,crowd)
 	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
-fuzz: need-build ## Feed changed bytes to whatever reads some (FUZZ_INPUTS of each kind, FUZZ_SEED)
+fuzz: need-build ## Feed mutated input to all readers (FUZZ_INPUTS per target, FUZZ_SEED)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --release --locked -p cctf-normalizer --test fuzz -- --nocapture
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-normalizer --test all join_model:: -- --nocapture
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-merge any_order -- --nocapture
 
-# Docker's plugin, or else one that is built here.
+# Docker's plugin, or one that is built here.
 need-compose:
 	@docker compose version >/dev/null 2>&1 || $(MAKE) need-compose-tool
 
@@ -205,7 +204,7 @@ need-node:
 need-python:
 	@scripts/setup python
 
-# The languages, what they need of the system, and the packages that their lock files name.
+# The languages, their system packages, and the packages of their lock files.
 need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
@@ -219,13 +218,13 @@ $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"
 	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/tsenart/vegeta/v12@v12.13.0
 
-# Go names a program by its folder, which says little here.
+# Go would name the program after its folder: server.
 $(TOOLS)/bin/toxiproxy-server: | need-go
 	@echo "installing toxiproxy into $(TOOLS)/bin"
 	@GOBIN="$(CURDIR)/$(TOOLS)/bin/toxiproxy" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 	@mv $(TOOLS)/bin/toxiproxy/server $@ && rmdir $(TOOLS)/bin/toxiproxy
 
-# Virtual environments of their own, so that nothing on the machine changes.
+# Virtual environments leave the machine's Python unchanged.
 $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/readers $<
 
