@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::exclusive;
+use crate::sources::root;
 
 /// Variables that binaries inherit. Any other could change what they do.
 const INHERITED: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
@@ -46,6 +47,17 @@ pub fn command_in(folder: &Path, name: &str) -> anyhow::Result<Command> {
 /// A command for a binary in [`bin_dir`].
 pub fn command(name: &str) -> anyhow::Result<Command> {
     command_in(&bin_dir()?, name)
+}
+
+/// The path of a file below `target/tools`, where `make test-tools` installs the tools of the tests.
+pub fn tool(path: &str) -> anyhow::Result<PathBuf> {
+    let path = root().join("target/tools").join(path);
+    ensure!(
+        path.exists(),
+        "cannot find {}; run `make test`, which installs it",
+        path.display()
+    );
+    Ok(path)
 }
 
 /// Exit code and output of a finished command.

@@ -1,10 +1,14 @@
 //! A run's files, read without this project's code: each line is a JSON object.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
+
+/// The rows of a trace by node.
+pub type Nodes<'a> = HashMap<&'a str, &'a Value>;
 
 /// All rows of a `.jsonl` file.
 pub fn lines(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -50,4 +54,16 @@ pub fn nanoseconds(line: &str, field: &str) -> anyhow::Result<i128> {
     format!("{whole}{fraction}")
         .parse()
         .with_context(|| format!("{field} is {value} in {line}"))
+}
+
+/// The rows by trace and node. No node may have two rows of one trace.
+pub fn by_trace(rows: &[Value]) -> anyhow::Result<HashMap<&str, Nodes<'_>>> {
+    let mut traces: HashMap<&str, Nodes> = HashMap::new();
+    for row in rows {
+        let trace = text(row, "trace_id").with_context(|| format!("no trace_id in {row}"))?;
+        let node = text(row, "node").with_context(|| format!("no node in {row}"))?;
+        let before = traces.entry(trace).or_default().insert(node, row);
+        ensure!(before.is_none(), "two rows of one node in a trace: {row}");
+    }
+    Ok(traces)
 }

@@ -26,19 +26,11 @@ fn each_request_is_three_invocations_with_the_right_parents() {
         .iter()
         .map(|call| (text(call, "span_id").unwrap(), call))
         .collect();
-    let mut traces: HashMap<&str, HashMap<&str, &Value>> = HashMap::new();
     for row in &invocations {
-        assert_eq!(
-            (number(row, "status"), row.get("flags")),
-            (Some(200.0), None),
-            "{row}"
-        );
-        let nodes = traces.entry(text(row, "trace_id").unwrap()).or_default();
-        assert!(
-            nodes.insert(text(row, "node").unwrap(), row).is_none(),
-            "a node twice in a trace: {row}"
-        );
+        let status = (number(row, "status"), row.get("flags"));
+        assert_eq!(status, (Some(200.0), None), "{row}");
     }
+    let traces = rows::by_trace(&invocations).unwrap();
     assert_eq!(traces.len(), REQUESTS);
     let mut waited_ms = 0.0;
     for nodes in traces.values() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::binaries::{Done, command};
+use e2e::binaries::{Done, command, tool};
 use e2e::sources::{below, read, root};
 
 /// The version of the schemas.
@@ -41,12 +41,7 @@ const WRONG: [(&str, &str, &str); 8] = [
 ];
 
 fn check(folder: &Path) -> Done {
-    let python = root().join("target/tools/manifests/bin/python");
-    assert!(
-        python.exists(),
-        "cannot find {}; run `make test`, which installs it",
-        python.display()
-    );
+    let python = tool("manifests/bin/python").unwrap();
     let mut paths: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 
-use e2e::binaries::{bin_dir, cctf};
+use e2e::binaries::{bin_dir, cctf, tool};
 use e2e::child::{Child, wait_for};
 use e2e::collector::Process;
 use e2e::otlp::now_unix_ns;
@@ -12,7 +12,7 @@ use e2e::rows::{self, text};
 use e2e::sources::root;
 use serde_json::Value;
 
-const PYTHON: &str = "target/tools/exporters/python/bin/python";
+const PYTHON: &str = "exporters/python/bin/python";
 /// Silence after which an instance counts as gone. It is far longer than any pause of a process on a busy machine.
 const STALE_AFTER: &str = "20s";
 /// Instances that start within this time belong to one deployment; a later one can be the target of a migration.
@@ -29,12 +29,7 @@ type Times = (u64, u64);
 
 impl Foreign {
     fn start(instance: &str, node: &str, receiver: &str) -> Self {
-        let python = root().join(PYTHON);
-        assert!(
-            python.is_file(),
-            "cannot find {}; run `make test`, which installs it",
-            python.display()
-        );
+        let python = tool(PYTHON).unwrap();
         let resource =
             format!("service.namespace=shop,service.instance.id={instance},host.name={node},cctf.stage=edge");
         let mut process = Command::new(python)

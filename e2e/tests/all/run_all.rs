@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use e2e::binaries::{Done, cctf, short_run};
+use e2e::binaries::{Done, bin_dir, cctf, short_run, tool};
 use e2e::rows::{self, number, text};
 use e2e::sources::root;
 use serde_json::Value;
@@ -165,12 +165,7 @@ fn a_run_under_the_same_name_is_refused() {
 
 #[test]
 fn vegeta_reads_the_drivers_events() {
-    let vegeta = root().join("target/tools/bin/vegeta");
-    assert!(
-        vegeta.is_file(),
-        "cannot find {}; run `make test`, which installs it",
-        vegeta.display()
-    );
+    let vegeta = tool("bin/vegeta").unwrap();
     let events = fs::File::open(RUN.folder.join("events_client.jsonl")).unwrap();
     let output = Command::new(vegeta)
         .args(["report", "-type", "json"])
@@ -208,13 +203,8 @@ fn vegeta_reads_the_drivers_events() {
 
 #[test]
 fn duckdb_pandas_and_arrow_read_it_with_the_types_that_cctf_prints() {
-    let python = root().join("target/tools/readers/bin/python");
-    assert!(
-        python.is_file(),
-        "cannot find {}; run `make test`, which installs it",
-        python.display()
-    );
-    let binary = e2e::binaries::bin_dir().unwrap().join("cctf");
+    let python = tool("readers/bin/python").unwrap();
+    let binary = bin_dir().unwrap().join("cctf");
     let script = root().join("e2e/readers/read_run.py");
     let output = Command::new(python)
         .arg(script)

@@ -1,6 +1,5 @@
 //! Runs the commands of docs/scenarios/real-chain.md and checks the rows that the page promises.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,7 +8,6 @@ use e2e::exclusive;
 use e2e::ports::free_ports;
 use e2e::rows::{self, number, text};
 use e2e::sources::read;
-use serde_json::Value;
 
 /// Requests of each run.
 const REQUESTS: usize = 80;
@@ -73,14 +71,7 @@ fn run_page(logs_dir: &Path) -> Done {
 fn assert_chain(cctf: &Path, hops: &[(&str, &str)]) {
     let invocations = rows::lines(&cctf.join("invocations.jsonl")).unwrap();
     assert_eq!(invocations.len(), REQUESTS * hops.len(), "{}", cctf.display());
-    let mut traces: HashMap<&str, HashMap<&str, &Value>> = HashMap::new();
-    for row in &invocations {
-        let nodes = traces.entry(text(row, "trace_id").unwrap()).or_default();
-        assert!(
-            nodes.insert(text(row, "node").unwrap(), row).is_none(),
-            "a node twice in a trace: {row}"
-        );
-    }
+    let traces = rows::by_trace(&invocations).unwrap();
     assert_eq!(traces.len(), REQUESTS);
     for nodes in traces.values() {
         let mut above = None;

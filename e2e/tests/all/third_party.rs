@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use e2e::binaries::bin_dir;
+use e2e::binaries::{bin_dir, tool};
 use e2e::child::Child;
 use e2e::sources::root;
 use serde_json::{Value, json};
@@ -44,31 +43,22 @@ enum Sdk {
 
 impl Sdk {
     fn command(self) -> Command {
-        let (tools, scripts) = (
-            root().join("target/tools/exporters"),
-            root().join("e2e/exporters"),
-        );
-        let mut command = match self {
-            Self::Python => Command::new(installed(tools.join("python/bin/python"))),
-            Self::Node => Command::new("node"),
-        };
+        let scripts = root().join("e2e/exporters");
         match self {
-            Self::Python => command.arg(scripts.join("export.py")),
-            Self::Node => command
-                .env("NODE_PATH", installed(tools.join("node/node_modules")))
-                .arg(scripts.join("export.cjs")),
-        };
-        command
+            Self::Python => {
+                let mut command = Command::new(tool("exporters/python/bin/python").unwrap());
+                command.arg(scripts.join("export.py"));
+                command
+            }
+            Self::Node => {
+                let mut command = Command::new("node");
+                command
+                    .env("NODE_PATH", tool("exporters/node/node_modules").unwrap())
+                    .arg(scripts.join("export.cjs"));
+                command
+            }
+        }
     }
-}
-
-fn installed(path: PathBuf) -> PathBuf {
-    assert!(
-        path.exists(),
-        "cannot find {}; run `make test`, which installs it",
-        path.display()
-    );
-    path
 }
 
 /// A span that starts and ends so many nanoseconds after a fixed second in 2023.

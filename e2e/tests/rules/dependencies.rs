@@ -84,7 +84,7 @@ fn every_dependency_is_used() {
                 .flat_map(|source| words(&source.text))
                 .any(|word| word == library)
         };
-        for (table, name) in dependencies(&member.manifest()) {
+        for Dependency { table, name, .. } in dependencies(&member.manifest()) {
             if !is_used(&name, table == "[dev-dependencies]") {
                 findings.push(format!("{}: {name} in {table}", member.folder));
             }
@@ -185,20 +185,48 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
 }
 
-/// Table and name of each dependency of a manifest.
-pub fn dependencies(manifest: &str) -> Vec<(String, String)> {
+/// A dependency as a manifest states it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// With its brackets.
+    pub table: String,
+    pub name: String,
+    /// `name.workspace = true` has the value `workspace = true`.
+    pub value: String,
+}
+
+pub fn dependencies(manifest: &str) -> Vec<Dependency> {
     let mut found = Vec::new();
-    let mut table = String::new();
+    let mut table = "";
     for line in manifest.lines().map(str::trim) {
         if line.starts_with('[') {
-            table = line.to_owned();
+            table = line;
         } else if table.ends_with("dependencies]")
             && !line.starts_with('#')
-            && let Some((name, _)) = line.split_once(" = ")
+            && let Some((name, value)) = line.split_once(" = ")
         {
-            let name = name.strip_suffix(".workspace").unwrap_or(name);
-            found.push((table.clone(), name.to_owned()));
+            let (name, value) = match name.strip_suffix(".workspace") {
+                Some(name) => (name, format!("workspace = {value}")),
+                None => (name, value.to_owned()),
+            };
+            found.push(Dependency {
+                table: table.to_owned(),
+                name: name.to_owned(),
+                value,
+            });
         }
     }
     found
+}
+
+#[test]
+fn a_dependency_is_read_in_both_its_forms() {
+    let text = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\n# b = 1\nc = { version = \"1\" }\n[[bin]]\nd = 1\n";
+    let expected =
+        [("a", "workspace = true"), ("c", "{ version = \"1\" }")].map(|(name, value)| Dependency {
+            table: "[dependencies]".to_owned(),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+    assert_eq!(dependencies(text), expected);
 }

@@ -6,15 +6,16 @@ use e2e::sources::root;
 
 use crate::assert_none;
 use crate::crates::CRATES;
+use crate::dependencies::{Dependency, dependencies, metadata};
 
 #[test]
 fn crates_depend_only_on_those_behind_them() {
     let packages: Vec<&str> = CRATES.iter().map(|member| member.package).collect();
     let mut findings = Vec::new();
     for member in CRATES {
-        let tables = crate::dependencies::dependencies(&member.manifest());
-        for (_, name) in tables.iter().filter(|(table, _)| table == "[dependencies]") {
-            if packages.contains(&name.as_str()) && !member.may_depend_on(name) {
+        for Dependency { table, name, .. } in dependencies(&member.manifest()) {
+            let is_ours = table == "[dependencies]" && packages.contains(&name.as_str());
+            if is_ours && !member.may_depend_on(&name) {
                 findings.push(format!("{} depends on {name}", member.folder));
             }
         }
@@ -29,7 +30,7 @@ fn crates_depend_only_on_those_behind_them() {
 fn every_version_is_written_once() {
     let mut findings = Vec::new();
     for member in CRATES {
-        for (name, value) in dependencies(&member.manifest()) {
+        for Dependency { name, value, .. } in dependencies(&member.manifest()) {
             if !value.contains("workspace = true") {
                 findings.push(format!("{}: {name} = {value}", member.folder));
             }
@@ -65,7 +66,7 @@ fn every_member_is_known_here() {
 /// Folder and name of each package of the workspace.
 fn members() -> Vec<(String, String)> {
     let root = root().canonicalize().unwrap();
-    crate::dependencies::metadata(&["--no-deps"])["packages"]
+    metadata(&["--no-deps"])["packages"]
         .as_array()
         .unwrap()
         .iter()
@@ -78,35 +79,4 @@ fn members() -> Vec<(String, String)> {
             )
         })
         .collect()
-}
-
-#[test]
-fn a_dependency_is_read_in_both_its_forms() {
-    let text = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\n# b = 1\nc = { version = \"1\" }\n[[bin]]\nd = 1\n";
-    let expected = [("a", "workspace = true"), ("c", "{ version = \"1\" }")];
-    assert_eq!(
-        dependencies(text),
-        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
-}
-
-/// Name and value of each line in a table of dependencies; `name.workspace = true` has the value `workspace = true`.
-fn dependencies(manifest: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut in_table = false;
-    for line in manifest.lines().map(str::trim) {
-        if line.starts_with('[') {
-            in_table = line.ends_with("dependencies]");
-        } else if let Some((name, value)) = line
-            .split_once(" = ")
-            .filter(|_| in_table && !line.starts_with('#'))
-        {
-            let (name, value) = match name.strip_suffix(".workspace") {
-                Some(name) => (name, format!("workspace = {value}")),
-                None => (name, value.to_owned()),
-            };
-            found.push((name.to_owned(), value));
-        }
-    }
-    found
 }

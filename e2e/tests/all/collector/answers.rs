@@ -1,6 +1,7 @@
 //! How the real Collector reacts to each status code. The receiver's choice of codes follows from it.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use e2e::child::{Child, wait_for};
@@ -94,31 +95,33 @@ fn only_retryable_refusals_are_sent_again() {
     }
 }
 
+/// A Collector in front of a normalizer, and the file of its invocations.
+fn start(folder: &Path) -> (Collector, Child, PathBuf) {
+    let logs = folder.join("logs");
+    let flags = ["--run-id", "r", "--join-window", "1s"];
+    let normalizer = Child::normalizer(&bin_dir().unwrap(), &logs, &flags).unwrap();
+    let port = normalizer.address("grpc").unwrap().port();
+    let mut collector = Collector::new(folder, port, &[]).unwrap();
+    collector.start().unwrap();
+    (collector, normalizer, logs.join("r/cctf/invocations.jsonl"))
+}
+
 /// The Collector drops a refused request as a whole, so an unusable row must not make the normalizer refuse it.
 #[test]
 fn a_request_with_unusable_rows_keeps_its_good_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let logs = folder.path().join("logs");
-    let normalizer = Child::normalizer(
-        &bin_dir().unwrap(),
-        &logs,
-        &["--run-id", "r", "--join-window", "1s"],
-    )
-    .unwrap();
-    let mut collector =
-        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
-    collector.start().unwrap();
+    let (collector, _normalizer, invocations) = start(folder.path());
     let mut spans = vec![otlp::span(1), otlp::span(2), otlp::span(3), otlp::span(4)];
     spans[1].attributes = vec![otlp::attribute("cctf.run_id", "../../etc")];
     spans[2].end_time_unix_nano = spans[2].start_time_unix_nano - 1;
     let body = otlp::request(spans).encode_to_vec();
     otlp::export(&collector.url(), body).unwrap().unwrap();
     wait_for("the valid rows", || {
-        let rows = rows::lines(&logs.join("r/cctf/invocations.jsonl")).unwrap_or_default();
+        let rows = rows::lines(&invocations).unwrap_or_default();
         Ok((rows.len() >= 2).then_some(()))
     })
     .unwrap();
-    let ids: Vec<String> = rows::lines(&logs.join("r/cctf/invocations.jsonl"))
+    let ids: Vec<String> = rows::lines(&invocations)
         .unwrap()
         .iter()
         .map(|row| rows::text(row, "span_id").unwrap().to_owned())
@@ -136,16 +139,7 @@ fn a_batch_with_text_that_is_not_utf8_keeps_all_its_rows() {
     const SPANS: u8 = 100;
     const MARK: &[u8] = b"<not text>";
     let folder = tempfile::tempdir().unwrap();
-    let logs = folder.path().join("logs");
-    let normalizer = Child::normalizer(
-        &bin_dir().unwrap(),
-        &logs,
-        &["--run-id", "r", "--join-window", "1s"],
-    )
-    .unwrap();
-    let mut collector =
-        Collector::new(folder.path(), normalizer.address("grpc").unwrap().port(), &[]).unwrap();
-    collector.start().unwrap();
+    let (collector, _normalizer, invocations) = start(folder.path());
     let mut spans: Vec<_> = (1..=SPANS).map(otlp::span).collect();
     spans[41].attributes = vec![otlp::attribute("a.header", "x<not text>")];
     let mut body = otlp::request(spans).encode_to_vec();
@@ -155,7 +149,6 @@ fn a_batch_with_text_that_is_not_utf8_keeps_all_its_rows() {
         .unwrap();
     body[at..at + MARK.len()].fill(0xff);
     otlp::export(&collector.url(), body).unwrap().unwrap();
-    let invocations = logs.join("r/cctf/invocations.jsonl");
     let rows = wait_for("all rows", || {
         let rows = rows::lines(&invocations).unwrap_or_default();
         Ok((rows.len() >= usize::from(SPANS)).then_some(rows))
