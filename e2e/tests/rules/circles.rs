@@ -31,11 +31,6 @@ const CIRCLES: &[Circle] = &[
         "a row consists of values, and a value can be a row",
     ),
     circle(
-        "proto/src/",
-        &["validate", "validate::folder", "validate::session"],
-        "the entry points pass their report to the parts",
-    ),
-    circle(
         "service/src/",
         &[
             "endpoints",
@@ -54,13 +49,7 @@ const CIRCLES: &[Circle] = &[
         &["admin", "admin::metrics", "admin::page"],
         "the routes name the pages, and the pages show the routes' state",
     ),
-    // To be untied.
-    circle("libs/otlp-send/src/", &["destination", "flags"], TO_BE_UNTIED),
-    circle(
-        "service/src/",
-        &["telemetry", "telemetry::span_queue", "telemetry::transport"],
-        TO_BE_UNTIED,
-    ),
+    // The following ones are to be untied.
     circle(
         "normalizer/src/",
         &[
@@ -81,29 +70,6 @@ const CIRCLES: &[Circle] = &[
         ],
         TO_BE_UNTIED,
     ),
-    circle(
-        "normalizer/src/",
-        &["receiver::budget", "receiver::compression", "receiver::refusal"],
-        TO_BE_UNTIED,
-    ),
-    circle("normalizer/src/", &["server", "server::threads"], TO_BE_UNTIED),
-    circle(
-        "libs/merge/src/",
-        &[
-            "crate",
-            "align",
-            "lifetimes",
-            "lives",
-            "meta",
-            "placement",
-            "rewrite",
-            "session",
-            "spans",
-        ],
-        TO_BE_UNTIED,
-    ),
-    circle("libs/merge/src/", &["rows", "values"], TO_BE_UNTIED),
-    circle("libs/merge/src/", &["sorted_runs", "sorter"], TO_BE_UNTIED),
     circle("libs/stack/src/", &["application", "stack"], TO_BE_UNTIED),
     circle(
         "cctf/src/",
