@@ -49,7 +49,7 @@ const CIRCLES: &[Circle] = &[
         &["admin", "admin::metrics", "admin::page"],
         "the routes name the pages, and the pages show the routes' state",
     ),
-    // The following ones are to be untied.
+    // The following one is to be untied.
     circle(
         "normalizer/src/",
         &[
@@ -68,12 +68,6 @@ const CIRCLES: &[Circle] = &[
             "pipeline::sample",
             "pipeline::unsettled",
         ],
-        TO_BE_UNTIED,
-    ),
-    circle("libs/stack/src/", &["application", "stack"], TO_BE_UNTIED),
-    circle(
-        "cctf/src/",
-        &["commands::run", "commands::run::drives"],
         TO_BE_UNTIED,
     ),
 ];
