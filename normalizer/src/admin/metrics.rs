@@ -17,7 +17,7 @@ pub(super) const SIGNALS: [(Signal, &str); 3] = [
 pub(super) fn render(sources: &Sources) -> String {
     let mut page = Page::default();
     receiver(sources, &mut page);
-    let held = sources.journal.held();
+    let held = sources.journal.queue_usage();
     page.family(
         "cctf_queue_requests",
         "gauge",

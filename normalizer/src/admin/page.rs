@@ -75,7 +75,11 @@ pub(super) fn render(sources: &Sources) -> String {
     row(&mut page, "runs open", counters.runs_open);
     row(&mut page, "rows waiting for their caller", counters.rows_held);
     row(&mut page, "duplicates", counters.duplicates);
-    row(&mut page, "bytes in the queue", sources.journal.held().bytes);
+    row(
+        &mut page,
+        "bytes in the queue",
+        sources.journal.queue_usage().bytes,
+    );
     row(&mut page, "bytes written", sources.progress.bytes_written());
     page.push_str("</table>\n<p><a href=\"/metrics\">metrics</a></p>\n</body>\n</html>\n");
     page

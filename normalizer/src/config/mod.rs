@@ -1,6 +1,7 @@
 //! The command line: every flag with its environment variable, read once into [`Config`].
 
 mod explicit_flags;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,13 +12,21 @@ use cctf_proto::keys;
 use clap::{Args, Parser, Subcommand};
 
 use crate::connections::TlsFiles;
-use crate::journal::{BODY_LEN_MAX, Durability, QueueLimits, StoreSettings};
+use crate::journal::{Durability, QueueLimits, StoreSettings};
 use crate::mapping::MAPPING_VERSION;
 use crate::pipeline::{Settings, queue_share};
 use crate::receiver::{ReceiverLimits, parse_origin};
-use cli::units::{parse_bytes, parse_duration};
+use cli::units::parse_duration;
+use values::{parse_any_size, parse_number, parse_size, parse_stage, parse_stage_of};
 
 pub use explicit_flags::ExplicitFlags;
+pub use values::first_sentence;
+
+// Headings of the help.
+const SECURITY: &str = "Security";
+const RUNS: &str = "Rows and runs";
+const JOURNAL: &str = "Journal";
+const LIMITS: &str = "Limits";
 
 /// Receive OpenTelemetry over OTLP and write the CCTF file set while telemetry arrives.
 ///
@@ -45,12 +54,13 @@ pub enum Command {
         )]
         admin: String,
     },
-    /// Write the files of a journal again into a new folder. The journal must have been kept with --keep-raw.
+    /// Write the files of a journal again into a new folder. Requires a journal kept with --keep-raw.
+    ///
+    /// Options set here override the settings stored in the journal. Options of the receiver are ignored.
     ReplayJournal {
         /// Path to the folder with the journal's segments.
         #[arg(value_name = "DIR")]
         journal: PathBuf,
-        // Overrides for settings stored in the journal. Receiver settings are ignored.
         #[command(flatten)]
         config: Box<Config>,
     },
@@ -91,108 +101,108 @@ pub struct Config {
     /// Path to the certificate chain (PEM) of both OTLP listeners. Clients must then use TLS.
     ///
     /// SIGHUP reloads the certificate, the key, the client CAs and the tokens.
-    #[arg(long, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, help_heading = SECURITY, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// Path to the private key (PEM) of the certificate.
-    #[arg(long, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, help_heading = SECURITY, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// Path to CA certificates (PEM). Clients must present a certificate signed by one of them.
-    #[arg(long, env = "TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, help_heading = SECURITY, env = "TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
     /// Path to a file with bearer tokens, one per line. Every OTLP request must present one of them.
-    #[arg(long, env = "TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, help_heading = SECURITY, env = "TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Origin whose pages may send OTLP/HTTP from a browser, such as https://shop.example, or * for every origin. Repeatable.
     /// Default: none.
-    #[arg(long, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
+    #[arg(long, help_heading = SECURITY, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
     pub cors_allow_origin: Vec<String>,
 
     /// Run id for telemetry without one. Default: time of the first start in this folder and six random letters.
-    #[arg(long, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
+    #[arg(long, help_heading = RUNS, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Maximum time a row waits for the spans it depends on.
-    #[arg(long, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, help_heading = RUNS, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
     pub join_window: Duration,
     /// Time during which duplicates of a span or data point are detected.
-    #[arg(long, env = "DEDUP_WINDOW", default_value = "120s", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, help_heading = RUNS, env = "DEDUP_WINDOW", default_value = "120s", value_name = "DURATION", value_parser = parse_duration)]
     pub dedup_window: Duration,
     /// Time without telemetry after which an instance counts as stopped.
-    #[arg(long, env = "STALE_AFTER", default_value = "180s", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, help_heading = RUNS, env = "STALE_AFTER", default_value = "180s", value_name = "DURATION", value_parser = parse_duration)]
     pub stale_after: Duration,
     /// Time without telemetry after which a run that reports no end is closed.
-    #[arg(long, env = "RUN_IDLE", default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, help_heading = RUNS, env = "RUN_IDLE", default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
     pub run_idle: Duration,
     /// Stage of a node, region or service whose telemetry has none, such as edge0=edge. Repeatable.
-    #[arg(long, env = "STAGE_OF", value_name = "KEY=STAGE", value_parser = parse_stage_of, value_delimiter = ',')]
+    #[arg(long, help_heading = RUNS, env = "STAGE_OF", value_name = "KEY=STAGE", value_parser = parse_stage_of, value_delimiter = ',')]
     pub stage_of: Vec<(String, Stage)>,
     /// Stage of all other nodes. Default: unknown.
-    #[arg(long, env = "DEFAULT_STAGE", value_name = "STAGE", value_parser = parse_stage)]
+    #[arg(long, help_heading = RUNS, env = "DEFAULT_STAGE", value_name = "STAGE", value_parser = parse_stage)]
     pub default_stage: Option<Stage>,
     /// Name of a metric to keep in system_stats.jsonl instead of the default ones. Repeatable.
-    #[arg(long, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, help_heading = RUNS, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
     pub keep_metric: Vec<String>,
     /// Keep the query string of every URL in invocations.jsonl. Queries can contain personal data and tokens.
-    #[arg(long, env = "KEEP_QUERY")]
+    #[arg(long, help_heading = RUNS, env = "KEEP_QUERY")]
     pub keep_query: bool,
     /// Maximum number of open runs. Rows of further runs are rejected.
-    #[arg(long, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
+    #[arg(long, help_heading = LIMITS, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
     /// Maximum memory for tables and queue.
     ///
     /// Above it, the rows that have waited longest are written early, as orphans if their caller has not arrived.
-    #[arg(long, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
+    #[arg(long, help_heading = LIMITS, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub memory_limit: u64,
     /// Maximum size of a run's part. The run then continues in <RUN_ID>-0002 and so on. 0: unlimited.
-    #[arg(long, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
+    #[arg(long, help_heading = RUNS, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub roll_bytes: u64,
     /// Maximum age of a run's part. The run then continues in the next part. 0s: unlimited.
-    #[arg(long, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, help_heading = RUNS, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
     pub roll_age: Duration,
 
     /// When a request is acknowledged.
-    #[arg(long, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
+    #[arg(long, help_heading = JOURNAL, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     pub durability: Durability,
     /// Path to the journal's folder. Default: .journal/<own run id> in --out-dir.
-    #[arg(long, env = "JOURNAL_DIR", value_name = "FOLDER")]
+    #[arg(long, help_heading = JOURNAL, env = "JOURNAL_DIR", value_name = "FOLDER")]
     pub journal_dir: Option<PathBuf>,
     /// Size of a journal segment.
-    #[arg(long, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, help_heading = JOURNAL, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: usize,
-    /// Keep journal segments that are no longer needed, for replay-journal.
-    #[arg(long, env = "KEEP_RAW")]
+    /// Keep journal segments that are no longer needed, so that replay-journal can read them.
+    #[arg(long, help_heading = JOURNAL, env = "KEEP_RAW")]
     pub keep_raw: bool,
     /// Skip damaged parts of the journal and report how many records were lost.
-    #[arg(long)]
+    #[arg(long, help_heading = JOURNAL)]
     pub repair: bool,
 
     /// After a crash, continue with a journal of another mapping version.
     ///
     /// The files are truncated to the last checkpoint, and all later rows are recomputed.
-    #[arg(long)]
+    #[arg(long, help_heading = JOURNAL)]
     pub remap: bool,
 
     /// Minimum free space on the disks of files and journal. Below it, requests are refused. Default: 256MiB or 2% of the disk,
     /// whichever is smaller.
     ///
     /// 0: requests are refused only when a write fails.
-    #[arg(long, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_any_size)]
+    #[arg(long, help_heading = LIMITS, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_any_size)]
     pub disk_free_min: Option<u64>,
 
     /// Maximum size of a message, compressed and decompressed.
-    #[arg(long, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, help_heading = LIMITS, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub message_bytes_max: usize,
     /// Maximum size of all requests that are being received.
-    #[arg(long, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, help_heading = LIMITS, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
     pub in_flight_bytes_max: usize,
     /// Maximum size of all requests in the queue. Limited to an eighth of --memory-limit.
-    #[arg(long, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, help_heading = LIMITS, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub queue_bytes_max: usize,
     /// Maximum number of requests in the queue.
-    #[arg(long, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
+    #[arg(long, help_heading = LIMITS, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
     pub queue_requests_max: usize,
     /// Maximum number of connections per listener.
-    #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_name = "NUMBER", value_parser = parse_number)]
+    #[arg(long, help_heading = LIMITS, env = "CONNECTIONS_MAX", default_value = "16384", value_name = "NUMBER", value_parser = parse_number)]
     pub connections_max: usize,
     /// Shut down gracefully when stdin closes, for example because the parent process died.
     #[arg(long, env = "STOP_WITH_STDIN")]
@@ -263,53 +273,6 @@ impl Config {
             bytes_max: self.queue_bytes_max.min(queue_share(self.memory_limit) as usize),
         }
     }
-}
-
-/// Clap's error about an invalid command line, as one sentence.
-pub fn first_sentence(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let paragraph: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let sentence = paragraph.join(" ");
-    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-    format!("{sentence} (see --help)")
-}
-
-fn parse_stage(text: &str) -> Result<Stage, String> {
-    Stage::parse(text).ok_or_else(|| {
-        let stages: Vec<&str> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
-        format!("invalid stage, use one of {}", stages.join(", "))
-    })
-}
-
-fn parse_stage_of(text: &str) -> Result<(String, Stage), String> {
-    match text.split_once('=') {
-        Some((key, stage)) if !key.is_empty() => Ok((key.to_owned(), parse_stage(stage)?)),
-        _ => Err("write KEY=STAGE, such as edge0=edge".to_owned()),
-    }
-}
-
-fn parse_number(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("the value must be an integer greater than 0".to_owned()),
-    }
-}
-
-fn parse_size(text: &str) -> Result<usize, String> {
-    match parse_bytes(text)? {
-        0 => Err("the value must be greater than 0".to_owned()),
-        // A message must fit into a frame of the journal.
-        bytes if bytes > BODY_LEN_MAX => Err("the value must be at most 256MiB".to_owned()),
-        bytes => Ok(bytes),
-    }
-}
-
-fn parse_any_size(text: &str) -> Result<u64, String> {
-    parse_bytes(text).map(|bytes| bytes as u64)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_is_set_back_continues_at_the_monotonic_pace() {
-        let [wall, running] = [500, 0].map(|at| Arc::new(AtomicU64::new(at)));
+        let [wall, running] = [500, 0].map(|start| Arc::new(AtomicU64::new(start)));
         let (set_wall, run) = (Arc::clone(&wall), Arc::clone(&running));
         let clock = steady(
             1_000,

@@ -67,8 +67,8 @@ impl Committer {
             };
             self.is_full = committed < records.len();
             self.queue.set_disk_full(self.is_full);
-            for (at, answer) in answers.into_iter().enumerate() {
-                let result = if at < committed {
+            for (index, answer) in answers.into_iter().enumerate() {
+                let result = if index < committed {
                     Ok(())
                 } else {
                     Err(AppendError::DiskFull)

@@ -68,8 +68,8 @@ impl DirectWriter {
                 self.finish()?;
             }
             let taken = bytes.len().min(BUFFER_BYTES - self.len);
-            let at = self.begin + self.len;
-            self.buffer[at..at + taken].copy_from_slice(&bytes[..taken]);
+            let start = self.begin + self.len;
+            self.buffer[start..start + taken].copy_from_slice(&bytes[..taken]);
             self.len += taken;
             self.is_dirty = true;
             bytes = &bytes[taken..];

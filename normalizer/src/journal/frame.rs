@@ -108,9 +108,9 @@ pub fn decode(bytes: &[u8]) -> Found<'_> {
     if header.iter().all(|&byte| byte == 0) {
         return Found::Nothing;
     }
-    let number = |at: usize| {
+    let number = |offset: usize| {
         let mut field = [0; 8];
-        field.copy_from_slice(&header[at..at + 8]);
+        field.copy_from_slice(&header[offset..offset + 8]);
         u64::from_le_bytes(field)
     };
     let body_len = (number(0) >> 32) as usize;

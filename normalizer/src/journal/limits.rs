@@ -1,4 +1,4 @@
-//! [`QueueLimits`]: the bounds of the queue, and [`Held`]: its current content.
+//! [`QueueLimits`]: the bounds of the queue, and [`QueueUsage`]: its current content.
 
 /// Bounds of the data between receiver and pipeline, including the pipeline's current batch.
 #[derive(Debug, Clone, Copy)]
@@ -10,26 +10,26 @@ pub struct QueueLimits {
 
 /// Current content of the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct QueueUsage {
     /// Including the pipeline's current batch.
     pub requests: usize,
     pub bytes: usize,
 }
 
 impl QueueLimits {
-    pub(super) fn have_room(&self, held: Held, bytes: usize) -> bool {
+    pub(super) fn have_room(&self, held: QueueUsage, bytes: usize) -> bool {
         let fits = held.bytes.saturating_add(bytes) <= self.bytes_max || held.requests == 0;
         fits && held.requests < self.requests_max
     }
 }
 
-impl Held {
+impl QueueUsage {
     pub(super) fn add(&mut self, bytes: usize) {
         self.requests += 1;
         self.bytes += bytes;
     }
 
-    pub(super) fn subtract(&mut self, other: Held) {
+    pub(super) fn subtract(&mut self, other: QueueUsage) {
         self.requests -= other.requests;
         self.bytes -= other.bytes;
     }

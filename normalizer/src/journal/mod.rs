@@ -22,7 +22,7 @@ pub use accepted::{Accepted, Answer, AppendError, Uncommitted};
 pub use clock::{Clock, wall_clock};
 pub use committer::Committer;
 pub use frame::BODY_LEN_MAX;
-pub use limits::{Held, QueueLimits};
+pub use limits::{QueueLimits, QueueUsage};
 pub use queue::{CommitEnd, DiskFull, Journal, Reader, TICK_INTERVAL, open, open_durable};
 pub use record::{Content, Record, Signal};
 pub use recovery::{Recovered, Recovery, RecoveryError, read_kept, recover};

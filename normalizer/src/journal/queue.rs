@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::accepted::{Accepted, Answer, AppendError, Uncommitted};
 use super::clock::Clock;
-use super::limits::{Held, QueueLimits};
+use super::limits::{QueueLimits, QueueUsage};
 use super::record::{Content, Record, Signal};
 
 /// Interval of [`Content::Tick`].
@@ -37,7 +37,7 @@ pub struct Journal {
 /// The reading end. It returns records in the order in which they were appended.
 pub struct Reader {
     shared: Arc<Shared>,
-    in_hand: Held,
+    in_hand: QueueUsage,
     ended: bool,
 }
 
@@ -67,8 +67,8 @@ struct Shared {
 struct State {
     uncommitted: Vec<Uncommitted>,
     waiting: Vec<Record>,
-    waiting_held: Held,
-    held: Held,
+    waiting_held: QueueUsage,
+    held: QueueUsage,
     /// Bytes that may be accepted before the next check of the disks.
     allowed_bytes: u64,
     last_unix_ns: u64,
@@ -191,7 +191,7 @@ impl Journal {
         self.shared.lock().closed
     }
 
-    pub fn held(&self) -> Held {
+    pub fn queue_usage(&self) -> QueueUsage {
         self.shared.lock().held
     }
 
@@ -245,7 +245,7 @@ impl CommitEnd {
     pub fn give_up(&self, bodies: impl Iterator<Item = usize>) {
         let mut state = self.shared.lock();
         for bytes in bodies {
-            state.held.subtract(Held { requests: 1, bytes });
+            state.held.subtract(QueueUsage { requests: 1, bytes });
         }
     }
 
@@ -264,7 +264,7 @@ impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            in_hand: Held::default(),
+            in_hand: QueueUsage::default(),
             ended: false,
         }
     }
@@ -278,7 +278,7 @@ impl Reader {
         }
         let mut state = self.shared.lock();
         state.held.subtract(self.in_hand);
-        self.in_hand = Held::default();
+        self.in_hand = QueueUsage::default();
         while state.waiting.is_empty() {
             if state.ended {
                 return false;
@@ -302,8 +302,8 @@ impl Shared {
             state: Mutex::new(State {
                 uncommitted: Vec::new(),
                 waiting: Vec::new(),
-                waiting_held: Held::default(),
-                held: Held::default(),
+                waiting_held: QueueUsage::default(),
+                held: QueueUsage::default(),
                 allowed_bytes: u64::MAX,
                 last_unix_ns,
                 closed: false,

@@ -128,11 +128,11 @@ fn read(
         repaired: first > from,
         ..Recovered::default()
     };
-    for (at, segment) in segments.iter().enumerate() {
-        let next = segments.get(at + 1);
+    for (index, segment) in segments.iter().enumerate() {
+        let next = segments.get(index + 1);
         // Segments that end before the first needed record are not read.
         if next.is_some_and(|next| next.first_sequence <= from) {
-            recovered.next_sequence = segments[at + 1].first_sequence;
+            recovered.next_sequence = segments[index + 1].first_sequence;
             continue;
         }
         let mut reading = Reading {
@@ -317,9 +317,9 @@ fn next_frame(bytes: &[u8], offset: usize, expected: u64) -> Option<(usize, fram
     let last = bytes.len().checked_sub(HEADER_LEN)?;
     (offset..=last)
         .step_by(ALIGNMENT)
-        .filter(|&at| frame::may_begin(&bytes[at..], expected))
-        .find_map(|at| match frame::decode(&bytes[at..]) {
-            Found::Frame { header, .. } => Some((at, header)),
+        .filter(|&offset| frame::may_begin(&bytes[offset..], expected))
+        .find_map(|offset| match frame::decode(&bytes[offset..]) {
+            Found::Frame { header, .. } => Some((offset, header)),
             _ => None,
         })
 }

@@ -36,7 +36,9 @@ fn settings(folder: &Path) -> StoreSettings {
 }
 
 fn request(number: u64, len: usize) -> Record {
-    let body: Vec<u8> = (0..len).map(|at| (number as usize * 31 + at) as u8 | 1).collect();
+    let body: Vec<u8> = (0..len)
+        .map(|index| (number as usize * 31 + index) as u8 | 1)
+        .collect();
     Record {
         received_unix_ns: number,
         content: Content::Request {
@@ -322,9 +324,9 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let (path, _) = three_durable(folder.path());
         change(&path, |bytes| {
-            for (at, byte) in &changes {
-                let at = at.index(bytes.len());
-                bytes[at] = *byte;
+            for (index, byte) in &changes {
+                let index = index.index(bytes.len());
+                bytes[index] = *byte;
             }
         });
         let mut fed = Vec::new();

@@ -43,8 +43,14 @@ impl SegmentHeader {
         if &header[..8] != MAGIC {
             return Err("the magic bytes are missing");
         }
-        let small =
-            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let small = |offset: usize| {
+            u32::from_le_bytes([
+                header[offset],
+                header[offset + 1],
+                header[offset + 2],
+                header[offset + 3],
+            ])
+        };
         if small(24) != crc32c::crc32c(&header[..24]) {
             return Err("the header's checksum is wrong");
         }

@@ -13,11 +13,11 @@ use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 /// When a record counts as safe, and a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
-    /// When it is on the disk: it survives a power loss.
+    /// When it is on the disk. It survives a power loss.
     Fsync,
-    /// When the kernel has it: it survives a crash of the process.
+    /// When the kernel has it. It survives a crash of the process.
     Flush,
-    /// When it is in memory: there is no journal.
+    /// When it is in memory. There is no journal, and a crash loses it.
     None,
 }
 

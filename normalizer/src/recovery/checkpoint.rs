@@ -201,7 +201,14 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, Fault> {
     if &header[..8] != MAGIC {
         return Err(damaged("it does not start with the magic bytes"));
     }
-    let small = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let small = |offset: usize| {
+        u32::from_le_bytes([
+            header[offset],
+            header[offset + 1],
+            header[offset + 2],
+            header[offset + 3],
+        ])
+    };
     if small(8) != STATE_VERSION {
         return Err(Fault::Version(small(8)));
     }

@@ -138,22 +138,22 @@ impl RunFolder {
     }
 
     fn append(&mut self, storage: &mut dyn Storage, file: File, lines: &[u8]) -> Result<(), SinkError> {
-        let at = file as usize;
-        let pieces_before = self.made[at] / WRITEBACK_BYTES;
-        while self.written[at] < lines.len() {
-            let rest = &lines[self.written[at]..];
-            let len = match self.ahead[at] {
+        let index = file as usize;
+        let pieces_before = self.made[index] / WRITEBACK_BYTES;
+        while self.written[index] < lines.len() {
+            let rest = &lines[self.written[index]..];
+            let len = match self.ahead[index] {
                 0 => self.append_some(storage, file, rest)?,
                 ahead => {
                     let len = rest.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
                     self.skip_present(storage, file, &rest[..len])?
                 }
             };
-            self.dirty[at] = true;
-            self.written[at] += len;
-            self.made[at] += len as u64;
+            self.dirty[index] = true;
+            self.written[index] += len;
+            self.made[index] += len as u64;
         }
-        if self.made[at] / WRITEBACK_BYTES > pieces_before {
+        if self.made[index] / WRITEBACK_BYTES > pieces_before {
             // If this fails, the kernel writes the file back at the checkpoint at the latest.
             let _ = storage.begin_writeback(&self.file_path(file), pieces_before * WRITEBACK_BYTES);
         }
