@@ -1,5 +1,5 @@
-//! The corpora of seeds. The JSON comes from golden cases and the Node SDK. The other seeds are derived from it, except what the exporters of
-//! the Python and Node SDKs sent as protobuf, and inputs that once caused a failure.
+//! The corpora of seeds. The JSON comes from golden cases and the Node SDK, and most other seeds are derived from it. The rest are
+//! protobuf requests of the Python and Node SDKs, and inputs that once caused a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
