@@ -131,10 +131,10 @@ impl Pipeline {
                 self.account_span(&waiting.span, source, inner.run, Fate::Inner, output);
                 continue;
             }
-            // They have been read before.
-            if ahead.slots.fill(waiting.span.attributes()).is_ok() {
-                self.take_inner_work(&waiting.span, &ahead.slots, source, inner, output);
-            }
+            // The receiver admits no attributes that cannot be read. Of others the row has those before the fault: rows may
+            // refer to it already.
+            let _ = ahead.slots.fill(waiting.span.attributes());
+            self.take_inner_work(&waiting.span, &ahead.slots, source, inner, output);
         }
         ahead.inner.clear();
         self.unsettled.inner.clear();
