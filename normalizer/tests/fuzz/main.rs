@@ -14,6 +14,8 @@ mod hostile;
 mod mutation;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/scenario.rs"]
+mod scenario;
 mod seeds;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -193,24 +195,8 @@ fn hostile_requests_make_valid_folders() {
 fn folders_of(seed: u64) -> Folders {
     let mut random = Random(seed);
     let mut next = || random.next();
-    let mut choices = Choices(&mut next);
-    let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
-    let (mut output, mut folders) = (Output::default(), Folders::default());
-    let mut received_unix_ns = hostile::BASE_UNIX_NANO;
-    for number in 1..=INPUTS_A_PIPELINE {
-        received_unix_ns += hostile::pause(&mut choices).as_nanos() as u64;
-        let content = match number {
-            INPUTS_A_PIPELINE => Content::Shutdown,
-            _ => hostile::content(&mut choices),
-        };
-        let record = Record {
-            received_unix_ns,
-            content,
-        };
-        pipeline.feed(&record, &mut output);
-        folders.take(&mut output);
-    }
-    folders
+    let count_of = |_: &mut Choices<'_>| INPUTS_A_PIPELINE as usize - 1;
+    scenario::folders_of(&mut Choices(&mut next), count_of, |_, _| {})
 }
 
 #[test]

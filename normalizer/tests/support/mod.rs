@@ -5,3 +5,4 @@ pub mod folders;
 pub mod hostile;
 pub mod process;
 pub mod random;
+pub mod scenario;

@@ -1,4 +1,4 @@
-//! Rows follow from the set of spans: the same in any order and packing, and a merge of their folder changes none of them.
+//! Who called whom follows from the set of spans: neither their order and packing, nor a merge of the folder, changes it.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::world::{BASE, attribute};
 
 const MS: u64 = 1_000_000;
 const WINDOW_MS: u64 = 15_000;
-/// Traces of a test run. `make fuzz` sets FUZZ_INPUTS; each of these takes three folders, so that one stands for many.
+/// Traces of a test run. `make fuzz` sets FUZZ_INPUTS. A trace takes three folders, so it counts as many inputs.
 const TRACES: u32 = 256;
 const INPUTS_A_TRACE: u32 = 100;
 
@@ -33,11 +33,11 @@ fn traces() -> u32 {
 struct Made {
     span: Span,
     instance: u8,
-    /// Whether its source names an SDK, which gives each span an id of its own.
+    /// Whether its resource names an SDK. SDKs give each span its own id.
     is_of_sdk: bool,
 }
 
-/// What is drawn for a span.
+/// The random choices for a span.
 type Drawn = ((SpanKind, u8, Index, u8), (u32, bool, bool, u64));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -49,7 +49,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         4 => Just(SpanKind::Client),
         1 => Just(SpanKind::Producer),
     ];
-    // What SDKs say of the parent: nothing, that it is remote, that it is not.
+    // Flags on the parent: none, remote, not remote.
     let flags = prop_oneof![3 => Just(0_u32), 1 => Just(0x300), 1 => Just(0x100)];
     (
         (kind, 0..3_u8, any::<Index>(), 0..12_u8),
@@ -61,20 +61,20 @@ fn span_id(number: usize) -> Vec<u8> {
     (number as u64 + 1).to_be_bytes().to_vec()
 }
 
-/// A trace: roots, parents that never arrive, cycles, ids that a call and its answer share, second instrumentations.
+/// A trace with roots, parents that never arrive, cycles, ids shared by a call and its answer, and second instrumentations.
 fn trace() -> impl Strategy<Value = Vec<Made>> {
     prop::collection::vec(drawn(), 1..14).prop_map(|spans| {
         let count = spans.len();
         let mut made = Vec::new();
-        for (id, ((kind, instance, above, chance), (flags, is_of_sdk, is_shared, lasted))) in
+        for (id, ((kind, instance, parent, chance), (flags, is_of_sdk, is_shared, lasted))) in
             spans.into_iter().enumerate()
         {
             let parent = match chance {
-                0 => Some(1_000 + above.index(3)),
-                1 => Some(above.index(count)),
+                0 => Some(1_000 + parent.index(3)),
+                1 => Some(parent.index(count)),
                 2 => None,
                 _ if id == 0 => None,
-                _ => Some(above.index(id)),
+                _ => Some(parent.index(id)),
             };
             let operation = match kind {
                 SpanKind::Consumer => vec![attribute("messaging.operation.type", "process")],
@@ -116,13 +116,13 @@ fn trace() -> impl Strategy<Value = Vec<Made>> {
     })
 }
 
-/// An order of arrival: places, the milliseconds that pass before each, and whether it begins a request.
+/// An order of arrival: indices of spans, the milliseconds before each, and whether it starts a request.
 type Arrivals = (Vec<usize>, Vec<u64>, Vec<bool>);
 
 fn arrivals(count: usize) -> impl Strategy<Value = Arrivals> {
-    let places: Vec<usize> = (0..count).collect();
+    let indices: Vec<usize> = (0..count).collect();
     (
-        Just(places).prop_shuffle(),
+        Just(indices).prop_shuffle(),
         prop::collection::vec(0..2_500_u64, count),
         prop::collection::vec(any::<bool>(), count),
     )
@@ -161,7 +161,7 @@ fn request_of(spans: &[&Made]) -> Content {
     }
 }
 
-/// The folder of a normalizer that gets the spans so, all within one window, and then nothing for two.
+/// The folder of a normalizer that receives all spans within one window, and then nothing for two windows.
 fn normalize(spans: &[Made], (order, steps, begins): &Arrivals) -> TempDir {
     let mut pipeline = Pipeline::new(Settings {
         run_id: "r".to_owned(),
@@ -179,13 +179,13 @@ fn normalize(spans: &[Made], (order, steps, begins): &Arrivals) -> TempDir {
         );
     };
     let (mut now, mut request) = (0, Vec::new());
-    for (at, &place) in order.iter().enumerate() {
-        if begins[at] && !request.is_empty() {
+    for (index, &span) in order.iter().enumerate() {
+        if begins[index] && !request.is_empty() {
             feed(now, request_of(&request));
             request.clear();
-            now = (now + steps[at]).min(WINDOW_MS - 1);
+            now = (now + steps[index]).min(WINDOW_MS - 1);
         }
-        request.push(&spans[place]);
+        request.push(&spans[span]);
     }
     feed(now, request_of(&request));
     for at in (now + 1_000..=now + 2 * WINDOW_MS + 2_000).step_by(1_000) {
@@ -198,7 +198,7 @@ fn normalize(spans: &[Made], (order, steps, begins): &Arrivals) -> TempDir {
     dir
 }
 
-/// Of each row: what it is of, and what it says of what is above.
+/// Each row's span, kind and ancestor, and whether it is an orphan.
 fn rows(dir: &std::path::Path) -> BTreeSet<String> {
     let files = files(dir);
     let invocations = files["invocations.jsonl"].lines().map(|line| {
@@ -228,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: traces(), ..ProptestConfig::default() })]
 
     #[test]
-    fn within_a_window_neither_order_nor_merge_changes_who_called_whom((spans, one, other) in two_orders()) {
+    fn neither_order_nor_merge_changes_who_called_whom((spans, one, other) in two_orders()) {
         let (one, other) = (normalize(&spans, &one), normalize(&spans, &other));
         let expected = rows(one.path());
         prop_assert_eq!(&rows(other.path()), &expected);

@@ -1,4 +1,4 @@
-//! A trace over two runs: each folder leaves out its references into the other, and a merge of both has them.
+//! A trace over two runs: the folders have no references into each other, and the merge of both has them.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ fn span(id: u8, parent: u8, kind: u8, run: &str) -> Value {
     })
 }
 
-/// Span ids of a file's rows, with what each says of the invocation above.
-fn above(text: &str, field: &str) -> BTreeMap<String, (Value, bool)> {
+/// The ancestor of each row by span id, and whether the row has flags.
+fn ancestors(text: &str, field: &str) -> BTreeMap<String, (Value, bool)> {
     let rows = text
         .lines()
         .map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).unwrap());
@@ -36,7 +36,7 @@ fn above(text: &str, field: &str) -> BTreeMap<String, (Value, bool)> {
 }
 
 #[test]
-fn a_trace_over_two_runs_is_whole_in_their_merge() {
+fn a_trace_over_two_runs_is_complete_in_their_merge() {
     let spans = [
         span(1, 0, 2, "r1"),
         span(2, 1, 3, "r2"),
@@ -65,19 +65,19 @@ fn a_trace_over_two_runs_is_whole_in_their_merge() {
     let (r1, r2) = (logs.path().join("r1"), logs.path().join("r2"));
     assert_eq!([errors(&r1), errors(&r2)], [Vec::<String>::new(), Vec::new()]);
     let id = |number: u8| json!(format!("{number:016x}"));
-    let calls = above(&files(&r2)["calls.jsonl"], "ancestor_id");
+    let calls = ancestors(&files(&r2)["calls.jsonl"], "ancestor_id");
     assert!(calls.values().all(|row| *row == (Value::Null, true)), "{calls:?}");
 
     let options = Options {
         run_id: Some("both".to_owned()),
         ..Options::default()
     };
-    let whole = merged_with(&[&r1, &r2], &options);
-    assert_eq!(errors(&whole.path), Vec::<String>::new());
-    let merged = files(&whole.path);
-    let calls = above(&merged["calls.jsonl"], "ancestor_id");
+    let both = merged_with(&[&r1, &r2], &options);
+    assert_eq!(errors(&both.path), Vec::<String>::new());
+    let merged = files(&both.path);
+    let calls = ancestors(&merged["calls.jsonl"], "ancestor_id");
     assert_eq!(calls[&format!("{:016x}", 2)], (id(1), false));
     assert_eq!(calls[&format!("{:016x}", 4)], (id(3), false));
-    let invocations = above(&merged["invocations.jsonl"], "parent_id");
+    let invocations = ancestors(&merged["invocations.jsonl"], "parent_id");
     assert_eq!(invocations[&format!("{:016x}", 3)], (id(1), false));
 }

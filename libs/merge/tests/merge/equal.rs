@@ -1,4 +1,4 @@
-//! What several normalizers wrote, merged, is what one would have written.
+//! A merge of the folders of several normalizers equals the folder of a single normalizer.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ fn invocations(text: &str) -> Keyed<'_, Invocation<'_>> {
         .collect()
 }
 
-/// Without peer_module: a normalizer that is not told yet who answers a call writes the row without it.
+/// Without `peer_module`: a normalizer often writes the row before the answer arrives.
 fn calls(text: &str) -> Keyed<'_, Call<'_>> {
     let rows = text
         .lines()
@@ -35,7 +35,7 @@ fn calls(text: &str) -> Keyed<'_, Call<'_>> {
     .collect()
 }
 
-/// One normalizer's folder, and that of several whose spans `of` deals out, merged.
+/// Compares the folder of one normalizer with the merge of several. `of` assigns each span to a normalizer.
 fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(), TestCaseError> {
     let whole = normalize(spans);
     let folders: Vec<_> = (0..shards)
@@ -58,7 +58,7 @@ fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(
         invocations(&many["invocations.jsonl"])
     );
     prop_assert_eq!(calls(&one["calls.jsonl"]), calls(&many["calls.jsonl"]));
-    // All files, where the one normalizer's are brought into the same order.
+    // All files: a merge of the single folder puts its rows into the same order.
     let alone = merged(&[whole.path()]);
     let differs = difference(&alone.path, &together.path);
     prop_assert!(differs.is_none(), "{}", differs.unwrap_or_default());
@@ -68,27 +68,27 @@ fn check(spans: &[Made], shards: usize, of: impl Fn(&Made) -> usize) -> Result<(
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// Callers are in other folders here.
+    /// Callers are in other folders.
     #[test]
-    fn one_normalizer_a_tier_merged_is_one_for_all(requests in requests()) {
+    fn one_normalizer_per_tier_merged_equals_a_single_one(requests in requests()) {
         check(&spans_of(&requests, [0; SERVICES]), SERVICES, |made| made.service)?;
     }
 
-    /// Older SDKs do not say that a parent is remote: calls of inner work wait for the SERVER span above them.
+    /// Older SDKs do not state whether a parent is remote: calls of inner work wait for the SERVER span above them.
     #[test]
-    fn without_the_flag_one_normalizer_a_tier_merged_is_one_for_all(requests in requests()) {
+    fn one_normalizer_per_tier_merged_equals_a_single_one_without_flags(requests in requests()) {
         let spans = without_flags(spans_of(&requests, [0; SERVICES]));
         check(&spans, SERVICES, |made| made.service)?;
     }
 
     #[test]
-    fn two_shards_by_trace_merged_are_the_unsharded_run(requests in requests()) {
+    fn two_shards_by_trace_merged_equal_the_unsharded_run(requests in requests()) {
         check(&spans_of(&requests, [0; SERVICES]), 2, |made| usize::from(made.span.trace_id[15] % 2))?;
     }
 
-    /// With one clock 3 s ahead durations and parents are as they were, and the offset is told within its own error.
+    /// One clock is 3 s ahead. Durations and parents stay the same, and the estimated offset is within its error.
     #[test]
-    fn a_clock_that_is_ahead_is_told_and_changes_nothing_else(requests in requests()) {
+    fn a_fast_clock_is_estimated_and_changes_nothing_else(requests in requests()) {
         const AHEAD: u64 = 3_000_000_000;
         let tier = |ahead| {
             let spans = spans_of(&requests, [0, ahead, 0]);
@@ -108,10 +108,10 @@ proptest! {
             let truly = &right_rows[id];
             prop_assert_eq!((row.parent_id, row.net_ms, row.rt_ms, row.flags), (truly.parent_id, truly.net_ms, truly.rt_ms, truly.flags));
             let shift = if &*row.node == "edge0" { AHEAD as i64 } else { 0 };
-            prop_assert_eq!(row.ts_enqueue.as_ns() - truly.ts_enqueue.as_ns(), shift, "stamps are as recorded");
+            prop_assert_eq!(row.ts_enqueue.as_ns() - truly.ts_enqueue.as_ns(), shift, "timestamps stay as recorded");
         }
         if let Some(edge) = wrong.summary.clocks.get("edge0") {
-            // The reference is the node with most calls, which may be the one that is ahead.
+            // The reference is the node with the most calls, which may be the one with the fast clock.
             let others = wrong.summary.clocks.iter().filter(|(node, _)| *node != "edge0");
             for (_, other) in others {
                 let (found, error) = (edge.offset_ms - other.offset_ms, edge.error_ms + other.error_ms);

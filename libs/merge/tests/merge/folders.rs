@@ -1,4 +1,4 @@
-//! Folders of runs: written as the sink writes them, merged, read back, validated.
+//! Folders of runs: written as the sink writes them, merged, read and validated.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,9 @@ use cctf_proto::validate::Severity;
 use rundir::validate::{Options as ValidateOptions, validate};
 use tempfile::TempDir;
 
-/// Where a file system lives in memory: merges sync what they write, and a disk would only take time.
+/// A file system in memory: merges sync their files, which would only cost time on a disk.
 const IN_MEMORY: &str = "/dev/shm";
 
-/// A folder for a test.
 pub fn folder() -> TempDir {
     if Path::new(IN_MEMORY).is_dir() {
         TempDir::new_in(IN_MEMORY).unwrap()
@@ -23,7 +22,7 @@ pub fn folder() -> TempDir {
     }
 }
 
-/// As many cases as `PROPTEST_CASES` asks for, else what fits into some seconds.
+/// `PROPTEST_CASES`, or else a number that takes a few seconds.
 pub fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
     if let Some(asked) = asked.and_then(|asked| asked.parse().ok()) {
@@ -32,7 +31,7 @@ pub fn cases() -> u32 {
     if Path::new(IN_MEMORY).is_dir() { 64 } else { 8 }
 }
 
-/// Writes what a pipeline has put out of a run.
+/// Writes the output of a pipeline for one run.
 pub fn write(dir: &Path, run: &RunOutput) {
     let cctf = dir.join("cctf");
     fs::create_dir_all(&cctf).unwrap();
@@ -44,7 +43,7 @@ pub fn write(dir: &Path, run: &RunOutput) {
     }
 }
 
-/// So little that everything that can be written out and read again is.
+/// Limits so small that everything that can go through temporary files does.
 pub const TINY: Limits = Limits {
     partition_bytes: 1500,
     spans_bytes: 2500,
@@ -52,7 +51,7 @@ pub const TINY: Limits = Limits {
     samples_bytes: 400,
 };
 
-/// A merge of these folders.
+/// A merged folder, removed on drop.
 pub struct Merged {
     _dir: TempDir,
     pub path: PathBuf,
@@ -94,10 +93,10 @@ pub fn files(run: &Path) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
-/// Rules that only ids which are used twice may break: in these tests each is used once.
+/// Rules that only duplicate ids may break. These tests use each id once.
 const OF_UNIQUE_IDS: [&str; 3] = ["duplicate-identity", "parent-is-nearest", "net-equals-difference"];
 
-/// The errors that `cctf validate` finds, and what it warns of though no id is used twice.
+/// The errors that `cctf validate` finds, and those warnings that duplicate ids would explain.
 pub fn errors(run: &Path) -> Vec<String> {
     let report = validate(run, ValidateOptions::default()).unwrap();
     let errors = report
@@ -116,7 +115,7 @@ pub fn errors(run: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The first line in which two runs differ, for a message.
+/// The first line in which two runs differ.
 pub fn difference(one: &Path, other: &Path) -> Option<String> {
     let (one, other) = (files(one), files(other));
     for (name, text) in &one {

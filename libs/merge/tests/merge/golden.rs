@@ -1,4 +1,4 @@
-//! The files that the normalizer's golden cases expect, merged: each folder alone, and the parts of a run together.
+//! Merges of the files that the normalizer's golden cases expect: each folder alone, and the parts of a run together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::folders::{errors, files, folder, merged};
 
-/// The runs of each case, put into folders as the sink would.
+/// The runs of each case, in folders as the sink writes them.
 fn cases() -> BTreeMap<String, (TempDir, Vec<PathBuf>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../normalizer/tests/golden");
     let mut cases = BTreeMap::new();
@@ -45,41 +45,41 @@ fn sorted(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_peer_that_is_a_module_by_its_name_is_one_in_a_merge_too() {
+fn a_peer_that_is_a_module_by_its_name_stays_one() {
     let (_logs, runs) = cases().remove("peers_that_are_modules_by_name").unwrap();
     let inventory = |run: &Path| fs::read_to_string(run.join("cctf/module_inventory.json")).unwrap();
     let alone = merged(&[&runs[0]]);
     assert_eq!(inventory(&alone.path), inventory(&runs[0]));
 }
 
-/// A normalizer's own rows come through as they are, but for what it could not know when it wrote them.
+/// A merge changes only what the normalizer could not know when it wrote the rows.
 #[test]
-fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {
+fn a_folder_merged_alone_keeps_its_rows_and_breaks_no_new_rule() {
     for (case, (_logs, runs)) in cases() {
         for run in runs {
             let alone = merged(&[&run]);
             let before: BTreeSet<String> = errors(&run).into_iter().collect();
-            // What is above a row may be in another part, which does not lie beside the result.
+            // The parent may be in another part, which is not beside the result.
             let is_elsewhere = |error: &String| case.starts_with("rolled_") && error.contains("-known]");
             let broken = errors(&alone.path).into_iter();
             let broken: Vec<String> = broken
                 .filter(|error| !before.contains(error) && !is_elsewhere(error))
                 .collect();
             assert!(broken.is_empty(), "{case}: {broken:?}");
-            let (told, made) = (files(&run), files(&alone.path));
+            let (recorded, made) = (files(&run), files(&alone.path));
             for file in [
                 "placement_events.jsonl",
                 "host_metrics.jsonl",
                 "system_stats.jsonl",
             ] {
-                // Alone, a later part does not have the start that its first event goes on from.
+                // A later part alone does not have the start that its first event continues.
                 if file != "placement_events.jsonl" || !case.starts_with("rolled_") {
-                    assert_eq!(sorted(&told[file]), sorted(&made[file]), "{case}: {file}");
+                    assert_eq!(sorted(&recorded[file]), sorted(&made[file]), "{case}: {file}");
                 }
             }
             for file in ["invocations.jsonl", "calls.jsonl"] {
                 assert_eq!(
-                    told[file].lines().count(),
+                    recorded[file].lines().count(),
                     made[file].lines().count(),
                     "{case}: {file}"
                 );
@@ -88,9 +88,9 @@ fn a_folder_merged_alone_has_the_same_rows_and_breaks_no_rule_that_it_kept() {
     }
 }
 
-/// Rows that two folders have are duplicates of the result, whose spans are those of both.
+/// Rows that two folders have count as duplicates of the result. Its number of spans is the sum of both.
 #[test]
-fn spans_stay_accounted_for_where_copies_are_dropped() {
+fn spans_stay_accounted_for_if_duplicates_are_dropped() {
     let cases = cases();
     let (logs, runs) = &cases["spans_counted_by_outcome"];
     let left = runs.iter().find(|run| run.ends_with("left")).unwrap();
@@ -114,9 +114,9 @@ fn spans_stay_accounted_for_where_copies_are_dropped() {
     assert_eq!(of_two.inner, 2 * of_one.inner);
 }
 
-/// Each part begins with `already_running` for who lives: none of these begins a life.
+/// Each part begins with an `already_running` start for each live instance: none of them starts a life.
 #[test]
-fn the_parts_of_a_run_merged_are_the_run_that_was_not_split() {
+fn the_parts_of_a_run_merged_equal_the_unsplit_run() {
     let mut checked = 0;
     for (case, (_logs, runs)) in cases() {
         let name = |run: &PathBuf| run.file_name().unwrap().to_string_lossy().into_owned();
@@ -125,9 +125,9 @@ fn the_parts_of_a_run_merged_are_the_run_that_was_not_split() {
             .map(name)
             .find_map(|run| Part::parse(&run).map(|(run_id, _)| run_id.to_owned()));
         let Some(split) = split else { continue };
-        // A run of its own can have such a name, too.
-        let told = format!("{{\"run_id\":\"{split}\"");
-        let is_part = |run: &PathBuf| files(run)["run_meta.json"].starts_with(&told);
+        // A separate run can have such a name, too.
+        let start = format!("{{\"run_id\":\"{split}\"");
+        let is_part = |run: &PathBuf| files(run)["run_meta.json"].starts_with(&start);
         let runs: Vec<PathBuf> = runs.into_iter().filter(is_part).collect();
         if runs.len() < 2 {
             continue;

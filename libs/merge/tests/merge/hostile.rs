@@ -1,55 +1,37 @@
-//! What the normalizer makes of hostile requests can be merged, and the result is as valid as what it was made of.
+//! Folders that the normalizer makes of hostile requests can be merged, and the result is valid.
 
 use cctf_merge::{Options, merge};
-use cctf_normalizer::journal::{Content, Record};
-use cctf_normalizer::pipeline::{Output, Pipeline};
 use proptest::prelude::*;
 use rundir::validate::validate;
 
 use crate::folders::{cases, folder};
-use crate::hostile_requests::{BASE_UNIX_NANO, Choices, content, pause, settings};
-use crate::pipeline_folders::Folders;
+use crate::support::folders::Folders;
+use crate::support::hostile::Choices;
+use crate::support::scenario;
 
-/// Records of a case, at most.
+/// Maximum records of a case.
 const RECORDS_MAX: usize = 14;
-/// Numbers that a case follows from, at most: some hundred a request.
+/// Maximum numbers that a case follows from: some hundred a request.
 const NUMBERS_MAX: usize = 1_500;
 
 fn folders_of(numbers: &[u16]) -> Folders {
     let mut numbers = numbers.iter().copied();
     let mut next = || u64::from(numbers.next().unwrap_or(0));
-    let mut choices = Choices(&mut next);
-    let mut pipeline = Pipeline::new(settings(&mut choices));
-    let (mut output, mut folders) = (Output::default(), Folders::default());
-    let mut received_unix_ns = BASE_UNIX_NANO;
-    let count = choices.below(RECORDS_MAX);
-    for at in 0..=count {
-        received_unix_ns += pause(&mut choices).as_nanos() as u64;
-        let content = match at == count {
-            true => Content::Shutdown,
-            false => content(&mut choices),
-        };
-        let record = Record {
-            received_unix_ns,
-            content,
-        };
-        pipeline.feed(&record, &mut output);
-        folders.take(&mut output);
-    }
-    folders
+    let count_of = |choices: &mut Choices<'_>| choices.below(RECORDS_MAX);
+    scenario::folders_of(&mut Choices(&mut next), count_of, |_, _| {})
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4 * cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn folders_of_hostile_requests_merge_to_a_valid_one(
+    fn folders_of_hostile_requests_merge_into_a_valid_one(
         numbers in prop::collection::vec(any::<u16>(), 0..NUMBERS_MAX)
     ) {
         let logs = folder();
-        let made = folders_of(&numbers);
-        made.write(logs.path());
-        let inputs: Vec<_> = made.names().into_iter().map(|name| logs.path().join(name)).collect();
+        let folders = folders_of(&numbers);
+        folders.write(logs.path());
+        let inputs: Vec<_> = folders.names().into_iter().map(|name| logs.path().join(name)).collect();
         if !inputs.is_empty() {
             let out = folder();
             let path = out.path().join("out");

@@ -1,4 +1,4 @@
-//! Lines that are not as a normalizer writes them, and many of one stamp.
+//! Lines that a normalizer would not write like this, and many lines with the same timestamp.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::world::{Step, normalize, spans_of};
 
 const FILE: &str = "invocations.jsonl";
 
-/// A run of some requests that call a service each.
+/// A run of requests that call a service each.
 fn run() -> TempDir {
     let call = Step::Call {
         to: 1,
@@ -37,9 +37,9 @@ fn merged_lines(run: &Path) -> String {
     files(&merged(&[run]).path)[FILE].clone()
 }
 
-/// Of a long line it is not kept where derived fields belong: that is looked for again.
+/// The offsets of derived fields in a long line are not kept, but searched for again.
 #[test]
-fn a_line_longer_than_places_are_kept_of_is_the_same_line() {
+fn a_line_too_long_for_its_offsets_is_written_the_same() {
     let (plain, long) = (run(), run());
     let path = |line: &str| {
         line.replace(
@@ -53,16 +53,16 @@ fn a_line_longer_than_places_are_kept_of_is_the_same_line() {
     assert!(merged_lines(long.path()) == wanted);
 }
 
-/// Derived fields belong elsewhere in the ordered line than in the file's.
+/// The derived fields have other offsets in the ordered line than in the file.
 #[test]
-fn fields_in_another_order_and_spaces_between_them_are_no_other_row() {
+fn order_of_fields_and_spaces_do_not_change_the_row() {
     let (plain, other) = (run(), run());
     rewrite(other.path(), |number, line| {
-        let is_turned = number % 2 == 0;
+        let is_reordered = number % 2 == 0;
         let (without, kind) = (line.replace(",\"kind\":\"server\"", ""), "{\"kind\":\"server\",");
-        let turned = without.replacen('{', kind, 1);
+        let reordered = without.replacen('{', kind, 1);
         let spaced = line.replace("\",\"", "\" ,\t\"").replace(":null", " : null ");
-        if is_turned { turned } else { spaced }
+        if is_reordered { reordered } else { spaced }
     });
     let without_spaces = merged_lines(other.path())
         .replace("\" ,\t\"", "\",\"")
@@ -70,29 +70,29 @@ fn fields_in_another_order_and_spaces_between_them_are_no_other_row() {
     assert_eq!(without_spaces, merged_lines(plain.path()));
 }
 
-/// More than are sorted in memory at once.
+/// More lines than are sorted in memory at once.
 #[test]
-fn lines_of_one_stamp_are_in_the_order_of_their_bytes() {
+fn lines_with_one_timestamp_are_sorted_by_their_bytes() {
     let run = run();
     rewrite(run.path(), |number, line| {
         let (before, rest) = line.split_once("\"ts_enqueue\":").unwrap();
         let (_, after) = rest.split_once(',').unwrap();
-        let stamp = 1_760_000_000_000 + number / 15;
-        format!("{before}\"ts_enqueue\":{stamp}.000000,{after}")
+        let timestamp = 1_760_000_000_000 + number / 15;
+        format!("{before}\"ts_enqueue\":{timestamp}.000000,{after}")
     });
     let found = merged_lines(run.path());
-    let stamp = |line: &str| line.split_once("\"ts_enqueue\":").unwrap().1[..20].to_owned();
+    let timestamp = |line: &str| line.split_once("\"ts_enqueue\":").unwrap().1[..20].to_owned();
     let mut wanted: Vec<&str> = found.lines().collect();
-    wanted.sort_by_key(|line| (stamp(line), (*line).to_owned()));
+    wanted.sort_by_key(|line| (timestamp(line), (*line).to_owned()));
     assert_eq!(wanted.len(), 40);
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
 }
 
-/// Rows far from those of their time, so that blocks come and go.
+/// Rows are far from others of their time, so that blocks are replaced.
 #[test]
 fn the_order_of_lines_in_a_file_does_not_matter() {
-    let (plain, turned) = (run(), run());
-    let path = turned.path().join("cctf").join(FILE);
+    let (plain, reversed) = (run(), run());
+    let path = reversed.path().join("cctf").join(FILE);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(
         &path,
@@ -102,5 +102,5 @@ fn the_order_of_lines_in_a_file_does_not_matter() {
             .collect::<String>(),
     )
     .unwrap();
-    assert_eq!(merged_lines(turned.path()), merged_lines(plain.path()));
+    assert_eq!(merged_lines(reversed.path()), merged_lines(plain.path()));
 }

@@ -1,5 +1,5 @@
-//! `cctf merge` over folders that the normalizer's own pipeline wrote: what one normalizer sees and what several see of the
-//! same requests comes out the same, in any order and in any grouping.
+//! Merges of folders that the normalizer's pipeline wrote. The result is the same whether one normalizer or several received
+//! the requests, in any order of the folders and any nesting of merges.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod any_order;
@@ -8,10 +8,7 @@ mod equal;
 mod folders;
 mod golden;
 mod hostile;
-#[path = "../../../../normalizer/tests/support/hostile.rs"]
-mod hostile_requests;
 mod lines;
 mod order;
-#[path = "../../../../normalizer/tests/support/folders.rs"]
-mod pipeline_folders;
+mod support;
 mod world;

@@ -1,4 +1,4 @@
-//! Properties: neither the order of the folders nor how merges are nested changes a byte, and what comes out is valid.
+//! Neither the order of the folders nor the nesting of merges changes a byte, and the result is valid.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use crate::folders::{cases, difference, errors, merged};
 use crate::world::{Made, normalize_with, requests, spans_of, without_flags};
 
-/// Spans dealt out to three normalizers, some of them to two.
-fn dealt(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
+/// Distributes spans over three normalizers. Some spans go to two of them.
+fn distribute(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
     let mut shards = [Vec::new(), Vec::new(), Vec::new()];
     let mut state = seed | 1;
     for made in spans {
-        // Xorshift: any spread will do, and the same seed gives the same one.
+        // Xorshift: any distribution will do, as long as a seed always gives the same one.
         for step in [13_i32, -7, 17] {
             state ^= if step > 0 { state << step } else { state >> -step };
         }
@@ -29,13 +29,13 @@ fn dealt(spans: &[Made], seed: u64) -> [Vec<Made>; 3] {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
-    /// Holds only if no rule looks at which folder came first, or adds up what was derived before.
+    /// Holds only if no rule depends on which folder comes first, or adds up derived values.
     #[test]
-    fn neither_order_nor_nesting_of_merges_matters(requests in requests(), seed in any::<u64>(), tells_remote in any::<bool>(), stale_seconds in prop::array::uniform3(prop::sample::select(vec![1_u64, 5, 180]))) {
+    fn neither_order_nor_nesting_changes_the_result(requests in requests(), seed in any::<u64>(), has_flags in any::<bool>(), stale_seconds in prop::array::uniform3(prop::sample::select(vec![1_u64, 5, 180]))) {
         let spans = spans_of(&requests, [0, 2_000_000_000, 0]);
-        let spans = if tells_remote { spans } else { without_flags(spans) };
-        let [a, b, c] = dealt(&spans, seed);
-        // Some conclude from silence that an instance has stopped which others have heard.
+        let spans = if has_flags { spans } else { without_flags(spans) };
+        let [a, b, c] = distribute(&spans, seed);
+        // Some infer from silence that an instance has stopped, while others received its rows.
         let [a, b, c] = [(a, 0), (b, 1), (c, 2)].map(|(spans, number)| {
             let stale_after = Duration::from_secs(stale_seconds[number]);
             normalize_with(&spans, Settings { stale_after, ..Settings::default() })
@@ -54,6 +54,6 @@ proptest! {
         same(&[c, a, b], "in another order")?;
         same(&[&merged(&[a, b]).path, c], "(a b) c")?;
         same(&[a, &merged(&[c, b]).path], "a (c b)")?;
-        same(&[&all.path], "merged once more")?;
+        same(&[&all.path], "merged again")?;
     }
 }

@@ -1,4 +1,4 @@
-//! [`Shop`]: spans of requests through services on nodes of their own, and a normalizer that is fed some of them.
+//! [`Shop`]: spans of requests through services, each on its own node; and a normalizer that receives some of the spans.
 
 use bytes::Bytes;
 use cctf_normalizer::journal::{Content, Record, Signal};
@@ -14,25 +14,25 @@ use tempfile::TempDir;
 
 use crate::folders::{folder, write};
 
-/// Begin of the first request, nanoseconds since the Unix epoch.
+/// Start of the first request, nanoseconds since the Unix epoch.
 pub const BASE: u64 = 1_760_000_000_000_000_000;
 const MS: u64 = 1_000_000;
-/// The services, one on each tier.
+/// Number of services, one on each tier.
 pub const SERVICES: usize = 3;
 
-/// A span and the service that makes it.
+/// A span and its service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Made {
     pub service: usize,
     pub span: Span,
 }
 
-/// A step of a request: what a service does, inside of what was done before.
+/// A step of a request in a service. Steps within a step are its children.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Inner work.
     Inner(Vec<Step>),
-    /// A call to a service, which answers; `lost` if its span never comes.
+    /// A call to a service, which answers. `lost`: the span of the answer never arrives.
     Call {
         to: usize,
         there: u64,
@@ -43,11 +43,11 @@ pub enum Step {
     },
     /// A message to a service.
     Message { to: usize, handled: Vec<Step> },
-    /// A call to somebody without telemetry.
+    /// A call to a peer without telemetry.
     Outside(u8),
 }
 
-/// Requests of up to some steps.
+/// Requests of a few steps.
 pub fn requests() -> impl Strategy<Value = Vec<Vec<Step>>> {
     prop::collection::vec(prop::collection::vec(step(), 0..3), 1..12)
 }
@@ -79,17 +79,17 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// OTLP's flags of a span: whether its parent is in another process is told; and it is.
-const TELLS_REMOTE: u32 = 0x100;
+/// OTLP's flags of a span: whether `IS_REMOTE` is set or unknown; and whether the parent is in another process.
+const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
-/// The spans without what SDKs of before 2024 do not tell.
+/// The spans without flags, as SDKs before 2024 send them.
 pub fn without_flags(mut spans: Vec<Made>) -> Vec<Made> {
     spans.iter_mut().for_each(|made| made.span.flags = 0);
     spans
 }
 
-/// All spans of these requests, each a trace that begins at the first service. A node's clock is ahead by `ahead`.
+/// The spans of these requests. Each request is a trace that starts at the first service. `ahead` is the offset of each node's clock.
 pub fn spans_of(requests: &[Vec<Step>], ahead: [u64; SERVICES]) -> Vec<Made> {
     let mut shop = Shop {
         spans: Vec::new(),
@@ -130,7 +130,7 @@ impl Shop {
         self.next
     }
 
-    /// Does the steps one after the other below a span; returns when they are done.
+    /// Performs the steps one after another below a span; returns their end.
     fn steps(&mut self, service: usize, parent: u64, mut now: u64, steps: &[Step]) -> u64 {
         for step in steps {
             now = self.step(service, parent, now, step) + MS / 10;
@@ -172,19 +172,27 @@ impl Shop {
                 let left = self.steps(*to, below, arrived + MS, answer);
                 let end = left + back * MS;
                 let (peer, size) = (format!("svc{to}"), sent.to_string());
-                let told = [
+                let attributes = [
                     ("server.address", peer.as_str()),
                     ("http.request.method", "GET"),
                     ("url.path", "/x"),
                 ];
-                self.make(service, id, Some(parent), SpanKind::Client, begin, end, &told);
+                self.make(
+                    service,
+                    id,
+                    Some(parent),
+                    SpanKind::Client,
+                    begin,
+                    end,
+                    &attributes,
+                );
                 if !lost {
-                    let told = [
+                    let attributes = [
                         ("http.request.method", "GET"),
                         ("url.path", "/x"),
                         ("http.request.body.size", size.as_str()),
                     ];
-                    self.make(*to, below, Some(id), SpanKind::Server, arrived, left, &told);
+                    self.make(*to, below, Some(id), SpanKind::Server, arrived, left, &attributes);
                 }
                 end
             }
@@ -200,7 +208,7 @@ impl Shop {
                 );
                 let below = self.id();
                 let end = self.steps(*to, below, begin + 4 * MS, handled) + MS;
-                let told = [
+                let attributes = [
                     ("messaging.destination.name", "jobs"),
                     ("messaging.operation.type", "process"),
                 ];
@@ -211,7 +219,7 @@ impl Shop {
                     SpanKind::Consumer,
                     begin + 3 * MS,
                     end,
-                    &told,
+                    &attributes,
                 );
                 begin + MS
             }
@@ -227,7 +235,7 @@ impl Shop {
         kind: SpanKind,
         begin: u64,
         end: u64,
-        told: &[(&str, &str)],
+        attributes: &[(&str, &str)],
     ) {
         let mut trace_id = vec![7; 8];
         trace_id.extend_from_slice(&self.trace.to_be_bytes());
@@ -242,10 +250,13 @@ impl Shop {
                 start_time_unix_nano: begin,
                 end_time_unix_nano: end,
                 flags: match kind {
-                    SpanKind::Server | SpanKind::Consumer if parent.is_some() => TELLS_REMOTE | IS_REMOTE,
-                    _ => TELLS_REMOTE,
+                    SpanKind::Server | SpanKind::Consumer if parent.is_some() => HAS_IS_REMOTE | IS_REMOTE,
+                    _ => HAS_IS_REMOTE,
                 },
-                attributes: told.iter().map(|(key, value)| attribute(key, value)).collect(),
+                attributes: attributes
+                    .iter()
+                    .map(|(key, value)| attribute(key, value))
+                    .collect(),
                 ..Span::default()
             },
         });
@@ -266,7 +277,7 @@ pub fn attribute(key: &str, value: &str) -> KeyValue {
 
 fn request_of(service: usize, spans: Vec<Span>) -> Bytes {
     let stage = ["endpoint", "edge", "cloud"][service];
-    let told = [
+    let attributes = [
         ("service.name", format!("svc{service}")),
         ("service.namespace", "shop".to_owned()),
         ("service.instance.id", format!("svc{service}-1")),
@@ -274,7 +285,10 @@ fn request_of(service: usize, spans: Vec<Span>) -> Bytes {
         ("cctf.stage", stage.to_owned()),
     ];
     let resource = Resource {
-        attributes: told.iter().map(|(key, value)| attribute(key, value)).collect(),
+        attributes: attributes
+            .iter()
+            .map(|(key, value)| attribute(key, value))
+            .collect(),
         ..Resource::default()
     };
     let scope_spans = vec![ScopeSpans {
@@ -291,12 +305,12 @@ fn request_of(service: usize, spans: Vec<Span>) -> Bytes {
         .into()
 }
 
-/// The folder of the run `r` that a normalizer writes which is sent these spans and stopped.
+/// The folder of the run `r` of a normalizer that receives these spans and is then stopped.
 pub fn normalize(spans: &[Made]) -> TempDir {
     normalize_with(spans, Settings::default())
 }
 
-/// The same under other settings.
+/// As [`normalize`], with other settings.
 pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
     let mut pipeline = Pipeline::new(Settings {
         run_id: "r".to_owned(),
@@ -304,7 +318,7 @@ pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
     });
     let (mut output, dir) = (Output::default(), folder());
     let received_unix_ns = BASE + 60_000 * MS;
-    // What is called is exported before its caller, as services do; all that one exports is one request.
+    // A callee exports before its caller, as services do. Each service sends one request.
     for service in (0..SERVICES).rev() {
         let of_service: Vec<Span> = spans
             .iter()
@@ -325,7 +339,7 @@ pub fn normalize_with(spans: &[Made], settings: Settings) -> TempDir {
             );
         }
     }
-    // Longer than the join window, shorter than the time after which a run that nobody ends is closed.
+    // Longer than the join window, and shorter than the time after which a silent run is closed.
     let ticks = [Content::Tick, Content::Tick, Content::Shutdown];
     for (number, content) in (1..).zip(ticks) {
         pipeline.feed(

@@ -5,6 +5,7 @@
 
 use crate::support::folders::Folders;
 use crate::support::hostile::{self, BASE_UNIX_NANO, Choices};
+use crate::support::scenario;
 use cctf_normalizer::journal::{Content, Record};
 use cctf_normalizer::pipeline::{Output, Pipeline};
 use cctf_proto::cctf::{File, LINE_BYTES_MAX, TEXT_BYTES_MAX};
@@ -23,28 +24,12 @@ const NUMBERS_MAX: usize = 1_500;
 fn folders_of(numbers: &[u16], is_shown: bool) -> Folders {
     let mut numbers = numbers.iter().copied();
     let mut next = || u64::from(numbers.next().unwrap_or(0));
-    let mut choices = Choices(&mut next);
-    let mut pipeline = Pipeline::new(hostile::settings(&mut choices));
-    let (mut output, mut folders) = (Output::default(), Folders::default());
-    let mut now = BASE_UNIX_NANO;
-    let count = choices.below(RECORDS_MAX);
-    for at in 0..=count {
-        now += hostile::pause(&mut choices).as_nanos() as u64;
-        let content = match at == count {
-            true => Content::Shutdown,
-            false => hostile::content(&mut choices),
-        };
+    let count_of = |choices: &mut Choices<'_>| choices.below(RECORDS_MAX);
+    scenario::folders_of(&mut Choices(&mut next), count_of, |unix_ns, content| {
         if is_shown {
-            hostile::show(now, &content);
+            hostile::show(unix_ns, content);
         }
-        let record = Record {
-            received_unix_ns: now,
-            content,
-        };
-        pipeline.feed(&record, &mut output);
-        folders.take(&mut output);
-    }
-    folders
+    })
 }
 
 fn in_memory() -> TempDir {

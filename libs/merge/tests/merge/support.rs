@@ -1,0 +1,8 @@
+//! Shared with the tests of the normalizer: hostile requests, and the folders that a pipeline makes of them.
+
+#[path = "../../../../normalizer/tests/support/folders.rs"]
+pub mod folders;
+#[path = "../../../../normalizer/tests/support/hostile.rs"]
+pub mod hostile;
+#[path = "../../../../normalizer/tests/support/scenario.rs"]
+pub mod scenario;

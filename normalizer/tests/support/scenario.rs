@@ -1,0 +1,35 @@
+//! Hostile scenarios: a pipeline is fed records that follow from a sequence of numbers, and is then stopped.
+
+use cctf_normalizer::journal::{Content, Record};
+use cctf_normalizer::pipeline::{Output, Pipeline};
+
+use super::folders::Folders;
+use super::hostile::{self, BASE_UNIX_NANO, Choices};
+
+/// The folders that a pipeline writes. `count_of` chooses the number of records before the last, which is a shutdown. `on_record`
+/// gets each record's time and content.
+pub fn folders_of(
+    choices: &mut Choices<'_>,
+    count_of: impl FnOnce(&mut Choices<'_>) -> usize,
+    mut on_record: impl FnMut(u64, &Content),
+) -> Folders {
+    let mut pipeline = Pipeline::new(hostile::settings(choices));
+    let (mut output, mut folders) = (Output::default(), Folders::default());
+    let mut received_unix_ns = BASE_UNIX_NANO;
+    let count = count_of(choices);
+    for number in 0..=count {
+        received_unix_ns += hostile::pause(choices).as_nanos() as u64;
+        let content = match number == count {
+            true => Content::Shutdown,
+            false => hostile::content(choices),
+        };
+        on_record(received_unix_ns, &content);
+        let record = Record {
+            received_unix_ns,
+            content,
+        };
+        pipeline.feed(&record, &mut output);
+        folders.take(&mut output);
+    }
+    folders
+}
