@@ -280,6 +280,16 @@ fn a_single_module_without_an_array_is_accepted() {
 }
 
 #[test]
+fn a_whole_file_beyond_the_limit_is_one_finding() {
+    let mut texts = changed(|_| {});
+    let links = texts.get_mut(&File::Links).unwrap();
+    links.push_str(&" ".repeat(LINE_BYTES_MAX));
+    let report = report_on(&texts);
+    assert_eq!(report.counts.keys().copied().collect::<Vec<_>>(), ["too-long"]);
+    assert_eq!((report.errors, report.lines.get(&File::Links)), (1, None));
+}
+
+#[test]
 fn unknown_fields_are_allowed() {
     let mut texts = changed(|_| {});
     let text = texts.get_mut(&File::Invocations).unwrap();
