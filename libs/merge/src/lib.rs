@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! folders ─▶ inventories united ─▶ registry of names
-//!         ─▶ samples, placement events ───────────────────────────────▶ sorted ─┐
-//!         ─▶ records ─▶ partitions by trace ─▶ deduplicated ─▶ resolved ─▶ sorted │
-//!         │                                        │                        ▼    ├─▶ hidden folder ─▶ rename
-//!         └─────────────── lines, a second time ───┼─────────────────▶ rewritten ┤
-//!                                                  └─▶ statistics: links, modules, clocks ─┘
+//!         ─▶ samples, placement events ────────────────────────────────────▶ sorted ─┐
+//!         ─▶ records ─▶ partitions by trace ─▶ deduplicated ─▶ resolved ─▶ sorted    │
+//!         │                                                    │           ▼         ├─▶ hidden folder ─▶ rename
+//!         └─ lines, a second time ─────────────────────────────┼─────────▶ rewritten ┤
+//!                                                              └─▶ statistics: links, modules, clocks ┘
 //! ```
 //!
 //! Folders of modules, each importing only those listed before it:

@@ -257,9 +257,8 @@ fn order<'e>(event: &'e Event<'_>) -> (i64, bool, &'e [u8]) {
     (event.ts(), !event.is_start(), &event.line)
 }
 
-/// Of two starts of one life, the start of a life has priority over `already_running`, a reported one over an inferred one, an
-/// earlier one over a later one. Of two stops, a reported one has priority over an inferred one, a later one over an earlier
-/// one.
+/// Which of two starts or stops of one life is kept. A start of a life has priority over `already_running`, then a reported
+/// start over an inferred one, then the earlier one. A reported stop has priority over an inferred one, then the later one.
 fn has_priority(this: &Event<'_>, other: &Event<'_>) -> bool {
     let start = |event: &Event<'_>| (event.is_already_running(), event.row.inferred, event.row.ts);
     let stop = |event: &Event<'_>| (event.row.inferred, Reverse(event.row.ts));

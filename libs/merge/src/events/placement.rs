@@ -1,5 +1,5 @@
-//! [`PlacementEvents`]: `placement_events.jsonl`. Each life of an instance has one start and one stop, however many folders
-//! have parts of it, and scale and migrate events are inferred again.
+//! [`PlacementEvents`]: `placement_events.jsonl`. Each life of an instance has one start and one stop, even if several folders
+//! have parts of it. Scale and migrate events are inferred again.
 
 use std::borrow::Cow;
 use std::path::Path;

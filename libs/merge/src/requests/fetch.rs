@@ -1,8 +1,8 @@
 //! [`Fetcher`]: reads lines of one file of all folders by location, through a bounded number of blocks.
 //!
 //! Lines are requested in the order of their timestamps, which is nearly the order in which a normalizer wrote them. So each
-//! folder's file is read from start to end in blocks, and a line slightly out of order is in a block that is still held. A
-//! file that is far out of order costs one read for each line that is elsewhere.
+//! folder's file is read from start to end in blocks. A line slightly out of order is in a block that is still held. A file
+//! far out of order costs one read for each line that is elsewhere.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

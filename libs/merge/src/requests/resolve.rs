@@ -220,9 +220,9 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. The parent of a callee is the call with its
-/// own id (Zipkin's shared ids), or else the callee with the named id, or else the call. Any other row's parent is in its own
-/// instance, where a callee has priority over a call.
+/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. A callee's parent is the call with its own
+/// id, as Zipkin shares ids. Otherwise it is the callee with the named id, or else the call. Any other row's parent is in its
+/// own instance, where a callee has priority over a call.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);
