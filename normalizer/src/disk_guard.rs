@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_taken_again_only_when_a_little_more_is_free() {
+    fn requests_are_accepted_again_only_above_the_hysteresis() {
         let is_low = |free, was_low| Space { free, total: GIB }.is_low(1600, was_low);
         assert_eq!([is_low(1599, false), is_low(1600, false)], [true, false]);
         assert_eq!([is_low(1699, true), is_low(1700, true)], [true, false]);

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_the_links_place_is_moved_and_a_link_stays() {
+    fn a_file_with_the_name_of_the_link_is_renamed_and_a_link_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for moved_to in ["was-latest", "was-latest-2", "was-latest-3"] {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_folder_is_made_and_nothing_is_left_in_it() {
+    fn a_new_folder_is_created_and_left_empty() {
         let folder = tempfile::tempdir().unwrap();
         let out_dir = folder.path().join("a/b");
         // Depends on the file system; most on Linux distinguish case.

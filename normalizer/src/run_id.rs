@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_the_utc_date_and_time() {
+    fn a_timestamp_is_the_utc_date_and_time() {
         for (seconds, stamp) in [
             (0, "19700101-000000"),
             (951_782_399, "20000228-235959"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_first_starts_in_one_second_differ() {
+    fn ids_of_first_starts_in_the_same_second_differ() {
         let ids: std::collections::HashSet<String> = (0..100)
             .map(|_| own_run_id(tempfile::tempdir().unwrap().path()).unwrap())
             .collect();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_survives_restarts_and_a_strange_one_is_not_used() {
+    fn the_id_survives_restarts_and_an_invalid_one_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(RUN_ID_FILE);
         let first = own_run_id(folder.path()).unwrap();

@@ -114,7 +114,7 @@ mod tests {
     /// again in every way. It writes through the page cache, since not every file system has direct writes; the writer itself asserts
     /// the alignment.
     #[test]
-    fn what_is_appended_stands_in_the_file_whatever_the_lengths() {
+    fn appended_bytes_are_in_the_file_for_all_lengths() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("segment");
         let begin = 64;

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_nothing_and_anything_else_that_is_no_frame_is_damage() {
+    fn zeros_are_unused_space_and_other_bytes_are_damage() {
         assert_eq!(decode(&[]), Found::Nothing);
         assert_eq!(decode(&[0; 100]), Found::Nothing);
         assert_eq!(decode(&[1; 10]), Found::Damaged);
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_comes_back_as_it_went(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn a_record_is_decoded_as_it_was_encoded(body in proptest::collection::vec(any::<u8>(), 0..300)) {
             let record_in = request(body);
             let bytes = frame(&record_in);
             let Found::Frame { header, body, next } = decode(&bytes) else { panic!("whole") };
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn any_flipped_bit_is_seen(body in proptest::collection::vec(any::<u8>(), 0..64), bit in any::<prop::sample::Index>()) {
+        fn any_flipped_bit_is_detected(body in proptest::collection::vec(any::<u8>(), 0..64), bit in any::<prop::sample::Index>()) {
             let record = request(body);
             let mut bytes = frame(&record);
             let checked = HEADER_LEN + super::body(&record).len();

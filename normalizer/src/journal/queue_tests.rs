@@ -21,7 +21,7 @@ fn append(journal: &Journal, len: usize) -> Result<(), AppendError> {
 }
 
 #[test]
-fn requests_come_out_in_order_between_a_restart_and_the_shutdown() {
+fn requests_are_read_in_order_between_restart_and_shutdown() {
     let (journal, mut reader) = open(LIMITS, counting_clock());
     journal.append(Signal::Traces, Bytes::from_static(b"a")).unwrap();
     journal.append(Signal::Logs, Bytes::from_static(b"b")).unwrap();
@@ -51,7 +51,7 @@ fn requests_come_out_in_order_between_a_restart_and_the_shutdown() {
 }
 
 #[test]
-fn the_batch_in_hand_counts_until_the_next_is_asked_for() {
+fn the_current_batch_counts_until_the_next_one_is_requested() {
     let (journal, mut reader) = open(LIMITS, counting_clock());
     append(&journal, 6).unwrap();
     append(&journal, 4).unwrap();
@@ -84,7 +84,7 @@ fn the_number_of_requests_is_bounded_and_one_of_any_size_fits_alone() {
 }
 
 #[test]
-fn ticks_pass_the_bound_and_never_pile_up() {
+fn ticks_ignore_the_bound_and_never_accumulate() {
     let (journal, mut reader) = open(
         QueueLimits {
             requests_max: 1,
@@ -103,7 +103,7 @@ fn ticks_pass_the_bound_and_never_pile_up() {
 }
 
 #[test]
-fn without_room_for_a_segment_ticks_come_though_nothing_waits_for_time() {
+fn without_room_for_a_segment_ticks_make_the_committer_try_again() {
     let (journal, _reader) = open(LIMITS, counting_clock());
     let held = || journal.shared.lock().waiting.len();
     let before = held();
@@ -116,7 +116,7 @@ fn without_room_for_a_segment_ticks_come_though_nothing_waits_for_time() {
 }
 
 #[test]
-fn stamps_never_go_back_when_the_clock_does() {
+fn timestamps_never_go_back_when_the_clock_does() {
     let time = Arc::new(AtomicU64::new(100));
     let current = Arc::clone(&time);
     let (journal, mut reader) = open(LIMITS, Box::new(move || current.load(Ordering::Relaxed)));
@@ -131,7 +131,7 @@ fn stamps_never_go_back_when_the_clock_does() {
 }
 
 #[test]
-fn a_full_disk_refuses_requests_until_it_has_room_again() {
+fn a_full_disk_refuses_requests_until_space_is_free() {
     let (journal, _reader) = open(LIMITS, counting_clock());
     journal.set_disk_full(DiskFull::Files, true);
     assert_eq!(append(&journal, 1), Err(AppendError::DiskFull));
@@ -140,7 +140,7 @@ fn a_full_disk_refuses_requests_until_it_has_room_again() {
 }
 
 #[tokio::test]
-async fn accepted_bytes_use_up_what_was_allowed_and_the_rest_is_accepted_too() {
+async fn accepted_bytes_use_up_the_allowance_and_more_are_accepted() {
     let (journal, _reader) = open(LIMITS, counting_clock());
     let is_used_up = async || {
         let at_once = Duration::ZERO;
@@ -173,7 +173,7 @@ fn a_waiting_reader_is_woken() {
 }
 
 #[test]
-fn a_shutdown_that_found_no_room_ends_the_reader_without_being_read() {
+fn a_shutdown_without_room_ends_the_reader_unread() {
     let (journal, mut commit_end, mut reader) = open_durable(LIMITS, counting_clock(), 0);
     journal.close();
     let mut uncommitted = Vec::new();

@@ -77,7 +77,7 @@ fn one_segment(folder: &Path, lens: &[usize]) -> std::path::PathBuf {
 
 proptest! {
     #[test]
-    fn what_was_appended_is_read_back_whatever_the_batches_and_reopenings(
+    fn appended_records_are_read_back_for_all_batches_and_reopenings(
         batches in proptest::collection::vec((proptest::collection::vec(0_usize..900, 1..6), any::<bool>()), 1..12),
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_left_of_a_torn_batch_is_never_taken_for_a_later_record() {
+fn the_rest_of_a_torn_batch_is_never_taken_for_a_later_record() {
     let folder = tempfile::tempdir().unwrap();
     let (_, mut store) = reopen(folder.path());
     store
@@ -194,7 +194,7 @@ fn a_segment_missing_in_the_middle_is_damage() {
 }
 
 #[test]
-fn segments_behind_are_deleted_and_reading_begins_where_it_is_asked_to() {
+fn older_segments_are_deleted_and_reading_starts_at_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let (_, mut store) = reopen(folder.path());
     for number in 0..6 {
@@ -232,7 +232,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
-fn zeros_where_a_durable_record_was_are_damage_and_not_the_end() {
+fn zeros_in_place_of_a_durable_record_are_damage() {
     let folder = tempfile::tempdir().unwrap();
     let (path, second) = three_durable(folder.path());
     change(&path, |bytes| {
@@ -317,7 +317,7 @@ fn a_journal_that_ends_before_the_checkpoint_opens_a_new_segment() {
 
 proptest! {
     #[test]
-    fn bytes_changed_at_random_never_panic_and_never_make_a_record_up(
+    fn random_changes_never_panic_and_never_invent_a_record(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         repair in any::<bool>(),
     ) {

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_comes_back_and_a_damaged_one_says_why() {
+    fn a_header_is_decoded_and_a_damaged_one_gives_the_reason() {
         let header = SegmentHeader {
             first_sequence: 42,
             mapping_version: 3,

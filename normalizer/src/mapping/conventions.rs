@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_is_found_and_stands_once() {
+    fn every_key_is_found_and_unique() {
         for convention in TABLE {
             assert_eq!(
                 find(&ROW_BY_BUCKET, convention.key.as_bytes()).map(|found| found.slot),

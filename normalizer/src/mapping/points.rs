@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_disks_count_and_what_lies_on_them_does_not() {
+    fn whole_disks_count_and_devices_on_them_do_not() {
         for disk in [
             "sda", "sdaa", "vda", "/dev/vda", "xvdf", "nvme0n1", "nvme1n12", "mmcblk0", "rbd0", "nbd3",
             "sr0", "C:",

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_stands_between_question_mark_and_fragment() {
+    fn a_query_is_the_text_between_question_mark_and_fragment() {
         for (url, query) in [
             ("http://h:80/a?x=1&y=2", Some("x=1&y=2")),
             ("/a?x=1#f", Some("x=1")),

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stands_between_authority_and_query() {
+    fn a_path_is_the_text_between_authority_and_query() {
         for (url, expected) in [
             ("http://h:80/a/b?x=1", Some("/a/b")),
             ("http://h", Some("/")),

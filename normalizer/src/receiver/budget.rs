@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_the_budget_is_refused_and_comes_free_again() {
+    fn bytes_over_the_budget_are_refused_until_others_are_released() {
         let budget = Budget::new(10);
         let mut first = budget.reservation();
         let mut second = budget.reservation();

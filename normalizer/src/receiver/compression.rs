@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compressed_comes_out_up_to_the_limit() {
+    fn compressed_messages_are_decompressed_up_to_the_limit() {
         for len in [0, 1, PIECE_BYTES, PIECE_BYTES + 1, LIMIT] {
             let bytes = vec![7; len];
             assert_eq!(decompress(Compression::Gzip, gzip(&bytes), LIMIT).unwrap(), bytes);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_compressed_is_malformed() {
+    fn uncompressed_bytes_are_malformed() {
         for compression in [Compression::Gzip, Compression::Zstd] {
             let answer = decompress(compression, Bytes::from_static(b"neither of them"), LIMIT);
             assert!(matches!(answer, Err(Refusal::Malformed(_))), "{answer:?}");

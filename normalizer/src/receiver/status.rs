@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_to_be_retried_has_a_retry_delay() {
+    fn only_retryable_refusals_have_a_retry_delay() {
         let too_large = Refusal::TooLarge { limit: 1 };
         assert_eq!(
             Status::from_refusal(&too_large).to_details_header(&too_large),

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn any_token_of_the_file_is_admitted_and_nothing_else() {
+    fn only_tokens_of_the_file_are_accepted() {
         let tokens = tokens("one\n\n  c2Vjb25k==\r\n").unwrap();
         for (header, admitted) in [
             ("Bearer one", true),

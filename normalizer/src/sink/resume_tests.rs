@@ -98,7 +98,7 @@ fn a_folder_that_was_moved_away_is_created_again() {
 }
 
 #[test]
-fn lines_that_the_journal_has_lost_stay_and_the_run_goes_on_behind_them() {
+fn lines_that_the_journal_has_lost_stay_and_the_run_continues() {
     let folder = TempDir::new().unwrap();
     let mut sink = live(&folder, &HashMap::new(), EPOCH);
     sink.write(&mut lines("r", "1\n")).unwrap();
@@ -113,7 +113,7 @@ fn lines_that_the_journal_has_lost_stay_and_the_run_goes_on_behind_them() {
 }
 
 #[test]
-fn what_the_checkpoint_on_the_disk_knows_is_kept_until_there_is_another() {
+fn lengths_of_a_checkpoint_are_kept_until_the_next_one() {
     let folder = TempDir::new().unwrap();
     let mut sink = live(&folder, &HashMap::new(), EPOCH);
     let mut closing = lines("r", "1\n");

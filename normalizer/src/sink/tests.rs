@@ -114,7 +114,7 @@ fn a_snapshot_is_replaced_whole_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_run_opened_again_goes_on_behind_its_last_whole_line() {
+fn a_reopened_run_continues_after_its_last_complete_line() {
     let folder = TempDir::new().unwrap();
     Sink::new(folder.path())
         .write(&mut output("r1", "1\n2\n", "x\n"))
@@ -157,7 +157,7 @@ fn a_second_sink_on_the_same_run_is_an_error() {
 }
 
 #[test]
-fn somebody_elses_file_is_not_overwritten() {
+fn a_foreign_file_is_not_overwritten() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("r1")).unwrap();
     fs::write(folder.path().join("r1/events.jsonl"), "mine").unwrap();
@@ -327,7 +327,7 @@ fn write_with_fault(fails_at: Option<usize>) -> (TempDir, usize, bool) {
 }
 
 #[test]
-fn a_fault_at_any_operation_neither_tears_nor_doubles_a_line() {
+fn a_fault_at_any_operation_neither_tears_nor_duplicates_a_line() {
     let (_, operations, failed) = write_with_fault(None);
     assert!(!failed && operations > 100, "{operations}");
     for fails_at in 1..=operations {

@@ -114,7 +114,7 @@ fn the_same_records_give_the_same_bytes() {
 }
 
 #[test]
-fn the_same_spans_one_a_request_give_the_same_lines() {
+fn the_same_spans_in_single_requests_give_the_same_lines() {
     let mut wrong = String::new();
     for folder in cases() {
         let input = read_input(&folder);
@@ -128,7 +128,7 @@ fn the_same_spans_one_a_request_give_the_same_lines() {
 }
 
 #[test]
-fn every_span_that_came_is_counted_once_over_all_runs() {
+fn every_span_is_counted_once_over_all_runs() {
     let cases = cases().into_iter().map(|folder| (read_input(&folder), folder));
     // Some rows wait until the end.
     let is_whole = |input: &Input| input.steps.last().is_some_and(|step| step.shutdown);
@@ -168,7 +168,7 @@ fn every_key_of_the_mapping_table_occurs_in_a_case() {
 }
 
 #[test]
-fn every_case_says_what_it_shows() {
+fn every_case_has_a_purpose() {
     for folder in cases() {
         assert!(!read_input(&folder).about.is_empty(), "{}", folder.display());
     }

@@ -18,7 +18,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_test_that_the_table_names_is_there() {
+fn every_test_in_the_table_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let table = fs::read_to_string(root.join("docs/otlp.md")).unwrap();
     let sources: String = ["normalizer/src", "normalizer/tests", "proto/tests", "e2e/tests"]

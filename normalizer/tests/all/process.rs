@@ -37,7 +37,7 @@ fn one_request() -> String {
 }
 
 #[test]
-fn what_was_acknowledged_is_in_the_files_after_sigterm() {
+fn acknowledged_rows_are_in_the_files_after_sigterm() {
     let folder = TempDir::new().unwrap();
     let normalizer = Process::start(command(folder.path()).args(["--run-id", "mine"]));
     let answer = normalizer.http("http", "POST /v1/traces", &one_request());
@@ -66,7 +66,7 @@ fn what_was_acknowledged_is_in_the_files_after_sigterm() {
 }
 
 #[test]
-fn its_own_run_goes_on_after_a_restart() {
+fn its_own_run_continues_after_a_restart() {
     let folder = TempDir::new().unwrap();
     for round in 2..4 {
         let normalizer = Process::start(&mut command(folder.path()));
@@ -209,7 +209,7 @@ fn a_listener_that_others_can_reach_warns() {
 
 /// Seen to fail before such ids were rejected: `cannot replace .../latest`, at once and at every restart.
 #[test]
-fn a_run_named_as_the_link_ends_neither_it_nor_a_restart() {
+fn a_run_named_like_the_link_stops_neither_the_process_nor_a_restart() {
     let folder = TempDir::new().unwrap();
     let logs = folder.path().join("logs");
     let named = json!({"key": "cctf.run_id", "value": {"stringValue": "latest"}});

@@ -99,7 +99,7 @@ fn make_other(logs: &Path, are_rows_other: bool) {
 }
 
 #[test]
-fn a_sealed_journal_of_another_mapping_is_gone_on_with() {
+fn a_sealed_journal_of_another_mapping_is_continued() {
     let folder = TempDir::new().unwrap();
     let logs = folder.path();
     let process = start(logs, &["--keep-raw"]);

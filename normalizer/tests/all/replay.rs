@@ -216,7 +216,7 @@ fn a_kept_journal_makes_the_same_files_again_even_after_a_kill() {
 }
 
 #[test]
-fn settings_that_are_given_go_over_those_of_the_journal() {
+fn explicit_settings_override_those_of_the_journal() {
     let folder = TempDir::new().unwrap();
     let live_dir = folder.path().join("live");
     live(&live_dir);

@@ -107,7 +107,7 @@ fn mend(input: &mut [u8], checksum_at: usize, checked: std::ops::Range<usize>, r
 }
 
 #[test]
-fn the_corpora_are_what_this_version_reads() {
+fn the_corpora_are_valid_for_this_version() {
     if std::env::var_os("CCTF_BLESS").is_some() {
         seeds::write_corpora();
     }
@@ -200,7 +200,7 @@ fn folders_of(seed: u64) -> Folders {
 }
 
 #[test]
-fn json_is_refused_or_becomes_protobuf_that_the_check_knows() {
+fn json_is_refused_or_becomes_valid_protobuf() {
     fuzz("json", &seeds::of("json"), |input, _| {
         for signal in seeds::SIGNALS {
             if let Ok(message) = receiver::protobuf_of_json(signal, input) {

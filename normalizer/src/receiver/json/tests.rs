@@ -40,7 +40,7 @@ fn span(fields: &str) -> opentelemetry_proto::tonic::trace::v1::Span {
 }
 
 #[test]
-fn a_span_comes_through_whole() {
+fn a_span_is_converted_completely() {
     let span = span(
         r#""traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"eee19b7ec3c1b174","parentSpanId":"",
         "traceState":"a=b","name":"grün \"1\"","kind":2,"startTimeUnixNano":"1544712660000000000",
@@ -103,7 +103,7 @@ fn a_span_comes_through_whole() {
 }
 
 #[test]
-fn snake_case_is_taken_and_unknown_fields_are_skipped() {
+fn snake_case_is_accepted_and_unknown_fields_are_skipped() {
     let request = traces(
         r#"{"resource_spans":[{"schema_url":"u","news":{"spans":[1,{}]},"scope_spans":[{"spans":
         [{"trace_id":"ff","start_time_unix_nano":"1","kind":null,"future":[[1],"x"]}]}]}]}"#,
@@ -117,7 +117,7 @@ fn snake_case_is_taken_and_unknown_fields_are_skipped() {
 }
 
 #[test]
-fn an_id_that_is_no_hex_spoils_its_row_only() {
+fn an_id_that_is_not_hex_affects_only_its_row() {
     let span = span(r#""traceId":"not hex at all","spanId":"123","parentSpanId":"zz""#);
     assert_eq!(
         (span.trace_id.len(), span.span_id.len(), span.parent_span_id.len()),
@@ -126,7 +126,7 @@ fn an_id_that_is_no_hex_spoils_its_row_only() {
 }
 
 #[test]
-fn all_types_of_metrics_come_through() {
+fn all_types_of_metrics_are_converted() {
     let json = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
       {"name":"g","unit":"1","gauge":{"dataPoints":[{"timeUnixNano":"9","asDouble":"NaN"},{"asInt":"-5"},{"asInt":6}]}},
       {"name":"s","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"asDouble":0.5,
@@ -172,7 +172,7 @@ fn all_types_of_metrics_come_through() {
 }
 
 #[test]
-fn logs_come_through() {
+fn logs_are_converted() {
     let json = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"b"}},{}]}]}]}"#;
     let request = ExportLogsServiceRequest::decode(convert(Signal::Logs, json).unwrap()).unwrap();
     assert_eq!(request.resource_logs[0].scope_logs[0].log_records.len(), 2);
@@ -234,7 +234,7 @@ fn an_error_names_its_place_and_cause() {
 }
 
 #[test]
-fn nesting_without_end_is_malformed() {
+fn unlimited_nesting_is_malformed() {
     let open = r#"{"arrayValue":{"values":["#.repeat(10_000);
     let json = span_json(&format!(r#""attributes":[{{"key":"k","value":{open}"#));
     assert!(matches!(
@@ -244,7 +244,7 @@ fn nesting_without_end_is_malformed() {
 }
 
 #[test]
-fn what_grows_over_the_limit_is_too_large() {
+fn a_message_that_grows_over_the_limit_is_too_large() {
     let bounds = vec!["1"; LIMIT / 8 + 1].join(",");
     let json = format!(
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"explicitBounds":[{bounds}]}}]}}}}]}}]}}]}}"#
@@ -257,7 +257,7 @@ fn what_grows_over_the_limit_is_too_large() {
 }
 
 #[test]
-fn a_whole_number_is_exact_however_it_is_written() {
+fn an_integer_is_exact_in_every_notation() {
     for (json, ns) in [
         ("1760000000123456789.0", 1_760_000_000_123_456_789),
         ("1760000000123456789.000e0", 1_760_000_000_123_456_789),
@@ -294,7 +294,7 @@ fn a_whole_number_is_exact_however_it_is_written() {
 }
 
 #[test]
-fn half_a_surrogate_pair_costs_its_text_alone() {
+fn half_of_a_surrogate_pair_affects_only_its_text() {
     let json = span_json(
         r#""traceId":"\ud800","name":"a\ud83d!","\udc00":1,
         "attributes":[{"key":"\udc00","value":{"stringValue":"\ud83e\udd80"}}]"#,

@@ -41,7 +41,7 @@ fn in_memory() -> TempDir {
 
 /// A `data:` URL as a path once gave a line of 9 MiB, which `cctf merge` refused.
 #[test]
-fn no_text_makes_a_line_that_a_reader_refuses() {
+fn no_text_gives_a_line_that_a_reader_refuses() {
     let mut pipeline = Pipeline::new(cctf_normalizer::pipeline::Settings::default());
     let (mut output, mut folders) = (Output::default(), Folders::default());
     let signal = cctf_normalizer::journal::Signal::Traces;
@@ -88,7 +88,7 @@ proptest! {
     })]
 
     #[test]
-    fn no_requests_make_a_folder_that_validate_refuses(
+    fn no_requests_give_a_folder_that_validate_refuses(
         numbers in proptest::collection::vec(any::<u16>(), 0..NUMBERS_MAX)
     ) {
         let errors = folders_of(&numbers, false).errors(in_memory().path());

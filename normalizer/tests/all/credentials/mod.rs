@@ -126,7 +126,7 @@ fn over_tcp(normalizer: &Normalizer) -> Endpoint {
 }
 
 #[tokio::test]
-async fn a_client_that_trusts_the_authority_is_served_and_others_are_not() {
+async fn only_a_client_that_trusts_the_ca_is_served() {
     let (authority, other) = (Authority::new(), Authority::new());
     let normalizer = Normalizer::start(folder(&authority), &[&TLS]);
     assert!(
@@ -143,7 +143,7 @@ async fn a_client_that_trusts_the_authority_is_served_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn a_client_has_to_show_a_certificate_of_the_authority() {
+async fn a_client_must_present_a_certificate_of_the_ca() {
     let (authority, other) = (Authority::new(), Authority::new());
     let mut normalizer = Normalizer::start(folder(&authority), &[&TLS, &CLIENT_CA]);
     for shown in [None, Some(other.pair()), Some(authority.expired_pair())] {
@@ -162,7 +162,7 @@ async fn a_client_has_to_show_a_certificate_of_the_authority() {
 }
 
 #[tokio::test]
-async fn a_request_has_to_show_a_token() {
+async fn a_request_must_present_a_token() {
     let authority = Authority::new();
     for flags in [&[&TOKENS[..]][..], &[&TLS, &TOKENS]] {
         let normalizer = Normalizer::start(folder(&authority), flags);
@@ -188,7 +188,7 @@ async fn a_request_has_to_show_a_token() {
 
 // On a single thread, the client could not close its connection while the test waits.
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_without_a_handshake_hold_up_neither_clients_nor_the_end() {
+async fn connections_without_a_handshake_delay_no_client_and_no_shutdown() {
     let authority = Authority::new();
     let normalizer = Normalizer::start(folder(&authority), &[&TLS]);
     let mut silent = Vec::new();

@@ -55,7 +55,7 @@ fn call(address: SocketAddr, coding: &str, bomb: &[u8]) {
 
 /// Seen to fail when the output is not bounded (`read_bounded` with a limit of 4 GiB): memory exceeds its bound.
 #[test]
-fn bombs_cost_no_memory_and_harm_nobody() {
+fn bombs_cost_no_memory_and_affect_no_other_client() {
     let folder = TempDir::new().unwrap();
     let launch = Launch::in_folder(folder.path())
         .flag("--message-bytes-max", "8MiB")

@@ -38,7 +38,7 @@ fn a_window_closes(normalizer: &Normalizer, folder: &std::path::Path, random: &m
 
 /// Seen to fail when the journal's clock is the wall clock alone: the first window after it was set back does not end.
 #[test]
-fn a_clock_that_is_set_back_stops_no_window_and_turns_no_stamp_back() {
+fn a_clock_that_is_set_back_stops_no_window_and_no_timestamp() {
     let folder = TempDir::new().unwrap();
     let clocks = Clocks::new(folder.path());
     let logs = folder.path().join("logs");

@@ -89,7 +89,7 @@ fn send_whole(address: SocketAddr, bytes: &[u8]) {
 /// Seen to fail when the end of a connection counts as the end of the body (`next_piece` returning `None` for an error). The first spans
 /// of a cut request are then written, because a protobuf message that is cut between two fields is valid.
 #[test]
-fn requests_that_are_cut_off_leave_nothing_and_harm_nobody() {
+fn requests_that_are_cut_off_leave_nothing_and_affect_no_other() {
     let folder = TempDir::new().unwrap();
     let normalizer = Launch::in_folder(folder.path()).start().unwrap();
     let (target, http) = (Target::default(), normalizer.address("http"));

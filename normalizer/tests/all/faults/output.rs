@@ -47,7 +47,7 @@ fn full() -> Stdio {
 
 /// Seen to fail with `eprintln!`: the first refusal is not answered, and SIGTERM ends in exit code 101.
 #[test]
-fn a_refusal_that_cannot_be_logged_is_answered_all_the_same() {
+fn a_refusal_is_answered_even_if_logging_fails() {
     let folder = TempDir::new().unwrap();
     let normalizer = unheard(&Launch::in_folder(folder.path()));
     for _ in 0..2 {
@@ -59,7 +59,7 @@ fn a_refusal_that_cannot_be_logged_is_answered_all_the_same() {
 
 /// Seen to fail with `eprintln!`: it does not even start.
 #[test]
-fn a_low_disk_that_cannot_be_logged_is_guarded_all_the_same() {
+fn a_full_disk_refuses_requests_even_if_logging_fails() {
     let folder = TempDir::new().unwrap();
     let launch = Launch::in_folder(folder.path()).flag("--disk-free-min", ALL_THERE_IS);
     let normalizer = unheard(&launch);
@@ -71,7 +71,7 @@ fn a_low_disk_that_cannot_be_logged_is_guarded_all_the_same() {
 
 /// Seen to fail with `println!`: exit code 101 with a full disk, and exit code 0 of the help.
 #[test]
-fn help_for_a_full_disk_is_an_error_and_for_nobody_is_none() {
+fn help_to_a_full_disk_is_an_error_and_to_a_closed_pipe_is_not() {
     for args in [&["--help"][..], &["--version"], &["replay-journal", "--help"]] {
         let refused = normalizer(args, full());
         let stderr = String::from_utf8(refused.stderr).unwrap();
@@ -88,7 +88,7 @@ fn help_for_a_full_disk_is_an_error_and_for_nobody_is_none() {
 
 /// Seen to fail with `println!`: exit code 101 before it listens.
 #[test]
-fn ports_that_cannot_be_announced_do_not_keep_it_from_listening() {
+fn ports_that_cannot_be_printed_do_not_prevent_listening() {
     let folder = TempDir::new().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_cctf-normalizer"))
         .env_clear()

@@ -78,7 +78,7 @@ fn send_everything(normalizer: &Normalizer) {
 /// Seen to fail when no span counts as a duplicate (`RecentSet::insert`), when no point does (`Pipeline::is_new_point`), and, for data
 /// from before the kill, when recovery feeds no records.
 #[test]
-fn what_is_sent_many_times_is_one_row() {
+fn duplicates_give_one_row() {
     let folder = TempDir::new().unwrap();
     let launch = Launch::in_folder(folder.path());
     let normalizer = launch.start().unwrap();

@@ -42,7 +42,7 @@ fn open_files_limit() -> usize {
 
 /// Seen to fail without `OPENING_TIMEOUT`: the connections stay open.
 #[test]
-fn ten_thousand_connections_that_send_nothing_hold_up_nobody() {
+fn ten_thousand_silent_connections_delay_no_other() {
     let limit = open_files_limit();
     // Half of them at each of two listeners, each of which may have nearly a third of the normalizer's files.
     let connections = CONNECTIONS.min(limit / 2);

@@ -107,7 +107,7 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
 /// Seen to fail without `OPENING_TIMEOUT`, `HEADER_READ_TIMEOUT`, `ARRIVAL_TIMEOUT` and `KEEP_ALIVE_INTERVAL`: connections of all kinds
 /// stay open.
 #[test]
-fn slow_senders_are_cut_off_and_nobody_waits_for_them() {
+fn slow_senders_are_cut_off_and_delay_no_other() {
     let folder = TempDir::new().unwrap();
     let clocks = Clocks::new(folder.path());
     let launch = Launch::in_folder(&folder.path().join("logs")).variables(clocks.variables(1));

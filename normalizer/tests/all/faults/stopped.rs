@@ -46,7 +46,7 @@ fn send_impatiently(address: SocketAddr, request: Request) -> u64 {
 
 /// Seen to fail when no span or point counts as a duplicate (`RecentSet::insert`, `Pipeline::is_new_point`): rows are duplicated.
 #[test]
-fn copies_that_pile_up_while_the_process_stands_still_become_one_row() {
+fn duplicates_sent_to_a_stopped_process_become_one_row() {
     let folder = TempDir::new().unwrap();
     let normalizer = Launch::in_folder(folder.path()).start().unwrap();
     let address = normalizer.address("http");

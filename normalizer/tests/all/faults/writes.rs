@@ -239,7 +239,7 @@ fn a_file_of_rows_that_cannot_be_written_ends_the_process() {
 
 /// Seen to fail by the same change.
 #[test]
-fn a_runs_folder_that_cannot_be_made_ends_the_process() {
+fn a_run_folder_that_cannot_be_created_ends_the_process() {
     ends_the_process(fault("mkdir", "mine", libc::EIO), IO);
     ends_the_process(fault("write,open,rename,fdatasync", ".base", libc::EIO), IO);
     ends_the_process(fault("open", "mine/.lock", libc::EMFILE), TOO_MANY);
@@ -250,7 +250,7 @@ fn a_runs_folder_that_cannot_be_made_ends_the_process() {
 
 /// Seen to fail when no error of the store counts as a full disk: the process ends.
 #[test]
-fn no_room_for_the_journal_refuses_requests_until_there_is() {
+fn without_room_for_the_journal_requests_are_refused() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
         refuses_and_goes_on(fault("fallocate", ".segment", errno));
         refuses_and_goes_on(fault("write", ".segment", errno));
@@ -261,7 +261,7 @@ fn no_room_for_the_journal_refuses_requests_until_there_is() {
 
 /// Seen to fail when no error of the sink counts as a full disk: the process ends.
 #[test]
-fn no_room_for_rows_refuses_requests_until_there_is() {
+fn without_room_for_rows_requests_are_refused() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
         refuses_and_goes_on(fault("write", "/cctf/", errno));
         refuses_and_goes_on(fault("write", "/.tmp-", errno));
@@ -273,7 +273,7 @@ fn no_room_for_rows_refuses_requests_until_there_is() {
 
 /// Seen to fail when an interrupted write of the journal is an error.
 #[test]
-fn what_is_interrupted_or_cut_short_is_nobodys_business() {
+fn interrupted_and_short_calls_have_no_effect() {
     for path in [".segment", "/cctf/", "checkpoint", "/.tmp-"] {
         is_invisible(fault("write", path, libc::EINTR));
         is_invisible(fault("write", path, 0));

@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn a_full_table_lets_the_oldest_go(
+    fn a_full_table_evicts_the_oldest(
         (spans, order, _) in in_any_order(trace(64), 0),
         entries_max in 1..16_usize,
     ) {
@@ -252,7 +252,7 @@ fn a_call_and_its_answer_may_share_an_id_whichever_comes_first() {
 }
 
 #[test]
-fn spans_of_unknown_instances_are_not_of_the_same_one() {
+fn spans_of_unknown_instances_belong_to_different_ones() {
     let mut join = JoinTable::new(WINDOW, ENTRIES_MAX);
     let server = |id, parent| Made {
         id,

@@ -19,7 +19,7 @@ use world::World;
 proptest! {
     #![proptest_config(ProptestConfig { cases: world::cases(), max_shrink_iters: 2000, ..ProptestConfig::default() })]
     #[test]
-    fn what_was_acknowledged_is_in_the_files_once_whatever_goes_wrong(
+    fn acknowledged_rows_are_in_the_files_once_after_any_fault(
         operations in prop::collection::vec(operation(), 1..50),
     ) {
         let mut world = World::new();

@@ -36,7 +36,7 @@ async fn one_port_takes_grpc_protobuf_and_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_at_once_on_one_connection_are_each_answered() {
+async fn concurrent_calls_on_one_connection_are_all_answered() {
     let running = receiver(QUEUE).await;
     let client = TraceServiceClient::connect(format!("http://{}", running.address))
         .await
@@ -73,7 +73,7 @@ async fn an_http1_connection_serves_one_request_after_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_400_says_what_is_bad_in_its_details() {
+async fn a_400_has_the_error_in_its_details() {
     /// google.rpc.Status down to the description of the first violation.
     #[derive(Clone, PartialEq, prost::Message)]
     struct Status {
@@ -116,7 +116,7 @@ async fn a_400_says_what_is_bad_in_its_details() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_bytes_under_way_than_may_be_in_memory_are_503_until_they_are_gone() {
+async fn too_many_bytes_in_progress_are_503_until_they_are_processed() {
     let running = receiver(QUEUE).await;
     let body_len = LIMITS.message_bytes_max;
     let head = format!(

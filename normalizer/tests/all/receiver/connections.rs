@@ -28,7 +28,7 @@ async fn next_line(stream: &mut BufReader<TcpStream>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_under_way_is_answered_though_the_receiver_stops() {
+async fn a_request_in_progress_is_answered_while_the_receiver_stops() {
     let running = receiver(QUEUE).await;
     let message = trace_request(vec![good_span(0)]).encode_to_vec();
     let mut stream = asked_for_body(running.address, message.len()).await;
@@ -65,7 +65,7 @@ async fn silent(address: SocketAddr, connections: usize) -> Vec<TcpStream> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silent_connections_hold_up_nobody() {
+async fn silent_connections_delay_no_other() {
     let running = receiver(QUEUE).await;
     let _silent = silent(running.address, CONNECTIONS_MAX - 1).await;
     let message = trace_request(vec![good_span(0)]).encode_to_vec();

@@ -108,7 +108,7 @@ async fn unusable_rows_are_reported_and_the_others_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_malformed_is_refused_for_good_with_the_place() {
+async fn malformed_requests_are_refused_with_the_position_of_the_error() {
     let running = receiver(QUEUE).await;
     for (framed, headers, reason) in [
         (
@@ -158,7 +158,7 @@ async fn what_is_malformed_is_refused_for_good_with_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_resource_exhausted_without_a_retry_delay() {
+async fn a_message_too_large_is_resource_exhausted_without_a_retry_delay() {
     let running = receiver(QUEUE).await;
     let limit = LIMITS.message_bytes_max;
     let bomb = gzip(&vec![0; 64 * limit]);
@@ -190,7 +190,7 @@ async fn what_is_too_large_is_resource_exhausted_without_a_retry_delay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_of_just_the_limit_is_taken() {
+async fn a_message_of_exactly_the_limit_is_accepted() {
     let running = receiver(QUEUE).await;
     let mut span = good_span(0);
     let fixed = trace_request(vec![span.clone()]).encoded_len();
@@ -207,7 +207,7 @@ async fn a_message_of_just_the_limit_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_served_here_is_unimplemented() {
+async fn unsupported_calls_are_unimplemented() {
     let running = receiver(QUEUE).await;
     let answer = grpc(running.address, "/some.Service/Method", &[], frame(false, b"")).await;
     assert_eq!((answer.grpc_status(), answer.status.as_u16()), ("12", 200));
