@@ -173,8 +173,8 @@ fn a_full_disk_delays_rows_and_shows_in_the_readiness() {
     assert_eq!(normalizer.ask("/livez").unwrap().status, 200);
     let log = normalizer.log();
     for message in [
-        "fewer than the 8388608 of --disk-free-min",
-        "request refused, reason disk_full",
+        "less than --disk-free-min (8388608)",
+        "refused a request, reason disk_full",
     ] {
         assert!(
             log.contains(message),
