@@ -9,11 +9,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
+
 use commands::{event, load, merge, run, schema, tail, validate};
 
-/// Record, follow, check and merge runs. A run is a folder of CCTF files, written from OpenTelemetry data.
+const AFTER_HELP: &str = "\
+A run is a folder of JSON files: requests, calls and metrics that were recorded from OpenTelemetry data. CCTF is the format of
+these files; docs/cctf.md describes it. To try it out:
+  cctf run
+  cctf tail logs/latest --from-start --no-follow
+  cctf validate logs/latest";
+
+/// Record, follow, check and merge runs in CCTF, a file format for request traces.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,7 +33,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Send open-loop HTTP load to one endpoint of a running service.
     Load(Box<load::LoadArgs>),
-    /// Record that a module was scaled or migrated.
+    /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
     /// Show the rows of a run as they are written.
     Tail(tail::TailArgs),
@@ -33,7 +41,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
-    /// Print the schema of a CCTF file for another tool.
+    /// Print the schema of a CCTF file, for tools such as DuckDB.
     Schema(schema::SchemaArgs),
 }
 

@@ -33,22 +33,10 @@ fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log_line!("tunable-svc: {}", describe(&error));
+            log_line!("tunable-svc: {}", cli::describe(error.as_ref()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error with its causes, except those that its text already contains.
-fn describe(error: &anyhow::Error) -> String {
-    let causes = error.chain().skip(1).map(ToString::to_string);
-    causes.fold(error.to_string(), |text, cause| {
-        if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    })
 }
 
 /// Prints help and version unchanged, and an error as one line.

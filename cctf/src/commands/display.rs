@@ -3,10 +3,9 @@
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use cctf_load::exchange::DriveProgress;
 use cctf_load::otlp::export::Delivery;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress line on standard error; absent if that is not a terminal.
 pub struct ProgressLine {

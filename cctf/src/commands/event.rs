@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cctf_load::clock;
+use cctf_load::otlp::export::Exporter;
+use cctf_load::otlp::spans::{control_request, integer, text};
 use cctf_proto::cctf::PlacementKind;
 use cctf_proto::keys;
 use clap::builder::NonEmptyStringValueParser;
@@ -12,9 +15,6 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::flags::parse_stage;
 use super::{DONE, otlp};
-use cctf_load::clock;
-use cctf_load::otlp::export::Exporter;
-use cctf_load::otlp::spans::{control_request, integer, text};
 
 /// Maximum time until the receiver accepts the span.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ struct Subject {
     /// Instance that was started, stopped or moved. Default: the event is about the whole module.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     instance: Option<String>,
-    /// Node of the event; for migrate, the new node.
+    /// Node (machine) of the event; for migrate, the new node.
     #[arg(long, env = "NODE_ID", value_parser = NonEmptyStringValueParser::new())]
     node: String,
     /// Stage of this node: endpoint, edge, cloud or unknown.

@@ -3,10 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cctf_proto::keys;
-use clap::Args;
-use cli::{UsageError, units};
-
 use cctf_load::clock;
 use cctf_load::http::request::ExtraHeader;
 use cctf_load::plan::schedule::{Arrivals, DURATION_MAX, RATE_MAX, Schedule};
@@ -14,7 +10,10 @@ use cctf_load::plan::sizes::Sizes;
 use cctf_load::plan::target::{Endpoint, Target};
 use cctf_load::record::utc;
 use cctf_load::session::{Drive, check_sizes};
+use cctf_proto::keys;
 use cctf_stack::tiers::settings::{Delays, LinkSettings, Rate};
+use clap::Args;
+use cli::{UsageError, units};
 
 #[derive(Debug, Clone, Args)]
 pub struct LoadFlags {
@@ -68,12 +67,12 @@ pub struct LinkFlags {
     /// Run the chain's nodes in network namespaces, with links of known delay and rate between them. Requires root.
     #[arg(long, env = "CCTF_NETNS", requires = "chain")]
     pub netns: bool,
-    /// One-way delays of the links ep0-edge0 and edge0-cloud0, in whole milliseconds.
+    /// One-way delays of the links ep0-edge0 and edge0-cloud0.
     #[arg(
         long,
         env = "CCTF_LINK_DELAY",
         default_value = "5ms,20ms",
-        value_name = "MS,MS"
+        value_name = "DELAY,DELAY"
     )]
     pub link_delay: Delays,
     /// Rate of each of these links, such as 50Mbit or 800kbit, in each direction.

@@ -4,14 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use cctf_proto::log_line;
-use clap::Args;
-use otlp_send::Destination;
-use serde::Serialize;
-
-use super::display::{ProgressLine, loss_sentence};
-use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format, otlp, print, print_json};
 use cctf_load::clock;
 use cctf_load::otlp::export::Delivery;
 use cctf_load::otlp::identity::DriverIdentity;
@@ -19,7 +11,15 @@ use cctf_load::otlp::run_facts::RunFacts;
 use cctf_load::plan::target::Target;
 use cctf_load::record::summary::Summary;
 use cctf_load::session::{Drive, LoadSession, SessionConfig};
+use cctf_proto::log_line;
+use clap::Args;
 use cli::interrupt;
+use otlp_send::Destination;
+use serde::Serialize;
+
+use super::display::{ProgressLine, loss_sentence};
+use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
+use super::{DONE, FAILED, Format, otlp, print, print_json};
 
 pub const AFTER_HELP: &str = "\
 Examples:
@@ -66,7 +66,7 @@ pub struct LoadArgs {
     /// Path to a file that gets one line per request in vegeta's JSON encoding; appended. Default: none.
     #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Node of the driver. Default: the host name.
+    /// Node of the load driver, which is this command. Default: the host name.
     #[arg(long, env = "NODE_ID")]
     node_id: Option<String>,
     /// Stage of this node: endpoint, edge, cloud or unknown.
@@ -75,7 +75,7 @@ pub struct LoadArgs {
     /// Application of the load.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots of the service under load; recorded in run_meta.json.
+    /// Worker slots (concurrent requests) of the service under load; recorded in run_meta.json.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
     /// Output format.

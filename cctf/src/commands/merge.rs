@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use cctf_merge::{Options, Progress, Summary, merge};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{DONE, Format, print, print_json};
-use cctf_merge::{Options, Progress, Summary, merge};
 
 const AFTER_HELP: &str = "\
 The result is what a single normalizer that received all the data would have written. Rows are sorted by time, and
-duplicates are dropped. An orphan is resolved if another folder contains its caller. Links, modules and clock offsets are
-recomputed. The result appears at OUT by one rename once it is complete. Meanwhile the merge needs free disk space beside
-OUT: up to two and a half times the size of the folders. docs/merge.md has every rule.
+duplicates are dropped. A row without its parent (an orphan) is resolved if another folder contains the parent. Links, modules
+and clock offsets are recomputed. docs/merge.md has every rule.
+
+The result appears at OUT by one rename once it is complete. Until then, the merge needs free disk space beside OUT: up to
+two and a half times the size of the folders.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0

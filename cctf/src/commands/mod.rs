@@ -15,11 +15,10 @@ pub mod validate;
 
 use std::process::ExitCode;
 
-use cctf_proto::{log_line, stdio};
-use otlp_send::TlsError;
-
 use cctf_load::session::DriveError;
+use cctf_proto::{log_line, stdio};
 use cctf_stack::folder::FolderError;
+use otlp_send::TlsError;
 
 /// Everything was done.
 pub const DONE: u8 = 0;
@@ -30,9 +29,9 @@ pub const USAGE: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Text for people.
+    /// Readable text.
     Text,
-    /// One JSON object.
+    /// JSON.
     Json,
 }
 
@@ -58,7 +57,7 @@ pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
 
 /// Prints an error and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    log_line!("cctf: {error:#}");
+    log_line!("cctf: {}", cli::describe(error.as_ref()));
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<TlsError>()

@@ -5,8 +5,19 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use cctf_load::clock;
+use cctf_load::otlp::export::Delivery;
+use cctf_load::otlp::identity::DriverIdentity;
+use cctf_load::otlp::run_facts::RunFacts;
+use cctf_load::plan::target::{Endpoint, Target};
+use cctf_load::record::summary::Summary;
+use cctf_load::session::{LoadSession, SessionConfig, check_sizes};
 use cctf_proto::log_line;
+use cctf_stack::deployment::{Addresses, Deployment};
+use cctf_stack::folder;
+use cctf_stack::stack::StackConfig;
 use clap::Args;
+use cli::interrupt;
 use otlp_send::{Destination, Signal};
 use rundir::EVENTS_CLIENT;
 use rundir::contents::contents;
@@ -16,17 +27,6 @@ use super::flags::{
 };
 use super::run_report::{LinkReport, Report};
 use super::{DONE, FAILED, Format, UsageError, otlp, print, print_json, validate};
-use cctf_load::clock;
-use cctf_load::otlp::export::Delivery;
-use cctf_load::otlp::identity::DriverIdentity;
-use cctf_load::otlp::run_facts::RunFacts;
-use cctf_load::plan::target::{Endpoint, Target};
-use cctf_load::record::summary::Summary;
-use cctf_load::session::{LoadSession, SessionConfig, check_sizes};
-use cctf_stack::deployment::{Addresses, Deployment};
-use cctf_stack::folder;
-use cctf_stack::stack::StackConfig;
-use cli::interrupt;
 
 mod drives;
 
@@ -99,7 +99,7 @@ pub struct RunArgs {
     /// OTLP endpoint of the running stack for the driver's spans, such as http://127.0.0.1:4317.
     ///
     /// The other OTLP flags and variables apply to it, too.
-    #[arg(long, env = "CCTF_OTLP_ENDPOINT", requires = "target")]
+    #[arg(long, env = "CCTF_OTLP_ENDPOINT", value_name = "URL", requires = "target")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
@@ -109,7 +109,7 @@ pub struct RunArgs {
     /// Path to an OpenTelemetry Collector, which is started between services and normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     collector: Option<PathBuf>,
-    /// Node of the single service; the nodes of a chain are fixed.
+    /// Node (machine) of the single service; the nodes of a chain are fixed.
     #[arg(long, env = "NODE_ID", default_value = "cloud0")]
     node_id: String,
     /// Stage of this node: endpoint, edge, cloud or unknown.
@@ -121,7 +121,7 @@ pub struct RunArgs {
     /// Application of the driver and the services.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots of each service. Default: the number of logical CPUs.
+    /// Worker slots (concurrent requests) of each service. Default: the number of logical CPUs.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
     /// Maximum number of requests that wait for a slot, in each service.
@@ -130,7 +130,7 @@ pub struct RunArgs {
     /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     slot_policy: Option<String>,
-    /// Time for which the normalizer keeps a row that waits for its caller.
+    /// Maximum time for which the normalizer keeps a row whose parent has not arrived.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     join_window: Option<DurationArg>,
     /// Silence after which the normalizer infers that a source has stopped.

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cctf_load::otlp::export::Delivery;
+use cctf_load::record::summary::Summary;
 use cctf_proto::cctf::File;
+use cctf_stack::tiers::settings;
+use rundir::EVENTS_CLIENT;
+use rundir::contents::Content;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::display::loss_sentence;
-use cctf_load::otlp::export::Delivery;
-use cctf_load::record::summary::Summary;
-use cctf_stack::tiers::settings;
-use rundir::EVENTS_CLIENT;
-use rundir::contents::Content;
 
 /// The output of `--format json`.
 #[derive(Serialize)]

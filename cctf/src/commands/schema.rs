@@ -15,9 +15,9 @@ Examples:
   spark.read.schema(\"$(cctf schema calls --format spark)\").json(\"cctf/calls.jsonl\")
 
 Exit codes:
-    0  the schema was printed
-    1  standard output cannot be written
-    2  unknown file or format";
+  0  the schema was printed
+  1  standard output cannot be written
+  2  unknown file or format";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]

@@ -8,13 +8,13 @@ use cctf_proto::cctf::{File, Part, Shape};
 use cctf_proto::keys::{self, LATEST_LINK};
 use cctf_proto::log_line;
 use clap::Args;
+use cli::interrupt;
 use rundir::ReadError;
 use rundir::parts::Target;
 
 use super::follow_rows::columns::{push_row, push_titles};
 use super::follow_rows::{Begin, Follow, Sink, TailError, Until};
 use super::{DONE, FAILED, Format, UsageError};
-use cli::interrupt;
 
 /// On a terminal, rows after which the titles are repeated: about a screen.
 const TITLES_EVERY: u64 = 40;
@@ -39,7 +39,7 @@ deleted meanwhile. It ends when the run ends, or at Ctrl-C.
 Exit codes:
   0  the run has ended, the requested lines were shown, or the reader of the pipe or Ctrl-C stopped the command
   1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed
-  2  invalid flag, or the name is not that of a run";
+  2  invalid flag, or there is no such run";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf tail --help")]
@@ -183,23 +183,31 @@ mod tests {
     #[test]
     fn a_name_is_a_run_id_and_what_has_a_slash_a_folder() {
         let logs = tempfile::tempdir().unwrap();
-        let of = |named| target(named, logs.path());
+        let target_of = |named| target(named, logs.path());
         let latest = || Target::Latest(logs.path().to_owned());
-        assert_eq!(of(None).unwrap(), latest());
-        assert_eq!(of(Some("")).unwrap(), latest());
-        assert_eq!(of(Some("latest")).unwrap(), latest());
-        assert_eq!(of(Some("logs/r")).unwrap(), Target::Folder("logs/r".into()));
+        assert_eq!(target_of(None).unwrap(), latest());
+        assert_eq!(target_of(Some("")).unwrap(), latest());
+        assert_eq!(target_of(Some("latest")).unwrap(), latest());
         assert_eq!(
-            of(Some("r-1")).unwrap(),
+            target_of(Some("logs/r")).unwrap(),
+            Target::Folder("logs/r".into())
+        );
+        assert_eq!(
+            target_of(Some("r-1")).unwrap(),
             Target::RunId(logs.path().to_owned(), "r-1".to_owned())
         );
         // Tests run in the crate's folder, which has a folder src.
-        assert_eq!(of(Some("src")).unwrap(), Target::Folder("src".into()));
+        assert_eq!(target_of(Some("src")).unwrap(), Target::Folder("src".into()));
         std::fs::create_dir(logs.path().join("src")).unwrap();
-        assert!(matches!(of(Some("src")).unwrap(), Target::RunId(..)));
-        assert!(of(Some(".hidden")).unwrap_err().to_string().contains("run id"));
+        assert!(matches!(target_of(Some("src")).unwrap(), Target::RunId(..)));
+        assert!(
+            target_of(Some(".hidden"))
+                .unwrap_err()
+                .to_string()
+                .contains("run id")
+        );
         assert_eq!(
-            of(Some("r-0002")).unwrap(),
+            target_of(Some("r-0002")).unwrap(),
             Target::RunId(logs.path().to_owned(), "r-0002".to_owned())
         );
     }

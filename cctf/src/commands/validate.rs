@@ -15,9 +15,9 @@ Examples:
   cctf validate logs/latest --format json | jq .counts
 
 Exit codes:
-    0  no rule is broken (warnings do not count)
-    1  at least one rule is broken
-    2  the folder is not a run or cannot be read, or the report cannot be printed";
+  0  no rule is broken (warnings do not count)
+  1  at least one rule is broken
+  2  the folder is not a run or cannot be read, or the report cannot be printed";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]

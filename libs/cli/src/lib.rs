@@ -19,3 +19,39 @@ pub fn ignore_empty_variables(command: clap::Command) -> clap::Command {
         }
     })
 }
+
+/// An error with its causes, except those that the text already contains.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let described = cause.to_string();
+        if !text.contains(&described) {
+            text = format!("{text}: {described}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Failure {
+        #[error("cannot connect: {source}; start the service")]
+        Connect { source: std::fmt::Error },
+        #[error("run r failed")]
+        Run(#[source] Box<Failure>),
+    }
+
+    #[test]
+    fn a_cause_that_an_error_already_contains_is_not_repeated() {
+        let source = std::fmt::Error;
+        let cause = source.to_string();
+        let error = Failure::Run(Box::new(Failure::Connect { source }));
+        let expected = format!("run r failed: cannot connect: {cause}; start the service");
+        assert_eq!(describe(&error), expected);
+    }
+}

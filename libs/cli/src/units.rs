@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Digits of a nanosecond's fraction of a second.
+/// Maximum number of decimals: a second has 10^9 nanoseconds.
 const FRACTION_DIGITS_MAX: usize = 9;
 
 /// Parses a duration: one or more numbers with their units.

@@ -1,6 +1,6 @@
 //! One plain HTTP/1.1 request on a connection of its own: health checks, readiness probes, single calls.
 //!
-//! No redirect, no proxy, no TLS, no retry. The caller blocks until the whole answer is there or the timeout expires.
+//! No redirect, no proxy, no TLS, no retry. The caller blocks until the complete answer is there or the timeout expires.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -31,7 +31,7 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -71,7 +71,7 @@ pub fn get(host: &str, port: u16, path: &str, timeout: Duration) -> Result<Answe
 /// Sends a request and returns the answer, whatever its status is. `host` is a name or an address without brackets.
 ///
 /// # Errors
-/// If the server does not accept the connection, or does not send a whole and valid answer within the timeout.
+/// If the server does not accept the connection, or does not send a complete and valid answer within the timeout.
 pub fn send(host: &str, port: u16, request: &Request<'_>, timeout: Duration) -> Result<Answer, HttpError> {
     let deadline = Instant::now() + timeout;
     let authority = authority(host, port);
@@ -142,7 +142,7 @@ fn encode(request: &Request<'_>, authority: &str) -> Vec<u8> {
     [head.as_bytes(), request.body].concat()
 }
 
-/// The answer in `received`; none if it is not whole yet. `is_closed`: the server sends nothing more.
+/// The answer in `received`; none if it is incomplete. `is_closed`: the server sends nothing more.
 fn decode(received: &[u8], method: &str, is_closed: bool) -> io::Result<Option<Answer>> {
     let mut rest = received;
     loop {
@@ -178,7 +178,7 @@ fn decode(received: &[u8], method: &str, is_closed: bool) -> io::Result<Option<A
     }
 }
 
-/// The data of all chunks; none if the last one is not whole yet.
+/// The data of all chunks; none if the last one is incomplete.
 fn decode_chunks(mut rest: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let mut decoded = Vec::new();
     loop {

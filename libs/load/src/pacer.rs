@@ -150,7 +150,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let mut poll = Poll::new().unwrap();
-        let (to_io, heard) = channel();
+        let (to_io, received) = channel();
         let target = Target::parse(&format!("http://{address}")).unwrap();
         let endpoint = Endpoint::resolve("/x", None, 0).unwrap();
         let mut pacer = Pacer {
@@ -184,6 +184,6 @@ mod tests {
         send(1, own);
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(!events.is_empty());
-        assert_eq!(heard.try_iter().count(), 2);
+        assert_eq!(received.try_iter().count(), 2);
     }
 }

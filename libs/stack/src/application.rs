@@ -1,13 +1,14 @@
-//! Somebody else's application, which a program starts with the standard variables of OpenTelemetry's SDKs.
+//! A third-party application, which a program starts with the standard variables of OpenTelemetry's SDKs.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use cctf_load::plan::target::Target;
+
 use super::child::{Child, ChildError, Timeouts};
 use super::environment;
-use cctf_load::plan::target::Target;
 
 const NAME: &str = "application";
 /// Runtimes may be installed, compiled and warmed up at the start, and jobs finish at the stop.

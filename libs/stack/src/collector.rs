@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use cctf_load::plan::target::Target;
 use otlp_send::list::encode;
 
 use super::child::{Child, ChildError};
-use cctf_load::plan::target::Target;
 
 const NAME: &str = "otelcol";
 /// The configuration that tests, compose.yaml and the README use, too.
@@ -63,11 +63,11 @@ impl Collector {
         let config = scratch.join("otel-collector.yaml");
         fs::write(&config, CONFIG).map_err(failed)?;
         let [grpc, http, health, metrics] = free_ports(host).map_err(failed)?;
-        let at = |port| Target {
+        let target = |port| Target {
             host: host.to_string(),
             port,
         };
-        let local = |port| at(port).authority();
+        let local = |port| target(port).authority();
         let mut command = Command::new(absolute(binary));
         command.arg("--config").arg(&config).envs([
             ("NORMALIZER_ENDPOINT", normalizer.authority()),
@@ -84,11 +84,11 @@ impl Collector {
             ),
         ]);
         let mut child = Child::start(NAME, command, scratch)?;
-        child.ready(&at(health), "/", stop)?;
+        child.ready(&target(health), "/", stop)?;
         Ok(Self {
             child,
-            metrics: at(metrics),
-            otlp_endpoint: at(grpc).to_string(),
+            metrics: target(metrics),
+            otlp_endpoint: target(grpc).to_string(),
         })
     }
 

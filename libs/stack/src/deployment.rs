@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use cctf_load::plan::target::Target;
+
 use super::child::ChildError;
 use super::running::{RunningError, RunningStack};
 use super::stack::{Stack, StackConfig};
-use cctf_load::plan::target::Target;
 
 /// The addresses of a stack that already runs.
 #[derive(Debug, Clone)]

@@ -10,7 +10,9 @@ pub enum FolderError {
     #[error("cannot write to {path}: {source}; choose another folder with --logs-dir")]
     Unwritable { path: PathBuf, source: io::Error },
     /// It contains another run.
-    #[error("{0} already exists and is not empty: choose another --run-id, or move that run")]
+    #[error(
+        "cannot write to {0}: it already exists and is not empty; choose another --run-id, or move that run"
+    )]
     Taken(PathBuf),
 }
 

@@ -3,7 +3,7 @@
 //! - [`child`]: one child process.
 //! - [`environment`]: the environment of child processes.
 //! - [`namespace`]: network namespaces.
-//! - [`application`]: somebody else's application, which is loaded instead of a service.
+//! - [`application`]: a third-party application, which is loaded instead of a service.
 //! - [`collector`]: the OpenTelemetry Collector between services and normalizer.
 //! - [`stack`]: all child processes of a run.
 //! - [`tiers`]: endpoint, edge and cloud in network namespaces, with links of known delay and rate.

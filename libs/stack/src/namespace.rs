@@ -23,7 +23,7 @@ const MOVE_MOUNT_F_EMPTY_PATH: libc::c_int = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     #[error(
-        "network namespaces require root: run as root, such as `sudo make real-chain NETNS=1`, or omit --netns"
+        "cannot create network namespaces: only root may; run as root, such as `sudo make real-chain NETNS=1`, or omit --netns"
     )]
     NotRoot,
     #[error("cannot {0} a network namespace: {1}")]
@@ -50,14 +50,14 @@ impl Namespace {
             return Err(NetworkError::NotRoot);
         }
         // unshare affects the calling thread, so a thread of its own does it and ends.
-        let made = std::thread::spawn(|| {
+        let thread = std::thread::spawn(|| {
             // SAFETY: plain system call on this thread's own namespaces.
             match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
                 0 => File::open(THREAD_NAMESPACE),
                 _ => Err(io::Error::last_os_error()),
             }
         });
-        let file = made
+        let file = thread
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("its thread panicked")))
             .map_err(|error| NetworkError::Namespace("create", error))?;

@@ -20,10 +20,10 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 pub enum RunningError {
     #[error(
-        "no rows in {0}: check that the stack's normalizer writes to this folder (--logs-dir), and that telemetry reaches it"
+        "cannot complete the run: no rows in {0}; check that the stack's normalizer writes to this folder (--logs-dir), and that telemetry reaches it"
     )]
     NoFiles(PathBuf),
-    #[error("the normalizer has not closed the run in {0} within {seconds} s: see its status page", seconds = TIMEOUT.as_secs())]
+    #[error("cannot complete the run: the normalizer has not closed {0} within {seconds} s; see its status page", seconds = TIMEOUT.as_secs())]
     NotClosed(PathBuf),
     #[error("interrupted")]
     Interrupted,

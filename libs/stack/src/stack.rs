@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
+use cctf_load::plan::target::Target;
+
 use super::application;
 use super::child::{Child, ChildError};
 use super::collector::Collector;
 use super::environment;
 use super::tiers::settings::LinkSettings;
 use super::tiers::{self, Place, Tiers};
-use cctf_load::plan::target::Target;
 
 const NORMALIZER: &str = "cctf-normalizer";
 const SERVICE: &str = "tunable-svc";
@@ -51,7 +52,7 @@ pub struct StackConfig {
     /// `held` or `released`.
     pub slot_policy: Option<String>,
     pub app_id: Option<String>,
-    /// Program that starts somebody else's application, which is loaded and may call the service.
+    /// Program that starts a third-party application, which is loaded and may call the service.
     pub application: Option<PathBuf>,
     /// Path to a Collector between services and normalizer.
     pub collector: Option<PathBuf>,

@@ -10,13 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part};
-
 use rundir::ReadError;
 use rundir::follow::{GrowingFile, last_lines};
 use rundir::parts::{Next, Run, State, Target};
 
 /// Interval between two reads of a file: short for a person, cheap for a machine.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const READ_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The first line to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +50,9 @@ pub struct Follow {
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
     /// Nothing is there, and there is nothing to wait for.
-    #[error("{0} does not exist; use a run's folder such as logs/latest, or a run id to wait for it")]
+    #[error(
+        "cannot follow {0}: it does not exist; use a run's folder such as logs/latest, or a run id to wait for it"
+    )]
     NotThere(PathBuf),
     /// It is not a run, or cannot be read.
     #[error(transparent)]
@@ -60,7 +61,7 @@ pub enum TailError {
     #[error("cannot write the rows: {0}")]
     Write(io::Error),
     /// It was deleted while it was followed, and has no later part.
-    #[error("{0} was deleted before the run ended")]
+    #[error("cannot follow {0}: it was deleted before the run ended")]
     Deleted(PathBuf),
 }
 
@@ -117,7 +118,7 @@ impl Follow {
                     path.display()
                 ));
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(READ_INTERVAL);
         }
         Ok(None)
     }
@@ -186,7 +187,7 @@ impl Follow {
                     (Next::Undecided, _) | (Next::None, Until::Interrupted) => {}
                 }
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(READ_INTERVAL);
         }
         Ok(None)
     }

@@ -1,10 +1,11 @@
 //! Parts of a run as handmade folders: which lines are read, in which order, and when it ends.
 
-use super::*;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
+
+use super::*;
 
 /// Maximum wait for lines.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -221,13 +222,16 @@ fn a_folder_that_is_not_a_run_is_an_error() {
     fs::create_dir(logs.0.path().join("empty")).unwrap();
     fs::create_dir_all(logs.0.path().join("no-rows/cctf")).unwrap();
     for until in [Until::NoMore, Until::RunEnded] {
-        let of = |name: &str| {
+        let outcome = |name: &str| {
             let follow = logs.follow(folder(name), Begin::FirstLine, until);
             follow.run(&mut &Seen::default(), &mut |_| {}, &AtomicBool::new(false))
         };
-        assert!(matches!(of("absent"), Err(TailError::NotThere(_))), "{until:?}");
         assert!(
-            matches!(of("empty"), Err(TailError::Read(ReadError::NotARun { .. }))),
+            matches!(outcome("absent"), Err(TailError::NotThere(_))),
+            "{until:?}"
+        );
+        assert!(
+            matches!(outcome("empty"), Err(TailError::Read(ReadError::NotARun { .. }))),
             "{until:?}"
         );
     }

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::commands::display::ProgressLine;
-use crate::commands::flags::LoadFlags;
 use cctf_load::record::summary::Summary;
 use cctf_load::session::LoadSession;
 use cctf_stack::deployment::{Deployment, DeploymentError};
+
+use crate::commands::display::ProgressLine;
+use crate::commands::flags::LoadFlags;
 
 /// An action in the middle of an endpoint's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

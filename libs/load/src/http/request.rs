@@ -19,8 +19,8 @@ const OWN_HEADERS: [&str; 5] = [
 ];
 
 const TRACEPARENT: &str = "traceparent: 00-00000000000000000000000000000000-0000000000000000-01\r\n";
-const TRACE_ID_AT: usize = "traceparent: 00-".len();
-const SPAN_ID_AT: usize = TRACE_ID_AT + 32 + 1;
+const TRACE_ID_OFFSET: usize = "traceparent: 00-".len();
+const SPAN_ID_OFFSET: usize = TRACE_ID_OFFSET + 32 + 1;
 
 /// An invalid header from the command line.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ pub struct RequestTemplate {
 #[derive(Debug, Clone)]
 struct Variant {
     head: Vec<u8>,
-    traceparent_at: usize,
+    traceparent_offset: usize,
     body: Arc<[u8]>,
 }
 
@@ -151,20 +151,20 @@ impl Variant {
             head += &format!("{}: {}\r\n", header.name, header.value);
         }
         head += &format!("baggage: {}={run_id}\r\n", cctf_proto::keys::RUN_ID);
-        let traceparent_at = head.len();
+        let traceparent_offset = head.len();
         head += TRACEPARENT;
         head += "\r\n";
         Self {
             head: head.into_bytes(),
-            traceparent_at,
+            traceparent_offset,
             body: body.into(),
         }
     }
 
     fn set_ids(&mut self, trace_id: [u8; 16], span_id: [u8; 8]) {
-        let traceparent = &mut self.head[self.traceparent_at..];
-        write_hex(&trace_id, &mut traceparent[TRACE_ID_AT..SPAN_ID_AT - 1]);
-        write_hex(&span_id, &mut traceparent[SPAN_ID_AT..SPAN_ID_AT + 16]);
+        let traceparent = &mut self.head[self.traceparent_offset..];
+        write_hex(&trace_id, &mut traceparent[TRACE_ID_OFFSET..SPAN_ID_OFFSET - 1]);
+        write_hex(&span_id, &mut traceparent[SPAN_ID_OFFSET..SPAN_ID_OFFSET + 16]);
     }
 
     fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {

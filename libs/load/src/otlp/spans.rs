@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_span_has_no_length_and_the_scope_that_the_normalizer_looks_for() {
+    fn a_control_span_has_zero_length_and_the_control_scope() {
         let resource = DriverIdentity::default().resource("i-1");
         let bytes = control_request(
             &resource,

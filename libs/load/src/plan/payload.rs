@@ -154,10 +154,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_json_body_is_valid_repeatable_and_has_its_size(size in 2usize..5_000, seed: u64) {
-            let made = body(PayloadKind::Json, size, seed).unwrap();
-            prop_assert_eq!(made.len(), size);
-            prop_assert!(serde_json::from_slice::<serde_json::Value>(&made).is_ok());
-            prop_assert_eq!(made, body(PayloadKind::Json, size, seed).unwrap());
+            let document = body(PayloadKind::Json, size, seed).unwrap();
+            prop_assert_eq!(document.len(), size);
+            prop_assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
+            prop_assert_eq!(document, body(PayloadKind::Json, size, seed).unwrap());
         }
     }
 }

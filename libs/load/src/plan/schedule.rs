@@ -46,7 +46,7 @@ impl Schedule {
             index: 0,
             count: self.expected_count(),
             random: (self.arrivals == Arrivals::Poisson).then(|| SplitMix64::new(self.seed)),
-            at_ns: 0.0,
+            offset_ns: 0.0,
         }
     }
 }
@@ -59,7 +59,7 @@ pub struct Offsets {
     index: u64,
     count: u64,
     random: Option<SplitMix64>,
-    at_ns: f64,
+    offset_ns: f64,
 }
 
 impl Iterator for Offsets {
@@ -68,8 +68,8 @@ impl Iterator for Offsets {
     fn next(&mut self) -> Option<u64> {
         match &mut self.random {
             Some(random) => {
-                self.at_ns += -random.next_unit().ln() * self.gap_ns;
-                let offset = self.at_ns as u64;
+                self.offset_ns += -random.next_unit().ln() * self.gap_ns;
+                let offset = self.offset_ns as u64;
                 (offset < self.end_ns).then_some(offset)
             }
             None => {
@@ -113,13 +113,13 @@ mod tests {
 
     #[test]
     fn the_same_seed_repeats_poisson_arrivals_and_another_does_not() {
-        let of = |seed| -> Vec<u64> {
+        let offsets = |seed| -> Vec<u64> {
             schedule(100.0, Duration::from_secs(2), Arrivals::Poisson, seed)
                 .offsets_ns()
                 .collect()
         };
-        assert_eq!(of(1), of(1));
-        assert_ne!(of(1), of(2));
+        assert_eq!(offsets(1), offsets(1));
+        assert_ne!(offsets(1), offsets(2));
     }
 
     #[test]

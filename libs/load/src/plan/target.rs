@@ -150,16 +150,17 @@ mod tests {
 
     #[test]
     fn names_stand_for_the_services_endpoints() {
-        let of = |name| Endpoint::resolve(name, None, 8192).map(|endpoint| (endpoint.method, endpoint.path));
-        assert_eq!(of("json").unwrap(), ("POST".into(), "/json/validate".into()));
-        assert_eq!(of("kvget").unwrap(), ("GET".into(), "/kv/get/k1".into()));
+        let resolve =
+            |name| Endpoint::resolve(name, None, 8192).map(|endpoint| (endpoint.method, endpoint.path));
+        assert_eq!(resolve("json").unwrap(), ("POST".into(), "/json/validate".into()));
+        assert_eq!(resolve("kvget").unwrap(), ("GET".into(), "/kv/get/k1".into()));
         assert_eq!(
-            of("work").unwrap(),
+            resolve("work").unwrap(),
             ("GET".into(), "/work?cpu_ms=2&resp_kb=8".into())
         );
-        assert_eq!(of("/livez").unwrap(), ("GET".into(), "/livez".into()));
-        assert!(of("jason").is_err() && of("/a b").is_err());
-        assert!(ENDPOINT_NAMES.iter().all(|name| of(name).is_ok()));
+        assert_eq!(resolve("/livez").unwrap(), ("GET".into(), "/livez".into()));
+        assert!(resolve("jason").is_err() && resolve("/a b").is_err());
+        assert!(ENDPOINT_NAMES.iter().all(|name| resolve(name).is_ok()));
     }
 
     #[test]

@@ -9,11 +9,11 @@ use crate::namespace::NetworkError;
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     #[error(
-        "cannot find {name} in {folder}: build it with `cargo build --release --workspace`, or set its folder with --bin-dir"
+        "cannot find {name} in {folder}; build it with `cargo build --release --workspace`, or set its folder with --bin-dir"
     )]
     Missing { name: String, folder: PathBuf },
     #[error(
-        "cannot find the OpenTelemetry Collector at {0}: build it with `make collector`, or set another path with --collector"
+        "cannot find the OpenTelemetry Collector at {0}; build it with `make collector`, or set another path with --collector"
     )]
     NoCollector(PathBuf),
     #[error(

@@ -21,9 +21,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use cctf_load::plan::target::Target;
+
 use super::child::ChildError;
 use super::namespace::{Namespace, NetworkError};
-use cctf_load::plan::target::Target;
 use proxy::{Proxy, Route};
 use settings::LinkSettings;
 

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use cctf_load::plan::target::Target;
 use serde_json::{Value, json};
 
 use crate::child::{Child, ChildError};
 use crate::namespace::Namespace;
-use cctf_load::plan::target::Target;
 
 const NAME: &str = "toxiproxy";
 /// Port of its HTTP API.
