@@ -1,4 +1,4 @@
-//! Writes the folders of one run that three normalizers recorded, as the input of `cctf merge` in `make bench`.
+//! Writes the folders of one run that three normalizers recorded: input of `cctf merge` in `make bench` and in tests.
 //!
 //! `shards OUT MIB` writes `OUT/tier0` to `OUT/tier2`, with about MIB MiB of lines in total. Each trace is a request through
 //! three services, each on its own tier. Every tier has an invocation, and all but the last have a call. Callers are in other
@@ -31,12 +31,17 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("shards OUT MIB");
     };
     let wanted = mib.parse::<u64>().context("MIB")? << 20;
+    write(Path::new(&out), |_, bytes| bytes >= wanted)
+}
+
+/// Writes requests until `is_enough` returns true for the numbers of requests and bytes so far.
+pub fn write(out: &Path, is_enough: impl Fn(u64, u64) -> bool) -> anyhow::Result<()> {
     let mut tiers = Vec::new();
     for tier in 0..TIERS.len() {
-        tiers.push(Tier::create(&Path::new(&out).join(format!("tier{tier}")), tier)?);
+        tiers.push(Tier::create(&out.join(format!("tier{tier}")), tier)?);
     }
     let mut trace = 0;
-    while tiers.iter().map(|tier| tier.bytes).sum::<u64>() < wanted {
+    while !is_enough(trace, tiers.iter().map(|tier| tier.bytes).sum()) {
         let number = trace / DISORDER * DISORDER + (DISORDER - 1 - trace % DISORDER);
         for tier in &mut tiers {
             tier.request(number)?;

@@ -3,17 +3,14 @@
 
 mod connections;
 mod event;
-#[allow(dead_code, reason = "shared with the tests of the merge itself")]
-#[path = "../../../libs/merge/tests/merge/folders.rs"]
-mod folders;
 mod load;
 mod merge;
 mod output;
 mod run;
 mod servers;
-#[allow(dead_code, reason = "shared with the tests of the merge itself")]
-#[path = "../../../libs/merge/tests/merge/world.rs"]
-mod world;
+#[allow(dead_code, reason = "also a program, whose main is not used here")]
+#[path = "../../examples/shards.rs"]
+mod shards;
 
 use std::process::{Command, Output};
 

@@ -78,14 +78,7 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/stack",
         "cctf-stack",
-        &[
-            "cctf-proto",
-            "cctf-cli",
-            "cctf-rundir",
-            "cctf-load",
-            "http-once",
-            "otlp-send",
-        ],
+        &["cctf-proto", "cctf-cli", "cctf-load", "http-once", "otlp-send"],
     ),
     member(
         "cctf",
