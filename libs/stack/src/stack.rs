@@ -12,7 +12,7 @@ use super::child::{Child, ChildError};
 use super::collector::Collector;
 use super::environment;
 use super::tiers::settings::LinkSettings;
-use super::tiers::{self, Place, Tiers};
+use super::tiers::{self, ServiceNetwork, Tiers};
 
 const NORMALIZER: &str = "cctf-normalizer";
 const SERVICE: &str = "tunable-svc";
@@ -232,11 +232,11 @@ fn start_chain(
     stop: &AtomicBool,
 ) -> Result<(Vec<Child>, Target), ChildError> {
     let start = |(node, stage), next_url: Option<&str>| {
-        let place = tiers.and_then(|tiers| tiers.place(node));
+        let network = tiers.and_then(|tiers| tiers.network_of(node));
         start_service(
             config,
             (node, stage),
-            place,
+            network,
             next_url,
             otlp_endpoint,
             scratch,
@@ -270,16 +270,16 @@ fn next_url(tiers: Option<&Tiers>, node: &str, url: &Target, path: &str) -> Stri
 fn start_service(
     config: &StackConfig,
     (node, stage): (&str, &str),
-    place: Option<Place<'_>>,
+    network: Option<ServiceNetwork<'_>>,
     next_url: Option<&str>,
     otlp_endpoint: &str,
     scratch: &Path,
     stop: &AtomicBool,
 ) -> Result<(Child, Target), ChildError> {
     let mut command = command(SERVICE, config)?;
-    let (listen, admin_listen) = match &place {
-        Some(place) => {
-            place.namespace.host(&mut command);
+    let (listen, admin_listen) = match &network {
+        Some(network) => {
+            network.namespace.host(&mut command);
             // Load and the preceding service arrive on different interfaces.
             (
                 format!("0.0.0.0:{}", tiers::PORT),
@@ -315,8 +315,8 @@ fn start_service(
     let announced = child.announcement(stop)?;
     let reached = |field| -> Result<Target, ChildError> {
         let mut url = child.announced_url(&announced, field)?;
-        if let Some(place) = &place {
-            url.host = place.address.to_string();
+        if let Some(network) = &network {
+            url.host = network.address.to_string();
         }
         Ok(url)
     };

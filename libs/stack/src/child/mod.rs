@@ -186,7 +186,7 @@ impl Child {
         }
     }
 
-    /// An error with what the child does not do and the end of its standard error.
+    /// An error that states what the child does not do, with the end of its standard error.
     pub fn unresponsive(&self, what: impl Into<String>) -> ChildError {
         ChildError::Unresponsive {
             name: self.name.clone(),

@@ -52,7 +52,7 @@ pub struct Tiers {
 
 /// The network of a service.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct ServiceNetwork<'a> {
     pub namespace: &'a Namespace,
     /// Address that is reached without passing a link.
     pub address: Ipv4Addr,
@@ -99,9 +99,9 @@ impl Tiers {
         })
     }
 
-    pub fn place(&self, node: &str) -> Option<Place<'_>> {
+    pub fn network_of(&self, node: &str) -> Option<ServiceNetwork<'_>> {
         let index = NODES.iter().position(|name| *name == node)?;
-        Some(Place {
+        Some(ServiceNetwork {
             namespace: self.nodes.get(index)?,
             address: address(index),
         })
