@@ -109,7 +109,7 @@ pub fn read_kept(
 fn read(
     folder: &Path,
     how: Recovery,
-    mends: bool,
+    zeroes_tail: bool,
     feed: &mut dyn FnMut(u64, Record),
 ) -> Result<Recovered, RecoveryError> {
     let from = how.from;
@@ -139,7 +139,7 @@ fn read(
             segment,
             from,
             how,
-            mends,
+            zeroes_tail,
             other_mapping: None,
             next_first: next.map(|next| next.first_sequence),
             recovered: &mut recovered,
@@ -163,7 +163,7 @@ struct Reading<'r> {
     /// The segment's mapping version, if it differs from this normalizer's.
     other_mapping: Option<u32>,
     /// Whether to zero a torn tail on the disk.
-    mends: bool,
+    zeroes_tail: bool,
     /// Number of the next segment's first record; `None` for the last segment.
     next_first: Option<u64>,
     recovered: &'r mut Recovered,
@@ -238,7 +238,7 @@ impl Reading<'_> {
         let was_durable =
             self.next_first.is_some() || behind.is_some_and(|(_, header)| header.durable_before > expected);
         if !was_durable {
-            self.cut_tail(bytes, offset)?;
+            self.zero_tail(bytes, offset)?;
             return Ok(None);
         }
         let (sequence, next) = match behind {
@@ -282,14 +282,14 @@ impl Reading<'_> {
         })
     }
 
-    fn cut_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
+    fn zero_tail(&mut self, bytes: &[u8], offset: usize) -> Result<(), RecoveryError> {
         let path = &self.segment.path;
         let used = bytes
             .iter()
             .rposition(|&byte| byte != 0)
             .map_or(offset, |last| last + 1);
         self.recovered.torn_bytes += (used - offset) as u64;
-        if !self.mends {
+        if !self.zeroes_tail {
             return Ok(());
         }
         let file = File::options()
@@ -305,7 +305,7 @@ impl Reading<'_> {
         self.recovered.torn_bytes += fs::metadata(path)
             .map_err(io_error("read the length of", path))?
             .len();
-        if !self.mends {
+        if !self.zeroes_tail {
             return Ok(());
         }
         fs::remove_file(path).map_err(io_error("delete", path))

@@ -115,9 +115,14 @@ impl Sink {
     fn runs_ahead(&mut self) -> Result<Vec<String>, SinkError> {
         let mut ahead = Vec::new();
         let known = self.known.iter().flatten();
-        for (run_id, made) in known.filter(|(run_id, _)| !self.runs.contains_key(*run_id)) {
+        for (run_id, produced) in known.filter(|(run_id, _)| !self.runs.contains_key(*run_id)) {
             let lengths = lengths_on_disk(self.storage.as_mut(), &self.out_dir.join(run_id))?;
-            if lengths != *made && lengths.iter().zip(made).all(|(len, made)| len >= made) {
+            if lengths != *produced
+                && lengths
+                    .iter()
+                    .zip(produced)
+                    .all(|(len, produced)| len >= produced)
+            {
                 ahead.push(run_id.clone());
             }
         }

@@ -32,7 +32,7 @@ pub(super) struct RunFolder {
     /// Written bytes of the current output, for each file.
     written: [usize; File::ALL.len()],
     /// Bytes of each file that the pipeline has produced.
-    made: Lengths,
+    produced: Lengths,
     /// Further bytes of each file, written before a crash. They are recomputed and must not be written twice.
     ahead: Lengths,
     /// Whether a file has bytes that may not be durable.
@@ -139,7 +139,7 @@ impl RunFolder {
 
     fn append(&mut self, storage: &mut dyn Storage, file: File, lines: &[u8]) -> Result<(), SinkError> {
         let index = file as usize;
-        let pieces_before = self.made[index] / WRITEBACK_BYTES;
+        let pieces_before = self.produced[index] / WRITEBACK_BYTES;
         while self.written[index] < lines.len() {
             let rest = &lines[self.written[index]..];
             let len = match self.ahead[index] {
@@ -151,9 +151,9 @@ impl RunFolder {
             };
             self.dirty[index] = true;
             self.written[index] += len;
-            self.made[index] += len as u64;
+            self.produced[index] += len as u64;
         }
-        if self.made[index] / WRITEBACK_BYTES > pieces_before {
+        if self.produced[index] / WRITEBACK_BYTES > pieces_before {
             // If this fails, the kernel writes the file back at the checkpoint at the latest.
             let _ = storage.begin_writeback(&self.file_path(file), pieces_before * WRITEBACK_BYTES);
         }
@@ -167,7 +167,7 @@ impl RunFolder {
         file: File,
         again: &[u8],
     ) -> Result<usize, SinkError> {
-        let (path, offset) = (self.file_path(file), self.made[file as usize]);
+        let (path, offset) = (self.file_path(file), self.produced[file as usize]);
         if !storage
             .holds(&path, offset, again)
             .map_err(SinkError::io("read", &path))?
@@ -200,7 +200,7 @@ impl RunFolder {
 
     /// Bytes of each file that the pipeline has produced.
     pub(super) fn lengths(&self) -> Lengths {
-        self.made
+        self.produced
     }
 
     /// Makes all bytes and folder entries durable.
@@ -240,7 +240,7 @@ impl RunFolder {
         }
         let path = self.path.display();
         log_line!("warning: {path} contains lines that are not in the journal; keeping them");
-        self.made = self.cut_torn_lines(storage, &files)?;
+        self.produced = self.cut_torn_lines(storage, &files)?;
         for file in files {
             self.dirty[file as usize] = true;
         }

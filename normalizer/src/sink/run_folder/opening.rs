@@ -78,7 +78,7 @@ impl RunFolder {
             end_is_prepared: false,
             appended_to: std::array::from_fn(|_| None),
             written: [0; File::ALL.len()],
-            made: Lengths::default(),
+            produced: Lengths::default(),
             ahead: Lengths::default(),
             dirty: [false; File::ALL.len()],
             names_are_durable: false,
@@ -94,35 +94,35 @@ impl RunFolder {
         journaled: Option<&Journaled>,
     ) -> Result<(), SinkError> {
         let lengths = self.lengths_on_disk(storage)?;
-        let made = match journaled {
-            Some(journaled) => self.made_before(storage, journaled, &lengths)?,
+        let produced = match journaled {
+            Some(journaled) => self.produced_before(storage, journaled, &lengths)?,
             None => None,
         };
-        let Some(made) = made else {
-            self.made = self.cut_torn_lines(storage, File::ALL)?;
+        let Some(produced) = produced else {
+            self.produced = self.cut_torn_lines(storage, File::ALL)?;
             return match journaled {
                 Some(journaled) => {
                     let base = base::Base {
                         number: journaled.number,
-                        lengths: self.made,
+                        lengths: self.produced,
                     };
                     base::write(storage, &self.path, journaled.epoch, &base)
                 }
                 None => Ok(()),
             };
         };
-        self.made = made;
+        self.produced = produced;
         if journaled.is_some_and(|journaled| journaled.is_remapped) {
             return self.truncate(storage, &lengths);
         }
         let may_be_ahead = journaled.is_some_and(|journaled| journaled.is_recovering);
         for &file in File::ALL {
-            let (len, made) = (lengths[file as usize], made[file as usize]);
-            if len < made || len > made && !may_be_ahead {
-                let (path, offset) = (self.file_path(file), len.min(made));
+            let (len, produced) = (lengths[file as usize], produced[file as usize]);
+            if len < produced || len > produced && !may_be_ahead {
+                let (path, offset) = (self.file_path(file), len.min(produced));
                 return Err(SinkError::Differs { path, offset });
             }
-            self.ahead[file as usize] = len - made;
+            self.ahead[file as usize] = len - produced;
         }
         Ok(())
     }
@@ -130,15 +130,18 @@ impl RunFolder {
     /// Truncates the files, because another mapping recomputes the later rows.
     fn truncate(&mut self, storage: &mut dyn Storage, lengths: &Lengths) -> Result<(), SinkError> {
         for &file in File::ALL {
-            let (path, made) = (self.file_path(file), self.made[file as usize]);
+            let (path, produced) = (self.file_path(file), self.produced[file as usize]);
             let len = lengths[file as usize];
-            if len < made {
+            if len < produced {
                 return Err(SinkError::Differs { path, offset: len });
             }
-            if len > made {
-                log_line!("warning: --remap truncates {} to {made} bytes", path.display());
+            if len > produced {
+                log_line!(
+                    "warning: --remap truncates {} to {produced} bytes",
+                    path.display()
+                );
                 storage
-                    .cut(&path, made)
+                    .cut(&path, produced)
                     .map_err(SinkError::io("truncate", &path))?;
                 self.dirty[file as usize] = true;
             }
@@ -146,7 +149,7 @@ impl RunFolder {
         Ok(())
     }
 
-    fn made_before(
+    fn produced_before(
         &self,
         storage: &mut dyn Storage,
         journaled: &Journaled,
