@@ -1,0 +1,1 @@
+//! Answers questions about recorded runs, for the commands that show them.
