@@ -49,29 +49,7 @@ const CIRCLES: &[Circle] = &[
         &["admin", "admin::metrics", "admin::page"],
         "the routes name the pages, and the pages show the routes' state",
     ),
-    // The following one is to be untied.
-    circle(
-        "normalizer/src/",
-        &[
-            "pipeline",
-            "pipeline::accounts",
-            "pipeline::crossings",
-            "pipeline::held",
-            "pipeline::hosts",
-            "pipeline::memory",
-            "pipeline::placement",
-            "pipeline::placement::events",
-            "pipeline::placement::moves",
-            "pipeline::points",
-            "pipeline::rolling",
-            "pipeline::runs",
-            "pipeline::sample",
-            "pipeline::unsettled",
-        ],
-        TO_BE_UNTIED,
-    ),
 ];
-const TO_BE_UNTIED: &str = "from before this rule";
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {

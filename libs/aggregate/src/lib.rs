@@ -5,8 +5,9 @@
 //! - [`links`]: transfer times between two nodes, and the rows made of them.
 //! - [`names`]: numbers for names; [`peers`]: the module behind a peer's name.
 //! - [`migrations`], [`under_load`], [`timeouts`]: inference rules and how long to wait before inferring.
-//! - [`maps`]: the hash maps of all of these.
+//! - [`ids`]: number types of runs, nodes, modules, instances and names; [`maps`]: the hash maps of all of these.
 
+pub mod ids;
 pub mod links;
 pub mod maps;
 pub mod migrations;

@@ -1,20 +1,20 @@
-//! [`LinkStats`]: what the calls between two nodes tell of the path between them.
+//! [`LinkStats`]: propagation delay and bandwidth of the path between two nodes, estimated from the calls between them.
 
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{Link, LinkMetric, LinkSource, Milliseconds, Stage};
 use serde::{Deserialize, Serialize};
 
-/// Calls kept for the fit; past it each further one replaces one at a place that follows from its number.
+/// Maximum number of calls kept for the fit. Each further call replaces one at a place that follows from its number.
 const SAMPLES_MAX: usize = 4096;
-/// Network times kept of one second.
+/// Maximum number of network times kept for one second.
 const SECOND_SAMPLES_MAX: usize = 4096;
-/// Groups of calls by size, of each of which the fast end is fitted.
+/// Number of groups of calls by size. The fit uses the fastest calls of each.
 const GROUPS: usize = 12;
 /// The fit needs this many calls and this ratio between large and small.
 const FIT_SAMPLES_MIN: usize = 48;
 const FIT_SIZE_RATIO_MIN: f64 = 4.0;
-/// Quantile of a group's network times that stands for the path without queueing.
+/// Fraction of a group's calls, the fastest ones, that shows the path without queueing.
 const FAST_QUANTILE: f64 = 0.1;
 
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -27,13 +27,13 @@ pub struct Second {
     pub opened_at: u64,
     /// Calls.
     pub calls: u64,
-    /// Bytes that the caller sent; `None` while no call told.
+    /// Bytes that the caller sent; `None` while no call reported any.
     pub sent: Option<u64>,
     /// Bytes that the caller received.
     pub received: Option<u64>,
     /// Network times, nanoseconds.
     pub net_ns: Vec<i64>,
-    /// Of how many calls one is among them; 0 is 1.
+    /// One in this many calls has its time kept; 0 means 1.
     #[serde(skip)]
     stride: u64,
 }
@@ -42,14 +42,14 @@ pub struct Second {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LinkStats {
     calls: u64,
-    /// Bytes both ways (`None` where not told) and network time.
+    /// Bytes both ways (`None` where not reported) and network time.
     samples: Vec<(Option<u64>, i64)>,
     least_net_ns: Option<i64>,
-    /// Seconds not written yet, by the calls' end.
+    /// Seconds not written yet, by the second in which the calls ended.
     pub seconds: BTreeMap<u64, Second>,
 }
 
-/// What the calls say of the path.
+/// Properties of the path, as far as calls show them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// One-way propagation, seconds.
@@ -60,7 +60,7 @@ pub struct Estimate {
     pub fit_error_ms: Option<f64>,
     /// 99th percentile less median of the network time, seconds.
     pub jitter_s: f64,
-    /// Calls it rests on.
+    /// Number of calls used.
     pub samples: u64,
 }
 
@@ -73,17 +73,16 @@ pub struct LinkCall {
     pub sent: Option<u64>,
     /// Bytes that the caller received.
     pub received: Option<u64>,
-    /// Whether the sent bytes travelled within the network time: not so where the callee's span starts at the headers.
+    /// Whether the network time includes the sent bytes. It does not if the callee's span starts when the headers have arrived.
     pub sent_counts: bool,
     /// The call's end, nanoseconds since the Unix epoch.
     pub end_unix_ns: u64,
 }
 
 impl Second {
-    /// Takes a call, which come by their network times, the least first. Past `samples_max` of these every other one is let
-    /// go, which leaves the quantiles where they are.
+    /// Adds a call. Calls must come in the order of their network times. Past `samples_max` times every other one is dropped,
+    /// which preserves the quantiles.
     pub fn add(&mut self, call: &LinkCall, samples_max: usize) {
-        // Of so many calls one time is kept.
         let stride = self.stride.max(1);
         if self.calls.is_multiple_of(stride) {
             self.net_ns.push(call.net_ns);
@@ -107,13 +106,12 @@ impl Second {
 }
 
 impl LinkStats {
-    /// What it takes, in bytes.
+    /// Its size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let seconds = self.seconds.values().map(|second| second.net_ns.len() * 8 + 128);
         (self.samples.len() * 24 + seconds.sum::<usize>() + 128) as u64
     }
 
-    /// Takes a call.
     pub fn add(&mut self, call: &LinkCall, now: u64) {
         let sent = if call.sent_counts { call.sent } else { Some(0) };
         let bytes = sent
@@ -122,7 +120,7 @@ impl LinkStats {
         if self.samples.len() < SAMPLES_MAX {
             self.samples.push((bytes, call.net_ns));
         } else {
-            // Knuth's multiplicative hash spreads the replaced places evenly and gives the same ones for the same input.
+            // Knuth's multiplicative hash spreads the replaced places evenly, and the same input replaces the same ones.
             let place = (self.calls.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % SAMPLES_MAX;
             self.samples[place] = (bytes, call.net_ns);
         }
@@ -141,7 +139,7 @@ impl LinkStats {
         }
     }
 
-    /// Takes the seconds that were opened before `opened_before`.
+    /// Removes and returns the seconds that were opened before `opened_before`.
     pub fn take_seconds(&mut self, opened_before: u64) -> Vec<(u64, Second)> {
         let due: Vec<u64> = self
             .seconds
@@ -154,7 +152,7 @@ impl LinkStats {
             .collect()
     }
 
-    /// What the calls say: where sizes vary enough, the fit of net = 2 PR + 8 bytes / BW; else half the least network time.
+    /// Fits net = 2 PR + 8 bytes / BW where sizes vary enough; otherwise PR is half the minimum network time.
     pub fn estimate(&self) -> Option<Estimate> {
         let least = self.least_net_ns?;
         let mut nets: Vec<i64> = self.samples.iter().map(|(_, net)| *net).collect();
@@ -175,8 +173,8 @@ impl LinkStats {
         Some(estimate)
     }
 
-    /// Intercept (ns), slope (ns a byte) and median error (ns): Theil and Sen's line (median of the slopes of all
-    /// pairs) through the fast end of each size group, which queueing and a busy host do not move.
+    /// Intercept (ns), slope (ns a byte) and median error (ns) of the Theil-Sen line: the median of the slopes of all pairs.
+    /// It uses the fastest calls of each size group, which queueing and a busy host do not affect.
     fn fit(&self) -> Option<(f64, f64, f64)> {
         let mut sized: Vec<(u64, i64)> = self
             .samples
@@ -237,7 +235,7 @@ pub fn estimated_row<'a>(u: &'a str, v: &'a str, stats: &LinkStats) -> Option<Li
     })
 }
 
-/// The row of link_metrics.jsonl for the calls of one second, since the Unix epoch, from a node to another.
+/// The row of link_metrics.jsonl for the calls from one node to another in one second since the Unix epoch.
 pub fn second_row<'a>(
     (from, stage): (&'a str, Stage),
     link: &'a str,
@@ -264,7 +262,7 @@ pub fn second_row<'a>(
     }
 }
 
-/// The fastest tenth of a size group, at least one call, by what is left when the group's own trend over size is small.
+/// The fastest tenth of a size group, at least one call. Sizes within a group differ little, so they are not corrected for.
 fn fast_end(group: &[(u64, i64)]) -> Vec<(f64, f64)> {
     let mut by_net: Vec<(i64, u64)> = group.iter().map(|&(bytes, net)| (net, bytes)).collect();
     by_net.sort_unstable();
@@ -287,7 +285,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// The nearest-rank quantile of sorted values; zero of none.
+/// The nearest-rank quantile of sorted values; zero if there are none.
 pub fn quantile(sorted: &[i64], fraction: f64) -> i64 {
     let rank = (sorted.len() as f64 * fraction).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
@@ -308,11 +306,11 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_many_sizes_tell_delay_and_bandwidth() {
+    fn calls_of_many_sizes_give_delay_and_bandwidth() {
         let mut stats = LinkStats::default();
         for number in 0..2000_u64 {
             let bytes = 1000 + number * 97 % 200_000;
-            // 10 ms there and back, 50 Mbit/s, and now and then a wait that no link made.
+            // 10 ms round trip, 50 Mbit/s, and occasional waits that the link did not cause.
             let noise = if number % 3 == 0 {
                 7_000_000
             } else {
@@ -329,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_one_size_tell_the_delay_alone() {
+    fn calls_of_one_size_give_the_delay_alone() {
         let mut stats = LinkStats::default();
         for number in 0..100 {
             stats.add(&call(2_000_000 + number, 8192), 0);
@@ -340,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_travelled_before_the_callee_s_span_say_nothing_of_the_bandwidth() {
+    fn bytes_sent_before_the_callee_s_span_do_not_affect_the_bandwidth() {
         let mut stats = LinkStats::default();
         for number in 0..100_u64 {
             let sized = LinkCall {

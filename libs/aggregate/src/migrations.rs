@@ -3,8 +3,8 @@
 /// Instances that started within this time of each other are one deployment, not a migration.
 const DEPLOYMENT_NANOS: u64 = 2_000_000_000;
 
-/// Whether a start on one node and a stop on another, of an instance that began at `began`, can be one migration: within the
-/// stale time of each other, and not of one deployment. All in nanoseconds.
+/// Whether a start on one node and a stop on another can be one migration. They must be within the stale time of each other,
+/// and the stopped instance, which started at `began`, must not be of the same deployment. All in nanoseconds.
 pub fn is_migration(start: u64, stop: u64, began: u64, stale: u64) -> bool {
     start.abs_diff(stop) <= stale && start >= began.saturating_add(DEPLOYMENT_NANOS)
 }

@@ -1,13 +1,14 @@
-//! What module_inventory.json says of a module, from what its rows have told: type, CPU time, endpoints and calls.
+//! A module's fields of module_inventory.json that follow from its statistics: type, CPU time, endpoints and calls.
 
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{Endpoint, MeasureSource, Module, ModuleCall, ModuleType};
 
-use crate::modules::{EndpointStats, Mean, ModuleStats, OTHER_ENDPOINT};
+use crate::ids::{ModuleId, NameId};
+use crate::modules::{EndpointStats, Mean, ModuleStats};
 use crate::names::endpoint_parts;
 
-/// The module's place in the call graph. `is_peer`: whether a call without an answer names it.
+/// The module's role in the call graph. `is_peer`: whether a call without an answer names it.
 pub fn type_of(stats: &ModuleStats, is_peer: bool) -> ModuleType {
     match (stats.is_called || is_peer, stats.makes_calls) {
         (false, true) => ModuleType::Source,
@@ -16,7 +17,7 @@ pub fn type_of(stats: &ModuleStats, is_peer: bool) -> ModuleType {
     }
 }
 
-/// Mean CPU time of an invocation, ms, and where it comes from.
+/// Mean CPU time of an invocation, ms, and how it was obtained.
 pub fn cpu_of(stats: &ModuleStats) -> (Option<f64>, Option<MeasureSource>) {
     let estimated = stats.process_cpu_ns.sum() as f64 / stats.invocations.max(1) as f64;
     match stats.cpu_ns.mean() {
@@ -28,17 +29,17 @@ pub fn cpu_of(stats: &ModuleStats) -> (Option<f64>, Option<MeasureSource>) {
     }
 }
 
-/// Its endpoints, by name; `key_of` gives the [`endpoint_key`](crate::names::endpoint_key) of a number.
+/// The rows of its endpoints, by name. `key_of`: the [`endpoint_key`](crate::names::endpoint_key) of a number.
 pub fn endpoint_rows<'a>(
     stats: &ModuleStats,
-    key_of: impl Fn(u32) -> Option<&'a str>,
+    key_of: impl Fn(NameId) -> Option<&'a str>,
 ) -> Vec<Endpoint<'static>> {
     let named: BTreeMap<&str, &EndpointStats> = stats
         .endpoints
         .iter()
-        .map(|(&number, endpoint)| (key_of(number).unwrap_or_default(), endpoint))
+        .map(|(&number, endpoint)| (number.and_then(&key_of).unwrap_or_default(), endpoint))
         .collect();
-    debug_assert!(named.len() == stats.endpoints.len() || stats.endpoints.contains_key(&OTHER_ENDPOINT));
+    debug_assert!(named.len() == stats.endpoints.len() || stats.endpoints.contains_key(&None));
     let row = |(key, endpoint): (&str, &EndpointStats)| {
         let (method, route) = endpoint_parts(key);
         Endpoint {
@@ -54,19 +55,19 @@ pub fn endpoint_rows<'a>(
     named.into_iter().map(row).collect()
 }
 
-/// Its calls, by whom they went to. `without_answer`: those of which no callee is known, by peer, whoever is behind it;
-/// `module_behind` a peer that has answered others, or is called by its name, both by number.
+/// The rows of its calls, by callee. `without_answer`: number of calls without a known callee, by peer. `module_behind`: the
+/// module behind a peer, which has answered other calls or has the peer's name.
 pub fn call_rows<'a>(
     stats: &ModuleStats,
-    without_answer: &[(u32, u64)],
-    module_behind: impl Fn(u32) -> Option<u32>,
-    module_of: impl Fn(u32) -> &'a str,
-    peer_of: impl Fn(u32) -> Option<&'a str>,
+    without_answer: &[(NameId, u64)],
+    module_behind: impl Fn(NameId) -> Option<ModuleId>,
+    module_of: impl Fn(ModuleId) -> &'a str,
+    peer_of: impl Fn(NameId) -> Option<&'a str>,
 ) -> Vec<ModuleCall<'a>> {
     let per_invocation =
         |calls: u64| (stats.invocations > 0).then(|| calls as f64 / stats.invocations as f64);
     let mut rows: Vec<ModuleCall<'_>> = Vec::new();
-    let mut calls_to: BTreeMap<u32, u64> = stats.calls.iter().map(|(&to, &calls)| (to, calls)).collect();
+    let mut calls_to: BTreeMap<ModuleId, u64> = stats.calls.iter().map(|(&to, &calls)| (to, calls)).collect();
     for &(peer, calls) in without_answer {
         if let Some(to) = module_behind(peer) {
             *calls_to.entry(to).or_default() += calls;
@@ -93,7 +94,7 @@ pub fn call_rows<'a>(
     rows
 }
 
-/// A peer without telemetry of its own: a database, a third party.
+/// The row of a peer without telemetry of its own: a database, a third party.
 pub fn external_row(peer: &str) -> Module<'_> {
     Module {
         app_id: None,

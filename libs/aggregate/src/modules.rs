@@ -1,23 +1,21 @@
-//! [`ModuleStats`]: what a run's rows tell of a module, for module_inventory.json.
+//! [`ModuleStats`]: statistics of a module from a run's rows, for module_inventory.json.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use cctf_proto::cctf::Percentiles;
 
+use crate::ids::{InstanceId, ModuleId, NameId};
 use crate::maps::{Map, Set};
 
-/// Endpoints of a module told apart in a run; the rest are one endpoint without method and route.
+/// Maximum number of endpoints of a module in a run. Further ones are counted as one without method and route.
 const ENDPOINTS_MAX: usize = 256;
 /// Two significant digits: percentiles within 1%.
 const HISTOGRAM_DIGITS: u8 = 2;
-/// The endpoint of what is too much to be told apart.
-pub const OTHER_ENDPOINT: u32 = u32::MAX;
 
 /// One method and route.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndpointStats {
-    /// Invocations.
     pub calls: u64,
     #[serde(with = "as_counts")]
     service_micros: Histogram<u32>,
@@ -37,7 +35,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Takes a term, if it is known.
+    /// Adds a term, if it is known.
     pub fn add(&mut self, term: Option<u64>) {
         if let Some(term) = term {
             self.sum = self.sum.saturating_add(term);
@@ -59,31 +57,27 @@ impl Mean {
 /// A module within a run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ModuleStats {
-    /// Its instances, by number.
-    pub instances: Set<u32>,
-    /// Invocations.
+    pub instances: Set<InstanceId>,
     pub invocations: u64,
-    /// Whether someone calls it.
     pub is_called: bool,
-    /// Whether it calls someone.
     pub makes_calls: bool,
     /// CPU time of its invocations, nanoseconds.
     pub cpu_ns: Mean,
-    /// CPU time of its processes that metrics told since the run's start, nanoseconds.
+    /// CPU time of its processes since the run's start, from metrics, nanoseconds.
     pub process_cpu_ns: Mean,
-    /// Endpoints, by number.
-    pub endpoints: Map<u32, EndpointStats>,
-    /// Calls by the number of the module called.
-    pub calls: Map<u32, u64>,
-    /// Body bytes, both ways, of the calls whose callee told them.
-    pub call_bytes: Map<u32, Mean>,
+    /// `None`: all endpoints past the maximum.
+    pub endpoints: Map<Option<NameId>, EndpointStats>,
+    /// Number of calls, by the module called.
+    pub calls: Map<ModuleId, u64>,
+    /// Body bytes, both ways, of the calls whose callee reported them.
+    pub call_bytes: Map<ModuleId, Mean>,
 }
 
-/// The numbers of one invocation.
+/// The figures of one invocation.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct InvocationFacts {
-    /// Its endpoint, by number.
-    pub endpoint: u32,
+    /// `None` if there are too many endpoints.
+    pub endpoint: Option<NameId>,
     /// Service time, nanoseconds.
     pub service_ns: Option<i64>,
     /// CPU time, nanoseconds.
@@ -94,12 +88,12 @@ pub struct InvocationFacts {
     pub bytes_out: Option<u64>,
 }
 
-/// A module's and an endpoint's fixed part, and one of their entries.
+/// Bytes of a module's and an endpoint's fixed part, and of one of their entries.
 const STATS_BYTES: u64 = 512;
 const ENTRY_BYTES: u64 = 48;
 
 impl ModuleStats {
-    /// What it takes, in bytes.
+    /// Its size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         let histograms = self
             .endpoints
@@ -112,16 +106,12 @@ impl ModuleStats {
             + entries as u64 * ENTRY_BYTES
     }
 
-    /// Takes an invocation.
     pub fn add(&mut self, facts: &InvocationFacts) {
         self.invocations += 1;
         self.cpu_ns.add(facts.cpu_ns);
         let known = self.endpoints.contains_key(&facts.endpoint);
-        let endpoint = if known || self.endpoints.len() < ENDPOINTS_MAX {
-            facts.endpoint
-        } else {
-            OTHER_ENDPOINT
-        };
+        let is_own = known || self.endpoints.len() < ENDPOINTS_MAX;
+        let endpoint = facts.endpoint.filter(|_| is_own);
         self.endpoints
             .entry(endpoint)
             .or_insert_with(EndpointStats::new)
@@ -129,7 +119,7 @@ impl ModuleStats {
     }
 }
 
-/// A histogram as its values and their counts.
+/// Serializes a histogram as its values and their counts.
 mod as_counts {
     use hdrhistogram::Histogram;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -169,7 +159,7 @@ impl EndpointStats {
     fn add(&mut self, facts: &InvocationFacts) {
         self.calls += 1;
         if let Some(ns) = facts.service_ns {
-            // It grows to whatever fits its counters; more than that is no service time.
+            // The histogram grows as needed; it refuses only values that cannot be service times.
             let _ = self.service_micros.record((ns / 1000).max(0) as u64);
         }
         self.cpu_ns.add(facts.cpu_ns);

@@ -1,51 +1,48 @@
-//! [`Names`]: text by number, so that what waits and what counts holds four bytes instead of a string.
+//! [`Names`]: texts by number, so that rows and counters hold four bytes instead of a string.
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::NameId;
 use crate::maps::Map;
 
-/// Distinct texts kept; any further one is nameless.
+/// Maximum number of distinct texts; further ones get no number.
 const NAMES_MAX: usize = 65_536;
-/// Their bytes: the same for ones that are long.
+/// Maximum of their bytes in total; texts past it get no number.
 const TEXT_BYTES_MAX: u64 = 8 << 20;
-/// The number of what has no name, or is too much.
-pub const NAMELESS: u32 = u32::MAX;
 
-/// Texts by number.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     texts: Vec<Box<str>>,
-    numbers: Map<Box<str>, u32>,
+    numbers: Map<Box<str>, NameId>,
     text_bytes: u64,
 }
 
-/// A text's places in the list and in the index.
+/// Bytes of a text's places in the list and in the index.
 const NAME_BYTES: u64 = 96;
 
 impl Names {
-    /// What they take, in bytes.
+    /// Their size in memory, bytes.
     pub fn bytes(&self) -> u64 {
         self.texts.len() as u64 * NAME_BYTES + 2 * self.text_bytes
     }
 
-    /// The text's number.
-    pub fn number(&mut self, text: &str) -> u32 {
+    /// The text's number, new or known; `None` for a new text past the maximum.
+    pub fn number(&mut self, text: &str) -> Option<NameId> {
         if let Some(&number) = self.numbers.get(text) {
-            return number;
+            return Some(number);
         }
         if self.texts.len() >= NAMES_MAX || self.text_bytes >= TEXT_BYTES_MAX {
-            return NAMELESS;
+            return None;
         }
-        let number = self.texts.len() as u32;
+        let number = NameId::new(self.texts.len());
         self.text_bytes += text.len() as u64;
         self.texts.push(text.into());
         self.numbers.insert(text.into(), number);
-        number
+        Some(number)
     }
 
-    /// The text of a number.
-    pub fn text(&self, number: u32) -> Option<&str> {
-        self.texts.get(number as usize).map(|text| &**text)
+    pub fn text(&self, number: NameId) -> Option<&str> {
+        self.texts.get(number.index()).map(|text| &**text)
     }
 }
 
@@ -53,7 +50,7 @@ impl Names {
 pub fn endpoint_key(method: Option<&str>, route: Option<&str>, scratch: &mut String) {
     scratch.clear();
     for part in [method, route] {
-        // A tab separates, and its absence tells an unknown part from an empty one.
+        // A tab separates the parts, and a plus sign distinguishes an empty part from an unknown one.
         if let Some(part) = part {
             scratch.push('+');
             scratch.push_str(part);

@@ -1,14 +1,16 @@
-//! [`ModuleNames`]: the module that a call's peer names, where no answer shows which one it is.
+//! [`ModuleNames`]: finds the module that a call's peer names, where no answer shows which one it is.
 
 use std::collections::BTreeMap;
 
+use crate::ids::ModuleId;
+
 /// A run's modules by name.
 #[derive(Debug, Default)]
-pub struct ModuleNames<'a>(BTreeMap<&'a str, BTreeMap<Option<&'a str>, u32>>);
+pub struct ModuleNames<'a>(BTreeMap<&'a str, BTreeMap<Option<&'a str>, ModuleId>>);
 
 impl<'a> ModuleNames<'a> {
-    /// Takes each module's number, application and name.
-    pub fn new(modules: impl Iterator<Item = (u32, Option<&'a str>, &'a str)>) -> Self {
+    /// `modules`: number, application and name of each.
+    pub fn new(modules: impl Iterator<Item = (ModuleId, Option<&'a str>, &'a str)>) -> Self {
         let mut names = Self::default();
         for (number, app_id, module_id) in modules {
             names.0.entry(module_id).or_default().insert(app_id, number);
@@ -16,9 +18,10 @@ impl<'a> ModuleNames<'a> {
         names
     }
 
-    /// The module that a peer names, to a caller of that application: by its own name, as host with or without a port, or as a service
-    /// of Kubernetes. Of several modules the caller's application's, else the first by application.
-    pub fn behind(&self, peer: &str, app_id: Option<&str>) -> Option<u32> {
+    /// The module that a peer names to a caller of the application `app_id`. The peer may be the module's name, a host with
+    /// or without a port, or a Kubernetes service. Among several modules the one of the caller's application wins, else the
+    /// first by application.
+    pub fn behind(&self, peer: &str, app_id: Option<&str>) -> Option<ModuleId> {
         let host = host_of(peer);
         let named = |name: &str| {
             let of_name = self.0.get(name)?;
@@ -37,7 +40,7 @@ impl<'a> ModuleNames<'a> {
     }
 }
 
-/// A peer's host, without port and without the dot that ends a full domain name.
+/// A peer's host, without port and without the final dot of an absolute domain name.
 fn host_of(peer: &str) -> &str {
     let host = match peer.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -60,6 +63,7 @@ mod tests {
                 (3, None, "orders:v1"),
                 (4, None, "api"),
             ]
+            .map(|(index, app_id, name)| (ModuleId::new(index), app_id, name))
             .into_iter(),
         );
         for (peer, app_id, module) in [
@@ -81,7 +85,11 @@ mod tests {
             ("[::1]:80", None, None),
             ("", None, None),
         ] {
-            assert_eq!(names.behind(peer, app_id), module, "{peer} of {app_id:?}");
+            assert_eq!(
+                names.behind(peer, app_id).map(ModuleId::index),
+                module,
+                "{peer} of {app_id:?}"
+            );
         }
     }
 }

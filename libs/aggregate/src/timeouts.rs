@@ -1,4 +1,4 @@
-//! Default timeouts of the normalizer, which the merge assumes of folders that state none.
+//! Default timeouts of the normalizer. The merge assumes them for folders that state none.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! [`slots_and_image`]: what run_meta.json says of the service under load where the driver did not.
+//! [`slots_and_image`]: fields of run_meta.json about the service under load that the driver did not report.
 
 use std::collections::BTreeSet;
 
 use cctf_proto::cctf::{Module, ModuleType};
 
-/// Slots of an instance and image of the service under load: the modules that a pure source, such as the load driver, calls; all modules
-/// where none of these reports the value. Nothing is known where they differ.
+/// Slots of an instance and image of the service under load: the modules that a pure source, such as the load driver, calls.
+/// If none of these reports a value, all modules count. Values that differ give `None`.
 pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'m str>) {
     let drivers = modules
         .iter()
@@ -28,7 +28,7 @@ pub fn slots_and_image<'m>(modules: &'m [Module<'_>]) -> (Option<u64>, Option<&'
     )
 }
 
-/// The one value of all; `None` if there is no value, `Some(None)` if they differ.
+/// The value that all share; `None` if there is no value, `Some(None)` if they differ.
 fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<Option<T>> {
     let first = values.next()?;
     let is_same = values.all(|value| value == first);

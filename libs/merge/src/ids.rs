@@ -1,5 +1,7 @@
 //! Ids of nodes, modules and instances: their indices in the [`EntityRegistry`](crate::registry::EntityRegistry).
 
+pub use aggregate::ids::ModuleId;
+
 macro_rules! id {
     ($name:ident) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,5 +16,4 @@ macro_rules! id {
 }
 
 id!(NodeId);
-id!(ModuleId);
 id!(InstanceId);

@@ -138,13 +138,13 @@ impl EntityRegistry {
 
     pub fn module(&mut self, name: &ModuleName) -> Result<ModuleId, TooManyNames> {
         if let Some(&id) = self.module_ids.get(name) {
-            return Ok(ModuleId(id));
+            return Ok(ModuleId::new(id as usize));
         }
         self.grow(name.module_id.len() + name.app_id.as_ref().map_or(0, String::len))?;
         let id = self.modules.len() as u32;
         self.modules.push(name.clone());
         self.module_ids.insert(name.clone(), id);
-        Ok(ModuleId(id))
+        Ok(ModuleId::new(id as usize))
     }
 
     /// The id of an instance, its parts given as JSON. `last_seen` is the end of the row that names it, nanoseconds; `None`

@@ -7,19 +7,20 @@ use foldhash::fast::RandomState;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::entry::{Entry, Fact, NONE};
+use super::entry::{Entry, Fact};
+use super::ids::EntryId;
 use super::index::Index;
 use super::memory::{prefetch, use_large_pages};
 
-/// Entries of a block: 14 MiB, most of which large pages can lie below. A table that grows in one piece is moved while it
-/// grows, which splits them.
+/// Entries of a block: 14 MiB, most of which large pages can back. A table that grows in one piece is moved while it grows,
+/// which splits them.
 const BLOCK_LOG2: u32 = 17;
 const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
 
-/// Entries between the one that goes and the one that is asked for: as long as memory takes to answer.
+/// Entries between the one that leaves and the one that is prefetched: the latency of memory.
 const EXPIRING_AHEAD: usize = 8;
 
-/// Entries by number; an entry keeps its number as long as it lives.
+/// Entries by number.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Saved")]
 pub(super) struct Entries {
@@ -28,7 +29,7 @@ pub(super) struct Entries {
     blocks: Vec<Vec<Entry>>,
     #[serde(skip_serializing)]
     made: usize,
-    free: Vec<u32>,
+    free: Vec<EntryId>,
     /// The first entry of each trace and span id.
     #[serde(skip_serializing)]
     index: Index,
@@ -36,11 +37,11 @@ pub(super) struct Entries {
     hasher: RandomState,
 }
 
-/// Entries without their index, as they are kept over a restart.
+/// Entries without their index, as a checkpoint stores them.
 #[derive(Deserialize)]
 struct Saved {
     entries: Vec<Entry>,
-    free: Vec<u32>,
+    free: Vec<EntryId>,
 }
 
 fn in_one_sequence<S: Serializer>(blocks: &[Vec<Entry>], serializer: S) -> Result<S::Ok, S::Error> {
@@ -60,14 +61,14 @@ impl From<Saved> for Entries {
             restored.push(entry);
         }
         restored.free = saved.free;
-        let behind_another: HashSet<u32> = restored
+        let behind_another: HashSet<EntryId> = restored
             .blocks
             .iter()
             .flatten()
             .filter(|entry| entry.is(Fact::Alive))
-            .map(|entry| entry.next_same_id)
+            .filter_map(|entry| entry.next_same_id)
             .collect();
-        for entry in 0..restored.made as u32 {
+        for entry in (0..restored.made).map(EntryId::new) {
             if restored.get(entry).is(Fact::Alive) && !behind_another.contains(&entry) {
                 restored.put_into_index(entry);
             }
@@ -81,23 +82,25 @@ impl Entries {
         self.made - self.free.len()
     }
 
-    pub fn get(&self, entry: u32) -> &Entry {
-        &self.blocks[entry as usize >> BLOCK_LOG2][entry as usize & BLOCK_MASK]
+    pub fn get(&self, entry: EntryId) -> &Entry {
+        let index = entry.index();
+        &self.blocks[index >> BLOCK_LOG2][index & BLOCK_MASK]
     }
 
-    pub fn get_mut(&mut self, entry: u32) -> &mut Entry {
-        &mut self.blocks[entry as usize >> BLOCK_LOG2][entry as usize & BLOCK_MASK]
+    pub fn get_mut(&mut self, entry: EntryId) -> &mut Entry {
+        let index = entry.index();
+        &mut self.blocks[index >> BLOCK_LOG2][index & BLOCK_MASK]
     }
 
-    /// Asks for what [`Self::find`] of this id reads.
+    /// Prefetches what [`Self::find`] of this id reads.
     #[inline]
     pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
         self.index.prefetch(hash(&self.hasher, trace_id, span_id));
     }
 
-    /// Asks for the entries that are the next to go, and for their places in the index.
+    /// Prefetches the entries that leave next, and their places in the index.
     #[inline]
-    pub fn prefetch_expiring(&self, deadlines: &VecDeque<(u64, u32)>) {
+    pub fn prefetch_expiring(&self, deadlines: &VecDeque<(u64, EntryId)>) {
         if let Some(&(_, entry)) = deadlines.get(2 * EXPIRING_AHEAD) {
             let entry = self.get(entry);
             prefetch(entry);
@@ -110,58 +113,62 @@ impl Entries {
     }
 
     /// The first entry of this id; the others follow by `next_same_id`.
-    pub fn find(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<u32> {
-        let is_same = |at: u32| {
-            let entry = self.get(at);
+    pub fn find(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<EntryId> {
+        let is_same = |candidate: EntryId| {
+            let entry = self.get(candidate);
             entry.span_id == *span_id && entry.trace_id == *trace_id
         };
         self.index.find(hash(&self.hasher, trace_id, span_id), is_same)
     }
 
-    /// The first that is as asked for, of `first` and those with its id behind it.
-    pub fn among(&self, first: Option<u32>, is_wanted: impl Fn(u32, &Entry) -> bool) -> Option<u32> {
-        let mut candidate = first?;
-        while candidate != NONE {
+    /// The first wanted entry among `first` and the following ones with the same id.
+    pub fn among(
+        &self,
+        first: Option<EntryId>,
+        is_wanted: impl Fn(EntryId, &Entry) -> bool,
+    ) -> Option<EntryId> {
+        let mut next = first;
+        while let Some(candidate) = next {
             let entry = self.get(candidate);
             if is_wanted(candidate, entry) {
                 return Some(candidate);
             }
-            candidate = entry.next_same_id;
+            next = entry.next_same_id;
         }
         None
     }
 
-    /// Adds an entry in front of `first`, the one that has been found by its id.
-    pub fn add(&mut self, mut entry: Entry, first: Option<u32>) -> u32 {
-        entry.next_same_id = first.unwrap_or(NONE);
-        let at = match self.free.pop() {
-            Some(at) => {
-                *self.get_mut(at) = entry;
-                at
+    /// Adds an entry in front of `first`, the one that was found by its id.
+    pub fn add(&mut self, mut entry: Entry, first: Option<EntryId>) -> EntryId {
+        entry.next_same_id = first;
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.get_mut(id) = entry;
+                id
             }
             None => self.push(entry),
         };
         match first {
             Some(first) => {
-                let hash = self.hash_of(at);
-                self.index.replace(hash, first, at);
+                let hash = self.hash_of(id);
+                self.index.replace(hash, first, id);
             }
-            None => self.put_into_index(at),
+            None => self.put_into_index(id),
         }
-        at
+        id
     }
 
     /// Removes an entry that neither waits nor is waited on.
-    pub fn remove(&mut self, entry: u32) {
+    pub fn remove(&mut self, entry: EntryId) {
         let gone = *self.get(entry);
         let hash = self.hash_of(entry);
         let is_first = match gone.next_same_id {
-            NONE => self.index.remove(hash, entry),
-            next => self.index.replace(hash, entry, next),
+            None => self.index.remove(hash, entry),
+            Some(next) => self.index.replace(hash, entry, next),
         };
         if !is_first {
             let first = self.find(&gone.trace_id, &gone.span_id);
-            let before = self.among(first, |_, other| other.next_same_id == entry);
+            let before = self.among(first, |_, other| other.next_same_id == Some(entry));
             debug_assert!(before.is_some(), "a live entry is found by its id");
             if let Some(before) = before {
                 self.get_mut(before).next_same_id = gone.next_same_id;
@@ -171,7 +178,7 @@ impl Entries {
         self.free.push(entry);
     }
 
-    fn push(&mut self, entry: Entry) -> u32 {
+    fn push(&mut self, entry: Entry) -> EntryId {
         if self.made & BLOCK_MASK == 0 {
             let mut block = Vec::with_capacity(1 << BLOCK_LOG2);
             use_large_pages(block.spare_capacity_mut());
@@ -181,69 +188,67 @@ impl Entries {
             block.push(entry);
         }
         self.made += 1;
-        (self.made - 1) as u32
+        EntryId::new(self.made - 1)
     }
 
-    fn hash_of(&self, entry: u32) -> u32 {
+    fn hash_of(&self, entry: EntryId) -> u32 {
         let of = self.get(entry);
         hash(&self.hasher, &of.trace_id, &of.span_id)
     }
 
-    fn put_into_index(&mut self, entry: u32) {
+    fn put_into_index(&mut self, entry: EntryId) {
         let hash = self.hash_of(entry);
         self.index.insert(hash, entry);
     }
 
-    /// Hangs an entry on its parent.
-    pub fn wait_on(&mut self, entry: u32, parent: u32) {
-        let first = std::mem::replace(&mut self.get_mut(parent).first_waiter, entry);
-        if first != NONE {
-            self.get_mut(first).previous_waiter = entry;
+    /// Adds an entry to the list of those that wait on its parent.
+    pub fn wait_on(&mut self, entry: EntryId, parent: EntryId) {
+        let first = self.get_mut(parent).first_waiter.replace(entry);
+        if let Some(first) = first {
+            self.get_mut(first).previous_waiter = Some(entry);
         }
         let waiter = self.get_mut(entry);
-        waiter.waits_on = parent;
-        waiter.next_waiter = first;
-        waiter.previous_waiter = NONE;
+        waiter.waits_on = Some(parent);
+        waiter.set_next_waiter(first);
+        waiter.previous_waiter = None;
     }
 
-    /// Takes an entry off its parent, if it hangs on one.
-    pub fn stop_waiting(&mut self, entry: u32) {
+    /// Takes an entry out of the list of those that wait on its parent, if it is in one.
+    pub fn stop_waiting(&mut self, entry: EntryId) {
         let waiter = *self.get(entry);
-        if waiter.waits_on == NONE {
-            return;
-        }
+        let Some(parent) = waiter.waits_on else { return };
+        let next = waiter.next_waiter();
         match waiter.previous_waiter {
-            NONE => self.get_mut(waiter.waits_on).first_waiter = waiter.next_waiter,
-            previous => self.get_mut(previous).next_waiter = waiter.next_waiter,
+            None => self.get_mut(parent).first_waiter = next,
+            Some(previous) => self.get_mut(previous).set_next_waiter(next),
         }
-        if waiter.next_waiter != NONE {
-            self.get_mut(waiter.next_waiter).previous_waiter = waiter.previous_waiter;
+        if let Some(next) = next {
+            self.get_mut(next).previous_waiter = waiter.previous_waiter;
         }
-        let waiter = self.get_mut(entry);
-        (waiter.waits_on, waiter.next_waiter, waiter.previous_waiter) = (NONE, NONE, NONE);
+        self.get_mut(entry).clear_waiting();
     }
 
-    /// Takes all that hang on an entry off it; the first of them.
-    pub fn take_waiters(&mut self, parent: u32) -> u32 {
-        std::mem::replace(&mut self.get_mut(parent).first_waiter, NONE)
+    /// Detaches the list of those that wait on an entry, and returns the first of them.
+    pub fn take_waiters(&mut self, parent: EntryId) -> Option<EntryId> {
+        self.get_mut(parent).first_waiter.take()
     }
 
-    /// Frees one of those from its list; the one behind it.
-    pub fn free_waiter(&mut self, entry: u32) -> u32 {
+    /// Frees an entry of a detached list, and returns the next one.
+    pub fn free_waiter(&mut self, entry: EntryId) -> Option<EntryId> {
         let waiter = self.get_mut(entry);
-        let next = waiter.next_waiter;
-        (waiter.waits_on, waiter.next_waiter, waiter.previous_waiter) = (NONE, NONE, NONE);
+        let next = waiter.next_waiter();
+        waiter.clear_waiting();
         next
     }
 
-    /// Until when the entry is needed by itself or by what hangs on it.
-    pub fn needed_until(&self, entry: u32) -> u64 {
+    /// Until when the entry is needed by itself or by what waits on it.
+    pub fn needed_until(&self, entry: EntryId) -> u64 {
         let of = self.get(entry);
-        let (mut needed_until, mut waiter) = (of.needed_until, of.first_waiter);
-        while waiter != NONE {
+        let (mut needed_until, mut next) = (of.needed_until, of.first_waiter);
+        while let Some(waiter) = next {
             let waiting = self.get(waiter);
             needed_until = needed_until.max(waiting.needed_until);
-            waiter = waiting.next_waiter;
+            next = waiting.next_waiter();
         }
         needed_until
     }

@@ -1,139 +1,14 @@
-//! What the join keeps of a span, and what it says of one.
+//! [`Entry`]: what the join keeps of a span, and what a span and its parent decide about each other.
 
+use aggregate::ids::{InstanceId, NameId, RunId};
 use cctf_proto::cctf::SpanId;
 use serde::{Deserialize, Serialize};
 
-/// No entry, no row, no instance, no peer.
-pub(crate) const NONE: u32 = u32::MAX;
+use super::ids::{EntryId, RowSlot};
+use super::outcome::{Arrival, Role};
+
 /// No span.
 pub(super) const NO_SPAN: [u8; 8] = [0; 8];
-
-/// What a span is to the join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// SERVER.
-    Server,
-    /// CONSUMER that handles a message.
-    Consumer,
-    /// CONSUMER that says it receives. Below the message's sender it handles that message; below a span of its own process
-    /// it is a poll.
-    Receipt,
-    /// Neither work nor a call: CONSUMER that asks for or settles messages, CLIENT that looks up a name.
-    Poll,
-    /// INTERNAL.
-    Internal,
-    /// CLIENT.
-    Client,
-    /// PRODUCER.
-    Producer,
-    /// Not arrived yet: some child names it.
-    Missing,
-}
-
-impl Role {
-    /// Whether it sends to others.
-    pub fn is_call(self) -> bool {
-        matches!(self, Self::Client | Self::Producer)
-    }
-
-    pub(super) fn is_callee(self) -> bool {
-        matches!(self, Self::Server | Self::Consumer | Self::Receipt)
-    }
-}
-
-/// A span that arrives.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    /// The trace.
-    pub trace_id: [u8; 16],
-    /// The span.
-    pub span_id: [u8; 8],
-    /// Its parent.
-    pub parent_span_id: Option<SpanId>,
-    /// What it is.
-    pub role: Role,
-    /// Whether the parent is in another process, if the telemetry says so; of a CONSUMER that handles, true if it need not be
-    /// looked at.
-    pub parent_is_remote: Option<bool>,
-    /// Whether it may share its id with a span of another process, as a call and its answer do in Zipkin.
-    pub may_share_id: bool,
-    /// The instance that made it, a number of the caller's choice.
-    pub instance: u32,
-    /// End less start, nanoseconds.
-    pub duration_ns: i64,
-    /// End, nanoseconds since the Unix epoch.
-    pub end_unix_ns: u64,
-    /// Whom a call was sent to, a number of the caller's choice.
-    pub peer: u32,
-    /// The run of a call's row, as far as it is known when it arrives.
-    pub run: Option<u32>,
-}
-
-/// The call that reached an invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
-    /// The CLIENT or PRODUCER span.
-    pub span_id: SpanId,
-    /// The instance that called.
-    pub instance: u32,
-    /// The call's duration, nanoseconds.
-    pub duration_ns: i64,
-    /// The call's end, nanoseconds since the Unix epoch.
-    pub end_unix_ns: u64,
-    /// How many spans name it as their caller up to now, at most 255.
-    pub callees: u8,
-}
-
-/// What a span turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// An invocation.
-    Invocation {
-        /// The invocation that caused it.
-        parent: Option<SpanId>,
-        /// The call that reached it.
-        caller: Option<Caller>,
-        /// Whether the window passed before the caller was found.
-        orphan: bool,
-    },
-    /// A call.
-    Call {
-        /// The invocation that made it.
-        ancestor: Option<SpanId>,
-        /// The instance that answered, where it is known.
-        callee: Option<u32>,
-        /// Whether the window passed before the ancestor was found.
-        orphan: bool,
-    },
-    /// No row: inner work, a poll, or one request seen by a second instrumentation.
-    Nothing,
-}
-
-/// A held row whose outcome is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    /// The number that the row was held under.
-    pub row: u32,
-    /// What it turned out to be.
-    pub outcome: Outcome,
-}
-
-/// A call that has left the table: what is known of it now is all that will be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Departed {
-    /// The instance that called.
-    pub instance: u32,
-    /// The instance that answered, if one was seen.
-    pub callee: Option<u32>,
-    /// Whom it was sent to.
-    pub peer: u32,
-    /// Whether it sent a message, whose peer is a broker with many others behind it.
-    pub is_message: bool,
-    /// The trace, by which the run is found where it was not known.
-    pub trace_id: [u8; 16],
-    /// The run of its row, if that was known when it arrived.
-    pub run: Option<u32>,
-}
 
 /// A span in the table.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -143,32 +18,29 @@ pub(super) struct Entry {
     pub parent_span_id: [u8; 8],
     /// Nearest invocation at or above, once known.
     pub ancestor: [u8; 8],
-    /// When it is looked at next.
+    /// Journal time at which it is next examined.
     pub deadline: u64,
-    /// When the window of its own span, and of those known to hang on it, has passed.
+    /// End of the window of its own span and of those known to wait on it.
     pub needed_until: u64,
     pub duration_ns: i64,
     pub end_unix_ns: u64,
-    pub instance: u32,
-    pub callee_instance: u32,
-    pub peer: u32,
-    pub row: u32,
+    pub instance: Option<InstanceId>,
+    pub callee_instance: Option<InstanceId>,
+    pub peer: Option<NameId>,
+    pub row: RowSlot,
     /// The entry that this one waits on, and its place in the list of those that do.
-    pub waits_on: u32,
-    pub next_waiter: u32,
-    pub previous_waiter: u32,
-    pub first_waiter: u32,
-    /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as Zipkin has it).
-    pub next_same_id: u32,
+    pub waits_on: Option<EntryId>,
+    next_waiter_or_run: u32,
+    pub previous_waiter: Option<EntryId>,
+    pub first_waiter: Option<EntryId>,
+    /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as in Zipkin).
+    pub next_same_id: Option<EntryId>,
     pub callees: u8,
     pub role: Role,
     facts: u16,
 }
 
-const _: () = assert!(
-    size_of::<Entry>() == 112,
-    "told in the memory that JoinTable takes"
-);
+const _: () = assert!(size_of::<Entry>() == 112, "JoinTable's documentation states it");
 
 /// A bit of an entry's facts. As bytes of their own they would make every entry longer by eight.
 #[derive(Clone, Copy)]
@@ -176,7 +48,7 @@ const _: () = assert!(
 pub(super) enum Fact {
     /// `ancestor` is known.
     Known = 1,
-    /// It is a SERVER invocation, or below one of its own instance with no call between; decides on second
+    /// It is a SERVER invocation, or below one of its own instance with no call between. Needed to recognise second
     /// instrumentations.
     WithinServer = 1 << 1,
     /// The telemetry says that the parent is in another process.
@@ -186,15 +58,15 @@ pub(super) enum Fact {
     ParentIsLocal = 1 << 4,
     /// It may share its id with a span of another process.
     MayShareId = 1 << 5,
-    /// It hangs on the best parent that has arrived, and a better one may come within its window.
+    /// It waits on the best parent that has arrived, and a better one may arrive within its window.
     Tentative = 1 << 6,
-    /// The way up from it ends for certain: at a root, or where it was cut. It is on no cycle.
+    /// The way up from it certainly ends, at a root or at a cut. It is on no cycle.
     Rooted = 1 << 7,
-    /// What it turned out to be has been reported.
-    Settled = 1 << 8,
+    /// Its outcome has been reported.
+    Resolved = 1 << 8,
     /// Its row waits for a decision above in a second window.
     SecondWindow = 1 << 9,
-    /// It is a call whose run is known: until it is known itself, `ancestor` holds that, then `next_waiter`.
+    /// It is a call whose run is known: `ancestor` holds the run until the call itself is known, then `next_waiter_or_run`.
     HasRun = 1 << 10,
     /// It is kept for a second window, since a cycle may still close over it.
     Kept = 1 << 11,
@@ -219,15 +91,15 @@ impl Entry {
             needed_until: 0,
             duration_ns: 0,
             end_unix_ns: 0,
-            instance: NONE,
-            callee_instance: NONE,
-            peer: NONE,
-            row: NONE,
-            waits_on: NONE,
-            next_waiter: NONE,
-            previous_waiter: NONE,
-            first_waiter: NONE,
-            next_same_id: NONE,
+            instance: None,
+            callee_instance: None,
+            peer: None,
+            row: RowSlot::EMPTY,
+            waits_on: None,
+            next_waiter_or_run: 0,
+            previous_waiter: None,
+            first_waiter: None,
+            next_same_id: None,
             callees: 0,
             role: Role::Missing,
             facts: Fact::Alive as u16,
@@ -249,25 +121,42 @@ impl Entry {
         self.set(Fact::MayShareId, arrival.may_share_id);
         if let Some(run) = arrival.run.filter(|_| arrival.role.is_call()) {
             self.set(Fact::HasRun, true);
-            self.ancestor[..4].copy_from_slice(&run.to_le_bytes());
+            self.ancestor[..4].copy_from_slice(&(run.index() as u32).to_le_bytes());
         }
     }
 
+    /// The next entry that waits on the same parent.
+    #[inline]
+    pub(super) fn next_waiter(&self) -> Option<EntryId> {
+        EntryId::from_raw(self.next_waiter_or_run)
+    }
+
+    #[inline]
+    pub(super) fn set_next_waiter(&mut self, waiter: Option<EntryId>) {
+        self.next_waiter_or_run = waiter.map_or(0, EntryId::raw);
+    }
+
+    /// Notes that it waits on nothing.
+    pub(super) fn clear_waiting(&mut self) {
+        (self.waits_on, self.previous_waiter) = (None, None);
+        self.set_next_waiter(None);
+    }
+
     /// The run of a call's row.
-    pub(super) fn run(&self) -> Option<u32> {
+    pub(super) fn run(&self) -> Option<RunId> {
         let [run @ .., _, _, _, _] = self.ancestor;
         let run = if self.is(Fact::Known) {
-            self.next_waiter
+            self.next_waiter_or_run
         } else {
             u32::from_le_bytes(run)
         };
-        self.is(Fact::HasRun).then_some(run)
+        self.is(Fact::HasRun).then(|| RunId::new(run as usize))
     }
 
-    /// Makes room for the ancestor of a call that is known now, and hangs on nothing any more.
+    /// Moves the run of a call that becomes known: `ancestor` is needed for the ancestor, and a known call waits on nothing.
     pub(super) fn keep_run(&mut self) {
         if let Some(run) = self.run() {
-            self.next_waiter = run;
+            self.next_waiter_or_run = run.index() as u32;
         }
     }
 
@@ -276,12 +165,12 @@ impl Entry {
     }
 
     pub(super) fn is_of_instance(&self, other: &Self) -> bool {
-        self.instance != NONE && self.instance == other.instance
+        self.instance.is_some() && self.instance == other.instance
     }
 
     /// Whether both instances are known and differ.
     pub(super) fn is_of_another_instance(&self, other: &Self) -> bool {
-        self.instance != NONE && other.instance != NONE && self.instance != other.instance
+        self.instance.is_some() && other.instance.is_some() && self.instance != other.instance
     }
 
     /// Whether it is known to be an invocation.
@@ -289,23 +178,24 @@ impl Entry {
         self.is(Fact::Known) && self.ancestor == self.span_id && !self.role.is_call()
     }
 
-    /// Whether it is an invocation whatever stands above: a remote parent is a caller.
+    /// Whether it is an invocation whatever its parent is: a remote parent is a caller.
     pub(super) fn is_invocation_by_itself(&self) -> bool {
         (self.role.is_callee() || self.role == Role::Internal) && self.is(Fact::ParentIsRemote)
     }
 
-    /// Whether it is an invocation because of this arrived parent: one that calls or is of another instance, to a CONSUMER that
-    /// handles any but the receipt of the same message, and to inner work one that is known to be of another instance.
+    /// Whether this parent, which has arrived, makes it an invocation. For a SERVER span or a receipt that is a call or a span
+    /// of another instance. For a CONSUMER that handles a message it is any but the receipt of the same message. For inner
+    /// work it is a span known to be of another instance.
     pub(super) fn is_invocation_below(&self, parent: &Self) -> bool {
         match self.role {
             _ if parent.role == Role::Missing => false,
             Role::Server => parent.role.is_call() || !parent.is_of_instance(self),
             Role::Receipt => parent.role == Role::Producer || !parent.is_of_instance(self),
             Role::Consumer => parent.role != Role::Receipt || !self.is_within(parent),
-            // One that was given up as inner work has no row.
+            // Inner work that was resolved as such has no row.
             Role::Internal => {
                 !self.is(Fact::ParentIsLocal)
-                    && !self.is(Fact::Settled)
+                    && !self.is(Fact::Resolved)
                     && parent.is_of_another_instance(self)
             }
             _ => false,
@@ -320,7 +210,7 @@ impl Entry {
             && !self.is_invocation_below(parent)
     }
 
-    /// Whether it is the request or message that the span above has seen already, told by a second instrumentation.
+    /// Whether a second instrumentation reports the request or message that the parent has already seen.
     pub(super) fn is_seen_by(&self, parent: &Self) -> bool {
         if self.is(Fact::ParentIsRemote) {
             return false;

@@ -1,16 +1,17 @@
-//! [`Index`]: entries by the hash of their ids, at one cache line a question.
+//! [`Index`]: entries by the hash of their ids, at one cache line per lookup.
 
+use super::ids::EntryId;
 use super::memory::{large_vec, prefetch};
 
 /// Slots at first.
 const SLOTS_MIN_LOG2: u32 = 10;
-/// The hash in a slot tells its home, so there are no more slots than it can tell apart.
+/// The home of a slot follows from its 32-bit hash, which distinguishes no more slots than this.
 const SLOTS_MAX_LOG2: u32 = 31;
 
 /// A hash table with open addressing that holds numbers of entries, not the entries.
 ///
-/// A slot has a hash in its upper half and an entry's number, plus one, in its lower; zero is empty. So neither a question
-/// for what is not there nor a removal reads an entry: a new span costs one line here instead of three.
+/// A slot has a hash in its upper half and an entry's number, which is never zero, in its lower; zero is empty. So neither a
+/// lookup of a missing id nor a removal reads an entry: a new span costs one cache line here instead of three.
 #[derive(Debug)]
 pub(super) struct Index {
     slots: Vec<u64>,
@@ -29,7 +30,7 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Asks for the line that a question for this hash reads.
+    /// Prefetches the cache line that a lookup of this hash reads.
     #[inline]
     pub fn prefetch(&self, hash: u32) {
         if let Some(slot) = self.slots.get(self.home(hash)) {
@@ -37,16 +38,13 @@ impl Index {
         }
     }
 
-    /// The entry of this hash that is the one looked for.
+    /// The wanted entry among those with this hash.
     #[inline]
-    pub fn find(&self, hash: u32, is_wanted: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, hash: u32, is_wanted: impl Fn(EntryId) -> bool) -> Option<EntryId> {
         let mut at = self.home(hash);
         loop {
             let slot = self.slots[at];
-            if slot == 0 {
-                return None;
-            }
-            let entry = slot as u32 - 1;
+            let entry = EntryId::from_raw(slot as u32)?;
             if (slot >> 32) as u32 == hash && is_wanted(entry) {
                 return Some(entry);
             }
@@ -54,9 +52,8 @@ impl Index {
         }
     }
 
-    /// Adds an entry.
-    pub fn insert(&mut self, hash: u32, entry: u32) {
-        // At five eighths a question reads 2 slots on average, of the 8 in a line.
+    pub fn insert(&mut self, hash: u32, entry: EntryId) {
+        // At five eighths a lookup reads 2 slots on average, of the 8 in a line.
         if self.len * 8 >= self.slots.len() * 5 && self.slots_log2 < SLOTS_MAX_LOG2 {
             self.grow();
         }
@@ -65,7 +62,7 @@ impl Index {
     }
 
     /// Puts an entry in the place of another one of the same hash; false if that is not there.
-    pub fn replace(&mut self, hash: u32, entry: u32, by: u32) -> bool {
+    pub fn replace(&mut self, hash: u32, entry: EntryId, by: EntryId) -> bool {
         let at = self.place_of(hash, entry);
         if let Some(at) = at {
             self.slots[at] = slot_of(hash, by);
@@ -73,8 +70,8 @@ impl Index {
         at.is_some()
     }
 
-    /// Removes an entry; false if it is not there. What stood behind it moves up, so that there are no graves to pass.
-    pub fn remove(&mut self, hash: u32, entry: u32) -> bool {
+    /// Removes an entry; false if it is not there. Later slots move up, so that no tombstones are left.
+    pub fn remove(&mut self, hash: u32, entry: EntryId) -> bool {
         let Some(mut hole) = self.place_of(hash, entry) else {
             return false;
         };
@@ -93,7 +90,7 @@ impl Index {
         true
     }
 
-    fn place_of(&self, hash: u32, entry: u32) -> Option<usize> {
+    fn place_of(&self, hash: u32, entry: EntryId) -> Option<usize> {
         let wanted = slot_of(hash, entry);
         let mut at = self.home(hash);
         while self.slots[at] != wanted {
@@ -135,9 +132,8 @@ impl Index {
 }
 
 #[inline]
-fn slot_of(hash: u32, entry: u32) -> u64 {
-    // The number of no entry is u32::MAX, so this does not overflow.
-    u64::from(hash) << 32 | u64::from(entry + 1)
+fn slot_of(hash: u32, entry: EntryId) -> u64 {
+    u64::from(hash) << 32 | u64::from(entry.raw())
 }
 
 #[cfg(test)]
@@ -148,29 +144,30 @@ mod tests {
 
     use super::*;
 
-    /// Looking for all entries after every step takes most of a minute.
+    /// Checking all entries after every step takes most of a minute.
     const ALL_EVERY: usize = 16;
 
     proptest! {
-        /// Few homes, so that entries stand far from them, around the table's end as well. Without the step that moves
-        /// entries up behind a removed one, those behind it are lost.
+        /// Few homes, so that entries are far from them, also across the table's end. Without the step that moves later
+        /// slots up after a removal, lookups would miss them.
         #[test]
         fn it_holds_what_a_map_holds(
-            steps in proptest::collection::vec((0_u32..5, 0_u32..400, prop::bool::weighted(0.6)), 1..3000),
+            steps in proptest::collection::vec((0_u32..5, 0_usize..400, prop::bool::weighted(0.6)), 1..3000),
         ) {
             let mut index = Index::default();
-            let mut map: HashMap<u32, u32> = HashMap::new();
+            let mut map: HashMap<EntryId, u32> = HashMap::new();
             for (number, (home, entry, is_added)) in steps.into_iter().enumerate() {
                 let hash = u32::MAX - home * 0x40_0000 + 0x3f_ffff * (home & 1);
+                let (entry, other) = (EntryId::new(entry), EntryId::new(entry + 1000));
                 match map.get(&entry).copied() {
                     None if is_added => {
                         index.insert(hash, entry);
                         map.insert(entry, hash);
                     }
                     Some(hash) if is_added => {
-                        index.replace(hash, entry, entry + 1000);
+                        index.replace(hash, entry, other);
                         prop_assert_eq!(index.find(hash, |found| found == entry), None);
-                        index.replace(hash, entry + 1000, entry);
+                        index.replace(hash, other, entry);
                     }
                     Some(hash) => {
                         prop_assert!(index.remove(hash, entry));
@@ -192,12 +189,13 @@ mod tests {
     #[test]
     fn it_grows() {
         let mut index = Index::default();
-        let hash = |entry: u32| entry.wrapping_mul(0x9e37_79b9);
-        for entry in 0..100_000 {
+        let hash = |entry: EntryId| entry.raw().wrapping_mul(0x9e37_79b9);
+        let entries = || (0..100_000).map(EntryId::new);
+        for entry in entries() {
             index.insert(hash(entry), entry);
         }
-        assert!((0..100_000).all(|entry| index.find(hash(entry), |found| found == entry) == Some(entry)));
-        assert!((0..100_000).all(|entry| index.remove(hash(entry), entry)));
+        assert!(entries().all(|entry| index.find(hash(entry), |found| found == entry) == Some(entry)));
+        assert!(entries().all(|entry| index.remove(hash(entry), entry)));
         assert!(index.slots.iter().all(|&slot| slot == 0));
     }
 }

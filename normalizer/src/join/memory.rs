@@ -1,20 +1,20 @@
 //! How large tables ask for memory: [`prefetch`] before it is needed, [`large_vec`] in large pages.
 //!
-//! Tables that hold minutes of spans are larger than any cache, and a span asks them at places that nobody can foresee.
-//! One question after the other waited for memory for half of what a span cost.
+//! Tables that hold minutes of spans are larger than any cache, and the place of a lookup is random. Without prefetching,
+//! half the cost of a span was waiting for memory.
 
 use std::mem::MaybeUninit;
 
-/// Asks for the cache line of this item, so that it is there when its turn comes.
+/// Requests the cache line of this item ahead of its use.
 #[inline]
 pub fn prefetch<T>(item: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of every x86-64, and a prefetch reads nothing that the program can see.
+        // SAFETY: SSE is part of every x86-64, and a prefetch has no effect that the program can observe.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
     }
-    // Elsewhere the look-up itself fetches it.
+    // On other architectures the lookup itself loads it.
     #[cfg(not(target_arch = "x86_64"))]
     let _ = item;
 }
@@ -27,8 +27,8 @@ pub fn large_vec<T: Clone>(item: T, len: usize) -> Vec<T> {
     items
 }
 
-/// Asks for large pages below memory that nothing has been written to. In pages of 4 KiB each question to a large table
-/// first waits for the page's address. Where a virtual machine's host backs its memory by small pages nothing is gained.
+/// Requests large pages for memory that nothing has been written to. With pages of 4 KiB, each lookup in a large table first
+/// waits for the address of its page. It gains nothing in a virtual machine whose host backs its memory with small pages.
 pub fn use_large_pages<T>(unused: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]
     {
@@ -38,8 +38,8 @@ pub fn use_large_pages<T>(unused: &mut [MaybeUninit<T>]) {
         let skipped = begin.align_offset(LARGE_PAGE_BYTES);
         let len = bytes.saturating_sub(skipped) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
         if len > 0 {
-            // SAFETY: the range lies within memory that is borrowed here alone, and the advice changes no byte of it.
-            // A kernel without large pages refuses it, which changes nothing.
+            // SAFETY: the range lies within memory that only this function borrows, and the advice changes no byte of it.
+            // A kernel without large pages rejects the advice, which is harmless.
             let _ = unsafe { libc::madvise(begin.add(skipped).cast(), len, libc::MADV_HUGEPAGE) };
         }
     }

@@ -1,4 +1,4 @@
-//! [`JoinTable`]: the spans of the last join window, each hanging on its parent until that is settled.
+//! [`JoinTable`]: the spans of the last join window. Each waits on its parent until its outcome is known.
 
 mod cycles;
 mod deadlines;
@@ -12,7 +12,9 @@ use cctf_proto::cctf::SpanId;
 use serde::{Deserialize, Serialize};
 
 use super::entries::Entries;
-use super::entry::{Arrival, Caller, Departed, Entry, Fact, NO_SPAN, NONE, Outcome, Role, Settled};
+use super::entry::{Entry, Fact, NO_SPAN};
+use super::ids::{EntryId, RowRef, RowSlot};
+use super::outcome::{Arrival, Caller, Evicted, Joined, Outcome, Resolved, Role};
 
 /// The spans of the last join window.
 ///
@@ -20,19 +22,22 @@ use super::entry::{Arrival, Caller, Departed, Entry, Fact, NO_SPAN, NONE, Outcom
 #[derive(Debug, Serialize, Deserialize)]
 pub struct JoinTable {
     entries: Entries,
-    /// Deadline and entry, oldest first. One whose deadline is not the entry's any more is passed over.
-    deadlines: VecDeque<(u64, u32)>,
-    /// Entries that became known and whose waiters are to be told.
-    to_tell: Vec<u32>,
-    /// Room for the spans of a cycle that is looked at.
+    /// Deadline and entry, oldest first. A pair is skipped if the entry's deadline has changed since.
+    deadlines: VecDeque<(u64, EntryId)>,
+    /// Entries that became known and whose waiters have not been notified yet.
+    to_notify: Vec<EntryId>,
+    /// Scratch space for the spans of a possible cycle.
     #[serde(skip)]
-    members: Vec<u32>,
+    members: Vec<EntryId>,
     /// Rows that wait in a second window.
     extended: usize,
     /// Until when some span may not know its parent although one has arrived.
     tentative_until: u64,
-    settled: Vec<Settled>,
-    departed: Vec<Departed>,
+    /// Empty between two records, as `evicted` is.
+    #[serde(skip)]
+    resolved: Vec<Resolved>,
+    #[serde(skip)]
+    evicted: Vec<Evicted>,
     window_ns: u64,
     entries_max: usize,
 }
@@ -43,69 +48,68 @@ impl JoinTable {
         Self {
             entries: Entries::default(),
             deadlines: VecDeque::new(),
-            to_tell: Vec::new(),
+            to_notify: Vec::new(),
             members: Vec::new(),
             extended: 0,
             tentative_until: 0,
-            settled: Vec::new(),
-            departed: Vec::new(),
+            resolved: Vec::new(),
+            evicted: Vec::new(),
             window_ns,
             entries_max,
         }
     }
 
-    /// Spans in the table, missing parents included.
+    /// Number of spans, missing parents included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Asks for what [`Self::insert`] of this span will read.
+    /// Prefetches what [`Self::insert`] of this span will read.
     #[inline]
     pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
         self.entries.prefetch(trace_id, span_id);
     }
 
-    /// Takes a span. `Ok` is what it turned out to be; `Err` is the entry to hold its row under with [`Self::hold`].
-    /// Rows that it settled meanwhile wait in [`Self::take_settled`].
-    pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Result<Outcome, u32> {
+    /// Takes a span. Its row waits under the entry returned, by [`Self::hold`], unless its outcome is known.
+    /// [`Self::take_resolved`] returns the rows that the span resolved.
+    pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Joined {
         let entry = self.place(arrival, now);
         let outcome = self.attach(entry, now);
         if outcome.is_some() {
-            self.entries.get_mut(entry).set(Fact::Settled, true);
+            self.entries.get_mut(entry).set(Fact::Resolved, true);
         }
-        self.tell_waiters();
-        outcome.ok_or(entry)
+        self.notify_waiters();
+        outcome.map_or(Joined::Waits(entry), Joined::Resolved)
     }
 
-    /// Says which row to settle when the entry's outcome is known.
-    pub fn hold(&mut self, entry: u32, row: u32) {
-        self.entries.get_mut(entry).row = row;
+    /// Sets the row that waits for the entry's outcome.
+    pub fn hold(&mut self, entry: EntryId, row: RowRef) {
+        self.entries.get_mut(entry).row = RowSlot::new(row);
     }
 
-    /// Rows whose outcome has become known.
-    pub fn take_settled(&mut self) -> Option<Settled> {
-        self.settled.pop()
+    /// A row whose outcome has become known.
+    pub fn take_resolved(&mut self) -> Option<Resolved> {
+        self.resolved.pop()
     }
 
-    /// Calls that have left the table.
-    pub fn take_departed(&mut self) -> Option<Departed> {
-        self.departed.pop()
+    /// A call that has left the table.
+    pub fn take_evicted(&mut self) -> Option<Evicted> {
+        self.evicted.pop()
     }
 
-    fn set_deadline(&mut self, entry: u32, now: u64) -> u64 {
+    fn set_deadline(&mut self, entry: EntryId, now: u64) -> u64 {
         let deadline = now.saturating_add(self.window_ns);
         self.entries.get_mut(entry).deadline = deadline;
         self.deadlines.push_back((deadline, entry));
         deadline
     }
 
-    /// Gives the span its entry: the one that a child had made for it, or a new one.
-    fn place(&mut self, arrival: &Arrival, now: u64) -> u32 {
+    /// Gives the span its entry: the one made for it when a child named it, or a new one.
+    fn place(&mut self, arrival: &Arrival, now: u64) -> EntryId {
         let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
         let awaited = self.entries.among(first, |_, other| other.role == Role::Missing);
         let entry = match awaited {
@@ -128,29 +132,29 @@ impl JoinTable {
         entry
     }
 
-    fn know(&mut self, entry: u32, ancestor: [u8; 8], within_server: bool) {
+    fn know(&mut self, entry: EntryId, ancestor: [u8; 8], within_server: bool) {
         let span = self.entries.get_mut(entry);
         span.keep_run();
         span.set(Fact::Known, true);
         span.ancestor = ancestor;
         span.set(Fact::WithinServer, within_server);
-        self.to_tell.push(entry);
+        self.to_notify.push(entry);
     }
 
-    fn know_as_invocation(&mut self, entry: u32) {
+    fn know_as_invocation(&mut self, entry: EntryId) {
         let span = self.entries.get(entry);
         self.know(entry, span.span_id, span.role == Role::Server);
     }
 
-    /// Finds the parent and settles the span, or hangs it on the parent.
-    fn attach(&mut self, entry: u32, now: u64) -> Option<Outcome> {
+    /// Finds the parent and resolves the span, or lets it wait on the parent.
+    fn attach(&mut self, entry: EntryId, now: u64) -> Option<Outcome> {
         let mut span = *self.entries.get(entry);
         if span.parent_span_id == NO_SPAN {
-            return Some(self.settle_root(entry));
+            return Some(self.resolve_root(entry));
         }
         let (parent, is_final) = self.parent_of(entry, now);
         if parent == entry {
-            // A span that names itself as its parent waits in vain, as one whose parent never comes.
+            // A span that names itself as its parent waits in vain, like one whose parent never arrives.
             if span.is_invocation_by_itself() {
                 self.know_as_invocation(entry);
             }
@@ -167,11 +171,12 @@ impl JoinTable {
         }
         if !is_final && !is_missing {
             self.set_tentative(entry);
-        } else if !is_missing && self.entries.get(entry).first_waiter != NONE && self.is_cut(entry, parent) {
+        } else if !is_missing && self.entries.get(entry).first_waiter.is_some() && self.is_cut(entry, parent)
+        {
             return Some(self.outcome_of_cut(entry, parent));
         }
         if self.entries.get(parent).is(Fact::Known)
-            && let Some(outcome) = self.settle_below(entry, parent)
+            && let Some(outcome) = self.resolve_below(entry, parent)
         {
             return Some(outcome);
         }
@@ -184,10 +189,10 @@ impl JoinTable {
         (span.role == Role::Poll).then_some(Outcome::Nothing)
     }
 
-    /// The parent, an entry for it if it has not arrived, and whether no better one can come.
-    fn parent_of(&mut self, entry: u32, now: u64) -> (u32, bool) {
-        let (best, is_final) = self.choose(entry);
-        if best != NONE {
+    /// The parent, or an entry for it if it has not arrived; and whether no better parent can arrive.
+    fn parent_of(&mut self, entry: EntryId, now: u64) -> (EntryId, bool) {
+        let (best, is_final) = self.entries.best_parent(entry);
+        if let Some(best) = best {
             return (best, is_final);
         }
         let span = *self.entries.get(entry);
@@ -200,14 +205,14 @@ impl JoinTable {
         (missing, true)
     }
 
-    fn settle_root(&mut self, entry: u32) -> Outcome {
+    fn resolve_root(&mut self, entry: EntryId) -> Outcome {
         self.entries.get_mut(entry).set(Fact::Rooted, true);
         match self.entries.get(entry).role {
             Role::Server | Role::Consumer | Role::Internal => {
                 self.know_as_invocation(entry);
                 Outcome::Invocation {
                     parent: None,
-                    caller: self.caller_of(entry, NONE),
+                    caller: self.caller_of(entry, None),
                     orphan: false,
                 }
             }
@@ -222,8 +227,8 @@ impl JoinTable {
         }
     }
 
-    /// Settles a span whose parent is known, unless it has to wait all the same.
-    fn settle_below(&mut self, entry: u32, parent: u32) -> Option<Outcome> {
+    /// Resolves a span whose parent is known, unless it still has to wait.
+    fn resolve_below(&mut self, entry: EntryId, parent: EntryId) -> Option<Outcome> {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         if span.is(Fact::Tentative) {
             return None;
@@ -259,8 +264,8 @@ impl JoinTable {
         (!may_wait).then(|| self.invocation_below(entry, parent))
     }
 
-    /// What an invocation is below a parent that is known.
-    fn invocation_below(&mut self, entry: u32, parent: u32) -> Outcome {
+    /// The outcome of an invocation below a parent that is known.
+    fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         // In a cycle the walk comes back to the span itself: nobody caused it.
         let is_cycle = parent_span.ancestor == span.span_id;
@@ -269,33 +274,29 @@ impl JoinTable {
         }
         Outcome::Invocation {
             parent: parent_span.ancestor().filter(|_| !is_cycle),
-            caller: self.caller_of(entry, parent),
+            caller: self.caller_of(entry, Some(parent)),
             orphan: is_cycle,
         }
     }
 
-    fn call(&self, entry: u32, ancestor: Option<SpanId>, orphan: bool) -> Outcome {
-        let callee = self.entries.get(entry).callee_instance;
+    fn call(&self, entry: EntryId, ancestor: Option<SpanId>, orphan: bool) -> Outcome {
         Outcome::Call {
             ancestor,
-            callee: (callee != NONE).then_some(callee),
+            callee: self.entries.get(entry).callee_instance,
             orphan,
         }
     }
 
     /// The call that reached a span: its parent, or the CLIENT span that shares its id.
-    fn caller_of(&self, entry: u32, parent: u32) -> Option<Caller> {
+    fn caller_of(&self, entry: EntryId, parent: Option<EntryId>) -> Option<Caller> {
         let span = self.entries.get(entry);
         if !span.role.is_callee() {
             return None;
         }
-        let is_call = parent != NONE && self.entries.get(parent).role.is_call();
-        let at = if is_call {
-            Some(parent)
-        } else {
-            self.twin_of(entry)
-        };
-        let call = self.entries.get(at?);
+        let caller = parent
+            .filter(|&parent| self.entries.get(parent).role.is_call())
+            .or_else(|| self.entries.twin_of(entry))?;
+        let call = self.entries.get(caller);
         Some(Caller {
             span_id: SpanId(call.span_id),
             instance: call.instance,
@@ -305,64 +306,60 @@ impl JoinTable {
         })
     }
 
-    /// Settles all that hang on entries which became known, and what hangs on these in turn.
-    fn tell_waiters(&mut self) {
-        while let Some(parent) = self.to_tell.pop() {
-            let mut child = self.entries.take_waiters(parent);
-            while child != NONE {
-                let next = self.entries.free_waiter(child);
-                self.settle_or_hang(child, parent);
-                child = next;
+    /// Resolves all spans that wait on entries which became known, and in turn the spans that wait on those.
+    fn notify_waiters(&mut self) {
+        while let Some(parent) = self.to_notify.pop() {
+            let mut next = self.entries.take_waiters(parent);
+            while let Some(child) = next {
+                next = self.entries.free_waiter(child);
+                self.resolve_or_wait(child, parent);
             }
         }
     }
 
-    /// Settles a span whose parent is known, or hangs it on that until it may be settled.
-    fn settle_or_hang(&mut self, entry: u32, parent: u32) {
-        match self.settle_below(entry, parent) {
+    /// Resolves a span whose parent is known, or lets it wait on the parent until it can be resolved.
+    fn resolve_or_wait(&mut self, entry: EntryId, parent: EntryId) {
+        match self.resolve_below(entry, parent) {
             Some(outcome) => self.report(entry, outcome),
             None => self.entries.wait_on(entry, parent),
         }
     }
 
-    fn report(&mut self, entry: u32, outcome: Outcome) {
+    fn report(&mut self, entry: EntryId, outcome: Outcome) {
         let of = self.entries.get_mut(entry);
-        let row = std::mem::replace(&mut of.row, NONE);
-        of.set(Fact::Settled, true);
+        let row = of.row.get();
+        of.row = RowSlot::EMPTY;
+        of.set(Fact::Resolved, true);
         if of.is(Fact::SecondWindow) {
             of.set(Fact::SecondWindow, false);
             self.extended -= 1;
         }
-        if row != NONE {
-            self.settled.push(Settled { row, outcome });
+        if let Some(row) = row {
+            self.resolved.push(Resolved { row, outcome });
         }
     }
 
-    fn remove(&mut self, entry: u32) {
-        loop {
-            let waiter = self.entries.get(entry).first_waiter;
-            if waiter == NONE {
-                break;
-            }
+    fn remove(&mut self, entry: EntryId) {
+        while let Some(waiter) = self.entries.get(entry).first_waiter {
             self.relink_for_good(waiter);
             let waiting = *self.entries.get(waiter);
-            if waiting.waits_on != entry {
+            if waiting.waits_on != Some(entry) {
                 continue;
             }
             self.entries.stop_waiting(waiter);
-            // It waited for no more than a cycle to close.
+            // It only waited for a cycle that did not close.
             if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
                 let outcome = self.invocation_below(waiter, entry);
                 self.report(waiter, outcome);
             }
         }
-        self.tell_waiters();
+        self.notify_waiters();
         self.entries.stop_waiting(entry);
         let span = *self.entries.get(entry);
         if span.role.is_call() {
-            self.departed.push(Departed {
+            self.evicted.push(Evicted {
                 instance: span.instance,
-                callee: (span.callee_instance != NONE).then_some(span.callee_instance),
+                callee: span.callee_instance,
                 peer: span.peer,
                 is_message: span.role == Role::Producer,
                 trace_id: span.trace_id,

@@ -1,25 +1,25 @@
-//! Control spans: what a service tells of its placement and the load driver of its run.
+//! Control spans, by which a service reports its placement, and the load driver its run.
 
 use std::sync::Arc;
 
+use aggregate::ids::{InstanceId, RunId};
 use cctf_proto::cctf::{PlacementKind, bounded};
 use cctf_proto::keys;
 use cctf_proto::otlp::common::AnyValue;
 use cctf_proto::otlp::trace::Span;
 
 use super::Pipeline;
-use super::accounts::Fate;
-use super::dedup::span_fingerprint;
 use super::output::Output;
-use super::placement::{Event, Slots as TellsSlots};
-use super::runs::{Phase, Told};
-use super::sources::Source;
-use super::spans::row_kind;
+use super::placement::{Event, write_to_live_runs};
+use super::shared::accounts::Fate;
+use super::shared::registry::WorkerLimits;
+use super::shared::run::{Phase, Reported};
+use super::shared::source::Source;
 use crate::mapping::AttributeSlots;
 use crate::mapping::conventions::Slot;
 
-/// The run that counts a control span, or why it could not be followed.
-type Followed = Result<Option<usize>, &'static str>;
+/// The run that counts a control span, or why the span could not be followed.
+type Followed = Result<Option<RunId>, &'static str>;
 
 const WITHOUT_RUN_ID: &str = "control_span_without_run_id";
 
@@ -35,51 +35,52 @@ impl Pipeline {
         let (Ok(trace_id), Ok(span_id)) = (span.trace_id.try_into(), span.span_id.try_into()) else {
             return;
         };
-        if !self.seen.insert(
-            span_fingerprint(trace_id, span_id, row_kind(span.kind) as u8),
-            self.now,
-        ) {
-            self.account_duplicate(slots.text(Slot::RunId), trace_id, source);
+        let run_id = slots.text(Slot::RunId);
+        let ids = (trace_id, span_id);
+        if !self.requests.is_new(span, ids, run_id, source, &mut self.shared) {
             return;
         }
         let followed = match span.name {
-            keys::RUN_START_SPAN => self.start_run(span, slots, output),
-            keys::RUN_END_SPAN => self.end_run(span, slots),
+            keys::RUN_START_SPAN => self.start_run(span, run_id, output),
+            keys::RUN_END_SPAN => self.end_run(span, run_id),
             keys::PLACEMENT_SPAN => self.take_placement(span, slots, source, output),
             _ => Err("unknown_control_span"),
         };
+        self.announce_opened(output);
         match followed {
-            Ok(run) => self.account(run, Fate::Control, 1),
-            Err(reason) => self.reject_span(None, reason),
+            Ok(run) => self.shared.account(run, Fate::Control, 1),
+            Err(reason) => self.shared.reject_span(None, reason),
         }
     }
 
-    fn start_run(&mut self, span: &Span<'_>, slots: &AttributeSlots<'_>, output: &mut Output) -> Followed {
-        let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
-        let slot = self.open_run(run_id, true, span.start_time_unix_nano, output)?;
-        let run = self.runs.at(slot);
+    fn start_run(&mut self, span: &Span<'_>, run_id: Option<&str>, output: &mut Output) -> Followed {
+        let run_id = run_id.ok_or(WITHOUT_RUN_ID)?;
+        let id = self
+            .shared
+            .open_run(run_id, true, span.start_time_unix_nano, output)?;
+        let run = &mut self.shared.runs[id];
         if !run.is_live() && run.ended_unix_ns < Some(span.start_time_unix_nano) {
             run.phase = Phase::Open;
             run.ended_unix_ns = None;
         }
         run.driven = true;
-        run.told = told_of(span);
+        run.reported = reported_by(span);
         run.started_unix_ns = span.start_time_unix_nano;
-        run.last_activity = self.now;
+        run.last_activity = self.shared.clock.now;
         run.dirty = true;
-        Ok(Some(slot))
+        Ok(Some(id))
     }
 
-    fn end_run(&mut self, span: &Span<'_>, slots: &AttributeSlots<'_>) -> Followed {
-        let run_id = slots.text(Slot::RunId).ok_or(WITHOUT_RUN_ID)?;
-        let slot = self.runs.find(run_id).ok_or("end_of_unknown_run")?;
-        let run = self.runs.at(slot);
+    fn end_run(&mut self, span: &Span<'_>, run_id: Option<&str>) -> Followed {
+        let run_id = run_id.ok_or(WITHOUT_RUN_ID)?;
+        let id = self.shared.runs.find(run_id).ok_or("end_of_unknown_run")?;
+        let run = &mut self.shared.runs[id];
         run.ended_unix_ns = Some(span.end_time_unix_nano);
         run.dirty = true;
         if run.phase == Phase::Open {
-            run.phase = Phase::Ending(self.now);
+            run.phase = Phase::Ending(self.shared.clock.now);
         }
-        Ok(Some(slot))
+        Ok(Some(id))
     }
 
     fn take_placement(
@@ -89,50 +90,66 @@ impl Pipeline {
         source: &Arc<Source>,
         output: &mut Output,
     ) -> Followed {
-        let event = slots.text(Slot::PlacementEvent).and_then(PlacementKind::parse);
-        let (Some(event), Some(instance)) = (event, source.instance) else {
+        let kind = slots.text(Slot::PlacementEvent).and_then(PlacementKind::parse);
+        let (Some(kind), Some(instance)) = (kind, source.instance) else {
             return Err("unusable_placement");
         };
-        self.open_own_if_none(output);
-        let run = self.open_run_of(source).or_else(|| self.open_run_for_all());
+        self.shared.open_own_if_none(output);
+        self.announce_opened(output);
+        let run = self
+            .shared
+            .open_run_of(source)
+            .or_else(|| self.open_run_for_all());
         let ts = span.start_time_unix_nano;
-        match event {
+        let (placement, shared) = (&mut self.placement, &mut self.shared);
+        match kind {
             PlacementKind::Start => {
-                let told = TellsSlots {
+                let limits = WorkerLimits {
                     workers: slots.unsigned(Slot::Workers),
                     queue_limit: slots.unsigned(Slot::QueueLimit),
                     slot_policy: slots.text(Slot::SlotPolicy).map(str::to_owned),
                 };
-                self.tell_start(instance, ts, told, output);
+                placement.start_reported(instance, ts, limits, shared, output);
             }
-            PlacementKind::Stop => self.stop_instance(instance, ts, false, slots.text(Slot::Reason), output),
+            PlacementKind::Stop => {
+                placement.stop_reported(instance, ts, slots.text(Slot::Reason), shared, output);
+            }
             PlacementKind::Scale | PlacementKind::Migrate => {
-                let is_scale = event == PlacementKind::Scale;
-                let event = Event {
-                    of_instance: source.identity.has_reported_instance(),
-                    replicas: slots.unsigned(Slot::Replicas).filter(|_| is_scale),
-                    from_node: slots.text(Slot::FromNode).filter(|_| !is_scale),
-                    reason: slots.text(Slot::Reason),
-                    ..Event::new(instance, ts, event, false)
-                };
-                self.write_placement(&event, None, output);
+                let event = change(instance, ts, kind, slots, source);
+                write_to_live_runs(&event, shared, output);
             }
         }
         Ok(run)
     }
 
-    /// The run that counts what belongs to every open one: the normalizer's own, else the first.
-    fn open_run_for_all(&self) -> Option<usize> {
-        let own = self.runs.find_own();
-        self.runs
-            .live()
-            .find(|&live| own == Some(live))
-            .or_else(|| self.runs.live().next())
+    /// The run that counts data that belongs to every open run: the normalizer's own, else the first.
+    fn open_run_for_all(&self) -> Option<RunId> {
+        let runs = &self.shared.runs;
+        let own = runs.find_own().filter(|&own| runs[own].is_live());
+        own.or_else(|| runs.live().next())
     }
 }
 
-fn told_of(span: &Span<'_>) -> Told {
-    let mut told = Told::default();
+/// A reported scale event or migration.
+fn change<'a>(
+    instance: InstanceId,
+    ts: u64,
+    kind: PlacementKind,
+    slots: &AttributeSlots<'a>,
+    source: &Source,
+) -> Event<'a> {
+    let is_scale = kind == PlacementKind::Scale;
+    Event {
+        of_instance: source.identity.has_reported_instance(),
+        replicas: slots.unsigned(Slot::Replicas).filter(|_| is_scale),
+        from_node: slots.text(Slot::FromNode).filter(|_| !is_scale),
+        reason: slots.text(Slot::Reason),
+        ..Event::new(instance, ts, kind, false)
+    }
+}
+
+fn reported_by(span: &Span<'_>) -> Reported {
+    let mut reported = Reported::default();
     for attribute in span.attributes().iter().map_while(Result::ok) {
         let text = || attribute.value.as_str().map(|text| bounded(text).to_owned());
         let unsigned = || {
@@ -142,21 +159,21 @@ fn told_of(span: &Span<'_>) -> Told {
                 .and_then(|number| u64::try_from(number).ok())
         };
         match attribute.key {
-            keys::RUN_RATE => told.rate = number(attribute.value),
-            keys::RUN_DURATION => told.duration = text(),
-            keys::RUN_SCEN => told.scen = text(),
-            keys::RUN_IMG => told.img = text(),
-            keys::RUN_GIT_SHA => told.git_sha = text(),
-            keys::WORKERS => told.workers = unsigned(),
-            keys::RUN_ENDPOINT => told.endpoint = text(),
-            keys::RUN_TARGET => told.target = text(),
-            keys::RUN_PAYLOAD_BYTES => told.payload_bytes = unsigned(),
-            keys::RUN_REPLAY_OF => told.replay_of = text(),
-            keys::RUN_SEED => told.seed = unsigned(),
+            keys::RUN_RATE => reported.rate = number(attribute.value),
+            keys::RUN_DURATION => reported.duration = text(),
+            keys::RUN_SCEN => reported.scen = text(),
+            keys::RUN_IMG => reported.img = text(),
+            keys::RUN_GIT_SHA => reported.git_sha = text(),
+            keys::WORKERS => reported.workers = unsigned(),
+            keys::RUN_ENDPOINT => reported.endpoint = text(),
+            keys::RUN_TARGET => reported.target = text(),
+            keys::RUN_PAYLOAD_BYTES => reported.payload_bytes = unsigned(),
+            keys::RUN_REPLAY_OF => reported.replay_of = text(),
+            keys::RUN_SEED => reported.seed = unsigned(),
             _ => {}
         }
     }
-    told
+    reported
 }
 
 fn number(value: AnyValue<'_>) -> Option<f64> {

@@ -1,25 +1,26 @@
-//! [`Output`]: what the pipeline has to say since it was last drained, by run and file, ready to be written.
+//! [`Output`]: the rows and snapshots since the last drain, by run and file, ready to be written.
 
+use aggregate::ids::RunId;
 use cctf_proto::cctf::{File, Part};
 
 /// Rows and snapshots of all runs.
 #[derive(Debug, Default)]
 pub struct Output {
     runs: Vec<RunOutput>,
-    /// Of runs and parts whose slot was given on before this was written.
+    /// Output of runs and parts whose slot was reused before it was written.
     left: Vec<RunOutput>,
 }
 
 /// Rows and snapshots of one run.
 #[derive(Debug)]
 pub struct RunOutput {
-    /// Which part of which run.
+    /// The part of the run.
     pub part: Part,
-    /// Whether the run has been closed: nothing comes after until it is opened anew.
+    /// Whether the run has been closed. Nothing follows unless the run is opened again.
     pub closed: bool,
-    /// The part in which the run goes on: nothing comes after for this one.
+    /// The part in which the run goes on. Nothing follows for this one.
     pub rolled_to: Option<Part>,
-    /// Whether the run is the one that `latest` should point to.
+    /// Whether `latest` is to point to the run.
     pub latest: bool,
     appended: [Vec<u8>; File::ALL.len()],
     replaced: [Option<Vec<u8>>; File::ALL.len()],
@@ -42,7 +43,7 @@ impl RunOutput {
         &mut self.appended[file as usize]
     }
 
-    /// The whole new content of `file`.
+    /// Sets the whole new content of `file`.
     pub fn replace(&mut self, file: File, content: Vec<u8>) {
         self.replaced[file as usize] = Some(content);
     }
@@ -70,7 +71,7 @@ impl RunOutput {
             && self.replaced.iter().all(Option::is_none)
     }
 
-    /// Forgets what was written, keeping the buffers.
+    /// Forgets the content and keeps the buffers.
     pub fn clear(&mut self) {
         self.closed = false;
         self.rolled_to = None;
@@ -81,8 +82,9 @@ impl RunOutput {
 }
 
 impl Output {
-    /// The output of the run in `slot`, a small number that the pipeline gives each open run.
-    pub fn run(&mut self, slot: usize, part: &Part) -> &mut RunOutput {
+    /// The output of a run.
+    pub fn run(&mut self, run: RunId, part: &Part) -> &mut RunOutput {
+        let slot = run.index();
         while self.runs.len() <= slot {
             self.runs.push(RunOutput::new(part));
         }
@@ -109,14 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_given_on_before_it_was_drained_mixes_no_runs() {
+    fn a_slot_reused_before_it_was_drained_mixes_no_runs() {
         let mut output = Output::default();
         output
-            .run(0, &Part::first("old"))
+            .run(RunId::new(0), &Part::first("old"))
             .lines(File::Calls)
             .extend_from_slice(b"1\n");
         output
-            .run(0, &Part::first("new"))
+            .run(RunId::new(0), &Part::first("new"))
             .lines(File::Calls)
             .extend_from_slice(b"2\n");
         let drained: Vec<(String, Vec<u8>)> = output

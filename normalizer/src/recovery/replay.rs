@@ -77,7 +77,7 @@ pub fn replay(folder: &Path, config: &Config, explicit: &ExplicitFlags) -> Resul
 /// The record. If it has settings, those that the operator set explicitly override them.
 fn with_overrides(mut record: Record, config: &Config, explicit: &ExplicitFlags) -> Record {
     if let Content::Settings { body } = &mut record.content
-        && let Some(mut settings) = Settings::of_json(body)
+        && let Some(mut settings) = Settings::from_json(body)
     {
         config.override_settings(explicit, &mut settings);
         *body = settings.to_json().into();

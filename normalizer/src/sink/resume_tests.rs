@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aggregate::ids::RunId;
 use cctf_proto::cctf::{File, Part};
 use tempfile::TempDir;
 
@@ -14,7 +15,7 @@ const EPOCH: u64 = 7;
 fn lines(run_id: &str, lines: &str) -> Output {
     let mut output = Output::default();
     output
-        .run(0, &Part::first(run_id))
+        .run(RunId::new(0), &Part::first(run_id))
         .lines(File::Calls)
         .extend_from_slice(lines.as_bytes());
     output
@@ -71,7 +72,7 @@ fn a_run_reopened_during_recovery_continues_where_it_was_closed() {
     let nothing = HashMap::new();
     let write = |mut sink: Sink| {
         let mut closing = lines("r", "1\n");
-        closing.run(0, &Part::first("r")).closed = true;
+        closing.run(RunId::new(0), &Part::first("r")).closed = true;
         sink.write(&mut closing).unwrap();
         sink.write(&mut lines("r", "late\n")).unwrap();
         sink.end_recovery().unwrap();
@@ -117,7 +118,7 @@ fn lengths_of_a_checkpoint_are_kept_until_the_next_one() {
     let folder = TempDir::new().unwrap();
     let mut sink = live(&folder, &HashMap::new(), EPOCH);
     let mut closing = lines("r", "1\n");
-    closing.run(0, &Part::first("r")).closed = true;
+    closing.run(RunId::new(0), &Part::first("r")).closed = true;
     sink.write(&mut closing).unwrap();
     assert!(sink.sync(|_| false).unwrap().is_empty());
     assert!(sink.known.as_ref().unwrap().contains_key("r"));
@@ -128,12 +129,12 @@ fn lengths_of_a_checkpoint_are_kept_until_the_next_one() {
 /// The next part of a run, with a line in both parts.
 fn rolling(run_id: &str) -> Output {
     let (first, mut output) = (Part::first(run_id), Output::default());
-    let part = output.run(0, &first);
+    let part = output.run(RunId::new(0), &first);
     part.lines(File::Calls).extend_from_slice(b"1\n");
     part.replace(File::RunMeta, b"{}\n".to_vec());
     part.rolled_to = Some(first.next());
     output
-        .run(0, &first.next())
+        .run(RunId::new(0), &first.next())
         .lines(File::Calls)
         .extend_from_slice(b"2\n");
     output
@@ -230,7 +231,7 @@ fn a_half_closed_part_is_completed_and_a_sealed_one_is_left_alone() {
         let mut sink = resumed(&folder, &HashMap::new(), EPOCH);
         // The part was open before the run continued in the next one.
         let mut open = Output::default();
-        open.run(0, &Part::first("r"))
+        open.run(RunId::new(0), &Part::first("r"))
             .replace(File::RunMeta, b"open\n".to_vec());
         sink.write(&mut open).unwrap();
         sink.write(&mut rolling("r")).unwrap();
@@ -316,7 +317,7 @@ fn a_failed_sync_is_an_error_and_a_failed_close_duplicates_nothing() {
     sink.write(&mut lines("r", "1\n")).unwrap();
     fails.store(true, Ordering::Relaxed);
     let mut closing = lines("r", "2\n");
-    closing.run(0, &Part::first("r")).closed = true;
+    closing.run(RunId::new(0), &Part::first("r")).closed = true;
     let error = sink.write(&mut closing).unwrap_err();
     assert!(!error.is_disk_full(), "{error}");
     assert!(sink.sync(|_| true).is_err(), "and it is not forgotten");

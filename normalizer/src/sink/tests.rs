@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+use aggregate::ids::RunId;
 use cctf_proto::cctf::{File, Part};
 use tempfile::TempDir;
 
@@ -12,7 +13,7 @@ use super::*;
 
 fn output(run_id: &str, lines: &str, snapshot: &str) -> Output {
     let mut output = Output::default();
-    let run = output.run(0, &Part::first(run_id));
+    let run = output.run(RunId::new(0), &Part::first(run_id));
     run.lines(File::Invocations).extend_from_slice(lines.as_bytes());
     if !snapshot.is_empty() {
         run.replace(File::RunMeta, snapshot.as_bytes().to_vec());
@@ -38,7 +39,7 @@ fn a_run_has_all_files_and_the_runbooks_names_from_its_opening() {
     let folder = TempDir::new().unwrap();
     let mut sink = Sink::new(folder.path());
     let mut output = output("r1", "{\"a\":1}\n", "{\"run_id\":\"r1\"}\n");
-    output.run(0, &Part::first("r1")).latest = true;
+    output.run(RunId::new(0), &Part::first("r1")).latest = true;
     sink.write(&mut output).unwrap();
 
     let mut files: Vec<String> = File::ALL.iter().map(|file| file.name().to_owned()).collect();
@@ -81,7 +82,7 @@ fn latest_moves_on_and_lines_are_only_appended() {
     let mut sink = Sink::new(folder.path());
     for (run_id, lines) in [("r1", "1\n"), ("r2", "2\n"), ("r1", "3\n")] {
         let mut output = output(run_id, lines, "");
-        output.run(0, &Part::first(run_id)).latest = true;
+        output.run(RunId::new(0), &Part::first(run_id)).latest = true;
         sink.write(&mut output).unwrap();
         assert_eq!(
             fs::read_link(folder.path().join("latest")).unwrap(),
@@ -149,7 +150,7 @@ fn a_second_sink_on_the_same_run_is_an_error() {
     second.write(&mut output("r2", "2\n", "")).unwrap();
 
     let mut closing = output("r1", "3\n", "");
-    closing.run(0, &Part::first("r1")).closed = true;
+    closing.run(RunId::new(0), &Part::first("r1")).closed = true;
     first.write(&mut closing).unwrap();
     assert_eq!(first.open_runs(), 0);
     second.write(&mut output("r1", "4\n", "")).unwrap();
@@ -302,7 +303,7 @@ fn write_with_fault(fails_at: Option<usize>) -> (TempDir, usize, bool) {
     let mut output = Output::default();
     for round in 0..2 {
         for (slot, run_id) in ["r1", "r2"].into_iter().enumerate() {
-            let run = output.run(slot, &Part::first(run_id));
+            let run = output.run(RunId::new(slot), &Part::first(run_id));
             run.lines(File::Calls)
                 .extend_from_slice(format!("call {round}\n").as_bytes());
             run.lines(File::Invocations)
@@ -315,7 +316,7 @@ fn write_with_fault(fails_at: Option<usize>) -> (TempDir, usize, bool) {
             failed = true;
             for (slot, run_id) in ["r1", "r2"].into_iter().enumerate() {
                 output
-                    .run(slot, &Part::first(run_id))
+                    .run(RunId::new(slot), &Part::first(run_id))
                     .lines(File::SystemStats)
                     .extend_from_slice(b"more\n");
             }

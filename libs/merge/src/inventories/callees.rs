@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aggregate::ids::NameId;
 use aggregate::module_rows::call_rows;
 use aggregate::modules::ModuleStats;
 use aggregate::peers::ModuleNames;
@@ -16,7 +17,7 @@ pub struct Callees<'a> {
     graph: &'a GraphStats,
     names: ModuleNames<'a>,
     /// Calls without an answer by calling module: each peer, and the number of calls.
-    by_caller: BTreeMap<ModuleId, Vec<(u32, u64)>>,
+    by_caller: BTreeMap<ModuleId, Vec<(NameId, u64)>>,
     /// Modules that such calls went to.
     pub reached: BTreeSet<ModuleId>,
     /// Peers that are not modules.
@@ -25,7 +26,7 @@ pub struct Callees<'a> {
 
 impl<'a> Callees<'a> {
     pub fn new(registry: &'a EntityRegistry, graph: &'a GraphStats) -> Self {
-        let modules = (0..).zip(&registry.modules);
+        let modules = (0..).map(ModuleId::new).zip(&registry.modules);
         let mut callees = Self {
             registry,
             graph,
@@ -51,11 +52,10 @@ impl<'a> Callees<'a> {
     }
 
     /// The module behind a peer: the one that answered other calls to it, or else the one with its name.
-    fn module_behind(&self, from: ModuleId, peer: u32) -> Option<ModuleId> {
+    fn module_behind(&self, from: ModuleId, peer: NameId) -> Option<ModuleId> {
         let by_name = || {
             let app_id = self.registry.modules[from.index()].app_id.as_deref();
-            let module = self.names.behind(self.graph.peers.text(peer)?, app_id);
-            module.map(ModuleId)
+            self.names.behind(self.graph.peers.text(peer)?, app_id)
         };
         self.graph.module_behind.get(&peer).copied().or_else(by_name)
     }
@@ -66,8 +66,8 @@ impl<'a> Callees<'a> {
         call_rows(
             stats,
             unanswered.map_or(&[], Vec::as_slice),
-            |peer| self.module_behind(id?, peer).map(|ModuleId(module)| module),
-            |to| self.registry.module_name(ModuleId(to)),
+            |peer| self.module_behind(id?, peer),
+            |to| self.registry.module_name(to),
             |peer| self.graph.peers.text(peer),
         )
     }

@@ -95,8 +95,9 @@ impl Modules {
     pub fn finish(&mut self, registry: &EntityRegistry, graph: &GraphStats) -> Vec<u8> {
         self.add_of_rows(registry);
         let ids: BTreeMap<&ModuleName, ModuleId> = (0..)
+            .map(ModuleId::new)
             .zip(&registry.modules)
-            .map(|(id, name)| (name, ModuleId(id)))
+            .map(|(id, name)| (name, id))
             .collect();
         let callees = Callees::new(registry, graph);
         let mut rows: BTreeMap<ModuleName, Object> = BTreeMap::new();

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use aggregate::ids::NameId;
 use aggregate::links::{LinkCall, LinkStats, Second};
 use aggregate::maps::Map;
-use aggregate::modules::{InvocationFacts, ModuleStats, OTHER_ENDPOINT};
-use aggregate::names::{NAMELESS, Names, endpoint_key};
+use aggregate::modules::{InvocationFacts, ModuleStats};
+use aggregate::names::{Names, endpoint_key};
 use cctf_proto::cctf::SpanKind;
 
 use crate::ids::{ModuleId, NodeId};
@@ -41,9 +42,9 @@ pub struct GraphStats {
     /// Peers by number.
     pub peers: Names,
     /// Number of calls without an answer, by calling module and peer.
-    pub unanswered: Map<(ModuleId, u32), u64>,
+    pub unanswered: Map<(ModuleId, NameId), u64>,
     /// Modules that answered calls to a peer.
-    pub module_behind: Map<u32, ModuleId>,
+    pub module_behind: Map<NameId, ModuleId>,
     pub clocks: Clocks,
     endpoint_count: usize,
     edge_count: usize,
@@ -84,7 +85,7 @@ impl GraphStats {
         let stats = self.modules.entry(registry.module_of(row.instance)).or_default();
         if !stats.endpoints.contains_key(&endpoint) {
             if self.endpoint_count >= ENDPOINTS_MAX {
-                endpoint = OTHER_ENDPOINT;
+                endpoint = None;
             } else {
                 self.endpoint_count += 1;
             }
@@ -113,25 +114,26 @@ impl GraphStats {
     ) {
         let from = registry.module_of(row.instance);
         let peer = row.text(partition, row.peer);
-        let peer = peer.map_or(NAMELESS, |peer| self.peers.number(&peer));
+        let peer = peer.and_then(|peer| self.peers.number(&peer));
         let stats = self.modules.entry(from).or_default();
         stats.makes_calls = true;
         let Some(to) = callee else {
+            let Some(peer) = peer else { return };
             let is_known = self.unanswered.contains_key(&(from, peer));
             if is_known || is_below(&mut self.edge_count, EDGES_MAX) {
                 *self.unanswered.entry((from, peer)).or_default() += 1;
             }
             return;
         };
-        if peer != NAMELESS && row.kind != SpanKind::Producer {
+        if let Some(peer) = peer.filter(|_| row.kind != SpanKind::Producer) {
             // Of several modules behind one peer, the first by name, so that the order of calls does not matter.
             let behind = self.module_behind.entry(peer).or_insert(to);
             if registry.modules[to.index()] < registry.modules[behind.index()] {
                 *behind = to;
             }
         }
-        if stats.calls.contains_key(&to.0) || is_below(&mut self.edge_count, EDGES_MAX) {
-            *stats.calls.entry(to.0).or_default() += 1;
+        if stats.calls.contains_key(&to) || is_below(&mut self.edge_count, EDGES_MAX) {
+            *stats.calls.entry(to).or_default() += 1;
         }
     }
 
@@ -144,7 +146,7 @@ impl GraphStats {
         registry: &EntityRegistry,
     ) -> anyhow::Result<()> {
         let from = registry.module_of(call.instance);
-        let ModuleId(to) = registry.module_of(answer.instance);
+        let to = registry.module_of(answer.instance);
         let stats = self.modules.entry(from).or_default();
         if stats.call_bytes.contains_key(&to) || is_below(&mut self.edge_count, EDGES_MAX) {
             let bytes = answer.bytes_in.zip(answer.bytes_out);

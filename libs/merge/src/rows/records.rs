@@ -229,7 +229,7 @@ impl ResolvedRow {
         }
         push_derived_fields(self.derived_fields, out);
         if let Some(module) = self.peer_module {
-            out.extend_from_slice(&module.0.to_le_bytes());
+            out.extend_from_slice(&(module.index() as u32).to_le_bytes());
         }
     }
 
@@ -247,7 +247,9 @@ impl ResolvedRow {
             caller: rest.take_if(has(CALLER), SpanId)?,
             net_ns: rest.take_if(has(NET), i64::from_le_bytes)?,
             derived_fields: rest.derived_fields(has(DERIVED_FIELDS))?,
-            peer_module: rest.take_if(has(PEER_MODULE), |bytes| ModuleId(u32::from_le_bytes(bytes)))?,
+            peer_module: rest.take_if(has(PEER_MODULE), |bytes| {
+                ModuleId::new(u32::from_le_bytes(bytes) as usize)
+            })?,
         })
     }
 

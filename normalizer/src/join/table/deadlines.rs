@@ -1,14 +1,16 @@
-//! What happens when a span's window has passed: what it is, is decided by what has arrived.
+//! What happens when a span's window has passed: its outcome is decided by the spans that have arrived.
 
-use super::super::entry::{Fact, NONE, Outcome, Role};
+use super::super::entry::Fact;
+use super::super::ids::EntryId;
+use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
-/// Spans on the way up from a row that are looked at for one that still decides. Who waits below more is an orphan.
+/// Spans above a row that are searched for one that has not decided yet. A row below more of them becomes an orphan.
 const SPANS_ABOVE_MAX: usize = 1000;
 
 impl JoinTable {
-    /// Lets go of all spans whose window has passed, and of the oldest where there are too many: their held rows are
-    /// settled as orphans, unless a span above them still decides within its own window.
+    /// Removes all spans whose window has passed, and the oldest ones where there are too many. Their rows are resolved as
+    /// orphans, unless a span above them still decides within its own window.
     pub fn expire(&mut self, now: u64) {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
             let current = self.entries.get(entry);
@@ -21,13 +23,13 @@ impl JoinTable {
             self.entries.prefetch_expiring(&self.deadlines);
             if is_current {
                 if self.decide(entry, is_crowded) {
-                    self.wait_on_in_second_window(entry, now);
+                    self.begin_second_window(entry, now);
                     continue;
                 }
                 let needed_until = self.entries.needed_until(entry);
                 let span = self.entries.get_mut(entry);
-                let is_needed = needed_until >= deadline && span.first_waiter != NONE;
-                // It may be on a cycle that is seen when a span that shares its id knows its parent.
+                let is_needed = needed_until >= deadline && span.first_waiter.is_some();
+                // It may be on a cycle that is found only when a span that shares its id knows its parent.
                 let is_kept = deadline <= self.tentative_until && !span.is(Fact::Kept);
                 if is_crowded || !is_needed && !is_kept {
                     self.remove(entry);
@@ -35,7 +37,7 @@ impl JoinTable {
                     span.set(Fact::Kept, true);
                     self.set_deadline(entry, now);
                 } else {
-                    // What came later and hangs on it has its own window, in which the parent may still come.
+                    // Spans that arrived later and wait on it have their own window, in which the parent may still arrive.
                     self.entries.get_mut(entry).needed_until = needed_until;
                     self.set_deadline(entry, now);
                 }
@@ -48,53 +50,57 @@ impl JoinTable {
         self.extended
     }
 
-    fn wait_on_in_second_window(&mut self, entry: u32, now: u64) {
+    fn begin_second_window(&mut self, entry: EntryId, now: u64) {
         let deadline = self.set_deadline(entry, now);
         let span = self.entries.get_mut(entry);
-        // At the end of time those that wait on each other must not keep each other for ever.
+        // At the end of time, spans that wait on each other must not keep each other for ever.
         span.needed_until = deadline.min(u64::MAX - 1);
         span.set(Fact::SecondWindow, true);
         self.extended += 1;
     }
 
-    /// Decides what a span is whose window has passed; true if its row has to wait for what is decided above.
-    fn decide(&mut self, entry: u32, is_crowded: bool) -> bool {
-        if self.entries.get(entry).is(Fact::Tentative) || self.hangs_on_known(entry) {
-            self.firm_up(entry);
+    /// Decides what a span is whose window has passed; true if its row has to wait for a decision above it.
+    fn decide(&mut self, entry: EntryId, is_crowded: bool) -> bool {
+        if self.entries.get(entry).is(Fact::Tentative) || self.waits_on_known(entry) {
+            self.fix_parents_above(entry);
         }
         let span = *self.entries.get(entry);
-        if span.row == NONE {
+        if span.row.is_empty() {
             return false;
         }
         let is_open = span.role == Role::Server && !span.is(Fact::Known);
         let is_below = is_open && self.is_below_server(entry);
-        if is_open && self.hangs_on_known(entry) {
-            self.firm_up(entry);
+        if is_open && self.waits_on_known(entry) {
+            self.fix_parents_above(entry);
         }
         let may_wait = !is_crowded
             && !self.entries.get(entry).is(Fact::SecondWindow)
-            && !self.hangs_on_known(entry)
+            && !self.waits_on_known(entry)
             && self.is_decided_above(entry);
         if !may_wait {
-            self.settle_now(entry);
+            self.resolve_now(entry);
         } else if is_open && !is_below && !self.entries.get(entry).is(Fact::Known) {
             self.know_as_invocation(entry);
-            self.tell_waiters();
+            self.notify_waiters();
         }
-        may_wait && !self.entries.get(entry).is(Fact::Settled)
+        may_wait && !self.entries.get(entry).is(Fact::Resolved)
     }
 
-    /// Settles a row by what is known.
-    pub(super) fn settle_now(&mut self, entry: u32) {
+    /// Resolves a row by what is known.
+    pub(super) fn resolve_now(&mut self, entry: EntryId) {
         let span = *self.entries.get(entry);
-        if span.row == NONE {
+        if span.row.is_empty() {
             return;
         }
-        if self.hangs_on_known(entry) && !span.is(Fact::Tentative) && span.is_known_invocation() {
+        if let Some(parent) = span.waits_on
+            && self.entries.get(parent).is(Fact::Known)
+            && !span.is(Fact::Tentative)
+            && span.is_known_invocation()
+        {
             self.entries.stop_waiting(entry);
-            let outcome = self.invocation_below(entry, span.waits_on);
+            let outcome = self.invocation_below(entry, parent);
             self.report(entry, outcome);
-            return self.tell_waiters();
+            return self.notify_waiters();
         }
         let outcome = match span.role {
             role if role.is_call() => self.call(entry, None, true),
@@ -112,70 +118,69 @@ impl JoinTable {
         if self.entries.get(entry).is_known_invocation() {
             self.entries.stop_waiting(entry);
             self.root(entry);
-            self.tell_waiters();
+            self.notify_waiters();
         }
     }
 
-    /// Decides on the parents of a span and of those above it: all that belongs to them has had time to arrive.
-    fn firm_up(&mut self, entry: u32) {
+    /// Makes the parents of a span and of the spans above it final: better ones have had time to arrive.
+    fn fix_parents_above(&mut self, entry: EntryId) {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
             self.relink_for_good(at);
-            at = self.parent_at(at);
-            if at == NONE || at == entry || self.entries.get(at).is(Fact::Rooted) {
-                return;
+            match self.entries.parent_in_table(at) {
+                Some(parent) if parent != entry && !self.entries.get(parent).is(Fact::Rooted) => at = parent,
+                _ => return,
             }
         }
     }
 
-    pub(super) fn relink_for_good(&mut self, entry: u32) {
+    pub(super) fn relink_for_good(&mut self, entry: EntryId) {
         if self.entries.get(entry).is(Fact::Tentative) {
             self.relink(entry, true);
             self.entries.get_mut(entry).set(Fact::Tentative, false);
         }
     }
 
-    fn hangs_on_known(&self, entry: u32) -> bool {
+    fn waits_on_known(&self, entry: EntryId) -> bool {
         let parent = self.entries.get(entry).waits_on;
-        parent != NONE && self.entries.get(parent).is(Fact::Known)
+        parent.is_some_and(|parent| self.entries.get(parent).is(Fact::Known))
     }
 
-    /// Whether a SERVER span is a second instrumentation's, since one of its own instance is above, whatever that is itself.
-    fn is_below_server(&mut self, entry: u32) -> bool {
+    /// Whether a SERVER span is a second instrumentation's: one of its own instance is above it, whatever that is itself.
+    fn is_below_server(&mut self, entry: EntryId) -> bool {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
-            let above = self.entries.get(at).waits_on;
-            if above == NONE {
+            let Some(parent) = self.entries.get(at).waits_on else {
+                return false;
+            };
+            self.relink_for_good(parent);
+            let (span, parent_span) = (self.entries.get(at), self.entries.get(parent));
+            if !parent_span.is_of_instance(span) || parent == entry {
                 return false;
             }
-            self.relink_for_good(above);
-            let (below, parent) = (self.entries.get(at), self.entries.get(above));
-            if !parent.is_of_instance(below) || above == entry {
-                return false;
-            }
-            match parent.role {
+            match parent_span.role {
                 Role::Server => return true,
-                Role::Internal | Role::Poll if !parent.is_known_invocation() => at = above,
+                Role::Internal | Role::Poll if !parent_span.is_known_invocation() => at = parent,
                 _ => return false,
             }
         }
         false
     }
 
-    /// Whether something above a row decides within its own window: a SERVER or CONSUMER span on whether it is an invocation, or
-    /// a span on who its parent is.
-    fn is_decided_above(&self, entry: u32) -> bool {
-        let mut at = self.entries.get(entry).waits_on;
+    /// Whether a span above a row decides within its own window: a SERVER or CONSUMER span on whether it is an invocation, or
+    /// any span on which its parent is.
+    fn is_decided_above(&self, entry: EntryId) -> bool {
+        let mut next = self.entries.get(entry).waits_on;
         for _ in 0..SPANS_ABOVE_MAX {
-            if at == NONE || at == entry {
+            let Some(ancestor) = next.filter(|&ancestor| ancestor != entry) else {
                 return false;
-            }
-            let above = self.entries.get(at);
-            let decides = above.role.is_callee() && !above.is(Fact::Settled) && above.row != NONE;
-            if above.is(Fact::Tentative) || decides && !above.is(Fact::Known) {
+            };
+            let span = self.entries.get(ancestor);
+            let decides = span.role.is_callee() && !span.is(Fact::Resolved) && !span.row.is_empty();
+            if span.is(Fact::Tentative) || decides && !span.is(Fact::Known) {
                 return true;
             }
-            at = above.waits_on;
+            next = span.waits_on;
         }
         false
     }

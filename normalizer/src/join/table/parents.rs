@@ -1,70 +1,81 @@
-//! Which of the spans that have arrived is a span's parent. Mostly one has the id that it names. In Zipkin's model a call and
-//! its answer share one, and the parent follows from the whole set of spans, whatever their order.
+//! Which of the spans that have arrived is a span's parent. Usually one has the id that the span names. In Zipkin's model a
+//! call and its answer share one id, and the parent follows from the whole set of spans, whatever their order.
 
-use super::super::entry::{Entry, Fact, NO_SPAN, NONE, Role};
+use aggregate::ids::InstanceId;
+
+use super::super::entries::Entries;
+use super::super::entry::{Entry, Fact, NO_SPAN};
+use super::super::ids::EntryId;
+use super::super::outcome::Role;
 use super::JoinTable;
 
-/// How well a span with the named id fits as the parent: the lesser goes before the greater.
+/// How well a span with the named id fits as the parent; the smallest rank wins.
 type Rank = (u8, u8);
 
-impl JoinTable {
-    /// The best parent that has arrived, or `NONE`, and whether no better one can come.
-    pub(super) fn choose(&self, entry: u32) -> (u32, bool) {
-        let span = self.entries.get(entry);
+impl Entries {
+    /// The best parent that has arrived, and whether no better one can arrive.
+    pub(super) fn best_parent(&self, entry: EntryId) -> (Option<EntryId>, bool) {
+        let span = self.get(entry);
         let may_share = span.is(Fact::MayShareId);
         if let Some(twin) = self.twin_call(entry, span) {
-            return (twin, true);
+            return (Some(twin), true);
         }
-        let mut at = self
-            .entries
-            .find(&span.trace_id, &span.parent_span_id)
-            .unwrap_or(NONE);
-        let (mut best, mut best_rank, mut shares) = (NONE, (u8::MAX, u8::MAX), may_share);
-        while at != NONE {
-            let other = self.entries.get(at);
-            if at != entry && other.role != Role::Missing {
+        let mut next = self.find(&span.trace_id, &span.parent_span_id);
+        let (mut best, mut best_rank, mut shares) = (None, (u8::MAX, u8::MAX), may_share);
+        while let Some(candidate) = next {
+            let other = self.get(candidate);
+            if candidate != entry && other.role != Role::Missing {
                 let rank = rank(span, other);
                 if rank < best_rank {
-                    (best, best_rank) = (at, rank);
+                    (best, best_rank) = (Some(candidate), rank);
                 }
                 shares |= other.is(Fact::MayShareId);
             }
-            at = other.next_same_id;
+            next = other.next_same_id;
         }
         let is_final = !shares || best_rank.0 == 0 && !(may_share && span.role.is_callee());
         (best, is_final)
     }
 
-    /// The call that a callee shares its id with: its parent, as Zipkin has it.
-    fn twin_call(&self, entry: u32, span: &Entry) -> Option<u32> {
-        if !span.role.is_callee() || span.next_same_id == NONE && !span.is(Fact::MayShareId) {
+    /// The call that a callee shares its id with, which is its parent in Zipkin's model.
+    fn twin_call(&self, entry: EntryId, span: &Entry) -> Option<EntryId> {
+        if !span.role.is_callee() || span.next_same_id.is_none() && !span.is(Fact::MayShareId) {
             return None;
         }
         self.twin_of(entry)
     }
 
     /// The call that has a span's id and its parent.
-    pub(super) fn twin_of(&self, entry: u32) -> Option<u32> {
-        let span = self.entries.get(entry);
-        let first = self.entries.find(&span.trace_id, &span.span_id);
-        self.entries.among(first, |at, other| {
-            at != entry && other.role.is_call() && other.parent_span_id == span.parent_span_id
+    pub(super) fn twin_of(&self, entry: EntryId) -> Option<EntryId> {
+        let span = self.get(entry);
+        let first = self.find(&span.trace_id, &span.span_id);
+        self.among(first, |candidate, other| {
+            candidate != entry && other.role.is_call() && other.parent_span_id == span.parent_span_id
         })
     }
 
-    /// Hangs a span that waits on the best parent that has arrived. If that is its parent for good, it is judged by it.
-    pub(super) fn relink(&mut self, entry: u32, is_last_time: bool) {
-        let (best, is_final) = self.choose(entry);
-        let is_final = is_final || is_last_time;
-        if best == NONE {
-            return;
+    /// The parent that an arrived span waits on or waited on.
+    pub(super) fn parent_in_table(&self, entry: EntryId) -> Option<EntryId> {
+        let span = self.get(entry);
+        if span.waits_on.is_some() || !span.is(Fact::Known) || span.parent_span_id == NO_SPAN {
+            return span.waits_on;
         }
+        self.best_parent(entry).0
+    }
+}
+
+impl JoinTable {
+    /// Lets a waiting span wait on the best parent that has arrived. A final parent also decides what the span is.
+    pub(super) fn relink(&mut self, entry: EntryId, is_last_time: bool) {
+        let (best, is_final) = self.entries.best_parent(entry);
+        let is_final = is_final || is_last_time;
+        let Some(best) = best else { return };
         if is_final {
             self.entries.get_mut(entry).set(Fact::Tentative, false);
         } else {
             self.set_tentative(entry);
         }
-        if best != self.entries.get(entry).waits_on {
+        if self.entries.get(entry).waits_on != Some(best) {
             self.entries.stop_waiting(entry);
             self.entries.wait_on(entry, best);
         }
@@ -82,106 +93,97 @@ impl JoinTable {
         } else {
             self.judge(entry, best);
         }
-        self.tell_waiters();
+        self.notify_waiters();
     }
 
-    /// A better parent may come within the span's window.
-    pub(super) fn set_tentative(&mut self, entry: u32) {
+    /// Notes that a better parent may arrive within the span's window.
+    pub(super) fn set_tentative(&mut self, entry: EntryId) {
         let span = self.entries.get_mut(entry);
         span.set(Fact::Tentative, true);
         self.tentative_until = self.tentative_until.max(span.deadline);
     }
 
-    /// What a parent that has arrived decides, for a span that hangs on it.
-    fn judge(&mut self, entry: u32, parent: u32) {
-        let (span, above) = (*self.entries.get(entry), *self.entries.get(parent));
-        if !span.is(Fact::Known) && span.is_invocation_below(&above) {
+    /// Applies what an arrived parent decides to a span that waits on it.
+    fn judge(&mut self, entry: EntryId, parent: EntryId) {
+        let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
+        if !span.is(Fact::Known) && span.is_invocation_below(&parent_span) {
             self.know_as_invocation(entry);
         }
-        if above.is(Fact::Known) && self.entries.get(entry).waits_on == parent {
+        if parent_span.is(Fact::Known) && self.entries.get(entry).waits_on == Some(parent) {
             self.entries.stop_waiting(entry);
-            self.settle_or_hang(entry, parent);
+            self.resolve_or_wait(entry, parent);
         }
     }
 
-    /// A span has arrived that others name as their parent: it may decide what they are before it is known itself.
-    pub(super) fn judge_waiters(&mut self, parent: u32) {
-        let above = *self.entries.get(parent);
+    /// Applies what a span that has just arrived decides to the spans that wait on it, even if it is not known itself.
+    pub(super) fn judge_waiters(&mut self, parent: EntryId) {
+        let parent_span = *self.entries.get(parent);
         let mut sharing = Vec::new();
-        let mut waiter = above.first_waiter;
-        while waiter != NONE {
+        let mut next = parent_span.first_waiter;
+        while let Some(waiter) = next {
             let waiting = *self.entries.get(waiter);
-            if above.is(Fact::MayShareId) || waiting.is(Fact::MayShareId) {
+            if parent_span.is(Fact::MayShareId) || waiting.is(Fact::MayShareId) {
                 sharing.push(waiter);
             } else if waiting.role == Role::Receipt && self.judge_receipt(waiter, parent) == Role::Poll {
                 // It has no row to wait for.
-            } else if !waiting.is(Fact::Known) && waiting.is_invocation_below(&above) {
+            } else if !waiting.is(Fact::Known) && waiting.is_invocation_below(&parent_span) {
                 self.know_as_invocation(waiter);
             }
-            waiter = waiting.next_waiter;
+            next = waiting.next_waiter();
         }
-        self.tell_waiters();
+        self.notify_waiters();
         self.relink_all(&sharing);
     }
 
-    /// A span has arrived whose id others have, too: an answer may be the call's, and what hangs on one of them may be the
-    /// other's.
-    pub(super) fn meet_twins(&mut self, entry: u32, first: u32) {
+    /// A span has arrived whose id other spans have, too. One of them may be the answer to this call, and spans that wait on
+    /// one of them may belong to another.
+    pub(super) fn meet_twins(&mut self, entry: EntryId, first: EntryId) {
         let span = *self.entries.get(entry);
         let mut moving = Vec::new();
-        let mut twin = first;
-        while twin != NONE {
+        let mut next_twin = Some(first);
+        while let Some(twin) = next_twin {
             let other = *self.entries.get(twin);
             if span.role.is_call() && other.role.is_callee() && other.parent_span_id == span.parent_span_id {
-                if other.is(Fact::MayShareId) && other.waits_on != NONE {
+                if other.is(Fact::MayShareId) && other.waits_on.is_some() {
                     moving.push(twin);
                 } else {
                     self.note_callee(entry, other.instance);
                 }
             }
-            let mut waiter = other.first_waiter;
-            while waiter != NONE {
+            let mut next_waiter = other.first_waiter;
+            while let Some(waiter) = next_waiter {
                 let waiting = *self.entries.get(waiter);
                 if rank(&waiting, &span) < rank(&waiting, &other) {
                     moving.push(waiter);
                 }
-                waiter = waiting.next_waiter;
+                next_waiter = waiting.next_waiter();
             }
-            twin = other.next_same_id;
+            next_twin = other.next_same_id;
         }
         self.relink_all(&moving);
     }
 
-    fn relink_all(&mut self, waiters: &[u32]) {
+    fn relink_all(&mut self, waiters: &[EntryId]) {
         for &waiter in waiters {
-            if self.entries.get(waiter).waits_on != NONE {
+            if self.entries.get(waiter).waits_on.is_some() {
                 self.relink(waiter, false);
             }
         }
     }
 
-    pub(super) fn note_callee(&mut self, call: u32, instance: u32) {
+    pub(super) fn note_callee(&mut self, call: EntryId, instance: Option<InstanceId>) {
         let call = self.entries.get_mut(call);
         call.callees = call.callees.saturating_add(1);
-        if call.callee_instance == NONE {
+        if call.callee_instance.is_none() {
             call.callee_instance = instance;
         }
     }
-
-    /// The one that an arrived span hangs on or hung on, or `NONE`.
-    pub(super) fn parent_at(&self, entry: u32) -> u32 {
-        let span = self.entries.get(entry);
-        if span.waits_on != NONE || !span.is(Fact::Known) || span.parent_span_id == NO_SPAN {
-            return span.waits_on;
-        }
-        self.choose(entry).0
-    }
 }
 
-/// A callee that has no call of its own id hangs on the callee with the id that it names, else on the call. Anything else
-/// hangs on its own instance, there on the callee before the call.
+/// A callee without a call of its own id waits on the callee with the id that it names, else on the call. Any other span
+/// waits on its own instance, there on the callee before the call.
 fn rank(span: &Entry, parent: &Entry) -> Rank {
-    let is_foreign = !span.role.is_callee() && span.instance != NONE && !parent.is_of_instance(span);
+    let is_foreign = !span.role.is_callee() && span.instance.is_some() && !parent.is_of_instance(span);
     (
         2 * u8::from(is_foreign) + u8::from(parent.role.is_call()),
         parent.role as u8,

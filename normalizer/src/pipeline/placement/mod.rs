@@ -1,251 +1,329 @@
-//! Placement: which instances live, as told or as concluded from their telemetry.
+//! The stage of placement: which instances live, as reported or as inferred from their telemetry.
 
 mod events;
-pub mod moves;
+mod moves;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
+use aggregate::ids::{InstanceId, ModuleId, RunId};
 use cctf_proto::cctf::PlacementKind;
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
+use self::events::write_event;
+use self::moves::{Move, Moves};
 use super::output::Output;
-use super::sources::Source;
-use moves::Move;
+use super::shared::Shared;
+use super::shared::facts::{Activity, OpenedRun};
+use super::shared::registry::WorkerLimits;
 
-pub use events::Event;
-
-/// How an instance serves, as it told.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Slots {
-    /// Worker slots.
-    pub workers: Option<u64>,
-    /// Bound of its queue.
-    pub queue_limit: Option<u64>,
-    /// held or released.
-    pub slot_policy: Option<String>,
-}
+pub use self::events::Event;
 
 /// A live instance.
 #[derive(Debug, Serialize, Deserialize)]
 struct Life {
     started_unix_ns: u64,
     last_unix_ns: u64,
+    /// Journal time of its latest telemetry.
     last_heard: u64,
-    /// When its start is concluded, unless it is told before.
-    announce_at: Option<u64>,
-    told: bool,
+    /// When its start is inferred, unless it is reported before. `None` once the start has been written.
+    infer_at: Option<u64>,
+    /// Whether its start was reported.
+    is_reported: bool,
 }
 
-/// All instances' lives.
+impl Life {
+    fn is_announced(&self) -> bool {
+        self.infer_at.is_none()
+    }
+}
+
+/// The lives of all instances.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Placement {
-    lives: BTreeMap<u32, Life>,
-    /// What each instance told of its slots, kept beyond its life for the inventory.
-    pub slots: BTreeMap<u32, Slots>,
-    /// Instances that told their stop, and no start since.
-    told_stopped: BTreeSet<u32>,
-    moves: Vec<Move>,
-    /// How many instances of each module live and have been announced; counted from `lives` when first asked for.
+    lives: BTreeMap<InstanceId, Life>,
+    moves: Moves,
+    /// Number of announced live instances of each module. Counted from `lives` on first use.
     #[serde(skip)]
-    replicas: Option<HashMap<u32, u64>>,
+    replicas: Option<HashMap<ModuleId, u64>>,
 }
 
 impl Placement {
-    fn count_replica(&mut self, module: u32, change: i64) {
-        if let Some(replicas) = &mut self.replicas {
-            let count = replicas.entry(module).or_default();
-            *count = count.saturating_add_signed(change);
-        }
-    }
-
-    /// Whether an instance has told its stop, and no start since.
-    pub(super) fn has_told_stop(&self, instance: u32) -> bool {
-        self.told_stopped.contains(&instance)
-    }
-
-    fn is_announced(&self, instance: u32) -> bool {
-        self.lives
-            .get(&instance)
-            .is_some_and(|life| life.announce_at.is_none())
-    }
-}
-
-impl Pipeline {
-    /// Notes that a source's instance lives.
-    pub(super) fn hear(&mut self, source: &Arc<Source>, start_unix_ns: u64, end_unix_ns: u64) {
-        let Some(instance) = source.instance else { return };
-        // What an instance still sends after it told its stop is its last words, not a new life.
-        if self.placement.has_told_stop(instance) {
+    /// Notes that an instance lives.
+    pub fn touch(&mut self, activity: Activity, shared: &Shared) {
+        let instance = activity.instance;
+        // What an instance still sends after it reported its stop does not begin a new life.
+        if shared.sources.instance(instance).has_reported_stop {
             return;
         }
-        let now = self.now;
-        let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
-            started_unix_ns: start_unix_ns,
-            last_unix_ns: end_unix_ns,
+        let now = shared.clock.now;
+        let life = self.lives.entry(instance).or_insert_with(|| Life {
+            started_unix_ns: activity.first_unix_ns,
+            last_unix_ns: activity.last_unix_ns,
             last_heard: now,
-            announce_at: Some(now + self.window_ns),
-            told: false,
+            infer_at: Some(now + shared.windows.join_ns),
+            is_reported: false,
         });
         life.last_heard = now;
-        life.last_unix_ns = life.last_unix_ns.max(end_unix_ns);
-        if life.announce_at.is_some() {
-            life.started_unix_ns = life.started_unix_ns.min(start_unix_ns);
+        life.last_unix_ns = life.last_unix_ns.max(activity.last_unix_ns);
+        if !life.is_announced() {
+            life.started_unix_ns = life.started_unix_ns.min(activity.first_unix_ns);
         }
     }
 
-    /// Takes a told start.
-    pub(super) fn tell_start(&mut self, instance: u32, ts: u64, slots: Slots, output: &mut Output) {
-        self.placement.slots.insert(instance, slots);
-        self.placement.told_stopped.remove(&instance);
-        let is_announced = self.placement.is_announced(instance);
+    /// Takes a start that an instance reports.
+    pub fn start_reported(
+        &mut self,
+        instance: InstanceId,
+        ts: u64,
+        limits: WorkerLimits,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) {
+        let name = shared.sources.instance_mut(instance);
+        name.limits = Some(limits);
+        name.has_reported_stop = false;
+        let is_announced = self.is_announced(instance);
         let life = Life {
             started_unix_ns: ts,
             last_unix_ns: ts,
-            last_heard: self.now,
-            announce_at: None,
-            told: true,
+            last_heard: shared.clock.now,
+            infer_at: None,
+            is_reported: true,
         };
-        self.placement.lives.insert(instance, life);
+        self.lives.insert(instance, life);
         if !is_announced {
-            let module = self.sources.instance(instance).module;
-            self.placement.count_replica(module, 1);
-            self.begin_life(instance, ts, false, output);
+            self.count_replica(shared.sources.instance(instance).module, 1);
+            self.begin_life(instance, ts, false, shared, output);
         }
     }
 
-    fn begin_life(&mut self, instance: u32, ts: u64, inferred: bool, output: &mut Output) {
+    /// Takes a stop that an instance reports.
+    pub fn stop_reported(
+        &mut self,
+        instance: InstanceId,
+        ts: u64,
+        reason: Option<&str>,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) {
+        self.stop(instance, ts, false, reason, shared, output);
+    }
+
+    /// Lists the living instances in each run that was opened since the last call.
+    #[inline]
+    pub fn announce_opened(&self, shared: &mut Shared, output: &mut Output) {
+        while let Some(opened) = shared.take_opened() {
+            self.announce_living(opened, shared, output);
+        }
+    }
+
+    /// Lists the living instances in a run, or a part of one, that has been opened.
+    pub fn announce_living(&self, opened: OpenedRun, shared: &mut Shared, output: &mut Output) {
+        let living = self.lives.iter().filter(|(_, life)| life.is_announced());
+        for (&instance, life) in living {
+            let event = Event {
+                reason: Some("already_running"),
+                ..Event::new(
+                    instance,
+                    opened.started_unix_ns,
+                    PlacementKind::Start,
+                    !life.is_reported,
+                )
+            };
+            write_event(&event, &[opened.run], shared, output);
+        }
+    }
+
+    /// Infers the starts and stops that are due.
+    pub fn expire(&mut self, shared: &mut Shared, output: &mut Output) {
+        let (now, stale_ns) = (shared.clock.now, shared.windows.stale_ns);
+        let due: Vec<(InstanceId, u64, u64, bool)> = self
+            .lives
+            .iter()
+            .filter_map(|(&instance, life)| {
+                let is_stale = life.last_heard.saturating_add(stale_ns) <= now;
+                let starts = life.infer_at.is_some_and(|at| at <= now);
+                (is_stale || starts).then_some((instance, life.started_unix_ns, life.last_unix_ns, is_stale))
+            })
+            .collect();
+        for (instance, started, last, is_stale) in due {
+            if is_stale {
+                self.stop(instance, last, true, None, shared, output);
+            } else {
+                self.infer_start(instance, started, shared, output);
+            }
+        }
+    }
+
+    /// Infers all starts that have not been reported: the normalizer shuts down.
+    pub fn infer_starts(&mut self, shared: &mut Shared, output: &mut Output) {
+        self.infer_starts_where(|_| true, shared, output);
+    }
+
+    /// Infers the starts of a run's instances that have not been reported: the run is closed.
+    pub fn infer_starts_of(&mut self, run: RunId, shared: &mut Shared, output: &mut Output) {
+        let modules = shared.runs[run].modules.values();
+        let instances: BTreeSet<InstanceId> = modules
+            .flat_map(|module| module.instances.iter().copied())
+            .collect();
+        self.infer_starts_where(|instance| instances.contains(&instance), shared, output);
+    }
+
+    fn infer_starts_where(
+        &mut self,
+        is_wanted: impl Fn(InstanceId) -> bool,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) {
+        let lives = self.lives.iter();
+        let waiting: Vec<(InstanceId, u64)> = lives
+            .filter(|(instance, life)| !life.is_announced() && is_wanted(**instance))
+            .map(|(&instance, life)| (instance, life.started_unix_ns))
+            .collect();
+        for (instance, started) in waiting {
+            self.infer_start(instance, started, shared, output);
+        }
+    }
+
+    fn is_announced(&self, instance: InstanceId) -> bool {
+        self.lives.get(&instance).is_some_and(Life::is_announced)
+    }
+
+    fn infer_start(&mut self, instance: InstanceId, ts: u64, shared: &mut Shared, output: &mut Output) {
+        let life = self.lives.get_mut(&instance);
+        if life.is_some_and(|life| life.infer_at.take().is_some()) {
+            self.count_replica(shared.sources.instance(instance).module, 1);
+        }
+        shared.open_own_if_none(output);
+        self.announce_opened(shared, output);
+        self.begin_life(instance, ts, true, shared, output);
+    }
+
+    fn begin_life(
+        &mut self,
+        instance: InstanceId,
+        ts: u64,
+        inferred: bool,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) {
         let event = Event::new(instance, ts, PlacementKind::Start, inferred);
-        self.write_placement(&event, None, output);
-        self.note_replicas(instance, ts, output);
+        write_to_live_runs(&event, shared, output);
+        self.note_replicas(instance, ts, shared, output);
         let begun = Move {
             instance,
             ts_unix_ns: ts,
             began_unix_ns: ts,
             is_start: true,
-            noted_at: self.now,
+            noted_at: shared.clock.now,
         };
-        self.note_move(begun, output);
+        self.note_move(begun, shared, output);
     }
 
-    /// Ends an instance's life. Its last words may be the first that is heard of it: then it began with them.
-    pub(super) fn stop_instance(
+    /// Ends an instance's life. If nothing was known of the instance before, it began at the same time.
+    fn stop(
         &mut self,
-        instance: u32,
+        instance: InstanceId,
         ts: u64,
         inferred: bool,
         reason: Option<&str>,
+        shared: &mut Shared,
         output: &mut Output,
     ) {
-        if !self.placement.is_announced(instance) {
-            let now = self.now;
-            let life = self.placement.lives.entry(instance).or_insert_with(|| Life {
+        if !self.is_announced(instance) {
+            let now = shared.clock.now;
+            let life = self.lives.entry(instance).or_insert_with(|| Life {
                 started_unix_ns: ts,
                 last_unix_ns: ts,
                 last_heard: now,
-                announce_at: Some(now),
-                told: false,
+                infer_at: Some(now),
+                is_reported: false,
             });
             let started = life.started_unix_ns.min(ts);
-            self.conclude_start(instance, started, output);
+            self.infer_start(instance, started, shared, output);
         }
         if !inferred {
-            self.placement.told_stopped.insert(instance);
+            shared.sources.instance_mut(instance).has_reported_stop = true;
         }
-        let life = self.placement.lives.remove(&instance);
-        if life.as_ref().is_some_and(|life| life.announce_at.is_none()) {
-            let module = self.sources.instance(instance).module;
-            self.placement.count_replica(module, -1);
+        let life = self.lives.remove(&instance);
+        if life.as_ref().is_some_and(Life::is_announced) {
+            self.count_replica(shared.sources.instance(instance).module, -1);
         }
         let began_unix_ns = life.map_or(ts, |life| life.started_unix_ns);
         let event = Event {
             reason,
             ..Event::new(instance, ts, PlacementKind::Stop, inferred)
         };
-        self.write_placement(&event, None, output);
-        self.note_replicas(instance, ts, output);
+        write_to_live_runs(&event, shared, output);
+        self.note_replicas(instance, ts, shared, output);
         let ended = Move {
             instance,
             ts_unix_ns: ts,
             began_unix_ns,
             is_start: false,
-            noted_at: self.now,
+            noted_at: shared.clock.now,
         };
-        self.note_move(ended, output);
+        self.note_move(ended, shared, output);
     }
 
-    fn conclude_start(&mut self, instance: u32, ts: u64, output: &mut Output) {
-        let life = self.placement.lives.get_mut(&instance);
-        if life.is_some_and(|life| life.announce_at.take().is_some()) {
-            let module = self.sources.instance(instance).module;
-            self.placement.count_replica(module, 1);
+    /// Writes a migration if the move is the second half of one.
+    fn note_move(&mut self, this: Move, shared: &mut Shared, output: &mut Output) {
+        let Some((start, stop)) = self.moves.pair(this, shared) else {
+            return;
+        };
+        let from_node = shared.sources.instance(stop.instance).node_id.clone();
+        let event = Event {
+            from_node: Some(&from_node),
+            ..Event::new(start.instance, this.ts_unix_ns, PlacementKind::Migrate, true)
+        };
+        write_to_live_runs(&event, shared, output);
+    }
+
+    /// Writes a scale event if a module's number of live instances has changed from one above zero to another.
+    fn note_replicas(&mut self, instance: InstanceId, ts: u64, shared: &mut Shared, output: &mut Output) {
+        let module = shared.sources.instance(instance).module;
+        let is_live = self.lives.contains_key(&instance);
+        let replicas = self.replicas_of(module, shared);
+        let before = if is_live {
+            replicas.saturating_sub(1)
+        } else {
+            replicas + 1
+        };
+        if replicas == 0 || before == 0 {
+            return;
         }
-        self.open_own_if_none(output);
-        self.begin_life(instance, ts, true, output);
+        let event = Event {
+            replicas: Some(replicas),
+            ..Event::new(instance, ts, PlacementKind::Scale, true)
+        };
+        write_to_live_runs(&event, shared, output);
     }
 
-    /// How many instances of a module live and have been announced.
-    fn replicas_of(&mut self, module: u32) -> u64 {
-        let placement = &mut self.placement;
-        let replicas = placement.replicas.get_or_insert_with(|| {
+    /// Number of announced live instances of a module.
+    fn replicas_of(&mut self, module: ModuleId, shared: &Shared) -> u64 {
+        let lives = &self.lives;
+        let replicas = self.replicas.get_or_insert_with(|| {
             let mut counted = HashMap::new();
-            let announced = placement
-                .lives
-                .iter()
-                .filter(|(_, life)| life.announce_at.is_none());
-            for (&instance, _) in announced {
-                *counted.entry(self.sources.instance(instance).module).or_default() += 1;
+            for (&instance, _) in lives.iter().filter(|(_, life)| life.is_announced()) {
+                *counted
+                    .entry(shared.sources.instance(instance).module)
+                    .or_default() += 1;
             }
             counted
         });
         replicas.get(&module).copied().unwrap_or(0)
     }
 
-    /// Concludes starts and stops whose time has come.
-    pub(super) fn expire_placement(&mut self, output: &mut Output) {
-        let now = self.now;
-        let due: Vec<(u32, u64, u64, bool)> = self
-            .placement
-            .lives
-            .iter()
-            .filter_map(|(&instance, life)| {
-                let is_stale = life.last_heard.saturating_add(self.stale_ns) <= now;
-                let starts = life.announce_at.is_some_and(|at| at <= now);
-                (is_stale || starts).then_some((instance, life.started_unix_ns, life.last_unix_ns, is_stale))
-            })
-            .collect();
-        for (instance, started, last, is_stale) in due {
-            if is_stale {
-                self.stop_instance(instance, last, true, None, output);
-            } else {
-                self.conclude_start(instance, started, output);
-            }
+    fn count_replica(&mut self, module: ModuleId, change: i64) {
+        if let Some(replicas) = &mut self.replicas {
+            let count = replicas.entry(module).or_default();
+            *count = count.saturating_add_signed(change);
         }
     }
+}
 
-    /// Concludes all starts that wait to be told: the normalizer goes down.
-    pub(super) fn conclude_starts(&mut self, output: &mut Output) {
-        self.conclude_starts_where(|_| true, output);
-    }
-
-    /// Concludes the starts of a run's instances that wait to be told: the run is closed.
-    pub(super) fn conclude_starts_of(&mut self, run: usize, output: &mut Output) {
-        let modules = self.runs.at(run).modules.values();
-        let instances: BTreeSet<u32> = modules
-            .flat_map(|module| module.instances.iter().copied())
-            .collect();
-        self.conclude_starts_where(|instance| instances.contains(&instance), output);
-    }
-
-    fn conclude_starts_where(&mut self, is_wanted: impl Fn(u32) -> bool, output: &mut Output) {
-        let lives = self.placement.lives.iter();
-        let waiting: Vec<(u32, u64)> = lives
-            .filter(|(instance, life)| life.announce_at.is_some() && is_wanted(**instance))
-            .map(|(&instance, life)| (instance, life.started_unix_ns))
-            .collect();
-        for (instance, started) in waiting {
-            self.conclude_start(instance, started, output);
-        }
-    }
+/// Writes an event to all runs that are not closed.
+pub fn write_to_live_runs(event: &Event<'_>, shared: &mut Shared, output: &mut Output) {
+    let live: Vec<RunId> = shared.runs.live().collect();
+    write_event(event, &live, shared, output);
 }

@@ -1,74 +1,64 @@
-//! Moves: starts and stops of a module, paired into migrations.
+//! [`Moves`]: starts and stops of a module, paired into migrations.
 
+use aggregate::ids::InstanceId;
 use aggregate::migrations::is_migration;
-use cctf_proto::cctf::PlacementKind;
 use serde::{Deserialize, Serialize};
 
-use super::events::Event;
-use crate::pipeline::Pipeline;
-use crate::pipeline::output::Output;
+use crate::pipeline::shared::Shared;
 
-/// Starts and stops kept to be paired into migrations.
+/// Maximum number of starts and stops kept.
 const MOVES_MAX: usize = 1024;
 
 /// A start or stop that may be half of a migration.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Move {
-    /// The instance.
-    pub instance: u32,
-    /// When, nanoseconds since the Unix epoch.
+    pub instance: InstanceId,
+    /// Nanoseconds since the Unix epoch.
     pub ts_unix_ns: u64,
     /// Start of the life that the move begins or ends.
     pub began_unix_ns: u64,
-    /// Whether it begins it.
     pub is_start: bool,
     /// Journal time at which it became known.
     pub noted_at: u64,
 }
 
-impl Pipeline {
-    /// Pairs a start on one node with a stop on another, within the stale time of each other, into a migration.
-    pub(super) fn note_move(&mut self, this: Move, output: &mut Output) {
-        let stale = self.stale_ns;
-        // A stop that is concluded becomes known a stale time after it.
-        let remembered = 2 * stale + self.window_ns;
-        self.placement
-            .moves
+/// The moves that have not been paired.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Moves(Vec<Move>);
+
+impl Moves {
+    /// Pairs a start on one node with a stop on another, within the stale time of each other. Returns start and stop. A move
+    /// without a counterpart is remembered.
+    pub fn pair(&mut self, this: Move, shared: &Shared) -> Option<(Move, Move)> {
+        let stale = shared.windows.stale_ns;
+        // An inferred stop becomes known a stale time after it happened.
+        let remembered = 2 * stale + shared.windows.join_ns;
+        self.0
             .retain(|other| other.noted_at.saturating_add(remembered) >= this.noted_at);
-        let (module, node) = {
-            let name = self.sources.instance(this.instance);
-            (name.module, name.node)
+        let name = shared.sources.instance(this.instance);
+        let in_order = |other: Move| {
+            if this.is_start {
+                (this, other)
+            } else {
+                (other, this)
+            }
         };
         let fits = |other: &Move| {
-            let name = self.sources.instance(other.instance);
-            let (start, stop) = if this.is_start {
-                (&this, other)
-            } else {
-                (other, &this)
-            };
+            let other_name = shared.sources.instance(other.instance);
+            let nodes = other_name.node.zip(name.node);
+            let (start, stop) = in_order(*other);
             other.is_start != this.is_start
-                && name.module == module
-                && name.node.zip(node).is_some_and(|(one, other)| one != other)
+                && other_name.module == name.module
+                && nodes.is_some_and(|(one, other)| one != other)
                 && is_migration(start.ts_unix_ns, stop.ts_unix_ns, stop.began_unix_ns, stale)
         };
-        let Some(at) = self.placement.moves.iter().rposition(fits) else {
-            if self.placement.moves.len() >= MOVES_MAX {
-                self.placement.moves.remove(0);
+        let Some(index) = self.0.iter().rposition(fits) else {
+            if self.0.len() >= MOVES_MAX {
+                self.0.remove(0);
             }
-            self.placement.moves.push(this);
-            return;
+            self.0.push(this);
+            return None;
         };
-        let other = self.placement.moves.remove(at);
-        let (start, stop) = if this.is_start {
-            (this, other)
-        } else {
-            (other, this)
-        };
-        let from_node = self.sources.instance(stop.instance).node_id.clone();
-        let event = Event {
-            from_node: Some(&from_node),
-            ..Event::new(start.instance, this.ts_unix_ns, PlacementKind::Migrate, true)
-        };
-        self.write_placement(&event, None, output);
+        Some(in_order(self.0.remove(index)))
     }
 }

@@ -5,11 +5,14 @@ mod reference;
 
 use std::collections::HashSet;
 
-use cctf_normalizer::join::{Departed, JoinTable, Outcome, Role};
+use aggregate::ids::InstanceId;
+use cctf_normalizer::join::{Arrival, Evicted, JoinTable, Joined, Outcome, Role};
 use cctf_proto::cctf::SpanId;
 use proptest::prelude::*;
 
-use model::{ENTRIES_MAX, Made, ROOT, Table, WINDOW, arrival, id, in_any_order, may_have_row, trace};
+use model::{
+    ENTRIES_MAX, Made, ROOT, Table, UNKNOWN_INSTANCE, WINDOW, arrival, id, in_any_order, may_have_row, trace,
+};
 use reference::Reference;
 
 /// Number of random traces, unless FUZZ_INPUTS is set, as in `make fuzz`.
@@ -42,7 +45,7 @@ fn check_emptied(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
     prop_assert!(table.join.is_empty(), "{} entries stay", table.join.len());
     prop_assert_eq!(table.join.extended(), 0);
     let calls = spans.iter().filter(|span| span.role.is_call()).count();
-    prop_assert_eq!(table.departed.len(), calls);
+    prop_assert_eq!(table.evicted.len(), calls);
     Ok(())
 }
 
@@ -160,6 +163,14 @@ fn check_no_cycle(table: &Table, spans: &[Made]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The outcome of a span that waits for no other one.
+fn resolved(join: &mut JoinTable, arrival: &Arrival) -> Outcome {
+    match join.insert(arrival, 0) {
+        Joined::Resolved(outcome) => outcome,
+        Joined::Waits(_) => panic!("{arrival:?} waits"),
+    }
+}
+
 const DEPTH: usize = 100_000;
 
 /// A chain of inner spans from an invocation down to a call.
@@ -228,9 +239,9 @@ fn a_call_and_its_answer_may_share_an_id_whichever_comes_first() {
     };
     for twins in [[call, answer], [answer, call]] {
         let mut join = JoinTable::new(WINDOW, ENTRIES_MAX);
-        join.insert(&arrival(&ROOT), 0).unwrap();
+        resolved(&mut join, &arrival(&ROOT));
         for twin in twins {
-            let outcome = join.insert(&arrival(&twin), 0).unwrap();
+            let outcome = resolved(&mut join, &arrival(&twin));
             assert_eq!(caused_by(outcome), Ok(Some(SpanId(id(0)))));
         }
         let below = |id: usize, instance| Made {
@@ -239,14 +250,14 @@ fn a_call_and_its_answer_may_share_an_id_whichever_comes_first() {
             parent: Some(1),
             ..call
         };
-        let by_caller = join.insert(&arrival(&below(2, 0)), 0).unwrap();
-        let by_answer = join.insert(&arrival(&below(3, 1)), 0).unwrap();
+        let by_caller = resolved(&mut join, &arrival(&below(2, 0)));
+        let by_answer = resolved(&mut join, &arrival(&below(3, 1)));
         assert_eq!(caused_by(by_caller), Ok(Some(SpanId(id(0)))));
         assert_eq!(caused_by(by_answer), Ok(Some(SpanId(id(1)))));
         join.expire(2 * WINDOW);
-        let first_call = |departed: &Departed| departed.callee == Some(1);
-        let departed: Vec<Departed> = std::iter::from_fn(|| join.take_departed()).collect();
-        assert_eq!(departed.iter().filter(|call| first_call(call)).count(), 1);
+        let first_call = |evicted: &Evicted| evicted.callee == Some(InstanceId::new(1));
+        let evicted: Vec<Evicted> = std::iter::from_fn(|| join.take_evicted()).collect();
+        assert_eq!(evicted.iter().filter(|call| first_call(call)).count(), 1);
         assert!(join.is_empty());
     }
 }
@@ -256,11 +267,11 @@ fn spans_of_unknown_instances_belong_to_different_ones() {
     let mut join = JoinTable::new(WINDOW, ENTRIES_MAX);
     let server = |id, parent| Made {
         id,
-        instance: u32::MAX,
+        instance: UNKNOWN_INSTANCE,
         parent,
         ..ROOT
     };
-    join.insert(&arrival(&server(0, None)), 0).unwrap();
-    let below = join.insert(&arrival(&server(1, Some(0))), 0).unwrap();
+    resolved(&mut join, &arrival(&server(0, None)));
+    let below = resolved(&mut join, &arrival(&server(1, Some(0))));
     assert_eq!(caused_by(below), Ok(Some(SpanId(id(0)))));
 }

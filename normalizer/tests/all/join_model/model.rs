@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use cctf_normalizer::join::{Arrival, Departed, JoinTable, Outcome, Role};
+use aggregate::ids::{InstanceId, NameId};
+use cctf_normalizer::join::{Arrival, Evicted, JoinTable, Joined, Outcome, PendingId, Role, RowRef};
 use cctf_proto::cctf::SpanId;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -27,6 +28,9 @@ pub struct Made {
     pub lasted: i64,
 }
 
+/// The instance of a span whose resource names no service.
+pub const UNKNOWN_INSTANCE: u32 = u32::MAX;
+
 /// A root of an SDK that does not report whether parents are remote.
 pub const ROOT: Made = Made {
     id: 0,
@@ -50,10 +54,10 @@ pub fn arrival(made: &Made) -> Arrival {
         role: made.role,
         parent_is_remote: made.is_remote,
         may_share_id: made.may_share && made.is_remote.is_none(),
-        instance: made.instance,
+        instance: (made.instance != UNKNOWN_INSTANCE).then(|| InstanceId::new(made.instance as usize)),
         duration_ns: made.lasted,
         end_unix_ns: 100,
-        peer: 0,
+        peer: Some(NameId::new(0)),
         run: None,
     }
 }
@@ -144,7 +148,7 @@ pub fn may_have_row(span: &Made) -> bool {
 pub struct Table {
     pub join: JoinTable,
     pub outcomes: HashMap<usize, (Outcome, u64)>,
-    pub departed: Vec<Departed>,
+    pub evicted: Vec<Evicted>,
 }
 
 impl Table {
@@ -152,14 +156,16 @@ impl Table {
         Self {
             join: JoinTable::new(WINDOW, entries_max),
             outcomes: HashMap::new(),
-            departed: Vec::new(),
+            evicted: Vec::new(),
         }
     }
 
     pub fn insert(&mut self, place: usize, made: &Made, now: u64) {
         match self.join.insert(&arrival(made), now) {
-            Ok(outcome) if may_have_row(made) => self.settle(place, outcome, now),
-            Err(entry) if may_have_row(made) => self.join.hold(entry, place as u32),
+            Joined::Resolved(outcome) if may_have_row(made) => self.resolve(place, outcome, now),
+            Joined::Waits(entry) if may_have_row(made) => {
+                self.join.hold(entry, RowRef::Pending(PendingId::new(place)));
+            }
             _ => {}
         }
         self.take(now);
@@ -171,17 +177,19 @@ impl Table {
     }
 
     pub fn take(&mut self, now: u64) {
-        while let Some(settled) = self.join.take_settled() {
-            self.settle(settled.row as usize, settled.outcome, now);
+        while let Some(resolved) = self.join.take_resolved() {
+            let RowRef::Pending(row) = resolved.row else {
+                panic!("{resolved:?} is not a row of this table");
+            };
+            self.resolve(row.index(), resolved.outcome, now);
         }
-        while let Some(departed) = self.join.take_departed() {
-            self.departed.push(departed);
-        }
+        self.evicted
+            .extend(std::iter::from_fn(|| self.join.take_evicted()));
     }
 
-    pub fn settle(&mut self, place: usize, outcome: Outcome, now: u64) {
+    pub fn resolve(&mut self, place: usize, outcome: Outcome, now: u64) {
         let before = self.outcomes.insert(place, (outcome, now));
-        assert!(before.is_none(), "row {place} is settled twice");
+        assert!(before.is_none(), "row {place} is resolved twice");
     }
 
     /// Lets all windows pass. Rows that depend on later spans may take one more window each time, but not forever.

@@ -31,13 +31,13 @@ pub static OF_METRICS: LazyLock<Vec<&str>> = LazyLock::new(|| {
 });
 /// Keys and values of metric points.
 pub static OF_POINTS: LazyLock<Vec<&str>> =
-    LazyLock::new(|| words(include_str!("../../../src/pipeline/sample.rs")));
+    LazyLock::new(|| words(include_str!("../../../src/pipeline/metrics/sample.rs")));
 pub static VALUES: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let sources = [
         include_str!("../../../src/mapping/span.rs"),
         include_str!("../../../src/mapping/status.rs"),
         include_str!("../../../src/mapping/sampling.rs"),
-        include_str!("../../../src/pipeline/hosts.rs"),
+        include_str!("../../../src/pipeline/metrics/sampler.rs"),
         include_str!("../../../../proto/src/cctf/placement_events.rs"),
         include_str!("../../../../proto/src/cctf/invocations.rs"),
     ];

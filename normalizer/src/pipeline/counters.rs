@@ -1,0 +1,29 @@
+//! [`PipelineCounters`]: the pipeline's figures for /metrics and the status page.
+
+/// Counts since the process started or since its checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct PipelineCounters {
+    pub spans: u64,
+    pub points: u64,
+    pub logs: u64,
+    /// Duplicate spans and points.
+    pub duplicates: u64,
+    /// Spans whose node is unknown.
+    pub unknown_node: u64,
+    /// Number of unusable spans and points, by reason.
+    pub rejected: Vec<(String, u64)>,
+    /// Runs that are not closed.
+    pub runs_open: u64,
+    /// Rows that wait.
+    pub rows_held: u64,
+    /// Spans in the join.
+    pub spans_joining: u64,
+    /// Spans remembered to recognise duplicates.
+    pub spans_remembered: u64,
+    /// Rows that left early because the memory limit was reached.
+    pub rows_evicted: u64,
+    /// Size of each table, bytes.
+    pub memory: Vec<(&'static str, u64)>,
+    /// Bytes.
+    pub memory_limit: u64,
+}

@@ -1,0 +1,479 @@
+//! [`RecentSet`]: whether a span has been seen within the dedup window, at one cache line per lookup.
+
+use std::cmp::Reverse;
+
+use serde::de::Error;
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::join::{large_vec, prefetch};
+
+/// Generations of the window. The oldest leaves as a whole, so a span is remembered for the window and at most a twelfth
+/// more. Together with the one being filled they are fewer than the 15 tags that four bits can hold.
+const GENERATIONS: u64 = 12;
+const TAGS: u8 = 15;
+/// Slots of a bucket: one cache line.
+const SLOTS: usize = 8;
+/// Initial number of buckets. A slot does not store the fingerprint's top bits, which follow from the bucket.
+const BUCKETS_MIN_LOG2: u32 = DISPLACEMENT_BITS + TAG_BITS;
+/// Bits of a slot for the tag of its generation, and for the distance from home.
+const TAG_BITS: u32 = 4;
+const DISPLACEMENT_BITS: u32 = 6;
+/// Maximum distance of a fingerprint from its home. With 15 instead of 63 a table was too full at 70%.
+const DISPLACEMENT_MAX: usize = (1 << DISPLACEMENT_BITS) - 1;
+/// Bit at which the fingerprint begins in a slot.
+const FINGERPRINT_SHIFT: u32 = TAG_BITS + DISPLACEMENT_BITS;
+/// Fill level at which the table grows, percent.
+const FULL_PERCENT: usize = 80;
+const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
+/// A table does not grow if less than one in this many slots is taken. Span ids can be chosen to share a home in a table of
+/// any size, and such ids must not exhaust the memory.
+const SPARSE_RATIO: usize = 8;
+
+/// A cache line of slots. A slot holds the low 54 bits of a fingerprint, its distance from home (6 bits) and the tag of
+/// its generation (4 bits, 0 for none); the top bits follow from the home.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Bucket([u64; SLOTS]);
+
+/// Fingerprints of the spans seen in the window.
+///
+/// A span takes 8 bytes in a table that is 40 to 80% full: 10 to 20 bytes. All 64 bits of a fingerprint are compared. With
+/// six million spans in the window, a new span counts as a duplicate by mistake with a probability of 3 in 10^13.
+#[derive(Debug)]
+pub struct RecentSet {
+    buckets: Vec<Bucket>,
+    /// Tag of the generation in which a fingerprint last had to pass a bucket because it was full.
+    passed: Vec<u8>,
+    buckets_log2: u32,
+    /// Bit n: the generation with tag n is within the window.
+    live_tags: u16,
+    tag: u8,
+    lens: [usize; TAGS as usize + 1],
+    generation_ends: u64,
+    generation_ns: u64,
+    entries_max: usize,
+}
+
+impl RecentSet {
+    /// Remembers each span for at least `window_ns`. Past `entries_max` spans the oldest leave early.
+    pub fn new(window_ns: u64, entries_max: usize) -> Self {
+        let mut set = Self {
+            buckets: Vec::new(),
+            passed: Vec::new(),
+            buckets_log2: 0,
+            live_tags: 1 << 1,
+            tag: 1,
+            lens: [0; TAGS as usize + 1],
+            generation_ends: 0,
+            generation_ns: (window_ns / GENERATIONS).max(1),
+            entries_max,
+        };
+        set.allocate(BUCKETS_MIN_LOG2);
+        set
+    }
+
+    /// Changes how long each span is remembered.
+    pub fn set_window(&mut self, window_ns: u64) {
+        self.generation_ns = (window_ns / GENERATIONS).max(1);
+    }
+
+    /// Prefetches the memory that [`Self::insert`] of this fingerprint reads.
+    #[inline]
+    pub fn prefetch(&self, fingerprint: u64) {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        if let (Some(bucket), Some(passed)) = (self.buckets.get(home), self.passed.get(home)) {
+            prefetch(bucket);
+            prefetch(passed);
+        }
+    }
+
+    /// Changes the maximum number of spans.
+    pub fn set_entries_max(&mut self, entries_max: usize) {
+        self.entries_max = entries_max;
+    }
+
+    /// Size of the table, bytes.
+    pub fn table_bytes(&self) -> u64 {
+        (self.buckets.len() * (size_of::<Bucket>() + 1)) as u64
+    }
+
+    /// Whether the table has room for the maximum number of spans. It does not grow further; a span without a place replaces
+    /// another one.
+    fn is_largest(&self) -> bool {
+        let generations = GENERATIONS as usize;
+        let most = self.entries_max.saturating_add(self.entries_max / generations);
+        self.buckets.len().saturating_mul(SLOTS * FULL_PERCENT) / 100 >= most
+    }
+
+    /// Remembers a fingerprint; false if it was there already.
+    #[inline]
+    pub fn insert(&mut self, fingerprint: u64, now: u64) -> bool {
+        let generation_full =
+            self.lens[usize::from(self.tag)] >= (self.entries_max / GENERATIONS as usize).max(1);
+        if now >= self.generation_ends || generation_full {
+            self.begin_generation(now);
+        }
+        loop {
+            match self.place(fingerprint) {
+                Some(is_new) => return is_new,
+                None if self.is_sparse() || self.is_largest() => {
+                    self.displace(fingerprint);
+                    return true;
+                }
+                None => self.grow(),
+            }
+        }
+    }
+
+    /// Whether a fingerprint is remembered.
+    #[cold]
+    pub fn contains(&self, fingerprint: u64) -> bool {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let mask = self.buckets.len() - 1;
+        (0..=DISPLACEMENT_MAX).any(|displacement| {
+            let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
+            let words = &self.buckets[(home + displacement) & mask].0;
+            words
+                .iter()
+                .any(|&word| word & !TAG_MASK == wanted && self.is_live((word & TAG_MASK) as u8))
+        })
+    }
+
+    /// Number of spans remembered.
+    pub fn len(&self) -> usize {
+        (1..=TAGS)
+            .filter(|&tag| self.is_live(tag))
+            .map(|tag| self.lens[usize::from(tag)])
+            .sum()
+    }
+
+    #[inline]
+    fn is_live(&self, tag: u8) -> bool {
+        self.live_tags >> tag & 1 != 0
+    }
+
+    /// Puts the fingerprint in its place, and returns whether it is new; `None` if there is no place for it.
+    #[inline]
+    fn place(&mut self, fingerprint: u64) -> Option<bool> {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let mask = self.buckets.len() - 1;
+        let mut free = None;
+        for displacement in 0..=DISPLACEMENT_MAX {
+            let at = (home + displacement) & mask;
+            let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
+            for (slot, &word) in self.buckets[at].0.iter().enumerate() {
+                let is_live = self.is_live((word & TAG_MASK) as u8);
+                if is_live && word & !TAG_MASK == wanted {
+                    return Some(false);
+                }
+                if !is_live && free.is_none() {
+                    free = Some((displacement, slot));
+                }
+            }
+            if !self.is_live(self.passed[at]) && free.is_some() {
+                break;
+            }
+        }
+        let (displacement, slot) = free?;
+        for passed in 0..displacement {
+            self.passed[(home + passed) & mask] = self.tag;
+        }
+        let word = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS | u64::from(self.tag);
+        self.buckets[(home + displacement) & mask].0[slot] = word;
+        self.lens[usize::from(self.tag)] += 1;
+        Some(true)
+    }
+
+    #[cold]
+    fn begin_generation(&mut self, now: u64) {
+        self.generation_ends = now.saturating_add(self.generation_ns);
+        self.tag = self.tag % TAGS + 1;
+        // Slots with this tag are from its previous use and left the window long ago; they must not become live again.
+        self.forget(self.tag);
+        let live = (0..=GENERATIONS as u8).map(|age| (self.tag + TAGS - 1 - age) % TAGS + 1);
+        self.live_tags = live.fold(0, |tags, tag| tags | 1 << tag);
+        self.lens[usize::from(self.tag)] = 0;
+        let live = self.len();
+        if live * 100 >= self.buckets.len() * SLOTS * FULL_PERCENT && !self.is_largest() {
+            self.grow();
+        } else if live * 800 < self.buckets.len() * SLOTS * FULL_PERCENT
+            && self.buckets_log2 > BUCKETS_MIN_LOG2
+        {
+            // Memory that a burst needed is released.
+            self.rebuild(self.buckets_log2 - 1);
+        }
+    }
+
+    fn forget(&mut self, tag: u8) {
+        for word in self.buckets.iter_mut().flat_map(|bucket| &mut bucket.0) {
+            if *word & TAG_MASK == u64::from(tag) {
+                *word = 0;
+            }
+        }
+        self.passed
+            .iter_mut()
+            .filter(|passed| **passed == tag)
+            .for_each(|passed| *passed = 0);
+    }
+
+    /// Whether a larger table would not help, since the fingerprints were chosen to share one home.
+    fn is_sparse(&self) -> bool {
+        self.len() * SPARSE_RATIO < self.buckets.len() * SLOTS
+    }
+
+    /// Remembers a fingerprint in place of another one with the same home.
+    #[cold]
+    fn displace(&mut self, fingerprint: u64) {
+        let home = (fingerprint >> (64 - self.buckets_log2)) as usize;
+        let word = &mut self.buckets[home].0[0];
+        let forgotten = usize::from((*word & TAG_MASK) as u8);
+        *word = fingerprint << FINGERPRINT_SHIFT | u64::from(self.tag);
+        self.lens[forgotten] = self.lens[forgotten].saturating_sub(1);
+        self.lens[usize::from(self.tag)] += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.rebuild(self.buckets_log2 + 1);
+    }
+
+    fn allocate(&mut self, buckets_log2: u32) {
+        self.buckets = large_vec(Bucket([0; SLOTS]), 1 << buckets_log2);
+        self.passed = large_vec(0, 1 << buckets_log2);
+        self.buckets_log2 = buckets_log2;
+    }
+
+    /// Moves all fingerprints to a table of another size, one generation after the other. A list of them all would take as
+    /// much memory as the table.
+    fn rebuild(&mut self, buckets_log2: u32) {
+        let buckets = std::mem::take(&mut self.buckets);
+        let (from_log2, tag, live_tags) = (self.buckets_log2, self.tag, self.live_tags);
+        self.refill(buckets_log2, || {
+            let live = tags_by_age(tag).filter(move |tag| live_tags >> tag & 1 != 0);
+            live.flat_map(|live| fingerprints(&buckets, from_log2).filter(move |(_, tag)| *tag == live))
+        });
+    }
+
+    /// Starts a table with these fingerprints and their tags, the oldest first, so that the last one to pass a bucket is the
+    /// youngest that did.
+    fn refill<I: Iterator<Item = (u64, u8)>>(&mut self, mut buckets_log2: u32, by_age: impl Fn() -> I) {
+        let tag = self.tag;
+        loop {
+            self.allocate(buckets_log2);
+            self.lens = [0; TAGS as usize + 1];
+            let all_placed = by_age().all(|(fingerprint, tag)| {
+                self.tag = tag;
+                let is_placed = self.place(fingerprint).is_some();
+                if !is_placed && self.is_sparse() {
+                    self.displace(fingerprint);
+                    return true;
+                }
+                is_placed
+            });
+            if all_placed {
+                break;
+            }
+            buckets_log2 += 1;
+        }
+        self.tag = tag;
+    }
+}
+
+/// The fingerprints in a table, with the tags of their generations; that of an empty slot is 0.
+fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (u64, u8)> {
+    let mask = buckets.len() - 1;
+    buckets.iter().enumerate().flat_map(move |(at, bucket)| {
+        bucket.0.map(|word| {
+            let displacement = (word >> TAG_BITS) as usize & DISPLACEMENT_MAX;
+            let home = (at + mask + 1 - displacement) & mask;
+            let top = (home as u64) << (64 - buckets_log2);
+            let low = u64::MAX >> FINGERPRINT_SHIFT;
+            (top & !low | word >> FINGERPRINT_SHIFT, (word & TAG_MASK) as u8)
+        })
+    })
+}
+
+/// All tags, the oldest first, where `youngest` is being filled.
+fn tags_by_age(youngest: u8) -> impl Iterator<Item = u8> {
+    (0..TAGS)
+        .rev()
+        .map(move |age| (youngest + TAGS - 1 - age) % TAGS + 1)
+}
+
+/// A set without its table, as a checkpoint stores it.
+#[derive(Serialize, Deserialize)]
+struct Saved<T> {
+    remembered: T,
+    live_tags: u16,
+    tag: u8,
+    generation_ends: u64,
+    generation_ns: u64,
+    entries_max: usize,
+}
+
+/// The fingerprints on their way into a checkpoint, as pieces of bytes, so that there is never a second copy of all of them.
+struct Pieces<'a>(&'a RecentSet);
+
+/// Size of a fingerprint and its tag, bytes.
+const SAVED_BYTES: usize = 9;
+/// Number of fingerprints of a piece.
+const PIECE_LEN: usize = 4096;
+
+impl Serialize for Pieces<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pieces = serializer.serialize_seq(Some(self.0.len().div_ceil(PIECE_LEN)))?;
+        let all = fingerprints(&self.0.buckets, self.0.buckets_log2);
+        let mut remembered = all.filter(|(_, tag)| self.0.is_live(*tag)).peekable();
+        while remembered.peek().is_some() {
+            let mut piece = Vec::with_capacity(PIECE_LEN * SAVED_BYTES);
+            for (fingerprint, tag) in remembered.by_ref().take(PIECE_LEN) {
+                piece.extend_from_slice(&fingerprint.to_le_bytes());
+                piece.push(tag);
+            }
+            pieces.serialize_element(&Piece(piece))?;
+        }
+        pieces.end()
+    }
+}
+
+struct Piece(Vec<u8>);
+
+impl Serialize for Piece {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl Serialize for RecentSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let saved = Saved {
+            remembered: Pieces(self),
+            live_tags: self.live_tags,
+            tag: self.tag,
+            generation_ends: self.generation_ends,
+            generation_ns: self.generation_ns,
+            entries_max: self.entries_max,
+        };
+        saved.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecentSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = Saved::<Vec<&[u8]>>::deserialize(deserializer)?;
+        let (fingerprints, rests): (Vec<_>, Vec<_>) = saved
+            .remembered
+            .iter()
+            .map(|piece| piece.as_chunks::<SAVED_BYTES>())
+            .unzip();
+        if rests.iter().any(|rest| !rest.is_empty()) {
+            return Err(D::Error::custom(
+                "invalid checkpoint: incomplete fingerprint of a span",
+            ));
+        }
+        let of_bytes = |[f @ .., tag]: &[u8; SAVED_BYTES]| (u64::from_le_bytes(*f), *tag);
+        let mut remembered: Vec<(u64, u8)> = fingerprints.into_iter().flatten().map(of_bytes).collect();
+        let tags = remembered.iter().map(|(_, tag)| *tag).chain([saved.tag]);
+        // Tag 0 marks an empty slot and is never within the window.
+        let is_empty_live = saved.live_tags & 1 != 0;
+        if is_empty_live || tags.into_iter().any(|tag| !(1..=TAGS).contains(&tag)) {
+            return Err(D::Error::custom(
+                "invalid checkpoint: unknown generation of spans",
+            ));
+        }
+        let mut set = Self::new(saved.generation_ns.saturating_mul(GENERATIONS), saved.entries_max);
+        (set.live_tags, set.tag, set.generation_ends) = (saved.live_tags, saved.tag, saved.generation_ends);
+        remembered.sort_unstable_by_key(|(_, tag)| Reverse((saved.tag + TAGS - tag) % TAGS));
+        let slots_needed = remembered.len() * 100 / FULL_PERCENT;
+        let buckets_log2 = (slots_needed / SLOTS + 1)
+            .next_power_of_two()
+            .ilog2()
+            .max(BUCKETS_MIN_LOG2);
+        set.refill(buckets_log2, || remembered.iter().copied());
+        Ok(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::super::fingerprint::mix;
+    use super::*;
+
+    const WINDOW: u64 = 1200;
+    const GAP_MAX: u64 = 30;
+    /// A generation begins with the first span after the last one's end.
+    const REMEMBERED_MAX: u64 = (GENERATIONS + 1) * (WINDOW / GENERATIONS + GAP_MAX);
+
+    #[test]
+    fn the_number_remembered_is_bounded() {
+        let mut seen = RecentSet::new(1000, 1200);
+        for fingerprint in 0..100_000 {
+            seen.insert(mix(fingerprint), 0);
+        }
+        assert!(seen.len() <= 1300, "{}", seen.len());
+    }
+
+    #[test]
+    fn memory_goes_back_after_a_burst() {
+        let mut seen = RecentSet::new(WINDOW, usize::MAX);
+        for fingerprint in 0..1_000_000 {
+            assert!(seen.insert(mix(fingerprint), 0));
+        }
+        let burst = seen.buckets.len();
+        for now in (0..100 * WINDOW).step_by(100) {
+            seen.insert(now, now);
+        }
+        assert!(seen.buckets.len() * 100 < burst);
+    }
+
+    proptest! {
+        #[test]
+        fn it_remembers_for_the_window_and_forgets_soon_after(
+            // Few homes and few low bits, so that buckets overflow and distances differ.
+            steps in proptest::collection::vec((0_u64..4, 0_u64..300, 0_u64..GAP_MAX, prop::bool::weighted(0.002)), 1..3000),
+        ) {
+            let mut seen = RecentSet::new(WINDOW, usize::MAX);
+            let mut last_new: HashMap<u64, u64> = HashMap::new();
+            let mut now = 0;
+            for (home, low, gap, is_saved) in steps {
+                now += gap;
+                let fingerprint = home << 62 | low;
+                let is_new = seen.insert(fingerprint, now);
+                let age = last_new.get(&fingerprint).map(|at| now - at);
+                match age {
+                    None => prop_assert!(is_new),
+                    Some(age) if age < WINDOW => prop_assert!(!is_new, "age {}", age),
+                    Some(age) if age > REMEMBERED_MAX => prop_assert!(is_new, "age {}", age),
+                    Some(_) => {}
+                }
+                if is_new {
+                    last_new.insert(fingerprint, now);
+                }
+                if is_saved {
+                    let bytes = postcard::to_stdvec(&seen).unwrap();
+                    let len = seen.len();
+                    seen = postcard::from_bytes(&bytes).unwrap();
+                    prop_assert_eq!(seen.len(), len);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fingerprints_that_share_a_home_do_not_make_the_table_grow_without_end() {
+        let mut set = RecentSet::new(1000, 1 << 20);
+        for fingerprint in 0..5_000 {
+            set.insert(fingerprint, 1);
+        }
+        assert!(set.buckets.len() <= 1 << 10, "{}", set.buckets.len());
+        assert!(!set.insert(4_999, 1), "the last one is remembered");
+        let saved = postcard::to_stdvec(&set).unwrap();
+        let restored: RecentSet = postcard::from_bytes(&saved).unwrap();
+        assert!(restored.buckets.len() <= 1 << 10);
+    }
+}

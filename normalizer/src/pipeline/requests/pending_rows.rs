@@ -1,0 +1,345 @@
+//! [`PendingRows`]: rows that wait for the outcome of the join, for their trace's run, or for both. Each is already encoded,
+//! except its derived fields.
+
+use std::collections::VecDeque;
+
+use aggregate::ids::RunId;
+use aggregate::maps::Map;
+use serde::{Deserialize, Serialize};
+
+use super::row_facts::{DerivedFieldOffsets, RowFacts};
+use crate::join::{EntryId, Outcome, PendingId};
+use crate::pipeline::shared::accounts::Fate;
+
+/// A row that waits.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PendingRow {
+    /// Its fields, encoded, except the derived ones.
+    pub line: Vec<u8>,
+    pub offsets: DerivedFieldOffsets,
+    pub facts: RowFacts,
+    /// `None` until it is known.
+    pub run: Option<RunId>,
+    /// `None` until it is known.
+    pub outcome: Option<Outcome>,
+    is_refused: bool,
+    /// Spans that it counts instead of being a row.
+    pub rowless: Rowless,
+    /// The entry of the join that decides its outcome.
+    entry: Option<EntryId>,
+    /// Whether it is among the rows of its trace that wait for the run.
+    waits_for_run: bool,
+    /// Distinguishes the rows that use one place after each other.
+    number: u64,
+}
+
+/// A place in the table and the number of the row there. If the row has another number by now, the ticket is void.
+type Ticket = (PendingId, u64);
+
+/// Number of spans of one trace without a row.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rowless {
+    inner: u64,
+    asides: u64,
+}
+
+impl Rowless {
+    fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::Aside => self.asides += 1,
+            _ => self.inner += 1,
+        }
+    }
+
+    pub fn by_fate(self) -> [(Fate, u64); 2] {
+        [(Fate::Inner, self.inner), (Fate::Aside, self.asides)]
+    }
+}
+
+/// All rows that wait.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct PendingRows {
+    rows: Vec<Option<PendingRow>>,
+    free: Vec<PendingId>,
+    /// Rows without a run by their deadline.
+    run_deadlines: VecDeque<(u64, Ticket)>,
+    by_trace: Map<[u8; 16], OfTrace>,
+    /// Rows, oldest first.
+    by_age: VecDeque<Ticket>,
+    made: u64,
+    /// Size of the lines, bytes.
+    line_bytes: u64,
+    /// Buffers for reuse: freeing and allocating memory costs more than encoding a row.
+    #[serde(skip)]
+    spare: Vec<Vec<u8>>,
+}
+
+/// Maximum number of buffers kept for reuse, and their maximum size.
+const SPARE_MAX: usize = 4096;
+const SPARE_BYTES_MAX: usize = 4096;
+
+/// Bytes of a waiting row besides its line: itself, its places in the lists by trace and deadline, and the unused part of its
+/// line's buffer.
+const ROW_BYTES: u64 = size_of::<PendingRow>() as u64 + 192;
+/// Bytes of a place in the list by age.
+const AGE_BYTES: u64 = 16;
+
+/// Rows of one trace that wait for its run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct OfTrace {
+    rows: Vec<Ticket>,
+    /// The row that counts its spans without a row.
+    rowless: Option<Ticket>,
+    /// Number of rows that still wait.
+    waiting: u32,
+}
+
+impl PendingRows {
+    /// Keeps a row. One without a run waits for it until `deadline` at most.
+    pub fn add(
+        &mut self,
+        line: &[u8],
+        offsets: DerivedFieldOffsets,
+        facts: RowFacts,
+        run: Option<RunId>,
+        outcome: Option<Outcome>,
+        deadline: u64,
+    ) -> PendingId {
+        self.made += 1;
+        let trace_id = facts.trace_id;
+        let fits = |spare: &Vec<u8>| spare.capacity() <= 2 * line.len();
+        let mut buffer = self.spare.pop().filter(fits).unwrap_or_default();
+        buffer.extend_from_slice(line);
+        let row = Some(PendingRow {
+            line: buffer,
+            offsets,
+            facts,
+            run,
+            outcome,
+            is_refused: false,
+            rowless: Rowless::default(),
+            entry: None,
+            waits_for_run: run.is_none(),
+            number: self.made,
+        });
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.rows[id.index()] = row;
+                id
+            }
+            None => {
+                self.rows.push(row);
+                PendingId::new(self.rows.len() - 1)
+            }
+        };
+        let ticket = (id, self.made);
+        self.line_bytes += line.len() as u64;
+        self.pop_gone();
+        self.by_age.push_back(ticket);
+        if run.is_none() {
+            self.run_deadlines.push_back((deadline, ticket));
+            let of_trace = self.by_trace.entry(trace_id).or_default();
+            of_trace.rows.push(ticket);
+            of_trace.waiting += 1;
+        }
+        id
+    }
+
+    /// Counts a span without a row. It waits for its trace's run as a row does, until `deadline` at most. All such spans of a
+    /// trace share one place.
+    pub fn add_rowless(&mut self, fate: Fate, facts: RowFacts, deadline: u64) {
+        let trace_id = facts.trace_id;
+        let of_trace = self.by_trace.get(&trace_id);
+        if let Some((id, number)) = of_trace.and_then(|of_trace| of_trace.rowless)
+            && let Some(row) = self.rows[id.index()].as_mut()
+            && row.number == number
+            && row.waits_for_run
+        {
+            return row.rowless.count(fate);
+        }
+        let nowhere = DerivedFieldOffsets { first: 0, second: 0 };
+        let id = self.add(&[], nowhere, facts, None, Some(Outcome::Nothing), deadline);
+        if let Some(row) = self.rows[id.index()].as_mut() {
+            row.rowless.count(fate);
+        }
+        if let Some(of_trace) = self.by_trace.get_mut(&trace_id) {
+            of_trace.rowless = Some((id, self.made));
+        }
+    }
+
+    /// Sets the outcome of a row. Removes and returns the row if its run is known, too.
+    pub fn resolve(&mut self, id: PendingId, outcome: Outcome) -> Option<PendingRow> {
+        let row = self.rows[id.index()].as_mut()?;
+        row.outcome = Some(outcome);
+        if row.is_refused {
+            self.forget_in_trace(id);
+            self.take(id);
+            return None;
+        }
+        if outcome == Outcome::Nothing {
+            let fate = row.facts.fate_without_row();
+            row.rowless.count(fate);
+        }
+        if row.run.is_some() { self.take(id) } else { None }
+    }
+
+    /// Sets the run of a trace. Removes and returns the rows whose outcome is known, too. `note` is called with each row that
+    /// waited for the run.
+    pub fn set_run_of_trace(
+        &mut self,
+        trace_id: &[u8; 16],
+        run: RunId,
+        mut note: impl FnMut(&PendingRow),
+    ) -> Vec<PendingRow> {
+        let of_trace = self.by_trace.remove(trace_id).unwrap_or_default();
+        let waits = |&(id, number): &Ticket| {
+            let row = self.rows[id.index()].as_ref();
+            row.is_some_and(|row| row.number == number && row.waits_for_run)
+        };
+        let waiting: Vec<_> = of_trace.rows.into_iter().filter(waits).collect();
+        waiting
+            .into_iter()
+            .filter_map(|(id, _)| {
+                note(self.get(id)?);
+                self.set_run(id, run)
+            })
+            .collect()
+    }
+
+    /// Sets a row's run. Removes and returns the row if its outcome is known, too.
+    pub fn set_run(&mut self, id: PendingId, run: RunId) -> Option<PendingRow> {
+        let row = self.rows[id.index()].as_mut()?;
+        row.run = Some(run);
+        row.waits_for_run = false;
+        if row.outcome.is_some() {
+            self.take(id)
+        } else {
+            None
+        }
+    }
+
+    /// The next row whose run is unknown and whose deadline has passed at `now`.
+    pub fn next_without_run(&mut self, now: u64) -> Option<PendingId> {
+        while let Some(&(deadline, (id, number))) = self.run_deadlines.front() {
+            let waits = self.rows[id.index()]
+                .as_ref()
+                .is_some_and(|row| row.number == number && row.waits_for_run);
+            if waits && deadline > now {
+                return None;
+            }
+            self.run_deadlines.pop_front();
+            if waits {
+                self.forget_in_trace(id);
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    pub fn get(&self, id: PendingId) -> Option<&PendingRow> {
+        self.rows.get(id.index())?.as_ref()
+    }
+
+    /// Drops a row that no run can take, and returns its number of spans. It keeps its place until its outcome is known, since
+    /// the join may still name it.
+    pub fn refuse(&mut self, id: PendingId) -> u64 {
+        let Some(row) = self.rows[id.index()].as_mut() else {
+            return 0;
+        };
+        row.is_refused = true;
+        let spans = (row.rowless.inner + row.rowless.asides).max(1);
+        if row.outcome.is_some() {
+            self.take(id);
+        }
+        spans
+    }
+
+    /// Their size in memory, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.line_bytes + self.len() as u64 * ROW_BYTES + self.by_age.len() as u64 * AGE_BYTES
+    }
+
+    /// Sets the entry of the join that decides a row's outcome.
+    pub fn await_entry(&mut self, id: PendingId, entry: EntryId) {
+        if let Some(row) = self.rows[id.index()].as_mut() {
+            row.entry = Some(entry);
+        }
+    }
+
+    /// The entry of the join that will decide a row's outcome; `None` once the outcome is known.
+    pub fn awaited_entry(&self, id: PendingId) -> Option<EntryId> {
+        let row = self.get(id)?;
+        row.entry.filter(|_| row.outcome.is_none())
+    }
+
+    /// The row that has waited longest. It is returned only once.
+    pub fn pop_oldest(&mut self) -> Option<PendingId> {
+        self.pop_gone();
+        self.by_age.pop_front().map(|(id, _)| id)
+    }
+
+    fn pop_gone(&mut self) {
+        let is_gone = |rows: &[Option<PendingRow>], &(id, number): &Ticket| {
+            rows[id.index()].as_ref().is_none_or(|row| row.number != number)
+        };
+        while self
+            .by_age
+            .front()
+            .is_some_and(|oldest| is_gone(&self.rows, oldest))
+        {
+            self.by_age.pop_front();
+        }
+    }
+
+    /// Ends a row's wait for its trace's run; true if it did wait.
+    pub fn leave_trace(&mut self, id: PendingId) -> bool {
+        let waits = self.get(id).is_some_and(|row| row.waits_for_run);
+        if waits {
+            self.forget_in_trace(id);
+        }
+        waits
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    /// Whether it is a row, as far as is known, and not only a count of spans without one.
+    pub fn has_line(&self, id: PendingId) -> bool {
+        self.get(id)
+            .is_some_and(|row| row.outcome != Some(Outcome::Nothing))
+    }
+
+    /// Keeps the buffer of a row that has been written for reuse.
+    pub fn give_back(&mut self, mut line: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
+            line.clear();
+            self.spare.push(line);
+        }
+    }
+
+    fn take(&mut self, id: PendingId) -> Option<PendingRow> {
+        let row = self.rows[id.index()].take()?;
+        self.line_bytes -= row.line.len() as u64;
+        self.free.push(id);
+        Some(row)
+    }
+
+    /// Removes a row from those of its trace that wait for the run. The trace is forgotten with its last row.
+    fn forget_in_trace(&mut self, id: PendingId) {
+        let Some(row) = self.rows[id.index()].as_mut().filter(|row| row.waits_for_run) else {
+            return;
+        };
+        row.waits_for_run = false;
+        let trace_id = row.facts.trace_id;
+        if let Some(of_trace) = self.by_trace.get_mut(&trace_id) {
+            of_trace.waiting -= 1;
+            if of_trace.waiting == 0 {
+                self.by_trace.remove(&trace_id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Tests of the rows that wait, and of the counts that wait with them.
+
+use aggregate::modules::InvocationFacts;
+use cctf_proto::cctf::Flags;
+
+use super::super::row_facts::RowType;
+use super::*;
+
+const OUTCOME: Outcome = Outcome::Call {
+    ancestor: None,
+    callee: None,
+    orphan: false,
+};
+
+fn hold(
+    rows: &mut PendingRows,
+    trace: u8,
+    run: Option<RunId>,
+    outcome: Option<Outcome>,
+    deadline: u64,
+) -> PendingId {
+    let at_the_end = DerivedFieldOffsets { first: 1, second: 1 };
+    rows.add(b"{", at_the_end, facts(trace), run, outcome, deadline)
+}
+
+fn facts(trace: u8) -> RowFacts {
+    RowFacts {
+        row_type: RowType::Invocation,
+        is_server: false,
+        is_message: false,
+        flags: Flags::NONE,
+        trace_id: [trace; 16],
+        instance: None,
+        node: None,
+        duration_ns: 0,
+        start_unix_ns: 0,
+        end_unix_ns: 0,
+        starts_after_body: false,
+        invocation: InvocationFacts::default(),
+    }
+}
+
+#[test]
+fn a_row_goes_when_both_its_run_and_its_outcome_are_known() {
+    let mut rows = PendingRows::default();
+    let outcome_first = hold(&mut rows, 1, None, None, 10);
+    let run_first = hold(&mut rows, 1, None, None, 10);
+    hold(&mut rows, 2, None, Some(OUTCOME), 10);
+    assert!(rows.resolve(outcome_first, OUTCOME).is_none());
+    let gone = rows.set_run_of_trace(&[1; 16], RunId::new(3), |_| ());
+    assert_eq!(
+        gone.iter().map(|row| row.run).collect::<Vec<_>>(),
+        [Some(RunId::new(3))]
+    );
+    assert!(rows.resolve(run_first, OUTCOME).is_some());
+    assert_eq!(rows.set_run_of_trace(&[2; 16], RunId::new(4), |_| ()).len(), 1);
+    assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
+}
+
+#[test]
+fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
+    let mut rows = PendingRows::default();
+    let first = hold(&mut rows, 1, None, Some(OUTCOME), 10);
+    let second = hold(&mut rows, 1, None, None, 20);
+    assert_eq!(rows.next_without_run(9), None);
+    assert_eq!(rows.next_without_run(10), Some(first));
+    assert!(rows.set_run(first, RunId::new(0)).is_some());
+    assert_eq!(rows.next_without_run(10), None);
+    assert_eq!(rows.next_without_run(20), Some(second));
+    assert!(rows.by_trace.is_empty());
+    assert!(rows.set_run_of_trace(&[1; 16], RunId::new(1), |_| ()).is_empty());
+    rows.refuse(second);
+    assert_eq!(rows.len(), 1, "the join still names it");
+    assert!(rows.resolve(second, OUTCOME).is_none());
+    assert_eq!(rows.len(), 0);
+}
+
+#[test]
+fn a_place_that_is_used_again_is_not_taken_for_the_row_that_had_it() {
+    let mut rows = PendingRows::default();
+    let old = hold(&mut rows, 1, None, None, 10);
+    assert!(rows.resolve(old, OUTCOME).is_none());
+    assert_eq!(rows.set_run_of_trace(&[1; 16], RunId::new(0), |_| ()).len(), 1);
+    let new = hold(&mut rows, 2, None, Some(OUTCOME), 30);
+    assert_eq!(old, new);
+    assert!(rows.set_run_of_trace(&[1; 16], RunId::new(0), |_| ()).is_empty());
+    assert_eq!(rows.next_without_run(10), None);
+    assert_eq!(rows.next_without_run(30), Some(new));
+}
+
+#[test]
+fn spans_without_a_row_wait_for_their_run_in_one_place() {
+    let mut rows = PendingRows::default();
+    let server = hold(&mut rows, 1, None, None, 10);
+    for fate in [Fate::Inner, Fate::Aside, Fate::Inner] {
+        rows.add_rowless(fate, facts(1), 10);
+    }
+    assert_eq!(rows.len(), 2);
+    assert!(rows.resolve(server, Outcome::Nothing).is_none());
+    assert!(!rows.has_line(server));
+    let gone = rows.set_run_of_trace(&[1; 16], RunId::new(3), |_| ());
+    let counted: Vec<_> = gone.iter().map(|row| row.rowless.by_fate()).collect();
+    let of = |inner, asides| [(Fate::Inner, inner), (Fate::Aside, asides)];
+    assert_eq!(counted, [of(1, 0), of(2, 1)]);
+    assert_eq!((rows.len(), rows.by_trace.len()), (0, 0));
+}

@@ -1,0 +1,86 @@
+//! [`RowFacts`]: what is kept of a row besides its encoded fields; [`DerivedFieldOffsets`]: where its derived fields go.
+
+use aggregate::ids::{InstanceId, NodeId};
+use aggregate::modules::InvocationFacts;
+use cctf_proto::cctf::Flags;
+use cctf_proto::otlp::trace::{Span, SpanKind};
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::shared::accounts::Fate;
+use crate::pipeline::shared::source::Source;
+
+/// The file of a span's row. A call and its answer may share one span id, as in Zipkin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RowType {
+    Invocation,
+    Call,
+}
+
+impl RowType {
+    pub fn from_kind(kind: SpanKind) -> Self {
+        match kind {
+            SpanKind::Client | SpanKind::Producer => Self::Call,
+            SpanKind::Server | SpanKind::Consumer | SpanKind::Internal | SpanKind::Unspecified => {
+                Self::Invocation
+            }
+        }
+    }
+}
+
+/// What is kept of a row besides its encoded fields.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RowFacts {
+    pub row_type: RowType,
+    /// Whether its span is of kind SERVER.
+    pub is_server: bool,
+    /// Whether it handles a message.
+    pub is_message: bool,
+    /// Flags that do not depend on other rows.
+    pub flags: Flags,
+    pub trace_id: [u8; 16],
+    /// The instance that sent it.
+    pub instance: Option<InstanceId>,
+    pub node: Option<NodeId>,
+    /// End less start, nanoseconds.
+    pub duration_ns: i64,
+    /// Start, nanoseconds since the Unix epoch.
+    pub start_unix_ns: u64,
+    /// End, nanoseconds since the Unix epoch.
+    pub end_unix_ns: u64,
+    /// Whether its span starts when the body has been read.
+    pub starts_after_body: bool,
+    /// For the statistics of its module.
+    pub invocation: InvocationFacts,
+}
+
+impl RowFacts {
+    pub fn new(span: &Span<'_>, trace_id: [u8; 16], source: &Source) -> Self {
+        Self {
+            row_type: RowType::from_kind(span.kind),
+            is_server: span.kind == SpanKind::Server,
+            is_message: span.kind == SpanKind::Consumer,
+            flags: Flags::NONE,
+            trace_id,
+            instance: source.instance,
+            node: source.node,
+            duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+            start_unix_ns: span.start_time_unix_nano,
+            end_unix_ns: span.end_time_unix_nano,
+            starts_after_body: false,
+            invocation: InvocationFacts::default(),
+        }
+    }
+
+    /// The span's outcome if it has no row after all: a receipt of messages was a poll, and a request had been seen before.
+    pub fn fate_without_row(&self) -> Fate {
+        if self.is_message { Fate::Aside } else { Fate::Inner }
+    }
+}
+
+/// Where the derived fields go into a row's encoding: `[..first]`, the ancestor's field, `[first..second]`, the other fields of
+/// the join, `[second..]`, flags, and the closing brace.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct DerivedFieldOffsets {
+    pub first: usize,
+    pub second: usize,
+}

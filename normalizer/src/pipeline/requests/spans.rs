@@ -1,0 +1,214 @@
+//! Spans: each is entered into the join, and encoded as the row that it may become.
+
+use std::sync::Arc;
+
+use aggregate::ids::RunId;
+use cctf_proto::cctf::{SpanId, TraceId};
+use cctf_proto::otlp::trace::{Span, SpanKind};
+
+use super::crossings::RowRun;
+use super::encode::{RowSpan, encode_call, encode_invocation, row_kind};
+use super::rows::NewRow;
+use super::{Requests, SpanFacts};
+use crate::join::{Arrival, Role};
+use crate::mapping::conventions::Slot;
+use crate::mapping::{AttributeSlots, MappedSpan, map_span, peer};
+use crate::pipeline::output::Output;
+use crate::pipeline::shared::Shared;
+use crate::pipeline::shared::accounts::Fate;
+use crate::pipeline::shared::facts::Activity;
+use crate::pipeline::shared::source::Source;
+
+/// The run that a span names, or the reason for which it cannot be opened.
+type NamedRun = Option<Result<RunId, &'static str>>;
+
+impl Requests {
+    /// Takes a valid span.
+    pub fn take_span<'a>(
+        &mut self,
+        span: &Span<'a>,
+        slots: &AttributeSlots<'a>,
+        source: &Arc<Source>,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) -> SpanFacts {
+        let (Some(trace_id), Some(span_id)) = (
+            TraceId::from_bytes(span.trace_id),
+            SpanId::from_bytes(span.span_id),
+        ) else {
+            return SpanFacts::default();
+        };
+        let run_id = slots.text(Slot::RunId);
+        if !self.is_new(span, (&trace_id.0, &span_id.0), run_id, source, shared) {
+            return SpanFacts::default();
+        }
+        let named_run = run_id.map(|run_id| shared.open_run(run_id, true, span.start_time_unix_nano, output));
+        if let Some(Ok(run)) = named_run {
+            shared.runs[run].last_activity = shared.clock.now;
+            if self.row_runs.traces.set(&trace_id.0, run) {
+                self.write_rows_of_trace(&trace_id.0, run, shared, output);
+                self.know_run_of_inner_work(&trace_id.0, run, shared);
+            }
+        }
+        shared.totals.unknown_node += u64::from(!source.identity.node_known);
+        let mapped = map_span(span, slots);
+        let row = RowSpan {
+            span,
+            slots,
+            mapped: &mapped,
+            source,
+            role: role_of(span, &mapped),
+            trace_id,
+            span_id,
+            parent_span_id: SpanId::from_bytes(span.parent_span_id),
+        };
+        let is_taken_again = self.join_span(&row, named_run, shared, output);
+        self.write_resolved(shared, output);
+        self.evict_over_limit(shared, output);
+        SpanFacts {
+            activity: Activity::from_source(source, span.start_time_unix_nano, span.end_time_unix_nano),
+            is_taken_again,
+        }
+    }
+
+    /// Enters a span into the join, and encodes its row if it may have one. True if it is inner work that is taken again at the
+    /// end of the request.
+    #[inline]
+    fn join_span(
+        &mut self,
+        row: &RowSpan<'_, '_>,
+        named_run: NamedRun,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) -> bool {
+        let (role, is_remote) = (row.role, row.span.parent_is_remote());
+        let has_row = match role {
+            Role::Internal => row.parent_span_id.is_none() || is_remote == Some(true),
+            Role::Poll | Role::Missing => false,
+            Role::Server | Role::Consumer | Role::Receipt | Role::Client | Role::Producer => true,
+        };
+        let run = self.run_on_arrival(row, named_run, shared, output);
+        let peer = if role.is_call() {
+            peer(row.slots, &mut self.peer_text)
+        } else {
+            None
+        };
+        let arrival = Arrival {
+            peer: peer.and_then(|peer| shared.peers.number(peer)),
+            run,
+            ..arrival_of(row)
+        };
+        let joined = self.join.insert(&arrival, shared.clock.now);
+        if let Some(Err(reason)) = named_run {
+            shared.reject_span(None, reason);
+        } else if has_row {
+            let lines = &mut self.request_rows.lines;
+            let begin = lines.len();
+            let (offsets, facts) = if role.is_call() {
+                encode_call(row, peer, lines)
+            } else {
+                let keep_query = shared.settings.keep_query;
+                let key = &mut self.endpoint_key;
+                encode_invocation(row, keep_query, &mut shared.endpoints, key, lines)
+            };
+            let new = NewRow {
+                begin,
+                offsets,
+                facts,
+                run,
+                joined,
+            };
+            self.place_row(new, shared, output);
+        } else if role == Role::Internal {
+            if is_remote.is_none() && self.await_inner_work(joined, row, run) {
+                return true;
+            }
+            self.account_rowless(run, Fate::Inner, row.facts(), shared);
+        } else {
+            let own_run = named_run.and_then(Result::ok);
+            self.account_span(row.span, row.source, own_run, fate_of(role), shared, output);
+        }
+        false
+    }
+
+    /// Notes and returns the run of a span's row, if it is known now. The join ignores runs. So rows may refer to a refused
+    /// span, and to inner work whose row as an invocation is made only at the end of the request.
+    #[inline]
+    fn run_on_arrival(
+        &mut self,
+        row: &RowSpan<'_, '_>,
+        named_run: NamedRun,
+        shared: &mut Shared,
+        output: &mut Output,
+    ) -> Option<RunId> {
+        if matches!(row.role, Role::Poll | Role::Missing) {
+            return None;
+        }
+        let (run, noted) = match named_run {
+            Some(Err(_)) => (None, RowRun::Refused),
+            named => {
+                let run = self.run_of_row(row, named.and_then(Result::ok), shared, output);
+                (run, RowRun::new(run))
+            }
+        };
+        let ids = (&row.trace_id.0, &row.span_id.0);
+        self.row_runs
+            .note_run(ids, row_kind(row.span.kind), noted, &self.recent, shared);
+        run
+    }
+}
+
+/// The join's view of a span, from its own fields alone.
+#[inline]
+fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
+    let span = row.span;
+    let parent_is_remote = span.parent_is_remote();
+    Arrival {
+        trace_id: row.trace_id.0,
+        span_id: row.span_id.0,
+        parent_span_id: row.parent_span_id,
+        role: row.role,
+        parent_is_remote: is_caused_from_outside(span, row.role)
+            .then_some(true)
+            .or(parent_is_remote),
+        // An SDK gives each span an id of its own, and names itself.
+        may_share_id: parent_is_remote.is_none() && row.source.identity.language.is_none(),
+        instance: row.source.instance,
+        duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
+        end_unix_ns: span.end_time_unix_nano,
+        peer: None,
+        run: None,
+    }
+}
+
+fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
+    match span.kind {
+        _ if mapped.is_aside => Role::Poll,
+        SpanKind::Consumer if mapped.is_receiving && span.parent_is_remote() == Some(false) => Role::Poll,
+        SpanKind::Consumer if mapped.is_receiving => Role::Receipt,
+        SpanKind::Server => Role::Server,
+        SpanKind::Consumer => Role::Consumer,
+        SpanKind::Client => Role::Client,
+        SpanKind::Producer => Role::Producer,
+        // The specification allows a receiver to treat an unspecified kind as INTERNAL.
+        SpanKind::Internal | SpanKind::Unspecified => Role::Internal,
+    }
+}
+
+/// Whether the parent does not decide what a span is. The parent of a CONSUMER that handles messages decides only if it is
+/// known to be of the same process and the span has no links to messages of its own.
+fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
+    let is_remote = span.parent_is_remote();
+    match role {
+        Role::Consumer => is_remote != Some(false) || span.links().next().is_some(),
+        _ => is_remote == Some(true),
+    }
+}
+
+fn fate_of(rowless: Role) -> Fate {
+    if rowless == Role::Poll {
+        Fate::Aside
+    } else {
+        Fate::Inner
+    }
+}

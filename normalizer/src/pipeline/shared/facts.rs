@@ -1,0 +1,41 @@
+//! Facts that one stage returns and the pipeline passes to another.
+
+use aggregate::ids::{InstanceId, RunId};
+
+use super::source::Source;
+
+/// A sign of life of an instance: it has sent telemetry about this time, nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Activity {
+    pub instance: InstanceId,
+    pub first_unix_ns: u64,
+    pub last_unix_ns: u64,
+}
+
+impl Activity {
+    /// Telemetry of a source; `None` if that has no instance.
+    pub fn from_source(source: &Source, first_unix_ns: u64, last_unix_ns: u64) -> Option<Self> {
+        source.instance.map(|instance| Self {
+            instance,
+            first_unix_ns,
+            last_unix_ns,
+        })
+    }
+
+    /// Both together; they are of the same instance.
+    pub fn and(self, other: Option<Self>) -> Self {
+        other.map_or(self, |other| Self {
+            first_unix_ns: self.first_unix_ns.min(other.first_unix_ns),
+            last_unix_ns: self.last_unix_ns.max(other.last_unix_ns),
+            ..self
+        })
+    }
+}
+
+/// A run that was opened, whose file of placement events does not list the running instances yet.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenedRun {
+    pub run: RunId,
+    /// Nanoseconds since the Unix epoch.
+    pub started_unix_ns: u64,
+}

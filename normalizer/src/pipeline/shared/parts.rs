@@ -1,0 +1,76 @@
+//! Parts: a run that goes on for very long is split. Each part is complete by itself once it is closed. The join, the
+//! inventories and the waiting rows do not depend on parts.
+
+use cctf_proto::cctf::{File, Part};
+use serde::{Deserialize, Serialize};
+
+use super::accounts::Accounts;
+use super::clock::ns;
+use super::settings::Settings;
+use super::totals::Totals;
+
+/// Size and age at which a part is closed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RollLimits {
+    bytes: u64,
+    age_ns: u64,
+}
+
+impl RollLimits {
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self {
+            bytes: settings.roll_bytes.unwrap_or(u64::MAX),
+            age_ns: settings.roll_age.map_or(u64::MAX, ns),
+        }
+    }
+}
+
+/// The part of a run that is being written.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenPart {
+    /// Its number and folder.
+    pub of: Part,
+    /// Start of a later part, nanoseconds since the Unix epoch; the first starts with its run.
+    pub started_unix_ns: Option<u64>,
+    /// End, once the part is closed and the run goes on in the next one.
+    pub ended_unix_ns: Option<u64>,
+    /// Journal time at which it was opened.
+    opened_at: u64,
+    /// End of the latest row.
+    pub last_row_unix_ns: u64,
+    /// The totals before it was opened.
+    pub totals_at_open: Totals,
+    /// Bytes of its lines, except those with which a later part begins: these alone never lead to another part.
+    pub bytes: u64,
+    /// Lines written, by file.
+    pub rows: [u64; File::ALL.len()],
+    pub accounts: Accounts,
+    /// Rows flagged orphan.
+    pub orphans: u64,
+    /// Rows that arrived after the run was closed.
+    pub late: u64,
+}
+
+impl OpenPart {
+    pub fn new(of: Part, started_unix_ns: Option<u64>, now: u64) -> Self {
+        Self {
+            of,
+            started_unix_ns,
+            ended_unix_ns: None,
+            opened_at: now,
+            last_row_unix_ns: 0,
+            totals_at_open: Totals::default(),
+            bytes: 0,
+            rows: [0; File::ALL.len()],
+            accounts: Accounts::default(),
+            orphans: 0,
+            late: 0,
+        }
+    }
+
+    /// Whether it is to be closed. Age alone closes no empty part.
+    pub fn is_due(&self, now: u64, limits: RollLimits) -> bool {
+        let is_old = now >= self.opened_at.saturating_add(limits.age_ns);
+        self.bytes > 0 && (self.bytes >= limits.bytes || is_old)
+    }
+}

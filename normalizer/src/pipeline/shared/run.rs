@@ -1,0 +1,203 @@
+//! [`Run`]: one run's state: its phase, its figures for the inventories, and the part that is being written.
+
+use aggregate::ids::{InstanceId, ModuleId, NameId, NodeId};
+use aggregate::links::LinkStats;
+use aggregate::maps::{Map, Set};
+use aggregate::modules::ModuleStats;
+use cctf_proto::cctf::{File, Part};
+use serde::{Deserialize, Serialize};
+
+use super::parts::OpenPart;
+use super::totals::Totals;
+
+/// Minimum interval between two snapshots of a run that changes.
+const SNAPSHOT_INTERVAL_NS: u64 = 1_000_000_000;
+/// Maximum number of snapshot entries written per second: each is rewritten whether or not it has changed.
+const SNAPSHOT_ENTRIES_A_SECOND: u64 = 1_000;
+
+/// Bytes of a run's fixed part, and of one of its entries.
+const RUN_BYTES: u64 = 2048;
+const ENTRY_BYTES: u64 = 64;
+
+/// Properties of a run that its driver reported.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Reported {
+    pub rate: Option<f64>,
+    pub duration: Option<String>,
+    pub scen: Option<String>,
+    pub img: Option<String>,
+    pub git_sha: Option<String>,
+    pub workers: Option<u64>,
+    pub endpoint: Option<String>,
+    pub target: Option<String>,
+    pub payload_bytes: Option<u64>,
+    pub replay_of: Option<String>,
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Rows are expected.
+    Open,
+    /// The driver reported the end at this journal time. Rows on their way are still expected.
+    Ending(u64),
+    /// Closed at this journal time. Rows that arrive now are late.
+    Closed(u64),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Run {
+    pub id: String,
+    pub phase: Phase,
+    /// Whether it is closed only because the normalizer shut down.
+    pub is_suspended: bool,
+    /// Whether a driver reported its start.
+    pub driven: bool,
+    /// Whether a span named it, as opposed to a resource or a default.
+    pub explicit: bool,
+    pub reported: Reported,
+    /// Start, nanoseconds since the Unix epoch.
+    pub started_unix_ns: u64,
+    /// End, nanoseconds since the Unix epoch.
+    pub ended_unix_ns: Option<u64>,
+    /// Journal time of the latest row.
+    pub last_activity: u64,
+    pub totals_at_close: Option<Totals>,
+    /// The part that is being written.
+    pub part: OpenPart,
+    /// Nodes that its rows name.
+    pub nodes: Set<NodeId>,
+    /// Network interfaces seen on its nodes.
+    pub interfaces: Set<(NodeId, String)>,
+    /// Instances whose start its placement events contain.
+    pub announced: Set<InstanceId>,
+    pub modules: Map<ModuleId, ModuleStats>,
+    /// Number of calls without an answer, by calling module and peer.
+    pub external_calls: Map<(ModuleId, NameId), u64>,
+    /// The module behind each peer that answered a call. It also counts calls to the peer that were not answered.
+    pub modules_by_peer: Map<NameId, ModuleId>,
+    /// Links, by caller's and callee's node.
+    pub links: Map<(NodeId, NodeId), LinkStats>,
+    /// Whether the snapshots are out of date.
+    pub dirty: bool,
+    /// Journal time of the last snapshots.
+    pub snapshot_at: u64,
+}
+
+impl Run {
+    pub fn new(id: &str, explicit: bool, now: u64) -> Self {
+        Self {
+            id: id.to_owned(),
+            phase: Phase::Open,
+            is_suspended: false,
+            driven: false,
+            explicit,
+            reported: Reported::default(),
+            started_unix_ns: now,
+            ended_unix_ns: None,
+            last_activity: now,
+            totals_at_close: None,
+            part: OpenPart::new(Part::first(id), None, now),
+            nodes: Set::default(),
+            interfaces: Set::default(),
+            announced: Set::default(),
+            modules: Map::default(),
+            external_calls: Map::default(),
+            modules_by_peer: Map::default(),
+            links: Map::default(),
+            dirty: true,
+            snapshot_at: 0,
+        }
+    }
+
+    /// Its size in memory, bytes.
+    pub fn bytes(&self) -> u64 {
+        let entries = self.nodes.len()
+            + self.interfaces.len()
+            + self.announced.len()
+            + self.external_calls.len()
+            + self.modules_by_peer.len();
+        RUN_BYTES
+            + entries as u64 * ENTRY_BYTES
+            + self.modules.values().map(ModuleStats::bytes).sum::<u64>()
+            + self.links.values().map(LinkStats::bytes).sum::<u64>()
+    }
+
+    /// Start of the part that is being written.
+    pub fn started(&self) -> u64 {
+        self.part.started_unix_ns.unwrap_or(self.started_unix_ns)
+    }
+
+    /// End of that part, once it is known. A run whose end was reported stays open for the rows on their way.
+    pub fn ended(&self) -> Option<u64> {
+        let of_run = self.ended_unix_ns.filter(|_| !self.is_live());
+        let ended = self.part.ended_unix_ns.or(of_run)?;
+        // A driver's clock may disagree: a run ends no earlier than it starts.
+        Some(ended.max(self.started()))
+    }
+
+    /// Notes that something of the run happened at that time. A run without a driver has begun by then, and so has a later
+    /// part.
+    pub fn begin_by(&mut self, unix_ns: u64) {
+        if let Some(started) = &mut self.part.started_unix_ns {
+            *started = unix_ns.min(*started);
+        } else if !self.driven {
+            self.started_unix_ns = self.started_unix_ns.min(unix_ns);
+        }
+    }
+
+    /// The normalizer shuts down. Unless the run's end was reported, the run goes on after the restart.
+    pub fn suspend(&mut self) {
+        self.is_suspended = self.phase == Phase::Open;
+    }
+
+    /// Reverts the close that followed [`Self::suspend`].
+    pub fn resume(&mut self) {
+        self.is_suspended = false;
+        self.phase = Phase::Open;
+        self.ended_unix_ns = None;
+        self.totals_at_close = None;
+        self.dirty = true;
+    }
+
+    pub fn close(&mut self, now: u64, totals: Totals) {
+        let last = self.part.last_row_unix_ns.max(self.started());
+        self.ended_unix_ns.get_or_insert(last);
+        self.phase = Phase::Closed(now);
+        self.totals_at_close = Some(totals);
+    }
+
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Closed(_))
+    }
+
+    /// Whether it was open at the time of a sample. Samples before a driven run's start or after its reported end are not
+    /// the run's.
+    pub fn covers(&self, unix_ns: u64) -> bool {
+        let has_begun = !self.driven || unix_ns >= self.started_unix_ns;
+        let is_over = self.phase != Phase::Open && self.ended_unix_ns.is_none_or(|end| unix_ns > end);
+        has_begun && !is_over
+    }
+
+    /// Whether the snapshots are out of date and old enough to be rewritten.
+    pub fn is_snapshot_due(&self, now: u64) -> bool {
+        let entries = self.modules.len() + self.nodes.len() + self.links.len();
+        let nanos_each = SNAPSHOT_INTERVAL_NS / SNAPSHOT_ENTRIES_A_SECOND;
+        let interval_ns = SNAPSHOT_INTERVAL_NS.max(entries as u64 * nanos_each);
+        self.dirty && now >= self.snapshot_at.saturating_add(interval_ns)
+    }
+
+    /// Counts a row of `file` that ends at `ends_unix_ns`; true if it is late.
+    pub fn count_row(&mut self, file: File, ends_unix_ns: u64, now: u64) -> bool {
+        self.part.rows[file as usize] += 1;
+        self.dirty = true;
+        self.last_activity = now;
+        self.part.last_row_unix_ns = self.part.last_row_unix_ns.max(ends_unix_ns);
+        if self.is_live() {
+            return false;
+        }
+        self.part.late += 1;
+        self.ended_unix_ns = Some(self.ended_unix_ns.unwrap_or(0).max(ends_unix_ns));
+        true
+    }
+}

@@ -1,0 +1,291 @@
+//! [`Runs`]: the known runs, which of them are open, and how a row is appended to a run's files.
+
+use std::ops::{Index, IndexMut};
+
+use aggregate::ids::RunId;
+use aggregate::maps::Map;
+use cctf_proto::cctf::{File, Part, Row};
+use serde::{Deserialize, Serialize};
+
+use super::parts::RollLimits;
+use super::run::{Phase, Run};
+use crate::pipeline::output::Output;
+
+/// Maximum number of closed runs kept for late rows. The oldest is forgotten first, and a row for it is rejected.
+const CLOSED_RUNS_MAX: usize = 256;
+
+/// All runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Runs {
+    slots: Vec<Option<Run>>,
+    by_id: Map<String, RunId>,
+    own: String,
+    open_max: usize,
+    /// The slot in which the normalizer's own run was opened last.
+    own_slot: RunId,
+    /// The run that was opened last.
+    pub newest: RunId,
+}
+
+impl Index<RunId> for Runs {
+    type Output = Run;
+
+    /// # Panics
+    /// If the slot is empty. That cannot happen: a slot is emptied only when its run has been closed for so long that no
+    /// row can wait for it.
+    #[inline]
+    fn index(&self, run: RunId) -> &Run {
+        #[allow(clippy::expect_used, reason = "see Panics")]
+        self.slots[run.index()].as_ref().expect(FORGOTTEN)
+    }
+}
+
+impl IndexMut<RunId> for Runs {
+    #[inline]
+    fn index_mut(&mut self, run: RunId) -> &mut Run {
+        #[allow(clippy::expect_used, reason = "see Panics of index")]
+        self.slots[run.index()].as_mut().expect(FORGOTTEN)
+    }
+}
+
+const FORGOTTEN: &str = "a run in use is not forgotten";
+
+impl Runs {
+    /// `own`: id of the normalizer's own run.
+    pub fn new(own: &str, open_max: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            by_id: Map::default(),
+            own: own.to_owned(),
+            open_max,
+            own_slot: RunId::new(0),
+            newest: RunId::new(0),
+        }
+    }
+
+    pub fn find(&self, id: &str) -> Option<RunId> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The normalizer's own run, if it is known. It is looked up for each span without a run, so its last slot is tried first.
+    pub fn find_own(&self) -> Option<RunId> {
+        match self.slots.get(self.own_slot.index()) {
+            Some(Some(run)) if run.id == self.own => Some(self.own_slot),
+            _ => self.find(&self.own),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Their size in memory, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.slots.iter().flatten().map(Run::bytes).sum()
+    }
+
+    /// Opens the run of that id unless it is known. Returns the run and whether it is new, or the reason against it.
+    pub fn open(
+        &mut self,
+        id: &str,
+        explicit: bool,
+        now: u64,
+        output: &mut Output,
+    ) -> Result<(RunId, bool), &'static str> {
+        if let Some(run) = self.find(id) {
+            self[run].explicit |= explicit;
+            return Ok((run, false));
+        }
+        if self.is_taken_by_a_part(id) {
+            return Err("run_id_of_a_part");
+        }
+        if self.live().count() >= self.open_max {
+            return Err("too_many_runs");
+        }
+        let run = self.free_slot();
+        self.slots[run.index()] = Some(Run::new(id, explicit, now));
+        self.by_id.insert(id.to_owned(), run);
+        output.run(run, &Part::first(id)).latest = true;
+        self.newest = run;
+        if id == self.own {
+            self.own_slot = run;
+        }
+        Ok((run, true))
+    }
+
+    fn free_slot(&mut self) -> RunId {
+        if let Some(slot) = self.slots.iter().position(Option::is_none) {
+            return RunId::new(slot);
+        }
+        self.slots.push(None);
+        RunId::new(self.slots.len() - 1)
+    }
+
+    /// Changes the id of the normalizer's own run and the maximum number of open ones.
+    pub fn set_own(&mut self, own: &str, open_max: usize) {
+        own.clone_into(&mut self.own);
+        self.open_max = open_max;
+    }
+
+    /// Whether any run's snapshots are out of date.
+    pub fn any_dirty(&self) -> bool {
+        self.slots.iter().flatten().any(|run| run.dirty)
+    }
+
+    /// Id of the normalizer's own run.
+    pub fn own_id(&self) -> &str {
+        &self.own
+    }
+
+    fn matching<'s>(&'s self, is_wanted: impl Fn(&Run) -> bool + 's) -> impl Iterator<Item = RunId> + 's {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(move |(_, run)| run.as_ref().is_some_and(&is_wanted))
+            .map(|(slot, _)| RunId::new(slot))
+    }
+
+    /// The runs that are not closed.
+    pub fn live(&self) -> impl Iterator<Item = RunId> {
+        self.matching(Run::is_live)
+    }
+
+    pub fn live_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.slots.iter_mut().flatten().filter(|run| run.is_live())
+    }
+
+    /// The only driven run that is open. If none is open, the only one whose end was reported: it still takes the rows on
+    /// their way.
+    pub fn only_driven(&self) -> Option<RunId> {
+        let driven = |is_wanted: fn(Phase) -> bool| {
+            let mut found = self.matching(move |run| run.driven && is_wanted(run.phase));
+            (found.next(), found.next().is_some())
+        };
+        match driven(|phase| phase == Phase::Open) {
+            (Some(run), false) => Some(run),
+            (Some(_), true) => None,
+            (None, _) => match driven(|phase| matches!(phase, Phase::Ending(_))) {
+                (Some(run), false) => Some(run),
+                _ => None,
+            },
+        }
+    }
+
+    /// Runs with seconds of their links that are not written yet.
+    pub fn with_seconds(&self) -> Vec<RunId> {
+        let has_seconds = |run: &Run| run.links.values().any(|link| !link.seconds.is_empty());
+        self.matching(has_seconds).collect()
+    }
+
+    /// Reopens the runs that were closed only by a shutdown of the normalizer.
+    pub fn resume(&mut self) {
+        let suspended = self.slots.iter_mut().flatten().filter(|run| run.is_suspended);
+        suspended.for_each(Run::resume);
+    }
+
+    /// Whether a span named any live run. Otherwise no row needs to wait for its trace's run.
+    pub fn any_explicit(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .any(|run| run.explicit && run.is_live())
+    }
+
+    /// Live runs that are to be closed.
+    pub fn due_to_close(&self, now: u64, join_window_ns: u64, idle_ns: u64) -> Vec<RunId> {
+        let due = |run: &Run| match run.phase {
+            Phase::Ending(reported_at) => now >= reported_at.saturating_add(join_window_ns),
+            // The normalizer's own run takes all telemetry without a run: it ends with the normalizer.
+            Phase::Open => run.id != self.own && now >= run.last_activity.saturating_add(idle_ns),
+            Phase::Closed(_) => false,
+        };
+        self.matching(due).collect()
+    }
+
+    /// Runs whose snapshots are to be rewritten.
+    pub fn due_for_snapshot(&self, now: u64) -> Vec<RunId> {
+        self.matching(|run| run.is_snapshot_due(now)).collect()
+    }
+
+    /// Runs whose snapshots are out of date.
+    pub fn dirty(&self) -> Vec<RunId> {
+        self.matching(|run| run.dirty).collect()
+    }
+
+    /// Runs whose part is to be closed.
+    pub fn due_to_roll(&self, now: u64, limits: RollLimits) -> Vec<RunId> {
+        self.matching(|run| run.part.is_due(now, limits)).collect()
+    }
+
+    /// The part after the current one of that run. Numbers whose folder belongs to another run are skipped.
+    pub fn next_part(&self, run: RunId) -> Part {
+        let mut next = self[run].part.of.next();
+        while self.find(next.folder()).is_some() {
+            next = next.next();
+        }
+        next
+    }
+
+    /// Forgets the runs that were closed first, past the maximum. `resolved_before`: journal time before which a closed run
+    /// can have no waiting row.
+    pub fn forget_old(&mut self, resolved_before: u64) {
+        let mut closed: Vec<(u64, RunId)> = self
+            .matching(|run| !run.is_live() && run.last_activity < resolved_before)
+            .map(|run| (self[run].last_activity, run))
+            .collect();
+        if closed.len() <= CLOSED_RUNS_MAX {
+            return;
+        }
+        closed.sort_unstable();
+        for &(_, run) in &closed[..closed.len() - CLOSED_RUNS_MAX] {
+            if let Some(run) = self.slots[run.index()].take() {
+                self.by_id.remove(&run.id);
+            }
+        }
+    }
+
+    /// Whether rows may come for the part in that folder.
+    pub fn writes_to(&self, folder: &str) -> bool {
+        let mut runs = self.slots.iter().flatten();
+        runs.any(|run| run.part.of.folder() == folder)
+    }
+
+    /// Whether a run of that id would share the folder of another run's part.
+    fn is_taken_by_a_part(&self, id: &str) -> bool {
+        let Some((run_id, number)) = Part::parse(id) else {
+            return false;
+        };
+        let run = self.find(run_id);
+        run.is_some_and(|run| number <= self[run].part.of.number())
+    }
+
+    /// Whether a run of that id would share the folder of another where case is ignored.
+    pub fn is_taken_in_other_case(&self, id: &str) -> bool {
+        let mut runs = self.slots.iter().flatten();
+        runs.any(|run| run.id != id && run.id.eq_ignore_ascii_case(id))
+    }
+
+    /// Appends a row as a line to a run's file and counts it.
+    pub fn write_row<'a, R: Row<'a>>(
+        &mut self,
+        run: RunId,
+        file: File,
+        row: &R,
+        ts_unix_ns: u64,
+        output: &mut Output,
+    ) {
+        let of = &mut self[run];
+        let lines = output.run(run, &of.part.of).lines(file);
+        let begin = lines.len();
+        row.encode(lines);
+        lines.push(b'\n');
+        of.part.bytes += (lines.len() - begin) as u64;
+        of.part.rows[file as usize] += 1;
+        of.dirty = true;
+        // The timestamp of a link's row is the start of its second, which may be before anything happened in it.
+        if file != File::LinkMetrics {
+            of.begin_by(ts_unix_ns);
+        }
+        of.part.last_row_unix_ns = of.part.last_row_unix_ns.max(ts_unix_ns);
+    }
+}
