@@ -15,7 +15,7 @@
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
 //! - [`requests`]: invocations and calls, from the folders' lines to the result's.
 //! - [`inventories`]: the `.json` files.
-//! - [`events`]: `placement_events.jsonl`.
+//! - [`events`]: the rows of `placement_events.jsonl`.
 //!
 //! `docs/merge.md` has the rules.
 

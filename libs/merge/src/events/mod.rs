@@ -3,7 +3,7 @@
 //! - [`event`]: an event and its line.
 //! - [`lifetimes`]: one start and one stop for each life of an instance.
 //! - [`scaling`]: scale and migrate events, inferred from starts and stops.
-//! - [`placement`]: `placement_events.jsonl`.
+//! - [`placement`]: the rows of `placement_events.jsonl`.
 
 pub mod event;
 pub mod lifetimes;

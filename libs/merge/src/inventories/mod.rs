@@ -3,7 +3,7 @@
 //!
 //! - [`union`]: objects and their union.
 //! - [`nodes`], [`links`], [`modules`]: the three files; [`callees`]: where a module's calls go.
-//! - [`run_meta`]: `run_meta.json`.
+//! - [`run_meta`]: the rows of `run_meta.json`.
 
 pub mod callees;
 pub mod links;
