@@ -12,7 +12,7 @@
 //! is in its own namespace, so nothing of a run is visible from outside.
 //!
 //! - [`settings`]: delays and rates, and their parsers.
-//! - [`proxy`]: toxiproxy.
+//! - [`proxy`]: links through toxiproxy.
 
 pub mod proxy;
 pub mod settings;
