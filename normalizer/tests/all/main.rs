@@ -1,5 +1,5 @@
-//! The integration tests of the normalizer, in one binary: each further binary costs a link. `fuzz` stands alone, because its
-//! allocator counts the memory of the whole process.
+//! The integration tests of the normalizer, in one binary: each further binary costs a link. `fuzz` and `model`
+//! stand alone; their first lines say why.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod contract;
@@ -12,7 +12,6 @@ mod golden_rows;
 mod join_model;
 mod kill;
 mod memory;
-mod model;
 mod otlp_table;
 mod process;
 mod receiver;
