@@ -75,7 +75,6 @@ pub const CRATES: &[Member] = &[
         "cctf-merge",
         &["cctf-proto", "cctf-rundir", "cctf-aggregate"],
     ),
-    member("libs/analyze", "cctf-analyze", &["cctf-proto", "cctf-rundir"]),
     member(
         "libs/stack",
         "cctf-stack",
@@ -88,7 +87,6 @@ pub const CRATES: &[Member] = &[
             "cctf-proto",
             "cctf-cli",
             "cctf-rundir",
-            "cctf-analyze",
             "cctf-load",
             "cctf-merge",
             "cctf-stack",

@@ -19,7 +19,6 @@ mod placement;
 mod requests;
 mod shared;
 mod snapshots;
-mod state;
 mod traces;
 
 use cctf_proto::otlp::WireError;
@@ -37,7 +36,9 @@ pub use self::counters::PipelineCounters;
 pub use self::output::{Output, RunOutput};
 pub use self::shared::memory::queue_share;
 pub use self::shared::settings::Settings;
-pub use self::state::{RestoreError, STATE_VERSION};
+
+/// Version of the serialized state, which is the whole [`Pipeline`]. Other versions cannot be read.
+pub const STATE_VERSION: u32 = 8;
 
 /// Interval of housekeeping: of all that depends on time, except the join's windows.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
@@ -156,15 +157,6 @@ impl Pipeline {
             memory,
             memory_limit: shared.settings.memory_limit,
         }
-    }
-
-    /// The whole state. A pipeline restored from it continues as if there had been no interruption.
-    pub fn save(&self) -> Result<Vec<u8>, RestoreError> {
-        Ok(postcard::to_stdvec(self)?)
-    }
-
-    pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
-        Ok(postcard::from_bytes(bytes)?)
     }
 
     /// Whether anything waits for time to pass.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::sync_folder;
-use crate::pipeline::{Pipeline, RestoreError, STATE_VERSION};
+use crate::pipeline::{Pipeline, STATE_VERSION};
 use crate::sink::Lengths;
 
 const FILE_NAME: &str = "checkpoint";
@@ -54,8 +54,8 @@ pub enum CheckpointError {
         path.display()
     )]
     Version { path: PathBuf, found: u32 },
-    #[error(transparent)]
-    State(#[from] RestoreError),
+    #[error("cannot encode the pipeline's state: {0}")]
+    State(#[from] postcard::Error),
 }
 
 /// The operation that must not be retried.
@@ -118,9 +118,7 @@ fn write_to(path: &Path, state: &impl Serialize) -> Result<u64, CheckpointError>
     };
     body.file.write_all(&[0; HEADER_LEN]).map_err(failed())?;
     let buffered = BufWriter::with_capacity(BUFFER_BYTES, &mut body);
-    let written = postcard::to_io(state, buffered)
-        .map(|mut buffered| buffered.flush())
-        .map_err(RestoreError::from);
+    let written = postcard::to_io(state, buffered).map(|mut buffered| buffered.flush());
     if let Some(fault) = body.fault {
         return Err(failed()(fault));
     }

@@ -1,1 +1,0 @@
-//! Answers questions about recorded runs, for the commands that show them.
