@@ -205,12 +205,12 @@ impl Entries {
     pub fn wait_on(&mut self, entry: EntryId, parent: EntryId) {
         let first = self.get_mut(parent).first_waiter.replace(entry);
         if let Some(first) = first {
-            self.get_mut(first).previous_waiter = Some(entry);
+            self.get_mut(first).previous_waiter_or_parent = Some(entry);
         }
         let waiter = self.get_mut(entry);
         waiter.waits_on = Some(parent);
         waiter.set_next_waiter(first);
-        waiter.previous_waiter = None;
+        waiter.previous_waiter_or_parent = None;
     }
 
     /// Takes an entry out of the list of those that wait on its parent, if it is in one.
@@ -218,12 +218,12 @@ impl Entries {
         let waiter = *self.get(entry);
         let Some(parent) = waiter.waits_on else { return };
         let next = waiter.next_waiter();
-        match waiter.previous_waiter {
+        match waiter.previous_waiter_or_parent {
             None => self.get_mut(parent).first_waiter = next,
             Some(previous) => self.get_mut(previous).set_next_waiter(next),
         }
         if let Some(next) = next {
-            self.get_mut(next).previous_waiter = waiter.previous_waiter;
+            self.get_mut(next).previous_waiter_or_parent = waiter.previous_waiter_or_parent;
         }
         self.get_mut(entry).clear_waiting();
     }

@@ -31,7 +31,8 @@ pub(super) struct Entry {
     /// The entry that this one waits on, and its place in the list of those that do.
     pub waits_on: Option<EntryId>,
     next_waiter_or_run: u32,
-    pub previous_waiter: Option<EntryId>,
+    /// The previous entry in that list; once it waits no longer, the entry below which it was resolved.
+    pub previous_waiter_or_parent: Option<EntryId>,
     pub first_waiter: Option<EntryId>,
     /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as in Zipkin).
     pub next_same_id: Option<EntryId>,
@@ -97,7 +98,7 @@ impl Entry {
             row: RowSlot::EMPTY,
             waits_on: None,
             next_waiter_or_run: 0,
-            previous_waiter: None,
+            previous_waiter_or_parent: None,
             first_waiter: None,
             next_same_id: None,
             callees: 0,
@@ -138,7 +139,7 @@ impl Entry {
 
     /// Notes that it waits on nothing.
     pub(super) fn clear_waiting(&mut self) {
-        (self.waits_on, self.previous_waiter) = (None, None);
+        (self.waits_on, self.previous_waiter_or_parent) = (None, None);
         self.set_next_waiter(None);
     }
 

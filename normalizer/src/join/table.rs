@@ -247,9 +247,9 @@ impl JoinTable {
             let within_server = !span.role.is_call()
                 && parent_span.is(Fact::WithinServer)
                 && parent_span.is_of_instance(&span);
-            self.entries
-                .get_mut(entry)
-                .set(Fact::Rooted, parent_span.is(Fact::Rooted));
+            let resolved = self.entries.get_mut(entry);
+            resolved.set(Fact::Rooted, parent_span.is(Fact::Rooted));
+            resolved.previous_waiter_or_parent = Some(parent);
             self.know(entry, parent_span.ancestor, within_server);
             return Some(if span.role.is_call() {
                 self.call(entry, parent_span.ancestor(), false)
@@ -267,6 +267,7 @@ impl JoinTable {
     /// The outcome of an invocation below a parent that is known.
     fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
+        self.entries.get_mut(entry).previous_waiter_or_parent = Some(parent);
         // In a cycle the walk comes back to the span itself: nobody caused it.
         let is_cycle = parent_span.ancestor == span.span_id;
         if is_cycle || parent_span.is(Fact::Rooted) {

@@ -42,10 +42,17 @@ impl Rows<'_> {
         let mut placed = 0;
         let trace = Trace(self.call(driven[0], None, &mut placed));
         let all = self.calls.len() + self.invocations.len();
+        let rows: Vec<String> = self
+            .calls
+            .iter()
+            .chain(&self.invocations)
+            .map(|row| summary(row))
+            .collect();
         assert_eq!(
-            placed, all,
-            "rows without a place below the driver's call: {:?} {:?}",
-            self.calls, self.invocations
+            placed,
+            all,
+            "some rows have no place below the driver's call: {}",
+            rows.join("; ")
         );
         trace
     }
@@ -76,6 +83,20 @@ impl Rows<'_> {
             calls: calls.map(|row| self.call(row, id, placed)).collect(),
         }
     }
+}
+
+/// What a reader of a failed test needs of a row, short enough that a log keeps it.
+fn summary(row: &Value) -> String {
+    let fields = [
+        "module_id",
+        "path",
+        "span_id",
+        "parent_span_id",
+        "parent_id",
+        "ancestor_id",
+    ];
+    let texts: Vec<&str> = fields.map(|field| text(row, field).unwrap_or("-")).into();
+    texts.join(" ")
 }
 
 fn facts(row: &Value) -> Facts {

@@ -4,7 +4,7 @@
 use aggregate::ids::InstanceId;
 
 use super::super::entries::Entries;
-use super::super::entry::{Entry, Fact, NO_SPAN};
+use super::super::entry::{Entry, Fact};
 use super::super::ids::EntryId;
 use super::super::outcome::Role;
 use super::JoinTable;
@@ -54,13 +54,19 @@ impl Entries {
         })
     }
 
-    /// The parent that an arrived span waits on or waited on.
+    /// The parent that an arrived span waits on, or below which it was resolved. Spans that arrived since may fit better, but
+    /// its row names what is above that one.
     pub(super) fn parent_in_table(&self, entry: EntryId) -> Option<EntryId> {
         let span = self.get(entry);
-        if span.waits_on.is_some() || !span.is(Fact::Known) || span.parent_span_id == NO_SPAN {
+        if span.waits_on.is_some() || !span.is(Fact::Known) {
             return span.waits_on;
         }
-        self.best_parent(entry).0
+        let is_still_there = |other: &Entry| {
+            let has_id = [span.parent_span_id, span.span_id].contains(&other.span_id);
+            other.is(Fact::Alive) && has_id && other.trace_id == span.trace_id
+        };
+        let parent = span.previous_waiter_or_parent;
+        parent.filter(|&parent| is_still_there(self.get(parent)))
     }
 }
 
