@@ -55,6 +55,7 @@ pub const CRATES: &[Member] = &[
     member("libs/otlp-send", "otlp-send", &[]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
+    member("libs/analyze", "cctf-analyze", &[]),
     member(
         "service",
         "tunable-svc",
