@@ -20,6 +20,8 @@ ADVICE_URL = os.environ.get("ADVICE_URL", "http://127.0.0.1:8004")
 GIFTS_URL = "http://127.0.0.1:9"
 SHELVES = 3
 ATTEMPTS_MAX = 2
+# With more, calls would wait for one of the client's 100 connections, and its search for one takes the longer the more wait.
+CHECKOUTS_MAX = 16
 
 database = sqlite3.connect(os.environ.get("ORDERS_DB", ":memory:"), isolation_level=None)
 database.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, sku INTEGER)")
@@ -27,6 +29,7 @@ database.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, sku IN
 
 @asynccontextmanager
 async def connected(app):
+    app.state.turn = asyncio.Semaphore(CHECKOUTS_MAX)
     async with httpx.AsyncClient() as app.state.client:
         yield
 
@@ -42,14 +45,7 @@ async def reserve(calls, client, sku, shelf):
             return
 
 
-@app.get("/checkout")
-async def checkout(request: Request):
-    # The driver sends no id of its own, so the trace id is used.
-    traceparent = request.headers.get("traceparent")
-    request_id = traceparent.split("-")[1] if traceparent else uuid.uuid4().hex
-    calls, client = Calls("front", request_id), request.app.state.client
-    sku = int(request_id[-4:], 16) % 100
-
+async def order(calls, client, request_id, sku):
     # Sequential.
     await calls.http(client, "GET", f"{CATALOG_URL}/items/{sku}")
     # Parallel.
@@ -66,6 +62,17 @@ async def checkout(request: Request):
     job_id = calls.next_id()
     await asyncio.to_thread(mail.delay, job_id, sku)
     calls.done(job_id, "messaging", "apply_async", "celery")
+
+
+@app.get("/checkout")
+async def checkout(request: Request):
+    # The driver sends no id of its own, so the trace id is used.
+    traceparent = request.headers.get("traceparent")
+    request_id = traceparent.split("-")[1] if traceparent else uuid.uuid4().hex
+    calls = Calls("front", request_id)
+    sku = int(request_id[-4:], 16) % 100
+    async with request.app.state.turn:
+        await order(calls, request.app.state.client, request_id, sku)
 
     answer = f"order {request_id}: {sku}\n"
     sizes = {"bytes_in": 0, "bytes_out": len(answer)}

@@ -41,14 +41,14 @@ impl Index {
     /// The wanted entry among those with this hash.
     #[inline]
     pub fn find(&self, hash: u32, is_wanted: impl Fn(EntryId) -> bool) -> Option<EntryId> {
-        let mut at = self.home(hash);
+        let mut place = self.home(hash);
         loop {
-            let slot = self.slots[at];
+            let slot = self.slots[place];
             let entry = EntryId::from_raw(slot as u32)?;
             if (slot >> 32) as u32 == hash && is_wanted(entry) {
                 return Some(entry);
             }
-            at = self.after(at);
+            place = self.after(place);
         }
     }
 
@@ -63,11 +63,11 @@ impl Index {
 
     /// Puts an entry in the place of another one of the same hash; false if that is not there.
     pub fn replace(&mut self, hash: u32, entry: EntryId, by: EntryId) -> bool {
-        let at = self.place_of(hash, entry);
-        if let Some(at) = at {
-            self.slots[at] = slot_of(hash, by);
+        let place = self.place_of(hash, entry);
+        if let Some(place) = place {
+            self.slots[place] = slot_of(hash, by);
         }
-        at.is_some()
+        place.is_some()
     }
 
     /// Removes an entry; false if it is not there. Later slots move up, so that no tombstones are left.
@@ -92,22 +92,22 @@ impl Index {
 
     fn place_of(&self, hash: u32, entry: EntryId) -> Option<usize> {
         let wanted = slot_of(hash, entry);
-        let mut at = self.home(hash);
-        while self.slots[at] != wanted {
-            if self.slots[at] == 0 {
+        let mut place = self.home(hash);
+        while self.slots[place] != wanted {
+            if self.slots[place] == 0 {
                 return None;
             }
-            at = self.after(at);
+            place = self.after(place);
         }
-        Some(at)
+        Some(place)
     }
 
     fn put(&mut self, slot: u64) {
-        let mut at = self.home((slot >> 32) as u32);
-        while self.slots[at] != 0 {
-            at = self.after(at);
+        let mut place = self.home((slot >> 32) as u32);
+        while self.slots[place] != 0 {
+            place = self.after(place);
         }
-        self.slots[at] = slot;
+        self.slots[place] = slot;
     }
 
     #[cold]
@@ -126,8 +126,8 @@ impl Index {
     }
 
     #[inline]
-    fn after(&self, at: usize) -> usize {
-        (at + 1) & (self.slots.len() - 1)
+    fn after(&self, place: usize) -> usize {
+        (place + 1) & (self.slots.len() - 1)
     }
 }
 

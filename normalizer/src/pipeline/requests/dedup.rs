@@ -160,9 +160,9 @@ impl RecentSet {
         let mask = self.buckets.len() - 1;
         let mut free = None;
         for displacement in 0..=DISPLACEMENT_MAX {
-            let at = (home + displacement) & mask;
+            let place = (home + displacement) & mask;
             let wanted = fingerprint << FINGERPRINT_SHIFT | (displacement as u64) << TAG_BITS;
-            for (slot, &word) in self.buckets[at].0.iter().enumerate() {
+            for (slot, &word) in self.buckets[place].0.iter().enumerate() {
                 let is_live = self.is_live((word & TAG_MASK) as u8);
                 if is_live && word & !TAG_MASK == wanted {
                     return Some(false);
@@ -171,7 +171,7 @@ impl RecentSet {
                     free = Some((displacement, slot));
                 }
             }
-            if !self.is_live(self.passed[at]) && free.is_some() {
+            if !self.is_live(self.passed[place]) && free.is_some() {
                 break;
             }
         }
@@ -283,10 +283,10 @@ impl RecentSet {
 /// The fingerprints in a table, with the tags of their generations; that of an empty slot is 0.
 fn fingerprints(buckets: &[Bucket], buckets_log2: u32) -> impl Iterator<Item = (u64, u8)> {
     let mask = buckets.len() - 1;
-    buckets.iter().enumerate().flat_map(move |(at, bucket)| {
+    buckets.iter().enumerate().flat_map(move |(place, bucket)| {
         bucket.0.map(|word| {
             let displacement = (word >> TAG_BITS) as usize & DISPLACEMENT_MAX;
-            let home = (at + mask + 1 - displacement) & mask;
+            let home = (place + mask + 1 - displacement) & mask;
             let top = (home as u64) << (64 - buckets_log2);
             let low = u64::MAX >> FINGERPRINT_SHIFT;
             (top & !low | word >> FINGERPRINT_SHIFT, (word & TAG_MASK) as u8)
@@ -444,7 +444,7 @@ mod tests {
                 now += gap;
                 let fingerprint = home << 62 | low;
                 let is_new = seen.insert(fingerprint, now);
-                let age = last_new.get(&fingerprint).map(|at| now - at);
+                let age = last_new.get(&fingerprint).map(|seen| now - seen);
                 match age {
                     None => prop_assert!(is_new),
                     Some(age) if age < WINDOW => prop_assert!(!is_new, "age {}", age),
