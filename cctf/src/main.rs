@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{event, load, merge, run, schema, tail, validate};
+use commands::{event, load, ls, merge, run, schema, tail, validate};
 
 const AFTER_HELP: &str = "\
 A run is a folder of JSON files: requests, calls and metrics that were recorded from OpenTelemetry data. CCTF is the format of
 these files; docs/cctf.md describes it. To try it out:
   cctf run
+  cctf ls
   cctf tail logs/latest --from-start --no-follow
   cctf validate logs/latest";
 
@@ -37,6 +38,8 @@ enum Command {
     Event(Box<event::EventArgs>),
     /// Show the rows of a run as they are written.
     Tail(tail::TailArgs),
+    /// List the runs in a folder.
+    Ls(ls::LsArgs),
     /// Check a run's folder against all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
+        Command::Ls(args) => ls::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),

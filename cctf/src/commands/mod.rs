@@ -1,10 +1,12 @@
 //! The subcommands: one file each, with its flags and a function from flags to an exit code.
 
+mod cells;
 pub mod display;
 pub mod event;
 pub mod flags;
 mod follow_rows;
 pub mod load;
+pub mod ls;
 pub mod merge;
 mod otlp;
 pub mod run;

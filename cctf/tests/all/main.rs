@@ -3,7 +3,9 @@
 
 mod connections;
 mod event;
+mod folders;
 mod load;
+mod ls;
 mod merge;
 mod output;
 mod run;

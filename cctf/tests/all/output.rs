@@ -53,12 +53,14 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("r");
     write_run(&run);
-    let (run, out) = (run.to_str().unwrap(), folder.path().join("out"));
+    let (logs, out) = (folder.path().to_str().unwrap(), folder.path().join("out"));
+    let run = run.to_str().unwrap();
     let servers = Servers::start(Answers::Accept, None);
     let target = format!("http://{}", servers.service);
     for format in ["text", "json"] {
         let format = ["--format", format];
         check(&[&["validate", run][..], &format].concat(), 2);
+        check(&[&["ls", logs][..], &format].concat(), 1);
         check(&[&["merge", out.to_str().unwrap(), run][..], &format].concat(), 1);
         fs::remove_dir_all(&out).unwrap();
         check(&[&load(&target)[..], &format].concat(), 1);

@@ -6,6 +6,7 @@
 //! - [`parts`]: the parts of a long run, and the successor of each.
 //! - [`fields`]: the fields of one line as written, without decoding the row.
 //! - [`contents`]: rows and bytes of each file.
+//! - [`listing`]: the runs in a folder, without reading their rows.
 //! - [`output`]: a new run folder, which appears by one rename.
 //! - [`validate`]: a folder checked against the rules of the contract.
 
@@ -15,6 +16,7 @@ pub mod fields;
 mod folder;
 pub mod follow;
 mod lines;
+pub mod listing;
 pub mod output;
 pub mod parts;
 mod siblings;

@@ -4,14 +4,14 @@ use cctf_proto::cctf::{
     Call, Field, File, HostMetric, Invocation, LinkMetric, PlacementEvent, Row, SystemStat, field_index,
 };
 use serde_json::Value;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
+
+use crate::commands::cells::{UNKNOWN, cut, printable};
 
 /// Maximum width of a line's last cell, and of a line that is not JSON.
 const WIDTH_MAX: usize = 200;
 /// Digits of an id that are shown: enough to distinguish the ids on a screen.
 const ID_DIGITS: usize = 8;
-/// Stands for an unknown value.
-const UNKNOWN: &str = "-";
 
 const MS_PER_DAY: f64 = 86_400_000.0;
 
@@ -252,37 +252,6 @@ fn time_of_day(unix_ms: f64) -> String {
         seconds / 60 % 60,
         seconds % 60
     )
-}
-
-/// Escapes control characters and direction overrides: the text came over the network and must not control a terminal.
-fn printable(text: &str) -> String {
-    let commands =
-        |char: char| char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match commands(char) {
-            true => out.extend(char.escape_default()),
-            false => out.push(char),
-        }
-    }
-    out
-}
-
-/// Shortens the text to a maximum width; an ellipsis marks the cut.
-fn cut(text: &str, width_max: usize) -> String {
-    if text.width() <= width_max {
-        return text.to_owned();
-    }
-    let mut width = 0;
-    let mut out: String = text
-        .chars()
-        .take_while(|char| {
-            width += char.width().unwrap_or(0);
-            width < width_max
-        })
-        .collect();
-    out.push('…');
-    out
 }
 
 #[cfg(test)]

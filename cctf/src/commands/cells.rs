@@ -1,0 +1,59 @@
+//! Text for cells of tables on a terminal: harmless and of limited width.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Stands for an unknown value.
+pub const UNKNOWN: &str = "-";
+
+/// Escapes control characters and direction overrides: the text came over the network and must not control a terminal.
+pub fn printable(text: &str) -> String {
+    let commands =
+        |char: char| char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match commands(char) {
+            true => out.extend(char.escape_default()),
+            false => out.push(char),
+        }
+    }
+    out
+}
+
+/// Shortens the text to a maximum width; an ellipsis marks the cut.
+pub fn cut(text: &str, width_max: usize) -> String {
+    if text.width() <= width_max {
+        return text.to_owned();
+    }
+    let mut width = 0;
+    let mut out: String = text
+        .chars()
+        .take_while(|char| {
+            width += char.width().unwrap_or(0);
+            width < width_max
+        })
+        .collect();
+    out.push('…');
+    out
+}
+
+/// Cells below their titles, each column as wide as its widest cell. The columns of `numbers` are aligned to the right.
+pub fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]], numbers: &[usize]) -> String {
+    let titles = titles.map(str::to_owned);
+    let lines = || std::iter::once(&titles).chain(rows);
+    let width = |column: usize| lines().map(|cells| cells[column].width()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut out = String::new();
+    for cells in lines() {
+        for (column, cell) in cells.iter().enumerate() {
+            let gap = " ".repeat(widths[column] - cell.width());
+            let is_last = column + 1 == N;
+            match numbers.contains(&column) {
+                true => out += &format!("{gap}{cell}"),
+                false if is_last => out += cell,
+                false => out += &format!("{cell}{gap}"),
+            }
+            out += if is_last { "\n" } else { "  " };
+        }
+    }
+    out
+}
