@@ -1,9 +1,8 @@
 //! [`Graph`]: the rules on references between invocations and calls, checked trace by trace.
 
-use std::collections::HashSet;
-
 use super::report::{Findings, Place};
 use super::rules::Broken;
+use super::unresolved::{Cycle, Unresolved};
 use crate::cctf::{Call, File, Flag, Invocation, Milliseconds, SpanId, SpanKind, TraceId};
 
 /// The fields of an invocation that the rules need, so that the whole rows need not stay in memory.
@@ -45,49 +44,6 @@ struct Parent {
 pub(super) struct Graph {
     invocations: Vec<InvocationNode>,
     calls: Vec<CallNode>,
-}
-
-/// References that the folder does not resolve. Another part of the run may have the rows.
-#[derive(Debug, Default)]
-pub(super) struct Unresolved {
-    pub invocations: References,
-    pub calls: References,
-}
-
-/// References to rows of one file.
-#[derive(Debug, Default)]
-pub(super) struct References {
-    wanted: HashSet<(TraceId, SpanId)>,
-    references: Vec<(Broken, TraceId, SpanId, Place)>,
-}
-
-impl References {
-    fn add(&mut self, broken: Broken, trace: TraceId, span: SpanId, place: Place) {
-        self.wanted.insert((trace, span));
-        self.references.push((broken, trace, span, place));
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
-    }
-
-    /// Resolves the references to a row of another part.
-    pub fn resolve(&mut self, trace: TraceId, span: SpanId) {
-        self.wanted.remove(&(trace, span));
-    }
-
-    /// Reports the unresolved references. `may_be_elsewhere`: the rows may be in a part that cannot be read.
-    pub fn report(&self, may_be_elsewhere: bool, findings: &mut Findings) {
-        for &(broken, trace, span, place) in &self.references {
-            if self.wanted.contains(&(trace, span)) {
-                let message = || format!("trace {trace} has no row with span_id {span}");
-                match may_be_elsewhere {
-                    true => findings.add_as_if_open(broken, place, message),
-                    false => findings.add(broken, place, message),
-                }
-            }
-        }
-    }
 }
 
 impl Graph {
@@ -150,7 +106,7 @@ impl Graph {
                 calls: take_while(&mut calls, |row| row.trace == id),
             };
             trace.check(&mut unresolved, findings);
-            trace.check_cycles(&mut walks, findings);
+            trace.check_cycles(&mut walks, &mut unresolved);
         }
         unresolved
     }
@@ -306,7 +262,7 @@ impl Trace<'_> {
     }
 
     /// Follows the parents of every invocation. A walk that returns to one of its own rows has found a cycle.
-    fn check_cycles(&self, walks: &mut Vec<usize>, findings: &mut Findings) {
+    fn check_cycles(&self, walks: &mut Vec<usize>, unresolved: &mut Unresolved) {
         const NOT_WALKED: usize = usize::MAX;
         walks.clear();
         walks.resize(self.invocations.len(), NOT_WALKED);
@@ -317,7 +273,7 @@ impl Trace<'_> {
                 index = self.parent(here);
             }
             if let Some(back) = index.filter(|&back| walks[back] == walk) {
-                self.add_cycle(back, findings);
+                unresolved.invocations.add_cycle(self.cycle(back));
             }
         }
     }
@@ -336,30 +292,24 @@ impl Trace<'_> {
             })
     }
 
-    /// Reports a cycle once, at its first line.
-    fn add_cycle(&self, start: usize, findings: &mut Findings) {
+    /// The cycle through an invocation, with the place of its first line.
+    fn cycle(&self, start: usize) -> Cycle {
         let mut on_cycle = vec![start];
         let mut index = self.parent(start);
         while let Some(here) = index.filter(|&here| here != start) {
             on_cycle.push(here);
             index = self.parent(here);
         }
-        let first = on_cycle
-            .iter()
-            .map(|&index| &self.invocations[index])
-            .min_by_key(|row| row.line);
-        if let Some(first) = first {
-            let place = Place {
+        let rows = on_cycle.iter().map(|&index| &self.invocations[index]);
+        let first = rows.clone().min_by_key(|row| row.line);
+        Cycle {
+            trace: self.id,
+            first: first.map_or(self.invocations[start].span, |row| row.span),
+            place: Place {
                 file: File::Invocations,
-                line: first.line,
-            };
-            findings.add(Broken::ParentNoCycle, place, || {
-                format!(
-                    "span {} is its own ancestor, in a cycle of {} invocations",
-                    first.span,
-                    on_cycle.len()
-                )
-            });
+                line: first.and_then(|row| row.line),
+            },
+            spans: rows.map(|row| row.span).collect(),
         }
     }
 }

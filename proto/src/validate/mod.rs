@@ -12,6 +12,7 @@ mod report;
 mod rows;
 mod rules;
 mod run_meta;
+mod unresolved;
 mod validation;
 
 pub use references::PendingReferences;

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::graph::{References, Unresolved};
 use super::report::{Findings, Place, Report};
 use super::run_meta::Observed;
+use super::unresolved::{References, Unresolved};
 use crate::cctf::{Call, Counts, File, Invocation, Row, SpanId, TraceId, field_index};
 
 /// A validation whose files are all read. Rows of the run's other parts may still resolve references.

@@ -293,7 +293,7 @@ pub const CASES: &[(&str, Change)] = &[
     ("counts-late", Meta(|meta| meta.counts.late -= 1)),
 ];
 
-fn add_cycle(run: &mut Run) {
+pub fn add_cycle(run: &mut Run) {
     for (own, other) in [(50, 51), (51, 50)] {
         let mut row = invocation((5, own), "worker", [500, 500, 510]);
         row.parent_id = Some(span(other));

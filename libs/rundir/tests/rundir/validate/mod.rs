@@ -217,6 +217,22 @@ fn parents_and_callers_are_found_in_other_parts_of_the_run() {
 }
 
 #[test]
+fn a_cycle_is_none_if_another_part_has_a_row_with_one_of_its_ids() {
+    let logs = TempDir::new().unwrap();
+    let (first, second) = (logs.path().join("good"), logs.path().join("good-0002"));
+    write(&first, &changed(cases::add_cycle));
+    let finds_cycle = |folder: &Path| report(folder).counts.contains_key("parent-no-cycle");
+    write(&second, &changed(|_| {}));
+    assert!(finds_cycle(&first));
+    let with_same_id = |run: &mut Run| {
+        cases::add_cycle(run);
+        run.invocations.pop();
+    };
+    write(&second, &changed(with_same_id));
+    assert!(!finds_cycle(&first));
+}
+
+#[test]
 fn rows_that_a_deleted_or_open_part_may_have_cause_warnings() {
     let logs = TempDir::new().unwrap();
     let folder = |number| logs.path().join(Part::later("good", number).folder());
