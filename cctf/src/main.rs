@@ -13,8 +13,9 @@ use cli::ignore_empty_variables;
 use commands::{event, load, ls, merge, run, schema, tail, validate};
 
 const AFTER_HELP: &str = "\
-A run is a folder of JSON files: requests, calls and metrics that were recorded from OpenTelemetry data. CCTF is the format of
-these files; docs/cctf.md describes it. To try it out:
+A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
+a separate program, writes these files from the OpenTelemetry data that it receives. CCTF is the format of the files;
+docs/cctf.md describes it. To try it out:
   cctf run
   cctf ls
   cctf tail logs/latest --from-start --no-follow
@@ -30,9 +31,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a local workload: start normalizer and services, send load, stop, and validate the files.
+    /// Run a local experiment: start the normalizer and the services, send load, stop them, and validate the files.
     Run(Box<run::RunArgs>),
-    /// Send open-loop HTTP load to one endpoint of a running service.
+    /// Send HTTP load at a given rate to one endpoint of a running service.
     Load(Box<load::LoadArgs>),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
@@ -40,7 +41,7 @@ enum Command {
     Tail(tail::TailArgs),
     /// List the runs in a folder.
     Ls(ls::LsArgs),
-    /// Check a run's folder against all rules of CCTF.
+    /// Check whether a run's folder follows all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),

@@ -1,4 +1,4 @@
-//! A normalizer or a service as a child process: started on free ports, stopped gracefully, never left behind.
+//! [`Child`]: a normalizer or a service as a child process. It listens on free ports, and ends with the test at the latest.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -35,7 +35,7 @@ pub struct Ended {
 }
 
 impl Child {
-    /// Starts a child and waits for the line of JSON in which it announces its ports. An error contains its standard error.
+    /// Starts a child, and waits for the line of JSON that announces its ports. An error contains the child's standard error.
     pub fn start(name: &str, mut command: Command) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
@@ -56,13 +56,16 @@ impl Child {
             Err(_) => {
                 let _ = child.process.kill();
                 let stderr = child.stderr.recv_timeout(PATIENCE).unwrap_or_default();
-                bail!("{name} did not announce its ports; it printed {line:?} and {stderr}");
+                bail!(
+                    "{name} did not announce its ports: its first line was {line:?}, its standard error {stderr:?}"
+                );
             }
         };
         Ok(child)
     }
 
-    /// Starts a child that announces nothing, and waits until `address` accepts connections. An error contains its standard error.
+    /// Starts a child that announces no ports, and waits until `address` accepts connections. An error contains the child's
+    /// standard error.
     pub fn listening(name: &str, mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
         command
             .stdin(Stdio::null())
@@ -78,7 +81,7 @@ impl Child {
         };
         let listens = wait_for(&format!("{name} at {address}"), || {
             let listens = TcpStream::connect(address).is_ok();
-            ensure!(listens || child.is_running(), "{name} has ended");
+            ensure!(listens || child.is_running(), "{name} has exited");
             Ok(listens.then_some(()))
         });
         if let Err(error) = listens {
@@ -128,7 +131,7 @@ impl Child {
             .with_context(|| format!("{} announced {url}", self.name))
     }
 
-    /// The sum of all samples of a metric on the child's /metrics whose labels contain `label`.
+    /// The value of a metric on the child's /metrics page: the sum of the samples whose labels contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> anyhow::Result<f64> {
         let page = http::send(self.address("admin")?, "GET", "/metrics", &[], b"")?;
         Ok(page.metric(name, label))
@@ -149,7 +152,7 @@ impl Child {
         if unsafe { libc::kill(id, libc::SIGTERM) } != 0 {
             bail!("cannot stop {}: {}", self.name, std::io::Error::last_os_error());
         }
-        let status = wait_for(&format!("the end of {}", self.name), || {
+        let status = wait_for(&format!("exit of {}", self.name), || {
             Ok(self.process.try_wait()?)
         })?;
         let stderr = self.stderr.recv_timeout(PATIENCE).unwrap_or_default();
@@ -164,7 +167,7 @@ impl Drop for Child {
     }
 }
 
-/// Whether a process runs. A zombie does not: its work is over.
+/// Whether a process runs. A zombie counts as ended.
 pub fn is_running(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| {
@@ -173,7 +176,7 @@ pub fn is_running(id: u32) -> bool {
     })
 }
 
-/// Polls until `look` finds something, at most three minutes.
+/// Calls `look` until it returns something, for at most three minutes. `what` names the awaited thing in the error.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -192,7 +195,7 @@ fn first_line_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String>
         let Some(stream) = stream else { return };
         let mut stream = BufReader::new(stream);
         let mut line = String::new();
-        // A stream that ends without a line counts as an empty one.
+        // If the stream ends before its first line, the line is empty.
         let _ = stream.read_line(&mut line);
         let _ = sender.send(line);
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -200,6 +203,7 @@ fn first_line_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String>
     receiver
 }
 
+/// The whole text of a stream, once the stream has ended.
 fn all_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Reads a request on an I/O thread, admits it to the queue, and writes its answer.
+//! Work on an I/O thread: reads a request, puts it into the queue, and writes its answer.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -39,8 +39,9 @@ struct Rejected {
 pub enum Target {
     /// The endpoint with this index in the table.
     Endpoint(usize),
-    /// A route without this method; contains the allowed ones.
+    /// The path is a route, but not for this method. Contains the allowed methods.
     WrongMethod(&'static str),
+    /// No route has this path.
     Unknown,
 }
 
@@ -71,7 +72,7 @@ pub async fn serve(
         Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
         Target::WrongMethod(_) => Err(Rejected::without_body(Answer::error(
             405,
-            "method not allowed; see Allow",
+            "method not allowed; use one of the Allow header",
         ))),
         Target::Unknown => Err(Rejected::without_body(Answer::error(404, "no such endpoint"))),
     };
@@ -127,12 +128,12 @@ async fn admit(
     }
     match answer.await {
         Ok(done) => service.record(done),
-        // The drain ended before a slot took the request.
+        // The service is stopping, and the time for waiting requests ended before a slot took this one.
         Err(_closed) => Answer::error(503, "the service is stopping; use another instance"),
     }
 }
 
-/// Finishes a request that gets no slot: its arrival is also its end.
+/// Finishes a request that gets no slot. Its end time is its arrival time.
 fn reject(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
     let times = Times {
         enqueue_ns: ticket.enqueue_ns,
@@ -181,7 +182,7 @@ async fn read_request(
     })
 }
 
-/// Invalid UTF-8 is rejected, because decoding would replace it and give `%fe` and `%ff` the same key.
+/// Whether a text is valid UTF-8 after percent-decoding. Otherwise, decoding would turn `%fe` and `%ff` into the same key.
 fn is_utf8_decoded(encoded: &str) -> bool {
     !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }
@@ -225,8 +226,8 @@ async fn read_body(
     }
 }
 
-/// The future's output, or none after `limit`. The timer starts only after the second poll. The body of a small request
-/// follows its head immediately, and a second poll is cheaper than a timer.
+/// Returns the future's output, or `None` after `limit`. The timer starts only after the second poll. A small body has usually
+/// arrived by then, and a second poll is cheaper than a timer.
 async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut is_second = false;
@@ -258,7 +259,7 @@ async fn collect(service: &Service, payload: web::Payload, declared: usize) -> R
         if so_far + piece.len() > service.settings.max_body_bytes {
             return Err(too_large(service, so_far + piece.len()));
         }
-        // A body that arrives in one piece, as small ones do, is not copied.
+        // A body in one piece, as small bodies are, is not copied.
         match &mut rest {
             None if first.is_empty() => first = piece,
             None => {
@@ -306,7 +307,7 @@ fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
     if let Some(error) = answer.next.error {
         response.insert_header(("x-next-error", &*error));
     }
-    // The unread rest of a refused body would be parsed as the next request.
+    // After these answers, part of the body may be unread. On the same connection it would be parsed as the next request.
     if draining || matches!(answer.status, 404 | 405 | 408 | 413 | 508) {
         response.force_close();
     }
@@ -321,7 +322,7 @@ fn known_headers(head: &HttpRequest) -> Headers<'_> {
     headers
 }
 
-/// Methods known to the semantic conventions; `_OTHER` for all others.
+/// The method as the semantic conventions name it. A method that they do not know is `_OTHER`.
 fn method_of(head: &HttpRequest) -> &'static str {
     match head.method().as_str() {
         "GET" => "GET",

@@ -31,9 +31,9 @@ pub struct CommandLine {
 /// Commands of the binary besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check whether a running service is ready: exit code 0 if it is, else 1
+    /// Check whether a running service is ready. Exit code 0 means ready, 1 not ready
     Healthcheck {
-        /// Address of its admin listener
+        /// Address of the service's admin listener
         #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
         admin_listen: SocketAddr,
     },
@@ -42,9 +42,9 @@ pub enum Command {
 /// Whether a request keeps its slot during a downstream call or sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SlotPolicy {
-    /// The slot waits, as in a thread-per-request service
+    /// The request keeps its slot, as in a thread-per-request service
     Held,
-    /// The slot serves other requests meanwhile; afterwards the request queues again
+    /// The slot processes other requests meanwhile. Then the request waits in the queue for a slot again
     Released,
 }
 
@@ -65,35 +65,37 @@ pub struct Settings {
     /// Port to listen on if --listen is not set
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,
-    /// Address of /livez, /readyz and /metrics; port 0 selects a free one
+    /// Address to listen on for /livez, /readyz and /metrics; port 0 selects a free one
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
     /// Number of worker slots; each works on one request at a time [default: number of logical CPUs]
     #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Maximum number of requests waiting for a slot; further ones are answered with 503
+    /// Maximum number of requests that wait for a slot; further ones get status 503
     #[arg(long, env = "QUEUE_LIMIT", default_value_t = 1024, value_parser = parse_queue_limit)]
     pub queue_limit: usize,
     /// Whether a request keeps its slot during a downstream call or the sleep of /work
     #[arg(long, env = "SLOT_POLICY", value_enum, default_value = "held")]
     pub slot_policy: SlotPolicy,
-    /// Number of threads for HTTP input and output, besides the slots [default: half of the logical CPUs]
+    /// Number of threads that read requests and write responses, in addition to the slots' threads [default: half of the logical CPUs]
     #[arg(long, env = "IO_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub io_workers: Option<u16>,
     /// Maximum number of open connections per I/O thread
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// URL of the next hop for requests that do not name one
+    /// URL of the next service to call, for requests that name none in X-Next-Url or call_url
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
     pub default_next_url: Option<NextUrl>,
-    /// Origins allowed in X-Next-Url and call_url, comma-separated, such as http://10.0.0.2:8080 [default: none]
+    /// Origins that may be called, comma-separated, such as http://10.0.0.2:8080 [default: none]
+    ///
+    /// A request names a URL to call in the header X-Next-Url, or in the parameter call_url of /work.
     #[arg(long, env = "NEXT_URL_ALLOW", value_parser = AllowList::parse_setting, default_value = "", hide_default_value = true)]
     pub next_url_allow: AllowList,
-    /// Deadline of a downstream call, milliseconds
+    /// Timeout of a downstream call, milliseconds
     #[arg(long, env = "NEXT_TIMEOUT_MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub next_timeout_ms: u64,
-    /// Maximum number of hops; requests beyond it are answered with 508
+    /// Maximum number of services that one request passes; the next service answers with status 508
     #[arg(long, env = "HOP_LIMIT", default_value_t = 8)]
     pub hop_limit: u32,
 
@@ -106,15 +108,15 @@ pub struct Settings {
     /// Maximum size of the key-value file, MiB
     #[arg(long, env = "KV_MAX_MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub kv_max_mb: u32,
-    /// Path to the folder of this service's files [default: a temporary folder, removed on exit]
+    /// Path to the folder for this service's files [default: a temporary folder, removed on exit]
     ///
     /// If no OTLP receiver is configured, the service starts a normalizer, which writes the run's CCTF files to this folder.
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
-    /// Path to the normalizer's binary [default: cctf-normalizer beside this binary]
+    /// Path to the program cctf-normalizer [default: in the folder of this program]
     #[arg(long, env = "NORMALIZER")]
     pub normalizer: Option<PathBuf>,
-    /// Maximum time for requests in progress to finish after SIGTERM, milliseconds
+    /// Maximum time after SIGTERM for requests in progress to finish, milliseconds
     #[arg(long, env = "DRAIN_TIMEOUT_MS", default_value_t = 4000)]
     pub drain_timeout_ms: u64,
     // The heading of a flattened group applies to all flags after it, so groups come last.
@@ -134,19 +136,19 @@ pub struct InstanceIdentity {
     /// Name of the node that this instance runs on [default: the host name]
     #[arg(long, env = "NODE_ID")]
     pub node_id: Option<String>,
-    /// Stage of the node
+    /// Stage of the node; endpoint means the user's device
     #[arg(long, env = "STAGE", value_parser = stage_parser())]
     pub stage: Option<Stage>,
-    /// Application that this module belongs to
+    /// Name of the application to which this service belongs
     #[arg(long, env = "APP_ID")]
     pub app_id: Option<String>,
-    /// Module of the application that this service represents [default: OTEL_SERVICE_NAME, else tunable-svc]
+    /// Name of the module (component of the application) that this service represents [default: OTEL_SERVICE_NAME, else tunable-svc]
     #[arg(long, env = "MODULE_ID")]
     pub module_id: Option<String>,
-    /// Id of this instance of the module [default: a random id]
+    /// Id of this instance (process) of the module [default: a random id]
     #[arg(long, env = "INSTANCE_ID")]
     pub instance_id: Option<String>,
-    /// Run that all telemetry of this process belongs to
+    /// Id of the run (experiment) to which all telemetry of this process belongs
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Region of the node

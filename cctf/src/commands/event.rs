@@ -1,4 +1,4 @@
-//! `cctf event`: reports scaling and migrations as one control span over OTLP.
+//! `cctf event`: reports a scaling or a migration as one span over OTLP.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,22 +21,24 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 const AFTER_HELP: &str = "\
 Examples:
-  A deployment script has added a third instance of the module stock, on edge0:
+  A deployment script has started a third instance of the module 'stock' on node edge0:
     cctf event scale --app-id shop --module stock --replicas 3 --node edge0 --reason 'cpu over 80%'
-  The module front has moved from edge0 to cloud0:
+  The module 'front' has moved from edge0 to cloud0:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0
-  The same, sent to the Collector of `make up`, with the stage and the instance that now serves:
+  The same event with the new stage and the new instance, sent to the Collector of `make up`:
     cctf event migrate --app-id shop --module front --from edge0 --node cloud0 --stage cloud --instance front-7f9c \\
       --otlp-endpoint http://127.0.0.1:4317
 
-Each event becomes one row of placement_events.jsonl in every open run, with the time of this command and inferred=false.
-Rows that the normalizer infers from telemetry have inferred=true. Reported events are annotations: they neither start nor
-end the life of an instance. Use the names of the telemetry: --module is service.name, --app-id is service.namespace, and
---node is the node in invocations.jsonl. Other names stand for another module.
+In every open run, the normalizer adds the event to placement_events.jsonl, with the time of this command and inferred=false.
+Events that the normalizer itself infers from telemetry have inferred=true. The event is an annotation: it does not start or
+stop an instance.
+
+Use the names in the module's telemetry: --module is service.name, --app-id is service.namespace, and --node is the node in
+invocations.jsonl. With other names, the event belongs to a different module.
 
 Exit codes:
-  0  the receiver has accepted the event
-  1  the receiver does not answer or has refused the event
+  0  the normalizer or Collector has accepted the event
+  1  the normalizer or Collector does not answer or has refused the event
   2  invalid flag or environment variable";
 
 #[derive(Debug, Clone, Args)]
@@ -48,11 +50,11 @@ pub struct EventArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Event {
-    /// Record a new number of instances.
+    /// Record that the number of a module's instances has changed.
     Scale {
         #[command(flatten)]
         subject: Subject,
-        /// New replica count.
+        /// New number of instances.
         #[arg(long)]
         replicas: u32,
     },
@@ -60,7 +62,7 @@ enum Event {
     Migrate {
         #[command(flatten)]
         subject: Subject,
-        /// Node that the module has left.
+        /// Name of the node that the module has left.
         #[arg(long, value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
         from: String,
     },
@@ -69,22 +71,22 @@ enum Event {
 /// The module of an event, and the receiver.
 #[derive(Debug, Clone, Args)]
 struct Subject {
-    /// Module: service.name of its telemetry.
+    /// Name of the module: service.name in its telemetry.
     #[arg(long, env = "MODULE_ID", value_parser = NonEmptyStringValueParser::new())]
     module: String,
-    /// Application of the module: service.namespace of its telemetry, if any.
+    /// Name of the module's application: service.namespace in its telemetry, if any.
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Instance that was started, stopped or moved. Default: the event is about the whole module.
+    /// Id of the instance that was started, stopped or moved. Default: the event is about the whole module.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     instance: Option<String>,
-    /// Node (machine) of the event; for migrate, the new node.
+    /// Name of the node (machine) where the module was scaled, or to which it has moved.
     #[arg(long, env = "NODE_ID", value_parser = NonEmptyStringValueParser::new())]
     node: String,
-    /// Stage of this node: endpoint, edge, cloud or unknown.
+    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]
     stage: Option<String>,
-    /// Reason, as free text.
+    /// Reason for the event, as free text.
     #[arg(long)]
     reason: Option<String>,
     /// URL of a normalizer or Collector that receives OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: http://127.0.0.1:4317].

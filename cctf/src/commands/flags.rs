@@ -20,54 +20,54 @@ pub struct LoadFlags {
     /// Average requests per second.
     #[arg(long, env = "CCTF_RATE", default_value = "40", value_parser = parse_rate)]
     pub rate: f64,
-    /// Duration of the load of each endpoint, such as 500ms, 20s, 2m or 1m30s.
+    /// Time for which an endpoint gets load, such as 500ms, 20s, 2m or 1m30s.
     #[arg(long, env = "CCTF_DURATION", default_value = "20s", value_parser = parse_duration)]
     pub duration: DurationArg,
-    /// Body size: bytes such as 8192 or 64KiB, or a range such as 1000-200000 over which bodies are spread evenly.
+    /// Size of each request body, such as 8192 or 64KiB. A range such as 1000-200000 spreads the sizes evenly.
     ///
-    /// For gunzip it is the size before compression, for kvget the size of the key's value. kvget and work send no body, so
-    /// they accept no range.
+    /// For gunzip, this is the size before compression. For kvget, it is the size of the stored value. kvget and work send no
+    /// body, so they accept a single size only.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
-    /// Maximum number of connections. Further requests wait, and their lateness is recorded.
+    /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
+    ///
+    /// Lateness is the time by which the driver sent a request after its scheduled time.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
-    /// Distribution of the gaps between requests.
+    /// Distribution of the time gaps between requests.
     #[arg(long, env = "CCTF_ARRIVALS", value_enum, default_value = "constant")]
     pub arrivals: Arrivals,
-    /// Seed of arrivals and bodies. The same seed repeats both; trace ids never repeat.
+    /// Seed of the random gaps and bodies. The same seed repeats both. Trace ids never repeat.
     #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
     pub seed: u64,
-    /// Maximum wait for a response, and for a free connection.
+    /// Maximum time to wait for a free connection, and then for the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.
     ///
-    /// Host and Content-Type override the driver's own.
+    /// A Host or Content-Type header replaces the one that the driver sends by default.
     #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
     pub headers: Vec<ExtraHeader>,
-    /// Name of the run: letters, digits, '.', '_' and '-'. Default: time and random letters.
-    ///
-    /// An example of a default is 20261123-104500-kqtzab.
+    /// Id of the run: letters, digits, '.', '_' and '-'. Default: time and random letters, such as 20261123-104500-kqtzab.
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// Scenario; recorded in run_meta.json.
+    /// Name of the scenario. It is recorded in run_meta.json.
     #[arg(long, env = "CCTF_SCEN")]
     pub scen: Option<String>,
-    /// Image of the service under load; recorded in run_meta.json.
+    /// Container image of the service under load. It is recorded in run_meta.json.
     #[arg(long, env = "CCTF_IMG")]
     pub img: Option<String>,
-    /// Commit of the service under load; recorded in run_meta.json.
+    /// Git commit of the service under load. It is recorded in run_meta.json.
     #[arg(long, env = "GIT_SHA")]
     pub git_sha: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct LinkFlags {
-    /// Run the chain's nodes in network namespaces, with links of known delay and rate between them. Requires root.
+    /// Run each node of the chain in its own network namespace, and emulate the links between them. Requires root.
     #[arg(long, env = "CCTF_NETNS", requires = "chain")]
     pub netns: bool,
-    /// One-way delays of the links ep0-edge0 and edge0-cloud0.
+    /// With --netns: one-way delays of the links ep0-edge0 and edge0-cloud0.
     #[arg(
         long,
         env = "CCTF_LINK_DELAY",
@@ -75,10 +75,10 @@ pub struct LinkFlags {
         value_name = "DELAY,DELAY"
     )]
     pub link_delay: Delays,
-    /// Rate of each of these links, such as 50Mbit or 800kbit, in each direction.
+    /// With --netns: rate of each link in each direction, such as 50Mbit or 800kbit.
     #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit")]
     pub link_rate: Rate,
-    /// Path to toxiproxy's server, which delays the data on the links.
+    /// With --netns: path to the toxiproxy server, a proxy that delays the data on the links.
     #[arg(
         long,
         env = "CCTF_TOXIPROXY",
@@ -103,7 +103,7 @@ impl LoadFlags {
     /// The load of one endpoint. `method` overrides the endpoint's own.
     ///
     /// # Errors
-    /// If the endpoint is unknown, or cannot be sent bodies of such sizes.
+    /// If the endpoint is unknown, or does not accept bodies of these sizes.
     pub fn drive(&self, target: Target, endpoint: &str, method: Option<&str>) -> Result<Drive, UsageError> {
         let endpoint = Endpoint::resolve(endpoint, method, self.size.max())
             .map_err(|error| UsageError(error.to_string()))?;

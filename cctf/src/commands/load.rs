@@ -1,4 +1,4 @@
-//! `cctf load`: loads one endpoint and reports the figures.
+//! `cctf load`: sends load to one endpoint and reports the figures.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,22 +25,22 @@ pub const AFTER_HELP: &str = "\
 Examples:
   40 requests a second for 20 s with 8 KiB of JSON:
     cctf load --target http://127.0.0.1:8080 --endpoint json
-  2,000 requests a second from independent users, with spans sent to a normalizer and one line per request for vegeta:
+  2,000 requests a second, as from independent users. The normalizer gets the spans; vegeta, a load tester, reads the lines:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --rate 2000 --duration 1m --arrivals poisson \\
       --otlp-endpoint http://127.0.0.1:4317 --out events_client.jsonl
     vegeta report < events_client.jsonl
-  Any path, and a next hop that the service calls:
+  Any path; then an endpoint that forwards its result to another service:
     cctf load --target http://127.0.0.1:8080 --endpoint '/work?cpu_ms=20' --rate 50
     cctf load --target http://127.0.0.1:8080 --endpoint gzip --header 'X-Next-Url: http://127.0.0.1:8081/kv/set/k1'
-  A service behind a proxy that routes by host name, and another content type:
+  A service behind a proxy that routes by host name, with a different content type:
     cctf load --target http://127.0.0.1:8080 --endpoint hash --header 'Host: shop.example' --header 'Content-Type: text/csv'
 
-Requests leave at their scheduled times, whether or not earlier ones were answered. Lateness is the time from a request's
-scheduled time until its bytes are passed to the socket. If the p99 of lateness is not small compared with the latencies,
-the driver or its machine was the bottleneck.
+The load is open-loop: each request leaves at its scheduled time, whether or not earlier ones were answered. Lateness is the
+time from a request's scheduled time until the driver passes its bytes to the socket. Compare the p99 of lateness with the
+latencies: if it is not much smaller, the driver or its machine was the bottleneck.
 
 Exit codes:
-  0  all load was sent and reported (failed requests are a result, not a failure)
+  0  all requests were sent, and all spans and lines were delivered (failed requests are a result, not an error)
   1  the service is unreachable, spans or lines were lost, the run was interrupted, or the result cannot be printed
   2  invalid flag or environment variable";
 
@@ -50,32 +50,35 @@ pub struct LoadArgs {
     /// URL of the service: scheme, host and port.
     #[arg(long, env = "CCTF_TARGET", default_value = "http://127.0.0.1:8080", value_parser = parse_target)]
     target: Target,
-    /// Endpoint: json, gzip, gunzip, hash, kvset, kvget, work, or a path. kvget first sets its key, untraced.
+    /// Endpoint that gets load: json, gzip, gunzip, hash, kvset, kvget, work, or a path such as /checkout.
+    ///
+    /// Before kvget, the command stores the value that kvget reads. This request is not traced.
     #[arg(long, env = "CCTF_ENDPOINT", default_value = "json", value_parser = parse_endpoint)]
     endpoint: String,
-    /// HTTP method. Default: the endpoint's own, GET for a path. POST, PUT and PATCH send a body.
+    /// HTTP method. Default: the method of the named endpoint, or GET for a path. POST, PUT and PATCH send a body.
     #[arg(long, env = "CCTF_METHOD", value_parser = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"])]
     method: Option<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// OTLP endpoint for the driver's spans, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT]. Default: none.
+    /// URL to which the driver exports its spans over OTLP, such as http://127.0.0.1:4317. Default: no export
+    /// [env: OTEL_EXPORTER_OTLP_ENDPOINT].
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
-    /// Path to a file that gets one line per request in vegeta's JSON encoding; appended. Default: none.
+    /// Path to a file to which the driver appends one line per request, in vegeta's JSON encoding. Default: no file.
     #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Node of the load driver, which is this command. Default: the host name.
+    /// Name of the node (machine) on which this command runs. Default: the host name.
     #[arg(long, env = "NODE_ID")]
     node_id: Option<String>,
-    /// Stage of this node: endpoint, edge, cloud or unknown.
+    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
     #[arg(long, env = "STAGE", value_parser = parse_stage)]
     stage: Option<String>,
-    /// Application of the load.
+    /// Name of the application to which the driver belongs (service.namespace).
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots (concurrent requests) of the service under load; recorded in run_meta.json.
+    /// Number of worker slots (concurrent requests) of the service under load. It is recorded in run_meta.json.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
     /// Output format.
@@ -89,7 +92,7 @@ struct Report<'a> {
     run_id: &'a str,
     #[serde(flatten)]
     summary: &'a Summary,
-    /// None if they could not be sent.
+    /// `None` if the spans could not be sent.
     spans: Option<SpanCounts>,
     interrupted: bool,
 }

@@ -1,4 +1,4 @@
-//! `cctf merge`: many run folders into one.
+//! `cctf merge`: merges several run folders into one.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
-The result is what a single normalizer that received all the data would have written. Rows are sorted by time, and
-duplicates are dropped. A row without its parent (an orphan) is resolved if another folder contains the parent. Links, modules
-and clock offsets are recomputed. docs/merge.md has every rule.
+The result is what a single normalizer would have written if it had received all the data. The merge sorts the rows (the lines
+of the files) by time and drops duplicates. An orphan is a row whose parent is missing in its folder. If another folder contains
+the parent, the merge fills it in. The merge also recomputes links, modules and clock offsets. docs/merge.md has every rule.
 
-The result appears at OUT by one rename once it is complete. Until then, the merge needs free disk space beside OUT: up to
-two and a half times the size of the folders.
+The merge writes to a hidden folder beside OUT and renames it to OUT when it is complete. Meanwhile it needs free disk space
+there: up to two and a half times the size of the folders.
 
 Examples:
   cctf merge logs/all logs/edge0 logs/edge1 logs/cloud0
@@ -33,15 +33,15 @@ Exit codes:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct MergeArgs {
-    /// Path to the result's folder, which must not exist.
+    /// Path to the folder of the result. It must not exist.
     out: PathBuf,
-    /// Paths to folders of runs, of parts of runs (`<RUN_ID>-0002`), or of earlier results, in any order.
+    /// Paths to the folders to merge, in any order: runs, parts of a long run (`<RUN_ID>-0002`), or results of earlier merges.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
     /// Run id of the result. Required if the folders belong to different runs.
     #[arg(long, env = "CCTF_MERGE_RUN_ID", value_name = "ID", value_parser = parse_run_id)]
     run_id: Option<String>,
-    /// Subtract each node's estimated clock offset from its timestamps; recorded in run_meta.json.
+    /// Subtract each node's estimated clock offset from its timestamps. run_meta.json then has clocks_aligned=true.
     #[arg(long, env = "CCTF_ALIGN_CLOCKS")]
     align_clocks: bool,
     /// Output format of the summary.

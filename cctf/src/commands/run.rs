@@ -1,4 +1,4 @@
-//! `cctf run`: a normalizer, one service or a chain of three, the load and the checks, in one command.
+//! `cctf run`: starts a normalizer and one service or a chain of three, sends load, and validates the files.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,27 +37,29 @@ const FINDINGS_SHOWN: usize = 5;
 
 const AFTER_HELP: &str = "\
 Examples:
-  All real endpoints, one after the other, with 40 requests a second for 20 s each:
+  The five default endpoints, one after the other, with 40 requests a second for 20 s each:
     cctf run
   One endpoint with more load:
     cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
-  Each request through three services: endpoint, edge and cloud:
+  A chain: each request passes three services, on the nodes ep0, edge0 and cloud0:
     cctf run --chain
-  The same over links of 5 and 20 ms and 50 Mbit/s, as root (`make toxiproxy` builds the delaying proxy):
+  The same, over links with delays of 5 and 20 ms and a rate of 50 Mbit/s. Run it as root; `make toxiproxy` builds the proxy:
     cctf run --chain --netns --toxiproxy target/tools/bin/toxiproxy-server --endpoints json --rate 10 --size 1000-200000
-  The chain, with all telemetry sent through a Collector (`make collector` builds one):
+  The chain again, with a Collector that forwards all telemetry to the normalizer (`make collector` builds one):
     cctf run --chain --collector target/tools/bin/otelcol
   Your own application:
     cctf run --application examples/start --endpoints /checkout
   A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
-  A stack that already runs, such as that of `make up`:
+  Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
-The program of --application gets the standard variables of OpenTelemetry's SDKs, and SERVICE_URL, the URL of a tunable-svc.
-It prints {\"listening\": \"http://HOST:PORT\"} on one line, and exits on SIGTERM.
+The program of --application gets the environment variables of OpenTelemetry SDKs, such as OTEL_EXPORTER_OTLP_ENDPOINT. It also
+gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accepts requests, it must print one line:
+{\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
 
-All processes listen on free ports of 127.0.0.1 and are stopped at the end. Ctrl-C stops the run early and keeps its files.
+All processes listen on free ports of 127.0.0.1 (with --netns, on addresses of the namespaces). The command stops all of them at
+the end. Ctrl-C stops the run early and keeps its files.
 
 Exit codes:
   0  the run is complete and its folder is valid
@@ -68,75 +70,75 @@ Exit codes:
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]
 pub struct RunArgs {
-    /// Endpoints to load, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths.
+    /// Endpoints that get load, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths such as /checkout.
     #[arg(long, env = "CCTF_ENDPOINTS", value_delimiter = ',', default_value = "json,gzip,hash,kvset,kvget",
           value_parser = parse_endpoint)]
     endpoints: Vec<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// Start a chain of three services instead of one: endpoint (ep0), edge (edge0) and cloud (cloud0).
+    /// Start three services instead of one. Each request passes the nodes ep0 (user's device), edge0 and cloud0.
     #[arg(long, env = "CCTF_CHAIN")]
     chain: bool,
     #[command(flatten)]
     links: LinkFlags,
-    /// Move the service from edge (edge0) to cloud (cloud0) during the load.
+    /// Move the service from node edge0 to node cloud0 during the load.
     ///
-    /// All endpoints are loaded on edge0 first, then again on cloud0. The second service starts in the middle of the last
-    /// endpoint's load on edge0. The first service stops in the middle of the first endpoint's load on cloud0.
+    /// All endpoints get load twice: first on edge0, then on cloud0. The service on cloud0 starts halfway through the last
+    /// endpoint on edge0. The service on edge0 stops halfway through the first endpoint on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     migrate: bool,
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Path to the folder of cctf-normalizer and tunable-svc. Default: the folder of cctf.
+    /// Path to the folder with the programs cctf-normalizer and tunable-svc. Default: the folder of cctf.
     #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
     bin_dir: Option<PathBuf>,
-    /// URL of a service that already runs and is loaded instead of child processes. Requires --otlp-endpoint.
+    /// URL of a service that already runs. The command sends load to it and starts no processes. Requires --otlp-endpoint.
     ///
-    /// --logs-dir must be the folder to which that stack's normalizer writes.
+    /// --logs-dir must be the folder to which the running normalizer writes.
     #[arg(long, env = "CCTF_TARGET", value_parser = parse_target, requires = "otlp_endpoint", conflicts_with_all = ["chain", "collector"])]
     target: Option<Target>,
-    /// OTLP endpoint of the running stack for the driver's spans, such as http://127.0.0.1:4317.
+    /// With --target: URL to which the load driver exports its spans over OTLP, such as http://127.0.0.1:4317.
     ///
-    /// The other OTLP flags and variables apply to it, too.
+    /// The load driver is the part of this command that sends the requests. The other --otlp flags configure this export.
     #[arg(long, env = "CCTF_OTLP_ENDPOINT", value_name = "URL", requires = "target")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     otlp: otlp_send::Flags,
-    /// Path to a program that starts your own application, which is loaded instead of the service (see below).
+    /// Path to a program that starts your own application. It gets the load instead of a tunable-svc (see below).
     #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
     application: Option<PathBuf>,
-    /// Path to an OpenTelemetry Collector, which is started between services and normalizer.
+    /// Path to an OpenTelemetry Collector. The services then send their telemetry through it to the normalizer.
     #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
     collector: Option<PathBuf>,
-    /// Node (machine) of the single service; the nodes of a chain are fixed.
+    /// Name of the node (machine) of the service. With --chain, the names are fixed.
     #[arg(long, env = "NODE_ID", default_value = "cloud0")]
     node_id: String,
-    /// Stage of this node: endpoint, edge, cloud or unknown.
+    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
     #[arg(long, env = "STAGE", default_value = "cloud", value_parser = parse_stage)]
     stage: String,
-    /// Node of the load driver.
+    /// Name of the node (machine) of the load driver.
     #[arg(long, env = "CCTF_DRIVER_NODE_ID", default_value = "driver0")]
     driver_node_id: String,
-    /// Application of the driver and the services.
+    /// Name of the application to which the driver and the services belong (service.namespace).
     #[arg(long, env = "APP_ID")]
     app_id: Option<String>,
-    /// Worker slots (concurrent requests) of each service. Default: the number of logical CPUs.
+    /// Number of worker slots (concurrent requests) of each service. Default: number of logical CPUs.
     #[arg(long, env = "WORKERS")]
     workers: Option<u32>,
-    /// Maximum number of requests that wait for a slot, in each service.
+    /// Maximum number of requests that wait for a slot, per service.
     #[arg(long, env = "QUEUE_LIMIT")]
     queue_limit: Option<u32>,
     /// Whether a request keeps its slot while it waits for a downstream call: held or released.
     #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
     slot_policy: Option<String>,
-    /// Maximum time for which the normalizer keeps a row whose parent has not arrived.
+    /// Time to wait for a missing parent span. After it, the normalizer writes the request or call without a parent.
     #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
     join_window: Option<DurationArg>,
-    /// Silence after which the normalizer infers that a source has stopped.
+    /// Time without telemetry from an instance after which the normalizer considers it stopped.
     #[arg(long, env = "CCTF_STALE_AFTER", value_parser = parse_duration)]
     stale_after: Option<DurationArg>,
-    /// Silence after which the normalizer closes a run that was not ended.
+    /// Time without telemetry after which the normalizer closes a run whose end was not reported.
     #[arg(long, env = "CCTF_RUN_IDLE", value_parser = parse_duration)]
     run_idle: Option<DurationArg>,
     /// Output format.

@@ -21,23 +21,23 @@ const TITLES_EVERY: u64 = 40;
 
 const AFTER_HELP: &str = "\
 Examples:
-  The newest run, from its last ten invocations until it ends:
+  The requests of the newest run: the last ten, then all new ones until the run ends:
     cctf tail
-  The calls that services make in a run, which need not have started:
+  The calls of a run's services. If the run has not started, the command waits for it:
     cctf tail gzip-60 --file calls
   All existing rows of a run, as JSON lines for a program:
     cctf tail gzip-60 --from-start --no-follow | jq -c 'select(.status >= 500) | {node, path, status, rt_ms}'
   CPU and memory of the nodes, also after the end of a run:
     cctf tail logs/latest --file host_metrics --stay
 
-On a terminal, each row is one line of columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. In a pipe
-or a file, the lines are copied byte for byte. --format overrides this. Only whole lines are shown.
+On a terminal, each row is one line of columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. Into a pipe
+or a file, the command copies the lines byte for byte. --format overrides this. The command shows only complete lines.
 
-A long run continues in further folders (RUN_ID-0002 and so on). This command follows it there, even if old folders are
-deleted meanwhile. It ends when the run ends, or at Ctrl-C.
+A long run continues in further folders (RUN_ID-0002 and so on). The command follows it there, even if old folders are deleted
+meanwhile. The command exits when the run ends, or at Ctrl-C.
 
 Exit codes:
-  0  the run has ended, the requested lines were shown, or the reader of the pipe or Ctrl-C stopped the command
+  0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe
   1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed
   2  invalid flag, or there is no such run";
 
@@ -62,7 +62,7 @@ pub struct TailArgs {
     /// Show the existing lines and exit.
     #[arg(long, conflicts_with = "stay")]
     no_follow: bool,
-    /// Continue after the end of the run, to show late rows and further parts.
+    /// Continue after the end of the run, to show rows that arrive late and further folders of the run.
     #[arg(long)]
     stay: bool,
     /// Output format: text for columns, json for the file's own lines. Default: text on a terminal, else json.

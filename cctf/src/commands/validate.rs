@@ -22,12 +22,12 @@ Exit codes:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ValidateArgs {
-    /// Path to the run's folder, or to its folder cctf.
+    /// Path to the run's folder, or to the folder cctf inside it.
     dir: PathBuf,
     /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
-    /// Maximum number of findings shown for each rule; all are counted.
+    /// Maximum number of findings (places that break a rule) to show for each rule. The counts include all findings.
     #[arg(long, env = "CCTF_MAX", default_value_t = 20, value_name = "N")]
     max: usize,
 }

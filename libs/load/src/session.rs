@@ -1,4 +1,4 @@
-//! One run: its start span, any number of endpoints loaded one after the other, its end span.
+//! [`LoadSession`]: one run of the driver. It reports the start, sends load to one endpoint after the other, and reports the end.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,24 +31,23 @@ use crate::record::summary::{DriveContext, Summary};
 
 /// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// One more connection is opened beforehand for each such rate, requests per second.
+/// Requests per second for which one connection is opened before the first request.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
-/// Time between the start of the threads and the first request, so that all are ready.
+/// Time between the start of the threads and the first request, nanoseconds. Within it, all threads become ready.
 const LEAD_NS: u64 = 20_000_000;
-/// Maximum time until the collector accepts the start or the end of the run.
+/// Maximum time until the OTLP receiver accepts the span that reports the start or the end of the run.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum time for the remaining spans after the load.
+/// Maximum time after the load to deliver the remaining spans.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
-/// Interval of calls to the caller's display.
+/// Interval at which the caller's progress display is called.
 const DISPLAY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A run that cannot be driven.
+/// Reason for which a run fails.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     #[error("cannot connect to {target}: {source}; check that the service runs there")]
     Unreachable { target: Target, source: std::io::Error },
-    /// The key that `kvget` reads.
-    #[error("cannot set the key of kvget by POST {target}{KV_SET_PATH}: {error}")]
+    #[error("cannot store the value that kvget reads with POST {target}{KV_SET_PATH}: {error}")]
     SetKey { target: Target, error: String },
     #[error("cannot {operation}: {source}")]
     System {
@@ -57,8 +56,7 @@ pub enum DriveError {
     },
     #[error("the driver's {0} thread has panicked: this is a bug in cctf")]
     Panicked(&'static str),
-    /// A range of sizes for an endpoint without bodies.
-    #[error("{0} sends no body, so --size cannot be a range: use one size")]
+    #[error("invalid --size: {0} sends no body, so the size cannot be a range; use one size")]
     NoBody(String),
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -73,15 +71,15 @@ pub enum DriveError {
 pub struct SessionConfig {
     pub run: RunFacts,
     pub identity: DriverIdentity,
-    /// Destination of spans; None sends none.
+    /// Destination of the spans. `None`: the driver sends no spans.
     pub otlp: Option<Destination>,
-    /// Path to the file of lines; None writes none.
+    /// Path to the file with one line per request. `None`: the driver writes no file.
     pub events_path: Option<PathBuf>,
-    /// Set from outside to stop early.
+    /// The caller sets it to stop the load early.
     pub stop: &'static AtomicBool,
 }
 
-/// The load of one endpoint.
+/// The load for one endpoint.
 #[derive(Debug, Clone)]
 pub struct Drive {
     pub target: Target,
@@ -90,7 +88,7 @@ pub struct Drive {
     pub sizes: Sizes,
     /// Maximum number of connections.
     pub connections_max: usize,
-    /// Maximum wait for a response.
+    /// Maximum time to wait for a connection, and then for the response.
     pub timeout: Duration,
     /// Extra headers of the user.
     pub headers: Vec<ExtraHeader>,
@@ -103,13 +101,13 @@ pub struct LoadSession {
     ids: Ids,
     next_number: u64,
     exporter: Option<Exporter>,
-    /// Both are set until the session ends.
+    /// The channel to the recorder thread. It and the thread exist until the session ends.
     to_recorder: Option<SyncSender<RecorderInput>>,
     recorder: Option<JoinHandle<Result<(), EventsError>>>,
 }
 
 impl LoadSession {
-    /// Opens the file, starts recorder and exporter, and reports the start of the run. Sends nothing to the service.
+    /// Opens the file, starts the recorder and the exporter, and reports the start of the run. Sends nothing to the service yet.
     pub fn begin(config: SessionConfig) -> Result<Self, DriveError> {
         let instance_id = format!(
             "{SERVICE_NAME}-{}-{:08x}",
@@ -153,7 +151,7 @@ impl LoadSession {
         })
     }
 
-    /// Loads one endpoint to the end and returns its figures. `display` is called a few times a second.
+    /// Sends the whole load to one endpoint, and returns its figures. Calls `display` a few times a second.
     pub fn drive(
         &mut self,
         drive: &Drive,
@@ -211,7 +209,7 @@ impl LoadSession {
         })
     }
 
-    /// The requests of a drive, with a body for each size.
+    /// The template for the requests to one endpoint, with one body for each size.
     fn template(&self, drive: &Drive) -> Result<RequestTemplate, DriveError> {
         let bodies = match drive.endpoint.payload {
             Some(kind) => {
@@ -230,7 +228,7 @@ impl LoadSession {
         ))
     }
 
-    /// Runs pacer and io loop until all requests have ended. Returns the driver's CPU time divided by the elapsed time.
+    /// Runs the pacer and the I/O loop until all requests have ended. Returns the driver's CPU time divided by the elapsed time.
     fn run_threads(
         &mut self,
         schedule: &Schedule,
@@ -255,15 +253,15 @@ impl LoadSession {
         Ok((clock::process_cpu_ns() - cpu_before_ns) as f64 / elapsed_ns.max(1) as f64)
     }
 
-    /// Waits until file and receiver have all data of the load, and returns the counts of spans. Nothing can be driven
-    /// afterwards.
+    /// Waits until all lines are written and all spans are delivered. Returns the counts of spans. Afterwards, the session cannot
+    /// send load any more.
     pub fn flush(&mut self) -> Result<Delivery, DriveError> {
         self.end_recorder()?;
         let exporter = self.exporter.as_ref();
         Ok(exporter.map_or_else(Delivery::default, |exporter| exporter.flush(FLUSH_TIMEOUT)))
     }
 
-    /// Flushes as [`LoadSession::flush`], then reports the end of the run.
+    /// Does what [`LoadSession::flush`] does, then reports the end of the run.
     pub fn end(mut self) -> Result<Delivery, DriveError> {
         let ended_unix_ns = clock::unix_ns();
         // The last spans are sent before the run's end, so that none of them counts as late.
@@ -316,12 +314,12 @@ impl LoadSession {
 
 impl Drop for LoadSession {
     fn drop(&mut self) {
-        // An abandoned session also leaves whole lines. Its error has been reported already.
+        // The file of a session that failed must also end with a whole line. The caller already has the session's error.
         let _ = self.end_recorder();
     }
 }
 
-/// Checks that an endpoint can have bodies of these sizes, before anything is started.
+/// Checks that the requests to an endpoint can have bodies of these sizes. Callers check this before they start anything.
 pub fn check_sizes(endpoint: &Endpoint, sizes: Sizes) -> Result<(), DriveError> {
     match endpoint.payload {
         Some(kind) => Ok(payload::check(kind, sizes.min()).and(payload::check(kind, sizes.max()))?),
@@ -330,7 +328,7 @@ pub fn check_sizes(endpoint: &Endpoint, sizes: Sizes) -> Result<(), DriveError> 
     }
 }
 
-/// Sets the key that `kvget` reads. The request is unsampled, so it leaves no row.
+/// Stores the value that `kvget` reads. The request's trace is not sampled, so the run has no row for it.
 fn set_key(drive: &Drive) -> Result<(), DriveError> {
     let failed = |error: String| DriveError::SetKey {
         target: drive.target.clone(),

@@ -12,18 +12,18 @@ pub struct Flags {
     /// Protocol of the export: grpc or http/protobuf [env: OTEL_EXPORTER_OTLP_PROTOCOL] [default: grpc].
     #[arg(long, value_name = "PROTOCOL", value_parser = Protocol::parse_flag)]
     pub otlp_protocol: Option<Protocol>,
-    /// Headers of each export, key=value, comma-separated, percent-encoded, such as
+    /// Headers of each export: comma-separated key=value pairs, percent-encoded, such as
     /// authorization=Bearer%20TOKEN [env: OTEL_EXPORTER_OTLP_HEADERS].
     #[arg(long, value_name = "LIST")]
     pub otlp_headers: Option<String>,
     /// Compression of each export: none or gzip [env: OTEL_EXPORTER_OTLP_COMPRESSION] [default: none].
     #[arg(long, value_name = "COMPRESSION", value_parser = Compression::parse_flag)]
     pub otlp_compression: Option<Compression>,
-    /// Deadline of one export attempt, milliseconds; 0 means none [env: OTEL_EXPORTER_OTLP_TIMEOUT] [default: 10000].
+    /// Timeout of one export attempt, milliseconds; 0 means no timeout [env: OTEL_EXPORTER_OTLP_TIMEOUT] [default: 10000].
     #[arg(long, value_name = "MS")]
     pub otlp_timeout_ms: Option<u64>,
-    /// Path to CA certificates (PEM) for the receiver's certificate
-    /// [env: OTEL_EXPORTER_OTLP_CERTIFICATE] [default: those of the system].
+    /// Path to the CA certificates (PEM) that verify the receiver's certificate
+    /// [env: OTEL_EXPORTER_OTLP_CERTIFICATE] [default: the CA certificates of the system].
     #[arg(long, value_name = "FILE")]
     pub otlp_certificate: Option<PathBuf>,
     /// Path to the client certificate (PEM) [env: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE].

@@ -28,9 +28,12 @@ const RUNS: &str = "Rows and runs";
 const JOURNAL: &str = "Journal";
 const LIMITS: &str = "Limits";
 
-/// Receive OpenTelemetry over OTLP and write the CCTF file set while telemetry arrives.
+/// Receive OpenTelemetry data over OTLP and write it to the CCTF files of each run.
 ///
-/// Every flag has an environment variable, except --repair and --remap, which apply to one start. Flags override variables.
+/// A run is one experiment. Its CCTF files contain one JSON row per request, call or measurement; docs/cctf.md describes them.
+/// Before the normalizer acknowledges a request, it writes the request to a log on disk, the journal.
+///
+/// Every flag has an environment variable, except --repair and --remap, which apply to a single start. Flags override variables.
 #[derive(Debug, Parser)]
 #[command(name = "cctf-normalizer", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
@@ -43,7 +46,7 @@ pub struct CommandLine {
 /// Commands besides receiving telemetry.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check whether a running normalizer is ready. Exit code 0: ready; 1: not ready.
+    /// Check whether a running normalizer is ready. Exit code 0 means ready, 1 not ready.
     Healthcheck {
         /// URL of the normalizer's admin listener.
         #[arg(
@@ -54,9 +57,9 @@ pub enum Command {
         )]
         admin: String,
     },
-    /// Write the files of a journal again into a new folder. Requires a journal kept with --keep-raw.
+    /// Recompute all files from a journal and write them to a new --out-dir. Requires a journal kept with --keep-raw.
     ///
-    /// Options set here override the settings stored in the journal. Options of the receiver are ignored.
+    /// Options set here override the settings stored in the journal. No receiver starts, so its options are ignored.
     ReplayJournal {
         /// Path to the folder with the journal's segments.
         #[arg(value_name = "DIR")]
@@ -73,7 +76,7 @@ pub struct Config {
     #[arg(long, env = "OUT_DIR", default_value = "logs", value_name = "FOLDER")]
     pub out_dir: PathBuf,
 
-    /// Listen address for OTLP/gRPC. Port 0 selects a free port.
+    /// Address to listen on for OTLP/gRPC. Port 0 selects a free port.
     #[arg(
         long,
         env = "GRPC_LISTEN",
@@ -81,7 +84,7 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub grpc_listen: SocketAddr,
-    /// Listen address for OTLP/HTTP. Port 0 selects a free port.
+    /// Address to listen on for OTLP/HTTP. Port 0 selects a free port.
     #[arg(
         long,
         env = "HTTP_LISTEN",
@@ -89,7 +92,7 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub http_listen: SocketAddr,
-    /// Listen address for health checks, metrics and the status page.
+    /// Address to listen on for health checks, metrics and the status page.
     #[arg(
         long,
         env = "ADMIN_LISTEN",
@@ -112,93 +115,93 @@ pub struct Config {
     /// Path to a file with bearer tokens, one per line. Every OTLP request must present one of them.
     #[arg(long, help_heading = SECURITY, env = "TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Origin whose pages may send OTLP/HTTP from a browser, such as https://shop.example, or * for every origin. Repeatable.
-    /// Default: none.
+    /// Origin of web pages that may send OTLP/HTTP from a browser, such as https://shop.example, or * for every origin.
+    /// Repeatable. Default: none.
     #[arg(long, help_heading = SECURITY, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
     pub cors_allow_origin: Vec<String>,
 
-    /// Run id for telemetry without one. Default: time of the first start in this folder and six random letters.
+    /// Run id for telemetry that has none. Default: time of the first start in this folder, and six random letters.
     #[arg(long, help_heading = RUNS, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
-    /// Maximum time a row waits for the spans it depends on.
+    /// Time to wait for the parent span of a row. After it, the normalizer writes the row without a parent, as an orphan.
     #[arg(long, help_heading = RUNS, env = "JOIN_WINDOW", default_value = "15s", value_name = "DURATION", value_parser = parse_duration)]
     pub join_window: Duration,
-    /// Time during which duplicates of a span or data point are detected.
+    /// Time for which the normalizer remembers a span or data point, to detect its duplicates.
     #[arg(long, help_heading = RUNS, env = "DEDUP_WINDOW", default_value = "120s", value_name = "DURATION", value_parser = parse_duration)]
     pub dedup_window: Duration,
-    /// Time without telemetry after which an instance counts as stopped.
+    /// Time without telemetry after which the normalizer considers an instance stopped.
     #[arg(long, help_heading = RUNS, env = "STALE_AFTER", default_value = "180s", value_name = "DURATION", value_parser = parse_duration)]
     pub stale_after: Duration,
-    /// Time without telemetry after which a run that reports no end is closed.
+    /// Time without telemetry after which the normalizer closes a run whose end was not reported.
     #[arg(long, help_heading = RUNS, env = "RUN_IDLE", default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
     pub run_idle: Duration,
-    /// Stage of a node, region or service whose telemetry has none, such as edge0=edge. Repeatable.
+    /// Stage (endpoint, edge or cloud) of a node, region or service whose telemetry reports none, such as edge0=edge. Repeatable.
     #[arg(long, help_heading = RUNS, env = "STAGE_OF", value_name = "KEY=STAGE", value_parser = parse_stage_of, value_delimiter = ',')]
     pub stage_of: Vec<(String, Stage)>,
-    /// Stage of all other nodes. Default: unknown.
+    /// Stage of nodes whose stage is set neither by their telemetry nor by --stage-of. Default: unknown.
     #[arg(long, help_heading = RUNS, env = "DEFAULT_STAGE", value_name = "STAGE", value_parser = parse_stage)]
     pub default_stage: Option<Stage>,
-    /// Name of a metric to keep in system_stats.jsonl instead of the default ones. Repeatable.
+    /// Name of a metric to write to system_stats.jsonl. Repeatable. The names replace the default list.
     #[arg(long, help_heading = RUNS, env = "KEEP_METRIC", value_name = "NAME", value_delimiter = ',')]
     pub keep_metric: Vec<String>,
     /// Keep the query string of every URL in invocations.jsonl. Queries can contain personal data and tokens.
     #[arg(long, help_heading = RUNS, env = "KEEP_QUERY")]
     pub keep_query: bool,
-    /// Maximum number of open runs. Rows of further runs are rejected.
+    /// Maximum number of runs that are open at once. Rows of further runs are rejected.
     #[arg(long, help_heading = LIMITS, env = "OPEN_RUNS_MAX", default_value = "256", value_name = "NUMBER", value_parser = parse_number)]
     pub open_runs_max: usize,
 
-    /// Maximum memory for tables and queue.
+    /// Maximum memory for tables (waiting rows, remembered spans, inventories) and queued requests.
     ///
-    /// Above it, the rows that have waited longest are written early, as orphans if their caller has not arrived.
+    /// Above it, the rows that have waited longest are written early. A row whose parent span has not arrived becomes an orphan.
     #[arg(long, help_heading = LIMITS, env = "MEMORY_LIMIT", default_value = "256MiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub memory_limit: u64,
-    /// Maximum size of a run's part. The run then continues in <RUN_ID>-0002 and so on. 0: unlimited.
+    /// Maximum size of a run's folder. The run then continues in the folder <RUN_ID>-0002, and so on. 0 means unlimited.
     #[arg(long, help_heading = RUNS, env = "ROLL_BYTES", default_value = "8GiB", value_name = "SIZE", value_parser = parse_any_size)]
     pub roll_bytes: u64,
-    /// Maximum age of a run's part. The run then continues in the next part. 0s: unlimited.
+    /// Maximum age of a run's folder. The run then continues in the next folder. 0s means unlimited.
     #[arg(long, help_heading = RUNS, env = "ROLL_AGE", default_value = "0s", value_name = "DURATION", value_parser = parse_duration)]
     pub roll_age: Duration,
 
-    /// When a request is acknowledged.
+    /// Point at which the normalizer acknowledges a request.
     #[arg(long, help_heading = JOURNAL, env = "DURABILITY", value_enum, default_value_t = Durability::Fsync)]
     pub durability: Durability,
-    /// Path to the journal's folder. Default: .journal/<own run id> in --out-dir.
+    /// Path to the journal's folder. Default: .journal/<RUN_ID> in --out-dir, with the value of --run-id.
     #[arg(long, help_heading = JOURNAL, env = "JOURNAL_DIR", value_name = "FOLDER")]
     pub journal_dir: Option<PathBuf>,
-    /// Size of a journal segment.
+    /// Size of a segment, which is one file of the journal.
     #[arg(long, help_heading = JOURNAL, env = "SEGMENT_BYTES", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: usize,
-    /// Keep journal segments that are no longer needed, so that replay-journal can read them.
+    /// Keep segments of the journal that recovery no longer needs, so that replay-journal can read them.
     #[arg(long, help_heading = JOURNAL, env = "KEEP_RAW")]
     pub keep_raw: bool,
     /// Skip damaged parts of the journal and report how many records were lost.
     #[arg(long, help_heading = JOURNAL)]
     pub repair: bool,
 
-    /// After a crash, continue with a journal of another mapping version.
+    /// After a crash, continue with the journal of a normalizer version that maps OpenTelemetry to CCTF differently.
     ///
-    /// The files are truncated to the last checkpoint, and all later rows are recomputed.
+    /// The normalizer truncates the files to its last saved state, and recomputes all later rows with its own rules.
     #[arg(long, help_heading = JOURNAL)]
     pub remap: bool,
 
-    /// Minimum free space on the disks of files and journal. Below it, requests are refused. Default: 256MiB or 2% of the disk,
-    /// whichever is smaller.
+    /// Minimum free space on the disks with the runs and the journal. Below it, requests are refused. Default: 256MiB or 2% of
+    /// the disk, whichever is smaller.
     ///
-    /// 0: requests are refused only when a write fails.
+    /// With 0, requests are refused only when a write fails.
     #[arg(long, help_heading = LIMITS, env = "DISK_FREE_MIN", value_name = "SIZE", value_parser = parse_any_size)]
     pub disk_free_min: Option<u64>,
 
-    /// Maximum size of a message, compressed and decompressed.
+    /// Maximum size of one OTLP message, both before and after decompression.
     #[arg(long, help_heading = LIMITS, env = "MESSAGE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub message_bytes_max: usize,
-    /// Maximum size of all requests that are being received.
+    /// Maximum total size of all requests that are being received.
     #[arg(long, help_heading = LIMITS, env = "IN_FLIGHT_BYTES_MAX", default_value = "256MiB", value_name = "SIZE", value_parser = parse_size)]
     pub in_flight_bytes_max: usize,
-    /// Maximum size of all requests in the queue. Limited to an eighth of --memory-limit.
+    /// Maximum total size of all requests that wait for processing; never more than an eighth of --memory-limit.
     #[arg(long, help_heading = LIMITS, env = "QUEUE_BYTES_MAX", default_value = "64MiB", value_name = "SIZE", value_parser = parse_size)]
     pub queue_bytes_max: usize,
-    /// Maximum number of requests in the queue.
+    /// Maximum number of requests that wait for processing.
     #[arg(long, help_heading = LIMITS, env = "QUEUE_REQUESTS_MAX", default_value = "65536", value_name = "NUMBER", value_parser = parse_number)]
     pub queue_requests_max: usize,
     /// Maximum number of connections per listener.
@@ -209,8 +212,8 @@ pub struct Config {
     pub stop_with_stdin: bool,
     /// Number of receiver threads.
     ///
-    /// One more thread writes the journal, and one computes the rows. A single receiver thread keeps up with both; more only help
-    /// with TLS and compression.
+    /// One more thread writes the journal, and another one computes the rows. One receiver thread is fast enough to keep both busy. More
+    /// receiver threads help only with TLS and compression.
     #[arg(long, env = "RECEIVER_THREADS", default_value = "1", value_name = "NUMBER", value_parser = parse_number)]
     pub receiver_threads: usize,
 }

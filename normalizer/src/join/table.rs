@@ -1,4 +1,4 @@
-//! [`JoinTable`]: the spans of the last join window. Each waits on its parent until its outcome is known.
+//! [`JoinTable`]: the spans of the last join window. Each span waits on its parent until the span's outcome is known.
 
 mod cycles;
 mod deadlines;
@@ -18,22 +18,22 @@ use super::outcome::{Arrival, Caller, Evicted, Joined, Outcome, Resolved, Role};
 
 /// The spans of the last join window.
 ///
-/// An entry takes 112 bytes, its place in the index 13 to 26 and in the queue of deadlines 16: about 145 bytes a span.
+/// A span takes about 145 bytes: its entry 112, its place in the index 13 to 26, and its place in the queue of deadlines 16.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct JoinTable {
     entries: Entries,
     /// Deadline and entry, oldest first. A pair is skipped if the entry's deadline has changed since.
     deadlines: VecDeque<(u64, EntryId)>,
-    /// Entries that became known and whose waiters have not been notified yet.
+    /// Entries that have become known, but whose waiters have not been notified yet.
     to_notify: Vec<EntryId>,
     /// Scratch space for the spans of a possible cycle.
     #[serde(skip)]
     members: Vec<EntryId>,
-    /// Rows that wait in a second window.
+    /// Number of rows that wait in a second window.
     extended: usize,
-    /// Until when some span may not know its parent although one has arrived.
+    /// End of the last window in which a span may still change from an arrived parent to a better one.
     tentative_until: u64,
-    /// Empty between two records, as `evicted` is.
+    /// Results for the caller. This list and `evicted` are empty between two records, so no checkpoint contains them.
     #[serde(skip)]
     resolved: Vec<Resolved>,
     #[serde(skip)]
@@ -43,7 +43,7 @@ pub struct JoinTable {
 }
 
 impl JoinTable {
-    /// An empty table that keeps a span for `window_ns`, and at most `entries_max` of them.
+    /// An empty table. It keeps each span for `window_ns`, and at most `entries_max` spans.
     pub fn new(window_ns: u64, entries_max: usize) -> Self {
         Self {
             entries: Entries::default(),
@@ -59,7 +59,7 @@ impl JoinTable {
         }
     }
 
-    /// Number of spans, missing parents included.
+    /// Number of spans, including parents that have not arrived.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -68,14 +68,14 @@ impl JoinTable {
         self.len() == 0
     }
 
-    /// Prefetches what [`Self::insert`] of this span will read.
+    /// Prefetches the memory that [`Self::insert`] of this span will read.
     #[inline]
     pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
         self.entries.prefetch(trace_id, span_id);
     }
 
-    /// Takes a span. Its row waits under the entry returned, by [`Self::hold`], unless its outcome is known.
-    /// [`Self::take_resolved`] returns the rows that the span resolved.
+    /// Adds a span. Returns its outcome or, if that is not known yet, the entry for which the caller registers the span's row
+    /// with [`Self::hold`]. The span may resolve rows that waited for it. [`Self::take_resolved`] returns them.
     pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Joined {
         let entry = self.place(arrival, now);
         let outcome = self.attach(entry, now);
@@ -86,17 +86,17 @@ impl JoinTable {
         outcome.map_or(Joined::Waits(entry), Joined::Resolved)
     }
 
-    /// Sets the row that waits for the entry's outcome.
+    /// Registers the row that waits for the entry's outcome.
     pub fn hold(&mut self, entry: EntryId, row: RowRef) {
         self.entries.get_mut(entry).row = RowSlot::new(row);
     }
 
-    /// A row whose outcome has become known.
+    /// Removes and returns a row whose outcome has become known.
     pub fn take_resolved(&mut self) -> Option<Resolved> {
         self.resolved.pop()
     }
 
-    /// A call that has left the table.
+    /// Removes and returns a call that has left the table.
     pub fn take_evicted(&mut self) -> Option<Evicted> {
         self.evicted.pop()
     }
@@ -108,7 +108,7 @@ impl JoinTable {
         deadline
     }
 
-    /// Gives the span its entry: the one made for it when a child named it, or a new one.
+    /// Returns the span's entry: a new one, or the placeholder that was added when a child named the span.
     fn place(&mut self, arrival: &Arrival, now: u64) -> EntryId {
         let first = self.entries.find(&arrival.trace_id, &arrival.span_id);
         let awaited = self.entries.among(first, |_, other| other.role == Role::Missing);
@@ -132,6 +132,7 @@ impl JoinTable {
         entry
     }
 
+    /// Notes a span's nearest invocation at or above it. The span then counts as known.
     fn know(&mut self, entry: EntryId, ancestor: [u8; 8], within_server: bool) {
         let span = self.entries.get_mut(entry);
         span.keep_run();
@@ -154,7 +155,7 @@ impl JoinTable {
         }
         let (parent, is_final) = self.parent_of(entry, now);
         if parent == entry {
-            // A span that names itself as its parent waits in vain, like one whose parent never arrives.
+            // A span that names itself as its parent waits in vain, like a span whose parent never arrives.
             if span.is_invocation_by_itself() {
                 self.know_as_invocation(entry);
             }
@@ -185,11 +186,11 @@ impl JoinTable {
         if !self.entries.get(entry).is(Fact::Known) && (span.is_invocation_by_itself() || is_judged) {
             self.know_as_invocation(entry);
         }
-        // A poll has no row to wait for.
+        // A poll has no row that could wait.
         (span.role == Role::Poll).then_some(Outcome::Nothing)
     }
 
-    /// The parent, or an entry for it if it has not arrived; and whether no better parent can arrive.
+    /// Returns the parent's entry, and whether it is final: no better parent can arrive. Adds a placeholder for a missing parent.
     fn parent_of(&mut self, entry: EntryId, now: u64) -> (EntryId, bool) {
         let (best, is_final) = self.entries.best_parent(entry);
         if let Some(best) = best {
@@ -227,7 +228,7 @@ impl JoinTable {
         }
     }
 
-    /// Resolves a span whose parent is known, unless it still has to wait.
+    /// Resolves a span whose parent is known, unless the span must still wait.
     fn resolve_below(&mut self, entry: EntryId, parent: EntryId) -> Option<Outcome> {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         if span.is(Fact::Tentative) {
@@ -264,11 +265,11 @@ impl JoinTable {
         (!may_wait).then(|| self.invocation_below(entry, parent))
     }
 
-    /// The outcome of an invocation below a parent that is known.
+    /// The outcome of an invocation whose parent is known.
     fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         self.entries.get_mut(entry).previous_waiter_or_parent = Some(parent);
-        // In a cycle the walk comes back to the span itself: nobody caused it.
+        // The nearest invocation above the span is the span itself, so they form a cycle and nothing caused the span.
         let is_cycle = parent_span.ancestor == span.span_id;
         if is_cycle || parent_span.is(Fact::Rooted) {
             self.root(entry);
@@ -288,7 +289,7 @@ impl JoinTable {
         }
     }
 
-    /// The call that reached a span: its parent, or the CLIENT span that shares its id.
+    /// The call that caused a span: the span's parent, or the CLIENT span with the same id.
     fn caller_of(&self, entry: EntryId, parent: Option<EntryId>) -> Option<Caller> {
         let span = self.entries.get(entry);
         if !span.role.is_callee() {
@@ -307,7 +308,7 @@ impl JoinTable {
         })
     }
 
-    /// Resolves all spans that wait on entries which became known, and in turn the spans that wait on those.
+    /// Resolves the spans that wait on newly known entries, then the spans that wait on these spans, and so on.
     fn notify_waiters(&mut self) {
         while let Some(parent) = self.to_notify.pop() {
             let mut next = self.entries.take_waiters(parent);
@@ -318,7 +319,7 @@ impl JoinTable {
         }
     }
 
-    /// Resolves a span whose parent is known, or lets it wait on the parent until it can be resolved.
+    /// Resolves a span whose parent is known. If the span must still wait, adds it to the parent's waiters.
     fn resolve_or_wait(&mut self, entry: EntryId, parent: EntryId) {
         match self.resolve_below(entry, parent) {
             Some(outcome) => self.report(entry, outcome),
@@ -348,7 +349,7 @@ impl JoinTable {
                 continue;
             }
             self.entries.stop_waiting(waiter);
-            // It only waited for a cycle that did not close.
+            // The waiter had a known parent and only waited because a cycle might close, which did not happen.
             if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
                 let outcome = self.invocation_below(waiter, entry);
                 self.report(waiter, outcome);

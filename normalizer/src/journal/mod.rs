@@ -1,10 +1,11 @@
-//! The journal: records in order, each with its arrival time. It is the pipeline's only input.
+//! The journal: a log of records in order, each with its arrival time. It is the pipeline's only input.
 //!
 //! ```text
-//! receiver ─▶ queue ─▶ committer ─▶ store (frames in segments, one sync a batch) ─▶ queue ─▶ worker
-//!                         └─▶ the client is answered
+//! receiver ─▶ queue ─▶ committer ─▶ store ─▶ queue ─▶ worker
+//!                         └─▶ answer to the client
 //! ```
-//! After a crash, [`recover`] reads the segments.
+//! The store writes each record as one frame into a file, the segment. It syncs the file once per batch of records. After a
+//! crash, [`recover`] reads the segments.
 
 mod accepted;
 mod clock;

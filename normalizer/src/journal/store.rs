@@ -10,14 +10,14 @@ use super::frame::{HEADER_LEN, body, encode_header, frame_len};
 use super::record::Record;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentFile, SegmentHeader};
 
-/// When a record counts as safe, and a request is acknowledged.
+/// Point at which a record counts as safe, and a request is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
-    /// When it is on the disk. It survives a power loss.
+    /// The request is on the disk. It survives a power loss.
     Fsync,
-    /// When the kernel has it. It survives a crash of the process.
+    /// The kernel has the request. It survives a crash of the process, but not a power loss.
     Flush,
-    /// When it is in memory. There is no journal, and a crash loses it.
+    /// The request is in memory. There is no journal, and a crash loses the request.
     None,
 }
 

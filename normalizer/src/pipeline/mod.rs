@@ -7,8 +7,8 @@
 //!        ─▶ time ─▶ housekeeping ─┘
 //! ```
 //!
-//! Each stage changes its own state and [`shared`], and returns facts. The pipeline passes these to the other stages, which do
-//! not import each other.
+//! Each stage changes only its own state and [`shared`], and returns facts. The pipeline passes the facts to the other stages.
+//! The stages do not import each other.
 
 mod control;
 mod counters;
@@ -37,10 +37,10 @@ pub use self::output::{Output, RunOutput};
 pub use self::shared::memory::queue_share;
 pub use self::shared::settings::Settings;
 
-/// Version of the serialized state, which is the whole [`Pipeline`]. Other versions cannot be read.
+/// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
 pub const STATE_VERSION: u32 = 8;
 
-/// Interval of housekeeping: of all that depends on time, except the join's windows.
+/// Interval of housekeeping, in journal time. Housekeeping is all work that depends on time, except that of the join.
 const HOUSEKEEPING_NS: u64 = 50_000_000;
 
 /// The state machine.
@@ -52,7 +52,7 @@ pub struct Pipeline {
     placement: Placement,
     /// Journal time of the next housekeeping.
     housekeeping_at: u64,
-    /// Journal time at which the tables that change slowly are counted next.
+    /// Journal time at which the memory of the inventories is computed next.
     inventories_at: u64,
 }
 
@@ -69,7 +69,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes a record, and adds the rows and snapshots that follow from it to `output`.
+    /// Processes a record, and adds the resulting rows and snapshots to `output`.
     pub fn feed(&mut self, record: &Record, output: &mut Output) {
         let is_restart = record.content == Content::Restart;
         self.shared.clock.advance(record.received_unix_ns, is_restart);
@@ -122,7 +122,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Passes the runs that a stage has opened to the placement stage.
+    /// Passes newly opened runs to the placement stage, which lists the running instances in them.
     #[inline]
     fn announce_opened(&mut self, output: &mut Output) {
         self.placement.announce_opened(&mut self.shared, output);
@@ -159,13 +159,13 @@ impl Pipeline {
         }
     }
 
-    /// Whether anything waits for time to pass.
+    /// Whether the pipeline needs ticks, because something in it waits for a time.
     pub fn needs_ticks(&self) -> bool {
         let runs = &self.shared.runs;
         runs.live().next().is_some() || self.requests.is_waiting() || runs.any_dirty()
     }
 
-    /// Whether rows may still come for the run's part in that folder.
+    /// Whether the pipeline may still write rows to this folder, which contains one part of a run.
     pub fn writes_to(&self, folder: &str) -> bool {
         self.shared.runs.writes_to(folder)
     }

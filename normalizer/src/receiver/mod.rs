@@ -1,10 +1,11 @@
-//! [`Receiver`]: OTLP over gRPC and HTTP, from a request to a journal record and the answer.
+//! [`Receiver`]: receives OTLP over gRPC and HTTP. Turns each request into a journal record, and answers it.
 //!
 //! ```text
 //! body ─▶ compression ─▶ (json) ─▶ intake: check, admission, journal ─▶ answer
 //!           grpc and http differ in framing and in the form of a refusal
 //! ```
-//! A message stays bytes all the way. JSON is converted to protobuf first. Both ports accept both protocols.
+//! A message is protobuf bytes on the whole way; the receiver converts JSON to protobuf first. The ports for gRPC and for HTTP
+//! both accept both protocols.
 
 mod answer;
 mod body;
@@ -48,10 +49,10 @@ pub use tokens::{Tokens, TokensError};
 /// Limits of the receiver.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiverLimits {
-    /// Maximum bytes of a message, compressed and decompressed. The default is above any Collector's own limit, because senders
-    /// drop larger messages.
+    /// Maximum size of a message before and after decompression, bytes. Senders drop messages that are refused as too large, so
+    /// the default is higher than any Collector's own limit.
     pub message_bytes_max: usize,
-    /// Maximum bytes of all requests that are being received.
+    /// Maximum total size of all requests that are being received, bytes.
     pub in_flight_bytes_max: usize,
 }
 
@@ -63,7 +64,7 @@ pub struct Receiver {
     cors: Cors,
 }
 
-/// The protocol of a request and its answer.
+/// The protocol of a request, which its answer must have, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Grpc,
@@ -85,14 +86,14 @@ impl Receiver {
         }
     }
 
-    /// Requires that requests present one of these tokens, if there are any.
+    /// Requires one of these tokens in every request. `None` requires no token.
     #[must_use]
     pub fn with_tokens(mut self, tokens: Option<Arc<Tokens>>) -> Self {
         self.tokens = tokens;
         self
     }
 
-    /// Permits requests from pages of these origins.
+    /// Permits requests from browser pages of these origins.
     #[must_use]
     pub fn with_cors(mut self, cors: Cors) -> Self {
         self.cors = cors;
@@ -165,7 +166,7 @@ impl Protocol {
 
     fn refuse(self, refusal: &Refusal) -> Response<AnswerBody> {
         match self {
-            // An HTTP/1 client does not read a gRPC status.
+            // A client that uses HTTP/1 cannot read a gRPC status.
             Self::Grpc if *refusal == Refusal::NeedsHttp2 => http::refuse(None, refusal),
             Self::Grpc => grpc::refuse(refusal),
             Self::Http(encoding) => http::refuse(encoding, refusal),

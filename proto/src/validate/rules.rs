@@ -1,14 +1,14 @@
-//! [`RULES`]: every rule of `cctf validate` with its stable id, severity and text, in one list.
+//! [`RULES`]: the list of all rules of `cctf validate`, each with its stable id, severity and text.
 
 use serde::Serialize;
 
-/// Effect of a broken rule.
+/// Meaning of a broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The files are not valid CCTF.
     Error,
-    /// The files are valid, but a reader should know.
+    /// The files are valid, but whoever evaluates them should know of it.
     Warning,
 }
 
@@ -21,7 +21,7 @@ pub struct Rule {
     pub severity: Severity,
     /// Severity while the run is open and rows still arrive.
     pub while_open: Severity,
-    /// The rule, as a sentence that is true of valid files.
+    /// The rule, as a sentence that is true for valid files.
     pub text: &'static str,
 }
 
@@ -52,7 +52,7 @@ rules! {
     // Any file
     FileMissing = "file-missing", Error, Warning, "All ten files exist.";
     LineNotWhole = "line-not-whole", Error, Warning, "The last line ends in a newline.";
-    TooLong = "too-long", Error, Error, "No line and no .json file is longer than the limit.";
+    TooLong = "too-long", Error, Error, "A line has at most 8 MiB, and a .json file at most 64 MiB.";
     NotJson = "not-json", Error, Error, "Every line and every .json file is one JSON value in UTF-8.";
     Schema = "schema", Error, Error, "Every row has all required fields, and each field has its type.";
     SixDecimals = "six-decimals", Error, Error, "Timestamps and durations have exactly six decimal places.";
@@ -63,22 +63,22 @@ rules! {
 
     // One invocation or call
     KindFitsFile = "kind-fits-file", Error, Error,
-        "Invocations are server, consumer or internal; calls are client or producer.";
+        "The kind of an invocation is server, consumer or internal. The kind of a call is client or producer.";
     TimestampOrder = "order-of-stamps", Error, Error,
-        "ts_enqueue <= ts_start <= ts_end, unless the row has the flag negative.";
-    NegativeFlagTrue = "negative-flag-true", Error, Error, "A row with the flag negative has timestamps out of order.";
+        "ts_enqueue <= ts_start <= ts_end. Rows with the flag 'negative' are exempt.";
+    NegativeFlagTrue = "negative-flag-true", Error, Error, "In a row with the flag 'negative', the timestamps are out of order.";
     DurationsExact = "durations-exact", Error, Error,
-        "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. The last two are null only if the difference is negative.";
+        "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. service_time_ms and rt_ms are null only if their difference is negative.";
     DurationsNotNegative = "durations-not-negative", Error, Error, "CPU times, waiting times and intervals are not negative.";
     CpuTimePlausible = "cpu-time-plausible", Warning, Warning,
-        "cpu_time_ms is at most 64 times the service time, the maximum of 64 CPUs.";
+        "cpu_time_ms is at most 64 times the service time, as if one request used 64 CPUs.";
     DownstreamWithinService = "downstream-within-service", Warning, Warning,
         "downstream_ms is at most the service time.";
     SampleWeight = "sample-weight-at-least-one", Error, Error, "sample_weight is at least 1: a row represents at least one request.";
 
     // The call graph
     DuplicateIdentity = "duplicate-identity", Warning, Warning,
-        "No two rows of a file have the same trace_id, span_id and kind. A duplicate that arrives after the deduplication window gets a second row.";
+        "No two rows of a file have the same trace_id, span_id and kind. A duplicate span that arrives after the deduplication window breaks this rule.";
     ParentKnown = "parent-known", Error, Warning,
         "parent_id refers to an invocation of the same trace, in this folder or in another part of the run.";
     ParentNotSelf = "parent-not-self", Error, Error, "No invocation is its own parent.";
@@ -87,24 +87,24 @@ rules! {
     ParentSpanPresent = "parent-span-told", Error, Error,
         "A row with parent_id or ancestor_id also has parent_span_id.";
     ParentIsNearest = "parent-is-nearest", Warning, Warning,
-        "If the parent span is in the folder, parent_id or ancestor_id is the nearest invocation at or above it, unless its id is used twice.";
+        "If the parent span has a row in the folder, parent_id or ancestor_id is the nearest invocation at or above the parent span. Ids that several spans use are exempt.";
     OrphanConsistent = "orphan-consistent", Error, Error,
-        "A row with the flag orphan has parent_span_id, but neither parent_id nor ancestor_id.";
+        "A row with the flag 'orphan' has parent_span_id, but neither parent_id nor ancestor_id.";
     CallAncestorKnown = "call-ancestor-known", Error, Warning,
         "ancestor_id refers to an invocation of the same trace, in this folder or in another part of the run.";
     CallerKnown = "caller-known", Warning, Warning, "caller_span_id refers to a call of the same trace.";
     NetNotNegative = "net-not-negative", Error, Error, "Network times are not negative.";
     NetEqualsDifference = "net-equals-difference", Warning, Warning,
-        "net_ms equals the duration of the call minus rt_ms, unless the call's id is used twice.";
+        "net_ms equals the duration of the call minus rt_ms. Ids that several calls use are exempt.";
 
     // Inventories
-    NodeKnown = "node-known", Error, Warning, "Every node that a row names is in nodes.json, except unknown.";
+    NodeKnown = "node-known", Error, Warning, "Every node that a row names is in nodes.json. The name 'unknown' is exempt.";
     StageConsistent = "stage-consistent", Error, Warning, "The stage of a row does not contradict the stage of its node in nodes.json.";
     ModuleKnown = "module-known", Error, Warning, "Every module that a row names is in module_inventory.json.";
-    UnknownNodeInInventory = "unknown-node-in-inventory", Error, Error, "nodes.json does not list the node unknown.";
+    UnknownNodeInInventory = "unknown-node-in-inventory", Error, Error, "nodes.json does not contain a node with the name 'unknown'.";
     InventoryUnique = "inventory-unique", Error, Error, "No node, module or link is listed twice.";
     LinkEndpointsKnown = "link-endpoints-known", Error, Warning,
-        "A link leads from a node of nodes.json to another node, or to <u>.net.";
+        "A link leads from a node u in nodes.json to another node there, or to <u>.net, the network of u.";
     LinkFigures = "link-figures", Error, Error, "BW_bps is null or positive. PR_s is null or not negative.";
 
     // Metrics and placement
@@ -119,13 +119,13 @@ rules! {
 
     // The run
     RunIdValid = "run-id-valid", Error, Error,
-        "run_id has 1 to 128 characters of A-Z a-z 0-9 . _ -, does not start with . or -, is not latest, and does not end like the name of a part (-0002).";
+        "run_id has 1 to 128 characters of A-Z a-z 0-9 . _ - and does not start with . or -. It is not 'latest' and does not end with the number of a part, such as -0002.";
     CctfVersion = "cctf-version", Error, Error, "cctf_version is 1.";
     TimeBase = "time-base", Error, Error, "time_base is unix_utc.";
     EndedAfterStarted = "ended-after-started", Error, Error, "ended_ts is not before started_ts.";
     CountsRows = "counts-rows", Error, Error, "After the run has ended, counts.rows equals the number of lines of each .jsonl file.";
-    CountsOrphans = "counts-orphans", Error, Error, "After the run has ended, counts.orphans equals the number of rows with the flag orphan.";
+    CountsOrphans = "counts-orphans", Error, Error, "After the run has ended, counts.orphans equals the number of rows with the flag 'orphan'.";
     CountsSpans = "counts-spans", Error, Error,
-        "counts.spans is the sum of counts.spans_by_outcome. After the run has ended, its rows equal the lines of invocations.jsonl and calls.jsonl.";
-    CountsLate = "counts-late", Error, Error, "After the run has ended, counts.late equals the number of rows with the flag late.";
+        "counts.spans is the sum of counts.spans_by_outcome. After the run has ended, counts.spans_by_outcome.rows equals the number of lines of invocations.jsonl and calls.jsonl.";
+    CountsLate = "counts-late", Error, Error, "After the run has ended, counts.late equals the number of rows with the flag 'late'.";
 }

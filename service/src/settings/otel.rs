@@ -21,10 +21,10 @@ pub struct OtelFlags {
     /// URL of the OTLP receiver, such as http://127.0.0.1:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: none, no export]
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
-    /// URL of the receiver of spans; overrides the general one [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
+    /// URL of the OTLP receiver of spans; overrides --otlp-endpoint [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub otlp_traces_endpoint: Option<String>,
-    /// URL of the receiver of metrics; overrides the general one [env: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT]
+    /// URL of the OTLP receiver of metrics; overrides --otlp-endpoint [env: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub otlp_metrics_endpoint: Option<String>,
     #[command(flatten)]
@@ -36,14 +36,14 @@ pub struct OtelFlags {
     /// [env: OTEL_BSP_SCHEDULE_DELAY] [default: 200]
     #[arg(long, value_name = "MS")]
     pub span_schedule_delay_ms: Option<u64>,
-    /// Maximum number of spans kept while the receiver is unavailable; further ones are dropped and counted
+    /// Maximum number of spans kept in memory while the receiver is unavailable; further ones are dropped and counted
     /// [env: OTEL_BSP_MAX_QUEUE_SIZE] [default: 65536]
     #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..=SPANS_MAX))]
     pub span_queue_size: Option<u64>,
     /// Maximum number of spans per export [env: OTEL_BSP_MAX_EXPORT_BATCH_SIZE] [default: 1024]
     #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..=SPANS_MAX))]
     pub span_batch_size: Option<u64>,
-    /// Maximum time to send the last spans on exit, milliseconds
+    /// Maximum time on exit to send the last spans, milliseconds
     #[arg(long, env = "FLUSH_TIMEOUT_MS", default_value_t = 2000)]
     pub flush_timeout_ms: u64,
 }

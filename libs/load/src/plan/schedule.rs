@@ -9,7 +9,7 @@ use crate::plan::random::SplitMix64;
 pub enum Arrivals {
     /// Equal gaps of 1/rate.
     Constant,
-    /// Exponential gaps with mean 1/rate, as of independent users.
+    /// Exponential gaps with mean 1/rate, as from independent users.
     Poisson,
 }
 

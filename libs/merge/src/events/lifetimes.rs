@@ -1,8 +1,8 @@
-//! Unites the lives of one instance. Each folder shows when the instance was known to be alive; the result has the union of
-//! these intervals.
+//! Merges the lives of one instance from several folders. A life is the time from a start of the instance to its stop. Each
+//! folder shows intervals in which the instance was alive. The result has the union of these intervals.
 //!
-//! A union depends neither on the order of the folders nor on earlier merges. So an interval is determined only by what a
-//! merge keeps of a folder: the starts, the stops, and the instance's last row.
+//! The union must depend neither on the order of the folders nor on earlier merges. So an interval is computed only from data
+//! that a merge keeps: the starts, the stops, and the instance's last row.
 
 use std::cmp::Reverse;
 
@@ -10,29 +10,31 @@ use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
 use crate::events::event::{Event, inferred_event};
 
-/// The starts and stops of one instance in one folder.
+/// What one folder shows of one instance.
 pub struct FolderEvents<'l> {
     /// Index of the folder.
     pub folder: u32,
     /// End of the instance's last row there, nanoseconds.
     pub last_seen: Option<i64>,
-    /// In any order.
+    /// The instance's starts and stops, in any order.
     pub events: Vec<Event<'l>>,
 }
 
-/// An interval in which the instance was alive, nanoseconds.
+/// An interval in which the instance was alive.
 struct Life<'l> {
-    /// `None` if only the end is known, or if a reported stop separates the interval from its start.
+    /// `None` if the folder shows only the end, or if the interval is the rest of a longer one after a reported stop.
     start: Option<Event<'l>>,
+    /// Nanoseconds since the Unix epoch, as `until`.
     from: i64,
     until: i64,
-    /// `None` if no stop was reported or inferred.
+    /// `None` if the folder has no stop, neither reported nor inferred.
     stop: Option<Event<'l>>,
-    /// Whether the instance was seen in the interval. An `already_running` start does not show that.
+    /// Whether a row or an event proves that the instance was alive. A start with the reason `already_running` does not: the
+    /// normalizer writes it into each new run or part, for each instance that it considers alive.
     is_seen: bool,
 }
 
-/// One start and one stop for each life, by time.
+/// Returns one start and one stop for each life, by time.
 pub fn one_for_each_life(folders: Vec<FolderEvents<'_>>, stale_ns: i64) -> Vec<Event<'_>> {
     let cuts = reported_ends(&folders);
     let mut segments: Vec<Vec<Life<'_>>> = Vec::new();
@@ -65,7 +67,7 @@ pub fn one_for_each_life(folders: Vec<FolderEvents<'_>>, stale_ns: i64) -> Vec<E
     kept
 }
 
-/// Times of the reported stops, which end the life in all folders. Of several stops without a start between them, the last.
+/// Times of the reported stops. Each ends the life in all folders. Of several without a start between them, only the last counts.
 fn reported_ends(folders: &[FolderEvents<'_>]) -> Vec<i64> {
     let times = |is_wanted: fn(&Event<'_>) -> bool| {
         let events = folders.iter().flat_map(|folder| &folder.events);
@@ -101,7 +103,8 @@ fn lives_of(folder: FolderEvents<'_>, stale_ns: i64) -> Vec<Life<'_>> {
             Some(open) if open.stop.is_none() => {
                 (open.until, open.stop) = (ts, Some(event));
             }
-            // A part of a run began before its normalizer knew that the instance had stopped.
+            // The instance stopped before this part of the run began, but the normalizer inferred the stop only later. So the
+            // part's `already_running` start belongs to the ended life.
             Some(ended)
                 if is_only
                     && ended.start.is_none()
@@ -120,7 +123,7 @@ fn lives_of(folder: FolderEvents<'_>, stale_ns: i64) -> Vec<Life<'_>> {
     lives
 }
 
-/// Unites lives that overlap or have a gap shorter than the stale time.
+/// Unites lives that overlap, and lives with a gap shorter than the stale time between them.
 fn united(mut lives: Vec<Life<'_>>, stale_ns: i64) -> Vec<Life<'_>> {
     lives.sort_by_key(|life| (life.from, life.is_already_running()));
     let mut united: Vec<Life<'_>> = Vec::new();
@@ -152,11 +155,11 @@ fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
         }
         return;
     };
-    // The start is that of a part of a run that began after the instance's last row.
+    // A part of a run that began after the instance's last row has a start later than the stop. The stop is right.
     if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
         start.set_ts(stop.row.ts);
     }
-    // The previous life has no stop: it ended with its last row.
+    // The previous life has no stop, so it gets one at the end of its last row.
     if let Some(open) = kept.last().filter(|last| last.is_start()) {
         let ts = Milliseconds::from_ns(last_until.max(open.ts()));
         let stop = Event::from_row(PlacementEvent {
@@ -193,7 +196,7 @@ impl<'l> Life<'l> {
         self.start.as_ref().is_some_and(Event::is_already_running)
     }
 
-    /// Takes a start, if it has priority over the known one.
+    /// Replaces the start if `event` has priority over it.
     fn offer_start(&mut self, event: Event<'l>) {
         if self
             .start
@@ -204,7 +207,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Takes another start of the same life in the same folder.
+    /// Adds another start of the same life in the same folder.
     fn restart(&mut self, event: Event<'l>) {
         self.offer_start(event);
         if let Some(start) = &self.start {
@@ -214,7 +217,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Takes the end of the folder's last row. An inferred stop before it was wrong.
+    /// Extends the life to the end of the folder's last row. An inferred stop before that was wrong and is removed.
     fn extend_to(&mut self, last_seen: Option<i64>) {
         let Some(seen) = last_seen else { return };
         match &self.stop {
@@ -232,8 +235,8 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Unites it with an interval of the same life: the start with priority, the later end. Of two ends at one time, the stop
-    /// with priority, and a stop before none.
+    /// Unites this interval with another one of the same life. Keeps the start that has priority, and the later end. If both end
+    /// at the same time, keeps the stop that has priority; any stop has priority over none.
     fn unite(&mut self, other: Self) {
         if let Some(event) = other.start {
             self.offer_start(event);
@@ -257,8 +260,8 @@ fn order<'e>(event: &'e Event<'_>) -> (i64, bool, &'e [u8]) {
     (event.ts(), !event.is_start(), &event.line)
 }
 
-/// Which of two starts or stops of one life is kept. A start of a life has priority over `already_running`, then a reported
-/// start over an inferred one, then the earlier one. A reported stop has priority over an inferred one, then the later one.
+/// Whether `this` start or stop is kept instead of the `other` one. `already_running` starts come last. Otherwise, a reported
+/// event has priority over an inferred one. Among equals, the earlier start and the later stop have priority.
 fn has_priority(this: &Event<'_>, other: &Event<'_>) -> bool {
     let start = |event: &Event<'_>| (event.is_already_running(), event.row.inferred, event.row.ts);
     let stop = |event: &Event<'_>| (event.row.inferred, Reverse(event.row.ts));

@@ -36,7 +36,7 @@ use requests::Requests;
 use steady::Steady;
 use subject::{Kind, Places};
 
-/// Measures receivers of OTLP as whole processes and checks their files. Prints JSON to standard output and text to standard error.
+/// Measure receivers of OTLP as whole processes, and check their files. JSON goes to standard output, text to standard error.
 #[derive(Parser)]
 struct Flags {
     #[command(subcommand)]
@@ -45,7 +45,7 @@ struct Flags {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure one receiver after the other at full speed.
+    /// Measure several receivers at full speed, one after the other.
     Compare {
         #[command(flatten)]
         common: Common,
@@ -62,7 +62,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         rounds: u32,
     },
-    /// Compare the user CPU time of two builds of the normalizer in turns. Prints the ratio with an interval.
+    /// Run two builds of the normalizer in turns and print the ratio of their user CPU times, with a confidence interval.
     Turns {
         #[command(flatten)]
         common: Common,
@@ -79,7 +79,7 @@ enum Command {
         #[arg(long, default_value_t = 7)]
         turns: usize,
     },
-    /// Measure acknowledgements, the delay of rows, and memory at a fixed rate.
+    /// Measure at a fixed rate: latency of acknowledgements, delay of rows, and memory.
     Steady {
         #[command(flatten)]
         common: Common,
@@ -99,20 +99,20 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         callers_late_seconds: u64,
     },
-    /// Compare a request's CPU time beside 100,000 waiting rows with that beside 10.
+    /// Measure the CPU time of a request twice: while 10 rows wait, and while 100,000 rows wait.
     Held {
         #[command(flatten)]
         common: Common,
     },
-    /// Measure many spans, while the run's closed parts are checked and deleted.
+    /// Measure many spans. The run's finished folders are checked and deleted meanwhile.
     Scale {
         #[command(flatten)]
         common: Common,
-        /// Numbers of spans; each is a load of its own.
+        /// Numbers of spans to send; each number is a separate measurement.
         #[arg(long, value_delimiter = ',', default_value = "1000000,10000000,100000000")]
         spans: Vec<u64>,
     },
-    /// Compare two normalizers behind two Collectors with one behind one: CPU time per span.
+    /// Measure the CPU time per span of two Collectors with two normalizers, and of one Collector with one normalizer.
     Pairs {
         #[command(flatten)]
         common: Common,
@@ -129,7 +129,7 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         turns: usize,
     },
-    /// The baseline receiver, for the bench itself.
+    /// Run the baseline receiver. The other commands start it.
     #[command(name = discard::COMMAND, hide = true)]
     Discard,
 }

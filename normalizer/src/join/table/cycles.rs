@@ -1,9 +1,9 @@
-//! Spans that are each other's ancestors, which only broken telemetry has. A cycle is cut at one place, which depends on the
-//! spans alone, not on their order.
+//! Cycles: spans that are each other's ancestors. Only broken telemetry has them. The table cuts each cycle at one span. The
+//! choice depends on the cycle's spans, but not on their order of arrival.
 //!
-//! The candidates are the cycle's invocations that lasted at least as long as the invocation above them; each cycle has some.
-//! Those whose parent span has a row win, and among them the smallest span id. Only such a row waits while a cycle can still
-//! close.
+//! Candidates are the invocations that lasted at least as long as the next invocation above them. Each cycle has at least one.
+//! A candidate whose parent span has a row has priority. Among several, the smallest span id wins. While a cycle can still
+//! close, only the rows of candidates wait.
 
 use super::super::entries::Entries;
 use super::super::entry::{Entry, Fact, NO_SPAN};
@@ -11,11 +11,11 @@ use super::super::ids::EntryId;
 use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
-/// Spans on the way up that are searched for a cycle. A longer way whose end is unknown is cut as if it were a cycle.
+/// Maximum number of spans above a span that are searched for a cycle. A longer path is cut as if it were a cycle.
 const CYCLE_SPANS_MAX: usize = 1000;
 
 impl JoinTable {
-    /// Whether an invocation has to wait although its parent is known: a cycle may still close, and be cut at it.
+    /// Whether an invocation must wait although its parent is known, because a cycle may still close and be cut at this span.
     pub(super) fn may_be_cut(&self, span: &Entry, parent: &Entry) -> bool {
         if parent.is(Fact::Rooted) || parent.ancestor == span.span_id {
             return false;
@@ -30,8 +30,8 @@ impl JoinTable {
         lasted.is_some_and(|lasted| lasted <= span.duration_ns)
     }
 
-    /// Whether the span closes a cycle by its parent, or may do so, and the cycle is cut at this span. Cuts it elsewhere if
-    /// that is due.
+    /// Looks for a cycle through the span and its parent. Returns whether the cycle is to be cut at this span, which is left to
+    /// the caller. If the cycle is to be cut at another span, cuts it there.
     pub(super) fn is_cut(&mut self, entry: EntryId, parent: EntryId) -> bool {
         if self.entries.get(parent).is(Fact::Rooted) {
             return false;
@@ -51,9 +51,9 @@ impl JoinTable {
         }
     }
 
-    /// Resolves the row at which a cycle is cut; `parent` is its parent on the cycle.
+    /// Cuts a cycle at this span, whose parent on the cycle is `parent`, and resolves its row.
     pub(super) fn cut(&mut self, entry: EntryId, parent: EntryId) {
-        // First: a call that becomes known keeps its run where the list of waiters was.
+        // This must come first: a call that becomes known stores its run in the field that links the list of waiters.
         self.entries.stop_waiting(entry);
         let outcome = self.outcome_of_cut(entry, parent);
         self.report(entry, outcome);
@@ -67,7 +67,7 @@ impl JoinTable {
             || span.is_invocation_below(&parent_span);
         let is_inner = span.role == Role::Internal && !is_work;
         if span.role.is_call() || is_inner || matches!(span.role, Role::Poll | Role::Missing) {
-            // This happens only where the way up was too long to be searched.
+            // Such a span is cut only if the path above it is too long, or if spans on the path have left the table.
             if !span.is(Fact::Known) {
                 self.know(entry, NO_SPAN, false);
             }
@@ -89,7 +89,7 @@ impl JoinTable {
         }
     }
 
-    /// Notes that the way up from the span ends. Spans that wait on it no longer wait for a cycle.
+    /// Notes that the path above the span ends, so the span is on no cycle. Spans that wait on it need not wait for a cycle.
     pub(super) fn root(&mut self, entry: EntryId) {
         let span = self.entries.get_mut(entry);
         span.set(Fact::Rooted, true);
@@ -99,8 +99,8 @@ impl JoinTable {
     }
 }
 
-/// Collects the cycle from `entry` by `parent` back to `entry` into `members`, each span followed by its parent. Returns the
-/// place among them where the cycle is cut.
+/// Collects the cycle from `entry` through `parent` back to `entry` into `members`. Each span is followed by its parent.
+/// Returns the index in `members` of the span at which the cycle is cut, or `None` if there is no cycle.
 fn place_of_cut(
     entries: &Entries,
     entry: EntryId,
@@ -110,7 +110,7 @@ fn place_of_cut(
     members.push(entry);
     let (mut at, mut mark) = (parent, entry);
     while at != entry {
-        // The way leads into a cycle that does not close here.
+        // The path leads into another cycle, which does not contain `entry`.
         if at == mark {
             return None;
         }
@@ -135,7 +135,7 @@ fn place_of_cut(
         .collect();
     let span_of = |place: usize| entries.get(members[place]);
     if invocations.is_empty() {
-        // Each span is a second instrumentation of the next, or all are calls and inner work that nobody made.
+        // Either each SERVER span is a second instrumentation of the next one, or there are only calls and inner spans.
         let servers = (0..members.len()).filter(|&place| span_of(place).role == Role::Server);
         return servers.min_by_key(|&place| span_of(place).span_id);
     }
@@ -158,7 +158,7 @@ fn place_of_cut(
     Some(invocations[cut])
 }
 
-/// Whether spans above left after their window before the end of the way up was known: it may lead back here.
+/// Whether spans on the path have left the table before its end was known. Such a path may lead back to its start.
 fn is_way_lost(entries: &Entries, members: &[EntryId]) -> bool {
     let last = members.last().map(|&last| entries.get(last));
     let has_left =
@@ -166,7 +166,7 @@ fn is_way_lost(entries: &Entries, members: &[EntryId]) -> bool {
     members.len() > 1 && last.is_some_and(has_left)
 }
 
-/// Whether a span on a cycle is an invocation, known or not.
+/// Whether a span on a cycle is an invocation, even if it is not marked as known.
 fn is_invocation_on(entries: &Entries, members: &[EntryId], place: usize) -> bool {
     let member = |place: usize| entries.get(members[place % members.len()]);
     let (span, parent) = (member(place), member(place + 1));

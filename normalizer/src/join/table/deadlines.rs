@@ -1,16 +1,16 @@
-//! What happens when a span's window has passed: its outcome is decided by the spans that have arrived.
+//! Expiry: at the end of a span's window, the spans that have arrived decide its outcome.
 
 use super::super::entry::Fact;
 use super::super::ids::EntryId;
 use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
-/// Spans above a row that are searched for one that has not decided yet. A row below more of them becomes an orphan.
+/// Maximum number of spans above a row that are searched for an undecided span. Spans further up are ignored.
 const SPANS_ABOVE_MAX: usize = 1000;
 
 impl JoinTable {
-    /// Removes all spans whose window has passed, and the oldest ones where there are too many. Their rows are resolved as
-    /// orphans, unless a span above them still decides within its own window.
+    /// Removes all spans whose window has passed. If the table has too many spans, also removes the oldest ones. Rows without a
+    /// known parent become orphans. A row below a span that is still undecided within its own window waits for a second window.
     pub fn expire(&mut self, now: u64) {
         while let Some(&(deadline, entry)) = self.deadlines.front() {
             let current = self.entries.get(entry);
@@ -29,7 +29,7 @@ impl JoinTable {
                 let needed_until = self.entries.needed_until(entry);
                 let span = self.entries.get_mut(entry);
                 let is_needed = needed_until >= deadline && span.first_waiter.is_some();
-                // It may be on a cycle that is found only when a span that shares its id knows its parent.
+                // The span may be on a cycle that is found only later, when a span with a shared id gets its final parent.
                 let is_kept = deadline <= self.tentative_until && !span.is(Fact::Kept);
                 if is_crowded || !is_needed && !is_kept {
                     self.remove(entry);
@@ -37,7 +37,7 @@ impl JoinTable {
                     span.set(Fact::Kept, true);
                     self.set_deadline(entry, now);
                 } else {
-                    // Spans that arrived later and wait on it have their own window, in which the parent may still arrive.
+                    // Spans that arrived later still wait on this entry, each within its own window.
                     self.entries.get_mut(entry).needed_until = needed_until;
                     self.set_deadline(entry, now);
                 }
@@ -45,7 +45,7 @@ impl JoinTable {
         }
     }
 
-    /// Rows that wait in a second window.
+    /// Number of rows that wait in a second window.
     pub fn extended(&self) -> usize {
         self.extended
     }
@@ -53,13 +53,13 @@ impl JoinTable {
     fn begin_second_window(&mut self, entry: EntryId, now: u64) {
         let deadline = self.set_deadline(entry, now);
         let span = self.entries.get_mut(entry);
-        // At the end of time, spans that wait on each other must not keep each other for ever.
+        // At shutdown, all deadlines are `u64::MAX`. With that value here, spans that wait on each other would stay forever.
         span.needed_until = deadline.min(u64::MAX - 1);
         span.set(Fact::SecondWindow, true);
         self.extended += 1;
     }
 
-    /// Decides what a span is whose window has passed; true if its row has to wait for a decision above it.
+    /// Decides what a span is at the end of its window. Returns true if its row must wait for a span above that is undecided.
     fn decide(&mut self, entry: EntryId, is_crowded: bool) -> bool {
         if self.entries.get(entry).is(Fact::Tentative) || self.waits_on_known(entry) {
             self.fix_parents_above(entry);
@@ -86,7 +86,7 @@ impl JoinTable {
         may_wait && !self.entries.get(entry).is(Fact::Resolved)
     }
 
-    /// Resolves a row by what is known.
+    /// Resolves a row with the spans that have arrived.
     pub(super) fn resolve_now(&mut self, entry: EntryId) {
         let span = *self.entries.get(entry);
         if span.row.is_empty() {
@@ -122,7 +122,7 @@ impl JoinTable {
         }
     }
 
-    /// Makes the parents of a span and of the spans above it final: better ones have had time to arrive.
+    /// Makes the parents of a span and of the spans above it final, because better parents have had time to arrive.
     fn fix_parents_above(&mut self, entry: EntryId) {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
@@ -146,7 +146,8 @@ impl JoinTable {
         parent.is_some_and(|parent| self.entries.get(parent).is(Fact::Known))
     }
 
-    /// Whether a SERVER span is a second instrumentation's: one of its own instance is above it, whatever that is itself.
+    /// Whether a SERVER span is a second instrumentation: another SERVER span of its instance is above it, with only inner spans
+    /// or polls between.
     fn is_below_server(&mut self, entry: EntryId) -> bool {
         let mut at = entry;
         for _ in 0..SPANS_ABOVE_MAX {
@@ -167,8 +168,8 @@ impl JoinTable {
         false
     }
 
-    /// Whether a span above a row decides within its own window: a SERVER or CONSUMER span on whether it is an invocation, or
-    /// any span on which its parent is.
+    /// Whether a span above a row is still undecided within its own window. Either it is a SERVER or CONSUMER span that may turn
+    /// out to be an invocation, or its parent is not final.
     fn is_decided_above(&self, entry: EntryId) -> bool {
         let mut next = self.entries.get(entry).waits_on;
         for _ in 0..SPANS_ABOVE_MAX {

@@ -1,5 +1,5 @@
-//! Which of the spans that have arrived is a span's parent. Usually one has the id that the span names. In Zipkin's model a
-//! call and its answer share one id, and the parent follows from the whole set of spans, whatever their order.
+//! Chooses a span's parent among the spans that have arrived. Usually only one span has the parent's id. In Zipkin's model, a
+//! call and its answer share one id. Then the choice depends on all spans with that id, but not on their order of arrival.
 
 use aggregate::ids::InstanceId;
 
@@ -9,7 +9,7 @@ use super::super::ids::EntryId;
 use super::super::outcome::Role;
 use super::JoinTable;
 
-/// How well a span with the named id fits as the parent; the smallest rank wins.
+/// How well a span with the parent's id fits as the parent. The smallest rank wins.
 type Rank = (u8, u8);
 
 impl Entries {
@@ -37,7 +37,7 @@ impl Entries {
         (best, is_final)
     }
 
-    /// The call that a callee shares its id with, which is its parent in Zipkin's model.
+    /// The call with the same id as a callee. In Zipkin's model, this call is the callee's parent.
     fn twin_call(&self, entry: EntryId, span: &Entry) -> Option<EntryId> {
         if !span.role.is_callee() || span.next_same_id.is_none() && !span.is(Fact::MayShareId) {
             return None;
@@ -45,7 +45,7 @@ impl Entries {
         self.twin_of(entry)
     }
 
-    /// The call that has a span's id and its parent.
+    /// The call that has the same id and the same parent as a span.
     pub(super) fn twin_of(&self, entry: EntryId) -> Option<EntryId> {
         let span = self.get(entry);
         let first = self.find(&span.trace_id, &span.span_id);
@@ -54,8 +54,8 @@ impl Entries {
         })
     }
 
-    /// The parent that an arrived span waits on, or below which it was resolved. Spans that arrived since may fit better, but
-    /// its row names what is above that one.
+    /// The parent that a span waits on, or with which it was resolved. A better parent may have arrived since, but the span's
+    /// row was written with this one.
     pub(super) fn parent_in_table(&self, entry: EntryId) -> Option<EntryId> {
         let span = self.get(entry);
         if span.waits_on.is_some() || !span.is(Fact::Known) {
@@ -71,7 +71,7 @@ impl Entries {
 }
 
 impl JoinTable {
-    /// Lets a waiting span wait on the best parent that has arrived. A final parent also decides what the span is.
+    /// Moves a waiting span to the best parent that has arrived. A final parent also decides what the span is.
     pub(super) fn relink(&mut self, entry: EntryId, is_last_time: bool) {
         let (best, is_final) = self.entries.best_parent(entry);
         let is_final = is_final || is_last_time;
@@ -109,7 +109,7 @@ impl JoinTable {
         self.tentative_until = self.tentative_until.max(span.deadline);
     }
 
-    /// Applies what an arrived parent decides to a span that waits on it.
+    /// Decides what a waiting span is from its parent, which has arrived.
     fn judge(&mut self, entry: EntryId, parent: EntryId) {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         if !span.is(Fact::Known) && span.is_invocation_below(&parent_span) {
@@ -121,7 +121,7 @@ impl JoinTable {
         }
     }
 
-    /// Applies what a span that has just arrived decides to the spans that wait on it, even if it is not known itself.
+    /// Decides what the waiters of a newly arrived span are, as far as its role and instance decide it.
     pub(super) fn judge_waiters(&mut self, parent: EntryId) {
         let parent_span = *self.entries.get(parent);
         let mut sharing = Vec::new();
@@ -131,7 +131,7 @@ impl JoinTable {
             if parent_span.is(Fact::MayShareId) || waiting.is(Fact::MayShareId) {
                 sharing.push(waiter);
             } else if waiting.role == Role::Receipt && self.judge_receipt(waiter, parent) == Role::Poll {
-                // It has no row to wait for.
+                // A poll has no row that could wait.
             } else if !waiting.is(Fact::Known) && waiting.is_invocation_below(&parent_span) {
                 self.know_as_invocation(waiter);
             }
@@ -141,8 +141,8 @@ impl JoinTable {
         self.relink_all(&sharing);
     }
 
-    /// A span has arrived whose id other spans have, too. One of them may be the answer to this call, and spans that wait on
-    /// one of them may belong to another.
+    /// Handles a new span that has the same id as earlier spans. One of these may be the answer to the new span, if that is a
+    /// call. Spans that wait on an earlier span may fit the new one better.
     pub(super) fn meet_twins(&mut self, entry: EntryId, first: EntryId) {
         let span = *self.entries.get(entry);
         let mut moving = Vec::new();
@@ -177,6 +177,7 @@ impl JoinTable {
         }
     }
 
+    /// Counts a callee of a call, and notes the instance of the first one.
     pub(super) fn note_callee(&mut self, call: EntryId, instance: Option<InstanceId>) {
         let call = self.entries.get_mut(call);
         call.callees = call.callees.saturating_add(1);
@@ -186,8 +187,8 @@ impl JoinTable {
     }
 }
 
-/// A callee without a call of its own id waits on the callee with the id that it names, else on the call. Any other span
-/// waits on its own instance, there on the callee before the call.
+/// Ranks a candidate for the parent. A callee prefers a callee to a call. Any other span prefers a candidate of its own
+/// instance and, among these, a callee to a call.
 fn rank(span: &Entry, parent: &Entry) -> Rank {
     let is_foreign = !span.role.is_callee() && span.instance.is_some() && !parent.is_of_instance(span);
     (

@@ -1,4 +1,4 @@
-//! Receipts: CONSUMER spans that say they receive, and either handle the message or only poll.
+//! Receipts: CONSUMER spans that report receiving. A receipt either handles a message, or only polls for messages.
 
 use super::super::entry::Fact;
 use super::super::ids::EntryId;
@@ -6,8 +6,8 @@ use super::super::outcome::{Outcome, Role};
 use super::JoinTable;
 
 impl JoinTable {
-    /// Decides what a receipt is when its parent has arrived, whichever of the two arrived first: its sender's callee, or a
-    /// poll. Returns its role from now on.
+    /// Decides whether a receipt handles its sender's message or is only a poll. Returns its role. Without a parent that has
+    /// arrived, nothing is decided. The order in which the two arrived does not matter.
     pub(super) fn judge_receipt(&mut self, receipt: EntryId, parent: EntryId) -> Role {
         let role = self.entries.get(receipt).role;
         if role != Role::Receipt || self.entries.get(parent).role == Role::Missing {
@@ -24,7 +24,7 @@ impl JoinTable {
         Role::Poll
     }
 
-    /// Spans that handle messages below a poll are invocations, whatever the parent of the poll is.
+    /// Marks spans that handle messages below a poll as invocations. The parent of the poll does not matter.
     fn know_consumers_below(&mut self, poll: EntryId) {
         let parent = *self.entries.get(poll);
         let mut next = parent.first_waiter;

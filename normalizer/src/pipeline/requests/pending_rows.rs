@@ -1,5 +1,5 @@
-//! [`PendingRows`]: rows that wait for the outcome of the join, for their trace's run, or for both. Each is already encoded,
-//! except its derived fields.
+//! [`PendingRows`]: rows that wait for the outcome of the join, for the run of their trace, or for both. Each row is already
+//! encoded, except the fields that the join derives.
 
 use std::collections::VecDeque;
 
@@ -14,29 +14,30 @@ use crate::pipeline::shared::accounts::Fate;
 /// A row that waits.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PendingRow {
-    /// Its fields, encoded, except the derived ones.
+    /// The encoded fields, except those that the join derives.
     pub line: Vec<u8>,
     pub offsets: DerivedFieldOffsets,
     pub facts: RowFacts,
-    /// `None` until it is known.
+    /// `None` until the run is known.
     pub run: Option<RunId>,
-    /// `None` until it is known.
+    /// `None` until the outcome is known.
     pub outcome: Option<Outcome>,
+    /// No run accepts the row. It stays until the join knows its outcome.
     is_refused: bool,
-    /// Spans that it counts instead of being a row.
+    /// Spans of its trace that have no row. They wait here for the run that counts them.
     pub rowless: Rowless,
-    /// The entry of the join that decides its outcome.
+    /// The entry of the join that decides the outcome.
     entry: Option<EntryId>,
-    /// Whether it is among the rows of its trace that wait for the run.
+    /// Whether the row is in the list of its trace, which waits for the run.
     waits_for_run: bool,
-    /// Distinguishes the rows that use one place after each other.
+    /// Distinguishes this row from earlier rows in the same place of the table.
     number: u64,
 }
 
-/// A place in the table and the number of the row there. If the row has another number by now, the ticket is void.
+/// A place in the table, and the number of the row there. The ticket is void when the place has a row with another number.
 type Ticket = (PendingId, u64);
 
-/// Number of spans of one trace without a row.
+/// Number of spans that have no row, by the reason for it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rowless {
     inner: u64,
@@ -61,41 +62,43 @@ impl Rowless {
 pub struct PendingRows {
     rows: Vec<Option<PendingRow>>,
     free: Vec<PendingId>,
-    /// Rows without a run by their deadline.
+    /// Deadline and ticket of each row without a run, by deadline.
     run_deadlines: VecDeque<(u64, Ticket)>,
     by_trace: Map<[u8; 16], OfTrace>,
-    /// Rows, oldest first.
+    /// All rows, oldest first.
     by_age: VecDeque<Ticket>,
+    /// Number of rows added so far.
     made: u64,
-    /// Size of the lines, bytes.
+    /// Total size of the lines, bytes.
     line_bytes: u64,
     /// Buffers for reuse: freeing and allocating memory costs more than encoding a row.
     #[serde(skip)]
     spare: Vec<Vec<u8>>,
 }
 
-/// Maximum number of buffers kept for reuse, and their maximum size.
+/// Maximum number of buffers that are kept for reuse.
 const SPARE_MAX: usize = 4096;
+/// Maximum size of a buffer that is kept for reuse.
 const SPARE_BYTES_MAX: usize = 4096;
 
-/// Bytes of a waiting row besides its line: itself, its places in the lists by trace and deadline, and the unused part of its
-/// line's buffer.
+/// Memory of a waiting row besides its line, bytes. The 192 bytes are an estimate. They cover the row's places in the lists by
+/// trace and by deadline, and the unused part of its line's buffer.
 const ROW_BYTES: u64 = size_of::<PendingRow>() as u64 + 192;
-/// Bytes of a place in the list by age.
+/// Memory of a place in the list by age, bytes.
 const AGE_BYTES: u64 = 16;
 
 /// Rows of one trace that wait for its run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct OfTrace {
     rows: Vec<Ticket>,
-    /// The row that counts its spans without a row.
+    /// The place that counts the trace's spans without a row.
     rowless: Option<Ticket>,
     /// Number of rows that still wait.
     waiting: u32,
 }
 
 impl PendingRows {
-    /// Keeps a row. One without a run waits for it until `deadline` at most.
+    /// Adds a row. If `run` is `None`, the row waits for its run until `deadline` at the latest.
     pub fn add(
         &mut self,
         line: &[u8],
@@ -145,8 +148,8 @@ impl PendingRows {
         id
     }
 
-    /// Counts a span without a row. It waits for its trace's run as a row does, until `deadline` at most. All such spans of a
-    /// trace share one place.
+    /// Counts a span without a row. Like a row, the count waits for the trace's run until `deadline` at the latest. All such
+    /// spans of a trace share one place.
     pub fn add_rowless(&mut self, fate: Fate, facts: RowFacts, deadline: u64) {
         let trace_id = facts.trace_id;
         let of_trace = self.by_trace.get(&trace_id);
@@ -167,7 +170,7 @@ impl PendingRows {
         }
     }
 
-    /// Sets the outcome of a row. Removes and returns the row if its run is known, too.
+    /// Sets the outcome of a row. If its run is also known, removes and returns the row.
     pub fn resolve(&mut self, id: PendingId, outcome: Outcome) -> Option<PendingRow> {
         let row = self.rows[id.index()].as_mut()?;
         row.outcome = Some(outcome);
@@ -183,8 +186,8 @@ impl PendingRows {
         if row.run.is_some() { self.take(id) } else { None }
     }
 
-    /// Sets the run of a trace. Removes and returns the rows whose outcome is known, too. `note` is called with each row that
-    /// waited for the run.
+    /// Sets the run of a trace. Calls `note` with each row that waited for the run. Removes and returns those rows whose outcome
+    /// is also known.
     pub fn set_run_of_trace(
         &mut self,
         trace_id: &[u8; 16],
@@ -206,7 +209,7 @@ impl PendingRows {
             .collect()
     }
 
-    /// Sets a row's run. Removes and returns the row if its outcome is known, too.
+    /// Sets the run of a row. If its outcome is also known, removes and returns the row.
     pub fn set_run(&mut self, id: PendingId, run: RunId) -> Option<PendingRow> {
         let row = self.rows[id.index()].as_mut()?;
         row.run = Some(run);
@@ -218,7 +221,7 @@ impl PendingRows {
         }
     }
 
-    /// The next row whose run is unknown and whose deadline has passed at `now`.
+    /// Returns the next row that has no run at its deadline. The row no longer waits for its run.
     pub fn next_without_run(&mut self, now: u64) -> Option<PendingId> {
         while let Some(&(deadline, (id, number))) = self.run_deadlines.front() {
             let waits = self.rows[id.index()]
@@ -240,8 +243,8 @@ impl PendingRows {
         self.rows.get(id.index())?.as_ref()
     }
 
-    /// Drops a row that no run can take, and returns its number of spans. It keeps its place until its outcome is known, since
-    /// the join may still name it.
+    /// Drops a row that no run accepts, and returns the number of its spans. The row keeps its place until its outcome is known,
+    /// because the join still refers to it.
     pub fn refuse(&mut self, id: PendingId) -> u64 {
         let Some(row) = self.rows[id.index()].as_mut() else {
             return 0;
@@ -254,7 +257,7 @@ impl PendingRows {
         spans
     }
 
-    /// Their size in memory, bytes.
+    /// Memory of all waiting rows, bytes.
     pub fn bytes(&self) -> u64 {
         self.line_bytes + self.len() as u64 * ROW_BYTES + self.by_age.len() as u64 * AGE_BYTES
     }
@@ -266,18 +269,19 @@ impl PendingRows {
         }
     }
 
-    /// The entry of the join that will decide a row's outcome; `None` once the outcome is known.
+    /// The entry of the join that will decide a row's outcome. `None` if the outcome is already known.
     pub fn awaited_entry(&self, id: PendingId) -> Option<EntryId> {
         let row = self.get(id)?;
         row.entry.filter(|_| row.outcome.is_none())
     }
 
-    /// The row that has waited longest. It is returned only once.
+    /// Returns the row that has waited longest, and removes it from the list by age. It keeps its place in the table.
     pub fn pop_oldest(&mut self) -> Option<PendingId> {
         self.pop_gone();
         self.by_age.pop_front().map(|(id, _)| id)
     }
 
+    /// Removes void tickets from the front of the list by age.
     fn pop_gone(&mut self) {
         let is_gone = |rows: &[Option<PendingRow>], &(id, number): &Ticket| {
             rows[id.index()].as_ref().is_none_or(|row| row.number != number)
@@ -291,7 +295,7 @@ impl PendingRows {
         }
     }
 
-    /// Ends a row's wait for its trace's run; true if it did wait.
+    /// Ends a row's wait for the run of its trace. Returns whether the row waited.
     pub fn leave_trace(&mut self, id: PendingId) -> bool {
         let waits = self.get(id).is_some_and(|row| row.waits_for_run);
         if waits {
@@ -304,13 +308,13 @@ impl PendingRows {
         self.rows.len() - self.free.len()
     }
 
-    /// Whether it is a row, as far as is known, and not only a count of spans without one.
+    /// Whether the place has a row that may be written. If not, it only counts spans without a row.
     pub fn has_line(&self, id: PendingId) -> bool {
         self.get(id)
             .is_some_and(|row| row.outcome != Some(Outcome::Nothing))
     }
 
-    /// Keeps the buffer of a row that has been written for reuse.
+    /// Keeps the buffer of a written row for reuse.
     pub fn give_back(&mut self, mut line: Vec<u8>) {
         if self.spare.len() < SPARE_MAX && line.capacity() <= SPARE_BYTES_MAX {
             line.clear();
@@ -325,7 +329,7 @@ impl PendingRows {
         Some(row)
     }
 
-    /// Removes a row from those of its trace that wait for the run. The trace is forgotten with its last row.
+    /// Notes that a row no longer waits in the list of its trace. The last row to leave removes the list.
     fn forget_in_trace(&mut self, id: PendingId) {
         let Some(row) = self.rows[id.index()].as_mut().filter(|row| row.waits_for_run) else {
             return;

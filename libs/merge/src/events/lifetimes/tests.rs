@@ -1,4 +1,4 @@
-//! Lives of one instance, from a few events of several folders.
+//! Tests of lives of one instance that several folders show.
 
 use super::*;
 use crate::events::event::ALREADY_RUNNING;
@@ -38,7 +38,7 @@ fn already_running(second: i64) -> Event<'static> {
     event(second, PlacementKind::Start, false, Some(ALREADY_RUNNING))
 }
 
-/// Each folder has the second of its last row, and its events. Returns the second of each event, and whether it is a start.
+/// A folder is the second of its last row, and its events. Returns the second of each event, and whether the event is a start.
 fn lives(folders: Vec<(i64, Vec<Event<'static>>)>, stale_seconds: i64) -> Vec<(i64, bool)> {
     const SECOND: i64 = 1_000_000_000;
     let folders = (0..).zip(folders).map(|(folder, (last, events))| FolderEvents {

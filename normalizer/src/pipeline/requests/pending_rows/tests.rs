@@ -1,4 +1,4 @@
-//! Tests of the rows that wait, and of the counts that wait with them.
+//! Tests of waiting rows, and of the counts of spans without a row.
 
 use aggregate::modules::InvocationFacts;
 use cctf_proto::cctf::Flags;
@@ -70,7 +70,7 @@ fn a_row_whose_run_never_comes_leaves_once_and_its_trace_is_forgotten() {
     assert!(rows.by_trace.is_empty());
     assert!(rows.set_run_of_trace(&[1; 16], RunId::new(1), |_| ()).is_empty());
     rows.refuse(second);
-    assert_eq!(rows.len(), 1, "the join still names it");
+    assert_eq!(rows.len(), 1, "the join still refers to it");
     assert!(rows.resolve(second, OUTCOME).is_none());
     assert_eq!(rows.len(), 0);
 }
