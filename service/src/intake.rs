@@ -34,7 +34,7 @@ struct Rejected {
     body_bytes: u64,
 }
 
-/// The match of a request's method and path.
+/// What the method and the path of a request match.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// The endpoint with this index in the table.
@@ -72,7 +72,7 @@ pub async fn serve(
         Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
         Target::WrongMethod(_) => Err(Rejected::without_body(Answer::error(
             405,
-            "method not allowed; use one of the Allow header",
+            "method not allowed; the Allow header lists the allowed methods",
         ))),
         Target::Unknown => Err(Rejected::without_body(Answer::error(404, "no such endpoint"))),
     };
@@ -128,7 +128,7 @@ async fn admit(
     }
     match answer.await {
         Ok(done) => service.record(done),
-        // The service is stopping, and the time for waiting requests ended before a slot took this one.
+        // The service is stopping, and no slot took this request before the drain timeout.
         Err(_closed) => Answer::error(503, "the service is stopping; use another instance"),
     }
 }

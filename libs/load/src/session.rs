@@ -31,9 +31,9 @@ use crate::record::summary::{DriveContext, Summary};
 
 /// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// Requests per second for which one connection is opened before the first request.
+/// Before the first request, one connection is opened per this many requests per second.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
-/// Time between the start of the threads and the first request, nanoseconds. Within it, all threads become ready.
+/// Time that the threads get to become ready before the first request, nanoseconds.
 const LEAD_NS: u64 = 20_000_000;
 /// Maximum time until the OTLP receiver accepts the span that reports the start or the end of the run.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,12 +42,12 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Interval at which the caller's progress display is called.
 const DISPLAY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Reason for which a run fails.
+/// Failure of a run.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     #[error("cannot connect to {target}: {source}; check that the service runs there")]
     Unreachable { target: Target, source: std::io::Error },
-    #[error("cannot store the value that kvget reads with POST {target}{KV_SET_PATH}: {error}")]
+    #[error("cannot store the value for kvget by POST {target}{KV_SET_PATH}: {error}")]
     SetKey { target: Target, error: String },
     #[error("cannot {operation}: {source}")]
     System {
@@ -101,7 +101,7 @@ pub struct LoadSession {
     ids: Ids,
     next_number: u64,
     exporter: Option<Exporter>,
-    /// The channel to the recorder thread. It and the thread exist until the session ends.
+    /// Channel to the recorder thread. Both exist until the session ends.
     to_recorder: Option<SyncSender<RecorderInput>>,
     recorder: Option<JoinHandle<Result<(), EventsError>>>,
 }

@@ -74,8 +74,8 @@ impl JoinTable {
         self.entries.prefetch(trace_id, span_id);
     }
 
-    /// Adds a span. Returns its outcome or, if that is not known yet, the entry for which the caller registers the span's row
-    /// with [`Self::hold`]. The span may resolve rows that waited for it. [`Self::take_resolved`] returns them.
+    /// Adds a span. Returns its outcome if that is known. Otherwise, returns the span's entry, and the caller must register the
+    /// span's row there with [`Self::hold`]. The span may resolve rows that waited for it. [`Self::take_resolved`] returns them.
     pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Joined {
         let entry = self.place(arrival, now);
         let outcome = self.attach(entry, now);
@@ -269,7 +269,7 @@ impl JoinTable {
     fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         self.entries.get_mut(entry).previous_waiter_or_parent = Some(parent);
-        // The nearest invocation above the span is the span itself, so they form a cycle and nothing caused the span.
+        // The nearest invocation above the span is the span itself, so the spans form a cycle. No other invocation caused it.
         let is_cycle = parent_span.ancestor == span.span_id;
         if is_cycle || parent_span.is(Fact::Rooted) {
             self.root(entry);
@@ -349,7 +349,7 @@ impl JoinTable {
                 continue;
             }
             self.entries.stop_waiting(waiter);
-            // The waiter had a known parent and only waited because a cycle might close, which did not happen.
+            // The waiter's parent was known. The waiter only waited because a cycle might have closed.
             if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
                 let outcome = self.invocation_below(waiter, entry);
                 self.report(waiter, outcome);

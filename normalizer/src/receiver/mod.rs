@@ -4,8 +4,8 @@
 //! body ─▶ compression ─▶ (json) ─▶ intake: check, admission, journal ─▶ answer
 //!           grpc and http differ in framing and in the form of a refusal
 //! ```
-//! A message is protobuf bytes on the whole way; the receiver converts JSON to protobuf first. The ports for gRPC and for HTTP
-//! both accept both protocols.
+//! A message stays encoded as protobuf on the whole path; the receiver first converts JSON to protobuf. The gRPC port and the
+//! HTTP port each accept both protocols.
 
 mod answer;
 mod body;
@@ -64,7 +64,7 @@ pub struct Receiver {
     cors: Cors,
 }
 
-/// The protocol of a request, which its answer must have, too.
+/// The protocol of a request and of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Grpc,

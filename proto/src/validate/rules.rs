@@ -71,7 +71,7 @@ rules! {
         "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. service_time_ms and rt_ms are null only if their difference is negative.";
     DurationsNotNegative = "durations-not-negative", Error, Error, "CPU times, waiting times and intervals are not negative.";
     CpuTimePlausible = "cpu-time-plausible", Warning, Warning,
-        "cpu_time_ms is at most 64 times the service time, as if one request used 64 CPUs.";
+        "cpu_time_ms is at most 64 times the service time. More would mean that one request used over 64 CPUs.";
     DownstreamWithinService = "downstream-within-service", Warning, Warning,
         "downstream_ms is at most the service time.";
     SampleWeight = "sample-weight-at-least-one", Error, Error, "sample_weight is at least 1: a row represents at least one request.";

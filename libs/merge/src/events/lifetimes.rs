@@ -67,7 +67,7 @@ pub fn one_for_each_life(folders: Vec<FolderEvents<'_>>, stale_ns: i64) -> Vec<E
     kept
 }
 
-/// Times of the reported stops. Each ends the life in all folders. Of several without a start between them, only the last counts.
+/// Times of the reported stops. Each ends the life in all folders. If several have no start between them, only the last counts.
 fn reported_ends(folders: &[FolderEvents<'_>]) -> Vec<i64> {
     let times = |is_wanted: fn(&Event<'_>) -> bool| {
         let events = folders.iter().flat_map(|folder| &folder.events);
@@ -155,7 +155,7 @@ fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
         }
         return;
     };
-    // A part of a run that began after the instance's last row has a start later than the stop. The stop is right.
+    // A part of a run may begin after the instance's last row. Its start event is then later than the stop and gets its time.
     if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
         start.set_ts(stop.row.ts);
     }

@@ -59,7 +59,7 @@ impl JoinTable {
         self.extended += 1;
     }
 
-    /// Decides what a span is at the end of its window. Returns true if its row must wait for a span above that is undecided.
+    /// Decides what a span is at the end of its window. Returns true if its row must wait for an undecided span above it.
     fn decide(&mut self, entry: EntryId, is_crowded: bool) -> bool {
         if self.entries.get(entry).is(Fact::Tentative) || self.waits_on_known(entry) {
             self.fix_parents_above(entry);

@@ -109,7 +109,7 @@ impl JoinTable {
         self.tentative_until = self.tentative_until.max(span.deadline);
     }
 
-    /// Decides what a waiting span is from its parent, which has arrived.
+    /// Decides what a waiting span is, after its parent has arrived.
     fn judge(&mut self, entry: EntryId, parent: EntryId) {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         if !span.is(Fact::Known) && span.is_invocation_below(&parent_span) {
@@ -121,7 +121,7 @@ impl JoinTable {
         }
     }
 
-    /// Decides what the waiters of a newly arrived span are, as far as its role and instance decide it.
+    /// Decides what the waiters of a newly arrived span are, as far as the role and instance of that span decide this.
     pub(super) fn judge_waiters(&mut self, parent: EntryId) {
         let parent_span = *self.entries.get(parent);
         let mut sharing = Vec::new();
@@ -141,8 +141,8 @@ impl JoinTable {
         self.relink_all(&sharing);
     }
 
-    /// Handles a new span that has the same id as earlier spans. One of these may be the answer to the new span, if that is a
-    /// call. Spans that wait on an earlier span may fit the new one better.
+    /// Handles a new span that has the same id as earlier spans. If the new span is a call, one of these may be its answer. Spans
+    /// that wait on an earlier span may fit the new one better.
     pub(super) fn meet_twins(&mut self, entry: EntryId, first: EntryId) {
         let span = *self.entries.get(entry);
         let mut moving = Vec::new();

@@ -28,7 +28,7 @@ pub struct PendingRow {
     pub rowless: Rowless,
     /// The entry of the join that decides the outcome.
     entry: Option<EntryId>,
-    /// Whether the row is in the list of its trace, which waits for the run.
+    /// Whether the row waits for its run, in the list of its trace.
     waits_for_run: bool,
     /// Distinguishes this row from earlier rows in the same place of the table.
     number: u64,
@@ -37,7 +37,7 @@ pub struct PendingRow {
 /// A place in the table, and the number of the row there. The ticket is void when the place has a row with another number.
 type Ticket = (PendingId, u64);
 
-/// Number of spans that have no row, by the reason for it.
+/// Number of spans that have no row, by reason.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rowless {
     inner: u64,
@@ -221,7 +221,7 @@ impl PendingRows {
         }
     }
 
-    /// Returns the next row that has no run at its deadline. The row no longer waits for its run.
+    /// Returns the next row that has no run at its deadline. From then on, the row no longer waits for a run.
     pub fn next_without_run(&mut self, now: u64) -> Option<PendingId> {
         while let Some(&(deadline, (id, number))) = self.run_deadlines.front() {
             let waits = self.rows[id.index()]
