@@ -22,23 +22,25 @@ Examples:
   cctf ls archive --format json | jq -r '.[] | select(.state == \"ended\") | .name'
 
 Columns:
-  run          name of the folder; the parts of a long run (RUN_ID-0002 and so on) are one line
-  started      UTC
-  ended        end of the last part; running; or interrupted: no end and no change for five minutes
-  length       from start to end, or to the last change
-  invocations, calls  rows as run_meta.json counts them, which lags behind a running run
-  size         of all files of all parts
-  parts        existing folders of the run
-  nodes        entries of nodes.json
-  merged       yes if clocks are aligned or no normalizer has written the folder: the result of a merge
-  check        ok: all files exist, run_meta.json is valid, and the sizes fit its counts. Otherwise the first problem.
-               With --validate: valid, or the number of warnings or errors; cctf validate shows them
+  run          name of the run's folder. A long run has several folders (parts: RUN_ID-0002 and so on), but only one line
+  started      start of the run, UTC
+  ended        end of the run, UTC. 'running': the run has not ended. 'interrupted': it has not ended, but its files have not
+               changed for five minutes
+  length       time from the start to the end or, without an end, to the last change
+  invocations, calls
+               number of rows. It comes from run_meta.json, which is updated later than the rows while the run is running
+  size         total size of all files in all parts
+  parts        number of existing parts
+  nodes        number of nodes in nodes.json
+  merged       'yes' if the run seems to be a result of cctf merge: no normalizer wrote it, or its clocks are aligned
+  check        'ok' if all files exist, run_meta.json is valid, and the file sizes are plausible. Otherwise, the first problem
+               and the number of further ones. With --validate also 'valid', or the number of warnings or errors
 
-Without --validate no row is read: only names, sizes, last bytes, run_meta.json and nodes.json (at most 1 MiB each).
-Folders without a folder cctf are not runs and are left out.
+Without --validate, the command reads no rows, but only run_meta.json, nodes.json, and the names, sizes and last bytes of files.
+It skips folders that are not runs, because they do not contain a folder cctf.
 
 Exit codes:
-  0  the runs were listed, damaged ones included
+  0  the runs were listed, including damaged ones
   1  with --validate, at least one run breaks a rule or cannot be read; or the list cannot be printed
   2  LOGS cannot be read or is itself a run, or invalid flag";
 
@@ -48,7 +50,7 @@ pub struct LsArgs {
     /// Path to the folder that contains all runs.
     #[arg(env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "LOGS")]
     logs_dir: PathBuf,
-    /// Check each run against all rules of CCTF; reads all rows.
+    /// Check whether each run follows all rules of CCTF. This reads all rows.
     #[arg(long)]
     validate: bool,
     /// Output format: text for columns, json for one array.
