@@ -89,7 +89,8 @@ struct Subject {
     /// Reason for the event, as free text.
     #[arg(long)]
     reason: Option<String>,
-    /// URL of a normalizer or Collector that receives OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: http://127.0.0.1:4317].
+    /// URL of a normalizer or Collector that receives OTLP [env: OTEL_EXPORTER_OTLP_ENDPOINT]
+    /// [default: http://127.0.0.1:4317; with http/protobuf, port 4318].
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
     #[command(flatten)]

@@ -31,7 +31,7 @@ use crate::record::summary::{DriveContext, Summary};
 
 /// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// Before the first request, one connection is opened per this many requests per second.
+/// Share of the rate for which the driver opens one connection before the first request, requests per second.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
 /// Time that the threads get to become ready before the first request, nanoseconds.
 const LEAD_NS: u64 = 20_000_000;

@@ -1,4 +1,4 @@
-//! [`Entries`]: the spans in the table by number and by id, and the lists of those that wait on one another.
+//! [`Entries`]: the spans in the table by number and by id, and the list of waiters of each span.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -12,19 +12,19 @@ use super::ids::EntryId;
 use super::index::Index;
 use super::memory::{prefetch, use_large_pages};
 
-/// Entries of a block: 14 MiB, most of which large pages can back. A table that grows in one piece is moved while it grows,
-/// which splits them.
+/// Binary logarithm of the entries in a block. A block has 14 MiB, most of which can be in large pages. A table in one
+/// piece would be moved when it grows, which splits the large pages.
 const BLOCK_LOG2: u32 = 17;
 const BLOCK_MASK: usize = (1 << BLOCK_LOG2) - 1;
 
-/// Entries between the one that leaves and the one that is prefetched: the latency of memory.
+/// Number of entries between the one that leaves and the one that is prefetched. It covers the latency of memory.
 const EXPIRING_AHEAD: usize = 8;
 
 /// Entries by number.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Saved")]
 pub(super) struct Entries {
-    /// All but the last are full.
+    /// All blocks except the last one are full.
     #[serde(rename = "entries", serialize_with = "in_one_sequence")]
     blocks: Vec<Vec<Entry>>,
     #[serde(skip_serializing)]
@@ -37,7 +37,7 @@ pub(super) struct Entries {
     hasher: RandomState,
 }
 
-/// Entries without their index, as a checkpoint stores them.
+/// The entries as a checkpoint stores them, without their index.
 #[derive(Deserialize)]
 struct Saved {
     entries: Vec<Entry>,
@@ -92,7 +92,7 @@ impl Entries {
         &mut self.blocks[index >> BLOCK_LOG2][index & BLOCK_MASK]
     }
 
-    /// Prefetches what [`Self::find`] of this id reads.
+    /// Prefetches the memory that [`Self::find`] of this id reads.
     #[inline]
     pub fn prefetch(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) {
         self.index.prefetch(hash(&self.hasher, trace_id, span_id));
@@ -112,7 +112,7 @@ impl Entries {
         }
     }
 
-    /// The first entry of this id; the others follow by `next_same_id`.
+    /// The first entry with this id. `next_same_id` leads to the others.
     pub fn find(&self, trace_id: &[u8; 16], span_id: &[u8; 8]) -> Option<EntryId> {
         let is_same = |candidate: EntryId| {
             let entry = self.get(candidate);
@@ -138,7 +138,7 @@ impl Entries {
         None
     }
 
-    /// Adds an entry in front of `first`, the one that was found by its id.
+    /// Adds an entry in front of `first`, the first existing entry with the same id.
     pub fn add(&mut self, mut entry: Entry, first: Option<EntryId>) -> EntryId {
         entry.next_same_id = first;
         let id = match self.free.pop() {
@@ -201,7 +201,7 @@ impl Entries {
         self.index.insert(hash, entry);
     }
 
-    /// Adds an entry to the list of those that wait on its parent.
+    /// Adds an entry to the waiters of its parent.
     pub fn wait_on(&mut self, entry: EntryId, parent: EntryId) {
         let first = self.get_mut(parent).first_waiter.replace(entry);
         if let Some(first) = first {
@@ -213,7 +213,7 @@ impl Entries {
         waiter.previous_waiter_or_parent = None;
     }
 
-    /// Takes an entry out of the list of those that wait on its parent, if it is in one.
+    /// Removes an entry from the waiters of its parent, if it waits on one.
     pub fn stop_waiting(&mut self, entry: EntryId) {
         let waiter = *self.get(entry);
         let Some(parent) = waiter.waits_on else { return };
@@ -228,7 +228,7 @@ impl Entries {
         self.get_mut(entry).clear_waiting();
     }
 
-    /// Detaches the list of those that wait on an entry, and returns the first of them.
+    /// Detaches the list of an entry's waiters, and returns the first waiter.
     pub fn take_waiters(&mut self, parent: EntryId) -> Option<EntryId> {
         self.get_mut(parent).first_waiter.take()
     }
@@ -241,7 +241,7 @@ impl Entries {
         next
     }
 
-    /// Until when the entry is needed by itself or by what waits on it.
+    /// Time until which an entry is needed, either for its own span or for its waiters.
     pub fn needed_until(&self, entry: EntryId) -> u64 {
         let of = self.get(entry);
         let (mut needed_until, mut next) = (of.needed_until, of.first_waiter);

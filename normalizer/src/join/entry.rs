@@ -16,11 +16,11 @@ pub(super) struct Entry {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
     pub parent_span_id: [u8; 8],
-    /// Nearest invocation at or above, once known.
+    /// Nearest invocation at or above the span, once known.
     pub ancestor: [u8; 8],
-    /// Journal time at which it is next examined.
+    /// Journal time at which the entry is examined next.
     pub deadline: u64,
-    /// End of the window of its own span and of those known to wait on it.
+    /// Time until which the entry is needed: the latest end of the windows of its span and of the known waiters.
     pub needed_until: u64,
     pub duration_ns: i64,
     pub end_unix_ns: u64,
@@ -28,10 +28,10 @@ pub(super) struct Entry {
     pub callee_instance: Option<InstanceId>,
     pub peer: Option<NameId>,
     pub row: RowSlot,
-    /// The entry that this one waits on, and its place in the list of those that do.
+    /// The entry that this one waits on. The next two fields link the list of all entries that wait on it.
     pub waits_on: Option<EntryId>,
     next_waiter_or_run: u32,
-    /// The previous entry in that list; once it waits no longer, the entry below which it was resolved.
+    /// The previous entry in that list. Once this entry no longer waits: the parent with which it was resolved.
     pub previous_waiter_or_parent: Option<EntryId>,
     pub first_waiter: Option<EntryId>,
     /// The next entry of the same trace and span id (a CLIENT and a SERVER that share one, as in Zipkin).
@@ -43,33 +43,34 @@ pub(super) struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 112, "JoinTable's documentation states it");
 
-/// A bit of an entry's facts. As bytes of their own they would make every entry longer by eight.
+/// A bit in the facts of an entry. With one byte per fact, every entry would be eight bytes longer.
 #[derive(Clone, Copy)]
 #[repr(u16)]
 pub(super) enum Fact {
     /// `ancestor` is known.
     Known = 1,
-    /// It is a SERVER invocation, or below one of its own instance with no call between. Needed to recognise second
-    /// instrumentations.
+    /// The span is a SERVER invocation, or is below one of its own instance without a call between. The join needs this to
+    /// recognise second instrumentations.
     WithinServer = 1 << 1,
     /// The telemetry says that the parent is in another process.
     ParentIsRemote = 1 << 2,
     Alive = 1 << 3,
     /// The telemetry says that the parent is in the same process.
     ParentIsLocal = 1 << 4,
-    /// It may share its id with a span of another process.
+    /// The span may share its id with a span of another process.
     MayShareId = 1 << 5,
-    /// It waits on the best parent that has arrived, and a better one may arrive within its window.
+    /// The span waits on the best parent that has arrived. A better one may still arrive within the window.
     Tentative = 1 << 6,
-    /// The way up from it certainly ends, at a root or at a cut. It is on no cycle.
+    /// The path above the span certainly ends, at a root or at a cut. The span is on no cycle.
     Rooted = 1 << 7,
-    /// Its outcome has been reported.
+    /// The outcome has been reported.
     Resolved = 1 << 8,
-    /// Its row waits for a decision above in a second window.
+    /// The row waits in a second window for a decision about a span above.
     SecondWindow = 1 << 9,
-    /// It is a call whose run is known: `ancestor` holds the run until the call itself is known, then `next_waiter_or_run`.
+    /// The span is a call whose run is known. `ancestor` holds the run until the call itself is known, later
+    /// `next_waiter_or_run`.
     HasRun = 1 << 10,
-    /// It is kept for a second window, since a cycle may still close over it.
+    /// The entry stays for a second window, because a cycle through it may still close.
     Kept = 1 << 11,
 }
 
@@ -137,7 +138,7 @@ impl Entry {
         self.next_waiter_or_run = waiter.map_or(0, EntryId::raw);
     }
 
-    /// Notes that it waits on nothing.
+    /// Notes that the entry waits on nothing.
     pub(super) fn clear_waiting(&mut self) {
         (self.waits_on, self.previous_waiter_or_parent) = (None, None);
         self.set_next_waiter(None);
@@ -154,7 +155,8 @@ impl Entry {
         self.is(Fact::HasRun).then(|| RunId::new(run as usize))
     }
 
-    /// Moves the run of a call that becomes known: `ancestor` is needed for the ancestor, and a known call waits on nothing.
+    /// Moves the run of a call that becomes known. From then on, `ancestor` holds the ancestor, and a known call needs no place in
+    /// a list of waiters.
     pub(super) fn keep_run(&mut self) {
         if let Some(run) = self.run() {
             self.next_waiter_or_run = run.index() as u32;
@@ -174,26 +176,28 @@ impl Entry {
         self.instance.is_some() && other.instance.is_some() && self.instance != other.instance
     }
 
-    /// Whether it is known to be an invocation.
+    /// Whether the span is known to be an invocation.
     pub(super) fn is_known_invocation(&self) -> bool {
         self.is(Fact::Known) && self.ancestor == self.span_id && !self.role.is_call()
     }
 
-    /// Whether it is an invocation whatever its parent is: a remote parent is a caller.
+    /// Whether the span is an invocation whatever its parent is, because a remote parent is a caller.
     pub(super) fn is_invocation_by_itself(&self) -> bool {
         (self.role.is_callee() || self.role == Role::Internal) && self.is(Fact::ParentIsRemote)
     }
 
-    /// Whether this parent, which has arrived, makes it an invocation. For a SERVER span or a receipt that is a call or a span
-    /// of another instance. For a CONSUMER that handles a message it is any but the receipt of the same message. For inner
-    /// work it is a span known to be of another instance.
+    /// Whether this parent, which has arrived, makes the span an invocation.
+    ///
+    /// - A SERVER span or a receipt: if the parent is a call, or a span of another instance.
+    /// - A CONSUMER span that handles a message: unless the parent is the receipt of the same message.
+    /// - An INTERNAL span: if the parent is known to be of another instance.
     pub(super) fn is_invocation_below(&self, parent: &Self) -> bool {
         match self.role {
             _ if parent.role == Role::Missing => false,
             Role::Server => parent.role.is_call() || !parent.is_of_instance(self),
             Role::Receipt => parent.role == Role::Producer || !parent.is_of_instance(self),
             Role::Consumer => parent.role != Role::Receipt || !self.is_within(parent),
-            // Inner work that was resolved as such has no row.
+            // A span that was resolved as inner work has no row.
             Role::Internal => {
                 !self.is(Fact::ParentIsLocal)
                     && !self.is(Fact::Resolved)
@@ -203,7 +207,7 @@ impl Entry {
         }
     }
 
-    /// Whether an arrived parent makes a mere poll of this receipt.
+    /// Whether this parent, which has arrived, makes the receipt a mere poll.
     pub(super) fn is_poll_below(&self, parent: &Self) -> bool {
         self.role == Role::Receipt
             && parent.role != Role::Missing
@@ -223,7 +227,7 @@ impl Entry {
         }
     }
 
-    /// Whether it begins before the parent ends, by the clock of the instance that made both.
+    /// Whether the span begins before its parent ends. One instance made both, so one clock decides.
     fn is_within(&self, parent: &Self) -> bool {
         let start = self.end_unix_ns.wrapping_sub(self.duration_ns as u64);
         parent.is_of_instance(self) && start < parent.end_unix_ns

@@ -269,7 +269,7 @@ impl JoinTable {
     fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         self.entries.get_mut(entry).previous_waiter_or_parent = Some(parent);
-        // The nearest invocation above the span is the span itself, so the spans form a cycle. No other invocation caused it.
+        // The nearest invocation above the span is the span itself, so there is a cycle. No other invocation caused the span.
         let is_cycle = parent_span.ancestor == span.span_id;
         if is_cycle || parent_span.is(Fact::Rooted) {
             self.root(entry);

@@ -155,7 +155,8 @@ fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
         }
         return;
     };
-    // A part of a run may begin after the instance's last row. Its start event is then later than the stop and gets its time.
+    // A part of a run may begin after the instance's last row. Then its start event is later than the stop, so the start gets
+    // the stop's time.
     if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
         start.set_ts(stop.row.ts);
     }
