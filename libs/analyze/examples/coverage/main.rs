@@ -1,0 +1,255 @@
+//! Measures how often nominal 95 % intervals cover the truth, for waits of stationary M/M/1 queues. It prints the tables of
+//! docs/statistics.md. The argument is the number of runs; default: 1000.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod candidates;
+
+use analyze::intervals::{Accumulator, Interval, NoInterval, RunLength};
+use candidates::Ends;
+use support::{Random, mean_wait, quantile_of_waits, relaxations, waits};
+
+const UTILIZATIONS: [f64; 3] = [0.3, 0.5, 0.8];
+const LENGTHS: [usize; 3] = [800, 5_000, 20_000];
+const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
+const LEVEL: f64 = 0.95;
+/// Rows of a run file may be so far from the order of time.
+const DISORDER: usize = 200;
+/// Accumulators that are appended to one another.
+const PARTS: usize = 37;
+
+/// What one method says in one run.
+struct Outcome {
+    figure: String,
+    method: String,
+    truth: f64,
+    /// None if the method refuses.
+    ends: Option<Ends>,
+}
+
+/// The outcomes of one method for one figure in all runs.
+#[derive(Default)]
+struct Tally {
+    intervals: u32,
+    covered: u32,
+    refused: u32,
+    open_above: u32,
+    /// As shares of the truth.
+    half_widths: f64,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        let Some((low, high)) = outcome.ends else {
+            self.refused += 1;
+            return;
+        };
+        self.intervals += 1;
+        self.covered += u32::from(low <= outcome.truth && outcome.truth <= high);
+        if high.is_finite() {
+            self.half_widths += (high - low) / 2.0 / outcome.truth;
+        } else {
+            self.open_above += 1;
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let bounded = self.intervals - self.open_above;
+        let share = |part: u32, all: u32| f64::from(part) / f64::from(all);
+        write!(f, "{:.3}", share(self.covered, self.intervals))?;
+        let width = self.half_widths / f64::from(bounded);
+        if width.is_finite() {
+            write!(f, " ±{:.0}%", width * 100.0)?;
+        }
+        if self.open_above > 0 {
+            write!(f, " open {:.2}", share(self.open_above, self.intervals))?;
+        }
+        if self.refused > 0 {
+            write!(
+                f,
+                " none {:.2}",
+                share(self.refused, self.intervals + self.refused)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn accumulate(values: &[f64]) -> Accumulator {
+    let mut accumulator = Accumulator::new();
+    values.iter().for_each(|&value| accumulator.push(value));
+    accumulator
+}
+
+/// As threads give it that each read a part of the values.
+fn accumulate_parts(values: &[f64]) -> Accumulator {
+    let mut joined = Accumulator::new();
+    for part in values.chunks(values.len() / PARTS) {
+        joined.append(accumulate(part));
+    }
+    joined
+}
+
+/// The values with each moved by at most [`DISORDER`] places.
+fn disordered(values: &[f64], random: &mut Random) -> Vec<f64> {
+    let mut keyed: Vec<(f64, f64)> = values
+        .iter()
+        .enumerate()
+        .map(|(place, &value)| (place as f64 + random.uniform() * DISORDER as f64, value))
+        .collect();
+    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    keyed.into_iter().map(|(_, value)| value).collect()
+}
+
+fn ends(result: Result<Interval, NoInterval>) -> Option<Ends> {
+    let found = result.ok()?;
+    Some((
+        found.low.unwrap_or(f64::NEG_INFINITY),
+        found.high.unwrap_or(f64::INFINITY),
+    ))
+}
+
+/// The figure's name, its truth, and the interval of an accumulator.
+type Figure<'a> = (
+    String,
+    f64,
+    &'a dyn Fn(&Accumulator, RunLength) -> Result<Interval, NoInterval>,
+);
+
+fn of_this_crate(figure: Figure, [chosen, joined, mixed]: [&Accumulator; 3]) -> Vec<Outcome> {
+    let (figure, truth, interval) = figure;
+    let long = RunLength::Relaxations(f64::INFINITY);
+    [
+        ("this crate", chosen, long),
+        ("this crate, appended parts", joined, long),
+        ("this crate, rows out of order", mixed, long),
+        ("this crate, queue unknown", chosen, RunLength::Unknown),
+    ]
+    .into_iter()
+    .map(|(method, values, length)| Outcome {
+        figure: figure.clone(),
+        method: method.to_owned(),
+        truth,
+        ends: ends(interval(values, length)),
+    })
+    .collect()
+}
+
+fn outcomes(values: &[f64], rho: f64, random: &mut Random) -> Vec<Outcome> {
+    let chosen = accumulate(values);
+    let joined = accumulate_parts(values);
+    let mixed = accumulate(&disordered(values, random));
+    let mut found = Vec::new();
+    let truth = mean_wait(rho);
+    let mut add = |figure: &str, truth: f64, method: String, ends: Ends| {
+        found.push(Outcome {
+            figure: figure.to_owned(),
+            method,
+            truth,
+            ends: Some(ends),
+        });
+    };
+    for number in [10, 20, 40] {
+        let method = format!("{number} batch means, Student's t");
+        add("mean", truth, method, candidates::batch_means(values, number));
+    }
+    let overlapping = candidates::overlapping_batch_means(values, 20);
+    add(
+        "mean",
+        truth,
+        "overlapping batch means, 1/20 each".to_owned(),
+        overlapping,
+    );
+    let bootstrap = candidates::bootstrap(values, random);
+    add("mean", truth, "circular block bootstrap".to_owned(), bootstrap);
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    for q in QUANTILES {
+        let truth = quantile_of_waits(rho, q);
+        let figure = format!("p{:.0}", q * 100.0);
+        let batch_quantiles = candidates::batch_quantiles(values, q, 10);
+        add(
+            &figure,
+            truth,
+            "quantiles of 10 batches".to_owned(),
+            batch_quantiles,
+        );
+        for number in [10, 20] {
+            let sectioning = candidates::sectioning(values, &sorted, q, number);
+            add(
+                &figure,
+                truth,
+                format!("sectioning, {number} sections"),
+                sectioning,
+            );
+        }
+        let order = candidates::order_statistics(values, &sorted, q, 20);
+        add(
+            &figure,
+            truth,
+            "order statistics, effective size".to_owned(),
+            order,
+        );
+    }
+    let mean_figure: Figure = ("mean".to_owned(), truth, &|values, length| {
+        values.mean_interval(LEVEL, length)
+    });
+    found.extend(of_this_crate(mean_figure, [&chosen, &joined, &mixed]));
+    for q in QUANTILES {
+        let interval = |values: &Accumulator, length| values.quantile_interval(q, LEVEL, length);
+        let figure = (
+            format!("p{:.0}", q * 100.0),
+            quantile_of_waits(rho, q),
+            &interval as _,
+        );
+        found.extend(of_this_crate(figure, [&chosen, &joined, &mixed]));
+    }
+    found
+}
+
+fn main() {
+    let runs = std::env::args()
+        .nth(1)
+        .and_then(|runs| runs.parse().ok())
+        .unwrap_or(1_000_u64);
+    println!(
+        "{runs} runs a cell: coverage, ± mean half width as a share of the truth, share of intervals open above, share of runs without interval"
+    );
+    let mut rows: Vec<(String, String, Vec<Tally>)> = Vec::new();
+    for (column, (rho, number)) in UTILIZATIONS
+        .into_iter()
+        .flat_map(|rho| LENGTHS.map(|number| (rho, number)))
+        .enumerate()
+    {
+        println!(
+            "column {column}: rho {rho}, n = {number}, {:.0} relaxation times",
+            relaxations(rho, number)
+        );
+        for run in 0..runs {
+            // Each cell and run has its own sequence.
+            let seed = Random::new(((column as u64) << 32) | run).bits();
+            let mut random = Random::new(seed);
+            let values = waits(&mut random, rho, number);
+            for (row, outcome) in outcomes(&values, rho, &mut random).into_iter().enumerate() {
+                if rows.len() <= row {
+                    rows.push((outcome.figure.clone(), outcome.method.clone(), Vec::new()));
+                }
+                let tallies = &mut rows[row].2;
+                tallies.resize_with(column + 1, Tally::default);
+                tallies[column].add(&outcome);
+            }
+        }
+    }
+    rows.sort_by_key(|(figure, ..)| {
+        ["mean", "p50", "p95", "p99"]
+            .iter()
+            .position(|known| known == figure)
+    });
+    for (figure, method, tallies) in rows {
+        let cells: Vec<String> = tallies.iter().map(Tally::to_string).collect();
+        println!("| {figure} | {method} | {} |", cells.join(" | "));
+    }
+}

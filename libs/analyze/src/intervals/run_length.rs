@@ -1,0 +1,71 @@
+//! The length of a run, measured in relaxation times of its queue.
+
+/// A run needs this many relaxation times. Below it, intervals of waits cover the truth too rarely (docs/statistics.md).
+pub const RELAXATIONS_MIN: f64 = 200.0;
+
+/// How long a run is for the figure in question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RunLength {
+    /// In relaxation times of the queue from which the values come.
+    Relaxations(f64),
+    /// No queue is known, so the dependence is estimated from the values themselves. That finds no dependence that is longer
+    /// than the run. For waits, use [`RunLength::of_queue`].
+    Unknown,
+}
+
+impl RunLength {
+    /// The length of `duration` for the waits at a station with `slots` parallel slots. `utilization` is the busy share of its
+    /// slots, from 0 to 1. `duration` and `mean_service` have the same unit. An overloaded queue never settles: its runs have
+    /// the length 0.
+    ///
+    /// Source: the spectral gap of M/M/c is (sqrt(c mu) - sqrt(lambda))^2 unless the utilization is low, and at most mu
+    /// (van Doorn, Advances in Applied Probability 17, 1985, pages 514 to 530). For one slot its inverse is
+    /// (1 - sqrt(rho))^-2 mean service times.
+    pub fn of_queue(duration: f64, utilization: f64, mean_service: f64, slots: u32) -> Self {
+        let is_known = duration.is_finite() && utilization >= 0.0 && mean_service.is_finite() && slots > 0;
+        if !is_known || duration <= 0.0 || mean_service < 0.0 {
+            return Self::Unknown;
+        }
+        if utilization >= 1.0 {
+            return Self::Relaxations(0.0);
+        }
+        let services = ((1.0 - utilization.sqrt()).powi(-2) / f64::from(slots)).max(1.0);
+        Self::Relaxations(duration / (services * mean_service))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_measured_in_relaxation_times() {
+        let relaxations = |utilization, slots| match RunLength::of_queue(25_000.0, utilization, 1.0, slots) {
+            RunLength::Relaxations(count) => count.round(),
+            RunLength::Unknown => f64::NAN,
+        };
+        assert_eq!(relaxations(0.8, 1), 279.0);
+        assert_eq!(relaxations(0.8, 4), 1115.0);
+        // A service itself takes one service time.
+        assert_eq!(relaxations(0.0, 4), 25_000.0);
+        for overload in [1.0, 1.5, f64::INFINITY] {
+            assert_eq!(relaxations(overload, 1), 0.0);
+        }
+    }
+
+    #[test]
+    fn figures_that_are_not_known_give_no_length() {
+        for (duration, utilization, service, slots) in [
+            (0.0, 0.5, 1.0, 1),
+            (f64::NAN, 0.5, 1.0, 1),
+            (1.0, f64::NAN, 1.0, 1),
+            (1.0, 0.5, f64::NAN, 1),
+            (1.0, 0.5, 1.0, 0),
+        ] {
+            assert_eq!(
+                RunLength::of_queue(duration, utilization, service, slots),
+                RunLength::Unknown
+            );
+        }
+    }
+}
