@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{event, load, ls, merge, run, schema, tail, validate};
+use commands::{event, load, ls, merge, run, schema, tail, trace, validate};
 
 const AFTER_HELP: &str = "\
 A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
@@ -41,6 +41,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// List the runs in a folder.
     Ls(ls::LsArgs),
+    /// Show one trace as a tree of invocations and calls.
+    Trace(trace::TraceArgs),
     /// Check whether a run's folder follows all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -1,5 +1,7 @@
 //! Text for cells of tables on a terminal: harmless and of limited width.
 
+use cctf_proto::cctf::Milliseconds;
+use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Stands for an unknown value.
@@ -34,6 +36,13 @@ pub fn cut(text: &str, width_max: usize) -> String {
         .collect();
     out.push('…');
     out
+}
+
+/// A timestamp as `2026-11-23 10:45:00`, with milliseconds on request; `None` beyond the calendar.
+pub fn utc_time(unix: Milliseconds, with_ms: bool) -> Option<String> {
+    let format = if with_ms { "%F %T%.3f" } else { "%F %T" };
+    let time = Timestamp::from_nanosecond(unix.as_ns().into()).ok()?;
+    Some(time.strftime(format).to_string())
 }
 
 /// Cells below their titles, each column as wide as its widest cell. The columns of `numbers` are aligned to the right.

@@ -7,12 +7,11 @@ use std::time::SystemTime;
 use cctf_proto::cctf::Milliseconds;
 use clap::Args;
 use indicatif::HumanBytes;
-use jiff::Timestamp;
 use rundir::listing::{ListedRun, RunState, list};
 use rundir::validate::{Options, validate};
 use serde::Serialize;
 
-use super::cells::{UNKNOWN, printable, table};
+use super::cells::{UNKNOWN, printable, table, utc_time};
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
 const AFTER_HELP: &str = "\
@@ -205,12 +204,8 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// A timestamp as `2026-11-23 10:45:00`.
 fn time(unix: Milliseconds) -> String {
-    match Timestamp::from_nanosecond(unix.as_ns().into()) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => unknown(),
-    }
+    utc_time(unix, false).unwrap_or_else(unknown)
 }
 
 /// A duration in its two largest units: `3d 04h`, `2h 05m`, `1m 40s`, `12.3s`, `50ms`.
@@ -245,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_utc_and_out_of_range_ones_unknown() {
+    fn times_are_utc() {
         assert_eq!(
             time(Milliseconds::from_ns(1_760_000_000_123_456_789)),
             "2025-10-09 08:53:20"

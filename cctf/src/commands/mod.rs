@@ -11,8 +11,10 @@ pub mod merge;
 mod otlp;
 pub mod run;
 mod run_report;
+mod run_target;
 pub mod schema;
 pub mod tail;
+pub mod trace;
 pub mod validate;
 
 use std::process::ExitCode;

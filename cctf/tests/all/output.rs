@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use crate::folders::copy_golden;
 use crate::servers::{Answers, Servers};
 use crate::{cctf, stderr};
 
@@ -54,13 +55,15 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
     let run = folder.path().join("r");
     write_run(&run);
     let (logs, out) = (folder.path().to_str().unwrap(), folder.path().join("out"));
-    let run = run.to_str().unwrap();
+    let traced = copy_golden("driver_chain_of_three", "chain-1", folder.path());
+    let (run, traced) = (run.to_str().unwrap(), traced.to_str().unwrap());
     let servers = Servers::start(Answers::Accept, None);
     let target = format!("http://{}", servers.service);
     for format in ["text", "json"] {
         let format = ["--format", format];
         check(&[&["validate", run][..], &format].concat(), 2);
         check(&[&["ls", logs][..], &format].concat(), 1);
+        check(&[&["trace", traced, "5b8e"][..], &format].concat(), 1);
         check(&[&["merge", out.to_str().unwrap(), run][..], &format].concat(), 1);
         fs::remove_dir_all(&out).unwrap();
         check(&[&load(&target)[..], &format].concat(), 1);

@@ -55,7 +55,7 @@ pub const CRATES: &[Member] = &[
     member("libs/otlp-send", "otlp-send", &[]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
-    member("libs/analyze", "cctf-analyze", &[]),
+    member("libs/analyze", "cctf-analyze", &["cctf-proto"]),
     member(
         "service",
         "tunable-svc",
@@ -88,6 +88,7 @@ pub const CRATES: &[Member] = &[
             "cctf-proto",
             "cctf-cli",
             "cctf-rundir",
+            "cctf-analyze",
             "cctf-load",
             "cctf-merge",
             "cctf-stack",

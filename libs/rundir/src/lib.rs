@@ -7,6 +7,7 @@
 //! - [`fields`]: the fields of one line as written, without decoding the row.
 //! - [`contents`]: rows and bytes of each file.
 //! - [`listing`]: the runs in a folder, without reading their rows.
+//! - [`trace_lines`]: the lines of one trace in all parts of a run.
 //! - [`output`]: a new run folder, which appears by one rename.
 //! - [`validate`]: a folder checked against the rules of the contract.
 
@@ -20,6 +21,7 @@ pub mod listing;
 pub mod output;
 pub mod parts;
 mod siblings;
+pub mod trace_lines;
 pub mod validate;
 
 pub use cli::UsageError;

@@ -198,6 +198,19 @@ impl Run {
         self.folder(part).join(CCTF).join(file.name())
     }
 
+    /// The id, or the folder's name if that was renamed.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// All existing parts, in order.
+    ///
+    /// # Errors
+    /// If the folder of all runs cannot be read.
+    pub fn parts(&self) -> Result<Vec<Part>, ReadError> {
+        self.parts_from(&Part::first(&self.id))
+    }
+
     /// The existing parts from `from` on, in order.
     ///
     /// # Errors

@@ -1,0 +1,63 @@
+//! The run that an argument names: a folder, a run id, or the newest run.
+
+use std::path::Path;
+
+use cctf_proto::cctf::Part;
+use cctf_proto::keys::{self, LATEST_LINK};
+use rundir::parts::Target;
+
+use super::UsageError;
+
+/// The run that a name stands for. A name with a slash is a folder, and so is an existing folder without a run of that id.
+pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
+    let named = named.filter(|named| !named.is_empty());
+    Ok(match named {
+        None | Some(LATEST_LINK) => Target::Latest(logs_dir.to_owned()),
+        Some(path) if path.contains('/') => Target::Folder(path.into()),
+        Some(name) if Path::new(name).is_dir() && !logs_dir.join(name).exists() => {
+            Target::Folder(name.into())
+        }
+        // The folder name of a later part is accepted, too.
+        Some(id) if Part::parse(id).is_some_and(|(run_id, _)| keys::is_valid_run_id(run_id)) => {
+            Target::RunId(logs_dir.to_owned(), id.to_owned())
+        }
+        Some(id) => Target::RunId(logs_dir.to_owned(), keys::parse_run_id(id).map_err(UsageError)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_run_id_and_what_has_a_slash_a_folder() {
+        let logs = tempfile::tempdir().unwrap();
+        let target_of = |named| target(named, logs.path());
+        let latest = || Target::Latest(logs.path().to_owned());
+        assert_eq!(target_of(None).unwrap(), latest());
+        assert_eq!(target_of(Some("")).unwrap(), latest());
+        assert_eq!(target_of(Some("latest")).unwrap(), latest());
+        assert_eq!(
+            target_of(Some("logs/r")).unwrap(),
+            Target::Folder("logs/r".into())
+        );
+        assert_eq!(
+            target_of(Some("r-1")).unwrap(),
+            Target::RunId(logs.path().to_owned(), "r-1".to_owned())
+        );
+        // Tests run in the crate's folder, which has a folder src.
+        assert_eq!(target_of(Some("src")).unwrap(), Target::Folder("src".into()));
+        std::fs::create_dir(logs.path().join("src")).unwrap();
+        assert!(matches!(target_of(Some("src")).unwrap(), Target::RunId(..)));
+        assert!(
+            target_of(Some(".hidden"))
+                .unwrap_err()
+                .to_string()
+                .contains("run id")
+        );
+        assert_eq!(
+            target_of(Some("r-0002")).unwrap(),
+            Target::RunId(logs.path().to_owned(), "r-0002".to_owned())
+        );
+    }
+}

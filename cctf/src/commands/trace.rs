@@ -1,0 +1,130 @@
+//! `cctf trace`: one trace of a run as a tree, with its times and the critical path.
+
+mod json;
+mod text;
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use analyze::trace::{Span, Trace};
+use cctf_proto::cctf::{Call, File, Invocation};
+use cctf_proto::log_line;
+use clap::Args;
+use console::Term;
+use rundir::ReadError;
+use rundir::trace_lines::{FindError, IdPrefix, find};
+
+use super::run_target::target;
+use super::{DONE, FAILED, Format, UsageError, print, print_json};
+use text::Style;
+
+const AFTER_HELP: &str = "\
+Examples:
+  cctf trace latest 5b8efff79803
+  cctf trace logs/gzip-60 5b8efff7980381030000000000000001 --format json | jq '.rows[] | select(.critical_ms > 1)'
+  The slowest invocation of the newest run:
+    cctf trace latest $(jq -r '[.rt_ms, .trace_id] | @tsv' logs/latest/cctf/invocations.jsonl | sort -n | tail -n 1 | cut -f 2)
+
+Rows: an invocation is MODULE@NODE with its request. The calls that it made are below it, marked ->, and below a call is the
+invocation that it caused. A call without one shows its peer. Rows on the same level are in the order of time.
+
+  *        on the critical path: the rows that the root waited for last, from its end back to its start
+  start    ms after the start of the root; ~ marks an estimate
+  took     from arrival to end
+  queue, service, cpu, network  as recorded, ms; - if unknown
+  own      of an invocation, the service time in which it waited for no call; of a call, network and set-up
+  status   of the request
+  notes    errors; orphan: its caller is missing, so it is a root; late: it arrived after the end of the run; other flags
+
+Clocks of different nodes are never compared. An invocation on another node than its call is placed by durations, in the
+middle of the call (~). What a message from another node causes is placed at the earliest possible start (~), and nothing
+waits for it. Each root has times of its own.
+
+The trace is searched in all parts of the run; each file is read once. A running trace may be incomplete.
+
+Exit codes:
+  0  the trace was shown
+  1  the trace was shown, but some of its rows are invalid; or a file cannot be read, or the trace cannot be printed
+  2  there is no such run or no such trace, several ids begin so, or invalid flag";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = AFTER_HELP, after_help = "Examples, columns and exit codes: cctf trace --help")]
+pub struct TraceArgs {
+    /// Run id, path to a run's folder, or latest for the newest run.
+    #[arg(value_name = "DIR|RUN_ID")]
+    run: String,
+    /// Trace id, or its first digits (at least 4) if no other trace of the run begins so.
+    #[arg(value_parser = IdPrefix::parse, value_name = "ID")]
+    id: IdPrefix,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    logs_dir: PathBuf,
+    /// Output format: text for a tree, json for one object.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
+    let target = target(Some(&args.run), &args.logs_dir)?;
+    let not_there = || {
+        UsageError(format!(
+            "cannot find run {}; cctf ls shows the runs in a folder",
+            target.path().display()
+        ))
+    };
+    let (run, _) = match target.find() {
+        Ok(found) => found.ok_or_else(not_there)?,
+        Err(error @ ReadError::NotARun { .. }) => return Err(UsageError(error.to_string()).into()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut spans = Vec::new();
+    let mut invalid = 0_u64;
+    let found = find(&run, &args.id, &mut |file, line| match span(file, line) {
+        Ok(span) => spans.push(span),
+        Err(_) => invalid += 1,
+    });
+    let found = found.map_err(|error| match error {
+        FindError::Read(error) => anyhow::Error::from(error),
+        other => UsageError(other.to_string()).into(),
+    })?;
+    let trace = Trace::new(found.trace_id, spans);
+    match args.format {
+        Format::Json => print_json(&json::view(&trace, run.id(), invalid, found.unreadable))?,
+        Format::Text => print(&text::text(&trace, run.id(), style()))?,
+    }
+    if invalid > 0 {
+        log_line!(
+            "cctf: left out {invalid} invalid rows of the trace; cctf validate shows what is wrong with them"
+        );
+    }
+    if found.unreadable > 0 {
+        log_line!(
+            "cctf: left out {} lines of unknown traces that are not JSON objects; cctf validate shows them",
+            found.unreadable
+        );
+    }
+    Ok(ExitCode::from(if invalid == 0 { DONE } else { FAILED }))
+}
+
+fn span(file: File, line: &[u8]) -> serde_json::Result<Span> {
+    Ok(match file {
+        File::Calls => serde_json::from_slice::<Call<'_>>(line)?.into(),
+        _ => serde_json::from_slice::<Invocation<'_>>(line)?.into(),
+    })
+}
+
+/// Colour and limited width only on a terminal. <https://no-color.org>: any non-empty value of NO_COLOR disables colour.
+fn style() -> Style {
+    if !io::stdout().is_terminal() {
+        return Style::default();
+    }
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let size = Term::stdout().size_checked();
+    Style {
+        has_colour: !is_set("NO_COLOR") && !is_dumb,
+        width: size.map(|(_, columns)| usize::from(columns)),
+    }
+}

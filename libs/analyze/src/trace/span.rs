@@ -1,0 +1,154 @@
+//! [`Span`]: what a tree needs of a row of `invocations.jsonl` or `calls.jsonl`, owned.
+
+use cctf_proto::cctf::{Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, Text};
+
+/// A node that was not reported has this name.
+const UNKNOWN_NODE: &str = "unknown";
+/// The first status of HTTP that is the server's failure.
+const SERVER_ERROR: i64 = 500;
+
+/// The file of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKind {
+    Invocation,
+    Call,
+}
+
+/// A row of a trace. Times are nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub row: RowKind,
+    pub span_id: SpanId,
+    /// As reported.
+    pub parent_span_id: Option<SpanId>,
+    /// The invocation above.
+    pub ancestor: Option<SpanId>,
+    /// The call that caused the invocation.
+    pub caller: Option<SpanId>,
+    pub module_id: String,
+    pub instance_id: String,
+    pub node: String,
+    pub kind: Option<SpanKind>,
+    pub method: Option<String>,
+    /// The route if there is one, else the path.
+    pub path: Option<String>,
+    pub name: Option<String>,
+    /// Receiver of a call: its module if known, and the peer as reported.
+    pub peer_module: Option<String>,
+    pub peer: Option<String>,
+    pub status: Option<i64>,
+    pub error_type: Option<String>,
+    pub resend_count: Option<u64>,
+    pub flags: Flags,
+    /// Arrival of an invocation, start of a call.
+    pub start: i64,
+    /// Start of processing; of a call, its start.
+    pub work_start: i64,
+    pub end: i64,
+    pub queue: Option<i64>,
+    pub service: Option<i64>,
+    pub cpu: Option<i64>,
+    pub net: Option<i64>,
+}
+
+impl Span {
+    /// From arrival to end; 0 if the timestamps contradict each other.
+    pub fn duration(&self) -> i64 {
+        self.end.saturating_sub(self.start).max(0)
+    }
+
+    pub fn is_call(&self) -> bool {
+        self.row == RowKind::Call
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.error_type.is_some() || self.status.is_some_and(|status| status >= SERVER_ERROR)
+    }
+
+    pub fn is_orphan(&self) -> bool {
+        self.flags.has(Flag::Orphan)
+    }
+
+    /// Whether the sender does not wait for what this row causes.
+    pub fn is_message(&self) -> bool {
+        matches!(self.kind, Some(SpanKind::Producer | SpanKind::Consumer))
+    }
+
+    /// Whether the timestamps of both rows are of one clock.
+    pub fn has_clock_of(&self, other: &Self) -> bool {
+        let is_same_node = self.node == other.node && self.node != UNKNOWN_NODE;
+        is_same_node || (self.module_id == other.module_id && self.instance_id == other.instance_id)
+    }
+}
+
+fn owned(text: Option<Text<'_>>) -> Option<String> {
+    text.map(|text| text.0.into_owned())
+}
+
+fn ns(ms: Option<Milliseconds>) -> Option<i64> {
+    ms.map(Milliseconds::as_ns)
+}
+
+impl From<Invocation<'_>> for Span {
+    fn from(row: Invocation<'_>) -> Self {
+        Self {
+            row: RowKind::Invocation,
+            span_id: row.span_id,
+            parent_span_id: row.parent_span_id,
+            ancestor: row.parent_id,
+            caller: row.caller_span_id,
+            module_id: row.module_id.0.into_owned(),
+            instance_id: row.instance_id.0.into_owned(),
+            node: row.node.0.into_owned(),
+            kind: Some(row.kind),
+            method: owned(row.method),
+            path: owned(row.route).or_else(|| owned(row.path)),
+            name: owned(row.name),
+            peer_module: None,
+            peer: None,
+            status: row.status,
+            error_type: owned(row.error_type),
+            resend_count: None,
+            flags: row.flags.unwrap_or_default(),
+            start: row.ts_enqueue.as_ns(),
+            work_start: row.ts_start.as_ns(),
+            end: row.ts_end.as_ns(),
+            queue: ns(row.queue_time_ms),
+            service: ns(row.service_time_ms),
+            cpu: ns(row.cpu_time_ms),
+            net: ns(row.net_ms),
+        }
+    }
+}
+
+impl From<Call<'_>> for Span {
+    fn from(row: Call<'_>) -> Self {
+        Self {
+            row: RowKind::Call,
+            span_id: row.span_id,
+            parent_span_id: row.parent_span_id,
+            ancestor: row.ancestor_id,
+            caller: None,
+            module_id: row.module_id.0.into_owned(),
+            instance_id: row.instance_id.0.into_owned(),
+            node: row.node.0.into_owned(),
+            kind: row.kind,
+            method: owned(row.method),
+            path: owned(row.path),
+            name: owned(row.name),
+            peer_module: owned(row.peer_module),
+            peer: owned(row.peer),
+            status: row.status,
+            error_type: owned(row.error_type),
+            resend_count: row.resend_count,
+            flags: row.flags.unwrap_or_default(),
+            start: row.ts_start.as_ns(),
+            work_start: row.ts_start.as_ns(),
+            end: row.ts_end.as_ns(),
+            queue: None,
+            service: None,
+            cpu: None,
+            net: None,
+        }
+    }
+}

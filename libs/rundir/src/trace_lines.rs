@@ -1,0 +1,188 @@
+//! [`find`]: the lines of one trace in all parts of a run. Only their trace ids are read; every file is read once.
+
+use cctf_proto::cctf::{Call, File, Invocation, Row, TraceId, field_index};
+
+use crate::fields::{Fields, Name, NotAnObject, Order, names_of};
+use crate::parts::Run;
+use crate::{Ending, Lines, ReadError};
+
+/// Fewest digits of an id. Less would match a large part of a run.
+const DIGITS_MIN: usize = 4;
+/// Number of digits of a trace id.
+const DIGITS: usize = 32;
+/// Maximum number of rows, so that memory has a bound. The largest published traces have some ten thousand.
+const ROWS_MAX: u64 = 500_000;
+/// Maximum number of ids in the error for an ambiguous beginning.
+const IDS_SHOWN: usize = 5;
+
+/// The beginning of a trace id, or a whole one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdPrefix(String);
+
+impl IdPrefix {
+    /// Parses hex digits in upper or lower case.
+    ///
+    /// # Errors
+    /// A sentence, if they are not 4 to 32 hex digits.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hex && (DIGITS_MIN..=DIGITS).contains(&text.len()) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(format!(
+            "invalid trace id {text:?}: use its {DIGITS} hex digits, or at least the first {DIGITS_MIN} of them"
+        ))
+    }
+}
+
+/// What was found besides the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundTrace {
+    pub trace_id: TraceId,
+    /// Lines that are too long or not JSON objects. Their trace is unknown.
+    pub unreadable: u64,
+}
+
+/// Why there are no lines of one trace.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// No row has such an id.
+    #[error(
+        "cannot find trace {0}: no row in the run has an id that begins so; cctf tail --format json shows ids"
+    )]
+    NotFound(String),
+    /// Several traces have ids with this beginning.
+    #[error(
+        "cannot choose a trace: several ids begin with {prefix}: {}; use more digits",
+        listed(ids)
+    )]
+    Ambiguous {
+        prefix: String,
+        /// In the order of the files, at most one more than are shown.
+        ids: Vec<TraceId>,
+    },
+    /// The trace is larger than the bound on memory.
+    #[error("cannot read trace {0}: it has more than the maximum of {ROWS_MAX} rows")]
+    TooLarge(TraceId),
+}
+
+fn listed(ids: &[TraceId]) -> String {
+    let shown = ids.iter().take(IDS_SHOWN).map(TraceId::to_string);
+    let more = if ids.len() > IDS_SHOWN { " and more" } else { "" };
+    shown.collect::<Vec<_>>().join(", ") + more
+}
+
+static INVOCATION_NAMES: [Name; Invocation::FIELDS.len()] = names_of(Invocation::FIELDS);
+static CALL_NAMES: [Name; Call::FIELDS.len()] = names_of(Call::FIELDS);
+const TRACE_ID: usize = field_index(Invocation::FIELDS, "trace_id");
+const _: () = assert!(TRACE_ID == field_index(Call::FIELDS, "trace_id"));
+
+/// Passes the lines of the trace to `on_line`, in the order of parts and files. If the beginning of the id turns out to be
+/// ambiguous, these were lines of the first trace found.
+///
+/// # Errors
+/// If there is not exactly one such trace, if it is too large, or if a file cannot be read.
+pub fn find(
+    run: &Run,
+    prefix: &IdPrefix,
+    on_line: &mut dyn FnMut(File, &[u8]),
+) -> Result<FoundTrace, FindError> {
+    let mut search = Search {
+        prefix,
+        ids: Vec::new(),
+        rows: 0,
+        unreadable: 0,
+    };
+    for part in run.parts()? {
+        for file in [File::Invocations, File::Calls] {
+            if let Some(lines) = Lines::open(run.path(&part, file))? {
+                search.read(file, lines, on_line)?;
+            }
+        }
+    }
+    match search.ids[..] {
+        [] => Err(FindError::NotFound(prefix.0.clone())),
+        [trace_id] => Ok(FoundTrace {
+            trace_id,
+            unreadable: search.unreadable,
+        }),
+        _ => Err(search.ambiguous()),
+    }
+}
+
+struct Search<'a> {
+    prefix: &'a IdPrefix,
+    /// Different ids with the beginning, in the order of the files.
+    ids: Vec<TraceId>,
+    rows: u64,
+    unreadable: u64,
+}
+
+impl Search<'_> {
+    fn read(
+        &mut self,
+        file: File,
+        mut lines: Lines,
+        on_line: &mut dyn FnMut(File, &[u8]),
+    ) -> Result<(), FindError> {
+        while let Some(line) = lines.next_line()? {
+            let id = match line.ending {
+                Ending::Newline => trace_id(file, line.bytes),
+                // A line in progress, or the rest of one after a kill.
+                Ending::EndOfFile => continue,
+                Ending::TooLong => Err(NotAnObject),
+            };
+            let Ok(id) = id else {
+                self.unreadable += 1;
+                continue;
+            };
+            let Some(id) = id
+                .filter(|id| id.starts_with(self.prefix.0.as_bytes()))
+                .and_then(TraceId::parse_bytes)
+            else {
+                continue;
+            };
+            if !self.ids.contains(&id) {
+                self.ids.push(id);
+                if self.ids.len() > IDS_SHOWN {
+                    return Err(self.ambiguous());
+                }
+            }
+            if self.ids.len() == 1 {
+                self.rows += 1;
+                if self.rows > ROWS_MAX {
+                    return Err(FindError::TooLarge(id));
+                }
+                on_line(file, line.bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn ambiguous(&self) -> FindError {
+        FindError::Ambiguous {
+            prefix: self.prefix.0.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+}
+
+/// The digits of a line's trace id; `None` if it has none.
+fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
+    let names: &[Name] = match file {
+        File::Calls => &CALL_NAMES,
+        _ => &INVOCATION_NAMES,
+    };
+    let (mut fields, mut order) = (Fields::new(line)?, Order::new(file.fields()));
+    while let Some((index, field)) = fields.next_known(&mut order, names)? {
+        if index == TRACE_ID {
+            return Ok(field
+                .value
+                .strip_prefix(b"\"")
+                .and_then(|id| id.strip_suffix(b"\"")));
+        }
+    }
+    Ok(None)
+}
