@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{event, load, ls, merge, run, schema, tail, trace, validate};
+use commands::{event, load, ls, merge, run, schema, stats, tail, trace, validate};
 
 const AFTER_HELP: &str = "\
 A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
@@ -19,6 +19,7 @@ docs/cctf.md describes it. To try it out:
   cctf run
   cctf ls
   cctf tail logs/latest --from-start --no-follow
+  cctf stats logs/latest
   cctf validate logs/latest";
 
 /// Record, follow, check and merge runs in CCTF, a file format for request traces.
@@ -43,6 +44,8 @@ enum Command {
     Ls(ls::LsArgs),
     /// Show one trace as a tree of invocations and calls.
     Trace(trace::TraceArgs),
+    /// Print the figures of a run by module, endpoint, node or link: rates, times, utilisation, errors.
+    Stats(stats::StatsArgs),
     /// Check whether a run's folder follows all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Stats(args) => stats::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -13,6 +13,7 @@ pub mod run;
 mod run_report;
 mod run_target;
 pub mod schema;
+pub mod stats;
 pub mod tail;
 pub mod trace;
 pub mod validate;

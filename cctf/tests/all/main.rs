@@ -13,6 +13,7 @@ mod servers;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]
 #[path = "../../examples/shards.rs"]
 mod shards;
+mod stats;
 mod trace;
 
 use std::process::{Command, Output};

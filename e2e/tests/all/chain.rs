@@ -1,10 +1,14 @@
 //! `cctf run --chain`: each request is three invocations, endpoint to edge to cloud, each the parent of the next.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use e2e::binaries::short_run;
+use e2e::binaries::{cctf, short_run};
 use e2e::rows::{self, number, text};
 use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::run_all::compare_stats;
 
 const REQUESTS: usize = 80;
 /// Node, stage and path of each hop.
@@ -14,13 +18,47 @@ const HOPS: [(&str, &str, &str); 3] = [
     ("cloud0", "cloud", "/kv/set/k1"),
 ];
 
-#[test]
-fn each_request_is_three_invocations_with_the_right_parents() {
+/// Folder of the run that these tests share.
+static RUN: LazyLock<TempDir> = LazyLock::new(|| {
     let logs = tempfile::tempdir().unwrap();
     short_run(logs.path(), &["--endpoints", "json", "--chain"]).unwrap();
-    let cctf = logs.path().join("r/cctf");
-    let invocations = rows::lines(&cctf.join("invocations.jsonl")).unwrap();
-    let calls = rows::lines(&cctf.join("calls.jsonl")).unwrap();
+    logs
+});
+
+#[test]
+fn figures_of_nodes_and_links_are_those_of_the_sql_in_duckdb() {
+    let run = RUN.path().join("r");
+    compare_stats(&run, &[]);
+    let done = cctf(&[
+        "stats",
+        &run.to_string_lossy(),
+        "--by",
+        "link",
+        "--format",
+        "json",
+    ])
+    .unwrap();
+    let stats = done.json().unwrap();
+    let links: Vec<(&str, &str, u64)> = stats["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| {
+            let node = |name| text(link, name).unwrap();
+            (node("from_node"), node("node"), link["calls"].as_u64().unwrap())
+        })
+        .collect();
+    let requests = REQUESTS as u64;
+    let expected = [("driver0", "ep0"), ("edge0", "cloud0"), ("ep0", "edge0")];
+    assert_eq!(links, expected.map(|(from, to)| (from, to, requests)));
+    assert_eq!(stats["notes"], serde_json::json!([]));
+}
+
+#[test]
+fn each_request_is_three_invocations_with_the_right_parents() {
+    let folder = RUN.path().join("r/cctf");
+    let invocations = rows::lines(&folder.join("invocations.jsonl")).unwrap();
+    let calls = rows::lines(&folder.join("calls.jsonl")).unwrap();
     assert_eq!(invocations.len(), REQUESTS * HOPS.len());
     let calls: HashMap<&str, &Value> = calls
         .iter()
@@ -67,7 +105,7 @@ fn each_request_is_three_invocations_with_the_right_parents() {
         );
     }
     assert!(waited_ms > 0.0, "no invocation waited for a call");
-    let nodes = rows::document(&cctf.join("nodes.json")).unwrap();
+    let nodes = rows::document(&folder.join("nodes.json")).unwrap();
     for (node, stage, _) in HOPS {
         let node_row = nodes
             .as_array()
@@ -77,7 +115,7 @@ fn each_request_is_three_invocations_with_the_right_parents() {
             .unwrap();
         assert_eq!(text(node_row, "stage"), Some(stage));
     }
-    let links = rows::document(&cctf.join("links.json")).unwrap();
+    let links = rows::document(&folder.join("links.json")).unwrap();
     for (u, v) in [("driver0", "ep0"), ("ep0", "edge0"), ("edge0", "cloud0")] {
         let link = links
             .as_array()

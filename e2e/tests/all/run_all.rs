@@ -221,3 +221,26 @@ fn duckdb_pandas_and_arrow_read_it_with_the_types_that_cctf_prints() {
         done.stdout
     );
 }
+
+#[test]
+fn the_figures_of_stats_are_those_of_its_sql_in_duckdb() {
+    for window in [&[][..], &["--from", "1s", "--to", "5s500ms"]] {
+        compare_stats(&RUN.folder, window);
+    }
+}
+
+/// Compares every figure of `cctf stats` with DuckDB's answer to the SQL that it prints.
+pub fn compare_stats(run: &Path, flags: &[&str]) {
+    let python = tool("readers/bin/python").unwrap();
+    let output = Command::new(python)
+        .arg(root().join("e2e/readers/compare_stats.py"))
+        .arg(bin_dir().unwrap().join("cctf"))
+        .arg(run)
+        .args(flags)
+        .output()
+        .unwrap();
+    let done = Done::from(output);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let agreed: u32 = done.stdout.trim().parse().unwrap();
+    assert!(agreed > 200, "{agreed} figures were compared");
+}

@@ -55,7 +55,11 @@ pub const CRATES: &[Member] = &[
     member("libs/otlp-send", "otlp-send", &[]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
-    member("libs/analyze", "cctf-analyze", &["cctf-proto"]),
+    member(
+        "libs/analyze",
+        "cctf-analyze",
+        &["cctf-proto", "cctf-rundir", "cctf-aggregate"],
+    ),
     member(
         "service",
         "tunable-svc",

@@ -2,6 +2,7 @@
 //!
 //! - [`RunFolder`]: one folder and its files.
 //! - [`Lines`]: the lines of a file, each with its offset and ending.
+//! - [`chunks`]: a file's lines in ranges of bytes, for threads.
 //! - [`follow`]: the lines of a file that grows.
 //! - [`parts`]: the parts of a long run, and the successor of each.
 //! - [`fields`]: the fields of one line as written, without decoding the row.
@@ -11,6 +12,7 @@
 //! - [`output`]: a new run folder, which appears by one rename.
 //! - [`validate`]: a folder checked against the rules of the contract.
 
+pub mod chunks;
 pub mod contents;
 mod error;
 pub mod fields;

@@ -1,0 +1,218 @@
+//! `cctf stats`: figures of a run by module, endpoint, node and link.
+//!
+//! [`print`] shows them as a table, as JSON or as CSV.
+
+mod print;
+
+use std::io::IsTerminal;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use analyze::stats::group::By;
+use analyze::stats::window::Window;
+use analyze::stats::{Options, Progress, Stats, sql, stats};
+use cctf_proto::cctf::Part;
+use cctf_proto::log_line;
+use clap::{Args, ValueEnum};
+use cli::units::parse_duration;
+use indicatif::{ProgressBar, ProgressStyle};
+use rundir::parts::Run;
+
+use super::run_target::target;
+use super::{DONE, FAILED, UsageError};
+
+const AFTER_HELP: &str = "\
+Examples:
+  cctf stats logs/latest
+  cctf stats logs/latest --by endpoint --by link --warmup 10s
+  cctf stats gzip-60 --from 30s --to 1m30s --format json | jq '.groups[] | {module_id, response_p99_ms}'
+  The SQL that gives the same figures in DuckDB:
+    cctf stats logs/latest --by module --sql | duckdb
+
+Figures: calls, arrival rate and coefficient of variation (cv) of the gaps between arrivals, requests in the system by Little's
+law and as sampled, slots and their utilisation, errors, bytes, and queue, service, response, CPU and network times. Counts and
+sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.
+
+A long run is read across all of its parts. Of a run in progress, the rows so far count.
+
+Exit codes:
+  0  the figures were printed
+  1  the figures were printed but lines are damaged; or a file cannot be read, or the figures cannot be printed
+  2  invalid flag, or there is no such run";
+
+/// A way to group a run's invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Grouping {
+    /// Modules of the application.
+    Module,
+    /// Methods and routes of modules.
+    Endpoint,
+    /// Nodes of the instances.
+    Node,
+    /// Nodes of caller and instance.
+    Link,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// Tables for people.
+    #[value(alias = "text")]
+    Table,
+    /// One JSON object.
+    Json,
+    /// One line for each group, with titles.
+    Csv,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Figures, examples and exit codes: cctf stats --help")]
+pub struct StatsArgs {
+    /// Run id, or path to a run's folder. Default: the newest run.
+    #[arg(env = "RUN_ID", value_name = "DIR|RUN_ID")]
+    run: Option<String>,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    logs_dir: PathBuf,
+    /// Groups to print; can be repeated.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "module", action = clap::ArgAction::Append)]
+    by: Vec<Grouping>,
+    /// Count only invocations that start at this offset from the run's first one or later, such as 10s or 1m30s.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    from: Option<Duration>,
+    /// Count only invocations that start before this offset.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    to: Option<Duration>,
+    /// Leave out the beginning of the run; the same as --from.
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION", conflicts_with = "from")]
+    warmup: Option<Duration>,
+    /// Output format.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// Print the SQL for DuckDB that computes the same figures, instead of the figures.
+    #[arg(long)]
+    sql: bool,
+}
+
+impl StatsArgs {
+    fn window(&self) -> Result<Window, UsageError> {
+        let window = Window {
+            from: self.from.or(self.warmup).unwrap_or_default(),
+            to: self.to,
+        };
+        if window.to.is_some_and(|to| to <= window.from) {
+            return Err(UsageError(
+                "--to is not after the beginning: choose a larger --to, or a smaller --from or --warmup"
+                    .to_owned(),
+            ));
+        }
+        Ok(window)
+    }
+
+    /// The groupings, each once.
+    fn groupings(&self) -> Vec<By> {
+        let mut found = Vec::new();
+        for grouping in &self.by {
+            let by = match grouping {
+                Grouping::Module => By::Module,
+                Grouping::Endpoint => By::Endpoint,
+                Grouping::Node => By::Node,
+                Grouping::Link => By::Link,
+            };
+            if !found.contains(&by) {
+                found.push(by);
+            }
+        }
+        found
+    }
+}
+
+pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        by: args.groupings(),
+        window: args.window()?,
+        threads: thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
+    if args.sql {
+        let parts = run.parts_from(&part)?;
+        let folders: Vec<PathBuf> = parts
+            .iter()
+            .map(|part| run.folder(part).join(rundir::CCTF))
+            .collect();
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        super::print(&sql::script(&folders, &options.by, options.window))?;
+        return Ok(ExitCode::from(DONE));
+    }
+    let bar = bar();
+    let found = stats(&run, &part, &options, &mut |progress| {
+        show(bar.as_ref(), progress)
+    });
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let found = found?;
+    report(&found, args.format);
+    super::print(&match args.format {
+        OutputFormat::Table => print::table(&found, options.window),
+        OutputFormat::Json => print::json(&found)?,
+        OutputFormat::Csv => print::csv(&found),
+    })?;
+    let code = if found.damages.count > 0 { FAILED } else { DONE };
+    Ok(ExitCode::from(code))
+}
+
+fn find(named: Option<&str>, logs_dir: &Path) -> Result<(Run, Part), UsageError> {
+    let target = target(named, logs_dir)?;
+    let found = target.find().map_err(|error| UsageError(error.to_string()))?;
+    found.ok_or_else(|| {
+        UsageError(format!(
+            "cannot find the run {}: it does not exist, or has no files yet; cctf ls lists all runs",
+            target.path().display()
+        ))
+    })
+}
+
+/// Reports damaged lines, and everything that a machine-readable result does not say to a person.
+fn report(stats: &Stats, format: OutputFormat) {
+    for damage in &stats.damages.shown {
+        log_line!(
+            "cctf: {}:{}: {}",
+            damage.path.display(),
+            damage.line,
+            damage.error
+        );
+    }
+    if stats.damages.count > 0 {
+        log_line!(
+            "cctf: {} damaged lines are left out of the figures; cctf validate shows what is wrong with them",
+            stats.damages.count
+        );
+    }
+    if format == OutputFormat::Csv {
+        for note in &stats.notes {
+            log_line!("cctf: {note}");
+        }
+    }
+}
+
+fn bar() -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+        {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix("reading");
+        bar
+    })
+}
+
+fn show(bar: Option<&ProgressBar>, progress: Progress) {
+    let Some(bar) = bar else { return };
+    bar.set_length(progress.total);
+    bar.set_position(progress.done);
+}

@@ -1,0 +1,297 @@
+//! Figures as tables, as JSON and as CSV.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use analyze::stats::Stats;
+use analyze::stats::cells::Key;
+use analyze::stats::figures::Time;
+use analyze::stats::group::{By, Group};
+use analyze::stats::table::{Figure, QUANTILES, Value, figures};
+use analyze::stats::window::Window;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json;
+
+use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
+
+/// Maximum width of a group's name.
+const NAME_WIDTH_MAX: usize = 60;
+/// The group beyond the maximum number of groups.
+const OTHER: &str = "(other)";
+/// Names of a key's texts.
+const KEYS: [&str; 6] = ["app_id", "module_id", "method", "route", "from_node", "node"];
+
+const NS_PER_S: f64 = 1e9;
+
+/// Tables of all groupings, below a summary.
+pub fn table(stats: &Stats, window: Window) -> String {
+    let mut out = summary(stats, window);
+    let all = figures();
+    let mut groupings: Vec<By> = stats.groups.iter().map(|group| group.by).collect();
+    groupings.dedup();
+    for by in groupings {
+        let groups: Vec<&Group> = stats.groups.iter().filter(|group| group.by == by).collect();
+        let names = names(&groups);
+        let _ = write!(out, "\n{}", load(by, &groups, &names, &all));
+        let _ = write!(out, "\n{}", times(by, &groups, &names, &all));
+    }
+    out
+}
+
+fn summary(stats: &Stats, window: Window) -> String {
+    let parts = match stats.parts.len() {
+        0 | 1 => String::new(),
+        parts => format!(" in {parts} parts"),
+    };
+    let mut out = format!(
+        "run {}{parts}: {} invocations",
+        printable(&stats.run_id),
+        stats.rows
+    );
+    if let (Some(first), Some(last)) = (stats.first_ns, stats.last_ns) {
+        let _ = write!(out, " in {:.1} s", last.saturating_sub(first) as f64 / NS_PER_S);
+    }
+    out += if stats.is_open { ", not ended\n" } else { "\n" };
+    if !window.is_whole() {
+        let to = window
+            .to
+            .map_or_else(|| "the end".to_owned(), |to| format!("{} s", to.as_secs_f64()));
+        let _ = writeln!(
+            out,
+            "figures of the invocations that start from {} s to {to}",
+            window.from.as_secs_f64()
+        );
+    }
+    if stats.rows == 0 {
+        out += "there is nothing to compute yet\n";
+    } else if stats.groups.iter().all(|group| group.sums.calls == 0) {
+        out += "no invocation starts in this time\n";
+    }
+    for note in &stats.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out
+}
+
+/// Names of groups. A module shows its application where another one has a module of that name.
+fn names(groups: &[&Group]) -> Vec<String> {
+    let mut once = BTreeSet::new();
+    let mut ambiguous = BTreeSet::new();
+    let modules: BTreeSet<_> = groups
+        .iter()
+        .map(|group| (&group.key.module_id, &group.key.app_id))
+        .collect();
+    for (module, _) in modules {
+        if !once.insert(module) {
+            ambiguous.insert(module);
+        }
+    }
+    let name = |group: &&Group| {
+        let key = &group.key;
+        let name = name(group.by, key, ambiguous.contains(&key.module_id));
+        cut(&printable(&name), NAME_WIDTH_MAX)
+    };
+    groups.iter().map(name).collect()
+}
+
+fn name(by: By, key: &Key, with_app: bool) -> String {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or(UNKNOWN).to_owned();
+    let module = match (&key.app_id, with_app) {
+        (Some(app), true) => format!("{app}/{}", text(&key.module_id)),
+        _ => text(&key.module_id),
+    };
+    match by {
+        By::Endpoint if key.is_other && key.module_id.is_some() => format!("{module} {OTHER}"),
+        _ if key.is_other => OTHER.to_owned(),
+        By::Module => module,
+        By::Endpoint => format!("{module} {} {}", text(&key.method), text(&key.route)),
+        By::Node => text(&key.node),
+        By::Link => format!("{} -> {}", text(&key.from_node), text(&key.node)),
+    }
+}
+
+/// A figure's value with so many decimals.
+fn cell(group: &Group, all: &[Figure], name: &str, decimals: usize) -> String {
+    let figure = all.iter().find(|figure| figure.name == name);
+    match figure.map_or(Value::Unknown, |figure| figure.value(group)) {
+        Value::Unknown => UNKNOWN.to_owned(),
+        Value::Count(count) => count.to_string(),
+        Value::Number(number) => format!("{number:.decimals$}"),
+    }
+}
+
+fn load(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String {
+    let value = |group: &Group, figure, decimals| cell(group, all, figure, decimals);
+    let arrivals = |group: &Group, name: &String| {
+        [
+            name.clone(),
+            value(group, "calls", 0),
+            value(group, "errors", 0),
+            value(group, "rate_per_s", 2),
+            value(group, "interarrival_cv", 2),
+            value(group, "bytes_in_mean", 0),
+            value(group, "bytes_out_mean", 0),
+        ]
+    };
+    let titles = [
+        by.name(),
+        "calls",
+        "errors",
+        "rate/s",
+        "cv",
+        "bytes in",
+        "bytes out",
+    ];
+    let pairs = groups.iter().zip(names);
+    if by == By::Link {
+        let rows: Vec<[String; 7]> = pairs.map(|(group, name)| arrivals(group, name)).collect();
+        return columns(titles, &rows, &[1, 2, 3, 4, 5, 6]);
+    }
+    let rows = pairs.map(|(group, name)| {
+        let [name, calls, errors, rate, cv, bytes_in, bytes_out] = arrivals(group, name);
+        let in_system = value(group, "concurrency", 3);
+        let sampled = value(group, "in_flight", 3);
+        let slots = value(group, "slots", 1);
+        let busy = busy(group, all);
+        [
+            name, calls, errors, rate, cv, in_system, sampled, slots, busy, bytes_in, bytes_out,
+        ]
+    });
+    let rows: Vec<[String; 11]> = rows.collect();
+    let [name, calls, errors, rate, cv, bytes_in, bytes_out] = titles;
+    let titles = [
+        name,
+        calls,
+        errors,
+        rate,
+        cv,
+        "in system",
+        "sampled",
+        "slots",
+        "busy",
+        bytes_in,
+        bytes_out,
+    ];
+    columns(titles, &rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+}
+
+fn busy(group: &Group, all: &[Figure]) -> String {
+    let figure = all.iter().find(|figure| figure.name == "utilisation");
+    match figure.map_or(Value::Unknown, |figure| figure.value(group)) {
+        Value::Number(busy) => format!("{:.1}%", 100.0 * busy),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// The times of each group, without those that no invocation has.
+fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String {
+    let mut rows = Vec::new();
+    for (group, name) in groups.iter().zip(names) {
+        let known = Time::ALL
+            .into_iter()
+            .filter(|&time| group.sums.of(time).sketch.count() > 0);
+        for (number, time) in known.enumerate() {
+            let value = |part: &str| cell(group, all, &format!("{}_{part}", time.name()), 3);
+            let [p50, p95, p99] = QUANTILES.map(|(quantile, _)| value(&format!("{quantile}_ms")));
+            // The name stands beside its first time only.
+            let name = if number == 0 { name.clone() } else { String::new() };
+            rows.push([
+                name,
+                time.name().to_owned(),
+                value("count"),
+                value("mean_ms"),
+                p50,
+                p95,
+                p99,
+            ]);
+        }
+    }
+    let titles = [
+        by.name(),
+        "time",
+        "known",
+        "mean ms",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+    ];
+    columns(titles, &rows, &[2, 3, 4, 5, 6])
+}
+
+/// A group as an object: its keys, then its figures.
+struct Object<'a>(&'a Group, &'a [Figure]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(group, all) = *self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("by", group.by.name())?;
+        for name in group.by.keys() {
+            map.serialize_entry(name, &group.key.text(name))?;
+        }
+        if group.key.is_other {
+            map.serialize_entry("other", &true)?;
+        }
+        for figure in all.iter().filter(|figure| figure.on.contains(&group.by)) {
+            map.serialize_entry(&figure.name, &figure.value(group))?;
+        }
+        map.end()
+    }
+}
+
+pub fn json(stats: &Stats) -> serde_json::Result<String> {
+    let all = figures();
+    let damaged: Vec<_> = stats
+        .damages
+        .shown
+        .iter()
+        .map(|damage| json!({ "file": damage.path, "line": damage.line, "error": damage.error.to_string() }))
+        .collect();
+    let groups: Vec<Object<'_>> = stats.groups.iter().map(|group| Object(group, &all)).collect();
+    let head = json!({
+        "run_id": stats.run_id,
+        "parts": stats.parts,
+        "open": stats.is_open,
+        "invocations": stats.rows,
+        "first_ns": stats.first_ns,
+        "last_ns": stats.last_ns,
+        "time_ns": stats.time_ns,
+        "damaged_lines": stats.damages.count,
+        "damaged": damaged,
+        "notes": stats.notes,
+    });
+    // The groups are appended as text, because a value of serde_json holds no integer of 128 bits.
+    let head = head.to_string();
+    let head = head.strip_suffix('}').unwrap_or(&head);
+    Ok(format!(
+        "{head},\"groups\":{}}}\n",
+        serde_json::to_string(&groups)?
+    ))
+}
+
+pub fn csv(stats: &Stats) -> String {
+    let all = figures();
+    let titles = ["by", "other"].into_iter().chain(KEYS);
+    let titles: Vec<&str> = titles.chain(all.iter().map(|figure| &*figure.name)).collect();
+    let mut out = titles.join(",") + "\n";
+    for group in &stats.groups {
+        let mut fields = vec![group.by.name().to_owned(), group.key.is_other.to_string()];
+        fields.extend(KEYS.map(|name| quoted(group.key.text(name).unwrap_or_default())));
+        fields.extend(all.iter().map(|figure| match figure.value(group) {
+            Value::Unknown => String::new(),
+            Value::Count(count) => count.to_string(),
+            Value::Number(number) => number.to_string(),
+        }));
+        out += &fields.join(",");
+        out.push('\n');
+    }
+    out
+}
+
+/// A field of CSV (RFC 4180), in quotes if it needs them.
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! [`Sketch`]: counts of values in buckets, from which quantiles follow within [`RELATIVE_ERROR`].
+//!
+//! As in DDSketch, a bucket covers values of nearly the same ratio, sketches of parts add up to the sketch of the whole, and
+//! zeros are exact. The buckets are those of HdrHistogram: each power of two is cut into 64 equal ones. That takes integer
+//! operations only, so the result depends neither on the order of the values nor on the machine.
+
+/// Maximum distance of a quantile from the exact one, as a fraction of the exact one: half of a bucket, whose width is at most
+/// 1/64 of its lowest value.
+pub const RELATIVE_ERROR: f64 = 1.0 / 128.0;
+
+/// Binary logarithm of the number of buckets for one power of two. Values below twice that number are exact.
+const BITS: u32 = 6;
+const PER_OCTAVE: u64 = 1 << BITS;
+
+/// Counts of values by bucket. It takes 8 bytes for each bucket between the smallest and the largest value: 4 KiB for times
+/// from 1 us to 1 s, and 30 KiB at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sketch {
+    count: u64,
+    /// Bucket of the first entry of `counts`.
+    first: usize,
+    counts: Vec<u64>,
+}
+
+impl Sketch {
+    #[inline]
+    pub fn add(&mut self, value: u64) {
+        self.count += 1;
+        let bucket = bucket_of(value);
+        match self.counts.get_mut(bucket.wrapping_sub(self.first)) {
+            Some(count) => *count += 1,
+            None => {
+                self.grow(bucket, bucket);
+                self.counts[bucket - self.first] += 1;
+            }
+        }
+    }
+
+    /// Adds the values of another sketch.
+    pub fn merge(&mut self, other: &Self) {
+        let Some(last) = other.counts.len().checked_sub(1) else {
+            return;
+        };
+        self.grow(other.first, other.first + last);
+        self.count += other.count;
+        let begin = other.first - self.first;
+        for (count, more) in self.counts[begin..].iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Number of zeros.
+    pub fn zeros(&self) -> u64 {
+        match self.first {
+            0 => self.counts.first().copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// The value with the rank `ceil(fraction * count)`, as SQL's `quantile_disc`; `None` without values.
+    pub fn quantile(&self, fraction: f64) -> Option<u64> {
+        let rank = (self.count as f64 * fraction).ceil().max(1.0) as u64;
+        let mut below = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            below += count;
+            if below >= rank {
+                return Some(middle_of(self.first + index));
+            }
+        }
+        None
+    }
+
+    /// Makes room for the buckets from `first` to `last`.
+    fn grow(&mut self, first: usize, last: usize) {
+        if self.counts.is_empty() {
+            self.first = first;
+        }
+        if first < self.first {
+            let more = self.first - first;
+            self.counts.splice(0..0, std::iter::repeat_n(0, more));
+            self.first = first;
+        }
+        let length = last + 1 - self.first;
+        if length > self.counts.len() {
+            self.counts.resize(length, 0);
+        }
+    }
+}
+
+#[inline]
+fn bucket_of(value: u64) -> usize {
+    // Power of two above those whose values are exact.
+    let octave = (u64::BITS - (value >> BITS).leading_zeros()).saturating_sub(1);
+    (u64::from(octave) * PER_OCTAVE + (value >> octave)) as usize
+}
+
+/// The middle of a bucket's lowest and highest value.
+fn middle_of(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    let octave = (bucket / PER_OCTAVE).saturating_sub(1);
+    let lowest = (bucket - octave * PER_OCTAVE) << octave;
+    lowest + ((1 << octave) - 1) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The exact quantile of sorted values.
+    fn exact(sorted: &[u64], fraction: f64) -> u64 {
+        let rank = (sorted.len() as f64 * fraction).ceil().max(1.0) as usize;
+        sorted[rank - 1]
+    }
+
+    fn sketch_of(values: &[u64]) -> Sketch {
+        let mut sketch = Sketch::default();
+        values.iter().for_each(|&value| sketch.add(value));
+        sketch
+    }
+
+    /// Values of all magnitudes, with many small ones and zeros.
+    fn values() -> impl Strategy<Value = Vec<u64>> {
+        let value = (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| value >> shift);
+        prop::collection::vec(prop_oneof![value, Just(0)], 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_the_error_and_zeros_are_exact(mut values in values(), fraction in 0.0..=1.0_f64) {
+            let sketch = sketch_of(&values);
+            values.sort_unstable();
+            let (found, exact) = (sketch.quantile(fraction).unwrap(), exact(&values, fraction));
+            prop_assert!(found.abs_diff(exact) as f64 <= exact as f64 * RELATIVE_ERROR, "{found} for {exact}");
+            prop_assert_eq!(sketch.count(), values.len() as u64);
+            prop_assert_eq!(sketch.zeros(), values.iter().filter(|value| **value == 0).count() as u64);
+        }
+
+        #[test]
+        fn sketches_of_parts_add_up_in_any_order(values in values(), cut in 0..200_usize) {
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let (left, right) = (sketch_of(left), sketch_of(right));
+            for (mut sum, more) in [(left.clone(), &right), (right.clone(), &left)] {
+                sum.merge(more);
+                let whole = sketch_of(&values);
+                prop_assert_eq!(sum.count(), whole.count());
+                for percent in 0..=100 {
+                    let fraction = f64::from(percent) / 100.0;
+                    prop_assert_eq!(sum.quantile(fraction), whole.quantile(fraction));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_value_fits_and_no_value_has_no_quantile() {
+        assert_eq!(Sketch::default().quantile(0.5), None);
+        let sketch = sketch_of(&[0, u64::MAX]);
+        assert_eq!(sketch.quantile(0.5), Some(0));
+        assert!(sketch.quantile(1.0).unwrap().abs_diff(u64::MAX) <= u64::MAX / 128);
+    }
+}

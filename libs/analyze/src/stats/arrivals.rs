@@ -1,0 +1,151 @@
+//! [`Arrivals`]: gaps between the arrivals of each group, from rows that are nearly in the order of time.
+
+/// Arrivals that wait to be sorted. Rows are written when their callers are known, so a row may be this many rows late. A run
+/// with at most twice as many rows may have any order. 16 MiB, and at most twice that.
+const WAITING_MAX: usize = 1 << 20;
+
+/// Sums over the gaps between the arrivals of one group, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Gaps {
+    last: Option<i64>,
+    count: u64,
+    sum: u128,
+    squares: u128,
+}
+
+impl Gaps {
+    /// Adds an arrival that is not earlier than those before.
+    #[inline]
+    fn add(&mut self, arrival: i64) {
+        if let Some(last) = self.last {
+            let gap = arrival.abs_diff(last);
+            self.count += 1;
+            self.sum += u128::from(gap);
+            self.squares = self.squares.saturating_add(u128::from(gap) * u128::from(gap));
+        }
+        self.last = Some(arrival);
+    }
+
+    /// Coefficient of variation: standard deviation divided by mean. `None` below two gaps, or if all are zero.
+    pub fn cv(&self) -> Option<f64> {
+        let (count, sum, squares) = (self.count as f64, self.sum as f64, self.squares as f64);
+        (self.count > 1 && self.sum > 0).then(|| (count * squares - sum * sum).max(0.0).sqrt() / sum)
+    }
+}
+
+/// Sorts arrivals and passes each to the groups of its cell.
+pub struct Arrivals {
+    /// Nanoseconds, and the cell.
+    waiting: Vec<(i64, u32)>,
+    waiting_max: usize,
+    /// The last arrival that was passed on.
+    passed: i64,
+    /// Arrivals before that, which had to be left out.
+    pub left_out: u64,
+    /// By grouping, and group in it.
+    gaps: Vec<Vec<Gaps>>,
+}
+
+impl Arrivals {
+    /// For so many groupings.
+    pub fn new(groupings: usize) -> Self {
+        Self::with_bound(groupings, WAITING_MAX)
+    }
+
+    fn with_bound(groupings: usize, waiting_max: usize) -> Self {
+        Self {
+            waiting: Vec::new(),
+            waiting_max,
+            passed: i64::MIN,
+            left_out: 0,
+            gaps: vec![Vec::new(); groupings],
+        }
+    }
+
+    /// Adds arrivals. `groups_of`: the groups of a cell, one in each grouping.
+    pub fn extend<const N: usize>(
+        &mut self,
+        arrivals: impl Iterator<Item = (i64, u32)>,
+        groups_of: impl Fn(u32) -> [u32; N],
+    ) {
+        self.waiting.extend(arrivals);
+        if self.waiting.len() >= 2 * self.waiting_max {
+            let passed = self.waiting.len() - self.waiting_max;
+            self.pass(passed, groups_of);
+        }
+    }
+
+    /// The gaps by grouping and group, after the last arrival.
+    pub fn finish<const N: usize>(&mut self, groups_of: impl Fn(u32) -> [u32; N]) -> Vec<Vec<Gaps>> {
+        self.pass(self.waiting.len(), groups_of);
+        std::mem::take(&mut self.gaps)
+    }
+
+    fn pass<const N: usize>(&mut self, count: usize, groups_of: impl Fn(u32) -> [u32; N]) {
+        // A stable sort takes little time, because it finds the sorted parts.
+        self.waiting.sort();
+        for (arrival, cell) in self.waiting.drain(..count) {
+            if arrival < self.passed {
+                self.left_out += 1;
+                continue;
+            }
+            self.passed = arrival;
+            for (groups, group) in self.gaps.iter_mut().zip(groups_of(cell)) {
+                let group = group as usize;
+                if groups.len() <= group {
+                    groups.resize(group + 1, Gaps::default());
+                }
+                groups[group].add(arrival);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cv_of(arrivals: &[i64]) -> Option<f64> {
+        let gaps: Vec<f64> = arrivals
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as f64)
+            .collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        (gaps.len() > 1 && mean > 0.0).then(|| variance.sqrt() / mean)
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_rows_does_not_matter_within_the_bound(
+            mut arrivals in prop::collection::vec((0..1_000_000_i64, 0..3_u32), 0..60),
+        ) {
+            let mut found = Arrivals::with_bound(1, 30);
+            for one in &arrivals {
+                found.extend([*one].into_iter(), |cell| [cell]);
+            }
+            let gaps = found.finish(|cell| [cell]);
+            prop_assert_eq!(found.left_out, 0);
+            arrivals.sort_unstable();
+            for (group, gaps) in gaps[0].iter().enumerate() {
+                let of_group = |(_, cell): &&(i64, u32)| *cell as usize == group;
+                let times: Vec<i64> = arrivals.iter().filter(of_group).map(|(arrival, _)| *arrival).collect();
+                match (gaps.cv(), cv_of(&times)) {
+                    (Some(found), Some(wanted)) => prop_assert!((found - wanted).abs() < 1e-6, "{found} {wanted}"),
+                    (found, wanted) => prop_assert_eq!(found, wanted),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_arrival_that_is_too_late_is_left_out_and_counted() {
+        let mut arrivals = Arrivals::with_bound(1, 2);
+        arrivals.extend([10, 20, 30, 40, 5, 50].map(|at| (at, 0)).into_iter(), |_| [0]);
+        arrivals.extend([(1, 0)].into_iter(), |_| [0]);
+        let gaps = arrivals.finish(|_| [0]);
+        assert_eq!(arrivals.left_out, 1);
+        assert_eq!(gaps[0][0].count, 5);
+    }
+}

@@ -1,0 +1,286 @@
+//! [`Cells`]: sums by endpoint and node, the finest groups, of which all others consist.
+
+use aggregate::maps::Map;
+use rundir::fields::text;
+
+use super::figures::{Sums, Time};
+use super::row::InvocationRow;
+
+/// Maximum number of endpoints on nodes. Paths that contain ids could be millions. 2,048 with five sketches of 4 KiB are 40 MiB.
+const ENDPOINT_CELLS_MAX: usize = 2048;
+/// Maximum number of modules on nodes beyond that, each with one group for its further endpoints.
+const MODULE_CELLS_MAX: usize = 1024;
+/// Stands for further texts in the key of a cell. A text of a row begins with a quote.
+const OTHER: &[u8] = b"(other)";
+
+/// What the invocations of a group have in common. `None`: unknown, or no part of the grouping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    pub app_id: Option<String>,
+    pub module_id: Option<String>,
+    pub method: Option<String>,
+    pub route: Option<String>,
+    /// Node of the callers of a link.
+    pub from_node: Option<String>,
+    pub node: Option<String>,
+    /// Everything beyond the maximum number of groups.
+    pub is_other: bool,
+}
+
+/// Sums of one chunk, by key as written.
+#[derive(Default)]
+pub struct ChunkCells {
+    numbers: Map<Box<[u8]>, u32>,
+    keys: Vec<Box<[u8]>>,
+    sums: Vec<Sums>,
+    scratch: Vec<u8>,
+}
+
+impl ChunkCells {
+    /// Adds an invocation, and returns the number of its cell in this chunk.
+    #[inline]
+    pub fn add(&mut self, row: &InvocationRow<'_>) -> u32 {
+        let route = if row.route.is_empty() { row.path } else { row.route };
+        self.scratch.clear();
+        for part in [row.app, row.module, row.node, row.method, route] {
+            self.scratch.extend_from_slice(part);
+            self.scratch.push(b'\n');
+        }
+        let number = match self.numbers.get(&*self.scratch) {
+            Some(&number) => number,
+            None => self.insert(),
+        };
+        add(&mut self.sums[number as usize], row);
+        number
+    }
+
+    fn insert(&mut self) -> u32 {
+        let number = self.sums.len() as u32;
+        let key: Box<[u8]> = self.scratch.as_slice().into();
+        self.numbers.insert(key.clone(), number);
+        self.keys.push(key);
+        self.sums.push(Sums::default());
+        number
+    }
+}
+
+#[inline]
+fn add(sums: &mut Sums, row: &InvocationRow<'_>) {
+    sums.calls += 1;
+    sums.errors += u64::from(row.is_error);
+    for (times, &ns) in sums.times.iter_mut().zip(&row.times) {
+        times.add(ns);
+    }
+    if row.times[Time::Service as usize].is_some() {
+        sums.waits_ns += u128::from(row.waits);
+    }
+    sums.bytes_in.add(row.bytes_in);
+    sums.bytes_out.add(row.bytes_out);
+}
+
+/// Numbers of a cell's groups: module, endpoint and node.
+pub type CellGroups = [u32; 3];
+pub const MODULE: usize = 0;
+pub const ENDPOINT: usize = 1;
+pub const NODE: usize = 2;
+
+struct Cell {
+    sums: Sums,
+    groups: CellGroups,
+}
+
+/// All keys of a grouping, by number.
+#[derive(Default)]
+struct Grouping {
+    numbers: Map<Key, u32>,
+    keys: Vec<Key>,
+}
+
+impl Grouping {
+    fn number(&mut self, key: Key) -> u32 {
+        let next = self.keys.len() as u32;
+        *self.numbers.entry(key).or_insert_with_key(|key| {
+            self.keys.push(key.clone());
+            next
+        })
+    }
+}
+
+/// The cells of a run.
+#[derive(Default)]
+pub struct Cells {
+    numbers: Map<Box<[u8]>, u32>,
+    cells: Vec<Cell>,
+    groupings: [Grouping; 3],
+    /// Endpoint cells and module cells so far.
+    counts: [usize; 2],
+    /// Invocations beyond a maximum.
+    pub beyond: u64,
+}
+
+impl Cells {
+    /// Adds a chunk. Returns the run's number of each of its cells.
+    pub fn absorb(&mut self, chunk: &ChunkCells) -> Vec<u32> {
+        let pairs = chunk.keys.iter().zip(&chunk.sums);
+        pairs
+            .map(|(key, sums)| {
+                let number = self.number(key, sums.calls);
+                self.cells[number as usize].sums.merge(sums);
+                number
+            })
+            .collect()
+    }
+
+    pub fn groups_of(&self, cell: u32) -> CellGroups {
+        self.cells[cell as usize].groups
+    }
+
+    /// The keys of a grouping, by number.
+    pub fn keys(&self, grouping: usize) -> &[Key] {
+        &self.groupings[grouping].keys
+    }
+
+    /// Sums and groups of each cell.
+    pub fn iter(&self) -> impl Iterator<Item = (&Sums, CellGroups)> {
+        self.cells.iter().map(|cell| (&cell.sums, cell.groups))
+    }
+
+    fn number(&mut self, key: &[u8], calls: u64) -> u32 {
+        if let Some(&number) = self.numbers.get(key) {
+            return number;
+        }
+        if self.counts[0] < ENDPOINT_CELLS_MAX {
+            self.counts[0] += 1;
+            return self.insert(key);
+        }
+        self.beyond += calls;
+        let module = key.splitn(4, |byte| *byte == b'\n').take(3);
+        let mut module: Vec<u8> = module.collect::<Vec<_>>().join(&b'\n');
+        module.push(b'\n');
+        module.extend_from_slice(OTHER);
+        if let Some(&number) = self.numbers.get(&*module) {
+            return number;
+        }
+        if self.counts[1] < MODULE_CELLS_MAX {
+            self.counts[1] += 1;
+            return self.insert(&module);
+        }
+        match self.numbers.get(OTHER) {
+            Some(&number) => number,
+            None => self.insert(OTHER),
+        }
+    }
+
+    fn insert(&mut self, key: &[u8]) -> u32 {
+        let parts: Vec<&[u8]> = key.split(|byte| *byte == b'\n').collect();
+        let text = |index: usize| parts.get(index).and_then(|part| decoded(part));
+        let other = Key {
+            is_other: true,
+            ..Key::default()
+        };
+        let (mut module, mut node) = (other.clone(), other.clone());
+        let mut endpoint = other;
+        if key != OTHER {
+            module = Key {
+                app_id: text(0),
+                module_id: text(1),
+                ..Key::default()
+            };
+            node = Key {
+                node: text(2),
+                ..Key::default()
+            };
+            let is_other = parts.get(3) == Some(&OTHER);
+            endpoint = Key {
+                method: text(3).filter(|_| !is_other),
+                route: text(4).filter(|_| !is_other),
+                is_other,
+                ..module.clone()
+            };
+        }
+        let [modules, endpoints, nodes] = &mut self.groupings;
+        let groups = [
+            modules.number(module),
+            endpoints.number(endpoint),
+            nodes.number(node),
+        ];
+        let number = self.cells.len() as u32;
+        self.cells.push(Cell {
+            sums: Sums::default(),
+            groups,
+        });
+        self.numbers.insert(key.into(), number);
+        number
+    }
+}
+
+/// The text of a JSON string as written; `None` if it is empty, which stands for unknown.
+pub fn decoded(raw: &[u8]) -> Option<String> {
+    if raw.is_empty() {
+        return None;
+    }
+    Some(text(raw).map_or_else(
+        || String::from_utf8_lossy(raw).into_owned(),
+        |text| text.into_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(module: &'a [u8], node: &'a [u8], path: &'a [u8]) -> InvocationRow<'a> {
+        InvocationRow {
+            module,
+            node,
+            path,
+            ..InvocationRow::default()
+        }
+    }
+
+    #[test]
+    fn cells_of_chunks_add_up_and_texts_may_be_escaped() {
+        let mut cells = Cells::default();
+        for path in [&b"\"/a\""[..], b"\"\\u002fa\"", b"\"/b\"", b"\"/a\""] {
+            let mut chunk = ChunkCells::default();
+            chunk.add(&row(b"\"m\"", b"\"n\"", path));
+            cells.absorb(&chunk);
+        }
+        let routes: Vec<&str> = cells
+            .keys(ENDPOINT)
+            .iter()
+            .flat_map(|key| key.route.as_deref())
+            .collect();
+        assert_eq!(routes, ["/a", "/b"]);
+        let mut calls = [0; 2];
+        for (sums, groups) in cells.iter() {
+            calls[groups[ENDPOINT] as usize] += sums.calls;
+        }
+        assert_eq!(calls, [3, 1]);
+        assert_eq!((cells.keys(MODULE).len(), cells.keys(NODE).len()), (1, 1));
+    }
+
+    #[test]
+    fn endpoints_and_modules_past_the_maximum_share_a_group() {
+        let mut cells = Cells::default();
+        let mut chunk = ChunkCells::default();
+        for number in 0..ENDPOINT_CELLS_MAX + 10 {
+            let path = format!("\"/{number}\"");
+            chunk.add(&row(b"\"m\"", b"\"n\"", path.as_bytes()));
+        }
+        for number in 0..MODULE_CELLS_MAX + 10 {
+            let module = format!("\"m{number}\"");
+            chunk.add(&row(module.as_bytes(), b"\"n\"", b""));
+        }
+        cells.absorb(&chunk);
+        assert_eq!(cells.beyond, MODULE_CELLS_MAX as u64 + 20);
+        let others: Vec<&Key> = cells.keys(ENDPOINT).iter().filter(|key| key.is_other).collect();
+        assert_eq!(others.len(), MODULE_CELLS_MAX + 1);
+        assert_eq!(others[0].module_id.as_deref(), Some("m"));
+        // All modules fit but the last, and their calls stay exact.
+        let modules = cells.keys(MODULE);
+        assert_eq!(modules.iter().filter(|key| key.is_other).count(), 1);
+        let calls: u64 = cells.iter().map(|(sums, _)| sums.calls).sum();
+        assert_eq!(calls, (ENDPOINT_CELLS_MAX + MODULE_CELLS_MAX + 20) as u64);
+    }
+}

@@ -1,0 +1,155 @@
+//! [`Group`]: the figures of one module, endpoint, node or link; [`By`]: the groupings.
+
+use super::arrivals::Gaps;
+use super::cells::{Cells, ENDPOINT, Key, MODULE, NODE};
+use super::figures::{Sums, Time};
+use super::links::Link;
+use super::samples::InFlight;
+use super::slots::Slots;
+
+/// A grouping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    Module,
+    Endpoint,
+    Node,
+    Link,
+}
+
+impl By {
+    pub const ALL: [Self; 4] = [Self::Module, Self::Endpoint, Self::Node, Self::Link];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Endpoint => "endpoint",
+            Self::Node => "node",
+            Self::Link => "link",
+        }
+    }
+
+    /// Names of the key's texts that identify a group, as in the SQL.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Module => &["app_id", "module_id"],
+            Self::Endpoint => &["app_id", "module_id", "method", "route"],
+            Self::Node => &["node"],
+            Self::Link => &["from_node", "node"],
+        }
+    }
+}
+
+impl Key {
+    /// A text of the key by its name in [`By::keys`].
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let text = match name {
+            "app_id" => &self.app_id,
+            "module_id" => &self.module_id,
+            "method" => &self.method,
+            "route" => &self.route,
+            "from_node" => &self.from_node,
+            _ => &self.node,
+        };
+        text.as_deref()
+    }
+}
+
+/// Sums of a group, and what its figures need beside them.
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub by: By,
+    pub key: Key,
+    pub sums: Sums,
+    pub gaps: Gaps,
+    /// Time that the figures describe, nanoseconds.
+    pub time_ns: u64,
+    /// Time in which slots were busy, nanoseconds.
+    pub busy_ns: u128,
+    /// Slots times the time in which they existed, nanoseconds.
+    pub slot_ns: Option<u128>,
+    /// Time average of the sampled requests in the system.
+    pub in_flight: Option<f64>,
+}
+
+/// Sources of the figures of groups.
+pub struct Sources<'s> {
+    pub cells: &'s Cells,
+    /// By grouping and group.
+    pub gaps: &'s [Vec<Gaps>],
+    pub slots: Option<&'s Slots>,
+    pub in_flight: &'s InFlight,
+    pub time_ns: u64,
+}
+
+impl Sources<'_> {
+    /// The groups of a grouping other than links: those with most invocations first.
+    pub fn groups(&self, by: By) -> Vec<Group> {
+        let grouping = match by {
+            By::Module => MODULE,
+            By::Endpoint => ENDPOINT,
+            By::Node | By::Link => NODE,
+        };
+        let keys = self.cells.keys(grouping);
+        let empty = |(number, key): (usize, &Key)| {
+            let gaps = self.gaps.get(grouping).and_then(|gaps| gaps.get(number));
+            self.group(by, key.clone(), gaps.copied().unwrap_or_default())
+        };
+        let mut groups: Vec<Group> = keys.iter().enumerate().map(empty).collect();
+        let modules = self.cells.keys(MODULE);
+        for (sums, numbers) in self.cells.iter() {
+            let group = &mut groups[numbers[grouping] as usize];
+            group.sums.merge(sums);
+            let module = &modules[numbers[MODULE] as usize];
+            let is_released = self.slots.is_some_and(|slots| slots.is_released(module));
+            let free = if is_released { sums.waits_ns } else { 0 };
+            group.busy_ns += sums.of(Time::Service).sum_ns.saturating_sub(free);
+        }
+        sort(&mut groups);
+        groups
+    }
+
+    pub fn links(&self, links: Vec<Link>) -> Vec<Group> {
+        let mut groups: Vec<Group> = links
+            .into_iter()
+            .map(|link| Group {
+                sums: link.sums,
+                ..self.group(By::Link, link.key, link.gaps)
+            })
+            .collect();
+        sort(&mut groups);
+        groups
+    }
+
+    fn group(&self, by: By, key: Key, gaps: Gaps) -> Group {
+        let slots = self.slots.filter(|_| !key.is_other || by == By::Endpoint);
+        let module = key.module_id.as_deref().unwrap_or_default();
+        let node = key.node.as_deref().unwrap_or_default();
+        Group {
+            by,
+            sums: Sums::default(),
+            gaps,
+            time_ns: self.time_ns,
+            busy_ns: 0,
+            slot_ns: match by {
+                By::Module | By::Endpoint => slots.and_then(|slots| slots.of_module(&key)),
+                By::Node => slots.and_then(|slots| slots.of_node(&key)),
+                By::Link => None,
+            },
+            in_flight: match by {
+                By::Module => self.in_flight.of_module(module, self.time_ns),
+                By::Node => self.in_flight.of_node(node, self.time_ns),
+                By::Endpoint | By::Link => None,
+            },
+            key,
+        }
+    }
+}
+
+fn sort(groups: &mut [Group]) {
+    groups.sort_by(|left, right| {
+        let by_calls = right.sums.calls.cmp(&left.sums.calls);
+        (left.key.is_other.cmp(&right.key.is_other))
+            .then(by_calls)
+            .then_with(|| left.key.cmp(&right.key))
+    });
+}

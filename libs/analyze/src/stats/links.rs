@@ -1,0 +1,318 @@
+//! [`LinkJoin`]: invocations by the node of their caller, which is in the row of the call.
+
+use std::hash::BuildHasher;
+
+use aggregate::maps::Map;
+use foldhash::fast::FixedState;
+
+use super::arrivals::{Arrivals, Gaps};
+use super::cells::{Key, decoded};
+use super::figures::{Sums, Time};
+
+/// Calls in memory; the oldest are dropped, up to half at a time. Both files are read side by side, so a call and its invocation
+/// are near each other. 24 MiB each.
+const CALLS_MAX: usize = 1 << 20;
+/// Invocations that wait for the row of their call, up to twice as many. 48 MiB each.
+const WAITING_MAX: usize = 1 << 19;
+/// Maximum number of links, as of endpoints, and of nodes that call.
+const LINKS_MAX: usize = 2048;
+/// Number of all nodes beyond the maximum.
+const OTHER_CALLER: u32 = u32::MAX;
+
+/// Identity of a call in a run: a hash of trace and span id. Among 10^6 calls two are the same with a chance of 10^-7.
+pub fn call_key(trace_id: &[u8], span_id: &[u8]) -> u64 {
+    FixedState::default().hash_one((trace_id, span_id))
+}
+
+/// What a link needs of an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Crossing {
+    /// The [`call_key`] of its call.
+    pub call: u64,
+    /// Number of its cell in the chunk.
+    pub cell: u32,
+    pub ts_enqueue: i64,
+    pub network_ns: Option<u64>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub is_error: bool,
+}
+
+/// Calls of a chunk: their keys, and the nodes that made them.
+#[derive(Default)]
+pub struct ChunkCalls {
+    pub calls: Vec<(u64, u32)>,
+    pub nodes: Vec<Box<[u8]>>,
+}
+
+impl ChunkCalls {
+    pub fn add(&mut self, key: u64, node: &[u8]) {
+        // A chunk has few nodes.
+        let known = self.nodes.iter().position(|known| **known == *node);
+        let number = known.unwrap_or_else(|| {
+            self.nodes.push(node.into());
+            self.nodes.len() - 1
+        });
+        self.calls.push((key, number as u32));
+    }
+}
+
+/// Entries in two generations. When the young one is full, the old one is dropped.
+struct Generations<V> {
+    young: Map<u64, V>,
+    old: Map<u64, V>,
+    max: usize,
+}
+
+impl<V> Generations<V> {
+    fn new(max: usize) -> Self {
+        Self {
+            young: Map::default(),
+            old: Map::default(),
+            max,
+        }
+    }
+
+    /// Returns the generation that was dropped, if one was.
+    fn make_room(&mut self) -> Map<u64, V> {
+        if self.young.len() < self.max {
+            return Map::default();
+        }
+        let full = std::mem::take(&mut self.young);
+        std::mem::replace(&mut self.old, full)
+    }
+
+    fn get(&self, key: u64) -> Option<&V> {
+        self.young.get(&key).or_else(|| self.old.get(&key))
+    }
+
+    fn remove(&mut self, key: u64) -> Option<V> {
+        self.young.remove(&key).or_else(|| self.old.remove(&key))
+    }
+}
+
+/// An invocation whose call has not been read. The cell was replaced by its node.
+type Waiting = Vec<Crossing>;
+
+/// Finds the caller of each invocation and sums by link.
+pub struct LinkJoin {
+    callers: Map<Box<[u8]>, u32>,
+    caller_names: Vec<Box<[u8]>>,
+    calls: Generations<u32>,
+    waiting: Generations<Waiting>,
+    /// By node of the caller and node of the invocation.
+    numbers: Map<(u32, u32), u32>,
+    links: Vec<Option<(u32, u32)>>,
+    /// The link of everything beyond the maximum, once there is one.
+    other: Option<u32>,
+    sums: Vec<Sums>,
+    arrivals: Arrivals,
+    /// Invocations whose call is in no file, or too far away in it.
+    pub unmatched: u64,
+    /// Invocations on links beyond the maximum.
+    pub beyond: u64,
+}
+
+/// A link with its figures.
+pub struct Link {
+    pub key: Key,
+    pub sums: Sums,
+    pub gaps: Gaps,
+}
+
+impl Default for LinkJoin {
+    fn default() -> Self {
+        Self {
+            callers: Map::default(),
+            caller_names: Vec::new(),
+            calls: Generations::new(CALLS_MAX),
+            waiting: Generations::new(WAITING_MAX),
+            numbers: Map::default(),
+            links: Vec::new(),
+            other: None,
+            sums: Vec::new(),
+            arrivals: Arrivals::new(1),
+            unmatched: 0,
+            beyond: 0,
+        }
+    }
+}
+
+impl LinkJoin {
+    pub fn add_calls(&mut self, chunk: &ChunkCalls) {
+        let numbers: Vec<u32> = chunk.nodes.iter().map(|node| self.caller(node)).collect();
+        let mut found = Vec::new();
+        for &(key, node) in &chunk.calls {
+            let caller = numbers[node as usize];
+            // An entry may be in both generations.
+            while let Some(waiting) = self.waiting.remove(key) {
+                found.extend(waiting.into_iter().map(|crossing| (caller, crossing)));
+            }
+            self.calls.make_room();
+            self.calls.young.insert(key, caller);
+        }
+        self.add_found(found);
+    }
+
+    /// `node_of`: the run's number of the node of a cell in the chunk.
+    pub fn add_invocations(&mut self, chunk: &[Crossing], node_of: impl Fn(u32) -> u32) {
+        let mut found = Vec::new();
+        for crossing in chunk {
+            let mut crossing = *crossing;
+            crossing.cell = node_of(crossing.cell);
+            match self.calls.get(crossing.call) {
+                Some(&caller) => found.push((caller, crossing)),
+                None => {
+                    let dropped = self.waiting.make_room();
+                    self.unmatched += dropped.values().map(|waiting| waiting.len() as u64).sum::<u64>();
+                    let waiting = self.waiting.young.entry(crossing.call).or_default();
+                    waiting.push(crossing);
+                }
+            }
+        }
+        self.add_found(found);
+    }
+
+    /// The links after the last chunk. `node`: the name of a number that `node_of` returned.
+    pub fn finish<'n>(&mut self, node: impl Fn(u32) -> &'n Key) -> Vec<Link> {
+        let waiting = [&self.waiting.young, &self.waiting.old];
+        let waiting = waiting.into_iter().flat_map(|generation| generation.values());
+        self.unmatched += waiting.map(|waiting| waiting.len() as u64).sum::<u64>();
+        let gaps = self.arrivals.finish(|link| [link]).pop().unwrap_or_default();
+        let sums = std::mem::take(&mut self.sums);
+        let links = self.links.iter().zip(sums).enumerate();
+        links
+            .map(|(number, (ends, sums))| Link {
+                key: match ends {
+                    Some((from, to)) => Key {
+                        from_node: decoded(&self.caller_names[*from as usize]),
+                        ..node(*to).clone()
+                    },
+                    None => Key {
+                        is_other: true,
+                        ..Key::default()
+                    },
+                },
+                sums,
+                gaps: gaps.get(number).copied().unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Arrivals that were too late to be sorted.
+    pub fn arrivals_left_out(&self) -> u64 {
+        self.arrivals.left_out
+    }
+
+    fn add_found(&mut self, found: Vec<(u32, Crossing)>) {
+        let mut arrivals = Vec::with_capacity(found.len());
+        for (caller, crossing) in found {
+            let link = self.link((caller, crossing.cell));
+            let sums = &mut self.sums[link as usize];
+            sums.calls += 1;
+            sums.errors += u64::from(crossing.is_error);
+            sums.times[Time::Network as usize].add(crossing.network_ns);
+            sums.bytes_in.add(crossing.bytes_in);
+            sums.bytes_out.add(crossing.bytes_out);
+            arrivals.push((crossing.ts_enqueue, link));
+        }
+        arrivals.sort_unstable();
+        self.arrivals.extend(arrivals.into_iter(), |link| [link]);
+    }
+
+    fn link(&mut self, ends: (u32, u32)) -> u32 {
+        if let Some(&number) = self.numbers.get(&ends) {
+            return number;
+        }
+        let is_other = ends.0 == OTHER_CALLER || self.numbers.len() >= LINKS_MAX;
+        if is_other {
+            self.beyond += 1;
+            if let Some(other) = self.other {
+                return other;
+            }
+        }
+        let number = self.links.len() as u32;
+        if is_other {
+            self.other = Some(number);
+        } else {
+            self.numbers.insert(ends, number);
+        }
+        self.links.push((!is_other).then_some(ends));
+        self.sums.push(Sums::default());
+        number
+    }
+
+    fn caller(&mut self, node: &[u8]) -> u32 {
+        if let Some(&number) = self.callers.get(node) {
+            return number;
+        }
+        if self.caller_names.len() >= LINKS_MAX {
+            return OTHER_CALLER;
+        }
+        let number = self.caller_names.len() as u32;
+        self.caller_names.push(node.into());
+        self.callers.insert(node.into(), number);
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crossing(call: u64) -> Crossing {
+        Crossing {
+            call,
+            cell: 0,
+            ts_enqueue: call as i64,
+            network_ns: Some(call),
+            bytes_in: None,
+            bytes_out: Some(1),
+            is_error: false,
+        }
+    }
+
+    #[test]
+    fn a_call_is_found_before_and_after_its_invocation() {
+        let mut join = LinkJoin::default();
+        let mut calls = ChunkCalls::default();
+        for key in 0..10 {
+            calls.add(key, if key < 4 { b"\"a\"" } else { b"\"b\"" });
+        }
+        let first: Vec<Crossing> = [0, 1, 5, 99].map(crossing).to_vec();
+        let second: Vec<Crossing> = [2, 6, 7].map(crossing).to_vec();
+        join.add_invocations(&first, |_| 3);
+        join.add_calls(&calls);
+        join.add_invocations(&second, |_| 3);
+        let node = Key {
+            node: Some("n".into()),
+            ..Key::default()
+        };
+        let links = join.finish(|number| {
+            assert_eq!(number, 3);
+            &node
+        });
+        let found: Vec<(&str, u64, u128)> = links
+            .iter()
+            .map(|link| {
+                let from = link.key.from_node.as_deref().unwrap();
+                (from, link.sums.calls, link.sums.of(Time::Network).sum_ns)
+            })
+            .collect();
+        assert_eq!(found, [("a", 3, 3), ("b", 3, 18)]);
+        assert_eq!(join.unmatched, 1);
+    }
+
+    #[test]
+    fn old_entries_are_dropped_and_counted() {
+        let mut join = LinkJoin {
+            waiting: Generations::new(2),
+            ..LinkJoin::default()
+        };
+        let chunk: Vec<Crossing> = (0..7).map(crossing).collect();
+        join.add_invocations(&chunk, |_| 0);
+        assert_eq!(join.unmatched, 4);
+        join.finish(|_| unreachable!());
+        assert_eq!(join.unmatched, 7);
+    }
+}

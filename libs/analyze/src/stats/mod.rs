@@ -1,0 +1,249 @@
+//! [`stats`]: figures of a recorded run by module, endpoint, node and link, in one pass over its rows.
+//!
+//! - [`row`]: the fields of a line; [`scan`]: lines of all files on all cores, in an order that no thread changes.
+//! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: by the nodes of caller and callee.
+//! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`]: what the rows do not have.
+//! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
+//! - [`window`]: a part of the run; [`ordered`]: threads.
+
+pub mod arrivals;
+pub mod cells;
+pub mod figures;
+pub mod group;
+pub mod links;
+pub mod ordered;
+pub mod row;
+pub mod samples;
+pub mod scan;
+pub mod slots;
+pub mod sql;
+pub mod table;
+pub mod window;
+
+use std::path::PathBuf;
+
+use cctf_proto::cctf::{File, Part};
+use rundir::ReadError;
+use rundir::chunks::ChunkedFile;
+use rundir::parts::{Run, State};
+
+use group::{By, Group, Sources};
+use samples::InFlight;
+use scan::{Damages, Input, Kind, Scan};
+use slots::Slots;
+use window::{Bounds, Window, first_start};
+
+/// What to compute.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub by: Vec<By>,
+    pub window: Window,
+    /// Number of threads. It does not change the result.
+    pub threads: usize,
+}
+
+/// Bytes read so far, of all.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Figures of a run.
+#[derive(Debug)]
+pub struct Stats {
+    pub run_id: String,
+    /// Folder names of the parts.
+    pub parts: Vec<String>,
+    /// Whether more rows may follow.
+    pub is_open: bool,
+    /// Invocations of the run.
+    pub rows: u64,
+    /// First `ts_start` of the run, nanoseconds since the Unix epoch; `None` without rows.
+    pub first_ns: Option<i64>,
+    /// Last `ts_end` of the run.
+    pub last_ns: Option<i64>,
+    /// Length of the window within the run, nanoseconds.
+    pub time_ns: u64,
+    pub damages: Damages,
+    /// What the figures lack.
+    pub notes: Vec<String>,
+    /// By grouping, as requested.
+    pub groups: Vec<Group>,
+}
+
+/// A run without figures.
+#[derive(Debug, thiserror::Error)]
+pub enum StatsError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot compute figures of {}: it has no invocations.jsonl; restore the file or choose another run", .0.display())]
+    NoInvocations(PathBuf),
+}
+
+/// Computes the figures of a run from the part `first` on.
+///
+/// # Errors
+/// If a file cannot be read, or there are no invocations.
+pub fn stats(
+    run: &Run,
+    first: &Part,
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Stats, StatsError> {
+    let parts = run.parts_from(first)?;
+    let with_links = options.by.contains(&By::Link);
+    let mut notes = Vec::new();
+    let inputs = open(run, &parts, with_links, &mut notes)?;
+    let is_open = parts.last().is_some_and(|part| run.state(part) == State::Open);
+    let is_whole = options.window.is_whole();
+    let passes = if is_whole { 1 } else { 2 };
+    let mut progress = Progress {
+        done: 0,
+        total: inputs.iter().map(|input| input.file.size()).sum::<u64>() * passes,
+    };
+    let mut on_bytes = |bytes: u64| {
+        progress.done = (progress.done + bytes).min(progress.total);
+        on_progress(progress);
+    };
+    let mut bounds = Bounds::EVERYTHING;
+    if !is_whole {
+        let files = inputs.iter().filter(|input| input.kind == Kind::Invocations);
+        let files: Vec<&ChunkedFile> = files.map(|input| &input.file).collect();
+        let first = first_start(&files, options.threads, &mut on_bytes)?;
+        bounds = Bounds::new(options.window, first.unwrap_or(0));
+    }
+    let mut scan = Scan::new(with_links);
+    scan.run(&inputs, bounds, options.threads, &mut on_bytes)?;
+    finish(run, &parts, options, scan, notes, is_open)
+}
+
+/// The files of invocations and calls.
+fn open(
+    run: &Run,
+    parts: &[Part],
+    with_links: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Input>, StatsError> {
+    let mut inputs = Vec::new();
+    let files = [(File::Invocations, Kind::Invocations), (File::Calls, Kind::Calls)];
+    for part in parts {
+        for (file, kind) in files {
+            if kind == Kind::Calls && !with_links {
+                continue;
+            }
+            match ChunkedFile::open(run.path(part, file))? {
+                Some(file) => inputs.push(Input {
+                    file,
+                    kind,
+                    is_open: run.state(part) == State::Open,
+                }),
+                None => notes.push(format!("{} has no {}", part.folder(), file.name())),
+            }
+        }
+    }
+    if !inputs.iter().any(|input| input.kind == Kind::Invocations) {
+        let folder = parts.first().map(|part| run.folder(part));
+        return Err(StatsError::NoInvocations(folder.unwrap_or_default()));
+    }
+    Ok(inputs)
+}
+
+/// Adds samples and slots, and makes the groups.
+fn finish(
+    run: &Run,
+    parts: &[Part],
+    options: &Options,
+    mut scan: Scan,
+    mut notes: Vec<String>,
+    is_open: bool,
+) -> Result<Stats, StatsError> {
+    let (first, last) = (scan.first_start, scan.last_end);
+    let of_run = Bounds::new(options.window, first.unwrap_or(0));
+    let bounds = Bounds {
+        begin: of_run.begin,
+        end: of_run.end.min(last.unwrap_or(0)),
+    };
+    let time_ns = u64::try_from(bounds.end.saturating_sub(bounds.begin)).unwrap_or(0);
+    let needs_instances = options.by.iter().any(|by| *by != By::Link);
+    let (mut slots, mut in_flight) = (None, InFlight::default());
+    if needs_instances {
+        slots = Slots::read(run, parts, bounds, &mut scan.damages)?;
+        in_flight = InFlight::read(run, parts, bounds, &mut scan.damages)?;
+        if slots.is_none() {
+            notes.push("no valid module_inventory.json, so utilisation is unknown".to_owned());
+        }
+    }
+    let cells = &scan.cells;
+    let gaps = scan
+        .arrivals
+        .as_mut()
+        .map(|arrivals| arrivals.finish(|cell| cells.groups_of(cell)));
+    let sources = Sources {
+        cells,
+        gaps: gaps.as_deref().unwrap_or_default(),
+        slots: slots.as_ref(),
+        in_flight: &in_flight,
+        time_ns,
+    };
+    let mut groups = Vec::new();
+    for &by in &options.by {
+        match (by, &mut scan.links) {
+            (By::Link, Some(links)) => {
+                let nodes = cells.keys(cells::NODE);
+                let found = links.finish(|number| &nodes[number as usize]);
+                groups.extend(sources.links(found));
+            }
+            _ => groups.extend(sources.groups(by)),
+        }
+    }
+    notes.extend(losses(&scan, &in_flight));
+    Ok(Stats {
+        run_id: parts
+            .first()
+            .map_or_else(String::new, |part| part.run_id().to_owned()),
+        parts: parts.iter().map(|part| part.folder().to_owned()).collect(),
+        is_open,
+        rows: scan.rows,
+        first_ns: first,
+        last_ns: last,
+        time_ns,
+        damages: scan.damages,
+        notes,
+        groups,
+    })
+}
+
+/// Everything that a bound or a missing row kept out of a figure.
+fn losses(scan: &Scan, in_flight: &InFlight) -> Vec<String> {
+    let links = scan.links.as_ref();
+    let late = scan.arrivals.as_ref().map_or(0, |arrivals| arrivals.left_out)
+        + links.map_or(0, |links| links.arrivals_left_out());
+    let of_links = |count: fn(&links::LinkJoin) -> u64| links.map_or(0, count);
+    [
+        (
+            scan.cells.beyond,
+            "invocations are in (other): there are too many endpoints, modules or nodes",
+        ),
+        (
+            of_links(|links| links.beyond),
+            "invocations are on the link (other): there are too many links",
+        ),
+        (
+            of_links(|links| links.unmatched),
+            "invocations are on no link: the row of their call is missing, or far away in calls.jsonl",
+        ),
+        (
+            late,
+            "arrivals are not in interarrival_cv: their rows are too far from their place in time",
+        ),
+        (
+            in_flight.beyond,
+            "samples are not in in_flight: there are too many instances",
+        ),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect()
+}

@@ -1,0 +1,278 @@
+//! [`InvocationRow`] and [`CallRow`]: the fields of a line that statistics need, read without decoding the rest.
+
+use cctf_proto::cctf::{Call, Invocation, Milliseconds, Row, field_index};
+use rundir::fields::{Fields, Name, NotAnObject, Order, names_of};
+
+use super::figures::Time;
+
+/// Why a line is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    #[error(transparent)]
+    NotAnObject(#[from] NotAnObject),
+    #[error("field {0} is missing or invalid")]
+    InvalidField(&'static str),
+    #[error("not a row of this file")]
+    InvalidRow,
+    #[error("the line is too long")]
+    TooLong,
+    #[error("the line is incomplete")]
+    Incomplete,
+}
+
+/// An invocation. Texts are as written, with their quotes, and empty if unknown.
+#[derive(Debug, Default)]
+pub struct InvocationRow<'a> {
+    pub trace_id: &'a [u8],
+    pub caller_span_id: &'a [u8],
+    pub app: &'a [u8],
+    pub module: &'a [u8],
+    pub node: &'a [u8],
+    pub method: &'a [u8],
+    pub path: &'a [u8],
+    pub route: &'a [u8],
+    /// Nanoseconds since the Unix epoch, as all timestamps.
+    pub ts_enqueue: i64,
+    pub ts_start: i64,
+    pub ts_end: i64,
+    /// Nanoseconds, in the order of [`Time::ALL`].
+    pub times: [Option<u64>; Time::ALL.len()],
+    /// Parts of the service time in which a released slot was free, nanoseconds.
+    pub waits: u64,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub is_error: bool,
+}
+
+/// The call behind an invocation.
+#[derive(Debug, Default)]
+pub struct CallRow<'a> {
+    pub trace_id: &'a [u8],
+    pub span_id: &'a [u8],
+    pub node: &'a [u8],
+}
+
+const INVOCATION: &[cctf_proto::cctf::Field] = Invocation::FIELDS;
+static INVOCATION_NAMES: [Name; INVOCATION.len()] = names_of::<{ INVOCATION.len() }>(INVOCATION);
+const CALL: &[cctf_proto::cctf::Field] = Call::FIELDS;
+static CALL_NAMES: [Name; CALL.len()] = names_of::<{ CALL.len() }>(CALL);
+
+/// Declares the indices of fields of an invocation.
+macro_rules! indices {
+    ($($name:ident $field:literal)*) => {
+        $(const $name: usize = field_index(INVOCATION, $field);)*
+    };
+}
+indices! {
+    TRACE "trace_id"
+    CALLER "caller_span_id"
+    APP "app_id"
+    MODULE "module_id"
+    NODE "node"
+    METHOD "method"
+    PATH "path"
+    ROUTE "route"
+    ENQUEUE "ts_enqueue"
+    START "ts_start"
+    END "ts_end"
+    QUEUE "queue_time_ms"
+    SERVICE "service_time_ms"
+    RESPONSE "rt_ms"
+    CPU "cpu_time_ms"
+    NETWORK "net_ms"
+    DOWNSTREAM "downstream_ms"
+    SLOT_WAIT "slot_wait_ms"
+    BYTES_IN "bytes_in"
+    BYTES_OUT "bytes_out"
+    STATUS "status"
+    ERROR "error_type"
+}
+
+/// Lowest HTTP status of a server's failure.
+const ERROR_STATUS: i64 = 500;
+
+impl<'a> InvocationRow<'a> {
+    /// # Errors
+    /// If the line is not an object, lacks a required field, or has a value of another type.
+    #[inline]
+    pub fn read(line: &'a [u8]) -> Result<Self, RowError> {
+        let mut row = Self::default();
+        let (mut scan, mut order) = (Fields::new(line)?, Order::new(INVOCATION));
+        let mut stamps = [None; 3];
+        while let Some((index, field)) = scan.next_known(&mut order, &INVOCATION_NAMES)? {
+            let value = field.value;
+            match index {
+                TRACE => row.trace_id = text(value, "trace_id")?,
+                CALLER => row.caller_span_id = text(value, "caller_span_id")?,
+                APP => row.app = text(value, "app_id")?,
+                MODULE => row.module = text(value, "module_id")?,
+                NODE => row.node = text(value, "node")?,
+                METHOD => row.method = text(value, "method")?,
+                PATH => row.path = text(value, "path")?,
+                ROUTE => row.route = text(value, "route")?,
+                ENQUEUE => stamps[0] = Some(stamp(value, "ts_enqueue")?),
+                START => stamps[1] = Some(stamp(value, "ts_start")?),
+                END => stamps[2] = Some(stamp(value, "ts_end")?),
+                QUEUE => row.times[Time::Queue as usize] = duration(value, "queue_time_ms")?,
+                SERVICE => row.times[Time::Service as usize] = duration(value, "service_time_ms")?,
+                RESPONSE => row.times[Time::Response as usize] = duration(value, "rt_ms")?,
+                CPU => row.times[Time::Cpu as usize] = duration(value, "cpu_time_ms")?,
+                NETWORK => row.times[Time::Network as usize] = duration(value, "net_ms")?,
+                DOWNSTREAM => row.add_wait(duration(value, "downstream_ms")?),
+                SLOT_WAIT => row.add_wait(duration(value, "slot_wait_ms")?),
+                BYTES_IN => row.bytes_in = count(value, "bytes_in")?,
+                BYTES_OUT => row.bytes_out = count(value, "bytes_out")?,
+                STATUS => row.is_error |= is_failure(value)?,
+                ERROR => row.is_error |= !text(value, "error_type")?.is_empty(),
+                _ => {}
+            }
+        }
+        for (text, name) in [
+            (row.trace_id, "trace_id"),
+            (row.module, "module_id"),
+            (row.node, "node"),
+        ] {
+            if text.is_empty() {
+                return Err(RowError::InvalidField(name));
+            }
+        }
+        let [enqueue, start, end] = stamps;
+        row.ts_enqueue = enqueue.ok_or(RowError::InvalidField("ts_enqueue"))?;
+        row.ts_start = start.ok_or(RowError::InvalidField("ts_start"))?;
+        row.ts_end = end.ok_or(RowError::InvalidField("ts_end"))?;
+        Ok(row)
+    }
+
+    fn add_wait(&mut self, ns: Option<u64>) {
+        self.waits = self.waits.saturating_add(ns.unwrap_or(0));
+    }
+}
+
+impl<'a> CallRow<'a> {
+    /// # Errors
+    /// As [`InvocationRow::read`].
+    pub fn read(line: &'a [u8]) -> Result<Self, RowError> {
+        const CALL_TRACE: usize = field_index(CALL, "trace_id");
+        const CALL_SPAN: usize = field_index(CALL, "span_id");
+        const CALL_NODE: usize = field_index(CALL, "node");
+        let mut row = Self::default();
+        let (mut scan, mut order) = (Fields::new(line)?, Order::new(CALL));
+        while let Some((index, field)) = scan.next_known(&mut order, &CALL_NAMES)? {
+            match index {
+                CALL_TRACE => row.trace_id = text(field.value, "trace_id")?,
+                CALL_SPAN => row.span_id = text(field.value, "span_id")?,
+                CALL_NODE => row.node = text(field.value, "node")?,
+                _ => {}
+            }
+        }
+        for (text, name) in [
+            (row.trace_id, "trace_id"),
+            (row.span_id, "span_id"),
+            (row.node, "node"),
+        ] {
+            if text.is_empty() {
+                return Err(RowError::InvalidField(name));
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// A string as written; empty for null.
+#[inline]
+pub fn text<'a>(value: &'a [u8], name: &'static str) -> Result<&'a [u8], RowError> {
+    match value {
+        [b'"', ..] => Ok(value),
+        b"null" => Ok(&[]),
+        _ => Err(RowError::InvalidField(name)),
+    }
+}
+
+/// A timestamp, nanoseconds.
+#[inline]
+pub fn stamp(value: &[u8], name: &'static str) -> Result<i64, RowError> {
+    let parsed = Milliseconds::parse_bytes(value).ok_or(RowError::InvalidField(name))?;
+    Ok(parsed.as_ns())
+}
+
+/// Nanoseconds; `None` for null. A negative duration is null in the files.
+#[inline]
+fn duration(value: &[u8], name: &'static str) -> Result<Option<u64>, RowError> {
+    if value == b"null" {
+        return Ok(None);
+    }
+    let ns = u64::try_from(stamp(value, name)?);
+    ns.map(Some).map_err(|_| RowError::InvalidField(name))
+}
+
+/// A number of bytes; `None` for null.
+#[inline]
+fn count(value: &[u8], name: &'static str) -> Result<Option<u64>, RowError> {
+    if value == b"null" {
+        return Ok(None);
+    }
+    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    parsed.map(Some).ok_or(RowError::InvalidField(name))
+}
+
+#[inline]
+fn is_failure(value: &[u8]) -> Result<bool, RowError> {
+    if value == b"null" {
+        return Ok(false);
+    }
+    let parsed: Option<i64> = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    parsed
+        .map(|status| status >= ERROR_STATUS)
+        .ok_or(RowError::InvalidField("status"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"trace_id":"00000000000000000000000000000001","span_id":"0000000000000001","parent_id":null,"parent_span_id":null,"module_id":"m","instance_id":"i","ts_enqueue":1.000001,"ts_start":2.000002,"ts_end":4.500000,"node":"n","stage":"edge","method":"GET","path":"/a","bytes_in":null,"bytes_out":7,"cpu_time_ms":0.000000,"queue_time_ms":1.000001,"service_time_ms":null,"rt_ms":3.499999,"status":200,"downstream_ms":1.000000,"kind":"server"}"#;
+
+    #[test]
+    fn a_line_s_fields_are_integers_and_null_is_unknown() {
+        let row = InvocationRow::read(LINE.as_bytes()).unwrap();
+        assert_eq!(
+            (row.ts_enqueue, row.ts_start, row.ts_end),
+            (1_000_001, 2_000_002, 4_500_000)
+        );
+        assert_eq!(row.times, [Some(1_000_001), None, Some(3_499_999), Some(0), None]);
+        assert_eq!(
+            (row.bytes_in, row.bytes_out, row.waits),
+            (None, Some(7), 1_000_000)
+        );
+        assert_eq!(
+            (row.module, row.route, row.is_error),
+            (&b"\"m\""[..], &b""[..], false)
+        );
+        let failed = LINE.replace("200", "503");
+        assert!(InvocationRow::read(failed.as_bytes()).unwrap().is_error);
+        let failed = LINE.replace("\"kind\"", "\"error_type\":\"E\",\"kind\"");
+        assert!(InvocationRow::read(failed.as_bytes()).unwrap().is_error);
+    }
+
+    #[test]
+    fn a_damaged_line_names_its_field() {
+        let invalid = |name| RowError::InvalidField(name);
+        for (from, to, error) in [
+            ("\"ts_start\":2.000002,", "", invalid("ts_start")),
+            ("\"rt_ms\":3.499999", "\"rt_ms\":-3.499999", invalid("rt_ms")),
+            ("\"rt_ms\":3.499999", "\"rt_ms\":1e3", invalid("rt_ms")),
+            ("\"module_id\":\"m\"", "\"module_id\":1", invalid("module_id")),
+            ("\"node\":\"n\"", "\"node\":null", invalid("node")),
+            ("\"bytes_out\":7", "\"bytes_out\":7.5", invalid("bytes_out")),
+            (
+                "\"status\":200",
+                "\"status\":x",
+                RowError::NotAnObject(NotAnObject),
+            ),
+            ("}", "", RowError::NotAnObject(NotAnObject)),
+        ] {
+            let line = LINE.replace(from, to);
+            assert_eq!(InvocationRow::read(line.as_bytes()).unwrap_err(), error, "{line}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! [`Scan`]: reads invocations and calls chunk by chunk on all cores, and adds the results in order.
+
+use std::path::{Path, PathBuf};
+
+use rundir::chunks::{ChunkLines, ChunkedFile};
+use rundir::{Ending, ReadError};
+
+use super::arrivals::Arrivals;
+use super::cells::{Cells, ChunkCells, NODE};
+use super::links::{ChunkCalls, Crossing, LinkJoin, call_key};
+use super::ordered::in_order;
+use super::row::{CallRow, InvocationRow, RowError};
+use super::window::Bounds;
+
+/// Damaged lines that are named; all are counted.
+const DAMAGES_SHOWN_MAX: usize = 20;
+
+/// A damaged line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub path: PathBuf,
+    /// From 1.
+    pub line: u64,
+    pub error: RowError,
+}
+
+/// Damaged lines of a run.
+#[derive(Debug, Default)]
+pub struct Damages {
+    pub count: u64,
+    pub shown: Vec<Damage>,
+}
+
+impl Damages {
+    pub fn add(&mut self, damage: Damage) {
+        self.count += 1;
+        if self.shown.len() < DAMAGES_SHOWN_MAX {
+            self.shown.push(damage);
+        }
+    }
+}
+
+/// A file to read.
+pub struct Input {
+    pub file: ChunkedFile,
+    pub kind: Kind,
+    /// Whether its part is still written, so that its last line may be incomplete.
+    pub is_open: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Invocations,
+    Calls,
+}
+
+/// Everything that the rows add up to.
+#[derive(Default)]
+pub struct Scan {
+    pub cells: Cells,
+    pub arrivals: Option<Arrivals>,
+    /// `None` if links are not wanted.
+    pub links: Option<LinkJoin>,
+    /// Invocations that are not damaged.
+    pub rows: u64,
+    /// First `ts_start` and last `ts_end` of all invocations.
+    pub first_start: Option<i64>,
+    pub last_end: Option<i64>,
+    pub damages: Damages,
+    /// Lines before the current chunk, by file.
+    lines: Vec<u64>,
+}
+
+/// Content of a chunk.
+struct Chunk {
+    input: usize,
+    lines: u64,
+    damaged: u64,
+    /// Number of the line in the chunk.
+    shown: Vec<(u64, RowError)>,
+    rows: Rows,
+}
+
+enum Rows {
+    Invocations(Box<Invocations>),
+    Calls(ChunkCalls),
+}
+
+#[derive(Default)]
+struct Invocations {
+    cells: ChunkCells,
+    arrivals: Vec<(i64, u32)>,
+    crossings: Vec<Crossing>,
+    rows: u64,
+    first_start: Option<i64>,
+    last_end: Option<i64>,
+}
+
+impl Scan {
+    pub fn new(with_links: bool) -> Self {
+        Self {
+            arrivals: Some(Arrivals::new(3)),
+            links: with_links.then(LinkJoin::default),
+            ..Self::default()
+        }
+    }
+
+    /// Reads all files. `on_bytes` receives the bytes of each chunk.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn run(
+        &mut self,
+        inputs: &[Input],
+        bounds: Bounds,
+        threads: usize,
+        mut on_bytes: impl FnMut(u64) + Send,
+    ) -> Result<(), ReadError> {
+        self.lines = vec![0; inputs.len()];
+        let with_links = self.links.is_some();
+        let pieces = side_by_side(inputs);
+        let work = |piece: usize, buffer: &mut Vec<u8>| {
+            let (input, chunk) = pieces[piece];
+            let lines = inputs[input].file.read(chunk, buffer)?;
+            let is_open = inputs[input].is_open;
+            let mut content = Chunk::new(input, inputs[input].kind);
+            content.read(lines, is_open, bounds, with_links);
+            Ok::<_, ReadError>((content, inputs[input].file.bytes_of(chunk)))
+        };
+        in_order(pieces.len(), threads, work, |(content, bytes)| {
+            let path = inputs[content.input].file.path();
+            self.absorb(content, path);
+            on_bytes(bytes);
+        })
+    }
+
+    fn absorb(&mut self, chunk: Chunk, path: &Path) {
+        let before = self.lines[chunk.input];
+        self.lines[chunk.input] += chunk.lines;
+        self.damages.count += chunk.damaged;
+        let room = DAMAGES_SHOWN_MAX - self.damages.shown.len();
+        let shown = chunk.shown.into_iter().take(room);
+        self.damages.shown.extend(shown.map(|(line, error)| Damage {
+            path: path.to_owned(),
+            line: before + line,
+            error,
+        }));
+        match chunk.rows {
+            Rows::Calls(calls) => {
+                if let Some(links) = &mut self.links {
+                    links.add_calls(&calls);
+                }
+            }
+            Rows::Invocations(rows) => self.absorb_invocations(&rows),
+        }
+    }
+
+    fn absorb_invocations(&mut self, chunk: &Invocations) {
+        self.rows += chunk.rows;
+        self.first_start = [self.first_start, chunk.first_start].into_iter().flatten().min();
+        self.last_end = self.last_end.max(chunk.last_end);
+        let numbers = self.cells.absorb(&chunk.cells);
+        let cells = &self.cells;
+        if let Some(arrivals) = &mut self.arrivals {
+            let of_run = chunk
+                .arrivals
+                .iter()
+                .map(|&(at, cell)| (at, numbers[cell as usize]));
+            arrivals.extend(of_run, |cell| cells.groups_of(cell));
+        }
+        if let Some(links) = &mut self.links {
+            let node_of = |cell: u32| cells.groups_of(numbers[cell as usize])[NODE];
+            links.add_invocations(&chunk.crossings, node_of);
+        }
+    }
+}
+
+impl Chunk {
+    fn new(input: usize, kind: Kind) -> Self {
+        Self {
+            input,
+            lines: 0,
+            damaged: 0,
+            shown: Vec::new(),
+            rows: match kind {
+                Kind::Invocations => Rows::Invocations(Box::default()),
+                Kind::Calls => Rows::Calls(ChunkCalls::default()),
+            },
+        }
+    }
+
+    fn read(&mut self, lines: ChunkLines<'_>, is_open: bool, bounds: Bounds, with_links: bool) {
+        for (line, ending) in lines {
+            self.lines += 1;
+            let read = match ending {
+                Ending::EndOfFile if is_open => continue,
+                Ending::EndOfFile => Err(RowError::Incomplete),
+                Ending::TooLong => Err(RowError::TooLong),
+                Ending::Newline => match &mut self.rows {
+                    Rows::Invocations(rows) => rows.add(line, bounds, with_links),
+                    Rows::Calls(calls) => CallRow::read(line).map(|row| {
+                        calls.add(call_key(row.trace_id, row.span_id), row.node);
+                    }),
+                },
+            };
+            if let Err(error) = read {
+                self.damaged += 1;
+                if self.shown.len() < DAMAGES_SHOWN_MAX {
+                    self.shown.push((self.lines, error));
+                }
+            }
+        }
+        if let Rows::Invocations(rows) = &mut self.rows {
+            rows.arrivals.sort_unstable();
+        }
+    }
+}
+
+impl Invocations {
+    #[inline]
+    fn add(&mut self, line: &[u8], bounds: Bounds, with_links: bool) -> Result<(), RowError> {
+        let row = InvocationRow::read(line)?;
+        self.rows += 1;
+        self.first_start = Some(
+            self.first_start
+                .map_or(row.ts_start, |first| first.min(row.ts_start)),
+        );
+        self.last_end = self.last_end.max(Some(row.ts_end));
+        if !bounds.has(row.ts_start) {
+            return Ok(());
+        }
+        let cell = self.cells.add(&row);
+        self.arrivals.push((row.ts_enqueue, cell));
+        if with_links && !row.caller_span_id.is_empty() {
+            self.crossings.push(Crossing {
+                call: call_key(row.trace_id, row.caller_span_id),
+                cell,
+                ts_enqueue: row.ts_enqueue,
+                network_ns: row.times[super::figures::Time::Network as usize],
+                bytes_in: row.bytes_in,
+                bytes_out: row.bytes_out,
+                is_error: row.is_error,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// All chunks of all files, such that the files advance side by side: by the part of the kind's bytes that was read.
+fn side_by_side(inputs: &[Input]) -> Vec<(usize, u64)> {
+    let total = |kind: Kind| {
+        let of_kind = inputs.iter().filter(|input| input.kind == kind);
+        of_kind.map(|input| input.file.size()).sum::<u64>().max(1)
+    };
+    let totals = [total(Kind::Invocations), total(Kind::Calls)];
+    let mut before = [0_u64; 2];
+    let mut pieces = Vec::new();
+    for (number, input) in inputs.iter().enumerate() {
+        let kind = input.kind as usize;
+        for chunk in 0..input.file.chunks() {
+            let position = u128::from(before[kind]) * u128::from(u64::MAX) / u128::from(totals[kind]);
+            pieces.push((position, number, chunk));
+            before[kind] += input.file.bytes_of(chunk);
+        }
+    }
+    pieces.sort_unstable();
+    pieces
+        .into_iter()
+        .map(|(_, number, chunk)| (number, chunk))
+        .collect()
+}
