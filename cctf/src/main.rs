@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{event, load, ls, merge, run, schema, stats, tail, trace, validate};
+use commands::{completions, event, load, ls, man, merge, run, schema, stats, tail, trace, validate};
 
 const AFTER_HELP: &str = "\
 A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
@@ -52,6 +52,10 @@ enum Command {
     Merge(merge::MergeArgs),
     /// Print the schema of a CCTF file, for tools such as DuckDB.
     Schema(schema::SchemaArgs),
+    /// Print a script for a shell that completes the command line.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands.
+    Man(man::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +79,8 @@ fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     };
     outcome.unwrap_or_else(|error| commands::fail(&error))
 }

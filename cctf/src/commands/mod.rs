@@ -1,12 +1,14 @@
 //! The subcommands: one file each, with its flags and a function from flags to an exit code.
 
 mod cells;
+pub mod completions;
 pub mod display;
 pub mod event;
 pub mod flags;
 mod follow_rows;
 pub mod load;
 pub mod ls;
+pub mod man;
 pub mod merge;
 mod otlp;
 pub mod run;

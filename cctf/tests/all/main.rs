@@ -13,6 +13,7 @@ mod servers;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]
 #[path = "../../examples/shards.rs"]
 mod shards;
+mod shell;
 mod stats;
 mod trace;
 

@@ -70,6 +70,8 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
     }
     for printed in [
         &["schema", "calls"][..],
+        &["completions", "bash"],
+        &["man"],
         &["--help"],
         &["--version"],
         &["run", "--help"],

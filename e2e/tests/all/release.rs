@@ -1,4 +1,4 @@
-//! The archive of `make release`: its checksums are correct, and its binaries run.
+//! The archive of `make release`: its checksums are correct, its binaries run, and they print its pages and completions.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,6 +41,17 @@ fn the_release_archive_holds_static_binaries_and_its_checksum() {
         .args(["schema", "invocations.jsonl", "--format", "json"])
         .env_clear());
     assert_eq!(printed, schema, "the schemas are those of the binaries");
+    for (file, args) in [
+        ("man/man1/cctf.1", &["man"][..]),
+        ("completions/cctf.bash", &["completions", "bash"]),
+        ("completions/_cctf", &["completions", "zsh"]),
+        ("completions/cctf.fish", &["completions", "fish"]),
+    ] {
+        let packed = std::fs::read_to_string(folder.join(file)).unwrap();
+        let printed = run(Command::new(folder.join("cctf")).args(args).env_clear());
+        assert_eq!(packed, printed, "{file}");
+    }
+    assert!(folder.join("man/man1/cctf-trace.1").exists());
 }
 
 #[test]
