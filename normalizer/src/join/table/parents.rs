@@ -61,9 +61,10 @@ impl Entries {
         if span.waits_on.is_some() || !span.is(Fact::Known) {
             return span.waits_on;
         }
+        // The parent's place may be another span's by now. The parent was known.
         let is_still_there = |other: &Entry| {
             let has_id = [span.parent_span_id, span.span_id].contains(&other.span_id);
-            other.is(Fact::Alive) && has_id && other.trace_id == span.trace_id
+            other.is(Fact::Alive) && other.is(Fact::Known) && has_id && other.trace_id == span.trace_id
         };
         let parent = span.previous_waiter_or_parent;
         parent.filter(|&parent| is_still_there(self.get(parent)))
