@@ -27,27 +27,34 @@ Examples:
   The slowest invocation of the newest run:
     cctf trace latest $(jq -r '[.rt_ms, .trace_id] | @tsv' logs/latest/cctf/invocations.jsonl | sort -n | tail -n 1 | cut -f 2)
 
-Rows: an invocation is MODULE@NODE with its request. The calls that it made are below it, marked ->, and below a call is the
-invocation that it caused. A call without one shows its peer. Rows on the same level are in the order of time.
+Rows:
+  MODULE@NODE METHOD PATH   an invocation. The calls that it made are below it
+  -> METHOD PATH            a call. The invocation that it caused is below it; without one, the row ends with the peer
+Rows of the same level are in the order of time. A row whose caller is missing (an orphan) is the root of a tree of its own.
 
-  *        on the critical path: the rows that the root waited for last, from its end back to its start
-  start    ms after the start of the root; ~ marks an estimate
-  took     from arrival to end
-  queue, service, cpu, network  as recorded, ms; - if unknown
-  own      of an invocation, the service time in which it waited for no call; of a call, network and set-up
-  status   of the request
-  notes    errors; orphan: its caller is missing, so it is a root; late: it arrived after the end of the run; other flags
+Columns (times in ms, '-' if unknown):
+  *        the row is on the critical path. This path goes from the end of the root back to its start, always through the
+           row that ended last: time saved on it is saved by the root
+  start    time since the start of the root. '~' marks an estimate
+  took     time from arrival to end
+  queue, service, cpu, network
+           recorded values of an invocation
+  own      of an invocation: service time during which none of its calls was in progress. Of a call: time outside of the
+           invocation that it caused, for network and connection set-up; without an invocation, all of its time
+  status   HTTP or gRPC status
+  notes    class of the error, flags of the row (orphan, late and others), number of repeated sends
 
-Clocks of different nodes are never compared. An invocation on another node than its call is placed by durations, in the
-middle of the call (~). What a message from another node causes is placed at the earliest possible start (~), and nothing
-waits for it. Each root has times of its own.
+Clocks of different nodes are never compared. If a call and its invocation are on different nodes, the invocation is assumed
+to be in the middle of the call. The consequence of a message is placed at its earliest possible start, and is not on the
+critical path, because the sender does not wait for it.
 
-The trace is searched in all parts of the run; each file is read once. A running trace may be incomplete.
+The command reads each file of all parts once. While the run is running, rows may still be missing. With --format json, the
+rows are a list in the order of the tree, and 'parent' is the index of the row above.
 
 Exit codes:
   0  the trace was shown
   1  the trace was shown, but some of its rows are invalid; or a file cannot be read, or the trace cannot be printed
-  2  there is no such run or no such trace, several ids begin so, or invalid flag";
+  2  there is no such run or trace, several trace ids start with these digits, or invalid flag";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = AFTER_HELP, after_help = "Examples, columns and exit codes: cctf trace --help")]
@@ -55,7 +62,7 @@ pub struct TraceArgs {
     /// Run id, path to a run's folder, or latest for the newest run.
     #[arg(value_name = "DIR|RUN_ID")]
     run: String,
-    /// Trace id, or its first digits (at least 4) if no other trace of the run begins so.
+    /// Trace id, or at least 4 of its first digits if no other trace of the run starts with them.
     #[arg(value_parser = IdPrefix::parse, value_name = "ID")]
     id: IdPrefix,
     /// Path to the folder that contains all runs.

@@ -239,7 +239,7 @@ fn an_id_that_does_not_name_one_trace_is_an_error_with_a_remedy() {
         (&["early", prefix][..], ids.join(", ")),
         (
             &["early", "ffffffff"],
-            "no row in the run has an id that begins so".to_owned(),
+            "no trace id in the run starts with these digits".to_owned(),
         ),
         (&["early", "5b8"], "at least the first 4".to_owned()),
         (&["early", "xyzw"], "invalid trace id".to_owned()),

@@ -50,12 +50,12 @@ pub enum FindError {
     Read(#[from] ReadError),
     /// No row has such an id.
     #[error(
-        "cannot find trace {0}: no row in the run has an id that begins so; cctf tail --format json shows ids"
+        "cannot find trace {0}: no trace id in the run starts with these digits; cctf tail --format json shows ids"
     )]
     NotFound(String),
     /// Several traces have ids with this beginning.
     #[error(
-        "cannot choose a trace: several ids begin with {prefix}: {}; use more digits",
+        "cannot choose a trace: several ids start with {prefix}: {}; use more digits",
         listed(ids)
     )]
     Ambiguous {
@@ -64,8 +64,8 @@ pub enum FindError {
         ids: Vec<TraceId>,
     },
     /// The trace is larger than the bound on memory.
-    #[error("cannot read trace {0}: it has more than the maximum of {ROWS_MAX} rows")]
-    TooLarge(TraceId),
+    #[error("cannot read trace {trace_id}: it has more than the maximum of {rows_max} rows")]
+    TooLarge { trace_id: TraceId, rows_max: u64 },
 }
 
 fn listed(ids: &[TraceId]) -> String {
@@ -89,10 +89,20 @@ pub fn find(
     prefix: &IdPrefix,
     on_line: &mut dyn FnMut(File, &[u8]),
 ) -> Result<FoundTrace, FindError> {
+    find_bounded(run, prefix, ROWS_MAX, on_line)
+}
+
+fn find_bounded(
+    run: &Run,
+    prefix: &IdPrefix,
+    rows_max: u64,
+    on_line: &mut dyn FnMut(File, &[u8]),
+) -> Result<FoundTrace, FindError> {
     let mut search = Search {
         prefix,
         ids: Vec::new(),
         rows: 0,
+        rows_max,
         unreadable: 0,
     };
     for part in run.parts()? {
@@ -117,6 +127,7 @@ struct Search<'a> {
     /// Different ids with the beginning, in the order of the files.
     ids: Vec<TraceId>,
     rows: u64,
+    rows_max: u64,
     unreadable: u64,
 }
 
@@ -152,8 +163,11 @@ impl Search<'_> {
             }
             if self.ids.len() == 1 {
                 self.rows += 1;
-                if self.rows > ROWS_MAX {
-                    return Err(FindError::TooLarge(id));
+                if self.rows > self.rows_max {
+                    return Err(FindError::TooLarge {
+                        trace_id: id,
+                        rows_max: self.rows_max,
+                    });
                 }
                 on_line(file, line.bytes);
             }
@@ -185,4 +199,60 @@ fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields in another order and unknown fields included.
+    #[test]
+    fn lines_are_found_by_their_id_up_to_the_bound() {
+        let logs = tempfile::tempdir().unwrap();
+        let cctf = logs.path().join("r/cctf");
+        std::fs::create_dir_all(&cctf).unwrap();
+        let (id, other) = ("0a".repeat(16), "0b".repeat(16));
+        let invocations = format!(
+            "{{\"trace_id\":\"{id}\"}}\n{{\"x\":[1],\"span_id\":\"1\", \"trace_id\" : \"{id}\"}}\n{{\"trace_id\":\"{other}\"}}\n{{}}\n"
+        );
+        std::fs::write(cctf.join("invocations.jsonl"), invocations).unwrap();
+        std::fs::write(
+            cctf.join("calls.jsonl"),
+            format!("{{\"trace_id\":\"{id}\"}}\n{{\"trace_id\":7}}\n"),
+        )
+        .unwrap();
+        let run = Run::new(logs.path(), "r");
+        let find = |rows_max| {
+            let mut found = Vec::new();
+            let prefix = IdPrefix::parse("0A0a").unwrap();
+            find_bounded(&run, &prefix, rows_max, &mut |file, line| {
+                found.push((file, line.len()))
+            })
+            .map(|_| found)
+        };
+        let short = 15 + id.len();
+        assert_eq!(
+            find(3).unwrap(),
+            [
+                (File::Invocations, short),
+                (File::Invocations, short + 25),
+                (File::Calls, short)
+            ]
+        );
+        let error = find(2).unwrap_err().to_string();
+        assert!(error.ends_with("more than the maximum of 2 rows"), "{error}");
+    }
+
+    #[test]
+    fn ids_are_4_to_32_hex_digits() {
+        for id in ["5b8e", "5B8EFFF7980381030000000000000001"] {
+            assert!(IdPrefix::parse(id).is_ok(), "{id}");
+        }
+        for id in ["", "5b8", "5b8g", "é5b8e", "5b8efff79803810300000000000000010"] {
+            assert!(
+                IdPrefix::parse(id).unwrap_err().contains("invalid trace id"),
+                "{id}"
+            );
+        }
+    }
 }
