@@ -35,6 +35,8 @@ struct Tally {
     covered: u32,
     refused: u32,
     open_above: u32,
+    /// Covered by an interval that is not open above.
+    covered_closed: u32,
     /// As shares of the truth.
     half_widths: f64,
 }
@@ -46,8 +48,10 @@ impl Tally {
             return;
         };
         self.intervals += 1;
-        self.covered += u32::from(low <= outcome.truth && outcome.truth <= high);
+        let is_covered = u32::from(low <= outcome.truth && outcome.truth <= high);
+        self.covered += is_covered;
         if high.is_finite() {
+            self.covered_closed += is_covered;
             self.half_widths += (high - low) / 2.0 / outcome.truth;
         } else {
             self.open_above += 1;
@@ -65,7 +69,12 @@ impl std::fmt::Display for Tally {
             write!(f, " ±{:.0}%", width * 100.0)?;
         }
         if self.open_above > 0 {
-            write!(f, " open {:.2}", share(self.open_above, self.intervals))?;
+            let closed = share(self.covered_closed, bounded);
+            write!(
+                f,
+                " open {:.2}, others {closed:.3}",
+                share(self.open_above, self.intervals)
+            )?;
         }
         if self.refused > 0 {
             write!(
@@ -216,7 +225,7 @@ fn main() {
         .and_then(|runs| runs.parse().ok())
         .unwrap_or(1_000_u64);
     println!(
-        "{runs} runs a cell: coverage, ± mean half width as a share of the truth, share of intervals open above, share of runs without interval"
+        "{runs} runs a cell: coverage, ± mean half width as a share of the truth, share of intervals open above and coverage of the others, share of runs without interval"
     );
     let mut rows: Vec<(String, String, Vec<Tally>)> = Vec::new();
     for (column, (rho, number)) in UTILIZATIONS

@@ -6,7 +6,7 @@ use super::buckets::{self, Counts};
 use super::interval::{Interval, NoInterval};
 use super::run_length::{RELAXATIONS_MIN, RunLength};
 
-/// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 8 if accumulators
+/// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 10 if accumulators
 /// were appended. docs/statistics.md compares numbers of batches.
 const BLOCKS_MAX: usize = 32;
 /// Fewer values would give batches of one value in too small a number for their skewness.
@@ -35,7 +35,7 @@ pub struct Accumulator {
     all: Counts<u64>,
     closed: Vec<Block>,
     open: Block,
-    /// Number of values at which a block is closed: a power of two.
+    /// Number of values at which a block is closed. After [`Self::append`], a block has between half and twice of it.
     size: u64,
 }
 
@@ -81,7 +81,8 @@ impl Accumulator {
         self.open.add(difference, fine);
         if self.open.count >= self.size {
             self.closed.push(std::mem::take(&mut self.open));
-            self.merge_blocks();
+            // All blocks have this size unless accumulators were appended, so pairs of them are merged.
+            self.merge_blocks(|size| size * 2);
         }
     }
 
@@ -108,7 +109,8 @@ impl Accumulator {
         let open = std::mem::replace(&mut self.open, later.open);
         self.closed.extend((open.count > 0).then_some(open));
         self.closed.append(&mut later.closed);
-        self.merge_blocks();
+        // Sizes differ: doubling would leave fewer blocks than needed.
+        self.merge_blocks(|size| size + (size / 4).max(1));
     }
 
     /// Number of values.
@@ -244,41 +246,59 @@ impl Accumulator {
         ((self.squares - mean * self.sum()) / (count - 1.0)).max(0.0)
     }
 
-    /// A figure of each block with its number of values. A short last block is joined with the one before. None below
+    /// A figure of each batch with its number of values. A batch is a block, or several if one of them is small. None below
     /// [`VALUES_MIN`] values.
     fn batches(&self, figure: impl Fn(&Block) -> f64) -> Option<Vec<(f64, f64)>> {
         if self.count() < VALUES_MIN {
             return None;
         }
-        let with_count = |block: &Block| (figure(block), block.count as f64);
-        let mut batches: Vec<(f64, f64)> = self.closed.iter().map(with_count).collect();
-        if self.open.count > 0 {
-            let (last, count) = with_count(&self.open);
+        let mut batches: Vec<(f64, u64)> = Vec::with_capacity(BLOCKS_MAX);
+        let add = |batch: &mut (f64, u64), (sum, count): (f64, u64)| {
+            batch.0 += sum;
+            batch.1 += count;
+        };
+        let open = Some(&self.open).filter(|open| open.count > 0);
+        for block in self.closed.iter().chain(open) {
+            let sum = (figure(block) * block.count as f64, block.count);
             match batches.last_mut() {
-                Some((before, of_before)) if self.open.count * 2 < self.size => {
-                    *before = (*before * *of_before + last * count) / (*of_before + count);
-                    *of_before += count;
-                }
-                _ => batches.push((last, count)),
+                Some(last) if self.belongs_together(last.1, block.count) => add(last, sum),
+                _ => batches.push(sum),
             }
         }
-        Some(batches)
+        if let Some(last) = batches.pop_if(|last| self.is_small(last.1)) {
+            match batches.last_mut() {
+                Some(before) => add(before, last),
+                None => batches.push(last),
+            }
+        }
+        let means = batches
+            .into_iter()
+            .map(|(sum, count)| (sum / count as f64, count as f64));
+        Some(means.collect())
     }
 
-    /// Merges neighbours up to the size of a block. If too many remain, the size doubles. Appended blocks can be small, so doubling
-    /// at once would leave too few.
-    fn merge_blocks(&mut self) {
+    fn is_small(&self, count: u64) -> bool {
+        count * 2 < self.size
+    }
+
+    /// Whether neighbours become one. Small blocks never stay alone: their means show too little of the dependence.
+    fn belongs_together(&self, left: u64, right: u64) -> bool {
+        left + right <= self.size || self.is_small(left) || (self.is_small(right) && left <= self.size)
+    }
+
+    /// Merges neighbours until there are fewer than [`BLOCKS_MAX`]. While too many remain, `grow` raises the size of a block.
+    fn merge_blocks(&mut self, grow: impl Fn(u64) -> u64) {
         while self.closed.len() >= BLOCKS_MAX {
             let mut merged: Vec<Block> = Vec::with_capacity(BLOCKS_MAX);
-            for block in self.closed.drain(..) {
+            for block in std::mem::take(&mut self.closed) {
                 match merged.last_mut() {
-                    Some(last) if last.count + block.count <= self.size => last.merge(&block),
+                    Some(last) if self.belongs_together(last.count, block.count) => last.merge(&block),
                     _ => merged.push(block),
                 }
             }
             self.closed = merged;
             if self.closed.len() >= BLOCKS_MAX {
-                self.size *= 2;
+                self.size = grow(self.size);
             }
         }
     }
