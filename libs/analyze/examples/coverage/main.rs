@@ -147,74 +147,65 @@ fn of_this_crate(figure: Figure, [chosen, joined, mixed]: [&Accumulator; 3]) -> 
     .collect()
 }
 
+fn outcome(figure: &str, method: &str, truth: f64, ends: Ends) -> Outcome {
+    Outcome {
+        figure: figure.to_owned(),
+        method: method.to_owned(),
+        truth,
+        ends: Some(ends),
+    }
+}
+
+fn others_for_mean(values: &[f64], truth: f64, random: &mut Random) -> Vec<Outcome> {
+    let mean = |method: &str, ends| outcome("mean", method, truth, ends);
+    let batch_means = |number| {
+        let method = format!("{number} batch means, Student's t");
+        mean(&method, candidates::batch_means(values, number))
+    };
+    let overlapping = candidates::overlapping_batch_means(values, 20);
+    let mut found = Vec::from([10, 20, 40].map(batch_means));
+    found.push(mean("overlapping batch means, 1/20 each", overlapping));
+    found.push(mean(
+        "circular block bootstrap",
+        candidates::bootstrap(values, random),
+    ));
+    found
+}
+
+fn others_for_quantile(values: &[f64], sorted: &[f64], q: f64, figure: &str, truth: f64) -> [Outcome; 4] {
+    let [ten, twenty] = [10, 20].map(|number| candidates::sectioning(values, sorted, q, number));
+    [
+        (
+            "quantiles of 10 batches",
+            candidates::batch_quantiles(values, q, 10),
+        ),
+        ("sectioning, 10 sections", ten),
+        ("sectioning, 20 sections", twenty),
+        (
+            "order statistics, effective size",
+            candidates::order_statistics(values, sorted, q, 20),
+        ),
+    ]
+    .map(|(method, ends)| outcome(figure, method, truth, ends))
+}
+
 fn outcomes(values: &[f64], rho: f64, random: &mut Random) -> Vec<Outcome> {
     let chosen = accumulate(values);
     let joined = accumulate_parts(values);
     let mixed = accumulate(&disordered(values, random));
-    let mut found = Vec::new();
+    let ours = [&chosen, &joined, &mixed];
     let truth = mean_wait(rho);
-    let mut add = |figure: &str, truth: f64, method: String, ends: Ends| {
-        found.push(Outcome {
-            figure: figure.to_owned(),
-            method,
-            truth,
-            ends: Some(ends),
-        });
-    };
-    for number in [10, 20, 40] {
-        let method = format!("{number} batch means, Student's t");
-        add("mean", truth, method, candidates::batch_means(values, number));
-    }
-    let overlapping = candidates::overlapping_batch_means(values, 20);
-    add(
-        "mean",
-        truth,
-        "overlapping batch means, 1/20 each".to_owned(),
-        overlapping,
-    );
-    let bootstrap = candidates::bootstrap(values, random);
-    add("mean", truth, "circular block bootstrap".to_owned(), bootstrap);
+    let mut found = others_for_mean(values, truth, random);
+    let mean_interval = |values: &Accumulator, length| values.mean_interval(LEVEL, length);
+    found.extend(of_this_crate(("mean".to_owned(), truth, &mean_interval), ours));
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     for q in QUANTILES {
         let truth = quantile_of_waits(rho, q);
         let figure = format!("p{:.0}", q * 100.0);
-        let batch_quantiles = candidates::batch_quantiles(values, q, 10);
-        add(
-            &figure,
-            truth,
-            "quantiles of 10 batches".to_owned(),
-            batch_quantiles,
-        );
-        for number in [10, 20] {
-            let sectioning = candidates::sectioning(values, &sorted, q, number);
-            add(
-                &figure,
-                truth,
-                format!("sectioning, {number} sections"),
-                sectioning,
-            );
-        }
-        let order = candidates::order_statistics(values, &sorted, q, 20);
-        add(
-            &figure,
-            truth,
-            "order statistics, effective size".to_owned(),
-            order,
-        );
-    }
-    let mean_figure: Figure = ("mean".to_owned(), truth, &|values, length| {
-        values.mean_interval(LEVEL, length)
-    });
-    found.extend(of_this_crate(mean_figure, [&chosen, &joined, &mixed]));
-    for q in QUANTILES {
+        found.extend(others_for_quantile(values, &sorted, q, &figure, truth));
         let interval = |values: &Accumulator, length| values.quantile_interval(q, LEVEL, length);
-        let figure = (
-            format!("p{:.0}", q * 100.0),
-            quantile_of_waits(rho, q),
-            &interval as _,
-        );
-        found.extend(of_this_crate(figure, [&chosen, &joined, &mixed]));
+        found.extend(of_this_crate((figure, truth, &interval), ours));
     }
     found
 }
