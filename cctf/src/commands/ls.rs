@@ -212,12 +212,16 @@ fn time(unix: Milliseconds) -> String {
 fn length(length: Milliseconds) -> String {
     let seconds = length.as_ns() / 1_000_000_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match () {
-        () if days > 0 => format!("{days}d {:02}h", hours % 24),
-        () if hours > 0 => format!("{hours}h {:02}m", minutes % 60),
-        () if minutes > 0 => format!("{minutes}m {:02}s", seconds % 60),
-        () if seconds > 0 => format!("{:.1}s", length.as_ns() as f64 / 1e9),
-        () => format!("{}ms", length.as_ns() / 1_000_000),
+    if days > 0 {
+        format!("{days}d {:02}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h {:02}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m {:02}s", seconds % 60)
+    } else if seconds > 0 {
+        format!("{:.1}s", length.as_ns() as f64 / 1e9)
+    } else {
+        format!("{}ms", length.as_ns() / 1_000_000)
     }
 }
 

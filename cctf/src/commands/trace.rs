@@ -34,7 +34,7 @@ Rows of the same level are in the order of time. A row whose caller is missing (
 
 Columns (times in ms, '-' if unknown):
   *        the row is on the critical path. This path goes from the end of the root back to its start, always through the
-           row that ended last: time saved on it is saved by the root
+           row that ended last. Only time saved on this path can make the root shorter
   start    time since the start of the root. '~' marks an estimate
   took     time from arrival to end
   queue, service, cpu, network

@@ -32,9 +32,9 @@ impl Trace {
             place(&mut nodes, index);
         }
         let children = children_of(&nodes);
-        for index in 0..nodes.len() {
-            nodes[index].own = own_time(&nodes, index, &children[index]);
-            nodes[index].children = children[index].len();
+        for (index, below) in children.iter().enumerate() {
+            nodes[index].own = own_time(&nodes, index, below);
+            nodes[index].children = below.len();
         }
         critical_times(&mut nodes, &children);
         Self { trace_id, nodes }
