@@ -89,7 +89,11 @@ fn figures_are_printed_as_table_json_and_csv() {
         "{table}"
     );
     let queue: Vec<&str> = lines[6].split_whitespace().collect();
-    assert_eq!(queue[..4], ["front", "queue", "11", "1.000"], "{table}");
+    assert_eq!(
+        queue[..7],
+        ["front", "queue", "11", "-", "1.000", "too", "few"],
+        "{table}"
+    );
     let group = &logs.json(&["--by", "endpoint"])["groups"][0];
     for (name, value) in [
         ("module_id", Value::from("front")),
@@ -103,6 +107,8 @@ fn figures_are_printed_as_table_json_and_csv() {
     ] {
         assert_eq!(group[name], value, "{name}");
     }
+    let interval = &group["intervals"]["response"]["mean"]["none"];
+    assert_eq!(interval, "11 values are too few; 16 are needed");
     let csv = stdout(&logs.stats(&["--by", "endpoint", "--format", "csv"]));
     assert!(csv.starts_with("by,other,app_id,module_id,"), "{csv}");
     assert!(
@@ -238,4 +244,32 @@ fn files_that_are_missing_are_named_and_text_is_harmless() {
         !printed.contains('\u{1b}') && printed.contains("[31mred"),
         "{printed}"
     );
+}
+
+#[test]
+fn an_interval_stands_beside_each_time_of_a_long_run() {
+    // Service times of 3.5 ms and of 10 ms that do not depend on one another.
+    let rows = (0..2000_u64).map(|second| {
+        let row = row(second, "front", 200);
+        let is_long = second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0;
+        if is_long {
+            row.replace("3.500000", "10.000000")
+        } else {
+            row
+        }
+    });
+    let logs = Logs::with(&rows.collect::<String>());
+    let group = &logs.json(&[])["groups"][0];
+    let mean = group["service_mean_ms"].as_f64().unwrap();
+    let interval = &group["intervals"]["service"]["mean"];
+    let end = |name: &str| interval[name].as_f64().unwrap();
+    assert!(end("low_ms") < mean && mean < end("high_ms"), "{mean} {interval}");
+    assert!(
+        end("high_ms") - end("low_ms") < 1.0 && end("effective_sample_size") > 500.0,
+        "{interval}"
+    );
+    let table = stdout(&logs.stats(&[]));
+    assert!(table.contains(&format!("{:.3}..", end("low_ms"))), "{table}");
+    let by_link = stdout(&logs.stats(&["--by", "link", "--format", "csv"]));
+    assert_eq!(by_link.lines().count(), 1, "{by_link}");
 }

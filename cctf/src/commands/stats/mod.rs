@@ -1,7 +1,8 @@
 //! `cctf stats`: figures of a run by module, endpoint, node and link.
 //!
-//! [`print`] shows them as a table, as JSON or as CSV.
+//! [`print`] shows them as a table, as JSON or as CSV; [`intervals`] shows how certain they are.
 
+mod intervals;
 mod print;
 
 use std::io::IsTerminal;

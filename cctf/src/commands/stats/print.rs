@@ -7,11 +7,12 @@ use analyze::stats::Stats;
 use analyze::stats::cells::Key;
 use analyze::stats::figures::Time;
 use analyze::stats::group::{By, Group};
-use analyze::stats::table::{Figure, QUANTILES, Value, figures};
+use analyze::stats::table::{Figure, Value, figures};
 use analyze::stats::window::Window;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
+use super::intervals;
 use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
 
 /// Maximum width of a group's name.
@@ -192,30 +193,46 @@ fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String 
             .filter(|&time| group.sums.of(time).sketch.count() > 0);
         for (number, time) in known.enumerate() {
             let value = |part: &str| cell(group, all, &format!("{}_{part}", time.name()), 3);
-            let [p50, p95, p99] = QUANTILES.map(|(quantile, _)| value(&format!("{quantile}_ms")));
+            let intervals = group
+                .intervals
+                .as_ref()
+                .map(|intervals| &intervals[time as usize]);
+            let [mean, p50, p95, p99] = intervals::cells(intervals);
             // The name stands beside its first time only.
             let name = if number == 0 { name.clone() } else { String::new() };
             rows.push([
                 name,
                 time.name().to_owned(),
                 value("count"),
+                intervals::effective(intervals),
                 value("mean_ms"),
+                mean,
+                value("p50_ms"),
                 p50,
+                value("p95_ms"),
                 p95,
+                value("p99_ms"),
                 p99,
             ]);
         }
     }
+    const INTERVAL: &str = "95% interval";
+    let [mean, p50, p95, p99] = ["mean ms", "p50 ms", "p95 ms", "p99 ms"];
     let titles = [
         by.name(),
         "time",
         "known",
-        "mean ms",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
+        "effective",
+        mean,
+        INTERVAL,
+        p50,
+        INTERVAL,
+        p95,
+        INTERVAL,
+        p99,
+        INTERVAL,
     ];
-    columns(titles, &rows, &[2, 3, 4, 5, 6])
+    columns(titles, &rows, &[2, 3, 4, 6, 8, 10])
 }
 
 /// A group as an object: its keys, then its figures.
@@ -234,6 +251,9 @@ impl Serialize for Object<'_> {
         }
         for figure in all.iter().filter(|figure| figure.on.contains(&group.by)) {
             map.serialize_entry(&figure.name, &figure.value(group))?;
+        }
+        if group.by != By::Link {
+            map.serialize_entry("intervals", &intervals::json(group))?;
         }
         map.end()
     }

@@ -2,6 +2,9 @@
 
 use crate::sketch::Sketch;
 
+/// Quantiles in the results, and their names.
+pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
+
 /// A measured time of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {

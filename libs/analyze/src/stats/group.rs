@@ -5,7 +5,9 @@ use super::cells::{Cells, ENDPOINT, Key, MODULE, NODE};
 use super::figures::{Sums, Time};
 use super::links::Link;
 use super::samples::InFlight;
+use super::series::{Intervals, Series};
 use super::slots::Slots;
+use super::stations::Stations;
 
 /// A grouping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,16 @@ impl By {
             Self::Endpoint => "endpoint",
             Self::Node => "node",
             Self::Link => "link",
+        }
+    }
+
+    /// Its number in the groups of a cell; `None` for links, which are of two nodes.
+    pub fn grouping(self) -> Option<usize> {
+        match self {
+            Self::Module => Some(MODULE),
+            Self::Endpoint => Some(ENDPOINT),
+            Self::Node => Some(NODE),
+            Self::Link => None,
         }
     }
 
@@ -69,6 +81,8 @@ pub struct Group {
     pub slot_ns: Option<u128>,
     /// Time average of the sampled requests in the system.
     pub in_flight: Option<f64>,
+    /// `None` beyond the maximum number of groups with intervals.
+    pub intervals: Option<Box<Intervals>>,
 }
 
 /// Sources of the figures of groups.
@@ -78,16 +92,16 @@ pub struct Sources<'s> {
     pub gaps: &'s [Vec<Gaps>],
     pub slots: Option<&'s Slots>,
     pub in_flight: &'s InFlight,
+    pub series: &'s Series,
+    pub stations: &'s Stations,
     pub time_ns: u64,
 }
 
 impl Sources<'_> {
     /// The groups of a grouping other than links: those with most invocations first.
     pub fn groups(&self, by: By) -> Vec<Group> {
-        let grouping = match by {
-            By::Module => MODULE,
-            By::Endpoint => ENDPOINT,
-            By::Node | By::Link => NODE,
+        let Some(grouping) = by.grouping() else {
+            return Vec::new();
         };
         let keys = self.cells.keys(grouping);
         let empty = |(number, key): (usize, &Key)| {
@@ -96,6 +110,7 @@ impl Sources<'_> {
         };
         let mut groups: Vec<Group> = keys.iter().enumerate().map(empty).collect();
         let modules = self.cells.keys(MODULE);
+        let mut cells_of = vec![Vec::new(); groups.len()];
         for (sums, numbers) in self.cells.iter() {
             let group = &mut groups[numbers[grouping] as usize];
             group.sums.merge(sums);
@@ -103,6 +118,11 @@ impl Sources<'_> {
             let is_released = self.slots.is_some_and(|slots| slots.is_released(module));
             let free = if is_released { sums.waits_ns } else { 0 };
             group.busy_ns += sums.of(Time::Service).sum_ns.saturating_sub(free);
+            cells_of[numbers[grouping] as usize].push(numbers);
+        }
+        for (number, group) in groups.iter_mut().enumerate() {
+            let length = self.stations.shortest(cells_of[number].iter().copied());
+            group.intervals = self.series.intervals(grouping, number, length);
         }
         sort(&mut groups);
         groups
@@ -140,6 +160,7 @@ impl Sources<'_> {
                 By::Node => self.in_flight.of_node(node, self.time_ns),
                 By::Endpoint | By::Link => None,
             },
+            intervals: None,
             key,
         }
     }

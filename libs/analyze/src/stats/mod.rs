@@ -3,6 +3,7 @@
 //! - [`row`]: the fields of a line; [`scan`]: lines of all files on all cores, in an order that no thread changes.
 //! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: by the nodes of caller and callee.
 //! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`]: what the rows do not have.
+//! - [`series`], [`stations`]: confidence intervals of times, and the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`window`]: a part of the run; [`ordered`]: threads.
 
@@ -15,8 +16,10 @@ pub mod ordered;
 pub mod row;
 pub mod samples;
 pub mod scan;
+pub mod series;
 pub mod slots;
 pub mod sql;
+pub mod stations;
 pub mod table;
 pub mod window;
 
@@ -27,10 +30,13 @@ use rundir::ReadError;
 use rundir::chunks::ChunkedFile;
 use rundir::parts::{Run, State};
 
+use cells::Cells;
 use group::{By, Group, Sources};
 use samples::InFlight;
 use scan::{Damages, Input, Kind, Scan};
+use series::GROUPS_MAX;
 use slots::Slots;
+use stations::Stations;
 use window::{Bounds, Window, first_start};
 
 /// What to compute.
@@ -113,7 +119,8 @@ pub fn stats(
         let first = first_start(&files, options.threads, &mut on_bytes)?;
         bounds = Bounds::new(options.window, first.unwrap_or(0));
     }
-    let mut scan = Scan::new(with_links);
+    let groupings = options.by.iter().filter_map(|by| by.grouping()).collect();
+    let mut scan = Scan::new(groupings, with_links);
     scan.run(&inputs, bounds, options.threads, &mut on_bytes)?;
     finish(run, &parts, options, scan, notes, is_open)
 }
@@ -165,9 +172,8 @@ fn finish(
         end: of_run.end.min(last.unwrap_or(0)),
     };
     let time_ns = u64::try_from(bounds.end.saturating_sub(bounds.begin)).unwrap_or(0);
-    let needs_instances = options.by.iter().any(|by| *by != By::Link);
     let (mut slots, mut in_flight) = (None, InFlight::default());
-    if needs_instances {
+    if options.by.iter().any(|by| *by != By::Link) {
         slots = Slots::read(run, parts, bounds, &mut scan.damages)?;
         in_flight = InFlight::read(run, parts, bounds, &mut scan.damages)?;
         if slots.is_none() {
@@ -179,7 +185,10 @@ fn finish(
         .arrivals
         .as_mut()
         .map(|arrivals| arrivals.finish(|cell| cells.groups_of(cell)));
+    let stations = Stations::new(cells, slots.as_ref(), time_ns);
     let sources = Sources {
+        series: &scan.series,
+        stations: &stations,
         cells,
         gaps: gaps.as_deref().unwrap_or_default(),
         slots: slots.as_ref(),
@@ -197,6 +206,7 @@ fn finish(
             _ => groups.extend(sources.groups(by)),
         }
     }
+    notes.extend(interval_note(options, cells));
     notes.extend(losses(&scan, &in_flight));
     Ok(Stats {
         run_id: parts
@@ -212,6 +222,14 @@ fn finish(
         notes,
         groups,
     })
+}
+
+fn interval_note(options: &Options, cells: &Cells) -> Option<String> {
+    let is_beyond = |grouping: usize| cells.keys(grouping).len() > GROUPS_MAX;
+    let mut groupings = options.by.iter().filter_map(|by| by.grouping());
+    groupings
+        .any(is_beyond)
+        .then(|| format!("only the first {GROUPS_MAX} groups in the files have intervals"))
 }
 
 /// Everything that a bound or a missing row kept out of a figure.

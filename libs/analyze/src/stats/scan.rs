@@ -10,6 +10,7 @@ use super::cells::{Cells, ChunkCells, NODE};
 use super::links::{ChunkCalls, Crossing, LinkJoin, call_key};
 use super::ordered::in_order;
 use super::row::{CallRow, InvocationRow, RowError};
+use super::series::{Series, TimesNs, UNKNOWN};
 use super::window::Bounds;
 
 /// Damaged lines that are named; all are counted.
@@ -59,6 +60,7 @@ pub enum Kind {
 pub struct Scan {
     pub cells: Cells,
     pub arrivals: Option<Arrivals>,
+    pub series: Series,
     /// `None` if links are not wanted.
     pub links: Option<LinkJoin>,
     /// Invocations that are not damaged.
@@ -86,10 +88,17 @@ enum Rows {
     Calls(ChunkCalls),
 }
 
+/// An arrival with its times and the number of its cell in the chunk.
+struct Arrival {
+    ts_enqueue: i64,
+    cell: u32,
+    times: TimesNs,
+}
+
 #[derive(Default)]
 struct Invocations {
     cells: ChunkCells,
-    arrivals: Vec<(i64, u32)>,
+    arrivals: Vec<Arrival>,
     crossings: Vec<Crossing>,
     rows: u64,
     first_start: Option<i64>,
@@ -97,9 +106,11 @@ struct Invocations {
 }
 
 impl Scan {
-    pub fn new(with_links: bool) -> Self {
+    /// `groupings`: those whose groups get intervals.
+    pub fn new(groupings: Vec<usize>, with_links: bool) -> Self {
         Self {
             arrivals: Some(Arrivals::new(3)),
+            series: Series::new(groupings),
             links: with_links.then(LinkJoin::default),
             ..Self::default()
         }
@@ -162,11 +173,12 @@ impl Scan {
         let numbers = self.cells.absorb(&chunk.cells);
         let cells = &self.cells;
         if let Some(arrivals) = &mut self.arrivals {
-            let of_run = chunk
-                .arrivals
-                .iter()
-                .map(|&(at, cell)| (at, numbers[cell as usize]));
-            arrivals.extend(of_run, |cell| cells.groups_of(cell));
+            let of_run = |arrival: &Arrival| (arrival.ts_enqueue, numbers[arrival.cell as usize]);
+            arrivals.extend(chunk.arrivals.iter().map(of_run), |cell| cells.groups_of(cell));
+        }
+        for arrival in &chunk.arrivals {
+            let groups = cells.groups_of(numbers[arrival.cell as usize]);
+            self.series.push(groups, &arrival.times);
         }
         if let Some(links) = &mut self.links {
             let node_of = |cell: u32| cells.groups_of(numbers[cell as usize])[NODE];
@@ -211,7 +223,7 @@ impl Chunk {
             }
         }
         if let Rows::Invocations(rows) = &mut self.rows {
-            rows.arrivals.sort_unstable();
+            rows.arrivals.sort_by_key(|arrival| arrival.ts_enqueue);
         }
     }
 }
@@ -230,7 +242,11 @@ impl Invocations {
             return Ok(());
         }
         let cell = self.cells.add(&row);
-        self.arrivals.push((row.ts_enqueue, cell));
+        self.arrivals.push(Arrival {
+            ts_enqueue: row.ts_enqueue,
+            cell,
+            times: row.times.map(|ns| ns.unwrap_or(UNKNOWN)),
+        });
         if with_links && !row.caller_span_id.is_empty() {
             self.crossings.push(Crossing {
                 call: call_key(row.trace_id, row.caller_span_id),

@@ -50,6 +50,8 @@ type SlotTime = Option<u128>;
 pub struct Slots {
     by_module: BTreeMap<(Option<String>, String), SlotTime>,
     by_node: BTreeMap<String, SlotTime>,
+    /// By module and node, with the slots of its smallest instance. None if the slots of an instance are unknown.
+    by_station: BTreeMap<(Option<String>, String, String), Option<(u128, u32)>>,
     /// Modules whose requests give up their slot during downstream calls.
     released: BTreeSet<(Option<String>, String)>,
 }
@@ -102,6 +104,14 @@ impl Slots {
             }
             let of_module = self.by_module.entry(key.clone()).or_insert(Some(0));
             *of_module = of_module.zip(time).map(|(sum, time)| sum + time);
+            let station = (key.0.clone(), key.1.clone(), instance.node_id.to_string());
+            let own = time
+                .zip(instance.workers)
+                .map(|(time, slots)| (time, u32::try_from(slots).unwrap_or(u32::MAX)));
+            let of_station = self.by_station.entry(station).or_insert(Some((0, u32::MAX)));
+            *of_station = of_station
+                .zip(own)
+                .map(|((sum, least), (time, slots))| (sum + time, least.min(slots)));
             let of_node = self
                 .by_node
                 .entry(instance.node_id.to_string())
@@ -118,6 +128,16 @@ impl Slots {
 
     pub fn of_node(&self, key: &Key) -> SlotTime {
         self.by_node.get(key.node.as_deref()?).copied().flatten()
+    }
+
+    /// Slots times time of a module on a node, and the slots of its smallest instance there.
+    pub fn of_station(&self, module: &Key, node: &Key) -> Option<(u128, u32)> {
+        let station = (
+            module.app_id.clone(),
+            module.module_id.clone()?,
+            node.node.clone()?,
+        );
+        self.by_station.get(&station).copied().flatten()
     }
 
     pub fn is_released(&self, key: &Key) -> bool {

@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::figures::{Bytes, Time};
+use super::figures::{Bytes, QUANTILES, Time};
 use super::group::{By, Group};
 
 /// A figure's value.
@@ -71,9 +71,6 @@ impl Figure {
         }
     }
 }
-
-/// Quantiles in the results, and their names.
-pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
 const NS_PER_MS: f64 = 1e6;
 const NS_PER_S: f64 = 1e9;

@@ -1,0 +1,70 @@
+//! Confidence intervals as cells of a table and as JSON.
+
+use analyze::intervals::{Interval, NoInterval};
+use analyze::stats::figures::{QUANTILES, Time};
+use analyze::stats::group::Group;
+use analyze::stats::series::TimeIntervals;
+use serde_json::{Map, Value, json};
+
+use crate::commands::cells::UNKNOWN;
+
+const NS_PER_MS: f64 = 1e6;
+
+/// Intervals of the mean and of the quantiles.
+pub fn cells(intervals: Option<&TimeIntervals>) -> [String; 1 + QUANTILES.len()] {
+    let Some(TimeIntervals { mean, quantiles }) = intervals else {
+        return std::array::from_fn(|_| UNKNOWN.to_owned());
+    };
+    let [p50, p95, p99] = quantiles;
+    [mean, p50, p95, p99].map(cell)
+}
+
+/// Number of independent values that would show the mean as well.
+pub fn effective(intervals: Option<&TimeIntervals>) -> String {
+    match intervals.map(|intervals| &intervals.mean) {
+        Some(Ok(interval)) => format!("{:.0}", interval.effective_sample_size),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// Both ends in ms, or in two words why there are none.
+fn cell(interval: &Result<Interval, NoInterval>) -> String {
+    let end = |ns: Option<f64>| ns.map_or_else(|| "?".to_owned(), |ns| format!("{:.3}", ns / NS_PER_MS));
+    match interval {
+        Ok(interval) => format!("{}..{}", end(interval.low), end(interval.high)),
+        Err(NoInterval::TooShort { .. } | NoInterval::TooDependent { .. }) => "too short".to_owned(),
+        Err(NoInterval::TooFew { .. }) => "too few".to_owned(),
+        Err(NoInterval::Constant) => "all equal".to_owned(),
+        Err(NoInterval::InvalidRequest | NoInterval::NotFinite { .. }) => UNKNOWN.to_owned(),
+    }
+}
+
+/// Intervals of each time that has values; null beyond the maximum number of groups.
+pub fn json(group: &Group) -> Option<Value> {
+    let intervals = group.intervals.as_ref()?;
+    let known = Time::ALL
+        .into_iter()
+        .filter(|&time| group.sums.of(time).sketch.count() > 0);
+    let of_time = |time: Time| {
+        let of = &intervals[time as usize];
+        let quantiles = QUANTILES.iter().zip(&of.quantiles);
+        let mut object = Map::new();
+        object.insert("mean".to_owned(), value(&of.mean));
+        object.extend(quantiles.map(|((name, _), interval)| ((*name).to_owned(), value(interval))));
+        (time.name().to_owned(), Value::Object(object))
+    };
+    Some(known.map(of_time).collect())
+}
+
+/// An interval, or the reason why there is none.
+fn value(interval: &Result<Interval, NoInterval>) -> Value {
+    let ms = |ns: Option<f64>| ns.map(|ns| ns / NS_PER_MS);
+    match interval {
+        Ok(interval) => json!({
+            "low_ms": ms(interval.low),
+            "high_ms": ms(interval.high),
+            "effective_sample_size": interval.effective_sample_size,
+        }),
+        Err(reason) => json!({ "none": reason.to_string() }),
+    }
+}
