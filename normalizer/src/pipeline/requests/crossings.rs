@@ -7,8 +7,10 @@ use aggregate::ids::RunId;
 use aggregate::maps::Map;
 use serde::{Deserialize, Serialize};
 
-/// Minimum number of join windows for which a row is remembered: longer than a row can wait for one above it.
-const WINDOWS_REMEMBERED: u64 = 4;
+/// Minimum number of join windows for which a row is remembered. A span stays in the join for three windows at most, and one
+/// that arrives late refers to the ancestor of its parent. With four windows, a call and its answer that were both late referred
+/// to a forgotten row.
+const WINDOWS_REMEMBERED: u64 = 8;
 
 /// Run of a row, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
