@@ -148,9 +148,12 @@ fn a_merge_is_a_run_that_no_normalizer_has_written() {
 }
 
 /// One damage each, and a sentence that names it.
+/// Damages a run folder.
+type Damage = fn(&Path);
+
 #[test]
 fn damaged_folders_are_listed_with_what_is_wrong() {
-    let damages: [(&str, fn(&Path), &str); 8] = [
+    let damages: [(&str, Damage, &str); 8] = [
         (
             "no meta",
             |run| fs::remove_file(run.join("cctf/run_meta.json")).unwrap(),

@@ -45,13 +45,16 @@ impl Life {
 /// Slots times the time in which their instances lived, nanoseconds. `None` if the slots of an instance are unknown.
 type SlotTime = Option<u128>;
 
+/// Application, module and node.
+type Station = (Option<String>, String, String);
+
 /// Slots of a run.
 #[derive(Debug, Default)]
 pub struct Slots {
     by_module: BTreeMap<(Option<String>, String), SlotTime>,
     by_node: BTreeMap<String, SlotTime>,
     /// By module and node, with the slots of its smallest instance. None if the slots of an instance are unknown.
-    by_station: BTreeMap<(Option<String>, String, String), Option<(u128, u32)>>,
+    by_station: BTreeMap<Station, Option<(u128, u32)>>,
     /// Modules whose requests give up their slot during downstream calls.
     released: BTreeSet<(Option<String>, String)>,
 }

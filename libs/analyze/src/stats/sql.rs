@@ -117,7 +117,7 @@ fn inventory(folders: &[&Path]) -> String {
     let paths = folders
         .iter()
         .map(|folder| folder.join(File::ModuleInventory.name()));
-    let last = paths.filter(|path| path.is_file()).last();
+    let last = paths.rev().find(|path| path.is_file());
     let columns = "app_id: 'VARCHAR', module_id: 'VARCHAR', instances: \
                    'STRUCT(instance_id VARCHAR, node_id VARCHAR, workers BIGINT, slot_policy VARCHAR)[]'";
     let source = match last {

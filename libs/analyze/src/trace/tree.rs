@@ -24,7 +24,7 @@ impl Trace {
     /// Builds the trees from the rows of one trace, in any order. Contradictory rows never fail: they become roots.
     pub fn new(trace_id: TraceId, mut spans: Vec<Span>) -> Self {
         // Independent of the order of the files, and earlier rows first.
-        spans.sort_by(|left, right| order(left).cmp(&order(right)));
+        spans.sort_by_key(order);
         let mut above = rows_above(&spans);
         cut_cycles(&spans, &mut above);
         let mut nodes = in_order(spans, &above);
