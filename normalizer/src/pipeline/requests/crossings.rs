@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// that arrives late refers to the ancestor of its parent. With four windows, a call and its answer that were both late referred
 /// to a forgotten row.
 const WINDOWS_REMEMBERED: u64 = 8;
+/// One join window in the time of [`Crossings`].
+const WINDOW: u64 = 1 << 32;
 
 /// Run of a row, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +38,8 @@ pub struct Crossings {
     /// The run of all rows before the oldest that is remembered; [`RowRun::Awaited`] if they waited for their traces' runs.
     /// Each of those that has been decided since is remembered.
     before: Option<RowRun>,
-    /// Time in which records came, nanoseconds. A silence counts as one window, since waiting rows are examined only when a
-    /// record comes.
+    /// Time in which records came, in [`WINDOW`]ths of a join window, whose length may change. A silence counts as one window,
+    /// since waiting rows are examined only when a record comes.
     passed: u64,
     /// Journal time up to which `passed` is counted.
     counted_to: u64,
@@ -66,21 +68,21 @@ impl Crossings {
 
     /// Notes the run of a row; true if the row is to be remembered with it.
     #[inline]
-    pub fn note(&mut self, run: RowRun, window_ns: u64) -> bool {
+    pub fn note(&mut self, run: RowRun) -> bool {
         if self.latest != Some(run) {
-            self.change(run, (2 * WINDOWS_REMEMBERED).saturating_mul(window_ns));
+            self.change(run);
         }
         self.until > 0
     }
 
     #[cold]
-    fn change(&mut self, run: RowRun, for_ns: u64) {
+    fn change(&mut self, run: RowRun) {
         if let Some(latest) = self.latest {
             if self.until == 0 {
                 self.before = Some(latest);
-                self.rotate_at = self.passed.saturating_add(for_ns / 2);
+                self.rotate_at = self.passed + WINDOWS_REMEMBERED * WINDOW;
             }
-            self.until = self.passed.saturating_add(for_ns);
+            self.until = self.passed + 2 * WINDOWS_REMEMBERED * WINDOW;
         }
         self.latest = Some(run);
     }
@@ -133,7 +135,8 @@ impl Crossings {
     pub fn expire(&mut self, now: u64, window_ns: u64) {
         let elapsed = now.saturating_sub(self.counted_to);
         self.counted_to = now;
-        self.passed = self.passed.saturating_add(elapsed.min(window_ns));
+        let window = u128::from(window_ns.max(1));
+        self.passed += (u128::from(elapsed).min(window) * u128::from(WINDOW) / window) as u64;
         if self.until == 0 {
             return;
         }
@@ -145,9 +148,7 @@ impl Crossings {
                 ..Self::default()
             };
         } else if self.passed >= self.rotate_at {
-            self.rotate_at = self
-                .passed
-                .saturating_add(WINDOWS_REMEMBERED.saturating_mul(window_ns));
+            self.rotate_at = self.passed + WINDOWS_REMEMBERED * WINDOW;
             self.rotate_generations();
         }
     }

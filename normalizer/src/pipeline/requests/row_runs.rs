@@ -43,7 +43,7 @@ impl RowRuns {
         recent: &RecentSet,
         shared: &Shared,
     ) {
-        if self.crossings.note(run, shared.windows.join_ns) {
+        if self.crossings.note(run) {
             let is_ambiguous = || is_id_shared(recent, trace_id, span_id, kind);
             let row = row_fingerprint(trace_id, span_id, row_type(kind));
             self.crossings
@@ -59,7 +59,7 @@ impl RowRuns {
         recent: &RecentSet,
         shared: &Shared,
     ) {
-        if self.crossings.note(run, shared.windows.join_ns) {
+        if self.crossings.note(run) {
             let is_ambiguous = || is_id_shared(recent, trace_id, span_id, SpanKind::Internal);
             let row = row_fingerprint(trace_id, span_id, RowType::Invocation);
             self.crossings
@@ -70,7 +70,7 @@ impl RowRuns {
     /// Notes the run of a row that waited for its trace's.
     pub fn note_decided(&mut self, row: &PendingRow, run: RowRun, shared: &Shared) {
         if let Some(span_id) = span_id_of(&row.line)
-            && self.crossings.note(run, shared.windows.join_ns)
+            && self.crossings.note(run)
         {
             let row = row_fingerprint(&row.facts.trace_id, &span_id.0, row.facts.row_type);
             // All rows with that id waited for the same trace's run.
