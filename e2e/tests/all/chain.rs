@@ -55,6 +55,22 @@ fn figures_of_nodes_and_links_are_those_of_the_sql_in_duckdb() {
 }
 
 #[test]
+fn the_lint_finds_nothing_in_a_good_run() {
+    let run = RUN.path().join("r");
+    let done = cctf(&["stats", &run.to_string_lossy(), "--lint"]).unwrap();
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    for law in ["callers", "callees", "clock"] {
+        let agreeing = |line: &&str| line.starts_with(law) && line.contains(" agrees ");
+        assert_eq!(
+            done.stdout.lines().filter(agreeing).count(),
+            HOPS.len(),
+            "{}",
+            done.stdout
+        );
+    }
+}
+
+#[test]
 fn each_request_is_three_invocations_with_the_right_parents() {
     let folder = RUN.path().join("r/cctf");
     let invocations = rows::lines(&folder.join("invocations.jsonl")).unwrap();

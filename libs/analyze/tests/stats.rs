@@ -87,6 +87,7 @@ fn compute(logs: &Path, threads: usize, window: Window) -> Stats {
     let options = Options {
         by: By::ALL.to_vec(),
         window,
+        lint: false,
         threads,
     };
     stats(&run, &part, &options, &mut |_| {}).unwrap()

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use analyze::stats::group::By;
+use analyze::stats::lint::Verdict;
 use analyze::stats::window::Window;
 use analyze::stats::{Options, Progress, Stats, sql, stats};
 use cctf_proto::cctf::Part;
@@ -30,6 +31,8 @@ Examples:
   cctf stats logs/latest
   cctf stats logs/latest --by endpoint --by link --warmup 10s
   cctf stats gzip-60 --from 30s --to 1m30s --format json | jq '.groups[] | {module_id, response_p99_ms}'
+  Whether the run is fit for a simulation:
+    cctf stats logs/latest --lint
   The SQL that gives the same figures in DuckDB:
     cctf stats logs/latest --by module --sql | duckdb
 
@@ -41,7 +44,7 @@ A long run is read across all of its parts. Of a run in progress, the rows so fa
 
 Exit codes:
   0  the figures were printed
-  1  the figures were printed but lines are damaged; or a file cannot be read, or the figures cannot be printed
+  1  the figures were printed, but lines are damaged or, with --lint, a law disagrees; or a file cannot be read, or the figures cannot be printed
   2  invalid flag, or there is no such run";
 
 /// A way to group a run's invocations.
@@ -92,6 +95,9 @@ pub struct StatsArgs {
     /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "table")]
     format: OutputFormat,
+    /// Check whether the run's parts fit together: Little's law, CPU time, callers and callees, clocks.
+    #[arg(long, conflicts_with_all = ["from", "to", "warmup", "sql"])]
+    lint: bool,
     /// Print the SQL for DuckDB that computes the same figures, instead of the figures.
     #[arg(long)]
     sql: bool,
@@ -134,6 +140,7 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         by: args.groupings(),
         window: args.window()?,
+        lint: args.lint,
         threads: thread::available_parallelism().map_or(1, NonZero::get),
     };
     let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
@@ -161,7 +168,15 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
         OutputFormat::Json => print::json(&found)?,
         OutputFormat::Csv => print::csv(&found),
     })?;
-    let code = if found.damages.count > 0 { FAILED } else { DONE };
+    let is_broken = found
+        .checks
+        .iter()
+        .any(|check| check.verdict == Verdict::Disagrees);
+    let code = if found.damages.count > 0 || is_broken {
+        FAILED
+    } else {
+        DONE
+    };
     Ok(ExitCode::from(code))
 }
 

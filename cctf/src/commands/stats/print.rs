@@ -7,6 +7,7 @@ use analyze::stats::Stats;
 use analyze::stats::cells::Key;
 use analyze::stats::figures::Time;
 use analyze::stats::group::{By, Group};
+use analyze::stats::lint::Check;
 use analyze::stats::table::{Figure, Value, figures};
 use analyze::stats::window::Window;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -35,6 +36,19 @@ pub fn table(stats: &Stats, window: Window) -> String {
         let names = names(&groups);
         let _ = write!(out, "\n{}", load(by, &groups, &names, &all));
         let _ = write!(out, "\n{}", times(by, &groups, &names, &all));
+    }
+    if !stats.checks.is_empty() {
+        let row = |check: &Check| {
+            let [law, verdict] = [check.law.name(), check.verdict.name()].map(str::to_owned);
+            let of = cut(&printable(&check.of), NAME_WIDTH_MAX);
+            [law, of, verdict, check.figures.clone()]
+        };
+        let rows: Vec<[String; 4]> = stats.checks.iter().map(row).collect();
+        let _ = write!(
+            out,
+            "\n{}",
+            columns(["law", "of", "verdict", "figures"], &rows, &[])
+        );
     }
     out
 }
@@ -280,6 +294,18 @@ pub fn json(stats: &Stats) -> serde_json::Result<String> {
         "damaged": damaged,
         "notes": stats.notes,
     });
+    let checks = stats.checks.iter().map(|check| {
+        json!({
+            "law": check.law.name(),
+            "of": check.of,
+            "verdict": check.verdict.name(),
+            "figures": check.figures,
+        })
+    });
+    let mut head = head;
+    if !stats.checks.is_empty() {
+        head["lint"] = checks.collect();
+    }
     // The groups are appended as text, because a value of serde_json holds no integer of 128 bits.
     let head = head.to_string();
     let head = head.strip_suffix('}').unwrap_or(&head);

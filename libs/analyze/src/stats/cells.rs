@@ -68,6 +68,7 @@ impl ChunkCells {
 fn add(sums: &mut Sums, row: &InvocationRow<'_>) {
     sums.calls += 1;
     sums.errors += u64::from(row.is_error);
+    sums.called += u64::from(row.is_called);
     for (times, &ns) in sums.times.iter_mut().zip(&row.times) {
         times.add(ns);
     }

@@ -67,6 +67,8 @@ pub struct Bytes {
 pub struct Sums {
     pub calls: u64,
     pub errors: u64,
+    /// Answers to requests whose caller is known by its span id.
+    pub called: u64,
     /// In the order of [`Time::ALL`].
     pub times: [Times; Time::ALL.len()],
     /// Downstream calls and waits for another slot, of invocations whose service time is known, nanoseconds.
@@ -117,6 +119,7 @@ impl Sums {
     pub fn merge(&mut self, other: &Self) {
         self.calls += other.calls;
         self.errors += other.errors;
+        self.called += other.called;
         for (times, more) in self.times.iter_mut().zip(&other.times) {
             times.merge(more);
         }

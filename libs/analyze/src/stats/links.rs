@@ -8,10 +8,12 @@ use foldhash::fast::FixedState;
 use super::arrivals::{Arrivals, Gaps};
 use super::cells::{Key, decoded};
 use super::figures::{Sums, Time};
+use super::flow::{Flow, Span};
+use super::row::CallRow;
 
 /// Calls in memory; the oldest are dropped, up to half at a time. Both files are read side by side, so a call and its invocation
 /// are near each other. 24 MiB each.
-const CALLS_MAX: usize = 1 << 20;
+const CALLS_MAX: usize = 1 << 19;
 /// Invocations that wait for the row of their call, up to twice as many. 48 MiB each.
 const WAITING_MAX: usize = 1 << 19;
 /// Maximum number of links, as of endpoints, and of nodes that call.
@@ -32,6 +34,7 @@ pub struct Crossing {
     /// Number of its cell in the chunk.
     pub cell: u32,
     pub ts_enqueue: i64,
+    pub ts_end: i64,
     pub network_ns: Option<u64>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
@@ -41,20 +44,48 @@ pub struct Crossing {
 /// Calls of a chunk: their keys, and the nodes that made them.
 #[derive(Default)]
 pub struct ChunkCalls {
-    pub calls: Vec<(u64, u32)>,
-    pub nodes: Vec<Box<[u8]>>,
+    calls: Vec<ChunkCall>,
+    nodes: Vec<Box<[u8]>>,
+    peers: Vec<Box<[u8]>>,
+}
+
+struct ChunkCall {
+    key: u64,
+    /// Numbers in the chunk.
+    node: u32,
+    peer: u32,
+    span: Span,
+}
+
+/// A call that was read.
+#[derive(Clone, Copy)]
+struct Call {
+    caller: u32,
+    peer: u32,
+    span: Span,
 }
 
 impl ChunkCalls {
-    pub fn add(&mut self, key: u64, node: &[u8]) {
-        // A chunk has few nodes.
-        let known = self.nodes.iter().position(|known| **known == *node);
-        let number = known.unwrap_or_else(|| {
-            self.nodes.push(node.into());
-            self.nodes.len() - 1
+    pub fn add(&mut self, row: &CallRow<'_>) {
+        let node = number_of(&mut self.nodes, row.node);
+        let peer = number_of(&mut self.peers, row.peer);
+        self.calls.push(ChunkCall {
+            key: call_key(row.trace_id, row.span_id),
+            node,
+            peer,
+            span: (row.ts_start, row.ts_end),
         });
-        self.calls.push((key, number as u32));
     }
+}
+
+/// The number of a text. A chunk has few of them.
+fn number_of(texts: &mut Vec<Box<[u8]>>, text: &[u8]) -> u32 {
+    let known = texts.iter().position(|known| **known == *text);
+    let number = known.unwrap_or_else(|| {
+        texts.push(text.into());
+        texts.len() - 1
+    });
+    number as u32
 }
 
 /// Entries in two generations. When the young one is full, the old one is dropped.
@@ -98,8 +129,9 @@ type Waiting = Vec<Crossing>;
 pub struct LinkJoin {
     callers: Map<Box<[u8]>, u32>,
     caller_names: Vec<Box<[u8]>>,
-    calls: Generations<u32>,
+    calls: Generations<Call>,
     waiting: Generations<Waiting>,
+    pub flow: Flow,
     /// By node of the caller and node of the invocation.
     numbers: Map<(u32, u32), u32>,
     links: Vec<Option<(u32, u32)>>,
@@ -127,6 +159,7 @@ impl Default for LinkJoin {
             caller_names: Vec::new(),
             calls: Generations::new(CALLS_MAX),
             waiting: Generations::new(WAITING_MAX),
+            flow: Flow::default(),
             numbers: Map::default(),
             links: Vec::new(),
             other: None,
@@ -140,16 +173,23 @@ impl Default for LinkJoin {
 
 impl LinkJoin {
     pub fn add_calls(&mut self, chunk: &ChunkCalls) {
-        let numbers: Vec<u32> = chunk.nodes.iter().map(|node| self.caller(node)).collect();
+        let nodes: Vec<u32> = chunk.nodes.iter().map(|node| self.caller(node)).collect();
+        let peers: Vec<u32> = chunk.peers.iter().map(|peer| self.flow.peer(peer)).collect();
         let mut found = Vec::new();
-        for &(key, node) in &chunk.calls {
-            let caller = numbers[node as usize];
+        for call in &chunk.calls {
+            let key = call.key;
+            let call = Call {
+                caller: nodes[call.node as usize],
+                peer: peers[call.peer as usize],
+                span: call.span,
+            };
+            self.flow.add_call(call.peer);
             // An entry may be in both generations.
             while let Some(waiting) = self.waiting.remove(key) {
-                found.extend(waiting.into_iter().map(|crossing| (caller, crossing)));
+                found.extend(waiting.into_iter().map(|crossing| (call, crossing)));
             }
             self.calls.make_room();
-            self.calls.young.insert(key, caller);
+            self.calls.young.insert(key, call);
         }
         self.add_found(found);
     }
@@ -161,7 +201,7 @@ impl LinkJoin {
             let mut crossing = *crossing;
             crossing.cell = node_of(crossing.cell);
             match self.calls.get(crossing.call) {
-                Some(&caller) => found.push((caller, crossing)),
+                Some(&call) => found.push((call, crossing)),
                 None => {
                     let dropped = self.waiting.make_room();
                     self.unmatched += dropped.values().map(|waiting| waiting.len() as u64).sum::<u64>();
@@ -204,10 +244,20 @@ impl LinkJoin {
         self.arrivals.left_out
     }
 
-    fn add_found(&mut self, found: Vec<(u32, Crossing)>) {
+    /// The name of a node that calls.
+    pub fn caller_name(&self, caller: u32) -> String {
+        let name = self.caller_names.get(caller as usize);
+        name.and_then(|name| decoded(name))
+            .unwrap_or_else(|| "(other)".to_owned())
+    }
+
+    fn add_found(&mut self, found: Vec<(Call, Crossing)>) {
         let mut arrivals = Vec::with_capacity(found.len());
-        for (caller, crossing) in found {
-            let link = self.link((caller, crossing.cell));
+        for (call, crossing) in found {
+            let nodes = (call.caller, crossing.cell);
+            let invocation = (crossing.ts_enqueue, crossing.ts_end);
+            self.flow.add_found(call.peer, nodes, call.span, invocation);
+            let link = self.link(nodes);
             let sums = &mut self.sums[link as usize];
             sums.calls += 1;
             sums.errors += u64::from(crossing.is_error);
@@ -265,6 +315,7 @@ mod tests {
             call,
             cell: 0,
             ts_enqueue: call as i64,
+            ts_end: call as i64 + 2,
             network_ns: Some(call),
             bytes_in: None,
             bytes_out: Some(1),
@@ -277,7 +328,15 @@ mod tests {
         let mut join = LinkJoin::default();
         let mut calls = ChunkCalls::default();
         for key in 0..10 {
-            calls.add(key, if key < 4 { b"\"a\"" } else { b"\"b\"" });
+            let node = number_of(&mut calls.nodes, if key < 4 { b"\"a\"" } else { b"\"b\"" });
+            let peer = number_of(&mut calls.peers, b"\"p\"");
+            let span = (key as i64 - 1, key as i64 + 4);
+            calls.calls.push(ChunkCall {
+                key,
+                node,
+                peer,
+                span,
+            });
         }
         let first: Vec<Crossing> = [0, 1, 5, 99].map(crossing).to_vec();
         let second: Vec<Crossing> = [2, 6, 7].map(crossing).to_vec();
@@ -301,6 +360,19 @@ mod tests {
             .collect();
         assert_eq!(found, [("a", 3, 3), ("b", 3, 18)]);
         assert_eq!(join.unmatched, 1);
+        let peers: Vec<(&[u8], u64, u64)> = join
+            .flow
+            .peers()
+            .map(|(peer, flow)| (peer, flow.calls, flow.found))
+            .collect();
+        assert_eq!(peers, [(&b"\"p\""[..], 10, 6)]);
+        let bounds: Vec<(i64, i64)> = join
+            .flow
+            .clocks()
+            .iter()
+            .map(|(_, bound)| (bound.low, bound.high))
+            .collect();
+        assert_eq!(bounds, [(-2, 1), (-2, 1)]);
     }
 
     #[test]

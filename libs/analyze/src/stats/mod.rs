@@ -5,15 +5,19 @@
 //! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`]: what the rows do not have.
 //! - [`series`], [`stations`]: confidence intervals of times, and the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
+//! - [`lint`]: operational laws, with [`sampled`] and [`flow`].
 //! - [`window`]: a part of the run; [`ordered`]: threads.
 
 pub mod arrivals;
 pub mod cells;
 pub mod figures;
+pub mod flow;
 pub mod group;
 pub mod links;
+pub mod lint;
 pub mod ordered;
 pub mod row;
+pub mod sampled;
 pub mod samples;
 pub mod scan;
 pub mod series;
@@ -32,6 +36,8 @@ use rundir::parts::{Run, State};
 
 use cells::Cells;
 use group::{By, Group, Sources};
+use lint::Check;
+use sampled::Sampled;
 use samples::InFlight;
 use scan::{Damages, Input, Kind, Scan};
 use series::GROUPS_MAX;
@@ -44,6 +50,8 @@ use window::{Bounds, Window, first_start};
 pub struct Options {
     pub by: Vec<By>,
     pub window: Window,
+    /// Whether to check the operational laws, on the whole run.
+    pub lint: bool,
     /// Number of threads. It does not change the result.
     pub threads: usize,
 }
@@ -76,6 +84,8 @@ pub struct Stats {
     pub notes: Vec<String>,
     /// By grouping, as requested.
     pub groups: Vec<Group>,
+    /// The laws, if they were requested.
+    pub checks: Vec<Check>,
 }
 
 /// A run without figures.
@@ -98,7 +108,7 @@ pub fn stats(
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Stats, StatsError> {
     let parts = run.parts_from(first)?;
-    let with_links = options.by.contains(&By::Link);
+    let with_links = options.lint || options.by.contains(&By::Link);
     let mut notes = Vec::new();
     let inputs = open(run, &parts, with_links, &mut notes)?;
     let is_open = parts.last().is_some_and(|part| run.state(part) == State::Open);
@@ -166,11 +176,8 @@ fn finish(
     is_open: bool,
 ) -> Result<Stats, StatsError> {
     let (first, last) = (scan.first_start, scan.last_end);
-    let of_run = Bounds::new(options.window, first.unwrap_or(0));
-    let bounds = Bounds {
-        begin: of_run.begin,
-        end: of_run.end.min(last.unwrap_or(0)),
-    };
+    let mut bounds = Bounds::new(options.window, first.unwrap_or(0));
+    bounds.end = bounds.end.min(last.unwrap_or(0));
     let time_ns = u64::try_from(bounds.end.saturating_sub(bounds.begin)).unwrap_or(0);
     let (mut slots, mut in_flight) = (None, InFlight::default());
     if options.by.iter().any(|by| *by != By::Link) {
@@ -194,6 +201,10 @@ fn finish(
         slots: slots.as_ref(),
         in_flight: &in_flight,
         time_ns,
+    };
+    let checks = match &scan.links {
+        Some(links) if options.lint => lint::lint(cells, links, &Sampled::read(run, parts, bounds)?, time_ns),
+        _ => Vec::new(),
     };
     let mut groups = Vec::new();
     for &by in &options.by {
@@ -221,6 +232,7 @@ fn finish(
         damages: scan.damages,
         notes,
         groups,
+        checks,
     })
 }
 

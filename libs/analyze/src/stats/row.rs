@@ -42,6 +42,8 @@ pub struct InvocationRow<'a> {
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
     pub is_error: bool,
+    /// Whether it answers a request, and reports the span that sent it.
+    pub is_called: bool,
 }
 
 /// The call behind an invocation.
@@ -50,6 +52,10 @@ pub struct CallRow<'a> {
     pub trace_id: &'a [u8],
     pub span_id: &'a [u8],
     pub node: &'a [u8],
+    /// Empty if it is unknown, or if the call was not answered or failed.
+    pub peer: &'a [u8],
+    pub ts_start: i64,
+    pub ts_end: i64,
 }
 
 const INVOCATION: &[cctf_proto::cctf::Field] = Invocation::FIELDS;
@@ -66,6 +72,8 @@ macro_rules! indices {
 indices! {
     TRACE "trace_id"
     CALLER "caller_span_id"
+    PARENT "parent_span_id"
+    KIND "kind"
     APP "app_id"
     MODULE "module_id"
     NODE "node"
@@ -98,12 +106,14 @@ impl<'a> InvocationRow<'a> {
     pub fn read(line: &'a [u8]) -> Result<Self, RowError> {
         let mut row = Self::default();
         let (mut scan, mut order) = (Fields::new(line)?, Order::new(INVOCATION));
-        let mut stamps = [None; 3];
+        let (mut stamps, mut parent, mut is_server) = ([None; 3], &[][..], false);
         while let Some((index, field)) = scan.next_known(&mut order, &INVOCATION_NAMES)? {
             let value = field.value;
             match index {
                 TRACE => row.trace_id = text(value, "trace_id")?,
                 CALLER => row.caller_span_id = text(value, "caller_span_id")?,
+                PARENT => parent = text(value, "parent_span_id")?,
+                KIND => is_server = value == b"\"server\"",
                 APP => row.app = text(value, "app_id")?,
                 MODULE => row.module = text(value, "module_id")?,
                 NODE => row.node = text(value, "node")?,
@@ -136,6 +146,7 @@ impl<'a> InvocationRow<'a> {
                 return Err(RowError::InvalidField(name));
             }
         }
+        row.is_called = is_server && !parent.is_empty();
         let [enqueue, start, end] = stamps;
         row.ts_enqueue = enqueue.ok_or(RowError::InvalidField("ts_enqueue"))?;
         row.ts_start = start.ok_or(RowError::InvalidField("ts_start"))?;
@@ -155,6 +166,13 @@ impl<'a> CallRow<'a> {
         const CALL_TRACE: usize = field_index(CALL, "trace_id");
         const CALL_SPAN: usize = field_index(CALL, "span_id");
         const CALL_NODE: usize = field_index(CALL, "node");
+        const CALL_PEER: usize = field_index(CALL, "peer");
+        const CALL_START: usize = field_index(CALL, "ts_start");
+        const CALL_END: usize = field_index(CALL, "ts_end");
+        const CALL_KIND: usize = field_index(CALL, "kind");
+        const CALL_STATUS: usize = field_index(CALL, "status");
+        const CALL_ERROR: usize = field_index(CALL, "error_type");
+        let (mut is_client, mut is_answered, mut is_error) = (false, false, false);
         let mut row = Self::default();
         let (mut scan, mut order) = (Fields::new(line)?, Order::new(CALL));
         while let Some((index, field)) = scan.next_known(&mut order, &CALL_NAMES)? {
@@ -162,6 +180,15 @@ impl<'a> CallRow<'a> {
                 CALL_TRACE => row.trace_id = text(field.value, "trace_id")?,
                 CALL_SPAN => row.span_id = text(field.value, "span_id")?,
                 CALL_NODE => row.node = text(field.value, "node")?,
+                CALL_PEER => row.peer = text(field.value, "peer")?,
+                CALL_START => row.ts_start = stamp(field.value, "ts_start")?,
+                CALL_END => row.ts_end = stamp(field.value, "ts_end")?,
+                CALL_KIND => is_client = field.value == b"\"client\"",
+                CALL_STATUS => {
+                    is_answered = field.value != b"null";
+                    is_error |= is_failure(field.value)?;
+                }
+                CALL_ERROR => is_error |= !text(field.value, "error_type")?.is_empty(),
                 _ => {}
             }
         }
@@ -173,6 +200,9 @@ impl<'a> CallRow<'a> {
             if text.is_empty() {
                 return Err(RowError::InvalidField(name));
             }
+        }
+        if !is_client || !is_answered || is_error {
+            row.peer = &[];
         }
         Ok(row)
     }

@@ -211,7 +211,7 @@ impl Chunk {
                 Ending::Newline => match &mut self.rows {
                     Rows::Invocations(rows) => rows.add(line, bounds, with_links),
                     Rows::Calls(calls) => CallRow::read(line).map(|row| {
-                        calls.add(call_key(row.trace_id, row.span_id), row.node);
+                        calls.add(&row);
                     }),
                 },
             };
@@ -252,6 +252,7 @@ impl Invocations {
                 call: call_key(row.trace_id, row.caller_span_id),
                 cell,
                 ts_enqueue: row.ts_enqueue,
+                ts_end: row.ts_end,
                 network_ns: row.times[super::figures::Time::Network as usize],
                 bytes_in: row.bytes_in,
                 bytes_out: row.bytes_out,

@@ -1,0 +1,256 @@
+//! [`lint`]: laws that hold in every recorded run whose parts fit together, and how well this one keeps them.
+//!
+//! None is an identity: each compares figures that were recorded independently of each other.
+
+use std::collections::BTreeMap;
+
+use crate::intervals::{NoInterval, RunLength};
+
+use super::cells::{Cells, Key, MODULE, NODE, decoded};
+use super::figures::Time;
+use super::flow::{ClockBound, PeerFlow};
+use super::links::LinkJoin;
+use super::sampled::{Sampled, StationSamples};
+
+/// Level of the intervals: of a thousand good stations, one disagrees by chance.
+const LEVEL: f64 = 0.999;
+/// Where all samples are equal, another value has a chance below 1 - LEVEL if it makes a share of 7/n of the time.
+const EQUAL_SAMPLES_REACH: f64 = 7.0;
+/// A part of callers or callees may be missing at the borders of a run.
+const MISSING_SHARE_MAX: f64 = 0.01;
+/// So may a few, whatever the share is: those on their way when the run began or ended.
+const MISSING_MAX: u64 = 5;
+/// The CPU time of rows and of the process are sampled by different clocks.
+const CPU_EXCESS_MAX: f64 = 0.05;
+/// Difference of clocks below which timestamps of libraries differ on one machine, too.
+const CLOCK_TOLERANCE_NS: i64 = 1_000_000;
+
+const NS_PER_S: f64 = 1e9;
+const NS_PER_MS: f64 = 1e6;
+
+/// A law of the lint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// Sampled requests in the system are arrival rate times response time.
+    Little,
+    /// The CPU time of a process is at least that of its requests.
+    Cpu,
+    /// Each invocation that reports a caller has the row of its call.
+    Callers,
+    /// Each call that an instance of the run answered has the row of its invocation.
+    Callees,
+    /// An invocation is within its call.
+    Clock,
+}
+
+impl Law {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Little => "little",
+            Self::Cpu => "cpu",
+            Self::Callers => "callers",
+            Self::Callees => "callees",
+            Self::Clock => "clock",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Agrees,
+    Disagrees,
+    /// The data does not suffice.
+    Undecided,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Disagrees => "disagrees",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    fn of(agrees: bool) -> Self {
+        if agrees { Self::Agrees } else { Self::Disagrees }
+    }
+}
+
+/// A law applied to one part of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub law: Law,
+    /// The station, node, peer or link.
+    pub of: String,
+    pub verdict: Verdict,
+    /// Both figures.
+    pub figures: String,
+}
+
+/// Applies all laws.
+pub fn lint(cells: &Cells, links: &LinkJoin, sampled: &Sampled, time_ns: u64) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (station, rows) in stations(cells) {
+        let Some(samples) = sampled.of(&station.0, &station.1) else {
+            continue;
+        };
+        let of = format!("{} on {}", station.0, station.1);
+        if samples.in_flight().next().is_some() {
+            checks.push(little(of.clone(), &rows, samples, time_ns));
+        }
+        checks.extend(cpu(of, &rows, samples, time_ns));
+    }
+    checks.extend(callers(cells, links));
+    let peers = links.flow.peers();
+    checks.extend(peers.filter_map(|(peer, flow)| callees(decoded(peer)?, flow)));
+    for ((from, to), bound) in links.flow.clocks() {
+        let of = format!(
+            "{} -> {}",
+            links.caller_name(from),
+            name(&cells.keys(NODE)[to as usize])
+        );
+        checks.push(clock(of, bound));
+    }
+    checks.sort_by_key(|check| check.law);
+    checks
+}
+
+/// Sums over the rows of a module on a node.
+#[derive(Default)]
+struct Rows {
+    response_ns: u128,
+    cpu_count: u64,
+    cpu_ns: u128,
+}
+
+fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
+    let mut stations: BTreeMap<(String, String), Rows> = BTreeMap::new();
+    let (modules, nodes) = (cells.keys(MODULE), cells.keys(NODE));
+    for (sums, groups) in cells.iter() {
+        let (module, node) = (&modules[groups[MODULE] as usize], &nodes[groups[NODE] as usize]);
+        if let (Some(module), Some(node)) = (&module.module_id, &node.node) {
+            let rows = stations.entry((module.clone(), node.clone())).or_default();
+            rows.response_ns += sums.of(Time::Response).sum_ns;
+            rows.cpu_count += sums.of(Time::Cpu).sketch.count();
+            rows.cpu_ns += sums.of(Time::Cpu).sum_ns;
+        }
+    }
+    stations
+}
+
+fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Check {
+    let by_rows = rows.response_ns as f64 / (time_ns as f64).max(1.0);
+    let (mut low, mut high, mut mean) = (0.0, 0.0, 0.0);
+    // The instances of a station depend on each other, so the ends are added.
+    for series in samples.in_flight() {
+        match series.values.mean_interval(LEVEL, RunLength::Unknown) {
+            Ok(interval) => {
+                mean += interval.estimate;
+                low += interval.low.unwrap_or(0.0);
+                high += interval.high.unwrap_or(f64::INFINITY);
+            }
+            Err(NoInterval::Constant) => {
+                let count = series.values.count() as f64;
+                let (reach, value) = (EQUAL_SAMPLES_REACH / count, series.sum / count);
+                (mean, low, high) = (mean + value, low + (value - reach).max(0.0), high + value + reach);
+            }
+            Err(reason) => {
+                return Check {
+                    law: Law::Little,
+                    of,
+                    verdict: Verdict::Undecided,
+                    figures: format!("sampled in_flight: {reason}; {by_rows:.3} by rows"),
+                };
+            }
+        }
+    }
+    let agrees = low <= by_rows && by_rows <= high;
+    Check {
+        law: Law::Little,
+        of,
+        verdict: Verdict::of(agrees),
+        figures: format!("sampled in_flight {mean:.3} ({low:.3}..{high:.3}), {by_rows:.3} by rows"),
+    }
+}
+
+fn cpu(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Option<Check> {
+    let (cpu_s, sampled_ns) = samples.process_cpu()?;
+    if rows.cpu_count == 0 || sampled_ns == 0 {
+        return None;
+    }
+    let by_rows_s = rows.cpu_ns as f64 / NS_PER_S;
+    let not_sampled_s = time_ns.saturating_sub(sampled_ns) as f64 / NS_PER_S;
+    let bound_s = cpu_s * (1.0 + CPU_EXCESS_MAX);
+    let verdict = match by_rows_s {
+        cpu if cpu <= bound_s => Verdict::Agrees,
+        // The rest could have been used before the first sample or after the last one.
+        cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
+        _ => Verdict::Disagrees,
+    };
+    Some(Check {
+        law: Law::Cpu,
+        of,
+        verdict,
+        figures: format!(
+            "process.cpu.time {cpu_s:.3} s in {:.1} s, cpu_time_ms of the rows {by_rows_s:.3} s in {:.1} s",
+            sampled_ns as f64 / NS_PER_S,
+            time_ns as f64 / NS_PER_S
+        ),
+    })
+}
+
+fn callers(cells: &Cells, links: &LinkJoin) -> Vec<Check> {
+    let mut called = vec![0_u64; cells.keys(NODE).len()];
+    for (sums, groups) in cells.iter() {
+        called[groups[NODE] as usize] += sums.called;
+    }
+    let check = |(node, called): (usize, u64)| {
+        let found = links.flow.found_on(node as u32);
+        Check {
+            law: Law::Callers,
+            of: name(&cells.keys(NODE)[node]),
+            verdict: balance(called, found),
+            figures: format!("{called} invocations with a caller, {found} calls found for them"),
+        }
+    };
+    let with_calls = called.into_iter().enumerate().filter(|(_, called)| *called > 0);
+    with_calls.map(check).collect()
+}
+
+/// A peer that never answered is outside of the run.
+fn callees(peer: String, flow: PeerFlow) -> Option<Check> {
+    (flow.found > 0).then(|| Check {
+        law: Law::Callees,
+        of: peer,
+        verdict: balance(flow.calls, flow.found),
+        figures: format!(
+            "{} calls that were answered, {} with the row of an invocation",
+            flow.calls, flow.found
+        ),
+    })
+}
+
+fn balance(wanted: u64, found: u64) -> Verdict {
+    let missing = wanted.saturating_sub(found);
+    Verdict::of(missing <= MISSING_MAX || missing as f64 <= wanted as f64 * MISSING_SHARE_MAX)
+}
+
+fn clock(of: String, bound: ClockBound) -> Check {
+    let agrees = bound.low <= CLOCK_TOLERANCE_NS && bound.high >= -CLOCK_TOLERANCE_NS;
+    let ms = |ns: i64| ns as f64 / NS_PER_MS;
+    Check {
+        law: Law::Clock,
+        of,
+        verdict: Verdict::of(agrees),
+        figures: format!(
+            "the callee's clock minus the caller's is from {:.3} ms to {:.3} ms",
+            ms(bound.low),
+            ms(bound.high)
+        ),
+    }
+}
+
+fn name(key: &Key) -> String {
+    key.node.clone().unwrap_or_else(|| "(other)".to_owned())
+}

@@ -1,0 +1,141 @@
+//! [`Sampled`]: what instances sampled about themselves, by module and node, for the lint.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{File, Part, SystemStat};
+use memchr::memmem::Finder;
+use rundir::parts::Run;
+use rundir::{Ending, Lines, ReadError};
+
+use crate::intervals::Accumulator;
+
+use super::window::Bounds;
+
+/// Requests in the system.
+const IN_FLIGHT: &str = "in_flight";
+/// CPU time since the start of the process, seconds, by mode.
+const CPU: &str = "process.cpu.time";
+/// Maximum number of series. An instance has one of requests, of 50 KiB, and two of CPU time.
+const SERIES_MAX: usize = 1024;
+
+/// Samples of one instance's requests.
+#[derive(Debug, Default)]
+pub struct InFlightSeries {
+    pub values: Accumulator,
+    pub sum: f64,
+}
+
+/// First and last value of a counter.
+#[derive(Debug, Clone, Copy)]
+struct Counter {
+    first: (i64, f64),
+    last: (i64, f64),
+}
+
+/// Samples of the instances of a module on a node.
+#[derive(Debug, Default)]
+pub struct StationSamples {
+    in_flight: BTreeMap<String, InFlightSeries>,
+    /// By instance and attributes.
+    cpu: BTreeMap<(String, String), Counter>,
+}
+
+impl StationSamples {
+    pub fn in_flight(&self) -> impl Iterator<Item = &InFlightSeries> {
+        self.in_flight.values()
+    }
+
+    /// CPU time between the first and the last samples, seconds, and the time between them, nanoseconds.
+    pub fn process_cpu(&self) -> Option<(f64, u64)> {
+        let increments = self.cpu.values().map(|counter| counter.last.1 - counter.first.1);
+        let times = self
+            .cpu
+            .values()
+            .map(|counter| counter.last.0.abs_diff(counter.first.0));
+        times.max().map(|time| (increments.sum(), time))
+    }
+
+    fn add_cpu(&mut self, key: (String, String), at: i64, value: f64) {
+        let counter = self.cpu.entry(key).or_insert(Counter {
+            first: (at, value),
+            last: (at, value),
+        });
+        if at < counter.first.0 {
+            counter.first = (at, value);
+        }
+        if at > counter.last.0 {
+            counter.last = (at, value);
+        }
+    }
+}
+
+/// Samples of all stations.
+#[derive(Debug, Default)]
+pub struct Sampled {
+    stations: BTreeMap<(String, String), StationSamples>,
+    series: usize,
+}
+
+impl Sampled {
+    /// Reads the samples within the bounds. Damaged lines are left out: other figures of the run name them.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(run: &Run, parts: &[Part], bounds: Bounds) -> Result<Self, ReadError> {
+        let mut found = Self::default();
+        let finders = [IN_FLIGHT, CPU].map(|metric| Finder::new(metric).into_owned());
+        for part in parts {
+            let Some(mut lines) = Lines::open(run.path(part, File::SystemStats))? else {
+                continue;
+            };
+            while let Some(line) = lines.next_line()? {
+                let is_wanted = finders.iter().any(|finder| finder.find(line.bytes).is_some());
+                if line.ending != Ending::Newline || !is_wanted {
+                    continue;
+                }
+                if let Ok(stat) = serde_json::from_slice::<SystemStat<'_>>(line.bytes)
+                    && bounds.has(stat.ts_ms.as_ns())
+                {
+                    found.add(&stat);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The samples of a module on a node.
+    pub fn of(&self, module: &str, node: &str) -> Option<&StationSamples> {
+        self.stations.get(&(module.to_owned(), node.to_owned()))
+    }
+
+    fn add(&mut self, stat: &SystemStat<'_>) {
+        let (Some(module), Some(instance)) = (&stat.module_id, &stat.instance_id) else {
+            return;
+        };
+        let attributes = stat
+            .attributes
+            .as_ref()
+            .map(|attributes| format!("{attributes:?}"));
+        let key = (instance.to_string(), attributes.unwrap_or_default());
+        let station = (module.to_string(), stat.node_id.to_string());
+        let is_cpu = &*stat.metric == CPU;
+        if !is_cpu && &*stat.metric != IN_FLIGHT {
+            return;
+        }
+        let samples = self.stations.entry(station).or_default();
+        let is_new = match is_cpu {
+            true => !samples.cpu.contains_key(&key),
+            false => !samples.in_flight.contains_key(&key.0),
+        };
+        self.series += usize::from(is_new);
+        if is_new && self.series > SERIES_MAX {
+            return;
+        }
+        if is_cpu {
+            return samples.add_cpu(key, stat.ts_ms.as_ns(), stat.value);
+        }
+        let series = samples.in_flight.entry(key.0).or_default();
+        series.values.push(stat.value);
+        series.sum += stat.value;
+    }
+}
