@@ -21,6 +21,13 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// `1 call`, `2 calls`.
+pub fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// Shortens the text to a maximum width; an ellipsis marks the cut.
 pub fn cut(text: &str, width_max: usize) -> String {
     if text.width() <= width_max {

@@ -11,7 +11,7 @@ use rundir::listing::{ListedRun, RunState, list};
 use rundir::validate::{Options, validate};
 use serde::Serialize;
 
-use super::cells::{UNKNOWN, printable, table, utc_time};
+use super::cells::{UNKNOWN, counted, printable, table, utc_time};
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
 const AFTER_HELP: &str = "\
@@ -197,11 +197,6 @@ fn check(entry: &Entry) -> String {
         (Some(only), None) | (None, Some(only)) => only,
         (Some(found), Some(problem)) => format!("{found}; {problem}"),
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 fn time(unix: Milliseconds) -> String {

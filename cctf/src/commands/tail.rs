@@ -1,22 +1,29 @@
-//! `cctf tail`: shows the rows of a run as they are written, in columns or unchanged.
+//! `cctf tail`: shows the rows of a run as they are written, in columns or unchanged; or its traces as trees.
+
+mod gather;
+mod traces;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cctf_proto::cctf::{File, Shape};
 use cctf_proto::log_line;
 use clap::Args;
 use cli::interrupt;
+use cli::units::parse_duration;
 use rundir::ReadError;
 
 use super::follow_rows::columns::{push_row, push_titles};
-use super::follow_rows::{Begin, Follow, Sink, TailError, Until};
+use super::follow_rows::{Begin, Follow, Notice, Sink, TailError, Until};
 use super::run_target::target;
 use super::{DONE, FAILED, Format, UsageError};
 
 /// On a terminal, rows after which the titles are repeated: about a screen.
 const TITLES_EVERY: u64 = 40;
+
+const LINES_DEFAULT: u64 = 10;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -28,6 +35,8 @@ Examples:
     cctf tail gzip-60 --from-start --no-follow | jq -c 'select(.status >= 500) | {node, path, status, rt_ms}'
   CPU and memory of the nodes, also after the end of a run:
     cctf tail logs/latest --file host_metrics --stay
+  The traces of the newest run, each as a tree as soon as it is finished:
+    cctf tail --traces --format text
 
 On a terminal, each row is one line of columns. Times are UTC, '-' means unknown, and ids are shortened to 8 digits. Into a pipe
 or a file, the command copies the lines byte for byte. --format overrides this. The command shows only complete lines.
@@ -35,9 +44,16 @@ or a file, the command copies the lines byte for byte. --format overrides this. 
 A long run continues in further folders (RUN_ID-0002 and so on). The command follows it there, even if old folders are deleted
 meanwhile. The command exits when the run ends, or at Ctrl-C.
 
+With --traces, the command reads invocations and calls from the first row on and prints the trees of cctf trace, or with json
+one object per line. A trace is finished when no row of it has come for --trace-idle, or when the run has ended. Rows that come
+later are a tree of their own. 'incomplete' marks a trace that was printed before it was finished: because more than 100000 of
+its rows, 200000 rows of all traces or 50000 traces were in progress, or because the command did not wait for the end of the
+run. With --lines N, the command reads the last N lines of each of the two files. Rows before them are then missing in the trees.
+
 Exit codes:
   0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe
-  1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed
+  1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed; with
+     --traces also if rows are invalid
   2  invalid flag, or there is no such run";
 
 #[derive(Debug, Clone, Args)]
@@ -52,9 +68,9 @@ pub struct TailArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
-    /// Start with the last N lines.
-    #[arg(long, short = 'n', env = "CCTF_LINES", default_value_t = 10, value_name = "N")]
-    lines: u64,
+    /// Start with the last N lines. Default: 10; with --traces, all lines.
+    #[arg(long, short = 'n', env = "CCTF_LINES", value_name = "N")]
+    lines: Option<u64>,
     /// Start with the first line; overrides --lines.
     #[arg(long)]
     from_start: bool,
@@ -64,7 +80,14 @@ pub struct TailArgs {
     /// Continue after the end of the run, to show rows that arrive late and further folders of the run.
     #[arg(long)]
     stay: bool,
-    /// Output format: text for columns, json for the file's own lines. Default: text on a terminal, else json.
+    /// Show each finished trace as a tree of its invocations and calls.
+    #[arg(long, conflicts_with = "file")]
+    traces: bool,
+    /// Time without new rows after which a trace is finished.
+    // OpenTelemetry SDKs send spans every 5 s by default, so the rows of a trace can come 5 s apart.
+    #[arg(long, default_value = "6s", value_parser = parse_duration, value_name = "DURATION", requires = "traces")]
+    trace_idle: Duration,
+    /// Output format: text for columns or trees, json for the file's own lines or one object per trace. Default: text on a terminal, else json.
     #[arg(long, env = "CCTF_FORMAT", value_enum)]
     format: Option<Format>,
 }
@@ -88,9 +111,11 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
     let follow = Follow {
         target: target(args.run.as_deref(), &args.logs_dir)?,
         file: args.file,
-        begin: match args.from_start {
-            true => Begin::FirstLine,
-            false => Begin::LastLines(args.lines),
+        begin: match args.lines {
+            _ if args.from_start => Begin::FirstLine,
+            Some(lines) => Begin::LastLines(lines),
+            None if args.traces => Begin::FirstLine,
+            None => Begin::LastLines(LINES_DEFAULT),
         },
         until: match (args.no_follow, args.stay) {
             (true, _) => Until::NoMore,
@@ -98,8 +123,18 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
             _ => Until::RunEnded,
         },
     };
-    let mut printer = Printer::new(args.file, args.format);
-    let outcome = follow.run(&mut printer, &mut |notice| log_line!("cctf: {notice}"), stop);
+    let mut notice = |notice: &Notice| log_line!("cctf: {notice}");
+    let is_terminal = io::stdout().is_terminal();
+    let usual = if is_terminal { Format::Text } else { Format::Json };
+    let format = args.format.unwrap_or(usual);
+    let outcome = match args.traces {
+        true => traces::run(&follow, args.trace_idle, format, &mut notice, stop),
+        false => follow.run(
+            &mut Printer::new(args.file, format, is_terminal),
+            &mut notice,
+            stop,
+        ),
+    };
     match outcome {
         Ok(0) => Ok(ExitCode::from(DONE)),
         Ok(_) => Ok(ExitCode::from(FAILED)),
@@ -121,12 +156,10 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(file: File, format: Option<Format>) -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        let usual = if is_terminal { Format::Text } else { Format::Json };
+    fn new(file: File, format: Format, is_terminal: bool) -> Self {
         Self {
             file,
-            format: format.unwrap_or(usual),
+            format,
             is_terminal,
             rows: 0,
             text: String::new(),

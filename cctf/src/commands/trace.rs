@@ -1,7 +1,7 @@
 //! `cctf trace`: one trace of a run as a tree, with its times and the critical path.
 
-mod json;
-mod text;
+pub mod json;
+pub mod text;
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use analyze::trace::{Span, Trace};
-use cctf_proto::cctf::{Call, File, Invocation};
+use cctf_proto::cctf::{Call, File, Invocation, TraceId};
 use cctf_proto::log_line;
 use clap::Args;
 use console::Term;
@@ -88,8 +88,8 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     };
     let mut spans = Vec::new();
     let mut invalid = 0_u64;
-    let found = find(&run, &args.id, &mut |file, line| match span(file, line) {
-        Ok(span) => spans.push(span),
+    let found = find(&run, &args.id, &mut |file, line| match row(file, line) {
+        Ok((_, span)) => spans.push(span),
         Err(_) => invalid += 1,
     });
     let found = found.map_err(|error| match error {
@@ -115,15 +115,25 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if invalid == 0 { DONE } else { FAILED }))
 }
 
-fn span(file: File, line: &[u8]) -> serde_json::Result<Span> {
+/// Parses a row of invocations or calls.
+///
+/// # Errors
+/// If it is invalid.
+pub fn row(file: File, line: &[u8]) -> serde_json::Result<(TraceId, Span)> {
     Ok(match file {
-        File::Calls => serde_json::from_slice::<Call<'_>>(line)?.into(),
-        _ => serde_json::from_slice::<Invocation<'_>>(line)?.into(),
+        File::Calls => {
+            let call: Call<'_> = serde_json::from_slice(line)?;
+            (call.trace_id, call.into())
+        }
+        _ => {
+            let invocation: Invocation<'_> = serde_json::from_slice(line)?;
+            (invocation.trace_id, invocation.into())
+        }
     })
 }
 
 /// Colour and limited width only on a terminal. <https://no-color.org>: any non-empty value of NO_COLOR disables colour.
-fn style() -> Style {
+pub fn style() -> Style {
     if !io::stdout().is_terminal() {
         return Style::default();
     }

@@ -15,6 +15,7 @@ mod servers;
 mod shards;
 mod shell;
 mod stats;
+mod tail_traces;
 mod trace;
 
 use std::process::{Command, Output};

@@ -64,6 +64,11 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
         check(&[&["validate", run][..], &format].concat(), 2);
         check(&[&["ls", logs][..], &format].concat(), 1);
         check(&[&["trace", traced, "5b8e"][..], &format].concat(), 1);
+        check(&[&["tail", traced, "--no-follow"][..], &format].concat(), 1);
+        check(
+            &[&["tail", traced, "--no-follow", "--traces"][..], &format].concat(),
+            1,
+        );
         check(&[&["merge", out.to_str().unwrap(), run][..], &format].concat(), 1);
         fs::remove_dir_all(&out).unwrap();
         check(&[&load(&target)[..], &format].concat(), 1);

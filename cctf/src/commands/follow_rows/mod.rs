@@ -4,6 +4,7 @@
 
 pub mod columns;
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use rundir::follow::{GrowingFile, last_lines};
 use rundir::parts::{Next, Run, State, Target};
 
 /// Interval between two reads of a file: short for a person, cheap for a machine.
-const READ_INTERVAL: Duration = Duration::from_millis(100);
+pub const READ_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The first line to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub enum TailError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Standard output fails.
-    #[error("cannot write the rows: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Write(io::Error),
     /// It was deleted while it was followed, and has no later part.
     #[error("cannot follow {0}: it was deleted before the run ended")]
@@ -74,35 +75,71 @@ pub trait Sink {
     fn lines(&mut self, lines: &[u8]) -> io::Result<()>;
 }
 
+/// A message for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The run or a file of it does not exist yet.
+    Waiting(PathBuf),
+    /// The rows continue in the folder of a later part.
+    Continues { from: String, to: String },
+    /// The run has ended; its last folder.
+    Ended(String),
+    /// Lines of a file were skipped because they are too long.
+    Skipped { path: PathBuf, lines: u64 },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting(path) => write!(f, "waiting for {}, which does not exist yet", path.display()),
+            Self::Continues { from, to } => write!(f, "{from} continues in {to}"),
+            Self::Ended(folder) => write!(f, "{folder} has ended"),
+            Self::Skipped { path, lines } => write!(
+                f,
+                "{}: skipped {lines} lines of more than {LINE_BYTES_MAX} bytes",
+                path.display()
+            ),
+        }
+    }
+}
+
 /// Receives messages for the user.
-pub type Notice<'a> = &'a mut dyn FnMut(&str);
+pub type OnNotice<'a> = &'a mut dyn FnMut(&Notice);
 
 impl Follow {
     /// Passes the lines to `sink` until the end. Returns how many lines were skipped because they are too long.
     ///
     /// # Errors
     /// If the run does not exist or cannot be read, or if the lines cannot be written.
-    pub fn run(&self, sink: &mut dyn Sink, notice: Notice<'_>, stop: &AtomicBool) -> Result<u64, TailError> {
+    pub fn run(
+        &self,
+        sink: &mut dyn Sink,
+        notice: OnNotice<'_>,
+        stop: &AtomicBool,
+    ) -> Result<u64, TailError> {
         let Some((run, named)) = self.wait_for_run(notice, stop)? else {
             return Ok(0);
         };
-        let (mut part, mut offset) = self.begin_of(&run, &named)?;
-        let mut left_out = 0;
-        loop {
-            let mut rows = Rows {
-                path: run.path(&part, self.file),
-                offset,
-                opened: None,
-            };
-            let next = self.read_part(&run, &part, &mut rows, sink, notice, stop)?;
-            left_out += rows.opened.map_or(0, |opened| opened.skipped());
-            let Some(next) = next else { return Ok(left_out) };
-            notice(&format!("{} continues in {}", part.folder(), next.folder()));
-            (part, offset) = (next, 0);
+        let mut follower = self.follower(&run, &named)?;
+        while !stop.load(Ordering::Relaxed) {
+            match follower.step(sink, notice)? {
+                Step::Lines => {}
+                Step::Waiting => std::thread::sleep(READ_INTERVAL),
+                Step::Ended(_) => break,
+            }
         }
+        Ok(follower.left_out())
     }
 
-    fn wait_for_run(&self, notice: Notice<'_>, stop: &AtomicBool) -> Result<Option<(Run, Part)>, TailError> {
+    /// The run and the part to start with; `None` if interrupted.
+    ///
+    /// # Errors
+    /// If it does not exist and is not waited for, or cannot be read.
+    pub fn wait_for_run(
+        &self,
+        notice: OnNotice<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Option<(Run, Part)>, TailError> {
         let mut is_reported = false;
         while !stop.load(Ordering::Relaxed) {
             if let Some(found) = self.target.find()? {
@@ -113,14 +150,28 @@ impl Follow {
                 return Err(TailError::NotThere(path));
             }
             if !std::mem::replace(&mut is_reported, true) {
-                notice(&format!(
-                    "waiting for {}, which does not exist yet",
-                    path.display()
-                ));
+                notice(&Notice::Waiting(path));
             }
             std::thread::sleep(READ_INTERVAL);
         }
         Ok(None)
+    }
+
+    /// Follows the file of a run that was found, step by step.
+    ///
+    /// # Errors
+    /// If the run cannot be read.
+    pub fn follower(&self, run: &Run, named: &Part) -> Result<Follower, TailError> {
+        let (part, offset) = self.begin_of(run, named)?;
+        Ok(Follower {
+            rows: Rows::new(run.path(&part, self.file), offset),
+            file: self.file,
+            until: self.until,
+            run: run.clone(),
+            part,
+            left_out: 0,
+            is_reported: false,
+        })
     }
 
     /// The part and the byte offset of the first line.
@@ -146,51 +197,109 @@ impl Follow {
         }
         Ok((first.clone(), 0))
     }
+}
 
-    /// Reads one part to its end. Returns the next part; none if the run has ended.
-    fn read_part(
-        &self,
-        run: &Run,
-        part: &Part,
-        rows: &mut Rows,
-        sink: &mut dyn Sink,
-        notice: Notice<'_>,
-        stop: &AtomicBool,
-    ) -> Result<Option<Part>, TailError> {
-        let mut is_reported = false;
-        while !stop.load(Ordering::Relaxed) {
-            // Read before the lines: after this, a closed part gets no more lines.
-            let state = run.state(part);
-            if !rows.read_to_end(sink, notice, stop)? && state == State::Open {
-                if self.until == Until::NoMore {
-                    return Err(TailError::NotThere(rows.path.clone()));
-                }
-                if !std::mem::replace(&mut is_reported, true) {
-                    notice(&format!(
-                        "waiting for {}, which does not exist yet",
-                        rows.path.display()
-                    ));
-                }
-            }
-            if state != State::Open || self.until == Until::NoMore {
-                match (run.next(part)?, self.until) {
-                    (Next::Part(next), _) => return Ok(Some(next)),
-                    (_, Until::NoMore) => return Ok(None),
-                    (Next::None, _) if state == State::Deleted => {
-                        return Err(TailError::Deleted(run.folder(part)));
-                    }
-                    (Next::None, Until::RunEnded) => {
-                        notice(&format!("{} has ended", part.folder()));
-                        return Ok(None);
-                    }
-                    // The next part is being created, or late rows are wanted.
-                    (Next::Undecided, _) | (Next::None, Until::Interrupted) => {}
-                }
-            }
-            std::thread::sleep(READ_INTERVAL);
+/// Result of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There can be more lines at once.
+    Lines,
+    /// There are no new lines yet.
+    Waiting,
+    /// There are no more lines to read; state of the last part.
+    Ended(State),
+}
+
+/// Follows one file across the parts of a run.
+pub struct Follower {
+    run: Run,
+    file: File,
+    until: Until,
+    part: Part,
+    rows: Rows,
+    left_out: u64,
+    /// Whether it was reported that the part's file is missing.
+    is_reported: bool,
+}
+
+impl Follower {
+    /// Passes the next lines to `sink`, if there are any. Not to be called after the end.
+    ///
+    /// # Errors
+    /// If the run cannot be read or was deleted, or if the lines cannot be written.
+    pub fn step(&mut self, sink: &mut dyn Sink, notice: OnNotice<'_>) -> Result<Step, TailError> {
+        if self.pass(sink, notice)? == Read::Lines {
+            return Ok(Step::Lines);
         }
-        Ok(None)
+        // Determined before the last look: after that, a closed part gets no more lines.
+        let state = self.run.state(&self.part);
+        match self.pass(sink, notice)? {
+            Read::Lines => return Ok(Step::Lines),
+            Read::Missing if state == State::Open => self.report_missing(notice)?,
+            Read::Missing | Read::NoMore => {}
+        }
+        if state == State::Open && self.until != Until::NoMore {
+            return Ok(Step::Waiting);
+        }
+        match (self.run.next(&self.part)?, self.until) {
+            (Next::Part(next), _) => {
+                notice(&Notice::Continues {
+                    from: self.part.folder().to_owned(),
+                    to: next.folder().to_owned(),
+                });
+                self.rows = Rows::new(self.run.path(&next, self.file), 0);
+                (self.part, self.is_reported) = (next, false);
+                Ok(Step::Lines)
+            }
+            (_, Until::NoMore) => Ok(Step::Ended(state)),
+            (Next::None, _) if state == State::Deleted => {
+                Err(TailError::Deleted(self.run.folder(&self.part)))
+            }
+            (Next::None, Until::RunEnded) => {
+                notice(&Notice::Ended(self.part.folder().to_owned()));
+                Ok(Step::Ended(state))
+            }
+            // The next part is being created, or late rows are wanted.
+            (Next::Undecided, _) | (Next::None, Until::Interrupted) => Ok(Step::Waiting),
+        }
     }
+
+    /// Lines that were skipped so far because they are too long.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    fn pass(&mut self, sink: &mut dyn Sink, notice: OnNotice<'_>) -> Result<Read, TailError> {
+        let before = self.rows.skipped();
+        let read = self.rows.pass(sink);
+        let lines = self.rows.skipped() - before;
+        if lines > 0 {
+            self.left_out += lines;
+            let path = self.rows.path.clone();
+            notice(&Notice::Skipped { path, lines });
+        }
+        read
+    }
+
+    fn report_missing(&mut self, notice: OnNotice<'_>) -> Result<(), TailError> {
+        let path = self.rows.path.clone();
+        if self.until == Until::NoMore {
+            return Err(TailError::NotThere(path));
+        }
+        if !std::mem::replace(&mut self.is_reported, true) {
+            notice(&Notice::Waiting(path));
+        }
+        Ok(())
+    }
+}
+
+/// What a look into a file showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Lines,
+    NoMore,
+    /// The file does not exist.
+    Missing,
 }
 
 /// The file of one part, from an offset.
@@ -202,37 +311,35 @@ struct Rows {
 }
 
 impl Rows {
-    /// Passes all whole lines to `sink`. False if the file does not exist.
-    fn read_to_end(
-        &mut self,
-        sink: &mut dyn Sink,
-        notice: Notice<'_>,
-        stop: &AtomicBool,
-    ) -> Result<bool, TailError> {
+    fn new(path: PathBuf, offset: u64) -> Self {
+        Self {
+            path,
+            offset,
+            opened: None,
+        }
+    }
+
+    fn skipped(&self) -> u64 {
+        self.opened.as_ref().map_or(0, GrowingFile::skipped)
+    }
+
+    /// Passes the next block of whole lines to `sink`.
+    fn pass(&mut self, sink: &mut dyn Sink) -> Result<Read, TailError> {
         let opened = match &mut self.opened {
             Some(opened) => opened,
             None => match GrowingFile::open(&self.path, self.offset) {
                 Ok(opened) => self.opened.insert(opened),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Missing),
                 Err(error) => return Err(ReadError::io(&self.path)(error).into()),
             },
         };
-        let left_out_before = opened.skipped();
-        // A file that grows faster than it is read has no end, so the flag is checked.
-        while !stop.load(Ordering::Relaxed) {
-            match opened.next_lines().map_err(ReadError::io(&self.path))? {
-                Some(lines) => sink.lines(lines).map_err(TailError::Write)?,
-                None => break,
+        match opened.next_lines().map_err(ReadError::io(&self.path))? {
+            Some(lines) => {
+                sink.lines(lines).map_err(TailError::Write)?;
+                Ok(Read::Lines)
             }
+            None => Ok(Read::NoMore),
         }
-        let left_out = opened.skipped() - left_out_before;
-        if left_out > 0 {
-            let path = self.path.display();
-            notice(&format!(
-                "{path}: skipped {left_out} lines of more than {LINE_BYTES_MAX} bytes"
-            ));
-        }
-        Ok(true)
     }
 }
 

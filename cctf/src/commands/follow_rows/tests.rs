@@ -114,7 +114,7 @@ fn a_run_is_followed_over_its_parts_even_if_old_ones_are_deleted() {
     let follow = logs.follow(logs.run_id("r"), Begin::LastLines(10), Until::RunEnded);
     std::thread::scope(|scope| {
         let tail = scope.spawn(|| {
-            let mut notice = |text: &str| notices.lock().unwrap().push(text.to_owned());
+            let mut notice = |text: &Notice| notices.lock().unwrap().push(text.to_string());
             follow.run(&mut &seen, &mut notice, &AtomicBool::new(false))
         });
         logs.rows(&first, "1\n2\n3");

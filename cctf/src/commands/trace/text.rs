@@ -6,7 +6,7 @@ use analyze::trace::{Node, Placement, Root, Trace};
 use cctf_proto::cctf::{Flag, Milliseconds};
 use unicode_width::UnicodeWidthStr;
 
-use crate::commands::cells::{UNKNOWN, cut, printable, utc_time};
+use crate::commands::cells::{UNKNOWN, counted, cut, printable, utc_time};
 
 /// Levels that are indented. Deeper rows show the number of their level instead.
 const INDENTED_MAX: usize = 24;
@@ -89,11 +89,6 @@ fn summary(trace: &Trace, run: &str) -> String {
     ]
     .join(", ");
     out + "\n\n"
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 fn ms(ns: i64) -> String {
