@@ -182,7 +182,8 @@ async fn read_request(
     })
 }
 
-/// Whether a text is valid UTF-8 after percent-decoding. Otherwise, decoding would turn `%fe` and `%ff` into the same key.
+/// Whether a text is valid UTF-8 after percent-decoding. Invalid texts are refused, because decoding replaces each invalid byte by
+/// the same character: `%fe` and `%ff` would be the same key.
 fn is_utf8_decoded(encoded: &str) -> bool {
     !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }

@@ -110,7 +110,8 @@ pub struct Settings {
     pub kv_max_mb: u32,
     /// Path to the folder for this service's files [default: a temporary folder, removed on exit]
     ///
-    /// If no OTLP receiver is configured, the service starts a normalizer, which writes the run's CCTF files to this folder.
+    /// If this is set and no OTLP receiver is configured, the service starts a normalizer. It writes the run's CCTF files to this
+    /// folder.
     #[arg(long, env = "LOG_PATH")]
     pub log_path: Option<PathBuf>,
     /// Path to the program cctf-normalizer [default: in the folder of this program]

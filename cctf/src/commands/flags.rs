@@ -25,8 +25,8 @@ pub struct LoadFlags {
     pub duration: DurationArg,
     /// Size of each request body, such as 8192 or 64KiB. A range such as 1000-200000 spreads the sizes evenly.
     ///
-    /// For gunzip, this is the size before compression. For kvget, it is the size of the stored value. kvget and work send no
-    /// body, so they accept a single size only.
+    /// For gunzip, this is the size before compression. Requests to kvget and work have no body. For kvget, this is the size of
+    /// the stored value; for work, the size of the response, rounded up to KiB. Neither accepts a range.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
     /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
@@ -40,7 +40,7 @@ pub struct LoadFlags {
     /// Seed of the random gaps and bodies. The same seed repeats both. Trace ids never repeat.
     #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
     pub seed: u64,
-    /// Maximum time to wait for a free connection, and then for the response.
+    /// Maximum time of each wait: for a free connection, then for the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
     /// Extra header, such as 'X-Next-Url: http://127.0.0.1:8081/blob/gzip'. Repeatable.

@@ -45,8 +45,8 @@ Columns (times in ms, '-' if unknown):
   notes    class of the error, flags of the row (orphan, late and others), number of repeated sends
 
 Clocks of different nodes are never compared. If a call and its invocation are on different nodes, the invocation is assumed
-to be in the middle of the call. The consequence of a message is placed at its earliest possible start, and is not on the
-critical path, because the sender does not wait for it.
+to be in the middle of the call. An invocation caused by a message from another node is placed where the
+sending of the message ended. It is not on the critical path, because the sender does not wait for it.
 
 The command reads each file of all parts once. While the run is running, rows may still be missing. With --format json, the
 rows are a list in the order of the tree, and 'parent' is the index of the row above.

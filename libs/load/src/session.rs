@@ -31,9 +31,9 @@ use crate::record::summary::{DriveContext, Summary};
 
 /// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// Share of the rate for which the driver opens one connection before the first request, requests per second.
+/// Before the first request, the driver opens one connection per this number of requests per second.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
-/// Time that the threads get to become ready before the first request, nanoseconds.
+/// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
 const LEAD_NS: u64 = 20_000_000;
 /// Maximum time until the OTLP receiver accepts the span that reports the start or the end of the run.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ pub enum DriveError {
     },
     #[error("the driver's {0} thread has panicked: this is a bug in cctf")]
     Panicked(&'static str),
-    #[error("invalid --size: {0} sends no body, so the size cannot be a range; use one size")]
+    #[error("invalid --size: a range varies the request body, but {0} sends no body; use a single size")]
     NoBody(String),
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -75,7 +75,7 @@ pub struct SessionConfig {
     pub otlp: Option<Destination>,
     /// Path to the file with one line per request. `None`: the driver writes no file.
     pub events_path: Option<PathBuf>,
-    /// The caller sets it to stop the load early.
+    /// Set to true to stop the load early, for example on SIGINT.
     pub stop: &'static AtomicBool,
 }
 
@@ -88,9 +88,9 @@ pub struct Drive {
     pub sizes: Sizes,
     /// Maximum number of connections.
     pub connections_max: usize,
-    /// Maximum time to wait for a connection, and then for the response.
+    /// Maximum time of each wait: for a free connection, then for the response.
     pub timeout: Duration,
-    /// Extra headers of the user.
+    /// Extra headers that the user has set.
     pub headers: Vec<ExtraHeader>,
 }
 
@@ -101,7 +101,7 @@ pub struct LoadSession {
     ids: Ids,
     next_number: u64,
     exporter: Option<Exporter>,
-    /// Channel to the recorder thread. Both exist until the session ends.
+    /// Channel to the recorder thread. `None` after the recorder has been stopped; the same is true of `recorder`.
     to_recorder: Option<SyncSender<RecorderInput>>,
     recorder: Option<JoinHandle<Result<(), EventsError>>>,
 }

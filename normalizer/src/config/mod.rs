@@ -181,7 +181,8 @@ pub struct Config {
 
     /// After a crash, continue with the journal of a normalizer version that maps OpenTelemetry to CCTF differently.
     ///
-    /// The normalizer truncates the files to its last saved state, and recomputes all later rows with its own rules.
+    /// The files are truncated to the last checkpoint of that other version. This version then recomputes all later rows with its
+    /// own mapping.
     #[arg(long, help_heading = JOURNAL)]
     pub remap: bool,
 

@@ -1,4 +1,7 @@
-//! [`JoinTable`]: the spans of the last join window. Each span waits on its parent until the span's outcome is known.
+//! [`JoinTable`]: the spans of the last join window. Each span waits on its parent until the span's outcome is decided.
+//!
+//! A span is *known* (`Fact::Known`) when its nearest invocation at or above it is found. It is *resolved* (`Fact::Resolved`) when
+//! its outcome is decided. An invocation may be known, because it is its own nearest invocation, and still wait for its parent.
 
 mod cycles;
 mod deadlines;
@@ -24,16 +27,17 @@ pub struct JoinTable {
     entries: Entries,
     /// Deadline and entry, oldest first. A pair is skipped if the entry's deadline has changed since.
     deadlines: VecDeque<(u64, EntryId)>,
-    /// Entries that have become known, but whose waiters have not been notified yet.
+    /// Newly known entries. The spans that wait on them have not been notified yet.
     to_notify: Vec<EntryId>,
     /// Scratch space for the spans of a possible cycle.
     #[serde(skip)]
     members: Vec<EntryId>,
-    /// Number of rows that wait in a second window.
+    /// Number of rows in a second window: they wait for a span above that has arrived but is itself undecided.
     extended: usize,
-    /// End of the last window in which a span may still change from an arrived parent to a better one.
+    /// Latest end of the windows of all tentative spans. A tentative span waits on the best parent that has arrived. If several
+    /// spans share the parent's id, a better one may still arrive ([`parents`]).
     tentative_until: u64,
-    /// Results for the caller. This list and `evicted` are empty between two records, so no checkpoint contains them.
+    /// Results that the pipeline takes. This list and `evicted` are empty between two records, so no checkpoint contains them.
     #[serde(skip)]
     resolved: Vec<Resolved>,
     #[serde(skip)]
@@ -74,8 +78,9 @@ impl JoinTable {
         self.entries.prefetch(trace_id, span_id);
     }
 
-    /// Adds a span. Returns its outcome if that is known. Otherwise, returns the span's entry, and the caller must register the
-    /// span's row there with [`Self::hold`]. The span may resolve rows that waited for it. [`Self::take_resolved`] returns them.
+    /// Adds a span. Returns its outcome if it is decided at once. Otherwise, returns the span's entry, and the pipeline must
+    /// register the span's row there with [`Self::hold`]. The new span may resolve rows that waited for it, which
+    /// [`Self::take_resolved`] returns.
     pub fn insert(&mut self, arrival: &Arrival, now: u64) -> Joined {
         let entry = self.place(arrival, now);
         let outcome = self.attach(entry, now);
@@ -91,7 +96,7 @@ impl JoinTable {
         self.entries.get_mut(entry).row = RowSlot::new(row);
     }
 
-    /// Removes and returns a row whose outcome has become known.
+    /// Removes and returns a row whose outcome has been decided.
     pub fn take_resolved(&mut self) -> Option<Resolved> {
         self.resolved.pop()
     }
@@ -269,7 +274,8 @@ impl JoinTable {
     fn invocation_below(&mut self, entry: EntryId, parent: EntryId) -> Outcome {
         let (span, parent_span) = (*self.entries.get(entry), *self.entries.get(parent));
         self.entries.get_mut(entry).previous_waiter_or_parent = Some(parent);
-        // The nearest invocation above the span is the span itself, so there is a cycle. No other invocation caused the span.
+        // The spans form a cycle if the nearest invocation above the span is the span itself. The span then has no parent,
+        // because no other invocation caused it.
         let is_cycle = parent_span.ancestor == span.span_id;
         if is_cycle || parent_span.is(Fact::Rooted) {
             self.root(entry);
@@ -349,7 +355,7 @@ impl JoinTable {
                 continue;
             }
             self.entries.stop_waiting(waiter);
-            // The waiter's parent was known. The waiter only waited because a cycle might have closed.
+            // A waiter whose parent is known waited only because a cycle might still have closed.
             if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
                 let outcome = self.invocation_below(waiter, entry);
                 self.report(waiter, outcome);

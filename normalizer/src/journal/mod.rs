@@ -1,11 +1,15 @@
 //! The journal: a log of records in order, each with its arrival time. It is the pipeline's only input.
 //!
 //! ```text
-//! receiver ─▶ queue ─▶ committer ─▶ store ─▶ queue ─▶ worker
-//!                         └─▶ answer to the client
+//! receiver ─▶ Journal ─▶ Committer ─▶ Reader ─▶ pipeline
+//!                         │     └─▶ answers to the clients
+//!                         └─▶ Store: segments on disk
 //! ```
-//! The store writes each record as one frame into a file, the segment. It syncs the file once per batch of records. After a
-//! crash, [`recover`] reads the segments.
+//! [`Journal`] and [`Reader`] are the two ends of one bounded queue. The committer is a thread between them. It takes each batch
+//! of records from the [`CommitEnd`], and passes it on only after the store has written it. A journal in memory has no committer.
+//!
+//! The store writes each record as one frame into a file, the segment. It syncs the file once per batch. After a crash,
+//! [`recover`] reads the segments.
 
 mod accepted;
 mod clock;

@@ -122,7 +122,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Passes newly opened runs to the placement stage, which lists the running instances in them.
+    /// Passes newly opened runs to the placement stage. It writes a start event with the reason `already_running` into them for
+    /// each instance that is alive.
     #[inline]
     fn announce_opened(&mut self, output: &mut Output) {
         self.placement.announce_opened(&mut self.shared, output);

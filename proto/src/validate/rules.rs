@@ -83,7 +83,7 @@ rules! {
         "parent_id refers to an invocation of the same trace, in this folder or in another part of the run.";
     ParentNotSelf = "parent-not-self", Error, Error, "No invocation is its own parent.";
     ParentNoCycle = "parent-no-cycle", Error, Warning,
-        "Following parent_id never leads back to the same row. An id that several rows have, in this folder or in another part of the run, leads nowhere.";
+        "Following parent_id never leads back to the same row. The check stops at an id that several rows have, in this folder or in another part of the run.";
     ParentSpanPresent = "parent-span-told", Error, Error,
         "A row with parent_id or ancestor_id also has parent_span_id.";
     ParentIsNearest = "parent-is-nearest", Warning, Warning,

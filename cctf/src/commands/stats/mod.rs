@@ -40,7 +40,7 @@ Figures: calls, arrival rate and coefficient of variation (cv) of the gaps betwe
 law and as sampled, slots and their utilisation, errors, bytes, and queue, service, response, CPU and network times. Counts and
 sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.
 
-A long run is read across all of its parts. Of a run in progress, the rows so far count.
+A long run is read across all of its parts. During a run, only the rows written so far are read.
 
 Exit codes:
   0  the figures were printed
@@ -56,7 +56,7 @@ enum Grouping {
     Endpoint,
     /// Nodes of the instances.
     Node,
-    /// Nodes of caller and instance.
+    /// Pairs of nodes: the caller's and the instance's.
     Link,
 }
 
@@ -83,7 +83,7 @@ pub struct StatsArgs {
     /// Groups to print; can be repeated.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "module", action = clap::ArgAction::Append)]
     by: Vec<Grouping>,
-    /// Count only invocations that start at this offset from the run's first one or later, such as 10s or 1m30s.
+    /// Count only invocations that start at or after this offset from the run's first invocation, such as 10s or 1m30s.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     from: Option<Duration>,
     /// Count only invocations that start before this offset.

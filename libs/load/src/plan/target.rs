@@ -87,7 +87,7 @@ pub struct Endpoint {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// None sends no body.
+    /// `None` if requests have no body.
     pub payload: Option<PayloadKind>,
     /// Whether the key of `/kv/get/k1` must be set first.
     pub needs_key: bool,

@@ -10,7 +10,7 @@ use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
 use crate::events::event::{Event, inferred_event};
 
-/// What one folder shows of one instance.
+/// The events and the last row of one instance in one folder.
 pub struct FolderEvents<'l> {
     /// Index of the folder.
     pub folder: u32,
@@ -24,8 +24,9 @@ pub struct FolderEvents<'l> {
 struct Life<'l> {
     /// `None` if the folder shows only the end, or if the interval is the rest of a longer one after a reported stop.
     start: Option<Event<'l>>,
-    /// Nanoseconds since the Unix epoch, as `until`.
+    /// Start of the interval, nanoseconds since the Unix epoch.
     from: i64,
+    /// End of the interval, nanoseconds since the Unix epoch.
     until: i64,
     /// `None` if the folder has no stop, neither reported nor inferred.
     stop: Option<Event<'l>>,
@@ -155,8 +156,8 @@ fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
         }
         return;
     };
-    // A part of a run may begin after the instance's last row. Then its start event is later than the stop, so the start gets
-    // the stop's time.
+    // A part of a run may begin after the instance's last row, but before the normalizer infers the stop. The part then has an
+    // `already_running` start that is later than the inferred stop. It gets the stop's time.
     if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
         start.set_ts(stop.row.ts);
     }

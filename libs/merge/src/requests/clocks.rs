@@ -3,8 +3,9 @@
 //! A request cannot arrive before it was sent, and its answer cannot arrive before it left. With `d` as the callee's clock
 //! minus the caller's, each call gives: answer's end - call's end <= d <= answer's start - call's start. The calls together
 //! give an interval. Its middle is the estimate, and half its length bounds the error, as long as the clocks run at the same
-//! rate. The asymmetry of the path does not matter. If clocks drift, no `d` may fit all calls. The bounds are then swapped,
-//! and the interval is widened by that of the best call.
+//! rate. The asymmetry of the path does not matter. If the clocks' rates differ, perhaps no `d` fits all calls. The greatest
+//! lower bound is then above the smallest upper bound. The estimate is the middle between them, and its error is half their
+//! distance plus the length of the shortest interval that a single call gives.
 
 use std::collections::BTreeMap;
 

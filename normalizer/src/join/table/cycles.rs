@@ -30,7 +30,7 @@ impl JoinTable {
         lasted.is_some_and(|lasted| lasted <= span.duration_ns)
     }
 
-    /// Looks for a cycle through the span and its parent. Returns true if the caller must cut the cycle at this span. If the cycle
+    /// Looks for a cycle through the span and its parent. Returns true if this function's caller must cut the cycle at this span. If the cycle
     /// is to be cut at another span, cuts it there and returns false.
     pub(super) fn is_cut(&mut self, entry: EntryId, parent: EntryId) -> bool {
         if self.entries.get(parent).is(Fact::Rooted) {

@@ -45,7 +45,7 @@ impl JoinTable {
         }
     }
 
-    /// Number of rows that wait in a second window.
+    /// Number of rows that wait in a second window for a decision above them.
     pub fn extended(&self) -> usize {
         self.extended
     }

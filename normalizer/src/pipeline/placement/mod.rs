@@ -109,7 +109,7 @@ impl Placement {
         self.stop(instance, ts, false, reason, shared, output);
     }
 
-    /// Lists the living instances in each run that was opened since the last call.
+    /// Writes a start event for each living instance into each run that was opened since the last call.
     #[inline]
     pub fn announce_opened(&self, shared: &mut Shared, output: &mut Output) {
         while let Some(opened) = shared.take_opened() {
@@ -117,7 +117,7 @@ impl Placement {
         }
     }
 
-    /// Lists the living instances in a run, or a part of one, that has been opened.
+    /// Writes a start event for each living instance into a newly opened run, or a newly opened part of a run.
     pub fn announce_living(&self, opened: OpenedRun, shared: &mut Shared, output: &mut Output) {
         let living = self.lives.iter().filter(|(_, life)| life.is_announced());
         for (&instance, life) in living {

@@ -1,5 +1,8 @@
-//! [`PendingRows`]: rows that wait for the outcome of the join, for the run of their trace, or for both. Each row is already
-//! encoded, except the fields that the join derives.
+//! [`PendingRows`]: rows that wait for the join, for the run of their trace, or for both. The join returns a row's parent and
+//! caller, or that it must not be written ([`Outcome`]). Each row is already encoded, except the fields that the join derives.
+//!
+//! Spans without a row also wait for the run of their trace, because that run counts them. A counter holds their number. It is a
+//! [`PendingRow`] that is never written.
 
 use std::collections::VecDeque;
 
@@ -11,7 +14,7 @@ use super::row_facts::{DerivedFieldOffsets, RowFacts};
 use crate::join::{EntryId, Outcome, PendingId};
 use crate::pipeline::shared::accounts::Fate;
 
-/// A row that waits.
+/// A row that waits, or a counter of spans without a row.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PendingRow {
     /// The encoded fields, except those that the join derives.
@@ -20,13 +23,13 @@ pub struct PendingRow {
     pub facts: RowFacts,
     /// `None` until the run is known.
     pub run: Option<RunId>,
-    /// `None` until the outcome is known.
+    /// `None` until the join has returned it. Always [`Outcome::Nothing`] in a counter.
     pub outcome: Option<Outcome>,
-    /// No run accepts the row. It stays until the join knows its outcome.
+    /// No run accepts the row. It stays until the join returns its outcome.
     is_refused: bool,
-    /// Spans of its trace that have no row. They wait here for the run that counts them.
+    /// Zero in a row. A row becomes a counter if the join returns that its span has no row.
     pub rowless: Rowless,
-    /// The entry of the join that decides the outcome.
+    /// The entry in the join's table that the outcome comes from.
     entry: Option<EntryId>,
     /// Whether the row waits for its run, in the list of its trace.
     waits_for_run: bool,
@@ -57,7 +60,7 @@ impl Rowless {
     }
 }
 
-/// All rows that wait.
+/// All rows and counters that wait.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PendingRows {
     rows: Vec<Option<PendingRow>>,
@@ -91,7 +94,7 @@ const AGE_BYTES: u64 = 16;
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct OfTrace {
     rows: Vec<Ticket>,
-    /// The place that counts the trace's spans without a row.
+    /// The trace's counter of spans without a row.
     rowless: Option<Ticket>,
     /// Number of rows that still wait.
     waiting: u32,
@@ -148,8 +151,8 @@ impl PendingRows {
         id
     }
 
-    /// Counts a span without a row. Like a row, the count waits for the trace's run until `deadline` at the latest. All such
-    /// spans of a trace share one place.
+    /// Adds a span without a row to its trace's counter. Like a row, a counter waits for the trace's run until its deadline at the
+    /// latest. `deadline` is that of a new counter.
     pub fn add_rowless(&mut self, fate: Fate, facts: RowFacts, deadline: u64) {
         let trace_id = facts.trace_id;
         let of_trace = self.by_trace.get(&trace_id);
@@ -243,8 +246,8 @@ impl PendingRows {
         self.rows.get(id.index())?.as_ref()
     }
 
-    /// Drops a row that no run accepts, and returns the number of its spans. The row keeps its place until its outcome is known,
-    /// because the join still refers to it.
+    /// Drops a row or counter that no run accepts. Returns its number of spans: 1 for a row. A row keeps its place until the join
+    /// returns its outcome, because the join still refers to the place.
     pub fn refuse(&mut self, id: PendingId) -> u64 {
         let Some(row) = self.rows[id.index()].as_mut() else {
             return 0;
@@ -262,14 +265,14 @@ impl PendingRows {
         self.line_bytes + self.len() as u64 * ROW_BYTES + self.by_age.len() as u64 * AGE_BYTES
     }
 
-    /// Sets the entry of the join that decides a row's outcome.
+    /// Sets the entry in the join's table that a row's outcome comes from.
     pub fn await_entry(&mut self, id: PendingId, entry: EntryId) {
         if let Some(row) = self.rows[id.index()].as_mut() {
             row.entry = Some(entry);
         }
     }
 
-    /// The entry of the join that will decide a row's outcome. `None` if the outcome is already known.
+    /// The entry in the join's table that a row's outcome will come from. `None` if the join has returned the outcome.
     pub fn awaited_entry(&self, id: PendingId) -> Option<EntryId> {
         let row = self.get(id)?;
         row.entry.filter(|_| row.outcome.is_none())
@@ -308,7 +311,7 @@ impl PendingRows {
         self.rows.len() - self.free.len()
     }
 
-    /// Whether the place has a row that may be written. If not, it only counts spans without a row.
+    /// Whether the place has a row that may be written, and not a counter.
     pub fn has_line(&self, id: PendingId) -> bool {
         self.get(id)
             .is_some_and(|row| row.outcome != Some(Outcome::Nothing))

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use cctf_proto::cctf::SpanOutcomes;
 use serde::{Deserialize, Serialize};
 
-/// Outcome of a span without a row.
+/// Outcome of a span without a row. In contrast, `join::Outcome` is what the join returns: parent and caller, or no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Work inside an invocation, or a request that a second instrumentation has seen.
+    /// Work inside an invocation, or a second report of a request whose invocation has a row.
     Inner,
     /// Neither work nor a call: a poll, a lookup of a name.
     Aside,
