@@ -1,6 +1,7 @@
 //! `cctf run --chain`: each request is three invocations, endpoint to edge to cloud, each the parent of the next.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use e2e::binaries::{cctf, short_run};
@@ -8,7 +9,7 @@ use e2e::rows::{self, number, text};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::run_all::compare_stats;
+use crate::stats::compare_stats;
 
 const REQUESTS: usize = 80;
 /// Node, stage and path of each hop.
@@ -25,9 +26,14 @@ static RUN: LazyLock<TempDir> = LazyLock::new(|| {
     logs
 });
 
+/// The folder of that run.
+pub fn run_folder() -> PathBuf {
+    RUN.path().join("r")
+}
+
 #[test]
 fn figures_of_nodes_and_links_are_those_of_the_sql_in_duckdb() {
-    let run = RUN.path().join("r");
+    let run = run_folder();
     compare_stats(&run, &[]);
     let done = cctf(&[
         "stats",
@@ -56,7 +62,7 @@ fn figures_of_nodes_and_links_are_those_of_the_sql_in_duckdb() {
 
 #[test]
 fn the_lint_finds_nothing_in_a_good_run() {
-    let run = RUN.path().join("r");
+    let run = run_folder();
     let done = cctf(&["stats", &run.to_string_lossy(), "--lint"]).unwrap();
     assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
     for law in ["callers", "callees", "clock"] {
@@ -72,7 +78,7 @@ fn the_lint_finds_nothing_in_a_good_run() {
 
 #[test]
 fn each_request_is_three_invocations_with_the_right_parents() {
-    let folder = RUN.path().join("r/cctf");
+    let folder = run_folder().join("cctf");
     let invocations = rows::lines(&folder.join("invocations.jsonl")).unwrap();
     let calls = rows::lines(&folder.join("calls.jsonl")).unwrap();
     assert_eq!(invocations.len(), REQUESTS * HOPS.len());

@@ -20,6 +20,7 @@ mod release;
 mod run_all;
 mod scenarios;
 mod secured;
+mod stats;
 mod tail;
 mod tail_prefix;
 mod third_party;

@@ -11,6 +11,8 @@ use e2e::rows::{self, number, text};
 use e2e::sources::root;
 use serde_json::Value;
 
+use crate::stats::compare_stats;
+
 const ENDPOINTS: [&str; 5] = ["json", "gzip", "hash", "kvset", "kvget"];
 const REQUESTS_EACH: usize = 80;
 /// The runbook's names, and the files to which they link.
@@ -227,20 +229,4 @@ fn the_figures_of_stats_are_those_of_its_sql_in_duckdb() {
     for window in [&[][..], &["--from", "1s", "--to", "5s500ms"]] {
         compare_stats(&RUN.folder, window);
     }
-}
-
-/// Compares every figure of `cctf stats` with DuckDB's answer to the SQL that it prints.
-pub fn compare_stats(run: &Path, flags: &[&str]) {
-    let python = tool("readers/bin/python").unwrap();
-    let output = Command::new(python)
-        .arg(root().join("e2e/readers/compare_stats.py"))
-        .arg(bin_dir().unwrap().join("cctf"))
-        .arg(run)
-        .args(flags)
-        .output()
-        .unwrap();
-    let done = Done::from(output);
-    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
-    let agreed: u32 = done.stdout.trim().parse().unwrap();
-    assert!(agreed > 200, "{agreed} figures were compared");
 }
