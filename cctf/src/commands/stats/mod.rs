@@ -1,7 +1,8 @@
 //! `cctf stats`: figures of a run by module, endpoint, node and link.
 //!
-//! [`print`] shows them as a table, as JSON or as CSV; [`intervals`] shows how certain they are.
+//! [`print`] shows them as a table, as JSON or as CSV; [`intervals`] shows how certain they are; [`cpu`] is for `--cpu`.
 
+mod cpu;
 mod intervals;
 mod print;
 
@@ -101,6 +102,9 @@ pub struct StatsArgs {
     /// Print the SQL for DuckDB that computes the same figures, instead of the figures.
     #[arg(long)]
     sql: bool,
+    /// Print the CPU time of a request by endpoint for modules without cpu_time_ms, estimated from process.cpu.time.
+    #[arg(long, conflicts_with_all = ["by", "from", "to", "warmup", "sql", "lint"])]
+    cpu: bool,
 }
 
 impl StatsArgs {
@@ -144,6 +148,13 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
         threads: thread::available_parallelism().map_or(1, NonZero::get),
     };
     let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
+    if args.cpu {
+        if args.format == OutputFormat::Csv {
+            let message = "--cpu has no CSV: choose --format table or --format json";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        return cpu::run(&run, &part, args.format == OutputFormat::Json);
+    }
     if args.sql {
         let parts = run.parts_from(&part)?;
         let folders: Vec<PathBuf> = parts

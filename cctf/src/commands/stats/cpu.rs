@@ -1,0 +1,117 @@
+//! `cctf stats --cpu`: CPU time by endpoint for modules whose rows report none.
+
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::thread;
+
+use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, endpoint_cpu};
+use analyze::regression::{Estimate, NoEstimate, NoRegression};
+use cctf_proto::cctf::Part;
+use cctf_proto::log_line;
+use rundir::parts::Run;
+use serde_json::{Value, json};
+
+use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
+use crate::commands::{DONE, FAILED};
+
+const NAME_WIDTH_MAX: usize = 60;
+const OTHER: &str = "(other)";
+/// Value of `cpu_src` for these figures.
+const REGRESSED: &str = "regressed";
+
+/// Prints a table, or JSON.
+pub fn run(run: &Run, part: &Part, is_json: bool) -> anyhow::Result<ExitCode> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let found = endpoint_cpu(run, part, threads)?;
+    crate::commands::print(&match is_json {
+        true => json(&found)?,
+        false => table(&found),
+    })?;
+    if found.damaged > 0 {
+        log_line!(
+            "cctf: {} damaged lines are left out of the figures; cctf validate shows what is wrong with them",
+            found.damaged
+        );
+        return Ok(ExitCode::from(FAILED));
+    }
+    Ok(ExitCode::from(DONE))
+}
+
+fn table(found: &EndpointCpu) -> String {
+    if found.modules.is_empty() {
+        return "no module lacks cpu_time_ms and has samples of process.cpu.time\n".to_owned();
+    }
+    let mut rows = Vec::new();
+    for module in &found.modules {
+        for endpoint in &module.endpoints {
+            let name = format!("{} {}", module.module_id, name(endpoint));
+            let ms = |seconds: f64| format!("{:.3}", seconds * 1e3);
+            let (mean, interval, source) = match &endpoint.cpu {
+                Ok(Estimate { mean, low, high, .. }) => {
+                    let interval = format!("{}..{}", ms(*low), ms(*high));
+                    (ms(*mean), interval, REGRESSED.to_owned())
+                }
+                Err(reason) => (UNKNOWN.to_owned(), UNKNOWN.to_owned(), reason.to_string()),
+            };
+            let name = cut(&printable(&name), NAME_WIDTH_MAX);
+            rows.push([name, endpoint.requests.to_string(), mean, interval, source]);
+        }
+    }
+    let titles = ["endpoint", "requests", "cpu ms", "95% interval", "source"];
+    columns(titles, &rows, &[1, 2])
+}
+
+fn name(endpoint: &CpuOfEndpoint) -> String {
+    let text = |text: &Option<String>| text.as_deref().unwrap_or(UNKNOWN).to_owned();
+    match endpoint.is_other {
+        true => OTHER.to_owned(),
+        false => format!("{} {}", text(&endpoint.method), text(&endpoint.route)),
+    }
+}
+
+fn json(found: &EndpointCpu) -> serde_json::Result<String> {
+    let modules: Vec<Value> = found
+        .modules
+        .iter()
+        .map(|module| {
+            let endpoints: Vec<Value> = module.endpoints.iter().map(object).collect();
+            json!({ "module_id": module.module_id, "endpoints": endpoints })
+        })
+        .collect();
+    let whole = json!({ "modules": modules, "damaged_lines": found.damaged });
+    Ok(serde_json::to_string(&whole)? + "\n")
+}
+
+fn object(endpoint: &CpuOfEndpoint) -> Value {
+    let mut object = json!({
+        "method": endpoint.method,
+        "route": endpoint.route,
+        "requests": endpoint.requests,
+    });
+    if endpoint.is_other {
+        object["other"] = true.into();
+    }
+    match &endpoint.cpu {
+        Ok(Estimate { mean, low, high, .. }) => {
+            object["cpu_ms"] = (mean * 1e3).into();
+            object["cpu_ms_interval"] = json!([low * 1e3, high * 1e3]);
+            object["cpu_src"] = REGRESSED.into();
+        }
+        Err(reason) => {
+            object["cpu_ms"] = Value::Null;
+            object["reason"] = reason_name(reason).into();
+            object["message"] = reason.to_string().into();
+        }
+    }
+    object
+}
+
+fn reason_name(reason: &NoCpuTime) -> &'static str {
+    match reason {
+        NoCpuTime::Endpoint(NoEstimate::InStep { .. } | NoEstimate::TooWide(_)) => "not_separable",
+        NoCpuTime::Endpoint(NoEstimate::NoRequests | NoEstimate::TooFew { .. }) => "too_few",
+        NoCpuTime::Process(NoRegression::TooShort { .. }) => "too_short",
+        NoCpuTime::Process(NoRegression::NoCpu) => "no_cpu",
+        NoCpuTime::Process(NoRegression::NotCumulative) => "not_cumulative",
+    }
+}

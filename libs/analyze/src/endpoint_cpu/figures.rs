@@ -1,0 +1,29 @@
+//! The CPU times of a module's endpoints.
+
+use crate::regression::{Estimate, NoEstimate, NoRegression};
+
+#[derive(Debug)]
+pub struct ModuleCpu {
+    pub module_id: String,
+    pub endpoints: Vec<CpuOfEndpoint>,
+}
+
+/// The mean CPU time of a request in its process, I/O threads and telemetry included.
+#[derive(Debug)]
+pub struct CpuOfEndpoint {
+    pub method: Option<String>,
+    pub route: Option<String>,
+    /// Stands for all endpoints beyond the maximum.
+    pub is_other: bool,
+    pub requests: u64,
+    /// Seconds.
+    pub cpu: Result<Estimate, NoCpuTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum NoCpuTime {
+    #[error(transparent)]
+    Endpoint(#[from] NoEstimate),
+    #[error(transparent)]
+    Process(#[from] NoRegression),
+}
