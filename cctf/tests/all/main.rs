@@ -15,6 +15,7 @@ mod servers;
 mod shards;
 mod shell;
 mod stats;
+mod stats_cpu;
 mod tail_traces;
 mod trace;
 

@@ -380,24 +380,3 @@ fn the_lint_names_each_law_that_a_run_breaks_and_none_of_a_good_one() {
     };
     assert_eq!(broken_by(&cheap), law("cpu"));
 }
-
-#[test]
-fn cpu_times_need_samples_and_have_no_csv() {
-    let logs = Logs::with(&ten_seconds());
-    let table = stdout(&logs.stats(&["--cpu"]));
-    assert_eq!(
-        table,
-        "no module lacks cpu_time_ms and has samples of process.cpu.time\n"
-    );
-    let logs = Logs::with(&ten_seconds().replace("\"cpu_time_ms\":0.000000", "\"cpu_time_ms\":null"));
-    let sample = r#"{"ts_ms":1700000000000.000000,"node_id":"n","stage":"edge","metric":"process.cpu.time","value":0.5,"instance_id":"i","module_id":"front","unit":"s"}"#;
-    logs.write("r", "system_stats.jsonl", &format!("{sample}\n"));
-    let endpoint = &logs.json(&["--cpu"])["modules"][0]["endpoints"][0];
-    assert_eq!(
-        (&endpoint["requests"], &endpoint["cpu_ms"], &endpoint["reason"]),
-        (&11.into(), &Value::Null, &"too_short".into())
-    );
-    let refused = logs.stats(&["--cpu", "--format", "csv"]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("--format json"), "{}", stderr(&refused));
-}
