@@ -52,7 +52,7 @@ enum Command {
     Merge(merge::MergeArgs),
     /// Print the schema of a CCTF file, for tools such as DuckDB.
     Schema(schema::SchemaArgs),
-    /// Print a script for a shell that completes the command line.
+    /// Print a script with which your shell completes cctf's commands and flags.
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write the pages of all subcommands.
     Man(man::ManArgs),

@@ -44,7 +44,7 @@ pub enum Command {
 pub enum SlotPolicy {
     /// The request keeps its slot, as in a thread-per-request service
     Held,
-    /// The slot processes other requests meanwhile. Then the request waits in the queue for a slot again
+    /// Meanwhile, the slot processes other requests. After the call or sleep, the request waits in the queue for a slot again
     Released,
 }
 

@@ -31,7 +31,7 @@ pub struct LoadFlags {
     pub size: Sizes,
     /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
     ///
-    /// Lateness is the time by which the driver sent a request after its scheduled time.
+    /// Lateness is how long after its scheduled time the driver sent a request.
     #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
     pub connections: usize,
     /// Distribution of the time gaps between requests.

@@ -83,8 +83,8 @@ pub struct RunArgs {
     links: LinkFlags,
     /// Move the service from node edge0 to node cloud0 during the load.
     ///
-    /// All endpoints get load twice: first on edge0, then on cloud0. The service on cloud0 starts halfway through the last
-    /// endpoint on edge0. The service on edge0 stops halfway through the first endpoint on cloud0.
+    /// All endpoints get load twice: first on edge0, then on cloud0. The service on cloud0 starts halfway through the load of
+    /// the last endpoint on edge0. The service on edge0 stops halfway through the load of the first endpoint on cloud0.
     #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
     migrate: bool,
     /// Path to the folder that contains all runs.

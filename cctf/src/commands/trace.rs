@@ -39,8 +39,9 @@ Columns (times in ms, '-' if unknown):
   took     time from arrival to end
   queue, service, cpu, network
            recorded values of an invocation
-  own      of an invocation: service time during which none of its calls was in progress. Of a call: time outside of the
-           invocation that it caused, for network and connection set-up; without an invocation, all of its time
+  own      of an invocation: service time during which none of its calls was in progress. Of a call: its time outside of the
+           invocation that it caused, which is spent on the network and on connection set-up. Of a call without an
+           invocation: all of its time
   status   HTTP or gRPC status
   notes    class of the error, flags of the row (orphan, late and others), number of repeated sends
 

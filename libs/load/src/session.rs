@@ -31,7 +31,7 @@ use crate::record::summary::{DriveContext, Summary};
 
 /// Maximum number of connections opened before the first request.
 const WARM_CONNECTIONS_MAX: usize = 64;
-/// Before the first request, the driver opens one connection per this number of requests per second.
+/// Requests per second for which the driver opens one connection before the first request.
 const RATE_PER_WARM_CONNECTION: f64 = 100.0;
 /// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
 const LEAD_NS: u64 = 20_000_000;
@@ -264,7 +264,7 @@ impl LoadSession {
     /// Does what [`LoadSession::flush`] does, then reports the end of the run.
     pub fn end(mut self) -> Result<Delivery, DriveError> {
         let ended_unix_ns = clock::unix_ns();
-        // The last spans are sent before the run's end, so that none of them counts as late.
+        // The last spans are delivered before the end is reported, so that none of them counts as late.
         let delivery = self.flush()?;
         let Some(exporter) = self.exporter.take() else {
             return Ok(delivery);

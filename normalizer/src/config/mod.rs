@@ -120,7 +120,7 @@ pub struct Config {
     #[arg(long, help_heading = SECURITY, env = "CORS_ALLOW_ORIGIN", value_name = "ORIGIN", value_parser = parse_origin, value_delimiter = ',')]
     pub cors_allow_origin: Vec<String>,
 
-    /// Run id for telemetry that has none. Default: time of the first start in this folder, and six random letters.
+    /// Run id for telemetry that has none. Default: time of the first start with this --out-dir, and six random letters.
     #[arg(long, help_heading = RUNS, env = "RUN_ID", value_name = "ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
     /// Time to wait for the parent span of a row. After it, the normalizer writes the row without a parent, as an orphan.

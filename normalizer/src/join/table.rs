@@ -101,7 +101,7 @@ impl JoinTable {
         self.resolved.pop()
     }
 
-    /// Removes and returns a call that has left the table.
+    /// Removes and returns a call that has left the table, usually at its deadline. (Not the glossary's eviction.)
     pub fn take_evicted(&mut self) -> Option<Evicted> {
         self.evicted.pop()
     }
@@ -355,7 +355,7 @@ impl JoinTable {
                 continue;
             }
             self.entries.stop_waiting(waiter);
-            // A waiter whose parent is known waited only because a cycle might still have closed.
+            // If a waiter's parent is known, the waiter waited only because a later span could close a cycle. The wait is over.
             if self.entries.get(entry).is(Fact::Known) && waiting.is_known_invocation() {
                 let outcome = self.invocation_below(waiter, entry);
                 self.report(waiter, outcome);

@@ -5,8 +5,9 @@
 //!                         │     └─▶ answers to the clients
 //!                         └─▶ Store: segments on disk
 //! ```
-//! [`Journal`] and [`Reader`] are the two ends of one bounded queue. The committer is a thread between them. It takes each batch
-//! of records from the [`CommitEnd`], and passes it on only after the store has written it. A journal in memory has no committer.
+//! [`Journal`] and [`Reader`] are the two ends of one bounded queue. The committer is a thread between them. Through its handle
+//! on the queue, the [`CommitEnd`], it takes each batch of records. It releases a batch to the [`Reader`] only after the store
+//! has written it. A journal in memory has no committer.
 //!
 //! The store writes each record as one frame into a file, the segment. It syncs the file once per batch. After a crash,
 //! [`recover`] reads the segments.

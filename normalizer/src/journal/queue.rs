@@ -41,7 +41,7 @@ pub struct Reader {
     ended: bool,
 }
 
-/// The part between the two ends, which makes records durable.
+/// The committer's handle on the queue. The committer makes records durable between the two ends.
 pub struct CommitEnd {
     shared: Arc<Shared>,
 }

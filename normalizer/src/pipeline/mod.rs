@@ -7,8 +7,8 @@
 //!        ─▶ time ─▶ housekeeping ─┘
 //! ```
 //!
-//! Each stage changes only its own state and [`shared`], and returns facts. The pipeline passes the facts to the other stages.
-//! The stages do not import each other.
+//! Each stage changes only its own state and [`shared`], and returns what the other stages need to know. The pipeline passes
+//! this on to them. The stages do not import each other.
 
 mod control;
 mod counters;

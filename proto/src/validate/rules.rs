@@ -68,7 +68,7 @@ rules! {
         "ts_enqueue <= ts_start <= ts_end. Rows with the flag 'negative' are exempt.";
     NegativeFlagTrue = "negative-flag-true", Error, Error, "In a row with the flag 'negative', the timestamps are out of order.";
     DurationsExact = "durations-exact", Error, Error,
-        "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. service_time_ms and rt_ms are null only if their difference is negative.";
+        "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. service_time_ms or rt_ms is null only if the difference of its timestamps is negative.";
     DurationsNotNegative = "durations-not-negative", Error, Error, "CPU times, waiting times and intervals are not negative.";
     CpuTimePlausible = "cpu-time-plausible", Warning, Warning,
         "cpu_time_ms is at most 64 times the service time. More would mean that one request used over 64 CPUs.";

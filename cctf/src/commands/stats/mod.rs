@@ -45,7 +45,7 @@ A long run is read across all of its parts. During a run, only the rows written 
 
 Exit codes:
   0  the figures were printed
-  1  the figures were printed, but lines are damaged or, with --lint, a law disagrees; or a file cannot be read, or the figures cannot be printed
+  1  the figures were printed, but lines are damaged or, with --lint, a check failed; or a file cannot be read, or the figures cannot be printed
   2  invalid flag, or there is no such run";
 
 /// A way to group a run's invocations.
@@ -96,7 +96,7 @@ pub struct StatsArgs {
     /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "table")]
     format: OutputFormat,
-    /// Check whether the run's parts fit together: Little's law, CPU time, callers and callees, clocks.
+    /// Check whether the run's figures agree with each other: Little's law, CPU time, callers and callees, clocks.
     #[arg(long, conflicts_with_all = ["from", "to", "warmup", "sql"])]
     lint: bool,
     /// Print the SQL for DuckDB that computes the same figures, instead of the figures.

@@ -22,7 +22,8 @@ pub struct FolderEvents<'l> {
 
 /// An interval in which the instance was alive.
 struct Life<'l> {
-    /// `None` if the folder shows only the end, or if the interval is the rest of a longer one after a reported stop.
+    /// `None` if the folder shows only the end, or if a reported stop cut a longer interval, and this is the part after
+    /// the stop.
     start: Option<Event<'l>>,
     /// Start of the interval, nanoseconds since the Unix epoch.
     from: i64,
@@ -156,8 +157,9 @@ fn put<'l>(life: Life<'l>, last_until: i64, kept: &mut Vec<Event<'l>>) {
         }
         return;
     };
-    // A part of a run may begin after the instance's last row, but before the normalizer infers the stop. The part then has an
-    // `already_running` start that is later than the inferred stop. It gets the stop's time.
+    // A part of a run may begin after the instance's last row, but before the normalizer infers the stop. The inferred stop has
+    // the time of the last telemetry, so the part's `already_running` start is later than the stop. The start gets the stop's
+    // time.
     if let Some(stop) = life.stop.as_ref().filter(|stop| stop.row.ts < start.row.ts) {
         start.set_ts(stop.row.ts);
     }
@@ -219,7 +221,8 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Extends the life to the end of the folder's last row. An inferred stop before that was wrong and is removed.
+    /// Extends the life to the end of the folder's last row. Removes an inferred stop that is earlier than this, because it was
+    /// wrong.
     fn extend_to(&mut self, last_seen: Option<i64>) {
         let Some(seen) = last_seen else { return };
         match &self.stop {

@@ -1,8 +1,9 @@
-//! [`PendingRows`]: rows that wait for the join, for the run of their trace, or for both. The join returns a row's parent and
-//! caller, or that it must not be written ([`Outcome`]). Each row is already encoded, except the fields that the join derives.
+//! [`PendingRows`]: rows that wait for the join, or until it is known to which run their trace belongs, or for both. The join
+//! returns a row's parent and caller, or that it must not be written ([`Outcome`]). Each row is already encoded, except the
+//! fields that the join derives.
 //!
-//! Spans without a row also wait for the run of their trace, because that run counts them. A counter holds their number. It is a
-//! [`PendingRow`] that is never written.
+//! Spans without a row also wait until the run of their trace is known, because that run counts them. A counter holds their
+//! number. It is a [`PendingRow`] that is never written.
 
 use std::collections::VecDeque;
 
@@ -27,7 +28,7 @@ pub struct PendingRow {
     pub outcome: Option<Outcome>,
     /// No run accepts the row. It stays until the join returns its outcome.
     is_refused: bool,
-    /// Zero in a row. A row becomes a counter if the join returns that its span has no row.
+    /// All zero if this is a row. If the join decides that the row's span has none, the row becomes a counter.
     pub rowless: Rowless,
     /// The entry in the join's table that the outcome comes from.
     entry: Option<EntryId>,
@@ -152,7 +153,7 @@ impl PendingRows {
     }
 
     /// Adds a span without a row to its trace's counter. Like a row, a counter waits for the trace's run until its deadline at the
-    /// latest. `deadline` is that of a new counter.
+    /// latest. `deadline` is used only if this creates the counter.
     pub fn add_rowless(&mut self, fate: Fate, facts: RowFacts, deadline: u64) {
         let trace_id = facts.trace_id;
         let of_trace = self.by_trace.get(&trace_id);
