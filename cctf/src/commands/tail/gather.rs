@@ -145,7 +145,7 @@ mod tests {
     fn span() -> Option<Span> {
         let call = r#"{"trace_id":"5b8efff7980381030000000000000001","span_id":"0000000000000001","parent_span_id":null,
             "ancestor_id":null,"module_id":"m","instance_id":"i","node":"n","stage":"edge","ts_start":0.000000,"ts_end":1.000000,
-            "method":null,"path":null,"bytes_out":null,"bytes_in":null,"status":null,"kind":"client","peer":null}"#;
+            "method":null,"path":null,"bytes_out":null,"bytes_in":null,"status":null,"kind":"client"}"#;
         Some(serde_json::from_str::<Call<'_>>(call).unwrap().into())
     }
 
