@@ -7,6 +7,7 @@
 //! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
+//! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
 //! too much, the part is measured again, at most three times. If the last attempt is still disturbed, its broken lines are not judged
@@ -19,6 +20,7 @@ mod lindley;
 mod links;
 mod neighbours;
 mod overload;
+mod regression;
 mod stack;
 mod steal;
 mod theory;
@@ -73,15 +75,24 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("overload", overload::check, STOLEN_MAX),
     Part::new("crowd", crowd::check, NOTHING_STOLEN),
+    Part::new("regression", regression::check, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 6] = ["lindley", "neighbours", "overload", "crowd", "hosts", "links"];
+const NAMES: [&str; 7] = [
+    "lindley",
+    "neighbours",
+    "overload",
+    "crowd",
+    "regression",
+    "hosts",
+    "links",
+];
 
 /// Exit code if no line is certainly broken, but a part could not be judged.
 const UNJUDGED: u8 = 2;
