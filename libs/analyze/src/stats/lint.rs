@@ -1,4 +1,4 @@
-//! [`lint`]: laws that hold in every recorded run whose parts fit together, and how well this one keeps them.
+//! [`lint`]: laws that hold in every recorded run whose figures agree with each other, and how well this one keeps them.
 //!
 //! None is an identity: each compares figures that were recorded independently of each other.
 
