@@ -104,7 +104,12 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
         .collect();
     match args.format {
         Format::Json => print_json(&entries)?,
-        Format::Text if entries.is_empty() => print(&format!("no runs in {}\n", logs_dir.display()))?,
+        Format::Text if entries.is_empty() => {
+            print(&format!(
+                "no runs in {}\n",
+                printable(&logs_dir.to_string_lossy())
+            ))?;
+        }
         Format::Text => print(&text(&entries))?,
     }
     let are_valid = entries

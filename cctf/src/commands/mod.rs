@@ -64,7 +64,10 @@ pub fn help_or_refusal(error: &clap::Error) -> ExitCode {
 
 /// Prints an error and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    log_line!("cctf: {}", cli::describe(error.as_ref()));
+    // Names of files and texts from files must not control the terminal.
+    let text = cli::describe(error.as_ref());
+    let lines: Vec<String> = text.split('\n').map(cells::printable).collect();
+    log_line!("cctf: {}", lines.join("\n"));
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<TlsError>()

@@ -15,6 +15,7 @@ use cli::interrupt;
 use cli::units::parse_duration;
 use rundir::ReadError;
 
+use super::cells::printable;
 use super::follow_rows::columns::{push_row, push_titles};
 use super::follow_rows::{Begin, Follow, Notice, Sink, TailError, Until};
 use super::run_target::target;
@@ -124,7 +125,7 @@ pub fn run(args: &TailArgs) -> anyhow::Result<ExitCode> {
             _ => Until::RunEnded,
         },
     };
-    let mut notice = |notice: &Notice| log_line!("cctf: {notice}");
+    let mut notice = |notice: &Notice| log_line!("cctf: {}", printable(&notice.to_string()));
     let is_terminal = io::stdout().is_terminal();
     let usual = if is_terminal { Format::Text } else { Format::Json };
     let format = args.format.unwrap_or(usual);

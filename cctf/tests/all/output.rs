@@ -135,3 +135,27 @@ fn a_closed_or_full_standard_error_does_not_change_the_exit_code() {
         }
     }
 }
+
+#[test]
+fn a_folder_name_does_not_control_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("\u{1b}[2J");
+    fs::create_dir(&empty).unwrap();
+    let (empty, absent) = (empty.to_str().unwrap(), folder.path().join("\u{1b}[3J/r"));
+    let absent = absent.to_str().unwrap();
+    for args in [
+        &["ls", empty][..],
+        &["ls", absent],
+        &["tail", absent],
+        &["tail", empty, "--traces"],
+        &["trace", absent, "5b8e"],
+        &["stats", absent],
+    ] {
+        let output = cctf(args).output().unwrap();
+        let shown = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(
+            shown.contains(r"\u{1b}[") && !shown.contains('\u{1b}'),
+            "{args:?} {shown}"
+        );
+    }
+}
