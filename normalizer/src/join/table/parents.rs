@@ -61,10 +61,16 @@ impl Entries {
         if span.waits_on.is_some() || !span.is(Fact::Known) {
             return span.waits_on;
         }
-        // The parent's place may be another span's by now. The parent was known.
+        // The parent's place may be another span's by now.
         let is_still_there = |other: &Entry| {
-            let has_id = [span.parent_span_id, span.span_id].contains(&other.span_id);
-            other.is(Fact::Alive) && other.is(Fact::Known) && has_id && other.trace_id == span.trace_id
+            let is_named = other.span_id == span.parent_span_id;
+            let is_twin = other.span_id == span.span_id && span.role.is_callee() && other.role.is_call();
+            let is_below_same = span.ancestor == span.span_id || span.ancestor == other.ancestor;
+            other.is(Fact::Alive)
+                && other.is(Fact::Known)
+                && (is_named || is_twin)
+                && is_below_same
+                && other.trace_id == span.trace_id
         };
         let parent = span.previous_waiter_or_parent;
         parent.filter(|&parent| is_still_there(self.get(parent)))
