@@ -1,4 +1,4 @@
-//! Progress on a terminal while the load runs, and the warning about lost spans.
+//! Progress on a terminal, and the warning about lost spans.
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
@@ -39,6 +39,39 @@ impl ProgressLine {
             "{} in progress, {failed} failed",
             due.saturating_sub(ended)
         ));
+    }
+
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Bytes read so far, on standard error; absent if that is not a terminal.
+pub struct BytesBar {
+    bar: Option<ProgressBar>,
+}
+
+impl BytesBar {
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        });
+        Self { bar }
+    }
+
+    pub fn show(&self, phase: &'static str, done: u64, total: u64) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_prefix(phase);
+        bar.set_length(total);
+        bar.set_position(done);
     }
 
     pub fn clear(&self) {

@@ -1,15 +1,14 @@
 //! `cctf merge`: merges several run folders into one.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cctf_merge::{Options, Progress, Summary, merge};
+use cctf_merge::{Options, Summary, merge};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
 const AFTER_HELP: &str = "\
@@ -57,38 +56,17 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
         ..Options::default()
     };
     let started = Instant::now();
-    let bar = bar();
+    let bar = BytesBar::new();
     let summary = merge(&args.out, &args.inputs, &options, &mut |progress| {
-        show(bar.as_ref(), &progress)
+        bar.show(progress.phase, progress.done, progress.total);
     });
-    if let Some(bar) = &bar {
-        bar.finish_and_clear();
-    }
+    bar.clear();
     let summary = summary?;
     match args.format {
         Format::Json => print_json(&summary)?,
         Format::Text => print(&text(&summary, started.elapsed().as_secs_f64()))?,
     }
     Ok(ExitCode::from(DONE))
-}
-
-fn bar() -> Option<ProgressBar> {
-    std::io::stderr().is_terminal().then(|| {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) =
-            ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar
-    })
-}
-
-fn show(bar: Option<&ProgressBar>, progress: &Progress) {
-    let Some(bar) = bar else { return };
-    bar.set_prefix(progress.phase);
-    bar.set_length(progress.total);
-    bar.set_position(progress.done);
 }
 
 fn text(summary: &Summary, seconds: f64) -> String {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use cctf_proto::cctf::Part;
 use cctf_proto::keys::{self, LATEST_LINK};
-use rundir::parts::Target;
+use rundir::ReadError;
+use rundir::parts::{Run, Target};
 
 use super::UsageError;
 
@@ -23,6 +24,24 @@ pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError
         }
         Some(id) => Target::RunId(logs_dir.to_owned(), keys::parse_run_id(id).map_err(UsageError)?),
     })
+}
+
+/// The run that a name stands for, and the part to start with.
+///
+/// # Errors
+/// [`UsageError`] if there is no such run; another error if it cannot be read.
+pub fn find(named: Option<&str>, logs_dir: &Path) -> anyhow::Result<(Run, Part)> {
+    let target = target(named, logs_dir)?;
+    match target.find() {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(UsageError(format!(
+            "cannot find run {}: it does not exist, or has no files yet; cctf ls shows the runs in a folder",
+            target.path().display()
+        ))
+        .into()),
+        Err(error @ ReadError::NotARun { .. }) => Err(UsageError(error.to_string()).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

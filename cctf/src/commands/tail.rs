@@ -56,7 +56,7 @@ Exit codes:
   0  the run has ended, the requested lines were shown, Ctrl-C was pressed, or the reader closed the pipe
   1  the run was deleted before its end, lines were skipped because they are too long, or lines cannot be printed; with
      --traces also if rows are invalid
-  2  invalid flag, or there is no such run";
+  2  a flag is invalid, or the run does not exist";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf tail --help")]

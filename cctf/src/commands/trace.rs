@@ -13,11 +13,9 @@ use cctf_proto::cctf::{Call, File, Invocation, TraceId};
 use cctf_proto::log_line;
 use clap::Args;
 use console::Term;
-use rundir::ReadError;
 use rundir::trace_lines::{FindError, IdPrefix, find};
 
-use super::run_target::target;
-use super::{DONE, FAILED, Format, UsageError, print, print_json};
+use super::{DONE, FAILED, Format, UsageError, print, print_json, run_target};
 use text::Style;
 
 const AFTER_HELP: &str = "\
@@ -55,7 +53,7 @@ rows are a list in the order of the tree, and 'parent' is the index of the row a
 Exit codes:
   0  the trace was shown
   1  the trace was shown, but some of its rows are invalid; or a file cannot be read, or the trace cannot be printed
-  2  there is no such run or trace, several trace ids start with these digits, or invalid flag";
+  2  the run or the trace does not exist, several trace ids start with these digits, or a flag is invalid";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = AFTER_HELP, after_help = "Examples, columns and exit codes: cctf trace --help")]
@@ -75,18 +73,7 @@ pub struct TraceArgs {
 }
 
 pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
-    let target = target(Some(&args.run), &args.logs_dir)?;
-    let not_there = || {
-        UsageError(format!(
-            "cannot find run {}; cctf ls shows the runs in a folder",
-            target.path().display()
-        ))
-    };
-    let (run, _) = match target.find() {
-        Ok(found) => found.ok_or_else(not_there)?,
-        Err(error @ ReadError::NotARun { .. }) => return Err(UsageError(error.to_string()).into()),
-        Err(error) => return Err(error.into()),
-    };
+    let (run, _) = run_target::find(Some(&args.run), &args.logs_dir)?;
     let mut spans = Vec::new();
     let mut invalid = 0_u64;
     let found = find(&run, &args.id, &mut |file, line| match row(file, line) {

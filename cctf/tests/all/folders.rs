@@ -58,3 +58,10 @@ pub fn edit(run: &Path, file: File, from: &str, to: &str) {
     assert!(text.contains(from), "{from} in {text}");
     fs::write(&path, text.replace(from, to)).unwrap();
 }
+
+/// Puts a named pipe in the place of a file. Opening it to read would wait for ever.
+pub fn put_named_pipe(path: &Path) {
+    fs::remove_file(path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use cctf_proto::cctf::File;
 use serde_json::{Value, json};
 
-use crate::folders::{copy_golden, edit, golden_cases};
+use crate::folders::{copy_golden, edit, golden_cases, put_named_pipe};
 use crate::{cctf, stderr};
 
 fn ls(args: &[&str], logs: &Path) -> (Option<i32>, String) {
@@ -153,7 +153,7 @@ type Damage = fn(&Path);
 
 #[test]
 fn damaged_folders_are_listed_with_what_is_wrong() {
-    let damages: [(&str, Damage, &str); 8] = [
+    let damages: [(&str, Damage, &str); 11] = [
         (
             "no meta",
             |run| fs::remove_file(run.join("cctf/run_meta.json")).unwrap(),
@@ -196,6 +196,21 @@ fn damaged_folders_are_listed_with_what_is_wrong() {
             "nodes",
             |run| fs::write(run.join("cctf/nodes.json"), "[{}").unwrap(),
             "nodes.json is not an array: EOF",
+        ),
+        (
+            "named pipe for meta",
+            |run| put_named_pipe(&run.join("cctf/run_meta.json")),
+            "run_meta.json cannot be read: it is not a regular file",
+        ),
+        (
+            "named pipe for nodes",
+            |run| put_named_pipe(&run.join("cctf/nodes.json")),
+            "nodes.json cannot be read: it is not a regular file",
+        ),
+        (
+            "named pipe for calls",
+            |run| put_named_pipe(&run.join("cctf/calls.jsonl")),
+            "calls.jsonl has 0 bytes, too few for the 3 rows in run_meta.json (and 1 more)",
         ),
     ];
     for (name, damage, problem) in damages {

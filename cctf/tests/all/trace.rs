@@ -8,7 +8,7 @@ use std::process::Output;
 use cctf_proto::cctf::File;
 use serde_json::Value;
 
-use crate::folders::{copy_golden, edit, golden_cases};
+use crate::folders::{copy_golden, edit, golden_cases, put_named_pipe};
 use crate::{cctf, stderr};
 
 const CHAIN: &str = "5b8efff7980381030000000000000001";
@@ -177,7 +177,7 @@ fn damaged_lines_are_left_out_and_counted() {
     let run = copy_golden("driver_chain_of_three", "chain-1", logs.path());
     let calls = run.join("cctf/calls.jsonl");
     let text = fs::read_to_string(&calls).unwrap();
-    // A line in progress is no damage.
+    // An incomplete last line is not damaged.
     fs::write(&calls, text.clone() + "{\"trace_id\":\"5b8efff798").unwrap();
     assert!(shown(logs.path(), &["chain-1", CHAIN]).contains("3 calls"));
     fs::write(&calls, format!("not json\n{text}[1]\n")).unwrap();
@@ -226,6 +226,29 @@ fn text_from_telemetry_does_not_control_the_terminal() {
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+/// Seen to wait for ever.
+#[test]
+fn a_named_pipe_in_place_of_a_file_is_an_error() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = copy_golden("driver_chain_of_three", "chain-1", logs.path());
+    put_named_pipe(&run.join("cctf/calls.jsonl"));
+    let run = run.to_str().unwrap();
+    for args in [
+        &["trace", run, "5b8e"][..],
+        &["stats", run, "--by", "link"],
+        &["tail", run, "--file", "calls"],
+        &["validate", run],
+    ] {
+        let mut command = cctf(args);
+        let output = command.output().unwrap();
+        let error = stderr(&output);
+        assert!(
+            !output.status.success() && error.contains("calls.jsonl: it is not a regular file"),
+            "{args:?}: {error}"
+        );
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Figures of recorded runs. Only [`stats`] and [`endpoint_cpu`] read files and start threads.
+//! Figures of recorded runs. Only [`stats`] and [`endpoint_cpu`], with [`system_stats`], read files; the first two start threads.
 //!
 //! - [`endpoint_cpu`]: CPU time by endpoint of a run whose rows report none.
 //! - [`intervals`]: confidence intervals for means and quantiles of dependent values, such as waits in a queue.
 //! - [`regression`]: CPU time of a request by endpoint, from the CPU time of a process.
 //! - [`sketch`]: counts of values from which quantiles follow; sketches of parts add up.
 //! - [`stats`]: figures by module, endpoint, node and link.
+//! - [`system_stats`]: the samples of some metrics.
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
 
 pub mod endpoint_cpu;
@@ -12,4 +13,5 @@ pub mod intervals;
 pub mod regression;
 pub mod sketch;
 pub mod stats;
+mod system_stats;
 pub mod trace;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::LINE_BYTES_MAX;
 
-use crate::{Ending, ReadError};
+use crate::{Ending, ReadError, regular};
 
 /// Bytes of a chunk: some thousand rows, so that a chunk's fixed costs are small. Results that depend on the cuts stay the
 /// same on every machine, because the size does not depend on the number of threads.
@@ -42,7 +42,7 @@ impl ChunkedFile {
     }
 
     fn open_with(path: PathBuf, chunk_bytes: u64, limit: usize) -> Result<Option<Self>, ReadError> {
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let opened = regular::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         match opened {
             Ok((size, file)) => Ok(Some(Self {
                 path,

@@ -53,7 +53,7 @@ pub fn contents(run_dir: &Path) -> Result<Vec<Content>, ReadError> {
 }
 
 fn count_lines(path: &Path) -> io::Result<u64> {
-    let mut file = fs::File::open(path)?;
+    let mut file = crate::regular::open(path)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut lines = 0;
     loop {

@@ -1,12 +1,11 @@
 //! [`RunFolder`]: one run folder and access to its files.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File as CctfFile, Shape};
 
-use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError};
+use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError, regular};
 
 /// One folder of CCTF files.
 #[derive(Debug, Clone)]
@@ -82,7 +81,7 @@ impl RunFolder {
     /// If it cannot be read, or is longer than `limit` bytes.
     pub fn whole(&self, file: CctfFile, limit: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let path = self.path(file);
-        let opened = match File::open(&path) {
+        let opened = match regular::open(&path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ReadError::io(&path)(error)),

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use cctf_proto::cctf::LINE_BYTES_MAX;
 
+use crate::regular;
+
 /// Bytes per read.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -31,7 +33,7 @@ impl GrowingFile {
     }
 
     fn open_with(path: &Path, offset: u64, line_bytes_max: usize) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = regular::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self {
             file,
@@ -94,7 +96,7 @@ impl GrowingFile {
 /// # Errors
 /// An I/O error.
 pub fn last_lines(path: &Path, wanted: u64) -> io::Result<(u64, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let mut offset = file.seek(SeekFrom::End(0))?;
     let mut block = vec![0; READ_BYTES];
     // The newline after the last complete line does not start a line.

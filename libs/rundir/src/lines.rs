@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::LINE_BYTES_MAX;
 
-use crate::ReadError;
+use crate::{ReadError, regular};
 
 /// Bytes per read: large enough that system calls cost little compared to parsing.
 const READ_BYTES: usize = 512 << 10;
@@ -62,7 +62,7 @@ impl Lines {
     /// # Errors
     /// If it cannot be opened.
     pub fn open_with(path: PathBuf, limit: usize) -> Result<Option<Self>, ReadError> {
-        let file = match File::open(&path) {
+        let file = match regular::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ReadError::io(&path)(error)),

@@ -1,7 +1,7 @@
 //! [`list`]: the runs in a folder, from names, sizes, `run_meta.json` and `nodes.json`. No row is read.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{CCTF, EVENTS_CLIENT, ReadError, RunFolder};
+use crate::{CCTF, EVENTS_CLIENT, ReadError, RunFolder, regular};
 
 /// Maximum size of a `.json` file that is read here, bytes. A `run_meta.json` has a few thousand, a node two hundred.
 const WHOLE_BYTES_MAX: usize = 1 << 20;
@@ -217,11 +217,16 @@ impl Folder {
         };
         let run = RunFolder::from_run(path.to_owned());
         folder.read_meta(&run);
-        if let Ok(Some(text)) = run.whole(CctfFile::Nodes, WHOLE_BYTES_MAX) {
-            match serde_json::from_slice::<Vec<IgnoredAny>>(&text) {
+        match run.whole(CctfFile::Nodes, WHOLE_BYTES_MAX) {
+            Ok(Some(text)) => match serde_json::from_slice::<Vec<IgnoredAny>>(&text) {
                 Ok(nodes) => folder.nodes = Some(nodes.len() as u64),
                 Err(error) => folder.add_problem(CctfFile::Nodes, &format!("is not an array: {error}")),
+            },
+            Err(ReadError::Io { source, .. }) => {
+                folder.add_problem(CctfFile::Nodes, &format!("cannot be read: {source}"));
             }
+            // A missing file is reported below; a larger one is not counted.
+            Ok(None) | Err(_) => {}
         }
         for &file in CctfFile::ALL {
             match fs::metadata(run.path(file)) {
@@ -269,6 +274,7 @@ impl Folder {
             },
             Ok(None) => "is missing".to_owned(),
             Err(ReadError::TooLarge { limit, .. }) => format!("has more than the maximum of {limit} bytes"),
+            Err(ReadError::Io { source, .. }) => format!("cannot be read: {source}"),
             Err(error) => format!("cannot be read: {error}"),
         };
         self.add_problem(CctfFile::RunMeta, &problem);
@@ -320,7 +326,7 @@ impl Folder {
 }
 
 fn last_byte(path: &Path) -> io::Result<Option<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(None);
     }

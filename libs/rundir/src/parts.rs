@@ -130,7 +130,7 @@ const _: [usize; 3] = [
 impl Meta {
     /// `None` if it is missing or invalid.
     fn read(folder: &Path) -> Option<Self> {
-        let file = fs::File::open(folder.join(CCTF).join(File::RunMeta.name())).ok()?;
+        let file = crate::regular::open(&folder.join(CCTF).join(File::RunMeta.name())).ok()?;
         let mut text = Vec::new();
         file.take(META_BYTES_MAX).read_to_end(&mut text).ok()?;
         serde_json::from_slice(&text).ok()

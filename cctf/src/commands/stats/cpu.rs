@@ -6,6 +6,7 @@ use std::thread;
 
 use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, endpoint_cpu};
 use analyze::regression::{Estimate, NoEstimate, NoRegression};
+use analyze::stats::cells::OTHER_NAME;
 use cctf_proto::cctf::Part;
 use cctf_proto::log_line;
 use rundir::parts::Run;
@@ -15,7 +16,6 @@ use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
 use crate::commands::{DONE, FAILED};
 
 const NAME_WIDTH_MAX: usize = 60;
-const OTHER: &str = "(other)";
 /// Value of `cpu_src` for these figures.
 const REGRESSED: &str = "regressed";
 
@@ -64,7 +64,7 @@ fn table(found: &EndpointCpu) -> String {
 fn name(endpoint: &CpuOfEndpoint) -> String {
     let text = |text: &Option<String>| text.as_deref().unwrap_or(UNKNOWN).to_owned();
     match endpoint.is_other {
-        true => OTHER.to_owned(),
+        true => OTHER_NAME.to_owned(),
         false => format!("{} {}", text(&endpoint.method), text(&endpoint.route)),
     }
 }

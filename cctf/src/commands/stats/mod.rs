@@ -6,7 +6,6 @@ mod cpu;
 mod intervals;
 mod print;
 
-use std::io::IsTerminal;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,15 +15,14 @@ use std::time::Duration;
 use analyze::stats::group::By;
 use analyze::stats::lint::Verdict;
 use analyze::stats::window::Window;
-use analyze::stats::{Options, Progress, Stats, sql, stats};
-use cctf_proto::cctf::Part;
+use analyze::stats::{Options, Stats, sql, stats};
 use cctf_proto::log_line;
 use clap::{Args, ValueEnum};
 use cli::units::parse_duration;
-use indicatif::{ProgressBar, ProgressStyle};
-use rundir::parts::Run;
 
-use super::run_target::target;
+use super::cells::printable;
+use super::display::BytesBar;
+use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
 
 const AFTER_HELP: &str = "\
@@ -46,7 +44,7 @@ A long run is read across all of its parts. During a run, only the rows written 
 Exit codes:
   0  the figures were printed
   1  the figures were printed, but lines are damaged or, with --lint, a check failed; or a file cannot be read, or the figures cannot be printed
-  2  invalid flag, or there is no such run";
+  2  a flag is invalid, or the run does not exist";
 
 /// A way to group a run's invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -165,13 +163,11 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
         super::print(&sql::script(&folders, &options.by, options.window))?;
         return Ok(ExitCode::from(DONE));
     }
-    let bar = bar();
+    let bar = BytesBar::new();
     let found = stats(&run, &part, &options, &mut |progress| {
-        show(bar.as_ref(), progress)
+        bar.show("reading", progress.done, progress.total);
     });
-    if let Some(bar) = &bar {
-        bar.finish_and_clear();
-    }
+    bar.clear();
     let found = found?;
     report(&found, args.format);
     super::print(&match args.format {
@@ -191,26 +187,11 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-fn find(named: Option<&str>, logs_dir: &Path) -> Result<(Run, Part), UsageError> {
-    let target = target(named, logs_dir)?;
-    let found = target.find().map_err(|error| UsageError(error.to_string()))?;
-    found.ok_or_else(|| {
-        UsageError(format!(
-            "cannot find the run {}: it does not exist, or has no files yet; cctf ls lists all runs",
-            target.path().display()
-        ))
-    })
-}
-
 /// Reports damaged lines, and everything that a machine-readable result does not say to a person.
 fn report(stats: &Stats, format: OutputFormat) {
     for damage in &stats.damages.shown {
-        log_line!(
-            "cctf: {}:{}: {}",
-            damage.path.display(),
-            damage.line,
-            damage.error
-        );
+        let path = printable(&damage.path.to_string_lossy());
+        log_line!("cctf: {path}:{}: {}", damage.line, damage.error);
     }
     if stats.damages.count > 0 {
         log_line!(
@@ -223,23 +204,4 @@ fn report(stats: &Stats, format: OutputFormat) {
             log_line!("cctf: {note}");
         }
     }
-}
-
-fn bar() -> Option<ProgressBar> {
-    std::io::stderr().is_terminal().then(|| {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) =
-            ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_prefix("reading");
-        bar
-    })
-}
-
-fn show(bar: Option<&ProgressBar>, progress: Progress) {
-    let Some(bar) = bar else { return };
-    bar.set_length(progress.total);
-    bar.set_position(progress.done);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use analyze::stats::Stats;
-use analyze::stats::cells::Key;
+use analyze::stats::cells::{Key, OTHER_NAME};
 use analyze::stats::figures::Time;
 use analyze::stats::group::{By, Group};
 use analyze::stats::lint::Check;
@@ -18,8 +18,6 @@ use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
 
 /// Maximum width of a group's name.
 const NAME_WIDTH_MAX: usize = 60;
-/// The group beyond the maximum number of groups.
-const OTHER: &str = "(other)";
 /// Names of a key's texts.
 const KEYS: [&str; 6] = ["app_id", "module_id", "method", "route", "from_node", "node"];
 
@@ -116,8 +114,8 @@ fn name(by: By, key: &Key, with_app: bool) -> String {
         _ => text(&key.module_id),
     };
     match by {
-        By::Endpoint if key.is_other && key.module_id.is_some() => format!("{module} {OTHER}"),
-        _ if key.is_other => OTHER.to_owned(),
+        By::Endpoint if key.is_other && key.module_id.is_some() => format!("{module} {OTHER_NAME}"),
+        _ if key.is_other => OTHER_NAME.to_owned(),
         By::Module => module,
         By::Endpoint => format!("{module} {} {}", text(&key.method), text(&key.route)),
         By::Node => text(&key.node),
@@ -198,7 +196,7 @@ fn busy(group: &Group, all: &[Figure]) -> String {
     }
 }
 
-/// The times of each group, without those that no invocation has.
+/// The times of each group that at least one invocation has.
 fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String {
     let mut rows = Vec::new();
     for (group, name) in groups.iter().zip(names) {

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::SystemStat;
-use memchr::memmem;
-use rundir::{Ending, Lines, ReadError};
+use rundir::{Lines, ReadError};
 
 use crate::regression::Accumulator;
+use crate::system_stats::{self, PROCESS_CPU};
 
-const METRIC: &str = "process.cpu.time";
 /// Maximum number of processes. Each holds at most 1.5 MB; samples of further ones are ignored.
 const PROCESSES_MAX: usize = 256;
 
@@ -56,21 +55,9 @@ impl Processes {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(&mut self, mut lines: Lines) -> Result<u64, ReadError> {
-        let finder = memmem::Finder::new(METRIC);
+    pub fn read(&mut self, lines: Lines) -> Result<u64, ReadError> {
         let mut damaged = 0;
-        while let Some(line) = lines.next_line()? {
-            if line.ending == Ending::EndOfFile {
-                break;
-            }
-            if finder.find(line.bytes).is_none() {
-                continue;
-            }
-            match serde_json::from_slice::<SystemStat<'_>>(line.bytes) {
-                Ok(stat) => self.add(&stat),
-                Err(_) => damaged += 1,
-            }
-        }
+        system_stats::read(lines, &[PROCESS_CPU], |stat| self.add(stat), |_| damaged += 1)?;
         Ok(damaged)
     }
 
@@ -78,9 +65,6 @@ impl Processes {
         let (Some(module), Some(instance)) = (&stat.module_id, &stat.instance_id) else {
             return;
         };
-        if &*stat.metric != METRIC {
-            return;
-        }
         let key = (module.to_string(), stat.node_id.to_string(), instance.to_string());
         if self.0.len() < PROCESSES_MAX || self.0.contains_key(&key) {
             let process = self.0.entry(key).or_default();

@@ -60,10 +60,10 @@ impl Accumulator {
         }
     }
 
-    /// Adds the next value in order of time. A value that is infinite or no number is counted, and then there is no interval.
+    /// Adds the next value in order of time. After an infinite value or NaN, which also counts, the result has no interval.
     #[inline]
     pub fn push(&mut self, value: f64) {
-        // False for a value that is no number.
+        // False for NaN.
         let is_usable = value.abs() <= MAGNITUDE_MAX;
         if !is_usable {
             self.not_finite += 1;

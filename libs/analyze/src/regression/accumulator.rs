@@ -38,7 +38,7 @@ pub struct Accumulator {
 
 impl Accumulator {
     /// Adds a sample of the cumulative CPU time, in seconds. A sample without progress in time, or without a finite value, is
-    /// ignored. A lower value than before is that of a restarted process: there is no interval between them.
+    /// ignored. A value below the previous one shows a restart of the process, which starts a new interval.
     pub fn add_sample(&mut self, at_ns: i64, cpu_s: f64) {
         if !cpu_s.is_finite() || cpu_s < 0.0 {
             return;

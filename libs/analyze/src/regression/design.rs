@@ -18,8 +18,8 @@ const BUSY_INTERVALS_MIN: usize = 20;
 /// Beyond it, errors that are not random are amplified as well, such as requests counted in a neighbouring interval; the interval
 /// does not show them.
 const INFLATION_MAX: f64 = 10.0;
-/// Greatest half width as a share of the estimate. With a weaker bound, most estimates of a poor design would be those that chance
-/// made too large.
+/// Maximum half width as a share of the estimate. With a larger maximum, most accepted estimates of a poor design would be those
+/// that chance made too large.
 const HALF_WIDTH_MAX: f64 = 0.25;
 /// Half width, in seconds, that is always good enough: 0.05 ms.
 const HALF_WIDTH_FINE_S: f64 = 5e-5;

@@ -10,8 +10,10 @@ use super::row::InvocationRow;
 const ENDPOINT_CELLS_MAX: usize = 2048;
 /// Maximum number of modules on nodes beyond that, each with one group for its further endpoints.
 const MODULE_CELLS_MAX: usize = 1024;
+/// Name of the group beyond a maximum number of groups.
+pub const OTHER_NAME: &str = "(other)";
 /// Stands for further texts in the key of a cell. A text of a row begins with a quote.
-const OTHER: &[u8] = b"(other)";
+const OTHER: &[u8] = OTHER_NAME.as_bytes();
 
 /// What the invocations of a group have in common. `None`: unknown, or no part of the grouping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use aggregate::maps::Map;
 use foldhash::fast::FixedState;
 
 use super::arrivals::{Arrivals, Gaps};
-use super::cells::{Key, decoded};
+use super::cells::{Key, OTHER_NAME, decoded};
 use super::figures::{Sums, Time};
 use super::flow::{Flow, Span};
 use super::row::CallRow;
@@ -248,7 +248,7 @@ impl LinkJoin {
     pub fn caller_name(&self, caller: u32) -> String {
         let name = self.caller_names.get(caller as usize);
         name.and_then(|name| decoded(name))
-            .unwrap_or_else(|| "(other)".to_owned())
+            .unwrap_or_else(|| OTHER_NAME.to_owned())
     }
 
     fn add_found(&mut self, found: Vec<(Call, Crossing)>) {

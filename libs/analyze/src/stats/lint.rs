@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::intervals::{NoInterval, RunLength};
 
-use super::cells::{Cells, Key, MODULE, NODE, decoded};
+use super::cells::{Cells, Key, MODULE, NODE, OTHER_NAME, decoded};
 use super::figures::Time;
 use super::flow::{ClockBound, PeerFlow};
 use super::links::LinkJoin;
@@ -252,5 +252,5 @@ fn clock(of: String, bound: ClockBound) -> Check {
 }
 
 fn name(key: &Key) -> String {
-    key.node.clone().unwrap_or_else(|| "(other)".to_owned())
+    key.node.clone().unwrap_or_else(|| OTHER_NAME.to_owned())
 }

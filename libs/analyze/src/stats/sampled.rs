@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, Part, SystemStat};
-use memchr::memmem::Finder;
 use rundir::parts::Run;
-use rundir::{Ending, Lines, ReadError};
+use rundir::{Lines, ReadError};
 
 use crate::intervals::Accumulator;
+use crate::system_stats::{self, IN_FLIGHT, PROCESS_CPU};
 
 use super::window::Bounds;
 
-/// Requests in the system.
-const IN_FLIGHT: &str = "in_flight";
-/// CPU time since the start of the process, seconds, by mode.
-const CPU: &str = "process.cpu.time";
 /// Maximum number of series. An instance has one of requests, of 50 KiB, and two of CPU time.
 const SERIES_MAX: usize = 1024;
 
@@ -83,21 +79,14 @@ impl Sampled {
     /// If a file cannot be read.
     pub fn read(run: &Run, parts: &[Part], bounds: Bounds) -> Result<Self, ReadError> {
         let mut found = Self::default();
-        let finders = [IN_FLIGHT, CPU].map(|metric| Finder::new(metric).into_owned());
         for part in parts {
-            let Some(mut lines) = Lines::open(run.path(part, File::SystemStats))? else {
-                continue;
-            };
-            while let Some(line) = lines.next_line()? {
-                let is_wanted = finders.iter().any(|finder| finder.find(line.bytes).is_some());
-                if line.ending != Ending::Newline || !is_wanted {
-                    continue;
-                }
-                if let Ok(stat) = serde_json::from_slice::<SystemStat<'_>>(line.bytes)
-                    && bounds.has(stat.ts_ms.as_ns())
-                {
-                    found.add(&stat);
-                }
+            if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
+                let add = |stat: &SystemStat<'_>| {
+                    if bounds.has(stat.ts_ms.as_ns()) {
+                        found.add(stat);
+                    }
+                };
+                system_stats::read(lines, &[IN_FLIGHT, PROCESS_CPU], add, |_| {})?;
             }
         }
         Ok(found)
@@ -118,10 +107,7 @@ impl Sampled {
             .map(|attributes| format!("{attributes:?}"));
         let key = (instance.to_string(), attributes.unwrap_or_default());
         let station = (module.to_string(), stat.node_id.to_string());
-        let is_cpu = &*stat.metric == CPU;
-        if !is_cpu && &*stat.metric != IN_FLIGHT {
-            return;
-        }
+        let is_cpu = &*stat.metric == PROCESS_CPU;
         let samples = self.stations.entry(station).or_default();
         let is_new = match is_cpu {
             true => !samples.cpu.contains_key(&key),

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, Part, SystemStat};
-use memchr::memmem;
 use rundir::parts::Run;
-use rundir::{Ending, Lines, ReadError};
+use rundir::{Lines, ReadError};
 
 use super::row::RowError;
 use super::scan::{Damage, Damages};
 use super::window::Bounds;
+use crate::system_stats::{self, IN_FLIGHT};
 
-/// The contract's name of the metric.
-const METRIC: &str = "in_flight";
 /// Maximum number of instances, each with about 200 bytes.
 const INSTANCES_MAX: usize = 65_536;
 
@@ -67,36 +65,21 @@ impl InFlight {
         Ok(found)
     }
 
-    fn read_part(
-        &mut self,
-        mut lines: Lines,
-        bounds: Bounds,
-        damages: &mut Damages,
-    ) -> Result<(), ReadError> {
+    fn read_part(&mut self, lines: Lines, bounds: Bounds, damages: &mut Damages) -> Result<(), ReadError> {
         let path = lines.path().to_owned();
-        let finder = memmem::Finder::new(METRIC);
-        while let Some(line) = lines.next_line()? {
-            if line.ending == Ending::EndOfFile {
-                break;
-            }
-            if finder.find(line.bytes).is_none() {
-                continue;
-            }
-            match serde_json::from_slice::<SystemStat<'_>>(line.bytes) {
-                Ok(stat) => self.add(&stat, bounds),
-                Err(_) => damages.add(Damage {
-                    path: path.clone(),
-                    line: line.number,
-                    error: RowError::InvalidRow,
-                }),
-            }
-        }
-        Ok(())
+        let on_damage = |line| {
+            damages.add(Damage {
+                path: path.clone(),
+                line,
+                error: RowError::InvalidRow,
+            });
+        };
+        system_stats::read(lines, &[IN_FLIGHT], |stat| self.add(stat, bounds), on_damage)
     }
 
     fn add(&mut self, stat: &SystemStat<'_>, bounds: Bounds) {
         let ts = stat.ts_ms.as_ns();
-        if &*stat.metric != METRIC || !bounds.has(ts) {
+        if !bounds.has(ts) {
             return;
         }
         let owned = |text: &Option<cctf_proto::cctf::Text<'_>>| text.as_ref().map(|text| text.to_string());

@@ -100,7 +100,7 @@ impl JoinTable {
 }
 
 /// Collects the cycle from `entry` through `parent` back to `entry` into `members`. Each span is followed by its parent.
-/// Returns the index in `members` of the span at which the cycle is cut, or `None` if there is no cycle.
+/// Returns the index in `members` of the span at which the cycle is cut; `None` without a cycle.
 fn place_of_cut(
     entries: &Entries,
     entry: EntryId,
