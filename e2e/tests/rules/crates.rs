@@ -60,6 +60,12 @@ pub const CRATES: &[Member] = &[
         "cctf-analyze",
         &["cctf-proto", "cctf-rundir", "cctf-aggregate"],
     ),
+    member("libs/page", "cctf-page", &[]),
+    member(
+        "libs/report",
+        "cctf-report",
+        &["cctf-proto", "cctf-rundir", "cctf-analyze", "cctf-page"],
+    ),
     member(
         "service",
         "tunable-svc",
@@ -68,7 +74,13 @@ pub const CRATES: &[Member] = &[
     member(
         "normalizer",
         "cctf-normalizer",
-        &["cctf-proto", "cctf-cli", "http-once", "cctf-aggregate"],
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "http-once",
+            "cctf-aggregate",
+            "cctf-page",
+        ],
     ),
     member(
         "libs/load",
@@ -90,6 +102,7 @@ pub const CRATES: &[Member] = &[
         "cctf",
         &[
             "cctf-proto",
+            "cctf-report",
             "cctf-cli",
             "cctf-rundir",
             "cctf-analyze",
