@@ -2,6 +2,8 @@
 
 use core::net::Ipv6Addr;
 
+use memchr::{memchr, memchr2, memchr3};
+
 /// The path of a URL, or of a reference that starts with its path or query; `None` for other texts.
 pub fn path(url: &str) -> Option<&str> {
     match split(url) {
@@ -52,17 +54,21 @@ fn is_v6(address: &str) -> bool {
 
 /// Authority and rest of a URL. The scheme is the text before `://`, unless that is part of a query.
 fn split(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
+    // The hot path has a call here for each span. A search for bytes takes half the instructions of one for characters.
+    if !url.as_bytes().first()?.is_ascii_alphabetic() {
+        return None;
+    }
+    let (scheme, rest) = url.split_at(memchr(b':', url.as_bytes())?);
+    let rest = rest.strip_prefix("://")?;
     let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    (is_scheme && scheme.bytes().all(is_of_scheme)).then(|| rest.split_at(end))
+    let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
+    scheme.bytes().all(is_of_scheme).then(|| rest.split_at(end))
 }
 
 fn path_or_root(reference: &str) -> &str {
-    match reference.split(['?', '#']).next() {
-        None | Some("") => "/",
-        Some(path) => path,
+    match &reference[..memchr2(b'?', b'#', reference.as_bytes()).unwrap_or(reference.len())] {
+        "" => "/",
+        path => path,
     }
 }
 
@@ -89,6 +95,14 @@ mod tests {
         ] {
             assert_eq!(path(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_scheme_ends_at_the_first_colon() {
+        for url in ["a:b://h/c", "a:/b://h", "é://h/a", "http:", "http:/", "", ":"] {
+            assert_eq!(split(url), None, "{url}");
+        }
+        assert_eq!(split("a+b.c-1://h:1#é"), Some(("h:1", "#é")));
     }
 
     #[test]
