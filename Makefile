@@ -76,7 +76,7 @@ STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C targe
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
   up down logs tail collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
-  need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
+  screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -201,6 +201,9 @@ need-go:
 need-node:
 	@scripts/setup node
 
+need-browser: need-node
+	@scripts/setup browser
+
 need-python:
 	@scripts/setup python
 
@@ -210,7 +213,7 @@ need-shop: need-go need-node need-python
 	@examples/start install
 
 test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
-  $(TOOLS)/manifests/ready
+  $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
 bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready
 
@@ -236,6 +239,12 @@ $(TOOLS)/fastapi/ready: bench/fastapi/requirements.txt | need-python
 
 $(TOOLS)/exporters/python/ready: e2e/exporters/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/exporters/python $<
+
+# Playwright drives the system's Chromium, and downloads none. need-browser runs each time, because Chromium may have been removed.
+$(TOOLS)/browser/ready: e2e/browser/package.json e2e/browser/package-lock.json | need-browser
+	@echo "installing the packages of $< into $(@D)"
+	@mkdir -p $(@D) && cp $^ $(@D) && npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 $(TOOLS)/exporters/node/ready: e2e/exporters/package.json | need-node
 	@echo "installing the packages of $< into $(@D)"

@@ -15,6 +15,7 @@ mod languages;
 mod merged;
 mod migrate;
 mod overload;
+mod pages;
 mod placement;
 mod release;
 mod run_all;

@@ -1,0 +1,24 @@
+//! The report and the live page in a real Chromium, by mouse, by keyboard and with axe-core.
+
+mod faults;
+
+use std::path::Path;
+use std::process::Command;
+
+use e2e::binaries::{Done, tool};
+use e2e::sources::root;
+use serde_json::Value;
+
+/// The URL of a file.
+fn file_url(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// Runs the checks of a job in Chromium. `e2e/browser/check.mjs` has the fields of a job.
+fn visit(job: &Value) -> Done {
+    // Both are installed by `make test-tools`. The script finds them by itself.
+    tool("browser/node_modules").unwrap();
+    let script = root().join("e2e/browser/check.mjs");
+    let output = Command::new("node").arg(script).arg(job.to_string()).output();
+    Done::from(output.unwrap())
+}
