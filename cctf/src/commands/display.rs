@@ -67,6 +67,15 @@ impl BytesBar {
         Self { bar }
     }
 
+    /// Shows the sum of the bytes that it is called with.
+    pub fn counter(&self, phase: &'static str, total: u64) -> impl FnMut(u64) {
+        let mut done = 0;
+        move |bytes| {
+            done = (done + bytes).min(total);
+            self.show(phase, done, total);
+        }
+    }
+
     pub fn show(&self, phase: &'static str, done: u64, total: u64) {
         let Some(bar) = &self.bar else { return };
         bar.set_prefix(phase);

@@ -17,6 +17,7 @@ use cli::interrupt;
 use otlp_send::Destination;
 use serde::Serialize;
 
+use super::cells::printable;
 use super::display::{ProgressLine, loss_sentence};
 use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
 use super::{DONE, FAILED, Format, otlp, print, print_json};
@@ -162,7 +163,9 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
             summary.requests
         ));
     }
-    warnings.iter().for_each(|warning| log_line!("cctf: {warning}"));
+    warnings
+        .iter()
+        .for_each(|warning| log_line!("cctf: {}", printable(warning)));
     printed?;
     Ok(ExitCode::from(if warnings.is_empty() { DONE } else { FAILED }))
 }

@@ -8,10 +8,11 @@ use cctf_proto::cctf::Milliseconds;
 use clap::Args;
 use indicatif::HumanBytes;
 use rundir::listing::{ListedRun, RunState, list};
-use rundir::validate::{Options, validate};
+use rundir::validate::{Options, validate_with};
 use serde::Serialize;
 
 use super::cells::{UNKNOWN, counted, printable, table, utc_time};
+use super::display::BytesBar;
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
 const AFTER_HELP: &str = "\
@@ -95,13 +96,16 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
             "cannot list runs: {error}; pass the folder that contains all runs"
         ))
     })?;
+    let bar = BytesBar::new();
+    let mut on_bytes = bar.counter("checking", runs.iter().map(|run| run.bytes).sum());
     let entries: Vec<Entry> = runs
         .into_iter()
-        .map(|run| Entry {
-            validation: args.validate.then(|| validation(args, &run)),
+        .map(|mut run| Entry {
+            validation: args.validate.then(|| validation(args, &mut run, &mut on_bytes)),
             run,
         })
         .collect();
+    bar.clear();
     match args.format {
         Format::Json => print_json(&entries)?,
         Format::Text if entries.is_empty() => {
@@ -118,19 +122,23 @@ pub fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if are_valid { DONE } else { FAILED }))
 }
 
-fn validation(args: &LsArgs, run: &ListedRun) -> Validation {
+/// Validates all parts. The reason why a part cannot be read is added to the problems.
+fn validation(args: &LsArgs, run: &mut ListedRun, on_bytes: &mut dyn FnMut(u64)) -> Validation {
     let options = Options {
         findings_kept_per_rule: 0,
         ..Options::default()
     };
     let mut all = Validation::default();
     for part in &run.parts {
-        match validate(&args.logs_dir.join(part), options) {
+        match validate_with(&args.logs_dir.join(part), options, on_bytes) {
             Ok(report) => {
                 all.errors += report.errors;
                 all.warnings += report.warnings;
             }
-            Err(_) => all.unreadable += 1,
+            Err(error) => {
+                all.unreadable += 1;
+                run.problems.push(error.to_string());
+            }
         }
     }
     all

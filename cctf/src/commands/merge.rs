@@ -8,6 +8,7 @@ use cctf_merge::{Options, Summary, merge};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
 
+use super::cells::printable;
 use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
@@ -72,18 +73,21 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
 fn text(summary: &Summary, seconds: f64) -> String {
     let mut out = String::new();
     for conflict in &summary.conflicts_shown {
-        out += &format!(
-            "{} of {}: {} is {} and {}; kept {}\n",
+        let line = format!(
+            "{} of {}: {} is {} and {}; kept {}",
             conflict.file, conflict.of, conflict.field, conflict.kept, conflict.dropped, conflict.kept
         );
+        out += &(printable(&line) + "\n");
     }
     if summary.conflicts > summary.conflicts_shown.len() as u64 {
         out += &format!("{} conflicts in all\n", summary.conflicts);
     }
     for (node, clock) in &summary.clocks {
         out += &format!(
-            "clock of {node}: {:+.6} ms, error at most {:.6} ms\n",
-            clock.offset_ms, clock.error_ms
+            "clock of {}: {:+.6} ms, error at most {:.6} ms\n",
+            printable(node),
+            clock.offset_ms,
+            clock.error_ms
         );
     }
     if summary.open > 0 {
@@ -98,7 +102,7 @@ fn text(summary: &Summary, seconds: f64) -> String {
     let (read, written): (u64, u64) = (summary.rows_read.values().sum(), summary.rows.values().sum());
     out += &format!(
         "{}: run {} from {} folders, {read} rows read, {written} written, {} duplicates dropped, {} orphans resolved, {} left{}\n",
-        summary.out.display(),
+        printable(&summary.out.to_string_lossy()),
         summary.run_id,
         summary.folders,
         summary.duplicates,

@@ -4,6 +4,7 @@ use cctf_proto::log_line;
 use otlp_send::{Destination, Flags, SettingsError, Signal, Variables};
 
 use super::UsageError;
+use super::cells::printable;
 
 /// The destination of spans; none if nothing configures one.
 ///
@@ -25,7 +26,7 @@ fn resolved<T>(resolve: impl FnOnce(&mut Variables) -> Result<T, SettingsError>)
     let mut variables = Variables::from_process();
     let resolved = resolve(&mut variables).map_err(|error| UsageError(error.to_string()));
     for warning in variables.take_warnings() {
-        log_line!("cctf: warning: {warning}");
+        log_line!("cctf: warning: {}", printable(&warning.to_string()));
     }
     resolved
 }

@@ -22,6 +22,7 @@ use otlp_send::{Destination, Signal};
 use rundir::EVENTS_CLIENT;
 use rundir::contents::contents;
 
+use super::cells::printable;
 use super::flags::{
     DurationArg, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
 };
@@ -151,6 +152,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // On failure fewer connections fit, and the summary reports it.
     let _ = clock::raise_file_limit();
     args.check_sizes()?;
+    args.check_export()?;
     let run_id = args.load.run_id_or_now();
     let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
     let scratch = tempfile::Builder::new()
@@ -194,7 +196,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         )),
     };
     let problems = report.problems(&delivery);
-    problems.iter().for_each(|problem| log_line!("cctf: {problem}"));
+    problems
+        .iter()
+        .for_each(|problem| log_line!("cctf: {}", printable(problem)));
     printed?;
     Ok(ExitCode::from(if problems.is_empty() { DONE } else { FAILED }))
 }
@@ -246,6 +250,17 @@ impl RunArgs {
             check_sizes(&endpoint, sizes).map_err(|error| UsageError(error.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Refuses options of an export that does not happen: child processes export without TLS and headers.
+    fn check_export(&self) -> Result<(), UsageError> {
+        match self.otlp.first_set() {
+            Some(flag) if self.target.is_none() => Err(UsageError(format!(
+                "cannot use {flag} without --target: the flag is for the export to a normalizer that already runs; add --target and \
+                 --otlp-endpoint, or remove {flag}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn addresses(&self) -> Option<Addresses> {

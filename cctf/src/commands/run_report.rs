@@ -13,6 +13,7 @@ use rundir::contents::Content;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cells::printable;
 use super::display::loss_sentence;
 
 /// The output of `--format json`.
@@ -91,14 +92,14 @@ impl Report {
                 drive.latency_ms.max,
             );
             for (error, count) in &drive.errors {
-                out += &format!("          {error}: {count}\n");
+                out += &format!("          {}: {count}\n", printable(error));
             }
         }
         if !self.links.is_empty() {
             out += "\nlink           delay set ms   found ms   set Mbit/s found Mbit/s  calls\n";
             out.extend(self.links.iter().map(LinkReport::text));
         }
-        out += &format!("\nfiles in {}\n", self.run_dir.display());
+        out += &format!("\nfiles in {}\n", printable(&self.run_dir.to_string_lossy()));
         for content in &self.files {
             out += &format!(
                 "  {:<30} {:>8} rows {:>10} bytes\n",
@@ -109,7 +110,7 @@ impl Report {
     }
 
     pub fn next_steps(&self) -> String {
-        let run_dir = self.run_dir.display();
+        let run_dir = printable(&self.run_dir.to_string_lossy());
         format!(
             "\nnext\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
              tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \

@@ -15,7 +15,8 @@ pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError
     Ok(match named {
         None | Some(LATEST_LINK) => Target::Latest(logs_dir.to_owned()),
         Some(path) if path.contains('/') => Target::Folder(path.into()),
-        Some(name) if Path::new(name).is_dir() && !logs_dir.join(name).exists() => {
+        // A run that cannot be read is there: opening it reports why.
+        Some(name) if Path::new(name).is_dir() && matches!(logs_dir.join(name).try_exists(), Ok(false)) => {
             Target::Folder(name.into())
         }
         // The folder name of a later part is accepted, too.

@@ -13,8 +13,9 @@ use cctf_proto::cctf::{Call, File, Invocation, TraceId};
 use cctf_proto::log_line;
 use clap::Args;
 use console::Term;
-use rundir::trace_lines::{FindError, IdPrefix, find};
+use rundir::trace_lines::{FindError, IdPrefix, find, size};
 
+use super::display::BytesBar;
 use super::{DONE, FAILED, Format, UsageError, print, print_json, run_target};
 use text::Style;
 
@@ -76,10 +77,14 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     let (run, _) = run_target::find(Some(&args.run), &args.logs_dir)?;
     let mut spans = Vec::new();
     let mut invalid = 0_u64;
-    let found = find(&run, &args.id, &mut |file, line| match row(file, line) {
+    let mut on_line = |file, line: &[u8]| match row(file, line) {
         Ok((_, span)) => spans.push(span),
         Err(_) => invalid += 1,
-    });
+    };
+    let bar = BytesBar::new();
+    let mut on_bytes = bar.counter("reading", size(&run)?);
+    let found = find(&run, &args.id, &mut on_line, &mut on_bytes);
+    bar.clear();
     let found = found.map_err(|error| match error {
         FindError::Read(error) => anyhow::Error::from(error),
         other => UsageError(other.to_string()).into(),

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use cctf_proto::validate::{Finding, RULES, Report, Severity};
 use clap::Args;
-use rundir::validate::{Options, validate};
+use rundir::RunFolder;
+use rundir::validate::{Options, validate_with};
 
+use super::cells::printable;
+use super::display::BytesBar;
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 
 const AFTER_HELP: &str = "\
@@ -49,7 +52,11 @@ pub fn check(dir: &Path, max: usize) -> anyhow::Result<Report> {
         findings_kept_per_rule: max,
         ..Options::default()
     };
-    validate(dir, options).map_err(|error| UsageError(error.to_string()).into())
+    let total = RunFolder::open(dir).map_or(0, |folder| folder.size_of_lines());
+    let bar = BytesBar::new();
+    let report = validate_with(dir, options, &mut bar.counter("checking", total));
+    bar.clear();
+    report.map_err(|error| UsageError(error.to_string()).into())
 }
 
 /// The findings, one a line, and a summary line.
@@ -86,8 +93,8 @@ fn line(dir: &Path, finding: &Finding) -> String {
     let file = dir.join(finding.file.name());
     format!(
         "{}{place}: {severity}: {} [{}]\n",
-        file.display(),
-        finding.message,
+        printable(&file.to_string_lossy()),
+        printable(&finding.message),
         finding.rule.id
     )
 }

@@ -18,6 +18,7 @@ mod stats;
 mod stats_cpu;
 mod tail_traces;
 mod trace;
+mod unreadable;
 
 use std::process::{Command, Output};
 

@@ -153,9 +153,31 @@ fn a_folder_name_does_not_control_the_terminal() {
     ] {
         let output = cctf(args).output().unwrap();
         let shown = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
-        assert!(
-            shown.contains(r"\u{1b}[") && !shown.contains('\u{1b}'),
-            "{args:?} {shown}"
-        );
+        assert_harmless(args, &shown);
     }
+}
+
+fn assert_harmless(args: &[&str], shown: &str) {
+    assert!(
+        shown.contains(r"\u{1b}[") && !shown.contains('\u{1b}'),
+        "{args:?} {shown}"
+    );
+}
+
+/// Seen to fail: the summary of a merge and the findings of a validation had the path as it is.
+#[test]
+fn paths_in_results_do_not_control_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("\u{1b}[4J");
+    write_run(&run);
+    let (run, out) = (run.to_str().unwrap(), folder.path().join("\u{1b}[5J"));
+    let merge = ["merge", out.to_str().unwrap(), run];
+    let merged = cctf(&merge).output().unwrap();
+    assert!(merged.status.success(), "{}", stderr(&merged));
+    assert_harmless(&merge, &String::from_utf8_lossy(&merged.stdout));
+    fs::write(Path::new(run).join("cctf/calls.jsonl"), "{}\n").unwrap();
+    let validate = ["validate", run];
+    let broken = cctf(&validate).output().unwrap();
+    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
+    assert_harmless(&validate, &String::from_utf8_lossy(&broken.stdout));
 }

@@ -70,6 +70,26 @@ fn a_size_that_an_endpoint_cannot_have_is_refused_before_the_start() {
     }
 }
 
+/// Seen to fail: the flags were ignored, because child processes export without them.
+#[test]
+fn flags_of_an_export_that_does_not_happen_are_refused() {
+    for (flag, value) in [
+        ("--otlp-headers", "a=b"),
+        ("--otlp-certificate", "ca.pem"),
+        ("--otlp-timeout-ms", "1"),
+    ] {
+        let output = cctf(&["run", "--bin-dir", "/nowhere", flag, value])
+            .output()
+            .unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains(&format!("cannot use {flag} without --target")),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn an_existing_run_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();

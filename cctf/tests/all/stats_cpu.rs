@@ -64,4 +64,9 @@ fn damaged_lines_fail_and_csv_is_refused() {
     let refused = run("", &["--format", "csv"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("--format json"), "{}", stderr(&refused));
+    for flag in ["--from", "--to", "--warmup"] {
+        let refused = run("", &[flag, "1s"]);
+        assert_eq!(refused.status.code(), Some(2), "{flag}");
+        assert!(stderr(&refused).contains(flag), "{}", stderr(&refused));
+    }
 }

@@ -33,3 +33,22 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub otlp_client_key: Option<PathBuf>,
 }
+
+impl Flags {
+    /// The first flag that is set; `None` if none is.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let set = [
+            ("--otlp-protocol", self.otlp_protocol.is_some()),
+            ("--otlp-headers", self.otlp_headers.is_some()),
+            ("--otlp-compression", self.otlp_compression.is_some()),
+            ("--otlp-timeout-ms", self.otlp_timeout_ms.is_some()),
+            ("--otlp-certificate", self.otlp_certificate.is_some()),
+            (
+                "--otlp-client-certificate",
+                self.otlp_client_certificate.is_some(),
+            ),
+            ("--otlp-client-key", self.otlp_client_key.is_some()),
+        ];
+        set.into_iter().find(|(_, is_set)| *is_set).map(|(flag, _)| flag)
+    }
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use cctf_proto::cctf::{File, Shape};
 use serde_json::value::RawValue;
 
+use crate::regular::look;
 use crate::{CCTF, EVENTS_CLIENT, ReadError};
 
 /// Bytes per read when lines are counted.
@@ -34,19 +35,18 @@ pub fn contents(run_dir: &Path) -> Result<Vec<Content>, ReadError> {
     let mut found = Vec::new();
     for (file, shape) in of_contract.chain([(EVENTS_CLIENT.to_owned(), Shape::Lines)]) {
         let path = run_dir.join(&file);
-        if !path.exists() {
+        let Some(data) = look(&path)? else {
             continue;
-        }
+        };
         let rows = match shape {
             Shape::Lines => count_lines(&path),
             Shape::Array => count_entries(&path),
             Shape::Object => Ok(1),
         };
-        let size = fs::metadata(&path).map(|data| data.len());
         found.push(Content {
             file,
             rows: rows.map_err(ReadError::io(&path))?,
-            bytes: size.map_err(ReadError::io(&path))?,
+            bytes: data.len(),
         });
     }
     Ok(found)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File as CctfFile, Shape};
 
+use crate::regular::{is_folder, look};
 use crate::{CCTF, EVENTS_CLIENT, Lines, ReadError, regular};
 
 /// One folder of CCTF files.
@@ -24,18 +25,13 @@ impl RunFolder {
         // A link such as logs/latest does not have the name of the run, which is needed to find its other parts.
         let canonical = path.canonicalize().map_err(ReadError::io(path))?;
         let inside = canonical.join(CCTF);
-        if inside.is_dir() {
+        if is_folder(&inside)? {
             return Ok(Self {
                 cctf: inside,
                 run: Some(canonical),
             });
         }
-        let has_files = || {
-            CctfFile::ALL
-                .iter()
-                .any(|file| canonical.join(file.name()).is_file())
-        };
-        if canonical.ends_with(CCTF) || has_files() {
+        if canonical.ends_with(CCTF) || has_files(&canonical)? {
             return Ok(Self {
                 cctf: canonical,
                 run: None,
@@ -113,6 +109,15 @@ impl RunFolder {
             None => Ok(None),
         }
     }
+}
+
+fn has_files(folder: &Path) -> Result<bool, ReadError> {
+    for file in CctfFile::ALL {
+        if look(&folder.join(file.name()))?.is_some_and(|data| data.is_file()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

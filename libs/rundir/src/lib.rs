@@ -5,6 +5,7 @@
 //! - [`chunks`]: a file's lines in ranges of bytes, for threads.
 //! - [`follow`]: the lines of a file that grows.
 //! - [`parts`]: the parts of a long run, and the successor of each.
+//! - [`byte_count`]: bytes read, for a progress bar.
 //! - [`fields`]: the fields of one line as written, without decoding the row.
 //! - [`contents`]: rows and bytes of each file.
 //! - [`listing`]: the runs in a folder, without reading their rows.
@@ -12,6 +13,7 @@
 //! - [`output`]: a new run folder, which appears by one rename.
 //! - [`validate`]: a folder checked against the rules of the contract.
 
+pub mod byte_count;
 pub mod chunks;
 pub mod contents;
 mod error;

@@ -93,7 +93,7 @@ pub fn list(logs_dir: &Path, now: SystemTime) -> Result<Vec<ListedRun>, ReadErro
         }
         match fs::metadata(entry.path().join(CCTF)) {
             Ok(data) if data.is_dir() => folders.push(Folder::look(&entry.path(), name)),
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error) if !regular::is_missing(&error) => {
                 folders.push(Folder::unreadable(name, &error));
             }
             _ => {}
@@ -240,8 +240,10 @@ impl Folder {
                 Err(error) => folder.add_problem(file, &format!("cannot be read: {error}")),
             }
         }
-        if let Ok(data) = fs::metadata(path.join(EVENTS_CLIENT)) {
-            folder.add_size(&data);
+        match regular::look(&path.join(EVENTS_CLIENT)) {
+            Ok(Some(data)) => folder.add_size(&data),
+            Ok(None) => {}
+            Err(error) => folder.problems.push(error.to_string()),
         }
         folder
     }

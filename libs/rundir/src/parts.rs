@@ -9,6 +9,7 @@ use cctf_proto::keys::LATEST_LINK;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::regular::{self, is_folder, look};
 use crate::{CCTF, ReadError};
 
 /// Maximum number of bytes read of a `run_meta.json`, which has a few thousand.
@@ -47,7 +48,7 @@ impl Target {
     pub fn find(&self) -> Result<Option<(Run, Part)>, ReadError> {
         let path = self.path();
         match path.canonicalize() {
-            Ok(folder) => match (self, Run::identify(&folder)) {
+            Ok(folder) => match (self, Run::identify(&folder)?) {
                 // A run folder appears shortly before its run_meta.json.
                 (_, Found::Unsure(_) | Found::Nothing) if self.may_come() => Ok(None),
                 (_, Found::Nothing) => Err(ReadError::NotARun { path }),
@@ -64,7 +65,7 @@ impl Target {
         let Self::RunId(logs_dir, id) = self else {
             return Ok(None);
         };
-        if !logs_dir.is_dir() {
+        if !is_folder(logs_dir)? {
             return Ok(None);
         }
         let (run, first) = Run::new(logs_dir, id).at_first_part();
@@ -129,11 +130,18 @@ const _: [usize; 3] = [
 
 impl Meta {
     /// `None` if it is missing or invalid.
-    fn read(folder: &Path) -> Option<Self> {
-        let file = crate::regular::open(&folder.join(CCTF).join(File::RunMeta.name())).ok()?;
-        let mut text = Vec::new();
-        file.take(META_BYTES_MAX).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+    fn read(folder: &Path) -> Result<Option<Self>, ReadError> {
+        let path = folder.join(CCTF).join(File::RunMeta.name());
+        let read = regular::open(&path).and_then(|file| {
+            let mut text = Vec::new();
+            file.take(META_BYTES_MAX).read_to_end(&mut text)?;
+            Ok(text)
+        });
+        match read {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if regular::is_missing(&error) => Ok(None),
+            Err(error) => Err(ReadError::io(&path)(error)),
+        }
     }
 
     fn is_of(&self, part: &Part) -> bool {
@@ -151,24 +159,25 @@ impl Run {
     }
 
     /// The run and part of a folder, or of the folder `cctf` in it.
-    fn identify(path: &Path) -> Found {
-        let folder = match path.join(CCTF).is_dir() {
+    fn identify(path: &Path) -> Result<Found, ReadError> {
+        let folder = match is_folder(&path.join(CCTF))? {
             true => Some(path),
-            false => path.parent().filter(|_| path.ends_with(CCTF) && path.is_dir()),
+            false if path.ends_with(CCTF) && is_folder(path)? => path.parent(),
+            false => None,
         };
         let place = folder.and_then(|folder| {
             let name = folder.file_name()?.to_str()?;
             Some((folder, folder.parent()?, name))
         });
         let Some((folder, logs_dir, name)) = place else {
-            return Found::Nothing;
+            return Ok(Found::Nothing);
         };
-        let Some(meta) = Meta::read(folder) else {
+        let Some(meta) = Meta::read(folder)? else {
             let first = (Self::new(logs_dir, name), Part::first(name));
-            return match Part::parse(name) {
+            return Ok(match Part::parse(name) {
                 Some(_) => Found::Unsure(first),
                 None => Found::Sure(first),
-            };
+            });
         };
         let named = match meta.part {
             Some(number) if number > 1 => Part::later(&meta.run_id, number),
@@ -180,7 +189,7 @@ impl Run {
         } else {
             Part::first(name)
         };
-        Found::Sure((Self::new(logs_dir, part.run_id()), part))
+        Ok(Found::Sure((Self::new(logs_dir, part.run_id()), part)))
     }
 
     fn at_first_part(self) -> (Self, Part) {
@@ -217,7 +226,7 @@ impl Run {
     /// If the folder of all runs cannot be read.
     pub fn parts_from(&self, from: &Part) -> Result<Vec<Part>, ReadError> {
         let mut parts = Vec::new();
-        if self.folder(from).is_dir() {
+        if is_folder(&self.folder(from))? {
             parts.push(from.clone());
         }
         let mut after = from.clone();
@@ -234,18 +243,18 @@ impl Run {
     /// If the folder of all runs cannot be read.
     pub fn next(&self, part: &Part) -> Result<Next, ReadError> {
         let entries = fs::read_dir(&self.logs_dir).map_err(ReadError::io(&self.logs_dir))?;
-        let mut numbers: Vec<u64> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name();
-                let (run_id, number) = Part::parse(name.to_str()?)?;
-                (run_id == self.id && number > part.number()).then_some(number)
-            })
-            .collect();
+        let mut numbers = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(ReadError::io(&self.logs_dir))?.file_name();
+            match name.to_str().and_then(Part::parse) {
+                Some((run_id, number)) if run_id == self.id && number > part.number() => numbers.push(number),
+                _ => {}
+            }
+        }
         numbers.sort_unstable();
         for number in numbers {
             let candidate = Part::later(&self.id, number);
-            match Meta::read(&self.folder(&candidate)) {
+            match Meta::read(&self.folder(&candidate))? {
                 Some(meta) if meta.is_of(&candidate) => return Ok(Next::Part(candidate)),
                 Some(_) => {}
                 None => return Ok(Next::Undecided),
@@ -255,13 +264,16 @@ impl Run {
     }
 
     /// The state of a part.
-    pub fn state(&self, part: &Part) -> State {
+    ///
+    /// # Errors
+    /// If its `run_meta.json` cannot be read. A missing or invalid one does not end the part.
+    pub fn state(&self, part: &Part) -> Result<State, ReadError> {
         let folder = self.folder(part);
-        match Meta::read(&folder) {
+        Ok(match Meta::read(&folder)? {
             Some(meta) if meta.ended_ts.is_some() => State::Ended,
             Some(_) => State::Open,
-            None if folder.exists() => State::Open,
+            None if look(&folder)?.is_some() => State::Open,
             None => State::Deleted,
-        }
+        })
     }
 }

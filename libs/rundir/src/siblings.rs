@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cctf_proto::cctf::{File, LINE_BYTES_MAX, Part, RunMeta};
 
+use crate::regular::is_folder;
 use crate::{CCTF, ReadError, RunFolder};
 
 /// The other parts of the run to which a folder belongs. Unlike [`Run`](crate::parts::Run), it also finds parts whose
@@ -20,17 +21,23 @@ pub struct Siblings {
 
 impl Siblings {
     /// `part` is the later part that the `run_meta.json` of `folder` names.
-    pub fn new(folder: &RunFolder, part: Option<&Part>) -> Self {
+    ///
+    /// # Errors
+    /// If the folder of the first part cannot be read.
+    pub fn new(folder: &RunFolder, part: Option<&Part>) -> Result<Self, ReadError> {
         let place = folder.cctf().parent().and_then(|run| {
             let name = run.file_name()?.to_str()?;
             Some((run.parent()?.to_owned(), name.to_owned()))
         });
-        let first = place.as_ref().map(|(logs, name)| first_part(logs, name, part));
-        Self {
-            first: first.unwrap_or_default(),
+        let first = match &place {
+            Some((logs, name)) => first_part(logs, name, part)?,
+            None => String::new(),
+        };
+        Ok(Self {
+            first,
             place,
             part: part.cloned(),
-        }
+        })
     }
 
     /// Whether the folder is a later part of a run: its `run_meta.json` states it, or a run to which it can belong is beside it.
@@ -39,24 +46,26 @@ impl Siblings {
     }
 
     /// The folders of the other parts, in the order of their names.
-    pub fn folders(&self) -> Vec<RunFolder> {
+    ///
+    /// # Errors
+    /// If the parts cannot be listed.
+    pub fn folders(&self) -> Result<Vec<RunFolder>, ReadError> {
         let Some((logs, name)) = &self.place else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        // If the parts cannot be listed, there are none: the references to them are then reported.
-        let entries = fs::read_dir(logs).into_iter().flatten().flatten();
-        let mut parts: Vec<PathBuf> = entries
-            .filter(|entry| {
-                let other = entry.file_name();
-                let other = other.to_string_lossy();
-                let is_later = Part::parse(&other).is_some_and(|(run_id, _)| run_id == self.first);
-                *other != **name && (*other == *self.first || is_later)
-            })
-            .map(|entry| entry.path())
-            .filter(|run| run.join(CCTF).is_dir())
-            .collect();
+        let mut parts: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(logs).map_err(ReadError::io(logs))? {
+            let entry = entry.map_err(ReadError::io(logs))?;
+            let other = entry.file_name();
+            let other = other.to_string_lossy();
+            let is_later = Part::parse(&other).is_some_and(|(run_id, _)| run_id == self.first);
+            let is_part = *other != **name && (*other == *self.first || is_later);
+            if is_part && is_folder(&entry.path().join(CCTF))? {
+                parts.push(entry.path());
+            }
+        }
         parts.sort();
-        parts.into_iter().map(RunFolder::from_run).collect()
+        Ok(parts.into_iter().map(RunFolder::from_run).collect())
     }
 
     /// Whether missing rows can be in a part that was deleted, or can still arrive in a part that is open.
@@ -64,10 +73,10 @@ impl Siblings {
     /// # Errors
     /// If a part cannot be read.
     pub fn may_have_more_rows(&self) -> Result<bool, ReadError> {
-        if self.is_earlier_part_missing() {
+        if self.is_earlier_part_missing()? {
             return Ok(true);
         }
-        for folder in self.folders() {
+        for folder in self.folders()? {
             let meta = match folder.whole(File::RunMeta, LINE_BYTES_MAX) {
                 Err(ReadError::TooLarge { .. }) => None,
                 read => read?,
@@ -83,22 +92,26 @@ impl Siblings {
         Ok(false)
     }
 
-    fn is_earlier_part_missing(&self) -> bool {
+    fn is_earlier_part_missing(&self) -> Result<bool, ReadError> {
         let (Some((logs, _)), Some(part)) = (&self.place, &self.part) else {
-            return false;
+            return Ok(false);
         };
-        let is_missing = |folder: &str| !logs.join(folder).is_dir();
-        is_missing(part.run_id())
-            || (2..part.number()).any(|number| is_missing(Part::later(part.run_id(), number).folder()))
+        let first = std::iter::once(Part::first(part.run_id()));
+        for earlier in first.chain((2..part.number()).map(|number| Part::later(part.run_id(), number))) {
+            if !is_folder(&logs.join(earlier.folder()))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
-fn first_part(logs: &Path, name: &str, part: Option<&Part>) -> String {
+fn first_part(logs: &Path, name: &str, part: Option<&Part>) -> Result<String, ReadError> {
     if let Some(part) = part.filter(|part| part.folder() == name) {
-        return part.run_id().to_owned();
+        return Ok(part.run_id().to_owned());
     }
-    match Part::parse(name) {
-        Some((first, _)) if logs.join(first).is_dir() => first.to_owned(),
+    Ok(match Part::parse(name) {
+        Some((first, _)) if is_folder(&logs.join(first))? => first.to_owned(),
         _ => name.to_owned(),
-    }
+    })
 }

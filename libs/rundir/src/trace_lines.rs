@@ -2,10 +2,14 @@
 
 use cctf_proto::cctf::{Call, File, Invocation, Row, TraceId, field_index};
 
+use crate::byte_count::{ByteCount, OnBytes};
 use crate::fields::{Fields, Name, NotAnObject, Order, names_of};
 use crate::parts::Run;
+use crate::regular::look;
 use crate::{Ending, Lines, ReadError};
 
+/// Files with rows of a trace.
+const FILES: [File; 2] = [File::Invocations, File::Calls];
 /// Fewest digits of an id. Less would match a large part of a run.
 const DIGITS_MIN: usize = 4;
 /// Number of digits of a trace id.
@@ -80,7 +84,7 @@ const TRACE_ID: usize = field_index(Invocation::FIELDS, "trace_id");
 const _: () = assert!(TRACE_ID == field_index(Call::FIELDS, "trace_id"));
 
 /// Passes the lines of the trace to `on_line`, in the order of parts and files. If the beginning of the id turns out to be
-/// ambiguous, these were lines of the first trace found.
+/// ambiguous, these were lines of the first trace found. `on_bytes` receives the bytes read.
 ///
 /// # Errors
 /// If there is not exactly one such trace, if it is too large, or if a file cannot be read.
@@ -88,8 +92,23 @@ pub fn find(
     run: &Run,
     prefix: &IdPrefix,
     on_line: &mut dyn FnMut(File, &[u8]),
+    on_bytes: OnBytes<'_>,
 ) -> Result<FoundTrace, FindError> {
-    find_bounded(run, prefix, ROWS_MAX, on_line)
+    find_bounded(run, prefix, ROWS_MAX, on_line, on_bytes)
+}
+
+/// Size of the files that [`find`] reads, bytes.
+///
+/// # Errors
+/// If the parts cannot be listed, or a file cannot be read.
+pub fn size(run: &Run) -> Result<u64, ReadError> {
+    let mut size = 0;
+    for part in run.parts()? {
+        for file in FILES {
+            size += look(&run.path(&part, file))?.map_or(0, |data| data.len());
+        }
+    }
+    Ok(size)
 }
 
 fn find_bounded(
@@ -97,6 +116,7 @@ fn find_bounded(
     prefix: &IdPrefix,
     rows_max: u64,
     on_line: &mut dyn FnMut(File, &[u8]),
+    on_bytes: OnBytes<'_>,
 ) -> Result<FoundTrace, FindError> {
     let mut search = Search {
         prefix,
@@ -104,9 +124,10 @@ fn find_bounded(
         rows: 0,
         rows_max,
         unreadable: 0,
+        bytes: ByteCount::new(on_bytes),
     };
     for part in run.parts()? {
-        for file in [File::Invocations, File::Calls] {
+        for file in FILES {
             if let Some(lines) = Lines::open(run.path(&part, file))? {
                 search.read(file, lines, on_line)?;
             }
@@ -129,6 +150,7 @@ struct Search<'a> {
     rows: u64,
     rows_max: u64,
     unreadable: u64,
+    bytes: ByteCount<'a>,
 }
 
 impl Search<'_> {
@@ -139,6 +161,7 @@ impl Search<'_> {
         on_line: &mut dyn FnMut(File, &[u8]),
     ) -> Result<(), FindError> {
         while let Some(line) = lines.next_line()? {
+            self.bytes.add_line(line.bytes);
             let id = match line.ending {
                 Ending::Newline => trace_id(file, line.bytes),
                 // A line in progress, or the rest of one after a kill.
@@ -225,10 +248,8 @@ mod tests {
         let find = |rows_max| {
             let mut found = Vec::new();
             let prefix = IdPrefix::parse("0A0a").unwrap();
-            find_bounded(&run, &prefix, rows_max, &mut |file, line| {
-                found.push((file, line.len()))
-            })
-            .map(|_| found)
+            let mut on_line = |file, line: &[u8]| found.push((file, line.len()));
+            find_bounded(&run, &prefix, rows_max, &mut on_line, &mut |_| {}).map(|_| found)
         };
         let short = 15 + id.len();
         assert_eq!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use cctf_proto::cctf::{File, LINE_BYTES_MAX, Shape, WHOLE_BYTES_MAX};
 use cctf_proto::validate::{PendingReferences, READ_ORDER, Report, Validation};
 
+use crate::byte_count::{ByteCount, OnBytes};
 use crate::siblings::Siblings;
 use crate::{Ending, Lines, ReadError, RunFolder};
 
@@ -37,23 +38,33 @@ impl Default for Options {
 /// # Errors
 /// If a file or folder cannot be read. Everything that is wrong in the files is in the report.
 pub fn validate(path: &Path, options: Options) -> Result<Report, ReadError> {
+    validate_with(path, options, &mut |_| {})
+}
+
+/// Like [`validate`], and reports the bytes of lines while it reads them. Their sum is about [`RunFolder::size_of_lines`]; rows of
+/// other parts add to it.
+///
+/// # Errors
+/// Like [`validate`].
+pub fn validate_with(path: &Path, options: Options, on_bytes: OnBytes<'_>) -> Result<Report, ReadError> {
+    let mut bytes = ByteCount::new(on_bytes);
     let folder = RunFolder::open(path)?;
     let mut validation = Validation::new(options.findings_kept_per_rule);
     let mut siblings = None;
     for file in READ_ORDER {
         match file.shape() {
-            Shape::Lines => read_lines(&folder, file, options, &mut validation)?,
+            Shape::Lines => read_lines(&folder, file, options, &mut validation, &mut bytes)?,
             Shape::Array | Shape::Object => read_whole(&folder, file, options, &mut validation)?,
         }
         if file == File::RunMeta {
-            let found = Siblings::new(&folder, validation.part());
+            let found = Siblings::new(&folder, validation.part())?;
             if found.is_later_part() {
                 validation.mark_later_part();
             }
             siblings = Some(found);
         }
     }
-    finish(validation.references(), siblings, options)
+    finish(validation.references(), siblings, options, &mut bytes)
 }
 
 fn read_whole(
@@ -76,6 +87,7 @@ fn read_lines(
     file: File,
     options: Options,
     validation: &mut Validation,
+    bytes: &mut ByteCount<'_>,
 ) -> Result<(), ReadError> {
     let limit = options.line_bytes_max;
     let Some(mut lines) = Lines::open_with(folder.path(file), limit)? else {
@@ -83,6 +95,7 @@ fn read_lines(
         return Ok(());
     };
     while let Some(line) = lines.next_line()? {
+        bytes.add_line(line.bytes);
         match line.ending {
             Ending::Newline => validation.line(file, line.number, line.bytes),
             Ending::EndOfFile => validation.torn_line(file, line.number, line.bytes),
@@ -98,17 +111,19 @@ fn finish(
     mut pending: PendingReferences,
     siblings: Option<Siblings>,
     options: Options,
+    bytes: &mut ByteCount<'_>,
 ) -> Result<Report, ReadError> {
     let wanted: Vec<File> = pending.files().collect();
     let Some(siblings) = siblings.filter(|_| !wanted.is_empty()) else {
         return Ok(pending.finish(false));
     };
-    for folder in siblings.folders() {
+    for folder in siblings.folders()? {
         for &file in &wanted {
             let Some(mut lines) = Lines::open_with(folder.path(file), options.line_bytes_max)? else {
                 continue;
             };
             while let Some(line) = lines.next_line()? {
+                bytes.add_line(line.bytes);
                 pending.resolve(file, line.bytes);
             }
         }

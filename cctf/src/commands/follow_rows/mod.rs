@@ -232,7 +232,7 @@ impl Follower {
             return Ok(Step::Lines);
         }
         // Determined before the last look: after that, a closed part gets no more lines.
-        let state = self.run.state(&self.part);
+        let state = self.run.state(&self.part)?;
         match self.pass(sink, notice)? {
             Read::Lines => return Ok(Step::Lines),
             Read::Missing if state == State::Open => self.report_missing(notice)?,

@@ -38,8 +38,9 @@ pub fn run(run: &Run, part: &Part, is_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn table(found: &EndpointCpu) -> String {
+    let notes: String = found.notes.iter().map(|note| format!("note: {note}\n")).collect();
     if found.modules.is_empty() {
-        return "no module lacks cpu_time_ms and has samples of process.cpu.time\n".to_owned();
+        return notes + "no module lacks cpu_time_ms and has samples of process.cpu.time\n";
     }
     let mut rows = Vec::new();
     for module in &found.modules {
@@ -58,7 +59,7 @@ fn table(found: &EndpointCpu) -> String {
         }
     }
     let titles = ["endpoint", "requests", "cpu ms", "95% interval", "source"];
-    columns(titles, &rows, &[1, 2])
+    notes + &columns(titles, &rows, &[1, 2])
 }
 
 fn name(endpoint: &CpuOfEndpoint) -> String {
@@ -78,7 +79,7 @@ fn json(found: &EndpointCpu) -> serde_json::Result<String> {
             json!({ "module_id": module.module_id, "endpoints": endpoints })
         })
         .collect();
-    let whole = json!({ "modules": modules, "damaged_lines": found.damaged });
+    let whole = json!({ "modules": modules, "damaged_lines": found.damaged, "notes": found.notes });
     Ok(serde_json::to_string(&whole)? + "\n")
 }
 

@@ -25,6 +25,8 @@ pub struct EndpointCpu {
     pub modules: Vec<ModuleCpu>,
     /// Lines that were left out because they are damaged.
     pub damaged: u64,
+    /// What the figures lack.
+    pub notes: Vec<String>,
 }
 
 /// Reads a run from the part `first` on.
@@ -40,12 +42,13 @@ pub fn endpoint_cpu(run: &Run, first: &Part, threads: usize) -> Result<EndpointC
             damaged += processes.read(lines)?;
         }
     }
+    let notes = processes.note().into_iter().collect();
     let mut requests = Requests::new(processes.finish());
     for part in &parts {
         let Some(file) = ChunkedFile::open(run.path(part, File::Invocations))? else {
             continue;
         };
-        let is_open = run.state(part) == State::Open;
+        let is_open = run.state(part)? == State::Open;
         let work = |piece: usize, buffer: &mut Vec<u8>| {
             let lines = file.read(piece as u64, buffer)?;
             Ok::<_, ReadError>(Chunk::read(lines, is_open))
@@ -58,5 +61,6 @@ pub fn endpoint_cpu(run: &Run, first: &Part, threads: usize) -> Result<EndpointC
     Ok(EndpointCpu {
         modules: combine::modules(requests),
         damaged,
+        notes,
     })
 }

@@ -48,7 +48,11 @@ impl Process {
 }
 
 #[derive(Debug, Default)]
-pub struct Processes(BTreeMap<ProcessKey, Process>);
+pub struct Processes {
+    processes: BTreeMap<ProcessKey, Process>,
+    /// Samples of processes beyond the maximum.
+    ignored: u64,
+}
 
 impl Processes {
     /// Reads the samples of one part. Returns the number of damaged lines.
@@ -66,10 +70,22 @@ impl Processes {
             return;
         };
         let key = (module.to_string(), stat.node_id.to_string(), instance.to_string());
-        if self.0.len() < PROCESSES_MAX || self.0.contains_key(&key) {
-            let process = self.0.entry(key).or_default();
-            process.add(stat.ts_ms.as_ns(), stat.value);
+        if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&key) {
+            self.ignored += 1;
+            return;
         }
+        let process = self.processes.entry(key).or_default();
+        process.add(stat.ts_ms.as_ns(), stat.value);
+    }
+
+    /// What a bound kept out of the figures.
+    pub fn note(&self) -> Option<String> {
+        (self.ignored > 0).then(|| {
+            format!(
+                "{} samples of process.cpu.time are ignored: only the first {PROCESSES_MAX} processes count",
+                self.ignored
+            )
+        })
     }
 
     pub fn finish(self) -> BTreeMap<ProcessKey, Accumulator> {
@@ -77,7 +93,7 @@ impl Processes {
             process.complete();
             process.accumulator
         };
-        self.0
+        self.processes
             .into_iter()
             .map(|(key, process)| (key, finish(process)))
             .collect()
@@ -87,6 +103,22 @@ impl Processes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_of_processes_beyond_the_maximum_are_counted() {
+        let mut processes = Processes::default();
+        for at in 1..=2 {
+            for instance in 0..PROCESSES_MAX + 3 {
+                let line = format!(
+                    r#"{{"ts_ms":{at}.000000,"node_id":"n","stage":"edge","metric":"process.cpu.time","value":1.0,"instance_id":"{instance}","module_id":"m"}}"#
+                );
+                processes.add(&serde_json::from_str(&line).unwrap());
+            }
+        }
+        let note = processes.note().unwrap();
+        assert!(note.starts_with("6 samples"), "{note}");
+        assert_eq!(processes.finish().len(), PROCESSES_MAX);
+    }
 
     #[test]
     fn modes_add_up_and_a_sample_without_one_is_left_out() {

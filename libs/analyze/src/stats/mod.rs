@@ -111,7 +111,10 @@ pub fn stats(
     let with_links = options.lint || options.by.contains(&By::Link);
     let mut notes = Vec::new();
     let inputs = open(run, &parts, with_links, &mut notes)?;
-    let is_open = parts.last().is_some_and(|part| run.state(part) == State::Open);
+    let is_open = match parts.last() {
+        Some(part) => run.state(part)? == State::Open,
+        None => false,
+    };
     let is_whole = options.window.is_whole();
     let passes = if is_whole { 1 } else { 2 };
     let mut progress = Progress {
@@ -153,7 +156,7 @@ fn open(
                 Some(file) => inputs.push(Input {
                     file,
                     kind,
-                    is_open: run.state(part) == State::Open,
+                    is_open: run.state(part)? == State::Open,
                 }),
                 None => notes.push(format!("{} has no {}", part.folder(), file.name())),
             }
