@@ -92,6 +92,32 @@ pub struct BucketTime {
 /// Ratio of the highest to the lowest value of a bin: its middle (2ab/(a+b)) is within 5% of each value.
 pub const BIN_RATIO: f64 = 1.05 / 0.95;
 
+/// The bin of a value. Bin 0 has the zeros, and bin 1 begins at 1 ns.
+pub fn bin_of(ns: u64) -> u16 {
+    match ns {
+        0 => 0,
+        // At most 444 for 64 bits.
+        ns => ((ns as f64).ln() / BIN_RATIO.ln()) as u16 + 1,
+    }
+}
+
+/// Lowest and highest value of a bin, nanoseconds.
+pub fn bin_ends_ns(bin: u16) -> (f64, f64) {
+    match bin {
+        0 => (0.0, 0.0),
+        bin => (BIN_RATIO.powi(i32::from(bin) - 1), BIN_RATIO.powi(i32::from(bin))),
+    }
+}
+
+/// The value that stands for all of a bin, nanoseconds.
+pub fn bin_middle_ns(bin: u16) -> f64 {
+    let (low, high) = bin_ends_ns(bin);
+    match bin {
+        0 => 0.0,
+        _ => 2.0 * low * high / (low + high),
+    }
+}
+
 /// Calls of one module to another, or to a peer without telemetry.
 #[derive(Debug, Clone)]
 pub struct Edge {
@@ -154,4 +180,22 @@ pub struct PickedTrace {
     pub trace: Trace,
     /// Rows beyond the maximum, which are not in `trace`.
     pub rows_left_out: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_a_bin_is_within_5_percent_of_its_values() {
+        assert_eq!((bin_of(0), bin_middle_ns(0)), (0, 0.0));
+        let values = (0..64).flat_map(|bits| [1_u64 << bits, (1_u64 << bits) / 3 + 1, u64::MAX >> bits]);
+        for value in values {
+            let middle = bin_middle_ns(bin_of(value));
+            assert!(
+                (middle / value as f64 - 1.0).abs() < 0.050_001,
+                "{value} {middle}"
+            );
+        }
+    }
 }

@@ -1,0 +1,219 @@
+//! [`compare`]: the modules and endpoints that two runs have in common, with a verdict on each pair of figures.
+
+use std::collections::HashMap;
+
+use analyze::intervals::{Interval, NoInterval};
+use analyze::stats::Stats;
+use analyze::stats::cells::Key;
+use analyze::stats::figures::{QUANTILES, Time};
+use analyze::stats::group::{By, Group};
+
+const NS_PER_MS: f64 = 1e6;
+const NS_PER_S: f64 = 1e9;
+
+/// Whether two intervals show that the figures of two runs differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The intervals do not overlap.
+    Differs,
+    /// They overlap, which does not show that the runs are the same.
+    NoDifferenceSeen,
+    /// An interval is missing.
+    Undecided,
+}
+
+impl Verdict {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Differs => "differs",
+            Self::NoDifferenceSeen => "no difference seen",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+/// A mean or quantile and how certain it is.
+pub type Certainty = Result<Interval, NoInterval>;
+
+/// A figure of one run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Side<'a> {
+    pub value: Option<f64>,
+    /// In nanoseconds. `None` beyond the maximum number of groups with intervals, and for figures that are facts of the run.
+    pub interval: Option<&'a Certainty>,
+}
+
+/// The same figure of both runs.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub sides: [Side<'a>; 2],
+    /// `None` for a figure without intervals in principle.
+    pub verdict: Option<Verdict>,
+}
+
+impl Pair<'_> {
+    /// The second value as a multiple of the first one.
+    pub fn ratio(&self) -> Option<f64> {
+        let [first, second] = [self.sides[0].value?, self.sides[1].value?];
+        (first > 0.0).then(|| second / first)
+    }
+}
+
+/// A module or endpoint of both runs.
+#[derive(Debug)]
+pub struct Common<'a> {
+    pub key: &'a Key,
+    pub pairs: Vec<Pair<'a>>,
+}
+
+/// The groups of one grouping.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    /// Those with the most response time first.
+    pub common: Vec<Common<'a>>,
+    /// Groups that only the first, and only the second run has.
+    pub only: [Vec<&'a Key>; 2],
+}
+
+/// Matches the groups by their whole key. Groups that stand for further ones have no match.
+pub fn compare<'a>(first: &'a Stats, second: &'a Stats, by: By) -> Comparison<'a> {
+    let groups = |stats: &'a Stats| {
+        let is_it = move |group: &&Group| group.by == by && !group.key.is_other && group.sums.calls > 0;
+        stats.groups.iter().filter(is_it)
+    };
+    let mut others: HashMap<&Key, &Group> = groups(second).map(|group| (&group.key, group)).collect();
+    let mut matched = Vec::new();
+    let mut only = [Vec::new(), Vec::new()];
+    for group in groups(first) {
+        match others.remove(&group.key) {
+            Some(other) => matched.push((group, other)),
+            None => only[0].push(&group.key),
+        }
+    }
+    only[1].extend(others.into_keys());
+    only.iter_mut().for_each(|keys| keys.sort_unstable());
+    let response = |group: &Group| group.sums.of(Time::Response).sum_ns;
+    matched.sort_by(|left, right| {
+        let sum = |pair: &(&Group, &Group)| response(pair.0) + response(pair.1);
+        sum(right)
+            .cmp(&sum(left))
+            .then_with(|| left.0.key.cmp(&right.0.key))
+    });
+    let common = matched.into_iter().map(|(first, second)| Common {
+        key: &first.key,
+        pairs: pairs(first, second),
+    });
+    Comparison {
+        common: common.collect(),
+        only,
+    }
+}
+
+fn pairs<'a>(first: &'a Group, second: &'a Group) -> Vec<Pair<'a>> {
+    let both = |side: &dyn Fn(&'a Group) -> Side<'a>| [side(first), side(second)];
+    let mut pairs = vec![Pair {
+        name: "calls",
+        unit: "/s",
+        sides: both(&rate),
+        verdict: None,
+    }];
+    let names = ["response p50", "response p95", "response p99"];
+    for (index, name) in names.into_iter().enumerate() {
+        pairs.push(certain(
+            name,
+            both(&|group| quantile(group, Time::Response, index)),
+        ));
+    }
+    for (name, time) in [("service mean", Time::Service), ("CPU mean", Time::Cpu)] {
+        pairs.push(certain(name, both(&|group| mean(group, time))));
+    }
+    // A figure that neither run has is no row.
+    pairs.retain(|pair| pair.sides.iter().any(|side| side.value.is_some()));
+    pairs
+}
+
+fn certain<'a>(name: &'static str, sides: [Side<'a>; 2]) -> Pair<'a> {
+    Pair {
+        name,
+        unit: "ms",
+        verdict: Some(verdict(sides.map(|side| side.interval))),
+        sides,
+    }
+}
+
+fn verdict(intervals: [Option<&Certainty>; 2]) -> Verdict {
+    let [Some(Ok(first)), Some(Ok(second))] = intervals else {
+        return Verdict::Undecided;
+    };
+    // An end that the run does not bound can be anywhere.
+    let low = |interval: &Interval| interval.low.unwrap_or(f64::NEG_INFINITY);
+    let high = |interval: &Interval| interval.high.unwrap_or(f64::INFINITY);
+    let overlap = low(first) <= high(second) && low(second) <= high(first);
+    match overlap {
+        true => Verdict::NoDifferenceSeen,
+        false => Verdict::Differs,
+    }
+}
+
+fn rate(group: &Group) -> Side<'_> {
+    Side {
+        value: (group.time_ns > 0).then(|| group.sums.calls as f64 * NS_PER_S / group.time_ns as f64),
+        interval: None,
+    }
+}
+
+fn quantile(group: &Group, time: Time, index: usize) -> Side<'_> {
+    let found = group.sums.of(time).sketch.quantile(QUANTILES[index].1);
+    let intervals = group
+        .intervals
+        .as_ref()
+        .map(|intervals| &intervals[time as usize]);
+    Side {
+        value: found.map(|ns| ns as f64 / NS_PER_MS),
+        interval: intervals.map(|intervals| &intervals.quantiles[index]),
+    }
+}
+
+fn mean(group: &Group, time: Time) -> Side<'_> {
+    let times = group.sums.of(time);
+    let count = times.sketch.count();
+    let intervals = group
+        .intervals
+        .as_ref()
+        .map(|intervals| &intervals[time as usize]);
+    Side {
+        value: (count > 0).then(|| times.sum_ns as f64 / count as f64 / NS_PER_MS),
+        interval: intervals.map(|intervals| &intervals.mean),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(low: Option<f64>, high: Option<f64>) -> Certainty {
+        Ok(Interval {
+            estimate: 1.0,
+            low,
+            high,
+            effective_sample_size: 100.0,
+        })
+    }
+
+    #[test]
+    fn only_intervals_that_do_not_overlap_show_a_difference() {
+        let (low, high) = (interval(Some(1.0), Some(2.0)), interval(Some(2.5), Some(3.0)));
+        let touching = interval(Some(2.0), Some(2.6));
+        let open = interval(Some(1.5), None);
+        let none: Certainty = Err(NoInterval::Constant);
+        let of = |first, second| verdict([Some(first), Some(second)]);
+        assert_eq!(of(&low, &high), Verdict::Differs);
+        assert_eq!(of(&high, &low), Verdict::Differs);
+        assert_eq!(of(&low, &touching), Verdict::NoDifferenceSeen);
+        assert_eq!(of(&open, &high), Verdict::NoDifferenceSeen);
+        assert_eq!(of(&low, &none), Verdict::Undecided);
+        assert_eq!(verdict([Some(&low), None]), Verdict::Undecided);
+    }
+}
