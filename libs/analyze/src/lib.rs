@@ -1,17 +1,23 @@
 //! Figures of recorded runs. Only [`stats`] and [`endpoint_cpu`], with [`system_stats`], read files; the first two start threads.
 //!
+//! - [`coarse`]: counts of values in few bins, for the many sketches of a page.
+//! - [`edges`]: who calls whom.
 //! - [`endpoint_cpu`]: CPU time by endpoint of a run whose rows report none.
 //! - [`intervals`]: confidence intervals for means and quantiles of dependent values, such as waits in a queue.
 //! - [`regression`]: CPU time of a request by endpoint, from the CPU time of a process.
 //! - [`sketch`]: counts of values from which quantiles follow; sketches of parts add up.
 //! - [`stats`]: figures by module, endpoint, node and link.
 //! - [`system_stats`]: the samples of some metrics.
+//! - [`timeline`]: figures of a run in equal intervals of time.
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
 
+pub mod coarse;
+pub mod edges;
 pub mod endpoint_cpu;
 pub mod intervals;
 pub mod regression;
 pub mod sketch;
 pub mod stats;
 mod system_stats;
+pub mod timeline;
 pub mod trace;

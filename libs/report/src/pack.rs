@@ -283,12 +283,12 @@ mod tests {
             ..Key::default()
         };
         Timeline {
-            begin_ns: 0,
             bucket_ns: 2_000_000_000,
             run: series(0),
             modules: (0..modules)
                 .map(|number| (key(number), series(number as u32)))
                 .collect(),
+            ..Timeline::default()
         }
     }
 

@@ -1,0 +1,30 @@
+//! [`Edge`]: the calls of one module to another.
+
+use crate::stats::cells::Key;
+use crate::stats::figures::{Bytes, QUANTILES};
+
+/// Calls of one module to another, or to a peer without telemetry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// `None` for callers that are not in the files.
+    pub from: Option<Key>,
+    pub to: EdgeEnd,
+    pub calls: u64,
+    pub errors: u64,
+    /// Sum of the calls' durations. Where the caller is not in the files, response times of the invocations.
+    pub sum_ns: u128,
+    /// Quantiles of the durations in the order of [`QUANTILES`], nanoseconds.
+    pub quantiles_ns: [Option<u64>; QUANTILES.len()],
+    /// Bodies from the caller to the callee, and back.
+    pub bytes_out: Bytes,
+    pub bytes_in: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EdgeEnd {
+    Module(Key),
+    /// A peer that sends no telemetry.
+    External(String),
+    /// Everything beyond the maximum number of edges. The caller of this edge is `None`, too.
+    Other,
+}

@@ -1,0 +1,5 @@
+//! Who calls whom: the edges of the call graph.
+//!
+//! - [`edge`]: the calls of one module to another.
+
+pub mod edge;
