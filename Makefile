@@ -185,6 +185,9 @@ fuzz: need-build ## Feed mutated input to all readers (FUZZ_INPUTS per target, F
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-normalizer --test all join_model:: -- --nocapture
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) $(CARGO) test --release --locked -p cctf-merge any_order -- --nocapture
 
+screenshots: need-binaries $(TOOLS)/browser/ready ## Record a run, and take the pictures of its pages for docs/images (3 minutes)
+	@scripts/screenshots $(RELEASE)
+
 # Docker's plugin, or one that is built here.
 need-compose:
 	@docker compose version >/dev/null 2>&1 || $(MAKE) need-compose-tool

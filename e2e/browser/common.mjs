@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 const installed = new URL("../../target/tools/browser/package.json", import.meta.url);
 const AXE = readFileSync(createRequire(installed).resolve("axe-core/axe.min.js"), "utf8");
 
-const NARROW = { width: 390, height: 844 };
+export const NARROW = { width: 390, height: 844 };
 // More stops than any page has. A page that reaches it keeps the focus in a circle.
 const STOPS_MAX = 3_000;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use e2e::sources::{below, root};
+use e2e::sources::{below, read, root};
 use serde_json::Value;
 
 use crate::assert_none;
@@ -24,6 +24,9 @@ const LICENCES: [&str; 12] = [
     "Zlib",
     "Apache-2.0 WITH LLVM-exception",
 ];
+
+/// Further licences of npm packages. Only tests and examples run them, and nothing that is released contains them.
+const NPM_LICENCES: [&str; 2] = ["BlueOak-1.0.0", "MPL-2.0"];
 
 /// Crates with more than one version in the build, and the dependencies that need another one.
 const DUPLICATES: [(&str, &str); 12] = [
@@ -48,6 +51,23 @@ fn every_dependency_has_a_licence_that_may_be_combined_with_ours() {
         (!is_allowed(licence)).then(|| format!("{}: {licence}", package["name"]))
     });
     assert_none("licences of dependencies", &findings.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_npm_package_has_a_licence_under_which_it_may_be_run() {
+    let mut findings = Vec::new();
+    for lock in ["e2e/browser/package-lock.json", "examples/node/package-lock.json"] {
+        let lock: Value = serde_json::from_str(&read(lock).unwrap()).unwrap();
+        for (path, package) in lock["packages"].as_object().unwrap() {
+            let licence = package["license"].as_str().unwrap_or("none");
+            // The package with an empty path is the project's own.
+            let is_foreign = !path.is_empty();
+            if is_foreign && !NPM_LICENCES.contains(&licence) && !is_allowed(licence) {
+                findings.push(format!("{path}: {licence}"));
+            }
+        }
+    }
+    assert_none("licences of npm packages", &findings);
 }
 
 #[test]
