@@ -270,8 +270,41 @@ fn an_interval_stands_beside_each_time_of_a_long_run() {
     );
     let table = stdout(&logs.stats(&[]));
     assert!(table.contains(&format!("{:.3}..", end("low_ms"))), "{table}");
+    let csv = stdout(&logs.stats(&["--format", "csv"]));
+    let field = |name: &str| csv_field(&csv, name).parse::<f64>().unwrap();
+    assert_eq!(field("service_mean_low_ms"), end("low_ms"));
+    assert_eq!(field("service_mean_high_ms"), end("high_ms"));
+    assert_eq!(field("service_effective"), end("effective_sample_size"));
+    assert_eq!(csv_field(&csv, "network_p50_low_ms"), "");
     let by_link = stdout(&logs.stats(&["--by", "link", "--format", "csv"]));
     assert_eq!(by_link.lines().count(), 1, "{by_link}");
+}
+
+/// A field of the first group, whose key has no comma.
+fn csv_field<'a>(csv: &'a str, name: &str) -> &'a str {
+    let mut lines = csv.lines();
+    let titles: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let fields: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(titles.len(), fields.len(), "{csv}");
+    fields[titles.iter().position(|title| *title == name).unwrap()]
+}
+
+#[test]
+fn an_interval_stands_beside_the_network_times_of_a_link() {
+    let mut run = Fitting::new();
+    for (second, line) in run.invocations.iter_mut().enumerate() {
+        let net = 1 + (second as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5;
+        *line = line.replace("\"net_ms\":2.0", &format!("\"net_ms\":{net}.0"));
+    }
+    let found = run.logs().json(&["--by", "link"]);
+    let link = &found["groups"][0];
+    assert_eq!((&link["from_node"], &link["node"]), (&"c".into(), &"n".into()));
+    let mean = link["network_mean_ms"].as_f64().unwrap();
+    let interval = &link["intervals"]["network"]["mean"];
+    let end = |name: &str| interval[name].as_f64().unwrap();
+    assert!(end("low_ms") < mean && mean < end("high_ms"), "{mean} {interval}");
+    assert!(end("high_ms") - end("low_ms") < 1.0, "{interval}");
+    assert_eq!(link["intervals"].as_object().unwrap().len(), 1, "{link}");
 }
 
 /// A run of 400 requests from node `c` to `n`, one a second of 500 ms each, with samples that fit.
@@ -279,11 +312,13 @@ struct Fitting {
     invocations: Vec<String>,
     calls: Vec<String>,
     samples: Vec<String>,
+    hosts: Vec<String>,
 }
 
 impl Fitting {
     fn new() -> Self {
         let mut run = Self {
+            hosts: Vec::new(),
             invocations: Vec::new(),
             calls: Vec::new(),
             samples: Vec::new(),
@@ -304,6 +339,9 @@ impl Fitting {
             let phase = (second + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) % 1000;
             run.sample("in_flight", begin + phase, u64::from(phase < 500) as f64);
             run.sample("process.cpu.time", begin, second as f64 * 0.02);
+            run.hosts.push(format!(
+                r#"{{"ts_ms":{begin}.000000,"node":"n","stage":"edge","cpu_util":1.5,"mem_free_mb":null,"interval_ms":1000.000000}}"#
+            ));
         }
         run
     }
@@ -314,15 +352,24 @@ impl Fitting {
         ));
     }
 
+    fn logs(&self) -> Logs {
+        let text = |lines: &[String]| lines.join("\n") + "\n";
+        let logs = Logs::with(&text(&self.invocations));
+        logs.write("r", "calls.jsonl", &text(&self.calls));
+        logs.write("r", "system_stats.jsonl", &text(&self.samples));
+        logs.write("r", "host_metrics.jsonl", &text(&self.hosts));
+        let nodes = r#"[{"node_id":"n","stage":"edge","cpu_cores":2,"mem_mb":null}]"#;
+        logs.write("r", "nodes.json", nodes);
+        logs
+    }
+
     /// The laws that disagree, and the exit code.
     fn broken(&self) -> (Vec<String>, Option<i32>) {
-        let logs = Logs::with(&(self.invocations.join("\n") + "\n"));
-        logs.write("r", "calls.jsonl", &(self.calls.join("\n") + "\n"));
-        logs.write("r", "system_stats.jsonl", &(self.samples.join("\n") + "\n"));
+        let logs = self.logs();
         let done = logs.stats(&["--lint", "--format", "json"]);
         let found: Value = serde_json::from_slice(&done.stdout).unwrap();
         let checks = found["lint"].as_array().unwrap();
-        assert_eq!(checks.len(), 5, "one for each law: {checks:?}");
+        assert_eq!(checks.len(), 6, "one for each law: {checks:?}");
         assert!(
             checks.iter().all(|check| check["verdict"] != "undecided"),
             "{checks:?}"
@@ -379,4 +426,44 @@ fn the_lint_names_each_law_that_a_run_breaks_and_none_of_a_good_one() {
         }
     };
     assert_eq!(broken_by(&cheap), law("cpu"));
+    let idle = |run: &mut Fitting| {
+        for line in &mut run.hosts {
+            *line = line.replace("\"cpu_util\":1.5", "\"cpu_util\":0.5");
+        }
+    };
+    assert_eq!(broken_by(&idle), law("host_cpu"));
+}
+
+#[test]
+fn the_cpu_time_of_a_host_needs_its_samples_and_its_number_of_cpus() {
+    let mut run = Fitting::new();
+    let check = |logs: &Logs| -> Option<(String, String)> {
+        let done = logs.stats(&["--lint", "--format", "json"]);
+        let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let checks = found["lint"].as_array().unwrap().iter();
+        let check = checks.into_iter().find(|check| check["law"] == "host_cpu")?;
+        let text = |name: &str| check[name].as_str().unwrap().to_owned();
+        Some((text("verdict"), text("figures")))
+    };
+    let (verdict, figures) = check(&run.logs()).unwrap();
+    assert_eq!(verdict, "agrees");
+    assert_eq!(
+        figures,
+        "process.cpu.time of the node's processes 7.980 s in 399.0 s, the host by cpu_util 11.970 s on 2 CPUs in 399.0 s"
+    );
+    let logs = run.logs();
+    logs.write("r", "nodes.json", "[]");
+    let (verdict, figures) = check(&logs).unwrap();
+    assert!(
+        verdict == "undecided" && figures.contains("CPUs is unknown"),
+        "{figures}"
+    );
+    // The host is idle while it is sampled, which is not long enough.
+    run.hosts.truncate(300);
+    for line in &mut run.hosts {
+        *line = line.replace("\"cpu_util\":1.5", "\"cpu_util\":0.0");
+    }
+    assert_eq!(check(&run.logs()).unwrap().0, "undecided");
+    run.hosts.clear();
+    assert_eq!(check(&run.logs()), None);
 }

@@ -1,4 +1,4 @@
-//! Confidence intervals as cells of a table and as JSON.
+//! Confidence intervals as cells of a table, as JSON and as fields of CSV.
 
 use analyze::intervals::{Interval, NoInterval};
 use analyze::stats::figures::{QUANTILES, Time};
@@ -54,6 +54,38 @@ pub fn json(group: &Group) -> Option<Value> {
         (time.name().to_owned(), Value::Object(object))
     };
     Some(known.map(of_time).collect())
+}
+
+/// Titles of the columns of all intervals: both ends of each mean and quantile, and the effective sample size of each mean.
+pub fn csv_titles() -> impl Iterator<Item = String> {
+    Time::ALL.into_iter().flat_map(|time| {
+        let name = time.name();
+        let figures = std::iter::once("mean").chain(QUANTILES.map(|(quantile, _)| quantile));
+        let ends =
+            figures.flat_map(move |figure| ["low", "high"].map(|end| format!("{name}_{figure}_{end}_ms")));
+        ends.chain([format!("{name}_effective")])
+    })
+}
+
+/// The fields of a group in the order of [`csv_titles`]; empty where there is no interval, or none at this end.
+pub fn csv(group: &Group) -> impl Iterator<Item = String> {
+    let field = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+    let end = move |ns: Option<f64>| field(ns.map(|ns| ns / NS_PER_MS));
+    Time::ALL.into_iter().flat_map(move |time| {
+        let found = group
+            .intervals
+            .as_ref()
+            .map(|intervals| &intervals[time as usize]);
+        let mean = found.and_then(|of| of.mean.as_ref().ok());
+        let quantiles: [Option<&Interval>; QUANTILES.len()] =
+            std::array::from_fn(|number| found.and_then(|of| of.quantiles[number].as_ref().ok()));
+        let all = std::iter::once(mean).chain(quantiles);
+        let ends = all.flat_map(move |interval| {
+            let (low, high) = interval.map_or((None, None), |interval| (interval.low, interval.high));
+            [end(low), end(high)]
+        });
+        ends.chain([field(mean.map(|mean| mean.effective_sample_size))])
+    })
 }
 
 /// An interval, or the reason why there is none.

@@ -264,9 +264,7 @@ impl Serialize for Object<'_> {
         for figure in all.iter().filter(|figure| figure.on.contains(&group.by)) {
             map.serialize_entry(&figure.name, &figure.value(group))?;
         }
-        if group.by != By::Link {
-            map.serialize_entry("intervals", &intervals::json(group))?;
-        }
+        map.serialize_entry("intervals", &intervals::json(group))?;
         map.end()
     }
 }
@@ -316,7 +314,10 @@ pub fn json(stats: &Stats) -> serde_json::Result<String> {
 pub fn csv(stats: &Stats) -> String {
     let all = figures();
     let titles = ["by", "other"].into_iter().chain(KEYS);
-    let titles: Vec<&str> = titles.chain(all.iter().map(|figure| &*figure.name)).collect();
+    let titles = titles
+        .chain(all.iter().map(|figure| &*figure.name))
+        .map(str::to_owned);
+    let titles: Vec<String> = titles.chain(intervals::csv_titles()).collect();
     let mut out = titles.join(",") + "\n";
     for group in &stats.groups {
         let mut fields = vec![group.by.name().to_owned(), group.key.is_other.to_string()];
@@ -326,6 +327,7 @@ pub fn csv(stats: &Stats) -> String {
             Value::Count(count) => count.to_string(),
             Value::Number(number) => number.to_string(),
         }));
+        fields.extend(intervals::csv(group));
         out += &fields.join(",");
         out.push('\n');
     }

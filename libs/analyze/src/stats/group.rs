@@ -5,7 +5,7 @@ use super::cells::{Cells, ENDPOINT, Key, MODULE, NODE};
 use super::figures::{Sums, Time};
 use super::links::Link;
 use super::samples::InFlight;
-use super::series::{Intervals, Series};
+use super::series::{Intervals, Series, of_network};
 use super::slots::Slots;
 use super::stations::Stations;
 
@@ -133,6 +133,7 @@ impl Sources<'_> {
             .into_iter()
             .map(|link| Group {
                 sums: link.sums,
+                intervals: link.network.as_ref().map(of_network),
                 ..self.group(By::Link, link.key, link.gaps)
             })
             .collect();

@@ -5,6 +5,8 @@ use std::hash::BuildHasher;
 use aggregate::maps::Map;
 use foldhash::fast::FixedState;
 
+use crate::intervals::Accumulator;
+
 use super::arrivals::{Arrivals, Gaps};
 use super::cells::{Key, OTHER_NAME, decoded};
 use super::figures::{Sums, Time};
@@ -18,6 +20,8 @@ const CALLS_MAX: usize = 1 << 19;
 const WAITING_MAX: usize = 1 << 19;
 /// Maximum number of links, as of endpoints, and of nodes that call.
 const LINKS_MAX: usize = 2048;
+/// Maximum number of links whose network times have intervals: the first in the files. With 50 KiB each, they take 12.5 MiB.
+pub const LINK_INTERVALS_MAX: usize = 256;
 /// Number of all nodes beyond the maximum.
 const OTHER_CALLER: u32 = u32::MAX;
 
@@ -138,6 +142,8 @@ pub struct LinkJoin {
     /// The link of everything beyond the maximum, once there is one.
     other: Option<u32>,
     sums: Vec<Sums>,
+    /// Network times of the first links, in their order.
+    network: Vec<Accumulator>,
     arrivals: Arrivals,
     /// Invocations whose call is in no file, or too far away in it.
     pub unmatched: u64,
@@ -150,6 +156,8 @@ pub struct Link {
     pub key: Key,
     pub sums: Sums,
     pub gaps: Gaps,
+    /// `None` beyond the maximum number of links with intervals.
+    pub network: Option<Accumulator>,
 }
 
 impl Default for LinkJoin {
@@ -164,6 +172,7 @@ impl Default for LinkJoin {
             links: Vec::new(),
             other: None,
             sums: Vec::new(),
+            network: Vec::new(),
             arrivals: Arrivals::new(1),
             unmatched: 0,
             beyond: 0,
@@ -220,6 +229,7 @@ impl LinkJoin {
         self.unmatched += waiting.map(|waiting| waiting.len() as u64).sum::<u64>();
         let gaps = self.arrivals.finish(|link| [link]).pop().unwrap_or_default();
         let sums = std::mem::take(&mut self.sums);
+        let mut network = std::mem::take(&mut self.network).into_iter();
         let links = self.links.iter().zip(sums).enumerate();
         links
             .map(|(number, (ends, sums))| Link {
@@ -235,8 +245,14 @@ impl LinkJoin {
                 },
                 sums,
                 gaps: gaps.get(number).copied().unwrap_or_default(),
+                network: network.next(),
             })
             .collect()
+    }
+
+    /// Whether some links have no intervals.
+    pub fn has_more_than_intervals(&self) -> bool {
+        self.links.len() > LINK_INTERVALS_MAX
     }
 
     /// Arrivals that were too late to be sorted.
@@ -251,7 +267,8 @@ impl LinkJoin {
             .unwrap_or_else(|| OTHER_NAME.to_owned())
     }
 
-    fn add_found(&mut self, found: Vec<(Call, Crossing)>) {
+    fn add_found(&mut self, mut found: Vec<(Call, Crossing)>) {
+        found.sort_by_key(|(_, crossing)| crossing.ts_enqueue);
         let mut arrivals = Vec::with_capacity(found.len());
         for (call, crossing) in found {
             let nodes = (call.caller, crossing.cell);
@@ -262,11 +279,13 @@ impl LinkJoin {
             sums.calls += 1;
             sums.errors += u64::from(crossing.is_error);
             sums.times[Time::Network as usize].add(crossing.network_ns);
+            if let (Some(ns), Some(network)) = (crossing.network_ns, self.network.get_mut(link as usize)) {
+                network.push(ns as f64);
+            }
             sums.bytes_in.add(crossing.bytes_in);
             sums.bytes_out.add(crossing.bytes_out);
             arrivals.push((crossing.ts_enqueue, link));
         }
-        arrivals.sort_unstable();
         self.arrivals.extend(arrivals.into_iter(), |link| [link]);
     }
 
@@ -289,6 +308,9 @@ impl LinkJoin {
         }
         self.links.push((!is_other).then_some(ends));
         self.sums.push(Sums::default());
+        if self.network.len() < LINK_INTERVALS_MAX {
+            self.network.push(Accumulator::new());
+        }
         number
     }
 

@@ -9,6 +9,7 @@ use crate::intervals::{NoInterval, RunLength};
 use super::cells::{Cells, Key, MODULE, NODE, OTHER_NAME, decoded};
 use super::figures::Time;
 use super::flow::{ClockBound, PeerFlow};
+use super::hosts::{Host, Hosts};
 use super::links::LinkJoin;
 use super::sampled::{Sampled, StationSamples};
 
@@ -20,8 +21,10 @@ const EQUAL_SAMPLES_REACH: f64 = 7.0;
 const MISSING_SHARE_MAX: f64 = 0.01;
 /// So may a few, whatever the share is: those on their way when the run began or ended.
 const MISSING_MAX: u64 = 5;
-/// The CPU time of rows and of the process are sampled by different clocks.
+/// The CPU times of rows, of the process and of the host are sampled by different clocks.
 const CPU_EXCESS_MAX: f64 = 0.05;
+/// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one at both ends.
+const CPU_STEP_S: f64 = 0.01;
 /// Difference of clocks below which timestamps of libraries differ on one machine, too.
 const CLOCK_TOLERANCE_NS: i64 = 1_000_000;
 
@@ -35,6 +38,8 @@ pub enum Law {
     Little,
     /// The CPU time of a process is at least that of its requests.
     Cpu,
+    /// The CPU time of a whole host is at least that of its processes.
+    HostCpu,
     /// Each invocation that reports a caller has the row of its call.
     Callers,
     /// Each call that an instance of the run answered has the row of its invocation.
@@ -48,6 +53,7 @@ impl Law {
         match self {
             Self::Little => "little",
             Self::Cpu => "cpu",
+            Self::HostCpu => "host_cpu",
             Self::Callers => "callers",
             Self::Callees => "callees",
             Self::Clock => "clock",
@@ -89,7 +95,7 @@ pub struct Check {
 }
 
 /// Applies all laws.
-pub fn lint(cells: &Cells, links: &LinkJoin, sampled: &Sampled, time_ns: u64) -> Vec<Check> {
+pub fn lint(cells: &Cells, links: &LinkJoin, sampled: &Sampled, hosts: &Hosts, time_ns: u64) -> Vec<Check> {
     let mut checks = Vec::new();
     for (station, rows) in stations(cells) {
         let Some(samples) = sampled.of(&station.0, &station.1) else {
@@ -101,6 +107,7 @@ pub fn lint(cells: &Cells, links: &LinkJoin, sampled: &Sampled, time_ns: u64) ->
         }
         checks.extend(cpu(of, &rows, samples, time_ns));
     }
+    checks.extend(hosts.iter().filter_map(|(node, host)| host_cpu(node, host)));
     checks.extend(callers(cells, links));
     let peers = links.flow.peers();
     checks.extend(peers.filter_map(|(peer, flow)| callees(decoded(peer)?, flow)));
@@ -196,6 +203,46 @@ fn cpu(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Optio
             "process.cpu.time {cpu_s:.3} s in {:.1} s, cpu_time_ms of the rows {by_rows_s:.3} s in {:.1} s",
             sampled_ns as f64 / NS_PER_S,
             time_ns as f64 / NS_PER_S
+        ),
+    })
+}
+
+/// Processes of the run on a node use at most what the whole host uses.
+fn host_cpu(node: &str, host: &Host) -> Option<Check> {
+    if host.covered_ns == 0 {
+        return None;
+    }
+    let processes = host.processes;
+    let sampled_ns = processes.end.abs_diff(processes.begin);
+    let seconds = |ns: u64| ns as f64 / NS_PER_S;
+    let time = format!(
+        "process.cpu.time of the node's processes {:.3} s in {:.1} s",
+        processes.seconds,
+        seconds(sampled_ns)
+    );
+    let Some(cpus) = host.cpus else {
+        return Some(Check {
+            law: Law::HostCpu,
+            of: node.to_owned(),
+            verdict: Verdict::Undecided,
+            figures: format!("{time}; the number of the node's CPUs is unknown"),
+        });
+    };
+    let host_s = host.busy_s * cpus as f64;
+    let bound_s = host_s * (1.0 + CPU_EXCESS_MAX) + 2.0 * CPU_STEP_S * processes.series as f64;
+    let not_sampled_s = seconds(sampled_ns.saturating_sub(host.covered_ns)) * cpus as f64;
+    Some(Check {
+        law: Law::HostCpu,
+        of: node.to_owned(),
+        verdict: match processes.seconds {
+            cpu if cpu <= bound_s => Verdict::Agrees,
+            // The rest could have been used while the host was not sampled.
+            cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
+            _ => Verdict::Disagrees,
+        },
+        figures: format!(
+            "{time}, the host by cpu_util {host_s:.3} s on {cpus} CPUs in {:.1} s",
+            seconds(host.covered_ns.min(sampled_ns))
         ),
     })
 }

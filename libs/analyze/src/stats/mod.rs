@@ -5,7 +5,7 @@
 //! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`]: what the rows do not have.
 //! - [`series`], [`stations`]: confidence intervals of times, and the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
-//! - [`lint`]: operational laws, with [`sampled`] and [`flow`].
+//! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
 //! - [`window`]: a part of the run; [`ordered`]: threads.
 
 pub mod arrivals;
@@ -13,6 +13,7 @@ pub mod cells;
 pub mod figures;
 pub mod flow;
 pub mod group;
+pub mod hosts;
 pub mod links;
 pub mod lint;
 pub mod ordered;
@@ -36,6 +37,8 @@ use rundir::parts::{Run, State};
 
 use cells::Cells;
 use group::{By, Group, Sources};
+use hosts::Hosts;
+use links::{LINK_INTERVALS_MAX, LinkJoin};
 use lint::Check;
 use sampled::Sampled;
 use samples::InFlight;
@@ -206,7 +209,11 @@ fn finish(
         time_ns,
     };
     let checks = match &scan.links {
-        Some(links) if options.lint => lint::lint(cells, links, &Sampled::read(run, parts, bounds)?, time_ns),
+        Some(links) if options.lint => {
+            let sampled = Sampled::read(run, parts, bounds)?;
+            let hosts = Hosts::read(run, parts, &sampled.cpu_by_node())?;
+            lint::lint(cells, links, &sampled, &hosts, time_ns)
+        }
         _ => Vec::new(),
     };
     let mut groups = Vec::new();
@@ -221,6 +228,11 @@ fn finish(
         }
     }
     notes.extend(interval_note(options, cells));
+    if scan.links.as_ref().is_some_and(LinkJoin::has_more_than_intervals) {
+        notes.push(format!(
+            "only the first {LINK_INTERVALS_MAX} links in the files have intervals"
+        ));
+    }
     notes.extend(losses(&scan, &in_flight));
     Ok(Stats {
         run_id: parts
@@ -252,7 +264,7 @@ fn losses(scan: &Scan, in_flight: &InFlight) -> Vec<String> {
     let links = scan.links.as_ref();
     let late = scan.arrivals.as_ref().map_or(0, |arrivals| arrivals.left_out)
         + links.map_or(0, |links| links.arrivals_left_out());
-    let of_links = |count: fn(&links::LinkJoin) -> u64| links.map_or(0, count);
+    let of_links = |count: fn(&LinkJoin) -> u64| links.map_or(0, count);
     [
         (
             scan.cells.beyond,

@@ -65,6 +65,18 @@ impl StationSamples {
     }
 }
 
+/// CPU time of all processes of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeCpu {
+    /// Sum of the increases between the first and the last samples of each.
+    pub seconds: f64,
+    /// Number of counters, one for each process and mode.
+    pub series: u64,
+    /// First sample of all, and last one, nanoseconds.
+    pub begin: i64,
+    pub end: i64,
+}
+
 /// Samples of all stations.
 #[derive(Debug, Default)]
 pub struct Sampled {
@@ -90,6 +102,31 @@ impl Sampled {
             }
         }
         Ok(found)
+    }
+
+    /// CPU time of all processes of each node.
+    pub fn cpu_by_node(&self) -> BTreeMap<String, NodeCpu> {
+        let mut nodes: BTreeMap<String, NodeCpu> = BTreeMap::new();
+        for ((_, node), samples) in &self.stations {
+            // One sample shows no increase.
+            let counters = samples
+                .cpu
+                .values()
+                .filter(|counter| counter.first.0 < counter.last.0);
+            for Counter { first, last } in counters {
+                let of_node = nodes.entry(node.clone()).or_insert(NodeCpu {
+                    seconds: 0.0,
+                    series: 0,
+                    begin: first.0,
+                    end: last.0,
+                });
+                of_node.seconds += last.1 - first.1;
+                of_node.series += 1;
+                of_node.begin = of_node.begin.min(first.0);
+                of_node.end = of_node.end.max(last.0);
+            }
+        }
+        nodes
     }
 
     /// The samples of a module on a node.

@@ -79,13 +79,23 @@ fn push(series: &mut GroupSeries, times: &TimesNs) {
     }
 }
 
+/// The intervals of a link, which has network times only.
+pub fn of_network(network: &Accumulator) -> Box<Intervals> {
+    let none = Accumulator::new();
+    let of = |time| if time == Time::Network { network } else { &none };
+    Box::new(Time::ALL.map(|time| all(of(time), RunLength::Unknown)))
+}
+
 /// The length of the run counts for times that contain waits; others depend on themselves alone.
 fn of_time(series: &GroupSeries, time: Time, length: RunLength) -> TimeIntervals {
-    let accumulator = &series[time as usize];
     let length = match time {
         Time::Queue | Time::Response => length,
         Time::Service | Time::Cpu | Time::Network => RunLength::Unknown,
     };
+    all(&series[time as usize], length)
+}
+
+fn all(accumulator: &Accumulator, length: RunLength) -> TimeIntervals {
     TimeIntervals {
         mean: accumulator.mean_interval(LEVEL, length),
         quantiles: QUANTILES.map(|(_, fraction)| accumulator.quantile_interval(fraction, LEVEL, length)),

@@ -1,0 +1,158 @@
+//! [`Hosts`]: CPU time of whole hosts while their processes were sampled, for the lint.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{File, HostMetric, Node, Part, WHOLE_BYTES_MAX};
+use rundir::parts::Run;
+use rundir::{Ending, Lines, ReadError, RunFolder};
+
+use super::sampled::NodeCpu;
+
+const NS_PER_S: f64 = 1e9;
+
+/// The host of a node whose processes were sampled.
+#[derive(Debug, Clone, Copy)]
+pub struct Host {
+    /// CPU time of the processes.
+    pub processes: NodeCpu,
+    /// Logical CPUs; `None` if unknown.
+    pub cpus: Option<u64>,
+    /// Integral of `cpu_util` over the intervals that touch the time of the processes: busy time of an average CPU, seconds.
+    pub busy_s: f64,
+    /// Time of the processes within these intervals, nanoseconds.
+    pub covered_ns: u64,
+    /// Time of the last row.
+    last_row: Option<i64>,
+}
+
+/// Hosts by node. Their number is bounded by that of the sampled series.
+#[derive(Debug, Default)]
+pub struct Hosts(BTreeMap<String, Host>);
+
+impl Hosts {
+    /// Reads the inventory of nodes and the samples of hosts. Damaged lines are left out: a validation names them.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(run: &Run, parts: &[Part], processes: &BTreeMap<String, NodeCpu>) -> Result<Self, ReadError> {
+        let host = |processes: &NodeCpu| Host {
+            processes: *processes,
+            cpus: None,
+            busy_s: 0.0,
+            covered_ns: 0,
+            last_row: None,
+        };
+        let hosts = processes.iter().map(|(node, cpu)| (node.clone(), host(cpu)));
+        let mut hosts = Self(hosts.collect());
+        for part in parts {
+            let folder = RunFolder::open(&run.folder(part))?;
+            if let Some(text) = folder.whole(File::Nodes, WHOLE_BYTES_MAX)? {
+                hosts.add_nodes(&text);
+            }
+            if let Some(lines) = folder.lines(File::HostMetrics)? {
+                hosts.add_rows(lines)?;
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Nodes in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Host)> {
+        self.0.iter().map(|(node, host)| (node.as_str(), host))
+    }
+
+    fn add_nodes(&mut self, text: &[u8]) {
+        let nodes: Vec<Node<'_>> = serde_json::from_slice(text).unwrap_or_default();
+        for node in &nodes {
+            if let Some(host) = self.0.get_mut(&*node.node_id) {
+                host.cpus = node.cpu_cores.or(host.cpus);
+            }
+        }
+    }
+
+    fn add_rows(&mut self, mut lines: Lines) -> Result<(), ReadError> {
+        while let Some(line) = lines.next_line()? {
+            if line.ending != Ending::Newline {
+                continue;
+            }
+            if let Ok(row) = serde_json::from_slice::<HostMetric<'_>>(line.bytes)
+                && let Some(host) = self.0.get_mut(&*row.node)
+            {
+                host.add(&row);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    fn add(&mut self, row: &HostMetric<'_>) {
+        let Some(percent) = row.cpu_util else {
+            return;
+        };
+        let end = row.ts_ms.as_ns();
+        let interval = row
+            .interval_ms
+            .map(|interval| end.saturating_sub(interval.as_ns()));
+        // Without its length, an interval begins at the row before.
+        let begin = interval.or(self.last_row.filter(|last| *last < end));
+        self.last_row = self.last_row.max(Some(end));
+        let Some(begin) = begin else {
+            return;
+        };
+        let (from, to) = (begin.max(self.processes.begin), end.min(self.processes.end));
+        if from < to {
+            self.busy_s += percent / 100.0 * (end - begin) as f64 / NS_PER_S;
+            self.covered_ns += from.abs_diff(to);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            processes: NodeCpu {
+                seconds: 1.0,
+                series: 1,
+                begin: 1_000_000_000,
+                end: 4_000_000_000,
+            },
+            cpus: None,
+            busy_s: 0.0,
+            covered_ns: 0,
+            last_row: None,
+        }
+    }
+
+    fn add(host: &mut Host, second: f64, percent: f64, interval: Option<&str>) {
+        let interval = interval.map_or(String::new(), |ms| format!(",\"interval_ms\":{ms}.000000"));
+        let text = format!(
+            "{{\"ts_ms\":{:.6},\"node\":\"n\",\"stage\":\"edge\",\"cpu_util\":{percent:.1},\"mem_free_mb\":null{interval}}}",
+            second * 1e3
+        );
+        host.add(&serde_json::from_str(&text).unwrap());
+    }
+
+    #[test]
+    fn intervals_that_touch_the_time_of_the_processes_count_whole() {
+        let mut host = host();
+        for (second, percent) in [(0.5, 100.0), (1.5, 50.0), (2.5, 20.0), (3.5, 10.0), (5.5, 80.0)] {
+            add(&mut host, second, percent, Some("1000"));
+        }
+        assert!((host.busy_s - 0.8).abs() < 1e-9, "{host:?}");
+        assert_eq!(host.covered_ns, 2_500_000_000);
+    }
+
+    #[test]
+    fn an_interval_without_a_length_begins_at_the_row_before() {
+        let mut host = host();
+        for (second, percent) in [(1.0, 100.0), (3.0, 50.0), (4.0, 10.0)] {
+            add(&mut host, second, percent, None);
+        }
+        assert!((host.busy_s - 1.1).abs() < 1e-9, "{host:?}");
+        assert_eq!(host.covered_ns, 3_000_000_000);
+    }
+}
