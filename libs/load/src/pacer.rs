@@ -144,7 +144,7 @@ mod tests {
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
-    /// Seen to fail with a wake-up for unfinished writes only.
+    /// Fails, as it should, if the pacer wakes the I/O loop only for unfinished writes.
     #[test]
     fn the_io_loop_is_woken_for_a_connection_that_it_has_dropped() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -237,7 +237,8 @@ impl Run {
         Ok(parts)
     }
 
-    /// The successor of a part. Numbers can be missing, because parts were deleted or another run has the name.
+    /// The successor of a part. Numbers can be missing: a part was deleted, or its name is the id of
+    /// a different run.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.

@@ -114,7 +114,8 @@ impl Pipeline {
         ahead.inner.clear();
     }
 
-    /// Takes a span. True if it is inner work that is taken again at the end of the request.
+    /// Takes a span. True if it is inner work, which is processed again at
+    /// the end of the OTLP request.
     fn take_in_turn<'a>(
         &mut self,
         waiting: &Waiting<'a>,

@@ -15,7 +15,7 @@ use super::counters::Counters;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Work on more bytes would delay the other requests of its thread, so these move to another thread.
+/// Work on more bytes would delay the thread's other requests, so those other requests move to another thread first.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone)]

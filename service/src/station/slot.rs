@@ -21,7 +21,7 @@ use crate::telemetry::server_span::Times;
 /// Serves requests until the queue is closed and empty.
 ///
 /// An answer is sent only after the next request's start timestamp is taken. Sending wakes an I/O thread, which may take
-/// this CPU first, and the slot would look idle although requests wait for it.
+/// this CPU. Before the timestamp, that would make the slot look idle although requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
     let mut finished: Option<Finished> = None;
     let mut free_since_ns = service.clock.now_ns();
@@ -89,7 +89,7 @@ impl MeteredWork {
         Self { before, times }
     }
 
-    /// Adds the CPU use of this slot since the start to the times.
+    /// Adds the CPU time that this slot has used since the start.
     fn finish(mut self) -> Times {
         if let Some(before) = self.before {
             let mut used = self.times.used.unwrap_or_default();

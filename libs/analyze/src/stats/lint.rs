@@ -1,4 +1,4 @@
-//! [`lint`]: laws that hold in every recorded run whose figures agree with each other, and how well this one keeps them.
+//! [`lint`]: checks a run against laws that every correctly recorded run keeps.
 //!
 //! None is an identity: each compares figures that were recorded independently of each other.
 
@@ -15,17 +15,17 @@ use super::sampled::{Sampled, StationSamples};
 
 /// Level of the intervals: of a thousand good stations, one disagrees by chance.
 const LEVEL: f64 = 0.999;
-/// Where all samples are equal, another value has a chance below 1 - LEVEL if it makes a share of 7/n of the time.
+/// If the value was different for a share of 7/n of the time, all of n samples miss that with a probability below 1 - LEVEL.
 const EQUAL_SAMPLES_REACH: f64 = 7.0;
 /// A part of callers or callees may be missing at the borders of a run.
 const MISSING_SHARE_MAX: f64 = 0.01;
-/// So may a few, whatever the share is: those on their way when the run began or ended.
+/// Up to this number may be missing whatever their share: callers or callees in progress when the run began or ended.
 const MISSING_MAX: u64 = 5;
 /// The CPU times of rows, of the process and of the host are sampled by different clocks.
 const CPU_EXCESS_MAX: f64 = 0.05;
 /// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one at both ends.
 const CPU_STEP_S: f64 = 0.01;
-/// Difference of clocks below which timestamps of libraries differ on one machine, too.
+/// Timestamps of different libraries can differ by this much on one machine, so it does not show that clocks differ.
 const CLOCK_TOLERANCE_NS: i64 = 1_000_000;
 
 const NS_PER_S: f64 = 1e9;
@@ -149,7 +149,7 @@ fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
 fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Check {
     let by_rows = rows.response_ns as f64 / (time_ns as f64).max(1.0);
     let (mut low, mut high, mut mean) = (0.0, 0.0, 0.0);
-    // The instances of a station depend on each other, so the ends are added.
+    // The instances of a station are not independent, so the lower ends of their intervals are added, and the upper ends.
     for series in samples.in_flight() {
         match series.values.mean_interval(LEVEL, RunLength::Unknown) {
             Ok(interval) => {
@@ -265,7 +265,7 @@ fn callers(cells: &Cells, links: &LinkJoin) -> Vec<Check> {
     with_calls.map(check).collect()
 }
 
-/// A peer that never answered is outside of the run.
+/// A peer without a row of an invocation is outside of the run.
 fn callees(peer: String, flow: PeerFlow) -> Option<Check> {
     (flow.found > 0).then(|| Check {
         law: Law::Callees,

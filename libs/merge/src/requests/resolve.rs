@@ -93,7 +93,7 @@ impl Resolver {
                 known => break known,
             }
             let row = &rows[index];
-            // A row of another instance is the parent only if the row's own normalizer found none.
+            // A parent in another instance counts only if the normalizer that wrote the child's row found no ancestor.
             let prefers_recorded = |parent: usize| !is_certain(row, &rows[parent]) && has_recorded(row);
             let Some(parent) = parents[index].filter(|&parent| !prefers_recorded(parent)) else {
                 ancestors[index] = recorded_ancestor(row);
@@ -116,8 +116,8 @@ impl Resolver {
     }
 
     /// Cuts cycles, because an invocation cannot be its own ancestor. A cycle is cut at a row that lasted at least as long as
-    /// its ancestor; every cycle has such a row. Of several, a row whose parent span is present comes first, then the
-    /// smallest span id. So the place does not depend on earlier merges, and is the same as in the normalizer.
+    /// its ancestor; every cycle has such a row. If there are several, rows whose parent span is present have priority, and
+    /// among them the smallest span id. So the place does not depend on earlier merges, and is the same as in the normalizer.
     fn cut_cycles(&mut self, rows: &[SpanRow]) {
         const NOT_WALKED: usize = usize::MAX;
         self.walks.clear();
@@ -220,9 +220,9 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. A callee's parent is the call with its own
-/// id, as Zipkin shares ids. Otherwise it is the callee with the named id, or else the call. Any other row's parent is in its
-/// own instance, where a callee has priority over a call.
+/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. A callee's parent is the call with the same
+/// id, as Zipkin shares ids. Without it, the parent is the callee whose id is `parent_span_id`, or else the call with that id.
+/// For any other row, parents in its own instance have priority, and among these a callee over a call.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);
@@ -237,12 +237,12 @@ fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     named.filter(|&other| other != index).min_by_key(rank)
 }
 
-/// Whether the parent cannot be an inner span instead, which has no row.
+/// Whether `parent` is certainly the row's parent. If not, the parent may be an inner span, which has no row.
 fn is_certain(row: &SpanRow, parent: &SpanRow) -> bool {
     is_callee(row) || row.instance == parent.instance
 }
 
-/// The call that has a callee's id and its parent.
+/// The call with the same span id and the same parent span id as a callee.
 fn twin_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let is_twin = |other: &usize| rows[*other].is_call() && rows[*other].parent_span_id == row.parent_span_id;

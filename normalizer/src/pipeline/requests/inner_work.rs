@@ -52,7 +52,7 @@ impl Requests {
     }
 
     /// Takes the request's inner work again, as far as it may still be an invocation. `spans`: the spans that
-    /// [`Self::take_span`] asked to be taken again, in their order.
+    /// [`Self::take_span`] asked to process again, in their order.
     pub fn take_inner_work<'a: 's, 's>(
         &mut self,
         spans: impl Iterator<Item = (&'s Span<'a>, &'s Arc<Source>)>,

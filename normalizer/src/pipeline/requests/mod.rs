@@ -58,7 +58,7 @@ pub struct Requests {
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SpanFacts {
     pub activity: Option<Activity>,
-    /// Whether it is inner work that is taken again at the end of the request.
+    /// Whether it is inner work, which is processed again at the end of the OTLP request.
     pub is_taken_again: bool,
 }
 

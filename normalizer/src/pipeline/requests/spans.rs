@@ -71,8 +71,8 @@ impl Requests {
         }
     }
 
-    /// Enters a span into the join, and encodes its row if it may have one. True if it is inner work that is taken again at the
-    /// end of the request.
+    /// Enters a span into the join, and encodes its row if it may have one. True if it is inner work, which is processed again
+    /// at the end of the OTLP request.
     #[inline]
     fn join_span(
         &mut self,
@@ -131,8 +131,8 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. The join ignores runs. So rows may refer to a refused
-    /// span, and to inner work whose row as an invocation is made only at the end of the request.
+    /// Notes and returns the run of a span's row, if it is known now. The join ignores runs, so a row's parent can be a
+    /// refused span, or inner work that becomes an invocation only at the end of the OTLP request. Their runs are noted, too.
     #[inline]
     fn run_on_arrival(
         &mut self,
@@ -171,7 +171,7 @@ fn arrival_of(row: &RowSpan<'_, '_>) -> Arrival {
         parent_is_remote: is_caused_from_outside(span, row.role)
             .then_some(true)
             .or(parent_is_remote),
-        // An SDK gives each span an id of its own, and names itself.
+        // Spans of an SDK never share an id, and SDKs report `telemetry.sdk.language`.
         may_share_id: parent_is_remote.is_none() && row.source.identity.language.is_none(),
         instance: row.source.instance,
         duration_ns: (span.end_time_unix_nano as i64).wrapping_sub(span.start_time_unix_nano as i64),
@@ -195,8 +195,8 @@ fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
     }
 }
 
-/// Whether the parent does not decide what a span is. The parent of a CONSUMER that handles messages decides only if it is
-/// known to be of the same process and the span has no links to messages of its own.
+/// Whether the cause of a span is outside of its process, so that it is an invocation whatever its parent is. The cause of a
+/// CONSUMER that handles messages is outside unless its parent is known to be in the same process and it has no links.
 fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
     let is_remote = span.parent_is_remote();
     match role {
