@@ -86,7 +86,7 @@ impl Times {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.sum_ns += other.sum_ns;
         self.sketch.merge(&other.sketch);
     }
@@ -101,7 +101,7 @@ impl Bytes {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.sum += other.sum;
     }

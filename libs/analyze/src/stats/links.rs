@@ -72,7 +72,8 @@ struct Call {
 impl ChunkCalls {
     pub fn add(&mut self, row: &CallRow<'_>) {
         let node = number_of(&mut self.nodes, row.node);
-        let peer = number_of(&mut self.peers, row.peer);
+        let answered = if row.is_answered { row.peer } else { &[] };
+        let peer = number_of(&mut self.peers, answered);
         self.calls.push(ChunkCall {
             key: call_key(row.trace_id, row.span_id),
             node,

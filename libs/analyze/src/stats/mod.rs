@@ -1,8 +1,9 @@
 //! [`stats`]: figures of a recorded run by module, endpoint, node and link, in one pass over its rows.
 //!
-//! - [`row`]: the fields of a line; [`scan`]: lines of all files on all cores, in an order that no thread changes.
+//! - [`opened`]: the files of a run; [`row`]: the fields of a line.
+//! - [`scan`]: lines of all files on all cores, in an order that no thread changes.
 //! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: by the nodes of caller and callee.
-//! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`]: what the rows do not have.
+//! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`] of [`instances`]: what the rows do not have.
 //! - [`series`], [`stations`]: confidence intervals of times, and the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
@@ -14,8 +15,10 @@ pub mod figures;
 pub mod flow;
 pub mod group;
 pub mod hosts;
+pub mod instances;
 pub mod links;
 pub mod lint;
+pub mod opened;
 pub mod ordered;
 pub mod row;
 pub mod sampled;
@@ -28,21 +31,20 @@ pub mod stations;
 pub mod table;
 pub mod window;
 
-use std::path::PathBuf;
-
-use cctf_proto::cctf::{File, Part};
+use cctf_proto::cctf::Part;
 use rundir::ReadError;
 use rundir::chunks::ChunkedFile;
-use rundir::parts::{Run, State};
+use rundir::parts::Run;
 
 use cells::Cells;
 use group::{By, Group, Sources};
 use hosts::Hosts;
 use links::{LINK_INTERVALS_MAX, LinkJoin};
 use lint::Check;
+pub use opened::{Opened, StatsError};
 use sampled::Sampled;
 use samples::InFlight;
-use scan::{Damages, Input, Kind, Scan};
+use scan::{Damages, Kind, Scan};
 use series::GROUPS_MAX;
 use slots::Slots;
 use stations::Stations;
@@ -57,6 +59,13 @@ pub struct Options {
     pub lint: bool,
     /// Number of threads. It does not change the result.
     pub threads: usize,
+}
+
+impl Options {
+    /// Whether the figures need `calls.jsonl`.
+    pub fn needs_calls(&self) -> bool {
+        self.lint || self.by.contains(&By::Link)
+    }
 }
 
 /// Bytes read so far, of all.
@@ -91,15 +100,6 @@ pub struct Stats {
     pub checks: Vec<Check>,
 }
 
-/// A run without figures.
-#[derive(Debug, thiserror::Error)]
-pub enum StatsError {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error("cannot compute figures of {}: it has no invocations.jsonl; restore the file or choose another run", .0.display())]
-    NoInvocations(PathBuf),
-}
-
 /// Computes the figures of a run from the part `first` on.
 ///
 /// # Errors
@@ -110,19 +110,24 @@ pub fn stats(
     options: &Options,
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Stats, StatsError> {
-    let parts = run.parts_from(first)?;
-    let with_links = options.lint || options.by.contains(&By::Link);
-    let mut notes = Vec::new();
-    let inputs = open(run, &parts, with_links, &mut notes)?;
-    let is_open = match parts.last() {
-        Some(part) => run.state(part)? == State::Open,
-        None => false,
-    };
+    let opened = Opened::new(run, first, options.needs_calls())?;
+    Ok(stats_of(&opened, options, on_progress)?)
+}
+
+/// Computes the figures of a run whose files were opened, with calls if the options need them.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn stats_of(
+    opened: &Opened,
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Stats, ReadError> {
     let is_whole = options.window.is_whole();
     let passes = if is_whole { 1 } else { 2 };
     let mut progress = Progress {
         done: 0,
-        total: inputs.iter().map(|input| input.file.size()).sum::<u64>() * passes,
+        total: opened.bytes() * passes,
     };
     let mut on_bytes = |bytes: u64| {
         progress.done = (progress.done + bytes).min(progress.total);
@@ -130,64 +135,28 @@ pub fn stats(
     };
     let mut bounds = Bounds::EVERYTHING;
     if !is_whole {
-        let files = inputs.iter().filter(|input| input.kind == Kind::Invocations);
-        let files: Vec<&ChunkedFile> = files.map(|input| &input.file).collect();
+        let files: Vec<&ChunkedFile> = opened.files(Kind::Invocations).collect();
         let first = first_start(&files, options.threads, &mut on_bytes)?;
         bounds = Bounds::new(options.window, first.unwrap_or(0));
     }
     let groupings = options.by.iter().filter_map(|by| by.grouping()).collect();
-    let mut scan = Scan::new(groupings, with_links);
-    scan.run(&inputs, bounds, options.threads, &mut on_bytes)?;
-    finish(run, &parts, options, scan, notes, is_open)
-}
-
-/// The files of invocations and calls.
-fn open(
-    run: &Run,
-    parts: &[Part],
-    with_links: bool,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Input>, StatsError> {
-    let mut inputs = Vec::new();
-    let files = [(File::Invocations, Kind::Invocations), (File::Calls, Kind::Calls)];
-    for part in parts {
-        for (file, kind) in files {
-            if kind == Kind::Calls && !with_links {
-                continue;
-            }
-            match ChunkedFile::open(run.path(part, file))? {
-                Some(file) => inputs.push(Input {
-                    file,
-                    kind,
-                    is_open: run.state(part)? == State::Open,
-                }),
-                None => notes.push(format!("{} has no {}", part.folder(), file.name())),
-            }
-        }
-    }
-    if !inputs.iter().any(|input| input.kind == Kind::Invocations) {
-        let folder = parts.first().map(|part| run.folder(part));
-        return Err(StatsError::NoInvocations(folder.unwrap_or_default()));
-    }
-    Ok(inputs)
+    let mut scan = Scan::new(groupings, options.needs_calls());
+    scan.run(&opened.inputs, bounds, options.threads, &mut on_bytes)?;
+    finish(opened, options, scan)
 }
 
 /// Adds samples and slots, and makes the groups.
-fn finish(
-    run: &Run,
-    parts: &[Part],
-    options: &Options,
-    mut scan: Scan,
-    mut notes: Vec<String>,
-    is_open: bool,
-) -> Result<Stats, StatsError> {
+fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, ReadError> {
+    let (run, parts) = (&opened.run, opened.parts.as_slice());
+    let mut notes = opened.notes.clone();
     let (first, last) = (scan.first_start, scan.last_end);
     let mut bounds = Bounds::new(options.window, first.unwrap_or(0));
     bounds.end = bounds.end.min(last.unwrap_or(0));
     let time_ns = u64::try_from(bounds.end.saturating_sub(bounds.begin)).unwrap_or(0);
     let (mut slots, mut in_flight) = (None, InFlight::default());
     if options.by.iter().any(|by| *by != By::Link) {
-        slots = Slots::read(run, parts, bounds, &mut scan.damages)?;
+        let instances = instances::read(run, parts, &mut scan.damages)?;
+        slots = instances.map(|instances| Slots::within(&instances, bounds));
         in_flight = InFlight::read(run, parts, bounds, &mut scan.damages)?;
         if slots.is_none() {
             notes.push("no valid module_inventory.json, so utilisation is unknown".to_owned());
@@ -239,7 +208,7 @@ fn finish(
             .first()
             .map_or_else(String::new, |part| part.run_id().to_owned()),
         parts: parts.iter().map(|part| part.folder().to_owned()).collect(),
-        is_open,
+        is_open: opened.is_open,
         rows: scan.rows,
         first_ns: first,
         last_ns: last,

@@ -1,6 +1,7 @@
 //! [`InvocationRow`] and [`CallRow`]: the fields of a line that statistics need, read without decoding the rest.
 
 use cctf_proto::cctf::{Call, Invocation, Milliseconds, Row, field_index};
+use memchr::memmem;
 use rundir::fields::{Fields, Name, NotAnObject, Order, names_of};
 
 use super::figures::Time;
@@ -24,6 +25,9 @@ pub enum RowError {
 #[derive(Debug, Default)]
 pub struct InvocationRow<'a> {
     pub trace_id: &'a [u8],
+    pub span_id: &'a [u8],
+    /// The invocation above.
+    pub parent_id: &'a [u8],
     pub caller_span_id: &'a [u8],
     pub app: &'a [u8],
     pub module: &'a [u8],
@@ -44,6 +48,8 @@ pub struct InvocationRow<'a> {
     pub is_error: bool,
     /// Whether it answers a request, and reports the span that sent it.
     pub is_called: bool,
+    /// Whether its caller is missing.
+    pub is_orphan: bool,
 }
 
 /// The call behind an invocation.
@@ -51,11 +57,18 @@ pub struct InvocationRow<'a> {
 pub struct CallRow<'a> {
     pub trace_id: &'a [u8],
     pub span_id: &'a [u8],
+    pub module: &'a [u8],
+    pub instance: &'a [u8],
     pub node: &'a [u8],
-    /// Empty if it is unknown, or if the call was not answered or failed.
     pub peer: &'a [u8],
+    pub peer_module: &'a [u8],
     pub ts_start: i64,
     pub ts_end: i64,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub is_error: bool,
+    /// Whether it is a request that was answered without an error.
+    pub is_answered: bool,
 }
 
 const INVOCATION: &[cctf_proto::cctf::Field] = Invocation::FIELDS;
@@ -71,6 +84,8 @@ macro_rules! indices {
 }
 indices! {
     TRACE "trace_id"
+    SPAN "span_id"
+    PARENT_INVOCATION "parent_id"
     CALLER "caller_span_id"
     PARENT "parent_span_id"
     KIND "kind"
@@ -94,6 +109,7 @@ indices! {
     BYTES_OUT "bytes_out"
     STATUS "status"
     ERROR "error_type"
+    FLAGS "flags"
 }
 
 /// Lowest HTTP status of a server's failure.
@@ -111,6 +127,8 @@ impl<'a> InvocationRow<'a> {
             let value = field.value;
             match index {
                 TRACE => row.trace_id = text(value, "trace_id")?,
+                SPAN => row.span_id = text_or_none(value),
+                PARENT_INVOCATION => row.parent_id = text_or_none(value),
                 CALLER => row.caller_span_id = text(value, "caller_span_id")?,
                 PARENT => parent = text(value, "parent_span_id")?,
                 KIND => is_server = value == b"\"server\"",
@@ -134,6 +152,7 @@ impl<'a> InvocationRow<'a> {
                 BYTES_OUT => row.bytes_out = count(value, "bytes_out")?,
                 STATUS => row.is_error |= is_failure(value)?,
                 ERROR => row.is_error |= !text(value, "error_type")?.is_empty(),
+                FLAGS => row.is_orphan = memmem::find(value, b"\"orphan\"").is_some(),
                 _ => {}
             }
         }
@@ -159,36 +178,56 @@ impl<'a> InvocationRow<'a> {
     }
 }
 
+/// Declares the indices of fields of a call.
+macro_rules! call_indices {
+    ($($name:ident $field:literal)*) => {
+        $(const $name: usize = field_index(CALL, $field);)*
+    };
+}
+call_indices! {
+    CALL_TRACE "trace_id"
+    CALL_SPAN "span_id"
+    CALL_MODULE "module_id"
+    CALL_INSTANCE "instance_id"
+    CALL_NODE "node"
+    CALL_PEER "peer"
+    CALL_PEER_MODULE "peer_module"
+    CALL_START "ts_start"
+    CALL_END "ts_end"
+    CALL_BYTES_IN "bytes_in"
+    CALL_BYTES_OUT "bytes_out"
+    CALL_KIND "kind"
+    CALL_STATUS "status"
+    CALL_ERROR "error_type"
+}
+
 impl<'a> CallRow<'a> {
     /// # Errors
     /// As [`InvocationRow::read`].
     pub fn read(line: &'a [u8]) -> Result<Self, RowError> {
-        const CALL_TRACE: usize = field_index(CALL, "trace_id");
-        const CALL_SPAN: usize = field_index(CALL, "span_id");
-        const CALL_NODE: usize = field_index(CALL, "node");
-        const CALL_PEER: usize = field_index(CALL, "peer");
-        const CALL_START: usize = field_index(CALL, "ts_start");
-        const CALL_END: usize = field_index(CALL, "ts_end");
-        const CALL_KIND: usize = field_index(CALL, "kind");
-        const CALL_STATUS: usize = field_index(CALL, "status");
-        const CALL_ERROR: usize = field_index(CALL, "error_type");
-        let (mut is_client, mut is_answered, mut is_error) = (false, false, false);
+        let (mut is_client, mut has_status) = (false, false);
         let mut row = Self::default();
         let (mut scan, mut order) = (Fields::new(line)?, Order::new(CALL));
         while let Some((index, field)) = scan.next_known(&mut order, &CALL_NAMES)? {
+            let value = field.value;
             match index {
-                CALL_TRACE => row.trace_id = text(field.value, "trace_id")?,
-                CALL_SPAN => row.span_id = text(field.value, "span_id")?,
-                CALL_NODE => row.node = text(field.value, "node")?,
-                CALL_PEER => row.peer = text(field.value, "peer")?,
-                CALL_START => row.ts_start = stamp(field.value, "ts_start")?,
-                CALL_END => row.ts_end = stamp(field.value, "ts_end")?,
-                CALL_KIND => is_client = field.value == b"\"client\"",
+                CALL_TRACE => row.trace_id = text(value, "trace_id")?,
+                CALL_SPAN => row.span_id = text(value, "span_id")?,
+                CALL_MODULE => row.module = text_or_none(value),
+                CALL_INSTANCE => row.instance = text_or_none(value),
+                CALL_NODE => row.node = text(value, "node")?,
+                CALL_PEER => row.peer = text(value, "peer")?,
+                CALL_PEER_MODULE => row.peer_module = text_or_none(value),
+                CALL_START => row.ts_start = stamp(value, "ts_start")?,
+                CALL_END => row.ts_end = stamp(value, "ts_end")?,
+                CALL_BYTES_IN => row.bytes_in = unsigned(value),
+                CALL_BYTES_OUT => row.bytes_out = unsigned(value),
+                CALL_KIND => is_client = value == b"\"client\"",
                 CALL_STATUS => {
-                    is_answered = field.value != b"null";
-                    is_error |= is_failure(field.value)?;
+                    has_status = value != b"null";
+                    row.is_error |= is_failure(value)?;
                 }
-                CALL_ERROR => is_error |= !text(field.value, "error_type")?.is_empty(),
+                CALL_ERROR => row.is_error |= !text(value, "error_type")?.is_empty(),
                 _ => {}
             }
         }
@@ -201,9 +240,7 @@ impl<'a> CallRow<'a> {
                 return Err(RowError::InvalidField(name));
             }
         }
-        if !is_client || !is_answered || is_error {
-            row.peer = &[];
-        }
+        row.is_answered = is_client && has_status && !row.is_error;
         Ok(row)
     }
 }
@@ -216,6 +253,12 @@ pub fn text<'a>(value: &'a [u8], name: &'static str) -> Result<&'a [u8], RowErro
         b"null" => Ok(&[]),
         _ => Err(RowError::InvalidField(name)),
     }
+}
+
+/// The same for a field on which no figure of `cctf stats` depends: anything but a string is unknown, and the line stays valid.
+#[inline]
+fn text_or_none(value: &[u8]) -> &[u8] {
+    if value.first() == Some(&b'"') { value } else { &[] }
 }
 
 /// A timestamp, nanoseconds.
@@ -241,8 +284,12 @@ fn count(value: &[u8], name: &'static str) -> Result<Option<u64>, RowError> {
     if value == b"null" {
         return Ok(None);
     }
-    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    parsed.map(Some).ok_or(RowError::InvalidField(name))
+    unsigned(value).map(Some).ok_or(RowError::InvalidField(name))
+}
+
+#[inline]
+fn unsigned(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok())
 }
 
 #[inline]

@@ -1,0 +1,76 @@
+//! [`Opened`]: the files of a run's invocations and calls with the sizes that they have now, so that several passes over a
+//! growing run see the same lines.
+
+use std::path::PathBuf;
+
+use cctf_proto::cctf::{File, Part};
+use rundir::ReadError;
+use rundir::chunks::ChunkedFile;
+use rundir::parts::{Run, State};
+
+use super::scan::{Input, Kind};
+
+/// A run whose files are open.
+pub struct Opened {
+    pub run: Run,
+    pub parts: Vec<Part>,
+    pub inputs: Vec<Input>,
+    /// Whether more rows may follow.
+    pub is_open: bool,
+    /// The files that are missing.
+    pub notes: Vec<String>,
+}
+
+/// A run without figures.
+#[derive(Debug, thiserror::Error)]
+pub enum StatsError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot compute figures of {}: it has no invocations.jsonl; restore the file or choose another run", .0.display())]
+    NoInvocations(PathBuf),
+}
+
+impl Opened {
+    /// Opens the files of the parts from `first` on.
+    ///
+    /// # Errors
+    /// If a file cannot be opened, or there are no invocations.
+    pub fn new(run: &Run, first: &Part, with_calls: bool) -> Result<Self, StatsError> {
+        let parts = run.parts_from(first)?;
+        let (mut inputs, mut notes, mut is_open) = (Vec::new(), Vec::new(), false);
+        let files = [(File::Invocations, Kind::Invocations), (File::Calls, Kind::Calls)];
+        for part in &parts {
+            is_open = run.state(part)? == State::Open;
+            for (file, kind) in files {
+                if kind == Kind::Calls && !with_calls {
+                    continue;
+                }
+                match ChunkedFile::open(run.path(part, file))? {
+                    Some(file) => inputs.push(Input { file, kind, is_open }),
+                    None => notes.push(format!("{} has no {}", part.folder(), file.name())),
+                }
+            }
+        }
+        if !inputs.iter().any(|input| input.kind == Kind::Invocations) {
+            let folder = parts.first().map(|part| run.folder(part));
+            return Err(StatsError::NoInvocations(folder.unwrap_or_default()));
+        }
+        Ok(Self {
+            run: run.clone(),
+            is_open,
+            parts,
+            inputs,
+            notes,
+        })
+    }
+
+    /// Size of the files, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|input| input.file.size()).sum()
+    }
+
+    pub fn files(&self, kind: Kind) -> impl Iterator<Item = &ChunkedFile> {
+        let of_kind = self.inputs.iter().filter(move |input| input.kind == kind);
+        of_kind.map(|input| &input.file)
+    }
+}
