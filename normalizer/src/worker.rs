@@ -1,14 +1,14 @@
 //! [`Worker`]: the pipeline's thread. It reads batches from the journal, feeds each record, and writes the output to the sink.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cctf_proto::log_line;
 
 use crate::journal::{Content, DiskFull, Journal, Reader, Record};
-use crate::pipeline::{Output, Pipeline, PipelineCounters};
+use crate::pipeline::{LiveFigures, Output, Pipeline, PipelineCounters};
 use crate::recovery::checkpoint::{self, CheckpointError};
 use crate::sink::{Sink, SinkError};
 
@@ -71,10 +71,21 @@ impl Checkpoints {
     }
 }
 
+/// The pipeline's figures of modules, nodes and runs at one time.
+#[derive(Debug)]
+pub struct Published {
+    pub figures: LiveFigures,
+    pub at: Instant,
+    /// Whether the figures stay as they are until the next record.
+    pub is_idle: bool,
+}
+
 /// The pipeline's progress, for other threads.
 #[derive(Debug, Default)]
 pub struct Progress {
     counters: Mutex<PipelineCounters>,
+    live: Mutex<Option<Arc<Published>>>,
+    is_live_wanted: AtomicBool,
     records: AtomicU64,
     bytes_written: AtomicU64,
 }
@@ -86,6 +97,17 @@ impl Progress {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The figures that were published last. The first are published when the worker starts.
+    pub fn live(&self) -> Option<Arc<Published>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the worker publish the figures of modules, nodes and runs at its next tick. A copy takes microseconds, but nobody
+    /// needs ten a second.
+    pub fn request_live(&self) {
+        self.is_live_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Journal records fed to the pipeline.
@@ -137,6 +159,7 @@ impl Worker {
     /// last record. It always closes the journal, because nobody would write later requests.
     pub fn run(mut self) -> Result<(), WorkerError> {
         let _close = CloseAtEnd(self.journal.clone());
+        self.publish_live(true);
         let mut batch = Vec::new();
         while self.reader.next_batch(&mut batch) {
             let mut is_progress_due = false;
@@ -154,8 +177,12 @@ impl Worker {
             }
             self.write()?;
             if is_progress_due {
+                let needs_ticks = self.pipeline.needs_ticks();
                 self.publish_progress();
-                self.journal.set_needs_ticks(self.pipeline.needs_ticks());
+                if self.progress.is_live_wanted.swap(false, Ordering::Relaxed) || !needs_ticks {
+                    self.publish_live(!needs_ticks);
+                }
+                self.journal.set_needs_ticks(needs_ticks);
             } else {
                 self.journal.set_needs_ticks(true);
             }
@@ -200,6 +227,15 @@ impl Worker {
             .counters
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    fn publish_live(&self, is_idle: bool) {
+        let published = Published {
+            figures: self.pipeline.live_figures(),
+            at: Instant::now(),
+            is_idle,
+        };
+        *self.progress.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(published));
     }
 
     /// Writes all output. While the disk is full, the receiver refuses requests, and clients retry them.

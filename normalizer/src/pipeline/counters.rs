@@ -1,4 +1,4 @@
-//! [`PipelineCounters`]: the pipeline's figures for /metrics and the status page.
+//! [`PipelineCounters`]: the pipeline's figures for /metrics and the live page.
 
 /// Counts since the process started or since its checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub struct PipelineCounters {
     pub rejected: Vec<(String, u64)>,
     /// Runs that are not closed.
     pub runs_open: u64,
+    /// Rows written since the process started.
+    pub rows_written: u64,
     /// Rows that wait.
     pub rows_held: u64,
     /// Spans in the join.

@@ -13,6 +13,7 @@
 mod control;
 mod counters;
 mod housekeeping;
+mod live;
 mod metrics;
 mod output;
 mod placement;
@@ -33,6 +34,7 @@ use self::shared::Shared;
 use crate::journal::{Content, Record, Signal};
 
 pub use self::counters::PipelineCounters;
+pub use self::live::{LiveFigures, RunFigure, Sums};
 pub use self::output::{Output, RunOutput};
 pub use self::shared::memory::queue_share;
 pub use self::shared::settings::Settings;
@@ -151,6 +153,7 @@ impl Pipeline {
                 .map(|(reason, &count)| (reason.to_string(), count))
                 .collect(),
             runs_open: shared.runs.live().count() as u64,
+            rows_written: shared.runs.rows_written,
             rows_held: requests.rows_pending,
             spans_joining: requests.spans_joining,
             spans_remembered: requests.spans_remembered,
@@ -158,6 +161,11 @@ impl Pipeline {
             memory,
             memory_limit: shared.settings.memory_limit,
         }
+    }
+
+    /// Figures of modules, nodes and runs.
+    pub fn live_figures(&self) -> LiveFigures {
+        live::live_figures(&self.shared)
     }
 
     /// Whether the pipeline needs ticks, because something in it waits for a time.

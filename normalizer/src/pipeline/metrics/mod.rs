@@ -238,7 +238,12 @@ impl Metrics {
             }
         }
         for round in rounds(&in_flight, |point| (point.time, point.series)) {
-            Stat::in_flight(round).write(&taking.source, shared, output);
+            let stat = Stat::in_flight(round);
+            if let Some(instance) = taking.source.instance {
+                let now = shared.clock.now;
+                shared.figures.sample_in_flight(instance, stat.value(), now);
+            }
+            stat.write(&taking.source, shared, output);
         }
     }
 

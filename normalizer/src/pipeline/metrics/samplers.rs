@@ -106,6 +106,9 @@ fn close_sample(node: NodeId, sampler: &mut Sampler, shared: &mut Shared, output
     let interfaces = interfaces.join(",");
     let link_name = format!("{}.nic", sampler.source.identity.node);
     let host = host_row(&sample, &sampler.source);
+    if let Some(cpu_util) = host.cpu_util {
+        shared.figures.sample_cpu(node, cpu_util, shared.clock.now);
+    }
     let link = link_row(&sample, &host, &link_name, &interfaces);
     for run in shared.runs_at(sample.ts, output) {
         let of = &mut shared.runs[run];

@@ -41,6 +41,10 @@ impl<'a> Stat<'a> {
         }
     }
 
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
     /// Writes the row to the runs that are open at its time.
     pub fn write(self, source: &Source, shared: &mut Shared, output: &mut Output) {
         if !self.value.is_finite() {

@@ -37,6 +37,9 @@ const _: () = assert!(
         && field_index(Call::FIELDS, "node") == ANCESTOR_ID + 3
 );
 
+/// Statuses from here on are errors of the callee.
+const ERROR_STATUS: i64 = 500;
+
 /// A span on its way to a row.
 pub struct RowSpan<'s, 'a> {
     pub span: &'s Span<'a>,
@@ -139,6 +142,7 @@ pub fn encode_invocation(
     let facts = RowFacts {
         flags,
         starts_after_body: times.is_start_explicit,
+        is_error: error_type.is_some() || mapped.status.is_some_and(|status| status >= ERROR_STATUS),
         invocation: InvocationFacts {
             endpoint: endpoints.number(scratch),
             service_ns: times.service.map(Milliseconds::as_ns),

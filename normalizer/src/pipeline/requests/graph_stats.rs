@@ -20,6 +20,10 @@ pub fn record_invocation(
     let Some(instance) = facts.instance else {
         return;
     };
+    let module = shared.sources.instance(instance).module;
+    shared
+        .figures
+        .count(module, facts.node, facts.duration_ns, facts.is_error);
     let stats = stats_of(shared, run, instance);
     stats.is_called |= is_called;
     stats.add(&facts.invocation);

@@ -49,6 +49,10 @@ pub struct RowFacts {
     pub end_unix_ns: u64,
     /// Whether its span starts when the body has been read.
     pub starts_after_body: bool,
+    /// Whether it has failed, for the live page only. It is not part of the serialized state, so a row that waits during a
+    /// restart counts as one without an error.
+    #[serde(skip)]
+    pub is_error: bool,
     /// For the statistics of its module.
     pub invocation: InvocationFacts,
 }
@@ -67,6 +71,7 @@ impl RowFacts {
             start_unix_ns: span.start_time_unix_nano,
             end_unix_ns: span.end_time_unix_nano,
             starts_after_body: false,
+            is_error: false,
             invocation: InvocationFacts::default(),
         }
     }

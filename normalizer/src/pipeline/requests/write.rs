@@ -176,6 +176,7 @@ impl<'r> EncodedRow<'r> {
     /// Counts the row, and adds the flags that depend on other rows.
     #[inline]
     fn count(&self, file: File, orphan: bool, mut flags: Flags, shared: &mut Shared) -> Flags {
+        shared.runs.rows_written += 1;
         let run = &mut shared.runs[self.run];
         run.part.orphans += u64::from(orphan);
         run.nodes.extend(self.facts.node);

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod clock;
 pub mod facts;
+pub mod figures;
 pub mod memory;
 pub mod parts;
 pub mod registry;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::accounts::{Accounts, Fate};
 use self::clock::{Clock, Windows};
 use self::facts::OpenedRun;
+use self::figures::Figures;
 use self::memory::MemoryShares;
 use self::parts::RollLimits;
 use self::run::Phase;
@@ -50,6 +52,9 @@ pub struct Shared {
     pub endpoints: Names,
     /// Receivers of all calls.
     pub peers: Names,
+    /// For the live page.
+    #[serde(skip)]
+    pub figures: Figures,
     /// Spans counted for the normalizer's own run before it was opened.
     unplaced: Accounts,
     /// Numbers of spans and points before the item that is being taken.
@@ -72,6 +77,7 @@ impl Shared {
             runs: Runs::new(&settings.run_id, settings.open_runs_max),
             endpoints: Names::default(),
             peers: Names::default(),
+            figures: Figures::default(),
             unplaced: Accounts::default(),
             counted_before: (0, 0),
             opened: Vec::new(),

@@ -25,6 +25,9 @@ pub struct Runs {
     own_slot: RunId,
     /// The run that was opened last.
     pub newest: RunId,
+    /// Rows written since the process started.
+    #[serde(skip)]
+    pub rows_written: u64,
 }
 
 impl Index<RunId> for Runs {
@@ -60,6 +63,7 @@ impl Runs {
             open_max,
             own_slot: RunId::new(0),
             newest: RunId::new(0),
+            rows_written: 0,
         }
     }
 
@@ -143,6 +147,10 @@ impl Runs {
             .enumerate()
             .filter(move |(_, run)| run.as_ref().is_some_and(&is_wanted))
             .map(|(slot, _)| RunId::new(slot))
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Run> {
+        self.slots.iter().flatten()
     }
 
     /// The runs that are not closed.
@@ -274,6 +282,7 @@ impl Runs {
         ts_unix_ns: u64,
         output: &mut Output,
     ) {
+        self.rows_written += 1;
         let of = &mut self[run];
         let lines = output.run(run, &of.part.of).lines(file);
         let begin = lines.len();

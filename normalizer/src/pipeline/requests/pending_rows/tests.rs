@@ -36,6 +36,7 @@ fn facts(trace: u8) -> RowFacts {
         start_unix_ns: 0,
         end_unix_ns: 0,
         starts_after_body: false,
+        is_error: false,
         invocation: InvocationFacts::default(),
     }
 }
