@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cctf_proto::log_line;
@@ -84,6 +84,7 @@ pub struct Published {
 #[derive(Debug, Default)]
 pub struct Progress {
     counters: Mutex<PipelineCounters>,
+    first_live: OnceLock<Arc<Published>>,
     live: Mutex<Option<Arc<Published>>>,
     is_live_wanted: AtomicBool,
     records: AtomicU64,
@@ -99,7 +100,12 @@ impl Progress {
             .clone()
     }
 
-    /// The figures that were published last. The first are published when the worker starts.
+    /// The figures when the worker started: those of the records that were replayed.
+    pub fn first_live(&self) -> Option<Arc<Published>> {
+        self.first_live.get().cloned()
+    }
+
+    /// The figures that were published last.
     pub fn live(&self) -> Option<Arc<Published>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -230,12 +236,13 @@ impl Worker {
     }
 
     fn publish_live(&self, is_idle: bool) {
-        let published = Published {
+        let published = Arc::new(Published {
             figures: self.pipeline.live_figures(),
             at: Instant::now(),
             is_idle,
-        };
-        *self.progress.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(published));
+        });
+        self.progress.first_live.get_or_init(|| Arc::clone(&published));
+        *self.progress.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
     }
 
     /// Writes all output. While the disk is full, the receiver refuses requests, and clients retry them.

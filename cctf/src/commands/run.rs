@@ -215,6 +215,9 @@ fn drive_all(
         Some(addresses) => Deployment::attach(addresses, logs_dir, run_id)?,
         None => Deployment::start(args.stack_config(run_id, logs_dir)?, scratch, stop)?,
     };
+    if let Some(page) = deployment.live_page() {
+        log_line!("live page: {page}");
+    }
     let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(run_id, deployment.target()),
         identity: DriverIdentity {

@@ -44,11 +44,6 @@ const CIRCLES: &[Circle] = &[
         ],
         "the table of endpoints names each, and each returns the table's type",
     ),
-    circle(
-        "normalizer/src/",
-        &["admin", "admin::metrics", "admin::page"],
-        "the routes name the pages, and the pages show the routes' state",
-    ),
 ];
 
 #[test]

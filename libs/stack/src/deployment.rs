@@ -85,6 +85,14 @@ impl Deployment {
         }
     }
 
+    /// The page of the normalizer that was started, while it runs.
+    pub fn live_page(&self) -> Option<&str> {
+        match self {
+            Self::Children(stack, ..) => stack.live_page.as_deref(),
+            Self::Running(..) => None,
+        }
+    }
+
     /// Fails if a child has exited.
     pub fn check_alive(&mut self) -> Result<(), DeploymentError> {
         match self {

@@ -23,7 +23,7 @@ pub enum RunningError {
         "cannot complete the run: no rows in {0}; check that the stack's normalizer writes to this folder (--logs-dir), and that telemetry reaches it"
     )]
     NoFiles(PathBuf),
-    #[error("cannot complete the run: the normalizer has not closed {0} within {seconds} s; see its status page", seconds = TIMEOUT.as_secs())]
+    #[error("cannot complete the run: the normalizer has not closed {0} within {seconds} s; see its live page", seconds = TIMEOUT.as_secs())]
     NotClosed(PathBuf),
     #[error("interrupted")]
     Interrupted,

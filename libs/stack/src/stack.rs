@@ -72,6 +72,8 @@ pub struct Stack {
     pub target: Target,
     /// The OTLP endpoint for spans.
     pub otlp_endpoint: String,
+    /// The normalizer's page. `None` in a network namespace, which a browser outside cannot reach.
+    pub live_page: Option<String>,
 }
 
 impl Stack {
@@ -86,7 +88,7 @@ impl Stack {
             Some(_) => tiers::CONTROL,
             None => Ipv4Addr::LOCALHOST,
         };
-        let (normalizer, receiver) = start_normalizer(config, host, scratch, stop)?;
+        let (normalizer, receiver, admin) = start_normalizer(config, host, scratch, stop)?;
         let collector = match &config.collector {
             Some(binary) => Some(Collector::start(
                 binary,
@@ -123,9 +125,10 @@ impl Stack {
             services,
             collector,
             normalizer,
-            tiers,
             target,
             otlp_endpoint,
+            live_page: tiers.is_none().then(|| format!("{admin}/")),
+            tiers,
         })
     }
 
@@ -198,12 +201,13 @@ fn host_of(config: &StackConfig) -> (&str, &str) {
     }
 }
 
+/// Returns the normalizer, its OTLP/gRPC receiver and its admin listener.
 fn start_normalizer(
     config: &StackConfig,
     host: Ipv4Addr,
     scratch: &Path,
     stop: &AtomicBool,
-) -> Result<(Child, Target), ChildError> {
+) -> Result<(Child, Target, Target), ChildError> {
     let mut command = command(NORMALIZER, config)?;
     command
         .arg("--out-dir")
@@ -220,7 +224,7 @@ fn start_normalizer(
     let grpc = child.announced_url(&announced, "grpc")?;
     let admin = child.announced_url(&announced, "admin")?;
     child.ready(&admin, READY, stop)?;
-    Ok((child, grpc))
+    Ok((child, grpc, admin))
 }
 
 /// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.

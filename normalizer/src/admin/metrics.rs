@@ -3,16 +3,8 @@
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
-use super::Sources;
-use crate::journal::Signal;
+use super::sources::{SIGNALS, Sources};
 use crate::pipeline::PipelineCounters;
-
-/// The signals and their label values.
-pub(super) const SIGNALS: [(Signal, &str); 3] = [
-    (Signal::Traces, "traces"),
-    (Signal::Metrics, "metrics"),
-    (Signal::Logs, "logs"),
-];
 
 pub(super) fn render(sources: &Sources) -> String {
     let mut page = Page::default();

@@ -1,97 +1,192 @@
-//! [`Admin`]: the service of the admin listener, with liveness, readiness, metrics and a status page.
+//! [`Admin`]: the service of the admin listener, with liveness, readiness, metrics and the live page.
 
+mod chart;
+mod events;
 mod healthcheck;
+mod history;
 mod metrics;
 mod page;
+mod report_command;
+mod sources;
+mod state;
+mod view;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::service::Service;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
+use self::events::{Events, VIEWERS_MAX};
+use self::history::{History, INTERVAL, MARK_INTERVAL};
+use self::sources::Sources;
+use self::state::State;
+use self::view::View;
 use crate::journal::Journal;
 use crate::receiver::Counters;
 use crate::worker::Progress;
 
 pub use healthcheck::{HealthcheckError, healthcheck};
 
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const EVENT_STREAM: &str = "text/event-stream";
+
 #[derive(Clone)]
 pub struct Admin {
-    sources: Arc<Sources>,
+    shared: Arc<Shared>,
 }
 
-/// Sources of the numbers.
-struct Sources {
-    counters: Arc<Counters>,
-    journal: Journal,
-    progress: Arc<Progress>,
-    started: Instant,
-    last_page: Mutex<page::Sample>,
+struct Shared {
+    sources: Sources,
+    history: Mutex<History>,
+    events: Events,
 }
+
+/// An event: the same state as numbers and as the page's texts.
+#[derive(Serialize)]
+struct Event<'a> {
+    state: &'a State,
+    page: View,
+}
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 impl Admin {
-    pub fn new(counters: Arc<Counters>, journal: Journal, progress: Arc<Progress>) -> Self {
+    /// `out_dir`: the folder of all runs.
+    pub fn new(counters: Arc<Counters>, journal: Journal, progress: Arc<Progress>, out_dir: PathBuf) -> Self {
         let sources = Sources {
             counters,
             journal,
             progress,
+            out_dir,
             started: Instant::now(),
-            last_page: Mutex::new(page::Sample::default()),
         };
         Self {
-            sources: Arc::new(sources),
+            shared: Arc::new(Shared {
+                sources,
+                history: Mutex::default(),
+                events: Events::default(),
+            }),
         }
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    /// Samples the counts once a second, and sends the state to the viewers, until `stop` is true.
+    pub async fn watch(self, mut stop: watch::Receiver<bool>) {
+        let mut seconds = tokio::time::interval(INTERVAL);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut requested: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                _ = seconds.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            let has_viewers = self.shared.events.has_viewers();
+            self.shared.sample();
+            // Without viewers only the marks need figures.
+            if has_viewers || requested.is_none_or(|at| at.elapsed() >= MARK_INTERVAL) {
+                requested = Some(Instant::now());
+                self.shared.sources.progress.request_live();
+            }
+            if has_viewers {
+                self.shared.events.publish(&self.shared.event());
+            }
+        }
+        self.shared.events.end();
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Answer {
         if method != Method::GET && method != Method::HEAD {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET\n");
+            let mut response = respond(
+                StatusCode::METHOD_NOT_ALLOWED,
+                TEXT,
+                "method not allowed, use GET\n",
+            );
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
+        let sources = &self.shared.sources;
         match path {
-            "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match self.sources.refusal_reason() {
-                None => text(StatusCode::OK, "ok\n"),
-                Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
+            "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" => match sources.refusal_reason() {
+                None => respond(StatusCode::OK, TEXT, "ok\n"),
+                Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
             },
-            "/metrics" => {
-                let body = metrics::render(&self.sources);
-                respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
-            }
-            "/" => respond(
-                StatusCode::OK,
-                "text/html; charset=utf-8",
-                page::render(&self.sources),
-            ),
-            _ => text(
+            "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(sources)),
+            "/" => page_answer(&View::new(&self.shared.state())),
+            // A stream's body would begin, and a viewer would be counted, without anyone to read it.
+            "/events" if method == Method::HEAD => respond(StatusCode::OK, EVENT_STREAM, ""),
+            "/events" => self.stream(),
+            _ => respond(
                 StatusCode::NOT_FOUND,
-                "not found, use /, /livez, /readyz or /metrics\n",
+                TEXT,
+                "not found, use /, /events, /livez, /readyz or /metrics\n",
             ),
         }
     }
+
+    fn stream(&self) -> Answer {
+        let Some(stream) = self.shared.events.subscribe(|| self.shared.event()) else {
+            let sentence =
+                format!("{VIEWERS_MAX} viewers follow the live page already; close one and try again\n");
+            let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, sentence);
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            return response;
+        };
+        with_headers(Response::new(stream.boxed()), EVENT_STREAM)
+    }
 }
 
-impl Sources {
-    /// Why requests are refused at the moment; `None` if they are accepted.
-    fn refusal_reason(&self) -> Option<&'static str> {
-        if self.journal.is_closed() {
-            return Some("shutting down\n");
+impl Shared {
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sample(&self) {
+        let now = Instant::now();
+        let totals = self.sources.totals();
+        let progress = &self.sources.progress;
+        let published = [progress.first_live(), progress.live()];
+        let mut history = self.history();
+        history.sample(now, totals);
+        for live in published.into_iter().flatten() {
+            history.mark(live.at, &live.figures);
         }
-        self.journal.is_disk_full().then_some("the disk is full\n")
+    }
+
+    fn state(&self) -> State {
+        State::new(&self.sources, &self.history(), Instant::now())
+    }
+
+    /// The state as compact JSON.
+    fn event(&self) -> String {
+        let state = self.state();
+        let page = View::new(&state);
+        let event = Event { state: &state, page };
+        // Numbers and texts always have a form in JSON.
+        serde_json::to_string(&event).unwrap_or_default()
     }
 }
 
 impl<B> Service<Request<B>> for Admin {
-    type Response = Response<Full<Bytes>>;
+    type Response = Answer;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -100,19 +195,28 @@ impl<B> Service<Request<B>> for Admin {
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    respond(status, "text/plain; charset=utf-8", body)
+/// The page's own policy is in its head, except what has no effect there.
+fn page_answer(view: &View) -> Answer {
+    let mut response = respond(StatusCode::OK, HTML, page::page(view));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("frame-ancestors 'none'"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
-fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = with_headers(Response::new(Full::new(body.into()).boxed()), content_type);
     *response.status_mut() = status;
     response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+fn with_headers(mut response: Answer, content_type: &'static str) -> Answer {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -128,9 +232,12 @@ mod tests {
             bytes_max: 1,
         };
         let (journal, _reader) = journal::open(limits, journal::wall_clock(0));
-        let admin = Admin::new(Arc::default(), journal.clone(), Arc::default());
+        let admin = Admin::new(Arc::default(), journal.clone(), Arc::default(), "logs".into());
         let status = |path| admin.answer(&Method::GET, path).status().as_u16();
-        assert_eq!((status("/livez"), status("/readyz")), (200, 200));
+        assert_eq!(
+            (status("/livez"), status("/readyz"), status("/")),
+            (200, 200, 200)
+        );
         journal.set_disk_full(journal::DiskFull::Files, true);
         assert_eq!((status("/livez"), status("/readyz")), (200, 503));
         journal.set_disk_full(journal::DiskFull::Files, false);

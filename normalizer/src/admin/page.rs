@@ -1,110 +1,128 @@
-//! The status page: the most important counters in one table that refreshes itself.
+//! [`page`]: the live page as HTML. It shows the state at load time; its script then follows the events.
 
-use std::fmt::{Display, Write as _};
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use ::page::document::{Document, Section};
+use ::page::html::{Html, element};
+use ::page::summary::{Tile, tiles};
+use ::page::table::{Row, Table};
 
-use super::Sources;
-use super::metrics::SIGNALS;
-use crate::journal::Signal;
+use super::view::{Cells, View};
 
-const HEAD: &str = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="2">
-<meta name="viewport" content="width=device-width">
-<title>CCTF normalizer</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
-table { border-collapse: collapse }
-td { padding: .15em 1em .15em 0 }
-td + td { text-align: right; font-variant-numeric: tabular-nums }
-</style>
-</head>
-<body>
-<h1>CCTF normalizer</h1>
-"#;
-
-/// Number of spans at one time, from which the next page computes a rate.
-#[derive(Default)]
-pub(super) struct Sample {
-    taken: Option<Instant>,
-    spans: u64,
-}
-
-pub(super) fn render(sources: &Sources) -> String {
-    let mut page = String::from(HEAD);
-    let state = sources.refusal_reason().map_or("ready", str::trim_end);
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        page,
-        "<p>{state}, up for {} s</p>\n<table>",
-        sources.started.elapsed().as_secs()
-    );
-    row(
-        &mut page,
-        "spans per second",
-        format!("{:.1}", spans_per_second(sources)),
-    );
-    for (signal, name) in SIGNALS {
-        let counters = sources.counters.signal(signal);
-        row(
-            &mut page,
-            &format!("{name}: requests"),
-            counters.requests.load(Ordering::Relaxed),
-        );
-        row(
-            &mut page,
-            &format!("{name}: rows"),
-            counters.rows.load(Ordering::Relaxed),
-        );
-        for (reason, count) in counters.rejected().filter(|(_, count)| *count > 0) {
-            row(
-                &mut page,
-                &format!("{name}: rejected, {}", reason.as_str()),
-                count,
-            );
-        }
-    }
-    for (reason, count) in sources.counters.refused() {
-        row(&mut page, &format!("requests refused, {reason}"), count);
-    }
-    let counters = sources.progress.counters();
-    row(&mut page, "runs open", counters.runs_open);
-    row(&mut page, "rows waiting for their caller", counters.rows_held);
-    row(&mut page, "duplicates", counters.duplicates);
-    row(
-        &mut page,
-        "bytes in the queue",
-        sources.journal.queue_usage().bytes,
-    );
-    row(&mut page, "bytes written", sources.progress.bytes_written());
-    page.push_str("</table>\n<p><a href=\"/metrics\">metrics</a></p>\n</body>\n</html>\n");
-    page
-}
-
-fn row(page: &mut String, name: &str, value: impl Display) {
-    let _ = writeln!(page, "<tr><td>{name}</td><td>{value}</td></tr>");
-}
-
-/// Rate since the last page, or since the start for the first page.
-fn spans_per_second(sources: &Sources) -> f64 {
-    let now = Instant::now();
-    let spans = sources
-        .counters
-        .signal(Signal::Traces)
-        .rows
-        .load(Ordering::Relaxed);
-    let mut last = sources.last_page.lock().unwrap_or_else(PoisonError::into_inner);
-    let elapsed = now
-        .duration_since(last.taken.unwrap_or(sources.started))
-        .as_secs_f64();
-    let new = spans - last.spans;
-    *last = Sample {
-        taken: Some(now),
-        spans,
+/// The page of a state.
+pub fn page(view: &View) -> String {
+    let document = Document {
+        title: "CCTF normalizer".to_owned(),
+        subtitle: subtitle(view),
+        sections: vec![
+            Section::new("rates", "Rates of the last minute", rates(view)),
+            Section::new("runs", "Runs", runs(view)),
+            Section::new("modules", "Modules", shares(view, "modules-table")),
+            Section::new("nodes", "Nodes", shares(view, "nodes-table")),
+            Section::new("queue", "Journal, queue and rows", queue(view)),
+            Section::new("received", "Received", table(view, "received-table")),
+            Section::new("rejects", "Rejected", table(view, "rejects-table")),
+            Section::new("memory", "Memory", table(view, "memory-table")),
+        ],
+        footer: Html::markup(
+            "<p>The same figures for programs: <a href=\"/metrics\">/metrics</a> (Prometheus).</p>",
+        ),
+        styles: vec![include_str!("live.css")],
+        scripts: vec![include_str!("live.js")],
+        connects_to_origin: true,
+        ..Document::default()
     };
-    if elapsed > 0.0 { new as f64 / elapsed } else { 0.0 }
+    document.html()
+}
+
+/// The script replaces the sentence in `#live-status`.
+fn subtitle(view: &View) -> Html {
+    let badge = element("span")
+        .class(if view.is_ready { "badge good" } else { "badge bad" })
+        .attr("id", "readiness")
+        .child(view.status);
+    let snapshot = format!(
+        "Snapshot of {}. Reload the page to update it: it updates itself only with JavaScript.",
+        view.at
+    );
+    let status = element("span")
+        .attr("id", "live-status")
+        .attr("role", "status")
+        .child(snapshot);
+    let mut html = badge.build();
+    html.push(" ");
+    html.push(status);
+    html
+}
+
+fn rates(view: &View) -> Html {
+    let tile = |line: &super::chart::Line| Tile {
+        key: line.key.to_owned(),
+        label: line.label.to_owned(),
+        value: line.value.clone(),
+        detail: line.html(),
+    };
+    let charts: Vec<Tile> = view.lines.iter().map(tile).collect();
+    let summary = element("summary").child("Table of the rates");
+    let details = element("details")
+        .child(summary)
+        .child(table(view, "rates-table"));
+    let mut html = tiles(&charts);
+    html.push(details);
+    html
+}
+
+fn runs(view: &View) -> Html {
+    let hint = element("p").child("The report of the newest run, as one offline HTML file:");
+    let code = element("code").attr("id", "report-command").child(&view.command);
+    let copy = element("button")
+        .attr("type", "button")
+        .attr("id", "copy-command")
+        .flag("hidden")
+        .child("Copy");
+    let copied = element("span").attr("id", "copied").attr("role", "status");
+    let command = element("div")
+        .class("command")
+        .child(code)
+        .child(copy)
+        .child(copied);
+    let mut html = table(view, "runs-table");
+    html.push(hint);
+    html.push(command);
+    html
+}
+
+fn shares(view: &View, id: &str) -> Html {
+    let window = element("span").attr("data-text", "window").child(&view.window);
+    let note = element("p")
+        .class("note")
+        .child("Invocations whose rows were written in the last ")
+        .child(window)
+        .child(". An invocation waits for its caller for up to the join window.");
+    let mut html = note.build();
+    html.push(table(view, id));
+    html
+}
+
+fn queue(view: &View) -> Html {
+    let tile = |figure: &super::view::Figure| Tile {
+        key: figure.key.to_owned(),
+        label: figure.label.to_owned(),
+        value: figure.value.clone(),
+        detail: Html::new(),
+    };
+    let all: Vec<Tile> = view.tiles.iter().map(tile).collect();
+    tiles(&all)
+}
+
+fn table(view: &View, id: &str) -> Html {
+    view.table(id).map(html_table).unwrap_or_default()
+}
+
+fn html_table(cells: &Cells) -> Html {
+    let mut table = Table::new(cells.id, cells.caption, cells.columns.clone());
+    for row in &cells.rows {
+        table.row(Row::new(row));
+    }
+    // An empty sentence keeps its place for the script.
+    table.more = Some(cells.more.clone());
+    table.html()
 }

@@ -92,7 +92,7 @@ pub struct Config {
         value_name = "IP:PORT"
     )]
     pub http_listen: SocketAddr,
-    /// Address to listen on for health checks, metrics and the status page.
+    /// Address to listen on for health checks, metrics and the live page.
     #[arg(
         long,
         env = "ADMIN_LISTEN",

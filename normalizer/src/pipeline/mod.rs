@@ -34,7 +34,7 @@ use self::shared::Shared;
 use crate::journal::{Content, Record, Signal};
 
 pub use self::counters::PipelineCounters;
-pub use self::live::{LiveFigures, RunFigure, Sums};
+pub use self::live::{Figure, LiveFigures, RunFigure, Sums};
 pub use self::output::{Output, RunOutput};
 pub use self::shared::memory::queue_share;
 pub use self::shared::settings::Settings;

@@ -122,7 +122,9 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (stop_admin, admin_stopped) = watch::channel(false);
 
-        let admin = Admin::new(self.receiver.counters(), journal.clone(), progress);
+        let counters = self.receiver.counters();
+        let admin = Admin::new(counters, journal.clone(), progress, self.config.out_dir.clone());
+        tokio::spawn(admin.clone().watch(admin_stopped.clone()));
         tokio::spawn(self.admin.serve(admin, connections_max, admin_stopped));
         let mut receivers = JoinSet::new();
         for listener in [self.grpc, self.http] {

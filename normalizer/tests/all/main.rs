@@ -11,6 +11,7 @@ mod golden;
 mod golden_rows;
 mod join_model;
 mod kill;
+mod live;
 mod memory;
 mod otlp_table;
 mod process;

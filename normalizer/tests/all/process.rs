@@ -101,8 +101,17 @@ fn the_admin_listener_serves_health_metrics_and_a_page() {
             "200",
             "cctf_refused_requests_total{reason=\"malformed\"} 1\n",
         ),
-        ("/", "200", "<td>traces: rows</td><td>1</td>"),
-        ("/else", "404", "use /, /livez"),
+        (
+            "/",
+            "200",
+            "traces</th><td class=\"number\" data-col=\"requests\">1</td><td class=\"number\" data-col=\"rows\">1</td>",
+        ),
+        (
+            "/",
+            "200",
+            "malformed</th><td data-col=\"by\">receiver: whole requests</td><td class=\"number\" data-col=\"count\">1</td>",
+        ),
+        ("/else", "404", "use /, /events, /livez"),
     ] {
         let answer = normalizer.http("admin", &format!("GET {path}"), "");
         assert!(

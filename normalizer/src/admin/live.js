@@ -1,0 +1,96 @@
+"use strict";
+// Follows the events of the normalizer and writes their texts into the page, as text only.
+(() => {
+  const RETRY_MS = 2000;
+  const status = document.getElementById("live-status");
+  const command = document.getElementById("report-command");
+  const copy = document.getElementById("copy-command");
+  const copied = document.getElementById("copied");
+  let source = null;
+  let timer = 0;
+  let last = null;
+
+  const write = (node, text) => {
+    if (node && node.textContent !== text) node.textContent = text;
+  };
+
+  const showTable = ({ id, columns, rows, more }) => {
+    const table = document.getElementById(id);
+    if (!table || table.closest("details:not([open])")) return;
+    const body = table.tBodies[0];
+    const heads = table.tHead.rows[0].cells;
+    while (body.rows.length > rows.length) body.deleteRow(-1);
+    rows.forEach((texts, index) => {
+      const row = body.rows[index] || body.insertRow();
+      texts.forEach((text, column) => {
+        let cell = row.cells[column];
+        if (!cell) {
+          cell = document.createElement(column === 0 ? "th" : "td");
+          if (column === 0) cell.scope = "row";
+          if (heads[column].className) cell.className = heads[column].className;
+          cell.dataset.col = columns[column];
+          row.append(cell);
+        }
+        write(cell, text);
+      });
+    });
+    write(table.closest(".table").querySelector(".more"), more);
+  };
+
+  const show = page => {
+    const readiness = document.getElementById("readiness");
+    write(readiness, page.status);
+    readiness.className = page.is_ready ? "badge good" : "badge bad";
+    for (const { key, points, value, max } of page.lines) {
+      document.querySelector(`[data-line="${key}"]`).setAttribute("points", points);
+      write(document.querySelector(`[data-max="${key}"]`), max);
+      write(document.querySelector(`[data-tile="${key}"]`), value);
+    }
+    for (const { key, value } of page.tiles) write(document.querySelector(`[data-tile="${key}"]`), value);
+    document.querySelectorAll('[data-text="window"]').forEach(node => write(node, page.window));
+    page.tables.forEach(showTable);
+    write(command, page.command);
+  };
+
+  const stop = text => {
+    clearTimeout(timer);
+    if (source) source.close();
+    source = null;
+    write(status, text);
+  };
+
+  const connect = () => {
+    stop("Connecting");
+    source = new EventSource("events");
+    source.onmessage = event => {
+      last = JSON.parse(event.data).page;
+      show(last);
+      write(status, "Live");
+    };
+    // The browser connects again by itself unless the answer was an error.
+    source.onerror = () => {
+      write(status, "Connection lost, retrying");
+      if (source && source.readyState === EventSource.CLOSED) timer = setTimeout(connect, RETRY_MS);
+    };
+  };
+
+  const follow = () => (document.hidden ? stop("Paused while this tab is hidden") : connect());
+  document.addEventListener("visibilitychange", follow);
+  document.querySelectorAll("details").forEach(details =>
+    details.addEventListener("toggle", () => last && show(last)));
+
+  copy.hidden = false;
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      write(copied, "Copied");
+    } catch {
+      // Browsers lend the clipboard to secure origins only, which an address of another machine is not.
+      getSelection().selectAllChildren(command);
+      write(copied, document.execCommand("copy") ? "Copied" : "Press Ctrl+C to copy");
+    }
+    setTimeout(() => write(copied, ""), RETRY_MS);
+  });
+
+  follow();
+})();

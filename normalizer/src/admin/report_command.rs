@@ -1,0 +1,40 @@
+//! [`report_command`]: the command that makes the report of a run. The normalizer does not link the report.
+
+use std::path::Path;
+
+/// The command, ready to be pasted into a POSIX shell. Without a run, the name is to be filled in.
+pub fn report_command(out_dir: &Path, run_id: Option<&str>) -> String {
+    // An absolute path works from any folder.
+    let out_dir = std::path::absolute(out_dir).unwrap_or_else(|_| out_dir.to_owned());
+    let folder = out_dir.join(run_id.unwrap_or("RUN_ID"));
+    format!(
+        "cctf report {} --out report.html",
+        quoted(&folder.to_string_lossy())
+    )
+}
+
+/// One word of a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    if word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_special_characters_is_one_word() {
+        let command = |folder| report_command(Path::new(folder), Some("mine"));
+        assert_eq!(command("/logs"), "cctf report /logs/mine --out report.html");
+        assert_eq!(
+            command("/my logs; rm -r '$HOME'"),
+            r"cctf report '/my logs; rm -r '\''$HOME'\''/mine' --out report.html"
+        );
+        let unknown = report_command(Path::new("/logs"), None);
+        assert_eq!(unknown, "cctf report /logs/RUN_ID --out report.html");
+    }
+}
