@@ -1,11 +1,25 @@
 //! [`graph`]: who calls whom, in layers from left to right.
 
-use crate::html::{Html, element};
+use super::axes::{VALUE_MAX, coordinate};
+use super::layout::{LOOP_HEIGHT, Layout, Link, NodeSize, Rect, Route};
+use crate::html::{Element, Html, element};
+use crate::number::share;
 
 /// Nodes that are drawn at most; the caller collapses larger graphs.
 pub const NODES_MAX: usize = 60;
 /// Edges that are drawn at most.
 pub const EDGES_MAX: usize = 200;
+/// Characters of a node's lines and of an edge's label; the tip has the whole text.
+const NODE_CHARS: usize = 26;
+const LABEL_CHARS: usize = 28;
+/// Mean width of a character in pixels: of names (13 px, bold), details and labels (11 px). On the safe side.
+const NAME_CHAR: f64 = 7.6;
+const SMALL_CHAR: f64 = 6.3;
+const NODE_WIDTH_MIN: f64 = 120.0;
+/// Space left and right of a node's text.
+const PADDING: f64 = 14.0;
+/// Length of an arrow's head.
+const HEAD: f64 = 8.0;
 
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -14,6 +28,7 @@ pub struct Graph {
     pub title: String,
     pub description: String,
     pub nodes: Vec<Node>,
+    /// Of several edges with the same ends, the first is drawn.
     pub edges: Vec<Edge>,
 }
 
@@ -43,17 +58,349 @@ pub struct Edge {
     pub to: usize,
     /// Calls per second: the line's thickness.
     pub rate: f64,
-    /// Share of failed calls, 0 to 1: above zero, the edge is marked.
+    /// Share of failed calls, 0 to 1: above zero, the edge is marked and the share added to its label.
     pub errors: f64,
-    /// Beside the line.
+    /// Beside the line, before its target.
     pub label: String,
     /// Shown on hover and focus.
     pub tip: String,
 }
 
 pub fn graph(chart: &Graph) -> Html {
-    element("svg")
-        .attr("role", "img")
-        .child(element("title").child(&chart.title))
+    let nodes = &chart.nodes[..chart.nodes.len().min(NODES_MAX)];
+    let (loops, edges) = drawn_edges(&chart.edges, nodes.len());
+    let sizes: Vec<NodeSize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| NodeSize {
+            width: node_width(node),
+            has_loop: loops.iter().any(|edge| edge.from == index),
+        })
+        .collect();
+    let links: Vec<Link> = edges
+        .iter()
+        .map(|edge| Link {
+            from: edge.from,
+            to: edge.to,
+            label_width: label_width(edge),
+        })
+        .collect();
+    let layout = Layout::new(&sizes, &links);
+    let highest = edges.iter().chain(&loops).map(|edge| finite(edge.rate));
+    let highest = highest.fold(0.0, f64::max);
+    let lines = edges.iter().zip(&layout.routes);
+    let lines = lines.map(|(edge, route)| edge_group(edge, route, highest));
+    let loops = loops
+        .iter()
+        .map(|edge| loop_group(edge, &layout.nodes[edge.from], highest));
+    let boxes = nodes.iter().zip(&layout.nodes).enumerate();
+    let boxes = boxes.map(|(index, (node, rect))| node_group(index, node, rect));
+    let description_id = format!("{}-desc", chart.id);
+    let svg = element("svg")
+        .attr("id", &chart.id)
+        .attr("role", "group")
+        .attr("aria-label", &chart.title)
+        .attr("aria-describedby", &description_id)
+        .attr("width", coordinate(layout.width))
+        .attr("height", coordinate(layout.height))
+        .attr(
+            "viewBox",
+            format!("0 0 {} {}", coordinate(layout.width), coordinate(layout.height)),
+        )
+        .attr("data-marks", "")
+        .child(
+            element("desc")
+                .attr("id", description_id)
+                .child(&chart.description),
+        )
+        .children(lines)
+        .children(loops)
+        .children(boxes);
+    element("div").class("graph").child(svg).build()
+}
+
+/// Edges from a node to itself, and all others, without duplicates.
+fn drawn_edges(edges: &[Edge], nodes: usize) -> (Vec<&Edge>, Vec<&Edge>) {
+    let mut seen = std::collections::BTreeSet::new();
+    edges
+        .iter()
+        .filter(|edge| edge.from < nodes && edge.to < nodes && seen.insert((edge.from, edge.to)))
+        .take(EDGES_MAX)
+        .partition(|edge| edge.from == edge.to)
+}
+
+fn finite(value: f64) -> f64 {
+    match value.is_finite() {
+        true => value.clamp(0.0, VALUE_MAX),
+        false => 0.0,
+    }
+}
+
+/// Characters that are as wide as Latin ones count once, all others twice.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if c < '\u{300}' { 1 } else { 2 }).sum()
+}
+
+/// The text, shortened to a number of columns.
+fn fitted(text: &str, max: usize) -> String {
+    if columns(text) <= max {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    let mut used = 1;
+    for character in text.chars() {
+        used += columns(character.encode_utf8(&mut [0; 4]));
+        if used > max {
+            break;
+        }
+        short.push(character);
+    }
+    short + "…"
+}
+
+fn node_width(node: &Node) -> f64 {
+    let width = |text: &str, char_width: f64| columns(&fitted(text, NODE_CHARS)) as f64 * char_width;
+    let text = width(&node.name, NAME_CHAR).max(width(&node.detail, SMALL_CHAR));
+    (text + 2.0 * PADDING).max(NODE_WIDTH_MIN)
+}
+
+/// The label, and the share of errors.
+fn label_texts(edge: &Edge) -> (String, Option<String>) {
+    let errors = finite(edge.errors).min(1.0);
+    (
+        fitted(&edge.label, LABEL_CHARS),
+        (errors > 0.0).then(|| format!("✕ {}", share(errors))),
+    )
+}
+
+fn label_width(edge: &Edge) -> f64 {
+    let (label, errors) = label_texts(edge);
+    let characters = columns(&label) + errors.map_or(0, |errors| columns(&errors) + 2);
+    characters as f64 * SMALL_CHAR + HEAD
+}
+
+/// Thickness by the square root of the rate: a hundredth of the highest rate is still seen.
+fn thickness(edge: &Edge, highest: f64) -> f64 {
+    match highest > 0.0 {
+        true => 1.2 + 3.3 * (finite(edge.rate) / highest).sqrt(),
+        false => 1.2,
+    }
+}
+
+fn edge_group(edge: &Edge, route: &Route, highest: f64) -> Html {
+    let (Some(&start), Some(&end)) = (route.points.first(), route.points.last()) else {
+        return Html::new();
+    };
+    // Forward edges arrive from the left, edges of cycles from the right.
+    let side = if route.is_back { 1.0 } else { -1.0 };
+    let mut path = format!("M{} {}", coordinate(start.0), coordinate(start.1));
+    for (index, pair) in route.points.windows(2).enumerate() {
+        let (from, mut to) = (pair[0], pair[1]);
+        if index + 2 == route.points.len() {
+            to.0 += side * HEAD;
+        }
+        if index % 2 == 0 {
+            let bend = (to.0 - from.0) / 2.0;
+            let points = [from.0 + bend, from.1, to.0 - bend, to.1, to.0, to.1].map(coordinate);
+            path.push_str(&format!("C{}", points.join(" ")));
+        } else {
+            path.push_str(&format!("H{}", coordinate(to.0)));
+        }
+    }
+    let head = format!(
+        "M{} {}l{} -4.5v9z",
+        coordinate(end.0),
+        coordinate(end.1),
+        coordinate(side * (HEAD + 1.0))
+    );
+    let label = edge_label(edge, end.0 + side * (HEAD + 3.0), end.1 - 4.0, route.is_back);
+    group(edge, route.is_back)
+        .child(
+            element("path")
+                .attr("d", path)
+                .attr("stroke-width", coordinate(thickness(edge, highest))),
+        )
+        .child(element("path").class("head").attr("d", head))
+        .child(label)
         .build()
+}
+
+fn group(edge: &Edge, is_back: bool) -> Element {
+    let class = match (finite(edge.errors) > 0.0, is_back) {
+        (false, false) => "edge",
+        (true, false) => "edge failed",
+        (false, true) => "edge back",
+        (true, true) => "edge back failed",
+    };
+    element("g")
+        .class(class)
+        .attr("data-ends", format!("{} {}", edge.from, edge.to))
+        .attr(
+            "data-tip",
+            if edge.tip.is_empty() {
+                &edge.label
+            } else {
+                &edge.tip
+            },
+        )
+}
+
+fn edge_label(edge: &Edge, x: f64, y: f64, starts_here: bool) -> Html {
+    let (label, errors) = label_texts(edge);
+    let errors = errors.map(|errors| element("tspan").class("errors").attr("dx", "5").child(errors));
+    element("text")
+        .attr("x", coordinate(x))
+        .attr("y", coordinate(y))
+        .attr_if("text-anchor", (!starts_here).then_some("end"))
+        .child(label)
+        .child(errors)
+        .build()
+}
+
+/// An edge from a node to itself, above the node's right corner.
+fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
+    let (right, top) = (rect.x + rect.width, rect.y);
+    let (from, to) = (right - 34.0, right - 12.0);
+    let height = top - LOOP_HEIGHT + 8.0;
+    let points = [from, top, from, height, to, height, to, top - HEAD].map(coordinate);
+    let [x0, y0, x1, y1, x2, y2, x3, y3] = points;
+    let label = edge_label(edge, from - 6.0, top - 8.0, false);
+    group(edge, true)
+        .child(
+            element("path")
+                .attr("d", format!("M{x0} {y0}C{x1} {y1} {x2} {y2} {x3} {y3}"))
+                .attr("stroke-width", coordinate(thickness(edge, highest))),
+        )
+        .child(
+            element("path")
+                .class("head")
+                .attr("d", format!("M{} {}l-4.5 -9h9z", coordinate(to), coordinate(top))),
+        )
+        .child(label)
+        .build()
+}
+
+fn node_group(index: usize, node: &Node, rect: &Rect) -> Html {
+    let class = match node.kind {
+        NodeKind::Module => "node",
+        NodeKind::External => "node external",
+        NodeKind::Group => "node group",
+    };
+    let tip = if node.tip.is_empty() {
+        &node.name
+    } else {
+        &node.tip
+    };
+    let middle = rect.y + rect.height / 2.0;
+    let lines = if node.detail.is_empty() {
+        (4.5, None)
+    } else {
+        (-3.0, Some(&node.detail))
+    };
+    let text = |class: &str, text: &str, y: f64| {
+        element("text")
+            .class(class)
+            .attr("x", coordinate(rect.x + PADDING))
+            .attr("y", coordinate(middle + y))
+            .child(fitted(text, NODE_CHARS))
+    };
+    let shape = |inset: f64| {
+        element("rect")
+            .attr("x", coordinate(rect.x + inset))
+            .attr("y", coordinate(rect.y + inset))
+            .attr("width", coordinate(rect.width))
+            .attr("height", coordinate(rect.height))
+            .attr("rx", "7")
+    };
+    // A second sheet behind the box shows that it stands for several modules.
+    let sheet = (node.kind == NodeKind::Group).then(|| shape(4.0).class("sheet"));
+    element("g")
+        .class(class)
+        .attr("role", "img")
+        .attr("aria-label", tip)
+        .attr("data-tip", tip)
+        .attr("data-node", index)
+        .attr("tabindex", if index == 0 { "0" } else { "-1" })
+        .child(sheet)
+        .child(shape(0.0))
+        .child(text("name", &node.name, lines.0))
+        .child(lines.1.map(|detail| text("detail", detail, 13.0)))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str) -> Node {
+        Node {
+            name: name.to_owned(),
+            detail: "12/s".to_owned(),
+            tip: String::new(),
+            kind: NodeKind::Module,
+        }
+    }
+
+    fn edge(from: usize, to: usize, rate: f64, errors: f64) -> Edge {
+        Edge {
+            from,
+            to,
+            rate,
+            errors,
+            label: format!("{from} to {to}"),
+            tip: String::new(),
+        }
+    }
+
+    fn drawn(edges: Vec<Edge>) -> String {
+        let chart = Graph {
+            id: "g".to_owned(),
+            title: "Calls".to_owned(),
+            description: String::new(),
+            nodes: vec![node("a"), node("<b>"), node("c")],
+            edges,
+        };
+        graph(&chart).into_string()
+    }
+
+    #[test]
+    fn edges_of_unknown_nodes_and_duplicates_are_not_drawn() {
+        let html = drawn(vec![
+            edge(0, 1, 1.0, 0.0),
+            edge(0, 1, 9.0, 0.0),
+            edge(0, 7, 1.0, 0.0),
+            edge(2, 2, 1.0, 0.0),
+        ]);
+        assert_eq!(html.matches("data-ends").count(), 2, "{html}");
+        assert!(
+            html.contains("data-ends=\"2 2\"") && html.contains("&lt;b&gt;"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn failed_calls_are_marked_by_a_sign_and_their_share() {
+        let html = drawn(vec![
+            edge(0, 1, 100.0, 0.012),
+            edge(1, 2, 1.0, 0.0),
+            edge(2, 0, f64::NAN, f64::NAN),
+        ]);
+        assert!(
+            html.contains("class=\"edge failed\"") && html.contains("✕ 1.20%"),
+            "{html}"
+        );
+        assert!(html.contains("class=\"edge back\" data-ends=\"2 0\""), "{html}");
+        assert!(
+            html.contains("stroke-width=\"4.5\"") && html.contains("stroke-width=\"1.5\""),
+            "{html}"
+        );
+        assert!(!html.contains("NaN"), "{html}");
+    }
+
+    #[test]
+    fn long_texts_are_shortened_by_their_width() {
+        assert_eq!(fitted("abcdef", 6), "abcdef");
+        assert_eq!(fitted("abcdefg", 6), "abcde…");
+        assert_eq!(fitted("漢字漢字", 6), "漢字…");
+    }
 }

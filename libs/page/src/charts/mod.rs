@@ -3,8 +3,10 @@
 pub mod axes;
 pub mod graph;
 pub mod heat_map;
+mod layout;
 pub mod lines;
 pub mod parts;
+mod plot;
 pub mod sparkline;
 pub mod stacked;
 pub mod waterfall;

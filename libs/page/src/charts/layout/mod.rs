@@ -1,0 +1,310 @@
+//! [`Layout`]: a directed graph in layers from left to right: nodes, and routes of edges around them. The same graph gives the same layout.
+//!
+//! The steps are Sugiyama's: cut cycles and assign layers ([`rank`]), reduce crossings ([`order`]), and align ([`place`]). An edge over
+//! several layers passes through one empty lane in each, so no line crosses a node.
+
+mod order;
+mod place;
+mod rank;
+
+/// Space around the drawing in pixels.
+const MARGIN: f64 = 12.0;
+/// Space for curves between layers, beside labels.
+const CURVE: f64 = 64.0;
+/// Distance of lines that end at a node side by side with labels.
+pub(super) const LABELLED_PORT: f64 = 17.0;
+/// The same without labels, at least and at most.
+const PORT_MIN: f64 = 3.0;
+const PORT_MAX: f64 = 10.0;
+/// Height of a node, at least.
+const NODE_HEIGHT: f64 = 46.0;
+/// Space above a node for an edge from the node to itself.
+pub(super) const LOOP_HEIGHT: f64 = 26.0;
+/// Height of the lane of an edge that passes a layer.
+const LANE_HEIGHT: f64 = 14.0;
+
+/// What is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NodeSize {
+    pub width: f64,
+    pub has_loop: bool,
+}
+
+/// An edge between two different nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    pub from: usize,
+    pub to: usize,
+    /// Space for the label before the target.
+    pub label_width: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rect {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+/// The line of an edge, from its source to its target.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Route {
+    /// Points by pairs: from an odd to an even one (curves, between layers), then straight within a layer.
+    pub points: Vec<(f64, f64)>,
+    /// It leads to an earlier layer, because it closes a cycle.
+    pub is_back: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layout {
+    pub width: f64,
+    pub height: f64,
+    pub nodes: Vec<Rect>,
+    pub routes: Vec<Route>,
+}
+
+/// A node, or the lane of an edge in a layer that it passes.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub layer: usize,
+    pub height: f64,
+    pub is_lane: bool,
+}
+
+/// A piece of an edge between neighbouring layers, from left to right.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub left: usize,
+    pub right: usize,
+}
+
+/// Nodes first, then lanes.
+struct Layered {
+    items: Vec<Item>,
+    segments: Vec<Segment>,
+    /// For each link, its items from left to right.
+    chains: Vec<Vec<usize>>,
+    is_back: Vec<bool>,
+    layers: usize,
+}
+
+impl Layout {
+    /// Links of unknown nodes, and those from a node to itself, must not be passed.
+    pub fn new(nodes: &[NodeSize], links: &[Link]) -> Self {
+        let layered = Layered::new(nodes, links);
+        let layers = order::order(&layered.items, &layered.segments, layered.layers);
+        let centers = place::place(&layered.items, &layered.segments, &layers);
+        layered.draw(nodes, links, &centers)
+    }
+}
+
+impl Layered {
+    fn new(nodes: &[NodeSize], links: &[Link]) -> Self {
+        let pairs: Vec<(usize, usize)> = links.iter().map(|link| (link.from, link.to)).collect();
+        let ranks = rank::rank(nodes.len(), &pairs);
+        let mut items: Vec<Item> = ranks
+            .layer
+            .iter()
+            .map(|layer| Item {
+                layer: *layer,
+                height: NODE_HEIGHT,
+                is_lane: false,
+            })
+            .collect();
+        let mut segments = Vec::new();
+        let mut chains = Vec::new();
+        for ((from, to), is_back) in pairs.iter().zip(&ranks.is_back) {
+            let (left, right) = if *is_back { (*to, *from) } else { (*from, *to) };
+            let mut chain = vec![left];
+            for layer in ranks.layer[left] + 1..ranks.layer[right] {
+                chain.push(items.len());
+                items.push(Item {
+                    layer,
+                    height: LANE_HEIGHT,
+                    is_lane: true,
+                });
+            }
+            chain.push(right);
+            segments.extend(chain.windows(2).map(|pair| Segment {
+                left: pair[0],
+                right: pair[1],
+            }));
+            chains.push(chain);
+        }
+        let layers = ranks.layer.iter().max().map_or(0, |last| last + 1);
+        let mut layered = Self {
+            items,
+            segments,
+            chains,
+            is_back: ranks.is_back,
+            layers,
+        };
+        layered.set_heights(nodes);
+        layered
+    }
+
+    /// Makes nodes high enough for the lines that end at them.
+    fn set_heights(&mut self, nodes: &[NodeSize]) {
+        for (node, size) in nodes.iter().enumerate() {
+            let sides = [Side::Left, Side::Right].map(|side| {
+                let ends = self.ends(node, side);
+                let spacing = if self.has_labels(&ends, side) {
+                    LABELLED_PORT
+                } else {
+                    PORT_MIN
+                };
+                ends.len() as f64 * spacing + 8.0
+            });
+            let above = if size.has_loop { LOOP_HEIGHT } else { 0.0 };
+            self.items[node].height = sides[0].max(sides[1]).max(NODE_HEIGHT) + above;
+        }
+    }
+
+    /// The links that end at one side of a node.
+    fn ends(&self, node: usize, side: Side) -> Vec<usize> {
+        let is_end = |chain: &Vec<usize>| match side {
+            Side::Left => chain.last() == Some(&node),
+            Side::Right => chain.first() == Some(&node),
+        };
+        (0..self.chains.len())
+            .filter(|link| is_end(&self.chains[*link]))
+            .collect()
+    }
+
+    /// Labels are at the targets: on the left, and on the right for edges that lead back.
+    fn has_labels(&self, links: &[usize], side: Side) -> bool {
+        links
+            .iter()
+            .any(|link| self.is_back[*link] == (side == Side::Right))
+    }
+
+    fn draw(&self, nodes: &[NodeSize], links: &[Link], centers: &[f64]) -> Layout {
+        let columns = self.columns(nodes, links);
+        let top = self.tops(centers).fold(f64::INFINITY, f64::min);
+        let shift = if top.is_finite() { MARGIN - top } else { 0.0 };
+        let centers: Vec<f64> = centers.iter().map(|center| center + shift).collect();
+        let rects: Vec<Rect> = nodes
+            .iter()
+            .zip(&self.items)
+            .zip(&centers)
+            .map(|((size, item), center)| {
+                let above = if size.has_loop { LOOP_HEIGHT } else { 0.0 };
+                let (x, width) = columns[item.layer];
+                Rect {
+                    x,
+                    y: center - item.height / 2.0 + above,
+                    width,
+                    height: item.height - above,
+                }
+            })
+            .collect();
+        let ports = self.ports(&rects, &centers);
+        let routes = (0..links.len()).map(|link| self.route(link, &columns, &centers, ports[link]));
+        let bottoms = self.items.iter().zip(&centers);
+        let bottom = bottoms
+            .map(|(item, center)| center + item.height / 2.0)
+            .fold(0.0, f64::max);
+        let right = columns.last().map_or(0.0, |(x, width)| x + width);
+        Layout {
+            width: right + MARGIN,
+            height: bottom + MARGIN,
+            routes: routes.collect(),
+            nodes: rects,
+        }
+    }
+
+    fn tops(&self, centers: &[f64]) -> impl Iterator<Item = f64> {
+        let tops = self.items.iter().zip(centers);
+        tops.map(|(item, center)| center - item.height / 2.0)
+    }
+
+    /// Left edge and width of each layer.
+    fn columns(&self, nodes: &[NodeSize], links: &[Link]) -> Vec<(f64, f64)> {
+        let mut columns = Vec::with_capacity(self.layers);
+        let mut x = MARGIN;
+        for layer in 0..self.layers {
+            let here = nodes
+                .iter()
+                .zip(&self.items)
+                .filter(|(_, item)| item.layer == layer);
+            let width = here.map(|(size, _)| size.width).fold(0.0, f64::max);
+            columns.push((x, width));
+            // Labels of forward edges stand before the next layer, those of back edges behind this one.
+            let label = |is_back: bool, end: usize, at: usize| {
+                let ending = self.chains.iter().enumerate().filter(|(link, chain)| {
+                    let item = if end == 0 { chain.first() } else { chain.last() };
+                    let layer = item.map(|item| self.items[*item].layer);
+                    self.is_back[*link] == is_back && layer == Some(at)
+                });
+                ending
+                    .map(|(link, _)| links[link].label_width)
+                    .fold(0.0, f64::max)
+            };
+            x += width + label(true, 0, layer) + label(false, 1, layer + 1) + CURVE;
+        }
+        columns
+    }
+
+    /// Heights of the two ends of each link, left and right.
+    fn ports(&self, rects: &[Rect], centers: &[f64]) -> Vec<(f64, f64)> {
+        let mut ports = vec![(0.0, 0.0); self.chains.len()];
+        for (node, rect) in rects.iter().enumerate() {
+            for side in [Side::Left, Side::Right] {
+                let mut ends = self.ends(node, side);
+                // The other end of the piece beside this node decides, so that lines do not cross right there.
+                let other = |link: &usize| {
+                    let chain = &self.chains[*link];
+                    match side {
+                        Side::Left => centers[chain[chain.len() - 2]],
+                        Side::Right => centers[chain[1]],
+                    }
+                };
+                ends.sort_by(|a, b| other(a).total_cmp(&other(b)).then(a.cmp(b)));
+                let spacing = match self.has_labels(&ends, side) {
+                    true => LABELLED_PORT,
+                    false => (rect.height / (ends.len() + 1) as f64).clamp(PORT_MIN, PORT_MAX),
+                };
+                let middle = rect.y + rect.height / 2.0;
+                for (index, link) in ends.iter().enumerate() {
+                    let y = middle + (index as f64 - (ends.len() - 1) as f64 / 2.0) * spacing;
+                    match side {
+                        Side::Left => ports[*link].1 = y,
+                        Side::Right => ports[*link].0 = y,
+                    }
+                }
+            }
+        }
+        ports
+    }
+
+    fn route(&self, link: usize, columns: &[(f64, f64)], centers: &[f64], ends: (f64, f64)) -> Route {
+        let chain = &self.chains[link];
+        let mut points = Vec::with_capacity(chain.len() * 2);
+        for (index, item) in chain.iter().enumerate() {
+            let (x, width) = columns[self.items[*item].layer];
+            if index == 0 {
+                points.push((x + width, ends.0));
+            } else if index + 1 == chain.len() {
+                points.push((x, ends.1));
+            } else {
+                points.push((x, centers[*item]));
+                points.push((x + width, centers[*item]));
+            }
+        }
+        let is_back = self.is_back[link];
+        if is_back {
+            points.reverse();
+        }
+        Route { points, is_back }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+#[cfg(test)]
+mod tests;
