@@ -108,7 +108,7 @@ const CHECKS = {
 const job = JSON.parse(process.argv[2] ?? "{}");
 const ofKind = job.screenshots ? pictures[job.kind] : CHECKS[job.kind];
 if (!ofKind) throw new Error("the job needs a kind: page, report or live");
-const checks = ofKind.filter((check) => !job.only || job.only.includes(check.name));
+const checks = ofKind.filter((check) => (!job.only || job.only.includes(check.name)) && !(check.needsCharts && job.charts === false));
 const browser = await chromium.launch({
   executablePath: executable(),
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],

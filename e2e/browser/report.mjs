@@ -1,8 +1,70 @@
 // Checks of a report: a window of the heat map is chosen by mouse and by keyboard, and traces are opened both ways.
+import { execFileSync } from "node:child_process";
+
+const UNITS_MS = { ns: 1e-6, "µs": 1e-3, ms: 1, s: 1e3, min: 6e4, h: 3.6e6 };
+// A quantile of a window is within 5%, that of `cctf stats` within 1/128, and three digits are shown.
+const QUANTILE_ERROR = 0.05 + 1 / 128 + 0.005;
+// Three digits.
+const MEAN_ERROR = 0.005;
+const QUANTILES = ["p50", "p95", "p99"];
+
+// `2 min 5 s` in milliseconds.
+function milliseconds(text) {
+  const parts = text.trim().matchAll(/([\d.,]+) (ns|µs|ms|s|min|h)\b/g);
+  return [...parts].reduce((sum, [, value, unit]) => sum + Number(value.replaceAll(",", "")) * UNITS_MS[unit], 0);
+}
+
+const count = (text) => Number(text.trim().split(" ")[0].replaceAll(",", ""));
+
+// The chosen window in seconds, and the figures that the page shows of it.
+async function shown(page) {
+  return page.evaluate(() => {
+    const controls = document.querySelector("#window-controls");
+    const end = (id) => Number(document.querySelector(id).value) * Number(controls.dataset.widthS);
+    const text = (cell) => cell?.firstChild?.textContent ?? "";
+    const cells = (row) => Object.fromEntries([...row.cells].map((cell) => [cell.dataset.col, text(cell)]));
+    const rows = [...document.querySelectorAll("#modules-table tbody tr")].map(cells);
+    const figures = [...document.querySelectorAll("#window-table tbody tr")].map((row) => [row.dataset.row, cells(row).window]);
+    return { from: end("#window-from"), to: end("#window-to"), rows, figures: Object.fromEntries(figures) };
+  });
+}
+
+// Compares the window of the page with what `cctf stats` computes from all rows.
+function compare(job, window, report) {
+  if (!job.stats) return;
+  const [command, ...flags] = job.stats;
+  const ends = ["--from", `${window.from}s`, "--to", `${window.to}s`];
+  const { groups } = JSON.parse(execFileSync(command, [...flags, ...ends], { encoding: "utf8", maxBuffer: 1 << 26 }));
+  const at = `from ${window.from} s to ${window.to} s`;
+  const calls = groups.reduce((sum, group) => sum + group.calls, 0);
+  const errors = groups.reduce((sum, group) => sum + group.errors, 0);
+  if (count(window.figures.calls) !== calls) report(`${at}: ${window.figures.calls} calls instead of ${calls}`);
+  if (count(window.figures.errors) !== errors) report(`${at}: ${window.figures.errors} errors instead of ${errors}`);
+  for (const group of groups.filter((group) => group.calls > 0)) {
+    const row = window.rows.find((row) => row.module === group.module_id);
+    if (!row) {
+      report(`${at}: no row of ${group.module_id}`);
+      continue;
+    }
+    if (count(row.calls) !== group.calls) report(`${at}: ${row.calls} calls of ${row.module} instead of ${group.calls}`);
+    if (count(row.errors) !== group.errors) report(`${at}: ${row.errors} errors of ${row.module} instead of ${group.errors}`);
+    const times = QUANTILES.map((name) => [`response_${name}`, QUANTILE_ERROR]);
+    times.push(...["response", "queue", "service", "cpu", "network"].map((time) => [`${time}_mean`, MEAN_ERROR]));
+    for (const [name, error] of times) {
+      const expected = group[`${name}_ms`];
+      if (expected === null) continue;
+      const found = milliseconds(row[name] ?? "");
+      if (Math.abs(found - expected) > error * expected + 1e-6) {
+        report(`${at}: ${name} of ${row.module} is ${row[name]} instead of ${expected} ms`);
+      }
+    }
+  }
+}
 
 // Drags over the middle third of the heat map.
 export async function brush(page) {
-  const plot = page.locator("#heatmap-plot");
+  await page.locator("#window-controls").waitFor();
+  const plot = page.locator("#heatmap-chart-plot");
   await plot.scrollIntoViewIfNeeded();
   const box = await plot.boundingBox();
   const y = box.y + box.height / 2;
@@ -13,4 +75,67 @@ export async function brush(page) {
   await page.mouse.up();
 }
 
-export const reportChecks = [];
+// Whether the figures differ from the earlier ones. The page may compute them a moment later.
+async function changes(page, before) {
+  const differ = (text) => document.querySelector("#window-table").innerText !== text;
+  return page.waitForFunction(differ, before, { timeout: 10_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+const table = (page) => page.locator("#window-table").innerText();
+
+async function byMouse(page, job, report) {
+  await page.locator("#window-controls").waitFor();
+  const whole = await table(page);
+  await brush(page);
+  if (!(await changes(page, whole))) return report("dragging over the heat map changes no figure");
+  compare(job, await shown(page), report);
+  const brushed = await table(page);
+  await page.locator("#window-clear").click();
+  await changes(page, brushed);
+  if ((await table(page)) !== whole) report("the button does not go back to the whole run");
+}
+
+// Both ends by arrow keys, the whole window with Shift, and back with Escape.
+async function byKeyboard(page, job, report) {
+  await page.locator("#window-controls").waitFor();
+  const whole = await table(page);
+  for (const [end, key] of [["#window-from", "ArrowRight"], ["#window-to", "ArrowLeft"], ["#window-from", "Shift+ArrowRight"]]) {
+    const before = await table(page);
+    await page.locator(end).focus();
+    await page.keyboard.press(key);
+    if (!(await changes(page, before))) return report(`${key} changes no figure`);
+    compare(job, await shown(page), report);
+  }
+  const before = await table(page);
+  await page.keyboard.press("Escape");
+  await changes(page, before);
+  if ((await table(page)) !== whole) report("Escape does not go back to the whole run");
+}
+
+async function traces(page, _job, report) {
+  const all = page.locator("#trace-list details.trace");
+  const number = await all.count();
+  if (number === 0) return report("the page has no trace");
+  for (const [index, open] of [
+    [0, (summary) => summary.click()],
+    [number - 1, (summary) => summary.press("Enter")],
+    [0, (summary) => summary.press("Space")],
+  ]) {
+    const trace = all.nth(index);
+    const was = await trace.evaluate((details) => details.open);
+    await open(trace.locator("summary").first());
+    const now = await trace.evaluate((details) => details.open);
+    if (now === was) report(`trace ${index} does not open or close`);
+    const isShown = await trace.locator("table, svg").first().isVisible();
+    if (isShown !== now) report(`trace ${index} shows no waterfall`);
+  }
+}
+
+export const reportChecks = [
+  { name: "window by mouse", needsCharts: true, run: byMouse },
+  { name: "window by keyboard", needsCharts: true, run: byKeyboard },
+  { name: "traces", needsCharts: true, run: traces },
+];

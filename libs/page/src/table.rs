@@ -104,7 +104,8 @@ impl Table {
             .child(body);
         let scroll = element("div")
             .class("scroll")
-            .attr("role", "region")
+            // No region: that is a landmark, and a section may have the same name.
+            .attr("role", "group")
             .attr("aria-label", &self.caption)
             .attr("tabindex", "0")
             .child(table);
