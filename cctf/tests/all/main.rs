@@ -16,6 +16,7 @@ mod shards;
 mod shell;
 mod stats;
 mod stats_cpu;
+mod stats_lint;
 mod tail_traces;
 mod trace;
 mod unreadable;

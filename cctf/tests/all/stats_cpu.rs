@@ -1,6 +1,7 @@
-//! `cctf stats --cpu`: runs without samples and with too few, and the formats.
+//! `cctf stats --cpu`: runs without samples and with too few, the formats, and the estimates in the inventory.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
@@ -54,6 +55,140 @@ fn too_few_samples_give_a_reason() {
         table.contains("front GET /a") && table.contains("0 samples"),
         "{table}"
     );
+}
+
+/// Ten minutes of two endpoints whose requests take 2 ms and 6 ms of CPU time. Their numbers vary from second to second.
+fn varied_run(logs: &Path) -> PathBuf {
+    let files = logs.join("r/cctf");
+    fs::create_dir_all(&files).unwrap();
+    let (mut invocations, mut samples, mut cpu_ms, mut number) = (String::new(), String::new(), 0, 0_u64);
+    for second in 0..600_u64 {
+        let at = 1_700_000_000_000 + second * 1000;
+        let value = cpu_ms as f64 / 1e3;
+        samples += &SAMPLE
+            .replace("1700000000000", &at.to_string())
+            .replace("0.5", &format!("{value:.3}"));
+        samples.push('\n');
+        let random = (second + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (of_a, of_b) = (random >> 60, random >> 30 & 15);
+        for request in 0..of_a + of_b {
+            let begin = at + 10 + request * 30;
+            let (route, burn_ms) = if request < of_a { ("/a", 2) } else { ("/b", 6) };
+            cpu_ms += burn_ms;
+            number += 1;
+            invocations += &ROW
+                .replace("1700000000000.", &format!("{begin}."))
+                .replace("1700000000004.", &format!("{}.", begin + 4))
+                .replace("\"/a\"", &format!("\"{route}\""))
+                .replace("\"0000000000000001\"", &format!("\"{number:016x}\""))
+                .replace(
+                    "\"00000000000000000000000000000001\"",
+                    &format!("\"{number:032x}\""),
+                );
+            invocations.push('\n');
+        }
+    }
+    fs::write(files.join("invocations.jsonl"), invocations).unwrap();
+    fs::write(files.join("system_stats.jsonl"), samples).unwrap();
+    for empty in ["calls", "host_metrics", "link_metrics", "placement_events"] {
+        fs::write(files.join(format!("{empty}.jsonl")), "").unwrap();
+    }
+    fs::write(
+        files.join("nodes.json"),
+        r#"[{"node_id":"n","stage":"edge","cpu_cores":2,"mem_mb":null}]"#,
+    )
+    .unwrap();
+    fs::write(files.join("links.json"), "[]\n").unwrap();
+    fs::write(files.join("module_inventory.json"), INVENTORY).unwrap();
+    fs::write(files.join("run_meta.json"), RUN_META).unwrap();
+    logs.join("r")
+}
+
+const INVENTORY: &str = r#"[
+{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"instances":[{"instance_id":"i","node_id":"n","workers":null}],"endpoints":[{"method":"GET","route":"/a","calls":1},{"method":"GET","route":"/b","calls":1}],"mine":1.50}
+]
+"#;
+const RUN_META: &str = r#"{"run_id":"r","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1700000000000.000000,"ended_ts":1700000700000.000000,"time_base":"unix_utc","counts":{"spans":0,"points":0,"logs":0,"rows":{},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{}}}"#;
+
+fn assert_regressed(inventory: &Path) {
+    let found: Value = serde_json::from_slice(&fs::read(inventory).unwrap()).unwrap();
+    let endpoints = found[0]["endpoints"].as_array().unwrap();
+    assert_eq!(endpoints.len(), 2, "{found}");
+    for (endpoint, burn_ms) in endpoints.iter().zip([2.0, 6.0]) {
+        let ms = |name: &str| {
+            endpoint[name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{name} in {endpoint}"))
+        };
+        assert!((ms("cpu_ms_mean") - burn_ms).abs() < 0.1 * burn_ms, "{endpoint}");
+        assert!(
+            ms("cpu_ms_low") <= ms("cpu_ms_mean") && ms("cpu_ms_mean") <= ms("cpu_ms_high"),
+            "{endpoint}"
+        );
+        assert_eq!(endpoint["cpu_src"], "regressed");
+    }
+    assert_eq!(found[0]["cpu_src"], "regressed");
+    assert_eq!(found[0]["mine"], 1.5, "a field of somebody else");
+}
+
+#[test]
+fn estimates_are_written_to_the_inventory_of_an_ended_run() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = varied_run(logs.path());
+    let inventory = run.join("cctf/module_inventory.json");
+    let write = || {
+        cctf(&["stats", "--cpu", "--write-inventory"])
+            .arg(&run)
+            .output()
+            .unwrap()
+    };
+    // A normalizer still has the run open.
+    fs::write(run.join(".lock"), "").unwrap();
+    let lock = fs::File::open(run.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = write();
+    assert!(
+        refused.status.code() == Some(2) && stderr(&refused).contains("has not ended"),
+        "{}",
+        stderr(&refused)
+    );
+    drop(lock);
+    assert_eq!(fs::read_to_string(&inventory).unwrap(), INVENTORY);
+    let done = write();
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(stderr(&done).contains("2 estimates in "), "{}", stderr(&done));
+    assert_regressed(&inventory);
+    let first = fs::read(&inventory).unwrap();
+    write();
+    assert_eq!(fs::read(&inventory).unwrap(), first);
+    let valid = cctf(&["validate"]).arg(&run).output().unwrap();
+    let text = String::from_utf8_lossy(&valid.stdout);
+    assert!(!text.contains("module_inventory.json"), "{text}");
+    let files = fs::read_dir(run.join("cctf")).unwrap().count();
+    assert_eq!(files, 10, "no other file is left");
+    fs::write(
+        run.join("cctf/run_meta.json"),
+        r#"{"run_id":"r","ended_ts":null}"#,
+    )
+    .unwrap();
+    assert_eq!(write().status.code(), Some(2));
+}
+
+#[test]
+fn a_merge_writes_the_estimates_of_the_merged_run() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = varied_run(logs.path());
+    let out = logs.path().join("out");
+    let done = cctf(&["merge"]).arg(&out).arg(&run).output().unwrap();
+    assert!(done.status.success(), "{}", stderr(&done));
+    let merged = out.join("cctf/module_inventory.json");
+    assert_regressed(&merged);
+    // A merge of the result is the same.
+    let again = logs.path().join("again");
+    let done = cctf(&["merge"]).arg(&again).arg(&out).output().unwrap();
+    assert!(done.status.success(), "{}", stderr(&done));
+    let read = |folder: &Path| fs::read_to_string(folder.join("cctf/module_inventory.json")).unwrap();
+    assert_eq!(read(&again), read(&out));
 }
 
 #[test]

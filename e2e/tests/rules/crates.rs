@@ -90,7 +90,7 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/merge",
         "cctf-merge",
-        &["cctf-proto", "cctf-rundir", "cctf-aggregate"],
+        &["cctf-proto", "cctf-rundir", "cctf-aggregate", "cctf-analyze"],
     ),
     member(
         "libs/stack",

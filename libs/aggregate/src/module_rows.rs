@@ -50,6 +50,9 @@ pub fn endpoint_rows<'a>(
             cpu_ms_mean: endpoint.cpu_ns.mean().map(|ns| ns / 1e6),
             bytes_in_mean: endpoint.bytes_in.mean(),
             bytes_out_mean: endpoint.bytes_out.mean(),
+            cpu_src: None,
+            cpu_ms_low: None,
+            cpu_ms_high: None,
         }
     };
     named.into_iter().map(row).collect()

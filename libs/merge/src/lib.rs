@@ -21,6 +21,7 @@
 
 pub mod align;
 pub mod driver_events;
+pub mod endpoint_cpu;
 pub mod events;
 pub mod ids;
 pub mod inputs;
@@ -76,6 +77,7 @@ pub fn merge(
     } else {
         Session::new(&folder, folder.run())?.run(&source, on_progress)?.0
     };
+    endpoint_cpu::add_cpu_times(&folder.run())?;
     let summary = Summary {
         out: out.to_owned(),
         folders: inputs.len() as u64,

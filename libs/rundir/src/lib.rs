@@ -36,5 +36,7 @@ pub use lines::{Ending, Line, Lines};
 
 /// Folder of the CCTF files inside of a run folder.
 pub const CCTF: &str = "cctf";
+/// The normalizer's lock in a run folder. The file stays there when the run has ended.
+const NORMALIZER_LOCK: &str = ".lock";
 /// The load driver's file in a run folder, in vegeta's format.
 pub const EVENTS_CLIENT: &str = "events_client.jsonl";

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{CCTF, EVENTS_CLIENT, ReadError, RunFolder, regular};
+use crate::{CCTF, EVENTS_CLIENT, NORMALIZER_LOCK, ReadError, RunFolder, regular};
 
 /// Maximum size of a `.json` file that is read here, bytes. A `run_meta.json` has a few thousand, a node two hundred.
 const WHOLE_BYTES_MAX: usize = 1 << 20;
@@ -21,8 +21,6 @@ const WHOLE_BYTES_MAX: usize = 1 << 20;
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 /// The shortest line: an empty object and its newline.
 const LINE_BYTES_MIN: u64 = 3;
-/// The normalizer's lock in a run folder. It stays there when the run has ended.
-const LOCK: &str = ".lock";
 
 /// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -212,7 +210,7 @@ impl Folder {
             bytes: 0,
             modified: None,
             nodes: None,
-            has_lock: path.join(LOCK).exists(),
+            has_lock: path.join(NORMALIZER_LOCK).exists(),
             problems: Vec::new(),
         };
         let run = RunFolder::from_run(path.to_owned());

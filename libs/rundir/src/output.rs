@@ -1,6 +1,6 @@
 //! [`OutFolder`]: a new run folder, which appears complete by one rename.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use cctf_proto::cctf::FILE_LINKS;
 
-use crate::UsageError;
+use crate::{NORMALIZER_LOCK, UsageError};
 
 /// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
@@ -202,6 +202,48 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Replaces a file by a complete new one with a rename, so that no reader sees a part of it.
+///
+/// # Errors
+/// An I/O error.
+pub fn replace_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(UsageError(format!("invalid path {}: it has no file name", path.display())).into());
+    };
+    let hidden = folder.join(format!(".{}.partial", name.to_string_lossy()));
+    write_whole(&hidden, bytes)?;
+    fs::rename(&hidden, path).with_context(|| format!("cannot replace {}", path.display()))?;
+    sync(folder)
+}
+
+/// Locks a run folder as a normalizer does; `None` if another process has locked it. A run that no normalizer wrote has no lock
+/// file, and gets none.
+///
+/// # Errors
+/// An I/O error.
+pub fn lock_run(run: &Path) -> anyhow::Result<Option<RunLock>> {
+    let path = run.join(NORMALIZER_LOCK);
+    let opened = match File::open(&path) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Some(RunLock { _file: None }));
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
+    };
+    match opened.try_lock() {
+        Ok(()) => Ok(Some(RunLock { _file: Some(opened) })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// A locked run folder, until it is dropped.
+pub struct RunLock {
+    _file: Option<File>,
 }
 
 fn make(folder: &Path) -> anyhow::Result<()> {

@@ -22,6 +22,8 @@ one_of! {
         Measured = "measured",
         /// Estimated: CPU time of the process, divided among the invocations that ended in the same interval.
         Estimated = "estimated",
+        /// Regressed: CPU time of the process, regressed on the numbers of requests to its endpoints.
+        Regressed = "regressed",
     }
 }
 
@@ -92,6 +94,12 @@ row! {
         optional bytes_in_mean: f64,
         /// Mean bytes of the body sent.
         optional bytes_out_mean: f64,
+        /// Source of cpu_ms_mean. Absent if measured for each invocation.
+        optional cpu_src: MeasureSource,
+        /// Lower end of the 95% interval of a regressed cpu_ms_mean, ms.
+        optional cpu_ms_low: f64,
+        /// Upper end of the 95% interval of a regressed cpu_ms_mean, ms.
+        optional cpu_ms_high: f64,
     }
 }
 
@@ -132,7 +140,8 @@ row! {
         optional instances: Vec<Instance<'a>>,
         /// Mean CPU time of an invocation, ms.
         optional cpu_ms_mean: f64,
-        /// Source of cpu_ms_mean: measured for each invocation, or estimated from the CPU time of the process.
+        /// Source of cpu_ms_mean: measured for each invocation, estimated from the CPU time of the process, or the mean of its
+        /// regressed endpoints.
         optional cpu_src: MeasureSource,
         /// Requests by endpoint.
         optional endpoints: Vec<Endpoint<'a>>,

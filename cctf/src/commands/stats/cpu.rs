@@ -4,25 +4,30 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::thread;
 
-use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, endpoint_cpu};
+use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, endpoint_cpu, with_cpu_times};
 use analyze::regression::{Estimate, NoEstimate, NoRegression};
 use analyze::stats::cells::OTHER_NAME;
-use cctf_proto::cctf::Part;
+use cctf_proto::cctf::{File, MeasureSource, Part, WHOLE_BYTES_MAX};
 use cctf_proto::log_line;
-use rundir::parts::Run;
+use rundir::RunFolder;
+use rundir::output::{lock_run, replace_whole};
+use rundir::parts::{Run, State};
 use serde_json::{Value, json};
 
-use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
-use crate::commands::{DONE, FAILED};
+use crate::commands::cells::{UNKNOWN, counted, cut, printable, table as columns};
+use crate::commands::{DONE, FAILED, UsageError};
 
 const NAME_WIDTH_MAX: usize = 60;
 /// Value of `cpu_src` for these figures.
-const REGRESSED: &str = "regressed";
+const REGRESSED: &str = MeasureSource::Regressed.as_str();
 
-/// Prints a table, or JSON.
-pub fn run(run: &Run, part: &Part, is_json: bool) -> anyhow::Result<ExitCode> {
+/// Prints a table, or JSON. `is_written`: whether the estimates are also written to the inventory.
+pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::Result<ExitCode> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let found = endpoint_cpu(run, part, threads)?;
+    if is_written {
+        write(run, part, &found)?;
+    }
     crate::commands::print(&match is_json {
         true => json(&found)?,
         false => table(&found),
@@ -35,6 +40,36 @@ pub fn run(run: &Run, part: &Part, is_json: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::from(DONE))
+}
+
+/// Adds the estimates to the inventory of the last part, which has the modules of all parts.
+fn write(run: &Run, first: &Part, found: &EndpointCpu) -> anyhow::Result<()> {
+    let Some(last) = run.parts_from(first)?.pop() else {
+        return Ok(());
+    };
+    let path = run.path(&last, File::ModuleInventory);
+    let refusal = |cause: &str| UsageError(format!("cannot write {}: {cause}", path.display()));
+    let folder = run.folder(&last);
+    let lock = lock_run(&folder)?;
+    if lock.is_none() || run.state(&last)? != State::Ended {
+        return Err(refusal("the run has not ended; repeat the command after its end").into());
+    }
+    let inventory = RunFolder::open(&folder)?.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?;
+    let inventory =
+        inventory.ok_or_else(|| refusal("the file does not exist; restore it or choose another run"))?;
+    let written = with_cpu_times(&inventory, &found.modules)
+        .map_err(|error| refusal(&format!("{error}; cctf validate shows more")))?;
+    if written != inventory {
+        replace_whole(&path, &written)?;
+    }
+    let endpoints = found.modules.iter().flat_map(|module| &module.endpoints);
+    let estimates = endpoints.filter(|endpoint| endpoint.cpu.is_ok()).count();
+    log_line!(
+        "cctf: {} in {}",
+        counted(estimates, "estimate"),
+        printable(&path.to_string_lossy())
+    );
+    Ok(())
 }
 
 fn table(found: &EndpointCpu) -> String {

@@ -103,6 +103,9 @@ pub struct StatsArgs {
     /// Print the CPU time of a request by endpoint for modules without cpu_time_ms, estimated from process.cpu.time.
     #[arg(long, conflicts_with_all = ["by", "from", "to", "warmup", "sql", "lint"])]
     cpu: bool,
+    /// With --cpu: also write the estimates to the run's module_inventory.json, with cpu_src=regressed. The run must have ended.
+    #[arg(long, requires = "cpu")]
+    write_inventory: bool,
 }
 
 impl StatsArgs {
@@ -151,7 +154,12 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
             let message = "--cpu has no CSV: choose --format table or --format json";
             return Err(UsageError(message.to_owned()).into());
         }
-        return cpu::run(&run, &part, args.format == OutputFormat::Json);
+        return cpu::run(
+            &run,
+            &part,
+            args.format == OutputFormat::Json,
+            args.write_inventory,
+        );
     }
     if args.sql {
         let parts = run.parts_from(&part)?;

@@ -1,5 +1,5 @@
 //! The shop of `examples/`: 500 requests through services in five languages and the real Collector give exactly the invocations and
-//! calls of the services' own logs. `docs/languages.md` lists the fields that each language fills.
+//! calls of the services' own logs, and figures that DuckDB confirms. `docs/languages.md` lists the fields that each language fills.
 //!
 //! Seen to fail with name lookups counted as calls, without a retry in the front's log, and with a changed cell in the table.
 
@@ -18,6 +18,7 @@ use e2e::sources::root;
 use serde_json::Value;
 
 use self::trace::Trace;
+use crate::stats::compare_stats;
 
 const REQUESTS: usize = 500;
 /// 500 requests, with a timeout that lets a busy machine fall behind: the front takes a bounded number of them at a time.
@@ -70,6 +71,7 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
         assert!(shapes.contains(wanted), "{wanted}");
     }
     table::check(&invocations, &calls);
+    compare_stats(&logs.path().join("r"), &[]);
 }
 
 /// Runs the shop, whose services log to `shop`, and returns the report.

@@ -2,9 +2,11 @@
 //!
 //! - [`samples`]: `process.cpu.time` of each process; [`rows`]: the requests of each process.
 //! - [`figures`]: the result; [`combine`]: one figure for each endpoint of a module from all of its processes.
+//! - [`inventory`]: the result in `module_inventory.json`.
 
 mod combine;
 mod figures;
+mod inventory;
 mod rows;
 mod samples;
 
@@ -15,6 +17,7 @@ use rundir::{Lines, ReadError};
 
 use crate::stats::ordered::in_order;
 pub use figures::{CpuOfEndpoint, ModuleCpu, NoCpuTime};
+pub use inventory::{InvalidInventory, with_cpu_times};
 use rows::{Chunk, Requests};
 use samples::Processes;
 
@@ -34,6 +37,19 @@ pub struct EndpointCpu {
 /// # Errors
 /// If a file cannot be read.
 pub fn endpoint_cpu(run: &Run, first: &Part, threads: usize) -> Result<EndpointCpu, ReadError> {
+    endpoint_cpu_of(run, first, threads, |_| true)
+}
+
+/// The same for modules that `is_wanted` accepts. Invocations are read only if samples of such a module exist.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn endpoint_cpu_of(
+    run: &Run,
+    first: &Part,
+    threads: usize,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<EndpointCpu, ReadError> {
     let parts = run.parts_from(first)?;
     let mut processes = Processes::default();
     let mut damaged = 0;
@@ -43,8 +59,11 @@ pub fn endpoint_cpu(run: &Run, first: &Part, threads: usize) -> Result<EndpointC
         }
     }
     let notes = processes.note().into_iter().collect();
-    let mut requests = Requests::new(processes.finish());
-    for part in &parts {
+    let mut processes = processes.finish();
+    processes.retain(|(module, _, _), _| is_wanted(module));
+    let parts = if processes.is_empty() { &[] } else { &*parts };
+    let mut requests = Requests::new(processes);
+    for part in parts {
         let Some(file) = ChunkedFile::open(run.path(part, File::Invocations))? else {
             continue;
         };

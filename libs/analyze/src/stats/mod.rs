@@ -178,11 +178,7 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
         time_ns,
     };
     let checks = match &scan.links {
-        Some(links) if options.lint => {
-            let sampled = Sampled::read(run, parts, bounds)?;
-            let hosts = Hosts::read(run, parts, &sampled.cpu_by_node())?;
-            lint::lint(cells, links, &sampled, &hosts, time_ns)
-        }
+        Some(links) if options.lint => check((run, parts), bounds, (cells, links), time_ns)?,
         _ => Vec::new(),
     };
     let mut groups = Vec::new();
@@ -196,12 +192,7 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
             _ => groups.extend(sources.groups(by)),
         }
     }
-    notes.extend(interval_note(options, cells));
-    if scan.links.as_ref().is_some_and(LinkJoin::has_more_than_intervals) {
-        notes.push(format!(
-            "only the first {LINK_INTERVALS_MAX} links in the files have intervals"
-        ));
-    }
+    notes.extend(interval_notes(options, &scan));
     notes.extend(losses(&scan, &in_flight));
     Ok(Stats {
         run_id: parts
@@ -220,12 +211,32 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
     })
 }
 
-fn interval_note(options: &Options, cells: &Cells) -> Option<String> {
-    let is_beyond = |grouping: usize| cells.keys(grouping).len() > GROUPS_MAX;
+/// Applies the laws to the rows and to the samples beside them.
+fn check(
+    (run, parts): (&Run, &[Part]),
+    bounds: Bounds,
+    (cells, links): (&Cells, &LinkJoin),
+    time_ns: u64,
+) -> Result<Vec<Check>, ReadError> {
+    let sampled = Sampled::read(run, parts, bounds)?;
+    let hosts = Hosts::read(run, parts, &sampled.cpu_by_node())?;
+    Ok(lint::lint(cells, links, &sampled, &hosts, time_ns))
+}
+
+fn interval_notes(options: &Options, scan: &Scan) -> impl Iterator<Item = String> {
+    let is_beyond = |grouping: usize| scan.cells.keys(grouping).len() > GROUPS_MAX;
     let mut groupings = options.by.iter().filter_map(|by| by.grouping());
-    groupings
-        .any(is_beyond)
-        .then(|| format!("only the first {GROUPS_MAX} groups in the files have intervals"))
+    let has_more_links = scan.links.as_ref().is_some_and(LinkJoin::has_more_than_intervals);
+    let bounds = [
+        (groupings.any(is_beyond), GROUPS_MAX, "groups"),
+        (
+            has_more_links && options.by.contains(&By::Link),
+            LINK_INTERVALS_MAX,
+            "links",
+        ),
+    ];
+    let exceeded = bounds.into_iter().filter(|(is_exceeded, ..)| *is_exceeded);
+    exceeded.map(|(_, max, what)| format!("only the first {max} {what} in the files have intervals"))
 }
 
 /// Everything that a bound or a missing row kept out of a figure.

@@ -1,0 +1,39 @@
+//! [`add_cpu_times`]: CPU times of endpoints whose rows report none, regressed from the merged files.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+
+use analyze::endpoint_cpu::{endpoint_cpu_of, with_cpu_times};
+use anyhow::Context;
+use cctf_proto::cctf::{File, MeasureSource, Module, Part, WHOLE_BYTES_MAX};
+use rundir::RunFolder;
+use rundir::output::write_whole;
+use rundir::parts::Run;
+
+/// Adds the estimates to the inventory of the merged run in `folder`. It reads the invocations again, but only if a module without
+/// measured CPU times has samples of its processes.
+pub fn add_cpu_times(folder: &Path) -> anyhow::Result<()> {
+    let opened = RunFolder::open(folder)?;
+    let Some(inventory) = opened.whole(File::ModuleInventory, WHOLE_BYTES_MAX)? else {
+        return Ok(());
+    };
+    let modules: Vec<Module<'_>> =
+        serde_json::from_slice(&inventory).context("cannot read the merged module_inventory.json")?;
+    let lacks_cpu = |id: &str| {
+        let mut named = modules.iter().filter(|module| *module.module_id == *id);
+        named.all(|module| module.cpu_src != Some(MeasureSource::Measured))
+    };
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let run = Run::new(folder.parent().unwrap_or(folder), name);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let found = endpoint_cpu_of(&run, &Part::first(name), threads, lacks_cpu)?;
+    let estimated = with_cpu_times(&inventory, &found.modules)?;
+    if estimated != inventory {
+        write_whole(&opened.path(File::ModuleInventory), &estimated)?;
+    }
+    Ok(())
+}
