@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use analyze::trace::{Span, Trace};
-use cctf_proto::cctf::{Call, File, Invocation, TraceId};
 use cctf_proto::log_line;
 use clap::Args;
 use console::Term;
@@ -77,7 +76,7 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
     let (run, _) = run_target::find(Some(&args.run), &args.logs_dir)?;
     let mut spans = Vec::new();
     let mut invalid = 0_u64;
-    let mut on_line = |file, line: &[u8]| match row(file, line) {
+    let mut on_line = |file, line: &[u8]| match Span::read(file, line) {
         Ok((_, span)) => spans.push(span),
         Err(_) => invalid += 1,
     };
@@ -106,23 +105,6 @@ pub fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
         );
     }
     Ok(ExitCode::from(if invalid == 0 { DONE } else { FAILED }))
-}
-
-/// Parses a row of invocations or calls.
-///
-/// # Errors
-/// If it is invalid.
-pub fn row(file: File, line: &[u8]) -> serde_json::Result<(TraceId, Span)> {
-    Ok(match file {
-        File::Calls => {
-            let call: Call<'_> = serde_json::from_slice(line)?;
-            (call.trace_id, call.into())
-        }
-        _ => {
-            let invocation: Invocation<'_> = serde_json::from_slice(line)?;
-            (invocation.trace_id, invocation.into())
-        }
-    })
 }
 
 /// Colour and limited width only on a terminal. <https://no-color.org>: any non-empty value of NO_COLOR disables colour.

@@ -1,4 +1,5 @@
-//! Figures of recorded runs. Only [`stats`] and [`endpoint_cpu`], with [`system_stats`], read files; the first two start threads.
+//! Figures of recorded runs. Only [`stats`], [`survey`] with [`timeline`], and [`endpoint_cpu`] read files, with
+//! [`system_stats`]. The first two and [`endpoint_cpu`] start threads.
 //!
 //! - [`coarse`]: counts of values in few bins, for the many sketches of a page.
 //! - [`edges`]: who calls whom.
@@ -7,6 +8,7 @@
 //! - [`regression`]: CPU time of a request by endpoint, from the CPU time of a process.
 //! - [`sketch`]: counts of values from which quantiles follow; sketches of parts add up.
 //! - [`stats`]: figures by module, endpoint, node and link.
+//! - [`survey`]: what a report needs besides.
 //! - [`system_stats`]: the samples of some metrics.
 //! - [`timeline`]: figures of a run in equal intervals of time.
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
@@ -18,6 +20,7 @@ pub mod intervals;
 pub mod regression;
 pub mod sketch;
 pub mod stats;
+pub mod survey;
 mod system_stats;
 pub mod timeline;
 pub mod trace;

@@ -3,8 +3,9 @@
 pub use analyze::coarse::{BIN_RATIO, bin_of, middle as bin_middle_ns};
 pub use analyze::edges::edge::{Edge, EdgeEnd};
 use analyze::stats::Stats;
+pub use analyze::survey::PickedTrace;
+pub use analyze::survey::picks::Pick;
 pub use analyze::timeline::series::{BUCKETS_MAX, Bucket, BucketTime, Series, Timeline};
-use analyze::trace::Trace;
 use cctf_proto::cctf::PlacementKind;
 use cctf_proto::validate::Finding;
 
@@ -72,20 +73,4 @@ pub struct Event {
     pub replicas: Option<u64>,
     pub reason: Option<String>,
     pub inferred: bool,
-}
-
-/// Why a trace was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pick {
-    Slowest,
-    Median,
-    Failed,
-}
-
-#[derive(Debug)]
-pub struct PickedTrace {
-    pub pick: Pick,
-    pub trace: Trace,
-    /// Rows beyond the maximum, which are not in `trace`.
-    pub rows_left_out: u64,
 }

@@ -207,7 +207,10 @@ impl Search<'_> {
 }
 
 /// The digits of a line's trace id; `None` if it has none.
-fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
+///
+/// # Errors
+/// If the line is not an object.
+pub fn trace_id(file: File, line: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
     let names: &[Name] = match file {
         File::Calls => &CALL_NAMES,
         _ => &INVOCATION_NAMES,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use analyze::trace::Trace;
+use analyze::trace::{Span, Trace};
 use cctf_proto::cctf::{File, TraceId};
 use cctf_proto::log_line;
 use rundir::parts::State;
@@ -16,8 +16,8 @@ use crate::commands::Format;
 use crate::commands::cells::counted;
 use crate::commands::follow_rows::{Follow, Follower, Notice, READ_INTERVAL, Sink, Step, TailError};
 use crate::commands::trace::json::{TraceView, view};
+use crate::commands::trace::style;
 use crate::commands::trace::text::text;
-use crate::commands::trace::{row, style};
 
 const FILES: [File; 2] = [File::Invocations, File::Calls];
 
@@ -192,7 +192,7 @@ impl<'r> Printer<'r> {
     }
 
     fn add(&mut self, file: File, line: &[u8], latest: &mut i64, now: Instant) -> io::Result<()> {
-        let (trace_id, span) = match row(file, line) {
+        let (trace_id, span) = match Span::read(file, line) {
             Ok((trace_id, span)) => {
                 *latest = span.end;
                 (trace_id, Some(span))

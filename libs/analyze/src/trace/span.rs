@@ -1,6 +1,6 @@
 //! [`Span`]: what a tree needs of a row of `invocations.jsonl` or `calls.jsonl`, owned.
 
-use cctf_proto::cctf::{Call, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, Text};
+use cctf_proto::cctf::{Call, File, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, Text, TraceId};
 
 /// A node that was not reported has this name.
 const UNKNOWN_NODE: &str = "unknown";
@@ -52,6 +52,23 @@ pub struct Span {
 }
 
 impl Span {
+    /// Parses a row of invocations or calls.
+    ///
+    /// # Errors
+    /// If it is invalid.
+    pub fn read(file: File, line: &[u8]) -> serde_json::Result<(TraceId, Self)> {
+        Ok(match file {
+            File::Calls => {
+                let call: Call<'_> = serde_json::from_slice(line)?;
+                (call.trace_id, call.into())
+            }
+            _ => {
+                let invocation: Invocation<'_> = serde_json::from_slice(line)?;
+                (invocation.trace_id, invocation.into())
+            }
+        })
+    }
+
     /// From arrival to end; 0 if the timestamps contradict each other.
     pub fn duration(&self) -> i64 {
         self.end.saturating_sub(self.start).max(0)

@@ -1,0 +1,198 @@
+//! [`Collector`]: adds up calls by the texts of their rows.
+
+use aggregate::maps::Map;
+use cctf_proto::cctf::TraceId;
+
+use super::names::Names;
+use crate::stats::cells::decoded;
+use crate::stats::figures::{Bytes, Time, Times};
+use crate::stats::links::call_key;
+use crate::stats::row::{CallRow, InvocationRow};
+
+/// Maximum number of edges. Most have a sketch of 4 KiB, so all take 16 MiB.
+pub const EDGES_MAX: usize = 4096;
+/// Answers that are looked up where the rows of calls do not say who answered.
+const PROBES_MAX: usize = 8;
+/// The same of one chunk, so that probes are of several moments.
+const CHUNK_PROBES_MAX: usize = 2;
+
+/// A call whose answer shows the module behind its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    pub trace_id: TraceId,
+    /// The [`call_key`].
+    pub call: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EdgeSums {
+    pub calls: u64,
+    pub errors: u64,
+    pub times: Times,
+    pub bytes_out: Bytes,
+    pub bytes_in: Bytes,
+}
+
+impl EdgeSums {
+    pub fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.times.merge(&other.times);
+        self.bytes_out.merge(other.bytes_out);
+        self.bytes_in.merge(other.bytes_in);
+    }
+}
+
+/// The texts that calls of an edge have in common, as written; empty if unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Texts {
+    Call {
+        module: Box<[u8]>,
+        /// Empty unless modules of several applications have the name.
+        instance: Box<[u8]>,
+        peer: Box<[u8]>,
+        peer_module: Box<[u8]>,
+    },
+    /// Invocations of a module whose callers are not in the files.
+    Root { app: Box<[u8]>, module: Box<[u8]> },
+}
+
+#[derive(Debug)]
+pub struct Entry {
+    pub texts: Texts,
+    pub sums: EdgeSums,
+    pub probes: Vec<Probe>,
+}
+
+/// Sums of a chunk.
+#[derive(Default)]
+pub struct ChunkEdges {
+    numbers: Map<Box<[u8]>, u32>,
+    entries: Vec<Entry>,
+    scratch: Vec<u8>,
+    /// Invocations with an invocation above them, but without a call.
+    pub without_call: u64,
+}
+
+impl ChunkEdges {
+    #[inline]
+    pub fn add_call(&mut self, row: &CallRow<'_>, names: &Names) {
+        let is_ambiguous =
+            names.has_ambiguous() && decoded(row.module).is_some_and(|module| names.is_ambiguous(&module));
+        let instance = if is_ambiguous { row.instance } else { &[] };
+        let entry = self.entry([row.module, instance, row.peer, row.peer_module], |parts| {
+            let [module, instance, peer, peer_module] = parts.map(Box::from);
+            Texts::Call {
+                module,
+                instance,
+                peer,
+                peer_module,
+            }
+        });
+        let sums = &mut entry.sums;
+        sums.calls += 1;
+        sums.errors += u64::from(row.is_error);
+        sums.times
+            .add(u64::try_from(row.ts_end.saturating_sub(row.ts_start)).ok());
+        sums.bytes_out.add(row.bytes_out);
+        sums.bytes_in.add(row.bytes_in);
+        let is_probe = row.is_answered && row.peer_module.is_empty();
+        if is_probe && entry.probes.len() < CHUNK_PROBES_MAX {
+            let probe = trace_id(row.trace_id).map(|trace_id| Probe {
+                trace_id,
+                call: call_key(row.trace_id, row.span_id),
+            });
+            entry.probes.extend(probe);
+        }
+    }
+
+    /// Adds an invocation if no call of the run caused it.
+    #[inline]
+    pub fn add_invocation(&mut self, row: &InvocationRow<'_>) {
+        if !row.caller_span_id.is_empty() {
+            return;
+        }
+        if !row.parent_id.is_empty() {
+            self.without_call += 1;
+            return;
+        }
+        let entry = self.entry([b"root", &[], row.app, row.module], |[_, _, app, module]| {
+            Texts::Root {
+                app: app.into(),
+                module: module.into(),
+            }
+        });
+        let sums = &mut entry.sums;
+        sums.calls += 1;
+        sums.errors += u64::from(row.is_error);
+        sums.times.add(row.times[Time::Response as usize]);
+        sums.bytes_out.add(row.bytes_in);
+        sums.bytes_in.add(row.bytes_out);
+    }
+
+    /// The entry of these texts. Texts of rows begin with a quote and contain no line break.
+    #[inline]
+    fn entry<'t>(&mut self, parts: [&'t [u8]; 4], texts: impl FnOnce([&'t [u8]; 4]) -> Texts) -> &mut Entry {
+        self.scratch.clear();
+        for part in parts {
+            self.scratch.extend_from_slice(part);
+            self.scratch.push(b'\n');
+        }
+        let next = self.entries.len() as u32;
+        let number = match self.numbers.get(&*self.scratch) {
+            Some(&number) => number,
+            None => {
+                self.numbers.insert(self.scratch.as_slice().into(), next);
+                self.entries.push(Entry {
+                    texts: texts(parts),
+                    sums: EdgeSums::default(),
+                    probes: Vec::new(),
+                });
+                next
+            }
+        };
+        &mut self.entries[number as usize]
+    }
+}
+
+/// The trace id of a text as written.
+pub fn trace_id(raw: &[u8]) -> Option<TraceId> {
+    let digits = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    TraceId::parse_bytes(digits)
+}
+
+/// Sums of a run.
+#[derive(Default)]
+pub struct Collector {
+    numbers: Map<Texts, u32>,
+    pub entries: Vec<Entry>,
+    /// Calls beyond the maximum number of edges.
+    pub other: EdgeSums,
+    pub without_call: u64,
+}
+
+impl Collector {
+    pub fn absorb(&mut self, chunk: ChunkEdges) {
+        self.without_call += chunk.without_call;
+        for entry in chunk.entries {
+            let Some(&number) = self.numbers.get(&entry.texts) else {
+                self.insert(entry);
+                continue;
+            };
+            let known = &mut self.entries[number as usize];
+            known.sums.merge(&entry.sums);
+            let room = PROBES_MAX.saturating_sub(known.probes.len());
+            known.probes.extend(entry.probes.into_iter().take(room));
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        if self.entries.len() >= EDGES_MAX {
+            self.other.merge(&entry.sums);
+            return;
+        }
+        self.numbers
+            .insert(entry.texts.clone(), self.entries.len() as u32);
+        self.entries.push(entry);
+    }
+}

@@ -1,0 +1,233 @@
+//! [`Collector`]: adds up the invocations of each module in each bucket.
+
+use aggregate::maps::Map;
+
+use super::grid::Grid;
+use super::series::{Bucket, BucketTime, Series};
+use crate::coarse::{CoarseSketch, bin_of};
+use crate::stats::cells::{Key, decoded};
+use crate::stats::figures::Time;
+use crate::stats::row::InvocationRow;
+
+/// Maximum number of modules with sketches. 120 buckets with five sketches of 600 bytes each are 360 KiB a module.
+pub const SKETCHED_MAX: usize = 40;
+/// Maximum number of modules with counts and sums. 120 buckets of 200 bytes are 24 KiB a module.
+pub const COUNTED_MAX: usize = 340;
+
+/// Stands for all modules without a series of their own.
+const REST: u32 = u32::MAX;
+
+/// The modules of a timeline by their rank: those with the most response time first.
+pub struct Ranks {
+    ranks: Map<Key, u32>,
+    /// Modules whose requests give up their slot during downstream calls.
+    released: Vec<bool>,
+}
+
+/// A module of a chunk.
+#[derive(Clone, Copy)]
+struct Module {
+    rank: u32,
+    is_released: bool,
+}
+
+#[derive(Default)]
+struct CellTime {
+    count: u64,
+    sum_ns: u128,
+    sketch: CoarseSketch,
+}
+
+/// Sums of a module in a bucket.
+#[derive(Default)]
+pub struct Cell {
+    calls: u64,
+    errors: u64,
+    times: [CellTime; Time::ALL.len()],
+    /// Time in which slots were busy in the bucket, nanoseconds.
+    pub busy_ns: u128,
+}
+
+/// Sums of a chunk.
+#[derive(Default)]
+pub struct ChunkTimeline {
+    modules: Map<Box<[u8]>, Module>,
+    numbers: Map<(u32, u32), u32>,
+    /// By rank and bucket.
+    cells: Vec<((u32, u32), Cell)>,
+    scratch: Vec<u8>,
+}
+
+/// Sums of a run.
+pub struct Collector {
+    grid: Grid,
+    run: Vec<Cell>,
+    /// By rank.
+    modules: Vec<Vec<Cell>>,
+}
+
+impl Ranks {
+    /// `modules`: keys in the order of their ranks, and whether they release their slots.
+    pub fn new(modules: &[(Key, bool)]) -> Self {
+        let ranked = modules.iter().take(COUNTED_MAX).zip(0..);
+        Self {
+            ranks: ranked.map(|((key, _), rank)| (key.clone(), rank)).collect(),
+            released: modules.iter().map(|(_, is_released)| *is_released).collect(),
+        }
+    }
+
+    fn module(&self, app: &[u8], module: &[u8]) -> Module {
+        let key = Key {
+            app_id: decoded(app),
+            module_id: decoded(module),
+            ..Key::default()
+        };
+        let rank = self.ranks.get(&key).copied().unwrap_or(REST);
+        Module {
+            rank,
+            is_released: self.released.get(rank as usize).copied().unwrap_or(false),
+        }
+    }
+}
+
+impl Cell {
+    fn add(&mut self, row: &InvocationRow<'_>) {
+        self.calls += 1;
+        self.errors += u64::from(row.is_error);
+        for (time, ns) in self.times.iter_mut().zip(row.times) {
+            if let Some(ns) = ns {
+                time.count += 1;
+                time.sum_ns += u128::from(ns);
+                time.sketch.add(bin_of(ns));
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self, with_sketches: bool) {
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.busy_ns += other.busy_ns;
+        for (time, more) in self.times.iter_mut().zip(&other.times) {
+            time.count += more.count;
+            time.sum_ns += more.sum_ns;
+            if with_sketches {
+                time.sketch.merge(&more.sketch);
+            }
+        }
+    }
+}
+
+impl From<Cell> for Bucket {
+    fn from(cell: Cell) -> Self {
+        Self {
+            calls: cell.calls,
+            errors: cell.errors,
+            times: cell.times.map(|time| BucketTime {
+                count: time.count,
+                sum_ns: time.sum_ns,
+                bins: time.sketch.bins(),
+            }),
+            in_flight: None,
+            utilisation: None,
+        }
+    }
+}
+
+impl ChunkTimeline {
+    #[inline]
+    pub fn add(&mut self, row: &InvocationRow<'_>, grid: Grid, ranks: &Ranks) {
+        let Some(bucket) = grid.bucket(row.ts_start) else {
+            return;
+        };
+        let module = self.module(row, ranks);
+        self.cell(module.rank, bucket).add(row);
+        let Some(service) = row.times[Time::Service as usize] else {
+            return;
+        };
+        let free = if module.is_released { row.waits } else { 0 };
+        self.add_busy(module.rank, grid, row, service.saturating_sub(free));
+    }
+
+    /// Spreads busy time evenly over the buckets between start and end.
+    fn add_busy(&mut self, rank: u32, grid: Grid, row: &InvocationRow<'_>, busy: u64) {
+        let span = i128::from(row.ts_end) - i128::from(row.ts_start);
+        let (Some(first), Some(last)) = (grid.bucket(row.ts_start), grid.bucket(row.ts_end)) else {
+            return;
+        };
+        if first == last {
+            self.cell(rank, first).busy_ns += u128::from(busy);
+            return;
+        }
+        for bucket in first..=last {
+            let bounds = grid.bounds(bucket);
+            let inside = i128::from(bounds.end.min(row.ts_end)) - i128::from(bounds.begin.max(row.ts_start));
+            // Both are positive: the buckets are between start and end.
+            let share = i128::from(busy) * inside / span.max(1);
+            self.cell(rank, bucket).busy_ns += u128::try_from(share).unwrap_or(0);
+        }
+    }
+
+    #[inline]
+    fn module(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> Module {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(row.app);
+        self.scratch.push(b'\n');
+        self.scratch.extend_from_slice(row.module);
+        if let Some(&module) = self.modules.get(&*self.scratch) {
+            return module;
+        }
+        let module = ranks.module(row.app, row.module);
+        self.modules.insert(self.scratch.as_slice().into(), module);
+        module
+    }
+
+    #[inline]
+    fn cell(&mut self, rank: u32, bucket: usize) -> &mut Cell {
+        let key = (rank, bucket as u32);
+        let next = self.cells.len() as u32;
+        let number = *self.numbers.entry(key).or_insert(next);
+        if number == next {
+            self.cells.push((key, Cell::default()));
+        }
+        &mut self.cells[number as usize].1
+    }
+}
+
+impl Collector {
+    pub fn new(grid: Grid) -> Self {
+        Self {
+            grid,
+            run: cells(grid),
+            modules: Vec::new(),
+        }
+    }
+
+    pub fn absorb(&mut self, chunk: &ChunkTimeline) {
+        for ((rank, bucket), cell) in &chunk.cells {
+            let (rank, bucket) = (*rank as usize, *bucket as usize);
+            self.run[bucket].merge(cell, true);
+            if rank >= COUNTED_MAX {
+                continue;
+            }
+            while self.modules.len() <= rank {
+                self.modules.push(cells(self.grid));
+            }
+            self.modules[rank][bucket].merge(cell, rank < SKETCHED_MAX);
+        }
+    }
+
+    /// The series of the run and of the modules by rank, each with its busy times.
+    pub fn finish(self) -> ((Series, Vec<u128>), Vec<(Series, Vec<u128>)>) {
+        (series(self.run), self.modules.into_iter().map(series).collect())
+    }
+}
+
+fn cells(grid: Grid) -> Vec<Cell> {
+    (0..grid.buckets()).map(|_| Cell::default()).collect()
+}
+
+fn series(cells: Vec<Cell>) -> (Series, Vec<u128>) {
+    let busy = cells.iter().map(|cell| cell.busy_ns).collect();
+    let buckets = cells.into_iter().map(Bucket::from).collect();
+    (Series { buckets }, busy)
+}

@@ -1,0 +1,111 @@
+//! [`SampledBuckets`]: requests in the system by bucket, as the instances sampled them.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{File, Part, SystemStat};
+use rundir::parts::Run;
+use rundir::{Lines, ReadError};
+
+use super::grid::Grid;
+use crate::system_stats::{self, IN_FLIGHT};
+
+/// Maximum number of instances. Each takes 16 bytes for each of 120 buckets, so all take 8 MiB.
+const INSTANCES_MAX: usize = 4096;
+
+/// Sum and number of the samples in a bucket.
+type Samples = (f64, u32);
+
+/// Samples of all instances.
+#[derive(Default)]
+pub struct SampledBuckets {
+    /// By module, node and instance.
+    instances: BTreeMap<(Option<String>, String, Option<String>), Vec<Samples>>,
+    /// Samples of instances beyond the maximum.
+    pub beyond: u64,
+}
+
+impl SampledBuckets {
+    /// Reads all samples. Damaged lines are left out: `stats` names them.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(run: &Run, parts: &[Part], grid: Grid) -> Result<Self, ReadError> {
+        let mut found = Self::default();
+        for part in parts {
+            if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
+                system_stats::read(lines, &[IN_FLIGHT], |stat| found.add(stat, grid), |_| {})?;
+            }
+        }
+        Ok(found)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    fn add(&mut self, stat: &SystemStat<'_>, grid: Grid) {
+        let Some(bucket) = grid.bucket(stat.ts_ms.as_ns()) else {
+            return;
+        };
+        let owned = |text: &Option<cctf_proto::cctf::Text<'_>>| text.as_ref().map(|text| text.to_string());
+        let key = (
+            owned(&stat.module_id),
+            stat.node_id.to_string(),
+            owned(&stat.instance_id),
+        );
+        if self.instances.len() >= INSTANCES_MAX && !self.instances.contains_key(&key) {
+            self.beyond += 1;
+            return;
+        }
+        let samples = self.instances.entry(key);
+        let (sum, count) = &mut samples.or_insert_with(|| vec![(0.0, 0); grid.buckets()])[bucket];
+        *sum += stat.value;
+        *count += 1;
+    }
+
+    /// The sum of the instances of a module, or of all, by bucket. `None` where no instance has a value.
+    pub fn by_bucket(&self, module_id: Option<&str>, grid: Grid) -> Vec<Option<f64>> {
+        let mut sums = vec![None; grid.buckets()];
+        let is_wanted = |module: &Option<String>| module_id.is_none() || module.as_deref() == module_id;
+        for ((module, _, _), samples) in &self.instances {
+            if is_wanted(module) {
+                add_means(&mut sums, samples);
+            }
+        }
+        sums
+    }
+}
+
+/// Adds the mean of each bucket. A bucket between two others without a sample has the mean of the one before.
+fn add_means(sums: &mut [Option<f64>], samples: &[Samples]) {
+    let last = samples.iter().rposition(|(_, count)| *count > 0);
+    let mut mean = None;
+    for (sum, (of_bucket, count)) in sums.iter_mut().zip(samples).take(last.map_or(0, |last| last + 1)) {
+        if *count > 0 {
+            mean = Some(of_bucket / f64::from(*count));
+        }
+        if let Some(mean) = mean {
+            *sum = Some(sum.unwrap_or(0.0) + mean);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_add_up_and_a_value_holds_until_the_next_sample() {
+        let mut sums = vec![None; 6];
+        add_means(
+            &mut sums,
+            &[(0.0, 0), (4.0, 2), (0.0, 0), (3.0, 1), (0.0, 0), (0.0, 0)],
+        );
+        assert_eq!(sums, [None, Some(2.0), Some(2.0), Some(3.0), None, None]);
+        add_means(
+            &mut sums,
+            &[(1.0, 1), (0.0, 0), (5.0, 1), (0.0, 0), (0.0, 0), (0.0, 0)],
+        );
+        assert_eq!(sums, [Some(1.0), Some(3.0), Some(7.0), Some(3.0), None, None]);
+    }
+}

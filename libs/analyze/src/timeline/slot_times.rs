@@ -1,0 +1,44 @@
+//! [`SlotTimes`]: slots times the time in which their instances lived, by module and bucket.
+
+use std::collections::BTreeMap;
+
+use super::grid::Grid;
+use crate::stats::cells::Key;
+use crate::stats::instances::Instance;
+
+/// Slot time by bucket, nanoseconds; `None` if the slots of an instance are unknown.
+type ByBucket = Option<Vec<u128>>;
+
+#[derive(Debug, Default)]
+pub struct SlotTimes(BTreeMap<(Option<String>, String), ByBucket>);
+
+impl SlotTimes {
+    pub fn new(instances: &[Instance], grid: Grid) -> Self {
+        let mut times: BTreeMap<(Option<String>, String), ByBucket> = BTreeMap::new();
+        for instance in instances {
+            let module = (instance.app_id.clone(), instance.module_id.clone());
+            let of_module = times
+                .entry(module)
+                .or_insert_with(|| Some(vec![0; grid.buckets()]));
+            let Some(workers) = instance.workers else {
+                *of_module = None;
+                continue;
+            };
+            for (bucket, sum) in of_module.iter_mut().flatten().enumerate() {
+                let lived = instance.life.within(grid.bounds(bucket));
+                *sum += u128::from(workers) * u128::from(lived);
+            }
+        }
+        Self(times)
+    }
+
+    pub fn of(&self, module: &Key) -> Option<&[u128]> {
+        let key = (module.app_id.clone(), module.module_id.clone()?);
+        self.0.get(&key)?.as_deref()
+    }
+}
+
+/// Busy time divided by slot time; `None` without slots.
+pub fn utilisation(busy_ns: u128, slot_ns: u128) -> Option<f64> {
+    (slot_ns > 0).then(|| busy_ns as f64 / slot_ns as f64)
+}

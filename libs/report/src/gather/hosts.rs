@@ -1,0 +1,91 @@
+//! [`read`]: CPU and memory of nodes over time.
+
+use std::collections::BTreeMap;
+
+use analyze::stats::opened::Opened;
+use analyze::timeline::series::Timeline;
+use cctf_proto::cctf::{File, HostMetric};
+use rundir::ReadError;
+
+use crate::model::Host;
+
+/// Maximum number of nodes. Each has three means of 16 bytes in each of 120 buckets, so all take 1.5 MiB.
+const NODES_MAX: usize = 256;
+const CPU: usize = 0;
+const USED: usize = 1;
+const FREE: usize = 2;
+
+/// Sum and number of samples.
+type Mean = (f64, u32);
+
+struct Samples {
+    stage: String,
+    /// Of each measure, by bucket.
+    means: [Vec<Mean>; 3],
+}
+
+/// The nodes in the order of their names. A sample counts in the bucket of its time.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn read(opened: &Opened, timeline: &Timeline, notes: &mut Vec<String>) -> Result<Vec<Host>, ReadError> {
+    let buckets = timeline.run.buckets.len();
+    let mut nodes: BTreeMap<String, Samples> = BTreeMap::new();
+    let mut beyond = 0_u64;
+    let found = super::lines::each_row(opened, File::HostMetrics, |_, line| {
+        let Ok(row) = serde_json::from_slice::<HostMetric<'_>>(line) else {
+            return false;
+        };
+        let Some(bucket) = bucket_of(timeline, row.ts_ms.as_ns()) else {
+            return true;
+        };
+        if nodes.len() >= NODES_MAX && !nodes.contains_key(&*row.node) {
+            beyond += 1;
+            return true;
+        }
+        let node = nodes.entry(row.node.to_string()).or_insert_with(|| Samples {
+            stage: row.stage.as_str().to_owned(),
+            means: std::array::from_fn(|_| vec![(0.0, 0); buckets]),
+        });
+        let values = [row.cpu_util, row.mem_used_mb, row.mem_free_mb];
+        for (means, value) in node.means.iter_mut().zip(values) {
+            if let Some(value) = value {
+                means[bucket].0 += value;
+                means[bucket].1 += 1;
+            }
+        }
+        true
+    })?;
+    found.note(
+        File::HostMetrics,
+        "CPU and memory of the nodes are unknown",
+        notes,
+    );
+    if found.exists && nodes.is_empty() && buckets > 0 {
+        notes.push("no samples of nodes in host_metrics.jsonl during the run".to_owned());
+    }
+    if beyond > 0 {
+        notes.push(format!(
+            "{beyond} samples are of nodes beyond the first {NODES_MAX}, which are not shown"
+        ));
+    }
+    Ok(nodes.into_iter().map(host).collect())
+}
+
+fn bucket_of(timeline: &Timeline, at: i64) -> Option<usize> {
+    let after = u64::try_from(at.checked_sub(timeline.begin_ns)?).ok()?;
+    let bucket = after.checked_div(timeline.bucket_ns)? as usize;
+    (bucket < timeline.run.buckets.len()).then_some(bucket)
+}
+
+fn host((node, samples): (String, Samples)) -> Host {
+    let mean = |(sum, count): &Mean| (*count > 0).then(|| sum / f64::from(*count));
+    let by_bucket = |measure: usize| samples.means[measure].iter().map(mean).collect();
+    Host {
+        cpu_util: by_bucket(CPU),
+        mem_used_mb: by_bucket(USED),
+        mem_free_mb: by_bucket(FREE),
+        node,
+        stage: samples.stage,
+    }
+}

@@ -1,0 +1,60 @@
+//! [`each_row`]: the rows of a file with few of them, in all parts of a run.
+
+use analyze::stats::opened::Opened;
+use cctf_proto::cctf::{File, Part};
+use rundir::{Ending, Lines, ReadError};
+
+/// What was found of the file.
+pub struct Found {
+    /// Whether a part has the file.
+    pub exists: bool,
+    /// Complete lines that are not rows.
+    pub damaged: u64,
+}
+
+/// Passes each complete line to `on_row`, which returns whether it is a row.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn each_row(
+    opened: &Opened,
+    file: File,
+    mut on_row: impl FnMut(&Part, &[u8]) -> bool,
+) -> Result<Found, ReadError> {
+    let mut found = Found {
+        exists: false,
+        damaged: 0,
+    };
+    for part in &opened.parts {
+        let Some(mut lines) = Lines::open(opened.run.path(part, file))? else {
+            continue;
+        };
+        found.exists = true;
+        while let Some(line) = lines.next_line()? {
+            let is_row = match line.ending {
+                // A row that is being written, or the rest of one.
+                Ending::EndOfFile => continue,
+                Ending::TooLong => false,
+                Ending::Newline => on_row(part, line.bytes),
+            };
+            found.damaged += u64::from(!is_row);
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Adds a sentence about what is missing.
+    pub fn note(&self, file: File, without_it: &str, notes: &mut Vec<String>) {
+        if !self.exists {
+            notes.push(format!("the run has no {}, so {without_it}", file.name()));
+        }
+        if self.damaged > 0 {
+            notes.push(format!(
+                "{} damaged lines of {} are left out",
+                self.damaged,
+                file.name()
+            ));
+        }
+    }
+}

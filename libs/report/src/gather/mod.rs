@@ -1,0 +1,93 @@
+//! [`gather`]: reads a run and computes everything that a report shows of it.
+//!
+//! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, beside them.
+//! - [`meta`], [`events`], [`hosts`]: the small files. Each adds sentences about what is missing to the notes.
+//! - [`progress`]: the bytes that were read; [`lines`]: rows of a small file.
+
+mod events;
+mod hosts;
+mod lines;
+mod meta;
+mod progress;
+mod rows;
+mod validation;
+
+use std::path::PathBuf;
+use std::thread;
+
+use analyze::stats::opened::Opened;
+pub use analyze::stats::{Progress, StatsError};
+use cctf_proto::cctf::Part;
+use rundir::ReadError;
+use rundir::parts::Run;
+
+use crate::model::RunData;
+use progress::Passes;
+
+/// How to read a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Number of threads. It does not change the result.
+    pub threads: usize,
+    /// Whether to validate runs beyond [`VALIDATED_BYTES_MAX`], too.
+    pub validates_large_runs: bool,
+}
+
+pub use validation::VALIDATED_BYTES_MAX;
+
+/// A run without a report.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot make a report of {}: it has no invocations.jsonl; restore the file or choose another run", .0.display())]
+    NoInvocations(PathBuf),
+}
+
+impl From<StatsError> for GatherError {
+    fn from(error: StatsError) -> Self {
+        match error {
+            StatsError::Read(error) => Self::Read(error),
+            StatsError::NoInvocations(folder) => Self::NoInvocations(folder),
+        }
+    }
+}
+
+/// Gathers a run from the part `first` on. Whatever is missing is a sentence in the notes.
+///
+/// # Errors
+/// If a file cannot be read, or there are no invocations.
+pub fn gather(
+    run: &Run,
+    first: &Part,
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<RunData, GatherError> {
+    let opened = Opened::new(run, first, true)?;
+    let passes = Passes::new(rows::PASSES * opened.bytes());
+    thread::scope(|scope| {
+        let validation = scope.spawn(|| validation::validation(&opened, options.validates_large_runs));
+        let rows = rows::read(&opened, options.threads, &mut |bytes| {
+            on_progress(passes.add(bytes))
+        })?;
+        // A panic of the other thread goes on here.
+        let validation = validation
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let mut notes = rows.notes;
+        let meta = meta::read(&opened, &mut notes)?;
+        let events = events::read(&opened, &mut notes)?;
+        let hosts = hosts::read(&opened, &rows.timeline, &mut notes)?;
+        Ok(RunData {
+            stats: rows.stats,
+            meta,
+            validation,
+            timeline: rows.timeline,
+            edges: rows.edges,
+            hosts,
+            events,
+            traces: rows.traces,
+            notes,
+        })
+    })
+}

@@ -1,0 +1,52 @@
+//! [`validation`]: whether the files of the run keep the rules of the contract.
+
+use analyze::stats::opened::Opened;
+use cctf_proto::validate::Severity;
+use rundir::validate::{Options, validate};
+use rundir::{ReadError, RunFolder};
+
+use crate::model::Validation;
+
+/// Maximum size of a run that is validated without being asked, bytes of lines: the references between rows take up to 180 bytes
+/// of memory for each KiB of lines.
+pub const VALIDATED_BYTES_MAX: u64 = 256 << 20;
+/// Maximum number of findings in the report.
+const FINDINGS_MAX: usize = 50;
+
+/// Validates each part. Errors come first.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn validation(opened: &Opened, is_any_size: bool) -> Result<Validation, ReadError> {
+    let mut found = Validation {
+        errors: 0,
+        warnings: 0,
+        findings: Vec::new(),
+        unchecked: None,
+    };
+    let folders: Vec<_> = opened.parts.iter().map(|part| opened.run.folder(part)).collect();
+    let mut bytes = 0;
+    for folder in &folders {
+        bytes += RunFolder::open(folder)?.size_of_lines();
+    }
+    if bytes > VALIDATED_BYTES_MAX && !is_any_size {
+        found.unchecked = Some(format!(
+            "the run has {} MiB of lines, more than the {} MiB that a report validates; cctf validate checks it",
+            bytes >> 20,
+            VALIDATED_BYTES_MAX >> 20
+        ));
+        return Ok(found);
+    }
+    for folder in &folders {
+        let report = validate(folder, Options::default())?;
+        found.errors += report.errors;
+        found.warnings += report.warnings;
+        found.findings.extend(report.broken);
+    }
+    // A stable sort, so that findings keep the order of parts, files and lines.
+    found
+        .findings
+        .sort_by_key(|finding| finding.severity != Severity::Error);
+    found.findings.truncate(FINDINGS_MAX);
+    Ok(found)
+}
