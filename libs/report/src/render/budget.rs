@@ -1,0 +1,78 @@
+//! [`fitted`]: parts of a page within a number of bytes; [`Budget`] shares what is left among further parts.
+
+use page::html::Html;
+use page::summary::{Verdict, notice};
+
+/// Bytes that are left, and the weights of the parts that still come.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: usize,
+    weights: usize,
+}
+
+impl Budget {
+    pub fn new(bytes: usize, weights: usize) -> Self {
+        Self { bytes, weights }
+    }
+
+    /// The share of a part. What it does not use, further parts can.
+    pub fn share(&mut self, weight: usize) -> usize {
+        let share = match self.weights {
+            0 => self.bytes,
+            weights => self.bytes / weights * weight,
+        };
+        self.weights = self.weights.saturating_sub(weight);
+        share.min(self.bytes)
+    }
+
+    pub fn spend(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    pub fn left(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// The markup with the most rows that fits into a number of bytes: each try has half as many rows as the one before. Beyond all
+/// of them, a sentence says that the part is left out.
+pub fn fitted(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) -> Html {
+    let mut rows = rows_max;
+    loop {
+        let html = build(rows);
+        if html.as_str().len() <= bytes_max {
+            return html;
+        }
+        if rows == 0 {
+            let text = "Left out: the page has no room for it. Write a page of this run alone.";
+            return notice(Verdict::Warning, text);
+        }
+        rows /= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_rows_that_fit_are_shown_or_the_part_is_left_out() {
+        let build = |rows: usize| Html::text(&"x".repeat(100 + rows));
+        assert_eq!(fitted(200, 400, build).as_str().len(), 200);
+        assert_eq!(fitted(199, 400, build).as_str().len(), 150);
+        assert_eq!(fitted(100, 3, build).as_str().len(), 100);
+        assert!(fitted(99, 3, build).as_str().contains("Left out"));
+    }
+
+    #[test]
+    fn what_a_part_leaves_goes_to_those_behind_it() {
+        let mut budget = Budget::new(1000, 10);
+        assert_eq!(budget.share(5), 500);
+        budget.spend(100);
+        assert_eq!(budget.share(4), 720);
+        budget.spend(720);
+        assert_eq!(budget.share(1), 180);
+        budget.spend(500);
+        assert_eq!((budget.left(), budget.share(1)), (0, 0));
+    }
+}

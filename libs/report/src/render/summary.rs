@@ -1,0 +1,251 @@
+//! [`summary`]: the facts of a run, and a verdict with a sentence and a link for each thing that a reader has to know first.
+
+use analyze::stats::figures::Time;
+use analyze::stats::lint::Verdict as LawVerdict;
+use jiff::Timestamp;
+use page::html::{Html, element};
+use page::number::{NONE, Unit, duration, exact, optional, share};
+use page::summary::{Tile, Verdict, badge, tiles};
+use page::table::{Column, Row, Table};
+
+use super::names::shown;
+use super::view::View;
+
+/// Maximum number of facts from `run_meta.json`.
+const FACTS_MAX: usize = 40;
+/// Share of failed invocations that is a warning, not a failure of the run.
+const ERRORS_BAD: f64 = 0.01;
+
+/// A verdict, its sentence, and the section with the details.
+struct Judgement {
+    verdict: Verdict,
+    word: &'static str,
+    sentence: String,
+    section: &'static str,
+}
+
+pub fn summary(view: &View, rows: usize) -> Html {
+    let mut html = verdicts(view);
+    html.push(tiles(&key_figures(view)));
+    let facts = facts(view, rows.min(FACTS_MAX));
+    let opened = element("details")
+        .child(element("summary").child("Facts of the run"))
+        .child(facts.html());
+    html.push(opened);
+    html
+}
+
+fn verdicts(view: &View) -> Html {
+    let judgements = [state(view), validity(view), laws(view), errors(view), notes(view)];
+    let items = judgements.into_iter().map(|judgement| {
+        let link = element("a")
+            .attr("href", view.link(judgement.section))
+            .child(judgement.sentence);
+        element("li")
+            .child(badge(judgement.verdict, judgement.word))
+            .child(" ")
+            .child(link)
+    });
+    element("ul").class("verdicts").children(items).build()
+}
+
+fn state(view: &View) -> Judgement {
+    let stats = &view.run.stats;
+    let (verdict, word, sentence) = match (stats.rows, stats.is_open) {
+        (0, _) => (
+            Verdict::Warning,
+            "empty",
+            "The run has no invocation, so there are no figures.".to_owned(),
+        ),
+        (_, true) => (
+            Verdict::Warning,
+            "in progress",
+            "The run has not ended: the page shows the rows written so far.".to_owned(),
+        ),
+        (rows, false) => (
+            Verdict::Good,
+            "ended",
+            format!(
+                "The run has {} invocations in {}.",
+                exact(rows),
+                duration(stats.time_ns as f64)
+            ),
+        ),
+    };
+    Judgement {
+        verdict,
+        word,
+        sentence,
+        section: "over-time",
+    }
+}
+
+fn validity(view: &View) -> Judgement {
+    let found = &view.run.validation;
+    let damaged = view.run.stats.damages.count;
+    let (verdict, word, sentence) = match (found.errors, found.warnings, damaged) {
+        (0, 0, 0) if found.unchecked.is_some() => (
+            Verdict::Warning,
+            "not checked",
+            "The files were not checked as a whole.".to_owned(),
+        ),
+        (0, 0, 0) => (
+            Verdict::Good,
+            "valid",
+            "The files break no rule of CCTF.".to_owned(),
+        ),
+        (0, warnings, 0) => (
+            Verdict::Warning,
+            "valid",
+            format!("The files break no rule of CCTF; there are {} warnings.", exact(warnings)),
+        ),
+        (errors, _, damaged) => (
+            Verdict::Bad,
+            "invalid",
+            format!(
+                "The files break rules of CCTF: {} errors; {} damaged lines are left out of the figures.",
+                exact(errors),
+                exact(damaged)
+            ),
+        ),
+    };
+    Judgement {
+        verdict,
+        word,
+        sentence,
+        section: "validation",
+    }
+}
+
+fn laws(view: &View) -> Judgement {
+    let checks = &view.run.stats.checks;
+    let count = |verdict: LawVerdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let (agree, disagree) = (count(LawVerdict::Agrees), count(LawVerdict::Disagrees));
+    let (verdict, word, sentence) = match (checks.len(), disagree) {
+        (0, _) => (
+            Verdict::Neutral,
+            "no law checked",
+            "No operational law could be checked: the run has too few samples and calls.".to_owned(),
+        ),
+        (all, 0) => (
+            Verdict::Good,
+            "laws agree",
+            format!(
+                "{agree} of {all} operational laws agree, {} are undecided: the figures do not contradict each other.",
+                all - agree
+            ),
+        ),
+        (all, disagree) => (
+            Verdict::Bad,
+            "laws disagree",
+            format!("{disagree} of {all} operational laws disagree: the run is not fit for a simulation as it is."),
+        ),
+    };
+    Judgement {
+        verdict,
+        word,
+        sentence,
+        section: "lint",
+    }
+}
+
+fn errors(view: &View) -> Judgement {
+    let sums = view.sums();
+    let failed = sums.errors as f64 / (sums.calls as f64).max(1.0);
+    let (verdict, word, sentence) = match sums.errors {
+        0 => (Verdict::Good, "no errors", "No invocation failed.".to_owned()),
+        errors => (
+            if failed >= ERRORS_BAD { Verdict::Bad } else { Verdict::Warning },
+            "errors",
+            format!(
+                "{} of {} invocations failed ({}).",
+                exact(errors),
+                exact(sums.calls),
+                share(failed)
+            ),
+        ),
+    };
+    Judgement {
+        verdict,
+        word,
+        sentence,
+        section: "modules",
+    }
+}
+
+fn notes(view: &View) -> Judgement {
+    let count = view.run.notes.len() + view.run.stats.notes.len();
+    let (verdict, word, sentence) = match count {
+        0 => (Verdict::Good, "complete", "Nothing is left out.".to_owned()),
+        1 => (Verdict::Neutral, "1 note", "One note says what is missing or left out.".to_owned()),
+        count => (
+            Verdict::Neutral,
+            "notes",
+            format!("{count} notes say what is missing or left out."),
+        ),
+    };
+    Judgement {
+        verdict,
+        word,
+        sentence,
+        section: "notes",
+    }
+}
+
+fn key_figures(view: &View) -> Vec<Tile> {
+    let sums = view.sums();
+    let response = sums.of(Time::Response);
+    let quantile = |fraction: f64| {
+        let found = response.sketch.quantile(fraction);
+        optional(found.map(|ns| ns as f64), Unit::Nanoseconds)
+    };
+    let rate = (view.seconds() > 0.0).then(|| sums.calls as f64 / view.seconds());
+    let tile = |label: &str, value: String, detail: &str| Tile {
+        label: label.to_owned(),
+        value,
+        detail: Html::text(detail),
+        ..Tile::default()
+    };
+    vec![
+        tile("Invocations", exact(sums.calls), "of all modules"),
+        tile("Length", duration(view.run.stats.time_ns as f64), "first start to last end"),
+        tile("Rate", optional(rate, Unit::PerSecond), "invocations per second"),
+        tile("Modules", exact(view.modules.len() as u64), "services with telemetry"),
+        tile("Response p50", quantile(0.5), "all modules together"),
+        tile("Response p95", quantile(0.95), "all modules together"),
+        tile("Response p99", quantile(0.99), "all modules together"),
+        tile("Errors", exact(sums.errors), "failed invocations"),
+    ]
+}
+
+fn facts(view: &View, rows: usize) -> Table {
+    let columns = vec![Column::text("fact", "Fact"), Column::text("value", "Value")];
+    let mut table = Table::new(&view.id("facts-table"), "Facts of the run", columns);
+    let stats = &view.run.stats;
+    table.row(Row::new([Html::text("run_id"), shown(&stats.run_id)]));
+    let parts = stats.parts.len();
+    if parts > 1 {
+        table.row(Row::new(["parts".to_owned(), parts.to_string()]));
+    }
+    if let Some(meta) = &view.run.meta {
+        let ended = meta.ended_ns.map_or_else(|| "not ended".to_owned(), utc);
+        table.row(Row::new(["started".to_owned(), utc(meta.started_ns)]));
+        table.row(Row::new(["ended".to_owned(), ended]));
+        for (name, value) in meta.facts.iter().take(rows) {
+            table.row(Row::new([shown(name), shown(value)]));
+        }
+        let more = meta.facts.len().saturating_sub(rows);
+        table.more = (more > 0).then(|| format!("{more} more are in run_meta.json."));
+    } else {
+        table.more = Some("run_meta.json is missing or invalid.".to_owned());
+    }
+    table
+}
+
+/// A timestamp as `2026-11-23 10:45:00 UTC`; a dash beyond the calendar.
+pub fn utc(ns: i64) -> String {
+    match Timestamp::from_nanosecond(ns.into()) {
+        Ok(time) => time.strftime("%F %T UTC").to_string(),
+        Err(_) => NONE.to_owned(),
+    }
+}

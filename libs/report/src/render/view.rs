@@ -1,0 +1,96 @@
+//! [`View`]: a run as the parts of the page see it: its groups in the order of the tables, and the ids of its elements.
+
+use analyze::stats::cells::Key;
+use analyze::stats::figures::{Sums, Time};
+use analyze::stats::group::{By, Group};
+use page::charts::axes::TimeAxis;
+
+use super::names::Names;
+use crate::model::RunData;
+
+pub const NS_PER_S: f64 = 1e9;
+
+#[derive(Debug)]
+pub struct View<'a> {
+    pub run: &'a RunData,
+    pub names: &'a Names,
+    /// Position of the run in the page.
+    number: usize,
+    /// Modules and endpoints, those with the most response time first.
+    pub modules: Vec<&'a Group>,
+    pub endpoints: Vec<&'a Group>,
+    /// Those with the most calls first.
+    pub links: Vec<&'a Group>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(run: &'a RunData, names: &'a Names, number: usize) -> Self {
+        let by = |by: By| run.stats.groups.iter().filter(move |group| group.by == by);
+        let by_time = |grouping: By| {
+            let mut groups: Vec<&Group> = by(grouping).collect();
+            groups.sort_by_key(|group| std::cmp::Reverse(group.sums.of(Time::Response).sum_ns));
+            groups
+        };
+        Self {
+            run,
+            names,
+            number,
+            modules: by_time(By::Module),
+            endpoints: by_time(By::Endpoint),
+            links: by(By::Link).collect(),
+        }
+    }
+
+    /// The id of an element, unique in the page: that of the first run has no number.
+    pub fn id(&self, name: &str) -> String {
+        match self.number {
+            0 => name.to_owned(),
+            number => format!("{name}-{}", number + 1),
+        }
+    }
+
+    /// A link to an element of this run.
+    pub fn link(&self, name: &str) -> String {
+        format!("#{}", self.id(name))
+    }
+
+    /// Row of a module in the table of modules.
+    pub fn row_of(&self, key: &Key) -> Option<usize> {
+        self.modules.iter().position(|group| group.key == *key)
+    }
+
+    /// Sums over all invocations.
+    pub fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        self.modules.iter().for_each(|group| sums.merge(&group.sums));
+        sums
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.run.stats.time_ns as f64 / NS_PER_S
+    }
+
+    pub fn axis(&self) -> TimeAxis {
+        TimeAxis {
+            buckets: self.run.timeline.run.buckets.len(),
+            bucket_s: self.bucket_s(),
+        }
+    }
+
+    pub fn bucket_s(&self) -> f64 {
+        self.run.timeline.bucket_ns as f64 / NS_PER_S
+    }
+
+    /// Seconds of a bucket that are within the run. `None` if they are too few for a rate.
+    pub fn covered_s(&self, bucket: usize) -> Option<f64> {
+        const SHARE_MIN: f64 = 0.1;
+        let width = self.bucket_s();
+        let covered = (self.seconds() - bucket as f64 * width).min(width);
+        (covered > width * SHARE_MIN).then_some(covered)
+    }
+
+    /// Start of a bucket, for a table.
+    pub fn start_of(&self, bucket: usize) -> String {
+        page::number::duration(bucket as f64 * self.run.timeline.bucket_ns as f64)
+    }
+}
