@@ -128,24 +128,32 @@ fn items(timeline: &Timeline) -> Vec<Item> {
     items.extend((leading + 1..=modules).map(|series| Item::Sketches(series, Time::Response)));
     let others = Time::ALL.into_iter().filter(|time| *time != Time::Response);
     items.extend(others.map(|time| Item::Sketches(RUN, time)));
+    let has_values = |item: &Item| match *item {
+        Item::Counts(_) => true,
+        Item::Sketches(number, time) => bins_of(series_of(timeline, number), time).any(|bins| !bins.is_empty()),
+    };
+    items.retain(has_values);
     items
 }
 
-fn content(timeline: &Timeline, length_ns: u64, rows: &[Option<usize>], items: &[Item]) -> Content {
-    let series_of = |number: usize| match number {
+fn series_of(timeline: &Timeline, number: usize) -> &Series {
+    match number {
         RUN => &timeline.run,
         module => &timeline.modules[module - 1].1,
-    };
+    }
+}
+
+fn content(timeline: &Timeline, length_ns: u64, rows: &[Option<usize>], items: &[Item]) -> Content {
     let mut used: Option<(u16, u16)> = None;
     let mut packed: BTreeMap<usize, PackedSeries> = BTreeMap::new();
     for &item in items {
         match item {
             Item::Counts(number) => {
                 let row = number.checked_sub(1).and_then(|module| rows[module]);
-                packed.insert(number, counts(series_of(number), row));
+                packed.insert(number, counts(series_of(timeline, number), row));
             }
             Item::Sketches(number, time) => {
-                let series = series_of(number);
+                let series = series_of(timeline, number);
                 let bins = bins_of(series, time);
                 for &(bin, _) in bins.clone().flatten() {
                     let (low, high) = used.unwrap_or((bin, bin));

@@ -1,5 +1,6 @@
 //! [`over_time`]: rates, requests in the system and utilisation over time, with the placement events.
 
+use analyze::coarse::quantile;
 use analyze::stats::figures::Time;
 use cctf_proto::cctf::PlacementKind;
 use page::charts::axes::Mark;
@@ -11,7 +12,6 @@ use page::table::{Column, Row, Table};
 
 use super::figures::errors;
 use super::names::{cut, label, shown, shown_or_none};
-use super::quantiles::quantile_ns;
 use super::view::{NS_PER_S, View};
 use crate::model::{Bucket, Event};
 
@@ -164,7 +164,7 @@ fn table(view: &View, rows: usize) -> Table {
     for (index, bucket) in buckets.iter().enumerate().take(rows) {
         let rate = view.covered_s(index).map(|seconds| bucket.calls as f64 / seconds);
         let bins = &bucket.times[Time::Response as usize].bins;
-        let quantile = |fraction| optional(quantile_ns(bins, fraction), Unit::Nanoseconds);
+        let of = |fraction| optional(quantile(bins, fraction), Unit::Nanoseconds);
         table.row(Row::new([
             view.start_of(index),
             exact(bucket.calls),
@@ -172,9 +172,9 @@ fn table(view: &View, rows: usize) -> Table {
             errors(bucket.errors, bucket.calls),
             optional(bucket.in_flight, Unit::Count),
             optional(bucket.utilisation, Unit::Share),
-            quantile(0.5),
-            quantile(0.95),
-            quantile(0.99),
+            of(0.5),
+            of(0.95),
+            of(0.99),
         ]));
     }
     let more = buckets.len().saturating_sub(rows);

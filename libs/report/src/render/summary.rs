@@ -174,7 +174,7 @@ fn errors(view: &View) -> Judgement {
 }
 
 fn notes(view: &View) -> Judgement {
-    let count = view.run.notes.len() + view.run.stats.notes.len();
+    let count = view.run.notes.len();
     let (verdict, word, sentence) = match count {
         0 => (Verdict::Good, "complete", "Nothing is left out.".to_owned()),
         1 => (Verdict::Neutral, "1 note", "One note says what is missing or left out.".to_owned()),

@@ -1,0 +1,122 @@
+//! [`validation`], [`lint`] and [`notes`]: what a reader has to know before he trusts the figures.
+
+use analyze::stats::lint::{Check, Verdict as LawVerdict};
+use cctf_proto::validate::Severity;
+use page::html::{Html, element};
+use page::number::exact;
+use page::summary::{Verdict, badge, notice};
+use page::table::{Column, Row, Table};
+
+use super::names::{cut, shown};
+use super::view::View;
+
+/// Maximum length of a finding or note, in characters.
+const SENTENCE_MAX: usize = 400;
+/// Maximum number of notes.
+const NOTES_MAX: usize = 60;
+
+pub fn validation(view: &View, rows: usize) -> Html {
+    let found = &view.run.validation;
+    let mut html = Html::new();
+    if let Some(why) = &found.unchecked {
+        html.push(notice(Verdict::Warning, cut(why, SENTENCE_MAX)));
+    }
+    let damages = &view.run.stats.damages;
+    if damages.count > 0 {
+        let text = format!("{} damaged lines are left out of the figures.", exact(damages.count));
+        html.push(notice(Verdict::Bad, text));
+    }
+    if found.errors == 0 && found.warnings == 0 {
+        if found.unchecked.is_none() {
+            html.push(notice(Verdict::Good, "The files break no rule of CCTF."));
+        }
+        return html;
+    }
+    let columns = vec![
+        Column::text("severity", "Severity"),
+        Column::text("rule", "Rule"),
+        Column::text("file", "File"),
+        Column::number("line", "Line"),
+        Column::text("message", "Finding"),
+    ];
+    let mut table = Table::new(&view.id("validation-table"), "Broken rules", columns);
+    for finding in found.findings.iter().take(rows) {
+        let severity = match finding.severity {
+            Severity::Error => badge(Verdict::Bad, "error"),
+            Severity::Warning => badge(Verdict::Warning, "warning"),
+        };
+        table.row(Row::new([
+            severity,
+            Html::text(finding.rule.id),
+            Html::text(finding.file.name()),
+            Html::text(&finding.line.map_or_else(String::new, exact)),
+            sentence(&finding.message),
+        ]));
+    }
+    let all = found.errors + found.warnings;
+    let more = all.saturating_sub(found.findings.len().min(rows) as u64);
+    table.more = (more > 0).then(|| format!("{} more findings are in cctf validate.", exact(more)));
+    html.push(table.html());
+    html
+}
+
+/// A sentence that can contain names.
+fn sentence(text: &str) -> Html {
+    element("bdi").child(cut(text, SENTENCE_MAX)).build()
+}
+
+pub fn lint(view: &View, rows: usize) -> Html {
+    let mut checks: Vec<&Check> = view.run.stats.checks.iter().collect();
+    if checks.is_empty() {
+        return notice(Verdict::Neutral, "No law could be checked.");
+    }
+    let order = |verdict: LawVerdict| match verdict {
+        LawVerdict::Disagrees => 0,
+        LawVerdict::Undecided => 1,
+        LawVerdict::Agrees => 2,
+    };
+    checks.sort_by_key(|check| order(check.verdict));
+    let columns = vec![
+        Column::text("law", "Law"),
+        Column::text("of", "Applied to"),
+        Column::text("verdict", "Verdict"),
+        Column::text("figures", "Both figures"),
+    ];
+    let mut table = Table::new(&view.id("lint-table"), "Operational laws", columns);
+    for check in checks.iter().take(rows) {
+        let verdict = match check.verdict {
+            LawVerdict::Agrees => Verdict::Good,
+            LawVerdict::Disagrees => Verdict::Bad,
+            LawVerdict::Undecided => Verdict::Neutral,
+        };
+        table.row(Row::new([
+            Html::text(check.law.name()),
+            shown(&check.of),
+            badge(verdict, check.verdict.name()),
+            sentence(&check.figures),
+        ]));
+    }
+    let more = checks.len().saturating_sub(rows);
+    table.more = (more > 0).then(|| format!("{more} more are in cctf stats --lint."));
+    let note = "Each law compares figures that were recorded independently of each other. A run with lost rows, wrong clocks or \
+                contradictory samples breaks one, and is not fit for a simulation.";
+    let mut html = element("p").class("note").child(note).build();
+    html.push(table.html());
+    html
+}
+
+pub fn notes(view: &View, rows: usize) -> Html {
+    let notes = &view.run.notes;
+    if notes.is_empty() {
+        return notice(Verdict::Good, "Nothing is missing or left out.");
+    }
+    let shown = notes.len().min(rows).min(NOTES_MAX);
+    let items = notes[..shown].iter().map(|note| element("li").child(sentence(note)));
+    let more = notes.len() - shown;
+    let more = (more > 0).then(|| element("li").child(format!("{more} more notes are in cctf stats.")));
+    element("ul")
+        .attr("id", view.id("notes-list"))
+        .children(items)
+        .child(more)
+        .build()
+}

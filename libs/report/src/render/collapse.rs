@@ -1,0 +1,162 @@
+//! [`collapse`]: the call graph with a bounded number of nodes. Modules with little response time become one node, and so do peers
+//! with few calls.
+
+use std::collections::BTreeMap;
+
+use analyze::stats::cells::Key;
+
+use crate::model::{Edge, EdgeEnd};
+
+/// Modules with a node of their own, those with the most response time.
+pub const MODULES_MAX: usize = 30;
+/// Peers without telemetry that have a node of their own, those with the most calls.
+pub const PEERS_MAX: usize = 20;
+
+/// A node of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vertex {
+    /// Callers that are not in the files, such as the load driver.
+    Outside,
+    /// A module by its position.
+    Module(usize),
+    OtherModules,
+    /// A peer by its position in [`Graph::peers`].
+    Peer(usize),
+    OtherPeers,
+}
+
+/// Sums over the calls between two nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    pub calls: u64,
+    pub errors: u64,
+    pub sum_ns: u128,
+    /// Of a flow that is one edge, its p95.
+    pub p95_ns: Option<u64>,
+    edges: usize,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Graph<'a> {
+    pub flows: BTreeMap<(Vertex, Vertex), Flow>,
+    /// Peers without telemetry that have a node.
+    pub peers: Vec<&'a str>,
+    pub other_modules: usize,
+    pub other_peers: usize,
+}
+
+/// `modules`: all of them, those with the most response time first.
+pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key]) -> Graph<'a> {
+    let mut calls_of: BTreeMap<&str, u64> = BTreeMap::new();
+    for edge in edges {
+        if let EdgeEnd::External(peer) = &edge.to {
+            *calls_of.entry(peer).or_default() += edge.calls;
+        }
+    }
+    let mut peers: Vec<&str> = calls_of.keys().copied().collect();
+    peers.sort_by_key(|peer| (std::cmp::Reverse(calls_of[peer]), *peer));
+    let other_peers = peers.len().saturating_sub(PEERS_MAX);
+    peers.truncate(PEERS_MAX);
+    let positions: BTreeMap<&Key, usize> = modules.iter().copied().zip(0..MODULES_MAX).collect();
+    let module = |key: &Key| match positions.get(key) {
+        Some(&position) => Vertex::Module(position),
+        None => Vertex::OtherModules,
+    };
+    let mut flows: BTreeMap<(Vertex, Vertex), Flow> = BTreeMap::new();
+    for edge in edges {
+        let from = match (&edge.from, &edge.to) {
+            (Some(key), _) => module(key),
+            (None, EdgeEnd::Other) => Vertex::OtherModules,
+            (None, _) => Vertex::Outside,
+        };
+        let to = match &edge.to {
+            EdgeEnd::Module(key) => module(key),
+            EdgeEnd::External(peer) => peers
+                .iter()
+                .position(|known| known == peer)
+                .map_or(Vertex::OtherPeers, Vertex::Peer),
+            EdgeEnd::Other => Vertex::OtherModules,
+        };
+        let flow = flows.entry((from, to)).or_default();
+        flow.calls += edge.calls;
+        flow.errors += edge.errors;
+        flow.sum_ns += edge.sum_ns;
+        flow.edges += 1;
+        flow.p95_ns = edge.quantiles_ns[1].filter(|_| flow.edges == 1);
+    }
+    Graph {
+        flows,
+        peers,
+        other_modules: modules.len().saturating_sub(MODULES_MAX),
+        other_peers,
+    }
+}
+
+impl Graph<'_> {
+    /// Nodes with calls, in their order.
+    pub fn vertices(&self) -> Vec<Vertex> {
+        let ends = self.flows.keys().flat_map(|(from, to)| [*from, *to]);
+        let mut vertices: Vec<Vertex> = ends.collect();
+        vertices.sort_unstable();
+        vertices.dedup();
+        vertices
+    }
+}
+
+impl Flow {
+    pub fn mean_ns(&self) -> f64 {
+        self.sum_ns as f64 / (self.calls as f64).max(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use analyze::stats::figures::Bytes;
+
+    use super::*;
+
+    fn key(number: usize) -> Key {
+        Key {
+            module_id: Some(format!("m{number:03}")),
+            ..Key::default()
+        }
+    }
+
+    fn edge(from: Option<usize>, to: EdgeEnd, calls: u64) -> Edge {
+        Edge {
+            from: from.map(key),
+            to,
+            calls,
+            errors: 1,
+            sum_ns: u128::from(calls) * 1000,
+            quantiles_ns: [Some(1), Some(2), Some(3)],
+            bytes_out: Bytes::default(),
+            bytes_in: Bytes::default(),
+        }
+    }
+
+    #[test]
+    fn modules_with_little_time_become_one_node_and_no_call_is_lost() {
+        let keys: Vec<Key> = (0..300).map(key).collect();
+        let modules: Vec<&Key> = keys.iter().collect();
+        let mut edges: Vec<Edge> = (0..299)
+            .map(|number| edge(Some(number), EdgeEnd::Module(key(number + 1)), 10))
+            .collect();
+        edges.push(edge(None, EdgeEnd::Module(key(0)), 7));
+        edges.extend((0..50).map(|peer| edge(Some(0), EdgeEnd::External(format!("p{peer}")), peer)));
+        edges.push(edge(None, EdgeEnd::Other, 3));
+        let graph = collapse(&edges, &modules);
+        assert_eq!(graph.other_modules, 270);
+        assert_eq!((graph.peers.len(), graph.other_peers), (20, 30));
+        assert_eq!(graph.peers[0], "p49");
+        // Outside, 30 modules, the others, 20 peers and the other peers.
+        assert_eq!(graph.vertices().len(), 1 + 30 + 1 + 20 + 1);
+        let calls = |sum: u64, flow: &Flow| sum + flow.calls;
+        let all: u64 = edges.iter().map(|edge| edge.calls).sum();
+        assert_eq!(graph.flows.values().fold(0, calls), all);
+        let first = graph.flows[&(Vertex::Module(0), Vertex::Module(1))];
+        assert_eq!((first.calls, first.p95_ns), (10, Some(2)));
+        let rest = graph.flows[&(Vertex::OtherModules, Vertex::OtherModules)];
+        assert_eq!((rest.calls, rest.p95_ns), (269 * 10 + 3, None));
+    }
+}

@@ -1,0 +1,247 @@
+//! [`comparison`]: two runs side by side.
+
+use std::collections::BTreeMap;
+
+use analyze::coarse::quantile;
+use analyze::stats::cells::Key;
+use analyze::stats::figures::Time;
+use analyze::stats::group::By;
+use page::charts::axes::TimeAxis;
+use page::charts::lines::{Line, Lines, lines};
+use page::figure::figure;
+use page::html::{Html, element};
+use page::number::{NONE, Unit, duration, optional};
+use page::summary::{Verdict, badge, notice};
+use page::table::{Column, Row, Table};
+
+use super::figures::interval;
+use super::names::{cut, endpoint, shown};
+use super::view::{NS_PER_S, View};
+use crate::compare::{self, Common, Comparison, Pair, Side, compare};
+
+/// Modules or endpoints of one run only that are named.
+const ONLY_MAX: usize = 20;
+const NS_PER_MS: f64 = 1e6;
+/// Maximum length of a run's name in a sentence, in characters.
+const RUN_MAX: usize = 40;
+
+const NOTE: &str = "“differs” stands where the two 95% intervals do not overlap. “no difference seen” stands where they do: this does not \
+                    show that the runs are the same, only that these runs show no difference. “undecided” stands where an interval \
+                    is missing. Among 20 equal figures, about one interval misses its true value by chance.";
+
+/// Whether the runs have a module in common.
+pub fn are_related(views: [&View; 2]) -> bool {
+    let [first, second] = views.map(|view| &view.run.stats);
+    !compare(first, second, By::Module).common.is_empty()
+}
+
+/// Why there is nothing to compare.
+pub fn unrelated(views: [&View; 2]) -> String {
+    let [first, second] = views.map(|view| cut(&view.run.stats.run_id, RUN_MAX));
+    format!(
+        "the runs {first} and {second} have no module in common, so there is nothing to compare: choose runs of the same application"
+    )
+}
+
+pub fn comparison(views: [&View; 2], rows: usize) -> Html {
+    let [first, second] = views.map(|view| &view.run.stats);
+    if !are_related(views) {
+        let mut text = unrelated(views);
+        text.replace_range(..1, "T");
+        return notice(Verdict::Warning, text + ".");
+    }
+    let modules = compare(first, second, By::Module);
+    let endpoints = compare(first, second, By::Endpoint);
+    let mut html = verdicts(&modules);
+    html.push(over_time(views, rows));
+    html.push(element("p").class("note").child(NOTE));
+    let module_name = |key: &Key| views[0].names.module(key);
+    html.push(table("compared-modules-table", "Modules of both runs", &modules, rows, &module_name).html());
+    let endpoint_name = |key: &Key| format!("{} {}", views[0].names.module(key), endpoint(key));
+    html.push(table("compared-endpoints-table", "Endpoints of both runs", &endpoints, rows, &endpoint_name).html());
+    for (index, view) in views.into_iter().enumerate() {
+        html.push(only(view, &modules.only[index], "modules", &module_name));
+        html.push(only(view, &endpoints.only[index], "endpoints", &endpoint_name));
+    }
+    html
+}
+
+/// How many figures of modules have each verdict.
+fn verdicts(modules: &Comparison<'_>) -> Html {
+    let all = || modules.common.iter().flat_map(|common| &common.pairs).filter_map(|pair| pair.verdict);
+    let verdicts = [
+        compare::Verdict::Differs,
+        compare::Verdict::NoDifferenceSeen,
+        compare::Verdict::Undecided,
+    ];
+    let items = verdicts.map(|verdict| {
+        let count = all().filter(|found| *found == verdict).count();
+        element("li")
+            .child(shown_verdict(verdict))
+            .child(format!(" {count} of {} figures of modules", all().count()))
+    });
+    element("ul").class("verdicts").children(items).build()
+}
+
+fn shown_verdict(verdict: compare::Verdict) -> Html {
+    let sign = match verdict {
+        compare::Verdict::Differs => Verdict::Warning,
+        compare::Verdict::NoDifferenceSeen | compare::Verdict::Undecided => Verdict::Neutral,
+    };
+    badge(sign, verdict.text())
+}
+
+fn table(id: &str, caption: &str, found: &Comparison<'_>, rows: usize, name: &dyn Fn(&Key) -> String) -> Table {
+    let columns = vec![
+        Column::text("name", "Name"),
+        Column::text("figure", "Figure"),
+        Column::number("first", "First run"),
+        Column::number("second", "Second run"),
+        Column::number("change", "Change"),
+        Column::text("verdict", "Verdict"),
+    ];
+    let mut table = Table::new(id, caption, columns);
+    let pairs = || {
+        let of = |common: &'_ Common<'_>| common.pairs.len();
+        found.common.iter().map(of).sum::<usize>()
+    };
+    let all = found.common.iter().flat_map(|common| common.pairs.iter().map(move |pair| (common.key, pair)));
+    for (key, pair) in all.take(rows) {
+        let change = pair.ratio().map(|ratio| format!("{:+.1}%", 100.0 * (ratio - 1.0)));
+        table.row(Row::new([
+            shown(&name(key)),
+            Html::text(pair.name),
+            side(pair, &pair.sides[0]),
+            side(pair, &pair.sides[1]),
+            Html::text(change.as_deref().unwrap_or(NONE)),
+            pair.verdict.map_or_else(|| Html::text(NONE), shown_verdict),
+        ]));
+    }
+    let more = pairs().saturating_sub(rows);
+    table.more = (more > 0).then(|| format!("{more} more figures: compare the output of cctf stats --format json of both runs."));
+    table
+}
+
+fn side(pair: &Pair<'_>, side: &Side<'_>) -> Html {
+    let unit = if pair.unit == "ms" { Unit::Nanoseconds } else { Unit::PerSecond };
+    let factor = if pair.unit == "ms" { NS_PER_MS } else { 1.0 };
+    let mut html = Html::text(&optional(side.value.map(|value| value * factor), unit));
+    if pair.verdict.is_some() && side.value.is_some() {
+        html.push(element("span").class("interval").child(interval(side.interval)));
+    }
+    html
+}
+
+fn only(view: &View, keys: &[&Key], what: &str, name: &dyn Fn(&Key) -> String) -> Html {
+    if keys.is_empty() {
+        return Html::new();
+    }
+    let names = keys.iter().take(ONLY_MAX).map(|key| element("li").child(shown(&name(key))));
+    let more = keys.len().saturating_sub(ONLY_MAX);
+    let more = (more > 0).then(|| element("li").child(format!("{more} more")));
+    let text = format!("Only the run {} has these {what}:", cut(&view.run.stats.run_id, RUN_MAX));
+    let mut html = element("p").child(text).build();
+    html.push(element("ul").children(names).child(more));
+    html
+}
+
+/// Sums over the buckets of a run whose start is in an interval.
+#[derive(Debug, Clone, Default)]
+struct Joined {
+    calls: u64,
+    seconds: f64,
+    bins: BTreeMap<u16, u32>,
+}
+
+/// The timeline of a run in intervals of another width.
+fn joined(view: &View, width_ns: u64, buckets: usize) -> Vec<Joined> {
+    let timeline = &view.run.timeline;
+    let mut joined = vec![Joined::default(); buckets];
+    for (index, bucket) in timeline.run.buckets.iter().enumerate() {
+        let interval = index as u64 * timeline.bucket_ns / width_ns.max(1);
+        let Some(joined) = joined.get_mut(interval as usize) else {
+            continue;
+        };
+        joined.calls += bucket.calls;
+        joined.seconds += view.covered_s(index).unwrap_or(0.0);
+        for &(bin, count) in &bucket.times[Time::Response as usize].bins {
+            *joined.bins.entry(bin).or_default() += count;
+        }
+    }
+    joined
+}
+
+fn over_time(views: [&View; 2], rows: usize) -> Html {
+    let widest = views.map(|view| view.run.timeline.bucket_ns).into_iter().max().unwrap_or(0);
+    let count = |view: &View| {
+        let timeline = &view.run.timeline;
+        (timeline.run.buckets.len() as u64 * timeline.bucket_ns).div_ceil(widest.max(1)) as usize
+    };
+    let buckets = views.map(count).into_iter().max().unwrap_or(0);
+    if buckets == 0 {
+        return Html::new();
+    }
+    let joined = views.map(|view| joined(view, widest, buckets));
+    let time = TimeAxis {
+        buckets,
+        bucket_s: widest as f64 / NS_PER_S,
+    };
+    let rate = |of: &Joined| (of.seconds > 0.0).then(|| of.calls as f64 / of.seconds);
+    let of_quantile = |of: &Joined, fraction| {
+        let bins: Vec<(u16, u32)> = of.bins.iter().map(|(bin, count)| (*bin, *count)).collect();
+        quantile(&bins, fraction)
+    };
+    let line = |run: usize, name: &str, value: &dyn Fn(&Joined) -> Option<f64>| Line {
+        name: format!("{} run{name}", ["first", "second"][run]),
+        values: joined[run].iter().map(value).collect(),
+    };
+    let both = |name: &str, value: &dyn Fn(&Joined) -> Option<f64>| [0, 1].map(|run| line(run, name, value));
+    let chart = |id: &str, title: &str, unit: Unit, series: Vec<Line>| {
+        lines(&Lines {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            description: format!("Both runs, {} each from its start.", duration(widest as f64 * buckets as f64)),
+            time,
+            unit,
+            series,
+            events: Vec::new(),
+        })
+    };
+    let mut charts = chart(
+        "compared-rates-chart",
+        "Invocations per second of both runs",
+        Unit::PerSecond,
+        both("", &rate).into(),
+    );
+    let mut times = Vec::from(both(", p50", &|of| of_quantile(of, 0.5)));
+    times.extend(both(", p95", &|of| of_quantile(of, 0.95)));
+    charts.push(chart("compared-times-chart", "Response times of both runs", Unit::Nanoseconds, times));
+    let columns = vec![
+        Column::number("start", "From"),
+        Column::number("rate_first", "Rate, first"),
+        Column::number("rate_second", "Rate, second"),
+        Column::number("p50_first", "p50, first"),
+        Column::number("p50_second", "p50, second"),
+        Column::number("p95_first", "p95, first"),
+        Column::number("p95_second", "p95, second"),
+    ];
+    let mut table = Table::new("compared-time-table", "Both runs over time", columns);
+    for index in 0..buckets.min(rows) {
+        let of = |run: usize, fraction| {
+            let value = of_quantile(&joined[run][index], fraction);
+            optional(value, Unit::Nanoseconds)
+        };
+        table.row(Row::new([
+            duration(index as f64 * widest as f64),
+            optional(rate(&joined[0][index]), Unit::PerSecond),
+            optional(rate(&joined[1][index]), Unit::PerSecond),
+            of(0, 0.5),
+            of(1, 0.5),
+            of(0, 0.95),
+            of(1, 0.95),
+        ]));
+    }
+    let more = buckets.saturating_sub(rows);
+    table.more = (more > 0).then(|| format!("{more} more intervals."));
+    figure("Both runs over time", charts, &table, "Each run from its own start.")
+}

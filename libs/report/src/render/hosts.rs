@@ -1,0 +1,92 @@
+//! [`hosts`]: CPU and memory of the nodes over time.
+
+use page::charts::lines::{Line, Lines, SERIES_MAX, lines};
+use page::figure::figure;
+use page::html::{Html, element};
+use page::number::{Unit, optional};
+use page::table::{Column, Row, Table};
+
+use super::names::{label, shown};
+use super::view::View;
+use crate::model::Host;
+
+const BYTES_PER_MB: f64 = 1_048_576.0;
+
+pub fn hosts(view: &View, rows: usize) -> Html {
+    let hosts = &view.run.hosts;
+    if hosts.is_empty() {
+        return element("p")
+            .child("No host was sampled: host_metrics.jsonl has no rows.")
+            .build();
+    }
+    let mut html = chart(view, "cpu", "CPU of the hosts", Unit::Percent, |host| host.cpu_util.clone());
+    html.push(chart(view, "memory", "Used memory of the hosts", Unit::Bytes, |host| {
+        host.mem_used_mb.iter().map(|mb| mb.map(|mb| mb * BYTES_PER_MB)).collect()
+    }));
+    let note = match hosts.len() > SERIES_MAX {
+        true => format!("The charts show the first {SERIES_MAX} of {} nodes.", hosts.len()),
+        false => "The samples are those of the host, with everything else that runs on it.".to_owned(),
+    };
+    figure("CPU and memory of the hosts", html, &table(view, rows), note)
+}
+
+fn chart(view: &View, id: &str, title: &str, unit: Unit, values: fn(&Host) -> Vec<Option<f64>>) -> Html {
+    let hosts = view.run.hosts.iter().take(SERIES_MAX);
+    let series = hosts.map(|host| Line {
+        name: label(&host.node),
+        values: values(host),
+    });
+    let series: Vec<Line> = series.filter(|line| line.values.iter().any(Option::is_some)).collect();
+    if series.is_empty() {
+        return element("p").child(format!("{title}: not recorded.")).build();
+    }
+    let highest = series.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let highest = highest.fold(f64::NEG_INFINITY, f64::max);
+    lines(&Lines {
+        id: view.id(&format!("host-{id}-chart")),
+        title: title.to_owned(),
+        description: format!("{} nodes, at most {}.", series.len(), unit.format(highest)),
+        time: view.axis(),
+        unit,
+        series,
+        events: Vec::new(),
+    })
+}
+
+fn table(view: &View, rows: usize) -> Table {
+    let columns = vec![
+        Column::text("node", "Node"),
+        Column::text("stage", "Stage"),
+        Column::number("cpu_mean", "CPU mean"),
+        Column::number("cpu_max", "CPU highest"),
+        Column::number("memory_mean", "Memory used, mean"),
+        Column::number("memory_max", "Memory used, highest"),
+        Column::number("free_min", "Memory available, lowest"),
+    ];
+    let mut table = Table::new(&view.id("hosts-table"), "Hosts: figures of the intervals", columns);
+    for host in view.run.hosts.iter().take(rows) {
+        let bytes = |mb: Option<f64>| Html::text(&optional(mb.map(|mb| mb * BYTES_PER_MB), Unit::Bytes));
+        let percent = |value: Option<f64>| Html::text(&optional(value, Unit::Percent));
+        table.row(Row::new([
+            shown(&host.node),
+            shown(&host.stage),
+            percent(mean(&host.cpu_util)),
+            percent(known(&host.cpu_util).reduce(f64::max)),
+            bytes(mean(&host.mem_used_mb)),
+            bytes(known(&host.mem_used_mb).reduce(f64::max)),
+            bytes(known(&host.mem_free_mb).reduce(f64::min)),
+        ]));
+    }
+    let more = view.run.hosts.len().saturating_sub(rows);
+    table.more = (more > 0).then(|| format!("{more} more nodes are in host_metrics.jsonl."));
+    table
+}
+
+fn known(values: &[Option<f64>]) -> impl Iterator<Item = f64> {
+    values.iter().flatten().copied()
+}
+
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let count = known(values).count();
+    (count > 0).then(|| known(values).sum::<f64>() / count as f64)
+}

@@ -1,0 +1,191 @@
+//! [`render`]: runs as one HTML page of at most [`BYTES_MAX`] bytes.
+//!
+//! - [`view`], [`names`], [`figures`]: a run, texts and figures as the page shows them; [`budget`]: the bytes of each part.
+//! - [`summary`], [`over_time`], [`latency`], [`modules`], [`calls`], [`hosts`], [`traces`], [`checks`]: the parts of a run, in their order.
+//! - [`heat`], [`collapse`]: what the heat map and the call graph draw.
+//! - [`comparison`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
+
+mod budget;
+mod calls;
+mod checks;
+mod collapse;
+mod comparison;
+mod figures;
+mod heat;
+mod hosts;
+mod latency;
+mod method;
+mod modules;
+mod names;
+mod over_time;
+mod parts;
+mod summary;
+mod traces;
+mod view;
+
+use page::document::{Document, Section};
+use page::html::{Html, element};
+use page::table::{Column, Row, Table};
+
+use crate::model::RunData;
+use budget::fitted;
+use comparison::comparison;
+use names::{Names, cut};
+use parts::{Rendering, run_parts};
+use view::View;
+
+/// Maximum size of a page, bytes.
+pub const BYTES_MAX: usize = 500_000;
+/// Maximum number of runs in a page. With more, each would have too few bytes for its charts.
+pub const RUNS_MAX: usize = 8;
+
+/// Bytes for the comparison of two runs.
+const COMPARISON_BYTES: usize = 70_000;
+/// Maximum number of rows of each table of the comparison.
+const COMPARISON_ROWS: usize = 180;
+/// Bytes of the element around the packed timeline of a run.
+const DATA_BYTES: usize = 150;
+/// Maximum length of a run's name in a title, in characters.
+const TITLE_MAX: usize = 60;
+
+const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
+
+/// A page.
+#[derive(Debug)]
+pub struct Rendered {
+    pub html: String,
+    /// What the user has to know beside the page, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// The page of these runs, at most [`RUNS_MAX`]. With `against`, the second one is compared to the first.
+pub fn render(runs: &[RunData], against: bool) -> Rendered {
+    let names = Names::new(runs.iter().map(|run| &run.stats));
+    let views: Vec<View> = runs
+        .iter()
+        .take(RUNS_MAX)
+        .enumerate()
+        .map(|(number, run)| View::new(run, &names, number))
+        .collect();
+    let mut warnings = Vec::new();
+    let mut before = Vec::new();
+    if let (true, [first, second]) = (against, views.as_slice()) {
+        let both = [first, second];
+        if !comparison::are_related(both) {
+            warnings.push(comparison::unrelated(both));
+        }
+        let body = fitted(COMPARISON_BYTES, COMPARISON_ROWS, |rows| comparison(both, rows));
+        before.push(Section::new("comparison", "Comparison", body));
+    } else if views.len() > 1 {
+        before.push(Section::new("runs", "Runs", overview(&views)));
+    }
+    let after = Section::new("method", "How figures are computed", method::method());
+    let frame = document(&views, against, before, after);
+    let fixed = frame.page(&vec![Rendering::default(); views.len()]).html().len();
+    let bytes = BYTES_MAX.saturating_sub(fixed) / views.len().max(1);
+    let is_single = views.len() == 1;
+    let renderings: Vec<Rendering> = views
+        .iter()
+        .map(|view| run_parts(view, bytes.saturating_sub(DATA_BYTES), is_single))
+        .collect();
+    Rendered {
+        html: frame.page(&renderings).html(),
+        warnings,
+    }
+}
+
+/// Everything but the runs.
+struct Frame {
+    title: String,
+    subtitle: Html,
+    before: Vec<Section>,
+    after: Section,
+    /// Id and title of the section of each run; none if the parts of the only run are sections.
+    run_sections: Vec<(String, String)>,
+}
+
+fn document(views: &[View], against: bool, before: Vec<Section>, after: Section) -> Frame {
+    let name = |view: &View| cut(&view.run.stats.run_id, TITLE_MAX);
+    let title = match views {
+        [only] => format!("Run {}", name(only)),
+        [first, second] if against => format!("Run {} against {}", name(first), name(second)),
+        all => format!("{} runs", all.len()),
+    };
+    let order = |number: usize| match (against, number) {
+        (true, 0) => "First run".to_owned(),
+        (true, _) => "Second run".to_owned(),
+        (false, number) => format!("Run {}", number + 1),
+    };
+    let run_sections = match views.len() {
+        1 => Vec::new(),
+        _ => views
+            .iter()
+            .enumerate()
+            .map(|(number, view)| (format!("run-{}", number + 1), format!("{}: {}", order(number), name(view))))
+            .collect(),
+    };
+    let started = views.first().and_then(|view| view.run.meta.as_ref());
+    Frame {
+        title,
+        subtitle: started.map(|meta| Html::text(&summary::utc(meta.started_ns))).into(),
+        before,
+        after,
+        run_sections,
+    }
+}
+
+impl Frame {
+    fn page(&self, runs: &[Rendering]) -> Document {
+        let mut sections = self.before.clone();
+        match self.run_sections.as_slice() {
+            [] => sections.extend(runs.iter().flat_map(|run| run.sections.iter().cloned())),
+            titles => sections.extend(
+                titles
+                    .iter()
+                    .zip(runs)
+                    .map(|((id, title), run)| Section::new(id, title, run.grouped(title))),
+            ),
+        }
+        sections.push(self.after.clone());
+        let data = runs.iter().filter_map(|run| run.data.clone());
+        Document {
+            title: self.title.clone(),
+            subtitle: self.subtitle.clone(),
+            sections,
+            footer: element("p")
+                .child("Written by cctf report. The page needs no network; its figures are those of the run's files.")
+                .into(),
+            styles: vec![STYLE],
+            scripts: vec![SCRIPT],
+            data: data.collect(),
+            connects_to_origin: false,
+        }
+    }
+}
+
+/// All runs in one table, each with a link to its section.
+fn overview(views: &[View]) -> Html {
+    let columns = vec![
+        Column::text("run", "Run"),
+        Column::number("invocations", "Invocations"),
+        Column::number("length", "Length"),
+        Column::number("modules", "Modules"),
+        Column::number("errors", "Errors"),
+    ];
+    let mut table = Table::new("runs-table", "Runs of this page", columns);
+    for (number, view) in views.iter().enumerate() {
+        let sums = view.sums();
+        let link = element("a")
+            .attr("href", format!("#run-{}", number + 1))
+            .child(names::shown(&view.run.stats.run_id));
+        table.row(Row::new([
+            link.build(),
+            Html::text(&page::number::exact(sums.calls)),
+            Html::text(&page::number::duration(view.run.stats.time_ns as f64)),
+            Html::text(&view.modules.len().to_string()),
+            Html::text(&figures::errors(sums.errors, sums.calls)),
+        ]));
+    }
+    table.html()
+}

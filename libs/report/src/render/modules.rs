@@ -1,0 +1,192 @@
+//! [`modules`]: figures of modules, and what their response times consist of; [`endpoints`].
+
+use analyze::stats::figures::Time;
+use analyze::stats::group::Group;
+use page::charts::parts::Part;
+use page::charts::stacked::{Bar, Stacked, stacked};
+use page::figure::figure;
+use page::html::{Html, element};
+use page::number::{Unit, exact, optional};
+use page::table::{Column, Row, Table};
+
+use super::figures::{
+    concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation,
+};
+use super::names::{endpoint, label, shown};
+use super::view::View;
+
+/// Maximum number of bars of the composition.
+const BARS_MAX: usize = 30;
+
+pub fn modules(view: &View, rows: usize) -> Html {
+    if view.modules.is_empty() {
+        return element("p").child("The run has no module.").build();
+    }
+    let note = "Modules with the most response time come first. Below a mean or quantile stands its 95% interval, which allows for \
+                waits that depend on each other. “too short” and “too few” stand where the run does not support one.";
+    let mut html = element("p").class("note").child(note).build();
+    html.push(times(view, rows).html());
+    html.push(load(view, rows).html());
+    html.push(composition(view, rows.min(BARS_MAX)));
+    html
+}
+
+fn times(view: &View, rows: usize) -> Table {
+    let mut columns = vec![Column::text("module", "Module")];
+    columns.extend(time_columns());
+    let mut table = Table::new(&view.id("modules-table"), "Times of modules", columns);
+    for (index, group) in view.modules.iter().take(rows).enumerate() {
+        let mut cells = vec![shown(&view.names.module(&group.key))];
+        cells.extend(time_cells(group));
+        table.row(Row::new(cells).key(&format!("m{index}")));
+    }
+    table.more = more(view.modules.len(), rows, "module");
+    table
+}
+
+/// Columns of times, for modules and endpoints.
+fn time_columns() -> Vec<Column> {
+    vec![
+        Column::number("calls", "Invocations"),
+        Column::number("rate", "Rate"),
+        Column::number("errors", "Errors").tip("Status of 500 or more, or an error_type."),
+        Column::number("response_mean", "Response mean").tip("From arrival to end: queue and service time."),
+        Column::number("response_p50", "p50"),
+        Column::number("response_p95", "p95"),
+        Column::number("response_p99", "p99"),
+        Column::number("queue_mean", "Queue mean"),
+        Column::number("service_mean", "Service mean").tip("From the start of processing to its end, with downstream calls."),
+        Column::number("cpu_mean", "CPU mean"),
+        Column::number("network_mean", "Network mean").tip("Time of a call outside of the invocation that it caused."),
+    ]
+}
+
+fn time_cells(group: &Group) -> Vec<Html> {
+    let sums = &group.sums;
+    vec![
+        Html::text(&exact(sums.calls)),
+        Html::text(&optional(rate(group), Unit::PerSecond)),
+        Html::text(&errors(sums.errors, sums.calls)),
+        mean(group, Time::Response),
+        quantile(group, Time::Response, 0),
+        quantile(group, Time::Response, 1),
+        quantile(group, Time::Response, 2),
+        mean(group, Time::Queue),
+        mean(group, Time::Service),
+        mean(group, Time::Cpu),
+        mean(group, Time::Network),
+    ]
+}
+
+fn load(view: &View, rows: usize) -> Table {
+    let columns = vec![
+        Column::text("module", "Module"),
+        Column::number("cv", "Arrival cv").tip("Coefficient of variation of the gaps between arrivals; 1 is that of a Poisson process."),
+        Column::number("system", "In system").tip("Time average by Little's law, from the rows."),
+        Column::number("sampled", "Sampled").tip("Time average of the sampled in_flight, independent of the rows."),
+        Column::number("slots", "Slots").tip("Time average of worker slots."),
+        Column::number("busy", "Busy").tip("Busy time of slots, divided by slots and time."),
+        Column::number("bytes_in", "Bytes in").tip("Mean of the body received."),
+        Column::number("bytes_out", "Bytes out").tip("Mean of the body sent."),
+        Column::number("effective", "Effective").tip("Effective sample size of the mean response time: so many independent values would show it as well."),
+    ];
+    let mut table = Table::new(&view.id("load-table"), "Load of modules", columns);
+    for group in view.modules.iter().take(rows) {
+        table.row(Row::new([
+            shown(&view.names.module(&group.key)),
+            Html::text(&optional(group.gaps.cv(), Unit::Count)),
+            Html::text(&optional(concurrency(group), Unit::Count)),
+            Html::text(&optional(group.in_flight, Unit::Count)),
+            Html::text(&optional(slots(group), Unit::Count)),
+            Html::text(&optional(utilisation(group), Unit::Share)),
+            Html::text(&optional(group.sums.bytes_in.mean(), Unit::Bytes)),
+            Html::text(&optional(group.sums.bytes_out.mean(), Unit::Bytes)),
+            Html::text(&effective(group, Time::Response)),
+        ]));
+    }
+    table.more = more(view.modules.len(), rows, "module");
+    table
+}
+
+fn more(all: usize, rows: usize, by: &str) -> Option<String> {
+    let more = all.saturating_sub(rows);
+    (more > 0).then(|| format!("{} more are in cctf stats --by {by}.", exact(more as u64)))
+}
+
+/// Means of the parts of an invocation's time.
+struct Composition {
+    name: String,
+    queue: f64,
+    cpu: f64,
+    service: f64,
+    network: f64,
+}
+
+fn compositions(view: &View, rows: usize) -> Vec<Composition> {
+    let of = |group: &&Group| {
+        let mean = |time| mean_ns(group, time).unwrap_or(0.0);
+        let (cpu, service) = (mean(Time::Cpu), mean(Time::Service));
+        Composition {
+            name: view.names.module(&group.key),
+            queue: mean(Time::Queue),
+            cpu: cpu.min(service),
+            service: (service - cpu).max(0.0),
+            network: mean(Time::Network),
+        }
+    };
+    view.modules.iter().take(rows).map(of).collect()
+}
+
+fn composition(view: &View, rows: usize) -> Html {
+    let all = compositions(view, rows);
+    let bars = all.iter().map(|of| Bar {
+        label: label(&of.name),
+        parts: vec![
+            (Part::Queue, of.queue),
+            (Part::Cpu, of.cpu),
+            (Part::Service, of.service),
+            (Part::Network, of.network),
+        ],
+    });
+    let chart = stacked(&Stacked {
+        id: view.id("composition-chart"),
+        title: "Mean time of an invocation by part".to_owned(),
+        unit: Unit::Nanoseconds,
+        bars: bars.collect(),
+    });
+    let columns = vec![
+        Column::text("module", "Module"),
+        Column::number("queue", "Queue"),
+        Column::number("cpu", "CPU"),
+        Column::number("service", "Other service"),
+        Column::number("network", "Network"),
+    ];
+    let mut table = Table::new(&view.id("composition-table"), "Mean time of an invocation by part", columns);
+    for of in &all {
+        let part = |ns: f64| Html::text(&Unit::Nanoseconds.format(ns));
+        table.row(Row::new([
+            shown(&of.name),
+            part(of.queue),
+            part(of.cpu),
+            part(of.service),
+            part(of.network),
+        ]));
+    }
+    table.more = more(view.modules.len(), rows, "module");
+    let note = "Means over the invocations whose value is known. Service time without CPU time is waiting: downstream calls, \
+                disks, locks, or another slot. Network time is outside of the response time.";
+    figure("What an invocation's time consists of", chart, &table, note)
+}
+
+pub fn endpoints(view: &View, rows: usize) -> Html {
+    let mut columns = vec![Column::text("endpoint", "Endpoint"), Column::text("module", "Module")];
+    columns.extend(time_columns());
+    let mut table = Table::new(&view.id("endpoints-table"), "Endpoints", columns);
+    for group in view.endpoints.iter().take(rows) {
+        let mut cells = vec![shown(&endpoint(&group.key)), shown(&view.names.module(&group.key))];
+        cells.extend(time_cells(group));
+        table.row(Row::new(cells));
+    }
+    table.more = more(view.endpoints.len(), rows, "endpoint");
+    table.html()
+}

@@ -1,0 +1,259 @@
+// The window of time: dragging over a heat map, or moving its two sliders, recomputes figures from the packed timeline.
+//
+// Stable ids, for tests and links; those of the second run of a page end in -2, and so on:
+//   #heatmap             the map; #heatmap-chart-plot is its plot
+//   #window-controls     the sliders #window-from and #window-to, and the button #window-clear
+//   #window-summary      #window-status (announced), and #window-table with cells data-col="window" in rows data-row="response_p95", ...
+//   #modules-table       rows data-row="m0", ..., cells data-col="response_p95", ...
+//   #trace-list          a details.trace for each trace
+//   #timeline            the packed timeline (pack.rs)
+(() => {
+  "use strict";
+  const NONE = "–";
+  const FRACTIONS = { p50: 0.5, p95: 0.95, p99: 0.99 };
+  const TIMES = ["response", "queue", "service", "cpu", "network"];
+  // Announcements wait until the window rests this long, ms.
+  const REST = 400;
+
+  // Numbers, as libs/page writes them.
+  const digits = (value) => {
+    if (Number.isInteger(value) && value < 999.5) return String(value);
+    const decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : value >= 0.09995 ? 3 : 4;
+    return value.toFixed(decimals);
+  };
+  const duration = (ms) => {
+    if (ms === null) return NONE;
+    if (ms === 0) return "0";
+    const [divisor, unit] =
+      ms < 999.5e-6 ? [1e-6, "ns"] : ms < 999.5e-3 ? [1e-3, "µs"] : ms < 999.5 ? [1, "ms"] : [1e3, "s"];
+    return `${digits(ms / divisor)} ${unit}`;
+  };
+  const exact = (count) => count.toLocaleString("en-US");
+  const seconds = (value) => `${Number(value.toPrecision(6))} s`;
+  const share = (part) => `${digits(Number((100 * part).toPrecision(3)))}%`;
+  const rate = (value) => `${value >= 999.5 ? `${digits(value / 1e3)}k` : digits(value)}/s`;
+
+  const decode = async (element) => {
+    const bytes = Uint8Array.from(atob(element.textContent.trim()), (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return JSON.parse(await new Response(stream).text());
+  };
+
+  // Figures of the intervals from, to - 1 of a series, by the names of the table's columns.
+  const figures = (pack, series, from, to) => {
+    const sum = (values) => values.slice(from, to).reduce((total, value) => total + value, 0);
+    const calls = sum(series.calls);
+    const errors = sum(series.errors);
+    const length = Math.min(to * pack.width_s, pack.length_s) - from * pack.width_s;
+    const found = { calls: exact(calls), errors: errors && calls ? `${exact(errors)} (${share(errors / calls)})` : exact(errors) };
+    found.rate = length > 0 ? rate(calls / length) : NONE;
+    for (const name of TIMES) {
+      const time = series.times[name];
+      if (!time) continue;
+      let count = 0;
+      let total = 0;
+      for (let bucket = from; bucket < to; bucket += 1) {
+        count += time.counts[bucket];
+        total += time.counts[bucket] * time.means_us[bucket];
+      }
+      found[`${name}_mean`] = duration(count ? total / count / 1e3 : null);
+      if (time.bins) Object.assign(found, quantiles(pack, time.bins, name, from, to));
+    }
+    return found;
+  };
+
+  // The first number of a sketch is its first bin; a negative one skips bins.
+  const quantiles = (pack, sketches, name, from, to) => {
+    const counts = new Float64Array(pack.middles_ms.length);
+    let all = 0;
+    for (const sketch of sketches.slice(from, to)) {
+      let bin = sketch[0] - pack.first_bin;
+      for (const count of sketch.slice(1)) {
+        if (count < 0) bin -= count;
+        else {
+          counts[bin] += count;
+          all += count;
+          bin += 1;
+        }
+      }
+    }
+    const found = {};
+    for (const [quantile, fraction] of Object.entries(FRACTIONS)) {
+      const rank = Math.max(1, Math.ceil(all * fraction));
+      let below = 0;
+      const bin = counts.findIndex((count) => (below += count) >= rank);
+      found[`${name}_${quantile}`] = duration(bin < 0 ? null : pack.middles_ms[bin]);
+    }
+    return found;
+  };
+
+  // The cells of a table that a window changes, with what they showed before.
+  class Cells {
+    constructor(table) {
+      this.rows = new Map();
+      for (const row of table?.querySelectorAll("tbody tr[data-row]") ?? []) {
+        const cells = [...row.querySelectorAll("td[data-col]")];
+        this.rows.set(row.dataset.row, cells.map((cell) => ({ cell, before: [...cell.childNodes] })));
+      }
+    }
+
+    // Shows texts by the name of the column, or, without any, a dash.
+    show(row, texts) {
+      for (const { cell } of this.rows.get(row) ?? []) cell.replaceChildren(texts[cell.dataset.col] ?? NONE);
+    }
+
+    restore() {
+      for (const cells of this.rows.values()) for (const { cell, before } of cells) cell.replaceChildren(...before);
+    }
+  }
+
+  class Brush {
+    constructor(pack, suffix) {
+      const find = (id) => document.getElementById(id + suffix);
+      this.pack = pack;
+      [this.from, this.to] = [0, pack.buckets];
+      this.map = find("heatmap");
+      this.plot = document.getElementById(`heatmap-chart${suffix}-plot`);
+      this.controls = find("window-controls");
+      this.sliders = [find("window-from"), find("window-to")];
+      this.status = find("window-status");
+      this.summary = find("window-table");
+      this.table = find("modules-table");
+      this.modules = new Cells(this.table);
+      this.caption = this.table?.caption?.textContent;
+      this.clear = () => this.choose(0, pack.buckets);
+      find("window-clear").addEventListener("click", this.clear);
+      this.listenToKeys();
+      if (this.plot) this.listenToPointer();
+      this.controls.hidden = false;
+      this.show();
+    }
+
+    listenToKeys() {
+      this.sliders.forEach((slider, end) => {
+        slider.addEventListener("input", () => {
+          const value = Number(slider.value);
+          if (end === 0) this.choose(Math.min(value, this.to - 1), this.to);
+          else this.choose(this.from, Math.max(value, this.from + 1));
+        });
+        slider.addEventListener("keydown", (event) => {
+          const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+          if (!event.shiftKey || !step) return;
+          event.preventDefault();
+          const move = Math.max(-this.from, Math.min(step, this.pack.buckets - this.to));
+          this.choose(this.from + move, this.to + move);
+        });
+      });
+      for (const element of [this.controls, this.map]) {
+        element.addEventListener("keydown", (event) => {
+          if (event.key === "Escape") this.clear();
+        });
+      }
+    }
+
+    // The interval below the pointer.
+    bucketAt(event) {
+      const box = this.plot.getBoundingClientRect();
+      const position = (event.clientX - box.left) / box.width;
+      return Math.max(0, Math.min(this.pack.buckets - 1, Math.floor(position * this.pack.buckets)));
+    }
+
+    listenToPointer() {
+      const readout = document.createElement("p");
+      readout.className = "readout";
+      readout.setAttribute("aria-hidden", "true");
+      this.map.after(readout);
+      this.mark = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      this.mark.setAttribute("class", "brush");
+      this.plot.after(this.mark);
+      let start = null;
+      this.map.addEventListener("pointerdown", (event) => {
+        if (event.button !== 0) return;
+        start = this.bucketAt(event);
+        this.map.setPointerCapture(event.pointerId);
+      });
+      this.map.addEventListener("pointermove", (event) => {
+        const bucket = this.bucketAt(event);
+        readout.textContent = this.describe(bucket, bucket + 1);
+        if (start !== null) this.choose(Math.min(start, bucket), Math.max(start, bucket) + 1);
+      });
+      this.map.addEventListener("pointerup", (event) => {
+        const bucket = this.bucketAt(event);
+        if (start !== null) this.choose(Math.min(start, bucket), Math.max(start, bucket) + 1);
+        start = null;
+      });
+      this.map.addEventListener("pointercancel", () => (start = null));
+    }
+
+    choose(from, to) {
+      if (from === this.from && to === this.to) return;
+      [this.from, this.to] = [from, to];
+      this.frame ??= requestAnimationFrame(() => {
+        this.frame = null;
+        this.show();
+      });
+    }
+
+    isWhole() {
+      return this.from === 0 && this.to === this.pack.buckets;
+    }
+
+    // The start of an interval; the run's end ends the last one.
+    edge(bucket) {
+      return seconds(Math.min(bucket * this.pack.width_s, this.pack.length_s));
+    }
+
+    describe(from, to) {
+      const found = figures(this.pack, this.pack.series[0], from, to);
+      const quantiles = Object.keys(FRACTIONS).map((name) => `${name} ${found[`response_${name}`] ?? NONE}`);
+      const calls = `${found.calls} invocations, ${found.rate}, ${found.errors} errors`;
+      return `${this.edge(from)} to ${this.edge(to)}: ${calls}, response ${quantiles.join(", ")}`;
+    }
+
+    show() {
+      const { from, to, pack } = this;
+      const [whole, ...modules] = pack.series;
+      this.sliders.forEach((slider, end) => {
+        slider.value = [from, to][end];
+        slider.setAttribute("aria-valuetext", this.edge([from, to][end]));
+      });
+      this.showMark();
+      const found = this.isWhole() ? {} : figures(pack, whole, from, to);
+      for (const row of this.summary.querySelectorAll("tbody tr[data-row]")) {
+        row.querySelector('[data-col="window"]').textContent = found[row.dataset.row] ?? NONE;
+      }
+      if (this.isWhole()) this.modules.restore();
+      else {
+        const texts = new Map(modules.map((series) => [`m${series.row}`, figures(pack, series, from, to)]));
+        for (const row of this.modules.rows.keys()) this.modules.show(row, texts.get(row) ?? {});
+      }
+      const window = this.isWhole() ? "" : `, ${this.edge(from)} to ${this.edge(to)}`;
+      if (this.table?.caption) this.table.caption.textContent = this.caption + window;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.announce(), REST);
+    }
+
+    announce() {
+      const text = this.isWhole()
+        ? "The figures describe the whole run."
+        : `Window from ${this.describe(this.from, this.to)}.`;
+      if (this.status.textContent !== text) this.status.textContent = text;
+    }
+
+    showMark() {
+      if (!this.mark) return;
+      const box = this.plot.getBBox();
+      const width = this.isWhole() ? 0 : (box.width * (this.to - this.from)) / this.pack.buckets;
+      const values = { x: box.x + (box.width * this.from) / this.pack.buckets, y: box.y, width, height: box.height };
+      for (const [name, value] of Object.entries(values)) this.mark.setAttribute(name, value);
+    }
+  }
+
+  for (const element of document.querySelectorAll('script[id^="timeline"]')) {
+    decode(element).then(
+      (pack) => new Brush(pack, element.id.slice("timeline".length)),
+      // An old browser, or a page that was cut: the tables of the whole run stay as they are.
+      () => {},
+    );
+  }
+})();

@@ -1,0 +1,194 @@
+//! [`traces`]: the slowest, the median and the failed traces, each with its waterfall.
+
+use analyze::trace::{Node, Placement, Root, Trace};
+use cctf_proto::cctf::Flag;
+use page::charts::parts::Part;
+use page::charts::waterfall::{ROWS_MAX, Step, Waterfall, waterfall};
+use page::html::{Html, element};
+use page::number::{Unit, duration};
+
+use super::budget::{Budget, fitted};
+use super::names::{cut, label};
+use super::view::View;
+use crate::model::{Pick, PickedTrace};
+
+/// Maximum length of the text of a tip, in characters.
+const TIP_MAX: usize = 200;
+
+const NOTE: &str = "Rows of the critical path, which decides when the first row ends, are marked. A row on another node than its \
+                    caller is placed by durations, in the middle of its call: clocks of different nodes are never compared. \
+                    Open a trace with Enter or a click.";
+
+/// As many rows of each trace as fit into its share of the bytes.
+pub fn traces(view: &View, bytes_max: usize) -> Html {
+    let traces = &view.run.traces;
+    if traces.is_empty() {
+        return element("p").child("No trace was found.").build();
+    }
+    // The list around the traces takes less than this.
+    let overhead = NOTE.len() + 200;
+    let mut budget = Budget::new(bytes_max.saturating_sub(overhead), traces.len());
+    let mut list = element("div").attr("id", view.id("trace-list")).class("traces");
+    for (number, picked) in traces.iter().enumerate() {
+        let html = fitted(budget.share(1), ROWS_MAX, |rows| details(view, number, picked, rows));
+        budget.spend(html.as_str().len());
+        list = list.child(html);
+    }
+    let mut html = element("p").class("note").child(NOTE).build();
+    html.push(list);
+    html
+}
+
+fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Html {
+    let trace = &picked.trace;
+    let kind = match picked.pick {
+        Pick::Slowest => "Slowest",
+        Pick::Median => "Median",
+        Pick::Failed => "Failed",
+    };
+    let root = trace.nodes.first().map_or_else(String::new, root_name);
+    let all = trace.nodes.len() as u64 + picked.rows_left_out;
+    let failed = trace.nodes.iter().filter(|node| node.span.is_error()).count();
+    let errors = match failed {
+        0 => String::new(),
+        1 => ", 1 failed".to_owned(),
+        failed => format!(", {failed} failed"),
+    };
+    let summary = element("summary")
+        .child(element("strong").child(kind))
+        .child(format!(": {} ", duration(trace.duration() as f64)))
+        .child(element("bdi").child(root))
+        .child(format!(" ({all} rows{errors}) "))
+        .child(element("code").child(trace.trace_id.to_string()));
+    let shown = trace.nodes.len().min(rows);
+    let left_out = all - shown as u64;
+    let more = (left_out > 0).then(|| {
+        format!("{left_out} more rows: cctf trace RUN {} shows all.", trace.trace_id)
+    });
+    let chart = waterfall(&Waterfall {
+        id: view.id(&format!("trace-chart-{number}")),
+        title: format!("{kind} trace {}", trace.trace_id),
+        length_ns: length_ns(trace),
+        rows: trace.nodes.iter().take(rows).map(step).collect(),
+        more,
+    });
+    element("details").class("trace").child(summary).child(chart).build()
+}
+
+/// From the start of the first row to the end of the last one.
+fn length_ns(trace: &Trace) -> f64 {
+    let ends = trace.nodes.iter().map(|node| node.interval().1);
+    ends.max().unwrap_or(0).max(trace.duration()) as f64
+}
+
+fn root_name(node: &Node) -> String {
+    let span = &node.span;
+    let request = [span.method.as_deref(), span.path.as_deref()].into_iter().flatten();
+    let request: Vec<&str> = request.collect();
+    label(&format!("{} {}", span.module_id, request.join(" ")))
+}
+
+fn step(node: &Node) -> Step {
+    let span = &node.span;
+    Step {
+        depth: node.depth,
+        label: step_label(node),
+        detail: detail(node),
+        tip: cut(&tip(node), TIP_MAX),
+        start_ns: node.start as f64,
+        duration_ns: span.duration() as f64,
+        parts: parts(node),
+        is_critical: node.critical.is_some(),
+        failed: span.is_error(),
+    }
+}
+
+fn step_label(node: &Node) -> String {
+    let span = &node.span;
+    let mut parts = Vec::new();
+    match span.is_call() {
+        true => parts.push("→"),
+        false => parts.push(span.module_id.as_str()),
+    }
+    parts.extend([&span.method, &span.path, &span.name].into_iter().flatten().map(String::as_str));
+    if span.is_call() && node.children == 0 {
+        parts.extend(span.peer_module.as_deref().or(span.peer.as_deref()));
+    }
+    cut(&parts.join(" "), 48)
+}
+
+fn detail(node: &Node) -> String {
+    let span = &node.span;
+    let mut parts = Vec::new();
+    if !span.is_call() {
+        parts.push(label(&span.node));
+    }
+    match (&span.error_type, span.status) {
+        (Some(class), _) => parts.push(label(class)),
+        (None, Some(status)) if span.is_error() => parts.push(status.to_string()),
+        _ => {}
+    }
+    match node.root {
+        Some(Root::Orphan) => parts.push("orphan".to_owned()),
+        Some(Root::AncestorMissing) => parts.push("the row above is missing".to_owned()),
+        Some(Root::Cycle) => parts.push("below itself".to_owned()),
+        Some(Root::Root) | None => {}
+    }
+    parts.join(", ")
+}
+
+fn tip(node: &Node) -> String {
+    let span = &node.span;
+    let mut parts = vec![format!("{} at {}", duration(span.duration() as f64), duration(node.start as f64))];
+    let mut known = |name: &str, ns: Option<i64>| {
+        if let Some(ns) = ns {
+            parts.push(format!("{name} {}", Unit::Nanoseconds.format(ns as f64)));
+        }
+    };
+    known("queue", span.queue);
+    known("service", span.service);
+    known("CPU", span.cpu);
+    known("network", span.net);
+    known("own", Some(node.own));
+    known("on the critical path", node.critical);
+    match node.placement {
+        Placement::Clock => {}
+        Placement::Centred => parts.push("placed in the middle of its call".to_owned()),
+        Placement::Earliest => parts.push("placed at its earliest possible start".to_owned()),
+    }
+    if let Some(status) = span.status {
+        parts.push(format!("status {status}"));
+    }
+    let flags = Flag::ALL.iter().filter(|&&flag| span.flags.has(flag));
+    parts.extend(flags.map(|flag| flag.as_str().to_owned()));
+    parts.join(", ")
+}
+
+/// Parts of a row's time, as far as they are known.
+fn parts(node: &Node) -> Vec<(Part, f64)> {
+    let span = &node.span;
+    let all = span.duration();
+    let own = node.own.clamp(0, all);
+    if span.is_call() {
+        // Without the row of an invocation, nothing is known of a call's time.
+        return match node.children {
+            0 => Vec::new(),
+            _ => vec![
+                (Part::Network, own as f64 / 2.0),
+                (Part::Callee, (all - own) as f64),
+                (Part::Network, own as f64 / 2.0),
+            ],
+        };
+    }
+    let queue = span.work_start.saturating_sub(span.start).clamp(0, all);
+    let own = own.min(all - queue);
+    let cpu = span.cpu.unwrap_or(0).clamp(0, own);
+    let parts = [
+        (Part::Queue, queue),
+        (Part::Cpu, cpu),
+        (Part::Service, own - cpu),
+        (Part::Callee, all - queue - own),
+    ];
+    let known = parts.into_iter().filter(|(_, ns)| *ns > 0);
+    known.map(|(part, ns)| (part, ns as f64)).collect()
+}
