@@ -89,10 +89,10 @@ pub fn pack(
     let rows: Vec<Option<usize>> = timeline.modules.iter().map(|(key, _)| row_of(key)).collect();
     let items = items(timeline);
     let packed = |count: usize| deflated(&content(timeline, length_ns, &rows, &items[..count]));
-    // The size grows with the number of items, so the largest number that fits is found by halving.
+    // The size grows with the number of items. Numbers are doubled, then halved, so that no try is much larger than the result.
     let (mut fits, mut too_many) = (None, items.len() + 1);
-    let mut next = items.len();
-    while next > 0 {
+    let mut next = 1;
+    while next < too_many {
         let bytes = packed(next);
         if bytes.len() <= bytes_max {
             fits = Some((next, bytes));
@@ -100,10 +100,10 @@ pub fn pack(
             too_many = next;
         }
         let known = fits.as_ref().map_or(0, |(count, _)| *count);
-        if known + 1 >= too_many {
-            break;
-        }
-        next = usize::midpoint(known, too_many);
+        next = match too_many > items.len() {
+            true => (known * 2).clamp(known + 1, items.len().max(known + 1)),
+            false => usize::midpoint(known, too_many).max(known + 1),
+        };
     }
     let (count, bytes) = fits?;
     let of_modules = |is_it: fn(&Item) -> bool| items[..count].iter().filter(|item| is_it(item)).count();
@@ -130,7 +130,9 @@ fn items(timeline: &Timeline) -> Vec<Item> {
     items.extend(others.map(|time| Item::Sketches(RUN, time)));
     let has_values = |item: &Item| match *item {
         Item::Counts(_) => true,
-        Item::Sketches(number, time) => bins_of(series_of(timeline, number), time).any(|bins| !bins.is_empty()),
+        Item::Sketches(number, time) => {
+            bins_of(series_of(timeline, number), time).any(|bins| !bins.is_empty())
+        }
     };
     items.retain(has_values);
     items

@@ -24,7 +24,12 @@ pub fn calls(view: &View, rows: usize) -> Html {
     }
     let modules: Vec<&Key> = view.modules.iter().map(|group| &group.key).collect();
     let collapsed = collapse(edges, &modules);
-    figure("Who calls whom", chart(view, &collapsed), &table(view, rows), rule(&collapsed))
+    figure(
+        "Who calls whom",
+        chart(view, &collapsed),
+        &table(view, rows),
+        rule(&collapsed),
+    )
 }
 
 /// States what is collapsed.
@@ -49,8 +54,16 @@ fn rule(graph: &Graph<'_>) -> String {
 
 fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
     let vertices = collapsed.vertices();
-    let index = |vertex: &Vertex| vertices.iter().position(|known| known == vertex).unwrap_or(usize::MAX);
-    let nodes = vertices.iter().map(|vertex| node(view, collapsed, *vertex)).collect();
+    let index = |vertex: &Vertex| {
+        vertices
+            .iter()
+            .position(|known| known == vertex)
+            .unwrap_or(usize::MAX)
+    };
+    let nodes = vertices
+        .iter()
+        .map(|vertex| node(view, collapsed, *vertex))
+        .collect();
     let edges = collapsed.flows.iter().map(|((from, to), flow)| {
         let failed = flow.errors as f64 / (flow.calls as f64).max(1.0);
         let rate = flow.calls as f64 / view.seconds().max(f64::MIN_POSITIVE);
@@ -113,10 +126,26 @@ fn node(view: &View, graph: &Graph<'_>, vertex: Vertex) -> Node {
             let rate = optional(rate(group), Unit::PerSecond);
             (NodeKind::Module, format!("{rate}{busy}"), node_tip(view, group))
         }
-        Vertex::OtherModules => (NodeKind::Group, String::new(), "Modules with less response time".to_owned()),
-        Vertex::Outside => (NodeKind::External, String::new(), "Callers that are not in the files".to_owned()),
-        Vertex::Peer(_) => (NodeKind::External, String::new(), "A peer that sends no telemetry".to_owned()),
-        Vertex::OtherPeers => (NodeKind::Group, String::new(), "Peers with fewer calls".to_owned()),
+        Vertex::OtherModules => (
+            NodeKind::Group,
+            String::new(),
+            "Modules with less response time".to_owned(),
+        ),
+        Vertex::Outside => (
+            NodeKind::External,
+            String::new(),
+            "Callers that are not in the files".to_owned(),
+        ),
+        Vertex::Peer(_) => (
+            NodeKind::External,
+            String::new(),
+            "A peer that sends no telemetry".to_owned(),
+        ),
+        Vertex::OtherPeers => (
+            NodeKind::Group,
+            String::new(),
+            "Peers with fewer calls".to_owned(),
+        ),
     };
     Node {
         name: name(view, graph, vertex),
@@ -142,7 +171,8 @@ fn table(view: &View, rows: usize) -> Table {
         Column::number("calls", "Calls"),
         Column::number("rate", "Rate"),
         Column::number("errors", "Errors"),
-        Column::number("mean", "Mean").tip("Duration at the caller; of calls from outside, the response time."),
+        Column::number("mean", "Mean")
+            .tip("Duration at the caller; of calls from outside, the response time."),
         Column::number("p50", "p50"),
         Column::number("p95", "p95"),
         Column::number("p99", "p99"),
@@ -154,14 +184,19 @@ fn table(view: &View, rows: usize) -> Table {
         table.row(edge_row(view, edge));
     }
     let more = view.run.edges.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more pairs have less time; their calls are in calls.jsonl."));
+    table.more =
+        (more > 0).then(|| format!("{more} more pairs have less time; their calls are in calls.jsonl."));
     table
 }
 
 fn edge_row(view: &View, edge: &Edge) -> Row {
     let from = match &edge.from {
         Some(key) => shown(&view.names.module(key)),
-        None => Html::text(if edge.to == EdgeEnd::Other { "(other)" } else { OUTSIDE }),
+        None => Html::text(if edge.to == EdgeEnd::Other {
+            "(other)"
+        } else {
+            OUTSIDE
+        }),
     };
     let to = match &edge.to {
         EdgeEnd::Module(key) => shown(&view.names.module(key)),
@@ -189,14 +224,17 @@ fn edge_row(view: &View, edge: &Edge) -> Row {
 
 pub fn links(view: &View, rows: usize) -> Html {
     if view.links.is_empty() {
-        return element("p").child("No invocation has the row of its call, so there is no link.").build();
+        return element("p")
+            .child("No invocation has the row of its call, so there is no link.")
+            .build();
     }
     let columns = vec![
         Column::text("from", "From node"),
         Column::text("to", "To node"),
         Column::number("calls", "Calls"),
         Column::number("rate", "Rate"),
-        Column::number("network_mean", "Network mean").tip("Both directions: time of the call outside of the invocation."),
+        Column::number("network_mean", "Network mean")
+            .tip("Both directions: time of the call outside of the invocation."),
         Column::number("network_p50", "p50"),
         Column::number("network_p95", "p95"),
         Column::number("network_p99", "p99"),

@@ -23,7 +23,10 @@ pub fn validation(view: &View, rows: usize) -> Html {
     }
     let damages = &view.run.stats.damages;
     if damages.count > 0 {
-        let text = format!("{} damaged lines are left out of the figures.", exact(damages.count));
+        let text = format!(
+            "{} damaged lines are left out of the figures.",
+            exact(damages.count)
+        );
         html.push(notice(Verdict::Bad, text));
     }
     if found.errors == 0 && found.warnings == 0 {
@@ -111,7 +114,9 @@ pub fn notes(view: &View, rows: usize) -> Html {
         return notice(Verdict::Good, "Nothing is missing or left out.");
     }
     let shown = notes.len().min(rows).min(NOTES_MAX);
-    let items = notes[..shown].iter().map(|note| element("li").child(sentence(note)));
+    let items = notes[..shown]
+        .iter()
+        .map(|note| element("li").child(sentence(note)));
     let more = notes.len() - shown;
     let more = (more > 0).then(|| element("li").child(format!("{more} more notes are in cctf stats.")));
     element("ul")

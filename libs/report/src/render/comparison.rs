@@ -56,9 +56,27 @@ pub fn comparison(views: [&View; 2], rows: usize) -> Html {
     html.push(over_time(views, rows));
     html.push(element("p").class("note").child(NOTE));
     let module_name = |key: &Key| views[0].names.module(key);
-    html.push(table("compared-modules-table", "Modules of both runs", &modules, rows, &module_name).html());
+    html.push(
+        table(
+            "compared-modules-table",
+            "Modules of both runs",
+            &modules,
+            rows,
+            &module_name,
+        )
+        .html(),
+    );
     let endpoint_name = |key: &Key| format!("{} {}", views[0].names.module(key), endpoint(key));
-    html.push(table("compared-endpoints-table", "Endpoints of both runs", &endpoints, rows, &endpoint_name).html());
+    html.push(
+        table(
+            "compared-endpoints-table",
+            "Endpoints of both runs",
+            &endpoints,
+            rows,
+            &endpoint_name,
+        )
+        .html(),
+    );
     for (index, view) in views.into_iter().enumerate() {
         html.push(only(view, &modules.only[index], "modules", &module_name));
         html.push(only(view, &endpoints.only[index], "endpoints", &endpoint_name));
@@ -68,7 +86,13 @@ pub fn comparison(views: [&View; 2], rows: usize) -> Html {
 
 /// How many figures of modules have each verdict.
 fn verdicts(modules: &Comparison<'_>) -> Html {
-    let all = || modules.common.iter().flat_map(|common| &common.pairs).filter_map(|pair| pair.verdict);
+    let all = || {
+        modules
+            .common
+            .iter()
+            .flat_map(|common| &common.pairs)
+            .filter_map(|pair| pair.verdict)
+    };
     let verdicts = [
         compare::Verdict::Differs,
         compare::Verdict::NoDifferenceSeen,
@@ -91,7 +115,13 @@ fn shown_verdict(verdict: compare::Verdict) -> Html {
     badge(sign, verdict.text())
 }
 
-fn table(id: &str, caption: &str, found: &Comparison<'_>, rows: usize, name: &dyn Fn(&Key) -> String) -> Table {
+fn table(
+    id: &str,
+    caption: &str,
+    found: &Comparison<'_>,
+    rows: usize,
+    name: &dyn Fn(&Key) -> String,
+) -> Table {
     let columns = vec![
         Column::text("name", "Name"),
         Column::text("figure", "Figure"),
@@ -105,9 +135,14 @@ fn table(id: &str, caption: &str, found: &Comparison<'_>, rows: usize, name: &dy
         let of = |common: &'_ Common<'_>| common.pairs.len();
         found.common.iter().map(of).sum::<usize>()
     };
-    let all = found.common.iter().flat_map(|common| common.pairs.iter().map(move |pair| (common.key, pair)));
+    let all = found
+        .common
+        .iter()
+        .flat_map(|common| common.pairs.iter().map(move |pair| (common.key, pair)));
     for (key, pair) in all.take(rows) {
-        let change = pair.ratio().map(|ratio| format!("{:+.1}%", 100.0 * (ratio - 1.0)));
+        let change = pair
+            .ratio()
+            .map(|ratio| format!("{:+.1}%", 100.0 * (ratio - 1.0)));
         table.row(Row::new([
             shown(&name(key)),
             Html::text(pair.name),
@@ -118,12 +153,18 @@ fn table(id: &str, caption: &str, found: &Comparison<'_>, rows: usize, name: &dy
         ]));
     }
     let more = pairs().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more figures: compare the output of cctf stats --format json of both runs."));
+    table.more = (more > 0).then(|| {
+        format!("{more} more figures: compare the output of cctf stats --format json of both runs.")
+    });
     table
 }
 
 fn side(pair: &Pair<'_>, side: &Side<'_>) -> Html {
-    let unit = if pair.unit == "ms" { Unit::Nanoseconds } else { Unit::PerSecond };
+    let unit = if pair.unit == "ms" {
+        Unit::Nanoseconds
+    } else {
+        Unit::PerSecond
+    };
     let factor = if pair.unit == "ms" { NS_PER_MS } else { 1.0 };
     let mut html = Html::text(&optional(side.value.map(|value| value * factor), unit));
     if pair.verdict.is_some() && side.value.is_some() {
@@ -136,10 +177,16 @@ fn only(view: &View, keys: &[&Key], what: &str, name: &dyn Fn(&Key) -> String) -
     if keys.is_empty() {
         return Html::new();
     }
-    let names = keys.iter().take(ONLY_MAX).map(|key| element("li").child(shown(&name(key))));
+    let names = keys
+        .iter()
+        .take(ONLY_MAX)
+        .map(|key| element("li").child(shown(&name(key))));
     let more = keys.len().saturating_sub(ONLY_MAX);
     let more = (more > 0).then(|| element("li").child(format!("{more} more")));
-    let text = format!("Only the run {} has these {what}:", cut(&view.run.stats.run_id, RUN_MAX));
+    let text = format!(
+        "Only the run {} has these {what}:",
+        cut(&view.run.stats.run_id, RUN_MAX)
+    );
     let mut html = element("p").child(text).build();
     html.push(element("ul").children(names).child(more));
     html
@@ -172,7 +219,11 @@ fn joined(view: &View, width_ns: u64, buckets: usize) -> Vec<Joined> {
 }
 
 fn over_time(views: [&View; 2], rows: usize) -> Html {
-    let widest = views.map(|view| view.run.timeline.bucket_ns).into_iter().max().unwrap_or(0);
+    let widest = views
+        .map(|view| view.run.timeline.bucket_ns)
+        .into_iter()
+        .max()
+        .unwrap_or(0);
     let count = |view: &View| {
         let timeline = &view.run.timeline;
         (timeline.run.buckets.len() as u64 * timeline.bucket_ns).div_ceil(widest.max(1)) as usize
@@ -200,7 +251,10 @@ fn over_time(views: [&View; 2], rows: usize) -> Html {
         lines(&Lines {
             id: id.to_owned(),
             title: title.to_owned(),
-            description: format!("Both runs, {} each from its start.", duration(widest as f64 * buckets as f64)),
+            description: format!(
+                "Both runs, {} each from its start.",
+                duration(widest as f64 * buckets as f64)
+            ),
             time,
             unit,
             series,
@@ -215,7 +269,12 @@ fn over_time(views: [&View; 2], rows: usize) -> Html {
     );
     let mut times = Vec::from(both(", p50", &|of| of_quantile(of, 0.5)));
     times.extend(both(", p95", &|of| of_quantile(of, 0.95)));
-    charts.push(chart("compared-times-chart", "Response times of both runs", Unit::Nanoseconds, times));
+    charts.push(chart(
+        "compared-times-chart",
+        "Response times of both runs",
+        Unit::Nanoseconds,
+        times,
+    ));
     let columns = vec![
         Column::number("start", "From"),
         Column::number("rate_first", "Rate, first"),
@@ -243,5 +302,10 @@ fn over_time(views: [&View; 2], rows: usize) -> Html {
     }
     let more = buckets.saturating_sub(rows);
     table.more = (more > 0).then(|| format!("{more} more intervals."));
-    figure("Both runs over time", charts, &table, "Each run from its own start.")
+    figure(
+        "Both runs over time",
+        charts,
+        &table,
+        "Each run from its own start.",
+    )
 }

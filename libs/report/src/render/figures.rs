@@ -33,7 +33,10 @@ pub fn interval(certainty: Option<&Certainty>) -> String {
 }
 
 fn certainties(group: &Group, time: Time) -> Option<&analyze::stats::series::TimeIntervals> {
-    group.intervals.as_ref().map(|intervals| &intervals[time as usize])
+    group
+        .intervals
+        .as_ref()
+        .map(|intervals| &intervals[time as usize])
 }
 
 /// Mean of a time, nanoseconds.
@@ -67,11 +70,6 @@ pub fn effective(group: &Group, time: Time) -> String {
 /// Arrivals per second.
 pub fn rate(group: &Group) -> Option<f64> {
     (group.time_ns > 0).then(|| group.sums.calls as f64 * NS_PER_S / group.time_ns as f64)
-}
-
-/// Share of invocations that failed.
-pub fn error_share(group: &Group) -> Option<f64> {
-    (group.sums.calls > 0).then(|| group.sums.errors as f64 / group.sums.calls as f64)
 }
 
 /// Errors as a count and a share.

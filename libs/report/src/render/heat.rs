@@ -16,7 +16,13 @@ pub struct Rows {
 /// `None` without values. Zeros count in the lowest row.
 pub fn heat_rows(buckets: &[Bucket], time: Time, rows_max: usize) -> Option<Rows> {
     let bins_of = |bucket: &Bucket| bucket.times[time as usize].bins.clone();
-    let used = || buckets.iter().flat_map(bins_of).map(|(bin, _)| bin).filter(|bin| *bin > 0);
+    let used = || {
+        buckets
+            .iter()
+            .flat_map(bins_of)
+            .map(|(bin, _)| bin)
+            .filter(|bin| *bin > 0)
+    };
     let (first, last) = (used().min()?, used().max()?);
     let bins = usize::from(last - first) + 1;
     let joined = bins.div_ceil(rows_max.max(1));
@@ -53,7 +59,11 @@ mod tests {
 
     #[test]
     fn bins_are_joined_to_rows_and_every_value_counts() {
-        let buckets = [bucket(&[(0, 1), (10, 2), (15, 3)]), bucket(&[]), bucket(&[(30, 4)])];
+        let buckets = [
+            bucket(&[(0, 1), (10, 2), (15, 3)]),
+            bucket(&[]),
+            bucket(&[(30, 4)]),
+        ];
         let rows = heat_rows(&buckets, Time::Response, 8).unwrap();
         assert_eq!(rows.counts.len(), 3);
         assert_eq!(rows.counts[0], [3, 3, 0, 0, 0, 0, 0]);

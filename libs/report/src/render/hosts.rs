@@ -19,10 +19,21 @@ pub fn hosts(view: &View, rows: usize) -> Html {
             .child("No host was sampled: host_metrics.jsonl has no rows.")
             .build();
     }
-    let mut html = chart(view, "cpu", "CPU of the hosts", Unit::Percent, |host| host.cpu_util.clone());
-    html.push(chart(view, "memory", "Used memory of the hosts", Unit::Bytes, |host| {
-        host.mem_used_mb.iter().map(|mb| mb.map(|mb| mb * BYTES_PER_MB)).collect()
-    }));
+    let mut html = chart(view, "cpu", "CPU of the hosts", Unit::Percent, |host| {
+        host.cpu_util.clone()
+    });
+    html.push(chart(
+        view,
+        "memory",
+        "Used memory of the hosts",
+        Unit::Bytes,
+        |host| {
+            host.mem_used_mb
+                .iter()
+                .map(|mb| mb.map(|mb| mb * BYTES_PER_MB))
+                .collect()
+        },
+    ));
     let note = match hosts.len() > SERIES_MAX {
         true => format!("The charts show the first {SERIES_MAX} of {} nodes.", hosts.len()),
         false => "The samples are those of the host, with everything else that runs on it.".to_owned(),
@@ -36,11 +47,15 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, values: fn(&Host) -> Ve
         name: label(&host.node),
         values: values(host),
     });
-    let series: Vec<Line> = series.filter(|line| line.values.iter().any(Option::is_some)).collect();
+    let series: Vec<Line> = series
+        .filter(|line| line.values.iter().any(Option::is_some))
+        .collect();
     if series.is_empty() {
         return element("p").child(format!("{title}: not recorded.")).build();
     }
-    let highest = series.iter().flat_map(|line| line.values.iter().flatten().copied());
+    let highest = series
+        .iter()
+        .flat_map(|line| line.values.iter().flatten().copied());
     let highest = highest.fold(f64::NEG_INFINITY, f64::max);
     lines(&Lines {
         id: view.id(&format!("host-{id}-chart")),
@@ -63,7 +78,11 @@ fn table(view: &View, rows: usize) -> Table {
         Column::number("memory_max", "Memory used, highest"),
         Column::number("free_min", "Memory available, lowest"),
     ];
-    let mut table = Table::new(&view.id("hosts-table"), "Hosts: figures of the intervals", columns);
+    let mut table = Table::new(
+        &view.id("hosts-table"),
+        "Hosts: figures of the intervals",
+        columns,
+    );
     for host in view.run.hosts.iter().take(rows) {
         let bytes = |mb: Option<f64>| Html::text(&optional(mb.map(|mb| mb * BYTES_PER_MB), Unit::Bytes));
         let percent = |value: Option<f64>| Html::text(&optional(value, Unit::Percent));

@@ -32,7 +32,10 @@ pub fn latency(view: &View, rows: usize) -> Html {
         bounds: heat.bounds,
         counts: heat.counts,
     });
-    let chart = element("div").attr("id", view.id("heatmap")).class("heatmap").child(chart);
+    let chart = element("div")
+        .attr("id", view.id("heatmap"))
+        .class("heatmap")
+        .child(chart);
     let note = "Response times of all invocations of all modules, on a logarithmic axis. Drag over the map, or move the two \
                 sliders below it, to choose a window of time: the figures below and the table of modules then describe the window.";
     let mut content = chart.build();
@@ -82,7 +85,9 @@ fn window(view: &View) -> Html {
     let columns = vec![
         Column::text("figure", "Figure"),
         Column::number("whole", "Whole run").tip("From all rows: quantiles within 1%."),
-        Column::number("window", "Window").tip("From intervals of the timeline: quantiles within 5%, means and counts exact to four digits."),
+        Column::number("window", "Window").tip(
+            "From intervals of the timeline: quantiles within 5%, means and counts exact to four digits.",
+        ),
     ];
     let mut table = Table::new(&view.id("window-table"), "Figures of the window of time", columns);
     let sums = view.sums();
@@ -93,19 +98,33 @@ fn window(view: &View) -> Html {
     row("calls", "Invocations".to_owned(), exact(sums.calls));
     row("rate", "Rate".to_owned(), optional(rate, Unit::PerSecond));
     row("errors", "Errors".to_owned(), errors(sums.errors, sums.calls));
-    for time in [Time::Response, Time::Queue, Time::Service, Time::Cpu, Time::Network] {
+    for time in [
+        Time::Response,
+        Time::Queue,
+        Time::Service,
+        Time::Cpu,
+        Time::Network,
+    ] {
         let times = sums.of(time);
         let count = times.sketch.count();
         if count == 0 {
             continue;
         }
         let mean = times.sum_ns as f64 / count as f64;
-        row(&format!("{}_mean", time.name()), format!("{} mean", title(time)), duration(mean));
+        row(
+            &format!("{}_mean", time.name()),
+            format!("{} mean", title(time)),
+            duration(mean),
+        );
         if time == Time::Response {
             for (name, fraction) in QUANTILES {
                 let value = times.sketch.quantile(fraction).map(|ns| ns as f64);
                 let text = optional(value, Unit::Nanoseconds);
-                row(&format!("{}_{name}", time.name()), format!("{} {name}", title(time)), text);
+                row(
+                    &format!("{}_{name}", time.name()),
+                    format!("{} {name}", title(time)),
+                    text,
+                );
             }
         }
     }

@@ -122,13 +122,20 @@ fn document(views: &[View], against: bool, before: Vec<Section>, after: Section)
         _ => views
             .iter()
             .enumerate()
-            .map(|(number, view)| (format!("run-{}", number + 1), format!("{}: {}", order(number), name(view))))
+            .map(|(number, view)| {
+                (
+                    format!("run-{}", number + 1),
+                    format!("{}: {}", order(number), name(view)),
+                )
+            })
             .collect(),
     };
     let started = views.first().and_then(|view| view.run.meta.as_ref());
     Frame {
         title,
-        subtitle: started.map(|meta| Html::text(&summary::utc(meta.started_ns))).into(),
+        subtitle: started
+            .map(|meta| Html::text(&summary::utc(meta.started_ns)))
+            .into(),
         before,
         after,
         run_sections,

@@ -9,9 +9,7 @@ use page::html::{Html, element};
 use page::number::{Unit, exact, optional};
 use page::table::{Column, Row, Table};
 
-use super::figures::{
-    concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation,
-};
+use super::figures::{concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation};
 use super::names::{endpoint, label, shown};
 use super::view::View;
 
@@ -55,9 +53,11 @@ fn time_columns() -> Vec<Column> {
         Column::number("response_p95", "p95"),
         Column::number("response_p99", "p99"),
         Column::number("queue_mean", "Queue mean"),
-        Column::number("service_mean", "Service mean").tip("From the start of processing to its end, with downstream calls."),
+        Column::number("service_mean", "Service mean")
+            .tip("From the start of processing to its end, with downstream calls."),
         Column::number("cpu_mean", "CPU mean"),
-        Column::number("network_mean", "Network mean").tip("Time of a call outside of the invocation that it caused."),
+        Column::number("network_mean", "Network mean")
+            .tip("Time of a call outside of the invocation that it caused."),
     ]
 }
 
@@ -161,7 +161,11 @@ fn composition(view: &View, rows: usize) -> Html {
         Column::number("service", "Other service"),
         Column::number("network", "Network"),
     ];
-    let mut table = Table::new(&view.id("composition-table"), "Mean time of an invocation by part", columns);
+    let mut table = Table::new(
+        &view.id("composition-table"),
+        "Mean time of an invocation by part",
+        columns,
+    );
     for of in &all {
         let part = |ns: f64| Html::text(&Unit::Nanoseconds.format(ns));
         table.row(Row::new([
@@ -179,11 +183,17 @@ fn composition(view: &View, rows: usize) -> Html {
 }
 
 pub fn endpoints(view: &View, rows: usize) -> Html {
-    let mut columns = vec![Column::text("endpoint", "Endpoint"), Column::text("module", "Module")];
+    let mut columns = vec![
+        Column::text("endpoint", "Endpoint"),
+        Column::text("module", "Module"),
+    ];
     columns.extend(time_columns());
     let mut table = Table::new(&view.id("endpoints-table"), "Endpoints", columns);
     for group in view.endpoints.iter().take(rows) {
-        let mut cells = vec![shown(&endpoint(&group.key)), shown(&view.names.module(&group.key))];
+        let mut cells = vec![
+            shown(&endpoint(&group.key)),
+            shown(&view.names.module(&group.key)),
+        ];
         cells.extend(time_cells(group));
         table.row(Row::new(cells));
     }

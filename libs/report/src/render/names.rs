@@ -18,7 +18,11 @@ const WHOLE_MAX: usize = 300;
 pub fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
-        Some(_) => text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect(),
+        Some(_) => text
+            .chars()
+            .take(chars_max.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
     }
 }
 
@@ -53,7 +57,9 @@ impl Names {
         let mut apps: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
         for group in runs.into_iter().flat_map(|stats| &stats.groups) {
             if let Some(module) = group.key.module_id.as_deref() {
-                apps.entry(module).or_default().insert(group.key.app_id.as_deref());
+                apps.entry(module)
+                    .or_default()
+                    .insert(group.key.app_id.as_deref());
             }
         }
         let several = apps.into_iter().filter(|(_, apps)| apps.len() > 1);

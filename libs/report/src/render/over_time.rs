@@ -62,9 +62,21 @@ fn charts(view: &View) -> Html {
     }
     let mut html = chart(view, "rates", "Invocations per second", Unit::PerSecond, rates);
     let in_flight = series(view, |bucket| bucket.in_flight);
-    html.push(chart(view, "in-flight", "Requests in the system, as sampled", Unit::Count, in_flight));
+    html.push(chart(
+        view,
+        "in-flight",
+        "Requests in the system, as sampled",
+        Unit::Count,
+        in_flight,
+    ));
     let busy = series(view, |bucket| bucket.utilisation);
-    html.push(chart(view, "utilisation", "Utilisation of worker slots", Unit::Share, busy));
+    html.push(chart(
+        view,
+        "utilisation",
+        "Utilisation of worker slots",
+        Unit::Share,
+        busy,
+    ));
     html
 }
 
@@ -195,7 +207,11 @@ fn events(view: &View, rows: usize) -> Html {
     ];
     let mut table = Table::new(&view.id("events-table"), "Placement events", columns);
     for event in view.run.events.iter().take(rows) {
-        let source = if event.inferred { "inferred from telemetry" } else { "reported" };
+        let source = if event.inferred {
+            "inferred from telemetry"
+        } else {
+            "reported"
+        };
         table.row(Row::new([
             Html::text(&duration(at_s(view, event) * NS_PER_S)),
             shown(&sentence(event)),

@@ -26,7 +26,12 @@ struct Part {
     build: fn(&View, usize) -> Html,
 }
 
-const fn part(id: &'static str, title: &'static str, size: (usize, usize), build: fn(&View, usize) -> Html) -> Part {
+const fn part(
+    id: &'static str,
+    title: &'static str,
+    size: (usize, usize),
+    build: fn(&View, usize) -> Html,
+) -> Part {
     let (weight, rows) = size;
     Part {
         id,
@@ -91,8 +96,16 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
     // Base64 makes four bytes of three.
     let bytes_max = bytes.saturating_sub(used) / 4 * 3;
     let stats = &view.run.stats;
-    let packed = pack(&view.run.timeline, stats.time_ns, |key| view.row_of(key), bytes_max);
-    let latency = PARTS.iter().position(|part| part.id == LATENCY).map(|index| &mut sections[index]);
+    let packed = pack(
+        &view.run.timeline,
+        stats.time_ns,
+        |key| view.row_of(key),
+        bytes_max,
+    );
+    let latency = PARTS
+        .iter()
+        .position(|part| part.id == LATENCY)
+        .map(|index| &mut sections[index]);
     if let Some(section) = latency {
         let sentence = element("p").class("note").child(reach(view, packed.as_ref()));
         section.body.push(sentence);
@@ -105,7 +118,9 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
 
 /// Bytes of the links to the parts of a run, if there are several runs.
 fn navigation(view: &View, is_single: bool) -> usize {
-    let links = PARTS.iter().map(|part| link(&view.id(part.id), part.title).as_str().len());
+    let links = PARTS
+        .iter()
+        .map(|part| link(&view.id(part.id), part.title).as_str().len());
     if is_single { 0 } else { links.sum::<usize>() + 200 }
 }
 
@@ -117,7 +132,10 @@ fn link(id: &str, title: &str) -> Html {
 impl Rendering {
     /// The parts below one heading.
     pub fn grouped(&self, title: &str) -> Html {
-        let links = self.sections.iter().map(|section| link(&section.id, &section.title));
+        let links = self
+            .sections
+            .iter()
+            .map(|section| link(&section.id, &section.title));
         let mut html = element("nav")
             .attr("aria-label", format!("Parts of {title}"))
             .class("parts")

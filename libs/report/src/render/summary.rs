@@ -97,7 +97,10 @@ fn validity(view: &View) -> Judgement {
         (0, warnings, 0) => (
             Verdict::Warning,
             "valid",
-            format!("The files break no rule of CCTF; there are {} warnings.", exact(warnings)),
+            format!(
+                "The files break no rule of CCTF; there are {} warnings.",
+                exact(warnings)
+            ),
         ),
         (errors, _, damaged) => (
             Verdict::Bad,
@@ -138,7 +141,9 @@ fn laws(view: &View) -> Judgement {
         (all, disagree) => (
             Verdict::Bad,
             "laws disagree",
-            format!("{disagree} of {all} operational laws disagree: the run is not fit for a simulation as it is."),
+            format!(
+                "{disagree} of {all} operational laws disagree: the run is not fit for a simulation as it is."
+            ),
         ),
     };
     Judgement {
@@ -155,7 +160,11 @@ fn errors(view: &View) -> Judgement {
     let (verdict, word, sentence) = match sums.errors {
         0 => (Verdict::Good, "no errors", "No invocation failed.".to_owned()),
         errors => (
-            if failed >= ERRORS_BAD { Verdict::Bad } else { Verdict::Warning },
+            if failed >= ERRORS_BAD {
+                Verdict::Bad
+            } else {
+                Verdict::Warning
+            },
             "errors",
             format!(
                 "{} of {} invocations failed ({}).",
@@ -177,7 +186,11 @@ fn notes(view: &View) -> Judgement {
     let count = view.run.notes.len();
     let (verdict, word, sentence) = match count {
         0 => (Verdict::Good, "complete", "Nothing is left out.".to_owned()),
-        1 => (Verdict::Neutral, "1 note", "One note says what is missing or left out.".to_owned()),
+        1 => (
+            Verdict::Neutral,
+            "1 note",
+            "One note says what is missing or left out.".to_owned(),
+        ),
         count => (
             Verdict::Neutral,
             "notes",
@@ -208,9 +221,17 @@ fn key_figures(view: &View) -> Vec<Tile> {
     };
     vec![
         tile("Invocations", exact(sums.calls), "of all modules"),
-        tile("Length", duration(view.run.stats.time_ns as f64), "first start to last end"),
+        tile(
+            "Length",
+            duration(view.run.stats.time_ns as f64),
+            "first start to last end",
+        ),
         tile("Rate", optional(rate, Unit::PerSecond), "invocations per second"),
-        tile("Modules", exact(view.modules.len() as u64), "services with telemetry"),
+        tile(
+            "Modules",
+            exact(view.modules.len() as u64),
+            "services with telemetry",
+        ),
         tile("Response p50", quantile(0.5), "all modules together"),
         tile("Response p95", quantile(0.95), "all modules together"),
         tile("Response p99", quantile(0.99), "all modules together"),

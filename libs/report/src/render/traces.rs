@@ -30,7 +30,9 @@ pub fn traces(view: &View, bytes_max: usize) -> Html {
     let mut budget = Budget::new(bytes_max.saturating_sub(overhead), traces.len());
     let mut list = element("div").attr("id", view.id("trace-list")).class("traces");
     for (number, picked) in traces.iter().enumerate() {
-        let html = fitted(budget.share(1), ROWS_MAX, |rows| details(view, number, picked, rows));
+        let html = fitted(budget.share(1), ROWS_MAX, |rows| {
+            details(view, number, picked, rows)
+        });
         budget.spend(html.as_str().len());
         list = list.child(html);
     }
@@ -63,7 +65,10 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
     let shown = trace.nodes.len().min(rows);
     let left_out = all - shown as u64;
     let more = (left_out > 0).then(|| {
-        format!("{left_out} more rows: cctf trace RUN {} shows all.", trace.trace_id)
+        format!(
+            "{left_out} more rows: cctf trace RUN {} shows all.",
+            trace.trace_id
+        )
     });
     let chart = waterfall(&Waterfall {
         id: view.id(&format!("trace-chart-{number}")),
@@ -72,7 +77,11 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         rows: trace.nodes.iter().take(rows).map(step).collect(),
         more,
     });
-    element("details").class("trace").child(summary).child(chart).build()
+    element("details")
+        .class("trace")
+        .child(summary)
+        .child(chart)
+        .build()
 }
 
 /// From the start of the first row to the end of the last one.
@@ -83,7 +92,9 @@ fn length_ns(trace: &Trace) -> f64 {
 
 fn root_name(node: &Node) -> String {
     let span = &node.span;
-    let request = [span.method.as_deref(), span.path.as_deref()].into_iter().flatten();
+    let request = [span.method.as_deref(), span.path.as_deref()]
+        .into_iter()
+        .flatten();
     let request: Vec<&str> = request.collect();
     label(&format!("{} {}", span.module_id, request.join(" ")))
 }
@@ -110,7 +121,12 @@ fn step_label(node: &Node) -> String {
         true => parts.push("→"),
         false => parts.push(span.module_id.as_str()),
     }
-    parts.extend([&span.method, &span.path, &span.name].into_iter().flatten().map(String::as_str));
+    parts.extend(
+        [&span.method, &span.path, &span.name]
+            .into_iter()
+            .flatten()
+            .map(String::as_str),
+    );
     if span.is_call() && node.children == 0 {
         parts.extend(span.peer_module.as_deref().or(span.peer.as_deref()));
     }
@@ -139,7 +155,11 @@ fn detail(node: &Node) -> String {
 
 fn tip(node: &Node) -> String {
     let span = &node.span;
-    let mut parts = vec![format!("{} at {}", duration(span.duration() as f64), duration(node.start as f64))];
+    let mut parts = vec![format!(
+        "{} at {}",
+        duration(span.duration() as f64),
+        duration(node.start as f64)
+    )];
     let mut known = |name: &str, ns: Option<i64>| {
         if let Some(ns) = ns {
             parts.push(format!("{name} {}", Unit::Nanoseconds.format(ns as f64)));

@@ -1,0 +1,70 @@
+//! The size of a page: at most 500 KB, whatever the runs have.
+
+use report::model::RunData;
+use report::render::{BYTES_MAX, RUNS_MAX, render};
+
+use crate::data::{Extent, SMALL};
+
+/// More of everything than `gather` collects, with names of 4 KiB of which each character takes five in HTML.
+const WORST: Extent = Extent {
+    modules: 300,
+    endpoints: 2048,
+    series: 40,
+    buckets: 120,
+    bins: 150,
+    traces: 9,
+    trace_rows: 200,
+    others: 300,
+    name: "&<\"'",
+    repeated: 1024,
+};
+
+fn size(runs: &[RunData], against: bool) -> usize {
+    let page = render(runs, against);
+    assert!(page.html.starts_with("<!doctype html>") && page.html.ends_with("</html>\n"));
+    page.html.len()
+}
+
+#[test]
+fn the_worst_run_fits_and_uses_the_room_that_it_has() {
+    let bytes = size(&[WORST.run("worst")], false);
+    assert!(bytes <= BYTES_MAX, "{bytes}");
+    assert!(bytes > BYTES_MAX * 8 / 10, "{bytes}");
+}
+
+#[test]
+fn two_compared_runs_and_many_runs_share_the_size() {
+    let runs: Vec<RunData> = (0..RUNS_MAX)
+        .map(|number| WORST.run(&format!("r{number}")))
+        .collect();
+    let bytes = size(&runs[..2], true);
+    assert!(bytes <= BYTES_MAX, "{bytes}");
+    let bytes = size(&runs, false);
+    assert!(bytes <= BYTES_MAX, "{bytes}");
+}
+
+#[test]
+fn every_part_of_a_small_run_is_complete() {
+    let page = render(&[SMALL.run("small")], false).html;
+    assert!(!page.contains("Left out") && !page.contains("class=\"more\""));
+    assert!(page.contains("id=\"timeline\""));
+    assert!(page.contains("A window recomputes the figures of the run and of all modules."));
+}
+
+#[test]
+fn names_of_plain_letters_leave_room_for_charts_and_tables() {
+    let plain = Extent {
+        name: "checkout-service",
+        repeated: 1,
+        ..WORST
+    };
+    let page = render(&[plain.run("plain")], false).html;
+    assert!(
+        page.len() <= BYTES_MAX && !page.contains("Left out"),
+        "{}",
+        page.len()
+    );
+    assert!(page.contains(
+        "The 30 modules with the most response time have a node of their own; the other 270 are one node."
+    ));
+}
