@@ -1,22 +1,16 @@
 //! [`comparison`]: two runs side by side.
 
-use std::collections::BTreeMap;
-
-use analyze::coarse::quantile;
 use analyze::stats::cells::Key;
-use analyze::stats::figures::Time;
 use analyze::stats::group::By;
-use page::charts::axes::TimeAxis;
-use page::charts::lines::{Line, Lines, lines};
-use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{NONE, Unit, duration, optional};
+use page::number::{NONE, Unit, optional};
 use page::summary::{Verdict, badge, notice};
 use page::table::{Column, Row, Table};
 
+use super::compared_time::over_time;
 use super::figures::interval;
 use super::names::{cut, endpoint, shown};
-use super::view::{NS_PER_S, View};
+use super::view::View;
 use crate::compare::{self, Common, Comparison, Pair, Side, compare};
 
 /// Modules or endpoints of one run only that are named.
@@ -190,122 +184,4 @@ fn only(view: &View, keys: &[&Key], what: &str, name: &dyn Fn(&Key) -> String) -
     let mut html = element("p").child(text).build();
     html.push(element("ul").children(names).child(more));
     html
-}
-
-/// Sums over the buckets of a run whose start is in an interval.
-#[derive(Debug, Clone, Default)]
-struct Joined {
-    calls: u64,
-    seconds: f64,
-    bins: BTreeMap<u16, u32>,
-}
-
-/// The timeline of a run in intervals of another width.
-fn joined(view: &View, width_ns: u64, buckets: usize) -> Vec<Joined> {
-    let timeline = &view.run.timeline;
-    let mut joined = vec![Joined::default(); buckets];
-    for (index, bucket) in timeline.run.buckets.iter().enumerate() {
-        let interval = index as u64 * timeline.bucket_ns / width_ns.max(1);
-        let Some(joined) = joined.get_mut(interval as usize) else {
-            continue;
-        };
-        joined.calls += bucket.calls;
-        joined.seconds += view.covered_s(index).unwrap_or(0.0);
-        for &(bin, count) in &bucket.times[Time::Response as usize].bins {
-            *joined.bins.entry(bin).or_default() += count;
-        }
-    }
-    joined
-}
-
-fn over_time(views: [&View; 2], rows: usize) -> Html {
-    let widest = views
-        .map(|view| view.run.timeline.bucket_ns)
-        .into_iter()
-        .max()
-        .unwrap_or(0);
-    let count = |view: &View| {
-        let timeline = &view.run.timeline;
-        (timeline.run.buckets.len() as u64 * timeline.bucket_ns).div_ceil(widest.max(1)) as usize
-    };
-    let buckets = views.map(count).into_iter().max().unwrap_or(0);
-    if buckets == 0 {
-        return Html::new();
-    }
-    let joined = views.map(|view| joined(view, widest, buckets));
-    let time = TimeAxis {
-        buckets,
-        bucket_s: widest as f64 / NS_PER_S,
-    };
-    let rate = |of: &Joined| (of.seconds > 0.0).then(|| of.calls as f64 / of.seconds);
-    let of_quantile = |of: &Joined, fraction| {
-        let bins: Vec<(u16, u32)> = of.bins.iter().map(|(bin, count)| (*bin, *count)).collect();
-        quantile(&bins, fraction)
-    };
-    let line = |run: usize, name: &str, value: &dyn Fn(&Joined) -> Option<f64>| Line {
-        name: format!("{} run{name}", ["first", "second"][run]),
-        values: joined[run].iter().map(value).collect(),
-    };
-    let both = |name: &str, value: &dyn Fn(&Joined) -> Option<f64>| [0, 1].map(|run| line(run, name, value));
-    let chart = |id: &str, title: &str, unit: Unit, series: Vec<Line>| {
-        lines(&Lines {
-            id: id.to_owned(),
-            title: title.to_owned(),
-            description: format!(
-                "Both runs, {} each from its start.",
-                duration(widest as f64 * buckets as f64)
-            ),
-            time,
-            unit,
-            series,
-            events: Vec::new(),
-        })
-    };
-    let mut charts = chart(
-        "compared-rates-chart",
-        "Invocations per second of both runs",
-        Unit::PerSecond,
-        both("", &rate).into(),
-    );
-    let mut times = Vec::from(both(", p50", &|of| of_quantile(of, 0.5)));
-    times.extend(both(", p95", &|of| of_quantile(of, 0.95)));
-    charts.push(chart(
-        "compared-times-chart",
-        "Response times of both runs",
-        Unit::Nanoseconds,
-        times,
-    ));
-    let columns = vec![
-        Column::number("start", "From"),
-        Column::number("rate_first", "Rate, first"),
-        Column::number("rate_second", "Rate, second"),
-        Column::number("p50_first", "p50, first"),
-        Column::number("p50_second", "p50, second"),
-        Column::number("p95_first", "p95, first"),
-        Column::number("p95_second", "p95, second"),
-    ];
-    let mut table = Table::new("compared-time-table", "Both runs over time", columns);
-    for index in 0..buckets.min(rows) {
-        let of = |run: usize, fraction| {
-            let value = of_quantile(&joined[run][index], fraction);
-            optional(value, Unit::Nanoseconds)
-        };
-        table.row(Row::new([
-            duration(index as f64 * widest as f64),
-            optional(rate(&joined[0][index]), Unit::PerSecond),
-            optional(rate(&joined[1][index]), Unit::PerSecond),
-            of(0, 0.5),
-            of(1, 0.5),
-            of(0, 0.95),
-            of(1, 0.95),
-        ]));
-    }
-    let more = buckets.saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more intervals."));
-    figure(
-        "Both runs over time",
-        charts,
-        &table,
-        "Each run from its own start.",
-    )
 }

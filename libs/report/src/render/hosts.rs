@@ -7,6 +7,7 @@ use page::number::{Unit, optional};
 use page::table::{Column, Row, Table};
 
 use super::names::{label, shown};
+use super::over_time::titled;
 use super::view::View;
 use crate::model::Host;
 
@@ -19,30 +20,32 @@ pub fn hosts(view: &View, rows: usize) -> Html {
             .child("No host was sampled: host_metrics.jsonl has no rows.")
             .build();
     }
-    let mut html = chart(view, "cpu", "CPU of the hosts", Unit::Percent, |host| {
-        host.cpu_util.clone()
-    });
-    html.push(chart(
-        view,
-        "memory",
-        "Used memory of the hosts",
-        Unit::Bytes,
-        |host| {
-            host.mem_used_mb
-                .iter()
-                .map(|mb| mb.map(|mb| mb * BYTES_PER_MB))
-                .collect()
-        },
-    ));
-    let note = match hosts.len() > SERIES_MAX {
-        true => format!("The charts show the first {SERIES_MAX} of {} nodes.", hosts.len()),
+    // With few rows there is little room, for lines as well.
+    let nodes = rows.clamp(1, SERIES_MAX);
+    let cpu = ("cpu", "CPU of the hosts");
+    let mut html = chart(view, nodes, cpu, Unit::Percent, |host| host.cpu_util.clone());
+    let memory = ("memory", "Used memory of the hosts");
+    html.push(chart(view, nodes, memory, Unit::Bytes, |host| {
+        host.mem_used_mb
+            .iter()
+            .map(|mb| mb.map(|mb| mb * BYTES_PER_MB))
+            .collect()
+    }));
+    let note = match hosts.len() > nodes {
+        true => format!("The charts show the first {nodes} of {} nodes.", hosts.len()),
         false => "The samples are those of the host, with everything else that runs on it.".to_owned(),
     };
     figure("CPU and memory of the hosts", html, &table(view, rows), note)
 }
 
-fn chart(view: &View, id: &str, title: &str, unit: Unit, values: fn(&Host) -> Vec<Option<f64>>) -> Html {
-    let hosts = view.run.hosts.iter().take(SERIES_MAX);
+fn chart(
+    view: &View,
+    nodes: usize,
+    (id, title): (&str, &str),
+    unit: Unit,
+    values: fn(&Host) -> Vec<Option<f64>>,
+) -> Html {
+    let hosts = view.run.hosts.iter().take(nodes);
     let series = hosts.map(|host| Line {
         name: label(&host.node),
         values: values(host),
@@ -57,7 +60,7 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, values: fn(&Host) -> Ve
         .iter()
         .flat_map(|line| line.values.iter().flatten().copied());
     let highest = highest.fold(f64::NEG_INFINITY, f64::max);
-    lines(&Lines {
+    let drawn = lines(&Lines {
         id: view.id(&format!("host-{id}-chart")),
         title: title.to_owned(),
         description: format!("{} nodes, at most {}.", series.len(), unit.format(highest)),
@@ -65,7 +68,8 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, values: fn(&Host) -> Ve
         unit,
         series,
         events: Vec::new(),
-    })
+    });
+    titled(title, drawn)
 }
 
 fn table(view: &View, rows: usize) -> Table {

@@ -36,8 +36,7 @@ pub fn latency(view: &View, rows: usize) -> Html {
         .attr("id", view.id("heatmap"))
         .class("heatmap")
         .child(chart);
-    let note = "Response times of all invocations of all modules, on a logarithmic axis. Drag over the map, or move the two \
-                sliders below it, to choose a window of time: the figures below and the table of modules then describe the window.";
+    let note = "Response times of all invocations of all modules, on a logarithmic axis. Each column is an interval of the timeline.";
     let mut content = chart.build();
     content.push(controls(view));
     let mut html = figure("Response times over time", content, &table(view, rows), note);
@@ -68,6 +67,7 @@ fn controls(view: &View) -> Html {
         .class("window-controls")
         .attr("role", "group")
         .attr("aria-label", "Window of time")
+        .attr("data-width-s", view.bucket_s())
         .flag("hidden")
         .child(slider("window-from", "From", 0))
         .child(slider("window-to", "To", last))
@@ -75,7 +75,10 @@ fn controls(view: &View) -> Html {
         .child(
             element("p")
                 .class("note")
-                .child("Arrow keys move an end of the window, with Shift the whole window. Escape goes back to the whole run."),
+                .child(
+                    "Drag over the map, or move the sliders: the figures below and the table of modules then describe this window \
+                     of time. Arrow keys move an end of the window, with Shift the whole window. Escape goes back to the whole run.",
+                ),
         )
         .build()
 }

@@ -3,12 +3,13 @@
 //! - [`view`], [`names`], [`figures`]: a run, texts and figures as the page shows them; [`budget`]: the bytes of each part.
 //! - [`summary`], [`over_time`], [`latency`], [`modules`], [`calls`], [`hosts`], [`traces`], [`checks`]: the parts of a run, in their order.
 //! - [`heat`], [`collapse`]: what the heat map and the call graph draw.
-//! - [`comparison`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
+//! - [`comparison`], [`compared_time`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
 
 mod budget;
 mod calls;
 mod checks;
 mod collapse;
+mod compared_time;
 mod comparison;
 mod figures;
 mod heat;

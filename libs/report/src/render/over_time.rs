@@ -18,7 +18,7 @@ use crate::model::{Bucket, Event};
 /// Modules with a line of their own.
 const MODULES_MAX: usize = 6;
 /// Events that are marked in a chart; more would cover the lines.
-const MARKS_MAX: usize = 40;
+const MARKS_MAX: usize = 20;
 /// Maximum number of rows of the table of events.
 const EVENTS_MAX: usize = 60;
 /// Maximum length of a mark's text, in characters.
@@ -29,7 +29,7 @@ pub fn over_time(view: &View, rows: usize) -> Html {
     if timeline.run.buckets.is_empty() {
         return element("p").child("No invocation has a time.").build();
     }
-    let charts = charts(view);
+    let charts = charts(view, rows);
     let note = format!(
         "Intervals of {}. An invocation counts where its processing starts (ts_start).",
         duration(timeline.bucket_ns as f64)
@@ -44,7 +44,9 @@ pub fn over_time(view: &View, rows: usize) -> Html {
     html
 }
 
-fn charts(view: &View) -> Html {
+/// With few rows of the table there is little room, for lines as well.
+fn charts(view: &View, rows: usize) -> Html {
+    let modules = MODULES_MAX.min(rows / 10);
     let buckets = &view.run.timeline.run.buckets;
     let per_s = |count: fn(&Bucket) -> u64| -> Vec<Option<f64>> {
         let rate = |(index, bucket)| Some(count(bucket) as f64 / view.covered_s(index)?);
@@ -61,7 +63,7 @@ fn charts(view: &View) -> Html {
         });
     }
     let mut html = chart(view, "rates", "Invocations per second", Unit::PerSecond, rates);
-    let in_flight = series(view, |bucket| bucket.in_flight);
+    let in_flight = series(view, modules, |bucket| bucket.in_flight);
     html.push(chart(
         view,
         "in-flight",
@@ -69,7 +71,7 @@ fn charts(view: &View) -> Html {
         Unit::Count,
         in_flight,
     ));
-    let busy = series(view, |bucket| bucket.utilisation);
+    let busy = series(view, modules, |bucket| bucket.utilisation);
     html.push(chart(
         view,
         "utilisation",
@@ -81,7 +83,7 @@ fn charts(view: &View) -> Html {
 }
 
 /// The run and its first modules. A single module is the run.
-fn series(view: &View, value: fn(&Bucket) -> Option<f64>) -> Vec<Line> {
+fn series(view: &View, modules: usize, value: fn(&Bucket) -> Option<f64>) -> Vec<Line> {
     let timeline = &view.run.timeline;
     let values = |buckets: &[Bucket]| -> Vec<Option<f64>> { buckets.iter().map(value).collect() };
     let mut series = vec![Line {
@@ -89,7 +91,7 @@ fn series(view: &View, value: fn(&Bucket) -> Option<f64>) -> Vec<Line> {
         values: values(&timeline.run.buckets),
     }];
     if timeline.modules.len() > 1 {
-        let modules = timeline.modules.iter().take(MODULES_MAX);
+        let modules = timeline.modules.iter().take(modules);
         series.extend(modules.map(|(key, of)| Line {
             name: label(&view.names.module(key)),
             values: values(&of.buckets),
@@ -107,7 +109,7 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, series: Vec<Line>) -> H
     let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
-    lines(&Lines {
+    let drawn = lines(&Lines {
         id: view.id(&format!("{id}-chart")),
         title: title.to_owned(),
         description: format!(
@@ -121,7 +123,15 @@ fn chart(view: &View, id: &str, title: &str, unit: Unit, series: Vec<Line>) -> H
         unit,
         series,
         events: marks(view),
-    })
+    });
+    titled(title, drawn)
+}
+
+/// A chart below its title, for figures with several charts.
+pub fn titled(title: &str, chart: Html) -> Html {
+    let mut html = element("p").class("chart-title").child(title).build();
+    html.push(chart);
+    html
 }
 
 fn marks(view: &View) -> Vec<Mark> {

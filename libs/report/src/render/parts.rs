@@ -45,13 +45,13 @@ const fn part(
 /// In the order of the page. A weight is about the size of the part of a large run, in thousands of bytes.
 const PARTS: [Part; 12] = [
     part("summary", "Summary", (10, 40), summary),
-    part("over-time", "Over time", (50, 120), over_time),
+    part("over-time", "Over time", (60, 120), over_time),
     part("latency", "Latency", (60, 120), latency),
     part("modules", "Modules", (50, 40), modules),
     part("endpoints", "Endpoints", (40, 60), endpoints),
     part("calls", "Calls", (50, 60), calls),
     part("links", "Links", (15, 40), links),
-    part("hosts", "Hosts", (15, 40), hosts),
+    part("hosts", "Hosts", (35, 40), hosts),
     part("traces", "Traces", (60, 0), |_, _| Html::new()),
     part("validation", "Validation", (10, 20), validation),
     part("lint", "Lint", (10, 40), lint),

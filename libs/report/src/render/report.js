@@ -153,7 +153,7 @@
 
     // The interval below the pointer.
     bucketAt(event) {
-      const box = this.plot.getBoundingClientRect();
+      const box = (this.plot.closest("[data-chart]") ?? this.plot).getBoundingClientRect();
       const position = (event.clientX - box.left) / box.width;
       return Math.max(0, Math.min(this.pack.buckets - 1, Math.floor(position * this.pack.buckets)));
     }
@@ -165,7 +165,7 @@
       this.map.after(readout);
       this.mark = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       this.mark.setAttribute("class", "brush");
-      this.plot.after(this.mark);
+      this.plot.append(this.mark);
       let start = null;
       this.map.addEventListener("pointerdown", (event) => {
         if (event.button !== 0) return;
@@ -242,9 +242,9 @@
 
     showMark() {
       if (!this.mark) return;
-      const box = this.plot.getBBox();
-      const width = this.isWhole() ? 0 : (box.width * (this.to - this.from)) / this.pack.buckets;
-      const values = { x: box.x + (box.width * this.from) / this.pack.buckets, y: box.y, width, height: box.height };
+      // The plot's units are intervals and rows.
+      const width = this.isWhole() ? 0 : this.to - this.from;
+      const values = { x: this.from, y: 0, width, height: this.plot.dataset.rows };
       for (const [name, value] of Object.entries(values)) this.mark.setAttribute(name, value);
     }
   }

@@ -102,11 +102,21 @@ fn validity(view: &View) -> Judgement {
                 exact(warnings)
             ),
         ),
+        (0, _, damaged) => (
+            Verdict::Bad,
+            "damaged",
+            format!("{} damaged lines are left out of the figures.", exact(damaged)),
+        ),
+        (errors, _, 0) => (
+            Verdict::Bad,
+            "invalid",
+            format!("The files break rules of CCTF: {} errors.", exact(errors)),
+        ),
         (errors, _, damaged) => (
             Verdict::Bad,
             "invalid",
             format!(
-                "The files break rules of CCTF: {} errors; {} damaged lines are left out of the figures.",
+                "The files break rules of CCTF: {} errors. {} damaged lines are left out of the figures.",
                 exact(errors),
                 exact(damaged)
             ),
