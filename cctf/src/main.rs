@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{completions, event, load, ls, man, merge, run, schema, stats, tail, trace, validate};
+use commands::{completions, event, load, ls, man, merge, report, run, schema, stats, tail, trace, validate};
 
 const AFTER_HELP: &str = "\
 A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
@@ -20,6 +20,7 @@ docs/cctf.md describes it. To try it out:
   cctf ls
   cctf tail logs/latest --from-start --no-follow
   cctf stats logs/latest
+  cctf report logs/latest
   cctf validate logs/latest";
 
 /// Record, follow, check and merge runs in CCTF, a file format for request traces.
@@ -46,6 +47,8 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Print the figures of a run by module, endpoint, node or link: rates, times, utilisation, errors.
     Stats(stats::StatsArgs),
+    /// Write one offline HTML page that shows a run, or compares two.
+    Report(report::ReportArgs),
     /// Check whether a run's folder follows all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Ls(args) => ls::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -11,6 +11,7 @@ pub mod ls;
 pub mod man;
 pub mod merge;
 mod otlp;
+pub mod report;
 pub mod run;
 mod run_report;
 mod run_target;

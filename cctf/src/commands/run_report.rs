@@ -112,7 +112,7 @@ impl Report {
     pub fn next_steps(&self) -> String {
         let run_dir = printable(&self.run_dir.to_string_lossy());
         format!(
-            "\nnext\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
+            "\nnext\n  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
              tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
              cctf validate {run_dir}\n"
         )
