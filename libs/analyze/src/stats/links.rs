@@ -14,10 +14,10 @@ use super::flow::{Flow, Span};
 use super::row::CallRow;
 
 /// Calls in memory; the oldest are dropped, up to half at a time. Both files are read side by side, so a call and its invocation
-/// are near each other. 24 MiB each.
-const CALLS_MAX: usize = 1 << 19;
+/// are near each other. As many as fit into a hash map before it grows to twice its size: 17 MiB, and as much for the older ones.
+const CALLS_MAX: usize = (1 << 19) / 8 * 7;
 /// Invocations that wait for the row of their call, up to twice as many. 48 MiB each.
-const WAITING_MAX: usize = 1 << 19;
+const WAITING_MAX: usize = CALLS_MAX;
 /// Maximum number of links, as of endpoints, and of nodes that call.
 const LINKS_MAX: usize = 2048;
 /// Maximum number of links whose network times have intervals: the first in the files. With 50 KiB each, they take 12.5 MiB.
