@@ -1,0 +1,127 @@
+//! Damaged, missing, empty and growing files.
+
+use std::fs;
+
+use report::gather::{GatherError, Options, gather};
+use report::model::RunData;
+
+use super::run::{Call, Folder, Invocation, T0, meta};
+
+fn has_note(data: &RunData, start: &str) {
+    assert!(
+        data.notes.iter().any(|note| note.starts_with(start)),
+        "{start}: {:?}",
+        data.notes
+    );
+}
+
+fn error_of(folder: &Folder) -> GatherError {
+    let (run, part) = folder.target().find().unwrap().unwrap();
+    let options = Options {
+        threads: 2,
+        validates_large_runs: false,
+    };
+    gather(&run, &part, &options, &mut |_| {}).unwrap_err()
+}
+
+#[test]
+fn a_damaged_line_is_left_out_and_counted() {
+    let folder = Folder::new();
+    let rows = [
+        Invocation::default().line(),
+        "{\"trace_id\":\n".to_owned(),
+        Invocation::default().line(),
+    ];
+    folder.write("invocations.jsonl", &rows.concat());
+    folder.write("calls.jsonl", &(Call::default().line() + "[]\n"));
+    folder.write("placement_events.jsonl", "{}\n");
+    let data = folder.gather();
+    assert_eq!(data.timeline.run.buckets[0].calls, 2);
+    assert_eq!(data.edges.iter().map(|edge| edge.calls).sum::<u64>(), 3);
+    assert_eq!(data.stats.damages.count, 3);
+    has_note(&data, "3 damaged lines are left out of the figures");
+    has_note(&data, "1 damaged lines of placement_events.jsonl are left out");
+    assert!(data.validation.errors > 0 && !data.validation.findings.is_empty());
+    assert_eq!(data.validation.unchecked, None);
+}
+
+#[test]
+fn a_missing_file_is_a_sentence() {
+    let folder = Folder::new();
+    folder.invocations(&[Invocation::default()]);
+    for file in [
+        "calls.jsonl",
+        "host_metrics.jsonl",
+        "placement_events.jsonl",
+        "system_stats.jsonl",
+        "module_inventory.json",
+        "run_meta.json",
+    ] {
+        fs::remove_file(folder.path(file)).unwrap();
+    }
+    let data = folder.gather();
+    assert_eq!(data.timeline.run.buckets[0].calls, 1);
+    assert!(data.meta.is_none() && data.hosts.is_empty() && data.events.is_empty());
+    for note in [
+        "r has no calls.jsonl",
+        "the run has no host_metrics.jsonl, so CPU and memory",
+        "the run has no placement_events.jsonl, so starts",
+        "no samples of in_flight",
+        "no valid module_inventory.json",
+        "r has no run_meta.json",
+    ] {
+        has_note(&data, note);
+    }
+}
+
+#[test]
+fn a_run_without_invocations_jsonl_has_no_report() {
+    let folder = Folder::new();
+    fs::remove_file(folder.path("invocations.jsonl")).unwrap();
+    let error = error_of(&folder).to_string();
+    assert!(
+        error.starts_with("cannot make a report of ") && error.contains("has no invocations.jsonl; "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let folder = Folder::new();
+    fs::remove_file(folder.path("host_metrics.jsonl")).unwrap();
+    fs::create_dir(folder.path("host_metrics.jsonl")).unwrap();
+    let error = error_of(&folder).to_string();
+    assert!(error.contains("host_metrics.jsonl"), "{error}");
+}
+
+#[test]
+fn an_empty_run_has_an_empty_timeline() {
+    let folder = Folder::new();
+    let data = folder.gather();
+    assert_eq!((data.stats.rows, data.timeline.run.buckets.len()), (0, 0));
+    assert!(data.edges.is_empty() && data.traces.is_empty() && data.timeline.modules.is_empty());
+    has_note(&data, "the run has no invocations");
+}
+
+#[test]
+fn a_growing_run_has_its_complete_lines() {
+    let folder = Folder::new();
+    let torn = Invocation::default().line();
+    folder.write(
+        "invocations.jsonl",
+        &(Invocation::default().line() + &torn[..torn.len() - 9]),
+    );
+    folder.write("host_metrics.jsonl", "{\"ts_ms\":17");
+    folder.write("run_meta.json", &meta("r", 1, None));
+    let data = folder.gather();
+    assert_eq!((data.stats.rows, data.timeline.run.buckets[0].calls), (1, 1));
+    assert_eq!(data.stats.damages.count, 0);
+    assert!(data.stats.is_open && data.meta.as_ref().unwrap().ended_ns.is_none());
+    assert_eq!(data.meta.unwrap().started_ns as u64, T0);
+    assert!(
+        !data.notes.iter().any(|note| note.contains("damaged")),
+        "{:?}",
+        data.notes
+    );
+    has_note(&folder.gather(), "the run has not ended");
+}

@@ -1,0 +1,7 @@
+//! `gather` on recorded runs: its figures agree with `stats`, and whatever is missing is a sentence.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod bad_input;
+mod run;
+mod small;
+mod windows;
