@@ -48,16 +48,17 @@ impl Line {
     /// The chart below its value.
     pub fn html(&self) -> Html {
         let title = format!("{}, last minute; the table below has the values", self.label);
+        let area = element("polygon").class("area").attr("points", self.area());
         let polyline = element("polyline")
+            .class("series s1")
             .attr("data-line", self.key)
-            .attr("points", &self.points)
-            .attr("vector-effect", "non-scaling-stroke");
+            .attr("points", &self.points);
         let base = element("line")
             .attr("x1", 0)
             .attr("y1", HEIGHT - 1.0)
             .attr("x2", WIDTH)
             .attr("y2", HEIGHT - 1.0)
-            .attr("vector-effect", "non-scaling-stroke");
+            .class("base");
         let chart = element("svg")
             .class("live-line")
             .attr("role", "img")
@@ -65,6 +66,7 @@ impl Line {
             .attr("preserveAspectRatio", "none")
             .child(element("title").child(title))
             .child(base)
+            .child(area)
             .child(polyline);
         let max = element("span").attr("data-max", self.key).child(&self.max);
         let range = element("div")
@@ -75,6 +77,14 @@ impl Line {
         let mut html = chart.build();
         html.push(range);
         html
+    }
+
+    /// Corners of the area below the line; the page's script computes the same.
+    fn area(&self) -> String {
+        match self.points.split_once(',') {
+            Some((first, _)) => format!("{first},{HEIGHT} {} {WIDTH},{HEIGHT}", self.points),
+            None => String::new(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 (() => {
   const RETRY_MS = 2000;
   const status = document.getElementById("live-status");
+  const updated = document.getElementById("updated");
   const command = document.getElementById("report-command");
   const copy = document.getElementById("copy-command");
   const copied = document.getElementById("copied");
@@ -39,10 +40,15 @@
 
   const show = page => {
     const readiness = document.getElementById("readiness");
-    write(readiness, page.status);
+    write(readiness.firstElementChild, page.is_ready ? "✓" : "✕");
+    write(readiness.lastElementChild, page.status);
     readiness.className = page.is_ready ? "badge good" : "badge bad";
     for (const { key, points, value, max } of page.lines) {
-      document.querySelector(`[data-line="${key}"]`).setAttribute("points", points);
+      const line = document.querySelector(`[data-line="${key}"]`);
+      const { width, height } = line.ownerSVGElement.viewBox.baseVal;
+      const area = points && `${points.split(",")[0]},${height} ${points} ${width},${height}`;
+      line.setAttribute("points", points);
+      line.parentNode.querySelector(".area").setAttribute("points", area);
       write(document.querySelector(`[data-max="${key}"]`), max);
       write(document.querySelector(`[data-tile="${key}"]`), value);
     }
@@ -50,13 +56,19 @@
     document.querySelectorAll('[data-text="window"]').forEach(node => write(node, page.window));
     page.tables.forEach(showTable);
     write(command, page.command);
+    write(updated, page.at);
+  };
+
+  const say = (text, isLost) => {
+    write(status, text);
+    status.className = isLost ? "warning" : "";
   };
 
   const stop = text => {
     clearTimeout(timer);
     if (source) source.close();
     source = null;
-    write(status, text);
+    say(text);
   };
 
   const connect = () => {
@@ -65,11 +77,11 @@
     source.onmessage = event => {
       last = JSON.parse(event.data).page;
       show(last);
-      write(status, "Live");
+      say("Live");
     };
     // The browser connects again by itself unless the answer was an error.
     source.onerror = () => {
-      write(status, "Connection lost, retrying");
+      say("Connection lost, retrying", true);
       if (source && source.readyState === EventSource.CLOSED) timer = setTimeout(connect, RETRY_MS);
     };
   };

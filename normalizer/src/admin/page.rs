@@ -1,6 +1,7 @@
 //! [`page`]: the live page as HTML. It shows the state at load time; its script then follows the events.
 
 use ::page::document::{Document, Section};
+use ::page::figure::figure;
 use ::page::html::{Html, element};
 use ::page::summary::{Tile, tiles};
 use ::page::table::{Row, Table};
@@ -13,11 +14,11 @@ pub fn page(view: &View) -> String {
         title: "CCTF normalizer".to_owned(),
         subtitle: subtitle(view),
         sections: vec![
-            Section::new("rates", "Rates of the last minute", rates(view)),
+            Section::new("rates", "Rates", rates(view)),
             Section::new("runs", "Runs", runs(view)),
-            Section::new("modules", "Modules", shares(view, "modules-table")),
-            Section::new("nodes", "Nodes", shares(view, "nodes-table")),
-            Section::new("queue", "Journal, queue and rows", queue(view)),
+            Section::new("modules", "Modules", modules(view)),
+            Section::new("nodes", "Nodes", table(view, "nodes-table")),
+            Section::new("queue", "Queue and journal", queue(view)),
             Section::new("received", "Received", table(view, "received-table")),
             Section::new("rejects", "Rejected", table(view, "rejects-table")),
             Section::new("memory", "Memory", table(view, "memory-table")),
@@ -35,10 +36,19 @@ pub fn page(view: &View) -> String {
 
 /// The script replaces the sentence in `#live-status`.
 fn subtitle(view: &View) -> Html {
+    let (class, sign) = match view.is_ready {
+        true => ("badge good", "✓"),
+        false => ("badge bad", "✕"),
+    };
+    let sign = element("span")
+        .class("sign")
+        .attr("aria-hidden", "true")
+        .child(sign);
     let badge = element("span")
-        .class(if view.is_ready { "badge good" } else { "badge bad" })
+        .class(class)
         .attr("id", "readiness")
-        .child(view.status);
+        .child(sign)
+        .child(element("span").child(view.status));
     let snapshot = format!(
         "Snapshot of {}. Reload the page to update it: it updates itself only with JavaScript.",
         view.at
@@ -47,10 +57,8 @@ fn subtitle(view: &View) -> Html {
         .attr("id", "live-status")
         .attr("role", "status")
         .child(snapshot);
-    let mut html = badge.build();
-    html.push(" ");
-    html.push(status);
-    html
+    let updated = element("span").attr("id", "updated");
+    Html::from_iter([badge, status, updated])
 }
 
 fn rates(view: &View) -> Html {
@@ -61,13 +69,8 @@ fn rates(view: &View) -> Html {
         detail: line.html(),
     };
     let charts: Vec<Tile> = view.lines.iter().map(tile).collect();
-    let summary = element("summary").child("Table of the rates");
-    let details = element("details")
-        .child(summary)
-        .child(table(view, "rates-table"));
-    let mut html = tiles(&charts);
-    html.push(details);
-    html
+    let table = view.table("rates-table").map(html_table).unwrap_or_default();
+    figure("Each second of the last minute", tiles(&charts), &table, "")
 }
 
 fn runs(view: &View) -> Html {
@@ -90,15 +93,15 @@ fn runs(view: &View) -> Html {
     html
 }
 
-fn shares(view: &View, id: &str) -> Html {
+fn modules(view: &View) -> Html {
     let window = element("span").attr("data-text", "window").child(&view.window);
     let note = element("p")
         .class("note")
-        .child("Invocations whose rows were written in the last ")
+        .child("Modules and nodes: invocations whose rows were written in the last ")
         .child(window)
-        .child(". An invocation waits for its caller for up to the join window.");
+        .child(". A row waits for its caller for up to the join window.");
     let mut html = note.build();
-    html.push(table(view, id));
+    html.push(table(view, "modules-table"));
     html
 }
 
@@ -114,15 +117,15 @@ fn queue(view: &View) -> Html {
 }
 
 fn table(view: &View, id: &str) -> Html {
-    view.table(id).map(html_table).unwrap_or_default()
+    view.table(id).map(|cells| html_table(cells).html()).unwrap_or_default()
 }
 
-fn html_table(cells: &Cells) -> Html {
+fn html_table(cells: &Cells) -> Table {
     let mut table = Table::new(cells.id, cells.caption, cells.columns.clone());
     for row in &cells.rows {
         table.row(Row::new(row));
     }
     // An empty sentence keeps its place for the script.
     table.more = Some(cells.more.clone());
-    table.html()
+    table
 }

@@ -71,8 +71,8 @@ impl View {
             tables: vec![
                 rates_table(state),
                 runs_table(state),
-                shares_table("modules-table", "Modules", &state.modules),
-                shares_table("nodes-table", "Nodes", &state.nodes),
+                shares_table("modules-table", "Invocations by module", &state.modules),
+                shares_table("nodes-table", "Invocations by node", &state.nodes),
                 received_table(state),
                 rejects_table(state),
                 memory_table(state),
@@ -98,15 +98,15 @@ fn tiles(state: &State) -> Vec<Figure> {
         ),
         ("queue-bytes", "Bytes in the queue", bytes(queue.bytes as f64)),
         ("disk", "Disk", disk.to_owned()),
-        ("records", "Journal records processed", exact(pipeline.records)),
+        ("records", "Journal records read", exact(pipeline.records)),
         (
             "rows-waiting",
-            "Rows waiting for their caller",
+            "Rows waiting for a caller",
             exact(pipeline.rows_waiting),
         ),
         (
             "spans-joining",
-            "Spans that can still be a caller",
+            "Spans that can be a caller",
             exact(pipeline.spans_joining),
         ),
         ("rows-written", "Rows written", exact(pipeline.rows_written)),
@@ -117,13 +117,13 @@ fn tiles(state: &State) -> Vec<Figure> {
         ),
         (
             "evicted",
-            "Rows written early, for lack of memory",
+            "Rows written early",
             exact(pipeline.rows_evicted),
         ),
         ("duplicates", "Duplicates", exact(pipeline.duplicates)),
         (
             "unknown-node",
-            "Spans from an unknown node",
+            "Spans without a node",
             exact(pipeline.unknown_node),
         ),
     ];
@@ -175,7 +175,7 @@ fn runs_table(state: &State) -> Cells {
     };
     Cells {
         id: "runs-table",
-        caption: "Runs",
+        caption: "Open runs, then closed ones",
         columns: vec![
             Column::text("run", "Run"),
             Column::text("state", "State").tip("An ending run still takes the rows on their way."),
@@ -270,25 +270,35 @@ fn received_table(state: &State) -> Cells {
     }
 }
 
+/// One row for each reason: the pipeline meets rows again that the receiver has rejected, since the journal has whole requests.
 fn rejects_table(state: &State) -> Cells {
-    let rows = state.rejects.iter().map(|reject| {
-        let by = match reject.of {
-            "pipeline" => "pipeline".to_owned(),
-            "requests" => "receiver: whole requests".to_owned(),
-            signal => format!("receiver: {signal}"),
+    let mut reasons: Vec<(String, [u64; 2])> = Vec::new();
+    for reject in &state.rejects {
+        let reason = match reject.of {
+            "requests" => format!("{}, whole request", reject.reason),
+            _ => reject.reason.clone(),
         };
-        vec![reject.reason.clone(), by, exact(reject.count)]
-    });
+        let known = reasons.iter().position(|(known, _)| *known == reason);
+        let place = known.unwrap_or_else(|| {
+            reasons.push((reason, [0, 0]));
+            reasons.len() - 1
+        });
+        reasons[place].1[usize::from(reject.of == "pipeline")] += reject.count;
+    }
+    let row =
+        |(reason, [receiver, pipeline]): (String, [u64; 2])| vec![reason, exact(receiver), exact(pipeline)];
     Cells {
         id: "rejects-table",
-        caption: "Rejected since the start",
+        caption: "Rejected since the start, by reason",
         columns: vec![
             Column::text("reason", "Reason"),
-            Column::text("by", "Rejected by"),
-            Column::number("count", "Count"),
+            Column::number("receiver", "Receiver")
+                .tip("Spans, points or requests rejected on arrival. Their senders get the reason."),
+            Column::number("pipeline", "Pipeline")
+                .tip("Spans and points without a row, including those that the receiver rejected."),
         ],
-        rows: rows.collect(),
-        more: more(state.rejects.is_empty(), "Nothing was rejected.", 0, ""),
+        more: more(reasons.is_empty(), "Nothing was rejected.", 0, ""),
+        rows: reasons.into_iter().map(row).collect(),
     }
 }
 
@@ -313,7 +323,7 @@ fn memory_table(state: &State) -> Cells {
     });
     Cells {
         id: "memory-table",
-        caption: "Memory by table",
+        caption: "Memory in use, by table",
         columns: vec![
             Column::text("table", "Table"),
             Column::text("content", "Content"),
