@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// Maximum number of viewers. Each costs a connection and a copy of 5 to 60 kB a second.
+/// Maximum number of viewers. Each costs a connection and a copy of 10 to 200 kB a second.
 pub const VIEWERS_MAX: usize = 16;
 /// States that wait for one viewer, beside those in the connection's buffers (`HTTP1_BUFFER_BYTES_MAX`). A viewer that reads
 /// slowly skips states.

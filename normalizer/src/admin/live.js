@@ -54,7 +54,7 @@
     }
     for (const { key, value } of page.tiles) write(document.querySelector(`[data-tile="${key}"]`), value);
     document.querySelectorAll('[data-text="window"]').forEach(node => write(node, page.window));
-    page.tables.forEach(showTable);
+    Object.values(page.tables).forEach(showTable);
     write(command, page.command);
     write(updated, page.at);
   };

@@ -17,11 +17,11 @@ pub fn page(view: &View) -> String {
             Section::new("rates", "Rates", rates(view)),
             Section::new("runs", "Runs", runs(view)),
             Section::new("modules", "Modules", modules(view)),
-            Section::new("nodes", "Nodes", table(view, "nodes-table")),
+            Section::new("nodes", "Nodes", table(&view.tables.nodes).html()),
             Section::new("queue", "Queue and journal", queue(view)),
-            Section::new("received", "Received", table(view, "received-table")),
-            Section::new("rejects", "Rejected", table(view, "rejects-table")),
-            Section::new("memory", "Memory", table(view, "memory-table")),
+            Section::new("received", "Received", table(&view.tables.received).html()),
+            Section::new("rejects", "Rejected", table(&view.tables.rejects).html()),
+            Section::new("memory", "Memory", table(&view.tables.memory).html()),
         ],
         footer: Html::markup(
             "<p>The same figures for programs: <a href=\"/metrics\">/metrics</a> (Prometheus).</p>",
@@ -69,8 +69,8 @@ fn rates(view: &View) -> Html {
         detail: line.html(),
     };
     let charts: Vec<Tile> = view.lines.iter().map(tile).collect();
-    let table = view.table("rates-table").map(html_table).unwrap_or_default();
-    figure("Each second of the last minute", tiles(&charts), &table, "")
+    let behind = table(&view.tables.rates);
+    figure("Each second of the last minute", tiles(&charts), &behind, "")
 }
 
 fn runs(view: &View) -> Html {
@@ -87,7 +87,7 @@ fn runs(view: &View) -> Html {
         .child(code)
         .child(copy)
         .child(copied);
-    let mut html = table(view, "runs-table");
+    let mut html = table(&view.tables.runs).html();
     html.push(hint);
     html.push(command);
     html
@@ -101,7 +101,7 @@ fn modules(view: &View) -> Html {
         .child(window)
         .child(". A row waits for its caller for up to the join window.");
     let mut html = note.build();
-    html.push(table(view, "modules-table"));
+    html.push(table(&view.tables.modules).html());
     html
 }
 
@@ -116,11 +116,7 @@ fn queue(view: &View) -> Html {
     tiles(&all)
 }
 
-fn table(view: &View, id: &str) -> Html {
-    view.table(id).map(|cells| html_table(cells).html()).unwrap_or_default()
-}
-
-fn html_table(cells: &Cells) -> Table {
+fn table(cells: &Cells) -> Table {
     let mut table = Table::new(cells.id, cells.caption, cells.columns.clone());
     for row in &cells.rows {
         table.row(Row::new(row));

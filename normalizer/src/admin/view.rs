@@ -22,7 +22,19 @@ pub struct View {
     pub command: String,
     pub lines: Vec<Line>,
     pub tiles: Vec<Figure>,
-    pub tables: Vec<Cells>,
+    pub tables: Tables,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Tables {
+    /// Behind the charts.
+    pub rates: Cells,
+    pub runs: Cells,
+    pub modules: Cells,
+    pub nodes: Cells,
+    pub received: Cells,
+    pub rejects: Cells,
+    pub memory: Cells,
 }
 
 /// A key figure.
@@ -68,21 +80,16 @@ impl View {
                 line("bytes", "Data received", &series.bytes, Unit::BytesPerSecond),
             ],
             tiles: tiles(state),
-            tables: vec![
-                rates_table(state),
-                runs_table(state),
-                shares_table("modules-table", "Invocations by module", &state.modules),
-                shares_table("nodes-table", "Invocations by node", &state.nodes),
-                received_table(state),
-                rejects_table(state),
-                memory_table(state),
-            ],
+            tables: Tables {
+                rates: rates_table(state),
+                runs: runs_table(state),
+                modules: shares_table("modules-table", "Invocations by module", &state.modules),
+                nodes: shares_table("nodes-table", "Invocations by node", &state.nodes),
+                received: received_table(state),
+                rejects: rejects_table(state),
+                memory: memory_table(state),
+            },
         }
-    }
-
-    /// The cells of a table. Every id in [`View::new`] has some.
-    pub fn table(&self, id: &str) -> Option<&Cells> {
-        self.tables.iter().find(|table| table.id == id)
     }
 }
 
@@ -115,11 +122,7 @@ fn tiles(state: &State) -> Vec<Figure> {
             "Bytes written",
             bytes(pipeline.bytes_written as f64),
         ),
-        (
-            "evicted",
-            "Rows written early",
-            exact(pipeline.rows_evicted),
-        ),
+        ("evicted", "Rows written early", exact(pipeline.rows_evicted)),
         ("duplicates", "Duplicates", exact(pipeline.duplicates)),
         (
             "unknown-node",
