@@ -16,11 +16,14 @@ function milliseconds(text) {
 
 const count = (text) => Number(text.trim().split(" ")[0].replaceAll(",", ""));
 
-// The chosen window in seconds, and the figures that the page shows of it.
+// The chosen window, and the figures that the page shows of it.
 async function shown(page) {
   return page.evaluate(() => {
-    const controls = document.querySelector("#window-controls");
-    const end = (id) => Number(document.querySelector(id).value) * Number(controls.dataset.widthS);
+    const end = (id) => {
+      const slider = document.querySelector(id);
+      // The end of the run, which is shown in few digits, is no bound.
+      return slider.value === slider.max ? null : slider.getAttribute("aria-valuetext");
+    };
     const text = (cell) => cell?.firstChild?.textContent ?? "";
     const cells = (row) => Object.fromEntries([...row.cells].map((cell) => [cell.dataset.col, text(cell)]));
     const rows = [...document.querySelectorAll("#modules-table tbody tr")].map(cells);
@@ -33,9 +36,11 @@ async function shown(page) {
 function compare(job, window, report) {
   if (!job.stats) return;
   const [command, ...flags] = job.stats;
-  const ends = ["--from", `${window.from}s`, "--to", `${window.to}s`];
+  const ends = Object.entries({ from: window.from, to: window.to })
+    .filter(([, end]) => end !== null)
+    .flatMap(([name, end]) => [`--${name}`, `${milliseconds(end)}ms`]);
   const { groups } = JSON.parse(execFileSync(command, [...flags, ...ends], { encoding: "utf8", maxBuffer: 1 << 26 }));
-  const at = `from ${window.from} s to ${window.to} s`;
+  const at = ends.join(" ");
   const calls = groups.reduce((sum, group) => sum + group.calls, 0);
   const errors = groups.reduce((sum, group) => sum + group.errors, 0);
   if (count(window.figures.calls) !== calls) report(`${at}: ${window.figures.calls} calls instead of ${calls}`);

@@ -1,11 +1,14 @@
 //! The report and the live page in a real Chromium, by mouse, by keyboard and with axe-core.
 
 mod faults;
+mod live;
+mod spans;
 
 use std::path::Path;
 use std::process::Command;
 
 use e2e::binaries::{Done, tool};
+use e2e::exclusive;
 use e2e::sources::root;
 use serde_json::Value;
 
@@ -21,4 +24,17 @@ fn visit(job: &Value) -> Done {
     let script = root().join("e2e/browser/check.mjs");
     let output = Command::new("node").arg(script).arg(job.to_string()).output();
     Done::from(output.unwrap())
+}
+
+/// Runs all checks of a job, and fails with what they found.
+fn check(job: &Value) {
+    // A browser takes all CPUs while it starts.
+    let _machine = exclusive::machine();
+    let done = visit(job);
+    assert_eq!(done.code, Some(0), "{job}\n{}\n{}", done.stdout, done.stderr);
+    let made = done.json().unwrap();
+    assert!(
+        made["done"].as_array().is_some_and(|made| made.len() > 8),
+        "{made}"
+    );
 }
