@@ -6,6 +6,8 @@
   const svgNamespace = "http://www.w3.org/2000/svg";
   const arrows = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
   let tip, status;
+  // Shows the tip of the focused mark again, after scrolling.
+  let again = null;
 
   // Pages from files may have no storage.
   const stored = () => { try { return localStorage.getItem(themeKey); } catch { return null; } };
@@ -41,6 +43,7 @@
   }
 
   function hide() {
+    again = null;
     if (tip) tip.hidden = true;
     for (const line of document.querySelectorAll(".cross")) line.remove();
   }
@@ -95,7 +98,7 @@
     const plot = chart.querySelector("[data-bounds]");
     if (plot && row !== undefined) {
       const bounds = plot.dataset.bounds.split("|"), low = plot.dataset.rows - 1 - row;
-      text.push(`${bounds[low]} to ${bounds[low + 1]}`, `count: ${path?.dataset.range ?? "0"}`);
+      text.push(`${bounds[low]} to ${bounds[low + 1]}`, `count in the cell: ${path?.dataset.range ?? "0"}`);
     }
     return text.join("\n");
   }
@@ -117,10 +120,13 @@
     const now = Number(chart.dataset.at ?? -1);
     const bucket = key === "Home" ? 0 : key === "End" ? last : Math.max(0, Math.min(last, now + arrows[key]));
     chart.dataset.at = bucket;
-    const { left, top, width } = chart.getBoundingClientRect();
     const text = reading(chart, bucket);
     cross(chart, bucket);
-    show(text, left + (bucket + 0.5) / (last + 1) * width, top);
+    again = () => {
+      const { left, top, width } = chart.getBoundingClientRect();
+      show(text, left + (bucket + 0.5) / (last + 1) * width, top);
+    };
+    again();
     say(text);
   }
 
@@ -150,25 +156,30 @@
   const find = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   document.addEventListener("click", (event) => { if (find(event, "[data-theme-toggle]")) toggleTheme(); });
-  document.addEventListener("pointermove", (event) => {
+  function track(event) {
     const chart = find(event, "svg[data-chart]");
     const marked = find(event, "[data-tip]");
     emphasize(find(event, "[data-node]") || document.activeElement?.closest("[data-node]"));
     if (chart) point(chart, event);
     else if (marked) show(marked.dataset.tip, event.clientX, event.clientY);
-    else hide();
-  });
-  document.addEventListener("pointerleave", hide);
+    else if (!again) hide();
+  }
+  document.addEventListener("pointermove", track);
+  document.addEventListener("pointerdown", track);
+  root.addEventListener("pointerleave", hide);
   document.addEventListener("focusin", (event) => {
     const marked = find(event, "[data-tip]");
     emphasize(find(event, "[data-node]"));
     if (!marked || !marked.matches(":focus-visible")) return hide();
-    const { left, bottom } = marked.getBoundingClientRect();
-    show(marked.dataset.tip, left, bottom - 12);
+    again = () => {
+      const { left, bottom } = marked.getBoundingClientRect();
+      show(marked.dataset.tip, left, bottom - 12);
+    };
+    again();
     if (!marked.hasAttribute("aria-label")) say(marked.dataset.tip);
   });
   document.addEventListener("focusout", () => { hide(); emphasize(null); });
-  document.addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("scroll", () => (again ? again() : hide()), { passive: true, capture: true });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return hide();
     const isMove = event.key in arrows || event.key === "Home" || event.key === "End";
@@ -187,7 +198,7 @@
 
   // Marks the section that is read in the navigation.
   document.addEventListener("DOMContentLoaded", () => {
-    const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+    const links = new Map([...document.querySelectorAll("body > nav a")].map((link) => [link.hash.slice(1), link]));
     const seen = new Set();
     const observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) isIntersecting ? seen.add(target.id) : seen.delete(target.id);

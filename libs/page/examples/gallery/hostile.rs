@@ -11,7 +11,8 @@ use page::html::Html;
 use page::number::{self, Unit};
 use page::table::{Column, Row, Table};
 
-use crate::data::{chart, shop, step};
+use crate::data::{chart, step};
+use crate::graphs::shop;
 
 pub const TEXT: &str = "</title></script><script>alert('x')</script><img src=x onerror=alert(1)>\"'&\u{202e}\u{0} שלום 漢字漢字 a-very-long-name-without-any-space-that-goes-on-and-on-and-on-and-on-and-on";
 

@@ -6,7 +6,7 @@ use crate::number::Unit;
 pub(super) const VALUE_MAX: f64 = 1e18;
 /// Ticks of a time axis at most. Eight labels fit beside each other in 600 pixels.
 const TIME_TICKS_MAX: f64 = 8.0;
-/// Intervals between ticks of a value axis, at least.
+/// Intervals between ticks of a vertical axis: most have three to five.
 const VALUE_STEPS: f64 = 4.0;
 /// Round numbers of seconds between ticks, up to a day.
 const ROUND_SECONDS: [f64; 19] = [
@@ -117,21 +117,26 @@ pub(super) struct ValueAxis {
 impl ValueAxis {
     /// An axis for values up to `max`.
     pub fn new(max: f64, unit: Unit) -> Self {
+        Self::with_steps(max, unit, VALUE_STEPS)
+    }
+
+    /// An axis with at most about so many intervals between ticks.
+    pub fn with_steps(max: f64, unit: Unit, steps: f64) -> Self {
         let max = match max.is_finite() && max > 0.0 {
             true => max.clamp(1e-9, VALUE_MAX),
             false => 1.0,
         };
         let step = match unit {
-            Unit::Nanoseconds if max > 60e9 => round_time(max / VALUE_STEPS / 1e9) * 1e9,
-            _ => round_decimal(max / VALUE_STEPS),
+            Unit::Nanoseconds if max > 60e9 => round_time(max / steps / 1e9) * 1e9,
+            _ => round_decimal(max / steps),
         };
-        let steps = (max / step - 1e-9).ceil().max(1.0);
-        let ticks = (0..=steps as usize).map(|index| Tick {
-            at: index as f64 / steps,
+        let count = (max / step - 1e-9).ceil().max(1.0);
+        let ticks = (0..=count as usize).map(|index| Tick {
+            at: index as f64 / count,
             label: unit.format(index as f64 * step),
         });
         Self {
-            max: step * steps,
+            max: step * count,
             ticks: ticks.collect(),
         }
     }

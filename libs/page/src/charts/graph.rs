@@ -11,13 +11,15 @@ pub const NODES_MAX: usize = 60;
 pub const EDGES_MAX: usize = 200;
 /// Characters of a node's lines and of an edge's label; the tip has the whole text.
 const NODE_CHARS: usize = 26;
-const LABEL_CHARS: usize = 28;
+const LABEL_CHARS: usize = 24;
 /// Mean width of a character in pixels: of names (13 px, bold), details and labels (11 px). On the safe side.
-const NAME_CHAR: f64 = 7.6;
-const SMALL_CHAR: f64 = 6.3;
-const NODE_WIDTH_MIN: f64 = 120.0;
+const NAME_CHAR: f64 = 8.0;
+const SMALL_CHAR: f64 = 6.2;
+const NODE_WIDTH_MIN: f64 = 92.0;
 /// Space left and right of a node's text.
-const PADDING: f64 = 14.0;
+const PADDING: f64 = 12.0;
+/// Distance of edges that end at a node, for labels of one line and of two.
+const SPACING: [f64; 2] = [17.0, 32.0];
 /// Length of an arrow's head.
 const HEAD: f64 = 8.0;
 
@@ -60,7 +62,7 @@ pub struct Edge {
     pub rate: f64,
     /// Share of failed calls, 0 to 1: above zero, the edge is marked and the share added to its label.
     pub errors: f64,
-    /// Beside the line, before its target.
+    /// Above the line, before its target. What follows a line break stands below the line.
     pub label: String,
     /// Shown on hover and focus.
     pub tip: String,
@@ -82,10 +84,11 @@ pub fn graph(chart: &Graph) -> Html {
         .map(|edge| Link {
             from: edge.from,
             to: edge.to,
-            label_width: label_width(edge),
+            label_width: Label::new(edge).width(),
         })
         .collect();
-    let layout = Layout::new(&sizes, &links);
+    let has_two_lines = edges.iter().any(|edge| edge.label.contains('\n'));
+    let layout = Layout::new(&sizes, &links, SPACING[usize::from(has_two_lines)]);
     let highest = edges.iter().chain(&loops).map(|edge| finite(edge.rate));
     let highest = highest.fold(0.0, f64::max);
     let lines = edges.iter().zip(&layout.routes);
@@ -116,7 +119,13 @@ pub fn graph(chart: &Graph) -> Html {
         .children(lines)
         .children(loops)
         .children(boxes);
-    element("div").class("graph").child(svg).build()
+    let class = match layout.width {
+        width if width > 1600.0 => "graph widest",
+        width if width > 1350.0 => "graph wider",
+        width if width > 1000.0 => "graph wide",
+        _ => "graph",
+    };
+    element("div").class(class).child(svg).build()
 }
 
 /// Edges from a node to itself, and all others, without duplicates.
@@ -164,19 +173,53 @@ fn node_width(node: &Node) -> f64 {
     (text + 2.0 * PADDING).max(NODE_WIDTH_MIN)
 }
 
-/// The label, and the share of errors.
-fn label_texts(edge: &Edge) -> (String, Option<String>) {
-    let errors = finite(edge.errors).min(1.0);
-    (
-        fitted(&edge.label, LABEL_CHARS),
-        (errors > 0.0).then(|| format!("✕ {}", share(errors))),
-    )
+/// What stands beside an edge.
+struct Label {
+    above: String,
+    errors: Option<String>,
+    below: Option<String>,
 }
 
-fn label_width(edge: &Edge) -> f64 {
-    let (label, errors) = label_texts(edge);
-    let characters = columns(&label) + errors.map_or(0, |errors| columns(&errors) + 2);
-    characters as f64 * SMALL_CHAR + HEAD
+impl Label {
+    fn new(edge: &Edge) -> Self {
+        let (above, below) = match edge.label.split_once('\n') {
+            Some((above, below)) => (above, Some(fitted(below, LABEL_CHARS))),
+            None => (edge.label.as_str(), None),
+        };
+        let errors = finite(edge.errors).min(1.0);
+        Self {
+            above: fitted(above, LABEL_CHARS),
+            errors: (errors > 0.0).then(|| format!("✕ {}", share(errors))),
+            below,
+        }
+    }
+
+    fn width(&self) -> f64 {
+        let errors = self.errors.as_ref().map_or(0, |errors| columns(errors) + 2);
+        let below = self.below.as_ref().map_or(0, |below| columns(below));
+        (columns(&self.above) + errors).max(below) as f64 * SMALL_CHAR + HEAD + 6.0
+    }
+
+    /// Both lines at the end of an edge, which they are before or behind.
+    fn html(&self, x: f64, y: f64, is_behind: bool) -> Html {
+        let text = |y: f64| {
+            element("text")
+                .attr("x", coordinate(x))
+                .attr("y", coordinate(y))
+                .attr_if("text-anchor", (!is_behind).then_some("end"))
+        };
+        let errors = self.errors.as_ref().map(|errors| {
+            let errors = element("tspan").class("errors").child(errors);
+            if self.above.is_empty() {
+                errors
+            } else {
+                errors.attr("dx", "5")
+            }
+        });
+        let above = text(y - 5.0).child(&self.above).child(errors);
+        let below = self.below.as_ref().map(|below| text(y + 13.0).child(below));
+        Html::from_iter([above.build(), below.into()])
+    }
 }
 
 /// Thickness by the square root of the rate: a hundredth of the highest rate is still seen.
@@ -188,32 +231,22 @@ fn thickness(edge: &Edge, highest: f64) -> f64 {
 }
 
 fn edge_group(edge: &Edge, route: &Route, highest: f64) -> Html {
-    let (Some(&start), Some(&end)) = (route.points.first(), route.points.last()) else {
-        return Html::new();
-    };
     // Forward edges arrive from the left, edges of cycles from the right.
     let side = if route.is_back { 1.0 } else { -1.0 };
-    let mut path = format!("M{} {}", coordinate(start.0), coordinate(start.1));
-    for (index, pair) in route.points.windows(2).enumerate() {
-        let (from, mut to) = (pair[0], pair[1]);
-        if index + 2 == route.points.len() {
-            to.0 += side * HEAD;
-        }
-        if index % 2 == 0 {
-            let bend = (to.0 - from.0) / 2.0;
-            let points = [from.0 + bend, from.1, to.0 - bend, to.1, to.0, to.1].map(coordinate);
-            path.push_str(&format!("C{}", points.join(" ")));
-        } else {
-            path.push_str(&format!("H{}", coordinate(to.0)));
-        }
+    let mut path = format!("M{} {}", coordinate(route.start.0), coordinate(route.start.1));
+    for [from, to] in &route.curves {
+        let bend = (to.0 - from.0) / 2.0;
+        let points = [from.0 + bend, from.1, to.0 - bend, to.1, to.0, to.1].map(coordinate);
+        path.push_str(&format!("H{}C{}", coordinate(from.0), points.join(" ")));
     }
+    let end = route.end;
+    path.push_str(&format!("H{}", coordinate(end.0 + side * HEAD)));
     let head = format!(
         "M{} {}l{} -4.5v9z",
         coordinate(end.0),
         coordinate(end.1),
         coordinate(side * (HEAD + 1.0))
     );
-    let label = edge_label(edge, end.0 + side * (HEAD + 3.0), end.1 - 4.0, route.is_back);
     group(edge, route.is_back)
         .child(
             element("path")
@@ -221,7 +254,7 @@ fn edge_group(edge: &Edge, route: &Route, highest: f64) -> Html {
                 .attr("stroke-width", coordinate(thickness(edge, highest))),
         )
         .child(element("path").class("head").attr("d", head))
-        .child(label)
+        .child(Label::new(edge).html(end.0 + side * (HEAD + 4.0), end.1, route.is_back))
         .build()
 }
 
@@ -245,18 +278,6 @@ fn group(edge: &Edge, is_back: bool) -> Element {
         )
 }
 
-fn edge_label(edge: &Edge, x: f64, y: f64, starts_here: bool) -> Html {
-    let (label, errors) = label_texts(edge);
-    let errors = errors.map(|errors| element("tspan").class("errors").attr("dx", "5").child(errors));
-    element("text")
-        .attr("x", coordinate(x))
-        .attr("y", coordinate(y))
-        .attr_if("text-anchor", (!starts_here).then_some("end"))
-        .child(label)
-        .child(errors)
-        .build()
-}
-
 /// An edge from a node to itself, above the node's right corner.
 fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
     let (right, top) = (rect.x + rect.width, rect.y);
@@ -264,7 +285,11 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
     let height = top - LOOP_HEIGHT + 8.0;
     let points = [from, top, from, height, to, height, to, top - HEAD].map(coordinate);
     let [x0, y0, x1, y1, x2, y2, x3, y3] = points;
-    let label = edge_label(edge, from - 6.0, top - 8.0, false);
+    // Both lines in one: there is no line between them.
+    let mut label = Label::new(edge);
+    if let Some(below) = label.below.take() {
+        label.above = format!("{} {below}", label.above);
+    }
     group(edge, true)
         .child(
             element("path")
@@ -276,7 +301,7 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
                 .class("head")
                 .attr("d", format!("M{} {}l-4.5 -9h9z", coordinate(to), coordinate(top))),
         )
-        .child(label)
+        .child(label.html(from - 6.0, top - 4.0, false))
         .build()
 }
 

@@ -69,19 +69,18 @@ pub fn waterfall(chart: &Waterfall) -> Html {
     let table = element("table")
         .class("waterfall")
         .attr("data-marks", "")
-        .child(element("caption").child(&chart.title))
+        .child(
+            element("caption")
+                .child(&chart.title)
+                .child(keys(&chart.id, &parts)),
+        )
         .child(element("thead").child(head))
         .child(element("tbody").children(body));
     let left_out = chart.rows.len() - rows.len();
     let left_out = (left_out > 0).then(|| format!("{left_out} more rows are not drawn."));
     let more = chart.more.clone().or(left_out);
     let more = more.map(|more| element("p").class("more").child(more));
-    Html::from_iter([
-        patterns(&chart.id, &parts),
-        keys(&chart.id, &parts),
-        table.build(),
-        more.into(),
-    ])
+    Html::from_iter([patterns(&chart.id, &parts), table.build(), more.into()])
 }
 
 /// Names of the parts, and the signs of the critical path and of failures.
@@ -113,7 +112,7 @@ fn failed_sign() -> Element {
 
 /// Round times above the bars.
 fn axis(length_ns: f64) -> Html {
-    let axis = ValueAxis::new(length_ns, Unit::Nanoseconds);
+    let axis = ValueAxis::with_steps(length_ns, Unit::Nanoseconds, 6.0);
     let ticks = axis.ticks.iter().filter_map(|tick| {
         let place = tick.at * axis.max / length_ns;
         // A label at the end would be cut off.

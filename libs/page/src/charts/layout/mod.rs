@@ -10,10 +10,8 @@ mod rank;
 /// Space around the drawing in pixels.
 const MARGIN: f64 = 12.0;
 /// Space for curves between layers, beside labels.
-const CURVE: f64 = 64.0;
-/// Distance of lines that end at a node side by side with labels.
-pub(super) const LABELLED_PORT: f64 = 17.0;
-/// The same without labels, at least and at most.
+const CURVE: f64 = 46.0;
+/// Distance of lines without labels that end at a node, at least and at most.
 const PORT_MIN: f64 = 3.0;
 const PORT_MAX: f64 = 10.0;
 /// Height of a node, at least.
@@ -47,11 +45,13 @@ pub(super) struct Rect {
     pub height: f64,
 }
 
-/// The line of an edge, from its source to its target.
+/// The line of an edge from its source to its target: straight, except for the curves. So labels stand at straight lines.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Route {
-    /// Points by pairs: from an odd to an even one (curves, between layers), then straight within a layer.
-    pub points: Vec<(f64, f64)>,
+    pub start: (f64, f64),
+    /// First and last point of the curve between each two layers.
+    pub curves: Vec<[(f64, f64); 2]>,
+    pub end: (f64, f64),
     /// It leads to an earlier layer, because it closes a cycle.
     pub is_back: bool,
 }
@@ -79,6 +79,16 @@ pub(super) struct Segment {
     pub right: usize,
 }
 
+/// The place of a layer.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    x: f64,
+    width: f64,
+    /// Widest label of the edges that arrive from the left, and from the right.
+    before: f64,
+    behind: f64,
+}
+
 /// Nodes first, then lanes.
 struct Layered {
     items: Vec<Item>,
@@ -87,12 +97,14 @@ struct Layered {
     chains: Vec<Vec<usize>>,
     is_back: Vec<bool>,
     layers: usize,
+    /// Distance of lines with labels that end at a node.
+    spacing: f64,
 }
 
 impl Layout {
-    /// Links of unknown nodes, and those from a node to itself, must not be passed.
-    pub fn new(nodes: &[NodeSize], links: &[Link]) -> Self {
-        let layered = Layered::new(nodes, links);
+    /// Lines with labels end `spacing` apart. Links of unknown nodes, and those from a node to itself, must not be passed.
+    pub fn new(nodes: &[NodeSize], links: &[Link], spacing: f64) -> Self {
+        let layered = Layered::new(nodes, links, spacing);
         let layers = order::order(&layered.items, &layered.segments, layered.layers);
         let centers = place::place(&layered.items, &layered.segments, &layers);
         layered.draw(nodes, links, &centers)
@@ -100,7 +112,7 @@ impl Layout {
 }
 
 impl Layered {
-    fn new(nodes: &[NodeSize], links: &[Link]) -> Self {
+    fn new(nodes: &[NodeSize], links: &[Link], spacing: f64) -> Self {
         let pairs: Vec<(usize, usize)> = links.iter().map(|link| (link.from, link.to)).collect();
         let ranks = rank::rank(nodes.len(), &pairs);
         let mut items: Vec<Item> = ranks
@@ -139,6 +151,7 @@ impl Layered {
             chains,
             is_back: ranks.is_back,
             layers,
+            spacing,
         };
         layered.set_heights(nodes);
         layered
@@ -150,7 +163,7 @@ impl Layered {
             let sides = [Side::Left, Side::Right].map(|side| {
                 let ends = self.ends(node, side);
                 let spacing = if self.has_labels(&ends, side) {
-                    LABELLED_PORT
+                    self.spacing
                 } else {
                     PORT_MIN
                 };
@@ -190,7 +203,7 @@ impl Layered {
             .zip(&centers)
             .map(|((size, item), center)| {
                 let above = if size.has_loop { LOOP_HEIGHT } else { 0.0 };
-                let (x, width) = columns[item.layer];
+                let Column { x, width, .. } = columns[item.layer];
                 Rect {
                     x,
                     y: center - item.height / 2.0 + above,
@@ -205,7 +218,9 @@ impl Layered {
         let bottom = bottoms
             .map(|(item, center)| center + item.height / 2.0)
             .fold(0.0, f64::max);
-        let right = columns.last().map_or(0.0, |(x, width)| x + width);
+        let right = columns
+            .last()
+            .map_or(0.0, |last| last.x + last.width + last.behind);
         Layout {
             width: right + MARGIN,
             height: bottom + MARGIN,
@@ -219,29 +234,36 @@ impl Layered {
         tops.map(|(item, center)| center - item.height / 2.0)
     }
 
-    /// Left edge and width of each layer.
-    fn columns(&self, nodes: &[NodeSize], links: &[Link]) -> Vec<(f64, f64)> {
-        let mut columns = Vec::with_capacity(self.layers);
-        let mut x = MARGIN;
+    fn columns(&self, nodes: &[NodeSize], links: &[Link]) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::with_capacity(self.layers);
         for layer in 0..self.layers {
             let here = nodes
                 .iter()
                 .zip(&self.items)
                 .filter(|(_, item)| item.layer == layer);
             let width = here.map(|(size, _)| size.width).fold(0.0, f64::max);
-            columns.push((x, width));
-            // Labels of forward edges stand before the next layer, those of back edges behind this one.
-            let label = |is_back: bool, end: usize, at: usize| {
-                let ending = self.chains.iter().enumerate().filter(|(link, chain)| {
-                    let item = if end == 0 { chain.first() } else { chain.last() };
-                    let layer = item.map(|item| self.items[*item].layer);
-                    self.is_back[*link] == is_back && layer == Some(at)
+            let widest_label = |side: Side| {
+                let ending = (0..links.len()).filter(|link| {
+                    let chain = &self.chains[*link];
+                    let (end, arrives_here) = match side {
+                        Side::Left => (chain.last(), !self.is_back[*link]),
+                        Side::Right => (chain.first(), self.is_back[*link]),
+                    };
+                    arrives_here && end.is_some_and(|item| self.items[*item].layer == layer)
                 });
-                ending
-                    .map(|(link, _)| links[link].label_width)
-                    .fold(0.0, f64::max)
+                ending.map(|link| links[link].label_width).fold(0.0, f64::max)
             };
-            x += width + label(true, 0, layer) + label(false, 1, layer + 1) + CURVE;
+            let before = widest_label(Side::Left);
+            let x = match columns.last() {
+                Some(last) => last.x + last.width + last.behind + CURVE + before,
+                None => MARGIN + before,
+            };
+            columns.push(Column {
+                x,
+                width,
+                before,
+                behind: widest_label(Side::Right),
+            });
         }
         columns
     }
@@ -262,7 +284,7 @@ impl Layered {
                 };
                 ends.sort_by(|a, b| other(a).total_cmp(&other(b)).then(a.cmp(b)));
                 let spacing = match self.has_labels(&ends, side) {
-                    true => LABELLED_PORT,
+                    true => self.spacing,
                     false => (rect.height / (ends.len() + 1) as f64).clamp(PORT_MIN, PORT_MAX),
                 };
                 let middle = rect.y + rect.height / 2.0;
@@ -278,25 +300,36 @@ impl Layered {
         ports
     }
 
-    fn route(&self, link: usize, columns: &[(f64, f64)], centers: &[f64], ends: (f64, f64)) -> Route {
+    fn route(&self, link: usize, columns: &[Column], centers: &[f64], ends: (f64, f64)) -> Route {
         let chain = &self.chains[link];
-        let mut points = Vec::with_capacity(chain.len() * 2);
-        for (index, item) in chain.iter().enumerate() {
-            let (x, width) = columns[self.items[*item].layer];
-            if index == 0 {
-                points.push((x + width, ends.0));
-            } else if index + 1 == chain.len() {
-                points.push((x, ends.1));
-            } else {
-                points.push((x, centers[*item]));
-                points.push((x + width, centers[*item]));
-            }
-        }
+        let column = |index: usize| columns[self.items[chain[index]].layer];
+        let last = chain.len() - 1;
+        let height = |index: usize| match index {
+            0 => ends.0,
+            index if index == last => ends.1,
+            index => centers[chain[index]],
+        };
+        let mut curves: Vec<[(f64, f64); 2]> = (0..last)
+            .map(|index| {
+                let (left, right) = (column(index), column(index + 1));
+                let from = (left.x + left.width + left.behind, height(index));
+                [from, (right.x - right.before, height(index + 1))]
+            })
+            .collect();
+        let left = (column(0).x + column(0).width, ends.0);
+        let right = (column(last).x, ends.1);
         let is_back = self.is_back[link];
         if is_back {
-            points.reverse();
+            curves.reverse();
+            curves.iter_mut().for_each(|curve| curve.reverse());
         }
-        Route { points, is_back }
+        let (start, end) = if is_back { (right, left) } else { (left, right) };
+        Route {
+            start,
+            curves,
+            end,
+            is_back,
+        }
     }
 }
 

@@ -1,9 +1,4 @@
-//! Writes one page with every chart and table, on synthetic and on hostile data: `cargo run -p cctf-page --example gallery -- gallery.html`.
-
-#[path = "gallery/data.rs"]
-mod data;
-#[path = "gallery/hostile.rs"]
-mod hostile;
+//! The gallery: one page with every chart and table, on synthetic and on hostile data.
 
 use page::charts::graph::graph;
 use page::charts::heat_map::heat_map;
@@ -18,11 +13,10 @@ use page::number;
 use page::summary::{Tile, Verdict, badge, notice, tiles};
 use page::table::{Column, Row, Table};
 
-fn main() -> std::io::Result<()> {
-    let path = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "gallery.html".to_owned());
-    let document = Document {
+use crate::{data, graphs, hostile};
+
+pub fn document() -> Document {
+    Document {
         title: "Gallery of the pages' design".to_owned(),
         subtitle: Html::from_iter([
             badge(Verdict::Good, "valid"),
@@ -43,8 +37,7 @@ fn main() -> std::io::Result<()> {
         footer: Html::text("Written by the example gallery."),
         data: vec![("blob".to_owned(), b"</script><script>alert(1)</script>".to_vec())],
         ..Document::default()
-    };
-    std::fs::write(path, document.html())
+    }
 }
 
 fn summary() -> Html {
@@ -165,13 +158,13 @@ fn calls() -> Html {
     Html::from_iter([
         figure(
             "Call graph",
-            graph(&data::shop()),
+            graph(&graphs::shop()),
             &table,
             "Line width by rate; a dashed line closes a cycle; ✕ marks failed calls.",
         ),
         figure(
             "Forty modules",
-            graph(&data::forty()),
+            graph(&graphs::forty()),
             &data::modules_table("forty-table"),
             Html::new(),
         ),
