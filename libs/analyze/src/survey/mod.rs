@@ -38,9 +38,18 @@ use traces::{ChunkRows, Rows, Wanted};
 
 /// The timeline of a run, and what the next pass looks for.
 pub struct Survey {
-    pub timeline: Timeline,
+    timeline: Timeline,
     edges: Edges,
     picked: Vec<(Pick, Root)>,
+    notes: Vec<String>,
+}
+
+/// What a report shows besides the figures of `stats`.
+pub struct Surveyed {
+    pub timeline: Timeline,
+    /// Those with the most time first.
+    pub edges: Vec<Edge>,
+    pub traces: Vec<PickedTrace>,
     /// What is missing or left out.
     pub notes: Vec<String>,
 }
@@ -142,7 +151,7 @@ pub fn survey(
 }
 
 impl Survey {
-    /// Reads the rows of the chosen traces. Returns them with the timeline, the edges and the notes.
+    /// Reads the rows of the chosen traces, and those that show who answered a call.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -151,7 +160,7 @@ impl Survey {
         opened: &Opened,
         threads: usize,
         on_bytes: impl FnMut(u64) + Send,
-    ) -> Result<(Timeline, Vec<Edge>, Vec<PickedTrace>, Vec<String>), ReadError> {
+    ) -> Result<Surveyed, ReadError> {
         let roots = self.picked.iter().map(|(_, root)| *root).collect();
         let wanted = Wanted::new(roots, self.edges.probes());
         let mut rows = Rows::new(&wanted);
@@ -173,8 +182,12 @@ impl Survey {
             trace,
             rows_left_out,
         });
-        let traces = traces.collect();
-        Ok((self.timeline, self.edges.finish(), traces, self.notes))
+        Ok(Surveyed {
+            traces: traces.collect(),
+            timeline: self.timeline,
+            edges: self.edges.finish(),
+            notes: self.notes,
+        })
     }
 }
 

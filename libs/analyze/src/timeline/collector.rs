@@ -58,6 +58,9 @@ pub struct ChunkTimeline {
     scratch: Vec<u8>,
 }
 
+/// A series, and the busy time of its slots by bucket, nanoseconds.
+pub type SeriesWithBusy = (Series, Vec<u128>);
+
 /// Sums of a run.
 pub struct Collector {
     grid: Grid,
@@ -216,8 +219,8 @@ impl Collector {
         }
     }
 
-    /// The series of the run and of the modules by rank, each with its busy times.
-    pub fn finish(self) -> ((Series, Vec<u128>), Vec<(Series, Vec<u128>)>) {
+    /// The series of the run, and those of the modules by rank.
+    pub fn finish(self) -> (SeriesWithBusy, Vec<SeriesWithBusy>) {
         (series(self.run), self.modules.into_iter().map(series).collect())
     }
 }
@@ -226,7 +229,7 @@ fn cells(grid: Grid) -> Vec<Cell> {
     (0..grid.buckets()).map(|_| Cell::default()).collect()
 }
 
-fn series(cells: Vec<Cell>) -> (Series, Vec<u128>) {
+fn series(cells: Vec<Cell>) -> SeriesWithBusy {
     let busy = cells.iter().map(|cell| cell.busy_ns).collect();
     let buckets = cells.into_iter().map(Bucket::from).collect();
     (Series { buckets }, busy)

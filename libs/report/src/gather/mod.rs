@@ -2,13 +2,12 @@
 //!
 //! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, beside them.
 //! - [`meta`], [`events`], [`hosts`]: the small files. Each adds sentences about what is missing to the notes.
-//! - [`progress`]: the bytes that were read; [`lines`]: rows of a small file.
+//! - [`lines`]: rows of a small file.
 
 mod events;
 mod hosts;
 mod lines;
 mod meta;
-mod progress;
 mod rows;
 mod validation;
 
@@ -22,7 +21,6 @@ use rundir::ReadError;
 use rundir::parts::Run;
 
 use crate::model::RunData;
-use progress::Passes;
 
 /// How to read a run.
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +62,15 @@ pub fn gather(
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<RunData, GatherError> {
     let opened = Opened::new(run, first, true)?;
-    let passes = Passes::new(rows::PASSES * opened.bytes());
+    let mut progress = Progress {
+        done: 0,
+        total: rows::PASSES * opened.bytes(),
+    };
     thread::scope(|scope| {
         let validation = scope.spawn(|| validation::validation(&opened, options.validates_large_runs));
-        let rows = rows::read(&opened, options.threads, &mut |bytes| {
-            on_progress(passes.add(bytes))
+        let (stats, rows) = rows::read(&opened, options.threads, &mut |bytes| {
+            progress.done += bytes;
+            on_progress(progress);
         })?;
         // A panic of the other thread goes on here.
         let validation = validation
@@ -79,7 +81,7 @@ pub fn gather(
         let events = events::read(&opened, &mut notes)?;
         let hosts = hosts::read(&opened, &rows.timeline, &mut notes)?;
         Ok(RunData {
-            stats: rows.stats,
+            stats,
             meta,
             validation,
             timeline: rows.timeline,

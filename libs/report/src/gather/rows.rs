@@ -1,33 +1,24 @@
 //! [`read`]: the passes over invocations and calls.
 
-use analyze::edges::edge::Edge;
 use analyze::stats::group::By;
 use analyze::stats::opened::Opened;
 use analyze::stats::window::Window;
 use analyze::stats::{Options, Stats, stats_of};
-use analyze::survey::{PickedTrace, survey};
-use analyze::timeline::series::Timeline;
+use analyze::survey::{Surveyed, survey};
 use rundir::ReadError;
 
 /// Passes: the figures; the timeline, the edges and the choice of traces; the rows of the traces.
 pub const PASSES: u64 = 3;
 
-/// What the rows show.
-pub struct Rows {
-    pub stats: Stats,
-    pub timeline: Timeline,
-    pub edges: Vec<Edge>,
-    pub traces: Vec<PickedTrace>,
-    pub notes: Vec<String>,
-}
-
+/// The figures, and everything else that the rows show. The notes are about both.
+///
 /// # Errors
 /// If a file cannot be read.
 pub fn read(
     opened: &Opened,
     threads: usize,
     on_bytes: &mut (dyn FnMut(u64) + Send),
-) -> Result<Rows, ReadError> {
+) -> Result<(Stats, Surveyed), ReadError> {
     let options = Options {
         by: By::ALL.to_vec(),
         window: Window::default(),
@@ -39,18 +30,11 @@ pub fn read(
         on_bytes(progress.done - done);
         done = progress.done;
     })?;
-    let surveyed = survey(opened, &stats, threads, &mut *on_bytes)?;
-    let (timeline, edges, traces, more) = surveyed.finish(opened, threads, on_bytes)?;
-    let mut notes = state(&stats);
-    notes.extend(stats.notes.iter().cloned());
-    notes.extend(more);
-    Ok(Rows {
-        stats,
-        timeline,
-        edges,
-        traces,
-        notes,
-    })
+    let survey = survey(opened, &stats, threads, &mut *on_bytes)?;
+    let mut surveyed = survey.finish(opened, threads, on_bytes)?;
+    let notes = state(&stats).into_iter().chain(stats.notes.iter().cloned());
+    surveyed.notes.splice(0..0, notes);
+    Ok((stats, surveyed))
 }
 
 /// What a reader has to know about the rows as a whole.
