@@ -21,7 +21,9 @@ import tempfile
 import time
 import urllib.request
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver"]
+import analysis
+
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "stats", "validate", "report"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -353,7 +355,7 @@ def known_parts(text):
 
 
 def main():
-    flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta and prost.")
+    flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta, prost and DuckDB.")
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
     flags.add_argument("--scale", metavar="SPANS,...", help="only measure loads of so many spans, each with a normalizer of its own")
@@ -372,7 +374,8 @@ def main():
             bench.merge(flags.merge)
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
-                                 bench.saturated, bench.driver), strict=True))
+                                 bench.saturated, bench.driver, lambda: analysis.stats(bench), lambda: analysis.validate(bench),
+                                 lambda: analysis.report(bench)), strict=True))
         for part in flags.parts:
             parts[part]()
         bench.table()

@@ -8,6 +8,10 @@ mod load;
 mod ls;
 mod merge;
 mod output;
+#[allow(dead_code, reason = "also a program, whose main is not used here")]
+#[path = "../../examples/recorded/main.rs"]
+mod recorded;
+mod recorded_run;
 mod run;
 mod servers;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]

@@ -56,6 +56,11 @@ impl ChunkCells {
         number
     }
 
+    /// Calls of each cell.
+    pub fn calls(&self) -> impl Iterator<Item = u64> + Clone {
+        self.sums.iter().map(|sums| sums.calls)
+    }
+
     fn insert(&mut self) -> u32 {
         let number = self.sums.len() as u32;
         let key: Box<[u8]> = self.scratch.as_slice().into();

@@ -176,6 +176,8 @@ impl Scan {
             let of_run = |arrival: &Arrival| (arrival.ts_enqueue, numbers[arrival.cell as usize]);
             arrivals.extend(chunk.arrivals.iter().map(of_run), |cell| cells.groups_of(cell));
         }
+        let groups = numbers.iter().map(|&cell| cells.groups_of(cell));
+        self.series.admit(groups.zip(chunk.cells.calls()));
         for arrival in &chunk.arrivals {
             let groups = cells.groups_of(numbers[arrival.cell as usize]);
             self.series.push(groups, &arrival.times);

@@ -1,5 +1,8 @@
 //! [`Series`]: the times of each group in their order, for confidence intervals.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::intervals::{Accumulator, Interval, NoInterval, RunLength};
 
 use super::cells::CellGroups;
@@ -7,8 +10,8 @@ use super::figures::{QUANTILES, Time};
 
 /// Share of all runs like this one whose interval covers the truth.
 pub const LEVEL: f64 = 0.95;
-/// Maximum number of groups of a grouping that have intervals: the first in the files. With five times of 50 KiB each, a grouping
-/// takes 16 MiB.
+/// Maximum number of groups of a grouping that have intervals: the first in the files, and of those that appear within one block
+/// of a file, those with most calls. With five times of 50 KiB each, a grouping takes 16 MiB.
 pub const GROUPS_MAX: usize = 64;
 /// Stands for an unknown time, which no row can have: 64 bits of nanoseconds are 584 years.
 pub const UNKNOWN: u64 = u64::MAX;
@@ -35,8 +38,10 @@ type GroupSeries = Box<[Accumulator; Time::ALL.len()]>;
 pub struct Series {
     /// Groupings that are wanted.
     wanted: Vec<usize>,
-    /// By grouping and group.
+    /// By grouping, of the groups with intervals.
     groups: [Vec<GroupSeries>; 3],
+    /// By grouping and group, its index in `groups`.
+    places: [Vec<Option<u32>>; 3],
 }
 
 impl Series {
@@ -44,28 +49,48 @@ impl Series {
         Self {
             wanted,
             groups: Default::default(),
+            places: Default::default(),
         }
     }
 
-    /// Adds an invocation. Invocations come nearly in the order of their arrival.
+    /// Chooses the groups with intervals among those that appear first in a chunk: `cells` has its cells with their calls.
+    pub fn admit(&mut self, cells: impl Iterator<Item = (CellGroups, u64)> + Clone) {
+        for &grouping in &self.wanted {
+            let (places, series) = (&mut self.places[grouping], &mut self.groups[grouping]);
+            let mut calls_of: BTreeMap<usize, u64> = BTreeMap::new();
+            for (groups, calls) in cells.clone() {
+                let group = groups[grouping] as usize;
+                if group >= places.len() {
+                    *calls_of.entry(group).or_default() += calls;
+                }
+            }
+            let Some((&last, _)) = calls_of.last_key_value() else {
+                continue;
+            };
+            places.resize(last + 1, None);
+            let mut ranked: Vec<(usize, u64)> = calls_of.into_iter().collect();
+            ranked.sort_by_key(|&(_, calls)| Reverse(calls));
+            for (group, _) in ranked.into_iter().take(GROUPS_MAX - series.len()) {
+                places[group] = Some(series.len() as u32);
+                series.push(Box::default());
+            }
+        }
+    }
+
+    /// Adds an invocation of groups that were admitted. Invocations come nearly in the order of their arrival.
     #[inline]
     pub fn push(&mut self, groups: CellGroups, times: &TimesNs) {
         for &grouping in &self.wanted {
-            let group = groups[grouping] as usize;
-            if group >= GROUPS_MAX {
-                continue;
+            if let Some(place) = self.places[grouping][groups[grouping] as usize] {
+                push(&mut self.groups[grouping][place as usize], times);
             }
-            let series = &mut self.groups[grouping];
-            while series.len() <= group {
-                series.push(Box::default());
-            }
-            push(&mut series[group], times);
         }
     }
 
     /// `None` for a group beyond the maximum.
     pub fn intervals(&self, grouping: usize, group: usize, length: RunLength) -> Option<Box<Intervals>> {
-        let series = self.groups[grouping].get(group)?;
+        let place = (*self.places[grouping].get(group)?)?;
+        let series = &self.groups[grouping][place as usize];
         Some(Box::new(Time::ALL.map(|time| of_time(series, time, length))))
     }
 }
@@ -99,5 +124,30 @@ fn all(accumulator: &Accumulator, length: RunLength) -> TimeIntervals {
     TimeIntervals {
         mean: accumulator.mean_interval(LEVEL, length),
         quantiles: QUANTILES.map(|(_, fraction)| accumulator.quantile_interval(fraction, LEVEL, length)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_groups_that_appear_together_those_with_most_calls_have_intervals() {
+        let mut series = Series::new(vec![1]);
+        let group = |number: u32| [0, number, 0];
+        // The first chunk has two groups; the second one has more new ones than fit.
+        series.admit([(group(0), 1), (group(1), 1)].into_iter());
+        let second = (0..100).map(|number| (group(number), u64::from(number)));
+        series.admit(second.clone());
+        for number in 0..100 {
+            series.push(group(number), &[u64::from(number); Time::ALL.len()]);
+        }
+        series.admit(second);
+        let with_intervals: Vec<usize> = (0..110)
+            .filter(|&number| series.intervals(1, number, RunLength::Unknown).is_some())
+            .collect();
+        let expected: Vec<usize> = [0, 1].into_iter().chain(100 - (GROUPS_MAX - 2)..100).collect();
+        assert_eq!(with_intervals, expected);
+        assert!(series.intervals(0, 0, RunLength::Unknown).is_none(), "not wanted");
     }
 }

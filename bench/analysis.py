@@ -1,0 +1,103 @@
+"""Parts of `make bench` that read a recorded run: stats, validate, report."""
+
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import time
+
+ROUNDS = 5
+INVOCATIONS = 1_000_000
+REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
+# A run of 10 million invocations has 10 GB. This much remains free.
+SPARE_BYTES = 3 << 30
+BYTES_AN_INVOCATION = 1200
+REPORT_KB_MAX = 500
+
+
+def measured(command):
+    """Standard output, CPU seconds, seconds and peak memory in MiB of a process that succeeds."""
+    began = time.monotonic()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    elapsed = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{command} ended with {process.returncode}"
+    return out, usage.ru_utime + usage.ru_stime, elapsed, usage.ru_maxrss / 1024
+
+
+def spread(values, form):
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
+
+
+class Recorded:
+    """A run of so many invocations, until the end of the block."""
+
+    def __init__(self, bench, invocations):
+        self.bench, self.run = bench, bench.scratch / f"recorded-{invocations}"
+        self.invocations = invocations
+
+    def __enter__(self):
+        subprocess.run([self.bench.bin_dir / "examples/recorded", self.run, str(self.invocations)], check=True)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def bytes(self):
+        return sum(path.stat().st_size for path in (self.run / "cctf").iterdir())
+
+    def rows(self):
+        meta = json.loads((self.run / "cctf/run_meta.json").read_text())
+        return meta["counts"]["rows"]
+
+
+def stats(bench):
+    """Both read the same files in turns. DuckDB's CPU time is that of its queries; ours is that of the whole process."""
+    with Recorded(bench, INVOCATIONS) as recorded:
+        for by in ["module", "module,endpoint,node,link"]:
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                out, cpu, _, _ = measured([bench.bin_dir / "cctf", "stats", recorded.run, "--by", by, "--format", "json"])
+                our_calls = {}
+                for group in json.loads(out)["groups"]:
+                    our_calls[group["by"]] = our_calls.get(group["by"], 0) + group["calls"]
+                ours.append(cpu)
+                python = bench.tools / "readers/bin/python"
+                out, *_ = measured([python, "bench/duckdb_stats.py", recorded.run / "cctf", by])
+                cpu, *their_calls = out.split()
+                theirs.append(float(cpu))
+                assert list(our_calls.values()) == [int(calls) for calls in their_calls], (our_calls, their_calls)
+            ratios = [ours_s / theirs_s for ours_s, theirs_s in zip(ours, theirs)]
+            what = (f"CPU seconds of stats by {by}, {recorded.rows()['invocations.jsonl']:,} invocations of 6 modules, against DuckDB; "
+                    f"ratios {min(ratios):.2f} to {max(ratios):.2f}")
+            bench.say(what, spread(ours, ".2f"), spread(theirs, ".2f"), statistics.median(ratios), "at most 1.5")
+
+
+def validate(bench):
+    with Recorded(bench, INVOCATIONS) as recorded:
+        megabytes = recorded.bytes() / 1e6
+        speeds = [megabytes / measured([bench.bin_dir / "cctf", "validate", recorded.run])[1] for _ in range(ROUNDS)]
+        bench.say(f"validate of {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, "400")
+
+
+def report(bench):
+    for invocations in REPORT_INVOCATIONS:
+        needed = invocations * BYTES_AN_INVOCATION + SPARE_BYTES
+        if shutil.disk_usage(bench.scratch).free < needed:
+            bench.say(f"report of {invocations:,} invocations: not measured, it needs {needed / 1e9:.0f} GB of disk", "", "", None)
+            continue
+        with Recorded(bench, invocations) as recorded:
+            out = bench.scratch / "report.html"
+            _, cpu, elapsed, peak = measured([bench.bin_dir / "cctf", "report", recorded.run, "--out", out])
+            name = f"report of {recorded.rows()['invocations.jsonl']:,} invocations"
+            is_largest = invocations == REPORT_INVOCATIONS[-1]
+            bench.say(f"{name}: seconds", f"{elapsed:.1f}", "", None, "under 30" if is_largest else "")
+            bench.say(f"{name}: CPU seconds", f"{cpu:.1f}", "", None)
+            bench.say(f"{name}: peak memory, MiB", f"{peak:.0f}", "", None, "under 128" if is_largest else "")
+            bench.say(f"{name}: size, kB", f"{pathlib.Path(out).stat().st_size / 1e3:.0f}", "", None, f"at most {REPORT_KB_MAX}")
+            out.unlink()
