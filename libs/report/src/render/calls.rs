@@ -45,7 +45,7 @@ fn rule(graph: &Graph<'_>) -> String {
     }
     if graph.other_peers > 0 {
         text += &format!(
-            " So have the {PEERS_MAX} peers without telemetry that are called most; the other {} are one node.",
+            " So have the {PEERS_MAX} peers without invocations that have the most calls; the other {} are one node.",
             graph.other_peers
         );
     }
@@ -112,6 +112,7 @@ fn name(view: &View, graph: &Graph<'_>, vertex: Vertex) -> String {
     match vertex {
         Vertex::Outside => OUTSIDE.to_owned(),
         Vertex::Module(position) => label(&view.names.module(&view.modules[position].key)),
+        Vertex::OtherModules if graph.other_modules == 0 => "other modules".to_owned(),
         Vertex::OtherModules => format!("{} other modules", graph.other_modules),
         Vertex::Peer(position) => label(graph.peers[position]),
         Vertex::OtherPeers => format!("{} other peers", graph.other_peers),
@@ -139,7 +140,7 @@ fn node(view: &View, graph: &Graph<'_>, vertex: Vertex) -> Node {
         Vertex::Peer(_) => (
             NodeKind::External,
             String::new(),
-            "A peer that sends no telemetry".to_owned(),
+            "It has no invocations in the files".to_owned(),
         ),
         Vertex::OtherPeers => (
             NodeKind::Group,

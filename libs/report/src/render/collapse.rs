@@ -9,8 +9,11 @@ use crate::model::{Edge, EdgeEnd};
 
 /// Modules with a node of their own, those with the most response time.
 pub const MODULES_MAX: usize = 30;
-/// Peers without telemetry that have a node of their own, those with the most calls.
+/// Peers without invocations that have a node of their own, those with the most calls.
 pub const PEERS_MAX: usize = 20;
+
+/// Name of a module that has none.
+const UNKNOWN: &str = "(unknown)";
 
 /// A node of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +23,7 @@ pub enum Vertex {
     /// A module by its position.
     Module(usize),
     OtherModules,
-    /// A peer by its position in [`Graph::peers`].
+    /// A peer, or a caller without invocations, by its position in [`Graph::peers`].
     Peer(usize),
     OtherPeers,
 }
@@ -39,7 +42,7 @@ pub struct Flow {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Graph<'a> {
     pub flows: BTreeMap<(Vertex, Vertex), Flow>,
-    /// Peers without telemetry that have a node.
+    /// Names of the peers that have a node.
     pub peers: Vec<&'a str>,
     pub other_modules: usize,
     pub other_peers: usize,
@@ -47,34 +50,50 @@ pub struct Graph<'a> {
 
 /// `modules`: all of them, those with the most response time first.
 pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key]) -> Graph<'a> {
+    let positions: BTreeMap<&Key, usize> = modules.iter().copied().zip(0..).collect();
+    // A module without invocations only calls, as the load driver does.
+    let peer_name = |key: &'a Key| match positions.contains_key(key) {
+        true => None,
+        false => Some(key.module_id.as_deref().unwrap_or(UNKNOWN)),
+    };
+    let ends = |edge: &'a Edge| {
+        let from = edge.from.as_ref().and_then(peer_name);
+        let to = match &edge.to {
+            EdgeEnd::Module(key) => peer_name(key),
+            EdgeEnd::External(peer) => Some(peer.as_str()),
+            EdgeEnd::Other => None,
+        };
+        [from, to]
+    };
     let mut calls_of: BTreeMap<&str, u64> = BTreeMap::new();
     for edge in edges {
-        if let EdgeEnd::External(peer) = &edge.to {
-            *calls_of.entry(peer).or_default() += edge.calls;
+        for name in ends(edge).into_iter().flatten() {
+            *calls_of.entry(name).or_default() += edge.calls;
         }
     }
     let mut peers: Vec<&str> = calls_of.keys().copied().collect();
     peers.sort_by_key(|peer| (std::cmp::Reverse(calls_of[peer]), *peer));
     let other_peers = peers.len().saturating_sub(PEERS_MAX);
     peers.truncate(PEERS_MAX);
-    let positions: BTreeMap<&Key, usize> = modules.iter().copied().zip(0..MODULES_MAX).collect();
+    let peer = |name: &str| {
+        let position = peers.iter().position(|known| *known == name);
+        position.map_or(Vertex::OtherPeers, Vertex::Peer)
+    };
     let module = |key: &Key| match positions.get(key) {
-        Some(&position) => Vertex::Module(position),
-        None => Vertex::OtherModules,
+        Some(&position) if position < MODULES_MAX => Vertex::Module(position),
+        _ => Vertex::OtherModules,
     };
     let mut flows: BTreeMap<(Vertex, Vertex), Flow> = BTreeMap::new();
     for edge in edges {
+        let [from_peer, to_peer] = ends(edge).map(|name| name.map(peer));
         let from = match (&edge.from, &edge.to) {
-            (Some(key), _) => module(key),
+            (Some(key), _) => from_peer.unwrap_or_else(|| module(key)),
             (None, EdgeEnd::Other) => Vertex::OtherModules,
             (None, _) => Vertex::Outside,
         };
         let to = match &edge.to {
-            EdgeEnd::Module(key) => module(key),
-            EdgeEnd::External(peer) => peers
-                .iter()
-                .position(|known| known == peer)
-                .map_or(Vertex::OtherPeers, Vertex::Peer),
+            EdgeEnd::Module(key) => to_peer.unwrap_or_else(|| module(key)),
+            EdgeEnd::External(_) => to_peer.unwrap_or(Vertex::OtherPeers),
             EdgeEnd::Other => Vertex::OtherModules,
         };
         let flow = flows.entry((from, to)).or_default();
@@ -145,10 +164,18 @@ mod tests {
         edges.push(edge(None, EdgeEnd::Module(key(0)), 7));
         edges.extend((0..50).map(|peer| edge(Some(0), EdgeEnd::External(format!("p{peer}")), peer)));
         edges.push(edge(None, EdgeEnd::Other, 3));
+        let driver = Key {
+            module_id: Some("driver".to_owned()),
+            ..Key::default()
+        };
+        edges.push(Edge {
+            from: Some(driver),
+            ..edge(None, EdgeEnd::Module(key(1)), 1000)
+        });
         let graph = collapse(&edges, &modules);
         assert_eq!(graph.other_modules, 270);
-        assert_eq!((graph.peers.len(), graph.other_peers), (20, 30));
-        assert_eq!(graph.peers[0], "p49");
+        assert_eq!((graph.peers.len(), graph.other_peers), (20, 31));
+        assert_eq!(graph.peers[..2], ["driver", "p49"]);
         // Outside, 30 modules, the others, 20 peers and the other peers.
         assert_eq!(graph.vertices().len(), 1 + 30 + 1 + 20 + 1);
         let calls = |sum: u64, flow: &Flow| sum + flow.calls;

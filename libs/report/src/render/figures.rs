@@ -24,11 +24,19 @@ pub fn interval(certainty: Option<&Certainty>) -> String {
     let end = |ns: Option<f64>| ns.map_or_else(|| "?".to_owned(), |ns| Unit::Nanoseconds.format(ns));
     match certainty {
         None => NONE.to_owned(),
-        Some(Ok(interval)) => format!("{} to {}", end(interval.low), end(interval.high)),
+        Some(Ok(interval)) => range(&end(interval.low), &end(interval.high)),
         Some(Err(NoInterval::TooShort { .. } | NoInterval::TooDependent { .. })) => "too short".to_owned(),
         Some(Err(NoInterval::TooFew { .. })) => "too few".to_owned(),
         Some(Err(NoInterval::Constant)) => "all equal".to_owned(),
         Some(Err(NoInterval::InvalidRequest | NoInterval::NotFinite { .. })) => NONE.to_owned(),
+    }
+}
+
+/// Two values with a unit; a unit that both have stands once.
+fn range(low: &str, high: &str) -> String {
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((value, unit)), Some((_, other))) if unit == other => format!("{value} to {high}"),
+        _ => format!("{low} to {high}"),
     }
 }
 
@@ -101,4 +109,17 @@ pub fn concurrency(group: &Group) -> Option<f64> {
     let response = group.sums.of(Time::Response);
     let is_known = response.sketch.count() > 0 && group.time_ns > 0;
     is_known.then(|| response.sum_ns as f64 / group.time_ns as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_both_ends_have_stands_once() {
+        assert_eq!(range("1.2 ms", "3.4 ms"), "1.2 to 3.4 ms");
+        assert_eq!(range("950 µs", "1.75 ms"), "950 µs to 1.75 ms");
+        assert_eq!(range("0", "3 ms"), "0 to 3 ms");
+        assert_eq!(range("1 ms", "?"), "1 ms to ?");
+    }
 }

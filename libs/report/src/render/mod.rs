@@ -44,8 +44,6 @@ pub const RUNS_MAX: usize = 8;
 const COMPARISON_BYTES: usize = 70_000;
 /// Maximum number of rows of each table of the comparison.
 const COMPARISON_ROWS: usize = 180;
-/// Bytes of the element around the packed timeline of a run.
-const DATA_BYTES: usize = 150;
 /// Maximum length of a run's name in a title, in characters.
 const TITLE_MAX: usize = 60;
 
@@ -84,12 +82,14 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
     let after = Section::new("method", "How figures are computed", method::method());
     let frame = document(&views, against, before, after);
     let fixed = frame.page(&vec![Rendering::default(); views.len()]).html().len();
-    let bytes = BYTES_MAX.saturating_sub(fixed) / views.len().max(1);
-    let is_single = views.len() == 1;
-    let renderings: Vec<Rendering> = views
-        .iter()
-        .map(|view| run_parts(view, bytes.saturating_sub(DATA_BYTES), is_single))
-        .collect();
+    let mut left = BYTES_MAX.saturating_sub(fixed);
+    let mut renderings = Vec::new();
+    for (number, view) in views.iter().enumerate() {
+        // What a run does not use, those behind it can.
+        let rendering = run_parts(view, left / (views.len() - number), views.len() == 1);
+        left = left.saturating_sub(rendering.bytes);
+        renderings.push(rendering);
+    }
     Rendered {
         html: frame.page(&renderings).html(),
         warnings,

@@ -60,28 +60,39 @@ const PARTS: [Part; 12] = [
 const TRACES: &str = "traces";
 const LATENCY: &str = "latency";
 
-/// Part of the bytes, of ten, that the packed timeline has at least.
-const PACK_TENTHS: usize = 3;
+/// Part of the bytes, of a hundred, that the packed timeline has at most.
+const PACK_PERCENT: usize = 35;
 /// Bytes for the sentence about what the window recomputes.
 const REACH_BYTES: usize = 500;
 /// Bytes of the elements around a part.
 const SECTION_BYTES: usize = 250;
+/// Bytes of the element around the packed timeline.
+const DATA_BYTES: usize = 150;
 
-/// The parts of a run.
+/// The parts of a run, and their size.
 #[derive(Debug, Clone, Default)]
 pub struct Rendering {
     pub sections: Vec<Section>,
     /// Id and bytes of the packed timeline.
     pub data: Option<(String, Vec<u8>)>,
+    /// Maximum size of all of it in the page.
+    pub bytes: usize,
 }
 
 /// All parts in at most `bytes` bytes.
 pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
-    let around = PARTS.len() * SECTION_BYTES + REACH_BYTES + navigation(view, is_single);
-    let bytes = bytes.saturating_sub(around);
+    let bytes = bytes.saturating_sub(around(view, is_single));
+    let pack_max = bytes / 100 * PACK_PERCENT / 4 * 3;
+    let stats = &view.run.stats;
+    let packed = pack(
+        &view.run.timeline,
+        stats.time_ns,
+        |key| view.row_of(key),
+        pack_max,
+    );
+    let encoded = packed.as_ref().map_or(0, |packed| encoded_len(&packed.bytes));
     let weights = PARTS.iter().map(|part| part.weight).sum();
-    let mut budget = Budget::new(bytes / 10 * (10 - PACK_TENTHS), weights);
-    let mut used = 0;
+    let mut budget = Budget::new(bytes.saturating_sub(encoded), weights);
     let mut sections = Vec::new();
     for part in &PARTS {
         let share = budget.share(part.weight);
@@ -90,18 +101,8 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
             _ => fitted(share, part.rows, |rows| (part.build)(view, rows)),
         };
         budget.spend(body.as_str().len());
-        used += body.as_str().len();
         sections.push(Section::new(&view.id(part.id), part.title, body));
     }
-    // Base64 makes four bytes of three.
-    let bytes_max = bytes.saturating_sub(used) / 4 * 3;
-    let stats = &view.run.stats;
-    let packed = pack(
-        &view.run.timeline,
-        stats.time_ns,
-        |key| view.row_of(key),
-        bytes_max,
-    );
     let latency = PARTS
         .iter()
         .position(|part| part.id == LATENCY)
@@ -110,18 +111,26 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
         let sentence = element("p").class("note").child(reach(view, packed.as_ref()));
         section.body.push(sentence);
     }
+    let bodies = sections.iter().map(|section| section.body.as_str().len());
     Rendering {
+        bytes: bodies.sum::<usize>() + encoded + around(view, is_single),
         sections,
         data: packed.map(|packed| (view.id("timeline"), packed.bytes)),
     }
 }
 
-/// Bytes of the links to the parts of a run, if there are several runs.
-fn navigation(view: &View, is_single: bool) -> usize {
+/// Base64 makes four bytes of three.
+fn encoded_len(bytes: &[u8]) -> usize {
+    bytes.len().div_ceil(3) * 4
+}
+
+/// Maximum bytes around the parts of a run: headings, links to them if there are several runs, a sentence, an element for the data.
+fn around(view: &View, is_single: bool) -> usize {
     let links = PARTS
         .iter()
         .map(|part| link(&view.id(part.id), part.title).as_str().len());
-    if is_single { 0 } else { links.sum::<usize>() + 200 }
+    let links = if is_single { 0 } else { links.sum::<usize>() + 200 };
+    PARTS.len() * SECTION_BYTES + REACH_BYTES + links + DATA_BYTES
 }
 
 fn link(id: &str, title: &str) -> Html {
