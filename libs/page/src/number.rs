@@ -182,7 +182,9 @@ fn digits(value: f64) -> String {
         size if size < 0.000_1 => return format!("{value:.1e}"),
         _ => 4,
     };
-    if value.fract() == 0.0 && value.abs() < 999.5 {
+    // A sum such as 0.1 + 0.2 is not whole by its last bits only.
+    let is_whole = (value - value.round()).abs() <= value.abs() * 1e-12;
+    if is_whole && value.abs() < 999.5 {
         return format!("{value:.0}");
     }
     format!("{value:.decimals$}")
@@ -274,6 +276,7 @@ mod tests {
                 (0.004, "0.4%"),
                 (0.1234, "12.3%"),
                 (1.0, "100%"),
+                (0.1 + 0.2, "30%"),
                 (f64::NAN, NONE),
             ],
         );

@@ -72,7 +72,7 @@ fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
             to: index(to),
             rate,
             errors: failed,
-            label: edge_label(flow, rate, failed),
+            label: edge_label(flow, rate),
             tip: edge_tip(view, collapsed, (*from, *to), flow),
         }
     });
@@ -85,16 +85,13 @@ fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
     })
 }
 
-fn edge_label(flow: &Flow, rate: f64, failed: f64) -> String {
+/// Rate above the line, time below it. The chart adds the share of failed calls.
+fn edge_label(flow: &Flow, rate: f64) -> String {
     let time = match flow.p95_ns {
         Some(ns) => format!("p95 {}", duration(ns as f64)),
         None => format!("mean {}", duration(flow.mean_ns())),
     };
-    let mut text = format!("{} {time}", Unit::PerSecond.format(rate));
-    if flow.errors > 0 {
-        text += &format!(" {} failed", share(failed));
-    }
-    text
+    format!("{}\n{time}", Unit::PerSecond.format(rate))
 }
 
 fn edge_tip(view: &View, graph: &Graph<'_>, ends: (Vertex, Vertex), flow: &Flow) -> String {
