@@ -149,7 +149,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
-    // On failure fewer connections fit, and the summary reports it.
+    // If this fails, fewer connections can be open at once, and the summary shows the effect.
     let _ = clock::raise_file_limit();
     args.check_sizes()?;
     args.check_export()?;
@@ -255,7 +255,8 @@ impl RunArgs {
         Ok(())
     }
 
-    /// Refuses options of an export that does not happen: child processes export without TLS and headers.
+    /// Refuses --otlp flags without --target: the processes that this command starts export without TLS and headers, so the
+    /// flags would have no effect.
     fn check_export(&self) -> Result<(), UsageError> {
         match self.otlp.first_set() {
             Some(flag) if self.target.is_none() => Err(UsageError(format!(

@@ -27,12 +27,12 @@ Examples:
 
 Rows:
   MODULE@NODE METHOD PATH   an invocation. The calls that it made are below it
-  -> METHOD PATH            a call. The invocation that it caused is below it; without one, the row ends with the peer
+  -> METHOD PATH            a call. The invocation that it caused is below it. If there is none, the line shows the peer's name
 Rows of the same level are in the order of time. A row whose caller is missing (an orphan) is the root of a tree of its own.
 
 Columns (times in ms, '-' if unknown):
-  *        the row is on the critical path. This path goes from the end of the root back to its start, always through the
-           row that ended last. Only time saved on this path can make the root shorter
+  *        the row is on the critical path. This path goes from the end of the root back to its start: at each point, it
+           enters the child that ended last before that point. Only time saved on it can make the root shorter
   start    time since the start of the root. '~' marks an estimate
   took     time from arrival to end
   queue, service, cpu, network

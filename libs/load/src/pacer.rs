@@ -43,7 +43,7 @@ pub enum ToPacer {
 
 pub struct Pacer {
     pub to_io: Sender<FromPacer>,
-    /// Wakes the io loop where no event of a socket does.
+    /// Wakes the io loop when no socket event will.
     pub io_waker: Arc<mio::Waker>,
     /// Receives idle connections.
     pub from_io: Receiver<ToPacer>,
@@ -144,7 +144,7 @@ mod tests {
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
-    /// Fails, as it should, if the pacer wakes the I/O loop only for unfinished writes.
+    /// The pacer must wake the io loop not only for unfinished writes, but also if the loop has dropped the connection.
     #[test]
     fn the_io_loop_is_woken_for_a_connection_that_it_has_dropped() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -78,7 +78,7 @@ impl Target {
 enum Found {
     /// This part of this run.
     Sure((Run, Part)),
-    /// This run, unless the folder is a later part that does not have a run_meta.json yet.
+    /// The folder's name is that of a later part, and run_meta.json is missing. It may be this run, or a later part of another.
     Unsure((Run, Part)),
     /// Not a run folder.
     Nothing,
@@ -237,8 +237,8 @@ impl Run {
         Ok(parts)
     }
 
-    /// The successor of a part. Numbers can be missing: a part was deleted, or its name is the id of
-    /// a different run.
+    /// The successor of a part. Numbers can have gaps: a part was deleted, or a number was skipped because its folder name is
+    /// the id of a different run.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.

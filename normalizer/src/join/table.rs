@@ -1,7 +1,7 @@
 //! [`JoinTable`]: the spans of the last join window. Each span waits on its parent until the span's outcome is decided.
 //!
 //! A span is *known* (`Fact::Known`) when its nearest invocation at or above it is found. It is *resolved* (`Fact::Resolved`) when
-//! its outcome is decided. An invocation may be known, because it is its own nearest invocation, and still wait for its parent.
+//! its outcome is decided. An invocation is its own nearest invocation. So it can be known while it still waits for its parent.
 
 mod cycles;
 mod deadlines;

@@ -15,7 +15,8 @@ use super::counters::Counters;
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
-/// Work on more bytes would delay the thread's other requests, so those other requests move to another thread first.
+/// Messages of at least this size take so long that they would delay the thread's other requests. So the runtime first moves
+/// the other requests to another thread.
 const LONG_WORK_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone)]

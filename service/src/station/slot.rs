@@ -21,7 +21,7 @@ use crate::telemetry::server_span::Times;
 /// Serves requests until the queue is closed and empty.
 ///
 /// An answer is sent only after the next request's start timestamp is taken. Sending wakes an I/O thread, which may take
-/// this CPU. Before the timestamp, that would make the slot look idle although requests wait for it.
+/// this CPU. If the answer were sent before the timestamp, the slot could look idle while requests wait for it.
 pub fn run(service: &Arc<Service>, calls: &Handle) {
     let mut finished: Option<Finished> = None;
     let mut free_since_ns = service.clock.now_ns();
@@ -70,7 +70,7 @@ fn send(service: &Service, finished: Option<Finished>) {
     }
 }
 
-/// A request in progress, with its start reading.
+/// A request in progress, with the meter's reading at its start.
 struct MeteredWork {
     before: Option<Reading>,
     times: Times,

@@ -100,7 +100,7 @@ pub struct StatsArgs {
     /// Print the SQL for DuckDB that computes the same figures, instead of the figures.
     #[arg(long)]
     sql: bool,
-    /// Print the CPU time of a request by endpoint for modules without cpu_time_ms, estimated from process.cpu.time.
+    /// For modules without cpu_time_ms, estimate the CPU time per request of each endpoint from process.cpu.time, and print it.
     #[arg(long, conflicts_with_all = ["by", "from", "to", "warmup", "sql", "lint"])]
     cpu: bool,
     /// With --cpu: also write the estimates to the run's module_inventory.json, with cpu_src=regressed. The run must have ended.

@@ -1,6 +1,6 @@
 //! [`lint`]: checks a run against laws that every correctly recorded run keeps.
 //!
-//! None is an identity: each compares figures that were recorded independently of each other.
+//! No law holds by definition: each compares figures that were recorded independently of each other.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use super::sampled::{Sampled, StationSamples};
 
 /// Level of the intervals: of a thousand good stations, one disagrees by chance.
 const LEVEL: f64 = 0.999;
-/// If the value was different for a share of 7/n of the time, all of n samples miss that with a probability below 1 - LEVEL.
+/// If all of n samples are equal, the value differed from them for less than 7/n of the time, at confidence LEVEL:
+/// e^-7 < 1 - LEVEL.
 const EQUAL_SAMPLES_REACH: f64 = 7.0;
 /// A part of callers or callees may be missing at the borders of a run.
 const MISSING_SHARE_MAX: f64 = 0.01;
@@ -149,7 +150,8 @@ fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
 fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Check {
     let by_rows = rows.response_ns as f64 / (time_ns as f64).max(1.0);
     let (mut low, mut high, mut mean) = (0.0, 0.0, 0.0);
-    // The instances of a station are not independent, so the lower ends of their intervals are added, and the upper ends.
+    // The instances of a station are not independent. So the interval of their sum goes from the sum of the lower ends to the
+    // sum of the upper ends.
     for series in samples.in_flight() {
         match series.values.mean_interval(LEVEL, RunLength::Unknown) {
             Ok(interval) => {

@@ -32,7 +32,7 @@ enum Ancestor {
 /// Resolves one trace after another. Its buffers are reused.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    /// Of each row of the last trace.
+    /// The resolutions of the rows of the last trace, by index.
     pub resolved: Vec<Resolution>,
     parents: Vec<Option<usize>>,
     callers: Vec<Option<usize>>,
@@ -81,7 +81,7 @@ impl Resolver {
         }
     }
 
-    /// Finds the ancestor of a row, and of all calls on the way to it.
+    /// Finds the ancestor of a row, and of all calls between the row and this ancestor.
     fn walk_up(&mut self, rows: &[SpanRow], from: usize) {
         let (parents, ancestors, path) = (&self.parents, &mut self.ancestors, &mut self.path);
         let mut index = from;
@@ -93,7 +93,7 @@ impl Resolver {
                 known => break known,
             }
             let row = &rows[index];
-            // A parent in another instance counts only if the normalizer that wrote the child's row found no ancestor.
+            // A parent in another instance counts only if the row's own normalizer recorded no ancestor for it.
             let prefers_recorded = |parent: usize| !is_certain(row, &rows[parent]) && has_recorded(row);
             let Some(parent) = parents[index].filter(|&parent| !prefers_recorded(parent)) else {
                 ancestors[index] = recorded_ancestor(row);
@@ -182,7 +182,7 @@ impl Resolver {
         let (row, found) = (&rows[index], &mut self.resolved[index]);
         found.caller = self.callers[index];
         let Some(caller) = found.caller else {
-            // No folder has the call's row: what the row's own normalizer knew of it stays.
+            // No folder has the caller's row, so this row keeps what its own normalizer recorded about the caller.
             found.caller_fields = row.caller_span_id.map(|caller| (caller, row.net_ns));
             if row.flags.has(Flag::ChildOutlivesCaller) {
                 found.flags = found.flags.with(Flag::ChildOutlivesCaller);
@@ -220,9 +220,9 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
     begin..begin + count
 }
 
-/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. A callee's parent is the call with the same
-/// id, as Zipkin shares ids. Without it, the parent is the callee whose id is `parent_span_id`, or else the call with that id.
-/// For any other row, parents in its own instance have priority, and among these a callee over a call.
+/// The row that is another's parent, by the normalizer's rules in docs/cctf.md. If a call has the same id as a callee,
+/// as in Zipkin, that call is the callee's parent. If there is none, the parent is the row with the id `parent_span_id`: a SERVER
+/// or CONSUMER row, or else a call. For any other row, parents in its own instance have priority, and among these a callee.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);

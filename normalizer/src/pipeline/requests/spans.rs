@@ -131,8 +131,8 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. The join ignores runs, so a row's parent can be a
-    /// refused span, or inner work that becomes an invocation only at the end of the OTLP request. Their runs are noted, too.
+    /// Notes and returns the run of a span's row, if it is known now. Also notes the runs of spans that have no row yet but can
+    /// be the parent of one: inner work, which may become an invocation later, and refused spans, because the join ignores runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
@@ -196,7 +196,7 @@ fn role_of(span: &Span<'_>, mapped: &MappedSpan<'_>) -> Role {
 }
 
 /// Whether the cause of a span is outside of its process, so that it is an invocation whatever its parent is. The cause of a
-/// CONSUMER that handles messages is outside unless its parent is known to be in the same process and it has no links.
+/// CONSUMER that handles messages is outside if the span has links, or if its parent is not known to be in the same process.
 fn is_caused_from_outside(span: &Span<'_>, role: Role) -> bool {
     let is_remote = span.parent_is_remote();
     match role {
