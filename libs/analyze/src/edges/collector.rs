@@ -196,3 +196,58 @@ impl Collector {
         self.entries.push(entry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_beyond_the_maximum_of_edges_share_one() {
+        let mut collector = Collector::default();
+        for chunk in 0..3 {
+            let mut edges = ChunkEdges::default();
+            for peer in 0..EDGES_MAX + 5 {
+                let peer = format!("\"{peer}\"");
+                let row = CallRow {
+                    module: b"\"m\"",
+                    peer: peer.as_bytes(),
+                    ts_end: chunk,
+                    ..CallRow::default()
+                };
+                edges.add_call(&row, &Names::default());
+            }
+            collector.absorb(edges);
+        }
+        assert_eq!(collector.entries.len(), EDGES_MAX);
+        assert!(collector.entries.iter().all(|entry| entry.sums.calls == 3));
+        assert_eq!((collector.other.calls, collector.other.times.sum_ns), (15, 15));
+    }
+
+    #[test]
+    fn probes_are_answered_calls_whose_answer_is_unknown() {
+        let mut collector = Collector::default();
+        for _ in 0..10 {
+            let mut edges = ChunkEdges::default();
+            for (is_answered, peer_module) in [
+                (true, &b""[..]),
+                (false, b""),
+                (true, b"\"b\""),
+                (true, b""),
+                (true, b""),
+            ] {
+                let row = CallRow {
+                    trace_id: b"\"0000000000000000000000000000000f\"",
+                    span_id: b"\"000000000000000a\"",
+                    module: b"\"m\"",
+                    peer_module,
+                    is_answered,
+                    ..CallRow::default()
+                };
+                edges.add_call(&row, &Names::default());
+            }
+            collector.absorb(edges);
+        }
+        let probes: Vec<usize> = collector.entries.iter().map(|entry| entry.probes.len()).collect();
+        assert_eq!(probes, [PROBES_MAX, 0]);
+    }
+}

@@ -1,8 +1,11 @@
 //! [`Arrivals`]: gaps between the arrivals of each group, from rows that are nearly in the order of time.
 
-/// Arrivals that wait to be sorted. Rows are written when their callers are known, so a row may be this many rows late.
-/// 12 MiB, and a quarter more.
+use std::collections::VecDeque;
+
+/// Arrivals that wait for earlier ones. Rows are written when their callers are known, so a row may be this many rows late. 12 MiB.
 const WAITING_MAX: usize = 1 << 20;
+/// Part of them that are sorted at once: few, so that sorting takes little memory.
+const FRESH_SHARE: usize = 16;
 
 /// An arrival that waits: 12 bytes, because a report keeps millions within its bound on memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +47,10 @@ impl Gaps {
 
 /// Sorts arrivals and passes each to the groups of its cell.
 pub struct Arrivals {
-    waiting: Vec<Waiting>,
+    /// Sorted.
+    waiting: VecDeque<Waiting>,
+    /// Those after the last sort.
+    fresh: Vec<Waiting>,
     waiting_max: usize,
     /// The last arrival that was passed on.
     passed: i64,
@@ -62,7 +68,8 @@ impl Arrivals {
 
     fn with_bound(groupings: usize, waiting_max: usize) -> Self {
         Self {
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            fresh: Vec::new(),
             waiting_max,
             passed: i64::MIN,
             left_out: 0,
@@ -76,24 +83,46 @@ impl Arrivals {
         arrivals: impl Iterator<Item = (i64, u32)>,
         groups_of: impl Fn(u32) -> [u32; N],
     ) {
-        let waiting = arrivals.map(|(arrival, cell)| Waiting { arrival, cell });
-        self.waiting.extend(waiting);
-        // Sorting more at once takes less time, but more memory.
-        if self.waiting.len() > self.waiting_max + self.waiting_max / 4 {
-            let passed = self.waiting.len() - self.waiting_max;
+        let fresh = arrivals.map(|(arrival, cell)| Waiting { arrival, cell });
+        self.fresh.extend(fresh);
+        if self.fresh.len() > self.waiting_max / FRESH_SHARE {
+            self.sort_in();
+            let passed = self.waiting.len().saturating_sub(self.waiting_max);
             self.pass(passed, groups_of);
         }
     }
 
     /// The gaps by grouping and group, after the last arrival.
     pub fn finish<const N: usize>(&mut self, groups_of: impl Fn(u32) -> [u32; N]) -> Vec<Vec<Gaps>> {
+        self.sort_in();
         self.pass(self.waiting.len(), groups_of);
         std::mem::take(&mut self.gaps)
     }
 
+    /// Moves the fresh arrivals to their places. Most come after all others, so few move.
+    fn sort_in(&mut self) {
+        if self.waiting.capacity() == 0 {
+            // A ring that grew by doubling would touch twice the memory.
+            self.waiting
+                .reserve_exact(self.waiting_max + self.waiting_max / 8);
+        }
+        self.fresh.sort();
+        let mut sorted = self.waiting.len();
+        self.waiting.extend(self.fresh.iter().copied());
+        let mut place = self.waiting.len();
+        while let Some(&last) = self.fresh.last() {
+            place -= 1;
+            if sorted > 0 && self.waiting[sorted - 1] > last {
+                sorted -= 1;
+                self.waiting[place] = self.waiting[sorted];
+            } else {
+                self.waiting[place] = last;
+                self.fresh.pop();
+            }
+        }
+    }
+
     fn pass<const N: usize>(&mut self, count: usize, groups_of: impl Fn(u32) -> [u32; N]) {
-        // A stable sort takes little time, because it finds the sorted parts.
-        self.waiting.sort();
         for Waiting { arrival, cell } in self.waiting.drain(..count) {
             if arrival < self.passed {
                 self.left_out += 1;

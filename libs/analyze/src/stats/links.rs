@@ -109,13 +109,14 @@ impl<V> Generations<V> {
         }
     }
 
-    /// Returns the generation that was dropped, if one was.
-    fn make_room(&mut self) -> Map<u64, V> {
+    /// Drops the old generation if the young one is full. The maps keep their memory: it is touched once for the whole run.
+    fn make_room(&mut self, mut on_dropped: impl FnMut(&V)) {
         if self.young.len() < self.max {
-            return Map::default();
+            return;
         }
-        let full = std::mem::take(&mut self.young);
-        std::mem::replace(&mut self.old, full)
+        self.old.values().for_each(&mut on_dropped);
+        self.old.clear();
+        std::mem::swap(&mut self.young, &mut self.old);
     }
 
     fn get(&self, key: u64) -> Option<&V> {
@@ -198,7 +199,7 @@ impl LinkJoin {
             while let Some(waiting) = self.waiting.remove(key) {
                 found.extend(waiting.into_iter().map(|crossing| (call, crossing)));
             }
-            self.calls.make_room();
+            self.calls.make_room(|_| {});
             self.calls.young.insert(key, call);
         }
         self.add_found(found);
@@ -213,8 +214,9 @@ impl LinkJoin {
             match self.calls.get(crossing.call) {
                 Some(&call) => found.push((call, crossing)),
                 None => {
-                    let dropped = self.waiting.make_room();
-                    self.unmatched += dropped.values().map(|waiting| waiting.len() as u64).sum::<u64>();
+                    let unmatched = &mut self.unmatched;
+                    self.waiting
+                        .make_room(|dropped| *unmatched += dropped.len() as u64);
                     let waiting = self.waiting.young.entry(crossing.call).or_default();
                     waiting.push(crossing);
                 }

@@ -191,9 +191,10 @@ impl Survey {
     }
 }
 
-/// The modules with the most response time first.
+/// The modules with the most response time first. The group of further modules has no key by which its rows are found.
 fn ranked(groups: &[Group]) -> Vec<Key> {
-    let mut modules: Vec<&Group> = groups.iter().filter(|group| group.by == By::Module).collect();
+    let is_module = |group: &&Group| group.by == By::Module && !group.key.is_other;
+    let mut modules: Vec<&Group> = groups.iter().filter(is_module).collect();
     modules.sort_by(|left, right| {
         let sum = |group: &Group| group.sums.of(Time::Response).sum_ns;
         sum(right).cmp(&sum(left)).then_with(|| left.key.cmp(&right.key))

@@ -234,3 +234,43 @@ fn series(cells: Vec<Cell>) -> SeriesWithBusy {
     let buckets = cells.into_iter().map(Bucket::from).collect();
     (Series { buckets }, busy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_modules_have_counts_only_and_the_rest_are_in_the_run() {
+        let grid = Grid::new(0, 0);
+        let key = |number: usize| Key {
+            module_id: Some(format!("m{number}")),
+            ..Key::default()
+        };
+        let modules: Vec<(Key, bool)> = (0..COUNTED_MAX).map(|number| (key(number), false)).collect();
+        let ranks = Ranks::new(&modules);
+        let mut chunk = ChunkTimeline::default();
+        for number in 0..COUNTED_MAX + 7 {
+            let module = format!("\"m{number}\"");
+            let mut row = InvocationRow {
+                module: module.as_bytes(),
+                ..InvocationRow::default()
+            };
+            row.times[Time::Response as usize] = Some(9);
+            chunk.add(&row, grid, &ranks);
+        }
+        let mut collector = Collector::new(grid);
+        collector.absorb(&chunk);
+        let (run, modules) = collector.finish();
+        let bins = |series: &SeriesWithBusy| series.0.buckets[0].times[Time::Response as usize].bins.clone();
+        let bin = bin_of(9);
+        assert_eq!(bins(&run), [(bin, COUNTED_MAX as u32 + 7)]);
+        assert_eq!(modules.len(), COUNTED_MAX);
+        for (rank, series) in modules.iter().enumerate() {
+            let bucket = &series.0.buckets[0];
+            let time = &bucket.times[Time::Response as usize];
+            assert_eq!((bucket.calls, time.count, time.sum_ns), (1, 1, 9));
+            let wanted: &[(u16, u32)] = if rank < SKETCHED_MAX { &[(bin, 1)] } else { &[] };
+            assert_eq!(bins(series), wanted, "{rank}");
+        }
+    }
+}

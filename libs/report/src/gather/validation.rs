@@ -37,10 +37,15 @@ pub fn validation(opened: &Opened, is_any_size: bool) -> Result<Validation, Read
         ));
         return Ok(found);
     }
-    for folder in &folders {
-        let report = validate(folder, Options::default())?;
+    for (folder, part) in folders.iter().zip(&opened.parts) {
+        let mut report = validate(folder, Options::default())?;
         found.errors += report.errors;
         found.warnings += report.warnings;
+        if folders.len() > 1 {
+            for finding in &mut report.broken {
+                finding.message = format!("{}: {}", part.folder(), finding.message);
+            }
+        }
         found.findings.extend(report.broken);
     }
     // A stable sort, so that findings keep the order of parts, files and lines.
