@@ -133,7 +133,7 @@ impl ValueAxis {
         let count = (max / step - 1e-9).ceil().max(1.0);
         let ticks = (0..=count as usize).map(|index| Tick {
             at: index as f64 / count,
-            label: unit.format(index as f64 * step),
+            label: tick_label(index as f64 * step, unit),
         });
         Self {
             max: step * count,
@@ -145,6 +145,15 @@ impl ValueAxis {
     pub fn place(&self, value: f64) -> f64 {
         (value / self.max).clamp(0.0, 1.0)
     }
+}
+
+/// A round value, without zeros at the end of its decimals: `1.5 ms`.
+pub(super) fn tick_label(value: f64, unit: Unit) -> String {
+    let text = unit.format(value);
+    let is_in_number = |c: char| c.is_ascii_digit() || c == '.';
+    let end = text.find(|c| !is_in_number(c)).unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    format!("{}{rest}", without_zeros(number))
 }
 
 /// A coordinate with one decimal. What is not finite becomes zero.
@@ -166,13 +175,16 @@ pub(super) fn percentage(place: f64) -> String {
 /// At most so many decimals, without zeros at the end.
 fn trimmed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
-    let short = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
-    match short {
+    match without_zeros(&text) {
         "-0" => "0".to_owned(),
-        _ => short.to_owned(),
+        short => short.to_owned(),
+    }
+}
+
+fn without_zeros(number: &str) -> &str {
+    match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
     }
 }
 
@@ -227,6 +239,11 @@ mod tests {
             axis.ticks.into_iter().map(|tick| tick.label).collect::<Vec<_>>()
         };
         assert_eq!(labels(7.3, Unit::Count), ["0", "2", "4", "6", "8"]);
+        assert_eq!(labels(1.9, Unit::Count), ["0", "0.5", "1", "1.5", "2"]);
+        assert_eq!(
+            labels(1.9e9, Unit::Bytes),
+            ["0 B", "500 MB", "1 GB", "1.5 GB", "2 GB"]
+        );
         assert_eq!(labels(0.93, Unit::Share), ["0%", "50%", "100%"]);
         assert_eq!(
             labels(3_100_000.0, Unit::Nanoseconds),

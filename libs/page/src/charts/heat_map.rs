@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::axes::{Tick, TimeAxis};
+use super::axes::{Tick, TimeAxis, tick_label};
 use super::plot::Plot;
 use crate::html::{Html, element};
 use crate::number::{Unit, count};
@@ -191,7 +191,7 @@ fn value_ticks(bounds: &[f64], unit: Unit) -> Vec<Tick> {
         .filter(|value| (low * 0.999..=high * 1.001).contains(value))
         .map(|value| Tick {
             at: ((value / low).log10() / decades).clamp(0.0, 1.0),
-            label: unit.format(value),
+            label: tick_label(value, unit),
         })
         .collect()
 }

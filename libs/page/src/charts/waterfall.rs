@@ -5,7 +5,7 @@ use super::parts::{Part, legend, patterns, used};
 use crate::html::{Element, Html, element};
 use crate::number::{Unit, duration};
 
-/// Rows that are drawn at most. Each takes about 400 bytes.
+/// Rows that are drawn at most. Each takes about 800 bytes.
 pub const ROWS_MAX: usize = 200;
 /// Levels that are indented; deeper ones stay at the last.
 const DEPTH_MAX: usize = 12;
