@@ -75,7 +75,7 @@ FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstr
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
-  up down logs tail collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
+  up down logs tail report collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
   screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
 
 help: ## Print this list
@@ -138,6 +138,9 @@ logs: need-compose ## Follow the logs of its containers
 
 tail: need-binaries ## Follow a run line by line (RUN_ID=<name>, default: the newest; FILE=calls, ...)
 	@$(RELEASE)/cctf tail $(RUN_ID) --file $(FILE)
+
+report: need-binaries ## Write report.html, one offline page of a run (RUN_ID=<name>, default: the newest; LOGS_DIR=<folder>)
+	@$(RELEASE)/cctf report $(RUN_ID) $(if $(LOGS_DIR),--logs-dir $(LOGS_DIR))
 
 collector: need-go ## Build the pinned OpenTelemetry Collector into target/tools (3 minutes, once)
 	@scripts/collector $(TOOLS)

@@ -12,6 +12,7 @@ mod output;
 #[path = "../../examples/recorded/main.rs"]
 mod recorded;
 mod recorded_run;
+mod report;
 mod run;
 mod servers;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]

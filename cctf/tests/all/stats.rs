@@ -12,7 +12,7 @@ use crate::{cctf, stderr};
 const INVENTORY: &str = r#"[{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"instances":[{"instance_id":"i","node_id":"n","workers":2}]}]"#;
 
 /// A row that starts at this offset and takes 4 ms, 1 ms of it in the queue.
-fn row(second: u64, module: &str, status: u16) -> String {
+pub fn row(second: u64, module: &str, status: u16) -> String {
     let begin = 1_700_000_000_000 + second * 1000;
     format!(
         r#"{{"trace_id":"{second:032x}","span_id":"{second:016x}","parent_id":null,"parent_span_id":null,"module_id":"{module}","instance_id":"i","ts_enqueue":{begin}.000000,"ts_start":{}.000000,"ts_end":{}.500000,"node":"n","stage":"edge","method":"GET","path":"/a,\"b\"","bytes_in":10,"bytes_out":null,"cpu_time_ms":0.000000,"queue_time_ms":1.000000,"service_time_ms":3.500000,"rt_ms":4.500000,"status":{status},"downstream_ms":null,"kind":"server"}}"#,
@@ -40,7 +40,7 @@ impl Logs {
         fs::write(cctf.join(file), text).unwrap();
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
