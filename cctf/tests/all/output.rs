@@ -73,6 +73,8 @@ fn with_each_command(check: impl Fn(&[&str], i32)) {
         fs::remove_dir_all(&out).unwrap();
         check(&[&load(&target)[..], &format].concat(), 1);
     }
+    let page = folder.path().join("page.html");
+    check(&["report", traced, "--out", page.to_str().unwrap()], 1);
     for printed in [
         &["schema", "calls"][..],
         &["completions", "bash"],
