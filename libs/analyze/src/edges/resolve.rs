@@ -4,6 +4,7 @@
 //! order: the module that other calls to the same peer name; the module whose name the peer is; the module of the
 //! invocations that some of the calls caused; the peer itself.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use aggregate::maps::Map;
@@ -75,7 +76,7 @@ impl Edges {
         }
     }
 
-    /// The edges, those with the most time first.
+    /// The edges, those with the most time first, and that of all further ones last.
     pub fn finish(self) -> Vec<Edge> {
         let mut sums: BTreeMap<(Option<Key>, EdgeEnd), EdgeSums> = BTreeMap::new();
         for edge in self.open {
@@ -90,7 +91,7 @@ impl Edges {
         }
         let mut edges: Vec<Edge> = sums.into_iter().map(edge).collect();
         // A stable sort, so that equal sums keep the order of the names.
-        edges.sort_by_key(|edge| std::cmp::Reverse(edge.sum_ns));
+        edges.sort_by_key(|edge| (edge.to == EdgeEnd::Other, Reverse(edge.sum_ns)));
         edges
     }
 }

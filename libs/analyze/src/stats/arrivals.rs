@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Arrivals that wait for earlier ones. Rows are written when their callers are known, so a row may be this many rows late. 12 MiB.
+/// Arrivals that wait for earlier ones. Rows are written when their callers are known, so a row may be this many rows late.
+/// 12 MiB.
 const WAITING_MAX: usize = 1 << 20;
 /// Part of them that are sorted at once: few, so that sorting takes little memory.
 const FRESH_SHARE: usize = 16;

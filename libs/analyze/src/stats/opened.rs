@@ -1,5 +1,5 @@
-//! [`Opened`]: the files of a run's invocations and calls with the sizes that they have now, so that several passes over a
-//! growing run see the same lines.
+//! [`Opened`]: the files of a run's invocations and calls with their current sizes. Several passes over a growing run then see
+//! the same lines.
 
 use std::path::PathBuf;
 

@@ -11,7 +11,8 @@ use crate::model::Meta;
 const NOT_FACTS: [&str; 5] = ["run_id", "started_ts", "ended_ts", "part", "counts"];
 const COUNTS: &str = "counts";
 
-/// The facts of the first part, with the end of the last one and the counts of all. `None` if a part's file is missing or invalid.
+/// The facts of the first part, with the end of the last one and the counts of all. `None` if a part's file is missing or
+/// invalid.
 ///
 /// # Errors
 /// If a file cannot be read.
