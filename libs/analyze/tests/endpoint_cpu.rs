@@ -10,7 +10,7 @@ mod support;
 use std::fmt::Write as _;
 use std::fs;
 
-use analyze::endpoint_cpu::endpoint_cpu;
+use analyze::endpoint_cpu::{Options, endpoint_cpu};
 use process::{Mix, Process};
 use rundir::parts::Target;
 use support::Random;
@@ -66,7 +66,13 @@ fn modules_without_cpu_times_get_them_from_all_their_processes() {
     fs::write(cctf.join("invocations.jsonl"), invocations).unwrap();
     fs::write(cctf.join("run_meta.json"), r#"{"run_id":"r","ended_ts":1.0}"#).unwrap();
     let (run, part) = Target::Folder(logs.path().join("r")).find().unwrap().unwrap();
-    let found = endpoint_cpu(&run, &part, 2).unwrap();
+    let mut progress = (0, 0);
+    let found = endpoint_cpu(&run, &part, &Options::all(2), &mut |at| {
+        progress = (at.done, at.total)
+    })
+    .unwrap();
+    let size = fs::metadata(cctf.join("invocations.jsonl")).unwrap().len();
+    assert_eq!(progress, (size, size));
     assert_eq!(found.damaged, 1);
     let [module] = &*found.modules else {
         panic!("{found:?}");
@@ -81,11 +87,35 @@ fn modules_without_cpu_times_get_them_from_all_their_processes() {
 }
 
 #[test]
+fn invocations_are_read_only_for_wanted_modules_with_samples() {
+    let logs = tempfile::tempdir().unwrap();
+    let cctf = logs.path().join("r/cctf");
+    fs::create_dir_all(&cctf).unwrap();
+    let (mut stats, mut invocations) = (String::new(), String::new());
+    write(1, "stock", "null", &mut stats, &mut invocations);
+    fs::write(cctf.join("system_stats.jsonl"), stats).unwrap();
+    // Would be an error if it were opened.
+    fs::create_dir(cctf.join("invocations.jsonl")).unwrap();
+    fs::write(cctf.join("run_meta.json"), r#"{"run_id":"r","ended_ts":1.0}"#).unwrap();
+    let (run, part) = Target::Folder(logs.path().join("r")).find().unwrap().unwrap();
+    let with = |is_wanted: &dyn Fn(&str) -> bool| {
+        let options = Options {
+            is_wanted,
+            ..Options::all(2)
+        };
+        endpoint_cpu(&run, &part, &options, &mut |_| {}).map(|found| found.modules.len())
+    };
+    assert_eq!(with(&|module| module == "front").unwrap(), 0);
+    assert!(with(&|module| module == "stock").is_err());
+}
+
+#[test]
 fn a_run_without_samples_has_no_figures() {
     let logs = tempfile::tempdir().unwrap();
     let cctf = logs.path().join("r/cctf");
     fs::create_dir_all(&cctf).unwrap();
     fs::write(cctf.join("run_meta.json"), r#"{"run_id":"r","ended_ts":1.0}"#).unwrap();
     let (run, part) = Target::Folder(logs.path().join("r")).find().unwrap().unwrap();
-    assert!(endpoint_cpu(&run, &part, 2).unwrap().modules.is_empty());
+    let found = endpoint_cpu(&run, &part, &Options::all(2), &mut |_| {}).unwrap();
+    assert!(found.modules.is_empty());
 }

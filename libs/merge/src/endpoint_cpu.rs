@@ -4,16 +4,21 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
-use analyze::endpoint_cpu::{endpoint_cpu_of, with_cpu_times};
+use analyze::endpoint_cpu::{Options, endpoint_cpu, with_cpu_times};
 use anyhow::Context;
 use cctf_proto::cctf::{File, MeasureSource, Module, Part, WHOLE_BYTES_MAX};
 use rundir::RunFolder;
 use rundir::output::write_whole;
 use rundir::parts::Run;
 
+use crate::progress::Progress;
+
+/// Maximum number of processes: with 1.5 MB each, less than the rest of the merge takes.
+const PROCESSES_MAX: usize = 32;
+
 /// Adds the estimates to the inventory of the merged run in `folder`. It reads the invocations again, but only if a module without
 /// measured CPU times has samples of its processes.
-pub fn add_cpu_times(folder: &Path) -> anyhow::Result<()> {
+pub fn add_cpu_times(folder: &Path, on_progress: &mut (dyn FnMut(Progress) + Send)) -> anyhow::Result<()> {
     let opened = RunFolder::open(folder)?;
     let Some(inventory) = opened.whole(File::ModuleInventory, WHOLE_BYTES_MAX)? else {
         return Ok(());
@@ -29,8 +34,18 @@ pub fn add_cpu_times(folder: &Path) -> anyhow::Result<()> {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let run = Run::new(folder.parent().unwrap_or(folder), name);
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let found = endpoint_cpu_of(&run, &Part::first(name), threads, lacks_cpu)?;
+    let options = Options {
+        threads: thread::available_parallelism().map_or(1, NonZero::get),
+        processes_max: PROCESSES_MAX,
+        is_wanted: &lacks_cpu,
+    };
+    let found = endpoint_cpu(&run, &Part::first(name), &options, &mut |progress| {
+        on_progress(Progress {
+            phase: "CPU",
+            done: progress.done,
+            total: progress.total,
+        });
+    })?;
     let estimated = with_cpu_times(&inventory, &found.modules)?;
     if estimated != inventory {
         write_whole(&opened.path(File::ModuleInventory), &estimated)?;

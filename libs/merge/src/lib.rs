@@ -58,7 +58,7 @@ pub fn merge(
     out: &Path,
     inputs: &[PathBuf],
     options: &Options,
-    on_progress: &mut dyn FnMut(Progress),
+    on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> anyhow::Result<Summary> {
     let mut opened = Vec::new();
     for input in inputs {
@@ -77,7 +77,7 @@ pub fn merge(
     } else {
         Session::new(&folder, folder.run())?.run(&source, on_progress)?.0
     };
-    endpoint_cpu::add_cpu_times(&folder.run())?;
+    endpoint_cpu::add_cpu_times(&folder.run(), on_progress)?;
     let summary = Summary {
         out: out.to_owned(),
         folders: inputs.len() as u64,

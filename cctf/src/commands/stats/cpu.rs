@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::thread;
 
-use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, endpoint_cpu, with_cpu_times};
+use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, Options, endpoint_cpu, with_cpu_times};
 use analyze::regression::{Estimate, NoEstimate, NoRegression};
 use analyze::stats::cells::OTHER_NAME;
 use cctf_proto::cctf::{File, MeasureSource, Part, WHOLE_BYTES_MAX};
@@ -15,6 +15,7 @@ use rundir::parts::{Run, State};
 use serde_json::{Value, json};
 
 use crate::commands::cells::{UNKNOWN, counted, cut, printable, table as columns};
+use crate::commands::display::BytesBar;
 use crate::commands::{DONE, FAILED, UsageError};
 
 const NAME_WIDTH_MAX: usize = 60;
@@ -24,7 +25,12 @@ const REGRESSED: &str = MeasureSource::Regressed.as_str();
 /// Prints a table, or JSON. `is_written`: whether the estimates are also written to the inventory.
 pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::Result<ExitCode> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let found = endpoint_cpu(run, part, threads)?;
+    let bar = BytesBar::new();
+    let found = endpoint_cpu(run, part, &Options::all(threads), &mut |progress| {
+        bar.show("reading", progress.done, progress.total);
+    });
+    bar.clear();
+    let found = found?;
     if is_written {
         write(run, part, &found)?;
     }

@@ -15,11 +15,15 @@ use rundir::chunks::ChunkedFile;
 use rundir::parts::{Run, State};
 use rundir::{Lines, ReadError};
 
+use crate::stats::Progress;
 use crate::stats::ordered::in_order;
 pub use figures::{CpuOfEndpoint, ModuleCpu, NoCpuTime};
 pub use inventory::{InvalidInventory, with_cpu_times};
 use rows::{Chunk, Requests};
 use samples::Processes;
+
+/// Maximum number of processes of a run: 384 MB at most.
+const PROCESSES_MAX: usize = 256;
 
 /// The CPU times of a run.
 #[derive(Debug)]
@@ -32,49 +36,67 @@ pub struct EndpointCpu {
     pub notes: Vec<String>,
 }
 
-/// Reads a run from the part `first` on.
-///
-/// # Errors
-/// If a file cannot be read.
-pub fn endpoint_cpu(run: &Run, first: &Part, threads: usize) -> Result<EndpointCpu, ReadError> {
-    endpoint_cpu_of(run, first, threads, |_| true)
+/// What to compute, and the bounds of it.
+pub struct Options<'a> {
+    /// Number of threads. It does not change the result.
+    pub threads: usize,
+    /// Maximum number of processes. Each holds at most 1.5 MB; samples of further ones are ignored, with a note.
+    pub processes_max: usize,
+    /// Whether a module is wanted.
+    pub is_wanted: &'a dyn Fn(&str) -> bool,
 }
 
-/// The same for modules that `is_wanted` accepts. Invocations are read only if samples of such a module exist.
+impl Options<'_> {
+    /// All modules of a run.
+    pub fn all(threads: usize) -> Self {
+        Self {
+            threads,
+            processes_max: PROCESSES_MAX,
+            is_wanted: &|_| true,
+        }
+    }
+}
+
+/// Reads a run from the part `first` on. Invocations are read only if samples of a wanted module exist.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn endpoint_cpu_of(
+pub fn endpoint_cpu(
     run: &Run,
     first: &Part,
-    threads: usize,
-    is_wanted: impl Fn(&str) -> bool,
+    options: &Options<'_>,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<EndpointCpu, ReadError> {
     let parts = run.parts_from(first)?;
-    let mut processes = Processes::default();
+    let mut processes = Processes::new(options.processes_max);
     let mut damaged = 0;
     for part in &parts {
         if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
-            damaged += processes.read(lines)?;
+            damaged += processes.read(lines, options.is_wanted)?;
         }
     }
     let notes = processes.note().into_iter().collect();
-    let mut processes = processes.finish();
-    processes.retain(|(module, _, _), _| is_wanted(module));
-    let parts = if processes.is_empty() { &[] } else { &*parts };
-    let mut requests = Requests::new(processes);
-    for part in parts {
-        let Some(file) = ChunkedFile::open(run.path(part, File::Invocations))? else {
-            continue;
-        };
-        let is_open = run.state(part)? == State::Open;
+    let mut requests = Requests::new(processes.finish());
+    let mut files = Vec::new();
+    for part in parts.iter().filter(|_| !requests.processes.is_empty()) {
+        if let Some(file) = ChunkedFile::open(run.path(part, File::Invocations))? {
+            files.push((file, run.state(part)? == State::Open));
+        }
+    }
+    let mut progress = Progress {
+        done: 0,
+        total: files.iter().map(|(file, _)| file.size()).sum(),
+    };
+    for (file, is_open) in &files {
         let work = |piece: usize, buffer: &mut Vec<u8>| {
             let lines = file.read(piece as u64, buffer)?;
-            Ok::<_, ReadError>(Chunk::read(lines, is_open))
+            Ok::<_, ReadError>((Chunk::read(lines, *is_open), file.bytes_of(piece as u64)))
         };
-        in_order(file.chunks() as usize, threads, work, |chunk| {
+        in_order(file.chunks() as usize, options.threads, work, |(chunk, bytes)| {
             damaged += chunk.damaged;
             requests.absorb(&chunk);
+            progress.done += bytes;
+            on_progress(progress);
         })?;
     }
     Ok(EndpointCpu {

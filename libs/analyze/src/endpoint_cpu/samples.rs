@@ -8,9 +8,6 @@ use rundir::{Lines, ReadError};
 use crate::regression::Accumulator;
 use crate::system_stats::{self, PROCESS_CPU};
 
-/// Maximum number of processes. Each holds at most 1.5 MB; samples of further ones are ignored.
-const PROCESSES_MAX: usize = 256;
-
 /// Module, node and instance.
 pub type ProcessKey = (String, String, String);
 
@@ -47,21 +44,36 @@ impl Process {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Processes {
     processes: BTreeMap<ProcessKey, Process>,
+    /// Maximum number of them.
+    max: usize,
     /// Samples of processes beyond the maximum.
     ignored: u64,
 }
 
 impl Processes {
-    /// Reads the samples of one part. Returns the number of damaged lines.
+    pub fn new(max: usize) -> Self {
+        Self {
+            processes: BTreeMap::new(),
+            max,
+            ignored: 0,
+        }
+    }
+
+    /// Reads the samples of the wanted modules in one part. Returns the number of damaged lines.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(&mut self, lines: Lines) -> Result<u64, ReadError> {
+    pub fn read(&mut self, lines: Lines, is_wanted: impl Fn(&str) -> bool) -> Result<u64, ReadError> {
         let mut damaged = 0;
-        system_stats::read(lines, &[PROCESS_CPU], |stat| self.add(stat), |_| damaged += 1)?;
+        let add = |stat: &SystemStat<'_>| {
+            if stat.module_id.as_deref().is_some_and(&is_wanted) {
+                self.add(stat);
+            }
+        };
+        system_stats::read(lines, &[PROCESS_CPU], add, |_| damaged += 1)?;
         Ok(damaged)
     }
 
@@ -70,7 +82,7 @@ impl Processes {
             return;
         };
         let key = (module.to_string(), stat.node_id.to_string(), instance.to_string());
-        if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&key) {
+        if self.processes.len() >= self.max && !self.processes.contains_key(&key) {
             self.ignored += 1;
             return;
         }
@@ -82,8 +94,8 @@ impl Processes {
     pub fn note(&self) -> Option<String> {
         (self.ignored > 0).then(|| {
             format!(
-                "{} samples of process.cpu.time are ignored: only the first {PROCESSES_MAX} processes count",
-                self.ignored
+                "{} samples of process.cpu.time are ignored: only the first {} processes count",
+                self.ignored, self.max
             )
         })
     }
@@ -106,9 +118,10 @@ mod tests {
 
     #[test]
     fn samples_of_processes_beyond_the_maximum_are_counted() {
-        let mut processes = Processes::default();
+        const MAX: usize = 5;
+        let mut processes = Processes::new(MAX);
         for at in 1..=2 {
-            for instance in 0..PROCESSES_MAX + 3 {
+            for instance in 0..MAX + 3 {
                 let line = format!(
                     r#"{{"ts_ms":{at}.000000,"node_id":"n","stage":"edge","metric":"process.cpu.time","value":1.0,"instance_id":"{instance}","module_id":"m"}}"#
                 );
@@ -117,7 +130,7 @@ mod tests {
         }
         let note = processes.note().unwrap();
         assert!(note.starts_with("6 samples"), "{note}");
-        assert_eq!(processes.finish().len(), PROCESSES_MAX);
+        assert_eq!(processes.finish().len(), MAX);
     }
 
     #[test]
