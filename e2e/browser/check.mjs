@@ -108,6 +108,8 @@ const CHECKS = {
 const job = JSON.parse(process.argv[2] ?? "{}");
 const ofKind = job.screenshots ? pictures[job.kind] : CHECKS[job.kind];
 if (!ofKind) throw new Error("the job needs a kind: page, report or live");
+const unknown = (job.only ?? []).filter((name) => !ofKind.some((check) => check.name === name));
+if (unknown.length > 0) throw new Error(`no check is named ${unknown.join(" or ")}`);
 const checks = ofKind.filter((check) => (!job.only || job.only.includes(check.name)) && !(check.needsCharts && job.charts === false));
 const browser = await chromium.launch({
   executablePath: executable(),

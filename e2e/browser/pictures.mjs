@@ -25,15 +25,25 @@ function picture(name, options, before) {
 
 const TALL = { width: 1280, height: 1400 };
 
-async function modulesAppear(page) {
-  await page.locator("#modules-table tbody tr").nth(2).waitFor();
+// The rates cover a minute, and all three services of the chain have sent telemetry.
+async function fill(page) {
+  await page.locator("#nodes-table tbody tr").nth(2).waitFor();
+  await page.waitForTimeout(65_000);
+}
+
+// A chosen window, with the map, the figures and the modules in view.
+async function choose(page) {
+  await brush(page);
+  await page.locator("#latency").evaluate((section) => section.scrollIntoView({ behavior: "instant" }));
+  // The sentence about the window comes when the window rests.
+  await page.locator("#window-status", { hasText: "Window from" }).waitFor();
 }
 
 export const pictures = {
   report: [
     picture("report-light", { viewport: TALL }),
-    picture("report-dark", { viewport: TALL, colorScheme: "dark" }, brush),
+    picture("report-dark", { viewport: TALL, colorScheme: "dark" }, choose),
     picture("report-narrow", { viewport: NARROW }),
   ],
-  live: [picture("live", { viewport: TALL }, modulesAppear)],
+  live: [picture("live", { viewport: TALL }, fill)],
 };

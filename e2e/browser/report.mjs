@@ -97,6 +97,8 @@ async function byMouse(page, job, report) {
   await brush(page);
   if (!(await changes(page, whole))) return report("dragging over the heat map changes no figure");
   compare(job, await shown(page), report);
+  const selected = await page.evaluate(() => getSelection().toString());
+  if (selected !== "") report(`dragging over the heat map selects the text ${selected}`);
   const brushed = await table(page);
   await page.locator("#window-clear").click();
   await changes(page, brushed);
@@ -134,7 +136,7 @@ async function traces(page, _job, report) {
     await open(trace.locator("summary").first());
     const now = await trace.evaluate((details) => details.open);
     if (now === was) report(`trace ${index} does not open or close`);
-    const isShown = await trace.locator("table, svg").first().isVisible();
+    const isShown = await trace.locator(".waterfall").isVisible();
     if (isShown !== now) report(`trace ${index} shows no waterfall`);
   }
 }

@@ -16,6 +16,9 @@ pub const HOSTILE: [&str; 4] = [
     "</title><svg onload='alert(3)'>",
 ];
 
+/// Names without surprises.
+pub const PLAIN: [&str; 4] = ["front", "back", "edge0", "payments.example"];
+
 const MS: u64 = 1_000_000;
 /// Every so many requests, one fails.
 const FAILED_EVERY: u64 = 17;

@@ -56,12 +56,14 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         1 => ", 1 failed".to_owned(),
         failed => format!(", {failed} failed"),
     };
-    let summary = element("summary")
+    // One child: the parts of a summary are laid out side by side, and must wrap as one text.
+    let text = element("span")
         .child(element("strong").child(kind))
         .child(format!(": {} ", duration(trace.duration() as f64)))
         .child(element("bdi").child(root))
         .child(format!(" ({all} rows{errors}) "))
         .child(element("code").child(trace.trace_id.to_string()));
+    let summary = element("summary").child(text);
     let shown = trace.nodes.len().min(rows);
     let left_out = all - shown as u64;
     let more = (left_out > 0).then(|| {
