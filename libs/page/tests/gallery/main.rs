@@ -1,4 +1,5 @@
 //! The gallery's page, as a browser would read it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../../examples/gallery/content.rs"]
 mod content;

@@ -1,4 +1,5 @@
 //! Tests of the page: its size, hostile texts, what it says of runs that lack something.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod data;
 mod missing;
