@@ -140,12 +140,16 @@ pub fn survey(
     pass(opened, threads, read, absorb, on_bytes)?;
     let sampled = SampledBuckets::read(&opened.run, &opened.parts, grid)?;
     let slots = SlotTimes::new(&instances, grid);
-    let notes = notes(&sampled, &edges, modules.len());
+    let mut notes = notes(&sampled, &edges, modules.len());
+    let picked = picks.finish();
+    if picked.is_empty() {
+        notes.push("no root invocation has a response time, so no trace is shown".to_owned());
+    }
     let modules = modules.into_iter().take(COUNTED_MAX);
     Ok(Survey {
         timeline: timeline::finish(grid, collector, modules, &sampled, &slots),
         edges: Edges::new(edges, &context.names),
-        picked: picks.finish(),
+        picked,
         notes,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proptest::prelude::*;
 use report::gather::{GatherError, Options, gather};
 use report::model::RunData;
 
@@ -124,4 +125,66 @@ fn a_growing_run_has_its_complete_lines() {
         data.notes
     );
     has_note(&folder.gather(), "the run has not ended");
+}
+
+#[test]
+fn a_run_of_orphans_shows_no_trace() {
+    let folder = Folder::new();
+    folder.invocations(&[Invocation {
+        is_orphan: true,
+        ..Invocation::default()
+    }]);
+    let data = folder.gather();
+    assert!(data.traces.is_empty());
+    has_note(&data, "no root invocation has a response time");
+}
+
+/// A byte at a position, as a fraction of the text.
+fn bytes() -> impl Strategy<Value = Vec<(f64, u8)>> {
+    let byte = prop_oneof![
+        any::<u8>(),
+        prop::sample::select(b"\"{}[],:\n0123456789-".to_vec())
+    ];
+    prop::collection::vec((0.0..1.0_f64, byte), 1..12)
+}
+
+fn damaged(text: String, bytes: &[(f64, u8)]) -> Vec<u8> {
+    let mut text = text.into_bytes();
+    for (position, byte) in bytes {
+        let at = (text.len() as f64 * position) as usize;
+        text[at] = *byte;
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_is_damaged_each_row_is_in_one_bucket(bytes in bytes(), more in bytes()) {
+        let folder = Folder::new();
+        let rows = (1..8).map(|number| Invocation {
+            trace: number / 2,
+            span: number,
+            parent: number / 3,
+            call: number * 10,
+            enqueue: number << 28,
+            ..Invocation::default()
+        });
+        let calls = (1..8).map(|number| Call {
+            trace: number / 2,
+            span: number * 10,
+            peer: "m:80",
+            ..Call::default()
+        });
+        let rows: String = rows.map(|row| row.line()).collect();
+        let calls: String = calls.map(|row| row.line()).collect();
+        fs::write(folder.path("invocations.jsonl"), damaged(rows, &bytes)).unwrap();
+        fs::write(folder.path("calls.jsonl"), damaged(calls, &more)).unwrap();
+        let data = folder.gather();
+        let counted: u64 = data.timeline.run.buckets.iter().map(|bucket| bucket.calls).sum();
+        prop_assert_eq!(counted, data.stats.rows);
+        let of_modules = data.timeline.modules.iter().flat_map(|(_, series)| &series.buckets);
+        prop_assert_eq!(of_modules.map(|bucket| bucket.calls).sum::<u64>(), data.stats.rows);
+    }
 }
