@@ -118,7 +118,7 @@ fn elements_end_in_the_order_in_which_they_start() {
             open.push(tag.name);
         }
     }
-    assert_eq!(open, [String::new(); 0]);
+    assert!(open.is_empty(), "{open:?}");
 }
 
 #[test]
