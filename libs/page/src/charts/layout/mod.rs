@@ -3,9 +3,12 @@
 //! The steps are Sugiyama's: cut cycles and assign layers ([`rank`]), reduce crossings ([`order`]), and align ([`place`]). An edge over
 //! several layers passes through one empty lane in each, so no line crosses a node.
 
+mod item;
 mod order;
 mod place;
 mod rank;
+
+use item::{Item, Segment};
 
 /// Space around the drawing in pixels.
 const MARGIN: f64 = 12.0;
@@ -62,21 +65,6 @@ pub(super) struct Layout {
     pub height: f64,
     pub nodes: Vec<Rect>,
     pub routes: Vec<Route>,
-}
-
-/// A node, or the lane of an edge in a layer that it passes.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub layer: usize,
-    pub height: f64,
-    pub is_lane: bool,
-}
-
-/// A piece of an edge between neighbouring layers, from left to right.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
-    pub left: usize,
-    pub right: usize,
 }
 
 /// The place of a layer.

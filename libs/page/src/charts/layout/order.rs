@@ -1,6 +1,6 @@
 //! [`order`]: the items of each layer from top to bottom, with few crossings.
 
-use super::{Item, Segment};
+use super::item::{Item, Segment};
 
 /// Sweeps over all layers, down and up in turn. The result rarely improves after six.
 const SWEEPS: usize = 12;

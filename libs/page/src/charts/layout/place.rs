@@ -1,6 +1,6 @@
 //! [`place`]: the height of each item, as close to its neighbours as the order of its layer allows.
 
-use super::{Item, Segment};
+use super::item::{Item, Segment};
 
 /// Passes over all layers, forward and backward in turn.
 const PASSES: usize = 16;

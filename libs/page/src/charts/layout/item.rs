@@ -1,0 +1,16 @@
+//! [`Item`] and [`Segment`]: what stands in a layer, and what joins two layers.
+
+/// A node, or the lane of an edge in a layer that it passes.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub layer: usize,
+    pub height: f64,
+    pub is_lane: bool,
+}
+
+/// A piece of an edge between neighbouring layers, from left to right.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub left: usize,
+    pub right: usize,
+}
