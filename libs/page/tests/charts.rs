@@ -1,4 +1,5 @@
 //! Charts with any number: nothing panics, and every coordinate is finite and inside its chart.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use page::charts::axes::{Mark, TimeAxis};
 use page::charts::graph::{Edge, Graph, Node, NodeKind, graph};
