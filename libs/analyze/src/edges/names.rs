@@ -15,6 +15,8 @@ pub struct Names {
     keys: Vec<Key>,
     /// Applications by module.
     apps: BTreeMap<String, BTreeSet<Option<String>>>,
+    /// Whether modules of several applications have the same name.
+    pub has_ambiguous: bool,
     /// Applications of the instances of modules of the same name.
     instances: BTreeMap<(String, String), Option<String>>,
 }
@@ -30,6 +32,7 @@ impl Names {
             }
         }
         names.keys.sort_unstable();
+        names.has_ambiguous = names.apps.values().any(|apps| apps.len() > 1);
         for instance in instances {
             if names.is_ambiguous(&instance.module_id) {
                 let id = (instance.module_id.clone(), instance.instance_id.clone());
@@ -42,10 +45,6 @@ impl Names {
     /// Whether modules of several applications have this name.
     pub fn is_ambiguous(&self, module_id: &str) -> bool {
         self.apps.get(module_id).is_some_and(|apps| apps.len() > 1)
-    }
-
-    pub fn has_ambiguous(&self) -> bool {
-        self.apps.values().any(|apps| apps.len() > 1)
     }
 
     /// The module of a calling instance. It may have no invocations, as the load driver.
