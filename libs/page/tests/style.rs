@@ -1,4 +1,5 @@
 //! Colours of the style in both themes: contrast by WCAG 2.2, and the order of the heat map's levels.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 const STYLE: &str = include_str!("../src/style.css");
 /// Grounds on which text and marks stand.
