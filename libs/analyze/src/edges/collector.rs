@@ -78,7 +78,7 @@ impl ChunkEdges {
     #[inline]
     pub fn add_call(&mut self, row: &CallRow<'_>, names: &Names) {
         let is_ambiguous =
-            names.has_ambiguous() && decoded(row.module).is_some_and(|module| names.is_ambiguous(&module));
+            names.has_ambiguous && decoded(row.module).is_some_and(|module| names.is_ambiguous(&module));
         let instance = if is_ambiguous { row.instance } else { &[] };
         let entry = self.entry([row.module, instance, row.peer, row.peer_module], |parts| {
             let [module, instance, peer, peer_module] = parts.map(Box::from);
