@@ -114,7 +114,7 @@ pub fn compare<'a>(first: &'a Stats, second: &'a Stats, by: By) -> Comparison<'a
 fn pairs<'a>(first: &'a Group, second: &'a Group) -> Vec<Pair<'a>> {
     let both = |side: &dyn Fn(&'a Group) -> Side<'a>| [side(first), side(second)];
     let mut pairs = vec![Pair {
-        name: "calls",
+        name: "call rate",
         unit: "/s",
         sides: both(&rate),
         verdict: None,

@@ -92,11 +92,14 @@ fn verdicts(modules: &Comparison<'_>) -> Html {
         compare::Verdict::NoDifferenceSeen,
         compare::Verdict::Undecided,
     ];
-    let items = verdicts.map(|verdict| {
+    let items = verdicts.into_iter().filter_map(|verdict| {
         let count = all().filter(|found| *found == verdict).count();
-        element("li")
-            .child(shown_verdict(verdict))
-            .child(format!(" {count} of {} figures of modules", all().count()))
+        // A sign would draw the eye to a verdict that no figure has.
+        (count > 0).then(|| {
+            element("li")
+                .child(shown_verdict(verdict))
+                .child(format!(" {count} of {} figures of modules", all().count()))
+        })
     });
     element("ul").class("verdicts").children(items).build()
 }

@@ -88,9 +88,8 @@ fn window(view: &View) -> Html {
     let columns = vec![
         Column::text("figure", "Figure"),
         Column::number("whole", "Whole run").tip("From all rows: quantiles within 1%."),
-        Column::number("window", "Window").tip(
-            "From intervals of the timeline: quantiles within 5%, means and counts exact to four digits.",
-        ),
+        Column::number("window", "Window")
+            .tip("From intervals of the timeline: counts exact, means to four digits, quantiles within 5%."),
     ];
     let mut table = Table::new(&view.id("window-table"), "Figures of the window of time", columns);
     let sums = view.sums();

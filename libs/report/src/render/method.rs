@@ -16,7 +16,7 @@ const SENTENCES: [&str; 7] = [
      values do not show how far others may lie. “?”: the run does not bound this end.",
     "An invocation belongs to the interval or window in which its processing starts (ts_start).",
     "Values that are null or absent count in no mean, sum or quantile.",
-    "The SQL is an aggregate over the table “selected” of a group. cctf stats RUN --by module --sql prints the whole script for DuckDB.",
+    "An SQL expression is evaluated over the rows of one group. cctf stats RUN --by module --sql prints the whole script for DuckDB.",
 ];
 
 pub fn method() -> Html {

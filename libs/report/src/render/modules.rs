@@ -1,4 +1,4 @@
-//! [`modules`]: figures of modules, and what their response times consist of; [`endpoints`].
+//! [`modules`]: figures of modules, and what their response times consist of; [`nodes`], [`endpoints`].
 
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
@@ -10,7 +10,7 @@ use page::number::{Unit, exact, optional};
 use page::table::{Column, Row, Table};
 
 use super::figures::{concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation};
-use super::names::{endpoint, label, shown};
+use super::names::{endpoint, label, shown, shown_or_none};
 use super::view::View;
 
 /// Maximum number of bars of the composition.
@@ -23,26 +23,62 @@ pub fn modules(view: &View, rows: usize) -> Html {
     let note = "Modules with the most response time come first. Below a mean or quantile stands its 95% interval, which allows for \
                 waits that depend on each other. “too short” and “too few” stand where the run does not support one.";
     let mut html = element("p").class("note").child(note).build();
-    html.push(times(view, rows).html());
-    html.push(load(view, rows).html());
+    let kind = Kind {
+        ids: ["modules-table", "load-table"],
+        name: "module",
+        head: "Module",
+        groups: &view.modules,
+        shown: &|group| shown(&view.names.module(&group.key)),
+    };
+    html.push(times(view, &kind, rows).html());
+    html.push(load(view, &kind, rows).html());
     html.push(composition(view, rows.min(BARS_MAX)));
     html
 }
 
-fn times(view: &View, rows: usize) -> Table {
-    let mut columns = vec![Column::text("module", "Module")];
-    columns.extend(time_columns());
-    let mut table = Table::new(&view.id("modules-table"), "Times of modules", columns);
-    for (index, group) in view.modules.iter().take(rows).enumerate() {
-        let mut cells = vec![shown(&view.names.module(&group.key))];
-        cells.extend(time_cells(group));
-        table.row(Row::new(cells).key(&format!("m{index}")));
+pub fn nodes(view: &View, rows: usize) -> Html {
+    if view.nodes.is_empty() {
+        return element("p").child("The run has no node.").build();
     }
-    table.more = more(view.modules.len(), rows, "module");
+    let note = "A node is a machine. Its figures are those of all modules on it. Nodes with the most response time come first.";
+    let mut html = element("p").class("note").child(note).build();
+    let kind = Kind {
+        ids: ["nodes-table", "nodes-load-table"],
+        name: "node",
+        head: "Node",
+        groups: &view.nodes,
+        shown: &|group| shown_or_none(group.key.node.as_deref()),
+    };
+    html.push(times(view, &kind, rows).html());
+    html.push(load(view, &kind, rows).html());
+    html
+}
+
+/// Groups of which two tables are made: times and load.
+struct Kind<'a> {
+    ids: [&'static str; 2],
+    /// As in `cctf stats --by`.
+    name: &'static str,
+    head: &'static str,
+    groups: &'a [&'a Group],
+    shown: &'a dyn Fn(&Group) -> Html,
+}
+
+fn times(view: &View, kind: &Kind, rows: usize) -> Table {
+    let mut columns = vec![Column::text(kind.name, kind.head)];
+    columns.extend(time_columns());
+    let caption = format!("Times of {}s", kind.name);
+    let mut table = Table::new(&view.id(kind.ids[0]), &caption, columns);
+    for (index, group) in kind.groups.iter().take(rows).enumerate() {
+        let mut cells = vec![(kind.shown)(group)];
+        cells.extend(time_cells(group));
+        table.row(Row::new(cells).key(&format!("{}{index}", &kind.name[..1])));
+    }
+    table.more = more(kind.groups.len(), rows, kind.name);
     table
 }
 
-/// Columns of times, for modules and endpoints.
+/// Columns of times, for modules, nodes and endpoints.
 fn time_columns() -> Vec<Column> {
     vec![
         Column::number("calls", "Invocations"),
@@ -78,9 +114,9 @@ fn time_cells(group: &Group) -> Vec<Html> {
     ]
 }
 
-fn load(view: &View, rows: usize) -> Table {
+fn load(view: &View, kind: &Kind, rows: usize) -> Table {
     let columns = vec![
-        Column::text("module", "Module"),
+        Column::text(kind.name, kind.head),
         Column::number("cv", "Arrival cv").tip("Coefficient of variation of the gaps between arrivals; 1 is that of a Poisson process."),
         Column::number("system", "In system").tip("Time average by Little's law, from the rows."),
         Column::number("sampled", "Sampled").tip("Time average of the sampled in_flight, independent of the rows."),
@@ -90,10 +126,11 @@ fn load(view: &View, rows: usize) -> Table {
         Column::number("bytes_out", "Bytes out").tip("Mean of the body sent."),
         Column::number("effective", "Effective").tip("Effective sample size of the mean response time: so many independent values would show it as well."),
     ];
-    let mut table = Table::new(&view.id("load-table"), "Load of modules", columns);
-    for group in view.modules.iter().take(rows) {
+    let caption = format!("Load of {}s", kind.name);
+    let mut table = Table::new(&view.id(kind.ids[1]), &caption, columns);
+    for group in kind.groups.iter().take(rows) {
         table.row(Row::new([
-            shown(&view.names.module(&group.key)),
+            (kind.shown)(group),
             Html::text(&optional(group.gaps.cv(), Unit::Count)),
             Html::text(&optional(concurrency(group), Unit::Count)),
             Html::text(&optional(group.in_flight, Unit::Count)),
@@ -104,7 +141,7 @@ fn load(view: &View, rows: usize) -> Table {
             Html::text(&effective(group, Time::Response)),
         ]));
     }
-    table.more = more(view.modules.len(), rows, "module");
+    table.more = more(kind.groups.len(), rows, kind.name);
     table
 }
 

@@ -8,7 +8,7 @@ use super::calls::{calls, links};
 use super::checks::{lint, notes, validation};
 use super::hosts::hosts;
 use super::latency::{latency, reach};
-use super::modules::{endpoints, modules};
+use super::modules::{endpoints, modules, nodes};
 use super::over_time::over_time;
 use super::summary::summary;
 use super::traces::traces;
@@ -43,12 +43,13 @@ const fn part(
 }
 
 /// In the order of the page. A weight is about the size of the part of a large run, in thousands of bytes.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     part("summary", "Summary", (10, 40), summary),
     part("over-time", "Over time", (60, 120), over_time),
     part("latency", "Latency", (60, 120), latency),
     part("modules", "Modules", (50, 40), modules),
     part("endpoints", "Endpoints", (40, 60), endpoints),
+    part("nodes", "Nodes", (20, 40), nodes),
     part("calls", "Calls", (50, 60), calls),
     part("links", "Links", (15, 40), links),
     part("hosts", "Hosts", (35, 40), hosts),

@@ -12,6 +12,8 @@ use super::names::{cut, label};
 use super::view::View;
 use crate::model::{Pick, PickedTrace};
 
+/// Maximum length of the name of a trace's first row, in characters.
+const ROOT_MAX: usize = 60;
 /// Maximum length of the text of a tip, in characters.
 const TIP_MAX: usize = 200;
 
@@ -98,7 +100,7 @@ fn root_name(node: &Node) -> String {
         .into_iter()
         .flatten();
     let request: Vec<&str> = request.collect();
-    label(&format!("{} {}", span.module_id, request.join(" ")))
+    cut(&format!("{} {}", span.module_id, request.join(" ")), ROOT_MAX)
 }
 
 fn step(node: &Node) -> Step {

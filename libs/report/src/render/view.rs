@@ -16,8 +16,9 @@ pub struct View<'a> {
     pub names: &'a Names,
     /// Position of the run in the page.
     number: usize,
-    /// Modules and endpoints, those with the most response time first.
+    /// Modules, nodes and endpoints, those with the most response time first.
     pub modules: Vec<&'a Group>,
+    pub nodes: Vec<&'a Group>,
     pub endpoints: Vec<&'a Group>,
     /// Those with the most calls first.
     pub links: Vec<&'a Group>,
@@ -36,6 +37,7 @@ impl<'a> View<'a> {
             names,
             number,
             modules: by_time(By::Module),
+            nodes: by_time(By::Node),
             endpoints: by_time(By::Endpoint),
             links: by(By::Link).collect(),
         }
