@@ -110,8 +110,8 @@ impl Progress {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the worker publish the figures of modules, nodes and runs at its next tick. A copy takes microseconds, but nobody
-    /// needs ten a second.
+    /// Lets the worker publish the figures of modules, nodes and runs at its next tick. A copy of a dozen takes
+    /// microseconds, one of 400 takes 0.1 ms, and nobody needs ten a second.
     pub fn request_live(&self) {
         self.is_live_wanted.store(true, Ordering::Relaxed);
     }

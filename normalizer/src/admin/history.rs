@@ -13,7 +13,7 @@ pub const INTERVAL: Duration = Duration::from_secs(1);
 /// Number of rates: one for each interval of the window.
 pub const SECONDS: usize = 60;
 /// Interval between two marks. One figure takes 856 bytes, so a mark takes at most 1 MB, and 20 kB for a dozen modules and nodes.
-pub const MARK_INTERVAL: Duration = Duration::from_secs(10);
+const MARK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Growth of the totals per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

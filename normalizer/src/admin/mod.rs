@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use self::events::{Events, VIEWERS_MAX};
-use self::history::{History, INTERVAL, MARK_INTERVAL};
+use self::history::{History, INTERVAL};
 use self::sources::Sources;
 use self::state::State;
 use self::view::View;
@@ -88,20 +88,14 @@ impl Admin {
     pub async fn watch(self, mut stop: watch::Receiver<bool>) {
         let mut seconds = tokio::time::interval(INTERVAL);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut requested: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = seconds.tick() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
-            let has_viewers = self.shared.events.has_viewers();
             self.shared.sample();
-            // Without viewers only the marks need figures.
-            if has_viewers || requested.is_none_or(|at| at.elapsed() >= MARK_INTERVAL) {
-                requested = Some(Instant::now());
-                self.shared.sources.progress.request_live();
-            }
-            if has_viewers {
+            self.shared.sources.progress.request_live();
+            if self.shared.events.has_viewers() {
                 self.shared.events.publish(&self.shared.event());
             }
         }
