@@ -31,7 +31,8 @@ pub use link_metrics::LinkMetric;
 pub use links::{Link, LinkSource};
 pub use milliseconds::Milliseconds;
 pub use module_inventory::{
-    Endpoint, Instance, MeasureSource, Module, ModuleCall, ModuleType, Percentiles, Resources, SlotSource,
+    Endpoint, EndpointCpuSource, Instance, MeasureSource, Module, ModuleCall, ModuleType, Percentiles,
+    Resources, SlotSource,
 };
 pub use nodes::Node;
 pub use part::Part;

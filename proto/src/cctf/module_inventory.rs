@@ -22,7 +22,14 @@ one_of! {
         Measured = "measured",
         /// Estimated: CPU time of the process, divided among the invocations that ended in the same interval.
         Estimated = "estimated",
-        /// Regressed: CPU time of the process, regressed on the numbers of requests to its endpoints.
+    }
+}
+
+one_of! {
+    /// Source of an endpoint's CPU time that was not measured. It is a type of its own, because earlier readers know only the
+    /// two sources of a module.
+    EndpointCpuSource {
+        /// CPU time of the process, regressed on the numbers of requests to its endpoints.
         Regressed = "regressed",
     }
 }
@@ -95,7 +102,7 @@ row! {
         /// Mean bytes of the body sent.
         optional bytes_out_mean: f64,
         /// Source of cpu_ms_mean. Absent if measured for each invocation.
-        optional cpu_src: MeasureSource,
+        optional cpu_src: EndpointCpuSource,
         /// Lower end of the 95% interval of a regressed cpu_ms_mean, ms.
         optional cpu_ms_low: f64,
         /// Upper end of the 95% interval of a regressed cpu_ms_mean, ms.
@@ -140,8 +147,7 @@ row! {
         optional instances: Vec<Instance<'a>>,
         /// Mean CPU time of an invocation, ms.
         optional cpu_ms_mean: f64,
-        /// Source of cpu_ms_mean: measured for each invocation, estimated from the CPU time of the process, or the mean of its
-        /// regressed endpoints.
+        /// Source of cpu_ms_mean: measured for each invocation, or estimated from the CPU time of the process.
         optional cpu_src: MeasureSource,
         /// Requests by endpoint.
         optional endpoints: Vec<Endpoint<'a>>,

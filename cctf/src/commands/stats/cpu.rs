@@ -7,7 +7,7 @@ use std::thread;
 use analyze::endpoint_cpu::{CpuOfEndpoint, EndpointCpu, NoCpuTime, Options, endpoint_cpu, with_cpu_times};
 use analyze::regression::{Estimate, NoEstimate, NoRegression};
 use analyze::stats::cells::OTHER_NAME;
-use cctf_proto::cctf::{File, MeasureSource, Part, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::{EndpointCpuSource, File, Part, WHOLE_BYTES_MAX};
 use cctf_proto::log_line;
 use rundir::RunFolder;
 use rundir::output::{lock_run, replace_whole};
@@ -20,7 +20,7 @@ use crate::commands::{DONE, FAILED, UsageError};
 
 const NAME_WIDTH_MAX: usize = 60;
 /// Value of `cpu_src` for these figures.
-const REGRESSED: &str = MeasureSource::Regressed.as_str();
+const REGRESSED: &str = EndpointCpuSource::Regressed.as_str();
 
 /// Prints a table, or JSON. `is_written`: whether the estimates are also written to the inventory.
 pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cctf_proto::cctf::{Endpoint, Field, MeasureSource, Module, Row, Value};
+use cctf_proto::cctf::{Endpoint, EndpointCpuSource, Field, Module, Row, Value};
 use rundir::fields::{Fields, NotAnObject, RawField, text};
 use serde_json::value::RawValue;
 
@@ -26,8 +26,8 @@ pub enum InvalidInventory {
     Module(#[from] NotAnObject),
 }
 
-/// Adds the estimates to the endpoints, in place of those of an earlier call. A module has their mean if it has no other CPU time
-/// and all of its endpoints are estimated. All other fields stay as they are written.
+/// Adds the estimates to the endpoints, in place of those of an earlier call. All other fields stay as they are
+/// written.
 ///
 /// # Errors
 /// If `inventory` is not an array of objects.
@@ -64,9 +64,6 @@ fn push_module(
     if let Some((_, endpoints)) = object.0.iter_mut().find(|(name, _)| *name == b"endpoints") {
         *endpoints = with_endpoints(endpoints, found)?.into();
     }
-    if let Some(mean) = found.and_then(mean) {
-        object.add_cpu(&[mean]);
-    }
     object.encode(Module::FIELDS, out);
     Ok(())
 }
@@ -87,23 +84,12 @@ fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<Vec<u8>, Inva
         let endpoint = found.and_then(|module| module.endpoints.iter().find(is_it));
         let mut object = Object::new(&read);
         if let Some(Ok(Estimate { mean, low, high, .. })) = endpoint.map(|endpoint| &endpoint.cpu) {
-            object.add_cpu(&[*mean, *low, *high]);
+            object.add_cpu([*mean, *low, *high]);
         }
         object.encode(Endpoint::FIELDS, &mut out);
     }
     out.push(b']');
     Ok(out)
-}
-
-/// The mean over all endpoints, weighted by requests; `None` if one has no estimate.
-fn mean(module: &ModuleCpu) -> Option<f64> {
-    let (mut requests, mut seconds) = (0.0, 0.0);
-    for endpoint in &module.endpoints {
-        let cpu = endpoint.cpu.as_ref().ok()?;
-        requests += endpoint.requests as f64;
-        seconds += endpoint.requests as f64 * cpu.mean;
-    }
-    (requests > 0.0).then(|| seconds / requests)
 }
 
 /// Names and values, as written or new.
@@ -112,7 +98,7 @@ struct Object<'a>(Vec<(&'a [u8], Cow<'a, [u8]>)>);
 impl<'a> Object<'a> {
     /// The fields as read, without an earlier regression.
     fn new(read: &[RawField<'a>]) -> Self {
-        let was_regressed = text_of(read, SOURCE).as_deref() == Some(MeasureSource::Regressed.as_str());
+        let was_regressed = text_of(read, SOURCE).as_deref() == Some(EndpointCpuSource::Regressed.as_str());
         let kept = read
             .iter()
             .filter(|field| !(was_regressed && REGRESSED.contains(&field.name)));
@@ -123,7 +109,7 @@ impl<'a> Object<'a> {
     }
 
     /// Adds a mean in seconds and both ends of its interval, unless the object has a CPU time.
-    fn add_cpu(&mut self, seconds: &[f64]) {
+    fn add_cpu(&mut self, seconds: [f64; 3]) {
         let has_cpu = self
             .0
             .iter()
@@ -132,7 +118,7 @@ impl<'a> Object<'a> {
             return;
         }
         self.0.retain(|(name, _)| !REGRESSED.contains(name));
-        let source = format!("\"{}\"", MeasureSource::Regressed.as_str());
+        let source = format!("\"{}\"", EndpointCpuSource::Regressed.as_str());
         self.0.push((SOURCE, source.into_bytes().into()));
         for (name, seconds) in [MEAN, LOW, HIGH].into_iter().zip(seconds) {
             let mut value = Vec::new();
@@ -218,8 +204,7 @@ mod tests {
         let once = written(INVENTORY, &found);
         let expected = INVENTORY
             .replace("\"calls\":1", "\"calls\":1,\"cpu_ms_mean\":2.0,\"cpu_src\":\"regressed\",\"cpu_ms_low\":1.0,\"cpu_ms_high\":4.0")
-            .replace("\"calls\":3}]", "\"calls\":3,\"cpu_ms_mean\":4.0,\"cpu_src\":\"regressed\",\"cpu_ms_low\":2.0,\"cpu_ms_high\":8.0}]")
-            .replace("\"m\",", "\"m\",\"cpu_ms_mean\":3.5,\"cpu_src\":\"regressed\",");
+            .replace("\"calls\":3}]", "\"calls\":3,\"cpu_ms_mean\":4.0,\"cpu_src\":\"regressed\",\"cpu_ms_low\":2.0,\"cpu_ms_high\":8.0}]");
         assert_eq!(once, expected);
         serde_json::from_str::<serde_json::Value>(&once).unwrap();
         assert_eq!(written(&once, &found), once, "a second call");
@@ -227,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_other_sources_stay_and_a_mean_needs_all_endpoints() {
+    fn figures_of_modules_stay_and_so_do_endpoints_without_an_estimate() {
         let found = module(vec![endpoint("/a", 1, Some(0.002)), endpoint("/b", 3, None)]);
         let partly = written(INVENTORY, &found);
         assert_eq!(partly.matches("regressed").count(), 1, "{partly}");
