@@ -7,8 +7,8 @@ use crate::number::share;
 
 /// Nodes that are drawn at most; the caller collapses larger graphs.
 pub const NODES_MAX: usize = 60;
-/// Edges that are drawn at most.
-pub const EDGES_MAX: usize = 200;
+/// Edges that are drawn at most; the chart states how many are not. Each takes about 400 bytes with its tip.
+pub const EDGES_MAX: usize = 120;
 /// Characters of a node's lines and of an edge's label; the tip has the whole text.
 const NODE_CHARS: usize = 26;
 const LABEL_CHARS: usize = 24;
@@ -71,6 +71,10 @@ pub struct Edge {
 pub fn graph(chart: &Graph) -> Html {
     let nodes = &chart.nodes[..chart.nodes.len().min(NODES_MAX)];
     let (loops, edges) = drawn_edges(&chart.edges, nodes.len());
+    let left_out = (
+        chart.nodes.len() - nodes.len(),
+        chart.edges.len() - loops.len() - edges.len(),
+    );
     let sizes: Vec<NodeSize> = nodes
         .iter()
         .enumerate()
@@ -104,11 +108,15 @@ pub fn graph(chart: &Graph) -> Html {
         .attr("role", "group")
         .attr("aria-label", &chart.title)
         .attr("aria-describedby", &description_id)
-        .attr("width", coordinate(layout.width))
-        .attr("height", coordinate(layout.height))
+        .attr("width", pixel(layout.width.ceil()))
+        .attr("height", pixel(layout.height.ceil()))
         .attr(
             "viewBox",
-            format!("0 0 {} {}", coordinate(layout.width), coordinate(layout.height)),
+            format!(
+                "0 0 {} {}",
+                pixel(layout.width.ceil()),
+                pixel(layout.height.ceil())
+            ),
         )
         .attr("data-marks", "")
         .child(
@@ -125,7 +133,18 @@ pub fn graph(chart: &Graph) -> Html {
         width if width > 1000.0 => "graph wide",
         _ => "graph",
     };
-    element("div").class(class).child(svg).build()
+    Html::from_iter([element("div").class(class).child(svg).build(), note(left_out)])
+}
+
+/// How many nodes and edges are not drawn.
+fn note(left_out: (usize, usize)) -> Html {
+    match left_out {
+        (0, 0) => Html::new(),
+        (nodes, edges) => element("p")
+            .class("note")
+            .child(format!("Not drawn: {nodes} nodes and {edges} edges."))
+            .build(),
+    }
 }
 
 /// Edges from a node to itself, and all others, without duplicates.
@@ -136,6 +155,11 @@ fn drawn_edges(edges: &[Edge], nodes: usize) -> (Vec<&Edge>, Vec<&Edge>) {
         .filter(|edge| edge.from < nodes && edge.to < nodes && seen.insert((edge.from, edge.to)))
         .take(EDGES_MAX)
         .partition(|edge| edge.from == edge.to)
+}
+
+/// Whole pixels are exact enough for boxes and curves, and short.
+fn pixel(value: f64) -> String {
+    coordinate(value.round())
 }
 
 fn finite(value: f64) -> f64 {
@@ -200,14 +224,9 @@ impl Label {
         (columns(&self.above) + errors).max(below) as f64 * SMALL_CHAR + HEAD + 6.0
     }
 
-    /// Both lines at the end of an edge, which they are before or behind.
-    fn html(&self, x: f64, y: f64, is_behind: bool) -> Html {
-        let text = |y: f64| {
-            element("text")
-                .attr("x", coordinate(x))
-                .attr("y", coordinate(y))
-                .attr_if("text-anchor", (!is_behind).then_some("end"))
-        };
+    /// Both lines at the end of an edge. The style aligns them by the edge's class.
+    fn html(&self, x: f64, y: f64) -> Html {
+        let text = |y: f64| element("text").attr("x", pixel(x)).attr("y", pixel(y));
         let errors = self.errors.as_ref().map(|errors| {
             let errors = element("tspan").class("errors").child(errors);
             if self.above.is_empty() {
@@ -233,40 +252,40 @@ fn thickness(edge: &Edge, highest: f64) -> f64 {
 fn edge_group(edge: &Edge, route: &Route, highest: f64) -> Html {
     // Forward edges arrive from the left, edges of cycles from the right.
     let side = if route.is_back { 1.0 } else { -1.0 };
-    let mut path = format!("M{} {}", coordinate(route.start.0), coordinate(route.start.1));
+    let mut path = format!("M{} {}", pixel(route.start.0), pixel(route.start.1));
+    let mut pen_x = route.start.0;
     for [from, to] in &route.curves {
         let bend = (to.0 - from.0) / 2.0;
-        let points = [from.0 + bend, from.1, to.0 - bend, to.1, to.0, to.1].map(coordinate);
-        path.push_str(&format!("H{}C{}", coordinate(from.0), points.join(" ")));
+        let points = [from.0 + bend, from.1, to.0 - bend, to.1, to.0, to.1].map(pixel);
+        if pixel(from.0) != pixel(pen_x) {
+            path.push_str(&format!("H{}", pixel(from.0)));
+        }
+        path.push_str(&format!("C{}", points.join(" ")));
+        pen_x = to.0;
     }
     let end = route.end;
-    path.push_str(&format!("H{}", coordinate(end.0 + side * HEAD)));
+    path.push_str(&format!("H{}", pixel(end.0 + side * HEAD)));
     let head = format!(
-        "M{} {}l{} -4.5v9z",
-        coordinate(end.0),
-        coordinate(end.1),
-        coordinate(side * (HEAD + 1.0))
+        "M{} {}l{}-4.5v9z",
+        pixel(end.0),
+        pixel(end.1),
+        pixel(side * (HEAD + 1.0))
     );
-    group(edge, route.is_back)
+    group(edge, if route.is_back { " back" } else { "" })
         .child(
             element("path")
                 .attr("d", path)
                 .attr("stroke-width", coordinate(thickness(edge, highest))),
         )
         .child(element("path").class("head").attr("d", head))
-        .child(Label::new(edge).html(end.0 + side * (HEAD + 4.0), end.1, route.is_back))
+        .child(Label::new(edge).html(end.0 + side * (HEAD + 4.0), end.1))
         .build()
 }
 
-fn group(edge: &Edge, is_back: bool) -> Element {
-    let class = match (finite(edge.errors) > 0.0, is_back) {
-        (false, false) => "edge",
-        (true, false) => "edge failed",
-        (false, true) => "edge back",
-        (true, true) => "edge back failed",
-    };
+fn group(edge: &Edge, kind: &str) -> Element {
+    let failed = if finite(edge.errors) > 0.0 { " failed" } else { "" };
     element("g")
-        .class(class)
+        .class(&format!("edge{kind}{failed}"))
         .attr("data-ends", format!("{} {}", edge.from, edge.to))
         .attr(
             "data-tip",
@@ -283,14 +302,14 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
     let (right, top) = (rect.x + rect.width, rect.y);
     let (from, to) = (right - 34.0, right - 12.0);
     let height = top - LOOP_HEIGHT + 8.0;
-    let points = [from, top, from, height, to, height, to, top - HEAD].map(coordinate);
+    let points = [from, top, from, height, to, height, to, top - HEAD].map(pixel);
     let [x0, y0, x1, y1, x2, y2, x3, y3] = points;
     // Both lines in one: there is no line between them.
     let mut label = Label::new(edge);
     if let Some(below) = label.below.take() {
         label.above = format!("{} {below}", label.above);
     }
-    group(edge, true)
+    group(edge, " loop")
         .child(
             element("path")
                 .attr("d", format!("M{x0} {y0}C{x1} {y1} {x2} {y2} {x3} {y3}"))
@@ -299,9 +318,9 @@ fn loop_group(edge: &Edge, rect: &Rect, highest: f64) -> Html {
         .child(
             element("path")
                 .class("head")
-                .attr("d", format!("M{} {}l-4.5 -9h9z", coordinate(to), coordinate(top))),
+                .attr("d", format!("M{} {}l-4.5-9h9z", pixel(to), pixel(top))),
         )
-        .child(label.html(from - 6.0, top - 4.0, false))
+        .child(label.html(from - 6.0, top - 4.0))
         .build()
 }
 
@@ -325,16 +344,16 @@ fn node_group(index: usize, node: &Node, rect: &Rect) -> Html {
     let text = |class: &str, text: &str, y: f64| {
         element("text")
             .class(class)
-            .attr("x", coordinate(rect.x + PADDING))
-            .attr("y", coordinate(middle + y))
+            .attr("x", pixel(rect.x + PADDING))
+            .attr("y", pixel(middle + y))
             .child(fitted(text, NODE_CHARS))
     };
     let shape = |inset: f64| {
         element("rect")
-            .attr("x", coordinate(rect.x + inset))
-            .attr("y", coordinate(rect.y + inset))
-            .attr("width", coordinate(rect.width))
-            .attr("height", coordinate(rect.height))
+            .attr("x", pixel(rect.x + inset))
+            .attr("y", pixel(rect.y + inset))
+            .attr("width", pixel(rect.width))
+            .attr("height", pixel(rect.height))
             .attr("rx", "7")
     };
     // A second sheet behind the box shows that it stands for several modules.
@@ -397,6 +416,7 @@ mod tests {
             edge(2, 2, 1.0, 0.0),
         ]);
         assert_eq!(html.matches("data-ends").count(), 2, "{html}");
+        assert!(html.contains("Not drawn: 0 nodes and 2 edges."), "{html}");
         assert!(
             html.contains("data-ends=\"2 2\"") && html.contains("&lt;b&gt;"),
             "{html}"
