@@ -187,6 +187,7 @@ fn table(view: &View, rows: usize) -> Table {
 pub fn reach(view: &View, packed: Option<&Packed>) -> String {
     let modules = view.modules.len();
     match packed {
+        None if view.run.timeline.run.buckets.is_empty() => String::new(),
         None => "The page has no room for the timeline, so no window can be chosen.".to_owned(),
         Some(packed) if packed.with_quantiles >= modules => {
             "A window recomputes the figures of the run and of all modules.".to_owned()

@@ -220,6 +220,9 @@ fn composition(view: &View, rows: usize) -> Html {
 }
 
 pub fn endpoints(view: &View, rows: usize) -> Html {
+    if view.endpoints.is_empty() {
+        return element("p").child("The run has no endpoint.").build();
+    }
     let mut columns = vec![
         Column::text("endpoint", "Endpoint"),
         Column::text("module", "Module"),

@@ -140,13 +140,20 @@ fn laws(view: &View) -> Judgement {
             "no law checked",
             "No operational law could be checked: the run has too few samples and calls.".to_owned(),
         ),
+        (_, 0) if agree == 0 => (
+            Verdict::Neutral,
+            "laws undecided",
+            "The run has too few samples and calls to decide on any operational law.".to_owned(),
+        ),
         (all, 0) => (
             Verdict::Good,
             "laws agree",
-            format!(
-                "{agree} of {all} operational laws agree, {} are undecided: the figures do not contradict each other.",
-                all - agree
-            ),
+            match all - agree {
+                0 => format!("All {all} operational laws agree: the figures do not contradict each other."),
+                undecided => format!(
+                    "{agree} of {all} operational laws agree, {undecided} undecided: the figures do not contradict each other."
+                ),
+            },
         ),
         (all, disagree) => (
             Verdict::Bad,
