@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use e2e::binaries::{Done, bin_dir, cctf, short_run, tool};
+use e2e::binaries::{Done, bin_dir, cctf, command, short_run, tool};
+use e2e::child::wait_for;
+use e2e::http::send;
 use e2e::rows::{self, number, text};
 use e2e::sources::root;
 use serde_json::Value;
@@ -163,6 +166,47 @@ fn a_run_under_the_same_name_is_refused() {
     .unwrap();
     assert_eq!(again.code, Some(2), "{again:?}");
     assert_eq!(again.stderr.lines().count(), 1, "one sentence: {}", again.stderr);
+}
+
+#[test]
+fn the_live_page_can_be_opened_while_a_run_goes_on() {
+    let logs = tempfile::tempdir().unwrap();
+    let mut run = command("cctf").unwrap();
+    run.args([
+        "run",
+        "--endpoints",
+        "json",
+        "--rate",
+        "5",
+        "--duration",
+        "60s",
+        "--run-id",
+        "seen",
+        "--logs-dir",
+    ]);
+    run.arg(logs.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    let address = lines
+        .find_map(|line| Some(line.unwrap().strip_prefix("live page: http://")?.to_owned()))
+        .unwrap();
+    let address = address.strip_suffix('/').unwrap().parse().unwrap();
+    let page = wait_for("the run on the live page", || {
+        let page = send(address, "GET", "/", &[], b"")?;
+        Ok(page.text().contains("data-col=\"run\">seen").then_some(page))
+    })
+    .unwrap();
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let command = format!(
+        "cctf report {} --out report.html",
+        logs.path().join("seen").display()
+    );
+    assert!(page.text().contains(&command), "{}", page.text());
+    let id = libc::pid_t::try_from(run.id()).unwrap();
+    // SAFETY: kill only sends a signal, to the child that this process started and has not waited for.
+    assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
+    lines.for_each(drop);
+    assert_eq!(run.wait().unwrap().code(), Some(1), "it was interrupted");
 }
 
 #[test]
