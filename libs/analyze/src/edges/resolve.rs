@@ -26,8 +26,6 @@ struct Open {
     peer: Option<String>,
     sums: EdgeSums,
     probes: Vec<Probe>,
-    /// Modules that answered the probes.
-    answers: Vec<Key>,
 }
 
 /// The edges of a run.
@@ -69,10 +67,10 @@ impl Edges {
         unknown.flat_map(|(number, edge)| edge.probes.iter().map(move |probe| (number, *probe)))
     }
 
-    /// Adds the module that answered a probe of an edge.
-    pub fn add_answer(&mut self, edge: usize, module: Key) {
+    /// Sets the module that answered the probes of an edge.
+    pub fn set_callee(&mut self, edge: usize, module: Option<Key>) {
         if let Some(edge) = self.open.get_mut(edge) {
-            edge.answers.push(module);
+            edge.to = module;
         }
     }
 
@@ -80,7 +78,7 @@ impl Edges {
     pub fn finish(self) -> Vec<Edge> {
         let mut sums: BTreeMap<(Option<Key>, EdgeEnd), EdgeSums> = BTreeMap::new();
         for edge in self.open {
-            let to = match edge.to.or_else(|| only(edge.answers)) {
+            let to = match edge.to {
                 Some(module) => EdgeEnd::Module(module),
                 None => EdgeEnd::External(edge.peer.unwrap_or_else(|| UNKNOWN.to_owned())),
             };
@@ -128,7 +126,6 @@ fn opened(entry: Entry, names: &Names) -> Open {
         peer,
         sums: entry.sums,
         probes: entry.probes,
-        answers: Vec::new(),
     }
 }
 
@@ -144,12 +141,6 @@ fn answered(open: &[Open]) -> Map<String, Option<Key>> {
         }
     }
     known
-}
-
-/// The only module among the answers.
-fn only(mut answers: Vec<Key>) -> Option<Key> {
-    answers.dedup();
-    answers.pop().filter(|_| answers.is_empty())
 }
 
 fn edge(((from, to), sums): ((Option<Key>, EdgeEnd), EdgeSums)) -> Edge {

@@ -173,7 +173,7 @@ impl Survey {
             pass(opened, threads, read, |chunk| rows.absorb(chunk), on_bytes)?;
         }
         for (edge, module) in std::mem::take(&mut rows.answers) {
-            self.edges.add_answer(edge as usize, module);
+            self.edges.set_callee(edge as usize, module);
         }
         if rows.invalid > 0 {
             let invalid = rows.invalid;

@@ -1,5 +1,7 @@
 //! [`Rows`]: the rows of a few traces, found in one pass; and a trace cut to its upper rows.
 
+use std::collections::BTreeMap;
+
 use aggregate::maps::Map;
 use cctf_proto::cctf::{File, SpanId, TraceId};
 use rundir::trace_lines;
@@ -113,8 +115,8 @@ pub struct Rows {
     spans: Vec<Vec<Span>>,
     /// Rows beyond the maximum.
     left_out: Vec<u64>,
-    /// Modules that answered calls, with the numbers of their edges.
-    pub answers: Vec<(u32, Key)>,
+    /// The module that answered the probes of an edge, by the number of the edge; `None` if there are several.
+    pub answers: BTreeMap<u32, Option<Key>>,
     /// Rows of the traces that are invalid.
     pub invalid: u64,
 }
@@ -126,7 +128,7 @@ impl Rows {
             roots: wanted.roots.iter().map(|root| root.span_id).collect(),
             spans: vec![Vec::new(); traces],
             left_out: vec![0; traces],
-            answers: Vec::new(),
+            answers: BTreeMap::new(),
             invalid: 0,
         }
     }
@@ -141,7 +143,12 @@ impl Rows {
                 self.left_out[number] += 1;
             }
         }
-        self.answers.extend(chunk.answers);
+        for (edge, module) in chunk.answers {
+            let answer = self.answers.entry(edge).or_insert_with(|| Some(module.clone()));
+            if answer.as_ref() != Some(&module) {
+                *answer = None;
+            }
+        }
         self.invalid += chunk.invalid;
     }
 

@@ -139,9 +139,7 @@ impl From<Cell> for Bucket {
 impl ChunkTimeline {
     #[inline]
     pub fn add(&mut self, row: &InvocationRow<'_>, grid: Grid, ranks: &Ranks) {
-        let Some(bucket) = grid.bucket(row.ts_start) else {
-            return;
-        };
+        let bucket = grid.bucket_of_start(row.ts_start);
         let module = self.module(row, ranks);
         self.cell(module.rank, bucket).add(row);
         let Some(service) = row.times[Time::Service as usize] else {

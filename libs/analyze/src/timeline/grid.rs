@@ -65,6 +65,14 @@ impl Grid {
         is_inside.then(|| (at.abs_diff(self.begin) / self.width) as usize)
     }
 
+    /// The bucket of an invocation by its `ts_start`. One that starts after the last `ts_end` contradicts its own timestamps,
+    /// and is in the last bucket, so that each invocation counts once.
+    #[inline]
+    pub fn bucket_of_start(&self, start: i64) -> usize {
+        let inside = start.clamp(self.begin, self.end);
+        (inside.abs_diff(self.begin) / self.width) as usize
+    }
+
     /// The beginning of a bucket and its end, which is at most that of the run.
     pub fn bounds(&self, bucket: usize) -> Bounds {
         let at = |bucket: usize| {
@@ -103,6 +111,7 @@ mod tests {
             assert_eq!(grid.bucket(5 + s(length)), Some(buckets - 1));
             assert_eq!(grid.bounds(buckets - 1).end, 5 + s(length));
             assert_eq!((grid.bucket(4), grid.bucket(6 + s(length))), (None, None));
+            assert_eq!(grid.bucket_of_start(i64::MAX), buckets - 1);
         }
         let grid = Grid::new(i64::MIN, i64::MAX);
         assert!(grid.buckets <= BUCKETS_MAX && grid.bucket(i64::MAX).is_some());

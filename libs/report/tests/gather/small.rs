@@ -106,6 +106,37 @@ fn edges_have_the_calls_counted_by_hand() {
 }
 
 #[test]
+fn a_peer_that_several_modules_answer_is_external() {
+    let folder = Folder::new();
+    folder.invocations(&[invocation(1, "a", 100, 0), invocation(2, "b", 101, 0)]);
+    folder.calls(&[
+        call(100, "driver", "ingress:80", 3),
+        call(101, "driver", "ingress:80", 4),
+    ]);
+    let data = folder.gather();
+    assert_eq!(edges(&data), owned(&[("driver", "external ingress:80", 2, 0, 7)]));
+    // One of them is known by its row; the other one cannot be concluded from it.
+    let first = Call {
+        peer_module: "a",
+        ..call(100, "driver", "ingress:80", 3)
+    };
+    let second = Call {
+        peer_module: "b",
+        ..call(101, "driver", "ingress:80", 4)
+    };
+    folder.calls(&[first, second, call(102, "driver", "ingress:80", 9)]);
+    let found = edges(&folder.gather());
+    assert_eq!(
+        found,
+        owned(&[
+            ("driver", "external ingress:80", 1, 0, 9),
+            ("driver", "/b", 1, 0, 4),
+            ("driver", "/a", 1, 0, 3),
+        ])
+    );
+}
+
+#[test]
 fn instances_decide_between_modules_of_the_same_name() {
     let folder = Folder::new();
     let of = |span: u64, app: &'static str, call: u64| Invocation {
