@@ -80,6 +80,13 @@ pub struct Published {
     pub is_idle: bool,
 }
 
+impl Published {
+    /// The time to which the figures refer, at `now`.
+    pub fn holds_at(&self, now: Instant) -> Instant {
+        if self.is_idle { now } else { self.at }
+    }
+}
+
 /// The pipeline's progress, for other threads.
 #[derive(Debug, Default)]
 pub struct Progress {

@@ -93,7 +93,7 @@ impl Admin {
                 _ = seconds.tick() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
-            self.shared.sample();
+            self.shared.sample(Instant::now());
             self.shared.sources.progress.request_live();
             if self.shared.events.has_viewers() {
                 self.shared.events.publish(&self.shared.event());
@@ -122,7 +122,7 @@ impl Admin {
                 Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
             },
             "/metrics" => respond(StatusCode::OK, METRICS, metrics::render(sources)),
-            "/" => page_answer(&View::new(&self.shared.state())),
+            "/" => page_answer(&View::new(&self.shared.state(Instant::now()))),
             // A stream's body would begin, and a viewer would be counted, without anyone to read it.
             "/events" if method == Method::HEAD => respond(StatusCode::OK, EVENT_STREAM, ""),
             "/events" => self.stream(),
@@ -153,25 +153,28 @@ impl Shared {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sample(&self) {
-        let now = Instant::now();
+    fn sample(&self, now: Instant) {
         let totals = self.sources.totals();
         let progress = &self.sources.progress;
-        let published = [progress.first_live(), progress.live()];
+        let (first, last) = (progress.first_live(), progress.live());
         let mut history = self.history();
         history.sample(now, totals);
-        for live in published.into_iter().flatten() {
-            history.mark(live.at, &live.figures);
+        if let Some(first) = first {
+            history.mark(first.at, &first.figures);
+        }
+        // While the pipeline is idle, it publishes nothing, and its last figures stay the present ones.
+        if let Some(last) = last {
+            history.mark(last.holds_at(now), &last.figures);
         }
     }
 
-    fn state(&self) -> State {
-        State::new(&self.sources, &self.history(), Instant::now())
+    fn state(&self, now: Instant) -> State {
+        State::new(&self.sources, &self.history(), now)
     }
 
     /// The state as compact JSON.
     fn event(&self) -> String {
-        let state = self.state();
+        let state = self.state(Instant::now());
         let page = View::new(&state);
         let event = Event { state: &state, page };
         // Numbers and texts always have a form in JSON.
@@ -216,8 +219,70 @@ fn with_headers(mut response: Answer, content_type: &'static str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message as _;
+
+    use super::history::WINDOW;
     use super::*;
-    use crate::journal::{self, QueueLimits};
+    use crate::journal::{self, QueueLimits, Signal};
+    use crate::pipeline::{Pipeline, Settings};
+    use crate::sink::Sink;
+    use crate::worker::Worker;
+
+    fn root_span() -> Bytes {
+        let span = Span {
+            trace_id: vec![7; 16],
+            span_id: vec![1; 8],
+            kind: 2,
+            start_time_unix_nano: 1_700_000_000_000_000_000,
+            end_time_unix_nano: 1_700_000_000_005_000_000,
+            ..Span::default()
+        };
+        let scope_spans = vec![ScopeSpans {
+            spans: vec![span],
+            ..ScopeSpans::default()
+        }];
+        let resource_spans = vec![ResourceSpans {
+            scope_spans,
+            ..ResourceSpans::default()
+        }];
+        ExportTraceServiceRequest { resource_spans }
+            .encode_to_vec()
+            .into()
+    }
+
+    #[test]
+    fn calls_leave_the_window_of_a_pipeline_that_is_idle() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = QueueLimits {
+            requests_max: 10,
+            bytes_max: 1 << 20,
+        };
+        let (journal, reader) = journal::open(limits, journal::wall_clock(0));
+        journal.append(Signal::Traces, root_span()).map(drop).unwrap();
+        journal.close();
+        let pipeline = Pipeline::new(Settings::default());
+        let worker = Worker::new((journal.clone(), reader), pipeline, Sink::new(folder.path()));
+        let progress = worker.progress();
+        worker.run().unwrap();
+
+        let admin = Admin::new(Arc::default(), journal, progress, folder.path().to_owned());
+        let start = Instant::now();
+        let calls_at = |seconds| {
+            let now = start + seconds * INTERVAL;
+            admin.shared.sample(now);
+            let state = admin.shared.state(now);
+            assert!(
+                state.window_s <= (WINDOW + 11 * INTERVAL).as_secs_f64(),
+                "{}",
+                state.window_s
+            );
+            state.modules.shown[0].calls
+        };
+        let calls: Vec<u64> = (0..=100).map(calls_at).collect();
+        assert_eq!((calls[0], calls[50], calls[80], calls[100]), (1, 1, 0, 0));
+    }
 
     #[test]
     fn it_is_ready_unless_requests_are_refused() {

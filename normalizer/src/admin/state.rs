@@ -139,8 +139,7 @@ impl State {
         let none = LiveFigures::default();
         let figures = live.as_ref().map_or(&none, |live| &live.figures);
         let start = history.window_start();
-        // While the pipeline is idle, its figures hold until now.
-        let end = live.as_ref().map(|live| if live.is_idle { now } else { live.at });
+        let end = live.as_ref().map(|live| live.holds_at(now));
         let window = end
             .zip(start)
             .map(|(end, start)| end.saturating_duration_since(start.at));
