@@ -126,7 +126,7 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
         Column::number("bytes_out", "Bytes out").tip("Mean of the body sent."),
         Column::number("effective", "Effective").tip("Effective sample size of the mean response time: so many independent values would show it as well."),
     ];
-    let caption = format!("Load of {}s", kind.name);
+    let caption = format!("Load of {}s in the whole run", kind.name);
     let mut table = Table::new(&view.id(kind.ids[1]), &caption, columns);
     for group in kind.groups.iter().take(rows) {
         table.row(Row::new([
