@@ -9,7 +9,7 @@ use page::html::{Html, element};
 use page::number::{Unit, duration, exact, optional, share};
 use page::table::{Column, Row, Table};
 
-use super::collapse::{Flow, Graph, MODULES_MAX, PEERS_MAX, Vertex, collapse};
+use super::collapse::{Flow, Graph, Reach, Vertex, collapse};
 use super::figures::{errors, mean, mean_ns, quantile, rate, utilisation};
 use super::names::{label, shown, shown_or_none};
 use super::view::View;
@@ -23,30 +23,31 @@ pub fn calls(view: &View, rows: usize) -> Html {
         return element("p").child("No call was recorded.").build();
     }
     let modules: Vec<&Key> = view.modules.iter().map(|group| &group.key).collect();
-    let collapsed = collapse(edges, &modules);
+    let reach = Reach::beside(rows);
+    let collapsed = collapse(edges, &modules, reach);
     figure(
         "Who calls whom",
         chart(view, &collapsed),
         &table(view, rows),
-        rule(&collapsed),
+        rule(&collapsed, reach),
     )
 }
 
 /// States what is collapsed.
-fn rule(graph: &Graph<'_>) -> String {
+fn rule(graph: &Graph<'_>, reach: Reach) -> String {
     let mut text = "An edge shows calls per second, and the 95th percentile of their duration at the caller, or their mean where \
                     several edges became one. The line is thicker the more calls it has."
         .to_owned();
     if graph.other_modules > 0 {
         text += &format!(
-            " The {MODULES_MAX} modules with the most response time have a node of their own; the other {} are one node.",
-            graph.other_modules
+            " The {} modules with the most response time have a node of their own; the other {} are one node.",
+            reach.modules, graph.other_modules
         );
     }
     if graph.other_peers > 0 {
         text += &format!(
-            " So have the {PEERS_MAX} peers without invocations that have the most calls; the other {} are one node.",
-            graph.other_peers
+            " So have the {} peers without invocations that have the most calls; the other {} are one node.",
+            reach.peers, graph.other_peers
         );
     }
     text

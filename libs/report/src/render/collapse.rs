@@ -8,9 +8,26 @@ use analyze::stats::cells::Key;
 use crate::model::{Edge, EdgeEnd};
 
 /// Modules with a node of their own, those with the most response time.
-pub const MODULES_MAX: usize = 30;
+const MODULES_MAX: usize = 30;
 /// Peers without invocations that have a node of their own, those with the most calls.
-pub const PEERS_MAX: usize = 20;
+const PEERS_MAX: usize = 20;
+
+/// Maximum numbers of nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    pub modules: usize,
+    pub peers: usize,
+}
+
+impl Reach {
+    /// Beside a table with so many rows. With few rows there is little room, for nodes as well.
+    pub fn beside(rows: usize) -> Self {
+        Self {
+            modules: rows.clamp(2, MODULES_MAX),
+            peers: (rows * 2 / 3).clamp(2, PEERS_MAX),
+        }
+    }
+}
 
 /// Name of a module that has none.
 const UNKNOWN: &str = "(unknown)";
@@ -49,7 +66,7 @@ pub struct Graph<'a> {
 }
 
 /// `modules`: all of them, those with the most response time first.
-pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key]) -> Graph<'a> {
+pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key], reach: Reach) -> Graph<'a> {
     let positions: BTreeMap<&Key, usize> = modules.iter().copied().zip(0..).collect();
     // A module without invocations only calls, as the load driver does.
     let peer_name = |key: &'a Key| match positions.contains_key(key) {
@@ -73,14 +90,14 @@ pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key]) -> Graph<'a> {
     }
     let mut peers: Vec<&str> = calls_of.keys().copied().collect();
     peers.sort_by_key(|peer| (std::cmp::Reverse(calls_of[peer]), *peer));
-    let other_peers = peers.len().saturating_sub(PEERS_MAX);
-    peers.truncate(PEERS_MAX);
+    let other_peers = peers.len().saturating_sub(reach.peers);
+    peers.truncate(reach.peers);
     let peer = |name: &str| {
         let position = peers.iter().position(|known| *known == name);
         position.map_or(Vertex::OtherPeers, Vertex::Peer)
     };
     let module = |key: &Key| match positions.get(key) {
-        Some(&position) if position < MODULES_MAX => Vertex::Module(position),
+        Some(&position) if position < reach.modules => Vertex::Module(position),
         _ => Vertex::OtherModules,
     };
     let mut flows: BTreeMap<(Vertex, Vertex), Flow> = BTreeMap::new();
@@ -106,7 +123,7 @@ pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key]) -> Graph<'a> {
     Graph {
         flows,
         peers,
-        other_modules: modules.len().saturating_sub(MODULES_MAX),
+        other_modules: modules.len().saturating_sub(reach.modules),
         other_peers,
     }
 }
@@ -172,7 +189,7 @@ mod tests {
             from: Some(driver),
             ..edge(None, EdgeEnd::Module(key(1)), 1000)
         });
-        let graph = collapse(&edges, &modules);
+        let graph = collapse(&edges, &modules, Reach::beside(60));
         assert_eq!(graph.other_modules, 270);
         assert_eq!((graph.peers.len(), graph.other_peers), (20, 31));
         assert_eq!(graph.peers[..2], ["driver", "p49"]);

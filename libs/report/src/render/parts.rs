@@ -46,11 +46,11 @@ const fn part(
 const PARTS: [Part; 13] = [
     part("summary", "Summary", (10, 40), summary),
     part("over-time", "Over time", (60, 120), over_time),
-    part("latency", "Latency", (60, 120), latency),
+    part("latency", "Latency", (55, 120), latency),
     part("modules", "Modules", (50, 40), modules),
     part("endpoints", "Endpoints", (40, 60), endpoints),
     part("nodes", "Nodes", (20, 40), nodes),
-    part("calls", "Calls", (50, 60), calls),
+    part("calls", "Calls", (75, 60), calls),
     part("links", "Links", (15, 40), links),
     part("hosts", "Hosts", (35, 40), hosts),
     part("traces", "Traces", (60, 0), |_, _| Html::new()),
