@@ -74,7 +74,10 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
         if !comparison::are_related(both) {
             warnings.push(comparison::unrelated(both));
         }
-        let body = fitted(COMPARISON_BYTES, COMPARISON_ROWS, |rows| comparison(both, rows));
+        let mut body = overview(&views);
+        body.push(fitted(COMPARISON_BYTES, COMPARISON_ROWS, |rows| {
+            comparison(both, rows)
+        }));
         before.push(Section::new("comparison", "Comparison", body));
     } else if views.len() > 1 {
         before.push(Section::new("runs", "Runs", overview(&views)));
@@ -131,7 +134,9 @@ fn document(views: &[View], against: bool, before: Vec<Section>, after: Section)
             })
             .collect(),
     };
-    let started = views.first().and_then(|view| view.run.meta.as_ref());
+    // Several runs have their times in a table.
+    let only = views.first().filter(|_| views.len() == 1);
+    let started = only.and_then(|view| view.run.meta.as_ref());
     Frame {
         title,
         subtitle: started
@@ -176,6 +181,7 @@ impl Frame {
 fn overview(views: &[View]) -> Html {
     let columns = vec![
         Column::text("run", "Run"),
+        Column::text("started", "Started"),
         Column::number("invocations", "Invocations"),
         Column::number("length", "Length"),
         Column::number("modules", "Modules"),
@@ -187,8 +193,10 @@ fn overview(views: &[View]) -> Html {
         let link = element("a")
             .attr("href", format!("#run-{}", number + 1))
             .child(names::shown(&view.run.stats.run_id));
+        let started = view.run.meta.as_ref().map(|meta| summary::utc(meta.started_ns));
         table.row(Row::new([
             link.build(),
+            Html::text(started.as_deref().unwrap_or(page::number::NONE)),
             Html::text(&page::number::exact(sums.calls)),
             Html::text(&page::number::duration(view.run.stats.time_ns as f64)),
             Html::text(&view.modules.len().to_string()),
