@@ -18,7 +18,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import process from "node:process";
 
-import { commonChecks } from "./common.mjs";
+import { commonChecks, themeCheck } from "./common.mjs";
 import { liveChecks } from "./live.mjs";
 import { pictures } from "./pictures.mjs";
 import { reportChecks } from "./report.mjs";
@@ -101,8 +101,8 @@ async function runCheck(browser, job, check) {
 
 const CHECKS = {
   page: commonChecks,
-  report: [...commonChecks, ...reportChecks],
-  live: [...commonChecks, ...liveChecks],
+  report: [...commonChecks, themeCheck, ...reportChecks],
+  live: [...commonChecks, themeCheck, ...liveChecks],
 };
 
 const job = JSON.parse(process.argv[2] ?? "{}");

@@ -117,11 +117,31 @@ async function keyboard(page, job, report) {
   for (const chart of hidden) report(`no table is reached for the chart ${chart}`);
 }
 
-// Without JavaScript the figures of the whole run are still there.
+// Tables that have rows before any script runs.
+const PLAIN_TABLES = {
+  page: ["table"],
+  report: ["#modules-table", "#nodes-table", "#endpoints-table", "#window-table", "#lint-table"],
+  live: ["#runs-table", "#modules-table", "#nodes-table"],
+};
+
+// Without JavaScript the figures of the whole run are still there, and those of the live page at load time.
 async function plain(page, job, report) {
-  if (job.charts === false || job.kind === "live") return;
-  const rows = await page.locator("table tbody tr").count();
-  if (rows === 0) report("no table has a row");
+  if (job.charts === false) return;
+  for (const table of PLAIN_TABLES[job.kind]) {
+    const rows = await page.locator(`${table} tbody tr`).count();
+    if (rows === 0) report(`${table} has no row`);
+  }
+}
+
+// The button changes between light and dark, whatever the system prefers.
+async function theme(page, _job, report) {
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const [button, before] = [page.locator("[data-theme-toggle]"), await ground()];
+  await button.press("Enter");
+  const other = await ground();
+  if (other === before) report(`the button leaves the ground ${before}`);
+  await button.click();
+  if ((await ground()) !== before) report("the button does not change back");
 }
 
 // With reduced motion, nothing moves.
@@ -129,6 +149,8 @@ async function motion(page, _job, report) {
   const moving = await page.evaluate(() => document.getAnimations().length);
   if (moving > 0) report(`${moving} animations run although the reader wants none`);
 }
+
+export const themeCheck = { name: "theme", run: theme };
 
 export const commonChecks = [
   { name: "axe, light", run: axeOfAllOpen },
