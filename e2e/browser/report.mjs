@@ -83,7 +83,7 @@ export async function brush(page) {
 // Whether the figures differ from the earlier ones. The page may compute them a moment later.
 async function changes(page, before) {
   const differ = (text) => document.querySelector("#window-table").innerText !== text;
-  return page.waitForFunction(differ, before, { timeout: 10_000 }).then(
+  return page.waitForFunction(differ, before).then(
     () => true,
     () => false,
   );
