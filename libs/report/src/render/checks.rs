@@ -101,8 +101,9 @@ pub fn lint(view: &View, rows: usize) -> Html {
     }
     let more = checks.len().saturating_sub(rows);
     table.more = (more > 0).then(|| format!("{more} more are in cctf stats --lint."));
-    let note = "Each law compares figures that were recorded independently of each other. A run with lost rows, wrong clocks or \
-                contradictory samples breaks one, and is not fit for a simulation.";
+    let note = "Each law compares figures that were recorded independently of each other. A broken law shows lost rows, wrong clocks \
+                or contradictory samples: such a run is not fit for a simulation. The laws cpu and host_cpu are upper bounds: a \
+                process may use more CPU time than its invocations, and a host more than its processes.";
     let mut html = element("p").class("note").child(note).build();
     html.push(table.html());
     html

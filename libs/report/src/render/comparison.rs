@@ -21,7 +21,8 @@ const RUN_MAX: usize = 40;
 
 const NOTE: &str = "“differs” stands where the two 95% intervals do not overlap. “no difference seen” stands where they do: this does not \
                     show that the runs are the same, only that these runs show no difference. “undecided” stands where an interval \
-                    is missing. Among 20 equal figures, about one interval misses its true value by chance.";
+                    is missing. Even if both runs are alike, about one interval in 20 \
+                    misses its true value, so a few “differs” may be chance.";
 
 /// Whether the runs have a module in common.
 pub fn are_related(views: [&View; 2]) -> bool {

@@ -82,11 +82,7 @@ fn table(view: &View, rows: usize) -> Table {
         Column::number("memory_max", "Memory used, highest"),
         Column::number("free_min", "Memory available, lowest"),
     ];
-    let mut table = Table::new(
-        &view.id("hosts-table"),
-        "Hosts: figures of the intervals",
-        columns,
-    );
+    let mut table = Table::new(&view.id("hosts-table"), "CPU and memory over time", columns);
     for host in view.run.hosts.iter().take(rows) {
         let bytes = |mb: Option<f64>| Html::text(&optional(mb.map(|mb| mb * BYTES_PER_MB), Unit::Bytes));
         let percent = |value: Option<f64>| Html::text(&optional(value, Unit::Percent));

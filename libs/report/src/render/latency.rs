@@ -23,7 +23,7 @@ pub fn latency(view: &View, rows: usize) -> Html {
         id: view.id("heatmap-chart"),
         title: "Response times over time".to_owned(),
         description: format!(
-            "Response times of all invocations from {} to {}; darker cells have more invocations.",
+            "Response times of all invocations from {} to {}; cells of a stronger colour have more invocations.",
             duration(low),
             duration(high)
         ),
@@ -76,8 +76,8 @@ fn controls(view: &View) -> Html {
             element("p")
                 .class("note")
                 .child(
-                    "Drag over the map, or move the sliders: the figures below and the table of modules then describe this window \
-                     of time. Arrow keys move an end of the window, with Shift the whole window. Escape goes back to the whole run.",
+                    "Drag over the map, or move the sliders: the table below and the times of modules then describe this window \
+                     of time. All other figures stay those of the whole run. Arrow keys move an end of the window, with Shift the whole window. Escape goes back to the whole run.",
                 ),
         )
         .build()
@@ -157,7 +157,7 @@ pub fn title(time: Time) -> &'static str {
 fn table(view: &View, rows: usize) -> Table {
     let columns = vec![
         Column::number("start", "From"),
-        Column::number("calls", "Known"),
+        Column::number("calls", "Invocations").tip("Those with a known response time."),
         Column::number("mean", "Mean"),
         Column::number("p50", "p50"),
         Column::number("p95", "p95"),
@@ -190,7 +190,7 @@ pub fn reach(view: &View, packed: Option<&Packed>) -> String {
         None if view.run.timeline.run.buckets.is_empty() => String::new(),
         None => "The page has no room for the timeline, so no window can be chosen.".to_owned(),
         Some(packed) if packed.with_quantiles >= modules => {
-            "A window recomputes the figures of the run and of all modules.".to_owned()
+            "A window recomputes the table above, and the times of all modules.".to_owned()
         }
         Some(packed) => format!(
             "A window recomputes quantiles for the run and the {} modules with the most response time, and counts and means for \

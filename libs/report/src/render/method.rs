@@ -9,8 +9,8 @@ const SENTENCES: [&str; 7] = [
     "Counts and sums of the whole run are exact. Its quantiles come from sketches with a relative error of at most 1%.",
     "Figures of a window of time, and quantiles over time, come from sketches of the intervals with a relative error of at most 5%. \
      Their counts are exact, and their means have four digits.",
-    "A mean or quantile is also a sample of what another run like this one would show. The interval below it covers the true value \
-     in 95% of such runs. It comes from batch means, because neighbouring requests wait for one another.",
+    "A mean or quantile would differ somewhat in another run like this one. The 95% interval below it covers the value of an endless \
+     run in 95% of such runs. It comes from batch means, because neighbouring requests wait for one another.",
     "“effective” is the number of independent values that would show the mean equally well. “too short”: the run has fewer than 200 \
      relaxation times of the queue, or too small an effective sample size. “too few”: too few values; p99 needs 500. “all equal”: equal \
      values do not show how far others may lie. “?”: the run does not bound this end.",
@@ -26,7 +26,7 @@ pub fn method() -> Html {
         Column::text("figure", "Figure"),
         Column::text("meaning", "Meaning"),
         Column::text("sql", "SQL"),
-        Column::text("agrees", "Agrees"),
+        Column::text("agrees", "Agrees with the SQL"),
         Column::text("by", "Groupings"),
     ];
     let mut table = Table::new("figures-table", "Figures and their SQL", columns);

@@ -20,8 +20,8 @@ pub fn modules(view: &View, rows: usize) -> Html {
     if view.modules.is_empty() {
         return element("p").child("The run has no module.").build();
     }
-    let note = "Modules with the most response time come first. Below a mean or quantile stands its 95% interval, which allows for \
-                waits that depend on each other. “too short” and “too few” stand where the run does not support one.";
+    let note = "Modules with the largest total response time come first. Below a mean or quantile stands its 95% interval, which takes \
+                into account that neighbouring requests delay each other. “too short” and “too few” stand where the run does not support one.";
     let mut html = element("p").class("note").child(note).build();
     let kind = Kind {
         ids: ["modules-table", "load-table"],
@@ -40,7 +40,7 @@ pub fn nodes(view: &View, rows: usize) -> Html {
     if view.nodes.is_empty() {
         return element("p").child("The run has no node.").build();
     }
-    let note = "A node is a machine. Its figures are those of all modules on it. Nodes with the most response time come first.";
+    let note = "A node is a machine. Its figures are those of all modules on it. Nodes with the largest total response time come first.";
     let mut html = element("p").class("note").child(note).build();
     let kind = Kind {
         ids: ["nodes-table", "nodes-load-table"],
@@ -214,8 +214,8 @@ fn composition(view: &View, rows: usize) -> Html {
         ]));
     }
     table.more = more(view.modules.len(), rows, "module");
-    let note = "Means over the invocations whose value is known. Service time without CPU time is waiting: downstream calls, \
-                disks, locks, or another slot. Network time is outside of the response time.";
+    let note = "Means over the invocations whose value is known. The rest of the service time is waiting: for downstream calls, \
+                disks, locks, a CPU, or a slot after a downstream call. Network time is outside of the response time.";
     figure("What an invocation's time consists of", chart, &table, note)
 }
 

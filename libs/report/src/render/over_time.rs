@@ -174,7 +174,7 @@ fn table(view: &View, rows: usize) -> Table {
         Column::number("calls", "Invocations"),
         Column::number("rate", "Rate"),
         Column::number("errors", "Errors"),
-        Column::number("in_flight", "In system"),
+        Column::number("in_flight", "Sampled in system"),
         Column::number("busy", "Busy"),
         Column::number("p50", "Response p50"),
         Column::number("p95", "p95"),

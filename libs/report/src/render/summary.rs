@@ -145,21 +145,24 @@ fn laws(view: &View) -> Judgement {
             "laws undecided",
             "The run has too few samples and calls to decide on any operational law.".to_owned(),
         ),
-        (all, 0) => (
+        (all, 0) if agree == all => (
             Verdict::Good,
             "laws agree",
-            match all - agree {
-                0 => format!("All {all} operational laws agree: the figures do not contradict each other."),
-                undecided => format!(
-                    "{agree} of {all} operational laws agree, {undecided} undecided: the figures do not contradict each other."
-                ),
-            },
+            format!("All {all} checks of operational laws agree: the figures do not contradict each other."),
+        ),
+        (all, 0) => (
+            Verdict::Neutral,
+            "no law broken",
+            format!(
+                "{agree} of {all} checks of operational laws agree, and {} are undecided.",
+                all - agree
+            ),
         ),
         (all, disagree) => (
             Verdict::Bad,
             "laws disagree",
             format!(
-                "{disagree} of {all} operational laws disagree: the run is not fit for a simulation as it is."
+                "{disagree} of {all} checks of operational laws disagree: the run is not fit for a simulation as it is."
             ),
         ),
     };
@@ -202,7 +205,11 @@ fn errors(view: &View) -> Judgement {
 fn notes(view: &View) -> Judgement {
     let count = view.run.notes.len();
     let (verdict, word, sentence) = match count {
-        0 => (Verdict::Good, "complete", "Nothing is left out.".to_owned()),
+        0 => (
+            Verdict::Good,
+            "complete",
+            "No file, row or figure is left out.".to_owned(),
+        ),
         1 => (
             Verdict::Neutral,
             "1 note",
@@ -243,12 +250,12 @@ fn key_figures(view: &View) -> Vec<Tile> {
             duration(view.run.stats.time_ns as f64),
             "first start to last end",
         ),
-        tile("Rate", optional(rate, Unit::PerSecond), "invocations per second"),
         tile(
-            "Modules",
-            exact(view.modules.len() as u64),
-            "services with telemetry",
+            "Rate",
+            optional(rate, Unit::PerSecond),
+            "invocations, all modules together",
         ),
+        tile("Modules", exact(view.modules.len() as u64), "with invocations"),
         tile("Response p50", quantile(0.5), "all modules together"),
         tile("Response p95", quantile(0.95), "all modules together"),
         tile("Response p99", quantile(0.99), "all modules together"),

@@ -17,9 +17,11 @@ const ROOT_MAX: usize = 60;
 /// Maximum length of the text of a tip, in characters.
 const TIP_MAX: usize = 200;
 
-const NOTE: &str = "Rows of the critical path, which decides when the first row ends, are marked. A row on another node than its \
-                    caller is placed by durations, in the middle of its call: clocks of different nodes are never compared. \
-                    Open a trace with Enter or a click.";
+const NOTE: &str = "Traces are chosen by the response time of their root invocation; the time in the title is that of the first row, \
+                    which may be the call of a load driver. Of more than 4,096 roots, the median is that of a random sample. Marked \
+                    rows are on the critical path: they determined when the first row ended. If a row ran on another node than its \
+                    caller, its bar is centred in the bar of its call, because clocks of different nodes are never compared. Open a \
+                    trace with Enter or a click.";
 
 /// As many rows of each trace as fit into its share of the bytes.
 pub fn traces(view: &View, bytes_max: usize) -> Html {
