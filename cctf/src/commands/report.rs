@@ -1,27 +1,26 @@
 //! `cctf report`: recorded runs as one offline HTML file.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::Read as _;
 use std::num::NonZero;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
-use anyhow::Context as _;
 use cctf_proto::log_line;
 use clap::Args;
 use report::gather::{Options, gather};
 use report::model::RunData;
 use report::render::{RUNS_MAX, Rendered, render};
+use rundir::output::replace_whole;
 
 use super::cells::{counted, printable};
 use super::display::BytesBar;
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
 
-/// Permissions of a new file, less what the process's mask forbids.
-const MODE: u32 = 0o666;
+/// The beginning of a page. A file without it is no earlier page, and may be the only copy of something.
+const PAGE_BEGIN: &[u8] = b"<!doctype html>";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -113,7 +112,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let Rendered { html, warnings } = render(&runs, args.against.is_some());
     warnings.iter().for_each(|warning| log_line!("cctf: {warning}"));
-    write(&args.out, html.as_bytes())?;
+    replace_whole(&args.out, html.as_bytes())?;
     let damaged = report_damages(&runs);
     super::print(&summary(args, html.len()))?;
     Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
@@ -156,19 +155,31 @@ fn check_out(out: &Path) -> Result<(), UsageError> {
     let refused = |cause: &str| {
         Err(UsageError(format!(
             "cannot write {}: {cause}; choose another path with --out",
-            out.display()
+            printable(&out.to_string_lossy())
         )))
     };
     match fs::metadata(out) {
         Ok(found) if found.is_dir() => return refused("it is a folder"),
         Ok(found) if !found.is_file() => return refused("it is not a regular file"),
+        Ok(found) if found.len() > 0 && !is_page(out) => return refused("it exists and is no HTML page"),
+        Err(_) if out.is_symlink() => return refused("it is a link that leads nowhere"),
         _ if out.file_name().is_none() => return refused("it has no file name"),
+        _ if out.as_os_str().as_encoded_bytes().ends_with(b"/") => return refused("it names a folder"),
         _ => {}
     }
-    match folder_of(out).is_dir() {
-        true => Ok(()),
-        false => refused("its folder does not exist"),
+    match fs::metadata(folder_of(out)) {
+        Ok(folder) if folder.is_dir() => Ok(()),
+        Ok(_) => refused("its folder is a file"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => refused("its folder does not exist"),
+        Err(error) => refused(&error.to_string()),
     }
+}
+
+/// Whether a file can be an earlier page, which a new one may replace.
+fn is_page(path: &Path) -> bool {
+    let mut begin = [0; PAGE_BEGIN.len()];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin));
+    read.is_ok() && begin == PAGE_BEGIN
 }
 
 fn folder_of(out: &Path) -> &Path {
@@ -176,22 +187,6 @@ fn folder_of(out: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// Writes a temporary file beside the page and renames it, so that no half-written page is left and an older one stays until then.
-fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    // A link is followed, as by any other program that writes to its path.
-    let out = &fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
-    let cannot = || format!("cannot write {}", out.display());
-    let mut file = tempfile::Builder::new()
-        .prefix(".cctf-report-")
-        .permissions(fs::Permissions::from_mode(MODE))
-        .tempfile_in(folder_of(out))
-        .with_context(cannot)?;
-    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_all());
-    written.with_context(cannot)?;
-    file.persist(out).with_context(cannot)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -224,39 +219,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         assert!(check_out(&path("new.html")).is_ok());
-        fs::write(path("old.html"), "old").unwrap();
+        fs::write(path("old.html"), "<!doctype html>\n<html></html>").unwrap();
         assert!(check_out(&path("old.html")).is_ok());
+        fs::write(path("calls.jsonl"), "{\"trace_id\":1}\n").unwrap();
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
         for refused in [
             folder.path().to_owned(),
             path("none/new.html"),
+            path("new.html/"),
+            path("old.html/new.html"),
+            path("calls.jsonl"),
+            path("link"),
             "/dev/null".into(),
             "..".into(),
         ] {
             let error = check_out(&refused).unwrap_err().to_string();
             assert!(error.starts_with("cannot write "), "{error}");
         }
-    }
-
-    #[test]
-    fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let page = folder.path().join("page.html");
-        let link = folder.path().join("link.html");
-        std::os::unix::fs::symlink(&page, &link).unwrap();
-        for (path, text) in [(&page, "first"), (&page, "second"), (&link, "third")] {
-            write(path, text.as_bytes()).unwrap();
-            assert_eq!(fs::read_to_string(&page).unwrap(), text);
-        }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        let mode = fs::metadata(&page).unwrap().permissions().mode();
-        assert_eq!(mode & 0o700, 0o600);
-    }
-
-    #[test]
-    fn a_page_that_cannot_be_written_leaves_the_older_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("none").join("page.html");
-        let error = write(&missing, b"text").unwrap_err();
-        assert!(format!("{error:#}").starts_with("cannot write "));
     }
 }

@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
+/// An earlier page.
+const OLDER: &str = "<!doctype html>\nolder";
+
 /// `cctf report` in the folder of all runs.
 fn report(logs: &Logs, args: &[&str]) -> Output {
     cctf(&["report", "--logs-dir", "."])
@@ -142,9 +145,29 @@ fn a_path_that_is_no_file_is_refused_before_a_run_is_read() {
 }
 
 #[test]
+fn a_page_replaces_no_file_of_a_run() {
+    let logs = Logs::with(&rows("front"));
+    for file in ["invocations.jsonl", "run_meta.json"] {
+        let path = logs.path().join("r/cctf").join(file);
+        if !path.exists() {
+            fs::write(&path, "{}").unwrap();
+        }
+        let before = fs::read(&path).unwrap();
+        let done = report(&logs, &["r", "--out", &format!("r/cctf/{file}")]);
+        assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+        assert!(
+            stderr(&done).contains("it exists and is no HTML page; choose another path with --out"),
+            "{}",
+            stderr(&done)
+        );
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
 fn a_full_disk_leaves_the_older_page_and_no_other_file() {
     let logs = Logs::with(&rows("front"));
-    fs::write(logs.path().join("report.html"), "older").unwrap();
+    fs::write(logs.path().join("report.html"), OLDER).unwrap();
     // Files of at most one block stand for a disk that is full.
     let script = format!(
         "trap '' XFSZ; ulimit -f 1; exec '{}' report r --logs-dir .",
@@ -163,7 +186,7 @@ fn a_full_disk_leaves_the_older_page_and_no_other_file() {
     );
     assert_eq!(
         (page(&logs).as_str(), files(&logs)),
-        ("older", vec!["report.html".to_owned()])
+        (OLDER, vec!["report.html".to_owned()])
     );
 }
 

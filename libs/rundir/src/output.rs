@@ -11,6 +11,8 @@ use cctf_proto::cctf::FILE_LINKS;
 
 use crate::{NORMALIZER_LOCK, UsageError};
 
+/// Permissions of a new file, less what the process's mask forbids.
+const NEW_FILE_MODE: u32 = 0o666;
 /// Bytes per write.
 const WRITE_BYTES: usize = 256 << 10;
 /// A lock on this file means that another process is writing to the same path.
@@ -204,18 +206,35 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Replaces a file by a complete new one with a rename, so that no reader sees a part of it.
+/// Replaces a file by a complete new one with a rename, so that no reader sees a part of it. A link is followed, and the
+/// permissions of an existing file stay.
 ///
 /// # Errors
-/// An I/O error.
+/// An I/O error. The older file is then as it was, and no other one is left.
 pub fn replace_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(UsageError(format!("invalid path {}: it has no file name", path.display())).into());
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
-    let hidden = folder.join(format!(".{}.partial", name.to_string_lossy()));
-    write_whole(&hidden, bytes)?;
-    fs::rename(&hidden, path).with_context(|| format!("cannot replace {}", path.display()))?;
+    replace(path, folder, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     sync(folder)
+}
+
+fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = tempfile::Builder::new()
+        .prefix(".cctf-")
+        .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
+        .tempfile_in(folder)
+        // The error's text has the name of the temporary file, which means nothing to a user.
+        .map_err(|error| std::io::Error::from(error.kind()))?;
+    if let Ok(existing) = fs::metadata(path) {
+        new.as_file().set_permissions(existing.permissions())?;
+    }
+    new.as_file().write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
 }
 
 /// Locks a run folder as a normalizer does; `None` if another process has locked it. A run that no normalizer wrote has no lock
@@ -260,4 +279,38 @@ fn sync(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
         .with_context(|| format!("cannot sync {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_through_a_link_and_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        symlink(&file, &link).unwrap();
+        replace_whole(&file, b"first").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        for (path, text) in [(&file, "second"), (&link, "third")] {
+            replace_whole(path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+        assert!(link.is_symlink());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_named_and_no_other_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = folder.path().join("folder");
+        fs::create_dir_all(full.join("content")).unwrap();
+        for path in [full, folder.path().join("none/file")] {
+            let error = format!("{:#}", replace_whole(&path, b"text").unwrap_err());
+            let begin = format!("cannot write {}: ", path.display());
+            assert!(error.starts_with(&begin) && !error.contains(".cctf-"), "{error}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

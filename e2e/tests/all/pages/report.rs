@@ -223,7 +223,7 @@ fn an_interrupted_report_leaves_the_older_file_and_no_other() {
     let path = run.join("cctf/invocations.jsonl");
     fs::write(&path, rows.repeat(COPIES)).unwrap();
     let out = tempfile::tempdir().unwrap();
-    fs::write(out.path().join("report.html"), "older").unwrap();
+    fs::write(out.path().join("report.html"), "<!doctype html>\nolder").unwrap();
     let before = content(out.path());
     let mut command = command("cctf").unwrap();
     command
