@@ -1,4 +1,4 @@
-//! [`fitted`]: parts of a page within a number of bytes; [`Budget`] shares what is left among further parts.
+//! [`fitted`] and [`kept`]: parts of a page within a number of bytes; [`Budget`] shares what is left among further parts.
 
 use page::html::Html;
 use page::summary::{Verdict, notice};
@@ -33,15 +33,21 @@ impl Budget {
 /// The markup with the most rows that fits into a number of bytes: each try has half as many rows as the one before. Beyond all
 /// of them, a sentence says that the part is left out.
 pub fn fitted(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) -> Html {
+    let html = kept(bytes_max, rows_max, build);
+    if html.as_str().len() <= bytes_max {
+        return html;
+    }
+    let text = "Left out: the page has no room for it. Write a page of this run alone.";
+    notice(Verdict::Warning, text)
+}
+
+/// Like [`fitted`], but a part that is too large even without rows is kept.
+pub fn kept(bytes_max: usize, rows_max: usize, build: impl Fn(usize) -> Html) -> Html {
     let mut rows = rows_max;
     loop {
         let html = build(rows);
-        if html.as_str().len() <= bytes_max {
+        if rows == 0 || html.as_str().len() <= bytes_max {
             return html;
-        }
-        if rows == 0 {
-            let text = "Left out: the page has no room for it. Write a page of this run alone.";
-            return notice(Verdict::Warning, text);
         }
         rows /= 2;
     }
@@ -58,6 +64,7 @@ mod tests {
         assert_eq!(fitted(199, 400, build).as_str().len(), 150);
         assert_eq!(fitted(100, 3, build).as_str().len(), 100);
         assert!(fitted(99, 3, build).as_str().contains("Left out"));
+        assert_eq!(kept(99, 3, build).as_str().len(), 100);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::model::RunData;
 use budget::fitted;
 use comparison::comparison;
 use names::{Names, cut};
-use parts::{Rendering, run_parts};
+use parts::{REDRAWN_BYTES_MIN, Rendering, run_parts};
 use view::View;
 
 /// Maximum size of a page, bytes.
@@ -92,6 +92,15 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
         let rendering = run_parts(view, left / (views.len() - number), views.len() == 1);
         left = left.saturating_sub(rendering.bytes);
         renderings.push(rendering);
+    }
+    // What is left then, those can use that lack rows.
+    for (view, rendering) in views.iter().zip(&mut renderings) {
+        if rendering.is_whole || left < REDRAWN_BYTES_MIN {
+            continue;
+        }
+        let bytes = rendering.bytes + left;
+        *rendering = run_parts(view, bytes, views.len() == 1);
+        left = bytes.saturating_sub(rendering.bytes);
     }
     Rendered {
         html: frame.page(&renderings).html(),

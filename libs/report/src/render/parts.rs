@@ -3,7 +3,7 @@
 use page::document::Section;
 use page::html::{Html, element};
 
-use super::budget::{Budget, fitted};
+use super::budget::{Budget, fitted, kept};
 use super::calls::{calls, links};
 use super::checks::{lint, notes, validation};
 use super::hosts::hosts;
@@ -60,6 +60,24 @@ const PARTS: [Part; 13] = [
 ];
 const TRACES: &str = "traces";
 const LATENCY: &str = "latency";
+/// Parts without which a reader would trust figures that he should not: they come first, and are never left out.
+const KEPT: [&str; 3] = ["summary", "validation", "notes"];
+/// Bytes that such a part has at least, if it needs them: enough for its sentences and some rows. Without rows it takes less.
+const KEPT_BYTES: usize = 6_000;
+/// Parts in which a reader misses rows the most, in this order: they get the bytes that others do not use.
+const REDRAWN: [&str; 9] = [
+    "modules",
+    "over-time",
+    "latency",
+    "calls",
+    "nodes",
+    "endpoints",
+    "hosts",
+    "links",
+    "lint",
+];
+/// Fewer bytes than this are not worth drawing a part again.
+pub const REDRAWN_BYTES_MIN: usize = 2_000;
 
 /// Part of the bytes, of a hundred, that the packed timeline has at most.
 const PACK_PERCENT: usize = 35;
@@ -78,6 +96,14 @@ pub struct Rendering {
     pub data: Option<(String, Vec<u8>)>,
     /// Maximum size of all of it in the page.
     pub bytes: usize,
+    /// Whether each part has all its rows.
+    pub is_whole: bool,
+}
+
+/// The bodies of [`PARTS`].
+struct Bodies {
+    bodies: Vec<Html>,
+    is_whole: bool,
 }
 
 /// All parts in at most `bytes` bytes.
@@ -92,18 +118,12 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
         pack_max,
     );
     let encoded = packed.as_ref().map_or(0, |packed| encoded_len(&packed.bytes));
-    let weights = PARTS.iter().map(|part| part.weight).sum();
-    let mut budget = Budget::new(bytes.saturating_sub(encoded), weights);
-    let mut sections = Vec::new();
-    for part in &PARTS {
-        let share = budget.share(part.weight);
-        let body = match part.id {
-            TRACES => traces(view, share),
-            _ => fitted(share, part.rows, |rows| (part.build)(view, rows)),
-        };
-        budget.spend(body.as_str().len());
-        sections.push(Section::new(&view.id(part.id), part.title, body));
-    }
+    let Bodies { bodies, is_whole } = bodies(view, bytes.saturating_sub(encoded));
+    let mut sections: Vec<Section> = PARTS
+        .iter()
+        .zip(bodies)
+        .map(|(part, body)| Section::new(&view.id(part.id), part.title, body))
+        .collect();
     let latency = PARTS
         .iter()
         .position(|part| part.id == LATENCY)
@@ -115,8 +135,61 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
     let bodies = sections.iter().map(|section| section.body.as_str().len());
     Rendering {
         bytes: bodies.sum::<usize>() + encoded + around(view, is_single),
+        is_whole,
         sections,
         data: packed.map(|packed| (view.id("timeline"), packed.bytes)),
+    }
+}
+
+impl Part {
+    fn is_kept(&self) -> bool {
+        KEPT.contains(&self.id)
+    }
+
+    /// The part in at most `bytes` bytes, or with more if it must not be left out.
+    fn body(&self, view: &View, bytes: usize) -> Html {
+        let build = |rows| (self.build)(view, rows);
+        match self.id {
+            TRACES => traces(view, bytes),
+            _ if self.is_kept() => kept(bytes.max(KEPT_BYTES), self.rows, build),
+            _ => fitted(bytes, self.rows, build),
+        }
+    }
+}
+
+/// All bodies in at most `bytes` bytes: whole ones if they fit; otherwise each has its share, and what is left goes to those
+/// that lack rows.
+fn bodies(view: &View, bytes: usize) -> Bodies {
+    let mut bodies: Vec<Html> = PARTS.iter().map(|part| part.body(view, usize::MAX)).collect();
+    let size = |bodies: &[Html]| bodies.iter().map(|body| body.as_str().len()).sum::<usize>();
+    if size(&bodies) <= bytes {
+        return Bodies {
+            bodies,
+            is_whole: true,
+        };
+    }
+    let whole: Vec<usize> = bodies.iter().map(|body| body.as_str().len()).collect();
+    let weights = PARTS.iter().map(|part| part.weight).sum();
+    let mut budget = Budget::new(bytes, weights);
+    let (first, then): (Vec<_>, Vec<_>) = PARTS.iter().enumerate().partition(|(_, part)| part.is_kept());
+    for (index, part) in first.into_iter().chain(then) {
+        bodies[index] = part.body(view, budget.share(part.weight));
+        budget.spend(bodies[index].as_str().len());
+    }
+    let places = REDRAWN.iter().chain([&TRACES]);
+    for index in places.filter_map(|id| PARTS.iter().position(|part| part.id == *id)) {
+        let left = bytes.saturating_sub(size(&bodies));
+        let drawn = bodies[index].as_str().len();
+        if drawn != whole[index] && left >= REDRAWN_BYTES_MIN {
+            bodies[index] = PARTS[index].body(view, drawn + left);
+        }
+    }
+    Bodies {
+        is_whole: bodies
+            .iter()
+            .zip(whole)
+            .all(|(body, whole)| body.as_str().len() == whole),
+        bodies,
     }
 }
 

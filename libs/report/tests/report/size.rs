@@ -32,15 +32,38 @@ fn the_worst_run_fits_and_uses_the_room_that_it_has() {
     assert!(bytes > BYTES_MAX * 8 / 10, "{bytes}");
 }
 
+/// Parts without which a reader trusts figures that he should not.
+fn assert_essentials(page: &str, runs: usize) {
+    for part in [
+        "class=\"verdicts\"",
+        "id=\"facts-table",
+        "id=\"validation-table",
+        "id=\"notes-list",
+    ] {
+        assert_eq!(page.matches(part).count(), runs, "{part}");
+    }
+}
+
 #[test]
-fn two_compared_runs_and_many_runs_share_the_size() {
-    let runs: Vec<RunData> = (0..RUNS_MAX)
-        .map(|number| WORST.run(&format!("r{number}")))
-        .collect();
-    let bytes = size(&runs[..2], true);
+fn two_compared_worst_runs_share_the_size() {
+    let bytes = size(&[WORST.run("r0"), WORST.run("r1")], true);
     assert!(bytes <= BYTES_MAX, "{bytes}");
-    let bytes = size(&runs, false);
-    assert!(bytes <= BYTES_MAX, "{bytes}");
+}
+
+#[test]
+fn pages_of_many_runs_have_all_summaries_and_what_is_missing() {
+    let plain = Extent {
+        name: "checkout-service",
+        repeated: 1,
+        ..WORST
+    };
+    for (extent, count) in [(plain, 4), (WORST, RUNS_MAX)] {
+        let runs: Vec<RunData> = (0..count).map(|number| extent.run(&format!("r{number}"))).collect();
+        let page = render(&runs, false).html;
+        assert!(page.len() <= BYTES_MAX, "{}", page.len());
+        assert!(page.len() > BYTES_MAX * 8 / 10, "{}", page.len());
+        assert_essentials(&page, count);
+    }
 }
 
 #[test]
