@@ -58,7 +58,9 @@ fn pages_of_many_runs_have_all_summaries_and_what_is_missing() {
         ..WORST
     };
     for (extent, count) in [(plain, 4), (WORST, RUNS_MAX)] {
-        let runs: Vec<RunData> = (0..count).map(|number| extent.run(&format!("r{number}"))).collect();
+        let runs: Vec<RunData> = (0..count)
+            .map(|number| extent.run(&format!("r{number}")))
+            .collect();
         let page = render(&runs, false).html;
         assert!(page.len() <= BYTES_MAX, "{}", page.len());
         assert!(page.len() > BYTES_MAX * 8 / 10, "{}", page.len());
@@ -71,7 +73,7 @@ fn every_part_of_a_small_run_is_complete() {
     let page = render(&[SMALL.run("small")], false).html;
     assert!(!page.contains("Left out") && !page.contains("class=\"more\""));
     assert!(page.contains("id=\"timeline\""));
-    assert!(page.contains("A window recomputes the figures of the run and of all modules."));
+    assert!(page.contains("A window recomputes the table above, and the times of all modules."));
 }
 
 #[test]
