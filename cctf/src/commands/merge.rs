@@ -8,7 +8,7 @@ use cctf_merge::{Options, Summary, merge};
 use cctf_proto::keys::parse_run_id;
 use clap::Args;
 
-use super::cells::printable;
+use super::cells::{counted, printable};
 use super::display::BytesBar;
 use super::{DONE, Format, print, print_json};
 
@@ -98,6 +98,15 @@ fn text(summary: &Summary, seconds: f64) -> String {
     }
     if summary.torn > 0 {
         out += &format!("{} incomplete lines left out\n", summary.torn);
+    }
+    for note in &summary.cpu_notes {
+        out += &format!("regressed CPU times: {note}\n");
+    }
+    if summary.cpu_damaged > 0 {
+        out += &format!(
+            "regressed CPU times: {} left out; cctf validate shows what is wrong\n",
+            counted(summary.cpu_damaged, "damaged line")
+        );
     }
     let (read, written): (u64, u64) = (summary.rows_read.values().sum(), summary.rows.values().sum());
     out += &format!(

@@ -157,6 +157,13 @@ fn estimates_are_written_to_the_inventory_of_an_ended_run() {
     assert!(done.status.success(), "{}", stderr(&done));
     assert!(stderr(&done).contains("2 estimates in "), "{}", stderr(&done));
     assert_regressed(&inventory);
+    let estimated = fs::read_to_string(&inventory).unwrap();
+    // Two modules of one name get no estimate.
+    let module = INVENTORY.trim_matches(['[', ']', '\n']);
+    fs::write(&inventory, format!("[\n{module},\n{module}\n]\n")).unwrap();
+    let none = write();
+    assert!(stderr(&none).contains("0 estimates in "), "{}", stderr(&none));
+    fs::write(&inventory, estimated).unwrap();
     let first = fs::read(&inventory).unwrap();
     write();
     assert_eq!(fs::read(&inventory).unwrap(), first);
@@ -188,6 +195,40 @@ fn a_merge_writes_the_estimates_of_the_merged_run() {
     assert!(done.status.success(), "{}", stderr(&done));
     let read = |folder: &Path| fs::read_to_string(folder.join("cctf/module_inventory.json")).unwrap();
     assert_eq!(read(&again), read(&out));
+}
+
+#[test]
+fn a_merge_says_which_samples_its_estimates_lack() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = varied_run(logs.path());
+    let path = run.join("cctf/system_stats.jsonl");
+    let mut samples = fs::read_to_string(&path).unwrap();
+    // A merge regresses the samples of 32 processes.
+    for instance in 0..32 {
+        samples += &SAMPLE.replace("\"i\"", &format!("\"i{instance}\""));
+        samples.push('\n');
+    }
+    samples += &(SAMPLE.replace("0.5", "\"x\"").replace("17000000", "17000001") + "\n");
+    fs::write(&path, samples).unwrap();
+    let merge = |name: &str, format: &str| {
+        let done = cctf(&["merge", "--format", format])
+            .arg(logs.path().join(name))
+            .arg(&run)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", stderr(&done));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let text = merge("text", "text");
+    for lacking in [
+        "are ignored: only the first 32 processes count\n",
+        "1 damaged line left out; cctf validate shows what is wrong\n",
+    ] {
+        assert!(text.contains(lacking), "{text}");
+    }
+    let summary: Value = serde_json::from_str(&merge("json", "json")).unwrap();
+    assert_eq!(summary["cpu_damaged"], 1);
+    assert_eq!(summary["cpu_notes"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

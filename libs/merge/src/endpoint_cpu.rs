@@ -16,12 +16,24 @@ use crate::progress::Progress;
 /// Maximum number of processes: with 1.5 MB each, less than the rest of the merge takes.
 const PROCESSES_MAX: usize = 32;
 
+/// What the CPU times lack.
+#[derive(Debug, Default)]
+pub struct Lacking {
+    /// Sentences for the reader.
+    pub notes: Vec<String>,
+    /// Number of damaged lines.
+    pub damaged: u64,
+}
+
 /// Adds the estimates to the inventory of the merged run in `folder`. It reads the invocations again, but only if a module without
 /// measured CPU times has samples of its processes.
-pub fn add_cpu_times(folder: &Path, on_progress: &mut (dyn FnMut(Progress) + Send)) -> anyhow::Result<()> {
+pub fn add_cpu_times(
+    folder: &Path,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> anyhow::Result<Lacking> {
     let opened = RunFolder::open(folder)?;
     let Some(inventory) = opened.whole(File::ModuleInventory, WHOLE_BYTES_MAX)? else {
-        return Ok(());
+        return Ok(Lacking::default());
     };
     let modules: Vec<Module<'_>> =
         serde_json::from_slice(&inventory).context("cannot read the merged module_inventory.json")?;
@@ -47,8 +59,11 @@ pub fn add_cpu_times(folder: &Path, on_progress: &mut (dyn FnMut(Progress) + Sen
         });
     })?;
     let estimated = with_cpu_times(&inventory, &found.modules)?;
-    if estimated != inventory {
-        write_whole(&opened.path(File::ModuleInventory), &estimated)?;
+    if *estimated.inventory != inventory {
+        write_whole(&opened.path(File::ModuleInventory), &estimated.inventory)?;
     }
-    Ok(())
+    Ok(Lacking {
+        notes: found.notes,
+        damaged: found.damaged,
+    })
 }

@@ -77,10 +77,12 @@ pub fn merge(
     } else {
         Session::new(&folder, folder.run())?.run(&source, on_progress)?.0
     };
-    endpoint_cpu::add_cpu_times(&folder.run(), on_progress)?;
+    let lacking = endpoint_cpu::add_cpu_times(&folder.run(), on_progress)?;
     let summary = Summary {
         out: out.to_owned(),
         folders: inputs.len() as u64,
+        cpu_notes: lacking.notes,
+        cpu_damaged: lacking.damaged,
         ..summary
     };
     folder.finish()?;

@@ -178,6 +178,10 @@ pub struct Summary {
     pub orphans: u64,
     /// Incomplete lines left out.
     pub torn: u64,
+    /// What the regressed CPU times of endpoints lack.
+    pub cpu_notes: Vec<String>,
+    /// Number of damaged lines that these CPU times leave out.
+    pub cpu_damaged: u64,
     /// Offset of each node's clock from the reference's.
     pub clocks: BTreeMap<String, ClockOffset>,
     /// Whether the timestamps are aligned.

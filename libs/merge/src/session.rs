@@ -119,6 +119,8 @@ impl<'o> Session<'o> {
             resolved: counts.resolved,
             orphans: counts.orphans,
             torn: counts.torn,
+            cpu_notes: Vec::new(),
+            cpu_damaged: 0,
             clocks: offsets
                 .iter()
                 .map(|(node, offset)| (node.clone(), offset.into()))

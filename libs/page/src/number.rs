@@ -112,7 +112,7 @@ pub fn percent(percent: f64) -> String {
         value if value > 0.0 && value < 0.01 => "<0.01%".to_owned(),
         value if value.abs() < 1.0 => {
             let text = format!("{value:.2}");
-            format!("{}%", trimmed(&text))
+            format!("{}%", without_zeros(&text))
         }
         value => format!("{}%", digits(value)),
     }
@@ -191,7 +191,7 @@ fn digits(value: f64) -> String {
 }
 
 /// Without zeros at the end of the decimals.
-fn trimmed(text: &str) -> &str {
+pub(crate) fn without_zeros(text: &str) -> &str {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.'),
         false => text,

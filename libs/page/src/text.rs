@@ -1,24 +1,39 @@
-//! [`escape`]: text from telemetry as HTML. No other place of the pages turns text into markup.
+//! [`escape`]: text from telemetry as HTML. No other place of the pages turns text into markup. [`visible`]: such text without
+//! characters that change the text around them.
+
+use std::borrow::Cow;
 
 /// Text for an element's content or a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Control characters are invalid in HTML, and directional ones reorder the text around them.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => escaped.push('\u{fffd}'),
-            character if character.is_control() && !matches!(character, '\n' | '\t') => {
-                escaped.push('\u{fffd}')
-            }
             character => escaped.push(character),
         }
     }
     escaped
+}
+
+/// The text with U+FFFD in place of control characters, which are invalid in HTML, and of directional ones, which reorder the
+/// text around them.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    match text.contains(is_replaced) {
+        true => text.replace(is_replaced, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+fn is_replaced(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        character => character.is_control(),
+    }
 }
 
 #[cfg(test)]
@@ -31,5 +46,14 @@ mod tests {
             escape("<script>alert('\"x\"')&\u{0}\u{202e}"),
             "&lt;script&gt;alert(&#39;&quot;x&quot;&#39;)&amp;\u{fffd}\u{fffd}"
         );
+    }
+
+    #[test]
+    fn what_reorders_the_text_around_it_is_replaced_and_markup_stays() {
+        assert_eq!(
+            visible("<b>pay\u{202e}tnem\u{2069}\u{7}\n\t"),
+            "<b>pay\u{fffd}tnem\u{fffd}\u{fffd}\n\t"
+        );
+        assert_eq!(visible("cart é"), "cart é");
     }
 }

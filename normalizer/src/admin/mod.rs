@@ -219,7 +219,13 @@ fn with_headers(mut response: Answer, content_type: &'static str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::metrics::v1::{
+        Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric, number_data_point,
+    };
+    use opentelemetry_proto::tonic::resource::v1::Resource;
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
     use prost::Message as _;
 
@@ -229,6 +235,50 @@ mod tests {
     use crate::pipeline::{Pipeline, Settings};
     use crate::sink::Sink;
     use crate::worker::Worker;
+
+    fn resource() -> Option<Resource> {
+        let attributes = ["service.name", "service.instance.id", "host.name"].map(|key| KeyValue {
+            key: key.to_owned(),
+            value: Some(AnyValue {
+                value: Some(any_value::Value::StringValue("cart".to_owned())),
+            }),
+            ..KeyValue::default()
+        });
+        Some(Resource {
+            attributes: attributes.into(),
+            ..Resource::default()
+        })
+    }
+
+    fn requests_in_progress(count: i64) -> Bytes {
+        let point = NumberDataPoint {
+            time_unix_nano: 1_700_000_000_000_000_000,
+            value: Some(number_data_point::Value::AsInt(count)),
+            ..NumberDataPoint::default()
+        };
+        let sum = Sum {
+            data_points: vec![point],
+            aggregation_temporality: 2,
+            is_monotonic: false,
+        };
+        let metric = Metric {
+            name: "http.server.active_requests".to_owned(),
+            data: Some(metric::Data::Sum(sum)),
+            ..Metric::default()
+        };
+        let scope_metrics = vec![ScopeMetrics {
+            metrics: vec![metric],
+            ..ScopeMetrics::default()
+        }];
+        let resource_metrics = vec![ResourceMetrics {
+            resource: resource(),
+            scope_metrics,
+            ..ResourceMetrics::default()
+        }];
+        ExportMetricsServiceRequest { resource_metrics }
+            .encode_to_vec()
+            .into()
+    }
 
     fn root_span() -> Bytes {
         let span = Span {
@@ -244,6 +294,7 @@ mod tests {
             ..ScopeSpans::default()
         }];
         let resource_spans = vec![ResourceSpans {
+            resource: resource(),
             scope_spans,
             ..ResourceSpans::default()
         }];
@@ -253,14 +304,19 @@ mod tests {
     }
 
     #[test]
-    fn calls_leave_the_window_of_a_pipeline_that_is_idle() {
+    fn calls_and_samples_leave_the_window_of_a_pipeline_that_is_idle() {
         let folder = tempfile::tempdir().unwrap();
         let limits = QueueLimits {
             requests_max: 10,
             bytes_max: 1 << 20,
         };
         let (journal, reader) = journal::open(limits, journal::wall_clock(0));
-        journal.append(Signal::Traces, root_span()).map(drop).unwrap();
+        for (signal, body) in [
+            (Signal::Traces, root_span()),
+            (Signal::Metrics, requests_in_progress(3)),
+        ] {
+            journal.append(signal, body).map(drop).unwrap();
+        }
         journal.close();
         let pipeline = Pipeline::new(Settings::default());
         let worker = Worker::new((journal.clone(), reader), pipeline, Sink::new(folder.path()));
@@ -269,7 +325,7 @@ mod tests {
 
         let admin = Admin::new(Arc::default(), journal, progress, folder.path().to_owned());
         let start = Instant::now();
-        let calls_at = |seconds| {
+        let shown_at = |seconds| {
             let now = start + seconds * INTERVAL;
             admin.shared.sample(now);
             let state = admin.shared.state(now);
@@ -278,10 +334,13 @@ mod tests {
                 "{}",
                 state.window_s
             );
-            state.modules.shown[0].calls
+            let (module, node) = (&state.modules.shown[0], &state.nodes.shown[0]);
+            assert_eq!(module.in_flight, node.in_flight);
+            (module.calls, module.in_flight)
         };
-        let calls: Vec<u64> = (0..=100).map(calls_at).collect();
-        assert_eq!((calls[0], calls[50], calls[80], calls[100]), (1, 1, 0, 0));
+        let shown: Vec<(u64, Option<f64>)> = (0..=100).map(shown_at).collect();
+        assert_eq!((shown[0], shown[50]), ((1, Some(3.0)), (1, Some(3.0))));
+        assert_eq!((shown[80], shown[100]), ((0, None), (0, None)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use super::history::{History, Mark};
+use super::history::{History, Mark, WINDOW};
 use super::report_command::report_command;
 use super::sources::{SIGNALS, Sources};
 use crate::pipeline::{Figure, LiveFigures, PipelineCounters, RunFigure, Sums};
@@ -144,8 +144,13 @@ impl State {
             .zip(start)
             .map(|(end, start)| end.saturating_duration_since(start.at));
         let window_s = window.unwrap_or_default().as_secs_f64();
-        let shown =
-            |of: &[Figure], sums: fn(&Mark) -> &[Sums]| Shown::new(of, start.map_or(&[], sums), window_s);
+        // In an idle pipeline the journal time stands still, so its samples do not age there.
+        let has_samples = live
+            .as_ref()
+            .is_some_and(|live| now.saturating_duration_since(live.at) <= WINDOW);
+        let shown = |of: &[Figure], sums: fn(&Mark) -> &[Sums]| {
+            Shown::new(of, start.map_or(&[], sums), window_s, has_samples)
+        };
         Self {
             at_unix_ms: at.as_millis() as u64,
             up_s: now.saturating_duration_since(sources.started).as_secs(),
@@ -241,11 +246,16 @@ fn rejects(sources: &Sources, counters: &PipelineCounters) -> Vec<Reject> {
 }
 
 impl Shown {
-    fn new(figures: &[Figure], at_start: &[Sums], window_s: f64) -> Self {
+    /// `has_samples`: whether the sampled values are recent enough to be shown.
+    fn new(figures: &[Figure], at_start: &[Sums], window_s: f64, has_samples: bool) -> Self {
         let none = Sums::default();
         let shares = figures.iter().enumerate().map(|(number, figure)| {
             let sums = figure.sums.since(at_start.get(number).unwrap_or(&none));
-            Shares::new(figure, &sums, window_s)
+            let mut shares = Shares::new(figure, &sums, window_s);
+            if !has_samples {
+                (shares.in_flight, shares.cpu_util) = (None, None);
+            }
+            shares
         });
         let is_known = |of: &Shares| of.calls_total > 0 || of.in_flight.is_some() || of.cpu_util.is_some();
         let mut shown: Vec<Shares> = shares.filter(is_known).collect();

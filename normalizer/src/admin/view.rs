@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use page::number::{NONE, Unit, bytes, count, duration, exact, optional, rate};
 use page::table::Column;
+use page::text::visible;
 use serde::{Serialize, Serializer};
 
 use super::chart::{Line, line};
@@ -72,7 +73,7 @@ impl View {
             status: state.status,
             is_ready: state.is_ready,
             window: duration(state.window_s.round() * NS_PER_S),
-            command: state.report_command.clone(),
+            command: visible(&state.report_command).into_owned(),
             lines: vec![
                 line("spans", "Spans received", &series.spans, Unit::PerSecond),
                 line("requests", "Requests accepted", &series.requests, Unit::PerSecond),
@@ -169,7 +170,7 @@ fn runs_table(state: &State) -> Cells {
             part => format!("{}, part {part}", run.state),
         };
         vec![
-            run.run_id.clone(),
+            visible(&run.run_id).into_owned(),
             state,
             duration(run.age_s as f64 * NS_PER_S),
             exact(run.rows),
@@ -200,7 +201,7 @@ fn shares_table(id: &'static str, caption: &'static str, of: &Shown) -> Cells {
     let is_nodes = id == "nodes-table";
     let row = |of: &Shares| {
         let time = |ms: Option<f64>| optional(ms.map(|ms| ms * NS_PER_MS), Unit::Nanoseconds);
-        let name = of.name.as_deref().unwrap_or("(all others)").to_owned();
+        let name = visible(of.name.as_deref().unwrap_or("(all others)")).into_owned();
         let mut row = vec![
             name,
             rate(of.calls_per_s),

@@ -12,7 +12,7 @@ use crate::support::process::{self, Process};
 /// As many as the normalizer serves.
 const VIEWERS_MAX: usize = 16;
 /// A name that must stay text in HTML, in JSON and in a stream of events.
-const HOSTILE: &str = "</script><img src=x onerror=\"alert('1')\">&amp;\n\ndata: {}\u{2028}";
+const HOSTILE: &str = "</script><img src=x onerror=\"alert('1')\">&amp;\n\ndata: {}\u{2028}pay\u{202e}tnem";
 
 /// A client that follows the events.
 struct Viewer {
@@ -230,13 +230,16 @@ fn a_hostile_name_stays_text_in_the_page_and_in_the_events() {
     let normalizer = start(&folder);
     normalizer.http("http", "POST /v1/traces", &request(HOSTILE, HOSTILE, 1, 2));
     let mut viewer = Viewer::connect(&normalizer).unwrap();
-    let state = viewer.state_with(|state| sum(&state["nodes"], "calls") == 2);
+    viewer.state_with(|state| sum(&state["nodes"], "calls") == 2);
+    let mut event = viewer.event().1;
+    let (state, texts) = (event["state"].take(), event["page"].take());
+    let visible = HOSTILE.replace('\u{202e}', "\u{fffd}");
     for of in ["modules", "nodes"] {
         assert_eq!(state[of]["shown"][0]["name"], json!(HOSTILE));
+        assert_eq!(texts["tables"][of]["rows"][0][0], json!(visible));
     }
     let page = normalizer.http("admin", "GET /", "");
-    let escaped =
-        "&lt;/script&gt;&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;amp;\n\ndata: {}";
+    let escaped = "&lt;/script&gt;&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;amp;\n\ndata: {}\u{2028}pay\u{fffd}tnem";
     for column in ["module", "node"] {
         assert!(
             page.contains(&format!("data-col=\"{column}\">{escaped}")),

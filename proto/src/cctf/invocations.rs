@@ -130,6 +130,15 @@ impl<'de> Deserialize<'de> for Flags {
     }
 }
 
+/// The lowest status that is an error: statuses of HTTP from here on are failures of the server.
+pub const ERROR_STATUS: i64 = 500;
+
+/// Whether an invocation or a call has failed.
+#[inline]
+pub fn is_error(status: Option<i64>, error_type: Option<&str>) -> bool {
+    error_type.is_some() || status.is_some_and(|status| status >= ERROR_STATUS)
+}
+
 row! {
     /// A further cause of a span besides its parent, such as each message of a batch.
     pub struct SpanLink {

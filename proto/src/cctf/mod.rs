@@ -26,7 +26,7 @@ pub use calls::Call;
 pub use files::{FILE_LINKS, File, Shape};
 pub use host_metrics::HostMetric;
 pub use ids::{SpanId, TraceId};
-pub use invocations::{Flag, Flags, Invocation, SpanKind, SpanLink, Stage};
+pub use invocations::{ERROR_STATUS, Flag, Flags, Invocation, SpanKind, SpanLink, Stage, is_error};
 pub use link_metrics::LinkMetric;
 pub use links::{Link, LinkSource};
 pub use milliseconds::Milliseconds;

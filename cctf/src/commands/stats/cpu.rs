@@ -63,16 +63,14 @@ fn write(run: &Run, first: &Part, found: &EndpointCpu) -> anyhow::Result<()> {
     let inventory = RunFolder::open(&folder)?.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?;
     let inventory =
         inventory.ok_or_else(|| refusal("the file does not exist; restore it or choose another run"))?;
-    let written = with_cpu_times(&inventory, &found.modules)
+    let estimated = with_cpu_times(&inventory, &found.modules)
         .map_err(|error| refusal(&format!("{error}; cctf validate shows more")))?;
-    if written != inventory {
-        replace_whole(&path, &written)?;
+    if *estimated.inventory != inventory {
+        replace_whole(&path, &estimated.inventory)?;
     }
-    let endpoints = found.modules.iter().flat_map(|module| &module.endpoints);
-    let estimates = endpoints.filter(|endpoint| endpoint.cpu.is_ok()).count();
     log_line!(
         "cctf: {} in {}",
-        counted(estimates, "estimate"),
+        counted(estimated.set, "estimate"),
         printable(&path.to_string_lossy())
     );
     Ok(())

@@ -1,8 +1,10 @@
 //! [`with_cpu_times`]: `module_inventory.json` with the CPU times of endpoints whose rows report none.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use cctf_proto::cctf::{Endpoint, EndpointCpuSource, Field, Module, Row, Value};
+use memchr::memmem;
 use rundir::fields::{Fields, NotAnObject, RawField, text};
 use serde_json::value::RawValue;
 
@@ -26,51 +28,83 @@ pub enum InvalidInventory {
     Module(#[from] NotAnObject),
 }
 
+/// An inventory with estimates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimated<'a> {
+    pub inventory: Cow<'a, [u8]>,
+    /// Number of estimates in it that this call set.
+    pub set: u64,
+}
+
 /// Adds the estimates to the endpoints, in place of those of an earlier call. All other fields stay as they are
 /// written.
 ///
 /// # Errors
 /// If `inventory` is not an array of objects.
-pub fn with_cpu_times(inventory: &[u8], found: &[ModuleCpu]) -> Result<Vec<u8>, InvalidInventory> {
+pub fn with_cpu_times<'a>(
+    inventory: &'a [u8],
+    found: &[ModuleCpu],
+) -> Result<Estimated<'a>, InvalidInventory> {
     let modules: Vec<&RawValue> = serde_json::from_slice(inventory)?;
     let modules = modules.iter().map(|raw| all(raw.get().as_bytes()));
     let modules: Vec<Vec<RawField<'_>>> = modules.collect::<Result<_, _>>()?;
+    // Without anything to add or to remove, the inventory stays.
+    if found.is_empty() && !has_regressed(inventory) {
+        return Ok(Estimated {
+            inventory: inventory.into(),
+            set: 0,
+        });
+    }
+    // A module of the same name in another application has the same instances' samples.
+    let mut is_unique = HashMap::new();
+    let ids: Vec<Option<Cow<'_, str>>> = modules
+        .iter()
+        .map(|fields| text_of(fields, b"module_id"))
+        .collect();
+    for id in ids.iter().flatten() {
+        is_unique
+            .entry(&**id)
+            .and_modify(|is_unique| *is_unique = false)
+            .or_insert(true);
+    }
+    let found: HashMap<&str, &ModuleCpu> = found.iter().map(|module| (&*module.module_id, module)).collect();
     let mut out = Vec::with_capacity(inventory.len() * 2);
+    let mut set = 0;
     out.extend_from_slice(b"[\n");
-    for (number, fields) in modules.iter().enumerate() {
+    for (number, (fields, id)) in modules.iter().zip(&ids).enumerate() {
         if number > 0 {
             out.extend_from_slice(b",\n");
         }
-        let id = text_of(fields, b"module_id");
-        // A module of the same name in another application has the same instances' samples.
-        let is_unique = modules
-            .iter()
-            .filter(|other| text_of(other, b"module_id") == id)
-            .count()
-            == 1;
-        let of = |module: &&ModuleCpu| is_unique && Some(&*module.module_id) == id.as_deref();
-        push_module(fields, found.iter().find(of), &mut out)?;
+        let unique = id.as_deref().filter(|id| is_unique.get(id) == Some(&true));
+        let found = unique.and_then(|id| found.get(id).copied());
+        set += push_module(fields, found, &mut out)?;
     }
     out.extend_from_slice(if modules.is_empty() { b"]\n" } else { b"\n]\n" });
-    Ok(out)
+    Ok(Estimated {
+        inventory: out.into(),
+        set,
+    })
 }
 
+/// Returns the number of estimates set.
 fn push_module(
     read: &[RawField<'_>],
     found: Option<&ModuleCpu>,
     out: &mut Vec<u8>,
-) -> Result<(), InvalidInventory> {
-    let mut object = Object::new(read);
+) -> Result<u64, InvalidInventory> {
+    let (mut object, mut set) = (Object::new(read), 0);
     if let Some((_, endpoints)) = object.0.iter_mut().find(|(name, _)| *name == b"endpoints") {
-        *endpoints = with_endpoints(endpoints, found)?.into();
+        let estimated = with_endpoints(endpoints, found)?;
+        (*endpoints, set) = (estimated.0.into(), estimated.1);
     }
     object.encode(Module::FIELDS, out);
-    Ok(())
+    Ok(set)
 }
 
-fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<Vec<u8>, InvalidInventory> {
+/// The endpoints, and the number of estimates set.
+fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<(Vec<u8>, u64), InvalidInventory> {
     let endpoints: Vec<&RawValue> = serde_json::from_slice(raw)?;
-    let mut out = vec![b'['];
+    let (mut out, mut set) = (vec![b'['], 0);
     for (number, raw) in endpoints.iter().enumerate() {
         if number > 0 {
             out.push(b',');
@@ -84,12 +118,12 @@ fn with_endpoints(raw: &[u8], found: Option<&ModuleCpu>) -> Result<Vec<u8>, Inva
         let endpoint = found.and_then(|module| module.endpoints.iter().find(is_it));
         let mut object = Object::new(&read);
         if let Some(Ok(Estimate { mean, low, high, .. })) = endpoint.map(|endpoint| &endpoint.cpu) {
-            object.add_cpu([*mean, *low, *high]);
+            set += u64::from(object.add_cpu([*mean, *low, *high]));
         }
         object.encode(Endpoint::FIELDS, &mut out);
     }
     out.push(b']');
-    Ok(out)
+    Ok((out, set))
 }
 
 /// Names and values, as written or new.
@@ -108,14 +142,15 @@ impl<'a> Object<'a> {
         )
     }
 
-    /// Adds a mean in seconds and both ends of its interval, unless the object has a CPU time.
-    fn add_cpu(&mut self, seconds: [f64; 3]) {
+    /// Adds a mean in seconds and both ends of its interval, unless the object has a CPU time. Returns
+    /// whether they were added.
+    fn add_cpu(&mut self, seconds: [f64; 3]) -> bool {
         let has_cpu = self
             .0
             .iter()
             .any(|(name, value)| *name == MEAN && **value != *b"null");
         if has_cpu || seconds.iter().any(|seconds| !seconds.is_finite()) {
-            return;
+            return false;
         }
         self.0.retain(|(name, _)| !REGRESSED.contains(name));
         let source = format!("\"{}\"", EndpointCpuSource::Regressed.as_str());
@@ -125,6 +160,7 @@ impl<'a> Object<'a> {
             (seconds * MS_PER_S).encode(&mut value);
             self.0.push((name, value.into()));
         }
+        true
     }
 
     /// Appends the fields in the order of the contract, then others as they came.
@@ -145,6 +181,12 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Whether a field may have this value: its text may also be written with escapes.
+fn has_regressed(inventory: &[u8]) -> bool {
+    let has = |text: &str| memmem::find(inventory, text.as_bytes()).is_some();
+    has(EndpointCpuSource::Regressed.as_str()) || has("\\u")
+}
+
 fn all(raw: &[u8]) -> Result<Vec<RawField<'_>>, NotAnObject> {
     let mut fields = Fields::new(raw)?;
     let mut found = Vec::new();
@@ -154,9 +196,9 @@ fn all(raw: &[u8]) -> Result<Vec<RawField<'_>>, NotAnObject> {
     Ok(found)
 }
 
-fn text_of(fields: &[RawField<'_>], name: &[u8]) -> Option<String> {
+fn text_of<'a>(fields: &[RawField<'a>], name: &[u8]) -> Option<Cow<'a, str>> {
     let field = fields.iter().find(|field| field.name == name)?;
-    text(field.value).map(Cow::into_owned)
+    text(field.value)
 }
 
 #[cfg(test)]
@@ -188,9 +230,17 @@ mod tests {
         }
     }
 
+    /// The inventory with the estimates that were found, whose number is that of the estimates set.
     fn written(inventory: &str, found: &ModuleCpu) -> String {
         let found = std::slice::from_ref(found);
-        String::from_utf8(with_cpu_times(inventory.as_bytes(), found).unwrap()).unwrap()
+        let estimated = with_cpu_times(inventory.as_bytes(), found).unwrap();
+        let text = String::from_utf8(estimated.inventory.into_owned()).unwrap();
+        assert_eq!(
+            text.matches("\"regressed\"").count() as u64,
+            estimated.set,
+            "{text}"
+        );
+        text
     }
 
     const INVENTORY: &str = "[\n{\"module_id\":\"m\",\"endpoints\":[{\"method\":\"GET\",\"route\":\"/a\",\"calls\":1},{\"method\":\"GET\",\"route\":\"/\\u0062\",\"calls\":3}],\"mine\":1.50},\n{\"module_id\":\"n\",\"cpu_ms_mean\":1.0,\"cpu_src\":\"measured\"}\n]\n";
@@ -236,7 +286,27 @@ mod tests {
         assert_eq!(written(&twice, &found), twice);
         assert_eq!(written("[]", &found), "[\n]\n");
         for invalid in ["{}", "[1]", "[{\"endpoints\":7}]", ""] {
-            assert!(with_cpu_times(invalid.as_bytes(), &[]).is_err(), "{invalid}");
+            let found = std::slice::from_ref(&found);
+            assert!(with_cpu_times(invalid.as_bytes(), found).is_err(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn without_estimates_an_inventory_stays_and_an_earlier_estimate_goes() {
+        let compact = "[{\"endpoints\":[ ], \"module_id\":\"m\"}]";
+        let kept = with_cpu_times(compact.as_bytes(), &[]).unwrap();
+        assert!(
+            matches!(kept.inventory, Cow::Borrowed(_)) && kept.set == 0,
+            "{kept:?}"
+        );
+        let found = module(vec![endpoint("/a", 1, Some(0.002))]);
+        let estimated = written(INVENTORY, &found);
+        for earlier in [
+            estimated.clone(),
+            estimated.replace("regressed", "\\u0072egressed"),
+        ] {
+            let without = with_cpu_times(earlier.as_bytes(), &[]).unwrap();
+            assert_eq!(without.inventory, INVENTORY.as_bytes());
         }
     }
 }

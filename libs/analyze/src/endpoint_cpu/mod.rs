@@ -18,7 +18,7 @@ use rundir::{Lines, ReadError};
 use crate::stats::Progress;
 use crate::stats::ordered::in_order;
 pub use figures::{CpuOfEndpoint, ModuleCpu, NoCpuTime};
-pub use inventory::{InvalidInventory, with_cpu_times};
+pub use inventory::{Estimated, InvalidInventory, with_cpu_times};
 use rows::{Chunk, Requests};
 use samples::Processes;
 

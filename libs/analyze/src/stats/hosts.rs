@@ -102,8 +102,8 @@ impl Host {
         };
         let (from, to) = (begin.max(self.processes.begin), end.min(self.processes.end));
         if from < to {
-            self.busy_s += percent / 100.0 * (end - begin) as f64 / NS_PER_S;
-            self.covered_ns += from.abs_diff(to);
+            self.busy_s += percent / 100.0 * end.abs_diff(begin) as f64 / NS_PER_S;
+            self.covered_ns = self.covered_ns.saturating_add(from.abs_diff(to));
         }
     }
 }
@@ -154,5 +154,22 @@ mod tests {
         }
         assert!((host.busy_s - 1.1).abs() < 1e-9, "{host:?}");
         assert_eq!(host.covered_ns, 3_000_000_000);
+    }
+
+    #[test]
+    fn the_first_and_the_last_timestamp_possible_overflow_nothing() {
+        let mut host = host();
+        (host.processes.begin, host.processes.end) = (i64::MIN, i64::MAX);
+        let row = |ts: &str, rest: &str| {
+            format!(r#"{{"ts_ms":{ts},"node":"n","stage":"edge","cpu_util":50.0,"mem_free_mb":null{rest}}}"#)
+        };
+        let (first, last) = ("-9223372036854.775808", "9223372036854.775807");
+        let long = format!(r#","interval_ms":{last}"#);
+        for text in [row(first, ""), row(last, ""), row(last, &long), row(last, &long)] {
+            host.add(&serde_json::from_str(&text).unwrap());
+        }
+        // Half of 2^64 ns, and twice half of 2^63 ns.
+        assert!((host.busy_s - 18_446_744_073.7).abs() < 1.0, "{host:?}");
+        assert_eq!(host.covered_ns, u64::MAX);
     }
 }

@@ -1,6 +1,6 @@
 //! [`InvocationRow`] and [`CallRow`]: the fields of a line that statistics need, read without decoding the rest.
 
-use cctf_proto::cctf::{Call, Invocation, Milliseconds, Row, field_index};
+use cctf_proto::cctf::{Call, Invocation, Milliseconds, Row, field_index, is_error};
 use memchr::memmem;
 use rundir::fields::{Fields, Name, NotAnObject, Order, names_of};
 
@@ -111,9 +111,6 @@ indices! {
     ERROR "error_type"
     FLAGS "flags"
 }
-
-/// Lowest HTTP status of a server's failure.
-const ERROR_STATUS: i64 = 500;
 
 impl<'a> InvocationRow<'a> {
     /// # Errors
@@ -299,7 +296,7 @@ fn is_failure(value: &[u8]) -> Result<bool, RowError> {
     }
     let parsed: Option<i64> = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     parsed
-        .map(|status| status >= ERROR_STATUS)
+        .map(|status| is_error(Some(status), None))
         .ok_or(RowError::InvalidField("status"))
 }
 

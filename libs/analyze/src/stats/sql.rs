@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use cctf_proto::cctf::File;
+use cctf_proto::cctf::{ERROR_STATUS, File};
 
 use super::figures::Time;
 use super::group::By;
@@ -161,7 +161,10 @@ fn invocation_columns() -> String {
     for bytes in ["bytes_in", "bytes_out"] {
         let _ = write!(columns, ",\n  (json->>'$.{bytes}')::BIGINT AS {bytes}");
     }
-    columns += ",\n  coalesce((json->>'$.status')::BIGINT >= 500, false) OR json->>'$.error_type' IS NOT NULL AS is_error";
+    let _ = write!(
+        columns,
+        ",\n  coalesce((json->>'$.status')::BIGINT >= {ERROR_STATUS}, false) OR json->>'$.error_type' IS NOT NULL AS is_error"
+    );
     columns
 }
 

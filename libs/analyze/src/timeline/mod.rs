@@ -35,7 +35,7 @@ pub fn finish(
             // The utilisation of the run is that of the modules whose slots are known.
             for (bucket, (busy, slots)) in busy.iter().zip(slots).enumerate() {
                 busy_ns[bucket] += busy;
-                slot_ns[bucket] += slots;
+                slot_ns[bucket] = slots.saturating_add(slot_ns[bucket]);
             }
         }
         if let Some(module_id) = &key.module_id {

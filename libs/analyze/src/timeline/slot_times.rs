@@ -26,7 +26,8 @@ impl SlotTimes {
             };
             for (bucket, sum) in of_module.iter_mut().flatten().enumerate() {
                 let lived = instance.life.within(grid.bounds(bucket));
-                *sum += u128::from(workers) * u128::from(lived);
+                // One product fits; the sum of two may not.
+                *sum = sum.saturating_add(u128::from(workers) * u128::from(lived));
             }
         }
         Self(times)
@@ -41,4 +42,31 @@ impl SlotTimes {
 /// Busy time divided by slot time; `None` without slots.
 pub fn utilisation(busy_ns: u128, slot_ns: u128) -> Option<f64> {
     (slot_ns > 0).then(|| busy_ns as f64 / slot_ns as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::instances::Life;
+
+    #[test]
+    fn slots_without_end_overflow_no_sum() {
+        let instance = Instance {
+            app_id: None,
+            module_id: "m".to_owned(),
+            instance_id: "i".to_owned(),
+            node_id: "n".to_owned(),
+            workers: Some(u64::MAX),
+            is_released: false,
+            life: Life::default(),
+        };
+        let grid = Grid::new(i64::MIN, i64::MAX);
+        let instances = vec![instance; 1000];
+        let key = Key {
+            module_id: Some("m".to_owned()),
+            ..Key::default()
+        };
+        let times = SlotTimes::new(&instances, grid);
+        assert_eq!(times.of(&key).map(|times| times[0]), Some(u128::MAX));
+    }
 }

@@ -4,8 +4,6 @@ use cctf_proto::cctf::{Call, File, Flag, Flags, Invocation, Milliseconds, SpanId
 
 /// A node that was not reported has this name.
 const UNKNOWN_NODE: &str = "unknown";
-/// The first status of HTTP that is the server's failure.
-const SERVER_ERROR: i64 = 500;
 
 /// The file of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +77,7 @@ impl Span {
     }
 
     pub fn is_error(&self) -> bool {
-        self.error_type.is_some() || self.status.is_some_and(|status| status >= SERVER_ERROR)
+        cctf_proto::cctf::is_error(self.status, self.error_type.as_deref())
     }
 
     pub fn is_orphan(&self) -> bool {

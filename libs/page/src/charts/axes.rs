@@ -1,6 +1,6 @@
 //! [`TimeAxis`] and [`ValueAxis`]: ticks at round values, and numbers as SVG writes them.
 
-use crate::number::Unit;
+use crate::number::{Unit, without_zeros};
 
 /// Values beyond this are drawn at it: sums and steps of such values stay finite.
 pub(super) const VALUE_MAX: f64 = 1e18;
@@ -178,13 +178,6 @@ fn trimmed(value: f64, decimals: usize) -> String {
     match without_zeros(&text) {
         "-0" => "0".to_owned(),
         short => short.to_owned(),
-    }
-}
-
-fn without_zeros(number: &str) -> &str {
-    match number.contains('.') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => number,
     }
 }
 

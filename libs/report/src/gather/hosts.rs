@@ -73,7 +73,8 @@ pub fn read(opened: &Opened, timeline: &Timeline, notes: &mut Vec<String>) -> Re
 }
 
 fn bucket_of(timeline: &Timeline, at: i64) -> Option<usize> {
-    let after = u64::try_from(at.checked_sub(timeline.begin_ns)?).ok()?;
+    // Two timestamps of 64 bits can be more than an `i64` apart.
+    let after = (at >= timeline.begin_ns).then(|| at.abs_diff(timeline.begin_ns))?;
     let bucket = after.checked_div(timeline.bucket_ns)? as usize;
     (bucket < timeline.run.buckets.len()).then_some(bucket)
 }
@@ -87,5 +88,32 @@ fn host((node, samples): (String, Samples)) -> Host {
         mem_free_mb: by_bucket(FREE),
         node,
         stage: samples.stage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use analyze::timeline::series::{Bucket, Series};
+
+    use super::*;
+
+    #[test]
+    fn a_sample_has_its_bucket_in_the_longest_run_possible() {
+        let timeline = Timeline {
+            begin_ns: i64::MIN,
+            end_ns: i64::MAX,
+            bucket_ns: 1 << 62,
+            run: Series {
+                buckets: vec![Bucket::default(); 4],
+            },
+            ..Timeline::default()
+        };
+        let found = [i64::MIN, -1, 0, i64::MAX].map(|at| bucket_of(&timeline, at));
+        assert_eq!(found, [Some(0), Some(1), Some(2), Some(3)]);
+        let later = Timeline {
+            begin_ns: 0,
+            ..timeline
+        };
+        assert_eq!(bucket_of(&later, -1), None);
     }
 }

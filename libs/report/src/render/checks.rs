@@ -119,7 +119,7 @@ pub fn notes(view: &View, rows: usize) -> Html {
         .iter()
         .map(|note| element("li").child(sentence(note)));
     let more = notes.len() - shown;
-    let more = (more > 0).then(|| element("li").child(format!("{more} more notes are in cctf stats.")));
+    let more = (more > 0).then(|| element("li").child(format!("{more} more notes are left out.")));
     element("ul")
         .attr("id", view.id("notes-list"))
         .children(items)

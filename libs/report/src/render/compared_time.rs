@@ -45,7 +45,9 @@ impl Both {
         let width_ns = widths.into_iter().max().unwrap_or(0).max(1);
         let intervals = |view: &View| {
             let timeline = &view.run.timeline;
-            (timeline.run.buckets.len() as u64 * timeline.bucket_ns).div_ceil(width_ns) as usize
+            // The last bucket may end after 64 bits of nanoseconds.
+            let length_ns = (timeline.run.buckets.len() as u64).saturating_mul(timeline.bucket_ns);
+            length_ns.div_ceil(width_ns) as usize
         };
         let count = views.map(intervals).into_iter().max().unwrap_or(0);
         Self {

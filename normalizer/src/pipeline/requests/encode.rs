@@ -6,7 +6,7 @@ use aggregate::modules::InvocationFacts;
 use aggregate::names::{Names, endpoint_key};
 use cctf_proto::cctf::{
     Call, Flag, Flags, Invocation, Milliseconds, Row, SpanId, SpanKind as RowKind, SpanLink, Text, TraceId,
-    field_index,
+    field_index, is_error,
 };
 use cctf_proto::otlp::trace::{Span, SpanKind};
 
@@ -36,9 +36,6 @@ const _: () = assert!(
         && field_index(Call::FIELDS, "module_id") == ANCESTOR_ID + 1
         && field_index(Call::FIELDS, "node") == ANCESTOR_ID + 3
 );
-
-/// Statuses from here on are errors of the callee.
-const ERROR_STATUS: i64 = 500;
 
 /// A span on its way to a row.
 pub struct RowSpan<'s, 'a> {
@@ -142,7 +139,7 @@ pub fn encode_invocation(
     let facts = RowFacts {
         flags,
         starts_after_body: times.is_start_explicit,
-        is_error: error_type.is_some() || mapped.status.is_some_and(|status| status >= ERROR_STATUS),
+        is_error: is_error(mapped.status, error_type),
         invocation: InvocationFacts {
             endpoint: endpoints.number(scratch),
             service_ns: times.service.map(Milliseconds::as_ns),

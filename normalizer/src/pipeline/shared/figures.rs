@@ -1,5 +1,5 @@
 //! [`Figures`]: cumulative figures of modules and nodes, for the live page. They are not part of the serialized state, so they
-//! start at zero with the process. An invocation costs two additions to counters each of its module and of its node.
+//! start at zero with the process. An invocation costs four additions each for its module and for its node.
 
 use aggregate::ids::{InstanceId, ModuleId, NodeId};
 
@@ -11,10 +11,11 @@ const INSTANCES_MAX: usize = 4096;
 /// Age at which a sampled value is no longer shown, in journal time.
 const SAMPLE_AGE_MAX_NS: u64 = 60_000_000_000;
 
-/// Buckets of equal width in each doubling of the time: at most 12.5% wide, so their middle is within 6.25%.
+/// Buckets of equal width in each doubling of the time: at most 12.5% wide, so their middle is within 6.25%. Below 8 us, a bucket
+/// is 1 us wide.
 const BUCKETS_A_DOUBLING: usize = 8;
 const SHIFT: u32 = BUCKETS_A_DOUBLING.ilog2();
-/// Up to 134 s in microseconds; the last bucket holds all longer times, too.
+/// Up to 268 s in microseconds; the last bucket holds all longer times, too.
 const BUCKETS: usize = 208;
 
 /// Cumulative figures of a module or a node.
