@@ -49,6 +49,29 @@ pub enum Ending {
 }
 
 impl Lines {
+    /// Passes each complete line to `on_row`, which returns whether it is a row, and the number of each line that is none or is
+    /// too long to `on_damage`. A last line without an end is skipped: it is being written, or the rest of one.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn each_row(
+        mut self,
+        mut on_row: impl FnMut(&[u8]) -> bool,
+        mut on_damage: impl FnMut(u64),
+    ) -> Result<(), ReadError> {
+        while let Some(line) = self.next_line()? {
+            let is_row = match line.ending {
+                Ending::EndOfFile => break,
+                Ending::TooLong => false,
+                Ending::Newline => on_row(line.bytes),
+            };
+            if !is_row {
+                on_damage(line.number);
+            }
+        }
+        Ok(())
+    }
+
     /// The lines of a file; `None` if it is missing.
     ///
     /// # Errors
@@ -206,6 +229,22 @@ mod tests {
         );
         assert_eq!(lines("abc\n", 3), [line(1, 0, "abc", Ending::Newline)]);
         assert_eq!(lines("", 3), []);
+    }
+
+    #[test]
+    fn lines_that_are_no_rows_or_too_long_are_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "ab\nno\ntoolong\ncd\nab").unwrap();
+        let (mut rows, mut damaged) = (Vec::new(), Vec::new());
+        let lines = Lines::open_with(path, 3).unwrap().unwrap();
+        let on_row = |line: &[u8]| {
+            rows.push(line.to_vec());
+            line != b"no"
+        };
+        lines.each_row(on_row, |number| damaged.push(number)).unwrap();
+        assert_eq!(rows, [b"ab", b"no", b"cd"]);
+        assert_eq!(damaged, [2, 3]);
     }
 
     proptest! {

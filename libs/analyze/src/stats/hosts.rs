@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, HostMetric, Node, Part, WHOLE_BYTES_MAX};
 use rundir::parts::Run;
-use rundir::{Ending, Lines, ReadError, RunFolder};
+use rundir::{Lines, ReadError, RunFolder};
 
 use super::sampled::NodeCpu;
+use super::scan::Damages;
 
 const NS_PER_S: f64 = 1e9;
 
@@ -30,11 +31,16 @@ pub struct Host {
 pub struct Hosts(BTreeMap<String, Host>);
 
 impl Hosts {
-    /// Reads the inventory of nodes and the samples of hosts. Damaged lines are left out: a validation names them.
+    /// Reads the inventory of nodes and the samples of hosts.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn read(run: &Run, parts: &[Part], processes: &BTreeMap<String, NodeCpu>) -> Result<Self, ReadError> {
+    pub fn read(
+        run: &Run,
+        parts: &[Part],
+        processes: &BTreeMap<String, NodeCpu>,
+        damages: &mut Damages,
+    ) -> Result<Self, ReadError> {
         let host = |processes: &NodeCpu| Host {
             processes: *processes,
             cpus: None,
@@ -50,7 +56,7 @@ impl Hosts {
                 hosts.add_nodes(&text);
             }
             if let Some(lines) = folder.lines(File::HostMetrics)? {
-                hosts.add_rows(lines)?;
+                hosts.add_rows(lines, damages)?;
             }
         }
         Ok(hosts)
@@ -70,18 +76,18 @@ impl Hosts {
         }
     }
 
-    fn add_rows(&mut self, mut lines: Lines) -> Result<(), ReadError> {
-        while let Some(line) = lines.next_line()? {
-            if line.ending != Ending::Newline {
-                continue;
-            }
-            if let Ok(row) = serde_json::from_slice::<HostMetric<'_>>(line.bytes)
-                && let Some(host) = self.0.get_mut(&*row.node)
-            {
+    fn add_rows(&mut self, lines: Lines, damages: &mut Damages) -> Result<(), ReadError> {
+        let path = lines.path().to_owned();
+        let on_row = |line: &[u8]| {
+            let Ok(row) = serde_json::from_slice::<HostMetric<'_>>(line) else {
+                return false;
+            };
+            if let Some(host) = self.0.get_mut(&*row.node) {
                 host.add(&row);
             }
-        }
-        Ok(())
+            true
+        };
+        lines.each_row(on_row, |line| damages.add_row(&path, line))
     }
 }
 
@@ -154,6 +160,31 @@ mod tests {
         }
         assert!((host.busy_s - 1.1).abs() < 1e-9, "{host:?}");
         assert_eq!(host.covered_ns, 3_000_000_000);
+    }
+
+    #[test]
+    fn lines_that_are_no_rows_or_too_long_are_counted_as_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host_metrics.jsonl");
+        let row = |ts: u32| {
+            format!(
+                "{{\"ts_ms\":{ts}.000000,\"node\":\"n\",\"stage\":\"edge\",\"cpu_util\":50.0,\"mem_free_mb\":null}}"
+            )
+        };
+        let long = row(2000) + &" ".repeat(100);
+        std::fs::write(
+            &path,
+            [row(1000), "no".to_owned(), long, row(3000), row(4000)].join("\n"),
+        )
+        .unwrap();
+        let lines = Lines::open_with(path, 100).unwrap().unwrap();
+        let mut hosts = Hosts([("n".to_owned(), host())].into());
+        let mut damages = Damages::default();
+        hosts.add_rows(lines, &mut damages).unwrap();
+        let named: Vec<u64> = damages.shown.iter().map(|damage| damage.line).collect();
+        assert_eq!((damages.count, named), (2, vec![2, 3]));
+        // The last line has no end.
+        assert_eq!(hosts.0["n"].covered_ns, 2_000_000_000);
     }
 
     #[test]

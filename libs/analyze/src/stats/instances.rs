@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, Module, Part, PlacementEvent, PlacementKind, WHOLE_BYTES_MAX};
 use rundir::parts::Run;
-use rundir::{Ending, Lines, ReadError};
+use rundir::{Lines, ReadError};
 
-use super::row::RowError;
-use super::scan::{Damage, Damages};
+use super::scan::Damages;
 use super::window::Bounds;
 
 /// An instance.
@@ -95,30 +94,22 @@ pub fn read(run: &Run, parts: &[Part], damages: &mut Damages) -> Result<Option<V
 }
 
 fn read_lives(
-    mut lines: Lines,
+    lines: Lines,
     lives: &mut BTreeMap<String, Life>,
     damages: &mut Damages,
 ) -> Result<(), ReadError> {
     let path = lines.path().to_owned();
-    while let Some(line) = lines.next_line()? {
-        if line.ending == Ending::EndOfFile {
-            break;
+    let on_row = |line: &[u8]| {
+        let Ok(event) = serde_json::from_slice::<PlacementEvent<'_>>(line) else {
+            return false;
+        };
+        if let Some(instance_id) = &event.instance_id {
+            let life = lives.entry(instance_id.to_string()).or_default();
+            life.add(event.event, event.ts.as_ns());
         }
-        match serde_json::from_slice::<PlacementEvent<'_>>(line.bytes) {
-            Ok(event) => {
-                if let Some(instance_id) = &event.instance_id {
-                    let life = lives.entry(instance_id.to_string()).or_default();
-                    life.add(event.event, event.ts.as_ns());
-                }
-            }
-            Err(_) => damages.add(Damage {
-                path: path.clone(),
-                line: line.number,
-                error: RowError::InvalidRow,
-            }),
-        }
-    }
-    Ok(())
+        true
+    };
+    lines.each_row(on_row, |line| damages.add_row(&path, line))
 }
 
 #[cfg(test)]

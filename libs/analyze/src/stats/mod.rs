@@ -178,7 +178,9 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
         time_ns,
     };
     let checks = match &scan.links {
-        Some(links) if options.lint => check((run, parts), bounds, (cells, links), time_ns)?,
+        Some(links) if options.lint => {
+            check((run, parts), bounds, (cells, links), time_ns, &mut scan.damages)?
+        }
         _ => Vec::new(),
     };
     let mut groups = Vec::new();
@@ -217,9 +219,10 @@ fn check(
     bounds: Bounds,
     (cells, links): (&Cells, &LinkJoin),
     time_ns: u64,
+    damages: &mut Damages,
 ) -> Result<Vec<Check>, ReadError> {
     let sampled = Sampled::read(run, parts, bounds)?;
-    let hosts = Hosts::read(run, parts, &sampled.cpu_by_node())?;
+    let hosts = Hosts::read(run, parts, &sampled.cpu_by_node(), damages)?;
     Ok(lint::lint(cells, links, &sampled, &hosts, time_ns))
 }
 

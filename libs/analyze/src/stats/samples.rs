@@ -6,8 +6,7 @@ use cctf_proto::cctf::{File, Part, SystemStat};
 use rundir::parts::Run;
 use rundir::{Lines, ReadError};
 
-use super::row::RowError;
-use super::scan::{Damage, Damages};
+use super::scan::Damages;
 use super::window::Bounds;
 use crate::system_stats::{self, IN_FLIGHT};
 
@@ -67,13 +66,7 @@ impl InFlight {
 
     fn read_part(&mut self, lines: Lines, bounds: Bounds, damages: &mut Damages) -> Result<(), ReadError> {
         let path = lines.path().to_owned();
-        let on_damage = |line| {
-            damages.add(Damage {
-                path: path.clone(),
-                line,
-                error: RowError::InvalidRow,
-            });
-        };
+        let on_damage = |line| damages.add_row(&path, line);
         system_stats::read(lines, &[IN_FLIGHT], |stat| self.add(stat, bounds), on_damage)
     }
 

@@ -33,6 +33,15 @@ pub struct Damages {
 }
 
 impl Damages {
+    /// Adds a line that is not a row of its file.
+    pub fn add_row(&mut self, path: &Path, line: u64) {
+        self.add(Damage {
+            path: path.to_owned(),
+            line,
+            error: RowError::InvalidRow,
+        });
+    }
+
     pub fn add(&mut self, damage: Damage) {
         self.count += 1;
         if self.shown.len() < DAMAGES_SHOWN_MAX {

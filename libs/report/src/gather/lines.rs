@@ -2,7 +2,7 @@
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{File, Part};
-use rundir::{Ending, Lines, ReadError};
+use rundir::{Lines, ReadError};
 
 /// What was found of the file.
 pub struct Found {
@@ -26,19 +26,11 @@ pub fn each_row(
         damaged: 0,
     };
     for part in &opened.parts {
-        let Some(mut lines) = Lines::open(opened.run.path(part, file))? else {
+        let Some(lines) = Lines::open(opened.run.path(part, file))? else {
             continue;
         };
         found.exists = true;
-        while let Some(line) = lines.next_line()? {
-            let is_row = match line.ending {
-                // A row that is being written, or the rest of one.
-                Ending::EndOfFile => continue,
-                Ending::TooLong => false,
-                Ending::Newline => on_row(part, line.bytes),
-            };
-            found.damaged += u64::from(!is_row);
-        }
+        lines.each_row(|line| on_row(part, line), |_| found.damaged += 1)?;
     }
     Ok(found)
 }
