@@ -1,5 +1,6 @@
 // Checks of a report: a window of the heat map is chosen by mouse and by keyboard, and traces are opened both ways.
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 const UNITS_MS = { ns: 1e-6, "µs": 1e-3, ms: 1, s: 1e3, min: 6e4, h: 3.6e6 };
 // A quantile of a window is within 5%, that of `cctf stats` within 1/128, and three digits are shown.
@@ -122,6 +123,33 @@ async function byKeyboard(page, job, report) {
   if ((await table(page)) !== whole) report("Escape does not go back to the whole run");
 }
 
+// The left end cannot pass the right one, and its slider does not stay where the window is not.
+async function sliders(page, _job, report) {
+  await page.locator("#window-controls").waitFor();
+  const last = await page.locator("#window-from").getAttribute("max");
+  for (const [value, wanted] of [[last - 1, last - 1], [last, last - 1]]) {
+    const found = await page.locator("#window-from").evaluate((slider, value) => {
+      slider.value = value;
+      slider.dispatchEvent(new Event("input"));
+      // The page may draw in the next frame.
+      return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(slider.value))));
+    }, value);
+    if (Number(found) !== wanted) report(`the slider From is at ${found} instead of ${wanted}`);
+  }
+}
+
+// A test in Rust reads the same cases.
+async function forms(_page, _job, report) {
+  const read = (name) => readFileSync(new URL(`../../libs/report/${name}`, import.meta.url), "utf8");
+  const numbers = new Function(`${read("src/render/numbers.js")}return numbers;`)();
+  for (const [form, cases] of Object.entries(JSON.parse(read("tests/numbers.json")))) {
+    for (const [value, text] of cases) {
+      const found = numbers[form](value);
+      if (found !== text) report(`${form} of ${value} is ${found} instead of ${text}`);
+    }
+  }
+}
+
 async function traces(page, _job, report) {
   const all = page.locator("#trace-list details.trace");
   const number = await all.count();
@@ -144,5 +172,7 @@ async function traces(page, _job, report) {
 export const reportChecks = [
   { name: "window by mouse", needsCharts: true, run: byMouse },
   { name: "window by keyboard", needsCharts: true, run: byKeyboard },
+  { name: "ends of the window", needsCharts: true, run: sliders },
+  { name: "form of numbers", run: forms },
   { name: "traces", needsCharts: true, run: traces },
 ];

@@ -9,6 +9,7 @@ use std::thread;
 
 use cctf_proto::log_line;
 use clap::Args;
+use cli::shell::quoted;
 use report::gather::{Options, gather};
 use report::model::RunData;
 use report::render::{RUNS_MAX, Rendered, render};
@@ -145,8 +146,9 @@ fn summary(args: &ReportArgs, bytes: usize) -> String {
     );
     let path = printable(&path.to_string_lossy());
     format!(
-        "{path}: {runs}, {:.0} KB; open it in a browser, for example: xdg-open '{path}'\n",
-        bytes as f64 / 1e3
+        "{path}: {runs}, {:.0} KB; open it in a browser, for example: xdg-open {}\n",
+        bytes as f64 / 1e3,
+        quoted(&path)
     )
 }
 
@@ -212,6 +214,14 @@ mod tests {
             assert!(refused.names().is_err());
         }
         assert_eq!(args(&["a"; RUNS_MAX], None).names().unwrap().len(), RUNS_MAX);
+    }
+
+    #[test]
+    fn the_command_that_opens_a_page_takes_any_path() {
+        let mut args = args(&["a"], None);
+        args.out = "/it's here/page.html".into();
+        let text = summary(&args, 1000);
+        assert!(text.ends_with("xdg-open '/it'\\''s here/page.html'\n"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use cctf_load::otlp::export::Delivery;
 use cctf_load::record::summary::Summary;
 use cctf_proto::cctf::File;
 use cctf_stack::tiers::settings;
+use cli::shell::quoted;
 use rundir::EVENTS_CLIENT;
 use rundir::contents::Content;
 use serde::Serialize;
@@ -109,8 +110,13 @@ impl Report {
         out
     }
 
+    /// The folder as a word of a shell.
+    fn shell_dir(&self) -> String {
+        quoted(&printable(&self.run_dir.to_string_lossy()))
+    }
+
     pub fn next_steps(&self) -> String {
-        let run_dir = printable(&self.run_dir.to_string_lossy());
+        let run_dir = self.shell_dir();
         format!(
             "\nnext\n  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
              tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
@@ -132,12 +138,39 @@ impl Report {
             problems.push(format!(
                 "{} rules are broken: see cctf validate {}",
                 self.broken_rules,
-                self.run_dir.display()
+                self.shell_dir()
             ));
         }
         if self.interrupted {
             problems.push("interrupted: the run contains only the requests sent so far".to_owned());
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_commands_take_a_folder_with_any_name() {
+        let report = Report {
+            run_id: "r".to_owned(),
+            run_dir: "my runs/it's".into(),
+            drives: Vec::new(),
+            spans_made: 0,
+            spans_delivered: 0,
+            files: Vec::new(),
+            links: Vec::new(),
+            broken_rules: 0,
+            interrupted: false,
+        };
+        let steps = report.next_steps();
+        for command in [
+            r"cctf report 'my runs/it'\''s'",
+            r"tail -n 1 'my runs/it'\''s'/cctf/invocations.jsonl",
+        ] {
+            assert!(steps.contains(command), "{steps}");
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! Common parts of all command lines: the usage error, empty variables, units, interrupts.
+//! Common parts of all command lines: the usage error, empty variables, units, interrupts, words of a shell.
 
 pub mod interrupt;
+pub mod shell;
 pub mod units;
 
 /// A request that is impossible as stated, for example because a path is taken. The text says what to do.

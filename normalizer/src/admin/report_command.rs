@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cli::shell::quoted;
+
 /// The command, ready to be pasted into a POSIX shell. Without a run, the name is to be filled in.
 pub fn report_command(out_dir: &Path, run_id: Option<&str>) -> String {
     // An absolute path works from any folder.
@@ -11,15 +13,6 @@ pub fn report_command(out_dir: &Path, run_id: Option<&str>) -> String {
         "cctf report {} --out report.html",
         quoted(&folder.to_string_lossy())
     )
-}
-
-/// One word of a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
-    if word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ pub struct Edge {
     pub to: EdgeEnd,
     pub calls: u64,
     pub errors: u64,
-    /// Sum of the calls' durations. Where the caller is not in the files, response times of the invocations.
+    /// Calls with a known duration.
+    pub timed: u64,
+    /// Sum of the known durations. Where the caller is not in the files, response times of the invocations.
     pub sum_ns: u128,
     /// Quantiles of the durations in the order of [`QUANTILES`], nanoseconds.
     pub quantiles_ns: [Option<u64>; QUANTILES.len()],

@@ -149,6 +149,7 @@ fn edge(((from, to), sums): ((Option<Key>, EdgeEnd), EdgeSums)) -> Edge {
         to,
         calls: sums.calls,
         errors: sums.errors,
+        timed: sums.times.sketch.count(),
         sum_ns: sums.times.sum_ns,
         quantiles_ns: QUANTILES.map(|(_, fraction)| sums.times.sketch.quantile(fraction)),
         bytes_out: sums.bytes_out,

@@ -30,7 +30,7 @@ use crate::timeline::grid::Grid;
 use crate::timeline::sampled::SampledBuckets;
 use crate::timeline::series::Timeline;
 use crate::timeline::slot_times::SlotTimes;
-use crate::trace::Trace;
+use crate::trace::{Span, Trace};
 
 use lines::{CompleteLines, pass};
 use picks::{Pick, Picks, Root};
@@ -58,9 +58,13 @@ pub struct Surveyed {
 #[derive(Debug)]
 pub struct PickedTrace {
     pub pick: Pick,
+    /// The invocation by which it was chosen; a trace can have several roots. `None` if its row is invalid.
+    pub root: Option<Span>,
     pub trace: Trace,
     /// Rows beyond the maximum, which are not in `trace`.
     pub rows_left_out: u64,
+    /// Rows that failed, with those that are left out.
+    pub failed: u64,
 }
 
 /// Everything that a chunk adds up to.
@@ -181,10 +185,12 @@ impl Survey {
             self.notes.push(note);
         }
         let traces = rows.finish(&wanted).into_iter().zip(&self.picked);
-        let traces = traces.map(|((trace, rows_left_out), (pick, _))| PickedTrace {
+        let traces = traces.map(|(found, (pick, _))| PickedTrace {
             pick: *pick,
-            trace,
-            rows_left_out,
+            root: found.root,
+            trace: found.trace,
+            rows_left_out: found.left_out,
+            failed: found.failed,
         });
         Ok(Surveyed {
             traces: traces.collect(),

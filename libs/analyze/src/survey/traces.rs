@@ -109,12 +109,25 @@ impl ChunkRows {
     }
 }
 
+/// A wanted trace.
+pub struct Found {
+    pub root: Option<Span>,
+    /// Its upper rows.
+    pub trace: Trace,
+    /// Rows that are not in `trace`.
+    pub left_out: u64,
+    /// Rows that failed, with those that are left out.
+    pub failed: u64,
+}
+
 /// The rows of each wanted trace.
 pub struct Rows {
     roots: Vec<SpanId>,
     spans: Vec<Vec<Span>>,
     /// Rows beyond the maximum.
     left_out: Vec<u64>,
+    /// Rows that failed, with those beyond the maximum.
+    failed: Vec<u64>,
     /// The module that answered the probes of an edge, by the number of the edge; `None` if there are several.
     pub answers: BTreeMap<u32, Option<Key>>,
     /// Rows of the traces that are invalid.
@@ -128,6 +141,7 @@ impl Rows {
             roots: wanted.roots.iter().map(|root| root.span_id).collect(),
             spans: vec![Vec::new(); traces],
             left_out: vec![0; traces],
+            failed: vec![0; traces],
             answers: BTreeMap::new(),
             invalid: 0,
         }
@@ -136,6 +150,7 @@ impl Rows {
     pub fn absorb(&mut self, chunk: ChunkRows) {
         for (number, span) in chunk.spans {
             let number = number as usize;
+            self.failed[number] += u64::from(span.is_error());
             let is_root = !span.is_call() && span.span_id == self.roots[number];
             if self.spans[number].len() < ROWS_READ_MAX || is_root {
                 self.spans[number].push(span);
@@ -153,18 +168,27 @@ impl Rows {
     }
 
     /// Lays out the rows of each trace, and counts those that are left out.
-    pub fn finish(self, wanted: &Wanted) -> Vec<(Trace, u64)> {
-        let rows = self.spans.into_iter().zip(self.left_out);
-        let laid_out = rows.zip(&wanted.roots).map(|((spans, left_out), root)| {
-            let (trace, cut) = upper_rows(Trace::new(root.trace_id, spans), ROWS_SHOWN_MAX);
-            (trace, left_out + cut)
-        });
+    pub fn finish(self, wanted: &Wanted) -> Vec<Found> {
+        let rows = self.spans.into_iter().zip(self.left_out).zip(self.failed);
+        let laid_out = rows
+            .zip(&wanted.roots)
+            .map(|(((spans, left_out), failed), root)| {
+                let is_root = |span: &&Span| !span.is_call() && span.span_id == root.span_id;
+                let found = spans.iter().find(is_root).cloned();
+                let (trace, cut) = upper_rows(Trace::new(root.trace_id, spans), ROWS_SHOWN_MAX);
+                Found {
+                    root: found,
+                    trace,
+                    left_out: left_out + cut,
+                    failed,
+                }
+            });
         laid_out.collect()
     }
 }
 
 /// The rows of a trace that are nearest to the roots, and the number of the others.
-fn upper_rows(trace: Trace, max: usize) -> (Trace, u64) {
+pub fn upper_rows(trace: Trace, max: usize) -> (Trace, u64) {
     let Some(left_out) = trace.nodes.len().checked_sub(max).filter(|count| *count > 0) else {
         return (trace, 0);
     };
@@ -193,21 +217,60 @@ fn upper_rows(trace: Trace, max: usize) -> (Trace, u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::picks::Picks;
     use super::*;
+
+    fn line(number: u64, parent: u64, start: u64) -> String {
+        let parent = match parent {
+            0 => "null".to_owned(),
+            parent => format!("\"{parent:016x}\""),
+        };
+        format!(
+            r#"{{"trace_id":"{:032x}","span_id":"{number:016x}","parent_id":{parent},"parent_span_id":null,"module_id":"m","instance_id":"i","ts_enqueue":{start}.000000,"ts_start":{start}.000000,"ts_end":900.000000,"node":"n","stage":"edge","method":null,"path":null,"bytes_in":null,"bytes_out":null,"cpu_time_ms":null,"queue_time_ms":null,"service_time_ms":null,"rt_ms":null,"status":null,"downstream_ms":null,"kind":"server"}}"#,
+            1
+        )
+    }
+
+    fn span(line: &str) -> Span {
+        Span::read(File::Invocations, line.as_bytes()).unwrap().1
+    }
+
+    #[test]
+    fn the_picked_root_and_every_failure_are_found_in_a_large_trace() {
+        let picked = InvocationRow {
+            trace_id: b"\"00000000000000000000000000000001\"",
+            span_id: b"\"0000000000000002\"",
+            times: [Some(5); 5],
+            ..InvocationRow::default()
+        };
+        let mut picks = Picks::default();
+        picks.add(&picked);
+        let roots = picks.finish().into_iter().map(|(_, root)| root).collect();
+        let wanted = Wanted::new(roots, std::iter::empty());
+        let mut rows = Rows::new(&wanted);
+        // Another root is earlier, and the rows below it failed.
+        let mut spans = vec![span(&line(1, 0, 1)), span(&line(2, 0, 2))];
+        let below = 2 * ROWS_READ_MAX as u64;
+        spans.extend((0..below).map(|number| Span {
+            status: Some(500),
+            ..span(&line(3 + number, 1, 3))
+        }));
+        rows.absorb(ChunkRows {
+            spans: spans.into_iter().map(|span| (0, span)).collect(),
+            ..ChunkRows::default()
+        });
+        let found = rows.finish(&wanted);
+        let [found] = found.as_slice() else {
+            panic!("{} traces", found.len());
+        };
+        assert_eq!(found.root.as_ref().map(|root| root.span_id.0[7]), Some(2));
+        assert_eq!(found.failed, below);
+        assert_eq!(found.trace.nodes.len() as u64 + found.left_out, below + 2);
+    }
 
     #[test]
     fn the_upper_rows_stay_below_their_parents() {
         // A root with two chains below it.
-        let line = |number: u64, parent: u64, start: u64| {
-            let parent = match parent {
-                0 => "null".to_owned(),
-                parent => format!("\"{parent:016x}\""),
-            };
-            format!(
-                r#"{{"trace_id":"{:032x}","span_id":"{number:016x}","parent_id":{parent},"parent_span_id":null,"module_id":"m","instance_id":"i","ts_enqueue":{start}.000000,"ts_start":{start}.000000,"ts_end":900.000000,"node":"n","stage":"edge","method":null,"path":null,"bytes_in":null,"bytes_out":null,"cpu_time_ms":null,"queue_time_ms":null,"service_time_ms":null,"rt_ms":null,"status":null,"downstream_ms":null,"kind":"server"}}"#,
-                1
-            )
-        };
         let lines = [
             line(1, 0, 1),
             line(2, 1, 2),
@@ -216,9 +279,7 @@ mod tests {
             line(5, 1, 5),
             line(6, 5, 6),
         ];
-        let spans = lines
-            .iter()
-            .map(|line| Span::read(File::Invocations, line.as_bytes()).unwrap().1);
+        let spans = lines.iter().map(|line| span(line));
         let trace_id = TraceId([1; 16]);
         let trace = Trace::new(trace_id, spans.collect());
         let (whole, left_out) = upper_rows(trace.clone(), 6);

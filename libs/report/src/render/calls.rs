@@ -90,7 +90,7 @@ fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
 fn edge_label(flow: &Flow, rate: f64) -> String {
     let time = match flow.p95_ns {
         Some(ns) => format!("p95 {}", duration(ns as f64)),
-        None => format!("mean {}", duration(flow.mean_ns())),
+        None => format!("mean {}", optional(flow.mean_ns(), Unit::Nanoseconds)),
     };
     format!("{}\n{time}", Unit::PerSecond.format(rate))
 }
@@ -102,7 +102,7 @@ fn edge_tip(view: &View, graph: &Graph<'_>, ends: (Vertex, Vertex), flow: &Flow)
         name(view, graph, ends.1),
         exact(flow.calls),
         exact(flow.errors),
-        duration(flow.mean_ns())
+        optional(flow.mean_ns(), Unit::Nanoseconds)
     )
 }
 
@@ -203,7 +203,7 @@ fn edge_row(view: &View, edge: &Edge) -> Row {
         EdgeEnd::Other => Html::text("(other)"),
     };
     let rate = (view.seconds() > 0.0).then(|| edge.calls as f64 / view.seconds());
-    let mean = (edge.calls > 0).then(|| edge.sum_ns as f64 / edge.calls as f64);
+    let mean = (edge.timed > 0).then(|| edge.sum_ns as f64 / edge.timed as f64);
     let time = |ns: Option<f64>| Html::text(&optional(ns, Unit::Nanoseconds));
     let [p50, p95, p99] = edge.quantiles_ns.map(|ns| time(ns.map(|ns| ns as f64)));
     Row::new([

@@ -50,6 +50,8 @@ pub enum Vertex {
 pub struct Flow {
     pub calls: u64,
     pub errors: u64,
+    /// Calls with a known duration, and the sum of these.
+    pub timed: u64,
     pub sum_ns: u128,
     /// Of a flow that is one edge, its p95.
     pub p95_ns: Option<u64>,
@@ -116,6 +118,7 @@ pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key], reach: Reach) -> Graph<
         let flow = flows.entry((from, to)).or_default();
         flow.calls += edge.calls;
         flow.errors += edge.errors;
+        flow.timed += edge.timed;
         flow.sum_ns += edge.sum_ns;
         flow.edges += 1;
         flow.p95_ns = edge.quantiles_ns[1].filter(|_| flow.edges == 1);
@@ -140,8 +143,9 @@ impl Graph<'_> {
 }
 
 impl Flow {
-    pub fn mean_ns(&self) -> f64 {
-        self.sum_ns as f64 / (self.calls as f64).max(1.0)
+    /// `None` if no duration is known.
+    pub fn mean_ns(&self) -> Option<f64> {
+        (self.timed > 0).then(|| self.sum_ns as f64 / self.timed as f64)
     }
 }
 
@@ -164,6 +168,7 @@ mod tests {
             to,
             calls,
             errors: 1,
+            timed: calls,
             sum_ns: u128::from(calls) * 1000,
             quantiles_ns: [Some(1), Some(2), Some(3)],
             bytes_out: Bytes::default(),
@@ -202,5 +207,16 @@ mod tests {
         assert_eq!((first.calls, first.p95_ns), (10, Some(2)));
         let rest = graph.flows[&(Vertex::OtherModules, Vertex::OtherModules)];
         assert_eq!((rest.calls, rest.p95_ns), (269 * 10 + 3, None));
+    }
+    #[test]
+    fn the_mean_of_a_flow_is_over_the_calls_whose_time_is_known() {
+        let mut edges = vec![edge(None, EdgeEnd::Module(key(0)), 10); 2];
+        edges[0].timed = 0;
+        edges[0].sum_ns = 0;
+        let key = key(0);
+        let ends = (Vertex::Outside, Vertex::Module(0));
+        let mean = |edges: &[Edge]| collapse(edges, &[&key], Reach::beside(60)).flows[&ends].mean_ns();
+        assert_eq!(mean(&edges), Some(1000.0));
+        assert_eq!(mean(&edges[..1]), None);
     }
 }

@@ -17,6 +17,7 @@ use super::view::{NS_PER_S, View};
 /// Sums over the buckets of a run whose start is in an interval.
 #[derive(Debug, Clone, Default)]
 struct Joined {
+    /// Of buckets that have enough seconds for a rate, as have the seconds.
     calls: u64,
     seconds: f64,
     bins: BTreeMap<u16, u32>,
@@ -96,8 +97,10 @@ fn joined(view: &View, width_ns: u64, intervals: usize) -> Vec<Joined> {
         let Some(joined) = joined.get_mut(interval as usize) else {
             continue;
         };
-        joined.calls += bucket.calls;
-        joined.seconds += view.covered_s(index).unwrap_or(0.0);
+        if let Some(seconds) = view.covered_s(index) {
+            joined.calls += bucket.calls;
+            joined.seconds += seconds;
+        }
         for &(bin, count) in &bucket.times[Time::Response as usize].bins {
             *joined.bins.entry(bin).or_default() += count;
         }

@@ -13,7 +13,7 @@ pub struct Rows {
     pub counts: Vec<Vec<u64>>,
 }
 
-/// `None` without values. Zeros count in the lowest row.
+/// `None` without values above 0. Zeros count in the lowest row.
 pub fn heat_rows(buckets: &[Bucket], time: Time, rows_max: usize) -> Option<Rows> {
     let bins_of = |bucket: &Bucket| bucket.times[time as usize].bins.clone();
     let used = || {

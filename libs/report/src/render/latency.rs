@@ -16,7 +16,14 @@ use crate::pack::Packed;
 pub fn latency(view: &View, rows: usize) -> Html {
     let buckets = &view.run.timeline.run.buckets;
     let Some(heat) = heat_rows(buckets, Time::Response, ROWS_MAX) else {
-        return element("p").child("No invocation has a response time.").build();
+        let has_times = buckets
+            .iter()
+            .any(|bucket| bucket.times[Time::Response as usize].count > 0);
+        let text = match has_times {
+            true => "All known response times are 0.",
+            false => "No invocation has a response time.",
+        };
+        return element("p").child(text).build();
     };
     let (low, high) = (heat.bounds[0], heat.bounds[heat.bounds.len() - 1]);
     let chart = heat_map(&HeatMap {
@@ -44,6 +51,14 @@ pub fn latency(view: &View, rows: usize) -> Html {
     html
 }
 
+/// Whether there is a map, in which a window can be chosen.
+pub fn has_map(view: &View) -> bool {
+    heat_rows(&view.run.timeline.run.buckets, Time::Response, ROWS_MAX).is_some()
+}
+
+/// Id of the element with the sliders.
+pub const CONTROLS: &str = "window-controls";
+
 /// Hidden until the page's script has the timeline.
 fn controls(view: &View) -> Html {
     let last = view.axis().buckets;
@@ -63,7 +78,7 @@ fn controls(view: &View) -> Html {
         .attr("id", view.id("window-clear"))
         .child("Whole run");
     element("div")
-        .attr("id", view.id("window-controls"))
+        .attr("id", view.id(CONTROLS))
         .class("window-controls")
         .attr("role", "group")
         .attr("aria-label", "Window of time")
@@ -187,7 +202,7 @@ fn table(view: &View, rows: usize) -> Table {
 pub fn reach(view: &View, packed: Option<&Packed>) -> String {
     let modules = view.modules.len();
     match packed {
-        None if view.run.timeline.run.buckets.is_empty() => String::new(),
+        None if !has_map(view) => String::new(),
         None => "The page has no room for the timeline, so no window can be chosen.".to_owned(),
         Some(packed) if packed.with_quantiles >= modules => {
             "A window recomputes the table above, and the times of all modules.".to_owned()

@@ -48,6 +48,7 @@ const COMPARISON_ROWS: usize = 180;
 const TITLE_MAX: usize = 60;
 
 const STYLE: &str = include_str!("report.css");
+const NUMBERS: &str = include_str!("numbers.js");
 const SCRIPT: &str = include_str!("report.js");
 
 /// A page.
@@ -179,7 +180,7 @@ impl Frame {
                 .child("Written by cctf report. The page needs no network; its figures are those of the run's files.")
                 .into(),
             styles: vec![STYLE],
-            scripts: vec![SCRIPT],
+            scripts: vec![NUMBERS, SCRIPT],
             data: data.collect(),
             connects_to_origin: false,
         }

@@ -150,24 +150,44 @@ fn more(all: usize, rows: usize, by: &str) -> Option<String> {
     (more > 0).then(|| format!("{} more are in cctf stats --by {by}.", exact(more as u64)))
 }
 
-/// Means of the parts of an invocation's time.
+/// Means of the parts of an invocation's time; `None` if no value is known.
 struct Composition {
     name: String,
-    queue: f64,
-    cpu: f64,
-    service: f64,
-    network: f64,
+    queue: Option<f64>,
+    cpu: Option<f64>,
+    /// With the CPU time.
+    service: Option<f64>,
+    network: Option<f64>,
+}
+
+impl Composition {
+    /// Service time beside the CPU time, which is unknown if one of them is.
+    fn other_service(&self) -> Option<f64> {
+        Some((self.service? - self.cpu?).max(0.0))
+    }
+
+    /// The known parts. Without a CPU time the whole service time is one part.
+    fn parts(&self) -> Vec<(Part, f64)> {
+        let parts = [
+            (Part::Queue, self.queue),
+            (Part::Cpu, self.cpu),
+            (Part::Service, self.other_service().or(self.service)),
+            (Part::Network, self.network),
+        ];
+        let known = parts.into_iter().filter_map(|(part, ns)| Some((part, ns?)));
+        known.collect()
+    }
 }
 
 fn compositions(view: &View, rows: usize) -> Vec<Composition> {
     let of = |group: &&Group| {
-        let mean = |time| mean_ns(group, time).unwrap_or(0.0);
-        let (cpu, service) = (mean(Time::Cpu), mean(Time::Service));
+        let mean = |time| mean_ns(group, time);
+        let service = mean(Time::Service);
         Composition {
             name: view.names.module(&group.key),
             queue: mean(Time::Queue),
-            cpu: cpu.min(service),
-            service: (service - cpu).max(0.0),
+            cpu: mean(Time::Cpu).map(|cpu| service.map_or(cpu, |service| cpu.min(service))),
+            service,
             network: mean(Time::Network),
         }
     };
@@ -178,12 +198,7 @@ fn composition(view: &View, rows: usize) -> Html {
     let all = compositions(view, rows);
     let bars = all.iter().map(|of| Bar {
         label: label(&of.name),
-        parts: vec![
-            (Part::Queue, of.queue),
-            (Part::Cpu, of.cpu),
-            (Part::Service, of.service),
-            (Part::Network, of.network),
-        ],
+        parts: of.parts(),
     });
     let chart = stacked(&Stacked {
         id: view.id("composition-chart"),
@@ -204,18 +219,19 @@ fn composition(view: &View, rows: usize) -> Html {
         columns,
     );
     for of in &all {
-        let part = |ns: f64| Html::text(&Unit::Nanoseconds.format(ns));
+        let part = |ns: Option<f64>| Html::text(&optional(ns, Unit::Nanoseconds));
         table.row(Row::new([
             shown(&of.name),
             part(of.queue),
             part(of.cpu),
-            part(of.service),
+            part(of.other_service()),
             part(of.network),
         ]));
     }
     table.more = more(view.modules.len(), rows, "module");
     let note = "Means over the invocations whose value is known. The rest of the service time is waiting: for downstream calls, \
-                disks, locks, a CPU, or a slot after a downstream call. Network time is outside of the response time.";
+                disks, locks, a CPU, or a slot after a downstream call. Where the CPU time is unknown, a bar shows the whole service \
+                time as one part. Network time is outside of the response time.";
     figure("What an invocation's time consists of", chart, &table, note)
 }
 

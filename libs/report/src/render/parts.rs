@@ -7,7 +7,7 @@ use super::budget::{Budget, fitted, kept};
 use super::calls::{calls, links};
 use super::checks::{lint, notes, validation};
 use super::hosts::hosts;
-use super::latency::{latency, reach};
+use super::latency::{CONTROLS, has_map, latency, reach};
 use super::modules::{endpoints, modules, nodes};
 use super::over_time::over_time;
 use super::summary::summary;
@@ -111,12 +111,17 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
     let bytes = bytes.saturating_sub(around(view, is_single));
     let pack_max = bytes / 100 * PACK_PERCENT / 4 * 3;
     let stats = &view.run.stats;
-    let packed = pack(
-        &view.run.timeline,
-        stats.time_ns,
-        |key| view.row_of(key),
-        pack_max,
-    );
+    // Without a map nothing can be chosen, so the timeline is of no use.
+    let mut packed = has_map(view)
+        .then(|| {
+            pack(
+                &view.run.timeline,
+                stats.time_ns,
+                |key| view.row_of(key),
+                pack_max,
+            )
+        })
+        .flatten();
     let encoded = packed.as_ref().map_or(0, |packed| encoded_len(&packed.bytes));
     let Bodies { bodies, is_whole } = bodies(view, bytes.saturating_sub(encoded));
     let mut sections: Vec<Section> = PARTS
@@ -129,6 +134,9 @@ pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
         .position(|part| part.id == LATENCY)
         .map(|index| &mut sections[index]);
     if let Some(section) = latency {
+        // The part may be left out for room. Texts cannot have this markup, because their quotes are escaped.
+        let controls = format!("id=\"{}\"", view.id(CONTROLS));
+        packed = packed.filter(|_| section.body.as_str().contains(&controls));
         let sentence = element("p").class("note").child(reach(view, packed.as_ref()));
         section.body.push(sentence);
     }

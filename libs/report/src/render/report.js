@@ -9,29 +9,17 @@
 //   #timeline            the packed timeline (pack.rs)
 (() => {
   "use strict";
-  const NONE = "–";
+  const { NONE, exact, rate, share } = numbers;
   const FRACTIONS = { p50: 0.5, p95: 0.95, p99: 0.99 };
   const TIMES = ["response", "queue", "service", "cpu", "network"];
   // Announcements wait until the window rests this long, ms.
   const REST = 400;
+  // Part of an interval that the run has to cover for a rate, as in view.rs.
+  const COVERED_MIN = 0.1;
 
-  // Numbers, as libs/page writes them.
-  const digits = (value) => {
-    if (Number.isInteger(value) && value < 999.5) return String(value);
-    const decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : value >= 0.09995 ? 3 : 4;
-    return value.toFixed(decimals);
-  };
-  const duration = (ms) => {
-    if (ms === null) return NONE;
-    if (ms === 0) return "0";
-    const [divisor, unit] =
-      ms < 999.5e-6 ? [1e-6, "ns"] : ms < 999.5e-3 ? [1e-3, "µs"] : ms < 999.5 ? [1, "ms"] : [1e3, "s"];
-    return `${digits(ms / divisor)} ${unit}`;
-  };
-  const exact = (count) => count.toLocaleString("en-US");
+  // The ends of a window, exact enough for `cctf stats --from`.
   const seconds = (value) => `${Number(value.toPrecision(6))} s`;
-  const share = (part) => `${digits(Number((100 * part).toPrecision(3)))}%`;
-  const rate = (value) => `${value >= 999.5 ? `${digits(value / 1e3)}k` : digits(value)}/s`;
+  const duration = (ms) => (ms === null ? NONE : numbers.duration(ms * 1e6));
 
   const decode = async (element) => {
     const bytes = Uint8Array.from(atob(element.textContent.trim()), (character) => character.charCodeAt(0));
@@ -46,7 +34,7 @@
     const errors = sum(series.errors);
     const length = Math.min(to * pack.width_s, pack.length_s) - from * pack.width_s;
     const found = { calls: exact(calls), errors: errors && calls ? `${exact(errors)} (${share(errors / calls)})` : exact(errors) };
-    found.rate = length > 0 ? rate(calls / length) : NONE;
+    found.rate = length > pack.width_s * COVERED_MIN ? rate(calls / length) : NONE;
     for (const name of TIMES) {
       const time = series.times[name];
       if (!time) continue;
@@ -186,7 +174,8 @@
     }
 
     choose(from, to) {
-      if (from === this.from && to === this.to) return;
+      // A slider may be where the window cannot be.
+      if (from === this.from && to === this.to) return this.showSliders();
       [this.from, this.to] = [from, to];
       this.frame ??= requestAnimationFrame(() => {
         this.frame = null;
@@ -210,13 +199,18 @@
       return `${this.edge(from)} to ${this.edge(to)}: ${calls}, response ${quantiles.join(", ")}`;
     }
 
+    showSliders() {
+      this.sliders.forEach((slider, end) => {
+        const bucket = [this.from, this.to][end];
+        slider.value = bucket;
+        slider.setAttribute("aria-valuetext", this.edge(bucket));
+      });
+    }
+
     show() {
       const { from, to, pack } = this;
       const [whole, ...modules] = pack.series;
-      this.sliders.forEach((slider, end) => {
-        slider.value = [from, to][end];
-        slider.setAttribute("aria-valuetext", this.edge([from, to][end]));
-      });
+      this.showSliders();
       this.showMark();
       const found = this.isWhole() ? {} : figures(pack, whole, from, to);
       for (const row of this.summary.querySelectorAll("tbody tr[data-row]")) {
@@ -250,8 +244,11 @@
   }
 
   for (const element of document.querySelectorAll('script[id^="timeline"]')) {
+    const suffix = element.id.slice("timeline".length);
+    // Without a map there is nothing to choose in.
+    if (!document.getElementById(`window-controls${suffix}`)) continue;
     decode(element).then(
-      (pack) => new Brush(pack, element.id.slice("timeline".length)),
+      (pack) => new Brush(pack, suffix),
       // An old browser, or a page that was cut: the tables of the whole run stay as they are.
       () => {},
     );

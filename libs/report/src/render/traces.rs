@@ -1,6 +1,7 @@
 //! [`traces`]: the slowest, the median and the failed traces, each with its waterfall.
 
-use analyze::trace::{Node, Placement, Root, Trace};
+use analyze::survey::traces::upper_rows;
+use analyze::trace::{Node, Placement, Root, Span, Trace};
 use cctf_proto::cctf::Flag;
 use page::charts::parts::Part;
 use page::charts::waterfall::{ROWS_MAX, Step, Waterfall, waterfall};
@@ -12,13 +13,13 @@ use super::names::{cut, label};
 use super::view::View;
 use crate::model::{Pick, PickedTrace};
 
-/// Maximum length of the name of a trace's first row, in characters.
+/// Maximum length of the name of a trace's root, in characters.
 const ROOT_MAX: usize = 60;
 /// Maximum length of the text of a tip, in characters.
 const TIP_MAX: usize = 200;
 
-const NOTE: &str = "Traces are chosen by the response time of their root invocation; the time in the title is that of the first row, \
-                    which may be the call of a load driver. Of more than 4,096 roots, the median is that of a random sample. Marked \
+const NOTE: &str = "Traces are chosen by the response time of their root invocation, which is the time in the title. A trace that has \
+                    several roots is shown for one of them. Of more than 4,096 roots, the median is that of a random sample. Marked \
                     rows are on the critical path: they determined when the first row ended. If a row ran on another node than its \
                     caller, its bar is centred in the bar of its call, because clocks of different nodes are never compared. Open a \
                     trace with Enter or a click.";
@@ -52,10 +53,10 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         Pick::Median => "Median",
         Pick::Failed => "Failed",
     };
-    let root = trace.nodes.first().map_or_else(String::new, root_name);
+    let first = || trace.nodes.first().map(|node| &node.span);
+    let root = picked.root.as_ref().or_else(first);
     let all = trace.nodes.len() as u64 + picked.rows_left_out;
-    let failed = trace.nodes.iter().filter(|node| node.span.is_error()).count();
-    let errors = match failed {
+    let errors = match picked.failed {
         0 => String::new(),
         1 => ", 1 failed".to_owned(),
         failed => format!(", {failed} failed"),
@@ -63,13 +64,13 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
     // One child: the parts of a summary are laid out side by side, and must wrap as one text.
     let text = element("span")
         .child(element("strong").child(kind))
-        .child(format!(": {} ", duration(trace.duration() as f64)))
-        .child(element("bdi").child(root))
+        .child(format!(": {} ", duration(root.map_or(0, Span::duration) as f64)))
+        .child(element("bdi").child(root.map_or_else(String::new, root_name)))
         .child(format!(" ({all} rows{errors}) "))
         .child(element("code").child(trace.trace_id.to_string()));
     let summary = element("summary").child(text);
-    let shown = trace.nodes.len().min(rows);
-    let left_out = all - shown as u64;
+    let (shown, cut) = upper_rows(trace.clone(), rows);
+    let left_out = picked.rows_left_out + cut;
     let more = (left_out > 0).then(|| {
         format!(
             "{left_out} more rows: cctf trace RUN {} shows all.",
@@ -80,7 +81,7 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         id: view.id(&format!("trace-chart-{number}")),
         title: format!("{kind} trace {}", trace.trace_id),
         length_ns: length_ns(trace),
-        rows: trace.nodes.iter().take(rows).map(step).collect(),
+        rows: shown.nodes.iter().map(step).collect(),
         more,
     });
     element("details")
@@ -96,8 +97,7 @@ fn length_ns(trace: &Trace) -> f64 {
     ends.max().unwrap_or(0).max(trace.duration()) as f64
 }
 
-fn root_name(node: &Node) -> String {
-    let span = &node.span;
+fn root_name(span: &Span) -> String {
     let request = [span.method.as_deref(), span.path.as_deref()]
         .into_iter()
         .flatten();

@@ -173,6 +173,7 @@ impl Extent {
             },
             calls: 100 + number as u64,
             errors: 3,
+            timed: 100 + number as u64,
             sum_ns: 123_456_789,
             quantiles_ns: [Some(1_000_000), Some(2_000_000), Some(3_000_000)],
             bytes_out: Bytes { count: 1, sum: 100 },
@@ -223,9 +224,11 @@ impl Extent {
 
     fn trace(&self, number: usize) -> PickedTrace {
         let trace_id = TraceId::parse(&format!("5b8efff79803810300000000{:08x}", number + 1)).unwrap();
-        let spans = (0..self.trace_rows).map(|row| self.span(row)).collect();
+        let spans: Vec<Span> = (0..self.trace_rows).map(|row| self.span(row)).collect();
         PickedTrace {
             pick: [Pick::Slowest, Pick::Median, Pick::Failed][number % 3],
+            root: spans.first().cloned(),
+            failed: spans.iter().filter(|span| span.is_error()).count() as u64,
             trace: Trace::new(trace_id, spans),
             rows_left_out: 0,
         }

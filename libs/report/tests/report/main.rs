@@ -3,5 +3,6 @@
 
 mod data;
 mod missing;
+mod numbers;
 mod size;
 mod texts;

@@ -1,7 +1,8 @@
 //! Runs that lack something: the page says what is missing, and never fails.
 
 use analyze::stats::figures::Time;
-use report::model::{RunData, Series, Timeline, Validation};
+use analyze::trace::{RowKind, Span, Trace};
+use report::model::{RunData, Timeline, Validation};
 use report::render::render;
 
 use crate::data::{Extent, SMALL};
@@ -100,10 +101,125 @@ fn a_time_that_no_invocation_has_is_no_row_of_the_window() {
     for group in &mut run.stats.groups {
         group.sums.times[Time::Cpu as usize] = Default::default();
     }
-    run.timeline.run = Series::default();
     let page = render(&[run], false).html;
-    assert!(
-        page.contains("data-row=\"service_mean\"") || page.contains("No invocation has a response time.")
-    );
+    assert!(page.contains("data-row=\"service_mean\""));
     assert!(!page.contains("data-row=\"cpu_mean\""));
+}
+
+/// The table with this id.
+fn table<'a>(page: &'a str, id: &str) -> &'a str {
+    let behind = page.split(&format!("id=\"{id}\"")).nth(1).unwrap();
+    behind.split("</table>").next().unwrap()
+}
+
+#[test]
+fn without_cpu_times_no_service_time_is_called_waiting() {
+    let mut run = SMALL.run("no-cpu");
+    let known = render(&[SMALL.run("cpu")], false).html;
+    let dashes = |page: &str| table(page, "composition-table").matches("–").count();
+    assert_eq!(dashes(&known), 0);
+    for group in &mut run.stats.groups {
+        group.sums.times[Time::Cpu as usize] = Default::default();
+    }
+    let page = render(&[run], false).html;
+    // The CPU time and the other service time of each module.
+    assert_eq!(dashes(&page), 2 * SMALL.modules);
+}
+
+#[test]
+fn without_a_heat_map_the_page_has_no_timeline_and_says_why() {
+    let page = |count: u64| {
+        let mut run = SMALL.run("flat");
+        for bucket in &mut run.timeline.run.buckets {
+            let response = &mut bucket.times[Time::Response as usize];
+            response.count = count;
+            response.bins = (count > 0).then_some((0, count as u32)).into_iter().collect();
+        }
+        render(&[run], false).html
+    };
+    for (count, text) in [
+        (0, "No invocation has a response time."),
+        (7, "All known response times are 0."),
+    ] {
+        let page = page(count);
+        assert!(page.contains(text), "{text}");
+        assert!(!page.contains("id=\"timeline\"") && !page.contains("id=\"window-controls\""));
+        assert!(!page.contains("no room for the timeline"));
+    }
+}
+
+#[test]
+fn a_call_whose_duration_is_unknown_has_no_mean() {
+    let mut run = SMALL.run("untimed");
+    for edge in &mut run.edges {
+        (edge.timed, edge.sum_ns, edge.quantiles_ns) = (0, 0, [None; 3]);
+    }
+    let page = render(&[run], false).html;
+    // Mean and three quantiles.
+    assert_eq!(
+        table(&page, "calls-table").matches("–").count(),
+        4 * SMALL.modules
+    );
+}
+
+#[test]
+fn the_title_of_a_trace_is_of_the_root_that_was_picked() {
+    let mut run = SMALL.run("roots");
+    run.traces.truncate(1);
+    let mut root = run.traces[0].trace.nodes[2].span.clone();
+    (root.module_id, root.start, root.end) = ("picked".to_owned(), 0, 77_000_000);
+    (root.method, root.path) = (None, None);
+    run.traces[0].root = Some(root);
+    run.traces[0].failed = 4321;
+    let page = render(&[run], false).html;
+    assert!(page.contains(": 77 ms <bdi>picked"), "{page}");
+    assert!(page.contains("(6 rows, 4321 failed)"));
+}
+
+#[test]
+fn a_trace_that_is_cut_keeps_the_rows_nearest_to_its_root() {
+    let large = Extent {
+        traces: 9,
+        trace_rows: 200,
+        repeated: 10,
+        ..SMALL
+    };
+    let mut run = large.run("large");
+    for picked in &mut run.traces {
+        let nodes = picked.trace.nodes.iter();
+        let mut spans: Vec<Span> = nodes.map(|node| node.span.clone()).collect();
+        let root = spans[0].clone();
+        // The last row of all in the order of the trees.
+        let last = spans.last_mut().unwrap();
+        last.row = RowKind::Invocation;
+        last.module_id = "second below the root".to_owned();
+        (last.ancestor, last.caller, last.parent_span_id) = (Some(root.span_id), None, Some(root.span_id));
+        last.start = 50_000_000;
+        (last.work_start, last.end) = (last.start, last.start + 1000);
+        picked.trace = Trace::new(picked.trace.trace_id, spans);
+        let last = picked.trace.nodes.last().unwrap();
+        assert_eq!((last.depth, &*last.span.module_id), (1, "second below the root"));
+    }
+    let page = render(&[run], false).html;
+    assert!(page.contains("more rows: cctf trace"));
+    assert!(page.contains("second below the root"));
+    assert_eq!(page.matches("(200 rows, 200 failed)").count(), 9);
+}
+
+#[test]
+fn an_interval_that_a_run_barely_covers_does_not_change_a_rate() {
+    let mut runs = [SMALL.run("first"), SMALL.run("second")];
+    // The last second of the first run is almost not part of it. The second run has intervals of two seconds.
+    runs[0].stats.time_ns = 11_050_000_000;
+    runs[1].timeline.bucket_ns = 2_000_000_000;
+    runs[1].timeline.run.buckets.truncate(6);
+    for (run, calls) in runs.iter_mut().zip([1000, 2000]) {
+        run.timeline
+            .run
+            .buckets
+            .iter_mut()
+            .for_each(|bucket| bucket.calls = calls);
+    }
+    let page = render(&runs, true).html;
+    assert_eq!(table(&page, "compared-time-table").matches("1k/s").count(), 12);
 }

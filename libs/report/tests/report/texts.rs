@@ -43,8 +43,8 @@ fn the_page_has_only_its_own_scripts_and_each_id_once() {
         render(&runs, false).html,
         render(&runs, true).html,
     ] {
-        // Style and tips of all pages, the script of this one; data is no script that a browser runs.
-        assert_eq!(page.matches("<script>").count(), 2);
+        // The script of all pages, the numbers and the window of this one; data is no script that a browser runs.
+        assert_eq!(page.matches("<script>").count(), 3);
         let mut ids: Vec<&str> = page
             .split(" id=\"")
             .skip(1)
