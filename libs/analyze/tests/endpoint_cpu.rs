@@ -62,6 +62,8 @@ fn modules_without_cpu_times_get_them_from_all_their_processes() {
     write(2, "stock", "null", &mut stats, &mut invocations);
     write(3, "ours", "1.000000", &mut stats, &mut invocations);
     invocations += "{\"damaged\":\n";
+    // A damaged line may lack the name of its metric.
+    stats += "X\n";
     fs::write(cctf.join("system_stats.jsonl"), stats).unwrap();
     fs::write(cctf.join("invocations.jsonl"), invocations).unwrap();
     fs::write(cctf.join("run_meta.json"), r#"{"run_id":"r","ended_ts":1.0}"#).unwrap();
@@ -73,7 +75,7 @@ fn modules_without_cpu_times_get_them_from_all_their_processes() {
     .unwrap();
     let size = fs::metadata(cctf.join("invocations.jsonl")).unwrap().len();
     assert_eq!(progress, (size, size));
-    assert_eq!(found.damaged, 1);
+    assert_eq!(found.damaged, 2);
     let [module] = &*found.modules else {
         panic!("{found:?}");
     };

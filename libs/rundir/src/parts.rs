@@ -14,6 +14,8 @@ use crate::{CCTF, ReadError};
 
 /// Maximum number of bytes read of a `run_meta.json`, which has a few thousand.
 const META_BYTES_MAX: u64 = 1 << 20;
+/// Maximum number of gaps between parts that a sentence lists.
+const GAPS_SHOWN_MAX: usize = 8;
 
 /// A run as specified by a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +222,7 @@ impl Run {
         self.parts_from(&Part::first(&self.id))
     }
 
-    /// The existing parts from `from` on, in order.
+    /// The existing parts from `from` on, in order. A folder without a valid run_meta.json is left out: it may be of another run.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.
@@ -229,12 +231,57 @@ impl Run {
         if is_folder(&self.folder(from))? {
             parts.push(from.clone());
         }
-        let mut after = from.clone();
-        while let Next::Part(next) = self.next(&after)? {
-            parts.push(next.clone());
-            after = next;
+        for number in self.numbers_after(from)? {
+            let candidate = Part::later(&self.id, number);
+            if self.is_sure(&candidate)? == Some(true) {
+                parts.push(candidate);
+            }
         }
         Ok(parts)
+    }
+
+    /// A sentence about the missing parts from `from` on; `None` if there are none. A folder without a valid run_meta.json is
+    /// missing if a part follows it, or if it directly follows the last part.
+    ///
+    /// # Errors
+    /// If the folder of all runs cannot be read.
+    pub fn missing(&self, from: &Part) -> Result<Option<String>, ReadError> {
+        let is_there = is_folder(&self.folder(from))?;
+        let mut begin = from.number().saturating_add(u64::from(is_there));
+        let (mut gaps, mut unsure, mut trailing) = (Vec::new(), Vec::new(), None);
+        for number in self.numbers_after(from)? {
+            let Some(is_of_run) = self.is_sure(&Part::later(&self.id, number))? else {
+                trailing = trailing.or((number == begin && unsure.is_empty()).then_some((number, number)));
+                continue;
+            };
+            if begin < number {
+                unsure.push((begin, number - 1));
+            }
+            begin = number.saturating_add(1);
+            if is_of_run {
+                gaps.append(&mut unsure);
+                trailing = None;
+            }
+        }
+        gaps.extend(trailing);
+        let range = |(begin, end): &(u64, u64)| match begin == end {
+            true => begin.to_string(),
+            false => format!("{begin} to {end}"),
+        };
+        let mut shown: Vec<String> = gaps.iter().take(GAPS_SHOWN_MAX).map(range).collect();
+        if gaps.len() > GAPS_SHOWN_MAX {
+            shown.push("others".to_owned());
+        }
+        let (parts, state) = match gaps.as_slice() {
+            [] => return Ok(None),
+            [(begin, end)] if begin == end => ("part", "is missing or has no valid run_meta.json"),
+            _ => ("parts", "are missing or have no valid run_meta.json"),
+        };
+        Ok(Some(format!(
+            "{parts} {} of {} {state}",
+            shown.join(", "),
+            self.id
+        )))
     }
 
     /// The successor of a part. Numbers can have gaps: a part was deleted, or a number was skipped because its folder name is
@@ -243,6 +290,19 @@ impl Run {
     /// # Errors
     /// If the folder of all runs cannot be read.
     pub fn next(&self, part: &Part) -> Result<Next, ReadError> {
+        for number in self.numbers_after(part)? {
+            let candidate = Part::later(&self.id, number);
+            match self.is_sure(&candidate)? {
+                Some(true) => return Ok(Next::Part(candidate)),
+                Some(false) => {}
+                None => return Ok(Next::Undecided),
+            }
+        }
+        Ok(Next::None)
+    }
+
+    /// Numbers of the folders with the name of a part after this one, in order.
+    fn numbers_after(&self, part: &Part) -> Result<Vec<u64>, ReadError> {
         let entries = fs::read_dir(&self.logs_dir).map_err(ReadError::io(&self.logs_dir))?;
         let mut numbers = Vec::new();
         for entry in entries {
@@ -253,15 +313,13 @@ impl Run {
             }
         }
         numbers.sort_unstable();
-        for number in numbers {
-            let candidate = Part::later(&self.id, number);
-            match Meta::read(&self.folder(&candidate))? {
-                Some(meta) if meta.is_of(&candidate) => return Ok(Next::Part(candidate)),
-                Some(_) => {}
-                None => return Ok(Next::Undecided),
-            }
-        }
-        Ok(Next::None)
+        Ok(numbers)
+    }
+
+    /// Whether a folder is that part, and not a different run; `None` without a valid run_meta.json.
+    fn is_sure(&self, candidate: &Part) -> Result<Option<bool>, ReadError> {
+        let meta = Meta::read(&self.folder(candidate))?;
+        Ok(meta.map(|meta| meta.is_of(candidate)))
     }
 
     /// The state of a part.

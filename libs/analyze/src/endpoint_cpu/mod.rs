@@ -75,7 +75,7 @@ pub fn endpoint_cpu(
             damaged += processes.read(lines, options.is_wanted)?;
         }
     }
-    let notes = processes.note().into_iter().collect();
+    let notes = run.missing(first)?.into_iter().chain(processes.note()).collect();
     let mut requests = Requests::new(processes.finish());
     let mut files = Vec::new();
     for part in parts.iter().filter(|_| !requests.processes.is_empty()) {

@@ -10,13 +10,19 @@ use super::sampled::NodeCpu;
 use super::scan::Damages;
 
 const NS_PER_S: f64 = 1e9;
+/// Maximum `cpu_util` of a sample, percent. Rounded counters can exceed 100 a little; a larger value is an error of the source.
+const CPU_UTIL_MAX: f64 = 101.0;
+/// Maximum length of a sampling interval, nanoseconds: an hour. Agents sample every few seconds to minutes.
+const INTERVAL_NS_MAX: u64 = 3_600_000_000_000;
+/// Maximum number of CPUs of a node: eight times as many as Linux supports.
+const CPUS_MAX: u64 = 65_536;
 
 /// The host of a node whose processes were sampled.
 #[derive(Debug, Clone, Copy)]
 pub struct Host {
     /// CPU time of the processes.
     pub processes: NodeCpu,
-    /// Logical CPUs; `None` if unknown.
+    /// Logical CPUs; `None` if unknown or impossible.
     pub cpus: Option<u64>,
     /// Integral of `cpu_util` over the intervals that touch the time of the processes: busy time of an average CPU, seconds.
     pub busy_s: f64,
@@ -71,7 +77,8 @@ impl Hosts {
         let nodes: Vec<Node<'_>> = serde_json::from_slice(text).unwrap_or_default();
         for node in &nodes {
             if let Some(host) = self.0.get_mut(&*node.node_id) {
-                host.cpus = node.cpu_cores.or(host.cpus);
+                let cpus = node.cpu_cores.filter(|cpus| (1..=CPUS_MAX).contains(cpus));
+                host.cpus = cpus.or(host.cpus);
             }
         }
     }
@@ -92,6 +99,7 @@ impl Hosts {
 }
 
 impl Host {
+    /// A row with an impossible value or interval is no sample.
     fn add(&mut self, row: &HostMetric<'_>) {
         let Some(percent) = row.cpu_util else {
             return;
@@ -103,7 +111,10 @@ impl Host {
         // Without its length, an interval begins at the row before.
         let begin = interval.or(self.last_row.filter(|last| *last < end));
         self.last_row = self.last_row.max(Some(end));
-        let Some(begin) = begin else {
+        let is_possible = |begin: &i64| {
+            (0.0..=CPU_UTIL_MAX).contains(&percent) && *begin < end && begin.abs_diff(end) <= INTERVAL_NS_MAX
+        };
+        let Some(begin) = begin.filter(is_possible) else {
             return;
         };
         let (from, to) = (begin.max(self.processes.begin), end.min(self.processes.end));
@@ -153,6 +164,35 @@ mod tests {
     }
 
     #[test]
+    fn a_row_with_an_impossible_value_or_interval_is_no_sample() {
+        let mut reversed = host();
+        for second in [5.0, 4.0, 3.0, 2.0] {
+            add(&mut reversed, second, 20.0, None);
+        }
+        assert_eq!((reversed.busy_s, reversed.covered_ns), (0.0, 0));
+        let mut host = host();
+        for percent in [500.0, -1.0, 1e300, 101.5] {
+            add(&mut host, 2.0, percent, Some("1000"));
+        }
+        for interval in ["-5", "0", "99999999999", "3600001"] {
+            add(&mut host, 3.0, 20.0, Some(interval));
+        }
+        assert_eq!((host.busy_s, host.covered_ns), (0.0, 0));
+        add(&mut host, 2.0, 100.5, Some("1000"));
+        assert_eq!(host.covered_ns, 1_000_000_000);
+    }
+
+    #[test]
+    fn an_impossible_number_of_cpus_is_unknown() {
+        let mut hosts = Hosts([("n".to_owned(), host())].into());
+        for (cores, expected) in [("0", None), ("18446744073709551615", None), ("2", Some(2))] {
+            let nodes = format!(r#"[{{"node_id":"n","stage":"edge","cpu_cores":{cores},"mem_mb":1.0}}]"#);
+            hosts.add_nodes(nodes.as_bytes());
+            assert_eq!(hosts.0["n"].cpus, expected, "{cores}");
+        }
+    }
+
+    #[test]
     fn an_interval_without_a_length_begins_at_the_row_before() {
         let mut host = host();
         for (second, percent) in [(1.0, 100.0), (3.0, 50.0), (4.0, 10.0)] {
@@ -199,8 +239,7 @@ mod tests {
         for text in [row(first, ""), row(last, ""), row(last, &long), row(last, &long)] {
             host.add(&serde_json::from_str(&text).unwrap());
         }
-        // Half of 2^64 ns, and twice half of 2^63 ns.
-        assert!((host.busy_s - 18_446_744_073.7).abs() < 1.0, "{host:?}");
-        assert_eq!(host.covered_ns, u64::MAX);
+        // Such intervals are no samples.
+        assert_eq!((host.busy_s, host.covered_ns), (0.0, 0));
     }
 }

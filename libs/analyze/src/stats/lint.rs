@@ -108,7 +108,7 @@ pub fn lint(cells: &Cells, links: &LinkJoin, sampled: &Sampled, hosts: &Hosts, t
         }
         checks.extend(cpu(of, &rows, samples, time_ns));
     }
-    checks.extend(hosts.iter().filter_map(|(node, host)| host_cpu(node, host)));
+    checks.extend(hosts.iter().map(|(node, host)| host_cpu(node, host)));
     checks.extend(callers(cells, links));
     let peers = links.flow.peers();
     checks.extend(peers.filter_map(|(peer, flow)| callees(decoded(peer)?, flow)));
@@ -210,10 +210,7 @@ fn cpu(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Optio
 }
 
 /// Processes of the run on a node use at most what the whole host uses.
-fn host_cpu(node: &str, host: &Host) -> Option<Check> {
-    if host.covered_ns == 0 {
-        return None;
-    }
+fn host_cpu(node: &str, host: &Host) -> Check {
     let processes = host.processes;
     let sampled_ns = processes.end.abs_diff(processes.begin);
     let seconds = |ns: u64| ns as f64 / NS_PER_S;
@@ -222,31 +219,32 @@ fn host_cpu(node: &str, host: &Host) -> Option<Check> {
         processes.seconds,
         seconds(sampled_ns)
     );
+    let check = |verdict, figures| Check {
+        law: Law::HostCpu,
+        of: node.to_owned(),
+        verdict,
+        figures,
+    };
+    if host.covered_ns == 0 {
+        let figures = format!("{time}; no usable samples of the host in this time");
+        return check(Verdict::Undecided, figures);
+    }
     let Some(cpus) = host.cpus else {
-        return Some(Check {
-            law: Law::HostCpu,
-            of: node.to_owned(),
-            verdict: Verdict::Undecided,
-            figures: format!("{time}; the number of the node's CPUs is unknown"),
-        });
+        let figures = format!("{time}; the number of the node's CPUs is unknown");
+        return check(Verdict::Undecided, figures);
     };
     let host_s = host.busy_s * cpus as f64;
     let bound_s = host_s * (1.0 + CPU_EXCESS_MAX) + 2.0 * CPU_STEP_S * processes.series as f64;
     let not_sampled_s = seconds(sampled_ns.saturating_sub(host.covered_ns)) * cpus as f64;
-    Some(Check {
-        law: Law::HostCpu,
-        of: node.to_owned(),
-        verdict: match processes.seconds {
-            cpu if cpu <= bound_s => Verdict::Agrees,
-            // The rest could have been used while the host was not sampled.
-            cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
-            _ => Verdict::Disagrees,
-        },
-        figures: format!(
-            "{time}, the host by cpu_util {host_s:.3} s on {cpus} CPUs in {:.1} s",
-            seconds(host.covered_ns.min(sampled_ns))
-        ),
-    })
+    let verdict = match processes.seconds {
+        cpu if cpu <= bound_s => Verdict::Agrees,
+        // The rest could have been used while the host was not sampled.
+        cpu if cpu <= bound_s + not_sampled_s => Verdict::Undecided,
+        _ => Verdict::Disagrees,
+    };
+    let covered_s = seconds(host.covered_ns.min(sampled_ns));
+    let figures = format!("{time}, the host by cpu_util {host_s:.3} s on {cpus} CPUs in {covered_s:.1} s");
+    check(verdict, figures)
 }
 
 fn callers(cells: &Cells, links: &LinkJoin) -> Vec<Check> {

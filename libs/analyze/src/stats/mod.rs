@@ -157,7 +157,9 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
     if options.by.iter().any(|by| *by != By::Link) {
         let instances = instances::read(run, parts, &mut scan.damages)?;
         slots = instances.map(|instances| Slots::within(&instances, bounds));
-        in_flight = InFlight::read(run, parts, bounds, &mut scan.damages)?;
+        // The lint reads the same file, and counts its damaged lines.
+        let damages = (!options.lint).then_some(&mut scan.damages);
+        in_flight = InFlight::read(run, parts, bounds, damages)?;
         if slots.is_none() {
             notes.push("no valid module_inventory.json, so utilisation is unknown".to_owned());
         }
@@ -221,7 +223,7 @@ fn check(
     time_ns: u64,
     damages: &mut Damages,
 ) -> Result<Vec<Check>, ReadError> {
-    let sampled = Sampled::read(run, parts, bounds)?;
+    let sampled = Sampled::read(run, parts, bounds, damages)?;
     let hosts = Hosts::read(run, parts, &sampled.cpu_by_node(), damages)?;
     Ok(lint::lint(cells, links, &sampled, &hosts, time_ns))
 }

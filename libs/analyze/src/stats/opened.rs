@@ -17,7 +17,7 @@ pub struct Opened {
     pub inputs: Vec<Input>,
     /// Whether more rows may follow.
     pub is_open: bool,
-    /// The files that are missing.
+    /// The parts and files that are missing.
     pub notes: Vec<String>,
 }
 
@@ -37,7 +37,8 @@ impl Opened {
     /// If a file cannot be opened, or there are no invocations.
     pub fn new(run: &Run, first: &Part, with_calls: bool) -> Result<Self, StatsError> {
         let parts = run.parts_from(first)?;
-        let (mut inputs, mut notes, mut is_open) = (Vec::new(), Vec::new(), false);
+        let mut notes: Vec<String> = run.missing(first)?.into_iter().collect();
+        let (mut inputs, mut is_open) = (Vec::new(), false);
         let files = [(File::Invocations, Kind::Invocations), (File::Calls, Kind::Calls)];
         for part in &parts {
             is_open = run.state(part)? == State::Open;

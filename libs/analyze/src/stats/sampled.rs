@@ -9,6 +9,7 @@ use rundir::{Lines, ReadError};
 use crate::intervals::Accumulator;
 use crate::system_stats::{self, IN_FLIGHT, PROCESS_CPU};
 
+use super::scan::Damages;
 use super::window::Bounds;
 
 /// Maximum number of series. An instance has one of requests, of 50 KiB, and two of CPU time.
@@ -85,20 +86,23 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Reads the samples within the bounds. Damaged lines are left out: other figures of the run name them.
+    /// Reads the samples within the bounds.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn read(run: &Run, parts: &[Part], bounds: Bounds) -> Result<Self, ReadError> {
+    pub fn read(run: &Run, parts: &[Part], bounds: Bounds, damages: &mut Damages) -> Result<Self, ReadError> {
         let mut found = Self::default();
         for part in parts {
             if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
+                let path = lines.path().to_owned();
                 let add = |stat: &SystemStat<'_>| {
                     if bounds.has(stat.ts_ms.as_ns()) {
                         found.add(stat);
                     }
                 };
-                system_stats::read(lines, &[IN_FLIGHT, PROCESS_CPU], add, |_| {})?;
+                system_stats::read(lines, &[IN_FLIGHT, PROCESS_CPU], add, |line| {
+                    damages.add_row(&path, line);
+                })?;
             }
         }
         Ok(found)

@@ -50,23 +50,37 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Reads the samples within the bounds.
+    /// Reads the samples within the bounds. Without `damages`, damaged lines are left out silently.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn read(run: &Run, parts: &[Part], bounds: Bounds, damages: &mut Damages) -> Result<Self, ReadError> {
+    pub fn read(
+        run: &Run,
+        parts: &[Part],
+        bounds: Bounds,
+        mut damages: Option<&mut Damages>,
+    ) -> Result<Self, ReadError> {
         let mut found = Self::default();
         for part in parts {
             if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
-                found.read_part(lines, bounds, damages)?;
+                found.read_part(lines, bounds, damages.as_deref_mut())?;
             }
         }
         Ok(found)
     }
 
-    fn read_part(&mut self, lines: Lines, bounds: Bounds, damages: &mut Damages) -> Result<(), ReadError> {
+    fn read_part(
+        &mut self,
+        lines: Lines,
+        bounds: Bounds,
+        mut damages: Option<&mut Damages>,
+    ) -> Result<(), ReadError> {
         let path = lines.path().to_owned();
-        let on_damage = |line| damages.add_row(&path, line);
+        let on_damage = |line| {
+            if let Some(damages) = &mut damages {
+                damages.add_row(&path, line);
+            }
+        };
         system_stats::read(lines, &[IN_FLIGHT], |stat| self.add(stat, bounds), on_damage)
     }
 

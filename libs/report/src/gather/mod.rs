@@ -1,13 +1,14 @@
 //! [`gather`]: reads a run and computes everything that a report shows of it.
 //!
 //! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, beside them.
-//! - [`meta`], [`events`], [`hosts`]: the small files. Each adds sentences about what is missing to the notes.
+//! - [`meta`], [`events`], [`hosts`], [`networks`]: the small files. Each adds sentences about what is missing to the notes.
 //! - [`lines`]: rows of a small file.
 
 mod events;
 mod hosts;
 mod lines;
 mod meta;
+mod networks;
 mod rows;
 mod validation;
 
@@ -80,6 +81,7 @@ pub fn gather(
         let meta = meta::read(&opened, &mut notes)?;
         let events = events::read(&opened, &mut notes)?;
         let hosts = hosts::read(&opened, &rows.timeline, &mut notes)?;
+        networks::check(&opened, &mut notes)?;
         Ok(RunData {
             stats,
             meta,

@@ -57,6 +57,9 @@ fn a_missing_file_is_a_sentence() {
         "system_stats.jsonl",
         "module_inventory.json",
         "run_meta.json",
+        "nodes.json",
+        "links.json",
+        "link_metrics.jsonl",
     ] {
         fs::remove_file(folder.path(file)).unwrap();
     }
@@ -70,6 +73,36 @@ fn a_missing_file_is_a_sentence() {
         "no samples of in_flight",
         "no valid module_inventory.json",
         "r has no run_meta.json",
+        "r has no nodes.json, so CPUs",
+        "r has no links.json, so its links",
+        "the run has no link_metrics.jsonl, so the traffic",
+    ] {
+        has_note(&data, note);
+    }
+}
+
+#[test]
+fn invalid_small_files_and_damaged_samples_are_named() {
+    let folder = Folder::new();
+    folder.invocations(&[Invocation::default()]);
+    for file in ["nodes.json", "links.json", "module_inventory.json"] {
+        folder.write(file, "[{\n");
+    }
+    // A damaged line counts once though several figures need its file.
+    folder.write(
+        "system_stats.jsonl",
+        "{\"metric\":\"in_flight\"}\n{\"metric\":\"process.cpu.time\"}\nX\n",
+    );
+    folder.write("host_metrics.jsonl", "{}\n");
+    folder.write("link_metrics.jsonl", "X\n{}\n");
+    let data = folder.gather();
+    assert_eq!(data.stats.damages.count, 4, "{:?}", data.stats.damages);
+    for note in [
+        "4 damaged lines are left out of the figures",
+        "r has an invalid nodes.json",
+        "r has an invalid links.json",
+        "no valid module_inventory.json",
+        "2 damaged lines of link_metrics.jsonl are left out",
     ] {
         has_note(&data, note);
     }
