@@ -139,6 +139,14 @@ pub fn exact(count: u64) -> String {
     grouped
 }
 
+/// A count with its word: `1 row`, `1,234 rows`.
+pub fn counted(count: u64, one: &str, more: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{} {more}", exact(count)),
+    }
+}
+
 fn grouped(whole: f64) -> String {
     match whole < 1e6 {
         true => exact(whole as u64),

@@ -24,6 +24,7 @@ use crate::stats::instances::{self, Instance};
 use crate::stats::opened::Opened;
 use crate::stats::row::{CallRow, InvocationRow};
 use crate::stats::scan::{Damages, Kind};
+use crate::stats::window::Bounds;
 use crate::timeline;
 use crate::timeline::collector::{COUNTED_MAX, ChunkTimeline, Collector, Ranks, SKETCHED_MAX};
 use crate::timeline::grid::Grid;
@@ -36,11 +37,18 @@ use lines::{CompleteLines, pass};
 use picks::{Pick, Picks, Root};
 use traces::{ChunkRows, Rows, Wanted};
 
+/// Clocks of nodes may differ by this, nanoseconds. Rows further outside of the run have a wrong clock.
+const CLOCKS_NS: i64 = 60_000_000_000;
+/// The timeline leaves out the time outside of the run if at most one in so many invocations is there. With more, it may be
+/// `run_meta.json` that is wrong.
+const OUTSIDE_MAX: u64 = 10;
+
 /// The timeline of a run, and what the next pass looks for.
 pub struct Survey {
     timeline: Timeline,
     edges: Edges,
     picked: Vec<(Pick, Root)>,
+    outside: u64,
     notes: Vec<String>,
 }
 
@@ -50,6 +58,8 @@ pub struct Surveyed {
     /// Those with the most time first.
     pub edges: Vec<Edge>,
     pub traces: Vec<PickedTrace>,
+    /// Invocations that start more than a minute before the recorded time, or end more than a minute after it.
+    pub outside: u64,
     /// What is missing or left out.
     pub notes: Vec<String>,
 }
@@ -73,11 +83,22 @@ struct Chunk {
     timeline: ChunkTimeline,
     edges: ChunkEdges,
     picks: Picks,
+    outside: u64,
+}
+
+/// What all chunks add up to.
+struct Sums {
+    timeline: Collector,
+    edges: edges::collector::Collector,
+    picks: Picks,
+    outside: u64,
 }
 
 /// What all chunks need.
 struct Context {
     grid: Grid,
+    /// Rows that are not within have a wrong clock.
+    bounds: Bounds,
     ranks: Ranks,
     names: Names,
 }
@@ -89,6 +110,8 @@ impl Chunk {
         match kind {
             Kind::Invocations => {
                 for row in lines.filter_map(|line| InvocationRow::read(line).ok()) {
+                    let is_outside = row.ts_start < context.bounds.begin || row.ts_end > context.bounds.end;
+                    chunk.outside += u64::from(is_outside);
                     chunk.timeline.add(&row, context.grid, &context.ranks);
                     chunk.edges.add_invocation(&row);
                     chunk.picks.add(&row);
@@ -104,13 +127,41 @@ impl Chunk {
     }
 }
 
+impl Sums {
+    fn read(
+        opened: &Opened,
+        threads: usize,
+        context: &Context,
+        on_bytes: impl FnMut(u64) + Send,
+    ) -> Result<Self, ReadError> {
+        let mut sums = Self {
+            timeline: Collector::new(context.grid),
+            edges: edges::collector::Collector::default(),
+            picks: Picks::default(),
+            outside: 0,
+        };
+        let read = |kind: Kind, lines: CompleteLines<'_>| Chunk::read(kind, lines, context);
+        let absorb = |chunk: Chunk| {
+            sums.timeline.absorb(&chunk.timeline);
+            sums.edges.absorb(chunk.edges);
+            sums.picks.absorb(chunk.picks);
+            sums.outside += chunk.outside;
+        };
+        pass(opened, threads, read, absorb, on_bytes)?;
+        Ok(sums)
+    }
+}
+
 /// Makes the timeline and the edges of a run with figures by module, and chooses traces. Without rows all of it is empty.
+/// `recorded`: from the start of the run to its end, if both are known. One wrong clock must not stretch the timeline: if few
+/// rows are far outside, another pass makes a timeline without the time that only they have.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn survey(
     opened: &Opened,
     stats: &Stats,
+    recorded: Option<Bounds>,
     threads: usize,
     on_bytes: impl FnMut(u64) + Send,
 ) -> Result<Survey, ReadError> {
@@ -123,37 +174,44 @@ pub fn survey(
             timeline: Timeline::default(),
             edges: Edges::new(edges::collector::Collector::default(), &Names::default()),
             picked: Vec::new(),
+            outside: 0,
             notes: Vec::new(),
         });
     };
-    let grid = Grid::new(first, last);
-    let context = Context {
-        grid,
+    let bounds = recorded.map_or(Bounds::EVERYTHING, |recorded| Bounds {
+        begin: recorded.begin.saturating_sub(CLOCKS_NS),
+        end: recorded.end.saturating_add(CLOCKS_NS),
+    });
+    let mut context = Context {
+        grid: Grid::new(first, last),
+        bounds,
         ranks: Ranks::new(&with_policy(&modules, &instances)),
         names: Names::new(modules.iter(), &instances),
     };
-    let mut collector = Collector::new(grid);
-    let mut edges = edges::collector::Collector::default();
-    let mut picks = Picks::default();
-    let read = |kind: Kind, lines: CompleteLines<'_>| Chunk::read(kind, lines, &context);
-    let absorb = |chunk: Chunk| {
-        collector.absorb(&chunk.timeline);
-        edges.absorb(chunk.edges);
-        picks.absorb(chunk.picks);
-    };
-    pass(opened, threads, read, absorb, on_bytes)?;
+    let mut sums = Sums::read(opened, threads, &context, on_bytes)?;
+    let mut notes = Vec::new();
+    if sums.outside > 0 && sums.outside <= stats.rows / OUTSIDE_MAX {
+        context.grid = Grid::new(first.max(bounds.begin), last.min(bounds.end));
+        sums = Sums::read(opened, threads, &context, |_| {})?;
+        notes.push(
+            "over time, what is more than a minute outside of the run is in the first or the last interval"
+                .to_owned(),
+        );
+    }
+    let (grid, edges) = (context.grid, sums.edges);
     let sampled = SampledBuckets::read(&opened.run, &opened.parts, grid)?;
     let slots = SlotTimes::new(&instances, grid);
-    let mut notes = notes(&sampled, &edges, modules.len());
-    let picked = picks.finish();
+    notes.extend(losses(&sampled, &edges, modules.len()));
+    let picked = sums.picks.finish();
     if picked.is_empty() {
         notes.push("no root invocation has a response time, so no trace is shown".to_owned());
     }
     let modules = modules.into_iter().take(COUNTED_MAX);
     Ok(Survey {
-        timeline: timeline::finish(grid, collector, modules, &sampled, &slots),
+        timeline: timeline::finish(grid, sums.timeline, modules, &sampled, &slots),
         edges: Edges::new(edges, &context.names),
         picked,
+        outside: sums.outside,
         notes,
     })
 }
@@ -196,6 +254,7 @@ impl Survey {
             traces: traces.collect(),
             timeline: self.timeline,
             edges: self.edges.finish(),
+            outside: self.outside,
             notes: self.notes,
         })
     }
@@ -225,7 +284,7 @@ fn with_policy(modules: &[Key], instances: &[Instance]) -> Vec<(Key, bool)> {
     modules.map(|key| (key.clone(), is_released(key))).collect()
 }
 
-fn notes(sampled: &SampledBuckets, edges: &edges::collector::Collector, modules: usize) -> Vec<String> {
+fn losses(sampled: &SampledBuckets, edges: &edges::collector::Collector, modules: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if sampled.is_empty() {
         notes.push(

@@ -2,6 +2,7 @@
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{File, PlacementEvent, PlacementKind};
+use page::number::counted;
 use rundir::ReadError;
 
 use crate::model::Event;
@@ -42,7 +43,8 @@ pub fn read(opened: &Opened, notes: &mut Vec<String>) -> Result<Vec<Event>, Read
     );
     if left_out > 0 {
         notes.push(format!(
-            "{left_out} placement events are left out: only the first {EVENTS_MAX} of the file are shown"
+            "{} left out: only the first {EVENTS_MAX} of the file are shown",
+            counted(left_out, "placement event is", "placement events are")
         ));
     }
     events.sort_by_key(|event| event.ts_ns);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use analyze::stats::opened::Opened;
 use analyze::timeline::series::Timeline;
 use cctf_proto::cctf::{File, HostMetric};
+use page::number::counted;
 use rundir::ReadError;
 
 use crate::model::Host;
@@ -66,7 +67,8 @@ pub fn read(opened: &Opened, timeline: &Timeline, notes: &mut Vec<String>) -> Re
     }
     if beyond > 0 {
         notes.push(format!(
-            "{beyond} samples are of nodes beyond the first {NODES_MAX}, which are not shown"
+            "{} of nodes beyond the first {NODES_MAX}, which are not shown",
+            counted(beyond, "sample is", "samples are")
         ));
     }
     Ok(nodes.into_iter().map(host).collect())

@@ -2,6 +2,7 @@
 
 use analyze::stats::opened::Opened;
 use cctf_proto::cctf::{File, Part};
+use page::number::counted;
 use rundir::{Lines, ReadError};
 
 /// What was found of the file.
@@ -43,9 +44,10 @@ impl Found {
         }
         if self.damaged > 0 {
             notes.push(format!(
-                "{} damaged lines of {} are left out",
-                self.damaged,
-                file.name()
+                "{} of {} {} left out",
+                counted(self.damaged, "damaged line", "damaged lines"),
+                file.name(),
+                if self.damaged == 1 { "is" } else { "are" }
             ));
         }
     }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use analyze::stats::opened::Opened;
+use analyze::stats::window::Bounds;
 pub use analyze::stats::{Progress, StatsError};
 use cctf_proto::cctf::Part;
 use rundir::ReadError;
@@ -69,7 +70,13 @@ pub fn gather(
     };
     thread::scope(|scope| {
         let validation = scope.spawn(|| validation::validation(&opened, options.validates_large_runs));
-        let (stats, rows) = rows::read(&opened, options.threads, &mut |bytes| {
+        let mut of_meta = Vec::new();
+        let meta = meta::read(&opened, &mut of_meta)?;
+        let recorded = meta.as_ref().and_then(|meta| {
+            let (begin, end) = (meta.started_ns, meta.ended_ns?);
+            Some(Bounds { begin, end })
+        });
+        let (stats, rows) = rows::read(&opened, recorded, options.threads, &mut |bytes| {
             progress.done += bytes;
             on_progress(progress);
         })?;
@@ -78,7 +85,7 @@ pub fn gather(
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let mut notes = rows.notes;
-        let meta = meta::read(&opened, &mut notes)?;
+        notes.extend(of_meta);
         let events = events::read(&opened, &mut notes)?;
         let hosts = hosts::read(&opened, &rows.timeline, &mut notes)?;
         networks::check(&opened, &mut notes)?;
@@ -91,6 +98,7 @@ pub fn gather(
             hosts,
             events,
             traces: rows.traces,
+            outside: rows.outside,
             notes,
         })
     })

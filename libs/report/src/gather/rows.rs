@@ -1,10 +1,11 @@
 //! [`read`]: the passes over invocations and calls.
 
-use analyze::stats::group::By;
+use analyze::stats::group::{By, Group};
 use analyze::stats::opened::Opened;
-use analyze::stats::window::Window;
+use analyze::stats::window::{Bounds, Window};
 use analyze::stats::{Options, Stats, stats_of};
 use analyze::survey::{Surveyed, survey};
+use page::number::{counted, exact};
 use rundir::ReadError;
 
 /// Passes: the figures; the timeline, the edges and the choice of traces; the rows of the traces.
@@ -16,6 +17,7 @@ pub const PASSES: u64 = 3;
 /// If a file cannot be read.
 pub fn read(
     opened: &Opened,
+    recorded: Option<Bounds>,
     threads: usize,
     on_bytes: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(Stats, Surveyed), ReadError> {
@@ -30,7 +32,7 @@ pub fn read(
         on_bytes(progress.done - done);
         done = progress.done;
     })?;
-    let survey = survey(opened, &stats, threads, &mut *on_bytes)?;
+    let survey = survey(opened, &stats, recorded, threads, &mut *on_bytes)?;
     let mut surveyed = survey.finish(opened, threads, on_bytes)?;
     let notes = state(&stats).into_iter().chain(stats.notes.iter().cloned());
     surveyed.notes.splice(0..0, notes);
@@ -48,9 +50,30 @@ fn state(stats: &Stats) -> Vec<String> {
     }
     if stats.damages.count > 0 {
         notes.push(format!(
-            "{} damaged lines are left out of the figures; cctf validate shows what is wrong with them",
-            stats.damages.count
+            "{} left out of the figures; cctf validate shows what is wrong",
+            counted(stats.damages.count, "damaged line is", "damaged lines are")
         ));
     }
+    notes.extend(overused(stats));
     notes
+}
+
+/// Busier than their slots allow, beyond what rounding explains: the inventory or the times are wrong.
+fn overused(stats: &Stats) -> Option<String> {
+    const ROUNDING: f64 = 1.01;
+    let is_overused = |group: &&Group| {
+        let slot_ns = group.slot_ns.filter(|slot_ns| *slot_ns > 0);
+        slot_ns.is_some_and(|slot_ns| group.busy_ns as f64 > slot_ns as f64 * ROUNDING)
+    };
+    let modules = stats.groups.iter().filter(|group| group.by == By::Module);
+    let mut found = modules.filter(is_overused);
+    let first = found.next()?.key.module_id.as_deref().unwrap_or("(other)");
+    let names = match found.count() as u64 {
+        0 => first.to_owned(),
+        1 => format!("{first} and one other module"),
+        others => format!("{first} and {} other modules", exact(others)),
+    };
+    Some(format!(
+        "{names} used more slots than the instances reported: utilisation above 100%"
+    ))
 }

@@ -2,6 +2,7 @@
 
 use analyze::stats::opened::Opened;
 use cctf_proto::validate::Severity;
+use page::number::exact;
 use rundir::validate::{Options, validate};
 use rundir::{ReadError, RunFolder};
 
@@ -32,7 +33,7 @@ pub fn validation(opened: &Opened, is_any_size: bool) -> Result<Validation, Read
     if bytes > VALIDATED_BYTES_MAX && !is_any_size {
         found.unchecked = Some(format!(
             "the run has {} MiB of lines, more than the {} MiB that a report validates; cctf validate checks it",
-            bytes >> 20,
+            exact(bytes >> 20),
             VALIDATED_BYTES_MAX >> 20
         ));
         return Ok(found);

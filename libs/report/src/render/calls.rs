@@ -6,7 +6,7 @@ use analyze::stats::group::Group;
 use page::charts::graph::{Edge as Line, Graph as Chart, Node, NodeKind, graph};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{Unit, duration, exact, optional, share};
+use page::number::{Unit, counted, duration, exact, optional, share};
 use page::table::{Column, Row, Table};
 
 use super::collapse::{Flow, Graph, Reach, Vertex, collapse};
@@ -80,7 +80,11 @@ fn chart(view: &View, collapsed: &Graph<'_>) -> Html {
     graph(&Chart {
         id: view.id("graph-chart"),
         title: "Who calls whom".to_owned(),
-        description: format!("{} nodes and {} edges.", vertices.len(), collapsed.flows.len()),
+        description: format!(
+            "{} and {}.",
+            counted(vertices.len() as u64, "node", "nodes"),
+            counted(collapsed.flows.len() as u64, "edge", "edges")
+        ),
         edges: edges.collect(),
         nodes,
     })
@@ -97,10 +101,10 @@ fn edge_label(flow: &Flow, rate: f64) -> String {
 
 fn edge_tip(view: &View, graph: &Graph<'_>, ends: (Vertex, Vertex), flow: &Flow) -> String {
     format!(
-        "{} to {}: {} calls, {} failed, mean {}",
+        "{} to {}: {}, {} failed, mean {}",
         name(view, graph, ends.0),
         name(view, graph, ends.1),
-        exact(flow.calls),
+        counted(flow.calls, "call", "calls"),
         exact(flow.errors),
         optional(flow.mean_ns(), Unit::Nanoseconds)
     )
@@ -156,9 +160,9 @@ fn node(view: &View, graph: &Graph<'_>, vertex: Vertex) -> Node {
 
 fn node_tip(view: &View, group: &Group) -> String {
     format!(
-        "{}: {} invocations, mean response {}",
+        "{}: {}, mean response {}",
         label(&view.names.module(&group.key)),
-        exact(group.sums.calls),
+        counted(group.sums.calls, "invocation", "invocations"),
         optional(mean_ns(group, Time::Response), Unit::Nanoseconds)
     )
 }
@@ -183,8 +187,10 @@ fn table(view: &View, rows: usize) -> Table {
         table.row(edge_row(view, edge));
     }
     let more = view.run.edges.len().saturating_sub(rows);
-    table.more =
-        (more > 0).then(|| format!("{more} more pairs have less time; their calls are in calls.jsonl."));
+    table.more = (more > 0).then(|| {
+        let pairs = counted(more as u64, "more pair has", "more pairs have");
+        format!("{pairs} less time; all calls are in calls.jsonl.")
+    });
     table
 }
 
@@ -257,7 +263,10 @@ pub fn links(view: &View, rows: usize) -> Html {
         ]));
     }
     let more = view.links.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more are in cctf stats --by link."));
+    table.more = (more > 0).then(|| {
+        let links = counted(more as u64, "more is", "more are");
+        format!("{links} in cctf stats --by link.")
+    });
     let note = "A link is the node of a caller and the node of the invocation. Network times compare durations, so they do not \
                 depend on the nodes' clocks.";
     let mut html = element("p").class("note").child(note).build();

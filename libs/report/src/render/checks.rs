@@ -3,7 +3,7 @@
 use analyze::stats::lint::{Check, Verdict as LawVerdict};
 use cctf_proto::validate::Severity;
 use page::html::{Html, element};
-use page::number::exact;
+use page::number::{counted, exact};
 use page::summary::{Verdict, badge, notice};
 use page::table::{Column, Row, Table};
 
@@ -23,10 +23,7 @@ pub fn validation(view: &View, rows: usize) -> Html {
     }
     let damages = &view.run.stats.damages;
     if damages.count > 0 {
-        let text = format!(
-            "{} damaged lines are left out of the figures.",
-            exact(damages.count)
-        );
+        let text = format!("{} left out of the figures.", damaged_lines(damages.count));
         html.push(notice(Verdict::Bad, text));
     }
     if found.errors == 0 && found.warnings == 0 {
@@ -58,9 +55,17 @@ pub fn validation(view: &View, rows: usize) -> Html {
     }
     let all = found.errors + found.warnings;
     let more = all.saturating_sub(found.findings.len().min(rows) as u64);
-    table.more = (more > 0).then(|| format!("{} more findings are in cctf validate.", exact(more)));
+    table.more = (more > 0).then(|| {
+        let findings = counted(more, "more finding is", "more findings are");
+        format!("{findings} in cctf validate.")
+    });
     html.push(table.html());
     html
+}
+
+/// How many damaged lines are, as the beginning of a sentence.
+pub fn damaged_lines(count: u64) -> String {
+    counted(count, "damaged line is", "damaged lines are")
 }
 
 /// A sentence that can contain names.
@@ -100,7 +105,12 @@ pub fn lint(view: &View, rows: usize) -> Html {
         ]));
     }
     let more = checks.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more are in cctf stats --lint."));
+    table.more = (more > 0).then(|| {
+        format!(
+            "{} in cctf stats --lint.",
+            counted(more as u64, "more is", "more are")
+        )
+    });
     let note = "Each law compares figures that were recorded independently of each other. A broken law shows lost rows, wrong clocks \
                 or contradictory samples: such a run is not fit for a simulation. The laws cpu and host_cpu are upper bounds: a \
                 process may use more CPU time than its invocations, and a host more than its processes.";
@@ -119,7 +129,10 @@ pub fn notes(view: &View, rows: usize) -> Html {
         .iter()
         .map(|note| element("li").child(sentence(note)));
     let more = notes.len() - shown;
-    let more = (more > 0).then(|| element("li").child(format!("{more} more notes are left out.")));
+    let more = (more > 0).then(|| {
+        let notes = counted(more as u64, "more note is", "more notes are");
+        element("li").child(format!("{notes} left out."))
+    });
     element("ul")
         .attr("id", view.id("notes-list"))
         .children(items)

@@ -3,7 +3,7 @@
 use analyze::stats::cells::Key;
 use analyze::stats::group::By;
 use page::html::{Html, element};
-use page::number::{NONE, Unit, optional};
+use page::number::{NONE, Unit, counted, optional};
 use page::summary::{Verdict, badge, notice};
 use page::table::{Column, Row, Table};
 
@@ -152,7 +152,8 @@ fn table(
     }
     let more = pairs().saturating_sub(rows);
     table.more = (more > 0).then(|| {
-        format!("{more} more figures: compare the output of cctf stats --format json of both runs.")
+        let figures = counted(more as u64, "more figure", "more figures");
+        format!("{figures}: compare the output of cctf stats --format json of both runs.")
     });
     table
 }

@@ -3,7 +3,7 @@
 use page::charts::lines::{Line, Lines, SERIES_MAX, lines};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{Unit, optional};
+use page::number::{Unit, counted, optional};
 use page::table::{Column, Row, Table};
 
 use super::names::{label, shown};
@@ -63,7 +63,11 @@ fn chart(
     let drawn = lines(&Lines {
         id: view.id(&format!("host-{id}-chart")),
         title: title.to_owned(),
-        description: format!("{} nodes, at most {}.", series.len(), unit.format(highest)),
+        description: format!(
+            "{}, at most {}.",
+            counted(series.len() as u64, "node", "nodes"),
+            unit.format(highest)
+        ),
         time: view.axis(),
         unit,
         series,
@@ -97,7 +101,10 @@ fn table(view: &View, rows: usize) -> Table {
         ]));
     }
     let more = view.run.hosts.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more nodes are in host_metrics.jsonl."));
+    table.more = (more > 0).then(|| {
+        let nodes = counted(more as u64, "more node is", "more nodes are");
+        format!("{nodes} in host_metrics.jsonl.")
+    });
     table
 }
 

@@ -6,7 +6,7 @@ use page::charts::parts::Part;
 use page::charts::stacked::{Bar, Stacked, stacked};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{Unit, exact, optional};
+use page::number::{Unit, counted, exact, optional};
 use page::table::{Column, Row, Table};
 
 use super::figures::{concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation};
@@ -147,7 +147,12 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
 
 fn more(all: usize, rows: usize, by: &str) -> Option<String> {
     let more = all.saturating_sub(rows);
-    (more > 0).then(|| format!("{} more are in cctf stats --by {by}.", exact(more as u64)))
+    (more > 0).then(|| {
+        format!(
+            "{} in cctf stats --by {by}.",
+            counted(more as u64, "more is", "more are")
+        )
+    })
 }
 
 /// Means of the parts of an invocation's time; `None` if no value is known.

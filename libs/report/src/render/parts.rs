@@ -110,13 +110,12 @@ struct Bodies {
 pub fn run_parts(view: &View, bytes: usize, is_single: bool) -> Rendering {
     let bytes = bytes.saturating_sub(around(view, is_single));
     let pack_max = bytes / 100 * PACK_PERCENT / 4 * 3;
-    let stats = &view.run.stats;
     // Without a map nothing can be chosen, so the timeline is of no use.
     let mut packed = has_map(view)
         .then(|| {
             pack(
                 &view.run.timeline,
-                stats.time_ns,
+                view.length_ns(),
                 |key| view.row_of(key),
                 pack_max,
             )

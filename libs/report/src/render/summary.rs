@@ -4,10 +4,11 @@ use analyze::stats::figures::Time;
 use analyze::stats::lint::Verdict as LawVerdict;
 use jiff::Timestamp;
 use page::html::{Html, element};
-use page::number::{NONE, Unit, duration, exact, optional, share};
+use page::number::{NONE, Unit, counted, duration, exact, optional, share};
 use page::summary::{Tile, Verdict, badge, tiles};
 use page::table::{Column, Row, Table};
 
+use super::checks::damaged_lines;
 use super::names::shown;
 use super::view::View;
 
@@ -37,6 +38,10 @@ pub fn summary(view: &View, rows: usize) -> Html {
 
 fn verdicts(view: &View) -> Html {
     let judgements = [state(view), validity(view), laws(view), errors(view), notes(view)];
+    let mut judgements = Vec::from(judgements);
+    if view.run.outside > 0 {
+        judgements.insert(1, clocks(view.run.outside));
+    }
     let items = judgements.into_iter().map(|judgement| {
         let link = element("a")
             .attr("href", view.link(judgement.section))
@@ -47,6 +52,22 @@ fn verdicts(view: &View) -> Html {
             .child(link)
     });
     element("ul").class("verdicts").children(items).build()
+}
+
+/// Of rows whose times contradict `run_meta.json`.
+fn clocks(outside: u64) -> Judgement {
+    let one = "invocation starts more than a minute before started_ts of run_meta.json, or ends";
+    let more = "invocations start more than a minute before started_ts of run_meta.json, or end";
+    Judgement {
+        verdict: Verdict::Bad,
+        word: "wrong clock",
+        sentence: format!(
+            "{} more than a minute after its ended_ts. A clock is wrong, and so can be the length of the run, its rates and its \
+             utilisation.",
+            counted(outside, one, more)
+        ),
+        section: "over-time",
+    }
 }
 
 fn state(view: &View) -> Judgement {
@@ -66,8 +87,8 @@ fn state(view: &View) -> Judgement {
             Verdict::Good,
             "ended",
             format!(
-                "The run has {} invocations in {}.",
-                exact(rows),
+                "The run has {} in {}.",
+                counted(rows, "invocation", "invocations"),
                 duration(stats.time_ns as f64)
             ),
         ),
@@ -98,27 +119,30 @@ fn validity(view: &View) -> Judgement {
             Verdict::Warning,
             "valid",
             format!(
-                "The files break no rule of CCTF; there are {} warnings.",
-                exact(warnings)
+                "The files break no rule of CCTF: {}.",
+                counted(warnings, "warning", "warnings")
             ),
         ),
         (0, _, damaged) => (
             Verdict::Bad,
             "damaged",
-            format!("{} damaged lines are left out of the figures.", exact(damaged)),
+            format!("{} left out of the figures.", damaged_lines(damaged)),
         ),
         (errors, _, 0) => (
             Verdict::Bad,
             "invalid",
-            format!("The files break rules of CCTF: {} errors.", exact(errors)),
+            format!(
+                "The files break rules of CCTF: {}.",
+                counted(errors, "error", "errors")
+            ),
         ),
         (errors, _, damaged) => (
             Verdict::Bad,
             "invalid",
             format!(
-                "The files break rules of CCTF: {} errors. {} damaged lines are left out of the figures.",
-                exact(errors),
-                exact(damaged)
+                "The files break rules of CCTF: {}. {} left out of the figures.",
+                counted(errors, "error", "errors"),
+                damaged_lines(damaged)
             ),
         ),
     };
@@ -144,6 +168,11 @@ fn laws(view: &View) -> Judgement {
             Verdict::Neutral,
             "laws undecided",
             "The run has too few samples and calls to decide on any operational law.".to_owned(),
+        ),
+        (1, 0) if agree == 1 => (
+            Verdict::Good,
+            "law agrees",
+            "The only check of an operational law agrees.".to_owned(),
         ),
         (all, 0) if agree == all => (
             Verdict::Good,
@@ -187,9 +216,9 @@ fn errors(view: &View) -> Judgement {
             },
             "errors",
             format!(
-                "{} of {} invocations failed ({}).",
+                "{} of {} failed ({}).",
                 exact(errors),
-                exact(sums.calls),
+                counted(sums.calls, "invocation", "invocations"),
                 share(failed)
             ),
         ),
@@ -218,7 +247,7 @@ fn notes(view: &View) -> Judgement {
         count => (
             Verdict::Neutral,
             "notes",
-            format!("{count} notes say what is missing or left out."),
+            format!("{} notes say what is missing or left out.", exact(count as u64)),
         ),
     };
     Judgement {
@@ -280,7 +309,12 @@ fn facts(view: &View, rows: usize) -> Table {
             table.row(Row::new([shown(name), shown(value)]));
         }
         let more = meta.facts.len().saturating_sub(rows);
-        table.more = (more > 0).then(|| format!("{more} more are in run_meta.json."));
+        table.more = (more > 0).then(|| {
+            format!(
+                "{} in run_meta.json.",
+                counted(more as u64, "more is", "more are")
+            )
+        });
     } else {
         table.more = Some("run_meta.json is missing or invalid.".to_owned());
     }

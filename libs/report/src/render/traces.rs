@@ -6,7 +6,7 @@ use cctf_proto::cctf::Flag;
 use page::charts::parts::Part;
 use page::charts::waterfall::{ROWS_MAX, Step, Waterfall, waterfall};
 use page::html::{Html, element};
-use page::number::{Unit, duration};
+use page::number::{Unit, counted, duration};
 
 use super::budget::{Budget, fitted};
 use super::names::{cut, label};
@@ -66,17 +66,26 @@ fn details(view: &View, number: usize, picked: &PickedTrace, rows: usize) -> Htm
         .child(element("strong").child(kind))
         .child(format!(": {} ", duration(root.map_or(0, Span::duration) as f64)))
         .child(element("bdi").child(root.map_or_else(String::new, root_name)))
-        .child(format!(" ({all} rows{errors}) "))
+        .child(format!(" ({}{errors}) ", counted(all, "row", "rows")))
         .child(element("code").child(trace.trace_id.to_string()));
     let summary = element("summary").child(text);
     let (shown, cut) = upper_rows(trace.clone(), rows);
     let left_out = picked.rows_left_out + cut;
     let more = (left_out > 0).then(|| {
         format!(
-            "{left_out} more rows: cctf trace RUN {} shows all.",
+            "{}: cctf trace RUN {} shows all.",
+            counted(left_out, "more row", "more rows"),
             trace.trace_id
         )
     });
+    if trace.nodes.is_empty() {
+        let sentence = element("p").child("None of its rows is valid, so there is nothing to draw.");
+        return element("details")
+            .class("trace")
+            .child(summary)
+            .child(sentence)
+            .build();
+    }
     let chart = waterfall(&Waterfall {
         id: view.id(&format!("trace-chart-{number}")),
         title: format!("{kind} trace {}", trace.trace_id),

@@ -68,6 +68,13 @@ impl<'a> View<'a> {
         sums
     }
 
+    /// Length of the timeline: that of the run but for rows with a wrong clock.
+    pub fn length_ns(&self) -> u64 {
+        let timeline = &self.run.timeline;
+        let length_ns = timeline.end_ns.abs_diff(timeline.begin_ns);
+        length_ns.min(self.run.stats.time_ns)
+    }
+
     pub fn seconds(&self) -> f64 {
         self.run.stats.time_ns as f64 / NS_PER_S
     }
@@ -87,7 +94,7 @@ impl<'a> View<'a> {
     pub fn covered_s(&self, bucket: usize) -> Option<f64> {
         const SHARE_MIN: f64 = 0.1;
         let width = self.bucket_s();
-        let covered = (self.seconds() - bucket as f64 * width).min(width);
+        let covered = (self.length_ns() as f64 / NS_PER_S - bucket as f64 * width).min(width);
         (covered > width * SHARE_MIN).then_some(covered)
     }
 

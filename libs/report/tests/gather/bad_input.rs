@@ -41,7 +41,7 @@ fn a_damaged_line_is_left_out_and_counted() {
     assert_eq!(data.edges.iter().map(|edge| edge.calls).sum::<u64>(), 3);
     assert_eq!(data.stats.damages.count, 3);
     has_note(&data, "3 damaged lines are left out of the figures");
-    has_note(&data, "1 damaged lines of placement_events.jsonl are left out");
+    has_note(&data, "1 damaged line of placement_events.jsonl is left out");
     assert!(data.validation.errors > 0 && !data.validation.findings.is_empty());
     assert_eq!(data.validation.unchecked, None);
 }
@@ -220,4 +220,29 @@ proptest! {
         let of_modules = data.timeline.modules.iter().flat_map(|(_, series)| &series.buckets);
         prop_assert_eq!(of_modules.map(|bucket| bucket.calls).sum::<u64>(), data.stats.rows);
     }
+}
+
+#[test]
+fn a_row_with_a_wrong_clock_is_counted_and_does_not_stretch_the_timeline() {
+    let folder = Folder::new();
+    let row = |number: u64| Invocation {
+        enqueue: number * 100_000_000,
+        ..Invocation::default()
+    };
+    let mut rows: Vec<Invocation> = (0..40).map(row).collect();
+    // Two minutes after the run, which takes five seconds.
+    rows.push(row(1250));
+    let data = folder.invocations(&rows).gather();
+    assert_eq!(data.outside, 1);
+    let buckets = &data.timeline.run.buckets;
+    assert_eq!(buckets.iter().map(|bucket| bucket.calls).sum::<u64>(), 41);
+    let length_ns = data.timeline.end_ns - data.timeline.begin_ns;
+    assert!(length_ns <= 66_000_000_000, "{length_ns}");
+    has_note(&data, "over time, what is more than a minute outside of the run");
+    // With many such rows run_meta.json may be wrong.
+    rows.extend((1251..1270).map(row));
+    let data = folder.invocations(&rows).gather();
+    assert_eq!(data.outside, 20);
+    assert!(data.timeline.end_ns - data.timeline.begin_ns > 100_000_000_000);
+    assert!(!data.notes.iter().any(|note| note.starts_with("over time")));
 }

@@ -312,7 +312,7 @@ fn samples_of_modules_and_nodes_are_means_by_bucket() {
     assert_eq!(host.cpu_util[..3], [Some(15.0), None, None]);
     assert_eq!(host.mem_free_mb[..3], [Some(100.0), Some(100.0), None]);
     assert_eq!(host.mem_used_mb.len(), 26);
-    let note = "1 damaged lines of host_metrics.jsonl are left out";
+    let note = "1 damaged line of host_metrics.jsonl is left out";
     assert!(data.notes.iter().any(|found| found == note), "{:?}", data.notes);
 }
 
@@ -366,4 +366,19 @@ fn facts_and_events_of_all_parts_are_those_of_the_run() {
         ("counts.spans", "14"),
     ];
     assert_eq!(facts, wanted);
+}
+
+#[test]
+fn a_module_that_is_busier_than_its_slots_is_a_sentence() {
+    let folder = Folder::new();
+    let inventory = r#"[{"app_id":null,"module_id":"api","name":"api","type":"MODULE","resources":null,"instances":[{"instance_id":"api-1","node_id":"n","workers":1}]}]"#;
+    folder.write("module_inventory.json", inventory);
+    let sentence = "api used more slots than the instances reported: utilisation above 100%".to_owned();
+    let requests = |count: u64| -> Vec<Invocation> {
+        (0..count).map(|span| invocation(span + 1, "api", 0, 0)).collect()
+    };
+    folder.invocations(&requests(3));
+    assert!(folder.gather().notes.contains(&sentence));
+    folder.invocations(&requests(1));
+    assert!(!folder.gather().notes.contains(&sentence));
 }

@@ -26,6 +26,7 @@ fn empty() -> RunData {
         hosts: Vec::new(),
         events: Vec::new(),
         traces: Vec::new(),
+        outside: 0,
         notes: vec!["empty has no calls.jsonl".to_owned()],
         stats: run.stats,
     }
@@ -222,4 +223,26 @@ fn an_interval_that_a_run_barely_covers_does_not_change_a_rate() {
     }
     let page = render(&runs, true).html;
     assert_eq!(table(&page, "compared-time-table").matches("1k/s").count(), 12);
+}
+
+#[test]
+fn a_wrong_clock_is_a_verdict_and_one_is_singular() {
+    let mut run = SMALL.run("clock");
+    run.outside = 1;
+    run.stats.damages.count = 1;
+    let page = render(&[run], false).html;
+    assert!(page.contains("1 invocation starts more than a minute before started_ts of run_meta.json"));
+    assert!(page.contains("1 damaged line is left out of the figures."));
+    let page = render(&[SMALL.run("small")], false).html;
+    assert!(!page.contains("started_ts of run_meta.json"));
+}
+
+#[test]
+fn a_trace_without_valid_rows_is_a_sentence() {
+    let mut run = SMALL.run("invalid");
+    let trace_id = run.traces[0].trace.trace_id;
+    run.traces[0].trace = Trace::new(trace_id, Vec::new());
+    let page = render(&[run], false).html;
+    assert!(page.contains("None of its rows is valid, so there is nothing to draw."));
+    assert!(!page.contains("id=\"trace-chart-0"));
 }
