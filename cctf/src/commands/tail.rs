@@ -79,7 +79,7 @@ pub struct TailArgs {
     /// Show the existing lines and exit.
     #[arg(long, conflicts_with = "stay")]
     no_follow: bool,
-    /// Continue after the end of the run, to show rows that arrive late and further folders of the run.
+    /// Do not exit when the run ends: also show late rows, and parts of the run that appear after its end.
     #[arg(long)]
     stay: bool,
     /// Show each finished trace as a tree of its invocations and calls.

@@ -80,7 +80,8 @@ impl Target {
 enum Found {
     /// This part of this run.
     Sure((Run, Part)),
-    /// The folder's name is that of a later part, and run_meta.json is missing. It may be this run, or a later part of another.
+    /// run_meta.json is missing, and the name has a part's number. The folder may be the first part of a run with exactly this
+    /// name, or a later part of the run with the shorter name.
     Unsure((Run, Part)),
     /// Not a run folder.
     Nothing,
@@ -240,8 +241,8 @@ impl Run {
         Ok(parts)
     }
 
-    /// A sentence about the missing parts from `from` on; `None` if there are none. A folder without a valid run_meta.json is
-    /// missing if a part follows it, or if it directly follows the last part.
+    /// A sentence about the missing parts from `from` on; `None` if there are none. An existing folder without a valid
+    /// run_meta.json counts as a missing part if a part follows it, or if it directly follows the last part.
     ///
     /// # Errors
     /// If the folder of all runs cannot be read.

@@ -48,7 +48,7 @@ pub fn run(service: &Arc<Service>, calls: &Handle) {
     }
 }
 
-/// Time at which a slot takes a request, and time since which a slot had been free for it.
+/// Two timestamps: when a slot takes a request, and when a slot became free to take it.
 #[derive(Clone, Copy)]
 struct Begin {
     start_ns: u64,

@@ -55,7 +55,7 @@ enum Grouping {
     Endpoint,
     /// Nodes of the instances.
     Node,
-    /// Pairs of nodes: the caller's and the instance's.
+    /// Pairs of nodes: the caller's node and the callee's node.
     Link,
 }
 

@@ -1,6 +1,6 @@
 //! [`lint`]: checks a run against laws that every correctly recorded run keeps.
 //!
-//! No law holds by definition: each compares figures that were recorded independently of each other.
+//! None of the laws is true merely by definition: each compares figures that were recorded independently of each other.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,8 @@ const MISSING_MAX: u64 = 5;
 const CPU_EXCESS_MAX: f64 = 0.05;
 /// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one at both ends.
 const CPU_STEP_S: f64 = 0.01;
-/// Timestamps of different libraries can differ by this much on one machine, so it does not show that clocks differ.
+/// Timestamps of different libraries can differ by this much on one machine, so such a difference
+/// does not show that clocks differ.
 const CLOCK_TOLERANCE_NS: i64 = 1_000_000;
 
 const NS_PER_S: f64 = 1e9;
@@ -41,9 +42,9 @@ pub enum Law {
     Cpu,
     /// The CPU time of a whole host is at least that of its processes.
     HostCpu,
-    /// Each invocation that reports a caller has the row of its call.
+    /// For each invocation that reports a caller, the run has the caller's row.
     Callers,
-    /// Each call that an instance of the run answered has the row of its invocation.
+    /// For each call that an instance of the run answered, the run has the row of the invocation.
     Callees,
     /// An invocation is within its call.
     Clock,

@@ -93,7 +93,7 @@ impl Resolver {
                 known => break known,
             }
             let row = &rows[index];
-            // A parent in another instance counts only if the row's own normalizer recorded no ancestor for it.
+            // For a row that is not a callee, a parent in another instance counts only if the row has no recorded ancestor.
             let prefers_recorded = |parent: usize| !is_certain(row, &rows[parent]) && has_recorded(row);
             let Some(parent) = parents[index].filter(|&parent| !prefers_recorded(parent)) else {
                 ancestors[index] = recorded_ancestor(row);
@@ -221,8 +221,9 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
 }
 
 /// The row that is another's parent, by the normalizer's rules in docs/cctf.md. If a call has the same id as a callee,
-/// as in Zipkin, that call is the callee's parent. If there is none, the parent is the row with the id `parent_span_id`: a SERVER
-/// or CONSUMER row, or else a call. For any other row, parents in its own instance have priority, and among these a callee.
+/// as in Zipkin, that call is the callee's parent. Otherwise, the parent is a row whose id is
+/// `parent_span_id`; SERVER and CONSUMER rows have priority over calls. If the child is no SERVER or CONSUMER row itself, rows of
+/// its own instance have priority over that.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);

@@ -131,8 +131,9 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. Also notes the runs of spans that have no row yet but can
-    /// be the parent of one: inner work, which may become an invocation later, and refused spans, because the join ignores runs.
+    /// Notes and returns the run of a span's row, if it is known now. Also notes the runs of two kinds of spans
+    /// without a row that can be the parent of a row. Inner work may become an invocation later. A refused span can be a parent
+    /// because the join does not look at runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
