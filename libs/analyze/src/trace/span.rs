@@ -89,10 +89,12 @@ impl Span {
         matches!(self.kind, Some(SpanKind::Producer | SpanKind::Consumer))
     }
 
-    /// Whether the timestamps of both rows are of one clock.
+    /// Whether the timestamps of both rows are of one clock. Where a node is unknown, the instance decides.
     pub fn has_clock_of(&self, other: &Self) -> bool {
-        let is_same_node = self.node == other.node && self.node != UNKNOWN_NODE;
-        is_same_node || (self.module_id == other.module_id && self.instance_id == other.instance_id)
+        if self.node != UNKNOWN_NODE && other.node != UNKNOWN_NODE {
+            return self.node == other.node;
+        }
+        self.module_id == other.module_id && self.instance_id == other.instance_id
     }
 }
 

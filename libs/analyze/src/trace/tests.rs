@@ -114,6 +114,20 @@ fn a_callee_on_the_same_node_is_placed_by_the_clock() {
 }
 
 #[test]
+fn an_instance_that_is_on_two_nodes_has_two_clocks() {
+    let hour = 3_600_000_000_000;
+    let mut moved = invocation(2, "b", (hour, hour + 10), Some(1));
+    moved.instance_id = "a-1".to_owned();
+    let trace = trace_of(vec![invocation(1, "a", (0, 50), None), moved.clone()]);
+    assert_eq!(trace.nodes[1].placement, Placement::Earliest);
+    assert_eq!(trace.nodes[1].interval(), (0, 10));
+    // Where a node is unknown, the instance decides.
+    moved.node = "unknown".to_owned();
+    let trace = trace_of(vec![invocation(1, "a", (0, 50), None), moved]);
+    assert_eq!(trace.nodes[1].placement, Placement::Clock);
+}
+
+#[test]
 fn the_critical_path_goes_through_the_call_that_ended_last() {
     // 2 and 3 overlap, 4 follows: 3 ended last of the first two, so 2 is not on the path.
     let trace = trace_of(vec![
