@@ -20,7 +20,7 @@ use super::display::BytesBar;
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
 
-/// The beginning of a page. A file without it is no earlier page, and may be the only copy of something.
+/// The beginning of a page. A file without it is not an earlier page, and may be the only copy of something.
 const PAGE_BEGIN: &[u8] = b"<!doctype html>";
 
 const AFTER_HELP: &str = "\
@@ -37,7 +37,7 @@ intervals, the call graph, links, hosts, the slowest, median and failed traces, 
 Exit codes:
   0  the page was written
   1  the page was written, but lines are damaged; or a file cannot be read, or the page cannot be written
-  2  a flag is invalid, a run does not exist, or --out is a folder";
+  2  a flag is invalid, a run does not exist, or --out cannot become a page";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf report --help")]
@@ -163,7 +163,7 @@ fn check_out(out: &Path) -> Result<(), UsageError> {
     match fs::metadata(out) {
         Ok(found) if found.is_dir() => return refused("it is a folder"),
         Ok(found) if !found.is_file() => return refused("it is not a regular file"),
-        Ok(found) if found.len() > 0 && !is_page(out) => return refused("it exists and is no HTML page"),
+        Ok(found) if found.len() > 0 && !is_page(out) => return refused("it exists and is not an HTML page"),
         Err(_) if out.is_symlink() => return refused("it is a link that leads nowhere"),
         _ if out.file_name().is_none() => return refused("it has no file name"),
         _ if out.as_os_str().as_encoded_bytes().ends_with(b"/") => return refused("it names a folder"),

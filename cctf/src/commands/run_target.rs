@@ -30,7 +30,7 @@ pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError
 /// The run that a name stands for, and the part to start with.
 ///
 /// # Errors
-/// [`UsageError`] if there is no such run; another error if it cannot be read.
+/// [`UsageError`] if the run does not exist. Another error if it cannot be read.
 pub fn find(named: Option<&str>, logs_dir: &Path) -> anyhow::Result<(Run, Part)> {
     let target = target(named, logs_dir)?;
     match target.find() {

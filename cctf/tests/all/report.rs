@@ -156,7 +156,7 @@ fn a_page_replaces_no_file_of_a_run() {
         let done = report(&logs, &["r", "--out", &format!("r/cctf/{file}")]);
         assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
         assert!(
-            stderr(&done).contains("it exists and is no HTML page; choose another path with --out"),
+            stderr(&done).contains("it exists and is not an HTML page; choose another path with --out"),
             "{}",
             stderr(&done)
         );

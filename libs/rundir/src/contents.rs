@@ -1,13 +1,12 @@
 //! [`contents`]: rows and bytes of each file in a run folder.
 
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use cctf_proto::cctf::{File, Shape};
 use serde_json::value::RawValue;
 
-use crate::regular::look;
+use crate::regular::{self, look};
 use crate::{CCTF, EVENTS_CLIENT, ReadError};
 
 /// Bytes per read when lines are counted.
@@ -53,7 +52,7 @@ pub fn contents(run_dir: &Path) -> Result<Vec<Content>, ReadError> {
 }
 
 fn count_lines(path: &Path) -> io::Result<u64> {
-    let mut file = crate::regular::open(path)?;
+    let mut file = regular::open(path)?;
     let mut buffer = vec![0; READ_BYTES];
     let mut lines = 0;
     loop {
@@ -65,13 +64,16 @@ fn count_lines(path: &Path) -> io::Result<u64> {
 }
 
 fn count_entries(path: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(path)?;
+    let text = io::read_to_string(regular::open(path)?)?;
     let entries: Vec<&RawValue> = serde_json::from_str(&text)?;
     Ok(entries.len() as u64)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -92,5 +94,17 @@ mod tests {
             ("cctf/run_meta.json", 1),
         ];
         assert_eq!(rows, expected.map(|(file, rows)| (file.to_owned(), rows)));
+    }
+
+    #[test]
+    fn a_named_pipe_is_refused_and_not_waited_for() {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir(run.path().join("cctf")).unwrap();
+        for name in ["invocations.jsonl", "nodes.json"] {
+            let path = run.path().join("cctf").join(name);
+            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            assert!(contents(run.path()).is_err(), "{name}");
+            fs::remove_file(path).unwrap();
+        }
     }
 }

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_rows_or_too_long_are_damaged() {
+    fn invalid_or_too_long_lines_are_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, "ab\nno\ntoolong\ncd\nab").unwrap();

@@ -56,7 +56,7 @@ pub fn json(group: &Group) -> Option<Value> {
     Some(known.map(of_time).collect())
 }
 
-/// Titles of the columns of all intervals: both ends of each mean and quantile, and the effective sample size of each mean.
+/// Column titles. Each time has the ends of its mean and quantiles, and the effective sample size of the mean.
 pub fn csv_titles() -> impl Iterator<Item = String> {
     Time::ALL.into_iter().flat_map(|time| {
         let name = time.name();
@@ -67,7 +67,7 @@ pub fn csv_titles() -> impl Iterator<Item = String> {
     })
 }
 
-/// The fields of a group in the order of [`csv_titles`]; empty where there is no interval, or none at this end.
+/// The fields of a group, in the order of [`csv_titles`]. A field is empty without an interval, or if this end is unbounded.
 pub fn csv(group: &Group) -> impl Iterator<Item = String> {
     let field = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     let end = move |ns: Option<f64>| field(ns.map(|ns| ns / NS_PER_MS));

@@ -99,7 +99,7 @@ impl Hosts {
 }
 
 impl Host {
-    /// A row with an impossible value or interval is no sample.
+    /// Ignores a row with an impossible value or interval.
     fn add(&mut self, row: &HostMetric<'_>) {
         let Some(percent) = row.cpu_util else {
             return;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_an_impossible_value_or_interval_is_no_sample() {
+    fn a_row_with_an_impossible_value_or_interval_is_ignored() {
         let mut reversed = host();
         for second in [5.0, 4.0, 3.0, 2.0] {
             add(&mut reversed, second, 20.0, None);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_rows_or_too_long_are_counted_as_damaged() {
+    fn invalid_or_too_long_lines_are_counted_as_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("host_metrics.jsonl");
         let row = |ts: u32| {
@@ -239,7 +239,7 @@ mod tests {
         for text in [row(first, ""), row(last, ""), row(last, &long), row(last, &long)] {
             host.add(&serde_json::from_str(&text).unwrap());
         }
-        // Such intervals are no samples.
+        // Such intervals are ignored.
         assert_eq!((host.busy_s, host.covered_ns), (0.0, 0));
     }
 }

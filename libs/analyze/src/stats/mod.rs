@@ -31,12 +31,13 @@ pub mod stations;
 pub mod table;
 pub mod window;
 
-use cctf_proto::cctf::Part;
-use rundir::ReadError;
+use cctf_proto::cctf::{File, Part, SystemStat};
 use rundir::chunks::ChunkedFile;
 use rundir::parts::Run;
+use rundir::{Lines, ReadError};
 
-use cells::Cells;
+use crate::system_stats::{self, IN_FLIGHT, PROCESS_CPU};
+
 use group::{By, Group, Sources};
 use hosts::Hosts;
 use links::{LINK_INTERVALS_MAX, LinkJoin};
@@ -62,6 +63,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether figures of modules, endpoints or nodes are wanted.
+    fn has_stations(&self) -> bool {
+        self.by.iter().any(|by| *by != By::Link)
+    }
+
     /// Whether the figures need `calls.jsonl`.
     pub fn needs_calls(&self) -> bool {
         self.lint || self.by.contains(&By::Link)
@@ -153,17 +159,15 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
     let mut bounds = Bounds::new(options.window, first.unwrap_or(0));
     bounds.end = bounds.end.min(last.unwrap_or(0));
     let time_ns = u64::try_from(bounds.end.saturating_sub(bounds.begin)).unwrap_or(0);
-    let (mut slots, mut in_flight) = (None, InFlight::default());
-    if options.by.iter().any(|by| *by != By::Link) {
+    let mut slots = None;
+    if options.has_stations() {
         let instances = instances::read(run, parts, &mut scan.damages)?;
         slots = instances.map(|instances| Slots::within(&instances, bounds));
-        // The lint reads the same file, and counts its damaged lines.
-        let damages = (!options.lint).then_some(&mut scan.damages);
-        in_flight = InFlight::read(run, parts, bounds, damages)?;
         if slots.is_none() {
             notes.push("no valid module_inventory.json, so utilisation is unknown".to_owned());
         }
     }
+    let (in_flight, sampled) = samples(opened, options, bounds, &mut scan.damages)?;
     let cells = &scan.cells;
     let gaps = scan
         .arrivals
@@ -181,7 +185,8 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
     };
     let checks = match &scan.links {
         Some(links) if options.lint => {
-            check((run, parts), bounds, (cells, links), time_ns, &mut scan.damages)?
+            let hosts = Hosts::read(run, parts, &sampled.cpu_by_node(), &mut scan.damages)?;
+            lint::lint(cells, links, &sampled, &hosts, time_ns)
         }
         _ => Vec::new(),
     };
@@ -215,17 +220,36 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
     })
 }
 
-/// Applies the laws to the rows and to the samples beside them.
-fn check(
-    (run, parts): (&Run, &[Part]),
+/// Reads the samples of the instances once, for the figures and for the lint.
+fn samples(
+    opened: &Opened,
+    options: &Options,
     bounds: Bounds,
-    (cells, links): (&Cells, &LinkJoin),
-    time_ns: u64,
     damages: &mut Damages,
-) -> Result<Vec<Check>, ReadError> {
-    let sampled = Sampled::read(run, parts, bounds, damages)?;
-    let hosts = Hosts::read(run, parts, &sampled.cpu_by_node(), damages)?;
-    Ok(lint::lint(cells, links, &sampled, &hosts, time_ns))
+) -> Result<(InFlight, Sampled), ReadError> {
+    let (mut in_flight, mut sampled) = (InFlight::default(), Sampled::default());
+    let is_needed = options.has_stations() || options.lint;
+    for part in opened.parts.iter().filter(|_| is_needed) {
+        let Some(lines) = Lines::open(opened.run.path(part, File::SystemStats))? else {
+            continue;
+        };
+        let path = lines.path().to_owned();
+        let on_sample = |stat: &SystemStat<'_>| {
+            if !bounds.has(stat.ts_ms.as_ns()) {
+                return;
+            }
+            if options.has_stations() && &*stat.metric == IN_FLIGHT {
+                in_flight.add(stat);
+            }
+            if options.lint {
+                sampled.add(stat);
+            }
+        };
+        system_stats::read(lines, &[IN_FLIGHT, PROCESS_CPU], on_sample, |line| {
+            damages.add_row(&path, line);
+        })?;
+    }
+    Ok((in_flight, sampled))
 }
 
 fn interval_notes(options: &Options, scan: &Scan) -> impl Iterator<Item = String> {

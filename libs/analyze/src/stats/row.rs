@@ -76,13 +76,13 @@ static INVOCATION_NAMES: [Name; INVOCATION.len()] = names_of::<{ INVOCATION.len(
 const CALL: &[cctf_proto::cctf::Field] = Call::FIELDS;
 static CALL_NAMES: [Name; CALL.len()] = names_of::<{ CALL.len() }>(CALL);
 
-/// Declares the indices of fields of an invocation.
+/// Declares the indices of a row type's fields.
 macro_rules! indices {
-    ($($name:ident $field:literal)*) => {
-        $(const $name: usize = field_index(INVOCATION, $field);)*
+    ($fields:ident: $($name:ident $field:literal)*) => {
+        $(const $name: usize = field_index($fields, $field);)*
     };
 }
-indices! {
+indices! { INVOCATION:
     TRACE "trace_id"
     SPAN "span_id"
     PARENT_INVOCATION "parent_id"
@@ -175,13 +175,7 @@ impl<'a> InvocationRow<'a> {
     }
 }
 
-/// Declares the indices of fields of a call.
-macro_rules! call_indices {
-    ($($name:ident $field:literal)*) => {
-        $(const $name: usize = field_index(CALL, $field);)*
-    };
-}
-call_indices! {
+indices! { CALL:
     CALL_TRACE "trace_id"
     CALL_SPAN "span_id"
     CALL_MODULE "module_id"

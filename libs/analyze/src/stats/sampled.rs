@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cctf_proto::cctf::{File, Part, SystemStat};
-use rundir::parts::Run;
-use rundir::{Lines, ReadError};
+use cctf_proto::cctf::SystemStat;
 
 use crate::intervals::Accumulator;
-use crate::system_stats::{self, IN_FLIGHT, PROCESS_CPU};
-
-use super::scan::Damages;
-use super::window::Bounds;
+use crate::system_stats::PROCESS_CPU;
 
 /// Maximum number of series. An instance has one of requests, of 50 KiB, and two of CPU time.
 const SERIES_MAX: usize = 1024;
@@ -86,28 +81,6 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Reads the samples within the bounds.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn read(run: &Run, parts: &[Part], bounds: Bounds, damages: &mut Damages) -> Result<Self, ReadError> {
-        let mut found = Self::default();
-        for part in parts {
-            if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
-                let path = lines.path().to_owned();
-                let add = |stat: &SystemStat<'_>| {
-                    if bounds.has(stat.ts_ms.as_ns()) {
-                        found.add(stat);
-                    }
-                };
-                system_stats::read(lines, &[IN_FLIGHT, PROCESS_CPU], add, |line| {
-                    damages.add_row(&path, line);
-                })?;
-            }
-        }
-        Ok(found)
-    }
-
     /// CPU time of all processes of each node.
     pub fn cpu_by_node(&self) -> BTreeMap<String, NodeCpu> {
         let mut nodes: BTreeMap<String, NodeCpu> = BTreeMap::new();
@@ -138,7 +111,7 @@ impl Sampled {
         self.stations.get(&(module.to_owned(), node.to_owned()))
     }
 
-    fn add(&mut self, stat: &SystemStat<'_>) {
+    pub fn add(&mut self, stat: &SystemStat<'_>) {
         let (Some(module), Some(instance)) = (&stat.module_id, &stat.instance_id) else {
             return;
         };

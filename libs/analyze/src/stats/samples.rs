@@ -2,13 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cctf_proto::cctf::{File, Part, SystemStat};
-use rundir::parts::Run;
-use rundir::{Lines, ReadError};
-
-use super::scan::Damages;
-use super::window::Bounds;
-use crate::system_stats::{self, IN_FLIGHT};
+use cctf_proto::cctf::SystemStat;
 
 /// Maximum number of instances, each with about 200 bytes.
 const INSTANCES_MAX: usize = 65_536;
@@ -50,45 +44,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Reads the samples within the bounds. Without `damages`, damaged lines are left out silently.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn read(
-        run: &Run,
-        parts: &[Part],
-        bounds: Bounds,
-        mut damages: Option<&mut Damages>,
-    ) -> Result<Self, ReadError> {
-        let mut found = Self::default();
-        for part in parts {
-            if let Some(lines) = Lines::open(run.path(part, File::SystemStats))? {
-                found.read_part(lines, bounds, damages.as_deref_mut())?;
-            }
-        }
-        Ok(found)
-    }
-
-    fn read_part(
-        &mut self,
-        lines: Lines,
-        bounds: Bounds,
-        mut damages: Option<&mut Damages>,
-    ) -> Result<(), ReadError> {
-        let path = lines.path().to_owned();
-        let on_damage = |line| {
-            if let Some(damages) = &mut damages {
-                damages.add_row(&path, line);
-            }
-        };
-        system_stats::read(lines, &[IN_FLIGHT], |stat| self.add(stat, bounds), on_damage)
-    }
-
-    fn add(&mut self, stat: &SystemStat<'_>, bounds: Bounds) {
-        let ts = stat.ts_ms.as_ns();
-        if !bounds.has(ts) {
-            return;
-        }
+    pub fn add(&mut self, stat: &SystemStat<'_>) {
         let owned = |text: &Option<cctf_proto::cctf::Text<'_>>| text.as_ref().map(|text| text.to_string());
         let key = (
             owned(&stat.module_id),
@@ -99,7 +55,8 @@ impl InFlight {
             self.beyond += 1;
             return;
         }
-        self.instances.entry(key).or_default().add(ts, stat.value);
+        let samples = self.instances.entry(key).or_default();
+        samples.add(stat.ts_ms.as_ns(), stat.value);
     }
 
     /// Time average over `time_ns` of all instances of a module.

@@ -43,7 +43,7 @@ pub fn read(opened: &Opened, notes: &mut Vec<String>) -> Result<Vec<Event>, Read
     );
     if left_out > 0 {
         notes.push(format!(
-            "{} left out: only the first {EVENTS_MAX} of the file are shown",
+            "{} left out: only the first {EVENTS_MAX} of the file are read",
             counted(left_out, "placement event is", "placement events are")
         ));
     }

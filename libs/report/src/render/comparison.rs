@@ -40,12 +40,12 @@ pub fn unrelated(views: [&View; 2]) -> String {
 
 pub fn comparison(views: [&View; 2], rows: usize) -> Html {
     let [first, second] = views.map(|view| &view.run.stats);
-    if !are_related(views) {
+    let modules = compare(first, second, By::Module);
+    if modules.common.is_empty() {
         let mut text = unrelated(views);
         text.replace_range(..1, "T");
         return notice(Verdict::Warning, text + ".");
     }
-    let modules = compare(first, second, By::Module);
     let endpoints = compare(first, second, By::Endpoint);
     let mut html = verdicts(&modules);
     html.push(over_time(views, rows));

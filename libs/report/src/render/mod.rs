@@ -94,13 +94,14 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
         left = left.saturating_sub(rendering.bytes);
         renderings.push(rendering);
     }
-    // What is left then, those can use that lack rows.
-    for (view, rendering) in views.iter().zip(&mut renderings) {
+    // Runs that lack rows get the bytes that are left. The last run has had all of them.
+    let earlier = views.len().saturating_sub(1);
+    for (view, rendering) in views.iter().zip(&mut renderings).take(earlier) {
         if rendering.is_whole || left < REDRAWN_BYTES_MIN {
             continue;
         }
         let bytes = rendering.bytes + left;
-        *rendering = run_parts(view, bytes, views.len() == 1);
+        *rendering = run_parts(view, bytes, false);
         left = bytes.saturating_sub(rendering.bytes);
     }
     Rendered {
