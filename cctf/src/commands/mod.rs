@@ -2,6 +2,7 @@
 
 mod cells;
 pub mod completions;
+pub mod damages;
 pub mod display;
 pub mod event;
 pub mod flags;

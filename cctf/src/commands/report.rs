@@ -16,6 +16,7 @@ use report::render::{RUNS_MAX, Rendered, render};
 use rundir::output::replace_whole;
 
 use super::cells::{counted, printable};
+use super::damages;
 use super::display::BytesBar;
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
@@ -119,22 +120,12 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
 }
 
-/// Names the first damaged lines, and returns the number of all.
+/// Names the first damaged lines of each run, and returns the number of all.
 fn report_damages(runs: &[RunData]) -> u64 {
-    let mut count = 0;
-    for run in runs {
-        let damages = &run.stats.damages;
-        for damage in &damages.shown {
-            let path = printable(&damage.path.to_string_lossy());
-            log_line!("cctf: {path}:{}: {}", damage.line, damage.error);
-        }
-        count += damages.count;
-    }
-    if count > 0 {
-        log_line!(
-            "cctf: {count} damaged lines are left out of the figures; cctf validate shows what is wrong with them"
-        );
-    }
+    let of_runs = || runs.iter().map(|run| &run.stats.damages);
+    of_runs().for_each(damages::show);
+    let count = of_runs().map(|damages| damages.count).sum();
+    damages::show_count(count);
     count
 }
 

@@ -15,6 +15,7 @@ use rundir::parts::{Run, State};
 use serde_json::{Value, json};
 
 use crate::commands::cells::{UNKNOWN, counted, cut, printable, table as columns};
+use crate::commands::damages;
 use crate::commands::display::BytesBar;
 use crate::commands::{DONE, FAILED, UsageError};
 
@@ -38,11 +39,8 @@ pub fn run(run: &Run, part: &Part, is_json: bool, is_written: bool) -> anyhow::R
         true => json(&found)?,
         false => table(&found),
     })?;
+    damages::show_count(found.damaged);
     if found.damaged > 0 {
-        log_line!(
-            "cctf: {} damaged lines are left out of the figures; cctf validate shows what is wrong with them",
-            found.damaged
-        );
         return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::from(DONE))

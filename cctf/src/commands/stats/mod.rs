@@ -20,7 +20,7 @@ use cctf_proto::log_line;
 use clap::{Args, ValueEnum};
 use cli::units::parse_duration;
 
-use super::cells::printable;
+use super::damages;
 use super::display::BytesBar;
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
@@ -197,16 +197,8 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 
 /// Reports damaged lines, and everything that a machine-readable result does not say to a person.
 fn report(stats: &Stats, format: OutputFormat) {
-    for damage in &stats.damages.shown {
-        let path = printable(&damage.path.to_string_lossy());
-        log_line!("cctf: {path}:{}: {}", damage.line, damage.error);
-    }
-    if stats.damages.count > 0 {
-        log_line!(
-            "cctf: {} damaged lines are left out of the figures; cctf validate shows what is wrong with them",
-            stats.damages.count
-        );
-    }
+    damages::show(&stats.damages);
+    damages::show_count(stats.damages.count);
     if format == OutputFormat::Csv {
         for note in &stats.notes {
             log_line!("cctf: {note}");

@@ -1,0 +1,23 @@
+//! [`show`], [`show_count`]: the damaged lines of a run on standard error.
+
+use analyze::stats::scan::Damages;
+use cctf_proto::log_line;
+
+use super::cells::printable;
+
+/// Names the first damaged lines.
+pub fn show(damages: &Damages) {
+    for damage in &damages.shown {
+        let path = printable(&damage.path.to_string_lossy());
+        log_line!("cctf: {path}:{}: {}", damage.line, damage.error);
+    }
+}
+
+/// States the number of all damaged lines, if there are any.
+pub fn show_count(count: u64) {
+    if count > 0 {
+        log_line!(
+            "cctf: {count} damaged lines are left out of the figures; cctf validate shows what is wrong with them"
+        );
+    }
+}
