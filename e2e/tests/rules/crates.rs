@@ -92,6 +92,17 @@ pub const CRATES: &[Member] = &[
         "cctf-merge",
         &["cctf-proto", "cctf-rundir", "cctf-aggregate", "cctf-analyze"],
     ),
+    member("libs/plan", "cctf-plan", &["cctf-proto", "cctf-cli", "cctf-rundir"]),
+    member(
+        "libs/replay",
+        "cctf-replay",
+        &["cctf-proto", "cctf-cli", "cctf-rundir", "cctf-load", "cctf-plan", "http-once"],
+    ),
+    member(
+        "libs/compare",
+        "cctf-compare",
+        &["cctf-proto", "cctf-rundir", "cctf-analyze", "cctf-plan"],
+    ),
     member(
         "libs/stack",
         "cctf-stack",
@@ -108,6 +119,9 @@ pub const CRATES: &[Member] = &[
             "cctf-analyze",
             "cctf-load",
             "cctf-merge",
+            "cctf-plan",
+            "cctf-replay",
+            "cctf-compare",
             "cctf-stack",
             "otlp-send",
         ],

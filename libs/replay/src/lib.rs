@@ -1,0 +1,1 @@
+//! Sends the roots of a recorded run again, to live services.
