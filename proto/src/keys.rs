@@ -74,6 +74,13 @@ pub const RUN_REPLAY_OF: &str = "cctf.run.replay_of";
 /// Random seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_SEED: &str = "cctf.run.seed";
 
+/// Time from the scheduled time of a request to its send, nanoseconds. Integer, on the load driver's CLIENT spans.
+pub const LATENESS_NS: &str = "cctf.lateness_ns";
+/// Trace id of the recorded request that this one replays, in lower-case hex. String, on the load driver's CLIENT spans.
+pub const REPLAY_OF_TRACE_ID: &str = "cctf.replay_of.trace_id";
+/// Span id of the recorded request that this one replays, in lower-case hex. String, on the load driver's CLIENT spans.
+pub const REPLAY_OF_SPAN_ID: &str = "cctf.replay_of.span_id";
+
 /// Logical CPUs of the node. Integer, on a resource.
 pub const NODE_CPU_CORES: &str = "cctf.node.cpu_cores";
 /// Memory of the node, MiB. Integer or double, on a resource.
