@@ -92,11 +92,22 @@ pub const CRATES: &[Member] = &[
         "cctf-merge",
         &["cctf-proto", "cctf-rundir", "cctf-aggregate", "cctf-analyze"],
     ),
-    member("libs/plan", "cctf-plan", &["cctf-proto", "cctf-cli", "cctf-rundir"]),
+    member(
+        "libs/plan",
+        "cctf-plan",
+        &["cctf-proto", "cctf-cli", "cctf-rundir"],
+    ),
     member(
         "libs/replay",
         "cctf-replay",
-        &["cctf-proto", "cctf-cli", "cctf-rundir", "cctf-load", "cctf-plan", "http-once"],
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "cctf-rundir",
+            "cctf-load",
+            "cctf-plan",
+            "http-once",
+        ],
     ),
     member(
         "libs/compare",
