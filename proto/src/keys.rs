@@ -71,6 +71,16 @@ pub const RUN_TARGET: &str = "cctf.run.target";
 pub const RUN_PAYLOAD_BYTES: &str = "cctf.run.payload_bytes";
 /// Id of the run that is replayed. String, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_OF: &str = "cctf.run.replay_of";
+/// Speed of the replay. Double, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_SPEED: &str = "cctf.run.replay_speed";
+/// Factor by which the replay scales the recorded load. Double, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_SCALE: &str = "cctf.run.replay_scale";
+/// How the replay scales: `thin`, `overlap` or `squeeze`. String, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_BY: &str = "cctf.run.replay_by";
+/// Start of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_FROM_NS: &str = "cctf.run.replay_from_ns";
+/// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_TO_NS: &str = "cctf.run.replay_to_ns";
 /// Random seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_SEED: &str = "cctf.run.seed";
 

@@ -146,6 +146,9 @@ impl Writer {
             peer_module: None,
             resend_count: None,
             session_id: None,
+            replay_of_trace_id: None,
+            replay_of_span_id: None,
+            lateness_ms: None,
             error_type: incoming.is_error.then(|| "503".into()),
             flags: None,
         })?;

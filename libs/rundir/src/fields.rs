@@ -65,7 +65,8 @@ impl<'a> Fields<'a> {
                 let index = order.expected + skipped;
                 let name_end = begin + 1 + names[index].length;
                 let value_begin = name_end + 2;
-                if line.get(name_end + 1) == Some(&b':')
+                if names[index].has_rest(&line[begin + 1..])
+                    && line.get(name_end + 1) == Some(&b':')
                     && let Ok(end) = end_of_value(line, value_begin)
                 {
                     order.expected = index + 1;
@@ -221,7 +222,7 @@ fn end_of_nested(line: &[u8], mut offset: usize) -> Result<usize, NotAnObject> {
     }
 }
 
-/// Maximum length of a name with its closing quote, which is compared as one number.
+/// The first bytes of a name and its closing quote, which are compared as one number.
 const NAME_BYTES: usize = 16;
 
 /// A field's name with its closing quote, as a number.
@@ -231,30 +232,53 @@ pub struct Name {
     mask: u128,
     /// Length without the quote.
     length: usize,
+    /// Bytes after the first [`NAME_BYTES`].
+    rest: &'static [u8],
 }
 
-/// The names of these fields. With its quote, a name longer than [`NAME_BYTES`] causes a compile error.
+impl Name {
+    /// Whether a name that begins with the right number also ends as this one. `text` starts after the opening quote.
+    #[inline]
+    fn has_rest(&self, text: &[u8]) -> bool {
+        self.length < NAME_BYTES
+            || text
+                .get(NAME_BYTES..)
+                .and_then(|text| text.strip_prefix(self.rest))
+                .is_some_and(|text| text.first() == Some(&b'"'))
+    }
+}
+
+/// The names of these fields.
 pub const fn names_of<const N: usize>(fields: &[Field]) -> [Name; N] {
     let mut names = [Name {
         word: 0,
         mask: 0,
+        rest: &[],
         length: 0,
     }; N];
     let mut index = 0;
     while index < N {
         let text = fields[index].name.as_bytes();
-        assert!(text.len() < NAME_BYTES, "the name is too long");
+        let (first, rest) = match text.split_at_checked(NAME_BYTES) {
+            Some(halves) => halves,
+            None => (text, &[] as &[u8]),
+        };
         let mut bytes = [0; NAME_BYTES];
         let mut byte = 0;
-        while byte < text.len() {
-            bytes[byte] = text[byte];
+        while byte < first.len() {
+            bytes[byte] = first[byte];
             byte += 1;
         }
-        bytes[byte] = b'"';
+        let mut mask = u128::MAX;
+        if byte < NAME_BYTES {
+            bytes[byte] = b'"';
+            mask >>= 8 * (NAME_BYTES - 1 - byte);
+        }
         names[index] = Name {
             word: u128::from_le_bytes(bytes),
-            mask: u128::MAX >> (8 * (NAME_BYTES - 1 - text.len())),
+            mask,
             length: text.len(),
+            rest,
         };
         index += 1;
     }
@@ -405,5 +429,38 @@ mod tests {
             String::from_utf8(sorted).unwrap(),
             r#"{"trace_id":"a","span_id":"b","kind":"client","mine":{"x":1}}"#
         );
+    }
+
+    #[test]
+    fn names_longer_than_one_number_are_found_whole_or_not_at_all() {
+        static NAMES: [Name; Call::FIELDS.len()] = names_of(Call::FIELDS);
+        let found = |line: &str| {
+            let (mut scan, mut order) = (Fields::new(line.as_bytes()).unwrap(), Order::new(Call::FIELDS));
+            let mut names = Vec::new();
+            while let Some((index, field)) = scan.next_known(&mut order, &NAMES).unwrap() {
+                let known = Call::FIELDS.get(index).map(|field| field.name);
+                assert!(known.is_none_or(|known| known.as_bytes() == field.name), "{line}");
+                names.push(known);
+            }
+            names
+        };
+        let whole = r#"{"replay_of_trace_id":"a","replay_of_span_id":"b","lateness_ms":1}"#;
+        assert_eq!(
+            found(whole),
+            [
+                Some("replay_of_trace_id"),
+                Some("replay_of_span_id"),
+                Some("lateness_ms")
+            ]
+        );
+        for unlike in [
+            "replay_of_trace_",
+            "replay_of_trace_i",
+            "replay_of_trace_idx",
+            "replay_of_trace_xx",
+        ] {
+            let line = format!(r#"{{"{unlike}":1,"flags":[]}}"#);
+            assert_eq!(found(&line), [None, Some("flags")]);
+        }
     }
 }

@@ -158,6 +158,7 @@ fn reported_by(span: &Span<'_>) -> Reported {
                 .as_int()
                 .and_then(|number| u64::try_from(number).ok())
         };
+        let positive = || number(attribute.value).filter(|&factor| factor > 0.0);
         match attribute.key {
             keys::RUN_RATE => reported.rate = number(attribute.value),
             keys::RUN_DURATION => reported.duration = text(),
@@ -169,6 +170,11 @@ fn reported_by(span: &Span<'_>) -> Reported {
             keys::RUN_TARGET => reported.target = text(),
             keys::RUN_PAYLOAD_BYTES => reported.payload_bytes = unsigned(),
             keys::RUN_REPLAY_OF => reported.replay_of = text(),
+            keys::RUN_REPLAY_SPEED => reported.replay_speed = positive(),
+            keys::RUN_REPLAY_SCALE => reported.replay_scale = positive(),
+            keys::RUN_REPLAY_BY => reported.replay_by = text(),
+            keys::RUN_REPLAY_FROM_NS => reported.replay_from_ns = unsigned(),
+            keys::RUN_REPLAY_TO_NS => reported.replay_to_ns = unsigned(),
             keys::RUN_SEED => reported.seed = unsigned(),
             _ => {}
         }

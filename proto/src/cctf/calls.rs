@@ -53,6 +53,12 @@ row! {
         optional resend_count: u64,
         /// Session of the user (session.id).
         optional session_id: Text<'a>,
+        /// Trace id of the recorded request that this call replays.
+        optional replay_of_trace_id: TraceId,
+        /// Span id of the recorded request that this call replays: of its call, else of its invocation.
+        optional replay_of_span_id: SpanId,
+        /// Time from the scheduled time of the request to its send, ms. Only the load driver reports it.
+        optional lateness_ms: Milliseconds,
         /// Class of the error: `error.type`, else the type of the last exception, else `_OTHER` if the span failed.
         optional error_type: Text<'a>,
         /// Warnings about the row.

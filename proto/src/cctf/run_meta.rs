@@ -91,6 +91,16 @@ row! {
         optional payload_bytes: u64,
         /// Id of the run that was replayed.
         optional replay_of: Text<'a>,
+        /// Speed of the replay: 2 divides the recorded times by 2.
+        optional replay_speed: f64,
+        /// Factor by which the replay scaled the number of requests or their rate.
+        optional replay_scale: f64,
+        /// How the replay scaled: thin, overlap or squeeze.
+        optional replay_by: Text<'a>,
+        /// Start of the replayed part, ms after the first root of the recorded run. Absent for its start.
+        optional replay_from_ms: Milliseconds,
+        /// End of the replayed part, ms after the first root of the recorded run. Absent for its end.
+        optional replay_to_ms: Milliseconds,
         /// Random seed of the arrival process.
         optional seed: u64,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.

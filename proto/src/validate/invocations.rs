@@ -69,6 +69,13 @@ pub(super) fn check_call(row: &Call<'_>, place: Place, findings: &mut Findings) 
             format!("a call has kind {}", kind.as_str())
         });
     }
+    let durations = [("lateness_ms", row.lateness_ms)];
+    check_durations(&durations, Broken::DurationsNotNegative, place, findings);
+    if row.replay_of_trace_id.is_some() != row.replay_of_span_id.is_some() {
+        findings.add(Broken::ReplayOfComplete, place, || {
+            "only one of the two ids of the replayed request is present".into()
+        });
+    }
 }
 
 fn check_order(in_order: bool, flags: Flags, place: Place, findings: &mut Findings) {

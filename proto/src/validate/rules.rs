@@ -69,11 +69,13 @@ rules! {
     NegativeFlagTrue = "negative-flag-true", Error, Error, "In a row with the flag 'negative', the timestamps are out of order.";
     DurationsExact = "durations-exact", Error, Error,
         "queue_time_ms, service_time_ms and rt_ms equal the differences of the timestamps. service_time_ms or rt_ms is null only if the difference of its timestamps is negative.";
-    DurationsNotNegative = "durations-not-negative", Error, Error, "CPU times, waiting times and intervals are not negative.";
+    DurationsNotNegative = "durations-not-negative", Error, Error, "CPU times, waiting times, lateness and intervals are not negative.";
     CpuTimePlausible = "cpu-time-plausible", Warning, Warning,
         "cpu_time_ms is at most 64 times the service time. More would mean that one request used over 64 CPUs.";
     DownstreamWithinService = "downstream-within-service", Warning, Warning,
         "downstream_ms is at most the service time.";
+    ReplayOfComplete = "replay-of-complete", Error, Error,
+        "replay_of_trace_id and replay_of_span_id are both present or both absent.";
     SampleWeight = "sample-weight-at-least-one", Error, Error, "sample_weight is at least 1: a row represents at least one request.";
 
     // The call graph

@@ -64,6 +64,13 @@ impl<'a> RowSpan<'_, 'a> {
         self.slots.unsigned(slot).and_then(Milliseconds::from_unsigned_ns)
     }
 
+    /// The recorded request that this call replays. An original needs both ids, so one that is missing or invalid drops the other.
+    fn original(&self) -> Option<(TraceId, SpanId)> {
+        let trace_id = self.slots.text(Slot::ReplayOfTrace).and_then(TraceId::parse)?;
+        let span_id = self.slots.text(Slot::ReplayOfSpan).and_then(SpanId::parse)?;
+        Some((TraceId::from_bytes(&trace_id.0)?, SpanId::from_bytes(&span_id.0)?))
+    }
+
     pub fn facts(&self) -> RowFacts {
         RowFacts::new(self.span, self.trace_id.0, self.source)
     }
@@ -237,6 +244,7 @@ pub fn encode_call(
     if row.is_truncated() {
         flags = flags.with(Flag::Truncated);
     }
+    let original = row.original();
     let call = Call {
         trace_id: row.trace_id,
         span_id: row.span_id,
@@ -260,6 +268,9 @@ pub fn encode_call(
         peer_module: None,
         resend_count: mapped.resend_count,
         session_id: mapped.session_id.map(Text::from),
+        replay_of_trace_id: original.map(|(trace_id, _)| trace_id),
+        replay_of_span_id: original.map(|(_, span_id)| span_id),
+        lateness_ms: row.milliseconds(Slot::Lateness),
         error_type: error_type.map(Text::from),
         flags: None,
     };

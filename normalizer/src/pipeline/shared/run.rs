@@ -32,6 +32,11 @@ pub struct Reported {
     pub target: Option<String>,
     pub payload_bytes: Option<u64>,
     pub replay_of: Option<String>,
+    pub replay_speed: Option<f64>,
+    pub replay_scale: Option<f64>,
+    pub replay_by: Option<String>,
+    pub replay_from_ns: Option<u64>,
+    pub replay_to_ns: Option<u64>,
     pub seed: Option<u64>,
 }
 

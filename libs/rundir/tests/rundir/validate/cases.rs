@@ -148,6 +148,14 @@ pub const CASES: &[(&str, Change)] = &[
         Rows(|run| run.invocations[1].downstream_ms = Some(lasting(41))),
     ),
     (
+        "durations-not-negative",
+        Rows(|run| run.calls[0].lateness_ms = Some(Milliseconds::from_ns(-1))),
+    ),
+    (
+        "replay-of-complete",
+        Rows(|run| run.calls[0].replay_of_span_id = Some(span(10))),
+    ),
+    (
         "sample-weight-at-least-one",
         Rows(|run| run.invocations[0].sample_weight = Some(0.5)),
     ),

@@ -110,6 +110,9 @@ pub fn call(ids: (u8, u8), module: &'static str, timestamps: [i64; 2]) -> Call<'
         peer_module: None,
         resend_count: None,
         session_id: None,
+        replay_of_trace_id: None,
+        replay_of_span_id: None,
+        lateness_ms: None,
         error_type: None,
         flags: None,
     }
