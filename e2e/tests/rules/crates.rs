@@ -53,6 +53,7 @@ pub const CRATES: &[Member] = &[
     member("libs/cli", "cctf-cli", &[]),
     member("libs/http-once", "http-once", &[]),
     member("libs/otlp-send", "otlp-send", &[]),
+    member("libs/sort", "cctf-sort", &[]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
     member(
@@ -90,12 +91,24 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/merge",
         "cctf-merge",
-        &["cctf-proto", "cctf-rundir", "cctf-aggregate", "cctf-analyze"],
+        &[
+            "cctf-proto",
+            "cctf-sort",
+            "cctf-rundir",
+            "cctf-aggregate",
+            "cctf-analyze",
+        ],
     ),
     member(
         "libs/plan",
         "cctf-plan",
-        &["cctf-proto", "cctf-cli", "cctf-rundir"],
+        &[
+            "cctf-proto",
+            "cctf-sort",
+            "cctf-cli",
+            "cctf-rundir",
+            "cctf-aggregate",
+        ],
     ),
     member(
         "libs/replay",

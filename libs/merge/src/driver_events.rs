@@ -9,8 +9,8 @@ use rundir::{EVENTS_CLIENT, Ending};
 
 use crate::model::{Counts, Source};
 use crate::reader::check_length;
-use crate::sort::record::Record;
-use crate::sort::sorter::Sorter;
+use cctf_sort::record::Record;
+use cctf_sort::sorter::Sorter;
 
 /// Merges the file into the folder `run`, if any folder has one.
 pub fn merge_driver_events(

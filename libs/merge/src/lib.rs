@@ -11,7 +11,6 @@
 //!
 //! Folders of modules, each importing only those listed before it:
 //!
-//! - [`sort`]: an external merge sort.
 //! - [`rows`]: a line of `invocations.jsonl` or `calls.jsonl` as a row, and as a short record.
 //! - [`requests`]: invocations and calls, from the folders' lines to the result's.
 //! - [`inventories`]: the `.json` files.
@@ -33,10 +32,8 @@ pub mod registry;
 pub mod requests;
 pub mod rows;
 pub mod samples;
-pub mod scratch;
 pub mod session;
 pub mod shift;
-pub mod sort;
 pub mod values;
 
 use std::path::{Path, PathBuf};

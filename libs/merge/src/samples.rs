@@ -9,8 +9,8 @@ use cctf_proto::cctf::{
 use rundir::fields::{Fields, Order, text};
 
 use crate::registry::EntityRegistry;
-use crate::sort::record::{Record, key_of};
-use crate::sort::sorter::Sorter;
+use cctf_sort::record::{Record, key_of};
+use cctf_sort::sorter::Sorter;
 
 /// Fields of a row type, by index.
 struct Columns {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use cctf_proto::cctf::{Milliseconds, PlacementEvent, PlacementKind};
 
-use crate::sort::record::{Record, key_of};
-use crate::sort::sorter::Sorter;
 use crate::values::encoded;
+use cctf_sort::record::{Record, key_of};
+use cctf_sort::sorter::Sorter;
 
 /// Reason of a start with which a run, or a part of one, begins: the instance was already alive.
 pub const ALREADY_RUNNING: &str = "already_running";

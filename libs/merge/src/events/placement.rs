@@ -13,9 +13,9 @@ use crate::events::scaling::ScalingEvents;
 use crate::ids::InstanceId;
 use crate::model::Timeouts;
 use crate::registry::{EntityRegistry, ModuleName};
-use crate::sort::record::{Record, key_of, number_of_key};
-use crate::sort::sorter::Sorter;
 use crate::values::encoded;
+use cctf_sort::record::{Record, key_of, number_of_key};
+use cctf_sort::sorter::Sorter;
 
 /// Maximum number of an instance's events that are united at once.
 const EVENTS_PER_INSTANCE_MAX: usize = 4096;

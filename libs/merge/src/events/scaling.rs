@@ -9,8 +9,8 @@ use crate::events::event::{inferred_event, is_already_running, push_by_time};
 use crate::ids::{InstanceId, ModuleId};
 use crate::model::Timeouts;
 use crate::registry::{EntityRegistry, UNKNOWN_NODE};
-use crate::sort::sorter::Sorter;
 use crate::values::encoded;
+use cctf_sort::sorter::Sorter;
 
 /// Maximum number of starts and stops that wait for the other half of a migration.
 const MOVES_MAX: usize = 1024;

@@ -15,8 +15,8 @@ use crate::requests::clocks::Clocks;
 use crate::requests::partitions::trace_hash;
 use crate::requests::resolve::Resolution;
 use crate::rows::row::SpanRow;
-use crate::sort::record::{Record, key_of, number_of_key};
-use crate::sort::sorter::Sorter;
+use cctf_sort::record::{Record, key_of, number_of_key};
+use cctf_sort::sorter::Sorter;
 
 /// Maximum number of endpoints of all modules, because their histograms take about 8 KiB each. Further endpoints of a module
 /// are counted as one.

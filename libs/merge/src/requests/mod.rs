@@ -23,7 +23,7 @@ use crate::progress::{Progress, Steps};
 use crate::reader::for_each_line;
 use crate::registry::EntityRegistry;
 use crate::rows::span_file::SpanFile;
-use crate::sort::sorter::Sorter;
+use cctf_sort::sorter::Sorter;
 use graph_stats::GraphStats;
 use partitions::Partitions;
 use rewrite::Rewriter;

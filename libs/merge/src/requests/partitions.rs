@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use cctf_proto::cctf::TraceId;
 
-use crate::scratch::{CANNOT_READ, CANNOT_WRITE, unnamed_file};
+use cctf_sort::scratch::{CANNOT_READ, CANNOT_WRITE, unnamed_file};
 
 /// Maximum number of partitions: each holds a buffer.
 const PARTITIONS_MAX: u64 = 512;

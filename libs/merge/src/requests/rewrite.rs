@@ -12,10 +12,10 @@ use crate::requests::fetch::Fetcher;
 use crate::rows::derived_fields::{find_derived_fields, own_parts, write_line};
 use crate::rows::records::ResolvedRow;
 use crate::rows::span_file::SpanFile;
-use crate::scratch::DAMAGED;
 use crate::shift::Shift;
-use crate::sort::record::Record;
-use crate::sort::sorter::Sorter;
+use cctf_sort::record::Record;
+use cctf_sort::scratch::DAMAGED;
+use cctf_sort::sorter::Sorter;
 
 /// Writes one file.
 pub struct Rewriter<'r> {

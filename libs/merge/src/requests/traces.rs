@@ -14,9 +14,9 @@ use crate::requests::partitions::{HASH_BITS, Partitions, records, trace_hash};
 use crate::requests::resolve::{Resolution, Resolver};
 use crate::rows::records::{ResolvedRow, row_at, trace_of};
 use crate::rows::row::SpanRow;
-use crate::scratch::DAMAGED;
-use crate::sort::record::{Record, key_of};
-use crate::sort::sorter::Sorter;
+use cctf_sort::record::{Record, key_of};
+use cctf_sort::scratch::DAMAGED;
+use cctf_sort::sorter::Sorter;
 
 /// Maximum bytes of a single trace's records: they cannot be partitioned further and must all fit into memory.
 const TRACE_BYTES_MAX: u64 = 8 << 20;

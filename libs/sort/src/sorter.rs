@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::chunks::{Appender, SortedChunk, merge_chunks};
+use crate::record::{HEAD_BYTES, Record, body_at, prefix_of, push_record, record_at, record_length_at};
 use crate::scratch::unnamed_file;
-use crate::sort::chunks::{Appender, SortedChunk, merge_chunks};
-use crate::sort::record::{HEAD_BYTES, Record, body_at, prefix_of, push_record, record_at, record_length_at};
 
 /// Maximum chunks merged at once, each with its buffer: 24 MiB. If there are more, groups of them are first merged into
 /// longer ones.

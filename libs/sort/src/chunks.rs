@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::Context;
 
+use crate::record::{HEAD_BYTES, Record, body_at, key_at, prefix_of, record_at, record_length_at};
 use crate::scratch::{CANNOT_READ, CANNOT_WRITE};
-use crate::sort::record::{HEAD_BYTES, Record, body_at, key_at, prefix_of, record_at, record_length_at};
 
 /// Bytes read of a chunk at once.
 const READ_BYTES: usize = 64 << 10;
