@@ -38,7 +38,7 @@ intervals, the call graph, links, hosts, the slowest, median and failed traces, 
 Exit codes:
   0  the page was written
   1  the page was written, but lines are damaged; or a file cannot be read, or the page cannot be written
-  2  a flag is invalid, a run does not exist, or --out cannot become a page";
+  2  a flag is invalid, a run does not exist, or --out cannot be written as a file, for example because it is a folder";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf report --help")]

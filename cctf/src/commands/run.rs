@@ -255,8 +255,8 @@ impl RunArgs {
         Ok(())
     }
 
-    /// Refuses --otlp flags without --target: the processes that this command starts export without TLS and headers, so the
-    /// flags would have no effect.
+    /// Refuses --otlp flags without --target. They would have no effect, because all exports then go to a normalizer that this command
+    /// starts, without TLS and headers.
     fn check_export(&self) -> Result<(), UsageError> {
         match self.otlp.first_set() {
             Some(flag) if self.target.is_none() => Err(UsageError(format!(

@@ -14,7 +14,7 @@ use crate::{CCTF, ReadError};
 
 /// Maximum number of bytes read of a `run_meta.json`, which has a few thousand.
 const META_BYTES_MAX: u64 = 1 << 20;
-/// Maximum number of gaps between parts that a sentence lists.
+/// Maximum number of gaps in the text of [`Run::missing`].
 const GAPS_SHOWN_MAX: usize = 8;
 
 /// A run as specified by a user.
@@ -302,7 +302,7 @@ impl Run {
         Ok(Next::None)
     }
 
-    /// Numbers of the folders with the name of a part after this one, in order.
+    /// The numbers of the later parts that have a folder, in ascending order.
     fn numbers_after(&self, part: &Part) -> Result<Vec<u64>, ReadError> {
         let entries = fs::read_dir(&self.logs_dir).map_err(ReadError::io(&self.logs_dir))?;
         let mut numbers = Vec::new();

@@ -85,7 +85,7 @@ impl Verdict {
     }
 }
 
-/// A law applied to one part of the run.
+/// A law applied to one station, node, peer or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub law: Law,
@@ -266,7 +266,7 @@ fn callers(cells: &Cells, links: &LinkJoin) -> Vec<Check> {
     with_calls.map(check).collect()
 }
 
-/// A peer without a row of an invocation is outside of the run.
+/// `None` if no call to the peer has an invocation: the peer is then outside of the run, and there is nothing to check.
 fn callees(peer: String, flow: PeerFlow) -> Option<Check> {
     (flow.found > 0).then(|| Check {
         law: Law::Callees,

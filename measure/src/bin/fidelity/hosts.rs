@@ -38,6 +38,8 @@ type Rate = (fn(&Sample) -> f64, fn(&Look) -> f64);
 struct Window<'a> {
     history: &'a History,
     samples: Vec<Sample>,
+    /// Utilization of all CPUs before the load, percent.
+    quiet: f64,
 }
 
 /// Runs the load in a network whose only interface is the veth pair, and checks the rows.
@@ -82,7 +84,7 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
         Finding::note(
             "utilization of all CPUs before the load",
             &format!("{quiet:.3} %"),
-            "under 3 % if quiet",
+            "added to that of the load",
         ),
         Finding::between(
             "datagrams that crossed the veth pair",
@@ -98,7 +100,14 @@ fn check_inside(bin_dir: &Path) -> anyhow::Result<Vec<Finding>> {
         });
         ensure!(!samples.is_empty(), "{node} has no rows of the time under load");
         let history = &history;
-        findings.extend(Window { history, samples }.findings(node)?);
+        findings.extend(
+            Window {
+                history,
+                samples,
+                quiet,
+            }
+            .findings(node)?,
+        );
     }
     Ok(findings)
 }
@@ -126,7 +135,7 @@ impl Window<'_> {
     }
 
     fn cpu_and_memory(&self, title: &dyn Fn(&str) -> String) -> anyhow::Result<Vec<Finding>> {
-        let burn = 100.0 / std::thread::available_parallelism()?.get() as f64;
+        let burn = self.quiet + 100.0 / std::thread::available_parallelism()?.get() as f64;
         Ok(vec![
             Finding::between(
                 &title("cpu_util with one busy CPU, mean"),
