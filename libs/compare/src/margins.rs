@@ -1,0 +1,245 @@
+//! [`Margins`]: differences that count as none, and the TOML file that replaces some of them.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml_edit::{Document, Item};
+
+/// A file with all margins has about 1 KiB.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Declares the margins: name, default, unit, source.
+macro_rules! margins {
+    ($($(#[$doc:meta])* $name:ident = $default:literal, $unit:literal, $source:literal;)*) => {
+        /// The largest differences that count as none. docs/replay.md has the sources.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+        pub struct Margins {
+            $($(#[$doc])* pub $name: f64,)*
+        }
+
+        impl Default for Margins {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Margins {
+            /// Name, default, unit and source of each margin, in the order of the documentation.
+            pub const ALL: &'static [Margin] = &[$(Margin {
+                name: stringify!($name), default: $default, unit: $unit, source: $source,
+            },)*];
+
+            /// The value by its name in the file.
+            fn value_mut(&mut self, name: &str) -> Option<&mut f64> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Name and value of each margin.
+            pub fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+/// A margin as documented.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Margin {
+    pub name: &'static str,
+    pub default: f64,
+    /// `share`, `ms`.
+    pub unit: &'static str,
+    /// Why the default is what it is.
+    pub source: &'static str,
+}
+
+margins! {
+    /// Above it, the verdict is void.
+    lateness_p99_ms = 5.0, "ms", "the driver's 99th percentile is below 0.5 ms at 20,000 requests per second; ten times that is a driver without enough CPU";
+    /// Above it, the verdict is void.
+    lateness_max_ms = 100.0, "ms", "a stopped driver sends its requests in one burst, which fills every queue";
+    /// Paired roots: share of the rate.
+    arrival_rate = 0.005, "share", "1 % more arrivals lengthen the mean wait by 7 % at a utilization of 0.85";
+    /// Paired roots: 99th percentile of the deviation from the recorded offset, ms.
+    arrival_offset_ms = 5.0, "ms", "as lateness_p99_ms";
+    /// Unpaired runs: share of the rate.
+    arrival_rate_unpaired = 0.05, "share", "two Poisson runs of 5,000 requests differ by 1.4 % on average";
+    /// Difference of two shares.
+    failure_share = 0.005, "share", "half a request in a hundred";
+    /// Unpaired runs: share of the mean number of calls per invocation.
+    calls_per_invocation = 0.02, "share", "as service_mean";
+    /// Share of A's mean.
+    service_mean = 0.02, "share", "services 2 % longer lengthen p95 of waits by 8 % at a utilization of 0.7 and 16 % at 0.85";
+    /// Share of A's mean.
+    cpu_mean = 0.02, "share", "as service_mean";
+    /// Share of A's quantile.
+    unexplained_wait_p50 = 0.05, "share", "what an operator calls the same latency";
+    /// Share of A's quantile.
+    unexplained_wait_p95 = 0.10, "share", "rarer values vary more";
+    /// Share of A's quantile.
+    unexplained_wait_p99 = 0.20, "share", "rarer values vary more";
+    /// Share of A's quantile.
+    response_p50 = 0.05, "share", "as unexplained_wait_p50";
+    /// Share of A's quantile.
+    response_p95 = 0.10, "share", "as unexplained_wait_p95";
+    /// A margin of waits and responses is never below this.
+    floor_ms = 0.1, "ms", "scheduling of threads alone varies by this; at a utilization of 0.5, the median wait is nearly 0";
+    /// A margin of waits and responses is never below this share of A's mean response time.
+    floor_share = 0.01, "share", "a hundredth of the response time is not noticed";
+}
+
+/// A file that is not a list of margins.
+#[derive(Debug, thiserror::Error)]
+pub enum MarginsError {
+    #[error("cannot read {}: {source}; pass a TOML file of margins", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {}: it has more than {FILE_BYTES_MAX} bytes; pass a TOML file of margins", .0.display())]
+    TooLarge(PathBuf),
+    #[error("cannot read {}: {problem}", path.display())]
+    Invalid { path: PathBuf, problem: Problem },
+}
+
+/// What is wrong in the text of a file.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Problem {
+    #[error("line {line}: {text}; write one `name = number` in a line")]
+    Syntax { line: usize, text: String },
+    #[error("unknown margin {name:?}; choose among {}", names())]
+    Unknown { name: String },
+    #[error("invalid {name}: it is not a number; write {name} = {default}, for example")]
+    NotANumber { name: String, default: f64 },
+    #[error("invalid {name}: {value} is not a finite number of 0 or more")]
+    OutOfRange { name: String, value: f64 },
+}
+
+fn names() -> String {
+    let names: Vec<&str> = Margins::ALL.iter().map(|margin| margin.name).collect();
+    names.join(", ")
+}
+
+impl Margins {
+    /// Reads a file that names some margins. The others keep their defaults.
+    ///
+    /// # Errors
+    /// If the file cannot be read or contains anything else.
+    pub fn read(path: &Path) -> Result<Self, MarginsError> {
+        let io = |source| MarginsError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if std::fs::metadata(path).map_err(io)?.len() > FILE_BYTES_MAX {
+            return Err(MarginsError::TooLarge(path.to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        Self::parse(&text).map_err(|problem| MarginsError::Invalid {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// The margins of a TOML text.
+    ///
+    /// # Errors
+    /// If it contains anything but margins.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let document = Document::parse(text).map_err(|error| {
+            let begin = error.span().map_or(0, |span| span.start.min(text.len()));
+            Problem::Syntax {
+                line: text.as_bytes()[..begin]
+                    .iter()
+                    .filter(|&&byte| byte == b'\n')
+                    .count()
+                    + 1,
+                text: error.message().to_owned(),
+            }
+        })?;
+        let mut margins = Self::default();
+        for (name, item) in document.iter() {
+            let Some(place) = margins.value_mut(name) else {
+                return Err(Problem::Unknown {
+                    name: name.to_owned(),
+                });
+            };
+            let Some(value) = number(item) else {
+                return Err(Problem::NotANumber {
+                    name: name.to_owned(),
+                    default: *place,
+                });
+            };
+            if !value.is_finite() || value < 0.0 {
+                return Err(Problem::OutOfRange {
+                    name: name.to_owned(),
+                    value,
+                });
+            }
+            *place = value;
+        }
+        Ok(margins)
+    }
+
+    /// The margin of a wait or response time: a share of A's quantile, and at least the floor, ms.
+    pub fn of_time(&self, share: f64, quantile_ms: f64, mean_response_ms: f64) -> f64 {
+        let floor = self.floor_ms.max(self.floor_share * mean_response_ms);
+        (share * quantile_ms).max(floor)
+    }
+}
+
+fn number(item: &Item) -> Option<f64> {
+    item.as_float()
+        .or_else(|| item.as_integer().map(|integer| integer as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_replaces_the_margins_that_it_names() {
+        let margins = Margins::parse("# mine\nservice_mean = 0.05\nlateness_max_ms = 20\n").unwrap();
+        let expected = Margins {
+            service_mean: 0.05,
+            lateness_max_ms: 20.0,
+            ..Margins::default()
+        };
+        assert_eq!(margins, expected);
+        assert_eq!(Margins::parse("").unwrap(), Margins::default());
+    }
+
+    #[test]
+    fn an_invalid_file_is_refused_with_its_cause() {
+        for (text, part) in [
+            (
+                "servce_mean = 1",
+                "unknown margin \"servce_mean\"; choose among lateness_p99_ms",
+            ),
+            (
+                "cpu_mean = \"2 %\"",
+                "invalid cpu_mean: it is not a number; write cpu_mean = 0.02",
+            ),
+            ("cpu_mean = -1", "invalid cpu_mean: -1 is not"),
+            ("cpu_mean = nan", "invalid cpu_mean: NaN is not"),
+            ("a = 1\n\n= 2", "line 3: "),
+            (
+                "[service_mean]\nx = 1",
+                "invalid service_mean: it is not a number",
+            ),
+            ("cpu_mean = 1\ncpu_mean = 2", "line 2: "),
+        ] {
+            let problem = Margins::parse(text).unwrap_err().to_string();
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+        let missing = Margins::read(Path::new("/no/such")).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read /no/such: "), "{missing}");
+    }
+
+    #[test]
+    fn a_margin_of_a_time_has_a_floor() {
+        let margins = Margins::default();
+        assert_eq!(margins.of_time(0.05, 100.0, 1.0), 5.0);
+        assert_eq!(margins.of_time(0.05, 0.0, 1.0), 0.1);
+        assert_eq!(margins.of_time(0.05, 0.0, 50.0), 0.5);
+    }
+}
