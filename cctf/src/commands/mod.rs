@@ -12,6 +12,7 @@ pub mod ls;
 pub mod man;
 pub mod merge;
 mod otlp;
+mod page_file;
 pub mod report;
 pub mod run;
 mod run_report;

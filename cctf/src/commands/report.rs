@@ -1,28 +1,21 @@
 //! `cctf report`: recorded runs as one offline HTML file.
 
-use std::fs;
-use std::io::Read as _;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
 use cctf_proto::log_line;
 use clap::Args;
-use cli::shell::quoted;
 use report::gather::{Options, gather};
 use report::model::RunData;
 use report::render::{RUNS_MAX, Rendered, render};
-use rundir::output::replace_whole;
 
-use super::cells::{counted, printable};
 use super::damages;
 use super::display::BytesBar;
+use super::page_file::{check_out, write_page};
 use super::run_target::find;
 use super::{DONE, FAILED, UsageError};
-
-/// The beginning of a page. A file without it is not an earlier page, and may be the only copy of something.
-const PAGE_BEGIN: &[u8] = b"<!doctype html>";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -114,72 +107,19 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let Rendered { html, warnings } = render(&runs, args.against.is_some());
     warnings.iter().for_each(|warning| log_line!("cctf: {warning}"));
-    replace_whole(&args.out, html.as_bytes())?;
+    let written = write_page(&args.out, &html, runs.len())?;
     let damaged = report_damages(&runs);
-    super::print(&summary(args, html.len()))?;
+    super::print(&written)?;
     Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
 }
 
 /// Names the first damaged lines of each run, and returns the number of all.
-fn report_damages(runs: &[RunData]) -> u64 {
+pub(super) fn report_damages(runs: &[RunData]) -> u64 {
     let of_runs = || runs.iter().map(|run| &run.stats.damages);
     of_runs().for_each(damages::show);
     let count = of_runs().map(|damages| damages.count).sum();
     damages::show_count(count);
     count
-}
-
-fn summary(args: &ReportArgs, bytes: usize) -> String {
-    let path = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
-    let runs = counted(
-        args.runs.len().max(1) + usize::from(args.against.is_some()),
-        "run",
-    );
-    let path = printable(&path.to_string_lossy());
-    format!(
-        "{path}: {runs}, {:.0} KB; open it in a browser, for example: xdg-open {}\n",
-        bytes as f64 / 1e3,
-        quoted(&path)
-    )
-}
-
-/// Refuses a path to which no page can be written, before the runs are read.
-fn check_out(out: &Path) -> Result<(), UsageError> {
-    let refused = |cause: &str| {
-        Err(UsageError(format!(
-            "cannot write {}: {cause}; choose another path with --out",
-            printable(&out.to_string_lossy())
-        )))
-    };
-    match fs::metadata(out) {
-        Ok(found) if found.is_dir() => return refused("it is a folder"),
-        Ok(found) if !found.is_file() => return refused("it is not a regular file"),
-        Ok(found) if found.len() > 0 && !is_page(out) => return refused("it exists and is not an HTML page"),
-        Err(_) if out.is_symlink() => return refused("it is a link that leads nowhere"),
-        _ if out.file_name().is_none() => return refused("it has no file name"),
-        _ if out.as_os_str().as_encoded_bytes().ends_with(b"/") => return refused("it names a folder"),
-        _ => {}
-    }
-    match fs::metadata(folder_of(out)) {
-        Ok(folder) if folder.is_dir() => Ok(()),
-        Ok(_) => refused("its folder is a file"),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => refused("its folder does not exist"),
-        Err(error) => refused(&error.to_string()),
-    }
-}
-
-/// Whether a file can be an earlier page, which a new one may replace.
-fn is_page(path: &Path) -> bool {
-    let mut begin = [0; PAGE_BEGIN.len()];
-    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin));
-    read.is_ok() && begin == PAGE_BEGIN
-}
-
-fn folder_of(out: &Path) -> &Path {
-    match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(test)]
@@ -205,37 +145,5 @@ mod tests {
             assert!(refused.names().is_err());
         }
         assert_eq!(args(&["a"; RUNS_MAX], None).names().unwrap().len(), RUNS_MAX);
-    }
-
-    #[test]
-    fn the_command_that_opens_a_page_takes_any_path() {
-        let mut args = args(&["a"], None);
-        args.out = "/it's here/page.html".into();
-        let text = summary(&args, 1000);
-        assert!(text.ends_with("xdg-open '/it'\\''s here/page.html'\n"), "{text}");
-    }
-
-    #[test]
-    fn only_a_file_in_an_existing_folder_can_become_the_page() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        assert!(check_out(&path("new.html")).is_ok());
-        fs::write(path("old.html"), "<!doctype html>\n<html></html>").unwrap();
-        assert!(check_out(&path("old.html")).is_ok());
-        fs::write(path("calls.jsonl"), "{\"trace_id\":1}\n").unwrap();
-        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
-        for refused in [
-            folder.path().to_owned(),
-            path("none/new.html"),
-            path("new.html/"),
-            path("old.html/new.html"),
-            path("calls.jsonl"),
-            path("link"),
-            "/dev/null".into(),
-            "..".into(),
-        ] {
-            let error = check_out(&refused).unwrap_err().to_string();
-            assert!(error.starts_with("cannot write "), "{error}");
-        }
     }
 }

@@ -24,6 +24,9 @@ const NOTE: &str = "“differs” stands where the two 95% intervals do not over
                     is missing. Even if both runs are alike, about one interval in 20 \
                     misses its true value, so a few “differs” may be chance.";
 
+const NO_VOTE: &str = "These comparisons do not vote: each interval is that of one run alone. The section Verdict pairs the requests of both runs, \
+                       and judges each difference by its margin.";
+
 /// Whether the runs have a module in common.
 pub fn are_related(views: [&View; 2]) -> bool {
     let [first, second] = views.map(|view| &view.run.stats);
@@ -38,7 +41,8 @@ pub fn unrelated(views: [&View; 2]) -> String {
     )
 }
 
-pub fn comparison(views: [&View; 2], rows: usize) -> Html {
+/// `is_judged`: whether the page has a verdict on both runs as a whole.
+pub fn comparison(views: [&View; 2], rows: usize, is_judged: bool) -> Html {
     let [first, second] = views.map(|view| &view.run.stats);
     let modules = compare(first, second, By::Module);
     if modules.common.is_empty() {
@@ -50,6 +54,9 @@ pub fn comparison(views: [&View; 2], rows: usize) -> Html {
     let mut html = verdicts(&modules);
     html.push(over_time(views, rows));
     html.push(element("p").class("note").child(NOTE));
+    if is_judged {
+        html.push(element("p").class("note").child(NO_VOTE));
+    }
     let module_name = |key: &Key| views[0].names.module(key);
     html.push(
         table(

@@ -3,7 +3,7 @@
 //! - [`view`], [`names`], [`figures`]: a run, texts and figures as the page shows them; [`budget`]: the bytes of each part.
 //! - [`summary`], [`over_time`], [`latency`], [`modules`], [`calls`], [`hosts`], [`traces`], [`checks`]: the parts of a run, in their order.
 //! - [`heat`], [`collapse`]: what the heat map and the call graph draw.
-//! - [`comparison`], [`compared_time`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
+//! - [`verdict`], [`comparison`], [`compared_time`]: two runs side by side; [`method`]: how figures are computed; [`parts`]: all of it in one page.
 
 mod budget;
 mod calls;
@@ -22,6 +22,7 @@ mod over_time;
 mod parts;
 mod summary;
 mod traces;
+mod verdict;
 mod view;
 
 use page::document::{Document, Section};
@@ -29,7 +30,8 @@ use page::html::{Html, element};
 use page::table::{Column, Row, Table};
 
 use crate::model::RunData;
-use budget::fitted;
+use crate::sheet::Sheet;
+use budget::{fitted, kept};
 use comparison::comparison;
 use names::{Names, cut};
 use parts::{REDRAWN_BYTES_MIN, Rendering, run_parts};
@@ -44,6 +46,10 @@ pub const RUNS_MAX: usize = 8;
 const COMPARISON_BYTES: usize = 70_000;
 /// Maximum number of rows of each table of the comparison.
 const COMPARISON_ROWS: usize = 180;
+/// Bytes for the verdict on two runs.
+const VERDICT_BYTES: usize = 50_000;
+/// Maximum number of rows of each table of the verdict.
+const VERDICT_ROWS: usize = 120;
 /// Maximum length of a run's name in a title, in characters.
 const TITLE_MAX: usize = 60;
 
@@ -61,6 +67,15 @@ pub struct Rendered {
 
 /// The page of these runs, at most [`RUNS_MAX`]. With `against`, the second one is compared to the first.
 pub fn render(runs: &[RunData], against: bool) -> Rendered {
+    page_of(runs, against, None)
+}
+
+/// The page of two compared runs below a verdict on them.
+pub fn render_verdict(runs: &[RunData; 2], sheet: &Sheet) -> Rendered {
+    page_of(runs, true, Some(sheet))
+}
+
+fn page_of(runs: &[RunData], against: bool, sheet: Option<&Sheet>) -> Rendered {
     let names = Names::new(runs.iter().map(|run| &run.stats));
     let views: Vec<View> = runs
         .iter()
@@ -70,6 +85,10 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
         .collect();
     let mut warnings = Vec::new();
     let mut before = Vec::new();
+    if let Some(sheet) = sheet {
+        let body = kept(VERDICT_BYTES, VERDICT_ROWS, |rows| verdict::verdict(sheet, rows));
+        before.push(Section::new("verdict", "Verdict", body));
+    }
     if let (true, [first, second]) = (against, views.as_slice()) {
         let both = [first, second];
         if !comparison::are_related(both) {
@@ -77,14 +96,15 @@ pub fn render(runs: &[RunData], against: bool) -> Rendered {
         }
         let mut body = overview(&views);
         body.push(fitted(COMPARISON_BYTES, COMPARISON_ROWS, |rows| {
-            comparison(both, rows)
+            comparison(both, rows, sheet.is_some())
         }));
         before.push(Section::new("comparison", "Comparison", body));
     } else if views.len() > 1 {
         before.push(Section::new("runs", "Runs", overview(&views)));
     }
     let after = Section::new("method", "How figures are computed", method::method());
-    let frame = document(&views, against, before, after);
+    let command = if sheet.is_some() { "compare" } else { "report" };
+    let frame = document(&views, against, command, (before, after));
     let fixed = frame.page(&vec![Rendering::default(); views.len()]).html().len();
     let mut left = BYTES_MAX.saturating_sub(fixed);
     let mut renderings = Vec::new();
@@ -116,11 +136,18 @@ struct Frame {
     subtitle: Html,
     before: Vec<Section>,
     after: Section,
+    /// The subcommand that writes the page.
+    command: &'static str,
     /// Id and title of the section of each run; none if the parts of the only run are sections.
     run_sections: Vec<(String, String)>,
 }
 
-fn document(views: &[View], against: bool, before: Vec<Section>, after: Section) -> Frame {
+fn document(
+    views: &[View],
+    against: bool,
+    command: &'static str,
+    (before, after): (Vec<Section>, Section),
+) -> Frame {
     let name = |view: &View| cut(&view.run.stats.run_id, TITLE_MAX);
     let title = match views {
         [only] => format!("Run {}", name(only)),
@@ -155,6 +182,7 @@ fn document(views: &[View], against: bool, before: Vec<Section>, after: Section)
             .into(),
         before,
         after,
+        command,
         run_sections,
     }
 }
@@ -178,7 +206,10 @@ impl Frame {
             subtitle: self.subtitle.clone(),
             sections,
             footer: element("p")
-                .child("Written by cctf report. The page needs no network; its figures are those of the run's files.")
+                .child(format!(
+                    "Written by cctf {}. The page needs no network; its figures are those of the run's files.",
+                    self.command
+                ))
                 .into(),
             styles: vec![STYLE],
             scripts: vec![NUMBERS, SCRIPT],

@@ -6,3 +6,4 @@ mod missing;
 mod numbers;
 mod size;
 mod texts;
+mod verdict;

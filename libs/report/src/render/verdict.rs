@@ -1,0 +1,79 @@
+//! [`verdict`]: the section with the verdict on two runs.
+
+use page::html::{Html, element};
+use page::number::counted;
+use page::summary::{Verdict as Sign, badge, notice};
+use page::table::{Column, Row, Table};
+
+use super::names::{cut, shown};
+use crate::sheet::{Cell, Sheet, SheetTable};
+
+/// Maximum length of a sentence, in characters.
+const SENTENCE_MAX: usize = 600;
+/// Maximum number of notes.
+const NOTES_MAX: usize = 40;
+
+/// The verdict, with at most `rows` rows in each table.
+pub fn verdict(sheet: &Sheet, rows: usize) -> Html {
+    let sign = sheet.sign.unwrap_or(Sign::Neutral);
+    let mut html = notice(sign, sentence(&sheet.headline));
+    for text in &sheet.sentences {
+        html.push(element("p").child(sentence(text)));
+    }
+    for table in &sheet.tables {
+        html.push(element("h3").child(cut(&table.title, SENTENCE_MAX)));
+        html.push(rows_of(table, rows));
+    }
+    if !sheet.notes.is_empty() {
+        html.push(element("h3").child("Notes"));
+        html.push(notes(&sheet.notes, rows));
+    }
+    html
+}
+
+fn rows_of(table: &SheetTable, rows: usize) -> Html {
+    let columns = table.columns.iter().map(|column| Column {
+        is_number: column.is_number,
+        ..Column::text(column.key, column.head)
+    });
+    let id = format!("verdict-{}", table.id);
+    let mut drawn = Table::new(&id, &cut(&table.title, SENTENCE_MAX), columns.collect());
+    for row in table.rows.iter().take(rows) {
+        drawn.row(Row::new(row.iter().map(cell)));
+    }
+    let more = table.rows.len().saturating_sub(rows);
+    drawn.more = (more > 0).then(|| {
+        let rows = counted(more as u64, "more row is", "more rows are");
+        format!("{rows} in the output of cctf compare --format json.")
+    });
+    let mut html = drawn.html();
+    if let Some(note) = &table.note {
+        html.push(element("p").class("note").child(sentence(note)));
+    }
+    html
+}
+
+fn cell(cell: &Cell) -> Html {
+    match cell.sign {
+        Some(sign) => badge(sign, &cut(&cell.text, SENTENCE_MAX)),
+        None => shown(&cell.text),
+    }
+}
+
+fn notes(notes: &[String], rows: usize) -> Html {
+    let shown = notes.len().min(rows).min(NOTES_MAX);
+    let items = notes[..shown]
+        .iter()
+        .map(|note| element("li").child(sentence(note)));
+    let more = notes.len() - shown;
+    let more = (more > 0).then(|| {
+        let notes = counted(more as u64, "more note is", "more notes are");
+        element("li").child(format!("{notes} left out."))
+    });
+    element("ul").children(items).child(more).build()
+}
+
+/// A sentence that can contain names.
+fn sentence(text: &str) -> Html {
+    element("bdi").child(cut(text, SENTENCE_MAX)).build()
+}

@@ -1,0 +1,82 @@
+//! [`Sheet`]: a verdict on two runs as sentences and tables, for the page and for a terminal.
+
+pub use page::summary::Verdict as Sign;
+
+/// Everything that is shown of a verdict. Its texts can contain names from telemetry, and are escaped where they are shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sheet {
+    /// The verdict: a word or two.
+    pub verdict: String,
+    pub sign: Option<Sign>,
+    /// The verdict with its cause, one sentence.
+    pub headline: String,
+    /// What the verdict means, what would decide, what the reader has to know before the tables.
+    pub sentences: Vec<String>,
+    pub tables: Vec<SheetTable>,
+    /// What is missing or left out.
+    pub notes: Vec<String>,
+}
+
+/// A table below its title.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SheetTable {
+    /// Unique in the sheet, of letters and `-`.
+    pub id: &'static str,
+    pub title: String,
+    pub columns: Vec<SheetColumn>,
+    /// A cell for each column.
+    pub rows: Vec<Vec<Cell>>,
+    /// What the table lacks, or how to read it.
+    pub note: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SheetColumn {
+    /// Name for scripts and tests.
+    pub key: &'static str,
+    pub head: &'static str,
+    /// Numbers are aligned to the right.
+    pub is_number: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cell {
+    pub text: String,
+    /// Draws the eye to a judgement.
+    pub sign: Option<Sign>,
+}
+
+impl SheetColumn {
+    pub const fn text(key: &'static str, head: &'static str) -> Self {
+        Self {
+            key,
+            head,
+            is_number: false,
+        }
+    }
+
+    pub const fn number(key: &'static str, head: &'static str) -> Self {
+        Self {
+            is_number: true,
+            ..Self::text(key, head)
+        }
+    }
+}
+
+impl Cell {
+    pub fn signed(text: impl Into<String>, sign: Sign) -> Self {
+        Self {
+            text: text.into(),
+            sign: Some(sign),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self {
+            text: text.into(),
+            sign: None,
+        }
+    }
+}
