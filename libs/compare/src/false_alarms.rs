@@ -30,7 +30,7 @@ pub enum Outcome {
     Same,
     /// A false alarm, because nothing but chance differs between the two replays.
     Differs,
-    CannotDecide,
+    CannotTell,
     /// The driver was late. Such a pair does not count.
     Void,
 }
@@ -72,7 +72,7 @@ pub enum FalseAlarmsError {
 pub struct Tally {
     pub same: u64,
     pub differs: u64,
-    pub cannot_decide: u64,
+    pub cannot_tell: u64,
     pub void: u64,
 }
 
@@ -125,7 +125,7 @@ impl FalseAlarms {
             let count = match pair.verdict {
                 Outcome::Same => &mut tally.same,
                 Outcome::Differs => &mut tally.differs,
-                Outcome::CannotDecide => &mut tally.cannot_decide,
+                Outcome::CannotTell => &mut tally.cannot_tell,
                 Outcome::Void => &mut tally.void,
             };
             *count += 1;
@@ -170,9 +170,9 @@ impl Default for FalseAlarms {
 }
 
 impl Tally {
-    /// Pairs with a verdict. A pair on which the tool cannot decide is one: it is no false alarm.
+    /// Pairs with a verdict. A pair without an answer is one: it is no false alarm.
     pub fn judged(&self) -> u64 {
-        self.same + self.differs + self.cannot_decide
+        self.same + self.differs + self.cannot_tell
     }
 
     /// Interval for the probability of a false alarm at [`LEVEL`]; `None` without a verdict.
@@ -202,7 +202,7 @@ mod tests {
         let verdicts = [
             Outcome::Same,
             Outcome::Differs,
-            Outcome::CannotDecide,
+            Outcome::CannotTell,
             Outcome::Void,
         ];
         for (number, verdict) in verdicts.into_iter().enumerate() {
@@ -217,7 +217,7 @@ mod tests {
         let expected = Tally {
             same: 1,
             differs: 1,
-            cannot_decide: 1,
+            cannot_tell: 1,
             void: 1,
         };
         assert_eq!(all.tally("h", Some("a")), expected);
