@@ -193,6 +193,7 @@ impl LoadArgs {
             target: format!("{}{}", self.target, drive.endpoint.path),
             payload_bytes: load.size.single(),
             seed: load.seed,
+            replay: None,
         }
     }
 

@@ -338,6 +338,7 @@ impl RunArgs {
             target: target.to_string(),
             payload_bytes: load.size.single(),
             seed: load.seed,
+            replay: None,
         }
     }
 }

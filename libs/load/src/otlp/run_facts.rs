@@ -19,6 +19,44 @@ pub struct RunFacts {
     pub target: String,
     pub payload_bytes: Option<usize>,
     pub seed: u64,
+    /// `None` if the requests do not replay a recorded run.
+    pub replay: Option<ReplayFacts>,
+}
+
+/// The run that is replayed, and how its times relate to those of the replay.
+#[derive(Debug, Clone)]
+pub struct ReplayFacts {
+    /// Id of the recorded run.
+    pub of: String,
+    pub speed: f64,
+    /// The factor, and `thin`, `overlap` or `squeeze`. `None` if nothing is scaled.
+    pub scale: Option<(f64, &'static str)>,
+    /// Start of the replayed part, nanoseconds after the first root. `None`: from the start.
+    pub from_ns: Option<u64>,
+    /// End of the replayed part, nanoseconds after the first root. `None`: to the end.
+    pub to_ns: Option<u64>,
+}
+
+impl ReplayFacts {
+    fn attributes(&self) -> impl Iterator<Item = KeyValue> {
+        let nanoseconds =
+            |key, ns: Option<u64>| ns.map(|ns| integer(key, i64::try_from(ns).unwrap_or(i64::MAX)));
+        let scale = self
+            .scale
+            .map(|(factor, _)| double(keys::RUN_REPLAY_SCALE, factor));
+        let by = self.scale.map(|(_, by)| text(keys::RUN_REPLAY_BY, by));
+        let always = [
+            text(keys::RUN_REPLAY_OF, &self.of),
+            double(keys::RUN_REPLAY_SPEED, self.speed),
+        ];
+        let optional = [
+            scale,
+            by,
+            nanoseconds(keys::RUN_REPLAY_FROM_NS, self.from_ns),
+            nanoseconds(keys::RUN_REPLAY_TO_NS, self.to_ns),
+        ];
+        always.into_iter().chain(optional.into_iter().flatten())
+    }
 }
 
 impl RunFacts {
@@ -50,6 +88,7 @@ impl RunFacts {
             self.workers
                 .map(|workers| integer(keys::WORKERS, i64::from(workers))),
         );
+        attributes.extend(self.replay.iter().flat_map(ReplayFacts::attributes));
         attributes
     }
 }
