@@ -25,8 +25,8 @@ Examples:
   cctf report json-60 gzip-60 hash-60 --out all.html
 
 The page works offline, in light and dark, and has at most 500 KB at any length of the run. It shows verdicts, rates and
-utilisation over time, a heat map of latencies in which a window of time can be chosen, figures of modules and endpoints with their
-intervals, the call graph, links, hosts, the slowest, median and failed traces, validation and lint. docs/report.md describes it.
+utilisation over time, a heat map of latencies in which a window of time can be chosen, statistics of modules and endpoints with their
+confidence intervals, the call graph, links, hosts, the slowest, median and failed traces, validation and lint. docs/report.md describes it.
 
 Exit codes:
   0  the page was written

@@ -47,8 +47,8 @@ meanwhile. The command exits when the run ends, or at Ctrl-C.
 
 With --traces, the command reads invocations and calls from the first row on and prints the trees of cctf trace, or with json
 one object per line. A trace is finished when no row of it has come for --trace-idle, or when the run has ended. Rows that come
-later are a tree of their own. 'incomplete' marks a trace that was printed before it was finished. This happens if the command
-does not wait for the end of the run. It also happens if too much is in memory: 100000 rows of one trace, over 200000 rows in
+later are a tree of their own. 'incomplete' marks a trace that was printed before it was finished. This happens with
+--no-follow and at Ctrl-C. It also happens if too much is in memory: 100000 rows of one trace, over 200000 rows in
 all, or over 50000 traces. With --lines N, the command reads the last N lines of each of the two files. Rows before them are
 then missing in the trees.
 

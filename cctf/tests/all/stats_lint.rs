@@ -146,7 +146,7 @@ fn the_cpu_time_of_a_host_needs_its_samples_and_its_number_of_cpus() {
     assert_eq!(verdict, "agrees");
     assert_eq!(
         figures,
-        "process.cpu.time of the node's processes 7.980 s in 399.0 s, the host by cpu_util 11.970 s on 2 CPUs in 399.0 s"
+        "process.cpu.time of the node's processes 7.980 s in 399.0 s; CPU time of the whole host by cpu_util: 11.970 s on 2 CPUs in 399.0 s"
     );
     let logs = run.logs();
     logs.write("r", "nodes.json", "[]");

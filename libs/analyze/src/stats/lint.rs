@@ -244,7 +244,9 @@ fn host_cpu(node: &str, host: &Host) -> Check {
         _ => Verdict::Disagrees,
     };
     let covered_s = seconds(host.covered_ns.min(sampled_ns));
-    let figures = format!("{time}, the host by cpu_util {host_s:.3} s on {cpus} CPUs in {covered_s:.1} s");
+    let figures = format!(
+        "{time}; CPU time of the whole host by cpu_util: {host_s:.3} s on {cpus} CPUs in {covered_s:.1} s"
+    );
     check(verdict, figures)
 }
 
