@@ -21,6 +21,7 @@
 
 pub mod clock;
 pub mod exchange;
+pub mod facts;
 pub mod http;
 pub mod ids;
 pub mod io_loop;
@@ -30,3 +31,4 @@ pub mod pacer;
 pub mod plan;
 pub mod record;
 pub mod session;
+pub mod stream;

@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 
 use crate::clock;
 use crate::exchange::{DriveProgress, Request, Sent};
-use crate::http::request::RequestTemplate;
+use crate::http::template::RequestTemplate;
 use crate::ids::Ids;
 
 /// Messages from the pacer to the io loop, in this order for each request.

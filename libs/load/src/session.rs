@@ -13,13 +13,15 @@ use otlp_send::Destination;
 
 use crate::clock;
 use crate::exchange::{DriveFacts, DriveProgress};
-use crate::http::request::{ExtraHeader, RequestTemplate, host_value};
+use crate::http::request::{ExtraHeader, host_value};
+use crate::http::template::RequestTemplate;
 use crate::ids::Ids;
 use crate::io_loop::{IoConfig, IoLoop};
+use crate::otlp::attributes::text;
 use crate::otlp::export::{Delivery, ExportError, Exporter};
 use crate::otlp::identity::{DriverIdentity, SERVICE_NAME};
 use crate::otlp::run_facts::RunFacts;
-use crate::otlp::spans::{control_request, text};
+use crate::otlp::spans::control_request;
 use crate::pacer::Pacer;
 use crate::plan::payload::{self, PayloadError};
 use crate::plan::schedule::Schedule;

@@ -8,8 +8,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::exchange::{Failure, Sent};
-use crate::http::request::RequestTemplate;
 use crate::http::response::{Answer, ResponseReader};
+use crate::http::template::RequestTemplate;
 
 /// A request in progress on a connection.
 #[derive(Debug, Clone, Copy)]

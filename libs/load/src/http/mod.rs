@@ -7,3 +7,4 @@ pub mod connection;
 mod framing;
 pub mod request;
 pub mod response;
+pub mod template;

@@ -1,13 +1,11 @@
-//! The bytes of requests: one prepared head per size of body, into which each request's ids are written.
+//! The bytes of requests: a head that many requests share, and the header with the ids of one.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::ids::{Ids, write_hex};
-use crate::plan::sizes::step_of;
-use crate::plan::target::{Endpoint, Target};
+use crate::plan::target::Target;
 
 /// Headers that only the driver may write.
 const OWN_HEADERS: [&str; 5] = [
@@ -17,10 +15,34 @@ const OWN_HEADERS: [&str; 5] = [
     "traceparent",
     "baggage",
 ];
+/// Maximum length of path and query. Most servers refuse a line of 8 KiB, and an export of 512 spans with such URLs remains
+/// below the 4 MiB that a gRPC receiver accepts.
+pub const PATH_BYTES_MAX: usize = 6 * 1024;
 
-const TRACEPARENT: &str = "traceparent: 00-00000000000000000000000000000000-0000000000000000-01\r\n";
+/// The end of every head: the only header that differs between requests, and the empty line.
+const TRACEPARENT: &[u8; TRACEPARENT_BYTES] =
+    b"traceparent: 00-00000000000000000000000000000000-0000000000000000-01\r\n\r\n";
+/// Length of the end of a head, bytes.
+pub const TRACEPARENT_BYTES: usize = SPAN_ID_OFFSET + 16 + "-01\r\n\r\n".len();
 const TRACE_ID_OFFSET: usize = "traceparent: 00-".len();
 const SPAN_ID_OFFSET: usize = TRACE_ID_OFFSET + 32 + 1;
+
+/// The header with the ids of one request, and the end of its head.
+pub type Traceparent = [u8; TRACEPARENT_BYTES];
+
+/// The [`Traceparent`] of request `number`.
+pub fn traceparent(ids: Ids, number: u64) -> Traceparent {
+    let mut header = *TRACEPARENT;
+    write_hex(
+        &ids.trace_id(number),
+        &mut header[TRACE_ID_OFFSET..SPAN_ID_OFFSET - 1],
+    );
+    write_hex(
+        &ids.span_id(number),
+        &mut header[SPAN_ID_OFFSET..SPAN_ID_OFFSET + 16],
+    );
+    header
+}
 
 /// An invalid header from the command line.
 #[derive(Debug, thiserror::Error)]
@@ -67,116 +89,79 @@ fn last_value<'a>(name: &HeaderName, extra_headers: &'a [ExtraHeader]) -> Option
     values.next().map(|header| &*header.value)
 }
 
-/// A request that is turned in place into any request of its drive: ids and body size differ. Clones share the bodies.
-#[derive(Debug, Clone)]
-pub struct RequestTemplate {
-    variants: Vec<Variant>,
-    current: usize,
+/// A request that cannot be sent.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum HeadError {
+    /// Not a token, or CONNECT, which asks for a tunnel.
+    #[error("invalid method {0:?}")]
+    Method(String),
+    #[error("invalid path {0:?}: it must start with / and contain no space, control or non-ASCII character")]
+    Path(String),
+    #[error("path with {0} bytes: at most {PATH_BYTES_MAX}")]
+    PathTooLong(usize),
+    #[error("invalid content type {0:?}")]
+    ContentType(String),
 }
 
-/// The request with one of the bodies.
-#[derive(Debug, Clone)]
-struct Variant {
-    head: Vec<u8>,
-    traceparent_offset: usize,
-    body: Arc<[u8]>,
+/// The facts that a [`Head`] states.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadParts<'a> {
+    pub method: &'a str,
+    /// Path and query.
+    pub path: &'a str,
+    pub target: &'a Target,
+    /// Content type, unless `headers` has one.
+    pub content_type: Option<&'a str>,
+    /// Length of the body. `None`: the request has no body.
+    pub body_bytes: Option<usize>,
+    /// Headers of the user.
+    pub headers: &'a [ExtraHeader],
+    pub run_id: &'a str,
 }
 
-impl RequestTemplate {
-    /// The request to `endpoint` of `target` for run `run_id`. `bodies` has at least one element.
-    pub fn new(
-        target: &Target,
-        endpoint: &Endpoint,
-        run_id: &str,
-        extra_headers: &[ExtraHeader],
-        bodies: Vec<Vec<u8>>,
-    ) -> Self {
-        let variant = |body| Variant::new(target, endpoint, run_id, extra_headers, body);
-        Self {
-            variants: bodies.into_iter().map(variant).collect(),
-            current: 0,
+/// The start of a request up to its [`Traceparent`]. Clones share the bytes.
+#[derive(Debug, Clone)]
+pub struct Head(Bytes);
+
+impl Head {
+    /// Method and path may come from recorded telemetry, so both are checked.
+    pub fn new(parts: &HeadParts<'_>) -> Result<Self, HeadError> {
+        let HeadParts {
+            method,
+            path,
+            target,
+            headers,
+            ..
+        } = *parts;
+        if Method::from_bytes(method.as_bytes()).is_err() || method == "CONNECT" {
+            return Err(HeadError::Method(method.to_owned()));
         }
-    }
-
-    /// Sets the body and the ids of request `number`.
-    pub fn set_request(&mut self, number: u64, ids: Ids) {
-        self.current = step_of(number, self.variants.len());
-        self.variants[self.current].set_ids(ids.trace_id(number), ids.span_id(number));
-    }
-
-    /// Head and body without the first `skip` bytes.
-    pub fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
-        self.variants[self.current].parts_from(skip)
-    }
-
-    /// Bytes of head and body together.
-    pub fn len_bytes(&self) -> usize {
-        self.variants[self.current].len_bytes()
-    }
-
-    /// Bytes of head and body of request `number`.
-    pub fn len_bytes_of(&self, number: u64) -> usize {
-        self.variants[step_of(number, self.variants.len())].len_bytes()
-    }
-
-    /// Bytes of each body, in ascending order.
-    pub fn bodies_bytes(&self) -> Vec<u64> {
-        self.variants
-            .iter()
-            .map(|variant| variant.body.len() as u64)
-            .collect()
-    }
-}
-
-impl Variant {
-    fn new(
-        target: &Target,
-        endpoint: &Endpoint,
-        run_id: &str,
-        extra_headers: &[ExtraHeader],
-        body: Vec<u8>,
-    ) -> Self {
-        let mut head = format!("{} {} HTTP/1.1\r\n", endpoint.method, endpoint.path);
-        head += &format!("host: {}\r\n", host_value(target, extra_headers));
-        let content_type = last_value(&CONTENT_TYPE, extra_headers);
-        let default = endpoint.payload.map(|payload| payload.content_type());
-        if let Some(content_type) = content_type.or(default) {
+        if path.len() > PATH_BYTES_MAX {
+            return Err(HeadError::PathTooLong(path.len()));
+        }
+        if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(HeadError::Path(path.to_owned()));
+        }
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        head += &format!("host: {}\r\n", host_value(target, headers));
+        if let Some(content_type) = last_value(&CONTENT_TYPE, headers).or(parts.content_type) {
+            HeaderValue::from_str(content_type)
+                .map_err(|_| HeadError::ContentType(content_type.to_owned()))?;
             head += &format!("content-type: {content_type}\r\n");
         }
-        if endpoint.payload.is_some() {
-            head += &format!("content-length: {}\r\n", body.len());
+        if let Some(body_bytes) = parts.body_bytes {
+            head += &format!("content-length: {body_bytes}\r\n");
         }
         let is_written = |header: &&ExtraHeader| [HOST, CONTENT_TYPE].contains(&header.name);
-        for header in extra_headers.iter().filter(|header| !is_written(header)) {
+        for header in headers.iter().filter(|header| !is_written(header)) {
             head += &format!("{}: {}\r\n", header.name, header.value);
         }
-        head += &format!("baggage: {}={run_id}\r\n", cctf_proto::keys::RUN_ID);
-        let traceparent_offset = head.len();
-        head += TRACEPARENT;
-        head += "\r\n";
-        Self {
-            head: head.into_bytes(),
-            traceparent_offset,
-            body: body.into(),
-        }
+        head += &format!("baggage: {}={}\r\n", cctf_proto::keys::RUN_ID, parts.run_id);
+        Ok(Self(head.into()))
     }
 
-    fn set_ids(&mut self, trace_id: [u8; 16], span_id: [u8; 8]) {
-        let traceparent = &mut self.head[self.traceparent_offset..];
-        write_hex(&trace_id, &mut traceparent[TRACE_ID_OFFSET..SPAN_ID_OFFSET - 1]);
-        write_hex(&span_id, &mut traceparent[SPAN_ID_OFFSET..SPAN_ID_OFFSET + 16]);
-    }
-
-    fn parts_from(&self, skip: usize) -> (&[u8], &[u8]) {
-        let in_head = skip.min(self.head.len());
-        (
-            &self.head[in_head..],
-            &self.body[(skip - in_head).min(self.body.len())..],
-        )
-    }
-
-    fn len_bytes(&self) -> usize {
-        self.head.len() + self.body.len()
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -184,70 +169,65 @@ impl Variant {
 mod tests {
     use super::*;
 
-    fn template(endpoint: &str, body: &[u8]) -> RequestTemplate {
-        let target = Target::parse("http://127.0.0.1:8080").unwrap();
-        let endpoint = Endpoint::resolve(endpoint, None, body.len()).unwrap();
+    fn parts<'a>(target: &'a Target, headers: &'a [ExtraHeader]) -> HeadParts<'a> {
+        HeadParts {
+            method: "POST",
+            path: "/json/validate",
+            target,
+            content_type: Some("application/json"),
+            body_bytes: Some(3),
+            headers,
+            run_id: "run-1",
+        }
+    }
+
+    fn target() -> Target {
+        Target::parse("http://127.0.0.1:8080").unwrap()
+    }
+
+    fn text(head: &Head) -> &str {
+        std::str::from_utf8(head.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn head_and_traceparent_are_a_request_with_the_ids_of_this_one() {
         let extra = [ExtraHeader::parse("X-Next-Url: http://127.0.0.1:9/x").unwrap()];
-        RequestTemplate::new(&target, &endpoint, "run-1", &extra, vec![body.to_vec()])
-    }
-
-    #[test]
-    fn the_bytes_are_a_request_with_the_ids_of_this_one() {
-        let mut request = template("json", b"[1]");
-        request.variants[0].set_ids([0xab; 16], [0x01; 8]);
-        let (head, body) = request.parts_from(0);
+        let head = Head::new(&parts(&target(), &extra)).unwrap();
         let expected = "POST /json/validate HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-type: application/json\r\n\
-            content-length: 3\r\nx-next-url: http://127.0.0.1:9/x\r\nbaggage: cctf.run_id=run-1\r\n\
-            traceparent: 00-abababababababababababababababab-0101010101010101-01\r\n\r\n";
-        assert_eq!(std::str::from_utf8(head).unwrap(), expected);
-        assert_eq!(body, b"[1]");
-    }
-
-    #[test]
-    fn the_rest_after_any_number_of_bytes_is_what_was_not_sent_yet() {
-        let request = template("json", b"[1,2,3]");
-        let whole = [request.parts_from(0).0, request.parts_from(0).1].concat();
-        for skip in 0..=request.len_bytes() {
-            let (head, body) = request.parts_from(skip);
-            assert_eq!([head, body].concat(), &whole[skip..]);
-        }
-    }
-
-    #[test]
-    fn each_request_has_the_body_and_the_length_of_its_number() {
-        let target = Target::parse("http://127.0.0.1:8080").unwrap();
-        let endpoint = Endpoint::resolve("hash", None, 0).unwrap();
-        let bodies = vec![b"x".to_vec(), b"xx".to_vec(), b"xxxxxxxxxx".to_vec()];
+            content-length: 3\r\nx-next-url: http://127.0.0.1:9/x\r\nbaggage: cctf.run_id=run-1\r\n";
+        assert_eq!(text(&head), expected);
         let ids = Ids::new(1);
-        let mut request = RequestTemplate::new(&target, &endpoint, "run-1", &[], bodies);
-        let mut seen = Vec::new();
-        for number in 0..3 {
-            request.set_request(number, ids);
-            let (head, body) = request.parts_from(0);
-            let head = std::str::from_utf8(head).unwrap();
-            assert!(
-                head.contains(&format!("content-length: {}\r\n", body.len())),
-                "{head}"
-            );
-            assert_eq!(request.len_bytes(), head.len() + body.len());
-            assert_eq!(request.len_bytes_of(number), request.len_bytes());
-            seen.push(body.len());
-        }
-        seen.sort_unstable();
-        assert_eq!(seen, [1, 2, 10]);
-        assert_eq!(request.bodies_bytes(), [1, 2, 10]);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let header = traceparent(ids, 7);
+        assert_eq!(
+            std::str::from_utf8(&header).unwrap(),
+            format!(
+                "traceparent: 00-{}-{}-01\r\n\r\n",
+                hex(&ids.trace_id(7)),
+                hex(&ids.span_id(7))
+            )
+        );
     }
 
     #[test]
-    fn a_get_has_neither_body_nor_length() {
-        let request = template("kvget", b"");
-        assert!(!String::from_utf8_lossy(request.parts_from(0).0).contains("content-length"));
+    fn a_request_without_a_body_has_no_length() {
+        let target = target();
+        let bodyless = HeadParts {
+            method: "GET",
+            path: "/kv/get/k1?a=b",
+            content_type: None,
+            body_bytes: None,
+            ..parts(&target, &[])
+        };
+        let head = Head::new(&bodyless).unwrap();
+        assert!(text(&head).starts_with("GET /kv/get/k1?a=b HTTP/1.1\r\n"));
+        assert!(!text(&head).contains("content-"));
     }
 
     /// Seen to fail when the driver wrote both headers itself.
     #[test]
     fn host_and_content_type_of_the_user_override_the_drivers() {
-        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let target = target();
         let extra = [
             "host: first",
             "Host: shop.example",
@@ -255,15 +235,49 @@ mod tests {
             "x-a: 1",
         ];
         let extra = extra.map(|header| ExtraHeader::parse(header).unwrap());
-        for (endpoint, length) in [("json", "content-length: 3\r\n"), ("kvget", "")] {
-            let endpoint = Endpoint::resolve(endpoint, None, 3).unwrap();
-            let request = RequestTemplate::new(&target, &endpoint, "r", &extra, vec![b"[1]".to_vec()]);
-            let head = String::from_utf8(request.parts_from(0).0.to_vec()).unwrap();
+        for (body_bytes, length) in [(Some(3), "content-length: 3\r\n"), (None, "")] {
+            let parts = HeadParts {
+                body_bytes,
+                ..parts(&target, &extra)
+            };
+            let head = Head::new(&parts).unwrap();
             let wanted = format!(
                 "HTTP/1.1\r\nhost: shop.example\r\ncontent-type: text/csv\r\n{length}x-a: 1\r\nbaggage: "
             );
-            assert!(head.contains(&wanted), "{head}");
+            assert!(text(&head).contains(&wanted), "{}", text(&head));
         }
+    }
+
+    #[test]
+    fn recorded_text_that_would_break_a_request_is_refused() {
+        let target = target();
+        let with = |method, path, content_type| {
+            Head::new(&HeadParts {
+                method,
+                path,
+                content_type: Some(content_type),
+                ..parts(&target, &[])
+            })
+        };
+        assert!(with("PURGE", "/a?b=%0d", "text/csv").is_ok());
+        for method in ["", "GET /x HTTP/1.1\r\nA:", "CONNECT", "G\u{e4}T"] {
+            assert_eq!(
+                with(method, "/", "a/b").unwrap_err(),
+                HeadError::Method(method.into())
+            );
+        }
+        for path in ["", "*", "x", "/a b", "/\r\nx: y", "/\u{e4}", "http://h/"] {
+            assert_eq!(
+                with("GET", path, "a/b").unwrap_err(),
+                HeadError::Path(path.into())
+            );
+        }
+        let long = format!("/{}", "x".repeat(PATH_BYTES_MAX));
+        assert_eq!(
+            with("GET", &long, "a/b").unwrap_err(),
+            HeadError::PathTooLong(long.len())
+        );
+        assert!(with("GET", "/", "a/b\r\nx: y").is_err());
     }
 
     #[test]

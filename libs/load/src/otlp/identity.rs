@@ -3,7 +3,7 @@
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::otlp::spans::{integer, text};
+use crate::otlp::attributes::{integer, text};
 
 /// The driver's module name.
 pub const SERVICE_NAME: &str = "cctf-load";

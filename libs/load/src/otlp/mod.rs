@@ -4,6 +4,7 @@
 //! - [`spans`]: the encoding of spans.
 //! - [`export`], [`client`]: their queue, batches and retries.
 
+pub mod attributes;
 pub mod client;
 pub mod export;
 pub mod identity;

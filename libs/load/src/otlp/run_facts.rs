@@ -3,7 +3,7 @@
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use crate::otlp::spans::{double, integer, text};
+use crate::otlp::attributes::{double, integer, text};
 
 /// The facts of a run that its start span reports.
 #[derive(Debug, Clone, Default)]

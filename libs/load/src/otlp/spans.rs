@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, span::SpanKind, status::StatusCode,
@@ -14,10 +14,9 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::exchange::{Batch, DriveFacts, Exchange};
+use crate::otlp::attributes::{SPAN_FLAGS, integer, text};
 
 const SCOPE_NAME: &str = "cctf.load";
-/// W3C flags in the low byte (sampled), and "is-remote is known" (false, because these spans are roots).
-const SPAN_FLAGS: u32 = 0x101;
 
 /// Field numbers of OTLP messages that enclose encoded spans.
 const REQUEST_RESOURCE_SPANS: u32 = 1;
@@ -25,26 +24,6 @@ const RESOURCE_SPANS_RESOURCE: u32 = 1;
 const RESOURCE_SPANS_SCOPE_SPANS: u32 = 2;
 const SCOPE_SPANS_SCOPE: u32 = 1;
 const SCOPE_SPANS_SPANS: u32 = 2;
-
-pub fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(value.to_owned()))
-}
-
-pub fn integer(key: &str, value: i64) -> KeyValue {
-    attribute(key, Value::IntValue(value))
-}
-
-pub fn double(key: &str, value: f64) -> KeyValue {
-    attribute(key, Value::DoubleValue(value))
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    }
-}
 
 /// A request with one control span of zero length and scope `cctf.control`, in a trace of its own.
 pub fn control_request(resource: &Resource, name: &str, at_unix_ns: u64, attributes: Vec<KeyValue>) -> Bytes {
@@ -211,6 +190,8 @@ fn error_type(exchange: &Exchange) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+
     use super::*;
     use crate::exchange::{Failure, Request, Sent};
     use crate::ids::Ids;
