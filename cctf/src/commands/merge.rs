@@ -15,7 +15,7 @@ use super::{DONE, Format, print, print_json};
 const AFTER_HELP: &str = "\
 The result is what a single normalizer would have written if it had received all the data. The merge sorts the rows (the lines
 of the files) by time and drops duplicates. An orphan is a row whose parent is missing in its folder. If another folder contains
-the parent, the merge adds the reference to it. The merge also recomputes links, modules and clock offsets. docs/merge.md has
+the parent, the row gets its missing reference. The merge also recomputes links, modules and clock offsets. docs/merge.md has
 every rule.
 
 The merge writes to a hidden folder beside OUT and renames it to OUT when it is complete. Meanwhile it needs free disk space

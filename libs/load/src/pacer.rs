@@ -126,7 +126,7 @@ impl Pacer {
     }
 
     fn wake_io(&self) {
-        // Fails only if the io loop has ended. It also wakes up by itself every few milliseconds.
+        // Fails only if the io loop has ended. A running loop also wakes up by itself every few milliseconds.
         let _ = self.io_waker.wake();
     }
 }

@@ -222,8 +222,8 @@ fn with_span(rows: &[SpanRow], span: SpanId) -> std::ops::Range<usize> {
 
 /// The row that is another's parent, by the normalizer's rules in docs/cctf.md. If a call has the same id as a callee,
 /// as in Zipkin, that call is the callee's parent. Otherwise, the parent is a row whose id is
-/// `parent_span_id`; SERVER and CONSUMER rows have priority over calls. For a child of another
-/// kind, the instance comes first: rows of its own instance have priority over all others.
+/// `parent_span_id`; SERVER and CONSUMER rows have priority over calls. If the child is neither
+/// SERVER nor CONSUMER, the instance decides first: rows of its own instance have priority over all others.
 fn parent_of(rows: &[SpanRow], index: usize) -> Option<usize> {
     let row = &rows[index];
     let named = with_span(rows, row.parent_span_id?);

@@ -132,8 +132,8 @@ impl Requests {
     }
 
     /// Notes and returns the run of a span's row, if it is known now. Also notes the run of inner work and
-    /// of refused spans. Both have no row, but a row's parent can be one of them: inner work may become an invocation later, and
-    /// the join does not look at runs.
+    /// of refused spans, because a row's parent can be one of them. Inner work may become an invocation later. A refused span
+    /// can be chosen as a parent because the join does not look at runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
