@@ -1,1 +1,6 @@
 //! What a recorded run asks of a system: its roots in order of time, and the stations that answer them.
+//!
+//! - [`work`]: what each invocation asks of its station; [`stations`]: the waits to which that leads.
+
+pub mod stations;
+pub mod work;

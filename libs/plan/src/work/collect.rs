@@ -1,0 +1,228 @@
+//! [`Collector`]: rows of invocations and calls, reduced to what their work needs.
+
+use cctf_proto::cctf::{self, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, TraceId};
+use foldhash::HashMap;
+
+use super::link;
+use super::model::{CALLS_MAX, INVOCATIONS_MAX, NONE, Waited, Work, Works};
+use super::names::{Instance, Names};
+use super::notes::Notes;
+
+/// Status of a request that a full queue refused.
+const UNAVAILABLE: i64 = 503;
+
+/// A run has more rows than fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMany {
+    /// The kind of rows.
+    pub what: &'static str,
+    pub max: usize,
+}
+
+/// Collects the rows of a run: first all invocations, then all calls.
+#[derive(Debug, Default)]
+pub struct Collector {
+    pub(super) names: Names,
+    pub(super) works: Vec<Work>,
+    pub(super) ties: Vec<Ties>,
+    pub(super) calls: Vec<CallRow>,
+    pub(super) root_calls: Vec<CallRow>,
+    pub(super) notes: Notes,
+    by_id: HashMap<(TraceId, SpanId), u32>,
+    /// The first invocation that a call caused, by the call.
+    by_caller: HashMap<(TraceId, SpanId), u32>,
+}
+
+/// How a row of an invocation refers to others, until these are known.
+#[derive(Debug, Clone, Copy)]
+pub struct Ties {
+    pub parent: Option<SpanId>,
+    pub has_parent_span: bool,
+    pub is_orphan: bool,
+    /// Part of its own time that it spent without a slot, besides calls: a sleep.
+    pub asleep_ns: i64,
+    pub node: u32,
+}
+
+/// A row of a call, or an inferred one.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRow {
+    pub span_id: SpanId,
+    pub start_ns: i64,
+    pub end_ns: i64,
+    /// The invocation that made it; [`NONE`] for a call from outside.
+    pub work: u32,
+    /// The first invocation that it caused, or [`NONE`].
+    pub callee: u32,
+    pub node: u32,
+    pub is_message: bool,
+}
+
+impl Collector {
+    /// Adds an invocation.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn invocation(&mut self, row: &Invocation<'_>) -> Result<(), TooMany> {
+        if self.works.len() >= INVOCATIONS_MAX {
+            return Err(TooMany {
+                what: "invocations",
+                max: INVOCATIONS_MAX,
+            });
+        }
+        let index = self.works.len() as u32;
+        match self.by_id.entry((row.trace_id, row.span_id)) {
+            std::collections::hash_map::Entry::Occupied(_) => {
+                self.notes.duplicates += 1;
+                return Ok(());
+            }
+            std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(index),
+        };
+        let module = self.names.module(&row.module_id);
+        let route = row.route.as_deref().or(row.path.as_deref());
+        let mut work = Work {
+            trace_id: row.trace_id,
+            span_id: row.span_id,
+            enqueue_ns: row.ts_enqueue.as_ns(),
+            wait_ns: 0,
+            setup_ns: 0,
+            slot_wait_ns: 0,
+            response_ns: 0,
+            tail_ns: 0,
+            first_call: 0,
+            calls: 0,
+            caller: NONE,
+            sibling: NONE,
+            instance: self.names.instance(module, &row.instance_id, &row.node),
+            endpoint: self.names.endpoint(module, row.method.as_deref(), route),
+            waited: Waited::Unknown,
+        };
+        self.times(&mut work, row);
+        let ties = self.ties_of(&work, row);
+        self.ties.push(ties);
+        if let Some(caller) = row.caller_span_id {
+            let first = self.by_caller.entry((row.trace_id, caller)).or_insert(index);
+            if *first != index {
+                // Inserted after the first one, which keeps its place as the one that answers.
+                work.sibling = std::mem::replace(&mut self.works[*first as usize].sibling, index);
+            }
+        }
+        self.notes.sampled += u64::from(row.sample_weight.is_some_and(|weight| weight > 1.0));
+        self.works.push(work);
+        Ok(())
+    }
+
+    fn times(&mut self, work: &mut Work, row: &Invocation<'_>) {
+        let ns = |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().max(0));
+        let response = row.rt_ms.or_else(|| row.ts_enqueue.until(row.ts_end));
+        work.response_ns = ns(response);
+        self.notes.without_duration += u64::from(response.is_none_or(|response| response.as_ns() < 0));
+        let Some(queue) = row.queue_time_ms else {
+            // Whether it was refused is decided with the slots of its instance.
+            if row.status == Some(UNAVAILABLE) {
+                work.waited = Waited::Refused;
+            }
+            return;
+        };
+        let queue_ns = queue.as_ns().clamp(0, work.response_ns);
+        work.waited = Waited::Recorded;
+        work.setup_ns = ns(row.wakeup_ms).min(queue_ns);
+        work.wait_ns = queue_ns - work.setup_ns;
+        work.slot_wait_ns = ns(row.slot_wait_ms).min(work.response_ns - queue_ns);
+    }
+
+    fn ties_of(&mut self, work: &Work, row: &Invocation<'_>) -> Ties {
+        // A request gives up its slot for a call or a sleep. The time of a sleep is not in its row, but its CPU time is.
+        let on_slot = row.cpu_time_ms.map(|cpu| {
+            let cpu_wait = row.cpu_wait_ms.map_or(0, Milliseconds::as_ns);
+            cpu.as_ns().saturating_add(cpu_wait)
+        });
+        let without_wait_ns = work.service_ns() - work.slot_wait_ns;
+        Ties {
+            parent: row.parent_id,
+            has_parent_span: row.parent_span_id.is_some(),
+            is_orphan: has(row.flags, Flag::Orphan),
+            asleep_ns: match (row.slot_wait_ms, on_slot) {
+                (Some(_), Some(on_slot_ns)) => (without_wait_ns - on_slot_ns).max(0),
+                _ => 0,
+            },
+            node: self.names.node(&row.node),
+        }
+    }
+
+    /// Adds a call, after all invocations. Calls without an invocation that made them are ignored, except those from outside.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn call(&mut self, row: &cctf::Call<'_>) -> Result<(), TooMany> {
+        let work = row.ancestor_id.map(|id| self.find(row.trace_id, id));
+        let is_from_outside = row.ancestor_id.is_none() && row.parent_span_id.is_none();
+        let work = match work {
+            Some(Some(work)) => work,
+            None if is_from_outside => NONE,
+            Some(None) | None => return Ok(()),
+        };
+        let callee = self.by_caller.get(&(row.trace_id, row.span_id));
+        let call = CallRow {
+            span_id: row.span_id,
+            start_ns: row.ts_start.as_ns(),
+            end_ns: row.ts_end.as_ns(),
+            work,
+            callee: callee.copied().unwrap_or(NONE),
+            node: self.names.node(&row.node),
+            is_message: row.kind == Some(SpanKind::Producer),
+        };
+        self.push(call)
+    }
+
+    pub(super) fn push(&mut self, call: CallRow) -> Result<(), TooMany> {
+        let list = match call.work {
+            NONE => &mut self.root_calls,
+            _ => &mut self.calls,
+        };
+        if list.len() >= CALLS_MAX {
+            return Err(TooMany {
+                what: "calls",
+                max: CALLS_MAX,
+            });
+        }
+        list.push(call);
+        Ok(())
+    }
+
+    /// A line that is no row.
+    pub fn damaged_line(&mut self) {
+        self.notes.damaged_lines += 1;
+    }
+
+    /// A part or a file that is missing.
+    pub fn missing(&mut self, sentence: String) {
+        self.notes.missing.push(sentence);
+    }
+
+    pub(super) fn find(&self, trace: TraceId, span: SpanId) -> Option<u32> {
+        self.by_id.get(&(trace, span)).copied()
+    }
+
+    /// The instances so far, whose stations can be set before the end.
+    pub fn instances(&mut self) -> &mut [Instance] {
+        &mut self.names.instances
+    }
+
+    /// The names so far.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The work of all rows.
+    ///
+    /// # Errors
+    /// If calls that no row has make too many.
+    pub fn finish(self) -> Result<Works, TooMany> {
+        link::finish(self)
+    }
+}
+
+fn has(flags: Option<Flags>, flag: Flag) -> bool {
+    flags.is_some_and(|flags| flags.has(flag))
+}

@@ -1,0 +1,29 @@
+//! [`Works`]: what each invocation of a recorded run asks of its station: own time, calls, and what each call waits for.
+//!
+//! Waits are not part of the work, because they come again when it is done again. Of the times in a row,
+//!
+//! - `queue_time_ms - wakeup_ms` is the wait for a slot, and `slot_wait_ms` the wait for another one after a call,
+//! - `wakeup_ms` is a set-up time of the slot, which is occupied meanwhile,
+//! - the rest is own time and time of calls. `cpu_wait_ms` is part of the own time: the slot is occupied, and a station
+//!   has no model of the CPUs behind it.
+//!
+//! An instance that reports no queue has its waits in its own time, and unlimited slots.
+//!
+//! - [`model`]: the types; [`names`]: names by number; [`notes`]: what the rows leave out.
+//! - [`read`]: the files of a run; [`collect`]: their rows.
+//! - [`link`]: who called whom; [`segments`]: own times and waits of calls; [`own_time`]: own times of refused requests.
+
+mod collect;
+mod link;
+mod model;
+mod names;
+mod notes;
+mod own_time;
+mod read;
+mod segments;
+
+pub use collect::{Collector, TooMany};
+pub use model::{Arrival, CALLS_MAX, Call, Ending, INVOCATIONS_MAX, NONE, Place, Waited, Work, Works};
+pub use names::{Endpoint, Instance, Names, Station};
+pub use notes::Notes;
+pub use read::{Bounds, WorkError, read};

@@ -1,0 +1,160 @@
+//! [`read`]: the work of a run from the files of all its parts.
+
+use cctf_proto::cctf::{self, File, Invocation, Module, Part, WHOLE_BYTES_MAX};
+use rundir::parts::Run;
+use rundir::{Lines, ReadError, RunFolder};
+
+use super::collect::{Collector, TooMany};
+use super::model::Works;
+use super::names::Station;
+
+/// The part of a run to read: invocations that arrived from the first time up to, but excluding, the second. Nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub from_ns: i64,
+    pub to_ns: i64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            from_ns: i64::MIN,
+            to_ns: i64::MAX,
+        }
+    }
+}
+
+/// A run whose work cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(
+        "cannot read {run}: it has no invocations in this time; restore invocations.jsonl or choose another time"
+    )]
+    NoInvocations { run: String },
+    #[error("cannot read {run}: it has more than the maximum of {max} {what}; choose a part of it with --from and --to", max = too_many.max, what = too_many.what)]
+    TooMany { run: String, too_many: TooMany },
+}
+
+/// Reads the work of a run from the part `first` on.
+///
+/// # Errors
+/// If a file cannot be read, or there are no invocations or too many.
+pub fn read(run: &Run, first: &Part, bounds: Bounds) -> Result<Works, WorkError> {
+    let mut collector = Collector::default();
+    let too_many = |too_many| WorkError::TooMany {
+        run: run.id().to_owned(),
+        too_many,
+    };
+    if let Some(missing) = run.missing(first)? {
+        collector.missing(missing);
+    }
+    let parts = run.parts_from(first)?;
+    for part in &parts {
+        let is_within = |row: &Invocation<'_>| {
+            let at_ns = row.ts_enqueue.as_ns();
+            bounds.from_ns <= at_ns && at_ns < bounds.to_ns
+        };
+        let added = each_line(run, part, File::Invocations, &mut collector, |line, collector| {
+            let row = serde_json::from_slice::<Invocation<'_>>(line).ok();
+            row.map(|row| {
+                if is_within(&row) {
+                    collector.invocation(&row)
+                } else {
+                    Ok(())
+                }
+            })
+        })?;
+        added.map_err(too_many)?;
+    }
+    for part in &parts {
+        let added = each_line(run, part, File::Calls, &mut collector, |line, collector| {
+            let row = serde_json::from_slice::<cctf::Call<'_>>(line).ok();
+            row.map(|row| collector.call(&row))
+        })?;
+        added.map_err(too_many)?;
+    }
+    stations(run, &parts, &mut collector)?;
+    let works = collector.finish().map_err(too_many)?;
+    match works.works.is_empty() {
+        true => Err(WorkError::NoInvocations {
+            run: run.id().to_owned(),
+        }),
+        false => Ok(works),
+    }
+}
+
+/// Passes the lines of a file to `on_line`, which returns `None` for a line that is no row, until one does not fit.
+fn each_line(
+    run: &Run,
+    part: &Part,
+    file: File,
+    collector: &mut Collector,
+    mut on_line: impl FnMut(&[u8], &mut Collector) -> Option<Result<(), TooMany>>,
+) -> Result<Result<(), TooMany>, ReadError> {
+    let Some(lines) = Lines::open(run.path(part, file))? else {
+        collector.missing(format!("{} has no {}", part.folder(), file.name()));
+        return Ok(Ok(()));
+    };
+    let (mut result, mut damaged) = (Ok(()), 0);
+    let on_row = |line: &[u8]| {
+        if result.is_err() {
+            return true;
+        }
+        match on_line(line, collector) {
+            Some(added) => result = added,
+            None => return false,
+        }
+        true
+    };
+    lines.each_row(on_row, |_| damaged += 1)?;
+    (0..damaged).for_each(|_: u64| collector.damaged_line());
+    Ok(result)
+}
+
+/// Sets the stations of the instances as the last inventory reports them. Inferred slots are no station: they only say how many
+/// requests were seen at once.
+fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<(), ReadError> {
+    let mut inventory = None;
+    for part in parts {
+        let folder = RunFolder::open(&run.folder(part))?;
+        inventory = folder
+            .whole(File::ModuleInventory, WHOLE_BYTES_MAX)?
+            .or(inventory);
+    }
+    let modules = inventory
+        .as_deref()
+        .map(serde_json::from_slice::<Vec<Module<'_>>>);
+    let Some(Ok(modules)) = modules else {
+        collector.missing(format!(
+            "{} has no valid module_inventory.json: slots are unknown",
+            run.id()
+        ));
+        return Ok(());
+    };
+    for module in &modules {
+        for instance in module.instances.iter().flatten() {
+            let number = collector
+                .names()
+                .find_module(&module.module_id)
+                .and_then(|module| collector.names().find_instance(module, &instance.instance_id));
+            if let Some(number) = number {
+                collector.instances()[number as usize].station = station_of(instance);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn station_of(instance: &cctf::Instance<'_>) -> Station {
+    let is_reported = instance.slots_src != Some(cctf::SlotSource::Inferred);
+    let slots = instance.workers.filter(|workers| is_reported && *workers > 0);
+    Station {
+        slots: slots.map(|slots| u32::try_from(slots).unwrap_or(u32::MAX)),
+        is_released: slots.is_some() && instance.slot_policy.as_deref() == Some("released"),
+        queue_limit: instance
+            .queue_limit
+            .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+    }
+}
