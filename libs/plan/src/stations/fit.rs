@@ -89,7 +89,10 @@ pub fn fits(works: &Works, outcomes: &[Outcome]) -> Vec<ModuleFit> {
                 module: module.clone(),
                 count: waits.recorded.len(),
                 mean: pair(mean_ms(&waits.recorded), mean_ms(&waits.simulated)),
-                p95: pair(quantile_ms(&waits.recorded, 0.95), quantile_ms(&waits.simulated, 0.95)),
+                p95: pair(
+                    quantile_ms(&waits.recorded, 0.95),
+                    quantile_ms(&waits.simulated, 0.95),
+                ),
                 refused_otherwise: waits.refused_otherwise,
             }
         })
