@@ -1,6 +1,8 @@
 //! What a recorded run asks of a system: its roots in order of time, and the stations that answer them.
 //!
+//! - [`roots`]: what came from outside, and when.
 //! - [`work`]: what each invocation asks of its station; [`stations`]: the waits to which that leads.
 
+pub mod roots;
 pub mod stations;
 pub mod work;

@@ -1,0 +1,46 @@
+//! [`Roots`]: the requests, messages and jobs of a run that came from outside, in order of their time and in bounded memory.
+//!
+//! ```text
+//! calls, invocations ─▶ rows without ─▶ joined by call ─▶ sorted by time ─▶ one file ─▶ selection ─▶ arrivals
+//! of all parts          an invocation   (join)            (read)            (file)
+//!                       above (rows)
+//! ```
+//!
+//! A root is (1) a call of the load driver or of another client without an invocation above it, joined with the invocation
+//! that answered it, wherever in the run that is; or (2) an invocation without parent that no call caused. A root that
+//! failed at its caller is a root. A recorded retry is one, at its own time. A trace may have several.
+//!
+//! - An orphan is a row whose caller is missing: it has the flag, or it names a call or a parent that the run does not have.
+//! - A call directly inside of another call is not a root; the outer one is. Its answer belongs to neither.
+//! - Of rows with the same ids, the earliest counts. Of several answers to one call, the earliest is joined.
+//! - Control spans have no rows, and so are no roots.
+//!
+//! [`kind::Kind::of`] has the rule by which a root can be sent, [`selection`] what a replay makes of the roots.
+//!
+//! Memory is bounded: rows are sorted in [`cctf_sort`], 48 MiB at once and the rest in temporary files, and the texts that
+//! roots share have a bound in bytes. Only disk space limits the length of a run.
+
+pub mod arrivals;
+mod codec;
+pub mod error;
+pub mod factor;
+mod file;
+mod join;
+pub mod kind;
+mod peers;
+mod read;
+pub mod root;
+pub mod rows;
+pub mod selection;
+pub mod survey;
+
+pub use arrivals::{Arrival, Arrivals};
+pub use error::{RootsError, SelectionError};
+pub use factor::Factor;
+pub use file::Iter;
+pub use join::JoinCounts;
+pub use kind::Kind;
+pub use read::{Damage, Roots, size};
+pub use root::{Origin, Root};
+pub use selection::{By, Plan, Preview, Selection};
+pub use survey::{Bodies, Endpoint, Orphans, Survey};

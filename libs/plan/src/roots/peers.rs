@@ -1,0 +1,106 @@
+//! [`Peers`]: finds the module of a root that nothing answered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aggregate::ids::ModuleId;
+use aggregate::peers::ModuleNames;
+use cctf_proto::cctf::{File, Module, Part, WHOLE_BYTES_MAX};
+use foldhash::quality::RandomState;
+use rundir::parts::Run;
+use rundir::{ReadError, RunFolder};
+
+use super::root::{Root, UNKNOWN_MODULE};
+
+/// Maximum number of peers whose module is remembered. A client of more has one for each of its servers' addresses.
+const PEERS_MAX: usize = 10_000;
+
+/// The modules behind peers, and those of the inventory.
+#[derive(Default)]
+pub struct Peers {
+    /// The module behind a peer; `None` if there are several.
+    behind: HashMap<Arc<str>, Option<Arc<str>>, RandomState>,
+    /// Application and name of each module of the inventory.
+    modules: Vec<(Option<String>, String)>,
+}
+
+impl Peers {
+    /// Reads the inventory of the last part that has a valid one.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(run: &Run, parts: &[Part]) -> Result<Self, ReadError> {
+        let mut peers = Self::default();
+        for part in parts.iter().rev() {
+            let folder = RunFolder::open(&run.folder(part))?;
+            let bytes = match folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX) {
+                Ok(bytes) => bytes.unwrap_or_default(),
+                // No reader accepts such a file.
+                Err(ReadError::TooLarge { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes) {
+                let own = modules.iter().filter(|module| module.external != Some(true));
+                peers.modules = own
+                    .map(|module| {
+                        let app = module.app_id.as_deref().map(str::to_owned);
+                        (app, module.module_id.to_string())
+                    })
+                    .collect();
+                break;
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Notes which module a root's peer is.
+    pub fn add(&mut self, root: &Root) {
+        let Some(peer) = root.peer.as_ref().filter(|_| !root.module.is_empty()) else {
+            return;
+        };
+        if let Some(known) = self.behind.get_mut(peer) {
+            if known.as_ref().is_some_and(|known| *known != root.module) {
+                *known = None;
+            }
+        } else if self.behind.len() < PEERS_MAX {
+            self.behind
+                .insert(Arc::clone(peer), Some(Arc::clone(&root.module)));
+        }
+    }
+
+    /// Names the modules of further roots. All roots must have been added.
+    pub fn finder(&self) -> Finder<'_> {
+        let modules = self.modules.iter().enumerate();
+        let names =
+            modules.map(|(number, (app, name))| (ModuleId::new(number), app.as_deref(), name.as_str()));
+        Finder {
+            peers: self,
+            names: ModuleNames::new(names),
+        }
+    }
+}
+
+/// Finds modules by peers.
+pub struct Finder<'p> {
+    peers: &'p Peers,
+    names: ModuleNames<'p>,
+}
+
+impl Finder<'_> {
+    /// Sets the module of a root without one.
+    pub fn complete(&self, root: &mut Root) {
+        if !root.module.is_empty() {
+            return;
+        }
+        let Some(peer) = &root.peer else {
+            root.module = UNKNOWN_MODULE.into();
+            return;
+        };
+        let behind = self.peers.behind.get(peer).cloned().flatten();
+        let named = || {
+            let number = self.names.behind(peer, None)?;
+            Some(self.peers.modules.get(number.index())?.1.as_str().into())
+        };
+        root.module = behind.or_else(named).unwrap_or_else(|| Arc::clone(peer));
+    }
+}

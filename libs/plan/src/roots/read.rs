@@ -1,0 +1,243 @@
+//! [`Roots`]: reads the roots of a run, sorts and counts them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cctf_proto::cctf::{File, Part};
+use cctf_sort::record::{Record, key_of};
+use cctf_sort::sorter::Sorter;
+use rundir::byte_count::{ByteCount, OnBytes};
+use rundir::parts::{Run, State};
+use rundir::{Lines, ReadError};
+
+use super::codec::{Draft, Tables, decode, encode};
+use super::error::RootsError;
+use super::file::{Iter, RootFile, RootWriter};
+use super::join::{Join, JoinCounts};
+use super::peers::Peers;
+use super::root::Root;
+use super::rows;
+use super::survey::{Orphans, Survey};
+
+/// Files with rows of roots.
+const FILES: [File; 2] = [File::Calls, File::Invocations];
+/// Roots held in memory, bytes: some 400,000. Further ones are written to a temporary file in sorted chunks.
+const HELD_BYTES: usize = 48 << 20;
+/// Damaged lines that are named; all are counted.
+const DAMAGES_SHOWN_MAX: usize = 20;
+
+/// A line that is not a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub path: PathBuf,
+    /// From 1.
+    pub line: u64,
+}
+
+/// The roots of a run. Copies share one temporary file.
+#[derive(Clone)]
+pub struct Roots {
+    file: Arc<RootFile>,
+    pub run_id: String,
+    /// Whether more rows may follow.
+    pub is_open: bool,
+    /// Roots of the whole run, without orphans.
+    pub survey: Survey,
+    pub counts: JoinCounts,
+    /// Number of damaged lines, and the first of them. A row with an invocation above it is read up to that field.
+    pub damaged: u64,
+    pub damages: Vec<Damage>,
+    /// The parts and files that are missing.
+    pub notes: Vec<String>,
+}
+
+/// Size of the files that [`Roots::read`] reads, bytes.
+///
+/// # Errors
+/// If the parts cannot be listed.
+pub fn size(run: &Run, first: &Part) -> Result<u64, ReadError> {
+    let parts = run.parts_from(first)?;
+    let paths = parts
+        .iter()
+        .flat_map(|part| FILES.map(|file| run.path(part, file)));
+    Ok(paths
+        .map(|path| std::fs::metadata(path).map_or(0, |data| data.len()))
+        .sum())
+}
+
+impl Roots {
+    /// Reads the parts of a run from `first` on. `temporary` is a folder for temporary files: up to a third of the size of
+    /// `calls.jsonl`. `on_bytes` receives the bytes read.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or a temporary file cannot be written.
+    pub fn read(
+        run: &Run,
+        first: &Part,
+        temporary: &Path,
+        on_bytes: OnBytes<'_>,
+    ) -> Result<Self, RootsError> {
+        let parts = run.parts_from(first)?;
+        let mut reading = Reading {
+            join: Join::new(temporary),
+            tables: Tables::default(),
+            bytes: ByteCount::new(on_bytes),
+            damaged: 0,
+            damages: Vec::new(),
+        };
+        let mut notes: Vec<String> = run.missing(first)?.into_iter().collect();
+        for part in &parts {
+            for file in FILES {
+                match Lines::open(run.path(part, file))? {
+                    Some(lines) => reading.read(file, lines)?,
+                    None => notes.push(format!("{} has no {}", part.folder(), file.name())),
+                }
+            }
+        }
+        let is_open = match parts.last() {
+            Some(part) => run.state(part)? == State::Open,
+            None => false,
+        };
+        let peers = Peers::read(run, &parts)?;
+        let Reading {
+            join,
+            tables,
+            damaged,
+            damages,
+            ..
+        } = reading;
+        let (file, survey, counts) = sort(join, tables, peers, temporary)?;
+        Ok(Self {
+            file: Arc::new(file),
+            run_id: run.id().to_owned(),
+            is_open,
+            survey,
+            counts,
+            damaged,
+            damages,
+            notes,
+        })
+    }
+
+    /// All roots in order of time, orphans included. Roots of the same time are in the order of their ids.
+    pub fn iter(&self) -> Iter {
+        self.iter_from(i64::MIN)
+    }
+
+    /// The roots at this time or later.
+    pub fn iter_from(&self, at_ns: i64) -> Iter {
+        Iter::new(&self.file, at_ns)
+    }
+
+    /// Time of the first root, nanoseconds since the Unix epoch: with orphans, or of the others.
+    pub fn first_ns(&self, orphans: Orphans) -> Option<i64> {
+        match orphans {
+            Orphans::Drop => self.survey.first_ns,
+            Orphans::Root => self.file.first_ns(),
+        }
+    }
+
+    /// Time of the last root.
+    pub fn last_ns(&self, orphans: Orphans) -> Option<i64> {
+        match orphans {
+            Orphans::Drop => self.survey.last_ns,
+            Orphans::Root => self.file.last_ns(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &Arc<RootFile> {
+        &self.file
+    }
+
+    /// Size of the temporary file, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.file.bytes()
+    }
+}
+
+impl<'r> IntoIterator for &'r Roots {
+    type Item = Result<Root, RootsError>;
+    type IntoIter = Iter;
+
+    fn into_iter(self) -> Iter {
+        self.iter()
+    }
+}
+
+/// Reads the rows.
+struct Reading<'a> {
+    join: Join,
+    tables: Tables,
+    bytes: ByteCount<'a>,
+    damaged: u64,
+    damages: Vec<Damage>,
+}
+
+impl Reading<'_> {
+    fn read(&mut self, file: File, lines: Lines) -> Result<(), RootsError> {
+        let path = lines.path().to_owned();
+        let (mut failed, mut damaged) = (None, 0);
+        let on_row = |line: &[u8]| {
+            self.bytes.add_line(line);
+            let row = match rows::read(line, file, &mut self.tables) {
+                Ok(row) => row,
+                Err(_) => return false,
+            };
+            if let Some(row) = row
+                && failed.is_none()
+            {
+                failed = self.join.push(&row, &mut self.tables).err();
+            }
+            true
+        };
+        let damages = &mut self.damages;
+        lines.each_row(on_row, |line| {
+            damaged += 1;
+            if damages.len() < DAMAGES_SHOWN_MAX {
+                damages.push(Damage {
+                    path: path.clone(),
+                    line,
+                });
+            }
+        })?;
+        self.damaged += damaged;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Joins the rows, and writes the roots in order of time.
+fn sort(
+    join: Join,
+    mut tables: Tables,
+    mut peers: Peers,
+    temporary: &Path,
+) -> Result<(RootFile, Survey, JoinCounts), RootsError> {
+    let mut sorter = Sorter::new(temporary, HELD_BYTES);
+    let mut encoded = Vec::new();
+    let counts = join.finish(&mut tables, &mut |root, tables| {
+        peers.add(&root);
+        encoded.clear();
+        let at_ns = root.at_ns;
+        encode(&Draft::of(root), tables, &mut encoded);
+        sorter.push(&Record {
+            key: key_of(at_ns),
+            identity: &[],
+            line: &encoded,
+        })
+    })?;
+    let mut survey = Survey::new(Orphans::Drop);
+    let file = RootFile::create(temporary)?;
+    let mut writer = RootWriter::new(&file);
+    let finder = peers.finder();
+    sorter.drain(|record| {
+        let Draft { mut root, .. } = decode(record.line, &tables).ok_or_else(RootsError::damaged)?;
+        finder.complete(&mut root);
+        survey.add(&root);
+        encoded.clear();
+        let at_ns = root.at_ns;
+        encode(&Draft::of(root), &mut tables, &mut encoded);
+        writer.push(at_ns, &encoded)
+    })?;
+    let index = writer.finish()?;
+    Ok((RootFile::new(file, index, tables)?, survey, counts))
+}

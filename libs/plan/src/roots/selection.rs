@@ -1,0 +1,239 @@
+//! [`Selection`]: which roots are sent, and when.
+//!
+//! A selection is applied in this order. Times are integers of nanoseconds, and factors are exact to a millionth.
+//!
+//! 1. *Window*: `from` and `to` count from the run's first root, whatever its kind, as `cctf stats` counts them from the first
+//!    invocation. Roots at `from` or later and before `to` are in it. Orphans are left out, or are roots like all others.
+//! 2. *Kind*: only requests over HTTP can be sent. The others are counted.
+//! 3. *Scale*, one of three:
+//!    - [`By::Thin`], factor f up to 1. A root is kept if a hash of its trace id and the seed is in the first share f of all
+//!      hashes, so the roots of one trace are kept or dropped together, and what a smaller factor keeps, a larger one keeps, too.
+//!      Keeps: the form of the rate over time, the mix of requests, and a Poisson process (independent thinning of a Poisson
+//!      process is one: Lewis and Shedler, Naval Research Logistics Quarterly 26, 1979). Distorts: what depends on neighbours.
+//!      Bursts have fewer requests, gaps are less regular or less irregular and come closer to those of a Poisson process, and
+//!      a cache sees fewer repetitions. The number of kept roots varies by chance: its standard deviation is
+//!      sqrt(n f (1 - f)) for n traces of one root.
+//!    - [`By::Overlap`], factor f from 1 to 256. Copies of the window are laid over each other. The first is as recorded. Each
+//!      other one is shifted cyclically by a random time: what leaves the window at its end enters at its beginning. The last
+//!      copy is thinned if f is not an integer. Keeps: the length, the mix, the mean rate times f, and within each copy gaps,
+//!      bursts and the order of requests, except at its seam. Distorts: trends of the rate over the window are averaged out,
+//!      since the copies are at different phases, and the sum of many copies tends to a Poisson process (Palm and Khintchine:
+//!      Khintchine, Mathematical Methods in the Theory of Queueing, 1960), so bursts are relatively smaller than those of
+//!      f times as many users. Each root is sent several times: keys and caches repeat.
+//!    - [`By::Squeeze`], any factor f. Each gap is divided by f. Keeps: the order, the mix, the coefficient of variation
+//!      of the gaps, and the pattern of bursts relative to the mean gap. Distorts: everything that has a length of its own, because
+//!      users' think times, periods and timeouts are not divided. For arrivals it is the same as `speed`.
+//! 4. *Speed*: each time in the window is divided by it.
+//! 5. *Limit*: the first N requests of what results.
+//!
+//! The length of the window is its end minus its beginning, or, where the run ends first, up to the last root plus the run's
+//! mean gap, so that the last and the first root of a shifted copy do not coincide.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arrivals::{Arrivals, Phase, offset_in};
+use super::error::{RootsError, SelectionError};
+use super::factor::Factor;
+use super::file::{Iter, RootFile};
+use super::read::Roots;
+use super::survey::{Orphans, Survey};
+
+/// Maximum number of copies, each of which reads the file at its own place: 16 MiB of buffers.
+const COPIES_MAX: u64 = 256;
+
+/// How a run is scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// A random share of the requests.
+    #[default]
+    Thin,
+    /// Copies of the run, shifted in time.
+    Overlap,
+    /// Shorter gaps.
+    Squeeze,
+}
+
+/// Which roots are sent, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Offsets from the run's first root.
+    pub from: Duration,
+    pub to: Option<Duration>,
+    /// Maximum number of requests.
+    pub limit: Option<u64>,
+    pub orphans: Orphans,
+    pub speed: Factor,
+    pub scale: Factor,
+    pub by: By,
+    /// Determines what is thinned out, and by how much copies are shifted.
+    pub seed: u64,
+}
+
+impl Default for Selection {
+    /// The whole run as recorded.
+    fn default() -> Self {
+        Self {
+            from: Duration::ZERO,
+            to: None,
+            limit: None,
+            orphans: Orphans::Drop,
+            speed: Factor::ONE,
+            scale: Factor::ONE,
+            by: By::Thin,
+            seed: 0,
+        }
+    }
+}
+
+/// A selection from a run, which is known to be possible.
+#[derive(Clone)]
+pub struct Plan {
+    file: Arc<RootFile>,
+    selection: Selection,
+    /// Beginning of the window, nanoseconds since the Unix epoch.
+    begin_ns: i64,
+    /// Its length, nanoseconds.
+    length_ns: u64,
+}
+
+/// Counts of what a plan will send.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Roots of all kinds in the window.
+    pub window: Survey,
+    /// The requests: a root that is sent twice counts twice.
+    pub requests: Survey,
+    /// Time of the last request after the start, nanoseconds.
+    pub last_offset_ns: Option<u64>,
+}
+
+impl Selection {
+    /// Applies the selection to the roots of a run.
+    ///
+    /// # Errors
+    /// If the factor does not fit, or nothing of the run can be in the window.
+    pub fn plan(&self, roots: &Roots) -> Result<Plan, SelectionError> {
+        let scale = self.scale;
+        match self.by {
+            By::Thin if scale > Factor::ONE => return Err(SelectionError::ThinAboveOne(scale)),
+            By::Overlap if scale < Factor::ONE => return Err(SelectionError::OverlapBelowOne(scale)),
+            By::Overlap if copies_of(scale) > COPIES_MAX => {
+                return Err(SelectionError::TooManyCopies {
+                    factor: scale,
+                    max: COPIES_MAX,
+                });
+            }
+            _ => {}
+        }
+        if let Some(to) = self.to.filter(|to| *to <= self.from) {
+            return Err(SelectionError::EmptyWindow { from: self.from, to });
+        }
+        let first_ns = roots.first_ns(self.orphans).unwrap_or(0);
+        let last_ns = roots.last_ns(self.orphans).unwrap_or(first_ns);
+        let last = last_ns.abs_diff(first_ns);
+        let from = nanoseconds(self.from);
+        if from > last {
+            return Err(SelectionError::BeyondEnd {
+                from: self.from,
+                last: Duration::from_nanos(last),
+            });
+        }
+        let mean_gap = last / roots.survey.roots.saturating_sub(1).max(1);
+        let run_end = last.saturating_add(mean_gap.max(1));
+        let end = self.to.map_or(run_end, |to| nanoseconds(to).min(run_end));
+        Ok(Plan {
+            file: Arc::clone(roots.file()),
+            selection: self.clone(),
+            begin_ns: first_ns.saturating_add_unsigned(from),
+            length_ns: end - from,
+        })
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn copies_of(scale: Factor) -> u64 {
+    scale.whole() + u64::from(scale.fraction().is_some())
+}
+
+impl Plan {
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Length of the replay, nanoseconds: that of the window, divided by the factors of time.
+    pub fn length_ns(&self) -> u64 {
+        self.scaled(self.length_ns)
+    }
+
+    fn scaled(&self, ns: u64) -> u64 {
+        let [speed, squeeze] = self.time_factors();
+        Factor::divide(ns, speed, squeeze)
+    }
+
+    fn time_factors(&self) -> [Factor; 2] {
+        let squeeze = match self.selection.by {
+            By::Squeeze => self.selection.scale,
+            By::Thin | By::Overlap => Factor::ONE,
+        };
+        [self.selection.speed, squeeze]
+    }
+
+    /// The requests in order of their time. It can be called as often as needed.
+    pub fn arrivals(&self) -> Arrivals {
+        let selection = &self.selection;
+        let scale = selection.scale;
+        let phase = |copy: u64, share: Option<Factor>| {
+            Phase::new(
+                &self.file,
+                selection.orphans,
+                self.begin_ns,
+                self.length_ns,
+                selection.seed,
+                copy,
+                share,
+            )
+        };
+        let phases = match selection.by {
+            By::Squeeze => vec![phase(0, None)],
+            By::Thin => vec![phase(0, scale.fraction())],
+            By::Overlap => {
+                let whole = (0..scale.whole()).map(|copy| phase(copy, None));
+                let last = scale.fraction().map(|share| phase(scale.whole(), Some(share)));
+                whole.chain(last).collect()
+            }
+        };
+        Arrivals::new(phases, self.time_factors(), selection.limit)
+    }
+
+    /// Counts what will be sent, without sending it.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read.
+    pub fn preview(&self) -> Result<Preview, RootsError> {
+        let orphans = self.selection.orphans;
+        let mut window = Survey::new(orphans);
+        for root in Iter::new(&self.file, self.begin_ns) {
+            let root = root?;
+            if offset_in(&root, self.begin_ns) >= self.length_ns {
+                break;
+            }
+            window.add(&root);
+        }
+        let mut requests = Survey::new(Orphans::Root);
+        let mut last_offset_ns = None;
+        for arrival in self.arrivals() {
+            let arrival = arrival?;
+            requests.add(&arrival.root);
+            last_offset_ns = Some(arrival.offset_ns);
+        }
+        Ok(Preview {
+            window,
+            requests,
+            last_offset_ns,
+        })
+    }
+}
