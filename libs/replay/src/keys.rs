@@ -1,0 +1,120 @@
+//! [`Keys`]: values that must be stored before a replay reads them, because their recorded writers are not among its roots.
+
+use std::collections::HashMap;
+
+use plan::roots::Root;
+
+use crate::bodies::{GET, SET};
+
+/// Maximum number of keys that are stored before the replay: each costs a request of its own.
+pub const KEYS_MAX: usize = 10_000;
+const FOUND: i64 = 200;
+
+/// Keys of the key-value store, by service and path, in the order of their first use.
+#[derive(Debug, Default)]
+pub struct Keys {
+    seen: HashMap<(usize, String), ()>,
+    missing: Vec<Key>,
+    /// Requests that read a key beyond [`KEYS_MAX`].
+    pub beyond: u64,
+}
+
+/// A value to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Number of the service.
+    pub target: usize,
+    /// Path of the request that stores it.
+    pub path: String,
+    /// Size of the value, bytes.
+    pub bytes: u64,
+}
+
+impl Keys {
+    /// Looks at the next root, in the order of time. The first use of a key decides: a read that was answered with a value
+    /// needs it; after a write, or a read that found nothing, the replay has the same values as the recorded run.
+    pub fn add(&mut self, root: &Root, target: usize) {
+        let (Some(method), Some(path)) = (root.method.as_deref(), root.path.as_deref()) else {
+            return;
+        };
+        let key = match method {
+            "GET" => path.strip_prefix(GET),
+            "POST" => path.strip_prefix(SET),
+            _ => None,
+        };
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return;
+        };
+        let is_read = method == "GET" && root.status == Some(FOUND);
+        if self.seen.len() >= KEYS_MAX {
+            self.beyond += u64::from(is_read && !self.seen.contains_key(&(target, key.to_owned())));
+            return;
+        }
+        if self.seen.insert((target, key.to_owned()), ()).is_none() && is_read {
+            self.missing.push(Key {
+                target,
+                path: format!("{SET}{key}"),
+                bytes: root.answer_bytes.unwrap_or(0),
+            });
+        }
+    }
+
+    /// The values to store.
+    pub fn missing(&self) -> &[Key] {
+        &self.missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::root;
+
+    fn read(key: &str, status: i64, bytes: u64) -> Root {
+        Root {
+            status: Some(status),
+            answer_bytes: Some(bytes),
+            ..root("GET", &format!("/kv/get/{key}"), None)
+        }
+    }
+
+    #[test]
+    fn only_values_that_were_found_and_not_written_before_are_stored() {
+        let mut keys = Keys::default();
+        let write = |key: &str| root("POST", &format!("/kv/set/{key}"), Some(8));
+        for root in [
+            write("own"),
+            read("own", 200, 8),
+            read("old", 200, 77),
+            read("old", 200, 99),
+            read("none", 404, 30),
+            read("none", 200, 5),
+            read("full", 503, 30),
+            root("GET", "/kv/get/", None),
+        ] {
+            keys.add(&root, 0);
+        }
+        keys.add(&read("old", 200, 1), 1);
+        let key = |target, path: &str, bytes| Key {
+            target,
+            path: path.to_owned(),
+            bytes,
+        };
+        assert_eq!(
+            keys.missing(),
+            [key(0, "/kv/set/old", 77), key(1, "/kv/set/old", 1)]
+        );
+        assert_eq!(keys.beyond, 0);
+    }
+
+    #[test]
+    fn keys_beyond_the_maximum_are_counted_by_the_requests_that_read_them() {
+        let mut keys = Keys::default();
+        for number in 0..KEYS_MAX + 3 {
+            keys.add(&read(&number.to_string(), 200, 1), 0);
+        }
+        keys.add(&read(&KEYS_MAX.to_string(), 200, 1), 0);
+        keys.add(&read("0", 200, 1), 0);
+        assert_eq!((keys.missing().len(), keys.beyond), (KEYS_MAX, 4));
+    }
+}

@@ -1,0 +1,173 @@
+//! [`Overview`]: what is known of a plan's requests before the first one is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cctf_load::http::request::PATH_BYTES_MAX;
+use plan::roots::{Arrival, Root, RootsError};
+
+use crate::bodies::templates::Templates;
+use crate::bodies::{Choice, choose, is_too_large};
+use crate::keys::Keys;
+use crate::targets::Targets;
+
+/// Endpoints with filler that are named one by one; a person writes templates for a few.
+const FILLERS_MAX: usize = 100;
+/// Modules without a target that are kept for the error, which names fewer.
+const MODULES_MAX: usize = 1_000;
+
+/// Counts of the requests of a plan, by what the driver can do with them.
+#[derive(Debug, Default)]
+pub struct Overview {
+    /// Requests that are sent.
+    pub requests: u64,
+    /// Requests whose body is larger than the driver sends.
+    pub too_large: u64,
+    /// Requests whose path and query are longer than the driver sends.
+    pub too_long: u64,
+    /// Requests with filler as their body, by method and route or path.
+    pub fillers: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    /// All requests with filler.
+    pub filler: u64,
+    /// Requests whose template gives a body that is longer or shorter than the recorded one.
+    pub unlike_size: u64,
+    /// Requests of each template.
+    pub by_template: Vec<u64>,
+    pub modules: BTreeSet<String>,
+    pub keys: Keys,
+}
+
+/// Why a root that could be sent over HTTP is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    TooLarge,
+    TooLong,
+}
+
+/// Whether the driver refuses to send a root.
+pub fn unsent(root: &Root) -> Option<Unsent> {
+    let path = root.path.as_deref().map_or(0, str::len);
+    // The question mark is one more byte.
+    let query = root.query.as_deref().map_or(0, |query| query.len() + 1);
+    if is_too_large(root) {
+        return Some(Unsent::TooLarge);
+    }
+    (path + query > PATH_BYTES_MAX).then_some(Unsent::TooLong)
+}
+
+impl Overview {
+    /// Looks at all requests of a plan.
+    ///
+    /// # Errors
+    /// If the plan cannot be read.
+    pub fn of(
+        arrivals: impl Iterator<Item = Result<Arrival, RootsError>>,
+        targets: &Targets,
+        templates: &Templates,
+        seed: u64,
+    ) -> Result<Self, RootsError> {
+        let mut overview = Self {
+            by_template: vec![0; templates.len()],
+            ..Self::default()
+        };
+        for arrival in arrivals {
+            overview.add(&arrival?.root, targets, templates, seed);
+        }
+        Ok(overview)
+    }
+
+    fn add(&mut self, root: &Root, targets: &Targets, templates: &Templates, seed: u64) {
+        match unsent(root) {
+            Some(Unsent::TooLarge) => self.too_large += 1,
+            Some(Unsent::TooLong) => self.too_long += 1,
+            None => self.add_sent(root, targets, templates, seed),
+        }
+    }
+
+    fn add_sent(&mut self, root: &Root, targets: &Targets, templates: &Templates, seed: u64) {
+        let index = self.requests;
+        self.requests += 1;
+        if !self.modules.contains(&*root.module) && self.modules.len() < MODULES_MAX {
+            self.modules.insert(root.module.to_string());
+        }
+        if let Some(target) = targets.of_module(&root.module) {
+            self.keys.add(root, target);
+        }
+        match choose(root, templates) {
+            Choice::None | Choice::Endpoint(_) => {}
+            Choice::Filler => self.add_filler(root),
+            Choice::Template(number) => {
+                if let Some(count) = self.by_template.get_mut(number) {
+                    *count += 1;
+                }
+                let rendered = templates
+                    .get(number)
+                    .map(|template| template.render(index, root.body_bytes, seed));
+                self.unlike_size += u64::from(rendered.is_some_and(|(_, is_of_size)| !is_of_size));
+            }
+        }
+    }
+
+    fn add_filler(&mut self, root: &Root) {
+        self.filler += 1;
+        let (Some(method), Some(shape)) = (&root.method, root.shape()) else {
+            return;
+        };
+        let name = (Arc::clone(method), Arc::clone(shape));
+        let is_full = self.fillers.len() >= FILLERS_MAX;
+        match self.fillers.get_mut(&name) {
+            Some(count) => *count += 1,
+            None if is_full => {}
+            None => {
+                self.fillers.insert(name, 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::root;
+
+    fn overview(roots: Vec<Root>, targets: &[&str]) -> Overview {
+        let flags: Vec<_> = targets.iter().map(|target| target.parse().unwrap()).collect();
+        let arrivals = roots.into_iter().map(|root| {
+            Ok(Arrival {
+                offset_ns: 0,
+                copy: 0,
+                root,
+            })
+        });
+        Overview::of(arrivals, &Targets::new(&flags).unwrap(), &Templates::default(), 1).unwrap()
+    }
+
+    #[test]
+    fn each_request_is_counted_by_what_becomes_of_it() {
+        let long = format!("/{}", "p".repeat(4_000));
+        let long_query = Root {
+            query: Some("q".repeat(3_000).into()),
+            ..root("GET", &long, None)
+        };
+        let found = overview(
+            vec![
+                root("POST", "/json/validate", Some(10)),
+                root("POST", "/checkout", Some(10)),
+                root("POST", "/checkout", Some(20)),
+                root("POST", "/checkout", Some(65 << 20)),
+                root("GET", &long, None),
+                long_query,
+            ],
+            &["http://127.0.0.1:1"],
+        );
+        assert_eq!((found.requests, found.too_large, found.too_long), (4, 1, 1));
+        assert_eq!(found.filler, 2);
+        let fillers: Vec<_> = found
+            .fillers
+            .iter()
+            .map(|((method, path), count)| (&**method, &**path, *count))
+            .collect();
+        assert_eq!(fillers, [("POST", "/checkout", 2)]);
+        assert_eq!(found.modules.iter().collect::<Vec<_>>(), ["svc"]);
+    }
+}

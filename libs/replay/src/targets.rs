@@ -1,0 +1,277 @@
+//! [`Targets`]: the live services, by module; and the checks of them before the first send.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::str::FromStr;
+
+use cctf_load::plan::target::{Target, TargetError};
+
+/// Modules that an error names; a longer list is cut.
+const MODULES_SHOWN: usize = 10;
+
+/// The argument of `--target`: a URL for all modules, or `MODULE=URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFlag {
+    /// `None`: all modules without a target of their own.
+    pub module: Option<String>,
+    pub target: Target,
+}
+
+impl FromStr for TargetFlag {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        // A module's name may have an equals sign, but no scheme of a URL.
+        let (module, url) = match text.split_once("=http") {
+            Some((module, _)) if !module.is_empty() => (Some(module), &text[module.len() + 1..]),
+            _ => (None, text),
+        };
+        Ok(Self {
+            module: module.map(str::to_owned),
+            target: Target::parse(url)?,
+        })
+    }
+}
+
+/// An unusable set of targets.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetsError {
+    #[error("two targets for {0}: use one --target for it")]
+    Twice(String),
+    #[error(
+        "cannot replay: no target for {}; add --target MODULE=URL for each, or one --target URL for all",
+        listed("module", modules)
+    )]
+    Missing { modules: Vec<String> },
+    #[error("cannot use --target for {}: the plan sends it nothing; its modules are {}", .module, listed("module", known))]
+    Unused { module: String, known: Vec<String> },
+    #[error("cannot send load to {host}: it is not this machine; allow it with --allow-target {host}")]
+    NotLoopback { host: String },
+    #[error("cannot resolve {host}: {source}; check the name")]
+    Unresolved { host: String, source: std::io::Error },
+    #[error("cannot connect to {target}: {source}; check that the service runs there")]
+    Unreachable { target: Target, source: std::io::Error },
+}
+
+/// `module a`, `modules a and b`, `modules a, b and 3 more`.
+fn listed(what: &str, names: &[String]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(MODULES_SHOWN)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let more = names.len() - shown.len();
+    match (more, shown.split_last()) {
+        (0, Some((last, rest))) if !rest.is_empty() => {
+            format!("{what}{plural} {} and {last}", rest.join(", "))
+        }
+        (0, _) => format!("{what}{plural} {}", shown.join(", ")),
+        _ => format!("{what}{plural} {} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The live services, by module.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    all: Vec<Target>,
+    by_module: BTreeMap<String, usize>,
+    default: Option<usize>,
+}
+
+impl Targets {
+    /// # Errors
+    /// [`TargetsError::Twice`].
+    pub fn new(flags: &[TargetFlag]) -> Result<Self, TargetsError> {
+        let mut targets = Self::default();
+        for flag in flags {
+            let index = targets.index_of(&flag.target);
+            let former = match &flag.module {
+                Some(module) => targets.by_module.insert(module.clone(), index),
+                None => targets.default.replace(index),
+            };
+            if former.is_some() {
+                let name = flag.module.as_ref().map(|module| format!("module {module:?}"));
+                return Err(TargetsError::Twice(
+                    name.unwrap_or_else(|| "all modules".to_owned()),
+                ));
+            }
+        }
+        Ok(targets)
+    }
+
+    fn index_of(&mut self, target: &Target) -> usize {
+        let known = self.all.iter().position(|known| known == target);
+        known.unwrap_or_else(|| {
+            self.all.push(target.clone());
+            self.all.len() - 1
+        })
+    }
+
+    /// The distinct services.
+    pub fn all(&self) -> &[Target] {
+        &self.all
+    }
+
+    /// The number of the service that stands for a module.
+    pub fn of_module(&self, module: &str) -> Option<usize> {
+        self.by_module.get(module).copied().or(self.default)
+    }
+
+    /// Checks that each of these modules has a target, and each module's target a request.
+    ///
+    /// # Errors
+    /// [`TargetsError::Missing`] and [`TargetsError::Unused`].
+    pub fn check_modules(&self, modules: &BTreeSet<String>) -> Result<(), TargetsError> {
+        let missing: Vec<String> = modules
+            .iter()
+            .filter(|module| self.of_module(module).is_none())
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            return Err(TargetsError::Missing { modules: missing });
+        }
+        match self.by_module.keys().find(|module| !modules.contains(*module)) {
+            Some(module) => Err(TargetsError::Unused {
+                module: module.clone(),
+                known: modules.iter().cloned().collect(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that each host is this machine, or allowed by its name. A name counts as this machine only if all its
+    /// addresses do.
+    ///
+    /// # Errors
+    /// [`TargetsError::NotLoopback`] and [`TargetsError::Unresolved`].
+    pub fn check_hosts(&self, allowed: &[String]) -> Result<(), TargetsError> {
+        for target in &self.all {
+            let host = &target.host;
+            if allowed.iter().any(|allowed| is_same_host(allowed, host)) {
+                continue;
+            }
+            let resolved = (host.as_str(), target.port).to_socket_addrs();
+            let addresses: Vec<SocketAddr> = resolved
+                .map_err(|source| TargetsError::Unresolved {
+                    host: host.clone(),
+                    source,
+                })?
+                .collect();
+            if addresses.is_empty() || !addresses.iter().all(|address| is_loopback(*address)) {
+                return Err(TargetsError::NotLoopback { host: host.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens and closes a connection to each service.
+    ///
+    /// # Errors
+    /// [`TargetsError::Unreachable`].
+    pub fn check_reachable(&self) -> Result<(), TargetsError> {
+        for target in &self.all {
+            target
+                .reachable_address()
+                .map_err(|source| TargetsError::Unreachable {
+                    target: target.clone(),
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    // `::ffff:127.0.0.1` is an IPv4 address in an IPv6 one.
+    address.ip().to_canonical().is_loopback()
+}
+
+fn is_same_host(allowed: &str, host: &str) -> bool {
+    allowed.trim_matches(['[', ']']).eq_ignore_ascii_case(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(flags: &[&str]) -> Result<Targets, TargetsError> {
+        let flags: Vec<TargetFlag> = flags.iter().map(|flag| flag.parse().unwrap()).collect();
+        Targets::new(&flags)
+    }
+
+    fn modules(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_module_has_its_own_target_or_that_of_all() {
+        let targets = targets(&[
+            "http://127.0.0.1:1",
+            "cart=http://127.0.0.1:2",
+            "a=b=http://127.0.0.1:1",
+        ])
+        .unwrap();
+        let port = |module| targets.all()[targets.of_module(module).unwrap()].port;
+        assert_eq!([port("cart"), port("front"), port("a=b")], [2, 1, 1]);
+        assert_eq!(targets.all().len(), 2, "one service for two modules");
+    }
+
+    #[test]
+    fn two_targets_for_one_module_are_refused() {
+        let error = targets(&["a=http://h:1", "a=http://h:2"])
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "two targets for module \"a\": use one --target for it");
+        let error = targets(&["http://h:1", "http://h:2"]).unwrap_err().to_string();
+        assert!(error.contains("all modules"), "{error}");
+        assert!("a=https://h".parse::<TargetFlag>().is_err());
+        assert!("h:8080".parse::<TargetFlag>().is_err());
+    }
+
+    #[test]
+    fn one_sentence_names_all_modules_without_target() {
+        let own = targets(&["cart=http://127.0.0.1:1"]).unwrap();
+        let error = own
+            .check_modules(&modules(&["cart", "b", "c"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no target for modules \"b\" and \"c\""), "{error}");
+        let many: Vec<String> = (0..30).map(|number| format!("m{number:02}")).collect();
+        let error = own
+            .check_modules(&many.into_iter().collect())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("\"m09\" and 20 more"), "{error}");
+        let error = own.check_modules(&modules(&["b"])).unwrap_err();
+        assert!(matches!(error, TargetsError::Missing { .. }));
+        let all = targets(&["http://127.0.0.1:1", "crat=http://127.0.0.1:2"]).unwrap();
+        let error = all.check_modules(&modules(&["cart"])).unwrap_err().to_string();
+        assert!(
+            error.contains("crat") && error.contains("module \"cart\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn another_machine_needs_a_flag_that_names_it() {
+        for loopback in [
+            "http://127.0.0.1:1",
+            "http://127.9.9.9:1",
+            "http://[::1]:1",
+            "http://[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(
+                targets(&[loopback]).unwrap().check_hosts(&[]).is_ok(),
+                "{loopback}"
+            );
+        }
+        for other in ["http://192.0.2.1:1", "http://[2001:db8::1]:1", "http://0.0.0.0:1"] {
+            let other = targets(&[other]).unwrap();
+            let host = other.all()[0].host.clone();
+            let error = other.check_hosts(&["192.0.2.9".into()]).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("--allow-target {host}")), "{error}");
+            assert!(other.check_hosts(&[host]).is_ok());
+        }
+    }
+}
