@@ -12,8 +12,6 @@ use super::kind::{Evidence, Kind};
 use super::root::Root;
 use super::rows::{Role, Row};
 
-/// Rows held in memory, bytes: some 200,000. Further ones are written to a temporary file in sorted chunks.
-const HELD_BYTES: usize = 48 << 20;
 /// Bytes of a trace id and a span id.
 const IDS: usize = 24;
 
@@ -36,10 +34,10 @@ pub struct Join {
 }
 
 impl Join {
-    /// `temporary` is the folder of temporary files.
-    pub fn new(temporary: &Path) -> Self {
+    /// `temporary` is the folder of temporary files, `held_bytes` the maximum of rows in memory.
+    pub fn new(temporary: &Path, held_bytes: usize) -> Self {
         Self {
-            sorter: Sorter::new(temporary, HELD_BYTES),
+            sorter: Sorter::new(temporary, held_bytes),
             identity: Vec::new(),
             line: Vec::new(),
         }

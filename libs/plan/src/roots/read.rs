@@ -21,7 +21,8 @@ use super::survey::{Orphans, Survey};
 
 /// Files with rows of roots.
 const FILES: [File; 2] = [File::Calls, File::Invocations];
-/// Roots held in memory, bytes: some 400,000. Further ones are written to a temporary file in sorted chunks.
+/// Rows or roots held in memory by each of two sorts, bytes: some 300,000. Further ones are written to a temporary file in
+/// sorted chunks.
 const HELD_BYTES: usize = 48 << 20;
 /// Damaged lines that are named; all are counted.
 const DAMAGES_SHOWN_MAX: usize = 20;
@@ -77,9 +78,23 @@ impl Roots {
         temporary: &Path,
         on_bytes: OnBytes<'_>,
     ) -> Result<Self, RootsError> {
+        Self::read_within(run, first, temporary, HELD_BYTES, on_bytes)
+    }
+
+    /// The same with another bound on the rows in memory.
+    ///
+    /// # Errors
+    /// As [`Roots::read`].
+    pub fn read_within(
+        run: &Run,
+        first: &Part,
+        temporary: &Path,
+        held_bytes: usize,
+        on_bytes: OnBytes<'_>,
+    ) -> Result<Self, RootsError> {
         let parts = run.parts_from(first)?;
         let mut reading = Reading {
-            join: Join::new(temporary),
+            join: Join::new(temporary, held_bytes),
             tables: Tables::default(),
             bytes: ByteCount::new(on_bytes),
             damaged: 0,
@@ -106,7 +121,13 @@ impl Roots {
             damages,
             ..
         } = reading;
-        let (file, survey, counts) = sort(join, tables, peers, temporary)?;
+        let (file, survey, counts) = sort(
+            join,
+            tables,
+            peers,
+            Sorter::new(temporary, held_bytes),
+            RootFile::create(temporary)?,
+        )?;
         Ok(Self {
             file: Arc::new(file),
             run_id: run.id().to_owned(),
@@ -210,9 +231,9 @@ fn sort(
     join: Join,
     mut tables: Tables,
     mut peers: Peers,
-    temporary: &Path,
+    mut sorter: Sorter,
+    file: std::fs::File,
 ) -> Result<(RootFile, Survey, JoinCounts), RootsError> {
-    let mut sorter = Sorter::new(temporary, HELD_BYTES);
     let mut encoded = Vec::new();
     let counts = join.finish(&mut tables, &mut |root, tables| {
         peers.add(&root);
@@ -226,7 +247,6 @@ fn sort(
         })
     })?;
     let mut survey = Survey::new(Orphans::Drop);
-    let file = RootFile::create(temporary)?;
     let mut writer = RootWriter::new(&file);
     let finder = peers.finder();
     sorter.drain(|record| {

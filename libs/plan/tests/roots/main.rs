@@ -1,0 +1,5 @@
+//! Roots of handmade runs: which there are, what they are, and when they are sent.
+
+mod reading;
+mod run;
+mod selecting;
