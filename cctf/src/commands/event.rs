@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cctf_load::clock;
+use cctf_load::otlp::attributes::{integer, text};
 use cctf_load::otlp::export::Exporter;
-use cctf_load::otlp::spans::{control_request, integer, text};
+use cctf_load::otlp::spans::control_request;
 use cctf_proto::cctf::PlacementKind;
 use cctf_proto::keys;
 use clap::builder::NonEmptyStringValueParser;
