@@ -7,6 +7,7 @@
 //! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
+//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names what was changed.
 //! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
@@ -21,6 +22,7 @@ mod links;
 mod neighbours;
 mod overload;
 mod regression;
+mod replay;
 mod stack;
 mod steal;
 mod theory;
@@ -75,21 +77,27 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 10] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("overload", overload::check, STOLEN_MAX),
     Part::new("crowd", crowd::check, NOTHING_STOLEN),
     Part::new("regression", regression::check, STOLEN_MAX),
+    Part::new("replay", replay::check_pairs, STOLEN_MAX),
+    Part::new("replay-chain", replay::check_chain, STOLEN_MAX),
+    Part::new("sensitivity", replay::check_sensitivity, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     "lindley",
     "neighbours",
     "overload",
     "crowd",
     "regression",
+    "replay",
+    "replay-chain",
+    "sensitivity",
     "hosts",
     "links",
 ];

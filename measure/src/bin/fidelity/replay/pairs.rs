@@ -1,0 +1,122 @@
+//! Replays of one recording against the service that was recorded: how often they are called different although nothing was changed.
+
+use std::path::Path;
+
+use super::site::{Site, Word};
+use crate::finding::Finding;
+
+/// Replays of each recording. Four recordings give 40 pairs.
+const REPLAYS: usize = 10;
+/// Of 40 pairs, at most this many may be called different.
+const FALSE_ALARMS_MAX: usize = 1;
+/// Of the 30 pairs up to a utilisation of 0.7, at least this many must be called the same: 36 of 40 in proportion.
+const SAME_MIN: usize = 27;
+/// CPU time of a request of the Poisson loads, and of the service around it, ms.
+const WORK: &str = "/work?cpu_ms=1";
+const SERVICE_MS: f64 = 1.1;
+/// The endpoints of `make real-all`.
+const ENDPOINTS: &str = "json,gzip,hash,kvset,kvget";
+
+/// A recording: how the runs of one utilisation are made.
+struct Scene {
+    name: &'static str,
+    /// None for the five endpoints one after the other.
+    utilisation: Option<f64>,
+    /// Length of the load: at 0.85, 200 relaxation times are 33,000 requests.
+    duration: &'static str,
+}
+
+const SCENES: [Scene; 4] = [
+    Scene {
+        name: "five endpoints",
+        utilisation: None,
+        duration: "10s",
+    },
+    Scene {
+        name: "utilisation 0.5",
+        utilisation: Some(0.5),
+        duration: "20s",
+    },
+    Scene {
+        name: "utilisation 0.7",
+        utilisation: Some(0.7),
+        duration: "30s",
+    },
+    Scene {
+        name: "utilisation 0.85",
+        utilisation: Some(0.85),
+        duration: "60s",
+    },
+];
+
+/// Verdicts on the replays of one recording.
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    same: usize,
+    differs: usize,
+    cannot_tell: usize,
+}
+
+/// Records each scene once, replays it, and compares each replay with the recording.
+pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut all = Count::default();
+    let mut calm = Count::default();
+    for scene in &SCENES {
+        let count = run(bin_dir, scene, &mut findings)?;
+        all.differs += count.differs;
+        if scene.utilisation.is_none_or(|utilisation| utilisation <= 0.7) {
+            calm.same += count.same;
+        }
+        findings.push(Finding::note(
+            &format!("{}: same, differs, cannot tell", scene.name),
+            &format!("{}, {}, {}", count.same, count.differs, count.cannot_tell),
+            "",
+        ));
+    }
+    findings.push(Finding::at_most(
+        "replays called different although nothing was changed",
+        all.differs as f64,
+        FALSE_ALARMS_MAX as f64,
+        "of 40",
+    ));
+    findings.push(Finding::between(
+        "replays called the same, up to a utilisation of 0.7",
+        calm.same as f64,
+        (SAME_MIN as f64, 30.0),
+        "of 30",
+    ));
+    Ok(findings)
+}
+
+fn run(bin_dir: &Path, scene: &Scene, findings: &mut Vec<Finding>) -> anyhow::Result<Count> {
+    let mut site = Site::start(bin_dir)?;
+    let url = site.service("tunable-svc", &[("WORKERS", "1")])?;
+    let recording = match scene.utilisation {
+        Some(utilisation) => {
+            let rate = format!("{:.1}", utilisation / SERVICE_MS * 1e3);
+            let load = ["--endpoint", WORK, "--rate", &rate, "--duration", scene.duration];
+            site.record(
+                "recorded",
+                &url,
+                &[load.as_slice(), &["--arrivals", "poisson"]].concat(),
+            )?
+        }
+        None => site.record_all("recorded", &url, ENDPOINTS, scene.duration)?,
+    };
+    let mut count = Count::default();
+    for number in 0..REPLAYS {
+        let replayed = site.replay(&recording, &format!("replay-{number}"), &url, &[])?;
+        let verdict = site.compare(&recording, &replayed)?;
+        match verdict.word {
+            Word::Same => count.same += 1,
+            Word::Differs => count.differs += 1,
+            Word::CannotTell => count.cannot_tell += 1,
+        }
+        if verdict.word != Word::Same {
+            let name = format!("{}, replay {number}: {:?}", scene.name, verdict.word);
+            findings.push(Finding::note(&name, &verdict.cause(), ""));
+        }
+    }
+    Ok(count)
+}

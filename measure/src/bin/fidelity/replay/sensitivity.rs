@@ -1,0 +1,164 @@
+//! Replays after one thing was changed. Each must be called different, and the change must be the first cause.
+
+use std::path::{Path, PathBuf};
+
+use super::site::{Site, Verdict, Word};
+use crate::finding::Finding;
+
+/// CPU time of a request at the first module, ms. The second module gets it by the header of the next hop.
+const FRONT_WORK: &str = "/work?cpu_ms=1";
+/// 40% of one worker: the changes must show without a queue that never settles.
+const RATE: &str = "330";
+const DURATION: &str = "20s";
+const LOAD: [&str; 8] = [
+    "--endpoint",
+    FRONT_WORK,
+    "--rate",
+    RATE,
+    "--duration",
+    DURATION,
+    "--arrivals",
+    "poisson",
+];
+const FRONT: &str = "front";
+const BACK: &str = "back";
+/// Called by the second module in one replay only.
+const FAR: &str = "far";
+const BACK_WORK: &str = "/work?cpu_ms=2";
+const BACK_SLOWER: &str = "/work?cpu_ms=2&sleep_ms=1";
+const BACK_CHEAPER: &str = "/work?cpu_ms=1.8";
+
+/// A change, and the cause that the verdict must give first.
+struct Change {
+    name: &'static str,
+    /// Topics of the cause in the JSON of `cctf compare`, of which one must come first.
+    causes: &'static [&'static str],
+    /// The module that must be named. None if the cause has none.
+    module: Option<&'static str>,
+}
+
+/// Replays a recording with each change.
+pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut site = Site::start(bin_dir)?;
+    let far = site.service(FAR, &[("WORKERS", "2")])?;
+    let back = site.service(BACK, &[("WORKERS", "2"), ("NEXT_URL_ALLOW", &far)])?;
+    let workers = [
+        ("WORKERS", "2"),
+        ("SLOT_POLICY", "released"),
+        ("NEXT_URL_ALLOW", &back),
+    ];
+    let front = site.service(FRONT, &workers)?;
+    let next = |work: &str| format!("X-Next-Url: {back}{work}");
+    let header = next(BACK_WORK);
+    let recording = site.record(
+        "recorded",
+        &front,
+        &[&LOAD, ["--header", &header].as_slice()].concat(),
+    )?;
+    let mut judge = |site: &Site<'_>, replayed: &PathBuf, change: &Change| -> anyhow::Result<()> {
+        let verdict = site.compare(&recording, replayed)?;
+        findings.push(finding(change, &verdict));
+        Ok(())
+    };
+    let by_header = |module| move |name, causes| Change { name, causes, module };
+    let in_back = by_header(Some(BACK));
+
+    let replayed = site.replay(&recording, "slower", &front, &["--header", &next(BACK_SLOWER)])?;
+    judge(
+        &site,
+        &replayed,
+        &in_back("1 ms more in one module", &["service_mean"]),
+    )?;
+
+    let replayed = site.replay(&recording, "cheaper", &front, &["--header", &next(BACK_CHEAPER)])?;
+    judge(
+        &site,
+        &replayed,
+        &in_back("10% less CPU time in one module", &["cpu_mean", "service_mean"]),
+    )?;
+
+    let replayed = site.replay(
+        &recording,
+        "faster",
+        &front,
+        &["--header", &header, "--speed", "1.02"],
+    )?;
+    let faster = Change {
+        name: "arrivals 2% faster",
+        causes: &["arrival_rate", "arrival_offset"],
+        module: None,
+    };
+    judge(&site, &replayed, &faster)?;
+
+    let lost = (recorded_roots(&recording)? - 1).to_string();
+    let replayed = site.replay(
+        &recording,
+        "lost",
+        &front,
+        &["--header", &header, "--limit", &lost],
+    )?;
+    let lost = Change {
+        name: "one request less",
+        causes: &["call_graph"],
+        module: None,
+    };
+    judge(&site, &replayed, &lost)?;
+
+    let extra = format!("X-Next-Url: {back}{BACK_WORK}&call_url={far}/work");
+    let replayed = site.replay(&recording, "extra", &front, &["--header", &extra])?;
+    judge(&site, &replayed, &in_back("one more call", &["call_graph"]))?;
+
+    site.stop_services()?;
+    findings.push(fewer_workers(bin_dir)?);
+    Ok(findings)
+}
+
+/// Half of the workers: one service at 40% of two workers, then at 80% of one.
+fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
+    let mut site = Site::start(bin_dir)?;
+    let url = site.service(FRONT, &[("WORKERS", "2")])?;
+    let load = [
+        "--endpoint",
+        BACK_WORK,
+        "--rate",
+        "380",
+        "--duration",
+        DURATION,
+        "--arrivals",
+        "poisson",
+    ];
+    let recording = site.record("recorded", &url, &load)?;
+    site.stop_services()?;
+    let url = site.service(FRONT, &[("WORKERS", "1")])?;
+    let replayed = site.replay(&recording, "half", &url, &[])?;
+    let change = Change {
+        name: "half of the workers",
+        causes: &["slots"],
+        module: Some(FRONT),
+    };
+    Ok(finding(&change, &site.compare(&recording, &replayed)?))
+}
+
+/// Number of calls that a run has at its root.
+fn recorded_roots(run: &Path) -> anyhow::Result<usize> {
+    let text = std::fs::read_to_string(run.join("cctf/calls.jsonl"))?;
+    Ok(text
+        .lines()
+        .filter(|line| line.contains("\"parent_span_id\":null"))
+        .count())
+}
+
+fn finding(change: &Change, verdict: &Verdict) -> Finding {
+    let first = &verdict.json["verdict"]["causes"][0];
+    let is_topic = first["topic"]
+        .as_str()
+        .is_some_and(|topic| change.causes.contains(&topic));
+    let is_module = change.module.is_none() || first["module"].as_str() == change.module;
+    Finding::new(
+        change.name,
+        format!("{:?}: {}", verdict.word, verdict.cause()),
+        format!("differs by {}", change.causes.join(" or ")),
+        verdict.word == Word::Differs && is_topic && is_module,
+    )
+}

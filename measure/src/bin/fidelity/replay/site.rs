@@ -1,0 +1,188 @@
+//! [`Site`]: a normalizer and services that stay while runs are recorded, replayed and compared.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use e2e::binaries::{Done, command_in};
+use e2e::child::Child;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for the end of a run in its `run_meta.json`.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Exit codes of `cctf compare`.
+const SAME: i32 = 0;
+const DIFFERS: i32 = 3;
+const CANNOT_TELL: i32 = 4;
+
+/// What `cctf compare` says of two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Same,
+    Differs,
+    CannotTell,
+}
+
+/// A verdict and its JSON.
+pub struct Verdict {
+    pub word: Word,
+    pub json: Value,
+}
+
+impl Verdict {
+    /// The first cause or reason, for people.
+    pub fn cause(&self) -> String {
+        let verdict = &self.json["verdict"];
+        let texts = [
+            &verdict["causes"][0]["text"],
+            &verdict["reasons"][0]["reason"],
+            &verdict["reason"],
+        ];
+        let text = texts.into_iter().find_map(Value::as_str);
+        text.map_or_else(|| verdict.to_string(), str::to_owned)
+    }
+}
+
+/// A normalizer with one folder for all runs, and services that send to it.
+pub struct Site<'a> {
+    bin_dir: &'a Path,
+    normalizer: Child,
+    services: Vec<Child>,
+    logs: TempDir,
+}
+
+impl<'a> Site<'a> {
+    pub fn start(bin_dir: &'a Path) -> anyhow::Result<Self> {
+        let logs = tempfile::tempdir()?;
+        let normalizer = Child::normalizer(bin_dir, logs.path(), &["--join-window", "1s"])?;
+        Ok(Self {
+            bin_dir,
+            normalizer,
+            services: Vec::new(),
+            logs,
+        })
+    }
+
+    /// Starts a service under the name of a module, and returns its URL.
+    pub fn service(&mut self, module: &str, variables: &[(&str, &str)]) -> anyhow::Result<String> {
+        let otlp = self.normalizer.url("grpc")?;
+        let own = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+            ("MODULE_ID", module),
+            ("NODE_ID", module),
+            ("STAGE", "edge"),
+            ("QUEUE_LIMIT", "100000"),
+        ];
+        let service = Child::service(self.bin_dir, &[&own, variables].concat())?;
+        let url = service.url("listening")?;
+        self.services.push(service);
+        Ok(url)
+    }
+
+    /// Stops all services.
+    pub fn stop_services(&mut self) -> anyhow::Result<()> {
+        for service in self.services.drain(..) {
+            service.stop()?;
+        }
+        Ok(())
+    }
+
+    /// Records a run with `cctf load`.
+    pub fn record(&self, run_id: &str, url: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
+        self.send("load", run_id, &[&["--target", url], args].concat())
+    }
+
+    /// Records several endpoints, one after the other, in one run.
+    pub fn record_all(
+        &self,
+        run_id: &str,
+        url: &str,
+        endpoints: &str,
+        duration: &str,
+    ) -> anyhow::Result<PathBuf> {
+        let logs = self
+            .logs
+            .path()
+            .to_str()
+            .context("the folder's name is not UTF-8")?;
+        let load = [
+            "--endpoints",
+            endpoints,
+            "--duration",
+            duration,
+            "--logs-dir",
+            logs,
+        ];
+        self.send("run", run_id, &[&["--target", url], load.as_slice()].concat())
+    }
+
+    /// Replays a run.
+    pub fn replay(&self, of: &Path, run_id: &str, url: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
+        let of = of.to_str().context("the folder's name is not UTF-8")?;
+        self.send("replay", run_id, &[&[of, "--target", url], args].concat())
+    }
+
+    fn send(&self, subcommand: &str, run_id: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
+        let mut command = command_in(self.bin_dir, "cctf")?;
+        command.args([subcommand, "--run-id", run_id, "--format", "json"]);
+        command
+            .args(["--otlp-endpoint", &self.normalizer.url("grpc")?])
+            .args(args);
+        let done = Done::from(command.output().context("cannot start cctf")?);
+        ensure!(
+            done.code == Some(0),
+            "cctf {subcommand} {args:?} ended with {:?}: {}",
+            done.code,
+            done.stderr
+        );
+        let folder = self.logs.path().join(run_id);
+        wait_for_end(&folder)?;
+        Ok(folder)
+    }
+
+    /// The verdict of `cctf compare` on two runs.
+    pub fn compare(&self, first: &Path, second: &Path) -> anyhow::Result<Verdict> {
+        compare(self.bin_dir, first, second)
+    }
+}
+
+/// The verdict of `cctf compare` on two runs.
+pub fn compare(bin_dir: &Path, first: &Path, second: &Path) -> anyhow::Result<Verdict> {
+    let mut command = command_in(bin_dir, "cctf")?;
+    command
+        .arg("compare")
+        .args([first, second])
+        .args(["--format", "json"]);
+    let done = Done::from(command.output().context("cannot start cctf compare")?);
+    let word = match done.code {
+        Some(SAME) => Word::Same,
+        Some(DIFFERS) => Word::Differs,
+        Some(CANNOT_TELL) => Word::CannotTell,
+        code => bail!("cctf compare ended with {code:?}: {}", done.stderr),
+    };
+    Ok(Verdict {
+        word,
+        json: done.json()?,
+    })
+}
+
+/// Waits until the normalizer has closed a run.
+fn wait_for_end(folder: &Path) -> anyhow::Result<()> {
+    let meta = folder.join("cctf/run_meta.json");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(&meta).unwrap_or_default();
+        let has_ended = serde_json::from_str::<Value>(&text).is_ok_and(|meta| !meta["ended_ts"].is_null());
+        if has_ended {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{} has no ended_ts after {PATIENCE:?}",
+            meta.display()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
