@@ -23,9 +23,10 @@ const LOAD: [&str; 6] = ["--endpoint", "json", "--rate", "60", "--duration", "40
 /// Records and replays the chain, and compares the merged folders.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let scratch = tempfile::tempdir()?;
-    let recorded = drive(bin_dir, &scratch.path().join("recorded"), "load", &LOAD)?;
+    let at = |run: &str| scratch.path().join(run);
+    let recorded = drive(bin_dir, &at("recorded"), "recorded", "load", &LOAD)?;
     let of = recorded.to_str().context("the folder's name is not UTF-8")?;
-    let replayed = drive(bin_dir, &scratch.path().join("replayed"), "replay", &[of])?;
+    let replayed = drive(bin_dir, &at("replayed"), "replayed", "replay", &[of])?;
     let verdict = compare(bin_dir, &recorded, &replayed)?;
     let differences = verdict.json["graph"].as_array().map_or(usize::MAX, Vec::len);
     Ok(vec![
@@ -45,15 +46,20 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Starts three nodes, sends requests by a subcommand of `cctf`, stops all, and returns the merged folder.
-fn drive(bin_dir: &Path, folder: &Path, subcommand: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
-    const RUN: &str = "r";
+fn drive(
+    bin_dir: &Path,
+    folder: &Path,
+    run_id: &str,
+    subcommand: &str,
+    args: &[&str],
+) -> anyhow::Result<PathBuf> {
     let proxy = Proxy::start()?;
     let mut normalizers = Vec::new();
     for (node, ..) in NODES {
         normalizers.push(Child::normalizer(
             bin_dir,
             &folder.join(node),
-            &["--run-id", RUN],
+            &["--run-id", run_id],
         )?);
     }
     let mut services: Vec<Child> = Vec::new();
@@ -85,7 +91,7 @@ fn drive(bin_dir: &Path, folder: &Path, subcommand: &str, args: &[&str]) -> anyh
     let target = services.last().context("no service")?.url("listening")?;
     let mut command = command_in(bin_dir, "cctf")?;
     command.arg(subcommand).args(args);
-    command.args(["--run-id", RUN, "--format", "json", "--target", &target]);
+    command.args(["--run-id", run_id, "--format", "json", "--target", &target]);
     command.args(["--otlp-endpoint", &normalizers[0].url("grpc")?]);
     finish(subcommand, command)?;
     for child in services.into_iter().rev().chain(normalizers) {
@@ -95,7 +101,7 @@ fn drive(bin_dir: &Path, folder: &Path, subcommand: &str, args: &[&str]) -> anyh
     let merged = folder.join("merged");
     let mut command = command_in(bin_dir, "cctf")?;
     command.arg("merge").arg(&merged);
-    command.args(NODES.map(|(node, ..)| folder.join(node).join(RUN)));
+    command.args(NODES.map(|(node, ..)| folder.join(node).join(run_id)));
     finish("merge", command)?;
     Ok(merged)
 }
