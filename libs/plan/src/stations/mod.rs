@@ -14,4 +14,4 @@ mod simulate;
 
 pub use fit::{FIT_ERROR_MAX, FIT_FLOOR_MS, ModuleFit, Pair, Waits, fits, mean_ms, quantile_ms, waits};
 pub use outcome::{Outcome, State};
-pub use simulate::simulate;
+pub use simulate::{Refusals, simulate, simulate_with};

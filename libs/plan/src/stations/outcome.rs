@@ -17,9 +17,9 @@ pub struct Outcome {
 /// How far an invocation came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// Its caller never called it, because the caller was refused.
+    /// It was never called, because its caller was refused, or it waits forever: requests that hold slots wait for one another.
     #[default]
-    NotReached,
+    Unfinished,
     Served,
     /// The queue was full.
     Refused,

@@ -9,11 +9,26 @@ use crate::work::{Arrival, Ending, NONE, Place, Station, Waited, Works};
 
 /// Simulates all arrivals with everything that they cause. The result has one entry per invocation.
 ///
-/// Events at the same time are handled in this order: ends of invocations, ends of calls, starts of calls, arrivals at
-/// stations; among each, in the order of the rows. An event that has no duration before the next one adds that one at the same time,
+/// Events at the same time are handled in this order: ends of invocations, ends of calls, releases of slots for calls, starts of
+/// calls, arrivals at stations; among each, in the order of the rows. An event that has no duration before the next one adds that one at the same time,
 /// and it is handled next if it comes first in this order.
 pub fn simulate(works: &Works) -> Vec<Outcome> {
-    let mut simulator = Simulator::new(works);
+    simulate_with(works, Refusals::ByQueue)
+}
+
+/// Who is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusals {
+    /// A request that finds the queue full.
+    ByQueue,
+    /// The requests that were refused when they were recorded. Whether a queue is full can depend on microseconds, and one other
+    /// refusal changes the waits of all requests until the queue is empty. So recorded waits are compared in this way.
+    AsRecorded,
+}
+
+/// The same as [`simulate`], with a choice of who is refused.
+pub fn simulate_with(works: &Works, refusals: Refusals) -> Vec<Outcome> {
+    let mut simulator = Simulator::new(works, refusals);
     simulator.run();
     simulator.outcomes
 }
@@ -25,6 +40,8 @@ enum Kind {
     End,
     /// A call ends at its caller.
     CallEnd,
+    /// A slot is released for a call.
+    Leave,
     /// A call starts.
     CallStart,
     /// An invocation arrives at its station.
@@ -36,6 +53,7 @@ type Event = (i64, Kind, u32);
 
 struct Simulator<'w> {
     works: &'w Works,
+    refusals: Refusals,
     stations: Vec<StationState>,
     progress: Vec<Progress>,
     /// For each call: how many others it still waits for.
@@ -58,6 +76,8 @@ struct StationState {
 struct Progress {
     /// Its first call that has no group yet, as an offset from its first call.
     next_call: u32,
+    /// The first call of its group.
+    group: u32,
     /// Calls of the group for which the group still waits.
     remaining: u32,
     /// When it was queued last.
@@ -68,7 +88,7 @@ struct Progress {
 }
 
 impl<'w> Simulator<'w> {
-    fn new(works: &'w Works) -> Self {
+    fn new(works: &'w Works, refusals: Refusals) -> Self {
         let stations = works.names.instances.iter().map(|instance| StationState {
             station: instance.station,
             busy: 0,
@@ -76,6 +96,7 @@ impl<'w> Simulator<'w> {
         });
         Self {
             works,
+            refusals,
             stations: stations.collect(),
             progress: vec![Progress::default(); works.works.len()],
             pending: works.calls.iter().map(|call| call.waits).collect(),
@@ -110,6 +131,7 @@ impl<'w> Simulator<'w> {
         match kind {
             Kind::End => self.end(index, now),
             Kind::CallEnd => self.call_end(index, now),
+            Kind::Leave => self.leave(index, now),
             Kind::CallStart => self.call_start(index, now),
             Kind::Arrive => self.arrive(index, now),
         }
@@ -126,17 +148,21 @@ impl<'w> Simulator<'w> {
     fn arrive(&mut self, work: u32, now: i64) {
         self.outcomes[work as usize].enqueue_ns = now;
         self.progress[work as usize].queued_ns = now;
-        let needs_slot = self.works.works[work as usize].waited != Waited::Unknown;
+        let waited = self.works.works[work as usize].waited;
+        let is_by_queue = self.refusals == Refusals::ByQueue;
         let station = self.station(work);
-        let Some(slots) = station.station.slots.filter(|_| needs_slot) else {
+        let Some(slots) = station.station.slots.filter(|_| waited != Waited::Unknown) else {
             return self.start(work, now, false);
         };
+        if !is_by_queue && waited == Waited::Refused {
+            return self.refuse(work, now);
+        }
         if station.busy < slots {
             station.busy += 1;
             return self.start(work, now, true);
         }
         let limit = station.station.queue_limit.unwrap_or(u32::MAX);
-        if station.queue.len() < limit as usize {
+        if !is_by_queue || station.queue.len() < limit as usize {
             station.queue.push_back(work);
         } else {
             self.refuse(work, now);
@@ -158,19 +184,20 @@ impl<'w> Simulator<'w> {
         progress.holds_slot = holds_slot;
         let waited_ns = now - progress.queued_ns;
         let outcome = &mut self.outcomes[work as usize];
-        if std::mem::replace(&mut progress.has_started, true) {
-            outcome.slot_wait_ns += waited_ns;
-            return self.next_group(work, now);
-        }
         let recorded = &self.works.works[work as usize];
         // A thread that slept needs time to wake up. One that takes the next request after its last one does not, even if
         // the recorded request found a sleeping one.
-        let found_sleeper = recorded.wait_ns == 0;
-        let setup_ns = match holds_slot && !(found_sleeper && waited_ns > 0) {
-            true => recorded.setup_ns,
-            false => 0,
+        let setup_ns = |recorded_wait_ns: i64, setup_ns: i64| match holds_slot {
+            true if recorded_wait_ns > 0 || waited_ns == 0 => setup_ns,
+            _ => 0,
         };
-        outcome.state = State::Served;
+        if std::mem::replace(&mut progress.has_started, true) {
+            outcome.slot_wait_ns += waited_ns;
+            let group = &self.works.calls[progress.group as usize];
+            let setup_ns = setup_ns(group.slot_wait_ns, i64::from(group.setup_ns));
+            return self.next_group(work, now + setup_ns);
+        }
+        let setup_ns = setup_ns(recorded.wait_ns, recorded.setup_ns);
         outcome.wait_ns = waited_ns;
         outcome.start_ns = now + setup_ns;
         let start_ns = outcome.start_ns;
@@ -183,9 +210,17 @@ impl<'w> Simulator<'w> {
         let all = recorded.calls();
         let first = all.start + self.progress[work as usize].next_call as usize;
         let mut end = first;
+        let mut is_left = !self.progress[work as usize].holds_slot || !self.station(work).station.is_released;
         while let Some(call) = self.works.calls.get(end).filter(|_| end < all.end) {
             if call.place == Place::After || (call.begins_group && end > first) {
                 break;
+            }
+            if call.place == Place::Joined && !std::mem::replace(&mut is_left, true) {
+                self.at(
+                    now + call.gap_ns - i64::from(call.early_ns),
+                    Kind::Leave,
+                    end as u32,
+                );
             }
             if call.waits == 0 {
                 self.at(now + call.gap_ns, Kind::CallStart, end as u32);
@@ -197,14 +232,12 @@ impl<'w> Simulator<'w> {
         }
         let progress = &mut self.progress[work as usize];
         progress.next_call = (end - all.start) as u32;
+        progress.group = first as u32;
         progress.remaining = (end - first) as u32;
     }
 
     fn call_start(&mut self, index: u32, now: i64) {
         let call = &self.works.calls[index as usize];
-        if call.place == Place::Joined {
-            self.release_for_call(call.work, now);
-        }
         let mut callee = call.callee;
         let first_ns = self.works.works.get(callee as usize).map(|work| work.enqueue_ns);
         while let (Some(work), Some(first_ns)) = (self.works.works.get(callee as usize), first_ns) {
@@ -258,11 +291,8 @@ impl<'w> Simulator<'w> {
         }
     }
 
-    fn release_for_call(&mut self, work: u32, now: i64) {
-        let holds_slot = self.progress[work as usize].holds_slot;
-        if holds_slot && self.station(work).station.is_released {
-            self.free_slot(work, now);
-        }
+    fn leave(&mut self, call: u32, now: i64) {
+        self.free_slot(self.works.calls[call as usize].work, now);
     }
 
     /// Passes the slot to the request that has waited longest.
@@ -278,7 +308,9 @@ impl<'w> Simulator<'w> {
     }
 
     fn end(&mut self, work: u32, now: i64) {
-        self.outcomes[work as usize].end_ns = now;
+        let outcome = &mut self.outcomes[work as usize];
+        outcome.state = State::Served;
+        outcome.end_ns = now;
         self.free_slot(work, now);
         self.answer(work, now);
         let after = self.works.works[work as usize].calls().rev();

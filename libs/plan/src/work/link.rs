@@ -3,6 +3,7 @@
 use std::mem::take;
 
 use super::collect::{CallRow, Collector, TooMany};
+use super::handover;
 use super::model::{Arrival, Call, Ending, NONE, Place, Waited, Works};
 use super::own_time::OwnTimes;
 use super::segments::Segments;
@@ -53,6 +54,7 @@ pub fn finish(mut collector: Collector) -> Result<Works, TooMany> {
     works.names = collector.names;
     works.works = collector.works;
     works.notes = collector.notes;
+    handover::infer(&mut works);
     Ok(works)
 }
 
@@ -148,6 +150,9 @@ fn connect(collector: &mut Collector, row: &CallRow) -> Call {
         out_ns,
         back_ns,
         duration_ns,
+        slot_wait_ns: 0,
+        setup_ns: 0,
+        early_ns: 0,
         work: row.work,
         callee: row.callee,
         first_wait: 0,

@@ -2,8 +2,9 @@
 //!
 //! Waits are not part of the work, because they come again when it is done again. Of the times in a row,
 //!
-//! - `queue_time_ms - wakeup_ms` is the wait for a slot, and `slot_wait_ms` the wait for another one after a call,
+//! - `queue_time_ms - wakeup_ms` is the wait for a slot,
 //! - `wakeup_ms` is a set-up time of the slot, which is occupied meanwhile,
+//! - `slot_wait_ms` is the wait for another slot after a call, and its set-up time, which no field has and [`handover`] infers,
 //! - the rest is own time and time of calls. `cpu_wait_ms` is part of the own time: the slot is occupied, and a station
 //!   has no model of the CPUs behind it.
 //!
@@ -11,9 +12,11 @@
 //!
 //! - [`model`]: the types; [`names`]: names by number; [`notes`]: what the rows leave out.
 //! - [`read`]: the files of a run; [`collect`]: their rows.
-//! - [`link`]: who called whom; [`segments`]: own times and waits of calls; [`own_time`]: own times of refused requests.
+//! - [`link`]: who called whom; [`segments`]: own times and waits of calls.
+//! - [`own_time`]: own times of refused requests; [`handover`]: when slots were released for calls.
 
 mod collect;
+mod handover;
 mod link;
 mod model;
 mod names;

@@ -5,7 +5,7 @@ use cctf_proto::cctf::{SpanId, TraceId};
 use super::names::Names;
 use super::notes::Notes;
 
-/// Maximum number of invocations. Each takes about 100 bytes and each of their calls about 90, so that a run of two rows each
+/// Maximum number of invocations. Each takes about 100 bytes and each of their calls about 110, so that a run of two rows each
 /// stays below 1 GiB.
 pub const INVOCATIONS_MAX: usize = 4_000_000;
 /// Maximum number of calls, for the same reason.
@@ -52,7 +52,7 @@ pub struct Work {
     pub wait_ns: i64,
     /// Recorded wake-up: from the moment at which a slot was free for it to its start. The slot is occupied meanwhile.
     pub setup_ns: i64,
-    /// Recorded waits for further slots, after calls during which the slot was released.
+    /// Recorded waits for further slots, after calls during which the slot was released, without the wake-ups that were inferred.
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,
@@ -122,6 +122,12 @@ pub struct Call {
     pub back_ns: i64,
     /// Recorded duration.
     pub duration_ns: i64,
+    /// For the first call of a group after which the invocation queued for a slot again: its recorded wait, without the wake-up.
+    pub slot_wait_ns: i64,
+    /// For the same call: the wake-up of that slot, which is occupied meanwhile. At most 4.3 s.
+    pub setup_ns: u32,
+    /// How long before the call its slot was released, if that was inferred. At most 4.3 s.
+    pub early_ns: u32,
     /// The invocation that made it.
     pub work: u32,
     /// The invocation that it caused, or [`NONE`]. Further ones follow as siblings; only the first one answers.

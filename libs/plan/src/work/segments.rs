@@ -135,20 +135,24 @@ impl Segments {
 
     /// Takes the recorded waits for further slots out of the own times after groups, from the last one on.
     fn without_slot_waits(&mut self, work: &mut Work, calls: &mut [Call]) {
-        let mut rest_ns = work.slot_wait_ns;
-        let part = rest_ns.min(work.tail_ns);
-        work.tail_ns -= part;
-        rest_ns -= part;
         let begins: Vec<usize> = (0..calls.len())
             .filter(|call| calls[*call].begins_group)
             .collect();
-        for &first in begins.iter().skip(1).rev() {
-            let part = rest_ns.min(calls[first].gap_ns);
-            rest_ns -= part;
-            let group = calls[first..].iter_mut().enumerate();
+        let mut rest_ns = work.slot_wait_ns;
+        let part_ns = rest_ns.min(work.tail_ns);
+        work.tail_ns -= part_ns;
+        rest_ns -= part_ns;
+        if let Some(&last) = begins.last() {
+            calls[last].slot_wait_ns = part_ns;
+        }
+        for (before, first) in begins.iter().zip(begins.iter().skip(1)).rev() {
+            let part_ns = rest_ns.min(calls[*first].gap_ns);
+            rest_ns -= part_ns;
+            calls[*before].slot_wait_ns = part_ns;
+            let group = calls[*first..].iter_mut().enumerate();
             for (_, call) in group.take_while(|(index, call)| *index == 0 || !call.begins_group) {
                 if call.waits == 0 && call.place != Place::After {
-                    call.gap_ns = (call.gap_ns - part).max(0);
+                    call.gap_ns = (call.gap_ns - part_ns).max(0);
                 }
             }
         }
@@ -164,6 +168,9 @@ fn sleep(work: &Work, index: u32, asleep_ns: i64) -> Call {
         out_ns: 0,
         back_ns: 0,
         duration_ns: asleep_ns,
+        slot_wait_ns: work.slot_wait_ns,
+        setup_ns: 0,
+        early_ns: 0,
         work: index,
         callee: NONE,
         first_wait: 0,

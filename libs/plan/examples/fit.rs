@@ -1,0 +1,46 @@
+//! Simulates the stations of recorded runs and prints how well their waits agree with the recorded ones.
+//!
+//! `cargo run --release -p cctf-plan --example fit -- logs/RUN...`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use plan::stations::{Refusals, fits, quantile_ms, simulate_with, waits};
+use plan::work::{Bounds, read};
+use rundir::parts::Target;
+
+fn main() -> anyhow::Result<()> {
+    for folder in std::env::args().skip(1) {
+        let found = Target::Folder(PathBuf::from(&folder)).find()?;
+        let Some((run, first)) = found else {
+            anyhow::bail!("cannot read {folder}: it does not exist");
+        };
+        let began = Instant::now();
+        let works = read(&run, &first, Bounds::default())?;
+        let read_s = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let outcomes = simulate_with(&works, Refusals::AsRecorded);
+        let (count, simulated_s) = (works.works.len(), began.elapsed().as_secs_f64());
+        println!("{folder}: {count} invocations, read in {read_s:.2} s, simulated in {simulated_s:.2} s");
+        for sentence in works.notes.sentences() {
+            println!("  {sentence}");
+        }
+        for fit in fits(&works, &outcomes) {
+            println!("  {fit:?}");
+        }
+        for (waits, module) in waits(&works, &outcomes).iter().zip(&works.names.modules) {
+            let pairs = waits.recorded.iter().zip(&waits.simulated);
+            let mut differences: Vec<i64> = pairs.map(|(a, b)| (a - b).abs()).collect();
+            differences.sort_unstable();
+            let of = |q| 1e3 * quantile_ms(&differences, q);
+            println!(
+                "  {module}: |recorded - simulated| p50 {:.1} us, p95 {:.1} us, p99 {:.1} us, max {:.1} us",
+                of(0.5),
+                of(0.95),
+                of(0.99),
+                of(1.0)
+            );
+        }
+    }
+    Ok(())
+}

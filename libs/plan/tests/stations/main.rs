@@ -1,0 +1,9 @@
+//! Tests of the work of a run and of its simulated stations.
+
+mod build;
+mod files;
+mod naive;
+mod properties;
+mod recorded;
+mod theory;
+mod work;

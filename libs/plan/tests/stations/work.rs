@@ -1,0 +1,383 @@
+//! The work of handmade rows: own time, groups of calls, and rows that contradict each other.
+
+use cctf_proto::cctf::{self, Invocation};
+use plan::stations::{State, simulate};
+use plan::work::{Arrival, Collector, Ending, NONE, Place, Station, Waited, Works};
+use serde_json::{Value, json};
+
+const TRACE: &str = "000102030405060708090a0b0c0d0e0f";
+
+/// Rows with all required fields; `fields` are added or replace them. Times are whole milliseconds.
+struct Rows(Collector);
+
+impl Rows {
+    fn new() -> Self {
+        Self(Collector::default())
+    }
+
+    fn invocation(&mut self, span: u64, [enqueue, start, end]: [u64; 3], fields: Value) -> &mut Self {
+        let mut row = json!({
+            "trace_id": TRACE, "span_id": id(span), "parent_id": null, "parent_span_id": null, "module_id": "m",
+            "instance_id": "i", "ts_enqueue": enqueue, "ts_start": start, "ts_end": end, "node": "n", "stage": "edge",
+            "method": "GET", "path": "/", "bytes_in": 0, "bytes_out": 0, "cpu_time_ms": null,
+            "queue_time_ms": start - enqueue, "service_time_ms": end - start, "rt_ms": end - enqueue, "status": 200,
+            "downstream_ms": null, "kind": "server"
+        });
+        add(&mut row, fields);
+        let line = row.to_string();
+        self.0
+            .invocation(&serde_json::from_str::<Invocation<'_>>(&line).unwrap())
+            .unwrap();
+        self
+    }
+
+    fn call(&mut self, span: u64, ancestor: u64, [start, end]: [u64; 2], fields: Value) -> &mut Self {
+        let above = (ancestor > 0).then(|| id(ancestor));
+        let mut row = json!({
+            "trace_id": TRACE, "span_id": id(span), "parent_span_id": above, "ancestor_id": above, "module_id": "m",
+            "instance_id": "i", "node": "n", "stage": "edge", "ts_start": start, "ts_end": end, "method": null,
+            "path": null, "bytes_out": null, "bytes_in": null, "status": null
+        });
+        add(&mut row, fields);
+        let line = row.to_string();
+        self.0
+            .call(&serde_json::from_str::<cctf::Call<'_>>(&line).unwrap())
+            .unwrap();
+        self
+    }
+
+    fn finish(&mut self) -> Works {
+        std::mem::take(&mut self.0).finish().unwrap()
+    }
+}
+
+fn add(row: &mut Value, fields: Value) {
+    for (name, value) in fields.as_object().unwrap() {
+        row[name] = value.clone();
+    }
+}
+
+fn id(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+fn child_of(parent: u64, caller: u64) -> Value {
+    json!({"parent_id": id(parent), "parent_span_id": id(caller), "caller_span_id": id(caller)})
+}
+
+/// Gaps in ms, calls for which each waits, and whether it begins a group.
+fn shape(works: &Works) -> Vec<(i64, Vec<u32>, bool)> {
+    let calls = works.calls.iter();
+    calls
+        .map(|call| {
+            (
+                call.gap_ns / 1_000_000,
+                works.waits_for[call.waits()].to_vec(),
+                call.begins_group,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn own_time_is_around_calls_and_each_waits_for_what_had_ended() {
+    let works = Rows::new()
+        .invocation(1, [100, 105, 200], json!({}))
+        // Two at once, a third after the first of them, and a fourth after all.
+        .call(2, 1, [110, 120], json!({}))
+        .call(3, 1, [112, 140], json!({}))
+        .call(4, 1, [123, 130], json!({}))
+        .call(5, 1, [150, 160], json!({}))
+        .finish();
+    assert_eq!(
+        shape(&works),
+        [
+            (5, vec![], true),
+            (7, vec![], false),
+            (3, vec![0], false),
+            (10, vec![], true)
+        ]
+    );
+    assert_eq!(
+        (works.works[0].wait_ns, works.works[0].tail_ns),
+        (5_000_000, 40_000_000)
+    );
+}
+
+#[test]
+fn a_call_that_another_one_already_waits_for_is_left_out() {
+    let works = Rows::new()
+        .invocation(1, [0, 0, 100], json!({}))
+        .call(2, 1, [0, 90], json!({}))
+        .call(3, 1, [10, 20], json!({}))
+        .call(4, 1, [30, 40], json!({}))
+        .call(5, 1, [50, 60], json!({}))
+        .finish();
+    assert_eq!(
+        shape(&works),
+        [
+            (0, vec![], true),
+            (10, vec![], false),
+            (10, vec![1], false),
+            (10, vec![2], false)
+        ]
+    );
+}
+
+#[test]
+fn calls_of_no_length_at_one_moment_do_not_wait_for_themselves() {
+    let works = Rows::new()
+        .invocation(1, [0, 0, 100], json!({}))
+        .call(2, 1, [0, 50], json!({}))
+        .call(3, 1, [10, 10], json!({}))
+        .call(4, 1, [10, 10], json!({}))
+        .finish();
+    let outcome = simulate(&works)[0];
+    assert_eq!(
+        (outcome.state, outcome.response_ns()),
+        (State::Served, 100_000_000)
+    );
+}
+
+#[test]
+fn wake_ups_and_waits_for_further_slots_are_no_own_time() {
+    let mut rows = Rows::new();
+    rows.invocation(1, [0, 6, 40], json!({"wakeup_ms": 2, "slot_wait_ms": 7}))
+        .call(2, 1, [10, 30], json!({}));
+    rows.0.instances()[0].station = Station {
+        slots: Some(1),
+        is_released: true,
+        queue_limit: None,
+    };
+    let works = rows.finish();
+    let work = works.works[0];
+    assert_eq!(
+        (work.wait_ns, work.setup_ns, work.tail_ns),
+        (4_000_000, 2_000_000, 3_000_000)
+    );
+    // Nobody else had the slot, so the wait was a wake-up.
+    assert_eq!((work.slot_wait_ns, works.calls[0].setup_ns), (0, 7_000_000));
+    let outcome = simulate(&works)[0];
+    assert_eq!((outcome.wait_ns, outcome.slot_wait_ns), (0, 0));
+}
+
+#[test]
+fn a_sleep_without_a_slot_is_what_its_cpu_time_leaves() {
+    let mut rows = Rows::new();
+    let fields = json!({"cpu_time_ms": 3, "cpu_wait_ms": 1, "slot_wait_ms": 2});
+    rows.invocation(1, [0, 0, 20], fields);
+    rows.0.instances()[0].station = Station {
+        slots: Some(1),
+        is_released: true,
+        queue_limit: None,
+    };
+    let works = rows.finish();
+    assert_eq!(
+        (works.calls[0].gap_ns, works.calls[0].duration_ns),
+        (4_000_000, 14_000_000)
+    );
+    assert_eq!(works.works[0].tail_ns, 0);
+}
+
+#[test]
+fn the_way_is_measured_on_one_node_and_halved_between_two() {
+    for (node, out_ms) in [("n", 1), ("other", 5)] {
+        let works = Rows::new()
+            .invocation(1, [0, 0, 100], json!({}))
+            .invocation(2, [11, 11, 50], add_to(child_of(1, 3), json!({"node": node})))
+            .call(3, 1, [10, 59], json!({}))
+            .finish();
+        let call = works.calls[0];
+        assert_eq!(
+            (call.out_ns, call.back_ns),
+            (out_ms * 1_000_000, (10 - out_ms) * 1_000_000)
+        );
+        assert_eq!(
+            (call.callee, call.ending, works.works[1].caller),
+            (1, Ending::Answer, 0)
+        );
+        assert_eq!(simulate(&works)[0].end_ns, 100_000_000);
+    }
+}
+
+fn add_to(mut row: Value, fields: Value) -> Value {
+    add(&mut row, fields);
+    row
+}
+
+#[test]
+fn timeouts_messages_and_late_calls_delay_nobody() {
+    let works = Rows::new()
+        .invocation(1, [0, 0, 100], json!({}))
+        // Its caller gave up after 5 ms.
+        .invocation(2, [11, 11, 80], child_of(1, 5))
+        // It handled a message.
+        .invocation(3, [40, 40, 90], child_of(1, 6))
+        // The answer had gone before it was called.
+        .invocation(4, [130, 130, 140], child_of(1, 7))
+        .call(5, 1, [10, 15], json!({}))
+        .call(6, 1, [20, 21], json!({"kind": "producer"}))
+        .call(7, 1, [120, 150], json!({}))
+        .call(8, 1, [90, 170], json!({}))
+        .finish();
+    let places: Vec<(Ending, Place)> = works.calls.iter().map(|call| (call.ending, call.place)).collect();
+    assert_eq!(
+        places,
+        [
+            (Ending::Duration, Place::Joined),
+            (Ending::Duration, Place::Joined),
+            (Ending::Duration, Place::Detached),
+            (Ending::Answer, Place::After)
+        ]
+    );
+    let times: Vec<(i64, i64)> = simulate(&works)
+        .iter()
+        .map(|outcome| (outcome.enqueue_ns / 1_000_000, outcome.end_ns / 1_000_000))
+        .collect();
+    assert_eq!(times, [(0, 100), (11, 80), (40, 90), (130, 140)]);
+}
+
+#[test]
+fn roots_orphans_and_their_calls_arrive_at_their_time() {
+    let works = Rows::new()
+        .invocation(1, [10, 10, 20], child_of_outside(9))
+        .invocation(2, [5, 5, 6], json!({}))
+        .invocation(
+            3,
+            [7, 7, 8],
+            json!({"parent_span_id": id(77), "flags": ["orphan"]}),
+        )
+        .call(9, 0, [8, 25], json!({"node": "driver"}))
+        .call(10, 0, [9, 9], json!({}))
+        .finish();
+    let arrivals: Vec<(u32, i64, bool)> = works
+        .arrivals
+        .iter()
+        .map(|arrival| (arrival.work, arrival.at_ns / 1_000_000, arrival.is_root))
+        .collect();
+    assert_eq!(arrivals, [(1, 5, true), (2, 7, false), (0, 10, true)]);
+    let Arrival {
+        out_ns,
+        back_ns,
+        span_id,
+        ..
+    } = works.arrivals[2];
+    assert_eq!((out_ns + back_ns, span_id.to_string()), (7_000_000, id(9)));
+    assert_eq!((works.notes.unanswered_roots, works.notes.without_caller), (1, 1));
+}
+
+fn child_of_outside(caller: u64) -> Value {
+    json!({"parent_span_id": id(caller), "caller_span_id": id(caller)})
+}
+
+#[test]
+fn a_parent_without_a_row_of_the_call_still_calls() {
+    let works = Rows::new()
+        .invocation(1, [0, 0, 100], json!({}))
+        .invocation(
+            2,
+            [20, 20, 30],
+            json!({"parent_id": id(1), "parent_span_id": id(50), "instance_id": "j"}),
+        )
+        .finish();
+    assert_eq!((works.notes.inferred_calls, works.arrivals.len()), (1, 1));
+    assert_eq!((works.calls[0].callee, works.calls[0].gap_ns), (1, 20_000_000));
+}
+
+#[test]
+fn several_invocations_of_one_call_all_run_and_one_answers() {
+    let works = Rows::new()
+        .invocation(1, [0, 0, 100], json!({}))
+        .invocation(2, [12, 12, 20], child_of(1, 9))
+        .invocation(3, [15, 15, 99], child_of(1, 9))
+        .invocation(4, [14, 14, 98], child_of(1, 9))
+        .call(9, 1, [10, 30], json!({}))
+        // The row of the same call again.
+        .call(9, 1, [10, 30], json!({}))
+        .finish();
+    let outcomes = simulate(&works);
+    let enqueued: Vec<i64> = outcomes
+        .iter()
+        .map(|outcome| outcome.enqueue_ns / 1_000_000)
+        .collect();
+    assert_eq!(enqueued, [0, 12, 15, 14]);
+    assert!(outcomes.iter().all(|outcome| outcome.state == State::Served));
+    assert_eq!((outcomes[0].end_ns, works.notes.duplicates), (100_000_000, 1));
+}
+
+#[test]
+fn contradictory_rows_are_bounded_and_counted() {
+    let works = Rows::new()
+        .invocation(1, [50, 50, 100], json!({}))
+        .invocation(1, [50, 50, 100], json!({}))
+        .invocation(
+            2,
+            [60, 70, 90],
+            json!({"rt_ms": null, "service_time_ms": null, "ts_end": 10}),
+        )
+        .call(3, 1, [20, 60], json!({}))
+        .call(4, 1, [70, 65], json!({}))
+        .call(5, 99, [70, 75], json!({}))
+        .finish();
+    assert_eq!(
+        (
+            works.notes.duplicates,
+            works.notes.without_duration,
+            works.notes.negative_gaps
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!((works.calls.len(), works.works[1].response_ns), (2, 0));
+    let outcomes = simulate(&works);
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| outcome.state == State::Served && outcome.response_ns() >= 0)
+    );
+}
+
+#[test]
+fn an_instance_without_queue_times_has_unlimited_slots() {
+    let mut rows = Rows::new();
+    for (span, module, fields) in [
+        (1, "foreign", json!({"queue_time_ms": null})),
+        (2, "foreign", json!({"queue_time_ms": null, "status": 503})),
+        (3, "own", json!({"queue_time_ms": 4})),
+        (4, "own", json!({"queue_time_ms": null, "status": 503})),
+        (5, "own", json!({"queue_time_ms": null, "status": 404})),
+    ] {
+        rows.invocation(span, [0, 4, 10], add_to(fields, json!({"module_id": module})));
+    }
+    for instance in rows.0.instances() {
+        instance.station.slots = Some(1);
+    }
+    let works = rows.finish();
+    let slots: Vec<Option<u32>> = works
+        .names
+        .instances
+        .iter()
+        .map(|instance| instance.station.slots)
+        .collect();
+    assert_eq!(slots, [None, Some(1)]);
+    let waited: Vec<Waited> = works.works.iter().map(|work| work.waited).collect();
+    use Waited::{Recorded, Refused, Unknown};
+    assert_eq!(waited, [Unknown, Unknown, Recorded, Refused, Unknown]);
+    assert_eq!((works.notes.without_queue_time, works.notes.refused), (2, 1));
+    // The refused one would have taken what the other one took.
+    assert_eq!(works.works[3].tail_ns, works.works[2].tail_ns);
+    assert!(works.works.iter().all(|work| work.caller == NONE));
+}
+
+#[test]
+fn many_overlapping_calls_wait_for_a_bounded_number() {
+    let mut rows = Rows::new();
+    rows.invocation(1, [0, 0, 1000], json!({}));
+    rows.call(2, 1, [0, 900], json!({}));
+    for span in 0..100 {
+        rows.call(10 + span, 1, [10, 20 + span], json!({}));
+    }
+    let works = rows.call(500, 1, [200, 300], json!({})).finish();
+    let last = works.calls.last().unwrap();
+    assert_eq!((last.waits, works.notes.shortened_waits), (64, 1));
+    assert_eq!(simulate(&works)[0].end_ns, 1_000_000_000);
+}
