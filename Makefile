@@ -34,7 +34,7 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
-# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, stats, validate, report. Default: all.
+# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, report. Default: all.
 # Parts of `make fidelity`: lindley, neighbours, overload, crowd, regression, hosts, links. Default: all. Only the last two need root,
 # the Collector and toxiproxy.
 PARTS ?=
@@ -169,9 +169,10 @@ test: need-build ## Run all checks and tests, including those of the real binari
 	@scripts/timed "all tests" scripts/with-engine $(CARGO) test --locked --workspace
 	@cat target/parts.txt
 
-bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta, prost and DuckDB, and print the tables (25 minutes; PARTS=pairs,driver)
+bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta, prost and DuckDB, and print the tables (35 minutes; PARTS=pairs,driver)
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink --example shards --example recorded
+	@$(CARGO) build --release --locked -p cctf-plan --example arrivals
 	@$(if $(and $(PARTS),$(if $(findstring wire,$(PARTS)),,not)),,$(CARGO) bench --locked -p measure --bench wire)
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) $(if $(PARTS),--parts $(PARTS))
 
@@ -221,11 +222,14 @@ need-shop: need-go need-node need-python
 test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
-bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
+bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
 
 $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"
 	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/tsenart/vegeta/v12@v12.13.0
+
+$(TOOLS)/bin/vegeta-pacer: bench/vegeta-pacer/main.go bench/vegeta-pacer/go.mod bench/vegeta-pacer/go.sum | need-go
+	@cd $(<D) && go build -o $(CURDIR)/$@ .
 
 # Go would name the program after its folder: server.
 $(TOOLS)/bin/toxiproxy-server: | need-go

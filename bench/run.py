@@ -6,6 +6,7 @@ rusage for drivers that have ended).
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -22,8 +23,9 @@ import time
 import urllib.request
 
 import analysis
+import replay
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "stats", "validate", "report"]
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "report"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -87,17 +89,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def children_cpu_s():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 class Bench:
     def __init__(self, bin_dir, tools, scratch):
         self.bin_dir, self.tools, self.scratch = bin_dir, tools, pathlib.Path(scratch)
         self.body = self.scratch / "body"
         self.body.write_bytes(os.urandom(BODY_BYTES))
         self.rows, self.receivers, self.scaled = [], [], []
+
+    @staticmethod
+    def children_cpu_s():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
 
     def say(self, what, ours, theirs, ratio, aim=""):
         self.rows.append((what, ours, theirs, ratio, aim))
@@ -172,17 +174,17 @@ class Bench:
 
     def paced(self, sink):
         for rate in PACED_RATES:
-            before = children_cpu_s()
+            before = self.children_cpu_s()
             ours = subprocess.run(
                 [self.bin_dir / "cctf", "load", "--target", sink, "--endpoint", "hash", "--rate", str(rate),
                  "--duration", f"{PACED_S}s", "--size", str(BODY_BYTES), "--format", "json"],
                 check=True, capture_output=True, text=True,
             )
-            our_cpu = (children_cpu_s() - before) / PACED_S
+            our_cpu = (self.children_cpu_s() - before) / PACED_S
             ours = json.loads(ours.stdout)
-            before = children_cpu_s()
+            before = self.children_cpu_s()
             results = self.vegeta(f"-rate={rate}", f"-duration={PACED_S}s", url=f"{sink}/hash/sha256")
-            their_cpu = (children_cpu_s() - before) / PACED_S
+            their_cpu = (self.children_cpu_s() - before) / PACED_S
             theirs = self.report(results)
             late = self.vegeta_lateness_ms(results, rate)
             assert ours["success_ratio"] == 1.0, ours["errors"]
@@ -206,12 +208,18 @@ class Bench:
         late = sorted((timestamp - first) / 1e6 - number * 1e3 / rate for number, timestamp in sends)
         return late[int(0.99 * (len(late) - 1))]
 
-    def driver(self):
+    @contextlib.contextmanager
+    def sink(self):
+        """The URL of a server that does nothing."""
         ports = free_port(), free_port()
         sink = self.bin_dir / "examples/sink"
         with Server([sink, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"], announces=False) as server:
             url = f"http://127.0.0.1:{ports[0]}"
             server.wait_until_it_answers(url)
+            yield url
+
+    def driver(self):
+        with self.sink() as url:
             self.paced(url)
 
     # ---- merge ----
@@ -374,8 +382,8 @@ def main():
             bench.merge(flags.merge)
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
-                                 bench.saturated, bench.driver, lambda: analysis.stats(bench), lambda: analysis.validate(bench),
-                                 lambda: analysis.report(bench)), strict=True))
+                                 bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
+                                 lambda: analysis.validate(bench), lambda: analysis.report(bench)), strict=True))
         for part in flags.parts:
             parts[part]()
         bench.table()

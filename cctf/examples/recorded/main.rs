@@ -1,7 +1,8 @@
 //! Writes one recorded run: input of `cctf stats`, `cctf validate` and `cctf report` in `make bench` and in tests.
 //!
-//! `recorded RUN INVOCATIONS` writes the folder `RUN` with at least so many invocations of a shop: six modules on three nodes, four
-//! routes, Poisson arrivals, and times that vary as those of a real service. The same arguments give the same files.
+//! `recorded RUN INVOCATIONS [RATE]` writes the folder `RUN` with at least so many invocations of a shop: six modules on three
+//! nodes, four routes, Poisson arrivals of RATE requests/s (default: 1,000), and times that vary as those of a real service.
+//! The same arguments give the same files.
 
 mod files;
 mod random;
@@ -17,8 +18,8 @@ use random::Random;
 use shop::{DRIVER, Hop, MODULES, NODES, ROUTES, Route, Service};
 
 pub const BEGIN_NS: i64 = 1_760_000_000_000_000_000;
-/// Mean time between two requests from outside.
-const PERIOD_NS: f64 = 1_000_000.0;
+/// Requests a second from outside, unless the command line has another rate.
+pub const RATE: f64 = 1_000.0;
 /// Median of each way over the network, before an exponential addition of the same size.
 const NETWORK_NS: f64 = 150_000.0;
 /// Share of requests that find a free slot.
@@ -29,13 +30,17 @@ const ERROR_SHARE: f64 = 0.005;
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
     let (Some(run), Some(invocations)) = (args.next(), args.next()) else {
-        anyhow::bail!("recorded RUN INVOCATIONS");
+        anyhow::bail!("recorded RUN INVOCATIONS [RATE]");
     };
-    write(Path::new(&run), invocations.parse().context("INVOCATIONS")?)
+    let rate = args
+        .next()
+        .map_or(Ok(RATE), |rate| rate.parse())
+        .context("RATE")?;
+    write(Path::new(&run), invocations.parse().context("INVOCATIONS")?, rate)
 }
 
 /// Writes whole traces until there are so many invocations.
-pub fn write(run: &Path, invocations: u64) -> anyhow::Result<()> {
+pub fn write(run: &Path, invocations: u64, rate: f64) -> anyhow::Result<()> {
     let mut writer = Writer {
         files: Files::create(run)?,
         random: Random::new(1),
@@ -44,7 +49,7 @@ pub fn write(run: &Path, invocations: u64) -> anyhow::Result<()> {
     };
     let mut at = BEGIN_NS as f64;
     while writer.files.invocations() < invocations {
-        at += writer.random.exponential(PERIOD_NS);
+        at += writer.random.exponential(1e9 / rate);
         writer.trace(at as i64)?;
     }
     writer.files.finish()

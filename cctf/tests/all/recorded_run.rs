@@ -8,7 +8,7 @@ use crate::{cctf, recorded, stderr};
 fn the_run_of_the_benchmarks_is_valid_and_keeps_every_law() {
     let logs = tempfile::tempdir().unwrap();
     let run = logs.path().join("bench");
-    recorded::write(&run, 60_000).unwrap();
+    recorded::write(&run, 60_000, recorded::RATE).unwrap();
     let valid = cctf(&["validate"]).arg(&run).output().unwrap();
     let text = String::from_utf8_lossy(&valid.stdout);
     assert!(text.starts_with("valid: no broken rules in "), "{text}");

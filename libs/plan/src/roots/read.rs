@@ -67,8 +67,8 @@ pub fn size(run: &Run, first: &Part) -> Result<u64, ReadError> {
 }
 
 impl Roots {
-    /// Reads the parts of a run from `first` on. `temporary` is a folder for temporary files: up to a third of the size of
-    /// `calls.jsonl`. `on_bytes` receives the bytes read.
+    /// Reads the parts of a run from `first` on. `temporary` is a folder for temporary files: some
+    /// 350 bytes for a root with its answer, a third of their lines. `on_bytes` receives the bytes read.
     ///
     /// # Errors
     /// If a file cannot be read, or a temporary file cannot be written.

@@ -154,17 +154,9 @@ impl Survey {
                 bodies: *bodies,
             })
             .collect();
-        let name = |endpoint: &Endpoint| {
-            let Endpoint {
-                module,
-                method,
-                shape,
-                ..
-            } = endpoint.clone();
-            (module, shape, method)
-        };
         endpoints.sort_by(|left, right| {
             let by_count = right.requests.cmp(&left.requests);
+            let name = |of: &Endpoint| [&of.module, &of.shape, &of.method].map(Arc::clone);
             by_count.then_with(|| name(left).cmp(&name(right)))
         });
         endpoints
