@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
-use cctf_load::exchange::DriveProgress;
 use cctf_load::otlp::export::Delivery;
+use cctf_load::progress::DriveProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress line on standard error; absent if that is not a terminal.

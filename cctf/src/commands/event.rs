@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cctf_load::clock;
+use cctf_load::ids::Ids;
 use cctf_load::otlp::attributes::{integer, text};
 use cctf_load::otlp::export::Exporter;
 use cctf_load::otlp::spans::control_request;
@@ -109,7 +110,12 @@ pub fn run(args: &EventArgs) -> anyhow::Result<ExitCode> {
         args.event.attributes(),
     );
     let destination = otlp::destination_or_local(subject.otlp_endpoint.as_deref(), &subject.otlp)?;
-    Exporter::start(&destination, &resource)?.send_control(keys::PLACEMENT_SPAN, request, TIMEOUT)?;
+    // A control span has an id of its own, so the ids of requests are not used.
+    Exporter::start(&destination, &resource, Ids::new(0))?.send_control(
+        keys::PLACEMENT_SPAN,
+        request,
+        TIMEOUT,
+    )?;
     Ok(ExitCode::from(DONE))
 }
 

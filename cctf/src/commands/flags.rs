@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cctf_load::clock;
+use cctf_load::drive::{Drive, check_sizes};
 use cctf_load::http::request::ExtraHeader;
 use cctf_load::plan::schedule::{Arrivals, DURATION_MAX, RATE_MAX, Schedule};
 use cctf_load::plan::sizes::Sizes;
 use cctf_load::plan::target::{Endpoint, Target};
 use cctf_load::record::utc;
-use cctf_load::session::{Drive, check_sizes};
 use cctf_proto::keys;
 use cctf_stack::tiers::settings::{Delays, LinkSettings, Rate};
 use clap::Args;

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use cctf_load::clock;
+use cctf_load::drive::Drive;
 use cctf_load::otlp::export::Delivery;
 use cctf_load::otlp::identity::DriverIdentity;
 use cctf_load::otlp::run_facts::RunFacts;
 use cctf_load::plan::target::Target;
 use cctf_load::record::summary::Summary;
-use cctf_load::session::{Drive, LoadSession, SessionConfig};
+use cctf_load::session::{LoadSession, SessionConfig};
 use cctf_proto::log_line;
 use clap::Args;
 use cli::interrupt;
@@ -183,13 +184,13 @@ impl LoadArgs {
         let load = &self.load;
         RunFacts {
             run_id: run_id.to_owned(),
-            rate: load.rate,
-            duration: load.duration.text.clone(),
+            rate: Some(load.rate),
+            duration: Some(load.duration.text.clone()),
             scen: load.scen.clone(),
             img: load.img.clone(),
             git_sha: load.git_sha.clone(),
             workers: self.workers,
-            endpoint: self.endpoint.clone(),
+            endpoint: Some(self.endpoint.clone()),
             target: format!("{}{}", self.target, drive.endpoint.path),
             payload_bytes: load.size.single(),
             seed: load.seed,

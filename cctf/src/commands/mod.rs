@@ -25,7 +25,7 @@ pub mod validate;
 
 use std::process::ExitCode;
 
-use cctf_load::session::DriveError;
+use cctf_load::error::DriveError;
 use cctf_proto::{log_line, stdio};
 use cctf_stack::folder::FolderError;
 use otlp_send::TlsError;

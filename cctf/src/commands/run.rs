@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use cctf_load::clock;
+use cctf_load::drive::check_sizes;
 use cctf_load::otlp::export::Delivery;
 use cctf_load::otlp::identity::DriverIdentity;
 use cctf_load::otlp::run_facts::RunFacts;
 use cctf_load::plan::target::{Endpoint, Target};
 use cctf_load::record::summary::Summary;
-use cctf_load::session::{LoadSession, SessionConfig, check_sizes};
+use cctf_load::session::{LoadSession, SessionConfig};
 use cctf_proto::log_line;
 use cctf_stack::deployment::{Addresses, Deployment};
 use cctf_stack::folder;
@@ -324,8 +325,8 @@ impl RunArgs {
         let load = &self.load;
         RunFacts {
             run_id: run_id.to_owned(),
-            rate: load.rate,
-            duration: load.duration.text.clone(),
+            rate: Some(load.rate),
+            duration: Some(load.duration.text.clone()),
             scen: load
                 .scen
                 .clone()
@@ -334,7 +335,7 @@ impl RunArgs {
             img: load.img.clone(),
             git_sha: load.git_sha.clone(),
             workers: self.workers,
-            endpoint: self.endpoints.join(","),
+            endpoint: Some(self.endpoints.join(",")),
             target: target.to_string(),
             payload_bytes: load.size.single(),
             seed: load.seed,

@@ -1,13 +1,16 @@
-//! One request and its outcome, as the threads pass it on, and the facts that all requests of a drive share.
+//! [`Exchange`]: one request and its outcome, as the threads pass it on.
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use crate::facts::RequestFacts;
 use crate::http::response::ResponseError;
-use crate::ids::Ids;
-use crate::plan::sizes::step_of;
+use crate::stream::{Original, Prepared};
+
+/// A request that is sent later than this after its scheduled time counts as late. It is twenty times the p99 of the lateness
+/// that the driver must reach, and of the order of a service time: a later request meets another queue than the planned one.
+pub const LATE_NS: u64 = 10_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
@@ -36,11 +39,20 @@ impl Sent {
             unix_ns: crate::clock::unix_ns(),
         }
     }
+
+    /// Time from the scheduled time to the send time, nanoseconds.
+    pub fn lateness_ns(&self) -> u64 {
+        self.monotonic_ns.saturating_sub(self.request.intended_ns)
+    }
 }
 
 /// A request that has ended, with or without a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Exchange {
+    pub facts: Arc<RequestFacts>,
+    /// The recorded request that this one repeats.
+    pub original: Option<Original>,
+    pub body_bytes_out: u64,
     /// For a request that was never sent, the time at which it was given up.
     pub sent: Sent,
     /// From the first byte passed to the socket to the last byte of the response, nanoseconds.
@@ -55,11 +67,32 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Time from the scheduled time to the send time, nanoseconds.
-    pub fn lateness_ns(&self) -> u64 {
-        self.sent
-            .monotonic_ns
-            .saturating_sub(self.sent.request.intended_ns)
+    /// A request that was sent at `sent`, or given up then, without its outcome.
+    pub fn new(sent: Sent, prepared: &Prepared) -> Self {
+        Self {
+            facts: Arc::clone(&prepared.facts),
+            original: prepared.original,
+            body_bytes_out: prepared.body.len() as u64,
+            sent,
+            latency_ns: 0,
+            status: 0,
+            body_bytes_in: 0,
+            failure: None,
+            resends: 0,
+        }
+    }
+
+    /// A request without a response.
+    pub fn failed(sent: Sent, prepared: &Prepared, failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::new(sent, prepared)
+        }
+    }
+
+    /// Memory of the exchange, bytes. Its facts count in full, although other exchanges may share them.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.facts.held_bytes()
     }
 
     /// Whether the status is 200 to 399.
@@ -69,10 +102,11 @@ impl Exchange {
 
     /// Whether its bytes were ever passed to a socket.
     pub fn left(&self) -> bool {
-        !matches!(
-            self.failure,
-            Some(Failure::Connect(_) | Failure::QueueFull | Failure::NoConnection)
-        )
+        self.resends > 0
+            || !matches!(
+                self.failure,
+                Some(Failure::Connect(_) | Failure::QueueFull | Failure::NoConnection)
+            )
     }
 
     /// The error's text in `events_client.jsonl` and the summary; empty for a success.
@@ -138,67 +172,5 @@ impl fmt::Display for Failure {
             Self::NoConnection => formatter.write_str("not sent: no connection became free in time"),
             Self::Interrupted => formatter.write_str("interrupted"),
         }
-    }
-}
-
-/// The facts that all requests of one drive share.
-#[derive(Debug, Clone)]
-pub struct DriveFacts {
-    /// Name of the endpoint: the `attack` of `events_client.jsonl`.
-    pub name: String,
-    pub method: String,
-    pub url: String,
-    pub host: String,
-    pub port: u16,
-    /// Bytes of the bodies, by step of size.
-    pub bodies_bytes: Vec<u64>,
-    pub run_id: String,
-    pub ids: Ids,
-}
-
-impl DriveFacts {
-    /// Bytes of the body of request `number`.
-    pub fn body_bytes_out(&self, number: u64) -> u64 {
-        let step = step_of(number, self.bodies_bytes.len());
-        self.bodies_bytes.get(step).copied().unwrap_or(0)
-    }
-}
-
-/// Exchanges of one drive that ended at about the same time.
-#[derive(Debug)]
-pub struct Batch {
-    pub facts: Arc<DriveFacts>,
-    /// In the order in which they ended.
-    pub exchanges: Vec<Exchange>,
-}
-
-/// Counters of one drive, which a progress display may read at any time.
-#[derive(Debug, Default)]
-pub struct DriveProgress {
-    /// Requests whose scheduled time has come.
-    pub due: AtomicU64,
-    /// Requests that have ended.
-    pub ended: AtomicU64,
-    /// Ended requests without a status from 200 to 399.
-    pub failed: AtomicU64,
-    /// The first reason why no further connection could be opened.
-    bound: OnceLock<String>,
-}
-
-impl DriveProgress {
-    /// Records that the system refuses a further connection.
-    pub fn bound_by(&self, connections: usize, error: &io::Error) {
-        self.bound.get_or_init(|| {
-            let remedy = match error.raw_os_error() {
-                Some(libc::EMFILE) => "; raise `ulimit -n` of the driver",
-                _ => "",
-            };
-            format!("maximum of {connections} connections reached: {error}{remedy}")
-        });
-    }
-
-    /// The reason why there were fewer connections than requested.
-    pub fn bound(&self) -> Option<&str> {
-        self.bound.get().map(String::as_str)
     }
 }

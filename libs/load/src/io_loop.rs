@@ -1,6 +1,5 @@
-//! The thread that owns the connections: it reads responses, completes writes, and sends the requests for which none was idle.
+//! [`IoLoop`]: the thread that owns the connections. It reads responses, completes writes, and sends what found none idle.
 
-use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,14 +8,23 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
+use crate::backlog::Backlog;
 use crate::clock::monotonic_ns;
-use crate::exchange::{DriveFacts, DriveProgress, Exchange, Failure, Request, Sent};
-use crate::http::connection::{Connection, ConnectionState, Flight, ReadOutcome};
+use crate::exchange::{Exchange, Failure, Sent};
+use crate::http::connection::{ConnectionState, Flight, ReadOutcome};
+use crate::http::request::traceparent;
 use crate::http::response::Answer;
-use crate::http::template::RequestTemplate;
-use crate::outbox::{FLUSH_NS, Outbox, Pending};
+use crate::ids::Ids;
+use crate::io_loop::lanes::{Lanes, Pending};
+use crate::io_loop::pool::Pool;
+use crate::outbox::{FLUSH_NS, Outbox};
 use crate::pacer::{FromPacer, ToPacer};
+use crate::progress::DriveProgress;
 use crate::record::recorder::RecorderInput;
+use crate::stream::Prepared;
+
+mod lanes;
+mod pool;
 
 /// Token of the waker; tokens of connections count from 0.
 const WAKER: Token = Token(usize::MAX);
@@ -26,21 +34,19 @@ const EVENTS_MAX: usize = 256;
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 /// Interval of checks for timeouts.
 const TICK_NS: u64 = 100_000_000;
-/// Maximum number of requests that wait for a connection: the backlog of almost a minute at 20,000/s.
-const PENDING_MAX: usize = 1 << 20;
 /// Maximum time for requests in progress after an interrupt.
 const INTERRUPT_GRACE_NS: u64 = 2_000_000_000;
 
 /// Inputs and outputs of the loop.
 pub struct IoConfig {
-    pub address: SocketAddr,
-    pub template: RequestTemplate,
-    pub facts: Arc<DriveFacts>,
-    /// Maximum number of connections.
+    pub targets: Vec<SocketAddr>,
+    pub ids: Ids,
+    /// Maximum number of connections to all targets together.
     pub connections_max: usize,
     /// From the send to the complete response, and from the scheduled time to the send, nanoseconds.
     pub timeout_ns: u64,
     pub progress: Arc<DriveProgress>,
+    pub backlog: Arc<Backlog>,
     pub from_pacer: Receiver<FromPacer>,
     /// Passes connections to the pacer.
     pub to_pacer: Sender<ToPacer>,
@@ -53,11 +59,7 @@ pub struct IoLoop {
     /// Held so that the kernel keeps the pacer's last wake-up when the pacer drops its waker.
     _waker: Arc<mio::Waker>,
     config: IoConfig,
-    connections: HashMap<usize, Connection>,
-    next_token: usize,
-    connecting: usize,
-    carrying: usize,
-    pending: VecDeque<Pending>,
+    pool: Pool,
     outbox: Outbox,
     ticked_ns: u64,
     pacer_finished: bool,
@@ -70,37 +72,29 @@ impl IoLoop {
     pub fn new(config: IoConfig) -> io::Result<(Self, Arc<mio::Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        let outbox = Outbox::new(
-            Arc::clone(&config.facts),
-            Arc::clone(&config.progress),
-            config.recorder.clone(),
-        );
+        let lanes = Lanes::new(&config.targets, Arc::clone(&config.backlog));
         let io_loop = Self {
+            pool: Pool::new(poll.registry().try_clone()?, config.connections_max, lanes),
             poll,
             _waker: Arc::clone(&waker),
-            config,
-            connections: HashMap::new(),
-            next_token: 0,
-            connecting: 0,
-            carrying: 0,
-            pending: VecDeque::new(),
-            outbox,
+            outbox: Outbox::new(Arc::clone(&config.progress), config.recorder.clone()),
             ticked_ns: monotonic_ns(),
             pacer_finished: false,
             cut_off_ns: None,
             buffer: vec![0; READ_BUFFER_BYTES],
+            config,
         };
         Ok((io_loop, waker))
     }
 
-    /// Opens `count` connections and waits until each handshake has ended.
+    /// Opens `count` connections, spread over the targets, and waits until each handshake has ended.
     pub fn warm_up(&mut self, count: usize) -> io::Result<()> {
-        for _ in 0..count.min(self.config.connections_max) {
-            self.open_connection()?;
+        for index in 0..count.min(self.config.connections_max) {
+            self.pool.open(index % self.pool.lanes.count())?;
         }
         let mut events = Events::with_capacity(EVENTS_MAX);
         let deadline_ns = monotonic_ns().saturating_add(self.config.timeout_ns);
-        while self.connecting > 0 && monotonic_ns() < deadline_ns {
+        while self.pool.lanes.connecting() > 0 && monotonic_ns() < deadline_ns {
             self.poll_once(&mut events)?;
         }
         Ok(())
@@ -109,7 +103,7 @@ impl IoLoop {
     /// Runs until the pacer has finished and every request has ended.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while !(self.pacer_finished && self.carrying == 0 && self.pending.is_empty()) {
+        while !(self.pacer_finished && self.pool.carrying() == 0 && self.pool.lanes.is_empty()) {
             self.poll_once(&mut events)?;
         }
         self.outbox.flush();
@@ -140,9 +134,15 @@ impl IoLoop {
     fn receive_from_pacer(&mut self) {
         while let Ok(message) = self.config.from_pacer.try_recv() {
             match message {
-                FromPacer::Sent { token, sent } => self.on_sent(token, sent),
+                FromPacer::Sent(token, sent, prepared) => self.on_sent(token, sent, prepared),
                 FromPacer::Unfinished { token, written } => self.on_unfinished(token, written),
-                FromPacer::HandOver(request) => self.wait_for_connection(request),
+                FromPacer::HandOver(request, prepared, spare) => {
+                    self.pool.lanes.push(request, prepared, None);
+                    if let Some(token) = spare {
+                        self.use_free(token, true);
+                    }
+                }
+                FromPacer::Refused(exchange) => self.outbox.end(exchange),
                 FromPacer::Finished { interrupted } => {
                     self.pacer_finished = true;
                     self.cut_off_ns = interrupted.then(|| monotonic_ns() + INTERRUPT_GRACE_NS);
@@ -151,85 +151,74 @@ impl IoLoop {
         }
     }
 
-    fn on_sent(&mut self, token: usize, sent: Sent) {
-        let Some(connection) = self.connections.get_mut(&token) else {
+    fn on_sent(&mut self, token: usize, sent: Sent, prepared: Arc<Prepared>) {
+        if self.pool.get_mut(token).is_none() {
             // The server closed the connection just before, so the bytes were lost.
-            self.pending.push_front(Pending {
-                request: sent.request,
-                first_sent: Some(sent),
-            });
+            self.pool.lanes.push(sent.request, prepared, Some(sent));
             return;
-        };
-        let written = self.config.template.len_bytes_of(sent.request.number);
-        connection.state = ConnectionState::Carrying(Flight {
+        }
+        let flight = Flight {
             sent,
             resends: 0,
             on_idle_connection: true,
-            written,
-        });
-        self.carrying += 1;
+            written: prepared.len_bytes(),
+            prepared,
+        };
+        self.pool.carry(token, flight);
     }
 
     fn on_unfinished(&mut self, token: usize, written: usize) {
-        let Some(connection) = self.connections.get_mut(&token) else {
-            return;
-        };
-        if let ConnectionState::Carrying(flight) = &mut connection.state {
+        if let Some(connection) = self.pool.get_mut(token)
+            && let ConnectionState::Carrying(flight) = &mut connection.state
+        {
             flight.written = written;
             self.write_rest(token);
         }
     }
 
-    fn wait_for_connection(&mut self, request: Request) {
-        let pending = Pending {
-            request,
-            first_sent: None,
-        };
-        if self.pending.len() < PENDING_MAX {
-            self.pending.push_back(pending);
-        } else {
-            self.outbox.end_unsent(pending, Failure::QueueFull);
-        }
-    }
-
-    /// Opens connections for waiting requests, up to the maximum.
+    /// Opens connections for waiting requests, up to the maximum, one for each target in turn.
     fn serve_pending(&mut self) {
-        while self.connecting < self.pending.len() && self.connections.len() < self.config.connections_max {
-            if let Err(error) = self.open_connection() {
-                if self.connections.is_empty() {
-                    self.fail_first_pending(Failure::Connect(error.raw_os_error().unwrap_or(0)));
-                    continue;
-                }
-                self.config.progress.bound_by(self.connections.len(), &error);
+        loop {
+            let mut opened = false;
+            for target in self.pool.lanes.in_need() {
+                opened |= self.open_for_pending(target);
+            }
+            if !opened {
                 break;
             }
         }
+        for token in self.pool.take_spares() {
+            self.assign(token, true);
+        }
     }
 
-    fn open_connection(&mut self) -> io::Result<()> {
-        let token = self.next_token;
-        let method = &self.config.facts.method;
-        let connection = Connection::open(
-            self.config.address,
-            method,
-            token,
-            self.poll.registry(),
-            monotonic_ns(),
-        )?;
-        self.next_token += 1;
-        self.connecting += 1;
-        self.connections.insert(token, connection);
-        Ok(())
+    /// Opens one connection to the target. Returns whether another attempt makes sense.
+    fn open_for_pending(&mut self, target: usize) -> bool {
+        if !self.pool.make_room() {
+            return false;
+        }
+        let Err(error) = self.pool.open(target) else {
+            return true;
+        };
+        if self.pool.close_spare() {
+            return true;
+        }
+        if self.pool.lanes.connections(target) == 0 {
+            self.fail_first_pending(target, Failure::Connect(error.raw_os_error().unwrap_or(0)));
+            return true;
+        }
+        self.config.progress.bound_by(self.pool.count(), &error);
+        false
     }
 
     fn on_event(&mut self, token: usize, closed: bool) {
-        let Some(connection) = self.connections.get(&token) else {
+        let Some(connection) = self.pool.get_mut(token) else {
             return;
         };
-        match connection.state {
+        match &connection.state {
             ConnectionState::Connecting(_) => match connection.handshake() {
                 Some(Ok(())) => {
-                    self.connecting -= 1;
+                    self.pool.finish_handshake(token);
                     self.use_free(token, false);
                 }
                 Some(Err(failure)) => self.on_connect_failed(token, failure),
@@ -237,7 +226,7 @@ impl IoLoop {
             },
             ConnectionState::Idle => self.read(token, closed),
             ConnectionState::Carrying(flight) => {
-                if flight.written < self.config.template.len_bytes_of(flight.sent.request.number) {
+                if !flight.is_written() {
                     self.write_rest(token);
                 }
                 self.read(token, closed);
@@ -246,112 +235,137 @@ impl IoLoop {
     }
 
     fn on_connect_failed(&mut self, token: usize, failure: Failure) {
-        self.connections.remove(&token);
-        self.connecting -= 1;
-        if self.pending.len() > self.connecting {
-            self.fail_first_pending(failure);
+        let target = self.pool.remove(token).map(|connection| connection.target);
+        if let Some(target) = target.filter(|target| self.pool.lanes.needs_connection(*target)) {
+            self.fail_first_pending(target, failure);
         }
     }
 
-    /// Gives a free connection to the longest waiting request, or to the pacer.
+    /// Uses an idle connection, unless another target needs one more than its own.
     fn use_free(&mut self, token: usize, was_idle: bool) {
-        let Some(connection) = self.connections.get_mut(&token) else {
+        if !self.pool.spare(token) {
+            self.assign(token, was_idle);
+        }
+    }
+
+    /// Gives an idle connection to the longest waiting request of its target, or to the pacer.
+    fn assign(&mut self, token: usize, was_idle: bool) {
+        let Some(connection) = self.pool.get_mut(token) else {
             return;
         };
-        let Some(pending) = self.pending.pop_front() else {
-            connection.state = ConnectionState::Idle;
-            let stream = Arc::clone(&connection.stream);
+        let (target, stream) = (connection.target, Arc::clone(&connection.stream));
+        let Some(pending) = self.pool.lanes.pop(target) else {
             // A pacer that has finished needs none.
-            let _ = self.config.to_pacer.send(ToPacer::Free { token, stream });
+            let _ = self.config.to_pacer.send(ToPacer::Free {
+                target,
+                token,
+                stream,
+            });
             return;
         };
-        let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
-        let resends = u8::from(pending.first_sent.is_some());
-        connection.state = ConnectionState::Carrying(Flight {
+        let (sent, resends) = pending.send();
+        if resends == 0 {
+            self.config.progress.count_sent(&sent);
+        }
+        let flight = Flight {
+            prepared: pending.prepared,
             sent,
             resends,
             on_idle_connection: was_idle,
             written: 0,
-        });
-        self.carrying += 1;
+        };
+        self.pool.carry(token, flight);
         self.write_rest(token);
     }
 
     fn write_rest(&mut self, token: usize) {
-        let Some(connection) = self.connections.get_mut(&token) else {
+        let Some(connection) = self.pool.get_mut(token) else {
             return;
         };
         let Some(flight) = connection.flight() else { return };
-        let (number, ids) = (flight.sent.request.number, self.config.facts.ids);
-        self.config.template.set_request(number, ids);
-        if let Err(failure) = connection.write_rest(&self.config.template) {
+        let traceparent = traceparent(self.config.ids, flight.sent.request.number);
+        if let Err(failure) = connection.write_rest(&traceparent) {
             self.on_dead(token, failure);
         }
     }
 
     fn read(&mut self, token: usize, closed: bool) {
-        let connection = self.connections.get_mut(&token);
-        match connection.map(|connection| connection.read(&mut self.buffer, closed)) {
-            Some(ReadOutcome::Whole(answer)) => self.on_answer(token, answer),
-            Some(ReadOutcome::Dead(failure)) => self.on_dead(token, failure),
-            Some(ReadOutcome::More) | None => {}
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let outcome = self.read_into(&mut buffer, token, closed);
+        self.buffer = buffer;
+        match outcome {
+            ReadOutcome::Whole(answer) => self.on_answer(token, answer),
+            ReadOutcome::Dead(failure) => self.on_dead(token, failure),
+            ReadOutcome::More => {}
         }
     }
 
-    fn on_answer(&mut self, token: usize, answer: Answer) {
-        if self.flight(token).is_none() {
-            // The response was read before the pacer's message about the request.
-            self.receive_from_pacer();
+    /// Reads the received bytes; all of them if the server has `closed` its side.
+    fn read_into(&mut self, buffer: &mut [u8], token: usize, closed: bool) -> ReadOutcome {
+        while let Some(connection) = self.pool.get_mut(token) {
+            let count = match connection.receive(buffer) {
+                Ok(Some(count)) => count,
+                Ok(None) => break,
+                Err(failure) => return ReadOutcome::Dead(failure),
+            };
+            if count > 0 && connection.flight().is_none() {
+                // The response was read before the pacer's message, which says whether it has a body.
+                self.receive_from_pacer();
+            }
+            let Some(connection) = self.pool.get_mut(token) else {
+                break;
+            };
+            match connection.feed(&buffer[..count], closed) {
+                // A short read means that the socket is empty, so further bytes cause a new event.
+                ReadOutcome::More if count < buffer.len() && !closed => break,
+                ReadOutcome::More => {}
+                ended => return ended,
+            }
         }
-        let Some(flight) = self.flight(token) else {
+        ReadOutcome::More
+    }
+
+    fn on_answer(&mut self, token: usize, answer: Answer) {
+        let Some(flight) = self.pool.take_flight(token) else {
             // A response without a request: the connection is in an undefined state.
             self.on_dead(token, Failure::Closed);
             return;
         };
-        self.carrying -= 1;
-        let latency_ns = monotonic_ns().saturating_sub(flight.sent.monotonic_ns);
         self.outbox.end(Exchange {
-            sent: flight.sent,
-            latency_ns,
+            latency_ns: monotonic_ns().saturating_sub(flight.sent.monotonic_ns),
             status: answer.status,
             body_bytes_in: answer.body_bytes,
-            failure: None,
             resends: flight.resends,
+            ..Exchange::new(flight.sent, &flight.prepared)
         });
-        let whole = flight.written == self.config.template.len_bytes_of(flight.sent.request.number);
-        if answer.keep_alive && whole {
+        if answer.keep_alive && flight.is_written() {
             self.use_free(token, true);
         } else {
-            self.connections.remove(&token);
+            self.pool.remove(token);
         }
     }
 
-    fn flight(&self, token: usize) -> Option<Flight> {
-        self.connections.get(&token)?.flight()
-    }
-
     fn on_dead(&mut self, token: usize, failure: Failure) {
-        let Some(connection) = self.connections.remove(&token) else {
+        let Some(connection) = self.pool.remove(token) else {
             return;
         };
-        match connection.state {
-            ConnectionState::Connecting(_) => self.connecting -= 1,
+        match &connection.state {
+            ConnectionState::Connecting(_) => {}
             ConnectionState::Idle => {
-                let _ = self.config.to_pacer.send(ToPacer::Gone { token });
+                let target = connection.target;
+                let _ = self.config.to_pacer.send(ToPacer::Gone { target, token });
                 // The pacer may have used it just before. No event of this connection will read that message.
                 self.receive_from_pacer();
             }
+            ConnectionState::Carrying(flight) if connection.died_idle(flight, failure) => {
+                let prepared = Arc::clone(&flight.prepared);
+                self.pool
+                    .lanes
+                    .push(flight.sent.request, prepared, Some(flight.sent));
+            }
             ConnectionState::Carrying(flight) => {
-                self.carrying -= 1;
-                if connection.died_idle(&flight, failure) {
-                    let request = flight.sent.request;
-                    self.pending.push_front(Pending {
-                        request,
-                        first_sent: Some(flight.sent),
-                    });
-                } else {
-                    self.outbox.end_failed(flight.sent, flight.resends, failure);
-                }
+                self.outbox
+                    .end_failed(flight.sent, &flight.prepared, flight.resends, failure);
             }
         }
     }
@@ -359,38 +373,28 @@ impl IoLoop {
     /// Gives up requests that exceed their timeout, and after an interrupt all that remain at the end of the grace period.
     fn give_up_overdue(&mut self, now_ns: u64) {
         let cut_off = self.cut_off_ns.is_some_and(|cut_off_ns| now_ns >= cut_off_ns);
-        let overdue = |since_ns: u64| cut_off || now_ns.saturating_sub(since_ns) > self.config.timeout_ns;
-        let busy = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.busy_since_ns().is_some_and(overdue));
-        let tokens: Vec<usize> = busy.map(|(token, _)| *token).collect();
-        let waiting = self
-            .pending
-            .iter()
-            .take_while(|pending| overdue(pending.request.intended_ns))
-            .count();
-        let failure = if cut_off {
-            Failure::Interrupted
-        } else {
-            Failure::Timeout
+        let timeout_ns = self.config.timeout_ns;
+        let overdue = |since_ns: u64| cut_off || now_ns.saturating_sub(since_ns) > timeout_ns;
+        let (busy, waiting) = match cut_off {
+            true => (Failure::Interrupted, Failure::Interrupted),
+            false => (Failure::Timeout, Failure::NoConnection),
         };
-        for token in tokens {
-            self.on_dead(token, failure);
+        for token in self.pool.overdue(overdue) {
+            self.on_dead(token, busy);
         }
-        for _ in 0..waiting {
-            self.fail_first_pending(if cut_off {
-                Failure::Interrupted
-            } else {
-                Failure::NoConnection
-            });
+        for target in 0..self.pool.lanes.count() {
+            let is_overdue = |pending: &Pending| overdue(pending.request.intended_ns);
+            while self.pool.lanes.first(target).is_some_and(is_overdue) {
+                self.fail_first_pending(target, waiting);
+            }
         }
     }
 
-    /// Gives up the request that has waited longest for a connection.
-    fn fail_first_pending(&mut self, failure: Failure) {
-        if let Some(pending) = self.pending.pop_front() {
-            self.outbox.end_unsent(pending, failure);
+    /// Gives up the request to `target` that has waited longest for a connection.
+    fn fail_first_pending(&mut self, target: usize, failure: Failure) {
+        if let Some(pending) = self.pool.lanes.pop(target) {
+            let (sent, resends) = pending.send();
+            self.outbox.end_failed(sent, &pending.prepared, resends, failure);
         }
     }
 }

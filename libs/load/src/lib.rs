@@ -1,25 +1,32 @@
 //! The open-loop load driver: requests leave at their scheduled times, whether or not earlier ones were answered.
 //!
-//! One run is a [`session::LoadSession`]. It sends the control span `cctf.run.start`, loads any number of endpoints one after
-//! the other, and sends `cctf.run.end`. Within one drive, several threads work without waiting for each other:
+//! One run is a [`session::LoadSession`]. It sends the control span `cctf.run.start`, then any number of streams of requests one
+//! after the other, and `cctf.run.end`. Within one stream, several threads work without waiting for each other:
 //!
 //! ```text
-//! pacer ──(sends, or passes on)───▶ io loop ──(ended exchanges)─────▶ recorder ──▶ events_client.jsonl, summary
-//!   ▲                                  │                                  │
-//!   └──────(idle connections)──────────┘                                  └──▶ exporter ──▶ OTLP
+//! composer ──(prepared requests)──▶ pacer ──(sends, or passes on)──▶ io loop ──(ended exchanges)──▶ recorder ──▶ lines, summary
+//!                                     ▲                                 │                              │
+//!                                     └───────(idle connections)────────┘                              └──▶ exporter ──▶ OTLP
 //! ```
 //!
 //! - [`plan`]: send times, sizes, bodies and targets; pure.
+//! - [`facts`], [`stream`]: prepared requests, their source and their servers.
+//! - [`drive`]: the load of one endpoint as a stream.
 //! - [`http`]: requests, responses and connections.
+//! - [`composer`]: the thread that prepares requests ahead of their times.
 //! - [`clock`], [`pacer`]: the thread that keeps the times.
-//! - [`io_loop`], [`outbox`]: the thread that owns the connections.
-//! - [`exchange`]: one request and its outcome, as the threads pass it on.
+//! - [`io_loop`], [`backlog`], [`outbox`]: the thread that owns the connections.
+//! - [`exchange`], [`progress`]: one request and its outcome, as the threads pass it on; counters for a display.
 //! - [`record`]: lines and figures of ended requests.
 //! - [`otlp`]: the driver's spans and control spans.
-//! - [`ids`]: trace and span ids.
-//! - [`session`]: all of it, for one run.
+//! - [`ids`], [`error`]: trace and span ids; the failure of a run.
+//! - [`threads`], [`session`]: the threads of one stream; all of it, for one run.
 
+pub mod backlog;
 pub mod clock;
+pub mod composer;
+pub mod drive;
+pub mod error;
 pub mod exchange;
 pub mod facts;
 pub mod http;
@@ -29,6 +36,8 @@ pub mod otlp;
 pub mod outbox;
 pub mod pacer;
 pub mod plan;
+pub mod progress;
 pub mod record;
 pub mod session;
 pub mod stream;
+pub mod threads;

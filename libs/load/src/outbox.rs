@@ -1,29 +1,22 @@
-//! Ended exchanges on their way from the io loop to the recorder: counted, and passed on in batches.
+//! [`Outbox`]: ended exchanges on their way from the io loop to the recorder, counted and passed on in batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 
 use crate::clock::monotonic_ns;
-use crate::exchange::{Batch, DriveFacts, DriveProgress, Exchange, Failure, Request, Sent};
+use crate::exchange::{Exchange, Failure, Sent};
+use crate::progress::DriveProgress;
 use crate::record::recorder::RecorderInput;
+use crate::stream::Prepared;
 
 /// Maximum time for which an ended exchange waits for its batch.
 pub const FLUSH_NS: u64 = 20_000_000;
 /// Maximum number of exchanges in a batch.
 const BATCH_EXCHANGES_MAX: usize = 512;
 
-/// A request that waits for a connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Pending {
-    pub request: Request,
-    /// Time of the first send, if it is sent again.
-    pub first_sent: Option<Sent>,
-}
-
 #[derive(Debug)]
 pub struct Outbox {
-    facts: Arc<DriveFacts>,
     progress: Arc<DriveProgress>,
     recorder: SyncSender<RecorderInput>,
     ended: Vec<Exchange>,
@@ -31,17 +24,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(
-        facts: Arc<DriveFacts>,
-        progress: Arc<DriveProgress>,
-        recorder: SyncSender<RecorderInput>,
-    ) -> Self {
-        let ended = Vec::with_capacity(BATCH_EXCHANGES_MAX);
+    pub fn new(progress: Arc<DriveProgress>, recorder: SyncSender<RecorderInput>) -> Self {
         Self {
-            facts,
             progress,
             recorder,
-            ended,
+            ended: Vec::with_capacity(BATCH_EXCHANGES_MAX),
             flushed_ns: monotonic_ns(),
         }
     }
@@ -53,28 +40,18 @@ impl Outbox {
     /// Takes an ended exchange.
     pub fn end(&mut self, exchange: Exchange) {
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
+        if !exchange.left() {
+            self.progress.unsent.fetch_add(1, Ordering::Relaxed);
+        }
         if !exchange.is_success() {
             self.progress.failed.fetch_add(1, Ordering::Relaxed);
         }
         self.ended.push(exchange);
     }
 
-    /// Takes a request that was given up before it was sent, or before it was sent again.
-    pub fn end_unsent(&mut self, pending: Pending, failure: Failure) {
-        let sent = pending.first_sent.unwrap_or_else(|| Sent::now(pending.request));
-        self.end_failed(sent, u8::from(pending.first_sent.is_some()), failure);
-    }
-
     /// Takes a request that has ended without a response.
-    pub fn end_failed(&mut self, sent: Sent, resends: u8, failure: Failure) {
-        let exchange = Exchange {
-            sent,
-            latency_ns: 0,
-            status: 0,
-            body_bytes_in: 0,
-            failure: Some(failure),
-            resends,
-        };
+    pub fn end_failed(&mut self, sent: Sent, prepared: &Prepared, resends: u8, failure: Failure) {
+        let exchange = Exchange::failed(sent, prepared, failure);
         let latency_ns = if exchange.left() {
             monotonic_ns().saturating_sub(sent.monotonic_ns)
         } else {
@@ -82,6 +59,7 @@ impl Outbox {
         };
         self.end(Exchange {
             latency_ns,
+            resends,
             ..exchange
         });
     }
@@ -100,10 +78,7 @@ impl Outbox {
             return;
         }
         let exchanges = std::mem::replace(&mut self.ended, Vec::with_capacity(BATCH_EXCHANGES_MAX));
-        // The recorder runs until all drives have ended.
-        let _ = self.recorder.send(RecorderInput::Batch(Batch {
-            facts: Arc::clone(&self.facts),
-            exchanges,
-        }));
+        // The recorder runs until all streams have ended.
+        let _ = self.recorder.send(RecorderInput::Batch(exchanges));
     }
 }

@@ -1,31 +1,41 @@
-//! The pacing thread: at each scheduled time it writes one request to an idle connection, or passes it to the io loop.
+//! [`Pacer`]: the thread that writes each request to an idle connection at its time, or passes it to the io loop.
 
-use std::io::{IoSlice, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
 use mio::net::TcpStream;
 
+use crate::backlog::Backlog;
 use crate::clock;
-use crate::exchange::{DriveProgress, Request, Sent};
-use crate::http::template::RequestTemplate;
+use crate::composer::{Feed, Next};
+use crate::exchange::{Exchange, Failure, Request, Sent};
+use crate::http::request::traceparent;
 use crate::ids::Ids;
+use crate::progress::DriveProgress;
+use crate::stream::Prepared;
+
+/// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
+const LEAD_NS: u64 = 20_000_000;
 
 /// Messages from the pacer to the io loop, in this order for each request.
 #[derive(Debug)]
 pub enum FromPacer {
-    /// The request is being written to the connection. Sent before the first byte, so that the io loop knows every request
-    /// before its response can arrive.
-    Sent { token: usize, sent: Sent },
+    /// The request is being written to the connection with this token. Sent before the first byte, so that the io loop knows
+    /// every request before its response can arrive.
+    Sent(usize, Sent, Arc<Prepared>),
     /// The socket has taken only a part: the io loop writes the rest.
     Unfinished {
         token: usize,
         /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection was idle: the io loop sends the request as soon as possible.
-    HandOver(Request),
+    /// No connection to the target was idle: the io loop sends the request as soon as possible. The pacer gives back an idle
+    /// connection to another target, which may have to be closed for this one.
+    HandOver(Request, Arc<Prepared>, Option<usize>),
+    /// The request was not sent, because too many wait for a connection.
+    Refused(Exchange),
     Finished {
         /// Whether the reason is an interrupt.
         interrupted: bool,
@@ -36,81 +46,76 @@ pub enum FromPacer {
 #[derive(Debug)]
 pub enum ToPacer {
     /// A connection is idle, and the pacer may use it.
-    Free { token: usize, stream: Arc<TcpStream> },
+    Free {
+        target: usize,
+        token: usize,
+        stream: Arc<TcpStream>,
+    },
     /// The server has closed an idle connection.
-    Gone { token: usize },
+    Gone { target: usize, token: usize },
 }
 
 pub struct Pacer {
+    pub feed: Feed,
     pub to_io: Sender<FromPacer>,
     /// Wakes the io loop when no socket event will.
     pub io_waker: Arc<mio::Waker>,
     /// Receives idle connections.
     pub from_io: Receiver<ToPacer>,
-    pub template: RequestTemplate,
+    pub backlog: Arc<Backlog>,
     pub ids: Ids,
     pub first_number: u64,
     pub stop: &'static AtomicBool,
     pub progress: Arc<DriveProgress>,
+    /// The idle connections, by target.
+    pub idle: Vec<Vec<(usize, Arc<TcpStream>)>>,
 }
 
 impl Pacer {
-    /// Sends one request at each of `offsets_ns` after `start_ns` of the monotonic clock. `gap_ns` is the mean gap.
-    /// Returns how many were due, including those passed to the io loop.
-    pub fn run(mut self, offsets_ns: impl Iterator<Item = u64>, start_ns: u64, gap_ns: u64) -> u64 {
+    /// Sends each request at its time. `gap_ns` is the mean gap. Returns how many were due, including those passed to the io
+    /// loop.
+    pub fn run(mut self, gap_ns: u64) -> u64 {
         clock::set_finest_timer_slack();
         let spin_ns = clock::spin_ns(gap_ns);
-        let mut idle: Vec<(usize, Arc<TcpStream>)> = Vec::new();
+        self.feed.wait_until_filled();
+        let start_ns = clock::monotonic_ns() + LEAD_NS;
         let mut due = 0;
-        let mut interrupted = false;
-        for offset_ns in offsets_ns {
-            let intended_ns = start_ns.saturating_add(offset_ns);
-            if !clock::wait_until(intended_ns, spin_ns, || self.stop.load(Ordering::Relaxed)) {
-                interrupted = true;
-                break;
+        let is_stopped = || self.stop.load(Ordering::Relaxed);
+        let interrupted = loop {
+            let prepared = match self.feed.next(is_stopped) {
+                Next::Request(prepared) => prepared,
+                Next::End => break false,
+                Next::Stopped => break true,
+            };
+            let intended_ns = start_ns.saturating_add(prepared.offset_ns);
+            if !clock::wait_until(intended_ns, spin_ns, is_stopped) {
+                break true;
             }
-            self.take_back(&mut idle);
-            self.send(
-                Request {
-                    number: self.first_number + due,
-                    intended_ns,
-                },
-                idle.pop(),
-            );
+            let number = self.first_number + due;
+            take_back(&self.from_io, &mut self.idle);
+            self.send(Request { number, intended_ns }, prepared);
             due += 1;
             self.progress.due.store(due, Ordering::Relaxed);
-        }
+        };
         self.send_to_io(FromPacer::Finished { interrupted });
         self.wake_io();
         due
     }
 
-    fn take_back(&self, idle: &mut Vec<(usize, Arc<TcpStream>)>) {
-        while let Ok(message) = self.from_io.try_recv() {
-            match message {
-                ToPacer::Free { token, stream } => idle.push((token, stream)),
-                ToPacer::Gone { token } => idle.retain(|(idle_token, _)| *idle_token != token),
-            }
-        }
-    }
-
-    fn send(&mut self, request: Request, connection: Option<(usize, Arc<TcpStream>)>) {
-        let Some((token, stream)) = connection else {
-            self.send_to_io(FromPacer::HandOver(request));
-            self.wake_io();
+    fn send(&mut self, request: Request, prepared: Arc<Prepared>) {
+        let idle = self.idle.get_mut(prepared.target).and_then(Vec::pop);
+        let Some((token, stream)) = idle else {
+            self.hand_over(request, prepared);
             return;
         };
-        self.template.set_request(request.number, self.ids);
-        let (head, body) = self.template.parts_from(0);
-        self.send_to_io(FromPacer::Sent {
-            token,
-            sent: Sent::now(request),
-        });
+        let traceparent = traceparent(self.ids, request.number);
+        let sent = Sent::now(request);
+        self.send_to_io(FromPacer::Sent(token, sent, Arc::clone(&prepared)));
         // An error counts as nothing written: the io loop meets the same error and handles it.
         let written = (&*stream)
-            .write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+            .write_vectored(&prepared.slices_from(&traceparent, 0))
             .unwrap_or(0);
-        let is_unfinished = written < self.template.len_bytes();
+        let is_unfinished = written < prepared.len_bytes();
         if is_unfinished {
             self.send_to_io(FromPacer::Unfinished { token, written });
         }
@@ -118,16 +123,47 @@ impl Pacer {
         if is_unfinished || Arc::strong_count(&stream) == 1 {
             self.wake_io();
         }
+        self.progress.count_sent(&sent);
     }
 
-    /// Fails only if the io loop has failed, which ends the drive with an error.
+    fn hand_over(&mut self, request: Request, prepared: Arc<Prepared>) {
+        let message = if self.backlog.try_add(prepared.held_bytes()) {
+            let spare = self.idle.iter_mut().find_map(Vec::pop).map(|(token, _)| token);
+            FromPacer::HandOver(request, prepared, spare)
+        } else {
+            FromPacer::Refused(Exchange::failed(
+                Sent::now(request),
+                &prepared,
+                Failure::QueueFull,
+            ))
+        };
+        self.send_to_io(message);
+        self.wake_io();
+    }
+
+    /// Fails only if the io loop has failed, which ends the stream with an error.
     fn send_to_io(&self, message: FromPacer) {
         let _ = self.to_io.send(message);
     }
 
     fn wake_io(&self) {
-        // Fails only if the io loop has ended. A running loop also wakes up by itself every few milliseconds.
+        // Fails only if the io loop has ended. It also wakes up by itself every few milliseconds.
         let _ = self.io_waker.wake();
+    }
+}
+
+fn take_back(from_io: &Receiver<ToPacer>, idle: &mut [Vec<(usize, Arc<TcpStream>)>]) {
+    while let Ok(message) = from_io.try_recv() {
+        match message {
+            ToPacer::Free {
+                target,
+                token,
+                stream,
+            } => idle[target].push((token, stream)),
+            ToPacer::Gone { target, token } => {
+                idle[target].retain(|(idle_token, _)| *idle_token != token);
+            }
+        }
     }
 }
 
@@ -137,53 +173,111 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
+    use bytes::Bytes;
     use mio::{Events, Poll, Token};
 
     use super::*;
-    use crate::plan::target::{Endpoint, Target};
+    use crate::composer::composer;
+    use crate::facts::RequestFacts;
+    use crate::http::request::{Head, HeadParts};
+    use crate::plan::target::Target;
+    use crate::stream::{Requests, SourceError};
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
+
+    struct Nothing;
+
+    impl Requests for Nothing {
+        fn next(&mut self) -> Result<Option<Prepared>, SourceError> {
+            Ok(None)
+        }
+    }
+
+    fn pacer(waker: mio::Waker, to_io: Sender<FromPacer>, targets: usize) -> Pacer {
+        Pacer {
+            feed: composer(Box::new(Nothing), targets).1,
+            to_io,
+            io_waker: Arc::new(waker),
+            from_io: channel().1,
+            backlog: Arc::default(),
+            ids: Ids::new(1),
+            first_number: 0,
+            stop: &GO_ON,
+            progress: Arc::default(),
+            idle: vec![Vec::new(); targets],
+        }
+    }
+
+    fn prepared(target: usize) -> Arc<Prepared> {
+        let origin = Target::parse("http://127.0.0.1:1").unwrap();
+        let parts = HeadParts {
+            method: "GET",
+            path: "/x",
+            target: &origin,
+            content_type: None,
+            body_bytes: None,
+            headers: &[],
+            run_id: "r",
+        };
+        Arc::new(Prepared {
+            offset_ns: 0,
+            target,
+            facts: Arc::new(RequestFacts::new("x", "GET", &origin, "/x", "r")),
+            head: Head::new(&parts).unwrap(),
+            body: Bytes::new(),
+            original: None,
+            is_shared: false,
+        })
+    }
+
+    fn request(number: u64) -> Request {
+        Request {
+            number,
+            intended_ns: 0,
+        }
+    }
+
+    fn connect(server: &TcpListener) -> Arc<TcpStream> {
+        let stream = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        Arc::new(TcpStream::from_std(stream))
+    }
 
     /// The pacer must wake the io loop not only for unfinished writes, but also if the loop has dropped the connection.
     #[test]
     fn the_io_loop_is_woken_for_a_connection_that_it_has_dropped() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = server.local_addr().unwrap();
         let mut poll = Poll::new().unwrap();
         let (to_io, received) = channel();
-        let target = Target::parse(&format!("http://{address}")).unwrap();
-        let endpoint = Endpoint::resolve("/x", None, 0).unwrap();
-        let mut pacer = Pacer {
-            to_io,
-            io_waker: Arc::new(mio::Waker::new(poll.registry(), Token(0)).unwrap()),
-            from_io: channel().1,
-            template: RequestTemplate::new(&target, &endpoint, "r", &[], vec![Vec::new()]),
-            ids: Ids::new(1),
-            first_number: 0,
-            stop: &GO_ON,
-            progress: Arc::default(),
-        };
-        let mut send = |number, stream| {
-            pacer.send(
-                Request {
-                    number,
-                    intended_ns: 0,
-                },
-                Some((1, stream)),
-            )
-        };
-        let connect = || {
-            let stream = std::net::TcpStream::connect(address).unwrap();
-            Arc::new(TcpStream::from_std(stream))
-        };
-        let (shared, own) = (connect(), connect());
+        let mut pacer = pacer(mio::Waker::new(poll.registry(), Token(0)).unwrap(), to_io, 1);
+        let (shared, own) = (connect(&server), connect(&server));
         let mut events = Events::with_capacity(1);
-        send(0, Arc::clone(&shared));
+        pacer.idle[0].push((1, Arc::clone(&shared)));
+        pacer.send(request(0), prepared(0));
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty(), "its response will wake the loop");
-        send(1, own);
+        pacer.idle[0].push((1, own));
+        pacer.send(request(1), prepared(0));
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(!events.is_empty());
         assert_eq!(received.try_iter().count(), 2);
+    }
+
+    #[test]
+    fn a_hand_over_gives_back_an_idle_connection_of_another_target() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let poll = Poll::new().unwrap();
+        let (to_io, received) = channel();
+        let mut pacer = pacer(mio::Waker::new(poll.registry(), Token(0)).unwrap(), to_io, 3);
+        pacer.idle[2].push((7, connect(&server)));
+        pacer.send(request(0), prepared(1));
+        pacer.send(request(1), prepared(2));
+        let spares: Vec<Option<usize>> = received
+            .try_iter()
+            .map(|message| match message {
+                FromPacer::HandOver(_, _, spare) => spare,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(spares, [Some(7), None]);
     }
 }

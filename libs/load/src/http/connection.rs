@@ -1,6 +1,6 @@
 //! One nonblocking connection: its state, its reads and its writes.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::exchange::{Failure, Sent};
+use crate::http::request::Traceparent;
 use crate::http::response::{Answer, ResponseReader};
-use crate::http::template::RequestTemplate;
+use crate::stream::Prepared;
 
 /// A request in progress on a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Flight {
+    pub prepared: Arc<Prepared>,
     pub sent: Sent,
     pub resends: u8,
     /// Whether the connection was idle before. If it then dies before the first byte of the response, the request is sent again.
@@ -22,7 +24,7 @@ pub struct Flight {
     pub written: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum ConnectionState {
     /// Connecting since this time of the monotonic clock, nanoseconds.
     Connecting(u64),
@@ -43,6 +45,8 @@ pub enum ReadOutcome {
 
 #[derive(Debug)]
 pub struct Connection {
+    /// Index of the server.
+    pub target: usize,
     /// Shared with the pacer while idle.
     pub stream: Arc<TcpStream>,
     pub state: ConnectionState,
@@ -51,8 +55,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(
-        address: SocketAddr,
-        method: &str,
+        (target, address): (usize, SocketAddr),
         token: usize,
         registry: &Registry,
         now_ns: u64,
@@ -61,24 +64,42 @@ impl Connection {
         stream.set_nodelay(true)?;
         registry.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
+            target,
             stream: Arc::new(stream),
             state: ConnectionState::Connecting(now_ns),
-            reader: ResponseReader::new(method),
+            reader: ResponseReader::new(),
         })
     }
 
+    /// Starts to carry a request.
+    pub fn carry(&mut self, flight: Flight) {
+        self.reader.expect(flight.prepared.facts.is_head());
+        self.state = ConnectionState::Carrying(flight);
+    }
+
     /// The request in progress.
-    pub fn flight(&self) -> Option<Flight> {
-        match self.state {
+    pub fn flight(&self) -> Option<&Flight> {
+        match &self.state {
             ConnectionState::Carrying(flight) => Some(flight),
             ConnectionState::Connecting(_) | ConnectionState::Idle => None,
         }
     }
 
+    /// Takes the request in progress off the connection, which is idle afterwards.
+    pub fn take_flight(&mut self) -> Option<Flight> {
+        match std::mem::replace(&mut self.state, ConnectionState::Idle) {
+            ConnectionState::Carrying(flight) => Some(flight),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     /// Start of the handshake or of the request in progress, nanoseconds of the monotonic clock.
     pub fn busy_since_ns(&self) -> Option<u64> {
-        match self.state {
-            ConnectionState::Connecting(since_ns) => Some(since_ns),
+        match &self.state {
+            ConnectionState::Connecting(since_ns) => Some(*since_ns),
             ConnectionState::Carrying(flight) => Some(flight.sent.monotonic_ns),
             ConnectionState::Idle => None,
         }
@@ -94,14 +115,14 @@ impl Connection {
         }
     }
 
-    /// Writes the rest of the request, as far as the socket takes it. `template` must contain this request.
-    pub fn write_rest(&mut self, template: &RequestTemplate) -> Result<(), Failure> {
+    /// Writes the rest of the request in progress, as far as the socket takes it.
+    pub fn write_rest(&mut self, traceparent: &Traceparent) -> Result<(), Failure> {
         let ConnectionState::Carrying(flight) = &mut self.state else {
             return Ok(());
         };
-        while flight.written < template.len_bytes() {
-            let (head, body) = template.parts_from(flight.written);
-            match (&*self.stream).write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
+        while !flight.is_written() {
+            let rest = flight.prepared.slices_from(traceparent, flight.written);
+            match (&*self.stream).write_vectored(&rest) {
                 Ok(written) => flight.written += written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -111,28 +132,33 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the received bytes; all of them if the server has `closed` its side.
-    pub fn read(&mut self, buffer: &mut [u8], closed: bool) -> ReadOutcome {
+    /// Reads received bytes into `buffer`. `None`: there are none yet. 0 bytes: the server has closed its side.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
         loop {
             match (&*self.stream).read(buffer) {
-                Ok(0) => return self.end_of_stream(),
-                Ok(count) => match self.reader.feed(&buffer[..count]) {
-                    Ok(Some(answer)) => {
-                        self.reader.reset();
-                        return ReadOutcome::Whole(Answer {
-                            keep_alive: answer.keep_alive && !closed,
-                            ..answer
-                        });
-                    }
-                    // A short read means that the socket is empty, so further bytes cause a new event.
-                    Ok(None) if count < buffer.len() && !closed => return ReadOutcome::More,
-                    Ok(None) => {}
-                    Err(error) => return ReadOutcome::Dead(Failure::BadResponse(error)),
-                },
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return ReadOutcome::More,
+                Ok(count) => return Ok(Some(count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return ReadOutcome::Dead(Failure::Io(errno(&error))),
+                Err(error) => return Err(Failure::Io(errno(&error))),
             }
+        }
+    }
+
+    /// Takes received bytes; none at the end of the stream. `closed`: whether the server has closed its side.
+    pub fn feed(&mut self, received: &[u8], closed: bool) -> ReadOutcome {
+        if received.is_empty() {
+            return self.end_of_stream();
+        }
+        match self.reader.feed(received) {
+            Ok(Some(answer)) => {
+                self.reader.reset();
+                ReadOutcome::Whole(Answer {
+                    keep_alive: answer.keep_alive && !closed,
+                    ..answer
+                })
+            }
+            Ok(None) => ReadOutcome::More,
+            Err(error) => ReadOutcome::Dead(Failure::BadResponse(error)),
         }
     }
 
@@ -149,6 +175,13 @@ impl Connection {
             Some(answer) => ReadOutcome::Whole(answer),
             None => ReadOutcome::Dead(Failure::Closed),
         }
+    }
+}
+
+impl Flight {
+    /// Whether the socket has taken the whole request.
+    pub fn is_written(&self) -> bool {
+        self.written >= self.prepared.len_bytes()
     }
 }
 

@@ -7,4 +7,3 @@ pub mod connection;
 mod framing;
 pub mod request;
 pub mod response;
-pub mod template;

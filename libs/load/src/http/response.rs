@@ -28,8 +28,7 @@ pub struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// A reader for the response to a request with `method`.
-    pub fn new(method: &str) -> Self {
+    pub fn new() -> Self {
         let answer = Answer {
             status: 0,
             body_bytes: 0,
@@ -39,9 +38,14 @@ impl ResponseReader {
             state: State::Head,
             head: Vec::new(),
             answer,
-            bodyless: method == "HEAD",
+            bodyless: false,
             started: false,
         }
+    }
+
+    /// Prepares the reader for the response to a request. `bodyless`: whether its method is HEAD.
+    pub fn expect(&mut self, bodyless: bool) {
+        self.bodyless = bodyless;
     }
 
     /// Prepares the reader for the next response on the connection.
@@ -191,6 +195,12 @@ impl ResponseReader {
     }
 }
 
+impl Default for ResponseReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +208,8 @@ mod tests {
 
     /// Feeds `wire` in pieces of `piece` bytes, then ends the stream.
     fn read(method: &str, wire: &[u8], piece: usize) -> Result<Option<Answer>, ResponseError> {
-        let mut reader = ResponseReader::new(method);
+        let mut reader = ResponseReader::new();
+        reader.expect(method == "HEAD");
         for data in wire.chunks(piece) {
             if let Some(answer) = reader.feed(data)? {
                 return Ok(Some(answer));

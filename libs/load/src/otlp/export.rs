@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::exchange::Batch;
+use crate::exchange::Exchange;
+use crate::ids::Ids;
 use crate::otlp::client::OtlpClient;
 use crate::otlp::spans::SpanEncoder;
 
@@ -22,8 +23,10 @@ use crate::otlp::spans::SpanEncoder;
 const BATCH_SPANS_MAX: usize = 512;
 /// Maximum time for which a span waits for its batch to fill.
 const BATCH_WAIT: Duration = Duration::from_millis(200);
-/// Maximum number of spans that wait while the collector does not answer: about 120 MB, a minute at 20,000/s.
+/// Maximum number of spans that wait while the collector does not answer: about 150 MB, a minute at 20,000/s.
 const QUEUE_SPANS_MAX: u64 = 1 << 20;
+/// Maximum memory of these spans. It limits their number only if most requests have a long URL of their own.
+const QUEUE_BYTES_MAX: u64 = 640 << 20;
 /// Maximum number of concurrent export requests: the collector may wait for its disk before it answers.
 const EXPORTS_MAX: usize = 4;
 
@@ -52,6 +55,7 @@ impl Delivery {
 struct Counters {
     made: AtomicU64,
     queued: AtomicU64,
+    queued_bytes: AtomicU64,
     delivered: AtomicU64,
     rejected: AtomicU64,
     dropped: AtomicU64,
@@ -59,6 +63,12 @@ struct Counters {
 }
 
 impl Counters {
+    /// Counts spans that have left the queue.
+    fn release(&self, spans: u64, bytes: u64) {
+        self.queued.fetch_sub(spans, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     fn record_error(&self, error: &str) {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_owned());
     }
@@ -78,8 +88,15 @@ impl Counters {
     }
 }
 
+fn held_bytes(exchanges: &[Exchange]) -> u64 {
+    exchanges
+        .iter()
+        .map(|exchange| exchange.held_bytes() as u64)
+        .sum()
+}
+
 enum Input {
-    Batch(Batch),
+    Batch(Vec<Exchange>),
     /// Sent at once. The reply is an error if it was not accepted by the deadline.
     Control {
         request: Bytes,
@@ -130,20 +147,22 @@ pub struct SpanQueue {
 
 impl SpanQueue {
     /// Queues a span for each exchange. If the queue is full, counts them as dropped.
-    pub fn push(&self, batch: Batch) {
-        let spans = batch.exchanges.len() as u64;
+    pub fn push(&self, batch: Vec<Exchange>) {
+        let (spans, bytes) = (batch.len() as u64, held_bytes(&batch));
         self.counters.made.fetch_add(spans, Ordering::Relaxed);
         let queued = self.counters.queued.fetch_add(spans, Ordering::Relaxed);
-        if queued + spans > QUEUE_SPANS_MAX || self.input.send(Input::Batch(batch)).is_err() {
-            self.counters.queued.fetch_sub(spans, Ordering::Relaxed);
+        let queued_bytes = self.counters.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_full = queued + spans > QUEUE_SPANS_MAX || queued_bytes + bytes > QUEUE_BYTES_MAX;
+        if is_full || self.input.send(Input::Batch(batch)).is_err() {
+            self.counters.release(spans, bytes);
             self.counters.dropped.fetch_add(spans, Ordering::Relaxed);
         }
     }
 }
 
 impl Exporter {
-    /// Starts the exporter's thread, which connects for the first request.
-    pub fn start(destination: &Destination, resource: &Resource) -> Result<Self, ExportError> {
+    /// Starts the exporter's thread, which connects for the first request. `ids` are those of the session.
+    pub fn start(destination: &Destination, resource: &Resource, ids: Ids) -> Result<Self, ExportError> {
         let endpoint = destination.to_string();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -158,7 +177,7 @@ impl Exporter {
         })?;
         let (input, receiver) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
-        let (encoder, thread_counters) = (SpanEncoder::new(resource), Arc::clone(&counters));
+        let (encoder, thread_counters) = (SpanEncoder::new(resource, ids), Arc::clone(&counters));
         let thread = std::thread::Builder::new()
             .name("cctf-export".into())
             .spawn(move || {
@@ -247,7 +266,7 @@ struct Worker {
     client: OtlpClient,
     counters: Arc<Counters>,
     encoder: SpanEncoder,
-    waiting: VecDeque<Batch>,
+    waiting: VecDeque<Vec<Exchange>>,
     waiting_spans: usize,
     under_way: JoinSet<()>,
 }
@@ -268,7 +287,7 @@ impl Worker {
                 received = input.recv() => match received {
                     Some(Input::Batch(batch)) => {
                         due.get_or_insert(Instant::now() + BATCH_WAIT);
-                        self.waiting_spans += batch.exchanges.len();
+                        self.waiting_spans += batch.len();
                         self.waiting.push_back(batch);
                     }
                     Some(Input::Control { request, deadline, reply }) => {
@@ -308,29 +327,29 @@ impl Worker {
         }
     }
 
-    /// Starts the export of the oldest spans of one drive, at most one batch.
+    /// Starts the export of the oldest spans, at most one batch.
     fn start_export(&mut self) {
         let Some(mut batch) = self.waiting.pop_front() else {
             return;
         };
         while let Some(next) = self.waiting.front_mut() {
-            let room = BATCH_SPANS_MAX.saturating_sub(batch.exchanges.len());
-            if room == 0 || !Arc::ptr_eq(&next.facts, &batch.facts) {
+            let room = BATCH_SPANS_MAX.saturating_sub(batch.len());
+            if room == 0 {
                 break;
             }
-            batch
-                .exchanges
-                .extend(next.exchanges.drain(..room.min(next.exchanges.len())));
-            if next.exchanges.is_empty() {
+            batch.extend(next.drain(..room.min(next.len())));
+            if next.is_empty() {
                 self.waiting.pop_front();
             }
         }
-        let spans = batch.exchanges.len();
+        let (spans, bytes) = (batch.len(), held_bytes(&batch));
         self.waiting_spans -= spans;
         let request = self.encoder.encode(&batch);
         let (client, counters) = (self.client.clone(), Arc::clone(&self.counters));
-        self.under_way
-            .spawn(async move { export(&client, &counters, request, spans as u64).await });
+        self.under_way.spawn(async move {
+            export(&client, &counters, request, spans as u64).await;
+            counters.release(spans as u64, bytes);
+        });
     }
 }
 
@@ -346,7 +365,6 @@ async fn export(client: &OtlpClient, counters: &Counters, request: Bytes, spans:
     }
     counters.rejected.fetch_add(rejected, Ordering::Relaxed);
     counters.delivered.fetch_add(spans - rejected, Ordering::Relaxed);
-    counters.queued.fetch_sub(spans, Ordering::Relaxed);
 }
 
 async fn sleep_until(due: Option<Instant>) {

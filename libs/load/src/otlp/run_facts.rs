@@ -9,13 +9,15 @@ use crate::otlp::attributes::{double, integer, text};
 #[derive(Debug, Clone, Default)]
 pub struct RunFacts {
     pub run_id: String,
-    pub rate: f64,
-    pub duration: String,
+    /// Requests per second. `None`: the times are recorded ones.
+    pub rate: Option<f64>,
+    pub duration: Option<String>,
     pub scen: Option<String>,
     pub img: Option<String>,
     pub git_sha: Option<String>,
     pub workers: Option<u32>,
-    pub endpoint: String,
+    /// `None`: the requests go to many endpoints.
+    pub endpoint: Option<String>,
     pub target: String,
     pub payload_bytes: Option<usize>,
     pub seed: u64,
@@ -64,13 +66,13 @@ impl RunFacts {
     pub fn attributes(&self) -> Vec<KeyValue> {
         let mut attributes = vec![
             text(keys::RUN_ID, &self.run_id),
-            double(keys::RUN_RATE, self.rate),
-            text(keys::RUN_DURATION, &self.duration),
-            text(keys::RUN_ENDPOINT, &self.endpoint),
             text(keys::RUN_TARGET, &self.target),
             integer(keys::RUN_SEED, self.seed as i64),
         ];
+        attributes.extend(self.rate.map(|rate| double(keys::RUN_RATE, rate)));
         let optional = [
+            (keys::RUN_DURATION, &self.duration),
+            (keys::RUN_ENDPOINT, &self.endpoint),
             (keys::RUN_SCEN, &self.scen),
             (keys::RUN_IMG, &self.img),
             (keys::RUN_GIT_SHA, &self.git_sha),

@@ -1,6 +1,4 @@
-//! The driver's spans as OTLP bytes: common fields are encoded once per drive, and each request adds its own.
-
-use std::sync::Arc;
+//! [`SpanEncoder`]: the driver's spans as OTLP bytes. Each request adds its own fields to those of its method and URL.
 
 use bytes::Bytes;
 use cctf_proto::keys;
@@ -13,7 +11,8 @@ use opentelemetry_proto::tonic::trace::v1::{
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::exchange::{Batch, DriveFacts, Exchange};
+use crate::exchange::Exchange;
+use crate::ids::{Ids, write_hex};
 use crate::otlp::attributes::{SPAN_FLAGS, integer, text};
 
 const SCOPE_NAME: &str = "cctf.load";
@@ -67,39 +66,36 @@ fn scope(name: &str) -> InstrumentationScope {
 pub struct SpanEncoder {
     resource: Vec<u8>,
     scope: Vec<u8>,
-    shared: Option<(Arc<DriveFacts>, Vec<u8>)>,
+    ids: Ids,
     spans: Vec<u8>,
 }
 
 impl SpanEncoder {
-    pub fn new(resource: &Resource) -> Self {
+    /// `ids` are those of the session.
+    pub fn new(resource: &Resource, ids: Ids) -> Self {
         Self {
             resource: resource.encode_to_vec(),
             scope: scope(SCOPE_NAME).encode_to_vec(),
-            shared: None,
+            ids,
             spans: Vec::new(),
         }
     }
 
     /// The bytes of an ExportTraceServiceRequest with one CLIENT span for each exchange.
-    pub fn encode(&mut self, batch: &Batch) -> Bytes {
-        let shared = match self.shared.take() {
-            Some((facts, shared)) if Arc::ptr_eq(&facts, &batch.facts) => shared,
-            _ => shared_part(&batch.facts),
-        };
+    pub fn encode(&mut self, exchanges: &[Exchange]) -> Bytes {
         let mut spans = std::mem::take(&mut self.spans);
         spans.clear();
-        for exchange in &batch.exchanges {
-            let own = own_part(&batch.facts, exchange);
+        for exchange in exchanges {
+            let own = own_part(self.ids, exchange);
+            let shared = exchange.facts.span_part();
             // Fields of a protobuf message may come in any order, so two concatenated encodings are one message.
             encode_key(SCOPE_SPANS_SPANS, WireType::LengthDelimited, &mut spans);
             encode_varint((own.encoded_len() + shared.len()) as u64, &mut spans);
             own.encode_raw(&mut spans);
-            spans.extend_from_slice(&shared);
+            spans.extend_from_slice(shared);
         }
         let request = self.wrap(&spans);
         self.spans = spans;
-        self.shared = Some((Arc::clone(&batch.facts), shared));
         request
     }
 
@@ -128,33 +124,19 @@ fn field_len(field: u32, len: usize) -> usize {
     prost::encoding::key_len(field) + prost::encoding::encoded_len_varint(len as u64) + len
 }
 
-/// The common fields of all spans of a drive, as the bytes of a Span.
-fn shared_part(facts: &DriveFacts) -> Vec<u8> {
-    let attributes = vec![
-        text("http.request.method", &facts.method),
-        text("url.full", &facts.url),
-        text("server.address", &facts.host),
-        integer("server.port", i64::from(facts.port)),
-        text(keys::RUN_ID, &facts.run_id),
-    ];
-    Span {
-        name: facts.method.clone(),
-        kind: SpanKind::Client as i32,
-        flags: SPAN_FLAGS,
-        attributes,
-        ..Span::default()
-    }
-    .encode_to_vec()
-}
-
 /// The fields of one exchange's span.
-fn own_part(facts: &DriveFacts, exchange: &Exchange) -> Span {
+fn own_part(ids: Ids, exchange: &Exchange) -> Span {
     let number = exchange.sent.request.number;
-    let mut attributes = Vec::with_capacity(5);
+    let mut attributes = Vec::with_capacity(8);
+    attributes.push(integer("http.request.body.size", exchange.body_bytes_out as i64));
     attributes.push(integer(
-        "http.request.body.size",
-        facts.body_bytes_out(number) as i64,
+        keys::LATENESS_NS,
+        i64::try_from(exchange.sent.lateness_ns()).unwrap_or(i64::MAX),
     ));
+    if let Some(original) = &exchange.original {
+        attributes.push(text(keys::REPLAY_OF_TRACE_ID, &hex(&original.trace_id)));
+        attributes.push(text(keys::REPLAY_OF_SPAN_ID, &hex(&original.span_id)));
+    }
     if exchange.failure.is_none() {
         attributes.push(integer("http.response.status_code", i64::from(exchange.status)));
         attributes.push(integer("http.response.body.size", exchange.body_bytes_in as i64));
@@ -167,8 +149,8 @@ fn own_part(facts: &DriveFacts, exchange: &Exchange) -> Span {
         attributes.push(text("error.type", error));
     }
     Span {
-        trace_id: facts.ids.trace_id(number).to_vec(),
-        span_id: facts.ids.span_id(number).to_vec(),
+        trace_id: ids.trace_id(number).to_vec(),
+        span_id: ids.span_id(number).to_vec(),
         start_time_unix_nano: exchange.sent.unix_ns,
         end_time_unix_nano: exchange.sent.unix_ns.saturating_add(exchange.latency_ns),
         status: error.map(|_| Status {
@@ -178,6 +160,12 @@ fn own_part(facts: &DriveFacts, exchange: &Exchange) -> Span {
         attributes,
         ..Span::default()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut digits = vec![0; 2 * bytes.len()];
+    write_hex(bytes, &mut digits);
+    digits.into_iter().map(char::from).collect()
 }
 
 /// `error.type` by the semantic conventions of a client: a status of 400 or above, or the kind of failure.
@@ -190,24 +178,38 @@ fn error_type(exchange: &Exchange) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
     use super::*;
     use crate::exchange::{Failure, Request, Sent};
-    use crate::ids::Ids;
+    use crate::facts::RequestFacts;
     use crate::otlp::identity::{DriverIdentity, SERVICE_NAME};
+    use crate::plan::target::Target;
+    use crate::stream::Original;
 
     fn exchange(number: u64, status: u16, failure: Option<Failure>, resends: u8) -> Exchange {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
         let request = Request {
             number,
-            intended_ns: 0,
+            intended_ns: 500,
         };
         let sent = Sent {
             request,
-            monotonic_ns: 0,
+            monotonic_ns: 1_700,
             unix_ns: 1_760_000_000_000_000_001,
         };
         Exchange {
+            facts: Arc::new(RequestFacts::new(
+                "json",
+                "POST",
+                &target,
+                "/json/validate",
+                "run-1",
+            )),
+            original: None,
+            body_bytes_out: 8192,
             sent,
             latency_ns: 5_000,
             status,
@@ -219,26 +221,13 @@ mod tests {
 
     fn encode(exchanges: Vec<Exchange>) -> (ExportTraceServiceRequest, Ids) {
         let ids = Ids::new(1);
-        let facts = DriveFacts {
-            name: "json".into(),
-            method: "POST".into(),
-            url: "http://127.0.0.1:8080/json/validate".into(),
-            host: "127.0.0.1".into(),
-            port: 8080,
-            bodies_bytes: vec![8192],
-            run_id: "run-1".into(),
-            ids,
-        };
         let identity = DriverIdentity {
             node_id: Some("driver0".into()),
             stage: None,
             app_id: Some("shop".into()),
         };
-        let mut encoder = SpanEncoder::new(&identity.resource("i-1"));
-        let bytes = encoder.encode(&Batch {
-            facts: Arc::new(facts),
-            exchanges,
-        });
+        let mut encoder = SpanEncoder::new(&identity.resource("i-1"), ids);
+        let bytes = encoder.encode(&exchanges);
         (ExportTraceServiceRequest::decode(bytes).unwrap(), ids)
     }
 
@@ -274,10 +263,37 @@ mod tests {
             ("http.response.body.size", Value::IntValue(15)),
             ("http.response.status_code", Value::IntValue(200)),
             (keys::RUN_ID, Value::StringValue("run-1".into())),
+            (keys::LATENESS_NS, Value::IntValue(1_200)),
         ] {
             assert_eq!(value(&span.attributes, key), Some(expected), "{key}");
         }
+        assert_eq!(value(&span.attributes, keys::REPLAY_OF_TRACE_ID), None);
         assert_eq!(value(&span.attributes, "error.type"), None);
+    }
+
+    #[test]
+    fn the_span_of_a_replayed_request_names_its_original() {
+        let original = Original {
+            trace_id: [0xab; 16],
+            span_id: [0x0c; 8],
+            status: Some(200),
+        };
+        let replayed = Exchange {
+            original: Some(original),
+            ..exchange(0, 200, None, 0)
+        };
+        let (request, _) = encode(vec![replayed, exchange(1, 200, None, 0)]);
+        let spans = &request.resource_spans[0].scope_spans[0].spans;
+        for (key, expected) in [
+            (keys::REPLAY_OF_TRACE_ID, "ab".repeat(16)),
+            (keys::REPLAY_OF_SPAN_ID, "0c".repeat(8)),
+        ] {
+            assert_eq!(
+                value(&spans[0].attributes, key),
+                Some(Value::StringValue(expected))
+            );
+            assert_eq!(value(&spans[1].attributes, key), None);
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! `events_client.jsonl`: one line per request in vegeta's JSON encoding, extended by ids and lateness.
+//! `events_client.jsonl`: one line per request in vegeta's JSON encoding, extended by ids, lateness and the replayed request.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::exchange::{Batch, DriveFacts, Exchange};
-use crate::ids::write_hex;
+use crate::exchange::Exchange;
+use crate::ids::{Ids, write_hex};
 use crate::record::utc::append_rfc3339;
 
 /// Lines are buffered up to this many bytes, then written by one call.
@@ -30,12 +29,12 @@ pub struct EventsWriter {
     path: PathBuf,
     file: File,
     buffer: Vec<u8>,
-    shared: Option<SharedParts>,
+    ids: Ids,
 }
 
 impl EventsWriter {
-    /// Opens `path` for appending, and creates its folder if necessary.
-    pub fn open(path: &Path) -> Result<Self, EventsError> {
+    /// Opens `path` for appending, and creates its folder if necessary. `ids` are those of the session.
+    pub fn open(path: &Path, ids: Ids) -> Result<Self, EventsError> {
         let failed = |source| EventsError::Open {
             path: path.to_owned(),
             source,
@@ -56,20 +55,15 @@ impl EventsWriter {
             path: path.to_owned(),
             file,
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
-            shared: None,
+            ids,
         })
     }
 
     /// Appends a line for each exchange of the batch.
-    pub fn append(&mut self, batch: &Batch) -> Result<(), EventsError> {
-        let shared = match self.shared.take() {
-            Some(shared) if Arc::ptr_eq(&shared.facts, &batch.facts) => shared,
-            _ => SharedParts::new(&batch.facts),
-        };
-        for exchange in &batch.exchanges {
-            append_line(&mut self.buffer, &shared, exchange);
+    pub fn append(&mut self, batch: &[Exchange]) -> Result<(), EventsError> {
+        for exchange in batch {
+            append_line(&mut self.buffer, self.ids, exchange);
         }
-        self.shared = Some(shared);
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush()
         } else {
@@ -98,42 +92,18 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// The parts of a line that are the same for all requests of a drive.
-#[derive(Debug)]
-struct SharedParts {
-    facts: Arc<DriveFacts>,
-    attack: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-impl SharedParts {
-    fn new(facts: &Arc<DriveFacts>) -> Self {
-        let DriveFacts {
-            name, method, url, ..
-        } = facts.as_ref();
-        let text = |value: &str| serde_json::Value::from(value).to_string();
-        let (attack, method, url) = (text(name), text(method), text(url));
-        Self {
-            facts: Arc::clone(facts),
-            attack: format!(r#"{{"attack":{attack},"seq":"#).into_bytes(),
-            tail: format!(r#","body":null,"method":{method},"url":{url},"headers":null,"trace_id":""#)
-                .into_bytes(),
-        }
-    }
-}
-
-fn append_line(out: &mut Vec<u8>, shared: &SharedParts, exchange: &Exchange) {
+fn append_line(out: &mut Vec<u8>, ids: Ids, exchange: &Exchange) {
     let number = exchange.sent.request.number;
-    out.extend_from_slice(&shared.attack);
+    out.extend_from_slice(exchange.facts.line_start());
     append_number(out, number);
     out.extend_from_slice(br#","code":"#);
-    append_number(out, u64::from(exchange.status));
+    append_number(out, exchange.status);
     out.extend_from_slice(br#","timestamp":""#);
     append_rfc3339(exchange.sent.unix_ns, out);
     out.extend_from_slice(br#"","latency":"#);
     append_number(out, exchange.latency_ns);
     out.extend_from_slice(br#","bytes_out":"#);
-    append_number(out, shared.facts.body_bytes_out(number));
+    append_number(out, exchange.body_bytes_out);
     out.extend_from_slice(br#","bytes_in":"#);
     append_number(out, exchange.body_bytes_in);
     out.extend_from_slice(br#","error":"#);
@@ -141,12 +111,23 @@ fn append_line(out: &mut Vec<u8>, shared: &SharedParts, exchange: &Exchange) {
         error if error.is_empty() => out.extend_from_slice(br#""""#),
         error => out.extend_from_slice(serde_json::Value::from(error).to_string().as_bytes()),
     }
-    out.extend_from_slice(&shared.tail);
-    append_hex(out, &shared.facts.ids.trace_id(number));
+    out.extend_from_slice(exchange.facts.line_end());
+    append_hex(out, &ids.trace_id(number));
     out.extend_from_slice(br#"","span_id":""#);
-    append_hex(out, &shared.facts.ids.span_id(number));
+    append_hex(out, &ids.span_id(number));
     out.extend_from_slice(br#"","lateness_ns":"#);
-    append_number(out, exchange.lateness_ns());
+    append_number(out, exchange.sent.lateness_ns());
+    if let Some(original) = &exchange.original {
+        out.extend_from_slice(br#","replay_of_trace_id":""#);
+        append_hex(out, &original.trace_id);
+        out.extend_from_slice(br#"","replay_of_span_id":""#);
+        append_hex(out, &original.span_id);
+        out.extend_from_slice(br#"","replay_of_code":"#);
+        match original.status {
+            Some(status) => append_number(out, status),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -156,28 +137,24 @@ fn append_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     write_hex(bytes, &mut out[from..]);
 }
 
-fn append_number(out: &mut Vec<u8>, value: u64) {
+fn append_number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     // Writing to a Vec cannot fail.
     let _ = write!(out, "{value}");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::exchange::{Failure, Request, Sent};
-    use crate::ids::Ids;
+    use crate::facts::RequestFacts;
+    use crate::plan::target::Target;
+    use crate::stream::Original;
 
-    fn batch(failure: Option<Failure>) -> Batch {
-        let facts = DriveFacts {
-            name: "say \"json\"".into(),
-            method: "POST".into(),
-            url: "http://127.0.0.1:8080/json/validate".into(),
-            host: "127.0.0.1".into(),
-            port: 8080,
-            bodies_bytes: vec![8192],
-            run_id: "r".into(),
-            ids: Ids::new(1),
-        };
+    fn exchange(failure: Option<Failure>, original: Option<Original>) -> Exchange {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let facts = RequestFacts::new("say \"json\"", "POST", &target, "/json/validate", "r");
         let request = Request {
             number: 7,
             intended_ns: 1_000,
@@ -187,49 +164,58 @@ mod tests {
             monotonic_ns: 1_500,
             unix_ns: 1_760_000_000_123_456_789,
         };
-        let status = if failure.is_some() { 0 } else { 200 };
-        let exchange = Exchange {
+        Exchange {
+            facts: Arc::new(facts),
+            original,
+            body_bytes_out: 8192,
             sent,
             latency_ns: 42,
-            status,
+            status: if failure.is_some() { 0 } else { 200 },
             body_bytes_in: 15,
             failure,
             resends: 0,
-        };
-        Batch {
-            facts: Arc::new(facts),
-            exchanges: vec![exchange],
         }
+    }
+
+    fn line(exchange: Exchange) -> serde_json::Value {
+        let mut line = Vec::new();
+        append_line(&mut line, ids(), &exchange);
+        assert!(line.ends_with(b"}\n"));
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    fn ids() -> Ids {
+        static IDS: std::sync::OnceLock<Ids> = std::sync::OnceLock::new();
+        *IDS.get_or_init(|| Ids::new(1))
     }
 
     #[test]
     fn a_line_has_every_field_of_vegetas_encoding_and_ours() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new/events_client.jsonl");
-        let mut writer = EventsWriter::open(&path).unwrap();
-        let batch = batch(None);
-        writer.append(&batch).unwrap();
-        writer.flush().unwrap();
-        let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let expected = serde_json::json!({
+        let mut expected = serde_json::json!({
             "attack": "say \"json\"", "seq": 7, "code": 200, "timestamp": "2025-10-09T08:53:20.123456789Z",
             "latency": 42, "bytes_out": 8192, "bytes_in": 15, "error": "", "body": null, "method": "POST",
             "url": "http://127.0.0.1:8080/json/validate", "headers": null,
-            "trace_id": hex(&batch.facts.ids.trace_id(7)), "span_id": hex(&batch.facts.ids.span_id(7)),
+            "trace_id": hex(&ids().trace_id(7)), "span_id": hex(&ids().span_id(7)),
             "lateness_ns": 500,
         });
-        assert_eq!(line, expected);
+        assert_eq!(line(exchange(None, None)), expected);
+        for (status, code) in [(Some(503), 503.into()), (None, serde_json::Value::Null)] {
+            let original = Original {
+                trace_id: [0xab; 16],
+                span_id: [0x01; 8],
+                status,
+            };
+            expected["replay_of_trace_id"] = "ab".repeat(16).into();
+            expected["replay_of_span_id"] = "01".repeat(8).into();
+            expected["replay_of_code"] = code;
+            assert_eq!(line(exchange(None, Some(original))), expected);
+        }
     }
 
     #[test]
     fn a_failure_is_recorded_with_its_text_and_code_0() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events_client.jsonl");
-        let mut writer = EventsWriter::open(&path).unwrap();
-        writer.append(&batch(Some(Failure::Timeout))).unwrap();
-        writer.flush().unwrap();
-        let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let line = line(exchange(Some(Failure::Timeout), None));
         assert_eq!(
             (line["code"].as_u64(), line["error"].as_str()),
             (Some(0), Some("timeout: no whole response in time"))
@@ -239,14 +225,17 @@ mod tests {
     #[test]
     fn a_second_driver_appends_and_an_incomplete_line_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events_client.jsonl");
+        let path = folder.path().join("new/events_client.jsonl");
         for _ in 0..2 {
-            let mut writer = EventsWriter::open(&path).unwrap();
-            writer.append(&batch(None)).unwrap();
+            let mut writer = EventsWriter::open(&path, ids()).unwrap();
+            writer.append(&[exchange(None, None)]).unwrap();
             writer.flush().unwrap();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         std::fs::write(&path, "{\"attack\":").unwrap();
-        assert!(matches!(EventsWriter::open(&path), Err(EventsError::TornLine(_))));
+        assert!(matches!(
+            EventsWriter::open(&path, ids()),
+            Err(EventsError::TornLine(_))
+        ));
     }
 }

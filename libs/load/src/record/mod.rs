@@ -2,8 +2,9 @@
 //!
 //! - [`recorder`]: the thread that receives them.
 //! - [`events`], [`utc`]: lines of `events_client.jsonl`, and their times.
-//! - [`distribution`], [`summary`]: figures.
+//! - [`distribution`], [`changes`], [`summary`]: figures.
 
+pub mod changes;
 pub mod distribution;
 pub mod events;
 pub mod recorder;

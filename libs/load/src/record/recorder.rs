@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use crate::exchange::Batch;
+use crate::exchange::Exchange;
 use crate::otlp::export::SpanQueue;
 use crate::record::events::{EventsError, EventsWriter};
 use crate::record::summary::SummaryBuilder;
@@ -16,10 +16,10 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// Messages to the recorder.
 #[derive(Debug)]
 pub enum RecorderInput {
-    /// Exchanges have ended.
-    Batch(Batch),
-    /// A drive has ended: the recorder returns its figures and starts new ones.
-    EndDrive(Sender<SummaryBuilder>),
+    /// Exchanges have ended, in this order.
+    Batch(Vec<Exchange>),
+    /// A stream has ended: the recorder returns its figures and starts new ones.
+    EndStream(Sender<SummaryBuilder>),
 }
 
 pub struct Recorder {
@@ -35,7 +35,7 @@ impl Recorder {
         loop {
             let written = match input.recv_timeout(FLUSH_INTERVAL) {
                 Ok(RecorderInput::Batch(batch)) => self.record(batch, &mut summary),
-                Ok(RecorderInput::EndDrive(reply)) => {
+                Ok(RecorderInput::EndStream(reply)) => {
                     let _ = reply.send(std::mem::take(&mut summary));
                     self.flush()
                 }
@@ -52,9 +52,9 @@ impl Recorder {
         }
     }
 
-    fn record(&mut self, batch: Batch, summary: &mut SummaryBuilder) -> Result<(), EventsError> {
-        for exchange in &batch.exchanges {
-            summary.record(exchange, batch.facts.body_bytes_out(exchange.sent.request.number));
+    fn record(&mut self, batch: Vec<Exchange>, summary: &mut SummaryBuilder) -> Result<(), EventsError> {
+        for exchange in &batch {
+            summary.record(exchange);
         }
         let written = self
             .events

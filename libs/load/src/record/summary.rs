@@ -1,11 +1,12 @@
-//! The figures of one drive: rates, lateness, latencies, statuses, errors and bytes, as a table and as JSON.
+//! [`Summary`]: the figures of one stream: rates, lateness, latencies, statuses, errors and bytes, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, LATE_NS};
+use crate::record::changes::{Changes, StatusChanges};
 use crate::record::distribution::Distribution;
 
 /// Maximum number of different error texts; all further ones count as `other`.
@@ -16,8 +17,11 @@ const NS_PER_S: f64 = 1e9;
 #[derive(Debug)]
 pub struct SummaryBuilder {
     lateness_ns: Distribution,
+    /// Requests later than [`LATE_NS`].
+    late: u64,
     latency_ns: Distribution,
     successes: u64,
+    changes: StatusChanges,
     statuses: BTreeMap<u16, u64>,
     errors: BTreeMap<String, u64>,
     bytes_in: u64,
@@ -33,8 +37,10 @@ impl Default for SummaryBuilder {
     fn default() -> Self {
         Self {
             lateness_ns: Distribution::new(),
+            late: 0,
             latency_ns: Distribution::new(),
             successes: 0,
+            changes: StatusChanges::default(),
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             bytes_in: 0,
@@ -49,9 +55,12 @@ impl Default for SummaryBuilder {
 }
 
 impl SummaryBuilder {
-    /// Counts one exchange whose request had a body of this size.
-    pub fn record(&mut self, exchange: &Exchange, body_bytes_out: u64) {
-        self.lateness_ns.record(exchange.lateness_ns());
+    /// Counts one exchange.
+    pub fn record(&mut self, exchange: &Exchange) {
+        let lateness_ns = exchange.sent.lateness_ns();
+        self.lateness_ns.record(lateness_ns);
+        self.late += u64::from(lateness_ns > LATE_NS);
+        self.changes.record(exchange);
         if exchange.left() {
             self.latency_ns.record(exchange.latency_ns);
             self.sent += 1;
@@ -63,7 +72,7 @@ impl SummaryBuilder {
             .max(exchange.sent.monotonic_ns.saturating_add(exchange.latency_ns));
         self.successes += u64::from(exchange.is_success());
         self.bytes_in += exchange.body_bytes_in;
-        self.bytes_out += body_bytes_out;
+        self.bytes_out += exchange.body_bytes_out;
         self.resends += u64::from(exchange.resends);
         *self.statuses.entry(exchange.status).or_default() += 1;
         if !exchange.is_success() {
@@ -83,8 +92,8 @@ impl SummaryBuilder {
         self.lateness_ns.count()
     }
 
-    /// The figures of the exchanges, combined with facts of the drive.
-    pub fn build(&self, context: DriveContext) -> Summary {
+    /// The figures of the exchanges, combined with facts of the stream.
+    pub fn build(&self, context: StreamContext) -> Summary {
         let requests = self.requests();
         let (lateness, latency) = (&self.lateness_ns, &self.latency_ns);
         let sending_ns = self.last_sent_ns.saturating_sub(self.first_sent_ns);
@@ -115,11 +124,9 @@ impl SummaryBuilder {
                 p99: latency.quantile_ms(0.99),
                 max: latency.max_ms(),
             },
-            success_ratio: if requests == 0 {
-                0.0
-            } else {
-                self.successes as f64 / requests as f64
-            },
+            late_ratio: ratio(self.late, requests),
+            success_ratio: ratio(self.successes, requests),
+            changes: self.changes.build(),
             statuses: self
                 .statuses
                 .iter()
@@ -137,14 +144,22 @@ impl SummaryBuilder {
     }
 }
 
-/// Facts of a drive that its exchanges do not contain.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// Facts of a stream that its exchanges do not contain.
 #[derive(Debug, Clone)]
-pub struct DriveContext {
+pub struct StreamContext {
     pub endpoint: String,
     pub url: String,
-    /// Requested rate, requests per second.
-    pub rate: f64,
-    /// CPU time of the driver divided by the time of the drive.
+    /// Requested rate, requests per second. `None` for recorded times.
+    pub rate: Option<f64>,
+    /// CPU time of the driver divided by the time of the stream.
     pub driver_cpu_cores: f64,
     /// The reason why there were fewer connections than requested.
     pub bounded_by: Option<String>,
@@ -152,10 +167,12 @@ pub struct DriveContext {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// Name of the stream: the endpoint, or `replay`.
     pub endpoint: String,
     pub url: String,
-    /// Requested rate, requests per second.
-    pub rate_asked: f64,
+    /// Requested rate, requests per second. `None` for recorded times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_asked: Option<f64>,
     /// Requests per second between the first and the last send.
     pub rate_reached: f64,
     /// Requests that were due, whether sent or not.
@@ -164,12 +181,17 @@ pub struct Summary {
     pub duration_s: f64,
     /// Time from scheduled time to send, milliseconds.
     pub lateness_ms: Lateness,
+    /// Share of requests whose lateness was above [`LATE_NS`].
+    pub late_ratio: f64,
     /// From the send to the complete response, of all sent requests, milliseconds.
     pub latency_ms: Latency,
     /// Share of requests with a status from 200 to 399.
     pub success_ratio: f64,
     /// Requests by HTTP status; 0 means no response.
     pub statuses: BTreeMap<String, u64>,
+    /// Answers compared with the recorded ones; only of a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     pub errors: BTreeMap<String, u64>,
     /// Bytes of all response bodies.
     pub bytes_in: u64,
@@ -180,7 +202,7 @@ pub struct Summary {
     /// The reason why there were fewer connections than requested, which delays requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounded_by: Option<String>,
-    /// CPU time of the driver divided by the time of the drive.
+    /// CPU time of the driver divided by the time of the stream.
     pub driver_cpu_cores: f64,
 }
 
@@ -211,18 +233,22 @@ impl Summary {
             let _ = writeln!(out, "  {name:<10} {value}");
         };
         line("endpoint", format!("{}  {}", self.endpoint, self.url));
-        line(
-            "rate",
-            format!(
-                "{:.2}/s requested, {:.2}/s reached",
-                self.rate_asked, self.rate_reached
-            ),
-        );
+        let asked = self
+            .rate_asked
+            .map_or_else(String::new, |rate| format!("{rate:.2}/s requested, "));
+        line("rate", format!("{asked}{:.2}/s reached", self.rate_reached));
         line(
             "requests",
             format!("{} in {:.3} s", self.requests, self.duration_s),
         );
         line("lateness", self.lateness_ms.text());
+        if self.late_ratio > 0.0 {
+            let late_ms = LATE_NS / 1_000_000;
+            line(
+                "late",
+                format!("{:.2}% by more than {late_ms} ms", self.late_ratio * 100.0),
+            );
+        }
         if let Some(reason) = &self.bounded_by {
             line("bounded", reason.clone());
         }
@@ -234,6 +260,9 @@ impl Summary {
             .map(|(code, count)| format!("{code}: {count}"))
             .collect();
         line("statuses", statuses.join(", "));
+        if let Some(changes) = &self.changes {
+            line("recorded", changes.text());
+        }
         for (error, count) in &self.errors {
             line("error", format!("{error}: {count}"));
         }
@@ -269,14 +298,18 @@ impl Latency {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::exchange::{Failure, Request, Sent};
+    use crate::facts::RequestFacts;
+    use crate::plan::target::Target;
 
-    fn context() -> DriveContext {
-        DriveContext {
+    fn context() -> StreamContext {
+        StreamContext {
             endpoint: "json".into(),
             url: "http://h/json".into(),
-            rate: 100.0,
+            rate: Some(100.0),
             driver_cpu_cores: 0.1,
             bounded_by: None,
         }
@@ -296,7 +329,11 @@ mod tests {
             monotonic_ns: intended_ns + late_ns,
             unix_ns: 0,
         };
+        let target = Target::parse("http://127.0.0.1:1").unwrap();
         Exchange {
+            facts: Arc::new(RequestFacts::new("json", "GET", &target, "/", "r")),
+            original: None,
+            body_bytes_out: 10,
             sent,
             latency_ns,
             status,
@@ -310,7 +347,7 @@ mod tests {
     fn a_hundred_equal_gaps_of_10_ms_are_a_rate_of_a_hundred() {
         let mut builder = SummaryBuilder::default();
         for number in 0..100 {
-            builder.record(&exchange(number, 1_000, (number + 1) * 1_000_000, 200, None), 10);
+            builder.record(&exchange(number, 1_000, (number + 1) * 1_000_000, 200, None));
         }
         let summary = builder.build(context());
         assert!((summary.rate_reached - 100.0).abs() < 1e-9);
@@ -338,9 +375,9 @@ mod tests {
     #[test]
     fn statuses_and_errors_are_counted_apart() {
         let mut builder = SummaryBuilder::default();
-        builder.record(&exchange(0, 0, 5, 200, None), 10);
-        builder.record(&exchange(1, 0, 5, 503, None), 10);
-        builder.record(&exchange(2, 0, 5, 0, Some(Failure::Timeout)), 10);
+        builder.record(&exchange(0, 0, 5, 200, None));
+        builder.record(&exchange(1, 0, 5, 503, None));
+        builder.record(&exchange(2, 0, 5, 0, Some(Failure::Timeout)));
         let summary = builder.build(context());
         assert_eq!(
             summary.statuses,
@@ -354,12 +391,27 @@ mod tests {
     #[test]
     fn a_request_that_never_left_counts_as_late_but_has_no_latency() {
         let mut builder = SummaryBuilder::default();
-        builder.record(&exchange(0, 7_000_000, 0, 0, Some(Failure::QueueFull)), 10);
-        builder.record(&exchange(1, 0, 4_000_000, 200, None), 10);
+        builder.record(&exchange(0, 7_000_000, 0, 0, Some(Failure::QueueFull)));
+        builder.record(&exchange(1, 0, 4_000_000, 200, None));
         let summary = builder.build(context());
         assert_eq!(
             (summary.requests, summary.lateness_ms.max, summary.latency_ms.min),
             (2, 7.0, 4.0)
+        );
+    }
+
+    #[test]
+    fn the_share_of_late_requests_counts_those_above_the_limit_only() {
+        let mut builder = SummaryBuilder::default();
+        for (number, late_ns) in [(0, 0), (1, LATE_NS), (2, LATE_NS + 1), (3, 600_000_000)] {
+            builder.record(&exchange(number, late_ns, 5, 200, None));
+        }
+        let summary = builder.build(context());
+        assert_eq!((summary.late_ratio, summary.lateness_ms.max), (0.5, 600.0));
+        assert!(
+            summary.table().contains("50.00% by more than 10 ms"),
+            "{}",
+            summary.table()
         );
     }
 

@@ -1,0 +1,176 @@
+//! [`Lanes`]: for each target, its address, how many connections it has, and the requests that wait for one.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::backlog::Backlog;
+use crate::exchange::{Request, Sent};
+use crate::stream::Prepared;
+
+/// A request that waits for a connection.
+#[derive(Debug)]
+pub struct Pending {
+    pub request: Request,
+    pub prepared: Arc<Prepared>,
+    /// Time of the first send, if it is sent again. Such a request is not part of the backlog.
+    pub first_sent: Option<Sent>,
+}
+
+impl Pending {
+    /// Time of the first send, which is now unless it is sent again; and how often it is sent again.
+    pub fn send(&self) -> (Sent, u8) {
+        match self.first_sent {
+            Some(sent) => (sent, 1),
+            None => (Sent::now(self.request), 0),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Lane {
+    address: SocketAddr,
+    pending: VecDeque<Pending>,
+    /// All connections, including the new ones.
+    connections: usize,
+    /// Connections whose handshake has not ended.
+    connecting: usize,
+}
+
+impl Lane {
+    /// Whether a request waits for which no connection is being opened.
+    fn needs_connection(&self) -> bool {
+        self.pending.len() > self.connecting
+    }
+
+    fn first_number(&self) -> u64 {
+        self.pending
+            .front()
+            .map_or(u64::MAX, |pending| pending.request.number)
+    }
+}
+
+#[derive(Debug)]
+pub struct Lanes {
+    lanes: Vec<Lane>,
+    backlog: Arc<Backlog>,
+    pending: usize,
+}
+
+impl Lanes {
+    pub fn new(targets: &[SocketAddr], backlog: Arc<Backlog>) -> Self {
+        let lane = |address: &SocketAddr| Lane {
+            address: *address,
+            pending: VecDeque::new(),
+            connections: 0,
+            connecting: 0,
+        };
+        Self {
+            lanes: targets.iter().map(lane).collect(),
+            backlog,
+            pending: 0,
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Whether no request waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending == 0
+    }
+
+    pub fn address(&self, target: usize) -> SocketAddr {
+        self.lanes[target].address
+    }
+
+    pub fn connections(&self, target: usize) -> usize {
+        self.lanes[target].connections
+    }
+
+    pub fn connecting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.connecting).sum()
+    }
+
+    pub fn needs_connection(&self, target: usize) -> bool {
+        self.lanes[target].needs_connection()
+    }
+
+    /// Counts a connection whose handshake has started.
+    pub fn count_opened(&mut self, target: usize) {
+        self.lanes[target].connections += 1;
+        self.lanes[target].connecting += 1;
+    }
+
+    /// Counts the end of a handshake.
+    pub fn count_handshake(&mut self, target: usize) {
+        self.lanes[target].connecting -= 1;
+    }
+
+    /// Counts a connection that was closed after its handshake had been counted.
+    pub fn count_closed(&mut self, target: usize) {
+        self.lanes[target].connections -= 1;
+    }
+
+    /// Adds a request: at the end, or at the front if it is sent again.
+    pub fn push(&mut self, request: Request, prepared: Arc<Prepared>, first_sent: Option<Sent>) {
+        self.pending += 1;
+        let queue = &mut self.lanes[prepared.target].pending;
+        let pending = Pending {
+            request,
+            prepared,
+            first_sent,
+        };
+        match pending.first_sent {
+            Some(_) => queue.push_front(pending),
+            None => queue.push_back(pending),
+        }
+    }
+
+    /// Takes the longest waiting request of a target.
+    pub fn pop(&mut self, target: usize) -> Option<Pending> {
+        let pending = self.lanes[target].pending.pop_front()?;
+        self.pending -= 1;
+        if pending.first_sent.is_none() {
+            self.backlog.remove(pending.prepared.held_bytes());
+        }
+        Some(pending)
+    }
+
+    /// The longest waiting request of a target.
+    pub fn first(&self, target: usize) -> Option<&Pending> {
+        self.lanes[target].pending.front()
+    }
+
+    /// Whether requests wait at other targets than this one.
+    pub fn others_wait(&self, target: usize) -> bool {
+        self.pending > self.lanes[target].pending.len()
+    }
+
+    /// Whether a target without any connection has waited longer than this one. It gets the next connection that becomes free,
+    /// so that no target waits for ever while others keep all connections busy.
+    pub fn must_yield(&self, target: usize) -> bool {
+        let own = self.lanes[target].first_number();
+        self.others_wait(target)
+            && self
+                .lanes
+                .iter()
+                .any(|lane| lane.connections == 0 && lane.first_number() < own)
+    }
+
+    /// The targets that need a connection: those without any first, then by how long their requests have waited.
+    pub fn in_need(&self) -> Vec<usize> {
+        if self.pending == 0 {
+            return Vec::new();
+        }
+        let mut targets: Vec<usize> = (0..self.lanes.len())
+            .filter(|target| self.needs_connection(*target))
+            .collect();
+        targets.sort_by_key(|target| {
+            let lane = &self.lanes[*target];
+            (lane.connections > 0, lane.first_number())
+        });
+        targets
+    }
+}
