@@ -137,7 +137,7 @@ impl IoLoop {
                 FromPacer::Sent(token, sent, prepared) => self.on_sent(token, sent, prepared),
                 FromPacer::Unfinished { token, written } => self.on_unfinished(token, written),
                 FromPacer::HandOver(request, prepared, spare) => {
-                    self.pool.lanes.push(request, prepared, None);
+                    self.pool.lanes.push(request, prepared);
                     if let Some(token) = spare {
                         self.use_free(token, true);
                     }
@@ -154,7 +154,7 @@ impl IoLoop {
     fn on_sent(&mut self, token: usize, sent: Sent, prepared: Arc<Prepared>) {
         if self.pool.get_mut(token).is_none() {
             // The server closed the connection just before, so the bytes were lost.
-            self.pool.lanes.push(sent.request, prepared, Some(sent));
+            self.pool.lanes.push_again(sent, prepared);
             return;
         }
         let flight = Flight {
@@ -359,9 +359,7 @@ impl IoLoop {
             }
             ConnectionState::Carrying(flight) if connection.died_idle(flight, failure) => {
                 let prepared = Arc::clone(&flight.prepared);
-                self.pool
-                    .lanes
-                    .push(flight.sent.request, prepared, Some(flight.sent));
+                self.pool.lanes.push_again(flight.sent, prepared);
             }
             ConnectionState::Carrying(flight) => {
                 self.outbox

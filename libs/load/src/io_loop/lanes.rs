@@ -113,19 +113,24 @@ impl Lanes {
         self.lanes[target].connections -= 1;
     }
 
-    /// Adds a request: at the end, or at the front if it is sent again.
-    pub fn push(&mut self, request: Request, prepared: Arc<Prepared>, first_sent: Option<Sent>) {
+    /// Adds a request at the end. The pacer has added it to the backlog.
+    pub fn push(&mut self, request: Request, prepared: Arc<Prepared>) {
         self.pending += 1;
-        let queue = &mut self.lanes[prepared.target].pending;
-        let pending = Pending {
+        self.lanes[prepared.target].pending.push_back(Pending {
             request,
             prepared,
-            first_sent,
-        };
-        match pending.first_sent {
-            Some(_) => queue.push_front(pending),
-            None => queue.push_back(pending),
-        }
+            first_sent: None,
+        });
+    }
+
+    /// Adds a request at the front that is sent again, because the server had closed its connection.
+    pub fn push_again(&mut self, first_sent: Sent, prepared: Arc<Prepared>) {
+        self.pending += 1;
+        self.lanes[prepared.target].pending.push_front(Pending {
+            request: first_sent.request,
+            prepared,
+            first_sent: Some(first_sent),
+        });
     }
 
     /// Takes the longest waiting request of a target.
