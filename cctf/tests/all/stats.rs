@@ -84,11 +84,17 @@ fn figures_are_printed_as_table_json_and_csv() {
     assert_eq!(
         cells,
         [
-            "front", "11", "1", "1.10", "0.00", "0.005", "-", "2.0", "0.2%", "10", "-"
+            "front", "11", "1", "9.09%", "too", "few", "1.10", "too", "few", "0.00", "too", "few", "10",
+            "too", "few", "-", "-"
         ],
         "{table}"
     );
-    let queue: Vec<&str> = lines[6].split_whitespace().collect();
+    let cells: Vec<&str> = lines[6].split_whitespace().collect();
+    let expected = [
+        "front", "0.005", "too", "few", "-", "2.0", "0.2%", "too", "few", "0.0%", "too", "few",
+    ];
+    assert_eq!(cells, expected, "{table}");
+    let queue: Vec<&str> = lines[9].split_whitespace().collect();
     assert_eq!(
         queue[..7],
         ["front", "queue", "11", "-", "1.000", "too", "few"],
@@ -109,10 +115,11 @@ fn figures_are_printed_as_table_json_and_csv() {
     }
     let interval = &group["intervals"]["response"]["mean"]["none"];
     assert_eq!(interval, "11 values are too few; 16 are needed");
+    assert_eq!(&group["intervals"]["rate_per_s"]["none"], interval);
     let csv = stdout(&logs.stats(&["--by", "endpoint", "--format", "csv"]));
     assert!(csv.starts_with("by,other,app_id,module_id,"), "{csv}");
     assert!(
-        csv.contains("\nendpoint,false,,front,GET,\"/a,\"\"b\"\"\",,,11,1,"),
+        csv.contains("\nendpoint,false,,front,GET,\"/a,\"\"b\"\"\",,,11,1,0.0909"),
         "{csv}"
     );
 }
@@ -244,6 +251,43 @@ fn files_that_are_missing_are_named_and_text_is_harmless() {
         !printed.contains('\u{1b}') && printed.contains("[31mred"),
         "{printed}"
     );
+}
+
+#[test]
+fn an_interval_stands_beside_rates_and_shares_of_a_long_run() {
+    let mixed = |second: u64| second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
+    let rows = (0..2000_u64).map(|second| {
+        let status = if mixed(second) == 0 { 500 } else { 200 };
+        let bytes = format!("\"bytes_in\":{}", 10 + mixed(second));
+        row(second, "front", status).replace("\"bytes_in\":10", &bytes)
+    });
+    let logs = Logs::with(&rows.collect::<String>());
+    let group = &logs.json(&[])["groups"][0];
+    let table = stdout(&logs.stats(&[]));
+    let csv = stdout(&logs.stats(&["--format", "csv"]));
+    for (name, shown) in [
+        ("error_share", "11."),
+        ("rate_per_s", "1.00.."),
+        ("bytes_in_mean", "13.."),
+    ] {
+        let figure = group[name].as_f64().unwrap();
+        let interval = &group["intervals"][name];
+        let end = |name: &str| interval[name].as_f64().unwrap();
+        assert!(
+            end("low") <= figure && figure <= end("high"),
+            "{name}: {figure} {interval}"
+        );
+        assert!(end("effective_sample_size") > 500.0, "{name}: {interval}");
+        assert!(table.contains(shown), "{name}: {table}");
+        let field = |end: &str| csv_field(&csv, &format!("{name}_{end}")).parse::<f64>().unwrap();
+        assert_eq!((field("low"), field("high")), (end("low"), end("high")), "{name}");
+    }
+    assert!(table.contains("all equal"), "{table}");
+    assert_eq!(
+        group["intervals"]["interarrival_cv"]["none"],
+        "all values are equal"
+    );
+    assert_eq!(csv_field(&csv, "interarrival_cv_low"), "");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use analyze::intervals::{Accumulator, Interval, NoInterval, RunLength};
-use support::{Random, mean_wait, quantile_of_waits, relaxations, waits};
+use support::{Random, fewest, mean_wait, quantile_of_waits, relaxations, waits};
 
 const LONG: RunLength = RunLength::Relaxations(f64::INFINITY);
 
@@ -15,19 +15,6 @@ fn accumulate(values: impl IntoIterator<Item = f64>) -> Accumulator {
 
 fn covers(found: &Interval, truth: f64) -> bool {
     found.low.is_none_or(|low| low <= truth) && found.high.is_none_or(|high| truth <= high)
-}
-
-/// The fewest of `runs` successes that chance gives in more than one of a thousand trials.
-fn fewest(runs: u32, probability: f64) -> u32 {
-    let mut exactly = (1.0 - probability).powi(runs as i32);
-    let mut at_most = exactly;
-    let mut successes = 0;
-    while at_most < 0.001 {
-        exactly *= f64::from(runs - successes) / f64::from(successes + 1) * probability / (1.0 - probability);
-        successes += 1;
-        at_most += exactly;
-    }
-    successes
 }
 
 #[test]

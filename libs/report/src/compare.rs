@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use analyze::intervals::{Interval, NoInterval};
 use analyze::stats::Stats;
 use analyze::stats::cells::Key;
-use analyze::stats::figures::{QUANTILES, Time};
+use analyze::stats::figures::Time;
 use analyze::stats::group::{By, Group};
-
-const NS_PER_MS: f64 = 1e6;
-const NS_PER_S: f64 = 1e9;
+use analyze::stats::load::Load;
+use page::number::Unit;
 
 /// Whether two intervals show that the figures of two runs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +37,9 @@ pub type Certainty = Result<Interval, NoInterval>;
 /// A figure of one run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Side<'a> {
+    /// In the unit of the pair, as its interval.
     pub value: Option<f64>,
-    /// In nanoseconds. `None` beyond the maximum number of groups with intervals, and for figures that are facts of the run.
+    /// `None` beyond the maximum number of groups with intervals.
     pub interval: Option<&'a Certainty>,
 }
 
@@ -47,10 +47,9 @@ pub struct Side<'a> {
 #[derive(Debug)]
 pub struct Pair<'a> {
     pub name: &'static str,
-    pub unit: &'static str,
+    pub unit: Unit,
     pub sides: [Side<'a>; 2],
-    /// `None` for a figure without intervals in principle.
-    pub verdict: Option<Verdict>,
+    pub verdict: Verdict,
 }
 
 impl Pair<'_> {
@@ -112,35 +111,27 @@ pub fn compare<'a>(first: &'a Stats, second: &'a Stats, by: By) -> Comparison<'a
 }
 
 fn pairs<'a>(first: &'a Group, second: &'a Group) -> Vec<Pair<'a>> {
-    let both = |side: &dyn Fn(&'a Group) -> Side<'a>| [side(first), side(second)];
-    let mut pairs = vec![Pair {
-        name: "call rate",
-        unit: "/s",
-        sides: both(&rate),
-        verdict: None,
-    }];
+    let pair = |name, unit, side: &dyn Fn(&'a Group) -> Side<'a>| {
+        let sides = [side(first), side(second)];
+        Pair {
+            name,
+            unit,
+            verdict: verdict(sides.map(|side| side.interval)),
+            sides,
+        }
+    };
+    let mut pairs = vec![pair("call rate", Unit::PerSecond, &rate)];
     let names = ["response p50", "response p95", "response p99"];
     for (index, name) in names.into_iter().enumerate() {
-        pairs.push(certain(
-            name,
-            both(&|group| quantile(group, Time::Response, index)),
-        ));
+        let side = |group| quantile(group, Time::Response, index);
+        pairs.push(pair(name, Unit::Nanoseconds, &side));
     }
     for (name, time) in [("service mean", Time::Service), ("CPU mean", Time::Cpu)] {
-        pairs.push(certain(name, both(&|group| mean(group, time))));
+        pairs.push(pair(name, Unit::Nanoseconds, &|group| mean(group, time)));
     }
     // A figure that neither run has is no row.
     pairs.retain(|pair| pair.sides.iter().any(|side| side.value.is_some()));
     pairs
-}
-
-fn certain<'a>(name: &'static str, sides: [Side<'a>; 2]) -> Pair<'a> {
-    Pair {
-        name,
-        unit: "ms",
-        verdict: Some(verdict(sides.map(|side| side.interval))),
-        sides,
-    }
 }
 
 fn verdict(intervals: [Option<&Certainty>; 2]) -> Verdict {
@@ -159,33 +150,22 @@ fn verdict(intervals: [Option<&Certainty>; 2]) -> Verdict {
 
 fn rate(group: &Group) -> Side<'_> {
     Side {
-        value: (group.time_ns > 0).then(|| group.sums.calls as f64 * NS_PER_S / group.time_ns as f64),
-        interval: None,
+        value: group.rate(),
+        interval: group.load_interval(Load::Rate),
     }
 }
 
 fn quantile(group: &Group, time: Time, index: usize) -> Side<'_> {
-    let found = group.sums.of(time).sketch.quantile(QUANTILES[index].1);
-    let intervals = group
-        .intervals
-        .as_ref()
-        .map(|intervals| &intervals[time as usize]);
     Side {
-        value: found.map(|ns| ns as f64 / NS_PER_MS),
-        interval: intervals.map(|intervals| &intervals.quantiles[index]),
+        value: group.sums.of(time).quantile_ns(index),
+        interval: group.time_intervals(time).map(|of| &of.quantiles[index]),
     }
 }
 
 fn mean(group: &Group, time: Time) -> Side<'_> {
-    let times = group.sums.of(time);
-    let count = times.sketch.count();
-    let intervals = group
-        .intervals
-        .as_ref()
-        .map(|intervals| &intervals[time as usize]);
     Side {
-        value: (count > 0).then(|| times.sum_ns as f64 / count as f64 / NS_PER_MS),
-        interval: intervals.map(|intervals| &intervals.mean),
+        value: group.sums.of(time).mean_ns(),
+        interval: group.time_intervals(time).map(|of| &of.mean),
     }
 }
 

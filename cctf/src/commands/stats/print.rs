@@ -8,6 +8,7 @@ use analyze::stats::cells::{Key, OTHER_NAME};
 use analyze::stats::figures::Time;
 use analyze::stats::group::{By, Group};
 use analyze::stats::lint::Check;
+use analyze::stats::load::Load;
 use analyze::stats::table::{Figure, Value, figures};
 use analyze::stats::window::Window;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -32,7 +33,10 @@ pub fn table(stats: &Stats, window: Window) -> String {
     for by in groupings {
         let groups: Vec<&Group> = stats.groups.iter().filter(|group| group.by == by).collect();
         let names = names(&groups);
-        let _ = write!(out, "\n{}", load(by, &groups, &names, &all));
+        let _ = write!(out, "\n{}", arrivals(by, &groups, &names));
+        if by != By::Link {
+            let _ = write!(out, "\n{}", occupancy(by, &groups, &names));
+        }
         let _ = write!(out, "\n{}", times(by, &groups, &names, &all));
     }
     if !stats.checks.is_empty() {
@@ -133,67 +137,95 @@ fn cell(group: &Group, all: &[Figure], name: &str, decimals: usize) -> String {
     }
 }
 
-fn load(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String {
-    let value = |group: &Group, figure, decimals| cell(group, all, figure, decimals);
-    let arrivals = |group: &Group, name: &String| {
+/// A figure of the load with its interval, with so many decimals.
+fn certain(group: &Group, load: Load, decimals: usize, is_percent: bool) -> [String; 2] {
+    let write = |value: f64| match is_percent {
+        true => format!("{:.decimals$}%", 100.0 * value),
+        false => format!("{value:.decimals$}"),
+    };
+    let value = group.load(load).map_or_else(|| UNKNOWN.to_owned(), write);
+    [value, intervals::load_cell(group, load, &write)]
+}
+
+const INTERVAL: &str = "95% interval";
+
+/// Arrivals and what they carry.
+fn arrivals(by: By, groups: &[&Group], names: &[String]) -> String {
+    let row = |(group, name): (&&Group, &String)| {
+        let [share, share_interval] = certain(group, Load::ErrorShare, 2, true);
+        let [rate, rate_interval] = certain(group, Load::Rate, 2, false);
+        let [cv, cv_interval] = certain(group, Load::Variation, 2, false);
+        let [bytes_in, in_interval] = certain(group, Load::BytesIn, 0, false);
+        let [bytes_out, out_interval] = certain(group, Load::BytesOut, 0, false);
         [
             name.clone(),
-            value(group, "calls", 0),
-            value(group, "errors", 0),
-            value(group, "rate_per_s", 2),
-            value(group, "interarrival_cv", 2),
-            value(group, "bytes_in_mean", 0),
-            value(group, "bytes_out_mean", 0),
+            group.sums.calls.to_string(),
+            group.sums.errors.to_string(),
+            share,
+            share_interval,
+            rate,
+            rate_interval,
+            cv,
+            cv_interval,
+            bytes_in,
+            in_interval,
+            bytes_out,
+            out_interval,
         ]
     };
     let titles = [
         by.name(),
         "calls",
         "errors",
+        "share",
+        INTERVAL,
         "rate/s",
+        INTERVAL,
         "cv",
+        INTERVAL,
         "bytes in",
+        INTERVAL,
         "bytes out",
+        INTERVAL,
     ];
-    let pairs = groups.iter().zip(names);
-    if by == By::Link {
-        let rows: Vec<[String; 7]> = pairs.map(|(group, name)| arrivals(group, name)).collect();
-        return columns(titles, &rows, &[1, 2, 3, 4, 5, 6]);
-    }
-    let rows = pairs.map(|(group, name)| {
-        let [name, calls, errors, rate, cv, bytes_in, bytes_out] = arrivals(group, name);
-        let in_system = value(group, "concurrency", 3);
-        let sampled = value(group, "in_flight", 3);
-        let slots = value(group, "slots", 1);
-        let busy = busy(group, all);
+    let rows: Vec<[String; 13]> = groups.iter().zip(names).map(row).collect();
+    columns(titles, &rows, &[1, 2, 3, 5, 7, 9, 11])
+}
+
+/// Requests in the system and slots.
+fn occupancy(by: By, groups: &[&Group], names: &[String]) -> String {
+    let optional = |value: Option<f64>, decimals: usize| {
+        value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.decimals$}"))
+    };
+    let row = |(group, name): (&&Group, &String)| {
+        let [in_system, in_system_interval] = certain(group, Load::Concurrency, 3, false);
+        let [busy, busy_interval] = certain(group, Load::Utilisation, 1, true);
+        let [cpu, cpu_interval] = certain(group, Load::CpuShare, 1, true);
         [
-            name, calls, errors, rate, cv, in_system, sampled, slots, busy, bytes_in, bytes_out,
+            name.clone(),
+            in_system,
+            in_system_interval,
+            optional(group.in_flight, 3),
+            optional(group.slots(), 1),
+            busy,
+            busy_interval,
+            cpu,
+            cpu_interval,
         ]
-    });
-    let rows: Vec<[String; 11]> = rows.collect();
-    let [name, calls, errors, rate, cv, bytes_in, bytes_out] = titles;
+    };
     let titles = [
-        name,
-        calls,
-        errors,
-        rate,
-        cv,
+        by.name(),
         "in system",
+        INTERVAL,
         "sampled",
         "slots",
         "busy",
-        bytes_in,
-        bytes_out,
+        INTERVAL,
+        "cpu share",
+        INTERVAL,
     ];
-    columns(titles, &rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
-}
-
-fn busy(group: &Group, all: &[Figure]) -> String {
-    let figure = all.iter().find(|figure| figure.name == "utilisation");
-    match figure.map_or(Value::Unknown, |figure| figure.value(group)) {
-        Value::Number(busy) => format!("{:.1}%", 100.0 * busy),
-        _ => UNKNOWN.to_owned(),
-    }
+    let rows: Vec<[String; 9]> = groups.iter().zip(names).map(row).collect();
+    columns(titles, &rows, &[1, 3, 4, 5, 7])
 }
 
 /// The times of each group that at least one invocation has.
@@ -202,13 +234,10 @@ fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String 
     for (group, name) in groups.iter().zip(names) {
         let known = Time::ALL
             .into_iter()
-            .filter(|&time| group.sums.of(time).sketch.count() > 0);
+            .filter(|&time| group.sums.of(time).count() > 0);
         for (number, time) in known.enumerate() {
             let value = |part: &str| cell(group, all, &format!("{}_{part}", time.name()), 3);
-            let intervals = group
-                .intervals
-                .as_ref()
-                .map(|intervals| &intervals[time as usize]);
+            let intervals = group.time_intervals(time);
             let [mean, p50, p95, p99] = intervals::cells(intervals);
             // The name stands beside its first time only.
             let name = if number == 0 { name.clone() } else { String::new() };
@@ -228,7 +257,6 @@ fn times(by: By, groups: &[&Group], names: &[String], all: &[Figure]) -> String 
             ]);
         }
     }
-    const INTERVAL: &str = "95% interval";
     let [mean, p50, p95, p99] = ["mean ms", "p50 ms", "p95 ms", "p99 ms"];
     let titles = [
         by.name(),

@@ -1,10 +1,15 @@
 //! Measures how often nominal 95 % intervals cover the truth, for waits of stationary M/M/1 queues. It prints the tables of
-//! docs/statistics.md. The argument is the number of runs; default: 1000.
+//! docs/statistics.md. The argument is the number of runs; default: 1000. With `load` behind it, the tables are those of rates, shares
+//! and averages over time.
 
+#[path = "../../tests/support/requests.rs"]
+mod requests;
 #[path = "../../tests/support/mod.rs"]
+#[allow(dead_code, reason = "its bounds are for tests")]
 mod support;
 
 mod candidates;
+mod load;
 
 use analyze::intervals::{Accumulator, Interval, NoInterval, RunLength};
 use candidates::Ends;
@@ -113,12 +118,11 @@ fn disordered(values: &[f64], random: &mut Random) -> Vec<f64> {
     keyed.into_iter().map(|(_, value)| value).collect()
 }
 
-fn ends(result: Result<Interval, NoInterval>) -> Option<Ends> {
-    let found = result.ok()?;
-    Some((
+fn ends(found: Interval) -> Ends {
+    (
         found.low.unwrap_or(f64::NEG_INFINITY),
         found.high.unwrap_or(f64::INFINITY),
-    ))
+    )
 }
 
 /// The figure's name, its truth, and the interval of an accumulator.
@@ -142,7 +146,7 @@ fn of_this_crate(figure: Figure, [chosen, joined, mixed]: [&Accumulator; 3]) -> 
         figure: figure.clone(),
         method: method.to_owned(),
         truth,
-        ends: ends(interval(values, length)),
+        ends: interval(values, length).ok().map(ends),
     })
     .collect()
 }
@@ -215,6 +219,9 @@ fn main() {
         .nth(1)
         .and_then(|runs| runs.parse().ok())
         .unwrap_or(1_000_u64);
+    if std::env::args().nth(2).as_deref() == Some("load") {
+        return load::print(runs);
+    }
     println!(
         "{runs} runs a cell: coverage, ± mean half width as a share of the truth, share of intervals open above and coverage of the others, share of runs without interval"
     );

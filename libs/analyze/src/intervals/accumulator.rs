@@ -4,7 +4,7 @@ use super::batches::Spread;
 use super::block::Block;
 use super::buckets::{self, Counts};
 use super::interval::{Interval, NoInterval};
-use super::run_length::{RELAXATIONS_MIN, RunLength};
+use super::run_length::{EFFECTIVE_MIN, RELAXATIONS_MIN, RunLength};
 
 /// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 10 if accumulators
 /// were appended. docs/statistics.md compares numbers of batches.
@@ -13,9 +13,6 @@ const BLOCKS_MAX: usize = 32;
 const VALUES_MIN: u64 = 16;
 /// A quantile needs this many values beyond it: p99 needs 500 values.
 const VALUES_BEYOND_MIN: f64 = 5.0;
-/// Minimum effective sample size where the queue is unknown. In M/M/1, 200 relaxation times are worth 77, 120 and 174 independent
-/// waits at a utilization of 0.3, 0.5 and 0.8.
-const EFFECTIVE_MIN: f64 = 100.0;
 /// The square of a larger magnitude, summed, can overflow.
 const MAGNITUDE_MAX: f64 = 1e140;
 

@@ -28,7 +28,22 @@ pub enum NoInterval {
     /// The queue is unknown, and the values are worth too few independent ones.
     #[error("too short: an effective sample size of {size:.0} of {needed:.0} needed")]
     TooDependent { size: f64, needed: f64 },
+    /// The time is too short to be divided.
+    #[error("too short: {batches} intervals of 1 ms or more of {needed} needed")]
+    TooBrief { batches: usize, needed: usize },
     /// Equal values do not show how far others may lie.
     #[error("all values are equal")]
     Constant,
+}
+
+impl NoInterval {
+    /// The reason in two words, for a table; `None` for a request that has no answer.
+    pub fn words(&self) -> Option<&'static str> {
+        match self {
+            Self::TooShort { .. } | Self::TooDependent { .. } | Self::TooBrief { .. } => Some("too short"),
+            Self::TooFew { .. } => Some("too few"),
+            Self::Constant => Some("all equal"),
+            Self::InvalidRequest | Self::NotFinite { .. } => None,
+        }
+    }
 }

@@ -2,6 +2,9 @@
 
 /// A run needs this many relaxation times. Below it, intervals of waits cover the truth too rarely (docs/statistics.md).
 pub const RELAXATIONS_MIN: f64 = 200.0;
+/// Minimum effective sample size where the queue is unknown. In M/M/1, 200 relaxation times are worth 77, 120 and 174 independent
+/// waits at a utilization of 0.3, 0.5 and 0.8.
+pub const EFFECTIVE_MIN: f64 = 100.0;
 
 /// How long a run is for the figure in question.
 #[derive(Debug, Clone, Copy, PartialEq)]

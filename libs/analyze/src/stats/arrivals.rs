@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use crate::intervals::{Interval, NoInterval, Variation};
+
+use super::figures::LEVEL;
+
 /// Arrivals that wait for earlier ones. Rows are written when their callers are known, so a row may be this many rows late.
 /// 12 MiB.
 const WAITING_MAX: usize = 1 << 20;
@@ -18,8 +22,10 @@ struct Waiting {
 }
 
 /// Sums over the gaps between the arrivals of one group, nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gaps {
+    /// `None` for a group without intervals.
+    variation: Option<Box<Variation>>,
     last: Option<i64>,
     count: u64,
     sum: u128,
@@ -27,6 +33,13 @@ pub struct Gaps {
 }
 
 impl Gaps {
+    fn new(has_intervals: bool) -> Self {
+        Self {
+            variation: has_intervals.then(Box::default),
+            ..Self::default()
+        }
+    }
+
     /// Adds an arrival that is not earlier than those before.
     #[inline]
     fn add(&mut self, arrival: i64) {
@@ -35,6 +48,9 @@ impl Gaps {
             self.count += 1;
             self.sum += u128::from(gap);
             self.squares = self.squares.saturating_add(u128::from(gap) * u128::from(gap));
+            if let Some(variation) = &mut self.variation {
+                variation.push(gap as f64);
+            }
         }
         self.last = Some(arrival);
     }
@@ -43,6 +59,11 @@ impl Gaps {
     pub fn cv(&self) -> Option<f64> {
         let (count, sum, squares) = (self.count as f64, self.sum as f64, self.squares as f64);
         (self.count > 1 && self.sum > 0).then(|| (count * squares - sum * sum).max(0.0).sqrt() / sum)
+    }
+
+    /// The interval of [`Self::cv`].
+    pub fn interval(&self) -> Option<Result<Interval, NoInterval>> {
+        self.variation.as_ref().map(|variation| variation.interval(LEVEL))
     }
 }
 
@@ -78,25 +99,31 @@ impl Arrivals {
         }
     }
 
-    /// Adds arrivals. `groups_of`: the groups of a cell, one in each grouping.
+    /// Adds arrivals. `groups_of`: the groups of a cell, one in each grouping. `has_intervals`: whether a group of a grouping gets an
+    /// interval; it is decided when the group's first arrival is added.
     pub fn extend<const N: usize>(
         &mut self,
         arrivals: impl Iterator<Item = (i64, u32)>,
         groups_of: impl Fn(u32) -> [u32; N],
+        has_intervals: impl Fn(usize, usize) -> bool,
     ) {
         let fresh = arrivals.map(|(arrival, cell)| Waiting { arrival, cell });
         self.fresh.extend(fresh);
         if self.fresh.len() > self.waiting_max / FRESH_SHARE {
             self.sort_in();
             let passed = self.waiting.len().saturating_sub(self.waiting_max);
-            self.pass(passed, groups_of);
+            self.pass(passed, groups_of, has_intervals);
         }
     }
 
     /// The gaps by grouping and group, after the last arrival.
-    pub fn finish<const N: usize>(&mut self, groups_of: impl Fn(u32) -> [u32; N]) -> Vec<Vec<Gaps>> {
+    pub fn finish<const N: usize>(
+        &mut self,
+        groups_of: impl Fn(u32) -> [u32; N],
+        has_intervals: impl Fn(usize, usize) -> bool,
+    ) -> Vec<Vec<Gaps>> {
         self.sort_in();
-        self.pass(self.waiting.len(), groups_of);
+        self.pass(self.waiting.len(), groups_of, has_intervals);
         std::mem::take(&mut self.gaps)
     }
 
@@ -123,17 +150,23 @@ impl Arrivals {
         }
     }
 
-    fn pass<const N: usize>(&mut self, count: usize, groups_of: impl Fn(u32) -> [u32; N]) {
+    fn pass<const N: usize>(
+        &mut self,
+        count: usize,
+        groups_of: impl Fn(u32) -> [u32; N],
+        has_intervals: impl Fn(usize, usize) -> bool,
+    ) {
         for Waiting { arrival, cell } in self.waiting.drain(..count) {
             if arrival < self.passed {
                 self.left_out += 1;
                 continue;
             }
             self.passed = arrival;
-            for (groups, group) in self.gaps.iter_mut().zip(groups_of(cell)) {
+            let groupings = self.gaps.iter_mut().zip(groups_of(cell)).enumerate();
+            for (grouping, (groups, group)) in groupings {
                 let group = group as usize;
-                if groups.len() <= group {
-                    groups.resize(group + 1, Gaps::default());
+                while groups.len() <= group {
+                    groups.push(Gaps::new(has_intervals(grouping, groups.len())));
                 }
                 groups[group].add(arrival);
             }
@@ -168,10 +201,10 @@ mod tests {
                 // The first arrival of a block comes after all others.
                 let rows = block[1..].iter().rev().chain(&block[..1]);
                 for one in rows {
-                    found.extend([*one].into_iter(), |cell| [cell]);
+                    found.extend([*one].into_iter(), |cell| [cell], |_, _| true);
                 }
             }
-            let gaps = found.finish(|cell| [cell]);
+            let gaps = found.finish(|cell| [cell], |_, _| true);
             prop_assert_eq!(found.left_out, 0);
             for (group, gaps) in gaps[0].iter().enumerate() {
                 let of_group = |(_, cell): &&(i64, u32)| *cell as usize == group;
@@ -187,9 +220,13 @@ mod tests {
     #[test]
     fn an_arrival_that_is_too_late_is_left_out_and_counted() {
         let mut arrivals = Arrivals::with_bound(1, 2);
-        arrivals.extend([10, 20, 30, 40, 5, 50].map(|at| (at, 0)).into_iter(), |_| [0]);
-        arrivals.extend([(1, 0)].into_iter(), |_| [0]);
-        let gaps = arrivals.finish(|_| [0]);
+        arrivals.extend(
+            [10, 20, 30, 40, 5, 50].map(|at| (at, 0)).into_iter(),
+            |_| [0],
+            |_, _| false,
+        );
+        arrivals.extend([(1, 0)].into_iter(), |_| [0], |_, _| false);
+        let gaps = arrivals.finish(|_| [0], |_, _| false);
         assert_eq!(arrivals.left_out, 1);
         assert_eq!(gaps[0][0].count, 5);
     }

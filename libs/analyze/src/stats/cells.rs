@@ -4,6 +4,7 @@ use aggregate::maps::Map;
 use rundir::fields::text;
 
 use super::figures::{Sums, Time};
+use super::load::{self, LoadBuckets};
 use super::row::InvocationRow;
 
 /// Maximum number of endpoints on nodes. Paths that contain ids could be millions. 2,048 with five sketches of 4 KiB are 40 MiB.
@@ -35,6 +36,7 @@ pub struct ChunkCells {
     numbers: Map<Box<[u8]>, u32>,
     keys: Vec<Box<[u8]>>,
     sums: Vec<Sums>,
+    loads: Vec<LoadBuckets>,
     scratch: Vec<u8>,
 }
 
@@ -53,6 +55,7 @@ impl ChunkCells {
             None => self.insert(),
         };
         add(&mut self.sums[number as usize], row);
+        load::add(&mut self.loads[number as usize], row);
         number
     }
 
@@ -61,27 +64,36 @@ impl ChunkCells {
         self.sums.iter().map(|sums| sums.calls)
     }
 
+    /// Sums by time of each cell.
+    pub fn loads(&self) -> &[LoadBuckets] {
+        &self.loads
+    }
+
     fn insert(&mut self) -> u32 {
         let number = self.sums.len() as u32;
         let key: Box<[u8]> = self.scratch.as_slice().into();
         self.numbers.insert(key.clone(), number);
         self.keys.push(key);
         self.sums.push(Sums::default());
+        self.loads.push(LoadBuckets::default());
         number
     }
 }
 
+/// Adds an invocation to sums.
 #[inline]
-fn add(sums: &mut Sums, row: &InvocationRow<'_>) {
+pub fn add(sums: &mut Sums, row: &InvocationRow<'_>) {
     sums.calls += 1;
     sums.errors += u64::from(row.is_error);
     sums.called += u64::from(row.is_called);
     for (times, &ns) in sums.times.iter_mut().zip(&row.times) {
         times.add(ns);
     }
-    if row.times[Time::Service as usize].is_some() {
+    let service = row.times[Time::Service as usize];
+    if service.is_some() {
         sums.waits_ns += u128::from(row.waits);
     }
+    sums.cpu_of_service.add(row.times[Time::Cpu as usize], service);
     sums.bytes_in.add(row.bytes_in);
     sums.bytes_out.add(row.bytes_out);
 }

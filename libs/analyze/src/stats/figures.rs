@@ -2,6 +2,8 @@
 
 use crate::sketch::Sketch;
 
+/// Share of all runs like this one whose interval covers the truth.
+pub const LEVEL: f64 = 0.95;
 /// Quantiles in the results, and their names.
 pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
@@ -60,6 +62,14 @@ pub struct Times {
 pub struct Bytes {
     pub count: u64,
     pub sum: u128,
+    pub squares: u128,
+}
+
+/// CPU and service times of invocations that have both, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CpuOfService {
+    pub cpu_ns: u128,
+    pub service_ns: u128,
 }
 
 /// Sums over invocations.
@@ -73,11 +83,28 @@ pub struct Sums {
     pub times: [Times; Time::ALL.len()],
     /// Downstream calls and waits for another slot, of invocations whose service time is known, nanoseconds.
     pub waits_ns: u128,
+    pub cpu_of_service: CpuOfService,
     pub bytes_in: Bytes,
     pub bytes_out: Bytes,
 }
 
 impl Times {
+    /// Number of known values.
+    pub fn count(&self) -> u64 {
+        self.sketch.count()
+    }
+
+    pub fn mean_ns(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum_ns as f64 / count as f64)
+    }
+
+    /// The quantile with this index in [`QUANTILES`].
+    pub fn quantile_ns(&self, index: usize) -> Option<f64> {
+        let quantile = self.sketch.quantile(QUANTILES[index].1);
+        quantile.map(|ns| ns as f64)
+    }
+
     #[inline]
     pub fn add(&mut self, ns: Option<u64>) {
         if let Some(ns) = ns {
@@ -98,12 +125,15 @@ impl Bytes {
         if let Some(bytes) = bytes {
             self.count += 1;
             self.sum += u128::from(bytes);
+            let square = u128::from(bytes) * u128::from(bytes);
+            self.squares = self.squares.saturating_add(square);
         }
     }
 
     pub fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.sum += other.sum;
+        self.squares = self.squares.saturating_add(other.squares);
     }
 
     pub fn mean(&self) -> Option<f64> {
@@ -111,7 +141,28 @@ impl Bytes {
     }
 }
 
+impl CpuOfService {
+    /// Adds an invocation if both are known.
+    #[inline]
+    pub fn add(&mut self, cpu_ns: Option<u64>, service_ns: Option<u64>) {
+        if let (Some(cpu), Some(service)) = (cpu_ns, service_ns) {
+            self.cpu_ns += u128::from(cpu);
+            self.service_ns += u128::from(service);
+        }
+    }
+
+    /// Part of the service time in which a CPU worked for the invocation.
+    pub fn share(&self) -> Option<f64> {
+        (self.service_ns > 0).then(|| self.cpu_ns as f64 / self.service_ns as f64)
+    }
+}
+
 impl Sums {
+    /// Part of the invocations that failed.
+    pub fn error_share(&self) -> Option<f64> {
+        (self.calls > 0).then(|| self.errors as f64 / self.calls as f64)
+    }
+
     pub fn of(&self, time: Time) -> &Times {
         &self.times[time as usize]
     }
@@ -124,6 +175,8 @@ impl Sums {
             times.merge(more);
         }
         self.waits_ns += other.waits_ns;
+        self.cpu_of_service.cpu_ns += other.cpu_of_service.cpu_ns;
+        self.cpu_of_service.service_ns += other.cpu_of_service.service_ns;
         self.bytes_in.merge(other.bytes_in);
         self.bytes_out.merge(other.bytes_out);
     }

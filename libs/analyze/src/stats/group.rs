@@ -1,13 +1,17 @@
 //! [`Group`]: the figures of one module, endpoint, node or link; [`By`]: the groupings.
 
+use crate::intervals::{Interval, NoInterval, RunLength};
+
 use super::arrivals::Gaps;
 use super::cells::{Cells, ENDPOINT, Key, MODULE, NODE};
 use super::figures::{Sums, Time};
 use super::links::Link;
+use super::load::{Load, LoadBuckets, LoadIntervals, Source};
 use super::samples::InFlight;
-use super::series::{Intervals, Series, of_network};
+use super::series::{Intervals, Series, TimeIntervals, of_network};
 use super::slots::Slots;
 use super::stations::Stations;
+use super::window::Bounds;
 
 /// A grouping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +87,63 @@ pub struct Group {
     pub in_flight: Option<f64>,
     /// `None` beyond the maximum number of groups with intervals.
     pub intervals: Option<Box<Intervals>>,
+    /// The same for the other figures.
+    pub load_intervals: Option<Box<LoadIntervals>>,
+}
+
+const NS_PER_S: f64 = 1e9;
+
+impl Group {
+    /// Arrivals per second.
+    pub fn rate(&self) -> Option<f64> {
+        (self.time_ns > 0).then(|| self.sums.calls as f64 * NS_PER_S / self.time_ns as f64)
+    }
+
+    /// Time average of requests in the system, by Little's law.
+    pub fn concurrency(&self) -> Option<f64> {
+        let response = self.sums.of(Time::Response);
+        let is_known = response.count() > 0 && self.time_ns > 0;
+        is_known.then(|| response.sum_ns as f64 / self.time_ns as f64)
+    }
+
+    /// Time average of slots.
+    pub fn slots(&self) -> Option<f64> {
+        let slot_ns = self.slot_ns.filter(|_| self.time_ns > 0)?;
+        Some(slot_ns as f64 / self.time_ns as f64)
+    }
+
+    /// Busy time of slots, divided by slots and time.
+    pub fn utilisation(&self) -> Option<f64> {
+        utilisation(self.busy_ns, self.slot_ns?)
+    }
+
+    pub fn load(&self, load: Load) -> Option<f64> {
+        match load {
+            Load::Rate => self.rate(),
+            Load::Variation => self.gaps.cv(),
+            Load::ErrorShare => self.sums.error_share(),
+            Load::Concurrency => self.concurrency(),
+            Load::Utilisation => self.utilisation(),
+            Load::CpuShare => self.sums.cpu_of_service.share(),
+            Load::BytesIn => self.sums.bytes_in.mean(),
+            Load::BytesOut => self.sums.bytes_out.mean(),
+        }
+    }
+
+    /// The interval of a figure that is known; `None` for a group beyond the maximum, too.
+    pub fn load_interval(&self, load: Load) -> Option<&Result<Interval, NoInterval>> {
+        self.load_intervals.as_ref()?[load as usize].as_ref()
+    }
+
+    /// The intervals of a time; `None` for a group beyond the maximum.
+    pub fn time_intervals(&self, time: Time) -> Option<&TimeIntervals> {
+        Some(&self.intervals.as_ref()?[time as usize])
+    }
+}
+
+/// Busy time divided by slot time; `None` without slots.
+pub fn utilisation(busy_ns: u128, slot_ns: u128) -> Option<f64> {
+    (slot_ns > 0).then(|| busy_ns as f64 / slot_ns as f64)
 }
 
 /// Sources of the figures of groups.
@@ -94,6 +155,7 @@ pub struct Sources<'s> {
     pub in_flight: &'s InFlight,
     pub series: &'s Series,
     pub stations: &'s Stations,
+    pub bounds: Bounds,
     pub time_ns: u64,
 }
 
@@ -106,7 +168,7 @@ impl Sources<'_> {
         let keys = self.cells.keys(grouping);
         let empty = |(number, key): (usize, &Key)| {
             let gaps = self.gaps.get(grouping).and_then(|gaps| gaps.get(number));
-            self.group(by, key.clone(), gaps.copied().unwrap_or_default())
+            self.group(by, key.clone(), gaps.cloned().unwrap_or_default())
         };
         let mut groups: Vec<Group> = keys.iter().enumerate().map(empty).collect();
         let modules = self.cells.keys(MODULE);
@@ -123,6 +185,8 @@ impl Sources<'_> {
         for (number, group) in groups.iter_mut().enumerate() {
             let length = self.stations.shortest(cells_of[number].iter().copied());
             group.intervals = self.series.intervals(grouping, number, length);
+            let buckets = self.series.load(grouping, number);
+            group.load_intervals = buckets.map(|buckets| self.load_intervals(group, buckets, length));
         }
         sort(&mut groups);
         groups
@@ -131,18 +195,45 @@ impl Sources<'_> {
     pub fn links(&self, links: Vec<Link>) -> Vec<Group> {
         let mut groups: Vec<Group> = links
             .into_iter()
-            .map(|link| Group {
-                sums: link.sums,
-                intervals: link.network.as_ref().map(of_network),
-                ..self.group(By::Link, link.key, link.gaps)
+            .map(|link| {
+                let mut group = self.group(By::Link, link.key, link.gaps);
+                group.sums = link.sums;
+                if let Some(series) = &link.series {
+                    group.intervals = Some(of_network(&series.network));
+                    let load = self.load_intervals(&group, &series.load, RunLength::Unknown);
+                    group.load_intervals = Some(load);
+                }
+                group
             })
             .collect();
         sort(&mut groups);
         groups
     }
 
+    /// Slots times time of a group within bounds.
+    fn slot_ns(&self, by: By, key: &Key, bounds: Bounds) -> Option<u128> {
+        let slots = self.slots.filter(|_| !key.is_other || by == By::Endpoint)?;
+        match by {
+            By::Module | By::Endpoint => slots.of_module(key, bounds),
+            By::Node => slots.of_node(key, bounds),
+            By::Link => None,
+        }
+    }
+
+    fn load_intervals(&self, group: &Group, buckets: &LoadBuckets, length: RunLength) -> Box<LoadIntervals> {
+        let source = Source {
+            sums: &group.sums,
+            gaps: &group.gaps,
+            buckets,
+            bounds: self.bounds,
+            length,
+            busy_ns: group.busy_ns,
+            slots: &|bounds| self.slot_ns(group.by, &group.key, bounds),
+        };
+        Box::new(source.intervals())
+    }
+
     fn group(&self, by: By, key: Key, gaps: Gaps) -> Group {
-        let slots = self.slots.filter(|_| !key.is_other || by == By::Endpoint);
         let module = key.module_id.as_deref().unwrap_or_default();
         let node = key.node.as_deref().unwrap_or_default();
         Group {
@@ -151,17 +242,14 @@ impl Sources<'_> {
             gaps,
             time_ns: self.time_ns,
             busy_ns: 0,
-            slot_ns: match by {
-                By::Module | By::Endpoint => slots.and_then(|slots| slots.of_module(&key)),
-                By::Node => slots.and_then(|slots| slots.of_node(&key)),
-                By::Link => None,
-            },
+            slot_ns: self.slot_ns(by, &key, self.bounds),
             in_flight: match by {
                 By::Module => self.in_flight.of_module(module, self.time_ns),
                 By::Node => self.in_flight.of_node(node, self.time_ns),
                 By::Endpoint | By::Link => None,
             },
             intervals: None,
+            load_intervals: None,
             key,
         }
     }

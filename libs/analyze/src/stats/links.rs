@@ -11,7 +11,8 @@ use super::arrivals::{Arrivals, Gaps};
 use super::cells::{Key, OTHER_NAME, decoded};
 use super::figures::{Sums, Time};
 use super::flow::{Flow, Span};
-use super::row::CallRow;
+use super::load::{self, LoadBuckets};
+use super::row::{CallRow, InvocationRow};
 
 /// Calls in memory; the oldest are dropped, up to half at a time. Both files are read side by side, so a call and its invocation
 /// are near each other. As many as fit into a hash map before it grows to twice its size: 17 MiB, and as much for the older ones.
@@ -20,7 +21,7 @@ const CALLS_MAX: usize = (1 << 19) / 8 * 7;
 const WAITING_MAX: usize = CALLS_MAX;
 /// Maximum number of links, as of endpoints, and of nodes that call.
 const LINKS_MAX: usize = 2048;
-/// Maximum number of links whose network times have intervals: the first in the files. With 50 KiB each, they take 12.5 MiB.
+/// Maximum number of links with intervals: the first in the files. With 55 KiB each, they take 14 MiB.
 pub const LINK_INTERVALS_MAX: usize = 256;
 /// Number of all nodes beyond the maximum.
 const OTHER_CALLER: u32 = u32::MAX;
@@ -144,13 +145,21 @@ pub struct LinkJoin {
     /// The link of everything beyond the maximum, once there is one.
     other: Option<u32>,
     sums: Vec<Sums>,
-    /// Network times of the first links, in their order.
-    network: Vec<Accumulator>,
+    /// Of the first links, in their order.
+    series: Vec<LinkSeries>,
     arrivals: Arrivals,
     /// Invocations whose call is in no file, or too far away in it.
     pub unmatched: u64,
     /// Invocations on links beyond the maximum.
     pub beyond: u64,
+}
+
+/// What the intervals of a link follow from.
+#[derive(Default)]
+pub struct LinkSeries {
+    pub network: Accumulator,
+    /// By `ts_enqueue`.
+    pub load: LoadBuckets,
 }
 
 /// A link with its figures.
@@ -159,7 +168,7 @@ pub struct Link {
     pub sums: Sums,
     pub gaps: Gaps,
     /// `None` beyond the maximum number of links with intervals.
-    pub network: Option<Accumulator>,
+    pub series: Option<LinkSeries>,
 }
 
 impl Default for LinkJoin {
@@ -174,7 +183,7 @@ impl Default for LinkJoin {
             links: Vec::new(),
             other: None,
             sums: Vec::new(),
-            network: Vec::new(),
+            series: Vec::new(),
             arrivals: Arrivals::new(1),
             unmatched: 0,
             beyond: 0,
@@ -230,9 +239,10 @@ impl LinkJoin {
         let waiting = [&self.waiting.young, &self.waiting.old];
         let waiting = waiting.into_iter().flat_map(|generation| generation.values());
         self.unmatched += waiting.map(|waiting| waiting.len() as u64).sum::<u64>();
-        let gaps = self.arrivals.finish(|link| [link]).pop().unwrap_or_default();
+        let gaps = self.arrivals.finish(|link| [link], has_intervals).pop();
+        let gaps = gaps.unwrap_or_default();
         let sums = std::mem::take(&mut self.sums);
-        let mut network = std::mem::take(&mut self.network).into_iter();
+        let mut series = std::mem::take(&mut self.series).into_iter();
         let links = self.links.iter().zip(sums).enumerate();
         links
             .map(|(number, (ends, sums))| Link {
@@ -247,8 +257,8 @@ impl LinkJoin {
                     },
                 },
                 sums,
-                gaps: gaps.get(number).copied().unwrap_or_default(),
-                network: network.next(),
+                gaps: gaps.get(number).cloned().unwrap_or_default(),
+                series: series.next(),
             })
             .collect()
     }
@@ -282,14 +292,15 @@ impl LinkJoin {
             sums.calls += 1;
             sums.errors += u64::from(crossing.is_error);
             sums.times[Time::Network as usize].add(crossing.network_ns);
-            if let (Some(ns), Some(network)) = (crossing.network_ns, self.network.get_mut(link as usize)) {
-                network.push(ns as f64);
+            if let Some(series) = self.series.get_mut(link as usize) {
+                series.add(&crossing);
             }
             sums.bytes_in.add(crossing.bytes_in);
             sums.bytes_out.add(crossing.bytes_out);
             arrivals.push((crossing.ts_enqueue, link));
         }
-        self.arrivals.extend(arrivals.into_iter(), |link| [link]);
+        self.arrivals
+            .extend(arrivals.into_iter(), |link| [link], has_intervals);
     }
 
     fn link(&mut self, ends: (u32, u32)) -> u32 {
@@ -311,8 +322,8 @@ impl LinkJoin {
         }
         self.links.push((!is_other).then_some(ends));
         self.sums.push(Sums::default());
-        if self.network.len() < LINK_INTERVALS_MAX {
-            self.network.push(Accumulator::new());
+        if self.series.len() < LINK_INTERVALS_MAX {
+            self.series.push(LinkSeries::default());
         }
         number
     }
@@ -329,6 +340,27 @@ impl LinkJoin {
         self.callers.insert(node.into(), number);
         number
     }
+}
+
+impl LinkSeries {
+    fn add(&mut self, crossing: &Crossing) {
+        if let Some(ns) = crossing.network_ns {
+            self.network.push(ns as f64);
+        }
+        let row = InvocationRow {
+            ts_start: crossing.ts_enqueue,
+            bytes_in: crossing.bytes_in,
+            bytes_out: crossing.bytes_out,
+            is_error: crossing.is_error,
+            ..InvocationRow::default()
+        };
+        load::add(&mut self.load, &row);
+    }
+}
+
+/// Whether the gaps of a link get an interval.
+fn has_intervals(_grouping: usize, link: usize) -> bool {
+    link < LINK_INTERVALS_MAX
 }
 
 #[cfg(test)]

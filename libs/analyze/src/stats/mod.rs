@@ -4,7 +4,7 @@
 //! - [`scan`]: lines of all files on all cores, in an order that no thread changes.
 //! - [`cells`], [`figures`]: sums by endpoint and node; [`links`]: by the nodes of caller and callee.
 //! - [`arrivals`]: gaps between arrivals; [`samples`], [`slots`] of [`instances`]: what the rows do not have.
-//! - [`series`], [`stations`]: confidence intervals of times, and the length of the run in relaxation times.
+//! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
 //! - [`window`]: a part of the run; [`ordered`]: threads.
@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod instances;
 pub mod links;
 pub mod lint;
+pub mod load;
 pub mod opened;
 pub mod ordered;
 pub mod row;
@@ -168,19 +169,20 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
         }
     }
     let (in_flight, sampled) = samples(opened, options, bounds, &mut scan.damages)?;
-    let cells = &scan.cells;
+    let (cells, series) = (&scan.cells, &scan.series);
     let gaps = scan
         .arrivals
         .as_mut()
-        .map(|arrivals| arrivals.finish(|cell| cells.groups_of(cell)));
+        .map(|arrivals| arrivals.finish(|cell| cells.groups_of(cell), |by, group| series.has(by, group)));
     let stations = Stations::new(cells, slots.as_ref(), time_ns);
     let sources = Sources {
-        series: &scan.series,
+        series,
         stations: &stations,
         cells,
         gaps: gaps.as_deref().unwrap_or_default(),
         slots: slots.as_ref(),
         in_flight: &in_flight,
+        bounds,
         time_ns,
     };
     let checks = match &scan.links {

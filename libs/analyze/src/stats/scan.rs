@@ -181,12 +181,17 @@ impl Scan {
         self.last_end = self.last_end.max(chunk.last_end);
         let numbers = self.cells.absorb(&chunk.cells);
         let cells = &self.cells;
+        let groups = numbers.iter().map(|&cell| cells.groups_of(cell));
+        self.series.admit(groups.clone().zip(chunk.cells.calls()));
         if let Some(arrivals) = &mut self.arrivals {
             let of_run = |arrival: &Arrival| (arrival.ts_enqueue, numbers[arrival.cell as usize]);
-            arrivals.extend(chunk.arrivals.iter().map(of_run), |cell| cells.groups_of(cell));
+            let has_intervals = |grouping: usize, group: usize| self.series.has(grouping, group);
+            let arrived = chunk.arrivals.iter().map(of_run);
+            arrivals.extend(arrived, |cell| cells.groups_of(cell), has_intervals);
         }
-        let groups = numbers.iter().map(|&cell| cells.groups_of(cell));
-        self.series.admit(groups.zip(chunk.cells.calls()));
+        for (groups, load) in groups.zip(chunk.cells.loads()) {
+            self.series.add_load(groups, load);
+        }
         for arrival in &chunk.arrivals {
             let groups = cells.groups_of(numbers[arrival.cell as usize]);
             self.series.push(groups, &arrival.times);

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use crate::intervals::{Accumulator, Interval, NoInterval, RunLength};
 
 use super::cells::CellGroups;
-use super::figures::{QUANTILES, Time};
+use super::figures::{LEVEL, QUANTILES, Time};
+use super::load::LoadBuckets;
 
-/// Share of all runs like this one whose interval covers the truth.
-pub const LEVEL: f64 = 0.95;
 /// Maximum number of groups of a grouping that have intervals: the first in the files, and of those that appear within one block
 /// of a file, those with most calls. With five times of 50 KiB each, a grouping takes 16 MiB.
 pub const GROUPS_MAX: usize = 64;
@@ -30,8 +29,12 @@ pub struct TimeIntervals {
 /// The intervals of all times, in the order of [`Time::ALL`].
 pub type Intervals = [TimeIntervals; Time::ALL.len()];
 
-/// Accumulators of one group.
-type GroupSeries = Box<[Accumulator; Time::ALL.len()]>;
+/// Accumulators of one group, and its sums by time.
+#[derive(Default)]
+struct GroupSeries {
+    times: [Accumulator; Time::ALL.len()],
+    load: LoadBuckets,
+}
 
 /// Accumulators of the groups of all groupings.
 #[derive(Default)]
@@ -39,7 +42,7 @@ pub struct Series {
     /// Groupings that are wanted.
     wanted: Vec<usize>,
     /// By grouping, of the groups with intervals.
-    groups: [Vec<GroupSeries>; 3],
+    groups: [Vec<Box<GroupSeries>>; 3],
     /// By grouping and group, its index in `groups`.
     places: [Vec<Option<u32>>; 3],
 }
@@ -77,12 +80,32 @@ impl Series {
         }
     }
 
+    /// Whether a group was admitted.
+    pub fn has(&self, grouping: usize, group: usize) -> bool {
+        self.places[grouping].get(group).is_some_and(Option::is_some)
+    }
+
+    /// Adds the sums by time of a cell, whose groups were admitted.
+    pub fn add_load(&mut self, groups: CellGroups, load: &LoadBuckets) {
+        for &grouping in &self.wanted {
+            if let Some(place) = self.places[grouping][groups[grouping] as usize] {
+                self.groups[grouping][place as usize].load.merge(load);
+            }
+        }
+    }
+
+    /// Sums by time; `None` for a group beyond the maximum.
+    pub fn load(&self, grouping: usize, group: usize) -> Option<&LoadBuckets> {
+        let place = (*self.places[grouping].get(group)?)?;
+        Some(&self.groups[grouping][place as usize].load)
+    }
+
     /// Adds an invocation of groups that were admitted. Invocations come nearly in the order of their arrival.
     #[inline]
     pub fn push(&mut self, groups: CellGroups, times: &TimesNs) {
         for &grouping in &self.wanted {
             if let Some(place) = self.places[grouping][groups[grouping] as usize] {
-                push(&mut self.groups[grouping][place as usize], times);
+                push(&mut self.groups[grouping][place as usize].times, times);
             }
         }
     }
@@ -90,13 +113,13 @@ impl Series {
     /// `None` for a group beyond the maximum.
     pub fn intervals(&self, grouping: usize, group: usize, length: RunLength) -> Option<Box<Intervals>> {
         let place = (*self.places[grouping].get(group)?)?;
-        let series = &self.groups[grouping][place as usize];
+        let series = &self.groups[grouping][place as usize].times;
         Some(Box::new(Time::ALL.map(|time| of_time(series, time, length))))
     }
 }
 
 #[inline]
-fn push(series: &mut GroupSeries, times: &TimesNs) {
+fn push(series: &mut [Accumulator; Time::ALL.len()], times: &TimesNs) {
     for (accumulator, &ns) in series.iter_mut().zip(times) {
         if ns != UNKNOWN {
             accumulator.push(ns as f64);
@@ -112,7 +135,7 @@ pub fn of_network(network: &Accumulator) -> Box<Intervals> {
 }
 
 /// The length of the run counts for times that contain waits; others depend on themselves alone.
-fn of_time(series: &GroupSeries, time: Time, length: RunLength) -> TimeIntervals {
+fn of_time(series: &[Accumulator; Time::ALL.len()], time: Time, length: RunLength) -> TimeIntervals {
     let length = match time {
         Time::Queue | Time::Response => length,
         Time::Service | Time::Cpu | Time::Network => RunLength::Unknown,

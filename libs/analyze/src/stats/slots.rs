@@ -1,13 +1,17 @@
 //! [`Slots`]: worker slots of modules and nodes, from the inventory and the lives of instances.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cells::Key;
-use super::instances::Instance;
+use super::instances::{Instance, Life};
 use super::window::Bounds;
 
 /// Slots times the time in which their instances lived, nanoseconds. `None` if the slots of an instance are unknown.
 type SlotTime = Option<u128>;
+
+/// Slots and life of each instance. `None` if the slots of one are unknown.
+type Lives = Option<Vec<(u64, Life)>>;
 
 /// Application, module and node.
 type Station = (Option<String>, String, String);
@@ -15,8 +19,8 @@ type Station = (Option<String>, String, String);
 /// Slots of a run.
 #[derive(Debug, Default)]
 pub struct Slots {
-    by_module: BTreeMap<(Option<String>, String), SlotTime>,
-    by_node: BTreeMap<String, SlotTime>,
+    by_module: BTreeMap<(Option<String>, String), Lives>,
+    by_node: BTreeMap<String, Lives>,
     /// By module and node, with the slots of its smallest instance. None if the slots of an instance are unknown.
     by_station: BTreeMap<Station, Option<(u128, u32)>>,
     /// Modules whose requests give up their slot during downstream calls.
@@ -41,8 +45,8 @@ impl Slots {
         if instance.is_released {
             self.released.insert(key.clone());
         }
-        let of_module = self.by_module.entry(key.clone()).or_insert(Some(0));
-        *of_module = of_module.zip(time).map(|(sum, time)| sum + time);
+        add_life(self.by_module.entry(key.clone()), instance);
+        add_life(self.by_node.entry(instance.node_id.clone()), instance);
         let station = (key.0, key.1, instance.node_id.clone());
         let own = time
             .zip(instance.workers)
@@ -50,19 +54,17 @@ impl Slots {
         let of_station = self.by_station.entry(station).or_insert(Some((0, u32::MAX)));
         *of_station = of_station
             .zip(own)
-            .map(|((sum, least), (time, slots))| (sum + time, least.min(slots)));
-        let of_node = self.by_node.entry(instance.node_id.clone()).or_insert(Some(0));
-        *of_node = of_node.zip(time).map(|(sum, time)| sum + time);
+            .map(|((sum, least), (time, slots))| (sum.saturating_add(time), least.min(slots)));
     }
 
-    /// Slots times time of a module or an endpoint's module.
-    pub fn of_module(&self, key: &Key) -> SlotTime {
+    /// Slots times time within the bounds of a module or an endpoint's module.
+    pub fn of_module(&self, key: &Key, bounds: Bounds) -> SlotTime {
         let module = (key.app_id.clone(), key.module_id.clone()?);
-        self.by_module.get(&module).copied().flatten()
+        time_within(self.by_module.get(&module)?, bounds)
     }
 
-    pub fn of_node(&self, key: &Key) -> SlotTime {
-        self.by_node.get(key.node.as_deref()?).copied().flatten()
+    pub fn of_node(&self, key: &Key, bounds: Bounds) -> SlotTime {
+        time_within(self.by_node.get(key.node.as_deref()?)?, bounds)
     }
 
     /// Slots times time of a module on a node, and the slots of its smallest instance there.
@@ -79,4 +81,19 @@ impl Slots {
         let module = key.module_id.clone().map(|module| (key.app_id.clone(), module));
         module.is_some_and(|module| self.released.contains(&module))
     }
+}
+
+fn add_life<K: Ord>(entry: Entry<'_, K, Lives>, instance: &Instance) {
+    let lives = entry.or_insert_with(|| Some(Vec::new()));
+    match (lives.as_mut(), instance.workers) {
+        (Some(lives), Some(slots)) => lives.push((slots, instance.life)),
+        _ => *lives = None,
+    }
+}
+
+fn time_within(lives: &Lives, bounds: Bounds) -> SlotTime {
+    let times = lives.as_ref()?.iter();
+    let times = times.map(|(slots, life)| u128::from(*slots) * u128::from(life.within(bounds)));
+    // One product fits; the sum of two may not.
+    Some(times.fold(0, u128::saturating_add))
 }

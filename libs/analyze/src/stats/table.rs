@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::figures::{Bytes, QUANTILES, Time};
 use super::group::{By, Group};
+use super::load::Load;
 
 /// A figure's value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,7 +74,6 @@ impl Figure {
 }
 
 const NS_PER_MS: f64 = 1e6;
-const NS_PER_S: f64 = 1e9;
 const ALL: &[By] = &By::ALL;
 /// Groupings by where invocations run.
 const PLACES: &[By] = &[By::Module, By::Endpoint, By::Node];
@@ -110,11 +110,6 @@ fn figure(
     }
 }
 
-/// A fraction whose denominator may be zero.
-fn ratio(numerator: f64, denominator: f64) -> Value {
-    (denominator > 0.0).then(|| numerator / denominator).into()
-}
-
 /// Figures of arrivals.
 fn load() -> Vec<Figure> {
     use Precision::{Exact, Rounded};
@@ -134,11 +129,18 @@ fn load() -> Vec<Figure> {
             |group| group.sums.errors.into(),
         ),
         figure(
+            ("error_share", "", "errors, divided by calls"),
+            "count(*) FILTER (WHERE is_error) / count(*)",
+            Rounded,
+            ALL,
+            |group| group.sums.error_share().into(),
+        ),
+        figure(
             ("rate_per_s", "1/s", "arrivals per second"),
             "count(*) / (any_value(time_ns) / 1e9)",
             Rounded,
             ALL,
-            |group| ratio(group.sums.calls as f64, group.time_ns as f64 / NS_PER_S),
+            |group| group.rate().into(),
         ),
         figure(
             (
@@ -149,7 +151,7 @@ fn load() -> Vec<Figure> {
             "CASE WHEN count(gap) > 1 AND sum(gap) > 0 THEN stddev_pop(gap) / avg(gap) END",
             Rounded,
             ALL,
-            |group| group.gaps.cv().into(),
+            |group| group.load(Load::Variation).into(),
         ),
     ]
 }
@@ -167,13 +169,7 @@ fn occupancy() -> Vec<Figure> {
             "sum(response_ns) / any_value(time_ns)",
             Rounded,
             PLACES,
-            |group| {
-                let response = group.sums.of(Time::Response);
-                match response.sketch.count() {
-                    0 => Value::Unknown,
-                    _ => ratio(response.sum_ns as f64, group.time_ns as f64),
-                }
-            },
+            |group| group.concurrency().into(),
         ),
         figure(
             (
@@ -191,20 +187,25 @@ fn occupancy() -> Vec<Figure> {
             "any_value(slot_ns) / any_value(time_ns)",
             Rounded,
             PLACES,
-            |group| match group.slot_ns {
-                Some(slot_ns) => ratio(slot_ns as f64, group.time_ns as f64),
-                None => Value::Unknown,
-            },
+            |group| group.slots().into(),
         ),
         figure(
             ("utilisation", "", "busy time of slots, divided by slots and time"),
             "CASE WHEN any_value(slot_ns) > 0 THEN sum(busy_ns) / any_value(slot_ns) END",
             Rounded,
             PLACES,
-            |group| match group.slot_ns {
-                Some(slot_ns) => ratio(group.busy_ns as f64, slot_ns as f64),
-                None => Value::Unknown,
-            },
+            |group| group.utilisation().into(),
+        ),
+        figure(
+            (
+                "cpu_share",
+                "",
+                "cpu_time_ms, divided by service_time_ms, of invocations with both",
+            ),
+            "sum(cpu_ns) FILTER (WHERE service_ns IS NOT NULL) / nullif(sum(service_ns) FILTER (WHERE cpu_ns IS NOT NULL), 0)",
+            Rounded,
+            PLACES,
+            |group| group.load(Load::CpuShare).into(),
         ),
     ]
 }
@@ -254,7 +255,7 @@ fn times(time: Time) -> Vec<Figure> {
             format!("count({name}_ns)"),
             Exact,
             on,
-            move |group| group.sums.of(time).sketch.count().into(),
+            move |group| group.sums.of(time).count().into(),
         ),
         figure(
             (&of("sum_ns"), "ns", &format!("sum of {field}")),
@@ -275,13 +276,10 @@ fn times(time: Time) -> Vec<Figure> {
             format!("sum({name}_ns) / count({name}_ns) / 1e6"),
             Rounded,
             on,
-            move |group| {
-                let times = group.sums.of(time);
-                ratio(times.sum_ns as f64 / NS_PER_MS, times.sketch.count() as f64)
-            },
+            move |group| group.sums.of(time).mean_ns().map(|ns| ns / NS_PER_MS).into(),
         ),
     ];
-    figures.extend(QUANTILES.map(|(quantile, fraction)| {
+    figures.extend(QUANTILES.iter().enumerate().map(|(index, (quantile, fraction))| {
         figure(
             (
                 &of(&format!("{quantile}_ms")),
@@ -292,8 +290,8 @@ fn times(time: Time) -> Vec<Figure> {
             Sketch,
             on,
             move |group| {
-                let quantile = group.sums.of(time).sketch.quantile(fraction);
-                quantile.map(|ns| ns as f64 / NS_PER_MS).into()
+                let quantile = group.sums.of(time).quantile_ns(index);
+                quantile.map(|ns| ns / NS_PER_MS).into()
             },
         )
     }));

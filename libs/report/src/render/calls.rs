@@ -3,6 +3,7 @@
 use analyze::stats::cells::Key;
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
+use analyze::stats::load::Load;
 use page::charts::graph::{Edge as Line, Graph as Chart, Node, NodeKind, graph};
 use page::figure::figure;
 use page::html::{Html, element};
@@ -10,7 +11,7 @@ use page::number::{Unit, counted, duration, exact, optional, share};
 use page::table::{Column, Row, Table};
 
 use super::collapse::{Flow, Graph, Reach, Vertex, collapse};
-use super::figures::{errors, mean, mean_ns, quantile, rate, utilisation};
+use super::figures::{errors, load, mean, quantile};
 use super::names::{label, shown, shown_or_none};
 use super::view::View;
 use crate::model::{Edge, EdgeEnd};
@@ -125,8 +126,10 @@ fn node(view: &View, graph: &Graph<'_>, vertex: Vertex) -> Node {
     let (kind, detail, tip) = match vertex {
         Vertex::Module(position) => {
             let group = view.modules[position];
-            let busy = utilisation(group).map_or_else(String::new, |busy| format!(", {} busy", share(busy)));
-            let rate = optional(rate(group), Unit::PerSecond);
+            let busy = group
+                .utilisation()
+                .map_or_else(String::new, |busy| format!(", {} busy", share(busy)));
+            let rate = optional(group.rate(), Unit::PerSecond);
             (NodeKind::Module, format!("{rate}{busy}"), node_tip(view, group))
         }
         Vertex::OtherModules => (
@@ -163,7 +166,7 @@ fn node_tip(view: &View, group: &Group) -> String {
         "{}: {}, mean response {}",
         label(&view.names.module(&group.key)),
         counted(group.sums.calls, "invocation", "invocations"),
-        optional(mean_ns(group, Time::Response), Unit::Nanoseconds)
+        optional(group.sums.of(Time::Response).mean_ns(), Unit::Nanoseconds)
     )
 }
 
@@ -253,13 +256,13 @@ pub fn links(view: &View, rows: usize) -> Html {
             shown_or_none(group.key.from_node.as_deref()),
             shown_or_none(group.key.node.as_deref()),
             Html::text(&exact(group.sums.calls)),
-            Html::text(&optional(rate(group), Unit::PerSecond)),
+            load(group, Load::Rate),
             mean(group, Time::Network),
             of(0),
             of(1),
             of(2),
-            Html::text(&optional(group.sums.bytes_in.mean(), Unit::Bytes)),
-            Html::text(&optional(group.sums.bytes_out.mean(), Unit::Bytes)),
+            load(group, Load::BytesIn),
+            load(group, Load::BytesOut),
         ]));
     }
     let more = view.links.len().saturating_sub(rows);

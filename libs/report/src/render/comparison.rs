@@ -3,19 +3,18 @@
 use analyze::stats::cells::Key;
 use analyze::stats::group::By;
 use page::html::{Html, element};
-use page::number::{NONE, Unit, counted, optional};
+use page::number::{NONE, counted};
 use page::summary::{Verdict, badge, notice};
 use page::table::{Column, Row, Table};
 
 use super::compared_time::over_time;
-use super::figures::interval;
+use super::figures::with_interval;
 use super::names::{cut, endpoint, shown};
 use super::view::View;
 use crate::compare::{self, Common, Comparison, Pair, Side, compare};
 
 /// Modules or endpoints of one run only that are named.
 const ONLY_MAX: usize = 20;
-const NS_PER_MS: f64 = 1e6;
 /// Maximum length of a run's name in a sentence, in characters.
 const RUN_MAX: usize = 40;
 
@@ -93,7 +92,7 @@ fn verdicts(modules: &Comparison<'_>) -> Html {
             .common
             .iter()
             .flat_map(|common| &common.pairs)
-            .filter_map(|pair| pair.verdict)
+            .map(|pair| pair.verdict)
     };
     let verdicts = [
         compare::Verdict::Differs,
@@ -154,7 +153,7 @@ fn table(
             side(pair, &pair.sides[0]),
             side(pair, &pair.sides[1]),
             Html::text(change.as_deref().unwrap_or(NONE)),
-            pair.verdict.map_or_else(|| Html::text(NONE), shown_verdict),
+            shown_verdict(pair.verdict),
         ]));
     }
     let more = pairs().saturating_sub(rows);
@@ -166,17 +165,7 @@ fn table(
 }
 
 fn side(pair: &Pair<'_>, side: &Side<'_>) -> Html {
-    let unit = if pair.unit == "ms" {
-        Unit::Nanoseconds
-    } else {
-        Unit::PerSecond
-    };
-    let factor = if pair.unit == "ms" { NS_PER_MS } else { 1.0 };
-    let mut html = Html::text(&optional(side.value.map(|value| value * factor), unit));
-    if pair.verdict.is_some() && side.value.is_some() {
-        html.push(element("span").class("interval").child(interval(side.interval)));
-    }
-    html
+    with_interval(side.value, side.interval, pair.unit)
 }
 
 fn only(view: &View, keys: &[&Key], what: &str, name: &dyn Fn(&Key) -> String) -> Html {

@@ -1,34 +1,34 @@
 //! Figures of a group as cells: the value, and below it how certain it is.
 
-use analyze::intervals::NoInterval;
-use analyze::stats::figures::{QUANTILES, Time};
+use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
+use analyze::stats::load::Load;
 use page::html::{Html, element};
 use page::number::{NONE, Unit, count, optional};
 
 use crate::compare::Certainty;
 
-const NS_PER_S: f64 = 1e9;
-
-/// A value in nanoseconds with its 95% interval below it.
-pub fn with_interval(value: Option<f64>, certainty: Option<&Certainty>) -> Html {
-    let mut html = Html::text(&optional(value, Unit::Nanoseconds));
+/// A value with its 95% interval below it.
+pub fn with_interval(value: Option<f64>, certainty: Option<&Certainty>, unit: Unit) -> Html {
+    let mut html = Html::text(&optional(value, unit));
     if value.is_some() {
-        html.push(element("span").class("interval").child(interval(certainty)));
+        html.push(below(certainty, unit));
     }
     html
 }
 
+fn below(certainty: Option<&Certainty>, unit: Unit) -> Html {
+    let interval = interval(certainty, unit);
+    element("span").class("interval").child(interval).build()
+}
+
 /// Both ends of an interval, or in two words why there is none.
-pub fn interval(certainty: Option<&Certainty>) -> String {
-    let end = |ns: Option<f64>| ns.map_or_else(|| "?".to_owned(), |ns| Unit::Nanoseconds.format(ns));
+pub fn interval(certainty: Option<&Certainty>, unit: Unit) -> String {
+    let end = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| unit.format(value));
     match certainty {
         None => NONE.to_owned(),
         Some(Ok(interval)) => range(&end(interval.low), &end(interval.high)),
-        Some(Err(NoInterval::TooShort { .. } | NoInterval::TooDependent { .. })) => "too short".to_owned(),
-        Some(Err(NoInterval::TooFew { .. })) => "too few".to_owned(),
-        Some(Err(NoInterval::Constant)) => "all equal".to_owned(),
-        Some(Err(NoInterval::InvalidRequest | NoInterval::NotFinite { .. })) => NONE.to_owned(),
+        Some(Err(reason)) => reason.words().unwrap_or(NONE).to_owned(),
     }
 }
 
@@ -40,44 +40,47 @@ fn range(low: &str, high: &str) -> String {
     }
 }
 
-fn certainties(group: &Group, time: Time) -> Option<&analyze::stats::series::TimeIntervals> {
-    group
-        .intervals
-        .as_ref()
-        .map(|intervals| &intervals[time as usize])
-}
-
-/// Mean of a time, nanoseconds.
-pub fn mean_ns(group: &Group, time: Time) -> Option<f64> {
-    let times = group.sums.of(time);
-    match times.sketch.count() {
-        0 => None,
-        count => Some(times.sum_ns as f64 / count as f64),
-    }
-}
-
 pub fn mean(group: &Group, time: Time) -> Html {
-    with_interval(mean_ns(group, time), certainties(group, time).map(|of| &of.mean))
+    let certainty = group.time_intervals(time).map(|of| &of.mean);
+    with_interval(group.sums.of(time).mean_ns(), certainty, Unit::Nanoseconds)
 }
 
-/// The quantile with this index in [`QUANTILES`].
+/// The quantile with this index in `QUANTILES`.
 pub fn quantile(group: &Group, time: Time, index: usize) -> Html {
-    let value = group.sums.of(time).sketch.quantile(QUANTILES[index].1);
-    let of = certainties(group, time);
-    with_interval(value.map(|ns| ns as f64), of.map(|of| &of.quantiles[index]))
+    let certainty = group.time_intervals(time).map(|of| &of.quantiles[index]);
+    with_interval(
+        group.sums.of(time).quantile_ns(index),
+        certainty,
+        Unit::Nanoseconds,
+    )
 }
 
 /// Number of independent values that would show the mean as well.
 pub fn effective(group: &Group, time: Time) -> String {
-    match certainties(group, time).map(|of| &of.mean) {
+    match group.time_intervals(time).map(|of| &of.mean) {
         Some(Ok(interval)) => count(interval.effective_sample_size.round()),
         _ => NONE.to_owned(),
     }
 }
 
-/// Arrivals per second.
-pub fn rate(group: &Group) -> Option<f64> {
-    (group.time_ns > 0).then(|| group.sums.calls as f64 * NS_PER_S / group.time_ns as f64)
+/// A rate, a share or an average with its interval.
+pub fn load(group: &Group, load: Load) -> Html {
+    let unit = match load {
+        Load::Rate => Unit::PerSecond,
+        Load::Variation | Load::Concurrency => Unit::Count,
+        Load::ErrorShare | Load::Utilisation | Load::CpuShare => Unit::Share,
+        Load::BytesIn | Load::BytesOut => Unit::Bytes,
+    };
+    with_interval(group.load(load), group.load_interval(load), unit)
+}
+
+/// Errors of a group with the interval of their share. A group without errors has none.
+pub fn errors_of(group: &Group) -> Html {
+    let mut html = Html::text(&errors(group.sums.errors, group.sums.calls));
+    if group.sums.errors > 0 {
+        html.push(below(group.load_interval(Load::ErrorShare), Unit::Share));
+    }
+    html
 }
 
 /// Errors as a count and a share.
@@ -90,25 +93,6 @@ pub fn errors(errors: u64, calls: u64) -> String {
             page::number::share(errors as f64 / calls as f64)
         ),
     }
-}
-
-/// Busy time of slots, divided by slots and time.
-pub fn utilisation(group: &Group) -> Option<f64> {
-    let slot_ns = group.slot_ns.filter(|slot_ns| *slot_ns > 0)?;
-    Some(group.busy_ns as f64 / slot_ns as f64)
-}
-
-/// Time average of slots.
-pub fn slots(group: &Group) -> Option<f64> {
-    let slot_ns = group.slot_ns.filter(|_| group.time_ns > 0)?;
-    Some(slot_ns as f64 / group.time_ns as f64)
-}
-
-/// Time average of requests in the system, by Little's law.
-pub fn concurrency(group: &Group) -> Option<f64> {
-    let response = group.sums.of(Time::Response);
-    let is_known = response.sketch.count() > 0 && group.time_ns > 0;
-    is_known.then(|| response.sum_ns as f64 / group.time_ns as f64)
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ const SENTENCES: [&str; 7] = [
     "Counts and sums of the whole run are exact. Its quantiles come from sketches with a relative error of at most 1%.",
     "Figures of a window of time, and quantiles over time, come from sketches of the intervals with a relative error of at most 5%. \
      Their counts are exact, and their means have four digits.",
-    "A mean or quantile would differ somewhat in another run like this one. The 95% interval below it covers the value of an endless \
+    "A rate, share, mean or quantile would differ somewhat in another run like this one. The 95% interval below it covers the value of an endless \
      run in 95% of such runs. It comes from batch means, because neighbouring requests wait for one another.",
     "“effective” is the number of independent values that would show the mean equally well. “too short”: the run has fewer than 200 \
-     relaxation times of the queue, or too small an effective sample size. “too few”: too few values; p99 needs 500. “all equal”: equal \
+     relaxation times of the queue, or too small an effective sample size. “too few”: too few values; p99 needs 500, and a share of errors 10 errors. “all equal”: equal \
      values do not show how far others may lie. “?”: the run does not bound this end.",
     "An invocation belongs to the interval or window in which its processing starts (ts_start).",
     "Values that are null or absent count in no mean, sum or quantile.",

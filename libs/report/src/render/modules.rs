@@ -2,6 +2,7 @@
 
 use analyze::stats::figures::Time;
 use analyze::stats::group::Group;
+use analyze::stats::load::Load;
 use page::charts::parts::Part;
 use page::charts::stacked::{Bar, Stacked, stacked};
 use page::figure::figure;
@@ -9,7 +10,7 @@ use page::html::{Html, element};
 use page::number::{Unit, counted, exact, optional};
 use page::table::{Column, Row, Table};
 
-use super::figures::{concurrency, effective, errors, mean, mean_ns, quantile, rate, slots, utilisation};
+use super::figures::{effective, errors_of, load as certain, mean, quantile};
 use super::names::{endpoint, label, shown, shown_or_none};
 use super::view::View;
 
@@ -20,7 +21,7 @@ pub fn modules(view: &View, rows: usize) -> Html {
     if view.modules.is_empty() {
         return element("p").child("The run has no module.").build();
     }
-    let note = "Modules with the largest total response time come first. Below a mean or quantile stands its 95% interval, which takes \
+    let note = "Modules with the largest total response time come first. Below a figure stands its 95% interval, which takes \
                 into account that neighbouring requests delay each other. “too short” and “too few” stand where the run does not support one.";
     let mut html = element("p").class("note").child(note).build();
     let kind = Kind {
@@ -83,7 +84,8 @@ fn time_columns() -> Vec<Column> {
     vec![
         Column::number("calls", "Invocations"),
         Column::number("rate", "Rate"),
-        Column::number("errors", "Errors").tip("Status of 500 or more, or an error_type."),
+        Column::number("errors", "Errors")
+            .tip("Status of 500 or more, or an error_type. The interval is that of their share."),
         Column::number("response_mean", "Response mean").tip("From arrival to end: queue and service time."),
         Column::number("response_p50", "p50"),
         Column::number("response_p95", "p95"),
@@ -101,8 +103,8 @@ fn time_cells(group: &Group) -> Vec<Html> {
     let sums = &group.sums;
     vec![
         Html::text(&exact(sums.calls)),
-        Html::text(&optional(rate(group), Unit::PerSecond)),
-        Html::text(&errors(sums.errors, sums.calls)),
+        certain(group, Load::Rate),
+        errors_of(group),
         mean(group, Time::Response),
         quantile(group, Time::Response, 0),
         quantile(group, Time::Response, 1),
@@ -122,6 +124,7 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
         Column::number("sampled", "Sampled").tip("Time average of the sampled in_flight, independent of the rows."),
         Column::number("slots", "Slots").tip("Time average of worker slots."),
         Column::number("busy", "Busy").tip("Busy time of slots, divided by slots and time."),
+        Column::number("cpu_share", "CPU share").tip("CPU time, divided by service time."),
         Column::number("bytes_in", "Bytes in").tip("Mean of the body received."),
         Column::number("bytes_out", "Bytes out").tip("Mean of the body sent."),
         Column::number("effective", "Effective").tip("Effective sample size of the mean response time: so many independent values would show it as well."),
@@ -131,13 +134,14 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
     for group in kind.groups.iter().take(rows) {
         table.row(Row::new([
             (kind.shown)(group),
-            Html::text(&optional(group.gaps.cv(), Unit::Count)),
-            Html::text(&optional(concurrency(group), Unit::Count)),
+            certain(group, Load::Variation),
+            certain(group, Load::Concurrency),
             Html::text(&optional(group.in_flight, Unit::Count)),
-            Html::text(&optional(slots(group), Unit::Count)),
-            Html::text(&optional(utilisation(group), Unit::Share)),
-            Html::text(&optional(group.sums.bytes_in.mean(), Unit::Bytes)),
-            Html::text(&optional(group.sums.bytes_out.mean(), Unit::Bytes)),
+            Html::text(&optional(group.slots(), Unit::Count)),
+            certain(group, Load::Utilisation),
+            certain(group, Load::CpuShare),
+            certain(group, Load::BytesIn),
+            certain(group, Load::BytesOut),
             Html::text(&effective(group, Time::Response)),
         ]));
     }
@@ -186,7 +190,7 @@ impl Composition {
 
 fn compositions(view: &View, rows: usize) -> Vec<Composition> {
     let of = |group: &&Group| {
-        let mean = |time| mean_ns(group, time);
+        let mean = |time| group.sums.of(time).mean_ns();
         let service = mean(Time::Service);
         Composition {
             name: view.names.module(&group.key),

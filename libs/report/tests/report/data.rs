@@ -177,8 +177,16 @@ impl Extent {
             timed: 100 + number as u64,
             sum_ns: 123_456_789,
             quantiles_ns: [Some(1_000_000), Some(2_000_000), Some(3_000_000)],
-            bytes_out: Bytes { count: 1, sum: 100 },
-            bytes_in: Bytes { count: 1, sum: 100 },
+            bytes_out: Bytes {
+                count: 1,
+                sum: 100,
+                squares: 10_000,
+            },
+            bytes_in: Bytes {
+                count: 1,
+                sum: 100,
+                squares: 10_000,
+            },
         };
         (0..self.modules).map(edge).collect()
     }
@@ -278,19 +286,19 @@ impl Extent {
     }
 }
 
+const BYTES: Bytes = Bytes {
+    count: 1000,
+    sum: 123_456,
+    squares: 15_300_000,
+};
+
 /// A group with a thousand calls; the first group of a grouping has the most response time.
 pub fn group(by: By, key: Key, number: usize) -> Group {
     let mut sums = Sums {
         calls: 1000,
         errors: 17,
-        bytes_in: Bytes {
-            count: 1000,
-            sum: 123_456,
-        },
-        bytes_out: Bytes {
-            count: 1000,
-            sum: 123_456,
-        },
+        bytes_in: BYTES,
+        bytes_out: BYTES,
         ..Sums::default()
     };
     for time in Time::ALL {
@@ -308,5 +316,6 @@ pub fn group(by: By, key: Key, number: usize) -> Group {
         slot_ns: Some(24_000_000_000),
         in_flight: Some(1.25),
         intervals: None,
+        load_intervals: None,
     }
 }

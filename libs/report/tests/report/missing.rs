@@ -93,7 +93,7 @@ fn compared_runs_show_each_module_once_and_what_only_one_run_has() {
     let table = table.split("</table>").next().unwrap();
     // Rate, three quantiles, service and CPU of each module.
     assert_eq!(table.matches("scope=\"row\"").count(), 3 * 6);
-    assert_eq!(table.matches("undecided").count(), 3 * 5);
+    assert_eq!(table.matches("undecided").count(), 3 * 6);
 }
 
 #[test]
