@@ -8,6 +8,7 @@
 //! - [`Variation`]: an interval for a coefficient of variation.
 //! - [`Interval`], [`NoInterval`]: the result, or the reason why there is none.
 //! - [`RunLength`]: the length of a run in relaxation times of its queue.
+//! - [`Spread`]: the standard error of a mean from the means of batches, for figures that have no accumulator.
 //! - [`student`]: quantiles of Student's t distribution.
 
 mod accumulator;
@@ -22,6 +23,7 @@ mod time_buckets;
 mod variation;
 
 pub use accumulator::Accumulator;
+pub use batches::Spread;
 pub use interval::{Interval, NoInterval};
 pub use linear::{Linear, Part, Sample};
 pub use run_length::{RELAXATIONS_MIN, RunLength};
