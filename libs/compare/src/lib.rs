@@ -7,6 +7,7 @@
 
 pub mod binomial;
 pub mod false_alarms;
+pub mod gather;
 pub mod margins;
 pub mod model;
 pub mod statistics;

@@ -1,0 +1,86 @@
+//! [`Facts`]: what the `.json` files of a run state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cctf_proto::cctf::{File, Module, Part, RunMeta, WHOLE_BYTES_MAX};
+use rundir::parts::Run;
+use rundir::{ReadError, RunFolder};
+
+/// The replay and the deployment of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    pub run_id: String,
+    pub replay_of: Option<String>,
+    /// 2 divides the recorded times by 2.
+    pub replay_speed: Option<f64>,
+    /// Factor and method by which the number of requests or their rate was scaled.
+    pub replay_scale: Option<(f64, String)>,
+    pub started_ms: Option<f64>,
+    /// By module, in the order of their ids.
+    pub modules: BTreeMap<String, Deployment>,
+}
+
+/// The instances of a module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// Slots, queue limit and slot policy of each instance, sorted. `None` where it was not reported.
+    pub stations: Vec<(Option<u64>, Option<u64>, Option<String>)>,
+    pub nodes: BTreeSet<String>,
+}
+
+impl Facts {
+    /// Reads the files of the last part that has them: its inventories contain everything that the run has had.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(run: &Run, parts: &[Part]) -> Result<Self, ReadError> {
+        let mut facts = Self {
+            run_id: run.id().to_owned(),
+            ..Self::default()
+        };
+        for part in parts {
+            let folder = RunFolder::open(&run.folder(part))?;
+            if let Some(bytes) = folder.whole(File::RunMeta, WHOLE_BYTES_MAX)?
+                && let Ok(meta) = serde_json::from_slice::<RunMeta<'_>>(&bytes)
+            {
+                facts.add_meta(&meta);
+            }
+            if let Some(bytes) = folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?
+                && let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes)
+            {
+                facts.modules = modules.iter().filter_map(deployment).collect();
+            }
+        }
+        Ok(facts)
+    }
+
+    fn add_meta(&mut self, meta: &RunMeta<'_>) {
+        let text = |text: &str| text.to_owned();
+        self.run_id = text(&meta.run_id);
+        self.replay_of = meta.replay_of.as_deref().map(text);
+        self.replay_speed = meta.replay_speed;
+        let by = meta.replay_by.as_deref().unwrap_or("-");
+        self.replay_scale = meta.replay_scale.map(|factor| (factor, text(by)));
+        let started = meta.started_ts.as_ns() as f64 / 1e6;
+        self.started_ms = Some(self.started_ms.map_or(started, |first| first.min(started)));
+    }
+}
+
+/// `None` for a module without instances, such as a peer.
+fn deployment(module: &Module<'_>) -> Option<(String, Deployment)> {
+    let instances = module
+        .instances
+        .as_deref()
+        .filter(|instances| !instances.is_empty())?;
+    let mut deployment = Deployment::default();
+    for instance in instances {
+        deployment.nodes.insert(instance.node_id.0.clone().into_owned());
+        let policy = instance.slot_policy.as_deref().map(str::to_owned);
+        // Inferred slots are a maximum that was seen, which differs from run to run.
+        let is_reported = instance.slots_src != Some(cctf_proto::cctf::SlotSource::Inferred);
+        let slots = instance.workers.filter(|_| is_reported);
+        deployment.stations.push((slots, instance.queue_limit, policy));
+    }
+    deployment.stations.sort();
+    Some((module.module_id.0.clone().into_owned(), deployment))
+}

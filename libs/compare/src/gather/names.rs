@@ -1,0 +1,142 @@
+//! [`Names`]: texts by number. Both runs share them, so that equal texts have equal numbers.
+
+use std::borrow::Cow;
+
+use foldhash::HashMap;
+use foldhash::fast::FixedState;
+
+/// Maximum number of texts, and of their bytes. Paths without a route can be as many as requests; further texts count as [`OTHER`].
+const NAMES_MAX: usize = 1 << 18;
+const NAME_BYTES_MAX: usize = 64 << 20;
+/// Stands for texts beyond the maximum.
+pub const OTHER: &str = "(other)";
+/// A segment of a path with at least this many hex digits is an id.
+const HEX_ID_MIN: usize = 8;
+
+/// The texts of both runs.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    texts: Vec<String>,
+    numbers: HashMap<String, u32>,
+    bytes: usize,
+}
+
+impl Names {
+    /// The number of a text.
+    pub fn number(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let is_full = self.texts.len() >= NAMES_MAX || self.bytes + text.len() > NAME_BYTES_MAX;
+        if is_full && text != OTHER {
+            return self.number(OTHER);
+        }
+        let number = self.texts.len() as u32;
+        self.bytes += text.len();
+        self.texts.push(text.to_owned());
+        self.numbers.insert(text.to_owned(), number);
+        number
+    }
+
+    pub fn text(&self, number: u32) -> &str {
+        self.texts.get(number as usize).map_or(OTHER, String::as_str)
+    }
+
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
+    /// The number that each of another set's numbers has in this one.
+    pub fn adopt(&mut self, others: &Self) -> Vec<u32> {
+        others.texts.iter().map(|text| self.number(text)).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+}
+
+/// A hash map with the same order in every process.
+pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedState>;
+
+/// A path whose ids are replaced by `*`, because a replay creates other ids: segments of digits, and long ones of hex digits.
+pub fn shape_of(path: &str) -> Cow<'_, str> {
+    let is_id = |segment: &str| {
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        let is_hex = segment
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
+    };
+    if !path.split('/').any(is_id) {
+        return Cow::Borrowed(path);
+    }
+    let segments = path
+        .split('/')
+        .map(|segment| if is_id(segment) { "*" } else { segment });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
+/// A peer as it would be named on another machine: without an address.
+pub fn peer_of(peer: &str) -> &str {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_address = peer.parse::<std::net::IpAddr>().is_ok();
+    match peer.rsplit_once(':') {
+        Some((_, port)) if is_port(port) => "(external)",
+        _ if is_address => "(external)",
+        _ => peer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_have_one_number_in_all_sets() {
+        let (mut all, mut part) = (Names::default(), Names::default());
+        let b = all.number("b");
+        part.number("a");
+        part.number("b");
+        let adopted = all.adopt(&part);
+        assert_eq!(adopted[1], b);
+        assert_eq!(all.text(adopted[0]), "a");
+        assert_eq!((all.len(), all.find("c"), all.text(99)), (2, None, OTHER));
+    }
+
+    #[test]
+    fn ids_and_addresses_are_not_part_of_a_name() {
+        for (path, shape) in [
+            ("/users/42/cart", "/users/*/cart"),
+            ("/o/1f0c9a7e-11d2-4a31-9b5e-aa0123456789", "/o/*"),
+            ("/v1/items", "/v1/items"),
+            ("/cafe/deadbeef", "/cafe/deadbeef"),
+            ("/", "/"),
+        ] {
+            assert_eq!(shape_of(path), shape);
+        }
+        for (peer, name) in [
+            ("10.0.0.7:5432", "(external)"),
+            ("db.internal:5432", "(external)"),
+            ("::1", "(external)"),
+            ("sqlite", "sqlite"),
+            ("orders:", "orders:"),
+        ] {
+            assert_eq!(peer_of(peer), name);
+        }
+    }
+
+    #[test]
+    fn texts_past_the_maximum_are_the_same() {
+        let mut names = Names::default();
+        let long = "x".repeat(NAME_BYTES_MAX / 2);
+        names.number(&long);
+        let a = names.number(&format!("{long}y"));
+        assert_eq!(names.text(a), OTHER);
+        assert_eq!(names.number(&format!("{long}z")), a);
+    }
+}

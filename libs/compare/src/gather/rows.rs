@@ -1,0 +1,107 @@
+//! [`Invocation`] and [`Call`]: rows with their names as numbers and their times in nanoseconds.
+
+use cctf_proto::cctf::{SpanId, TraceId};
+
+/// A time or size that the row does not state.
+pub const UNKNOWN: i64 = i64::MIN;
+/// An index that stands for none.
+pub const NONE: u32 = u32::MAX;
+
+/// A known time or size.
+pub fn known(value: i64) -> Option<i64> {
+    (value != UNKNOWN).then_some(value)
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Outcome {
+    /// Nothing was reported.
+    #[default]
+    Silent,
+    Status(i32),
+    /// A name: the class of an error, or a status that is not a number.
+    Text(u32),
+}
+
+/// An invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    /// The invocation above.
+    pub parent: Option<SpanId>,
+    /// The call that caused it.
+    pub caller: Option<SpanId>,
+    /// Whether it has no parent and no call row: its request came from outside.
+    pub is_root: bool,
+    /// Whether it is a request over HTTP, which a replay can repeat.
+    pub is_http: bool,
+    pub module: u32,
+    pub node: u32,
+    pub instance: u32,
+    /// Method and route.
+    pub endpoint: u32,
+    pub outcome: Outcome,
+    pub enqueue_ns: i64,
+    pub end_ns: i64,
+    /// Queue time without the wake-up.
+    pub wait_ns: i64,
+    pub service_ns: i64,
+    pub response_ns: i64,
+    pub cpu_ns: i64,
+    pub downstream_ns: i64,
+    pub slot_wait_ns: i64,
+    pub net_ns: i64,
+    pub bytes_in: i64,
+    pub bytes_out: i64,
+}
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    /// The invocation that made it.
+    pub ancestor: Option<SpanId>,
+    /// Whether it has neither an invocation nor a span above it.
+    pub is_root: bool,
+    pub is_http: bool,
+    /// Whether the sender does not wait.
+    pub is_message: bool,
+    /// Whether it has no row: it stands for the cause of an invocation.
+    pub is_inferred: bool,
+    /// The calling module, or [`NONE`].
+    pub module: u32,
+    /// The module that it reached, or the peer.
+    pub peer: u32,
+    /// Method and path.
+    pub endpoint: u32,
+    pub outcome: Outcome,
+    pub start_ns: i64,
+    pub end_ns: i64,
+    pub lateness_ns: i64,
+    /// Index into [`Rows::originals`], or [`NONE`].
+    pub original: u32,
+}
+
+impl Call {
+    pub fn duration_ns(&self) -> i64 {
+        self.end_ns.saturating_sub(self.start_ns).max(0)
+    }
+}
+
+/// Ids of a request: of its call, else of its invocation.
+pub type RootId = (TraceId, SpanId);
+
+/// All rows of a run.
+#[derive(Debug, Default)]
+pub struct Rows {
+    pub invocations: Vec<Invocation>,
+    pub calls: Vec<Call>,
+    /// The recorded requests that calls replay.
+    pub originals: Vec<RootId>,
+    /// Lines that are no rows.
+    pub damaged: u64,
+    /// Rows that stand for several requests.
+    pub sampled: u64,
+}

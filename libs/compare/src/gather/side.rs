@@ -1,0 +1,79 @@
+//! [`Side`]: one of the two runs of a comparison.
+
+use cctf_proto::cctf::Part;
+use rundir::parts::Run;
+
+use super::facts::Facts;
+use super::names::Names;
+use super::read::{CompareError, Inputs, Progress, read};
+use super::rows::Rows;
+use super::tree::Tree;
+
+/// A run.
+#[derive(Debug, Default)]
+pub struct Side {
+    pub facts: Facts,
+    pub rows: Rows,
+    pub tree: Tree,
+    /// Whether more rows may follow.
+    pub is_open: bool,
+    /// Calls that have a row. Inferred ones are behind them.
+    pub calls: u64,
+    pub notes: Vec<String>,
+}
+
+impl Side {
+    /// The time of a root: its start and, in the other direction, where it stands in the run.
+    pub fn root_start_ns(&self, root: u32) -> i64 {
+        self.rows.calls[root as usize].start_ns
+    }
+
+    /// From the first root to the last one.
+    pub fn duration_ns(&self) -> i64 {
+        let ends = self.tree.roots.first().zip(self.tree.roots.last());
+        ends.map_or(0, |(&first, &last)| {
+            self.root_start_ns(last) - self.root_start_ns(first)
+        })
+    }
+}
+
+/// Reads both runs, each from the part given.
+///
+/// # Errors
+/// If a file cannot be read, or a run has no or too many rows.
+pub fn both(
+    runs: [(&Run, &Part); 2],
+    threads: usize,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<([Side; 2], Names), CompareError> {
+    let mut parts = Vec::new();
+    let mut inputs = Vec::new();
+    for (run, first) in runs {
+        let of_run = run.parts_from(first)?;
+        inputs.push(Inputs::open(run, &of_run)?);
+        parts.push(of_run);
+    }
+    let mut progress = Progress {
+        done: 0,
+        total: inputs.iter().map(Inputs::bytes).sum(),
+    };
+    let mut on_bytes = |bytes: u64| {
+        progress.done += bytes;
+        on_progress(progress);
+    };
+    let mut names = Names::default();
+    let mut sides = [Side::default(), Side::default()];
+    for (place, side) in sides.iter_mut().enumerate() {
+        side.facts = Facts::read(runs[place].0, &parts[place])?;
+        side.rows = read(&inputs[place], &mut names, threads, &mut on_bytes)?;
+        side.calls = side.rows.calls.len() as u64;
+        side.is_open = inputs[place].is_open;
+        side.notes.append(&mut inputs[place].notes);
+    }
+    let [a, b] = &mut sides;
+    std::thread::scope(|scope| {
+        scope.spawn(|| a.tree = Tree::new(&mut a.rows));
+        b.tree = Tree::new(&mut b.rows);
+    });
+    Ok((sides, names))
+}

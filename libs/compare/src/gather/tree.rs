@@ -1,0 +1,204 @@
+//! [`Tree`]: which invocation a call reached, which calls an invocation made, and the roots.
+
+use std::hash::BuildHasher;
+
+use cctf_proto::cctf::{SpanId, TraceId};
+use foldhash::fast::FixedState;
+
+use super::names::FixedMap;
+use super::rows::{Call, Invocation, NONE, Outcome, RootId, Rows, UNKNOWN};
+
+/// The connections of a run's rows. Rows are numbers.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The invocation that each call reached, or [`NONE`].
+    callee: Vec<u32>,
+    /// The calls of invocation `i`, in the order of their start: `children[first[i]..first[i + 1]]`.
+    first: Vec<u32>,
+    children: Vec<u32>,
+    /// Calls from outside, in the order of their start. A root invocation without a call has an inferred one.
+    pub roots: Vec<u32>,
+    /// Rows whose caller is missing. They are not compared in pairs.
+    pub orphans: u64,
+}
+
+/// Numbers of rows by a hash of their ids.
+struct Ids {
+    numbers: FixedMap<u64, u32>,
+}
+
+fn hash(id: RootId) -> u64 {
+    FixedState::default().hash_one((id.0.0, id.1.0))
+}
+
+impl Ids {
+    /// The first of rows with the same id counts.
+    fn new(ids: impl ExactSizeIterator<Item = RootId>) -> Self {
+        let mut numbers = FixedMap::with_capacity_and_hasher(ids.len(), FixedState::default());
+        for (number, id) in ids.enumerate() {
+            numbers.entry(hash(id)).or_insert(number as u32);
+        }
+        Self { numbers }
+    }
+
+    /// The row with this id. `is_it` protects against two ids with the same hash.
+    fn find(&self, trace: TraceId, span: SpanId, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let number = self.numbers.get(&hash((trace, span))).copied();
+        number.filter(|&number| is_it(number))
+    }
+}
+
+impl Tree {
+    /// Connects rows. Invocations without the row of their call get an inferred one, which is appended to the calls.
+    pub fn new(rows: &mut Rows) -> Self {
+        let invocations = Ids::new(rows.invocations.iter().map(|row| (row.trace_id, row.span_id)));
+        let calls = Ids::new(rows.calls.iter().map(|row| (row.trace_id, row.span_id)));
+        let mut tree = Self {
+            callee: vec![NONE; rows.calls.len()],
+            ..Self::default()
+        };
+        for number in 0..rows.invocations.len() {
+            let row = rows.invocations[number];
+            let is_call = |call: u32| rows.calls[call as usize].trace_id == row.trace_id;
+            let call = row
+                .caller
+                .and_then(|span| calls.find(row.trace_id, span, is_call));
+            match call {
+                Some(call) if tree.callee[call as usize] == NONE => {
+                    tree.callee[call as usize] = number as u32
+                }
+                _ if row.is_root || row.parent.is_some() => {
+                    rows.calls.push(inferred(&row));
+                    tree.callee.push(number as u32);
+                }
+                _ => tree.orphans += 1,
+            }
+        }
+        let ancestor_of = |call: &Call| {
+            let is_it = |number: u32| rows.invocations[number as usize].trace_id == call.trace_id;
+            let found = call
+                .ancestor
+                .and_then(|span| invocations.find(call.trace_id, span, is_it));
+            found.unwrap_or(NONE)
+        };
+        let ancestors: Vec<u32> = rows.calls.iter().map(ancestor_of).collect();
+        tree.add_children(rows, &ancestors);
+        tree.add_roots(rows, &ancestors);
+        tree
+    }
+
+    /// Counts, then places, then sorts the calls of each invocation.
+    fn add_children(&mut self, rows: &Rows, ancestors: &[u32]) {
+        let mut first = vec![0_u32; rows.invocations.len() + 1];
+        for &ancestor in ancestors.iter().filter(|ancestor| **ancestor != NONE) {
+            first[ancestor as usize + 1] += 1;
+        }
+        for place in 1..first.len() {
+            first[place] += first[place - 1];
+        }
+        let mut next = first.clone();
+        self.children = vec![NONE; first.last().copied().unwrap_or(0) as usize];
+        for (call, &ancestor) in ancestors.iter().enumerate() {
+            if ancestor != NONE {
+                let place = &mut next[ancestor as usize];
+                self.children[*place as usize] = call as u32;
+                *place += 1;
+            }
+        }
+        for range in first.windows(2) {
+            let children = &mut self.children[range[0] as usize..range[1] as usize];
+            children.sort_by_key(|&call| order(&rows.calls[call as usize]));
+        }
+        self.first = first;
+    }
+
+    fn add_roots(&mut self, rows: &Rows, ancestors: &[u32]) {
+        for (number, call) in rows.calls.iter().enumerate() {
+            if call.is_root {
+                self.roots.push(number as u32);
+            } else if ancestors[number] == NONE {
+                self.orphans += 1;
+            }
+        }
+        self.roots.sort_by_key(|&call| order(&rows.calls[call as usize]));
+    }
+
+    /// The invocation that a call reached.
+    pub fn callee(&self, call: u32) -> Option<u32> {
+        let callee = self.callee[call as usize];
+        (callee != NONE).then_some(callee)
+    }
+
+    /// The calls of an invocation in the order of their start.
+    pub fn children(&self, invocation: u32) -> &[u32] {
+        let place = invocation as usize;
+        &self.children[self.first[place] as usize..self.first[place + 1] as usize]
+    }
+
+    /// Ids of a root: of its call, else of its invocation.
+    pub fn root_id(&self, rows: &Rows, root: u32) -> RootId {
+        // An inferred call has the ids of its invocation.
+        let call = &rows.calls[root as usize];
+        (call.trace_id, call.span_id)
+    }
+
+    /// Time that an invocation worked itself: its service time without waits for calls and for further slots. [`UNKNOWN`] if the
+    /// row has no service time.
+    pub fn own_ns(&self, rows: &Rows, invocation: u32) -> i64 {
+        let row = &rows.invocations[invocation as usize];
+        if row.service_ns == UNKNOWN {
+            return UNKNOWN;
+        }
+        let downstream = match row.downstream_ns {
+            UNKNOWN => self.time_of_calls(rows, invocation),
+            downstream => downstream,
+        };
+        let slot_wait = if row.slot_wait_ns == UNKNOWN {
+            0
+        } else {
+            row.slot_wait_ns
+        };
+        (row.service_ns - downstream - slot_wait).max(0)
+    }
+
+    /// The time within an invocation in which at least one of its calls was in progress.
+    fn time_of_calls(&self, rows: &Rows, invocation: u32) -> i64 {
+        let row = &rows.invocations[invocation as usize];
+        let (mut covered, mut until) = (0, row.end_ns - row.service_ns);
+        for &call in self.children(invocation) {
+            let call = &rows.calls[call as usize];
+            if call.is_message || call.is_inferred {
+                continue;
+            }
+            let (start, end) = (call.start_ns.max(until), call.end_ns.min(row.end_ns));
+            covered += (end - start).max(0);
+            until = until.max(end);
+        }
+        covered
+    }
+}
+
+fn order(call: &Call) -> (i64, SpanId) {
+    (call.start_ns, call.span_id)
+}
+
+/// The call that must have caused an invocation.
+fn inferred(row: &Invocation) -> Call {
+    Call {
+        trace_id: row.trace_id,
+        span_id: row.span_id,
+        ancestor: row.parent,
+        is_root: row.is_root,
+        is_http: row.is_http,
+        is_message: false,
+        is_inferred: true,
+        module: NONE,
+        peer: row.module,
+        endpoint: row.endpoint,
+        outcome: Outcome::Silent,
+        start_ns: row.enqueue_ns,
+        end_ns: row.end_ns,
+        lateness_ns: UNKNOWN,
+        original: NONE,
+    }
+}

@@ -1,0 +1,28 @@
+//! [`is_chance`]: outcomes that the same request may have or not have, depending on the load of the moment.
+
+use crate::gather::{Outcome, Side};
+
+/// Statuses of an overloaded or late receiver: too many requests, unavailable, gateway timeout; and of gRPC deadline exceeded,
+/// resource exhausted, unavailable.
+const STATUSES: [i32; 6] = [429, 503, 504, 4, 8, 14];
+
+/// Whether the outcome follows from a full queue, a timeout or a broken connection.
+pub fn is_chance(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Status(status) => STATUSES.contains(&status),
+        // An error without a status: no answer came.
+        Outcome::Text(_) => true,
+        Outcome::Silent => false,
+    }
+}
+
+/// The outcome of a call as its sender saw it, else that of the invocation.
+pub fn outcome_of(side: &Side, call: u32) -> Outcome {
+    match side.rows.calls[call as usize].outcome {
+        Outcome::Silent => side
+            .tree
+            .callee(call)
+            .map_or(Outcome::Silent, |callee| side.rows.invocations[callee as usize].outcome),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,92 @@
+//! [`match_calls`]: the calls of an invocation and those of its counterpart, by receiver, method, path and occurrence.
+
+use crate::gather::Side;
+
+/// The calls of two invocations.
+#[derive(Debug, Default)]
+pub struct Matched {
+    pub pairs: Vec<(u32, u32)>,
+    pub only_a: Vec<u32>,
+    pub only_b: Vec<u32>,
+}
+
+/// Receiver and request of a call.
+type Key = (u32, u32);
+
+/// The module that answered, or the peer.
+pub fn receiver(side: &Side, call: u32) -> u32 {
+    match side.tree.callee(call) {
+        Some(callee) => side.rows.invocations[callee as usize].module,
+        None => side.rows.calls[call as usize].peer,
+    }
+}
+
+/// As the caller wrote it: its path.
+fn by_call(side: &Side, call: u32) -> Key {
+    (receiver(side, call), side.rows.calls[call as usize].endpoint)
+}
+
+/// As the receiver saw it: its route.
+pub fn by_route(side: &Side, call: u32) -> Key {
+    match side.tree.callee(call) {
+        Some(callee) => {
+            let callee = &side.rows.invocations[callee as usize];
+            (callee.module, callee.endpoint)
+        }
+        None => by_call(side, call),
+    }
+}
+
+/// Matches the calls, each list in the order of start. The k-th call to a receiver is that of the other run.
+pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
+    let mut matched = Matched::default();
+    let is_equal = |(&left, &right): (&u32, &u32)| by_call(a, left) == by_call(b, right);
+    if of_a.len() == of_b.len() && of_a.iter().zip(of_b).all(is_equal) {
+        matched.pairs = of_a.iter().copied().zip(of_b.iter().copied()).collect();
+        return matched;
+    }
+    let (rest_a, rest_b) = merge(a, b, [of_a, of_b], by_call, &mut matched.pairs);
+    // A path can have an id that its route does not have.
+    (matched.only_a, matched.only_b) = merge(a, b, [&rest_a, &rest_b], by_route, &mut matched.pairs);
+    let start = |call: u32| a.rows.calls[call as usize].start_ns;
+    matched.pairs.sort_by_key(|&(left, right)| (start(left), left, right));
+    matched
+}
+
+/// Adds the pairs with equal keys, and returns the rest in the order of keys.
+fn merge(
+    a: &Side,
+    b: &Side,
+    lists: [&[u32]; 2],
+    key: impl Fn(&Side, u32) -> Key,
+    pairs: &mut Vec<(u32, u32)>,
+) -> (Vec<u32>, Vec<u32>) {
+    let sorted = |side: &Side, calls: &[u32]| {
+        let mut keyed: Vec<(Key, u32)> = calls.iter().map(|&call| (key(side, call), call)).collect();
+        // Stable: occurrences keep their order.
+        keyed.sort_by_key(|(key, _)| *key);
+        keyed.into_iter().peekable()
+    };
+    let (mut left, mut right) = (sorted(a, lists[0]), sorted(b, lists[1]));
+    let (mut rest_a, mut rest_b) = (Vec::new(), Vec::new());
+    while let (Some(&(key_a, call_a)), Some(&(key_b, call_b))) = (left.peek(), right.peek()) {
+        match key_a.cmp(&key_b) {
+            std::cmp::Ordering::Equal => {
+                pairs.push((call_a, call_b));
+                left.next();
+                right.next();
+            }
+            std::cmp::Ordering::Less => {
+                rest_a.push(call_a);
+                left.next();
+            }
+            std::cmp::Ordering::Greater => {
+                rest_b.push(call_b);
+                right.next();
+            }
+        }
+    }
+    rest_a.extend(left.map(|(_, call)| call));
+    rest_b.extend(right.map(|(_, call)| call));
+    (rest_a, rest_b)
+}

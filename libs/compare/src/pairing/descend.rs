@@ -1,0 +1,108 @@
+//! [`pair`]: descends both trees below each pair of roots.
+
+use super::chance::{is_chance, outcome_of};
+use super::children::match_calls;
+use super::roots::RootPairs;
+use super::tally::Tally;
+use crate::gather::Side;
+use crate::model::GraphKind;
+
+/// Maximum depth of a tree. Deeper calls are not compared.
+const DEPTH_MAX: u32 = 512;
+
+/// What two runs have in common. Numbers are of the rows of A and B.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    pub roots: RootPairs,
+    /// In the order of their roots.
+    pub invocations: Vec<(u32, u32)>,
+    /// Root calls and calls of invocations.
+    pub calls: Vec<(u32, u32)>,
+    pub tally: Tally,
+    /// Pairs of calls that are too deep.
+    pub too_deep: u64,
+}
+
+struct Descent<'s> {
+    a: &'s Side,
+    b: &'s Side,
+    found: Pairs,
+}
+
+/// Pairs everything below the roots. `counts_missing_roots` is false if a replay left roots out on purpose.
+pub fn pair(a: &Side, b: &Side, roots: RootPairs, counts_missing_roots: bool) -> Pairs {
+    let mut descent = Descent {
+        a,
+        b,
+        found: Pairs::default(),
+    };
+    for &(of_a, of_b) in &roots.pairs {
+        descent.call(of_a, of_b, 0);
+    }
+    if counts_missing_roots {
+        for &root in &roots.only_a {
+            descent.only(GraphKind::RootOnlyA, root, false);
+        }
+        for &root in &roots.only_b {
+            descent.only(GraphKind::RootOnlyB, root, false);
+        }
+    }
+    descent.found.roots = roots;
+    descent.found
+}
+
+impl Descent<'_> {
+    /// Pairs two calls and everything below. Returns whether the load of the moment made a difference, which then also explains
+    /// the status and later calls of the caller.
+    fn call(&mut self, of_a: u32, of_b: u32, depth: u32) -> bool {
+        self.found.calls.push((of_a, of_b));
+        let outcomes = [outcome_of(self.a, of_a), outcome_of(self.b, of_b)];
+        let [chance_a, chance_b] = outcomes.map(is_chance);
+        if chance_a != chance_b {
+            self.found.tally.status(self.a, self.b, (of_a, of_b), outcomes, true);
+            return true;
+        }
+        if depth >= DEPTH_MAX {
+            self.found.too_deep += 1;
+            return false;
+        }
+        let mut is_touched = false;
+        match (self.a.tree.callee(of_a), self.b.tree.callee(of_b)) {
+            (Some(a), Some(b)) => {
+                self.found.invocations.push((a, b));
+                is_touched = self.children(a, b, depth);
+            }
+            // Of two refused requests, one may have come as far as a span.
+            (Some(_), None) => self.found.tally.answer(self.a, self.b, GraphKind::AnswerOnlyA, (of_a, of_b), chance_a),
+            (None, Some(_)) => self.found.tally.answer(self.a, self.b, GraphKind::AnswerOnlyB, (of_a, of_b), chance_a),
+            (None, None) => {}
+        }
+        if outcomes[0] != outcomes[1] {
+            let is_by_chance = is_touched || (chance_a && chance_b);
+            self.found.tally.status(self.a, self.b, (of_a, of_b), outcomes, is_by_chance);
+        }
+        is_touched
+    }
+
+    fn children(&mut self, a: u32, b: u32, depth: u32) -> bool {
+        let calls = [self.a.tree.children(a), self.b.tree.children(b)];
+        let matched = match_calls(self.a, self.b, calls[0], calls[1]);
+        let mut is_touched = false;
+        for (of_a, of_b) in matched.pairs {
+            is_touched |= self.call(of_a, of_b, depth + 1);
+        }
+        for call in matched.only_a {
+            self.only(GraphKind::CallOnlyA, call, is_touched);
+        }
+        for call in matched.only_b {
+            self.only(GraphKind::CallOnlyB, call, is_touched);
+        }
+        is_touched
+    }
+
+    fn only(&mut self, kind: GraphKind, call: u32, is_by_chance: bool) {
+        let is_of_a = matches!(kind, GraphKind::RootOnlyA | GraphKind::CallOnlyA);
+        let side = if is_of_a { self.a } else { self.b };
+        self.found.tally.only(side, kind, call, is_by_chance);
+    }
+}

@@ -1,0 +1,17 @@
+//! [`Pairs`]: the requests, invocations and calls that two runs have in common, and what only one of them has.
+//!
+//! - [`roots`]: requests from outside, matched by the original that a replay names, or by their ids.
+//! - [`descend`]: both trees below a pair of roots, in lockstep; [`children`] matches the calls of two invocations.
+//! - [`chance`]: outcomes that depend on a full queue or a timeout.
+//! - [`tally`]: differences by signature, with examples.
+
+mod chance;
+mod children;
+mod descend;
+mod roots;
+mod tally;
+
+pub use chance::{is_chance, outcome_of};
+pub use descend::{Pairs, pair};
+pub use roots::{RootPairs, match_roots};
+pub use tally::{Differences, RandomCounts};

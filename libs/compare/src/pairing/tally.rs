@@ -1,0 +1,208 @@
+//! [`Tally`]: differences of call graph and statuses by signature, with examples.
+
+use super::chance::outcome_of;
+use super::children::{by_route, receiver};
+use crate::gather::names::FixedMap;
+use crate::gather::{NONE, Names, Outcome, Side};
+use crate::model::{EXAMPLES_MAX, Example, GraphDifference, GraphKind};
+
+/// Maximum number of distinct differences. Further ones are only counted.
+const DIFFERENCES_MAX: usize = 1_000;
+
+/// What is different, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Signature {
+    kind: GraphKind,
+    /// The calling module; [`NONE`] for roots.
+    caller: u32,
+    receiver: u32,
+    endpoint: u32,
+    outcomes: [Outcome; 2],
+    is_by_chance: bool,
+}
+
+impl Signature {
+    /// The same difference with the runs exchanged.
+    fn reversed(self) -> Self {
+        let kind = match self.kind {
+            GraphKind::RootOnlyA => GraphKind::RootOnlyB,
+            GraphKind::RootOnlyB => GraphKind::RootOnlyA,
+            GraphKind::CallOnlyA => GraphKind::CallOnlyB,
+            GraphKind::CallOnlyB => GraphKind::CallOnlyA,
+            GraphKind::AnswerOnlyA => GraphKind::AnswerOnlyB,
+            GraphKind::AnswerOnlyB => GraphKind::AnswerOnlyA,
+            kind @ (GraphKind::Status | GraphKind::Rate) => kind,
+        };
+        Self {
+            kind,
+            outcomes: [self.outcomes[1], self.outcomes[0]],
+            ..self
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Count {
+    count: u64,
+    examples: Vec<Example>,
+}
+
+/// Differences of two runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: FixedMap<Signature, Count>,
+    left_out: u64,
+    /// Of the differences that were left out, those that chance does not explain.
+    exact_left_out: u64,
+}
+
+/// Differences that occur in both directions: which request has them is random, so only their net number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RandomCounts {
+    pub receiver: u32,
+    /// Requests that have it in A only, and in B only.
+    pub of_a: u64,
+    pub of_b: u64,
+}
+
+/// The differences of a comparison.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// The most frequent ones first; exact ones before those by chance.
+    pub list: Vec<GraphDifference>,
+    pub left_out: u64,
+    /// Number of exact differences of the graph, and of statuses.
+    pub exact_graph: u64,
+    pub exact_statuses: u64,
+    pub random: Vec<RandomCounts>,
+}
+
+impl Tally {
+    /// A root or call that only one run has.
+    pub fn only(&mut self, side: &Side, kind: GraphKind, call: u32, is_by_chance: bool) {
+        let row = &side.rows.calls[call as usize];
+        let trace = Some(row.trace_id.to_string());
+        let is_of_a = matches!(kind, GraphKind::RootOnlyA | GraphKind::CallOnlyA);
+        let outcome = outcome_of(side, call);
+        let (outcomes, example) = if is_of_a {
+            let example = Example { trace_a: trace, trace_b: None };
+            ([outcome, Outcome::Silent], example)
+        } else {
+            let example = Example { trace_a: None, trace_b: trace };
+            ([Outcome::Silent, outcome], example)
+        };
+        let is_root = matches!(kind, GraphKind::RootOnlyA | GraphKind::RootOnlyB);
+        let (receiver, endpoint) = by_route(side, call);
+        let signature = Signature {
+            kind,
+            caller: if is_root { NONE } else { row.module },
+            receiver,
+            endpoint,
+            outcomes,
+            is_by_chance,
+        };
+        self.add(signature, example);
+    }
+
+    /// A pair of calls of which only one reached an invocation.
+    pub fn answer(&mut self, a: &Side, b: &Side, kind: GraphKind, pair: (u32, u32), is_by_chance: bool) {
+        self.add_pair(kind, a, b, pair, [Outcome::Silent; 2], is_by_chance);
+    }
+
+    /// A pair of calls with other outcomes.
+    pub fn status(&mut self, a: &Side, b: &Side, pair: (u32, u32), outcomes: [Outcome; 2], is_by_chance: bool) {
+        self.add_pair(GraphKind::Status, a, b, pair, outcomes, is_by_chance);
+    }
+
+    fn add_pair(
+        &mut self,
+        kind: GraphKind,
+        a: &Side,
+        b: &Side,
+        (of_a, of_b): (u32, u32),
+        outcomes: [Outcome; 2],
+        is_by_chance: bool,
+    ) {
+        let row = &a.rows.calls[of_a as usize];
+        let signature = Signature {
+            kind,
+            caller: if row.is_root { NONE } else { row.module },
+            receiver: receiver(a, of_a),
+            endpoint: by_route(a, of_a).1,
+            outcomes,
+            is_by_chance,
+        };
+        let example = Example {
+            trace_a: Some(row.trace_id.to_string()),
+            trace_b: Some(b.rows.calls[of_b as usize].trace_id.to_string()),
+        };
+        self.add(signature, example);
+    }
+
+    fn add(&mut self, signature: Signature, example: Example) {
+        if self.counts.len() >= DIFFERENCES_MAX && !self.counts.contains_key(&signature) {
+            self.left_out += 1;
+            self.exact_left_out += u64::from(!signature.is_by_chance);
+            return;
+        }
+        let count = self.counts.entry(signature).or_default();
+        count.count += 1;
+        if count.examples.len() < EXAMPLES_MAX {
+            count.examples.push(example);
+        }
+    }
+
+    /// The differences with their names. One that occurs in both directions is random, and counts as chance.
+    pub fn finish(self, names: &Names) -> Differences {
+        let mut found = Differences {
+            left_out: self.left_out,
+            exact_graph: self.exact_left_out,
+            ..Differences::default()
+        };
+        let mut sorted: Vec<(&Signature, &Count)> = self.counts.iter().collect();
+        sorted.sort_by_key(|(signature, _)| **signature);
+        for (signature, count) in sorted {
+            let reversed = signature.reversed();
+            let opposite = self.counts.get(&reversed).filter(|_| !signature.is_by_chance);
+            if let Some(opposite) = opposite
+                && *signature < reversed
+            {
+                found.random.push(RandomCounts {
+                    receiver: signature.receiver,
+                    of_a: count.count,
+                    of_b: opposite.count,
+                });
+            }
+            let is_by_chance = signature.is_by_chance || opposite.is_some();
+            if !is_by_chance {
+                match signature.kind {
+                    GraphKind::Status => found.exact_statuses += count.count,
+                    _ => found.exact_graph += count.count,
+                }
+            }
+            found.list.push(difference(signature, count, is_by_chance, names));
+        }
+        let key = |difference: &GraphDifference| (difference.is_by_chance, std::cmp::Reverse(difference.count));
+        found.list.sort_by_key(key);
+        found
+    }
+}
+
+fn difference(signature: &Signature, count: &Count, is_by_chance: bool, names: &Names) -> GraphDifference {
+    let status = |outcome: Outcome| match outcome {
+        Outcome::Silent => None,
+        Outcome::Status(status) => Some(status.to_string()),
+        Outcome::Text(text) => Some(names.text(text).to_owned()),
+    };
+    GraphDifference {
+        kind: signature.kind,
+        caller: (signature.caller != NONE).then(|| names.text(signature.caller).to_owned()),
+        module: names.text(signature.receiver).to_owned(),
+        endpoint: names.text(signature.endpoint).to_owned(),
+        status_a: status(signature.outcomes[0]),
+        status_b: status(signature.outcomes[1]),
+        count: count.count,
+        is_by_chance,
+        examples: count.examples.clone(),
+    }
+}

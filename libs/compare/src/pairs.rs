@@ -1,0 +1,87 @@
+//! [`Paired`]: pairs of invocations and calls by module, in order of time, for the voters.
+
+use std::collections::BTreeMap;
+
+use crate::gather::{Names, Side, UNKNOWN};
+use crate::margins::Margins;
+use crate::pairing::Pairs;
+
+/// Simulated times of a run: what its waits and responses would be by its own arrivals, services and slots.
+#[derive(Debug, Clone, Default)]
+pub struct Simulated {
+    /// By invocation, nanoseconds; [`UNKNOWN`] where the simulator has none.
+    pub waits: Vec<i64>,
+    /// By call; only those of roots are known.
+    pub responses: Vec<i64>,
+}
+
+impl Simulated {
+    /// Nothing is simulated.
+    pub fn unknown(side: &Side) -> Self {
+        Self {
+            waits: vec![UNKNOWN; side.rows.invocations.len()],
+            responses: vec![UNKNOWN; side.rows.calls.len()],
+        }
+    }
+}
+
+/// Two paired runs as the voters see them.
+pub struct Paired<'s> {
+    pub a: &'s Side,
+    pub b: &'s Side,
+    pub names: &'s Names,
+    pub margins: &'s Margins,
+    pub pairs: &'s Pairs,
+    /// Pairs of invocations of each module, in the order of A's arrivals.
+    pub by_module: BTreeMap<u32, Vec<(u32, u32)>>,
+    pub simulated: Option<&'s [Simulated; 2]>,
+}
+
+impl<'s> Paired<'s> {
+    pub fn new(
+        sides: &'s [Side; 2],
+        names: &'s Names,
+        margins: &'s Margins,
+        pairs: &'s Pairs,
+        simulated: Option<&'s [Simulated; 2]>,
+    ) -> Self {
+        let [a, b] = sides;
+        let mut by_module: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        for &(of_a, of_b) in &pairs.invocations {
+            let module = a.rows.invocations[of_a as usize].module;
+            // A root may have been sent to another module on purpose.
+            if module == b.rows.invocations[of_b as usize].module {
+                by_module.entry(module).or_default().push((of_a, of_b));
+            }
+        }
+        let arrival = |pair: &(u32, u32)| (a.rows.invocations[pair.0 as usize].enqueue_ns, pair.0);
+        for pairs in by_module.values_mut() {
+            pairs.sort_by_key(arrival);
+        }
+        Self {
+            a,
+            b,
+            names,
+            margins,
+            pairs,
+            by_module,
+            simulated,
+        }
+    }
+
+    /// Pairs of calls by the module that they reach, in the order of A's starts.
+    pub fn calls_by_receiver(&self) -> BTreeMap<u32, Vec<(u32, u32)>> {
+        let mut found: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        for &pair in &self.pairs.calls {
+            let receiver = match self.a.tree.callee(pair.0) {
+                Some(callee) => self.a.rows.invocations[callee as usize].module,
+                None => self.a.rows.calls[pair.0 as usize].peer,
+            };
+            found.entry(receiver).or_default().push(pair);
+        }
+        for calls in found.values_mut() {
+            calls.sort_by_key(|pair| (self.a.rows.calls[pair.0 as usize].start_ns, pair.0));
+        }
+        found
+    }
+}

@@ -1,0 +1,90 @@
+//! [`graph`]: exact differences of call graph and statuses, and random ones by their net number.
+
+use super::candidate::{Candidate, Figures};
+use crate::gather::Names;
+use crate::model::{GraphDifference, GraphKind, Topic, Unit};
+use crate::pairing::{Differences, RandomCounts};
+use crate::pairs::Paired;
+use crate::statistics::mean;
+
+/// The two exact voters of paired runs.
+pub fn graph(differences: &Differences, requests: u64) -> Vec<Candidate> {
+    let voter = |topic: Topic, count: u64| {
+        let is_of_topic = |difference: &&GraphDifference| {
+            !difference.is_by_chance && (difference.kind == GraphKind::Status) == (topic == Topic::Statuses)
+        };
+        let first = differences.list.iter().find(is_of_topic);
+        let figures = Figures {
+            topic,
+            module: None,
+            unit: Unit::Count,
+            a: None,
+            b: None,
+            explained: None,
+            margin: 0.0,
+            requests,
+        };
+        Candidate::exact(figures, count as f64, || match first {
+            Some(first) => text(first),
+            None => format!("{count} differences"),
+        })
+    };
+    vec![
+        voter(Topic::CallGraph, differences.exact_graph),
+        voter(Topic::Statuses, differences.exact_statuses),
+    ]
+}
+
+/// A difference as a sentence without a full stop.
+pub fn text(difference: &GraphDifference) -> String {
+    let place = match &difference.caller {
+        Some(caller) => format!("{} of {} from {caller}", difference.endpoint, difference.module),
+        None => format!("{} of {} from outside", difference.endpoint, difference.module),
+    };
+    let count = difference.count;
+    let silent = || "none".to_owned();
+    match difference.kind {
+        GraphKind::RootOnlyA | GraphKind::CallOnlyA => format!("{count} requests only in A: {place}"),
+        GraphKind::RootOnlyB | GraphKind::CallOnlyB => format!("{count} requests only in B: {place}"),
+        GraphKind::AnswerOnlyA => format!("{count} invocations only in A: {place}"),
+        GraphKind::AnswerOnlyB => format!("{count} invocations only in B: {place}"),
+        GraphKind::Status => format!(
+            "{count} statuses {} in A and {} in B: {place}",
+            difference.status_a.clone().unwrap_or_else(silent),
+            difference.status_b.clone().unwrap_or_else(silent)
+        ),
+        GraphKind::Rate => format!("another number of calls per invocation: {place}"),
+    }
+}
+
+/// Differences that occur in both directions, by their net number in all calls to the module. The calls are in order of time, but
+/// which of them differ is not kept: they count as independent.
+pub fn random(paired: &Paired<'_>, names: &Names, counts: &[RandomCounts]) -> Vec<Candidate> {
+    let calls = paired.calls_by_receiver();
+    let voter = |random: &RandomCounts| {
+        let number = calls.get(&random.receiver).map_or(0, Vec::len);
+        let (of_a, of_b) = (random.of_a as usize, random.of_b as usize);
+        let total = number.max(of_a + of_b);
+        // Spread evenly, so that sections differ as little as they can: the error is that of independent values.
+        let mut values = vec![0.0; total];
+        let step = total as f64 / (of_a + of_b) as f64;
+        for place in 0..of_a + of_b {
+            // Alternates while both directions last.
+            let is_b = place * of_b / (of_a + of_b) != (place + 1) * of_b / (of_a + of_b);
+            values[(place as f64 * step) as usize] = if is_b { 1.0 } else { -1.0 };
+        }
+        let share = |count: usize| Some(count as f64 / total as f64);
+        let figures = Figures {
+            topic: Topic::FailureShare,
+            module: Some(names.text(random.receiver).to_owned()),
+            unit: Unit::Share,
+            a: share(of_a),
+            b: share(of_b),
+            explained: None,
+            margin: paired.margins.failure_share,
+            requests: total as u64,
+        };
+        Candidate::estimated(figures, mean::difference(&values))
+    };
+    counts.iter().map(voter).collect()
+}

@@ -1,0 +1,18 @@
+//! [`Candidate`]: a voter before all of them are decided together.
+//!
+//! - [`arrivals`], [`graph`], [`slots`]: facts of both runs, without chance.
+//! - [`means`], [`times`]: means, waits and responses of paired requests.
+//! - [`unpaired`]: the same by module and endpoint, for runs that are no replays.
+//! - [`decide`]: votes of all candidates.
+
+pub mod arrivals;
+mod candidate;
+mod decide;
+pub mod graph;
+pub mod means;
+pub mod slots;
+pub mod times;
+pub mod unpaired;
+
+pub use candidate::{Candidate, Figures, NS_PER_MS};
+pub use decide::decide;

@@ -1,0 +1,109 @@
+//! [`slots`]: the slots of each module, as reported by its instances; [`configuration`]: every difference of the deployment.
+
+use std::collections::BTreeSet;
+
+use super::candidate::{Candidate, Figures};
+use crate::gather::facts::{Deployment, Facts};
+use crate::model::{ConfigurationDifference, Topic, Unit};
+
+/// One voter for each module whose slots both runs report.
+pub fn slots(a: &Facts, b: &Facts, differences: &[ConfigurationDifference]) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (module, of_a) in &a.modules {
+        let Some([total_a, total_b]) = b.modules.get(module).and_then(|of_b| {
+            let totals = [total(of_a)?, total(of_b)?];
+            Some(totals.map(|total| total as f64))
+        }) else {
+            continue;
+        };
+        let of_module: Vec<&ConfigurationDifference> = differences
+            .iter()
+            .filter(|difference| difference.topic == Topic::Slots && difference.module == *module)
+            .collect();
+        let figures = Figures {
+            topic: Topic::Slots,
+            module: Some(module.clone()),
+            unit: Unit::Count,
+            a: Some(total_a),
+            b: Some(total_b),
+            explained: None,
+            margin: 0.0,
+            requests: 0,
+        };
+        let mut candidate = Candidate::exact(figures, total_b - total_a, String::new);
+        if !of_module.is_empty() {
+            let text = |difference: &&ConfigurationDifference| {
+                format!("{} {} in A, {} in B", difference.what, difference.a, difference.b)
+            };
+            candidate.voter.vote = crate::model::Vote::Differs;
+            candidate.voter.reason = Some(of_module.iter().map(text).collect::<Vec<_>>().join("; "));
+        }
+        found.push(candidate);
+    }
+    found
+}
+
+/// All slots of a module; `None` if an instance does not report them.
+pub fn total(deployment: &Deployment) -> Option<u64> {
+    let slots = deployment.stations.iter().map(|station| station.0);
+    slots.sum()
+}
+
+/// Differences of the modules that both runs have.
+pub fn configuration(a: &Facts, b: &Facts) -> Vec<ConfigurationDifference> {
+    let mut found = Vec::new();
+    for (module, of_a) in &a.modules {
+        let Some(of_b) = b.modules.get(module) else {
+            continue;
+        };
+        let mut add = |topic: Topic, what: &'static str, texts: [Option<String>; 2]| {
+            if let [Some(a), Some(b)] = texts
+                && a != b
+            {
+                found.push(ConfigurationDifference {
+                    topic,
+                    module: module.clone(),
+                    what,
+                    a,
+                    b,
+                });
+            }
+        };
+        let both = |text: &dyn Fn(&Deployment) -> Option<String>| [text(of_a), text(of_b)];
+        add(Topic::Slots, "slots", both(&|of| per_instance(of, |station| station.0)));
+        add(
+            Topic::Slots,
+            "queue limit",
+            both(&|of| per_instance(of, |station| station.1)),
+        );
+        add(
+            Topic::Slots,
+            "slot policy",
+            both(&|of| per_instance(of, |station| station.2.clone())),
+        );
+        let neighbours = |facts: &Facts, of: &Deployment| {
+            let of_node = |(other, deployment): (&String, &Deployment)| {
+                (!deployment.nodes.is_disjoint(&of.nodes)).then(|| other.clone())
+            };
+            let names: BTreeSet<String> = facts.modules.iter().filter_map(of_node).collect();
+            Some(names.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        add(
+            Topic::Placement,
+            "modules on the same nodes",
+            [neighbours(a, of_a), neighbours(b, of_b)],
+        );
+    }
+    found
+}
+
+/// The values of all instances, such as `2, 2`. `None` if one does not report it.
+fn per_instance<T: ToString + Ord>(
+    deployment: &Deployment,
+    value: impl Fn(&(Option<u64>, Option<u64>, Option<String>)) -> Option<T>,
+) -> Option<String> {
+    let mut values: Vec<T> = deployment.stations.iter().map(value).collect::<Option<_>>()?;
+    values.sort();
+    let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+    Some(texts.join(", "))
+}

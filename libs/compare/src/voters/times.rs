@@ -1,0 +1,169 @@
+//! [`waits`] and [`responses`]: quantiles of paired requests, without what a simulator explains.
+
+use super::candidate::{Candidate, Figures, NS_PER_MS};
+use crate::gather::{Side, UNKNOWN, known};
+use crate::margins::Margins;
+use crate::model::{Topic, Unit};
+use crate::pairing::{is_chance, outcome_of};
+use crate::pairs::Paired;
+use crate::statistics::TooShort;
+use crate::statistics::quantile::{self, Sorted};
+
+/// A quantile of the unexplained wait with its topic.
+pub const WAITS: [(Topic, f64); 3] = [
+    (Topic::UnexplainedWaitP50, 0.5),
+    (Topic::UnexplainedWaitP95, 0.95),
+    (Topic::UnexplainedWaitP99, 0.99),
+];
+/// A quantile of the root response with its topic.
+pub const RESPONSES: [(Topic, f64); 2] = [(Topic::ResponseP50, 0.5), (Topic::ResponseP95, 0.95)];
+
+/// Recorded and simulated times of the same requests in both runs, ms.
+#[derive(Debug, Default)]
+pub struct Times {
+    pub recorded: [Vec<f64>; 2],
+    /// As long as the recorded ones, or empty.
+    pub simulated: [Vec<f64>; 2],
+    /// Mean response time of A, ms.
+    pub mean_response: f64,
+}
+
+impl Times {
+    /// Adds a pair. Without simulated times of both, the pair has none; then no pair counts as simulated.
+    fn push(&mut self, recorded: [i64; 2], simulated: Option<[i64; 2]>) {
+        for (place, time) in recorded.into_iter().enumerate() {
+            self.recorded[place].push(time as f64 / NS_PER_MS);
+            if let Some(simulated) = simulated {
+                self.simulated[place].push(simulated[place] as f64 / NS_PER_MS);
+            }
+        }
+    }
+
+    fn is_simulated(&self) -> bool {
+        !self.recorded[0].is_empty() && self.simulated[0].len() == self.recorded[0].len()
+    }
+}
+
+/// The margin of a quantile, as a share of A's.
+pub fn share_of(margins: &Margins, topic: Topic) -> f64 {
+    match topic {
+        Topic::UnexplainedWaitP50 => margins.unexplained_wait_p50,
+        Topic::UnexplainedWaitP95 => margins.unexplained_wait_p95,
+        Topic::UnexplainedWaitP99 => margins.unexplained_wait_p99,
+        Topic::ResponseP50 => margins.response_p50,
+        _ => margins.response_p95,
+    }
+}
+
+fn both(times: [i64; 2]) -> Option<[i64; 2]> {
+    (times[0] != UNKNOWN && times[1] != UNKNOWN).then_some(times)
+}
+
+/// Quantiles of each module's waits.
+pub fn waits(paired: &Paired<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (module, pairs) in &paired.by_module {
+        let times = waits_of(paired, pairs);
+        if times.recorded[0].is_empty() {
+            continue;
+        }
+        let name = paired.names.text(*module).to_owned();
+        found.extend(candidates(paired, &times, &WAITS, Some(name)));
+    }
+    found
+}
+
+/// Waits of these pairs of invocations.
+pub fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
+    let mut times = Times::default();
+    let (mut sum, mut count) = (0.0, 0_u32);
+    for &(of_a, of_b) in pairs {
+        let rows = [&paired.a.rows.invocations[of_a as usize], &paired.b.rows.invocations[of_b as usize]];
+        if let Some(response) = known(rows[0].response_ns) {
+            sum += response as f64 / NS_PER_MS;
+            count += 1;
+        }
+        if let Some(recorded) = both(rows.map(|row| row.wait_ns)) {
+            let simulated = paired
+                .simulated
+                .and_then(|[a, b]| both([a.waits[of_a as usize], b.waits[of_b as usize]]));
+            times.push(recorded, simulated);
+        }
+    }
+    times.mean_response = sum / f64::from(count.max(1));
+    times
+}
+
+/// Quantiles of the response to requests from outside.
+pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
+    let times = responses_of(paired);
+    let mut found = candidates(paired, &times, &RESPONSES, None);
+    if let Some(short) = too_short {
+        for candidate in &mut found {
+            candidate.estimate = None;
+            candidate.voter.reason = Some(short.to_string());
+            candidate.voter.needed = Some(short.needed);
+        }
+    }
+    found
+}
+
+/// Responses of all pairs of roots that no full queue refused. A refusal is fast, and has a voter of its own.
+pub fn responses_of(paired: &Paired<'_>) -> Times {
+    let mut times = Times::default();
+    for &(of_a, of_b) in &paired.pairs.roots.pairs {
+        let is_refused = |side: &Side, root: u32| is_chance(outcome_of(side, root));
+        if is_refused(paired.a, of_a) || is_refused(paired.b, of_b) {
+            continue;
+        }
+        // The time at the sender and at the receiver differ by the network, so both runs need the same one.
+        let at_receiver = [(paired.a, of_a), (paired.b, of_b)]
+            .iter()
+            .any(|(side, root)| side.rows.calls[*root as usize].is_inferred);
+        let of = |side: &Side, root: u32| match side.tree.callee(root) {
+            Some(callee) if at_receiver => side.rows.invocations[callee as usize].response_ns,
+            _ => side.rows.calls[root as usize].duration_ns(),
+        };
+        if let Some(recorded) = both([of(paired.a, of_a), of(paired.b, of_b)]) {
+            let simulated = paired
+                .simulated
+                .and_then(|[a, b]| both([a.responses[of_a as usize], b.responses[of_b as usize]]));
+            times.push(recorded, simulated);
+        }
+    }
+    let count = times.recorded[0].len().max(1) as f64;
+    times.mean_response = times.recorded[0].iter().sum::<f64>() / count;
+    times
+}
+
+fn candidates(paired: &Paired<'_>, times: &Times, quantiles: &[(Topic, f64)], module: Option<String>) -> Vec<Candidate> {
+    let series = |values: &[Vec<f64>; 2]| -> Result<[Sorted; 2], TooShort> {
+        Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
+    };
+    let recorded = series(&times.recorded);
+    let simulated = times.is_simulated().then(|| series(&times.simulated).ok()).flatten();
+    let candidate = |&(topic, q): &(Topic, f64)| {
+        let of = |place: usize| recorded.as_ref().ok().map(|series| series[place].quantile(q));
+        let explained = simulated.as_ref().map(|[a, b]| b.quantile(q) - a.quantile(q));
+        let share = share_of(paired.margins, topic);
+        let figures = Figures {
+            topic,
+            module: module.clone(),
+            unit: Unit::Ms,
+            a: of(0),
+            b: of(1),
+            explained,
+            margin: paired.margins.of_time(share, of(0).unwrap_or(0.0), times.mean_response),
+            requests: times.recorded[0].len() as u64,
+        };
+        let estimate = recorded.as_ref().map_err(|short| *short).and_then(|[a, b]| {
+            let mut signed = vec![(b, 1.0), (a, -1.0)];
+            if let Some([of_a, of_b]) = &simulated {
+                signed.extend([(of_b, -1.0), (of_a, 1.0)]);
+            }
+            quantile::sum(&signed, q)
+        });
+        Candidate::estimated(figures, estimate)
+    };
+    quantiles.iter().map(candidate).collect()
+}

@@ -1,0 +1,1 @@
+//! Voters of runs that are no replays of one another, by module and endpoint.
