@@ -4,11 +4,16 @@ use crate::model::{Cause, ConfigurationDifference, Topic, Undecided, Verdict, Vo
 
 /// Causes of a configuration that only explains: it does not vote.
 fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Cause> {
-    let placed = configuration.iter().filter(|difference| difference.topic == Topic::Placement);
+    let placed = configuration
+        .iter()
+        .filter(|difference| difference.topic == Topic::Placement);
     placed.map(|difference| Cause {
         topic: difference.topic,
         module: Some(difference.module.clone()),
-        text: format!("{}: {} in A, {} in B", difference.what, difference.a, difference.b),
+        text: format!(
+            "{}: {} in A, {} in B",
+            difference.what, difference.a, difference.b
+        ),
         is_exact: true,
         margins: None,
     })
@@ -159,7 +164,12 @@ mod tests {
             voter(Topic::ResponseP50, Vote::Differs, 0.06),
             voter(Topic::CallGraph, Vote::Differs, 1.0),
         ];
-        let expected = [Topic::CallGraph, Topic::ServiceMean, Topic::ArrivalRate, Topic::ResponseP50];
+        let expected = [
+            Topic::CallGraph,
+            Topic::ServiceMean,
+            Topic::ArrivalRate,
+            Topic::ResponseP50,
+        ];
         assert_eq!(topics(&voters), expected);
     }
 

@@ -28,6 +28,13 @@ pub struct Deployment {
     pub nodes: BTreeSet<String>,
 }
 
+impl Deployment {
+    /// All slots of the module; `None` if an instance does not report them.
+    pub fn slots(&self) -> Option<u64> {
+        self.stations.iter().map(|station| station.0).sum()
+    }
+}
+
 impl Facts {
     /// Reads the files of the last part that has them: its inventories contain everything that the run has had.
     ///

@@ -19,10 +19,9 @@ pub fn is_chance(outcome: Outcome) -> bool {
 /// The outcome of a call as its sender saw it, else that of the invocation.
 pub fn outcome_of(side: &Side, call: u32) -> Outcome {
     match side.rows.calls[call as usize].outcome {
-        Outcome::Silent => side
-            .tree
-            .callee(call)
-            .map_or(Outcome::Silent, |callee| side.rows.invocations[callee as usize].outcome),
+        Outcome::Silent => side.tree.callee(call).map_or(Outcome::Silent, |callee| {
+            side.rows.invocations[callee as usize].outcome
+        }),
         outcome => outcome,
     }
 }

@@ -49,7 +49,9 @@ pub fn match_calls(a: &Side, b: &Side, of_a: &[u32], of_b: &[u32]) -> Matched {
     // A path can have an id that its route does not have.
     (matched.only_a, matched.only_b) = merge(a, b, [&rest_a, &rest_b], by_route, &mut matched.pairs);
     let start = |call: u32| a.rows.calls[call as usize].start_ns;
-    matched.pairs.sort_by_key(|&(left, right)| (start(left), left, right));
+    matched
+        .pairs
+        .sort_by_key(|&(left, right)| (start(left), left, right));
     matched
 }
 

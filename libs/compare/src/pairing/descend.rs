@@ -59,7 +59,9 @@ impl Descent<'_> {
         let outcomes = [outcome_of(self.a, of_a), outcome_of(self.b, of_b)];
         let [chance_a, chance_b] = outcomes.map(is_chance);
         if chance_a != chance_b {
-            self.found.tally.status(self.a, self.b, (of_a, of_b), outcomes, true);
+            self.found
+                .tally
+                .status(self.a, self.b, (of_a, of_b), outcomes, true);
             return true;
         }
         if depth >= DEPTH_MAX {
@@ -73,13 +75,23 @@ impl Descent<'_> {
                 is_touched = self.children(a, b, depth);
             }
             // Of two refused requests, one may have come as far as a span.
-            (Some(_), None) => self.found.tally.answer(self.a, self.b, GraphKind::AnswerOnlyA, (of_a, of_b), chance_a),
-            (None, Some(_)) => self.found.tally.answer(self.a, self.b, GraphKind::AnswerOnlyB, (of_a, of_b), chance_a),
+            (Some(_), None) => {
+                self.found
+                    .tally
+                    .answer(self.a, self.b, GraphKind::AnswerOnlyA, (of_a, of_b), chance_a)
+            }
+            (None, Some(_)) => {
+                self.found
+                    .tally
+                    .answer(self.a, self.b, GraphKind::AnswerOnlyB, (of_a, of_b), chance_a)
+            }
             (None, None) => {}
         }
         if outcomes[0] != outcomes[1] {
             let is_by_chance = is_touched || (chance_a && chance_b);
-            self.found.tally.status(self.a, self.b, (of_a, of_b), outcomes, is_by_chance);
+            self.found
+                .tally
+                .status(self.a, self.b, (of_a, of_b), outcomes, is_by_chance);
         }
         is_touched
     }

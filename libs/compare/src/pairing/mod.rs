@@ -12,6 +12,7 @@ mod roots;
 mod tally;
 
 pub use chance::{is_chance, outcome_of};
+pub use children::by_route;
 pub use descend::{Pairs, pair};
 pub use roots::{RootPairs, match_roots};
-pub use tally::{Differences, RandomCounts};
+pub use tally::{Differences, RandomCounts, Tally};

@@ -64,7 +64,11 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
         ids.filter(|id| maps[of_a as usize].contains_key(id)).count()
     };
     // Of modes with as many matches, the first one.
-    let (matches, mode) = MODES.iter().rev().map(|mode| (count(mode), *mode)).max_by_key(|(count, _)| *count)?;
+    let (matches, mode) = MODES
+        .iter()
+        .rev()
+        .map(|mode| (count(mode), *mode))
+        .max_by_key(|(count, _)| *count)?;
     let smaller = a.tree.roots.len().min(b.tree.roots.len());
     if matches == 0 || matches * 2 < smaller {
         return None;

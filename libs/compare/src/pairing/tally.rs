@@ -85,10 +85,16 @@ impl Tally {
         let is_of_a = matches!(kind, GraphKind::RootOnlyA | GraphKind::CallOnlyA);
         let outcome = outcome_of(side, call);
         let (outcomes, example) = if is_of_a {
-            let example = Example { trace_a: trace, trace_b: None };
+            let example = Example {
+                trace_a: trace,
+                trace_b: None,
+            };
             ([outcome, Outcome::Silent], example)
         } else {
-            let example = Example { trace_a: None, trace_b: trace };
+            let example = Example {
+                trace_a: None,
+                trace_b: trace,
+            };
             ([Outcome::Silent, outcome], example)
         };
         let is_root = matches!(kind, GraphKind::RootOnlyA | GraphKind::RootOnlyB);
@@ -110,7 +116,14 @@ impl Tally {
     }
 
     /// A pair of calls with other outcomes.
-    pub fn status(&mut self, a: &Side, b: &Side, pair: (u32, u32), outcomes: [Outcome; 2], is_by_chance: bool) {
+    pub fn status(
+        &mut self,
+        a: &Side,
+        b: &Side,
+        pair: (u32, u32),
+        outcomes: [Outcome; 2],
+        is_by_chance: bool,
+    ) {
         self.add_pair(GraphKind::Status, a, b, pair, outcomes, is_by_chance);
     }
 
@@ -182,7 +195,8 @@ impl Tally {
             }
             found.list.push(difference(signature, count, is_by_chance, names));
         }
-        let key = |difference: &GraphDifference| (difference.is_by_chance, std::cmp::Reverse(difference.count));
+        let key =
+            |difference: &GraphDifference| (difference.is_by_chance, std::cmp::Reverse(difference.count));
         found.list.sort_by_key(key);
         found
     }

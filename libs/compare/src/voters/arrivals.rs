@@ -26,7 +26,11 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
         return found;
     };
     found.push(rate(paired, &a, line));
-    let mut deviations: Vec<f64> = a.iter().zip(&b).map(|(a, b)| (b - line.at(*a)).abs() * 1e3).collect();
+    let mut deviations: Vec<f64> = a
+        .iter()
+        .zip(&b)
+        .map(|(a, b)| (b - line.at(*a)).abs() * 1e3)
+        .collect();
     deviations.sort_unstable_by(f64::total_cmp);
     let p99 = deviations[(deviations.len() - 1) * 99 / 100];
     let figures = Figures {
@@ -48,7 +52,11 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
 /// How late the drivers of the replays were. Runs without such values have no voter.
 fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
     let of = |side: &Side| {
-        let rows = side.tree.roots.iter().map(|&root| &side.rows.calls[root as usize]);
+        let rows = side
+            .tree
+            .roots
+            .iter()
+            .map(|&root| &side.rows.calls[root as usize]);
         let known = rows.filter_map(|call| known(call.lateness_ns));
         let mut times: Vec<f64> = known.map(|ns| ns as f64 / NS_PER_MS).collect();
         times.sort_unstable_by(f64::total_cmp);
@@ -105,7 +113,10 @@ fn rate(paired: &Paired<'_>, a: &[f64], line: Line) -> Candidate {
     let percent = (rates[1] / rates[0] - 1.0) * 100.0;
     Candidate::exact(figures, rates[1] - rates[0], || {
         let facts = &paired.b.facts;
-        let speed = facts.replay_speed.filter(|speed| *speed != 1.0).map(|speed| format!("; the replay ran at speed {speed}"));
+        let speed = facts
+            .replay_speed
+            .filter(|speed| *speed != 1.0)
+            .map(|speed| format!("; the replay ran at speed {speed}"));
         let scale = facts
             .replay_scale
             .as_ref()

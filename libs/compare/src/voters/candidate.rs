@@ -74,6 +74,9 @@ impl Candidate {
         voter.is_exact = true;
         voter.vote = if is_same { Vote::Same } else { Vote::Differs };
         voter.reason = (!is_same).then(reason);
-        Self { voter, estimate: None }
+        Self {
+            voter,
+            estimate: None,
+        }
     }
 }

@@ -3,8 +3,8 @@
 use super::candidate::{Candidate, Figures, NS_PER_MS};
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
-use crate::pairs::Paired;
 use crate::pairing::{is_chance, outcome_of};
+use crate::pairs::Paired;
 use crate::statistics::mean;
 
 /// Own service time of each module: without waits for calls and for further slots.

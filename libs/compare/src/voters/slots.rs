@@ -11,7 +11,7 @@ pub fn slots(a: &Facts, b: &Facts, differences: &[ConfigurationDifference]) -> V
     let mut found = Vec::new();
     for (module, of_a) in &a.modules {
         let Some([total_a, total_b]) = b.modules.get(module).and_then(|of_b| {
-            let totals = [total(of_a)?, total(of_b)?];
+            let totals = [of_a.slots()?, of_b.slots()?];
             Some(totals.map(|total| total as f64))
         }) else {
             continue;
@@ -43,12 +43,6 @@ pub fn slots(a: &Facts, b: &Facts, differences: &[ConfigurationDifference]) -> V
     found
 }
 
-/// All slots of a module; `None` if an instance does not report them.
-pub fn total(deployment: &Deployment) -> Option<u64> {
-    let slots = deployment.stations.iter().map(|station| station.0);
-    slots.sum()
-}
-
 /// Differences of the modules that both runs have.
 pub fn configuration(a: &Facts, b: &Facts) -> Vec<ConfigurationDifference> {
     let mut found = Vec::new();
@@ -70,7 +64,11 @@ pub fn configuration(a: &Facts, b: &Facts) -> Vec<ConfigurationDifference> {
             }
         };
         let both = |text: &dyn Fn(&Deployment) -> Option<String>| [text(of_a), text(of_b)];
-        add(Topic::Slots, "slots", both(&|of| per_instance(of, |station| station.0)));
+        add(
+            Topic::Slots,
+            "slots",
+            both(&|of| per_instance(of, |station| station.0)),
+        );
         add(
             Topic::Slots,
             "queue limit",

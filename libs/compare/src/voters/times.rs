@@ -1,7 +1,7 @@
 //! [`waits`] and [`responses`]: quantiles of paired requests, without what a simulator explains.
 
 use super::candidate::{Candidate, Figures, NS_PER_MS};
-use crate::gather::{Side, UNKNOWN, known};
+use crate::gather::{Invocation, Side, UNKNOWN, known};
 use crate::margins::Margins;
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
@@ -78,12 +78,18 @@ pub fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
     let mut times = Times::default();
     let (mut sum, mut count) = (0.0, 0_u32);
     for &(of_a, of_b) in pairs {
-        let rows = [&paired.a.rows.invocations[of_a as usize], &paired.b.rows.invocations[of_b as usize]];
+        let rows = [
+            &paired.a.rows.invocations[of_a as usize],
+            &paired.b.rows.invocations[of_b as usize],
+        ];
         if let Some(response) = known(rows[0].response_ns) {
             sum += response as f64 / NS_PER_MS;
             count += 1;
         }
-        if let Some(recorded) = both(rows.map(|row| row.wait_ns)) {
+        let wait = |row: &Invocation| {
+            known(row.wait_ns).map_or(UNKNOWN, |ns| ns + known(row.slot_wait_ns).unwrap_or(0))
+        };
+        if let Some(recorded) = both(rows.map(wait)) {
             let simulated = paired
                 .simulated
                 .and_then(|[a, b]| both([a.waits[of_a as usize], b.waits[of_b as usize]]));
@@ -136,12 +142,20 @@ pub fn responses_of(paired: &Paired<'_>) -> Times {
     times
 }
 
-fn candidates(paired: &Paired<'_>, times: &Times, quantiles: &[(Topic, f64)], module: Option<String>) -> Vec<Candidate> {
+fn candidates(
+    paired: &Paired<'_>,
+    times: &Times,
+    quantiles: &[(Topic, f64)],
+    module: Option<String>,
+) -> Vec<Candidate> {
     let series = |values: &[Vec<f64>; 2]| -> Result<[Sorted; 2], TooShort> {
         Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
     };
     let recorded = series(&times.recorded);
-    let simulated = times.is_simulated().then(|| series(&times.simulated).ok()).flatten();
+    let simulated = times
+        .is_simulated()
+        .then(|| series(&times.simulated).ok())
+        .flatten();
     let candidate = |&(topic, q): &(Topic, f64)| {
         let of = |place: usize| recorded.as_ref().ok().map(|series| series[place].quantile(q));
         let explained = simulated.as_ref().map(|[a, b]| b.quantile(q) - a.quantile(q));
@@ -153,7 +167,9 @@ fn candidates(paired: &Paired<'_>, times: &Times, quantiles: &[(Topic, f64)], mo
             a: of(0),
             b: of(1),
             explained,
-            margin: paired.margins.of_time(share, of(0).unwrap_or(0.0), times.mean_response),
+            margin: paired
+                .margins
+                .of_time(share, of(0).unwrap_or(0.0), times.mean_response),
             requests: times.recorded[0].len() as u64,
         };
         let estimate = recorded.as_ref().map_err(|short| *short).and_then(|[a, b]| {

@@ -1,4 +1,4 @@
-//! Random numbers and queues with fixed seeds, for tests and for the example that measures coverage.
+//! [`Random`]: random numbers with fixed seeds, for tests and for the example that measures coverage.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014). It is written here so that a seed gives the same runs with every version of a crate.
 pub struct Random(u64);
@@ -36,16 +36,4 @@ impl Random {
         let variance = (1.0 + cv * cv).ln();
         mean * (variance.sqrt() * self.normal() - variance / 2.0).exp()
     }
-}
-
-/// Waits at one slot, first come, first served (Lindley). `gaps` are the times before each arrival.
-pub fn waits(gaps: &[f64], services: &[f64]) -> Vec<f64> {
-    let mut wait = 0.0_f64;
-    let mut before = 0.0;
-    let next = gaps.iter().zip(services).map(|(gap, service)| {
-        wait = (wait + before - gap).max(0.0);
-        before = *service;
-        wait
-    });
-    next.collect()
 }

@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release -p cctf-compare --example coverage [RUNS]`
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use compare::statistics::{Estimate, TooShort, mean, quantile};
-use support::{Random, waits};
+use support::Random;
 
 /// Level of the intervals.
 const LEVEL: f64 = 0.9;
@@ -66,6 +66,18 @@ fn pair(random: &mut Random, rho: f64, number: usize, services: Services) -> [(V
         (responses.skip(WARM_UP).collect(), of_run[WARM_UP..].to_vec())
     });
     runs.map(|(responses, services): (Vec<f64>, Vec<f64>)| (services, responses))
+}
+
+/// Waits at one slot, first come, first served (Lindley). `gaps` are the times before each arrival.
+fn waits(gaps: &[f64], services: &[f64]) -> Vec<f64> {
+    let mut wait = 0.0_f64;
+    let mut before = 0.0;
+    let next = gaps.iter().zip(services).map(|(gap, service)| {
+        wait = (wait + before - gap).max(0.0);
+        before = *service;
+        wait
+    });
+    next.collect()
 }
 
 fn row(rho: f64, number: usize, services: Services, runs: u32) {

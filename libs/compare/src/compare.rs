@@ -1,0 +1,218 @@
+//! [`compare`]: reads two runs, pairs their requests, lets all voters vote, and draws the verdict.
+
+use std::collections::BTreeMap;
+
+use analyze::intervals::RELAXATIONS_MIN;
+use cctf_proto::cctf::Part;
+use rundir::parts::Run;
+
+use crate::gather::{self, CompareError, Names, Progress, Side};
+use crate::margins::Margins;
+use crate::model::{Comparison, ConfigurationDifference, Pairing, PairingKind, RunFacts, Voter};
+use crate::pairing::{Differences, Pairs, RootPairs, match_roots, pair};
+use crate::pairs::{Paired, Simulated};
+use crate::shown::shown;
+use crate::simulated;
+use crate::stations::{Load, loads, shortest};
+use crate::verdict::verdict;
+use crate::voters::unpaired::Unpaired;
+use crate::voters::{Candidate, arrivals, decide, graph, means, slots, times, unpaired};
+
+/// Minimum length of a paired run for the quantiles of root responses, in relaxation times. Both runs have the same arrivals, so
+/// that fewer suffice than for independent ones (docs/statistics.md).
+const PAIRED_RELAXATIONS_MIN: f64 = 50.0;
+
+/// How to compare.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub margins: Margins,
+    /// Number of threads. It does not change the result.
+    pub threads: usize,
+}
+
+/// Compares two runs, each from the part given.
+///
+/// # Errors
+/// If a file cannot be read, or a run has no or too many rows.
+pub fn compare(
+    runs: [(&Run, &Part); 2],
+    options: &Options,
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Comparison, CompareError> {
+    let (sides, names) = gather::both(runs, options.threads, on_progress)?;
+    let mut notes = notes(&sides);
+    let pairs = match_roots(&sides[0], &sides[1]).map(|roots| paired_rows(&sides, roots));
+    let simulated = match simulated::works(runs) {
+        Ok(mut works) => Some(simulated::simulate(&mut works, &sides, pairs.as_ref())),
+        Err(error) => {
+            notes.push(format!(
+                "waits are compared as recorded, without a simulation: {error}"
+            ));
+            None
+        }
+    };
+    let configuration = slots::configuration(&sides[0].facts, &sides[1].facts);
+    let all = Everything {
+        sides: &sides,
+        names: &names,
+        margins: &options.margins,
+        simulated: simulated.as_ref(),
+        configuration: &configuration,
+    };
+    let (voters, differences, pairing) = match pairs {
+        Some(pairs) => all.paired(pairs, &mut notes),
+        None => all.unpaired(&mut notes),
+    };
+    Ok(Comparison {
+        verdict: verdict(&voters, &configuration),
+        a: facts(&sides[0], runs[0]),
+        b: facts(&sides[1], runs[1]),
+        shown: shown(&sides, &names, pairing.kind == PairingKind::Paired),
+        pairing,
+        voters,
+        graph: differences.list,
+        graph_left_out: differences.left_out,
+        configuration,
+        attributions: Vec::new(),
+        notes,
+        margins: options.margins,
+    })
+}
+
+/// A replay that was scaled left roots out, or added some, on purpose: that is a difference of arrivals and not of the graph.
+fn paired_rows(sides: &[Side; 2], roots: RootPairs) -> Pairs {
+    let is_scaled = sides.iter().any(|side| {
+        side.facts
+            .replay_scale
+            .as_ref()
+            .is_some_and(|(factor, _)| *factor != 1.0)
+    });
+    pair(&sides[0], &sides[1], roots, !is_scaled)
+}
+
+/// What the voters need.
+struct Everything<'s> {
+    sides: &'s [Side; 2],
+    names: &'s Names,
+    margins: &'s Margins,
+    simulated: Option<&'s [Simulated; 2]>,
+    configuration: &'s [ConfigurationDifference],
+}
+
+impl Everything<'_> {
+    fn loads(&self) -> [BTreeMap<u32, Load>; 2] {
+        [0, 1].map(|place: usize| loads(&self.sides[place], self.names))
+    }
+
+    fn slots(&self) -> Vec<Candidate> {
+        slots::slots(&self.sides[0].facts, &self.sides[1].facts, self.configuration)
+    }
+
+    fn paired(&self, mut pairs: Pairs, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
+        let tally = std::mem::take(&mut pairs.tally);
+        let differences = tally.finish(self.names);
+        let paired = Paired::new(self.sides, self.names, self.margins, &pairs, self.simulated);
+        let short = shortest(&self.loads(), PAIRED_RELAXATIONS_MIN);
+        let requests = pairs.roots.pairs.len() as u64;
+        let mut candidates = arrivals::arrivals(&paired);
+        candidates.extend(graph::graph(&differences, requests));
+        candidates.extend(means::failures(&paired));
+        candidates.extend(graph::random(&paired, self.names, &differences.random));
+        candidates.extend(self.slots());
+        candidates.extend(means::services(&paired));
+        candidates.extend(means::cpu_times(&paired));
+        candidates.extend(times::waits(&paired));
+        candidates.extend(times::responses(&paired, short));
+        let roots = &pairs.roots;
+        let pairing = Pairing {
+            kind: PairingKind::Paired,
+            roots: requests,
+            invocations: pairs.invocations.len() as u64,
+            calls: pairs.calls.len() as u64,
+            roots_only_a: roots.only_a.len() as u64,
+            roots_only_b: roots.only_b.len() as u64,
+            roots_outside: roots.outside,
+            roots_not_replayable: roots.not_replayable,
+        };
+        notes.extend(pairing_notes(&pairs));
+        (decide(candidates), differences, pairing)
+    }
+
+    fn unpaired(&self, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
+        notes.push(
+            "neither run replays the other one: requests are compared by module and endpoint, not one by one"
+                .to_owned(),
+        );
+        let loads = self.loads();
+        let short = shortest(&loads, RELAXATIONS_MIN);
+        let runs = Unpaired::new(self.sides, self.names, self.margins, self.simulated, loads);
+        let (edges, differences) = unpaired::calls(&runs);
+        let mut candidates = unpaired::arrivals(&runs);
+        candidates.extend(edges);
+        candidates.extend(unpaired::failures(&runs));
+        candidates.extend(self.slots());
+        candidates.extend(unpaired::services(&runs));
+        candidates.extend(unpaired::cpu_times(&runs));
+        candidates.extend(unpaired::waits(&runs));
+        candidates.extend(unpaired::responses(&runs, short));
+        (decide(candidates), differences, Pairing::default())
+    }
+}
+
+fn notes(sides: &[Side; 2]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, side) in ["A", "B"].into_iter().zip(sides) {
+        let counted = [
+            (side.rows.damaged, "lines are no rows and are left out"),
+            (
+                side.tree.orphans,
+                "rows have no caller in these files and are not compared in pairs",
+            ),
+            (
+                side.rows.sampled,
+                "rows represent several requests, and count once each",
+            ),
+        ];
+        let counted = counted.iter().filter(|(count, _)| *count > 0);
+        found.extend(counted.map(|(count, text)| format!("{name}: {count} {text}")));
+        found.extend(side.notes.iter().map(|note| format!("{name}: {note}")));
+        if side.is_open {
+            found.push(format!("{name}: the run has not ended, so more rows may follow"));
+        }
+    }
+    found
+}
+
+fn pairing_notes(pairs: &Pairs) -> Vec<String> {
+    let counted = [
+        (
+            pairs.roots.outside,
+            "requests of A are outside of the time that B replays",
+        ),
+        (
+            pairs.roots.not_replayable,
+            "jobs, messages and other requests from outside cannot be sent again over HTTP",
+        ),
+        (
+            pairs.too_deep,
+            "calls are too deep in their trace and are not compared",
+        ),
+    ];
+    let counted = counted.iter().filter(|(count, _)| *count > 0);
+    counted.map(|(count, text)| format!("{count} {text}")).collect()
+}
+
+fn facts(side: &Side, (run, first): (&Run, &Part)) -> RunFacts {
+    RunFacts {
+        run_id: side.facts.run_id.clone(),
+        path: run.folder(first).display().to_string(),
+        replay_of: side.facts.replay_of.clone(),
+        started_ms: side.facts.started_ms,
+        is_open: side.is_open,
+        invocations: side.rows.invocations.len() as u64,
+        calls: side.calls,
+        roots: side.tree.roots.len() as u64,
+        duration_ms: side.duration_ns() as f64 / 1e6,
+        damaged: side.rows.damaged,
+    }
+}

@@ -1,0 +1,91 @@
+//! [`Load`]: how long a run is for the queue of a module.
+
+use std::collections::BTreeMap;
+
+use analyze::intervals::RunLength;
+
+use crate::gather::facts::Deployment;
+use crate::gather::{Names, Side, known};
+use crate::statistics::TooShort;
+
+/// The load of one module.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Load {
+    pub requests: u64,
+    /// Mean number of busy slots.
+    pub busy: f64,
+    /// Length of the run in relaxation times; `None` if the slots are unknown.
+    pub relaxations: Option<f64>,
+}
+
+/// The load of each module.
+pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
+    let mut sums: BTreeMap<u32, (u64, i64)> = BTreeMap::new();
+    let is_released = |module: u32| {
+        let deployment = side.facts.modules.get(names.text(module));
+        deployment.is_some_and(|of| {
+            of.stations
+                .iter()
+                .any(|station| station.2.as_deref() == Some("released"))
+        })
+    };
+    let mut released: BTreeMap<u32, bool> = BTreeMap::new();
+    for (number, row) in side.rows.invocations.iter().enumerate() {
+        let is_released = *released
+            .entry(row.module)
+            .or_insert_with(|| is_released(row.module));
+        // A released slot is free during calls.
+        let busy = if is_released {
+            side.tree.own_ns(&side.rows, number as u32)
+        } else {
+            row.service_ns
+        };
+        let sum = sums.entry(row.module).or_default();
+        sum.0 += 1;
+        sum.1 += known(busy).unwrap_or(0);
+    }
+    let duration = side.duration_ns().max(1) as f64;
+    let load = |(module, (requests, busy_ns)): (u32, (u64, i64))| {
+        let deployment = side.facts.modules.get(names.text(module));
+        let slots = deployment
+            .and_then(Deployment::slots)
+            .and_then(|slots| u32::try_from(slots).ok());
+        let busy = busy_ns as f64 / duration;
+        let relaxations = slots.filter(|slots| *slots > 0).and_then(|slots| {
+            let service = busy_ns as f64 / requests as f64;
+            match RunLength::of_queue(duration, busy / f64::from(slots), service, slots) {
+                RunLength::Relaxations(relaxations) => Some(relaxations),
+                RunLength::Unknown => None,
+            }
+        });
+        let load = Load {
+            requests,
+            busy,
+            relaxations,
+        };
+        (module, load)
+    };
+    sums.into_iter().map(load).collect()
+}
+
+impl Load {
+    /// Whether the run is shorter than so many relaxation times.
+    pub fn too_short(&self, relaxations_min: f64) -> Option<TooShort> {
+        let relaxations = self
+            .relaxations
+            .filter(|relaxations| *relaxations < relaxations_min)?;
+        let needed = self.requests as f64 * relaxations_min / relaxations.max(f64::MIN_POSITIVE);
+        Some(TooShort {
+            values: self.requests,
+            // An overloaded queue never settles, however long the run is.
+            needed: needed.min(u64::MAX as f64 / 2.0).ceil() as u64,
+        })
+    }
+}
+
+/// The queue that needs the longest run.
+pub fn shortest(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> Option<TooShort> {
+    let all = loads.iter().flat_map(BTreeMap::values);
+    all.filter_map(|load| load.too_short(relaxations_min))
+        .max_by_key(|short| short.needed)
+}

@@ -1,1 +1,0 @@
-//! Voters of runs that are no replays of one another, by module and endpoint.

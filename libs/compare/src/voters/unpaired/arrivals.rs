@@ -1,0 +1,98 @@
+//! [`arrivals`]: the rate of requests from outside, and the share of each endpoint in them.
+
+use std::collections::BTreeSet;
+
+use super::runs::{Unpaired, difference, mean_of};
+use crate::gather::Side;
+use crate::model::{Topic, Unit};
+use crate::pairing::by_route;
+use crate::statistics::TooShort;
+use crate::voters::candidate::{Candidate, Figures};
+
+/// Intervals of time in which requests are counted.
+const INTERVALS: usize = 200;
+/// Maximum number of endpoints whose share votes.
+const ENDPOINTS_MAX: usize = 200;
+
+/// The rate of requests from outside, and the share of each endpoint in them.
+pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let counts = |side: &Side| -> Vec<f64> {
+        let seconds = side.duration_ns() as f64 / 1e9;
+        let first = side
+            .tree
+            .roots
+            .first()
+            .map_or(0, |&root| side.root_start_ns(root));
+        let width = seconds / INTERVALS as f64;
+        let mut counts = vec![0.0; INTERVALS];
+        for &root in &side.tree.roots {
+            let at = (side.root_start_ns(root) - first) as f64 / 1e9;
+            counts[((at / width) as usize).min(INTERVALS - 1)] += 1.0 / width;
+        }
+        counts
+    };
+    let [a, b] = [0, 1].map(|place: usize| counts(&runs.sides[place]));
+    let requests = runs
+        .sides
+        .iter()
+        .map(|side| side.tree.roots.len())
+        .min()
+        .unwrap_or(0) as u64;
+    let rate = mean_of(&a).unwrap_or(0.0);
+    let figures = Figures {
+        topic: Topic::ArrivalRate,
+        module: None,
+        unit: Unit::PerSecond,
+        a: Some(rate),
+        b: mean_of(&b),
+        explained: None,
+        margin: runs.margins.arrival_rate_unpaired * rate,
+        requests,
+    };
+    let needed = |_| TooShort {
+        values: requests,
+        needed: INTERVALS as u64,
+    };
+    let estimate = if requests < INTERVALS as u64 {
+        Err(needed(()))
+    } else {
+        difference(&a, &b)
+    };
+    let mut found = vec![Candidate::estimated(figures, estimate)];
+    found.extend(mix(runs, requests));
+    found
+}
+
+fn mix(runs: &Unpaired<'_>, requests: u64) -> Vec<Candidate> {
+    let key = |side: &Side, root: u32| by_route(side, root);
+    let mut keys = BTreeSet::new();
+    for side in runs.sides {
+        keys.extend(side.tree.roots.iter().map(|&root| key(side, root)));
+    }
+    if keys.len() < 2 {
+        return Vec::new();
+    }
+    let voter = |wanted: (u32, u32)| {
+        let [a, b] = [0, 1].map(|place: usize| {
+            let side = &runs.sides[place];
+            let is_it = |&root: &u32| f64::from(u8::from(key(side, root) == wanted));
+            side.tree.roots.iter().map(is_it).collect::<Vec<f64>>()
+        });
+        let figures = Figures {
+            topic: Topic::ArrivalRate,
+            module: Some(format!(
+                "{} {}",
+                runs.names.text(wanted.0),
+                runs.names.text(wanted.1)
+            )),
+            unit: Unit::Share,
+            a: mean_of(&a),
+            b: mean_of(&b),
+            explained: None,
+            margin: runs.margins.arrival_rate_unpaired,
+            requests,
+        };
+        Candidate::estimated(figures, difference(&a, &b))
+    };
+    keys.into_iter().take(ENDPOINTS_MAX).map(voter).collect()
+}

@@ -1,0 +1,17 @@
+//! Voters of runs that are no replays of one another, by module and endpoint, with intervals of two independent runs.
+//!
+//! - [`runs`]: both runs by module.
+//! - [`arrivals`](mod@arrivals), [`calls`](mod@calls): rates and mix of requests, calls per invocation.
+//! - [`means`], [`times`]: services, CPU times and failures; waits and responses.
+
+mod arrivals;
+mod calls;
+mod means;
+mod runs;
+mod times;
+
+pub use arrivals::arrivals;
+pub use calls::calls;
+pub use means::{cpu_times, failures, services};
+pub use runs::Unpaired;
+pub use times::{responses, waits};

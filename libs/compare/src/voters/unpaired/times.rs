@@ -1,0 +1,142 @@
+//! [`waits`] and [`responses`]: quantiles by module, without what a simulator explains.
+
+use super::runs::{Unpaired, mean_of};
+use crate::gather::{UNKNOWN, known};
+use crate::model::{Topic, Unit};
+use crate::pairing::{is_chance, outcome_of};
+use crate::statistics::TooShort;
+use crate::statistics::quantile::{self, Sorted};
+use crate::voters::candidate::{Candidate, Figures, NS_PER_MS};
+use crate::voters::times::{RESPONSES, WAITS, share_of};
+
+/// Quantiles of each module's waits.
+pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (module, numbers) in runs.common() {
+        let times = [0, 1].map(|place: usize| {
+            let rows = &runs.sides[place].rows.invocations;
+            let simulated = runs.simulated.map(|simulated| &simulated[place].waits);
+            let time = |&number: &u32| {
+                let row = &rows[number as usize];
+                let wait = known(row.wait_ns)? + known(row.slot_wait_ns).unwrap_or(0);
+                Some((wait, simulated.map_or(UNKNOWN, |waits| waits[number as usize])))
+            };
+            numbers[place].iter().filter_map(time).collect::<Vec<_>>()
+        });
+        let responses = numbers[0].iter().filter_map(|&number| {
+            known(runs.sides[0].rows.invocations[number as usize].response_ns).map(|ns| ns as f64 / NS_PER_MS)
+        });
+        let response = mean_of(&responses.collect::<Vec<f64>>()).unwrap_or(0.0);
+        let name = runs.names.text(module).to_owned();
+        found.extend(quantiles(
+            runs,
+            &times,
+            response,
+            &WAITS,
+            Some(name),
+            runs.too_short(module),
+        ));
+    }
+    found
+}
+
+/// Quantiles of the response to requests from outside.
+pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
+    let times = [0, 1].map(|place: usize| {
+        let side = &runs.sides[place];
+        let simulated = runs.simulated.map(|simulated| &simulated[place].responses);
+        let is_answered = |root: &&u32| !is_chance(outcome_of(side, **root));
+        let time = |&root: &u32| {
+            let call = &side.rows.calls[root as usize];
+            (
+                call.duration_ns(),
+                simulated.map_or(UNKNOWN, |responses| responses[root as usize]),
+            )
+        };
+        let roots = side.tree.roots.iter().filter(is_answered);
+        roots.map(time).collect::<Vec<_>>()
+    });
+    let response = mean_of(
+        &times[0]
+            .iter()
+            .map(|(ns, _)| *ns as f64 / NS_PER_MS)
+            .collect::<Vec<_>>(),
+    );
+    quantiles(runs, &times, response.unwrap_or(0.0), &RESPONSES, None, too_short)
+}
+
+/// Recorded and simulated time of one run.
+struct Series {
+    recorded: Sorted,
+    simulated: Option<Sorted>,
+}
+
+impl Series {
+    fn new(times: &[(i64, i64)]) -> Result<Self, TooShort> {
+        let is_simulated = times.iter().all(|(_, simulated)| *simulated != UNKNOWN);
+        let of = |time: fn(&(i64, i64)) -> i64| {
+            let times: Vec<f64> = times.iter().map(|times| time(times) as f64 / NS_PER_MS).collect();
+            Sorted::new(&times)
+        };
+        Ok(Self {
+            recorded: of(|times| times.0)?,
+            simulated: is_simulated.then(|| of(|times| times.1)).transpose()?,
+        })
+    }
+}
+
+fn quantiles(
+    runs: &Unpaired<'_>,
+    times: &[Vec<(i64, i64)>; 2],
+    mean_response: f64,
+    quantiles: &[(Topic, f64)],
+    module: Option<String>,
+    too_short: Option<TooShort>,
+) -> Vec<Candidate> {
+    if times.iter().any(Vec::is_empty) {
+        return Vec::new();
+    }
+    let series = Series::new(&times[0]).and_then(|a| Ok([a, Series::new(&times[1])?]));
+    let is_simulated = series
+        .as_ref()
+        .is_ok_and(|series| series.iter().all(|of| of.simulated.is_some()));
+    let candidate = |&(topic, q): &(Topic, f64)| {
+        let of = |place: usize| {
+            series
+                .as_ref()
+                .ok()
+                .map(|series| series[place].recorded.quantile(q))
+        };
+        let simulated = |place: usize| {
+            let series = series.as_ref().ok().filter(|_| is_simulated)?;
+            series[place].simulated.as_ref()
+        };
+        let explained = simulated(0)
+            .zip(simulated(1))
+            .map(|(a, b)| b.quantile(q) - a.quantile(q));
+        let figures = Figures {
+            topic,
+            module: module.clone(),
+            unit: Unit::Ms,
+            a: of(0),
+            b: of(1),
+            explained,
+            margin: runs
+                .margins
+                .of_time(share_of(runs.margins, topic), of(0).unwrap_or(0.0), mean_response),
+            requests: times[0].len().min(times[1].len()) as u64,
+        };
+        let estimate = |place: usize| {
+            let series = series.as_ref().map_err(|short| *short)?;
+            let mut signed = vec![(&series[place].recorded, 1.0)];
+            signed.extend(simulated(place).map(|simulated| (simulated, -1.0)));
+            quantile::sum(&signed, q)
+        };
+        let estimate = match too_short {
+            Some(short) => Err(short),
+            None => estimate(1).and_then(|b| Ok(b.minus(estimate(0)?))),
+        };
+        Candidate::estimated(figures, estimate)
+    };
+    quantiles.iter().map(candidate).collect()
+}

@@ -1,0 +1,202 @@
+//! A run and its replay: the same workload, and each way in which it can differ.
+
+use compare::model::{Comparison, PairingKind, Topic, Verdict, Vote};
+
+use crate::chain::{Chain, compare_runs};
+
+const NUMBER: usize = 3_000;
+const RHO: f64 = 0.7;
+
+fn first_cause(comparison: &Comparison) -> (Topic, Option<&str>) {
+    match &comparison.verdict {
+        Verdict::Differs { causes } => (causes[0].topic, causes[0].module.as_deref()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_replay_with_five_percent_jitter_is_the_same_workload() {
+    for seed in 0..4 {
+        let a = Chain::new(seed, NUMBER, RHO);
+        let comparison = compare_runs(&a, &a.replay(seed + 100, 0.05));
+        assert_eq!(
+            comparison.verdict,
+            Verdict::Same,
+            "{seed}: {:#?}",
+            comparison.voters
+        );
+        assert_eq!(comparison.pairing.kind, PairingKind::Paired);
+        assert_eq!(comparison.pairing.roots, NUMBER as u64);
+        assert_eq!(comparison.pairing.invocations, 2 * NUMBER as u64);
+        assert!(comparison.graph.is_empty());
+    }
+}
+
+#[test]
+fn two_replays_of_one_run_are_paired_through_it() {
+    let original = Chain::new(5, NUMBER, RHO);
+    let a = original.replay(6, 0.05);
+    let mut b = original.replay(7, 0.05);
+    (b.id, b.base) = ("c", 5_000_000);
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(comparison.verdict, Verdict::Same, "{:#?}", comparison.voters);
+    assert_eq!(comparison.pairing.roots, NUMBER as u64);
+}
+
+#[test]
+fn services_within_their_margin_explain_longer_waits() {
+    let a = Chain::new(11, NUMBER, 0.85);
+    let b = a.replay(12, 0.05).with_services(|service| service * 1.015);
+    let comparison = compare_runs(&a, &b);
+    let wait = comparison
+        .voters
+        .iter()
+        .find(|voter| voter.topic == Topic::UnexplainedWaitP50 && voter.module.as_deref() == Some("back"))
+        .unwrap();
+    // The wait grew by more than its margin, and all of that follows from the services.
+    assert!(wait.explained.unwrap() > wait.margin.unwrap(), "{wait:?}");
+    assert_eq!(wait.vote, Vote::Same, "{wait:?}");
+    assert!(
+        !matches!(comparison.verdict, Verdict::Differs { .. }),
+        "{:?}",
+        comparison.verdict
+    );
+}
+
+#[test]
+fn one_millisecond_more_in_one_module_is_found_there() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let b = a.replay(2, 0.05).with_services(|service| service + 1.0);
+    assert_eq!(
+        first_cause(&compare_runs(&a, &b)),
+        (Topic::ServiceMean, Some("back"))
+    );
+}
+
+#[test]
+fn ten_percent_longer_services_are_found() {
+    let a = Chain::new(3, NUMBER, RHO);
+    let b = a.replay(4, 0.05).with_services(|service| service * 1.1);
+    let comparison = compare_runs(&a, &b);
+    let (topic, module) = first_cause(&comparison);
+    assert!(matches!(topic, Topic::ServiceMean | Topic::CpuMean), "{topic:?}");
+    assert_eq!(module, Some("back"));
+}
+
+#[test]
+fn one_extra_call_is_found_with_its_trace() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    b.requests[1_000].calls.push((1.0, 200));
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(first_cause(&comparison), (Topic::CallGraph, None));
+    assert_eq!(comparison.graph.len(), 1);
+    let difference = &comparison.graph[0];
+    assert_eq!((difference.count, difference.module.as_str()), (1, "back"));
+    let trace = format!("{:032x}", b.base + 1_000);
+    assert_eq!(difference.examples[0].trace_b.as_deref(), Some(trace.as_str()));
+}
+
+#[test]
+fn a_lost_retry_is_found_and_one_after_another_refusal_is_not() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    a.requests[700].calls = vec![(0.5, 503), (4.0, 200)];
+    let mut b = a.replay(2, 0.05);
+    b.requests[700].calls.pop();
+    assert_eq!(first_cause(&compare_runs(&a, &b)), (Topic::CallGraph, None));
+    // In B, the first attempt is answered: no retry is needed.
+    b.requests[700].calls = vec![(4.0, 200)];
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
+    assert!(comparison.graph.iter().all(|difference| difference.is_by_chance));
+    assert_eq!(comparison.graph.len(), 2);
+}
+
+#[test]
+fn a_root_that_was_not_sent_is_found() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    b.requests[500].is_recorded = false;
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(first_cause(&comparison), (Topic::CallGraph, None));
+    assert_eq!(comparison.pairing.roots_only_a, 1);
+}
+
+#[test]
+fn another_status_is_found() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    b.requests[500].status = 404;
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(first_cause(&comparison), (Topic::Statuses, None));
+    let difference = &comparison.graph[0];
+    let statuses = (difference.status_a.as_deref(), difference.status_b.as_deref());
+    assert_eq!(statuses, (Some("200"), Some("404")));
+}
+
+#[test]
+fn arrivals_two_percent_faster_are_found() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    for request in &mut b.requests {
+        request.at /= 1.02;
+    }
+    assert_eq!(first_cause(&compare_runs(&a, &b)), (Topic::ArrivalRate, None));
+}
+
+#[test]
+fn half_the_slots_are_found() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    a.slots = 2;
+    let mut b = a.replay(2, 0.05);
+    b.slots = 1;
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(first_cause(&comparison), (Topic::Slots, Some("back")));
+    assert_eq!(comparison.configuration.len(), 1);
+}
+
+#[test]
+fn a_stopped_driver_makes_the_verdict_void() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    let stop = b.requests[1_000].at;
+    for request in &mut b.requests[1_000..] {
+        let late = (stop + 500.0 - request.at).max(0.0);
+        request.at += late;
+        request.lateness = Some(late);
+    }
+    let comparison = compare_runs(&a, &b);
+    let Verdict::Void { reason } = &comparison.verdict else {
+        panic!("{:?}", comparison.verdict);
+    };
+    assert!(
+        reason.contains("load driver of B was 500.0 ms late") || reason.contains("late; the limit"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_short_run_gives_no_answer_and_says_how_many_requests_would() {
+    let a = Chain::new(1, 100, RHO);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    let Verdict::CannotTell { reasons } = &comparison.verdict else {
+        panic!("{:?}", comparison.verdict);
+    };
+    let service = reasons
+        .iter()
+        .find(|reason| reason.topic == Topic::ServiceMean)
+        .unwrap();
+    assert_eq!(service.needed, Some(200));
+    assert!(service.reason.starts_with("too short"), "{}", service.reason);
+}
+
+#[test]
+fn a_comparison_is_json_without_numbers_that_json_lacks() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    let json = serde_json::to_value(&comparison).unwrap();
+    assert_eq!(json["verdict"]["answer"], "same");
+    assert_eq!(json["voters"][0]["topic"], "lateness_p99");
+    assert_eq!(json["pairing"]["kind"], "paired");
+    assert!(json["shown"].as_array().unwrap().len() > 10);
+}
