@@ -1,7 +1,7 @@
 //! Progress on a terminal, and the warning about lost spans.
 
 use std::io::IsTerminal;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cctf_load::otlp::export::Delivery;
 use cctf_load::progress::DriveProgress;
@@ -29,15 +29,14 @@ impl ProgressLine {
 
     pub fn show(&self, progress: &DriveProgress) {
         let Some(bar) = &self.bar else { return };
-        let (due, ended) = (
-            progress.due.load(Ordering::Relaxed),
-            progress.ended.load(Ordering::Relaxed),
-        );
-        bar.set_position(due);
-        let failed = progress.failed.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        bar.set_position(read(&progress.due));
         bar.set_message(format!(
-            "{} in progress, {failed} failed",
-            due.saturating_sub(ended)
+            "{} in progress, {} failed, {} late, {:.1} ms late now",
+            progress.in_flight(),
+            read(&progress.failed),
+            read(&progress.late),
+            read(&progress.lateness_ns) as f64 / 1e6,
         ));
     }
 

@@ -8,6 +8,7 @@ mod load;
 mod ls;
 mod merge;
 mod output;
+mod pause;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]
 #[path = "../../examples/recorded/main.rs"]
 mod recorded;

@@ -1,0 +1,6 @@
+//! Streams of prepared requests, sent to servers in the test.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod bounds;
+mod rig;
+mod targets;
