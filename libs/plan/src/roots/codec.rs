@@ -21,6 +21,8 @@ pub struct Draft {
     pub span_kind: Option<SpanKind>,
     /// Whether data of the span was lost.
     pub is_truncated: bool,
+    /// Whether it is a call of a module that also processes requests.
+    pub is_background: bool,
 }
 
 impl Draft {
@@ -30,6 +32,7 @@ impl Draft {
             root,
             span_kind: None,
             is_truncated: false,
+            is_background: false,
         }
     }
 }
@@ -74,6 +77,7 @@ const ANSWERED: u8 = 1;
 const RESENT: u8 = 2;
 const SESSION: u8 = 4;
 const TRUNCATED: u8 = 8;
+const BACKGROUND: u8 = 16;
 
 const ORIGINS: [Origin; 4] = [
     Origin::Call,
@@ -93,7 +97,8 @@ pub fn encode(draft: &Draft, tables: &mut Tables, out: &mut Vec<u8>) {
         flag(root.is_answered, ANSWERED)
             | flag(root.is_resent, RESENT)
             | flag(root.has_session, SESSION)
-            | flag(draft.is_truncated, TRUNCATED),
+            | flag(draft.is_truncated, TRUNCATED)
+            | flag(draft.is_background, BACKGROUND),
     );
     out.push(root.origin as u8);
     out.push(root.kind.number());
@@ -162,6 +167,7 @@ pub fn decode(mut bytes: &[u8], tables: &Tables) -> Option<Draft> {
             number => Some(*SpanKind::ALL.get(number - 1)?),
         },
         is_truncated: flags & TRUNCATED != 0,
+        is_background: flags & BACKGROUND != 0,
     })
 }
 
@@ -247,7 +253,7 @@ mod tests {
         let text = || prop::option::of(prop_oneof!["[a-c]{0,2}", "[é/]{150}"]);
         let texts = prop::collection::vec(text(), 7);
         let numbers = (any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<i64>>());
-        let small = (0..4_usize, 0..8_usize, 0..6_usize, any::<[bool; 4]>());
+        let small = (0..4_usize, 0..9_usize, 0..6_usize, any::<[bool; 5]>());
         (
             any::<i64>(),
             any::<[u8; 16]>(),
@@ -290,6 +296,7 @@ mod tests {
                         },
                         span_kind: span_kind.checked_sub(1).map(|number| SpanKind::ALL[number]),
                         is_truncated: flags[3],
+                        is_background: flags[4],
                     }
                 },
             )

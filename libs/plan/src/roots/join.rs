@@ -173,20 +173,21 @@ impl Group {
     }
 }
 
-fn kind_of(root: &Root, span_kind: Option<SpanKind>, is_truncated: bool) -> Kind {
+fn kind_of(root: &Root, span_kind: Option<SpanKind>, is_truncated: bool, is_background: bool) -> Kind {
     Kind::of(&Evidence {
         protocol: root.protocol.as_deref(),
         method: root.method.as_deref(),
         path: root.path.as_deref(),
         query: root.query.as_deref(),
         span_kind,
+        is_background,
         is_truncated,
     })
 }
 
 fn alone(draft: Draft) -> Root {
     let mut root = draft.root;
-    root.kind = kind_of(&root, draft.span_kind, draft.is_truncated);
+    root.kind = kind_of(&root, draft.span_kind, draft.is_truncated, false);
     root
 }
 
@@ -210,6 +211,6 @@ fn joined(call: Draft, answer: Option<Draft>) -> Root {
         root.has_session |= answer.has_session;
         root.is_answered = true;
     }
-    root.kind = kind_of(&root, call.span_kind, is_truncated);
+    root.kind = kind_of(&root, call.span_kind, is_truncated, call.is_background);
     root
 }

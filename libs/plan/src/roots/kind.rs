@@ -27,6 +27,9 @@ pub enum Kind {
     Job,
     /// A request or message of an unknown protocol.
     Other,
+    /// A call without parent of a module that also processes requests, such as a poll for messages. The live service makes it
+    /// by itself, so it does not come from outside.
+    Background,
 }
 
 /// The recorded facts that decide a root's kind.
@@ -37,13 +40,15 @@ pub struct Evidence<'a> {
     pub path: Option<&'a str>,
     pub query: Option<&'a str>,
     pub span_kind: Option<SpanKind>,
+    /// Whether the calling module also processes requests.
+    pub is_background: bool,
     /// Whether a text of the row was cut, so that a long path or query may be one of them.
     pub is_truncated: bool,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Http,
         Self::HttpIncomplete,
         Self::Rpc,
@@ -52,6 +57,7 @@ impl Kind {
         Self::Faas,
         Self::Job,
         Self::Other,
+        Self::Background,
     ];
 
     /// For people and for JSON.
@@ -65,20 +71,25 @@ impl Kind {
             Self::Faas => "faas",
             Self::Job => "job",
             Self::Other => "other",
+            Self::Background => "background",
         }
     }
 
     /// The rule, in this order:
     ///
-    /// 1. `protocol` is rpc, messaging or db: that kind, even if the row also has a method of HTTP.
-    /// 2. A known method, and a path that starts with a slash: [`Kind::Http`], whether `protocol` is http, faas, another
+    /// 1. A call without parent of a module that, by the inventory, also processes requests: [`Kind::Background`].
+    /// 2. `protocol` is rpc, messaging or db: that kind, even if the row also has a method of HTTP.
+    /// 3. A known method, and a path that starts with a slash: [`Kind::Http`], whether `protocol` is http, faas, another
     ///    text or absent. Path and query must consist of visible ASCII, since any other byte would change the request
     ///    or end its first line, and must not be cut; otherwise [`Kind::HttpIncomplete`].
-    /// 3. `protocol` is http, or the method is known: [`Kind::HttpIncomplete`].
-    /// 4. `protocol` is faas: [`Kind::Faas`].
-    /// 5. By the kind of the span: consumer and producer are messages, internal is a job, anything else is of an
+    /// 4. `protocol` is http, or the method is known: [`Kind::HttpIncomplete`].
+    /// 5. `protocol` is faas: [`Kind::Faas`].
+    /// 6. By the kind of the span: consumer and producer are messages, internal is a job, anything else is of an
     ///    unknown protocol.
     pub fn of(evidence: &Evidence<'_>) -> Self {
+        if evidence.is_background {
+            return Self::Background;
+        }
         match evidence.protocol {
             Some("rpc") => return Self::Rpc,
             Some("messaging") => return Self::Messaging,
@@ -280,6 +291,13 @@ mod tests {
             (span(SpanKind::Producer), Kind::Messaging),
             (span(SpanKind::Internal), Kind::Job),
             (span(SpanKind::Server), Kind::Other),
+            (
+                Evidence {
+                    is_background: true,
+                    ..http
+                },
+                Kind::Background,
+            ),
             (Evidence::default(), Kind::Other),
         ] {
             assert_eq!(Kind::of(&evidence), kind, "{evidence:?}");

@@ -7,10 +7,12 @@
 //! ```
 //!
 //! A root is (1) a call of the load driver or of another client without an invocation above it, joined with the invocation
-//! that answered it, wherever in the run that is; or (2) an invocation without parent that no call caused. A root that
+//! that answered it, wherever in the run that is; or (2) an invocation that neither an invocation nor a call caused. A root that
 //! failed at its caller is a root. A recorded retry is one, at its own time. A trace may have several.
 //!
-//! - An orphan is a row whose caller is missing: it has the flag, or it names a call or a parent that the run does not have.
+//! - An orphan is a row whose caller is missing: it has the flag, or it names a call that the run does not have.
+//! - A call without parent of a module that also processes requests, such as a poll for messages, is the module's own work:
+//!   [`Kind::Background`]. Which modules do so is in `module_inventory.json`.
 //! - A call directly inside of another call is not a root; the outer one is. Its answer belongs to neither.
 //! - Of rows with the same ids, the earliest counts. Of several answers to one call, the earliest is joined.
 //! - Control spans have no rows, and so are no roots.

@@ -1,6 +1,6 @@
 //! [`Peers`]: finds the module of a root that nothing answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aggregate::ids::ModuleId;
@@ -22,6 +22,8 @@ pub struct Peers {
     behind: HashMap<Arc<str>, Option<Arc<str>>, RandomState>,
     /// Application and name of each module of the inventory.
     modules: Vec<(Option<String>, String)>,
+    /// Modules of the inventory that processed a request, message or job.
+    pub servers: BTreeSet<String>,
 }
 
 impl Peers {
@@ -47,6 +49,8 @@ impl Peers {
                         (app, module.module_id.to_string())
                     })
                     .collect();
+                let servers = modules.iter().filter(|module| module.endpoints.is_some());
+                peers.servers = servers.map(|module| module.module_id.to_string()).collect();
                 break;
             }
         }

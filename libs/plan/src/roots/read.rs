@@ -1,5 +1,6 @@
 //! [`Roots`]: reads the roots of a run, sorts and counts them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +94,9 @@ impl Roots {
         on_bytes: OnBytes<'_>,
     ) -> Result<Self, RootsError> {
         let parts = run.parts_from(first)?;
+        let peers = Peers::read(run, &parts)?;
         let mut reading = Reading {
+            servers: &peers.servers,
             join: Join::new(temporary, held_bytes),
             tables: Tables::default(),
             bytes: ByteCount::new(on_bytes),
@@ -113,7 +116,6 @@ impl Roots {
             Some(part) => run.state(part)? == State::Open,
             None => false,
         };
-        let peers = Peers::read(run, &parts)?;
         let Reading {
             join,
             tables,
@@ -187,6 +189,7 @@ impl<'r> IntoIterator for &'r Roots {
 
 /// Reads the rows.
 struct Reading<'a> {
+    servers: &'a BTreeSet<String>,
     join: Join,
     tables: Tables,
     bytes: ByteCount<'a>,
@@ -200,7 +203,7 @@ impl Reading<'_> {
         let (mut failed, mut damaged) = (None, 0);
         let on_row = |line: &[u8]| {
             self.bytes.add_line(line);
-            let row = match rows::read(line, file, &mut self.tables) {
+            let row = match rows::read(line, file, self.servers, &mut self.tables) {
                 Ok(row) => row,
                 Err(_) => return false,
             };

@@ -53,7 +53,7 @@ pub struct Root {
 pub enum Origin {
     /// A call without parent.
     Call,
-    /// An invocation without parent.
+    /// An invocation that neither an invocation nor a call caused.
     Invocation,
     /// A call whose caller is missing.
     OrphanCall,

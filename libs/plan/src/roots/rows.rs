@@ -1,6 +1,7 @@
 //! [`Row`]: a line of `invocations.jsonl` or `calls.jsonl` as far as it matters for roots.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cctf_proto::cctf::{
@@ -41,7 +42,7 @@ pub enum Role {
     NestedCall,
     /// An invocation that answers a call.
     Answer,
-    /// An invocation without parent.
+    /// An invocation that no call caused. Its parent, if it has one, is no invocation, such as a poll for messages.
     Invocation,
     /// An invocation whose caller is missing.
     OrphanInvocation,
@@ -70,6 +71,8 @@ enum Column {
     Caller,
     At,
     Module,
+    /// The calling module.
+    Client,
     Instance,
     Method,
     Path,
@@ -138,6 +141,7 @@ static CALLS: Columns = Columns {
             ("ancestor_id", Column::Above),
             ("parent_span_id", Column::Parent),
             ("ts_start", Column::At),
+            ("module_id", Column::Client),
             ("peer_module", Column::Module),
             ("peer", Column::Peer),
             ("method", Column::Method),
@@ -163,6 +167,7 @@ struct Values<'a> {
     has_parent: bool,
     at: &'a [u8],
     module: &'a [u8],
+    client: &'a [u8],
     instance: &'a [u8],
     method: &'a [u8],
     path: &'a [u8],
@@ -179,12 +184,17 @@ struct Values<'a> {
     flags: &'a [u8],
 }
 
-/// Reads a line of `file`, which is one of the two with spans. `None` for a row that has an invocation above it; the rest of
+/// Reads a line of `file`, which is one of the two with spans. `servers` are the modules that process requests. `None` for a row that has an invocation above it; the rest of
 /// such a line is not read.
 ///
 /// # Errors
 /// If the line is not an object, lacks a required field, or has a value of another type.
-pub fn read(line: &[u8], file: File, tables: &mut Tables) -> Result<Option<Row>, RowError> {
+pub fn read(
+    line: &[u8],
+    file: File,
+    servers: &BTreeSet<String>,
+    tables: &mut Tables,
+) -> Result<Option<Row>, RowError> {
     let is_call = file == File::Calls;
     let columns = if is_call { &CALLS } else { &INVOCATIONS };
     let mut values = Values::default();
@@ -205,6 +215,7 @@ pub fn read(line: &[u8], file: File, tables: &mut Tables) -> Result<Option<Row>,
             Column::Caller => values.caller = value,
             Column::At => values.at = value,
             Column::Module => values.module = value,
+            Column::Client => values.client = value,
             Column::Instance => values.instance = value,
             Column::Method => values.method = value,
             Column::Path => values.path = value,
@@ -221,11 +232,11 @@ pub fn read(line: &[u8], file: File, tables: &mut Tables) -> Result<Option<Row>,
             Column::Flags => values.flags = value,
         }
     }
-    values.row(is_call, tables).map(Some)
+    values.row(is_call, servers, tables).map(Some)
 }
 
 impl Values<'_> {
-    fn row(&self, is_call: bool, tables: &mut Tables) -> Result<Row, RowError> {
+    fn row(&self, is_call: bool, servers: &BTreeSet<String>, tables: &mut Tables) -> Result<Row, RowError> {
         let trace_id = digits(self.trace).and_then(TraceId::parse_bytes);
         let trace_id = trace_id.ok_or(RowError::InvalidField("trace_id"))?;
         let span_id = span(self.span, "span_id")?.ok_or(RowError::InvalidField("span_id"))?;
@@ -277,6 +288,8 @@ impl Values<'_> {
             root,
             span_kind: string(self.kind, "kind")?.and_then(|kind| SpanKind::parse(&kind)),
             is_truncated: self.has_flag(Flag::Truncated),
+            is_background: role == Role::Call
+                && string(self.client, "module_id")?.is_some_and(|client| servers.contains(&*client)),
         };
         Ok(Row {
             role,
@@ -292,7 +305,7 @@ impl Values<'_> {
             (true, _) if self.has_parent => Role::NestedCall,
             (true, _) => Role::Call,
             (false, Some(_)) => Role::Answer,
-            (false, None) if is_orphan || self.has_parent => Role::OrphanInvocation,
+            (false, None) if is_orphan => Role::OrphanInvocation,
             (false, None) => Role::Invocation,
         }
     }

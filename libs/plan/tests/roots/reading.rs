@@ -163,7 +163,7 @@ fn rows_that_are_no_roots_are_counted() {
         further_answers: 1,
     };
     assert_eq!(roots.counts, counts);
-    assert_eq!((roots.survey.roots, roots.survey.orphans), (1, 4));
+    assert_eq!((roots.survey.roots, roots.survey.orphans), (2, 3));
     let origins: Vec<(u128, Origin)> = all(&roots)
         .iter()
         .map(|root| (u128::from_be_bytes(root.trace_id.0), root.origin))
@@ -174,7 +174,7 @@ fn rows_that_are_no_roots_are_counted() {
             (1, Origin::Call),
             (2, Origin::OrphanCall),
             (3, Origin::OrphanInvocation),
-            (3, Origin::OrphanInvocation),
+            (3, Origin::Invocation),
             (4, Origin::OrphanInvocation)
         ]
     );
@@ -212,6 +212,25 @@ fn roots_of_other_protocols_are_counted_by_kind() {
         [(Kind::HttpIncomplete, 1), (Kind::Messaging, 1), (Kind::Job, 1)]
     );
     assert_eq!((survey.roots, survey.sendable()), (4, 1));
+}
+
+#[test]
+fn a_service_s_own_calls_do_not_come_from_outside() {
+    let own = |line: Line| line.with("module_id", "\"worker\"");
+    let orphan = own(call(3, 3, AT)).with("flags", "[\"orphan\"]");
+    let files = Files::of(
+        &[own(call(1, 1, AT)), call(2, 2, AT), orphan],
+        &[answer(1, 11, 1, AT), answer(2, 12, 2, AT)],
+    );
+    files.raw(
+        1,
+        "module_inventory.json",
+        r#"[{"app_id":null,"module_id":"worker","name":"w","type":"SOURCE","resources":null,
+             "endpoints":[{"method":null,"route":"jobs","calls":1}]},
+            {"app_id":null,"module_id":"driver","name":"d","type":"SOURCE","resources":null}]"#,
+    );
+    let kinds: Vec<Kind> = all(&files.read()).iter().map(|root| root.kind).collect();
+    assert_eq!(kinds, [Kind::Background, Kind::Http, Kind::Http]);
 }
 
 #[test]
