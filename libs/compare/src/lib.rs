@@ -6,8 +6,10 @@
 //! - [`simulated`]: waits that follow from a run's own arrivals, services and slots.
 //! - [`voters`]: named figures, each with its vote; [`verdict`]: the answer that follows; [`shown`]: figures that do not vote.
 //! - [`statistics`]: intervals for differences of two runs.
+//! - [`attribution`]: what of a difference follows from arrivals, services, slots and placement.
 //! - [`false_alarms`]: how often replays of one run differ by chance; [`binomial`]: an interval for that.
 
+pub mod attribution;
 pub mod binomial;
 mod compare;
 pub mod false_alarms;

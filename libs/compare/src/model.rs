@@ -153,6 +153,13 @@ pub enum Topic {
     UnexplainedWaitP99,
     ResponseP50,
     ResponseP95,
+    /// The following do not vote: attributions have them.
+    ResponseMean,
+    ResponseP99,
+    WaitMean,
+    WaitP50,
+    WaitP95,
+    WaitP99,
 }
 
 impl Topic {
@@ -174,6 +181,12 @@ impl Topic {
             Self::UnexplainedWaitP99 => "unexplained wait p99",
             Self::ResponseP50 => "root response p50",
             Self::ResponseP95 => "root response p95",
+            Self::ResponseMean => "root response mean",
+            Self::ResponseP99 => "root response p99",
+            Self::WaitMean => "wait mean",
+            Self::WaitP50 => "wait p50",
+            Self::WaitP95 => "wait p95",
+            Self::WaitP99 => "wait p99",
         }
     }
 }

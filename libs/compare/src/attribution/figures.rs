@@ -1,0 +1,98 @@
+//! [`Figures`]: mean and quantiles of root responses and of the waits of each module, as recorded or simulated.
+
+use std::collections::BTreeMap;
+
+use plan::stations::{Outcome, State, mean_ms, quantile_ms};
+use plan::work::{Waited, Works};
+
+use crate::model::Topic;
+
+/// A figure: root responses come first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub module: Option<String>,
+    pub topic: Topic,
+}
+
+/// Values in milliseconds.
+pub type Figures = BTreeMap<Key, f64>;
+
+const RESPONSES: [Topic; 4] = [
+    Topic::ResponseMean,
+    Topic::ResponseP50,
+    Topic::ResponseP95,
+    Topic::ResponseP99,
+];
+const WAITS: [Topic; 4] = [Topic::WaitMean, Topic::WaitP50, Topic::WaitP95, Topic::WaitP99];
+const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
+
+/// The figures of the rows. Requests that a full queue refused have no wait, and a root that was refused no response.
+pub fn recorded(works: &Works) -> Figures {
+    let of_work = |index: usize| {
+        let work = &works.works[index];
+        (work.waited != Waited::Refused).then_some(Times {
+            wait_ns: work.wait_ns + work.slot_wait_ns,
+            response_ns: work.response_ns,
+        })
+    };
+    figures(works, of_work)
+}
+
+/// The figures of a simulation.
+pub fn simulated(works: &Works, outcomes: &[Outcome]) -> Figures {
+    let of_work = |index: usize| {
+        let outcome = &outcomes[index];
+        (outcome.state == State::Served).then_some(Times {
+            wait_ns: outcome.wait_ns + outcome.slot_wait_ns,
+            response_ns: outcome.response_ns(),
+        })
+    };
+    figures(works, of_work)
+}
+
+struct Times {
+    wait_ns: i64,
+    response_ns: i64,
+}
+
+fn figures(works: &Works, of_work: impl Fn(usize) -> Option<Times>) -> Figures {
+    let roots = works.arrivals.iter().filter(|arrival| arrival.is_root);
+    let responses = roots.filter_map(|arrival| {
+        let times = of_work(arrival.work as usize)?;
+        Some(arrival.out_ns + times.response_ns + arrival.back_ns)
+    });
+    let mut figures = Figures::new();
+    add(&mut figures, None, RESPONSES, responses.collect());
+    let mut by_module: Vec<Vec<i64>> = vec![Vec::new(); works.names.modules.len()];
+    for (index, work) in works.works.iter().enumerate() {
+        let instance = &works.names.instances[work.instance as usize];
+        if let Some(times) = of_work(index)
+            && work.waited != Waited::Unknown
+            && instance.station.slots.is_some()
+        {
+            by_module[instance.module as usize].push(times.wait_ns);
+        }
+    }
+    for (module, waits) in works.names.modules.iter().zip(by_module) {
+        add(&mut figures, Some(module), WAITS, waits);
+    }
+    figures
+}
+
+fn add(figures: &mut Figures, module: Option<&String>, topics: [Topic; 4], mut values: Vec<i64>) {
+    if values.is_empty() {
+        return;
+    }
+    values.sort_unstable();
+    let quantiles = QUANTILES.iter().map(|q| quantile_ms(&values, *q));
+    for (topic, value) in topics
+        .into_iter()
+        .zip(std::iter::once(mean_ms(&values)).chain(quantiles))
+    {
+        let key = Key {
+            module: module.cloned(),
+            topic,
+        };
+        figures.insert(key, value);
+    }
+}

@@ -1,0 +1,220 @@
+//! [`mix`]: the works of a run that has some parts of A and the others of B.
+
+use plan::work::{Arrival, NONE, Work, Works};
+
+use super::partners::Partners;
+
+/// Where each part comes from: 0 for A, 1 for B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mixture {
+    pub arrivals: usize,
+    pub services: usize,
+    pub slots: usize,
+    pub placement: usize,
+}
+
+/// Purposes of random choices, so that they are independent.
+const SERVICE: u64 = 0;
+const WAY: u64 = 1;
+
+impl Mixture {
+    /// The parts whose bits are set come from B.
+    pub fn from_set(set: usize) -> Self {
+        let bit = |part: usize| set >> part & 1;
+        Self {
+            arrivals: bit(0),
+            services: bit(1),
+            slots: bit(2),
+            placement: bit(3),
+        }
+    }
+}
+
+/// Builds the works of a mixture. Times count from the first arrival.
+///
+/// A request keeps its own services if the other run has no counterpart, and then also its own place if the other run has no such module.
+/// Without pairs, instances take turns.
+pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Works {
+    let mut builder = Builder::new(partners, mixture);
+    let source = partners.works[mixture.arrivals];
+    let first_ns = source.arrivals.first().map_or(0, |arrival| arrival.at_ns);
+    for (index, arrival) in source.arrivals.iter().enumerate() {
+        let index = index as u32;
+        let partner = |purpose| partners.of_arrival(mixture.arrivals, index, purpose);
+        let (side, root) = match mixture.services == mixture.arrivals {
+            true => (mixture.services, arrival.work),
+            false => partner(SERVICE).map_or((mixture.arrivals, arrival.work), |other| {
+                let other = &partners.works[mixture.services].arrivals[other as usize];
+                (mixture.services, other.work)
+            }),
+        };
+        let way = match mixture.placement == mixture.arrivals {
+            true => *arrival,
+            false => partner(WAY).map_or(*arrival, |other| {
+                partners.works[mixture.placement].arrivals[other as usize]
+            }),
+        };
+        let work = builder.add_tree(side, root);
+        builder.works.arrivals.push(Arrival {
+            work,
+            at_ns: arrival.at_ns - first_ns,
+            out_ns: way.out_ns,
+            back_ns: way.back_ns,
+            ..*arrival
+        });
+    }
+    builder.works
+}
+
+struct Builder<'p, 'w> {
+    partners: &'p Partners<'w>,
+    mixture: Mixture,
+    works: Works,
+    /// For each instance of A, then of B: its number in the mixture, if it is there as it is.
+    instances: [Vec<Option<u32>>; 2],
+    /// For each module of the side that does not give the placement: how many requests were placed in turns.
+    turns: Vec<usize>,
+    /// Invocations whose calls are to be added: in their run, and in the mixture.
+    open: Vec<(u32, u32)>,
+}
+
+impl<'p, 'w> Builder<'p, 'w> {
+    fn new(partners: &'p Partners<'w>, mixture: Mixture) -> Self {
+        let runs = partners.works;
+        let mut works = Works {
+            names: runs[mixture.placement].names.clone(),
+            ..Works::default()
+        };
+        let mut instances = runs.map(|run| vec![None; run.names.instances.len()]);
+        for number in 0..works.names.instances.len() as u32 {
+            instances[mixture.placement][number as usize] = Some(number);
+            if mixture.slots != mixture.placement
+                && let Some(station) = partners.instances.station(runs, mixture.placement, number)
+            {
+                works.names.instances[number as usize].station = station;
+            }
+        }
+        Self {
+            partners,
+            mixture,
+            works,
+            instances,
+            turns: vec![0; runs[1 - mixture.placement].names.modules.len()],
+            open: Vec::new(),
+        }
+    }
+
+    /// Adds an invocation of a run with everything below it.
+    fn add_tree(&mut self, side: usize, root: u32) -> u32 {
+        let added = self.add_work(side, root, NONE);
+        while let Some((work, number)) = self.open.pop() {
+            self.add_calls(side, work, number);
+        }
+        added
+    }
+
+    fn add_work(&mut self, side: usize, work: u32, caller: u32) -> u32 {
+        let number = self.works.works.len() as u32;
+        let instance = self.instance(side, work);
+        let original = self.partners.works[side].works[work as usize];
+        self.works.works.push(Work {
+            instance,
+            caller,
+            sibling: NONE,
+            ..original
+        });
+        self.open.push((work, number));
+        number
+    }
+
+    fn add_calls(&mut self, side: usize, work: u32, number: u32) {
+        let run = self.partners.works[side];
+        let all = run.works[work as usize].calls();
+        let (begin, first_call) = (all.start as i64, self.works.calls.len());
+        let moved = |index: u32| (i64::from(index) - begin + first_call as i64) as u32;
+        for index in all.clone() {
+            let mut call = run.calls[index];
+            let waits = &run.waits_for[call.waits()];
+            call.work = number;
+            call.callee = NONE;
+            call.first_wait = self.works.waits_for.len() as u32;
+            self.works.waits_for.extend(waits.iter().map(|wait| moved(*wait)));
+            if side != self.mixture.placement
+                && run.calls[index].callee != NONE
+                && let Some((out_ns, back_ns)) = self.way(side, index)
+            {
+                (call.out_ns, call.back_ns) = (out_ns, back_ns);
+            }
+            self.works.calls.push(call);
+        }
+        self.works.works[number as usize].first_call = first_call as u32;
+        for index in all {
+            let (caller, mut before) = (moved(index as u32), NONE);
+            let mut callee = run.calls[index].callee;
+            while let Some(original) = run.works.get(callee as usize) {
+                let added = self.add_work(side, callee, caller);
+                match before {
+                    NONE => self.works.calls[caller as usize].callee = added,
+                    before => self.works.works[before as usize].sibling = added,
+                }
+                before = added;
+                callee = original.sibling;
+            }
+        }
+    }
+
+    /// The time on the network, there and back, that a call has in the run of the placement.
+    fn way(&self, side: usize, call: usize) -> Option<(i64, i64)> {
+        let (run, other) = (
+            self.partners.works[side],
+            self.partners.works[self.mixture.placement],
+        );
+        let partner = self.partners.of_work(side, run.calls[call].callee);
+        let paired =
+            partner.and_then(|partner| other.calls.get(other.works[partner as usize].caller as usize));
+        let found = paired.or_else(|| {
+            let like = self.partners.ways.like(self.mixture.placement, run, call);
+            let index = self
+                .partners
+                .random([side as u64, call as u64, WAY], like.len())?;
+            other.calls.get(like[index] as usize)
+        })?;
+        Some((found.out_ns, found.back_ns))
+    }
+
+    /// The instance that does the work of an invocation of run `side`.
+    fn instance(&mut self, side: usize, work: u32) -> u32 {
+        let run = self.partners.works[side];
+        let instance = run.works[work as usize].instance;
+        if let Some(number) = self.instances[side][instance as usize] {
+            return number;
+        }
+        let placement = self.mixture.placement;
+        let others = self.partners.instances.others(run, side, instance);
+        if let Some(partner) = self.partners.of_work(side, work) {
+            let placed = self.partners.works[placement].works[partner as usize].instance;
+            if others.contains(&placed) {
+                return placed;
+            }
+        }
+        if !others.is_empty() {
+            let turn = &mut self.turns[run.names.module_of(instance) as usize];
+            *turn += 1;
+            return others[(*turn - 1) % others.len()];
+        }
+        self.add_instance(side, instance)
+    }
+
+    /// An instance of a module that the run of the placement does not have.
+    fn add_instance(&mut self, side: usize, instance: u32) -> u32 {
+        let run = self.partners.works[side];
+        let original = &run.names.instances[instance as usize];
+        let names = &mut self.works.names;
+        let module = names.module(&run.names.modules[original.module as usize]);
+        let node = &run.names.nodes[original.node as usize];
+        let number = names.instance(module, &original.id, node);
+        names.instances[number as usize].station = original.station;
+        self.instances[side][instance as usize] = Some(number);
+        number
+    }
+}

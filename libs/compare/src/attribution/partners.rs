@@ -1,0 +1,105 @@
+//! [`Partners`]: for each row of one run, the row of the other run that stands for it.
+
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
+
+use plan::work::{NONE, Works};
+
+use super::network::Ways;
+use super::stations::Instances;
+
+/// Two runs, and what they have in common.
+pub struct Partners<'w> {
+    pub works: [&'w Works; 2],
+    /// For each invocation of A, then of B, its counterpart or [`NONE`].
+    work: [Vec<u32>; 2],
+    /// For each invocation, its arrival or [`NONE`].
+    arrival_of: [Vec<u32>; 2],
+    /// For each endpoint of one run, the arrivals of the other one at the same endpoint.
+    by_endpoint: [Vec<Vec<u32>>; 2],
+    pub is_paired: bool,
+    pub ways: Ways,
+    pub instances: Instances,
+    seed: u64,
+}
+
+impl<'w> Partners<'w> {
+    /// With pairs of invocations, or without any: services are then drawn at random from the other run's requests to the same
+    /// endpoint. The seed determines them.
+    pub fn new(works: [&'w Works; 2], pairs: Option<&[(u32, u32)]>, seed: u64) -> Self {
+        let mut work = works.map(|works| vec![NONE; works.works.len()]);
+        for &(a, b) in pairs.unwrap_or_default() {
+            work[0][a as usize] = b;
+            work[1][b as usize] = a;
+        }
+        let arrival_of = works.map(|works| {
+            let mut arrival_of = vec![NONE; works.works.len()];
+            for (index, arrival) in works.arrivals.iter().enumerate() {
+                arrival_of[arrival.work as usize] = index as u32;
+            }
+            arrival_of
+        });
+        let [a, b] = works;
+        Self {
+            works,
+            work,
+            arrival_of,
+            by_endpoint: [arrivals_at(a, b), arrivals_at(b, a)],
+            is_paired: pairs.is_some(),
+            ways: Ways::new(works),
+            instances: Instances::new(works),
+            seed,
+        }
+    }
+
+    /// The counterpart of an invocation in the other run.
+    pub fn of_work(&self, side: usize, work: u32) -> Option<u32> {
+        let partner = self.work[side][work as usize];
+        (partner != NONE).then_some(partner)
+    }
+
+    /// The arrival in the other run that stands for an arrival: its counterpart, or without pairs one at the same endpoint that
+    /// `purpose` and the seed choose.
+    pub fn of_arrival(&self, side: usize, arrival: u32, purpose: u64) -> Option<u32> {
+        let work = self.works[side].arrivals[arrival as usize].work;
+        if self.is_paired {
+            let partner = self.arrival_of[1 - side][self.of_work(side, work)? as usize];
+            return (partner != NONE).then_some(partner);
+        }
+        let endpoint = self.works[side].works[work as usize].endpoint;
+        let candidates = &self.by_endpoint[side][endpoint as usize];
+        let index = self.random([side as u64, u64::from(arrival), purpose], candidates.len())?;
+        Some(candidates[index])
+    }
+
+    /// A number below `bound` that the seed and the keys determine; `None` if there is none.
+    pub fn random(&self, keys: [u64; 3], bound: usize) -> Option<usize> {
+        let hash = FixedState::with_seed(self.seed).hash_one(keys);
+        // The upper half of a product is as uniform as the hash.
+        let scaled = u128::from(hash) * bound as u128;
+        (bound > 0).then_some((scaled >> 64) as usize)
+    }
+}
+
+/// For each endpoint of `of`, the arrivals of `from` at the same endpoint.
+fn arrivals_at(of: &Works, from: &Works) -> Vec<Vec<u32>> {
+    let name = |works: &Works, endpoint: usize| {
+        let named = &works.names.endpoints[endpoint];
+        let module = works.names.modules[named.module as usize].clone();
+        (module, named.method.clone(), named.route.clone())
+    };
+    let numbers: std::collections::BTreeMap<_, _> = (0..of.names.endpoints.len())
+        .map(|number| (name(of, number), number))
+        .collect();
+    let of_number: Vec<Option<usize>> = (0..from.names.endpoints.len())
+        .map(|number| numbers.get(&name(from, number)).copied())
+        .collect();
+    let mut found = vec![Vec::new(); of.names.endpoints.len()];
+    for (index, arrival) in from.arrivals.iter().enumerate() {
+        let endpoint = from.works[arrival.work as usize].endpoint;
+        if let Some(number) = of_number[endpoint as usize] {
+            found[number].push(index as u32);
+        }
+    }
+    found
+}

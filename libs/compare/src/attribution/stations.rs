@@ -1,0 +1,55 @@
+//! [`Instances`]: which instance of one run stands for an instance of the other one.
+
+use plan::work::{Station, Works};
+
+/// The instances of both runs by module.
+pub struct Instances {
+    /// For each run, the instances of each module.
+    of_module: [Vec<Vec<u32>>; 2],
+    /// For each run, the number that each module has in the other one.
+    other: [Vec<Option<u32>>; 2],
+}
+
+impl Instances {
+    pub fn new(works: [&Works; 2]) -> Self {
+        let of_module = works.map(|works| {
+            let mut of_module = vec![Vec::new(); works.names.modules.len()];
+            for (number, instance) in works.names.instances.iter().enumerate() {
+                of_module[instance.module as usize].push(number as u32);
+            }
+            of_module
+        });
+        let numbers = |of: &Works, other: &Works| {
+            let modules = of.names.modules.iter();
+            modules.map(|module| other.names.find_module(module)).collect()
+        };
+        let [a, b] = works;
+        Self {
+            of_module,
+            other: [numbers(a, b), numbers(b, a)],
+        }
+    }
+
+    /// The instances in the other run of the module of an instance.
+    pub fn others(&self, works: &Works, side: usize, instance: u32) -> &[u32] {
+        let module = self.other[side][works.names.module_of(instance) as usize];
+        module.map_or(&[], |module| &self.of_module[1 - side][module as usize])
+    }
+
+    /// The station in the other run that an instance would be: the one with its id, else the one in the same place of its module's
+    /// instances. `None` if the other run does not have the module.
+    pub fn station(&self, works: [&Works; 2], side: usize, instance: u32) -> Option<Station> {
+        let others = self.others(works[side], side, instance);
+        let other = &works[1 - side].names.instances;
+        let own = &works[side].names.instances[instance as usize];
+        let same_id = others.iter().find(|number| other[**number as usize].id == own.id);
+        let place = || {
+            let siblings = &self.of_module[side][own.module as usize];
+            let place = siblings.iter().position(|number| *number == instance)?;
+            others.get(place % others.len().max(1))
+        };
+        same_id
+            .or_else(place)
+            .map(|number| other[*number as usize].station)
+    }
+}

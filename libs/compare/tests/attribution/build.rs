@@ -1,0 +1,185 @@
+//! Synthetic runs of a chain of two modules, recorded by the simulator itself.
+
+use cctf_proto::cctf::{SpanId, TraceId};
+use plan::stations::simulate;
+use plan::work::{Arrival, Call, Ending, NONE, Place, Station, Waited, Work, Works};
+
+/// A run. Times are means, nanoseconds.
+#[derive(Clone, Copy)]
+pub struct Chain {
+    pub seed: u64,
+    pub count: usize,
+    pub gap_ns: f64,
+    pub front_ns: f64,
+    pub back_ns: f64,
+    pub way_ns: i64,
+    pub back: &'static str,
+    pub back_slots: u32,
+    /// Of `back`.
+    pub instances: u32,
+    /// Relative noise of all times, which is independent of the seed's other numbers.
+    pub noise: f64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            count: 6_000,
+            gap_ns: 2_000_000.0,
+            front_ns: 200_000.0,
+            back_ns: 1_200_000.0,
+            way_ns: 100_000,
+            back: "back",
+            back_slots: 2,
+            instances: 1,
+            noise: 0.0,
+        }
+    }
+}
+
+/// Numbers that a seed determines (SplitMix64, Steele, Lea and Flood 2014).
+struct Random(u64);
+
+impl Random {
+    /// From 0 up to, but excluding, 1.
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn exponential(&mut self, mean: f64) -> f64 {
+        -(1.0 - self.uniform()).ln() * mean
+    }
+}
+
+fn span(index: usize) -> SpanId {
+    SpanId::from_bytes(&(index as u64 + 1).to_be_bytes()).unwrap()
+}
+
+impl Chain {
+    /// The recorded run. Invocations `2 i` and `2 i + 1` are those of request `i`.
+    pub fn run(self) -> Works {
+        let (mut random, mut noise) = (Random(self.seed), Random(self.seed ^ 0xabcd));
+        let mut noisy = |ns: f64| (ns * (1.0 + self.noise * (noise.uniform() - 0.5))) as i64;
+        let mut works = Works::default();
+        let front = works.names.module("front");
+        let back = works.names.module(self.back);
+        let at_front = works.names.instance(front, "f", "n1");
+        works.names.instances[at_front as usize].station = slots(8);
+        let at_back: Vec<u32> = (0..self.instances)
+            .map(|number| works.names.instance(back, &format!("b{number}"), "n2"))
+            .collect();
+        for &instance in &at_back {
+            works.names.instances[instance as usize].station = slots(self.back_slots);
+        }
+        let endpoints = [front, back].map(|module| works.names.endpoint(module, Some("GET"), Some("/")));
+        let mut at = 0.0;
+        for index in 0..self.count {
+            at += random.exponential(self.gap_ns);
+            let (own, below) = (
+                random.exponential(self.front_ns),
+                random.exponential(self.back_ns),
+            );
+            let first_call = works.calls.len() as u32;
+            let at_ns = at as i64 + noisy(1_000.0);
+            works.arrivals.push(Arrival {
+                work: 2 * index as u32,
+                at_ns,
+                out_ns: noisy(50_000.0),
+                back_ns: 50_000,
+                span_id: span(2 * index),
+                is_root: true,
+            });
+            works.calls.push(Call {
+                gap_ns: noisy(own),
+                out_ns: noisy(self.way_ns as f64),
+                back_ns: self.way_ns,
+                callee: 2 * index as u32 + 1,
+                work: 2 * index as u32,
+                ..call(index)
+            });
+            let instance = at_back[index % at_back.len()];
+            works.works.push(Work {
+                calls: 1,
+                first_call,
+                ..work(2 * index, at_front, endpoints[0], noisy(20_000.0))
+            });
+            works.works.push(Work {
+                caller: first_call,
+                first_call: first_call + 1,
+                ..work(2 * index + 1, instance, endpoints[1], noisy(below))
+            });
+        }
+        record(works)
+    }
+}
+
+fn slots(slots: u32) -> Station {
+    Station {
+        slots: Some(slots),
+        ..Station::default()
+    }
+}
+
+fn call(index: usize) -> Call {
+    Call {
+        span_id: span(index),
+        gap_ns: 0,
+        out_ns: 0,
+        back_ns: 0,
+        duration_ns: 0,
+        slot_wait_ns: 0,
+        setup_ns: 0,
+        early_ns: 0,
+        work: 0,
+        callee: NONE,
+        first_wait: 0,
+        waits: 0,
+        ending: Ending::Answer,
+        place: Place::Joined,
+        begins_group: true,
+    }
+}
+
+fn work(index: usize, instance: u32, endpoint: u32, tail_ns: i64) -> Work {
+    Work {
+        trace_id: TraceId::from_bytes(&[1; 16]).unwrap(),
+        span_id: span(index),
+        enqueue_ns: 0,
+        wait_ns: 0,
+        setup_ns: 0,
+        slot_wait_ns: 0,
+        response_ns: 0,
+        tail_ns,
+        first_call: 0,
+        calls: 0,
+        caller: NONE,
+        sibling: NONE,
+        instance,
+        endpoint,
+        waited: Waited::Recorded,
+    }
+}
+
+/// Records what the simulator says.
+pub fn record(mut works: Works) -> Works {
+    let outcomes = simulate(&works);
+    for (work, outcome) in works.works.iter_mut().zip(outcomes) {
+        work.enqueue_ns = outcome.enqueue_ns;
+        work.wait_ns = outcome.wait_ns;
+        work.slot_wait_ns = outcome.slot_wait_ns;
+        work.response_ns = outcome.response_ns();
+    }
+    works
+}
+
+/// Each invocation with the one in the same place.
+pub fn identity(works: &Works) -> Vec<(u32, u32)> {
+    (0..works.works.len() as u32)
+        .map(|index| (index, index))
+        .collect()
+}
