@@ -69,6 +69,8 @@ pub struct Pacer {
     pub progress: Arc<DriveProgress>,
     /// The idle connections, by target.
     pub idle: Vec<Vec<(usize, Arc<TcpStream>)>>,
+    /// Whether the io loop has failed, which ends the stream with an error.
+    pub io_ended: bool,
 }
 
 impl Pacer {
@@ -80,7 +82,8 @@ impl Pacer {
         self.feed.wait_until_filled();
         let start_ns = clock::monotonic_ns() + LEAD_NS;
         let mut due = 0;
-        let is_stopped = || self.stop.load(Ordering::Relaxed);
+        let stop = self.stop;
+        let is_stopped = || stop.load(Ordering::Relaxed);
         let interrupted = loop {
             let prepared = match self.feed.next(is_stopped) {
                 Next::Request(prepared) => prepared,
@@ -96,6 +99,9 @@ impl Pacer {
             self.send(Request { number, intended_ns }, prepared);
             due += 1;
             self.progress.due.store(due, Ordering::Relaxed);
+            if self.io_ended {
+                break true;
+            }
         };
         self.send_to_io(FromPacer::Finished { interrupted });
         self.wake_io();
@@ -141,9 +147,8 @@ impl Pacer {
         self.wake_io();
     }
 
-    /// Fails only if the io loop has failed, which ends the stream with an error.
-    fn send_to_io(&self, message: FromPacer) {
-        let _ = self.to_io.send(message);
+    fn send_to_io(&mut self, message: FromPacer) {
+        self.io_ended |= self.to_io.send(message).is_err();
     }
 
     fn wake_io(&self) {
@@ -193,6 +198,14 @@ mod tests {
         }
     }
 
+    struct Endless;
+
+    impl Requests for Endless {
+        fn next(&mut self) -> Result<Option<Prepared>, SourceError> {
+            Ok(Some(new_request(0)))
+        }
+    }
+
     fn pacer(waker: mio::Waker, to_io: Sender<FromPacer>, targets: usize) -> Pacer {
         Pacer {
             feed: composer(Box::new(Nothing), targets).1,
@@ -205,10 +218,15 @@ mod tests {
             stop: &GO_ON,
             progress: Arc::default(),
             idle: vec![Vec::new(); targets],
+            io_ended: false,
         }
     }
 
     fn prepared(target: usize) -> Arc<Prepared> {
+        Arc::new(new_request(target))
+    }
+
+    fn new_request(target: usize) -> Prepared {
         let origin = Target::parse("http://127.0.0.1:1").unwrap();
         let parts = HeadParts {
             method: "GET",
@@ -219,7 +237,7 @@ mod tests {
             headers: &[],
             run_id: "r",
         };
-        Arc::new(Prepared {
+        Prepared {
             offset_ns: 0,
             target,
             facts: Arc::new(RequestFacts::new("x", "GET", &origin, "/x", "r")),
@@ -227,7 +245,7 @@ mod tests {
             body: Bytes::new(),
             original: None,
             is_shared: false,
-        })
+        }
     }
 
     fn request(number: u64) -> Request {
@@ -279,5 +297,21 @@ mod tests {
             })
             .collect();
         assert_eq!(spares, [Some(7), None]);
+    }
+
+    /// Otherwise only the caller would notice the failure, at the end of the schedule.
+    #[test]
+    fn a_pacer_stops_when_the_io_loop_has_failed() {
+        let poll = Poll::new().unwrap();
+        let (to_io, received) = channel();
+        let (composer, feed) = composer(Box::new(Endless), 1);
+        let pacer = Pacer {
+            feed,
+            ..pacer(mio::Waker::new(poll.registry(), Token(0)).unwrap(), to_io, 1)
+        };
+        drop(received);
+        let composing = std::thread::spawn(move || composer.run().is_ok());
+        assert_eq!(pacer.run(1), 1);
+        assert!(composing.join().unwrap());
     }
 }

@@ -89,6 +89,7 @@ impl Threads {
             stop: context.stop,
             progress: context.progress,
             idle: vec![Vec::new(); targets],
+            io_ended: false,
         };
         let gap_ns = (1e9 / stream.rate_hint) as u64;
         Ok(Self {

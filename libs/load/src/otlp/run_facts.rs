@@ -94,3 +94,48 @@ impl RunFacts {
         attributes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_replay_has_neither_rate_nor_endpoint() {
+        let keys_of = |facts: &RunFacts| -> Vec<String> {
+            facts
+                .attributes()
+                .into_iter()
+                .map(|attribute| attribute.key)
+                .collect()
+        };
+        let absent = [keys::RUN_RATE, keys::RUN_DURATION, keys::RUN_ENDPOINT];
+        let replay = RunFacts {
+            run_id: "b".to_owned(),
+            replay: Some(ReplayFacts {
+                of: "a".to_owned(),
+                speed: 1.0,
+                scale: None,
+                from_ns: None,
+                to_ns: None,
+            }),
+            ..RunFacts::default()
+        };
+        let found = keys_of(&replay);
+        assert!(found.iter().any(|key| key == keys::RUN_REPLAY_OF));
+        assert!(
+            absent.iter().all(|key| !found.iter().any(|found| found == key)),
+            "{found:?}"
+        );
+        let load = RunFacts {
+            rate: Some(40.0),
+            duration: Some("20s".to_owned()),
+            endpoint: Some("json".to_owned()),
+            ..RunFacts::default()
+        };
+        let found = keys_of(&load);
+        assert!(
+            absent.iter().all(|key| found.iter().any(|found| found == key)),
+            "{found:?}"
+        );
+    }
+}
