@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
-use commands::{completions, event, load, ls, man, merge, report, run, schema, stats, tail, trace, validate};
+use commands::{
+    completions, event, load, ls, man, merge, replay, report, run, schema, stats, tail, trace, validate,
+};
 
 const AFTER_HELP: &str = "\
 A run is one experiment. Its folder contains JSON files with the requests, calls and metrics of the services. The normalizer,
@@ -37,6 +39,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Send HTTP load at a given rate to one endpoint of a running service.
     Load(Box<load::LoadArgs>),
+    /// Send a recorded run again, to live services, at its recorded times.
+    Replay(Box<replay::ReplayArgs>),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
     /// Show the rows of a run as they are written.
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),

@@ -2,10 +2,11 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use cctf_load::otlp::export::Delivery;
 use cctf_load::progress::DriveProgress;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 /// A progress line on standard error; absent if that is not a terminal.
 pub struct ProgressLine {
@@ -37,6 +38,51 @@ impl ProgressLine {
             read(&progress.failed),
             read(&progress.late),
             read(&progress.lateness_ns) as f64 / 1e6,
+        ));
+    }
+
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The progress line of a replay; absent if standard error is not a terminal.
+pub struct ReplayLine {
+    bar: Option<ProgressBar>,
+    begun: Instant,
+    length: Duration,
+}
+
+impl ReplayLine {
+    pub fn new(requests: u64, length: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(requests);
+            if let Ok(style) = ProgressStyle::with_template("{prefix:>8} [{bar:30}] {pos}/{len} sent, {msg}")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix("replay");
+            bar
+        });
+        Self {
+            bar,
+            begun: Instant::now(),
+            length,
+        }
+    }
+
+    pub fn show(&self, progress: &DriveProgress) {
+        let Some(bar) = &self.bar else { return };
+        let left = self.length.saturating_sub(self.begun.elapsed());
+        bar.set_position(progress.sent.load(Ordering::Relaxed));
+        bar.set_message(format!(
+            "{} late, {} in flight, {} failed, {} left",
+            progress.late.load(Ordering::Relaxed),
+            progress.in_flight(),
+            progress.failed.load(Ordering::Relaxed),
+            HumanDuration(left)
         ));
     }
 

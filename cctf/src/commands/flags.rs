@@ -1,4 +1,4 @@
-//! Flags that `load` and `run` share, flags of a run's links, and the parsers of their values.
+//! Flags that `load`, `run` and `replay` share, flags of a run's links, and the parsers of their values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,17 +29,26 @@ pub struct LoadFlags {
     /// the stored value; for work, the size of the response, rounded up to KiB. Neither accepts a range.
     #[arg(long, env = "CCTF_SIZE", default_value = "8192", value_name = "BYTES")]
     pub size: Sizes,
-    /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
-    ///
-    /// Lateness is how long after its scheduled time the driver sent a request.
-    #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
-    pub connections: usize,
     /// Distribution of the time gaps between requests.
     #[arg(long, env = "CCTF_ARRIVALS", value_enum, default_value = "constant")]
     pub arrivals: Arrivals,
     /// Seed of the random gaps and bodies. The same seed repeats both. Trace ids never repeat.
     #[arg(long, env = "CCTF_SEED", default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub sending: SendFlags,
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+/// How requests are sent, whatever determines them.
+#[derive(Debug, Clone, Args)]
+pub struct SendFlags {
+    /// Maximum number of connections. Further requests wait for a free one, and the wait counts as lateness.
+    ///
+    /// Lateness is how long after its scheduled time the driver sent a request.
+    #[arg(long, env = "CCTF_CONNECTIONS", default_value_t = 1024, value_parser = parse_connections)]
+    pub connections: usize,
     /// Maximum time of each wait: for a free connection, then for the response.
     #[arg(long, env = "CCTF_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub timeout: DurationArg,
@@ -48,6 +57,11 @@ pub struct LoadFlags {
     /// A Host or Content-Type header replaces the one that the driver sends by default.
     #[arg(long = "header", env = "CCTF_HEADER", value_name = "NAME: VALUE", value_parser = ExtraHeader::parse)]
     pub headers: Vec<ExtraHeader>,
+}
+
+/// The run, and what is recorded of it.
+#[derive(Debug, Clone, Args)]
+pub struct RunFlags {
     /// Id of the run: letters, digits, '.', '_' and '-'. Default: time and random letters, such as 20261123-104500-kqtzab.
     #[arg(long, env = "RUN_ID", value_parser = keys::parse_run_id)]
     pub run_id: Option<String>,
@@ -118,12 +132,14 @@ impl LoadFlags {
                 seed: self.seed,
             },
             sizes: self.size,
-            connections_max: self.connections,
-            timeout: self.timeout.value,
-            headers: self.headers.clone(),
+            connections_max: self.sending.connections,
+            timeout: self.sending.timeout.value,
+            headers: self.sending.headers.clone(),
         })
     }
+}
 
+impl RunFlags {
     /// The run's id: set explicitly, or unique by time and random letters.
     pub fn run_id_or_now(&self) -> String {
         let by_default = || keys::default_run_id(&utc::compact(clock::unix_ns()), rand::random());
@@ -220,10 +236,10 @@ mod tests {
         #[derive(clap::Parser)]
         struct Line {
             #[command(flatten)]
-            load: LoadFlags,
+            run: RunFlags,
         }
-        let load = <Line as clap::Parser>::parse_from(["x"]).load;
-        let names: std::collections::HashSet<String> = (0..1000).map(|_| load.run_id_or_now()).collect();
+        let run = <Line as clap::Parser>::parse_from(["x"]).run;
+        let names: std::collections::HashSet<String> = (0..1000).map(|_| run.run_id_or_now()).collect();
         assert_eq!(names.len(), 1000);
         assert!(names.iter().all(|name| keys::is_valid_run_id(name)), "{names:?}");
     }

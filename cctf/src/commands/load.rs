@@ -1,13 +1,10 @@
 //! `cctf load`: sends load to one endpoint and reports the figures.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use cctf_load::clock;
 use cctf_load::drive::Drive;
-use cctf_load::otlp::export::Delivery;
-use cctf_load::otlp::identity::DriverIdentity;
 use cctf_load::otlp::run_facts::RunFacts;
 use cctf_load::plan::target::Target;
 use cctf_load::record::summary::Summary;
@@ -15,13 +12,13 @@ use cctf_load::session::{LoadSession, SessionConfig};
 use cctf_proto::log_line;
 use clap::Args;
 use cli::interrupt;
-use otlp_send::Destination;
 use serde::Serialize;
 
 use super::cells::printable;
 use super::display::{ProgressLine, loss_sentence};
-use super::flags::{LoadFlags, parse_endpoint, parse_stage, parse_target};
-use super::{DONE, FAILED, Format, otlp, print, print_json};
+use super::driver::{DriverFlags, SpanCounts};
+use super::flags::{LoadFlags, parse_endpoint, parse_target};
+use super::{DONE, FAILED, Format, print, print_json};
 
 pub const AFTER_HELP: &str = "\
 Examples:
@@ -62,27 +59,8 @@ pub struct LoadArgs {
     method: Option<String>,
     #[command(flatten)]
     load: LoadFlags,
-    /// URL to which the driver exports its spans over OTLP, such as http://127.0.0.1:4317. Default: no export
-    /// [env: OTEL_EXPORTER_OTLP_ENDPOINT].
-    #[arg(long, value_name = "URL")]
-    otlp_endpoint: Option<String>,
     #[command(flatten)]
-    otlp: otlp_send::Flags,
-    /// Path to a file to which the driver appends one line per request, in vegeta's JSON encoding. Default: no file.
-    #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Name of the node (machine) on which this command runs. Default: the host name.
-    #[arg(long, env = "NODE_ID")]
-    node_id: Option<String>,
-    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
-    #[arg(long, env = "STAGE", value_parser = parse_stage)]
-    stage: Option<String>,
-    /// Name of the application to which the driver belongs (service.namespace).
-    #[arg(long, env = "APP_ID")]
-    app_id: Option<String>,
-    /// Number of worker slots (concurrent requests) of the service under load. It is recorded in run_meta.json.
-    #[arg(long, env = "WORKERS")]
-    workers: Option<u32>,
+    driver: DriverFlags,
     /// Output format.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
     format: Format,
@@ -99,47 +77,21 @@ struct Report<'a> {
     interrupted: bool,
 }
 
-#[derive(Debug, Serialize)]
-pub struct SpanCounts {
-    made: u64,
-    delivered: u64,
-    rejected: u64,
-    dropped: u64,
-}
-
-impl From<&Delivery> for SpanCounts {
-    fn from(delivery: &Delivery) -> Self {
-        let Delivery {
-            made,
-            delivered,
-            rejected,
-            dropped,
-            ..
-        } = *delivery;
-        Self {
-            made,
-            delivered,
-            rejected,
-            dropped,
-        }
-    }
-}
-
 pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
     // On failure fewer connections fit, and the summary reports it.
     let _ = clock::raise_file_limit();
-    let run_id = args.load.run_id_or_now();
+    let run_id = args.load.run.run_id_or_now();
     let drive = args
         .load
         .drive(args.target.clone(), &args.endpoint, args.method.as_deref())?;
-    let otlp = args.otlp()?;
+    let otlp = args.driver.otlp()?;
     let sends_spans = otlp.is_some();
     let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(&run_id, &drive),
-        identity: args.identity(),
+        identity: args.driver.identity(),
         otlp,
-        events_path: args.out.clone(),
+        events_path: args.driver.out.clone(),
         stop,
     })?;
     let line = ProgressLine::new(&drive.endpoint.name, drive.schedule.expected_count());
@@ -172,37 +124,21 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl LoadArgs {
-    fn identity(&self) -> DriverIdentity {
-        DriverIdentity {
-            node_id: self.node_id.clone(),
-            stage: self.stage.clone(),
-            app_id: self.app_id.clone(),
-        }
-    }
-
     fn run_facts(&self, run_id: &str, drive: &Drive) -> RunFacts {
         let load = &self.load;
         RunFacts {
             run_id: run_id.to_owned(),
             rate: Some(load.rate),
             duration: Some(load.duration.text.clone()),
-            scen: load.scen.clone(),
-            img: load.img.clone(),
-            git_sha: load.git_sha.clone(),
-            workers: self.workers,
+            scen: load.run.scen.clone(),
+            img: load.run.img.clone(),
+            git_sha: load.run.git_sha.clone(),
+            workers: self.driver.workers,
             endpoint: Some(self.endpoint.clone()),
             target: format!("{}{}", self.target, drive.endpoint.path),
             payload_bytes: load.size.single(),
             seed: load.seed,
             replay: None,
-        }
-    }
-
-    /// An empty --otlp-endpoint disables sending and overrides the environment variables.
-    fn otlp(&self) -> anyhow::Result<Option<Destination>> {
-        match self.otlp_endpoint.as_deref() {
-            Some("") => Ok(None),
-            endpoint => Ok(otlp::destination(endpoint, &self.otlp)?),
         }
     }
 
@@ -217,7 +153,7 @@ impl LoadArgs {
                 "spans", spans.delivered, spans.made
             );
         }
-        if let Some(out) = &self.out {
+        if let Some(out) = &self.driver.out {
             text += &format!("  {:<10} {}\n", "lines", out.display());
         }
         print(&text)

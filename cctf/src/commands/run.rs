@@ -154,7 +154,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let _ = clock::raise_file_limit();
     args.check_sizes()?;
     args.check_export()?;
-    let run_id = args.load.run_id_or_now();
+    let run_id = args.load.run.run_id_or_now();
     let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
     let scratch = tempfile::Builder::new()
         .prefix("cctf-run-")
@@ -328,12 +328,13 @@ impl RunArgs {
             rate: Some(load.rate),
             duration: Some(load.duration.text.clone()),
             scen: load
+                .run
                 .scen
                 .clone()
                 .or_else(|| self.chain.then(|| "real-chain".to_owned()))
                 .or_else(|| self.migrate.then(|| "demo-migrate".to_owned())),
-            img: load.img.clone(),
-            git_sha: load.git_sha.clone(),
+            img: load.run.img.clone(),
+            git_sha: load.run.git_sha.clone(),
             workers: self.workers,
             endpoint: Some(self.endpoints.join(",")),
             target: target.to_string(),

@@ -165,20 +165,26 @@ impl Targets {
         Ok(())
     }
 
-    /// Opens and closes a connection to each service.
+    /// An address of each service that accepts a connection.
     ///
     /// # Errors
     /// [`TargetsError::Unreachable`].
-    pub fn check_reachable(&self) -> Result<(), TargetsError> {
-        for target in &self.all {
+    pub fn addresses(&self) -> Result<Vec<SocketAddr>, TargetsError> {
+        let address = |target: &Target| {
             target
                 .reachable_address()
                 .map_err(|source| TargetsError::Unreachable {
                     target: target.clone(),
                     source,
-                })?;
-        }
-        Ok(())
+                })
+        };
+        self.all.iter().map(address).collect()
+    }
+
+    /// The URLs of all services, for people.
+    pub fn urls(&self) -> String {
+        let urls: Vec<String> = self.all.iter().map(Target::to_string).collect();
+        urls.join(", ")
     }
 }
 

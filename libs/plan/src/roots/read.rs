@@ -254,14 +254,10 @@ fn sort(
     let finder = peers.finder();
     sorter.drain(|record| {
         let Draft { mut root, .. } = decode(record.line, &tables).ok_or_else(RootsError::damaged)?;
-        let at_ns = root.at_ns;
-        if !root.module.is_empty() {
-            survey.add(&root);
-            return writer.push(at_ns, record.line);
-        }
         finder.complete(&mut root);
         survey.add(&root);
         encoded.clear();
+        let at_ns = root.at_ns;
         encode(&Draft::of(root), &mut tables, &mut encoded);
         writer.push(at_ns, &encoded)
     })?;

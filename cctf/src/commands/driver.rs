@@ -1,0 +1,81 @@
+//! Flags and results of the load driver that `load` and `replay` share: where its spans and lines go, and who it is.
+
+use std::path::PathBuf;
+
+use cctf_load::otlp::export::Delivery;
+use cctf_load::otlp::identity::DriverIdentity;
+use clap::Args;
+use otlp_send::Destination;
+use serde::Serialize;
+
+use super::flags::parse_stage;
+use super::otlp;
+
+#[derive(Debug, Clone, Args)]
+pub struct DriverFlags {
+    /// URL to which the driver exports its spans over OTLP, such as http://127.0.0.1:4317. Default: no export
+    /// [env: OTEL_EXPORTER_OTLP_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    pub otlp: otlp_send::Flags,
+    /// Path to a file to which the driver appends one line per request, in vegeta's JSON encoding. Default: no file.
+    #[arg(long, env = "CCTF_OUT", value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Name of the node (machine) on which this command runs. Default: the host name.
+    #[arg(long, env = "NODE_ID")]
+    pub node_id: Option<String>,
+    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
+    #[arg(long, env = "STAGE", value_parser = parse_stage)]
+    pub stage: Option<String>,
+    /// Name of the application to which the driver belongs (service.namespace).
+    #[arg(long, env = "APP_ID")]
+    pub app_id: Option<String>,
+    /// Number of worker slots (concurrent requests) of the service under load. It is recorded in run_meta.json.
+    #[arg(long, env = "WORKERS")]
+    pub workers: Option<u32>,
+}
+
+impl DriverFlags {
+    pub fn identity(&self) -> DriverIdentity {
+        DriverIdentity {
+            node_id: self.node_id.clone(),
+            stage: self.stage.clone(),
+            app_id: self.app_id.clone(),
+        }
+    }
+
+    /// An empty --otlp-endpoint disables sending and overrides the environment variables.
+    pub fn otlp(&self) -> anyhow::Result<Option<Destination>> {
+        match self.otlp_endpoint.as_deref() {
+            Some("") => Ok(None),
+            endpoint => Ok(otlp::destination(endpoint, &self.otlp)?),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct SpanCounts {
+    pub made: u64,
+    pub delivered: u64,
+    pub rejected: u64,
+    pub dropped: u64,
+}
+
+impl From<&Delivery> for SpanCounts {
+    fn from(delivery: &Delivery) -> Self {
+        let Delivery {
+            made,
+            delivered,
+            rejected,
+            dropped,
+            ..
+        } = *delivery;
+        Self {
+            made,
+            delivered,
+            rejected,
+            dropped,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! [`Checked`]: a replay whose whole plan was checked, so that nothing but the services can fail it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cctf_proto::cctf::{File, Part, RunMeta};
+use cctf_proto::log_line;
+use plan::roots::{Orphans, Plan, Preview, Roots, size};
+use replay::bodies::templates::Templates;
+use replay::overview::Overview;
+use replay::targets::{Targets, TargetsError};
+use rundir::RunFolder;
+use rundir::parts::Run;
+
+use super::ReplayArgs;
+use super::plan_report::{PlanReport, Sources};
+use crate::commands::UsageError;
+use crate::commands::cells::{counted, printable};
+use crate::commands::display::BytesBar;
+use crate::commands::run_target::find;
+
+/// A run_meta.json has about 1 KiB.
+const META_BYTES_MAX: usize = 64 << 20;
+const SEED_DEFAULT: u64 = 1;
+
+pub struct Checked {
+    run: Run,
+    pub plan: Plan,
+    pub overview: Overview,
+    pub targets: Targets,
+    pub templates: Arc<Templates>,
+    pub report: PlanReport,
+    pub seed: u64,
+}
+
+impl Checked {
+    /// Reads the run and checks everything, cheap checks first. Nothing is sent but a connection to each service.
+    pub fn new(args: &ReplayArgs) -> anyhow::Result<Self> {
+        let targets = Targets::new(&args.targets).map_err(usage)?;
+        targets.check_hosts(&args.allowed).map_err(usage)?;
+        let templates = match &args.bodies {
+            Some(path) => Templates::read(path)?,
+            None => Templates::default(),
+        };
+        let (run, part) = find(Some(&args.recorded), &args.logs_dir)?;
+        let seed = args.seed.or(recorded_seed(&run, &part)?).unwrap_or(SEED_DEFAULT);
+        let selection = args.selection.selection(seed);
+        let roots = read(&run, &part)?;
+        check_roots(&roots, args)?;
+        let plan = selection
+            .plan(&roots)
+            .map_err(|error| UsageError(error.to_string()))?;
+        let preview = plan.preview()?;
+        let overview = Overview::of(plan.arrivals(), &targets, &templates, seed)?;
+        if args.strict {
+            check_strict(&roots, &preview, &overview, selection.orphans)?;
+        }
+        if overview.requests == 0 {
+            anyhow::bail!(
+                "cannot replay {}: {}",
+                printable(&roots.run_id),
+                nothing_to_send(&preview)
+            );
+        }
+        // Without targets, a dry run shows the modules that need one.
+        if !args.targets.is_empty() {
+            targets.check_modules(&overview.modules).map_err(usage)?;
+        }
+        let report = PlanReport::new(&Sources {
+            roots: &roots,
+            preview: &preview,
+            overview: &overview,
+            targets: &targets,
+            templates: &templates,
+            flags: &args.selection,
+            length_ns: plan.length_ns(),
+            seed,
+        });
+        Ok(Self {
+            run,
+            plan,
+            overview,
+            targets,
+            templates: Arc::new(templates),
+            report,
+            seed,
+        })
+    }
+
+    /// The folder of the new run, if the normalizer writes it beside the recorded one.
+    pub fn folder_of(&self, run_id: &str) -> Option<PathBuf> {
+        let beside = self
+            .run
+            .folder(&Part::first(self.run.id()))
+            .with_file_name(run_id);
+        beside.is_dir().then_some(beside)
+    }
+
+    /// The command that compares the recorded run with the new one.
+    pub fn next_command(&self, recorded: &str, run_id: &str) -> String {
+        let new = self
+            .folder_of(run_id)
+            .unwrap_or_else(|| Path::new("FOLDER").join(run_id));
+        format!(
+            "cctf compare {} {}",
+            cli::shell::quoted(recorded),
+            cli::shell::quoted(&new.to_string_lossy())
+        )
+    }
+}
+
+fn usage(error: TargetsError) -> anyhow::Error {
+    match error {
+        TargetsError::Unreachable { .. } | TargetsError::Unresolved { .. } => error.into(),
+        _ => UsageError(error.to_string()).into(),
+    }
+}
+
+fn recorded_seed(run: &Run, part: &Part) -> anyhow::Result<Option<u64>> {
+    let folder = RunFolder::open(&run.folder(part))?;
+    let Some(meta) = folder.whole(File::RunMeta, META_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    let path = folder.path(File::RunMeta);
+    let meta: RunMeta<'_> =
+        serde_json::from_slice(&meta).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(meta.seed)
+}
+
+fn read(run: &Run, part: &Part) -> anyhow::Result<Roots> {
+    let bar = BytesBar::new();
+    let mut count = bar.counter("reading", size(run, part)?);
+    let roots = Roots::read(run, part, &std::env::temp_dir(), &mut count);
+    drop(count);
+    bar.clear();
+    Ok(roots?)
+}
+
+fn check_roots(roots: &Roots, args: &ReplayArgs) -> anyhow::Result<()> {
+    let run_id = printable(&roots.run_id);
+    if roots.is_open && !args.unfinished {
+        anyhow::bail!(
+            "cannot replay {run_id}: the run has not ended, so requests may be missing; wait for its end, or add --unfinished"
+        );
+    }
+    for damage in &roots.damages {
+        log_line!(
+            "cctf: {}:{}: damaged line",
+            printable(&damage.path.to_string_lossy()),
+            damage.line
+        );
+    }
+    if args.strict && roots.damaged > 0 {
+        anyhow::bail!(
+            "cannot replay {run_id} with --strict: it has {}",
+            counted(roots.damaged, "damaged line")
+        );
+    }
+    Ok(())
+}
+
+/// Refuses everything that a replay would leave out or replace.
+fn check_strict(
+    roots: &Roots,
+    preview: &Preview,
+    overview: &Overview,
+    orphans: Orphans,
+) -> anyhow::Result<()> {
+    let window = &preview.window;
+    let other_kinds: u64 = window.not_sendable().map(|(_, count)| count).sum();
+    let dropped = if orphans == Orphans::Drop {
+        window.orphans
+    } else {
+        0
+    };
+    let found: Vec<String> = [
+        (dropped, "orphan"),
+        (other_kinds, "root other than HTTP"),
+        (overview.filler, "body of unknown content"),
+        (overview.unlike_size, "body of another size than recorded"),
+        (
+            overview.too_large + overview.too_long,
+            "request beyond the driver's limits",
+        ),
+        (overview.keys.beyond, "read of a value that is not stored"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| match what.split_once(' ') {
+        Some((first, rest)) => format!("{} {rest}", counted(count, first)),
+        None => counted(count, what),
+    })
+    .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "cannot replay {} with --strict: it has {}",
+        printable(&roots.run_id),
+        found.join(", ")
+    );
+}
+
+/// Why a plan has no requests.
+fn nothing_to_send(preview: &Preview) -> String {
+    let window = &preview.window;
+    let kinds: Vec<String> = window
+        .not_sendable()
+        .map(|(kind, count)| format!("{count} {}", kind.name()))
+        .collect();
+    match (window.roots, kinds.is_empty()) {
+        (0, _) if window.orphans > 0 => {
+            format!(
+                "it has only {}; send them with --orphans root",
+                counted(window.orphans, "orphan")
+            )
+        }
+        (0, _) => "no request came from outside in the chosen time".to_owned(),
+        (_, false) => format!(
+            "none of its {} can be sent over HTTP ({})",
+            counted(window.roots, "root"),
+            kinds.join(", ")
+        ),
+        (_, true) => "the selection leaves no request; use a larger --scale or --limit".to_owned(),
+    }
+}

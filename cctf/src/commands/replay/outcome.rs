@@ -1,0 +1,93 @@
+//! [`Outcome`]: the result of a replay: how late it was, which answers differ, where the files are.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use cctf_load::record::summary::Summary;
+use compare::margins::Margins;
+use serde::Serialize;
+
+use super::plan_report::PlanReport;
+use crate::commands::cells::{counted, printable};
+use crate::commands::driver::SpanCounts;
+
+/// The output of `--format json`.
+#[derive(Debug, Serialize)]
+pub struct Outcome<'a> {
+    /// Id of the new run.
+    pub run_id: &'a str,
+    pub plan: &'a PlanReport,
+    #[serde(flatten)]
+    pub summary: &'a Summary,
+    /// Whether the driver was so late that a comparison is void.
+    pub is_void: bool,
+    /// Why it is void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub void_because: Option<String>,
+    pub interrupted: bool,
+    /// `None` if the spans could not be sent.
+    pub spans: Option<SpanCounts>,
+    /// Folder of the new run, if it is beside the recorded one.
+    pub folder: Option<PathBuf>,
+    /// The command that compares both runs.
+    pub next: String,
+}
+
+/// Why the lateness of the driver makes a comparison void, by the margins of `cctf compare`.
+pub fn void_because(summary: &Summary) -> Option<String> {
+    let margins = Margins::default();
+    let late = &summary.lateness_ms;
+    for (name, reached, limit) in [
+        ("p99", late.p99, margins.lateness_p99_ms),
+        ("maximum", late.max, margins.lateness_max_ms),
+    ] {
+        if reached > limit {
+            return Some(format!(
+                "the {name} of lateness is {reached:.3} ms, more than {limit} ms"
+            ));
+        }
+    }
+    None
+}
+
+impl Outcome<'_> {
+    /// The result for people.
+    pub fn text(&self, sends_spans: bool, out: Option<&PathBuf>) -> String {
+        let mut text = format!("run {}\n{}", self.run_id, self.summary.table());
+        let mut line = |name: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {name:<10} {value}");
+        };
+        match &self.void_because {
+            Some(because) => line("verdict", &format!("void: {because}")),
+            None => line("verdict", "not void: the driver was in time"),
+        }
+        if let (true, Some(spans)) = (sends_spans, &self.spans) {
+            line(
+                "spans",
+                &format!("{} of {} delivered", spans.delivered, spans.made),
+            );
+        }
+        if let Some(out) = out {
+            line("lines", &printable(&out.to_string_lossy()));
+        }
+        if let Some(folder) = &self.folder {
+            line("files", &printable(&folder.to_string_lossy()));
+        }
+        if sends_spans {
+            line("next", &printable(&self.next));
+        }
+        text
+    }
+
+    /// One sentence if the replay was interrupted.
+    pub fn interruption(&self) -> Option<String> {
+        let requests = self.summary.requests;
+        self.interrupted.then(|| {
+            format!(
+                "interrupted after {requests} of {}",
+                counted(self.plan.requests, "request")
+            )
+        })
+    }
+}

@@ -1,0 +1,288 @@
+//! [`PlanReport`]: what a replay will send, printed before the first request.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use plan::roots::{Orphans, Preview, Roots};
+use replay::bodies::templates::Templates;
+use replay::overview::Overview;
+use replay::targets::Targets;
+use serde::Serialize;
+
+use super::selection::SelectionFlags;
+use crate::commands::cells::{counted, cut, printable, table};
+
+/// Endpoints in the text. JSON has all.
+const ENDPOINTS_SHOWN: usize = 20;
+const NAME_WIDTH_MAX: usize = 40;
+const NS_PER_S: f64 = 1e9;
+
+/// What a replay will send.
+#[derive(Debug, Serialize)]
+pub struct PlanReport {
+    /// Id of the recorded run.
+    pub replay_of: String,
+    pub requests: u64,
+    /// Length of the replay, seconds.
+    pub length_s: f64,
+    /// Mean requests per second.
+    pub rate: f64,
+    pub speed: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<&'static str>,
+    pub seed: u64,
+    pub endpoints: Vec<EndpointLine>,
+    /// Requests by recorded status; `none` is no answer.
+    pub statuses: BTreeMap<String, u64>,
+    /// Roots that are not sent, by reason.
+    pub not_sent: BTreeMap<&'static str, u64>,
+    /// Requests whose content is unknown, so their bodies are text of the recorded size.
+    pub filler: u64,
+    /// Values that are stored before the replay.
+    pub values_stored: u64,
+    /// What a person should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct EndpointLine {
+    module: String,
+    method: String,
+    route: String,
+    requests: u64,
+    /// Smallest and largest recorded body, bytes.
+    body_bytes: Option<[u64; 2]>,
+    target: Option<String>,
+}
+
+/// Everything from which the report follows.
+pub struct Sources<'a> {
+    pub roots: &'a Roots,
+    pub preview: &'a Preview,
+    pub overview: &'a Overview,
+    pub targets: &'a Targets,
+    pub templates: &'a Templates,
+    pub flags: &'a SelectionFlags,
+    pub length_ns: u64,
+    pub seed: u64,
+}
+
+impl PlanReport {
+    pub fn new(sources: &Sources<'_>) -> Self {
+        let Sources {
+            preview, overview, ..
+        } = sources;
+        let length_s = sources.length_ns as f64 / NS_PER_S;
+        let endpoints = preview
+            .requests
+            .endpoints()
+            .into_iter()
+            .map(|endpoint| EndpointLine {
+                body_bytes: endpoint
+                    .bodies
+                    .min
+                    .zip(endpoint.bodies.max)
+                    .map(|(min, max)| [min, max]),
+                target: target_of(sources.targets, &endpoint.module),
+                module: endpoint.module.to_string(),
+                method: endpoint.method.to_string(),
+                route: endpoint.shape.to_string(),
+                requests: endpoint.requests,
+            });
+        let status = |(status, count): (&Option<i64>, &u64)| {
+            (
+                status.map_or("none".to_owned(), |status| status.to_string()),
+                *count,
+            )
+        };
+        Self {
+            replay_of: sources.roots.run_id.clone(),
+            requests: overview.requests,
+            length_s,
+            rate: if length_s > 0.0 {
+                overview.requests as f64 / length_s
+            } else {
+                0.0
+            },
+            speed: sources.flags.speed(),
+            scale: sources.flags.scale().map(|(factor, _)| factor),
+            by: sources.flags.scale().map(|(_, by)| by),
+            seed: sources.seed,
+            endpoints: endpoints.collect(),
+            statuses: preview.requests.statuses.iter().map(status).collect(),
+            not_sent: not_sent(sources),
+            filler: overview.filler,
+            values_stored: overview.keys.missing().len() as u64,
+            notes: notes(sources),
+        }
+    }
+
+    /// The plan for people.
+    pub fn text(&self) -> String {
+        let mut out = format!("replay of {}\n", printable(&self.replay_of));
+        let mut line = |name: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  {name:<10} {value}");
+        };
+        let requests = counted(self.requests, "request");
+        line(
+            "requests",
+            &format!(
+                "{requests} in {:.3} s, {:.2}/s on average",
+                self.length_s, self.rate
+            ),
+        );
+        line("speed", &self.speed.to_string());
+        if let (Some(scale), Some(by)) = (self.scale, self.by) {
+            line("scale", &format!("{scale} by {by}"));
+        }
+        let statuses: Vec<String> = self
+            .statuses
+            .iter()
+            .map(|(status, count)| format!("{status}: {count}"))
+            .collect();
+        line("recorded", &format!("statuses {}", statuses.join(", ")));
+        let reasons: Vec<String> = self
+            .not_sent
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        if !reasons.is_empty() {
+            line("not sent", &reasons.join(", "));
+        }
+        for note in &self.notes {
+            line("note", &printable(note));
+        }
+        out + &self.endpoint_table()
+    }
+
+    fn endpoint_table(&self) -> String {
+        let text = |text: &str| cut(&printable(text), NAME_WIDTH_MAX);
+        let row = |endpoint: &EndpointLine| {
+            let bytes = match endpoint.body_bytes {
+                None => "-".to_owned(),
+                Some([min, max]) if min == max => min.to_string(),
+                Some([min, max]) => format!("{min}-{max}"),
+            };
+            [
+                text(&endpoint.module),
+                text(&endpoint.method),
+                text(&endpoint.route),
+                endpoint.requests.to_string(),
+                bytes,
+                endpoint.target.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        };
+        let rows: Vec<_> = self.endpoints.iter().take(ENDPOINTS_SHOWN).map(row).collect();
+        let mut out = table(
+            ["MODULE", "METHOD", "ROUTE", "REQUESTS", "BODY BYTES", "TARGET"],
+            &rows,
+            &[3, 4],
+        );
+        let more = self.endpoints.len().saturating_sub(ENDPOINTS_SHOWN);
+        if more > 0 {
+            out += &format!("and {} more\n", counted(more, "endpoint"));
+        }
+        out
+    }
+}
+
+fn target_of(targets: &Targets, module: &str) -> Option<String> {
+    let number = targets.of_module(module)?;
+    targets.all().get(number).map(ToString::to_string)
+}
+
+/// Roots in the window that are not sent, by reason. What thinning and the limit leave out is no loss, so it is not here.
+fn not_sent(sources: &Sources<'_>) -> BTreeMap<&'static str, u64> {
+    let window = &sources.preview.window;
+    let mut reasons: BTreeMap<&'static str, u64> = window
+        .not_sendable()
+        .map(|(kind, count)| (kind.name(), count))
+        .collect();
+    if sources.flags.selection(0).orphans == Orphans::Drop {
+        reasons.insert("orphans", window.orphans);
+    }
+    reasons.insert("with a larger body than 64 MiB", sources.overview.too_large);
+    reasons.insert("with a longer path than 6 KiB", sources.overview.too_long);
+    reasons.retain(|_, count| *count > 0);
+    reasons
+}
+
+fn notes(sources: &Sources<'_>) -> Vec<String> {
+    let Sources {
+        preview,
+        overview,
+        roots,
+        ..
+    } = sources;
+    let requests = &preview.requests;
+    let mut notes = roots.notes.clone();
+    let mut note = |count: u64, text: &str| {
+        if count > 0 {
+            notes.push(format!("{} {text}", counted(count, "request")));
+        }
+    };
+    note(
+        requests.with_session,
+        "of user sessions: the recorded users waited for answers, but the replay sends each request at its recorded time",
+    );
+    note(
+        requests.resent,
+        "that the recorded client sent again: each is sent at its time",
+    );
+    note(
+        requests.unanswered,
+        "that no recorded service answered: their modules follow from the names that the caller used",
+    );
+    note(
+        requests.bodies.unknown,
+        "without a recorded body size: those with a body are sent with an empty one, unless a template matches",
+    );
+    note(
+        overview.unlike_size,
+        "whose template gives a body of another size than the recorded one",
+    );
+    note(
+        overview.keys.beyond,
+        "that read further keys: only the values of the first 10000 keys are stored before the replay",
+    );
+    if overview.filler > 0 {
+        let named: Vec<String> = overview
+            .fillers
+            .iter()
+            .map(|((method, route), _)| format!("{method} {route}"))
+            .take(5)
+            .collect();
+        let more = if overview.fillers.len() > named.len() {
+            " and others"
+        } else {
+            ""
+        };
+        notes.push(format!(
+            "{} of unknown content are sent with text of the recorded size ({}{more}); --bodies FILE sets their bodies",
+            counted(overview.filler, "request"),
+            named.join(", ")
+        ));
+    }
+    for (number, _) in overview
+        .by_template
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count == 0)
+    {
+        let of = sources.templates.len();
+        notes.push(format!(
+            "template {} of {of} in --bodies matches no request",
+            number + 1
+        ));
+    }
+    if roots.damaged > 0 {
+        notes.push(format!(
+            "{} are left out; cctf validate shows what is wrong with them",
+            counted(roots.damaged, "damaged line")
+        ));
+    }
+    notes
+}

@@ -1,0 +1,96 @@
+//! [`SelectionFlags`]: which roots of the run are sent, and when.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use cli::units::parse_duration;
+use plan::roots::{By, Factor, Orphans, Selection};
+
+#[derive(Debug, Clone, Args)]
+pub struct SelectionFlags {
+    /// Factor by which the replay is faster than the recording, such as 2 or 0.5.
+    #[arg(long, default_value = "1", value_name = "FACTOR")]
+    speed: Factor,
+    /// Replay only requests that start at or after this offset from the run's first root, such as 10s or 1m30s.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    from: Option<Duration>,
+    /// Replay only requests that start before this offset.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    to: Option<Duration>,
+    /// Maximum number of requests: the first ones that the other flags leave.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Factor by which the load is scaled. Requires --by.
+    #[arg(long, requires = "by", value_name = "FACTOR")]
+    scale: Option<Factor>,
+    /// How --scale scales the load. docs/replay.md states what each way keeps and distorts.
+    #[arg(long, requires = "scale", value_enum)]
+    by: Option<ScaleBy>,
+    /// What happens to requests whose caller is missing in the recording.
+    #[arg(long, value_enum, default_value = "drop")]
+    orphans: OrphansFlag,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ScaleBy {
+    /// Keep a random share of the requests; factors up to 1.
+    Thin,
+    /// Lay copies of the run over each other, each shifted in time; factors from 1 to 256.
+    Overlap,
+    /// Divide all gaps between requests by the factor.
+    Squeeze,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OrphansFlag {
+    /// They are counted, not sent.
+    Drop,
+    /// They are sent like requests from outside.
+    Root,
+}
+
+impl SelectionFlags {
+    pub fn selection(&self, seed: u64) -> Selection {
+        Selection {
+            from: self.from.unwrap_or_default(),
+            to: self.to,
+            limit: self.limit,
+            orphans: match self.orphans {
+                OrphansFlag::Drop => Orphans::Drop,
+                OrphansFlag::Root => Orphans::Root,
+            },
+            speed: self.speed,
+            scale: self.scale.unwrap_or(Factor::ONE),
+            by: match self.by {
+                None | Some(ScaleBy::Thin) => By::Thin,
+                Some(ScaleBy::Overlap) => By::Overlap,
+                Some(ScaleBy::Squeeze) => By::Squeeze,
+            },
+            seed,
+        }
+    }
+
+    /// Factor and way of scaling, if the load is scaled.
+    pub fn scale(&self) -> Option<(f64, &'static str)> {
+        let by = match self.by? {
+            ScaleBy::Thin => "thin",
+            ScaleBy::Overlap => "overlap",
+            ScaleBy::Squeeze => "squeeze",
+        };
+        Some((as_f64(self.scale?), by))
+    }
+
+    pub fn speed(&self) -> f64 {
+        as_f64(self.speed)
+    }
+
+    /// Beginning and end of the window, nanoseconds after the first root.
+    pub fn window_ns(&self) -> [Option<u64>; 2] {
+        [self.from, self.to]
+            .map(|offset| offset.map(|offset| u64::try_from(offset.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+fn as_f64(factor: Factor) -> f64 {
+    factor.millionths() as f64 / Factor::ONE.millionths() as f64
+}
