@@ -32,7 +32,7 @@ pub mod kind;
 mod peers;
 mod read;
 pub mod root;
-pub mod rows;
+mod rows;
 pub mod selection;
 pub mod survey;
 

@@ -135,6 +135,10 @@ impl Files {
     }
 
     pub fn raw(&self, number: u64, file: &str, text: &str) {
+        self.raw_bytes(number, file, text.as_bytes());
+    }
+
+    pub fn raw_bytes(&self, number: u64, file: &str, text: &[u8]) {
         let part = match number {
             1 => Part::first("r"),
             _ => Part::later("r", number),
