@@ -35,7 +35,7 @@ FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, report. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, overload, crowd, regression, hosts, links. Default: all. Only the last two need root,
+# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, hosts, links. Default: all. Only the last two need root,
 # the Collector and toxiproxy.
 PARTS ?=
 # Spans of each load of `make bench-scale`.

@@ -151,5 +151,9 @@ pub const CRATES: &[Member] = &[
         ],
     ),
     member("e2e", "e2e", &[]),
-    member("measure", "measure", &["cctf-proto", "e2e"]),
+    member(
+        "measure",
+        "measure",
+        &["cctf-proto", "cctf-rundir", "cctf-plan", "e2e"],
+    ),
 ];

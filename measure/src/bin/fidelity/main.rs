@@ -3,6 +3,7 @@
 //!
 //! - [`lindley`]: queue times are those of a first-come queue with one server, step by step and on average.
 //! - [`neighbours`]: with every CPU busy, the recorded wake-up times explain the rest of the queue times.
+//! - [`stations`]: the station simulator computes the recorded waits from arrivals, own times and slots.
 //! - [`overload`]: behaviour at twice the capacity.
 //! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
@@ -24,6 +25,7 @@ mod overload;
 mod regression;
 mod replay;
 mod stack;
+mod stations;
 mod steal;
 mod theory;
 
@@ -77,9 +79,10 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
+    Part::new("stations", stations::check, STOLEN_MAX),
     Part::new("overload", overload::check, STOLEN_MAX),
     Part::new("crowd", crowd::check, NOTHING_STOLEN),
     Part::new("regression", regression::check, STOLEN_MAX),
@@ -89,9 +92,10 @@ const PARTS: [Part; 10] = [
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "lindley",
     "neighbours",
+    "stations",
     "overload",
     "crowd",
     "regression",

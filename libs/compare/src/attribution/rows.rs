@@ -1,0 +1,55 @@
+//! [`between`]: the attribution of two compared runs.
+
+use std::hash::BuildHasher;
+
+use cctf_proto::cctf::{SpanId, TraceId};
+use foldhash::fast::FixedState;
+use plan::work::Works;
+
+use super::attribute::attribute;
+use super::partners::Partners;
+use crate::gather::Side;
+use crate::gather::names::FixedMap;
+use crate::model::Attribution;
+
+/// Determines the random choices, so that the same runs give the same answer.
+const SEED: u64 = 1;
+
+/// Attributes the differences of two runs. `pairs` are invocations of both sides, or `None` if the runs are no replays. The works have
+/// to be as they were read, each with its own network times.
+pub fn between(
+    works: &[Works; 2],
+    sides: &[Side; 2],
+    pairs: Option<&[(u32, u32)]>,
+    threads: usize,
+) -> Vec<Attribution> {
+    let [a, b] = works;
+    let pairs = pairs.map(|pairs| {
+        let numbers = [0, 1].map(|side: usize| numbers(&works[side], &sides[side]));
+        let number = |side: usize, row: u32| numbers[side].get(row as usize).copied().flatten();
+        let pairs = pairs.iter();
+        pairs
+            .filter_map(|&(of_a, of_b)| Some((number(0, of_a)?, number(1, of_b)?)))
+            .collect::<Vec<_>>()
+    });
+    attribute(&Partners::new([a, b], pairs.as_deref(), SEED), threads)
+}
+
+/// The work of each invocation of a side.
+fn numbers(works: &Works, side: &Side) -> Vec<Option<u32>> {
+    let hash = |trace: TraceId, span: SpanId| FixedState::default().hash_one((trace.0, span.0));
+    let mut by_id = FixedMap::with_capacity_and_hasher(works.works.len(), FixedState::default());
+    for (number, work) in works.works.iter().enumerate() {
+        by_id
+            .entry(hash(work.trace_id, work.span_id))
+            .or_insert(number as u32);
+    }
+    let rows = side.rows.invocations.iter();
+    rows.map(|row| {
+        let number = by_id.get(&hash(row.trace_id, row.span_id)).copied()?;
+        let work = &works.works[number as usize];
+        // Two ids can have the same hash.
+        (work.trace_id == row.trace_id && work.span_id == row.span_id).then_some(number)
+    })
+    .collect()
+}

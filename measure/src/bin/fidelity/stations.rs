@@ -1,0 +1,156 @@
+//! Stations of one and two slots at three loads, and a chain whose slots are held or released: the waits that the station simulator
+//! computes from arrivals, own times and slots are the recorded ones.
+//!
+//! With held slots, the simulator repeats the recorded order of events, so each wait is exact. Rows do not state when exactly a slot was
+//! released for a call, so those waits are close.
+
+use std::path::Path;
+
+use anyhow::Context;
+use e2e::child::Child;
+use plan::stations::{Refusals, fits, simulate_with, waits};
+use plan::work::{Bounds, Works, read};
+use rundir::parts::Target;
+
+use super::finding::{Finding, quantile};
+use super::stack::Stack;
+
+/// Utilisations for which the rates are chosen. Overhead of the service makes the measured ones a little higher.
+const LOADS: [f64; 3] = [0.5, 0.7, 0.85];
+/// One slot that computes, and two that mostly sleep, because the driver and the normalizer need CPUs, too.
+const STATIONS: [(u32, &str, f64); 2] = [
+    (1, "/work?cpu_ms=2", 2.1),
+    (2, "/work?cpu_ms=0.2&sleep_ms=8", 8.4),
+];
+/// The front calls the back for each request.
+const FRONT: &str = "/work?cpu_ms=1";
+const BACK: &str = "/work?cpu_ms=1.5";
+const CHAIN_RATE: f64 = 200.0;
+/// A seed for all loads: each has its own rate.
+const SEED: &str = "1";
+/// Each of the eight loads gets a part of the given time.
+const SHARE: f64 = 0.125;
+/// Nanoseconds are exact where slots are held.
+const HELD_MS_MAX: f64 = 0.001;
+const RELEASED_P95_MS_MAX: f64 = 0.5;
+const RELEASED_MEAN_ERROR_MAX: f64 = 0.05;
+
+/// Drives eight loads and compares.
+pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
+    let duration = share_of(duration)?;
+    let mut findings = Vec::new();
+    for (slots, work, service_ms) in STATIONS {
+        for load in LOADS {
+            let rate = 1e3 * load * f64::from(slots) / service_ms;
+            let workers = slots.to_string();
+            let stack = Stack::start(bin_dir, &[("WORKERS", &workers), ("QUEUE_LIMIT", "100000")])?;
+            stack.load_poisson(bin_dir, work, rate, &duration, SEED)?;
+            let compared = Compared::new(stack)?;
+            let name = format!("{slots} slots at {:.0} %", 100.0 * load);
+            findings.extend(compared.findings(&name, true));
+        }
+    }
+    for policy in ["held", "released"] {
+        let stack = chain(bin_dir, policy, &duration)?;
+        let compared = Compared::new(stack)?;
+        findings.extend(compared.findings(&format!("chain, {policy}"), policy == "held"));
+    }
+    Ok(findings)
+}
+
+/// A part of a duration such as 120s.
+fn share_of(duration: &str) -> anyhow::Result<String> {
+    let seconds: f64 = duration
+        .strip_suffix('s')
+        .and_then(|seconds| seconds.parse().ok())
+        .with_context(|| format!("the part stations takes a duration in seconds, not {duration}"))?;
+    Ok(format!("{:.0}ms", 1e3 * SHARE * seconds))
+}
+
+/// Two services with one slot each, after a load on the first one. The second one has stopped.
+fn chain(bin_dir: &Path, policy: &str, duration: &str) -> anyhow::Result<Stack> {
+    let common = [
+        ("WORKERS", "1"),
+        ("QUEUE_LIMIT", "100000"),
+        ("SLOT_POLICY", policy),
+    ];
+    let mut stack = Stack::start(bin_dir, &common)?;
+    let otlp = format!("http://127.0.0.1:{}", stack.otlp_port()?);
+    let origin = stack.service.url("listening")?;
+    let next = format!("{origin}{BACK}");
+    let own = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+        ("OTEL_SERVICE_NAME", "front"),
+        ("NODE_ID", "n1"),
+        ("STAGE", "edge"),
+        ("DEFAULT_NEXT_URL", &next),
+        ("NEXT_URL_ALLOW", &origin),
+    ];
+    let front = Child::service(bin_dir, &[&own, common.as_slice()].concat())?;
+    let back = std::mem::replace(&mut stack.service, front);
+    stack.load_poisson(bin_dir, FRONT, CHAIN_RATE, duration, SEED)?;
+    back.stop()?;
+    Ok(stack)
+}
+
+/// A recorded run and what the simulator says of it.
+struct Compared {
+    works: Works,
+    /// |recorded - simulated| of all waits, milliseconds.
+    differences: Vec<f64>,
+    recorded_ms: f64,
+    simulated_ms: f64,
+}
+
+impl Compared {
+    fn new(stack: Stack) -> anyhow::Result<Self> {
+        let logs = stack.stop()?;
+        let found = Target::Folder(logs.path().join("r")).find()?;
+        let (run, first) = found.context("the load left no run")?;
+        let works = read(&run, &first, Bounds::default())?;
+        let outcomes = simulate_with(&works, Refusals::AsRecorded);
+        let difference = |(recorded, simulated): (&i64, &i64)| (recorded - simulated).abs() as f64 / 1e6;
+        let by_module = waits(&works, &outcomes);
+        let differences = by_module
+            .iter()
+            .flat_map(|waits| waits.recorded.iter().zip(&waits.simulated).map(difference));
+        let fits = fits(&works, &outcomes);
+        let total: usize = fits.iter().map(|fit| fit.count).sum();
+        let mean = |of: fn(&plan::stations::Pair) -> f64| {
+            let sum: f64 = fits.iter().map(|fit| of(&fit.mean) * fit.count as f64).sum();
+            sum / total as f64
+        };
+        Ok(Self {
+            differences: differences.collect(),
+            recorded_ms: mean(|pair| pair.recorded),
+            simulated_ms: mean(|pair| pair.simulated),
+            works,
+        })
+    }
+
+    fn findings(mut self, name: &str, is_held: bool) -> Vec<Finding> {
+        let requests = self.works.works.len();
+        let mean = Finding::between(
+            &format!("{name}: simulated mean wait, {requests} requests"),
+            self.simulated_ms,
+            (
+                (1.0 - RELEASED_MEAN_ERROR_MAX) * self.recorded_ms,
+                (1.0 + RELEASED_MEAN_ERROR_MAX) * self.recorded_ms,
+            ),
+            "ms",
+        );
+        let (share, most) = if is_held {
+            (1.0, HELD_MS_MAX)
+        } else {
+            (0.95, RELEASED_P95_MS_MAX)
+        };
+        let what = if is_held { "maximum" } else { "p95" };
+        let difference = Finding::at_most(
+            &format!("{name}: recorded against simulated wait, {what}"),
+            quantile(&mut self.differences, share),
+            most,
+            "ms",
+        );
+        vec![difference, mean]
+    }
+}
