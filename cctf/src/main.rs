@@ -11,7 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
 use commands::{
-    completions, event, load, ls, man, merge, replay, report, run, schema, stats, tail, trace, validate,
+    compare, completions, event, load, ls, man, merge, replay, report, run, schema, stats, tail, trace,
+    validate,
 };
 
 const AFTER_HELP: &str = "\
@@ -53,6 +54,8 @@ enum Command {
     Stats(stats::StatsArgs),
     /// Write one offline HTML page that shows a run, or compares two.
     Report(report::ReportArgs),
+    /// Decide whether two runs are the same workload, such as a recorded run and its replay, and show what differs.
+    Compare(compare::CompareArgs),
     /// Check whether a run's folder follows all rules of CCTF.
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -54,15 +54,19 @@ pub fn utc_time(unix: Milliseconds, with_ms: bool) -> Option<String> {
 
 /// Cells below their titles, each column as wide as its widest cell. The columns of `numbers` are aligned to the right.
 pub fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]], numbers: &[usize]) -> String {
-    let titles = titles.map(str::to_owned);
-    let lines = || std::iter::once(&titles).chain(rows);
+    columns(&titles.map(str::to_owned), rows, numbers)
+}
+
+/// Like [`table`], if only the run shows how many columns there are. Each row has a cell for each title.
+pub fn columns<R: AsRef<[String]>>(titles: &[String], rows: &[R], numbers: &[usize]) -> String {
+    let lines = || std::iter::once(titles).chain(rows.iter().map(AsRef::as_ref));
     let width = |column: usize| lines().map(|cells| cells[column].width()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
     let mut out = String::new();
     for cells in lines() {
-        for (column, cell) in cells.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate().take(widths.len()) {
             let gap = " ".repeat(widths[column] - cell.width());
-            let is_last = column + 1 == N;
+            let is_last = column + 1 == widths.len();
             match numbers.contains(&column) {
                 true => out += &format!("{gap}{cell}"),
                 false if is_last => out += cell,

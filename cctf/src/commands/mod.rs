@@ -1,6 +1,7 @@
 //! The subcommands: one file each, with its flags and a function from flags to an exit code.
 
 mod cells;
+pub mod compare;
 pub mod completions;
 pub mod damages;
 pub mod display;

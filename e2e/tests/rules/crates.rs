@@ -137,6 +137,7 @@ pub const CRATES: &[Member] = &[
         "cctf",
         &[
             "cctf-proto",
+            "cctf-page",
             "cctf-report",
             "cctf-cli",
             "cctf-rundir",

@@ -11,6 +11,7 @@ use rundir::output::replace_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::binomial::clopper_pearson;
+use crate::model::Verdict;
 
 /// Name of the file in the folder of all runs.
 pub const FALSE_ALARMS: &str = "false-alarms.json";
@@ -33,6 +34,28 @@ pub enum Outcome {
     CannotTell,
     /// The driver was late. Such a pair does not count.
     Void,
+}
+
+impl Outcome {
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Differs => "differs",
+            Self::CannotTell => "cannot tell",
+            Self::Void => "void",
+        }
+    }
+}
+
+impl From<&Verdict> for Outcome {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Same => Self::Same,
+            Verdict::Differs { .. } => Self::Differs,
+            Verdict::CannotTell { .. } => Self::CannotTell,
+            Verdict::Void { .. } => Self::Void,
+        }
+    }
 }
 
 /// Two replays of the same run against the same target.

@@ -141,6 +141,30 @@ fn two_runs_stand_side_by_side() {
 }
 
 #[test]
+fn a_verdict_on_two_runs_stands_above_their_report() {
+    let (first, second) = (recorded(&PLAIN, 120, |_| {}), recorded(&PLAIN, 120, |_| {}));
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("compare.html");
+    let mut command = command("cctf").unwrap();
+    command
+        .arg("compare")
+        .args([first.path().join("r"), second.path().join("r")])
+        .args(["--format", "html", "--out"])
+        .arg(&file);
+    let done = Done::from(command.output().unwrap());
+    assert!(
+        matches!(done.code, Some(0 | 3 | 4)),
+        "{}\n{}",
+        done.stdout,
+        done.stderr
+    );
+    assert!(fs::metadata(&file).unwrap().len() <= BYTES_MAX);
+    check(
+        &json!({ "kind": "report", "url": file_url(&file), "only": SOME_CHECKS, "texts": ["Voters", PLAIN[0]], "stats": stats_of(&first.path().join("r")) }),
+    );
+}
+
+#[test]
 fn the_report_of_an_empty_run_says_what_is_missing() {
     let logs = recorded(&PLAIN, 0, |logs| {
         fs::create_dir_all(logs.join("empty/cctf")).unwrap()

@@ -1,0 +1,114 @@
+//! [`sentence`]: how often this machine's noise makes two replays of one run differ.
+
+use std::path::Path;
+
+use cctf_load::otlp::identity::host_name;
+use compare::false_alarms::{FALSE_ALARMS, FalseAlarms, Tally};
+use compare::model::Comparison;
+use page::number::{counted, share};
+use serde::Serialize;
+
+/// What earlier replays showed of this machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Noise {
+    host: String,
+    /// The recorded run that was replayed; `None` for all runs.
+    replay_of: Option<String>,
+    /// How many recorded runs the pairs come from.
+    recorded_runs: usize,
+    #[serde(flatten)]
+    tally: Tally,
+    /// 95% interval for the probability that a pair of replays differs.
+    interval: Option<[f64; 2]>,
+}
+
+/// What earlier replays of the same recorded run showed, or else of all. `None` without pairs.
+///
+/// # Errors
+/// A sentence for the notes, if the file cannot be read.
+pub fn noise(logs_dir: &Path, found: &Comparison) -> Result<Option<Noise>, String> {
+    let all = FalseAlarms::read(logs_dir).map_err(|error| cli::describe(&error))?;
+    let replay_of = found.b.replay_of.as_ref().or(found.a.replay_of.as_ref());
+    Ok(noise_of(&all, replay_of.map(String::as_str)))
+}
+
+/// The pairs of this machine: those of the recorded run, if there are any, or else all.
+pub fn noise_of(all: &FalseAlarms, replay_of: Option<&str>) -> Option<Noise> {
+    let host = host_name().unwrap_or_default();
+    let of_run = replay_of.map(|run_id| (all.tally(&host, Some(run_id)), Some(run_id.to_owned())));
+    let of_run = of_run.filter(|(tally, _)| tally.judged() > 0);
+    let (tally, replay_of) = of_run.unwrap_or_else(|| (all.tally(&host, None), None));
+    (tally.judged() > 0).then(|| Noise {
+        recorded_runs: if replay_of.is_some() {
+            1
+        } else {
+            all.recorded_runs(&host)
+        },
+        interval: tally.interval(),
+        host,
+        replay_of,
+        tally,
+    })
+}
+
+pub fn sentence(noise: &Noise) -> String {
+    let Noise { tally, .. } = noise;
+    let pairs = counted(tally.judged(), "pair of replays", "pairs of replays");
+    let of = match (&noise.replay_of, noise.recorded_runs) {
+        (Some(run), _) => format!("of {run}"),
+        (None, 1) => "of another run".to_owned(),
+        (None, runs) => format!("of {runs} other runs"),
+    };
+    let [low, high] = noise.interval.unwrap_or([0.0, 1.0]);
+    let void = match tally.void {
+        0 => String::new(),
+        void => format!(
+            ", and {} void",
+            counted(void, "further pair is", "further pairs are")
+        ),
+    };
+    format!(
+        "On this machine, {} of {pairs} {of} differed by chance{void}: the 95% interval of false alarms is {} to {} ({FALSE_ALARMS}).",
+        tally.differs,
+        share(low),
+        share(high)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(replay_of: Option<&str>, recorded_runs: usize, tally: Tally) -> Noise {
+        Noise {
+            host: "h".to_owned(),
+            replay_of: replay_of.map(str::to_owned),
+            recorded_runs,
+            interval: tally.interval(),
+            tally,
+        }
+    }
+
+    #[test]
+    fn the_sentence_has_the_count_and_the_interval_of_false_alarms() {
+        let tally = Tally {
+            same: 37,
+            differs: 1,
+            cannot_tell: 2,
+            void: 0,
+        };
+        assert_eq!(
+            sentence(&noise(Some("before"), 1, tally)),
+            "On this machine, 1 of 40 pairs of replays of before differed by chance: the 95% interval of false alarms is 0.06% to \
+             13.2% (false-alarms.json)."
+        );
+        let void = Tally { void: 3, ..tally };
+        let text = sentence(&noise(None, 2, void));
+        assert!(
+            text.contains(
+                "40 pairs of replays of 2 other runs differed by chance, and 3 further pairs are void:"
+            ),
+            "{text}"
+        );
+    }
+}

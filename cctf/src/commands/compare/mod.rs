@@ -1,0 +1,227 @@
+//! `cctf compare`: whether two runs are the same workload, and what differs.
+//!
+//! - [`sheet`], [`tables`], [`values`]: a comparison as sentences, tables and texts of figures; [`text`]: these for a terminal.
+//! - [`alarms`]: what earlier replays showed of this machine's noise.
+
+mod alarms;
+mod sheet;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod text;
+mod values;
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use cctf_proto::cctf::Part;
+use cctf_proto::log_line;
+use clap::{Args, ValueEnum};
+use compare::margins::{Margins, MarginsError};
+use compare::model::{Comparison, Verdict};
+use report::gather::{Options, gather};
+use report::render::{Rendered, render_verdict};
+use report::sheet::Sheet;
+use rundir::parts::Run;
+use serde::Serialize;
+
+use super::display::BytesBar;
+use super::page_file::{check_out, write_page};
+use super::run_target::find;
+use super::{DONE, UsageError};
+use alarms::Noise;
+
+/// The runs differ.
+const DIFFERS: u8 = 3;
+/// The runs show neither sameness nor a difference, or the replay is void.
+const UNDECIDED: u8 = 4;
+/// Version of the JSON output. Fields may be added; none changes its meaning.
+const VERSION: u32 = 1;
+
+const AFTER_HELP: &str = "\
+Examples:
+  cctf compare before after
+  cctf compare logs/recorded logs/replayed --format json | jq .verdict
+  cctf compare before after --format html --out compared.html
+  A file that changes two margins, and a comparison by it:
+    printf 'service_mean = 0.05\\nresponse_p95 = 0.2\\n' > wide.toml
+    cctf compare before after --margins wide.toml
+
+A is the first run, B the second one. If one replays the other, each request is compared with its original, through the whole
+tree of calls. Otherwise figures are compared by module and endpoint.
+
+Voters: arrivals, call graph, statuses, slots, means of service and CPU time by module, waits that do not follow from arrivals,
+services and slots, and the response time of requests from outside. Each has a margin: the largest difference that counts as none.
+
+Verdicts:
+  same         the 90% interval of each voter's difference is inside of its margin
+  differs      at least one voter is outside of its margin, also after a correction for the number of voters (Holm)
+  cannot tell  neither; the output states how many requests would decide
+  void         the load driver was late, so B did not get the arrivals of A
+
+docs/compare.md describes voters, margins and the JSON output.
+
+Exit codes:
+  0  same
+  1  a file cannot be read, or the result cannot be printed or written
+  2  a flag or the file of margins is invalid, a run does not exist, or --out cannot become a page
+  3  differs
+  4  cannot tell, or void";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// Sentences and tables for people.
+    #[value(alias = "text")]
+    Table,
+    /// One JSON object.
+    Json,
+    /// An offline HTML page with the verdict and both runs side by side.
+    Html,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Verdicts, examples and exit codes: cctf compare --help")]
+pub struct CompareArgs {
+    /// First run: run id, or path to a run's folder. Usually the recorded run.
+    #[arg(value_name = "A")]
+    first: String,
+    /// Second run: run id, or path to a run's folder. Usually the replay.
+    #[arg(value_name = "B")]
+    second: String,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    logs_dir: PathBuf,
+    /// Path to a TOML file of margins. A margin that it does not name keeps its default.
+    #[arg(long, env = "CCTF_MARGINS", value_name = "FILE")]
+    margins: Option<PathBuf>,
+    /// Output format.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// With --format html: path to the page. An existing page is replaced when the new one is complete. Default: compare.html.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The JSON output.
+#[derive(Debug, Serialize)]
+struct Output<'a> {
+    version: u32,
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    /// What earlier replays showed of this machine; null without any.
+    false_alarms: Option<&'a Noise>,
+}
+
+impl CompareArgs {
+    /// Where the page goes, if there is one.
+    fn page(&self) -> Result<Option<&Path>, UsageError> {
+        match (self.format, &self.out) {
+            (OutputFormat::Html, out) => {
+                let out = out.as_deref().unwrap_or(Path::new("compare.html"));
+                check_out(out)?;
+                Ok(Some(out))
+            }
+            (_, Some(_)) => Err(UsageError(
+                "--out is the path of a page: add --format html, or redirect the output".to_owned(),
+            )),
+            (_, None) => Ok(None),
+        }
+    }
+
+    fn margins(&self) -> Result<Margins, MarginsError> {
+        self.margins
+            .as_deref()
+            .map_or_else(|| Ok(Margins::default()), Margins::read)
+    }
+}
+
+pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let page = args.page()?;
+    // A file of the user: like a flag, it is refused before any run is read.
+    let margins = args
+        .margins()
+        .map_err(|error| UsageError(cli::describe(&error)))?;
+    let runs = found([&args.first, &args.second], &args.logs_dir)?;
+    let mut found = compared(&runs, margins)?;
+    let noise = alarms::noise(&args.logs_dir, &found).unwrap_or_else(|note| {
+        found.notes.push(note);
+        None
+    });
+    let code = exit_code(&found.verdict);
+    if args.format == OutputFormat::Json {
+        super::print_json(&Output {
+            version: VERSION,
+            comparison: &found,
+            false_alarms: noise.as_ref(),
+        })?;
+        return Ok(code);
+    }
+    let sheet = sheet::sheet(&found, noise.as_ref().map(alarms::sentence));
+    match page {
+        Some(out) => {
+            let written = write(out, &runs, &sheet)?;
+            super::print(&format!(
+                "{}\n{written}",
+                super::cells::printable(&sheet.headline)
+            ))?;
+        }
+        None => super::print(&text::text(&sheet))?,
+    }
+    Ok(code)
+}
+
+fn found(names: [&str; 2], logs_dir: &Path) -> anyhow::Result<[(Run, Part); 2]> {
+    let [first, second] = names;
+    Ok([find(Some(first), logs_dir)?, find(Some(second), logs_dir)?])
+}
+
+fn compared(runs: &[(Run, Part); 2], margins: Margins) -> anyhow::Result<Comparison> {
+    let options = compare::Options {
+        margins,
+        threads: threads(),
+    };
+    let [first, second] = runs;
+    let bar = BytesBar::new();
+    let found = compare::compare(
+        [(&first.0, &first.1), (&second.0, &second.1)],
+        &options,
+        &mut |progress| bar.show("reading", progress.done, progress.total),
+    );
+    bar.clear();
+    Ok(found?)
+}
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn exit_code(verdict: &Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Same => DONE,
+        Verdict::Differs { .. } => DIFFERS,
+        Verdict::CannotTell { .. } | Verdict::Void { .. } => UNDECIDED,
+    })
+}
+
+/// Writes the page with the verdict and both runs. Returns a line for the user.
+fn write(out: &Path, runs: &[(Run, Part); 2], sheet: &Sheet) -> anyhow::Result<String> {
+    let options = Options {
+        threads: threads(),
+        validates_large_runs: false,
+    };
+    let read = |(run, part): &(Run, Part)| {
+        let bar = BytesBar::new();
+        let data = gather(run, part, &options, &mut |progress| {
+            bar.show("drawing", progress.done, progress.total);
+        });
+        bar.clear();
+        data
+    };
+    let [first, second] = runs;
+    let data = [read(first)?, read(second)?];
+    let Rendered { html, warnings } = render_verdict(&data, sheet);
+    warnings.iter().for_each(|warning| log_line!("cctf: {warning}"));
+    write_page(out, &html, data.len())
+}

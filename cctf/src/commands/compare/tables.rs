@@ -1,0 +1,285 @@
+//! The tables of a verdict: voters, what would decide, differences of call graph and deployment, figures that do not vote, and
+//! the parts of a difference.
+
+use std::cmp::Reverse;
+
+use compare::model::{
+    Attribution, Comparison, ConfigurationDifference, GraphDifference, Shown, Topic, Undecided, Verdict,
+    Vote, Voter,
+};
+use page::number::{self, NONE, exact};
+use report::sheet::{Cell, SheetColumn, SheetTable, Sign};
+
+use super::values::{about, difference, interval, margin, optional, signed};
+
+/// All tables that have rows.
+pub fn tables(found: &Comparison) -> Vec<SheetTable> {
+    let undecided: &[Undecided] = match &found.verdict {
+        Verdict::CannotTell { reasons } => reasons,
+        _ => &[],
+    };
+    let all = [
+        voters(&found.voters),
+        decide(undecided),
+        graph(&found.graph, found.graph_left_out),
+        configuration(&found.configuration),
+        attribution(&found.attributions),
+        shown(&found.shown),
+    ];
+    all.into_iter().filter(|table| !table.rows.is_empty()).collect()
+}
+
+/// A figure's name with its module: `service mean of front`.
+pub fn name_of(topic: Topic, module: Option<&str>) -> String {
+    match module {
+        Some(module) => format!("{} of {module}", topic.text()),
+        None => topic.text().to_owned(),
+    }
+}
+
+/// How many margins a difference has.
+fn margins(voter: &Voter) -> f64 {
+    match (voter.difference, voter.margin) {
+        (Some(difference), Some(margin)) if margin > 0.0 => (difference / margin).abs(),
+        (Some(difference), _) if difference != 0.0 => f64::INFINITY,
+        _ => 0.0,
+    }
+}
+
+/// Differences first, then what is undecided; the largest ones in margins first.
+fn voters(all: &[Voter]) -> SheetTable {
+    let order = |vote: Vote| match vote {
+        Vote::Differs => 0,
+        Vote::CannotTell => 1,
+        Vote::Same => 2,
+    };
+    let mut sorted: Vec<&Voter> = all.iter().collect();
+    sorted.sort_by(|left, right| {
+        order(left.vote)
+            .cmp(&order(right.vote))
+            .then_with(|| margins(right).total_cmp(&margins(left)))
+    });
+    let is_explained = |voter: &Voter| voter.explained.is_some_and(|explained| explained != 0.0);
+    let has_explained = all.iter().any(is_explained);
+    let mut columns = vec![
+        SheetColumn::text("figure", "figure"),
+        SheetColumn::number("a", "A"),
+        SheetColumn::number("b", "B"),
+        SheetColumn::number("difference", "difference"),
+        SheetColumn::number("interval", "90% interval"),
+        SheetColumn::number("margin", "margin"),
+        SheetColumn::text("vote", "vote"),
+    ];
+    if has_explained {
+        columns.insert(3, SheetColumn::number("explained", "explained"));
+    }
+    let rows = sorted.into_iter().map(|voter| {
+        let unit = voter.unit;
+        let sign = match voter.vote {
+            Vote::Same => Sign::Good,
+            Vote::Differs => Sign::Bad,
+            Vote::CannotTell => Sign::Warning,
+        };
+        let mut row: Vec<Cell> = vec![
+            name_of(voter.topic, voter.module.as_deref()).into(),
+            optional(voter.a, unit).into(),
+            optional(voter.b, unit).into(),
+            difference(voter).into(),
+            match voter.is_exact {
+                true => "exact".into(),
+                false => interval(voter.interval, unit).into(),
+            },
+            margin(voter).into(),
+            Cell::signed(voter.vote.text(), sign),
+        ];
+        if has_explained {
+            let explained = voter
+                .explained
+                .map_or_else(|| NONE.to_owned(), |part| signed(part, unit));
+            row.insert(3, explained.into());
+        }
+        row
+    });
+    let note = "The interval belongs to the difference B minus A. A voter is the same if the whole interval is inside of the margin.";
+    let explained =
+        "The explained part follows from arrivals, services and slots, and is not part of the difference.";
+    SheetTable {
+        id: "voters",
+        title: "Voters".to_owned(),
+        columns,
+        rows: rows.collect(),
+        note: Some(match has_explained {
+            true => format!("{note} {explained}"),
+            false => note.to_owned(),
+        }),
+    }
+}
+
+/// What is undecided, with the number of requests that would decide.
+fn decide(reasons: &[Undecided]) -> SheetTable {
+    let mut sorted: Vec<&Undecided> = reasons.iter().collect();
+    sorted.sort_by_key(|reason| Reverse(reason.needed.unwrap_or(u64::MAX)));
+    let rows = sorted.into_iter().map(|undecided| {
+        vec![
+            name_of(undecided.topic, undecided.module.as_deref()).into(),
+            undecided.needed.map_or_else(|| NONE.to_owned(), about).into(),
+            undecided.reason.as_str().into(),
+        ]
+    });
+    SheetTable {
+        id: "undecided",
+        title: "What would decide".to_owned(),
+        columns: vec![
+            SheetColumn::text("figure", "figure"),
+            SheetColumn::number("requests", "requests"),
+            SheetColumn::text("reason", "reason"),
+        ],
+        rows: rows.collect(),
+        note: None,
+    }
+}
+
+fn graph(differences: &[GraphDifference], left_out: u64) -> SheetTable {
+    let rows = differences.iter().map(|found| {
+        let status = |status: &Option<String>| status.as_deref().unwrap_or(NONE).to_owned();
+        let traces = found.examples.first();
+        let trace = traces.and_then(|example| example.trace_a.as_ref().or(example.trace_b.as_ref()));
+        vec![
+            found.kind.text().into(),
+            found.caller.as_deref().unwrap_or(NONE).into(),
+            found.module.as_str().into(),
+            found.endpoint.as_str().into(),
+            status(&found.status_a).into(),
+            status(&found.status_b).into(),
+            exact(found.count).into(),
+            if found.is_by_chance { "yes" } else { "no" }.into(),
+            trace.map_or(NONE, String::as_str).into(),
+        ]
+    });
+    let left_out = (left_out > 0).then(|| {
+        format!(
+            "{} left out.",
+            number::counted(left_out, "rarer difference is", "rarer differences are")
+        )
+    });
+    let note = "“by chance”: the difference follows from a full queue or a timeout in one of the runs. cctf trace shows the trace.";
+    SheetTable {
+        id: "graph",
+        title: "Differences of call graph and statuses".to_owned(),
+        columns: vec![
+            SheetColumn::text("kind", "kind"),
+            SheetColumn::text("caller", "caller"),
+            SheetColumn::text("module", "callee"),
+            SheetColumn::text("endpoint", "endpoint"),
+            SheetColumn::text("status-a", "A"),
+            SheetColumn::text("status-b", "B"),
+            SheetColumn::number("count", "count"),
+            SheetColumn::text("chance", "by chance"),
+            SheetColumn::text("trace", "example"),
+        ],
+        rows: rows.collect(),
+        note: Some(left_out.map_or_else(|| note.to_owned(), |left_out| format!("{left_out} {note}"))),
+    }
+}
+
+fn configuration(differences: &[ConfigurationDifference]) -> SheetTable {
+    let rows = differences.iter().map(|found| {
+        vec![
+            found.module.as_str().into(),
+            found.what.into(),
+            found.a.as_str().into(),
+            found.b.as_str().into(),
+        ]
+    });
+    SheetTable {
+        id: "configuration",
+        title: "Differences of the deployment".to_owned(),
+        columns: vec![
+            SheetColumn::text("module", "module"),
+            SheetColumn::text("what", "what"),
+            SheetColumn::text("a", "A"),
+            SheetColumn::text("b", "B"),
+        ],
+        rows: rows.collect(),
+        note: None,
+    }
+}
+
+/// Parts of each difference that was attributed.
+fn attribution(all: &[Attribution]) -> SheetTable {
+    let mut parts: Vec<&'static str> = Vec::new();
+    for part in all.iter().flat_map(|found| &found.parts) {
+        if !parts.contains(&part.name) {
+            parts.push(part.name);
+        }
+    }
+    let mut columns = vec![
+        SheetColumn::text("figure", "figure"),
+        SheetColumn::number("a", "A"),
+        SheetColumn::number("b", "B"),
+    ];
+    columns.extend(parts.iter().map(|name| SheetColumn::number(name, name)));
+    columns.extend([
+        SheetColumn::number("residual", "rest"),
+        SheetColumn::number("error-a", "error A"),
+        SheetColumn::number("error-b", "error B"),
+        SheetColumn::text("answer", "answer"),
+    ]);
+    let ms = compare::model::Unit::Ms;
+    let rows = all.iter().map(|found| {
+        let mut row: Vec<Cell> = vec![
+            name_of(found.topic, found.module.as_deref()).into(),
+            optional(Some(found.a), ms).into(),
+            optional(Some(found.b), ms).into(),
+        ];
+        row.extend(parts.iter().map(|name| {
+            let part = found.parts.iter().find(|part| part.name == *name);
+            Cell::from(part.map_or_else(|| NONE.to_owned(), |part| signed(part.value, ms)))
+        }));
+        row.push(signed(found.residual, ms).into());
+        row.extend(found.simulator_error.map(|error| Cell::from(signed(error, ms))));
+        row.push(match &found.cannot_tell {
+            Some(why) => Cell::signed(why.as_str(), Sign::Warning),
+            None => "ok".into(),
+        });
+        row
+    });
+    SheetTable {
+        id: "attribution",
+        title: "Parts of the difference".to_owned(),
+        columns,
+        rows: rows.collect(),
+        note: Some(
+            "A simulator of stations exchanges these parts between A and B. Each part is averaged over all orders of exchange \
+             (Shapley). The rest is what the simulator does not explain. “error”: simulated minus recorded figure of each run."
+                .to_owned(),
+        ),
+    }
+}
+
+fn shown(figures: &[Shown]) -> SheetTable {
+    let rows = figures.iter().map(|found| {
+        let name = match &found.module {
+            Some(module) => format!("{} of {module}", found.name),
+            None => found.name.to_owned(),
+        };
+        vec![
+            name.into(),
+            optional(found.a, found.unit).into(),
+            optional(found.b, found.unit).into(),
+            optional(found.both, found.unit).into(),
+        ]
+    });
+    SheetTable {
+        id: "shown",
+        title: "Figures that do not vote".to_owned(),
+        columns: vec![
+            SheetColumn::text("figure", "figure"),
+            SheetColumn::number("a", "A"),
+            SheetColumn::number("b", "B"),
+            SheetColumn::number("both", "of both"),
+        ],
+        rows: rows.collect(),
+        note: None,
+    }
+}

@@ -1,0 +1,167 @@
+//! Figures of a comparison as text: three digits, a unit, a sign where it is a difference.
+
+use compare::model::{Unit, Voter};
+use page::number;
+
+/// Nanoseconds in a millisecond.
+const NS_PER_MS: f64 = 1e6;
+
+/// A figure with its unit.
+pub fn value(value: f64, unit: Unit) -> String {
+    match unit {
+        // The clock counts nanoseconds: less is a rounding error of a difference.
+        Unit::Ms if value.abs() * NS_PER_MS < 0.5 => "0".to_owned(),
+        Unit::Ms => number::duration(value * NS_PER_MS),
+        Unit::Share => number::share(value),
+        Unit::PerSecond => number::rate(value),
+        Unit::Count | Unit::Number => number::count(value),
+        Unit::Bytes => number::bytes(value),
+    }
+}
+
+/// A figure or a dash.
+pub fn optional(found: Option<f64>, unit: Unit) -> String {
+    found.map_or_else(|| number::NONE.to_owned(), |found| value(found, unit))
+}
+
+/// A difference with its sign: `+1.02 ms`. One of shares is in percentage points.
+pub fn signed(difference: f64, unit: Unit) -> String {
+    let text = match unit {
+        Unit::Share => points(difference),
+        unit => value(difference, unit),
+    };
+    // A difference that is shown as 0 has no sign.
+    match difference > 0.0 && text != "0" {
+        true => format!("+{text}"),
+        false => text,
+    }
+}
+
+/// A voter's difference, and its share of A's figure where that says more: `+1.02 ms (+14.8%)`.
+pub fn difference(voter: &Voter) -> String {
+    let Some(difference) = voter.difference else {
+        return number::NONE.to_owned();
+    };
+    let text = signed(difference, voter.unit);
+    match share_of(difference, voter) {
+        Some(share) => format!("{text} ({})", signed_percent(share)),
+        None => text,
+    }
+}
+
+/// Both ends of an interval of differences.
+pub fn interval(found: Option<[f64; 2]>, unit: Unit) -> String {
+    found.map_or_else(
+        || number::NONE.to_owned(),
+        |[low, high]| format!("{}..{}", signed(low, unit), signed(high, unit)),
+    )
+}
+
+/// A voter's margin, and its share of A's figure: `138 µs (2%)`.
+pub fn margin(voter: &Voter) -> String {
+    let Some(margin) = voter.margin else {
+        return number::NONE.to_owned();
+    };
+    let size = match voter.unit {
+        Unit::Share => points(margin),
+        unit => value(margin, unit),
+    };
+    match share_of(margin, voter) {
+        Some(share) => format!("{size} ({})", number::share(share)),
+        None => size,
+    }
+}
+
+/// A number of requests to two digits, because it is an estimate: `12,000`.
+pub fn about(requests: u64) -> String {
+    let digits = requests.checked_ilog10().unwrap_or(0);
+    let step = 10_u64.pow(digits.saturating_sub(1));
+    // The largest numbers have no further multiple of the step.
+    let rounded = requests.div_ceil(step).checked_mul(step).unwrap_or(requests);
+    number::exact(rounded)
+}
+
+/// The part of A's figure. None for 0, for shares, of which a percentage misleads, and if the margin exceeds A's figure: then the
+/// figure is so small that a percentage says nothing.
+fn share_of(found: f64, voter: &Voter) -> Option<f64> {
+    let margin = voter.margin.unwrap_or(0.0);
+    let a = voter.a.filter(|a| *a > 0.0 && *a >= margin)?;
+    (voter.unit != Unit::Share && found != 0.0).then_some(found / a)
+}
+
+fn signed_percent(ratio: f64) -> String {
+    let text = number::share(ratio);
+    match ratio > 0.0 && text != "0%" && !text.starts_with('<') {
+        true => format!("+{text}"),
+        false => text,
+    }
+}
+
+/// A difference of shares in percentage points.
+fn points(difference: f64) -> String {
+    match number::count(difference * 100.0) {
+        none if none == number::NONE => none,
+        text => format!("{text} points"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compare::model::{Topic, Vote};
+
+    use super::*;
+
+    /// Difference and margin as text.
+    fn texts(unit: Unit, a: Option<f64>, difference: Option<f64>, margin: Option<f64>) -> [String; 2] {
+        let voter = Voter {
+            topic: Topic::ServiceMean,
+            module: None,
+            unit,
+            a,
+            b: None,
+            explained: None,
+            difference,
+            margin,
+            interval: None,
+            adjusted: None,
+            is_exact: false,
+            vote: Vote::Same,
+            reason: None,
+            requests: 1,
+            needed: None,
+        };
+        [super::difference(&voter), super::margin(&voter)]
+    }
+
+    #[test]
+    fn differences_have_a_sign_and_their_share_of_the_first_figure() {
+        for (unit, a, difference, margin, expected) in [
+            (Unit::Ms, 6.9, 1.02, 0.138, ["+1.02 ms (+14.8%)", "138 µs (2%)"]),
+            (Unit::Ms, 4.0, -1.0, 2.0, ["-1 ms (-25%)", "2 ms (50%)"]),
+            (Unit::Ms, 0.0, 0.5, 0.1, ["+500 µs", "100 µs"]),
+            (Unit::Ms, 0.001, 0.5, 5.0, ["+500 µs", "5 ms"]),
+            (Unit::Ms, 4.0, 0.0, 0.08, ["0", "80 µs (2%)"]),
+            (Unit::Share, 0.01, 0.004, 0.005, ["+0.400 points", "0.500 points"]),
+        ] {
+            assert_eq!(texts(unit, Some(a), Some(difference), Some(margin)), expected);
+        }
+        assert_eq!(texts(Unit::Ms, Some(4.0), None, None), [number::NONE; 2]);
+        assert_eq!(signed(-1e-12, Unit::Ms), "0");
+        assert_eq!(interval(Some([-0.5, 1.5]), Unit::Ms), "-500 µs..+1.50 ms");
+    }
+
+    #[test]
+    fn a_number_of_requests_has_two_digits_and_is_never_too_small() {
+        for (requests, text) in [
+            (0, "0"),
+            (7, "7"),
+            (99, "99"),
+            (12_001, "13,000"),
+            (12_000, "12,000"),
+            (995, "1,000"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(about(requests), text);
+        }
+    }
+}
