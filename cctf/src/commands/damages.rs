@@ -3,7 +3,7 @@
 use analyze::stats::scan::Damages;
 use cctf_proto::log_line;
 
-use super::cells::printable;
+use super::cells::{counted, printable};
 
 /// Names the first damaged lines.
 pub fn show(damages: &Damages) {
@@ -16,8 +16,10 @@ pub fn show(damages: &Damages) {
 /// States the number of all damaged lines, if there are any.
 pub fn show_count(count: u64) {
     if count > 0 {
+        let lines = counted(count, "damaged line");
+        let (are, them) = if count == 1 { ("is", "it") } else { ("are", "them") };
         log_line!(
-            "cctf: {count} damaged lines are left out of the figures; cctf validate shows what is wrong with them"
+            "cctf: {lines} {are} left out of the figures; cctf validate shows what is wrong with {them}"
         );
     }
 }

@@ -132,14 +132,24 @@ fn a_window_is_an_offset_from_the_first_start() {
         (&["--warmup", "2s"], 9),
         (&["--to", "2s"], 2),
         (&["--from", "1s", "--to", "2s1ms"], 2),
-        (&["--from", "1m"], 0),
+        (&["--from", "1500ms", "--to", "1600ms"], 0),
     ] {
         let groups = &logs.json(flags)["groups"];
         let found = groups[0]["calls"].as_u64().unwrap_or(0);
         assert_eq!(found, calls, "{flags:?}");
     }
-    let none = stdout(&logs.stats(&["--from", "1m"]));
+    let none = stdout(&logs.stats(&["--from", "1500ms", "--to", "1600ms"]));
     assert!(none.contains("no invocation starts in this time"), "{none}");
+    for (flag, offset, shown) in [
+        ("--from", "11s", "11"),
+        ("--warmup", "1m", "60"),
+        ("--from", "9999999999h", "35999999996400"),
+    ] {
+        let done = logs.stats(&[flag, offset]);
+        assert_eq!((done.status.code(), stdout(&done).as_str()), (Some(2), ""));
+        let wanted = format!("{flag} is {shown} s, but the run ends after 10.0 s: choose a smaller {flag}");
+        assert!(stderr(&done).contains(&wanted), "{}", stderr(&done));
+    }
     for wrong in [
         &["--from", "2s", "--to", "1s"][..],
         &["--from", "1s", "--warmup", "1s"],
@@ -251,6 +261,8 @@ fn files_that_are_missing_are_named_and_text_is_harmless() {
         !printed.contains('\u{1b}') && printed.contains("[31mred"),
         "{printed}"
     );
+    let csv = stdout(&logs.stats(&["--format", "csv"]));
+    assert!(!csv.contains('\u{1b}') && csv.contains("\\u{1b}[31mred"), "{csv}");
 }
 
 #[test]

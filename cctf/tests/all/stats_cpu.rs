@@ -221,7 +221,7 @@ fn a_merge_says_which_samples_its_estimates_lack() {
     };
     let text = merge("text", "text");
     for lacking in [
-        "are ignored: only the first 32 processes count\n",
+        "is ignored: only the first 32 processes count\n",
         "1 damaged line left out; cctf validate shows what is wrong\n",
     ] {
         assert!(text.contains(lacking), "{text}");

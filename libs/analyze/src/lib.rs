@@ -2,6 +2,7 @@
 //! [`system_stats`]. The first two and [`endpoint_cpu`] start threads.
 //!
 //! - [`coarse`]: counts of values in few bins, for the many sketches of a page.
+//! - [`counted`]: the beginning of a note.
 //! - [`edges`]: who calls whom.
 //! - [`endpoint_cpu`]: CPU time by endpoint of a run whose rows report none.
 //! - [`intervals`]: confidence intervals for means and quantiles of dependent values, such as waits in a queue.
@@ -14,6 +15,7 @@
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
 
 pub mod coarse;
+mod counted;
 pub mod edges;
 pub mod endpoint_cpu;
 pub mod intervals;

@@ -24,8 +24,6 @@ pub struct RunData {
     pub events: Vec<Event>,
     /// The slowest, the median and the failed traces.
     pub traces: Vec<PickedTrace>,
-    /// Invocations that start more than a minute before the run, or end more than a minute after it.
-    pub outside: u64,
     /// What is missing or left out, as sentences for the reader. The notes of `stats` are among them.
     pub notes: Vec<String>,
 }

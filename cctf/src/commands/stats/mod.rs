@@ -123,6 +123,24 @@ impl StatsArgs {
         Ok(window)
     }
 
+    /// A window that begins after the end of the run has no figures.
+    fn check_begin(&self, found: &Stats) -> Result<(), UsageError> {
+        let begin = self.from.or(self.warmup).unwrap_or_default();
+        let (Some(first), Some(last)) = (found.first_ns, found.last_ns) else {
+            return Ok(());
+        };
+        let length = Duration::from_nanos(u64::try_from(last.saturating_sub(first)).unwrap_or(0));
+        if begin.is_zero() || begin < length {
+            return Ok(());
+        }
+        let flag = if self.from.is_some() { "--from" } else { "--warmup" };
+        Err(UsageError(format!(
+            "{flag} is {} s, but the run ends after {:.1} s: choose a smaller {flag}",
+            begin.as_secs_f64(),
+            length.as_secs_f64()
+        )))
+    }
+
     /// The groupings, each once.
     fn groupings(&self) -> Vec<By> {
         let mut found = Vec::new();
@@ -177,6 +195,7 @@ pub fn run(args: &StatsArgs) -> anyhow::Result<ExitCode> {
     });
     bar.clear();
     let found = found?;
+    args.check_begin(&found)?;
     report(&found, args.format);
     super::print(&match args.format {
         OutputFormat::Table => print::table(&found, options.window),

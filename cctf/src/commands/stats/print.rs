@@ -15,7 +15,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
 use super::intervals;
-use crate::commands::cells::{UNKNOWN, cut, printable, table as columns};
+use crate::commands::cells::{UNKNOWN, counted, cut, printable, table as columns};
 
 /// Maximum width of a group's name.
 const NAME_WIDTH_MAX: usize = 60;
@@ -61,9 +61,9 @@ fn summary(stats: &Stats, window: Window) -> String {
         parts => format!(" in {parts} parts"),
     };
     let mut out = format!(
-        "run {}{parts}: {} invocations",
+        "run {}{parts}: {}",
         printable(&stats.run_id),
-        stats.rows
+        counted(stats.rows, "invocation")
     );
     if let (Some(first), Some(last)) = (stats.first_ns, stats.last_ns) {
         let _ = write!(out, " in {:.1} s", last.saturating_sub(first) as f64 / NS_PER_S);
@@ -349,7 +349,8 @@ pub fn csv(stats: &Stats) -> String {
     let mut out = titles.join(",") + "\n";
     for group in &stats.groups {
         let mut fields = vec![group.by.name().to_owned(), group.key.is_other.to_string()];
-        fields.extend(KEYS.map(|name| quoted(group.key.text(name).unwrap_or_default())));
+        let text = |name: &str| quoted(&printable(group.key.text(name).unwrap_or_default()));
+        fields.extend(KEYS.map(text));
         fields.extend(all.iter().map(|figure| match figure.value(group) {
             Value::Unknown => String::new(),
             Value::Count(count) => count.to_string(),

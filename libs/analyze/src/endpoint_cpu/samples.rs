@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cctf_proto::cctf::SystemStat;
 use rundir::{Lines, ReadError};
 
+use crate::counted::counted;
 use crate::regression::Accumulator;
 use crate::system_stats::{self, PROCESS_CPU};
 
@@ -94,8 +95,13 @@ impl Processes {
     pub fn note(&self) -> Option<String> {
         (self.ignored > 0).then(|| {
             format!(
-                "{} samples of process.cpu.time are ignored: only the first {} processes count",
-                self.ignored, self.max
+                "{} ignored: only the first {} processes count",
+                counted(
+                    self.ignored,
+                    "sample of process.cpu.time is",
+                    "samples of process.cpu.time are"
+                ),
+                self.max
             )
         })
     }

@@ -7,7 +7,7 @@
 //! - [`series`], [`load`], [`stations`]: confidence intervals of times and of other figures; the length of the run in relaxation times.
 //! - [`group`], [`table`]: groups and their figures; [`sql`]: the same figures in SQL.
 //! - [`lint`]: operational laws, with [`sampled`], [`hosts`] and [`flow`].
-//! - [`window`]: a part of the run; [`ordered`]: threads.
+//! - [`notes`]: what the figures lack. [`window`]: a part of the run; [`ordered`]: threads.
 
 pub mod arrivals;
 pub mod cells;
@@ -19,6 +19,7 @@ pub mod instances;
 pub mod links;
 pub mod lint;
 pub mod load;
+mod notes;
 pub mod opened;
 pub mod ordered;
 pub mod row;
@@ -41,13 +42,11 @@ use crate::system_stats::{self, IN_FLIGHT, PROCESS_CPU};
 
 use group::{By, Group, Sources};
 use hosts::Hosts;
-use links::{LINK_INTERVALS_MAX, LinkJoin};
 use lint::Check;
 pub use opened::{Opened, StatsError};
 use sampled::Sampled;
 use samples::InFlight;
-use scan::{Damages, Kind, Scan};
-use series::GROUPS_MAX;
+use scan::{Damages, Kind, Limits, Scan};
 use slots::Slots;
 use stations::Stations;
 use window::{Bounds, Window, first_start};
@@ -96,6 +95,8 @@ pub struct Stats {
     pub first_ns: Option<i64>,
     /// Last `ts_end` of the run.
     pub last_ns: Option<i64>,
+    /// Invocations of the run that are more than a minute outside of the time in `run_meta.json`: their clock is wrong.
+    pub outside: u64,
     /// Length of the window within the run, nanoseconds.
     pub time_ns: u64,
     pub damages: Damages,
@@ -148,7 +149,11 @@ pub fn stats_of(
     }
     let groupings = options.by.iter().filter_map(|by| by.grouping()).collect();
     let mut scan = Scan::new(groupings, options.needs_calls());
-    scan.run(&opened.inputs, bounds, options.threads, &mut on_bytes)?;
+    let limits = Limits {
+        window: bounds,
+        clocks: opened.clocks,
+    };
+    scan.run(&opened.inputs, limits, options.threads, &mut on_bytes)?;
     finish(opened, options, scan)
 }
 
@@ -203,8 +208,7 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
             _ => groups.extend(sources.groups(by)),
         }
     }
-    notes.extend(interval_notes(options, &scan));
-    notes.extend(losses(&scan, &in_flight));
+    notes.extend(notes::notes(&options.by, &scan, &in_flight, &sampled));
     Ok(Stats {
         run_id: parts
             .first()
@@ -214,6 +218,7 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
         rows: scan.rows,
         first_ns: first,
         last_ns: last,
+        outside: scan.outside,
         time_ns,
         damages: scan.damages,
         notes,
@@ -252,54 +257,4 @@ fn samples(
         })?;
     }
     Ok((in_flight, sampled))
-}
-
-fn interval_notes(options: &Options, scan: &Scan) -> impl Iterator<Item = String> {
-    let is_beyond = |grouping: usize| scan.cells.keys(grouping).len() > GROUPS_MAX;
-    let mut groupings = options.by.iter().filter_map(|by| by.grouping());
-    let has_more_links = scan.links.as_ref().is_some_and(LinkJoin::has_more_than_intervals);
-    let bounds = [
-        (groupings.any(is_beyond), GROUPS_MAX, "groups"),
-        (
-            has_more_links && options.by.contains(&By::Link),
-            LINK_INTERVALS_MAX,
-            "links",
-        ),
-    ];
-    let exceeded = bounds.into_iter().filter(|(is_exceeded, ..)| *is_exceeded);
-    exceeded.map(|(_, max, what)| format!("only the first {max} {what} in the files have intervals"))
-}
-
-/// Everything that a bound or a missing row kept out of a figure.
-fn losses(scan: &Scan, in_flight: &InFlight) -> Vec<String> {
-    let links = scan.links.as_ref();
-    let late = scan.arrivals.as_ref().map_or(0, |arrivals| arrivals.left_out)
-        + links.map_or(0, |links| links.arrivals_left_out());
-    let of_links = |count: fn(&LinkJoin) -> u64| links.map_or(0, count);
-    [
-        (
-            scan.cells.beyond,
-            "invocations are in (other): there are too many endpoints, modules or nodes",
-        ),
-        (
-            of_links(|links| links.beyond),
-            "invocations are on the link (other): there are too many links",
-        ),
-        (
-            of_links(|links| links.unmatched),
-            "invocations are on no link: the row of their call is missing, or far away in calls.jsonl",
-        ),
-        (
-            late,
-            "arrivals are not in interarrival_cv: their rows are too far from their place in time",
-        ),
-        (
-            in_flight.beyond,
-            "samples are not in in_flight: there are too many instances",
-        ),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
-    .collect()
 }

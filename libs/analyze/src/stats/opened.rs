@@ -3,12 +3,16 @@
 
 use std::path::PathBuf;
 
-use cctf_proto::cctf::{File, Part};
-use rundir::ReadError;
+use cctf_proto::cctf::{File, Part, RunMeta, WHOLE_BYTES_MAX};
 use rundir::chunks::ChunkedFile;
 use rundir::parts::{Run, State};
+use rundir::{ReadError, RunFolder};
 
 use super::scan::{Input, Kind};
+use super::window::Bounds;
+
+/// Clocks of nodes may differ by this, nanoseconds. Rows further outside of the run have a wrong clock.
+const CLOCKS_NS: i64 = 60_000_000_000;
 
 /// A run whose files are open.
 pub struct Opened {
@@ -17,6 +21,8 @@ pub struct Opened {
     pub inputs: Vec<Input>,
     /// Whether more rows may follow.
     pub is_open: bool,
+    /// From a minute before the start of the run to a minute after its end, by `run_meta.json`. Everything if one of them is unknown.
+    pub clocks: Bounds,
     /// The parts and files that are missing.
     pub notes: Vec<String>,
 }
@@ -58,6 +64,7 @@ impl Opened {
         }
         Ok(Self {
             run: run.clone(),
+            clocks: clocks(run, &parts)?,
             is_open,
             parts,
             inputs,
@@ -74,4 +81,23 @@ impl Opened {
         let of_kind = self.inputs.iter().filter(move |input| input.kind == kind);
         of_kind.map(|input| &input.file)
     }
+}
+
+fn clocks(run: &Run, parts: &[Part]) -> Result<Bounds, ReadError> {
+    let [Some(first), Some(last)] = [parts.first(), parts.last()] else {
+        return Ok(Bounds::EVERYTHING);
+    };
+    let meta = |part: &Part| RunFolder::open(&run.folder(part))?.whole(File::RunMeta, WHOLE_BYTES_MAX);
+    let texts = [meta(first)?, meta(last)?].map(Option::unwrap_or_default);
+    let [first, last] = texts
+        .each_ref()
+        .map(|text| serde_json::from_slice::<RunMeta<'_>>(text));
+    let started = first.ok().map(|meta| meta.started_ts.as_ns());
+    let ended = last.ok().and_then(|meta| meta.ended_ts).map(|end| end.as_ns());
+    Ok(started
+        .zip(ended)
+        .map_or(Bounds::EVERYTHING, |(begin, end)| Bounds {
+            begin: begin.saturating_sub(CLOCKS_NS),
+            end: end.saturating_add(CLOCKS_NS),
+        }))
 }

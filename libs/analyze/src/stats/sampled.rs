@@ -7,7 +7,7 @@ use cctf_proto::cctf::SystemStat;
 use crate::intervals::Accumulator;
 use crate::system_stats::PROCESS_CPU;
 
-/// Maximum number of series. An instance has one of requests, of 50 KiB, and two of CPU time.
+/// Maximum number of series, and so of stations. An instance has one of requests, of 50 KiB, and two of CPU time.
 const SERIES_MAX: usize = 1024;
 
 /// Samples of one instance's requests.
@@ -78,6 +78,8 @@ pub struct NodeCpu {
 pub struct Sampled {
     stations: BTreeMap<(String, String), StationSamples>,
     series: usize,
+    /// Samples of series beyond the maximum.
+    pub beyond: u64,
 }
 
 impl Sampled {
@@ -122,20 +124,43 @@ impl Sampled {
         let key = (instance.to_string(), attributes.unwrap_or_default());
         let station = (module.to_string(), stat.node_id.to_string());
         let is_cpu = &*stat.metric == PROCESS_CPU;
-        let samples = self.stations.entry(station).or_default();
-        let is_new = match is_cpu {
-            true => !samples.cpu.contains_key(&key),
-            false => !samples.in_flight.contains_key(&key.0),
+        let is_known = |samples: &StationSamples| match is_cpu {
+            true => samples.cpu.contains_key(&key),
+            false => samples.in_flight.contains_key(&key.0),
         };
-        self.series += usize::from(is_new);
-        if is_new && self.series > SERIES_MAX {
-            return;
+        if !self.stations.get(&station).is_some_and(is_known) {
+            if self.series >= SERIES_MAX {
+                self.beyond += 1;
+                return;
+            }
+            self.series += 1;
         }
+        let samples = self.stations.entry(station).or_default();
         if is_cpu {
             return samples.add_cpu(key, stat.ts_ms.as_ns(), stat.value);
         }
         let series = samples.in_flight.entry(key.0).or_default();
         series.values.push(stat.value);
         series.sum += stat.value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_and_stations_beyond_the_maximum_are_only_counted() {
+        let mut sampled = Sampled::default();
+        for round in 0..2 {
+            for module in 0..SERIES_MAX + 10 {
+                let line = format!(
+                    r#"{{"ts_ms":{round}.000000,"metric":"in_flight","module_id":"m{module}","instance_id":"i","node_id":"n","stage":"edge","value":1.0}}"#
+                );
+                sampled.add(&serde_json::from_str(&line).unwrap());
+            }
+        }
+        assert_eq!((sampled.stations.len(), sampled.beyond), (SERIES_MAX, 20));
+        assert!(sampled.of("m0", "n").is_some() && sampled.of(&format!("m{SERIES_MAX}"), "n").is_none());
     }
 }

@@ -64,6 +64,15 @@ pub enum Kind {
     Calls,
 }
 
+/// What decides how a row counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows that start outside of it do not count.
+    pub window: Bounds,
+    /// Rows that are not within have a wrong clock.
+    pub clocks: Bounds,
+}
+
 /// Everything that the rows add up to.
 #[derive(Default)]
 pub struct Scan {
@@ -74,6 +83,8 @@ pub struct Scan {
     pub links: Option<LinkJoin>,
     /// Invocations that are not damaged.
     pub rows: u64,
+    /// Invocations of the run whose clock is wrong.
+    pub outside: u64,
     /// First `ts_start` and last `ts_end` of all invocations.
     pub first_start: Option<i64>,
     pub last_end: Option<i64>,
@@ -110,6 +121,7 @@ struct Invocations {
     arrivals: Vec<Arrival>,
     crossings: Vec<Crossing>,
     rows: u64,
+    outside: u64,
     first_start: Option<i64>,
     last_end: Option<i64>,
 }
@@ -132,7 +144,7 @@ impl Scan {
     pub fn run(
         &mut self,
         inputs: &[Input],
-        bounds: Bounds,
+        limits: Limits,
         threads: usize,
         mut on_bytes: impl FnMut(u64) + Send,
     ) -> Result<(), ReadError> {
@@ -144,7 +156,7 @@ impl Scan {
             let lines = inputs[input].file.read(chunk, buffer)?;
             let is_open = inputs[input].is_open;
             let mut content = Chunk::new(input, inputs[input].kind);
-            content.read(lines, is_open, bounds, with_links);
+            content.read(lines, is_open, limits, with_links);
             Ok::<_, ReadError>((content, inputs[input].file.bytes_of(chunk)))
         };
         in_order(pieces.len(), threads, work, |(content, bytes)| {
@@ -177,6 +189,7 @@ impl Scan {
 
     fn absorb_invocations(&mut self, chunk: &Invocations) {
         self.rows += chunk.rows;
+        self.outside += chunk.outside;
         self.first_start = [self.first_start, chunk.first_start].into_iter().flatten().min();
         self.last_end = self.last_end.max(chunk.last_end);
         let numbers = self.cells.absorb(&chunk.cells);
@@ -217,7 +230,7 @@ impl Chunk {
         }
     }
 
-    fn read(&mut self, lines: ChunkLines<'_>, is_open: bool, bounds: Bounds, with_links: bool) {
+    fn read(&mut self, lines: ChunkLines<'_>, is_open: bool, limits: Limits, with_links: bool) {
         for (line, ending) in lines {
             self.lines += 1;
             let read = match ending {
@@ -225,7 +238,7 @@ impl Chunk {
                 Ending::EndOfFile => Err(RowError::Incomplete),
                 Ending::TooLong => Err(RowError::TooLong),
                 Ending::Newline => match &mut self.rows {
-                    Rows::Invocations(rows) => rows.add(line, bounds, with_links),
+                    Rows::Invocations(rows) => rows.add(line, limits, with_links),
                     Rows::Calls(calls) => CallRow::read(line).map(|row| {
                         calls.add(&row);
                     }),
@@ -246,15 +259,17 @@ impl Chunk {
 
 impl Invocations {
     #[inline]
-    fn add(&mut self, line: &[u8], bounds: Bounds, with_links: bool) -> Result<(), RowError> {
+    fn add(&mut self, line: &[u8], limits: Limits, with_links: bool) -> Result<(), RowError> {
         let row = InvocationRow::read(line)?;
         self.rows += 1;
+        let is_outside = row.ts_start < limits.clocks.begin || row.ts_end > limits.clocks.end;
+        self.outside += u64::from(is_outside);
         self.first_start = Some(
             self.first_start
                 .map_or(row.ts_start, |first| first.min(row.ts_start)),
         );
         self.last_end = self.last_end.max(Some(row.ts_end));
-        if !bounds.has(row.ts_start) {
+        if !limits.window.has(row.ts_start) {
             return Ok(());
         }
         let cell = self.cells.add(&row);

@@ -11,6 +11,7 @@ pub mod traces;
 
 use rundir::ReadError;
 
+use crate::counted::counted;
 use crate::edges;
 use crate::edges::collector::ChunkEdges;
 use crate::edges::edge::Edge;
@@ -24,7 +25,6 @@ use crate::stats::instances::{self, Instance};
 use crate::stats::opened::Opened;
 use crate::stats::row::{CallRow, InvocationRow};
 use crate::stats::scan::{Damages, Kind};
-use crate::stats::window::Bounds;
 use crate::timeline;
 use crate::timeline::collector::{COUNTED_MAX, ChunkTimeline, Collector, Ranks, SKETCHED_MAX};
 use crate::timeline::grid::Grid;
@@ -37,8 +37,6 @@ use lines::{CompleteLines, pass};
 use picks::{Pick, Picks, Root};
 use traces::{ChunkRows, Rows, Wanted};
 
-/// Clocks of nodes may differ by this, nanoseconds. Rows further outside of the run have a wrong clock.
-const CLOCKS_NS: i64 = 60_000_000_000;
 /// The timeline leaves out the time outside of the run if at most one in so many invocations is there. With more, it may be
 /// `run_meta.json` that is wrong.
 const OUTSIDE_MAX: u64 = 10;
@@ -48,7 +46,6 @@ pub struct Survey {
     timeline: Timeline,
     edges: Edges,
     picked: Vec<(Pick, Root)>,
-    outside: u64,
     notes: Vec<String>,
 }
 
@@ -58,8 +55,6 @@ pub struct Surveyed {
     /// Those with the most time first.
     pub edges: Vec<Edge>,
     pub traces: Vec<PickedTrace>,
-    /// Invocations that start more than a minute before the recorded time, or end more than a minute after it.
-    pub outside: u64,
     /// What is missing or left out.
     pub notes: Vec<String>,
 }
@@ -83,7 +78,6 @@ struct Chunk {
     timeline: ChunkTimeline,
     edges: ChunkEdges,
     picks: Picks,
-    outside: u64,
 }
 
 /// What all chunks add up to.
@@ -91,14 +85,11 @@ struct Sums {
     timeline: Collector,
     edges: edges::collector::Collector,
     picks: Picks,
-    outside: u64,
 }
 
 /// What all chunks need.
 struct Context {
     grid: Grid,
-    /// Rows that are not within have a wrong clock.
-    bounds: Bounds,
     ranks: Ranks,
     names: Names,
 }
@@ -110,8 +101,6 @@ impl Chunk {
         match kind {
             Kind::Invocations => {
                 for row in lines.filter_map(|line| InvocationRow::read(line).ok()) {
-                    let is_outside = row.ts_start < context.bounds.begin || row.ts_end > context.bounds.end;
-                    chunk.outside += u64::from(is_outside);
                     chunk.timeline.add(&row, context.grid, &context.ranks);
                     chunk.edges.add_invocation(&row);
                     chunk.picks.add(&row);
@@ -138,14 +127,12 @@ impl Sums {
             timeline: Collector::new(context.grid),
             edges: edges::collector::Collector::default(),
             picks: Picks::default(),
-            outside: 0,
         };
         let read = |kind: Kind, lines: CompleteLines<'_>| Chunk::read(kind, lines, context);
         let absorb = |chunk: Chunk| {
             sums.timeline.absorb(&chunk.timeline);
             sums.edges.absorb(chunk.edges);
             sums.picks.absorb(chunk.picks);
-            sums.outside += chunk.outside;
         };
         pass(opened, threads, read, absorb, on_bytes)?;
         Ok(sums)
@@ -153,15 +140,13 @@ impl Sums {
 }
 
 /// Makes the timeline and the edges of a run with figures by module, and chooses traces. Without rows all of it is empty.
-/// `recorded`: from the start of the run to its end, if both are known. One wrong clock must not stretch the timeline: if few
-/// rows are far outside, another pass makes a timeline without the time that only they have.
+/// One wrong clock must not stretch the timeline: if few rows are far outside of the run, it leaves out the time that only they have.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn survey(
     opened: &Opened,
     stats: &Stats,
-    recorded: Option<Bounds>,
     threads: usize,
     on_bytes: impl FnMut(u64) + Send,
 ) -> Result<Survey, ReadError> {
@@ -174,31 +159,25 @@ pub fn survey(
             timeline: Timeline::default(),
             edges: Edges::new(edges::collector::Collector::default(), &Names::default()),
             picked: Vec::new(),
-            outside: 0,
             notes: Vec::new(),
         });
     };
-    let bounds = recorded.map_or(Bounds::EVERYTHING, |recorded| Bounds {
-        begin: recorded.begin.saturating_sub(CLOCKS_NS),
-        end: recorded.end.saturating_add(CLOCKS_NS),
-    });
-    let mut context = Context {
-        grid: Grid::new(first, last),
-        bounds,
-        ranks: Ranks::new(&with_policy(&modules, &instances)),
-        names: Names::new(modules.iter(), &instances),
-    };
-    let mut sums = Sums::read(opened, threads, &context, on_bytes)?;
     let mut notes = Vec::new();
-    if sums.outside > 0 && sums.outside <= stats.rows / OUTSIDE_MAX {
-        context.grid = Grid::new(first.max(bounds.begin), last.min(bounds.end));
-        sums = Sums::read(opened, threads, &context, |_| {})?;
+    let mut grid = Grid::new(first, last);
+    if stats.outside > 0 && stats.outside <= stats.rows / OUTSIDE_MAX {
+        grid = Grid::new(first.max(opened.clocks.begin), last.min(opened.clocks.end));
         notes.push(
             "over time, what is more than a minute outside of the run is in the first or the last interval"
                 .to_owned(),
         );
     }
-    let (grid, edges) = (context.grid, sums.edges);
+    let context = Context {
+        grid,
+        ranks: Ranks::new(&with_policy(&modules, &instances)),
+        names: Names::new(modules.iter(), &instances),
+    };
+    let sums = Sums::read(opened, threads, &context, on_bytes)?;
+    let edges = sums.edges;
     let sampled = SampledBuckets::read(&opened.run, &opened.parts, grid)?;
     let slots = SlotTimes::new(&instances, grid);
     notes.extend(losses(&sampled, &edges, modules.len()));
@@ -211,7 +190,6 @@ pub fn survey(
         timeline: timeline::finish(grid, sums.timeline, modules, &sampled, &slots),
         edges: Edges::new(edges, &context.names),
         picked,
-        outside: sums.outside,
         notes,
     })
 }
@@ -238,9 +216,9 @@ impl Survey {
             self.edges.set_callee(edge as usize, module);
         }
         if rows.invalid > 0 {
-            let invalid = rows.invalid;
-            let note = format!("{invalid} rows of the shown traces are invalid, and not in them");
-            self.notes.push(note);
+            let one = "row of the shown traces is invalid";
+            let invalid = counted(rows.invalid, one, "rows of the shown traces are invalid");
+            self.notes.push(format!("{invalid}, and in none of them"));
         }
         let traces = rows.finish(&wanted).into_iter().zip(&self.picked);
         let traces = traces.map(|(found, (pick, _))| PickedTrace {
@@ -254,7 +232,6 @@ impl Survey {
             traces: traces.collect(),
             timeline: self.timeline,
             edges: self.edges.finish(),
-            outside: self.outside,
             notes: self.notes,
         })
     }
@@ -292,33 +269,38 @@ fn losses(sampled: &SampledBuckets, edges: &edges::collector::Collector, modules
                 .to_owned(),
         );
     }
-    if sampled.beyond > 0 {
-        notes.push(format!(
-            "{} samples are not in in_flight over time: there are too many instances",
-            sampled.beyond
-        ));
-    }
-    if modules > COUNTED_MAX {
-        notes.push(format!(
-            "{} modules are not shown over time: only the {COUNTED_MAX} with the most response time are",
-            modules - COUNTED_MAX
-        ));
-    }
+    let mut lost = |count: u64, one: &str, more: &str, what: &str| {
+        if count > 0 {
+            notes.push(format!("{} {what}", counted(count, one, more)));
+        }
+    };
+    lost(
+        sampled.beyond,
+        "sample is",
+        "samples are",
+        "not in in_flight over time: there are too many instances",
+    );
+    lost(
+        modules.saturating_sub(COUNTED_MAX) as u64,
+        "module is",
+        "modules are",
+        &format!("not shown over time: only the {COUNTED_MAX} with the most response time are"),
+    );
+    lost(
+        edges.other.calls,
+        "call is",
+        "calls are",
+        "in one edge (other): there are too many pairs of modules and peers",
+    );
+    lost(
+        edges.without_call,
+        "invocation below another one is",
+        "invocations below another one are",
+        "on no edge: the row names no call",
+    );
     if modules > SKETCHED_MAX {
         notes.push(format!(
             "only the {SKETCHED_MAX} modules with the most response time have quantiles over time"
-        ));
-    }
-    if edges.other.calls > 0 {
-        notes.push(format!(
-            "{} calls are in one edge (other): there are too many pairs of modules and peers",
-            edges.other.calls
-        ));
-    }
-    if edges.without_call > 0 {
-        notes.push(format!(
-            "{} invocations below another one are on no edge: their rows name no call",
-            edges.without_call
         ));
     }
     notes

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::thread;
 
 use analyze::stats::opened::Opened;
-use analyze::stats::window::Bounds;
 pub use analyze::stats::{Progress, StatsError};
 use cctf_proto::cctf::Part;
 use rundir::ReadError;
@@ -72,11 +71,7 @@ pub fn gather(
         let validation = scope.spawn(|| validation::validation(&opened, options.validates_large_runs));
         let mut of_meta = Vec::new();
         let meta = meta::read(&opened, &mut of_meta)?;
-        let recorded = meta.as_ref().and_then(|meta| {
-            let (begin, end) = (meta.started_ns, meta.ended_ns?);
-            Some(Bounds { begin, end })
-        });
-        let (stats, rows) = rows::read(&opened, recorded, options.threads, &mut |bytes| {
+        let (stats, rows) = rows::read(&opened, options.threads, &mut |bytes| {
             progress.done += bytes;
             on_progress(progress);
         })?;
@@ -98,7 +93,6 @@ pub fn gather(
             hosts,
             events,
             traces: rows.traces,
-            outside: rows.outside,
             notes,
         })
     })

@@ -2,7 +2,7 @@
 
 use analyze::stats::group::{By, Group};
 use analyze::stats::opened::Opened;
-use analyze::stats::window::{Bounds, Window};
+use analyze::stats::window::Window;
 use analyze::stats::{Options, Stats, stats_of};
 use analyze::survey::{Surveyed, survey};
 use page::number::{counted, exact};
@@ -17,7 +17,6 @@ pub const PASSES: u64 = 3;
 /// If a file cannot be read.
 pub fn read(
     opened: &Opened,
-    recorded: Option<Bounds>,
     threads: usize,
     on_bytes: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(Stats, Surveyed), ReadError> {
@@ -32,7 +31,7 @@ pub fn read(
         on_bytes(progress.done - done);
         done = progress.done;
     })?;
-    let survey = survey(opened, &stats, recorded, threads, &mut *on_bytes)?;
+    let survey = survey(opened, &stats, threads, &mut *on_bytes)?;
     let mut surveyed = survey.finish(opened, threads, on_bytes)?;
     let notes = state(&stats).into_iter().chain(stats.notes.iter().cloned());
     surveyed.notes.splice(0..0, notes);

@@ -15,7 +15,7 @@
   // Announcements wait until the window rests this long, ms.
   const REST = 400;
   // Part of an interval that the run has to cover for a rate, as in view.rs.
-  const COVERED_MIN = 0.1;
+  const COVERED_MIN = 0.5;
 
   // The ends of a window, exact enough for `cctf stats --from`.
   const seconds = (value) => `${Number(value.toPrecision(6))} s`;
@@ -34,7 +34,7 @@
     const errors = sum(series.errors);
     const length = Math.min(to * pack.width_s, pack.length_s) - from * pack.width_s;
     const found = { calls: exact(calls), errors: errors && calls ? `${exact(errors)} (${share(errors / calls)})` : exact(errors) };
-    found.rate = length > pack.width_s * COVERED_MIN ? rate(calls / length) : NONE;
+    found.rate = length >= pack.width_s * COVERED_MIN ? rate(calls / length) : NONE;
     for (const name of TIMES) {
       const time = series.times[name];
       if (!time) continue;

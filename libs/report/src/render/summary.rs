@@ -39,8 +39,8 @@ pub fn summary(view: &View, rows: usize) -> Html {
 fn verdicts(view: &View) -> Html {
     let judgements = [state(view), validity(view), laws(view), errors(view), notes(view)];
     let mut judgements = Vec::from(judgements);
-    if view.run.outside > 0 {
-        judgements.insert(1, clocks(view.run.outside));
+    if view.run.stats.outside > 0 {
+        judgements.insert(1, clocks(view.run.stats.outside));
     }
     let items = judgements.into_iter().map(|judgement| {
         let link = element("a")
@@ -266,6 +266,14 @@ fn key_figures(view: &View) -> Vec<Tile> {
         optional(found.map(|ns| ns as f64), Unit::Nanoseconds)
     };
     let rate = (view.seconds() > 0.0).then(|| sums.calls as f64 / view.seconds());
+    let has_wrong_clock = view.run.stats.outside > 0;
+    let or_wrong = |detail: &'static str| {
+        if has_wrong_clock {
+            "may be wrong, as a clock is"
+        } else {
+            detail
+        }
+    };
     let tile = |label: &str, value: String, detail: &str| Tile {
         label: label.to_owned(),
         value,
@@ -277,12 +285,12 @@ fn key_figures(view: &View) -> Vec<Tile> {
         tile(
             "Length",
             duration(view.run.stats.time_ns as f64),
-            "first start to last end",
+            or_wrong("first start to last end"),
         ),
         tile(
             "Rate",
             optional(rate, Unit::PerSecond),
-            "invocations, all modules together",
+            or_wrong("invocations, all modules together"),
         ),
         tile("Modules", exact(view.modules.len() as u64), "with invocations"),
         tile("Response p50", quantile(0.5), "all modules together"),

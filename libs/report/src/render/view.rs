@@ -92,10 +92,11 @@ impl<'a> View<'a> {
 
     /// Seconds of a bucket that are within the run. `None` if they are too few for a rate.
     pub fn covered_s(&self, bucket: usize) -> Option<f64> {
-        const SHARE_MIN: f64 = 0.1;
+        // With less, a few invocations would look like the highest rate of the run.
+        const SHARE_MIN: f64 = 0.5;
         let width = self.bucket_s();
         let covered = (self.length_ns() as f64 / NS_PER_S - bucket as f64 * width).min(width);
-        (covered > width * SHARE_MIN).then_some(covered)
+        (covered >= width * SHARE_MIN).then_some(covered)
     }
 
     /// Start of a bucket, for a table.

@@ -233,16 +233,17 @@ fn a_row_with_a_wrong_clock_is_counted_and_does_not_stretch_the_timeline() {
     // Two minutes after the run, which takes five seconds.
     rows.push(row(1250));
     let data = folder.invocations(&rows).gather();
-    assert_eq!(data.outside, 1);
+    assert_eq!(data.stats.outside, 1);
     let buckets = &data.timeline.run.buckets;
     assert_eq!(buckets.iter().map(|bucket| bucket.calls).sum::<u64>(), 41);
     let length_ns = data.timeline.end_ns - data.timeline.begin_ns;
     assert!(length_ns <= 66_000_000_000, "{length_ns}");
     has_note(&data, "over time, what is more than a minute outside of the run");
+    has_note(&data, "1 invocation starts more than a minute before started_ts");
     // With many such rows run_meta.json may be wrong.
     rows.extend((1251..1270).map(row));
     let data = folder.invocations(&rows).gather();
-    assert_eq!(data.outside, 20);
+    assert_eq!(data.stats.outside, 20);
     assert!(data.timeline.end_ns - data.timeline.begin_ns > 100_000_000_000);
     assert!(!data.notes.iter().any(|note| note.starts_with("over time")));
 }

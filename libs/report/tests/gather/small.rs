@@ -101,7 +101,7 @@ fn edges_have_the_calls_counted_by_hand() {
     assert_eq!((roots.bytes_out.count, roots.bytes_out.sum), (1, 7));
     let quantile = data.edges[0].quantiles_ns[0].unwrap();
     assert!(quantile.abs_diff(30 * MS) <= 30 * MS / 128);
-    let note = "1 invocations below another one are on no edge: their rows name no call";
+    let note = "1 invocation below another one is on no edge: the row names no call";
     assert!(data.notes.iter().any(|found| found == note), "{:?}", data.notes);
 }
 

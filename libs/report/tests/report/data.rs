@@ -92,7 +92,6 @@ impl Extent {
             edges: self.edges(),
             hosts: (0..self.others).map(|n| self.host(n)).collect(),
             events: (0..self.others).map(|n| self.event(n)).collect(),
-            outside: 0,
             traces: (0..self.traces).map(|n| self.trace(n)).collect(),
             notes: (0..self.others).map(|n| self.text(n)).collect(),
         }
@@ -125,6 +124,7 @@ impl Extent {
             rows: 1000,
             first_ns: Some(0),
             last_ns: Some(self.buckets as i64 * 1_000_000_000),
+            outside: 0,
             time_ns: self.buckets as u64 * 1_000_000_000,
             damages: Default::default(),
             notes: Vec::new(),

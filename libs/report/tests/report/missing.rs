@@ -26,7 +26,6 @@ fn empty() -> RunData {
         hosts: Vec::new(),
         events: Vec::new(),
         traces: Vec::new(),
-        outside: 0,
         notes: vec!["empty has no calls.jsonl".to_owned()],
         stats: run.stats,
     }
@@ -228,11 +227,13 @@ fn an_interval_that_a_run_barely_covers_does_not_change_a_rate() {
 #[test]
 fn a_wrong_clock_is_a_verdict_and_one_is_singular() {
     let mut run = SMALL.run("clock");
-    run.outside = 1;
+    run.stats.outside = 1;
     run.stats.damages.count = 1;
     let page = render(&[run], false).html;
     assert!(page.contains("1 invocation starts more than a minute before started_ts of run_meta.json"));
     assert!(page.contains("1 damaged line is left out of the figures."));
+    // Beside the length and the rate.
+    assert_eq!(page.matches("may be wrong, as a clock is").count(), 2);
     let page = render(&[SMALL.run("small")], false).html;
     assert!(!page.contains("started_ts of run_meta.json"));
 }
