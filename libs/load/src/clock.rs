@@ -43,6 +43,22 @@ pub fn set_finest_timer_slack() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
+/// Makes the calling thread never interrupt another one when it wakes up. It keeps its share of CPU time.
+pub fn set_batch_policy() {
+    // The kernel reads one integer, the priority, which is 0 for this policy.
+    let priority: libc::c_int = 0;
+    // SAFETY: `priority` lives as long as the call, and 0 stands for the calling thread. Failure leaves the policy as it is.
+    // The function of musl does nothing, hence the system call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            libc::SCHED_BATCH,
+            &raw const priority,
+        )
+    };
+}
+
 /// Duration of the spin before deadlines that are `gap_ns` apart on average.
 pub fn spin_ns(gap_ns: u64) -> u64 {
     (gap_ns / SPIN_GAP_DIVISOR).min(SPIN_MAX_NS)
@@ -119,6 +135,19 @@ mod tests {
     #[test]
     fn a_stop_ends_the_wait_without_its_deadline() {
         assert!(!wait_until(u64::MAX - STOP_CHECK_NS, 0, || true));
+    }
+
+    #[test]
+    fn a_batch_thread_is_one_for_the_kernel_and_alone() {
+        // SAFETY: the call takes no pointer; 0 stands for the calling thread.
+        let policy = || unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+        let before = policy();
+        let set = std::thread::spawn(move || {
+            set_batch_policy();
+            policy()
+        });
+        assert_eq!(set.join().unwrap(), libc::c_long::from(libc::SCHED_BATCH));
+        assert_eq!(policy(), before);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::stream::{Prepared, Requests, SourceError};
 
 /// Maximum number of requests that are prepared ahead: more than a second at 20,000/s, so that neither a slow read of the
@@ -72,6 +73,8 @@ pub fn composer(requests: Box<dyn Requests>, targets: usize) -> (Composer, Feed)
 impl Composer {
     /// Runs until the source has ended or failed, or the pacing thread has stopped.
     pub fn run(mut self) -> Result<(), SourceError> {
+        // The queue gives it time; the pacing thread has none to give.
+        clock::set_batch_policy();
         let outcome = self.compose();
         self.ahead.is_filled.store(true, Ordering::Relaxed);
         outcome
