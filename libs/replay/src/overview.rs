@@ -31,6 +31,8 @@ pub struct Overview {
     pub filler: u64,
     /// Requests whose template gives a body that is longer or shorter than the recorded one.
     pub unlike_size: u64,
+    /// Requests with filler whose size was not recorded.
+    pub unknown_size: u64,
     /// Requests of each template.
     pub by_template: Vec<u64>,
     pub modules: BTreeSet<String>,
@@ -110,6 +112,7 @@ impl Overview {
 
     fn add_filler(&mut self, root: &Root) {
         self.filler += 1;
+        self.unknown_size += u64::from(root.body_bytes.is_none());
         let (Some(method), Some(shape)) = (&root.method, root.shape()) else {
             return;
         };
@@ -153,7 +156,7 @@ mod tests {
             vec![
                 root("POST", "/json/validate", Some(10)),
                 root("POST", "/checkout", Some(10)),
-                root("POST", "/checkout", Some(20)),
+                root("POST", "/checkout", None),
                 root("POST", "/checkout", Some(65 << 20)),
                 root("GET", &long, None),
                 long_query,
@@ -161,7 +164,7 @@ mod tests {
             &["http://127.0.0.1:1"],
         );
         assert_eq!((found.requests, found.too_large, found.too_long), (4, 1, 1));
-        assert_eq!(found.filler, 2);
+        assert_eq!((found.filler, found.unknown_size), (2, 1));
         let fillers: Vec<_> = found
             .fillers
             .iter()

@@ -13,7 +13,7 @@ use replay::targets::{Targets, TargetsError};
 use rundir::RunFolder;
 use rundir::parts::Run;
 
-use super::ReplayArgs;
+use super::args::ReplayArgs;
 use super::plan_report::{PlanReport, Sources};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};

@@ -14,6 +14,8 @@ use crate::commands::cells::{counted, cut, printable, table};
 
 /// Endpoints in the text. JSON has all.
 const ENDPOINTS_SHOWN: usize = 20;
+/// Endpoints with filler that a note names.
+const FILLERS_SHOWN: usize = 5;
 const NAME_WIDTH_MAX: usize = 40;
 const NS_PER_S: f64 = 1e9;
 
@@ -126,12 +128,11 @@ impl PlanReport {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "  {name:<10} {value}");
         };
-        let requests = counted(self.requests, "request");
         line(
             "requests",
             &format!(
-                "{requests} in {:.3} s, {:.2}/s on average",
-                self.length_s, self.rate
+                "{} in {:.3} s, {:.2}/s on average",
+                self.requests, self.length_s, self.rate
             ),
         );
         line("speed", &self.speed.to_string());
@@ -237,8 +238,8 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         "that no recorded service answered: their modules follow from the names that the caller used",
     );
     note(
-        requests.bodies.unknown,
-        "without a recorded body size: those with a body are sent with an empty one, unless a template matches",
+        overview.unknown_size,
+        "without a recorded body size: they are sent with an empty body",
     );
     note(
         overview.unlike_size,
@@ -248,41 +249,37 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         overview.keys.beyond,
         "that read further keys: only the values of the first 10000 keys are stored before the replay",
     );
-    if overview.filler > 0 {
-        let named: Vec<String> = overview
-            .fillers
-            .iter()
-            .map(|((method, route), _)| format!("{method} {route}"))
-            .take(5)
-            .collect();
-        let more = if overview.fillers.len() > named.len() {
-            " and others"
-        } else {
-            ""
-        };
-        notes.push(format!(
-            "{} of unknown content are sent with text of the recorded size ({}{more}); --bodies FILE sets their bodies",
-            counted(overview.filler, "request"),
-            named.join(", ")
-        ));
-    }
-    for (number, _) in overview
-        .by_template
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count == 0)
-    {
-        let of = sources.templates.len();
-        notes.push(format!(
-            "template {} of {of} in --bodies matches no request",
-            number + 1
-        ));
-    }
+    notes.extend(filler_note(overview));
+    let of = sources.templates.len();
+    let counts = overview.by_template.iter().zip(1..);
+    notes.extend(
+        counts
+            .filter(|(count, _)| **count == 0)
+            .map(|(_, number)| format!("template {number} of {of} in --bodies matches no request")),
+    );
     if roots.damaged > 0 {
-        notes.push(format!(
-            "{} are left out; cctf validate shows what is wrong with them",
-            counted(roots.damaged, "damaged line")
-        ));
+        let lines = counted(roots.damaged, "damaged line");
+        notes.push(format!("left out: {lines}; cctf validate shows the faults"));
     }
     notes
+}
+
+/// The endpoints whose content is unknown.
+fn filler_note(overview: &Overview) -> Option<String> {
+    let names = overview
+        .fillers
+        .keys()
+        .map(|(method, route)| format!("{method} {route}"));
+    let named: Vec<String> = names.take(FILLERS_SHOWN).collect();
+    let more = match overview.fillers.len() > named.len() {
+        true => " and others",
+        false => "",
+    };
+    (overview.filler > 0).then(|| {
+        format!(
+            "{} of unknown content: text of the recorded size ({}{more}); set their bodies with --bodies",
+            counted(overview.filler, "request"),
+            named.join(", ")
+        )
+    })
 }

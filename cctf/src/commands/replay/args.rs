@@ -1,0 +1,74 @@
+//! [`ReplayArgs`]: the command line of `cctf replay`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use replay::targets::TargetFlag;
+
+use super::selection::SelectionFlags;
+use crate::commands::Format;
+use crate::commands::driver::DriverFlags;
+use crate::commands::flags::{RunFlags, SendFlags};
+
+const AFTER_HELP: &str = "\
+Examples:
+  The newest run again, to one service; the normalizer writes the files of the new run:
+    cctf replay logs/latest --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
+  What would be sent, and to which module:
+    cctf replay logs/latest --dry-run
+  Two modules that users call, at twice the speed, without the first 10 seconds:
+    cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
+  Three times as many users; the same requests with bodies for the routes of the own application:
+    cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
+
+A replay sends what came from outside: the calls of load drivers and clients, and invocations that no recorded call caused. Each
+request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
+services make them. docs/replay.md describes bodies, scaling and limits. cctf compare compares both runs.
+
+Exit codes:
+  0  all requests were sent, and all spans and lines were delivered (lateness and statuses that differ are results, not errors)
+  1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
+  2  invalid flag or environment variable, a module without a target, or the run does not exist";
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf replay --help")]
+pub struct ReplayArgs {
+    /// Run id, or path to the folder of the recorded run.
+    #[arg(value_name = "DIR|RUN_ID")]
+    pub recorded: String,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    pub logs_dir: PathBuf,
+    /// URL of the service that stands for a module, or without a module for all others. Repeatable.
+    #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present = "dry_run", action = clap::ArgAction::Append)]
+    pub targets: Vec<TargetFlag>,
+    /// Host that may get load although it is not this machine. Repeatable.
+    #[arg(long = "allow-target", value_name = "HOST", action = clap::ArgAction::Append)]
+    pub allowed: Vec<String>,
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+    /// Path to a TOML file with bodies by route. Default: valid bodies for the endpoints of tunable-svc, text for others.
+    #[arg(long, value_name = "FILE")]
+    pub bodies: Option<PathBuf>,
+    /// Seed of bodies and scaling. The same seed repeats both. Default: the seed of the recorded run, else 1.
+    #[arg(long, env = "CCTF_SEED")]
+    pub seed: Option<u64>,
+    /// Refuse what the replay would leave out or replace: orphans, roots other than HTTP, damaged lines, bodies of unknown content.
+    #[arg(long)]
+    pub strict: bool,
+    /// Replay a run that has not ended: only the requests recorded so far.
+    #[arg(long)]
+    pub unfinished: bool,
+    /// Print the plan and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub sending: SendFlags,
+    #[command(flatten)]
+    pub run: RunFlags,
+    #[command(flatten)]
+    pub driver: DriverFlags,
+    /// Output format.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    pub format: Format,
+}
