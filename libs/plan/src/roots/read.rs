@@ -69,7 +69,7 @@ pub fn size(run: &Run, first: &Part) -> Result<u64, ReadError> {
 
 impl Roots {
     /// Reads the parts of a run from `first` on. `temporary` is a folder for temporary files: some
-    /// 350 bytes for a root with its answer, a third of their lines. `on_bytes` receives the bytes read.
+    /// 250 bytes for a root with its answer, and rare paths and queries three times. `on_bytes` receives the bytes read.
     ///
     /// # Errors
     /// If a file cannot be read, or a temporary file cannot be written.
