@@ -43,7 +43,11 @@ pub fn compare(
     let mut notes = notes(&sides);
     let pairs = match_roots(&sides[0], &sides[1]).map(|roots| paired_rows(&sides, roots));
     let simulated = match simulated::works(runs) {
-        Ok(mut works) => Some(simulated::simulate(&mut works, &sides, pairs.as_ref())),
+        Ok(mut works) => {
+            let (simulated, misfits) = simulated::simulate(&mut works, &sides, pairs.as_ref());
+            notes.extend(misfits);
+            Some(simulated)
+        }
         Err(error) => {
             notes.push(format!(
                 "waits are compared as recorded, without a simulation: {error}"

@@ -2,27 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::gather::{Names, Side, UNKNOWN};
+use crate::gather::{Names, Side};
 use crate::margins::Margins;
 use crate::pairing::Pairs;
 
 /// Simulated times of a run: what its waits and responses would be by its own arrivals, services and slots.
 #[derive(Debug, Clone, Default)]
 pub struct Simulated {
-    /// By invocation, nanoseconds; [`UNKNOWN`] where the simulator has none.
+    /// By invocation, nanoseconds; [`crate::gather::UNKNOWN`] where the simulator has none.
     pub waits: Vec<i64>,
     /// By call; only those of roots are known.
     pub responses: Vec<i64>,
-}
-
-impl Simulated {
-    /// Nothing is simulated.
-    pub fn unknown(side: &Side) -> Self {
-        Self {
-            waits: vec![UNKNOWN; side.rows.invocations.len()],
-            responses: vec![UNKNOWN; side.rows.calls.len()],
-        }
-    }
 }
 
 /// Two paired runs as the voters see them.

@@ -145,7 +145,7 @@ fn modules(side: &Side) -> BTreeMap<u32, Module> {
         module.bytes_out.add(row.bytes_out, 1.0);
         module.network.add(row.net_ns, NS_PER_MS);
         if row.service_ns != UNKNOWN {
-            let end = (row.end_ns - start) as f64;
+            let end = row.end_ns.saturating_sub(start) as f64;
             add_busy(&mut module.busy, [end - row.service_ns as f64, end], interval);
         }
     }

@@ -6,8 +6,8 @@ use plan::stations::{Outcome, State};
 use plan::work::{Bounds, WorkError, Works};
 use rundir::parts::Run;
 
-use crate::gather::Side;
 use crate::gather::names::FixedMap;
+use crate::gather::{Invocation, Side, UNKNOWN};
 use crate::pairing::Pairs;
 use crate::pairs::Simulated;
 
@@ -32,21 +32,63 @@ pub fn works(runs: [(&Run, &Part); 2]) -> Result<Both, WorkError> {
     }
 }
 
-/// Simulates both runs. B gets the network times and the durations of external calls of A: they are no arrival, service or slot,
-/// so their difference stays unexplained.
-pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> [Simulated; 2] {
-    if let Some(pairs) = pairs {
-        copy_network(works, sides, pairs);
+/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones.
+///
+/// Waits follow from a run's own times. For root responses, paired runs have A's network times and durations of external calls,
+/// and others none: the network is no arrival, service or slot, so its difference stays unexplained.
+pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> ([Simulated; 2], Vec<String>) {
+    let outcomes = on_two_threads(works);
+    let mut notes = Vec::new();
+    for ((name, works), outcomes) in ["A", "B"].iter().zip(&*works).zip(&outcomes) {
+        notes.extend(misfits(name, works, outcomes));
     }
-    let [a, b] = &*works;
+    let mut found = [0, 1].map(|place: usize| Simulated {
+        waits: waits(&works[place], &outcomes[place], &sides[place]),
+        responses: Vec::new(),
+    });
+    drop(outcomes);
+    match pairs {
+        Some(pairs) => copy_network(works, sides, pairs),
+        None => works.iter_mut().for_each(without_network),
+    }
+    let outcomes = on_two_threads(works);
+    for (place, found) in found.iter_mut().enumerate() {
+        found.responses = responses(&works[place], &outcomes[place], &sides[place]);
+    }
+    (found, notes)
+}
+
+fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     let (of_a, of_b) = std::thread::scope(|scope| {
         let of_a = scope.spawn(|| plan::stations::simulate(a));
         let of_b = plan::stations::simulate(b);
         (of_a.join(), of_b)
     });
     match of_a {
-        Ok(of_a) => [by_row(a, &of_a, &sides[0]), by_row(b, &of_b, &sides[1])],
+        Ok(of_a) => [of_a, of_b],
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// A sentence for each module whose simulated waits are not the recorded ones.
+fn misfits(run: &str, works: &Works, outcomes: &[Outcome]) -> Vec<String> {
+    let fits = plan::stations::fits(works, outcomes);
+    let bad = fits.iter().filter(|fit| !fit.is_good());
+    bad.map(|fit| {
+        format!(
+            "{run}: the simulator does not describe the waits of {}: mean {:.2} ms recorded, {:.2} ms simulated; p95 {:.2} ms and {:.2} ms",
+            fit.module, fit.mean.recorded, fit.mean.simulated, fit.p95.recorded, fit.p95.simulated
+        )
+    })
+    .collect()
+}
+
+fn without_network(works: &mut Works) {
+    for call in &mut works.calls {
+        (call.out_ns, call.back_ns) = (0, 0);
+    }
+    for arrival in &mut works.arrivals {
+        (arrival.out_ns, arrival.back_ns) = (0, 0);
     }
 }
 
@@ -93,19 +135,25 @@ fn copy_network(works: &mut Both, sides: &[Side; 2], pairs: &Pairs) {
     }
 }
 
-/// The outcomes by the rows of a side.
-fn by_row(works: &Works, outcomes: &[Outcome], side: &Side) -> Simulated {
-    let mut found = Simulated::unknown(side);
+fn is_served(outcome: &Outcome) -> bool {
+    outcome.state == State::Served
+}
+
+/// Waits by the rows of a side.
+fn waits(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let numbers = ids(works.works.iter().map(|work| (work.trace_id, work.span_id)));
-    let is_served = |outcome: &&Outcome| outcome.state == State::Served;
-    for (place, row) in side.rows.invocations.iter().enumerate() {
-        let outcome = numbers
-            .get(&(row.trace_id, row.span_id))
-            .map(|&number| &outcomes[number as usize]);
-        if let Some(outcome) = outcome.filter(is_served) {
-            found.waits[place] = outcome.wait_ns + outcome.slot_wait_ns;
-        }
-    }
+    let wait = |row: &Invocation| {
+        let number = *numbers.get(&(row.trace_id, row.span_id))?;
+        let outcome = &outcomes[number as usize];
+        is_served(outcome).then(|| outcome.wait_ns + outcome.slot_wait_ns)
+    };
+    let rows = side.rows.invocations.iter();
+    rows.map(|row| wait(row).unwrap_or(UNKNOWN)).collect()
+}
+
+/// Responses of the roots by the calls of a side.
+fn responses(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
+    let mut found = vec![UNKNOWN; side.rows.calls.len()];
     let roots = ids_of_roots(works);
     for &root in &side.tree.roots {
         let row = &side.rows.calls[root as usize];
@@ -114,8 +162,8 @@ fn by_row(works: &Works, outcomes: &[Outcome], side: &Side) -> Simulated {
         };
         let arrival = &works.arrivals[number as usize];
         let outcome = &outcomes[arrival.work as usize];
-        if is_served(&outcome) {
-            found.responses[root as usize] = outcome.response_ns() + arrival.out_ns + arrival.back_ns;
+        if is_served(outcome) {
+            found[root as usize] = outcome.response_ns() + arrival.out_ns + arrival.back_ns;
         }
     }
     found

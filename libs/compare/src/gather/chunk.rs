@@ -95,7 +95,7 @@ impl Chunk {
             outcome: self.outcome(row.status, [row.status_text.as_ref(), row.error_type.as_ref()]),
             enqueue_ns: row.ts_enqueue.as_ns(),
             end_ns: row.ts_end.as_ns(),
-            wait_ns: queue.map_or(UNKNOWN, |queue| (queue - wakeup).max(0)),
+            wait_ns: queue.map_or(UNKNOWN, |queue| queue.saturating_sub(wakeup).max(0)),
             service_ns: ns(row.service_time_ms),
             response_ns: ns(row.rt_ms),
             cpu_ns: ns(row.cpu_time_ms),

@@ -17,6 +17,9 @@ pub const INVOCATIONS_MAX: usize = 4_000_000;
 /// Maximum number of calls of a run, for the same reason.
 pub const CALLS_MAX: usize = 8_000_000;
 
+/// Maximum number of modules of a run, each with six voters.
+pub const MODULES_MAX: usize = 1_000;
+
 /// Two runs that cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
@@ -30,6 +33,8 @@ pub enum CompareError {
         file: &'static str,
         max: usize,
     },
+    #[error("cannot compare {}: its invocations are of more than {MODULES_MAX} modules; check service.name of its sources", path.display())]
+    TooManyModules { path: PathBuf },
 }
 
 /// Bytes read so far, of all.

@@ -1,11 +1,13 @@
 //! [`Side`]: one of the two runs of a comparison.
 
+use std::collections::BTreeSet;
+
 use cctf_proto::cctf::Part;
 use rundir::parts::Run;
 
 use super::facts::Facts;
 use super::names::Names;
-use super::read::{CompareError, Inputs, Progress, read};
+use super::read::{CompareError, Inputs, MODULES_MAX, Progress, read};
 use super::rows::Rows;
 use super::tree::Tree;
 
@@ -23,7 +25,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// The time of a root: its start and, in the other direction, where it stands in the run.
+    /// Start of a root, nanoseconds since the Unix epoch.
     pub fn root_start_ns(&self, root: u32) -> i64 {
         self.rows.calls[root as usize].start_ns
     }
@@ -32,7 +34,7 @@ impl Side {
     pub fn duration_ns(&self) -> i64 {
         let ends = self.tree.roots.first().zip(self.tree.roots.last());
         ends.map_or(0, |(&first, &last)| {
-            self.root_start_ns(last) - self.root_start_ns(first)
+            self.root_start_ns(last).saturating_sub(self.root_start_ns(first))
         })
     }
 }
@@ -66,6 +68,12 @@ pub fn both(
     for (place, side) in sides.iter_mut().enumerate() {
         side.facts = Facts::read(runs[place].0, &parts[place])?;
         side.rows = read(&inputs[place], &mut names, threads, &mut on_bytes)?;
+        let modules: BTreeSet<u32> = side.rows.invocations.iter().map(|row| row.module).collect();
+        if modules.len() > MODULES_MAX {
+            return Err(CompareError::TooManyModules {
+                path: runs[place].0.folder(runs[place].1),
+            });
+        }
         side.calls = side.rows.calls.len() as u64;
         side.is_open = inputs[place].is_open;
         side.notes.append(&mut inputs[place].notes);

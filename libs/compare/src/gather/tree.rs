@@ -158,20 +158,23 @@ impl Tree {
         } else {
             row.slot_wait_ns
         };
-        (row.service_ns - downstream - slot_wait).max(0)
+        row.service_ns
+            .saturating_sub(downstream)
+            .saturating_sub(slot_wait)
+            .max(0)
     }
 
     /// The time within an invocation in which at least one of its calls was in progress.
     fn time_of_calls(&self, rows: &Rows, invocation: u32) -> i64 {
         let row = &rows.invocations[invocation as usize];
-        let (mut covered, mut until) = (0, row.end_ns - row.service_ns);
+        let (mut covered, mut until) = (0_i64, row.end_ns.saturating_sub(row.service_ns));
         for &call in self.children(invocation) {
             let call = &rows.calls[call as usize];
             if call.is_message || call.is_inferred {
                 continue;
             }
             let (start, end) = (call.start_ns.max(until), call.end_ns.min(row.end_ns));
-            covered += (end - start).max(0);
+            covered = covered.saturating_add(end.saturating_sub(start).max(0));
             until = until.max(end);
         }
         covered

@@ -18,7 +18,7 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
         let first = side.root_start_ns(root(&pairs[0]));
         pairs
             .iter()
-            .map(|pair| (side.root_start_ns(root(pair)) - first) as f64 / NS_PER_S)
+            .map(|pair| side.root_start_ns(root(pair)).saturating_sub(first) as f64 / NS_PER_S)
             .collect()
     };
     let (a, b) = (offsets(paired.a, |pair| pair.0), offsets(paired.b, |pair| pair.1));

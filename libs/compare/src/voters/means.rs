@@ -41,7 +41,7 @@ fn means(paired: &Paired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32
             a: Some(mean_a),
             b: Some(mean_b),
             explained: None,
-            margin: share * mean_a,
+            margin: paired.margins.of_mean(share, mean_a),
             requests: a.len() as u64,
         };
         // Without time in A there is nothing to relate to, and the estimate is in ms already.

@@ -1,10 +1,11 @@
 //! [`slots`]: the slots of each module, as reported by its instances; [`configuration`]: every difference of the deployment.
 
-use std::collections::BTreeSet;
-
 use super::candidate::{Candidate, Figures};
 use crate::gather::facts::{Deployment, Facts};
 use crate::model::{ConfigurationDifference, Topic, Unit};
+
+/// Each module is compared with each other one: beyond this number, placement is not compared.
+const PLACED_MAX: usize = 1_000;
 
 /// One voter for each module whose slots both runs report.
 pub fn slots(a: &Facts, b: &Facts, differences: &[ConfigurationDifference]) -> Vec<Candidate> {
@@ -79,20 +80,25 @@ pub fn configuration(a: &Facts, b: &Facts) -> Vec<ConfigurationDifference> {
             "slot policy",
             both(&|of| per_instance(of, |station| station.2.clone())),
         );
-        let neighbours = |facts: &Facts, of: &Deployment| {
-            let of_node = |(other, deployment): (&String, &Deployment)| {
-                (!deployment.nodes.is_disjoint(&of.nodes)).then(|| other.clone())
-            };
-            let names: BTreeSet<String> = facts.modules.iter().filter_map(of_node).collect();
-            Some(names.into_iter().collect::<Vec<_>>().join(", "))
-        };
-        add(
-            Topic::Placement,
-            "modules on the same nodes",
-            [neighbours(a, of_a), neighbours(b, of_b)],
-        );
+        if a.modules.len().max(b.modules.len()) <= PLACED_MAX {
+            let texts = [neighbours(a, of_a), neighbours(b, of_b)];
+            add(Topic::Placement, "modules on the same nodes", texts.map(Some));
+        }
     }
     found
+}
+
+/// The modules with an instance on the same nodes. Names of nodes differ from machine to machine.
+fn neighbours(facts: &Facts, of: &Deployment) -> String {
+    let shares_node = |deployment: &Deployment| !deployment.nodes.is_disjoint(&of.nodes);
+    let others = facts
+        .modules
+        .iter()
+        .filter(|(_, deployment)| shares_node(deployment));
+    others
+        .map(|(name, _)| name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The values of all instances, such as `2, 2`. `None` if one does not report it.

@@ -18,29 +18,37 @@ pub const WAITS: [(Topic, f64); 3] = [
 /// A quantile of the root response with its topic.
 pub const RESPONSES: [(Topic, f64); 2] = [(Topic::ResponseP50, 0.5), (Topic::ResponseP95, 0.95)];
 
+/// If fewer pairs than this share have simulated times, the recorded times of all pairs are compared.
+pub const SIMULATED_SHARE_MIN: f64 = 0.95;
+
 /// Recorded and simulated times of the same requests in both runs, ms.
 #[derive(Debug, Default)]
 pub struct Times {
-    pub recorded: [Vec<f64>; 2],
-    /// As long as the recorded ones, or empty.
-    pub simulated: [Vec<f64>; 2],
+    /// Of all pairs.
+    recorded: [Vec<f64>; 2],
+    /// Of the pairs that are simulated in both runs: recorded, then simulated.
+    explained: [[Vec<f64>; 2]; 2],
     /// Mean response time of A, ms.
-    pub mean_response: f64,
+    mean_response: f64,
 }
 
 impl Times {
-    /// Adds a pair. Without simulated times of both, the pair has none; then no pair counts as simulated.
     fn push(&mut self, recorded: [i64; 2], simulated: Option<[i64; 2]>) {
-        for (place, time) in recorded.into_iter().enumerate() {
-            self.recorded[place].push(time as f64 / NS_PER_MS);
-            if let Some(simulated) = simulated {
-                self.simulated[place].push(simulated[place] as f64 / NS_PER_MS);
+        let add = |to: &mut [Vec<f64>; 2], times: [i64; 2]| {
+            for (to, time) in to.iter_mut().zip(times) {
+                to.push(time as f64 / NS_PER_MS);
             }
+        };
+        add(&mut self.recorded, recorded);
+        if let Some(simulated) = simulated {
+            add(&mut self.explained[0], recorded);
+            add(&mut self.explained[1], simulated);
         }
     }
 
     fn is_simulated(&self) -> bool {
-        !self.recorded[0].is_empty() && self.simulated[0].len() == self.recorded[0].len()
+        let [all, simulated] = [&self.recorded, &self.explained[1]].map(|times| times[0].len() as f64);
+        all > 0.0 && simulated >= SIMULATED_SHARE_MIN * all
     }
 }
 
@@ -74,7 +82,7 @@ pub fn waits(paired: &Paired<'_>) -> Vec<Candidate> {
 }
 
 /// Waits of these pairs of invocations.
-pub fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
+fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
     let mut times = Times::default();
     let (mut sum, mut count) = (0.0, 0_u32);
     for &(of_a, of_b) in pairs {
@@ -87,7 +95,9 @@ pub fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
             count += 1;
         }
         let wait = |row: &Invocation| {
-            known(row.wait_ns).map_or(UNKNOWN, |ns| ns + known(row.slot_wait_ns).unwrap_or(0))
+            known(row.wait_ns).map_or(UNKNOWN, |ns| {
+                ns.saturating_add(known(row.slot_wait_ns).unwrap_or(0))
+            })
         };
         if let Some(recorded) = both(rows.map(wait)) {
             let simulated = paired
@@ -115,7 +125,7 @@ pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candid
 }
 
 /// Responses of all pairs of roots that no full queue refused. A refusal is fast, and has a voter of its own.
-pub fn responses_of(paired: &Paired<'_>) -> Times {
+fn responses_of(paired: &Paired<'_>) -> Times {
     let mut times = Times::default();
     for &(of_a, of_b) in &paired.pairs.roots.pairs {
         let is_refused = |side: &Side, root: u32| is_chance(outcome_of(side, root));
@@ -152,13 +162,16 @@ fn candidates(
         Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
     };
     let recorded = series(&times.recorded);
-    let simulated = times
-        .is_simulated()
-        .then(|| series(&times.simulated).ok())
-        .flatten();
+    let [of_simulated, simulated] = [0, 1].map(|place: usize| {
+        let times = times.is_simulated().then_some(&times.explained[place])?;
+        series(times).ok()
+    });
+    let explained = of_simulated.zip(simulated);
     let candidate = |&(topic, q): &(Topic, f64)| {
         let of = |place: usize| recorded.as_ref().ok().map(|series| series[place].quantile(q));
-        let explained = simulated.as_ref().map(|[a, b]| b.quantile(q) - a.quantile(q));
+        let by_simulation = explained
+            .as_ref()
+            .map(|(_, [a, b])| b.quantile(q) - a.quantile(q));
         let share = share_of(paired.margins, topic);
         let figures = Figures {
             topic,
@@ -166,19 +179,19 @@ fn candidates(
             unit: Unit::Ms,
             a: of(0),
             b: of(1),
-            explained,
+            explained: by_simulation,
             margin: paired
                 .margins
                 .of_time(share, of(0).unwrap_or(0.0), times.mean_response),
             requests: times.recorded[0].len() as u64,
         };
-        let estimate = recorded.as_ref().map_err(|short| *short).and_then(|[a, b]| {
-            let mut signed = vec![(b, 1.0), (a, -1.0)];
-            if let Some([of_a, of_b]) = &simulated {
-                signed.extend([(of_b, -1.0), (of_a, 1.0)]);
+        let estimate = match (&explained, &recorded) {
+            (Some(([a, b], [of_a, of_b])), _) => {
+                quantile::sum(&[(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)], q)
             }
-            quantile::sum(&signed, q)
-        });
+            (None, Ok([a, b])) => quantile::sum(&[(b, 1.0), (a, -1.0)], q),
+            (None, Err(short)) => Err(*short),
+        };
         Candidate::estimated(figures, estimate)
     };
     quantiles.iter().map(candidate).collect()

@@ -67,10 +67,11 @@ fn services_within_their_margin_explain_longer_waits() {
 fn one_millisecond_more_in_one_module_is_found_there() {
     let a = Chain::new(1, NUMBER, RHO);
     let b = a.replay(2, 0.05).with_services(|service| service + 1.0);
-    assert_eq!(
-        first_cause(&compare_runs(&a, &b)),
-        (Topic::ServiceMean, Some("back"))
-    );
+    let comparison = compare_runs(&a, &b);
+    let (topic, module) = first_cause(&comparison);
+    // The CPU time is half of the service time, so both are as far outside of their margins.
+    assert!(matches!(topic, Topic::ServiceMean | Topic::CpuMean), "{topic:?}");
+    assert_eq!(module, Some("back"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::voters::candidate::{Candidate, Figures};
 /// Intervals of time in which requests are counted.
 const INTERVALS: usize = 200;
 /// Maximum number of endpoints whose share votes.
-const ENDPOINTS_MAX: usize = 200;
+const ENDPOINTS_MAX: usize = 50;
 
 /// The rate of requests from outside, and the share of each endpoint in them.
 pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
@@ -26,7 +26,7 @@ pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
         let width = seconds / INTERVALS as f64;
         let mut counts = vec![0.0; INTERVALS];
         for &root in &side.tree.roots {
-            let at = (side.root_start_ns(root) - first) as f64 / 1e9;
+            let at = side.root_start_ns(root).saturating_sub(first) as f64 / 1e9;
             counts[((at / width) as usize).min(INTERVALS - 1)] += 1.0 / width;
         }
         counts
@@ -64,20 +64,18 @@ pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
 }
 
 fn mix(runs: &Unpaired<'_>, requests: u64) -> Vec<Candidate> {
-    let key = |side: &Side, root: u32| by_route(side, root);
-    let mut keys = BTreeSet::new();
-    for side in runs.sides {
-        keys.extend(side.tree.roots.iter().map(|&root| key(side, root)));
-    }
-    if keys.len() < 2 {
+    let endpoints = [0, 1].map(|place: usize| {
+        let side = &runs.sides[place];
+        let endpoints = side.tree.roots.iter().map(|&root| by_route(side, root));
+        endpoints.collect::<Vec<(u32, u32)>>()
+    });
+    let all: BTreeSet<(u32, u32)> = endpoints.iter().flatten().copied().collect();
+    if all.len() < 2 {
         return Vec::new();
     }
     let voter = |wanted: (u32, u32)| {
-        let [a, b] = [0, 1].map(|place: usize| {
-            let side = &runs.sides[place];
-            let is_it = |&root: &u32| f64::from(u8::from(key(side, root) == wanted));
-            side.tree.roots.iter().map(is_it).collect::<Vec<f64>>()
-        });
+        let is_it = |endpoint: &(u32, u32)| f64::from(u8::from(*endpoint == wanted));
+        let [a, b] = [0, 1].map(|place: usize| endpoints[place].iter().map(is_it).collect::<Vec<f64>>());
         let figures = Figures {
             topic: Topic::ArrivalRate,
             module: Some(format!(
@@ -94,5 +92,5 @@ fn mix(runs: &Unpaired<'_>, requests: u64) -> Vec<Candidate> {
         };
         Candidate::estimated(figures, difference(&a, &b))
     };
-    keys.into_iter().take(ENDPOINTS_MAX).map(voter).collect()
+    all.into_iter().take(ENDPOINTS_MAX).map(voter).collect()
 }

@@ -7,8 +7,8 @@ use crate::model::{Topic, Unit};
 use crate::pairing::{Differences, by_route};
 use crate::voters::candidate::{Candidate, Figures};
 
-/// Maximum number of pairs of caller and receiver that vote.
-const EDGES_MAX: usize = 200;
+/// Maximum number of pairs of caller and receiver that vote. Each needs 8 bytes for each invocation of its caller.
+const EDGES_MAX: usize = 64;
 
 /// Caller module, its endpoint, receiver and its endpoint.
 type Edge = (u32, u32, u32, u32);

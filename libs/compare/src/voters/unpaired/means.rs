@@ -48,7 +48,7 @@ fn means(runs: &Unpaired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32
             a: Some(mean_a),
             b: Some(mean_b),
             explained: None,
-            margin: share * mean_a,
+            margin: runs.margins.of_mean(share, mean_a),
             requests: a.len().min(b.len()) as u64,
         };
         found.push(Candidate::estimated(figures, difference(&a, &b)));

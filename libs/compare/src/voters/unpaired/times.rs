@@ -7,7 +7,7 @@ use crate::pairing::{is_chance, outcome_of};
 use crate::statistics::TooShort;
 use crate::statistics::quantile::{self, Sorted};
 use crate::voters::candidate::{Candidate, Figures, NS_PER_MS};
-use crate::voters::times::{RESPONSES, WAITS, share_of};
+use crate::voters::times::{RESPONSES, SIMULATED_SHARE_MIN, WAITS, share_of};
 
 /// Quantiles of each module's waits.
 pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
@@ -18,7 +18,7 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
             let simulated = runs.simulated.map(|simulated| &simulated[place].waits);
             let time = |&number: &u32| {
                 let row = &rows[number as usize];
-                let wait = known(row.wait_ns)? + known(row.slot_wait_ns).unwrap_or(0);
+                let wait = known(row.wait_ns)?.saturating_add(known(row.slot_wait_ns).unwrap_or(0));
                 Some((wait, simulated.map_or(UNKNOWN, |waits| waits[number as usize])))
             };
             numbers[place].iter().filter_map(time).collect::<Vec<_>>()
@@ -65,22 +65,29 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
     quantiles(runs, &times, response.unwrap_or(0.0), &RESPONSES, None, too_short)
 }
 
-/// Recorded and simulated time of one run.
+/// The times of one run.
 struct Series {
+    /// Of all requests.
     recorded: Sorted,
-    simulated: Option<Sorted>,
+    /// Of the simulated requests: recorded and simulated. `None` if they are too few.
+    explained: Option<[Sorted; 2]>,
 }
 
 impl Series {
     fn new(times: &[(i64, i64)]) -> Result<Self, TooShort> {
-        let is_simulated = times.iter().all(|(_, simulated)| *simulated != UNKNOWN);
-        let of = |time: fn(&(i64, i64)) -> i64| {
-            let times: Vec<f64> = times.iter().map(|times| time(times) as f64 / NS_PER_MS).collect();
+        let sorted = |times: &mut dyn Iterator<Item = i64>| {
+            let times: Vec<f64> = times.map(|ns| ns as f64 / NS_PER_MS).collect();
             Sorted::new(&times)
         };
+        let simulated = || times.iter().filter(|(_, simulated)| *simulated != UNKNOWN);
+        let is_simulated = simulated().count() as f64 >= SIMULATED_SHARE_MIN * times.len() as f64;
+        let of_simulated = || -> Result<[Sorted; 2], TooShort> {
+            let recorded = sorted(&mut simulated().map(|times| times.0))?;
+            Ok([recorded, sorted(&mut simulated().map(|times| times.1))?])
+        };
         Ok(Self {
-            recorded: of(|times| times.0)?,
-            simulated: is_simulated.then(|| of(|times| times.1)).transpose()?,
+            recorded: sorted(&mut times.iter().map(|times| times.0))?,
+            explained: is_simulated.then(of_simulated).transpose()?,
         })
     }
 }
@@ -99,7 +106,7 @@ fn quantiles(
     let series = Series::new(&times[0]).and_then(|a| Ok([a, Series::new(&times[1])?]));
     let is_simulated = series
         .as_ref()
-        .is_ok_and(|series| series.iter().all(|of| of.simulated.is_some()));
+        .is_ok_and(|series| series.iter().all(|of| of.explained.is_some()));
     let candidate = |&(topic, q): &(Topic, f64)| {
         let of = |place: usize| {
             series
@@ -107,20 +114,20 @@ fn quantiles(
                 .ok()
                 .map(|series| series[place].recorded.quantile(q))
         };
-        let simulated = |place: usize| {
+        let explained = |place: usize| {
             let series = series.as_ref().ok().filter(|_| is_simulated)?;
-            series[place].simulated.as_ref()
+            series[place].explained.as_ref()
         };
-        let explained = simulated(0)
-            .zip(simulated(1))
-            .map(|(a, b)| b.quantile(q) - a.quantile(q));
+        let by_simulation = explained(0)
+            .zip(explained(1))
+            .map(|([_, a], [_, b])| b.quantile(q) - a.quantile(q));
         let figures = Figures {
             topic,
             module: module.clone(),
             unit: Unit::Ms,
             a: of(0),
             b: of(1),
-            explained,
+            explained: by_simulation,
             margin: runs
                 .margins
                 .of_time(share_of(runs.margins, topic), of(0).unwrap_or(0.0), mean_response),
@@ -128,9 +135,10 @@ fn quantiles(
         };
         let estimate = |place: usize| {
             let series = series.as_ref().map_err(|short| *short)?;
-            let mut signed = vec![(&series[place].recorded, 1.0)];
-            signed.extend(simulated(place).map(|simulated| (simulated, -1.0)));
-            quantile::sum(&signed, q)
+            match explained(place) {
+                Some([recorded, simulated]) => quantile::sum(&[(recorded, 1.0), (simulated, -1.0)], q),
+                None => quantile::sum(&[(&series[place].recorded, 1.0)], q),
+            }
         };
         let estimate = match too_short {
             Some(short) => Err(short),
