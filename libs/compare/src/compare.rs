@@ -42,7 +42,7 @@ pub fn compare(
     let (sides, names) = gather::both(runs, options.threads, on_progress)?;
     let mut notes = notes(&sides);
     let pairs = match_roots(&sides[0], &sides[1]).map(|roots| paired_rows(&sides, roots));
-    let simulated = match simulated::works(runs) {
+    let simulated = match simulated::works(runs, &sides, &names) {
         Ok(mut works) => {
             let (simulated, misfits) = simulated::simulate(&mut works, &sides, pairs.as_ref());
             notes.extend(misfits);
@@ -169,7 +169,7 @@ fn notes(sides: &[Side; 2]) -> Vec<String> {
         let counted = [
             (side.rows.damaged, "lines are no rows and are left out"),
             (
-                side.tree.orphans,
+                side.tree.orphans.len() as u64,
                 "rows have no caller in these files and are not compared in pairs",
             ),
             (

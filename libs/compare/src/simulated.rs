@@ -1,34 +1,143 @@
 //! [`simulate`]: the waits and root responses that a run's own arrivals, services and slots lead to.
 
-use cctf_proto::cctf::{Part, SpanId, TraceId};
+use cctf_proto::cctf::{self, Flag, Flags, Milliseconds, Part, SpanId, SpanKind, Stage, Text, TraceId};
 use foldhash::fast::FixedState;
 use plan::stations::{Outcome, State};
-use plan::work::{Bounds, WorkError, Works};
+use plan::work::{Collector, WorkError, Works};
 use rundir::parts::Run;
 
 use crate::gather::names::FixedMap;
-use crate::gather::{Invocation, Side, UNKNOWN};
+use crate::gather::{self, Call, Invocation, Names, Side, UNKNOWN, known};
 use crate::pairing::Pairs;
 use crate::pairs::Simulated;
 
 /// The work of both runs.
 pub type Both = [Works; 2];
 
-/// Reads the work of both runs, on two threads.
+/// The work of both runs from their rows, on two threads.
 ///
 /// # Errors
-/// If one cannot be read or is too long.
-pub fn works(runs: [(&Run, &Part); 2]) -> Result<Both, WorkError> {
-    let [a, b] = runs;
-    let read = |(run, part): (&Run, &Part)| plan::work::read(run, part, Bounds::default());
+/// If an inventory cannot be read, or a run has too many rows.
+pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Result<Both, WorkError> {
     let (a, b) = std::thread::scope(|scope| {
-        let a = scope.spawn(move || read(a));
-        let b = read(b);
+        let a = scope.spawn(|| work(runs[0], &sides[0], names));
+        let b = work(runs[1], &sides[1], names);
         (a.join(), b)
     });
     match a {
         Ok(a) => Ok([a?, b?]),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The files are not read again: the rows that the plan needs are made from the compact ones.
+fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works, WorkError> {
+    let mut collector = Collector::default();
+    let too_many = |too_many| WorkError::TooMany {
+        run: run.id().to_owned(),
+        too_many,
+    };
+    for row in &side.rows.invocations {
+        collector.invocation(&invocation(row, names)).map_err(too_many)?;
+    }
+    for row in &side.rows.calls[..side.calls as usize] {
+        collector.call(&call(row, names)).map_err(too_many)?;
+    }
+    plan::work::stations(run, &run.parts_from(first)?, &mut collector)?;
+    collector.finish().map_err(too_many)
+}
+
+fn ms(ns: i64) -> Option<Milliseconds> {
+    known(ns).map(Milliseconds::from_ns)
+}
+
+/// The fields that the plan reads.
+fn invocation<'n>(row: &Invocation, names: &'n Names) -> cctf::Invocation<'n> {
+    let text = |number: u32| Text::from(names.text(number));
+    let wakeup = Milliseconds::from_ns(row.wakeup_ns);
+    let queue = known(row.wait_ns).map(|wait| Milliseconds::from_ns(wait.saturating_add(row.wakeup_ns)));
+    cctf::Invocation {
+        trace_id: row.trace_id,
+        span_id: row.span_id,
+        parent_id: row.parent,
+        parent_span_id: row.has_parent_span.then_some(row.span_id),
+        module_id: text(row.module),
+        instance_id: text(row.instance),
+        ts_enqueue: Milliseconds::from_ns(row.enqueue_ns),
+        ts_start: Milliseconds::from_ns(row.enqueue_ns),
+        ts_end: Milliseconds::from_ns(row.end_ns),
+        node: text(row.node),
+        stage: Stage::Unknown,
+        method: None,
+        path: None,
+        bytes_in: None,
+        bytes_out: None,
+        cpu_time_ms: ms(row.cpu_ns),
+        queue_time_ms: queue,
+        service_time_ms: ms(row.service_ns),
+        rt_ms: ms(row.response_ns),
+        status: match row.outcome {
+            gather::Outcome::Status(status) => Some(i64::from(status)),
+            _ => None,
+        },
+        pid: None,
+        app_id: None,
+        protocol: None,
+        route: Some(text(row.endpoint)),
+        query: None,
+        session_id: None,
+        name: None,
+        status_text: None,
+        error_type: None,
+        cold_start: None,
+        downstream_ms: ms(row.downstream_ns),
+        cpu_wait_ms: ms(row.cpu_wait_ns),
+        wakeup_ms: Some(wakeup),
+        slot_wait_ms: ms(row.slot_wait_ns),
+        kind: SpanKind::Server,
+        caller_span_id: row.caller,
+        net_ms: ms(row.net_ns),
+        links: None,
+        sample_weight: None,
+        flags: row.is_orphan.then_some(Flags::NONE.with(Flag::Orphan)),
+    }
+}
+
+/// The fields that the plan reads.
+fn call<'n>(row: &Call, names: &'n Names) -> cctf::Call<'n> {
+    let text = |number: u32| Text::from(names.text(number));
+    cctf::Call {
+        trace_id: row.trace_id,
+        span_id: row.span_id,
+        parent_span_id: row.has_parent_span.then_some(row.span_id),
+        ancestor_id: row.ancestor,
+        module_id: text(row.module),
+        instance_id: text(row.module),
+        node: text(row.node),
+        stage: Stage::Unknown,
+        ts_start: Milliseconds::from_ns(row.start_ns),
+        ts_end: Milliseconds::from_ns(row.end_ns),
+        method: None,
+        path: None,
+        bytes_out: None,
+        bytes_in: None,
+        status: None,
+        kind: Some(if row.is_message {
+            SpanKind::Producer
+        } else {
+            SpanKind::Client
+        }),
+        protocol: None,
+        name: None,
+        peer: None,
+        peer_module: None,
+        resend_count: None,
+        session_id: None,
+        error_type: None,
+        replay_of_trace_id: None,
+        replay_of_span_id: None,
+        lateness_ms: None,
+        flags: None,
     }
 }
 

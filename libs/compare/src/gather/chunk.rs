@@ -83,10 +83,9 @@ impl Chunk {
             span_id: row.span_id,
             parent: row.parent_id,
             caller: row.caller_span_id,
-            is_root: row.parent_id.is_none()
-                && row.parent_span_id.is_none()
-                && row.caller_span_id.is_none()
-                && !flags.has(Flag::Orphan),
+            is_root: row.parent_id.is_none() && row.caller_span_id.is_none() && !flags.has(Flag::Orphan),
+            has_parent_span: row.parent_span_id.is_some(),
+            is_orphan: flags.has(Flag::Orphan),
             is_http: row.kind == SpanKind::Server && is_http(row.protocol.as_ref(), row.method.as_ref()),
             module: self.names.number(&row.module_id),
             node: self.names.number(&row.node),
@@ -101,6 +100,8 @@ impl Chunk {
             cpu_ns: ns(row.cpu_time_ms),
             downstream_ns: ns(row.downstream_ms),
             slot_wait_ns: ns(row.slot_wait_ms),
+            wakeup_ns: wakeup,
+            cpu_wait_ns: ns(row.cpu_wait_ms),
             net_ns: ns(row.net_ms),
             bytes_in: size(row.bytes_in),
             bytes_out: size(row.bytes_out),
@@ -131,10 +132,12 @@ impl Chunk {
             span_id: row.span_id,
             ancestor: row.ancestor_id,
             is_root: row.ancestor_id.is_none() && row.parent_span_id.is_none() && !flags.has(Flag::Orphan),
+            has_parent_span: row.parent_span_id.is_some(),
             is_http: !is_message && is_http(row.protocol.as_ref(), row.method.as_ref()),
             is_message,
             is_inferred: false,
             module: self.names.number(&row.module_id),
+            node: self.names.number(&row.node),
             peer: self.names.number(peer),
             endpoint,
             outcome: self.outcome(row.status, [row.error_type.as_ref(), None]),
@@ -167,7 +170,7 @@ impl Chunk {
             rename_outcome(&mut row.outcome);
         }
         for row in &mut self.rows.calls {
-            for number in [&mut row.module, &mut row.peer, &mut row.endpoint] {
+            for number in [&mut row.module, &mut row.node, &mut row.peer, &mut row.endpoint] {
                 *number = of(*number);
             }
             rename_outcome(&mut row.outcome);

@@ -32,8 +32,11 @@ pub struct Invocation {
     pub parent: Option<SpanId>,
     /// The call that caused it.
     pub caller: Option<SpanId>,
-    /// Whether it has no parent and no call row: its request came from outside.
+    /// Whether no invocation and no call caused it: its request came from outside.
     pub is_root: bool,
+    pub has_parent_span: bool,
+    /// Whether its caller is missing.
+    pub is_orphan: bool,
     /// Whether it is a request over HTTP, which a replay can repeat.
     pub is_http: bool,
     pub module: u32,
@@ -51,6 +54,9 @@ pub struct Invocation {
     pub cpu_ns: i64,
     pub downstream_ns: i64,
     pub slot_wait_ns: i64,
+    /// Part of the queue time in which a slot was free.
+    pub wakeup_ns: i64,
+    pub cpu_wait_ns: i64,
     pub net_ns: i64,
     pub bytes_in: i64,
     pub bytes_out: i64,
@@ -65,13 +71,15 @@ pub struct Call {
     pub ancestor: Option<SpanId>,
     /// Whether it has neither an invocation nor a span above it.
     pub is_root: bool,
+    pub has_parent_span: bool,
     pub is_http: bool,
     /// Whether the sender does not wait.
     pub is_message: bool,
     /// Whether it has no row: it stands for the cause of an invocation.
     pub is_inferred: bool,
-    /// The calling module, or [`NONE`].
+    /// The calling module and its node, or [`NONE`].
     pub module: u32,
+    pub node: u32,
     /// The module that it reached, or the peer.
     pub peer: u32,
     /// Method and path.

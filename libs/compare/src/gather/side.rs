@@ -74,6 +74,15 @@ pub fn both(
                 path: runs[place].0.folder(runs[place].1),
             });
         }
+        // The live service repeats its own calls by itself, such as polls for messages.
+        for call in side
+            .rows
+            .calls
+            .iter_mut()
+            .filter(|call| modules.contains(&call.module))
+        {
+            call.is_http &= !call.is_root;
+        }
         side.calls = side.rows.calls.len() as u64;
         side.is_open = inputs[place].is_open;
         side.notes.append(&mut inputs[place].notes);

@@ -18,8 +18,8 @@ pub struct Tree {
     children: Vec<u32>,
     /// Calls from outside, in the order of their start. A root invocation without a call has an inferred one.
     pub roots: Vec<u32>,
-    /// Rows whose caller is missing. They are not compared in pairs.
-    pub orphans: u64,
+    /// Calls whose caller is missing, and inferred calls of invocations whose caller is missing.
+    pub orphans: Vec<u32>,
 }
 
 /// Numbers of rows by a hash of their ids.
@@ -67,11 +67,10 @@ impl Tree {
                 Some(call) if tree.callee[call as usize] == NONE => {
                     tree.callee[call as usize] = number as u32
                 }
-                _ if row.is_root || row.parent.is_some() => {
+                _ => {
                     rows.calls.push(inferred(&row));
                     tree.callee.push(number as u32);
                 }
-                _ => tree.orphans += 1,
             }
         }
         let ancestor_of = |call: &Call| {
@@ -117,7 +116,7 @@ impl Tree {
             if call.is_root {
                 self.roots.push(number as u32);
             } else if ancestors[number] == NONE {
-                self.orphans += 1;
+                self.orphans.push(number as u32);
             }
         }
         self.roots.sort_by_key(|&call| order(&rows.calls[call as usize]));
@@ -192,10 +191,12 @@ fn inferred(row: &Invocation) -> Call {
         span_id: row.span_id,
         ancestor: row.parent,
         is_root: row.is_root,
+        has_parent_span: row.has_parent_span,
         is_http: row.is_http,
         is_message: false,
         is_inferred: true,
         module: NONE,
+        node: NONE,
         peer: row.module,
         endpoint: row.endpoint,
         outcome: Outcome::Silent,

@@ -77,6 +77,12 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     let mut found = RootPairs::default();
     let is_replay = mode != (Key::Own, Key::Own);
     let is_repeatable = |side: &Side, root: u32| !is_replay || side.rows.calls[root as usize].is_http;
+    if is_replay {
+        // A replay may send requests whose caller was missing.
+        for &orphan in &a.tree.orphans {
+            ids.entry(a.tree.root_id(&a.rows, orphan)).or_insert(orphan);
+        }
+    }
     for &root in &b.tree.roots {
         match key(b, root, mode.1).and_then(|id| ids.remove(&id)) {
             Some(of_a) => found.pairs.push((of_a, root)),

@@ -29,4 +29,4 @@ pub use collect::{Collector, TooMany};
 pub use model::{Arrival, CALLS_MAX, Call, Ending, INVOCATIONS_MAX, NONE, Place, Waited, Work, Works};
 pub use names::{Endpoint, Instance, Names, Station};
 pub use notes::Notes;
-pub use read::{Bounds, WorkError, read};
+pub use read::{Bounds, WorkError, read, stations};

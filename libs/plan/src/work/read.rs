@@ -115,7 +115,10 @@ fn each_line(
 
 /// Sets the stations of the instances as the last inventory reports them. Inferred slots are no station: they only say how many
 /// requests were seen at once.
-fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<(), ReadError> {
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<(), ReadError> {
     let mut inventory = None;
     for part in parts {
         let folder = RunFolder::open(&run.folder(part))?;
