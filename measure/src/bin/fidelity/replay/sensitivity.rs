@@ -1,6 +1,6 @@
 //! Replays after one thing was changed. Each must be called different, and the change must be the first cause.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::site::{Site, Verdict, Word};
 use crate::finding::Finding;
@@ -39,7 +39,6 @@ struct Change {
 
 /// Replays a recording with each change.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
-    let mut findings = Vec::new();
     let mut site = Site::start(bin_dir)?;
     let far = site.service(FAR, &[("WORKERS", "2")])?;
     let back = site.service(BACK, &[("WORKERS", "2"), ("NEXT_URL_ALLOW", &far)])?;
@@ -50,66 +49,48 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     ];
     let front = site.service(FRONT, &workers)?;
     let next = |work: &str| format!("X-Next-Url: {back}{work}");
-    let header = next(BACK_WORK);
-    let recording = site.record(
-        "recorded",
-        &front,
-        &[&LOAD, ["--header", &header].as_slice()].concat(),
-    )?;
-    let mut judge = |site: &Site<'_>, replayed: &PathBuf, change: &Change| -> anyhow::Result<()> {
-        let verdict = site.compare(&recording, replayed)?;
-        findings.push(finding(change, &verdict));
-        Ok(())
-    };
-    let by_header = |module| move |name, causes| Change { name, causes, module };
-    let in_back = by_header(Some(BACK));
-
-    let replayed = site.replay(&recording, "slower", &front, &["--header", &next(BACK_SLOWER)])?;
-    judge(
-        &site,
-        &replayed,
-        &in_back("1 ms more in one module", &["service_mean"]),
-    )?;
-
-    let replayed = site.replay(&recording, "cheaper", &front, &["--header", &next(BACK_CHEAPER)])?;
-    judge(
-        &site,
-        &replayed,
-        &in_back("10% less CPU time in one module", &["cpu_mean", "service_mean"]),
-    )?;
-
-    let replayed = site.replay(
-        &recording,
-        "faster",
-        &front,
-        &["--header", &header, "--speed", "1.02"],
-    )?;
-    let faster = Change {
-        name: "arrivals 2% faster",
-        causes: &["arrival_rate", "arrival_offset"],
-        module: None,
-    };
-    judge(&site, &replayed, &faster)?;
-
+    let unchanged = next(BACK_WORK);
+    let load = [&LOAD, ["--header", &unchanged].as_slice()].concat();
+    let recording = site.record("recorded", &front, &load)?;
     let lost = (recorded_roots(&recording)? - 1).to_string();
-    let replayed = site.replay(
-        &recording,
-        "lost",
-        &front,
-        &["--header", &header, "--limit", &lost],
-    )?;
-    let lost = Change {
-        name: "one request less",
-        causes: &["call_graph"],
-        module: None,
-    };
-    judge(&site, &replayed, &lost)?;
-
-    let extra = format!("X-Next-Url: {back}{BACK_WORK}&call_url={far}/work");
-    let replayed = site.replay(&recording, "extra", &front, &["--header", &extra])?;
-    judge(&site, &replayed, &in_back("one more call", &["call_graph"]))?;
-
-    site.stop_services()?;
+    let extra = next(&format!("{BACK_WORK}&call_url={far}/work"));
+    let (slower, cheaper) = (next(BACK_SLOWER), next(BACK_CHEAPER));
+    let changes: [(&str, &[&str], Change); 5] = [
+        (
+            "slower",
+            &["--header", &slower],
+            Change::of("1 ms more in one module", &["service_mean"], Some(BACK)),
+        ),
+        (
+            "cheaper",
+            &["--header", &cheaper],
+            Change::of(
+                "10% less CPU time in one module",
+                &["cpu_mean", "service_mean"],
+                Some(BACK),
+            ),
+        ),
+        (
+            "faster",
+            &["--header", &unchanged, "--speed", "1.02"],
+            Change::of("arrivals 2% faster", &["arrival_rate", "arrival_offset"], None),
+        ),
+        (
+            "lost",
+            &["--header", &unchanged, "--limit", &lost],
+            Change::of("one request less", &["call_graph"], None),
+        ),
+        (
+            "extra",
+            &["--header", &extra],
+            Change::of("one more call", &["call_graph"], None),
+        ),
+    ];
+    let mut findings = Vec::new();
+    for (run_id, flags, change) in &changes {
+        let replayed = site.replay(&recording, run_id, &front, flags)?;
+        findings.push(change.finding(&site.compare(&recording, &replayed)?));
+    }
     findings.push(fewer_workers(bin_dir)?);
     Ok(findings)
 }
@@ -132,12 +113,8 @@ fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
     site.stop_services()?;
     let url = site.service(FRONT, &[("WORKERS", "1")])?;
     let replayed = site.replay(&recording, "half", &url, &[])?;
-    let change = Change {
-        name: "half of the workers",
-        causes: &["slots"],
-        module: Some(FRONT),
-    };
-    Ok(finding(&change, &site.compare(&recording, &replayed)?))
+    let change = Change::of("half of the workers", &["slots"], Some(FRONT));
+    Ok(change.finding(&site.compare(&recording, &replayed)?))
 }
 
 /// Number of calls that a run has at its root.
@@ -149,16 +126,22 @@ fn recorded_roots(run: &Path) -> anyhow::Result<usize> {
         .count())
 }
 
-fn finding(change: &Change, verdict: &Verdict) -> Finding {
-    let first = &verdict.json["verdict"]["causes"][0];
-    let is_topic = first["topic"]
-        .as_str()
-        .is_some_and(|topic| change.causes.contains(&topic));
-    let is_module = change.module.is_none() || first["module"].as_str() == change.module;
-    Finding::new(
-        change.name,
-        format!("{:?}: {}", verdict.word, verdict.cause()),
-        format!("differs by {}", change.causes.join(" or ")),
-        verdict.word == Word::Differs && is_topic && is_module,
-    )
+impl Change {
+    const fn of(name: &'static str, causes: &'static [&'static str], module: Option<&'static str>) -> Self {
+        Self { name, causes, module }
+    }
+
+    fn finding(&self, verdict: &Verdict) -> Finding {
+        let first = &verdict.json["verdict"]["causes"][0];
+        let is_topic = first["topic"]
+            .as_str()
+            .is_some_and(|topic| self.causes.contains(&topic));
+        let is_module = self.module.is_none() || first["module"].as_str() == self.module;
+        Finding::new(
+            self.name,
+            format!("{:?}: {}", verdict.word, verdict.cause()),
+            format!("differs by {}", self.causes.join(" or ")),
+            verdict.word == Word::Differs && is_topic && is_module,
+        )
+    }
 }
