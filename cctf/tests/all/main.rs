@@ -14,6 +14,7 @@ mod pause;
 #[path = "../../examples/recorded/main.rs"]
 mod recorded;
 mod recorded_run;
+mod replay;
 mod report;
 mod run;
 mod servers;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cctf_proto::cctf::{File, Part, RunMeta};
 use cctf_proto::log_line;
-use plan::roots::{Orphans, Plan, Preview, Roots, size};
+use plan::roots::{Plan, Preview, Roots, Selection, size};
 use replay::bodies::templates::Templates;
 use replay::overview::Overview;
 use replay::targets::{Targets, TargetsError};
@@ -14,7 +14,7 @@ use rundir::RunFolder;
 use rundir::parts::Run;
 
 use super::args::ReplayArgs;
-use super::plan_report::{PlanReport, Sources};
+use super::plan_report::{PlanReport, Sources, dropped_orphans};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
 use crate::commands::display::BytesBar;
@@ -54,7 +54,7 @@ impl Checked {
         let preview = plan.preview()?;
         let overview = Overview::of(plan.arrivals(), &targets, &templates, seed)?;
         if args.strict {
-            check_strict(&roots, &preview, &overview, selection.orphans)?;
+            check_strict(&roots, &preview, &overview, &selection)?;
         }
         if overview.requests == 0 {
             anyhow::bail!(
@@ -165,15 +165,11 @@ fn check_strict(
     roots: &Roots,
     preview: &Preview,
     overview: &Overview,
-    orphans: Orphans,
+    selection: &Selection,
 ) -> anyhow::Result<()> {
     let window = &preview.window;
     let other_kinds: u64 = window.not_sendable().map(|(_, count)| count).sum();
-    let dropped = if orphans == Orphans::Drop {
-        window.orphans
-    } else {
-        0
-    };
+    let dropped = dropped_orphans(roots, preview, selection);
     let found: Vec<String> = [
         (dropped, "orphan"),
         (other_kinds, "root other than HTTP"),

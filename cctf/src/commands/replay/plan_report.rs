@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use plan::roots::{Orphans, Preview, Roots};
+use plan::roots::{Orphans, Preview, Roots, Selection};
 use replay::bodies::templates::Templates;
 use replay::overview::Overview;
 use replay::targets::Targets;
@@ -195,6 +195,16 @@ fn target_of(targets: &Targets, module: &str) -> Option<String> {
     targets.all().get(number).map(ToString::to_string)
 }
 
+/// Orphans that are not sent. The window of a whole run ends with its roots, but orphans after them count, too.
+pub fn dropped_orphans(roots: &Roots, preview: &Preview, selection: &Selection) -> u64 {
+    let is_whole = selection.from.is_zero() && selection.to.is_none();
+    match selection.orphans {
+        Orphans::Root => 0,
+        Orphans::Drop if is_whole => roots.survey.orphans,
+        Orphans::Drop => preview.window.orphans,
+    }
+}
+
 /// Roots in the window that are not sent, by reason. What thinning and the limit leave out is no loss, so it is not here.
 fn not_sent(sources: &Sources<'_>) -> BTreeMap<&'static str, u64> {
     let window = &sources.preview.window;
@@ -202,9 +212,12 @@ fn not_sent(sources: &Sources<'_>) -> BTreeMap<&'static str, u64> {
         .not_sendable()
         .map(|(kind, count)| (kind.name(), count))
         .collect();
-    if sources.flags.selection(0).orphans == Orphans::Drop {
-        reasons.insert("orphans", window.orphans);
-    }
+    let orphans = dropped_orphans(
+        sources.roots,
+        sources.preview,
+        &sources.flags.selection(sources.seed),
+    );
+    reasons.insert("orphans", orphans);
     reasons.insert("with a larger body than 64 MiB", sources.overview.too_large);
     reasons.insert("with a longer path than 6 KiB", sources.overview.too_long);
     reasons.retain(|_, count| *count > 0);

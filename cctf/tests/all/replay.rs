@@ -1,0 +1,398 @@
+//! `cctf replay` of handwritten runs, against services and a collector in the test.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::Value as Json;
+
+use crate::servers::{Answers, Servers};
+use crate::{cctf, stderr};
+
+/// A recorded call of the load driver, 10 ms after the one before it.
+struct Call {
+    method: &'static str,
+    path: &'static str,
+    module: &'static str,
+    bytes_out: u64,
+    status: u16,
+    more: &'static str,
+}
+
+const JSON: Call = Call {
+    method: "POST",
+    path: "/json/validate",
+    module: "front",
+    bytes_out: 100,
+    status: 200,
+    more: "",
+};
+const CHECKOUT: Call = Call {
+    path: "/checkout",
+    module: "cart",
+    ..JSON
+};
+
+/// Writes the run `first` into `logs`. Its calls have the span ids 1, 2 and so on.
+fn record(logs: &Path, calls: &[Call], ended: &str) -> String {
+    let folder = logs.join("first/cctf");
+    fs::create_dir_all(&folder).unwrap();
+    let mut lines = String::new();
+    for (call, number) in calls.iter().zip(1..) {
+        let start = 1_760_000_000_000_u64 + 10 * number;
+        let Call {
+            method,
+            path,
+            module,
+            bytes_out,
+            status,
+            more,
+        } = call;
+        writeln!(
+            lines,
+            r#"{{"trace_id":"{number:032x}","span_id":"{number:016x}","parent_span_id":null,"ancestor_id":null,"module_id":"cctf-load","instance_id":"l","node":"n","stage":"edge","ts_start":{start}.000000,"ts_end":{start}.500000,"method":"{method}","path":"{path}","bytes_out":{bytes_out},"bytes_in":2,"status":{status},"kind":"client","protocol":"http","peer":"h:1","peer_module":"{module}"{more}}}"#
+        )
+        .unwrap();
+    }
+    fs::write(folder.join("calls.jsonl"), lines).unwrap();
+    fs::write(folder.join("invocations.jsonl"), "").unwrap();
+    let meta = format!(
+        r#"{{"run_id":"first","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"seed":7,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":{ended},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#
+    );
+    fs::write(folder.join("run_meta.json"), meta).unwrap();
+    logs.join("first").to_str().unwrap().to_owned()
+}
+
+const ENDED: &str = "1760000001000.000000";
+
+fn replay(run: &str, servers: &Servers, more: &[&str]) -> Output {
+    cctf(&["replay", run, "--run-id", "again", "--format", "json"])
+        .args(["--otlp-endpoint", &format!("http://{}", servers.collector)])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn url(servers: &Servers) -> String {
+    format!("http://{}", servers.service)
+}
+
+fn json(output: &Output) -> Json {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn attribute(span: &Span, key: &str) -> Option<Value> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    found.value.as_ref()?.value.clone()
+}
+
+fn text(value: &str) -> Option<Value> {
+    Some(Value::StringValue(value.to_owned()))
+}
+
+#[test]
+fn each_module_s_requests_reach_its_target_and_name_their_originals() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = record(logs.path(), &[JSON, CHECKOUT, JSON], ENDED);
+    let (front, cart) = (
+        Servers::start(Answers::Accept, None),
+        Servers::start(Answers::Accept, None),
+    );
+    let front_target = format!("front={}", url(&front));
+    let cart_target = format!("cart={}", url(&cart));
+    let output = replay(
+        &run,
+        &front,
+        &[
+            "--target",
+            &front_target,
+            "--target",
+            &cart_target,
+            "--speed",
+            "2",
+        ],
+    );
+    let report = json(&output);
+    assert_eq!(report["plan"]["requests"], 3);
+    assert_eq!(report["plan"]["filler"], 1, "the content of /checkout is unknown");
+    assert_eq!(report["statuses"]["200"], 3);
+    let paths = |servers: &Servers| -> Vec<(String, String, usize)> {
+        let seen = servers.seen().into_iter();
+        seen.map(|request| (request.method, request.path, request.body.len()))
+            .collect()
+    };
+    let post = |path: &str| ("POST".to_owned(), path.to_owned(), 100);
+    assert_eq!(paths(&front), [post("/json/validate"), post("/json/validate")]);
+    assert_eq!(paths(&cart), [post("/checkout")]);
+    assert!(serde_json::from_slice::<Json>(&front.seen()[0].body).is_ok());
+
+    let (control, mut requests): (Vec<_>, Vec<_>) = front
+        .spans()
+        .into_iter()
+        .partition(|(scope, _)| scope == keys::CONTROL_SCOPE);
+    let start = &control
+        .iter()
+        .find(|(_, span)| span.name == keys::RUN_START_SPAN)
+        .unwrap()
+        .1;
+    assert_eq!(attribute(start, keys::RUN_REPLAY_OF), text("first"));
+    assert_eq!(
+        attribute(start, keys::RUN_REPLAY_SPEED),
+        Some(Value::DoubleValue(2.0))
+    );
+    assert_eq!(
+        attribute(start, keys::RUN_SEED),
+        Some(Value::IntValue(7)),
+        "the recorded seed"
+    );
+    requests.sort_by_key(|(_, span)| span.start_time_unix_nano);
+    assert_eq!(requests.len(), 3);
+    for ((_, span), number) in requests.iter().zip(1..) {
+        assert_eq!(
+            attribute(span, keys::REPLAY_OF_TRACE_ID),
+            text(&format!("{number:032x}"))
+        );
+        assert_eq!(
+            attribute(span, keys::REPLAY_OF_SPAN_ID),
+            text(&format!("{number:016x}"))
+        );
+        assert!(matches!(
+            attribute(span, keys::LATENESS_NS),
+            Some(Value::IntValue(0..))
+        ));
+    }
+}
+
+#[test]
+fn the_same_seed_sends_the_same_bytes_and_templates_fill_them() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = record(logs.path(), &[CHECKOUT, JSON], ENDED);
+    let bodies = logs.path().join("bodies.toml");
+    let template =
+        "[[template]]\nroute = \"/checkout\"\nbody = '''{\"n\":{{random}},\"pad\":\"{{pad}}\"}'''\n";
+    fs::write(&bodies, template).unwrap();
+    let sent = |seed: &str| {
+        let servers = Servers::start(Answers::Accept, None);
+        let target = url(&servers);
+        let flags = [
+            "--target",
+            &target,
+            "--bodies",
+            bodies.to_str().unwrap(),
+            "--seed",
+            seed,
+            "--strict",
+        ];
+        assert_eq!(json(&replay(&run, &servers, &flags))["plan"]["filler"], 0);
+        let mut seen = servers.seen();
+        seen.sort_by(|left, right| left.path.cmp(&right.path));
+        seen
+    };
+    let (first, again, other) = (sent("1"), sent("1"), sent("2"));
+    assert_eq!(first[0].content_type, "application/json");
+    for ((first, again), other) in first.iter().zip(&again).zip(&other) {
+        assert_eq!(first.body, again.body);
+        assert_ne!(first.body, other.body);
+        assert_eq!(first.body.len(), 100);
+        assert!(serde_json::from_slice::<Json>(&first.body).is_ok());
+    }
+}
+
+#[test]
+fn window_limit_and_scale_choose_the_requests_of_a_dry_run() {
+    let logs = tempfile::tempdir().unwrap();
+    let run = record(logs.path(), &[JSON, JSON, JSON, CHECKOUT], ENDED);
+    let servers = Servers::start(Answers::Accept, None);
+    for (flags, requests) in [
+        (&[][..], 4),
+        (&["--from", "10ms"], 3),
+        (&["--from", "10ms", "--to", "30ms"], 2),
+        (&["--limit", "1"], 1),
+        (&["--scale", "2", "--by", "overlap"], 8),
+        (&["--scale", "2", "--by", "squeeze"], 4),
+    ] {
+        let plan = json(&replay(&run, &servers, &[flags, &["--dry-run"]].concat()));
+        assert_eq!(plan["requests"], requests, "{flags:?}");
+    }
+    assert!(servers.seen().is_empty() && servers.spans().is_empty());
+}
+
+/// Each error is one sentence, before the first request and before a run is reported.
+#[test]
+fn bad_input_is_one_sentence_before_anything_is_sent() {
+    let servers = Servers::start(Answers::Accept, None);
+    let target = url(&servers);
+    let logs = tempfile::tempdir().unwrap();
+    let (open, run) = (
+        logs.path().join("open"),
+        record(logs.path(), &[JSON, CHECKOUT], ENDED),
+    );
+    let open = record(&open, &[JSON], "null");
+    let orphan = Call {
+        more: r#","flags":["orphan"]"#,
+        ..JSON
+    };
+    let orphans = record(&logs.path().join("orphans"), &[JSON, orphan], ENDED);
+    let message = Call {
+        more: r#","flags":[]"#,
+        method: "send",
+        ..JSON
+    };
+    let messages = record(&logs.path().join("messages"), &[message], ENDED);
+    let damaged = record(&logs.path().join("damaged"), &[JSON], ENDED);
+    let calls = Path::new(&damaged).join("cctf/calls.jsonl");
+    fs::write(&calls, fs::read_to_string(&calls).unwrap() + "{\"trace_id\":\n").unwrap();
+    let bodies = logs.path().join("bodies.toml");
+    fs::write(
+        &bodies,
+        "[[template]]\nroute = \"/checkout\"\nbody = '{{inde}}'\n",
+    )
+    .unwrap();
+    let bodies = bodies.to_str().unwrap();
+    let none = logs.path().join("none.toml");
+    // A port on which nothing listens: it was free a moment ago.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (closed, front) = (format!("http://{closed}"), format!("front={target}"));
+    let target = ["--target", target.as_str()];
+    for (run, flags, code, part) in [
+        (
+            &open,
+            &target[..],
+            1,
+            "cannot replay first: the run has not ended",
+        ),
+        (&run, &["--target", &front], 2, "no target for module \"cart\""),
+        (
+            &run,
+            &[target[0], target[1], "--target", "crat=http://127.0.0.1:1"],
+            2,
+            "cannot use --target for crat",
+        ),
+        (
+            &run,
+            &[target[0], target[1], target[0], target[1]],
+            2,
+            "two targets for all modules",
+        ),
+        (
+            &run,
+            &["--target", "http://192.0.2.1:8080"],
+            2,
+            "allow it with --allow-target 192.0.2.1",
+        ),
+        (&run, &["--target", "https://127.0.0.1:1"], 2, "without TLS"),
+        (&run, &["--target", &closed], 1, "cannot connect to"),
+        (
+            &run,
+            &[target[0], target[1], "--bodies", bodies],
+            1,
+            "unknown placeholder {{inde}}",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--bodies", none.to_str().unwrap()],
+            1,
+            "cannot read",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--strict"],
+            1,
+            "it has 1 body of unknown content",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--from", "1s"],
+            2,
+            "choose an earlier start",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--scale", "2", "--by", "thin"],
+            2,
+            "cannot thin by 2",
+        ),
+        (&run, &[target[0], target[1], "--scale", "2"], 2, "--by"),
+        (&run, &[target[0], target[1], "--speed", "0"], 2, "invalid factor"),
+        (&run, &[], 2, "--target"),
+        (
+            &orphans,
+            &[target[0], target[1], "--strict"],
+            1,
+            "it has 1 orphan",
+        ),
+        (
+            &messages,
+            &target[..],
+            1,
+            "none of its 1 root can be sent over HTTP (1 http_incomplete)",
+        ),
+        (
+            &damaged,
+            &[target[0], target[1], "--strict"],
+            1,
+            "it has 1 damaged line",
+        ),
+    ] {
+        let output = replay(run, &servers, flags);
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{flags:?}: {error}");
+        assert!(error.contains(part), "{flags:?}: {error}");
+        assert!(output.stdout.is_empty(), "{flags:?}");
+    }
+    assert!(servers.seen().is_empty() && servers.spans().is_empty());
+}
+
+#[test]
+fn orphans_and_an_unfinished_run_are_sent_on_request() {
+    let servers = Servers::start(Answers::Accept, None);
+    let target = url(&servers);
+    let logs = tempfile::tempdir().unwrap();
+    let orphan = Call {
+        more: r#","flags":["orphan"]"#,
+        ..JSON
+    };
+    let run = record(logs.path(), &[JSON, orphan], "null");
+    let flags = ["--target", &target, "--unfinished"];
+    let dropped = json(&replay(&run, &servers, &flags));
+    assert_eq!(
+        (
+            &dropped["plan"]["requests"],
+            &dropped["plan"]["not_sent"]["orphans"]
+        ),
+        (&1.into(), &1.into())
+    );
+    let sent = json(&replay(
+        &run,
+        &servers,
+        &[&flags[..], &["--orphans", "root"]].concat(),
+    ));
+    assert_eq!(sent["plan"]["requests"], 2);
+    assert_eq!(servers.seen().len(), 3);
+}
+
+#[test]
+fn statuses_other_than_the_recorded_ones_are_counted() {
+    let servers = Servers::start(Answers::Accept, None);
+    let target = url(&servers);
+    let logs = tempfile::tempdir().unwrap();
+    let failed = Call { status: 503, ..JSON };
+    let run = record(logs.path(), &[JSON, failed], ENDED);
+    let report = json(&replay(&run, &servers, &["--target", &target]));
+    assert_eq!(
+        (&report["changes"]["compared"], &report["changes"]["changed"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(
+        report["plan"]["statuses"],
+        serde_json::json!({"200": 1, "503": 1})
+    );
+}
