@@ -4,6 +4,8 @@
 //! has the zeros, and bin `i` has the values from `BIN_RATIO^(i-1)` up to, but excluding, `BIN_RATIO^i`. The boundaries are
 //! computed with integers, so the result depends neither on the order of the values nor on the machine.
 
+use crate::counts::Counts;
+
 /// Maximum distance of a quantile from the exact one, as a fraction of the exact one.
 pub const RELATIVE_ERROR: f64 = 0.05;
 
@@ -105,57 +107,23 @@ pub fn quantile(bins: &[(u16, u32)], fraction: f64) -> Option<f64> {
 /// Counts of values by bin. It takes 4 bytes for each bin between the smallest and the largest value: 600 bytes for times
 /// from 1 us to 1 s, and 2 KiB at most.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CoarseSketch {
-    /// Bin of the first entry of `counts`.
-    first: u16,
-    counts: Vec<u32>,
-}
+pub struct CoarseSketch(Counts<u32>);
 
 impl CoarseSketch {
     /// Adds a value of a bin.
     #[inline]
     pub fn add(&mut self, bin: u16) {
-        match self.counts.get_mut(usize::from(bin.wrapping_sub(self.first))) {
-            Some(count) => *count = count.saturating_add(1),
-            None => {
-                self.grow(bin, bin);
-                self.counts[usize::from(bin - self.first)] += 1;
-            }
-        }
+        self.0.add(i32::from(bin));
     }
 
     /// Adds the values of another sketch.
     pub fn merge(&mut self, other: &Self) {
-        let Some(last) = other.counts.len().checked_sub(1) else {
-            return;
-        };
-        self.grow(other.first, other.first + last as u16);
-        let begin = usize::from(other.first - self.first);
-        for (count, more) in self.counts[begin..].iter_mut().zip(&other.counts) {
-            *count = count.saturating_add(*more);
-        }
+        self.0.merge(&other.0);
     }
 
     /// Number of values by bin, in the order of the bins, without empty ones.
     pub fn bins(&self) -> Vec<(u16, u32)> {
-        let bins = (self.first..).zip(self.counts.iter().copied());
-        bins.filter(|(_, count)| *count > 0).collect()
-    }
-
-    /// Makes room for the bins from `first` to `last`.
-    fn grow(&mut self, first: u16, last: u16) {
-        if self.counts.is_empty() {
-            self.first = first;
-        }
-        if first < self.first {
-            let more = usize::from(self.first - first);
-            self.counts.splice(0..0, std::iter::repeat_n(0, more));
-            self.first = first;
-        }
-        let length = usize::from(last - self.first) + 1;
-        if length > self.counts.len() {
-            self.counts.resize(length, 0);
-        }
+        self.0.used().map(|(bin, count)| (bin as u16, count)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! - [`coarse`]: counts of values in few bins, for the many sketches of a page.
 //! - [`counted`]: the beginning of a note.
+//! - [`counts`]: numbers of values by bucket.
 //! - [`edges`]: who calls whom.
 //! - [`endpoint_cpu`]: CPU time by endpoint of a run whose rows report none.
 //! - [`intervals`]: confidence intervals for means and quantiles of dependent values, such as waits in a queue.
@@ -16,6 +17,7 @@
 
 pub mod coarse;
 mod counted;
+mod counts;
 pub mod edges;
 pub mod endpoint_cpu;
 pub mod intervals;

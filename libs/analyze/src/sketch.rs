@@ -4,6 +4,8 @@
 //! zeros are exact. The buckets are those of HdrHistogram: each power of two is cut into 64 equal ones. That takes integer
 //! operations only, so the result depends neither on the order of the values nor on the machine.
 
+use crate::counts::Counts;
+
 /// Maximum distance of a quantile from the exact one, as a fraction of the exact one: half of a bucket, whose width is at most
 /// 1/64 of its lowest value.
 pub const RELATIVE_ERROR: f64 = 1.0 / 128.0;
@@ -17,36 +19,20 @@ const PER_OCTAVE: u64 = 1 << BITS;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sketch {
     count: u64,
-    /// Bucket of the first entry of `counts`.
-    first: usize,
-    counts: Vec<u64>,
+    counts: Counts<u64>,
 }
 
 impl Sketch {
     #[inline]
     pub fn add(&mut self, value: u64) {
         self.count += 1;
-        let bucket = bucket_of(value);
-        match self.counts.get_mut(bucket.wrapping_sub(self.first)) {
-            Some(count) => *count += 1,
-            None => {
-                self.grow(bucket, bucket);
-                self.counts[bucket - self.first] += 1;
-            }
-        }
+        self.counts.add(bucket_of(value));
     }
 
     /// Adds the values of another sketch.
     pub fn merge(&mut self, other: &Self) {
-        let Some(last) = other.counts.len().checked_sub(1) else {
-            return;
-        };
-        self.grow(other.first, other.first + last);
         self.count += other.count;
-        let begin = other.first - self.first;
-        for (count, more) in self.counts[begin..].iter_mut().zip(&other.counts) {
-            *count += more;
-        }
+        self.counts.merge(&other.counts);
     }
 
     /// Number of values.
@@ -56,52 +42,26 @@ impl Sketch {
 
     /// Number of zeros.
     pub fn zeros(&self) -> u64 {
-        match self.first {
-            0 => self.counts.first().copied().unwrap_or(0),
-            _ => 0,
-        }
+        self.counts.of(0)
     }
 
     /// The value with the rank `ceil(fraction * count)`, as SQL's `quantile_disc`; `None` without values.
     pub fn quantile(&self, fraction: f64) -> Option<u64> {
-        let rank = (self.count as f64 * fraction).ceil().max(1.0) as u64;
-        let mut below = 0;
-        for (index, count) in self.counts.iter().enumerate() {
-            below += count;
-            if below >= rank {
-                return Some(middle_of(self.first + index));
-            }
-        }
-        None
-    }
-
-    /// Makes room for the buckets from `first` to `last`.
-    fn grow(&mut self, first: usize, last: usize) {
-        if self.counts.is_empty() {
-            self.first = first;
-        }
-        if first < self.first {
-            let more = self.first - first;
-            self.counts.splice(0..0, std::iter::repeat_n(0, more));
-            self.first = first;
-        }
-        let length = last + 1 - self.first;
-        if length > self.counts.len() {
-            self.counts.resize(length, 0);
-        }
+        let rank = (self.count as f64 * fraction).ceil() as u64;
+        self.counts.at_rank(rank).map(middle_of)
     }
 }
 
 #[inline]
-fn bucket_of(value: u64) -> usize {
+fn bucket_of(value: u64) -> i32 {
     // Power of two above those whose values are exact.
     let octave = (u64::BITS - (value >> BITS).leading_zeros()).saturating_sub(1);
-    (u64::from(octave) * PER_OCTAVE + (value >> octave)) as usize
+    (u64::from(octave) * PER_OCTAVE + (value >> octave)) as i32
 }
 
 /// The middle of a bucket's lowest and highest value.
-fn middle_of(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
+fn middle_of(bucket: i32) -> u64 {
+    let bucket = u64::from(bucket.unsigned_abs());
     let octave = (bucket / PER_OCTAVE).saturating_sub(1);
     let lowest = (bucket - octave * PER_OCTAVE) << octave;
     lowest + ((1 << octave) - 1) / 2

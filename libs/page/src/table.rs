@@ -1,6 +1,7 @@
 //! [`Table`]: figures in rows, with a caption, units and row headers, in a container that scrolls on narrow screens.
 
 use crate::html::{Html, element};
+use crate::number::counted;
 
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -92,6 +93,17 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// States where so many rows are that are not shown: `12 more are in PLACE.`, with a verb and, before it, a noun for one row and
+    /// for several.
+    pub fn left_out(&mut self, rows: usize, [one, more]: [&str; 2], place: &str) {
+        let rows = rows as u64;
+        let text = || {
+            let rows = counted(rows, &format!("more {one}"), &format!("more {more}"));
+            format!("{rows} {place}")
+        };
+        self.more = (rows > 0).then(text);
+    }
+
     /// The table in its container.
     pub fn html(&self) -> Html {
         let heads = self.columns.iter().map(head);
@@ -176,6 +188,19 @@ mod tests {
         assert!(
             html.contains("aria-label=\"&lt;Modules&gt;\"") && html.contains("3 more rows"),
             "{html}"
+        );
+    }
+
+    #[test]
+    fn rows_that_are_left_out_are_counted_and_none_is_no_sentence() {
+        let mut table = Table::new("t", "T", Vec::new());
+        let found = [0, 1, 2000].map(|rows| {
+            table.left_out(rows, ["row is", "rows are"], "in a.json.");
+            table.more.clone().unwrap_or_default()
+        });
+        assert_eq!(
+            found,
+            ["", "1 more row is in a.json.", "2,000 more rows are in a.json."]
         );
     }
 }

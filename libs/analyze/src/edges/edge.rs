@@ -22,6 +22,13 @@ pub struct Edge {
     pub bytes_in: Bytes,
 }
 
+impl Edge {
+    /// Mean of the known durations.
+    pub fn mean_ns(&self) -> Option<f64> {
+        (self.timed > 0).then(|| self.sum_ns as f64 / self.timed as f64)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EdgeEnd {
     Module(Key),

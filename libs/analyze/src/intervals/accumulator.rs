@@ -2,9 +2,10 @@
 
 use super::batches::Spread;
 use super::block::Block;
-use super::buckets::{self, Counts};
+use super::buckets;
 use super::interval::{Interval, NoInterval};
 use super::run_length::{EFFECTIVE_MIN, RELAXATIONS_MIN, RunLength};
+use crate::counts::Counts;
 
 /// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 10 if accumulators
 /// were appended. docs/statistics.md compares numbers of batches.
@@ -29,6 +30,7 @@ pub struct Accumulator {
     smallest: f64,
     largest: f64,
     not_finite: u64,
+    /// At most 12,300 buckets.
     all: Counts<u64>,
     closed: Vec<Block>,
     open: Block,

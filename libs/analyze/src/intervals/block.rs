@@ -1,13 +1,14 @@
 //! A block: the sum and the coarse counts of consecutive values.
 
-use super::buckets::{self, Counts};
+use super::buckets;
+use crate::counts::Counts;
 
 /// The sum is of differences from a value near them, so that a large part that all have in common cancels.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
     pub count: u64,
     pub sum: f64,
-    /// A bucket has fewer than 2^32 values of one block: at a million values a second, 31 such blocks take 36 hours.
+    /// At most 3,100 buckets. A bucket has fewer than 2^32 values of one block: at a million values a second, 31 such blocks take 36 hours.
     counts: Counts<u32>,
 }
 

@@ -13,6 +13,8 @@ const ENDPOINT_CELLS_MAX: usize = 2048;
 const MODULE_CELLS_MAX: usize = 1024;
 /// Name of the group beyond a maximum number of groups.
 pub const OTHER_NAME: &str = "(other)";
+/// Name of a module or peer that has none.
+pub const UNKNOWN_NAME: &str = "(unknown)";
 /// Stands for further texts in the key of a cell. A text of a row begins with a quote.
 const OTHER: &[u8] = OTHER_NAME.as_bytes();
 

@@ -7,6 +7,12 @@ pub const LEVEL: f64 = 0.95;
 /// Quantiles in the results, and their names.
 pub const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
+/// A count per second; `None` without time.
+pub fn per_second(count: u64, time_ns: u64) -> Option<f64> {
+    const NS_PER_S: f64 = 1e9;
+    (time_ns > 0).then(|| count as f64 * NS_PER_S / time_ns as f64)
+}
+
 /// A measured time of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {

@@ -4,7 +4,7 @@ use crate::intervals::{Interval, NoInterval, RunLength};
 
 use super::arrivals::Gaps;
 use super::cells::{Cells, ENDPOINT, Key, MODULE, NODE};
-use super::figures::{Sums, Time};
+use super::figures::{Sums, Time, per_second};
 use super::links::Link;
 use super::load::{Load, LoadBuckets, LoadIntervals, Source};
 use super::samples::InFlight;
@@ -91,12 +91,10 @@ pub struct Group {
     pub load_intervals: Option<Box<LoadIntervals>>,
 }
 
-const NS_PER_S: f64 = 1e9;
-
 impl Group {
     /// Arrivals per second.
     pub fn rate(&self) -> Option<f64> {
-        (self.time_ns > 0).then(|| self.sums.calls as f64 * NS_PER_S / self.time_ns as f64)
+        per_second(self.sums.calls, self.time_ns)
     }
 
     /// Time average of requests in the system, by Little's law.

@@ -141,7 +141,7 @@ fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
         if let (Some(module), Some(node)) = (&module.module_id, &node.node) {
             let rows = stations.entry((module.clone(), node.clone())).or_default();
             rows.response_ns += sums.of(Time::Response).sum_ns;
-            rows.cpu_count += sums.of(Time::Cpu).sketch.count();
+            rows.cpu_count += sums.of(Time::Cpu).count();
             rows.cpu_ns += sums.of(Time::Cpu).sum_ns;
         }
     }

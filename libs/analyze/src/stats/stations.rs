@@ -30,7 +30,7 @@ impl Stations {
             let free = if is_released { sums.waits_ns } else { 0 };
             work.busy_ns += service.sum_ns.saturating_sub(free);
             work.service_ns += service.sum_ns;
-            work.services += service.sketch.count();
+            work.services += service.count();
         }
         let length = |(module, node): (u32, u32), work: &Work| {
             let key = (&modules[module as usize], &nodes[node as usize]);

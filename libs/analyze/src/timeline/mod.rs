@@ -14,9 +14,10 @@ use collector::Collector;
 use grid::Grid;
 use sampled::SampledBuckets;
 use series::{Series, Timeline};
-use slot_times::{SlotTimes, utilisation};
+use slot_times::SlotTimes;
 
 use crate::stats::cells::Key;
+use crate::stats::group::utilisation;
 
 /// Adds samples and slots. `modules`: the keys by rank.
 pub fn finish(

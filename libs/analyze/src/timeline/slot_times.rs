@@ -39,11 +39,6 @@ impl SlotTimes {
     }
 }
 
-/// Busy time divided by slot time; `None` without slots.
-pub fn utilisation(busy_ns: u128, slot_ns: u128) -> Option<f64> {
-    (slot_ns > 0).then(|| busy_ns as f64 / slot_ns as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

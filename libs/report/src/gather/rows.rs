@@ -1,5 +1,6 @@
 //! [`read`]: the passes over invocations and calls.
 
+use analyze::stats::cells::OTHER_NAME;
 use analyze::stats::group::{By, Group};
 use analyze::stats::opened::Opened;
 use analyze::stats::window::Window;
@@ -60,13 +61,10 @@ fn state(stats: &Stats) -> Vec<String> {
 /// Busier than their slots allow, beyond what rounding explains: the inventory or the times are wrong.
 fn overused(stats: &Stats) -> Option<String> {
     const ROUNDING: f64 = 1.01;
-    let is_overused = |group: &&Group| {
-        let slot_ns = group.slot_ns.filter(|slot_ns| *slot_ns > 0);
-        slot_ns.is_some_and(|slot_ns| group.busy_ns as f64 > slot_ns as f64 * ROUNDING)
-    };
+    let is_overused = |group: &&Group| group.utilisation().is_some_and(|busy| busy > ROUNDING);
     let modules = stats.groups.iter().filter(|group| group.by == By::Module);
     let mut found = modules.filter(is_overused);
-    let first = found.next()?.key.module_id.as_deref().unwrap_or("(other)");
+    let first = found.next()?.key.module_id.as_deref().unwrap_or(OTHER_NAME);
     let names = match found.count() as u64 {
         0 => first.to_owned(),
         1 => format!("{first} and one other module"),

@@ -1,7 +1,7 @@
 //! [`calls`]: who calls whom, as a graph with rates, errors and times, and as a table; [`links`]: the same between nodes.
 
-use analyze::stats::cells::Key;
-use analyze::stats::figures::Time;
+use analyze::stats::cells::{Key, OTHER_NAME};
+use analyze::stats::figures::{Time, per_second};
 use analyze::stats::group::Group;
 use analyze::stats::load::Load;
 use page::charts::graph::{Edge as Line, Graph as Chart, Node, NodeKind, graph};
@@ -190,10 +190,8 @@ fn table(view: &View, rows: usize) -> Table {
         table.row(edge_row(view, edge));
     }
     let more = view.run.edges.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let pairs = counted(more as u64, "more pair has", "more pairs have");
-        format!("{pairs} less time; all calls are in calls.jsonl.")
-    });
+    let place = "less time; all calls are in calls.jsonl.";
+    table.left_out(more, ["pair has", "pairs have"], place);
     table
 }
 
@@ -201,7 +199,7 @@ fn edge_row(view: &View, edge: &Edge) -> Row {
     let from = match &edge.from {
         Some(key) => shown(&view.names.module(key)),
         None => Html::text(if edge.to == EdgeEnd::Other {
-            "(other)"
+            OTHER_NAME
         } else {
             OUTSIDE
         }),
@@ -209,10 +207,9 @@ fn edge_row(view: &View, edge: &Edge) -> Row {
     let to = match &edge.to {
         EdgeEnd::Module(key) => shown(&view.names.module(key)),
         EdgeEnd::External(peer) => shown(peer),
-        EdgeEnd::Other => Html::text("(other)"),
+        EdgeEnd::Other => Html::text(OTHER_NAME),
     };
-    let rate = (view.seconds() > 0.0).then(|| edge.calls as f64 / view.seconds());
-    let mean = (edge.timed > 0).then(|| edge.sum_ns as f64 / edge.timed as f64);
+    let rate = per_second(edge.calls, view.run.stats.time_ns);
     let time = |ns: Option<f64>| Html::text(&optional(ns, Unit::Nanoseconds));
     let [p50, p95, p99] = edge.quantiles_ns.map(|ns| time(ns.map(|ns| ns as f64)));
     Row::new([
@@ -221,7 +218,7 @@ fn edge_row(view: &View, edge: &Edge) -> Row {
         Html::text(&exact(edge.calls)),
         Html::text(&optional(rate, Unit::PerSecond)),
         Html::text(&errors(edge.errors, edge.calls)),
-        time(mean),
+        time(edge.mean_ns()),
         p50,
         p95,
         p99,
@@ -266,10 +263,7 @@ pub fn links(view: &View, rows: usize) -> Html {
         ]));
     }
     let more = view.links.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let links = counted(more as u64, "more is", "more are");
-        format!("{links} in cctf stats --by link.")
-    });
+    table.left_out(more, ["is", "are"], "in cctf stats --by link.");
     let note = "A link is the node of a caller and the node of the invocation. Network times compare durations, so they do not \
                 depend on the nodes' clocks.";
     let mut html = element("p").class("note").child(note).build();

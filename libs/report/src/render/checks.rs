@@ -12,8 +12,6 @@ use super::view::View;
 
 /// Maximum length of a finding or note, in characters.
 const SENTENCE_MAX: usize = 400;
-/// Maximum number of notes.
-const NOTES_MAX: usize = 60;
 
 pub fn validation(view: &View, rows: usize) -> Html {
     let found = &view.run.validation;
@@ -54,11 +52,9 @@ pub fn validation(view: &View, rows: usize) -> Html {
         ]));
     }
     let all = found.errors + found.warnings;
-    let more = all.saturating_sub(found.findings.len().min(rows) as u64);
-    table.more = (more > 0).then(|| {
-        let findings = counted(more, "more finding is", "more findings are");
-        format!("{findings} in cctf validate.")
-    });
+    let shown = found.findings.len().min(rows) as u64;
+    let more = all.saturating_sub(shown) as usize;
+    table.left_out(more, ["finding is", "findings are"], "in cctf validate.");
     html.push(table.html());
     html
 }
@@ -104,13 +100,11 @@ pub fn lint(view: &View, rows: usize) -> Html {
             sentence(&check.figures),
         ]));
     }
-    let more = checks.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        format!(
-            "{} in cctf stats --lint.",
-            counted(more as u64, "more is", "more are")
-        )
-    });
+    table.left_out(
+        checks.len().saturating_sub(rows),
+        ["is", "are"],
+        "in cctf stats --lint.",
+    );
     let note = "Each law compares figures that were recorded independently of each other. A broken law shows lost rows, wrong clocks \
                 or contradictory samples: such a run is not fit for a simulation. The laws cpu and host_cpu are upper bounds: a \
                 process may use more CPU time than its invocations, and a host more than its processes.";
@@ -124,7 +118,7 @@ pub fn notes(view: &View, rows: usize) -> Html {
     if notes.is_empty() {
         return notice(Verdict::Good, "Nothing is missing or left out.");
     }
-    let shown = notes.len().min(rows).min(NOTES_MAX);
+    let shown = notes.len().min(rows);
     let items = notes[..shown]
         .iter()
         .map(|note| element("li").child(sentence(note)));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use analyze::stats::cells::Key;
+use analyze::stats::cells::{Key, UNKNOWN_NAME};
 
 use crate::model::{Edge, EdgeEnd};
 
@@ -28,9 +28,6 @@ impl Reach {
         }
     }
 }
-
-/// Name of a module that has none.
-const UNKNOWN: &str = "(unknown)";
 
 /// A node of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +70,7 @@ pub fn collapse<'a>(edges: &'a [Edge], modules: &[&Key], reach: Reach) -> Graph<
     // A module without invocations only calls, as the load driver does.
     let peer_name = |key: &'a Key| match positions.contains_key(key) {
         true => None,
-        false => Some(key.module_id.as_deref().unwrap_or(UNKNOWN)),
+        false => Some(key.module_id.as_deref().unwrap_or(UNKNOWN_NAME)),
     };
     let ends = |edge: &'a Edge| {
         let from = edge.from.as_ref().and_then(peer_name);

@@ -8,7 +8,7 @@ use page::charts::axes::TimeAxis;
 use page::charts::lines::{Line, Lines, lines};
 use page::figure::figure;
 use page::html::Html;
-use page::number::{Unit, counted, duration, optional};
+use page::number::{Unit, duration, optional};
 use page::table::{Column, Row, Table};
 
 use super::over_time::titled;
@@ -156,10 +156,11 @@ fn table(both: &Both, rows: usize) -> Table {
             time(second, 0.95),
         ]));
     }
-    let more = both.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let intervals = counted(more as u64, "more interval is", "more intervals are");
-        format!("{intervals} in cctf stats --from … --to …")
-    });
+    let place = "in cctf stats --from … --to …";
+    table.left_out(
+        both.len().saturating_sub(rows),
+        ["interval is", "intervals are"],
+        place,
+    );
     table
 }

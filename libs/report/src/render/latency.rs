@@ -193,8 +193,12 @@ fn table(view: &View, rows: usize) -> Table {
             of(0.99),
         ]));
     }
-    let more = buckets.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| format!("{more} more intervals: cctf stats --from … --to …"));
+    let place = "in cctf stats --from … --to …";
+    table.left_out(
+        buckets.len().saturating_sub(rows),
+        ["interval is", "intervals are"],
+        place,
+    );
     table
 }
 

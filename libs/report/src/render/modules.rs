@@ -7,7 +7,7 @@ use page::charts::parts::Part;
 use page::charts::stacked::{Bar, Stacked, stacked};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{Unit, counted, exact, optional};
+use page::number::{Unit, exact, optional};
 use page::table::{Column, Row, Table};
 
 use super::figures::{effective, errors_of, load as certain, mean, quantile};
@@ -75,7 +75,7 @@ fn times(view: &View, kind: &Kind, rows: usize) -> Table {
         cells.extend(time_cells(group));
         table.row(Row::new(cells).key(&format!("{}{index}", &kind.name[..1])));
     }
-    table.more = more(kind.groups.len(), rows, kind.name);
+    left_out(&mut table, kind.groups.len(), kind.name);
     table
 }
 
@@ -145,18 +145,8 @@ fn load(view: &View, kind: &Kind, rows: usize) -> Table {
             Html::text(&effective(group, Time::Response)),
         ]));
     }
-    table.more = more(kind.groups.len(), rows, kind.name);
+    left_out(&mut table, kind.groups.len(), kind.name);
     table
-}
-
-fn more(all: usize, rows: usize, by: &str) -> Option<String> {
-    let more = all.saturating_sub(rows);
-    (more > 0).then(|| {
-        format!(
-            "{} in cctf stats --by {by}.",
-            counted(more as u64, "more is", "more are")
-        )
-    })
 }
 
 /// Means of the parts of an invocation's time; `None` if no value is known.
@@ -237,7 +227,7 @@ fn composition(view: &View, rows: usize) -> Html {
             part(of.network),
         ]));
     }
-    table.more = more(view.modules.len(), rows, "module");
+    left_out(&mut table, view.modules.len(), "module");
     let note = "Means over the invocations whose value is known. The rest of the service time is waiting: for downstream calls, \
                 disks, locks, a CPU, or a slot after a downstream call. Where the CPU time is unknown, a bar shows the whole service \
                 time as one part. Network time is outside of the response time.";
@@ -262,6 +252,12 @@ pub fn endpoints(view: &View, rows: usize) -> Html {
         cells.extend(time_cells(group));
         table.row(Row::new(cells));
     }
-    table.more = more(view.endpoints.len(), rows, "endpoint");
+    left_out(&mut table, view.endpoints.len(), "endpoint");
     table.html()
+}
+
+/// States where the groups are that the table does not show.
+fn left_out(table: &mut Table, groups: usize, by: &str) {
+    let more = groups.saturating_sub(table.rows.len());
+    table.left_out(more, ["is", "are"], &format!("in cctf stats --by {by}."));
 }

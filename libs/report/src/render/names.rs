@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use analyze::stats::Stats;
-use analyze::stats::cells::{Key, OTHER_NAME};
+use analyze::stats::cells::{Key, OTHER_NAME, UNKNOWN_NAME};
 use page::html::{Html, element};
 use page::number::NONE;
 
@@ -71,7 +71,7 @@ impl Names {
     /// Whole name of a module, or of the module of an endpoint.
     pub fn module(&self, key: &Key) -> String {
         let Some(module) = key.module_id.as_deref() else {
-            return if key.is_other { OTHER_NAME } else { "(unknown)" }.to_owned();
+            return if key.is_other { OTHER_NAME } else { UNKNOWN_NAME }.to_owned();
         };
         match &key.app_id {
             Some(app) if self.ambiguous.contains(module) => format!("{app}/{module}"),

@@ -7,7 +7,7 @@ use page::charts::axes::Mark;
 use page::charts::lines::{Line, Lines, lines};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{Unit, counted, duration, exact, optional};
+use page::number::{Unit, duration, exact, optional};
 use page::table::{Column, Row, Table};
 
 use super::figures::errors;
@@ -199,11 +199,12 @@ fn table(view: &View, rows: usize) -> Table {
             of(0.99),
         ]));
     }
-    let more = buckets.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let intervals = counted(more as u64, "more interval", "more intervals");
-        format!("{intervals}: cctf stats --from … --to …")
-    });
+    let place = "in cctf stats --from … --to …";
+    table.left_out(
+        buckets.len().saturating_sub(rows),
+        ["interval is", "intervals are"],
+        place,
+    );
     table
 }
 
@@ -234,10 +235,7 @@ fn events(view: &View, rows: usize) -> Html {
         ]));
     }
     let more = view.run.events.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let events = counted(more as u64, "more event is", "more events are");
-        format!("{events} in placement_events.jsonl.")
-    });
+    table.left_out(more, ["event is", "events are"], "in placement_events.jsonl.");
     let times = "Times are relative to the first invocation; what started before has a negative one.";
     element("details")
         .child(element("summary").child("Placement events"))

@@ -1,6 +1,6 @@
 //! [`summary`]: the facts of a run, and a verdict with a sentence and a link for each thing that a reader has to know first.
 
-use analyze::stats::figures::Time;
+use analyze::stats::figures::{Time, per_second};
 use analyze::stats::lint::Verdict as LawVerdict;
 use jiff::Timestamp;
 use page::html::{Html, element};
@@ -12,8 +12,6 @@ use super::checks::damaged_lines;
 use super::names::shown;
 use super::view::View;
 
-/// Maximum number of facts from `run_meta.json`.
-const FACTS_MAX: usize = 40;
 /// Share of failed invocations that is a warning, not a failure of the run.
 const ERRORS_BAD: f64 = 0.01;
 
@@ -28,7 +26,7 @@ struct Judgement {
 pub fn summary(view: &View, rows: usize) -> Html {
     let mut html = verdicts(view);
     html.push(tiles(&key_figures(view)));
-    let facts = facts(view, rows.min(FACTS_MAX));
+    let facts = facts(view, rows);
     let opened = element("details")
         .child(element("summary").child("Facts of the run"))
         .child(facts.html());
@@ -265,7 +263,7 @@ fn key_figures(view: &View) -> Vec<Tile> {
         let found = response.sketch.quantile(fraction);
         optional(found.map(|ns| ns as f64), Unit::Nanoseconds)
     };
-    let rate = (view.seconds() > 0.0).then(|| sums.calls as f64 / view.seconds());
+    let rate = per_second(sums.calls, view.run.stats.time_ns);
     let has_wrong_clock = view.run.stats.outside > 0;
     let or_wrong = |detail: &'static str| {
         if has_wrong_clock {
@@ -317,12 +315,7 @@ fn facts(view: &View, rows: usize) -> Table {
             table.row(Row::new([shown(name), shown(value)]));
         }
         let more = meta.facts.len().saturating_sub(rows);
-        table.more = (more > 0).then(|| {
-            format!(
-                "{} in run_meta.json.",
-                counted(more as u64, "more is", "more are")
-            )
-        });
+        table.left_out(more, ["is", "are"], "in run_meta.json.");
     } else {
         table.more = Some("run_meta.json is missing or invalid.".to_owned());
     }
