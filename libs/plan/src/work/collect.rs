@@ -1,12 +1,13 @@
 //! [`Collector`]: rows of invocations and calls, reduced to what their work needs.
 
-use cctf_proto::cctf::{self, Flag, Flags, Invocation, Milliseconds, SpanId, SpanKind, TraceId};
+use cctf_proto::cctf::{Milliseconds, SpanId, TraceId};
 use foldhash::HashMap;
 
 use super::link;
 use super::model::{CALLS_MAX, INVOCATIONS_MAX, NONE, Waited, Work, Works};
 use super::names::{Instance, Names};
 use super::notes::Notes;
+use super::rows::{CallRow, InvocationRow};
 
 /// Status of a request that a full queue refused.
 const UNAVAILABLE: i64 = 503;
@@ -25,8 +26,8 @@ pub struct Collector {
     pub(super) names: Names,
     pub(super) works: Vec<Work>,
     pub(super) ties: Vec<Ties>,
-    pub(super) calls: Vec<CallRow>,
-    pub(super) root_calls: Vec<CallRow>,
+    pub(super) calls: Vec<MadeCall>,
+    pub(super) root_calls: Vec<MadeCall>,
     pub(super) notes: Notes,
     by_id: HashMap<(TraceId, SpanId), u32>,
     /// The first invocation that a call caused, by the call.
@@ -46,7 +47,7 @@ pub struct Ties {
 
 /// A row of a call, or an inferred one.
 #[derive(Debug, Clone, Copy)]
-pub struct CallRow {
+pub struct MadeCall {
     pub span_id: SpanId,
     pub start_ns: i64,
     pub end_ns: i64,
@@ -59,11 +60,21 @@ pub struct CallRow {
 }
 
 impl Collector {
+    /// Makes room for so many invocations, at most the maximum.
+    pub fn reserve(&mut self, invocations: usize) {
+        let more = invocations.min(INVOCATIONS_MAX);
+        self.by_id.reserve(more);
+        self.by_caller.reserve(more);
+        self.works.reserve(more);
+        self.ties.reserve(more);
+    }
+
     /// Adds an invocation.
     ///
     /// # Errors
     /// If there are too many.
-    pub fn invocation(&mut self, row: &Invocation<'_>) -> Result<(), TooMany> {
+    pub fn invocation<'a>(&mut self, row: impl Into<InvocationRow<'a>>) -> Result<(), TooMany> {
+        let row = &row.into();
         if self.works.len() >= INVOCATIONS_MAX {
             return Err(TooMany {
                 what: "invocations",
@@ -78,12 +89,12 @@ impl Collector {
             }
             std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(index),
         };
-        let module = self.names.module(&row.module_id);
+        let module = self.names.module(&row.module);
         let route = row.route.as_deref().or(row.path.as_deref());
         let mut work = Work {
             trace_id: row.trace_id,
             span_id: row.span_id,
-            enqueue_ns: row.ts_enqueue.as_ns(),
+            enqueue_ns: row.enqueue.as_ns(),
             wait_ns: 0,
             setup_ns: 0,
             slot_wait_ns: 0,
@@ -93,7 +104,7 @@ impl Collector {
             calls: 0,
             caller: NONE,
             sibling: NONE,
-            instance: self.names.instance(module, &row.instance_id, &row.node),
+            instance: self.names.instance(module, &row.instance, &row.node),
             endpoint: self.names.endpoint(module, row.method.as_deref(), route),
             waited: Waited::Unknown,
         };
@@ -107,17 +118,17 @@ impl Collector {
                 work.sibling = std::mem::replace(&mut self.works[*first as usize].sibling, index);
             }
         }
-        self.notes.sampled += u64::from(row.sample_weight.is_some_and(|weight| weight > 1.0));
+        self.notes.sampled += u64::from(row.is_sampled);
         self.works.push(work);
         Ok(())
     }
 
-    fn times(&mut self, work: &mut Work, row: &Invocation<'_>) {
+    fn times(&mut self, work: &mut Work, row: &InvocationRow<'_>) {
         let ns = |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().max(0));
-        let response = row.rt_ms.or_else(|| row.ts_enqueue.until(row.ts_end));
+        let response = row.response.or_else(|| row.enqueue.until(row.end));
         work.response_ns = ns(response);
         self.notes.without_duration += u64::from(response.is_none_or(|response| response.as_ns() < 0));
-        let Some(queue) = row.queue_time_ms else {
+        let Some(queue) = row.queue else {
             // Whether it was refused is decided with the slots of its instance.
             if row.status == Some(UNAVAILABLE) {
                 work.waited = Waited::Refused;
@@ -126,23 +137,23 @@ impl Collector {
         };
         let queue_ns = queue.as_ns().clamp(0, work.response_ns);
         work.waited = Waited::Recorded;
-        work.setup_ns = ns(row.wakeup_ms).min(queue_ns);
+        work.setup_ns = ns(row.wakeup).min(queue_ns);
         work.wait_ns = queue_ns - work.setup_ns;
-        work.slot_wait_ns = ns(row.slot_wait_ms).min(work.response_ns - queue_ns);
+        work.slot_wait_ns = ns(row.slot_wait).min(work.response_ns - queue_ns);
     }
 
-    fn ties_of(&mut self, work: &Work, row: &Invocation<'_>) -> Ties {
+    fn ties_of(&mut self, work: &Work, row: &InvocationRow<'_>) -> Ties {
         // A request gives up its slot for a call or a sleep. The time of a sleep is not in its row, but its CPU time is.
-        let on_slot = row.cpu_time_ms.map(|cpu| {
-            let cpu_wait = row.cpu_wait_ms.map_or(0, Milliseconds::as_ns);
+        let on_slot = row.cpu.map(|cpu| {
+            let cpu_wait = row.cpu_wait.map_or(0, Milliseconds::as_ns);
             cpu.as_ns().saturating_add(cpu_wait)
         });
         let without_wait_ns = work.service_ns() - work.slot_wait_ns;
         Ties {
             parent: row.parent_id,
-            has_parent_span: row.parent_span_id.is_some(),
-            is_orphan: has(row.flags, Flag::Orphan),
-            asleep_ns: match (row.slot_wait_ms, on_slot) {
+            has_parent_span: row.has_parent_span,
+            is_orphan: row.is_orphan,
+            asleep_ns: match (row.slot_wait, on_slot) {
                 (Some(_), Some(on_slot_ns)) => (without_wait_ns - on_slot_ns).max(0),
                 _ => 0,
             },
@@ -154,28 +165,29 @@ impl Collector {
     ///
     /// # Errors
     /// If there are too many.
-    pub fn call(&mut self, row: &cctf::Call<'_>) -> Result<(), TooMany> {
+    pub fn call<'a>(&mut self, row: impl Into<CallRow<'a>>) -> Result<(), TooMany> {
+        let row = &row.into();
         let work = row.ancestor_id.map(|id| self.find(row.trace_id, id));
-        let is_from_outside = row.ancestor_id.is_none() && row.parent_span_id.is_none();
+        let is_from_outside = row.ancestor_id.is_none() && !row.has_parent_span;
         let work = match work {
             Some(Some(work)) => work,
             None if is_from_outside => NONE,
             Some(None) | None => return Ok(()),
         };
         let callee = self.by_caller.get(&(row.trace_id, row.span_id));
-        let call = CallRow {
+        let call = MadeCall {
             span_id: row.span_id,
-            start_ns: row.ts_start.as_ns(),
-            end_ns: row.ts_end.as_ns(),
+            start_ns: row.start.as_ns(),
+            end_ns: row.end.as_ns(),
             work,
             callee: callee.copied().unwrap_or(NONE),
             node: self.names.node(&row.node),
-            is_message: row.kind == Some(SpanKind::Producer),
+            is_message: row.is_message,
         };
         self.push(call)
     }
 
-    pub(super) fn push(&mut self, call: CallRow) -> Result<(), TooMany> {
+    pub(super) fn push(&mut self, call: MadeCall) -> Result<(), TooMany> {
         let list = match call.work {
             NONE => &mut self.root_calls,
             _ => &mut self.calls,
@@ -221,8 +233,4 @@ impl Collector {
     pub fn finish(self) -> Result<Works, TooMany> {
         link::finish(self)
     }
-}
-
-fn has(flags: Option<Flags>, flag: Flag) -> bool {
-    flags.is_some_and(|flags| flags.has(flag))
 }

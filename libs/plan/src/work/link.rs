@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use super::collect::{CallRow, Collector, TooMany};
+use super::collect::{Collector, MadeCall, TooMany};
 use super::handover;
 use super::model::{Arrival, Call, Ending, NONE, Place, Waited, Works};
 use super::own_time::OwnTimes;
@@ -84,7 +84,7 @@ fn infer_calls(collector: &mut Collector) -> Result<(), TooMany> {
         // The clocks of two nodes differ: the call begins within its invocation.
         let start_ns = work.enqueue_ns.clamp(above.start_ns(), above.end_ns());
         collector.notes.inferred_calls += 1;
-        collector.push(CallRow {
+        collector.push(MadeCall {
             span_id: work.span_id,
             start_ns,
             end_ns: start_ns + work.response_ns,
@@ -125,7 +125,7 @@ fn slots(collector: &mut Collector) {
 }
 
 /// The call of a row, without the calls for which it waits.
-fn connect(collector: &mut Collector, row: &CallRow) -> Call {
+fn connect(collector: &mut Collector, row: &MadeCall) -> Call {
     let duration_ns = (row.end_ns - row.start_ns).max(0);
     let (mut ending, mut out_ns, mut back_ns) = (Ending::Duration, 0, 0);
     if let Some(callee) = collector.works.get(row.callee as usize) {
@@ -164,7 +164,7 @@ fn connect(collector: &mut Collector, row: &CallRow) -> Call {
 }
 
 /// Whether a call and the invocation that it caused have timestamps of one clock.
-fn same_clock(collector: &Collector, row: &CallRow) -> bool {
+fn same_clock(collector: &Collector, row: &MadeCall) -> bool {
     let node = collector.ties.get(row.callee as usize).map(|ties| ties.node);
     let is_known = || collector.names.nodes[row.node as usize] != "unknown";
     node == Some(row.node) && is_known()
@@ -192,7 +192,7 @@ fn link_callees(collector: &mut Collector, calls: &mut [Call]) {
 
 /// Everything that no call of an invocation caused, in the order of arrival.
 fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
-    let mut from_outside: Vec<Option<(CallRow, bool)>> = vec![None; collector.works.len()];
+    let mut from_outside: Vec<Option<(MadeCall, bool)>> = vec![None; collector.works.len()];
     for row in take(&mut collector.root_calls) {
         if row.callee == NONE {
             collector.notes.unanswered_roots += 1;

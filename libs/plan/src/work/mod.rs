@@ -11,7 +11,7 @@
 //! An instance that reports no queue has its waits in its own time, and unlimited slots.
 //!
 //! - [`model`]: the types; [`names`]: names by number; [`notes`]: what the rows leave out.
-//! - [`read`]: the files of a run; [`collect`]: their rows.
+//! - [`read`]: the files of a run; [`rows`]: their lines; [`collect`]: what is kept of them.
 //! - [`link`]: who called whom; [`segments`]: own times and waits of calls.
 //! - [`own_time`]: own times of refused requests; [`handover`]: when slots were released for calls.
 
@@ -23,6 +23,7 @@ mod names;
 mod notes;
 mod own_time;
 mod read;
+mod rows;
 mod segments;
 
 pub use collect::{Collector, TooMany};
@@ -30,3 +31,4 @@ pub use model::{Arrival, CALLS_MAX, Call, Ending, INVOCATIONS_MAX, NONE, Place, 
 pub use names::{Endpoint, Instance, Names, Station};
 pub use notes::Notes;
 pub use read::{Bounds, WorkError, read, stations};
+pub use rows::{CallRow, InvocationRow};

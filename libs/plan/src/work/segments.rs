@@ -4,7 +4,7 @@
 //! because a group begins after all earlier ones have ended. Of these, a call is left out if it had ended before
 //! another one started for which the call waits: that one already waits for it.
 
-use super::collect::CallRow;
+use super::collect::MadeCall;
 use super::model::{Call, Ending, NONE, Place, Work};
 
 /// Maximum number of calls for which one call waits. More than that end before a call only where a hundred calls overlap.
@@ -32,7 +32,7 @@ struct Group {
 
 impl Segments {
     /// Adds the calls of an invocation, in the order of their start. `asleep_ns` of an invocation without calls is a time without a slot.
-    pub fn add(&mut self, work: (u32, &mut Work), rows: &[CallRow], mut calls: Vec<Call>, asleep_ns: i64) {
+    pub fn add(&mut self, work: (u32, &mut Work), rows: &[MadeCall], mut calls: Vec<Call>, asleep_ns: i64) {
         let (index, work) = work;
         work.first_call = self.calls.len() as u32;
         let (start_ns, end_ns) = (work.start_ns(), work.end_ns());
@@ -91,7 +91,7 @@ impl Segments {
         &mut self,
         ended: Option<Group>,
         end: usize,
-        rows: &[CallRow],
+        rows: &[MadeCall],
         calls: &mut [Call],
         start_ns: i64,
     ) {

@@ -5,5 +5,6 @@ mod files;
 mod naive;
 mod properties;
 mod recorded;
+mod rows;
 mod theory;
 mod work;

@@ -1,69 +1,10 @@
 //! The work of handmade rows: own time, groups of calls, and rows that contradict each other.
 
-use cctf_proto::cctf::{self, Invocation};
 use plan::stations::{State, simulate};
-use plan::work::{Arrival, Collector, Ending, NONE, Place, Station, Waited, Works};
-use serde_json::{Value, json};
+use plan::work::{Arrival, CallRow, Ending, NONE, Place, Station, Waited, Works};
+use serde_json::json;
 
-const TRACE: &str = "000102030405060708090a0b0c0d0e0f";
-
-/// Rows with all required fields; `fields` are added or replace them. Times are whole milliseconds.
-struct Rows(Collector);
-
-impl Rows {
-    fn new() -> Self {
-        Self(Collector::default())
-    }
-
-    fn invocation(&mut self, span: u64, [enqueue, start, end]: [u64; 3], fields: Value) -> &mut Self {
-        let mut row = json!({
-            "trace_id": TRACE, "span_id": id(span), "parent_id": null, "parent_span_id": null, "module_id": "m",
-            "instance_id": "i", "ts_enqueue": enqueue, "ts_start": start, "ts_end": end, "node": "n", "stage": "edge",
-            "method": "GET", "path": "/", "bytes_in": 0, "bytes_out": 0, "cpu_time_ms": null,
-            "queue_time_ms": start - enqueue, "service_time_ms": end - start, "rt_ms": end - enqueue, "status": 200,
-            "downstream_ms": null, "kind": "server"
-        });
-        add(&mut row, fields);
-        let line = row.to_string();
-        self.0
-            .invocation(&serde_json::from_str::<Invocation<'_>>(&line).unwrap())
-            .unwrap();
-        self
-    }
-
-    fn call(&mut self, span: u64, ancestor: u64, [start, end]: [u64; 2], fields: Value) -> &mut Self {
-        let above = (ancestor > 0).then(|| id(ancestor));
-        let mut row = json!({
-            "trace_id": TRACE, "span_id": id(span), "parent_span_id": above, "ancestor_id": above, "module_id": "m",
-            "instance_id": "i", "node": "n", "stage": "edge", "ts_start": start, "ts_end": end, "method": null,
-            "path": null, "bytes_out": null, "bytes_in": null, "status": null
-        });
-        add(&mut row, fields);
-        let line = row.to_string();
-        self.0
-            .call(&serde_json::from_str::<cctf::Call<'_>>(&line).unwrap())
-            .unwrap();
-        self
-    }
-
-    fn finish(&mut self) -> Works {
-        std::mem::take(&mut self.0).finish().unwrap()
-    }
-}
-
-fn add(row: &mut Value, fields: Value) {
-    for (name, value) in fields.as_object().unwrap() {
-        row[name] = value.clone();
-    }
-}
-
-fn id(number: u64) -> String {
-    format!("{number:016x}")
-}
-
-fn child_of(parent: u64, caller: u64) -> Value {
-    json!({"parent_id": id(parent), "parent_span_id": id(caller), "caller_span_id": id(caller)})
-}
+use crate::rows::{Rows, TRACE, add_to, child_of, child_of_outside, id};
 
 /// Gaps in ms, calls for which each waits, and whether it begins a group.
 fn shape(works: &Works) -> Vec<(i64, Vec<u32>, bool)> {
@@ -200,11 +141,6 @@ fn the_way_is_measured_on_one_node_and_halved_between_two() {
     }
 }
 
-fn add_to(mut row: Value, fields: Value) -> Value {
-    add(&mut row, fields);
-    row
-}
-
 #[test]
 fn timeouts_messages_and_late_calls_delay_nobody() {
     let works = Rows::new()
@@ -264,10 +200,6 @@ fn roots_orphans_and_their_calls_arrive_at_their_time() {
     } = works.arrivals[2];
     assert_eq!((out_ns + back_ns, span_id.to_string()), (7_000_000, id(9)));
     assert_eq!((works.notes.unanswered_roots, works.notes.without_caller), (1, 1));
-}
-
-fn child_of_outside(caller: u64) -> Value {
-    json!({"parent_span_id": id(caller), "caller_span_id": id(caller)})
 }
 
 #[test]
@@ -380,4 +312,38 @@ fn many_overlapping_calls_wait_for_a_bounded_number() {
     let last = works.calls.last().unwrap();
     assert_eq!((last.waits, works.notes.shortened_waits), (64, 1));
     assert_eq!(simulate(&works)[0].end_ns, 1_000_000_000);
+}
+
+#[test]
+fn a_line_is_read_as_it_would_be_decoded_or_is_damaged() {
+    let mut rows = Rows::new();
+    // The helper compares both ways of reading.
+    rows.invocation(
+        1,
+        [1, 2, 3],
+        json!({"path": "/a\"b\\u00e9", "module_id": "m\n", "sample_weight": 2.5}),
+    );
+    rows.call(2, 1, [1, 2], json!({"node": "\\", "kind": "producer"}));
+    assert_eq!(rows.finish().notes.sampled, 1);
+    let line = json!({
+        "trace_id": TRACE, "span_id": id(2), "parent_span_id": null, "ancestor_id": null, "module_id": "m",
+        "instance_id": "i", "node": "n", "stage": "edge", "ts_start": 1, "ts_end": 2, "method": null, "path": null,
+        "bytes_out": null, "bytes_in": null, "status": null
+    })
+    .to_string();
+    assert!(CallRow::read(line.as_bytes()).is_some());
+    for (from, to) in [
+        ("\"ts_end\":2", "\"ts_end\":null"),
+        ("\"ts_end\":2", "\"ts_end\":\"2\""),
+        ("\"node\":\"n\"", "\"node\":null"),
+        ("\"node\":\"n\"", "\"node\":\"\\x\""),
+        (TRACE, "00"),
+        ("\"span_id\":", "\"span\":"),
+        ("}", ""),
+        ("{", "["),
+    ] {
+        let damaged = line.replacen(from, to, 1);
+        assert_ne!(damaged, line);
+        assert_eq!(CallRow::read(damaged.as_bytes()), None, "{damaged}");
+    }
 }
