@@ -3,7 +3,7 @@
 //! - [`sheet`], [`tables`], [`values`]: a comparison as sentences, tables and texts of figures; [`text`]: these for a terminal.
 //! - [`alarms`]: what earlier replays showed of this machine's noise.
 
-mod alarms;
+pub(super) mod alarms;
 mod sheet;
 mod tables;
 #[cfg(test)]
@@ -175,6 +175,14 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
 fn found(names: [&str; 2], logs_dir: &Path) -> anyhow::Result<[(Run, Part); 2]> {
     let [first, second] = names;
     Ok([find(Some(first), logs_dir)?, find(Some(second), logs_dir)?])
+}
+
+/// Compares two runs by their ids or paths.
+///
+/// # Errors
+/// If a run does not exist or cannot be read.
+pub fn between(names: [&str; 2], logs_dir: &Path, margins: Margins) -> anyhow::Result<Comparison> {
+    compared(&found(names, logs_dir)?, margins)
 }
 
 fn compared(runs: &[(Run, Part); 2], margins: Margins) -> anyhow::Result<Comparison> {

@@ -108,7 +108,8 @@ fn meaning(verdict: &Verdict) -> &'static str {
             "These runs neither show that B is the same workload as A, nor that it differs. This is no sign of sameness."
         }
         Verdict::Void { .. } => {
-            "The load driver was late, so B did not get the arrivals of A. Repeat the replay with an idle CPU for the driver."
+            "The load driver was late, so the runs have different arrivals for a reason that is not the workload. Repeat the late run, \
+             with an idle CPU for the driver."
         }
     }
 }

@@ -5,6 +5,8 @@ use page::number;
 
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: f64 = 1e6;
+/// A difference below this part of its margin is shown as 0.
+const NOTHING: f64 = 1e-3;
 
 /// A figure with its unit.
 pub fn value(value: f64, unit: Unit) -> String {
@@ -27,11 +29,12 @@ pub fn optional(found: Option<f64>, unit: Unit) -> String {
 /// A difference with its sign: `+1.02 ms`. One of shares is in percentage points.
 pub fn signed(difference: f64, unit: Unit) -> String {
     let text = match unit {
+        // Without a sign, because 0 has none.
+        Unit::Ms if difference.abs() * NS_PER_MS < 0.5 => return "0".to_owned(),
         Unit::Share => points(difference),
         unit => value(difference, unit),
     };
-    // A difference that is shown as 0 has no sign.
-    match difference > 0.0 && text != "0" {
+    match difference > 0.0 {
         true => format!("+{text}"),
         false => text,
     }
@@ -42,6 +45,11 @@ pub fn difference(voter: &Voter) -> String {
     let Some(difference) = voter.difference else {
         return number::NONE.to_owned();
     };
+    // So little of a margin is a rounding error of a figure.
+    let is_nothing = voter
+        .margin
+        .is_some_and(|margin| difference.abs() < margin * NOTHING);
+    let difference = if is_nothing { 0.0 } else { difference };
     let text = signed(difference, voter.unit);
     match share_of(difference, voter) {
         Some(share) => format!("{text} ({})", signed_percent(share)),
@@ -141,6 +149,7 @@ mod tests {
             (Unit::Ms, 0.0, 0.5, 0.1, ["+500 µs", "100 µs"]),
             (Unit::Ms, 0.001, 0.5, 5.0, ["+500 µs", "5 ms"]),
             (Unit::Ms, 4.0, 0.0, 0.08, ["0", "80 µs (2%)"]),
+            (Unit::PerSecond, 38.5, -8e-5, 0.1925, ["0/s", "0.193/s (0.5%)"]),
             (Unit::Share, 0.01, 0.004, 0.005, ["+0.400 points", "0.500 points"]),
         ] {
             assert_eq!(texts(unit, Some(a), Some(difference), Some(margin)), expected);

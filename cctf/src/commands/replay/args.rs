@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use replay::targets::TargetFlag;
 
+use super::noise::PAIRS_MAX;
 use super::selection::SelectionFlags;
 use crate::commands::Format;
 use crate::commands::driver::DriverFlags;
@@ -20,6 +21,8 @@ Examples:
     cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
   Three times as many users; the same requests with bodies for the routes of the own application:
     cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
+  How often this machine's noise alone makes two replays differ, from 40 pairs:
+    cctf replay before --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317 --aa 40
 
 A replay sends what came from outside: the calls of load drivers and clients, and invocations that no recorded call caused. Each
 request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
@@ -59,6 +62,12 @@ pub struct ReplayArgs {
     /// Replay a run that has not ended: only the requests recorded so far.
     #[arg(long)]
     pub unfinished: bool,
+    /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json.
+    ///
+    /// They show how often noise alone makes two replays differ; cctf compare prints this beside its verdicts. The normalizer
+    /// must write to --logs-dir, because a replay begins when the files of the one before are complete.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=PAIRS_MAX), conflicts_with = "dry_run")]
+    pub aa: Option<u64>,
     /// Print the plan and send nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -1,17 +1,18 @@
 //! `cctf replay`: sends a recorded run again, to live services.
 //!
-//! [`args`] has the flags, [`selection`] those that choose requests and times, [`checked`] everything before the first send, [`plan_report`] what is
-//! printed then, and [`outcome`] what is printed at the end.
+//! [`args`] has the flags, [`selection`] those that choose requests and times, [`checked`] everything before the first send,
+//! [`plan_report`] what is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several times.
 
 mod args;
 mod checked;
+mod noise;
 mod outcome;
 mod plan_report;
 mod selection;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_load::clock;
@@ -20,17 +21,20 @@ use cctf_load::session::{LoadSession, SessionConfig};
 use cctf_load::stream::Stream;
 use cctf_proto::log_line;
 use cli::interrupt;
+use otlp_send::Destination;
 use replay::bodies::Bodies;
 use replay::compose::Composer;
 use replay::store::store;
 
 use super::cells::printable;
+use super::compare::alarms;
 use super::display::{ReplayLine, loss_sentence};
 use super::driver::SpanCounts;
 use super::flags::SendFlags;
-use super::{DONE, FAILED, Format, print, print_json};
+use super::{DONE, FAILED, Format, UsageError, print, print_json};
 pub use args::ReplayArgs;
 use checked::Checked;
+use noise::{Repeats, measure};
 use outcome::{Outcome, void_because};
 
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -48,11 +52,63 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::stop_flag();
     // On failure fewer connections fit, and the summary reports it.
     let _ = clock::raise_file_limit();
-    let sends_spans = otlp.is_some();
     let run_id = args.run.run_id_or_now();
-    let stream = args.stream(&checked, &run_id)?;
+    let is_complete = match args.aa {
+        Some(pairs) => repeat(args, &checked, otlp.as_ref(), (&run_id, pairs), stop)?,
+        None => send(args, &checked, otlp, &run_id, stop)?,
+    };
+    Ok(ExitCode::from(if is_complete { DONE } else { FAILED }))
+}
+
+/// Sends the run several times, and prints how often two replays differed.
+fn repeat(
+    args: &ReplayArgs,
+    checked: &Checked,
+    otlp: Option<&Destination>,
+    (run_id, pairs): (&str, u64),
+    stop: &'static AtomicBool,
+) -> anyhow::Result<bool> {
+    let Some(otlp) = otlp else {
+        let message = "--aa compares the files of the replays: set --otlp-endpoint to the normalizer's URL";
+        return Err(UsageError(message.to_owned()).into());
+    };
+    let repeats = Repeats {
+        logs_dir: &args.logs_dir,
+        replay_of: &checked.report.replay_of,
+        run_id,
+        pairs,
+    };
+    let found =
+        measure(
+            repeats,
+            stop,
+            &mut |run_id| match send(args, checked, Some(otlp.clone()), run_id, stop)? {
+                true => Ok(()),
+                false => anyhow::bail!("cannot compare {run_id}: it is incomplete; repeat the command"),
+            },
+        )?;
+    match (args.format, &found) {
+        (Format::Json, found) => print_json(&serde_json::json!({ "false_alarms": found }))?,
+        (Format::Text, Some(noise)) => print(&(alarms::sentence(noise) + "\n"))?,
+        (Format::Text, None) => {
+            print("Every pair is void: the driver was late. Give it an idle CPU, and repeat.\n")?
+        }
+    }
+    Ok(true)
+}
+
+/// Sends the run once, and prints the result. Returns whether nothing was lost or interrupted.
+fn send(
+    args: &ReplayArgs,
+    checked: &Checked,
+    otlp: Option<Destination>,
+    run_id: &str,
+    stop: &'static AtomicBool,
+) -> anyhow::Result<bool> {
+    let sends_spans = otlp.is_some();
+    let stream = args.stream(checked, run_id)?;
     let mut session = LoadSession::begin(SessionConfig {
-        run: args.run_facts(&run_id, &checked),
+        run: args.run_facts(run_id, checked),
         identity: args.driver.identity(),
         otlp,
         events_path: args.driver.out.clone(),
@@ -68,15 +124,15 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let summary = sent?;
     let void_because = void_because(&summary);
     let outcome = Outcome {
-        run_id: &run_id,
+        run_id,
         plan: &checked.report,
         summary: &summary,
         is_void: void_because.is_some(),
         void_because,
         interrupted: stop.load(Ordering::Relaxed),
         spans: delivery.as_ref().ok().map(SpanCounts::from),
-        folder: checked.folder_of(&run_id),
-        next: checked.next_command(&args.recorded, &run_id),
+        folder: checked.folder_of(run_id),
+        next: checked.next_command(&args.recorded, run_id),
     };
     match args.format {
         Format::Text => print(&outcome.text(sends_spans, args.driver.out.as_ref()))?,
@@ -87,7 +143,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     warnings
         .iter()
         .for_each(|warning| log_line!("cctf: {}", printable(warning)));
-    Ok(ExitCode::from(if warnings.is_empty() { DONE } else { FAILED }))
+    Ok(warnings.is_empty())
 }
 
 impl ReplayArgs {
