@@ -108,6 +108,21 @@ fn a_late_driver_makes_the_verdict_void_with_code_4() {
 }
 
 #[test]
+fn a_late_recording_does_not_make_its_replay_void() {
+    let late = Made {
+        late_ns: 400_000_000,
+        ..RECORDED
+    };
+    let logs = Logs::with(&[late, REPLAYED]);
+    let done = logs.command(&["before", "after"]);
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(
+        !text.starts_with("void") && text.contains("lateness maximum"),
+        "{text}"
+    );
+}
+
+#[test]
 fn runs_without_originals_are_compared_by_module() {
     let independent = Made {
         replays: None,

@@ -63,6 +63,9 @@ fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
         times
     };
     let times = [of(paired.a), of(paired.b)];
+    // A replay repeats what the recorded run's driver sent, however late that was. Without a replay, both count.
+    let replays = [paired.a, paired.b].map(|side| side.facts.replay_of.is_some());
+    let counts = if replays == [false; 2] { [true; 2] } else { replays };
     let limits = [
         (Topic::LatenessP99, 0.99, paired.margins.lateness_p99_ms),
         (Topic::LatenessMax, 1.0, paired.margins.lateness_max_ms),
@@ -73,9 +76,9 @@ fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
             let last = times.len().checked_sub(1)?;
             Some(times[(last as f64 * share) as usize])
         });
-        let largest = a.into_iter().chain(b).fold(None, |max: Option<f64>, late| {
-            Some(max.map_or(late, |max| max.max(late)))
-        })?;
+        let late = [a, b].into_iter().zip(counts);
+        let counted = late.filter_map(|(late, counts)| late.filter(|_| counts));
+        let largest = counted.reduce(f64::max)?;
         let figures = Figures {
             topic,
             module: None,
