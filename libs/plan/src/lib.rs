@@ -2,7 +2,9 @@
 //!
 //! - [`roots`]: what came from outside, and when.
 //! - [`work`]: what each invocation asks of its station; [`stations`]: the waits to which that leads.
+//! - [`plan`]: all of it as a description that stand-ins and simulators execute.
 
+pub mod plan;
 pub mod roots;
 pub mod stations;
 pub mod work;

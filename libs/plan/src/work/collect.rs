@@ -212,8 +212,18 @@ impl Collector {
         self.notes.missing.push(sentence);
     }
 
-    pub(super) fn find(&self, trace: TraceId, span: SpanId) -> Option<u32> {
+    /// The index of an invocation so far.
+    pub fn find(&self, trace: TraceId, span: SpanId) -> Option<u32> {
         self.by_id.get(&(trace, span)).copied()
+    }
+
+    /// Number of invocations so far.
+    pub fn len(&self) -> usize {
+        self.works.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.works.is_empty()
     }
 
     /// The instances so far, whose stations can be set before the end.

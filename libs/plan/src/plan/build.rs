@@ -1,0 +1,263 @@
+//! [`Builder`]: the invocations of a plan, one root after the other.
+
+use super::check::check;
+use super::counts::Counts;
+use super::cpu::CpuTimes;
+use super::facts::Recorded;
+use super::gaps::{OwnTime, Reported, fill};
+use super::invocation::{Linked, calls};
+use super::model::{
+    Callee, Cpu, DEPTH_MAX, Deviation, Ends, INVOCATIONS_PER_ROOT_MAX, Invocation, RecordedTimes, Tree, What,
+};
+use super::orders::{Orders, Reader};
+use super::waits::{Waits, waits};
+use crate::work::{Arrival, NONE, Waited};
+
+/// Builds trees and counts what they have.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    recorded: &'a Recorded,
+    orders: &'a Orders,
+    cpu: &'a CpuTimes,
+    reader: Reader,
+    /// Whether an invocation was built, or left out because of a bound.
+    is_reached: Vec<bool>,
+    pub counts: Counts,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(recorded: &'a Recorded, orders: &'a Orders, cpu: &'a CpuTimes) -> Self {
+        Self {
+            recorded,
+            orders,
+            cpu,
+            reader: Reader::default(),
+            is_reached: vec![false; recorded.works.works.len()],
+            counts: Counts::default(),
+        }
+    }
+
+    /// Everything that an arrival causes.
+    pub fn tree(&mut self, arrival: &Arrival) -> Tree {
+        let works = &self.recorded.works.works;
+        let mut tree = Tree {
+            at_ns: arrival.at_ns,
+            trace_id: works[arrival.work as usize].trace_id,
+            span_id: arrival.span_id,
+            client_net_ns: arrival.out_ns + arrival.back_ns,
+            is_root: arrival.is_root,
+            invocations: Vec::new(),
+        };
+        self.counts.roots += 1;
+        self.counts.orphans += u64::from(!arrival.is_root);
+        self.is_reached[arrival.work as usize] = true;
+        // Index and depth of each invocation of the tree, in the order of the tree.
+        let mut found = vec![(arrival.work, 0)];
+        let mut next = 0;
+        while let Some(&(work, depth)) = found.get(next) {
+            let invocation = self.invocation(work, |builder, callee| {
+                let number = found.len();
+                if depth + 1 > DEPTH_MAX || number >= INVOCATIONS_PER_ROOT_MAX {
+                    builder.leave_out(callee);
+                    return None;
+                }
+                builder.is_reached[callee as usize] = true;
+                found.push((callee, depth + 1));
+                Some(number as u32)
+            });
+            tree.invocations.push(invocation);
+            next += 1;
+        }
+        tree
+    }
+
+    /// Counts the invocations that no tree has so far, outside of those that were left out.
+    pub fn count_unreached(&mut self) {
+        self.counts.unreached = self.is_reached.iter().filter(|is_reached| !**is_reached).count() as u64;
+    }
+
+    /// Counts an arrival outside of the window, with everything that it causes.
+    pub fn skip(&mut self, arrival: &Arrival) {
+        self.counts.outside += 1;
+        self.mark_below(arrival.work);
+    }
+
+    /// Leaves out an invocation with everything that it causes.
+    fn leave_out(&mut self, work: u32) {
+        self.counts.invocations_left_out += self.mark_below(work);
+    }
+
+    /// Marks an invocation and all below it, and returns their number.
+    fn mark_below(&mut self, work: u32) -> u64 {
+        let works = &self.recorded.works;
+        let (mut open, mut count) = (vec![work], 0);
+        while let Some(work) = open.pop() {
+            if std::mem::replace(&mut self.is_reached[work as usize], true) {
+                continue;
+            }
+            count += 1;
+            for call in &works.calls[works.works[work as usize].calls()] {
+                let mut callee = call.callee;
+                while let Some(next) = self.recorded.work(callee) {
+                    open.push(callee);
+                    callee = next.sibling;
+                }
+            }
+        }
+        count
+    }
+
+    /// One invocation. `add` returns the number of a callee in the tree; `None` if the tree has no room for it.
+    fn invocation(&mut self, work: u32, mut add: impl FnMut(&mut Self, u32) -> Option<u32>) -> Invocation {
+        let recorded = self.recorded;
+        let (row, facts) = (
+            &recorded.works.works[work as usize],
+            &recorded.invocations[work as usize],
+        );
+        self.reader.read(recorded, work);
+        let mut waits = waits(self.orders, &self.reader);
+        let linked = Linked {
+            recorded,
+            timeline: &self.reader.timeline,
+            first_call: row.calls().start,
+        };
+        let retries = linked.retries(&mut waits, &mut self.counts.retries_without_attempt);
+        let is_refused = row.waited == Waited::Refused;
+        let (cpu, own) = self.own_time(work, &mut waits);
+        self.counts.shortened_waits += waits.shortened;
+        self.counts.calls_left_out += self.reader.timeline.calls_left_out as u64;
+        let mut invocation = Invocation {
+            work,
+            instance: row.instance,
+            endpoint: row.endpoint,
+            kind: facts.kind,
+            cpu,
+            other_ns: own.other_ns,
+            beside_cpu_ns: own.beside_cpu_ns,
+            bytes_in: facts.bytes_in,
+            bytes_out: facts.bytes_out.filter(|_| !is_refused),
+            status: facts.status.filter(|_| !is_refused),
+            error: facts.error.filter(|_| !is_refused),
+            is_failed: facts.is_failed && !is_refused,
+            is_refused,
+            calls: calls(&linked, &mut waits, &retries),
+            answer: waits.answer,
+            recorded: RecordedTimes {
+                response_ns: row.response_ns,
+                queue_ns: facts.queue_ns,
+                slot_wait_ns: facts.slot_wait_ns,
+                cpu_wait_ns: facts.cpu_wait_ns,
+            },
+            deviation: None,
+        };
+        let answers_ns = linked.answers_ns();
+        invocation.deviation = check(recorded, &invocation, &own, &answers_ns);
+        for (index, call) in invocation.calls.iter_mut().enumerate() {
+            let of = &recorded.works.calls[row.calls().start + index];
+            self.link(of.callee, call, &mut add);
+        }
+        self.count(&invocation);
+        invocation
+    }
+
+    /// The CPU time of an invocation, and its own time in the gaps between its calls.
+    fn own_time(&self, work: u32, waits: &mut Waits) -> (Cpu, OwnTime) {
+        let (recorded, timeline) = (self.recorded, &self.reader.timeline);
+        let (row, facts) = (
+            &recorded.works.works[work as usize],
+            &recorded.invocations[work as usize],
+        );
+        let mut cpu = self.cpu.of(recorded, work);
+        let cpu_ns = cpu.ns().unwrap_or(0);
+        if row.waited == Waited::Refused {
+            let cpu_ns = cpu_ns.min(row.tail_ns);
+            waits.answer.gap_ns = row.tail_ns;
+            waits.answer.cpu_ns = cpu_ns;
+            let own = OwnTime {
+                other_ns: row.tail_ns - cpu_ns,
+                ..OwnTime::default()
+            };
+            return (cpu, own);
+        }
+        let reported = Reported {
+            cpu_ns,
+            cpu_wait_ns: facts.cpu_wait_ns,
+            slot_wait_ns: facts.slot_wait_ns,
+        };
+        let mut own = fill(timeline, waits, reported);
+        if let Cpu::Regressed(ns) = cpu {
+            cpu = Cpu::Regressed(ns - own.beside_cpu_ns);
+            own.beside_cpu_ns = 0;
+        }
+        (cpu, own)
+    }
+
+    /// Adds the invocations that a call causes. If the answering one has no room, the call lasts its recorded time.
+    fn link(
+        &mut self,
+        first: u32,
+        call: &mut super::model::Call,
+        add: &mut impl FnMut(&mut Self, u32) -> Option<u32>,
+    ) {
+        let recorded = self.recorded;
+        let mut callee = first;
+        while let Some(work) = recorded.work(callee) {
+            let delay_ns = match (call.what, recorded.work(first)) {
+                (What::Message, _) => work.enqueue_ns - call.recorded_end_ns,
+                (_, Some(first)) => work.enqueue_ns - first.enqueue_ns,
+                (_, None) => 0,
+            };
+            self.counts.negative_delays += u64::from(call.what == What::Message && delay_ns < 0);
+            if !self.is_reached[callee as usize]
+                && let Some(invocation) = add(self, callee)
+            {
+                let delay_ns = delay_ns.max(0);
+                call.callees.push(Callee { invocation, delay_ns });
+            } else if callee == first && call.ends == Ends::Answer {
+                call.ends = Ends::Duration(call.recorded_ns);
+            }
+            callee = work.sibling;
+        }
+    }
+
+    fn count(&mut self, invocation: &Invocation) {
+        let counts = &mut self.counts;
+        counts.invocations += 1;
+        counts.calls += invocation.calls.len() as u64;
+        counts.refused += u64::from(invocation.is_refused);
+        counts.beside_cpu += u64::from(invocation.beside_cpu_ns > 0);
+        match invocation.cpu {
+            Cpu::Unknown => counts.cpu_unknown += 1,
+            Cpu::Regressed(ns) => {
+                counts.cpu_regressed += 1;
+                let mean = self.cpu.of(self.recorded, invocation.work).ns();
+                counts.cpu_cut += u64::from(mean > Some(ns));
+            }
+            Cpu::Measured(_) => {}
+        }
+        let waits = invocation.calls.iter().map(|call| &call.wait);
+        let quorums = waits.chain([&invocation.answer]).filter(|wait| wait.need > 0);
+        counts.quorums += quorums.count() as u64;
+        for call in &invocation.calls {
+            counts.leaf_calls += u64::from(call.callees.is_empty());
+            counts.messages += u64::from(call.what == What::Message);
+            counts.retries += u64::from(call.retry_of.is_some());
+            counts.late_calls += u64::from(call.is_after_answer);
+            counts.timeouts += u64::from(matches!(call.ends, Ends::Timeout(_)));
+            counts.early_answers += u64::from(call.ends == Ends::Answer && call.net_ns < Some(0));
+        }
+        if let Some(Deviation { reason, ns }) = invocation.deviation {
+            let work = &self.recorded.works.works[invocation.work as usize];
+            let names = self.recorded.names();
+            let module = &names.modules[names.module_of(work.instance) as usize];
+            counts.deviations[reason as usize]
+                .add(ns, || format!("{module} {}/{}", work.trace_id, work.span_id));
+        }
+    }
+}
+
+/// The arrivals of a run that a plan has.
+pub fn is_within(arrival: &Arrival, [from_ns, to_ns]: [i64; 2]) -> bool {
+    debug_assert!(arrival.work != NONE);
+    from_ns <= arrival.at_ns && arrival.at_ns < to_ns
+}

@@ -1,0 +1,177 @@
+//! [`Counts`]: what a plan has, what it leaves out and what it had to assume, as counts and as sentences.
+
+use super::model::Reason;
+use super::model::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, INVOCATIONS_PER_ROOT_MAX, WAITS_PER_CALL_MAX};
+use super::orders::COMPARED_CALLS_MAX;
+
+/// Maximum number of invocations that are named for each reason.
+const EXAMPLES_MAX: usize = 3;
+
+/// Counts of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub roots: u64,
+    /// Arrivals whose caller is missing in the recording.
+    pub orphans: u64,
+    pub invocations: u64,
+    pub calls: u64,
+    /// Calls that nobody with telemetry answers.
+    pub leaf_calls: u64,
+    pub messages: u64,
+    pub retries: u64,
+    pub quorums: u64,
+    /// Calls that their callers gave up.
+    pub timeouts: u64,
+    pub refused: u64,
+    pub cpu_regressed: u64,
+    pub cpu_unknown: u64,
+    /// Regressed CPU times above the own time.
+    pub cpu_cut: u64,
+    /// Invocations with CPU time beside their calls.
+    pub beside_cpu: u64,
+    pub late_calls: u64,
+    pub early_answers: u64,
+    /// Messages that arrived before their calls had ended.
+    pub negative_delays: u64,
+    pub retries_without_attempt: u64,
+    pub shortened_waits: u64,
+    pub calls_left_out: u64,
+    /// Invocations beyond the bounds of depth and size.
+    pub invocations_left_out: u64,
+    /// Invocations that no arrival leads to: they call each other in a cycle.
+    pub unreached: u64,
+    /// Arrivals outside of the window.
+    pub outside: u64,
+    pub deviations: [Listed; Reason::ALL.len()],
+}
+
+/// Invocations that deviate for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    pub count: u64,
+    /// The largest deviation, nanoseconds.
+    pub largest_ns: i64,
+    /// The first ones, as `module trace_id/span_id`.
+    pub examples: Vec<String>,
+}
+
+impl Listed {
+    pub fn add(&mut self, ns: i64, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if ns.abs() > self.largest_ns.abs() {
+            self.largest_ns = ns;
+        }
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(name());
+        }
+    }
+}
+
+impl Counts {
+    /// The deviations by reason, without those that do not occur.
+    pub fn deviations(&self) -> impl Iterator<Item = (Reason, &Listed)> {
+        let all = Reason::ALL.into_iter().zip(&self.deviations);
+        all.filter(|(_, listed)| listed.count > 0)
+    }
+
+    /// Number of invocations that deviate.
+    pub fn deviating(&self) -> u64 {
+        self.deviations.iter().map(|listed| listed.count).sum()
+    }
+
+    /// One sentence for each count that limits the plan.
+    pub fn sentences(&self, not_compared: u64, unnamed: u64) -> Vec<String> {
+        let counted: [(u64, String); 15] = [
+            (
+                self.orphans,
+                text(
+                    "roots have a caller that is missing in the recording: they arrive at their recorded time",
+                ),
+            ),
+            (
+                self.cpu_regressed,
+                text("invocations report no CPU time: they have the mean of their endpoint by regression"),
+            ),
+            (
+                self.cpu_cut,
+                text("regressed CPU times are longer than the own time: they are cut to it"),
+            ),
+            (
+                self.cpu_unknown,
+                text(
+                    "invocations have an unknown CPU time, which no regression gives: all of their own time is other time",
+                ),
+            ),
+            (
+                self.beside_cpu,
+                text(
+                    "invocations have CPU time that does not fit between their calls: it runs beside them and delays nothing",
+                ),
+            ),
+            (
+                self.refused,
+                text(
+                    "invocations were refused by a full queue: they have the mean work of their endpoint, and a full queue has to refuse them again",
+                ),
+            ),
+            (
+                self.timeouts,
+                text(
+                    "calls failed before their invocation had answered: each gives up after its recorded time",
+                ),
+            ),
+            (
+                self.early_answers,
+                text("calls ended before the invocation that answered them: their network time is negative"),
+            ),
+            (
+                self.negative_delays,
+                text("messages arrived before their call had ended: their delay is 0"),
+            ),
+            (
+                self.retries_without_attempt,
+                text("calls are retries without a recorded earlier attempt: they are sent like other calls"),
+            ),
+            (
+                self.shortened_waits,
+                format!(
+                    "calls wait for more than {WAITS_PER_CALL_MAX} others: they wait for those that ended last"
+                ),
+            ),
+            (
+                not_compared,
+                format!(
+                    "invocations are compared with no others, because they have more than {COMPARED_CALLS_MAX} calls or there are too many kinds: their calls wait for all that had ended"
+                ),
+            ),
+            (
+                self.calls_left_out,
+                format!(
+                    "calls are left out, because their invocations have more than {CALLS_PER_INVOCATION_MAX}: their time counts as own time"
+                ),
+            ),
+            (
+                self.invocations_left_out,
+                format!(
+                    "invocations are left out, because their root has more than {INVOCATIONS_PER_ROOT_MAX} or they are deeper than {DEPTH_MAX}: the calls to them last their recorded time"
+                ),
+            ),
+            (
+                self.unreached,
+                text("invocations are left out, because they are in a cycle that no root leads to"),
+            ),
+        ];
+        let unnamed = (
+            unnamed,
+            text("receivers and errors are beyond the maximum and have no name"),
+        );
+        let all = counted.into_iter().chain([unnamed]);
+        all.filter(|(count, _)| *count > 0)
+            .map(|(count, text)| format!("{count} {text}"))
+            .collect()
+    }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}

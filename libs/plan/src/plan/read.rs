@@ -1,0 +1,209 @@
+//! [`read`]: a plan's rows from the files of all parts of a run.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use cctf_proto::cctf::{self, File, Flag, Invocation, Part, TraceId};
+use foldhash::HashSet;
+use rundir::byte_count::{ByteCount, OnBytes};
+use rundir::parts::Run;
+use rundir::{Lines, ReadError};
+
+use super::facts::{PlanCollector, Recorded};
+use super::whole::Span;
+use crate::work::{INVOCATIONS_MAX, TooMany, WorkError, stations};
+
+/// The part of a run to read: roots that arrive from the first offset up to, but excluding, the second, from the run's first root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    pub from: Duration,
+    pub to: Option<Duration>,
+}
+
+impl Window {
+    fn is_all(self) -> bool {
+        self == Self::default()
+    }
+
+    fn span(self, zero_ns: i64) -> Span {
+        let at = |offset: Duration| {
+            let offset_ns = i64::try_from(offset.as_nanos()).unwrap_or(i64::MAX);
+            zero_ns.saturating_add(offset_ns)
+        };
+        Span {
+            zero_ns,
+            // A caller that is missing makes arrivals before the first root possible.
+            from_ns: if self.from.is_zero() {
+                i64::MIN
+            } else {
+                at(self.from)
+            },
+            to_ns: self.to.map_or(i64::MAX, at),
+        }
+    }
+}
+
+/// Reads the rows of a run from the part `first` on. With a window, the invocations are read three times: for the first root, for
+/// the traces in the window, and for these traces' rows.
+///
+/// # Errors
+/// If a file cannot be read, or there are no invocations or too many.
+pub fn read(
+    run: &Run,
+    first: &Part,
+    window: Window,
+    on_bytes: OnBytes<'_>,
+) -> Result<(Recorded, Span), WorkError> {
+    let parts = run.parts_from(first)?;
+    let mut reading = Reading {
+        run,
+        parts: &parts,
+        bytes: ByteCount::new(on_bytes),
+        collector: PlanCollector::default(),
+    };
+    if let Some(missing) = run.missing(first)? {
+        reading.collector.work.missing(missing);
+    }
+    let (mut traces, mut span) = (None, None);
+    if !window.is_all() {
+        let found = window.span(reading.first_root_ns()?);
+        traces = Some(reading.traces(found)?);
+        span = Some(found);
+    }
+    let is_wanted = |trace: TraceId| traces.as_ref().is_none_or(|traces| traces.contains(&trace));
+    reading.rows(&is_wanted)?;
+    stations(run, &parts, &mut reading.collector.work)?;
+    let too_many = |too_many| too_many_in(run, too_many);
+    let recorded = reading.collector.finish().map_err(too_many)?;
+    if recorded.works.works.is_empty() {
+        return Err(WorkError::NoInvocations {
+            run: run.id().to_owned(),
+        });
+    }
+    let arrivals = || recorded.works.arrivals.iter();
+    let first = arrivals().find(|arrival| arrival.is_root).or(arrivals().next());
+    let zero_ns = first.map_or(0, |arrival| arrival.at_ns);
+    let span = span.unwrap_or_else(|| window.span(zero_ns));
+    Ok((recorded, span))
+}
+
+struct Reading<'a> {
+    run: &'a Run,
+    parts: &'a [Part],
+    bytes: ByteCount<'a>,
+    collector: PlanCollector,
+}
+
+impl Reading<'_> {
+    /// The arrival of the first root, or of the first invocation without a caller if there is no root. 0 without either.
+    fn first_root_ns(&mut self) -> Result<i64, WorkError> {
+        let (mut root_ns, mut any_ns) = (None::<i64>, None::<i64>);
+        let least = |of: Option<i64>, ns: i64| Some(of.map_or(ns, |of| of.min(ns)));
+        self.each(File::Invocations, |_, line| {
+            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
+                return Ok(false);
+            };
+            if row.parent_id.is_none() {
+                let at_ns = row.ts_enqueue.as_ns();
+                any_ns = least(any_ns, at_ns);
+                if !row.flags.is_some_and(|flags| flags.has(Flag::Orphan)) {
+                    root_ns = least(root_ns, at_ns);
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(root_ns.or(any_ns).unwrap_or(0))
+    }
+
+    /// The traces of which an invocation without a caller arrives in the window.
+    fn traces(&mut self, span: Span) -> Result<HashSet<TraceId>, WorkError> {
+        let mut traces = HashSet::default();
+        self.each(File::Invocations, |_, line| {
+            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
+                return Ok(false);
+            };
+            let at_ns = row.ts_enqueue.as_ns();
+            if row.parent_id.is_none() && span.from_ns <= at_ns && at_ns < span.to_ns {
+                traces.insert(row.trace_id);
+            }
+            if traces.len() > INVOCATIONS_MAX {
+                return Err(TooMany {
+                    what: "traces",
+                    max: INVOCATIONS_MAX,
+                });
+            }
+            Ok(true)
+        })?;
+        Ok(traces)
+    }
+
+    /// Collects the rows of wanted traces.
+    fn rows(&mut self, is_wanted: &dyn Fn(TraceId) -> bool) -> Result<(), WorkError> {
+        let mut damaged = self.each(File::Invocations, |collector, line| {
+            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
+                return Ok(false);
+            };
+            if is_wanted(row.trace_id) {
+                collector.invocation(&row)?;
+            }
+            Ok(true)
+        })?;
+        damaged += self.each(File::Calls, |collector, line| {
+            let Ok(row) = serde_json::from_slice::<cctf::Call<'_>>(line) else {
+                return Ok(false);
+            };
+            if is_wanted(row.trace_id) {
+                collector.call(&row)?;
+            }
+            Ok(true)
+        })?;
+        (0..damaged).for_each(|_: u64| self.collector.work.damaged_line());
+        for part in self.parts {
+            for file in [File::Invocations, File::Calls] {
+                if !self.run.path(part, file).exists() {
+                    let sentence = format!("{} has no {}", part.folder(), file.name());
+                    self.collector.work.missing(sentence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes all lines of a file to `on_line`, which returns whether a line is a row. Returns the number of those that are none.
+    fn each(
+        &mut self,
+        file: File,
+        mut on_line: impl FnMut(&mut PlanCollector, &[u8]) -> Result<bool, TooMany>,
+    ) -> Result<u64, WorkError> {
+        let mut damaged = 0;
+        for part in self.parts {
+            let Some(lines) = Lines::open(self.run.path(part, file))? else {
+                continue;
+            };
+            let mut flow = ControlFlow::Continue(());
+            let on_row = |line: &[u8]| {
+                self.bytes.add_line(line);
+                if flow.is_break() {
+                    return true;
+                }
+                on_line(&mut self.collector, line).unwrap_or_else(|too_many| {
+                    flow = ControlFlow::Break(too_many);
+                    true
+                })
+            };
+            let read: Result<(), ReadError> = lines.each_row(on_row, |_| damaged += 1);
+            read?;
+            if let ControlFlow::Break(too_many) = flow {
+                return Err(too_many_in(self.run, too_many));
+            }
+        }
+        Ok(damaged)
+    }
+}
+
+fn too_many_in(run: &Run, too_many: TooMany) -> WorkError {
+    WorkError::TooMany {
+        run: run.id().to_owned(),
+        too_many,
+    }
+}

@@ -1,0 +1,90 @@
+//! [`Plan`]: all roots of a run, or of a part of it.
+
+use super::build::{Builder, is_within};
+use super::counts::Counts;
+use super::cpu::{CpuTimes, Regressed};
+use super::facts::Recorded;
+use super::model::Tree;
+use super::orders::Orders;
+use crate::work::Arrival;
+
+/// The part of a run that a plan has, by the arrival of roots. Nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Arrival of the run's first root, from which all times count.
+    pub zero_ns: i64,
+    pub from_ns: i64,
+    pub to_ns: i64,
+}
+
+/// A recorded run as a load and a description of work.
+#[derive(Debug)]
+pub struct Plan {
+    pub recorded: Recorded,
+    pub span: Span,
+    pub counts: Counts,
+    orders: Orders,
+    cpu: CpuTimes,
+}
+
+impl Plan {
+    /// Builds all trees once, to check and to count them.
+    pub fn new(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
+        let orders = Orders::new(&recorded);
+        let cpu = CpuTimes::new(&recorded, regressed);
+        let mut builder = Builder::new(&recorded, &orders, &cpu);
+        for arrival in &recorded.works.arrivals {
+            match is_within(arrival, [span.from_ns, span.to_ns]) {
+                true => drop(builder.tree(arrival)),
+                false => builder.skip(arrival),
+            }
+        }
+        builder.count_unreached();
+        let counts = builder.counts;
+        Self {
+            recorded,
+            span,
+            counts,
+            orders,
+            cpu,
+        }
+    }
+
+    /// The roots in the order of their arrival.
+    pub fn trees(&self) -> Trees<'_> {
+        Trees {
+            arrivals: self.recorded.works.arrivals.iter(),
+            span: self.span,
+            builder: Builder::new(&self.recorded, &self.orders, &self.cpu),
+        }
+    }
+
+    /// What the plan leaves out or assumes, one sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.recorded.works.notes.sentences();
+        let unnamed = self.recorded.texts.unnamed;
+        notes.extend(self.counts.sentences(self.orders.not_compared, unnamed));
+        notes
+    }
+}
+
+/// The roots of a plan, built one after the other.
+#[derive(Debug)]
+pub struct Trees<'a> {
+    arrivals: std::slice::Iter<'a, Arrival>,
+    span: Span,
+    builder: Builder<'a>,
+}
+
+impl Iterator for Trees<'_> {
+    type Item = Tree;
+
+    fn next(&mut self) -> Option<Tree> {
+        let Span { from_ns, to_ns, .. } = self.span;
+        let arrival = self
+            .arrivals
+            .by_ref()
+            .find(|arrival| is_within(arrival, [from_ns, to_ns]))?;
+        Some(self.builder.tree(arrival))
+    }
+}
