@@ -34,32 +34,24 @@ pub struct RootWriter<'f> {
     index: Index,
 }
 
-/// Where the roots are in their file.
-#[derive(Default)]
-pub struct Index {
-    /// Time and offset of the first root in each piece.
-    pieces: Vec<(i64, u64)>,
-    /// Time of the last root.
-    last_ns: Option<i64>,
-}
+/// Time and offset of the first root in each piece of the file.
+type Index = Vec<(i64, u64)>;
 
 impl<'f> RootWriter<'f> {
     pub fn new(file: &'f File) -> Self {
         Self {
             out: Appender::new(file, 0),
             offset: 0,
-            index: Index::default(),
+            index: Vec::new(),
         }
     }
 
     /// Appends an encoded root, which is not earlier than the one before.
     pub fn push(&mut self, at_ns: i64, encoded: &[u8]) -> anyhow::Result<()> {
-        let pieces = &mut self.index.pieces;
-        let piece = pieces.last().map(|(_, offset)| *offset);
+        let piece = self.index.last().map(|(_, offset)| *offset);
         if piece.is_none_or(|piece| self.offset - piece >= READ_BYTES as u64) {
-            pieces.push((at_ns, self.offset));
+            self.index.push((at_ns, self.offset));
         }
-        self.index.last_ns = Some(at_ns);
         // A root has fewer bytes than its lines, which have a limit far below 4 GiB.
         self.out.push(&(encoded.len() as u32).to_le_bytes())?;
         self.out.push(encoded)?;
@@ -95,20 +87,10 @@ impl RootFile {
         self.end
     }
 
-    /// The first root's time.
-    pub fn first_ns(&self) -> Option<i64> {
-        self.index.pieces.first().map(|(at_ns, _)| *at_ns)
-    }
-
-    pub fn last_ns(&self) -> Option<i64> {
-        self.index.last_ns
-    }
-
     /// The offset of a piece before which all roots are earlier than `at_ns`.
     fn offset_before(&self, at_ns: i64) -> u64 {
-        let pieces = &self.index.pieces;
-        let later = pieces.partition_point(|(first_ns, _)| *first_ns < at_ns);
-        later.checked_sub(1).map_or(0, |piece| pieces[piece].1)
+        let later = self.index.partition_point(|(first_ns, _)| *first_ns < at_ns);
+        later.checked_sub(1).map_or(0, |piece| self.index[piece].1)
     }
 }
 

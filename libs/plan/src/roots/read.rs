@@ -152,22 +152,6 @@ impl Roots {
         Iter::new(&self.file, at_ns)
     }
 
-    /// Time of the first root, nanoseconds since the Unix epoch: with orphans, or of the others.
-    pub fn first_ns(&self, orphans: Orphans) -> Option<i64> {
-        match orphans {
-            Orphans::Drop => self.survey.first_ns,
-            Orphans::Root => self.file.first_ns(),
-        }
-    }
-
-    /// Time of the last root.
-    pub fn last_ns(&self, orphans: Orphans) -> Option<i64> {
-        match orphans {
-            Orphans::Drop => self.survey.last_ns,
-            Orphans::Root => self.file.last_ns(),
-        }
-    }
-
     pub(super) fn file(&self) -> &Arc<RootFile> {
         &self.file
     }

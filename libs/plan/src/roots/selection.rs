@@ -129,8 +129,7 @@ impl Selection {
         if let Some(to) = self.to.filter(|to| *to <= self.from) {
             return Err(SelectionError::EmptyWindow { from: self.from, to });
         }
-        let first_ns = roots.first_ns(self.orphans).unwrap_or(0);
-        let last_ns = roots.last_ns(self.orphans).unwrap_or(first_ns);
+        let (first_ns, last_ns) = roots.survey.span_ns(self.orphans).unwrap_or((0, 0));
         let last = last_ns.abs_diff(first_ns);
         let from = nanoseconds(self.from);
         if from > last {

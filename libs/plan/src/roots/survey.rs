@@ -36,13 +36,15 @@ impl Orphans {
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     orphans_are: Orphans,
-    /// Roots of all kinds, without dropped orphans.
+    /// Roots of all kinds, without dropped orphans and background calls.
     pub roots: u64,
     /// Orphans, dropped or not.
     pub orphans: u64,
     /// Time of the first and the last root of any kind, nanoseconds since the Unix epoch.
     pub first_ns: Option<i64>,
     pub last_ns: Option<i64>,
+    /// The same times with orphans, whether or not they are dropped.
+    span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
     /// Those without an answer in the run, such as timeouts of the client.
     pub unanswered: u64,
@@ -112,6 +114,14 @@ impl Survey {
         }
     }
 
+    /// Time of the first and the last root, orphans included or not.
+    pub(super) fn span_ns(&self, orphans: Orphans) -> Option<(i64, i64)> {
+        match orphans {
+            Orphans::Drop => self.first_ns.zip(self.last_ns),
+            Orphans::Root => self.span_with_orphans,
+        }
+    }
+
     /// Roots of a kind, without dropped orphans.
     pub fn of_kind(&self, kind: Kind) -> u64 {
         self.by_kind[usize::from(kind.number())]
@@ -163,7 +173,13 @@ impl Survey {
     }
 
     pub fn add(&mut self, root: &Root) {
+        if root.kind == Kind::Background {
+            self.by_kind[usize::from(root.kind.number())] += 1;
+            return;
+        }
         self.orphans += u64::from(root.origin.is_orphan());
+        let (first, last) = self.span_with_orphans.unwrap_or((root.at_ns, root.at_ns));
+        self.span_with_orphans = Some((first.min(root.at_ns), last.max(root.at_ns)));
         if !self.orphans_are.take(root) {
             return;
         }

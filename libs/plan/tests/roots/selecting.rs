@@ -231,7 +231,14 @@ fn orphans_and_other_kinds_are_sent_only_if_they_can_be() {
         .with("flags", "[\"orphan\"]")
         .with("parent_span_id", &span(99));
     let job = invocation(6, 6, AT).with("protocol", "\"messaging\"");
-    let files = Files::of(&[orphan, call(7, 7, AT + 5)], &[job]);
+    let own = call(8, 8, AT - 3).with("module_id", "\"shop\"");
+    let files = Files::of(&[orphan, call(7, 7, AT + 5), own], &[job]);
+    files.raw(
+        1,
+        "module_inventory.json",
+        r#"[{"app_id":null,"module_id":"shop","name":"s","type":"MODULE","resources":null,
+             "endpoints":[{"method":null,"route":"jobs","calls":1}]}]"#,
+    );
     let roots = files.read();
     let ids = |orphans: Orphans| {
         let selection = Selection {
@@ -243,7 +250,7 @@ fn orphans_and_other_kinds_are_sent_only_if_they_can_be() {
             .map(|(_, id, offset)| (*id, *offset))
             .collect::<Vec<_>>()
     };
-    // A root that cannot be sent still is the first of the run.
+    // A root that cannot be sent still is the first of the run. A service's own call is not.
     assert_eq!(ids(Orphans::Drop), [(7, 5)]);
     assert_eq!(ids(Orphans::Root), [(5, 0), (7, 15)]);
     let preview = Selection::default().plan(&roots).unwrap().preview().unwrap();
