@@ -1,6 +1,11 @@
 //! Replays after one thing was changed. Each must be called different, and the change must be the first cause.
 
+use std::fs;
 use std::path::Path;
+
+use anyhow::Context;
+use serde_json::Value;
+use tempfile::TempDir;
 
 use super::site::{Site, Verdict, Word};
 use crate::finding::Finding;
@@ -52,17 +57,19 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let unchanged = next(BACK_WORK);
     let load = [&LOAD, ["--header", &unchanged].as_slice()].concat();
     let recording = site.record("recorded", &front, &load)?;
-    let lost = (recorded_roots(&recording)? - 1).to_string();
+    let without_one = without_one_request(&recording)?;
     let extra = next(&format!("{BACK_WORK}&call_url={far}/work"));
     let (slower, cheaper) = (next(BACK_SLOWER), next(BACK_CHEAPER));
-    let changes: [(&str, &[&str], Change); 5] = [
+    let changes: [(&str, &Path, &[&str], Change); 5] = [
         (
             "slower",
+            &recording,
             &["--header", &slower],
             Change::of("1 ms more in one module", &["service_mean"], Some(BACK)),
         ),
         (
             "cheaper",
+            &recording,
             &["--header", &cheaper],
             Change::of(
                 "10% less CPU time in one module",
@@ -72,23 +79,26 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
         ),
         (
             "faster",
+            &recording,
             &["--header", &unchanged, "--speed", "1.02"],
             Change::of("arrivals 2% faster", &["arrival_rate", "arrival_offset"], None),
         ),
         (
             "lost",
-            &["--header", &unchanged, "--limit", &lost],
+            without_one.path(),
+            &["--header", &unchanged],
             Change::of("one request less", &["call_graph"], None),
         ),
         (
             "extra",
+            &recording,
             &["--header", &extra],
             Change::of("one more call", &["call_graph"], None),
         ),
     ];
     let mut findings = Vec::new();
-    for (run_id, flags, change) in &changes {
-        let replayed = site.replay(&recording, run_id, &front, flags)?;
+    for (run_id, of, flags, change) in &changes {
+        let replayed = site.replay(of, run_id, &front, flags)?;
         findings.push(change.finding(&site.compare(&recording, &replayed)?));
     }
     findings.push(fewer_workers(bin_dir)?);
@@ -117,13 +127,28 @@ fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
     Ok(change.finding(&site.compare(&recording, &replayed)?))
 }
 
-/// Number of calls that a run has at its root.
-fn recorded_roots(run: &Path) -> anyhow::Result<usize> {
-    let text = std::fs::read_to_string(run.join("cctf/calls.jsonl"))?;
-    Ok(text
-        .lines()
-        .filter(|line| line.contains("\"parent_span_id\":null"))
-        .count())
+/// A copy of a run without the call of one request in its middle, as if a retry had not been sent.
+fn without_one_request(run: &Path) -> anyhow::Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    let (from, to) = (run.join("cctf"), copy.path().join("cctf"));
+    fs::create_dir(&to)?;
+    for entry in fs::read_dir(&from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    let roots = |line: &&str| line.contains("\"parent_span_id\":null");
+    let calls = fs::read_to_string(from.join("calls.jsonl"))?;
+    let all: Vec<&str> = calls.lines().filter(roots).collect();
+    let lost = *all.get(all.len() / 2).context("the recording has no request")?;
+    let trace: Value = serde_json::from_str(lost)?;
+    let trace = trace["trace_id"].as_str().context("no trace id")?;
+    for file in ["calls.jsonl", "invocations.jsonl"] {
+        let text = fs::read_to_string(from.join(file))?;
+        let kept = text.lines().filter(|line| !line.contains(trace));
+        let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
+        fs::write(to.join(file), kept)?;
+    }
+    Ok(copy)
 }
 
 impl Change {
