@@ -6,19 +6,20 @@ use analyze::intervals::RELAXATIONS_MIN;
 use cctf_proto::cctf::Part;
 use rundir::parts::Run;
 
+use crate::attribution;
 use crate::gather::{self, CompareError, Names, Progress, Side};
 use crate::margins::Margins;
-use crate::model::{Comparison, ConfigurationDifference, Pairing, PairingKind, RunFacts, Voter};
+use crate::model::{Comparison, ConfigurationDifference, Pairing, PairingKind, RunFacts, Verdict, Voter};
 use crate::pairing::{Differences, Pairs, RootPairs, match_roots, pair};
 use crate::pairs::{Paired, Simulated};
 use crate::shown::shown;
 use crate::simulated;
-use crate::stations::{Load, loads, shortest};
+use crate::stations::{Load, loads, shortest, too_short};
 use crate::verdict::verdict;
 use crate::voters::unpaired::Unpaired;
 use crate::voters::{Candidate, arrivals, decide, graph, means, slots, times, unpaired};
 
-/// Minimum length of a paired run for the quantiles of root responses, in relaxation times. Both runs have the same arrivals, so
+/// Minimum length of a paired run for quantiles of waits and responses, in relaxation times. Both runs have the same arrivals, so
 /// that fewer suffice than for independent ones (docs/statistics.md).
 const PAIRED_RELAXATIONS_MIN: f64 = 50.0;
 
@@ -42,12 +43,8 @@ pub fn compare(
     let (sides, names) = gather::both(runs, options.threads, on_progress)?;
     let mut notes = notes(&sides);
     let pairs = match_roots(&sides[0], &sides[1]).map(|roots| paired_rows(&sides, roots));
-    let simulated = match simulated::works(runs, &sides, &names) {
-        Ok(mut works) => {
-            let (simulated, misfits) = simulated::simulate(&mut works, &sides, pairs.as_ref());
-            notes.extend(misfits);
-            Some(simulated)
-        }
+    let mut works = match simulated::works(runs, &sides, &names) {
+        Ok(works) => Some(works),
         Err(error) => {
             notes.push(format!(
                 "waits are compared as recorded, without a simulation: {error}"
@@ -55,6 +52,11 @@ pub fn compare(
             None
         }
     };
+    let simulated = works.as_mut().map(|works| {
+        let (simulated, misfits) = simulated::simulate(works, &sides, pairs.as_ref());
+        notes.extend(misfits);
+        simulated
+    });
     let configuration = slots::configuration(&sides[0].facts, &sides[1].facts);
     let all = Everything {
         sides: &sides,
@@ -63,12 +65,20 @@ pub fn compare(
         simulated: simulated.as_ref(),
         configuration: &configuration,
     };
-    let (voters, differences, pairing) = match pairs {
+    let (voters, differences, pairing) = match &pairs {
         Some(pairs) => all.paired(pairs, &mut notes),
         None => all.unpaired(&mut notes),
     };
+    let verdict = verdict(&voters, &configuration);
+    let attributions = match &works {
+        Some(works) if !matches!(verdict, Verdict::Same) => {
+            let pairs = pairs.as_ref().map(|pairs| pairs.invocations.as_slice());
+            attribution::between(works, &sides, pairs, options.threads)
+        }
+        _ => Vec::new(),
+    };
     Ok(Comparison {
-        verdict: verdict(&voters, &configuration),
+        verdict,
         a: facts(&sides[0], runs[0]),
         b: facts(&sides[1], runs[1]),
         shown: shown(&sides, &names, pairing.kind == PairingKind::Paired),
@@ -77,7 +87,7 @@ pub fn compare(
         graph: differences.list,
         graph_left_out: differences.left_out,
         configuration,
-        attributions: Vec::new(),
+        attributions,
         notes,
         margins: options.margins,
     })
@@ -112,11 +122,11 @@ impl Everything<'_> {
         slots::slots(&self.sides[0].facts, &self.sides[1].facts, self.configuration)
     }
 
-    fn paired(&self, mut pairs: Pairs, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
-        let tally = std::mem::take(&mut pairs.tally);
-        let differences = tally.finish(self.names);
-        let paired = Paired::new(self.sides, self.names, self.margins, &pairs, self.simulated);
-        let short = shortest(&self.loads(), PAIRED_RELAXATIONS_MIN);
+    fn paired(&self, pairs: &Pairs, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
+        let differences = pairs.tally.finish(self.names);
+        let paired = Paired::new(self.sides, self.names, self.margins, pairs, self.simulated);
+        let loads = self.loads();
+        let short = shortest(&loads, PAIRED_RELAXATIONS_MIN);
         let requests = pairs.roots.pairs.len() as u64;
         let mut candidates = arrivals::arrivals(&paired);
         candidates.extend(graph::graph(&differences, requests));
@@ -124,8 +134,9 @@ impl Everything<'_> {
         candidates.extend(graph::random(&paired, self.names, &differences.random));
         candidates.extend(self.slots());
         candidates.extend(means::services(&paired));
+        candidates.extend(means::externals(&paired));
         candidates.extend(means::cpu_times(&paired));
-        candidates.extend(times::waits(&paired));
+        candidates.extend(times::waits(&paired, &too_short(&loads, PAIRED_RELAXATIONS_MIN)));
         candidates.extend(times::responses(&paired, short));
         let roots = &pairs.roots;
         let pairing = Pairing {
@@ -138,7 +149,7 @@ impl Everything<'_> {
             roots_outside: roots.outside,
             roots_not_replayable: roots.not_replayable,
         };
-        notes.extend(pairing_notes(&pairs));
+        notes.extend(pairing_notes(pairs));
         (decide(candidates), differences, pairing)
     }
 

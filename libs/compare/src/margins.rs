@@ -11,7 +11,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Declares the margins: name, default, unit, source.
 macro_rules! margins {
     ($($(#[$doc:meta])* $name:ident = $default:literal, $unit:literal, $source:literal;)*) => {
-        /// The largest differences that count as none. docs/replay.md has the sources.
+        /// The largest differences that count as none. docs/statistics.md has the same table.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
         pub struct Margins {
             $($(#[$doc])* pub $name: f64,)*
@@ -240,6 +240,22 @@ mod tests {
         }
         let missing = Margins::read(Path::new("/no/such")).unwrap_err().to_string();
         assert!(missing.starts_with("cannot read /no/such: "), "{missing}");
+    }
+
+    #[test]
+    fn the_documented_margins_are_those_of_the_code() {
+        let text = include_str!("../../../docs/statistics.md");
+        for Margin {
+            name,
+            default,
+            unit,
+            source,
+        } in Margins::ALL
+        {
+            let unit = if *unit == "ms" { " ms" } else { "" };
+            let row = format!("| `{name}` | {default}{unit} | {source} |");
+            assert!(text.contains(&row), "{row}");
+        }
     }
 
     #[test]

@@ -14,11 +14,24 @@ use crate::pairs::Simulated;
 /// The work of both runs.
 pub type Both = [Works; 2];
 
+/// Timestamps of a simulated run are at most this far from 1970, and all durations together are at most as long, ns. Then no
+/// simulated time overflows: it suffices for four million requests of nine minutes each.
+const TIME_MAX: i64 = 1 << 61;
+
+/// Runs that cannot be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error("{run} has times that no clock shows")]
+    Times { run: String },
+}
+
 /// The work of both runs from their rows, on two threads.
 ///
 /// # Errors
 /// If an inventory cannot be read, or a run has too many rows.
-pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Result<Both, WorkError> {
+pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Result<Both, SimulationError> {
     let (a, b) = std::thread::scope(|scope| {
         let a = scope.spawn(|| work(runs[0], &sides[0], names));
         let b = work(runs[1], &sides[1], names);
@@ -31,20 +44,44 @@ pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Resu
 }
 
 /// The files are not read again: the rows that the plan needs are made from the compact ones.
-fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works, WorkError> {
+fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works, SimulationError> {
     let mut collector = Collector::default();
     let too_many = |too_many| WorkError::TooMany {
         run: run.id().to_owned(),
         too_many,
     };
+    if !has_plausible_times(side) {
+        return Err(SimulationError::Times {
+            run: run.id().to_owned(),
+        });
+    }
     for row in &side.rows.invocations {
         collector.invocation(&invocation(row, names)).map_err(too_many)?;
     }
     for row in &side.rows.calls[..side.calls as usize] {
         collector.call(&call(row, names)).map_err(too_many)?;
     }
-    plan::work::stations(run, &run.parts_from(first)?, &mut collector)?;
-    collector.finish().map_err(too_many)
+    let parts = run.parts_from(first).map_err(WorkError::from)?;
+    plan::work::stations(run, &parts, &mut collector).map_err(WorkError::from)?;
+    Ok(collector.finish().map_err(too_many)?)
+}
+
+fn has_plausible_times(side: &Side) -> bool {
+    let is_time = |ns: i64| (-TIME_MAX..=TIME_MAX).contains(&ns);
+    let mut sum = 0_i128;
+    let invocations = side.rows.invocations.iter();
+    let calls = side.rows.calls.iter();
+    let spans = invocations
+        .map(|row| (row.enqueue_ns, row.end_ns, row.response_ns))
+        .chain(calls.map(|row| (row.start_ns, row.end_ns, row.duration_ns())));
+    for (start, end, duration) in spans {
+        if !is_time(start) || !is_time(end) {
+            return false;
+        }
+        let known = known(duration).unwrap_or(0).max(end - start).max(0);
+        sum += i128::from(known);
+    }
+    sum <= i128::from(TIME_MAX)
 }
 
 fn ms(ns: i64) -> Option<Milliseconds> {
@@ -141,7 +178,7 @@ fn call<'n>(row: &Call, names: &'n Names) -> cctf::Call<'n> {
     }
 }
 
-/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones.
+/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones. The works stay as they are.
 ///
 /// Waits follow from a run's own times. For root responses, paired runs have A's network times and durations of external calls,
 /// and others none: the network is no arrival, service or slot, so its difference stays unexplained.
@@ -156,11 +193,15 @@ pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> (
         responses: Vec::new(),
     });
     drop(outcomes);
+    let own = [0, 1].map(|place: usize| Network::of(&works[place]));
     match pairs {
         Some(pairs) => copy_network(works, sides, pairs),
         None => works.iter_mut().for_each(without_network),
     }
     let outcomes = on_two_threads(works);
+    for (works, own) in works.iter_mut().zip(own) {
+        own.restore(works);
+    }
     for (place, found) in found.iter_mut().enumerate() {
         found.responses = responses(&works[place], &outcomes[place], &sides[place]);
     }
@@ -190,6 +231,38 @@ fn misfits(run: &str, works: &Works, outcomes: &[Outcome]) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// The network times of a run, which are exchanged for a while.
+struct Network {
+    /// Out, back and duration of each call.
+    calls: Vec<[i64; 3]>,
+    /// Out and back of each request from outside.
+    arrivals: Vec<[i64; 2]>,
+}
+
+impl Network {
+    fn of(works: &Works) -> Self {
+        let calls = works.calls.iter();
+        let arrivals = works.arrivals.iter();
+        Self {
+            calls: calls
+                .map(|call| [call.out_ns, call.back_ns, call.duration_ns])
+                .collect(),
+            arrivals: arrivals
+                .map(|arrival| [arrival.out_ns, arrival.back_ns])
+                .collect(),
+        }
+    }
+
+    fn restore(self, works: &mut Works) {
+        for (call, times) in works.calls.iter_mut().zip(self.calls) {
+            [call.out_ns, call.back_ns, call.duration_ns] = times;
+        }
+        for (arrival, times) in works.arrivals.iter_mut().zip(self.arrivals) {
+            [arrival.out_ns, arrival.back_ns] = times;
+        }
+    }
 }
 
 fn without_network(works: &mut Works) {

@@ -42,7 +42,7 @@ pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
         };
         let sum = sums.entry(row.module).or_default();
         sum.0 += 1;
-        sum.1 += known(busy).unwrap_or(0);
+        sum.1 = sum.1.saturating_add(known(busy).unwrap_or(0));
     }
     let duration = side.duration_ns().max(1) as f64;
     let load = |(module, (requests, busy_ns)): (u32, (u64, i64))| {
@@ -83,9 +83,22 @@ impl Load {
     }
 }
 
+/// The modules for whose queue one of the runs is too short.
+pub fn too_short(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> BTreeMap<u32, TooShort> {
+    let mut found: BTreeMap<u32, TooShort> = BTreeMap::new();
+    for (module, load) in loads.iter().flatten() {
+        if let Some(short) = load.too_short(relaxations_min) {
+            let known = found.entry(*module).or_insert(short);
+            if known.needed < short.needed {
+                *known = short;
+            }
+        }
+    }
+    found
+}
+
 /// The queue that needs the longest run.
 pub fn shortest(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> Option<TooShort> {
-    let all = loads.iter().flat_map(BTreeMap::values);
-    all.filter_map(|load| load.too_short(relaxations_min))
-        .max_by_key(|short| short.needed)
+    let all = too_short(loads, relaxations_min);
+    all.into_values().max_by_key(|short| short.needed)
 }

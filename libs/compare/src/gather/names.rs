@@ -10,6 +10,8 @@ const NAMES_MAX: usize = 1 << 18;
 const NAME_BYTES_MAX: usize = 64 << 20;
 /// Stands for texts beyond the maximum.
 pub const OTHER: &str = "(other)";
+/// A peer that is only known by its address.
+pub const EXTERNAL: &str = "(external)";
 /// A segment of a path with at least this many hex digits is an id.
 const HEX_ID_MIN: usize = 8;
 
@@ -86,8 +88,8 @@ pub fn peer_of(peer: &str) -> &str {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let is_address = peer.parse::<std::net::IpAddr>().is_ok();
     match peer.rsplit_once(':') {
-        Some((_, port)) if is_port(port) => "(external)",
-        _ if is_address => "(external)",
+        Some((_, port)) if is_port(port) => EXTERNAL,
+        _ if is_address => EXTERNAL,
         _ => peer,
     }
 }

@@ -166,7 +166,7 @@ impl Tally {
     }
 
     /// The differences with their names. One that occurs in both directions is random, and counts as chance.
-    pub fn finish(self, names: &Names) -> Differences {
+    pub fn finish(&self, names: &Names) -> Differences {
         let mut found = Differences {
             left_out: self.left_out,
             exact_graph: self.exact_left_out,

@@ -1,6 +1,7 @@
-//! [`services`] and [`cpu_times`]: means of paired invocations by module; [`failures`]: shares of failed calls.
+//! [`services`] and [`cpu_times`]: means of paired invocations by module; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
 
 use super::candidate::{Candidate, Figures, NS_PER_MS};
+use crate::gather::names::EXTERNAL;
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
@@ -19,6 +20,36 @@ pub fn cpu_times(paired: &Paired<'_>) -> Vec<Candidate> {
     means(paired, Topic::CpuMean, paired.margins.cpu_mean, cpu)
 }
 
+/// Durations of calls to peers that send no telemetry, such as databases. Their time is no module's own time.
+pub fn externals(paired: &Paired<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (peer, calls) in paired.calls_by_receiver() {
+        let is_external = |side: &Side, call: u32| {
+            let row = &side.rows.calls[call as usize];
+            !row.is_root && !row.is_message && side.tree.callee(call).is_none()
+        };
+        let ms = |side: &Side, call: u32| side.rows.calls[call as usize].duration_ns() as f64 / NS_PER_MS;
+        let (a, b): (Vec<f64>, Vec<f64>) = calls
+            .iter()
+            .filter(|pair| is_external(paired.a, pair.0) && is_external(paired.b, pair.1))
+            .filter(|pair| !is_chance(outcome_of(paired.a, pair.0)))
+            .map(|pair| (ms(paired.a, pair.0), ms(paired.b, pair.1)))
+            .unzip();
+        let name = match paired.names.text(peer) {
+            EXTERNAL => EXTERNAL.to_owned(),
+            name => format!("{name} {EXTERNAL}"),
+        };
+        found.extend(mean(
+            paired,
+            Topic::ServiceMean,
+            paired.margins.service_mean,
+            name,
+            [a, b],
+        ));
+    }
+    found
+}
+
 fn means(paired: &Paired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32) -> i64) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, pairs) in &paired.by_module {
@@ -30,26 +61,38 @@ fn means(paired: &Paired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32
                 b.push(times.1 as f64 / NS_PER_MS);
             }
         }
-        if a.is_empty() {
-            continue;
-        }
-        let [mean_a, mean_b] = [&a, &b].map(|values| values.iter().sum::<f64>() / values.len() as f64);
-        let figures = Figures {
-            topic,
-            module: Some(paired.names.text(*module).to_owned()),
-            unit: Unit::Ms,
-            a: Some(mean_a),
-            b: Some(mean_b),
-            explained: None,
-            margin: paired.margins.of_mean(share, mean_a),
-            requests: a.len() as u64,
-        };
-        // Without time in A there is nothing to relate to, and the estimate is in ms already.
-        let scale = if mean_a > 0.0 { mean_a } else { 1.0 };
-        let estimate = mean::ratio(&a, &b).map(|ratio| ratio.times(scale));
-        found.push(Candidate::estimated(figures, estimate));
+        let name = paired.names.text(*module).to_owned();
+        found.extend(mean(paired, topic, share, name, [a, b]));
     }
     found
+}
+
+/// The voter of paired times, ms. `None` if there are none.
+fn mean(
+    paired: &Paired<'_>,
+    topic: Topic,
+    share: f64,
+    module: String,
+    [a, b]: [Vec<f64>; 2],
+) -> Option<Candidate> {
+    if a.is_empty() {
+        return None;
+    }
+    let [mean_a, mean_b] = [&a, &b].map(|values| values.iter().sum::<f64>() / values.len() as f64);
+    let figures = Figures {
+        topic,
+        module: Some(module),
+        unit: Unit::Ms,
+        a: Some(mean_a),
+        b: Some(mean_b),
+        explained: None,
+        margin: paired.margins.of_mean(share, mean_a),
+        requests: a.len() as u64,
+    };
+    // Without time in A there is nothing to relate to, and the estimate is in ms already.
+    let scale = if mean_a > 0.0 { mean_a } else { 1.0 };
+    let estimate = mean::ratio(&a, &b).map(|ratio| ratio.times(scale));
+    Some(Candidate::estimated(figures, estimate))
 }
 
 /// Calls to each module that a full queue refused or that ran into a timeout. Modules without such calls have no voter.

@@ -1,5 +1,7 @@
 //! [`waits`] and [`responses`]: quantiles of paired requests, without what a simulator explains.
 
+use std::collections::BTreeMap;
+
 use super::candidate::{Candidate, Figures, NS_PER_MS};
 use crate::gather::{Invocation, Side, UNKNOWN, known};
 use crate::margins::Margins;
@@ -67,8 +69,8 @@ fn both(times: [i64; 2]) -> Option<[i64; 2]> {
     (times[0] != UNKNOWN && times[1] != UNKNOWN).then_some(times)
 }
 
-/// Quantiles of each module's waits.
-pub fn waits(paired: &Paired<'_>) -> Vec<Candidate> {
+/// Quantiles of each module's waits. `too_short` has the modules for whose queue the run is too short.
+pub fn waits(paired: &Paired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, pairs) in &paired.by_module {
         let times = waits_of(paired, pairs);
@@ -76,7 +78,8 @@ pub fn waits(paired: &Paired<'_>) -> Vec<Candidate> {
             continue;
         }
         let name = paired.names.text(*module).to_owned();
-        found.extend(candidates(paired, &times, &WAITS, Some(name)));
+        let short = too_short.get(module).copied();
+        found.extend(candidates(paired, &times, &WAITS, Some(name), short));
     }
     found
 }
@@ -112,16 +115,7 @@ fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
 
 /// Quantiles of the response to requests from outside.
 pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
-    let times = responses_of(paired);
-    let mut found = candidates(paired, &times, &RESPONSES, None);
-    if let Some(short) = too_short {
-        for candidate in &mut found {
-            candidate.estimate = None;
-            candidate.voter.reason = Some(short.to_string());
-            candidate.voter.needed = Some(short.needed);
-        }
-    }
-    found
+    candidates(paired, &responses_of(paired), &RESPONSES, None, too_short)
 }
 
 /// Responses of all pairs of roots that no full queue refused. A refusal is fast, and has a voter of its own.
@@ -157,6 +151,7 @@ fn candidates(
     times: &Times,
     quantiles: &[(Topic, f64)],
     module: Option<String>,
+    too_short: Option<TooShort>,
 ) -> Vec<Candidate> {
     let series = |values: &[Vec<f64>; 2]| -> Result<[Sorted; 2], TooShort> {
         Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
@@ -185,12 +180,13 @@ fn candidates(
                 .of_time(share, of(0).unwrap_or(0.0), times.mean_response),
             requests: times.recorded[0].len() as u64,
         };
-        let estimate = match (&explained, &recorded) {
-            (Some(([a, b], [of_a, of_b])), _) => {
+        let estimate = match (too_short, &explained, &recorded) {
+            (Some(short), ..) => Err(short),
+            (None, None, Err(short)) => Err(*short),
+            (None, Some(([a, b], [of_a, of_b])), _) => {
                 quantile::sum(&[(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)], q)
             }
-            (None, Ok([a, b])) => quantile::sum(&[(b, 1.0), (a, -1.0)], q),
-            (None, Err(short)) => Err(*short),
+            (None, None, Ok([a, b])) => quantile::sum(&[(b, 1.0), (a, -1.0)], q),
         };
         Candidate::estimated(figures, estimate)
     };

@@ -26,6 +26,8 @@ pub struct Request {
     pub calls: Vec<(f64, u16)>,
     pub status: u16,
     pub lateness: Option<f64>,
+    /// Duration of a call to a database before the other calls, of `front`; 0 for none.
+    pub database: f64,
     /// Whether it has rows in the folder.
     pub is_recorded: bool,
 }
@@ -53,6 +55,7 @@ impl Chain {
                 calls: vec![(random.lognormal(4.0, 0.5), 200)],
                 status: 200,
                 lateness: None,
+                database: 0.0,
                 is_recorded: true,
             }
         });
@@ -140,7 +143,8 @@ impl Chain {
         // Calls to `back` in the order of their arrival: time, request, place among its calls.
         let mut arrivals: Vec<(f64, usize, usize)> = Vec::new();
         for (number, request) in self.requests.iter().enumerate() {
-            arrivals.push((request.at + NETWORK + FRONT[0] + NETWORK, number, 0));
+            let called = request.at + NETWORK + FRONT[0] + request.database;
+            arrivals.push((called + NETWORK, number, 0));
         }
         arrivals.sort_by(|left, right| right.0.total_cmp(&left.0));
         while let Some((at, number, place)) = arrivals.pop() {
@@ -172,6 +176,9 @@ impl Chain {
                 let after = arrivals.partition_point(|arrival| arrival.0 > next.0);
                 arrivals.insert(after, next);
             } else if request.is_recorded {
+                if request.database > 0.0 {
+                    row.database(&mut calls);
+                }
                 row.front(&mut invocations, end + FRONT[1]);
                 row.root(&mut calls, end + FRONT[1] + NETWORK);
             }
@@ -272,6 +279,20 @@ impl Row<'_> {
             ms(end - enqueue),
             id.caller,
             ms(ns(2.0 * NETWORK)),
+        );
+    }
+
+    fn database(&self, calls: &mut String) {
+        let start = self.request.at + NETWORK + FRONT[0];
+        let _ = writeln!(
+            calls,
+            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_span_id":"{:016x}","ancestor_id":"{:016x}","module_id":"front","instance_id":"front-1","node":"n","stage":"edge","ts_start":{},"ts_end":{},"method":"SELECT","path":"orders","bytes_out":null,"bytes_in":null,"status":null,"kind":"client","protocol":"db","peer":"postgresql"}}"#,
+            self.trace,
+            9,
+            2,
+            2,
+            stamp(start),
+            stamp(start + self.request.database),
         );
     }
 

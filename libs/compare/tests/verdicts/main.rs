@@ -4,5 +4,6 @@
 mod support;
 
 mod chain;
+mod hostile;
 mod paired;
 mod unpaired;

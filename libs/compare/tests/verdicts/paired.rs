@@ -1,6 +1,6 @@
 //! A run and its replay: the same workload, and each way in which it can differ.
 
-use compare::model::{Comparison, PairingKind, Topic, Verdict, Vote};
+use compare::model::{Attribution, Comparison, PairingKind, Topic, Verdict, Vote, Voter};
 
 use crate::chain::{Chain, compare_runs};
 
@@ -45,7 +45,7 @@ fn two_replays_of_one_run_are_paired_through_it() {
 
 #[test]
 fn services_within_their_margin_explain_longer_waits() {
-    let a = Chain::new(11, NUMBER, 0.85);
+    let a = Chain::new(11, NUMBER, 0.75);
     let b = a.replay(12, 0.05).with_services(|service| service * 1.015);
     let comparison = compare_runs(&a, &b);
     let wait = comparison
@@ -154,6 +154,15 @@ fn half_the_slots_are_found() {
     let comparison = compare_runs(&a, &b);
     assert_eq!(first_cause(&comparison), (Topic::Slots, Some("back")));
     assert_eq!(comparison.configuration.len(), 1);
+    // The longer waits follow from the slots.
+    let of_back = |attribution: &&Attribution| attribution.module.as_deref() == Some("back");
+    let attribution = comparison.attributions.iter().find(of_back).unwrap();
+    let largest = attribution
+        .parts
+        .iter()
+        .max_by(|a, b| a.value.total_cmp(&b.value))
+        .unwrap();
+    assert_eq!(largest.name, "slots", "{attribution:?}");
 }
 
 #[test]
@@ -200,4 +209,67 @@ fn a_comparison_is_json_without_numbers_that_json_lacks() {
     assert_eq!(json["voters"][0]["topic"], "lateness_p99");
     assert_eq!(json["pairing"]["kind"], "paired");
     assert!(json["shown"].as_array().unwrap().len() > 10);
+}
+
+#[test]
+fn a_slower_database_is_found_by_its_calls() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    a.requests.iter_mut().for_each(|request| request.database = 2.0);
+    let mut b = a.replay(2, 0.05);
+    b.requests.iter_mut().for_each(|request| request.database = 2.5);
+    let comparison = compare_runs(&a, &b);
+    let cause = first_cause(&comparison);
+    assert_eq!(cause, (Topic::ServiceMean, Some("postgresql (external)")));
+    // The caller's own time is without its calls.
+    let front =
+        |voter: &&Voter| voter.topic == Topic::ServiceMean && voter.module.as_deref() == Some("front");
+    assert_eq!(comparison.voters.iter().find(front).unwrap().vote, Vote::Same);
+}
+
+#[test]
+fn errors_that_come_and_go_are_chance_and_compared_as_shares() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    for place in [100, 900, 1_700] {
+        a.requests[place].status = 500;
+        b.requests[place + 300].status = 500;
+    }
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
+    let shares: Vec<&Voter> = comparison
+        .voters
+        .iter()
+        .filter(|voter| voter.topic == Topic::FailureShare)
+        .collect();
+    assert_eq!(shares.len(), 1);
+    assert_eq!((shares[0].a, shares[0].b), (Some(0.001), Some(0.001)));
+    // Many more in one run are a difference all the same.
+    for place in 2_000..2_200 {
+        b.requests[place].status = 500;
+    }
+    assert_eq!(first_cause(&compare_runs(&a, &b)).0, Topic::FailureShare);
+}
+
+#[test]
+fn full_queues_are_chance_and_compared_as_shares() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    let refuse = |chain: &mut Chain, places: std::ops::Range<usize>, step: usize| {
+        for request in chain.requests[places].iter_mut().step_by(step) {
+            request.calls[0] = (0.01, 503);
+            request.status = 503;
+        }
+    };
+    refuse(&mut a, 500..503, 1);
+    refuse(&mut b, 900..902, 1);
+    let comparison = compare_runs(&a, &b);
+    assert!(
+        !matches!(comparison.verdict, Verdict::Differs { .. }),
+        "{:?}",
+        comparison.verdict
+    );
+    assert!(comparison.graph.iter().all(|difference| difference.is_by_chance));
+    // Spread over the run: a burst of refusals could be one long queue, that is, chance.
+    refuse(&mut b, 0..NUMBER, 10);
+    assert_eq!(first_cause(&compare_runs(&a, &b)).0, Topic::FailureShare);
 }
