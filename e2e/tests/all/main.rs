@@ -18,6 +18,7 @@ mod overload;
 mod pages;
 mod placement;
 mod release;
+mod replay;
 mod run_all;
 mod scenarios;
 mod secured;
