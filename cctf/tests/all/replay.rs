@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -394,5 +395,52 @@ fn statuses_other_than_the_recorded_ones_are_counted() {
     assert_eq!(
         report["plan"]["statuses"],
         serde_json::json!({"200": 1, "503": 1})
+    );
+}
+
+#[test]
+fn an_interrupt_stops_the_replay_and_the_run_ends() {
+    let servers = Servers::start(Answers::Accept, None);
+    let target = url(&servers);
+    let logs = tempfile::tempdir().unwrap();
+    // Twenty seconds of requests.
+    let calls: Vec<Call> = (0..2_000).map(|_| JSON).collect();
+    let run = record(logs.path(), &calls, ENDED);
+    let child = cctf(&[
+        "replay", &run, "--run-id", "again", "--format", "json", "--target", &target,
+    ])
+    .args(["--otlp-endpoint", &format!("http://{}", servers.collector)])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    while servers.seen().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    let error = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let requests = report["requests"].as_u64().unwrap();
+    assert!(requests < 2_000 && report["interrupted"] == true, "{report}");
+    assert!(
+        error.contains(&format!("interrupted after {requests} of 2000 requests")),
+        "{error}"
+    );
+    let spans = servers.spans();
+    assert_eq!(
+        spans
+            .iter()
+            .filter(|(_, span)| span.name == keys::RUN_END_SPAN)
+            .count(),
+        1
     );
 }

@@ -286,7 +286,7 @@ fn a_driver_that_was_stopped_shows_in_summary_events_and_rows() {
     let stack = Stack::start(&[("svc", "")]);
     stack.load(
         "first",
-        &["--endpoint", "hash", "--duration", "3s", "--rate", "100"],
+        &["--endpoint", "hash", "--duration", "5s", "--rate", "100"],
     );
     let events = stack.logs.path().join("events.jsonl");
     let mut replay: Command = command("cctf").unwrap();
@@ -299,11 +299,10 @@ fn a_driver_that_was_stopped_shows_in_summary_events_and_rows() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let replay = replay.spawn().unwrap();
-    wait_for("the first requests", || {
-        let size = std::fs::metadata(&events).map_or(0, |data| data.len());
-        Ok((size > 0).then_some(()))
-    })
-    .unwrap();
+    // The receiver opens the run's folder when the driver reports the start, just before the first of 5 s of requests.
+    let folder = stack.folder("again");
+    wait_for("the start of the run", || Ok(folder.exists().then_some(()))).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
     signal(replay.id(), libc::SIGSTOP);
     std::thread::sleep(STOPPED);
     signal(replay.id(), libc::SIGCONT);

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use cctf_load::plan::payload::{self, PayloadKind};
 use cctf_load::plan::random::SplitMix64;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
+use serde::de::IgnoredAny;
 
 /// Level at which the load driver and the service compress.
 const LEVEL: u32 = 6;
@@ -34,13 +35,27 @@ pub fn json(size: usize, seed: u64) -> Vec<u8> {
     }
 }
 
-/// A text that a parser refuses at its last byte, so that it does all the work of a valid one.
-pub fn broken_json(size: usize, seed: u64) -> Vec<u8> {
+/// A body that a parser refuses: text that is no JSON from its first byte on if this explains the size of the recorded answer, which
+/// has the position of the error. Otherwise a document that breaks at its last byte, so that the parser does all the work.
+pub fn broken_json(size: usize, answer: Option<usize>, seed: u64) -> Vec<u8> {
+    let words = text(size, seed);
+    if answer.is_some() && refusal_bytes(&words) == answer {
+        return words;
+    }
     let mut document = json(size, seed);
     if let Some(last) = document.last_mut() {
         *last = b'x';
     }
     document
+}
+
+/// Size of the answer of our service to a body that is no JSON.
+fn refusal_bytes(body: &[u8]) -> Option<usize> {
+    let error = serde_json::from_slice::<IgnoredAny>(body).err()?;
+    let (line, column) = (error.line(), error.column());
+    let report =
+        serde_json::json!({ "valid": false, "error": error.to_string(), "line": line, "column": column });
+    Some(report.to_string().len())
 }
 
 /// Text of `size` bytes that compresses to `compressed` bytes, or about as many.
@@ -278,13 +293,24 @@ mod tests {
         assert_eq!(text_that_compresses_to(0, 500, 5), b"");
     }
 
+    #[test]
+    fn the_size_of_a_refusal_shows_where_the_parser_stopped() {
+        let words = text(777, 1);
+        let of_words = refusal_bytes(&words);
+        assert_eq!(broken_json(777, of_words, 1), words);
+        assert_ne!(broken_json(777, Some(1), 1), words);
+        assert_eq!(refusal_bytes(&json(777, 1)), None);
+    }
+
     proptest! {
         #[test]
         fn json_parses_or_not_and_has_its_size(size in 0_usize..3_000, seed: u64) {
             prop_assert_eq!(json(size, seed).len(), size);
             prop_assert_eq!(parses(&json(size, seed)), size > 0);
-            prop_assert_eq!(broken_json(size, seed).len(), size);
-            prop_assert!(!parses(&broken_json(size, seed)));
+            for answer in [None, Some(88), Some(5)] {
+                prop_assert_eq!(broken_json(size, answer, seed).len(), size);
+                prop_assert!(!parses(&broken_json(size, answer, seed)));
+            }
         }
 
         #[test]

@@ -185,9 +185,11 @@ impl Bodies {
             },
             Choice::Filler | Choice::Endpoint(Recipe::Text) => shared(self.text(size), &self.octets.clone()),
             Choice::Endpoint(recipe) => {
-                let answer = root
-                    .answer_bytes
-                    .filter(|_| root.status.is_some_and(|status| (200..300).contains(&status)));
+                // The answer of a full queue says nothing about the body.
+                let is_of_endpoint = root
+                    .status
+                    .is_some_and(|status| (200..300).contains(&status) || status == REFUSED);
+                let answer = root.answer_bytes.filter(|_| is_of_endpoint);
                 let (bytes, is_shared) =
                     self.made(recipe, size, answer.and_then(|bytes| usize::try_from(bytes).ok()));
                 let is_json = matches!(recipe, Recipe::Json | Recipe::BrokenJson);
@@ -223,8 +225,9 @@ impl Bodies {
 
     /// A body from the cache, or a new one; and whether it was in the cache.
     fn made(&mut self, recipe: Recipe, size: usize, answer: Option<usize>) -> (Bytes, bool) {
-        // Only compressed data depends on the answer.
-        let answer = answer.filter(|_| matches!(recipe, Recipe::Compressible | Recipe::Gzip));
+        // The other bodies do not depend on the answer.
+        let answer =
+            answer.filter(|_| matches!(recipe, Recipe::Compressible | Recipe::Gzip | Recipe::BrokenJson));
         let key = (recipe, size, answer);
         if let Some(bytes) = self.made.get(&key) {
             return (bytes.clone(), true);
@@ -232,7 +235,7 @@ impl Bodies {
         let seed = self.seed;
         let bytes: Bytes = match (recipe, answer) {
             (Recipe::Json, _) => generate::json(size, seed),
-            (Recipe::BrokenJson, _) => generate::broken_json(size, seed),
+            (Recipe::BrokenJson, _) => generate::broken_json(size, answer, seed),
             (Recipe::Compressible, Some(answer)) => generate::text_that_compresses_to(size, answer, seed),
             (Recipe::Text | Recipe::Compressible, _) => generate::text(size, seed),
             (Recipe::Gzip, answer) => generate::gzip(size, answer, seed),
