@@ -238,7 +238,9 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
         more: r#","flags":["orphan"]"#,
         ..JSON
     };
+    let orphans_alone = [Call { ..orphan }];
     let orphans = record(&logs.path().join("orphans"), &[JSON, orphan], ENDED);
+    let only_orphans = record(&logs.path().join("only-orphans"), &orphans_alone, ENDED);
     let message = Call {
         more: r#","flags":[]"#,
         method: "send",
@@ -329,6 +331,12 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
             &[target[0], target[1], "--strict"],
             1,
             "it has 1 orphan",
+        ),
+        (
+            &only_orphans,
+            &target[..],
+            1,
+            "it has only 1 orphan; send them with --orphans root",
         ),
         (
             &messages,

@@ -60,7 +60,7 @@ impl Checked {
             anyhow::bail!(
                 "cannot replay {}: {}",
                 printable(&roots.run_id),
-                nothing_to_send(&preview)
+                nothing_to_send(&preview, dropped_orphans(&roots, &preview, &selection))
             );
         }
         // Without targets, a dry run shows the modules that need one.
@@ -199,18 +199,16 @@ fn check_strict(
 }
 
 /// Why a plan has no requests.
-fn nothing_to_send(preview: &Preview) -> String {
+fn nothing_to_send(preview: &Preview, orphans: u64) -> String {
     let window = &preview.window;
     let kinds: Vec<String> = window
         .not_sendable()
         .map(|(kind, count)| format!("{count} {}", kind.name()))
         .collect();
     match (window.roots, kinds.is_empty()) {
-        (0, _) if window.orphans > 0 => {
-            format!(
-                "it has only {}; send them with --orphans root",
-                counted(window.orphans, "orphan")
-            )
+        (0, _) if orphans > 0 => {
+            let orphans = counted(orphans, "orphan");
+            format!("it has only {orphans}; send them with --orphans root")
         }
         (0, _) => "no request came from outside in the chosen time".to_owned(),
         (_, false) => format!(
