@@ -296,13 +296,13 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
         (
             &run,
             &[target[0], target[1], "--bodies", bodies],
-            1,
+            2,
             "unknown placeholder {{inde}}",
         ),
         (
             &run,
             &[target[0], target[1], "--bodies", none.to_str().unwrap()],
-            1,
+            2,
             "cannot read",
         ),
         (
@@ -331,6 +331,12 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
             &[target[0], target[1], "--strict"],
             1,
             "it has 1 orphan",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--run-id", "first"],
+            2,
+            "cannot replay first as run first: this run exists",
         ),
         (
             &only_orphans,

@@ -12,8 +12,8 @@ use crate::bodies::{Bodies, Body};
 use crate::overview::unsent;
 use crate::targets::Targets;
 
-/// Heads that are kept: about 1 KiB each. A full table is emptied.
-const HEADS_MAX: usize = 16_384;
+/// Memory for heads that are kept, bytes: some 20,000 of usual length. A full table is emptied.
+const HEADS_BYTES_MAX: usize = 32 << 20;
 
 /// Makes the requests of a plan.
 pub struct Composer<A> {
@@ -23,6 +23,8 @@ pub struct Composer<A> {
     headers: Vec<ExtraHeader>,
     run_id: String,
     heads: HashMap<HeadKey, Shared>,
+    /// Memory of `heads`.
+    heads_bytes: usize,
     /// Number of the next request.
     index: u64,
 }
@@ -61,6 +63,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             headers,
             run_id,
             heads: HashMap::new(),
+            heads_bytes: 0,
             index: 0,
         }
     }
@@ -118,9 +121,14 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             head,
             facts: Arc::new(facts),
         };
-        if self.heads.len() >= HEADS_MAX {
+        // The key has the path, too; other texts are shared with many keys.
+        let bytes =
+            size_of::<HeadKey>() + path.len() + shared.head.as_bytes().len() + shared.facts.held_bytes();
+        if self.heads_bytes + bytes > HEADS_BYTES_MAX {
             self.heads.clear();
+            self.heads_bytes = 0;
         }
+        self.heads_bytes += bytes;
         self.heads.insert(key, shared.clone());
         Ok(shared)
     }

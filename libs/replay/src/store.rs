@@ -1,5 +1,6 @@
 //! [`store`]: sets the values that a replay reads, before it starts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_load::http::request::{ExtraHeader, host_value};
@@ -23,7 +24,7 @@ pub struct StoreError {
 /// Stores the values. The requests' traces are not sampled, so no run has rows for them.
 ///
 /// # Errors
-/// If a service does not answer, or refuses a value.
+/// If a service does not answer, or refuses a value; or if `stop` is set meanwhile.
 pub fn store(
     keys: &[Key],
     targets: &Targets,
@@ -31,6 +32,7 @@ pub fn store(
     headers: &[ExtraHeader],
     timeout: Duration,
     seed: u64,
+    stop: &AtomicBool,
 ) -> Result<(), StoreError> {
     for (key, number) in keys.iter().zip(0..) {
         let Some(target) = targets.all().get(key.target) else {
@@ -41,6 +43,9 @@ pub fn store(
             target: target.clone(),
             error,
         };
+        if stop.load(Ordering::Relaxed) {
+            return Err(failed("interrupted".to_owned()));
+        }
         let size = usize::try_from(key.bytes)
             .unwrap_or(usize::MAX)
             .min(SIZE_BYTES_MAX);

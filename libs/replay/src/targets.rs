@@ -148,7 +148,7 @@ impl Targets {
     pub fn check_hosts(&self, allowed: &[String]) -> Result<(), TargetsError> {
         for target in &self.all {
             let host = &target.host;
-            if allowed.iter().any(|allowed| is_same_host(allowed, host)) {
+            if is_allowed(allowed, host) {
                 continue;
             }
             let resolved = (host.as_str(), target.port).to_socket_addrs();
@@ -165,18 +165,23 @@ impl Targets {
         Ok(())
     }
 
-    /// An address of each service that accepts a connection.
+    /// An address of each service that accepts a connection. A name may have another address than when the hosts were checked, so
+    /// the address is checked, too.
     ///
     /// # Errors
-    /// [`TargetsError::Unreachable`].
-    pub fn addresses(&self) -> Result<Vec<SocketAddr>, TargetsError> {
+    /// [`TargetsError::Unreachable`] and [`TargetsError::NotLoopback`].
+    pub fn addresses(&self, allowed: &[String]) -> Result<Vec<SocketAddr>, TargetsError> {
         let address = |target: &Target| {
-            target
-                .reachable_address()
-                .map_err(|source| TargetsError::Unreachable {
-                    target: target.clone(),
-                    source,
-                })
+            let reached = target.reachable_address();
+            let address = reached.map_err(|source| TargetsError::Unreachable {
+                target: target.clone(),
+                source,
+            })?;
+            let host = &target.host;
+            match is_loopback(address) || is_allowed(allowed, host) {
+                true => Ok(address),
+                false => Err(TargetsError::NotLoopback { host: host.clone() }),
+            }
         };
         self.all.iter().map(address).collect()
     }
@@ -193,8 +198,9 @@ fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-fn is_same_host(allowed: &str, host: &str) -> bool {
-    allowed.trim_matches(['[', ']']).eq_ignore_ascii_case(host)
+fn is_allowed(allowed: &[String], host: &str) -> bool {
+    let is_same = |allowed: &String| allowed.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
+    allowed.iter().any(is_same)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ services make them. docs/replay.md describes bodies, scaling and limits. cctf co
 Exit codes:
   0  all requests were sent, and all spans and lines were delivered (lateness and statuses that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
-  2  invalid flag or environment variable, a module without a target, or the run does not exist";
+  2  invalid flag, environment variable or file of bodies, a module without a target, or the run does not exist";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf replay --help")]

@@ -40,10 +40,11 @@ impl Checked {
         let targets = Targets::new(&args.targets).map_err(usage)?;
         targets.check_hosts(&args.allowed).map_err(usage)?;
         let templates = match &args.bodies {
-            Some(path) => Templates::read(path)?,
+            Some(path) => Templates::read(path).map_err(|error| UsageError(error.to_string()))?,
             None => Templates::default(),
         };
         let (run, part) = find(Some(&args.recorded), &args.logs_dir)?;
+        check_run_id(args, &run)?;
         let seed = args.seed.or(recorded_seed(&run, &part)?).unwrap_or(SEED_DEFAULT);
         let selection = args.selection.selection(seed);
         let roots = read(&run, &part)?;
@@ -90,11 +91,7 @@ impl Checked {
 
     /// The folder of the new run, if the normalizer writes it beside the recorded one.
     pub fn folder_of(&self, run_id: &str) -> Option<PathBuf> {
-        let beside = self
-            .run
-            .folder(&Part::first(self.run.id()))
-            .with_file_name(run_id);
-        beside.is_dir().then_some(beside)
+        folder_beside(&self.run, run_id)
     }
 
     /// The command that compares the recorded run with the new one.
@@ -200,6 +197,28 @@ fn check_strict(
         printable(&roots.run_id),
         found.join(", ")
     );
+}
+
+/// Refuses a run id that is taken: the rows of two runs would be in one folder.
+fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
+    let Some(run_id) = args.run.run_id.as_deref() else {
+        return Ok(());
+    };
+    let is_taken = run_id == recorded.id() || folder_beside(recorded, run_id).is_some();
+    match is_taken && !args.dry_run {
+        true => Err(UsageError(format!(
+            "cannot replay {} as run {run_id}: this run exists; choose another --run-id",
+            printable(recorded.id())
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The folder of a run beside the recorded one, if it exists.
+fn folder_beside(recorded: &Run, run_id: &str) -> Option<PathBuf> {
+    let first = recorded.folder(&Part::first(recorded.id()));
+    let beside = first.with_file_name(run_id);
+    beside.is_dir().then_some(beside)
 }
 
 /// Why a plan has no requests.

@@ -106,7 +106,7 @@ fn send(
     stop: &'static AtomicBool,
 ) -> anyhow::Result<bool> {
     let sends_spans = otlp.is_some();
-    let stream = args.stream(checked, run_id)?;
+    let stream = args.stream(checked, run_id, stop)?;
     let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(run_id, checked),
         identity: args.driver.identity(),
@@ -148,17 +148,25 @@ fn send(
 
 impl ReplayArgs {
     /// The requests, after the values that they read are stored. Fails before a run is reported if a service is unreachable.
-    fn stream(&self, checked: &Checked, run_id: &str) -> anyhow::Result<Stream> {
+    fn stream(&self, checked: &Checked, run_id: &str, stop: &AtomicBool) -> anyhow::Result<Stream> {
         let SendFlags {
             connections,
             timeout,
             headers,
         } = &self.sending;
         let targets = &checked.targets;
-        let addresses = targets.addresses()?;
+        let addresses = targets.addresses(&self.allowed)?;
         let mut bodies = Bodies::new(checked.seed, Arc::clone(&checked.templates));
         let keys = checked.overview.keys.missing();
-        store(keys, targets, &mut bodies, headers, timeout.value, checked.seed)?;
+        store(
+            keys,
+            targets,
+            &mut bodies,
+            headers,
+            timeout.value,
+            checked.seed,
+            stop,
+        )?;
         let composer = Composer::new(
             checked.plan.arrivals(),
             targets.clone(),
