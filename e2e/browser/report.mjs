@@ -27,9 +27,10 @@ async function shown(page) {
     };
     const text = (cell) => cell?.firstChild?.textContent ?? "";
     const cells = (row) => Object.fromEntries([...row.cells].map((cell) => [cell.dataset.col, text(cell)]));
-    const rows = [...document.querySelectorAll("#modules-table tbody tr")].map(cells);
+    const rowsOf = (id) => [...document.querySelectorAll(`#${id} tbody tr`)].map(cells);
+    const [rows, endpoints] = ["modules-table", "endpoints-table"].map(rowsOf);
     const figures = [...document.querySelectorAll("#window-table tbody tr")].map((row) => [row.dataset.row, cells(row).window]);
-    return { from: end("#window-from"), to: end("#window-to"), rows, figures: Object.fromEntries(figures) };
+    return { from: end("#window-from"), to: end("#window-to"), rows, endpoints, figures: Object.fromEntries(figures) };
   });
 }
 
@@ -46,6 +47,12 @@ function compare(job, window, report) {
   const errors = groups.reduce((sum, group) => sum + group.errors, 0);
   if (count(window.figures.calls) !== calls) report(`${at}: ${window.figures.calls} calls instead of ${calls}`);
   if (count(window.figures.errors) !== errors) report(`${at}: ${window.figures.errors} errors instead of ${errors}`);
+  // The runs of the checks have few endpoints, all with a series.
+  const ofEndpoints = window.endpoints.reduce((sum, row) => sum + count(row.calls), 0);
+  if (ofEndpoints !== calls) report(`${at}: ${ofEndpoints} calls of endpoints instead of ${calls}`);
+  for (const { module } of window.endpoints) {
+    if (!window.rows.some((row) => row.module === module)) report(`${at}: an endpoint is of the module ${module}`);
+  }
   for (const group of groups.filter((group) => group.calls > 0)) {
     const row = window.rows.find((row) => row.module === group.module_id);
     if (!row) {

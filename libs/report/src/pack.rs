@@ -29,6 +29,8 @@ pub struct Packed {
     pub with_quantiles: usize,
     /// Modules with counts and means, including those with quantiles.
     pub with_counts: usize,
+    /// Endpoints with counts, means and quantiles of the response time.
+    pub endpoints: usize,
 }
 
 /// What can be left out.
@@ -40,7 +42,7 @@ enum Item {
     Sketches(usize, Time),
 }
 
-/// Number of the whole run's series. Module `i` is `i + 1`.
+/// Number of the whole run's series. Module `i` is `i + 1`, and the endpoints follow the modules.
 const RUN: usize = 0;
 
 /// The JSON of the script.
@@ -59,8 +61,8 @@ struct Content {
 
 #[derive(Serialize)]
 struct PackedSeries {
-    /// Row of the table of modules; null for the whole run.
-    row: Option<usize>,
+    /// Row in the tables: a letter for the table and the number of the row. Null for the whole run.
+    row: Option<String>,
     calls: Vec<u64>,
     errors: Vec<u64>,
     times: BTreeMap<&'static str, PackedTime>,
@@ -75,18 +77,19 @@ struct PackedTime {
     bins: Vec<Vec<i64>>,
 }
 
-/// Packs the whole run, and as many modules as fit, in the order of the timeline. `row_of` gives the row of a module in the table.
-/// `None` if not even the whole run fits, or if there is no bucket.
+/// Packs the whole run, and as many modules as fit, in the order of the timeline; then as many endpoints as fit. `row_of` gives the
+/// row of a module or an endpoint in the tables. `None` if not even the whole run fits, or if there is no bucket.
 pub fn pack(
     timeline: &Timeline,
     length_ns: u64,
-    row_of: impl Fn(&Key) -> Option<usize>,
+    row_of: impl Fn(&Key) -> Option<String>,
     bytes_max: usize,
 ) -> Option<Packed> {
     if timeline.run.buckets.is_empty() {
         return None;
     }
-    let rows: Vec<Option<usize>> = timeline.modules.iter().map(|(key, _)| row_of(key)).collect();
+    let all = timeline.modules.iter().chain(&timeline.endpoints);
+    let rows: Vec<Option<String>> = all.map(|(key, _)| row_of(key)).collect();
     let items = items(timeline);
     let packed = |count: usize| deflated(&content(timeline, length_ns, &rows, &items[..count]));
     // The size grows with the number of items. Numbers are doubled, then halved, so that no try is much larger than the result.
@@ -106,13 +109,17 @@ pub fn pack(
         };
     }
     let (count, bytes) = fits?;
-    let of_modules = |is_it: fn(&Item) -> bool| items[..count].iter().filter(|item| is_it(item)).count();
+    let modules = 1..=timeline.modules.len();
+    let packed = &items[..count];
+    let counted = |item: &&Item| matches!(item, Item::Counts(series) if modules.contains(series));
+    let sketched =
+        |item: &&Item| matches!(item, Item::Sketches(series, Time::Response) if modules.contains(series));
+    let is_endpoint = |item: &&Item| matches!(item, Item::Counts(series) if *series > *modules.end());
     Some(Packed {
         bytes,
-        with_quantiles: of_modules(
-            |item| matches!(item, Item::Sketches(series, Time::Response) if *series != RUN),
-        ),
-        with_counts: of_modules(|item| matches!(item, Item::Counts(series) if *series != RUN)),
+        with_quantiles: packed.iter().filter(sketched).count(),
+        with_counts: packed.iter().filter(counted).count(),
+        endpoints: packed.iter().filter(is_endpoint).count(),
     })
 }
 
@@ -128,6 +135,9 @@ fn items(timeline: &Timeline) -> Vec<Item> {
     items.extend((leading + 1..=modules).map(|series| Item::Sketches(series, Time::Response)));
     let others = Time::ALL.into_iter().filter(|time| *time != Time::Response);
     items.extend(others.map(|time| Item::Sketches(RUN, time)));
+    for endpoint in modules + 1..=modules + timeline.endpoints.len() {
+        items.extend([Item::Counts(endpoint), Item::Sketches(endpoint, Time::Response)]);
+    }
     let has_values = |item: &Item| match *item {
         Item::Counts(_) => true,
         Item::Sketches(number, time) => {
@@ -141,17 +151,20 @@ fn items(timeline: &Timeline) -> Vec<Item> {
 fn series_of(timeline: &Timeline, number: usize) -> &Series {
     match number {
         RUN => &timeline.run,
-        module => &timeline.modules[module - 1].1,
+        number => match timeline.modules.get(number - 1) {
+            Some((_, module)) => module,
+            None => &timeline.endpoints[number - 1 - timeline.modules.len()].1,
+        },
     }
 }
 
-fn content(timeline: &Timeline, length_ns: u64, rows: &[Option<usize>], items: &[Item]) -> Content {
+fn content(timeline: &Timeline, length_ns: u64, rows: &[Option<String>], items: &[Item]) -> Content {
     let mut used: Option<(u16, u16)> = None;
     let mut packed: BTreeMap<usize, PackedSeries> = BTreeMap::new();
     for &item in items {
         match item {
             Item::Counts(number) => {
-                let row = number.checked_sub(1).and_then(|module| rows[module]);
+                let row = number.checked_sub(1).and_then(|of| rows[of].clone());
                 packed.insert(number, counts(series_of(timeline, number), row));
             }
             Item::Sketches(number, time) => {
@@ -188,7 +201,7 @@ fn bins_of(series: &Series, time: Time) -> impl Iterator<Item = &[(u16, u32)]> +
     buckets.map(move |bucket| bucket.times[time as usize].bins.as_slice())
 }
 
-fn counts(series: &Series, row: Option<usize>) -> PackedSeries {
+fn counts(series: &Series, row: Option<String>) -> PackedSeries {
     let all = |count: fn(&Bucket) -> u64| series.buckets.iter().map(count).collect();
     let mut times = BTreeMap::new();
     for time in Time::ALL {
@@ -298,6 +311,9 @@ mod tests {
             modules: (0..modules)
                 .map(|number| (key(number), series(number as u32)))
                 .collect(),
+            endpoints: (0..modules)
+                .map(|number| (key(number), series(100 + number as u32)))
+                .collect(),
             ..Timeline::default()
         }
     }
@@ -312,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_timeline_comes_back_with_counts_means_and_sketches() {
-        let row_of = |key: &Key| (key.module_id.as_deref() == Some("m0")).then_some(7);
+        let row_of = |key: &Key| (key.module_id.as_deref() == Some("m0")).then(|| "m7".to_owned());
         let packed = pack(&timeline(1), 3_500_000_000, row_of, 100_000).unwrap();
         assert_eq!((packed.with_counts, packed.with_quantiles), (1, 1));
         let content = decoded(&packed);
@@ -324,7 +340,7 @@ mod tests {
         assert_eq!(content["middles_ms"].as_array().unwrap().len(), 5);
         assert_eq!(
             (&content["series"][0]["row"], &content["series"][1]["row"]),
-            (&Value::Null, &7.into())
+            (&Value::Null, &"m7".into())
         );
         let response = &content["series"][1]["times"]["response"];
         assert_eq!(response["bins"], serde_json::json!([[10, 2, -3, 1], []]));
@@ -336,7 +352,10 @@ mod tests {
     fn the_pack_keeps_its_bound_and_drops_the_last_modules_first() {
         let timeline = timeline(40);
         let whole = pack(&timeline, 4, |_| None, usize::MAX).unwrap();
-        assert_eq!((whole.with_counts, whole.with_quantiles), (40, 40));
+        assert_eq!(
+            (whole.with_counts, whole.with_quantiles, whole.endpoints),
+            (40, 40, 40)
+        );
         let mut before = (usize::MAX, usize::MAX);
         for bytes_max in (200..whole.bytes.len()).rev().step_by(10) {
             let Some(packed) = pack(&timeline, 4, |_| None, bytes_max) else {
@@ -344,6 +363,8 @@ mod tests {
                 break;
             };
             assert!(packed.bytes.len() <= bytes_max);
+            // Endpoints come last.
+            assert!(packed.endpoints == 0 || packed.with_quantiles == 40);
             let now = (packed.with_counts, packed.with_quantiles);
             assert!(now.0 <= before.0 && now.1 <= before.1 && now.1 <= now.0);
             before = now;

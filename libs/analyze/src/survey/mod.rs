@@ -26,7 +26,7 @@ use crate::stats::opened::Opened;
 use crate::stats::row::{CallRow, InvocationRow};
 use crate::stats::scan::{Damages, Kind};
 use crate::timeline;
-use crate::timeline::collector::{COUNTED_MAX, ChunkTimeline, Collector, Ranks, SKETCHED_MAX};
+use crate::timeline::collector::{COUNTED_MAX, ChunkTimeline, Collector, ENDPOINTS_MAX, Ranks, SKETCHED_MAX};
 use crate::timeline::grid::Grid;
 use crate::timeline::sampled::SampledBuckets;
 use crate::timeline::series::Timeline;
@@ -153,7 +153,7 @@ pub fn survey(
     // Damaged placement events were counted by `stats`.
     let instances = instances::read(&opened.run, &opened.parts, &mut Damages::default())?;
     let instances = instances.unwrap_or_default();
-    let modules = ranked(&stats.groups);
+    let [modules, endpoints] = [By::Module, By::Endpoint].map(|by| ranked(&stats.groups, by));
     let (Some(first), Some(last)) = (stats.first_ns, stats.last_ns) else {
         return Ok(Survey {
             timeline: Timeline::default(),
@@ -173,7 +173,7 @@ pub fn survey(
     }
     let context = Context {
         grid,
-        ranks: Ranks::new(&with_policy(&modules, &instances)),
+        ranks: Ranks::new(&with_policy(&modules, &instances), &endpoints),
         names: Names::new(modules.iter(), &instances),
     };
     let sums = Sums::read(opened, threads, &context, on_bytes)?;
@@ -186,8 +186,9 @@ pub fn survey(
         notes.push("no root invocation has a response time, so no trace is shown".to_owned());
     }
     let modules = modules.into_iter().take(COUNTED_MAX);
+    let endpoints = endpoints.into_iter().take(ENDPOINTS_MAX);
     Ok(Survey {
-        timeline: timeline::finish(grid, sums.timeline, modules, &sampled, &slots),
+        timeline: timeline::finish(grid, sums.timeline, modules, endpoints, &sampled, &slots),
         edges: Edges::new(edges, &context.names),
         picked,
         notes,
@@ -237,15 +238,15 @@ impl Survey {
     }
 }
 
-/// The modules with the most response time first. The group of further modules has no key by which its rows are found.
-fn ranked(groups: &[Group]) -> Vec<Key> {
-    let is_module = |group: &&Group| group.by == By::Module && !group.key.is_other;
-    let mut modules: Vec<&Group> = groups.iter().filter(is_module).collect();
-    modules.sort_by(|left, right| {
+/// The modules or endpoints with the most response time first. A group of further ones has no key by which its rows are found.
+fn ranked(groups: &[Group], by: By) -> Vec<Key> {
+    let is_it = |group: &&Group| group.by == by && !group.key.is_other;
+    let mut ranked: Vec<&Group> = groups.iter().filter(is_it).collect();
+    ranked.sort_by(|left, right| {
         let sum = |group: &Group| group.sums.of(Time::Response).sum_ns;
         sum(right).cmp(&sum(left)).then_with(|| left.key.cmp(&right.key))
     });
-    modules.into_iter().map(|group| group.key.clone()).collect()
+    ranked.into_iter().map(|group| group.key.clone()).collect()
 }
 
 /// The modules, and whether their requests give up their slot during downstream calls.

@@ -1,4 +1,4 @@
-//! [`Collector`]: adds up the invocations of each module in each bucket.
+//! [`Collector`]: adds up the invocations of each module, and of some endpoints, in each bucket.
 
 use aggregate::maps::Map;
 
@@ -14,7 +14,10 @@ pub const SKETCHED_MAX: usize = 40;
 /// Maximum number of modules with counts and sums. 120 buckets of 200 bytes are 24 KiB a module.
 pub const COUNTED_MAX: usize = 340;
 
-/// Stands for all modules without a series of their own.
+/// Maximum number of endpoints with a series. Only their response time has sketches: 96 KiB an endpoint.
+pub const ENDPOINTS_MAX: usize = 40;
+
+/// Stands for all modules or endpoints without a series of their own.
 const REST: u32 = u32::MAX;
 
 /// The modules of a timeline by their rank: those with the most response time first.
@@ -22,6 +25,7 @@ pub struct Ranks {
     ranks: Map<Key, u32>,
     /// Modules whose requests give up their slot during downstream calls.
     released: Vec<bool>,
+    endpoints: Map<Key, u32>,
 }
 
 /// A module of a chunk.
@@ -48,13 +52,21 @@ pub struct Cell {
     pub busy_ns: u128,
 }
 
+/// Sums by rank and bucket.
+#[derive(Default)]
+struct Cells {
+    numbers: Map<(u32, u32), u32>,
+    cells: Vec<((u32, u32), Cell)>,
+}
+
 /// Sums of a chunk.
 #[derive(Default)]
 pub struct ChunkTimeline {
     modules: Map<Box<[u8]>, Module>,
-    numbers: Map<(u32, u32), u32>,
-    /// By rank and bucket.
-    cells: Vec<((u32, u32), Cell)>,
+    /// Ranks of endpoints.
+    endpoints: Map<Box<[u8]>, u32>,
+    of_modules: Cells,
+    of_endpoints: Cells,
     scratch: Vec<u8>,
 }
 
@@ -67,15 +79,25 @@ pub struct Collector {
     run: Vec<Cell>,
     /// By rank.
     modules: Vec<Vec<Cell>>,
+    endpoints: Vec<Vec<Cell>>,
+}
+
+/// The series of a run. Those of modules and endpoints are by rank.
+pub struct Collected {
+    pub run: SeriesWithBusy,
+    pub modules: Vec<SeriesWithBusy>,
+    pub endpoints: Vec<Series>,
 }
 
 impl Ranks {
-    /// `modules`: keys in the order of their ranks, and whether they release their slots.
-    pub fn new(modules: &[(Key, bool)]) -> Self {
+    /// `modules`: keys in the order of their ranks, and whether they release their slots. `endpoints`: the same of endpoints.
+    pub fn new(modules: &[(Key, bool)], endpoints: &[Key]) -> Self {
         let ranked = modules.iter().take(COUNTED_MAX).zip(0..);
+        let ranked_endpoints = endpoints.iter().take(ENDPOINTS_MAX).zip(0..);
         Self {
             ranks: ranked.map(|((key, _), rank)| (key.clone(), rank)).collect(),
             released: modules.iter().map(|(_, is_released)| *is_released).collect(),
+            endpoints: ranked_endpoints.map(|(key, rank)| (key.clone(), rank)).collect(),
         }
     }
 
@@ -93,15 +115,30 @@ impl Ranks {
     }
 }
 
+impl Cells {
+    #[inline]
+    fn of(&mut self, rank: u32, bucket: usize) -> &mut Cell {
+        let key = (rank, bucket as u32);
+        let next = self.cells.len() as u32;
+        let number = *self.numbers.entry(key).or_insert(next);
+        if number == next {
+            self.cells.push((key, Cell::default()));
+        }
+        &mut self.cells[number as usize].1
+    }
+}
+
 impl Cell {
-    fn add(&mut self, row: &InvocationRow<'_>) {
+    fn add(&mut self, row: &InvocationRow<'_>, is_sketched: impl Fn(usize) -> bool) {
         self.calls += 1;
         self.errors += u64::from(row.is_error);
-        for (time, ns) in self.times.iter_mut().zip(row.times) {
+        for (number, (time, ns)) in self.times.iter_mut().zip(row.times).enumerate() {
             if let Some(ns) = ns {
                 time.count += 1;
                 time.sum_ns += u128::from(ns);
-                time.sketch.add(bin_of(ns));
+                if is_sketched(number) {
+                    time.sketch.add(bin_of(ns));
+                }
             }
         }
     }
@@ -141,7 +178,12 @@ impl ChunkTimeline {
     pub fn add(&mut self, row: &InvocationRow<'_>, grid: Grid, ranks: &Ranks) {
         let bucket = grid.bucket_of_start(row.ts_start);
         let module = self.module(row, ranks);
-        self.cell(module.rank, bucket).add(row);
+        self.of_modules.of(module.rank, bucket).add(row, |_| true);
+        let endpoint = self.endpoint(row, ranks);
+        if endpoint != REST {
+            let cell = self.of_endpoints.of(endpoint, bucket);
+            cell.add(row, |time| time == Time::Response as usize);
+        }
         let Some(service) = row.times[Time::Service as usize] else {
             return;
         };
@@ -156,7 +198,7 @@ impl ChunkTimeline {
             return;
         };
         if first == last {
-            self.cell(rank, first).busy_ns += u128::from(busy);
+            self.of_modules.of(rank, first).busy_ns += u128::from(busy);
             return;
         }
         for bucket in first..=last {
@@ -164,7 +206,7 @@ impl ChunkTimeline {
             let inside = i128::from(bounds.end.min(row.ts_end)) - i128::from(bounds.begin.max(row.ts_start));
             // Both are positive: the buckets are between start and end.
             let share = i128::from(busy) * inside / span.max(1);
-            self.cell(rank, bucket).busy_ns += u128::try_from(share).unwrap_or(0);
+            self.of_modules.of(rank, bucket).busy_ns += u128::try_from(share).unwrap_or(0);
         }
     }
 
@@ -182,15 +224,28 @@ impl ChunkTimeline {
         module
     }
 
+    /// The rank of an endpoint, whose key is that of `cctf stats`.
     #[inline]
-    fn cell(&mut self, rank: u32, bucket: usize) -> &mut Cell {
-        let key = (rank, bucket as u32);
-        let next = self.cells.len() as u32;
-        let number = *self.numbers.entry(key).or_insert(next);
-        if number == next {
-            self.cells.push((key, Cell::default()));
+    fn endpoint(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> u32 {
+        let route = if row.route.is_empty() { row.path } else { row.route };
+        self.scratch.clear();
+        for part in [row.app, row.module, row.method, route] {
+            self.scratch.extend_from_slice(part);
+            self.scratch.push(b'\n');
         }
-        &mut self.cells[number as usize].1
+        if let Some(&rank) = self.endpoints.get(&*self.scratch) {
+            return rank;
+        }
+        let key = Key {
+            app_id: decoded(row.app),
+            module_id: decoded(row.module),
+            method: decoded(row.method),
+            route: decoded(route),
+            ..Key::default()
+        };
+        let rank = ranks.endpoints.get(&key).copied().unwrap_or(REST);
+        self.endpoints.insert(self.scratch.as_slice().into(), rank);
+        rank
     }
 }
 
@@ -200,27 +255,42 @@ impl Collector {
             grid,
             run: cells(grid),
             modules: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 
     pub fn absorb(&mut self, chunk: &ChunkTimeline) {
-        for ((rank, bucket), cell) in &chunk.cells {
+        for ((rank, bucket), cell) in &chunk.of_modules.cells {
             let (rank, bucket) = (*rank as usize, *bucket as usize);
             self.run[bucket].merge(cell, true);
             if rank >= COUNTED_MAX {
                 continue;
             }
-            while self.modules.len() <= rank {
-                self.modules.push(cells(self.grid));
-            }
-            self.modules[rank][bucket].merge(cell, rank < SKETCHED_MAX);
+            let of_module = ranked(&mut self.modules, rank, self.grid);
+            of_module[bucket].merge(cell, rank < SKETCHED_MAX);
+        }
+        for ((rank, bucket), cell) in &chunk.of_endpoints.cells {
+            let of_endpoint = ranked(&mut self.endpoints, *rank as usize, self.grid);
+            of_endpoint[*bucket as usize].merge(cell, true);
         }
     }
 
-    /// The series of the run, and those of the modules by rank.
-    pub fn finish(self) -> (SeriesWithBusy, Vec<SeriesWithBusy>) {
-        (series(self.run), self.modules.into_iter().map(series).collect())
+    pub fn finish(self) -> Collected {
+        let endpoints = self.endpoints.into_iter().map(|cells| series(cells).0);
+        Collected {
+            run: series(self.run),
+            modules: self.modules.into_iter().map(series).collect(),
+            endpoints: endpoints.collect(),
+        }
     }
+}
+
+/// The cells of a rank.
+fn ranked(all: &mut Vec<Vec<Cell>>, rank: usize, grid: Grid) -> &mut Vec<Cell> {
+    while all.len() <= rank {
+        all.push(cells(grid));
+    }
+    &mut all[rank]
 }
 
 fn cells(grid: Grid) -> Vec<Cell> {
@@ -245,12 +315,19 @@ mod tests {
             ..Key::default()
         };
         let modules: Vec<(Key, bool)> = (0..COUNTED_MAX).map(|number| (key(number), false)).collect();
-        let ranks = Ranks::new(&modules);
+        let endpoint = |number: usize| Key {
+            route: Some(format!("/{number}")),
+            ..key(number)
+        };
+        let endpoints: Vec<Key> = (0..ENDPOINTS_MAX + 5).map(endpoint).collect();
+        let ranks = Ranks::new(&modules, &endpoints);
         let mut chunk = ChunkTimeline::default();
         for number in 0..COUNTED_MAX + 7 {
             let module = format!("\"m{number}\"");
+            let path = format!("\"/{number}\"");
             let mut row = InvocationRow {
                 module: module.as_bytes(),
+                path: path.as_bytes(),
                 ..InvocationRow::default()
             };
             row.times[Time::Response as usize] = Some(9);
@@ -258,7 +335,16 @@ mod tests {
         }
         let mut collector = Collector::new(grid);
         collector.absorb(&chunk);
-        let (run, modules) = collector.finish();
+        let Collected {
+            run,
+            modules,
+            endpoints,
+        } = collector.finish();
+        assert_eq!(endpoints.len(), ENDPOINTS_MAX);
+        for series in &endpoints {
+            let time = &series.buckets[0].times[Time::Response as usize];
+            assert_eq!((series.buckets[0].calls, time.sum_ns, time.bins.len()), (1, 9, 1));
+        }
         let bins = |series: &SeriesWithBusy| series.0.buckets[0].times[Time::Response as usize].bins.clone();
         let bin = bin_of(9);
         assert_eq!(bins(&run), [(bin, COUNTED_MAX as u32 + 7)]);

@@ -19,18 +19,20 @@ use slot_times::SlotTimes;
 use crate::stats::cells::Key;
 use crate::stats::group::utilisation;
 
-/// Adds samples and slots. `modules`: the keys by rank.
+/// Adds samples and slots. `modules` and `endpoints`: the keys by rank.
 pub fn finish(
     grid: Grid,
     collector: Collector,
     modules: impl Iterator<Item = Key>,
+    endpoints: impl Iterator<Item = Key>,
     sampled: &SampledBuckets,
     slots: &SlotTimes,
 ) -> Timeline {
-    let ((mut run, _), series) = collector.finish();
+    let collected = collector.finish();
+    let (mut run, _) = collected.run;
     let (mut busy_ns, mut slot_ns) = (vec![0; grid.buckets()], vec![0; grid.buckets()]);
     let mut found = Vec::new();
-    for (key, (mut series, busy)) in modules.zip(series) {
+    for (key, (mut series, busy)) in modules.zip(collected.modules) {
         if let Some(slots) = slots.of(&key) {
             add_utilisation(&mut series, &busy, slots);
             // The utilisation of the run is that of the modules whose slots are known.
@@ -52,6 +54,7 @@ pub fn finish(
         bucket_ns: grid.width_ns(),
         run,
         modules: found,
+        endpoints: endpoints.zip(collected.endpoints).collect(),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Timeline {
     pub run: Series,
     /// Modules, those with the most response time first. Later ones have no bins.
     pub modules: Vec<(Key, Series)>,
+    /// Endpoints with the most response time. Only that time has bins.
+    pub endpoints: Vec<(Key, Series)>,
 }
 
 /// A bucket for each interval.

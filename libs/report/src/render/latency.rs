@@ -5,7 +5,7 @@ use analyze::stats::figures::{QUANTILES, Time};
 use page::charts::heat_map::{HeatMap, ROWS_MAX, heat_map};
 use page::figure::figure;
 use page::html::{Html, element};
-use page::number::{NONE, Unit, duration, exact, optional};
+use page::number::{NONE, Unit, counted, duration, exact, optional};
 use page::table::{Column, Row, Table};
 
 use super::figures::errors;
@@ -208,13 +208,21 @@ pub fn reach(view: &View, packed: Option<&Packed>) -> String {
     match packed {
         None if !has_map(view) => String::new(),
         None => "The page has no room for the timeline, so no window can be chosen.".to_owned(),
-        Some(packed) if packed.with_quantiles >= modules => {
-            "A window recomputes the table above, and the times of all modules.".to_owned()
+        Some(packed) => {
+            let modules = match packed.with_quantiles >= modules {
+                true => "A window recomputes the table above, and the times of all modules".to_owned(),
+                false => format!(
+                    "A window recomputes quantiles for the run and the {} modules with the most response time, and counts and means \
+                     for {} of {modules} modules",
+                    packed.with_quantiles, packed.with_counts
+                ),
+            };
+            format!(
+                "{modules}. Of {} it recomputes {}. What it cannot recompute shows a dash. Nodes, calls and links always show the \
+                 whole run.",
+                counted(view.endpoints.len() as u64, "endpoint", "endpoints"),
+                packed.endpoints
+            )
         }
-        Some(packed) => format!(
-            "A window recomputes quantiles for the run and the {} modules with the most response time, and counts and means for \
-             {} of {modules} modules. What it cannot recompute shows a dash.",
-            packed.with_quantiles, packed.with_counts
-        ),
     }
 }

@@ -12,7 +12,7 @@ use page::table::{Column, Row, Table};
 
 use super::figures::{effective, errors_of, load as certain, mean, quantile};
 use super::names::{endpoint, label, shown, shown_or_none};
-use super::view::View;
+use super::view::{View, endpoint_row};
 
 /// Maximum number of bars of the composition.
 const BARS_MAX: usize = 30;
@@ -244,13 +244,13 @@ pub fn endpoints(view: &View, rows: usize) -> Html {
     ];
     columns.extend(time_columns());
     let mut table = Table::new(&view.id("endpoints-table"), "Endpoints", columns);
-    for group in view.endpoints.iter().take(rows) {
+    for (index, group) in view.endpoints.iter().take(rows).enumerate() {
         let mut cells = vec![
             shown(&endpoint(&group.key)),
             shown(&view.names.module(&group.key)),
         ];
         cells.extend(time_cells(group));
-        table.row(Row::new(cells));
+        table.row(Row::new(cells).key(&endpoint_row(index)));
     }
     left_out(&mut table, view.endpoints.len(), "endpoint");
     table.html()

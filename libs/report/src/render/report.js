@@ -5,6 +5,7 @@
 //   #window-controls     the sliders #window-from and #window-to, and the button #window-clear
 //   #window-summary      #window-status (announced), and #window-table with cells data-col="window" in rows data-row="response_p95", ...
 //   #modules-table       rows data-row="m0", ..., cells data-col="response_p95", ...
+//   #endpoints-table     rows data-row="e0", ..., and the same cells
 //   #trace-list          a details.trace for each trace
 //   #timeline            the packed timeline (pack.rs)
 (() => {
@@ -80,7 +81,7 @@
     constructor(table) {
       this.rows = new Map();
       for (const row of table?.querySelectorAll("tbody tr[data-row]") ?? []) {
-        const cells = [...row.querySelectorAll("td[data-col]")];
+        const cells = [...row.querySelectorAll("td.number[data-col]")];
         this.rows.set(row.dataset.row, cells.map((cell) => ({ cell, before: [...cell.childNodes] })));
       }
     }
@@ -106,9 +107,10 @@
       this.sliders = [find("window-from"), find("window-to")];
       this.status = find("window-status");
       this.summary = find("window-table");
-      this.table = find("modules-table");
-      this.modules = new Cells(this.table);
-      this.caption = this.table?.caption?.textContent;
+      this.tables = ["modules-table", "endpoints-table"].map((id) => {
+        const table = find(id);
+        return { caption: table?.caption, title: table?.caption?.textContent, cells: new Cells(table) };
+      });
       this.clear = () => this.choose(0, pack.buckets);
       find("window-clear").addEventListener("click", this.clear);
       this.listenToKeys();
@@ -209,20 +211,20 @@
 
     show() {
       const { from, to, pack } = this;
-      const [whole, ...modules] = pack.series;
+      const [whole, ...groups] = pack.series;
       this.showSliders();
       this.showMark();
       const found = this.isWhole() ? {} : figures(pack, whole, from, to);
       for (const row of this.summary.querySelectorAll("tbody tr[data-row]")) {
         row.querySelector('[data-col="window"]').textContent = found[row.dataset.row] ?? NONE;
       }
-      if (this.isWhole()) this.modules.restore();
-      else {
-        const texts = new Map(modules.map((series) => [`m${series.row}`, figures(pack, series, from, to)]));
-        for (const row of this.modules.rows.keys()) this.modules.show(row, texts.get(row) ?? {});
-      }
+      const texts = this.isWhole() ? null : new Map(groups.map((series) => [series.row, figures(pack, series, from, to)]));
       const window = this.isWhole() ? "" : `, ${this.edge(from)} to ${this.edge(to)}`;
-      if (this.table?.caption) this.table.caption.textContent = this.caption + window;
+      for (const { caption, title, cells } of this.tables) {
+        if (texts === null) cells.restore();
+        else for (const row of cells.rows.keys()) cells.show(row, texts.get(row) ?? {});
+        if (caption) caption.textContent = title + window;
+      }
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.announce(), REST);
     }

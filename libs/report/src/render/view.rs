@@ -56,9 +56,12 @@ impl<'a> View<'a> {
         format!("#{}", self.id(name))
     }
 
-    /// Row of a module in the table of modules.
-    pub fn row_of(&self, key: &Key) -> Option<usize> {
-        self.modules.iter().position(|group| group.key == *key)
+    /// Row of a module or an endpoint in its table, for the page's script.
+    pub fn row_of(&self, key: &Key) -> Option<String> {
+        let is_it = |group: &&Group| group.key == *key;
+        let module = self.modules.iter().position(is_it);
+        let row = module.map(|row| format!("m{row}"));
+        row.or_else(|| self.endpoints.iter().position(is_it).map(endpoint_row))
     }
 
     /// Sums over all invocations.
@@ -103,4 +106,9 @@ impl<'a> View<'a> {
     pub fn start_of(&self, bucket: usize) -> String {
         page::number::duration(bucket as f64 * self.run.timeline.bucket_ns as f64)
     }
+}
+
+/// Name of a row in the table of endpoints, for the page's script.
+pub fn endpoint_row(row: usize) -> String {
+    format!("e{row}")
 }

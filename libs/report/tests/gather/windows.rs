@@ -7,6 +7,7 @@ use analyze::stats::figures::{QUANTILES, Sums, Time};
 use analyze::stats::group::By;
 use analyze::stats::window::Window;
 use analyze::stats::{Options, stats};
+use analyze::timeline::collector::ENDPOINTS_MAX;
 use proptest::prelude::*;
 use report::model::{Bucket, RunData};
 
@@ -126,6 +127,10 @@ proptest! {
             all.merge(&sums);
         }
         agree(&timeline.run.buckets[from..to], &all);
+        let of_endpoints = timeline.endpoints.iter().map(|(_, series)| &series.buckets[from..to]);
+        let calls = of_endpoints.flatten().map(|bucket| bucket.calls).sum::<u64>();
+        prop_assert!(timeline.endpoints.len() < ENDPOINTS_MAX);
+        prop_assert_eq!(calls, all.calls);
     }
 
     #[test]

@@ -66,6 +66,14 @@ impl Extent {
         }
     }
 
+    fn endpoint(&self, number: usize) -> Key {
+        Key {
+            method: Some(self.text(number)),
+            route: Some(self.text(number)),
+            ..self.module(number % self.modules)
+        }
+    }
+
     pub fn run(&self, run_id: &str) -> RunData {
         RunData {
             stats: self.stats(run_id),
@@ -88,6 +96,9 @@ impl Extent {
                 modules: (0..self.series)
                     .map(|n| (self.module(n), self.series(n + 2)))
                     .collect(),
+                endpoints: (0..self.endpoints.min(self.series))
+                    .map(|n| (self.endpoint(n), self.series(n + 2)))
+                    .collect(),
             },
             edges: self.edges(),
             hosts: (0..self.others).map(|n| self.host(n)).collect(),
@@ -101,14 +112,7 @@ impl Extent {
         let mut groups: Vec<Group> = (0..self.modules)
             .map(|n| group(By::Module, self.module(n), n))
             .collect();
-        groups.extend((0..self.endpoints).map(|n| {
-            let key = Key {
-                method: Some(self.text(n)),
-                route: Some(self.text(n)),
-                ..self.module(n % self.modules)
-            };
-            group(By::Endpoint, key, n)
-        }));
+        groups.extend((0..self.endpoints).map(|n| group(By::Endpoint, self.endpoint(n), n)));
         groups.extend((0..self.others).map(|n| {
             let key = Key {
                 from_node: Some(self.text(n)),
