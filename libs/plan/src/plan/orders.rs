@@ -4,9 +4,9 @@
 //! the other call had not ended, or started later. Calls of different internal spans must be in order in
 //! [`OBSERVATIONS_MIN`] invocations before one waits for the other.
 //!
-//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). If the number of calls of a group
-//! that had ended before a call started is the same in [`OBSERVATIONS_MIN`] invocations or more, and in all, the call waits for
-//! this number, although not for any call in particular.
+//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). If a call waits for none of a group in
+//! particular, but a number of them had ended before it in all of [`OBSERVATIONS_MIN`] invocations or more, it waits for the
+//! smallest such number. In some invocations more have ended, while the program was working after the quorum.
 //!
 //! The answer counts as a call that starts and ends with the end of the invocation. Its place is behind those of all calls.
 
@@ -60,7 +60,6 @@ pub struct Quorum {
     pub place: u32,
     pub group: u64,
     pub need: u32,
-    most: u32,
 }
 
 /// The orders of one signature.
@@ -111,9 +110,7 @@ impl Orders {
                 orders.count_ended(&reader);
             }
             for class in &mut orders.classes {
-                class
-                    .quorums
-                    .retain(|quorum| quorum.need == quorum.most && quorum.need > 0);
+                class.quorums.retain(|quorum| quorum.need > 0);
             }
         }
         orders
@@ -162,7 +159,7 @@ impl Orders {
         }
     }
 
-    /// Counts the calls of each group that had ended, for the least and the most over all invocations.
+    /// Counts the calls of each group that had ended, for the least over all invocations.
     fn count_ended(&mut self, reader: &Reader) {
         let Reader { timeline, signature } = reader;
         let Some(&class) = self.numbers.get(signature.key.as_slice()) else {
@@ -180,9 +177,7 @@ impl Orders {
             };
             let places = (0..class.calls).filter(|place| quorum.group >> place & 1 == 1);
             let ended = places.filter(|place| timeline.calls[call_at[*place]].has_ended(at_ns));
-            let ended = ended.count() as u32;
-            quorum.need = quorum.need.min(ended);
-            quorum.most = quorum.most.max(ended);
+            quorum.need = quorum.need.min(ended.count() as u32);
         }
     }
 
@@ -239,7 +234,6 @@ fn candidates(pairs: &[u8], class: &Class) -> Vec<Quorum> {
                 place: place as u32,
                 group: group.iter().fold(0, |set, place| set | 1 << place),
                 need: u32::MAX,
-                most: 0,
             });
         }
     }
