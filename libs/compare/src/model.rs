@@ -151,10 +151,10 @@ pub enum Topic {
     UnexplainedWaitP50,
     UnexplainedWaitP95,
     UnexplainedWaitP99,
+    /// Attributions only, as `ResponseP99` and those of waits.
+    ResponseMean,
     ResponseP50,
     ResponseP95,
-    /// The following do not vote: attributions have them.
-    ResponseMean,
     ResponseP99,
     WaitMean,
     WaitP50,

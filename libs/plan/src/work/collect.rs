@@ -3,8 +3,7 @@
 use cctf_proto::cctf::{Milliseconds, SpanId, TraceId};
 use foldhash::HashMap;
 
-use super::link;
-use super::model::{CALLS_MAX, INVOCATIONS_MAX, NONE, Waited, Work, Works};
+use super::model::{CALLS_MAX, INVOCATIONS_MAX, NONE, Waited, Work};
 use super::names::{Instance, Names};
 use super::notes::Notes;
 use super::rows::{CallRow, InvocationRow};
@@ -234,13 +233,5 @@ impl Collector {
     /// The names so far.
     pub fn names(&self) -> &Names {
         &self.names
-    }
-
-    /// The work of all rows.
-    ///
-    /// # Errors
-    /// If calls that no row has make too many.
-    pub fn finish(self) -> Result<Works, TooMany> {
-        link::finish(self)
     }
 }

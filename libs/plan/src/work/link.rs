@@ -1,4 +1,4 @@
-//! [`finish`]: who called whom among the collected rows, and how long each way took.
+//! [`Collector::finish`]: who called whom among the collected rows, and how long each way took.
 
 use std::mem::take;
 
@@ -8,8 +8,18 @@ use super::model::{Arrival, Call, Ending, NONE, Place, Waited, Works};
 use super::own_time::OwnTimes;
 use super::segments::Segments;
 
+impl Collector {
+    /// The work of all rows.
+    ///
+    /// # Errors
+    /// If calls that no row has make too many.
+    pub fn finish(self) -> Result<Works, TooMany> {
+        finish(self)
+    }
+}
+
 /// Connects the rows, and computes own times and ways.
-pub fn finish(mut collector: Collector) -> Result<Works, TooMany> {
+fn finish(mut collector: Collector) -> Result<Works, TooMany> {
     infer_calls(&mut collector)?;
     slots(&mut collector);
     let mut rows = take(&mut collector.calls);
