@@ -458,3 +458,23 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
         1
     );
 }
+
+#[test]
+fn the_plan_names_sessions_retries_and_bodies_of_unknown_content() {
+    let logs = tempfile::tempdir().unwrap();
+    let session = Call {
+        more: r#","resend_count":1,"session_id":"s""#,
+        ..CHECKOUT
+    };
+    let run = record(logs.path(), &[session, JSON], ENDED);
+    let output = cctf(&["replay", &run, "--dry-run"]).output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    for note in [
+        "1 request of user sessions: ",
+        "1 request that the recorded client sent again",
+        "1 request of unknown content: text of the recorded size (POST /checkout)",
+        "2 requests that no recorded service answered",
+    ] {
+        assert!(plan.contains(note), "{note}: {plan}");
+    }
+}
