@@ -65,6 +65,15 @@ impl Estimate {
         self
     }
 
+    /// The same with larger errors.
+    #[must_use]
+    pub fn widened(mut self, factor: f64) -> Self {
+        for part in &mut self.parts {
+            part.standard_error *= factor;
+        }
+        self
+    }
+
     /// The interval that covers the true difference in a share `level` of all pairs of runs.
     ///
     /// Ends of independent parts are combined as in Zou and Donner, Statistics in Medicine 27 (2008): the distance of each end is

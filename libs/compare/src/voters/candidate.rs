@@ -4,6 +4,18 @@ use crate::model::{Topic, Unit, Vote, Voter};
 use crate::statistics::{Estimate, TooShort};
 
 pub const NS_PER_MS: f64 = 1e6;
+/// Two one-sided tests at 5 % for sameness: a 90 % interval inside of the margin.
+pub const LEVEL_SAME: f64 = 0.9;
+/// An interval of a run that is too short is this many times as wide. docs/statistics.md: at 14 relaxation times, twice as wide
+/// would suffice for p99.
+const WIDER: f64 = 3.0;
+/// Below this share of the length that a run needs, not even wide intervals hold.
+const SHARE_MIN: f64 = 0.2;
+
+/// Whether an interval shows sameness.
+pub fn is_inside([low, high]: [f64; 2], margin: f64) -> bool {
+    -margin <= low && high <= margin
+}
 
 /// A voter before all of them are decided together.
 #[derive(Debug, Clone)]
@@ -64,6 +76,29 @@ impl Candidate {
             }
         };
         Self { voter, estimate }
+    }
+
+    /// A figure of a run that is too short for its queue. A much wider interval can still show sameness, and nothing else.
+    pub fn short(figures: Figures, estimate: Result<Estimate, TooShort>, short: TooShort) -> Self {
+        let is_hopeless = (short.values as f64) < SHARE_MIN * short.needed as f64;
+        match estimate.map(|estimate| (estimate.value, estimate.widened(WIDER).interval(LEVEL_SAME))) {
+            Ok((value, interval)) if !is_hopeless && is_inside(interval, figures.margin) => {
+                Self::same(figures, value, interval)
+            }
+            _ => Self::estimated(figures, Err(short)),
+        }
+    }
+
+    /// A difference whose interval is known to lie inside of its margin.
+    pub fn same(figures: Figures, difference: f64, interval: [f64; 2]) -> Self {
+        let mut voter = figures.voter();
+        voter.difference = Some(difference);
+        voter.interval = Some(interval);
+        voter.vote = Vote::Same;
+        Self {
+            voter,
+            estimate: None,
+        }
     }
 
     /// A fact: it differs if the difference is outside of the margin. `reason` says how.

@@ -1,11 +1,9 @@
 //! [`decide`]: the votes of all candidates.
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, LEVEL_SAME, is_inside};
 use crate::model::{Vote, Voter};
 use crate::statistics::{Estimate, holm};
 
-/// Two one-sided tests at 5 % for sameness: a 90 % interval inside of the margin.
-pub const LEVEL_SAME: f64 = 0.9;
 /// Share of comparisons of equal runs in which any voter may vote *differs*.
 const ERROR_DIFFERS: f64 = 0.05;
 /// More requests than this are no advice.
@@ -38,7 +36,7 @@ fn vote(voter: &mut Voter, estimate: &Estimate, margin: f64, level: f64, is_outs
     let adjusted = estimate.interval(1.0 - 2.0 * level);
     voter.interval = Some([low, high]);
     voter.adjusted = Some(adjusted);
-    if -margin <= low && high <= margin {
+    if is_inside([low, high], margin) {
         voter.vote = Vote::Same;
     } else if is_outside {
         voter.vote = Vote::Differs;

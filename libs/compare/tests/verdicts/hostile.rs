@@ -90,6 +90,24 @@ fn rows_that_call_themselves_end_nowhere() {
 }
 
 #[test]
+fn the_order_of_lines_does_not_matter() {
+    let logs = tempfile::tempdir().unwrap();
+    let a = Chain::new(1, 400, 0.5);
+    let (of_a, of_b) = (a.write(logs.path()), a.replay(2, 0.05).write(logs.path()));
+    let before = compare_folders(&of_a, &of_b);
+    for file in ["invocations.jsonl", "calls.jsonl"] {
+        let path = of_b.join("cctf").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let reversed = text.lines().rev().map(|line| format!("{line}\n"));
+        fs::write(&path, reversed.collect::<String>()).unwrap();
+    }
+    let after = compare_folders(&of_a, &of_b);
+    assert_eq!(before.verdict, after.verdict);
+    assert_eq!(before.voters, after.voters);
+    assert_eq!(before.pairing, after.pairing);
+}
+
+#[test]
 fn equal_ids_and_texts_of_any_kind_are_no_panic() {
     let comparison = compare_changed("invocations.jsonl", |_, line| {
         let line = replace_value(line, "span_id", "\"00000000000000aa\"");

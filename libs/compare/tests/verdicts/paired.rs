@@ -1,6 +1,6 @@
 //! A run and its replay: the same workload, and each way in which it can differ.
 
-use compare::model::{Attribution, Comparison, PairingKind, Topic, Verdict, Vote, Voter};
+use compare::model::{Attribution, Comparison, PairingKind, Topic, Undecided, Verdict, Vote, Voter};
 
 use crate::chain::{Chain, compare_runs};
 
@@ -198,6 +198,40 @@ fn a_short_run_gives_no_answer_and_says_how_many_requests_would() {
         .unwrap();
     assert_eq!(service.needed, Some(200));
     assert!(service.reason.starts_with("too short"), "{}", service.reason);
+}
+
+#[test]
+fn a_short_run_at_high_load_is_the_same_only_with_room_to_spare() {
+    // 14 relaxation times of the queue of `back`: the simulator explains all waits, so the intervals have no width.
+    let a = Chain::new(1, 2_000, 0.85);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
+    // 4 relaxation times are hopeless.
+    let a = Chain::new(1, 600, 0.85);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    let Verdict::CannotTell { reasons } = &comparison.verdict else {
+        panic!("{:?}", comparison.verdict);
+    };
+    let is_p50 = |reason: &&Undecided| reason.topic == Topic::UnexplainedWaitP50;
+    let back = reasons.iter().find(is_p50).unwrap();
+    assert!(back.reason.starts_with("too short: 600 requests of"), "{back:?}");
+}
+
+#[test]
+fn a_module_without_waits_needs_few_requests() {
+    let a = Chain::new(1, 320, 0.3);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    let p99 = |module: &str| {
+        let is_it = |voter: &&Voter| {
+            voter.topic == Topic::UnexplainedWaitP99 && voter.module.as_deref() == Some(module)
+        };
+        comparison.voters.iter().find(is_it).unwrap()
+    };
+    assert_eq!(
+        (p99("front").vote, p99("front").interval),
+        (Vote::Same, Some([0.0, 0.0]))
+    );
+    assert_eq!(p99("back").vote, Vote::CannotTell);
 }
 
 #[test]
