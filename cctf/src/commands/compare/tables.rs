@@ -14,13 +14,9 @@ use super::values::{about, difference, interval, margin, optional, signed};
 
 /// All tables that have rows.
 pub fn tables(found: &Comparison) -> Vec<SheetTable> {
-    let undecided: &[Undecided] = match &found.verdict {
-        Verdict::CannotTell { reasons } => reasons,
-        _ => &[],
-    };
     let all = [
         voters(&found.voters),
-        decide(undecided),
+        decide(&found.voters),
         graph(&found.graph, found.graph_left_out),
         configuration(&found.configuration),
         attribution(&found.attributions),
@@ -115,15 +111,16 @@ fn voters(all: &[Voter]) -> SheetTable {
     }
 }
 
-/// What is undecided, with the number of requests that would decide.
-fn decide(reasons: &[Undecided]) -> SheetTable {
-    let mut sorted: Vec<&Undecided> = reasons.iter().collect();
-    sorted.sort_by_key(|reason| Reverse(reason.needed.unwrap_or(u64::MAX)));
+/// Voters without an answer, with the number of requests that would decide.
+fn decide(voters: &[Voter]) -> SheetTable {
+    let undecided = voters.iter().filter(|voter| voter.vote == Vote::CannotTell);
+    let mut sorted: Vec<&Voter> = undecided.collect();
+    sorted.sort_by_key(|voter| Reverse(voter.needed.unwrap_or(u64::MAX)));
     let rows = sorted.into_iter().map(|undecided| {
         vec![
             name_of(undecided.topic, undecided.module.as_deref()).into(),
             undecided.needed.map_or_else(|| NONE.to_owned(), about).into(),
-            undecided.reason.as_str().into(),
+            undecided.reason.as_deref().unwrap_or(NONE).into(),
         ]
     });
     SheetTable {

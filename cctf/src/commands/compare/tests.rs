@@ -134,6 +134,18 @@ fn a_difference_is_shown_with_its_cause_its_voters_and_its_parts() {
         }],
     }];
     found.graph_left_out = 3;
+    found.voters.push(Voter {
+        reason: Some("the interval is wider than the margin".to_owned()),
+        needed: Some(11_800),
+        ..voter(
+            Topic::CpuMean,
+            Some("front"),
+            [1.0, 1.01],
+            0.05,
+            0.02,
+            Vote::CannotTell,
+        )
+    });
     found.configuration = vec![ConfigurationDifference {
         topic: Topic::Slots,
         module: "front".to_owned(),

@@ -89,12 +89,13 @@ pub fn about(requests: u64) -> String {
     number::exact(rounded)
 }
 
-/// The part of A's figure. None for 0, for shares, of which a percentage misleads, and if the margin exceeds A's figure: then the
-/// figure is so small that a percentage says nothing.
+/// The part of A's figure. None for 0, for shares, of which a percentage misleads, and for facts such as lateness, whose margin
+/// is a limit. None if the margin exceeds A's figure, either: then the figure is so small that a percentage says nothing.
 fn share_of(found: f64, voter: &Voter) -> Option<f64> {
     let margin = voter.margin.unwrap_or(0.0);
     let a = voter.a.filter(|a| *a > 0.0 && *a >= margin)?;
-    (voter.unit != Unit::Share && found != 0.0).then_some(found / a)
+    let is_limit = voter.is_exact && voter.unit != Unit::PerSecond;
+    (voter.unit != Unit::Share && !is_limit && found != 0.0).then_some(found / a)
 }
 
 fn signed_percent(ratio: f64) -> String {

@@ -21,7 +21,6 @@ pub fn verdict(sheet: &Sheet, rows: usize) -> Html {
         html.push(element("p").child(sentence(text)));
     }
     for table in &sheet.tables {
-        html.push(element("h3").child(cut(&table.title, SENTENCE_MAX)));
         html.push(rows_of(table, rows));
     }
     if !sheet.notes.is_empty() {
@@ -34,7 +33,7 @@ pub fn verdict(sheet: &Sheet, rows: usize) -> Html {
 fn rows_of(table: &SheetTable, rows: usize) -> Html {
     let columns = table.columns.iter().map(|column| Column {
         is_number: column.is_number,
-        ..Column::text(column.key, column.head)
+        ..Column::text(column.key, &capital(column.head))
     });
     let id = format!("verdict-{}", table.id);
     let mut drawn = Table::new(&id, &cut(&table.title, SENTENCE_MAX), columns.collect());
@@ -51,6 +50,13 @@ fn rows_of(table: &SheetTable, rows: usize) -> Html {
         html.push(element("p").class("note").child(sentence(note)));
     }
     html
+}
+
+/// A head as the tables of a page have it.
+fn capital(head: &str) -> String {
+    let mut chars = head.chars();
+    let first = chars.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(chars).collect()
 }
 
 fn cell(cell: &Cell) -> Html {
