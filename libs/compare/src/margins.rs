@@ -11,7 +11,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Declares the margins: name, default, unit, source.
 macro_rules! margins {
     ($($(#[$doc:meta])* $name:ident = $default:literal, $unit:literal, $source:literal;)*) => {
-        /// The largest differences that count as none. docs/statistics.md has the same table.
+        /// The largest differences that count as none. docs/compare.md has the same table.
         #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
         pub struct Margins {
             $($(#[$doc])* pub $name: f64,)*
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_documented_margins_are_those_of_the_code() {
-        let text = include_str!("../../../docs/statistics.md");
+        let text = include_str!("../../../docs/compare.md");
         for Margin {
             name,
             default,

@@ -4,8 +4,7 @@
 use std::cmp::Reverse;
 
 use compare::model::{
-    Attribution, Comparison, ConfigurationDifference, GraphDifference, Shown, Topic, Undecided, Verdict,
-    Vote, Voter,
+    Attribution, Comparison, ConfigurationDifference, GraphDifference, Shown, Topic, Vote, Voter,
 };
 use page::number::{self, NONE, exact};
 use report::sheet::{Cell, SheetColumn, SheetTable, Sign};

@@ -247,15 +247,3 @@ fn thousands_of_modules_make_a_table_of_bounded_length() {
     // What differs is never among the rows that are left out.
     assert!(text.contains("service mean of cloud0"));
 }
-
-#[test]
-fn the_documentation_has_every_margin_with_its_default_and_reason() {
-    let page = include_str!("../../../../docs/compare.md");
-    for margin in Margins::ALL {
-        let row = format!(
-            "| `{}` | {} | {} | {} |\n",
-            margin.name, margin.default, margin.unit, margin.source
-        );
-        assert!(page.contains(&row), "docs/compare.md lacks: {row}");
-    }
-}
