@@ -37,7 +37,7 @@ fn recorded(rows: impl Iterator<Item = InvocationRow<'static>>) -> Recorded {
 }
 
 fn interval(recorded: &Recorded, load: Load) -> Option<Result<Interval, NoInterval>> {
-    recorded.intervals(LONG, &one_slot)[load as usize].clone()
+    recorded.intervals(LONG, &one_slot)[load as usize]
 }
 
 fn half_width(interval: &Interval) -> f64 {
@@ -100,7 +100,7 @@ fn more_slots_in_a_part_of_the_run_do_not_make_the_utilisation_uncertain() {
                 .min(bounds.end);
         Some(bounds.end.abs_diff(bounds.begin) as u128 + later as u128)
     };
-    let found = scaled.intervals(LONG, &slots)[Load::Utilisation as usize].clone();
+    let found = scaled.intervals(LONG, &slots)[Load::Utilisation as usize];
     let found = found.unwrap().unwrap();
     assert!((found.estimate - 0.25).abs() < 0.001, "{found:?}");
     assert!(half_width(&found) < 0.02, "{found:?}");
@@ -133,7 +133,7 @@ fn figures_without_an_interval_are_named() {
     let unknown = failed.intervals(LONG, &|_| None);
     assert_eq!(unknown[Load::Utilisation as usize], None);
     let short = failed.intervals(RunLength::Relaxations(70.0), &one_slot);
-    let concurrency = short[Load::Concurrency as usize].clone();
+    let concurrency = short[Load::Concurrency as usize];
     assert_eq!(concurrency, Some(Err(NoInterval::TooShort { relaxations: 70.0 })));
     let brief = recorded((0..100).map(|number| InvocationRow {
         ts_start: number * 10_000,

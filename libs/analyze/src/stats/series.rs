@@ -42,7 +42,7 @@ pub struct Series {
     /// Groupings that are wanted.
     wanted: Vec<usize>,
     /// By grouping, of the groups with intervals.
-    groups: [Vec<Box<GroupSeries>>; 3],
+    groups: [Vec<GroupSeries>; 3],
     /// By grouping and group, its index in `groups`.
     places: [Vec<Option<u32>>; 3],
 }
@@ -75,7 +75,7 @@ impl Series {
             ranked.sort_by_key(|&(_, calls)| Reverse(calls));
             for (group, _) in ranked.into_iter().take(GROUPS_MAX - series.len()) {
                 places[group] = Some(series.len() as u32);
-                series.push(Box::default());
+                series.push(GroupSeries::default());
             }
         }
     }
