@@ -1,6 +1,6 @@
 //! [`Keys`]: values that must be stored before a replay reads them, because their recorded writers are not among its roots.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use plan::roots::Root;
 
@@ -13,7 +13,7 @@ const FOUND: i64 = 200;
 /// Keys of the key-value store, by service and path, in the order of their first use.
 #[derive(Debug, Default)]
 pub struct Keys {
-    seen: HashMap<(usize, String), ()>,
+    seen: HashSet<(usize, String)>,
     missing: Vec<Key>,
     /// Requests that read a key beyond [`KEYS_MAX`].
     pub beyond: u64,
@@ -47,10 +47,10 @@ impl Keys {
         };
         let is_read = method == "GET" && root.status == Some(FOUND);
         if self.seen.len() >= KEYS_MAX {
-            self.beyond += u64::from(is_read && !self.seen.contains_key(&(target, key.to_owned())));
+            self.beyond += u64::from(is_read && !self.seen.contains(&(target, key.to_owned())));
             return;
         }
-        if self.seen.insert((target, key.to_owned()), ()).is_none() && is_read {
+        if self.seen.insert((target, key.to_owned())) && is_read {
             self.missing.push(Key {
                 target,
                 path: format!("{SET}{key}"),

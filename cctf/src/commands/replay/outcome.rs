@@ -59,8 +59,8 @@ impl Outcome<'_> {
             let _ = writeln!(text, "  {name:<10} {value}");
         };
         match &self.void_because {
-            Some(because) => line("verdict", &format!("void: {because}")),
-            None => line("verdict", "not void: the driver was in time"),
+            Some(because) => line("validity", &format!("void: {because}")),
+            None => line("validity", "the driver was in time"),
         }
         if let (true, Some(spans)) = (sends_spans, &self.spans) {
             line(
