@@ -2,7 +2,7 @@
 
 use cctf_proto::cctf::{self, Flag, Flags, Milliseconds, Part, SpanId, SpanKind, Stage, Text, TraceId};
 use foldhash::fast::FixedState;
-use plan::stations::{Outcome, State};
+use plan::stations::{Outcome, Refusals, State, simulate_with};
 use plan::work::{Collector, WorkError, Works};
 use rundir::parts::Run;
 
@@ -208,10 +208,11 @@ pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> (
     (found, notes)
 }
 
+/// With the refusals of the rows: whether a queue is full can depend on microseconds, and changes all waits behind it.
 fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     let (of_a, of_b) = std::thread::scope(|scope| {
-        let of_a = scope.spawn(|| plan::stations::simulate(a));
-        let of_b = plan::stations::simulate(b);
+        let of_a = scope.spawn(|| simulate_with(a, Refusals::AsRecorded));
+        let of_b = simulate_with(b, Refusals::AsRecorded);
         (of_a.join(), of_b)
     });
     match of_a {

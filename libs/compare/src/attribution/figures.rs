@@ -59,7 +59,8 @@ fn figures(works: &Works, of_work: impl Fn(usize) -> Option<Times>) -> Figures {
     let roots = works.arrivals.iter().filter(|arrival| arrival.is_root);
     let responses = roots.filter_map(|arrival| {
         let times = of_work(arrival.work as usize)?;
-        Some(arrival.out_ns + times.response_ns + arrival.back_ns)
+        let way_ns = arrival.out_ns.saturating_add(arrival.back_ns);
+        Some(times.response_ns.saturating_add(way_ns))
     });
     let mut figures = Figures::new();
     add(&mut figures, None, RESPONSES, responses.collect());

@@ -137,8 +137,9 @@ impl<'w> Simulator<'w> {
         }
     }
 
-    fn at(&mut self, time: i64, kind: Kind, index: u32) {
-        self.events.push(Reverse((time, kind, index)));
+    /// Adds an event. Far-off times are cut, so that rows with absurd ones cannot overflow.
+    fn after(&mut self, now: i64, ns: i64, kind: Kind, index: u32) {
+        self.events.push(Reverse((now.saturating_add(ns), kind, index)));
     }
 
     fn station(&mut self, work: u32) -> &mut StationState {
@@ -195,11 +196,11 @@ impl<'w> Simulator<'w> {
             outcome.slot_wait_ns += waited_ns;
             let group = &self.works.calls[progress.group as usize];
             let setup_ns = setup_ns(group.slot_wait_ns, i64::from(group.setup_ns));
-            return self.next_group(work, now + setup_ns);
+            return self.next_group(work, now.saturating_add(setup_ns));
         }
         let setup_ns = setup_ns(recorded.wait_ns, recorded.setup_ns);
         outcome.wait_ns = waited_ns;
-        outcome.start_ns = now + setup_ns;
+        outcome.start_ns = now.saturating_add(setup_ns);
         let start_ns = outcome.start_ns;
         self.next_group(work, start_ns);
     }
@@ -216,19 +217,20 @@ impl<'w> Simulator<'w> {
                 break;
             }
             if call.place == Place::Joined && !std::mem::replace(&mut is_left, true) {
-                self.at(
-                    now + call.gap_ns - i64::from(call.early_ns),
+                self.after(
+                    now,
+                    call.gap_ns - i64::from(call.early_ns),
                     Kind::Leave,
                     end as u32,
                 );
             }
             if call.waits == 0 {
-                self.at(now + call.gap_ns, Kind::CallStart, end as u32);
+                self.after(now, call.gap_ns, Kind::CallStart, end as u32);
             }
             end += 1;
         }
         if end == first {
-            return self.at(now + recorded.tail_ns, Kind::End, work);
+            return self.after(now, recorded.tail_ns, Kind::End, work);
         }
         let progress = &mut self.progress[work as usize];
         progress.next_call = (end - all.start) as u32;
@@ -242,12 +244,12 @@ impl<'w> Simulator<'w> {
         let first_ns = self.works.works.get(callee as usize).map(|work| work.enqueue_ns);
         while let (Some(work), Some(first_ns)) = (self.works.works.get(callee as usize), first_ns) {
             let later_ns = (work.enqueue_ns - first_ns).max(-call.out_ns);
-            self.at(now + call.out_ns + later_ns, Kind::Arrive, callee);
+            self.after(now, call.out_ns.saturating_add(later_ns), Kind::Arrive, callee);
             callee = work.sibling;
         }
         match call.place {
             Place::Joined if call.ending == Ending::Duration || call.callee == NONE => {
-                self.at(now + call.duration_ns, Kind::CallEnd, index);
+                self.after(now, call.duration_ns, Kind::CallEnd, index);
             }
             Place::Detached => self.leave_group(call.work, now),
             Place::Joined | Place::After => {}
@@ -262,7 +264,7 @@ impl<'w> Simulator<'w> {
             *pending = pending.saturating_sub(1);
             if *pending == 0 {
                 let gap_ns = works.calls[dependent as usize].gap_ns;
-                self.at(now + gap_ns, Kind::CallStart, dependent);
+                self.after(now, gap_ns, Kind::CallStart, dependent);
             }
         }
         self.leave_group(works.calls[index as usize].work, now);
@@ -319,7 +321,7 @@ impl<'w> Simulator<'w> {
             if call.place != Place::After {
                 break;
             }
-            self.at(now + call.gap_ns, Kind::CallStart, index as u32);
+            self.after(now, call.gap_ns, Kind::CallStart, index as u32);
         }
     }
 
@@ -330,7 +332,7 @@ impl<'w> Simulator<'w> {
             && call.ending == Ending::Answer
             && call.place == Place::Joined
         {
-            self.at(now + call.back_ns, Kind::CallEnd, caller);
+            self.after(now, call.back_ns, Kind::CallEnd, caller);
         }
     }
 }

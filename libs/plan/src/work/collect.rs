@@ -8,6 +8,10 @@ use super::names::{Instance, Names};
 use super::notes::Notes;
 use super::rows::{CallRow, InvocationRow};
 
+/// The latest timestamp that counts, and the longest duration: the years 2116 and 36. Later ones become these, so that sums of
+/// a timestamp and a few durations fit into 64 bits, whatever the rows contain.
+const STAMP_MAX_NS: i64 = 1 << 62;
+const DURATION_MAX_NS: i64 = 1 << 60;
 /// Status of a request that a full queue refused.
 const UNAVAILABLE: i64 = 503;
 
@@ -20,7 +24,7 @@ pub struct TooMany {
 }
 
 /// Collects the rows of a run: first all invocations, then all calls.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Collector {
     pub(super) names: Names,
     pub(super) works: Vec<Work>,
@@ -93,7 +97,7 @@ impl Collector {
         let mut work = Work {
             trace_id: row.trace_id,
             span_id: row.span_id,
-            enqueue_ns: row.enqueue.as_ns(),
+            enqueue_ns: stamp(row.enqueue),
             wait_ns: 0,
             setup_ns: 0,
             slot_wait_ns: 0,
@@ -123,7 +127,8 @@ impl Collector {
     }
 
     fn times(&mut self, work: &mut Work, row: &InvocationRow<'_>) {
-        let ns = |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().max(0));
+        let ns =
+            |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().clamp(0, DURATION_MAX_NS));
         let response = row.response.or_else(|| row.enqueue.until(row.end));
         work.response_ns = ns(response);
         self.notes.without_duration += u64::from(response.is_none_or(|response| response.as_ns() < 0));
@@ -174,10 +179,11 @@ impl Collector {
             Some(None) | None => return Ok(()),
         };
         let callee = self.by_caller.get(&(row.trace_id, row.span_id));
+        let start_ns = stamp(row.start);
         let call = MadeCall {
             span_id: row.span_id,
-            start_ns: row.start.as_ns(),
-            end_ns: row.end.as_ns(),
+            start_ns,
+            end_ns: stamp(row.end).min(start_ns + DURATION_MAX_NS),
             work,
             callee: callee.copied().unwrap_or(NONE),
             node: self.names.node(&row.node),
@@ -234,4 +240,8 @@ impl Collector {
     pub fn names(&self) -> &Names {
         &self.names
     }
+}
+
+fn stamp(time: Milliseconds) -> i64 {
+    time.as_ns().clamp(0, STAMP_MAX_NS)
 }

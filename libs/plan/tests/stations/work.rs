@@ -347,3 +347,43 @@ fn a_line_is_read_as_it_would_be_decoded_or_is_damaged() {
         assert_eq!(CallRow::read(damaged.as_bytes()), None, "{damaged}");
     }
 }
+
+#[test]
+fn absurd_times_do_not_overflow() {
+    const HUGE: u64 = 9_223_372_036_854;
+    let mut rows = Rows::new();
+    let calls_back = json!({"rt_ms": HUGE, "queue_time_ms": HUGE, "wakeup_ms": HUGE, "slot_wait_ms": HUGE});
+    rows.invocation(
+        1,
+        [0, 0, HUGE],
+        json!({"rt_ms": HUGE, "ts_enqueue": -9_000_000_000_000_i64}),
+    );
+    rows.invocation(2, [HUGE, HUGE, HUGE], add_to(child_of(1, 9), calls_back.clone()));
+    rows.invocation(3, [HUGE, HUGE, HUGE], calls_back);
+    rows.invocation(
+        4,
+        [5, 5, 5],
+        add_to(
+            child_of(1, 9),
+            json!({"rt_ms": HUGE, "cpu_time_ms": HUGE, "cpu_wait_ms": HUGE}),
+        ),
+    );
+    rows.call(9, 1, [0, HUGE], json!({}));
+    rows.call(10, 1, [HUGE, 0], json!({}));
+    rows.call(11, 0, [0, HUGE], json!({}));
+    for is_released in [false, true] {
+        let mut rows = Rows(rows.0.clone());
+        rows.0.instances()[0].station = Station {
+            slots: Some(1),
+            is_released,
+            queue_limit: None,
+        };
+        let works = rows.finish();
+        let outcomes = simulate(&works);
+        let mut served = outcomes.iter().filter(|outcome| outcome.state == State::Served);
+        assert!(
+            served.all(|outcome| outcome.response_ns() >= 0 && outcome.wait_ns >= 0),
+            "{outcomes:?}"
+        );
+    }
+}
