@@ -167,6 +167,7 @@ impl ReplayArgs {
             checked.seed,
             stop,
         )?;
+        bodies.make_ahead(checked.plan.arrivals(), stop)?;
         let composer = Composer::new(
             checked.plan.arrivals(),
             targets.clone(),

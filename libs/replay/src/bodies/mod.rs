@@ -5,10 +5,11 @@ pub mod templates;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use cctf_load::plan::payload::SIZE_BYTES_MAX;
-use plan::roots::Root;
+use plan::roots::{Arrival, Root, RootsError};
 
 use templates::{Shape, Templates};
 
@@ -223,6 +224,32 @@ impl Bodies {
         self.text.slice(..size.min(self.text.len()))
     }
 
+    /// Makes the bodies that cost time, until the cache is full: the search for a compressed size takes about a millisecond, which is
+    /// longer than the gap between two requests at high rates. Returns early if `stop` is set.
+    ///
+    /// # Errors
+    /// If the plan cannot be read.
+    pub fn make_ahead(
+        &mut self,
+        arrivals: impl Iterator<Item = Result<Arrival, RootsError>>,
+        stop: &AtomicBool,
+    ) -> Result<(), RootsError> {
+        for arrival in arrivals {
+            let root = arrival?.root;
+            let size = usize::try_from(root.body_bytes.unwrap_or(0)).unwrap_or(usize::MAX);
+            // One body more would empty the cache.
+            let is_full = self.made_bytes.saturating_add(size) > CACHE_BYTES_MAX;
+            if is_full || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            match choose(&root, &self.templates) {
+                Choice::Endpoint(recipe) if recipe != Recipe::Text => drop(self.body(&root, 0)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A body from the cache, or a new one; and whether it was in the cache.
     fn made(&mut self, recipe: Recipe, size: usize, answer: Option<usize>) -> (Bytes, bool) {
         // The other bodies do not depend on the answer.
@@ -339,5 +366,27 @@ mod tests {
             bodies.body(&json((10 << 20) + size), 0);
         }
         assert!(bodies.made_bytes <= CACHE_BYTES_MAX && !bodies.made.is_empty());
+    }
+
+    #[test]
+    fn bodies_that_are_made_ahead_are_shared_from_the_first_request_on() {
+        let sizes = [100, 200, 100, 60 << 20, 60 << 20 | 1, 300];
+        let arrivals = sizes.map(|size| {
+            Ok(Arrival {
+                offset_ns: 0,
+                copy: 0,
+                root: root("POST", "/json/validate", Some(size)),
+            })
+        });
+        let mut bodies = Bodies::new(1, Arc::default());
+        bodies
+            .make_ahead(arrivals.into_iter(), &AtomicBool::new(false))
+            .unwrap();
+        let is_shared = sizes.map(|size| bodies.made.contains_key(&(Recipe::Json, size as usize, None)));
+        assert_eq!(
+            is_shared,
+            [true, true, true, true, false, false],
+            "one more would empty the cache"
+        );
     }
 }
