@@ -35,21 +35,30 @@ const MODES: [(Key, Key); 4] = [
     (Key::Own, Key::Own),
 ];
 
-fn key(side: &Side, root: u32, key: Key) -> Option<RootId> {
-    match key {
-        Key::Own => Some(side.tree.root_id(&side.rows, root)),
+/// The ids of a root. A prediction may have the invocation and no call before it, so an own id is also that of the invocation.
+fn keys(side: &Side, root: u32, key: Key) -> impl Iterator<Item = RootId> {
+    let ids = match key {
+        Key::Own => {
+            let answer = side
+                .tree
+                .callee(root)
+                .map(|callee| &side.rows.invocations[callee as usize]);
+            let answer = answer.map(|answer| (answer.trace_id, answer.span_id));
+            [Some(side.tree.root_id(&side.rows, root)), answer]
+        }
         Key::Original => match side.rows.calls[root as usize].original {
-            NONE => None,
-            original => Some(side.rows.originals[original as usize]),
+            NONE => [None; 2],
+            original => [Some(side.rows.originals[original as usize]), None],
         },
-    }
+    };
+    ids.into_iter().flatten()
 }
 
 fn by_id(side: &Side, by: Key) -> FixedMap<RootId, u32> {
     let roots = &side.tree.roots;
     let mut found = FixedMap::with_capacity_and_hasher(roots.len(), FixedState::default());
     for &root in roots {
-        if let Some(id) = key(side, root, by) {
+        for id in keys(side, root, by) {
             found.entry(id).or_insert(root);
         }
     }
@@ -60,8 +69,9 @@ fn by_id(side: &Side, by: Key) -> FixedMap<RootId, u32> {
 pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     let maps = [by_id(a, Key::Own), by_id(a, Key::Original)];
     let count = |&(of_a, of_b): &(Key, Key)| {
-        let ids = b.tree.roots.iter().filter_map(|&root| key(b, root, of_b));
-        ids.filter(|id| maps[of_a as usize].contains_key(id)).count()
+        let map = &maps[of_a as usize];
+        let is_known = |root: &&u32| keys(b, **root, of_b).any(|id| map.contains_key(&id));
+        b.tree.roots.iter().filter(is_known).count()
     };
     // Of modes with as many matches, the first one.
     let (matches, mode) = MODES
@@ -75,6 +85,8 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     }
     let mut ids = maps.into_iter().nth(mode.0 as usize)?;
     let mut found = RootPairs::default();
+    // Several requests of B may name the same one of A; the first one is its counterpart.
+    let mut paired: FixedMap<u32, ()> = FixedMap::default();
     let is_replay = mode != (Key::Own, Key::Own);
     let is_repeatable = |side: &Side, root: u32| !is_replay || side.rows.calls[root as usize].is_http;
     if is_replay {
@@ -84,7 +96,8 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
         }
     }
     for &root in &b.tree.roots {
-        match key(b, root, mode.1).and_then(|id| ids.remove(&id)) {
+        let mut known = keys(b, root, mode.1).filter_map(|id| ids.get(&id).copied());
+        match known.find(|of_a| paired.insert(*of_a, ()).is_none()) {
             Some(of_a) => found.pairs.push((of_a, root)),
             None if is_repeatable(b, root) => found.only_b.push(root),
             None => found.not_replayable += 1,
@@ -94,7 +107,6 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     found.pairs.sort_by_key(|&(of_a, of_b)| (start(of_a), of_a, of_b));
     let range = found.pairs.first().zip(found.pairs.last());
     let range = range.map(|(first, last)| start(first.0)..=start(last.0))?;
-    let paired: FixedMap<u32, ()> = found.pairs.iter().map(|&(of_a, _)| (of_a, ())).collect();
     for &root in a.tree.roots.iter().filter(|root| !paired.contains_key(root)) {
         if !range.contains(&start(root)) {
             found.outside += 1;

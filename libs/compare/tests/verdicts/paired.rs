@@ -2,7 +2,7 @@
 
 use compare::model::{Attribution, Comparison, PairingKind, Topic, Undecided, Verdict, Vote, Voter};
 
-use crate::chain::{Chain, compare_runs};
+use crate::chain::{Chain, compare_folders, compare_runs};
 
 const NUMBER: usize = 3_000;
 const RHO: f64 = 0.7;
@@ -41,6 +41,41 @@ fn two_replays_of_one_run_are_paired_through_it() {
     let comparison = compare_runs(&a, &b);
     assert_eq!(comparison.verdict, Verdict::Same, "{:#?}", comparison.voters);
     assert_eq!(comparison.pairing.roots, NUMBER as u64);
+}
+
+#[test]
+fn a_prediction_with_the_same_ids_is_paired() {
+    let a = Chain::new(8, NUMBER, RHO);
+    let mut b = a.replay(9, 0.05);
+    (b.base, b.replay_of) = (a.base, None);
+    let logs = tempfile::tempdir().unwrap();
+    let (of_a, of_b) = (a.write(logs.path()), b.write(logs.path()));
+    // It has no rows of the load driver: its roots are invocations.
+    let without_driver = |file: &str, change: fn(&str) -> Option<String>| {
+        let path = of_b.join("cctf").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<String> = text.lines().filter_map(change).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    };
+    without_driver("calls.jsonl", |line| {
+        (!line.contains("\"module_id\":\"driver\"")).then(|| line.to_owned())
+    });
+    without_driver("invocations.jsonl", |line| {
+        let line = line.replace(
+            "\"parent_span_id\":\"0000000000000001\"",
+            "\"parent_span_id\":null",
+        );
+        Some(line.replace(",\"caller_span_id\":\"0000000000000001\"", ""))
+    });
+    let comparison = compare_folders(&of_a, &of_b);
+    assert_eq!(comparison.pairing.roots, NUMBER as u64);
+    assert_eq!(
+        comparison.verdict,
+        Verdict::Same,
+        "{:?} {:?}",
+        comparison.verdict,
+        comparison.graph
+    );
 }
 
 #[test]

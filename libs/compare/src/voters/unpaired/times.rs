@@ -1,7 +1,7 @@
 //! [`waits`] and [`responses`]: quantiles by module, without what a simulator explains.
 
 use super::runs::{Unpaired, mean_of};
-use crate::gather::{UNKNOWN, known};
+use crate::gather::{Side, UNKNOWN, known};
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
 use crate::statistics::TooShort;
@@ -42,19 +42,29 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
 
 /// Quantiles of the response to requests from outside.
 pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
+    // The times at the sender and at the receiver differ by the network, so both runs need the same one.
+    let is_inferred = |side: &Side| {
+        let mut roots = side.tree.roots.iter();
+        roots.any(|&root| side.rows.calls[root as usize].is_inferred)
+    };
+    let at_receiver = runs.sides.iter().any(is_inferred);
     let times = [0, 1].map(|place: usize| {
         let side = &runs.sides[place];
         let simulated = runs.simulated.map(|simulated| &simulated[place].responses);
         let is_answered = |root: &&u32| !is_chance(outcome_of(side, **root));
         let time = |&root: &u32| {
             let call = &side.rows.calls[root as usize];
-            (
-                call.duration_ns(),
+            let response = match side.tree.callee(root) {
+                Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),
+                _ => Some(call.duration_ns()),
+            }?;
+            Some((
+                response,
                 simulated.map_or(UNKNOWN, |responses| responses[root as usize]),
-            )
+            ))
         };
         let roots = side.tree.roots.iter().filter(is_answered);
-        roots.map(time).collect::<Vec<_>>()
+        roots.filter_map(time).collect::<Vec<_>>()
     });
     let response = mean_of(
         &times[0]
