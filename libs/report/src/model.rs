@@ -1,8 +1,11 @@
 //! [`RunData`]: everything that a report shows of one run, gathered before anything is drawn.
 
+use std::collections::BTreeMap;
+
 pub use analyze::coarse::{BIN_RATIO, bin_of, middle as bin_middle_ns};
 pub use analyze::edges::edge::{Edge, EdgeEnd};
 use analyze::stats::Stats;
+use analyze::stats::cells::Key;
 pub use analyze::survey::PickedTrace;
 pub use analyze::survey::picks::Pick;
 pub use analyze::timeline::series::{BUCKETS_MAX, Bucket, BucketTime, Series, Timeline};
@@ -24,8 +27,18 @@ pub struct RunData {
     pub events: Vec<Event>,
     /// The slowest, the median and the failed traces.
     pub traces: Vec<PickedTrace>,
+    /// By endpoint, of modules whose rows report no CPU time.
+    pub cpu_estimates: BTreeMap<Key, CpuEstimate>,
     /// What is missing or left out, as sentences for the reader. The notes of `stats` are among them.
     pub notes: Vec<String>,
+}
+
+/// CPU time of a request in its process by regression, with its 95% interval, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CpuEstimate {
+    pub mean_ns: f64,
+    pub low_ns: f64,
+    pub high_ns: f64,
 }
 
 /// From `run_meta.json`.

@@ -2,8 +2,10 @@
 //!
 //! - [`rows`]: three passes over invocations and calls; [`validation`]: the rules of the contract, beside them.
 //! - [`meta`], [`events`], [`hosts`], [`networks`]: the small files. Each adds sentences about what is missing to the notes.
+//! - [`cpu`]: estimated CPU times in the inventory.
 //! - [`lines`]: rows of a small file.
 
+mod cpu;
 mod events;
 mod hosts;
 mod lines;
@@ -93,6 +95,7 @@ pub fn gather(
             hosts,
             events,
             traces: rows.traces,
+            cpu_estimates: cpu::read(&opened)?,
             notes,
         })
     })

@@ -7,6 +7,7 @@ use page::html::{Html, element};
 use page::number::{NONE, Unit, count, optional};
 
 use crate::compare::Certainty;
+use crate::model::CpuEstimate;
 
 /// A value with its 95% interval below it.
 pub fn with_interval(value: Option<f64>, certainty: Option<&Certainty>, unit: Unit) -> Html {
@@ -43,6 +44,19 @@ fn range(low: &str, high: &str) -> String {
 pub fn mean(group: &Group, time: Time) -> Html {
     let certainty = group.time_intervals(time).map(|of| &of.mean);
     with_interval(group.sums.of(time).mean_ns(), certainty, Unit::Nanoseconds)
+}
+
+/// The mean CPU time of an endpoint's rows, or else its estimate, which is marked.
+pub fn cpu_mean(group: &Group, estimate: Option<&CpuEstimate>) -> Html {
+    let Some(estimate) = estimate.filter(|_| group.sums.of(Time::Cpu).count() == 0) else {
+        return mean(group, Time::Cpu);
+    };
+    let [mean, low, high] =
+        [estimate.mean_ns, estimate.low_ns, estimate.high_ns].map(|ns| Unit::Nanoseconds.format(ns));
+    let mut html = Html::text(&format!("≈ {mean}"));
+    let interval = format!("{}, estimated", range(&low, &high));
+    html.push(element("span").class("interval").child(interval));
+    html
 }
 
 /// The quantile with this index in `QUANTILES`.

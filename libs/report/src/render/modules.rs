@@ -10,9 +10,10 @@ use page::html::{Html, element};
 use page::number::{Unit, exact, optional};
 use page::table::{Column, Row, Table};
 
-use super::figures::{effective, errors_of, load as certain, mean, quantile};
+use super::figures::{cpu_mean, effective, errors_of, load as certain, mean, quantile};
 use super::names::{endpoint, label, shown, shown_or_none};
 use super::view::{View, endpoint_row};
+use crate::model::CpuEstimate;
 
 /// Maximum number of bars of the composition.
 const BARS_MAX: usize = 30;
@@ -72,7 +73,7 @@ fn times(view: &View, kind: &Kind, rows: usize) -> Table {
     let mut table = Table::new(&view.id(kind.ids[0]), &caption, columns);
     for (index, group) in kind.groups.iter().take(rows).enumerate() {
         let mut cells = vec![(kind.shown)(group)];
-        cells.extend(time_cells(group));
+        cells.extend(time_cells(group, None));
         table.row(Row::new(cells).key(&format!("{}{index}", &kind.name[..1])));
     }
     left_out(&mut table, kind.groups.len(), kind.name);
@@ -93,13 +94,14 @@ fn time_columns() -> Vec<Column> {
         Column::number("queue_mean", "Queue mean"),
         Column::number("service_mean", "Service mean")
             .tip("From the start of processing to its end, with downstream calls."),
-        Column::number("cpu_mean", "CPU mean"),
+        Column::number("cpu_mean", "CPU mean")
+            .tip("≈ marks an estimate of cctf stats --cpu: the CPU time of a request in its whole process."),
         Column::number("network_mean", "Network mean")
             .tip("Time of a call outside of the invocation that it caused."),
     ]
 }
 
-fn time_cells(group: &Group) -> Vec<Html> {
+fn time_cells(group: &Group, cpu: Option<&CpuEstimate>) -> Vec<Html> {
     let sums = &group.sums;
     vec![
         Html::text(&exact(sums.calls)),
@@ -111,7 +113,7 @@ fn time_cells(group: &Group) -> Vec<Html> {
         quantile(group, Time::Response, 2),
         mean(group, Time::Queue),
         mean(group, Time::Service),
-        mean(group, Time::Cpu),
+        cpu_mean(group, cpu),
         mean(group, Time::Network),
     ]
 }
@@ -249,7 +251,7 @@ pub fn endpoints(view: &View, rows: usize) -> Html {
             shown(&endpoint(&group.key)),
             shown(&view.names.module(&group.key)),
         ];
-        cells.extend(time_cells(group));
+        cells.extend(time_cells(group, view.run.cpu_estimates.get(&group.key)));
         table.row(Row::new(cells).key(&endpoint_row(index)));
     }
     left_out(&mut table, view.endpoints.len(), "endpoint");

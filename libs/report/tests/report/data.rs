@@ -103,6 +103,7 @@ impl Extent {
             edges: self.edges(),
             hosts: (0..self.others).map(|n| self.host(n)).collect(),
             events: (0..self.others).map(|n| self.event(n)).collect(),
+            cpu_estimates: Default::default(),
             traces: (0..self.traces).map(|n| self.trace(n)).collect(),
             notes: (0..self.others).map(|n| self.text(n)).collect(),
         }

@@ -1,8 +1,10 @@
 //! Runs that lack something: the page says what is missing, and never fails.
 
+use analyze::stats::cells::Key;
 use analyze::stats::figures::Time;
+use analyze::stats::group::By;
 use analyze::trace::{RowKind, Span, Trace};
-use report::model::{RunData, Timeline, Validation};
+use report::model::{CpuEstimate, RunData, Timeline, Validation};
 use report::render::render;
 
 use crate::data::{Extent, SMALL};
@@ -26,6 +28,7 @@ fn empty() -> RunData {
         hosts: Vec::new(),
         events: Vec::new(),
         traces: Vec::new(),
+        cpu_estimates: Default::default(),
         notes: vec!["empty has no calls.jsonl".to_owned()],
         stats: run.stats,
     }
@@ -93,6 +96,30 @@ fn compared_runs_show_each_module_once_and_what_only_one_run_has() {
     // Rate, three quantiles, service and CPU of each module.
     assert_eq!(table.matches("scope=\"row\"").count(), 3 * 6);
     assert_eq!(table.matches("undecided").count(), 3 * 6);
+}
+
+#[test]
+fn an_estimated_cpu_time_is_marked_and_a_measured_one_wins() {
+    let mut run = SMALL.run("estimated");
+    let endpoints = |run: &RunData| {
+        let page = render(std::slice::from_ref(run), false).html;
+        table(&page, "endpoints-table").to_owned()
+    };
+    let groups = run.stats.groups.iter().filter(|group| group.by == By::Endpoint);
+    let keys: Vec<Key> = groups.map(|group| group.key.clone()).collect();
+    let estimate = CpuEstimate {
+        mean_ns: 2_500_000.0,
+        low_ns: 2_400_000.0,
+        high_ns: 2_600_000.0,
+    };
+    run.cpu_estimates = keys.into_iter().map(|key| (key, estimate)).collect();
+    assert!(!endpoints(&run).contains("estimated"));
+    for group in &mut run.stats.groups {
+        group.sums.times[Time::Cpu as usize] = Default::default();
+    }
+    let found = endpoints(&run);
+    let shown = "≈ 2.50 ms<span class=\"interval\">2.40 to 2.60 ms, estimated</span>";
+    assert_eq!(found.matches(shown).count(), SMALL.endpoints, "{found}");
 }
 
 #[test]

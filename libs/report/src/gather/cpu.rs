@@ -1,0 +1,60 @@
+//! [`read`]: CPU times of endpoints that `cctf stats --cpu --write-inventory` or a merge estimated, from the inventory.
+
+use std::collections::BTreeMap;
+
+use analyze::stats::cells::Key;
+use analyze::stats::opened::Opened;
+use cctf_proto::cctf::{Endpoint, EndpointCpuSource, File, Module, WHOLE_BYTES_MAX};
+use rundir::{ReadError, RunFolder};
+
+use crate::model::CpuEstimate;
+
+const NS_PER_MS: f64 = 1e6;
+/// Maximum number of estimates: far more than the page has rows.
+const ESTIMATES_MAX: usize = 1024;
+
+/// The estimates in the inventory of the last part that has one. None without a valid inventory: `stats` has a note.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn read(opened: &Opened) -> Result<BTreeMap<Key, CpuEstimate>, ReadError> {
+    let mut text = None;
+    for part in &opened.parts {
+        let folder = RunFolder::open(&opened.run.folder(part))?;
+        text = folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?.or(text);
+    }
+    let text = text.unwrap_or_default();
+    let modules: Vec<Module<'_>> = serde_json::from_slice(&text).unwrap_or_default();
+    let mut estimates = BTreeMap::new();
+    for module in &modules {
+        for endpoint in module.endpoints.iter().flatten() {
+            if let Some(estimate) = estimate(endpoint)
+                && estimates.len() < ESTIMATES_MAX
+            {
+                estimates.insert(key(module, endpoint), estimate);
+            }
+        }
+    }
+    Ok(estimates)
+}
+
+fn estimate(endpoint: &Endpoint<'_>) -> Option<CpuEstimate> {
+    let is_regressed = endpoint.cpu_src == Some(EndpointCpuSource::Regressed);
+    let ns = |ms: Option<f64>| Some(ms? * NS_PER_MS);
+    Some(CpuEstimate {
+        mean_ns: ns(endpoint.cpu_ms_mean.filter(|_| is_regressed))?,
+        low_ns: ns(endpoint.cpu_ms_low)?,
+        high_ns: ns(endpoint.cpu_ms_high)?,
+    })
+}
+
+/// The key of the endpoint's group in `cctf stats`.
+fn key(module: &Module<'_>, endpoint: &Endpoint<'_>) -> Key {
+    Key {
+        app_id: module.app_id.as_ref().map(|text| text.to_string()),
+        module_id: Some(module.module_id.to_string()),
+        method: endpoint.method.as_ref().map(|text| text.to_string()),
+        route: endpoint.route.as_ref().map(|text| text.to_string()),
+        ..Key::default()
+    }
+}
