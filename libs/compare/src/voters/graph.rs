@@ -41,17 +41,21 @@ pub fn text(difference: &GraphDifference) -> String {
         Some(caller) => format!("{} of {} from {caller}", difference.endpoint, difference.module),
         None => format!("{} of {} from outside", difference.endpoint, difference.module),
     };
-    let count = difference.count;
-    let silent = || "none".to_owned();
+    let count = |one: &str| match difference.count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let status = |status: &Option<String>| status.clone().unwrap_or_else(|| "none".to_owned());
     match difference.kind {
-        GraphKind::RootOnlyA | GraphKind::CallOnlyA => format!("{count} requests only in A: {place}"),
-        GraphKind::RootOnlyB | GraphKind::CallOnlyB => format!("{count} requests only in B: {place}"),
-        GraphKind::AnswerOnlyA => format!("{count} invocations only in A: {place}"),
-        GraphKind::AnswerOnlyB => format!("{count} invocations only in B: {place}"),
+        GraphKind::RootOnlyA | GraphKind::CallOnlyA => format!("{} only in A: {place}", count("request")),
+        GraphKind::RootOnlyB | GraphKind::CallOnlyB => format!("{} only in B: {place}", count("request")),
+        GraphKind::AnswerOnlyA => format!("{} only in A: {place}", count("invocation")),
+        GraphKind::AnswerOnlyB => format!("{} only in B: {place}", count("invocation")),
         GraphKind::Status => format!(
-            "{count} statuses {} in A and {} in B: {place}",
-            difference.status_a.clone().unwrap_or_else(silent),
-            difference.status_b.clone().unwrap_or_else(silent)
+            "{} with status {} in A and {} in B: {place}",
+            count("request"),
+            status(&difference.status_a),
+            status(&difference.status_b)
         ),
         GraphKind::Rate => format!("another number of calls per invocation: {place}"),
     }

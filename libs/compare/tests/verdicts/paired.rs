@@ -166,6 +166,11 @@ fn another_status_is_found() {
     let comparison = compare_runs(&a, &b);
     assert_eq!(first_cause(&comparison), (Topic::Statuses, None));
     let difference = &comparison.graph[0];
+    let Verdict::Differs { causes } = &comparison.verdict else {
+        panic!("{:?}", comparison.verdict);
+    };
+    let text = "1 request with status 200 in A and 404 in B: GET /front of front from outside";
+    assert_eq!(causes[0].text, text);
     let statuses = (difference.status_a.as_deref(), difference.status_b.as_deref());
     assert_eq!(statuses, (Some("200"), Some("404")));
 }
