@@ -116,10 +116,12 @@ fn decide(voters: &[Voter]) -> SheetTable {
     let mut sorted: Vec<&Voter> = undecided.collect();
     sorted.sort_by_key(|voter| Reverse(voter.needed.unwrap_or(u64::MAX)));
     let rows = sorted.into_iter().map(|undecided| {
+        let reason = undecided.reason.as_deref().unwrap_or(NONE);
         vec![
             name_of(undecided.topic, undecided.module.as_deref()).into(),
             undecided.needed.map_or_else(|| NONE.to_owned(), about).into(),
-            undecided.reason.as_deref().unwrap_or(NONE).into(),
+            // The number has a column of its own.
+            reason.split("; about ").next().unwrap_or(NONE).into(),
         ]
     });
     SheetTable {
@@ -222,7 +224,9 @@ fn attribution(all: &[Attribution]) -> SheetTable {
         SheetColumn::text("answer", "answer"),
     ]);
     let ms = compare::model::Unit::Ms;
-    let rows = all.iter().map(|found| {
+    // Most modules have no waits at all.
+    let known = all.iter().filter(|found| found.a != 0.0 || found.b != 0.0);
+    let rows = known.map(|found| {
         let mut row: Vec<Cell> = vec![
             name_of(found.topic, found.module.as_deref()).into(),
             optional(Some(found.a), ms).into(),

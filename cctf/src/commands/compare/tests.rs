@@ -135,7 +135,7 @@ fn a_difference_is_shown_with_its_cause_its_voters_and_its_parts() {
     }];
     found.graph_left_out = 3;
     found.voters.push(Voter {
-        reason: Some("the interval is wider than the margin".to_owned()),
+        reason: Some("the interval is wider than the margin; about 11800 requests would decide".to_owned()),
         needed: Some(11_800),
         ..voter(
             Topic::CpuMean,
