@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod bad_input;
+mod cpu;
 mod run;
 mod small;
 mod windows;
