@@ -1,4 +1,5 @@
 //! Attributions of differences between synthetic runs, whose causes are known.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod build;
 

@@ -218,7 +218,7 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
         }
     }
     let mut arrivals = Vec::new();
-    for index in 0..collector.works.len() {
+    for (index, call) in from_outside.into_iter().enumerate() {
         let (work, ties) = (collector.works[index], collector.ties[index]);
         if work.caller != NONE {
             continue;
@@ -231,7 +231,7 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
             span_id: work.span_id,
             is_root: !ties.is_orphan && !ties.has_parent_span,
         };
-        if let Some((row, is_first)) = from_outside[index] {
+        if let Some((row, is_first)) = call {
             let call = connect(collector, &row);
             arrival.is_root = is_first;
             if is_first {

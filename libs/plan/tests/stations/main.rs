@@ -1,4 +1,5 @@
 //! Tests of the work of a run and of its simulated stations.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod build;
 mod files;
