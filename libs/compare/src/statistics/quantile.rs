@@ -77,6 +77,11 @@ pub fn sum(series: &[(&Sorted, f64)], q: f64) -> Result<Estimate, TooShort> {
             });
         }
     }
+    Ok(sum_of_few(series, q))
+}
+
+/// The same whatever the number of values beyond the quantile. With few, the error is uncertain.
+pub fn sum_of_few(series: &[(&Sorted, f64)], q: f64) -> Estimate {
     let of = |quantile: &dyn Fn(&Sorted) -> f64| {
         let signed = series.iter().map(|(sorted, sign)| sign * quantile(sorted));
         signed.sum::<f64>()
@@ -89,7 +94,7 @@ pub fn sum(series: &[(&Sorted, f64)], q: f64) -> Result<Estimate, TooShort> {
             (number * value - (number - 1.0) * without, 1.0)
         })
         .collect();
-    Ok(Estimate::new(value, Spread::of(&pseudo), 0.0))
+    Estimate::new(value, Spread::of(&pseudo), 0.0)
 }
 
 #[cfg(test)]

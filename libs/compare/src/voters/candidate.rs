@@ -78,7 +78,7 @@ impl Candidate {
         Self { voter, estimate }
     }
 
-    /// A figure of a run that is too short for its queue. A much wider interval can still show sameness, and nothing else.
+    /// A figure of a run that is too short for its queue or its quantile. A much wider interval can still show sameness, and nothing else.
     pub fn short(figures: Figures, estimate: Result<Estimate, TooShort>, short: TooShort) -> Self {
         let is_hopeless = (short.values as f64) < SHARE_MIN * short.needed as f64;
         match estimate.map(|estimate| (estimate.value, estimate.widened(WIDER).interval(LEVEL_SAME))) {

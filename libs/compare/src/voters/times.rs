@@ -197,15 +197,18 @@ fn candidates(
             };
             return Candidate::same(figures, difference, [0.0 - largest[0], largest[1]]);
         }
-        let estimate = match (&explained, &recorded) {
-            (Some(([a, b], [of_a, of_b])), _) => {
-                quantile::sum(&[(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)], q)
-            }
-            (None, Ok([a, b])) => quantile::sum(&[(b, 1.0), (a, -1.0)], q),
+        let signed = match (&explained, &recorded) {
+            (Some(([a, b], [of_a, of_b])), _) => Ok(vec![(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)]),
+            (None, Ok([a, b])) => Ok(vec![(b, 1.0), (a, -1.0)]),
             (None, Err(short)) => Err(*short),
         };
-        match too_short {
-            Some(short) => Candidate::short(figures, estimate, short),
+        let estimate = signed.as_ref().map_err(|short| *short);
+        let estimate = estimate.and_then(|signed| quantile::sum(signed, q));
+        match too_short.or(estimate.as_ref().err().copied()) {
+            Some(short) => {
+                let estimate = signed.map(|signed| quantile::sum_of_few(&signed, q));
+                Candidate::short(figures, estimate, short)
+            }
             None => Candidate::estimated(figures, estimate),
         }
     };
