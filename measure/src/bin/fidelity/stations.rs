@@ -46,7 +46,8 @@ pub fn check(bin_dir: &Path, duration: &str) -> anyhow::Result<Vec<Finding>> {
             let stack = Stack::start(bin_dir, &[("WORKERS", &workers), ("QUEUE_LIMIT", "100000")])?;
             stack.load_poisson(bin_dir, work, rate, &duration, SEED)?;
             let compared = Compared::new(stack)?;
-            let name = format!("{slots} slots at {:.0} %", 100.0 * load);
+            let station = if slots == 1 { "one slot" } else { "two slots" };
+            let name = format!("{station} at {:.0} %", 100.0 * load);
             findings.extend(compared.findings(&name, true));
         }
     }
