@@ -35,13 +35,15 @@ impl Verdict {
     /// The first cause or reason, for people.
     pub fn cause(&self) -> String {
         let verdict = &self.json["verdict"];
+        let undecided = &verdict["reasons"][0];
         let texts = [
             &verdict["causes"][0]["text"],
-            &verdict["reasons"][0]["reason"],
+            &undecided["reason"],
             &verdict["reason"],
         ];
-        let text = texts.into_iter().find_map(Value::as_str);
-        text.map_or_else(|| verdict.to_string(), str::to_owned)
+        let text = texts.into_iter().find_map(Value::as_str).unwrap_or_default();
+        let of = [&undecided["topic"], &undecided["module"]].map(|value| value.as_str().unwrap_or_default());
+        format!("{} {} {text}", of[0], of[1]).trim().to_owned()
     }
 }
 
