@@ -1,4 +1,5 @@
 //! Verdicts on simulated runs with fixed seeds, read from folders as the normalizer writes them.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -52,7 +52,7 @@ impl Phase {
     ) -> Self {
         let shift_ns = match copy {
             0 => 0,
-            _ => (u128::from(mixed(seed, copy)) * u128::from(length_ns) >> 64) as u64,
+            _ => ((u128::from(mixed(seed, copy)) * u128::from(length_ns)) >> 64) as u64,
         };
         let is_wrapped = shift_ns > 0;
         let from_ns = match is_wrapped {

@@ -162,7 +162,7 @@ impl Roots {
     }
 }
 
-impl<'r> IntoIterator for &'r Roots {
+impl IntoIterator for &Roots {
     type Item = Result<Root, RootsError>;
     type IntoIter = Iter;
 

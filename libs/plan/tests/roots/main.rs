@@ -1,4 +1,5 @@
 //! Roots of handmade runs: which there are, what they are, and when they are sent.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod hostile;
 mod reading;
