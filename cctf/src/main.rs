@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
 use commands::{
-    compare, completions, event, load, ls, man, merge, replay, report, run, schema, stats, tail, trace,
+    compare, completions, event, load, ls, man, merge, plan, replay, report, run, schema, stats, tail, trace,
     validate,
 };
 
@@ -42,6 +42,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Send a recorded run again, to live services, at its recorded times.
     Replay(Box<replay::ReplayArgs>),
+    /// Write a recorded run as a plan: arrivals, own work and calls with what each waits for, for simulators.
+    Plan(plan::PlanArgs),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
     /// Show the rows of a run as they are written.
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),

@@ -15,6 +15,7 @@ pub mod man;
 pub mod merge;
 mod otlp;
 mod page_file;
+pub mod plan;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -1,4 +1,4 @@
-//! [`check_out`], [`write_page`]: the file of a page.
+//! [`check_out`], [`write_page`]: the file of a page; [`check_file`]: a path for a page or another result.
 
 use std::fs;
 use std::io::Read as _;
@@ -10,11 +10,26 @@ use rundir::output::replace_whole;
 use super::UsageError;
 use super::cells::{counted, printable};
 
-/// The beginning of a page. A file without it is not an earlier page, and may be the only copy of something.
-const PAGE_BEGIN: &[u8] = b"<!doctype html>";
+/// A kind of result in one file.
+pub struct Kind {
+    /// The beginning of such a file. A file without it is not an earlier result, and may be the only copy of something.
+    pub begin: &'static str,
+    /// The kind with its article, for errors.
+    pub name: &'static str,
+}
+
+const PAGE: Kind = Kind {
+    begin: "<!doctype html>",
+    name: "an HTML page",
+};
 
 /// Refuses a path to which no page can be written, before the runs are read.
 pub fn check_out(out: &Path) -> Result<(), UsageError> {
+    check_file(out, &PAGE)
+}
+
+/// Refuses a path to which no such file can be written. An earlier one may be replaced.
+pub fn check_file(out: &Path, kind: &Kind) -> Result<(), UsageError> {
     let refused = |cause: &str| {
         Err(UsageError(format!(
             "cannot write {}: {cause}; choose another path with --out",
@@ -24,7 +39,9 @@ pub fn check_out(out: &Path) -> Result<(), UsageError> {
     match fs::metadata(out) {
         Ok(found) if found.is_dir() => return refused("it is a folder"),
         Ok(found) if !found.is_file() => return refused("it is not a regular file"),
-        Ok(found) if found.len() > 0 && !is_page(out) => return refused("it exists and is not an HTML page"),
+        Ok(found) if found.len() > 0 && !is_earlier(out, kind) => {
+            return refused(&format!("it exists and is not {}", kind.name));
+        }
         Err(_) if out.is_symlink() => return refused("it is a link that leads nowhere"),
         _ if out.file_name().is_none() => return refused("it has no file name"),
         _ if out.as_os_str().as_encoded_bytes().ends_with(b"/") => return refused("it names a folder"),
@@ -38,11 +55,11 @@ pub fn check_out(out: &Path) -> Result<(), UsageError> {
     }
 }
 
-/// Whether a file can be an earlier page, which a new one may replace.
-fn is_page(path: &Path) -> bool {
-    let mut begin = [0; PAGE_BEGIN.len()];
+/// Whether a file can be an earlier result, which a new one may replace.
+fn is_earlier(path: &Path, kind: &Kind) -> bool {
+    let mut begin = vec![0; kind.begin.len()];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin));
-    read.is_ok() && begin == PAGE_BEGIN
+    read.is_ok() && begin == kind.begin.as_bytes()
 }
 
 fn folder_of(out: &Path) -> &Path {

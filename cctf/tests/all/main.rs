@@ -10,6 +10,7 @@ mod ls;
 mod merge;
 mod output;
 mod pause;
+mod plan;
 #[allow(dead_code, reason = "also a program, whose main is not used here")]
 #[path = "../../examples/recorded/main.rs"]
 mod recorded;

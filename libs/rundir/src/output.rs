@@ -1,7 +1,7 @@
 //! [`OutFolder`]: a new run folder, which appears complete by one rename.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -212,16 +212,32 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// # Errors
 /// An I/O error. The older file is then as it was, and no other one is left.
 pub fn replace_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    replace_with(path, |file| file.write_all(bytes)).map(drop)
+}
+
+/// The same with a file that `write` writes piece by piece. Returns its number of bytes.
+///
+/// # Errors
+/// An error of `write`, or another I/O error.
+pub fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+) -> anyhow::Result<u64> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    replace(path, folder, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    sync(folder)
+    let bytes = replace(path, folder, write).with_context(|| format!("cannot write {}", path.display()))?;
+    sync(folder)?;
+    Ok(bytes)
 }
 
-fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn replace(
+    path: &Path,
+    folder: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
+) -> std::io::Result<u64> {
     let new = tempfile::Builder::new()
         .prefix(".cctf-")
         .permissions(fs::Permissions::from_mode(NEW_FILE_MODE))
@@ -231,10 +247,14 @@ fn replace(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Ok(existing) = fs::metadata(path) {
         new.as_file().set_permissions(existing.permissions())?;
     }
-    new.as_file().write_all(bytes)?;
+    let mut buffered = BufWriter::with_capacity(WRITE_BYTES, new.as_file());
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     new.as_file().sync_all()?;
+    let bytes = new.as_file().metadata()?.len();
     new.persist(path).map_err(|failed| failed.error)?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// Locks a run folder as a normalizer does; `None` if another process has locked it. A run that no normalizer wrote has no lock

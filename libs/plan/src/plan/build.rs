@@ -168,9 +168,11 @@ impl<'a> Builder<'a> {
             &recorded.invocations[work as usize],
         );
         let mut cpu = self.cpu.of(recorded, work);
-        let cpu_ns = cpu.ns().unwrap_or(0);
         if row.waited == Waited::Refused {
-            let cpu_ns = cpu_ns.min(row.tail_ns);
+            let cpu_ns = cpu.ns().unwrap_or(0).min(row.tail_ns);
+            if let Cpu::Regressed(_) = cpu {
+                cpu = Cpu::Regressed(cpu_ns);
+            }
             waits.answer.gap_ns = row.tail_ns;
             waits.answer.cpu_ns = cpu_ns;
             let own = OwnTime {
@@ -179,17 +181,30 @@ impl<'a> Builder<'a> {
             };
             return (cpu, own);
         }
-        let reported = Reported {
-            cpu_ns,
+        let mut reported = Reported {
+            cpu_ns: 0,
             cpu_wait_ns: facts.cpu_wait_ns,
             slot_wait_ns: facts.slot_wait_ns,
         };
-        let mut own = fill(timeline, waits, reported);
-        if let Cpu::Regressed(ns) = cpu {
-            cpu = Cpu::Regressed(ns - own.beside_cpu_ns);
-            own.beside_cpu_ns = 0;
+        if let Cpu::Regressed(mean_ns) = cpu {
+            let own_ns = fill(timeline, &mut waits.clone(), reported).other_ns;
+            cpu = Cpu::Regressed(self.cpu.share(row.endpoint, mean_ns, own_ns));
         }
-        (cpu, own)
+        reported.cpu_ns = cpu.ns().unwrap_or(0);
+        (cpu, fill(timeline, waits, reported))
+    }
+
+    /// The own time of an invocation, of which its CPU time is a part.
+    pub fn own_ns(&mut self, work: u32) -> i64 {
+        self.reader.read(self.recorded, work);
+        let facts = &self.recorded.invocations[work as usize];
+        let reported = Reported {
+            cpu_ns: 0,
+            cpu_wait_ns: facts.cpu_wait_ns,
+            slot_wait_ns: facts.slot_wait_ns,
+        };
+        let mut waits = waits(self.orders, &self.reader);
+        fill(&self.reader.timeline, &mut waits, reported).other_ns
     }
 
     /// Adds the invocations that a call causes. If the answering one has no room, the call lasts its recorded time.
@@ -228,10 +243,9 @@ impl<'a> Builder<'a> {
         counts.beside_cpu += u64::from(invocation.beside_cpu_ns > 0);
         match invocation.cpu {
             Cpu::Unknown => counts.cpu_unknown += 1,
-            Cpu::Regressed(ns) => {
+            Cpu::Regressed(_) => {
                 counts.cpu_regressed += 1;
-                let mean = self.cpu.of(self.recorded, invocation.work).ns();
-                counts.cpu_cut += u64::from(mean > Some(ns));
+                counts.cpu_cut += u64::from(self.cpu.is_cut(invocation.endpoint));
             }
             Cpu::Measured(_) => {}
         }

@@ -81,61 +81,35 @@ impl Counts {
 
     /// One sentence for each count that limits the plan.
     pub fn sentences(&self, not_compared: u64, unnamed: u64) -> Vec<String> {
-        let counted: [(u64, String); 15] = [
-            (
-                self.orphans,
-                text(
-                    "roots have a caller that is missing in the recording: they arrive at their recorded time",
-                ),
-            ),
-            (
-                self.cpu_regressed,
-                text("invocations report no CPU time: they have the mean of their endpoint by regression"),
-            ),
-            (
-                self.cpu_cut,
-                text("regressed CPU times are longer than the own time: they are cut to it"),
-            ),
-            (
-                self.cpu_unknown,
-                text(
-                    "invocations have an unknown CPU time, which no regression gives: all of their own time is other time",
-                ),
-            ),
-            (
-                self.beside_cpu,
-                text(
-                    "invocations have CPU time that does not fit between their calls: it runs beside them and delays nothing",
-                ),
-            ),
-            (
-                self.refused,
-                text(
-                    "invocations were refused by a full queue: they have the mean work of their endpoint, and a full queue has to refuse them again",
-                ),
-            ),
-            (
-                self.timeouts,
-                text(
-                    "calls failed before their invocation had answered: each gives up after its recorded time",
-                ),
-            ),
-            (
-                self.early_answers,
-                text("calls ended before the invocation that answered them: their network time is negative"),
-            ),
-            (
-                self.negative_delays,
-                text("messages arrived before their call had ended: their delay is 0"),
-            ),
-            (
-                self.retries_without_attempt,
-                text("calls are retries without a recorded earlier attempt: they are sent like other calls"),
-            ),
+        let counted = self
+            .assumed()
+            .into_iter()
+            .chain(self.bounded(not_compared, unnamed));
+        let counted = counted.filter(|(count, _)| *count > 0);
+        counted.map(|(count, text)| format!("{count} {text}")).collect()
+    }
+
+    fn assumed(&self) -> [(u64, String); 9] {
+        [
+            (self.cpu_regressed, "invocations report no CPU time: they have the mean of their endpoint by regression, in proportion to their own time"),
+            (self.cpu_cut, "invocations have an endpoint whose regressed CPU time is longer than its own time: it is cut to that"),
+            (self.cpu_unknown, "invocations have an unknown CPU time, which no regression gives: all of their own time is other time"),
+            (self.beside_cpu, "invocations have CPU time that does not fit between their calls: it runs beside them and delays nothing"),
+            (self.timeouts, "calls failed before their invocation had answered: each gives up after its recorded time"),
+            (self.early_answers, "calls ended before the invocation that answered them: their network time is negative"),
+            (self.negative_delays, "messages arrived before their call had ended: their delay is 0"),
+            (self.retries_without_attempt, "calls are retries without a recorded earlier attempt: they are sent like other calls"),
+            (self.unreached, "invocations are left out, because they are in a cycle that no root leads to"),
+        ]
+        .map(|(count, text)| (count, text.to_owned()))
+    }
+
+    fn bounded(&self, not_compared: u64, unnamed: u64) -> [(u64, String); 5] {
+        [
             (
                 self.shortened_waits,
                 format!(
-                    "calls wait for more than {WAITS_PER_CALL_MAX} others: they wait for those that ended last"
+                    "calls wait for more than {WAITS_PER_CALL_MAX} others: in the plan they wait for those that ended last"
                 ),
             ),
             (
@@ -157,21 +131,9 @@ impl Counts {
                 ),
             ),
             (
-                self.unreached,
-                text("invocations are left out, because they are in a cycle that no root leads to"),
+                unnamed,
+                "receivers and errors are beyond the maximum and have no name".to_owned(),
             ),
-        ];
-        let unnamed = (
-            unnamed,
-            text("receivers and errors are beyond the maximum and have no name"),
-        );
-        let all = counted.into_iter().chain([unnamed]);
-        all.filter(|(count, _)| *count > 0)
-            .map(|(count, text)| format!("{count} {text}"))
-            .collect()
+        ]
     }
-}
-
-fn text(text: &str) -> String {
-    text.to_owned()
 }

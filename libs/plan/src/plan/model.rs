@@ -66,7 +66,7 @@ pub enum Cpu {
     Unknown,
     /// Of this request alone.
     Measured(i64),
-    /// The mean of its endpoint by regression, at most its own time.
+    /// Its part of the mean of its endpoint by regression, in proportion to its own time, and at most that.
     Regressed(i64),
 }
 

@@ -5,7 +5,7 @@ use super::orders::{COMPARED_CALLS_MAX, Order, Orders, Reader};
 use super::timeline::Timeline;
 
 /// What the calls of an invocation wait for, without times.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Waits {
     /// For each call in the order of its start.
     pub calls: Vec<Wait>,

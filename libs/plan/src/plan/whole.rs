@@ -4,9 +4,9 @@ use super::build::{Builder, is_within};
 use super::counts::Counts;
 use super::cpu::{CpuTimes, Regressed};
 use super::facts::Recorded;
-use super::model::Tree;
+use super::model::{Cpu, Tree};
 use super::orders::Orders;
-use crate::work::Arrival;
+use crate::work::{Arrival, Waited};
 
 /// The part of a run that a plan has, by the arrival of roots. Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,10 @@ impl Plan {
     /// Builds all trees once, to check and to count them.
     pub fn new(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
         let orders = Orders::new(&recorded);
-        let cpu = CpuTimes::new(&recorded, regressed);
+        let mut cpu = CpuTimes::new(&recorded, regressed);
+        if !regressed.is_empty() {
+            own_times(&recorded, &orders, &mut cpu);
+        }
         let mut builder = Builder::new(&recorded, &orders, &cpu);
         for arrival in &recorded.works.arrivals {
             match is_within(arrival, [span.from_ns, span.to_ns]) {
@@ -65,6 +68,21 @@ impl Plan {
         let unnamed = self.recorded.texts.unnamed;
         notes.extend(self.counts.sentences(self.orders.not_compared, unnamed));
         notes
+    }
+}
+
+/// Sums the own times of invocations with regressed CPU times, which are divided in proportion to them.
+fn own_times(recorded: &Recorded, orders: &Orders, cpu: &mut CpuTimes) {
+    let all = 0..recorded.works.works.len() as u32;
+    let is_regressed = |work: &u32| matches!(cpu.of(recorded, *work), Cpu::Regressed(_));
+    let regressed: Vec<u32> = all.filter(is_regressed).collect();
+    let mut builder = Builder::new(recorded, orders, cpu);
+    let own_ns: Vec<i64> = regressed.iter().map(|work| builder.own_ns(*work)).collect();
+    for (work, own_ns) in regressed.into_iter().zip(own_ns) {
+        let row = &recorded.works.works[work as usize];
+        if row.waited != Waited::Refused {
+            cpu.add_own_time(row.endpoint, own_ns);
+        }
     }
 }
 

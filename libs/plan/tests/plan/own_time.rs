@@ -120,7 +120,7 @@ fn an_unknown_cpu_time_is_the_regression_else_none_and_both_are_counted() {
     for (cpu_ns, cpu, notes) in [
         (None, Cpu::Unknown, "no regression gives"),
         (Some(7 * MS), Cpu::Regressed(7 * MS), "by regression"),
-        (Some(70 * MS), Cpu::Regressed(40 * MS), "cut to it"),
+        (Some(70 * MS), Cpu::Regressed(40 * MS), "cut to that"),
     ] {
         let mut rows = Rows::default();
         rows.invocation(1, [0, 0, 60 * MS], json!({}));

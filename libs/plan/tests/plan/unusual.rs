@@ -21,7 +21,7 @@ fn tops_that_are_missing_leave_roots_that_are_marked() {
     let tree = &trees(&plan)[0];
     assert_eq!((tree.is_root, tree.invocations.len()), (false, 2));
     assert_eq!((plan.counts.roots, plan.counts.orphans), (1, 1));
-    assert!(says(&plan, "caller that is missing"), "{:?}", plan.notes());
+    assert!(says(&plan, "have no caller in these rows"), "{:?}", plan.notes());
 }
 
 #[test]
