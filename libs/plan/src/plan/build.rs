@@ -7,7 +7,8 @@ use super::facts::Recorded;
 use super::gaps::{OwnTime, Reported, fill};
 use super::invocation::{Linked, calls};
 use super::model::{
-    Callee, Cpu, DEPTH_MAX, Deviation, Ends, INVOCATIONS_PER_ROOT_MAX, Invocation, RecordedTimes, Tree, What,
+    Call, Callee, Cpu, DEPTH_MAX, Deviation, Ends, INVOCATIONS_PER_ROOT_MAX, Invocation, RecordedTimes, Tree,
+    What,
 };
 use super::orders::{Orders, Reader};
 use super::waits::{Waits, waits};
@@ -68,6 +69,7 @@ impl<'a> Builder<'a> {
             tree.invocations.push(invocation);
             next += 1;
         }
+        self.counts.conditional_failures += failures(&mut tree.invocations);
         tree
     }
 
@@ -139,6 +141,7 @@ impl<'a> Builder<'a> {
             status: facts.status.filter(|_| !is_refused),
             error: facts.error.filter(|_| !is_refused),
             is_failed: facts.is_failed && !is_refused,
+            fails_with: Vec::new(),
             is_refused,
             calls: calls(&linked, &mut waits, &retries),
             answer: waits.answer,
@@ -208,12 +211,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds the invocations that a call causes. If the answering one has no room, the call lasts its recorded time.
-    fn link(
-        &mut self,
-        first: u32,
-        call: &mut super::model::Call,
-        add: &mut impl FnMut(&mut Self, u32) -> Option<u32>,
-    ) {
+    fn link(&mut self, first: u32, call: &mut Call, add: &mut impl FnMut(&mut Self, u32) -> Option<u32>) {
         let recorded = self.recorded;
         let mut callee = first;
         while let Some(work) = recorded.work(callee) {
@@ -268,6 +266,35 @@ impl<'a> Builder<'a> {
                 .add(ns, || format!("{module} {}/{}", work.trace_id, work.span_id));
         }
     }
+}
+
+/// Finds the failures that follow from a full queue or a timeout further down, which have to happen again. Returns their number.
+fn failures(invocations: &mut [Invocation]) -> u64 {
+    let mut count = 0;
+    // Callees come after their callers.
+    for index in (0..invocations.len()).rev() {
+        if !invocations[index].is_failed {
+            continue;
+        }
+        let is_conditional = |call: &Call| {
+            let callee = call.callees.first();
+            let callee = callee.map(|callee| &invocations[callee.invocation as usize]);
+            let is_below = callee.is_some_and(|callee| callee.is_refused || !callee.fails_with.is_empty());
+            is_below || matches!(call.ends, Ends::Timeout(_))
+        };
+        let failed = || {
+            (0..)
+                .zip(&invocations[index].calls)
+                .filter(|(_, call)| call.is_failed)
+        };
+        let causes: Vec<u32> = match failed().any(|(_, call)| is_conditional(call)) {
+            true => failed().map(|(number, _)| number).collect(),
+            false => Vec::new(),
+        };
+        count += u64::from(!causes.is_empty());
+        invocations[index].fails_with = causes;
+    }
+    count
 }
 
 /// The arrivals of a run that a plan has.

@@ -23,6 +23,8 @@ pub struct Counts {
     /// Calls that their callers gave up.
     pub timeouts: u64,
     pub refused: u64,
+    /// Failures that follow from a full queue or a timeout.
+    pub conditional_failures: u64,
     pub cpu_regressed: u64,
     pub cpu_unknown: u64,
     /// Regressed CPU times above the own time.
@@ -89,13 +91,14 @@ impl Counts {
         counted.map(|(count, text)| format!("{count} {text}")).collect()
     }
 
-    fn assumed(&self) -> [(u64, String); 9] {
+    fn assumed(&self) -> [(u64, String); 10] {
         [
             (self.cpu_regressed, "invocations report no CPU time: they have the mean of their endpoint by regression, in proportion to their own time"),
             (self.cpu_cut, "invocations have an endpoint whose regressed CPU time is longer than its own time: it is cut to that"),
             (self.cpu_unknown, "invocations have an unknown CPU time, which no regression gives: all of their own time is other time"),
             (self.beside_cpu, "invocations have CPU time that does not fit between their calls: it runs beside them and delays nothing"),
             (self.timeouts, "calls failed before their invocation had answered: each gives up after its recorded time"),
+            (self.conditional_failures, "invocations failed because of a full queue or a timeout further down: they fail only if that fails again"),
             (self.early_answers, "calls ended before the invocation that answered them: their network time is negative"),
             (self.negative_delays, "messages arrived before their call had ended: their delay is 0"),
             (self.retries_without_attempt, "calls are retries without a recorded earlier attempt: they are sent like other calls"),

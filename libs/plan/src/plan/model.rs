@@ -48,6 +48,9 @@ pub struct Invocation {
     /// Index of its error's class in the texts.
     pub error: Option<u32>,
     pub is_failed: bool,
+    /// Its failed calls, if a full queue or a timeout made one of them fail, directly or further down: it fails only if one of these
+    /// calls fails again.
+    pub fails_with: Vec<u32>,
     /// A full queue refused it. Its work is the mean of its endpoint, and its recorded status is not part of the plan.
     pub is_refused: bool,
     /// In the order of their recorded start.

@@ -84,6 +84,46 @@ fn a_timeout_is_made_again_and_an_early_answer_is_none() {
 }
 
 #[test]
+fn a_failure_by_a_full_queue_happens_only_if_the_queue_is_full_again() {
+    let mut rows = Rows::default();
+    let failed = json!({"status": 502});
+    rows.invocation(1, [0, 0, 30 * MS], failed.clone());
+    rows.invocation(2, [MS, MS, 9 * MS], with(child_of(1, 11), failed.clone()));
+    let full = json!({"status": 503, "queue_time_ms": null, "module_id": "full"});
+    rows.invocation(3, [2 * MS, 2 * MS, 2 * MS], with(child_of(2, 12), full));
+    // The same module answered another request, so it has a queue.
+    rows.invocation(4, [0, 0, 5 * MS], json!({"module_id": "full"}));
+    // A failure of its own stays.
+    rows.invocation(
+        5,
+        [10 * MS, 10 * MS, 20 * MS],
+        with(child_of(1, 13), failed.clone()),
+    );
+    rows.call(11, 1, [0, 10 * MS], failed.clone());
+    rows.call(12, 2, [2 * MS, 3 * MS], json!({"status": 503}));
+    rows.call(13, 1, [10 * MS, 21 * MS], failed);
+    for instance in rows.collector.work.instances() {
+        instance.station.slots = Some(1);
+    }
+    let plan = rows.plan();
+    let tree = trees(&plan)
+        .into_iter()
+        .find(|tree| tree.invocations.len() > 1)
+        .unwrap();
+    let fails: Vec<(bool, &[u32])> = tree
+        .invocations
+        .iter()
+        .map(|invocation| (invocation.is_failed, invocation.fails_with.as_slice()))
+        .collect();
+    let none: &[u32] = &[];
+    assert_eq!(
+        fails,
+        [(true, &[0, 1][..]), (true, &[0]), (true, none), (false, none)]
+    );
+    assert_eq!((plan.counts.conditional_failures, plan.counts.refused), (2, 1));
+}
+
+#[test]
 fn a_cycle_has_no_root_and_is_counted() {
     let mut rows = Rows::default();
     rows.invocation(1, [0, 0, 10 * MS], child_of(2, 11));

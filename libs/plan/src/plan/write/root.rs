@@ -40,6 +40,8 @@ struct InvocationLine<'a> {
     error_type: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    fails_with: &'a [u32],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     refused: bool,
     calls: Vec<CallLine<'a>>,
@@ -156,6 +158,7 @@ fn invocation_line<'a>(
         status: invocation.status,
         error_type: error(recorded, invocation.error),
         failed: invocation.is_failed,
+        fails_with: &invocation.fails_with,
         refused: invocation.is_refused,
         calls: invocation
             .calls
