@@ -136,6 +136,7 @@ impl Everything<'_> {
         candidates.extend(means::services(&paired));
         candidates.extend(means::externals(&paired));
         candidates.extend(means::cpu_times(&paired));
+        candidates.extend(means::wakeups(&paired));
         candidates.extend(times::waits(&paired, &too_short(&loads, PAIRED_RELAXATIONS_MIN)));
         candidates.extend(times::responses(&paired, short));
         let roots = &pairs.roots;
@@ -168,6 +169,7 @@ impl Everything<'_> {
         candidates.extend(self.slots());
         candidates.extend(unpaired::services(&runs));
         candidates.extend(unpaired::cpu_times(&runs));
+        candidates.extend(unpaired::wakeups(&runs));
         candidates.extend(unpaired::waits(&runs));
         candidates.extend(unpaired::responses(&runs, short));
         (decide(candidates), differences, Pairing::default())

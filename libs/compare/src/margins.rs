@@ -77,6 +77,8 @@ margins! {
     service_mean = 0.02, "share", "services 2 % longer lengthen p95 of waits by 8 % at a utilization of 0.7 and 16 % at 0.85";
     /// Share of A's mean.
     cpu_mean = 0.02, "share", "as service_mean";
+    /// Share of A's mean; the floors of waits hold, too.
+    wakeup_mean = 0.10, "share", "scheduling of threads varies between runs; a simulation repeats wake-ups, so they need a voter of their own";
     /// Share of A's quantile.
     unexplained_wait_p50 = 0.05, "share", "what an operator calls the same latency";
     /// Share of A's quantile.

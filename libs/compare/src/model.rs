@@ -148,6 +148,8 @@ pub enum Topic {
     Placement,
     ServiceMean,
     CpuMean,
+    /// Mean time in which a slot was free, but its thread had no CPU yet. The simulator repeats it, so it explains no difference.
+    WakeupMean,
     UnexplainedWaitP50,
     UnexplainedWaitP95,
     UnexplainedWaitP99,
@@ -176,6 +178,7 @@ impl Topic {
             Self::Placement => "placement",
             Self::ServiceMean => "service mean",
             Self::CpuMean => "CPU mean",
+            Self::WakeupMean => "wake-up mean",
             Self::UnexplainedWaitP50 => "unexplained wait p50",
             Self::UnexplainedWaitP95 => "unexplained wait p95",
             Self::UnexplainedWaitP99 => "unexplained wait p99",

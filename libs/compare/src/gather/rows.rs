@@ -62,6 +62,17 @@ pub struct Invocation {
     pub bytes_out: i64,
 }
 
+impl Invocation {
+    /// The wake-up time, if the source reports queue times.
+    pub fn known_wakeup_ns(&self) -> i64 {
+        if self.wait_ns == UNKNOWN {
+            UNKNOWN
+        } else {
+            self.wakeup_ns
+        }
+    }
+}
+
 /// A call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {

@@ -1,5 +1,6 @@
 //! [`Candidate`]: a voter with the estimate by which it is decided.
 
+use crate::margins::Margins;
 use crate::model::{Topic, Unit, Vote, Voter};
 use crate::statistics::{Estimate, TooShort};
 
@@ -11,6 +12,14 @@ pub const LEVEL_SAME: f64 = 0.9;
 const WIDER: f64 = 3.0;
 /// Below this share of the length that a run needs, not even wide intervals hold.
 const SHARE_MIN: f64 = 0.2;
+
+/// The margin of a mean, ms. Wake-ups are waits: scheduling alone changes them by more than a service time.
+pub fn mean_margin(margins: &Margins, topic: Topic, share: f64, mean_ms: f64) -> f64 {
+    match topic {
+        Topic::WakeupMean => margins.of_time(share, mean_ms, 0.0),
+        _ => margins.of_mean(share, mean_ms),
+    }
+}
 
 /// Whether an interval shows sameness.
 pub fn is_inside([low, high]: [f64; 2], margin: f64) -> bool {

@@ -1,6 +1,6 @@
-//! [`services`] and [`cpu_times`]: means of paired invocations by module; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
+//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
 
-use super::candidate::{Candidate, Figures, NS_PER_MS};
+use super::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
 use crate::gather::names::EXTERNAL;
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
@@ -18,6 +18,14 @@ pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
 pub fn cpu_times(paired: &Paired<'_>) -> Vec<Candidate> {
     let cpu = |side: &Side, number: u32| side.rows.invocations[number as usize].cpu_ns;
     means(paired, Topic::CpuMean, paired.margins.cpu_mean, cpu)
+}
+
+/// Wake-up times of each module whose rows have any.
+pub fn wakeups(paired: &Paired<'_>) -> Vec<Candidate> {
+    let wakeup = |side: &Side, number: u32| side.rows.invocations[number as usize].known_wakeup_ns();
+    let mut found = means(paired, Topic::WakeupMean, paired.margins.wakeup_mean, wakeup);
+    found.retain(|found| found.voter.a > Some(0.0) || found.voter.b > Some(0.0));
+    found
 }
 
 /// Durations of calls to peers that send no telemetry, such as databases. Their time is no module's own time.
@@ -86,7 +94,7 @@ fn mean(
         a: Some(mean_a),
         b: Some(mean_b),
         explained: None,
-        margin: paired.margins.of_mean(share, mean_a),
+        margin: mean_margin(paired.margins, topic, share, mean_a),
         requests: a.len() as u64,
     };
     // Without time in A there is nothing to relate to, and the estimate is in ms already.

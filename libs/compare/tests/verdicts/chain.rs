@@ -28,6 +28,8 @@ pub struct Request {
     pub lateness: Option<f64>,
     /// Duration of a call to a database before the other calls, of `front`; 0 for none.
     pub database: f64,
+    /// From the moment at which a slot of `back` is free for a call to its start, ms.
+    pub wakeup: f64,
     /// Whether it has rows in the folder.
     pub is_recorded: bool,
 }
@@ -56,6 +58,7 @@ impl Chain {
                 status: 200,
                 lateness: None,
                 database: 0.0,
+                wakeup: 0.0,
                 is_recorded: true,
             }
         });
@@ -161,7 +164,7 @@ impl Chain {
                     let slot = (0..free.len())
                         .min_by(|a, b| free[*a].total_cmp(&free[*b]))
                         .unwrap();
-                    let start = at.max(free[slot]);
+                    let start = at.max(free[slot]) + request.wakeup;
                     let end = start + service;
                     free[slot] = end;
                     if request.is_recorded {
@@ -256,6 +259,10 @@ impl Row<'_> {
         let parent = id
             .parent
             .map_or_else(|| "null".to_owned(), |parent| format!("\"{parent:016x}\""));
+        let wakeup = match module {
+            "back" => self.request.wakeup,
+            _ => 0.0,
+        };
         // Half of the own time.
         let cpu = match module {
             "front" => ns(FRONT[0] + FRONT[1]) / 2,
@@ -266,7 +273,7 @@ impl Row<'_> {
         let ms = |ns: u64| format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000);
         let _ = writeln!(
             out,
-            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"/{module}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
+            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"/{module}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,"wakeup_ms":{},"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
             self.trace,
             id.span,
             id.caller,
@@ -277,6 +284,7 @@ impl Row<'_> {
             ms(start - enqueue),
             ms(end - start),
             ms(end - enqueue),
+            ms(ns(wakeup)),
             id.caller,
             ms(ns(2.0 * NETWORK)),
         );

@@ -119,6 +119,18 @@ fn ten_percent_longer_services_are_found() {
     assert_eq!(module, Some("back"));
 }
 
+/// The simulation of B repeats B's wake-ups, so that they explain longer waits and responses.
+#[test]
+fn threads_that_wake_up_later_are_found_although_the_simulation_explains_them() {
+    let mut a = Chain::new(1, NUMBER, 0.3);
+    a.requests.iter_mut().for_each(|request| request.wakeup = 0.02);
+    let mut b = a.replay(2, 0.05);
+    assert_eq!(compare_runs(&a, &b).verdict, Verdict::Same);
+    b.requests.iter_mut().for_each(|request| request.wakeup = 0.5);
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(first_cause(&comparison), (Topic::WakeupMean, Some("back")));
+}
+
 #[test]
 fn one_extra_call_is_found_with_its_trace() {
     let a = Chain::new(1, NUMBER, RHO);

@@ -1,4 +1,4 @@
-//! [`services`], [`cpu_times`] and [`failures`]: means and shares by module.
+//! [`services`], [`cpu_times`], [`wakeups`] and [`failures`]: means and shares by module.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::runs::{Unpaired, difference, mean_of};
 use crate::gather::{Outcome, Side, known};
 use crate::model::{Topic, Unit};
 use crate::pairing::is_chance;
-use crate::voters::candidate::{Candidate, Figures, NS_PER_MS};
+use crate::voters::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
 
 /// Own service time of each module, at the mix of endpoints that A has.
 pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
@@ -18,6 +18,14 @@ pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
 pub fn cpu_times(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let cpu = |side: &Side, number: u32| side.rows.invocations[number as usize].cpu_ns;
     means(runs, Topic::CpuMean, runs.margins.cpu_mean, cpu)
+}
+
+/// Wake-up times of each module whose rows have any, at the mix of endpoints that A has.
+pub fn wakeups(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let wakeup = |side: &Side, number: u32| side.rows.invocations[number as usize].known_wakeup_ns();
+    let mut found = means(runs, Topic::WakeupMean, runs.margins.wakeup_mean, wakeup);
+    found.retain(|found| found.voter.a > Some(0.0) || found.voter.b > Some(0.0));
+    found
 }
 
 /// Endpoint and time, ms.
@@ -48,7 +56,7 @@ fn means(runs: &Unpaired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32
             a: Some(mean_a),
             b: Some(mean_b),
             explained: None,
-            margin: runs.margins.of_mean(share, mean_a),
+            margin: mean_margin(runs.margins, topic, share, mean_a),
             requests: a.len().min(b.len()) as u64,
         };
         found.push(Candidate::estimated(figures, difference(&a, &b)));

@@ -12,6 +12,6 @@ mod times;
 
 pub use arrivals::arrivals;
 pub use calls::calls;
-pub use means::{cpu_times, failures, services};
+pub use means::{cpu_times, failures, services, wakeups};
 pub use runs::Unpaired;
 pub use times::{responses, waits};
