@@ -99,6 +99,17 @@ fn a_time_that_several_gaps_have_is_worked_once() {
 }
 
 #[test]
+fn a_wait_in_a_time_that_several_gaps_have_is_taken_from_each() {
+    let mut rows = Rows::default();
+    rows.invocation(1, [0, 0, 100 * MS], json!({"cpu_time_ms": 0, "cpu_wait_ms": 20}));
+    rows.call(2, 1, [20 * MS, 60 * MS], json!({"peer": "a"}));
+    rows.call(3, 1, [30 * MS, 90 * MS], json!({"peer": "b"}));
+    let invocation = root(&rows.plan());
+    // Half of each piece: 10 of the first 20 ms, 5 of the next 10, 5 of the last 10.
+    assert_eq!(gaps(&invocation), [(10_000, 0), (15_000, 0), (5_000, 0)]);
+}
+
+#[test]
 fn a_sleep_without_a_slot_is_a_call_that_nobody_answers() {
     let mut rows = Rows::default();
     let fields = json!({"cpu_time_ms": 3, "cpu_wait_ms": 1, "slot_wait_ms": 2});
