@@ -1,4 +1,4 @@
-"""Parts of `make bench` that read a recorded run: stats, validate, report."""
+"""Parts of `make bench` that read a recorded run: stats, validate, verdict, report."""
 
 import json
 import os
@@ -15,6 +15,8 @@ REPORT_INVOCATIONS = [10_000, 1_000_000, 10_000_000]
 SPARE_BYTES = 3 << 30
 BYTES_AN_INVOCATION = 1200
 REPORT_KB_MAX = 500
+# Of `cctf compare` with two runs of a million invocations.
+VERDICT_S_MAX = 15
 
 
 def measured(command):
@@ -83,6 +85,19 @@ def validate(bench):
         megabytes = recorded.bytes() / 1e6
         speeds = [megabytes / measured([bench.bin_dir / "cctf", "validate", recorded.run])[1] for _ in range(ROUNDS)]
         bench.say(f"validate of {megabytes:,.0f} MB: MB/s a core", spread(speeds, ",.0f"), "", None, "400")
+
+
+def verdict(bench):
+    """A run against itself: all requests are paired, both runs are simulated, and the verdict is "same"."""
+    with Recorded(bench, INVOCATIONS) as recorded:
+        command = [bench.bin_dir / "cctf", "compare", recorded.run, recorded.run, "--format", "json"]
+        out, cpu, elapsed, peak = measured(command)
+        pairs = json.loads(out)["pairing"]["invocations"]
+        assert pairs == recorded.rows()["invocations.jsonl"], pairs
+        name = f"compare of two runs of {pairs:,} invocations"
+        bench.say(f"{name}: seconds", f"{elapsed:.1f}", "", None, f"under {VERDICT_S_MAX}")
+        bench.say(f"{name}: CPU seconds", f"{cpu:.1f}", "", None)
+        bench.say(f"{name}: peak memory, MiB", f"{peak:.0f}", "", None)
 
 
 def report(bench):

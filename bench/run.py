@@ -25,7 +25,7 @@ import urllib.request
 import analysis
 import replay
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "report"]
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "verdict", "report"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -383,7 +383,7 @@ def main():
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
                                  bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
-                                 lambda: analysis.validate(bench), lambda: analysis.report(bench)), strict=True))
+                                 lambda: analysis.validate(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench)), strict=True))
         for part in flags.parts:
             parts[part]()
         bench.table()
