@@ -5,7 +5,8 @@ use cctf_proto::cctf::{self, Invocation, Milliseconds, SpanId, SpanKind, is_erro
 use super::texts::Texts;
 use crate::work::{Collector, NONE, Names, TooMany, Work, Works};
 
-/// The work of a run and the facts beside it. At the maximum of invocations and calls, both take about 2 GiB.
+/// The work of a run and the facts beside it. A run of 300,000 invocations and 200,000 calls takes 170 MiB,
+/// so one at both maxima less than 4 GiB.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
     pub works: Works,

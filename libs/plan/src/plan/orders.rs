@@ -4,9 +4,9 @@
 //! the other call had not ended, or started later. Calls of different internal spans must be in order in
 //! [`OBSERVATIONS_MIN`] invocations before one waits for the other.
 //!
-//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). If a call waits for none of a group in
-//! particular, but a number of them had ended before it in all of [`OBSERVATIONS_MIN`] invocations or more, it waits for the
-//! smallest such number. In some invocations more have ended, while the program was working after the quorum.
+//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). It is inferred if no call of a group
+//! must end before a call, but some had ended in all of [`OBSERVATIONS_MIN`] invocations or more. The quorum is the smallest number
+//! that had ended. In some invocations more have ended, while the program was working after the quorum.
 //!
 //! The answer counts as a call that starts and ends with the end of the invocation. Its place is behind those of all calls.
 
@@ -211,8 +211,8 @@ impl<'a> Order<'a> {
     }
 }
 
-/// For each place the group of calls that sometimes had ended before it, sometimes not, and never started after it, if these are
-/// in no order among each other.
+/// For each place the group of calls that sometimes had ended before it, sometimes not, and never started after it. The calls of a
+/// group are in no order among each other.
 fn candidates(pairs: &[u8], class: &Class) -> Vec<Quorum> {
     if class.seen < OBSERVATIONS_MIN {
         return Vec::new();
