@@ -4,10 +4,11 @@
 
 mod summary;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use analyze::endpoint_cpu::{Options, endpoint_cpu};
 use cctf_proto::cctf::{File, Part};
 use cctf_proto::log_line;
 use clap::Args;
+use cli::interrupt;
 use cli::units::parse_duration;
 use plan::plan::write::{StationFit, header_line, root_line};
 use plan::plan::{Plan, Recorded, Regressed, Window, read};
@@ -197,15 +199,23 @@ fn write(
     notes: Vec<String>,
 ) -> anyhow::Result<u64> {
     let bar = BytesBar::new();
+    // Only from here on is there a temporary file to remove.
+    let stop = interrupt::stop_flag();
     let written = replace_with(&args.out, |file| {
-        let mut line = Vec::new();
+        let (mut line, mut written_bytes) = (Vec::new(), 0);
         header_line(run_id, plan, fits, notes, &mut line)?;
-        for (number, tree) in (1..).zip(plan.trees()) {
+        for (number, tree) in (1_u128..).zip(plan.trees()) {
             line.push(b'\n');
             file.write_all(&line)?;
             line.clear();
             root_line(plan, &tree, &mut line)?;
-            bar.show("roots", number, plan.counts.roots);
+            if stop.load(Ordering::Relaxed) {
+                return Err(io::Error::other("interrupted"));
+            }
+            written_bytes += line.len() as u64;
+            // The size of the lines so far is that of all others.
+            let total = u128::from(written_bytes) * u128::from(plan.counts.roots) / number;
+            bar.show("writing", written_bytes, u64::try_from(total).unwrap_or(u64::MAX));
         }
         line.push(b'\n');
         file.write_all(&line)
