@@ -89,6 +89,15 @@ impl<'a> Builder<'a> {
         self.counts.invocations_left_out += self.mark_below(work);
     }
 
+    /// The same for all invocations of a call that is left out.
+    fn leave_out_from(&mut self, first: u32) {
+        let mut callee = first;
+        while let Some(work) = self.recorded.work(callee) {
+            self.leave_out(callee);
+            callee = work.sibling;
+        }
+    }
+
     /// Marks an invocation and all below it, and returns their number.
     fn mark_below(&mut self, work: u32) -> u64 {
         let works = &self.recorded.works;
@@ -158,6 +167,9 @@ impl<'a> Builder<'a> {
         for (index, call) in invocation.calls.iter_mut().enumerate() {
             let of = &recorded.works.calls[row.calls().start + index];
             self.link(of.callee, call, &mut add);
+        }
+        for index in row.calls().skip(invocation.calls.len()) {
+            self.leave_out_from(recorded.works.calls[index].callee);
         }
         self.count(&invocation);
         invocation

@@ -130,7 +130,7 @@ impl Counts {
             (
                 self.invocations_left_out,
                 format!(
-                    "invocations are left out, because their root has more than {INVOCATIONS_PER_ROOT_MAX} or they are deeper than {DEPTH_MAX}: the calls to them last their recorded time"
+                    "invocations are left out, because their root has more than {INVOCATIONS_PER_ROOT_MAX}, they are deeper than {DEPTH_MAX}, or the call to them is left out: other calls to them last their recorded time"
                 ),
             ),
             (

@@ -221,7 +221,9 @@ fn depth_size_and_calls_beyond_the_bounds_are_left_out_and_said() {
     rows.invocation(1, [0, 0, 1000 * MS], json!({}));
     for call in 0..CALLS_PER_INVOCATION_MAX as u64 + 5 {
         let start = call as i64 * 1_000;
-        rows.call(10 + call, 1, [start, start + 500], json!({"peer": "db"}));
+        rows.invocation(5_000 + call, [start, start, start + 400], child_of(1, 10 + call));
+        rows.calls_later
+            .push((10 + call, 1, [start, start + 500], json!({"peer": "db"})));
     }
     let plan = rows.plan();
     assert_eq!(
@@ -233,6 +235,7 @@ fn depth_size_and_calls_beyond_the_bounds_are_left_out_and_said() {
         (CALLS_PER_INVOCATION_MAX, 5, 0)
     );
     assert!(says(&plan, "5 calls are left out"));
+    assert_eq!((plan.counts.invocations_left_out, plan.counts.unreached), (5, 0));
 }
 
 #[test]
