@@ -55,6 +55,7 @@ struct Count {
     same: usize,
     differs: usize,
     cannot_tell: usize,
+    void: usize,
 }
 
 /// Records each scene once, replays it, and compares each replay with the recording.
@@ -69,8 +70,11 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
             calm.same += count.same;
         }
         findings.push(Finding::note(
-            &format!("{}: same, differs, cannot tell", scene.name),
-            &format!("{}, {}, {}", count.same, count.differs, count.cannot_tell),
+            &format!("{}: same, differs, cannot tell, void", scene.name),
+            &format!(
+                "{}, {}, {}, {}",
+                count.same, count.differs, count.cannot_tell, count.void
+            ),
             "",
         ));
     }
@@ -112,6 +116,7 @@ fn run(bin_dir: &Path, scene: &Scene, findings: &mut Vec<Finding>) -> anyhow::Re
             Word::Same => count.same += 1,
             Word::Differs => count.differs += 1,
             Word::CannotTell => count.cannot_tell += 1,
+            Word::Void => count.void += 1,
         }
         if verdict.word != Word::Same {
             let name = format!("{}, replay {number}: {:?}", scene.name, verdict.word);

@@ -23,6 +23,8 @@ pub enum Word {
     Same,
     Differs,
     CannotTell,
+    /// The driver was late.
+    Void,
 }
 
 /// A verdict and its JSON.
@@ -158,16 +160,15 @@ pub fn compare(bin_dir: &Path, first: &Path, second: &Path) -> anyhow::Result<Ve
         .args([first, second])
         .args(["--format", "json"]);
     let done = Done::from(command.output().context("cannot start cctf compare")?);
-    let word = match done.code {
-        Some(SAME) => Word::Same,
-        Some(DIFFERS) => Word::Differs,
-        Some(CANNOT_TELL) => Word::CannotTell,
-        code => bail!("cctf compare ended with {code:?}: {}", done.stderr),
+    let json = done.json().with_context(|| done.stderr.clone())?;
+    let word = match (done.code, json["verdict"]["answer"].as_str()) {
+        (Some(SAME), _) => Word::Same,
+        (Some(DIFFERS), _) => Word::Differs,
+        (Some(CANNOT_TELL), Some("void")) => Word::Void,
+        (Some(CANNOT_TELL), _) => Word::CannotTell,
+        (code, _) => bail!("cctf compare ended with {code:?}: {}", done.stderr),
     };
-    Ok(Verdict {
-        word,
-        json: done.json()?,
-    })
+    Ok(Verdict { word, json })
 }
 
 /// Waits until the normalizer has closed a run.
