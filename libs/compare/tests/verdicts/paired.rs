@@ -121,7 +121,7 @@ fn ten_percent_longer_services_are_found() {
 
 /// The simulation of B repeats B's wake-ups, so that they explain longer waits and responses.
 #[test]
-fn threads_that_wake_up_later_are_found_although_the_simulation_explains_them() {
+fn later_wake_ups_are_found_although_a_simulation_explains_them() {
     let mut a = Chain::new(1, NUMBER, 0.3);
     a.requests.iter_mut().for_each(|request| request.wakeup = 0.02);
     let mut b = a.replay(2, 0.05);

@@ -87,7 +87,11 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
             "lost",
             without_one.path(),
             &["--header", &unchanged],
-            Change::of("a request that is lost, as a retry would be", &["call_graph"], None),
+            Change::of(
+                "a request that is lost, as a retry would be",
+                &["call_graph"],
+                None,
+            ),
         ),
         (
             "extra",
