@@ -53,7 +53,7 @@ pub fn compare(
         }
     };
     let simulated = works.as_mut().map(|works| {
-        let (simulated, misfits) = simulated::simulate(works, &sides, pairs.as_ref());
+        let (simulated, misfits) = simulated::simulate(works, &sides);
         notes.extend(misfits);
         simulated
     });
@@ -168,6 +168,7 @@ impl Everything<'_> {
         candidates.extend(unpaired::failures(&runs));
         candidates.extend(self.slots());
         candidates.extend(unpaired::services(&runs));
+        candidates.extend(unpaired::externals(&runs));
         candidates.extend(unpaired::cpu_times(&runs));
         candidates.extend(unpaired::wakeups(&runs));
         candidates.extend(unpaired::waits(&runs));

@@ -6,13 +6,13 @@ use crate::gather::{Names, Side};
 use crate::margins::Margins;
 use crate::pairing::Pairs;
 
-/// Simulated times of a run: what its waits and responses would be by its own arrivals, services and slots.
+/// Simulated times of a run: what its waits would be by its own arrivals, services and slots.
 #[derive(Debug, Clone, Default)]
 pub struct Simulated {
     /// By invocation, nanoseconds; [`crate::gather::UNKNOWN`] where the simulator has none.
     pub waits: Vec<i64>,
-    /// By call; only those of roots are known.
-    pub responses: Vec<i64>,
+    /// What waits add to a response, by call; only those of roots are known.
+    pub response_waits: Vec<i64>,
 }
 
 /// Two paired runs as the voters see them.

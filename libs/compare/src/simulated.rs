@@ -1,4 +1,4 @@
-//! [`simulate`]: the waits and root responses that a run's own arrivals, services and slots lead to.
+//! [`simulate`]: the waits that a run's own arrivals, services and slots lead to, and what they add to root responses.
 
 use cctf_proto::cctf::{self, Flag, Flags, Milliseconds, Part, SpanId, SpanKind, Stage, Text, TraceId};
 use foldhash::fast::FixedState;
@@ -8,7 +8,6 @@ use rundir::parts::Run;
 
 use crate::gather::names::FixedMap;
 use crate::gather::{self, Call, Invocation, Names, Side, UNKNOWN, known};
-use crate::pairing::Pairs;
 use crate::pairs::Simulated;
 
 /// The work of both runs.
@@ -180,9 +179,9 @@ fn call<'n>(row: &Call, names: &'n Names) -> cctf::Call<'n> {
 
 /// Simulates both runs, and says for which modules the simulated waits are not the recorded ones. The works stay as they are.
 ///
-/// Waits follow from a run's own times. For root responses, paired runs have A's network times and durations of external calls,
-/// and others none: the network is no arrival, service or slot, so its difference stays unexplained.
-pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> ([Simulated; 2], Vec<String>) {
+/// What waits add to a response is the response with the recorded slots minus the one with a slot for every request. Everything
+/// else in it, such as services, the network and external calls, is the same in both, and stays unexplained.
+pub fn simulate(works: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<String>) {
     let outcomes = on_two_threads(works);
     let mut notes = Vec::new();
     for ((name, works), outcomes) in ["A", "B"].iter().zip(&*works).zip(&outcomes) {
@@ -190,22 +189,39 @@ pub fn simulate(works: &mut Both, sides: &[Side; 2], pairs: Option<&Pairs>) -> (
     }
     let mut found = [0, 1].map(|place: usize| Simulated {
         waits: waits(&works[place], &outcomes[place], &sides[place]),
-        responses: Vec::new(),
+        response_waits: responses(&works[place], &outcomes[place], &sides[place]),
     });
     drop(outcomes);
-    let own = [0, 1].map(|place: usize| Network::of(&works[place]));
-    match pairs {
-        Some(pairs) => copy_network(works, sides, pairs),
-        None => works.iter_mut().for_each(without_network),
-    }
+    let slots = [0, 1].map(|place: usize| slots_of(&works[place]));
+    works.iter_mut().for_each(with_a_slot_for_all);
     let outcomes = on_two_threads(works);
-    for (works, own) in works.iter_mut().zip(own) {
-        own.restore(works);
-    }
     for (place, found) in found.iter_mut().enumerate() {
-        found.responses = responses(&works[place], &outcomes[place], &sides[place]);
+        let without_waits = responses(&works[place], &outcomes[place], &sides[place]);
+        for (response, without) in found.response_waits.iter_mut().zip(without_waits) {
+            *response = match (known(*response), known(without)) {
+                (Some(response), Some(without)) => response - without,
+                _ => UNKNOWN,
+            };
+        }
+    }
+    for (works, slots) in works.iter_mut().zip(slots) {
+        for (instance, slots) in works.names.instances.iter_mut().zip(slots) {
+            instance.station.slots = slots;
+        }
     }
     (found, notes)
+}
+
+fn slots_of(works: &Works) -> Vec<Option<u32>> {
+    let instances = works.names.instances.iter();
+    instances.map(|instance| instance.station.slots).collect()
+}
+
+/// No request waits for a slot, and each still needs its set-up time. A run has fewer requests than this many slots.
+fn with_a_slot_for_all(works: &mut Works) {
+    for instance in &mut works.names.instances {
+        instance.station.slots = instance.station.slots.map(|_| u32::MAX);
+    }
 }
 
 /// With the refusals of the rows: whether a queue is full can depend on microseconds, and changes all waits behind it.
@@ -234,47 +250,6 @@ fn misfits(run: &str, works: &Works, outcomes: &[Outcome]) -> Vec<String> {
     .collect()
 }
 
-/// The network times of a run, which are exchanged for a while.
-struct Network {
-    /// Out, back and duration of each call.
-    calls: Vec<[i64; 3]>,
-    /// Out and back of each request from outside.
-    arrivals: Vec<[i64; 2]>,
-}
-
-impl Network {
-    fn of(works: &Works) -> Self {
-        let calls = works.calls.iter();
-        let arrivals = works.arrivals.iter();
-        Self {
-            calls: calls
-                .map(|call| [call.out_ns, call.back_ns, call.duration_ns])
-                .collect(),
-            arrivals: arrivals
-                .map(|arrival| [arrival.out_ns, arrival.back_ns])
-                .collect(),
-        }
-    }
-
-    fn restore(self, works: &mut Works) {
-        for (call, times) in works.calls.iter_mut().zip(self.calls) {
-            [call.out_ns, call.back_ns, call.duration_ns] = times;
-        }
-        for (arrival, times) in works.arrivals.iter_mut().zip(self.arrivals) {
-            [arrival.out_ns, arrival.back_ns] = times;
-        }
-    }
-}
-
-fn without_network(works: &mut Works) {
-    for call in &mut works.calls {
-        (call.out_ns, call.back_ns) = (0, 0);
-    }
-    for arrival in &mut works.arrivals {
-        (arrival.out_ns, arrival.back_ns) = (0, 0);
-    }
-}
-
 type Ids = FixedMap<(TraceId, SpanId), u32>;
 
 fn ids(rows: impl ExactSizeIterator<Item = (TraceId, SpanId)>) -> Ids {
@@ -283,39 +258,12 @@ fn ids(rows: impl ExactSizeIterator<Item = (TraceId, SpanId)>) -> Ids {
     found
 }
 
-fn ids_of_calls(works: &Works) -> Ids {
-    let trace = |work: u32| works.works[work as usize].trace_id;
-    ids(works.calls.iter().map(|call| (trace(call.work), call.span_id)))
-}
-
 fn ids_of_roots(works: &Works) -> Ids {
     let trace = |work: u32| works.works[work as usize].trace_id;
     ids(works
         .arrivals
         .iter()
         .map(|arrival| (trace(arrival.work), arrival.span_id)))
-}
-
-fn copy_network(works: &mut Both, sides: &[Side; 2], pairs: &Pairs) {
-    let [a, b] = works;
-    let calls = [ids_of_calls(a), ids_of_calls(b)];
-    let roots = [ids_of_roots(a), ids_of_roots(b)];
-    for &(of_a, of_b) in &pairs.calls {
-        let rows = [
-            &sides[0].rows.calls[of_a as usize],
-            &sides[1].rows.calls[of_b as usize],
-        ];
-        let keys = rows.map(|row| (row.trace_id, row.span_id));
-        let find = |ids: &[Ids; 2]| Some([*ids[0].get(&keys[0])? as usize, *ids[1].get(&keys[1])? as usize]);
-        if let Some([from, to]) = find(&calls) {
-            let from = &a.calls[from];
-            let to = &mut b.calls[to];
-            (to.out_ns, to.back_ns, to.duration_ns) = (from.out_ns, from.back_ns, from.duration_ns);
-        } else if let Some([from, to]) = find(&roots) {
-            (b.arrivals[to].out_ns, b.arrivals[to].back_ns) =
-                (a.arrivals[from].out_ns, a.arrivals[from].back_ns);
-        }
-    }
 }
 
 fn is_served(outcome: &Outcome) -> bool {
@@ -334,7 +282,7 @@ fn waits(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     rows.map(|row| wait(row).unwrap_or(UNKNOWN)).collect()
 }
 
-/// Responses of the roots by the calls of a side.
+/// Responses of the roots at their receivers, by the calls of a side.
 fn responses(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let mut found = vec![UNKNOWN; side.rows.calls.len()];
     let roots = ids_of_roots(works);
@@ -343,10 +291,9 @@ fn responses(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
         let Some(&number) = roots.get(&(row.trace_id, row.span_id)) else {
             continue;
         };
-        let arrival = &works.arrivals[number as usize];
-        let outcome = &outcomes[arrival.work as usize];
+        let outcome = &outcomes[works.arrivals[number as usize].work as usize];
         if is_served(outcome) {
-            found[root as usize] = outcome.response_ns() + arrival.out_ns + arrival.back_ns;
+            found[root as usize] = outcome.response_ns();
         }
     }
     found

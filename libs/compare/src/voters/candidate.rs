@@ -87,14 +87,23 @@ impl Candidate {
         Self { voter, estimate }
     }
 
-    /// A figure of a run that is too short for its queue or its quantile. A much wider interval can still show sameness, and nothing else.
-    pub fn short(figures: Figures, estimate: Result<Estimate, TooShort>, short: TooShort) -> Self {
-        let is_hopeless = (short.values as f64) < SHARE_MIN * short.needed as f64;
-        match estimate.map(|estimate| (estimate.value, estimate.widened(WIDER).interval(LEVEL_SAME))) {
+    /// A figure of a run that is too short for its queue, its quantile or both. A much wider interval can still show sameness, and
+    /// nothing else.
+    pub fn short(figures: Figures, estimate: Result<Estimate, TooShort>, shorts: &[TooShort]) -> Self {
+        let is_hopeless = |short: &TooShort| (short.values as f64) < SHARE_MIN * short.needed as f64;
+        let is_hopeless = shorts.iter().any(is_hopeless);
+        let wide = estimate.clone().map(|estimate| {
+            let value = estimate.value;
+            (value, estimate.widened(WIDER).interval(LEVEL_SAME))
+        });
+        match wide {
             Ok((value, interval)) if !is_hopeless && is_inside(interval, figures.margin) => {
                 Self::same(figures, value, interval)
             }
-            _ => Self::estimated(figures, Err(short)),
+            Ok(_) | Err(_) => {
+                let longest = shorts.iter().copied().max_by_key(|short| short.needed);
+                Self::estimated(figures, longest.map_or(estimate, Err))
+            }
         }
     }
 

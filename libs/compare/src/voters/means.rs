@@ -1,6 +1,9 @@
-//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
+//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module, services also by endpoint; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
+
+use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
+use super::endpoints::frequent;
 use crate::gather::names::EXTERNAL;
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
@@ -8,10 +11,25 @@ use crate::pairing::{is_chance, outcome_of};
 use crate::pairs::Paired;
 use crate::statistics::mean;
 
-/// Own service time of each module: without waits for calls and for further slots.
+/// Own service time of each module and of its frequent endpoints: without waits for calls and for further slots.
 pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
     let own = |side: &Side, number: u32| side.tree.own_ns(&side.rows, number);
-    means(paired, Topic::ServiceMean, paired.margins.service_mean, own)
+    let share = paired.margins.service_mean;
+    let mut found = means(paired, Topic::ServiceMean, share, own);
+    for (module, pairs) in &paired.by_module {
+        let endpoint = |pair: &(u32, u32)| paired.a.rows.invocations[pair.0 as usize].endpoint;
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for pair in pairs {
+            *counts.entry(endpoint(pair)).or_default() += 1;
+        }
+        for wanted in frequent(&counts) {
+            let of_endpoint = pairs.iter().filter(|pair| endpoint(pair) == wanted);
+            let times = times(paired, of_endpoint, own);
+            let name = format!("{} {}", paired.names.text(*module), paired.names.text(wanted));
+            found.extend(mean(paired, Topic::ServiceMean, share, name, times));
+        }
+    }
+    found
 }
 
 /// CPU time of each module whose rows have it.
@@ -32,21 +50,13 @@ pub fn wakeups(paired: &Paired<'_>) -> Vec<Candidate> {
 pub fn externals(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (peer, calls) in paired.calls_by_receiver() {
-        let is_external = |side: &Side, call: u32| {
-            let row = &side.rows.calls[call as usize];
-            !row.is_root && !row.is_message && side.tree.callee(call).is_none()
-        };
         let ms = |side: &Side, call: u32| side.rows.calls[call as usize].duration_ns() as f64 / NS_PER_MS;
         let (a, b): (Vec<f64>, Vec<f64>) = calls
             .iter()
-            .filter(|pair| is_external(paired.a, pair.0) && is_external(paired.b, pair.1))
-            .filter(|pair| !is_chance(outcome_of(paired.a, pair.0)))
+            .filter(|pair| is_answered_outside(paired.a, pair.0) && is_answered_outside(paired.b, pair.1))
             .map(|pair| (ms(paired.a, pair.0), ms(paired.b, pair.1)))
             .unzip();
-        let name = match paired.names.text(peer) {
-            EXTERNAL => EXTERNAL.to_owned(),
-            name => format!("{name} {EXTERNAL}"),
-        };
+        let name = external_name(paired.names.text(peer));
         found.extend(mean(
             paired,
             Topic::ServiceMean,
@@ -58,21 +68,56 @@ pub fn externals(paired: &Paired<'_>) -> Vec<Candidate> {
     found
 }
 
-fn means(paired: &Paired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32) -> i64) -> Vec<Candidate> {
+/// Whether a call within a request reached a peer without telemetry that neither refused it nor took too long.
+pub fn is_answered_outside(side: &Side, call: u32) -> bool {
+    let row = &side.rows.calls[call as usize];
+    let is_external = !row.is_root && !row.is_message && side.tree.callee(call).is_none();
+    is_external && !is_chance(outcome_of(side, call))
+}
+
+/// How a peer without telemetry is named.
+pub fn external_name(peer: &str) -> String {
+    match peer {
+        EXTERNAL => EXTERNAL.to_owned(),
+        name => format!("{name} {EXTERNAL}"),
+    }
+}
+
+fn means(
+    paired: &Paired<'_>,
+    topic: Topic,
+    share: f64,
+    time: impl Fn(&Side, u32) -> i64 + Copy,
+) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, pairs) in &paired.by_module {
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        for &(of_a, of_b) in pairs {
-            let times = (time(paired.a, of_a), time(paired.b, of_b));
-            if times.0 != UNKNOWN && times.1 != UNKNOWN {
-                a.push(times.0 as f64 / NS_PER_MS);
-                b.push(times.1 as f64 / NS_PER_MS);
-            }
-        }
         let name = paired.names.text(*module).to_owned();
-        found.extend(mean(paired, topic, share, name, [a, b]));
+        found.extend(mean(
+            paired,
+            topic,
+            share,
+            name,
+            times(paired, pairs.iter(), time),
+        ));
     }
     found
+}
+
+/// The times of the pairs in which both runs have one, ms.
+fn times<'p>(
+    paired: &Paired<'_>,
+    pairs: impl Iterator<Item = &'p (u32, u32)>,
+    time: impl Fn(&Side, u32) -> i64,
+) -> [Vec<f64>; 2] {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for &(of_a, of_b) in pairs {
+        let times = (time(paired.a, of_a), time(paired.b, of_b));
+        if times.0 != UNKNOWN && times.1 != UNKNOWN {
+            a.push(times.0 as f64 / NS_PER_MS);
+            b.push(times.1 as f64 / NS_PER_MS);
+        }
+    }
+    [a, b]
 }
 
 /// The voter of paired times, ms. `None` if there are none.

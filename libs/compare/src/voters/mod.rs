@@ -3,11 +3,13 @@
 //! - [`arrivals`], [`graph`], [`slots`]: facts of both runs, without chance.
 //! - [`means`], [`times`]: means, waits and responses of paired requests.
 //! - [`unpaired`]: the same by module and endpoint, for runs that are no replays.
+//! - [`endpoints`]: endpoints with a mean of their own.
 //! - [`decide`]: votes of all candidates.
 
 pub mod arrivals;
 mod candidate;
 mod decide;
+mod endpoints;
 pub mod graph;
 pub mod means;
 pub mod slots;

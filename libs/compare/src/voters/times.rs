@@ -23,12 +23,22 @@ pub const RESPONSES: [(Topic, f64); 2] = [(Topic::ResponseP50, 0.5), (Topic::Res
 /// If fewer pairs than this share have simulated times, the recorded times of all pairs are compared.
 pub const SIMULATED_SHARE_MIN: f64 = 0.95;
 
+/// What of a recorded time a simulator explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explained {
+    /// A wait as a whole: quantiles are compared with those of the simulated waits.
+    Whole,
+    /// The waits in a response: each is subtracted from its own response, and quantiles of the rest are compared. The rest
+    /// has the services, so that their distribution counts and not only their mean.
+    Waits,
+}
+
 /// Recorded and simulated times of the same requests in both runs, ms.
 #[derive(Debug, Default)]
 pub struct Times {
     /// Of all pairs.
     recorded: [Vec<f64>; 2],
-    /// Of the pairs that are simulated in both runs: recorded, then simulated.
+    /// Of the pairs that are simulated in both runs: recorded, then simulated, or the rest without simulated waits.
     explained: [[Vec<f64>; 2]; 2],
     /// Mean response time of A, ms.
     mean_response: f64,
@@ -87,7 +97,13 @@ pub fn waits(paired: &Paired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Ca
         }
         let name = paired.names.text(*module).to_owned();
         let short = too_short.get(module).copied();
-        found.extend(candidates(paired, &times, &WAITS, Some(name), short));
+        found.extend(candidates(
+            paired,
+            &times,
+            (&WAITS, Explained::Whole),
+            Some(name),
+            short,
+        ));
     }
     found
 }
@@ -123,7 +139,13 @@ fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
 
 /// Quantiles of the response to requests from outside.
 pub fn responses(paired: &Paired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
-    candidates(paired, &responses_of(paired), &RESPONSES, None, too_short)
+    candidates(
+        paired,
+        &responses_of(paired),
+        (&RESPONSES, Explained::Waits),
+        None,
+        too_short,
+    )
 }
 
 /// Responses of all pairs of roots that no full queue refused. A refusal is fast, and has a voter of its own.
@@ -145,8 +167,9 @@ fn responses_of(paired: &Paired<'_>) -> Times {
         if let Some(recorded) = both([of(paired.a, of_a), of(paired.b, of_b)]) {
             let simulated = paired
                 .simulated
-                .and_then(|[a, b]| both([a.responses[of_a as usize], b.responses[of_b as usize]]));
-            times.push(recorded, simulated);
+                .and_then(|[a, b]| both([a.response_waits[of_a as usize], b.response_waits[of_b as usize]]));
+            let rest = simulated.map(|[a, b]| [recorded[0] - a, recorded[1] - b]);
+            times.push(recorded, rest);
         }
     }
     let count = times.recorded[0].len().max(1) as f64;
@@ -154,42 +177,81 @@ fn responses_of(paired: &Paired<'_>) -> Times {
     times
 }
 
+/// The series of one voter's times.
+struct Series {
+    recorded: Result<[Sorted; 2], TooShort>,
+    /// Of the simulated requests: recorded, then simulated or the rest. `None` if they are too few.
+    explained: Option<[[Sorted; 2]; 2]>,
+}
+
+impl Series {
+    fn new(times: &Times) -> Self {
+        let sorted = |values: &[Vec<f64>; 2]| -> Result<[Sorted; 2], TooShort> {
+            Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
+        };
+        let explained = || {
+            Some([
+                sorted(&times.explained[0]).ok()?,
+                sorted(&times.explained[1]).ok()?,
+            ])
+        };
+        Self {
+            recorded: sorted(&times.recorded),
+            explained: times.is_simulated().then(explained).flatten(),
+        }
+    }
+
+    fn quantile(&self, place: usize, q: f64) -> Option<f64> {
+        let recorded = self.recorded.as_ref().ok();
+        recorded.map(|series| series[place].quantile(q))
+    }
+
+    /// The series whose quantiles make the unexplained difference, with their signs.
+    fn signed(&self, how: Explained) -> Result<Vec<(&Sorted, f64)>, TooShort> {
+        match (&self.explained, &self.recorded) {
+            (Some([_, [a, b]]), _) if how == Explained::Waits => Ok(vec![(b, 1.0), (a, -1.0)]),
+            (Some([[a, b], [of_a, of_b]]), _) => Ok(vec![(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)]),
+            (None, Ok([a, b])) => Ok(vec![(b, 1.0), (a, -1.0)]),
+            (None, Err(short)) => Err(*short),
+        }
+    }
+
+    /// The explained part of the difference.
+    fn by_simulation(&self, how: Explained, q: f64) -> Option<f64> {
+        let [recorded, other] = self.explained.as_ref()?;
+        let of = |series: &[Sorted; 2]| series[1].quantile(q) - series[0].quantile(q);
+        Some(match how {
+            Explained::Whole => of(other),
+            Explained::Waits => of(recorded) - of(other),
+        })
+    }
+}
+
 fn candidates(
     paired: &Paired<'_>,
     times: &Times,
-    quantiles: &[(Topic, f64)],
+    (quantiles, how): (&[(Topic, f64)], Explained),
     module: Option<String>,
     too_short: Option<TooShort>,
 ) -> Vec<Candidate> {
-    let series = |values: &[Vec<f64>; 2]| -> Result<[Sorted; 2], TooShort> {
-        Ok([Sorted::new(&values[0])?, Sorted::new(&values[1])?])
-    };
-    let recorded = series(&times.recorded);
-    let [of_simulated, simulated] = [0, 1].map(|place: usize| {
-        let times = times.is_simulated().then_some(&times.explained[place])?;
-        series(times).ok()
-    });
-    let explained = of_simulated.zip(simulated);
+    let series = Series::new(times);
     let candidate = |&(topic, q): &(Topic, f64)| {
-        let of = |place: usize| recorded.as_ref().ok().map(|series| series[place].quantile(q));
-        let by_simulation = explained
-            .as_ref()
-            .map(|(_, [a, b])| b.quantile(q) - a.quantile(q));
+        let [a, b] = [0, 1].map(|place| series.quantile(place, q));
         let share = share_of(paired.margins, topic);
         let figures = Figures {
             topic,
             module: module.clone(),
             unit: Unit::Ms,
-            a: of(0),
-            b: of(1),
-            explained: by_simulation,
+            a,
+            b,
+            explained: series.by_simulation(how, q),
             margin: paired
                 .margins
-                .of_time(share, of(0).unwrap_or(0.0), times.mean_response),
+                .of_time(share, a.unwrap_or(0.0), times.mean_response),
             requests: times.recorded[0].len() as u64,
         };
         if let Some(largest) = times.all_within(figures.margin, q) {
-            let difference = of(1).zip(of(0)).map_or(0.0, |(b, a)| b - a);
+            let difference = b.zip(a).map_or(0.0, |(b, a)| b - a);
             // The whole difference is within the margin, whatever explains it.
             let figures = Figures {
                 explained: None,
@@ -197,20 +259,18 @@ fn candidates(
             };
             return Candidate::same(figures, difference, [0.0 - largest[0], largest[1]]);
         }
-        let signed = match (&explained, &recorded) {
-            (Some(([a, b], [of_a, of_b])), _) => Ok(vec![(b, 1.0), (a, -1.0), (of_b, -1.0), (of_a, 1.0)]),
-            (None, Ok([a, b])) => Ok(vec![(b, 1.0), (a, -1.0)]),
-            (None, Err(short)) => Err(*short),
-        };
+        let signed = series.signed(how);
         let estimate = signed.as_ref().map_err(|short| *short);
         let estimate = estimate.and_then(|signed| quantile::sum(signed, q));
-        match too_short.or(estimate.as_ref().err().copied()) {
-            Some(short) => {
-                let estimate = signed.map(|signed| quantile::sum_of_few(&signed, q));
-                Candidate::short(figures, estimate, short)
-            }
-            None => Candidate::estimated(figures, estimate),
+        let shorts: Vec<TooShort> = too_short
+            .into_iter()
+            .chain(estimate.as_ref().err().copied())
+            .collect();
+        if shorts.is_empty() {
+            return Candidate::estimated(figures, estimate);
         }
+        let estimate = signed.map(|signed| quantile::sum_of_few(&signed, q));
+        Candidate::short(figures, estimate, &shorts)
     };
     quantiles.iter().map(candidate).collect()
 }

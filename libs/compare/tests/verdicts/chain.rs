@@ -25,6 +25,8 @@ pub struct Request {
     /// Service times of its calls to `back`, one after the other, each with its status.
     pub calls: Vec<(f64, u16)>,
     pub status: u16,
+    /// Path of its calls to `back`.
+    pub path: &'static str,
     pub lateness: Option<f64>,
     /// Duration of a call to a database before the other calls, of `front`; 0 for none.
     pub database: f64,
@@ -56,6 +58,7 @@ impl Chain {
                 at,
                 calls: vec![(random.lognormal(4.0, 0.5), 200)],
                 status: 200,
+                path: "/back",
                 lateness: None,
                 database: 0.0,
                 wakeup: 0.0,
@@ -263,6 +266,10 @@ impl Row<'_> {
             "back" => self.request.wakeup,
             _ => 0.0,
         };
+        let path = match module {
+            "back" => self.request.path,
+            _ => "/front",
+        };
         // Half of the own time.
         let cpu = match module {
             "front" => ns(FRONT[0] + FRONT[1]) / 2,
@@ -273,7 +280,7 @@ impl Row<'_> {
         let ms = |ns: u64| format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000);
         let _ = writeln!(
             out,
-            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"/{module}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,"wakeup_ms":{},"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
+            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"{path}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,"wakeup_ms":{},"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
             self.trace,
             id.span,
             id.caller,
@@ -307,13 +314,14 @@ impl Row<'_> {
     fn call(&self, calls: &mut String, place: usize, [start, end]: [f64; 2], status: u16) {
         let _ = writeln!(
             calls,
-            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_span_id":"{:016x}","ancestor_id":"{:016x}","module_id":"front","instance_id":"front-1","node":"n","stage":"edge","ts_start":{},"ts_end":{},"method":"GET","path":"/back","bytes_out":0,"bytes_in":10,"status":{status},"kind":"client","protocol":"http","peer":"back:80","peer_module":"back","resend_count":{place}}}"#,
+            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_span_id":"{:016x}","ancestor_id":"{:016x}","module_id":"front","instance_id":"front-1","node":"n","stage":"edge","ts_start":{},"ts_end":{},"method":"GET","path":"{}","bytes_out":0,"bytes_in":10,"status":{status},"kind":"client","protocol":"http","peer":"back:80","peer_module":"back","resend_count":{place}}}"#,
             self.trace,
             10 + place,
             2,
             2,
             stamp(start),
             stamp(end),
+            self.request.path,
         );
     }
 }

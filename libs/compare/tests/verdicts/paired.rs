@@ -3,6 +3,7 @@
 use compare::model::{Attribution, Comparison, PairingKind, Topic, Undecided, Verdict, Vote, Voter};
 
 use crate::chain::{Chain, compare_folders, compare_runs};
+use crate::support::Random;
 
 const NUMBER: usize = 3_000;
 const RHO: f64 = 0.7;
@@ -254,12 +255,13 @@ fn a_short_run_gives_no_answer_and_says_how_many_requests_would() {
 
 #[test]
 fn a_short_run_at_high_load_is_the_same_only_with_room_to_spare() {
-    // 14 relaxation times of the queue of `back`: the simulator explains all waits, so the intervals have no width.
+    // 14 relaxation times of the queue of `back`: the simulator explains all waits, so that their intervals have no width, and those of
+    // responses that of the services alone.
     let a = Chain::new(1, 2_000, 0.85);
     let comparison = compare_runs(&a, &a.replay(2, 0.05));
     assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
-    // 500 requests have five beyond p99.
-    let a = Chain::new(1, 500, 0.5);
+    // 1,000 requests have ten beyond p99.
+    let a = Chain::new(1, 1_000, 0.5);
     let comparison = compare_runs(&a, &a.replay(2, 0.05));
     assert_eq!(comparison.verdict, Verdict::Same, "{:?}", comparison.verdict);
     // 4 relaxation times are hopeless.
@@ -362,4 +364,81 @@ fn full_queues_are_chance_and_compared_as_shares() {
     // Spread over the run: a burst of refusals could be one long queue, that is, chance.
     refuse(&mut b, 0..NUMBER, 10);
     assert_eq!(first_cause(&compare_runs(&a, &b)).0, Topic::FailureShare);
+}
+
+fn voter<'c>(comparison: &'c Comparison, topic: Topic, module: Option<&str>) -> &'c Voter {
+    let is_it = |voter: &&Voter| voter.topic == topic && voter.module.as_deref() == module;
+    comparison.voters.iter().find(is_it).unwrap()
+}
+
+/// Constant services become half or one and a half as long: of two requests, each has one of the two.
+#[test]
+fn services_with_the_same_mean_and_another_spread_are_found() {
+    let a = Chain::new(1, NUMBER, 0.3).with_services(|_| 4.0);
+    let mut b = a.replay(2, 0.0);
+    let mut random = Random::new(3);
+    for pair in b.requests.chunks_mut(2) {
+        let shift = if random.uniform() < 0.5 { 2.0 } else { -2.0 };
+        for (request, shift) in pair.iter_mut().zip([shift, -shift]) {
+            request.calls[0].0 += shift;
+        }
+    }
+    let comparison = compare_runs(&a, &b);
+    let Verdict::Differs { causes } = &comparison.verdict else {
+        panic!("{:#?}", comparison.voters);
+    };
+    assert!(
+        causes.iter().any(|cause| cause.topic == Topic::ResponseP95),
+        "{causes:?}"
+    );
+    assert_eq!(
+        voter(&comparison, Topic::ServiceMean, Some("back")).vote,
+        Vote::Same
+    );
+    // Services without waits: the 95th percentile is 2 ms longer.
+    let p95 = voter(&comparison, Topic::ResponseP95, None);
+    assert!((p95.difference.unwrap() - 2.0).abs() < 0.1, "{p95:?}");
+    let raw = p95.b.unwrap() - p95.a.unwrap();
+    assert!((raw - p95.explained.unwrap() - 2.0).abs() < 0.1, "{p95:?}");
+}
+
+#[test]
+fn changes_of_two_endpoints_that_cancel_in_the_mean_are_found() {
+    let mut a = Chain::new(1, NUMBER, 0.3);
+    a.requests
+        .iter_mut()
+        .skip(1)
+        .step_by(2)
+        .for_each(|request| request.path = "/other");
+    let mut b = a.replay(2, 0.05);
+    assert_eq!(compare_runs(&a, &b).verdict, Verdict::Same);
+    let sum = |chain: &Chain, path: &str| {
+        let requests = chain.requests.iter().filter(|request| request.path == path);
+        requests.map(|request| request.calls[0].0).sum::<f64>()
+    };
+    let less = 0.1 * sum(&b, "/back") / sum(&b, "/other");
+    for request in &mut b.requests {
+        request.calls[0].0 *= if request.path == "/back" { 1.1 } else { 1.0 - less };
+    }
+    let comparison = compare_runs(&a, &b);
+    let (topic, module) = first_cause(&comparison);
+    assert_eq!(topic, Topic::ServiceMean);
+    assert!(
+        matches!(module, Some("back GET /back" | "back GET /other")),
+        "{module:?}"
+    );
+    assert_eq!(
+        voter(&comparison, Topic::ServiceMean, Some("back")).vote,
+        Vote::Same
+    );
+}
+
+/// The queue is a little too short, and the quantile much too short.
+#[test]
+fn a_quantile_of_too_few_requests_stays_open_behind_a_short_queue() {
+    let a = Chain::new(1, 390, 0.6);
+    let comparison = compare_runs(&a, &a.replay(2, 0.05));
+    let p99 = voter(&comparison, Topic::UnexplainedWaitP99, Some("back"));
+    assert_eq!(p99.vote, Vote::CannotTell, "{p99:?}");
+    assert_eq!(p99.needed, Some(2_000));
 }

@@ -90,3 +90,27 @@ fn a_short_unpaired_run_is_too_short_for_its_queue() {
     }
     assert!(wait(Topic::ServiceMean).interval.is_some());
 }
+
+#[test]
+fn a_slower_database_of_an_independent_run_is_found() {
+    let with = |mut chain: Chain, database: f64| {
+        chain
+            .requests
+            .iter_mut()
+            .for_each(|request| request.database = database);
+        chain
+    };
+    let comparison = compare_runs(&with(Chain::new(90, NUMBER, RHO), 2.0), &with(other(91), 2.5));
+    let Verdict::Differs { causes } = &comparison.verdict else {
+        panic!("{:?}", comparison.verdict);
+    };
+    assert_eq!(causes[0].topic, Topic::ServiceMean);
+    assert_eq!(causes[0].module.as_deref(), Some("postgresql (external)"));
+    // The response is as much longer, and no wait explains it.
+    let response = comparison
+        .voters
+        .iter()
+        .find(|voter| voter.topic == Topic::ResponseP50);
+    let difference = response.unwrap().difference.unwrap();
+    assert!((difference - 0.5).abs() < 0.1, "{response:?}");
+}

@@ -1,4 +1,4 @@
-//! [`services`], [`cpu_times`], [`wakeups`] and [`failures`]: means and shares by module.
+//! [`services`], [`externals`], [`cpu_times`], [`wakeups`] and [`failures`]: means and shares by module.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,63 @@ use crate::gather::{Outcome, Side, known};
 use crate::model::{Topic, Unit};
 use crate::pairing::is_chance;
 use crate::voters::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
+use crate::voters::endpoints::frequent;
+use crate::voters::means::{external_name, is_answered_outside};
 
-/// Own service time of each module, at the mix of endpoints that A has.
+/// Own service time of each module at the mix of endpoints that A has, and of its frequent endpoints.
 pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let own = |side: &Side, number: u32| side.tree.own_ns(&side.rows, number);
-    means(runs, Topic::ServiceMean, runs.margins.service_mean, own)
+    let share = runs.margins.service_mean;
+    let mut found = means(runs, Topic::ServiceMean, share, own);
+    for (module, numbers) in runs.common() {
+        let times = timed(runs, numbers, own);
+        let counts = times.each_ref().map(|times| {
+            let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+            for (endpoint, _) in times {
+                *counts.entry(*endpoint).or_default() += 1;
+            }
+            counts
+        });
+        let fewer = |(endpoint, count): (&u32, &usize)| {
+            let of_b = counts[1].get(endpoint)?;
+            Some((*endpoint, *count.min(of_b)))
+        };
+        for wanted in frequent(&counts[0].iter().filter_map(fewer).collect()) {
+            let name = format!("{} {}", runs.names.text(module), runs.names.text(wanted));
+            let of_endpoint = |times: &Timed| -> Vec<f64> {
+                let times = times.iter().filter(|(endpoint, _)| *endpoint == wanted);
+                times.map(|(_, time)| *time).collect()
+            };
+            let values = times.each_ref().map(of_endpoint);
+            found.extend(mean(runs, Topic::ServiceMean, share, name, values));
+        }
+    }
+    found
+}
+
+/// Durations of calls to peers that send no telemetry, at the mix of methods that A has.
+pub fn externals(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let [mut a, mut b] = [0, 1].map(|place: usize| {
+        let side = &runs.sides[place];
+        let mut calls: Vec<u32> = (0..side.rows.calls.len() as u32)
+            .filter(|&call| is_answered_outside(side, call))
+            .collect();
+        calls.sort_by_key(|&call| (side.rows.calls[call as usize].start_ns, call));
+        let mut found: BTreeMap<u32, Timed> = BTreeMap::new();
+        for call in calls {
+            let call = &side.rows.calls[call as usize];
+            let ms = call.duration_ns() as f64 / NS_PER_MS;
+            found.entry(call.peer).or_default().push((call.endpoint, ms));
+        }
+        found
+    });
+    let peers: Vec<u32> = a.keys().filter(|peer| b.contains_key(peer)).copied().collect();
+    let voter = |peer: u32| {
+        let values = at_mix_of_a([a.remove(&peer)?, b.remove(&peer)?]);
+        let name = external_name(runs.names.text(peer));
+        mean(runs, Topic::ServiceMean, runs.margins.service_mean, name, values)
+    };
+    peers.into_iter().filter_map(voter).collect()
 }
 
 /// CPU time of each module whose rows have it, at the mix of endpoints that A has.
@@ -31,37 +83,51 @@ pub fn wakeups(runs: &Unpaired<'_>) -> Vec<Candidate> {
 /// Endpoint and time, ms.
 type Timed = Vec<(u32, f64)>;
 
-fn means(runs: &Unpaired<'_>, topic: Topic, share: f64, time: impl Fn(&Side, u32) -> i64) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    for (module, numbers) in runs.common() {
-        let times = [0, 1].map(|place: usize| {
-            let side = &runs.sides[place];
-            let timed = |&number: &u32| {
-                let time = known(time(side, number))?;
-                Some((
-                    side.rows.invocations[number as usize].endpoint,
-                    time as f64 / NS_PER_MS,
-                ))
-            };
-            numbers[place].iter().filter_map(timed).collect::<Timed>()
-        });
-        let [a, b] = at_mix_of_a(times);
-        let Some([mean_a, mean_b]) = mean_of(&a).zip(mean_of(&b)).map(|(a, b)| [a, b]) else {
-            continue;
+fn means(
+    runs: &Unpaired<'_>,
+    topic: Topic,
+    share: f64,
+    time: impl Fn(&Side, u32) -> i64 + Copy,
+) -> Vec<Candidate> {
+    let voter = |(module, numbers): (u32, [&[u32]; 2])| {
+        let values = at_mix_of_a(timed(runs, numbers, time));
+        mean(runs, topic, share, runs.names.text(module).to_owned(), values)
+    };
+    runs.common().filter_map(voter).collect()
+}
+
+/// The known times of these invocations.
+fn timed(runs: &Unpaired<'_>, numbers: [&[u32]; 2], time: impl Fn(&Side, u32) -> i64) -> [Timed; 2] {
+    [0, 1].map(|place: usize| {
+        let side = &runs.sides[place];
+        let timed = |&number: &u32| {
+            let ms = known(time(side, number))? as f64 / NS_PER_MS;
+            Some((side.rows.invocations[number as usize].endpoint, ms))
         };
-        let figures = Figures {
-            topic,
-            module: Some(runs.names.text(module).to_owned()),
-            unit: Unit::Ms,
-            a: Some(mean_a),
-            b: Some(mean_b),
-            explained: None,
-            margin: mean_margin(runs.margins, topic, share, mean_a),
-            requests: a.len().min(b.len()) as u64,
-        };
-        found.push(Candidate::estimated(figures, difference(&a, &b)));
-    }
-    found
+        numbers[place].iter().filter_map(timed).collect()
+    })
+}
+
+/// The voter of times, ms. `None` if a run has none.
+fn mean(
+    runs: &Unpaired<'_>,
+    topic: Topic,
+    share: f64,
+    module: String,
+    [a, b]: [Vec<f64>; 2],
+) -> Option<Candidate> {
+    let (mean_a, mean_b) = mean_of(&a).zip(mean_of(&b))?;
+    let figures = Figures {
+        topic,
+        module: Some(module),
+        unit: Unit::Ms,
+        a: Some(mean_a),
+        b: Some(mean_b),
+        explained: None,
+        margin: mean_margin(runs.margins, topic, share, mean_a),
+        requests: a.len().min(b.len()) as u64,
+    };
+    Some(Candidate::estimated(figures, difference(&a, &b)))
 }
 
 /// The values of endpoints that both runs have. Those of B are shifted and scaled such that their mean is that of B's endpoints

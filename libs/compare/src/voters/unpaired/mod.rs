@@ -2,7 +2,7 @@
 //!
 //! - [`runs`]: both runs by module.
 //! - [`arrivals`](mod@arrivals), [`calls`](mod@calls): rates and mix of requests, calls per invocation.
-//! - [`means`], [`times`]: services, CPU times and failures; waits and responses.
+//! - [`means`], [`times`]: services, external calls, CPU times and failures; waits and responses.
 
 mod arrivals;
 mod calls;
@@ -12,6 +12,6 @@ mod times;
 
 pub use arrivals::arrivals;
 pub use calls::calls;
-pub use means::{cpu_times, failures, services, wakeups};
+pub use means::{cpu_times, externals, failures, services, wakeups};
 pub use runs::Unpaired;
 pub use times::{responses, waits};

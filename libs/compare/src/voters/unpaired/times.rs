@@ -7,7 +7,7 @@ use crate::pairing::{is_chance, outcome_of};
 use crate::statistics::TooShort;
 use crate::statistics::quantile::{self, Sorted};
 use crate::voters::candidate::{Candidate, Figures, NS_PER_MS};
-use crate::voters::times::{RESPONSES, SIMULATED_SHARE_MIN, WAITS, share_of};
+use crate::voters::times::{Explained, RESPONSES, SIMULATED_SHARE_MIN, WAITS, share_of};
 
 /// Quantiles of each module's waits.
 pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
@@ -32,7 +32,7 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
             runs,
             &times,
             response,
-            &WAITS,
+            (&WAITS, Explained::Whole),
             Some(name),
             runs.too_short(module),
         ));
@@ -50,7 +50,7 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
     let at_receiver = runs.sides.iter().any(is_inferred);
     let times = [0, 1].map(|place: usize| {
         let side = &runs.sides[place];
-        let simulated = runs.simulated.map(|simulated| &simulated[place].responses);
+        let simulated = runs.simulated.map(|simulated| &simulated[place].response_waits);
         let is_answered = |root: &&u32| !is_chance(outcome_of(side, **root));
         let time = |&root: &u32| {
             let call = &side.rows.calls[root as usize];
@@ -58,10 +58,8 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
                 Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),
                 _ => Some(call.duration_ns()),
             }?;
-            Some((
-                response,
-                simulated.map_or(UNKNOWN, |responses| responses[root as usize]),
-            ))
+            let waits = simulated.and_then(|waits| known(waits[root as usize]));
+            Some((response, waits.map_or(UNKNOWN, |waits| response - waits)))
         };
         let roots = side.tree.roots.iter().filter(is_answered);
         roots.filter_map(time).collect::<Vec<_>>()
@@ -72,14 +70,15 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
             .map(|(ns, _)| *ns as f64 / NS_PER_MS)
             .collect::<Vec<_>>(),
     );
-    quantiles(runs, &times, response.unwrap_or(0.0), &RESPONSES, None, too_short)
+    let kind = (RESPONSES.as_slice(), Explained::Waits);
+    quantiles(runs, &times, response.unwrap_or(0.0), kind, None, too_short)
 }
 
 /// The times of one run.
 struct Series {
     /// Of all requests.
     recorded: Sorted,
-    /// Of the simulated requests: recorded and simulated. `None` if they are too few.
+    /// Of the simulated requests: recorded, then simulated or the rest without simulated waits. `None` if they are too few.
     explained: Option<[Sorted; 2]>,
 }
 
@@ -106,7 +105,7 @@ fn quantiles(
     runs: &Unpaired<'_>,
     times: &[Vec<(i64, i64)>; 2],
     mean_response: f64,
-    quantiles: &[(Topic, f64)],
+    (quantiles, how): (&[(Topic, f64)], Explained),
     module: Option<String>,
     too_short: Option<TooShort>,
 ) -> Vec<Candidate> {
@@ -128,9 +127,13 @@ fn quantiles(
             let series = series.as_ref().ok().filter(|_| is_simulated)?;
             series[place].explained.as_ref()
         };
-        let by_simulation = explained(0)
-            .zip(explained(1))
-            .map(|([_, a], [_, b])| b.quantile(q) - a.quantile(q));
+        let by_simulation = explained(0).zip(explained(1)).map(|(a, b)| {
+            let of = |kind: usize| b[kind].quantile(q) - a[kind].quantile(q);
+            match how {
+                Explained::Whole => of(1),
+                Explained::Waits => of(0) - of(1),
+            }
+        });
         let figures = Figures {
             topic,
             module: module.clone(),
@@ -146,6 +149,7 @@ fn quantiles(
         let estimate = |place: usize| {
             let series = series.as_ref().map_err(|short| *short)?;
             match explained(place) {
+                Some([_, rest]) if how == Explained::Waits => quantile::sum(&[(rest, 1.0)], q),
                 Some([recorded, simulated]) => quantile::sum(&[(recorded, 1.0), (simulated, -1.0)], q),
                 None => quantile::sum(&[(&series[place].recorded, 1.0)], q),
             }
