@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use plan::roots::Root;
 
-use crate::bodies::{GET, SET};
+use crate::bodies::{GET, GET_ROUTE, SET, SET_ROUTE, has_route};
 
 /// Maximum number of keys that are stored before the replay: each costs a request of its own.
 pub const KEYS_MAX: usize = 10_000;
 const FOUND: i64 = 200;
+const NOT_FOUND: i64 = 404;
 
 /// Keys of the key-value store, by service and path, in the order of their first use.
 #[derive(Debug, Default)]
@@ -32,19 +33,27 @@ pub struct Key {
 
 impl Keys {
     /// Looks at the next root, in the order of time. The first use of a key decides: a read that was answered with a value
-    /// needs it; after a write, or a read that found nothing, the replay has the same values as the recorded run.
+    /// needs it; after a write, or a read that found nothing, the replay has the same values as the recorded run. A use that
+    /// failed, such as one that met a full queue, shows nothing about the value.
     pub fn add(&mut self, root: &Root, target: usize) {
         let (Some(method), Some(path)) = (root.method.as_deref(), root.path.as_deref()) else {
             return;
         };
-        let key = match method {
-            "GET" => path.strip_prefix(GET),
-            "POST" => path.strip_prefix(SET),
-            _ => None,
+        let (prefix, route) = match method {
+            "GET" => (GET, GET_ROUTE),
+            "POST" => (SET, SET_ROUTE),
+            _ => return,
         };
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
+        let key = path.strip_prefix(prefix).filter(|key| !key.is_empty());
+        let Some(key) = key.filter(|_| has_route(root, route)) else {
             return;
         };
+        let is_decided = root
+            .status
+            .is_some_and(|status| (200..300).contains(&status) || status == NOT_FOUND);
+        if !is_decided {
+            return;
+        }
         let is_read = method == "GET" && root.status == Some(FOUND);
         if self.seen.len() >= KEYS_MAX {
             self.beyond += u64::from(is_read && !self.seen.contains(&(target, key.to_owned())));
@@ -81,15 +90,21 @@ mod tests {
     #[test]
     fn only_values_that_were_found_and_not_written_before_are_stored() {
         let mut keys = Keys::default();
-        let write = |key: &str| root("POST", &format!("/kv/set/{key}"), Some(8));
+        let write = |key: &str, status| Root {
+            status: Some(status),
+            ..root("POST", &format!("/kv/set/{key}"), Some(8))
+        };
         for root in [
-            write("own"),
+            write("own", 200),
             read("own", 200, 8),
             read("old", 200, 77),
             read("old", 200, 99),
             read("none", 404, 30),
             read("none", 200, 5),
             read("full", 503, 30),
+            read("full", 200, 6),
+            write("refused", 503),
+            read("refused", 200, 7),
             root("GET", "/kv/get/", None),
         ] {
             keys.add(&root, 0);
@@ -102,9 +117,28 @@ mod tests {
         };
         assert_eq!(
             keys.missing(),
-            [key(0, "/kv/set/old", 77), key(1, "/kv/set/old", 1)]
+            [
+                key(0, "/kv/set/old", 77),
+                key(0, "/kv/set/full", 6),
+                key(0, "/kv/set/refused", 7),
+                key(1, "/kv/set/old", 1)
+            ]
         );
         assert_eq!(keys.beyond, 0);
+    }
+
+    #[test]
+    fn a_key_of_another_service_s_route_is_not_stored() {
+        let mut keys = Keys::default();
+        for (key, route) in [("theirs", "/kv/{action}/{id}"), ("ours", "/kv/get/{key}")] {
+            let routed = Root {
+                route: Some(route.into()),
+                ..read(key, 200, 8)
+            };
+            keys.add(&routed, 0);
+        }
+        let paths: Vec<&str> = keys.missing().iter().map(|key| key.path.as_str()).collect();
+        assert_eq!(paths, ["/kv/set/ours"]);
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub fn choose(root: &Root, templates: &Templates) -> Choice {
 
 /// The recipe of an endpoint of our service: service/src/endpoints has one file for each.
 fn recipe(root: &Root, method: &str, path: &str) -> Option<Recipe> {
-    let has_route = |ours: &str| root.route.as_deref().is_none_or(|route| route == ours);
+    let has_route = |ours: &str| has_route(root, ours);
     let is_success = root.status.is_some_and(|status| (200..300).contains(&status));
     let recipe = match (method, path) {
         ("POST", "/json/validate") if has_route(path) => match root.status {
@@ -133,7 +133,7 @@ fn recipe(root: &Root, method: &str, path: &str) -> Option<Recipe> {
             _ => Recipe::Gzip,
         },
         ("POST", "/hash/sha256" | "/work") if has_route(path) => Recipe::Text,
-        ("POST", _) if path.starts_with(SET) && has_route("/kv/set/{key}") => Recipe::Text,
+        ("POST", _) if path.starts_with(SET) && has_route(SET_ROUTE) => Recipe::Text,
         _ => return None,
     };
     Some(recipe)
@@ -141,8 +141,15 @@ fn recipe(root: &Root, method: &str, path: &str) -> Option<Recipe> {
 
 /// Path of our endpoint that stores a value, before the key.
 pub const SET: &str = "/kv/set/";
+pub const SET_ROUTE: &str = "/kv/set/{key}";
 /// Path of our endpoint that reads a value, before the key.
 pub const GET: &str = "/kv/get/";
+pub const GET_ROUTE: &str = "/kv/get/{key}";
+
+/// Whether a root can be of a route of our service. The route of a request that no recorded service answered is unknown.
+pub fn has_route(root: &Root, ours: &str) -> bool {
+    root.route.as_deref().is_none_or(|route| route == ours)
+}
 
 impl Bodies {
     pub fn new(seed: u64, templates: Arc<Templates>) -> Self {
