@@ -106,6 +106,8 @@ pub struct Preview {
     pub requests: Survey,
     /// Time of the last request after the start, nanoseconds.
     pub last_offset_ns: Option<u64>,
+    /// Length of the replay, nanoseconds: that of the plan, or up to the mean gap after the last request if the limit ends it.
+    pub length_ns: u64,
 }
 
 impl Selection {
@@ -138,8 +140,7 @@ impl Selection {
                 last: Duration::from_nanos(last),
             });
         }
-        let mean_gap = last / roots.survey.roots.saturating_sub(1).max(1);
-        let run_end = last.saturating_add(mean_gap.max(1));
+        let run_end = last.saturating_add(mean_gap(last, roots.survey.count(self.orphans)));
         let end = self.to.map_or(run_end, |to| nanoseconds(to).min(run_end));
         Ok(Plan {
             file: Arc::clone(roots.file()),
@@ -148,6 +149,11 @@ impl Selection {
             length_ns: end - from,
         })
     }
+}
+
+/// The mean gap of so many roots, of which the last comes `last` nanoseconds after the first; at least one nanosecond.
+fn mean_gap(last: u64, count: u64) -> u64 {
+    (last / count.saturating_sub(1).max(1)).max(1)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -163,7 +169,7 @@ impl Plan {
         &self.selection
     }
 
-    /// Length of the replay, nanoseconds: that of the window, divided by the factors of time.
+    /// Length of the window, divided by the factors of time, nanoseconds. A limit can end the replay earlier.
     pub fn length_ns(&self) -> u64 {
         self.scaled(self.length_ns)
     }
@@ -229,7 +235,12 @@ impl Plan {
             requests.add(&arrival.root);
             last_offset_ns = Some(arrival.offset_ns);
         }
+        let is_limited = self.selection.limit.is_some_and(|limit| requests.roots >= limit);
+        let end_ns = last_offset_ns
+            .filter(|_| is_limited)
+            .map(|last| last.saturating_add(mean_gap(last, requests.roots)));
         Ok(Preview {
+            length_ns: self.length_ns().min(end_ns.unwrap_or(u64::MAX)),
             window,
             requests,
             last_offset_ns,

@@ -122,6 +122,15 @@ impl Survey {
         }
     }
 
+    /// Roots of all kinds without background calls, orphans included or not.
+    pub(super) fn count(&self, orphans: Orphans) -> u64 {
+        match (orphans, self.orphans_are) {
+            (Orphans::Root, Orphans::Drop) => self.roots + self.orphans,
+            (Orphans::Drop, Orphans::Root) => self.roots - self.orphans,
+            _ => self.roots,
+        }
+    }
+
     /// Roots of a kind, without dropped orphans.
     pub fn of_kind(&self, kind: Kind) -> u64 {
         self.by_kind[usize::from(kind.number())]

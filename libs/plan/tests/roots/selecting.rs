@@ -135,6 +135,40 @@ fn a_window_starts_and_ends_at_offsets_from_the_first_root() {
 }
 
 #[test]
+fn a_limit_ends_the_replay_one_mean_gap_after_its_last_request() {
+    let roots = run(&[0, 10, 20, 60, 500]);
+    let length = |limit: Option<u64>, speed: &str| {
+        let selection = Selection {
+            limit,
+            speed: factor(speed),
+            ..Selection::default()
+        };
+        selection.plan(&roots).unwrap().preview().unwrap().length_ns
+    };
+    assert_eq!(length(Some(3), "1"), 30);
+    assert_eq!(length(Some(3), "2"), 15);
+    assert_eq!(length(Some(4), "1"), 80);
+    for not_reached in [None, Some(6)] {
+        assert_eq!(length(not_reached, "1"), 625);
+    }
+}
+
+#[test]
+fn orphans_that_are_sent_count_for_the_length_of_the_window() {
+    let orphan = |id: u64, offset: i64| {
+        call(u128::from(id), id, AT + offset)
+            .with("flags", "[\"orphan\"]")
+            .with("parent_span_id", &span(99))
+    };
+    let roots = Files::of(&[0, 10, 20, 30].map(|at| orphan(at + 1, at as i64)), &[]).read();
+    let selection = Selection {
+        orphans: Orphans::Root,
+        ..Selection::default()
+    };
+    assert_eq!(selection.plan(&roots).unwrap().length_ns(), 40);
+}
+
+#[test]
 fn an_impossible_selection_is_refused() {
     let roots = run(&[0, 10]);
     let refused = |selection: &Selection| selection.plan(&roots).map(|_| ()).unwrap_err();
