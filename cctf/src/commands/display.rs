@@ -59,11 +59,10 @@ impl ReplayLine {
     pub fn new(requests: u64, length: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(requests);
-            if let Ok(style) = ProgressStyle::with_template("{prefix:>8} [{bar:30}] {pos}/{len} sent, {msg}")
-            {
+            // The bar takes the width that the text leaves.
+            if let Ok(style) = ProgressStyle::with_template("replay [{wide_bar}] {pos}/{len} sent, {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_prefix("replay");
             bar
         });
         Self {
@@ -77,13 +76,7 @@ impl ReplayLine {
         let Some(bar) = &self.bar else { return };
         let left = self.length.saturating_sub(self.begun.elapsed());
         bar.set_position(progress.sent.load(Ordering::Relaxed));
-        bar.set_message(format!(
-            "{} late, {} in flight, {} failed, {} left",
-            progress.late.load(Ordering::Relaxed),
-            progress.in_flight(),
-            progress.failed.load(Ordering::Relaxed),
-            HumanDuration(left)
-        ));
+        bar.set_message(replay_counts(progress, left));
     }
 
     pub fn clear(&self) {
@@ -91,6 +84,17 @@ impl ReplayLine {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Counts and time left, short enough for a terminal of 80 columns.
+fn replay_counts(progress: &DriveProgress, left: Duration) -> String {
+    format!(
+        "{} late, {} in flight, {} failed, {:#} left",
+        progress.late.load(Ordering::Relaxed),
+        progress.in_flight(),
+        progress.failed.load(Ordering::Relaxed),
+        HumanDuration(left)
+    )
 }
 
 /// Bytes read so far, on standard error; absent if that is not a terminal.
@@ -150,4 +154,25 @@ pub fn loss_sentence(delivery: &Delivery) -> Option<String> {
          is incomplete: {why}; give the collector more capacity or lower --rate, and repeat the run",
         delivery.made, delivery.rejected, delivery.dropped
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_of_a_long_replay_fits_into_80_columns() {
+        let progress = DriveProgress::default();
+        for (counter, value) in [
+            (&progress.sent, 1_000_064),
+            (&progress.ended, 1_000_000),
+            (&progress.late, 12),
+            (&progress.failed, 34),
+        ] {
+            counter.store(value, Ordering::Relaxed);
+        }
+        let text = replay_counts(&progress, Duration::from_secs(59 * 60));
+        assert_eq!(text, "12 late, 64 in flight, 34 failed, 59m left");
+        assert!("replay [] 1000064/2000000 sent, ".len() + text.len() <= 80);
+    }
 }

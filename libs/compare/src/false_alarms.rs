@@ -156,9 +156,10 @@ impl FalseAlarms {
         tally
     }
 
-    /// How many recorded runs the pairs of one machine come from.
+    /// How many recorded runs the pairs of one machine come from that have a verdict.
     pub fn recorded_runs(&self, host: &str) -> usize {
-        let runs: BTreeSet<&str> = self.of(host, None).map(|pair| pair.replay_of.as_str()).collect();
+        let judged = self.of(host, None).filter(|pair| pair.verdict != Outcome::Void);
+        let runs: BTreeSet<&str> = judged.map(|pair| pair.replay_of.as_str()).collect();
         runs.len()
     }
 
@@ -233,6 +234,7 @@ mod tests {
         }
         let others = [
             pair(9, "h", "b", Outcome::Same),
+            pair(9, "h", "late", Outcome::Void),
             pair(9, "other", "a", Outcome::Differs),
         ];
         FalseAlarms::append(logs.path(), others).unwrap();
@@ -244,7 +246,12 @@ mod tests {
             void: 1,
         };
         assert_eq!(all.tally("h", Some("a")), expected);
-        assert_eq!(all.tally("h", None), Tally { same: 2, ..expected });
+        let of_all = Tally {
+            same: 2,
+            void: 2,
+            ..expected
+        };
+        assert_eq!(all.tally("h", None), of_all);
         assert_eq!((all.tally("h", None).judged(), all.recorded_runs("h")), (4, 2));
         assert_eq!(all.tally("h", Some("c")), Tally::default());
         assert_eq!(

@@ -13,8 +13,8 @@ use crate::targets::Targets;
 
 /// Endpoints with filler that are named one by one; a person writes templates for a few.
 const FILLERS_MAX: usize = 100;
-/// Modules without a target that are kept for the error, which names fewer.
-const MODULES_MAX: usize = 1_000;
+/// Maximum number of modules that one replay sends to: each may need a target, which a person names.
+pub const MODULES_MAX: usize = 1_000;
 
 /// Counts of the requests of a plan, by what the driver can do with them.
 #[derive(Debug, Default)]
@@ -31,11 +31,13 @@ pub struct Overview {
     pub filler: u64,
     /// Requests whose template gives a body that is longer or shorter than the recorded one.
     pub unlike_size: u64,
-    /// Requests with filler whose size was not recorded.
+    /// Requests with a body whose size was not recorded, unless a template gives it.
     pub unknown_size: u64,
     /// Requests of each template.
     pub by_template: Vec<u64>,
     pub modules: BTreeSet<String>,
+    /// Requests to a module beyond [`MODULES_MAX`].
+    pub beyond_modules: u64,
     pub keys: Keys,
 }
 
@@ -89,15 +91,23 @@ impl Overview {
     fn add_sent(&mut self, root: &Root, targets: &Targets, templates: &Templates, seed: u64) {
         let index = self.requests;
         self.requests += 1;
-        if !self.modules.contains(&*root.module) && self.modules.len() < MODULES_MAX {
-            self.modules.insert(root.module.to_string());
+        if !self.modules.contains(&*root.module) {
+            if self.modules.len() < MODULES_MAX {
+                self.modules.insert(root.module.to_string());
+            } else {
+                self.beyond_modules += 1;
+            }
         }
         if let Some(target) = targets.of_module(&root.module) {
             self.keys.add(root, target);
         }
         match choose(root, templates) {
-            Choice::None | Choice::Endpoint(_) => {}
-            Choice::Filler => self.add_filler(root),
+            Choice::None => {}
+            Choice::Endpoint(_) => self.add_unknown_size(root),
+            Choice::Filler => {
+                self.add_unknown_size(root);
+                self.add_filler(root);
+            }
             Choice::Template(number) => {
                 if let Some(count) = self.by_template.get_mut(number) {
                     *count += 1;
@@ -110,9 +120,12 @@ impl Overview {
         }
     }
 
+    fn add_unknown_size(&mut self, root: &Root) {
+        self.unknown_size += u64::from(root.body_bytes.is_none());
+    }
+
     fn add_filler(&mut self, root: &Root) {
         self.filler += 1;
-        self.unknown_size += u64::from(root.body_bytes.is_none());
         let (Some(method), Some(shape)) = (&root.method, root.shape()) else {
             return;
         };
@@ -155,6 +168,8 @@ mod tests {
         let found = overview(
             vec![
                 root("POST", "/json/validate", Some(10)),
+                root("POST", "/json/validate", None),
+                root("GET", "/json/validate", None),
                 root("POST", "/checkout", Some(10)),
                 root("POST", "/checkout", None),
                 root("POST", "/checkout", Some(65 << 20)),
@@ -163,8 +178,8 @@ mod tests {
             ],
             &["http://127.0.0.1:1"],
         );
-        assert_eq!((found.requests, found.too_large, found.too_long), (4, 1, 1));
-        assert_eq!((found.filler, found.unknown_size), (2, 1));
+        assert_eq!((found.requests, found.too_large, found.too_long), (6, 1, 1));
+        assert_eq!((found.filler, found.unknown_size), (2, 2));
         let fillers: Vec<_> = found
             .fillers
             .iter()
@@ -172,5 +187,17 @@ mod tests {
             .collect();
         assert_eq!(fillers, [("POST", "/checkout", 2)]);
         assert_eq!(found.modules.iter().collect::<Vec<_>>(), ["svc"]);
+        assert_eq!(found.beyond_modules, 0);
+    }
+
+    #[test]
+    fn requests_to_modules_beyond_the_maximum_are_counted() {
+        let of_module = |number: usize| Root {
+            module: format!("m{number}").into(),
+            ..root("GET", "/", None)
+        };
+        let numbers = (0..MODULES_MAX + 2).chain([0, MODULES_MAX]);
+        let found = overview(numbers.map(of_module).collect(), &[]);
+        assert_eq!((found.modules.len(), found.beyond_modules), (MODULES_MAX, 3));
     }
 }

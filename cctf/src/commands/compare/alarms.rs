@@ -29,24 +29,23 @@ pub struct Noise {
 pub fn noise(logs_dir: &Path, found: &Comparison) -> Result<Option<Noise>, String> {
     let all = FalseAlarms::read(logs_dir).map_err(|error| cli::describe(&error))?;
     let replay_of = found.b.replay_of.as_ref().or(found.a.replay_of.as_ref());
-    Ok(noise_of(&all, replay_of.map(String::as_str)))
+    Ok(replay_of
+        .and_then(|run_id| noise_of(&all, Some(run_id)))
+        .or_else(|| noise_of(&all, None)))
 }
 
-/// The pairs of this machine: those of the recorded run, if there are any, or else all.
+/// The pairs of this machine: those of one recorded run, or all. `None` without a verdict.
 pub fn noise_of(all: &FalseAlarms, replay_of: Option<&str>) -> Option<Noise> {
     let host = host_name().unwrap_or_default();
-    let of_run = replay_of.map(|run_id| (all.tally(&host, Some(run_id)), Some(run_id.to_owned())));
-    let of_run = of_run.filter(|(tally, _)| tally.judged() > 0);
-    let (tally, replay_of) = of_run.unwrap_or_else(|| (all.tally(&host, None), None));
+    let tally = all.tally(&host, replay_of);
     (tally.judged() > 0).then(|| Noise {
-        recorded_runs: if replay_of.is_some() {
-            1
-        } else {
-            all.recorded_runs(&host)
+        recorded_runs: match replay_of {
+            Some(_) => 1,
+            None => all.recorded_runs(&host),
         },
         interval: tally.interval(),
         host,
-        replay_of,
+        replay_of: replay_of.map(str::to_owned),
         tally,
     })
 }

@@ -8,12 +8,13 @@ use cctf_proto::cctf::{File, Part, RunMeta};
 use cctf_proto::log_line;
 use plan::roots::{Kind, Plan, Preview, Roots, Selection, size};
 use replay::bodies::templates::Templates;
-use replay::overview::Overview;
+use replay::overview::{MODULES_MAX, Overview};
 use replay::targets::{Targets, TargetsError};
 use rundir::RunFolder;
 use rundir::parts::Run;
 
 use super::args::ReplayArgs;
+use super::noise::run_id_of;
 use super::plan_report::{PlanReport, Sources, dropped_orphans};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
@@ -35,7 +36,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Reads the run and checks everything, cheap checks first. Nothing is sent but a connection to each service.
+    /// Reads the run and checks the whole plan, cheap checks first. It opens no connection: whether the services are reachable
+    /// shows when the stream of requests is made.
     pub fn new(args: &ReplayArgs) -> anyhow::Result<Self> {
         let targets = Targets::new(&args.targets).map_err(usage)?;
         targets.check_hosts(&args.allowed).map_err(usage)?;
@@ -64,6 +66,7 @@ impl Checked {
                 nothing_to_send(&preview, dropped_orphans(&roots, &preview, &selection))
             );
         }
+        check_module_count(&roots, &overview)?;
         // Without targets, a dry run shows the modules that need one.
         if !args.targets.is_empty() {
             targets.check_modules(&overview.modules).map_err(usage)?;
@@ -75,7 +78,6 @@ impl Checked {
             targets: &targets,
             templates: &templates,
             flags: &args.selection,
-            length_ns: plan.length_ns(),
             seed,
         });
         Ok(Self {
@@ -175,6 +177,7 @@ fn check_strict(
         (dropped, "orphan"),
         (other_kinds, "root other than HTTP"),
         (overview.filler, "body of unknown content"),
+        (overview.unknown_size, "body of unknown size"),
         (overview.unlike_size, "body of another size than recorded"),
         (
             overview.too_large + overview.too_long,
@@ -199,18 +202,40 @@ fn check_strict(
     );
 }
 
-/// Refuses a run id that is taken: the rows of two runs would be in one folder.
+/// Modules beyond the maximum are not known by name, so nothing shows whether they have targets.
+fn check_module_count(roots: &Roots, overview: &Overview) -> anyhow::Result<()> {
+    if overview.beyond_modules > 0 {
+        anyhow::bail!(
+            "cannot replay {}: it has requests to more than {MODULES_MAX} modules; choose a part of it with --from and --to",
+            printable(&roots.run_id)
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a run id that is taken, also one that --aa makes of it: the rows of two runs would be in one folder.
 fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
     let Some(run_id) = args.run.run_id.as_deref() else {
         return Ok(());
     };
-    let is_taken = run_id == recorded.id() || folder_beside(recorded, run_id).is_some();
-    match is_taken && !args.dry_run {
-        true => Err(UsageError(format!(
-            "cannot replay {} as run {run_id}: this run exists; choose another --run-id",
+    if args.dry_run {
+        return Ok(());
+    }
+    let new: Vec<String> = match args.aa {
+        Some(pairs) => (0..=pairs).map(|number| run_id_of(run_id, number)).collect(),
+        None => vec![run_id.to_owned()],
+    };
+    let is_taken = |run_id: &String| {
+        run_id == recorded.id()
+            || folder_beside(recorded, run_id).is_some()
+            || args.logs_dir.join(run_id).is_dir()
+    };
+    match new.iter().find(|run_id| is_taken(run_id)) {
+        Some(taken) => Err(UsageError(format!(
+            "cannot replay {} as run {taken}: this run exists; choose another --run-id",
             printable(recorded.id())
         ))),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -116,7 +116,7 @@ fn send(
     })?;
     let line = ReplayLine::new(
         checked.report.requests,
-        Duration::from_nanos(checked.plan.length_ns()),
+        Duration::from_secs_f64(checked.report.length_s),
     );
     let sent = session.send(stream, |progress| line.show(progress));
     line.clear();

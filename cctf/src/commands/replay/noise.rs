@@ -34,8 +34,8 @@ pub struct Repeats<'a> {
 }
 
 /// Sends all replays, each after the files of the one before are complete. Compares each with the one before, and keeps the
-/// verdict at once, so that an interrupt loses only the pair in progress. Returns what all pairs of this machine show; `None` if
-/// all are void.
+/// verdict at once, so that an interrupt loses only the pair in progress. Returns what all pairs of the recorded run show on this
+/// machine; `None` if all are void.
 ///
 /// # Errors
 /// If a replay fails, its files do not become complete, or a verdict cannot be kept.
@@ -70,9 +70,14 @@ pub fn measure(
     Ok(noise_of(&all, Some(repeats.replay_of)))
 }
 
+/// Run id of a replay, counted from 0.
+pub fn run_id_of(run_id: &str, number: u64) -> String {
+    format!("{run_id}-aa{}", number + 1)
+}
+
 impl Repeats<'_> {
     fn run_id_of(&self, number: u64) -> String {
-        format!("{}-aa{}", self.run_id, number + 1)
+        run_id_of(self.run_id, number)
     }
 
     /// Finds before the first replay what would fail after it.
@@ -156,6 +161,22 @@ mod tests {
         let kept = FalseAlarms::read(logs.path()).unwrap();
         let tally = kept.tally(&host_name().unwrap_or_default(), Some("before"));
         assert_eq!((tally.same, tally.differs), (1, 1));
+    }
+
+    #[test]
+    fn pairs_of_other_runs_do_not_count_for_the_measured_one() {
+        let logs = tempfile::tempdir().unwrap();
+        let pair = |replay_of: &str, verdict| Pair {
+            host: host_name().unwrap_or_default(),
+            replay_of: replay_of.to_owned(),
+            runs: ["a".to_owned(), "b".to_owned()],
+            verdict,
+            at: now(),
+        };
+        let pairs = [pair("other", Outcome::Same), pair("before", Outcome::Void)];
+        let all = FalseAlarms::append(logs.path(), pairs).unwrap();
+        assert!(noise_of(&all, Some("before")).is_none());
+        assert!(noise_of(&all, Some("other")).is_some());
     }
 
     #[test]

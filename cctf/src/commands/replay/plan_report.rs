@@ -14,6 +14,14 @@ use crate::commands::cells::{counted, cut, printable, table};
 
 /// Endpoints in the text. JSON has all.
 const ENDPOINTS_SHOWN: usize = 20;
+/// Routes of tunable-svc that ignore queries.
+const WITHOUT_QUERY: [&str; 5] = [
+    "/hash/sha256",
+    "/json/validate",
+    "/blob/gunzip",
+    "/kv/set/{key}",
+    "/kv/get/{key}",
+];
 /// Endpoints with filler that a note names.
 const FILLERS_SHOWN: usize = 5;
 const NAME_WIDTH_MAX: usize = 40;
@@ -67,7 +75,6 @@ pub struct Sources<'a> {
     pub targets: &'a Targets,
     pub templates: &'a Templates,
     pub flags: &'a SelectionFlags,
-    pub length_ns: u64,
     pub seed: u64,
 }
 
@@ -76,7 +83,7 @@ impl PlanReport {
         let Sources {
             preview, overview, ..
         } = sources;
-        let length_s = sources.length_ns as f64 / NS_PER_S;
+        let length_s = preview.length_ns as f64 / NS_PER_S;
         let endpoints = preview
             .requests
             .endpoints()
@@ -251,6 +258,10 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         "that no recorded service answered: their modules follow from the names that the caller used",
     );
     note(
+        without_query(preview),
+        "without a recorded query: they had none, or the recording did not keep it, as older builds did not; the normalizer keeps it with --keep-query",
+    );
+    note(
         overview.unknown_size,
         "without a recorded body size: they are sent with an empty body",
     );
@@ -275,6 +286,16 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         notes.push(format!("left out: {lines}; cctf validate shows the faults"));
     }
     notes
+}
+
+/// Requests whose queries can be lost: nothing in the run has one, and their services may need it.
+fn without_query(preview: &Preview) -> u64 {
+    if preview.requests.with_query > 0 {
+        return 0;
+    }
+    let endpoints = preview.requests.endpoints().into_iter();
+    let can_have_one = endpoints.filter(|endpoint| !WITHOUT_QUERY.contains(&&*endpoint.shape));
+    can_have_one.map(|endpoint| endpoint.requests).sum()
 }
 
 /// The endpoints whose content is unknown.

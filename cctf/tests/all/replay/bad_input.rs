@@ -34,6 +34,20 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
     let damaged = record(&logs.path().join("damaged"), &[JSON], ENDED);
     let calls = Path::new(&damaged).join("cctf/calls.jsonl");
     fs::write(&calls, fs::read_to_string(&calls).unwrap() + "{\"trace_id\":\n").unwrap();
+    let sizeless = with_calls(&logs.path().join("sizeless"), |call| {
+        call.replace("\"bytes_out\":100", "\"bytes_out\":null")
+    });
+    let many_modules = with_calls(&logs.path().join("many-modules"), |call| {
+        let of_module = |number| {
+            call.replace("\"front\"", &format!("\"m{number}\""))
+                .replace(&format!("{:016x}", 1), &format!("{:016x}", number + 1))
+        };
+        (0..1_001).map(of_module).collect()
+    });
+    fs::create_dir(logs.path().join("kept-aa2")).unwrap();
+    let elsewhere = logs.path().join("elsewhere");
+    fs::create_dir_all(elsewhere.join("new-aa1")).unwrap();
+    let elsewhere = elsewhere.to_str().unwrap();
     let bodies = logs.path().join("bodies.toml");
     fs::write(
         &bodies,
@@ -123,6 +137,54 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
             "cannot replay first as run first: this run exists",
         ),
         (
+            &run,
+            &[target[0], target[1], "--run-id", "kept", "--aa", "3"],
+            2,
+            "cannot replay first as run kept-aa2: this run exists",
+        ),
+        (
+            &run,
+            &[
+                target[0],
+                target[1],
+                "--run-id",
+                "kept",
+                "--aa",
+                "3",
+                "--logs-dir",
+                elsewhere,
+            ],
+            2,
+            "cannot replay first as run kept-aa2: this run exists",
+        ),
+        (
+            &run,
+            &[
+                target[0],
+                target[1],
+                "--run-id",
+                "new",
+                "--aa",
+                "1",
+                "--logs-dir",
+                elsewhere,
+            ],
+            2,
+            "cannot replay first as run new-aa1: this run exists",
+        ),
+        (
+            &sizeless,
+            &[target[0], target[1], "--strict"],
+            1,
+            "it has 1 body of unknown size",
+        ),
+        (
+            &many_modules,
+            &target[..],
+            1,
+            "it has requests to more than 1000 modules",
+        ),
+        (
             &only_orphans,
             &target[..],
             1,
@@ -148,4 +210,13 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
         assert!(output.stdout.is_empty(), "{flags:?}");
     }
     assert!(servers.seen().is_empty() && servers.spans().is_empty());
+}
+
+/// A run with one call, whose line `change` replaces.
+fn with_calls(logs: &Path, change: impl Fn(&str) -> String) -> String {
+    let run = record(logs, &[JSON], ENDED);
+    let path = Path::new(&run).join("cctf/calls.jsonl");
+    let line = fs::read_to_string(&path).unwrap();
+    fs::write(&path, change(&line)).unwrap();
+    run
 }

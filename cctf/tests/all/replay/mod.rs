@@ -222,6 +222,11 @@ fn window_limit_and_scale_choose_the_requests_of_a_dry_run() {
         let plan = json(&replay(&run, &servers, &[flags, &["--dry-run"]].concat()));
         assert_eq!(plan["requests"], requests, "{flags:?}");
     }
+    let limited = json(&replay(&run, &servers, &["--limit", "2", "--dry-run"]));
+    assert_eq!(
+        (&limited["length_s"], &limited["rate"]),
+        (&0.02.into(), &100.0.into())
+    );
     assert!(servers.seen().is_empty() && servers.spans().is_empty());
 }
 
@@ -333,7 +338,29 @@ fn the_plan_names_sessions_retries_and_bodies_of_unknown_content() {
         "1 request that the recorded client sent again",
         "1 request of unknown content: text of the recorded size (POST /checkout)",
         "2 requests that no recorded service answered",
+        "1 request without a recorded query: they had none, or the recording did not keep it",
     ] {
         assert!(plan.contains(note), "{note}: {plan}");
+    }
+}
+
+#[test]
+fn a_plan_has_no_note_on_queries_where_they_are_kept_or_not_used() {
+    let logs = tempfile::tempdir().unwrap();
+    let kept = record(&logs.path().join("kept"), &[CHECKOUT], ENDED);
+    let answer = r#"{"trace_id":"00000000000000000000000000000001","span_id":"00000000000000aa","parent_id":null,"parent_span_id":"0000000000000001","module_id":"cart","instance_id":"c","ts_enqueue":1760000000010.100000,"ts_start":1760000000010.100000,"ts_end":1760000000010.400000,"node":"n","stage":"edge","method":"POST","path":"/checkout","bytes_in":100,"bytes_out":2,"cpu_time_ms":0.1,"queue_time_ms":0.000000,"service_time_ms":0.300000,"rt_ms":0.300000,"status":200,"pid":1,"protocol":"http","query":"page=2","kind":"server","caller_span_id":"0000000000000001"}"#;
+    fs::write(
+        Path::new(&kept).join("cctf/invocations.jsonl"),
+        format!("{answer}\n"),
+    )
+    .unwrap();
+    let unused = record(&logs.path().join("unused"), &[JSON], ENDED);
+    for run in [kept, unused] {
+        let output = cctf(&["replay", &run, "--dry-run"]).output().unwrap();
+        let plan = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            plan.contains("requests") && !plan.contains("recorded query"),
+            "{plan}"
+        );
     }
 }
