@@ -40,6 +40,9 @@ impl Outbox {
     /// Takes an ended exchange.
     pub fn end(&mut self, exchange: Exchange) {
         self.progress.ended.fetch_add(1, Ordering::Relaxed);
+        if exchange.failure == Some(Failure::QueueFull) {
+            self.progress.count_read_refusal();
+        }
         if !exchange.left() {
             self.progress.unsent.fetch_add(1, Ordering::Relaxed);
         }

@@ -136,12 +136,15 @@ impl Pacer {
         let message = if self.backlog.try_add(prepared.held_bytes()) {
             let spare = self.idle.iter_mut().find_map(Vec::pop).map(|(token, _)| token);
             FromPacer::HandOver(request, prepared, spare)
-        } else {
+        } else if self.progress.count_refused() {
             FromPacer::Refused(Exchange::failed(
                 Sent::now(request),
                 &prepared,
                 Failure::QueueFull,
             ))
+        } else {
+            // The io loop reads nothing now, so it need not wake up.
+            return;
         };
         self.send_to_io(message);
         self.wake_io();
@@ -186,6 +189,7 @@ mod tests {
     use crate::facts::RequestFacts;
     use crate::http::request::{Head, HeadParts};
     use crate::plan::target::Target;
+    use crate::progress::REFUSALS_MAX;
     use crate::stream::{Requests, SourceError};
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -297,6 +301,26 @@ mod tests {
             })
             .collect();
         assert_eq!(spares, [Some(7), None]);
+    }
+
+    /// The io loop does not read while it waits for the recorder.
+    #[test]
+    fn refusals_that_nobody_reads_are_bounded_and_the_others_counted() {
+        let poll = Poll::new().unwrap();
+        let (to_io, received) = channel();
+        let mut pacer = pacer(mio::Waker::new(poll.registry(), Token(0)).unwrap(), to_io, 1);
+        assert!(pacer.backlog.try_add(512 << 20), "the backlog is full");
+        let prepared = prepared(0);
+        for number in 0..REFUSALS_MAX + 5 {
+            pacer.hand_over(request(number), Arc::clone(&prepared));
+        }
+        assert_eq!(received.try_iter().count() as u64, REFUSALS_MAX);
+        assert_eq!(pacer.progress.undescribed.load(Ordering::Relaxed), 5);
+        assert_eq!(pacer.progress.failed.load(Ordering::Relaxed), 5);
+        assert_eq!(pacer.progress.in_flight(), 0);
+        pacer.progress.count_read_refusal();
+        pacer.hand_over(request(0), prepared);
+        assert_eq!(received.try_iter().count(), 1);
     }
 
     /// Otherwise only the caller would notice the failure, at the end of the schedule.

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exchange::{LATE_NS, Sent};
 
+/// Maximum number of refused requests that the io loop has not read: about 10 MiB. It reads none while the recorder is slow.
+pub const REFUSALS_MAX: u64 = 1 << 16;
+
 /// Counters of one stream, which a progress display may read at any time.
 #[derive(Debug, Default)]
 pub struct DriveProgress {
@@ -21,6 +24,10 @@ pub struct DriveProgress {
     pub failed: AtomicU64,
     /// Sent requests whose lateness was above [`LATE_NS`].
     pub late: AtomicU64,
+    /// Refused requests that the io loop has not read.
+    unread: AtomicU64,
+    /// Ended requests without an exchange: they were refused while [`REFUSALS_MAX`] were unread.
+    pub undescribed: AtomicU64,
     /// Lateness of the request that was sent last, nanoseconds.
     pub lateness_ns: AtomicU64,
     /// The first reason why no further connection could be opened.
@@ -36,6 +43,26 @@ impl DriveProgress {
         if lateness_ns > LATE_NS {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a refused request. Returns whether the io loop gets its exchange. Only one thread may count.
+    pub fn count_refused(&self) -> bool {
+        let fits = self.unread.load(Ordering::Relaxed) < REFUSALS_MAX;
+        let without_exchange = [&self.undescribed, &self.ended, &self.unsent, &self.failed];
+        let counters = if fits {
+            &[&self.unread][..]
+        } else {
+            &without_exchange
+        };
+        for counter in counters {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Counts that the io loop has read a refusal.
+    pub fn count_read_refusal(&self) {
+        self.unread.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Requests that were sent and have not ended.

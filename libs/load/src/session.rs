@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -134,13 +134,14 @@ impl LoadSession {
         )?;
         let ended = threads.wait(|| display(&progress))?;
         self.next_number += ended.due;
-        let summary = self.summary(StreamContext {
+        let context = StreamContext {
             endpoint,
             url,
             rate,
             driver_cpu_cores: ended.driver_cpu_cores,
             bounded_by: progress.bound().map(str::to_owned),
-        })?;
+        };
+        let summary = self.summary(context, progress.undescribed.load(Ordering::Relaxed))?;
         ended.composed.map_err(DriveError::Source)?;
         Ok(summary)
     }
@@ -177,12 +178,13 @@ impl LoadSession {
         }
     }
 
-    fn summary(&self, context: StreamContext) -> Result<Summary, DriveError> {
+    fn summary(&self, context: StreamContext, refused: u64) -> Result<Summary, DriveError> {
         let (reply, answer) = channel();
         self.to_recorder()?
             .send(RecorderInput::EndStream(reply))
             .map_err(|_| DriveError::Panicked("recorder"))?;
-        let builder = answer.recv().map_err(|_| DriveError::Panicked("recorder"))?;
+        let mut builder = answer.recv().map_err(|_| DriveError::Panicked("recorder"))?;
+        builder.record_refused(refused);
         Ok(builder.build(context))
     }
 

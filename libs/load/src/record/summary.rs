@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::exchange::{Exchange, LATE_NS};
+use crate::exchange::{Exchange, Failure, LATE_NS};
 use crate::record::changes::{Changes, StatusChanges};
 use crate::record::distribution::Distribution;
 
@@ -31,6 +31,8 @@ pub struct SummaryBuilder {
     last_end_ns: u64,
     sent: u64,
     resends: u64,
+    /// Requests of [`SummaryBuilder::record_refused`].
+    refused: u64,
 }
 
 impl Default for SummaryBuilder {
@@ -50,6 +52,7 @@ impl Default for SummaryBuilder {
             last_end_ns: 0,
             sent: 0,
             resends: 0,
+            refused: 0,
         }
     }
 }
@@ -76,20 +79,29 @@ impl SummaryBuilder {
         self.resends += u64::from(exchange.resends);
         *self.statuses.entry(exchange.status).or_default() += 1;
         if !exchange.is_success() {
-            self.count_error(exchange.error_text());
+            self.count_errors(exchange.error_text(), 1);
         }
     }
 
-    fn count_error(&mut self, text: String) {
+    /// Counts requests that were refused because too many waited, and of which nothing else is known.
+    pub fn record_refused(&mut self, count: u64) {
+        if count > 0 {
+            self.refused += count;
+            *self.statuses.entry(0).or_default() += count;
+            self.count_errors(Failure::QueueFull.to_string(), count);
+        }
+    }
+
+    fn count_errors(&mut self, text: String, count: u64) {
         let known = self.errors.contains_key(&text) || self.errors.len() < ERRORS_MAX;
         *self
             .errors
             .entry(if known { text } else { OTHER_ERRORS.to_owned() })
-            .or_default() += 1;
+            .or_default() += count;
     }
 
     pub fn requests(&self) -> u64 {
-        self.lateness_ns.count()
+        self.lateness_ns.count() + self.refused
     }
 
     /// The figures of the exchanges, combined with facts of the stream.
@@ -301,9 +313,21 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::exchange::{Failure, Request, Sent};
+    use crate::exchange::{Request, Sent};
     use crate::facts::RequestFacts;
     use crate::plan::target::Target;
+
+    #[test]
+    fn refused_requests_without_an_exchange_count_as_requests_and_errors() {
+        let mut builder = SummaryBuilder::default();
+        builder.record(&exchange(0, 0, 1_000, 200, None));
+        builder.record(&exchange(1, 0, 0, 0, Some(Failure::QueueFull)));
+        builder.record_refused(2);
+        let summary = builder.build(context());
+        assert_eq!((summary.requests, summary.success_ratio), (4, 0.25));
+        assert_eq!((summary.statuses["0"], summary.statuses["200"]), (3, 1));
+        assert_eq!(summary.errors[&Failure::QueueFull.to_string()], 3);
+    }
 
     fn context() -> StreamContext {
         StreamContext {
