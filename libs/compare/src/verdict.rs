@@ -30,8 +30,9 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     }
     let mut causes: Vec<Cause> = voters.iter().filter(differs).map(cause).collect();
     if !causes.is_empty() {
-        causes.extend(context(configuration));
         causes.sort_by(order);
+        // It explains a voter, and is no difference by itself.
+        causes.extend(context(configuration));
         return Verdict::Differs { causes };
     }
     let undecided = voters.iter().filter(|voter| voter.vote == Vote::CannotTell);
@@ -57,7 +58,7 @@ pub fn verdict(voters: &[Voter], configuration: &[ConfigurationDifference]) -> V
     }
 }
 
-/// Facts of graph, statuses, slots and placement before everything that is measured; then by the distance in margins.
+/// Facts of graph, statuses and slots before everything that is measured; then by the distance in margins.
 fn order(left: &Cause, right: &Cause) -> std::cmp::Ordering {
     let distance = |cause: &Cause| cause.margins.unwrap_or(f64::INFINITY);
     right
@@ -171,6 +172,25 @@ mod tests {
             Topic::ResponseP50,
         ];
         assert_eq!(topics(&voters), expected);
+    }
+
+    #[test]
+    fn another_placement_comes_after_all_voters() {
+        let placement = ConfigurationDifference {
+            topic: Topic::Placement,
+            module: "back".to_owned(),
+            what: "nodes",
+            a: "n1".to_owned(),
+            b: "n2".to_owned(),
+        };
+        let voters = [voter(Topic::ServiceMean, Vote::Differs, 0.4)];
+        let Verdict::Differs { causes } = verdict(&voters, std::slice::from_ref(&placement)) else {
+            panic!("a voter differs");
+        };
+        let topics: Vec<Topic> = causes.iter().map(|cause| cause.topic).collect();
+        assert_eq!(topics, [Topic::ServiceMean, Topic::Placement]);
+        let same = [voter(Topic::ServiceMean, Vote::Same, 0.0)];
+        assert_eq!(verdict(&same, &[placement]), Verdict::Same);
     }
 
     #[test]

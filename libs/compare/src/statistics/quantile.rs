@@ -8,6 +8,11 @@ use super::{Estimate, TooShort};
 /// A quantile needs this many values beyond it, one for each section: p95 needs 400 values, and p99 needs 2,000.
 const VALUES_BEYOND_MIN: f64 = SECTIONS as f64;
 
+/// Chance moves a quantile by more than this many standard errors in 5 % of runs.
+const NEAR: f64 = 2.0;
+/// Gaps that differ by less than this share are those of a grid: fractions of a millisecond have rounding errors.
+const GRID_TOLERANCE: f64 = 1e-3;
+
 /// The values of one series.
 #[derive(Debug, Clone)]
 pub struct Sorted {
@@ -42,6 +47,27 @@ impl Sorted {
     pub fn quantile(&self, q: f64) -> f64 {
         let rank = (q * self.all.len() as f64).ceil() as usize;
         self.all[rank.clamp(1, self.all.len()) - 1]
+    }
+
+    /// How far off a quantile of coarse times can be, although no section moves it: half of the gap to the next value.
+    ///
+    /// It is 0 unless more values are equal to the quantile than chance moves it by, in ranks. Both gaps count on a grid, which comes
+    /// from rounding, and otherwise those of an end of the equal values that chance can reach.
+    fn resolution(&self, q: f64) -> f64 {
+        let rank = ((q * self.all.len() as f64).ceil() as usize).clamp(1, self.all.len());
+        let value = self.all[rank - 1];
+        let begin = self.all.partition_point(|other| *other < value);
+        let end = self.all.partition_point(|other| *other <= value);
+        let error = (self.all.len() as f64 * q * (1.0 - q)).sqrt();
+        if ((end - begin) as f64) < error {
+            return 0.0;
+        }
+        let below = begin.checked_sub(1).map_or(0.0, |place| value - self.all[place]);
+        let above = self.all.get(end).map_or(0.0, |next| next - value);
+        let is_grid = below > 0.0 && (below - above).abs() <= GRID_TOLERANCE * below;
+        let is_near = |ranks: usize| is_grid || (ranks as f64) < NEAR * error;
+        let gap = |gap: f64, ranks: usize| if is_near(ranks) { gap } else { 0.0 };
+        gap(below, rank - 1 - begin).max(gap(above, end - rank)) / 2.0
     }
 
     /// The same without the values of one section.
@@ -94,7 +120,8 @@ pub fn sum_of_few(series: &[(&Sorted, f64)], q: f64) -> Estimate {
             (number * value - (number - 1.0) * without, 1.0)
         })
         .collect();
-    Estimate::new(value, Spread::of(&pseudo), 0.0)
+    let squares = series.iter().map(|(sorted, _)| sorted.resolution(q).powi(2));
+    Estimate::new(value, Spread::of(&pseudo), squares.sum::<f64>().sqrt())
 }
 
 #[cfg(test)]
@@ -129,5 +156,43 @@ mod tests {
             assert_eq!(estimate.interval(0.9), [3.0, 3.0]);
         }
         assert_eq!(sum(&[(&a, 1.0)], 0.999).unwrap_err().needed, 20_000);
+    }
+
+    /// Times in whole milliseconds, whose medians are 10.49 and 10.51 before they are rounded.
+    #[test]
+    fn medians_of_rounded_times_are_no_certain_difference() {
+        let times = |seed: u32, median: f64| -> Vec<f64> {
+            let spread =
+                |place: u32| f64::from((place + seed).wrapping_mul(2_654_435_761) >> 12) / f64::from(1 << 20);
+            (0..4_000)
+                .map(|place| (median - 3.0 + 6.0 * spread(place)).round())
+                .collect()
+        };
+        let mut distinct = 0;
+        for pair in 0..20 {
+            let [a, b] = [(2 * pair, 10.49), (2 * pair + 1, 10.51)]
+                .map(|(seed, median)| Sorted::new(&times(seed * 10_007, median)).unwrap());
+            let estimate = sum(&[(&b, 1.0), (&a, -1.0)], 0.5).unwrap();
+            distinct += u32::from(estimate.value != 0.0);
+            // The margin is 5 % of 10 ms.
+            assert!(estimate.p_outside(0.5) > 0.05, "{estimate:?}");
+        }
+        assert!(distinct > 2, "{distinct}");
+    }
+
+    #[test]
+    fn equal_times_far_from_the_end_of_their_block_are_certain() {
+        // Half of the times are 5 ms and half are 15 ms: p95 is 15 ms, whatever chance does.
+        let a: Vec<f64> = (0..1_000)
+            .map(|place| f64::from(place % 2) * 10.0 + 5.0)
+            .collect();
+        let a = Sorted::new(&a).unwrap();
+        assert_eq!(a.resolution(0.95), 0.0);
+        assert_eq!(a.resolution(0.5), 5.0);
+        // Waits that are 0 for most requests have a next value close by.
+        let waits: Vec<f64> = (0..1_000_u32)
+            .map(|place| f64::from(place.saturating_sub(501)) * 0.001)
+            .collect();
+        assert_eq!(Sorted::new(&waits).unwrap().resolution(0.5), 0.0005);
     }
 }
