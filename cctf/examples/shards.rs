@@ -322,6 +322,7 @@ fn run_meta(end: Milliseconds, counts: Counts) -> RunMeta<'static> {
         replay_by: None,
         replay_from_ms: None,
         replay_to_ms: None,
+        replay_limit: None,
         seed: None,
         part: None,
         clocks_aligned: None,

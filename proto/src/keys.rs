@@ -81,6 +81,8 @@ pub const RUN_REPLAY_BY: &str = "cctf.run.replay_by";
 pub const RUN_REPLAY_FROM_NS: &str = "cctf.run.replay_from_ns";
 /// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_TO_NS: &str = "cctf.run.replay_to_ns";
+/// Maximum number of requests of the replay. Integer, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_LIMIT: &str = "cctf.run.replay_limit";
 /// Random seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_SEED: &str = "cctf.run.seed";
 

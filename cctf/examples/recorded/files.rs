@@ -308,6 +308,7 @@ impl Files {
             replay_by: None,
             replay_from_ms: None,
             replay_to_ms: None,
+            replay_limit: None,
             seed: None,
             part: None,
             clocks_aligned: None,

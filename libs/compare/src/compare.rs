@@ -10,7 +10,7 @@ use crate::attribution;
 use crate::gather::{self, CompareError, Names, Progress, Side};
 use crate::margins::Margins;
 use crate::model::{Comparison, ConfigurationDifference, Pairing, PairingKind, RunFacts, Verdict, Voter};
-use crate::pairing::{Differences, Pairs, RootPairs, match_roots, pair};
+use crate::pairing::{Differences, Pairs, match_roots, pair};
 use crate::pairs::{Paired, Simulated};
 use crate::shown::shown;
 use crate::simulated;
@@ -42,7 +42,7 @@ pub fn compare(
 ) -> Result<Comparison, CompareError> {
     let (sides, names) = gather::both(runs, options.threads, on_progress)?;
     let mut notes = notes(&sides);
-    let pairs = match_roots(&sides[0], &sides[1]).map(|roots| paired_rows(&sides, roots));
+    let pairs = match_roots(&sides[0], &sides[1]).map(|roots| pair(&sides[0], &sides[1], roots));
     let mut works = match simulated::works(runs, &sides, &names) {
         Ok(works) => Some(works),
         Err(error) => {
@@ -91,17 +91,6 @@ pub fn compare(
         notes,
         margins: options.margins,
     })
-}
-
-/// A replay that was scaled left roots out, or added some, on purpose: that is a difference of arrivals and not of the graph.
-fn paired_rows(sides: &[Side; 2], roots: RootPairs) -> Pairs {
-    let is_scaled = sides.iter().any(|side| {
-        side.facts
-            .replay_scale
-            .as_ref()
-            .is_some_and(|(factor, _)| *factor != 1.0)
-    });
-    pair(&sides[0], &sides[1], roots, !is_scaled)
 }
 
 /// What the voters need.
@@ -205,7 +194,7 @@ fn pairing_notes(pairs: &Pairs) -> Vec<String> {
     let counted = [
         (
             pairs.roots.outside,
-            "requests of A are outside of the time that B replays",
+            "requests are outside of the part that the other run replays",
         ),
         (
             pairs.roots.not_replayable,

@@ -59,12 +59,12 @@ pub struct Pairing {
     pub roots: u64,
     pub invocations: u64,
     pub calls: u64,
-    /// Roots of A that have no counterpart although B covers their time.
+    /// Roots of A that have no counterpart although B should have them.
     pub roots_only_a: u64,
     pub roots_only_b: u64,
-    /// Roots of A before the first and after the last root that B replays. They are not compared.
+    /// Roots of one run outside of the part that the other one replays. They are not compared.
     pub roots_outside: u64,
-    /// Roots of A that no HTTP request can repeat, such as jobs and messages. They are not compared.
+    /// Roots that no HTTP request can repeat, such as jobs and messages. They are not compared.
     pub roots_not_replayable: u64,
 }
 

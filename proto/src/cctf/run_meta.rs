@@ -101,6 +101,8 @@ row! {
         optional replay_from_ms: Milliseconds,
         /// End of the replayed part, ms after the first root of the recorded run. Absent for its end.
         optional replay_to_ms: Milliseconds,
+        /// Maximum number of requests of the replay. Absent for all.
+        optional replay_limit: u64,
         /// Random seed of the arrival process.
         optional seed: u64,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.

@@ -207,6 +207,7 @@ impl ReplayArgs {
                 scale: self.selection.scale(),
                 from_ns,
                 to_ns,
+                limit: self.selection.limit(),
             }),
         }
     }

@@ -84,6 +84,10 @@ impl SelectionFlags {
         as_f64(self.speed)
     }
 
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
     /// Beginning and end of the window, nanoseconds after the first root.
     pub fn window_ns(&self) -> [Option<u64>; 2] {
         [self.from, self.to]

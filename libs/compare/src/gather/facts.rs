@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cctf_proto::cctf::{File, Module, Part, RunMeta, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::{File, Milliseconds, Module, Part, RunMeta, WHOLE_BYTES_MAX};
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
@@ -15,6 +15,13 @@ pub struct Facts {
     pub replay_speed: Option<f64>,
     /// Factor and method by which the number of requests or their rate was scaled.
     pub replay_scale: Option<(f64, String)>,
+    /// Beginning and end of the replayed part, nanoseconds after the first root of the recorded run.
+    pub replay_from_ns: Option<i64>,
+    pub replay_to_ns: Option<i64>,
+    /// Maximum number of replayed requests.
+    pub replay_limit: Option<u64>,
+    /// Random seed of the driver.
+    pub seed: Option<u64>,
     pub started_ms: Option<f64>,
     /// By module, in the order of their ids.
     pub modules: BTreeMap<String, Deployment>,
@@ -31,7 +38,8 @@ pub struct Deployment {
 impl Deployment {
     /// All slots of the module; `None` if an instance does not report them.
     pub fn slots(&self) -> Option<u64> {
-        self.stations.iter().map(|station| station.0).sum()
+        let mut slots = self.stations.iter().map(|station| station.0);
+        slots.try_fold(0_u64, |sum, slots| Some(sum.saturating_add(slots?)))
     }
 }
 
@@ -68,6 +76,10 @@ impl Facts {
         self.replay_speed = meta.replay_speed;
         let by = meta.replay_by.as_deref().unwrap_or("-");
         self.replay_scale = meta.replay_scale.map(|factor| (factor, text(by)));
+        self.replay_from_ns = meta.replay_from_ms.map(Milliseconds::as_ns);
+        self.replay_to_ns = meta.replay_to_ms.map(Milliseconds::as_ns);
+        self.replay_limit = meta.replay_limit;
+        self.seed = meta.seed;
         let started = meta.started_ts.as_ns() as f64 / 1e6;
         self.started_ms = Some(self.started_ms.map_or(started, |first| first.min(started)));
     }
@@ -90,4 +102,20 @@ fn deployment(module: &Module<'_>) -> Option<(String, Deployment)> {
     }
     deployment.stations.sort();
     Some((module.module_id.0.clone().into_owned(), deployment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_any_number_have_a_sum() {
+        let deployment = |slots: &[Option<u64>]| Deployment {
+            stations: slots.iter().map(|slots| (*slots, None, None)).collect(),
+            nodes: BTreeSet::new(),
+        };
+        assert_eq!(deployment(&[Some(2), Some(3)]).slots(), Some(5));
+        assert_eq!(deployment(&[Some(u64::MAX), Some(1)]).slots(), Some(u64::MAX));
+        assert_eq!(deployment(&[Some(2), None]).slots(), None);
+    }
 }

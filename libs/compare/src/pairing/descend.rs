@@ -29,8 +29,8 @@ struct Descent<'s> {
     found: Pairs,
 }
 
-/// Pairs everything below the roots. `counts_missing_roots` is false if a replay left roots out on purpose.
-pub fn pair(a: &Side, b: &Side, roots: RootPairs, counts_missing_roots: bool) -> Pairs {
+/// Pairs everything below the roots.
+pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
     let mut descent = Descent {
         a,
         b,
@@ -39,7 +39,7 @@ pub fn pair(a: &Side, b: &Side, roots: RootPairs, counts_missing_roots: bool) ->
     for &(of_a, of_b) in &roots.pairs {
         descent.call(of_a, of_b, 0);
     }
-    if counts_missing_roots {
+    if roots.counts_missing {
         for &root in &roots.only_a {
             descent.only(GraphKind::RootOnlyA, root, false);
         }

@@ -1,6 +1,7 @@
 //! [`Pairs`]: the requests, invocations and calls that two runs have in common, and what only one of them has.
 //!
 //! - [`roots`]: requests from outside, matched by the original that a replay names, or by their ids.
+//! - [`window`]: which roots of one run the other one should have.
 //! - [`descend`]: both trees below a pair of roots, in lockstep; [`children`] matches the calls of two invocations.
 //! - [`chance`]: outcomes that depend on a full queue or a timeout.
 //! - [`tally`]: differences by signature, with examples.
@@ -10,6 +11,7 @@ mod children;
 mod descend;
 mod roots;
 mod tally;
+mod window;
 
 pub use chance::{is_chance, outcome_of};
 pub use children::by_route;

@@ -2,6 +2,7 @@
 
 use foldhash::fast::FixedState;
 
+use super::window::{Link, copies, counts_missing, expected};
 use crate::gather::Side;
 use crate::gather::names::FixedMap;
 use crate::gather::rows::{NONE, RootId};
@@ -13,7 +14,11 @@ pub struct RootPairs {
     pub pairs: Vec<(u32, u32)>,
     pub only_a: Vec<u32>,
     pub only_b: Vec<u32>,
-    /// Roots of A outside of the time that B replays.
+    /// Whether roots that only one run has are differences: not if a replay was scaled.
+    pub counts_missing: bool,
+    /// Whether a root may be in several pairs, because the other run sent it several times.
+    pub has_copies: bool,
+    /// Roots of one run outside of the part that the other one replays.
     pub outside: u64,
     /// Roots that no HTTP request can repeat.
     pub not_replayable: u64,
@@ -54,22 +59,95 @@ fn keys(side: &Side, root: u32, key: Key) -> impl Iterator<Item = RootId> {
     ids.into_iter().flatten()
 }
 
-fn by_id(side: &Side, by: Key) -> FixedMap<RootId, u32> {
-    let roots = &side.tree.roots;
-    let mut found = FixedMap::with_capacity_and_hasher(roots.len(), FixedState::default());
-    for &root in roots {
-        for id in keys(side, root, by) {
-            found.entry(id).or_insert(root);
+/// Roots by id, those with the same id in the order of their times.
+struct ById {
+    /// Place in `entries` of the first root that is left.
+    first: FixedMap<RootId, u32>,
+    /// A root, and the place of the next one with the same id.
+    entries: Vec<(u32, u32)>,
+}
+
+impl ById {
+    fn new(side: &Side, by: Key) -> Self {
+        let roots = &side.tree.roots;
+        let mut found = Self {
+            first: FixedMap::with_capacity_and_hasher(roots.len(), FixedState::default()),
+            entries: Vec::with_capacity(roots.len()),
+        };
+        for &root in roots.iter().rev() {
+            for id in keys(side, root, by) {
+                let next = found.first.insert(id, found.entries.len() as u32);
+                found.entries.push((root, next.unwrap_or(NONE)));
+            }
+        }
+        found
+    }
+
+    /// A replay may send requests whose caller was missing.
+    fn add_orphans(&mut self, side: &Side) {
+        for &orphan in &side.tree.orphans {
+            let place = self.entries.len() as u32;
+            let id = side.tree.root_id(&side.rows, orphan);
+            if *self.first.entry(id).or_insert(place) == place {
+                self.entries.push((orphan, NONE));
+            }
         }
     }
-    found
+}
+
+/// Pairs roots, each of A and of B at most so many times.
+struct Matching {
+    pairs: Vec<(u32, u32)>,
+    /// By call.
+    uses: [Vec<u16>; 2],
+    uses_max: [u16; 2],
+}
+
+impl Matching {
+    /// Pairs a root of B with the roots of A that have this id. At most one maximum is above 1, so that each step takes a root
+    /// of A or leaves it behind.
+    fn take(&mut self, of_a: &mut ById, id: RootId, of_b: u32) {
+        let Some(first) = of_a.first.get_mut(&id) else {
+            return;
+        };
+        let [a_max, b_max] = self.uses_max;
+        while let Some(&(root, next)) = of_a.entries.get(*first as usize)
+            && self.uses[1][of_b as usize] < b_max
+        {
+            if self.uses[0][root as usize] < a_max {
+                self.uses[0][root as usize] += 1;
+                self.uses[1][of_b as usize] += 1;
+                self.pairs.push((root, of_b));
+            }
+            if self.uses[0][root as usize] >= a_max {
+                *first = next;
+            }
+        }
+    }
+
+    fn is_paired(&self, place: usize, root: u32) -> bool {
+        self.uses[place][root as usize] > 0
+    }
+}
+
+fn link(a: &Side, b: &Side, mode: (Key, Key)) -> Link {
+    let replays =
+        |replay: &Side, recorded: &Side| replay.facts.replay_of.as_deref() == Some(&recorded.facts.run_id);
+    match mode {
+        (Key::Own, Key::Original) => Link::Recorded(0),
+        (Key::Original, Key::Own) => Link::Recorded(1),
+        (Key::Original, Key::Original) => Link::Replays,
+        (Key::Own, Key::Own) if replays(b, a) => Link::Recorded(0),
+        (Key::Own, Key::Own) if replays(a, b) => Link::Recorded(1),
+        (Key::Own, Key::Own) => Link::Equal,
+    }
 }
 
 /// Matches the roots. `None` if fewer than half of the smaller run's roots have a counterpart: the runs are no replays.
 pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
-    let maps = [by_id(a, Key::Own), by_id(a, Key::Original)];
+    let maps = [ById::new(a, Key::Own), ById::new(a, Key::Original)];
     let count = |&(of_a, of_b): &(Key, Key)| {
-        let map = &maps[of_a as usize];
+        let map = &maps[of_a as usize].first;
         let is_known = |root: &&u32| keys(b, **root, of_b).any(|id| map.contains_key(&id));
         b.tree.roots.iter().filter(is_known).count()
     };
@@ -83,38 +161,66 @@ pub fn match_roots(a: &Side, b: &Side) -> Option<RootPairs> {
     if matches == 0 || matches * 2 < smaller {
         return None;
     }
-    let mut ids = maps.into_iter().nth(mode.0 as usize)?;
-    let mut found = RootPairs::default();
-    // Several requests of B may name the same one of A; the first one is its counterpart.
-    let mut paired: FixedMap<u32, ()> = FixedMap::default();
-    let is_replay = mode != (Key::Own, Key::Own);
-    let is_repeatable = |side: &Side, root: u32| !is_replay || side.rows.calls[root as usize].is_http;
-    if is_replay {
-        // A replay may send requests whose caller was missing.
-        for &orphan in &a.tree.orphans {
-            ids.entry(a.tree.root_id(&a.rows, orphan)).or_insert(orphan);
+    let ids = maps.into_iter().nth(mode.0 as usize)?;
+    let link = link(a, b, mode);
+    let matching = pair_by_ids(a, b, ids, mode, link);
+    Some(sort_out([a, b], link, mode != (Key::Own, Key::Own), matching))
+}
+
+/// The k-th occurrence of an id in A is the counterpart of the k-th in B. If one run is recorded, all its copies are.
+fn pair_by_ids(a: &Side, b: &Side, mut ids: ById, mode: (Key, Key), link: Link) -> Matching {
+    let uses_max = match link {
+        Link::Recorded(0) => [copies(&b.facts), 1],
+        Link::Recorded(_) => [1, copies(&a.facts)],
+        Link::Replays | Link::Equal => [1, 1],
+    };
+    let mut matching = Matching {
+        pairs: Vec::new(),
+        uses: [a, b].map(|side| vec![0; side.rows.calls.len()]),
+        uses_max,
+    };
+    if mode == (Key::Own, Key::Original) {
+        ids.add_orphans(a);
+    }
+    let orphans: &[u32] = match mode {
+        (Key::Original, Key::Own) => &b.tree.orphans,
+        _ => &[],
+    };
+    for &root in b.tree.roots.iter().chain(orphans) {
+        for id in keys(b, root, mode.1) {
+            if !matching.is_paired(1, root) {
+                matching.take(&mut ids, id, root);
+            }
         }
     }
-    for &root in &b.tree.roots {
-        let mut known = keys(b, root, mode.1).filter_map(|id| ids.get(&id).copied());
-        match known.find(|of_a| paired.insert(*of_a, ()).is_none()) {
-            Some(of_a) => found.pairs.push((of_a, root)),
-            None if is_repeatable(b, root) => found.only_b.push(root),
-            None => found.not_replayable += 1,
+    let start = |root: u32| a.root_start_ns(root);
+    matching
+        .pairs
+        .sort_by_key(|&(of_a, of_b)| (start(of_a), of_a, of_b));
+    matching
+}
+
+/// Roots without a counterpart: missing ones, those outside of the replayed part, and those that cannot be sent.
+fn sort_out(sides: [&Side; 2], link: Link, is_replay: bool, mut matching: Matching) -> RootPairs {
+    let mut found = RootPairs {
+        pairs: std::mem::take(&mut matching.pairs),
+        counts_missing: counts_missing(sides, link),
+        has_copies: matching.uses_max != [1, 1],
+        ..RootPairs::default()
+    };
+    for (place, side) in sides.into_iter().enumerate() {
+        let can_be_sent = |root: u32| !is_replay || side.rows.calls[root as usize].is_http;
+        let is_paired = |root: u32| matching.is_paired(place, root);
+        let expected = expected(sides, link, place, can_be_sent, is_paired);
+        for (&root, is_expected) in side.tree.roots.iter().zip(expected) {
+            match (is_paired(root), is_expected, can_be_sent(root)) {
+                (true, ..) => {}
+                (false, false, _) => found.outside += 1,
+                (false, true, false) => found.not_replayable += 1,
+                (false, true, true) if place == 0 => found.only_a.push(root),
+                (false, true, true) => found.only_b.push(root),
+            }
         }
     }
-    let start = |root: u32| a.rows.calls[root as usize].start_ns;
-    found.pairs.sort_by_key(|&(of_a, of_b)| (start(of_a), of_a, of_b));
-    let range = found.pairs.first().zip(found.pairs.last());
-    let range = range.map(|(first, last)| start(first.0)..=start(last.0))?;
-    for &root in a.tree.roots.iter().filter(|root| !paired.contains_key(root)) {
-        if !range.contains(&start(root)) {
-            found.outside += 1;
-        } else if is_repeatable(a, root) {
-            found.only_a.push(root);
-        } else {
-            found.not_replayable += 1;
-        }
-    }
-    Some(found)
+    found
 }

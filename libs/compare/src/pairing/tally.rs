@@ -22,6 +22,11 @@ struct Signature {
 }
 
 impl Signature {
+    /// Whether only one run has a request from outside.
+    fn is_of_root(&self) -> bool {
+        matches!(self.kind, GraphKind::RootOnlyA | GraphKind::RootOnlyB)
+    }
+
     /// The same difference with the runs exchanged.
     fn reversed(self) -> Self {
         let kind = match self.kind {
@@ -165,7 +170,8 @@ impl Tally {
         }
     }
 
-    /// The differences with their names. One that occurs in both directions is random, and counts as chance.
+    /// The differences with their names. One that occurs in both directions is random, and counts as chance: but no service decides
+    /// which requests come from outside.
     pub fn finish(&self, names: &Names) -> Differences {
         let mut found = Differences {
             left_out: self.left_out,
@@ -176,7 +182,8 @@ impl Tally {
         sorted.sort_by_key(|(signature, _)| **signature);
         for (signature, count) in sorted {
             let reversed = signature.reversed();
-            let opposite = self.counts.get(&reversed).filter(|_| !signature.is_by_chance);
+            let may_be_random = !signature.is_by_chance && !signature.is_of_root();
+            let opposite = self.counts.get(&reversed).filter(|_| may_be_random);
             if let Some(opposite) = opposite
                 && *signature < reversed
             {

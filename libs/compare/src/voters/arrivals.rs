@@ -10,7 +10,8 @@ const NS_PER_S: f64 = 1e9;
 /// The voters of paired arrivals.
 pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = lateness(paired);
-    let pairs = &paired.pairs.roots.pairs;
+    let roots = &paired.pairs.roots;
+    let pairs = &roots.pairs;
     if pairs.len() < 2 {
         return found;
     }
@@ -22,10 +23,18 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
             .collect()
     };
     let (a, b) = (offsets(paired.a, |pair| pair.0), offsets(paired.b, |pair| pair.1));
-    let Some(line) = Line::fit(&a, &b) else {
+    let of_a = Common::of(paired.a, pairs.iter().map(|pair| pair.0), &roots.only_a);
+    let of_b = Common::of(paired.b, pairs.iter().map(|pair| pair.1), &roots.only_b);
+    let line = Line::fit(&a, &b).filter(|_| !roots.has_copies);
+    let Some(line) = line else {
+        // Copies have no place of their own in the other run.
+        if of_a.seconds > 0.0 {
+            found.push(rate(paired, [of_a, of_b]));
+        }
         return found;
     };
-    found.push(rate(paired, &a, line));
+    let seconds = of_a.seconds * line.slope;
+    found.push(rate(paired, [of_a, Common { seconds, ..of_b }]));
     let mut deviations: Vec<f64> = a
         .iter()
         .zip(&b)
@@ -97,12 +106,33 @@ fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
     limits.into_iter().filter_map(voter).collect()
 }
 
-/// Requests per second. Roots that a replay left out or added lower or raise it.
-fn rate(paired: &Paired<'_>, a: &[f64], line: Line) -> Candidate {
+/// The requests of a run from the first to the last one that have a counterpart.
+#[derive(Debug, Clone, Copy)]
+struct Common {
+    count: f64,
+    seconds: f64,
+}
+
+impl Common {
+    /// Roots that a replay left out or added count, too.
+    fn of(side: &Side, paired: impl Iterator<Item = u32>, only: &[u32]) -> Self {
+        let mut roots: Vec<u32> = paired.collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let starts = || roots.iter().map(|&root| side.root_start_ns(root));
+        let (first, last) = (starts().min().unwrap_or(0), starts().max().unwrap_or(0));
+        let is_within = |root: &&u32| (first..=last).contains(&side.root_start_ns(**root));
+        Self {
+            count: (roots.len() + only.iter().filter(is_within).count()) as f64,
+            seconds: last.saturating_sub(first) as f64 / NS_PER_S,
+        }
+    }
+}
+
+/// Requests per second.
+fn rate(paired: &Paired<'_>, common: [Common; 2]) -> Candidate {
     let roots = &paired.pairs.roots;
-    let seconds = a.last().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
-    let counts = [&roots.only_a, &roots.only_b].map(|only| (roots.pairs.len() + only.len()) as f64);
-    let rates = [counts[0] / seconds, counts[1] / (seconds * line.slope)];
+    let rates = common.map(|common| common.count / common.seconds.max(f64::MIN_POSITIVE));
     let figures = Figures {
         topic: Topic::ArrivalRate,
         module: None,

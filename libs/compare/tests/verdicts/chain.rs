@@ -22,6 +22,8 @@ const FRONT: [f64; 2] = [0.4, 0.2];
 #[derive(Debug, Clone)]
 pub struct Request {
     pub at: f64,
+    /// Number of the recorded request, if it replays one.
+    pub original: usize,
     /// Service times of its calls to `back`, one after the other, each with its status.
     pub calls: Vec<(f64, u16)>,
     pub status: u16,
@@ -43,6 +45,8 @@ pub struct Chain {
     pub slots: u64,
     pub id: &'static str,
     pub replay_of: Option<&'static str>,
+    /// Further fields of `run_meta.json`, each with a comma behind it.
+    pub meta: String,
     /// Distinguishes the trace ids of runs.
     pub base: u64,
 }
@@ -52,10 +56,11 @@ impl Chain {
     pub fn new(seed: u64, number: usize, rho: f64) -> Self {
         let mut random = Random::new(seed);
         let mut at = 0.0;
-        let requests = (0..number).map(|_| {
+        let requests = (0..number).map(|original| {
             at += random.exponential(4.0 / rho);
             Request {
                 at,
+                original,
                 calls: vec![(random.lognormal(4.0, 0.5), 200)],
                 status: 200,
                 path: "/back",
@@ -70,6 +75,7 @@ impl Chain {
             slots: 1,
             id: "a",
             replay_of: None,
+            meta: String::new(),
             base: 1,
         }
     }
@@ -133,7 +139,8 @@ impl Chain {
     fn meta(&self) -> String {
         let replay = self
             .replay_of
-            .map_or_else(String::new, |run| format!(r#""replay_of":"{run}","#));
+            .map_or_else(String::new, |run| format!(r#""replay_of":"{run}","#))
+            + &self.meta;
         format!(
             r#"{{"run_id":"{}","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,{replay}"cctf_version":"1","normalizer_version":"0.1.0","started_ts":{},"ended_ts":{},"time_base":"unix_utc","counts":{{"spans":7,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#,
             self.id,
@@ -205,7 +212,7 @@ impl Row<'_> {
     fn root(&self, calls: &mut String, end: f64) {
         let mut extra = String::new();
         if self.chain.replay_of.is_some() {
-            let original = self.number as u64 + 1;
+            let original = self.request.original as u64 + 1;
             let _ = write!(
                 extra,
                 r#","replay_of_trace_id":"{original:032x}","replay_of_span_id":"{:016x}""#,

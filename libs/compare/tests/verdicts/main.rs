@@ -7,4 +7,5 @@ mod support;
 mod chain;
 mod hostile;
 mod paired;
+mod parts;
 mod unpaired;

@@ -37,12 +37,15 @@ pub struct ReplayFacts {
     pub from_ns: Option<u64>,
     /// End of the replayed part, nanoseconds after the first root. `None`: to the end.
     pub to_ns: Option<u64>,
+    /// Maximum number of requests. `None`: all.
+    pub limit: Option<u64>,
 }
 
 impl ReplayFacts {
     fn attributes(&self) -> impl Iterator<Item = KeyValue> {
-        let nanoseconds =
-            |key, ns: Option<u64>| ns.map(|ns| integer(key, i64::try_from(ns).unwrap_or(i64::MAX)));
+        let unsigned = |key, number: Option<u64>| {
+            number.map(|number| integer(key, i64::try_from(number).unwrap_or(i64::MAX)))
+        };
         let scale = self
             .scale
             .map(|(factor, _)| double(keys::RUN_REPLAY_SCALE, factor));
@@ -54,8 +57,9 @@ impl ReplayFacts {
         let optional = [
             scale,
             by,
-            nanoseconds(keys::RUN_REPLAY_FROM_NS, self.from_ns),
-            nanoseconds(keys::RUN_REPLAY_TO_NS, self.to_ns),
+            unsigned(keys::RUN_REPLAY_FROM_NS, self.from_ns),
+            unsigned(keys::RUN_REPLAY_TO_NS, self.to_ns),
+            unsigned(keys::RUN_REPLAY_LIMIT, self.limit),
         ];
         always.into_iter().chain(optional.into_iter().flatten())
     }
@@ -117,11 +121,14 @@ mod tests {
                 scale: None,
                 from_ns: None,
                 to_ns: None,
+                limit: Some(7),
             }),
             ..RunFacts::default()
         };
         let found = keys_of(&replay);
-        assert!(found.iter().any(|key| key == keys::RUN_REPLAY_OF));
+        for key in [keys::RUN_REPLAY_OF, keys::RUN_REPLAY_LIMIT] {
+            assert!(found.iter().any(|found| found == key), "{found:?}");
+        }
         assert!(
             absent.iter().all(|key| !found.iter().any(|found| found == key)),
             "{found:?}"

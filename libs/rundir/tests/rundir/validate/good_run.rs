@@ -93,6 +93,7 @@ fn meta() -> RunMeta<'static> {
         replay_by: None,
         replay_from_ms: None,
         replay_to_ms: None,
+        replay_limit: None,
         seed: None,
         part: None,
         clocks_aligned: None,

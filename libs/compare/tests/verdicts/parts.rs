@@ -1,0 +1,189 @@
+//! Replays of a part of a run, replays that are not complete, and scaled ones.
+
+use compare::model::{Comparison, Topic, Verdict, Voter};
+
+use crate::chain::{Chain, Request, compare_runs};
+
+const NUMBER: usize = 3_000;
+const RHO: f64 = 0.6;
+
+/// A replay of some requests, which begins with the window.
+fn part(a: &Chain, places: std::ops::Range<usize>, [from, to]: [f64; 2]) -> Chain {
+    let mut b = a.replay(2, 0.05);
+    b.requests = b.requests[places].to_vec();
+    for request in &mut b.requests {
+        request.at -= from;
+    }
+    let start = a.requests[0].at;
+    b.meta = format!(
+        r#""replay_from_ms":{:.6},"replay_to_ms":{:.6},"#,
+        from - start,
+        to - start
+    );
+    b
+}
+
+/// The middle of two requests.
+fn between(a: &Chain, place: usize) -> f64 {
+    (a.requests[place - 1].at + a.requests[place].at) / 2.0
+}
+
+fn lose(chain: &mut Chain, places: std::ops::Range<usize>) {
+    for request in &mut chain.requests[places] {
+        request.is_recorded = false;
+    }
+}
+
+fn has_differences(comparison: &Comparison) -> bool {
+    matches!(comparison.verdict, Verdict::Differs { .. })
+}
+
+fn has_cause(comparison: &Comparison, topic: Topic) -> bool {
+    match &comparison.verdict {
+        Verdict::Differs { causes } => causes.iter().any(|cause| cause.topic == topic),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_replay_that_lost_its_beginning_or_its_end_differs() {
+    let a = Chain::new(1, NUMBER, RHO);
+    for lost in [0..300, 1_800..NUMBER] {
+        let mut b = a.replay(2, 0.05);
+        lose(&mut b, lost.clone());
+        let comparison = compare_runs(&a, &b);
+        assert!(
+            has_cause(&comparison, Topic::CallGraph),
+            "{:?}",
+            comparison.verdict
+        );
+        assert_eq!(comparison.pairing.roots_only_a, lost.len() as u64);
+        // What is left came at the recorded rate.
+        assert!(!has_cause(&comparison, Topic::ArrivalRate));
+        let comparison = compare_runs(&b, &a);
+        assert!(
+            has_cause(&comparison, Topic::CallGraph),
+            "{:?}",
+            comparison.verdict
+        );
+        assert_eq!(comparison.pairing.roots_only_b, lost.len() as u64);
+    }
+}
+
+#[test]
+fn of_a_part_of_a_run_only_this_part_is_compared() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let window = [between(&a, 500), between(&a, 2_500)];
+    let mut b = part(&a, 500..2_500, window);
+    for comparison in [compare_runs(&a, &b), compare_runs(&b, &a)] {
+        assert!(!has_differences(&comparison), "{:?}", comparison.verdict);
+        let pairing = &comparison.pairing;
+        assert_eq!((pairing.roots, pairing.roots_outside), (2_000, 1_000));
+    }
+    lose(&mut b, 1_990..2_000);
+    for comparison in [compare_runs(&a, &b), compare_runs(&b, &a)] {
+        assert!(
+            has_cause(&comparison, Topic::CallGraph),
+            "{:?}",
+            comparison.verdict
+        );
+    }
+}
+
+#[test]
+fn of_a_limited_replay_only_the_first_requests_are_compared() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    b.requests.truncate(2_000);
+    b.meta = r#""replay_limit":2000,"#.to_owned();
+    let comparison = compare_runs(&a, &b);
+    assert!(!has_differences(&comparison), "{:?}", comparison.verdict);
+    assert_eq!(comparison.pairing.roots_outside, 1_000);
+    b.requests.truncate(1_999);
+    assert!(has_cause(&compare_runs(&a, &b), Topic::CallGraph));
+}
+
+#[test]
+fn of_two_replays_the_common_part_is_compared() {
+    let original = Chain::new(1, NUMBER, RHO);
+    let begin = original.requests[0].at;
+    let a = part(&original, 0..2_000, [begin, between(&original, 2_000)]);
+    let window = [between(&original, 500), between(&original, 2_500)];
+    let mut b = part(&original, 500..2_500, window);
+    (b.id, b.base) = ("c", 5_000_000);
+    for comparison in [compare_runs(&a, &b), compare_runs(&b, &a)] {
+        assert!(!has_differences(&comparison), "{:?}", comparison.verdict);
+        let pairing = &comparison.pairing;
+        assert_eq!((pairing.roots, pairing.roots_outside), (1_500, 1_000));
+    }
+    lose(&mut b, 0..200);
+    for comparison in [compare_runs(&a, &b), compare_runs(&b, &a)] {
+        assert!(
+            has_cause(&comparison, Topic::CallGraph),
+            "{:?}",
+            comparison.verdict
+        );
+    }
+}
+
+/// Two copies of a run, the second one shifted cyclically.
+fn overlap(a: &Chain, seed: u64) -> Chain {
+    let mut b = a.replay(seed, 0.05);
+    let end = a.requests[NUMBER - 1].at + 1.0;
+    let shifted = |request: &Request| Request {
+        at: (request.at + 0.4 * end) % end,
+        ..request.clone()
+    };
+    let copy: Vec<Request> = b.requests.iter().map(shifted).collect();
+    b.requests.extend(copy);
+    b.requests.sort_by(|left, right| left.at.total_cmp(&right.at));
+    b.meta = r#""replay_scale":2,"replay_by":"overlap","seed":7,"#.to_owned();
+    b
+}
+
+#[test]
+fn all_copies_of_an_overlap_are_compared_with_the_original() {
+    let a = Chain::new(1, NUMBER, 0.3);
+    let b = overlap(&a, 2);
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(comparison.pairing.roots, 2 * NUMBER as u64);
+    let is_rate = |voter: &&Voter| voter.topic == Topic::ArrivalRate;
+    let rate = comparison.voters.iter().find(is_rate).unwrap();
+    let ratio = rate.b.unwrap() / rate.a.unwrap();
+    assert!((ratio - 2.0).abs() < 0.01, "{rate:?}");
+    assert!(has_cause(&comparison, Topic::ArrivalRate));
+    assert!(
+        !has_cause(&comparison, Topic::CallGraph),
+        "{:?}",
+        comparison.graph
+    );
+}
+
+#[test]
+fn copies_of_two_replays_are_paired_in_the_order_of_their_times() {
+    let original = Chain::new(1, NUMBER, 0.3);
+    let a = overlap(&original, 2);
+    let mut b = overlap(&original, 3);
+    (b.id, b.base) = ("c", 5_000_000);
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(comparison.pairing.roots, 2 * NUMBER as u64);
+    assert_eq!(comparison.verdict, Verdict::Same, "{:#?}", comparison.verdict);
+    lose(&mut b, 5_000..6_000);
+    assert!(has_cause(&compare_runs(&a, &b), Topic::CallGraph));
+}
+
+/// A request that is sent twice by a replay that is not scaled.
+#[test]
+fn a_repeated_request_of_a_plain_replay_is_a_difference() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    b.requests[1_000].original = 999;
+    let comparison = compare_runs(&a, &b);
+    let pairing = &comparison.pairing;
+    assert_eq!((pairing.roots_only_a, pairing.roots_only_b), (1, 1));
+    assert!(
+        has_cause(&comparison, Topic::CallGraph),
+        "{:?}",
+        comparison.verdict
+    );
+}
