@@ -166,7 +166,6 @@ impl Chain {
                 trace: self.base + number as u64,
                 chain: self,
                 request,
-                number,
             };
             let end = match request.calls.get(place) {
                 None => at - NETWORK,
@@ -205,7 +204,6 @@ struct Row<'c> {
     trace: u64,
     chain: &'c Chain,
     request: &'c Request,
-    number: usize,
 }
 
 impl Row<'_> {
