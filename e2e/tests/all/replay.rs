@@ -213,7 +213,7 @@ fn a_chain_is_replayed_with_the_same_calls_statuses_and_sizes() {
     let report = stack.replay("first", "again", &["--strict"]);
     assert_eq!(report["changes"]["changed"], 0);
     assert_eq!(
-        report["plan"]["endpoints"][0]["module"], "front",
+        report["preview"]["endpoints"][0]["module"], "front",
         "the others are called by services"
     );
     assert_same_traces(&stack, "first", "again");
@@ -259,7 +259,7 @@ fn bodies_give_each_endpoint_its_recorded_status_and_size() {
     );
     stack.restart(&single);
     let report = stack.replay("kvget", "kvget-again", &["--strict"]);
-    assert_eq!(report["plan"]["values_stored"], 1);
+    assert_eq!(report["preview"]["values_stored"], 1);
     assert_same_traces(&stack, "kvget", "kvget-again");
     stack.replay("missing", "missing-again", &[]);
     assert_same_traces(&stack, "missing", "missing-again");

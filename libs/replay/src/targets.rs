@@ -43,7 +43,7 @@ pub enum TargetsError {
         listed("module", modules)
     )]
     Missing { modules: Vec<String> },
-    #[error("cannot use --target for {}: the plan sends it nothing; its modules are {}", .module, listed("module", known))]
+    #[error("cannot use --target for {}: the replay sends it nothing; its modules are {}", .module, listed("module", known))]
     Unused { module: String, known: Vec<String> },
     #[error("cannot send load to {host}: it is not this machine; allow it with --allow-target {host}")]
     NotLoopback { host: String },

@@ -36,18 +36,18 @@ use summary::Summary;
 const AFTER_HELP: &str = "\
 Examples:
   cctf plan logs/latest --out plan.jsonl
-  The module and own CPU time of each invocation, for a simulator:
+  The arrival of its root, the module and the own CPU time of each invocation, for a simulator:
     jq -c 'select(.type == \"root\") | .at_ms as $at | .invocations[] | [$at, .module, .cpu_ms]' plan.jsonl
-  One minute of a long run; the counts and the self-check as JSON:
+  One minute of a long run; the self-check as JSON:
     cctf plan gzip-60 --from 1m --to 2m --out minute.jsonl --format json | jq .self_check
 
-A plan is what a run asked of its system, without the waits to which that led. The first line has the run, its stations and the
-self-check. Each further line has one root: its arrival, and all invocations below it, with their own CPU time, other own time,
-bytes and failures, and their calls with what each waits for. Queue times, waits for slots and CPUs, and network times are not
-work: a simulator makes them again. docs/plan.md describes each field and how it is inferred.
+A plan is the work that a run asked of its system, but not the waits that resulted. The first line has the run, its stations and
+the self-check. Each further line has one root: its arrival, and all invocations below it, with their own CPU time, other own time,
+bytes and failures, and their calls with what each waits for. Queue times, and waits for slots and CPUs, are not work: they arise
+again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
-The self-check is printed before the plan is used. With the recorded waits put back, each response must come out within 1 us, or the
-invocation is listed. Simulated queues are compared with the recorded ones; above 10% a warning names the module.
+The self-check shows whether the plan can be used. With the recorded waits put back, each response must come out within 1 us, or the
+invocation has a deviation. Simulated queues are compared with the recorded ones; above 10% and 0.1 ms, a warning names the module.
 
 Exit codes:
   0  the plan was written (a warning of the self-check is a result, not an error)

@@ -13,23 +13,28 @@ use crate::commands::flags::{RunFlags, SendFlags};
 
 const AFTER_HELP: &str = "\
 Examples:
-  The newest run again, to one service; the normalizer writes the files of the new run:
-    cctf replay logs/latest --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
-  What would be sent, and to which module:
+  A preview: what would be sent, and to which module:
     cctf replay logs/latest --dry-run
+  The newest run again, to one service; the normalizer at this address writes the files of the new run, for cctf compare:
+    export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317
+    cctf replay logs/latest --target http://127.0.0.1:8080
   Two modules that users call, at twice the speed, without the first 10 seconds:
     cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
-  Three times as many users; the same requests with bodies for the routes of the own application:
+  Three times the load, from shifted copies of the run; bodies for the routes of the own application:
     cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
   How often this machine's noise alone makes two replays differ, from 40 pairs:
-    cctf replay before --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317 --aa 40
+    cctf replay before --target http://127.0.0.1:8080 --aa 40
 
 A replay sends what came from outside: the calls of load drivers and clients, and invocations that no recorded call caused. Each
 request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
-services make them. docs/replay.md describes bodies, scaling and limits. cctf compare compares both runs.
+services make them. docs/replay.md describes bodies, scaling and limits.
+
+cctf compare compares both runs. Without --otlp-endpoint or its variable, there is no new run to compare. A replay with --speed or
+--scale differs in its arrival rate, so compare two such replays with each other.
 
 Exit codes:
-  0  all requests were sent, and all spans and lines were delivered (lateness and statuses that differ are results, not errors)
+  0  all requests were sent, and all spans and lines were delivered (lateness, other statuses, and pairs of --aa that differ are
+     results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
   2  invalid flag, environment variable or file of bodies, a module without a target, or the run does not exist";
 
@@ -42,7 +47,7 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// URL of the service that stands for a module, or without a module for all others. Repeatable.
+    /// MODULE=URL sends this module's requests to URL. URL alone: the requests of all modules without their own --target. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present = "dry_run", action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
     /// Host that may get load although it is not this machine. Repeatable.
@@ -56,7 +61,10 @@ pub struct ReplayArgs {
     /// Seed of bodies and scaling. The same seed repeats both. Default: the seed of the recorded run, else 1.
     #[arg(long, env = "CCTF_SEED")]
     pub seed: Option<u64>,
-    /// Refuse what the replay would leave out or replace: orphans, roots other than HTTP, damaged lines, bodies of unknown content.
+    /// Refuse a run from which the replay would leave out or replace anything.
+    ///
+    /// These are orphans (unless --orphans root), roots other than HTTP, damaged lines, bodies of unknown content or size, templates
+    /// with another size than recorded, bodies above 64 MiB, paths above 6 KiB, and reads of values that are not stored.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.
@@ -64,11 +72,11 @@ pub struct ReplayArgs {
     pub unfinished: bool,
     /// Replay the run N + 1 times, compare each replay with the next one, and keep the verdicts in false-alarms.json.
     ///
-    /// They show how often noise alone makes two replays differ; cctf compare prints this beside its verdicts. The normalizer
-    /// must write to --logs-dir, because a replay begins when the files of the one before are complete.
+    /// The verdicts show how often noise alone makes two replays differ; cctf compare prints this beside its own verdict. --aa needs
+    /// --otlp-endpoint, and a normalizer that writes to --logs-dir: a replay begins when the files of the one before are complete.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=PAIRS_MAX), conflicts_with = "dry_run")]
     pub aa: Option<u64>,
-    /// Print the plan and send nothing.
+    /// Print the preview and send nothing: requests by endpoint, modules that need a target, and what is not sent.
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

@@ -1,7 +1,8 @@
 //! `cctf replay`: sends a recorded run again, to live services.
 //!
 //! [`args`] has the flags, [`selection`] those that choose requests and times, [`checked`] everything before the first send,
-//! [`plan_report`] what is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several times.
+//! [`plan_report`] the preview that is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several
+//! times.
 
 mod args;
 mod checked;
@@ -43,7 +44,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     match args.format {
         Format::Text => print(&checked.report.text())?,
         Format::Json if args.dry_run => print_json(&checked.report)?,
-        // One object at the end has the plan and the result.
+        // One object at the end has the preview and the result.
         Format::Json => {}
     }
     if args.dry_run {
@@ -90,9 +91,9 @@ fn repeat(
     match (args.format, &found) {
         (Format::Json, found) => print_json(&serde_json::json!({ "false_alarms": found }))?,
         (Format::Text, Some(noise)) => print(&(alarms::sentence(noise) + "\n"))?,
-        (Format::Text, None) => {
-            print("Every pair is void: the driver was late. Give it an idle CPU, and repeat.\n")?
-        }
+        (Format::Text, None) => print(
+            "Every pair is void: lateness was above its margin. Give the driver an idle CPU, and repeat.\n",
+        )?,
     }
     Ok(true)
 }
@@ -125,7 +126,7 @@ fn send(
     let void_because = void_because(&summary);
     let outcome = Outcome {
         run_id,
-        plan: &checked.report,
+        preview: &checked.report,
         summary: &summary,
         is_void: void_because.is_some(),
         void_because,

@@ -16,7 +16,7 @@ use crate::commands::driver::SpanCounts;
 pub struct Outcome<'a> {
     /// Id of the new run.
     pub run_id: &'a str,
-    pub plan: &'a PlanReport,
+    pub preview: &'a PlanReport,
     #[serde(flatten)]
     pub summary: &'a Summary,
     /// Whether the driver was so late that a comparison is void.
@@ -86,7 +86,7 @@ impl Outcome<'_> {
         self.interrupted.then(|| {
             format!(
                 "interrupted after {requests} of {}",
-                counted(self.plan.requests, "request")
+                counted(self.preview.requests, "request")
             )
         })
     }

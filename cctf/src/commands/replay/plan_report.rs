@@ -1,4 +1,4 @@
-//! [`PlanReport`]: what a replay will send, printed before the first request.
+//! [`PlanReport`]: the preview of a replay: what it will send, printed before the first request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -128,7 +128,7 @@ impl PlanReport {
         }
     }
 
-    /// The plan for people.
+    /// The preview for people.
     pub fn text(&self) -> String {
         let mut out = format!("replay of {}\n", printable(&self.replay_of));
         let mut line = |name: &str, value: &str| {

@@ -8,7 +8,7 @@ use plan::roots::{By, Factor, Orphans, Selection};
 
 #[derive(Debug, Clone, Args)]
 pub struct SelectionFlags {
-    /// Factor by which the replay is faster than the recording, such as 2 or 0.5.
+    /// Factor by which the replay is faster than the recording, such as 2 or 0.5. The same as --scale by squeeze.
     #[arg(long, default_value = "1", value_name = "FACTOR")]
     speed: Factor,
     /// Replay only requests that start at or after this offset from the run's first root, such as 10s or 1m30s.
@@ -17,7 +17,7 @@ pub struct SelectionFlags {
     /// Replay only requests that start before this offset.
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     to: Option<Duration>,
-    /// Maximum number of requests: the first ones that the other flags leave.
+    /// Send only the first N of the requests that the other flags select.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Factor by which the load is scaled. Requires --by.

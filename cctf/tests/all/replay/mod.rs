@@ -121,8 +121,11 @@ fn each_module_s_requests_reach_its_target_and_name_their_originals() {
         ],
     );
     let report = json(&output);
-    assert_eq!(report["plan"]["requests"], 3);
-    assert_eq!(report["plan"]["filler"], 1, "the content of /checkout is unknown");
+    assert_eq!(report["preview"]["requests"], 3);
+    assert_eq!(
+        report["preview"]["filler"], 1,
+        "the content of /checkout is unknown"
+    );
     assert_eq!(report["statuses"]["200"], 3);
     let paths = |servers: &Servers| -> Vec<(String, String, usize)> {
         let seen = servers.seen().into_iter();
@@ -191,7 +194,7 @@ fn the_same_seed_sends_the_same_bytes_and_templates_fill_them() {
             seed,
             "--strict",
         ];
-        assert_eq!(json(&replay(&run, &servers, &flags))["plan"]["filler"], 0);
+        assert_eq!(json(&replay(&run, &servers, &flags))["preview"]["filler"], 0);
         let mut seen = servers.seen();
         seen.sort_by(|left, right| left.path.cmp(&right.path));
         seen
@@ -244,8 +247,8 @@ fn orphans_and_an_unfinished_run_are_sent_on_request() {
     let dropped = json(&replay(&run, &servers, &flags));
     assert_eq!(
         (
-            &dropped["plan"]["requests"],
-            &dropped["plan"]["not_sent"]["orphans"]
+            &dropped["preview"]["requests"],
+            &dropped["preview"]["not_sent"]["orphans"]
         ),
         (&1.into(), &1.into())
     );
@@ -254,7 +257,7 @@ fn orphans_and_an_unfinished_run_are_sent_on_request() {
         &servers,
         &[&flags[..], &["--orphans", "root"]].concat(),
     ));
-    assert_eq!(sent["plan"]["requests"], 2);
+    assert_eq!(sent["preview"]["requests"], 2);
     assert_eq!(servers.seen().len(), 3);
 }
 
@@ -271,7 +274,7 @@ fn statuses_other_than_the_recorded_ones_are_counted() {
         (&2.into(), &1.into())
     );
     assert_eq!(
-        report["plan"]["statuses"],
+        report["preview"]["statuses"],
         serde_json::json!({"200": 1, "503": 1})
     );
 }
