@@ -183,7 +183,11 @@ impl ReplayArgs {
             requests: Box::new(composer),
             connections_max: *connections,
             timeout: timeout.value,
-            rate_hint: checked.report.rate,
+            // Requests without a rate are one burst.
+            rate_hint: match checked.report.rate {
+                0.0 => checked.report.requests as f64,
+                rate => rate,
+            },
             rate_asked: None,
         })
     }

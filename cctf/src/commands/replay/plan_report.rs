@@ -35,7 +35,7 @@ pub struct PlanReport {
     pub requests: u64,
     /// Length of the replay, seconds.
     pub length_s: f64,
-    /// Mean requests per second.
+    /// Mean requests per second; 0 if all requests have the same time.
     pub rate: f64,
     pub speed: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,10 +110,9 @@ impl PlanReport {
             replay_of: sources.roots.run_id.clone(),
             requests: overview.requests,
             length_s,
-            rate: if length_s > 0.0 {
-                overview.requests as f64 / length_s
-            } else {
-                0.0
+            rate: match preview.last_offset_ns {
+                None | Some(0) => 0.0,
+                Some(_) => overview.requests as f64 / length_s,
             },
             speed: sources.flags.speed(),
             scale: sources.flags.scale().map(|(factor, _)| factor),
@@ -137,10 +136,13 @@ impl PlanReport {
         };
         line(
             "requests",
-            &format!(
-                "{} in {:.3} s, {:.2}/s on average",
-                self.requests, self.length_s, self.rate
-            ),
+            &match self.rate {
+                0.0 => format!("{} at one time", self.requests),
+                rate => format!(
+                    "{} in {:.3} s, {rate:.2}/s on average",
+                    self.requests, self.length_s
+                ),
+            },
         );
         line("speed", &self.speed.to_string());
         if let (Some(scale), Some(by)) = (self.scale, self.by) {

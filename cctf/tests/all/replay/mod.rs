@@ -230,6 +230,8 @@ fn window_limit_and_scale_choose_the_requests_of_a_dry_run() {
         (&limited["length_s"], &limited["rate"]),
         (&0.02.into(), &100.0.into())
     );
+    let one = json(&replay(&run, &servers, &["--limit", "1", "--dry-run"]));
+    assert_eq!(one["rate"], 0.0, "one request has no rate");
     assert!(servers.seen().is_empty() && servers.spans().is_empty());
 }
 
