@@ -1,58 +1,40 @@
 //! [`IoLoop`]: the thread that owns the connections. It reads responses, completes writes, and sends what found none idle.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-use crate::backlog::Backlog;
 use crate::clock::monotonic_ns;
 use crate::exchange::{Exchange, Failure, Sent};
 use crate::http::connection::{ConnectionState, Flight, ReadOutcome};
 use crate::http::request::traceparent;
 use crate::http::response::Answer;
-use crate::ids::Ids;
 use crate::io_loop::lanes::{Lanes, Pending};
 use crate::io_loop::pool::Pool;
 use crate::outbox::{FLUSH_NS, Outbox};
 use crate::pacer::{FromPacer, ToPacer};
-use crate::progress::DriveProgress;
-use crate::record::recorder::RecorderInput;
 use crate::stream::Prepared;
 
+mod config;
 mod lanes;
 mod pool;
+
+pub use config::IoConfig;
 
 /// Token of the waker; tokens of connections count from 0.
 const WAKER: Token = Token(usize::MAX);
 /// Events per call of the kernel.
 const EVENTS_MAX: usize = 256;
-/// Bytes per read from a socket.
+/// Maximum number of bytes read from one connection in its turn, so that no server keeps the loop from the others, its timeouts
+/// and an interrupt.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 /// Interval of checks for timeouts.
 const TICK_NS: u64 = 100_000_000;
 /// Maximum time for requests in progress after an interrupt.
 const INTERRUPT_GRACE_NS: u64 = 2_000_000_000;
-
-/// Inputs and outputs of the loop.
-pub struct IoConfig {
-    pub targets: Vec<SocketAddr>,
-    pub ids: Ids,
-    /// Maximum number of connections to all targets together.
-    pub connections_max: usize,
-    /// From the send to the complete response, and from the scheduled time to the send, nanoseconds.
-    pub timeout_ns: u64,
-    pub progress: Arc<DriveProgress>,
-    pub backlog: Arc<Backlog>,
-    pub from_pacer: Receiver<FromPacer>,
-    /// Passes connections to the pacer.
-    pub to_pacer: Sender<ToPacer>,
-    /// Receives ended exchanges.
-    pub recorder: SyncSender<RecorderInput>,
-}
 
 pub struct IoLoop {
     poll: Poll,
@@ -65,6 +47,9 @@ pub struct IoLoop {
     pacer_finished: bool,
     cut_off_ns: Option<u64>,
     buffer: Vec<u8>,
+    /// Connections that may have further bytes although the kernel has no new event for them, and whether the server has closed
+    /// its side.
+    unread: BTreeMap<usize, bool>,
 }
 
 impl IoLoop {
@@ -82,6 +67,7 @@ impl IoLoop {
             pacer_finished: false,
             cut_off_ns: None,
             buffer: vec![0; READ_BUFFER_BYTES],
+            unread: BTreeMap::new(),
             config,
         };
         Ok((io_loop, waker))
@@ -111,13 +97,20 @@ impl IoLoop {
     }
 
     fn poll_once(&mut self, events: &mut Events) -> io::Result<()> {
-        let wait_ns = if self.outbox.is_empty() { TICK_NS } else { FLUSH_NS };
+        let wait_ns = match (self.unread.is_empty(), self.outbox.is_empty()) {
+            (false, _) => 0,
+            (true, true) => TICK_NS,
+            (true, false) => FLUSH_NS,
+        };
         match self.poll.poll(events, Some(Duration::from_nanos(wait_ns))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
         // Before the events: the pacer has sent its message before any response can arrive.
         self.receive_from_pacer();
+        for (token, closed) in std::mem::take(&mut self.unread) {
+            self.read(token, closed);
+        }
         for event in events.iter().filter(|event| event.token() != WAKER) {
             self.on_event(event.token().0, event.is_read_closed() || event.is_error());
         }
@@ -300,29 +293,29 @@ impl IoLoop {
         }
     }
 
-    /// Reads the received bytes; all of them if the server has `closed` its side.
+    /// Reads received bytes once. What remains is read in the connection's next turn.
     fn read_into(&mut self, buffer: &mut [u8], token: usize, closed: bool) -> ReadOutcome {
-        while let Some(connection) = self.pool.get_mut(token) {
-            let count = match connection.receive(buffer) {
-                Ok(Some(count)) => count,
-                Ok(None) => break,
-                Err(failure) => return ReadOutcome::Dead(failure),
-            };
-            if count > 0 && connection.flight().is_none() {
-                // The response was read before the pacer's message, which says whether it has a body.
-                self.receive_from_pacer();
-            }
-            let Some(connection) = self.pool.get_mut(token) else {
-                break;
-            };
-            match connection.feed(&buffer[..count], closed) {
-                // A short read means that the socket is empty, so further bytes cause a new event.
-                ReadOutcome::More if count < buffer.len() && !closed => break,
-                ReadOutcome::More => {}
-                ended => return ended,
-            }
+        let Some(connection) = self.pool.get_mut(token) else {
+            return ReadOutcome::More;
+        };
+        let count = match connection.receive(buffer) {
+            Ok(Some(count)) => count,
+            Ok(None) => return ReadOutcome::More,
+            Err(failure) => return ReadOutcome::Dead(failure),
+        };
+        if count > 0 && connection.flight().is_none() {
+            // The response was read before the pacer's message, which says whether it has a body.
+            self.receive_from_pacer();
         }
-        ReadOutcome::More
+        let Some(connection) = self.pool.get_mut(token) else {
+            return ReadOutcome::More;
+        };
+        let outcome = connection.feed(&buffer[..count], closed);
+        // A short read means that the socket is empty, so further bytes cause a new event.
+        if matches!(outcome, ReadOutcome::More) && (count == buffer.len() || closed) {
+            *self.unread.entry(token).or_default() |= closed;
+        }
+        outcome
     }
 
     fn on_answer(&mut self, token: usize, answer: Answer) {

@@ -2,6 +2,8 @@
 
 /// Maximum length of a line with a chunk's size, bytes.
 const CHUNK_LINE_BYTES_MAX: u32 = 1024;
+/// Maximum number of interim answers (status 1xx) before a response. Servers send one or two, such as 100 and 103.
+pub(super) const INTERIM_ANSWERS_MAX: u32 = 32;
 
 /// An invalid response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +14,8 @@ pub enum ResponseError {
     /// Above a limit of this reader.
     #[error("response head is too large")]
     HeadTooLarge,
+    #[error("response has more than {INTERIM_ANSWERS_MAX} interim answers (status 1xx)")]
+    TooManyInterim,
 }
 
 /// The state of a reader within a response. `Length(0)` is the end.

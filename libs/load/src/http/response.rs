@@ -1,6 +1,6 @@
 //! An incremental reader of HTTP/1.1 responses: status and body size, without keeping the body.
 
-use super::framing::{CHUNK_SIZE_START, Framing, State, next_framing_state};
+use super::framing::{CHUNK_SIZE_START, Framing, INTERIM_ANSWERS_MAX, State, next_framing_state};
 
 pub use super::framing::ResponseError;
 
@@ -25,6 +25,7 @@ pub struct ResponseReader {
     answer: Answer,
     bodyless: bool,
     started: bool,
+    interim_answers: u32,
 }
 
 impl ResponseReader {
@@ -40,6 +41,7 @@ impl ResponseReader {
             answer,
             bodyless: false,
             started: false,
+            interim_answers: 0,
         }
     }
 
@@ -58,6 +60,7 @@ impl ResponseReader {
             keep_alive: true,
         };
         self.started = false;
+        self.interim_answers = 0;
     }
 
     /// Whether any byte of the response has been received.
@@ -79,35 +82,29 @@ impl ResponseReader {
         (self.state == State::UntilClose).then_some(self.answer)
     }
 
+    /// Reads heads up to that of the response itself, then its body.
     fn feed_head(&mut self, data: &[u8]) -> Result<Option<Answer>, ResponseError> {
-        if self.head.is_empty() {
-            return match self.parse_head(data)? {
-                Some(consumed) => self.after_head(&data[consumed..]),
-                None => {
-                    self.head.extend_from_slice(data);
-                    Ok(None)
-                }
-            };
-        }
-        self.head.extend_from_slice(data);
-        let head = std::mem::take(&mut self.head);
-        match self.parse_head(&head)? {
-            Some(consumed) => self.after_head(&head[consumed..]),
-            None => {
-                self.head = head;
-                Ok(None)
+        let mut kept = std::mem::take(&mut self.head);
+        let mut rest = match kept.is_empty() {
+            true => data,
+            false => {
+                kept.extend_from_slice(data);
+                &kept
             }
-        }
-    }
-
-    fn after_head(&mut self, rest: &[u8]) -> Result<Option<Answer>, ResponseError> {
-        if (100..200).contains(&self.answer.status) {
-            self.state = State::Head;
-            return if rest.is_empty() {
-                Ok(None)
-            } else {
-                self.feed_head(rest)
+        };
+        while self.state == State::Head {
+            let Some(consumed) = self.parse_head(rest)? else {
+                self.head = rest.to_vec();
+                return Ok(None);
             };
+            rest = &rest[consumed..];
+            if (100..200).contains(&self.answer.status) {
+                self.interim_answers += 1;
+                if self.interim_answers > INTERIM_ANSWERS_MAX {
+                    return Err(ResponseError::TooManyInterim);
+                }
+                self.state = State::Head;
+            }
         }
         self.feed_body(rest)
     }
@@ -287,6 +284,24 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
         ] {
             assert!(read("GET", wire.as_bytes(), wire.len()).is_err(), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn interim_answers_are_bounded_whatever_the_pieces() {
+        let interim = |count: u32| "HTTP/1.1 100 Continue\r\n\r\n".repeat(count as usize);
+        let wire = |count| interim(count) + "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+        for piece in [1, 25, 40, 100_000] {
+            let most = wire(INTERIM_ANSWERS_MAX);
+            assert_eq!(
+                read("GET", most.as_bytes(), piece),
+                Ok(Some(answer(200, 1, true)))
+            );
+            // A recursion for each of them would exceed the stack.
+            for count in [INTERIM_ANSWERS_MAX + 1, 100_000] {
+                let failed = read("GET", interim(count).as_bytes(), piece);
+                assert_eq!(failed, Err(ResponseError::TooManyInterim));
+            }
         }
     }
 

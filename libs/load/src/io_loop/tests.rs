@@ -1,14 +1,16 @@
 //! The io loop and its pacer, in one thread.
 
 use std::net::TcpListener;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
 use bytes::Bytes;
 
 use super::*;
+use crate::backlog::Backlog;
 use crate::exchange::Request;
 use crate::facts::RequestFacts;
 use crate::http::request::{Head, HeadParts};
+use crate::ids::Ids;
 use crate::plan::target::Target;
 
 /// A loop with the other ends of its channels.
@@ -141,6 +143,28 @@ fn a_spare_connection_goes_back_to_the_pacer_while_there_is_room() {
         rig.from_io.try_recv(),
         Ok(ToPacer::Free { target: 0, .. })
     ));
+}
+
+#[test]
+fn a_connection_gives_way_to_the_others_after_each_read() {
+    const BUFFER: usize = 1024;
+    const BODY: usize = 40 * BUFFER;
+    let mut rig = rig(1, 1);
+    rig.io_loop.buffer = vec![0; BUFFER];
+    rig.hand_over(0, 0, None);
+    rig.poll_until(|io_loop| io_loop.pool.carrying() == 1);
+    let (stream, _) = rig.servers[0].accept().unwrap();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n");
+    let response = [head.as_bytes(), &[b'x'; BODY]].concat();
+    std::io::Write::write_all(&mut &stream, &response).unwrap();
+    let turns = std::cell::Cell::new(0);
+    rig.poll_until(|io_loop| {
+        turns.set(turns.get() + 1);
+        io_loop.pool.carrying() == 0
+    });
+    // One read for an event and one for the bytes that remained: two a turn at most.
+    assert!(turns.get() >= BODY / BUFFER / 2, "{} turns", turns.get());
+    assert!(rig.io_loop.unread.is_empty());
 }
 
 #[test]
