@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::exchange::Exchange;
@@ -19,7 +20,12 @@ pub enum EventsError {
     /// A driver was killed while it wrote the file.
     #[error("cannot append to {0}: its last line is incomplete because a driver was killed; move the file")]
     TornLine(PathBuf),
-    #[error("cannot write {path}: {source}")]
+    /// Its reader may stop reading, and then a write waits for ever.
+    #[error(
+        "cannot append to {0}: it is a pipe, whose reader can stop the driver; choose a regular file with --out"
+    )]
+    Pipe(PathBuf),
+    #[error("cannot write {path}: {source}; free space there, or choose another file with --out")]
     Write { path: PathBuf, source: io::Error },
 }
 
@@ -48,6 +54,11 @@ impl EventsWriter {
             .read(true)
             .open(path)
             .map_err(failed)?;
+        // This is checked after the open, which does not wait for a reader because it reads, too: the path may change before it.
+        let kind = file.metadata().map_err(failed)?.file_type();
+        if kind.is_fifo() {
+            return Err(EventsError::Pipe(path.to_owned()));
+        }
         if ends_torn(&mut file).map_err(failed)? {
             return Err(EventsError::TornLine(path.to_owned()));
         }
@@ -220,6 +231,18 @@ mod tests {
             (line["code"].as_u64(), line["error"].as_str()),
             (Some(0), Some("timeout: no whole response in time"))
         );
+    }
+
+    #[test]
+    fn a_pipe_is_refused_though_it_has_no_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let refused = EventsWriter::open(&path, ids()).unwrap_err();
+        assert!(matches!(refused, EventsError::Pipe(_)), "{refused}");
+        // A device has no reader that can stop.
+        assert!(EventsWriter::open(Path::new("/dev/null"), ids()).is_ok());
     }
 
     #[test]

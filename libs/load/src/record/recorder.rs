@@ -1,7 +1,7 @@
 //! The recorder's thread: it adds ended exchanges to the file, the figures and the exporter's queue.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
 use crate::otlp::export::SpanQueue;
@@ -10,7 +10,7 @@ use crate::record::summary::SummaryBuilder;
 
 /// Maximum number of batches that wait for the recorder; beyond that, the io loop waits.
 pub const RECORDER_BATCHES_MAX: usize = 1024;
-/// Interval at which buffered lines are written if there are few.
+/// Maximum time for which lines are buffered, however many batches come: a driver that is killed loses no more than these.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Messages to the recorder.
@@ -32,8 +32,10 @@ impl Recorder {
     pub fn run(mut self, input: Receiver<RecorderInput>) -> Result<(), EventsError> {
         let mut summary = SummaryBuilder::default();
         let mut outcome = Ok(());
+        let mut flushed = Instant::now();
         loop {
-            let written = match input.recv_timeout(FLUSH_INTERVAL) {
+            let wait = FLUSH_INTERVAL.saturating_sub(flushed.elapsed());
+            let written = match input.recv_timeout(wait) {
                 Ok(RecorderInput::Batch(batch)) => self.record(batch, &mut summary),
                 Ok(RecorderInput::EndStream(reply)) => {
                     let _ = reply.send(std::mem::take(&mut summary));
@@ -41,8 +43,14 @@ impl Recorder {
                 }
                 Err(RecvTimeoutError::Timeout) => self.flush(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    let flushed = self.flush();
-                    return outcome.and(flushed);
+                    return outcome.and(self.flush());
+                }
+            };
+            let written = match flushed.elapsed() < FLUSH_INTERVAL {
+                true => written,
+                false => {
+                    flushed = Instant::now();
+                    written.and_then(|()| self.flush())
                 }
             };
             if let (Err(error), true) = (written, outcome.is_ok()) {
