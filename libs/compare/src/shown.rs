@@ -132,7 +132,7 @@ fn modules(side: &Side) -> BTreeMap<u32, Module> {
         module.requests += 1;
         module.errors += u64::from(match row.outcome {
             Outcome::Status(status) => status >= ERROR_STATUS,
-            Outcome::Text(_) => true,
+            Outcome::Text(_) | Outcome::NoAnswer(_) => true,
             Outcome::Silent => false,
         });
         module

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cctf_load::http::request::PATH_BYTES_MAX;
-use plan::roots::{Arrival, Root, RootsError};
+use plan::roots::{Arrival, Root, RootsError, Unsent};
 
 use crate::bodies::templates::Templates;
-use crate::bodies::{Choice, choose, is_too_large};
+use crate::bodies::{Choice, choose};
 use crate::keys::Keys;
 use crate::targets::Targets;
 
@@ -15,6 +15,12 @@ use crate::targets::Targets;
 const FILLERS_MAX: usize = 100;
 /// Maximum number of modules that one replay sends to: each may need a target, which a person names.
 pub const MODULES_MAX: usize = 1_000;
+
+// The plan's limits are those of the driver.
+const _: () = assert!(
+    plan::roots::PATH_BYTES_MAX == PATH_BYTES_MAX
+        && plan::roots::BODY_BYTES_MAX == cctf_load::plan::payload::SIZE_BYTES_MAX as u64
+);
 
 /// Counts of the requests of a plan, by what the driver can do with them.
 #[derive(Debug, Default)]
@@ -41,22 +47,10 @@ pub struct Overview {
     pub keys: Keys,
 }
 
-/// Why a root that could be sent over HTTP is not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsent {
-    TooLarge,
-    TooLong,
-}
-
 /// Whether the driver refuses to send a root.
 pub fn unsent(root: &Root) -> Option<Unsent> {
     let path = root.path.as_deref().map_or(0, str::len);
-    // The question mark is one more byte.
-    let query = root.query.as_deref().map_or(0, |query| query.len() + 1);
-    if is_too_large(root) {
-        return Some(Unsent::TooLarge);
-    }
-    (path + query > PATH_BYTES_MAX).then_some(Unsent::TooLong)
+    plan::roots::unsent(root.body_bytes, path, root.query.as_deref().map(str::len))
 }
 
 impl Overview {

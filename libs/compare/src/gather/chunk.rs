@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use cctf_proto::cctf::{Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, SpanKind, Text};
+use plan::roots::{Clues, Evidence, Role};
 use rundir::Ending;
 use rundir::chunks::ChunkLines;
 
@@ -27,13 +28,23 @@ fn size(bytes: Option<u64>) -> i64 {
         .unwrap_or(UNKNOWN)
 }
 
-/// gRPC and messages are not sent again as requests over HTTP.
-fn is_http(protocol: Option<&Text<'_>>, method: Option<&Text<'_>>) -> bool {
-    match protocol {
-        Some(protocol) => &**protocol == "http",
-        None => method.is_some(),
-    }
-}
+/// Names of errors without an answer: of the load driver (timeout, connect, closed, io, not_sent), of gRPC, of Java and of Node.js.
+/// They depend on the load of the moment. Any other name is a fact of the answer.
+const NO_ANSWER: [&str; 13] = [
+    "timeout",
+    "connect",
+    "closed",
+    "io",
+    "not_sent",
+    "DEADLINE_EXCEEDED",
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+    "java.net.ConnectException",
+    "java.net.SocketTimeoutException",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+];
 
 impl Chunk {
     /// Reads lines of one file. `read` adds one line and returns whether it is a row. The last line of a growing file is skipped.
@@ -64,7 +75,13 @@ impl Chunk {
     fn outcome(&mut self, status: Option<i64>, texts: [Option<&Text<'_>>; 2]) -> Outcome {
         match (status.and_then(|status| i32::try_from(status).ok()), texts) {
             (Some(status), _) => Outcome::Status(status),
-            (None, [Some(text), _] | [None, Some(text)]) => Outcome::Text(self.names.number(text)),
+            (None, [Some(text), _] | [None, Some(text)]) => {
+                let number = self.names.number(text);
+                match NO_ANSWER.contains(&&**text) {
+                    true => Outcome::NoAnswer(number),
+                    false => Outcome::Text(number),
+                }
+            }
             (None, [None, None]) => Outcome::Silent,
         }
     }
@@ -83,10 +100,23 @@ impl Chunk {
             span_id: row.span_id,
             parent: row.parent_id,
             caller: row.caller_span_id,
-            is_root: row.parent_id.is_none() && row.caller_span_id.is_none() && !flags.has(Flag::Orphan),
+            is_root: row.parent_id.is_none()
+                && Role::of_invocation(row.caller_span_id.is_some(), flags.has(Flag::Orphan))
+                    == Role::Invocation,
             has_parent_span: row.parent_span_id.is_some(),
             is_orphan: flags.has(Flag::Orphan),
-            is_http: row.kind == SpanKind::Server && is_http(row.protocol.as_ref(), row.method.as_ref()),
+            clues: Clues::of(
+                &Evidence {
+                    protocol: row.protocol.as_deref(),
+                    method: row.method.as_deref(),
+                    path: row.path.as_deref(),
+                    query: row.query.as_deref(),
+                    span_kind: Some(row.kind),
+                    is_background: false,
+                    is_truncated: flags.has(Flag::Truncated),
+                },
+                row.bytes_in,
+            ),
             module: self.names.number(&row.module_id),
             node: self.names.number(&row.node),
             instance: self.names.number(&row.instance_id),
@@ -121,6 +151,8 @@ impl Chunk {
             (None, None) => "(unknown)",
         };
         let flags = row.flags.unwrap_or_default();
+        let is_below = row.ancestor_id.is_some();
+        let role = (!is_below).then(|| Role::of_call(row.parent_span_id.is_some(), flags.has(Flag::Orphan)));
         let is_message = row.kind == Some(SpanKind::Producer);
         let mut original = NONE;
         if let (Some(trace), Some(span)) = (row.replay_of_trace_id, row.replay_of_span_id) {
@@ -131,9 +163,22 @@ impl Chunk {
             trace_id: row.trace_id,
             span_id: row.span_id,
             ancestor: row.ancestor_id,
-            is_root: row.ancestor_id.is_none() && row.parent_span_id.is_none() && !flags.has(Flag::Orphan),
+            is_root: role == Some(Role::Call),
             has_parent_span: row.parent_span_id.is_some(),
-            is_http: !is_message && is_http(row.protocol.as_ref(), row.method.as_ref()),
+            outer: row.parent_span_id.filter(|_| role == Some(Role::NestedCall)),
+            clues: Clues::of(
+                &Evidence {
+                    protocol: row.protocol.as_deref(),
+                    method: row.method.as_deref(),
+                    path: row.path.as_deref(),
+                    query: None,
+                    span_kind: row.kind,
+                    // Set when the modules are known.
+                    is_background: false,
+                    is_truncated: flags.has(Flag::Truncated),
+                },
+                row.bytes_out,
+            ),
             is_message,
             is_inferred: false,
             module: self.names.number(&row.module_id),
@@ -154,7 +199,7 @@ impl Chunk {
     pub fn rename(&mut self, numbers: &[u32], originals_before: u32) {
         let of = |number: u32| numbers.get(number as usize).copied().unwrap_or(NONE);
         let rename_outcome = |outcome: &mut Outcome| {
-            if let Outcome::Text(text) = outcome {
+            if let Outcome::Text(text) | Outcome::NoAnswer(text) = outcome {
                 *text = of(*text);
             }
         };

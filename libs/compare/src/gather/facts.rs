@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_proto::cctf::{File, Milliseconds, Module, Part, RunMeta, WHOLE_BYTES_MAX};
+use plan::inventory;
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
@@ -25,6 +26,8 @@ pub struct Facts {
     pub started_ms: Option<f64>,
     /// By module, in the order of their ids.
     pub modules: BTreeMap<String, Deployment>,
+    /// Modules that process requests.
+    pub servers: BTreeSet<String>,
 }
 
 /// The instances of a module.
@@ -60,12 +63,12 @@ impl Facts {
             {
                 facts.add_meta(&meta);
             }
-            if let Some(bytes) = folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?
-                && let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes)
-            {
-                facts.modules = modules.iter().filter_map(deployment).collect();
-            }
         }
+        let found = inventory::read(run, parts, |modules| {
+            let deployments = modules.iter().filter_map(deployment).collect();
+            (deployments, inventory::servers(modules))
+        })?;
+        (facts.modules, facts.servers) = found.unwrap_or_default();
         Ok(facts)
     }
 

@@ -1,6 +1,7 @@
 //! [`Invocation`] and [`Call`]: rows with their names as numbers and their times in nanoseconds.
 
 use cctf_proto::cctf::{SpanId, TraceId};
+use plan::roots::Clues;
 
 /// A time or size that the row does not state.
 pub const UNKNOWN: i64 = i64::MIN;
@@ -21,6 +22,8 @@ pub enum Outcome {
     Status(i32),
     /// A name: the class of an error, or a status that is not a number.
     Text(u32),
+    /// The name of an error for want of an answer: a timeout or a broken connection.
+    NoAnswer(u32),
 }
 
 /// An invocation.
@@ -37,8 +40,8 @@ pub struct Invocation {
     pub has_parent_span: bool,
     /// Whether its caller is missing.
     pub is_orphan: bool,
-    /// Whether it is a request over HTTP, which a replay can repeat.
-    pub is_http: bool,
+    /// What decides whether a replay can repeat it.
+    pub clues: Clues,
     pub module: u32,
     pub node: u32,
     pub instance: u32,
@@ -83,7 +86,10 @@ pub struct Call {
     /// Whether it has neither an invocation nor a span above it.
     pub is_root: bool,
     pub has_parent_span: bool,
-    pub is_http: bool,
+    /// The call inside of which it is, if no invocation is above it: as an attempt is inside of a logical request.
+    pub outer: Option<SpanId>,
+    /// What decides whether a replay can repeat it; of a root with what its answer adds.
+    pub clues: Clues,
     /// Whether the sender does not wait.
     pub is_message: bool,
     /// Whether it has no row: it stands for the cause of an invocation.

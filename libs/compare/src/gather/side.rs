@@ -75,13 +75,10 @@ pub fn both(
             });
         }
         // The live service repeats its own calls by itself, such as polls for messages.
-        for call in side
-            .rows
-            .calls
-            .iter_mut()
-            .filter(|call| modules.contains(&call.module))
-        {
-            call.is_http &= !call.is_root;
+        let servers = side.facts.servers.iter().filter_map(|server| names.find(server));
+        let servers: BTreeSet<u32> = servers.collect();
+        for call in &mut side.rows.calls {
+            call.clues.is_background = call.is_root && servers.contains(&call.module);
         }
         side.calls = side.rows.calls.len() as u64;
         side.is_open = inputs[place].is_open;

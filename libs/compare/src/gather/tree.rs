@@ -73,6 +73,13 @@ impl Tree {
                 }
             }
         }
+        for (call, &callee) in rows.calls.iter_mut().zip(&tree.callee) {
+            if callee != NONE && call.is_root && !call.is_inferred {
+                call.clues = call.clues.joined(rows.invocations[callee as usize].clues);
+            }
+        }
+        let mut is_nested = vec![false; rows.calls.len()];
+        tree.add_nested(rows, &calls, &mut is_nested);
         let ancestor_of = |call: &Call| {
             let is_it = |number: u32| rows.invocations[number as usize].trace_id == call.trace_id;
             let found = call
@@ -82,7 +89,7 @@ impl Tree {
         };
         let ancestors: Vec<u32> = rows.calls.iter().map(ancestor_of).collect();
         tree.add_children(rows, &ancestors);
-        tree.add_roots(rows, &ancestors);
+        tree.add_roots(rows, &ancestors, &is_nested);
         tree
     }
 
@@ -111,11 +118,39 @@ impl Tree {
         self.first = first;
     }
 
-    fn add_roots(&mut self, rows: &Rows, ancestors: &[u32]) {
+    /// A root with calls inside, such as the attempts of a logical request, has the answer of the last one that was answered.
+    fn add_nested(&mut self, rows: &Rows, calls: &Ids, is_nested: &mut [bool]) {
+        /// Calls inside of calls. Clients have two or three; the bound ends circles.
+        const DEPTH_MAX: usize = 8;
+        let outer_of = |call: u32| {
+            let call = &rows.calls[call as usize];
+            let is_it = |number: u32| rows.calls[number as usize].trace_id == call.trace_id;
+            calls.find(call.trace_id, call.outer?, is_it)
+        };
+        let mut answers = Vec::new();
+        for number in (0..rows.calls.len() as u32).filter(|&call| rows.calls[call as usize].outer.is_some()) {
+            let above = std::iter::successors(Some(number), |&call| outer_of(call));
+            let outermost = above.take(DEPTH_MAX).last().unwrap_or(number);
+            if !rows.calls[outermost as usize].is_root {
+                continue;
+            }
+            is_nested[number as usize] = true;
+            let callee = self.callee[number as usize];
+            if callee != NONE && self.callee[outermost as usize] == NONE {
+                answers.push((outermost, order(&rows.calls[number as usize]), callee));
+            }
+        }
+        answers.sort_unstable();
+        for (outermost, _, callee) in answers {
+            self.callee[outermost as usize] = callee;
+        }
+    }
+
+    fn add_roots(&mut self, rows: &Rows, ancestors: &[u32], is_nested: &[bool]) {
         for (number, call) in rows.calls.iter().enumerate() {
             if call.is_root {
                 self.roots.push(number as u32);
-            } else if ancestors[number] == NONE {
+            } else if ancestors[number] == NONE && !is_nested[number] {
                 self.orphans.push(number as u32);
             }
         }
@@ -192,7 +227,8 @@ fn inferred(row: &Invocation) -> Call {
         ancestor: row.parent,
         is_root: row.is_root,
         has_parent_span: row.has_parent_span,
-        is_http: row.is_http,
+        outer: None,
+        clues: row.clues,
         is_message: false,
         is_inferred: true,
         module: NONE,

@@ -10,9 +10,8 @@ const STATUSES: [i32; 6] = [429, 503, 504, 4, 8, 14];
 pub fn is_chance(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Status(status) => STATUSES.contains(&status),
-        // An error without a status: no answer came.
-        Outcome::Text(_) => true,
-        Outcome::Silent => false,
+        Outcome::NoAnswer(_) => true,
+        Outcome::Text(_) | Outcome::Silent => false,
     }
 }
 

@@ -209,9 +209,11 @@ fn sort_out(sides: [&Side; 2], link: Link, is_replay: bool, mut matching: Matchi
         ..RootPairs::default()
     };
     for (place, side) in sides.into_iter().enumerate() {
-        let can_be_sent = |root: u32| !is_replay || side.rows.calls[root as usize].is_http;
+        let clues = |root: u32| side.rows.calls[root as usize].clues;
+        let can_be_sent = |root: u32| !is_replay || clues(root).is_sent();
+        let is_planned = |root: u32| !is_replay || clues(root).kind().can_be_sent();
         let is_paired = |root: u32| matching.is_paired(place, root);
-        let expected = expected(sides, link, place, can_be_sent, is_paired);
+        let expected = expected(sides, link, place, is_planned, is_paired);
         for (&root, is_expected) in side.tree.roots.iter().zip(expected) {
             match (is_paired(root), is_expected, can_be_sent(root)) {
                 (true, ..) => {}

@@ -213,7 +213,7 @@ fn difference(signature: &Signature, count: &Count, is_by_chance: bool, names: &
     let status = |outcome: Outcome| match outcome {
         Outcome::Silent => None,
         Outcome::Status(status) => Some(status.to_string()),
-        Outcome::Text(text) => Some(names.text(text).to_owned()),
+        Outcome::Text(text) | Outcome::NoAnswer(text) => Some(names.text(text).to_owned()),
     };
     GraphDifference {
         kind: signature.kind,

@@ -68,30 +68,30 @@ pub fn counts_missing(sides: [&Side; 2], link: Link) -> bool {
     }
 }
 
-/// Whether the other run should have each root of the run at `place`, in the order of the roots. `can_be_sent` and `is_paired`
+/// Whether the other run should have each root of the run at `place`, in the order of the roots. `is_planned` and `is_paired`
 /// are asked with roots.
 pub fn expected(
     sides: [&Side; 2],
     link: Link,
     place: usize,
-    can_be_sent: impl Fn(u32) -> bool,
+    is_planned: impl Fn(u32) -> bool,
     is_paired: impl Fn(u32) -> bool,
 ) -> Vec<bool> {
     let (side, other) = (sides[place], sides[1 - place]);
     match link {
         Link::Recorded(recorded) if recorded == place => {
-            of_recorded(side, Window::of(&other.facts), can_be_sent, is_paired)
+            of_recorded(side, Window::of(&other.facts), is_planned, is_paired)
         }
         Link::Replays => of_replay(side, Window::of(&other.facts), is_paired),
         Link::Recorded(_) | Link::Equal => vec![true; side.tree.roots.len()],
     }
 }
 
-/// The window counts from the first root of the run, and the limit counts what can be sent, as in `plan::roots::Selection`.
+/// The window counts from the first root of the run, and the limit counts requests over HTTP, as in `plan::roots::Selection`.
 fn of_recorded(
     side: &Side,
     window: Window,
-    can_be_sent: impl Fn(u32) -> bool,
+    is_planned: impl Fn(u32) -> bool,
     is_paired: impl Fn(u32) -> bool,
 ) -> Vec<bool> {
     // Orphans count only if they were replayed as roots.
@@ -107,7 +107,7 @@ fn of_recorded(
     let mut is_sent = |root: u32| {
         let offset = side.root_start_ns(root).saturating_sub(first_ns);
         let is_within = window.from_ns <= offset && offset < window.to_ns;
-        sent += u64::from(is_within && can_be_sent(root));
+        sent += u64::from(is_within && is_planned(root));
         is_within && sent <= window.limit
     };
     let each = side.tree.roots.iter().map(|&root| {

@@ -2,7 +2,7 @@
 
 use compare::model::{Comparison, Topic, Verdict, Voter};
 
-use crate::chain::{Chain, Request, compare_runs};
+use crate::chain::{Chain, Request, compare_folders, compare_runs};
 
 const NUMBER: usize = 3_000;
 const RHO: f64 = 0.6;
@@ -186,4 +186,110 @@ fn a_repeated_request_of_a_plain_replay_is_a_difference() {
         "{:?}",
         comparison.verdict
     );
+}
+
+/// Writes both runs, changes the lines of `calls.jsonl` of each, and compares them.
+fn compare_with_calls([a, b]: [&Chain; 2], change: impl Fn(usize, usize, &str) -> Vec<String>) -> Comparison {
+    let logs = tempfile::tempdir().unwrap();
+    let folders = [a.write(logs.path()), b.write(logs.path())];
+    for (run, folder) in folders.iter().enumerate() {
+        let path = folder.join("cctf/calls.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().enumerate();
+        let lines = lines.flat_map(|(number, line)| change(run, number, line));
+        std::fs::write(&path, lines.map(|line| line + "\n").collect::<String>()).unwrap();
+    }
+    compare_folders(&folders[0], &folders[1])
+}
+
+/// Changes the root of one request of the recorded run, which the replay does not have.
+fn compare_without(number: usize, change: impl Fn(&str) -> String) -> Comparison {
+    let a = Chain::new(1, NUMBER, RHO);
+    let mut b = a.replay(2, 0.05);
+    lose(&mut b, number..number + 1);
+    let trace = format!(
+        "{:032x}\",\"span_id\":\"0000000000000001\"",
+        a.base + number as u64
+    );
+    compare_with_calls([&a, &b], |run, _, line| match run == 0 && line.contains(&trace) {
+        true => vec![change(line)],
+        false => vec![line.to_owned()],
+    })
+}
+
+#[test]
+fn a_root_that_no_replay_sends_is_no_difference() {
+    for (from, to) in [
+        (r#""path":"/""#, r#""path":"/a b""#.to_owned()),
+        (r#""method":"GET""#, r#""method":"CONNECT""#.to_owned()),
+        (r#""bytes_out":0"#, r#""bytes_out":67108865"#.to_owned()),
+        (r#""protocol":"http""#, r#""protocol":"rpc""#.to_owned()),
+    ] {
+        let comparison = compare_without(700, |line| line.replacen(from, &to, 1));
+        assert!(!has_differences(&comparison), "{to}: {:?}", comparison.verdict);
+        assert_eq!(comparison.pairing.roots_not_replayable, 1, "{to}");
+    }
+    // A function that is invoked over HTTP is sent.
+    let comparison = compare_without(700, |line| {
+        line.replacen(r#""protocol":"http""#, r#""protocol":"faas""#, 1)
+    });
+    assert!(
+        has_cause(&comparison, Topic::CallGraph),
+        "{:?}",
+        comparison.verdict
+    );
+}
+
+#[test]
+fn a_root_with_calls_inside_has_the_answer_of_the_last_one() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let b = a.replay(2, 0.05);
+    let outer = r#""span_id":"000000000000000e","parent_span_id":null"#;
+    let comparison = compare_with_calls([&a, &b], |run, _, line| {
+        let own = r#""span_id":"0000000000000001","parent_span_id":null"#;
+        match (run, line.contains(own)) {
+            (0, true) => vec![
+                line.replace(own, outer),
+                line.replace(
+                    "\"parent_span_id\":null",
+                    "\"parent_span_id\":\"000000000000000e\"",
+                ),
+            ],
+            // The replay names the outer call.
+            (1, true) => vec![line.replace(
+                r#""replay_of_span_id":"0000000000000001""#,
+                r#""replay_of_span_id":"000000000000000e""#,
+            )],
+            _ => vec![line.to_owned()],
+        }
+    });
+    assert!(!has_differences(&comparison), "{:?}", comparison.verdict);
+    assert_eq!(comparison.pairing.invocations, 2 * NUMBER as u64);
+    assert!(comparison.notes.iter().all(|note| !note.contains("no caller")));
+}
+
+#[test]
+fn an_error_by_name_is_a_fact_unless_it_says_that_no_answer_came() {
+    let mut a = Chain::new(1, NUMBER, RHO);
+    a.requests.iter_mut().for_each(|request| request.database = 0.5);
+    let b = a.replay(2, 0.05);
+    // Fewer than half a request in a hundred.
+    let with_error = |error: &str| {
+        let fields = format!(r#""peer":"postgresql","error_type":"{error}"}}"#);
+        compare_with_calls([&a, &b], |run, number, line| {
+            match run == 1 && number % 1_000 < 3 {
+                true => vec![line.replace(r#""peer":"postgresql"}"#, &fields)],
+                false => vec![line.to_owned()],
+            }
+        })
+    };
+    let comparison = with_error("23505");
+    assert!(
+        has_cause(&comparison, Topic::Statuses),
+        "{:?}",
+        comparison.verdict
+    );
+    let comparison = with_error("timeout");
+    assert!(!has_differences(&comparison), "{:?}", comparison.verdict);
+    assert!(!comparison.graph.is_empty());
 }

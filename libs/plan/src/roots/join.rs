@@ -6,6 +6,7 @@ use cctf_proto::cctf::{SpanId, SpanKind};
 use cctf_sort::record::Record;
 use cctf_sort::sorter::Sorter;
 
+use super::clues::Clues;
 use super::codec::{Draft, Tables, decode, encode};
 use super::error::RootsError;
 use super::kind::{Evidence, Kind};
@@ -174,7 +175,7 @@ impl Group {
 }
 
 fn kind_of(root: &Root, span_kind: Option<SpanKind>, is_truncated: bool, is_background: bool) -> Kind {
-    Kind::of(&Evidence {
+    let evidence = Evidence {
         protocol: root.protocol.as_deref(),
         method: root.method.as_deref(),
         path: root.path.as_deref(),
@@ -182,7 +183,8 @@ fn kind_of(root: &Root, span_kind: Option<SpanKind>, is_truncated: bool, is_back
         span_kind,
         is_background,
         is_truncated,
-    })
+    };
+    Clues::of(&evidence, None).kind()
 }
 
 fn alone(draft: Draft) -> Root {

@@ -17,12 +17,13 @@
 //! - Of rows with the same ids, the earliest counts. Of several answers to one call, the earliest is joined.
 //! - Control spans have no rows, and so are no roots.
 //!
-//! [`kind::Kind::of`] has the rule by which a root can be sent, [`selection`] what a replay makes of the roots.
+//! [`Clues::kind`] has the rule by which a root can be sent, [`selection`] what a replay makes of the roots.
 //!
 //! Memory is bounded: rows are sorted in [`cctf_sort`], 48 MiB at once and the rest in temporary files, and the texts that
 //! roots share have a bound in bytes. Only disk space limits the length of a run.
 
 pub mod arrivals;
+mod clues;
 mod codec;
 pub mod error;
 pub mod factor;
@@ -37,12 +38,14 @@ pub mod selection;
 pub mod survey;
 
 pub use arrivals::{Arrival, Arrivals};
+pub use clues::{BODY_BYTES_MAX, Clues, PATH_BYTES_MAX, Unsent, unsent};
 pub use error::{RootsError, SelectionError};
 pub use factor::Factor;
 pub use file::Iter;
 pub use join::JoinCounts;
-pub use kind::Kind;
+pub use kind::{Evidence, Kind};
 pub use read::{Damage, Roots, size};
 pub use root::{Origin, Root};
+pub use rows::Role;
 pub use selection::{By, Plan, Preview, Selection};
 pub use survey::{Bodies, Endpoint, Orphans, Survey};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use aggregate::ids::ModuleId;
 use aggregate::peers::ModuleNames;
-use cctf_proto::cctf::{File, Module, Part, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::Part;
 use foldhash::quality::RandomState;
+use rundir::ReadError;
 use rundir::parts::Run;
-use rundir::{ReadError, RunFolder};
 
 use super::root::{Root, UNKNOWN_MODULE};
+use crate::inventory;
 
 /// Maximum number of peers whose module is remembered. A client of more has one for each of its servers' addresses.
 const PEERS_MAX: usize = 10_000;
@@ -32,29 +33,19 @@ impl Peers {
     /// # Errors
     /// If a file cannot be read.
     pub fn read(run: &Run, parts: &[Part]) -> Result<Self, ReadError> {
-        let mut peers = Self::default();
-        for part in parts.iter().rev() {
-            let folder = RunFolder::open(&run.folder(part))?;
-            let bytes = match folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX) {
-                Ok(bytes) => bytes.unwrap_or_default(),
-                // No reader accepts such a file.
-                Err(ReadError::TooLarge { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            if let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes) {
-                let own = modules.iter().filter(|module| module.external != Some(true));
-                peers.modules = own
-                    .map(|module| {
-                        let app = module.app_id.as_deref().map(str::to_owned);
-                        (app, module.module_id.to_string())
-                    })
-                    .collect();
-                let servers = modules.iter().filter(|module| module.endpoints.is_some());
-                peers.servers = servers.map(|module| module.module_id.to_string()).collect();
-                break;
+        let found = inventory::read(run, parts, |modules| {
+            let own = modules.iter().filter(|module| module.external != Some(true));
+            let named = own.map(|module| {
+                let app = module.app_id.as_deref().map(str::to_owned);
+                (app, module.module_id.to_string())
+            });
+            Self {
+                behind: HashMap::default(),
+                modules: named.collect(),
+                servers: inventory::servers(modules),
             }
-        }
-        Ok(peers)
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Notes which module a root's peer is.

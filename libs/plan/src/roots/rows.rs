@@ -49,6 +49,24 @@ pub enum Role {
 }
 
 impl Role {
+    /// Of a call without an invocation above it. `has_parent` if it has a span above it.
+    pub const fn of_call(has_parent: bool, is_orphan: bool) -> Self {
+        match (is_orphan, has_parent) {
+            (true, _) => Self::OrphanCall,
+            (false, true) => Self::NestedCall,
+            (false, false) => Self::Call,
+        }
+    }
+
+    /// Of an invocation without another one above it. `has_caller` if it names the call that caused it.
+    pub const fn of_invocation(has_caller: bool, is_orphan: bool) -> Self {
+        match (has_caller, is_orphan) {
+            (true, _) => Self::Answer,
+            (false, true) => Self::OrphanInvocation,
+            (false, false) => Self::Invocation,
+        }
+    }
+
     pub const ALL: [Self; 6] = [
         Self::Call,
         Self::OrphanCall,
@@ -300,13 +318,9 @@ impl Values<'_> {
 
     fn role(&self, is_call: bool, caller: Option<SpanId>) -> Role {
         let is_orphan = self.has_flag(Flag::Orphan);
-        match (is_call, caller) {
-            (true, _) if is_orphan => Role::OrphanCall,
-            (true, _) if self.has_parent => Role::NestedCall,
-            (true, _) => Role::Call,
-            (false, Some(_)) => Role::Answer,
-            (false, None) if is_orphan => Role::OrphanInvocation,
-            (false, None) => Role::Invocation,
+        match is_call {
+            true => Role::of_call(self.has_parent, is_orphan),
+            false => Role::of_invocation(caller.is_some(), is_orphan),
         }
     }
 

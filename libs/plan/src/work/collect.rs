@@ -41,7 +41,8 @@ pub struct Collector {
 #[derive(Debug, Clone, Copy)]
 pub struct Ties {
     pub parent: Option<SpanId>,
-    pub has_parent_span: bool,
+    /// Whether it names the call that caused it.
+    pub has_caller: bool,
     pub is_orphan: bool,
     /// Part of its own time that it spent without a slot, besides calls: a sleep.
     pub asleep_ns: i64,
@@ -155,7 +156,7 @@ impl Collector {
         let without_wait_ns = work.service_ns() - work.slot_wait_ns;
         Ties {
             parent: row.parent_id,
-            has_parent_span: row.has_parent_span,
+            has_caller: row.caller_span_id.is_some(),
             is_orphan: row.is_orphan,
             asleep_ns: match (row.slot_wait, on_slot) {
                 (Some(_), Some(on_slot_ns)) => (without_wait_ns - on_slot_ns).max(0),

@@ -7,6 +7,7 @@ use super::handover;
 use super::model::{Arrival, Call, Ending, NONE, Place, Waited, Works};
 use super::own_time::OwnTimes;
 use super::segments::Segments;
+use crate::roots::Role;
 
 impl Collector {
     /// The work of all rows.
@@ -229,7 +230,9 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
             out_ns: 0,
             back_ns: 0,
             span_id: work.span_id,
-            is_root: !ties.is_orphan && !ties.has_parent_span,
+            // One whose call has no row is no root.
+            is_root: ties.parent.is_none()
+                && Role::of_invocation(ties.has_caller, ties.is_orphan) == Role::Invocation,
         };
         if let Some((row, is_first)) = call {
             let call = connect(collector, &row);

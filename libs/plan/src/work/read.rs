@@ -1,13 +1,14 @@
 //! [`read`]: the work of a run from the files of all its parts.
 
-use cctf_proto::cctf::{self, File, Module, Part, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::{self, File, Part};
 use rundir::parts::Run;
-use rundir::{Lines, ReadError, RunFolder};
+use rundir::{Lines, ReadError};
 
 use super::collect::{Collector, TooMany};
 use super::model::Works;
 use super::names::Station;
 use super::rows::{CallRow, InvocationRow};
+use crate::inventory;
 
 /// The part of a run to read: invocations that arrived from the first time up to, but excluding, the second. Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,39 +127,30 @@ fn each_line(
     Ok(result)
 }
 
-/// Sets the stations of the instances as the last inventory reports them. Inferred slots are no station: they only say how many
+/// Sets the stations of the instances as the last valid inventory reports them. Inferred slots are no station: they only say how many
 /// requests were seen at once.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<(), ReadError> {
-    let mut inventory = None;
-    for part in parts {
-        let folder = RunFolder::open(&run.folder(part))?;
-        inventory = folder
-            .whole(File::ModuleInventory, WHOLE_BYTES_MAX)?
-            .or(inventory);
-    }
-    let modules = inventory
-        .as_deref()
-        .map(serde_json::from_slice::<Vec<Module<'_>>>);
-    let Some(Ok(modules)) = modules else {
+    let found = inventory::read(run, parts, |modules| {
+        for module in modules {
+            for instance in module.instances.iter().flatten() {
+                let number = collector
+                    .names()
+                    .find_module(&module.module_id)
+                    .and_then(|module| collector.names().find_instance(module, &instance.instance_id));
+                if let Some(number) = number {
+                    collector.instances()[number as usize].station = station_of(instance);
+                }
+            }
+        }
+    })?;
+    if found.is_none() {
         collector.missing(format!(
             "{} has no valid module_inventory.json: slots are unknown",
             run.id()
         ));
-        return Ok(());
-    };
-    for module in &modules {
-        for instance in module.instances.iter().flatten() {
-            let number = collector
-                .names()
-                .find_module(&module.module_id)
-                .and_then(|module| collector.names().find_instance(module, &instance.instance_id));
-            if let Some(number) = number {
-                collector.instances()[number as usize].station = station_of(instance);
-            }
-        }
     }
     Ok(())
 }

@@ -78,11 +78,6 @@ pub struct Bodies {
     made_bytes: usize,
 }
 
-/// Whether a recorded body is larger than any that the driver sends.
-pub fn is_too_large(root: &Root) -> bool {
-    root.body_bytes.is_some_and(|bytes| bytes > SIZE_BYTES_MAX as u64)
-}
-
 /// How the body of a root is made.
 pub fn choose(root: &Root, templates: &Templates) -> Choice {
     let method = root.method.as_deref().unwrap_or_default();

@@ -165,7 +165,7 @@ pub fn failures(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
     let has_failed = |outcome: Outcome| match outcome {
         Outcome::Status(status) => i64::from(status) >= cctf_proto::cctf::ERROR_STATUS || is_chance(outcome),
-        Outcome::Text(_) => true,
+        Outcome::Text(_) | Outcome::NoAnswer(_) => true,
         Outcome::Silent => false,
     };
     for (module, numbers) in runs.common() {

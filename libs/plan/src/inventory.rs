@@ -1,0 +1,38 @@
+//! [`read`]: the modules of a run, from the last valid `module_inventory.json` of its parts.
+
+use std::collections::BTreeSet;
+
+use cctf_proto::cctf::{File, Module, Part, WHOLE_BYTES_MAX};
+use rundir::parts::Run;
+use rundir::{ReadError, RunFolder};
+
+/// Passes the modules to `take`. The inventory of a part has everything that the run had so far, so that the last one counts; a
+/// damaged or too large one does not. `None` if no part has a valid one.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn read<T>(
+    run: &Run,
+    parts: &[Part],
+    take: impl FnOnce(&[Module<'_>]) -> T,
+) -> Result<Option<T>, ReadError> {
+    for part in parts.iter().rev() {
+        let folder = RunFolder::open(&run.folder(part))?;
+        let bytes = match folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            // No reader accepts such a file.
+            Err(ReadError::TooLarge { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        if let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes) {
+            return Ok(Some(take(&modules)));
+        }
+    }
+    Ok(None)
+}
+
+/// The modules that processed a request, message or job.
+pub fn servers(modules: &[Module<'_>]) -> BTreeSet<String> {
+    let servers = modules.iter().filter(|module| module.endpoints.is_some());
+    servers.map(|module| module.module_id.to_string()).collect()
+}
