@@ -270,7 +270,7 @@ pub struct GraphDifference {
     pub status_a: Option<String>,
     pub status_b: Option<String>,
     pub count: u64,
-    /// Whether it follows from a full queue or a timeout in only one of the runs.
+    /// Whether it follows from a full queue or a missing answer in only one of the runs, or occurs in both directions.
     pub is_by_chance: bool,
     /// At most [`EXAMPLES_MAX`].
     pub examples: Vec<Example>,
@@ -297,8 +297,6 @@ pub enum GraphKind {
     AnswerOnlyA,
     AnswerOnlyB,
     Status,
-    /// Unpaired: calls per invocation differ.
-    Rate,
 }
 
 impl GraphKind {
@@ -311,7 +309,6 @@ impl GraphKind {
             Self::AnswerOnlyA => "invocation only in A",
             Self::AnswerOnlyB => "invocation only in B",
             Self::Status => "other status",
-            Self::Rate => "other number of calls",
         }
     }
 }

@@ -157,10 +157,10 @@ fn graph(differences: &[GraphDifference], left_out: u64) -> SheetTable {
     let left_out = (left_out > 0).then(|| {
         format!(
             "{} left out.",
-            number::counted(left_out, "rarer difference is", "rarer differences are")
+            number::counted(left_out, "further difference is", "further differences are")
         )
     });
-    let note = "“by chance”: the difference follows from a full queue or a timeout in one of the runs. cctf trace shows the trace.";
+    let note = "“by chance”: the difference follows from a full queue or a missing answer in one of the runs, or occurs in both directions. cctf trace shows the trace.";
     SheetTable {
         id: "graph",
         title: "Differences of call graph and statuses".to_owned(),

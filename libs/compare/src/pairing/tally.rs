@@ -36,7 +36,7 @@ impl Signature {
             GraphKind::CallOnlyB => GraphKind::CallOnlyA,
             GraphKind::AnswerOnlyA => GraphKind::AnswerOnlyB,
             GraphKind::AnswerOnlyB => GraphKind::AnswerOnlyA,
-            kind @ (GraphKind::Status | GraphKind::Rate) => kind,
+            GraphKind::Status => GraphKind::Status,
         };
         Self {
             kind,

@@ -57,7 +57,6 @@ pub fn text(difference: &GraphDifference) -> String {
             status(&difference.status_a),
             status(&difference.status_b)
         ),
-        GraphKind::Rate => format!("another number of calls per invocation: {place}"),
     }
 }
 
