@@ -1,12 +1,16 @@
 //! [`Margins`]: differences that count as none, and the TOML file that replaces some of them.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use rundir::regular;
 use serde::Serialize;
 use toml_edit::{Document, Item};
 
 /// A file with all margins has about 1 KiB.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Largest margin of a time, ms: an hour, which is longer than any request that a client waits for.
+const MS_MAX: f64 = 3_600_000.0;
 
 /// Declares the margins: name, default, unit, source.
 macro_rules! margins {
@@ -115,8 +119,13 @@ pub enum Problem {
     Unknown { name: String },
     #[error("invalid {name}: it is not a number; write {name} = {default}, for example")]
     NotANumber { name: String, default: f64 },
-    #[error("invalid {name}: {value} is not a finite number of 0 or more")]
-    OutOfRange { name: String, value: f64 },
+    #[error("invalid {name}: {value} is not from 0 to {max}; write {name} = {default}, for example")]
+    OutOfRange {
+        name: String,
+        value: f64,
+        max: f64,
+        default: f64,
+    },
 }
 
 fn names() -> String {
@@ -134,10 +143,12 @@ impl Margins {
             path: path.to_owned(),
             source,
         };
-        if std::fs::metadata(path).map_err(io)?.len() > FILE_BYTES_MAX {
+        let mut text = String::new();
+        let mut file = regular::open(path).map_err(io)?.take(FILE_BYTES_MAX + 1);
+        let bytes = file.read_to_string(&mut text).map_err(io)?;
+        if bytes as u64 > FILE_BYTES_MAX {
             return Err(MarginsError::TooLarge(path.to_owned()));
         }
-        let text = std::fs::read_to_string(path).map_err(io)?;
         Self::parse(&text).map_err(|problem| MarginsError::Invalid {
             path: path.to_owned(),
             problem,
@@ -173,10 +184,13 @@ impl Margins {
                     default: *place,
                 });
             };
-            if !value.is_finite() || value < 0.0 {
+            let max = max_of(name);
+            if !(0.0..=max).contains(&value) {
                 return Err(Problem::OutOfRange {
                     name: name.to_owned(),
                     value,
+                    max,
+                    default: *place,
                 });
             }
             *place = value;
@@ -193,6 +207,15 @@ impl Margins {
     pub fn of_time(&self, share: f64, quantile_ms: f64, mean_response_ms: f64) -> f64 {
         let floor = self.floor_ms.max(self.floor_share * mean_response_ms);
         (share * quantile_ms).max(floor)
+    }
+}
+
+/// The largest value of a margin: all of a share, or [`MS_MAX`].
+fn max_of(name: &str) -> f64 {
+    let is_it = |margin: &&Margin| margin.name == name;
+    match Margins::ALL.iter().find(is_it).map(|margin| margin.unit) {
+        Some("ms") => MS_MAX,
+        _ => 1.0,
     }
 }
 
@@ -230,6 +253,15 @@ mod tests {
             ),
             ("cpu_mean = -1", "invalid cpu_mean: -1 is not"),
             ("cpu_mean = nan", "invalid cpu_mean: NaN is not"),
+            (
+                "cpu_mean = 1.5",
+                "invalid cpu_mean: 1.5 is not from 0 to 1; write cpu_mean = 0.02",
+            ),
+            (
+                "floor_ms = 1e300",
+                "is not from 0 to 3600000; write floor_ms = 0.1",
+            ),
+            ("service_mean = inf", "invalid service_mean: inf is not"),
             ("a = 1\n\n= 2", "line 3: "),
             (
                 "[service_mean]\nx = 1",
@@ -242,6 +274,25 @@ mod tests {
         }
         let missing = Margins::read(Path::new("/no/such")).unwrap_err().to_string();
         assert!(missing.starts_with("cannot read /no/such: "), "{missing}");
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_is_no_file_of_margins() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            let error = Margins::read(path).unwrap_err().to_string();
+            assert!(
+                error.contains("it is not a regular file; pass a TOML file"),
+                "{error}"
+            );
+        }
+        let long = folder.path().join("long");
+        std::fs::write(&long, "# ".repeat(40_000)).unwrap();
+        let error = Margins::read(&long).unwrap_err().to_string();
+        assert!(error.contains("it has more than 65536 bytes"), "{error}");
     }
 
     #[test]

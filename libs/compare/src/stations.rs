@@ -6,7 +6,7 @@ use analyze::intervals::RunLength;
 
 use crate::gather::facts::Deployment;
 use crate::gather::{Names, Side, known};
-use crate::statistics::TooShort;
+use crate::statistics::{NEVER, TooShort};
 
 /// The load of one module.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,11 +74,15 @@ impl Load {
         let relaxations = self
             .relaxations
             .filter(|relaxations| *relaxations < relaxations_min)?;
-        let needed = self.requests as f64 * relaxations_min / relaxations.max(f64::MIN_POSITIVE);
+        let needed = if relaxations > 0.0 {
+            (self.requests as f64 * relaxations_min / relaxations).ceil() as u64
+        } else {
+            // An overloaded queue never settles, however long the run is.
+            NEVER
+        };
         Some(TooShort {
             values: self.requests,
-            // An overloaded queue never settles, however long the run is.
-            needed: needed.min(u64::MAX as f64 / 2.0).ceil() as u64,
+            needed,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! [`Targets`]: the live services, by module; and the checks of them before the first send.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
 use cctf_load::plan::target::{Target, TargetError};
@@ -31,6 +31,26 @@ impl FromStr for TargetFlag {
             target: Target::parse(url)?,
         })
     }
+}
+
+/// The argument of `--allow-target`: a name or an address as it stands in a URL.
+///
+/// # Errors
+/// If it is anything else, because that would allow nothing.
+pub fn allowed_host(text: &str) -> Result<String, String> {
+    let is_address = bare(text).parse::<IpAddr>().is_ok();
+    let is_part_of_name = |letter: char| letter.is_alphanumeric() || "-._".contains(letter);
+    match is_address || (!text.is_empty() && text.chars().all(is_part_of_name)) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("pass a host without scheme, port and path, such as service.example or 10.0.0.2".to_owned())
+        }
+    }
+}
+
+/// An address of IPv6 without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
 }
 
 /// An unusable set of targets.
@@ -199,7 +219,7 @@ fn is_loopback(address: SocketAddr) -> bool {
 }
 
 fn is_allowed(allowed: &[String], host: &str) -> bool {
-    let is_same = |allowed: &String| allowed.trim_matches(['[', ']']).eq_ignore_ascii_case(host);
+    let is_same = |allowed: &String| bare(allowed).eq_ignore_ascii_case(host);
     allowed.iter().any(is_same)
 }
 
@@ -210,6 +230,24 @@ mod tests {
     fn targets(flags: &[&str]) -> Result<Targets, TargetsError> {
         let flags: Vec<TargetFlag> = flags.iter().map(|flag| flag.parse().unwrap()).collect();
         Targets::new(&flags)
+    }
+
+    #[test]
+    fn an_allowed_target_is_a_host_and_nothing_else() {
+        for host in [
+            "h",
+            "service.example",
+            "my_host-1",
+            "10.0.0.2",
+            "::1",
+            "[fe80::1]",
+            "bücher.example",
+        ] {
+            assert_eq!(allowed_host(host).as_deref(), Ok(host));
+        }
+        for text in ["", " ", "http://x", "x:80", "x/", "[", "h h", "*"] {
+            assert!(allowed_host(text).is_err(), "{text}");
+        }
     }
 
     fn modules(names: &[&str]) -> BTreeSet<String> {

@@ -24,7 +24,7 @@ mod lines;
 pub mod listing;
 pub mod output;
 pub mod parts;
-mod regular;
+pub mod regular;
 mod siblings;
 pub mod trace_lines;
 pub mod validate;

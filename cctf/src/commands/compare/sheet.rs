@@ -51,10 +51,13 @@ fn headline(found: &Comparison) -> (Sign, String) {
     }
 }
 
-/// A cause with its figures: those of its voter, if chance plays a part.
+/// A cause with its figures: those of its voter, if that has an interval, because chance plays a part.
 fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
     let is_it = |voter: &&Voter| voter.topic == cause.topic && voter.module == cause.module;
-    let voter = voters.iter().find(is_it).filter(|_| !cause.is_exact);
+    let voter = voters
+        .iter()
+        .find(is_it)
+        .filter(|voter| voter.interval.is_some() && !cause.is_exact);
     let Some(voter) = voter else {
         return cause.text.clone();
     };
@@ -62,7 +65,7 @@ fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
         "{} {} with a 90% interval of {}, margin {}",
         name_of(cause.topic, cause.module.as_deref()),
         difference(voter),
-        interval(voter.interval, voter.unit),
+        interval(voter),
         margin(voter)
     )
 }

@@ -82,7 +82,7 @@ fn voters(all: &[Voter]) -> SheetTable {
             difference(voter).into(),
             match voter.is_exact {
                 true => "exact".into(),
-                false => interval(voter.interval, unit).into(),
+                false => interval(voter).into(),
             },
             margin(voter).into(),
             Cell::signed(voter.vote.text(), sign),

@@ -182,6 +182,25 @@ fn a_difference_is_shown_with_its_cause_its_voters_and_its_parts() {
 }
 
 #[test]
+fn a_cause_without_an_interval_is_shown_as_its_sentence() {
+    let mut rate = voter(Topic::ArrivalRate, None, [38.5, 40.0], 0.0, 0.2, Vote::Differs);
+    (rate.interval, rate.is_exact) = (None, true);
+    let sentence = "B has 3.90 % more requests per second";
+    let mut found = comparison(Verdict::Differs {
+        causes: vec![Cause {
+            topic: Topic::ArrivalRate,
+            module: None,
+            text: sentence.to_owned(),
+            is_exact: false,
+            margins: Some(7.5),
+        }],
+    });
+    found.voters.push(rate);
+    let text = shown(&found);
+    assert!(text.starts_with(&format!("differs: {sentence}\n")), "{text}");
+}
+
+#[test]
 fn the_headline_names_the_answer_and_what_to_do() {
     let head = |verdict| shown(&comparison(verdict)).lines().next().unwrap().to_owned();
     assert_eq!(head(Verdict::Same), "same: 3 voters are inside of the margins");

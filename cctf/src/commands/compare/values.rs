@@ -45,11 +45,7 @@ pub fn difference(voter: &Voter) -> String {
     let Some(difference) = voter.difference else {
         return number::NONE.to_owned();
     };
-    // So little of a margin is a rounding error of a figure.
-    let is_nothing = voter
-        .margin
-        .is_some_and(|margin| difference.abs() < margin * NOTHING);
-    let difference = if is_nothing { 0.0 } else { difference };
+    let difference = without_rounding(difference, voter);
     let text = signed(difference, voter.unit);
     match share_of(difference, voter) {
         Some(share) => format!("{text} ({})", signed_percent(share)),
@@ -57,12 +53,21 @@ pub fn difference(voter: &Voter) -> String {
     }
 }
 
-/// Both ends of an interval of differences.
-pub fn interval(found: Option<[f64; 2]>, unit: Unit) -> String {
-    found.map_or_else(
-        || number::NONE.to_owned(),
-        |[low, high]| format!("{}..{}", signed(low, unit), signed(high, unit)),
-    )
+/// So little of a margin is a rounding error of a figure.
+fn without_rounding(difference: f64, voter: &Voter) -> f64 {
+    let is_nothing = voter
+        .margin
+        .is_some_and(|margin| difference.abs() < margin * NOTHING);
+    if is_nothing { 0.0 } else { difference }
+}
+
+/// Both ends of the interval of a voter's difference.
+pub fn interval(voter: &Voter) -> String {
+    let Some(ends) = voter.interval else {
+        return number::NONE.to_owned();
+    };
+    let [low, high] = ends.map(|end| signed(without_rounding(end, voter), voter.unit));
+    format!("{low}..{high}")
 }
 
 /// A voter's margin, and its share of A's figure: `138 µs (2%)`.
@@ -120,9 +125,8 @@ mod tests {
 
     use super::*;
 
-    /// Difference and margin as text.
-    fn texts(unit: Unit, a: Option<f64>, difference: Option<f64>, margin: Option<f64>) -> [String; 2] {
-        let voter = Voter {
+    fn voter(unit: Unit, a: Option<f64>, difference: Option<f64>, margin: Option<f64>) -> Voter {
+        Voter {
             topic: Topic::ServiceMean,
             module: None,
             unit,
@@ -138,7 +142,12 @@ mod tests {
             reason: None,
             requests: 1,
             needed: None,
-        };
+        }
+    }
+
+    /// Difference and margin as text.
+    fn texts(unit: Unit, a: Option<f64>, difference: Option<f64>, margin: Option<f64>) -> [String; 2] {
+        let voter = voter(unit, a, difference, margin);
         [super::difference(&voter), super::margin(&voter)]
     }
 
@@ -157,7 +166,21 @@ mod tests {
         }
         assert_eq!(texts(Unit::Ms, Some(4.0), None, None), [number::NONE; 2]);
         assert_eq!(signed(-1e-12, Unit::Ms), "0");
-        assert_eq!(interval(Some([-0.5, 1.5]), Unit::Ms), "-500 µs..+1.50 ms");
+    }
+
+    #[test]
+    fn rounding_errors_at_the_ends_of_an_interval_are_0() {
+        for (unit, ends, expected) in [
+            (Unit::Ms, [-0.5, 1.5], "-500 µs..+1.50 ms"),
+            (Unit::PerSecond, [-5.5e-14, 5.5e-14], "0/s..0/s"),
+            (Unit::PerSecond, [-0.01, 5.5e-14], "-0.0100/s..0/s"),
+        ] {
+            let voter = Voter {
+                interval: Some(ends),
+                ..voter(unit, Some(100.0), Some(0.0), Some(0.5))
+            };
+            assert_eq!(interval(&voter), expected);
+        }
     }
 
     #[test]

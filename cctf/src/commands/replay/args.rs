@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use replay::targets::TargetFlag;
+use replay::targets::{TargetFlag, allowed_host};
 
 use super::noise::PAIRS_MAX;
 use super::selection::SelectionFlags;
@@ -51,7 +51,7 @@ pub struct ReplayArgs {
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present = "dry_run", action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
     /// Host that may get load although it is not this machine. Repeatable.
-    #[arg(long = "allow-target", value_name = "HOST", action = clap::ArgAction::Append)]
+    #[arg(long = "allow-target", value_name = "HOST", value_parser = allowed_host, action = clap::ArgAction::Append)]
     pub allowed: Vec<String>,
     #[command(flatten)]
     pub selection: SelectionFlags,

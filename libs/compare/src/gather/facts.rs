@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_proto::cctf::{File, Milliseconds, Module, Part, RunMeta, WHOLE_BYTES_MAX};
 use plan::inventory;
+use rundir::RunFolder;
 use rundir::parts::Run;
-use rundir::{ReadError, RunFolder};
+
+use super::read::CompareError;
 
 /// The replay and the deployment of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,18 +52,20 @@ impl Facts {
     /// Reads the files of the last part that has them: its inventories contain everything that the run has had.
     ///
     /// # Errors
-    /// If a file cannot be read.
-    pub fn read(run: &Run, parts: &[Part]) -> Result<Self, ReadError> {
+    /// If a file cannot be read, or a `run_meta.json` is invalid.
+    pub fn read(run: &Run, parts: &[Part]) -> Result<Self, CompareError> {
         let mut facts = Self {
             run_id: run.id().to_owned(),
             ..Self::default()
         };
         for part in parts {
             let folder = RunFolder::open(&run.folder(part))?;
-            if let Some(bytes) = folder.whole(File::RunMeta, WHOLE_BYTES_MAX)?
-                && let Ok(meta) = serde_json::from_slice::<RunMeta<'_>>(&bytes)
-            {
-                facts.add_meta(&meta);
+            if let Some(bytes) = folder.whole(File::RunMeta, WHOLE_BYTES_MAX)? {
+                let meta = serde_json::from_slice::<RunMeta<'_>>(&bytes);
+                facts.add_meta(&meta.map_err(|source| CompareError::Meta {
+                    path: folder.path(File::RunMeta),
+                    source,
+                })?);
             }
         }
         let found = inventory::read(run, parts, |modules| {

@@ -25,8 +25,17 @@ pub const MODULES_MAX: usize = 1_000;
 pub enum CompareError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("cannot compare {}: it has no invocations; choose a run with rows", .0.display())]
-    Empty(PathBuf),
+    #[error("cannot read {}: {source}; cctf validate lists what is invalid", path.display())]
+    Meta {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("cannot compare {}: {}", path.display(), nothing(*.damaged))]
+    Empty {
+        path: PathBuf,
+        /// Lines that are no rows.
+        damaged: u64,
+    },
     #[error("cannot compare {}: it has more than {max} rows of {file}; compare shorter runs", path.display())]
     TooLong {
         path: PathBuf,
@@ -35,6 +44,16 @@ pub enum CompareError {
     },
     #[error("cannot compare {}: its invocations are of more than {MODULES_MAX} modules; check service.name of its sources", path.display())]
     TooManyModules { path: PathBuf },
+}
+
+/// Why a run has no invocations, and what to do.
+fn nothing(damaged: u64) -> String {
+    let lines = match damaged {
+        0 => return "it has no invocations; choose a run with rows".to_owned(),
+        1 => "1 line is damaged".to_owned(),
+        damaged => format!("{damaged} lines are damaged"),
+    };
+    format!("it has no invocations, because {lines}; cctf validate lists them")
 }
 
 /// Bytes read so far, of all.
@@ -145,7 +164,10 @@ pub fn read(
         });
     }
     if all.invocations.is_empty() {
-        return Err(CompareError::Empty(inputs.path.clone()));
+        return Err(CompareError::Empty {
+            path: inputs.path.clone(),
+            damaged: all.damaged,
+        });
     }
     Ok(all)
 }

@@ -21,12 +21,35 @@ struct Part {
     standard_error: f64,
 }
 
+/// More requests than this are no advice.
+pub const NEEDED_MAX: u64 = 1_000_000_000;
+/// Stands for a run that no number of requests makes long enough.
+pub const NEVER: u64 = u64::MAX;
+
 /// Values that are too few for an interval.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("too short: {values} requests of {needed} needed")]
+#[error("{}", self.cause())]
 pub struct TooShort {
     pub values: u64,
+    /// [`NEVER`] for a queue that does not settle.
     pub needed: u64,
+}
+
+impl TooShort {
+    /// How many requests would decide, if that is advice.
+    pub fn advice(&self) -> Option<u64> {
+        (self.needed <= NEEDED_MAX).then_some(self.needed)
+    }
+
+    fn cause(&self) -> String {
+        let Self { values, needed } = self;
+        match *needed {
+            NEVER => "the slots are busy for longer than the requests arrive, so the queue never settles"
+                .to_owned(),
+            NEEDED_MAX.. => format!("too short: {values} requests of more than {NEEDED_MAX} needed"),
+            _ => format!("too short: {values} requests of {needed} needed"),
+        }
+    }
 }
 
 impl Estimate {

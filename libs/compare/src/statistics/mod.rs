@@ -12,4 +12,4 @@ pub mod mean;
 pub mod quantile;
 mod sections;
 
-pub use estimate::{Estimate, TooShort};
+pub use estimate::{Estimate, NEEDED_MAX, NEVER, TooShort};

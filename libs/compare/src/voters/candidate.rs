@@ -80,7 +80,7 @@ impl Candidate {
             }
             Err(short) => {
                 voter.reason = Some(short.to_string());
-                voter.needed = Some(short.needed);
+                voter.needed = short.advice();
                 None
             }
         };

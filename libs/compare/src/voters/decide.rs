@@ -2,12 +2,10 @@
 
 use super::candidate::{Candidate, LEVEL_SAME, is_inside};
 use crate::model::{Vote, Voter};
-use crate::statistics::{Estimate, holm};
+use crate::statistics::{Estimate, NEEDED_MAX, holm};
 
 /// Share of comparisons of equal runs in which any voter may vote *differs*.
 const ERROR_DIFFERS: f64 = 0.05;
-/// More requests than this are no advice.
-const NEEDED_MAX: f64 = 1e9;
 
 /// Decides. *Same* needs the 90 % interval inside of the margin; no correction, because all voters have to agree. *Differs* needs
 /// the interval at Holm's level outside of it.
@@ -61,5 +59,5 @@ fn needed(requests: u64, estimate: &Estimate, margin: f64, adjusted: [f64; 2]) -
     };
     let reach = (estimate.value - low).max(high - estimate.value);
     let needed = requests as f64 * (reach / distance).powi(2);
-    (needed <= NEEDED_MAX).then_some(needed.ceil() as u64)
+    (needed <= NEEDED_MAX as f64).then_some(needed.ceil() as u64)
 }

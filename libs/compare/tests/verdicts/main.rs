@@ -8,4 +8,5 @@ mod chain;
 mod hostile;
 mod paired;
 mod parts;
+mod refused;
 mod unpaired;
