@@ -62,6 +62,26 @@ fn all_parts_count_and_the_last_inventory_has_the_slots() {
 }
 
 #[test]
+fn a_damaged_inventory_leaves_the_one_of_an_earlier_part() {
+    let logs = tempfile::tempdir().unwrap();
+    let parts = [
+        ("r", r#"{"run_id":"r","ended_ts":1}"#, inventory(2, "told")),
+        ("r-0002", r#"{"run_id":"r","part":2}"#, "[{".to_owned()),
+    ];
+    for (number, (name, meta, inventory)) in (1..).zip(parts) {
+        part(
+            logs.path(),
+            name,
+            meta,
+            &format!("{}\n", invocation(number, 10)),
+            &inventory,
+        );
+    }
+    let works = read_run(logs.path(), Bounds::default()).unwrap();
+    assert_eq!(works.names.instances[0].station.slots, Some(2));
+}
+
+#[test]
 fn bounds_select_invocations_by_their_arrival() {
     let logs = tempfile::tempdir().unwrap();
     let lines: String = (1..9).map(|span| invocation(span, 10 * span) + "\n").collect();

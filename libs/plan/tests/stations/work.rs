@@ -203,6 +203,16 @@ fn roots_orphans_and_their_calls_arrive_at_their_time() {
 }
 
 #[test]
+fn a_consumer_below_a_poll_is_a_root_and_an_answer_to_no_call_is_not() {
+    let works = Rows::new()
+        .invocation(1, [5, 5, 6], json!({"parent_span_id": id(50)}))
+        .invocation(2, [7, 7, 8], child_of_outside(9))
+        .finish();
+    let roots: Vec<bool> = works.arrivals.iter().map(|arrival| arrival.is_root).collect();
+    assert_eq!(roots, [true, false]);
+}
+
+#[test]
 fn a_parent_without_a_row_of_the_call_still_calls() {
     let works = Rows::new()
         .invocation(1, [0, 0, 100], json!({}))
