@@ -16,7 +16,7 @@
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
 
 pub mod coarse;
-mod counted;
+pub mod counted;
 mod counts;
 pub mod edges;
 pub mod endpoint_cpu;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use analyze::counted::counted;
 use analyze::intervals::RELAXATIONS_MIN;
 use cctf_proto::cctf::Part;
 use rundir::parts::Run;
@@ -152,8 +153,10 @@ impl Everything<'_> {
         let short = shortest(&loads, RELAXATIONS_MIN);
         let runs = Unpaired::new(self.sides, self.names, self.margins, self.simulated, loads);
         let (edges, differences) = unpaired::calls(&runs);
-        let mut candidates = unpaired::arrivals(&runs);
+        let mut candidates = arrivals::lateness(self.sides.each_ref(), [true; 2], self.margins);
+        candidates.extend(unpaired::arrivals(&runs, notes));
         candidates.extend(edges);
+        candidates.extend(unpaired::statuses(&runs));
         candidates.extend(unpaired::failures(&runs));
         candidates.extend(self.slots());
         candidates.extend(unpaired::services(&runs));
@@ -169,19 +172,24 @@ impl Everything<'_> {
 fn notes(sides: &[Side; 2]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, side) in ["A", "B"].into_iter().zip(sides) {
-        let counted = [
-            (side.rows.damaged, "lines are no rows and are left out"),
+        let all = [
+            (
+                side.rows.damaged,
+                "line is no row and is left out",
+                "lines are no rows and are left out",
+            ),
             (
                 side.tree.orphans.len() as u64,
+                "row has no caller in these files and is not compared in pairs",
                 "rows have no caller in these files and are not compared in pairs",
             ),
             (
                 side.rows.sampled,
+                "row represents several requests, and counts once",
                 "rows represent several requests, and count once each",
             ),
         ];
-        let counted = counted.iter().filter(|(count, _)| *count > 0);
-        found.extend(counted.map(|(count, text)| format!("{name}: {count} {text}")));
+        found.extend(sentences(&all).map(|sentence| format!("{name}: {sentence}")));
         found.extend(side.notes.iter().map(|note| format!("{name}: {note}")));
         if side.is_open {
             found.push(format!("{name}: the run has not ended, so more rows may follow"));
@@ -190,23 +198,31 @@ fn notes(sides: &[Side; 2]) -> Vec<String> {
     found
 }
 
+/// A sentence for each count that is not 0, with the text for one and that for more.
+fn sentences(counts: &[(u64, &str, &str)]) -> impl Iterator<Item = String> {
+    let some = counts.iter().filter(|(count, ..)| *count > 0);
+    some.map(|(count, one, more)| counted(*count, one, more))
+}
+
 fn pairing_notes(pairs: &Pairs) -> Vec<String> {
-    let counted = [
+    let all = [
         (
             pairs.roots.outside,
+            "request is outside of the part that the other run replays",
             "requests are outside of the part that the other run replays",
         ),
         (
             pairs.roots.not_replayable,
+            "job, message or other request from outside cannot be sent again over HTTP",
             "jobs, messages and other requests from outside cannot be sent again over HTTP",
         ),
         (
             pairs.too_deep,
+            "call is too deep in its trace and is not compared",
             "calls are too deep in their trace and are not compared",
         ),
     ];
-    let counted = counted.iter().filter(|(count, _)| *count > 0);
-    counted.map(|(count, text)| format!("{count} {text}")).collect()
+    sentences(&all).collect()
 }
 
 fn facts(side: &Side, (run, first): (&Run, &Part)) -> RunFacts {

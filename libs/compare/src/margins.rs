@@ -54,7 +54,7 @@ macro_rules! margins {
 pub struct Margin {
     pub name: &'static str,
     pub default: f64,
-    /// `share`, `ms`.
+    /// `share`, `ms`, `calls`.
     pub unit: &'static str,
     /// Why the default is what it is.
     pub source: &'static str,
@@ -75,6 +75,12 @@ margins! {
     failure_share = 0.005, "share", "half a request in a hundred";
     /// Unpaired runs: share of the mean number of calls per invocation.
     calls_per_invocation = 0.02, "share", "as service_mean";
+    /// A margin of calls per invocation is never below this.
+    calls_floor = 0.005, "calls", "one call in two hundred requests: a relative margin of an edge that only B has would be 0";
+    /// Unpaired runs: share of an endpoint's share in all requests from outside.
+    endpoint_share = 0.1, "share", "a tenth more or fewer requests to an endpoint";
+    /// A margin of an endpoint's share is never below this.
+    endpoint_share_floor = 0.01, "share", "one request in a hundred: two runs of 5,000 requests differ by up to this by chance";
     /// A margin of services and CPU times is never below this.
     mean_floor_ms = 0.01, "ms", "2 % of a service of 0.1 ms is 2 us, which caches and frequencies of a CPU alone change";
     /// Share of A's mean.

@@ -16,9 +16,13 @@ use crate::model::{Attribution, Part};
 /// The parts, in the order of their bits in a set.
 pub const PARTS: [&str; 4] = ["arrivals", "services", "slots", "placement"];
 
+/// Maximum number of invocations that all threads simulate at the same time: with some 200 bytes for each, they need 1.6 GB.
+const ROWS_AT_ONCE_MAX: usize = 8_000_000;
+
 /// Attributes the differences of root responses, and of the waits of each module that reports its queue.
 ///
 /// The simulator needs some 200 bytes for each invocation on each thread, and simulates each set of parts that differ: at most 16.
+/// So long runs get fewer threads.
 pub fn attribute(partners: &Partners<'_>, threads: usize) -> Vec<Attribution> {
     let [a, b] = partners.works;
     let base = mix(partners, Mixture::from_set(0));
@@ -26,7 +30,8 @@ pub fn attribute(partners: &Partners<'_>, threads: usize) -> Vec<Attribution> {
         .filter(|part| difference::is_different(&base, &mix(partners, Mixture::from_set(1 << part))))
         .collect();
     drop(base);
-    let sets = simulate_sets(partners, &players, threads);
+    let rows = a.works.len().max(b.works.len());
+    let sets = simulate_sets(partners, &players, threads_for(rows, threads));
     let (of_a, of_b) = (recorded(a), recorded(b));
     let (first, last) = (&sets[0], &sets[sets.len() - 1]);
     let mut found = Vec::new();
@@ -60,6 +65,10 @@ pub fn attribute(partners: &Partners<'_>, threads: usize) -> Vec<Attribution> {
         });
     }
     found
+}
+
+fn threads_for(rows: usize, threads: usize) -> usize {
+    threads.min(ROWS_AT_ONCE_MAX / rows.max(1)).max(1)
 }
 
 /// The figures of each set of players: bit `i` stands for player `i`.
@@ -111,4 +120,15 @@ fn cannot_tell(works: [&Works; 2], fits: [Pair; 2]) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_are_simulated_on_fewer_threads() {
+        let threads = [0, 1_000, 2_000_000, 4_000_000, 9_000_000].map(|rows| threads_for(rows, 64));
+        assert_eq!(threads, [64, 64, 4, 2, 1]);
+    }
 }

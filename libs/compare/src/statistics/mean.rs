@@ -1,8 +1,8 @@
-//! [`ratio`] and [`difference`]: means of values in order of time, with the error of section means.
+//! [`ratio`], [`difference`] and [`Sums`]: means of values in order of time, with the error of section means.
 
 use analyze::intervals::Spread;
 
-use super::sections::sections;
+use super::sections::{SECTIONS, sections};
 use super::{Estimate, TooShort};
 
 /// The relative difference of two sums of paired values, `sum(b) / sum(a) - 1`.
@@ -47,6 +47,73 @@ pub fn difference(values: &[f64]) -> Result<Estimate, TooShort> {
     ))
 }
 
+/// Values in order of time, most of which are 0, of which only sums are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sums {
+    number: usize,
+    sections: [f64; SECTIONS],
+    squares: f64,
+    /// Values that are not 0, the smallest and the largest of them.
+    others: usize,
+    range: [f64; 2],
+}
+
+impl Sums {
+    /// So many values of 0.
+    pub fn new(number: usize) -> Self {
+        Self {
+            number,
+            sections: [0.0; SECTIONS],
+            squares: 0.0,
+            others: 0,
+            range: [f64::INFINITY, f64::NEG_INFINITY],
+        }
+    }
+
+    /// Replaces the 0 at a place by another value, at most once for each place.
+    pub fn add(&mut self, place: usize, value: f64) {
+        // The last section whose border is not behind the place, as in `sections`.
+        let section = (SECTIONS * (place + 1) - 1) / self.number.max(1);
+        self.sections[section.min(SECTIONS - 1)] += value;
+        self.squares += value * value;
+        self.others += 1;
+        self.range = [self.range[0].min(value), self.range[1].max(value)];
+    }
+
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    pub fn mean(&self) -> f64 {
+        self.sections.iter().sum::<f64>() / self.number.max(1) as f64
+    }
+
+    /// Whether all values are the same.
+    pub fn is_constant(&self) -> bool {
+        self.others == 0 || (self.others == self.number && self.range[0] == self.range[1])
+    }
+
+    /// The mean as [`difference`] has it.
+    ///
+    /// # Errors
+    /// If there are too few values.
+    pub fn estimate(&self) -> Result<Estimate, TooShort> {
+        let sections = sections(self.number)?;
+        let (count, mean) = (self.number as f64, self.mean());
+        let variance = ((self.squares - count * mean * mean) / (count - 1.0)).max(0.0);
+        let batches: Vec<(f64, f64)> = sections
+            .iter()
+            .zip(self.sections)
+            .map(|(section, sum)| (sum / section.len() as f64, section.len() as f64))
+            .collect();
+        Ok(Estimate::new(
+            mean,
+            Spread::of(&batches),
+            (variance / count).sqrt(),
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +131,30 @@ mod tests {
             [0.0, 0.0]
         );
         assert!(ratio(&a[..100], &b[..100]).is_err());
+    }
+
+    #[test]
+    fn sums_give_the_mean_of_all_values() {
+        for number in [200, 213, 4_001] {
+            let value =
+                |place: usize| f64::from(u8::from(place.is_multiple_of(7))) + f64::from(u8::from(place < 90));
+            let values: Vec<f64> = (0..number).map(value).collect();
+            let mut sums = Sums::new(number);
+            for (place, value) in values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
+                sums.add(place, *value);
+            }
+            let (of_sums, of_values) = (sums.estimate().unwrap(), difference(&values).unwrap());
+            assert!((of_sums.value - of_values.value).abs() < 1e-12);
+            for level in [0.5, 0.9] {
+                let [a, b] = [&of_sums, &of_values].map(|estimate| estimate.interval(level));
+                assert!(
+                    (a[0] - b[0]).abs() < 1e-9 && (a[1] - b[1]).abs() < 1e-9,
+                    "{a:?} {b:?}"
+                );
+            }
+            assert!(!sums.is_constant() && Sums::new(3).is_constant());
+        }
+        assert!(Sums::new(199).estimate().is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::candidate::{Candidate, Figures, NS_PER_MS};
 use crate::gather::{Side, known};
+use crate::margins::Margins;
 use crate::model::{Topic, Unit};
 use crate::pairs::Paired;
 
@@ -9,7 +10,10 @@ const NS_PER_S: f64 = 1e9;
 
 /// The voters of paired arrivals.
 pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
-    let mut found = lateness(paired);
+    // A replay repeats what the recorded run's driver sent, however late that was. Without a replay, both count.
+    let replays = [paired.a, paired.b].map(|side| side.facts.replay_of.is_some());
+    let counts = if replays == [false; 2] { [true; 2] } else { replays };
+    let mut found = lateness([paired.a, paired.b], counts, paired.margins);
     let roots = &paired.pairs.roots;
     let pairs = &roots.pairs;
     if pairs.len() < 2 {
@@ -58,8 +62,8 @@ pub fn arrivals(paired: &Paired<'_>) -> Vec<Candidate> {
     found
 }
 
-/// How late the drivers of the replays were. Runs without such values have no voter.
-fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
+/// How late the drivers were. `counts` says for each whether its lateness votes. Runs without such values have no voter.
+pub fn lateness(sides: [&Side; 2], counts: [bool; 2], margins: &Margins) -> Vec<Candidate> {
     let of = |side: &Side| {
         let rows = side
             .tree
@@ -71,13 +75,10 @@ fn lateness(paired: &Paired<'_>) -> Vec<Candidate> {
         times.sort_unstable_by(f64::total_cmp);
         times
     };
-    let times = [of(paired.a), of(paired.b)];
-    // A replay repeats what the recorded run's driver sent, however late that was. Without a replay, both count.
-    let replays = [paired.a, paired.b].map(|side| side.facts.replay_of.is_some());
-    let counts = if replays == [false; 2] { [true; 2] } else { replays };
+    let times = sides.map(of);
     let limits = [
-        (Topic::LatenessP99, 0.99, paired.margins.lateness_p99_ms),
-        (Topic::LatenessMax, 1.0, paired.margins.lateness_max_ms),
+        (Topic::LatenessP99, 0.99, margins.lateness_p99_ms),
+        (Topic::LatenessMax, 1.0, margins.lateness_max_ms),
     ];
     let voter = |(topic, share, limit): (Topic, f64, f64)| {
         let [a, b] = [0, 1].map(|place: usize| {

@@ -27,6 +27,8 @@ pub struct Request {
     /// Service times of its calls to `back`, one after the other, each with its status.
     pub calls: Vec<(f64, u16)>,
     pub status: u16,
+    /// Path at `front`.
+    pub front: &'static str,
     /// Path of its calls to `back`.
     pub path: &'static str,
     pub lateness: Option<f64>,
@@ -63,6 +65,7 @@ impl Chain {
                 original,
                 calls: vec![(random.lognormal(4.0, 0.5), 200)],
                 status: 200,
+                front: "/front",
                 path: "/back",
                 lateness: None,
                 database: 0.0,
@@ -273,7 +276,7 @@ impl Row<'_> {
         };
         let path = match module {
             "back" => self.request.path,
-            _ => "/front",
+            _ => self.request.front,
         };
         // Half of the own time.
         let cpu = match module {

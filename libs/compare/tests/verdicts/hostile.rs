@@ -69,7 +69,7 @@ fn damaged_lines_are_counted_and_their_calls_are_missing() {
         comparison
             .notes
             .iter()
-            .any(|note| note == "B: 1 lines are no rows and are left out")
+            .any(|note| note == "B: 1 line is no row and is left out")
     );
     assert!(!matches!(comparison.verdict, Verdict::Same));
 }

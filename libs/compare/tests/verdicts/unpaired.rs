@@ -1,6 +1,6 @@
 //! Two runs of which neither replays the other one.
 
-use compare::model::{PairingKind, Topic, Verdict, Vote};
+use compare::model::{Comparison, PairingKind, Topic, Verdict, Vote, Voter};
 
 use crate::chain::{Chain, compare_runs};
 
@@ -113,4 +113,132 @@ fn a_slower_database_of_an_independent_run_is_found() {
         .find(|voter| voter.topic == Topic::ResponseP50);
     let difference = response.unwrap().difference.unwrap();
     assert!((difference - 0.5).abs() < 0.1, "{response:?}");
+}
+
+fn voter<'c>(comparison: &'c Comparison, topic: Topic, module: &str) -> &'c Voter {
+    let is_it = |voter: &&Voter| voter.topic == topic && voter.module.as_deref() == Some(module);
+    comparison.voters.iter().find(is_it).unwrap()
+}
+
+/// Its calls depend on a cache, for example.
+#[test]
+fn an_endpoint_that_was_requested_once_shows_no_difference() {
+    let mut a = Chain::new(100, NUMBER, RHO);
+    let mut b = other(101);
+    (a.requests[500].front, b.requests[500].front) = ("/once", "/once");
+    a.requests[500].calls.clear();
+    let comparison = compare_runs(&a, &b);
+    let once = voter(&comparison, Topic::CallGraph, "front GET /once to back GET /back");
+    assert_eq!((once.vote, once.is_exact), (Vote::CannotTell, false), "{once:?}");
+    // As many calls in both runs are the same, however few.
+    a.requests[500].calls = vec![(1.0, 200)];
+    let comparison = compare_runs(&a, &b);
+    let once = voter(&comparison, Topic::CallGraph, "front GET /once to back GET /back");
+    assert_eq!(once.vote, Vote::Same, "{once:?}");
+}
+
+#[test]
+fn one_call_in_thousands_to_another_receiver_is_within_its_margin() {
+    let mut b = other(111);
+    b.requests[500].path = "/other";
+    let comparison = compare_runs(&Chain::new(110, NUMBER, RHO), &b);
+    let other = voter(
+        &comparison,
+        Topic::CallGraph,
+        "front GET /front to back GET /other",
+    );
+    assert_eq!(other.vote, Vote::Same, "{other:?}");
+}
+
+#[test]
+fn another_mix_of_endpoints_is_found_by_its_own_margin() {
+    let with = |mut chain: Chain, percent: usize| {
+        for (number, request) in chain.requests.iter_mut().enumerate() {
+            if number * 37 % 100 < percent {
+                request.front = "/rare";
+            }
+        }
+        chain
+    };
+    let comparison = compare_runs(&with(Chain::new(120, NUMBER, RHO), 10), &with(other(121), 14));
+    let rare = voter(&comparison, Topic::ArrivalRate, "front GET /rare");
+    assert_eq!(rare.vote, Vote::Differs, "{rare:?}");
+    assert!((rare.margin.unwrap() - 0.01).abs() < 1e-9, "{rare:?}");
+}
+
+#[test]
+fn endpoints_without_a_vote_are_counted_in_a_note() {
+    let with = |mut chain: Chain| {
+        for (number, request) in chain.requests.iter_mut().enumerate() {
+            // The least frequent ones come first in the order of names.
+            let endpoint = (number % 100).max(40);
+            request.front = Box::leak(format!("/{endpoint}").into_boxed_str());
+        }
+        chain
+    };
+    let comparison = compare_runs(
+        &with(Chain::new(130, 1_000, RHO)),
+        &with({
+            let mut chain = Chain::new(131, 1_000, RHO);
+            (chain.id, chain.base) = ("b", 5_000_000);
+            chain
+        }),
+    );
+    let note = "the shares of the 50 most frequent endpoints are compared, and 10 rarer ones are not";
+    assert!(
+        comparison.notes.iter().any(|of_run| of_run == note),
+        "{:?}",
+        comparison.notes
+    );
+    assert_eq!(
+        voter(&comparison, Topic::ArrivalRate, "front GET /40").a,
+        Some(0.41)
+    );
+}
+
+#[test]
+fn a_late_driver_voids_the_comparison_of_independent_runs() {
+    let mut b = other(141);
+    b.requests
+        .iter_mut()
+        .for_each(|request| request.lateness = Some(0.05));
+    b.requests[500].lateness = Some(500.0);
+    let comparison = compare_runs(&Chain::new(140, NUMBER, RHO), &b);
+    assert!(
+        matches!(&comparison.verdict, Verdict::Void { reason } if reason.contains("B was 500.0 ms late"))
+    );
+}
+
+#[test]
+fn other_statuses_of_an_independent_run_are_found() {
+    let with = |mut chain: Chain, status: u16| {
+        let requests = chain.requests.iter_mut().step_by(10);
+        requests.for_each(|request| request.status = status);
+        chain
+    };
+    let comparison = compare_runs(&with(Chain::new(150, NUMBER, RHO), 400), &with(other(151), 404));
+    for (module, shares) in [("front 400", [0.1, 0.0]), ("front 404", [0.0, 0.1])] {
+        let status = voter(&comparison, Topic::Statuses, module);
+        assert_eq!(status.vote, Vote::Differs, "{status:?}");
+        assert_eq!([status.a, status.b], shares.map(Some));
+    }
+    // Neither is a sign of too much load.
+    assert!(
+        comparison
+            .voters
+            .iter()
+            .all(|voter| voter.topic != Topic::FailureShare)
+    );
+    // A redirect of all requests has no other status beside it.
+    let all = |mut chain: Chain| {
+        chain.requests.iter_mut().for_each(|request| request.status = 302);
+        chain
+    };
+    let comparison = compare_runs(&Chain::new(150, NUMBER, RHO), &all(other(151)));
+    assert!(
+        comparison
+            .voters
+            .iter()
+            .any(|voter| voter.topic == Topic::Statuses && voter.vote == Vote::Differs)
+    );
 }

@@ -32,51 +32,87 @@ pub struct Notes {
 impl Notes {
     /// One sentence for each count that is not 0.
     pub fn sentences(&self) -> Vec<String> {
-        let counted = [
-            (self.damaged_lines, "lines are no rows and are left out"),
+        let all = [
+            (
+                self.damaged_lines,
+                "line is no row and is left out",
+                "lines are no rows and are left out",
+            ),
             (
                 self.without_queue_time,
+                "invocation reports no queue time: its waits are inside of its own time",
                 "invocations report no queue time: their waits are inside of their own time",
             ),
             (
                 self.refused,
+                "invocation was refused by a full queue: its own time is the mean of its endpoint",
                 "invocations were refused by a full queue: their own time is the mean of their endpoint",
             ),
             (
                 self.without_duration,
+                "invocation has no valid duration and takes no time",
                 "invocations have no valid duration and take no time",
             ),
             (
                 self.negative_gaps,
+                "gap between calls is negative and counts as 0",
                 "gaps between calls are negative and count as 0",
             ),
             (
                 self.duplicates,
+                "row has the id of an earlier row and is left out",
                 "rows have the id of an earlier row and are left out",
             ),
             (
                 self.without_caller,
+                "invocation has no caller in these rows and arrives at its recorded time",
                 "invocations have no caller in these rows and arrive at their recorded time",
             ),
             (
                 self.inferred_calls,
+                "invocation has a parent but no row of the call: the call is inferred from its times",
                 "invocations have a parent but no row of the call: the call is inferred from their times",
             ),
             (
                 self.unanswered_roots,
+                "root call has no invocation and is left out",
                 "root calls have no invocation and are left out",
             ),
             (
                 self.shortened_waits,
+                "call waits for too many others: it waits for those that ended last",
                 "calls wait for too many others: they wait for those that ended last",
             ),
             (
                 self.sampled,
+                "row represents several requests: the waits of a sample cannot be simulated",
                 "rows represent several requests: the waits of a sample cannot be simulated",
             ),
         ];
-        let sentence = |(count, text): &(u64, &str)| format!("{count} {text}");
-        let counted = counted.iter().filter(|(count, _)| *count > 0).map(sentence);
+        let sentence = |(count, one, more): &(u64, &str, &str)| {
+            let text = if *count == 1 { one } else { more };
+            format!("{count} {text}")
+        };
+        let counted = all.iter().filter(|(count, ..)| *count > 0).map(sentence);
         self.missing.iter().cloned().chain(counted).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_has_the_singular() {
+        let notes = Notes {
+            damaged_lines: 1,
+            without_caller: 2,
+            ..Notes::default()
+        };
+        let expected = [
+            "1 line is no row and is left out",
+            "2 invocations have no caller in these rows and arrive at their recorded time",
+        ];
+        assert_eq!(notes.sentences(), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! [`arrivals`]: the rate of requests from outside, and the share of each endpoint in them.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::runs::{Unpaired, difference, mean_of};
 use crate::gather::Side;
@@ -15,7 +16,7 @@ const INTERVALS: usize = 200;
 const ENDPOINTS_MAX: usize = 50;
 
 /// The rate of requests from outside, and the share of each endpoint in them.
-pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
+pub fn arrivals(runs: &Unpaired<'_>, notes: &mut Vec<String>) -> Vec<Candidate> {
     let counts = |side: &Side| -> Vec<f64> {
         let seconds = side.duration_ns() as f64 / 1e9;
         let first = side
@@ -59,23 +60,39 @@ pub fn arrivals(runs: &Unpaired<'_>) -> Vec<Candidate> {
         difference(&a, &b)
     };
     let mut found = vec![Candidate::estimated(figures, estimate)];
-    found.extend(mix(runs, requests));
+    found.extend(mix(runs, requests, notes));
     found
 }
 
-fn mix(runs: &Unpaired<'_>, requests: u64) -> Vec<Candidate> {
+fn mix(runs: &Unpaired<'_>, requests: u64, notes: &mut Vec<String>) -> Vec<Candidate> {
     let endpoints = [0, 1].map(|place: usize| {
         let side = &runs.sides[place];
         let endpoints = side.tree.roots.iter().map(|&root| by_route(side, root));
         endpoints.collect::<Vec<(u32, u32)>>()
     });
-    let all: BTreeSet<(u32, u32)> = endpoints.iter().flatten().copied().collect();
-    if all.len() < 2 {
+    let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for endpoint in endpoints.iter().flatten() {
+        *counts.entry(*endpoint).or_default() += 1;
+    }
+    if counts.len() < 2 {
         return Vec::new();
     }
-    let voter = |wanted: (u32, u32)| {
+    let mut all: Vec<((u32, u32), u64)> = counts.into_iter().collect();
+    all.sort_by_key(|(endpoint, count)| (Reverse(*count), *endpoint));
+    if let Some(left_out) = all
+        .len()
+        .checked_sub(ENDPOINTS_MAX)
+        .filter(|left_out| *left_out > 0)
+    {
+        notes.push(format!(
+            "the shares of the {ENDPOINTS_MAX} most frequent endpoints are compared, and {left_out} rarer ones are not"
+        ));
+    }
+    let voter = |(wanted, _): ((u32, u32), u64)| {
         let is_it = |endpoint: &(u32, u32)| f64::from(u8::from(*endpoint == wanted));
         let [a, b] = [0, 1].map(|place: usize| endpoints[place].iter().map(is_it).collect::<Vec<f64>>());
+        let share = mean_of(&a);
+        let margin = runs.margins.endpoint_share * share.unwrap_or(0.0);
         let figures = Figures {
             topic: Topic::ArrivalRate,
             module: Some(format!(
@@ -84,10 +101,10 @@ fn mix(runs: &Unpaired<'_>, requests: u64) -> Vec<Candidate> {
                 runs.names.text(wanted.1)
             )),
             unit: Unit::Share,
-            a: mean_of(&a),
+            a: share,
             b: mean_of(&b),
             explained: None,
-            margin: runs.margins.arrival_rate_unpaired,
+            margin: margin.max(runs.margins.endpoint_share_floor),
             requests,
         };
         Candidate::estimated(figures, difference(&a, &b))

@@ -1,11 +1,10 @@
-//! [`services`], [`externals`], [`cpu_times`], [`wakeups`] and [`failures`]: means and shares by module.
+//! [`services`], [`externals`], [`cpu_times`] and [`wakeups`]: means by module.
 
 use std::collections::BTreeMap;
 
 use super::runs::{Unpaired, difference, mean_of};
-use crate::gather::{Outcome, Side, known};
+use crate::gather::{Side, known};
 use crate::model::{Topic, Unit};
-use crate::pairing::is_chance;
 use crate::voters::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
 use crate::voters::endpoints::frequent;
 use crate::voters::means::{external_name, is_answered_outside};
@@ -158,36 +157,4 @@ fn at_mix_of_a([a, b]: [Timed; 2]) -> [Vec<f64>; 2] {
         Some(at_mix + weight * (time - b.1 / b.0))
     });
     [of_a.collect(), of_b.collect()]
-}
-
-/// Requests of each module that failed.
-pub fn failures(runs: &Unpaired<'_>) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    let has_failed = |outcome: Outcome| match outcome {
-        Outcome::Status(status) => i64::from(status) >= cctf_proto::cctf::ERROR_STATUS || is_chance(outcome),
-        Outcome::Text(_) | Outcome::NoAnswer(_) => true,
-        Outcome::Silent => false,
-    };
-    for (module, numbers) in runs.common() {
-        let [a, b] = [0, 1].map(|place: usize| {
-            let rows = &runs.sides[place].rows.invocations;
-            let failed = |&number: &u32| f64::from(u8::from(has_failed(rows[number as usize].outcome)));
-            numbers[place].iter().map(failed).collect::<Vec<f64>>()
-        });
-        if a.iter().chain(&b).all(|failed| *failed == 0.0) {
-            continue;
-        }
-        let figures = Figures {
-            topic: Topic::FailureShare,
-            module: Some(runs.names.text(module).to_owned()),
-            unit: Unit::Share,
-            a: mean_of(&a),
-            b: mean_of(&b),
-            explained: None,
-            margin: runs.margins.failure_share,
-            requests: a.len().min(b.len()) as u64,
-        };
-        found.push(Candidate::estimated(figures, difference(&a, &b)));
-    }
-    found
 }

@@ -2,16 +2,19 @@
 //!
 //! - [`runs`]: both runs by module.
 //! - [`arrivals`](mod@arrivals), [`calls`](mod@calls): rates and mix of requests, calls per invocation.
-//! - [`means`], [`times`]: services, external calls, CPU times and failures; waits and responses.
+//! - [`outcomes`]: shares of failures and statuses.
+//! - [`means`], [`times`]: services, external calls and CPU times; waits and responses.
 
 mod arrivals;
 mod calls;
 mod means;
+mod outcomes;
 mod runs;
 mod times;
 
 pub use arrivals::arrivals;
 pub use calls::calls;
-pub use means::{cpu_times, externals, failures, services, wakeups};
+pub use means::{cpu_times, externals, services, wakeups};
+pub use outcomes::{failures, statuses};
 pub use runs::Unpaired;
 pub use times::{responses, waits};

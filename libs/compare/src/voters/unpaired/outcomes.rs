@@ -1,0 +1,79 @@
+//! [`failures`] and [`statuses`]: shares of outcomes by module.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::runs::{Unpaired, difference, mean_of};
+use crate::gather::Outcome;
+use crate::model::{Topic, Unit};
+use crate::pairing::is_chance;
+use crate::voters::candidate::{Candidate, Figures};
+
+/// Maximum number of statuses of a module whose shares vote: a service has few, and an attacker's are no workload.
+const STATUSES_MAX: usize = 8;
+
+/// Requests of each module that failed because of a full queue or a timeout.
+pub fn failures(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let voter = |(module, numbers): (u32, [&[u32]; 2])| {
+        let name = runs.names.text(module).to_owned();
+        let found = share(runs, Topic::FailureShare, name, numbers, is_chance);
+        let some = |share: Option<f64>| share > Some(0.0);
+        (some(found.voter.a) || some(found.voter.b)).then_some(found)
+    };
+    runs.common().filter_map(voter).collect()
+}
+
+/// The share of each other status in the requests of a module. That of the most frequent one follows from the others.
+pub fn statuses(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for (module, numbers) in runs.common() {
+        let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
+        for (side, numbers) in runs.sides.iter().zip(numbers) {
+            let outcomes = numbers
+                .iter()
+                .map(|&number| side.rows.invocations[number as usize].outcome);
+            for outcome in outcomes.filter(|outcome| !is_chance(*outcome)) {
+                *counts.entry(outcome).or_default() += 1;
+            }
+        }
+        let mut outcomes: Vec<(Outcome, u64)> = counts.into_iter().collect();
+        outcomes.sort_by_key(|(outcome, count)| (Reverse(*count), *outcome));
+        for (wanted, _) in outcomes.into_iter().skip(1).take(STATUSES_MAX) {
+            let status = match wanted {
+                Outcome::Silent => "none".to_owned(),
+                Outcome::Status(status) => status.to_string(),
+                Outcome::Text(text) | Outcome::NoAnswer(text) => runs.names.text(text).to_owned(),
+            };
+            let name = format!("{} {status}", runs.names.text(module));
+            let is_it = |outcome: Outcome| outcome == wanted;
+            found.push(share(runs, Topic::Statuses, name, numbers, is_it));
+        }
+    }
+    found
+}
+
+/// The voter of the share of requests with such an outcome.
+fn share(
+    runs: &Unpaired<'_>,
+    topic: Topic,
+    module: String,
+    numbers: [&[u32]; 2],
+    is_it: impl Fn(Outcome) -> bool,
+) -> Candidate {
+    let [a, b] = [0, 1].map(|place: usize| {
+        let rows = &runs.sides[place].rows.invocations;
+        let value = |&number: &u32| f64::from(u8::from(is_it(rows[number as usize].outcome)));
+        numbers[place].iter().map(value).collect::<Vec<f64>>()
+    });
+    let figures = Figures {
+        topic,
+        module: Some(module),
+        unit: Unit::Share,
+        a: mean_of(&a),
+        b: mean_of(&b),
+        explained: None,
+        margin: runs.margins.failure_share,
+        requests: a.len().min(b.len()) as u64,
+    };
+    Candidate::estimated(figures, difference(&a, &b))
+}
