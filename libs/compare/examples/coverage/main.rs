@@ -61,6 +61,8 @@ impl Cell {
 struct Run {
     services: Vec<f64>,
     responses: Vec<f64>,
+    /// Responses without the simulated waits.
+    rest: Vec<f64>,
     waits: Vec<f64>,
     simulated: Vec<f64>,
 }
@@ -73,14 +75,22 @@ impl Run {
             .collect();
         let after = |values: Vec<f64>| values[WARM_UP..].to_vec();
         let recorded = waits(gaps, &busy);
-        let responses = recorded
+        let simulated = waits(gaps, &services);
+        let responses: Vec<f64> = recorded
             .iter()
             .zip(&busy)
             .map(|(wait, busy)| wait + busy)
             .collect();
+        // With a slot for every request, the simulated wait is 0.
+        let rest = responses
+            .iter()
+            .zip(&simulated)
+            .map(|(response, wait)| response - wait)
+            .collect();
         Self {
-            simulated: after(waits(gaps, &services)),
+            simulated: after(simulated),
             services: after(services),
+            rest: after(rest),
             responses: after(responses),
             waits: after(recorded),
         }
@@ -126,16 +136,19 @@ fn row(rho: f64, number: usize, services: Services, runs: u32) {
         let mut random = Random::new((u64::from(run) << 32) | number as u64);
         let [a, b] = pair(&mut random, rho, number, services);
         cells[0].add(mean::ratio(&a.services, &b.services), 1.0);
-        let (Some(responses), Some(waits), Some(simulated)) = (
+        let (Some(responses), Some(rest), Some(waits), Some(simulated)) = (
             sorted([&a.responses, &b.responses]),
+            sorted([&a.rest, &b.rest]),
             sorted([&a.waits, &b.waits]),
             sorted([&a.simulated, &b.simulated]),
         ) else {
             continue;
         };
         for (place, q) in QUANTILES.into_iter().enumerate() {
-            let [a, b] = &responses;
-            cells[1 + place].add(quantile::sum(&[(b, 1.0), (a, -1.0)], q), a.quantile(q));
+            let [a, _] = &responses;
+            let [rest_a, rest_b] = &rest;
+            let series = [(rest_b, 1.0), (rest_a, -1.0)];
+            cells[1 + place].add(quantile::sum(&series, q), a.quantile(q));
             let ([wait_a, wait_b], [of_a, of_b]) = (&waits, &simulated);
             let series = [(wait_b, 1.0), (wait_a, -1.0), (of_b, -1.0), (of_a, 1.0)];
             // The median wait can be 0, so widths are shares of the response.
@@ -160,7 +173,7 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(1000);
     println!(
-        "| utilization | n | relaxation times | services of B | service mean | response p50 | response p95 | response p99 | unexplained wait p50 | p95 | p99 |"
+        "| utilization | n | relaxation times | services of B | service mean | unexplained response p50 | p95 | p99 | unexplained wait p50 | p95 | p99 |"
     );
     println!("|---:|---:|---:|---|---|---|---|---|---|---|---|");
     for services in [Services::Repeated, Services::Independent] {
