@@ -192,7 +192,7 @@ fn endpoints_without_a_vote_are_counted_in_a_note() {
         comparison.notes
     );
     assert_eq!(
-        voter(&comparison, Topic::ArrivalRate, "front GET /40").a,
+        voter(&comparison, Topic::ArrivalRate, "front GET /fj").a,
         Some(0.41)
     );
 }
