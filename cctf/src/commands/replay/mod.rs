@@ -141,6 +141,7 @@ fn send(
     }
     let mut warnings: Vec<String> = loss_sentence(&delivery?).into_iter().collect();
     warnings.extend(outcome.interruption());
+    warnings.extend(outcome.unsent());
     warnings
         .iter()
         .for_each(|warning| log_line!("cctf: {}", printable(warning)));

@@ -80,6 +80,18 @@ impl Outcome<'_> {
         text
     }
 
+    /// One sentence if requests were not sent although the replay was not interrupted.
+    pub fn unsent(&self) -> Option<String> {
+        let unsent = self.summary.unsent;
+        (unsent > 0 && !self.interrupted).then(|| {
+            format!(
+                "{unsent} of {} were not sent: the services accepted no connection, or none was free in time; raise --connections \
+                 or --timeout, and check the services",
+                counted(self.summary.requests, "request")
+            )
+        })
+    }
+
     /// One sentence if the replay was interrupted.
     pub fn interruption(&self) -> Option<String> {
         let requests = self.summary.requests;

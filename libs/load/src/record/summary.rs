@@ -118,6 +118,7 @@ impl SummaryBuilder {
                 (self.sent - 1) as f64 / (sending_ns as f64 / NS_PER_S)
             },
             requests,
+            unsent: requests.saturating_sub(self.sent),
             duration_s: self
                 .last_end_ns
                 .saturating_sub(self.first_sent_ns.min(self.last_end_ns)) as f64
@@ -189,6 +190,8 @@ pub struct Summary {
     pub rate_reached: f64,
     /// Requests that were due, whether sent or not.
     pub requests: u64,
+    /// Those of them that no server got: no connection was possible, or none was free in time.
+    pub unsent: u64,
     /// From the first send to the last response, seconds.
     pub duration_s: f64,
     /// Time from scheduled time to send, milliseconds.
@@ -325,6 +328,7 @@ mod tests {
         builder.record_refused(2);
         let summary = builder.build(context());
         assert_eq!((summary.requests, summary.success_ratio), (4, 0.25));
+        assert_eq!(summary.unsent, 3);
         assert_eq!((summary.statuses["0"], summary.statuses["200"]), (3, 1));
         assert_eq!(summary.errors[&Failure::QueueFull.to_string()], 3);
     }
