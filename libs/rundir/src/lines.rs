@@ -55,13 +55,25 @@ impl Lines {
     /// # Errors
     /// If the file cannot be read.
     pub fn each_row(
+        self,
+        on_row: impl FnMut(&[u8]) -> bool,
+        on_damage: impl FnMut(u64),
+    ) -> Result<(), ReadError> {
+        self.each_row_to_cut(on_row, on_damage).map(drop)
+    }
+
+    /// The same. Returns the number of the last line if it has no end: in a run that has ended, the rest of it is lost.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn each_row_to_cut(
         mut self,
         mut on_row: impl FnMut(&[u8]) -> bool,
         mut on_damage: impl FnMut(u64),
-    ) -> Result<(), ReadError> {
+    ) -> Result<Option<u64>, ReadError> {
         while let Some(line) = self.next_line()? {
             let is_row = match line.ending {
-                Ending::EndOfFile => break,
+                Ending::EndOfFile => return Ok(Some(line.number)),
                 Ending::TooLong => false,
                 Ending::Newline => on_row(line.bytes),
             };
@@ -69,7 +81,7 @@ impl Lines {
                 on_damage(line.number);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The lines of a file; `None` if it is missing.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use cctf_proto::cctf::{File, Part, RunMeta};
 use cctf_proto::log_line;
 use plan::roots::{Kind, Plan, Preview, Roots, Selection, size};
@@ -47,6 +46,7 @@ impl Checked {
         };
         let (run, part) = find(Some(&args.recorded), &args.logs_dir)?;
         check_run_id(args, &run)?;
+        check_out(args, &run, &part)?;
         let seed = args.seed.or(recorded_seed(&run, &part)?).unwrap_or(SEED_DEFAULT);
         let selection = args.selection.selection(seed);
         let roots = read(&run, &part)?;
@@ -117,13 +117,19 @@ fn usage(error: TargetsError) -> anyhow::Error {
 }
 
 fn recorded_seed(run: &Run, part: &Part) -> anyhow::Result<Option<u64>> {
-    let folder = RunFolder::open(&run.folder(part))?;
+    // The first parts may be deleted.
+    let parts = run.parts_from(part)?;
+    let folder = RunFolder::open(&run.folder(parts.first().unwrap_or(part)))?;
     let Some(meta) = folder.whole(File::RunMeta, META_BYTES_MAX)? else {
         return Ok(None);
     };
     let path = folder.path(File::RunMeta);
-    let meta: RunMeta<'_> =
-        serde_json::from_slice(&meta).with_context(|| format!("cannot read {}", path.display()))?;
+    let meta: RunMeta<'_> = serde_json::from_slice(&meta).map_err(|error| {
+        anyhow::anyhow!(
+            "cannot read {}: {error}; cctf validate shows its faults",
+            path.display()
+        )
+    })?;
     Ok(meta.seed)
 }
 
@@ -192,14 +198,18 @@ fn check_strict(
         None => counted(count, what),
     })
     .collect();
-    if found.is_empty() {
-        return Ok(());
+    let run_id = printable(&roots.run_id);
+    if !found.is_empty() {
+        anyhow::bail!(
+            "cannot replay {run_id} with --strict: it has {}",
+            found.join(", ")
+        );
     }
-    anyhow::bail!(
-        "cannot replay {} with --strict: it has {}",
-        printable(&roots.run_id),
-        found.join(", ")
-    );
+    if !roots.notes.is_empty() {
+        let notes = printable(&roots.notes.join("; "));
+        anyhow::bail!("cannot replay {run_id} with --strict: {notes}");
+    }
+    Ok(())
 }
 
 /// Modules beyond the maximum are not known by name, so nothing shows whether they have targets.
@@ -237,6 +247,34 @@ fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Refuses a file inside of the recorded run: the replay would change what it replays.
+fn check_out(args: &ReplayArgs, run: &Run, first: &Part) -> anyhow::Result<()> {
+    let Some(out) = &args.driver.out else {
+        return Ok(());
+    };
+    // A file that does not exist yet has the place of its nearest folder.
+    let Some(place) = out
+        .ancestors()
+        .find_map(|path| match path.as_os_str().is_empty() {
+            true => Path::new(".").canonicalize().ok(),
+            false => path.canonicalize().ok(),
+        })
+    else {
+        return Ok(());
+    };
+    for part in run.parts_from(first)? {
+        let folder = run.folder(&part).canonicalize();
+        if folder.is_ok_and(|folder| place.starts_with(folder)) {
+            return Err(UsageError(format!(
+                "cannot write {}: it is in the folder of the recorded run; choose another file with --out",
+                printable(&out.to_string_lossy())
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// The folder of a run beside the recorded one, if it exists.

@@ -18,7 +18,7 @@ pub struct SelectionFlags {
     #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
     to: Option<Duration>,
     /// Send only the first N of the requests that the other flags select.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Factor by which the load is scaled. Requires --by.
     #[arg(long, requires = "by", value_name = "FACTOR")]

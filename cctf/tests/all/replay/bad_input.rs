@@ -34,6 +34,14 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
     let damaged = record(&logs.path().join("damaged"), &[JSON], ENDED);
     let calls = Path::new(&damaged).join("cctf/calls.jsonl");
     fs::write(&calls, fs::read_to_string(&calls).unwrap() + "{\"trace_id\":\n").unwrap();
+    let torn = record(&logs.path().join("torn"), &[JSON, JSON], ENDED);
+    let calls = Path::new(&torn).join("cctf/calls.jsonl");
+    let text = fs::read_to_string(&calls).unwrap();
+    fs::write(&calls, &text[..text.len() - 10]).unwrap();
+    let no_inventory = record(&logs.path().join("no-inventory"), &[JSON], ENDED);
+    fs::remove_file(Path::new(&no_inventory).join("cctf/module_inventory.json")).unwrap();
+    let out_inside = Path::new(&run).join("cctf/calls.jsonl");
+    let out_new = Path::new(&run).join("client/new/events.jsonl");
     let sizeless = with_calls(&logs.path().join("sizeless"), |call| {
         call.replace("\"bytes_out\":100", "\"bytes_out\":null")
     });
@@ -202,6 +210,37 @@ fn bad_input_is_one_sentence_before_anything_is_sent() {
             1,
             "it has 1 damaged line",
         ),
+        (
+            &torn,
+            &[target[0], target[1], "--strict"],
+            1,
+            "it has 1 damaged line",
+        ),
+        (
+            &no_inventory,
+            &[target[0], target[1], "--strict"],
+            1,
+            "first has no valid module_inventory.json",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--out", out_inside.to_str().unwrap()],
+            2,
+            "it is in the folder of the recorded run",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--out", out_new.to_str().unwrap()],
+            2,
+            "it is in the folder of the recorded run",
+        ),
+        (
+            &run,
+            &[target[0], target[1], "--bodies", "/dev/zero"],
+            2,
+            "it is not a regular file",
+        ),
+        (&run, &[target[0], target[1], "--limit", "0"], 2, "--limit"),
     ] {
         let output = replay(run, &servers, flags);
         let error = stderr(&output);

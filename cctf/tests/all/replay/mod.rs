@@ -63,6 +63,7 @@ fn record(logs: &Path, calls: &[Call], ended: &str) -> String {
     }
     fs::write(folder.join("calls.jsonl"), lines).unwrap();
     fs::write(folder.join("invocations.jsonl"), "").unwrap();
+    fs::write(folder.join("module_inventory.json"), "[]").unwrap();
     let meta = format!(
         r#"{{"run_id":"first","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"seed":7,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":{ended},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#
     );
@@ -278,6 +279,28 @@ fn statuses_other_than_the_recorded_ones_are_counted() {
     assert_eq!(
         report["preview"]["statuses"],
         serde_json::json!({"200": 1, "503": 1})
+    );
+}
+
+#[test]
+fn requests_that_were_not_sent_are_a_failure() {
+    let servers = Servers::start(Answers::Accept, None);
+    let logs = tempfile::tempdir().unwrap();
+    let calls: Vec<Call> = (0..20).map(|_| JSON).collect();
+    let run = record(logs.path(), &calls, ENDED);
+    // The kernel completes handshakes, and nothing answers: the only connection is never free.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}", silent.local_addr().unwrap());
+    let flags = ["--target", &target, "--connections", "1", "--timeout", "50ms"];
+    let output = replay(&run, &servers, &flags);
+    let error = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let unsent = report["unsent"].as_u64().unwrap();
+    assert!(unsent > 0, "{report}");
+    assert!(
+        error.contains(&format!("{unsent} of 20 requests were not sent")),
+        "{error}"
     );
 }
 

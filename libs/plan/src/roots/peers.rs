@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aggregate::ids::ModuleId;
 use aggregate::peers::ModuleNames;
-use cctf_proto::cctf::Part;
+use cctf_proto::cctf::{File, Part};
 use foldhash::quality::RandomState;
 use rundir::ReadError;
 use rundir::parts::Run;
@@ -25,6 +25,8 @@ pub struct Peers {
     modules: Vec<(Option<String>, String)>,
     /// Modules of the inventory that processed a request, message or job.
     pub servers: BTreeSet<String>,
+    /// One sentence if no part has a valid inventory.
+    pub note: Option<String>,
 }
 
 impl Peers {
@@ -43,9 +45,17 @@ impl Peers {
                 behind: HashMap::default(),
                 modules: named.collect(),
                 servers: inventory::servers(modules),
+                note: None,
             }
         })?;
-        Ok(found.unwrap_or_default())
+        Ok(found.unwrap_or_else(|| Self {
+            note: Some(format!(
+                "{} has no valid {}, so calls that modules make on their own may count as requests from outside",
+                run.id(),
+                File::ModuleInventory.name()
+            )),
+            ..Self::default()
+        }))
     }
 
     /// Notes which module a root's peer is.

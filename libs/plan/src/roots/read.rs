@@ -49,7 +49,7 @@ pub struct Roots {
     /// Number of damaged lines, and the first of them. A row with an invocation above it is read up to that field.
     pub damaged: u64,
     pub damages: Vec<Damage>,
-    /// The parts and files that are missing.
+    /// The parts and files that are missing or unusable.
     pub notes: Vec<String>,
 }
 
@@ -103,19 +103,21 @@ impl Roots {
             damaged: 0,
             damages: Vec::new(),
         };
-        let mut notes: Vec<String> = run.missing(first)?.into_iter().collect();
-        for part in &parts {
-            for file in FILES {
-                match Lines::open(run.path(part, file))? {
-                    Some(lines) => reading.read(file, lines)?,
-                    None => notes.push(format!("{} has no {}", part.folder(), file.name())),
-                }
-            }
-        }
         let is_open = match parts.last() {
             Some(part) => run.state(part)? == State::Open,
             None => false,
         };
+        let mut notes: Vec<String> = run.missing(first)?.into_iter().collect();
+        notes.extend(peers.note.clone());
+        for (number, part) in parts.iter().enumerate() {
+            let may_grow = is_open && number + 1 == parts.len();
+            for file in FILES {
+                match Lines::open(run.path(part, file))? {
+                    Some(lines) => reading.read(file, lines, may_grow)?,
+                    None => notes.push(format!("{} has no {}", part.folder(), file.name())),
+                }
+            }
+        }
         let Reading {
             join,
             tables,
@@ -182,7 +184,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&mut self, file: File, lines: Lines) -> Result<(), RootsError> {
+    /// Reads a file. If it can no longer grow, a last line without an end is damaged.
+    fn read(&mut self, file: File, lines: Lines, may_grow: bool) -> Result<(), RootsError> {
         let path = lines.path().to_owned();
         let (mut failed, mut damaged) = (None, 0);
         let on_row = |line: &[u8]| {
@@ -199,7 +202,7 @@ impl Reading<'_> {
             true
         };
         let damages = &mut self.damages;
-        lines.each_row(on_row, |line| {
+        let mut on_damage = |line| {
             damaged += 1;
             if damages.len() < DAMAGES_SHOWN_MAX {
                 damages.push(Damage {
@@ -207,7 +210,9 @@ impl Reading<'_> {
                     line,
                 });
             }
-        })?;
+        };
+        let cut = lines.each_row_to_cut(on_row, &mut on_damage)?;
+        cut.filter(|_| !may_grow).into_iter().for_each(on_damage);
         self.damaged += damaged;
         failed.map_or(Ok(()), Err)
     }

@@ -75,7 +75,14 @@ impl Templates {
             path: path.to_owned(),
             source,
         };
-        let size = std::fs::metadata(path).map_err(failed)?.len();
+        let found = std::fs::metadata(path).map_err(failed)?;
+        if !found.is_file() {
+            // The open of a pipe waits for a writer, and a device has no end.
+            return Err(failed(std::io::Error::other(
+                "it is not a regular file; choose one with --bodies",
+            )));
+        }
+        let size = found.len();
         if size > FILE_BYTES_MAX {
             return Err(failed(std::io::Error::other(format!(
                 "it has {size} bytes, more than the maximum of {FILE_BYTES_MAX}"
