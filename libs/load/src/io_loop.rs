@@ -139,6 +139,10 @@ impl IoLoop {
                 FromPacer::Finished { interrupted } => {
                     self.pacer_finished = true;
                     self.cut_off_ns = interrupted.then(|| monotonic_ns() + INTERRUPT_GRACE_NS);
+                    // The pacer may have handed over its last requests before it saw that a connection was free again.
+                    for token in self.pool.idle() {
+                        self.use_free(token, true);
+                    }
                 }
             }
         }

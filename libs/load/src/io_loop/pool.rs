@@ -49,6 +49,16 @@ impl Pool {
         self.connections.get_mut(&token)
     }
 
+    /// The connections without a request.
+    pub fn idle(&self) -> Vec<usize> {
+        let is_idle = |connection: &Connection| matches!(connection.state, ConnectionState::Idle);
+        let idle = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| is_idle(connection));
+        idle.map(|(token, _)| *token).collect()
+    }
+
     /// Starts a handshake with the target. The caller makes room first.
     pub fn open(&mut self, target: usize) -> io::Result<()> {
         let token = self.next_token;

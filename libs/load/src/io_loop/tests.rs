@@ -181,3 +181,23 @@ fn a_waiting_target_gets_the_next_free_connection_in_its_turn() {
     }
     assert!(rig.io_loop.pool.lanes.is_empty());
 }
+
+/// Seen to fail when the connection stayed with the finished pacer: the request waited for its timeout.
+#[test]
+fn a_request_handed_over_last_gets_the_connection_that_the_pacer_left() {
+    for last_target in [0, 1] {
+        let mut rig = rig(2, 1);
+        rig.io_loop.warm_up(1).unwrap();
+        // The pacer has not read yet that the connection is free.
+        rig.hand_over(0, last_target, None);
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        rig.io_loop.poll_once(&mut events).unwrap();
+        assert_eq!(rig.io_loop.pool.carrying(), 0);
+        rig.to_io
+            .send(FromPacer::Finished { interrupted: false })
+            .unwrap();
+        rig.waker.wake().unwrap();
+        rig.poll_until(|io_loop| io_loop.pool.carrying() == 1);
+        assert_eq!(rig.io_loop.pool.lanes.connections(last_target), 1);
+    }
+}
