@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cctf_load::http::request::PATH_BYTES_MAX;
-use plan::roots::{Arrival, Root, RootsError, Unsent};
+use plan::roots::{Arrival, Orphans, Root, RootsError, Survey, Unsent};
 
 use crate::bodies::templates::Templates;
 use crate::bodies::{Choice, choose};
@@ -45,6 +45,8 @@ pub struct Overview {
     /// Requests to a module beyond [`MODULES_MAX`].
     pub beyond_modules: u64,
     pub keys: Keys,
+    /// Counts of the requests that are sent: a root that is sent twice counts twice.
+    pub sent: Survey,
 }
 
 /// Whether the driver refuses to send a root.
@@ -66,6 +68,8 @@ impl Overview {
     ) -> Result<Self, RootsError> {
         let mut overview = Self {
             by_template: vec![0; templates.len()],
+            // The plan has dropped those that are not sent.
+            sent: Survey::new(Orphans::Root),
             ..Self::default()
         };
         for arrival in arrivals {
@@ -85,6 +89,7 @@ impl Overview {
     fn add_sent(&mut self, root: &Root, targets: &Targets, templates: &Templates, seed: u64) {
         let index = self.requests;
         self.requests += 1;
+        self.sent.add(root);
         if !self.modules.contains(&*root.module) {
             if self.modules.len() < MODULES_MAX {
                 self.modules.insert(root.module.to_string());

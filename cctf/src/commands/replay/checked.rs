@@ -63,7 +63,7 @@ impl Checked {
             anyhow::bail!(
                 "cannot replay {}: {}",
                 printable(&roots.run_id),
-                nothing_to_send(&preview, dropped_orphans(&roots, &preview, &selection))
+                nothing_to_send(&roots, &preview, &selection)
             );
         }
         check_module_count(&roots, &overview)?;
@@ -285,7 +285,9 @@ fn folder_beside(recorded: &Run, run_id: &str) -> Option<PathBuf> {
 }
 
 /// Why a plan has no requests.
-fn nothing_to_send(preview: &Preview, orphans: u64) -> String {
+fn nothing_to_send(roots: &Roots, preview: &Preview, selection: &Selection) -> String {
+    let orphans = dropped_orphans(roots, preview, selection);
+    let is_whole = selection.from.is_zero() && selection.to.is_none();
     let window = &preview.window;
     let kinds: Vec<String> = window
         .not_sendable()
@@ -296,7 +298,14 @@ fn nothing_to_send(preview: &Preview, orphans: u64) -> String {
             let orphans = counted(orphans, "orphan");
             format!("it has only {orphans}; send them with --orphans root")
         }
-        (0, _) => "no request came from outside in the chosen time".to_owned(),
+        (0, _) if !is_whole => {
+            "no request came from outside in the chosen time; choose another --from or --to".to_owned()
+        }
+        (0, _) if roots.notes.is_empty() => {
+            "no request came from outside; choose a run whose load came from a driver or another client"
+                .to_owned()
+        }
+        (0, _) => format!("no request came from outside; {}", roots.notes.join("; ")),
         (_, false) => format!(
             "none of its {} can be sent over HTTP ({})",
             counted(window.roots, "root"),

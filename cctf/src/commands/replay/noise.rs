@@ -54,6 +54,10 @@ pub fn measure(
         let files = RunningStack::prepare(logs_dir, &run_id)
             .with_context(|| format!("cannot create {}", logs_dir.join(&run_id).display()))?;
         replay(&run_id)?;
+        log_line!(
+            "cctf: waiting for the normalizer to complete the files of {run_id} in {}",
+            printable(&logs_dir.to_string_lossy())
+        );
         files.settle(stop)?;
         files.wait_closed(stop)?;
         if let Some(first) = before.replace(run_id.clone()) {

@@ -26,6 +26,9 @@ const WITHOUT_QUERY: [&str; 5] = [
 const FILLERS_SHOWN: usize = 5;
 const NAME_WIDTH_MAX: usize = 40;
 const NS_PER_S: f64 = 1e9;
+const DAY_NS: u64 = 86_400_000_000_000;
+/// Length of a replay that a note names: one row with a wrong clock makes a run of years.
+const LONG_NS: u64 = DAY_NS;
 
 /// What a replay will send.
 #[derive(Debug, Serialize)]
@@ -84,8 +87,8 @@ impl PlanReport {
             preview, overview, ..
         } = sources;
         let length_s = preview.length_ns as f64 / NS_PER_S;
-        let endpoints = preview
-            .requests
+        let endpoints = overview
+            .sent
             .endpoints()
             .into_iter()
             .map(|endpoint| EndpointLine {
@@ -119,7 +122,7 @@ impl PlanReport {
             by: sources.flags.scale().map(|(_, by)| by),
             seed: sources.seed,
             endpoints: endpoints.collect(),
-            statuses: preview.requests.statuses.iter().map(status).collect(),
+            statuses: overview.sent.statuses.iter().map(status).collect(),
             not_sent: not_sent(sources),
             filler: overview.filler,
             values_stored: overview.keys.missing().len() as u64,
@@ -240,7 +243,7 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         roots,
         ..
     } = sources;
-    let requests = &preview.requests;
+    let requests = &overview.sent;
     let mut notes = roots.notes.clone();
     let mut note = |count: u64, text: &str| {
         if count > 0 {
@@ -260,7 +263,7 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
         "that no recorded service answered: their modules follow from the names that the caller used",
     );
     note(
-        without_query(preview),
+        without_query(overview),
         "without a recorded query: they had none, or the recording did not keep it, as older builds did not; the normalizer keeps it with --keep-query",
     );
     note(
@@ -283,6 +286,12 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
             .filter(|(count, _)| **count == 0)
             .map(|(_, number)| format!("template {number} of {of} in --bodies matches no request")),
     );
+    if preview.length_ns > LONG_NS {
+        notes.push(format!(
+            "the replay takes {:.1} days: check the times of the recorded rows, or choose a part with --from and --to",
+            preview.length_ns as f64 / DAY_NS as f64
+        ));
+    }
     if roots.damaged > 0 {
         let lines = counted(roots.damaged, "damaged line");
         notes.push(format!("left out: {lines}; cctf validate shows the faults"));
@@ -291,11 +300,11 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
 }
 
 /// Requests whose queries can be lost: nothing in the run has one, and their services may need it.
-fn without_query(preview: &Preview) -> u64 {
-    if preview.requests.with_query > 0 {
+fn without_query(overview: &Overview) -> u64 {
+    if overview.sent.with_query > 0 {
         return 0;
     }
-    let endpoints = preview.requests.endpoints().into_iter();
+    let endpoints = overview.sent.endpoints().into_iter();
     let can_have_one = endpoints.filter(|endpoint| !WITHOUT_QUERY.contains(&&*endpoint.shape));
     can_have_one.map(|endpoint| endpoint.requests).sum()
 }

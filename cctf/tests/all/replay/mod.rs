@@ -283,6 +283,36 @@ fn statuses_other_than_the_recorded_ones_are_counted() {
 }
 
 #[test]
+fn what_is_not_sent_is_in_no_figure_of_the_plan() {
+    let servers = Servers::start(Answers::Accept, None);
+    let logs = tempfile::tempdir().unwrap();
+    let large = Call {
+        bytes_out: 1 << 40,
+        ..JSON
+    };
+    let run = record(logs.path(), &[JSON, large], ENDED);
+    let plan = json(&replay(&run, &servers, &["--dry-run"]));
+    assert_eq!(plan["requests"], 1);
+    assert_eq!(plan["statuses"], serde_json::json!({"200": 1}));
+    assert_eq!(plan["endpoints"][0]["requests"], 1);
+    assert_eq!(plan["endpoints"][0]["body_bytes"], serde_json::json!([100, 100]));
+    assert_eq!(plan["not_sent"]["with a larger body than 64 MiB"], 1);
+}
+
+#[test]
+fn a_row_with_a_wrong_clock_is_named_as_the_cause_of_a_long_replay() {
+    let servers = Servers::start(Answers::Accept, None);
+    let logs = tempfile::tempdir().unwrap();
+    let run = record(logs.path(), &[JSON, JSON], ENDED);
+    let notes = || json(&replay(&run, &servers, &["--dry-run"]))["notes"].to_string();
+    assert!(!notes().contains("days"));
+    let calls = Path::new(&run).join("cctf/calls.jsonl");
+    let text = fs::read_to_string(&calls).unwrap();
+    fs::write(&calls, text.replace("1760000000020.", "1770000000020.")).unwrap();
+    assert!(notes().contains("days: check the times"), "{}", notes());
+}
+
+#[test]
 fn requests_that_were_not_sent_are_a_failure() {
     let servers = Servers::start(Answers::Accept, None);
     let logs = tempfile::tempdir().unwrap();

@@ -13,8 +13,10 @@ pub enum RootsError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A temporary file failed, for example because the disk is full.
-    #[error("{0:#}")]
+    #[error("{0:#}; free space in the folder for temporary files, or set TMPDIR to another one")]
     Temporary(anyhow::Error),
+    #[error("{DAMAGED}; repeat the command")]
+    Damaged,
 }
 
 impl From<anyhow::Error> for RootsError {
@@ -25,7 +27,7 @@ impl From<anyhow::Error> for RootsError {
 
 impl RootsError {
     pub(super) fn damaged() -> Self {
-        Self::Temporary(anyhow::anyhow!(DAMAGED))
+        Self::Damaged
     }
 }
 
