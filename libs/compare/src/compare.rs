@@ -188,6 +188,16 @@ fn notes(sides: &[Side; 2]) -> Vec<String> {
                 "row represents several requests, and counts once",
                 "rows represent several requests, and count once each",
             ),
+            (
+                side.tree.duplicates,
+                "row repeats the ids of another row, so its calls may not be found; cctf validate shows it",
+                "rows repeat the ids of other rows, so their calls may not be found; cctf validate shows them",
+            ),
+            (
+                side.rows.early,
+                "call has a negative lateness, which counts as 0; cctf validate shows it",
+                "calls have a negative lateness, which counts as 0; cctf validate shows them",
+            ),
         ];
         found.extend(sentences(&all).map(|sentence| format!("{name}: {sentence}")));
         found.extend(side.notes.iter().map(|note| format!("{name}: {note}")));

@@ -267,6 +267,9 @@ pub struct GraphDifference {
     pub module: String,
     /// Method and route.
     pub endpoint: String,
+    /// Module and endpoint in B, of [`GraphKind::OtherRequest`] only: the ones above are those in A.
+    pub module_b: Option<String>,
+    pub endpoint_b: Option<String>,
     pub status_a: Option<String>,
     pub status_b: Option<String>,
     pub count: u64,
@@ -291,6 +294,8 @@ pub struct Example {
 pub enum GraphKind {
     RootOnlyA,
     RootOnlyB,
+    /// Both have the root, but at another module, or with another method or path.
+    OtherRequest,
     CallOnlyA,
     CallOnlyB,
     /// Both have the call, and only one has the invocation that answers it.
@@ -304,6 +309,7 @@ impl GraphKind {
         match self {
             Self::RootOnlyA => "root only in A",
             Self::RootOnlyB => "root only in B",
+            Self::OtherRequest => "other request",
             Self::CallOnlyA => "call only in A",
             Self::CallOnlyB => "call only in B",
             Self::AnswerOnlyA => "invocation only in A",

@@ -145,8 +145,8 @@ fn graph(differences: &[GraphDifference], left_out: u64) -> SheetTable {
         vec![
             found.kind.text().into(),
             found.caller.as_deref().unwrap_or(NONE).into(),
-            found.module.as_str().into(),
-            found.endpoint.as_str().into(),
+            both(&found.module, found.module_b.as_deref()).into(),
+            both(&found.endpoint, found.endpoint_b.as_deref()).into(),
             status(&found.status_a).into(),
             status(&found.status_b).into(),
             exact(found.count).into(),
@@ -177,6 +177,14 @@ fn graph(differences: &[GraphDifference], left_out: u64) -> SheetTable {
         ],
         rows: rows.collect(),
         note: Some(left_out.map_or_else(|| note.to_owned(), |left_out| format!("{left_out} {note}"))),
+    }
+}
+
+/// A text that may be another one in B.
+fn both(a: &str, b: Option<&str>) -> String {
+    match b {
+        Some(b) if a != b => format!("{a} in A, {b} in B"),
+        _ => a.to_owned(),
     }
 }
 

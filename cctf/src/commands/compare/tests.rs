@@ -124,6 +124,8 @@ fn a_difference_is_shown_with_its_cause_its_voters_and_its_parts() {
         caller: Some("front".to_owned()),
         module: "stock".to_owned(),
         endpoint: "GET /items/{id}".to_owned(),
+        module_b: None,
+        endpoint_b: None,
         status_a: None,
         status_b: Some("200".to_owned()),
         count: 1200,

@@ -159,6 +159,9 @@ impl Chunk {
             original = self.rows.originals.len() as u32;
             self.rows.originals.push((trace, span));
         }
+        // The contract has no negative durations: such a request was not sent late.
+        let lateness = ns(row.lateness_ms);
+        self.rows.early += u64::from(lateness != UNKNOWN && lateness < 0);
         let call = Call {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -188,7 +191,11 @@ impl Chunk {
             outcome: self.outcome(row.status, [row.error_type.as_ref(), None]),
             start_ns: row.ts_start.as_ns(),
             end_ns: row.ts_end.as_ns(),
-            lateness_ns: ns(row.lateness_ms),
+            lateness_ns: if lateness == UNKNOWN {
+                UNKNOWN
+            } else {
+                lateness.max(0)
+            },
             original,
         };
         self.rows.calls.push(call);

@@ -146,6 +146,7 @@ pub fn read(
         let numbers = names.adopt(&chunk.names);
         chunk.rename(&numbers, all.originals.len() as u32);
         all.damaged += chunk.rows.damaged;
+        all.early += chunk.rows.early;
         all.sampled += chunk.rows.sampled;
         all.invocations.append(&mut chunk.rows.invocations);
         all.calls.append(&mut chunk.rows.calls);

@@ -127,6 +127,8 @@ pub struct Rows {
     pub originals: Vec<RootId>,
     /// Lines that are no rows.
     pub damaged: u64,
+    /// Calls with a negative lateness, which counts as 0.
+    pub early: u64,
     /// Rows that stand for several requests.
     pub sampled: u64,
 }

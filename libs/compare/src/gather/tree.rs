@@ -20,6 +20,8 @@ pub struct Tree {
     pub roots: Vec<u32>,
     /// Calls whose caller is missing, and inferred calls of invocations whose caller is missing.
     pub orphans: Vec<u32>,
+    /// Rows with the ids of an earlier row. Only the first one of them is found by its ids.
+    pub duplicates: u64,
 }
 
 /// Numbers of rows by a hash of their ids.
@@ -53,8 +55,10 @@ impl Tree {
     pub fn new(rows: &mut Rows) -> Self {
         let invocations = Ids::new(rows.invocations.iter().map(|row| (row.trace_id, row.span_id)));
         let calls = Ids::new(rows.calls.iter().map(|row| (row.trace_id, row.span_id)));
+        let distinct = invocations.numbers.len() + calls.numbers.len();
         let mut tree = Self {
             callee: vec![NONE; rows.calls.len()],
+            duplicates: (rows.invocations.len() + rows.calls.len() - distinct) as u64,
             ..Self::default()
         };
         for number in 0..rows.invocations.len() {

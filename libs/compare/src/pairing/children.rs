@@ -1,4 +1,5 @@
 //! [`match_calls`]: the calls of an invocation and those of its counterpart, by receiver, method, path and occurrence.
+//! [`is_same_request`]: whether paired roots agree in these.
 
 use crate::gather::Side;
 
@@ -34,6 +35,21 @@ pub fn by_route(side: &Side, call: u32) -> Key {
             (callee.module, callee.endpoint)
         }
         None => by_call(side, call),
+    }
+}
+
+/// Whether two roots with the same id are the same request: its module, its method, and its path or route. What one of the runs
+/// does not have cannot differ.
+pub fn is_same_request(a: &Side, b: &Side, (of_a, of_b): (u32, u32)) -> bool {
+    let calls = [&a.rows.calls[of_a as usize], &b.rows.calls[of_b as usize]];
+    let is_same_path = calls[0].endpoint == calls[1].endpoint;
+    match (a.tree.callee(of_a), b.tree.callee(of_b)) {
+        (Some(_), Some(_)) => {
+            let (left, right) = (by_route(a, of_a), by_route(b, of_b));
+            left.0 == right.0 && (is_same_path || left.1 == right.1)
+        }
+        // An inferred call has the route of its invocation, and no path.
+        _ => is_same_path || calls.iter().any(|call| call.is_inferred),
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`pair`]: descends both trees below each pair of roots.
 
 use super::chance::{is_chance, outcome_of};
-use super::children::match_calls;
+use super::children::{is_same_request, match_calls};
 use super::roots::RootPairs;
 use super::tally::Tally;
 use crate::gather::Side;
@@ -37,7 +37,13 @@ pub fn pair(a: &Side, b: &Side, roots: RootPairs) -> Pairs {
         found: Pairs::default(),
     };
     for &(of_a, of_b) in &roots.pairs {
-        descent.call(of_a, of_b, 0);
+        match is_same_request(a, b, (of_a, of_b)) {
+            true => {
+                descent.call(of_a, of_b, 0);
+            }
+            // As calls of different requests have no counterpart, neither have the rows below.
+            false => descent.found.tally.other_request(a, b, (of_a, of_b)),
+        }
     }
     if roots.counts_missing {
         for &root in &roots.only_a {

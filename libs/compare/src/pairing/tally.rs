@@ -17,19 +17,25 @@ struct Signature {
     caller: u32,
     receiver: u32,
     endpoint: u32,
+    /// Receiver and endpoint in B of [`GraphKind::OtherRequest`].
+    other: Option<(u32, u32)>,
     outcomes: [Outcome; 2],
     is_by_chance: bool,
 }
 
 impl Signature {
-    /// Whether only one run has a request from outside.
+    /// Whether only one run has a request from outside as it is.
     fn is_of_root(&self) -> bool {
-        matches!(self.kind, GraphKind::RootOnlyA | GraphKind::RootOnlyB)
+        matches!(
+            self.kind,
+            GraphKind::RootOnlyA | GraphKind::RootOnlyB | GraphKind::OtherRequest
+        )
     }
 
     /// The same difference with the runs exchanged.
     fn reversed(self) -> Self {
         let kind = match self.kind {
+            GraphKind::OtherRequest => GraphKind::OtherRequest,
             GraphKind::RootOnlyA => GraphKind::RootOnlyB,
             GraphKind::RootOnlyB => GraphKind::RootOnlyA,
             GraphKind::CallOnlyA => GraphKind::CallOnlyB,
@@ -109,8 +115,29 @@ impl Tally {
             caller: if is_root { NONE } else { row.module },
             receiver,
             endpoint,
+            other: None,
             outcomes,
             is_by_chance,
+        };
+        self.add(signature, example);
+    }
+
+    /// A pair of roots at another module, or with another method or path.
+    pub fn other_request(&mut self, a: &Side, b: &Side, (of_a, of_b): (u32, u32)) {
+        let (receiver, endpoint) = by_route(a, of_a);
+        let trace = |side: &Side, call: u32| Some(side.rows.calls[call as usize].trace_id.to_string());
+        let signature = Signature {
+            kind: GraphKind::OtherRequest,
+            caller: NONE,
+            receiver,
+            endpoint,
+            other: Some(by_route(b, of_b)),
+            outcomes: [outcome_of(a, of_a), outcome_of(b, of_b)],
+            is_by_chance: false,
+        };
+        let example = Example {
+            trace_a: trace(a, of_a),
+            trace_b: trace(b, of_b),
         };
         self.add(signature, example);
     }
@@ -147,6 +174,7 @@ impl Tally {
             caller: if row.is_root { NONE } else { row.module },
             receiver: receiver(a, of_a),
             endpoint: by_route(a, of_a).1,
+            other: None,
             outcomes,
             is_by_chance,
         };
@@ -220,6 +248,12 @@ fn difference(signature: &Signature, count: &Count, is_by_chance: bool, names: &
         caller: (signature.caller != NONE).then(|| names.text(signature.caller).to_owned()),
         module: names.text(signature.receiver).to_owned(),
         endpoint: names.text(signature.endpoint).to_owned(),
+        module_b: signature
+            .other
+            .map(|(receiver, _)| names.text(receiver).to_owned()),
+        endpoint_b: signature
+            .other
+            .map(|(_, endpoint)| names.text(endpoint).to_owned()),
         status_a: status(signature.outcomes[0]),
         status_b: status(signature.outcomes[1]),
         count: count.count,

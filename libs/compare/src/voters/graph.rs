@@ -51,6 +51,14 @@ pub fn text(difference: &GraphDifference) -> String {
         GraphKind::RootOnlyB | GraphKind::CallOnlyB => format!("{} only in B: {place}", count("request")),
         GraphKind::AnswerOnlyA => format!("{} only in A: {place}", count("invocation")),
         GraphKind::AnswerOnlyB => format!("{} only in B: {place}", count("invocation")),
+        GraphKind::OtherRequest => format!(
+            "{} at another module, method or path: {} of {} in A, {} of {} in B",
+            count("request"),
+            difference.endpoint,
+            difference.module,
+            difference.endpoint_b.as_deref().unwrap_or("-"),
+            difference.module_b.as_deref().unwrap_or("-"),
+        ),
         GraphKind::Status => format!(
             "{} with status {} in A and {} in B: {place}",
             count("request"),

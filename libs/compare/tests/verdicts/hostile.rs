@@ -74,6 +74,97 @@ fn damaged_lines_are_counted_and_their_calls_are_missing() {
     assert!(!matches!(comparison.verdict, Verdict::Same));
 }
 
+fn has_note(comparison: &compare::model::Comparison, text: &str) -> bool {
+    comparison.notes.iter().any(|note| note == text)
+}
+
+#[test]
+fn a_negative_lateness_counts_as_0_and_is_noted() {
+    let comparison = compare_changed("calls.jsonl", |_, line| replace_value(line, "lateness_ms", "-5"));
+    let note = "B: 400 calls have a negative lateness, which counts as 0; cctf validate shows them";
+    assert!(has_note(&comparison, note), "{:?}", comparison.notes);
+    let lateness = comparison
+        .voters
+        .iter()
+        .filter(|voter| voter.topic <= Topic::LatenessMax);
+    let values: Vec<Option<f64>> = lateness.map(|voter| voter.b).collect();
+    assert_eq!(values, [Some(0.0); 2]);
+}
+
+/// The contract has optional fields absent, never null.
+#[test]
+fn a_null_in_an_optional_field_is_a_damaged_line() {
+    let comparison = compare_changed("calls.jsonl", |number, line| match number % 100 {
+        1 => replace_value(line, "lateness_ms", "null"),
+        _ => line.to_owned(),
+    });
+    let nulls = comparison.b.damaged;
+    assert!((1..=8).contains(&nulls), "{nulls}");
+    assert!(!matches!(comparison.verdict, Verdict::Same));
+}
+
+#[test]
+fn rows_with_the_same_ids_are_noted() {
+    let comparison = compare_changed("calls.jsonl", |_, line| format!("{line}\n{line}"));
+    let note =
+        "B: 800 rows repeat the ids of other rows, so their calls may not be found; cctf validate shows them";
+    assert!(has_note(&comparison, note), "{:?}", comparison.notes);
+    assert!(!matches!(comparison.verdict, Verdict::Same));
+}
+
+/// Each change is of the roots of the replay alone.
+#[test]
+fn a_root_at_another_module_method_or_path_is_another_request() {
+    let root = |from: &'static str, to: &'static str| {
+        let change = move |line: &str| match line.contains("\"module_id\":\"driver\"")
+            || line.contains("\"module_id\":\"front\",\"instance_id\":\"front-1\",\"ts_enqueue\"")
+        {
+            true => line.replace(from, to),
+            false => line.to_owned(),
+        };
+        let logs = tempfile::tempdir().unwrap();
+        let a = Chain::new(1, 400, 0.5);
+        let (of_a, of_b) = (a.write(logs.path()), a.replay(2, 0.05).write(logs.path()));
+        for file in ["calls.jsonl", "invocations.jsonl"] {
+            let path = of_b.join("cctf").join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().map(|line| change(line) + "\n");
+            fs::write(&path, lines.collect::<String>()).unwrap();
+        }
+        compare_folders(&of_a, &of_b)
+    };
+    for (from, to, expected) in [
+        (
+            "\"module_id\":\"front\"",
+            "\"module_id\":\"other\"",
+            "GET /front of front in A, GET /front of other in B",
+        ),
+        (
+            "GET",
+            "POST",
+            "GET /front of front in A, POST /front of front in B",
+        ),
+        (
+            "\"path\":\"/",
+            "\"path\":\"/x",
+            "GET /front of front in A, GET /xfront of front in B",
+        ),
+    ] {
+        let comparison = root(from, to);
+        let Verdict::Differs { causes } = &comparison.verdict else {
+            panic!("{to}: {:?}", comparison.verdict);
+        };
+        let text = format!("400 requests at another module, method or path: {expected}");
+        assert_eq!(causes[0].text, text);
+        assert_eq!(comparison.graph.len(), 1, "{:?}", comparison.graph);
+        let pairing = &comparison.pairing;
+        assert_eq!((pairing.roots, pairing.roots_only_b), (400, 0));
+    }
+    // A path alone is no other request: the route is the same.
+    let comparison = root("\"path\":\"/\"", "\"path\":\"/1234\"");
+    assert!(comparison.graph.is_empty(), "{:?}", comparison.graph);
+}
+
 #[test]
 fn rows_that_call_themselves_end_nowhere() {
     // The call of each invocation of `back` says that this invocation made it.
