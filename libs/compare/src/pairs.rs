@@ -38,11 +38,9 @@ impl<'s> Paired<'s> {
         let [a, b] = sides;
         let mut by_module: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
         for &(of_a, of_b) in &pairs.invocations {
+            // Pairs have the same module: calls are matched by it.
             let module = a.rows.invocations[of_a as usize].module;
-            // A root may have been sent to another module on purpose.
-            if module == b.rows.invocations[of_b as usize].module {
-                by_module.entry(module).or_default().push((of_a, of_b));
-            }
+            by_module.entry(module).or_default().push((of_a, of_b));
         }
         let arrival = |pair: &(u32, u32)| (a.rows.invocations[pair.0 as usize].enqueue_ns, pair.0);
         for pairs in by_module.values_mut() {
