@@ -66,25 +66,25 @@ margins! {
     /// Above it, the verdict is void.
     lateness_max_ms = 100.0, "ms", "a stopped driver sends its requests in one burst, which fills every queue";
     /// Paired roots: share of the rate.
-    arrival_rate = 0.005, "share", "1 % more arrivals lengthen the mean wait by 7 % at a utilization of 0.85";
+    arrival_rate = 0.005, "share", "1 % more arrivals lengthen the mean wait of M/M/1 by 7 % at a utilization of 0.85";
     /// Paired roots: 99th percentile of the deviation from the recorded offset, ms.
     arrival_offset_ms = 5.0, "ms", "as lateness_p99_ms";
     /// Unpaired runs: share of the rate.
-    arrival_rate_unpaired = 0.05, "share", "two Poisson runs of 5,000 requests differ by 1.4 % on average";
+    arrival_rate_unpaired = 0.05, "share", "the rates of two Poisson runs of 5,000 requests differ with a standard deviation of 2 %";
     /// Difference of two shares.
-    failure_share = 0.005, "share", "half a request in a hundred";
+    failure_share = 0.005, "share", "one failure more or less in two hundred requests";
     /// Unpaired runs: share of the mean number of calls per invocation.
     calls_per_invocation = 0.02, "share", "as service_mean";
     /// A margin of calls per invocation is never below this.
-    calls_floor = 0.005, "calls", "one call in two hundred requests: a relative margin of an edge that only B has would be 0";
+    calls_floor = 0.005, "calls", "one call in two hundred requests: of a call that only B has, a share of A would be 0";
     /// Unpaired runs: share of an endpoint's share in all requests from outside.
     endpoint_share = 0.1, "share", "a tenth more or fewer requests to an endpoint";
     /// A margin of an endpoint's share is never below this.
-    endpoint_share_floor = 0.01, "share", "one request in a hundred: two runs of 5,000 requests differ by up to this by chance";
-    /// A margin of services and CPU times is never below this.
-    mean_floor_ms = 0.01, "ms", "2 % of a service of 0.1 ms is 2 us, which caches and frequencies of a CPU alone change";
+    endpoint_share_floor = 0.01, "share", "one request in a hundred: in two runs of 5,000 requests, a share of 10 % differs with a standard deviation of 0.6 percentage points";
+    /// A margin of service and CPU times is never below this.
+    mean_floor_ms = 0.01, "ms", "2 % of a service time of 0.1 ms is 2 us; CPU caches and frequency changes alone move it by that much";
     /// Share of A's mean.
-    service_mean = 0.02, "share", "services 2 % longer lengthen p95 of waits by 8 % at a utilization of 0.7 and 16 % at 0.85";
+    service_mean = 0.02, "share", "users do not notice 2 %; what it adds to waits (M/M/1: 8 % of p95 at a utilization of 0.7, 16 % at 0.85) is computed and shown as explained";
     /// Share of A's mean.
     cpu_mean = 0.02, "share", "as service_mean";
     /// Share of A's mean; the floors of waits hold, too.

@@ -22,7 +22,7 @@ pub struct Noise {
     interval: Option<[f64; 2]>,
 }
 
-/// What earlier replays of the same recorded run showed, or else of all. `None` without pairs.
+/// What earlier replays of the same recorded run showed; without any, those of all other runs. `None` without pairs.
 ///
 /// # Errors
 /// A sentence for the notes, if the file cannot be read.
@@ -54,21 +54,23 @@ pub fn sentence(noise: &Noise) -> String {
     let Noise { tally, .. } = noise;
     let pairs = counted(tally.judged(), "pair of replays", "pairs of replays");
     let of = match (&noise.replay_of, noise.recorded_runs) {
-        (Some(run), _) => format!("of {run}"),
+        (Some(run), _) => format!("of run `{run}`"),
         (None, 1) => "of another run".to_owned(),
         (None, runs) => format!("of {runs} other runs"),
     };
     let [low, high] = noise.interval.unwrap_or([0.0, 1.0]);
+    let same = counted(tally.same, "was the same", "were the same");
     let void = match tally.void {
         0 => String::new(),
         void => format!(
-            ", and {} void",
+            " {} void and not counted.",
             counted(void, "further pair is", "further pairs are")
         ),
     };
     format!(
-        "On this machine, {} of {pairs} {of} differed by chance{void}: the 95% interval of false alarms is {} to {} ({FALSE_ALARMS}).",
+        "On this machine, {} of {pairs} {of} differed although nothing was changed, {same}, and {} undecided.{void} The 95% interval of the false-alarm rate is {} to {} ({FALSE_ALARMS}).",
         tally.differs,
+        tally.cannot_tell,
         share(low),
         share(high)
     )
@@ -89,24 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_has_the_count_and_the_interval_of_false_alarms() {
+    fn the_sentence_has_three_counts_and_the_interval_of_false_alarms() {
         let tally = Tally {
-            same: 37,
+            same: 30,
             differs: 1,
-            cannot_tell: 2,
+            cannot_tell: 9,
             void: 0,
         };
         assert_eq!(
             sentence(&noise(Some("before"), 1, tally)),
-            "On this machine, 1 of 40 pairs of replays of before differed by chance: the 95% interval of false alarms is 0.06% to \
-             13.2% (false-alarms.json)."
+            "On this machine, 1 of 40 pairs of replays of run `before` differed although nothing was changed, 30 were the same, and 9 \
+             undecided. The 95% interval of the false-alarm rate is 0.06% to 13.2% (false-alarms.json)."
         );
         let void = Tally { void: 3, ..tally };
         let text = sentence(&noise(None, 2, void));
         assert!(
-            text.contains(
-                "40 pairs of replays of 2 other runs differed by chance, and 3 further pairs are void:"
-            ),
+            text.contains("40 pairs of replays of 2 other runs differed")
+                && text.contains("9 undecided. 3 further pairs are void and not counted. The 95% interval"),
             "{text}"
         );
     }

@@ -52,14 +52,16 @@ Examples:
 A is the first run, B the second one. If one replays the other, each request is compared with its original, through the whole
 tree of calls. Otherwise figures are compared by module and endpoint.
 
-Voters: arrivals, call graph, statuses, slots, means of service and CPU time by module, waits that do not follow from arrivals,
-services and slots, and the response time of requests from outside. Each has a margin: the largest difference that counts as none.
+Voters: lateness of the load driver, arrivals, call graph, statuses, overload failures, slots, means of service times, CPU times and
+wake-ups by module, waits that do not follow from arrivals, service times and slots, and response times of requests from outside
+without the waits that the simulator explains. Each has a margin: the largest difference that counts as none.
 
 Verdicts:
   same         the 90% interval of each voter's difference is inside of its margin
-  differs      at least one voter is outside of its margin, also after a correction for the number of voters (Holm)
-  cannot tell  neither; the output states how many requests would decide
-  void         the load driver was late, so B did not get the arrivals of A
+  differs      the interval of at least one voter lies wholly outside of its margin, at a level corrected for the number of voters
+               (Holm), or a fact differs: slots, and of paired runs call graph, statuses and arrivals
+  cannot tell  neither; the output states how many requests would decide, if that can be estimated
+  void         the load driver was late, so the modules did not get the intended arrivals
 
 docs/compare.md describes voters, margins and the JSON output.
 

@@ -98,14 +98,14 @@ fn meaning(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Same => {
             "B is the same workload as A within the margins. If a difference were larger than its margin, this verdict would \
-             occur in at most 5% of comparisons."
+             nominally occur in at most 5% of comparisons."
         }
         Verdict::Differs { causes } if causes.first().is_some_and(|cause| cause.is_exact) => {
             "B is not the same workload as A. The first cause is a fact of the recorded rows: chance plays no part in it."
         }
         Verdict::Differs { .. } => {
             "B is not the same workload as A: at least one difference is larger than its margin. If all were smaller, this verdict \
-             would occur in at most 5% of comparisons."
+             would nominally occur in at most 5% of comparisons."
         }
         Verdict::CannotTell { .. } => {
             "These runs neither show that B is the same workload as A, nor that it differs. This is no sign of sameness."

@@ -96,8 +96,7 @@ fn voters(all: &[Voter]) -> SheetTable {
         row
     });
     let note = "The interval belongs to the difference B minus A. A voter is the same if the whole interval is inside of the margin.";
-    let explained =
-        "The explained part follows from arrivals, services and slots, and is not part of the difference.";
+    let explained = "“explained”: what simulated waits add, by arrivals, service times and slots. The difference does not contain it.";
     SheetTable {
         id: "voters",
         title: "Voters".to_owned(),

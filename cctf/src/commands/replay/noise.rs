@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(sent, ["noise-aa1", "noise-aa2", "noise-aa3"]);
         let sentence = alarms::sentence(&noise.unwrap().unwrap());
         assert!(
-            sentence.starts_with("On this machine, 1 of 2 pairs of replays of before differed"),
+            sentence.starts_with("On this machine, 1 of 2 pairs of replays of run `before` differed"),
             "{sentence}"
         );
         let kept = FalseAlarms::read(logs.path()).unwrap();

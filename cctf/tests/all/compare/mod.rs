@@ -270,7 +270,7 @@ fn earlier_replays_of_the_run_are_stated_beside_the_verdict() {
     .unwrap();
     let text = logs.compare(&[], 0);
     assert!(
-        text.contains("On this machine, 1 of 40 pairs of replays of before differed by chance"),
+        text.contains("On this machine, 1 of 40 pairs of replays of run `before` differed although nothing was changed, 39 were"),
         "{text}"
     );
     let found = &logs.json(0)["false_alarms"];
