@@ -270,6 +270,7 @@ fn a_missing_file_or_part_is_noted() {
         roots.notes,
         [
             "part 2 of r is missing or has no valid run_meta.json",
+            "r has no valid module_inventory.json, so calls that modules make on their own may count as requests from outside",
             "r has no invocations.jsonl"
         ]
     );
