@@ -5,6 +5,7 @@
 mod support;
 
 mod chain;
+mod chance;
 mod hostile;
 mod paired;
 mod parts;
