@@ -42,7 +42,7 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Send a recorded run again, to live services, at its recorded times.
     Replay(Box<replay::ReplayArgs>),
-    /// Write a recorded run as a plan: arrivals, own work and calls with what each waits for, for simulators.
+    /// Write a recorded run as a plan for simulators: arrivals, own work, calls, and the order of calls.
     Plan(plan::PlanArgs),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),

@@ -52,14 +52,18 @@ Examples:
 A is the first run, B the second one. If one replays the other, each request is compared with its original, through the whole
 tree of calls. Otherwise figures are compared by module and endpoint.
 
-Voters: lateness of the load driver, arrivals, call graph, statuses, overload failures, slots, means of service times, CPU times and
-wake-ups by module, waits that do not follow from arrivals, service times and slots, and response times of requests from outside
-without the waits that the simulator explains. Each has a margin: the largest difference that counts as none.
+Voters are the figures that decide:
+  load         lateness of the load driver, arrivals
+  facts        call graph, statuses, slots, overload failures
+  by module    means of service time, CPU time and wake-up time; unexplained waits
+  whole run    response times of requests from outside, minus simulated waits
+A built-in simulator computes waits from arrivals, service times and slots. A wait that it does not give is unexplained. Each voter
+has a margin: the largest difference that counts as none.
 
 Verdicts:
-  same         the 90% interval of each voter's difference is inside of its margin
-  differs      the interval of at least one voter lies wholly outside of its margin, at a level corrected for the number of voters
-               (Holm), or a fact differs: slots, and of paired runs call graph, statuses and arrivals
+  same         the 90% interval of each voter's difference lies within its margin
+  differs      the interval of at least one voter lies wholly outside its margin, at a level corrected for the number of voters
+               (Holm); or a fact differs. Slots are always facts. Call graph, statuses and arrivals are facts of paired runs
   cannot tell  neither; the output states how many requests would decide, if that can be estimated
   void         the load driver was late, so the modules did not get the intended arrivals
 

@@ -36,18 +36,19 @@ use summary::Summary;
 const AFTER_HELP: &str = "\
 Examples:
   cctf plan logs/latest --out plan.jsonl
-  The arrival of its root, the module and the own CPU time of each invocation, for a simulator:
+  For each invocation: the arrival of its root, its module, and its own CPU time:
     jq -c 'select(.type == \"root\") | .at_ms as $at | .invocations[] | [$at, .module, .cpu_ms]' plan.jsonl
   One minute of a long run; the self-check as JSON:
     cctf plan gzip-60 --from 1m --to 2m --out minute.jsonl --format json | jq .self_check
 
 A plan is the work that a run asked of its system, but not the waits that resulted. The first line has the run, its stations and
 the self-check. Each further line has one root: its arrival, and all invocations below it, with their own CPU time, other own time,
-bytes and failures, and their calls with what each waits for. Queue times, and waits for slots and CPUs, are not work: they arise
-again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
+bytes, failures and calls. Each call has the calls that must end before it. Queue times, and waits for slots and CPUs, are not
+work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
-The self-check shows whether the plan can be used. With the recorded waits put back, each response must come out within 1 us, or the
-invocation has a deviation. Simulated queues are compared with the recorded ones; above 10% and 0.1 ms, a warning names the module.
+The self-check shows whether the plan can be used. The plan plus the recorded waits must give each recorded response
+time to within 1 us. Otherwise the invocation counts as a deviation. The self-check also compares simulated queue times with the
+recorded ones. If they differ by more than 10% and by more than 0.1 ms, a warning names the module.
 
 Exit codes:
   0  the plan was written (a warning of the self-check is a result, not an error)

@@ -63,9 +63,9 @@ pub struct ReplayArgs {
     pub seed: Option<u64>,
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
-    /// These are orphans (unless --orphans root), roots other than HTTP, damaged lines, bodies of unknown content or size, templates
-    /// with another size than recorded, bodies above 64 MiB, paths above 6 KiB, reads of values that are not stored,
-    /// and missing parts and files.
+    /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots other than HTTP, damaged
+    /// lines, bodies of unknown content or size, templates with another size than recorded, bodies above 64 MiB, paths above
+    /// 6 KiB, reads of values that are not stored, or missing parts and files.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

@@ -1,7 +1,8 @@
 //! [`Plan`]: a recorded run as a load and a description of work, for stand-ins and simulators.
 //!
-//! For each root it has the arrival; for each invocation its instance, own CPU time, own other time, sizes, failure, and its calls
-//! with what each waits for. Waits for slots and CPUs, queue times and network times are not in it, because they come again.
+//! For each root it has the arrival; for each invocation its instance, own CPU time, own other time, sizes, failure and calls. Each
+//! call has the calls that must end before it. Waits for slots and CPUs, queue times and network times are not in it, because they
+//! come again.
 //! A call starts a time after the ends of other calls, not at an offset: so a slower callee delays what waits for it.
 //!
 //! - [`model`]: the types; [`texts`]: names of receivers and errors; [`facts`]: the rows of a run; [`read`]: its files.

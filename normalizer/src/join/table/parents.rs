@@ -61,7 +61,7 @@ impl Entries {
         if span.waits_on.is_some() || !span.is(Fact::Known) {
             return span.waits_on;
         }
-        // The parent's place may be another span's by now.
+        // The parent's entry in the table may have been reused for another span.
         let is_still_there = |other: &Entry| {
             let is_named = other.span_id == span.parent_span_id;
             let is_twin = other.span_id == span.span_id && span.role.is_callee() && other.role.is_call();
