@@ -31,8 +31,8 @@ pub enum FromPacer {
         /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection to the target was idle: the io loop sends the request as soon as possible. The pacer gives back an idle
-    /// connection to another target, which may have to be closed for this one.
+    /// No connection to the target was idle: the io loop sends the request as soon as possible. The pacer also
+    /// returns one of its idle connections to other targets, because the io loop may have to close it to open one to this target.
     HandOver(Request, Arc<Prepared>, Option<usize>),
     /// The request was not sent, because too many wait for a connection.
     Refused(Exchange),
