@@ -37,14 +37,15 @@ def spread(values, form):
 
 
 class Recorded:
-    """A run of so many invocations, until the end of the block."""
+    """A run of so many invocations, until the end of the block. `rate` is that of its requests, per second."""
 
-    def __init__(self, bench, invocations):
+    def __init__(self, bench, invocations, rate=1_000):
         self.bench, self.run = bench, bench.scratch / f"recorded-{invocations}"
-        self.invocations = invocations
+        self.invocations, self.rate = invocations, rate
 
     def __enter__(self):
-        subprocess.run([self.bench.bin_dir / "examples/recorded", self.run, str(self.invocations)], check=True)
+        arguments = [str(self.invocations), str(self.rate)]
+        subprocess.run([self.bench.bin_dir / "examples/recorded", self.run, *arguments], check=True)
         return self
 
     def __exit__(self, *_):

@@ -1,10 +1,9 @@
 """The part `replay` of `make bench`: how late recorded requests are sent, against vegeta's library with the same times."""
 
-import contextlib
 import json
 import subprocess
-import tempfile
-import pathlib
+
+from analysis import Recorded
 
 # Name, seconds of the run, its requests/s, and the speed of its replay.
 AT_FULL_RATE = ("20,000/s", 200, 1_000, 20)
@@ -17,14 +16,9 @@ LAST_LATE_SHARE_MAX = 0.001
 LAST_LATE_MS_MAX = 1
 
 
-@contextlib.contextmanager
 def recorded(bench, seconds, rate):
     """A run of the shop with Poisson arrivals and bodies of lognormal sizes."""
-    with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
-        run = pathlib.Path(folder) / "bench"
-        invocations = round(seconds * rate * INVOCATIONS_A_REQUEST)
-        subprocess.run([bench.bin_dir / "examples/recorded", run, str(invocations), str(rate)], check=True)
-        yield run
+    return Recorded(bench, round(seconds * rate * INVOCATIONS_A_REQUEST), rate)
 
 
 def lines(path):
@@ -38,7 +32,7 @@ def ours(bench, run, speed, sink):
     events = bench.scratch / "events_client.jsonl"
     events.unlink(missing_ok=True)
     before = bench.children_cpu_s()
-    # It fails if it was so late that a verdict would be void, which is a result here.
+    # It also fails if requests were not sent, which is a result here.
     done = subprocess.run(
         [bench.bin_dir / "cctf", "replay", run, "--target", sink, "--speed", str(speed), "--out", events, "--format", "json"],
         capture_output=True, text=True,
@@ -50,7 +44,7 @@ def ours(bench, run, speed, sink):
 
 
 def theirs(bench, run, speed, sink):
-    """The same of vegeta. Its lateness counts from its first request."""
+    """vegeta's report and its CPU seconds. Its lateness counts from its first request."""
     arrivals = bench.scratch / "arrivals"
     with arrivals.open("w") as out:
         subprocess.run([bench.bin_dir / "examples/arrivals", run, str(speed)], stdout=out, check=True)
@@ -66,9 +60,9 @@ def ratio(ours, theirs):
 
 def at_full_rate(bench, sink):
     what, seconds, rate, speed = AT_FULL_RATE
-    with recorded(bench, seconds, rate) as run:
-        our, our_cpu_s, _ = ours(bench, run, speed, sink)
-        their, their_cpu_s = theirs(bench, run, speed, sink)
+    with recorded(bench, seconds, rate) as found:
+        our, our_cpu_s, _ = ours(bench, found.run, speed, sink)
+        their, their_cpu_s = theirs(bench, found.run, speed, sink)
     name = f"replay of {our['requests']:,} recorded requests at {what}"
     for quantile, aim in [("p99", f"ours under {LATENESS_MS_P99_MAX} ms"), ("max", "")]:
         mine, other = our["lateness_ms"][quantile], their["lateness_ms"][quantile]
@@ -85,8 +79,8 @@ def at_full_rate(bench, sink):
 def to_the_end(bench, sink, part, aim):
     """How late the last request of a long replay is, in ms and as a share of the replay's length."""
     what, seconds, rate, speed = part
-    with recorded(bench, seconds, rate) as run:
-        found, _, late_ms = ours(bench, run, speed, sink)
+    with recorded(bench, seconds, rate) as source:
+        found, _, late_ms = ours(bench, source.run, speed, sink)
     length_ms = seconds * 1e3 / speed
     shown = f"{late_ms:.3f} ({late_ms / length_ms:.4%})"
     bench.say(f"replay of {what}, {found['requests']:,} requests: the last one is late, ms", shown, "", None, aim)

@@ -13,7 +13,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"sort"
 	"sync/atomic"
@@ -22,7 +21,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// The longest line: a path has at most 4,096 bytes, a query too.
+// Maximum length of a line: a path has at most 4,096 bytes, and so has a query.
 const lineBytesMax = 16 << 10
 
 type request struct {
@@ -69,7 +68,6 @@ type report struct {
 	Success  float64            `json:"success_ratio"`
 	Rate     float64            `json:"rate_reached"`
 	Lateness map[string]float64 `json:"lateness_ms"`
-	LastLate float64            `json:"last_late_ms"`
 }
 
 func attack(url string, requests []request, largest int) report {
@@ -106,11 +104,10 @@ func attack(url string, requests []request, largest int) report {
 		}
 	}
 	last := len(sent) - 1
-	found.LastLate = late[len(late)-1]
 	found.Rate = float64(last) / max(sent[last].Sub(sent[0]).Seconds(), 1e-9)
 	found.Success /= float64(len(requests))
 	sort.Float64s(late)
-	quantile := func(share float64) float64 { return late[int(math.Floor(share*float64(len(late)-1)))] }
+	quantile := func(share float64) float64 { return late[int(share*float64(len(late)-1))] }
 	found.Lateness = map[string]float64{"p50": quantile(0.5), "p99": quantile(0.99), "max": quantile(1)}
 	return found
 }
