@@ -4,16 +4,16 @@
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "its other mixes are for other tests")]
 mod process;
-#[allow(dead_code, reason = "its queues are for other tests")]
-mod support;
+#[path = "support/random.rs"]
+mod random;
 
 use std::fmt::Write as _;
 use std::fs;
 
 use analyze::endpoint_cpu::{Options, endpoint_cpu};
 use process::{Mix, Process};
+use random::Random;
 use rundir::parts::Target;
-use support::Random;
 
 const ROUTES: [&str; 2] = ["/a", "/b"];
 const BURNS_MS: [f64; 2] = [2.0, 6.0];

@@ -1,9 +1,16 @@
 //! Confidence intervals over known queues and over values that are not like those of a queue.
 
-mod support;
+#[path = "support/chance.rs"]
+mod chance;
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/waits.rs"]
+mod waits;
 
 use analyze::intervals::{Accumulator, Interval, NoInterval, RunLength};
-use support::{Random, fewest, mean_wait, quantile_of_waits, relaxations, waits};
+use chance::fewest;
+use random::Random;
+use waits::{mean_wait, quantile_of_waits, relaxations, waits};
 
 const LONG: RunLength = RunLength::Relaxations(f64::INFINITY);
 

@@ -1,10 +1,12 @@
 //! Confidence intervals of rates, shares and averages over time: over queues whose figures are known, and where there is none.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+#[path = "support/chance.rs"]
+mod chance;
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/requests.rs"]
 mod requests;
-#[allow(dead_code, reason = "its waits are for other tests")]
-mod support;
 
 use std::collections::BTreeMap;
 
@@ -12,8 +14,9 @@ use analyze::intervals::{Interval, NoInterval, RunLength};
 use analyze::stats::load::Load;
 use analyze::stats::row::InvocationRow;
 use analyze::stats::window::Bounds;
+use chance::fewest;
+use random::Random;
 use requests::{Arriving, Recorded, one_slot, run};
-use support::{Random, fewest};
 
 const LONG: RunLength = RunLength::Relaxations(f64::INFINITY);
 const MS: i64 = 1_000_000;

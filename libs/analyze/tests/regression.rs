@@ -3,12 +3,12 @@
 
 #[path = "support/process.rs"]
 mod process;
-#[allow(dead_code, reason = "its queues are for other tests")]
-mod support;
+#[path = "support/random.rs"]
+mod random;
 
 use analyze::regression::{Accumulator, NoEstimate, NoRegression, Regression};
 use process::{Mix, Process};
-use support::Random;
+use random::Random;
 
 const S: i64 = 1_000_000_000;
 

@@ -2,7 +2,7 @@
 
 use analyze::intervals::student;
 
-use super::support::Random;
+use super::random::Random;
 
 const LEVEL: f64 = 0.95;
 /// Resamples of the bootstrap.

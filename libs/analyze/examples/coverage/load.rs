@@ -2,8 +2,9 @@
 
 use analyze::stats::load::Load;
 
+use super::random::Random;
 use super::requests::{Arriving, run};
-use super::support::{Random, relaxations};
+use super::waits::relaxations;
 use super::{LENGTHS, Outcome, Tally, ends};
 
 /// Runs of a table's row group.

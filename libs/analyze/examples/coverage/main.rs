@@ -1,19 +1,21 @@
 //! Measures how often nominal 95 % intervals cover the truth, for waits of stationary M/M/1 queues. It prints the tables of
-//! docs/statistics.md. The argument is the number of runs; default: 1000. With `load` behind it, the tables are those of rates, shares
-//! and averages over time.
+//! docs/statistics.md. The argument is the number of runs; default: 1000. A second argument `load` prints the
+//! tables of rates, shares and averages over time.
 
+#[path = "../../tests/support/random.rs"]
+mod random;
 #[path = "../../tests/support/requests.rs"]
 mod requests;
-#[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, reason = "its bounds are for tests")]
-mod support;
+#[path = "../../tests/support/waits.rs"]
+mod waits;
 
 mod candidates;
 mod load;
 
 use analyze::intervals::{Accumulator, Interval, NoInterval, RunLength};
 use candidates::Ends;
-use support::{Random, mean_wait, quantile_of_waits, relaxations, waits};
+use random::Random;
+use waits::{mean_wait, quantile_of_waits, relaxations, waits};
 
 const UTILIZATIONS: [f64; 3] = [0.3, 0.5, 0.8];
 const LENGTHS: [usize; 3] = [800, 5_000, 20_000];

@@ -4,14 +4,13 @@
 
 #[path = "../../tests/support/process.rs"]
 mod process;
-#[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, reason = "its queues are for other tests")]
-mod support;
+#[path = "../../tests/support/random.rs"]
+mod random;
 
 use analyze::regression::NoEstimate;
 
 use process::{Mix, Process};
-use support::Random;
+use random::Random;
 
 const RUNS: u64 = 200;
 const LOADS: [(Mix, &str, usize, f64); 7] = [

@@ -2,7 +2,7 @@
 
 use analyze::regression::{Accumulator, NoRegression, Regression};
 
-use crate::support::Random;
+use crate::random::Random;
 
 const S: f64 = 1e9;
 /// The resolution of the CPU clock of /proc, seconds.

@@ -8,7 +8,7 @@ use analyze::stats::load::{self, Load, LoadBuckets, LoadIntervals, Source};
 use analyze::stats::row::InvocationRow;
 use analyze::stats::window::Bounds;
 
-use crate::support::Random;
+use crate::random::Random;
 
 /// Nanoseconds of a mean service time: 1 ms.
 const SERVICE_NS: f64 = 1e6;
