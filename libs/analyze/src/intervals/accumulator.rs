@@ -4,7 +4,7 @@ use super::batches::Spread;
 use super::block::Block;
 use super::buckets;
 use super::interval::{Interval, NoInterval};
-use super::run_length::{EFFECTIVE_MIN, RELAXATIONS_MIN, RunLength};
+use super::run_length::RunLength;
 use crate::counts::Counts;
 
 /// When there are so many closed blocks, neighbours are merged. So 16 to 31 blocks are the batches, or at least 10 if accumulators
@@ -321,22 +321,11 @@ impl Accumulator {
         if self.count() < VALUES_MIN {
             return Err(self.too_few(VALUES_MIN));
         }
-        if let RunLength::Relaxations(relaxations) = length
-            && (relaxations.is_nan() || relaxations < RELAXATIONS_MIN)
-        {
-            return Err(NoInterval::TooShort { relaxations });
-        }
+        length.check()?;
         if self.smallest == self.largest {
             return Err(NoInterval::Constant);
         }
-        let size = self.effective_sample_size().unwrap_or(0.0);
-        if length == RunLength::Unknown && size < EFFECTIVE_MIN {
-            return Err(NoInterval::TooDependent {
-                size,
-                needed: EFFECTIVE_MIN,
-            });
-        }
-        Ok(())
+        length.check_size(self.effective_sample_size().unwrap_or(0.0))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::batches::Spread;
 use super::interval::{Interval, NoInterval};
-use super::run_length::{EFFECTIVE_MIN, RELAXATIONS_MIN, RunLength};
+use super::run_length::RunLength;
 
 /// Fewer values would give batches with one value or none.
 const VALUES_MIN: u64 = 16;
@@ -17,7 +17,7 @@ pub struct Linear {
     batches: Vec<(f64, f64)>,
 }
 
-/// What is known of the values beside the batches.
+/// Facts about the values that the batches do not have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Number of values.
@@ -83,11 +83,7 @@ impl Linear {
                 needed: BATCHES_MIN,
             });
         }
-        if let RunLength::Relaxations(relaxations) = length
-            && (relaxations.is_nan() || relaxations < RELAXATIONS_MIN)
-        {
-            return Err(NoInterval::TooShort { relaxations });
-        }
+        length.check()?;
         let spread = Spread::of(&self.batches);
         let error = spread.standard_error.max(sample.least_error);
         // Sums that are equal in each batch differ by rounding.
@@ -95,12 +91,7 @@ impl Linear {
             return Err(NoInterval::Constant);
         }
         let size = (sample.variance / error.powi(2)).min(sample.values as f64);
-        if length == RunLength::Unknown && size < EFFECTIVE_MIN {
-            return Err(NoInterval::TooDependent {
-                size,
-                needed: EFFECTIVE_MIN,
-            });
-        }
+        length.check_size(size)?;
         let (below, above) = spread.reach(level).ok_or(NoInterval::InvalidRequest)?;
         Ok(Interval {
             estimate: self.estimate,

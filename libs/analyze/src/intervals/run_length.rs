@@ -1,10 +1,12 @@
-//! The length of a run, measured in relaxation times of its queue.
+//! The length of a run, measured in relaxation times of its queue, and whether it is enough for an interval.
+
+use super::interval::NoInterval;
 
 /// A run needs this many relaxation times. Below it, intervals of waits cover the truth too rarely (docs/statistics.md).
 pub const RELAXATIONS_MIN: f64 = 200.0;
 /// Minimum effective sample size where the queue is unknown. In M/M/1, 200 relaxation times are worth 77, 120 and 174 independent
 /// waits at a utilization of 0.3, 0.5 and 0.8.
-pub const EFFECTIVE_MIN: f64 = 100.0;
+const EFFECTIVE_MIN: f64 = 100.0;
 
 /// How long a run is for the figure in question.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +36,25 @@ impl RunLength {
         }
         let services = ((1.0 - utilization.sqrt()).powi(-2) / f64::from(slots)).max(1.0);
         Self::Relaxations(duration / (services * mean_service))
+    }
+
+    /// Whether the run is long enough for its queue, if that is known.
+    pub(super) fn check(self) -> Result<(), NoInterval> {
+        match self {
+            Self::Relaxations(relaxations) if relaxations.is_nan() || relaxations < RELAXATIONS_MIN => {
+                Err(NoInterval::TooShort { relaxations })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether values with this effective sample size are enough if the queue is unknown.
+    pub(super) fn check_size(self, size: f64) -> Result<(), NoInterval> {
+        if self == Self::Unknown && size < EFFECTIVE_MIN {
+            let needed = EFFECTIVE_MIN;
+            return Err(NoInterval::TooDependent { size, needed });
+        }
+        Ok(())
     }
 }
 

@@ -72,7 +72,7 @@ impl<const N: usize> TimeBuckets<N> {
             return Vec::new();
         }
         let mut buckets = self.clone();
-        while spread((end - 1) >> buckets.shift, begin >> buckets.shift) >= BUCKETS_MAX as u64 {
+        while (begin >> buckets.shift).abs_diff((end - 1) >> buckets.shift) >= BUCKETS_MAX as u64 {
             buckets.widen();
         }
         let shift = buckets.shift;
@@ -116,7 +116,7 @@ impl<const N: usize> TimeBuckets<N> {
             let bucket = at >> self.shift;
             let last = self.first + self.sums.len() as i64 - 1;
             let (low, high) = (bucket.min(self.first), bucket.max(last));
-            if spread(high, low) < BUCKETS_MAX as u64 {
+            if high.abs_diff(low) < BUCKETS_MAX as u64 {
                 let before = (self.first - low) as usize;
                 self.sums.splice(0..0, std::iter::repeat_n([0.0; N], before));
                 self.sums.resize((high - low) as usize + 1, [0.0; N]);
@@ -141,11 +141,6 @@ impl<const N: usize> TimeBuckets<N> {
         }
         (self.first, self.sums) = (first, wide);
     }
-}
-
-/// Distance of two numbers of buckets.
-fn spread(high: i64, low: i64) -> u64 {
-    high.abs_diff(low)
 }
 
 fn add<const N: usize>(sums: &mut [f64; N], more: &[f64; N]) {
