@@ -98,7 +98,7 @@ pub fn add(buckets: &mut LoadBuckets, row: &InvocationRow<'_>) {
     }
 }
 
-/// From what the intervals of a group follow.
+/// The data from which the intervals of a group follow.
 pub struct Source<'s> {
     pub sums: &'s Sums,
     pub gaps: &'s Gaps,
@@ -181,28 +181,19 @@ impl Source<'_> {
             0 => 0.0,
             waits => free / waits as f64,
         };
-        let mut all_known = true;
-        let per_slot = |batch: &Batch<COLUMNS>| {
+        let part = |batch: &Batch<COLUMNS>| {
             let bounds = Bounds {
                 begin: batch.begin,
                 end: batch.end,
             };
-            let slots = (self.slots)(bounds);
-            (slots, batch.sums[SERVICE] - share * batch.sums[WAITS])
-        };
-        let parts: Vec<Part> = batches
-            .iter()
-            .map(|batch| {
-                let (slots, busy) = per_slot(batch);
-                all_known &= slots.is_some();
-                Part {
-                    numerator: busy,
-                    denominator: slots.unwrap_or(0) as f64,
-                    weight: batch.length(),
-                }
+            Some(Part {
+                numerator: batch.sums[SERVICE] - share * batch.sums[WAITS],
+                denominator: (self.slots)(bounds)? as f64,
+                weight: batch.length(),
             })
-            .collect();
-        of_parts(&parts, service.count(), RunLength::Unknown, |_| 0.0).filter(|_| all_known)
+        };
+        let parts: Option<Vec<Part>> = batches.iter().map(part).collect();
+        of_parts(&parts?, service.count(), RunLength::Unknown, |_| 0.0)
     }
 
     fn cpu_share(&self, batches: &[Batch<COLUMNS>]) -> Found {
