@@ -46,9 +46,8 @@ impl ChunkCells {
     /// Adds an invocation, and returns the number of its cell in this chunk.
     #[inline]
     pub fn add(&mut self, row: &InvocationRow<'_>) -> u32 {
-        let route = if row.route.is_empty() { row.path } else { row.route };
         self.scratch.clear();
-        for part in [row.app, row.module, row.node, row.method, route] {
+        for part in [row.app, row.module, row.node, row.method, row.endpoint_route()] {
             self.scratch.extend_from_slice(part);
             self.scratch.push(b'\n');
         }

@@ -113,6 +113,16 @@ indices! { INVOCATION:
 }
 
 impl<'a> InvocationRow<'a> {
+    /// The route of its endpoint: the path where no route is known.
+    #[inline]
+    pub fn endpoint_route(&self) -> &'a [u8] {
+        if self.route.is_empty() {
+            self.path
+        } else {
+            self.route
+        }
+    }
+
     /// # Errors
     /// If the line is not an object, lacks a required field, or has a value of another type.
     #[inline]

@@ -28,11 +28,12 @@ pub struct Ranks {
     endpoints: Map<Key, u32>,
 }
 
-/// A module of a chunk.
+/// Ranks of an endpoint and of its module.
 #[derive(Clone, Copy)]
-struct Module {
-    rank: u32,
+struct Place {
+    module: u32,
     is_released: bool,
+    endpoint: u32,
 }
 
 #[derive(Default)]
@@ -62,9 +63,8 @@ struct Cells {
 /// Sums of a chunk.
 #[derive(Default)]
 pub struct ChunkTimeline {
-    modules: Map<Box<[u8]>, Module>,
-    /// Ranks of endpoints.
-    endpoints: Map<Box<[u8]>, u32>,
+    /// By endpoint as written.
+    places: Map<Box<[u8]>, Place>,
     of_modules: Cells,
     of_endpoints: Cells,
     scratch: Vec<u8>,
@@ -101,16 +101,23 @@ impl Ranks {
         }
     }
 
-    fn module(&self, app: &[u8], module: &[u8]) -> Module {
-        let key = Key {
-            app_id: decoded(app),
-            module_id: decoded(module),
+    /// The keys of module and endpoint are those of `cctf stats`.
+    fn place(&self, row: &InvocationRow<'_>) -> Place {
+        let module = Key {
+            app_id: decoded(row.app),
+            module_id: decoded(row.module),
             ..Key::default()
         };
-        let rank = self.ranks.get(&key).copied().unwrap_or(REST);
-        Module {
-            rank,
+        let rank = self.ranks.get(&module).copied().unwrap_or(REST);
+        let endpoint = Key {
+            method: decoded(row.method),
+            route: decoded(row.endpoint_route()),
+            ..module
+        };
+        Place {
+            module: rank,
             is_released: self.released.get(rank as usize).copied().unwrap_or(false),
+            endpoint: self.endpoints.get(&endpoint).copied().unwrap_or(REST),
         }
     }
 }
@@ -177,18 +184,17 @@ impl ChunkTimeline {
     #[inline]
     pub fn add(&mut self, row: &InvocationRow<'_>, grid: Grid, ranks: &Ranks) {
         let bucket = grid.bucket_of_start(row.ts_start);
-        let module = self.module(row, ranks);
-        self.of_modules.of(module.rank, bucket).add(row, |_| true);
-        let endpoint = self.endpoint(row, ranks);
-        if endpoint != REST {
-            let cell = self.of_endpoints.of(endpoint, bucket);
+        let place = self.place(row, ranks);
+        self.of_modules.of(place.module, bucket).add(row, |_| true);
+        if place.endpoint != REST {
+            let cell = self.of_endpoints.of(place.endpoint, bucket);
             cell.add(row, |time| time == Time::Response as usize);
         }
         let Some(service) = row.times[Time::Service as usize] else {
             return;
         };
-        let free = if module.is_released { row.waits } else { 0 };
-        self.add_busy(module.rank, grid, row, service.saturating_sub(free));
+        let free = if place.is_released { row.waits } else { 0 };
+        self.add_busy(place.module, grid, row, service.saturating_sub(free));
     }
 
     /// Spreads busy time evenly over the buckets between start and end.
@@ -210,42 +216,20 @@ impl ChunkTimeline {
         }
     }
 
+    /// One look-up a row: an endpoint determines its module.
     #[inline]
-    fn module(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> Module {
+    fn place(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> Place {
         self.scratch.clear();
-        self.scratch.extend_from_slice(row.app);
-        self.scratch.push(b'\n');
-        self.scratch.extend_from_slice(row.module);
-        if let Some(&module) = self.modules.get(&*self.scratch) {
-            return module;
-        }
-        let module = ranks.module(row.app, row.module);
-        self.modules.insert(self.scratch.as_slice().into(), module);
-        module
-    }
-
-    /// The rank of an endpoint, whose key is that of `cctf stats`.
-    #[inline]
-    fn endpoint(&mut self, row: &InvocationRow<'_>, ranks: &Ranks) -> u32 {
-        let route = if row.route.is_empty() { row.path } else { row.route };
-        self.scratch.clear();
-        for part in [row.app, row.module, row.method, route] {
+        for part in [row.app, row.module, row.method, row.endpoint_route()] {
             self.scratch.extend_from_slice(part);
             self.scratch.push(b'\n');
         }
-        if let Some(&rank) = self.endpoints.get(&*self.scratch) {
-            return rank;
+        if let Some(&place) = self.places.get(&*self.scratch) {
+            return place;
         }
-        let key = Key {
-            app_id: decoded(row.app),
-            module_id: decoded(row.module),
-            method: decoded(row.method),
-            route: decoded(route),
-            ..Key::default()
-        };
-        let rank = ranks.endpoints.get(&key).copied().unwrap_or(REST);
-        self.endpoints.insert(self.scratch.as_slice().into(), rank);
-        rank
+        let place = ranks.place(row);
+        self.places.insert(self.scratch.as_slice().into(), place);
+        place
     }
 }
 
