@@ -1,10 +1,10 @@
-//! [`Instance`]: the instances in the inventory with their slots and lives.
+//! [`Instance`]: the instances in the [`inventory`] with their slots and lives.
 
 use std::collections::BTreeMap;
 
 use cctf_proto::cctf::{File, Module, Part, PlacementEvent, PlacementKind, WHOLE_BYTES_MAX};
 use rundir::parts::Run;
-use rundir::{Lines, ReadError};
+use rundir::{Lines, ReadError, RunFolder};
 
 use super::scan::Damages;
 use super::window::Bounds;
@@ -54,26 +54,34 @@ impl Life {
     }
 }
 
+/// The inventory of the last part that has one; empty if no part has.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn inventory(run: &Run, parts: &[Part]) -> Result<Vec<u8>, ReadError> {
+    let mut inventory = None;
+    for part in parts {
+        let folder = RunFolder::open(&run.folder(part))?;
+        inventory = folder
+            .whole(File::ModuleInventory, WHOLE_BYTES_MAX)?
+            .or(inventory);
+    }
+    Ok(inventory.unwrap_or_default())
+}
+
 /// Reads the inventory of the last part that has one, and the placement events of all parts. `None` without a valid inventory.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn read(run: &Run, parts: &[Part], damages: &mut Damages) -> Result<Option<Vec<Instance>>, ReadError> {
-    let mut inventory = None;
     let mut lives = BTreeMap::new();
     for part in parts {
-        let folder = rundir::RunFolder::open(&run.folder(part))?;
-        if let Some(bytes) = folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX)? {
-            inventory = Some(bytes);
-        }
-        if let Some(lines) = folder.lines(File::PlacementEvents)? {
+        if let Some(lines) = RunFolder::open(&run.folder(part))?.lines(File::PlacementEvents)? {
             read_lives(lines, &mut lives, damages)?;
         }
     }
-    let modules = inventory
-        .as_deref()
-        .map(serde_json::from_slice::<Vec<Module<'_>>>);
-    let Some(Ok(modules)) = modules else {
+    let inventory = inventory(run, parts)?;
+    let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&inventory) else {
         return Ok(None);
     };
     let mut found = Vec::new();

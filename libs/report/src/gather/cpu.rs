@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use analyze::stats::cells::Key;
+use analyze::stats::instances::inventory;
 use analyze::stats::opened::Opened;
-use cctf_proto::cctf::{Endpoint, EndpointCpuSource, File, Module, WHOLE_BYTES_MAX};
-use rundir::{ReadError, RunFolder};
+use cctf_proto::cctf::{Endpoint, EndpointCpuSource, Module};
+use rundir::ReadError;
 
 use crate::model::CpuEstimate;
 
@@ -18,13 +19,8 @@ const ESTIMATES_MAX: usize = 1024;
 /// # Errors
 /// If a file cannot be read.
 pub fn read(opened: &Opened) -> Result<BTreeMap<Key, CpuEstimate>, ReadError> {
-    let mut text = None;
-    for part in &opened.parts {
-        let folder = RunFolder::open(&opened.run.folder(part))?;
-        text = folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX)?.or(text);
-    }
-    let text = text.unwrap_or_default();
-    let modules: Vec<Module<'_>> = serde_json::from_slice(&text).unwrap_or_default();
+    let inventory = inventory(&opened.run, &opened.parts)?;
+    let modules: Vec<Module<'_>> = serde_json::from_slice(&inventory).unwrap_or_default();
     let mut estimates = BTreeMap::new();
     for module in &modules {
         for endpoint in module.endpoints.iter().flatten() {
