@@ -93,8 +93,8 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// States where so many rows are that are not shown: `12 more are in PLACE.`, with a verb and, before it, a noun for one row and
-    /// for several.
+    /// States where the rows are that are not shown: `12 more are in PLACE.` The verb is that of one row and of several; a noun can
+    /// stand before it.
     pub fn left_out(&mut self, rows: usize, [one, more]: [&str; 2], place: &str) {
         let rows = rows as u64;
         let text = || {

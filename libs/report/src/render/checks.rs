@@ -2,12 +2,12 @@
 
 use analyze::stats::lint::{Check, Verdict as LawVerdict};
 use cctf_proto::validate::Severity;
-use page::html::{Html, element};
+use page::html::{Element, Html, element};
 use page::number::{counted, exact};
 use page::summary::{Verdict, badge, notice};
 use page::table::{Column, Row, Table};
 
-use super::names::{cut, shown};
+use super::names::{cut, sentence, shown};
 use super::view::View;
 
 /// Maximum length of a finding or note, in characters.
@@ -48,7 +48,7 @@ pub fn validation(view: &View, rows: usize) -> Html {
             Html::text(finding.rule.id),
             Html::text(finding.file.name()),
             Html::text(&finding.line.map_or_else(String::new, exact)),
-            sentence(&finding.message),
+            sentence(&finding.message, SENTENCE_MAX),
         ]));
     }
     let all = found.errors + found.warnings;
@@ -62,11 +62,6 @@ pub fn validation(view: &View, rows: usize) -> Html {
 /// How many damaged lines are, as the beginning of a sentence.
 pub fn damaged_lines(count: u64) -> String {
     counted(count, "damaged line is", "damaged lines are")
-}
-
-/// A sentence that can contain names.
-fn sentence(text: &str) -> Html {
-    element("bdi").child(cut(text, SENTENCE_MAX)).build()
 }
 
 pub fn lint(view: &View, rows: usize) -> Html {
@@ -97,7 +92,7 @@ pub fn lint(view: &View, rows: usize) -> Html {
             Html::text(check.law.name()),
             shown(&check.of),
             badge(verdict, check.verdict.name()),
-            sentence(&check.figures),
+            sentence(&check.figures, SENTENCE_MAX),
         ]));
     }
     table.left_out(
@@ -118,18 +113,20 @@ pub fn notes(view: &View, rows: usize) -> Html {
     if notes.is_empty() {
         return notice(Verdict::Good, "Nothing is missing or left out.");
     }
+    let list = element("ul").attr("id", view.id("notes-list"));
+    notes_in(list, notes, rows, SENTENCE_MAX)
+}
+
+/// A list with at most `rows` notes of at most so many characters.
+pub fn notes_in(list: Element, notes: &[String], rows: usize, chars_max: usize) -> Html {
     let shown = notes.len().min(rows);
     let items = notes[..shown]
         .iter()
-        .map(|note| element("li").child(sentence(note)));
+        .map(|note| element("li").child(sentence(note, chars_max)));
     let more = notes.len() - shown;
     let more = (more > 0).then(|| {
         let notes = counted(more as u64, "more note is", "more notes are");
         element("li").child(format!("{notes} left out."))
     });
-    element("ul")
-        .attr("id", view.id("notes-list"))
-        .children(items)
-        .child(more)
-        .build()
+    list.children(items).child(more).build()
 }

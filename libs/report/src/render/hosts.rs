@@ -101,10 +101,7 @@ fn table(view: &View, rows: usize) -> Table {
         ]));
     }
     let more = view.run.hosts.len().saturating_sub(rows);
-    table.more = (more > 0).then(|| {
-        let nodes = counted(more as u64, "more node is", "more nodes are");
-        format!("{nodes} in host_metrics.jsonl.")
-    });
+    table.left_out(more, ["node is", "nodes are"], "in host_metrics.jsonl.");
     table
 }
 

@@ -41,6 +41,11 @@ pub fn shown(text: &str) -> Html {
         .build()
 }
 
+/// A sentence that can contain names, with at most so many characters.
+pub fn sentence(text: &str, chars_max: usize) -> Html {
+    element("bdi").child(cut(text, chars_max)).build()
+}
+
 /// A text or a dash.
 pub fn shown_or_none(text: Option<&str>) -> Html {
     text.map_or_else(|| Html::text(NONE), shown)

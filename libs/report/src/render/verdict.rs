@@ -1,11 +1,11 @@
 //! [`verdict`]: the section with the verdict on two runs.
 
 use page::html::{Html, element};
-use page::number::counted;
 use page::summary::{Verdict as Sign, badge, notice};
 use page::table::{Column, Row, Table};
 
-use super::names::{cut, shown};
+use super::checks::notes_in;
+use super::names::{cut, sentence, shown};
 use crate::sheet::{Cell, Sheet, SheetTable};
 
 /// Maximum length of a sentence, in characters.
@@ -16,16 +16,21 @@ const NOTES_MAX: usize = 40;
 /// The verdict, with at most `rows` rows in each table.
 pub fn verdict(sheet: &Sheet, rows: usize) -> Html {
     let sign = sheet.sign.unwrap_or(Sign::Neutral);
-    let mut html = notice(sign, sentence(&sheet.headline));
+    let mut html = notice(sign, sentence(&sheet.headline, SENTENCE_MAX));
     for text in &sheet.sentences {
-        html.push(element("p").child(sentence(text)));
+        html.push(element("p").child(sentence(text, SENTENCE_MAX)));
     }
     for table in &sheet.tables {
         html.push(rows_of(table, rows));
     }
     if !sheet.notes.is_empty() {
         html.push(element("h3").child("Notes"));
-        html.push(notes(&sheet.notes, rows));
+        html.push(notes_in(
+            element("ul"),
+            &sheet.notes,
+            rows.min(NOTES_MAX),
+            SENTENCE_MAX,
+        ));
     }
     html
 }
@@ -41,13 +46,11 @@ fn rows_of(table: &SheetTable, rows: usize) -> Html {
         drawn.row(Row::new(row.iter().map(cell)));
     }
     let more = table.rows.len().saturating_sub(rows);
-    drawn.more = (more > 0).then(|| {
-        let rows = counted(more as u64, "more row is", "more rows are");
-        format!("{rows} in the output of cctf compare --format json.")
-    });
+    let place = "in the output of cctf compare --format json.";
+    drawn.left_out(more, ["row is", "rows are"], place);
     let mut html = drawn.html();
     if let Some(note) = &table.note {
-        html.push(element("p").class("note").child(sentence(note)));
+        html.push(element("p").class("note").child(sentence(note, SENTENCE_MAX)));
     }
     html
 }
@@ -64,22 +67,4 @@ fn cell(cell: &Cell) -> Html {
         Some(sign) => badge(sign, &cut(&cell.text, SENTENCE_MAX)),
         None => shown(&cell.text),
     }
-}
-
-fn notes(notes: &[String], rows: usize) -> Html {
-    let shown = notes.len().min(rows).min(NOTES_MAX);
-    let items = notes[..shown]
-        .iter()
-        .map(|note| element("li").child(sentence(note)));
-    let more = notes.len() - shown;
-    let more = (more > 0).then(|| {
-        let notes = counted(more as u64, "more note is", "more notes are");
-        element("li").child(format!("{notes} left out."))
-    });
-    element("ul").children(items).child(more).build()
-}
-
-/// A sentence that can contain names.
-fn sentence(text: &str) -> Html {
-    element("bdi").child(cut(text, SENTENCE_MAX)).build()
 }
