@@ -37,7 +37,6 @@ pub struct Reported {
     pub replay_by: Option<String>,
     pub replay_from_ns: Option<u64>,
     pub replay_to_ns: Option<u64>,
-    #[serde(default)]
     pub replay_limit: Option<u64>,
     pub seed: Option<u64>,
 }
