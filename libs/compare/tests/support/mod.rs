@@ -1,4 +1,4 @@
-//! [`Random`]: the random numbers of the tests of `analyze`, with normal and lognormal ones, for tests and for the example that measures coverage.
+//! [`Random`]: the random numbers of the tests of `analyze`, with normal and lognormal ones, for tests and an example.
 
 #[path = "../../../analyze/tests/support/random.rs"]
 mod random;
