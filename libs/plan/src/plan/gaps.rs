@@ -12,7 +12,7 @@
 use super::timeline::Timeline;
 use super::waits::Waits;
 
-/// What a row reports about its invocation's own time, nanoseconds.
+/// Times in a row that are parts of its invocation's own time, nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reported {
     /// 0 if unknown.

@@ -11,7 +11,7 @@ pub const CALLS_PER_INVOCATION_MAX: usize = 1_024;
 /// Maximum number of calls for which one call waits. More end before a call only where a hundred calls overlap.
 pub const WAITS_PER_CALL_MAX: usize = 64;
 
-/// What came from outside, with everything that it causes. All durations are nanoseconds.
+/// A request, message or job from outside, with everything that it causes. All durations are nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Tree {
     /// Arrival at its module, nanoseconds since the Unix epoch.
@@ -159,7 +159,7 @@ pub struct Callee {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordedTimes {
     pub response_ns: i64,
-    /// Queue time; `None` if the source reports none, so that waits are inside of its own time.
+    /// Queue time; `None` if the source reports none, so that waits are in its own time.
     pub queue_ns: Option<i64>,
     /// Waits for further slots.
     pub slot_wait_ns: i64,

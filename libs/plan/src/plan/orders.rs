@@ -16,7 +16,7 @@ use super::facts::Recorded;
 use super::signature::Signature;
 use super::timeline::Timeline;
 
-/// Number of invocations from which an order that none contradicts is no chance.
+/// Number of invocations from which an order that none contradicts does not count as chance.
 pub const OBSERVATIONS_MIN: u32 = 10;
 /// Maximum number of calls of an invocation that is compared with others. A set of its calls and the answer fits into 64 bits.
 pub const COMPARED_CALLS_MAX: usize = 63;
@@ -69,7 +69,7 @@ pub struct Order<'a> {
     pairs: &'a [u8],
 }
 
-/// What is read again for each invocation.
+/// Buffers that are filled again for each invocation.
 #[derive(Debug, Default)]
 pub struct Reader {
     pub timeline: Timeline,

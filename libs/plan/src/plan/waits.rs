@@ -4,7 +4,7 @@ use super::model::{WAITS_PER_CALL_MAX, Wait};
 use super::orders::{COMPARED_CALLS_MAX, Order, Orders, Reader};
 use super::timeline::Timeline;
 
-/// What the calls of an invocation wait for, without times.
+/// The waits of an invocation's calls, without times.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
     /// For each call in the order of its start.

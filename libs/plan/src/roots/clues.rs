@@ -26,7 +26,7 @@ pub fn unsent(body: Option<u64>, path: usize, query: Option<usize>) -> Option<Un
     (length > PATH_BYTES_MAX).then_some(Unsent::TooLong)
 }
 
-/// What decides the kind of a root, and whether it can be sent.
+/// The facts that decide the kind of a root, and whether it can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clues {
     protocol: Option<Protocol>,

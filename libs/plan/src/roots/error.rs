@@ -21,13 +21,8 @@ pub enum RootsError {
 
 impl From<anyhow::Error> for RootsError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Temporary(error)
-    }
-}
-
-impl RootsError {
-    pub(super) fn damaged() -> Self {
-        Self::Damaged
+        // The sorter passes on the errors of those who take its records.
+        error.downcast().unwrap_or_else(Self::Temporary)
     }
 }
 

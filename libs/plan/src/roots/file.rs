@@ -97,7 +97,7 @@ impl RootFile {
 /// An iterator over roots in order of time. It ends with the first error.
 pub struct Iter {
     file: Arc<RootFile>,
-    /// Offset in the file of what is to be read next.
+    /// Offset in the file of the next read.
     unread: u64,
     held: Vec<u8>,
     /// Offset in `held` of the next root.
@@ -128,11 +128,11 @@ impl Iter {
             head.copy_from_slice(&self.held[self.next..][..HEAD_BYTES]);
             let length = u32::from_le_bytes(head) as usize;
             if !self.hold(HEAD_BYTES + length)? {
-                return Err(RootsError::damaged());
+                return Err(RootsError::Damaged);
             }
             let encoded = &self.held[self.next + HEAD_BYTES..][..length];
             self.next += HEAD_BYTES + length;
-            let draft = decode(encoded, &self.file.tables).ok_or_else(RootsError::damaged)?;
+            let draft = decode(encoded, &self.file.tables).ok_or(RootsError::Damaged)?;
             if draft.root.at_ns >= self.from_ns {
                 return Ok(Some(draft));
             }

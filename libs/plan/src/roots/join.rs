@@ -16,12 +16,12 @@ use super::rows::{Role, Row};
 /// Bytes of a trace id and a span id.
 const IDS: usize = 24;
 
-/// What the join found besides roots.
+/// Counts of rows that are not roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JoinCounts {
     /// Rows with the ids of an earlier one.
     pub duplicates: u64,
-    /// Calls inside of other calls. The outer call is the root.
+    /// Calls inside other calls. The outer call is the root.
     pub nested_calls: u64,
     /// Invocations that answered a call after another one had, such as a message's second consumer.
     pub further_answers: u64,
@@ -78,11 +78,11 @@ impl Join {
             let (ids, rest) = record
                 .identity
                 .split_first_chunk::<IDS>()
-                .ok_or_else(RootsError::damaged)?;
+                .ok_or(RootsError::Damaged)?;
             let role = rest.first().and_then(|role| Role::ALL.get(usize::from(*role)));
             let draft = decode(record.line, tables);
             let (Some(role), Some(draft)) = (role, draft) else {
-                return Err(RootsError::damaged().into());
+                return Err(RootsError::Damaged.into());
             };
             if group.ids != *ids {
                 group.finish(tables, take)?;

@@ -8,7 +8,7 @@ pub(super) const METHODS: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "QUERY",
 ];
 
-/// What a root is.
+/// The kind of a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A request over HTTP that can be sent as it was recorded.

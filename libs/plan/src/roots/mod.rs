@@ -13,9 +13,9 @@
 //! - An orphan is a row whose caller is missing: it has the flag, or it names a call that the run does not have.
 //! - A call without parent of a module that also processes requests, such as a poll for messages, is the module's own work:
 //!   [`Kind::Background`]. Which modules do so is in `module_inventory.json`.
-//! - A call directly inside of another call is not a root; the outer one is. Its answer belongs to neither.
+//! - A call directly inside another call is not a root; the outer one is. Its answer belongs to neither.
 //! - Of rows with the same ids, the earliest counts. Of several answers to one call, the earliest is joined.
-//! - Control spans have no rows, and so are no roots.
+//! - Control spans have no rows, and so they are not roots.
 //!
 //! [`Clues::kind`] has the rule by which a root can be sent, [`selection`] what a replay makes of the roots.
 //!

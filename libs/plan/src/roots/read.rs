@@ -242,7 +242,7 @@ fn sort(
     let mut writer = RootWriter::new(&file);
     let finder = peers.finder();
     sorter.drain(|record| {
-        let Draft { mut root, .. } = decode(record.line, &tables).ok_or_else(RootsError::damaged)?;
+        let Draft { mut root, .. } = decode(record.line, &tables).ok_or(RootsError::Damaged)?;
         finder.complete(&mut root);
         survey.add(&root);
         encoded.clear();

@@ -31,18 +31,18 @@ pub struct Row {
     pub draft: Draft,
 }
 
-/// What a row can be for a root. Rows of one call are taken in this order.
+/// The role of a row in a root. Rows of one call are taken in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// A call without parent.
     Call,
     /// A call whose caller is missing.
     OrphanCall,
-    /// A call inside of another call, such as an attempt inside of a logical request.
+    /// A call inside another call, such as an attempt inside a logical request.
     NestedCall,
     /// An invocation that answers a call.
     Answer,
-    /// An invocation that no call caused. Its parent, if it has one, is no invocation, such as a poll for messages.
+    /// An invocation that no call caused. Its parent, if any, is not an invocation, such as a poll for messages.
     Invocation,
     /// An invocation whose caller is missing.
     OrphanInvocation,
@@ -202,8 +202,8 @@ struct Values<'a> {
     flags: &'a [u8],
 }
 
-/// Reads a line of `file`, which is one of the two with spans. `servers` are the modules that process requests. `None` for a row that has an invocation above it; the rest of
-/// such a line is not read.
+/// Reads a line of `file`, which is one of the two with spans. `servers` are the modules that process requests. `None` for a row
+/// that has an invocation above it; the rest of such a line is not read.
 ///
 /// # Errors
 /// If the line is not an object, lacks a required field, or has a value of another type.

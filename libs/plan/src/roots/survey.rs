@@ -15,7 +15,7 @@ pub const MODULES_MAX: usize = 10_000;
 /// Maximum number of different statuses. HTTP uses some sixty.
 pub const STATUSES_MAX: usize = 100;
 
-/// What becomes of roots whose caller is missing.
+/// Treatment of roots whose caller is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orphans {
     /// They are counted, not sent.

@@ -1,4 +1,4 @@
-//! [`Outcome`]: what the simulator says of one invocation.
+//! [`Outcome`]: the simulated times of one invocation.
 
 /// The simulated times of one invocation, nanoseconds on the clock of the arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,13 +10,13 @@ use crate::work::{Arrival, Ending, NONE, Place, Station, Waited, Works};
 /// Simulates all arrivals with everything that they cause. The result has one entry per invocation.
 ///
 /// Events at the same time are handled in this order: ends of invocations, ends of calls, releases of slots for calls, starts of
-/// calls, arrivals at stations; among each, in the order of the rows. An event that has no duration before the next one adds that one at the same time,
-/// and it is handled next if it comes first in this order.
+/// calls, arrivals at stations; among each, in the order of the rows. If nothing takes time between an event and the
+/// next one, that one has the same time, and is handled next if it comes first in this order.
 pub fn simulate(works: &Works) -> Vec<Outcome> {
     simulate_with(works, Refusals::ByQueue)
 }
 
-/// Who is refused.
+/// The rule by which requests are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusals {
     /// A request that finds the queue full.
@@ -26,7 +26,7 @@ pub enum Refusals {
     AsRecorded,
 }
 
-/// The same as [`simulate`], with a choice of who is refused.
+/// As [`simulate`], with a choice of the rule for refusals.
 pub fn simulate_with(works: &Works, refusals: Refusals) -> Vec<Outcome> {
     let mut simulator = Simulator::new(works, refusals);
     simulator.run();
