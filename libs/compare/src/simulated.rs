@@ -1,13 +1,13 @@
 //! [`simulate`]: the waits that a run's own arrivals, services and slots lead to, and what they add to root responses.
 
-use cctf_proto::cctf::{self, Flag, Flags, Milliseconds, Part, SpanId, SpanKind, Stage, Text, TraceId};
+use cctf_proto::cctf::{Milliseconds, Part, SpanId, TraceId};
 use foldhash::fast::FixedState;
 use plan::stations::{Outcome, Refusals, State, simulate_with};
-use plan::work::{Collector, WorkError, Works};
+use plan::work::{CallRow, Collector, InvocationRow, WorkError, Works};
 use rundir::parts::Run;
 
 use crate::gather::names::FixedMap;
-use crate::gather::{self, Call, Invocation, Names, Side, UNKNOWN, known};
+use crate::gather::{Call, Invocation, Names, Outcome as Ended, Side, UNKNOWN, known};
 use crate::pairs::Simulated;
 
 /// The work of both runs.
@@ -42,7 +42,7 @@ pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Resu
     }
 }
 
-/// The files are not read again: the rows that the plan needs are made from the compact ones.
+/// The files are not read again: the compact rows have all that the plan needs.
 fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works, SimulationError> {
     let mut collector = Collector::default();
     let too_many = |too_many| WorkError::TooMany {
@@ -55,10 +55,10 @@ fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works
         });
     }
     for row in &side.rows.invocations {
-        collector.invocation(&invocation(row, names)).map_err(too_many)?;
+        collector.invocation(invocation(row, names)).map_err(too_many)?;
     }
     for row in &side.rows.calls[..side.calls as usize] {
-        collector.call(&call(row, names)).map_err(too_many)?;
+        collector.call(call(row, names)).map_err(too_many)?;
     }
     let parts = run.parts_from(first).map_err(WorkError::from)?;
     plan::work::stations(run, &parts, &mut collector).map_err(WorkError::from)?;
@@ -83,97 +83,49 @@ fn has_plausible_times(side: &Side) -> bool {
     sum <= i128::from(TIME_MAX)
 }
 
-fn ms(ns: i64) -> Option<Milliseconds> {
-    known(ns).map(Milliseconds::from_ns)
-}
-
 /// The fields that the plan reads.
-fn invocation<'n>(row: &Invocation, names: &'n Names) -> cctf::Invocation<'n> {
-    let text = |number: u32| Text::from(names.text(number));
-    let wakeup = Milliseconds::from_ns(row.wakeup_ns);
-    let queue = known(row.wait_ns).map(|wait| Milliseconds::from_ns(wait.saturating_add(row.wakeup_ns)));
-    cctf::Invocation {
+fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
+    let ms = |ns: i64| known(ns).map(Milliseconds::from_ns);
+    let queue_ns = |wait: i64| wait.saturating_add(row.wakeup_ns);
+    InvocationRow {
         trace_id: row.trace_id,
         span_id: row.span_id,
         parent_id: row.parent,
-        parent_span_id: row.has_parent_span.then_some(row.span_id),
-        module_id: text(row.module),
-        instance_id: text(row.instance),
-        ts_enqueue: Milliseconds::from_ns(row.enqueue_ns),
-        ts_start: Milliseconds::from_ns(row.enqueue_ns),
-        ts_end: Milliseconds::from_ns(row.end_ns),
-        node: text(row.node),
-        stage: Stage::Unknown,
+        caller_span_id: row.caller,
+        module: names.text(row.module),
+        instance: names.text(row.instance),
+        node: names.text(row.node),
         method: None,
-        path: None,
-        bytes_in: None,
-        bytes_out: None,
-        cpu_time_ms: ms(row.cpu_ns),
-        queue_time_ms: queue,
-        service_time_ms: ms(row.service_ns),
-        rt_ms: ms(row.response_ns),
+        route: Some(names.text(row.endpoint)),
+        enqueue: Milliseconds::from_ns(row.enqueue_ns),
+        end: Milliseconds::from_ns(row.end_ns),
+        response: ms(row.response_ns),
+        queue: known(row.wait_ns).map(|wait| Milliseconds::from_ns(queue_ns(wait))),
+        wakeup: Some(Milliseconds::from_ns(row.wakeup_ns)),
+        slot_wait: ms(row.slot_wait_ns),
+        cpu: ms(row.cpu_ns),
+        cpu_wait: ms(row.cpu_wait_ns),
         status: match row.outcome {
-            gather::Outcome::Status(status) => Some(i64::from(status)),
+            Ended::Status(status) => Some(i64::from(status)),
             _ => None,
         },
-        pid: None,
-        app_id: None,
-        protocol: None,
-        route: Some(text(row.endpoint)),
-        query: None,
-        session_id: None,
-        name: None,
-        status_text: None,
-        error_type: None,
-        cold_start: None,
-        downstream_ms: ms(row.downstream_ns),
-        cpu_wait_ms: ms(row.cpu_wait_ns),
-        wakeup_ms: Some(wakeup),
-        slot_wait_ms: ms(row.slot_wait_ns),
-        kind: SpanKind::Server,
-        caller_span_id: row.caller,
-        net_ms: ms(row.net_ns),
-        links: None,
-        sample_weight: None,
-        flags: row.is_orphan.then_some(Flags::NONE.with(Flag::Orphan)),
+        is_orphan: row.is_orphan,
+        // The rows of a side count them.
+        is_sampled: false,
     }
 }
 
 /// The fields that the plan reads.
-fn call<'n>(row: &Call, names: &'n Names) -> cctf::Call<'n> {
-    let text = |number: u32| Text::from(names.text(number));
-    cctf::Call {
+fn call<'n>(row: &Call, names: &'n Names) -> CallRow<'n> {
+    CallRow {
         trace_id: row.trace_id,
         span_id: row.span_id,
-        parent_span_id: row.has_parent_span.then_some(row.span_id),
+        has_parent_span: row.has_parent_span,
         ancestor_id: row.ancestor,
-        module_id: text(row.module),
-        instance_id: text(row.module),
-        node: text(row.node),
-        stage: Stage::Unknown,
-        ts_start: Milliseconds::from_ns(row.start_ns),
-        ts_end: Milliseconds::from_ns(row.end_ns),
-        method: None,
-        path: None,
-        bytes_out: None,
-        bytes_in: None,
-        status: None,
-        kind: Some(if row.is_message {
-            SpanKind::Producer
-        } else {
-            SpanKind::Client
-        }),
-        protocol: None,
-        name: None,
-        peer: None,
-        peer_module: None,
-        resend_count: None,
-        session_id: None,
-        error_type: None,
-        replay_of_trace_id: None,
-        replay_of_span_id: None,
-        lateness_ms: None,
-        flags: None,
+        node: names.text(row.node),
+        start: Milliseconds::from_ns(row.start_ns),
+        end: Milliseconds::from_ns(row.end_ns),
+        is_message: row.is_message,
     }
 }
 

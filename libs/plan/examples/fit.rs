@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use plan::plan::{Window, read};
 use plan::stations::{Refusals, fits, quantile_ms, simulate_with, waits};
-use plan::work::{Bounds, read};
 use rundir::parts::Target;
 
 fn main() -> anyhow::Result<()> {
@@ -16,7 +16,8 @@ fn main() -> anyhow::Result<()> {
             anyhow::bail!("cannot read {folder}: it does not exist");
         };
         let began = Instant::now();
-        let works = read(&run, &first, Bounds::default())?;
+        let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {})?;
+        let works = recorded.works;
         let read_s = began.elapsed().as_secs_f64();
         let began = Instant::now();
         let outcomes = simulate_with(&works, Refusals::AsRecorded);

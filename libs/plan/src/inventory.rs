@@ -1,8 +1,9 @@
-//! [`read`]: the modules of a run, from the last valid `module_inventory.json` of its parts.
+//! [`read`]: the modules of a run, from the last valid `module_inventory.json` of its parts; [`servers`], [`reported_slots`]: what
+//! they state.
 
 use std::collections::BTreeSet;
 
-use cctf_proto::cctf::{File, Module, Part, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::{File, Instance, Module, Part, SlotSource, WHOLE_BYTES_MAX};
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
@@ -35,4 +36,10 @@ pub fn read<T>(
 pub fn servers(modules: &[Module<'_>]) -> BTreeSet<String> {
     let servers = modules.iter().filter(|module| module.endpoints.is_some());
     servers.map(|module| module.module_id.to_string()).collect()
+}
+
+/// The slots that an instance reported. Inferred ones are the maximum that was seen, which differs from run to run.
+pub fn reported_slots(instance: &Instance<'_>) -> Option<u64> {
+    let is_inferred = instance.slots_src == Some(SlotSource::Inferred);
+    instance.workers.filter(|_| !is_inferred)
 }

@@ -1,6 +1,6 @@
 //! What a recorded run asks of a system: its roots in order of time, and the stations that answer them.
 //!
-//! - [`inventory`]: the modules of a run.
+//! - [`inventory`]: the modules of a run. [`shape`]: paths without ids.
 //! - [`roots`]: what came from outside, and when.
 //! - [`work`]: what each invocation asks of its station; [`stations`]: the waits to which that leads.
 //! - [`plan`]: all of it as a description that stand-ins and simulators execute.
@@ -8,5 +8,6 @@
 pub mod inventory;
 pub mod plan;
 pub mod roots;
+pub mod shape;
 pub mod stations;
 pub mod work;

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use cctf_proto::cctf::{Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, SpanKind, Text};
 use plan::roots::{Clues, Evidence, Role};
+use plan::shape::shape_of;
 use rundir::Ending;
 use rundir::chunks::ChunkLines;
 
-use super::names::{Names, peer_of, shape_of};
+use super::names::{Names, peer_of};
 use super::rows::{Call, Invocation, NONE, Outcome, Rows, UNKNOWN};
 
 /// The rows of a chunk. Names are numbers of `names`.
@@ -103,7 +104,6 @@ impl Chunk {
             is_root: row.parent_id.is_none()
                 && Role::of_invocation(row.caller_span_id.is_some(), flags.has(Flag::Orphan))
                     == Role::Invocation,
-            has_parent_span: row.parent_span_id.is_some(),
             is_orphan: flags.has(Flag::Orphan),
             clues: Clues::of(
                 &Evidence {

@@ -102,9 +102,7 @@ fn deployment(module: &Module<'_>) -> Option<(String, Deployment)> {
     for instance in instances {
         deployment.nodes.insert(instance.node_id.0.clone().into_owned());
         let policy = instance.slot_policy.as_deref().map(str::to_owned);
-        // Inferred slots are a maximum that was seen, which differs from run to run.
-        let is_reported = instance.slots_src != Some(cctf_proto::cctf::SlotSource::Inferred);
-        let slots = instance.workers.filter(|_| is_reported);
+        let slots = inventory::reported_slots(instance);
         deployment.stations.push((slots, instance.queue_limit, policy));
     }
     deployment.stations.sort();

@@ -1,7 +1,5 @@
 //! [`Names`]: texts by number. Both runs share them, so that equal texts have equal numbers.
 
-use std::borrow::Cow;
-
 use foldhash::HashMap;
 use foldhash::fast::FixedState;
 
@@ -12,8 +10,6 @@ const NAME_BYTES_MAX: usize = 64 << 20;
 pub const OTHER: &str = "(other)";
 /// A peer that is only known by its address.
 pub const EXTERNAL: &str = "(external)";
-/// A segment of a path with at least this many hex digits is an id.
-const HEX_ID_MIN: usize = 8;
 
 /// The texts of both runs.
 #[derive(Debug, Clone, Default)]
@@ -65,24 +61,6 @@ impl Names {
 /// A hash map with the same order in every process.
 pub type FixedMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
-/// A path whose ids are replaced by `*`, because a replay creates other ids: segments of digits, and long ones of hex digits.
-pub fn shape_of(path: &str) -> Cow<'_, str> {
-    let is_id = |segment: &str| {
-        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-        let is_hex = segment
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
-    };
-    if !path.split('/').any(is_id) {
-        return Cow::Borrowed(path);
-    }
-    let segments = path
-        .split('/')
-        .map(|segment| if is_id(segment) { "*" } else { segment });
-    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
-}
-
 /// A peer as it would be named on another machine: without an address.
 pub fn peer_of(peer: &str) -> &str {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -111,16 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_addresses_are_not_part_of_a_name() {
-        for (path, shape) in [
-            ("/users/42/cart", "/users/*/cart"),
-            ("/o/1f0c9a7e-11d2-4a31-9b5e-aa0123456789", "/o/*"),
-            ("/v1/items", "/v1/items"),
-            ("/cafe/deadbeef", "/cafe/deadbeef"),
-            ("/", "/"),
-        ] {
-            assert_eq!(shape_of(path), shape);
-        }
+    fn an_address_is_not_part_of_a_name() {
         for (peer, name) in [
             ("10.0.0.7:5432", "(external)"),
             ("db.internal:5432", "(external)"),

@@ -37,10 +37,9 @@ pub struct Invocation {
     pub caller: Option<SpanId>,
     /// Whether no invocation and no call caused it: its request came from outside.
     pub is_root: bool,
-    pub has_parent_span: bool,
     /// Whether its caller is missing.
     pub is_orphan: bool,
-    /// What decides whether a replay can repeat it.
+    /// The facts that decide whether a replay can repeat it.
     pub clues: Clues,
     pub module: u32,
     pub node: u32,
@@ -86,9 +85,9 @@ pub struct Call {
     /// Whether it has neither an invocation nor a span above it.
     pub is_root: bool,
     pub has_parent_span: bool,
-    /// The call inside of which it is, if no invocation is above it: as an attempt is inside of a logical request.
+    /// The call around it, if no invocation is above it: the logical request of an attempt.
     pub outer: Option<SpanId>,
-    /// What decides whether a replay can repeat it; of a root with what its answer adds.
+    /// The facts that decide whether a replay can repeat it; of a root with those of its answer.
     pub clues: Clues,
     /// Whether the sender does not wait.
     pub is_message: bool,
@@ -125,7 +124,7 @@ pub struct Rows {
     pub calls: Vec<Call>,
     /// The recorded requests that calls replay.
     pub originals: Vec<RootId>,
-    /// Lines that are no rows.
+    /// Damaged lines.
     pub damaged: u64,
     /// Calls with a negative lateness, which counts as 0.
     pub early: u64,

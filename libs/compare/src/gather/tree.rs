@@ -124,7 +124,7 @@ impl Tree {
 
     /// A root with calls inside, such as the attempts of a logical request, has the answer of the last one that was answered.
     fn add_nested(&mut self, rows: &Rows, calls: &Ids, is_nested: &mut [bool]) {
-        /// Calls inside of calls. Clients have two or three; the bound ends circles.
+        /// Calls inside calls. Clients have two or three; the bound ends circles.
         const DEPTH_MAX: usize = 8;
         let outer_of = |call: u32| {
             let call = &rows.calls[call as usize];
@@ -230,7 +230,7 @@ fn inferred(row: &Invocation) -> Call {
         span_id: row.span_id,
         ancestor: row.parent,
         is_root: row.is_root,
-        has_parent_span: row.has_parent_span,
+        has_parent_span: false,
         outer: None,
         clues: row.clues,
         is_message: false,

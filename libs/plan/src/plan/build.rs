@@ -3,7 +3,7 @@
 use super::check::check;
 use super::counts::Counts;
 use super::cpu::CpuTimes;
-use super::facts::Recorded;
+use super::facts::{InvocationFacts, Recorded};
 use super::gaps::{OwnTime, Reported, fill};
 use super::invocation::{Linked, calls};
 use super::model::{
@@ -12,7 +12,7 @@ use super::model::{
 };
 use super::orders::{Orders, Reader};
 use super::waits::{Waits, waits};
-use crate::work::{Arrival, NONE, Waited};
+use crate::work::{Arrival, Waited};
 
 /// Builds trees and counts what they have.
 #[derive(Debug)]
@@ -73,12 +73,12 @@ impl<'a> Builder<'a> {
         tree
     }
 
-    /// Counts the invocations that no tree has so far, outside of those that were left out.
+    /// Counts the invocations that no tree has so far, without those left out.
     pub fn count_unreached(&mut self) {
         self.counts.unreached = self.is_reached.iter().filter(|is_reached| !**is_reached).count() as u64;
     }
 
-    /// Counts an arrival outside of the window, with everything that it causes.
+    /// Counts an arrival outside the window, with everything that it causes.
     pub fn skip(&mut self, arrival: &Arrival) {
         self.counts.outside += 1;
         self.mark_below(arrival.work);
@@ -196,11 +196,7 @@ impl<'a> Builder<'a> {
             };
             return (cpu, own);
         }
-        let mut reported = Reported {
-            cpu_ns: 0,
-            cpu_wait_ns: facts.cpu_wait_ns,
-            slot_wait_ns: facts.slot_wait_ns,
-        };
+        let mut reported = waits_of(facts);
         if let Cpu::Regressed(mean_ns) = cpu {
             let own_ns = fill(timeline, &mut waits.clone(), reported).other_ns;
             cpu = Cpu::Regressed(self.cpu.share(row.endpoint, mean_ns, own_ns));
@@ -212,12 +208,7 @@ impl<'a> Builder<'a> {
     /// The own time of an invocation, of which its CPU time is a part.
     pub fn own_ns(&mut self, work: u32) -> i64 {
         self.reader.read(self.recorded, work);
-        let facts = &self.recorded.invocations[work as usize];
-        let reported = Reported {
-            cpu_ns: 0,
-            cpu_wait_ns: facts.cpu_wait_ns,
-            slot_wait_ns: facts.slot_wait_ns,
-        };
+        let reported = waits_of(&self.recorded.invocations[work as usize]);
         let mut waits = waits(self.orders, &self.reader);
         fill(&self.reader.timeline, &mut waits, reported).other_ns
     }
@@ -280,6 +271,15 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// The recorded waits in the own time of an invocation, without its CPU time.
+fn waits_of(facts: &InvocationFacts) -> Reported {
+    Reported {
+        cpu_ns: 0,
+        cpu_wait_ns: facts.cpu_wait_ns,
+        slot_wait_ns: facts.slot_wait_ns,
+    }
+}
+
 /// Finds the failures that follow from a full queue or a timeout further down, which have to happen again. Returns their number.
 fn failures(invocations: &mut [Invocation]) -> u64 {
     let mut count = 0;
@@ -307,10 +307,4 @@ fn failures(invocations: &mut [Invocation]) -> u64 {
         invocations[index].fails_with = causes;
     }
     count
-}
-
-/// The arrivals of a run that a plan has.
-pub fn is_within(arrival: &Arrival, [from_ns, to_ns]: [i64; 2]) -> bool {
-    debug_assert!(arrival.work != NONE);
-    from_ns <= arrival.at_ns && arrival.at_ns < to_ns
 }

@@ -3,7 +3,7 @@
 use cctf_proto::cctf::{self, Invocation, Milliseconds, SpanId, SpanKind, is_error};
 
 use super::texts::Texts;
-use crate::work::{Collector, NONE, Names, TooMany, Work, Works};
+use crate::work::{Collector, Names, TooMany, Work, Works};
 
 /// The work of a run and the facts beside it. A run of 300,000 invocations and 200,000 calls takes 170 MiB,
 /// so one at both maxima less than 4 GiB.
@@ -17,7 +17,7 @@ pub struct Recorded {
     pub texts: Texts,
 }
 
-/// What the row of an invocation has beside its work. Sizes of 4 GiB and more count as 4 GiB.
+/// Fields of an invocation's row beside its work. Sizes of 4 GiB and more count as 4 GiB.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationFacts {
     pub cpu_ns: Option<i64>,
@@ -34,7 +34,7 @@ pub struct InvocationFacts {
     pub has_duration: bool,
 }
 
-/// What the row of a call has beside its work.
+/// Fields of a call's row beside its work.
 #[derive(Debug, Clone, Copy)]
 pub struct CallFacts {
     pub start_ns: i64,
@@ -187,11 +187,9 @@ impl Recorded {
         &self.works.names
     }
 
-    /// An invocation by its index; `None` for [`NONE`].
+    /// An invocation by its index; `None` for [`NONE`](crate::work::NONE).
     pub fn work(&self, index: u32) -> Option<&Work> {
-        (index != NONE)
-            .then(|| self.works.works.get(index as usize))
-            .flatten()
+        self.works.works.get(index as usize)
     }
 }
 

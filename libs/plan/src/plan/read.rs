@@ -95,14 +95,12 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The arrival of the first root, or of the first invocation without a caller if there is no root. 0 without either.
+    /// The arrival of the first root, or of the first invocation without a caller if there is no root. 0 without either. Calls are
+    /// not read for it: an invocation that answers a call counts as a root unless it is an orphan.
     fn first_root_ns(&mut self) -> Result<i64, WorkError> {
         let (mut root_ns, mut any_ns) = (None::<i64>, None::<i64>);
         let least = |of: Option<i64>, ns: i64| Some(of.map_or(ns, |of| of.min(ns)));
-        self.each(File::Invocations, |_, line| {
-            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
-                return Ok(false);
-            };
+        self.invocations(|_, row| {
             if row.parent_id.is_none() {
                 let at_ns = row.ts_enqueue.as_ns();
                 any_ns = least(any_ns, at_ns);
@@ -110,7 +108,7 @@ impl Reading<'_> {
                     root_ns = least(root_ns, at_ns);
                 }
             }
-            Ok(true)
+            Ok(())
         })?;
         Ok(root_ns.or(any_ns).unwrap_or(0))
     }
@@ -118,12 +116,8 @@ impl Reading<'_> {
     /// The traces of which an invocation without a caller arrives in the window.
     fn traces(&mut self, span: Span) -> Result<HashSet<TraceId>, WorkError> {
         let mut traces = HashSet::default();
-        self.each(File::Invocations, |_, line| {
-            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
-                return Ok(false);
-            };
-            let at_ns = row.ts_enqueue.as_ns();
-            if row.parent_id.is_none() && span.from_ns <= at_ns && at_ns < span.to_ns {
+        self.invocations(|_, row| {
+            if row.parent_id.is_none() && span.has(row.ts_enqueue.as_ns()) {
                 traces.insert(row.trace_id);
             }
             if traces.len() > INVOCATIONS_MAX {
@@ -132,21 +126,16 @@ impl Reading<'_> {
                     max: INVOCATIONS_MAX,
                 });
             }
-            Ok(true)
+            Ok(())
         })?;
         Ok(traces)
     }
 
     /// Collects the rows of wanted traces.
     fn rows(&mut self, is_wanted: &dyn Fn(TraceId) -> bool) -> Result<(), WorkError> {
-        let mut damaged = self.each(File::Invocations, |collector, line| {
-            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
-                return Ok(false);
-            };
-            if is_wanted(row.trace_id) {
-                collector.invocation(&row)?;
-            }
-            Ok(true)
+        let mut damaged = self.invocations(|collector, row| match is_wanted(row.trace_id) {
+            true => collector.invocation(row),
+            false => Ok(()),
         })?;
         damaged += self.each(File::Calls, |collector, line| {
             let Ok(row) = serde_json::from_slice::<cctf::Call<'_>>(line) else {
@@ -157,7 +146,7 @@ impl Reading<'_> {
             }
             Ok(true)
         })?;
-        (0..damaged).for_each(|_: u64| self.collector.work.damaged_line());
+        self.collector.work.damaged_lines(damaged);
         for part in self.parts {
             for file in [File::Invocations, File::Calls] {
                 if !self.run.path(part, file).exists() {
@@ -169,7 +158,20 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Passes all lines of a file to `on_line`, which returns whether a line is a row. Returns the number of those that are none.
+    /// Passes all invocations to `on_row`. Returns the number of damaged lines.
+    fn invocations(
+        &mut self,
+        mut on_row: impl FnMut(&mut PlanCollector, &Invocation<'_>) -> Result<(), TooMany>,
+    ) -> Result<u64, WorkError> {
+        self.each(File::Invocations, |collector, line| {
+            let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
+                return Ok(false);
+            };
+            on_row(collector, &row).map(|()| true)
+        })
+    }
+
+    /// Passes all lines of a file to `on_line`, which returns whether a line is a row. Returns the number of damaged lines.
     fn each(
         &mut self,
         file: File,

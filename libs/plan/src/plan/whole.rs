@@ -1,6 +1,6 @@
 //! [`Plan`]: all roots of a run, or of a part of it.
 
-use super::build::{Builder, is_within};
+use super::build::Builder;
 use super::counts::Counts;
 use super::cpu::{CpuTimes, Regressed};
 use super::facts::Recorded;
@@ -15,6 +15,13 @@ pub struct Span {
     pub zero_ns: i64,
     pub from_ns: i64,
     pub to_ns: i64,
+}
+
+impl Span {
+    /// Whether an arrival at this time belongs to it.
+    pub fn has(self, at_ns: i64) -> bool {
+        self.from_ns <= at_ns && at_ns < self.to_ns
+    }
 }
 
 /// A recorded run as a load and a description of work.
@@ -37,7 +44,7 @@ impl Plan {
         }
         let mut builder = Builder::new(&recorded, &orders, &cpu);
         for arrival in &recorded.works.arrivals {
-            match is_within(arrival, [span.from_ns, span.to_ns]) {
+            match span.has(arrival.at_ns) {
                 true => drop(builder.tree(arrival)),
                 false => builder.skip(arrival),
             }
@@ -98,11 +105,10 @@ impl Iterator for Trees<'_> {
     type Item = Tree;
 
     fn next(&mut self) -> Option<Tree> {
-        let Span { from_ns, to_ns, .. } = self.span;
         let arrival = self
             .arrivals
             .by_ref()
-            .find(|arrival| is_within(arrival, [from_ns, to_ns]))?;
+            .find(|arrival| self.span.has(arrival.at_ns))?;
         Some(self.builder.tree(arrival))
     }
 }

@@ -64,15 +64,6 @@ pub struct MadeCall {
 }
 
 impl Collector {
-    /// Makes room for so many invocations, at most the maximum.
-    pub fn reserve(&mut self, invocations: usize) {
-        let more = invocations.min(INVOCATIONS_MAX);
-        self.by_id.reserve(more);
-        self.by_caller.reserve(more);
-        self.works.reserve(more);
-        self.ties.reserve(more);
-    }
-
     /// Adds an invocation.
     ///
     /// # Errors
@@ -93,8 +84,7 @@ impl Collector {
             }
             std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(index),
         };
-        let module = self.names.module(&row.module);
-        let route = row.route.as_deref().or(row.path.as_deref());
+        let module = self.names.module(row.module);
         let mut work = Work {
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -108,8 +98,8 @@ impl Collector {
             calls: 0,
             caller: NONE,
             sibling: NONE,
-            instance: self.names.instance(module, &row.instance, &row.node),
-            endpoint: self.names.endpoint(module, row.method.as_deref(), route),
+            instance: self.names.instance(module, row.instance, row.node),
+            endpoint: self.names.endpoint(module, row.method, row.route),
             waited: Waited::Unknown,
         };
         self.times(&mut work, row);
@@ -162,7 +152,7 @@ impl Collector {
                 (Some(_), Some(on_slot_ns)) => (without_wait_ns - on_slot_ns).max(0),
                 _ => 0,
             },
-            node: self.names.node(&row.node),
+            node: self.names.node(row.node),
         }
     }
 
@@ -187,7 +177,7 @@ impl Collector {
             end_ns: stamp(row.end).min(start_ns + DURATION_MAX_NS),
             work,
             callee: callee.copied().unwrap_or(NONE),
-            node: self.names.node(&row.node),
+            node: self.names.node(row.node),
             is_message: row.is_message,
         };
         self.push(call)
@@ -208,9 +198,9 @@ impl Collector {
         Ok(())
     }
 
-    /// A line that is no row.
-    pub fn damaged_line(&mut self) {
-        self.notes.damaged_lines += 1;
+    /// Counts damaged lines.
+    pub fn damaged_lines(&mut self, count: u64) {
+        self.notes.damaged_lines += count;
     }
 
     /// A part or a file that is missing.

@@ -230,7 +230,7 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
             out_ns: 0,
             back_ns: 0,
             span_id: work.span_id,
-            // One whose call has no row is no root.
+            // An invocation whose call has no row is not a root.
             is_root: ties.parent.is_none()
                 && Role::of_invocation(ties.has_caller, ties.is_orphan) == Role::Invocation,
         };

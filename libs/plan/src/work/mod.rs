@@ -11,24 +11,26 @@
 //! An instance that reports no queue has its waits in its own time, and unlimited slots.
 //!
 //! - [`model`]: the types; [`names`]: names by number; [`notes`]: what the rows leave out.
-//! - [`read`]: the files of a run; [`rows`]: their lines; [`collect`]: what is kept of them.
+//! - [`rows`]: the fields of rows that matter; [`collect`]: what is kept of them; [`inventory`]: the stations of the instances.
 //! - [`link`]: who called whom; [`segments`]: own times and waits of calls.
-//! - [`own_time`]: own times of refused requests; [`handover`]: when slots were released for calls.
+//! - [`error`]: a run whose work cannot be read. [`own_time`]: own times of refused requests; [`handover`]: when slots were released for calls.
 
 mod collect;
+mod error;
 mod handover;
+mod inventory;
 mod link;
 mod model;
 mod names;
 mod notes;
 mod own_time;
-mod read;
 mod rows;
 mod segments;
 
 pub use collect::{Collector, TooMany};
+pub use error::WorkError;
+pub use inventory::stations;
 pub use model::{Arrival, CALLS_MAX, Call, Ending, INVOCATIONS_MAX, NONE, Place, Waited, Work, Works};
 pub use names::{Endpoint, Instance, Names, Station};
-pub use notes::Notes;
-pub use read::{Bounds, WorkError, read, stations};
+pub use notes::{Notes, counted};
 pub use rows::{CallRow, InvocationRow};

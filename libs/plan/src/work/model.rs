@@ -34,7 +34,7 @@ pub struct Works {
 pub enum Waited {
     /// The row has its queue time.
     Recorded,
-    /// The source reports no queue time: waits are inside of its own time.
+    /// The source reports no queue time: waits are in its own time.
     #[default]
     Unknown,
     /// A full queue refused it (503). Its own time is unknown and replaced by the mean of its endpoint.
@@ -95,7 +95,7 @@ impl Work {
     }
 }
 
-/// What ends a call, and whether its invocation waits for that.
+/// The event that ends a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ending {
     /// The answer of the invocation that it caused, after the way back.
@@ -107,7 +107,7 @@ pub enum Ending {
 
 /// One call of an invocation.
 ///
-/// The calls of an invocation form groups: those that overlap, directly or through others. A group begins with the end of the
+/// The calls of an invocation form groups: calls that overlap, directly or through others. A group begins with the end of the
 /// group before it, or with the invocation's start. The own time before its first call is worked on a slot. It ends when
 /// all calls ended for which the invocation waits.
 #[derive(Debug, Clone, Copy)]

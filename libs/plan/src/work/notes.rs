@@ -1,11 +1,11 @@
-//! [`Notes`]: what the rows of a run left out or contradict, as counts and as sentences.
+//! [`Notes`]: what the rows of a run left out or contradict, as counts and as sentences; [`counted`]: one of them.
 
 /// Counts of rows that the work of a run does not describe exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
     /// Parts and files that are missing.
     pub missing: Vec<String>,
-    /// Lines that are no rows.
+    /// Damaged lines.
     pub damaged_lines: u64,
     /// Invocations whose source reports no queue time.
     pub without_queue_time: u64,
@@ -89,13 +89,15 @@ impl Notes {
                 "rows represent several requests: the waits of a sample cannot be simulated",
             ),
         ];
-        let sentence = |(count, one, more): &(u64, &str, &str)| {
-            let text = if *count == 1 { one } else { more };
-            format!("{count} {text}")
-        };
-        let counted = all.iter().filter(|(count, ..)| *count > 0).map(sentence);
-        self.missing.iter().cloned().chain(counted).collect()
+        let all = all.iter().filter(|(count, ..)| *count > 0);
+        let sentences = all.map(|(count, one, more)| counted(*count, one, more));
+        self.missing.iter().cloned().chain(sentences).collect()
     }
+}
+
+/// A sentence about a number of things, whose verb follows the number.
+pub fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use plan::work::{Bounds, WorkError, Works, read};
+use plan::plan::{Window, read};
+use plan::work::{WorkError, Works};
 use rundir::parts::Target;
 
 fn invocation(span: u64, enqueue_ms: u64) -> String {
@@ -27,9 +28,10 @@ fn inventory(workers: u64, source: &str) -> String {
     )
 }
 
-fn read_run(logs: &Path, bounds: Bounds) -> Result<Works, WorkError> {
+fn read_run(logs: &Path) -> Works {
     let (run, first) = Target::Folder(logs.join("r")).find().unwrap().unwrap();
-    read(&run, &first, bounds)
+    let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {}).unwrap();
+    recorded.works
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn all_parts_count_and_the_last_inventory_has_the_slots() {
         &lines,
         &inventory(3, "told"),
     );
-    let works = read_run(logs.path(), Bounds::default()).unwrap();
+    let works = read_run(logs.path());
     assert_eq!((works.works.len(), works.notes.damaged_lines), (3, 1));
     let station = works.names.instances[0].station;
     assert_eq!(
@@ -77,32 +79,8 @@ fn a_damaged_inventory_leaves_the_one_of_an_earlier_part() {
             &inventory,
         );
     }
-    let works = read_run(logs.path(), Bounds::default()).unwrap();
+    let works = read_run(logs.path());
     assert_eq!(works.names.instances[0].station.slots, Some(2));
-}
-
-#[test]
-fn bounds_select_invocations_by_their_arrival() {
-    let logs = tempfile::tempdir().unwrap();
-    let lines: String = (1..9).map(|span| invocation(span, 10 * span) + "\n").collect();
-    part(
-        logs.path(),
-        "r",
-        r#"{"run_id":"r"}"#,
-        &lines,
-        &inventory(1, "told"),
-    );
-    let ms = |ms: i64| ms * 1_000_000;
-    let bounds = |from: i64, to: i64| Bounds {
-        from_ns: ms(from),
-        to_ns: ms(to),
-    };
-    assert_eq!(read_run(logs.path(), bounds(20, 50)).unwrap().works.len(), 3);
-    let error = read_run(logs.path(), bounds(21, 30)).unwrap_err().to_string();
-    assert!(
-        error.contains("cannot read r: it has no invocations in this time"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -116,7 +94,7 @@ fn inferred_slots_and_a_missing_inventory_are_no_station() {
             &(invocation(1, 1) + "\n"),
             &text,
         );
-        let works = read_run(logs.path(), Bounds::default()).unwrap();
+        let works = read_run(logs.path());
         assert_eq!(
             (works.names.instances[0].station.slots, works.notes.missing.len()),
             (None, notes)

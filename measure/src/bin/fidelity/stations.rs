@@ -8,8 +8,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use e2e::child::Child;
+use plan::plan::{Window, read};
 use plan::stations::{Refusals, fits, simulate_with, waits};
-use plan::work::{Bounds, Works, read};
+use plan::work::Works;
 use rundir::parts::Target;
 
 use super::finding::{Finding, quantile};
@@ -108,7 +109,8 @@ impl Compared {
         let logs = stack.stop()?;
         let found = Target::Folder(logs.path().join("r")).find()?;
         let (run, first) = found.context("the load left no run")?;
-        let works = read(&run, &first, Bounds::default())?;
+        let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {})?;
+        let works = recorded.works;
         let outcomes = simulate_with(&works, Refusals::AsRecorded);
         let difference = |(recorded, simulated): (&i64, &i64)| (recorded - simulated).abs() as f64 / 1e6;
         let by_module = waits(&works, &outcomes);

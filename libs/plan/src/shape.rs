@@ -1,0 +1,45 @@
+//! [`shape_of`]: a path without the ids in it.
+
+use std::borrow::Cow;
+
+/// A segment of hex digits and dashes from this length on is an id.
+const HEX_ID_MIN: usize = 8;
+
+/// A path with `*` for segments of digits, and for long ones of hex digits: another invocation, or a replay, has other ids.
+pub fn shape_of(path: &str) -> Cow<'_, str> {
+    let is_id = |segment: &str| {
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        let mut bytes = segment.bytes();
+        let is_hex = bytes.all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
+    };
+    if !path.split('/').any(is_id) {
+        return Cow::Borrowed(path);
+    }
+    let segments = path
+        .split('/')
+        .map(|segment| if is_id(segment) { "*" } else { segment });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shape_of;
+
+    #[test]
+    fn ids_in_paths_are_replaced_and_names_stay() {
+        for (path, shape) in [
+            ("/users/42/orders", "/users/*/orders"),
+            ("/o/1f0c9a7e-11d2-4a31-9b5e-aa0123456789", "/o/*"),
+            ("/x/0b8f1c2d-77", "/x/*"),
+            ("/kv/set/k1", "/kv/set/k1"),
+            ("/v1/items", "/v1/items"),
+            ("/deadbeef", "/deadbeef"),
+            ("/cafe/deadbeef", "/cafe/deadbeef"),
+            ("/", "/"),
+            ("", ""),
+        ] {
+            assert_eq!(shape_of(path), shape);
+        }
+    }
+}

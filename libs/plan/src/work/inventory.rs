@@ -1,0 +1,48 @@
+//! [`stations`]: the stations of a run's instances, from its inventory.
+
+use cctf_proto::cctf::{Instance, Part};
+use rundir::ReadError;
+use rundir::parts::Run;
+
+use super::collect::Collector;
+use super::names::Station;
+use crate::inventory;
+
+/// Sets the stations of the instances as the last valid inventory reports them. Inferred slots do not count: they
+/// are the number of requests that were seen at once.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<(), ReadError> {
+    let found = inventory::read(run, parts, |modules| {
+        for module in modules {
+            for instance in module.instances.iter().flatten() {
+                let number = collector
+                    .names()
+                    .find_module(&module.module_id)
+                    .and_then(|module| collector.names().find_instance(module, &instance.instance_id));
+                if let Some(number) = number {
+                    collector.instances()[number as usize].station = station_of(instance);
+                }
+            }
+        }
+    })?;
+    if found.is_none() {
+        collector.missing(format!(
+            "{} has no valid module_inventory.json: slots are unknown",
+            run.id()
+        ));
+    }
+    Ok(())
+}
+
+fn station_of(instance: &Instance<'_>) -> Station {
+    let slots = inventory::reported_slots(instance).filter(|slots| *slots > 0);
+    Station {
+        slots: slots.map(|slots| u32::try_from(slots).unwrap_or(u32::MAX)),
+        is_released: slots.is_some() && instance.slot_policy.as_deref() == Some("released"),
+        queue_limit: instance
+            .queue_limit
+            .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+    }
+}
