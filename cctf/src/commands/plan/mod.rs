@@ -1,12 +1,12 @@
 //! `cctf plan`: a recorded run as a plan, for simulators.
 //!
-//! [`summary`] is what is printed: counts and the self-check.
+//! [`summary`] is the printed text: counts and the self-check.
 
 mod summary;
 
 use std::io::{self, Write as _};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -18,7 +18,7 @@ use cctf_proto::log_line;
 use clap::Args;
 use cli::interrupt;
 use cli::units::parse_duration;
-use plan::plan::write::{StationFit, header_line, root_line};
+use plan::plan::write::{StationFit, root_line};
 use plan::plan::{Plan, Recorded, Regressed, Window, read};
 use plan::stations::{Refusals, fits, simulate_with};
 use plan::work::Waited;
@@ -123,7 +123,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     if args.format == Format::Text {
         print(&summary.text())?;
     }
-    let bytes = write(args, run.id(), &plan, &fits, notes)?;
+    let bytes = write(&args.out, &summary.header, &plan)?;
     match args.format {
         Format::Text => print(&summary.written(&args.out, bytes))?,
         Format::Json => print(&summary.json(&args.out, bytes))?,
@@ -192,19 +192,12 @@ fn station_fits(plan: &Plan) -> Vec<StationFit> {
 }
 
 /// Writes the plan and returns its number of bytes.
-fn write(
-    args: &PlanArgs,
-    run_id: &str,
-    plan: &Plan,
-    fits: &[StationFit],
-    notes: Vec<String>,
-) -> anyhow::Result<u64> {
+fn write(out: &Path, header: &str, plan: &Plan) -> anyhow::Result<u64> {
     let bar = BytesBar::new();
     // Only from here on is there a temporary file to remove.
     let stop = interrupt::stop_flag();
-    let written = replace_with(&args.out, |file| {
-        let (mut line, mut written_bytes) = (Vec::new(), 0);
-        header_line(run_id, plan, fits, notes, &mut line)?;
+    let written = replace_with(out, |file| {
+        let (mut line, mut written_bytes) = (header.as_bytes().to_vec(), 0);
         for (number, tree) in (1_u128..).zip(plan.trees()) {
             line.push(b'\n');
             file.write_all(&line)?;

@@ -16,9 +16,9 @@ pub struct Summary<'a> {
     run_id: &'a str,
     counts: &'a Counts,
     fits: &'a [StationFit],
-    notes: Vec<String>,
-    /// The first line of the plan.
-    header: String,
+    notes: &'a [String],
+    /// The first line of the plan, without its newline.
+    pub header: String,
 }
 
 impl<'a> Summary<'a> {
@@ -26,15 +26,15 @@ impl<'a> Summary<'a> {
         run_id: &'a str,
         plan: &'a Plan,
         fits: &'a [StationFit],
-        notes: &[String],
+        notes: &'a [String],
     ) -> serde_json::Result<Self> {
         let mut line = Vec::new();
-        header_line(run_id, plan, fits, notes.to_vec(), &mut line)?;
+        header_line(run_id, plan, fits, notes, &mut line)?;
         Ok(Self {
             run_id,
             counts: &plan.counts,
             fits,
-            notes: notes.to_vec(),
+            notes,
             header: String::from_utf8_lossy(&line).into_owned(),
         })
     }
@@ -84,7 +84,7 @@ impl<'a> Summary<'a> {
                 "no module reports queue times and slots: waits cannot be checked",
             );
         }
-        for note in &self.notes {
+        for note in self.notes {
             line("note", &printable(note));
         }
         out + &self.stations()

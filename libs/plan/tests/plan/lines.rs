@@ -11,7 +11,7 @@ use crate::rows::{MS, Rows, child_of, id, with};
 fn lines(plan: &Plan) -> Vec<Value> {
     let mut lines = Vec::new();
     let mut line = Vec::new();
-    header_line("r", plan, &[], plan.notes(), &mut line).unwrap();
+    header_line("r", plan, &[], &plan.notes(), &mut line).unwrap();
     lines.push(serde_json::from_slice(&line).unwrap());
     for tree in plan.trees() {
         line.clear();

@@ -24,7 +24,7 @@ struct Header<'a> {
     bounds: Bounds,
     stations: Vec<StationLine<'a>>,
     self_check: SelfCheck<'a>,
-    notes: Vec<String>,
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -71,7 +71,7 @@ struct StationLine<'a> {
 struct SelfCheck<'a> {
     invocations: u64,
     deviations: Vec<DeviationLine<'a>>,
-    stations: Vec<StationFit>,
+    stations: &'a [StationFit],
 }
 
 #[derive(Serialize)]
@@ -131,7 +131,7 @@ pub fn header_line(
     run_id: &str,
     plan: &Plan,
     fits: &[StationFit],
-    notes: Vec<String>,
+    notes: &[String],
     out: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
     let span = plan.span;
@@ -178,7 +178,7 @@ pub fn header_line(
         self_check: SelfCheck {
             invocations: counts.invocations,
             deviations: deviations.collect(),
-            stations: fits.to_vec(),
+            stations: fits,
         },
         notes,
     };
