@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use analyze::counted::counted;
 use analyze::stats::ordered::in_order;
 use cctf_proto::cctf::{File, Part};
 use rundir::ReadError;
@@ -33,7 +34,7 @@ pub enum CompareError {
     #[error("cannot compare {}: {}", path.display(), nothing(*.damaged))]
     Empty {
         path: PathBuf,
-        /// Lines that are no rows.
+        /// Damaged lines.
         damaged: u64,
     },
     #[error("cannot compare {}: it has more than {max} rows of {file}; compare shorter runs", path.display())]
@@ -48,11 +49,10 @@ pub enum CompareError {
 
 /// Why a run has no invocations, and what to do.
 fn nothing(damaged: u64) -> String {
-    let lines = match damaged {
-        0 => return "it has no invocations; choose a run with rows".to_owned(),
-        1 => "1 line is damaged".to_owned(),
-        damaged => format!("{damaged} lines are damaged"),
-    };
+    if damaged == 0 {
+        return "it has no invocations; choose a run with rows".to_owned();
+    }
+    let lines = counted(damaged, "line is damaged", "lines are damaged");
     format!("it has no invocations, because {lines}; cctf validate lists them")
 }
 

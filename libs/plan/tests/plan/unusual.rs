@@ -55,7 +55,7 @@ fn a_message_arrives_after_its_delay_and_delays_nobody() {
     delays.sort_unstable();
     assert_eq!(delays, [0, 13, 28]);
     assert_eq!((plan.counts.messages, plan.counts.negative_delays), (1, 1));
-    assert!(says(&plan, "arrived before their call had ended"));
+    assert!(says(&plan, "1 message arrived before its call had ended"));
     assert_eq!(plan.counts.deviating(), 0);
 }
 
