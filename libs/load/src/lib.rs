@@ -40,4 +40,6 @@ pub mod progress;
 pub mod record;
 pub mod session;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 pub mod threads;

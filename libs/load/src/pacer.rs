@@ -181,16 +181,13 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    use bytes::Bytes;
     use mio::{Events, Poll, Token};
 
     use super::*;
     use crate::composer::composer;
-    use crate::facts::RequestFacts;
-    use crate::http::request::{Head, HeadParts};
-    use crate::plan::target::Target;
     use crate::progress::REFUSALS_MAX;
     use crate::stream::{Requests, SourceError};
+    use crate::testing::get;
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -206,7 +203,7 @@ mod tests {
 
     impl Requests for Endless {
         fn next(&mut self) -> Result<Option<Prepared>, SourceError> {
-            Ok(Some(new_request(0)))
+            Ok(Some(get(0)))
         }
     }
 
@@ -227,29 +224,7 @@ mod tests {
     }
 
     fn prepared(target: usize) -> Arc<Prepared> {
-        Arc::new(new_request(target))
-    }
-
-    fn new_request(target: usize) -> Prepared {
-        let origin = Target::parse("http://127.0.0.1:1").unwrap();
-        let parts = HeadParts {
-            method: "GET",
-            path: "/x",
-            target: &origin,
-            content_type: None,
-            body_bytes: None,
-            headers: &[],
-            run_id: "r",
-        };
-        Prepared {
-            offset_ns: 0,
-            target,
-            facts: Arc::new(RequestFacts::new("x", "GET", &origin, "/x", "r")),
-            head: Head::new(&parts).unwrap(),
-            body: Bytes::new(),
-            original: None,
-            is_shared: false,
-        }
+        Arc::new(get(target))
     }
 
     fn request(number: u64) -> Request {

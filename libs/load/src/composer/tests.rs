@@ -2,12 +2,8 @@
 
 use std::sync::Mutex;
 
-use bytes::Bytes;
-
 use super::*;
-use crate::facts::RequestFacts;
-use crate::http::request::{Head, HeadParts};
-use crate::plan::target::Target;
+use crate::testing::post;
 
 /// A source of `left` requests with bodies of this size, which counts the calls.
 struct Source {
@@ -26,24 +22,10 @@ impl Requests for Source {
         }
         self.left -= 1;
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let target = Target::parse("http://127.0.0.1:1").unwrap();
-        let parts = HeadParts {
-            method: "POST",
-            path: "/",
-            target: &target,
-            content_type: None,
-            body_bytes: Some(self.body_bytes),
-            headers: &[],
-            run_id: "r",
-        };
+        let target = if self.left == 0 { self.last_target } else { 0 };
         Ok(Some(Prepared {
-            offset_ns: 0,
-            target: if self.left == 0 { self.last_target } else { 0 },
-            facts: Arc::new(RequestFacts::new("x", "POST", &target, "/", "r")),
-            head: Head::new(&parts).unwrap(),
-            body: Bytes::from(vec![0; self.body_bytes]),
-            original: None,
             is_shared: self.is_shared,
+            ..post(target, self.body_bytes)
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! [`IoConfig`]: what the io loop gets from its stream.
+//! [`IoConfig`]: the inputs and outputs of the io loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

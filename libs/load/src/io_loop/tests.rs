@@ -3,15 +3,11 @@
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
-use bytes::Bytes;
-
 use super::*;
 use crate::backlog::Backlog;
 use crate::exchange::Request;
-use crate::facts::RequestFacts;
-use crate::http::request::{Head, HeadParts};
 use crate::ids::Ids;
-use crate::plan::target::Target;
+use crate::testing::get;
 
 /// A loop with the other ends of its channels.
 struct Rig {
@@ -57,30 +53,11 @@ fn rig(targets: usize, connections_max: usize) -> Rig {
 
 impl Rig {
     fn hand_over(&self, number: u64, target: usize, spare: Option<usize>) {
-        let origin = Target::parse("http://127.0.0.1:1").unwrap();
-        let parts = HeadParts {
-            method: "GET",
-            path: "/x",
-            target: &origin,
-            content_type: None,
-            body_bytes: None,
-            headers: &[],
-            run_id: "r",
-        };
-        let prepared = Prepared {
-            offset_ns: 0,
-            target,
-            facts: Arc::new(RequestFacts::new("x", "GET", &origin, "/x", "r")),
-            head: Head::new(&parts).unwrap(),
-            body: Bytes::new(),
-            original: None,
-            is_shared: false,
-        };
         let request = Request {
             number,
             intended_ns: monotonic_ns(),
         };
-        let message = FromPacer::HandOver(request, Arc::new(prepared), spare);
+        let message = FromPacer::HandOver(request, Arc::new(get(target)), spare);
         self.to_io.send(message).unwrap();
         self.waker.wake().unwrap();
     }
