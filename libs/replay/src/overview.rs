@@ -68,7 +68,7 @@ impl Overview {
     ) -> Result<Self, RootsError> {
         let mut overview = Self {
             by_template: vec![0; templates.len()],
-            // The plan has dropped those that are not sent.
+            // The plan has dropped the orphans that are not sent.
             sent: Survey::new(Orphans::Root),
             ..Self::default()
         };

@@ -60,11 +60,9 @@ pub struct Body {
     pub content_type: Option<Arc<str>>,
     /// Whether later requests share the bytes.
     pub is_shared: bool,
-    /// Whether it has its recorded size.
-    pub is_of_size: bool,
 }
 
-/// Makes bodies. It keeps those that are needed again.
+/// A maker of bodies. It keeps bodies that are needed again.
 #[derive(Debug)]
 pub struct Bodies {
     seed: u64,
@@ -164,10 +162,6 @@ impl Bodies {
         }
     }
 
-    pub fn templates(&self) -> &Templates {
-        &self.templates
-    }
-
     /// The body of request `index` of the replay.
     pub fn body(&mut self, root: &Root, index: u64) -> Body {
         let size = usize::try_from(root.body_bytes.unwrap_or(0))
@@ -177,14 +171,12 @@ impl Bodies {
             bytes,
             content_type: Some(Arc::clone(content_type)),
             is_shared: true,
-            is_of_size: true,
         };
         match choose(root, &self.templates) {
             Choice::None => Body {
                 bytes: Bytes::new(),
                 content_type: None,
                 is_shared: true,
-                is_of_size: true,
             },
             Choice::Filler | Choice::Endpoint(Recipe::Text) => shared(self.text(size), &self.octets.clone()),
             Choice::Endpoint(recipe) => {
@@ -206,12 +198,11 @@ impl Bodies {
                     .templates
                     .get(number)
                     .map(|template| template.render(index, root.body_bytes, self.seed));
-                let (bytes, is_of_size) = rendered.unwrap_or_default();
+                let (bytes, _) = rendered.unwrap_or_default();
                 Body {
                     bytes: bytes.into(),
                     content_type: self.types.get(number).cloned(),
                     is_shared: false,
-                    is_of_size,
                 }
             }
         }
