@@ -1,68 +1,30 @@
 //! Progress on a terminal, and the warning about lost spans.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cctf_load::otlp::export::Delivery;
 use cctf_load::progress::DriveProgress;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// A progress line on standard error; absent if that is not a terminal.
+/// A progress line of the load driver on standard error; absent if that is not a terminal.
 pub struct ProgressLine {
-    bar: Option<ProgressBar>,
-}
-
-impl ProgressLine {
-    pub fn new(name: &str, requests: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(requests);
-            if let Ok(style) =
-                ProgressStyle::with_template("{prefix:>8} [{bar:30}] {pos}/{len} sent, {msg}  {eta}")
-            {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.set_prefix(name.to_owned());
-            bar
-        });
-        Self { bar }
-    }
-
-    pub fn show(&self, progress: &DriveProgress) {
-        let Some(bar) = &self.bar else { return };
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        bar.set_position(read(&progress.due));
-        bar.set_message(format!(
-            "{} in progress, {} failed, {} late, {:.1} ms late now",
-            progress.in_flight(),
-            read(&progress.failed),
-            read(&progress.late),
-            read(&progress.lateness_ns) as f64 / 1e6,
-        ));
-    }
-
-    pub fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// The progress line of a replay; absent if standard error is not a terminal.
-pub struct ReplayLine {
     bar: Option<ProgressBar>,
     begun: Instant,
     length: Duration,
 }
 
-impl ReplayLine {
-    pub fn new(requests: u64, length: Duration) -> Self {
+impl ProgressLine {
+    /// `name` is an endpoint, or `replay`; `length` is the time for which requests are scheduled.
+    pub fn new(name: &str, requests: u64, length: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(requests);
             // The bar takes the width that the text leaves.
-            if let Ok(style) = ProgressStyle::with_template("replay [{wide_bar}] {pos}/{len} sent, {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar}] {pos}/{len} sent, {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
+            bar.set_prefix(name.to_owned());
             bar
         });
         Self {
@@ -76,7 +38,7 @@ impl ReplayLine {
         let Some(bar) = &self.bar else { return };
         let left = self.length.saturating_sub(self.begun.elapsed());
         bar.set_position(progress.sent.load(Ordering::Relaxed));
-        bar.set_message(replay_counts(progress, left));
+        bar.set_message(counts(progress, left));
     }
 
     pub fn clear(&self) {
@@ -87,7 +49,7 @@ impl ReplayLine {
 }
 
 /// Counts and time left, short enough for a terminal of 80 columns.
-fn replay_counts(progress: &DriveProgress, left: Duration) -> String {
+fn counts(progress: &DriveProgress, left: Duration) -> String {
     format!(
         "{} late, {} in flight, {} failed, {:#} left",
         progress.late.load(Ordering::Relaxed),
@@ -171,7 +133,7 @@ mod tests {
         ] {
             counter.store(value, Ordering::Relaxed);
         }
-        let text = replay_counts(&progress, Duration::from_secs(59 * 60));
+        let text = counts(&progress, Duration::from_secs(59 * 60));
         assert_eq!(text, "12 late, 64 in flight, 34 failed, 59m left");
         assert!("replay [] 1000064/2000000 sent, ".len() + text.len() <= 80);
     }

@@ -94,7 +94,11 @@ pub fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
         events_path: args.driver.out.clone(),
         stop,
     })?;
-    let line = ProgressLine::new(&drive.endpoint.name, drive.schedule.expected_count());
+    let line = ProgressLine::new(
+        &drive.endpoint.name,
+        drive.schedule.expected_count(),
+        drive.schedule.duration,
+    );
     let outcome = session.drive(&drive, |progress| line.show(progress));
     line.clear();
     let delivery = session.end();

@@ -28,8 +28,6 @@ pub struct DriveProgress {
     unread: AtomicU64,
     /// Ended requests without an exchange: they were refused while [`REFUSALS_MAX`] were unread.
     pub undescribed: AtomicU64,
-    /// Lateness of the request that was sent last, nanoseconds.
-    pub lateness_ns: AtomicU64,
     /// The first reason why no further connection could be opened.
     bound: OnceLock<String>,
 }
@@ -37,10 +35,8 @@ pub struct DriveProgress {
 impl DriveProgress {
     /// Counts a request that is sent for the first time.
     pub fn count_sent(&self, sent: &Sent) {
-        let lateness_ns = sent.lateness_ns();
         self.sent.fetch_add(1, Ordering::Relaxed);
-        self.lateness_ns.store(lateness_ns, Ordering::Relaxed);
-        if lateness_ns > LATE_NS {
+        if sent.lateness_ns() > LATE_NS {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
     }

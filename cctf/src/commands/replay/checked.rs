@@ -14,7 +14,7 @@ use rundir::parts::Run;
 
 use super::args::ReplayArgs;
 use super::noise::run_id_of;
-use super::plan_report::{PlanReport, Sources, dropped_orphans};
+use super::preview::{ReplayPreview, Sources, dropped_orphans};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
 use crate::commands::display::BytesBar;
@@ -30,7 +30,7 @@ pub struct Checked {
     pub overview: Overview,
     pub targets: Targets,
     pub templates: Arc<Templates>,
-    pub report: PlanReport,
+    pub preview: ReplayPreview,
     pub seed: u64,
 }
 
@@ -71,7 +71,7 @@ impl Checked {
         if !args.targets.is_empty() {
             targets.check_modules(&overview.modules).map_err(usage)?;
         }
-        let report = PlanReport::new(&Sources {
+        let preview = ReplayPreview::new(&Sources {
             roots: &roots,
             preview: &preview,
             overview: &overview,
@@ -86,7 +86,7 @@ impl Checked {
             overview,
             targets,
             templates: Arc::new(templates),
-            report,
+            preview,
             seed,
         })
     }
@@ -249,7 +249,7 @@ fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
     }
 }
 
-/// Refuses a file inside of the recorded run: the replay would change what it replays.
+/// Refuses a file inside the recorded run: the replay would change what it replays.
 fn check_out(args: &ReplayArgs, run: &Run, first: &Part) -> anyhow::Result<()> {
     let Some(out) = &args.driver.out else {
         return Ok(());

@@ -1,14 +1,14 @@
 //! `cctf replay`: sends a recorded run again, to live services.
 //!
 //! [`args`] has the flags, [`selection`] those that choose requests and times, [`checked`] everything before the first send,
-//! [`plan_report`] the preview that is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several
+//! [`preview`] the preview that is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several
 //! times.
 
 mod args;
 mod checked;
 mod noise;
 mod outcome;
-mod plan_report;
+mod preview;
 mod selection;
 
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ use replay::store::store;
 
 use super::cells::printable;
 use super::compare::alarms;
-use super::display::{ReplayLine, loss_sentence};
+use super::display::{ProgressLine, loss_sentence};
 use super::driver::SpanCounts;
 use super::flags::SendFlags;
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
@@ -42,8 +42,8 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let otlp = args.driver.otlp()?;
     let checked = Checked::new(args)?;
     match args.format {
-        Format::Text => print(&checked.report.text())?,
-        Format::Json if args.dry_run => print_json(&checked.report)?,
+        Format::Text => print(&checked.preview.text())?,
+        Format::Json if args.dry_run => print_json(&checked.preview)?,
         // One object at the end has the preview and the result.
         Format::Json => {}
     }
@@ -75,7 +75,7 @@ fn repeat(
     };
     let repeats = Repeats {
         logs_dir: &args.logs_dir,
-        replay_of: &checked.report.replay_of,
+        replay_of: &checked.preview.replay_of,
         run_id,
         pairs,
     };
@@ -115,9 +115,10 @@ fn send(
         events_path: args.driver.out.clone(),
         stop,
     })?;
-    let line = ReplayLine::new(
-        checked.report.requests,
-        Duration::from_secs_f64(checked.report.length_s),
+    let line = ProgressLine::new(
+        "replay",
+        checked.preview.requests,
+        Duration::from_secs_f64(checked.preview.length_s),
     );
     let sent = session.send(stream, |progress| line.show(progress));
     line.clear();
@@ -126,7 +127,7 @@ fn send(
     let void_because = void_because(&summary);
     let outcome = Outcome {
         run_id,
-        preview: &checked.report,
+        preview: &checked.preview,
         summary: &summary,
         is_void: void_because.is_some(),
         void_because,
@@ -185,8 +186,8 @@ impl ReplayArgs {
             connections_max: *connections,
             timeout: timeout.value,
             // Requests without a rate are one burst.
-            rate_hint: match checked.report.rate {
-                0.0 => checked.report.requests as f64,
+            rate_hint: match checked.preview.rate {
+                0.0 => checked.preview.requests as f64,
                 rate => rate,
             },
             rate_asked: None,
@@ -208,7 +209,7 @@ impl ReplayArgs {
             payload_bytes: None,
             seed: checked.seed,
             replay: Some(ReplayFacts {
-                of: checked.report.replay_of.clone(),
+                of: checked.preview.replay_of.clone(),
                 speed: self.selection.speed(),
                 scale: self.selection.scale(),
                 from_ns,

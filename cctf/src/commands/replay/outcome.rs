@@ -7,7 +7,7 @@ use cctf_load::record::summary::Summary;
 use compare::margins::Margins;
 use serde::Serialize;
 
-use super::plan_report::PlanReport;
+use super::preview::ReplayPreview;
 use crate::commands::cells::{counted, printable};
 use crate::commands::driver::SpanCounts;
 
@@ -16,7 +16,7 @@ use crate::commands::driver::SpanCounts;
 pub struct Outcome<'a> {
     /// Id of the new run.
     pub run_id: &'a str,
-    pub preview: &'a PlanReport,
+    pub preview: &'a ReplayPreview,
     #[serde(flatten)]
     pub summary: &'a Summary,
     /// Whether the driver was so late that a comparison is void.

@@ -1,4 +1,4 @@
-//! [`PlanReport`]: the preview of a replay: what it will send, printed before the first request.
+//! [`ReplayPreview`]: the preview of a replay: what it will send, printed before the first request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ const LONG_NS: u64 = DAY_NS;
 
 /// What a replay will send.
 #[derive(Debug, Serialize)]
-pub struct PlanReport {
+pub struct ReplayPreview {
     /// Id of the recorded run.
     pub replay_of: String,
     pub requests: u64,
@@ -70,7 +70,7 @@ pub struct EndpointLine {
     target: Option<String>,
 }
 
-/// Everything from which the report follows.
+/// Everything from which the preview follows.
 pub struct Sources<'a> {
     pub roots: &'a Roots,
     pub preview: &'a Preview,
@@ -81,7 +81,7 @@ pub struct Sources<'a> {
     pub seed: u64,
 }
 
-impl PlanReport {
+impl ReplayPreview {
     pub fn new(sources: &Sources<'_>) -> Self {
         let Sources {
             preview, overview, ..

@@ -37,7 +37,7 @@ pub(super) fn drive_one(
 ) -> anyhow::Result<Summary> {
     let drive = load.drive(deployment.target().clone(), endpoint, None)?;
     let expected = drive.schedule.expected_count();
-    let line = ProgressLine::new(endpoint, expected);
+    let line = ProgressLine::new(endpoint, expected, drive.schedule.duration);
     let mut failure: Option<DeploymentError> = None;
     let mut is_action_due = action != MidLoadAction::None;
     let outcome = session.drive(&drive, |progress| {
