@@ -70,6 +70,20 @@ pub struct Done {
 }
 
 impl Done {
+    /// Runs a command of `cctf` to its end, which must be exit code 0. `name` is the subcommand, for the error.
+    pub fn success(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        let output = command.output();
+        let done = Self::from(output.with_context(|| format!("cannot start cctf {name}"))?);
+        ensure!(
+            done.code == Some(0),
+            "cctf {name} ended with {:?}\n{}\n{}",
+            done.code,
+            done.stdout,
+            done.stderr
+        );
+        Ok(done)
+    }
+
     /// Standard output as one JSON value.
     pub fn json(&self) -> anyhow::Result<Value> {
         serde_json::from_str(&self.stdout).with_context(|| format!("invalid JSON: {self:?}"))
@@ -106,13 +120,5 @@ pub fn short_run(logs_dir: &Path, args: &[&str]) -> anyhow::Result<Value> {
         .args(["--run-id", "r", "--format", "json", "--logs-dir"])
         .arg(logs_dir)
         .args(args);
-    let done = Done::from(command.output().context("cannot start cctf run")?);
-    ensure!(
-        done.code == Some(0),
-        "cctf run ended with {:?}\n{}\n{}",
-        done.code,
-        done.stdout,
-        done.stderr
-    );
-    done.json()
+    Done::success("run", &mut command)?.json()
 }

@@ -1,5 +1,5 @@
-//! Compares recorded values with queueing theory, with the kernel's counters and with the settings of links: `make fidelity`. No other
-//! load may run on the machine.
+//! Compares recorded values with queueing theory, with the kernel's counters, with the settings of links and with those of replays:
+//! `make fidelity`. No other load may run on the machine.
 //!
 //! - [`lindley`]: queue times are those of a first-come queue with one server, step by step and on average.
 //! - [`neighbours`]: with every CPU busy, the recorded wake-up times explain the rest of the queue times.
@@ -8,7 +8,7 @@
 //! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
-//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names what was changed.
+//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests.
 //! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
@@ -38,16 +38,17 @@ use clap::Parser;
 use finding::Finding;
 use steal::{Ticks, Verdict};
 
-/// Compares recorded values with queueing theory, with the kernel's counters and with the settings of links.
+/// Compares recorded values with queueing theory, with the kernel's counters, with the settings of links and with those of replays.
 #[derive(Parser)]
 struct Flags {
     /// Folder of the release binaries.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// Length of the Poisson load.
+    /// Length of the Poisson loads. The parts about replays have their own.
     #[arg(long, default_value = "120s")]
     duration: String,
-    /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`.
+    /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
+    /// `replay-chain` needs the latter.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }

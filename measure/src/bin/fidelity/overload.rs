@@ -14,8 +14,9 @@ use super::stack::{Row, Stack};
 
 /// 2 ms of work on one slot: a capacity of 500 requests per second.
 const WORK: &str = "/work?cpu_ms=2";
-const RATE: &str = "1000";
+const RATE: f64 = 1000.0;
 const DURATION: &str = "15s";
+const SEED: &str = "1";
 const QUEUE_LIMIT: f64 = 100.0;
 
 /// Drives the load and checks answers and rows.
@@ -23,20 +24,10 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let limit = QUEUE_LIMIT.to_string();
     let stack = Stack::start(bin_dir, &[("WORKERS", "1"), ("QUEUE_LIMIT", &limit)])?;
     let address = stack.service.address("listening")?;
-    let load = [
-        "--endpoint",
-        WORK,
-        "--rate",
-        RATE,
-        "--duration",
-        DURATION,
-        "--arrivals",
-        "poisson",
-    ];
     let loaded = AtomicBool::new(false);
     let (report, retry_after) = std::thread::scope(|scope| {
         let refused = scope.spawn(|| first_refusal(address, &loaded));
-        let report = stack.load(bin_dir, &load);
+        let report = stack.load_poisson(bin_dir, WORK, RATE, DURATION, SEED);
         loaded.store(true, Ordering::Relaxed);
         let refused = refused
             .join()

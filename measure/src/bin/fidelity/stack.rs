@@ -80,14 +80,7 @@ impl Stack {
         command
             .args(["--otlp-endpoint", &self.normalizer.url("grpc")?])
             .args(args);
-        let done = Done::from(command.output().context("cannot start cctf load")?);
-        ensure!(
-            done.code == Some(0),
-            "cctf load {args:?} ended with {:?}: {}",
-            done.code,
-            done.stderr
-        );
-        done.json()
+        Done::success("load", &mut command)?.json()
     }
 
     /// Drives one endpoint with Poisson arrivals at a mean rate per second.

@@ -93,7 +93,7 @@ fn drive(
     command.arg(subcommand).args(args);
     command.args(["--run-id", run_id, "--format", "json", "--target", &target]);
     command.args(["--otlp-endpoint", &normalizers[0].url("grpc")?]);
-    finish(subcommand, command)?;
+    Done::success(subcommand, &mut command)?;
     for child in services.into_iter().rev().chain(normalizers) {
         let ended = child.stop()?;
         ensure!(ended.status.success(), "{}", ended.stderr);
@@ -102,18 +102,6 @@ fn drive(
     let mut command = command_in(bin_dir, "cctf")?;
     command.arg("merge").arg(&merged);
     command.args(NODES.map(|(node, ..)| folder.join(node).join(run_id)));
-    finish("merge", command)?;
+    Done::success("merge", &mut command)?;
     Ok(merged)
-}
-
-fn finish(name: &str, mut command: std::process::Command) -> anyhow::Result<()> {
-    let done = Done::from(command.output().context("cannot start cctf")?);
-    ensure!(
-        done.code == Some(0),
-        "cctf {name} ended with {:?}: {}{}",
-        done.code,
-        done.stdout,
-        done.stderr
-    );
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! - [`site`]: a normalizer and services that stay while runs are recorded and replayed.
 //! - [`pairs`]: replays of one recording differ by chance only.
 //! - [`chain`]: three nodes with a normalizer each, over links that [`proxy`] delays.
-//! - [`sensitivity`]: one thing was changed, and the verdict names it first.
+//! - [`sensitivity`]: replays after one change, which the verdict names first.
 
 mod chain;
 mod pairs;

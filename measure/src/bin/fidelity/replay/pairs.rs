@@ -5,22 +5,24 @@ use std::path::Path;
 use super::site::{Site, Word};
 use crate::finding::Finding;
 
-/// Replays of each recording. Four recordings give 40 pairs.
+/// Replays of each recording, each of which is a pair with it.
 const REPLAYS: usize = 10;
-/// Of 40 pairs, at most this many may be called different.
+const PAIRS: usize = REPLAYS * SCENES.len();
+/// Maximum number of pairs that are called different.
 const FALSE_ALARMS_MAX: usize = 1;
-/// Of the 30 pairs up to a utilisation of 0.7, at least this many must be called the same: 36 of 40 in proportion.
-const SAME_MIN: usize = 27;
+/// Share of the pairs up to the utilisation [`CALM`] that must be called the same.
+const SAME_SHARE_MIN: f64 = 0.9;
+const CALM: f64 = 0.7;
 /// CPU time of a request of the Poisson loads, and of the service around it, ms.
 const WORK: &str = "/work?cpu_ms=1";
 const SERVICE_MS: f64 = 1.1;
 /// The endpoints of `make real-all`.
 const ENDPOINTS: &str = "json,gzip,hash,kvset,kvget";
 
-/// A recording: how the runs of one utilisation are made.
+/// The load of one recording.
 struct Scene {
     name: &'static str,
-    /// None for the five endpoints one after the other.
+    /// `None`: the five endpoints, one after the other.
     utilisation: Option<f64>,
     /// Length of the load: at 0.85, 200 relaxation times are 33,000 requests.
     duration: &'static str,
@@ -61,13 +63,13 @@ struct Count {
 /// Records each scene once, replays it, and compares each replay with the recording.
 pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let mut all = Count::default();
-    let mut calm = Count::default();
+    let (mut differ, mut calm, mut same_when_calm) = (0, 0, 0);
     for scene in &SCENES {
         let count = run(bin_dir, scene, &mut findings)?;
-        all.differs += count.differs;
-        if scene.utilisation.is_none_or(|utilisation| utilisation <= 0.7) {
-            calm.same += count.same;
+        differ += count.differs;
+        if scene.utilisation.is_none_or(|utilisation| utilisation <= CALM) {
+            calm += REPLAYS;
+            same_when_calm += count.same;
         }
         findings.push(Finding::note(
             &format!("{}: same, differs, cannot tell, void", scene.name),
@@ -80,15 +82,15 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     }
     findings.push(Finding::at_most(
         "replays called different although nothing was changed",
-        all.differs as f64,
+        differ as f64,
         FALSE_ALARMS_MAX as f64,
-        "of 40",
+        &format!("of {PAIRS}"),
     ));
     findings.push(Finding::between(
-        "replays called the same, up to a utilisation of 0.7",
-        calm.same as f64,
-        (SAME_MIN as f64, 30.0),
-        "of 30",
+        &format!("replays called the same, up to a utilisation of {CALM}"),
+        same_when_calm as f64,
+        (SAME_SHARE_MIN * calm as f64, calm as f64),
+        &format!("of {calm}"),
     ));
     Ok(findings)
 }
@@ -98,13 +100,8 @@ fn run(bin_dir: &Path, scene: &Scene, findings: &mut Vec<Finding>) -> anyhow::Re
     let url = site.service("tunable-svc", &[("WORKERS", "1")])?;
     let recording = match scene.utilisation {
         Some(utilisation) => {
-            let rate = format!("{:.1}", utilisation / SERVICE_MS * 1e3);
-            let load = ["--endpoint", WORK, "--rate", &rate, "--duration", scene.duration];
-            site.record(
-                "recorded",
-                &url,
-                &[load.as_slice(), &["--arrivals", "poisson"]].concat(),
-            )?
+            let rate = utilisation / SERVICE_MS * 1e3;
+            site.record("recorded", &url, WORK, (rate, scene.duration), &[])?
         }
         None => site.record_all("recorded", &url, ENDPOINTS, scene.duration)?,
     };

@@ -1,4 +1,4 @@
-//! Replays after one thing was changed. Each must be called different, and the change must be the first cause.
+//! Replays after one change of the service or the requests. Each must differ, with the change as its first cause.
 
 use std::fs;
 use std::path::Path;
@@ -12,22 +12,14 @@ use crate::finding::Finding;
 
 /// CPU time of a request at the first module, ms. The second module gets it by the header of the next hop.
 const FRONT_WORK: &str = "/work?cpu_ms=1";
-/// 40% of one worker: the changes must show without a queue that never settles.
-const RATE: &str = "330";
+/// A third of the second module's two workers: the changes must show without long queues.
+const RATE: f64 = 330.0;
 const DURATION: &str = "20s";
-const LOAD: [&str; 8] = [
-    "--endpoint",
-    FRONT_WORK,
-    "--rate",
-    RATE,
-    "--duration",
-    DURATION,
-    "--arrivals",
-    "poisson",
-];
+/// 40% of two workers, and 80% of one.
+const RATE_OF_ONE: f64 = 380.0;
 const FRONT: &str = "front";
 const BACK: &str = "back";
-/// Called by the second module in one replay only.
+/// The module that the second one calls in one replay only.
 const FAR: &str = "far";
 const BACK_WORK: &str = "/work?cpu_ms=2";
 const BACK_SLOWER: &str = "/work?cpu_ms=2&sleep_ms=1";
@@ -55,8 +47,8 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let front = site.service(FRONT, &workers)?;
     let next = |work: &str| format!("X-Next-Url: {back}{work}");
     let unchanged = next(BACK_WORK);
-    let load = [&LOAD, ["--header", &unchanged].as_slice()].concat();
-    let recording = site.record("recorded", &front, &load)?;
+    let header = ["--header", unchanged.as_str()];
+    let recording = site.record("recorded", &front, FRONT_WORK, (RATE, DURATION), &header)?;
     let without_one = without_one_request(&recording)?;
     let extra = next(&format!("{BACK_WORK}&call_url={far}/work"));
     let (slower, cheaper) = (next(BACK_SLOWER), next(BACK_CHEAPER));
@@ -86,7 +78,7 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
         (
             "lost",
             without_one.path(),
-            &["--header", &unchanged],
+            &header,
             Change::of(
                 "a request that is lost, as a retry would be",
                 &["call_graph"],
@@ -109,21 +101,11 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Half of the workers: one service at 40% of two workers, then at 80% of one.
+/// Half of the workers: one service with two of them, then with one.
 fn fewer_workers(bin_dir: &Path) -> anyhow::Result<Finding> {
     let mut site = Site::start(bin_dir)?;
     let url = site.service(FRONT, &[("WORKERS", "2")])?;
-    let load = [
-        "--endpoint",
-        BACK_WORK,
-        "--rate",
-        "380",
-        "--duration",
-        DURATION,
-        "--arrivals",
-        "poisson",
-    ];
-    let recording = site.record("recorded", &url, &load)?;
+    let recording = site.record("recorded", &url, BACK_WORK, (RATE_OF_ONE, DURATION), &[])?;
     site.stop_services()?;
     let url = site.service(FRONT, &[("WORKERS", "1")])?;
     let replayed = site.replay(&recording, "half", &url, &[])?;

@@ -1,23 +1,19 @@
 //! [`Site`]: a normalizer and services that stay while runs are recorded, replayed and compared.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use e2e::binaries::{Done, command_in};
-use e2e::child::Child;
+use e2e::child::{Child, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Longest wait for the end of a run in its `run_meta.json`.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Exit codes of `cctf compare`.
 const SAME: i32 = 0;
 const DIFFERS: i32 = 3;
 const CANNOT_TELL: i32 = 4;
 
-/// What `cctf compare` says of two runs.
+/// The answer of `cctf compare` on two runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     Same,
@@ -93,9 +89,29 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Records a run with `cctf load`.
-    pub fn record(&self, run_id: &str, url: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
-        self.send("load", run_id, &[&["--target", url], args].concat())
+    /// Records a run of `cctf load` with Poisson arrivals at a mean rate per second.
+    pub fn record(
+        &self,
+        run_id: &str,
+        url: &str,
+        endpoint: &str,
+        (rate, duration): (f64, &str),
+        more: &[&str],
+    ) -> anyhow::Result<PathBuf> {
+        let rate = format!("{rate:.1}");
+        let load = [
+            "--target",
+            url,
+            "--endpoint",
+            endpoint,
+            "--rate",
+            &rate,
+            "--duration",
+            duration,
+            "--arrivals",
+            "poisson",
+        ];
+        self.send("load", run_id, &[load.as_slice(), more].concat())
     }
 
     /// Records several endpoints, one after the other, in one run.
@@ -134,13 +150,7 @@ impl<'a> Site<'a> {
         command
             .args(["--otlp-endpoint", &self.normalizer.url("grpc")?])
             .args(args);
-        let done = Done::from(command.output().context("cannot start cctf")?);
-        ensure!(
-            done.code == Some(0),
-            "cctf {subcommand} {args:?} ended with {:?}: {}",
-            done.code,
-            done.stderr
-        );
+        Done::success(subcommand, &mut command)?;
         let folder = self.logs.path().join(run_id);
         wait_for_end(&folder)?;
         Ok(folder)
@@ -174,18 +184,9 @@ pub fn compare(bin_dir: &Path, first: &Path, second: &Path) -> anyhow::Result<Ve
 /// Waits until the normalizer has closed a run.
 fn wait_for_end(folder: &Path) -> anyhow::Result<()> {
     let meta = folder.join("cctf/run_meta.json");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    wait_for(&format!("ended_ts in {}", meta.display()), || {
         let text = std::fs::read_to_string(&meta).unwrap_or_default();
-        let has_ended = serde_json::from_str::<Value>(&text).is_ok_and(|meta| !meta["ended_ts"].is_null());
-        if has_ended {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "{} has no ended_ts after {PATIENCE:?}",
-            meta.display()
-        );
-        std::thread::sleep(LOOK_EVERY);
-    }
+        let meta: Value = serde_json::from_str(&text).unwrap_or_default();
+        Ok((!meta["ended_ts"].is_null()).then_some(()))
+    })
 }
