@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::Context;
 use cctf_proto::cctf::{
     Call, Counters, Counts, File, Flag, Flags, Invocation, Milliseconds, Module, ModuleType, Node,
-    PlacementEvent, PlacementKind, Row, RunMeta, SpanId, SpanKind, Stage, Text, TraceId,
+    PlacementEvent, PlacementKind, Row, RunMeta, SpanId, SpanKind, Stage, TraceId,
 };
 
 const TIERS: [(&str, Stage); 3] = [
@@ -271,7 +271,8 @@ impl Tier {
             spans_by_outcome: None,
         };
         let mut line = Vec::new();
-        run_meta(end, counts).encode(&mut line);
+        let times = [Milliseconds::from_ns(BEGIN_NS), end];
+        RunMeta::new("bench", times, counts).encode(&mut line);
         line.push(b'\n');
         Ok(fs::write(self.cctf.join(File::RunMeta.name()), line)?)
     }
@@ -301,38 +302,5 @@ impl Tier {
         );
         serde_json::from_str::<Vec<Module<'_>>>(&modules).context("modules")?;
         Ok(fs::write(self.cctf.join(File::ModuleInventory.name()), &modules)?)
-    }
-}
-
-fn run_meta(end: Milliseconds, counts: Counts) -> RunMeta<'static> {
-    RunMeta {
-        run_id: "bench".into(),
-        rate: None,
-        duration: None,
-        scen: None,
-        img: None,
-        git_sha: None,
-        workers: None,
-        endpoint: None,
-        target: None,
-        payload_bytes: None,
-        replay_of: None,
-        replay_speed: None,
-        replay_scale: None,
-        replay_by: None,
-        replay_from_ms: None,
-        replay_to_ms: None,
-        replay_limit: None,
-        seed: None,
-        part: None,
-        clocks_aligned: None,
-        join_window_ms: None,
-        stale_after_ms: None,
-        cctf_version: "1".into(),
-        normalizer_version: Text::from("0"),
-        started_ts: Milliseconds::from_ns(BEGIN_NS),
-        ended_ts: Some(end),
-        time_base: "unix_utc".into(),
-        counts,
     }
 }

@@ -291,48 +291,21 @@ impl Files {
     }
 
     fn run_meta(&self, rows: Counters) -> RunMeta<'static> {
-        RunMeta {
-            run_id: "bench".into(),
-            rate: None,
-            duration: None,
-            scen: None,
-            img: None,
-            git_sha: None,
-            workers: None,
-            endpoint: None,
-            target: None,
-            payload_bytes: None,
-            replay_of: None,
-            replay_speed: None,
-            replay_scale: None,
-            replay_by: None,
-            replay_from_ms: None,
-            replay_to_ms: None,
-            replay_limit: None,
-            seed: None,
-            part: None,
-            clocks_aligned: None,
-            join_window_ms: None,
-            stale_after_ms: None,
-            cctf_version: "1".into(),
-            normalizer_version: "0".into(),
-            started_ts: Milliseconds::from_ns(BEGIN_NS),
-            ended_ts: Some(Milliseconds::from_ns(self.last_ns + NS_PER_S)),
-            time_base: "unix_utc".into(),
-            counts: Counts {
-                spans: self.rows.iter().sum(),
-                points: 0,
-                logs: 0,
-                rows,
-                duplicates: 0,
-                orphans: 0,
-                late: 0,
-                unknown_node: 0,
-                evicted: None,
-                rejected: Counters::default(),
-                spans_by_outcome: None,
-            },
-        }
+        let counts = Counts {
+            spans: self.rows.iter().sum(),
+            points: 0,
+            logs: 0,
+            rows,
+            duplicates: 0,
+            orphans: 0,
+            late: 0,
+            unknown_node: 0,
+            evicted: None,
+            rejected: Counters::default(),
+            spans_by_outcome: None,
+        };
+        let times = [BEGIN_NS, self.last_ns + NS_PER_S].map(Milliseconds::from_ns);
+        RunMeta::new("bench", times, counts)
     }
 }
 

@@ -127,3 +127,39 @@ row! {
         required counts: Counts,
     }
 }
+
+impl<'a> RunMeta<'a> {
+    /// A run of which nothing else is known, for rows that no normalizer writes.
+    pub fn new(run_id: &'a str, [started_ts, ended_ts]: [Milliseconds; 2], counts: Counts) -> Self {
+        Self {
+            run_id: run_id.into(),
+            rate: None,
+            duration: None,
+            scen: None,
+            img: None,
+            git_sha: None,
+            workers: None,
+            endpoint: None,
+            target: None,
+            payload_bytes: None,
+            replay_of: None,
+            replay_speed: None,
+            replay_scale: None,
+            replay_by: None,
+            replay_from_ms: None,
+            replay_to_ms: None,
+            replay_limit: None,
+            seed: None,
+            part: None,
+            clocks_aligned: None,
+            join_window_ms: None,
+            stale_after_ms: None,
+            cctf_version: "1".into(),
+            normalizer_version: "0".into(),
+            started_ts,
+            ended_ts: Some(ended_ts),
+            time_base: "unix_utc".into(),
+            counts,
+        }
+    }
+}

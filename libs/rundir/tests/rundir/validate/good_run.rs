@@ -76,47 +76,25 @@ fn flagged() -> (Vec<Invocation<'static>>, Vec<Call<'static>>) {
 }
 
 fn meta() -> RunMeta<'static> {
+    let counts = Counts {
+        spans: 9,
+        points: 4,
+        logs: 0,
+        rows: Counters::default(),
+        duplicates: 0,
+        orphans: 0,
+        late: 0,
+        unknown_node: 0,
+        evicted: None,
+        rejected: Counters::default(),
+        spans_by_outcome: None,
+    };
     RunMeta {
-        run_id: "good".into(),
         rate: Some(40.0),
         duration: Some("20s".into()),
-        scen: None,
-        img: None,
-        git_sha: None,
         workers: Some(1),
-        endpoint: None,
-        target: None,
-        payload_bytes: None,
-        replay_of: None,
-        replay_speed: None,
-        replay_scale: None,
-        replay_by: None,
-        replay_from_ms: None,
-        replay_to_ms: None,
-        replay_limit: None,
-        seed: None,
-        part: None,
-        clocks_aligned: None,
-        join_window_ms: None,
-        stale_after_ms: None,
-        cctf_version: "1".into(),
         normalizer_version: "0.1.0".into(),
-        started_ts: at(0),
-        ended_ts: Some(at(1000)),
-        time_base: "unix_utc".into(),
-        counts: Counts {
-            spans: 9,
-            points: 4,
-            logs: 0,
-            rows: Counters::default(),
-            duplicates: 0,
-            orphans: 0,
-            late: 0,
-            unknown_node: 0,
-            evicted: None,
-            rejected: Counters::default(),
-            spans_by_outcome: None,
-        },
+        ..RunMeta::new("good", [at(0), at(1000)], counts)
     }
 }
 
