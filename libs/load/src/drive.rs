@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use crate::error::DriveError;
 use crate::facts::RequestFacts;
-use crate::http::request::{ExtraHeader, Head, HeadParts, host_value};
+use crate::http::request::{ExtraHeader, Head, HeadParts};
 use crate::plan::payload;
 use crate::plan::schedule::{Offsets, Schedule};
 use crate::plan::sizes::{Sizes, step_of};
 use crate::plan::target::{Endpoint, KV_SET_PATH, Target};
+use crate::store::store_value;
 use crate::stream::{Prepared, Requests, SourceError, Stream};
 
 /// The load of one endpoint.
@@ -85,30 +86,14 @@ impl Drive {
         bodies.into_iter().map(variant).collect()
     }
 
-    /// Stores the value that `kvget` reads. The request's trace is not sampled, so the run has no row for it.
+    /// Stores the value that `kvget` reads.
     fn set_key(&self) -> Result<(), DriveError> {
-        let failed = |error: String| DriveError::SetKey {
+        let value = payload::body(payload::PayloadKind::Text, self.sizes.max(), self.schedule.seed)?;
+        let stored = store_value(&self.target, KV_SET_PATH, &self.headers, &value, self.timeout);
+        stored.map_err(|error| DriveError::SetKey {
             target: self.target.clone(),
             error,
-        };
-        let body = payload::body(payload::PayloadKind::Text, self.sizes.max(), self.schedule.seed)?;
-        let (trace_id, span_id) = (rand::random::<u128>() | 1, rand::random::<u64>() | 1);
-        let request = http_once::Request {
-            method: "POST",
-            path: KV_SET_PATH,
-            headers: &[
-                ("host", &host_value(&self.target, &self.headers)),
-                ("content-type", "application/octet-stream"),
-                ("traceparent", &format!("00-{trace_id:032x}-{span_id:016x}-00")),
-            ],
-            body: &body,
-        };
-        let answer = http_once::send(&self.target.host, self.target.port, &request, self.timeout)
-            .map_err(|error| failed(error.to_string()))?;
-        match answer.status {
-            200..=299 => Ok(()),
-            status => Err(failed(format!("the service answered with status {status}"))),
-        }
+        })
     }
 }
 

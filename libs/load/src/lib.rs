@@ -11,7 +11,7 @@
 //!
 //! - [`plan`]: send times, sizes, bodies and targets; pure.
 //! - [`facts`], [`stream`]: prepared requests, their source and their servers.
-//! - [`drive`]: the load of one endpoint as a stream.
+//! - [`drive`], [`store`]: the load of one endpoint as a stream; values that requests read.
 //! - [`http`]: requests, responses and connections.
 //! - [`composer`]: the thread that prepares requests ahead of their times.
 //! - [`clock`], [`pacer`]: the thread that keeps the times.
@@ -39,6 +39,7 @@ pub mod plan;
 pub mod progress;
 pub mod record;
 pub mod session;
+pub mod store;
 pub mod stream;
 #[cfg(test)]
 mod testing;

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cctf_load::http::request::{ExtraHeader, host_value};
+use cctf_load::http::request::ExtraHeader;
 use cctf_load::plan::payload::SIZE_BYTES_MAX;
-use cctf_load::plan::random;
 use cctf_load::plan::target::Target;
+use cctf_load::store::store_value;
 
 use crate::bodies::Bodies;
 use crate::keys::Key;
@@ -21,7 +21,7 @@ pub struct StoreError {
     error: String,
 }
 
-/// Stores the values. The requests' traces are not sampled, so no run has rows for them.
+/// Stores the values.
 ///
 /// # Errors
 /// If a service does not answer, or refuses a value; or if `stop` is set meanwhile.
@@ -31,10 +31,9 @@ pub fn store(
     bodies: &mut Bodies,
     headers: &[ExtraHeader],
     timeout: Duration,
-    seed: u64,
     stop: &AtomicBool,
 ) -> Result<(), StoreError> {
-    for (key, number) in keys.iter().zip(0..) {
+    for key in keys {
         let Some(target) = targets.all().get(key.target) else {
             continue;
         };
@@ -50,26 +49,7 @@ pub fn store(
             .unwrap_or(usize::MAX)
             .min(SIZE_BYTES_MAX);
         let value = bodies.text(size);
-        // Any id that is not zero: nothing refers to this trace.
-        let (high, low) = (
-            random::at(seed, 2 * number) | 1,
-            random::at(seed, 2 * number + 1) | 1,
-        );
-        let request = http_once::Request {
-            method: "POST",
-            path: &key.path,
-            headers: &[
-                ("host", &host_value(target, headers)),
-                ("content-type", "application/octet-stream"),
-                ("traceparent", &format!("00-{high:016x}{low:016x}-{low:016x}-00")),
-            ],
-            body: &value,
-        };
-        let answer = http_once::send(&target.host, target.port, &request, timeout)
-            .map_err(|error| failed(error.to_string()))?;
-        if !(200..300).contains(&answer.status) {
-            return Err(failed(format!("it answered with status {}", answer.status)));
-        }
+        store_value(target, &key.path, headers, &value, timeout).map_err(failed)?;
     }
     Ok(())
 }

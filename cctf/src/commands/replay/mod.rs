@@ -161,15 +161,7 @@ impl ReplayArgs {
         let addresses = targets.addresses(&self.allowed)?;
         let mut bodies = Bodies::new(checked.seed, Arc::clone(&checked.templates));
         let keys = checked.overview.keys.missing();
-        store(
-            keys,
-            targets,
-            &mut bodies,
-            headers,
-            timeout.value,
-            checked.seed,
-            stop,
-        )?;
+        store(keys, targets, &mut bodies, headers, timeout.value, stop)?;
         bodies.make_ahead(checked.plan.arrivals(), stop)?;
         let composer = Composer::new(
             checked.plan.arrivals(),
