@@ -139,16 +139,17 @@ pub fn simulate(works: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<Str
     for ((name, works), outcomes) in ["A", "B"].iter().zip(&*works).zip(&outcomes) {
         notes.extend(misfits(name, works, outcomes));
     }
+    let roots = [0, 1].map(|place: usize| answered_roots(&works[place], &sides[place]));
     let mut found = [0, 1].map(|place: usize| Simulated {
         waits: waits(&works[place], &outcomes[place], &sides[place]),
-        response_waits: responses(&works[place], &outcomes[place], &sides[place]),
+        response_waits: responses(&roots[place], &outcomes[place], &sides[place]),
     });
     drop(outcomes);
     let slots = [0, 1].map(|place: usize| slots_of(&works[place]));
     works.iter_mut().for_each(with_a_slot_for_all);
     let outcomes = on_two_threads(works);
     for (place, found) in found.iter_mut().enumerate() {
-        let without_waits = responses(&works[place], &outcomes[place], &sides[place]);
+        let without_waits = responses(&roots[place], &outcomes[place], &sides[place]);
         for (response, without) in found.response_waits.iter_mut().zip(without_waits) {
             *response = match (known(*response), known(without)) {
                 (Some(response), Some(without)) => response - without,
@@ -210,12 +211,19 @@ fn ids(rows: impl ExactSizeIterator<Item = (TraceId, SpanId)>) -> Ids {
     found
 }
 
-fn ids_of_roots(works: &Works) -> Ids {
-    let trace = |work: u32| works.works[work as usize].trace_id;
-    ids(works
-        .arrivals
-        .iter()
-        .map(|arrival| (trace(arrival.work), arrival.span_id)))
+/// Each root of a side that has an answer, and the invocation that answered it.
+fn answered_roots(works: &Works, side: &Side) -> Vec<(u32, u32)> {
+    let arrivals = works.arrivals.iter();
+    let numbers = ids(arrivals.map(|arrival| {
+        let work = &works.works[arrival.work as usize];
+        (work.trace_id, arrival.span_id)
+    }));
+    let answered = |&root: &u32| {
+        let row = &side.rows.calls[root as usize];
+        let number = *numbers.get(&(row.trace_id, row.span_id))?;
+        Some((root, works.arrivals[number as usize].work))
+    };
+    side.tree.roots.iter().filter_map(answered).collect()
 }
 
 fn is_served(outcome: &Outcome) -> bool {
@@ -235,15 +243,10 @@ fn waits(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
 }
 
 /// Responses of the roots at their receivers, by the calls of a side.
-fn responses(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
+fn responses(roots: &[(u32, u32)], outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let mut found = vec![UNKNOWN; side.rows.calls.len()];
-    let roots = ids_of_roots(works);
-    for &root in &side.tree.roots {
-        let row = &side.rows.calls[root as usize];
-        let Some(&number) = roots.get(&(row.trace_id, row.span_id)) else {
-            continue;
-        };
-        let outcome = &outcomes[works.arrivals[number as usize].work as usize];
+    for &(root, work) in roots {
+        let outcome = &outcomes[work as usize];
         if is_served(outcome) {
             found[root as usize] = outcome.response_ns();
         }
