@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use rundir::output::replace_whole;
+use rundir::regular;
 use serde::{Deserialize, Serialize};
 
 use crate::binomial::clopper_pearson;
@@ -172,15 +172,8 @@ impl FalseAlarms {
 
 /// The file's content, as far as it is not too large.
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a named pipe would wait for a writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
     let mut text = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
+    regular::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -207,6 +200,8 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn pair(number: usize, host: &str, replay_of: &str, verdict: Outcome) -> Pair {
