@@ -204,7 +204,7 @@ fn compare_with_calls([a, b]: [&Chain; 2], change: impl Fn(usize, usize, &str) -
 
 /// Changes the root of one request of the recorded run, which the replay does not have.
 fn compare_without(number: usize, change: impl Fn(&str) -> String) -> Comparison {
-    let a = Chain::new(1, NUMBER, RHO);
+    let a = Chain::new(1, 1_000, RHO);
     let mut b = a.replay(2, 0.05);
     lose(&mut b, number..number + 1);
     let trace = format!(

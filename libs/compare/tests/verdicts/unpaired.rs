@@ -4,7 +4,7 @@ use compare::model::{Comparison, PairingKind, Topic, Verdict, Vote, Voter};
 
 use crate::chain::{Chain, compare_runs};
 
-const NUMBER: usize = 6_000;
+const NUMBER: usize = 3_000;
 const RHO: f64 = 0.5;
 
 fn other(seed: u64) -> Chain {
