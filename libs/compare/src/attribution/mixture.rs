@@ -173,7 +173,8 @@ impl<'p, 'w> Builder<'p, 'w> {
         let paired =
             partner.and_then(|partner| other.calls.get(other.works[partner as usize].caller as usize));
         let found = paired.or_else(|| {
-            let like = self.partners.ways.like(self.mixture.placement, run, call);
+            let works = self.partners.works;
+            let like = self.partners.ways.like(works, self.mixture.placement, call);
             let index = self
                 .partners
                 .random([side as u64, call as u64, WAY], like.len())?;
