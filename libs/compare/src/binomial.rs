@@ -6,6 +6,9 @@ const HALVINGS: u32 = 60;
 /// The interval of Clopper and Pearson (Biometrika 26, 1934) for the probability of an event that occurred `events` times in
 /// `trials` independent trials, at a confidence level such as 0.95. It contains the truth at least as often as the level states.
 /// `None` without trials, or with more events than trials. The time grows with `trials`.
+///
+/// A tail of the distribution is a finite sum, and a bisection inverts it, as for [`analyze::intervals::student`]: no crate of
+/// distributions is needed for these lines.
 pub fn clopper_pearson(events: u64, trials: u64, level: f64) -> Option<[f64; 2]> {
     if trials == 0 || events > trials {
         return None;

@@ -18,7 +18,7 @@ pub struct RootPairs {
     pub counts_missing: bool,
     /// Whether a root may be in several pairs, because the other run sent it several times.
     pub has_copies: bool,
-    /// Roots of one run outside of the part that the other one replays.
+    /// Roots of one run outside the part that the other one replays.
     pub outside: u64,
     /// Roots that no HTTP request can repeat.
     pub not_replayable: u64,
@@ -200,7 +200,7 @@ fn pair_by_ids(a: &Side, b: &Side, mut ids: ById, mode: (Key, Key), link: Link) 
     matching
 }
 
-/// Roots without a counterpart: missing ones, those outside of the replayed part, and those that cannot be sent.
+/// Roots without a counterpart: missing ones, others outside the replayed part, and others that cannot be sent.
 fn sort_out(sides: [&Side; 2], link: Link, is_replay: bool, mut matching: Matching) -> RootPairs {
     let mut found = RootPairs {
         pairs: std::mem::take(&mut matching.pairs),

@@ -121,7 +121,7 @@ impl Estimate {
         [self.value - squares[0].sqrt(), self.value + squares[1].sqrt()]
     }
 
-    /// Probability of a difference at least as far outside of the margin by chance, if the true one is at the margin's edge.
+    /// Probability of a difference at least as far outside the margin by chance, if the true one is at the margin's edge.
     /// 1 if the difference is inside.
     pub fn p_outside(&self, margin: f64) -> f64 {
         if self.value.abs() <= margin {

@@ -7,8 +7,8 @@ use crate::statistics::{Estimate, NEEDED_MAX, holm};
 /// Share of comparisons of equal runs in which any voter may vote *differs*.
 const ERROR_DIFFERS: f64 = 0.05;
 
-/// Decides. *Same* needs the 90 % interval inside of the margin; no correction, because all voters have to agree. *Differs* needs
-/// the interval at Holm's level outside of it.
+/// Decides. *Same* needs the 90 % interval inside the margin; no correction, because all voters have to agree. *Differs* needs
+/// the interval at Holm's level outside.
 pub fn decide(candidates: Vec<Candidate>) -> Vec<Voter> {
     let margin_of = |candidate: &Candidate| candidate.voter.margin.unwrap_or(0.0);
     let p_values: Vec<f64> = candidates

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 /// An endpoint needs this many requests: with a coefficient of variation of 0.3 between paired times, the interval of their mean
-/// is then 1.6 % wide on each side, which is inside of the margin of 2 %.
+/// is then 1.6 % wide on each side, which is inside the margin of 2 %.
 const REQUESTS_MIN: usize = 1_000;
 /// Maximum number of endpoints of one module: 20 equal ones have a share of 5 % each, and a change of 40 % in one of them is
-/// outside of the margin of the module's mean.
+/// outside the margin of the module's mean.
 const ENDPOINTS_MAX: usize = 20;
 
 /// The most frequent endpoints, if there are several. Their changes may cancel in the mean of the module.
