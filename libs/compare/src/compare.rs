@@ -1,7 +1,5 @@
 //! [`compare`]: reads two runs, pairs their requests, lets all voters vote, and draws the verdict.
 
-use std::collections::BTreeMap;
-
 use analyze::counted::counted;
 use analyze::intervals::RELAXATIONS_MIN;
 use cctf_proto::cctf::Part;
@@ -15,7 +13,7 @@ use crate::pairing::{Differences, Pairs, match_roots, pair};
 use crate::pairs::{Paired, Simulated};
 use crate::shown::shown;
 use crate::simulated;
-use crate::stations::{Load, loads, shortest, too_short};
+use crate::stations::{shortest, too_short};
 use crate::verdict::verdict;
 use crate::voters::unpaired::Unpaired;
 use crate::voters::{Candidate, arrivals, decide, graph, means, slots, times, unpaired};
@@ -104,10 +102,6 @@ struct Everything<'s> {
 }
 
 impl Everything<'_> {
-    fn loads(&self) -> [BTreeMap<u32, Load>; 2] {
-        [0, 1].map(|place: usize| loads(&self.sides[place], self.names))
-    }
-
     fn slots(&self) -> Vec<Candidate> {
         slots::slots(&self.sides[0].facts, &self.sides[1].facts, self.configuration)
     }
@@ -115,8 +109,7 @@ impl Everything<'_> {
     fn paired(&self, pairs: &Pairs, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
         let differences = pairs.tally.finish(self.names);
         let paired = Paired::new(self.sides, self.names, self.margins, pairs, self.simulated);
-        let loads = self.loads();
-        let short = shortest(&loads, PAIRED_RELAXATIONS_MIN);
+        let too_short = too_short(self.sides, self.names, PAIRED_RELAXATIONS_MIN);
         let requests = pairs.roots.pairs.len() as u64;
         let mut candidates = arrivals::arrivals(&paired);
         candidates.extend(graph::graph(&differences, requests));
@@ -127,8 +120,8 @@ impl Everything<'_> {
         candidates.extend(means::externals(&paired));
         candidates.extend(means::cpu_times(&paired));
         candidates.extend(means::wakeups(&paired));
-        candidates.extend(times::waits(&paired, &too_short(&loads, PAIRED_RELAXATIONS_MIN)));
-        candidates.extend(times::responses(&paired, short));
+        candidates.extend(times::waits(&paired, &too_short));
+        candidates.extend(times::responses(&paired, shortest(&too_short)));
         let roots = &pairs.roots;
         let pairing = Pairing {
             kind: PairingKind::Paired,
@@ -149,9 +142,8 @@ impl Everything<'_> {
             "neither run replays the other one: requests are compared by module and endpoint, not one by one"
                 .to_owned(),
         );
-        let loads = self.loads();
-        let short = shortest(&loads, RELAXATIONS_MIN);
-        let runs = Unpaired::new(self.sides, self.names, self.margins, self.simulated, loads);
+        let too_short = too_short(self.sides, self.names, RELAXATIONS_MIN);
+        let runs = Unpaired::new(self.sides, self.names, self.margins, self.simulated);
         let (edges, differences) = unpaired::calls(&runs);
         let mut candidates = arrivals::lateness(self.sides.each_ref(), [true; 2], self.margins);
         candidates.extend(unpaired::arrivals(&runs, notes));
@@ -163,8 +155,8 @@ impl Everything<'_> {
         candidates.extend(unpaired::externals(&runs));
         candidates.extend(unpaired::cpu_times(&runs));
         candidates.extend(unpaired::wakeups(&runs));
-        candidates.extend(unpaired::waits(&runs));
-        candidates.extend(unpaired::responses(&runs, short));
+        candidates.extend(unpaired::waits(&runs, &too_short));
+        candidates.extend(unpaired::responses(&runs, shortest(&too_short)));
         (decide(candidates), differences, Pairing::default())
     }
 }

@@ -24,8 +24,8 @@ pub struct Comparison {
     pub configuration: Vec<ConfigurationDifference>,
     /// Figures that do not vote.
     pub shown: Vec<Shown>,
-    /// Parts of a difference that follow from arrivals, services, slots and placement. Empty unless it was requested and the
-    /// verdict is not *same*.
+    /// Parts of a difference that follow from arrivals, services, slots and placement. Empty if the verdict is *same*, or a run
+    /// cannot be simulated.
     pub attributions: Vec<Attribution>,
     /// What the comparison lacks, and what a reader has to know.
     pub notes: Vec<String>,
@@ -62,7 +62,7 @@ pub struct Pairing {
     /// Roots of A that have no counterpart although B should have them.
     pub roots_only_a: u64,
     pub roots_only_b: u64,
-    /// Roots of one run outside of the part that the other one replays. They are not compared.
+    /// Roots of one run outside the part that the other one replays. They are not compared.
     pub roots_outside: u64,
     /// Roots that no HTTP request can repeat, such as jobs and messages. They are not compared.
     pub roots_not_replayable: u64,
@@ -82,9 +82,9 @@ pub enum PairingKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every voter is inside of its margin.
+    /// Every voter is inside its margin.
     Same,
-    /// At least one voter is outside of its margin. The most important cause is first.
+    /// At least one voter is outside its margin. The most important cause is first.
     Differs { causes: Vec<Cause> },
     /// Neither was shown.
     CannotTell { reasons: Vec<Undecided> },
@@ -192,6 +192,19 @@ impl Topic {
             Self::WaitP99 => "wait p99",
         }
     }
+
+    /// With its module: `service mean of front`.
+    pub fn text_of(self, module: Option<&str>) -> String {
+        of_module(self.text(), module)
+    }
+}
+
+/// A figure's name with its module, if it has one.
+pub fn of_module(name: &str, module: Option<&str>) -> String {
+    match module {
+        Some(module) => format!("{name} of {module}"),
+        None => name.to_owned(),
+    }
 }
 
 /// The unit of a voter's or shown figure.
@@ -255,6 +268,14 @@ pub struct Voter {
     pub requests: u64,
     /// Requests that would decide, if this is not decided.
     pub needed: Option<u64>,
+}
+
+impl Voter {
+    /// How many margins the difference has. `None` without either.
+    pub fn in_margins(&self) -> Option<f64> {
+        let margin = self.margin.filter(|margin| *margin > 0.0)?;
+        Some(self.difference?.abs() / margin)
+    }
 }
 
 /// A row that only one run has, or that has another status in the other one.

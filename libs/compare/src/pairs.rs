@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::gather::{Names, Side};
 use crate::margins::Margins;
-use crate::pairing::Pairs;
+use crate::pairing::{Pairs, receiver};
 
 /// Simulated times of a run: what its waits would be by its own arrivals, services and slots.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,8 @@ pub struct Paired<'s> {
     pub pairs: &'s Pairs,
     /// Pairs of invocations of each module, in the order of A's arrivals.
     pub by_module: BTreeMap<u32, Vec<(u32, u32)>>,
+    /// Pairs of calls by the module that they reach, in the order of A's starts.
+    pub by_receiver: BTreeMap<u32, Vec<(u32, u32)>>,
     pub simulated: Option<&'s [Simulated; 2]>,
 }
 
@@ -46,6 +48,13 @@ impl<'s> Paired<'s> {
         for pairs in by_module.values_mut() {
             pairs.sort_by_key(arrival);
         }
+        let mut by_receiver: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        for &pair in &pairs.calls {
+            by_receiver.entry(receiver(a, pair.0)).or_default().push(pair);
+        }
+        for calls in by_receiver.values_mut() {
+            calls.sort_by_key(|pair| (a.rows.calls[pair.0 as usize].start_ns, pair.0));
+        }
         Self {
             a,
             b,
@@ -53,23 +62,8 @@ impl<'s> Paired<'s> {
             margins,
             pairs,
             by_module,
+            by_receiver,
             simulated,
         }
-    }
-
-    /// Pairs of calls by the module that they reach, in the order of A's starts.
-    pub fn calls_by_receiver(&self) -> BTreeMap<u32, Vec<(u32, u32)>> {
-        let mut found: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
-        for &pair in &self.pairs.calls {
-            let receiver = match self.a.tree.callee(pair.0) {
-                Some(callee) => self.a.rows.invocations[callee as usize].module,
-                None => self.a.rows.calls[pair.0 as usize].peer,
-            };
-            found.entry(receiver).or_default().push(pair);
-        }
-        for calls in found.values_mut() {
-            calls.sort_by_key(|pair| (self.a.rows.calls[pair.0 as usize].start_ns, pair.0));
-        }
-        found
     }
 }

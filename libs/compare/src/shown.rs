@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::gather::{Names, Outcome, Side, UNKNOWN, known};
 use crate::model::{Shown, Unit};
 use crate::statistics::distance::{correlation, kolmogorov_smirnov, smape};
+use crate::statistics::mean;
 
 /// Intervals of time in which the busy slots of both runs are compared.
 const INTERVALS: usize = 100;
@@ -75,7 +76,6 @@ fn figures(of: &[Module; 2], module: &str, is_paired: bool, found: &mut Vec<Show
     };
     let [a, b] = of;
     let sides = |figure: &dyn Fn(&Module) -> Option<f64>| [figure(a), figure(b)];
-    let mean = |busy: &[f64]| (!busy.is_empty()).then(|| busy.iter().sum::<f64>() / busy.len() as f64);
     add(
         "requests",
         Unit::Count,
@@ -96,7 +96,7 @@ fn figures(of: &[Module; 2], module: &str, is_paired: bool, found: &mut Vec<Show
         [None; 2],
         kolmogorov_smirnov(&a.responses, &b.responses),
     );
-    add("busy slots", Unit::Number, sides(&|of| mean(&of.busy)), None);
+    add("busy slots", Unit::Number, sides(&|of| mean::of(&of.busy)), None);
     if is_paired {
         add(
             "busy slots correlation",

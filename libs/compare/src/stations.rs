@@ -1,4 +1,4 @@
-//! [`Load`]: how long a run is for the queue of a module.
+//! [`too_short`]: the modules for whose queue a run is too short. [`Load`]: how long it is for that of a module.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,14 @@ use crate::statistics::{NEVER, TooShort};
 
 /// The load of one module.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Load {
-    pub requests: u64,
-    /// Mean number of busy slots.
-    pub busy: f64,
+struct Load {
+    requests: u64,
     /// Length of the run in relaxation times; `None` if the slots are unknown.
-    pub relaxations: Option<f64>,
+    relaxations: Option<f64>,
 }
 
 /// The load of each module.
-pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
+fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
     let mut sums: BTreeMap<u32, (u64, i64)> = BTreeMap::new();
     let is_released = |module: u32| {
         let deployment = side.facts.modules.get(names.text(module));
@@ -50,9 +48,9 @@ pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
         let slots = deployment
             .and_then(Deployment::slots)
             .and_then(|slots| u32::try_from(slots).ok());
-        let busy = busy_ns as f64 / duration;
         let relaxations = slots.filter(|slots| *slots > 0).and_then(|slots| {
             let service = busy_ns as f64 / requests as f64;
+            let busy = busy_ns as f64 / duration;
             match RunLength::of_queue(duration, busy / f64::from(slots), service, slots) {
                 RunLength::Relaxations(relaxations) => Some(relaxations),
                 RunLength::Unknown => None,
@@ -60,7 +58,6 @@ pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
         });
         let load = Load {
             requests,
-            busy,
             relaxations,
         };
         (module, load)
@@ -70,7 +67,7 @@ pub fn loads(side: &Side, names: &Names) -> BTreeMap<u32, Load> {
 
 impl Load {
     /// Whether the run is shorter than so many relaxation times.
-    pub fn too_short(&self, relaxations_min: f64) -> Option<TooShort> {
+    fn too_short(&self, relaxations_min: f64) -> Option<TooShort> {
         let relaxations = self
             .relaxations
             .filter(|relaxations| *relaxations < relaxations_min)?;
@@ -88,11 +85,11 @@ impl Load {
 }
 
 /// The modules for whose queue one of the runs is too short.
-pub fn too_short(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> BTreeMap<u32, TooShort> {
+pub fn too_short(sides: &[Side; 2], names: &Names, relaxations_min: f64) -> BTreeMap<u32, TooShort> {
     let mut found: BTreeMap<u32, TooShort> = BTreeMap::new();
-    for (module, load) in loads.iter().flatten() {
+    for (module, load) in sides.iter().flat_map(|side| loads(side, names)) {
         if let Some(short) = load.too_short(relaxations_min) {
-            let known = found.entry(*module).or_insert(short);
+            let known = found.entry(module).or_insert(short);
             if known.needed < short.needed {
                 *known = short;
             }
@@ -102,7 +99,6 @@ pub fn too_short(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> BTre
 }
 
 /// The queue that needs the longest run.
-pub fn shortest(loads: &[BTreeMap<u32, Load>; 2], relaxations_min: f64) -> Option<TooShort> {
-    let all = too_short(loads, relaxations_min);
-    all.into_values().max_by_key(|short| short.needed)
+pub fn shortest(too_short: &BTreeMap<u32, TooShort>) -> Option<TooShort> {
+    too_short.values().copied().max_by_key(|short| short.needed)
 }

@@ -1,6 +1,6 @@
 //! [`verdict`]: the answer that follows from all votes, with its causes in order.
 
-use crate::model::{Cause, ConfigurationDifference, Topic, Undecided, Verdict, Vote, Voter};
+use crate::model::{Cause, ConfigurationDifference, Topic, Undecided, Unit, Verdict, Vote, Voter};
 
 /// Causes of a configuration that only explains: it does not vote.
 fn context(configuration: &[ConfigurationDifference]) -> impl Iterator<Item = Cause> {
@@ -74,10 +74,6 @@ fn order(left: &Cause, right: &Cause) -> std::cmp::Ordering {
 
 fn cause(voter: &Voter) -> Cause {
     let is_arrival = matches!(voter.topic, Topic::ArrivalRate | Topic::ArrivalOffset);
-    let margins = match (voter.difference, voter.margin) {
-        (Some(difference), Some(margin)) if margin > 0.0 => Some(difference.abs() / margin),
-        _ => None,
-    };
     let text = voter.reason.clone().unwrap_or_else(|| text(voter));
     Cause {
         topic: voter.topic,
@@ -85,22 +81,19 @@ fn cause(voter: &Voter) -> Cause {
         text,
         // Arrivals have a margin, so that their distance ranks them among the measured ones.
         is_exact: voter.is_exact && !is_arrival,
-        margins,
+        margins: voter.in_margins(),
     }
 }
 
 /// Both figures and the difference in percent.
 fn text(voter: &Voter) -> String {
-    let name = match &voter.module {
-        Some(module) => format!("{} of {module}", voter.topic.text()),
-        None => voter.topic.text().to_owned(),
-    };
+    let name = voter.topic.text_of(voter.module.as_deref());
     let [Some(a), Some(b), Some(difference)] = [voter.a, voter.b, voter.difference] else {
         return format!("{name} differs");
     };
     let unit = match voter.unit {
-        crate::model::Unit::Ms => " ms",
-        crate::model::Unit::PerSecond => "/s",
+        Unit::Ms => " ms",
+        Unit::PerSecond => "/s",
         _ => "",
     };
     let change = if a > 0.0 {
@@ -114,7 +107,6 @@ fn text(voter: &Voter) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Unit;
 
     fn voter(topic: Topic, vote: Vote, difference: f64) -> Voter {
         Voter {

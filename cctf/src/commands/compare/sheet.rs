@@ -4,10 +4,9 @@ use compare::model::{Cause, Comparison, PairingKind, RunFacts, Undecided, Verdic
 use page::number::{counted, duration};
 use report::sheet::{Sheet, Sign};
 
-use super::tables::{name_of, tables};
-use super::values::{about, difference, interval, margin};
+use super::tables::tables;
+use super::values::{NS_PER_MS, about, difference, interval, margin};
 
-const NS_PER_MS: f64 = 1e6;
 /// Causes and undecided voters that the headline names. The tables have all.
 const HEADLINE_MAX: usize = 1;
 
@@ -63,7 +62,7 @@ fn cause_text(cause: &Cause, voters: &[Voter]) -> String {
     };
     format!(
         "{} {} with a 90% interval of {}, margin {}",
-        name_of(cause.topic, cause.module.as_deref()),
+        cause.topic.text_of(cause.module.as_deref()),
         difference(voter),
         interval(voter),
         margin(voter)
@@ -78,7 +77,7 @@ fn undecided(reasons: &[Undecided]) -> String {
     else {
         return "there is no voter".to_owned();
     };
-    let mut text = name_of(first.topic, first.module.as_deref());
+    let mut text = first.topic.text_of(first.module.as_deref());
     match reasons.len().saturating_sub(HEADLINE_MAX) as u64 {
         0 => text += " is undecided",
         more => {

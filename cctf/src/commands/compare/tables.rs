@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use compare::model::{
-    Attribution, Comparison, ConfigurationDifference, GraphDifference, Shown, Topic, Vote, Voter,
+    Attribution, Comparison, ConfigurationDifference, GraphDifference, Shown, Unit, Vote, Voter, of_module,
 };
 use page::number::{self, NONE, exact};
 use report::sheet::{Cell, SheetColumn, SheetTable, Sign};
@@ -24,21 +24,12 @@ pub fn tables(found: &Comparison) -> Vec<SheetTable> {
     all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
-/// A figure's name with its module: `service mean of front`.
-pub fn name_of(topic: Topic, module: Option<&str>) -> String {
-    match module {
-        Some(module) => format!("{} of {module}", topic.text()),
-        None => topic.text().to_owned(),
-    }
-}
-
-/// How many margins a difference has.
+/// How many margins a difference has. Without a margin, any difference is infinitely many.
 fn margins(voter: &Voter) -> f64 {
-    match (voter.difference, voter.margin) {
-        (Some(difference), Some(margin)) if margin > 0.0 => (difference / margin).abs(),
-        (Some(difference), _) if difference != 0.0 => f64::INFINITY,
+    voter.in_margins().unwrap_or(match voter.difference {
+        Some(difference) if difference != 0.0 => f64::INFINITY,
         _ => 0.0,
-    }
+    })
 }
 
 /// Differences first, then what is undecided; the largest ones in margins first.
@@ -76,7 +67,7 @@ fn voters(all: &[Voter]) -> SheetTable {
             Vote::CannotTell => Sign::Warning,
         };
         let mut row: Vec<Cell> = vec![
-            name_of(voter.topic, voter.module.as_deref()).into(),
+            voter.topic.text_of(voter.module.as_deref()).into(),
             optional(voter.a, unit).into(),
             optional(voter.b, unit).into(),
             difference(voter).into(),
@@ -117,7 +108,7 @@ fn decide(voters: &[Voter]) -> SheetTable {
     let rows = sorted.into_iter().map(|undecided| {
         let reason = undecided.reason.as_deref().unwrap_or(NONE);
         vec![
-            name_of(undecided.topic, undecided.module.as_deref()).into(),
+            undecided.topic.text_of(undecided.module.as_deref()).into(),
             undecided.needed.map_or_else(|| NONE.to_owned(), about).into(),
             // The number has a column of its own.
             reason.split("; about ").next().unwrap_or(NONE).into(),
@@ -230,12 +221,12 @@ fn attribution(all: &[Attribution]) -> SheetTable {
         SheetColumn::number("error-b", "error B"),
         SheetColumn::text("answer", "answer"),
     ]);
-    let ms = compare::model::Unit::Ms;
+    let ms = Unit::Ms;
     // Most modules have no waits at all.
     let known = all.iter().filter(|found| found.a != 0.0 || found.b != 0.0);
     let rows = known.map(|found| {
         let mut row: Vec<Cell> = vec![
-            name_of(found.topic, found.module.as_deref()).into(),
+            found.topic.text_of(found.module.as_deref()).into(),
             optional(Some(found.a), ms).into(),
             optional(Some(found.b), ms).into(),
         ];
@@ -266,12 +257,8 @@ fn attribution(all: &[Attribution]) -> SheetTable {
 
 fn shown(figures: &[Shown]) -> SheetTable {
     let rows = figures.iter().map(|found| {
-        let name = match &found.module {
-            Some(module) => format!("{} of {module}", found.name),
-            None => found.name.to_owned(),
-        };
         vec![
-            name.into(),
+            of_module(found.name, found.module.as_deref()).into(),
             optional(found.a, found.unit).into(),
             optional(found.b, found.unit).into(),
             optional(found.both, found.unit).into(),

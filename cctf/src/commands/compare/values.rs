@@ -4,7 +4,7 @@ use compare::model::{Unit, Voter};
 use page::number;
 
 /// Nanoseconds in a millisecond.
-const NS_PER_MS: f64 = 1e6;
+pub const NS_PER_MS: f64 = 1e6;
 /// A difference below this part of its margin is shown as 0.
 const NOTHING: f64 = 1e-3;
 

@@ -1,6 +1,7 @@
-//! [`is_chance`]: outcomes that the same request may have or not have, depending on the load of the moment.
+//! [`outcome_of`]: how a call ended, and [`status`]: that as a text. [`is_chance`]: outcomes that the same request may have or not
+//! have, depending on the load of the moment.
 
-use crate::gather::{Outcome, Side};
+use crate::gather::{Names, Outcome, Side};
 
 /// Statuses of an overloaded or late receiver: too many requests, unavailable, gateway timeout; and of gRPC deadline exceeded,
 /// resource exhausted, unavailable.
@@ -22,5 +23,14 @@ pub fn outcome_of(side: &Side, call: u32) -> Outcome {
             side.rows.invocations[callee as usize].outcome
         }),
         outcome => outcome,
+    }
+}
+
+/// The status or error of an outcome.
+pub fn status(outcome: Outcome, names: &Names) -> Option<String> {
+    match outcome {
+        Outcome::Silent => None,
+        Outcome::Status(status) => Some(status.to_string()),
+        Outcome::Text(text) | Outcome::NoAnswer(text) => Some(names.text(text).to_owned()),
     }
 }

@@ -3,7 +3,7 @@
 //! - [`roots`]: requests from outside, matched by the original that a replay names, or by their ids.
 //! - [`window`]: which roots of one run the other one should have.
 //! - [`descend`]: both trees below a pair of roots, in lockstep; [`children`] matches the calls of two invocations.
-//! - [`chance`]: outcomes that depend on a full queue or a timeout.
+//! - [`chance`]: outcomes of calls, and which of them depend on a full queue or a timeout.
 //! - [`tally`]: differences by signature, with examples.
 
 mod chance;
@@ -13,8 +13,8 @@ mod roots;
 mod tally;
 mod window;
 
-pub use chance::{is_chance, outcome_of};
-pub use children::by_route;
+pub use chance::{is_chance, outcome_of, status};
+pub use children::{by_route, receiver};
 pub use descend::{Pairs, pair};
 pub use roots::{RootPairs, match_roots};
 pub use tally::{Differences, RandomCounts, Tally};

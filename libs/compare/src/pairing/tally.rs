@@ -1,6 +1,6 @@
 //! [`Tally`]: differences of call graph and statuses by signature, with examples.
 
-use super::chance::outcome_of;
+use super::chance::{outcome_of, status};
 use super::children::{by_route, receiver};
 use crate::gather::names::FixedMap;
 use crate::gather::{NONE, Names, Outcome, Side};
@@ -238,11 +238,6 @@ impl Tally {
 }
 
 fn difference(signature: &Signature, count: &Count, is_by_chance: bool, names: &Names) -> GraphDifference {
-    let status = |outcome: Outcome| match outcome {
-        Outcome::Silent => None,
-        Outcome::Status(status) => Some(status.to_string()),
-        Outcome::Text(text) | Outcome::NoAnswer(text) => Some(names.text(text).to_owned()),
-    };
     GraphDifference {
         kind: signature.kind,
         caller: (signature.caller != NONE).then(|| names.text(signature.caller).to_owned()),
@@ -254,8 +249,8 @@ fn difference(signature: &Signature, count: &Count, is_by_chance: bool, names: &
         endpoint_b: signature
             .other
             .map(|(_, endpoint)| names.text(endpoint).to_owned()),
-        status_a: status(signature.outcomes[0]),
-        status_b: status(signature.outcomes[1]),
+        status_a: status(signature.outcomes[0], names),
+        status_b: status(signature.outcomes[1], names),
         count: count.count,
         is_by_chance,
         examples: count.examples.clone(),

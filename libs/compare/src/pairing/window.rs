@@ -1,4 +1,4 @@
-//! [`Windows`]: which roots of one run the other one should have, by what `run_meta.json` states of the replays.
+//! [`expected`]: which roots of one run the other one should have, by what `run_meta.json` states of the replays.
 
 use crate::gather::{Facts, Side};
 

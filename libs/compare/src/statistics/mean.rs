@@ -1,9 +1,14 @@
-//! [`ratio`], [`difference`] and [`Sums`]: means of values in order of time, with the error of section means.
+//! [`ratio`], [`difference`] and [`Sums`]: means of values in order of time, with the error of section means; [`of`]: a mean alone.
 
 use analyze::intervals::Spread;
 
 use super::sections::{SECTIONS, sections};
 use super::{Estimate, TooShort};
+
+/// The mean. `None` without values.
+pub fn of(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
 
 /// The relative difference of two sums of paired values, `sum(b) / sum(a) - 1`.
 ///

@@ -45,8 +45,7 @@ impl Sorted {
 
     /// The quantile `q`: the smallest value that at least a share `q` of the values does not exceed.
     pub fn quantile(&self, q: f64) -> f64 {
-        let rank = (q * self.all.len() as f64).ceil() as usize;
-        self.all[rank.clamp(1, self.all.len()) - 1]
+        self.all[rank(q, self.all.len()) - 1]
     }
 
     /// How far off a quantile of coarse times can be, although no section moves it: half of the gap to the next value.
@@ -54,7 +53,7 @@ impl Sorted {
     /// It is 0 unless more values are equal to the quantile than chance moves it by, in ranks. Both gaps count on a grid, which comes
     /// from rounding, and otherwise those of an end of the equal values that chance can reach.
     fn resolution(&self, q: f64) -> f64 {
-        let rank = ((q * self.all.len() as f64).ceil() as usize).clamp(1, self.all.len());
+        let rank = rank(q, self.all.len());
         let value = self.all[rank - 1];
         let begin = self.all.partition_point(|other| *other < value);
         let end = self.all.partition_point(|other| *other <= value);
@@ -74,7 +73,7 @@ impl Sorted {
     fn quantile_without(&self, q: f64, section: usize) -> f64 {
         let removed = &self.sections[section];
         let left = self.all.len() - removed.len();
-        let rank = ((q * left as f64).ceil() as usize).clamp(1, left);
+        let rank = rank(q, left);
         let is_below = |&value: &f64| {
             let up_to = |values: &[f64]| values.partition_point(|other| *other <= value);
             up_to(&self.all) - up_to(removed) < rank
@@ -82,6 +81,11 @@ impl Sorted {
         let place = self.all.partition_point(is_below);
         self.all[place.min(self.all.len() - 1)]
     }
+}
+
+/// The place of the quantile `q` among so many values in order of size, counted from 1.
+fn rank(q: f64, number: usize) -> usize {
+    ((q * number as f64).ceil() as usize).clamp(1, number)
 }
 
 /// A sum of quantiles `q` of several series, each with its sign, such as those of B minus those of A. Section `k` of each series is

@@ -1,25 +1,16 @@
 //! [`Candidate`]: a voter with the estimate by which it is decided.
 
-use crate::margins::Margins;
 use crate::model::{Topic, Unit, Vote, Voter};
 use crate::statistics::{Estimate, TooShort};
 
 pub const NS_PER_MS: f64 = 1e6;
-/// Two one-sided tests at 5 % for sameness: a 90 % interval inside of the margin.
+/// Two one-sided tests at 5 % for sameness: a 90 % interval inside the margin.
 pub const LEVEL_SAME: f64 = 0.9;
 /// An interval of a run that is too short is this many times as wide. docs/statistics.md: at 14 relaxation times, twice as wide
 /// would suffice for p99.
 const WIDER: f64 = 3.0;
 /// Below this share of the length that a run needs, not even wide intervals hold.
 const SHARE_MIN: f64 = 0.2;
-
-/// The margin of a mean, ms. Wake-ups are waits: scheduling alone changes them by more than a service time.
-pub fn mean_margin(margins: &Margins, topic: Topic, share: f64, mean_ms: f64) -> f64 {
-    match topic {
-        Topic::WakeupMean => margins.of_time(share, mean_ms, 0.0),
-        _ => margins.of_mean(share, mean_ms),
-    }
-}
 
 /// Whether an interval shows sameness.
 pub fn is_inside([low, high]: [f64; 2], margin: f64) -> bool {
@@ -70,6 +61,13 @@ impl Figures {
 }
 
 impl Candidate {
+    /// Whether the figure of either run is above 0.
+    pub fn has_values(&self) -> bool {
+        [self.voter.a, self.voter.b]
+            .iter()
+            .any(|value| *value > Some(0.0))
+    }
+
     /// A difference with an interval, or the reason why there is none.
     pub fn estimated(figures: Figures, estimate: Result<Estimate, TooShort>) -> Self {
         let mut voter = figures.voter();
@@ -107,7 +105,7 @@ impl Candidate {
         }
     }
 
-    /// A difference whose interval is known to lie inside of its margin.
+    /// A difference whose interval is known to lie inside its margin.
     pub fn same(figures: Figures, difference: f64, interval: [f64; 2]) -> Self {
         let mut voter = figures.voter();
         voter.difference = Some(difference);
@@ -119,7 +117,7 @@ impl Candidate {
         }
     }
 
-    /// A fact: it differs if the difference is outside of the margin. `reason` says how.
+    /// A fact: it differs if the difference is outside the margin. `reason` says how.
     pub fn exact(figures: Figures, difference: f64, reason: impl FnOnce() -> String) -> Self {
         let is_same = difference.abs() <= figures.margin;
         let mut voter = figures.voter();

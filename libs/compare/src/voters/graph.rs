@@ -71,9 +71,8 @@ pub fn text(difference: &GraphDifference) -> String {
 /// Differences that occur in both directions, by their net number in all calls to the module. The calls are in order of time, but
 /// which of them differ is not kept: they count as independent.
 pub fn random(paired: &Paired<'_>, names: &Names, counts: &[RandomCounts]) -> Vec<Candidate> {
-    let calls = paired.calls_by_receiver();
     let voter = |random: &RandomCounts| {
-        let number = calls.get(&random.receiver).map_or(0, Vec::len);
+        let number = paired.by_receiver.get(&random.receiver).map_or(0, Vec::len);
         let (of_a, of_b) = (random.of_a as usize, random.of_b as usize);
         let total = number.max(of_a + of_b);
         // Spread evenly, so that sections differ as little as they can: the error is that of independent values.

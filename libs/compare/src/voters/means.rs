@@ -1,21 +1,20 @@
-//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module, services also by endpoint; [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
+//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module, services also by endpoint; [`externals`]: of
+//! calls to peers without telemetry; [`failures`]: shares of failed calls.
 
 use std::collections::BTreeMap;
 
-use super::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
+use super::candidate::{Candidate, Figures, NS_PER_MS};
 use super::endpoints::frequent;
-use crate::gather::names::EXTERNAL;
+use super::mean_times::{self, cpu_ns, external_name, is_answered_outside, service_ns, wakeup_ns};
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
 use crate::pairs::Paired;
 use crate::statistics::mean;
 
-/// Own service time of each module and of its frequent endpoints: without waits for calls and for further slots.
+/// Own service time of each module and of its frequent endpoints.
 pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
-    let own = |side: &Side, number: u32| side.tree.own_ns(&side.rows, number);
-    let share = paired.margins.service_mean;
-    let mut found = means(paired, Topic::ServiceMean, share, own);
+    let mut found = means(paired, Topic::ServiceMean, service_ns);
     for (module, pairs) in &paired.by_module {
         let endpoint = |pair: &(u32, u32)| paired.a.rows.invocations[pair.0 as usize].endpoint;
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
@@ -24,9 +23,9 @@ pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
         }
         for wanted in frequent(&counts) {
             let of_endpoint = pairs.iter().filter(|pair| endpoint(pair) == wanted);
-            let times = times(paired, of_endpoint, own);
+            let times = times(paired, of_endpoint, service_ns);
             let name = format!("{} {}", paired.names.text(*module), paired.names.text(wanted));
-            found.extend(mean(paired, Topic::ServiceMean, share, name, times));
+            found.extend(mean(paired, Topic::ServiceMean, name, times));
         }
     }
     found
@@ -34,71 +33,37 @@ pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
 
 /// CPU time of each module whose rows have it.
 pub fn cpu_times(paired: &Paired<'_>) -> Vec<Candidate> {
-    let cpu = |side: &Side, number: u32| side.rows.invocations[number as usize].cpu_ns;
-    means(paired, Topic::CpuMean, paired.margins.cpu_mean, cpu)
+    means(paired, Topic::CpuMean, cpu_ns)
 }
 
 /// Wake-up times of each module whose rows have any.
 pub fn wakeups(paired: &Paired<'_>) -> Vec<Candidate> {
-    let wakeup = |side: &Side, number: u32| side.rows.invocations[number as usize].known_wakeup_ns();
-    let mut found = means(paired, Topic::WakeupMean, paired.margins.wakeup_mean, wakeup);
-    found.retain(|found| found.voter.a > Some(0.0) || found.voter.b > Some(0.0));
+    let mut found = means(paired, Topic::WakeupMean, wakeup_ns);
+    found.retain(Candidate::has_values);
     found
 }
 
 /// Durations of calls to peers that send no telemetry, such as databases. Their time is no module's own time.
 pub fn externals(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for (peer, calls) in paired.calls_by_receiver() {
+    for (peer, calls) in &paired.by_receiver {
         let ms = |side: &Side, call: u32| side.rows.calls[call as usize].duration_ns() as f64 / NS_PER_MS;
         let (a, b): (Vec<f64>, Vec<f64>) = calls
             .iter()
             .filter(|pair| is_answered_outside(paired.a, pair.0) && is_answered_outside(paired.b, pair.1))
             .map(|pair| (ms(paired.a, pair.0), ms(paired.b, pair.1)))
             .unzip();
-        let name = external_name(paired.names.text(peer));
-        found.extend(mean(
-            paired,
-            Topic::ServiceMean,
-            paired.margins.service_mean,
-            name,
-            [a, b],
-        ));
+        let name = external_name(paired.names.text(*peer));
+        found.extend(mean(paired, Topic::ServiceMean, name, [a, b]));
     }
     found
 }
 
-/// Whether a call within a request reached a peer without telemetry that neither refused it nor took too long.
-pub fn is_answered_outside(side: &Side, call: u32) -> bool {
-    let row = &side.rows.calls[call as usize];
-    let is_external = !row.is_root && !row.is_message && side.tree.callee(call).is_none();
-    is_external && !is_chance(outcome_of(side, call))
-}
-
-/// How a peer without telemetry is named.
-pub fn external_name(peer: &str) -> String {
-    match peer {
-        EXTERNAL => EXTERNAL.to_owned(),
-        name => format!("{name} {EXTERNAL}"),
-    }
-}
-
-fn means(
-    paired: &Paired<'_>,
-    topic: Topic,
-    share: f64,
-    time: impl Fn(&Side, u32) -> i64 + Copy,
-) -> Vec<Candidate> {
+fn means(paired: &Paired<'_>, topic: Topic, time: fn(&Side, u32) -> i64) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, pairs) in &paired.by_module {
         let name = paired.names.text(*module).to_owned();
-        found.extend(mean(
-            paired,
-            topic,
-            share,
-            name,
-            times(paired, pairs.iter(), time),
-        ));
+        found.extend(mean(paired, topic, name, times(paired, pairs.iter(), time)));
     }
     found
 }
@@ -107,7 +72,7 @@ fn means(
 fn times<'p>(
     paired: &Paired<'_>,
     pairs: impl Iterator<Item = &'p (u32, u32)>,
-    time: impl Fn(&Side, u32) -> i64,
+    time: fn(&Side, u32) -> i64,
 ) -> [Vec<f64>; 2] {
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for &(of_a, of_b) in pairs {
@@ -121,29 +86,10 @@ fn times<'p>(
 }
 
 /// The voter of paired times, ms. `None` if there are none.
-fn mean(
-    paired: &Paired<'_>,
-    topic: Topic,
-    share: f64,
-    module: String,
-    [a, b]: [Vec<f64>; 2],
-) -> Option<Candidate> {
-    if a.is_empty() {
-        return None;
-    }
-    let [mean_a, mean_b] = [&a, &b].map(|values| values.iter().sum::<f64>() / values.len() as f64);
-    let figures = Figures {
-        topic,
-        module: Some(module),
-        unit: Unit::Ms,
-        a: Some(mean_a),
-        b: Some(mean_b),
-        explained: None,
-        margin: mean_margin(paired.margins, topic, share, mean_a),
-        requests: a.len() as u64,
-    };
+fn mean(paired: &Paired<'_>, topic: Topic, module: String, [a, b]: [Vec<f64>; 2]) -> Option<Candidate> {
+    let figures = mean_times::figures(paired.margins, topic, module, [&a, &b])?;
     // Without time in A there is nothing to relate to, and the estimate is in ms already.
-    let scale = if mean_a > 0.0 { mean_a } else { 1.0 };
+    let scale = figures.a.filter(|mean| *mean > 0.0).unwrap_or(1.0);
     let estimate = mean::ratio(&a, &b).map(|ratio| ratio.times(scale));
     Some(Candidate::estimated(figures, estimate))
 }
@@ -151,7 +97,7 @@ fn mean(
 /// Calls to each module that a full queue refused or that ran into a timeout. Modules without such calls have no voter.
 pub fn failures(paired: &Paired<'_>) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for (module, calls) in paired.calls_by_receiver() {
+    for (module, calls) in &paired.by_receiver {
         let failed = |side: &Side, call: u32| f64::from(u8::from(is_chance(outcome_of(side, call))));
         let [a, b] = [0, 1].map(|place| {
             let of = |pair: &(u32, u32)| match place {
@@ -167,7 +113,7 @@ pub fn failures(paired: &Paired<'_>) -> Vec<Candidate> {
         let count = calls.len() as f64;
         let figures = Figures {
             topic: Topic::FailureShare,
-            module: Some(paired.names.text(module).to_owned()),
+            module: Some(paired.names.text(*module).to_owned()),
             unit: Unit::Share,
             a: Some(sums[0] / count),
             b: Some(sums[1] / count),

@@ -1,7 +1,7 @@
 //! [`Candidate`]: a voter before all of them are decided together.
 //!
 //! - [`arrivals`], [`graph`], [`slots`]: facts of both runs, without chance.
-//! - [`means`], [`times`]: means, waits and responses of paired requests.
+//! - [`means`], [`times`]: means, waits and responses of paired requests; [`mean_times`]: times whose means vote.
 //! - [`unpaired`]: the same by module and endpoint, for runs that are no replays.
 //! - [`endpoints`]: endpoints with a mean of their own.
 //! - [`decide`]: votes of all candidates.
@@ -11,6 +11,7 @@ mod candidate;
 mod decide;
 mod endpoints;
 pub mod graph;
+mod mean_times;
 pub mod means;
 pub mod slots;
 pub mod times;

@@ -2,7 +2,7 @@
 
 use super::candidate::{Candidate, Figures};
 use crate::gather::facts::{Deployment, Facts};
-use crate::model::{ConfigurationDifference, Topic, Unit};
+use crate::model::{ConfigurationDifference, Topic, Unit, Vote};
 
 /// Each module is compared with each other one: beyond this number, placement is not compared.
 const PLACED_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub fn slots(a: &Facts, b: &Facts, differences: &[ConfigurationDifference]) -> V
             let text = |difference: &&ConfigurationDifference| {
                 format!("{} {} in A, {} in B", difference.what, difference.a, difference.b)
             };
-            candidate.voter.vote = crate::model::Vote::Differs;
+            candidate.voter.vote = Vote::Differs;
             candidate.voter.reason = Some(of_module.iter().map(text).collect::<Vec<_>>().join("; "));
         }
         found.push(candidate);

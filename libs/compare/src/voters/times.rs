@@ -33,6 +33,30 @@ pub enum Explained {
     Waits,
 }
 
+impl Explained {
+    /// The explained part of a difference, by the differences of the recorded quantiles and of the others.
+    pub fn part(self, recorded: f64, other: f64) -> f64 {
+        match self {
+            Self::Whole => other,
+            Self::Waits => recorded - other,
+        }
+    }
+}
+
+/// The wait of an invocation for its first and for further slots.
+pub fn wait_ns(row: &Invocation) -> Option<i64> {
+    let further = known(row.slot_wait_ns).unwrap_or(0);
+    known(row.wait_ns).map(|ns| ns.saturating_add(further))
+}
+
+/// The response to a root. The times at the sender and at the receiver differ by the network, so both runs need the same one.
+pub fn response_ns(side: &Side, root: u32, at_receiver: bool) -> Option<i64> {
+    match side.tree.callee(root) {
+        Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),
+        _ => Some(side.rows.calls[root as usize].duration_ns()),
+    }
+}
+
 /// Recorded and simulated times of the same requests in both runs, ms.
 #[derive(Debug, Default)]
 pub struct Times {
@@ -121,16 +145,11 @@ fn waits_of(paired: &Paired<'_>, pairs: &[(u32, u32)]) -> Times {
             sum += response as f64 / NS_PER_MS;
             count += 1;
         }
-        let wait = |row: &Invocation| {
-            known(row.wait_ns).map_or(UNKNOWN, |ns| {
-                ns.saturating_add(known(row.slot_wait_ns).unwrap_or(0))
-            })
-        };
-        if let Some(recorded) = both(rows.map(wait)) {
+        if let [Some(wait_a), Some(wait_b)] = rows.map(wait_ns) {
             let simulated = paired
                 .simulated
                 .and_then(|[a, b]| both([a.waits[of_a as usize], b.waits[of_b as usize]]));
-            times.push(recorded, simulated);
+            times.push([wait_a, wait_b], simulated);
         }
     }
     times.mean_response = sum / f64::from(count.max(1));
@@ -156,20 +175,17 @@ fn responses_of(paired: &Paired<'_>) -> Times {
         if is_refused(paired.a, of_a) || is_refused(paired.b, of_b) {
             continue;
         }
-        // The time at the sender and at the receiver differ by the network, so both runs need the same one.
         let at_receiver = [(paired.a, of_a), (paired.b, of_b)]
             .iter()
             .any(|(side, root)| side.rows.calls[*root as usize].is_inferred);
-        let of = |side: &Side, root: u32| match side.tree.callee(root) {
-            Some(callee) if at_receiver => side.rows.invocations[callee as usize].response_ns,
-            _ => side.rows.calls[root as usize].duration_ns(),
-        };
-        if let Some(recorded) = both([of(paired.a, of_a), of(paired.b, of_b)]) {
+        let responses = [(paired.a, of_a), (paired.b, of_b)];
+        let responses = responses.map(|(side, root)| response_ns(side, root, at_receiver));
+        if let [Some(response_a), Some(response_b)] = responses {
             let simulated = paired
                 .simulated
                 .and_then(|[a, b]| both([a.response_waits[of_a as usize], b.response_waits[of_b as usize]]));
-            let rest = simulated.map(|[a, b]| [recorded[0] - a, recorded[1] - b]);
-            times.push(recorded, rest);
+            let rest = simulated.map(|[a, b]| [response_a - a, response_b - b]);
+            times.push([response_a, response_b], rest);
         }
     }
     let count = times.recorded[0].len().max(1) as f64;
@@ -220,10 +236,7 @@ impl Series {
     fn by_simulation(&self, how: Explained, q: f64) -> Option<f64> {
         let [recorded, other] = self.explained.as_ref()?;
         let of = |series: &[Sorted; 2]| series[1].quantile(q) - series[0].quantile(q);
-        Some(match how {
-            Explained::Whole => of(other),
-            Explained::Waits => of(recorded) - of(other),
-        })
+        Some(how.part(of(recorded), of(other)))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::runs::{Unpaired, difference, mean_of};
+use super::runs::{Unpaired, difference};
 use crate::gather::Side;
 use crate::model::{Topic, Unit};
 use crate::pairing::by_route;
-use crate::statistics::TooShort;
+use crate::statistics::{TooShort, mean};
 use crate::voters::candidate::{Candidate, Figures};
 
 /// Intervals of time in which requests are counted.
@@ -39,23 +39,22 @@ pub fn arrivals(runs: &Unpaired<'_>, notes: &mut Vec<String>) -> Vec<Candidate> 
         .map(|side| side.tree.roots.len())
         .min()
         .unwrap_or(0) as u64;
-    let rate = mean_of(&a).unwrap_or(0.0);
+    let rate = mean::of(&a).unwrap_or(0.0);
     let figures = Figures {
         topic: Topic::ArrivalRate,
         module: None,
         unit: Unit::PerSecond,
         a: Some(rate),
-        b: mean_of(&b),
+        b: mean::of(&b),
         explained: None,
         margin: runs.margins.arrival_rate_unpaired * rate,
         requests,
     };
-    let needed = |_| TooShort {
-        values: requests,
-        needed: INTERVALS as u64,
-    };
     let estimate = if requests < INTERVALS as u64 {
-        Err(needed(()))
+        Err(TooShort {
+            values: requests,
+            needed: INTERVALS as u64,
+        })
     } else {
         difference(&a, &b)
     };
@@ -91,7 +90,7 @@ fn mix(runs: &Unpaired<'_>, requests: u64, notes: &mut Vec<String>) -> Vec<Candi
     let voter = |(wanted, _): ((u32, u32), u64)| {
         let is_it = |endpoint: &(u32, u32)| f64::from(u8::from(*endpoint == wanted));
         let [a, b] = [0, 1].map(|place: usize| endpoints[place].iter().map(is_it).collect::<Vec<f64>>());
-        let share = mean_of(&a);
+        let share = mean::of(&a);
         let margin = runs.margins.endpoint_share * share.unwrap_or(0.0);
         let figures = Figures {
             topic: Topic::ArrivalRate,
@@ -102,7 +101,7 @@ fn mix(runs: &Unpaired<'_>, requests: u64, notes: &mut Vec<String>) -> Vec<Candi
             )),
             unit: Unit::Share,
             a: share,
-            b: mean_of(&b),
+            b: mean::of(&b),
             explained: None,
             margin: margin.max(runs.margins.endpoint_share_floor),
             requests,

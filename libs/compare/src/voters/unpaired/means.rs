@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::runs::{Unpaired, difference, mean_of};
+use super::runs::{Unpaired, difference};
 use crate::gather::{Side, known};
-use crate::model::{Topic, Unit};
-use crate::voters::candidate::{Candidate, Figures, NS_PER_MS, mean_margin};
+use crate::model::Topic;
+use crate::voters::candidate::{Candidate, NS_PER_MS};
 use crate::voters::endpoints::frequent;
-use crate::voters::means::{external_name, is_answered_outside};
+use crate::voters::mean_times::{cpu_ns, external_name, figures, is_answered_outside, service_ns, wakeup_ns};
 
 /// Own service time of each module at the mix of endpoints that A has, and of its frequent endpoints.
 pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
-    let own = |side: &Side, number: u32| side.tree.own_ns(&side.rows, number);
-    let share = runs.margins.service_mean;
-    let mut found = means(runs, Topic::ServiceMean, share, own);
+    let mut found = means(runs, Topic::ServiceMean, service_ns);
     for (module, numbers) in runs.common() {
-        let times = timed(runs, numbers, own);
+        let times = timed(runs, numbers, service_ns);
         let counts = times.each_ref().map(|times| {
             let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
             for (endpoint, _) in times {
@@ -34,7 +32,7 @@ pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
                 times.map(|(_, time)| *time).collect()
             };
             let values = times.each_ref().map(of_endpoint);
-            found.extend(mean(runs, Topic::ServiceMean, share, name, values));
+            found.extend(mean(runs, Topic::ServiceMean, name, values));
         }
     }
     found
@@ -60,43 +58,36 @@ pub fn externals(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let voter = |peer: u32| {
         let values = at_mix_of_a([a.remove(&peer)?, b.remove(&peer)?]);
         let name = external_name(runs.names.text(peer));
-        mean(runs, Topic::ServiceMean, runs.margins.service_mean, name, values)
+        mean(runs, Topic::ServiceMean, name, values)
     };
     peers.into_iter().filter_map(voter).collect()
 }
 
 /// CPU time of each module whose rows have it, at the mix of endpoints that A has.
 pub fn cpu_times(runs: &Unpaired<'_>) -> Vec<Candidate> {
-    let cpu = |side: &Side, number: u32| side.rows.invocations[number as usize].cpu_ns;
-    means(runs, Topic::CpuMean, runs.margins.cpu_mean, cpu)
+    means(runs, Topic::CpuMean, cpu_ns)
 }
 
 /// Wake-up times of each module whose rows have any, at the mix of endpoints that A has.
 pub fn wakeups(runs: &Unpaired<'_>) -> Vec<Candidate> {
-    let wakeup = |side: &Side, number: u32| side.rows.invocations[number as usize].known_wakeup_ns();
-    let mut found = means(runs, Topic::WakeupMean, runs.margins.wakeup_mean, wakeup);
-    found.retain(|found| found.voter.a > Some(0.0) || found.voter.b > Some(0.0));
+    let mut found = means(runs, Topic::WakeupMean, wakeup_ns);
+    found.retain(Candidate::has_values);
     found
 }
 
 /// Endpoint and time, ms.
 type Timed = Vec<(u32, f64)>;
 
-fn means(
-    runs: &Unpaired<'_>,
-    topic: Topic,
-    share: f64,
-    time: impl Fn(&Side, u32) -> i64 + Copy,
-) -> Vec<Candidate> {
+fn means(runs: &Unpaired<'_>, topic: Topic, time: fn(&Side, u32) -> i64) -> Vec<Candidate> {
     let voter = |(module, numbers): (u32, [&[u32]; 2])| {
         let values = at_mix_of_a(timed(runs, numbers, time));
-        mean(runs, topic, share, runs.names.text(module).to_owned(), values)
+        mean(runs, topic, runs.names.text(module).to_owned(), values)
     };
     runs.common().filter_map(voter).collect()
 }
 
 /// The known times of these invocations.
-fn timed(runs: &Unpaired<'_>, numbers: [&[u32]; 2], time: impl Fn(&Side, u32) -> i64) -> [Timed; 2] {
+fn timed(runs: &Unpaired<'_>, numbers: [&[u32]; 2], time: fn(&Side, u32) -> i64) -> [Timed; 2] {
     [0, 1].map(|place: usize| {
         let side = &runs.sides[place];
         let timed = |&number: &u32| {
@@ -108,24 +99,8 @@ fn timed(runs: &Unpaired<'_>, numbers: [&[u32]; 2], time: impl Fn(&Side, u32) ->
 }
 
 /// The voter of times, ms. `None` if a run has none.
-fn mean(
-    runs: &Unpaired<'_>,
-    topic: Topic,
-    share: f64,
-    module: String,
-    [a, b]: [Vec<f64>; 2],
-) -> Option<Candidate> {
-    let (mean_a, mean_b) = mean_of(&a).zip(mean_of(&b))?;
-    let figures = Figures {
-        topic,
-        module: Some(module),
-        unit: Unit::Ms,
-        a: Some(mean_a),
-        b: Some(mean_b),
-        explained: None,
-        margin: mean_margin(runs.margins, topic, share, mean_a),
-        requests: a.len().min(b.len()) as u64,
-    };
+fn mean(runs: &Unpaired<'_>, topic: Topic, module: String, [a, b]: [Vec<f64>; 2]) -> Option<Candidate> {
+    let figures = figures(runs.margins, topic, module, [&a, &b])?;
     Some(Candidate::estimated(figures, difference(&a, &b)))
 }
 

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::runs::{Unpaired, difference, mean_of};
+use super::runs::{Unpaired, difference};
 use crate::gather::Outcome;
 use crate::model::{Topic, Unit};
-use crate::pairing::is_chance;
+use crate::pairing::{is_chance, status};
+use crate::statistics::mean;
 use crate::voters::candidate::{Candidate, Figures};
 
 /// Maximum number of statuses of a module whose shares vote: a service has few, and an attacker's are no workload.
@@ -17,8 +18,7 @@ pub fn failures(runs: &Unpaired<'_>) -> Vec<Candidate> {
     let voter = |(module, numbers): (u32, [&[u32]; 2])| {
         let name = runs.names.text(module).to_owned();
         let found = share(runs, Topic::FailureShare, name, numbers, is_chance);
-        let some = |share: Option<f64>| share > Some(0.0);
-        (some(found.voter.a) || some(found.voter.b)).then_some(found)
+        found.has_values().then_some(found)
     };
     runs.common().filter_map(voter).collect()
 }
@@ -39,11 +39,8 @@ pub fn statuses(runs: &Unpaired<'_>) -> Vec<Candidate> {
         let mut outcomes: Vec<(Outcome, u64)> = counts.into_iter().collect();
         outcomes.sort_by_key(|(outcome, count)| (Reverse(*count), *outcome));
         for (wanted, _) in outcomes.into_iter().skip(1).take(STATUSES_MAX) {
-            let status = match wanted {
-                Outcome::Silent => "none".to_owned(),
-                Outcome::Status(status) => status.to_string(),
-                Outcome::Text(text) | Outcome::NoAnswer(text) => runs.names.text(text).to_owned(),
-            };
+            let status = status(wanted, runs.names);
+            let status = status.as_deref().unwrap_or("none");
             let name = format!("{} {status}", runs.names.text(module));
             let is_it = |outcome: Outcome| outcome == wanted;
             found.push(share(runs, Topic::Statuses, name, numbers, is_it));
@@ -69,8 +66,8 @@ fn share(
         topic,
         module: Some(module),
         unit: Unit::Share,
-        a: mean_of(&a),
-        b: mean_of(&b),
+        a: mean::of(&a),
+        b: mean::of(&b),
         explained: None,
         margin: runs.margins.failure_share,
         requests: a.len().min(b.len()) as u64,

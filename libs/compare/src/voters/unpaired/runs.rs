@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use analyze::intervals::RELAXATIONS_MIN;
-
 use crate::gather::{Names, Side};
 use crate::margins::Margins;
 use crate::pairs::Simulated;
-use crate::stations::Load;
 use crate::statistics::{Estimate, TooShort, mean};
 
 /// Two runs that are no replays of one another.
@@ -16,7 +13,6 @@ pub struct Unpaired<'s> {
     pub names: &'s Names,
     pub margins: &'s Margins,
     pub simulated: Option<&'s [Simulated; 2]>,
-    loads: [BTreeMap<u32, Load>; 2],
     /// Invocations of each module in the order of their arrival.
     pub by_module: [BTreeMap<u32, Vec<u32>>; 2],
 }
@@ -27,7 +23,6 @@ impl<'s> Unpaired<'s> {
         names: &'s Names,
         margins: &'s Margins,
         simulated: Option<&'s [Simulated; 2]>,
-        loads: [BTreeMap<u32, Load>; 2],
     ) -> Self {
         let by_module = [0, 1].map(|place: usize| {
             let rows = &sides[place].rows.invocations;
@@ -45,7 +40,6 @@ impl<'s> Unpaired<'s> {
             names,
             margins,
             simulated,
-            loads,
             by_module,
         }
     }
@@ -56,19 +50,9 @@ impl<'s> Unpaired<'s> {
         a.iter()
             .filter_map(|(module, of_a)| Some((*module, [of_a.as_slice(), b.get(module)?.as_slice()])))
     }
-
-    pub fn too_short(&self, module: u32) -> Option<TooShort> {
-        let loads = self.loads.iter().filter_map(|loads| loads.get(&module));
-        let short = loads.filter_map(|load| load.too_short(RELAXATIONS_MIN));
-        short.max_by_key(|short| short.needed)
-    }
 }
 
 /// The difference of two independent means.
 pub fn difference(a: &[f64], b: &[f64]) -> Result<Estimate, TooShort> {
     Ok(mean::difference(b)?.minus(mean::difference(a)?))
-}
-
-pub fn mean_of(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

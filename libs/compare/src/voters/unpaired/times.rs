@@ -1,24 +1,27 @@
 //! [`waits`] and [`responses`]: quantiles by module, without what a simulator explains.
 
-use super::runs::{Unpaired, mean_of};
+use std::collections::BTreeMap;
+
+use super::runs::Unpaired;
 use crate::gather::{Side, UNKNOWN, known};
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
-use crate::statistics::TooShort;
 use crate::statistics::quantile::{self, Sorted};
+use crate::statistics::{TooShort, mean};
 use crate::voters::candidate::{Candidate, Figures, NS_PER_MS};
-use crate::voters::times::{Explained, RESPONSES, SIMULATED_SHARE_MIN, WAITS, share_of};
+use crate::voters::times::{
+    Explained, RESPONSES, SIMULATED_SHARE_MIN, WAITS, response_ns, share_of, wait_ns,
+};
 
-/// Quantiles of each module's waits.
-pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
+/// Quantiles of each module's waits. `too_short` has the modules for whose queue a run is too short.
+pub fn waits(runs: &Unpaired<'_>, too_short: &BTreeMap<u32, TooShort>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (module, numbers) in runs.common() {
         let times = [0, 1].map(|place: usize| {
             let rows = &runs.sides[place].rows.invocations;
             let simulated = runs.simulated.map(|simulated| &simulated[place].waits);
             let time = |&number: &u32| {
-                let row = &rows[number as usize];
-                let wait = known(row.wait_ns)?.saturating_add(known(row.slot_wait_ns).unwrap_or(0));
+                let wait = wait_ns(&rows[number as usize])?;
                 Some((wait, simulated.map_or(UNKNOWN, |waits| waits[number as usize])))
             };
             numbers[place].iter().filter_map(time).collect::<Vec<_>>()
@@ -26,7 +29,7 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
         let responses = numbers[0].iter().filter_map(|&number| {
             known(runs.sides[0].rows.invocations[number as usize].response_ns).map(|ns| ns as f64 / NS_PER_MS)
         });
-        let response = mean_of(&responses.collect::<Vec<f64>>()).unwrap_or(0.0);
+        let response = mean::of(&responses.collect::<Vec<f64>>()).unwrap_or(0.0);
         let name = runs.names.text(module).to_owned();
         found.extend(quantiles(
             runs,
@@ -34,7 +37,7 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
             response,
             (&WAITS, Explained::Whole),
             Some(name),
-            runs.too_short(module),
+            too_short.get(&module).copied(),
         ));
     }
     found
@@ -42,7 +45,6 @@ pub fn waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
 
 /// Quantiles of the response to requests from outside.
 pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candidate> {
-    // The times at the sender and at the receiver differ by the network, so both runs need the same one.
     let is_inferred = |side: &Side| {
         let mut roots = side.tree.roots.iter();
         roots.any(|&root| side.rows.calls[root as usize].is_inferred)
@@ -53,18 +55,14 @@ pub fn responses(runs: &Unpaired<'_>, too_short: Option<TooShort>) -> Vec<Candid
         let simulated = runs.simulated.map(|simulated| &simulated[place].response_waits);
         let is_answered = |root: &&u32| !is_chance(outcome_of(side, **root));
         let time = |&root: &u32| {
-            let call = &side.rows.calls[root as usize];
-            let response = match side.tree.callee(root) {
-                Some(callee) if at_receiver => known(side.rows.invocations[callee as usize].response_ns),
-                _ => Some(call.duration_ns()),
-            }?;
+            let response = response_ns(side, root, at_receiver)?;
             let waits = simulated.and_then(|waits| known(waits[root as usize]));
             Some((response, waits.map_or(UNKNOWN, |waits| response - waits)))
         };
         let roots = side.tree.roots.iter().filter(is_answered);
         roots.filter_map(time).collect::<Vec<_>>()
     });
-    let response = mean_of(
+    let response = mean::of(
         &times[0]
             .iter()
             .map(|(ns, _)| *ns as f64 / NS_PER_MS)
@@ -129,10 +127,7 @@ fn quantiles(
         };
         let by_simulation = explained(0).zip(explained(1)).map(|(a, b)| {
             let of = |kind: usize| b[kind].quantile(q) - a[kind].quantile(q);
-            match how {
-                Explained::Whole => of(1),
-                Explained::Waits => of(0) - of(1),
-            }
+            how.part(of(0), of(1))
         });
         let figures = Figures {
             topic,

@@ -1,0 +1,62 @@
+//! [`service_ns`], [`cpu_ns`] and [`wakeup_ns`]: times of an invocation whose means vote; [`is_answered_outside`]: calls whose durations
+//! do; [`figures`]: both means and their margin.
+
+use super::candidate::Figures;
+use crate::gather::Side;
+use crate::gather::names::EXTERNAL;
+use crate::margins::Margins;
+use crate::model::{Topic, Unit};
+use crate::pairing::{is_chance, outcome_of};
+use crate::statistics::mean;
+
+/// Own service time: without waits for calls and for further slots.
+pub fn service_ns(side: &Side, number: u32) -> i64 {
+    side.tree.own_ns(&side.rows, number)
+}
+
+pub fn cpu_ns(side: &Side, number: u32) -> i64 {
+    side.rows.invocations[number as usize].cpu_ns
+}
+
+pub fn wakeup_ns(side: &Side, number: u32) -> i64 {
+    side.rows.invocations[number as usize].known_wakeup_ns()
+}
+
+/// Whether a call within a request reached a peer without telemetry that neither refused it nor took too long.
+pub fn is_answered_outside(side: &Side, call: u32) -> bool {
+    let row = &side.rows.calls[call as usize];
+    let is_external = !row.is_root && !row.is_message && side.tree.callee(call).is_none();
+    is_external && !is_chance(outcome_of(side, call))
+}
+
+/// How a peer without telemetry is named.
+pub fn external_name(peer: &str) -> String {
+    match peer {
+        EXTERNAL => EXTERNAL.to_owned(),
+        name => format!("{name} {EXTERNAL}"),
+    }
+}
+
+/// The figures of the means of two runs, of times in ms. `None` if a run has none.
+pub fn figures(margins: &Margins, topic: Topic, module: String, [a, b]: [&[f64]; 2]) -> Option<Figures> {
+    let (mean_a, mean_b) = mean::of(a).zip(mean::of(b))?;
+    Some(Figures {
+        topic,
+        module: Some(module),
+        unit: Unit::Ms,
+        a: Some(mean_a),
+        b: Some(mean_b),
+        explained: None,
+        margin: margin(margins, topic, mean_a),
+        requests: a.len().min(b.len()) as u64,
+    })
+}
+
+/// The margin of a mean, ms. Wake-ups are waits: scheduling alone changes them by more than a service time.
+fn margin(margins: &Margins, topic: Topic, mean_ms: f64) -> f64 {
+    match topic {
+        Topic::WakeupMean => margins.of_time(margins.wakeup_mean, mean_ms, 0.0),
+        Topic::CpuMean => margins.of_mean(margins.cpu_mean, mean_ms),
+        _ => margins.of_mean(margins.service_mean, mean_ms),
+    }
+}
