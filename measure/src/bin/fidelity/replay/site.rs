@@ -182,7 +182,7 @@ pub fn compare(bin_dir: &Path, first: &Path, second: &Path) -> anyhow::Result<Ve
 }
 
 /// Waits until the normalizer has closed a run.
-fn wait_for_end(folder: &Path) -> anyhow::Result<()> {
+pub fn wait_for_end(folder: &Path) -> anyhow::Result<()> {
     let meta = folder.join("cctf/run_meta.json");
     wait_for(&format!("ended_ts in {}", meta.display()), || {
         let text = std::fs::read_to_string(&meta).unwrap_or_default();
