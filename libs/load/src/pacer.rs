@@ -31,8 +31,9 @@ pub enum FromPacer {
         /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection to the target was idle: the io loop sends the request as soon as possible. The pacer also
-    /// returns one of its idle connections to other targets, because the io loop may have to close it to open one to this target.
+    /// No connection to the target was idle: the io loop sends the request as soon as possible. If the pacer
+    /// has an idle connection to another target, it hands over one of these, too: the io loop may have to close it before it can
+    /// open one to this target.
     HandOver(Request, Arc<Prepared>, Option<usize>),
     /// The request was not sent, because too many wait for a connection.
     Refused(Exchange),
@@ -298,7 +299,7 @@ mod tests {
         assert_eq!(received.try_iter().count(), 1);
     }
 
-    /// Otherwise only the caller would notice the failure, at the end of the schedule.
+    /// If the pacer did not stop, only its caller would notice the failure, and only at the end of the schedule.
     #[test]
     fn a_pacer_stops_when_the_io_loop_has_failed() {
         let poll = Poll::new().unwrap();

@@ -38,7 +38,7 @@ impl Target {
         }
     }
 
-    /// Whether it may appear later. A path of a folder that does not exist is considered a typing error.
+    /// Whether it may appear later. A path to a folder that does not exist is considered a typo.
     pub fn may_come(&self) -> bool {
         !matches!(self, Self::Folder(_))
     }
@@ -323,10 +323,10 @@ impl Run {
         Ok(meta.map(|meta| meta.is_of(candidate)))
     }
 
-    /// The state of a part.
+    /// The state of a part. If its folder exists without a valid `run_meta.json`, the part counts as open.
     ///
     /// # Errors
-    /// If its `run_meta.json` cannot be read. A missing or invalid one does not end the part.
+    /// If its `run_meta.json` cannot be read.
     pub fn state(&self, part: &Part) -> Result<State, ReadError> {
         let folder = self.folder(part);
         Ok(match Meta::read(&folder)? {

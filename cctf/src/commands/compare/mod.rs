@@ -54,16 +54,17 @@ tree of calls. Otherwise figures are compared by module and endpoint.
 
 Voters are the figures that decide:
   load         lateness of the load driver, arrivals
-  facts        call graph, statuses, slots, overload failures
+  structure    call graph, statuses, slots, overload failures
   by module    means of service time, CPU time and wake-up time; unexplained waits
   whole run    response times of requests from outside, minus simulated waits
-A built-in simulator computes waits from arrivals, service times and slots. A wait that it does not give is unexplained. Each voter
-has a margin: the largest difference that counts as none.
+A built-in simulator computes waits from arrivals, service times and slots. The part of a recorded wait that the simulation does not
+reproduce is unexplained. Each voter has a margin: the largest difference that counts as none.
 
 Verdicts:
   same         the 90% interval of each voter's difference lies within its margin
   differs      the interval of at least one voter lies wholly outside its margin, at a level corrected for the number of voters
-               (Holm); or a fact differs. Slots are always facts. Call graph, statuses and arrivals are facts of paired runs
+               (Holm); or a voter without an interval differs: slots; and if one run replays the other, call graph,
+               statuses or arrivals
   cannot tell  neither; the output states how many requests would decide, if that can be estimated
   void         the load driver was late, so the modules did not get the intended arrivals
 

@@ -33,8 +33,8 @@ cctf compare compares both runs. Without --otlp-endpoint or its variable, there 
 --scale differs in its arrival rate, so compare two such replays with each other.
 
 Exit codes:
-  0  all requests were sent, and all spans and lines were delivered (lateness, other statuses, and pairs of --aa that differ are
-     results, not errors)
+  0  all requests were sent, and all spans and lines were delivered (lateness, statuses that differ from the recorded ones, and
+     pairs of --aa that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
   2  invalid flag, environment variable or file of bodies, a module without a target, or the run does not exist";
 
@@ -47,7 +47,7 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// MODULE=URL sends this module's requests to URL. URL alone: the requests of all modules without their own --target. Repeatable.
+    /// MODULE=URL sends the requests that this module received to URL. URL alone: those of all modules without their own --target. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present = "dry_run", action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
     /// Host that may get load although it is not this machine. Repeatable.
@@ -64,8 +64,8 @@ pub struct ReplayArgs {
     /// Refuse a run from which the replay would leave out or replace anything.
     ///
     /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots other than HTTP, damaged
-    /// lines, bodies of unknown content or size, templates with another size than recorded, bodies above 64 MiB, paths above
-    /// 6 KiB, reads of values that are not stored, or missing parts and files.
+    /// lines, bodies of unknown content or size, a body from --bodies whose size is not the recorded one, bodies above 64 MiB, paths
+    /// above 6 KiB, reads of values that are not stored, or missing parts and files.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

@@ -13,7 +13,7 @@ pub struct Resolution {
     pub is_orphan: bool,
     /// The call that reached the row.
     pub caller: Option<usize>,
-    /// `caller_span_id`, and `net_ms` in nanoseconds.
+    /// The values of the fields `caller_span_id` and `net_ms`, the second one in nanoseconds here.
     pub caller_fields: Option<(SpanId, Option<i64>)>,
     /// The earliest row that answered a call.
     pub callee: Option<usize>,

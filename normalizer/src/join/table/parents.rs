@@ -194,8 +194,8 @@ impl JoinTable {
     }
 }
 
-/// Ranks a candidate for the parent. A callee prefers a callee to a call. Any other span prefers a candidate of its own
-/// instance and, among these, a callee to a call.
+/// Ranks a candidate for the parent of a span. If the span is a callee, a candidate that is a callee has priority over one that is
+/// a call. Any other span prefers a candidate of its own instance and, among these, a callee to a call.
 fn rank(span: &Entry, parent: &Entry) -> Rank {
     let is_foreign = !span.role.is_callee() && span.instance.is_some() && !parent.is_of_instance(span);
     (
