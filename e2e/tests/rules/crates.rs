@@ -54,6 +54,7 @@ pub const CRATES: &[Member] = &[
     member("libs/http-once", "http-once", &[]),
     member("libs/otlp-send", "otlp-send", &[]),
     member("libs/sort", "cctf-sort", &[]),
+    member("libs/standin", "cctf-standin", &[]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
     member(
@@ -70,7 +71,7 @@ pub const CRATES: &[Member] = &[
     member(
         "service",
         "tunable-svc",
-        &["cctf-proto", "cctf-cli", "http-once", "otlp-send"],
+        &["cctf-proto", "cctf-cli", "cctf-standin", "http-once", "otlp-send"],
     ),
     member(
         "normalizer",
@@ -119,6 +120,7 @@ pub const CRATES: &[Member] = &[
             "cctf-rundir",
             "cctf-load",
             "cctf-plan",
+            "cctf-standin",
             "http-once",
         ],
     ),
@@ -130,7 +132,14 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/stack",
         "cctf-stack",
-        &["cctf-proto", "cctf-cli", "cctf-load", "http-once", "otlp-send"],
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "cctf-load",
+            "cctf-standin",
+            "http-once",
+            "otlp-send",
+        ],
     ),
     member(
         "cctf",
@@ -148,6 +157,7 @@ pub const CRATES: &[Member] = &[
             "cctf-replay",
             "cctf-compare",
             "cctf-stack",
+            "cctf-standin",
             "otlp-send",
         ],
     ),

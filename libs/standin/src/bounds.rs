@@ -1,0 +1,16 @@
+//! [`CALLS_MAX`] and further bounds of a plan that is executed.
+
+/// Maximum number of calls of one invocation: that of a plan.
+pub const CALLS_MAX: usize = 1_024;
+/// Maximum number of invocations that one call causes. A message to a thousand consumers fits.
+pub const CALLEES_MAX: usize = 1_024;
+/// Maximum depth of calls below the first invocation: that of a plan.
+pub const DEPTH_MAX: u32 = 64;
+/// Maximum size of a text: that of a text in a row of CCTF.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Maximum size of the work in one body, with all work nested in it. 16,384 invocations, the maximum of a root, have 1 KiB each.
+pub const WORK_BYTES_MAX: usize = 16 << 20;
+/// Maximum size of a request's or answer's body. The service accepts no larger ones by default.
+pub const BODY_BYTES_MAX: u32 = 64 << 20;
+/// Maximum of one duration, and of the CPU time of one invocation, so that a damaged number occupies no slot forever: one hour.
+pub const DURATION_NS_MAX: u64 = 3_600_000_000_000;

@@ -1,0 +1,50 @@
+//! [`body`] and [`decode`]: the body of a planned request: `CCSI`, a version, the work, then zero bytes up to the recorded size.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::bounds::{BODY_BYTES_MAX, WORK_BYTES_MAX};
+use crate::check::check;
+use crate::error::StandInError;
+use crate::request::PLAN_VERSION;
+use crate::work::Work;
+
+const MAGIC: &[u8; 4] = b"CCSI";
+/// Bytes in front of the work.
+pub const HEAD_BYTES: usize = MAGIC.len() + 1;
+
+/// Bytes of the work, for [`body`] or for a [`Callee`](crate::Callee).
+pub fn encode(work: &Work) -> Vec<u8> {
+    // Writing to memory fails only for types whose length is unknown, which Work has not.
+    postcard::to_stdvec(work).unwrap_or_default()
+}
+
+/// The body with this work, of the recorded size. True if the body has to be larger than that.
+pub fn body(work: &[u8], recorded_bytes: u32) -> (Bytes, bool) {
+    let length = HEAD_BYTES + work.len();
+    let recorded = recorded_bytes.min(BODY_BYTES_MAX) as usize;
+    let mut body = BytesMut::with_capacity(length.max(recorded));
+    body.put_slice(MAGIC);
+    body.put_u8(PLAN_VERSION);
+    body.put_slice(work);
+    body.put_bytes(0, recorded.saturating_sub(length));
+    (body.freeze(), length > recorded)
+}
+
+/// The work in a body. The padding is not read: it may be anything.
+pub fn decode(body: &[u8]) -> Result<Work<'_>, StandInError> {
+    let rest = body.strip_prefix(MAGIC).ok_or(StandInError::Magic)?;
+    let (version, rest) = rest.split_first().ok_or(StandInError::Damaged)?;
+    if *version != PLAN_VERSION {
+        return Err(StandInError::Version(*version));
+    }
+    let (work, padding) = postcard::take_from_bytes::<Work>(rest).map_err(|_| StandInError::Damaged)?;
+    let length = rest.len() - padding.len();
+    if length > WORK_BYTES_MAX {
+        return Err(StandInError::TooLong(length));
+    }
+    check(&work)?;
+    Ok(work)
+}
+
+#[cfg(test)]
+mod tests;

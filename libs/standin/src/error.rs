@@ -1,0 +1,24 @@
+//! [`StandInError`]: a body that is no valid plan, or an invalid file of stand-ins.
+
+use std::path::PathBuf;
+
+use crate::bounds::WORK_BYTES_MAX;
+
+/// Why a planned request or a file of stand-ins is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StandInError {
+    #[error("the body has no plan: it does not start with `CCSI`")]
+    Magic,
+    #[error("the plan has version {0}: this program executes version 1; use programs of the same release")]
+    Version(u8),
+    #[error("the plan has {0} bytes: the maximum is {max}", max = WORK_BYTES_MAX)]
+    TooLong(usize),
+    #[error("the plan is damaged")]
+    Damaged,
+    #[error("the plan is above its bounds: {0}")]
+    Bound(&'static str),
+    #[error("the plan cannot be executed: {0}")]
+    Impossible(&'static str),
+    #[error("cannot read the stand-ins file {}: {cause}", path.display())]
+    File { path: PathBuf, cause: String },
+}

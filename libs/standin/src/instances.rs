@@ -1,0 +1,239 @@
+//! [`StandIns`]: the stand-ins file: which stand-in executes the invocations of a recorded instance, and where it listens.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::TEXT_BYTES_MAX;
+use crate::error::StandInError;
+
+/// Maximum number of stand-ins in one file. A machine has fewer free ports than eight times this number.
+pub const INSTANCES_MAX: usize = 4_096;
+/// Maximum size of the file: 256 bytes for each stand-in.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Version of the file.
+const VERSION: u32 = 1;
+
+/// A stand-in that takes the place of one recorded instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub module: String,
+    pub instance: String,
+    /// `http://HOST:PORT`.
+    pub url: String,
+}
+
+/// All stand-ins, by module.
+#[derive(Debug)]
+pub struct StandIns {
+    /// In the order of the file.
+    instances: Vec<Instance>,
+    modules: HashMap<String, Module>,
+}
+
+#[derive(Debug, Default)]
+struct Module {
+    /// Indices in `instances`, never empty.
+    all: Vec<usize>,
+    by_instance: HashMap<String, usize>,
+    /// Requests for instances without a stand-in of their own, so far.
+    turn: AtomicUsize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    instances: Vec<Instance>,
+}
+
+impl StandIns {
+    /// Checks a list of stand-ins. The error is a cause without a path.
+    pub fn new(instances: Vec<Instance>) -> Result<Self, String> {
+        if instances.is_empty() {
+            return Err("it names no stand-in".into());
+        }
+        if instances.len() > INSTANCES_MAX {
+            return Err(format!(
+                "it names {} stand-ins; the maximum is {INSTANCES_MAX}",
+                instances.len()
+            ));
+        }
+        let mut modules: HashMap<String, Module> = HashMap::new();
+        for (index, each) in instances.iter().enumerate() {
+            one(each).map_err(|cause| format!("stand-in {}: {cause}", index + 1))?;
+            let module = modules.entry(each.module.clone()).or_default();
+            module.all.push(index);
+            match module.by_instance.entry(each.instance.clone()) {
+                Entry::Vacant(entry) => _ = entry.insert(index),
+                Entry::Occupied(_) => {
+                    return Err(format!(
+                        "it names instance {:?} of module {:?} twice",
+                        each.instance, each.module
+                    ));
+                }
+            }
+        }
+        Ok(Self { instances, modules })
+    }
+
+    /// Reads the file. The error names the path.
+    pub fn read(path: &Path) -> Result<Self, StandInError> {
+        let failed = |cause: String| StandInError::File {
+            path: path.to_owned(),
+            cause,
+        };
+        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+        let mut bytes = Vec::new();
+        // A pipe or device can have more than its metadata states, so that the reader has the limit.
+        let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        read.map_err(|error| failed(error.to_string()))?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(failed("it is larger than 1 MiB".into()));
+        }
+        Self::parse(&bytes).map_err(failed)
+    }
+
+    /// Parses the file's content. The error is a cause without a path.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let document: Document =
+            serde_json::from_slice(bytes).map_err(|error| format!("it is no stand-ins file: {error}"))?;
+        if document.version != VERSION {
+            return Err(format!(
+                "it has version {}; this program reads version {VERSION}",
+                document.version
+            ));
+        }
+        Self::new(document.instances)
+    }
+
+    /// The file's content.
+    pub fn to_json(&self) -> Vec<u8> {
+        let document = Document {
+            version: VERSION,
+            instances: self.instances.clone(),
+        };
+        // Texts and numbers always serialize.
+        serde_json::to_vec_pretty(&document).unwrap_or_default()
+    }
+
+    /// All of them, in the order of the file.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// Whether the module has a stand-in.
+    pub fn has(&self, module: &str) -> bool {
+        self.modules.contains_key(module)
+    }
+
+    /// Stand-ins of a module, in the order of the file.
+    pub fn of(&self, module: &str) -> impl Iterator<Item = &Instance> {
+        let module = self.modules.get(module);
+        let indices = module.into_iter().flat_map(|module| &module.all);
+        indices.map(|index| &self.instances[*index])
+    }
+
+    /// The stand-in for a recorded instance: its own, else the module's stand-ins in turn. `None`: the module has none.
+    pub fn choose(&self, module: &str, instance: &str) -> Option<&Instance> {
+        let module = self.modules.get(module)?;
+        let index = match module.by_instance.get(instance) {
+            Some(index) => *index,
+            None => {
+                let turn = module.turn.fetch_add(1, Ordering::Relaxed);
+                module.all[turn % module.all.len()]
+            }
+        };
+        Some(&self.instances[index])
+    }
+}
+
+fn one(each: &Instance) -> Result<(), String> {
+    if each.module.is_empty() || each.instance.is_empty() {
+        return Err("module and instance must not be empty".into());
+    }
+    if each.module.len() > TEXT_BYTES_MAX || each.instance.len() > TEXT_BYTES_MAX {
+        return Err(format!("a name is longer than {TEXT_BYTES_MAX} bytes"));
+    }
+    let authority = each.url.strip_prefix("http://").unwrap_or_default();
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte);
+    match !authority.is_empty() && authority.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(format!("invalid url {:?}: use http://HOST:PORT", each.url)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Instance, StandIns};
+
+    fn instance(module: &str, instance: &str, url: &str) -> Instance {
+        Instance {
+            module: module.into(),
+            instance: instance.into(),
+            url: url.into(),
+        }
+    }
+
+    fn two() -> Vec<Instance> {
+        vec![
+            instance("cart", "cart-1", "http://127.0.0.1:1"),
+            instance("cart", "cart-2", "http://[::1]:2/"),
+        ]
+    }
+
+    #[test]
+    fn recorded_instances_have_their_own_stand_in_others_take_turns() {
+        let all = StandIns::new(two()).unwrap();
+        let url = |instance: &str| all.choose("cart", instance).unwrap().url.as_str();
+        assert_eq!(url("cart-2"), "http://[::1]:2/");
+        let turns = ["cart-3", "cart-4", "cart-3"].map(url);
+        assert_eq!(
+            turns,
+            ["http://127.0.0.1:1", "http://[::1]:2/", "http://127.0.0.1:1"]
+        );
+        assert!(all.choose("till", "till-1").is_none() && !all.has("till"));
+        assert_eq!(all.of("cart").count(), 2);
+    }
+
+    #[test]
+    fn a_written_file_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stand-ins.json");
+        std::fs::write(&path, StandIns::new(two()).unwrap().to_json()).unwrap();
+        assert_eq!(StandIns::read(&path).unwrap().instances(), two());
+    }
+
+    #[test]
+    fn bad_files_are_refused_with_the_cause() {
+        let cause = |text: &str| StandIns::parse(text.as_bytes()).unwrap_err();
+        assert!(cause("{").starts_with("it is no stand-ins file: "));
+        assert_eq!(
+            cause(r#"{"version": 2, "instances": []}"#),
+            "it has version 2; this program reads version 1"
+        );
+        assert_eq!(
+            cause(r#"{"version": 1, "instances": []}"#),
+            "it names no stand-in"
+        );
+        let bad = StandIns::new(vec![instance("a", "a-1", "https://a")]).unwrap_err();
+        assert_eq!(bad, "stand-in 1: invalid url \"https://a\": use http://HOST:PORT");
+        let path = StandIns::new(vec![instance("a", "a-1", "http://a:1/x")]);
+        assert!(path.is_err());
+        let twice = StandIns::new([two(), two()].concat()).unwrap_err();
+        assert_eq!(twice, "it names instance \"cart-1\" of module \"cart\" twice");
+        let missing = StandIns::read(Path::new("/missing/file")).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .starts_with("cannot read the stand-ins file /missing/file: ")
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! Stand-ins: services that execute a recorded plan in place of an application. This crate is what their senders and they share.
+//!
+//! - [`work`]: what one invocation does. [`codec`]: a request's body with it. [`bounds`], [`check`]: the limits of what is received.
+//! - [`request`]: the HTTP request around the body. [`instances`]: the file that states where the stand-ins listen.
+
+pub mod bounds;
+pub mod check;
+pub mod codec;
+pub mod error;
+pub mod instances;
+pub mod request;
+pub mod work;
+
+pub use bounds::{
+    BODY_BYTES_MAX, CALLEES_MAX, CALLS_MAX, DEPTH_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX, WORK_BYTES_MAX,
+};
+pub use check::check;
+pub use codec::{HEAD_BYTES, body, decode, encode};
+pub use error::StandInError;
+pub use instances::{INSTANCES_MAX, Instance, StandIns};
+pub use request::{NO_PLAN, NO_STAND_IN, PLAN_HEADER, PLAN_VERSION, Probe, STAND_IN_PATH};
+pub use work::{Call, Callee, Ends, Kind, Wait, What, Work};

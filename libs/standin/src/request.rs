@@ -1,0 +1,132 @@
+//! [`method`], [`path`] and [`transport_status`]: the HTTP request and answer around a plan. Spans report the recorded values instead.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// Version of the body, and value of [`PLAN_HEADER`].
+pub const PLAN_VERSION: u8 = 1;
+/// Header of every planned request, by which a service distinguishes it from an ordinary one.
+pub const PLAN_HEADER: &str = "x-cctf-plan";
+/// Where a stand-in describes itself: see [`Probe`].
+pub const STAND_IN_PATH: &str = "/stand-in";
+/// Answer of an ordinary service to a planned request.
+pub const NO_STAND_IN: &str = "this service is no stand-in: start it with --stand-in FILE";
+/// Answer of a stand-in to an ordinary request.
+pub const NO_PLAN: &str = "this is a stand-in: it executes plans only; send them with cctf replay --stand-in";
+
+/// Maximum length of an encoded path. Servers accept request lines of 8 KiB at least; the recorded path is in the work, whole.
+const PATH_BYTES_MAX: usize = 2_048;
+
+/// Characters that a path may contain as they are (RFC 3986, `pchar` and `/`), without `%`.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// What a stand-in answers to `GET /stand-in`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Version of the plans that it executes.
+    pub stand_in: u8,
+    pub module: String,
+    pub instance: String,
+    /// `None`: unlimited.
+    pub slots: Option<u32>,
+    /// `held` or `released`.
+    pub slot_policy: String,
+    /// Speed of its node, million instructions a second and core; `None`: unknown.
+    #[serde(default)]
+    pub mips_per_core: Option<f64>,
+}
+
+/// Method of the request: the recorded one if a request with it usually has a body, else POST.
+pub fn method(recorded: Option<&str>) -> &'static str {
+    match recorded {
+        Some("GET") => "GET",
+        Some("PUT") => "PUT",
+        Some("PATCH") => "PATCH",
+        Some("DELETE") => "DELETE",
+        _ => "POST",
+    }
+}
+
+/// Path of the request, from the recorded route or path: encoded, absolute, and cut at a character.
+pub fn path(recorded: Option<&str>) -> String {
+    let recorded = recorded.unwrap_or_default();
+    let mut path = String::with_capacity(recorded.len() + 1);
+    if !recorded.starts_with('/') {
+        path.push('/');
+    }
+    let mut character = [0; 4];
+    for each in recorded.chars() {
+        let encoded = utf8_percent_encode(each.encode_utf8(&mut character), PATH);
+        if path.len() + encoded.clone().map(str::len).sum::<usize>() > PATH_BYTES_MAX {
+            break;
+        }
+        path.extend(encoded);
+    }
+    path
+}
+
+/// Status of the answer on the wire. A recorded status outside of 200 to 599 (of gRPC, or an informational one) cannot be sent.
+pub fn transport_status(recorded: Option<u16>, is_failed: bool) -> u16 {
+    match recorded {
+        Some(status @ 200..=599) => status,
+        _ if is_failed => 500,
+        _ => 200,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{method, path, transport_status};
+
+    #[test]
+    fn methods_without_a_body_become_post() {
+        let sent = [
+            Some("GET"),
+            Some("DELETE"),
+            Some("HEAD"),
+            Some("get"),
+            Some("X Y\r\n"),
+            None,
+        ];
+        assert_eq!(
+            sent.map(method),
+            ["GET", "DELETE", "POST", "POST", "POST", "POST"]
+        );
+    }
+
+    #[test]
+    fn hostile_paths_are_encoded_and_bounded() {
+        assert_eq!(path(None), "/");
+        assert_eq!(path(Some("/cart/{id}/items")), "/cart/%7Bid%7D/items");
+        assert_eq!(path(Some("shop.Cart/Add")), "/shop.Cart/Add");
+        assert_eq!(path(Some("/a b?c#d\r\n%41")), "/a%20b%3Fc%23d%0D%0A%2541");
+        let long = path(Some(&"\u{e9}".repeat(4_000)));
+        assert!(long.len() <= 2_048 && long.ends_with("%C3%A9"), "{}", long.len());
+    }
+
+    #[test]
+    fn statuses_that_http_lacks_become_200_or_500() {
+        assert_eq!(transport_status(Some(404), true), 404);
+        assert_eq!(transport_status(Some(14), true), 500);
+        assert_eq!(transport_status(Some(101), false), 200);
+        assert_eq!(transport_status(None, false), 200);
+    }
+}

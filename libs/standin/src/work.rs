@@ -1,0 +1,183 @@
+//! [`Work`]: what one invocation does: its calls, what each waits for, its CPU time, its answer. Durations are nanoseconds.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::bounds::{CALLEES_MAX, CALLS_MAX};
+
+/// One invocation of a plan, as docs/plan.md defines its execution. Indices are those of its calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work<'a> {
+    /// Span kind as recorded.
+    pub kind: Kind,
+    /// HTTP method of its endpoint as recorded; `None`: none was reported.
+    pub method: Option<&'a str>,
+    pub route: Option<&'a str>,
+    /// In the order of their recorded start. At most [`CALLS_MAX`].
+    #[serde(borrow, deserialize_with = "calls")]
+    pub calls: Vec<Call<'a>>,
+    /// What the answer waits for.
+    pub answer: Wait,
+    /// CPU time that runs while the invocation waits for its calls.
+    pub beside_cpu_ns: u64,
+    /// Size of the answer's body.
+    pub bytes_out: u32,
+    /// Recorded status; `None`: none was reported.
+    pub status: Option<u16>,
+    /// Recorded `error_type`.
+    pub error: Option<&'a str>,
+    pub is_failed: bool,
+    /// If it is not empty, the invocation fails only if one of these calls fails during execution.
+    #[serde(deserialize_with = "indices")]
+    pub fails_with: Vec<u16>,
+}
+
+/// A span's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    Server,
+    Consumer,
+    Internal,
+    Client,
+    Producer,
+}
+
+/// What a call, or the answer, waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// All of these calls must have ended. Empty, without `any_of`: the invocation's start.
+    #[serde(deserialize_with = "indices")]
+    pub after: Vec<u16>,
+    /// Of these calls, `need` must have ended.
+    #[serde(deserialize_with = "indices")]
+    pub any_of: Vec<u16>,
+    pub need: u16,
+    /// Own time after that, which includes `cpu_ns`.
+    pub gap_ns: u64,
+    /// CPU time in the gap.
+    pub cpu_ns: u64,
+}
+
+/// The kind of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    Request,
+    Message,
+    /// A sleep without a slot.
+    Sleep,
+}
+
+/// The end of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ends {
+    /// With the answer of its first callee.
+    Answer,
+    /// This time after its start.
+    Duration(u64),
+    /// With the answer of its first callee or this time after its start, whichever is earlier.
+    Timeout(u64),
+}
+
+/// One call of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call<'a> {
+    pub wait: Wait,
+    /// It starts after the answer and holds no slot.
+    pub is_after_answer: bool,
+    pub what: What,
+    pub ends: Ends,
+    /// The earlier attempt: this call is sent only if that one failed.
+    pub retry_of: Option<u16>,
+    /// Recorded name of the receiver, of a call without callee.
+    pub peer: Option<&'a str>,
+    pub method: Option<&'a str>,
+    pub path: Option<&'a str>,
+    /// Recorded sizes of the bodies.
+    pub bytes_out: u32,
+    pub bytes_in: u32,
+    /// Recorded status, error and failure.
+    pub status: Option<u16>,
+    pub error: Option<&'a str>,
+    pub is_failed: bool,
+    /// The invocations that it causes; the first one answers. At most [`CALLEES_MAX`].
+    #[serde(borrow, deserialize_with = "callees")]
+    pub callees: Vec<Callee<'a>>,
+}
+
+/// An invocation that a call causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callee<'a> {
+    pub module: &'a str,
+    /// The recorded instance; others of the module take its place if it has no stand-in.
+    pub instance: &'a str,
+    /// For a message, from the end of the call. For further callees of a request, from the sending of the first one.
+    pub delay_ns: u64,
+    /// Recorded size of the request, to which it is padded.
+    pub body_bytes: u32,
+    /// Its [`Work`], encoded by [`encode`](crate::encode).
+    #[serde(serialize_with = "as_bytes")]
+    pub work: &'a [u8],
+}
+
+/// Without this, serde passes the bytes one at a time.
+fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+fn calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Call<'de>>, D::Error> {
+    bounded::list(deserializer, CALLS_MAX)
+}
+
+fn callees<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Callee<'de>>, D::Error> {
+    bounded::list(deserializer, CALLEES_MAX)
+}
+
+fn indices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
+    bounded::list(deserializer, CALLS_MAX)
+}
+
+/// Lists that stop growing at their bound: a short body can state a long list, whose items take more memory than their bytes.
+mod bounded {
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+    struct Bounded<T> {
+        max: usize,
+        item: PhantomData<T>,
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            write!(formatter, "a list of at most {} items", self.max)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let count = items.size_hint().unwrap_or_default();
+            if count > self.max {
+                return Err(A::Error::invalid_length(count, &self));
+            }
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() == self.max {
+                    return Err(A::Error::invalid_length(self.max + 1, &self));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    pub fn list<'de, D, T>(deserializer: D, max: usize) -> Result<Vec<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: Deserialize<'de>,
+    {
+        deserializer.deserialize_seq(Bounded {
+            max,
+            item: PhantomData,
+        })
+    }
+}
