@@ -78,10 +78,10 @@ pub struct RunFlags {
 
 #[derive(Debug, Clone, Args)]
 pub struct LinkFlags {
-    /// Run each node of the chain in its own network namespace, and emulate the links between them. Requires root.
+    /// Run each node in its own network namespace, and emulate the links between them. Requires root and --chain.
     #[arg(long, env = "CCTF_NETNS", requires = "chain")]
     pub netns: bool,
-    /// With --netns: one-way delays of the links ep0-edge0 and edge0-cloud0.
+    /// With --chain --netns: one-way delays of the links ep0-edge0 and edge0-cloud0.
     #[arg(
         long,
         env = "CCTF_LINK_DELAY",
@@ -89,7 +89,7 @@ pub struct LinkFlags {
         value_name = "DELAY,DELAY"
     )]
     pub link_delay: Delays,
-    /// With --netns: rate of each link in each direction, such as 50Mbit or 800kbit.
+    /// With --chain --netns: rate of each link in each direction, such as 50Mbit or 800kbit.
     #[arg(long, env = "CCTF_LINK_RATE", default_value = "50Mbit")]
     pub link_rate: Rate,
     /// With --netns: path to the toxiproxy server, a proxy that delays the data on the links.

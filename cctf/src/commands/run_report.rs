@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use cctf_load::otlp::export::Delivery;
 use cctf_load::record::summary::Summary;
 use cctf_proto::cctf::File;
-use cctf_stack::tiers::settings;
+use cctf_stack::tiers::network::ConfiguredLink;
 use cli::shell::quoted;
 use rundir::EVENTS_CLIENT;
 use rundir::contents::Content;
@@ -31,19 +31,22 @@ pub(super) struct Report {
     pub links: Vec<LinkReport>,
     pub broken_rules: u64,
     pub interrupted: bool,
+    /// The recorded run whose load this was, as the user names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare_with: Option<String>,
 }
 
 /// The settings of a link, and its row in links.json.
 #[derive(Debug, Serialize)]
 pub(super) struct LinkReport {
     #[serde(flatten)]
-    set: settings::ConfiguredLink,
+    set: ConfiguredLink,
     found: Option<Value>,
 }
 
 impl LinkReport {
     /// Finds the rows of the configured links in the run's links.json.
-    pub fn look_up(set: Vec<settings::ConfiguredLink>, run_dir: &Path) -> anyhow::Result<Vec<Self>> {
+    pub fn look_up(set: Vec<ConfiguredLink>, run_dir: &Path) -> anyhow::Result<Vec<Self>> {
         if set.is_empty() {
             return Ok(Vec::new());
         }
@@ -69,7 +72,9 @@ impl LinkReport {
             format!("{}->{}", self.set.u, self.set.v),
             self.set.delay_ms,
             measured("PR_s", 1e3, 3),
-            self.set.rate_bps as f64 / 1e6,
+            self.set
+                .rate_bps
+                .map_or_else(|| "-".to_owned(), |rate| (rate as f64 / 1e6).to_string()),
             measured("BW_bps", 1e-6, 3),
             measured("samples", 1.0, 0),
         )
@@ -117,8 +122,11 @@ impl Report {
 
     pub fn next_steps(&self) -> String {
         let run_dir = self.shell_dir();
+        let compare = self.compare_with.as_ref().map_or_else(String::new, |recorded| {
+            format!("  cctf compare {} {run_dir}\n", quoted(&printable(recorded)))
+        });
         format!(
-            "\nnext\n  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
+            "\nnext\n{compare}  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
              tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
              cctf validate {run_dir}\n"
         )
@@ -164,10 +172,12 @@ mod tests {
             links: Vec::new(),
             broken_rules: 0,
             interrupted: false,
+            compare_with: Some("a b".to_owned()),
         };
         let steps = report.next_steps();
         for command in [
             r"cctf report 'my runs/it'\''s'",
+            r"cctf compare 'a b' 'my runs/it'\''s'",
             r"tail -n 1 'my runs/it'\''s'/cctf/invocations.jsonl",
         ] {
             assert!(steps.contains(command), "{steps}");

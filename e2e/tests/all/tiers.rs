@@ -70,7 +70,7 @@ fn a_killed_run_leaves_no_process_and_no_network() {
                     .unwrap_or_default()
                     .to_string_lossy()
                     .into_owned();
-                ["control", "router", "to-", "link", "ep0", "edge0", "cloud0"]
+                ["control", "router", "to-", "link", "node"]
                     .iter()
                     .any(|begin| name.starts_with(begin))
             })

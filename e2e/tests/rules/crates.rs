@@ -135,7 +135,9 @@ pub const CRATES: &[Member] = &[
         &[
             "cctf-proto",
             "cctf-cli",
+            "cctf-rundir",
             "cctf-load",
+            "cctf-plan",
             "cctf-standin",
             "http-once",
             "otlp-send",

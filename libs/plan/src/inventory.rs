@@ -1,5 +1,5 @@
 //! [`read`]: the modules of a run, from the last valid `module_inventory.json` of its parts; [`servers`], [`reported_slots`]: what
-//! they state.
+//! they state; [`last_valid`]: any such file.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,7 @@ use cctf_proto::cctf::{File, Instance, Module, Part, SlotSource, WHOLE_BYTES_MAX
 use rundir::parts::Run;
 use rundir::{ReadError, RunFolder};
 
-/// Passes the modules to `take`. The inventory of a part has everything that the run had so far, so that the last one counts; a
-/// damaged or too large one does not. `None` if no part has a valid one.
+/// Passes the modules to `take`. `None` if no part has a valid inventory.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -17,16 +16,34 @@ pub fn read<T>(
     parts: &[Part],
     take: impl FnOnce(&[Module<'_>]) -> T,
 ) -> Result<Option<T>, ReadError> {
+    let mut take = Some(take);
+    last_valid(run, parts, File::ModuleInventory, |bytes| {
+        let modules = serde_json::from_slice::<Vec<Module<'_>>>(bytes).ok()?;
+        take.take().map(|take| take(&modules))
+    })
+}
+
+/// What `parse` makes of a `.json` file of the last part for which that is something. The file of a part has everything that the run
+/// had so far, so that the last one counts; a damaged or too large one does not.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn last_valid<T>(
+    run: &Run,
+    parts: &[Part],
+    file: File,
+    mut parse: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<Option<T>, ReadError> {
     for part in parts.iter().rev() {
         let folder = RunFolder::open(&run.folder(part))?;
-        let bytes = match folder.whole(File::ModuleInventory, WHOLE_BYTES_MAX) {
+        let bytes = match folder.whole(file, WHOLE_BYTES_MAX) {
             Ok(bytes) => bytes.unwrap_or_default(),
             // No reader accepts such a file.
             Err(ReadError::TooLarge { .. }) => continue,
             Err(error) => return Err(error),
         };
-        if let Ok(modules) = serde_json::from_slice::<Vec<Module<'_>>>(&bytes) {
-            return Ok(Some(take(&modules)));
+        if let Some(parsed) = parse(&bytes) {
+            return Ok(Some(parsed));
         }
     }
     Ok(None)

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 use cctf_load::plan::target::Target;
 
 use super::child::ChildError;
+use super::config::StackConfig;
 use super::running::{RunningError, RunningStack};
-use super::stack::{Stack, StackConfig};
+use super::stack::Stack;
 
 /// The addresses of a stack that already runs.
 #[derive(Debug, Clone)]
@@ -74,6 +75,14 @@ impl Deployment {
         match self {
             Self::Children(stack, ..) => &stack.target,
             Self::Running(_, addresses) => &addresses.target,
+        }
+    }
+
+    /// The file with the addresses of the stand-ins that were started.
+    pub fn stand_ins(&self) -> Option<&Path> {
+        match self {
+            Self::Children(stack, ..) => stack.stand_ins.as_deref(),
+            Self::Running(..) => None,
         }
     }
 

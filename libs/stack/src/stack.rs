@@ -1,64 +1,23 @@
-//! The child processes of a local run: a normalizer, one service or a chain of three, and optional others.
+//! [`Stack`]: the child processes of a local run: a normalizer, its services, and optional others.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use cctf_load::plan::target::Target;
 
 use super::application;
+use super::chain::{self, start_chain, start_single};
 use super::child::{Child, ChildError};
 use super::collector::Collector;
-use super::environment;
-use super::tiers::settings::LinkSettings;
-use super::tiers::{self, ServiceNetwork, Tiers};
+use super::config::{Services, StackConfig};
+use super::service::READY;
+use super::stand_ins::launch::launch;
+use super::tiers::{self, Tiers};
 
 const NORMALIZER: &str = "cctf-normalizer";
-const SERVICE: &str = "tunable-svc";
-/// Readiness page of this project's programs.
-const READY: &str = "/readyz";
-
 /// Node and stage to which a service moves.
 const MOVES_TO: (&str, &str) = ("cloud0", "cloud");
-
-/// The chain from its last node to its first: node, stage, and the path that its predecessor calls.
-const CHAIN: [(&str, &str, &str); 3] = [
-    ("cloud0", "cloud", "/kv/set/k1"),
-    ("edge0", "edge", GZIP),
-    ("ep0", "endpoint", ""),
-];
-const GZIP: &str = "/blob/gzip";
-/// Without compression as many bytes come out as go in, so messages of known sizes pass the links.
-const GZIP_STORED: &str = "/blob/gzip?level=0";
-
-/// The configuration of all child processes.
-#[derive(Debug, Clone)]
-pub struct StackConfig {
-    pub bin_dir: PathBuf,
-    /// Absolute path to the folder of all runs.
-    pub logs_dir: PathBuf,
-    pub run_id: String,
-    /// Three services in a chain instead of one.
-    pub chain: bool,
-    /// The links between the chain's nodes in network namespaces.
-    pub links: Option<LinkSettings>,
-    /// Node and stage of the single service.
-    pub node: (String, String),
-    /// Worker slots of each service.
-    pub workers: Option<u32>,
-    /// Maximum queue length of each service.
-    pub queue_limit: Option<u32>,
-    /// `held` or `released`.
-    pub slot_policy: Option<String>,
-    pub app_id: Option<String>,
-    /// Program that starts a third-party application, which is loaded and may call the service.
-    pub application: Option<PathBuf>,
-    /// Path to a Collector between services and normalizer.
-    pub collector: Option<PathBuf>,
-    /// Further flags of the normalizer: name and value.
-    pub normalizer_flags: Vec<(&'static str, String)>,
-}
 
 #[derive(Debug)]
 pub struct Stack {
@@ -68,8 +27,10 @@ pub struct Stack {
     collector: Option<Collector>,
     normalizer: Child,
     tiers: Option<Tiers>,
-    /// The service or application under load.
+    /// The service or application under load; of stand-ins, the first one.
     pub target: Target,
+    /// The file with the addresses of the stand-ins.
+    pub stand_ins: Option<PathBuf>,
     /// The OTLP endpoint for spans.
     pub otlp_endpoint: String,
     /// The normalizer's page. `None` in a network namespace, which a browser outside cannot reach.
@@ -80,9 +41,9 @@ impl Stack {
     /// Starts the normalizer, then the Collector, then the services, each when those before it are ready.
     pub fn start(config: &StackConfig, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
         // First, because it moves this thread into the network.
-        let tiers = config.links.as_ref();
-        let tiers = tiers
-            .map(|links| Tiers::start(links, scratch, stop))
+        let network = config.network.as_ref();
+        let tiers = network
+            .map(|network| Tiers::start(network, scratch, stop))
             .transpose()?;
         let host = match tiers {
             Some(_) => tiers::CONTROL,
@@ -104,15 +65,8 @@ impl Stack {
             Some(collector) => collector.otlp_endpoint.clone(),
             None => receiver.to_string(),
         };
-        let (services, service) = match config.chain {
-            true => start_chain(config, tiers.as_ref(), &otlp_endpoint, scratch, stop)?,
-            false => {
-                let (node, stage) = (config.node.0.as_str(), config.node.1.as_str());
-                let (child, url) =
-                    start_service(config, (node, stage), None, None, &otlp_endpoint, scratch, stop)?;
-                (vec![child], url)
-            }
-        };
+        let (services, service, stand_ins) =
+            start_services(config, tiers.as_ref(), &otlp_endpoint, scratch, stop)?;
         let (application, target) = match &config.application {
             Some(program) => {
                 let (child, url) = application::start(program, &service, &otlp_endpoint, scratch, stop)?;
@@ -126,6 +80,7 @@ impl Stack {
             collector,
             normalizer,
             target,
+            stand_ins,
             otlp_endpoint,
             live_page: tiers.is_none().then(|| format!("{admin}/")),
             tiers,
@@ -154,7 +109,7 @@ impl Stack {
         scratch: &Path,
         stop: &AtomicBool,
     ) -> Result<(), ChildError> {
-        let (child, url) = start_service(config, MOVES_TO, None, None, &self.otlp_endpoint, scratch, stop)?;
+        let (child, url) = start_single(config, MOVES_TO, None, None, &self.otlp_endpoint, scratch, stop)?;
         self.services.push(child);
         self.target = url;
         Ok(())
@@ -192,12 +147,38 @@ impl Stack {
     }
 }
 
-/// Node and stage of the Collector's host metrics: those of the single service, or of the chain's end.
+/// Starts the services. Returns them with the URL of the one under load, and the file with the addresses of stand-ins.
+fn start_services(
+    config: &StackConfig,
+    tiers: Option<&Tiers>,
+    otlp_endpoint: &str,
+    scratch: &Path,
+    stop: &AtomicBool,
+) -> Result<(Vec<Child>, Target, Option<PathBuf>), ChildError> {
+    match &config.services {
+        Services::Single { node, stage } => {
+            let (child, url) = start_single(config, (node, stage), None, None, otlp_endpoint, scratch, stop)?;
+            Ok((vec![child], url, None))
+        }
+        Services::Chain => {
+            let (services, url) = start_chain(config, tiers, otlp_endpoint, scratch, stop)?;
+            Ok((services, url, None))
+        }
+        Services::StandIns { placed, driver } => {
+            let launched = launch(config, placed, driver, tiers, otlp_endpoint, scratch, stop)?;
+            Ok((launched.children, launched.first, Some(launched.file)))
+        }
+    }
+}
+
+/// Node and stage of the Collector's host metrics: those of the single service, of the chain's end, or of the first stand-in.
 fn host_of(config: &StackConfig) -> (&str, &str) {
-    if config.chain {
-        (CHAIN[0].0, CHAIN[0].1)
-    } else {
-        (&config.node.0, &config.node.1)
+    match &config.services {
+        Services::Single { node, stage } => (node, stage),
+        Services::Chain => chain::END,
+        Services::StandIns { placed, .. } => placed.stand_ins.first().map_or(chain::END, |stand_in| {
+            (stand_in.node.as_str(), stand_in.stage.as_str())
+        }),
     }
 }
 
@@ -208,7 +189,7 @@ fn start_normalizer(
     scratch: &Path,
     stop: &AtomicBool,
 ) -> Result<(Child, Target, Target), ChildError> {
-    let mut command = command(NORMALIZER, config)?;
+    let mut command = config.program(NORMALIZER)?;
     command
         .arg("--out-dir")
         .arg(&config.logs_dir)
@@ -225,120 +206,4 @@ fn start_normalizer(
     let admin = child.announced_url(&announced, "admin")?;
     child.ready(&admin, READY, stop)?;
     Ok((child, grpc, admin))
-}
-
-/// Starts the chain's services from the last to the first. Returns them in the order of a request, and the first one's URL.
-fn start_chain(
-    config: &StackConfig,
-    tiers: Option<&Tiers>,
-    otlp_endpoint: &str,
-    scratch: &Path,
-    stop: &AtomicBool,
-) -> Result<(Vec<Child>, Target), ChildError> {
-    let start = |(node, stage), next_url: Option<&str>| {
-        let network = tiers.and_then(|tiers| tiers.network_of(node));
-        start_service(
-            config,
-            (node, stage),
-            network,
-            next_url,
-            otlp_endpoint,
-            scratch,
-            stop,
-        )
-    };
-    let [(node, stage, path), rest @ ..] = CHAIN;
-    let (child, mut url) = start((node, stage), None)?;
-    let mut services = vec![child];
-    let mut next_url = next_url(tiers, node, &url, path);
-    for (node, stage, path) in rest {
-        let (child, service_url) = start((node, stage), Some(&next_url))?;
-        services.insert(0, child);
-        url = service_url;
-        next_url = self::next_url(tiers, node, &url, path);
-    }
-    Ok((services, url))
-}
-
-/// The URL by which the preceding service calls `node`: over their link, if there are links.
-fn next_url(tiers: Option<&Tiers>, node: &str, url: &Target, path: &str) -> String {
-    match tiers {
-        Some(tiers) => {
-            let url = tiers.by_link(node).unwrap_or_else(|| url.clone());
-            format!("{url}{}", if path == GZIP { GZIP_STORED } else { path })
-        }
-        None => format!("{url}{path}"),
-    }
-}
-
-fn start_service(
-    config: &StackConfig,
-    (node, stage): (&str, &str),
-    network: Option<ServiceNetwork<'_>>,
-    next_url: Option<&str>,
-    otlp_endpoint: &str,
-    scratch: &Path,
-    stop: &AtomicBool,
-) -> Result<(Child, Target), ChildError> {
-    let mut command = command(SERVICE, config)?;
-    let (listen, admin_listen) = match &network {
-        Some(network) => {
-            network.namespace.host(&mut command);
-            // Load and the preceding service arrive on different interfaces.
-            (
-                format!("0.0.0.0:{}", tiers::PORT),
-                format!("0.0.0.0:{}", tiers::ADMIN_PORT),
-            )
-        }
-        None => ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()),
-    };
-    command.args(["--listen", &listen, "--admin-listen", &admin_listen]);
-    command.envs([
-        ("NODE_ID", node),
-        ("STAGE", stage),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_endpoint),
-    ]);
-    if let Some(next_url) = next_url {
-        let origin = next_url
-            .match_indices('/')
-            .nth(2)
-            .map_or(next_url, |(offset, _)| &next_url[..offset]);
-        command.envs([("DEFAULT_NEXT_URL", next_url), ("NEXT_URL_ALLOW", origin)]);
-    }
-    for (name, value) in [
-        ("WORKERS", config.workers.map(|workers| workers.to_string())),
-        ("QUEUE_LIMIT", config.queue_limit.map(|limit| limit.to_string())),
-        ("SLOT_POLICY", config.slot_policy.clone()),
-        ("APP_ID", config.app_id.clone()),
-    ] {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    let mut child = Child::start(&format!("{SERVICE}-{node}"), command, scratch)?;
-    let announced = child.announcement(stop)?;
-    let reached = |field| -> Result<Target, ChildError> {
-        let mut url = child.announced_url(&announced, field)?;
-        if let Some(network) = &network {
-            url.host = network.address.to_string();
-        }
-        Ok(url)
-    };
-    let (listening, admin) = (reached("listening")?, reached("admin")?);
-    child.ready(&admin, READY, stop)?;
-    Ok((child, listening))
-}
-
-/// A command that runs one of this project's programs.
-fn command(name: &str, config: &StackConfig) -> Result<Command, ChildError> {
-    let path = config.bin_dir.join(name);
-    if !path.is_file() {
-        return Err(ChildError::Missing {
-            name: name.to_owned(),
-            folder: config.bin_dir.clone(),
-        });
-    }
-    let mut command = Command::new(path);
-    environment::remove_own(&mut command);
-    Ok(command)
 }

@@ -23,6 +23,8 @@ pub enum ChildError {
     NoToxiproxy { program: PathBuf, source: io::Error },
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error("cannot write {}: {source}", path.display())]
+    StandInsFile { path: PathBuf, source: io::Error },
     #[error("cannot start {name}: {source}")]
     Start { name: String, source: io::Error },
     /// Without a request to stop.

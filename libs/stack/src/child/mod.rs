@@ -30,6 +30,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of a failed child's standard error an error message contains.
 const SHOWN_LINES: usize = 15;
 const SHOWN_BYTES: u64 = 64 * 1024;
+/// Maximum length of a child's name in the name of its file. File systems accept 255 bytes.
+const FILE_NAME_CHARACTERS_MAX: usize = 100;
 
 /// Timeouts of one child.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +62,7 @@ impl Child {
             name: name.to_owned(),
             source,
         };
-        let stderr_path = scratch.join(format!("{name}.stderr"));
+        let stderr_path = scratch.join(format!("{}.stderr", file_name(name)));
         let stderr = File::create(&stderr_path).map_err(failed)?;
         command
             .current_dir(scratch)
@@ -248,6 +250,16 @@ impl Child {
         let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n  ");
         format!("; the end of its standard error:\n  {shown}")
     }
+}
+
+/// A name as the beginning of a file's name. Names of recorded modules can have any characters.
+fn file_name(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let replaced = |character| if is_plain(character) { character } else { '_' };
+    name.chars()
+        .take(FILE_NAME_CHARACTERS_MAX)
+        .map(replaced)
+        .collect()
 }
 
 fn read_end(path: &Path) -> io::Result<Vec<u8>> {

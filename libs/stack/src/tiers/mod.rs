@@ -1,19 +1,22 @@
-//! Three tiers with known links: endpoint, edge and cloud in network namespaces, connected by a router with delays.
+//! [`Tiers`]: nodes in network namespaces, connected by links of known delay and rate.
 //!
 //! ```text
-//!            ep0 ◀── 50 Mbit/s ──▶ router ◀── 50 Mbit/s ──▶ edge0         edge0 and cloud0 likewise
+//!            ep0 ◀── 50 Mbit/s ──▶ router ◀── 50 Mbit/s ──▶ edge0
 //!            rate limit in each sending node (tbf)      toxiproxy in the router: 5 ms each way
 //! ```
 //!
 //! A message passes one rate limit: that of the interface by which it leaves its node. toxiproxy delays each piece of data as it
-//! arrives, without limiting its rate. Each link has its own interfaces, so links do not share a rate.
+//! arrives, without limiting its rate. A link without delay connects its nodes directly. Each link has its own interfaces, so links
+//! do not share a rate.
 //!
-//! Telemetry, load and readiness probes use another interface of each node, which leads directly to this process. This process
-//! is in its own namespace, so nothing of a run is visible from outside.
+//! Telemetry, load and readiness probes use another interface of each node, which leads directly to this process. Load of a driver
+//! whose node has links uses these. This process is in its own namespace, so nothing of a run is visible from outside.
 //!
-//! - [`settings`]: delays and rates, and their parsers.
-//! - [`proxy`]: links through toxiproxy.
+//! - [`network`]: nodes and links, as they are configured; [`settings`]: those of the chain, and their parsers.
+//! - [`link`]: the interfaces of one link; [`proxy`]: links through toxiproxy.
 
+mod link;
+pub mod network;
 pub mod proxy;
 pub mod settings;
 
@@ -25,157 +28,170 @@ use cctf_load::plan::target::Target;
 
 use super::child::ChildError;
 use super::namespace::{Namespace, NetworkError};
+use link::{Cable, Place, Used};
+use network::Network;
 use proxy::{Proxy, Route};
-use settings::LinkSettings;
 
-/// The nodes in the order of a request's path.
-const NODES: [&str; 3] = ["ep0", "edge0", "cloud0"];
 /// Address of this process on the network for telemetry and load.
 pub const CONTROL: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
 /// Address of the router on that network.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
-/// Port of every service, and of the router's proxy for it.
-pub const PORT: u16 = 8080;
-/// Port of every service's admin listener.
-pub const ADMIN_PORT: u16 = 8081;
-/// Bytes that a link passes at once after silence: more than one frame, and too few to change the measured bandwidth.
-const BURST_BYTES: u32 = 5_000;
-/// Bytes that may wait before a link: more than ever do, so nothing is lost.
-const QUEUE_BYTES: u32 = 16_000_000;
+/// Port of the first service of each node. Each service has two, so that all on a node differ.
+const PORT: u16 = 8_080;
 
 #[derive(Debug)]
 pub struct Tiers {
-    proxy: Proxy,
-    nodes: Vec<Namespace>,
-    _router: Namespace,
+    proxy: Option<Proxy>,
+    nodes: Vec<(String, Namespace)>,
+    links: Vec<Link>,
+    _router: Option<Namespace>,
+}
+
+/// How one node reaches another one.
+#[derive(Debug)]
+struct Link {
+    from: String,
+    to: String,
+    address: Ipv4Addr,
 }
 
 /// The network of a service.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ServiceNetwork<'a> {
     pub namespace: &'a Namespace,
     /// Address that is reached without passing a link.
     pub address: Ipv4Addr,
+    pub port: u16,
+    pub admin_port: u16,
 }
 
 impl Tiers {
     /// Creates the network, moves this thread into it, and starts toxiproxy. Later children of this thread are in it, too.
-    pub fn start(settings: &LinkSettings, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
-        let (control, router) = (Namespace::new()?, Namespace::new()?);
-        connect(&control, &router, "router", ROUTER)?;
+    pub fn start(network: &Network, scratch: &Path, stop: &AtomicBool) -> Result<Self, ChildError> {
+        let control = Namespace::new()?;
+        let has_delays = network.links.iter().any(|link| link.delay_ms > 0);
+        let router = has_delays.then(Namespace::new).transpose()?;
+        if let Some(router) = &router {
+            connect(&control, router, "router", ROUTER)?;
+        }
         let mut nodes = Vec::new();
-        for (index, name) in NODES.iter().enumerate() {
-            let node = Namespace::new()?;
-            connect(&control, &node, name, address(index))?;
-            nodes.push(node);
+        for (index, node) in network.nodes.iter().enumerate() {
+            let namespace = Namespace::new()?;
+            connect(&control, &namespace, &format!("node{index}"), address(index))?;
+            nodes.push((node.name.clone(), namespace));
         }
-        let mut routes = Vec::new();
-        for (index, link) in settings.links().into_iter().enumerate() {
-            let ends = [
-                End::new(index, 1, &nodes[index], NODES[index + 1]),
-                End::new(index, 2, &nodes[index + 1], NODES[index]),
-            ];
-            ends.iter()
-                .try_for_each(|end| end.connect(&router, settings.rate_bps))?;
-            routes.push(Route {
-                name: format!("{}-{}", link.u, link.v),
-                listen: Target {
-                    host: ends[0].router().to_string(),
-                    port: PORT,
-                },
-                upstream: Target {
-                    host: ends[1].own().to_string(),
-                    port: PORT,
-                },
-                delay_ms: link.delay_ms,
-            });
-        }
+        let (links, routes) = lay(network, &nodes, &control, router.as_ref())?;
         control.enter()?;
-        let proxy = Proxy::start(&settings.toxiproxy, &router, ROUTER, &routes, scratch, stop)?;
+        let proxy = router
+            .as_ref()
+            .map(|router| Proxy::start(&network.toxiproxy, router, ROUTER, &routes, scratch, stop))
+            .transpose()?;
         Ok(Self {
             proxy,
             nodes,
+            links,
             _router: router,
         })
     }
 
-    pub fn network_of(&self, node: &str) -> Option<ServiceNetwork<'_>> {
-        let index = NODES.iter().position(|name| *name == node)?;
+    /// The network of a node's service; `service` is its number on the node.
+    pub fn network_of(&self, node: &str, service: u16) -> Option<ServiceNetwork<'_>> {
+        let index = self.nodes.iter().position(|(name, _)| name == node)?;
         Some(ServiceNetwork {
-            namespace: self.nodes.get(index)?,
+            namespace: &self.nodes.get(index)?.1,
             address: address(index),
+            port: port(service),
+            admin_port: port(service) + 1,
         })
     }
 
-    /// The address by which the preceding node reaches this one over their link; none for the first node.
-    pub fn by_link(&self, node: &str) -> Option<Target> {
-        let index = NODES.iter().position(|name| *name == node)?;
-        let host = router_side(index.checked_sub(1)?, 1).to_string();
-        Some(Target { host, port: PORT })
+    /// The address by which node `from` reaches a service of node `to`: over their link, or on the node itself. `None` without a link.
+    pub fn by_link(&self, from: &str, to: &str, service: u16) -> Option<Target> {
+        let has_services = self.nodes.iter().any(|(name, _)| name == from);
+        let host = match from == to && has_services {
+            true => Ipv4Addr::LOCALHOST,
+            false => {
+                let is_it = |link: &&Link| link.from == from && link.to == to;
+                self.links.iter().find(is_it)?.address
+            }
+        };
+        Some(Target {
+            host: host.to_string(),
+            port: port(service),
+        })
     }
 
     /// Fails if toxiproxy has exited.
     pub fn check_alive(&mut self) -> Result<(), ChildError> {
-        self.proxy.check_alive()
+        self.proxy.as_mut().map_or(Ok(()), Proxy::check_alive)
     }
 
     /// Stops toxiproxy. The kernel removes the network with its last process.
     pub fn stop(self) -> Result<(), ChildError> {
-        self.proxy.stop()
+        self.proxy.map_or(Ok(()), Proxy::stop)
     }
 }
 
-/// One end of a link: a node's interface and the router's.
-struct End<'a> {
-    link: usize,
-    side: u8,
-    node: &'a Namespace,
-    peer: &'a str,
-}
-
-impl<'a> End<'a> {
-    fn new(link: usize, side: u8, node: &'a Namespace, peer: &'a str) -> Self {
-        Self {
-            link,
-            side,
+/// Creates the links. Returns how nodes reach each other, and what the router's proxy has to forward.
+fn lay(
+    network: &Network,
+    nodes: &[(String, Namespace)],
+    control: &Namespace,
+    router: Option<&Namespace>,
+) -> Result<(Vec<Link>, Vec<Route>), NetworkError> {
+    // A node without services is this process's.
+    let place = |name| match network.node(name) {
+        Some(node) => Place {
             node,
-            peer,
+            name,
+            namespace: &nodes[node].1,
+        },
+        None => Place {
+            node: nodes.len(),
+            name,
+            namespace: control,
+        },
+    };
+    let (mut links, mut routes) = (Vec::new(), Vec::new());
+    let mut used = Used::new();
+    for (number, link) in network.links.iter().enumerate() {
+        let cable = Cable {
+            link: number,
+            ends: [place(&link.u), place(&link.v)],
+            rate_bps: link.rate_bps,
+            router: router.filter(|_| link.delay_ms > 0),
+        };
+        let reached = link::connect(&cable, &mut used)?;
+        if cable.router.is_some() {
+            let services = network
+                .node(&link.v)
+                .map_or(0, |node| network.nodes[node].services);
+            routes.extend((0..services).map(|service| Route {
+                name: format!("link{number}-{service}"),
+                listen: target(reached.listen, service),
+                upstream: target(reached.upstream, service),
+                delay_ms: link.delay_ms,
+            }));
         }
+        links.push(Link {
+            from: link.u.clone(),
+            to: link.v.clone(),
+            address: reached.listen,
+        });
     }
+    Ok((links, routes))
+}
 
-    fn router(&self) -> Ipv4Addr {
-        router_side(self.link, self.side)
-    }
-
-    fn own(&self) -> Ipv4Addr {
-        let [a, b, c, _] = self.router().octets();
-        Ipv4Addr::new(a, b, c, 2)
-    }
-
-    /// Creates a pair of interfaces to the router. The node's own sends at most at this rate.
-    fn connect(&self, router: &Namespace, rate_bps: u64) -> Result<(), NetworkError> {
-        let (near, far) = (
-            format!("to-{}", self.peer),
-            format!("link{}-{}", self.link, self.side),
-        );
-        self.node.ip(&format!(
-            "link add {near} type veth peer name {far} netns {}\naddr add {}/30 dev {near}\nlink set {near} up\n",
-            router.path(),
-            self.own()
-        ))?;
-        router.ip(&format!(
-            "addr add {}/30 dev {far}\nlink set {far} up\n",
-            self.router()
-        ))?;
-        self.node.tc(&format!(
-            "qdisc add dev {near} root tbf rate {rate_bps}bit burst {BURST_BYTES} limit {QUEUE_BYTES}"
-        ))
+fn target(host: Ipv4Addr, service: u16) -> Target {
+    Target {
+        host: host.to_string(),
+        port: port(service),
     }
 }
 
-/// The router's address at one end of a link.
-fn router_side(link: usize, side: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 200 + side, link as u8, 1)
+/// The port of a node's service. Its admin listener has the next one.
+fn port(service: u16) -> u16 {
+    PORT + 2 * service
 }
 
 /// A node's address on the network for telemetry and load.

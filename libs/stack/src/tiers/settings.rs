@@ -1,4 +1,4 @@
-//! Delays and rate of the links between tiers, and their parsers.
+//! [`LinkSettings`]: delays and rate of the chain's links, and their parsers.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use cli::units;
 
+use super::network::{ConfiguredLink, Network, Node};
+
+/// The nodes in the order of a request's path; each has one service.
+const NODES: [&str; 3] = ["ep0", "edge0", "cloud0"];
 /// The links in the order of a request's path.
 const LINKS: [(&str, &str); 2] = [("ep0", "edge0"), ("edge0", "cloud0")];
 /// The range in which tbf's timer is exact enough.
-const RATE_BPS: std::ops::RangeInclusive<u64> = 100_000..=1_000_000_000;
-const DELAY_MAX: Duration = Duration::from_secs(60);
+pub const RATE_BPS: std::ops::RangeInclusive<u64> = 100_000..=1_000_000_000;
+pub const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// Settings of the network between the tiers.
+/// Settings of the network between the chain's tiers.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
     /// Delay of each link, in each direction.
@@ -23,28 +27,28 @@ pub struct LinkSettings {
     pub toxiproxy: PathBuf,
 }
 
-/// The configuration of one link.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct ConfiguredLink {
-    /// Calling node.
-    pub u: String,
-    /// Called node.
-    pub v: String,
-    /// In each direction, milliseconds.
-    pub delay_ms: u64,
-    /// In each direction, bits per second.
-    pub rate_bps: u64,
-}
-
 impl LinkSettings {
     pub fn links(&self) -> Vec<ConfiguredLink> {
         let link = |((u, v), delay): ((&str, &str), Delay)| ConfiguredLink {
             u: u.to_owned(),
             v: v.to_owned(),
             delay_ms: delay.0,
-            rate_bps: self.rate_bps,
+            rate_bps: Some(self.rate_bps),
         };
         LINKS.into_iter().zip(self.delays).map(link).collect()
+    }
+
+    /// The chain's nodes and links.
+    pub fn network(&self) -> Network {
+        let node = |name: &str| Node {
+            name: name.to_owned(),
+            services: 1,
+        };
+        Network {
+            nodes: NODES.into_iter().map(node).collect(),
+            links: self.links(),
+            toxiproxy: self.toxiproxy.clone(),
+        }
     }
 }
 
@@ -123,8 +127,8 @@ mod tests {
         assert_eq!(
             links,
             [
-                ("ep0".to_owned(), "edge0".to_owned(), 5, 50_000_000),
-                ("edge0".to_owned(), "cloud0".to_owned(), 20, 50_000_000)
+                ("ep0".to_owned(), "edge0".to_owned(), 5, Some(50_000_000)),
+                ("edge0".to_owned(), "cloud0".to_owned(), 20, Some(50_000_000))
             ]
         );
     }

@@ -1,0 +1,175 @@
+//! [`RunArgs`]: the command line of `cctf run`, and what follows from it for all kinds of runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cctf_load::otlp::identity::DriverIdentity;
+use cctf_load::plan::target::Target;
+use cctf_stack::config::{Services, StackConfig};
+use cctf_stack::tiers::network::Network;
+use clap::Args;
+
+use crate::commands::Format;
+use crate::commands::flags::{
+    DurationArg, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
+};
+
+const AFTER_HELP: &str = "\
+Examples:
+  The five default endpoints, one after the other, with 40 requests a second for 20 s each:
+    cctf run
+  One endpoint with more load:
+    cctf run --endpoints hash --rate 500 --duration 1m --arrivals poisson
+  A chain: each request passes three services, on the nodes ep0, edge0 and cloud0:
+    cctf run --chain
+  The same, over links with delays of 5 and 20 ms and a rate of 50 Mbit/s. Run it as root; `make toxiproxy` builds the proxy:
+    cctf run --chain --netns --toxiproxy target/tools/bin/toxiproxy-server --endpoints json --rate 10 --size 1000-200000
+  The chain again, with a Collector that forwards all telemetry to the normalizer (`make collector` builds one):
+    cctf run --chain --collector target/tools/bin/otelcol
+  Your own application:
+    cctf run --application examples/start --endpoints /checkout
+  A service that moves from edge0 to cloud0 during the load:
+    cctf run --migrate --endpoints json
+  Services and a normalizer that already run, for example after `make up`:
+    cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
+
+The program of --application gets the environment variables of OpenTelemetry SDKs, such as OTEL_EXPORTER_OTLP_ENDPOINT. It also
+gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accepts requests, it must print one line:
+{\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
+
+All processes listen on free ports of 127.0.0.1 (with --netns, on addresses of the namespaces). The command stops all of them at
+the end. Ctrl-C stops the run early and keeps its files.
+
+Exit codes:
+  0  the run is complete and its folder is valid
+  1  a child process failed, spans were lost, all requests of an endpoint failed, the folder is invalid, the run was
+     interrupted, or the result cannot be printed
+  2  invalid flag or environment variable, or the run's folder already exists";
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]
+pub struct RunArgs {
+    /// Endpoints that get load, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths such as /checkout.
+    #[arg(long, env = "CCTF_ENDPOINTS", value_delimiter = ',', default_value = "json,gzip,hash,kvset,kvget",
+          value_parser = parse_endpoint)]
+    pub(super) endpoints: Vec<String>,
+    #[command(flatten)]
+    pub(super) load: LoadFlags,
+    /// Start three services instead of one. Each request passes the nodes ep0 (user's device), edge0 and cloud0.
+    #[arg(long, env = "CCTF_CHAIN")]
+    pub(super) chain: bool,
+    #[command(flatten)]
+    pub(super) links: LinkFlags,
+    /// Move the service from node edge0 to node cloud0 during the load.
+    ///
+    /// All endpoints get load twice: first on edge0, then on cloud0. The service on cloud0 starts halfway through the load of
+    /// the last endpoint on edge0. The service on edge0 stops halfway through the load of the first endpoint on cloud0.
+    #[arg(long, env = "CCTF_MIGRATE", conflicts_with_all = ["chain", "target", "node_id", "stage"])]
+    pub(super) migrate: bool,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    pub(super) logs_dir: PathBuf,
+    /// Path to the folder with the programs cctf-normalizer and tunable-svc. Default: the folder of cctf.
+    #[arg(long, env = "CCTF_BIN_DIR", value_name = "DIR")]
+    pub(super) bin_dir: Option<PathBuf>,
+    /// URL of a service that already runs. The command sends load to it and starts no processes. Requires --otlp-endpoint.
+    ///
+    /// --logs-dir must be the folder to which the running normalizer writes.
+    #[arg(long, env = "CCTF_TARGET", value_parser = parse_target, requires = "otlp_endpoint", conflicts_with_all = ["chain", "collector"])]
+    pub(super) target: Option<Target>,
+    /// With --target: URL to which the load driver exports its spans over OTLP, such as http://127.0.0.1:4317.
+    ///
+    /// The load driver is the part of this command that sends the requests. The other --otlp flags configure this export.
+    #[arg(long, env = "CCTF_OTLP_ENDPOINT", value_name = "URL", requires = "target")]
+    pub(super) otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    pub(super) otlp: otlp_send::Flags,
+    /// Path to a program that starts your own application. It gets the load instead of a tunable-svc (see below).
+    #[arg(long, env = "CCTF_APPLICATION", value_name = "PATH", conflicts_with_all = ["chain", "target"])]
+    pub(super) application: Option<PathBuf>,
+    /// Path to an OpenTelemetry Collector. The services then send their telemetry through it to the normalizer.
+    #[arg(long, env = "CCTF_COLLECTOR", value_name = "PATH")]
+    pub(super) collector: Option<PathBuf>,
+    /// Name of the node (machine) of the service. With --chain, the names are fixed.
+    #[arg(long, env = "NODE_ID", default_value = "cloud0")]
+    pub(super) node_id: String,
+    /// Stage of this node: endpoint (user's device), edge, cloud or unknown.
+    #[arg(long, env = "STAGE", default_value = "cloud", value_parser = parse_stage)]
+    pub(super) stage: String,
+    /// Name of the node (machine) of the load driver.
+    #[arg(long, env = "CCTF_DRIVER_NODE_ID", default_value = "driver0")]
+    pub(super) driver_node_id: String,
+    /// Name of the application to which the driver and the services belong (service.namespace).
+    #[arg(long, env = "APP_ID")]
+    pub(super) app_id: Option<String>,
+    /// Number of worker slots (concurrent requests) of each service. Default: number of logical CPUs.
+    #[arg(long, env = "WORKERS")]
+    pub(super) workers: Option<u32>,
+    /// Maximum number of requests that wait for a slot, per service.
+    #[arg(long, env = "QUEUE_LIMIT")]
+    pub(super) queue_limit: Option<u32>,
+    /// Whether a request keeps its slot while it waits for a downstream call: held or released.
+    #[arg(long, env = "SLOT_POLICY", value_parser = ["held", "released"])]
+    pub(super) slot_policy: Option<String>,
+    /// Time to wait for a missing parent span. After it, the normalizer writes the request or call without a parent.
+    #[arg(long, env = "CCTF_JOIN_WINDOW", value_parser = parse_duration)]
+    pub(super) join_window: Option<DurationArg>,
+    /// Time without telemetry from an instance after which the normalizer considers it stopped.
+    #[arg(long, env = "CCTF_STALE_AFTER", value_parser = parse_duration)]
+    pub(super) stale_after: Option<DurationArg>,
+    /// Time without telemetry after which the normalizer closes a run whose end was not reported.
+    #[arg(long, env = "CCTF_RUN_IDLE", value_parser = parse_duration)]
+    pub(super) run_idle: Option<DurationArg>,
+    /// Output format.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+impl RunArgs {
+    /// The configuration of the child processes. `services` are in `network`, if there is one.
+    pub(super) fn stack_config(
+        &self,
+        run_id: &str,
+        logs_dir: &Path,
+        services: Services,
+        network: Option<Network>,
+    ) -> anyhow::Result<StackConfig> {
+        let bin_dir = match &self.bin_dir {
+            Some(bin_dir) => bin_dir.clone(),
+            None => {
+                let own = std::env::current_exe().context("cannot find the folder of cctf; set --bin-dir")?;
+                own.parent().unwrap_or(Path::new(".")).to_owned()
+            }
+        };
+        let flags = [
+            ("--join-window", &self.join_window),
+            ("--stale-after", &self.stale_after),
+            ("--run-idle", &self.run_idle),
+        ];
+        Ok(StackConfig {
+            bin_dir: std::path::absolute(bin_dir)?,
+            logs_dir: logs_dir.to_owned(),
+            run_id: run_id.to_owned(),
+            services,
+            network,
+            workers: self.workers,
+            queue_limit: self.queue_limit,
+            slot_policy: self.slot_policy.clone(),
+            app_id: self.app_id.clone(),
+            application: self.application.clone(),
+            collector: self.collector.clone(),
+            normalizer_flags: flags
+                .into_iter()
+                .filter_map(|(flag, value)| value.as_ref().map(|value| (flag, value.text.clone())))
+                .collect(),
+        })
+    }
+
+    pub(super) fn identity(&self) -> DriverIdentity {
+        DriverIdentity {
+            node_id: Some(self.driver_node_id.clone()),
+            stage: None,
+            app_id: self.app_id.clone(),
+        }
+    }
+}

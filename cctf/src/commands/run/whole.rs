@@ -1,0 +1,90 @@
+//! [`whole`]: what all kinds of runs have in common: the folder before the start, validation and report after the end.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use cctf_load::clock;
+use cctf_load::otlp::export::Delivery;
+use cctf_load::record::summary::Summary;
+use cctf_proto::log_line;
+use cctf_stack::folder;
+use cctf_stack::tiers::network::ConfiguredLink;
+use cli::interrupt;
+use rundir::contents::contents;
+
+use super::args::RunArgs;
+use crate::commands::cells::printable;
+use crate::commands::run_report::{LinkReport, Report};
+use crate::commands::{DONE, FAILED, Format, print, print_json, validate};
+
+/// Findings shown for each rule if the run's folder is invalid.
+const FINDINGS_SHOWN: usize = 5;
+
+/// A run whose processes have ended.
+pub(super) struct Driven {
+    pub drives: Vec<Summary>,
+    pub delivery: Delivery,
+    /// The links that were emulated.
+    pub links: Vec<ConfiguredLink>,
+    /// The recorded run whose load this was, as the user names it.
+    pub compare_with: Option<String>,
+}
+
+/// Lets `drive` fill the run's folder, then validates and reports it. `drive` gets the run id, the folder of all runs, a folder for the
+/// logs of child processes, and the flag that an interrupt sets.
+pub(super) fn whole(
+    args: &RunArgs,
+    drive: impl FnOnce(&str, &Path, &Path, &'static AtomicBool) -> anyhow::Result<Driven>,
+) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::stop_flag();
+    // If this fails, fewer connections can be open at once, and the summary shows the effect.
+    let _ = clock::raise_file_limit();
+    let run_id = args.load.run.run_id_or_now();
+    let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("cctf-run-")
+        .tempdir()
+        .context("cannot create a temporary folder")?;
+    let driven = match drive(&run_id, &logs_dir, scratch.path(), stop) {
+        Ok(driven) => driven,
+        Err(error) => {
+            let kept = scratch.keep();
+            return Err(error.context(format!(
+                "run {run_id} failed (the logs of its child processes are in {})",
+                kept.display()
+            )));
+        }
+    };
+    let run_dir = args.logs_dir.join(&run_id);
+    let checked = validate::check(&run_dir, FINDINGS_SHOWN)?;
+    let delivery = driven.delivery;
+    let report = Report {
+        files: contents(&run_dir)?,
+        links: LinkReport::look_up(driven.links, &run_dir)?,
+        interrupted: stop.load(Ordering::Relaxed),
+        spans_made: delivery.made,
+        spans_delivered: delivery.delivered,
+        broken_rules: checked.errors,
+        compare_with: driven.compare_with,
+        run_id,
+        drives: driven.drives,
+        run_dir,
+    };
+    let printed = match args.format {
+        Format::Json => print_json(&report),
+        Format::Text => print(&format!(
+            "{}{}{}",
+            report.text(),
+            validate::text(&report.run_dir, &checked),
+            report.next_steps()
+        )),
+    };
+    let problems = report.problems(&delivery);
+    problems
+        .iter()
+        .for_each(|problem| log_line!("cctf: {}", printable(problem)));
+    printed?;
+    Ok(ExitCode::from(if problems.is_empty() { DONE } else { FAILED }))
+}

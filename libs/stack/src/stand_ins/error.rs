@@ -1,0 +1,57 @@
+//! [`PlacementError`]: stand-ins that cannot be placed as asked for.
+
+use std::path::PathBuf;
+
+use crate::tiers::network::NODES_MAX;
+
+/// Maximum number of stand-ins on one machine: each is a process with some ten threads.
+pub const STAND_INS_MAX: usize = 256;
+
+/// A placement that does not fit its recording, or that is too large for one machine.
+#[derive(Debug, thiserror::Error)]
+pub enum PlacementError {
+    #[error("cannot read placement {}: {cause}", path.display())]
+    File { path: PathBuf, cause: String },
+    #[error("invalid placement: {run} has no module {module:?}; its modules are {known}")]
+    NoModule {
+        run: String,
+        module: String,
+        known: String,
+    },
+    #[error(
+        "invalid placement: module {module:?} is on the unknown node {node:?}; use one of {known}, or declare {node:?} in \"nodes\""
+    )]
+    NoNode {
+        module: String,
+        node: String,
+        known: String,
+    },
+    #[error(
+        "invalid placement: node {0:?} is not in the recording, and no module is on it; correct its name, or remove it"
+    )]
+    UnusedNode(String),
+    #[error("invalid placement: the link {u:?} to {v:?} has the unknown node {node:?}")]
+    NoLinkNode { u: String, v: String, node: String },
+    #[error("invalid placement: {place} has {what}; use {remedy}")]
+    Value {
+        place: String,
+        what: String,
+        remedy: String,
+    },
+    #[error(
+        "cannot start stand-ins for {run}: it has {count} instances, and this machine takes {STAND_INS_MAX}; name fewer in \"instances\" of a placement"
+    )]
+    TooMany { run: String, count: usize },
+    #[error(
+        "cannot create the network: the stand-ins are on {0} nodes, and the maximum is {NODES_MAX}; place them on fewer nodes, or omit --netns"
+    )]
+    TooManyNodes(usize),
+    #[error("cannot start stand-ins for {run}: the name {name:?} of its {what} is empty or has a NUL byte")]
+    Name {
+        run: String,
+        what: &'static str,
+        name: String,
+    },
+    #[error("cannot start stand-ins for {0}: no module processed a request")]
+    NoModules(String),
+}

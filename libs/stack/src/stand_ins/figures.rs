@@ -1,0 +1,85 @@
+//! [`Figures`]: delay and rate of links, from placement and recording.
+
+use std::collections::BTreeMap;
+
+use super::error::PlacementError;
+use super::placement::{LinkPlace, Placement};
+use super::recording::{Link, Recording};
+use crate::tiers::network::ConfiguredLink;
+use crate::tiers::settings::{DELAY_MAX, RATE_BPS};
+
+/// Delay and rate by calling and called node.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    recorded: BTreeMap<(String, String), Link>,
+    placed: BTreeMap<(String, String), LinkPlace>,
+}
+
+impl Figures {
+    pub fn new(recording: &Recording, placement: &Placement) -> Self {
+        let key = |link: &LinkPlace| (link.u.clone(), link.v.clone());
+        Self {
+            recorded: recording.links.clone(),
+            placed: placement
+                .links
+                .iter()
+                .map(|link| (key(link), link.clone()))
+                .collect(),
+        }
+    }
+
+    /// Refuses a link that cannot be emulated.
+    pub fn check(link: &LinkPlace) -> Result<(), PlacementError> {
+        let invalid = |what: String, remedy: String| {
+            Err(PlacementError::Value {
+                place: format!("the link {:?} to {:?}", link.u, link.v),
+                what,
+                remedy,
+            })
+        };
+        let delay_max = DELAY_MAX.as_millis();
+        if let Some(delay) = link.delay_ms.filter(|delay| u128::from(*delay) > delay_max) {
+            return invalid(
+                format!("a delay of {delay} ms"),
+                format!("at most {delay_max} ms"),
+            );
+        }
+        if let Some(rate) = link.rate_bps.filter(|rate| !RATE_BPS.contains(rate)) {
+            let range = format!("{} to {}, or omit it", RATE_BPS.start(), RATE_BPS.end());
+            return invalid(format!("a rate of {rate} bit/s"), range);
+        }
+        Ok(())
+    }
+
+    /// The link over which `u` calls `v`: the placement's for this direction or the other one, else the recorded one. `None` if neither
+    /// has it.
+    pub fn link(&self, u: &str, v: &str) -> Option<ConfiguredLink> {
+        let (forth, back) = ((u.to_owned(), v.to_owned()), (v.to_owned(), u.to_owned()));
+        let placed = self.placed.get(&forth).or_else(|| self.placed.get(&back));
+        let recorded = self.recorded.get(&forth).or_else(|| self.recorded.get(&back));
+        if placed.is_none() && recorded.is_none() {
+            return None;
+        }
+        let (delay_ms, rate_bps) = recorded.copied().map(emulated).unwrap_or_default();
+        let placed = placed.cloned().unwrap_or_default();
+        Some(ConfiguredLink {
+            u: u.to_owned(),
+            v: v.to_owned(),
+            delay_ms: placed.delay_ms.unwrap_or(delay_ms),
+            rate_bps: placed.rate_bps.or(rate_bps),
+        })
+    }
+}
+
+/// Delay and rate of a recorded link as they are emulated. Estimates of a path without delay, such as that between processes of one
+/// machine, have a rate without meaning: such a link gets no limit.
+fn emulated(recorded: Link) -> (u64, Option<u64>) {
+    let delay_max = DELAY_MAX.as_millis() as f64;
+    // A float becomes an integer by saturation, and NaN becomes 0.
+    let delay_ms = (recorded.delay_s.unwrap_or(0.0) * 1e3)
+        .clamp(0.0, delay_max)
+        .round() as u64;
+    let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && delay_ms > 0);
+    let rate = rate.map(|rate| (rate as u64).max(*RATE_BPS.start()));
+    (delay_ms, rate.filter(|rate| RATE_BPS.contains(rate)))
+}

@@ -1,0 +1,191 @@
+//! [`launch`]: the processes of all stand-ins, and the files with their addresses.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use cctf_load::plan::target::Target;
+use standin::{Instance, StandIns};
+
+use super::placed::{Placed, StandIn};
+use super::placement::SLOTS_MAX;
+use crate::child::{Child, ChildError};
+use crate::config::StackConfig;
+use crate::service::{Service, start_service};
+use crate::tiers::Tiers;
+
+/// The longest queue of a tunable-svc.
+const QUEUE_LIMIT_MAX: u32 = 1 << 20;
+/// Maximum number of services that one request passes: more than the depth of a plan.
+const HOP_LIMIT: u32 = standin::DEPTH_MAX + 2;
+
+/// Variables that a stand-in must not inherit: it is as recorded.
+const NOT_INHERITED: [&str; 10] = [
+    "APP_ID",
+    "DEFAULT_NEXT_URL",
+    "HOP_LIMIT",
+    "MAX_BODY_BYTES",
+    "MIPS_PER_CORE",
+    "NEXT_TIMEOUT_MS",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+    "REGION",
+    "ZONE",
+];
+
+/// All stand-ins of a run.
+#[derive(Debug)]
+pub struct Launched {
+    /// In the order of the placement.
+    pub children: Vec<Child>,
+    /// The file with their addresses, for the load driver.
+    pub file: PathBuf,
+    /// The address of the first one.
+    pub first: Target,
+}
+
+/// Starts the stand-ins one after the other, and writes the files with their addresses when all listen. In a network each node has a
+/// file of its own, because its links lead to other addresses.
+pub fn launch(
+    config: &StackConfig,
+    placed: &Placed,
+    driver: &str,
+    tiers: Option<&Tiers>,
+    otlp_endpoint: &str,
+    scratch: &Path,
+    stop: &AtomicBool,
+) -> Result<Launched, ChildError> {
+    let files = Files::new(placed, scratch);
+    let (mut children, mut urls) = (Vec::new(), Vec::new());
+    let mut on_node: BTreeMap<&str, u16> = BTreeMap::new();
+    for (number, stand_in) in placed.stand_ins.iter().enumerate() {
+        let service = on_node.entry(&stand_in.node).or_default();
+        let mut variables = variables(stand_in);
+        let file = files.of(&stand_in.node, tiers.is_some());
+        variables.push(("STAND_IN", file.to_string_lossy().into_owned()));
+        let service_of = Service {
+            name: format!(
+                "stand-in {} ({}, {})",
+                number + 1,
+                stand_in.module,
+                stand_in.instance
+            ),
+            variables,
+            removed: &NOT_INHERITED,
+            network: tiers.and_then(|tiers| tiers.network_of(&stand_in.node, *service)),
+        };
+        let (child, url) = start_service(config, service_of, otlp_endpoint, scratch, stop)?;
+        children.push(child);
+        urls.push((url, *service));
+        *service += 1;
+    }
+    files.write(placed, driver, &urls, tiers)?;
+    let first = urls.swap_remove(0).0;
+    Ok(Launched {
+        children,
+        file: files.driver,
+        first,
+    })
+}
+
+/// Everything by which stand-ins differ.
+fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
+    let station = &stand_in.station;
+    // A service with more slots than can be counted has as many as it needs.
+    let slots = station.slots.filter(|slots| *slots <= SLOTS_MAX);
+    let policy = if station.is_released { "released" } else { "held" };
+    let queue_limit = station
+        .queue_limit
+        .unwrap_or(QUEUE_LIMIT_MAX)
+        .min(QUEUE_LIMIT_MAX);
+    let mut variables = vec![
+        ("MODULE_ID", stand_in.module.clone()),
+        ("INSTANCE_ID", stand_in.instance.clone()),
+        ("NODE_ID", stand_in.node.clone()),
+        ("STAGE", stand_in.stage.clone()),
+        (
+            "WORKERS",
+            slots.map_or_else(|| "unlimited".to_owned(), |slots| slots.to_string()),
+        ),
+        ("SLOT_POLICY", policy.to_owned()),
+        ("QUEUE_LIMIT", queue_limit.to_string()),
+        ("HOP_LIMIT", HOP_LIMIT.to_string()),
+    ];
+    if let Some(mips) = stand_in.mips_per_core {
+        variables.push(("MIPS_PER_CORE", mips.to_string()));
+    }
+    if let Some(app_id) = &stand_in.app_id {
+        variables.push(("APP_ID", app_id.clone()));
+    }
+    variables
+}
+
+/// The files with the addresses of the stand-ins.
+struct Files {
+    /// As the load driver reaches them. Without a network, stand-ins use the same addresses.
+    driver: PathBuf,
+    by_node: BTreeMap<String, PathBuf>,
+}
+
+impl Files {
+    fn new(placed: &Placed, scratch: &Path) -> Self {
+        let nodes = placed.nodes().into_iter().enumerate();
+        let file = |(number, node): (usize, &str)| {
+            let path = scratch.join(format!("stand-ins-of-node-{number}.json"));
+            (node.to_owned(), path)
+        };
+        Self {
+            driver: scratch.join("stand-ins.json"),
+            by_node: nodes.map(file).collect(),
+        }
+    }
+
+    fn of(&self, node: &str, has_network: bool) -> &Path {
+        let own = self.by_node.get(node).filter(|_| has_network);
+        own.unwrap_or(&self.driver)
+    }
+
+    fn write(
+        &self,
+        placed: &Placed,
+        driver: &str,
+        urls: &[(Target, u16)],
+        tiers: Option<&Tiers>,
+    ) -> Result<(), ChildError> {
+        let seen_from = |from: &str| -> Vec<Instance> {
+            let each = placed.stand_ins.iter().zip(urls);
+            each.map(|(stand_in, (url, service))| {
+                let link = tiers.and_then(|tiers| tiers.by_link(from, &stand_in.node, *service));
+                Instance {
+                    module: stand_in.module.clone(),
+                    instance: stand_in.instance.clone(),
+                    url: link.as_ref().unwrap_or(url).to_string(),
+                }
+            })
+            .collect()
+        };
+        if tiers.is_some() {
+            for (node, path) in &self.by_node {
+                write(path, seen_from(node))?;
+            }
+        }
+        // The driver has no loopback in common with a stand-in of its node.
+        let is_apart = tiers.is_some() && self.by_node.contains_key(driver);
+        write(&self.driver, seen_from(if is_apart { "" } else { driver }))
+    }
+}
+
+/// Writes a file that appears complete.
+fn write(path: &Path, instances: Vec<Instance>) -> Result<(), ChildError> {
+    let failed = |source| ChildError::StandInsFile {
+        path: path.to_owned(),
+        source,
+    };
+    let stand_ins = StandIns::new(instances).map_err(|cause| failed(io::Error::other(cause)))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&stand_ins.to_json()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

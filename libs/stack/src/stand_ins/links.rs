@@ -1,0 +1,75 @@
+//! The network of the stand-ins: the nodes that they need, and the links over which they call each other.
+
+use std::path::PathBuf;
+
+use super::error::PlacementError;
+use super::placed::{Placed, StandIn};
+use crate::tiers::network::{ConfiguredLink, NODES_MAX, Network, Node};
+
+impl Placed {
+    /// The network of the stand-ins, with notes on links without figures. The load driver calls from `driver`.
+    ///
+    /// # Errors
+    /// If there are too many nodes.
+    pub fn network(
+        &self,
+        driver: &str,
+        toxiproxy: PathBuf,
+    ) -> Result<(Network, Vec<String>), PlacementError> {
+        let names = self.nodes();
+        if names.len() > NODES_MAX {
+            return Err(PlacementError::TooManyNodes(names.len()));
+        }
+        let nodes = names.iter().map(|name| Node {
+            name: (*name).to_owned(),
+            services: self.on_node(name).count() as u16,
+        });
+        let mut links = Vec::new();
+        let mut unknown = Vec::new();
+        for (u, v) in &self.pairs {
+            match self.figures.link(u, v) {
+                Some(link) => links.push(link),
+                None => {
+                    unknown.push(format!("{u}->{v}"));
+                    links.push(ConfiguredLink {
+                        u: u.clone(),
+                        v: v.clone(),
+                        delay_ms: 0,
+                        rate_bps: None,
+                    });
+                }
+            }
+        }
+        if !names.contains(driver) {
+            let to_driver = names.iter().filter_map(|name| self.figures.link(driver, name));
+            links.extend(to_driver.filter(|link| link.delay_ms > 0 || link.rate_bps.is_some()));
+        }
+        let network = Network {
+            nodes: nodes.collect(),
+            links,
+            toxiproxy,
+        };
+        Ok((network, unknown_note(&unknown).into_iter().collect()))
+    }
+
+    /// The stand-ins on a node. The index of each is the number of its service there.
+    pub fn on_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a StandIn> {
+        self.stand_ins
+            .iter()
+            .filter(move |stand_in| stand_in.node == node)
+    }
+}
+
+fn unknown_note(links: &[String]) -> Option<String> {
+    const SHOWN_MAX: usize = 5;
+    let shown = links[..links.len().min(SHOWN_MAX)].join(", ");
+    let more = match links.len().saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!links.is_empty()).then(|| {
+        format!(
+            "delay and rate of {shown}{more} are unknown: no delay and no limit; set them in \"links\" of a placement"
+        )
+    })
+}

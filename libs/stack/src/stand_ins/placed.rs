@@ -1,0 +1,271 @@
+//! [`Placed`]: the stand-ins of a recording, as recorded or as a placement changes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::{PlacementError, STAND_INS_MAX};
+use super::figures::Figures;
+use super::placement::{ModulePlace, NodePlace, Placement};
+use super::recording::{Instance, Module, Node, Recording, Station};
+
+/// One process that takes the place of a recorded instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StandIn {
+    pub module: String,
+    pub instance: String,
+    pub app_id: Option<String>,
+    pub node: String,
+    pub stage: String,
+    pub mips_per_core: Option<f64>,
+    pub station: Station,
+}
+
+/// All stand-ins of a run.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Those of a caller before those of its callees, where no cycle prevents it.
+    pub stand_ins: Vec<StandIn>,
+    /// Sentences about instances that are not as recorded.
+    pub notes: Vec<String>,
+    /// The nodes between which a module calls another one: calling node, called node.
+    pub(super) pairs: BTreeSet<(String, String)>,
+    pub(super) figures: Figures,
+}
+
+impl Placed {
+    /// Checks the placement, and applies it.
+    ///
+    /// # Errors
+    /// If the placement names something unknown or impossible, or there are too many instances.
+    pub fn new(recording: &Recording, placement: &Placement) -> Result<Self, PlacementError> {
+        check(recording, placement)?;
+        let default = (ModulePlace::default(), NodePlace::default());
+        let mut stand_ins = Vec::new();
+        let mut notes = Vec::new();
+        for name in callers_first(&recording.modules) {
+            let module = &recording.modules[name];
+            let place = placement.modules.get(name).unwrap_or(&default.0);
+            notes.extend(missing_note(name, module, place));
+            for instance in instances(module, place) {
+                let node = place.node.clone().unwrap_or(instance.node);
+                let known = recording.nodes.get(&node);
+                let changed = placement.nodes.get(&node).unwrap_or(&default.1);
+                stand_ins.push(StandIn {
+                    module: name.to_owned(),
+                    instance: instance.id,
+                    app_id: module.app_id.clone(),
+                    stage: stage(changed, known),
+                    mips_per_core: changed
+                        .mips_per_core
+                        .or(known.and_then(|node| node.mips_per_core)),
+                    station: place.change(instance.station),
+                    node,
+                });
+            }
+        }
+        check_all(recording, &stand_ins)?;
+        Ok(Self {
+            pairs: pairs(&recording.modules, &stand_ins),
+            figures: Figures::new(recording, placement),
+            stand_ins,
+            notes,
+        })
+    }
+
+    /// The nodes with stand-ins, by name.
+    pub fn nodes(&self) -> BTreeSet<&str> {
+        self.stand_ins
+            .iter()
+            .map(|stand_in| stand_in.node.as_str())
+            .collect()
+    }
+}
+
+fn stage(changed: &NodePlace, known: Option<&Node>) -> String {
+    let recorded = known.map_or("unknown", |node| &node.stage);
+    changed.stage.map_or(recorded, |stage| stage.as_str()).to_owned()
+}
+
+/// Refuses names that are not in the recording, and values that no stand-in can have.
+fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementError> {
+    let is_node = |name: &String| {
+        recording.nodes.contains_key(name)
+            || placement.nodes.contains_key(name)
+            || recording
+                .modules
+                .values()
+                .flat_map(|module| &module.instances)
+                .any(|instance| instance.node == *name)
+    };
+    for (module, place) in &placement.modules {
+        if !recording.modules.contains_key(module) {
+            return Err(PlacementError::NoModule {
+                run: recording.run_id.clone(),
+                module: module.clone(),
+                known: listed(recording.modules.keys()),
+            });
+        }
+        place.check(module)?;
+        if let Some(node) = place.node.as_ref().filter(|node| !is_node(node)) {
+            return Err(PlacementError::NoNode {
+                module: module.clone(),
+                node: node.clone(),
+                known: listed(recording.nodes.keys().chain(placement.nodes.keys())),
+            });
+        }
+    }
+    for (name, node) in &placement.nodes {
+        node.check(name)?;
+        let is_used = placement
+            .modules
+            .values()
+            .any(|module| module.node.as_ref() == Some(name));
+        let is_recorded = recording.nodes.contains_key(name);
+        if !is_used && !is_recorded {
+            return Err(PlacementError::UnusedNode(name.clone()));
+        }
+    }
+    for link in &placement.links {
+        if let Some(node) = [&link.u, &link.v].into_iter().find(|node| !is_node(node)) {
+            return Err(PlacementError::NoLinkNode {
+                u: link.u.clone(),
+                v: link.v.clone(),
+                node: node.clone(),
+            });
+        }
+        Figures::check(link)?;
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be started.
+fn check_all(recording: &Recording, stand_ins: &[StandIn]) -> Result<(), PlacementError> {
+    let run = || recording.run_id.clone();
+    if stand_ins.is_empty() {
+        return Err(PlacementError::NoModules(run()));
+    }
+    if stand_ins.len() > STAND_INS_MAX {
+        return Err(PlacementError::TooMany {
+            run: run(),
+            count: stand_ins.len(),
+        });
+    }
+    for stand_in in stand_ins {
+        let names = [
+            ("module", &stand_in.module),
+            ("instance", &stand_in.instance),
+            ("node", &stand_in.node),
+        ];
+        // Variables of the environment cannot have them.
+        if let Some((what, name)) = names
+            .into_iter()
+            .find(|(_, name)| name.is_empty() || name.contains('\0'))
+        {
+            return Err(PlacementError::Name {
+                run: run(),
+                what,
+                name: name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The first names of a list, for an error.
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    const SHOWN_MAX: usize = 10;
+    let names: BTreeSet<&String> = names.collect();
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if names.len() > SHOWN_MAX {
+        shown.push("others".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// The instances of a module: as recorded, or as the placement names them. One without a recording is like the first recorded one.
+fn instances(module: &Module, place: &ModulePlace) -> Vec<Instance> {
+    let Some(named) = &place.instances else {
+        return module.instances.clone();
+    };
+    let like = |id: &String| {
+        let recorded = module.instances.iter().find(|instance| instance.id == *id);
+        let like = recorded.or(module.instances.first())?;
+        Some(Instance {
+            id: id.clone(),
+            ..like.clone()
+        })
+    };
+    named.iter().filter_map(like).collect()
+}
+
+fn missing_note(name: &str, module: &Module, place: &ModulePlace) -> Option<String> {
+    let named = place.instances.as_ref()?;
+    let missing = module
+        .instances
+        .iter()
+        .filter(|instance| !named.contains(&instance.id))
+        .count();
+    let instances = if missing == 1 { "instance" } else { "instances" };
+    (missing > 0).then(|| {
+        format!(
+            "{missing} recorded {instances} of {name} {} no stand-in: its {} in turn get the requests",
+            if missing == 1 { "has" } else { "have" },
+            named.len(),
+        )
+    })
+}
+
+/// The nodes of each module that calls another one, with the nodes of that one.
+fn pairs(modules: &BTreeMap<String, Module>, stand_ins: &[StandIn]) -> BTreeSet<(String, String)> {
+    let mut nodes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for stand_in in stand_ins {
+        nodes.entry(&stand_in.module).or_default().insert(&stand_in.node);
+    }
+    let mut pairs = BTreeSet::new();
+    for (caller, module) in modules {
+        for callee in &module.calls {
+            for from in nodes.get(caller.as_str()).into_iter().flatten() {
+                let other = nodes.get(callee.as_str()).into_iter().flatten();
+                pairs.extend(
+                    other
+                        .filter(|to| *to != from)
+                        .map(|to| ((*from).to_owned(), (*to).to_owned())),
+                );
+            }
+        }
+    }
+    pairs
+}
+
+/// The modules, each before those that it calls, unless a cycle prevents it.
+fn callers_first(modules: &BTreeMap<String, Module>) -> Vec<&str> {
+    let mut done: Vec<&str> = Vec::with_capacity(modules.len());
+    let mut seen = BTreeSet::new();
+    for name in modules.keys() {
+        // Names on the way from `name`, each with what it still has to visit.
+        let mut open = Vec::new();
+        if seen.insert(name.as_str()) {
+            open.push((name.as_str(), modules[name].calls.iter()));
+        }
+        while let Some((name, calls)) = open.last_mut() {
+            match calls.next() {
+                Some(callee) => {
+                    if let Some((callee, module)) = modules.get_key_value(callee)
+                        && seen.insert(callee.as_str())
+                    {
+                        open.push((callee.as_str(), module.calls.iter()));
+                    }
+                }
+                None => {
+                    done.push(*name);
+                    open.pop();
+                }
+            }
+        }
+    }
+    done.reverse();
+    done
+}

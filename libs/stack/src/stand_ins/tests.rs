@@ -1,0 +1,331 @@
+//! Placements of a recording with three modules on two nodes: what they change, and what is refused.
+
+use std::path::PathBuf;
+
+use super::recording::{Instance, Link, Module, Node, Station};
+use super::{Placed, Placement, PlacementError, Recording, StandIn};
+use crate::tiers::network::{ConfiguredLink, NODES_MAX};
+
+const STATION: Station = Station {
+    slots: Some(2),
+    is_released: false,
+    queue_limit: None,
+};
+
+fn module(instances: &[(&str, &str)], calls: &[&str]) -> Module {
+    let instance = |(id, node): &(&str, &str)| Instance {
+        id: (*id).to_owned(),
+        node: (*node).to_owned(),
+        station: STATION,
+    };
+    Module {
+        app_id: None,
+        instances: instances.iter().map(instance).collect(),
+        calls: calls.iter().map(|call| (*call).to_owned()).collect(),
+    }
+}
+
+fn node(stage: &str, mips_per_core: Option<f64>) -> Node {
+    Node {
+        stage: stage.to_owned(),
+        mips_per_core,
+    }
+}
+
+fn link(delay_s: f64, rate_bps: f64) -> Link {
+    Link {
+        delay_s: Some(delay_s),
+        rate_bps: Some(rate_bps),
+    }
+}
+
+/// `front` on ep0 calls `cart` and `stock` on edge0; `stock` calls `cart`. The driver is on driver0.
+fn recording() -> Recording {
+    let name = |text: &str| text.to_owned();
+    Recording {
+        run_id: name("r"),
+        modules: [
+            (
+                name("cart"),
+                module(&[("cart-1", "edge0"), ("cart-2", "edge0")], &[]),
+            ),
+            (name("front"), module(&[("front-1", "ep0")], &["cart", "stock"])),
+            (name("stock"), module(&[("stock-1", "edge0")], &["cart"])),
+        ]
+        .into(),
+        nodes: [
+            (name("driver0"), node("unknown", None)),
+            (name("edge0"), node("edge", Some(2_000.0))),
+            (name("ep0"), node("endpoint", Some(1_000.0))),
+        ]
+        .into(),
+        links: [
+            ((name("driver0"), name("ep0")), link(0.000_1, 3e6)),
+            ((name("ep0"), name("edge0")), link(0.004_9, 47e6)),
+        ]
+        .into(),
+    }
+}
+
+fn placed(placement: &str) -> Result<Placed, PlacementError> {
+    let placement: Placement = serde_json::from_str(placement).unwrap();
+    Placed::new(&recording(), &placement)
+}
+
+fn refused(placement: &str) -> String {
+    placed(placement).unwrap_err().to_string()
+}
+
+/// The only stand-in of a module.
+fn only<'a>(placed: &'a Placed, module: &str) -> &'a StandIn {
+    let mut all = placed
+        .stand_ins
+        .iter()
+        .filter(|stand_in| stand_in.module == module);
+    let first = all.next().unwrap();
+    assert!(all.next().is_none());
+    first
+}
+
+/// Calling node, called node, delay and rate of each link.
+fn links(placed: &Placed, driver: &str) -> Vec<(String, String, u64, Option<u64>)> {
+    let (network, _) = placed.network(driver, PathBuf::new()).unwrap();
+    let parts = |link: ConfiguredLink| (link.u, link.v, link.delay_ms, link.rate_bps);
+    network.links.into_iter().map(parts).collect()
+}
+
+fn edge(u: &str, v: &str, delay_ms: u64, rate_bps: Option<u64>) -> (String, String, u64, Option<u64>) {
+    (u.to_owned(), v.to_owned(), delay_ms, rate_bps)
+}
+
+#[test]
+fn without_changes_every_instance_is_where_it_was() {
+    let placed = placed("{}").unwrap();
+    let all: Vec<(&str, &str, &str, &str)> = placed
+        .stand_ins
+        .iter()
+        .map(|one| {
+            (
+                one.module.as_str(),
+                one.instance.as_str(),
+                one.node.as_str(),
+                one.stage.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        all,
+        [
+            ("front", "front-1", "ep0", "endpoint"),
+            ("stock", "stock-1", "edge0", "edge"),
+            ("cart", "cart-1", "edge0", "edge"),
+            ("cart", "cart-2", "edge0", "edge"),
+        ],
+        "each caller is before its callees"
+    );
+    assert!(placed.stand_ins.iter().all(|one| one.station == STATION));
+    assert_eq!(only(&placed, "front").mips_per_core, Some(1_000.0));
+    assert!(placed.notes.is_empty());
+    let (network, notes) = placed.network("driver0", PathBuf::new()).unwrap();
+    let services: Vec<(&str, u16)> = network
+        .nodes
+        .iter()
+        .map(|node| (node.name.as_str(), node.services))
+        .collect();
+    assert_eq!(services, [("edge0", 3), ("ep0", 1)]);
+    assert!(notes.is_empty(), "{notes:?}");
+    // 4.9 ms are 5 ms. The driver's path of 0.1 ms is not emulated.
+    assert_eq!(
+        links(&placed, "driver0"),
+        [edge("ep0", "edge0", 5, Some(47_000_000))]
+    );
+}
+
+#[test]
+fn a_placement_moves_modules_and_changes_slots_and_speed() {
+    let placed = placed(
+        r#"{"modules": {"stock": {"node": "cloud0", "slots": "unlimited", "slot_policy": "released", "queue_limit": 5},
+                        "front": {"slots": 7}},
+            "nodes": {"cloud0": {"stage": "cloud", "mips_per_core": 4000}, "ep0": {"mips_per_core": 500}},
+            "links": [{"u": "cloud0", "v": "ep0", "delay_ms": 20}, {"u": "ep0", "v": "edge0", "rate_bps": 1000000}]}"#,
+    )
+    .unwrap();
+    let stock = only(&placed, "stock");
+    assert_eq!((stock.node.as_str(), stock.stage.as_str()), ("cloud0", "cloud"));
+    assert_eq!(stock.mips_per_core, Some(4_000.0));
+    assert_eq!(
+        stock.station,
+        Station {
+            slots: None,
+            is_released: true,
+            queue_limit: Some(5)
+        }
+    );
+    let front = only(&placed, "front");
+    assert_eq!((front.station.slots, front.mips_per_core), (Some(7), Some(500.0)));
+    assert_eq!(front.stage, "endpoint");
+    assert_eq!(
+        links(&placed, "driver0"),
+        [
+            edge("cloud0", "edge0", 0, None),
+            edge("ep0", "cloud0", 20, None),
+            edge("ep0", "edge0", 5, Some(1_000_000)),
+        ],
+        "a link of a placement holds for both directions, and has the recorded figures that it does not set"
+    );
+    let (_, notes) = placed.network("driver0", PathBuf::new()).unwrap();
+    assert!(
+        notes.len() == 1 && notes[0].contains("delay and rate of cloud0->edge0 are unknown"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn named_instances_replace_the_recorded_ones_and_a_note_says_so() {
+    let placed = placed(r#"{"modules": {"cart": {"instances": ["cart-2", "spare"]}}}"#).unwrap();
+    let carts: Vec<(&str, &str)> = placed
+        .stand_ins
+        .iter()
+        .filter(|one| one.module == "cart")
+        .map(|one| (one.instance.as_str(), one.node.as_str()))
+        .collect();
+    assert_eq!(carts, [("cart-2", "edge0"), ("spare", "edge0")]);
+    assert_eq!(
+        placed.notes,
+        ["1 recorded instance of cart has no stand-in: its 2 in turn get the requests"]
+    );
+}
+
+#[test]
+fn a_driver_with_a_link_of_its_own_calls_over_it() {
+    let mut recording = recording();
+    recording
+        .links
+        .insert(("driver0".to_owned(), "ep0".to_owned()), link(0.03, 9e9));
+    let placed = Placed::new(&recording, &Placement::default()).unwrap();
+    assert_eq!(
+        links(&placed, "driver0").pop().unwrap(),
+        edge("driver0", "ep0", 30, None),
+        "rates above those of tbf are no limit"
+    );
+    assert_eq!(
+        links(&placed, "ep0").len(),
+        1,
+        "a driver on a node with stand-ins has none"
+    );
+}
+
+#[test]
+fn what_does_not_exist_or_cannot_be_is_refused_in_one_sentence() {
+    for (placement, sentence) in [
+        (
+            r#"{"modules": {"kart": {}}}"#,
+            r#"invalid placement: r has no module "kart"; its modules are "cart", "front", "stock""#,
+        ),
+        (
+            r#"{"modules": {"cart": {"node": "moon"}}}"#,
+            r#"module "cart" is on the unknown node "moon"; use one of "driver0", "edge0", "ep0", or declare "moon" in "nodes""#,
+        ),
+        (
+            r#"{"nodes": {"edge1": {"stage": "edge"}}}"#,
+            r#"node "edge1" is not in the recording, and no module is on it"#,
+        ),
+        (
+            r#"{"links": [{"u": "ep0", "v": "cloud7"}]}"#,
+            r#"the link "ep0" to "cloud7" has the unknown node "cloud7""#,
+        ),
+        (
+            r#"{"links": [{"u": "ep0", "v": "edge0", "delay_ms": 60001}]}"#,
+            "a delay of 60001 ms; use at most 60000 ms",
+        ),
+        (
+            r#"{"links": [{"u": "ep0", "v": "edge0", "rate_bps": 9}]}"#,
+            "a rate of 9 bit/s; use 100000 to 1000000000",
+        ),
+        (
+            r#"{"modules": {"cart": {"slots": 0}}}"#,
+            r#"module "cart" has 0 slots; use 1 to 1024, or "unlimited""#,
+        ),
+        (
+            r#"{"modules": {"cart": {"instances": []}}}"#,
+            r#"module "cart" has no instances, or one twice"#,
+        ),
+        (
+            r#"{"modules": {"cart": {"instances": ["a", "a"]}}}"#,
+            "no instances, or one twice",
+        ),
+        (
+            r#"{"modules": {"cart": {"instances": [""]}}}"#,
+            r#"the name "" of its instance is empty"#,
+        ),
+        (
+            r#"{"nodes": {"ep0": {"mips_per_core": -1}}}"#,
+            r#"node "ep0" has a speed of -1"#,
+        ),
+    ] {
+        let text = refused(placement);
+        assert!(text.contains(sentence), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_placement_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.json");
+    for (text, cause) in [
+        ("{", "EOF"),
+        (r#"{"module": {}}"#, "unknown field `module`"),
+        (r#"{"modules": {"a": {"slots": -3}}}"#, "slots must be a number"),
+        (r#"{"nodes": {"a": {"stage": "moon"}}}"#, "unknown variant `moon`"),
+        (
+            r#"{"links": [{"u": "a", "v": "b", "delay_ms": 0.5}]}"#,
+            "floating point `0.5`",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Placement::read(&path).unwrap_err().to_string();
+        let begin = format!("cannot read placement {}: ", path.display());
+        assert!(error.starts_with(&begin) && error.contains(cause), "{error}");
+    }
+    std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();
+    let error = Placement::read(&path).unwrap_err().to_string();
+    assert!(error.contains("larger than 1 MiB"), "{error}");
+}
+
+#[test]
+fn too_many_stand_ins_and_nodes_are_refused() {
+    let many = |count: usize| {
+        let mut recording = recording();
+        let ids: Vec<String> = (0..count).map(|number| format!("n{number}")).collect();
+        let instances: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), id.as_str())).collect();
+        recording
+            .modules
+            .insert("many".to_owned(), module(&instances, &[]));
+        Placed::new(&recording, &Placement::default())
+    };
+    let text = many(253).unwrap_err().to_string();
+    assert!(
+        text.contains("it has 257 instances, and this machine takes 256"),
+        "{text}"
+    );
+    assert!(many(NODES_MAX - 2).unwrap().network("d", PathBuf::new()).is_ok());
+    let error = many(NODES_MAX - 1).unwrap().network("d", PathBuf::new());
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("on 33 nodes, and the maximum is 32"), "{text}");
+}
+
+#[test]
+fn modules_that_call_each_other_in_a_circle_are_all_placed() {
+    let mut recording = recording();
+    let cart = recording.modules.get_mut("cart").unwrap();
+    cart.calls.extend(["front".to_owned(), "cart".to_owned()]);
+    let placed = Placed::new(&recording, &Placement::default()).unwrap();
+    assert_eq!(placed.stand_ins.len(), 4);
+    assert_eq!(
+        links(&placed, "driver0"),
+        [
+            edge("edge0", "ep0", 5, Some(47_000_000)),
+            edge("ep0", "edge0", 5, Some(47_000_000)),
+        ]
+    );
+}
