@@ -76,7 +76,7 @@ STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C targe
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
   up down logs tail report collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
-  screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-node need-python need-shop test-tools bench-tools
+  screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-jq need-node need-python need-shop test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -169,7 +169,7 @@ test: need-build ## Run all checks and tests, including those of the real binari
 	@scripts/timed "all tests" scripts/with-engine $(CARGO) test --locked --workspace
 	@cat target/parts.txt
 
-bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta, prost and DuckDB, and print the tables (35 minutes; PARTS=pairs,driver)
+bench: need-binaries bench-tools ## Measure against the Collector, FastAPI, vegeta, prost, DuckDB, pandas and jq, and print the tables (35 minutes; PARTS=pairs,driver)
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@$(CARGO) build --release --locked -p cctf --example sink --example shards --example recorded
 	@$(CARGO) build --release --locked -p cctf-plan --example arrivals
@@ -205,6 +205,9 @@ need-build:
 need-go:
 	@scripts/setup go
 
+need-jq:
+	@scripts/setup jq
+
 need-node:
 	@scripts/setup node
 
@@ -222,7 +225,7 @@ need-shop: need-go need-node need-python
 test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
-bench-tools: collector $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
+bench-tools: collector need-jq $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
 
 $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"

@@ -1,12 +1,13 @@
 """Parts of `make bench` that read a recorded run: stats, validate, verdict, report."""
 
 import json
-import os
 import pathlib
 import shutil
 import statistics
 import subprocess
-import time
+
+import responses
+from processes import measured, spread
 
 ROUNDS = 5
 INVOCATIONS = 1_000_000
@@ -17,23 +18,6 @@ BYTES_AN_INVOCATION = 1200
 REPORT_KB_MAX = 500
 # Of `cctf compare` with two runs of a million invocations.
 VERDICT_S_MAX = 15
-
-
-def measured(command):
-    """Standard output, CPU seconds, seconds and peak memory in MiB of a process that succeeds."""
-    began = time.monotonic()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, f"{command} ended with {process.returncode}"
-    return out, usage.ru_utime + usage.ru_stime, elapsed, usage.ru_maxrss / 1024
-
-
-def spread(values, form):
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
 class Recorded:
@@ -79,6 +63,7 @@ def stats(bench):
             what = (f"CPU seconds of stats by {by}, {recorded.rows()['invocations.jsonl']:,} invocations of 6 modules, against DuckDB; "
                     f"ratios {min(ratios):.2f} to {max(ratios):.2f}")
             bench.say(what, spread(ours, ".2f"), spread(theirs, ".2f"), statistics.median(ratios), "at most 1.5")
+        responses.compare(bench, recorded)
 
 
 def validate(bench):

@@ -363,7 +363,7 @@ def known_parts(text):
 
 
 def main():
-    flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta, prost and DuckDB.")
+    flags = argparse.ArgumentParser(description="Measures against the Collector, FastAPI, vegeta, prost, DuckDB, pandas and jq.")
     flags.add_argument("--bin-dir", type=pathlib.Path, required=True)
     flags.add_argument("--tools", type=pathlib.Path, required=True)
     flags.add_argument("--scale", metavar="SPANS,...", help="only measure loads of so many spans, each with a normalizer of its own")

@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
+use super::decode::{Decode, Encoded};
 use super::ids::{SpanId, TraceId};
 use super::milliseconds::Milliseconds;
 use super::row::row;
@@ -100,6 +101,14 @@ impl Value for Flags {
             flag.encode(out);
         }
         out.push(b']');
+    }
+}
+
+impl Decode<'_> for Flags {
+    fn decode(from: &mut Encoded<'_>) -> Option<Self> {
+        let flags = Vec::<Flag>::decode(from)?;
+        let is_ordered = flags.is_sorted_by(|flag, next| flag < next);
+        is_ordered.then(|| flags.into_iter().fold(Self::NONE, Self::with))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
+use super::decode::{Decode, Encoded};
+use super::digits::{DIGITS_AT_ONCE, leading_digits};
 use super::value::{Kind, Value};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -90,7 +92,10 @@ fn number(mut digits: &[u8]) -> Option<u64> {
         return Some(value);
     }
     while let Some((eight, rest)) = digits.split_first_chunk() {
-        value = value * 100_000_000 + eight_digits(*eight)?;
+        let (digits_of_eight, DIGITS_AT_ONCE) = leading_digits(*eight) else {
+            return None;
+        };
+        value = value * 100_000_000 + digits_of_eight;
         digits = rest;
     }
     for byte in digits {
@@ -101,20 +106,6 @@ fn number(mut digits: &[u8]) -> Option<u64> {
         value = value * 10 + u64::from(digit);
     }
     Some(value)
-}
-
-/// The value of eight digits, of which the first is in the lowest byte. It combines neighbours into pairs, pairs into groups of
-/// four and these into the whole: three multiplications in sequence instead of eight.
-#[inline]
-fn eight_digits(text: [u8; 8]) -> Option<u64> {
-    const EACH: u64 = u64::MAX / 255;
-    let digits = u64::from_le_bytes(text) ^ (EACH * b'0' as u64);
-    // A value above nine, plus six, sets the upper half of its byte. Other non-digits have set it already.
-    let is_digits = (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) == 0;
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    let all = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
-    is_digits.then_some(all)
 }
 
 impl fmt::Display for Milliseconds {
@@ -149,6 +140,25 @@ impl Value for Milliseconds {
         let [[a, b], [c, d], [e, f]] = [rest / 10_000, rest / 100 % 100, rest % 100].map(|two| DIGITS[two]);
         let decimals = [b'.', a, b, c, d, e, f];
         out.extend_from_slice(&decimals);
+    }
+}
+
+impl Decode<'_> for Milliseconds {
+    #[inline]
+    fn decode(from: &mut Encoded<'_>) -> Option<Self> {
+        let is_negative = from.skip("-");
+        let whole = from.digits()?.checked_mul(NANOS_PER_MILLI)?;
+        let fraction = if from.skip(".") {
+            from.decimals(DECIMALS)?
+        } else {
+            return None;
+        };
+        let ns = i64::try_from(whole.checked_add(fraction)?).ok()?;
+        match (is_negative, ns) {
+            (true, 0) => None,
+            (true, ns) => Some(Self(-ns)),
+            (false, ns) => Some(Self(ns)),
+        }
     }
 }
 

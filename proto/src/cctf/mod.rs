@@ -4,6 +4,8 @@
 
 mod bounds;
 mod calls;
+mod decode;
+mod digits;
 mod files;
 mod host_metrics;
 mod ids;
@@ -23,6 +25,7 @@ mod value;
 
 pub use bounds::{ATTRIBUTES_BYTES_MAX, LINE_BYTES_MAX, LINKS_MAX, TEXT_BYTES_MAX, WHOLE_BYTES_MAX, bounded};
 pub use calls::Call;
+pub use decode::{Decode, Encoded, decode};
 pub use files::{FILE_LINKS, File, Shape};
 pub use host_metrics::HostMetric;
 pub use ids::{SpanId, TraceId};

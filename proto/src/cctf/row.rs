@@ -1,7 +1,8 @@
-//! [`Row`] and the `row!` macro: one declaration generates a row's struct, encoder, reader and field table.
+//! [`Row`] and the `row!` macro: one declaration generates a row's struct, encoder, readers and field table.
 
 use serde::de::Deserialize;
 
+use super::decode::Decode;
 use super::value::{Kind, Value};
 
 /// Whether every row has a field.
@@ -27,7 +28,7 @@ pub struct Field {
 }
 
 /// A row: a line of a `.jsonl` file, an object of a `.json` file, or an object nested in one.
-pub trait Row<'a>: Deserialize<'a> {
+pub trait Row<'a>: Deserialize<'a> + Decode<'a> {
     /// The fields, in the order of the files.
     const FIELDS: &'static [Field];
 
@@ -165,6 +166,25 @@ macro_rules! row {
             }
         }
 
+        impl<'de $(: $life, $life)?> $crate::cctf::decode::Decode<'de> for $name $(<$life>)? {
+            #[allow(non_snake_case)]
+            fn decode(from: &mut $crate::cctf::decode::Encoded<'de>) -> Option<Self> {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Index { $($field,)* }
+                $(
+                    let $field = $crate::cctf::row::row!(
+                        @decode $presence $type, from,
+                        if Index::$field as usize == 0 {
+                            concat!("{\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        } else {
+                            concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        }
+                    );
+                )*
+                from.skip("}").then_some($name { $($field,)* })
+            }
+        }
+
         impl<'de $(: $life, $life)?> serde::Deserialize<'de> for $name $(<$life>)? {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct RowVisitor<T>(std::marker::PhantomData<T>);
@@ -205,6 +225,19 @@ macro_rules! row {
                 deserializer.deserialize_map(RowVisitor(std::marker::PhantomData))
             }
         }
+    };
+    (@decode required $type:ty, $from:ident, $key:expr) => {
+        if $from.skip($key) { <$type as $crate::cctf::decode::Decode>::decode($from)? } else { return None }
+    };
+    (@decode nullable $type:ty, $from:ident, $key:expr) => {
+        match $from.skip($key) {
+            true if $from.skip("null") => None,
+            true => Some(<$type as $crate::cctf::decode::Decode>::decode($from)?),
+            false => return None,
+        }
+    };
+    (@decode optional $type:ty, $from:ident, $key:expr) => {
+        if $from.skip($key) { Some(<$type as $crate::cctf::decode::Decode>::decode($from)?) } else { None }
     };
     (@type required $type:ty) => { $type };
     (@type $presence:ident $type:ty) => { Option<$type> };

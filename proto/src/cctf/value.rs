@@ -9,6 +9,7 @@ use std::ops::Deref;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::decode::{Decode, Encoded, escapes};
 use super::row::Field;
 
 /// The type of a field, from which the schemas are generated.
@@ -105,6 +106,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+impl<'de: 'a, 'a> Decode<'de> for Text<'a> {
+    #[inline]
+    fn decode(from: &mut Encoded<'de>) -> Option<Self> {
+        from.plain_string().map(Self::from)
+    }
+}
+
 /// Appends `text` as a JSON string.
 #[inline]
 pub fn push_json_string(text: &str, out: &mut Vec<u8>) {
@@ -128,18 +136,6 @@ fn needs_escape(bytes: &[u8]) -> bool {
     let mut last = [b'a'; 8];
     last[..rest.len()].copy_from_slice(rest);
     in_words | escapes(u64::from_le_bytes(last)) != 0
-}
-
-/// The high bit of each byte that must be escaped. Bits after the first such byte may be wrong.
-#[inline]
-fn escapes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES * 0x80;
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
-    let is_quote = is_zero(word ^ (ONES * u64::from(b'"')));
-    let is_backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-    (is_control | is_quote | is_backslash) & HIGH
 }
 
 #[cold]
@@ -236,6 +232,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     }
 }
 
+impl<'de: 'a, 'a> Decode<'de> for JsonObject<'a> {
+    fn decode(from: &mut Encoded<'de>) -> Option<Self> {
+        let mut values = serde_json::Deserializer::from_str(from.rest()).into_iter::<&RawValue>();
+        let raw = values.next()?.ok()?.get();
+        // A space before the object would move it.
+        let taken = from.take(raw.len())?;
+        (taken == raw && raw.starts_with('{')).then_some(Self(Cow::Borrowed(taken)))
+    }
+}
+
 impl Value for JsonObject<'_> {
     const KIND: Kind = Kind::Attributes;
     fn encode(&self, out: &mut Vec<u8>) {
@@ -250,6 +256,13 @@ pub struct Counters(pub BTreeMap<String, u64>);
 impl<'de> Deserialize<'de> for Counters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BTreeMap::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Decode<'_> for Counters {
+    /// Only `run_meta.json` has counters, so speed does not matter.
+    fn decode(_: &mut Encoded<'_>) -> Option<Self> {
+        None
     }
 }
 
@@ -297,6 +310,12 @@ macro_rules! one_of {
                 out.push(b'"');
                 out.extend_from_slice(self.as_str().as_bytes());
                 out.push(b'"');
+            }
+        }
+
+        impl $crate::cctf::decode::Decode<'_> for $name {
+            fn decode(from: &mut $crate::cctf::decode::Encoded<'_>) -> Option<Self> {
+                Self::parse(from.plain_string()?)
             }
         }
 

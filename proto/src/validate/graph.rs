@@ -85,9 +85,9 @@ impl Graph {
     /// Checks every trace. The rows are sorted by trace, so that each lookup searches few rows.
     pub fn check(mut self, findings: &mut Findings) -> Unresolved {
         self.invocations
-            .sort_unstable_by_key(|row| (row.trace, row.span, row.kind, row.line));
+            .sort_unstable_by_key(|row| (number(row.trace), row.span, row.kind, row.line));
         self.calls
-            .sort_unstable_by_key(|row| (row.trace, row.span, row.kind, row.line));
+            .sort_unstable_by_key(|row| (number(row.trace), row.span, row.kind, row.line));
         let (mut invocations, mut calls) = (&self.invocations[..], &self.calls[..]);
         let mut unresolved = Unresolved::default();
         let mut walks = Vec::new();
@@ -110,6 +110,11 @@ impl Graph {
         }
         unresolved
     }
+}
+
+/// The same order as that of the bytes, compared in two instructions instead of by a call.
+fn number(trace: TraceId) -> u128 {
+    u128::from_be_bytes(trace.0)
 }
 
 fn take_while<'a, T>(rows: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T] {

@@ -1,6 +1,6 @@
 //! Rules on the inventories: `nodes.json`, `links.json` and `module_inventory.json`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::known::{Known, UNKNOWN_NODE};
 use super::report::{Findings, Place};
@@ -10,7 +10,7 @@ use crate::cctf::{Link, Module, Node, Stage};
 /// Checks a node and adds it to `nodes`.
 pub(super) fn check_node(
     row: &Node<'_>,
-    nodes: &mut HashMap<String, Stage>,
+    nodes: &mut foldhash::HashMap<String, Stage>,
     place: Place,
     findings: &mut Findings,
 ) {

@@ -1,8 +1,8 @@
 //! Rules on `placement_events.jsonl`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::known::Known;
+use super::known::{Known, Started};
 use super::report::{Findings, Place};
 use super::rows::check_timestamp;
 use super::rules::Broken;
@@ -61,8 +61,8 @@ impl Placement {
     }
 
     /// The instances that started, by module.
-    pub fn started(self) -> HashMap<String, HashSet<String>> {
-        let mut started: HashMap<String, HashSet<String>> = HashMap::new();
+    pub fn started(self) -> Started {
+        let mut started = Started::default();
         for ((module, instance), life) in self.instances {
             if life.first_start.is_some() {
                 started.entry(module).or_default().insert(instance);

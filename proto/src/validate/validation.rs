@@ -1,6 +1,6 @@
 //! [`Validation`]: checks the rows of one run folder as its files are passed in, in [`READ_ORDER`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
@@ -180,7 +180,7 @@ impl Validation {
     }
 
     fn nodes(&mut self, bytes: &[u8]) {
-        let mut nodes = HashMap::new();
+        let mut nodes = foldhash::HashMap::default();
         let is_read = self.each_item(File::Nodes, bytes, |validation, text, place| {
             let findings = &mut validation.findings;
             if let Some(row) = validation.reader.row::<Node<'_>>(text, place, findings) {

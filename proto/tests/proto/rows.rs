@@ -1,23 +1,42 @@
 //! Every row type, tested by its field table: encoded rows are read back, and missing fields or nulls are errors.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use cctf_proto::cctf::schema::{Format, render};
 use cctf_proto::cctf::{
     Call, Field, File, HostMetric, Invocation, Kind, Link, LinkMetric, Milliseconds, Module, Node,
-    PlacementEvent, Presence, Row, RunMeta, Shape, SystemStat, Text, Value,
+    PlacementEvent, Presence, Row, RunMeta, Shape, SystemStat, Text, Value, decode,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// Reads a row and encodes it again.
+/// Reads a row and encodes it again. If the decoder takes the text too, both readers must agree, and the text must be what the
+/// encoder writes.
 fn rewrite(file: File, text: &str) -> Result<String, String> {
-    fn through<'a, R: Row<'a>>(text: &'a str) -> Result<String, String> {
-        let row: R = serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
-        let mut out = Vec::new();
-        row.encode(&mut out);
-        String::from_utf8(out).map_err(|error| error.to_string())
+    read(file, text).0
+}
+
+fn is_decoded(file: File, text: &str) -> bool {
+    read(file, text).1
+}
+
+/// The row of the general reader, encoded again, and whether the decoder took the text.
+fn read(file: File, text: &str) -> (Result<String, String>, bool) {
+    fn through<'a, R: Row<'a> + Debug + PartialEq>(text: &'a str) -> (Result<String, String>, bool) {
+        let row: Result<R, String> =
+            serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string());
+        let written = row.as_ref().map(|row| {
+            let mut out = Vec::new();
+            row.encode(&mut out);
+            String::from_utf8(out).unwrap()
+        });
+        let decoded = decode::<R>(text);
+        if let Some(decoded) = &decoded {
+            assert_eq!((Ok(decoded), Ok(text)), (row.as_ref(), written.as_deref()));
+        }
+        (written.map_err(String::clone), decoded.is_some())
     }
     match file {
         File::Invocations => through::<Invocation<'_>>(text),
@@ -136,6 +155,47 @@ fn any_row() -> impl Strategy<Value = (File, Written)> {
     select(File::ALL).prop_flat_map(|file| (Just(file), row_of(file.fields())))
 }
 
+/// Texts that matter to a reader of JSON. The empty one removes a character.
+const CHANGES: &[&str] = &[
+    "",
+    "0",
+    "00",
+    "9",
+    "1",
+    "-",
+    "-0",
+    ".",
+    ".0",
+    "e",
+    "E5",
+    "+",
+    "\"",
+    "\\",
+    "\\n",
+    " ",
+    ",",
+    ":",
+    "{",
+    "}",
+    "[",
+    "]",
+    "a",
+    "g",
+    "F",
+    "null",
+    "true",
+    "\n",
+    "\u{1}",
+    "\u{7f}",
+    "ü",
+    "\u{1F980}",
+    "[]",
+    "{}",
+    "{\"a\":1}",
+    "\"x\":1,",
+    ",\"x\":1",
+];
+
 /// A row of every file, with all its fields.
 fn full_rows() -> Vec<(File, Written)> {
     let value = |kind| match kind {
@@ -174,6 +234,26 @@ proptest! {
         prop_assert_eq!(rewrite(file, &text), Ok(text));
     }
 
+    /// The readers are compared in `read`.
+    #[test]
+    fn the_decoder_agrees_with_the_general_reader_on_changed_rows(
+        (file, row) in any_row(),
+        changes in vec((any::<prop::sample::Index>(), select(CHANGES)), 1..3),
+    ) {
+        let mut text = object(&row);
+        for (index, change) in changes {
+            let at = index.index(text.len() + 1);
+            let at = (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+            let end = text[at..].chars().next().map_or(at, |char| at + char.len_utf8());
+            match change {
+                "" => text.replace_range(at..end, ""),
+                inserted if index.index(2) == 0 => text.insert_str(at, inserted),
+                replacement => text.replace_range(at..end, replacement),
+            }
+        }
+        let _ = rewrite(file, &text);
+    }
+
     #[test]
     fn any_string_is_written_as_json(string in any::<String>()) {
         let read: String = serde_json::from_str(&encoded(&Text::from(&*string))).unwrap();
@@ -198,6 +278,49 @@ proptest! {
         if let Err(error) = jsonschema::draft202012::validate(&schema, &instance) {
             prop_assert!(false, "{}: {error} at {}", file.name(), error.instance_path());
         }
+    }
+}
+
+#[test]
+fn the_decoder_takes_full_rows_of_every_file_but_one() {
+    for (file, row) in full_rows() {
+        // It does not take counters.
+        assert_eq!(
+            is_decoded(file, &object(&row)),
+            file != File::RunMeta,
+            "{}",
+            file.name()
+        );
+        for at in 0..row.len() {
+            let mut other = row.clone();
+            other.swap(at, (at + 1) % row.len());
+            assert!(!is_decoded(file, &object(&other)), "{}", file.name());
+        }
+    }
+}
+
+#[test]
+fn the_decoder_takes_rows_with_all_kinds_of_values() {
+    for text in [
+        r#"{"ts_ms":1760000000000.000001,"node_id":"ü n","stage":"edge","metric":"m","value":-1.5e-7}"#,
+        r#"{"ts_ms":-1.000000,"node_id":"","stage":"edge","metric":"m","value":1e16,"unit":"1","attributes":{"a":"}","b":1}}"#,
+    ] {
+        assert!(is_decoded(File::SystemStats, text), "{text}");
+    }
+    let ids = format!(
+        r#"{{"trace_id":"{}","span_id":"{}""#,
+        "0f".repeat(16),
+        "a0".repeat(8)
+    );
+    for (count, flags) in [
+        ("0", "[]"),
+        ("7", r#"["orphan"]"#),
+        ("123456789012345", r#"["orphan","late"]"#),
+    ] {
+        let text = format!(
+            r#"{ids},"parent_span_id":null,"ancestor_id":null,"module_id":"m","instance_id":"i","node":"n","stage":"cloud","ts_start":1760000000000.000000,"ts_end":0.000001,"method":null,"path":"/","bytes_out":{count},"bytes_in":null,"status":-3,"flags":{flags}}}"#
+        );
+        assert!(is_decoded(File::Calls, &text), "{text}");
     }
 }
 
