@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 use cctf_load::plan::target::Target;
 use standin::{Instance, StandIns};
 
-use super::placed::{Placed, StandIn};
+use super::placed::Placed;
 use super::placement::SLOTS_MAX;
+use super::stand_in::StandIn;
 use crate::child::{Child, ChildError};
 use crate::config::StackConfig;
 use crate::service::{Service, start_service};
@@ -17,8 +18,6 @@ use crate::tiers::Tiers;
 
 /// The longest queue of a tunable-svc.
 const QUEUE_LIMIT_MAX: u32 = 1 << 20;
-/// Maximum number of services that one request passes: more than the depth of a plan.
-const HOP_LIMIT: u32 = standin::DEPTH_MAX + 2;
 
 /// Variables that a stand-in must not inherit: it is as recorded.
 const NOT_INHERITED: [&str; 10] = [
@@ -110,7 +109,6 @@ fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
         ),
         ("SLOT_POLICY", policy.to_owned()),
         ("QUEUE_LIMIT", queue_limit.to_string()),
-        ("HOP_LIMIT", HOP_LIMIT.to_string()),
     ];
     if let Some(mips) = stand_in.mips_per_core {
         variables.push(("MIPS_PER_CORE", mips.to_string()));

@@ -1,9 +1,10 @@
-//! The network of the stand-ins: the nodes that they need, and the links over which they call each other.
+//! [`Placed::network`]: the nodes that the stand-ins need, and the links over which they call each other.
 
 use std::path::PathBuf;
 
 use super::error::PlacementError;
-use super::placed::{Placed, StandIn};
+use super::placed::Placed;
+use super::stand_in::StandIn;
 use crate::tiers::network::{ConfiguredLink, NODES_MAX, Network, Node};
 
 impl Placed {

@@ -4,20 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{PlacementError, STAND_INS_MAX};
 use super::figures::Figures;
+use super::pairs::pairs;
 use super::placement::{ModulePlace, NodePlace, Placement};
-use super::recording::{Instance, Module, Node, Recording, Station};
-
-/// One process that takes the place of a recorded instance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StandIn {
-    pub module: String,
-    pub instance: String,
-    pub app_id: Option<String>,
-    pub node: String,
-    pub stage: String,
-    pub mips_per_core: Option<f64>,
-    pub station: Station,
-}
+use super::recording::{Instance, Module, Node, Recording};
+use super::stand_in::StandIn;
 
 /// All stand-ins of a run.
 #[derive(Debug, Clone)]
@@ -26,7 +16,7 @@ pub struct Placed {
     pub stand_ins: Vec<StandIn>,
     /// Sentences about instances that are not as recorded.
     pub notes: Vec<String>,
-    /// The nodes between which a module calls another one: calling node, called node.
+    /// The nodes of which one calls the other: calling node, called node.
     pub(super) pairs: BTreeSet<(String, String)>,
     pub(super) figures: Figures,
 }
@@ -64,7 +54,7 @@ impl Placed {
         }
         check_all(recording, &stand_ins)?;
         Ok(Self {
-            pairs: pairs(&recording.modules, &stand_ins),
+            pairs: pairs(recording, &stand_ins),
             figures: Figures::new(recording, placement),
             stand_ins,
             notes,
@@ -216,28 +206,6 @@ fn missing_note(name: &str, module: &Module, place: &ModulePlace) -> Option<Stri
             named.len(),
         )
     })
-}
-
-/// The nodes of each module that calls another one, with the nodes of that one.
-fn pairs(modules: &BTreeMap<String, Module>, stand_ins: &[StandIn]) -> BTreeSet<(String, String)> {
-    let mut nodes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for stand_in in stand_ins {
-        nodes.entry(&stand_in.module).or_default().insert(&stand_in.node);
-    }
-    let mut pairs = BTreeSet::new();
-    for (caller, module) in modules {
-        for callee in &module.calls {
-            for from in nodes.get(caller.as_str()).into_iter().flatten() {
-                let other = nodes.get(callee.as_str()).into_iter().flatten();
-                pairs.extend(
-                    other
-                        .filter(|to| *to != from)
-                        .map(|to| ((*from).to_owned(), (*to).to_owned())),
-                );
-            }
-        }
-    }
-    pairs
 }
 
 /// The modules, each before those that it calls, unless a cycle prevents it.

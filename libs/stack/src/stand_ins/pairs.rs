@@ -1,0 +1,63 @@
+//! [`pairs`]: the nodes whose stand-ins call each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::recording::{Instance, Recording};
+use super::stand_in::StandIn;
+
+/// Where the stand-ins of each module are.
+struct Nodes<'a> {
+    by_instance: BTreeMap<(&'a str, &'a str), &'a str>,
+    all: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+/// Calling and called nodes. The inventory shows which modules call each other, and `links.json` between which nodes.
+pub(super) fn pairs(recording: &Recording, stand_ins: &[StandIn]) -> BTreeSet<(String, String)> {
+    let nodes = Nodes::new(stand_ins);
+    let mut pairs = BTreeSet::new();
+    for (caller, module) in &recording.modules {
+        for callee in &module.calls {
+            let Some(called) = recording.modules.get(callee) else {
+                continue;
+            };
+            for from in &module.instances {
+                for to in called.instances.iter().filter(|to| may_call(recording, from, to)) {
+                    for u in nodes.of(caller, from) {
+                        let others = nodes.of(callee, to).into_iter().filter(|v| *v != u);
+                        pairs.extend(others.map(|v| (u.to_owned(), v.to_owned())));
+                    }
+                }
+            }
+        }
+    }
+    pairs
+}
+
+/// Whether an instance can have called another one, as far as links show. Without any link nothing is known.
+fn may_call(recording: &Recording, from: &Instance, to: &Instance) -> bool {
+    from.node == to.node
+        || recording.links.is_empty()
+        || recording
+            .links
+            .contains_key(&(from.node.clone(), to.node.clone()))
+}
+
+impl<'a> Nodes<'a> {
+    fn new(stand_ins: &'a [StandIn]) -> Self {
+        let (mut by_instance, mut all) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<_>>::new());
+        for one in stand_ins {
+            let node = one.node.as_str();
+            by_instance.insert((one.module.as_str(), one.instance.as_str()), node);
+            all.entry(one.module.as_str()).or_default().insert(node);
+        }
+        Self { by_instance, all }
+    }
+
+    /// The node of an instance's stand-in. All nodes of its module if it has none: each stand-in there gets requests in turn.
+    fn of(&self, module: &str, instance: &Instance) -> BTreeSet<&'a str> {
+        match self.by_instance.get(&(module, instance.id.as_str())) {
+            Some(node) => BTreeSet::from([*node]),
+            None => self.all.get(module).cloned().unwrap_or_default(),
+        }
+    }
+}
