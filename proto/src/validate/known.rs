@@ -1,6 +1,6 @@
 //! [`Known`]: the nodes, modules and instances that rows may name.
 
-// Each row needs four lookups. With the standard library's hash they would take a tenth of the time of a validation. This one
+// Each row needs four lookups. With the standard library's hash they would take a tenth of the instructions. This one
 // has a random seed, too.
 use foldhash::{HashMap, HashSet};
 
