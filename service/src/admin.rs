@@ -36,7 +36,7 @@ const REQUESTS: Family = counter(
 /// A metric without labels, and the source of its value.
 type SingleValue = (Family, fn(&Service) -> u64);
 
-static SINGLE_VALUES: [SingleValue; 12] = [
+static SINGLE_VALUES: [SingleValue; 11] = [
     (
         counter(
             "queue_full_total",
@@ -97,16 +97,17 @@ static SINGLE_VALUES: [SingleValue; 12] = [
     (gauge("queue_length", "Requests waiting for a slot."), |service| {
         service.queue.len() as u64
     }),
-    (gauge("workers", "Worker slots."), |service| {
-        service.settings.worker_count() as u64
-    }),
 ];
+const WORKERS: Family = gauge("workers", "Worker slots. Absent if they are unlimited.");
 
-pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
-    let (ready, counts) = (service.clone(), service.clone());
+/// Counters of a stand-in: name, description, and value.
+pub type Further = Arc<dyn Fn() -> Vec<(&'static str, &'static str, String)> + Send + Sync>;
+
+pub fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>, further: &Further) {
+    let (ready, counts, further) = (service.clone(), service.clone(), further.clone());
     page(config, "/livez", || HttpResponse::Ok().body("ok\n"));
     page(config, "/readyz", move || readiness(&ready));
-    page(config, "/metrics", move || metrics(&counts));
+    page(config, "/metrics", move || metrics(&counts, &further));
 }
 
 /// A page for GET, and for HEAD without a body.
@@ -134,13 +135,13 @@ fn readiness(service: &Service) -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-fn metrics(service: &Service) -> HttpResponse {
+fn metrics(service: &Service, further: &Further) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(PROMETHEUS_TEXT)
-        .body(render(service))
+        .body(render(service, further))
 }
 
-fn render(service: &Service) -> String {
+fn render(service: &Service, further: &Further) -> String {
     let mut text = String::with_capacity(4096);
     write_head(&mut text, &REQUESTS);
     for (method, route, class, count) in service.stats.finished() {
@@ -152,6 +153,14 @@ fn render(service: &Service) -> String {
     for (family, read) in &SINGLE_VALUES {
         write_head(&mut text, family);
         let _ = writeln!(text, "tunable_svc_{} {}", family.name, read(service));
+    }
+    if let Some(slots) = service.settings.slots() {
+        write_head(&mut text, &WORKERS);
+        let _ = writeln!(text, "tunable_svc_{} {slots}", WORKERS.name);
+    }
+    for (name, help, value) in further() {
+        write_head(&mut text, &counter(name, help));
+        let _ = writeln!(text, "tunable_svc_{name} {value}");
     }
     text
 }

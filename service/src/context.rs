@@ -11,6 +11,9 @@ use crate::headers::{Header, Headers};
 /// Maximum length of baggage that is passed on; W3C Baggage requires support for this length.
 pub const BAGGAGE_LEN_MAX: usize = 8192;
 
+/// The User-Agent of calls.
+pub const USER_AGENT: &str = concat!("tunable-svc/", env!("CARGO_PKG_VERSION"));
+
 /// The trace and run that a request belongs to.
 #[derive(Debug, Default, Clone)]
 pub struct Origin {

@@ -2,6 +2,7 @@
 
 pub const HOP_COUNT_HEADER: &str = "x-hop-count";
 pub const NEXT_URL_HEADER: &str = "x-next-url";
+pub use standin::PLAN_HEADER;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
@@ -15,10 +16,11 @@ pub enum Header {
     NextUrl,
     Host,
     ContentLength,
+    Plan,
 }
 
 impl Header {
-    const COUNT: usize = Self::ContentLength as usize + 1;
+    const COUNT: usize = Self::Plan as usize + 1;
 
     /// `name` is in lower case.
     fn from_name(name: &str) -> Option<Self> {
@@ -33,6 +35,7 @@ impl Header {
             NEXT_URL_HEADER => Self::NextUrl,
             "host" => Self::Host,
             "content-length" => Self::ContentLength,
+            PLAN_HEADER => Self::Plan,
             _ => return None,
         })
     }

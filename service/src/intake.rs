@@ -29,9 +29,9 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 const BODY_BUFFER_BYTES: usize = 64 << 10;
 
 /// The answer to a request that is rejected before it gets a slot.
-struct Rejected {
-    answer: Answer,
-    body_bytes: u64,
+pub struct Rejected {
+    pub answer: Answer,
+    pub body_bytes: u64,
 }
 
 /// What the method and the path of a request match.
@@ -69,6 +69,9 @@ pub async fn serve(
         service.stats.run_ids_refused.fetch_add(1, Ordering::Relaxed);
     }
     let read = match &target {
+        _ if headers.text(Header::Plan).is_some() => {
+            Err(Rejected::without_body(Answer::error(400, standin::NO_STAND_IN)))
+        }
         Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
         Target::WrongMethod(_) => Err(Rejected::without_body(Answer::error(
             405,
@@ -105,7 +108,9 @@ pub async fn serve(
         (_, Err(rejected)) => reject(&service, rejected.answer, ticket),
         (None, Ok(_)) => reject(&service, Answer::error(404, "no such endpoint"), ticket),
     };
-    respond(answer, &target, service.is_draining())
+    // The body of a plan is unread.
+    let closes = service.is_draining() || headers.text(Header::Plan).is_some();
+    respond(answer, &target, closes)
 }
 
 async fn admit(
@@ -134,7 +139,7 @@ async fn admit(
 }
 
 /// Finishes a request that gets no slot. Its end time is its arrival time.
-fn reject(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
+pub fn reject(service: &Service, answer: Answer, ticket: Ticket) -> Answer {
     let times = Times {
         enqueue_ns: ticket.enqueue_ns,
         end_ns: ticket.enqueue_ns,
@@ -188,7 +193,8 @@ fn is_utf8_decoded(encoded: &str) -> bool {
     !encoded.contains('%') || percent_decode_str(encoded).decode_utf8().is_ok()
 }
 
-fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
+/// The number of hops of a request, if there may be another one.
+pub fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
     let Some(text) = headers.text(Header::HopCount) else {
         return Ok(0);
     };
@@ -205,7 +211,8 @@ fn hops_of(service: &Service, headers: &Headers<'_>) -> Result<u32, Answer> {
     Ok(hops)
 }
 
-async fn read_body(
+/// Reads a body of at most MAX_BODY_BYTES.
+pub async fn read_body(
     service: &Service,
     headers: &Headers<'_>,
     payload: web::Payload,
@@ -289,7 +296,7 @@ fn too_large(service: &Service, body_bytes: usize) -> Rejected {
     }
 }
 
-fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
+fn respond(answer: Answer, target: &Target, closes: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.insert_header((
@@ -309,13 +316,14 @@ fn respond(answer: Answer, target: &Target, draining: bool) -> HttpResponse {
         response.insert_header(("x-next-error", &*error));
     }
     // After these answers, part of the body may be unread. On the same connection it would be parsed as the next request.
-    if draining || matches!(answer.status, 404 | 405 | 408 | 413 | 508) {
+    if closes || matches!(answer.status, 404 | 405 | 408 | 413 | 508) {
         response.force_close();
     }
     response.body(answer.body)
 }
 
-fn known_headers(head: &HttpRequest) -> Headers<'_> {
+/// The headers that this service reads.
+pub fn known_headers(head: &HttpRequest) -> Headers<'_> {
     let mut headers = Headers::default();
     for (name, value) in head.headers() {
         headers.keep(name.as_str(), || value.to_str().ok());
@@ -324,7 +332,7 @@ fn known_headers(head: &HttpRequest) -> Headers<'_> {
 }
 
 /// The method as the semantic conventions name it. A method that they do not know is `_OTHER`.
-fn method_of(head: &HttpRequest) -> &'static str {
+pub fn method_of(head: &HttpRequest) -> &'static str {
     match head.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
@@ -337,7 +345,7 @@ fn method_of(head: &HttpRequest) -> &'static str {
     }
 }
 
-fn version_of(head: &HttpRequest) -> &'static str {
+pub fn version_of(head: &HttpRequest) -> &'static str {
     match head.version() {
         Version::HTTP_10 => "1.0",
         Version::HTTP_2 => "2",

@@ -5,6 +5,7 @@
 //! the answer. `telemetry` exports spans and metrics.
 //!
 //! `server` starts and stops everything, `service` is the state shared by all threads, and `settings` is read once.
+//! With --stand-in, `stand_in` takes the place of `endpoints` and `forward`: requests contain their work.
 //! `admin` is not part of the recorded workload. `embedded` starts a normalizer if no OTLP receiver is configured;
 //! `privileges` drops root.
 
@@ -12,6 +13,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod admin;
+pub mod burn;
 pub mod clock;
 pub mod context;
 pub mod embedded;
@@ -28,6 +30,7 @@ pub mod request;
 pub mod server;
 pub mod service;
 pub mod settings;
+pub mod stand_in;
 pub mod station;
 pub mod stats;
 pub mod telemetry;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::Method;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, guard, web};
 use anyhow::{Context as _, anyhow};
 use cctf_proto::stdio;
 use futures_util::future::LocalBoxFuture;
@@ -22,11 +22,14 @@ use crate::intake::{Target, serve};
 use crate::kv::Store;
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::stand_in::intake;
+use crate::stand_in::shared::StandIn;
 use crate::station::queue::Queue;
 use crate::station::{Item, scheduling, slot};
 use crate::stats::Stats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Sources;
+use crate::telemetry::resource::set_names;
 use crate::{admin, embedded, files, privileges};
 
 /// Longer than the idle timeouts of common clients, so that the client closes idle connections.
@@ -52,6 +55,9 @@ pub fn run(mut settings: Settings) -> anyhow::Result<()> {
     if let Some(normalizer) = &normalizer {
         settings.otel.send_to(normalizer.endpoint())?;
     }
+    if settings.stand_in.is_some() {
+        set_names(&mut settings);
+    }
     let clock = Clock::start();
     let stats = Arc::new(Stats::default());
     let queue: Arc<Queue<Item>> = Arc::new(Queue::new(settings.queue_limit));
@@ -76,7 +82,12 @@ pub fn run(mut settings: Settings) -> anyhow::Result<()> {
         .build()
         .context("cannot start the thread for downstream calls")?;
     let slots = start_slots(&service, calls.handle())?;
-    let served = actix_web::rt::System::new().block_on(listen_and_serve(&service, &telemetry));
+    let stand_in = service.settings.stand_in.clone();
+    let stand_in = stand_in
+        .map(|path| StandIn::start(service.clone(), path, calls.handle().clone()).map(Arc::new))
+        .transpose()?;
+    let serving = listen_and_serve(&service, &telemetry, stand_in.as_ref());
+    let served = actix_web::rt::System::new().block_on(serving);
     service.queue.abandon();
     join_slots(slots);
     calls.shutdown_background();
@@ -93,7 +104,7 @@ fn sources(settings: &Settings, stats: &Arc<Stats>, queue: &Arc<Queue<Item>>) ->
     Sources {
         stats: stats.clone(),
         queue_length,
-        workers: settings.worker_count() as u64,
+        workers: settings.slots().map(|slots| slots as u64),
     }
 }
 
@@ -107,10 +118,13 @@ fn start_slots(
             .name(format!("slot-{number}"))
             .spawn(move || {
                 scheduling::request_short_slices();
+                if service.settings.stand_in.is_some() {
+                    scheduling::request_exact_wakeups();
+                }
                 slot::run(&service, &calls);
             })
     };
-    let slots = (0..service.settings.worker_count())
+    let slots = (0..service.settings.first_slots())
         .map(start)
         .collect::<io::Result<_>>();
     slots.map_err(|error| anyhow!("cannot start the worker slots: {error}; reduce WORKERS"))
@@ -125,11 +139,15 @@ fn join_slots(slots: Vec<JoinHandle<()>>) {
     }
 }
 
-async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyhow::Result<()> {
+async fn listen_and_serve(
+    service: &Arc<Service>,
+    telemetry: &Telemetry,
+    stand_in: Option<&Arc<StandIn>>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let (workload, listening) = bind_workload(service)?;
-    let (admin, admin_listening) = bind_admin(service)?;
+    let (workload, listening) = bind_workload(service, stand_in)?;
+    let (admin, admin_listening) = bind_admin(service, stand_in)?;
     let (workload_handle, admin_handle) = (workload.handle(), admin.handle());
     let workload = actix_web::rt::spawn(workload);
     let admin = actix_web::rt::spawn(admin);
@@ -139,7 +157,7 @@ async fn listen_and_serve(service: &Arc<Service>, telemetry: &Telemetry) -> anyh
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    drain(service, &workload_handle).await;
+    drain(service, stand_in, &workload_handle).await;
     admin_handle.stop(false).await;
     workload
         .await
@@ -163,13 +181,15 @@ fn announce(listening: SocketAddr, admin: SocketAddr) {
 }
 
 /// Refuses new connections, waits for requests in progress at most DRAIN_TIMEOUT_MS, then closes all connections.
-async fn drain(service: &Service, server: &ServerHandle) {
+async fn drain(service: &Service, stand_in: Option<&Arc<StandIn>>, server: &ServerHandle) {
+    let has_work =
+        || service.stats.active() > 0 || stand_in.is_some_and(|stand_in| stand_in.unfinished() > 0);
     service.draining.store(true, Ordering::Relaxed);
     server.pause().await;
     let active = service.stats.active();
     tracing::info!(active, "stopping: refusing new connections");
     let deadline = Instant::now() + Duration::from_millis(service.settings.drain_timeout_ms);
-    while service.stats.active() > 0 && Instant::now() < deadline {
+    while has_work() && Instant::now() < deadline {
         tokio::time::sleep(DRAIN_POLL_INTERVAL).await;
     }
     let unfinished = service.stats.active();
@@ -179,10 +199,17 @@ async fn drain(service: &Service, server: &ServerHandle) {
     server.stop(unfinished == 0).await;
 }
 
-fn bind_workload(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_workload(
+    service: &Arc<Service>,
+    stand_in: Option<&Arc<StandIn>>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let address = service.settings.listen_address();
-    let shared = service.clone();
-    let server = HttpServer::new(move || App::new().configure(|config| routes(config, &shared)))
+    let (shared, stand_in) = (service.clone(), stand_in.cloned());
+    let routes = move |config: &mut web::ServiceConfig| match &stand_in {
+        Some(stand_in) => stand_in_routes(config, stand_in),
+        None => routes(config, &shared),
+    };
+    let server = HttpServer::new(move || App::new().configure(&routes))
         .workers(service.settings.io_worker_count())
         .max_connections(service.settings.max_connections)
         .keep_alive(KEEP_ALIVE)
@@ -197,10 +224,18 @@ fn bind_workload(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)>
     Ok((server.run(), bound))
 }
 
-fn bind_admin(service: &Arc<Service>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_admin(
+    service: &Arc<Service>,
+    stand_in: Option<&Arc<StandIn>>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let address = service.settings.admin_listen;
-    let shared = service.clone();
-    let server = HttpServer::new(move || App::new().configure(|config| admin::routes(config, &shared)))
+    let (shared, stand_in) = (service.clone(), stand_in.cloned());
+    let further: admin::Further = Arc::new(move || {
+        let counters = stand_in.as_ref().map(|stand_in| &stand_in.counters);
+        counters.map_or_else(Vec::new, |counters| counters.lines())
+    });
+    let routes = move |config: &mut web::ServiceConfig| admin::routes(config, &shared, &further);
+    let server = HttpServer::new(move || App::new().configure(&routes))
         .workers(1)
         .disable_signals()
         .bind(address)
@@ -221,6 +256,24 @@ fn routes(config: &mut web::ServiceConfig, service: &Arc<Service>) {
         }
     }
     config.default_service(web::to(handler(service, Target::Unknown)));
+}
+
+/// Every request of a stand-in contains its work.
+fn stand_in_routes(config: &mut web::ServiceConfig, stand_in: &Arc<StandIn>) {
+    let (described, executing) = (stand_in.clone(), stand_in.clone());
+    let probe = web::get().to(move || std::future::ready(intake::probe(&described)));
+    let execute = move |head: HttpRequest, payload: web::Payload| -> LocalBoxFuture<'static, HttpResponse> {
+        Box::pin(intake::serve(executing.clone(), head, payload))
+    };
+    config.service(
+        web::resource(standin::STAND_IN_PATH)
+            .guard(guard::fn_guard(|request| {
+                !request.head().headers().contains_key(standin::PLAN_HEADER)
+            }))
+            .route(probe)
+            .default_service(web::to(execute.clone())),
+    );
+    config.default_service(web::to(execute));
 }
 
 fn resource(route: &'static str, service: &Arc<Service>) -> actix_web::Resource {

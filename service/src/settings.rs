@@ -48,6 +48,24 @@ pub enum SlotPolicy {
     Released,
 }
 
+/// The number of worker slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    Limited(u16),
+    /// As many as there are requests, as in an application that reports no queue.
+    Unlimited,
+}
+
+impl Workers {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count @ 1..=1024) => Ok(Self::Limited(count)),
+            _ if text == "unlimited" => Ok(Self::Unlimited),
+            _ => Err("use a number from 1 to 1024, or unlimited for a stand-in".to_owned()),
+        }
+    }
+}
+
 impl SlotPolicy {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,9 +86,9 @@ pub struct Settings {
     /// Address to listen on for /livez, /readyz and /metrics; port 0 selects a free one
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
-    /// Number of worker slots; each works on one request at a time [default: number of logical CPUs]
-    #[arg(long, env = "WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub workers: Option<u16>,
+    /// Number of worker slots; each works on one request at a time; a stand-in can have unlimited ones [default: number of logical CPUs]
+    #[arg(long, env = "WORKERS", value_parser = Workers::parse)]
+    pub workers: Option<Workers>,
     /// Maximum number of requests that wait for a slot; further ones get status 503
     #[arg(long, env = "QUEUE_LIMIT", default_value_t = 1024, value_parser = parse_queue_limit)]
     pub queue_limit: usize,
@@ -83,6 +101,13 @@ pub struct Settings {
     /// Maximum number of open connections per I/O thread
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
+
+    /// Path to the stand-ins file: execute plans of recorded requests instead of endpoints (docs/stand-ins.md)
+    ///
+    /// Requests contain what to do. The file states where the stand-ins of other modules listen. It may appear after the start,
+    /// before the first request.
+    #[arg(long, env = "STAND_IN")]
+    pub stand_in: Option<PathBuf>,
 
     /// URL of the next service to call, for requests that name none in X-Next-Url or call_url
     #[arg(long, env = "DEFAULT_NEXT_URL", value_parser = NextUrl::parse_setting)]
@@ -179,6 +204,9 @@ impl CommandLine {
         let mut line = Self::from_arg_matches(&command.try_get_matches_from_mut(args)?)?;
         if line.command.is_none() {
             let settings = &mut line.settings;
+            settings
+                .adapt_to_stand_in()
+                .map_err(|error| command.error(ErrorKind::ArgumentConflict, error))?;
             settings.otel = OtelSettings::resolve(&settings.otel_flags, Variables::from_process())
                 .map_err(|error| command.error(ErrorKind::ValueValidation, error))?;
         }
@@ -192,8 +220,29 @@ impl Settings {
             .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], self.port)))
     }
 
-    pub fn worker_count(&self) -> usize {
-        self.workers.map_or_else(logical_cpus, usize::from)
+    /// Number of worker slots; `None`: unlimited.
+    pub fn slots(&self) -> Option<usize> {
+        match self.workers {
+            Some(Workers::Limited(count)) => Some(usize::from(count)),
+            Some(Workers::Unlimited) => None,
+            None => Some(logical_cpus()),
+        }
+    }
+
+    /// Number of worker slots to start with.
+    pub fn first_slots(&self) -> usize {
+        self.slots().unwrap_or_else(logical_cpus)
+    }
+
+    /// Bodies and hops of plans have the bounds of plans.
+    fn adapt_to_stand_in(&mut self) -> Result<(), &'static str> {
+        if self.stand_in.is_some() {
+            self.max_body_bytes = self.max_body_bytes.max(standin::BODY_BYTES_MAX as usize);
+            self.hop_limit = self.hop_limit.max(standin::DEPTH_MAX + 1);
+        } else if self.workers == Some(Workers::Unlimited) {
+            return Err("unlimited workers require --stand-in");
+        }
+        Ok(())
     }
 
     pub fn io_worker_count(&self) -> usize {
@@ -248,7 +297,7 @@ mod tests {
         assert_eq!(settings.listen_address().to_string(), "0.0.0.0:8080");
         assert_eq!(settings.queue_limit, 1024);
         assert_eq!(settings.slot_policy, SlotPolicy::Held);
-        assert_eq!(settings.worker_count(), logical_cpus());
+        assert_eq!(settings.slots(), Some(logical_cpus()));
         assert!(settings.default_next_url.is_none());
     }
 
@@ -256,6 +305,8 @@ mod tests {
     fn invalid_settings_are_refused() {
         for bad in [
             ["--workers", "0"],
+            ["--workers", "1025"],
+            ["--workers", "unlimited"],
             ["--queue-limit", "-1"],
             ["--slot-policy", "maybe"],
             ["--stage", "moon"],
@@ -269,6 +320,17 @@ mod tests {
         ] {
             assert!(read(&bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_stand_in_has_the_bounds_of_plans_and_may_have_unlimited_slots() {
+        let settings = read(&["--stand-in", "s.json", "--workers", "unlimited"])
+            .unwrap()
+            .settings;
+        assert_eq!((settings.slots(), settings.first_slots()), (None, logical_cpus()));
+        assert_eq!(settings.max_body_bytes, 64 << 20);
+        assert_eq!(settings.hop_limit, 65);
+        assert_eq!(read(&[]).unwrap().settings.hop_limit, 8);
     }
 
     #[test]

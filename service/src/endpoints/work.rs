@@ -3,17 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::Tools;
-use crate::meter::thread_cpu_ns;
+use crate::burn::burn;
 use crate::request::{Answer, OCTETS, Outcome, Request};
 
 /// Maximum for cpu_ms and sleep_ms.
 const MS_MAX: f64 = 60_000.0;
 const RESP_KB_MAX: usize = 16 << 10;
-/// Hashed between two clock readings. It takes about 2 us, so that readings cost a tenth and the end is exact to 2 us.
-const BURN_BLOCK: [u8; 4096] = [0x5a; 4096];
 
 /// Parameters of a request.
 struct Parameters {
@@ -38,14 +34,6 @@ pub fn run(request: &Request, _tools: &Tools<'_>) -> Outcome {
         call_url: call_url.map(Into::into),
         sleep: Duration::from_nanos((parameters.sleep_ms * 1e6) as u64),
         ..Outcome::same_for_both(answer)
-    }
-}
-
-/// Uses CPU time of this thread; time while other threads use the CPU does not count.
-fn burn(cpu_ns: u64) {
-    let end = thread_cpu_ns().saturating_add(cpu_ns);
-    while cpu_ns > 0 && thread_cpu_ns() < end {
-        std::hint::black_box(Sha256::digest(BURN_BLOCK));
     }
 }
 
@@ -81,13 +69,6 @@ fn parse_resp_kb(request: &Request) -> Result<usize, String> {
 mod tests {
     use super::*;
     use crate::endpoints::testing;
-
-    #[test]
-    fn the_work_is_this_threads_cpu_time() {
-        let before = thread_cpu_ns();
-        burn(3_000_000);
-        assert!(thread_cpu_ns() - before >= 3_000_000);
-    }
 
     #[test]
     fn the_answer_has_the_requested_size_and_the_call_is_decoded() {

@@ -178,10 +178,7 @@ impl Head<'_> {
         let mut head = http::Request::builder()
             .method(self.method)
             .uri(self.next.as_str())
-            .header(
-                http::header::USER_AGENT,
-                concat!("tunable-svc/", env!("CARGO_PKG_VERSION")),
-            )
+            .header(http::header::USER_AGENT, context::USER_AGENT)
             .header(HOP_COUNT_HEADER, self.hops);
         if !body.is_empty() {
             head = head.header(http::header::CONTENT_TYPE, self.content_type);

@@ -34,6 +34,41 @@ pub struct Ticket {
     pub enqueue_ns: u64,
 }
 
+/// Two timestamps: when a slot takes a request, and when a slot became free to take it.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    pub start_ns: u64,
+    pub free_since_ns: u64,
+}
+
+impl Begin {
+    /// The times of a request that this slot takes.
+    pub fn times(self, enqueue_ns: u64) -> Times {
+        let could_start_ns = enqueue_ns.max(self.free_since_ns);
+        Times {
+            enqueue_ns,
+            start_ns: Some(self.start_ns),
+            wakeup_ns: self.start_ns.saturating_sub(could_start_ns),
+            ..Times::default()
+        }
+    }
+}
+
+/// A request with all its timestamps, whose answer is not yet sent.
+pub struct Finished {
+    pub reply: oneshot::Sender<Done>,
+    pub done: Done,
+}
+
+/// Work for a slot that no endpoint does: the plan of a stand-in.
+pub trait Task: Send {
+    /// Works on the slot's thread. Returns none if the request has released its slot.
+    fn run(self: Box<Self>, begin: Begin) -> Option<Finished>;
+
+    /// Gives up, because the queue is full.
+    fn refuse(self: Box<Self>) -> Ticket;
+}
+
 /// A finished request.
 pub struct Done {
     pub answer: Answer,
@@ -46,6 +81,8 @@ pub enum Item {
     New(Box<Job>),
     /// A request that released its slot for a sleep or call, and needs a slot to finish.
     Back(Box<Returned>),
+    /// A planned request, new or returned.
+    Task(Box<dyn Task>),
 }
 
 /// A request after its sleep or call, under the policy `released`.

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::measured::{Measured, Spent, Thread};
-use super::{Done, Item, Job, Returned, Ticket};
+use super::{Begin, Done, Finished, Item, Job, Returned, Ticket};
 use crate::endpoints::{Endpoint, Tools};
 use crate::forward::Call;
 use crate::meter::{self, Reading};
@@ -40,25 +40,13 @@ pub fn run(service: &Arc<Service>, calls: &Handle) {
         finished = match taken.item {
             Item::New(job) => start(service, calls, *job, begin),
             Item::Back(returned) => Some(finish_returned(service, *returned, begin)),
+            Item::Task(task) => task.run(begin),
         };
         free_since_ns = match &finished {
             Some(finished) => finished.done.times.end_ns,
             None => service.clock.now_ns(),
         };
     }
-}
-
-/// Two timestamps: when a slot takes a request, and when a slot became free to take it.
-#[derive(Clone, Copy)]
-struct Begin {
-    start_ns: u64,
-    free_since_ns: u64,
-}
-
-/// A request with all its timestamps, whose answer is not yet sent.
-struct Finished {
-    reply: oneshot::Sender<Done>,
-    done: Done,
 }
 
 fn send(service: &Service, finished: Option<Finished>) {
@@ -79,13 +67,7 @@ struct MeteredWork {
 impl MeteredWork {
     fn start(ticket: &Ticket, begin: Begin) -> Self {
         let before = ticket.trace.is_recorded().then(meter::read);
-        let could_start_ns = ticket.enqueue_ns.max(begin.free_since_ns);
-        let times = Times {
-            enqueue_ns: ticket.enqueue_ns,
-            start_ns: Some(begin.start_ns),
-            wakeup_ns: begin.start_ns.saturating_sub(could_start_ns),
-            ..Times::default()
-        };
+        let times = begin.times(ticket.enqueue_ns);
         Self { before, times }
     }
 

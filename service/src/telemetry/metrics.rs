@@ -22,7 +22,8 @@ type Gauge = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct Sources {
     pub stats: Arc<Stats>,
     pub queue_length: Gauge,
-    pub workers: u64,
+    /// `None`: unlimited, so that no queue is reported.
+    pub workers: Option<u64>,
 }
 
 /// Instruments that record finished requests.
@@ -83,6 +84,7 @@ fn server(meter: &Meter, sources: Sources) {
             }
         })
         .build();
+    let Some(workers) = workers else { return };
     meter
         .u64_observable_gauge(keys::METRIC_QUEUE_LENGTH)
         .with_unit("{request}")

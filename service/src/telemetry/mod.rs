@@ -1,6 +1,6 @@
 //! Export of spans and metrics, and logging: starts and stops all of it.
 //!
-//! `server_span` and `inner` create spans, `encode` writes them as OTLP, and `span_queue` keeps them until `transport` has
+//! `server_span`, `planned_span` and `inner` create spans, `encode` writes them as OTLP, and `span_queue` keeps them until `transport` has
 //! delivered them. The SDK's reader pushes `metrics` and `host`. `placement` reports start and stop of the instance, and
 //! `resource` describes the instance and its node.
 
@@ -13,6 +13,7 @@ pub mod interfaces;
 pub mod metric_sender;
 pub mod metrics;
 pub mod placement;
+pub mod planned_span;
 pub mod resource;
 pub mod server_span;
 pub mod span_queue;

@@ -13,15 +13,14 @@ use crate::settings::Settings;
 /// Reports the start of this instance, with the parameters of its queueing station.
 pub fn report_start(tracer: &SdkTracer, settings: &Settings, now_ns: u64) {
     let mut attributes = event(settings, "start");
-    attributes.push(KeyValue::new(
-        keys::WORKERS,
-        integer(settings.worker_count() as u64),
-    ));
-    attributes.push(KeyValue::new(
-        keys::QUEUE_LIMIT,
-        integer(settings.queue_limit as u64),
-    ));
-    attributes.push(KeyValue::new(keys::SLOT_POLICY, settings.slot_policy.as_str()));
+    if let Some(slots) = settings.slots() {
+        attributes.push(KeyValue::new(keys::WORKERS, integer(slots as u64)));
+        attributes.push(KeyValue::new(
+            keys::QUEUE_LIMIT,
+            integer(settings.queue_limit as u64),
+        ));
+        attributes.push(KeyValue::new(keys::SLOT_POLICY, settings.slot_policy.as_str()));
+    }
     record(tracer, attributes, now_ns);
 }
 

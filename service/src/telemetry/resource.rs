@@ -41,6 +41,26 @@ pub fn describe(settings: &Settings) -> Resource {
     from_variables(settings).with_attributes(attributes).build()
 }
 
+/// Sets the names of module and instance that [`describe`] would choose, so that others can report them, too.
+pub fn set_names(settings: &mut Settings) {
+    let from_environment = from_variables(settings).build();
+    let set = |key: &'static str| {
+        let value = from_environment.get_ref(&Key::from_static_str(key))?;
+        Some(value.as_str().into_owned())
+    };
+    let identity = &mut settings.identity;
+    identity.module_id = identity
+        .module_id
+        .take()
+        .or_else(|| set("service.name"))
+        .or_else(|| Some(SERVICE_NAME_DEFAULT.to_owned()));
+    identity.instance_id = identity
+        .instance_id
+        .take()
+        .or_else(|| set("service.instance.id"))
+        .or_else(|| Some(random_instance_id()));
+}
+
 /// The SDK's own attributes, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. The SDK itself would not decode the variables.
 fn from_variables(settings: &Settings) -> ResourceBuilder {
     let set = settings.otel.resource.iter();

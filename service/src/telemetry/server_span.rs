@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::ids;
 use super::inner::Parent;
+use super::planned_span::{Endpoint, Outcome};
 use crate::clock::system_time;
 use crate::context::Origin;
 use crate::meter::Reading;
@@ -59,13 +60,56 @@ pub struct Times {
 pub struct RequestTrace {
     span: Option<Span>,
     origin: Origin,
+    /// The result that the span reports instead of the answer's, of a planned request.
+    planned: Option<Box<Outcome>>,
 }
 
 impl RequestTrace {
     /// Starts the SERVER span. Without a tracer, the origin is only passed on.
     pub fn start(tracer: Option<&SdkTracer>, origin: Origin, arrival: &Arrival<'_>) -> Self {
-        let span = tracer.map(|tracer| start_span(tracer, &origin, arrival));
-        Self { span, origin }
+        let span = tracer.map(|tracer| {
+            let builder = SpanBuilder {
+                span_kind: Some(SpanKind::Server),
+                name: arrival.span_name.into(),
+                start_time: Some(system_time(arrival.enqueue_ns)),
+                attributes: Some(arrival_attributes(&origin, arrival)),
+                ..SpanBuilder::default()
+            };
+            start_span(tracer, &origin, builder)
+        });
+        Self {
+            span,
+            origin,
+            planned: None,
+        }
+    }
+
+    /// Starts the span of a planned request, which reports its recorded endpoint.
+    pub fn start_planned(
+        tracer: Option<&SdkTracer>,
+        origin: Origin,
+        endpoint: &Endpoint,
+        body_bytes: u64,
+        enqueue_ns: u64,
+    ) -> Self {
+        let span = tracer.map(|tracer| {
+            let mut builder = endpoint.span(body_bytes);
+            builder.start_time = Some(system_time(enqueue_ns));
+            if let Some(attributes) = &mut builder.attributes {
+                attributes.extend(run_id(&origin));
+            }
+            start_span(tracer, &origin, builder)
+        });
+        Self {
+            span,
+            origin,
+            planned: None,
+        }
+    }
+
+    /// Sets the result that the span will report.
+    pub fn set_outcome(&mut self, outcome: Outcome) {
+        self.planned = Some(Box::new(outcome));
     }
 
     /// A request without a trace.
@@ -73,6 +117,7 @@ impl RequestTrace {
         Self {
             span: None,
             origin: Origin::default(),
+            planned: None,
         }
     }
 
@@ -105,20 +150,17 @@ impl RequestTrace {
 
     /// Ends the span with these times.
     pub fn end(self, times: &Times, status: u16, body_bytes: u64) {
-        if let Some(span) = self.span.filter(opentelemetry::trace::Span::is_recording) {
-            end_span(span, times, status, body_bytes);
+        if let Some(mut span) = self.span.filter(opentelemetry::trace::Span::is_recording) {
+            match self.planned {
+                None => set_result(&mut span, status, body_bytes),
+                Some(outcome) => outcome.report(&mut span, Some(body_bytes)),
+            }
+            end_span(span, times);
         }
     }
 }
 
-fn start_span(tracer: &SdkTracer, origin: &Origin, arrival: &Arrival<'_>) -> Span {
-    let builder = SpanBuilder {
-        span_kind: Some(SpanKind::Server),
-        name: arrival.span_name.into(),
-        start_time: Some(system_time(arrival.enqueue_ns)),
-        attributes: Some(arrival_attributes(origin, arrival)),
-        ..SpanBuilder::default()
-    };
+fn start_span(tracer: &SdkTracer, origin: &Origin, builder: SpanBuilder) -> Span {
     match &origin.parent {
         Some(parent) => {
             let context = Context::new().with_remote_span_context(parent.clone());
@@ -152,22 +194,25 @@ fn arrival_attributes(origin: &Origin, arrival: &Arrival<'_>) -> Vec<KeyValue> {
         "http.request.body.size",
         integer(arrival.body_bytes),
     ));
-    attributes.extend(
-        origin
-            .run_id
-            .as_deref()
-            .map(|run_id| KeyValue::new(keys::RUN_ID, run_id.to_owned())),
-    );
+    attributes.extend(run_id(origin));
     attributes
 }
 
-fn end_span(mut span: Span, times: &Times, status: u16, body_bytes: u64) {
+fn run_id(origin: &Origin) -> Option<KeyValue> {
+    let run_id = origin.run_id.as_deref()?;
+    Some(KeyValue::new(keys::RUN_ID, run_id.to_owned()))
+}
+
+fn set_result(span: &mut Span, status: u16, body_bytes: u64) {
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
     span.set_attribute(KeyValue::new("http.response.body.size", integer(body_bytes)));
     if status >= 500 {
         span.set_attribute(KeyValue::new("error.type", status.to_string()));
         span.set_status(Status::error(""));
     }
+}
+
+fn end_span(mut span: Span, times: &Times) {
     if let Some(start_ns) = times.start_ns {
         span.set_attribute(KeyValue::new(keys::START_TIME_UNIX_NANO, integer(start_ns)));
         span.set_attribute(KeyValue::new(

@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod receiver;
 mod spawn;
+mod stand_in;
 mod station;
 mod telemetry;
 mod variables;

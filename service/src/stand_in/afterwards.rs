@@ -1,0 +1,50 @@
+//! [`continue_after_answer`]: the calls of an invocation that are open or start after its answer. They need no slot.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::engine::Step;
+use super::execution::Execution;
+use super::mailbox::Parked;
+use super::shared::{StandIn, Unfinished};
+
+/// An invocation after its answer.
+struct Afterwards {
+    stand_in: Arc<StandIn>,
+    execution: Execution,
+    _counted: Unfinished,
+}
+
+/// Continues an invocation whose answer is out, if it has calls left.
+pub fn continue_after_answer(stand_in: Arc<StandIn>, execution: Execution) {
+    if execution.engine.is_done() {
+        return;
+    }
+    match stand_in.enter_afterwards() {
+        Some(counted) => Box::new(Afterwards {
+            stand_in,
+            execution,
+            _counted: counted,
+        })
+        .advance(),
+        None => _ = stand_in.counters.dropped.fetch_add(1, Ordering::Relaxed),
+    }
+}
+
+impl Parked for Afterwards {
+    fn advance(mut self: Box<Self>) {
+        self.execution.take_answers();
+        loop {
+            let now_ns = self.stand_in.service.clock.now_ns();
+            // Nobody is charged for CPU time after the answer, and none is used.
+            match self.execution.engine.next(now_ns, u64::MAX) {
+                Step::Wait { until_ns, .. } => {
+                    let (stand_in, mailbox) = (self.stand_in.clone(), self.execution.mailbox.clone());
+                    return stand_in.park(&mailbox, self, until_ns);
+                }
+                Step::Done | Step::Answer { .. } | Step::Burn { .. } => return,
+                step => self.execution.perform(step, now_ns),
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! [`Calls`]: requests to other stand-ins, on connections that stay open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry::trace::SpanContext;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::counters::Counters;
+use super::mailbox::{Answered, Failure, Mailbox};
+use crate::clock::Clock;
+use crate::context;
+use crate::headers::{HOP_COUNT_HEADER, PLAN_HEADER};
+use crate::station::measured::{Measured, Thread};
+
+/// Maximum number of idle connections to one stand-in: as many as its callers can have slots, so that no call has to connect again.
+const IDLE_CONNECTIONS_MAX: usize = 2_048;
+/// Shorter than the time after which a service closes an idle connection.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+/// Maximum read buffer of a connection, which also bounds the answer's headers.
+const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// Maximum number of calls in flight. Each needs a connection, so that a process has no more ports anyway.
+const IN_FLIGHT_MAX: usize = 65_536;
+/// Maximum time for a connection to open.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// A request to a stand-in.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub method: &'static str,
+    /// `http://HOST:PORT/PATH`.
+    pub url: String,
+    pub context: Option<SpanContext>,
+    pub baggage: Option<Arc<str>>,
+    /// Number of hops of the request, this one included.
+    pub hops: u32,
+    pub work: Bytes,
+    /// Recorded size of the body.
+    pub body_bytes: u32,
+}
+
+/// Sends requests.
+pub struct Calls {
+    client: Client<HttpConnector, Full<Bytes>>,
+    runtime: Handle,
+    clock: Clock,
+    counters: Arc<Counters>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// Counts a call as in flight until it is dropped.
+struct InFlight(Arc<AtomicUsize>);
+
+impl Calls {
+    pub fn new(runtime: Handle, clock: Clock, counters: Arc<Counters>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_idle_timeout(IDLE_TIME_MAX)
+            .http1_max_buf_size(READ_BUFFER_BYTES_MAX)
+            .build(connector);
+        Self {
+            client,
+            runtime,
+            clock,
+            counters,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// Sends a request. Its answer goes to the mailbox, for this call; without one, nobody waits for it.
+    ///
+    /// # Errors
+    /// Too many calls are in flight.
+    pub fn send(
+        &self,
+        outgoing: Outgoing,
+        awaited_by: Option<(Arc<Mailbox>, usize)>,
+    ) -> Result<AbortHandle, Failure> {
+        let in_flight = self.enter()?;
+        let (client, clock, counters) = (self.client.clone(), self.clock, self.counters.clone());
+        counters.calls.fetch_add(1, Ordering::Relaxed);
+        let task = self.runtime.spawn(async move {
+            let exchange = Measured::new(exchange(client, outgoing, &counters), Thread::Shared);
+            let (result, spent) = exchange.await;
+            drop(in_flight);
+            let at_ns = clock.now_ns();
+            if result.is_err() {
+                counters.calls_failed.fetch_add(1, Ordering::Relaxed);
+            }
+            if let Some((mailbox, call)) = awaited_by {
+                mailbox.put(Answered {
+                    call,
+                    at_ns,
+                    result,
+                    used: spent.used,
+                });
+            }
+        });
+        Ok(task.abort_handle())
+    }
+
+    fn enter(&self) -> Result<InFlight, Failure> {
+        let others = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let in_flight = InFlight(self.in_flight.clone());
+        if others < IN_FLIGHT_MAX {
+            return Ok(in_flight);
+        }
+        self.counters.calls_failed.fetch_add(1, Ordering::Relaxed);
+        Err(Failure::TooMany)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The status of the answer, after its last byte.
+async fn exchange(
+    client: Client<HttpConnector, Full<Bytes>>,
+    outgoing: Outgoing,
+    counters: &Counters,
+) -> Result<u16, Failure> {
+    let (body, is_larger) = standin::body(&outgoing.work, outgoing.body_bytes);
+    if is_larger {
+        counters.plan_is_larger(body.len() as u64 - u64::from(outgoing.body_bytes));
+    }
+    let request = request(&outgoing, body).map_err(|_invalid| Failure::Broken)?;
+    let answer = client.request(request).await.map_err(|error| {
+        if error.is_connect() {
+            Failure::Connect
+        } else {
+            Failure::Broken
+        }
+    })?;
+    let status = answer.status().as_u16();
+    let mut body = answer.into_body();
+    // Read and discarded, so that the connection can be reused.
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|_broken| Failure::Broken)?;
+    }
+    Ok(status)
+}
+
+fn request(outgoing: &Outgoing, body: Bytes) -> Result<http::Request<Full<Bytes>>, http::Error> {
+    let mut head = http::Request::builder()
+        .method(outgoing.method)
+        .uri(&outgoing.url)
+        .header(http::header::USER_AGENT, context::USER_AGENT)
+        .header(http::header::CONTENT_TYPE, crate::request::OCTETS)
+        .header(HOP_COUNT_HEADER, outgoing.hops)
+        .header(PLAN_HEADER, u16::from(standin::PLAN_VERSION));
+    if let Some(context) = &outgoing.context {
+        head = head.header("traceparent", context::traceparent(context));
+        let state = context.trace_state().header();
+        if !state.is_empty() {
+            head = head.header("tracestate", state);
+        }
+    }
+    if let Some(baggage) = outgoing.baggage.as_deref() {
+        head = head.header("baggage", baggage);
+    }
+    head.body(Full::new(body))
+}

@@ -1,0 +1,432 @@
+//! [`Engine`]: what a planned invocation does, and when. It has no clock and does no I/O: time, CPU time and the ends of calls go in,
+//! steps come out. docs/plan.md, "How to execute it", has the rules.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use standin::{Ends, What, Work};
+
+use super::graph::{Graph, Role};
+
+/// What the executor does next. Times are nanoseconds of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Start a call now.
+    Start { call: usize },
+    /// Send a request to a callee of a call that has started. If it is awaited, [`Engine::answered_by`] takes its answer.
+    Send {
+        call: usize,
+        callee: usize,
+        is_awaited: bool,
+    },
+    /// A call has ended without an answer: after its duration, or because the caller gave up.
+    End { call: usize, at_ns: u64, end: Ending },
+    /// Use CPU until the invocation's CPU time is `cpu_ns`. Ask again at `until_ns`, or earlier.
+    Burn {
+        cpu_ns: u64,
+        until_ns: u64,
+        /// Nothing but the answer comes after it.
+        is_last: bool,
+    },
+    /// Nothing happens before `until_ns`, except that a call is answered.
+    Wait {
+        until_ns: Option<u64>,
+        /// CPU time that the invocation may reach meanwhile.
+        spare_cpu_ns: u64,
+    },
+    /// Answer, and report it to [`Engine::answer_sent`].
+    Answer { is_failed: bool },
+    /// The answer is out and all calls have ended.
+    Done,
+}
+
+/// Why a call ended without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its duration is over, with the recorded result.
+    Duration,
+    /// Its caller gave up.
+    Timeout,
+}
+
+/// The state of an invocation. Its calls have their indices in the plan; the answer is the node after the last call.
+#[derive(Debug)]
+pub struct Engine {
+    nodes: Vec<Node>,
+    graph: Graph,
+    fails_with: Vec<u16>,
+    is_failed: bool,
+    /// Gaps that need CPU time, by the time at which they are over.
+    burning: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Gaps whose CPU time is used.
+    passing: BinaryHeap<Reverse<(u64, usize)>>,
+    timers: BinaryHeap<Reverse<(u64, Timer)>>,
+    steps: VecDeque<Step>,
+    /// Reused by [`Engine::end`].
+    ending: Vec<(usize, u64, bool)>,
+    /// Calls that an answer ends.
+    awaited: usize,
+    /// CPU time of all gaps that are over.
+    planned_cpu_ns: u64,
+    beside_cpu_ns: u64,
+    /// CPU time after the answer, which is not used.
+    late_cpu_ns: u64,
+    was_idle: bool,
+    is_answered: bool,
+}
+
+#[derive(Debug)]
+struct Node {
+    gap_ns: u64,
+    cpu_ns: u64,
+    /// Ends for which it waits, all of which must come.
+    open: usize,
+    /// Ends of its group that must come.
+    need: u16,
+    /// The last end for which it waited.
+    base_ns: u64,
+    state: State,
+    is_message: bool,
+    ends: Ends,
+    is_failed: bool,
+    /// For each callee.
+    delays_ns: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    InGap,
+    Started,
+    Ended { is_failed: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    End { call: usize },
+    Send { call: usize, callee: usize },
+}
+
+impl Engine {
+    /// An invocation that has not started. `work` has passed the check of the crate that decoded it.
+    pub fn new(work: &Work<'_>) -> Self {
+        let graph = Graph::new(work);
+        let calls = work.calls.iter().enumerate().map(|(index, call)| Node {
+            gap_ns: call.wait.gap_ns,
+            cpu_ns: call.wait.cpu_ns,
+            open: graph.open(index),
+            need: call.wait.need,
+            base_ns: 0,
+            state: State::Waiting,
+            is_message: call.what == What::Message,
+            ends: call.ends,
+            is_failed: call.is_failed,
+            delays_ns: call.callees.iter().map(|callee| callee.delay_ns).collect(),
+        });
+        let answer = Node {
+            gap_ns: work.answer.gap_ns,
+            cpu_ns: work.answer.cpu_ns,
+            open: graph.open(work.calls.len()),
+            need: work.answer.need,
+            base_ns: 0,
+            state: State::Waiting,
+            is_message: false,
+            ends: Ends::Answer,
+            is_failed: false,
+            delays_ns: Vec::new(),
+        };
+        Self {
+            nodes: calls.chain([answer]).collect(),
+            graph,
+            fails_with: work.fails_with.clone(),
+            is_failed: work.is_failed,
+            burning: BinaryHeap::new(),
+            passing: BinaryHeap::new(),
+            timers: BinaryHeap::new(),
+            steps: VecDeque::new(),
+            ending: Vec::new(),
+            awaited: 0,
+            planned_cpu_ns: 0,
+            beside_cpu_ns: work.beside_cpu_ns,
+            late_cpu_ns: 0,
+            was_idle: false,
+            is_answered: false,
+        }
+    }
+
+    /// Starts the invocation.
+    pub fn start(&mut self, at_ns: u64) {
+        for node in &mut self.nodes {
+            node.base_ns = at_ns;
+        }
+        for index in 0..self.nodes.len() {
+            self.begin_gap_if_ready(index);
+        }
+    }
+
+    /// The next step of an invocation that has used `cpu_ns` of CPU time so far.
+    pub fn next(&mut self, now_ns: u64, cpu_ns: u64) -> Step {
+        if let Some(step) = self.event(now_ns) {
+            return step;
+        }
+        self.count_beside(cpu_ns);
+        while let Some(&Reverse((due_ns, index))) = self.burning.peek() {
+            let target_ns = self.planned_cpu_ns.saturating_add(self.nodes[index].cpu_ns);
+            if cpu_ns < target_ns {
+                break;
+            }
+            self.burning.pop();
+            self.planned_cpu_ns = target_ns;
+            self.passing.push(Reverse((due_ns, index)));
+        }
+        if let Some(&Reverse((due_ns, index))) = self.passing.peek()
+            && due_ns <= now_ns
+        {
+            self.passing.pop();
+            return self.leave_gap(index, now_ns);
+        }
+        self.idle_step()
+    }
+
+    /// What happens without the invocation's own work: a call that ends by its time, a request that is due.
+    pub fn event(&mut self, now_ns: u64) -> Option<Step> {
+        self.fire_timers(now_ns);
+        self.steps.pop_front()
+    }
+
+    /// The first callee of a call has answered or cannot answer. False if the call does not wait for it: the caller gave up before.
+    pub fn answered_by(&mut self, call: usize, at_ns: u64, is_failed: bool) -> bool {
+        // Ends are in the order of time, so that a group's last needed end is the right one.
+        self.fire_timers(at_ns.saturating_sub(1));
+        let Some(node) = self.nodes.get(call) else {
+            return false;
+        };
+        let is_awaited = node.state == State::Started && !matches!(node.ends, Ends::Duration(_));
+        if is_awaited {
+            self.end_call(call, at_ns, is_failed);
+        }
+        is_awaited
+    }
+
+    /// The answer is out. Work that is left needs no slot, and no CPU.
+    pub fn answer_sent(&mut self, at_ns: u64) {
+        self.is_answered = true;
+        for Reverse((due_ns, index)) in std::mem::take(&mut self.burning) {
+            self.late_cpu_ns = self.late_cpu_ns.saturating_add(self.nodes[index].cpu_ns);
+            self.passing.push(Reverse((due_ns, index)));
+        }
+        self.end(self.answer(), at_ns, false);
+    }
+
+    /// The invocation had no slot for a time: its gaps, which began meanwhile, end later.
+    pub fn waited_for_slot(&mut self, waited_ns: u64) {
+        for gaps in [&mut self.burning, &mut self.passing] {
+            let moved = std::mem::take(gaps)
+                .into_iter()
+                .map(|Reverse((due_ns, index))| Reverse((due_ns.saturating_add(waited_ns), index)));
+            *gaps = moved.collect();
+        }
+    }
+
+    /// Whether it only waits for calls: no gap is in progress.
+    pub fn is_idle(&self) -> bool {
+        self.burning.is_empty() && self.passing.is_empty()
+    }
+
+    /// Whether it only waits for calls, and one of them will end.
+    pub fn can_wait_without_slot(&self) -> bool {
+        self.is_idle() && (self.awaited > 0 || !self.timers.is_empty())
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        let has_events = !self.steps.is_empty() || !self.timers.is_empty();
+        self.is_answered && self.is_idle() && self.awaited == 0 && !has_events
+    }
+
+    /// The time of the next event of an idle invocation.
+    pub fn next_event_ns(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((due_ns, _))| *due_ns)
+    }
+
+    /// Planned CPU time so far, as far as it was not beside calls without need.
+    pub fn planned_cpu_ns(&self) -> u64 {
+        self.planned_cpu_ns
+    }
+
+    /// CPU time of the plan that nobody has used: beside calls that were too short, or after the answer.
+    pub fn unused_cpu_ns(&self) -> u64 {
+        self.beside_cpu_ns.saturating_add(self.late_cpu_ns)
+    }
+
+    fn answer(&self) -> usize {
+        self.nodes.len() - 1
+    }
+
+    fn idle_step(&mut self) -> Step {
+        let gap_ns = self.passing.peek().map(|Reverse((due_ns, _))| *due_ns);
+        let until_ns = gap_ns.into_iter().chain(self.next_event_ns()).min();
+        if let Some(Reverse((_, index))) = self.burning.peek() {
+            return Step::Burn {
+                cpu_ns: self.planned_cpu_ns.saturating_add(self.nodes[*index].cpu_ns),
+                until_ns: until_ns.unwrap_or(u64::MAX),
+                is_last: *index == self.answer(),
+            };
+        }
+        if until_ns.is_none() && self.awaited == 0 {
+            // Nothing can happen any more. A checked plan always reaches its answer.
+            return match self.is_answered {
+                true => Step::Done,
+                false => self.leave_gap(self.answer(), 0),
+            };
+        }
+        self.was_idle |= self.is_idle();
+        let is_beside_calls = self.is_idle() && !self.is_answered;
+        let beside_ns = if is_beside_calls { self.beside_cpu_ns } else { 0 };
+        Step::Wait {
+            until_ns,
+            spare_cpu_ns: self.planned_cpu_ns.saturating_add(beside_ns),
+        }
+    }
+
+    /// After a time beside calls, CPU time beyond the plan's gaps is that beside the calls.
+    fn count_beside(&mut self, cpu_ns: u64) {
+        if self.was_idle && !self.is_idle() {
+            self.was_idle = false;
+            let used_ns = cpu_ns.saturating_sub(self.planned_cpu_ns).min(self.beside_cpu_ns);
+            self.planned_cpu_ns += used_ns;
+            self.beside_cpu_ns -= used_ns;
+        }
+    }
+
+    fn leave_gap(&mut self, index: usize, now_ns: u64) -> Step {
+        self.nodes[index].state = State::Started;
+        if index == self.answer() {
+            return Step::Answer {
+                is_failed: self.fails(),
+            };
+        }
+        let node = &self.nodes[index];
+        let is_awaited = !matches!(node.ends, Ends::Duration(_));
+        if let Ends::Duration(ns) | Ends::Timeout(ns) = node.ends {
+            let due_ns = now_ns.saturating_add(ns);
+            self.timers.push(Reverse((due_ns, Timer::End { call: index })));
+        }
+        self.awaited += usize::from(is_awaited);
+        if is_awaited || !node.is_message {
+            self.steps.extend(node.delays_ns.first().map(|_| Step::Send {
+                call: index,
+                callee: 0,
+                is_awaited,
+            }));
+        }
+        if !node.is_message {
+            self.schedule_further(index, now_ns, 1);
+        }
+        Step::Start { call: index }
+    }
+
+    /// Requests to the callees from `first` on, each after its delay.
+    fn schedule_further(&mut self, call: usize, from_ns: u64, first: usize) {
+        for (callee, delay_ns) in self.nodes[call].delays_ns.iter().enumerate().skip(first) {
+            let due_ns = from_ns.saturating_add(*delay_ns);
+            self.timers.push(Reverse((due_ns, Timer::Send { call, callee })));
+        }
+    }
+
+    /// Whether the answer is a failure.
+    fn fails(&self) -> bool {
+        if self.fails_with.is_empty() {
+            return self.is_failed;
+        }
+        let has_failed =
+            |call: &u16| self.nodes[usize::from(*call)].state == State::Ended { is_failed: true };
+        self.fails_with.iter().any(has_failed)
+    }
+
+    fn fire_timers(&mut self, now_ns: u64) {
+        while let Some(&Reverse((due_ns, timer))) = self.timers.peek()
+            && due_ns <= now_ns
+        {
+            self.timers.pop();
+            match timer {
+                Timer::Send { call, callee } => self.steps.push_back(Step::Send {
+                    call,
+                    callee,
+                    is_awaited: false,
+                }),
+                Timer::End { call } if self.nodes[call].state == State::Started => {
+                    let (end, is_failed) = match self.nodes[call].ends {
+                        Ends::Duration(_) => (Ending::Duration, self.nodes[call].is_failed),
+                        Ends::Answer | Ends::Timeout(_) => (Ending::Timeout, true),
+                    };
+                    self.steps.push_back(Step::End {
+                        call,
+                        at_ns: due_ns,
+                        end,
+                    });
+                    self.end_call(call, due_ns, is_failed);
+                }
+                Timer::End { .. } => {}
+            }
+        }
+    }
+
+    fn end_call(&mut self, call: usize, at_ns: u64, is_failed: bool) {
+        let node = &self.nodes[call];
+        let is_awaited = !matches!(node.ends, Ends::Duration(_));
+        self.awaited -= usize::from(is_awaited);
+        if node.is_message {
+            self.schedule_further(call, at_ns, usize::from(is_awaited));
+        }
+        self.end(call, at_ns, is_failed);
+    }
+
+    /// Ends a call or the answer, and what ends with it.
+    fn end(&mut self, index: usize, at_ns: u64, is_failed: bool) {
+        let mut ending = std::mem::take(&mut self.ending);
+        ending.push((index, at_ns, is_failed));
+        while let Some((index, at_ns, is_failed)) = ending.pop() {
+            self.nodes[index].state = State::Ended { is_failed };
+            for edge in 0..self.graph.followers(index).len() {
+                let (follower, role) = self.graph.followers(index)[edge];
+                let node = &mut self.nodes[usize::from(follower)];
+                if node.state != State::Waiting {
+                    continue;
+                }
+                match role {
+                    // The earlier attempt succeeded, so the retry is not sent.
+                    Role::Retry if !is_failed => {
+                        ending.push((usize::from(follower), at_ns, false));
+                        node.state = State::Ended { is_failed: false };
+                        continue;
+                    }
+                    Role::OneOf if node.need == 0 => continue,
+                    Role::OneOf => node.need -= 1,
+                    Role::All | Role::Retry => node.open -= 1,
+                }
+                node.base_ns = node.base_ns.max(at_ns);
+                self.begin_gap_if_ready(usize::from(follower));
+            }
+        }
+        self.ending = ending;
+    }
+
+    fn begin_gap_if_ready(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.state != State::Waiting || node.open > 0 || node.need > 0 {
+            return;
+        }
+        node.state = State::InGap;
+        let gap = Reverse((node.base_ns.saturating_add(node.gap_ns), index));
+        if node.cpu_ns > 0 && !self.is_answered {
+            self.burning.push(gap);
+        } else {
+            self.late_cpu_ns = self.late_cpu_ns.saturating_add(node.cpu_ns);
+            self.passing.push(gap);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

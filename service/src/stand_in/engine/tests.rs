@@ -1,0 +1,490 @@
+//! Tests of the engine: small plans with known steps, and any plan against a second, naive implementation.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use standin::{Call, Callee, Ends, Kind, Wait, What, Work};
+
+use super::*;
+
+/// Start of every invocation here.
+const START_NS: u64 = 1_000;
+
+fn work(calls: Vec<Call<'static>>, answer: Wait) -> Work<'static> {
+    Work {
+        kind: Kind::Server,
+        method: None,
+        route: None,
+        calls,
+        answer,
+        beside_cpu_ns: 0,
+        bytes_out: 0,
+        status: None,
+        error: None,
+        is_failed: false,
+        fails_with: Vec::new(),
+    }
+}
+
+fn after(after: &[u16], gap_ns: u64) -> Wait {
+    Wait {
+        after: after.to_vec(),
+        gap_ns,
+        ..Wait::default()
+    }
+}
+
+fn call(wait: Wait, ends: Ends) -> Call<'static> {
+    let callee = Callee {
+        module: "m",
+        instance: "m-1",
+        delay_ns: 0,
+        body_bytes: 0,
+        work: b"",
+    };
+    Call {
+        wait,
+        is_after_answer: false,
+        what: What::Request,
+        retry_of: None,
+        peer: None,
+        method: None,
+        path: None,
+        bytes_out: 0,
+        bytes_in: 0,
+        status: None,
+        error: None,
+        is_failed: false,
+        callees: match ends {
+            Ends::Duration(_) => Vec::new(),
+            Ends::Answer | Ends::Timeout(_) => vec![callee],
+        },
+        ends,
+    }
+}
+
+/// An answer of a callee: this time after the call's start, and whether it is a failure.
+#[derive(Debug, Clone, Copy)]
+struct Reply {
+    after_ns: u64,
+    is_failed: bool,
+}
+
+const fn reply(after_ns: u64) -> Reply {
+    Reply {
+        after_ns,
+        is_failed: false,
+    }
+}
+
+const fn failure(after_ns: u64) -> Reply {
+    Reply {
+        after_ns,
+        is_failed: true,
+    }
+}
+
+/// The times of an execution, from its start.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Times {
+    /// Start of each call that was sent.
+    started: BTreeMap<usize, u64>,
+    /// End of each call that was sent, and whether it failed.
+    ended: BTreeMap<usize, (u64, bool)>,
+    /// Requests that no call waits for: call, callee, time.
+    sent: Vec<(usize, usize, u64)>,
+    answered: Option<(u64, bool)>,
+}
+
+/// Executes a plan in a time in which every step happens when it is due, and CPU time costs nothing.
+fn execute(work: &Work<'static>, replies: &[Reply]) -> Times {
+    let mut engine = Engine::new(work);
+    let mut times = Times::default();
+    let mut pending: Vec<(u64, usize, bool)> = Vec::new();
+    let mut now_ns = START_NS;
+    engine.start(now_ns);
+    loop {
+        pending.sort_unstable();
+        while pending.first().is_some_and(|(at_ns, ..)| *at_ns <= now_ns) {
+            let (at_ns, call, is_failed) = pending.remove(0);
+            if engine.answered_by(call, at_ns, is_failed) {
+                times.ended.insert(call, (at_ns - START_NS, is_failed));
+            }
+        }
+        match engine.next(now_ns, u64::MAX) {
+            Step::Start { call } => _ = times.started.insert(call, now_ns - START_NS),
+            Step::Send {
+                call,
+                is_awaited: true,
+                ..
+            } => {
+                let reply = replies[call];
+                pending.push((now_ns + reply.after_ns, call, reply.is_failed));
+            }
+            Step::Send { call, callee, .. } => times.sent.push((call, callee, now_ns - START_NS)),
+            Step::End { call, at_ns, end } => {
+                let is_failed = end == Ending::Timeout || work.calls[call].is_failed;
+                times.ended.insert(call, (at_ns - START_NS, is_failed));
+            }
+            Step::Answer { is_failed } => {
+                assert!(times.answered.is_none(), "a second answer");
+                times.answered = Some((now_ns - START_NS, is_failed));
+                engine.answer_sent(now_ns);
+            }
+            Step::Wait { until_ns, .. } => {
+                let next_reply = pending.first().map(|(at_ns, ..)| *at_ns);
+                now_ns = until_ns.into_iter().chain(next_reply).min().expect("an event");
+            }
+            Step::Burn { .. } => unreachable!("all CPU time is used"),
+            Step::Done => {
+                assert!(engine.is_done());
+                return times;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sequence_moves_with_its_callee_and_a_fan_out_waits_for_the_slowest() {
+    let sequence = work(
+        vec![
+            call(after(&[], 10), Ends::Answer),
+            call(after(&[0], 20), Ends::Answer),
+        ],
+        after(&[1], 30),
+    );
+    for slower in [0, 50] {
+        let times = execute(&sequence, &[reply(100 + slower), reply(100)]);
+        assert_eq!(times.started[&1], 130 + slower);
+        assert_eq!(times.answered, Some((260 + slower, false)));
+    }
+    let fan_out = work(
+        vec![
+            call(after(&[], 10), Ends::Answer),
+            call(after(&[], 20), Ends::Answer),
+        ],
+        after(&[0, 1], 5),
+    );
+    let times = execute(&fan_out, &[reply(300), reply(40)]);
+    assert_eq!((times.started[&0], times.started[&1]), (10, 20));
+    assert_eq!(times.answered, Some((315, false)));
+}
+
+#[test]
+fn an_independent_branch_does_not_wait_for_the_other_one() {
+    let branches = work(
+        vec![
+            call(after(&[], 0), Ends::Answer),
+            call(after(&[], 0), Ends::Answer),
+            call(after(&[0], 10), Ends::Answer),
+            call(after(&[1], 10), Ends::Answer),
+        ],
+        after(&[2, 3], 0),
+    );
+    let times = execute(&branches, &[reply(1_000), reply(100), reply(100), reply(100)]);
+    assert_eq!((times.started[&2], times.started[&3]), (1_010, 110));
+    assert_eq!(times.answered, Some((1_110, false)));
+}
+
+#[test]
+fn a_quorum_waits_for_the_second_of_three() {
+    let answer = Wait {
+        any_of: vec![0, 1, 2],
+        need: 2,
+        gap_ns: 7,
+        ..Wait::default()
+    };
+    let three = (0..3).map(|_| call(after(&[], 0), Ends::Answer)).collect();
+    let times = execute(&work(three, answer), &[reply(500), reply(100), reply(200)]);
+    assert_eq!(times.answered, Some((207, false)));
+    // The third one ends after the answer.
+    assert_eq!(times.ended[&0], (500, false));
+}
+
+#[test]
+fn a_retry_is_sent_only_if_the_first_attempt_failed() {
+    let mut retry = call(after(&[0], 10), Ends::Answer);
+    retry.retry_of = Some(0);
+    let plan = work(vec![call(after(&[], 0), Ends::Answer), retry], after(&[1], 5));
+    let failed = execute(&plan, &[failure(100), reply(50)]);
+    assert_eq!(failed.started[&1], 110);
+    assert_eq!(failed.answered, Some((165, false)));
+    let good = execute(&plan, &[reply(100), reply(50)]);
+    assert!(!good.started.contains_key(&1));
+    assert_eq!(good.answered, Some((105, false)));
+}
+
+#[test]
+fn a_caller_gives_up_at_its_timeout_unless_the_answer_is_earlier() {
+    let plan = work(vec![call(after(&[], 0), Ends::Timeout(100))], after(&[0], 5));
+    let slow = execute(&plan, &[reply(101)]);
+    assert_eq!((slow.ended[&0], slow.answered), ((100, true), Some((105, false))));
+    let fast = execute(&plan, &[reply(99)]);
+    assert_eq!((fast.ended[&0], fast.answered), ((99, false), Some((104, false))));
+}
+
+#[test]
+fn an_invocation_fails_as_recorded_or_only_with_its_calls() {
+    let mut plan = work(vec![call(after(&[], 0), Ends::Answer)], after(&[0], 0));
+    plan.is_failed = true;
+    assert_eq!(execute(&plan, &[reply(9)]).answered, Some((9, true)));
+    plan.fails_with = vec![0];
+    assert_eq!(execute(&plan, &[reply(9)]).answered, Some((9, false)));
+    assert_eq!(execute(&plan, &[failure(9)]).answered, Some((9, true)));
+}
+
+#[test]
+fn work_after_the_answer_counts_from_the_answer() {
+    let mut late = call(after(&[0], 10), Ends::Answer);
+    late.is_after_answer = true;
+    let plan = work(vec![call(after(&[], 0), Ends::Answer), late], after(&[], 100));
+    // The later of the answer and the end of the call for which it waits.
+    assert_eq!(execute(&plan, &[reply(50), reply(1)]).started[&1], 110);
+    let slow = execute(&plan, &[reply(500), reply(1)]);
+    assert_eq!(slow.started[&1], 510);
+    assert_eq!(slow.answered, Some((100, false)));
+}
+
+#[test]
+fn a_message_reaches_its_consumers_after_its_end() {
+    let callee = |delay_ns| Callee {
+        module: "m",
+        instance: "m-1",
+        delay_ns,
+        body_bytes: 0,
+        work: b"",
+    };
+    let mut message = call(after(&[], 10), Ends::Duration(30));
+    message.what = What::Message;
+    message.callees = vec![callee(5), callee(70)];
+    let mut request = call(after(&[], 10), Ends::Answer);
+    request.callees = vec![callee(0), callee(40)];
+    let times = execute(
+        &work(vec![message, request], after(&[0], 0)),
+        &[reply(0), reply(9)],
+    );
+    assert_eq!(times.ended[&0], (40, false));
+    assert_eq!(times.answered, Some((40, false)));
+    assert_eq!(times.sent, [(0, 0, 45), (1, 1, 50), (0, 1, 110)]);
+}
+
+#[test]
+fn cpu_time_delays_a_gap_and_is_used_for_the_earliest_one_first() {
+    let with_cpu = |gap_ns, cpu_ns| Wait {
+        gap_ns,
+        cpu_ns,
+        ..Wait::default()
+    };
+    let plan = work(
+        vec![
+            call(with_cpu(100, 60), Ends::Duration(10)),
+            call(with_cpu(50, 20), Ends::Duration(10)),
+        ],
+        after(&[0, 1], 0),
+    );
+    let mut engine = Engine::new(&plan);
+    engine.start(START_NS);
+    let burn = |step: Step| match step {
+        Step::Burn { cpu_ns, .. } => cpu_ns,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(burn(engine.next(START_NS, 0)), 20);
+    // Its CPU time is used. The rest of its gap passes while the other one uses its own.
+    assert_eq!(
+        engine.next(START_NS + 20, 20),
+        Step::Burn {
+            cpu_ns: 80,
+            until_ns: START_NS + 50,
+            is_last: false
+        }
+    );
+    assert_eq!(engine.next(START_NS + 50, 49), Step::Start { call: 1 });
+    assert!(matches!(
+        engine.next(START_NS + 100, 79),
+        Step::End { call: 1, .. }
+    ));
+    // The CPU was busy elsewhere: the gap is over, but not its CPU time.
+    assert_eq!(burn(engine.next(START_NS + 101, 79)), 80);
+    assert_eq!(engine.next(START_NS + 102, 80), Step::Start { call: 0 });
+    assert_eq!(engine.planned_cpu_ns(), 80);
+}
+
+#[test]
+fn cpu_time_beside_calls_is_used_while_they_run_and_delays_nothing() {
+    let mut plan = work(
+        vec![call(after(&[], 0), Ends::Answer)],
+        Wait {
+            after: vec![0],
+            gap_ns: 40,
+            cpu_ns: 30,
+            ..Wait::default()
+        },
+    );
+    plan.beside_cpu_ns = 100;
+    let mut engine = Engine::new(&plan);
+    engine.start(START_NS);
+    assert_eq!(engine.next(START_NS, 0), Step::Start { call: 0 });
+    assert!(matches!(engine.next(START_NS, 0), Step::Send { .. }));
+    assert_eq!(
+        engine.next(START_NS, 0),
+        Step::Wait {
+            until_ns: None,
+            spare_cpu_ns: 100
+        }
+    );
+    assert!(engine.answered_by(0, START_NS + 70, false));
+    // 70 were used beside the call. The gap needs 30 more, and 30 of those beside the call are left.
+    assert!(matches!(
+        engine.next(START_NS + 70, 70),
+        Step::Burn {
+            cpu_ns: 100,
+            is_last: true,
+            ..
+        }
+    ));
+    assert_eq!(engine.unused_cpu_ns(), 30);
+}
+
+#[test]
+fn a_wait_for_a_slot_delays_the_gaps_that_began_meanwhile() {
+    let plan = work(vec![call(after(&[], 0), Ends::Answer)], after(&[0], 40));
+    let mut engine = Engine::new(&plan);
+    engine.start(START_NS);
+    engine.next(START_NS, 0);
+    engine.next(START_NS, 0);
+    assert!(engine.can_wait_without_slot());
+    engine.answered_by(0, START_NS + 10, false);
+    assert!(!engine.can_wait_without_slot());
+    engine.waited_for_slot(500);
+    assert_eq!(
+        engine.next(START_NS + 515, 0),
+        Step::Wait {
+            until_ns: Some(START_NS + 550),
+            spare_cpu_ns: 0
+        }
+    );
+}
+
+/// Start and end of each call by docs/plan.md, computed call by call in the order in which they can be known.
+fn naive(work: &Work<'static>, replies: &[Reply]) -> Times {
+    let mut times = Times::default();
+    let count = work.calls.len();
+    // End of a call or of a retry that is not sent.
+    let mut ends: BTreeMap<usize, (u64, bool)> = BTreeMap::new();
+    let base = |wait: &Wait, ends: &BTreeMap<usize, (u64, bool)>| -> Option<u64> {
+        let mut base_ns = 0;
+        for call in &wait.after {
+            base_ns = base_ns.max(ends.get(&usize::from(*call))?.0);
+        }
+        let group = wait.any_of.iter().map(|call| ends.get(&usize::from(*call)));
+        // All ends of the group are needed to know which is the one that counts.
+        let mut group = group.collect::<Option<Vec<_>>>()?;
+        group.sort_unstable();
+        if wait.need > 0 {
+            base_ns = base_ns.max(group[usize::from(wait.need) - 1].0);
+        }
+        Some(base_ns)
+    };
+    for _ in 0..=2 * count {
+        if times.answered.is_none()
+            && let Some(base_ns) = base(&work.answer, &ends)
+        {
+            times.answered = Some((base_ns + work.answer.gap_ns, work.is_failed));
+        }
+        for (index, call) in work.calls.iter().enumerate() {
+            if ends.contains_key(&index) {
+                continue;
+            }
+            let attempt = match call.retry_of {
+                Some(attempt) => match ends.get(&usize::from(attempt)) {
+                    Some((end_ns, false)) => {
+                        ends.insert(index, (*end_ns, false));
+                        continue;
+                    }
+                    Some((end_ns, true)) => *end_ns,
+                    None => continue,
+                },
+                None => 0,
+            };
+            let answer = match (call.is_after_answer, times.answered) {
+                (false, _) => 0,
+                (true, Some((at_ns, _))) => at_ns,
+                (true, None) => continue,
+            };
+            let Some(base_ns) = base(&call.wait, &ends) else {
+                continue;
+            };
+            let start_ns = base_ns.max(attempt).max(answer) + call.wait.gap_ns;
+            let reply = replies[index];
+            let (lasts_ns, is_failed) = match call.ends {
+                Ends::Duration(ns) => (ns, call.is_failed),
+                Ends::Answer => (reply.after_ns, reply.is_failed),
+                Ends::Timeout(ns) if reply.after_ns <= ns => (reply.after_ns, reply.is_failed),
+                Ends::Timeout(ns) => (ns, true),
+            };
+            times.started.insert(index, start_ns);
+            times.ended.insert(index, (start_ns + lasts_ns, is_failed));
+            ends.insert(index, (start_ns + lasts_ns, is_failed));
+        }
+    }
+    times
+}
+
+prop_compose! {
+    /// A call that waits for earlier ones.
+    fn any_call(index: u16)(
+        waits in prop::collection::vec(0..index.max(1), 0..4),
+        group in prop::collection::btree_set(0..index.max(1), 0..4),
+        need in 0_usize..4,
+        gap_ns in 0_u64..50,
+        ends in prop_oneof![
+            (0_u64..200).prop_map(Ends::Duration),
+            (0_u64..200).prop_map(Ends::Timeout),
+            Just(Ends::Answer),
+        ],
+        flags in any::<(bool, bool, bool)>(),
+    ) -> Call<'static> {
+        let has_earlier = index > 0;
+        let any_of: Vec<u16> = group.into_iter().filter(|_| has_earlier).collect();
+        let wait = Wait {
+            after: waits.iter().copied().filter(|_| has_earlier).collect(),
+            need: need.min(any_of.len()) as u16,
+            any_of,
+            gap_ns,
+            cpu_ns: gap_ns / 2,
+        };
+        Call {
+            is_failed: flags.0,
+            retry_of: waits.first().copied().filter(|_| has_earlier && flags.1),
+            ..call(wait, ends)
+        }
+    }
+}
+
+fn any_work() -> impl Strategy<Value = (Work<'static>, Vec<Reply>)> {
+    let calls = (1_u16..10).prop_flat_map(|count| (0..count).map(any_call).collect::<Vec<_>>());
+    (calls, any::<bool>(), 0_u64..50).prop_flat_map(|(mut calls, has_late, gap_ns)| {
+        let count = calls.len();
+        // The answer waits for those before the late ones, which only wait for each other and for them.
+        let first_late = if has_late { count / 2 } else { count };
+        for late in &mut calls[first_late..] {
+            late.is_after_answer = true;
+        }
+        let answer = Wait {
+            after: (0..first_late as u16).step_by(2).collect(),
+            gap_ns,
+            ..Wait::default()
+        };
+        let reply =
+            (0_u64..300, any::<bool>()).prop_map(|(after_ns, is_failed)| Reply { after_ns, is_failed });
+        (Just(work(calls, answer)), prop::collection::vec(reply, count))
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_plan_is_executed_as_the_naive_rules_say((work, replies) in any_work()) {
+        prop_assert!(standin::check(&work).is_ok());
+        prop_assert_eq!(execute(&work, &replies), naive(&work, &replies));
+    }
+}

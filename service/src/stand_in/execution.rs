@@ -1,0 +1,225 @@
+//! [`Execution`]: performs the steps of an invocation's engine: spans of calls, requests, results.
+
+use std::sync::Arc;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{Span as _, SpanContext, TraceContextExt as _, Tracer as _};
+use opentelemetry_sdk::trace::Span;
+use standin::What;
+use tokio::task::AbortHandle;
+
+use super::calls::Outgoing;
+use super::engine::{Ending, Engine, Step};
+use super::mailbox::{Answered, Failure, Mailbox};
+use super::plan::Plan;
+use super::shared::StandIn;
+use crate::clock::system_time;
+use crate::meter::Reading;
+use crate::telemetry::planned_span::Outcome;
+use crate::telemetry::server_span::RequestTrace;
+
+/// Status from which on a call has failed.
+const FAILURE_MIN: u16 = 400;
+
+/// An invocation in progress.
+pub struct Execution {
+    pub engine: Engine,
+    pub plan: Plan,
+    pub mailbox: Arc<Mailbox>,
+    /// CPU time of its calls so far, on the thread of calls.
+    pub used_by_calls: Reading,
+    /// Calls in progress, without sleeps.
+    pub calls_in_progress: usize,
+    stand_in: Arc<StandIn>,
+    started: Vec<Started>,
+    lineage: Lineage,
+    hops: u32,
+}
+
+/// Where spans and requests of an invocation belong.
+struct Lineage {
+    /// The parent of its calls' spans; none if it is not recorded.
+    parent: Option<Context>,
+    /// The context that a request carries if its call has no span.
+    context: Option<SpanContext>,
+    baggage: Option<Arc<str>>,
+}
+
+/// A call that has started.
+#[derive(Default)]
+struct Started {
+    span: Option<Span>,
+    /// The request that it waits for.
+    request: Option<AbortHandle>,
+}
+
+impl Execution {
+    /// An invocation that has not started. `hops`: of its own request.
+    pub fn new(stand_in: Arc<StandIn>, plan: Plan, engine: Engine, trace: &RequestTrace, hops: u32) -> Self {
+        let context = trace.span_context().cloned();
+        let parent = context.clone().filter(|_| trace.is_recorded());
+        Self {
+            engine,
+            started: plan.calls.iter().map(|_| Started::default()).collect(),
+            plan,
+            mailbox: Arc::default(),
+            used_by_calls: Reading::default(),
+            calls_in_progress: 0,
+            stand_in,
+            lineage: Lineage {
+                parent: parent.map(|parent| Context::new().with_remote_span_context(parent)),
+                context,
+                baggage: trace.baggage().map(Into::into),
+            },
+            hops,
+        }
+    }
+
+    /// Passes all answers on to the engine.
+    pub fn take_answers(&mut self) {
+        for answered in self.mailbox.take() {
+            self.answer(answered);
+        }
+    }
+
+    /// Performs a step that concerns a call.
+    pub fn perform(&mut self, step: Step, now_ns: u64) {
+        match step {
+            Step::Start { call } => self.start(call, now_ns),
+            Step::Send {
+                call,
+                callee,
+                is_awaited,
+            } => self.send(call, callee, is_awaited, now_ns),
+            Step::End { call, at_ns, end } => self.end_by_time(call, at_ns, end),
+            Step::Burn { .. } | Step::Wait { .. } | Step::Answer { .. } | Step::Done => {}
+        }
+    }
+
+    fn start(&mut self, call: usize, now_ns: u64) {
+        let planned = &self.plan.calls[call];
+        if planned.what == What::Sleep {
+            return;
+        }
+        self.calls_in_progress += 1;
+        if let (Some(parent), Some(tracer)) = (&self.lineage.parent, &self.stand_in.service.tracer) {
+            let mut builder = planned.span.span();
+            builder.start_time = Some(system_time(now_ns));
+            self.started[call].span = Some(tracer.build_with_context(builder, parent));
+        }
+    }
+
+    fn send(&mut self, call: usize, callee: usize, is_awaited: bool, now_ns: u64) {
+        let sent = self.outgoing(call, callee).and_then(|outgoing| {
+            let awaited_by = is_awaited.then(|| (self.mailbox.clone(), call));
+            self.stand_in.calls.send(outgoing, awaited_by)
+        });
+        match sent {
+            Ok(request) if is_awaited => self.started[call].request = Some(request),
+            Ok(_unawaited) => {}
+            Err(failure) if is_awaited => self.answer(Answered {
+                call,
+                at_ns: now_ns,
+                result: Err(failure),
+                used: Reading::default(),
+            }),
+            Err(_unawaited) => {}
+        }
+    }
+
+    fn outgoing(&self, call: usize, callee: usize) -> Result<Outgoing, Failure> {
+        let planned = &self.plan.calls[call];
+        let receiver = planned.callees.get(callee).ok_or(Failure::NoStandIn)?;
+        let stand_ins = self
+            .stand_in
+            .addresses
+            .get()
+            .map_err(|_unreadable| Failure::NoStandIn)?;
+        let instance = stand_ins.choose(&receiver.module, &receiver.instance);
+        let Some(instance) = instance else {
+            self.stand_in.counters.no_stand_in(&receiver.module);
+            return Err(Failure::NoStandIn);
+        };
+        let path = standin::request::path(planned.span.path.as_deref());
+        let span = self.started[call].span.as_ref().map(Span::span_context);
+        Ok(Outgoing {
+            method: standin::request::method(planned.span.method.as_deref()),
+            url: format!("{}{path}", instance.url.trim_end_matches('/')),
+            context: span.or(self.lineage.context.as_ref()).cloned(),
+            baggage: self.lineage.baggage.clone(),
+            hops: self.hops + 1,
+            work: receiver.work.clone(),
+            body_bytes: receiver.body_bytes,
+        })
+    }
+
+    fn answer(&mut self, answered: Answered) {
+        let Answered {
+            call,
+            at_ns,
+            result,
+            used,
+        } = answered;
+        self.used_by_calls.add(used);
+        let is_failed = result.map_or(true, |status| status >= FAILURE_MIN);
+        // Otherwise, the call ended before, when its caller gave up.
+        if self.engine.answered_by(call, at_ns, is_failed) {
+            let planned = &self.plan.calls[call];
+            let outcome = outcome(&planned.outcome, result, is_failed);
+            let bytes = result.is_ok().then_some(u64::from(planned.bytes_in));
+            self.end(call, at_ns, &outcome, bytes);
+        }
+    }
+
+    fn end_by_time(&mut self, call: usize, at_ns: u64, end: Ending) {
+        match end {
+            Ending::Duration => {
+                let planned = &self.plan.calls[call];
+                let (outcome, bytes) = (planned.outcome.clone(), u64::from(planned.bytes_in));
+                self.end(call, at_ns, &outcome, Some(bytes));
+            }
+            Ending::Timeout => {
+                let timeout = Outcome {
+                    error: Some("timeout".into()),
+                    is_failed: true,
+                    status: None,
+                };
+                self.end(call, at_ns, &timeout, None);
+            }
+        }
+    }
+
+    fn end(&mut self, call: usize, at_ns: u64, outcome: &Outcome, bytes: Option<u64>) {
+        let started = &mut self.started[call];
+        // The callee works on, as it does if a client closes its connection.
+        if let Some(request) = started.request.take() {
+            request.abort();
+        }
+        if self.plan.calls[call].what != What::Sleep {
+            self.calls_in_progress -= 1;
+        }
+        if let Some(span) = &mut started.span {
+            outcome.report(span, bytes);
+            span.end_with_timestamp(system_time(at_ns));
+        }
+    }
+}
+
+/// What the span of an answered call reports: the recorded result, unless the answer is another one.
+fn outcome(recorded: &Outcome, result: Result<u16, Failure>, is_failed: bool) -> Outcome {
+    match result {
+        Ok(status) if status == standin::request::transport_status(recorded.status, recorded.is_failed) => {
+            recorded.clone()
+        }
+        Ok(status) => Outcome {
+            status: Some(status),
+            error: is_failed.then(|| status.to_string().into()),
+            is_failed,
+        },
+        Err(failure) => Outcome {
+            status: None,
+            error: Some(failure.error_type().into()),
+            is_failed: true,
+        },
+    }
+}

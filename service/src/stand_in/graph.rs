@@ -1,0 +1,71 @@
+//! [`Graph`]: for each call of an invocation, the calls that wait for its end.
+
+use standin::Work;
+
+/// How a call waits for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It waits for this end.
+    All,
+    /// It waits for a number of ends of a group.
+    OneOf,
+    /// It is sent only if the other one failed.
+    Retry,
+}
+
+/// Edges from each call to the calls that wait for it. The answer is the node after the last call.
+#[derive(Debug)]
+pub struct Graph {
+    /// By the call whose end it is.
+    followers: Vec<(u16, Role)>,
+    /// For each node the begin of its part of `followers`, and the end of the last part.
+    begins: Vec<u32>,
+    /// For each node the number of ends that must all come.
+    open: Vec<u32>,
+}
+
+impl Graph {
+    pub fn new(work: &Work<'_>) -> Self {
+        let answer = work.calls.len();
+        let mut edges: Vec<(usize, (u16, Role))> = Vec::new();
+        let waits = work.calls.iter().map(|call| &call.wait).chain([&work.answer]);
+        // The crate that decodes a plan bounds the number of its calls by 1,024.
+        for (index, wait) in (0_u16..).zip(waits) {
+            edges.extend(wait.after.iter().map(|of| (usize::from(*of), (index, Role::All))));
+            edges.extend(
+                wait.any_of
+                    .iter()
+                    .map(|of| (usize::from(*of), (index, Role::OneOf))),
+            );
+        }
+        for (index, call) in (0_u16..).zip(&work.calls) {
+            edges.extend(call.retry_of.map(|of| (usize::from(of), (index, Role::Retry))));
+            edges.extend(call.is_after_answer.then_some((answer, (index, Role::All))));
+        }
+        edges.sort_by_key(|(of, _)| *of);
+        let mut begins = vec![0; answer + 2];
+        let mut open = vec![0; answer + 1];
+        for (of, (follower, role)) in &edges {
+            begins[of + 1] += 1;
+            open[usize::from(*follower)] += u32::from(*role != Role::OneOf);
+        }
+        for node in 0..=answer {
+            begins[node + 1] += begins[node];
+        }
+        Self {
+            followers: edges.into_iter().map(|(_, follower)| follower).collect(),
+            begins,
+            open,
+        }
+    }
+
+    /// Who waits for the end of a call, or for the answer.
+    pub fn followers(&self, node: usize) -> &[(u16, Role)] {
+        &self.followers[self.begins[node] as usize..self.begins[node + 1] as usize]
+    }
+
+    /// The number of ends that must all come before a node's gap begins.
+    pub fn open(&self, node: usize) -> usize {
+        self.open[node] as usize
+    }
+}

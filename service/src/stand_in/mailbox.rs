@@ -1,0 +1,130 @@
+//! [`Mailbox`]: the answers to the calls of one invocation, for whoever executes it: the slot's thread, or nobody until one comes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use crate::meter::Reading;
+
+/// An answer to a call, or its failure.
+#[derive(Debug)]
+pub struct Answered {
+    pub call: usize,
+    pub at_ns: u64,
+    pub result: Result<u16, Failure>,
+    /// CPU time that the call used on the thread of calls.
+    pub used: Reading,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    Connect,
+    Broken,
+    /// The stand-ins file names no stand-in for the callee's module.
+    NoStandIn,
+    /// Too many calls are in flight.
+    TooMany,
+}
+
+impl Failure {
+    /// Its `error.type`.
+    pub fn error_type(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Broken => "broken",
+            Self::NoStandIn => "no_stand_in",
+            Self::TooMany => "too_many_calls",
+        }
+    }
+}
+
+/// An invocation that waits without a thread.
+pub trait Parked: Send {
+    /// Continues, after an answer or at its time.
+    fn advance(self: Box<Self>);
+}
+
+#[derive(Default)]
+enum Reader {
+    #[default]
+    Nobody,
+    Thread(Thread),
+    Parked(Box<dyn Parked>),
+}
+
+#[derive(Default)]
+struct State {
+    /// At most one for each call.
+    answered: Vec<Answered>,
+    reader: Reader,
+    /// The earliest time at which a timer will wake it.
+    wakes_at_ns: Option<u64>,
+}
+
+#[derive(Default)]
+pub struct Mailbox(Mutex<State>);
+
+impl Mailbox {
+    /// Wakes this thread for every answer from now on.
+    pub fn read_by(&self, thread: Thread) {
+        self.lock().reader = Reader::Thread(thread);
+    }
+
+    /// Adds an answer. An invocation without a thread continues on this one.
+    pub fn put(&self, answered: Answered) {
+        let mut state = self.lock();
+        state.answered.push(answered);
+        self.wake(state);
+    }
+
+    /// Takes all answers, in the order of their times.
+    pub fn take(&self) -> Vec<Answered> {
+        let mut answered = std::mem::take(&mut self.lock().answered);
+        answered.sort_by_key(|answered| answered.at_ns);
+        answered
+    }
+
+    /// Leaves an invocation without a thread, unless there are answers: then it is returned. True if a timer has to wake it at
+    /// `until_ns`, and none will.
+    pub fn park(&self, parked: Box<dyn Parked>, until_ns: Option<u64>) -> Result<bool, Box<dyn Parked>> {
+        let mut state = self.lock();
+        if !state.answered.is_empty() {
+            return Err(parked);
+        }
+        state.reader = Reader::Parked(parked);
+        let needs_timer = until_ns
+            .is_some_and(|until_ns| state.wakes_at_ns.is_none_or(|wakes_at_ns| until_ns < wakes_at_ns));
+        if needs_timer {
+            state.wakes_at_ns = until_ns;
+        }
+        Ok(needs_timer)
+    }
+
+    /// The timer of a parked invocation has fired.
+    pub fn time_has_come(&self) {
+        let mut state = self.lock();
+        state.wakes_at_ns = None;
+        if matches!(state.reader, Reader::Parked(_)) {
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        match std::mem::take(&mut state.reader) {
+            Reader::Nobody => {}
+            Reader::Thread(thread) => {
+                thread.unpark();
+                state.reader = Reader::Thread(thread);
+            }
+            Reader::Parked(parked) => {
+                drop(state);
+                parked.advance();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while holding the lock, so poisoning is ignored.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

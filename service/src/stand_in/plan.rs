@@ -1,0 +1,101 @@
+//! [`Plan`]: the work of one invocation as it was received, owned: texts for its spans and requests, and the work of its callees.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use standin::{What, Work};
+
+use crate::telemetry::planned_span::{CallSpan, Endpoint, Outcome};
+
+/// Everything of an invocation but its order, which the engine has.
+#[derive(Debug)]
+pub struct Plan {
+    pub calls: Vec<PlannedCall>,
+    /// Size of the answer's body.
+    pub bytes_out: u32,
+    /// Recorded result.
+    pub outcome: Outcome,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct PlannedCall {
+    pub what: What,
+    pub span: CallSpan,
+    /// Recorded result.
+    pub outcome: Outcome,
+    /// Recorded size of the answer.
+    pub bytes_in: u32,
+    pub callees: Vec<Receiver>,
+}
+
+/// An invocation that a call causes.
+#[derive(Debug)]
+pub struct Receiver {
+    pub module: Arc<str>,
+    pub instance: Arc<str>,
+    /// Recorded size of the request.
+    pub body_bytes: u32,
+    /// Part of the received body.
+    pub work: Bytes,
+}
+
+impl Plan {
+    /// `body` is the received body, from which `work` was decoded.
+    pub fn new(work: &Work<'_>, body: &Bytes) -> Self {
+        let calls = work.calls.iter().map(|call| {
+            let callees = call.callees.iter().map(|callee| Receiver {
+                module: callee.module.into(),
+                instance: callee.instance.into(),
+                body_bytes: callee.body_bytes,
+                work: body.slice_ref(callee.work),
+            });
+            let callees: Vec<Receiver> = callees.collect();
+            let peer = callees.first().map(|callee| callee.module.clone());
+            PlannedCall {
+                what: call.what,
+                span: CallSpan {
+                    is_message: call.what == What::Message,
+                    is_retry: call.retry_of.is_some(),
+                    is_rpc: is_rpc(call.status),
+                    // The name of the module, by which its rows can be found even if it does not answer.
+                    peer: peer.or_else(|| call.peer.map(Into::into)),
+                    method: call.method.map(Into::into),
+                    path: call.path.map(Into::into),
+                    bytes_out: call.bytes_out,
+                },
+                outcome: Outcome {
+                    status: call.status,
+                    error: call.error.map(Into::into),
+                    is_failed: call.is_failed,
+                },
+                bytes_in: call.bytes_in,
+                callees,
+            }
+        });
+        Self {
+            calls: calls.collect(),
+            bytes_out: work.bytes_out,
+            outcome: Outcome {
+                status: work.status,
+                error: work.error.map(Into::into),
+                is_failed: work.is_failed,
+            },
+        }
+    }
+}
+
+/// The endpoint that an invocation's span reports.
+pub fn endpoint(work: &Work<'_>) -> Endpoint {
+    Endpoint {
+        kind: work.kind,
+        is_rpc: is_rpc(work.status),
+        method: work.method.map(Into::into),
+        route: work.route.map(Into::into),
+    }
+}
+
+/// Whether a recorded status is of a remote procedure call: HTTP has none below 100, and gRPC none above 16.
+fn is_rpc(status: Option<u16>) -> bool {
+    status.is_some_and(|status| status < 100)
+}

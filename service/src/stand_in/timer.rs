@@ -1,0 +1,112 @@
+//! [`Timer`]: one thread that wakes invocations without a thread at their times. The runtime's timers are exact to a millisecond only.
+
+use std::collections::BinaryHeap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::mailbox::Mailbox;
+use crate::clock::Clock;
+use crate::station::scheduling;
+
+/// Wakes mailboxes.
+pub struct Timer(Arc<Shared>);
+
+struct Shared {
+    /// Each parked invocation has an entry, and a second one after it was woken by an answer.
+    entries: Mutex<BinaryHeap<Entry>>,
+    is_earlier: Condvar,
+}
+
+struct Entry {
+    due_ns: u64,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Timer {
+    /// Starts the thread, which runs until the process ends.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start(clock: Clock) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            entries: Mutex::default(),
+            is_earlier: Condvar::new(),
+        });
+        let of_thread = shared.clone();
+        std::thread::Builder::new()
+            .name("stand-in-timer".to_owned())
+            .spawn(move || {
+                scheduling::request_exact_wakeups();
+                of_thread.run(clock);
+            })?;
+        Ok(Self(shared))
+    }
+
+    pub fn wake_at(&self, due_ns: u64, mailbox: Arc<Mailbox>) {
+        let mut entries = self.0.lock();
+        let is_earliest = entries.peek().is_none_or(|first| due_ns < first.due_ns);
+        entries.push(Entry { due_ns, mailbox });
+        drop(entries);
+        if is_earliest {
+            self.0.is_earlier.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, clock: Clock) {
+        let mut entries = self.lock();
+        loop {
+            let wait_ns = entries
+                .peek()
+                .map(|first| first.due_ns.saturating_sub(clock.now_ns()));
+            entries = match wait_ns {
+                Some(0) => {
+                    let due = entries.pop();
+                    drop(entries);
+                    if let Some(due) = due {
+                        due.mailbox.time_has_come();
+                    }
+                    self.lock()
+                }
+                Some(wait_ns) => {
+                    let waited = self
+                        .is_earlier
+                        .wait_timeout(entries, Duration::from_nanos(wait_ns));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self
+                    .is_earlier
+                    .wait(entries)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Entry>> {
+        // No code panics while holding the lock, so poisoning is ignored.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.due_ns == other.due_ns
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    /// The heap's largest entry is the earliest one.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.due_ns.cmp(&self.due_ns)
+    }
+}

@@ -1,0 +1,313 @@
+//! Plans that stand-ins execute: what starts after what, results, CPU time, slots, and what is refused. Times are compared with each
+//! other, never with a clock.
+
+mod cluster;
+mod refusals;
+
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use standin::{Ends, Kind, Wait, What};
+
+use self::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
+use crate::client::{connect, read_response, write_request};
+
+/// Two modules that know each other.
+const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
+
+#[test]
+fn calls_start_after_what_they_wait_for_and_not_after_others() {
+    let cluster = Cluster::start(&PAIR);
+    let [a, b, c] =
+        [("/a", 200), ("/b", 20), ("/c", 20)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let calls = vec![
+        request("/a", after(&[], 0), &a),
+        request("/b", after(&[], 0), &b),
+        request("/c", after(&[1], MS), &c),
+        database("d", after(&[0], MS), 5 * MS),
+    ];
+    assert_eq!(
+        cluster
+            .send("front", &work("/front", calls, after(&[2, 3], 0)))
+            .status,
+        200
+    );
+    let spans = cluster.stop();
+    let [a, b, c, d] = ["/a", "/b", "/c", "d"].map(|path| spans.call(path));
+    // A fan-out; then two independent branches: c waits for b only, d for a only.
+    assert!(start_ns(b) < end_ns(a) && start_ns(c) >= end_ns(b) + MS);
+    assert!(end_ns(c) < end_ns(a) && start_ns(d) >= end_ns(a) + MS);
+    assert_eq!(end_ns(d) - start_ns(d), 5 * MS);
+    let front = spans.served("/front");
+    assert!(end_ns(front) >= end_ns(d));
+    for (path, gap_ms) in [("/a", 200), ("/b", 20), ("/c", 20)] {
+        let (call, served) = (spans.call(path), spans.served(path));
+        assert_eq!(call.span.parent_span_id, front.span.span_id);
+        assert_eq!(served.span.parent_span_id, call.span.span_id);
+        assert!(end_ns(served) - start_ns(served) >= gap_ms * MS);
+        assert_eq!(call.text("server.address"), Some("back"));
+        assert_eq!(call.integer("http.response.body.size"), Some(22));
+        assert_eq!(served.text("http.route"), Some(path));
+        assert!(served.integer(keys::START_TIME_UNIX_NANO).is_some());
+    }
+    assert_eq!(d.text("server.address"), Some("redis:6379"));
+    assert_eq!(d.integer("http.request.body.size"), Some(11));
+}
+
+#[test]
+fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
+    let cluster = Cluster::start(&PAIR);
+    let [a, b, c] =
+        [("/a", 10), ("/b", 500), ("/c", 40)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+    let calls = vec![
+        request("/a", after(&[], 0), &a),
+        request("/b", after(&[], 0), &b),
+        request("/c", after(&[], 0), &c),
+    ];
+    let answer = Wait {
+        any_of: vec![0, 1, 2],
+        need: 2,
+        ..Wait::default()
+    };
+    assert_eq!(cluster.send("front", &work("/front", calls, answer)).status, 200);
+    let spans = cluster.stop();
+    let answered = end_ns(spans.served("/front"));
+    assert!(answered >= end_ns(spans.call("/c")) && answered >= end_ns(spans.call("/a")));
+    assert!(answered < end_ns(spans.call("/b")));
+    // The span of the open call has its result, so that it ended with its answer, not with the process.
+    assert_eq!(spans.call("/b").integer("http.response.status_code"), Some(200));
+}
+
+#[test]
+fn work_after_the_answer_starts_after_it_and_holds_no_slot() {
+    let cluster = Cluster::start(&[("front", &[("WORKERS", "1")]), ("back", &[])]);
+    let late = standin::encode(&leaf("/late", 300 * MS));
+    let calls = vec![
+        database("early", after(&[], 0), MS),
+        standin::Call {
+            is_after_answer: true,
+            ..request("/late", after(&[0], 2 * MS), &late)
+        },
+    ];
+    assert_eq!(
+        cluster
+            .send("front", &work("/front", calls, after(&[0], 0)))
+            .status,
+        200
+    );
+    // The only slot is free while the call after the answer is in progress.
+    assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
+    let spans = cluster.stop();
+    let late = spans.call("/late");
+    assert!(start_ns(late) >= end_ns(spans.served("/front")) + 2 * MS);
+    assert!(end_ns(spans.served("/other")) < end_ns(late));
+    assert_eq!(late.span.parent_span_id, spans.served("/front").span.span_id);
+}
+
+#[test]
+fn a_retry_is_sent_only_after_a_failed_attempt() {
+    let cluster = Cluster::start(&PAIR);
+    let mut failing = leaf("/first", MS);
+    (failing.status, failing.is_failed) = (Some(503), true);
+    for (first, retry, attempt) in [
+        ("/failing", "/retry", standin::encode(&failing)),
+        ("/good", "/no-retry", standin::encode(&leaf("/first", MS))),
+    ] {
+        let second = standin::encode(&leaf("/second", MS));
+        let calls = vec![
+            request(first, after(&[], 0), &attempt),
+            standin::Call {
+                retry_of: Some(0),
+                ..request(retry, after(&[0], 3 * MS), &second)
+            },
+        ];
+        assert_eq!(
+            cluster
+                .send("front", &work("/front", calls, after(&[1], 0)))
+                .status,
+            200
+        );
+    }
+    let spans = cluster.stop();
+    let (failed, retry) = (spans.call("/failing"), spans.call("/retry"));
+    assert_eq!(failed.integer("http.response.status_code"), Some(503));
+    assert_eq!(failed.text("error.type"), Some("503"));
+    assert!(start_ns(retry) >= end_ns(failed) + 3 * MS);
+    assert_eq!(retry.integer("http.request.resend_count"), Some(1));
+    assert_eq!(spans.all(SpanKind::Client, "/good").len(), 1);
+    assert!(spans.all(SpanKind::Client, "/no-retry").is_empty());
+}
+
+#[test]
+fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
+    let cluster = Cluster::start(&PAIR);
+    let slow = standin::encode(&leaf("/slow", 400 * MS));
+    let mut call = request("/call", after(&[], 0), &slow);
+    call.ends = Ends::Timeout(30 * MS);
+    let mut fails = work("/front", vec![call], after(&[0], 0));
+    (fails.status, fails.error, fails.is_failed) = (Some(504), Some("timeout"), true);
+    fails.fails_with = vec![0];
+    assert_eq!(cluster.send("front", &fails).status, 504);
+    // The same invocation succeeds if the call does.
+    let fast = standin::encode(&leaf("/fast", 0));
+    fails.calls[0].callees = vec![callee(0, &fast)];
+    fails.calls[0].path = Some("/good");
+    fails.calls[0].ends = Ends::Timeout(60_000 * MS);
+    fails.route = Some("/succeeds");
+    assert_eq!(cluster.send("front", &fails).status, 200);
+    let spans = cluster.stop();
+    let (call, slow) = (spans.call("/call"), spans.served("/slow"));
+    assert_eq!(call.text("error.type"), Some("timeout"));
+    assert_eq!(end_ns(call) - start_ns(call), 30 * MS);
+    assert!(end_ns(slow) - start_ns(slow) >= 400 * MS && end_ns(slow) > end_ns(call));
+    let front = spans.served("/front");
+    assert_eq!(front.text("error.type"), Some("timeout"));
+    assert_eq!(front.integer("http.response.status_code"), Some(504));
+    let good = spans.served("/succeeds");
+    assert_eq!(
+        (good.text("error.type"), good.integer("http.response.status_code")),
+        (None, Some(200))
+    );
+}
+
+#[test]
+fn recorded_failures_fail_with_their_status_and_error() {
+    let cluster = Cluster::start(&PAIR);
+    let mut call = database("orders", after(&[], 0), MS);
+    (call.error, call.is_failed, call.status) = (Some("deadlock"), true, None);
+    let mut fails = work("shop.Cart", vec![call], after(&[0], 0));
+    // A status of gRPC, which HTTP cannot transport.
+    (fails.method, fails.status, fails.error) = (Some("Add"), Some(14), Some("UNAVAILABLE"));
+    (fails.is_failed, fails.bytes_out) = (true, 100_000);
+    let answer = cluster.send("front", &fails);
+    assert_eq!((answer.status, answer.body.len()), (500, 100_000));
+    let spans = cluster.stop();
+    let call = spans.call("orders");
+    assert_eq!(call.text("error.type"), Some("deadlock"));
+    assert_eq!(call.integer("http.response.status_code"), None);
+    let served = spans.of_name("Add shop.Cart");
+    assert_eq!(served.text("rpc.method"), Some("Add"));
+    assert_eq!(served.text("rpc.service"), Some("shop.Cart"));
+    assert_eq!(served.integer("rpc.response.status_code"), Some(14));
+    assert_eq!(served.text("error.type"), Some("UNAVAILABLE"));
+    assert_eq!(served.integer("http.response.body.size"), Some(100_000));
+}
+
+#[test]
+fn a_message_reaches_its_consumers_after_the_brokers_delay() {
+    let cluster = Cluster::start(&PAIR);
+    let consumers = ["/one", "/two"].map(|route| {
+        let mut consumer = leaf(route, 0);
+        consumer.kind = Kind::Consumer;
+        standin::encode(&consumer)
+    });
+    let mut message = database("orders", after(&[], 0), 2 * MS);
+    message.what = What::Message;
+    message.callees = vec![callee(20 * MS, &consumers[0]), callee(90 * MS, &consumers[1])];
+    assert_eq!(
+        cluster
+            .send("front", &work("/front", vec![message], after(&[0], 0)))
+            .status,
+        200
+    );
+    let spans = cluster.stop();
+    let producer = spans.one(SpanKind::Producer, "orders");
+    assert!(end_ns(spans.served("/front")) < end_ns(producer) + 20 * MS);
+    for (route, delay_ms) in [("/one", 20), ("/two", 90)] {
+        let consumer = spans.one(SpanKind::Consumer, route);
+        assert_eq!(consumer.span.parent_span_id, producer.span.span_id);
+        assert!(start_ns(consumer) >= end_ns(producer) + delay_ms * MS);
+    }
+}
+
+/// Fails if the cost of executing a plan comes on top of its CPU time: with three calls, it is more than 5%.
+#[test]
+fn the_cpu_time_of_a_request_is_that_of_its_plan() {
+    const CPU_NS: u64 = MS;
+    const REQUESTS: u64 = 200;
+    let cluster = Cluster::start(&[("front", &[("WORKERS", "1")]), ("back", &[])]);
+    let leaf = standin::encode(&leaf("/leaf", 0));
+    let gap = |earlier: &[u16]| Wait {
+        cpu_ns: CPU_NS / 4,
+        ..after(earlier, CPU_NS / 4)
+    };
+    let paths = ["/0", "/1", "/2"];
+    let call = |index: u16| {
+        let earlier: Vec<u16> = index.checked_sub(1).into_iter().collect();
+        request(paths[usize::from(index)], gap(&earlier), &leaf)
+    };
+    let plan = work("/front", (0..3).map(call).collect(), gap(&[2]));
+    for _ in 0..REQUESTS {
+        assert_eq!(cluster.send("front", &plan).status, 200);
+    }
+    let spans = cluster.stop();
+    let served = spans.all(SpanKind::Server, "/front");
+    let cpu_ns = served
+        .iter()
+        .map(|span| span.integer(keys::CPU_TIME_NS).unwrap().unsigned_abs());
+    let mean_ns = cpu_ns.sum::<u64>() / REQUESTS;
+    assert!(
+        mean_ns.abs_diff(CPU_NS) < CPU_NS / 20,
+        "{mean_ns} ns instead of {CPU_NS}"
+    );
+}
+
+#[test]
+fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
+    let released = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
+    for variables in [&released[..], &released[..1]] {
+        let cluster = Cluster::start(&[("front", variables)]);
+        let calls = vec![database("db", after(&[], 0), 600 * MS)];
+        let waiting = work("/waiting", calls, after(&[0], MS));
+        let (body, _) = standin::body(&standin::encode(&waiting), 0);
+        let service = cluster.service("front");
+        let mut stream = connect(service.address);
+        write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
+        service.wait_for_metric("tunable_svc_active_requests", 1);
+        assert_eq!(cluster.send("front", &leaf("/other", MS)).status, 200);
+        assert_eq!(read_response(stream).status, 200);
+        let spans = cluster.stop();
+        let (waiting, other) = (spans.served("/waiting"), spans.served("/other"));
+        let is_released = variables.len() == 2;
+        assert_eq!(end_ns(other) < end_ns(waiting), is_released);
+        assert_eq!(waiting.integer(keys::SLOT_WAIT_NS).is_some(), is_released);
+        let call = spans.call("db");
+        assert_eq!(end_ns(call) - start_ns(call), 600 * MS);
+        assert!(end_ns(waiting) >= end_ns(call) + MS);
+    }
+}
+
+#[test]
+fn unlimited_slots_serve_everything_at_once_and_report_no_queue() {
+    const REQUESTS: usize = 20;
+    let cluster = Cluster::start(&[("front", &[("WORKERS", "unlimited")])]);
+    let (body, _) = standin::body(&standin::encode(&leaf("/sleeps", 500 * MS)), 0);
+    let address = cluster.service("front").address;
+    let streams: Vec<_> = (0..REQUESTS)
+        .map(|_| {
+            let mut stream = connect(address);
+            write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
+            stream
+        })
+        .collect();
+    for stream in streams {
+        assert_eq!(read_response(stream).status, 200);
+    }
+    let probe = cluster.service("front").get(standin::STAND_IN_PATH).json();
+    assert!(probe["slots"].is_null() && probe["module"] == "front", "{probe}");
+    let spans = cluster.stop();
+    let served = spans.all(SpanKind::Server, "/sleeps");
+    assert_eq!(served.len(), REQUESTS);
+    let last_start = served.iter().map(|span| start_ns(span)).max();
+    let first_end = served.iter().map(|span| end_ns(span)).min();
+    assert!(last_start < first_end, "requests waited for each other");
+    assert!(
+        served
+            .iter()
+            .all(|span| span.integer(keys::START_TIME_UNIX_NANO).is_none())
+    );
+    assert!(
+        served
+            .iter()
+            .all(|span| span.integer(keys::CPU_TIME_NS).is_some())
+    );
+}
