@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::engine::Step;
 use super::execution::Execution;
 use super::mailbox::Parked;
 use super::shared::{StandIn, Unfinished};
+use super::step::Step;
 
 /// An invocation after its answer.
 struct Afterwards {

@@ -4,50 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use standin::{Ends, What, Work};
+use standin::{Ends, Work};
 
 use super::graph::{Graph, Role};
-
-/// What the executor does next. Times are nanoseconds of its clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Start a call now.
-    Start { call: usize },
-    /// Send a request to a callee of a call that has started. If it is awaited, [`Engine::answered_by`] takes its answer.
-    Send {
-        call: usize,
-        callee: usize,
-        is_awaited: bool,
-    },
-    /// A call has ended without an answer: after its duration, or because the caller gave up.
-    End { call: usize, at_ns: u64, end: Ending },
-    /// Use CPU until the invocation's CPU time is `cpu_ns`. Ask again at `until_ns`, or earlier.
-    Burn {
-        cpu_ns: u64,
-        until_ns: u64,
-        /// Nothing but the answer comes after it.
-        is_last: bool,
-    },
-    /// Nothing happens before `until_ns`, except that a call is answered.
-    Wait {
-        until_ns: Option<u64>,
-        /// CPU time that the invocation may reach meanwhile.
-        spare_cpu_ns: u64,
-    },
-    /// Answer, and report it to [`Engine::answer_sent`].
-    Answer { is_failed: bool },
-    /// The answer is out and all calls have ended.
-    Done,
-}
-
-/// Why a call ended without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Its duration is over, with the recorded result.
-    Duration,
-    /// Its caller gave up.
-    Timeout,
-}
+use super::node::{Node, State};
+use super::step::{Ending, Step};
 
 /// The state of an invocation. Its calls have their indices in the plan; the answer is the node after the last call.
 #[derive(Debug)]
@@ -75,32 +36,6 @@ pub struct Engine {
     is_answered: bool,
 }
 
-#[derive(Debug)]
-struct Node {
-    gap_ns: u64,
-    cpu_ns: u64,
-    /// Ends for which it waits, all of which must come.
-    open: usize,
-    /// Ends of its group that must come.
-    need: u16,
-    /// The last end for which it waited.
-    base_ns: u64,
-    state: State,
-    is_message: bool,
-    ends: Ends,
-    is_failed: bool,
-    /// For each callee.
-    delays_ns: Vec<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    InGap,
-    Started,
-    Ended { is_failed: bool },
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     End { call: usize },
@@ -111,30 +46,9 @@ impl Engine {
     /// An invocation that has not started. `work` has passed the check of the crate that decoded it.
     pub fn new(work: &Work<'_>) -> Self {
         let graph = Graph::new(work);
-        let calls = work.calls.iter().enumerate().map(|(index, call)| Node {
-            gap_ns: call.wait.gap_ns,
-            cpu_ns: call.wait.cpu_ns,
-            open: graph.open(index),
-            need: call.wait.need,
-            base_ns: 0,
-            state: State::Waiting,
-            is_message: call.what == What::Message,
-            ends: call.ends,
-            is_failed: call.is_failed,
-            delays_ns: call.callees.iter().map(|callee| callee.delay_ns).collect(),
-        });
-        let answer = Node {
-            gap_ns: work.answer.gap_ns,
-            cpu_ns: work.answer.cpu_ns,
-            open: graph.open(work.calls.len()),
-            need: work.answer.need,
-            base_ns: 0,
-            state: State::Waiting,
-            is_message: false,
-            ends: Ends::Answer,
-            is_failed: false,
-            delays_ns: Vec::new(),
-        };
+        let calls = work.calls.iter().enumerate();
+        let calls = calls.map(|(index, call)| Node::of_call(call, graph.open(index)));
+        let answer = Node::of_answer(&work.answer, graph.open(work.calls.len()));
         Self {
             nodes: calls.chain([answer]).collect(),
             graph,
@@ -201,7 +115,7 @@ impl Engine {
         let Some(node) = self.nodes.get(call) else {
             return false;
         };
-        let is_awaited = node.state == State::Started && !matches!(node.ends, Ends::Duration(_));
+        let is_awaited = node.state == State::Started && node.is_awaited();
         if is_awaited {
             self.end_call(call, at_ns, is_failed);
         }
@@ -307,7 +221,7 @@ impl Engine {
             };
         }
         let node = &self.nodes[index];
-        let is_awaited = !matches!(node.ends, Ends::Duration(_));
+        let is_awaited = node.is_awaited();
         if let Ends::Duration(ns) | Ends::Timeout(ns) = node.ends {
             let due_ns = now_ns.saturating_add(ns);
             self.timers.push(Reverse((due_ns, Timer::End { call: index })));
@@ -374,7 +288,7 @@ impl Engine {
 
     fn end_call(&mut self, call: usize, at_ns: u64, is_failed: bool) {
         let node = &self.nodes[call];
-        let is_awaited = !matches!(node.ends, Ends::Duration(_));
+        let is_awaited = node.is_awaited();
         self.awaited -= usize::from(is_awaited);
         if node.is_message {
             self.schedule_further(call, at_ns, usize::from(is_awaited));

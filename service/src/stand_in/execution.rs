@@ -9,10 +9,11 @@ use standin::What;
 use tokio::task::AbortHandle;
 
 use super::calls::Outgoing;
-use super::engine::{Ending, Engine, Step};
+use super::engine::Engine;
 use super::mailbox::{Answered, Failure, Mailbox};
 use super::plan::Plan;
 use super::shared::StandIn;
+use super::step::{Ending, Step};
 use crate::clock::system_time;
 use crate::meter::Reading;
 use crate::telemetry::planned_span::Outcome;

@@ -1,7 +1,7 @@
 //! The service as a stand-in: it executes the plan in a request's body in place of an application (docs/stand-ins.md).
 //!
-//! `intake` decodes a request into its `plan` and an `engine` with its `graph`. `on_slot` executes it on a slot's thread, and
-//! `afterwards` what is left after the answer. Both take steps from the engine and perform them through `execution`.
+//! `intake` decodes a request into its `plan` and an `engine` with its `graph` and `node`s. `on_slot` executes it on a slot's
+//! thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it through `execution`.
 //! `calls` sends requests to other stand-ins, whose `addresses` are in a file. Answers come to a `mailbox`, which wakes a thread or
 //! continues an invocation that has none; so does the `timer`. `shared` is the state of all requests; `counters` are on /metrics.
 
@@ -14,7 +14,9 @@ pub mod execution;
 pub mod graph;
 pub mod intake;
 pub mod mailbox;
+pub mod node;
 pub mod on_slot;
 pub mod plan;
 pub mod shared;
+pub mod step;
 pub mod timer;

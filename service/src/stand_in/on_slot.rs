@@ -8,10 +8,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
-use super::engine::Step;
 use super::execution::Execution;
 use super::mailbox::Parked;
 use super::shared::StandIn;
+use super::step::Step;
 use crate::burn::burn;
 use crate::meter::{self, Reading, thread_cpu_ns};
 use crate::request::{Answer, OCTETS};

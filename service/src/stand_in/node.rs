@@ -1,0 +1,66 @@
+//! [`Node`]: a call of an invocation, or its answer, and how far it is.
+
+use standin::{Call, Ends, Wait, What};
+
+/// A call, or the answer, on its way from its wait to its end.
+#[derive(Debug)]
+pub struct Node {
+    pub gap_ns: u64,
+    pub cpu_ns: u64,
+    /// Ends for which it waits, all of which must come.
+    pub open: usize,
+    /// Ends of its group that must come.
+    pub need: u16,
+    /// The last end for which it waited.
+    pub base_ns: u64,
+    pub state: State,
+    pub is_message: bool,
+    pub ends: Ends,
+    pub is_failed: bool,
+    /// For each callee.
+    pub delays_ns: Vec<u64>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Waiting,
+    InGap,
+    Started,
+    Ended { is_failed: bool },
+}
+
+impl Node {
+    /// A call that waits for `open` ends and those of its group.
+    pub fn of_call(call: &Call<'_>, open: usize) -> Self {
+        Self {
+            state: State::Waiting,
+            is_message: call.what == What::Message,
+            ends: call.ends,
+            is_failed: call.is_failed,
+            delays_ns: call.callees.iter().map(|callee| callee.delay_ns).collect(),
+            ..Self::of_answer(&call.wait, open)
+        }
+    }
+
+    /// The answer, likewise.
+    pub fn of_answer(wait: &Wait, open: usize) -> Self {
+        Self {
+            gap_ns: wait.gap_ns,
+            cpu_ns: wait.cpu_ns,
+            open,
+            need: wait.need,
+            base_ns: 0,
+            state: State::Waiting,
+            is_message: false,
+            ends: Ends::Answer,
+            is_failed: false,
+            delays_ns: Vec::new(),
+        }
+    }
+
+    /// Whether an answer ends it.
+    pub fn is_awaited(&self) -> bool {
+        !matches!(self.ends, Ends::Duration(_))
+    }
+}
