@@ -7,6 +7,7 @@ pub mod bodies;
 pub mod compose;
 pub mod keys;
 pub mod overview;
+pub mod stand_in;
 pub mod store;
 pub mod targets;
 

@@ -74,7 +74,7 @@ pub enum TargetsError {
 }
 
 /// `module a`, `modules a and b`, `modules a, b and 3 more`.
-fn listed(what: &str, names: &[String]) -> String {
+pub fn listed(what: &str, names: &[String]) -> String {
     let shown: Vec<String> = names
         .iter()
         .take(MODULES_SHOWN)

@@ -131,24 +131,33 @@ impl StandIns {
         self.modules.contains_key(module)
     }
 
-    /// Stand-ins of a module, in the order of the file.
-    pub fn of(&self, module: &str) -> impl Iterator<Item = &Instance> {
-        let module = self.modules.get(module);
-        let indices = module.into_iter().flat_map(|module| &module.all);
-        indices.map(|index| &self.instances[*index])
-    }
-
     /// The stand-in for a recorded instance: its own, else the module's stand-ins in turn. `None`: the module has none.
     pub fn choose(&self, module: &str, instance: &str) -> Option<&Instance> {
+        let index = self.choose_index(module, instance)?;
+        self.instances.get(index)
+    }
+
+    /// The same, as an index in [`StandIns::instances`].
+    pub fn choose_index(&self, module: &str, instance: &str) -> Option<usize> {
         let module = self.modules.get(module)?;
-        let index = match module.by_instance.get(instance) {
+        Some(match module.by_instance.get(instance) {
             Some(index) => *index,
             None => {
                 let turn = module.turn.fetch_add(1, Ordering::Relaxed);
                 module.all[turn % module.all.len()]
             }
+        })
+    }
+
+    /// All stand-ins that [`StandIns::choose_index`] can return for a recorded instance.
+    pub fn candidates(&self, module: &str, instance: &str) -> &[usize] {
+        let Some(module) = self.modules.get(module) else {
+            return &[];
         };
-        Some(&self.instances[index])
+        match module.by_instance.get(instance) {
+            Some(index) => std::slice::from_ref(index),
+            None => &module.all,
+        }
     }
 }
 
@@ -200,7 +209,9 @@ mod tests {
             ["http://127.0.0.1:1", "http://[::1]:2/", "http://127.0.0.1:1"]
         );
         assert!(all.choose("till", "till-1").is_none() && !all.has("till"));
-        assert_eq!(all.of("cart").count(), 2);
+        assert_eq!(all.candidates("cart", "cart-2"), [1]);
+        assert_eq!(all.candidates("cart", "cart-3"), [0, 1]);
+        assert!(all.candidates("till", "till-1").is_empty());
     }
 
     #[test]

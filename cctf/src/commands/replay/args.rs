@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use replay::targets::{TargetFlag, allowed_host};
 
 use super::noise::PAIRS_MAX;
@@ -22,12 +22,17 @@ Examples:
     cctf replay logs/latest --target front=http://127.0.0.1:8080 --target api=http://127.0.0.1:8081 --speed 2 --from 10s
   Three times the load, from shifted copies of the run; bodies for the routes of the own application:
     cctf replay logs/latest --target http://127.0.0.1:8080 --scale 3 --by overlap --bodies bodies.toml
+  To stand-ins instead of the application; the file states where they listen:
+    cctf replay logs/latest --stand-in stand-ins.json
   How often this machine's noise alone makes two replays differ, from 40 pairs:
     cctf replay before --target http://127.0.0.1:8080 --aa 40
 
 A replay sends what came from outside: the calls of load drivers and clients, and invocations that no recorded call caused. Each
 request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
 services make them. docs/replay.md describes bodies, scaling and limits.
+
+With --stand-in, no application is needed: each request has the plan of everything below it in its body, and stand-ins execute it.
+The self-check of cctf plan is printed first. docs/stand-ins.md describes stand-ins and their file.
 
 cctf compare compares both runs. Without --otlp-endpoint or its variable, there is no new run to compare. A replay with --speed or
 --scale differs in its arrival rate, so compare two such replays with each other.
@@ -36,7 +41,17 @@ Exit codes:
   0  all requests were sent, and all spans and lines were delivered (lateness, statuses that differ from the recorded ones, and
      pairs of --aa that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
-  2  invalid flag, environment variable or file of bodies, a module without a target, or the run does not exist";
+  2  invalid flag, environment variable, file of bodies or of stand-ins, a module without a target or stand-in, or the run does
+     not exist";
+
+/// What stays as recorded on nodes of another speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keep {
+    /// CPU times are as recorded.
+    Time,
+    /// CPU times are multiplied by the recorded speed (mips_per_core) over the stand-in's.
+    Work,
+}
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf replay --help")]
@@ -48,8 +63,14 @@ pub struct ReplayArgs {
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
     /// MODULE=URL sends the requests that this module received to URL. URL alone: those of all modules without their own --target. Repeatable.
-    #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present = "dry_run", action = clap::ArgAction::Append)]
+    #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
+    /// Path to the stand-ins file: send each request with its plan to stand-ins, which execute it in place of the application.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "allowed", "bodies"])]
+    pub stand_in: Option<PathBuf>,
+    /// With --stand-in: what stays as recorded on nodes of another speed, the CPU time or the work.
+    #[arg(long, value_enum, default_value = "time", requires = "stand_in")]
+    pub keep: Keep,
     /// Host that may get load although it is not this machine. Repeatable.
     #[arg(long = "allow-target", value_name = "HOST", value_parser = allowed_host, action = clap::ArgAction::Append)]
     pub allowed: Vec<String>,
@@ -66,6 +87,9 @@ pub struct ReplayArgs {
     /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots other than HTTP, damaged
     /// lines, bodies of unknown content or size, a body from --bodies whose size is not the recorded one, bodies above 64 MiB, paths
     /// above 6 KiB, reads of values that are not stored, or missing parts and files.
+    ///
+    /// With --stand-in: orphans, roots without an invocation, anything above the limits of a plan or a stand-in, damaged lines, or
+    /// missing parts and files.
     #[arg(long)]
     pub strict: bool,
     /// Replay a run that has not ended: only the requests recorded so far.

@@ -1,78 +1,142 @@
 //! [`Checked`]: a replay whose whole plan was checked, so that nothing but the services can fail it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use cctf_proto::cctf::{File, Part, RunMeta};
-use cctf_proto::log_line;
-use plan::roots::{Kind, Plan, Preview, Roots, Selection, size};
+use cctf_load::stream::Stream;
+use plan::roots::{Kind, Plan, Preview, Roots, Selection};
+use replay::bodies::Bodies;
 use replay::bodies::templates::Templates;
+use replay::compose::Composer;
 use replay::overview::{MODULES_MAX, Overview};
+use replay::store::store;
 use replay::targets::{Targets, TargetsError};
-use rundir::RunFolder;
-use rundir::parts::Run;
 
 use super::args::ReplayArgs;
-use super::noise::run_id_of;
 use super::preview::{ReplayPreview, Sources, dropped_orphans};
+use super::recording::Recording;
+use super::stand_in::{Receiving, StandInRun};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
-use crate::commands::display::BytesBar;
-use crate::commands::run_target::find;
+use crate::commands::flags::SendFlags;
 
-/// A run_meta.json has about 1 KiB.
-const META_BYTES_MAX: usize = 64 << 20;
-const SEED_DEFAULT: u64 = 1;
-
+/// A replay that can start.
 pub struct Checked {
-    run: Run,
-    pub plan: Plan,
-    pub overview: Overview,
-    pub targets: Targets,
-    pub templates: Arc<Templates>,
+    pub recording: Recording,
     pub preview: ReplayPreview,
-    pub seed: u64,
+    receivers: Receivers,
+}
+
+enum Receivers {
+    Services(Box<Services>),
+    StandIns(Box<StandInRun>),
+}
+
+/// The live services and what they receive.
+struct Services {
+    plan: Plan,
+    overview: Overview,
+    targets: Targets,
+    templates: Arc<Templates>,
 }
 
 impl Checked {
-    /// Reads the run and checks the whole plan, cheap checks first. It opens no connection: whether the services are reachable
-    /// shows when the stream of requests is made.
+    /// Reads the run and checks the whole plan, cheap checks first. For services, it opens no connection: whether they are reachable
+    /// shows when the stream of requests is made. Stand-ins are asked what they are.
     pub fn new(args: &ReplayArgs) -> anyhow::Result<Self> {
+        if let Some(file) = &args.stand_in {
+            let (run, recording, preview) = StandInRun::new(args, file)?;
+            return Ok(Self {
+                recording,
+                preview,
+                receivers: Receivers::StandIns(Box::new(run)),
+            });
+        }
         let targets = Targets::new(&args.targets).map_err(usage)?;
         targets.check_hosts(&args.allowed).map_err(usage)?;
         let templates = match &args.bodies {
             Some(path) => Templates::read(path).map_err(|error| UsageError(error.to_string()))?,
             None => Templates::default(),
         };
-        let (run, part) = find(Some(&args.recorded), &args.logs_dir)?;
-        check_run_id(args, &run)?;
-        check_out(args, &run, &part)?;
-        let seed = args.seed.or(recorded_seed(&run, &part)?).unwrap_or(SEED_DEFAULT);
+        let recording = Recording::open(args)?;
+        let (services, preview) = Services::new(args, &recording, targets, templates)?;
+        Ok(Self {
+            recording,
+            preview,
+            receivers: Receivers::Services(Box::new(services)),
+        })
+    }
+
+    /// What is printed before the preview: the self-check of the plan that stand-ins execute.
+    pub fn self_check(&self) -> &str {
+        match &self.receivers {
+            Receivers::Services(_) => "",
+            Receivers::StandIns(run) => &run.self_check,
+        }
+    }
+
+    /// The URLs of all receivers, for people.
+    pub fn urls(&self) -> String {
+        match &self.receivers {
+            Receivers::Services(services) => services.targets.urls(),
+            Receivers::StandIns(run) => run.urls(),
+        }
+    }
+
+    /// The requests. Fails before a run is reported if a receiver is unreachable.
+    pub fn stream(&self, args: &ReplayArgs, run_id: &str, stop: &AtomicBool) -> anyhow::Result<Stream> {
+        let (targets, requests) = match &self.receivers {
+            Receivers::Services(services) => services.requests(args, self.recording.seed, run_id, stop)?,
+            Receivers::StandIns(run) => run.requests(args, run_id)?,
+        };
+        Ok(Stream {
+            name: "replay".to_owned(),
+            url: self.urls(),
+            targets,
+            requests,
+            connections_max: args.sending.connections,
+            timeout: args.sending.timeout.value,
+            // Requests without a rate are one burst.
+            rate_hint: match self.preview.rate {
+                0.0 => self.preview.requests as f64,
+                rate => rate,
+            },
+            rate_asked: None,
+        })
+    }
+}
+
+impl Services {
+    fn new(
+        args: &ReplayArgs,
+        recording: &Recording,
+        targets: Targets,
+        templates: Templates,
+    ) -> anyhow::Result<(Self, ReplayPreview)> {
+        let (roots, seed) = (&recording.roots, recording.seed);
         let selection = args.selection.selection(seed);
-        let roots = read(&run, &part)?;
-        check_roots(&roots, args)?;
         let plan = selection
-            .plan(&roots)
+            .plan(roots)
             .map_err(|error| UsageError(error.to_string()))?;
         let preview = plan.preview()?;
         let overview = Overview::of(plan.arrivals(), &targets, &templates, seed)?;
         if args.strict {
-            check_strict(&roots, &preview, &overview, &selection)?;
+            check_strict(roots, &preview, &overview, &selection)?;
         }
         if overview.requests == 0 {
             anyhow::bail!(
                 "cannot replay {}: {}",
                 printable(&roots.run_id),
-                nothing_to_send(&roots, &preview, &selection)
+                nothing_to_send(roots, &preview, &selection)
             );
         }
-        check_module_count(&roots, &overview)?;
+        check_module_count(roots, &overview)?;
         // Without targets, a dry run shows the modules that need one.
         if !args.targets.is_empty() {
             targets.check_modules(&overview.modules).map_err(usage)?;
         }
         let preview = ReplayPreview::new(&Sources {
-            roots: &roots,
+            roots,
             preview: &preview,
             overview: &overview,
             targets: &targets,
@@ -80,32 +144,38 @@ impl Checked {
             flags: &args.selection,
             seed,
         });
-        Ok(Self {
-            run,
+        let services = Self {
             plan,
             overview,
             targets,
             templates: Arc::new(templates),
-            preview,
-            seed,
-        })
+        };
+        Ok((services, preview))
     }
 
-    /// The folder of the new run, if the normalizer writes it beside the recorded one.
-    pub fn folder_of(&self, run_id: &str) -> Option<PathBuf> {
-        folder_beside(&self.run, run_id)
-    }
-
-    /// The command that compares the recorded run with the new one.
-    pub fn next_command(&self, recorded: &str, run_id: &str) -> String {
-        let new = self
-            .folder_of(run_id)
-            .unwrap_or_else(|| Path::new("FOLDER").join(run_id));
-        format!(
-            "cctf compare {} {}",
-            cli::shell::quoted(recorded),
-            cli::shell::quoted(&new.to_string_lossy())
-        )
+    /// Addresses and requests, after the values that they read are stored.
+    fn requests(
+        &self,
+        args: &ReplayArgs,
+        seed: u64,
+        run_id: &str,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Receiving> {
+        let SendFlags { timeout, headers, .. } = &args.sending;
+        let targets = &self.targets;
+        let addresses = targets.addresses(&args.allowed)?;
+        let mut bodies = Bodies::new(seed, Arc::clone(&self.templates));
+        let keys = self.overview.keys.missing();
+        store(keys, targets, &mut bodies, headers, timeout.value, stop)?;
+        bodies.make_ahead(self.plan.arrivals(), stop)?;
+        let composer = Composer::new(
+            self.plan.arrivals(),
+            targets.clone(),
+            bodies,
+            headers.clone(),
+            run_id.to_owned(),
+        );
+        Ok((addresses, Box::new(composer)))
     }
 }
 
@@ -114,55 +184,6 @@ fn usage(error: TargetsError) -> anyhow::Error {
         TargetsError::Unreachable { .. } | TargetsError::Unresolved { .. } => error.into(),
         _ => UsageError(error.to_string()).into(),
     }
-}
-
-fn recorded_seed(run: &Run, part: &Part) -> anyhow::Result<Option<u64>> {
-    // The first parts may be deleted.
-    let parts = run.parts_from(part)?;
-    let folder = RunFolder::open(&run.folder(parts.first().unwrap_or(part)))?;
-    let Some(meta) = folder.whole(File::RunMeta, META_BYTES_MAX)? else {
-        return Ok(None);
-    };
-    let path = folder.path(File::RunMeta);
-    let meta: RunMeta<'_> = serde_json::from_slice(&meta).map_err(|error| {
-        anyhow::anyhow!(
-            "cannot read {}: {error}; cctf validate shows its faults",
-            path.display()
-        )
-    })?;
-    Ok(meta.seed)
-}
-
-fn read(run: &Run, part: &Part) -> anyhow::Result<Roots> {
-    let bar = BytesBar::new();
-    let mut count = bar.counter("reading", size(run, part)?);
-    let roots = Roots::read(run, part, &std::env::temp_dir(), &mut count);
-    drop(count);
-    bar.clear();
-    Ok(roots?)
-}
-
-fn check_roots(roots: &Roots, args: &ReplayArgs) -> anyhow::Result<()> {
-    let run_id = printable(&roots.run_id);
-    if roots.is_open && !args.unfinished {
-        anyhow::bail!(
-            "cannot replay {run_id}: the run has not ended, so requests may be missing; wait for its end, or add --unfinished"
-        );
-    }
-    for damage in &roots.damages {
-        log_line!(
-            "cctf: {}:{}: damaged line",
-            printable(&damage.path.to_string_lossy()),
-            damage.line
-        );
-    }
-    if args.strict && roots.damaged > 0 {
-        anyhow::bail!(
-            "cannot replay {run_id} with --strict: it has {}",
-            counted(roots.damaged, "damaged line")
-        );
-    }
-    Ok(())
 }
 
 /// Refuses everything that a replay would leave out or replace.
@@ -221,67 +242,6 @@ fn check_module_count(roots: &Roots, overview: &Overview) -> anyhow::Result<()> 
         );
     }
     Ok(())
-}
-
-/// Refuses a run id that is taken, also one that --aa makes of it: the rows of two runs would be in one folder.
-fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
-    let Some(run_id) = args.run.run_id.as_deref() else {
-        return Ok(());
-    };
-    if args.dry_run {
-        return Ok(());
-    }
-    let new: Vec<String> = match args.aa {
-        Some(pairs) => (0..=pairs).map(|number| run_id_of(run_id, number)).collect(),
-        None => vec![run_id.to_owned()],
-    };
-    let is_taken = |run_id: &String| {
-        run_id == recorded.id()
-            || folder_beside(recorded, run_id).is_some()
-            || args.logs_dir.join(run_id).is_dir()
-    };
-    match new.iter().find(|run_id| is_taken(run_id)) {
-        Some(taken) => Err(UsageError(format!(
-            "cannot replay {} as run {taken}: this run exists; choose another --run-id",
-            printable(recorded.id())
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a file inside the recorded run: the replay would change what it replays.
-fn check_out(args: &ReplayArgs, run: &Run, first: &Part) -> anyhow::Result<()> {
-    let Some(out) = &args.driver.out else {
-        return Ok(());
-    };
-    // A file that does not exist yet has the place of its nearest folder.
-    let Some(place) = out
-        .ancestors()
-        .find_map(|path| match path.as_os_str().is_empty() {
-            true => Path::new(".").canonicalize().ok(),
-            false => path.canonicalize().ok(),
-        })
-    else {
-        return Ok(());
-    };
-    for part in run.parts_from(first)? {
-        let folder = run.folder(&part).canonicalize();
-        if folder.is_ok_and(|folder| place.starts_with(folder)) {
-            return Err(UsageError(format!(
-                "cannot write {}: it is in the folder of the recorded run; choose another file with --out",
-                printable(&out.to_string_lossy())
-            ))
-            .into());
-        }
-    }
-    Ok(())
-}
-
-/// The folder of a run beside the recorded one, if it exists.
-fn folder_beside(recorded: &Run, run_id: &str) -> Option<PathBuf> {
-    let first = recorded.folder(&Part::first(recorded.id()));
-    let beside = first.with_file_name(run_id);
-    beside.is_dir().then_some(beside)
 }
 
 /// Why a plan has no requests.

@@ -1,37 +1,33 @@
-//! `cctf replay`: sends a recorded run again, to live services.
+//! `cctf replay`: sends a recorded run again, to live services or to stand-ins.
 //!
-//! [`args`] has the flags, [`selection`] those that choose requests and times, [`checked`] everything before the first send,
-//! [`preview`] the preview that is printed then, and [`outcome`] what is printed at the end. [`noise`] sends the run several
-//! times.
+//! [`args`] has the flags, [`selection`] those that choose requests and times. [`recording`] is the run, [`checked`] everything before
+//! the first send, [`stand_in`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`] is printed at
+//! the end. [`noise`] sends the run several times.
 
 mod args;
 mod checked;
 mod noise;
 mod outcome;
 mod preview;
+mod recording;
 mod selection;
+mod stand_in;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_load::clock;
 use cctf_load::otlp::run_facts::{ReplayFacts, RunFacts};
 use cctf_load::session::{LoadSession, SessionConfig};
-use cctf_load::stream::Stream;
 use cctf_proto::log_line;
 use cli::interrupt;
 use otlp_send::Destination;
-use replay::bodies::Bodies;
-use replay::compose::Composer;
-use replay::store::store;
 
 use super::cells::printable;
 use super::compare::alarms;
 use super::display::{ProgressLine, loss_sentence};
 use super::driver::SpanCounts;
-use super::flags::SendFlags;
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
 pub use args::ReplayArgs;
 use checked::Checked;
@@ -42,7 +38,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let otlp = args.driver.otlp()?;
     let checked = Checked::new(args)?;
     match args.format {
-        Format::Text => print(&checked.preview.text())?,
+        Format::Text => print(&(checked.self_check().to_owned() + &checked.preview.text()))?,
         Format::Json if args.dry_run => print_json(&checked.preview)?,
         // One object at the end has the preview and the result.
         Format::Json => {}
@@ -107,7 +103,7 @@ fn send(
     stop: &'static AtomicBool,
 ) -> anyhow::Result<bool> {
     let sends_spans = otlp.is_some();
-    let stream = args.stream(checked, run_id, stop)?;
+    let stream = checked.stream(args, run_id, stop)?;
     let mut session = LoadSession::begin(SessionConfig {
         run: args.run_facts(run_id, checked),
         identity: args.driver.identity(),
@@ -133,8 +129,8 @@ fn send(
         void_because,
         interrupted: stop.load(Ordering::Relaxed),
         spans: delivery.as_ref().ok().map(SpanCounts::from),
-        folder: checked.folder_of(run_id),
-        next: checked.next_command(&args.recorded, run_id),
+        folder: checked.recording.folder_of(run_id),
+        next: checked.recording.next_command(&args.recorded, run_id),
     };
     match args.format {
         Format::Text => print(&outcome.text(sends_spans, args.driver.out.as_ref()))?,
@@ -150,42 +146,6 @@ fn send(
 }
 
 impl ReplayArgs {
-    /// The requests, after the values that they read are stored. Fails before a run is reported if a service is unreachable.
-    fn stream(&self, checked: &Checked, run_id: &str, stop: &AtomicBool) -> anyhow::Result<Stream> {
-        let SendFlags {
-            connections,
-            timeout,
-            headers,
-        } = &self.sending;
-        let targets = &checked.targets;
-        let addresses = targets.addresses(&self.allowed)?;
-        let mut bodies = Bodies::new(checked.seed, Arc::clone(&checked.templates));
-        let keys = checked.overview.keys.missing();
-        store(keys, targets, &mut bodies, headers, timeout.value, stop)?;
-        bodies.make_ahead(checked.plan.arrivals(), stop)?;
-        let composer = Composer::new(
-            checked.plan.arrivals(),
-            targets.clone(),
-            bodies,
-            headers.clone(),
-            run_id.to_owned(),
-        );
-        Ok(Stream {
-            name: "replay".to_owned(),
-            url: targets.urls(),
-            targets: addresses,
-            requests: Box::new(composer),
-            connections_max: *connections,
-            timeout: timeout.value,
-            // Requests without a rate are one burst.
-            rate_hint: match checked.preview.rate {
-                0.0 => checked.preview.requests as f64,
-                rate => rate,
-            },
-            rate_asked: None,
-        })
-    }
-
     fn run_facts(&self, run_id: &str, checked: &Checked) -> RunFacts {
         let [from_ns, to_ns] = self.selection.window_ns();
         RunFacts {
@@ -197,9 +157,9 @@ impl ReplayArgs {
             git_sha: self.run.git_sha.clone(),
             workers: self.driver.workers,
             endpoint: None,
-            target: checked.targets.urls(),
+            target: checked.urls(),
             payload_bytes: None,
-            seed: checked.seed,
+            seed: checked.recording.seed,
             replay: Some(ReplayFacts {
                 of: checked.preview.replay_of.clone(),
                 speed: self.selection.speed(),

@@ -8,6 +8,7 @@ use replay::bodies::templates::Templates;
 use replay::overview::Overview;
 use replay::targets::Targets;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::selection::SelectionFlags;
 use crate::commands::cells::{counted, cut, printable, table};
@@ -57,17 +58,34 @@ pub struct ReplayPreview {
     pub values_stored: u64,
     /// What a person should know, one sentence each.
     pub notes: Vec<String>,
+    /// Facts of a replay to stand-ins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandInFacts>,
+}
+
+/// What the requests to stand-ins contain.
+#[derive(Debug, Serialize)]
+pub struct StandInFacts {
+    /// Requests and messages with a plan, those between stand-ins included.
+    pub bodies: u64,
+    /// Bodies that are larger than recorded, because the plan is; and the sum of the differences.
+    pub larger_bodies: u64,
+    pub larger_bytes: u64,
+    /// Retries, which are sent only if the earlier attempt fails.
+    pub retries: u64,
+    /// The first line of the plan, with the self-check.
+    pub plan: Box<RawValue>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct EndpointLine {
-    module: String,
-    method: String,
-    route: String,
-    requests: u64,
+    pub module: String,
+    pub method: String,
+    pub route: String,
+    pub requests: u64,
     /// Smallest and largest recorded body, bytes.
-    body_bytes: Option<[u64; 2]>,
-    target: Option<String>,
+    pub body_bytes: Option<[u64; 2]>,
+    pub target: Option<String>,
 }
 
 /// Everything from which the preview follows.
@@ -86,7 +104,6 @@ impl ReplayPreview {
         let Sources {
             preview, overview, ..
         } = sources;
-        let length_s = preview.length_ns as f64 / NS_PER_S;
         let endpoints = overview
             .sent
             .endpoints()
@@ -112,11 +129,8 @@ impl ReplayPreview {
         Self {
             replay_of: sources.roots.run_id.clone(),
             requests: overview.requests,
-            length_s,
-            rate: match preview.last_offset_ns {
-                None | Some(0) => 0.0,
-                Some(_) => overview.requests as f64 / length_s,
-            },
+            length_s: length_s(preview),
+            rate: rate(preview, overview.requests),
             speed: sources.flags.speed(),
             scale: sources.flags.scale().map(|(factor, _)| factor),
             by: sources.flags.scale().map(|(_, by)| by),
@@ -127,6 +141,7 @@ impl ReplayPreview {
             filler: overview.filler,
             values_stored: overview.keys.missing().len() as u64,
             notes: notes(sources),
+            stand_in: None,
         }
     }
 
@@ -200,6 +215,29 @@ impl ReplayPreview {
         }
         out
     }
+}
+
+/// Length of a replay, seconds.
+pub fn length_s(preview: &Preview) -> f64 {
+    preview.length_ns as f64 / NS_PER_S
+}
+
+/// Mean requests per second; 0 if all have the same time.
+pub fn rate(preview: &Preview, requests: u64) -> f64 {
+    match preview.last_offset_ns {
+        None | Some(0) => 0.0,
+        Some(_) => requests as f64 / length_s(preview),
+    }
+}
+
+/// A note if a replay takes days.
+pub fn length_note(preview: &Preview) -> Option<String> {
+    (preview.length_ns > LONG_NS).then(|| {
+        format!(
+            "the replay takes {:.1} days: check the times of the recorded rows, or choose a part with --from and --to",
+            preview.length_ns as f64 / DAY_NS as f64
+        )
+    })
 }
 
 fn target_of(targets: &Targets, module: &str) -> Option<String> {
@@ -286,12 +324,7 @@ fn notes(sources: &Sources<'_>) -> Vec<String> {
             .filter(|(count, _)| **count == 0)
             .map(|(_, number)| format!("template {number} of {of} in --bodies matches no request")),
     );
-    if preview.length_ns > LONG_NS {
-        notes.push(format!(
-            "the replay takes {:.1} days: check the times of the recorded rows, or choose a part with --from and --to",
-            preview.length_ns as f64 / DAY_NS as f64
-        ));
-    }
+    notes.extend(length_note(preview));
     if roots.damaged > 0 {
         let lines = counted(roots.damaged, "damaged line");
         notes.push(format!("left out: {lines}; cctf validate shows the faults"));

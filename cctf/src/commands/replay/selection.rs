@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use cli::units::parse_duration;
-use plan::roots::{By, Factor, Orphans, Selection};
+use plan::plan::Window;
+use plan::roots::{By, Factor, Orphans, Receivers, Selection};
+
+/// Maximum time from the start of a root's call to its arrival. A root that takes longer is missing at the edges of a window.
+const TRANSIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
 pub struct SelectionFlags {
@@ -59,6 +63,7 @@ impl SelectionFlags {
                 OrphansFlag::Drop => Orphans::Drop,
                 OrphansFlag::Root => Orphans::Root,
             },
+            receivers: Receivers::Services,
             speed: self.speed,
             scale: self.scale.unwrap_or(Factor::ONE),
             by: match self.by {
@@ -67,6 +72,22 @@ impl SelectionFlags {
                 Some(ScaleBy::Squeeze) => By::Squeeze,
             },
             seed,
+        }
+    }
+
+    /// The same for stand-ins.
+    pub fn for_stand_ins(&self, seed: u64) -> Selection {
+        Selection {
+            receivers: Receivers::StandIns,
+            ..self.selection(seed)
+        }
+    }
+
+    /// Window of a plan that has all roots of the selection: a root is selected by the start of its call, and planned by its arrival.
+    pub fn plan_window(&self) -> Window {
+        Window {
+            from: self.from.unwrap_or_default().saturating_sub(TRANSIT_MAX),
+            to: self.to.map(|to| to.saturating_add(TRANSIT_MAX)),
         }
     }
 

@@ -69,6 +69,11 @@ impl Plan {
         }
     }
 
+    /// The tree of one arrival of the recorded work, in any order and as often as needed.
+    pub fn tree(&self, arrival: &Arrival) -> Tree {
+        Builder::new(&self.recorded, &self.orders, &self.cpu).tree(arrival)
+    }
+
     /// What the plan leaves out or assumes, one sentence each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.recorded.works.notes.sentences();

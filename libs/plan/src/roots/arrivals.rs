@@ -9,7 +9,7 @@ use cctf_proto::cctf::TraceId;
 use super::error::RootsError;
 use super::factor::Factor;
 use super::file::{Iter, RootFile};
-use super::root::Root;
+use super::root::{Receivers, Root};
 use super::survey::Orphans;
 
 /// A request and its time.
@@ -26,6 +26,7 @@ pub struct Arrival {
 pub struct Phase {
     file: Arc<RootFile>,
     orphans: Orphans,
+    receivers: Receivers,
     begin_ns: i64,
     length_ns: u64,
     /// Less than the length.
@@ -43,7 +44,7 @@ impl Phase {
     /// The first copy is not shifted.
     pub(super) fn new(
         file: &Arc<RootFile>,
-        orphans: Orphans,
+        (orphans, receivers): (Orphans, Receivers),
         begin_ns: i64,
         length_ns: u64,
         seed: u64,
@@ -63,6 +64,7 @@ impl Phase {
             iter: Iter::new(file, from_ns),
             file: Arc::clone(file),
             orphans,
+            receivers,
             begin_ns,
             length_ns,
             shift_ns,
@@ -105,7 +107,7 @@ impl Phase {
 
     fn takes(&self, root: &Root) -> bool {
         let is_kept = |share: Factor| share.has(hash(&root.trace_id, mixed(self.seed, self.copy)));
-        root.kind.can_be_sent() && self.orphans.take(root) && self.share.is_none_or(is_kept)
+        self.receivers.take(root) && self.orphans.take(root) && self.share.is_none_or(is_kept)
     }
 }
 

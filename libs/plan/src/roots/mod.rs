@@ -45,7 +45,7 @@ pub use file::Iter;
 pub use join::JoinCounts;
 pub use kind::{Evidence, Kind};
 pub use read::{Damage, Roots, size};
-pub use root::{Origin, Root};
+pub use root::{Origin, Receivers, Root};
 pub use rows::Role;
 pub use selection::{By, Plan, Preview, Selection};
 pub use survey::{Bodies, Endpoint, Orphans, Survey};

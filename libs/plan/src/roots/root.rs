@@ -48,6 +48,26 @@ pub struct Root {
     pub has_session: bool,
 }
 
+/// The receivers of roots, which decide what can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receivers {
+    /// The application's services: requests over HTTP.
+    #[default]
+    Services,
+    /// Stand-ins: everything that an invocation in the run processed, because its work is known.
+    StandIns,
+}
+
+impl Receivers {
+    /// Whether a root can be sent to them.
+    pub fn take(self, root: &Root) -> bool {
+        match self {
+            Self::Services => root.kind.can_be_sent(),
+            Self::StandIns => root.is_answered,
+        }
+    }
+}
+
 /// The row that shows a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {

@@ -37,6 +37,7 @@ use super::error::{RootsError, SelectionError};
 use super::factor::Factor;
 use super::file::{Iter, RootFile};
 use super::read::Roots;
+use super::root::Receivers;
 use super::survey::{Orphans, Survey};
 
 /// Maximum number of copies, each of which reads the file at its own place: 16 MiB of buffers.
@@ -63,6 +64,7 @@ pub struct Selection {
     /// Maximum number of requests.
     pub limit: Option<u64>,
     pub orphans: Orphans,
+    pub receivers: Receivers,
     pub speed: Factor,
     pub scale: Factor,
     pub by: By,
@@ -78,6 +80,7 @@ impl Default for Selection {
             to: None,
             limit: None,
             orphans: Orphans::Drop,
+            receivers: Receivers::Services,
             speed: Factor::ONE,
             scale: Factor::ONE,
             by: By::Thin,
@@ -194,7 +197,7 @@ impl Plan {
         let phase = |copy: u64, share: Option<Factor>| {
             Phase::new(
                 &self.file,
-                selection.orphans,
+                (selection.orphans, selection.receivers),
                 self.begin_ns,
                 self.length_ns,
                 selection.seed,

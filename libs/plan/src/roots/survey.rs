@@ -46,6 +46,8 @@ pub struct Survey {
     /// The same times with orphans, whether or not they are dropped.
     span_with_orphans: Option<(i64, i64)>,
     by_kind: [u64; Kind::ALL.len()],
+    /// Roots of all kinds that no invocation in the run processed.
+    pub without_invocation: u64,
     /// Those without an answer in the run, such as timeouts of the client.
     pub unanswered: u64,
     /// Recorded retries.
@@ -193,6 +195,7 @@ impl Survey {
             return;
         }
         self.roots += 1;
+        self.without_invocation += u64::from(!root.is_answered);
         self.first_ns = Some(self.first_ns.map_or(root.at_ns, |first| first.min(root.at_ns)));
         self.last_ns = self.last_ns.max(Some(root.at_ns));
         self.by_kind[usize::from(root.kind.number())] += 1;

@@ -1,0 +1,104 @@
+//! [`read`]: the plan of a run, with both parts of its self-check.
+
+use std::num::NonZero;
+use std::thread;
+use std::time::Duration;
+
+use analyze::endpoint_cpu::{Options, endpoint_cpu};
+use cctf_proto::cctf::{File, Part};
+use plan::plan::write::StationFit;
+use plan::plan::{Plan, Recorded, Regressed, Window};
+use plan::stations::{Refusals, fits, simulate_with};
+use plan::work::Waited;
+use rundir::parts::{Run, State};
+
+use crate::commands::display::BytesBar;
+
+/// A plan, and what its self-check found.
+pub struct Whole {
+    pub plan: Plan,
+    /// Recorded and simulated waits by module.
+    pub fits: Vec<StationFit>,
+    /// Sentences about what is left out or assumed.
+    pub notes: Vec<String>,
+}
+
+/// Reads the rows of a run, or of a window, and plans them.
+pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
+    let bar = BytesBar::new();
+    // With a window, the invocations are read three times.
+    let passes = if window == Window::default() { 1 } else { 3 };
+    let total = bytes_of(run, part, File::Invocations)? * passes + bytes_of(run, part, File::Calls)?;
+    let found = plan::plan::read(run, part, window, &mut bar.counter("reading", total));
+    bar.clear();
+    let (recorded, span) = found?;
+    let (regressed, mut notes) = regression(run, part, &recorded)?;
+    notes.extend(open_note(run, part)?);
+    let plan = Plan::new(recorded, span, &regressed);
+    let fits = station_fits(&plan);
+    notes.splice(0..0, plan.notes());
+    if window.from > Duration::ZERO {
+        notes.push(
+            "requests before the window are not simulated: queues are empty at its beginning".to_owned(),
+        );
+    }
+    Ok(Whole { plan, fits, notes })
+}
+
+fn bytes_of(run: &Run, first: &Part, file: File) -> anyhow::Result<u64> {
+    let parts = run.parts_from(first)?;
+    let sizes = parts.iter().map(|part| run.path(part, file).metadata());
+    Ok(sizes.map(|data| data.map_or(0, |data| data.len())).sum())
+}
+
+/// Mean CPU times by endpoint for invocations that report none, and what the regression lacks.
+fn regression(run: &Run, part: &Part, recorded: &Recorded) -> anyhow::Result<(Regressed, Vec<String>)> {
+    let mut regressed = Regressed::default();
+    let rows = recorded.works.works.iter().zip(&recorded.invocations);
+    let lacks = |(work, facts): (&plan::work::Work, &plan::plan::InvocationFacts)| {
+        facts.cpu_ns.is_none() && work.waited != Waited::Refused
+    };
+    if !rows.into_iter().any(lacks) {
+        return Ok((regressed, Vec::new()));
+    }
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let bar = BytesBar::new();
+    let found = endpoint_cpu(run, part, &Options::all(threads), &mut |progress| {
+        bar.show("regressing", progress.done, progress.total);
+    });
+    bar.clear();
+    let found = found?;
+    for module in found.modules {
+        for endpoint in module.endpoints.into_iter().filter(|endpoint| !endpoint.is_other) {
+            if let Ok(estimate) = endpoint.cpu {
+                let key = (module.module_id.clone(), endpoint.method, endpoint.route);
+                regressed.insert(key, (estimate.mean * 1e9).round() as i64);
+            }
+        }
+    }
+    Ok((regressed, found.notes))
+}
+
+/// A run without an end can get further rows.
+fn open_note(run: &Run, first: &Part) -> anyhow::Result<Option<String>> {
+    let last = run.parts_from(first)?.pop();
+    let is_open = last.map_or(Ok(false), |last| {
+        run.state(&last).map(|state| state == State::Open)
+    })?;
+    Ok(is_open.then(|| "the run has not ended: the plan has the rows written so far".to_owned()))
+}
+
+/// Recorded and simulated waits by module. Requests are refused as recorded: one other refusal would change all later waits.
+fn station_fits(plan: &Plan) -> Vec<StationFit> {
+    let works = &plan.recorded.works;
+    let has_slots = works
+        .names
+        .instances
+        .iter()
+        .any(|instance| instance.station.slots.is_some());
+    if !has_slots {
+        return Vec::new();
+    }
+    let outcomes = simulate_with(works, Refusals::AsRecorded);
+    fits(works, &outcomes).iter().map(StationFit::new).collect()
+}

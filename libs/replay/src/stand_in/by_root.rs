@@ -1,0 +1,55 @@
+//! [`ByRoot`]: the trees of a plan, found by the ids of their roots.
+
+use cctf_proto::cctf::{SpanId, TraceId};
+use foldhash::{HashMap, HashMapExt as _};
+use plan::plan::{Plan, Tree};
+use plan::roots::Root;
+
+/// A plan, and the number of the arrival of each root in it. 40 bytes for a root.
+#[derive(Debug)]
+pub struct ByRoot {
+    pub plan: Plan,
+    numbers: HashMap<(TraceId, SpanId), u32>,
+}
+
+impl ByRoot {
+    pub fn new(plan: Plan) -> Self {
+        let works = &plan.recorded.works;
+        let mut numbers = HashMap::with_capacity(works.arrivals.len());
+        for (number, arrival) in (0..).zip(&works.arrivals) {
+            let trace_id = works.works[arrival.work as usize].trace_id;
+            // Several invocations can answer one call. The one that is joined with it is its root.
+            match arrival.is_root {
+                true => _ = numbers.insert((trace_id, arrival.span_id), number),
+                false => _ = numbers.entry((trace_id, arrival.span_id)).or_insert(number),
+            }
+        }
+        Self { plan, numbers }
+    }
+
+    /// Number of roots, orphans included.
+    pub fn len(&self) -> usize {
+        self.plan.recorded.works.arrivals.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of a root's tree. `None`: no invocation of the plan answered it.
+    pub fn find(&self, root: &Root) -> Option<u32> {
+        self.numbers.get(&(root.trace_id, root.span_id)).copied()
+    }
+
+    pub fn tree(&self, number: u32) -> Tree {
+        self.plan
+            .tree(&self.plan.recorded.works.arrivals[number as usize])
+    }
+
+    /// Module and id of an instance by its number.
+    pub fn instance(&self, number: u32) -> (&str, &str) {
+        let names = self.plan.recorded.names();
+        let instance = &names.instances[number as usize];
+        (&names.modules[instance.module as usize], &instance.id)
+    }
+}

@@ -1,0 +1,228 @@
+//! [`nest`]: a root of a plan as the work in one request's body, with everything below it.
+
+use cctf_proto::cctf::SpanKind;
+use plan::plan::{self as plans, Call, Cpu, Invocation, Plan, Tree};
+use standin::{
+    BODY_BYTES_MAX, CALLEES_MAX, Callee, DURATION_NS_MAX, Ends, HEAD_BYTES, Kind, StandInError,
+    WORK_BYTES_MAX, Wait, What, Work, check, encode,
+};
+
+// Stand-ins execute whatever a plan may have.
+const _: () =
+    assert!(plans::DEPTH_MAX <= standin::DEPTH_MAX && plans::CALLS_PER_INVOCATION_MAX <= standin::CALLS_MAX);
+
+/// Counts of what the requests of a plan contain, and of what stand-ins do otherwise than recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Requests and messages with a plan, root requests included.
+    pub bodies: u64,
+    /// Bodies that are larger than recorded, because the plan is; and by how much.
+    pub larger: u64,
+    pub larger_bytes: u64,
+    pub retries: u64,
+    /// Invocations without CPU time: none is burnt.
+    pub cpu_unknown: u64,
+    /// Times that are cut to one hour.
+    pub cut_times: u64,
+    /// Bodies that are cut to 64 MiB.
+    pub cut_bodies: u64,
+    /// Invocations that a call causes beyond the first 1,024.
+    pub callees_left_out: u64,
+}
+
+impl Tally {
+    /// Adds the counts of a root that is sent `times` times.
+    pub fn add(&mut self, one: &Self, times: u64) {
+        for (sum, count) in [
+            (&mut self.bodies, one.bodies),
+            (&mut self.larger, one.larger),
+            (&mut self.larger_bytes, one.larger_bytes),
+            (&mut self.retries, one.retries),
+            (&mut self.cpu_unknown, one.cpu_unknown),
+            (&mut self.cut_times, one.cut_times),
+            (&mut self.cut_bodies, one.cut_bodies),
+            (&mut self.callees_left_out, one.callees_left_out),
+        ] {
+            *sum += count * times;
+        }
+    }
+
+    /// Counts a body, and whether it is larger than recorded. Returns the size to which it is padded.
+    pub fn body(&mut self, recorded: Option<u32>, work: &[u8]) -> u32 {
+        let recorded = self.size(recorded);
+        self.bodies += 1;
+        let beyond = (HEAD_BYTES + work.len()).saturating_sub(recorded as usize);
+        self.larger += u64::from(beyond > 0);
+        self.larger_bytes += beyond as u64;
+        recorded
+    }
+
+    fn size(&mut self, recorded: Option<u32>) -> u32 {
+        let recorded = recorded.unwrap_or(0);
+        self.cut_bodies += u64::from(recorded > BODY_BYTES_MAX);
+        recorded.min(BODY_BYTES_MAX)
+    }
+
+    fn time(&mut self, ns: i64) -> u64 {
+        let ns = ns.max(0).unsigned_abs();
+        self.cut_times += u64::from(ns > DURATION_NS_MAX);
+        ns.min(DURATION_NS_MAX)
+    }
+}
+
+/// The encoded work of a tree's root. `factors` multiply CPU times, one for each instance in the names; empty: none does.
+///
+/// # Errors
+/// If a stand-in would refuse the work.
+pub fn nest(plan: &Plan, tree: &Tree, factors: &[f64], tally: &mut Tally) -> Result<Vec<u8>, StandInError> {
+    let mut encoded: Vec<Vec<u8>> = vec![Vec::new(); tree.invocations.len()];
+    // Callees come after their callers, so each is encoded before the caller that contains it.
+    for (index, invocation) in tree.invocations.iter().enumerate().rev() {
+        let factor = factors.get(invocation.instance as usize).copied().unwrap_or(1.0);
+        let mut one = One {
+            plan,
+            tree,
+            encoded: &encoded,
+            factor,
+            tally,
+        };
+        let work = one.work(invocation);
+        check(&work)?;
+        let bytes = encode(&work);
+        if bytes.len() > WORK_BYTES_MAX {
+            return Err(StandInError::TooLong(bytes.len()));
+        }
+        for callee in invocation.calls.iter().flat_map(|call| &call.callees) {
+            encoded[callee.invocation as usize] = Vec::new();
+        }
+        encoded[index] = bytes;
+    }
+    encoded.into_iter().next().ok_or(StandInError::Damaged)
+}
+
+/// One invocation on its way into a body.
+struct One<'a, 'b> {
+    plan: &'a Plan,
+    tree: &'a Tree,
+    /// The work of all invocations below it.
+    encoded: &'a [Vec<u8>],
+    factor: f64,
+    tally: &'b mut Tally,
+}
+
+impl<'a> One<'a, '_> {
+    fn work(&mut self, invocation: &Invocation) -> Work<'a> {
+        let recorded = &self.plan.recorded;
+        let endpoint = &recorded.names().endpoints[invocation.endpoint as usize];
+        let is_server = invocation.kind == SpanKind::Server;
+        self.tally.cpu_unknown += u64::from(invocation.cpu == Cpu::Unknown);
+        let calls = invocation.calls.iter().map(|call| self.call(call)).collect();
+        Work {
+            kind: kind(invocation.kind),
+            method: endpoint.method.as_deref(),
+            route: endpoint.route.as_deref(),
+            calls,
+            answer: self.wait(&invocation.answer),
+            beside_cpu_ns: self.cpu(invocation.beside_cpu_ns),
+            bytes_out: self.tally.size(invocation.bytes_out),
+            // A refusal is not repeated: with a slot, the request succeeds.
+            status: match invocation.is_refused && is_server {
+                true => Some(200),
+                false => invocation.status.and_then(|status| u16::try_from(status).ok()),
+            },
+            error: self.error(invocation.error),
+            is_failed: invocation.is_failed,
+            fails_with: indices(&invocation.fails_with),
+        }
+    }
+
+    fn call(&mut self, call: &Call) -> standin::Call<'a> {
+        let label = call
+            .label
+            .map(|label| &self.plan.recorded.texts.labels[label as usize]);
+        let callees = call.callees.iter().take(CALLEES_MAX);
+        let callees: Vec<Callee<'a>> = callees.map(|callee| self.callee(call, callee)).collect();
+        self.tally.callees_left_out += (call.callees.len() - callees.len()) as u64;
+        self.tally.retries += u64::from(call.retry_of.is_some());
+        standin::Call {
+            wait: self.wait(&call.wait),
+            is_after_answer: call.is_after_answer,
+            what: match call.what {
+                plans::What::Request => What::Request,
+                plans::What::Message => What::Message,
+                plans::What::Sleep => What::Sleep,
+            },
+            ends: match call.ends {
+                plans::Ends::Answer => Ends::Answer,
+                plans::Ends::Duration(ns) => Ends::Duration(self.tally.time(ns)),
+                plans::Ends::Timeout(ns) => Ends::Timeout(self.tally.time(ns)),
+            },
+            retry_of: call.retry_of.map(index),
+            peer: label.and_then(|label| label.to.as_deref()),
+            method: label.and_then(|label| label.method.as_deref()),
+            path: label.and_then(|label| label.path.as_deref()),
+            bytes_out: self.tally.size(call.bytes_out),
+            bytes_in: self.tally.size(call.bytes_in),
+            status: call.status.and_then(|status| u16::try_from(status).ok()),
+            error: self.error(call.error),
+            is_failed: call.is_failed,
+            callees,
+        }
+    }
+
+    fn callee(&mut self, call: &Call, callee: &plans::Callee) -> Callee<'a> {
+        let names = self.plan.recorded.names();
+        let invocation = &self.tree.invocations[callee.invocation as usize];
+        let instance = &names.instances[invocation.instance as usize];
+        let work = &self.encoded[callee.invocation as usize];
+        Callee {
+            module: &names.modules[instance.module as usize],
+            instance: &instance.id,
+            delay_ns: self.tally.time(callee.delay_ns),
+            body_bytes: self.tally.body(invocation.bytes_in.or(call.bytes_out), work),
+            work,
+        }
+    }
+
+    /// The gap keeps what is no CPU time, whatever the node's speed is.
+    fn wait(&mut self, wait: &plans::Wait) -> Wait {
+        let cpu_ns = self.cpu(wait.cpu_ns);
+        let other_ns = self.tally.time(wait.gap_ns - wait.cpu_ns);
+        Wait {
+            after: indices(&wait.after),
+            any_of: indices(&wait.any_of),
+            need: index(wait.need),
+            gap_ns: (cpu_ns + other_ns).min(DURATION_NS_MAX),
+            cpu_ns,
+        }
+    }
+
+    fn cpu(&mut self, ns: i64) -> u64 {
+        // One hour is 3.6e12 ns, so that a double has each nanosecond.
+        self.tally.time((ns as f64 * self.factor).round() as i64)
+    }
+
+    fn error(&self, number: Option<u32>) -> Option<&'a str> {
+        let errors = &self.plan.recorded.texts.errors;
+        number.map(|number| errors[number as usize].as_str())
+    }
+}
+
+fn kind(kind: SpanKind) -> Kind {
+    match kind {
+        SpanKind::Server => Kind::Server,
+        SpanKind::Consumer => Kind::Consumer,
+        SpanKind::Internal => Kind::Internal,
+        SpanKind::Client => Kind::Client,
+        SpanKind::Producer => Kind::Producer,
+    }
+}
+
+fn indices(indices: &[u32]) -> Vec<u16> {
+    indices.iter().copied().map(index).collect()
+}
+
+/// A plan has at most 1,024 calls in an invocation, so that no index is larger than this type.
+fn index(index: u32) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
+}
