@@ -35,7 +35,7 @@ FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, verdict, report. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, hosts, links.
+# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, hosts, links.
 # Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain needs toxiproxy.
 PARTS ?=
 # Spans of each load of `make bench-scale`.

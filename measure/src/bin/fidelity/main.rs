@@ -80,7 +80,7 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("stations", stations::check, STOLEN_MAX),
@@ -90,10 +90,11 @@ const PARTS: [Part; 11] = [
     Part::new("replay", replay::check_pairs, STOLEN_MAX),
     Part::new("replay-chain", replay::check_chain, STOLEN_MAX),
     Part::new("sensitivity", replay::check_sensitivity, STOLEN_MAX),
+    Part::new("stand-ins", replay::check_stand_ins, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "lindley",
     "neighbours",
     "stations",
@@ -103,6 +104,7 @@ const NAMES: [&str; 11] = [
     "replay",
     "replay-chain",
     "sensitivity",
+    "stand-ins",
     "hosts",
     "links",
 ];

@@ -4,13 +4,16 @@
 //! - [`pairs`]: replays of one recording differ by chance only.
 //! - [`chain`]: three nodes with a normalizer each, over links that [`proxy`] delays.
 //! - [`sensitivity`]: replays after one change, which the verdict names first.
+//! - [`stand_ins`]: stand-ins in place of the services.
 
 mod chain;
 mod pairs;
 mod proxy;
 mod sensitivity;
 mod site;
+mod stand_ins;
 
 pub use chain::check as check_chain;
 pub use pairs::check as check_pairs;
 pub use sensitivity::check as check_sensitivity;
+pub use stand_ins::check as check_stand_ins;

@@ -1,0 +1,194 @@
+//! Stand-ins in place of the services that were recorded: the verdict of `cctf compare`, and CPU times request by request.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use e2e::binaries::{Done, command_in};
+use e2e::rows::{lines, number, text};
+use serde_json::Value;
+
+use super::site::{Word, compare};
+use crate::finding::Finding;
+
+/// Mean CPU times above this are judged, ms.
+const JUDGED_MS: f64 = 0.3;
+/// Maximum deviation of the mean CPU time of a module.
+const DEVIATION_MAX: f64 = 0.01;
+/// Coefficients of variation above this have a correlation that is judged.
+const VARIATION_MIN: f64 = 0.1;
+const CORRELATION_MIN: f64 = 0.95;
+
+/// A recorded run that stand-ins repeat.
+struct Scene {
+    name: &'static str,
+    args: &'static [&'static str],
+}
+
+const SCENES: [Scene; 3] = [
+    Scene {
+        name: "five endpoints",
+        args: &["--rate", "60", "--duration", "20s", "--size", "1000-200000"],
+    },
+    Scene {
+        name: "chain",
+        args: &[
+            "--chain",
+            "--endpoints",
+            "gzip",
+            "--rate",
+            "40",
+            "--duration",
+            "40s",
+            "--size",
+            "20000-400000",
+        ],
+    },
+    Scene {
+        name: "chain, Poisson",
+        args: &[
+            "--chain",
+            "--endpoints",
+            "json",
+            "--rate",
+            "100",
+            "--duration",
+            "40s",
+            "--arrivals",
+            "poisson",
+            "--size",
+            "1000-100000",
+        ],
+    },
+];
+
+/// Records each scene, repeats it by stand-ins, and compares both runs.
+pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for scene in &SCENES {
+        let logs = tempfile::tempdir()?;
+        let recorded = run(bin_dir, logs.path(), "recorded", scene.args)?;
+        let of = recorded.to_str().context("the folder's name is not UTF-8")?;
+        let repeated = run(bin_dir, logs.path(), "stand-ins", &["--stand-in", of])?;
+        let verdict = compare(bin_dir, &recorded, &repeated)?;
+        findings.push(Finding::new(
+            &format!("{}: by stand-ins it is", scene.name),
+            format!("{:?}: {}", verdict.word, verdict.cause()),
+            "Same".to_owned(),
+            verdict.word == Word::Same,
+        ));
+        let pairs = Pairs::read(&recorded, &repeated)?;
+        findings.extend(pairs.findings(scene.name));
+    }
+    Ok(findings)
+}
+
+fn run(bin_dir: &Path, logs: &Path, run_id: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
+    let mut command = command_in(bin_dir, "cctf")?;
+    command.args(["run", "--run-id", run_id, "--format", "json", "--logs-dir"]);
+    command.arg(logs).args(args);
+    Done::success("run", &mut command)?;
+    Ok(logs.join(run_id))
+}
+
+/// CPU times of requests and of their repetitions, ms, by module.
+struct Pairs {
+    by_module: HashMap<String, Vec<(f64, f64)>>,
+    /// Invocations of the recording without a repetition.
+    missing: usize,
+}
+
+impl Pairs {
+    fn read(recorded: &Path, repeated: &Path) -> anyhow::Result<Self> {
+        let mut originals = HashMap::new();
+        for call in lines(&repeated.join("cctf/calls.jsonl"))? {
+            if let (Some(original), Some(own)) = (text(&call, "replay_of_trace_id"), text(&call, "trace_id"))
+            {
+                originals.insert(own.to_owned(), original.to_owned());
+            }
+        }
+        let mut times: HashMap<(String, String), f64> = HashMap::new();
+        for row in lines(&repeated.join("cctf/invocations.jsonl"))? {
+            let original = text(&row, "trace_id").and_then(|trace| originals.get(trace));
+            if let (Some(original), Some(cpu_ms)) = (original, number(&row, "cpu_time_ms")) {
+                times.insert((original.clone(), module(&row)), cpu_ms);
+            }
+        }
+        let mut pairs = Self {
+            by_module: HashMap::new(),
+            missing: 0,
+        };
+        for row in lines(&recorded.join("cctf/invocations.jsonl"))? {
+            let trace = text(&row, "trace_id").context("a row without trace")?.to_owned();
+            let module = module(&row);
+            match (number(&row, "cpu_time_ms"), times.get(&(trace, module.clone()))) {
+                (Some(first), Some(second)) => {
+                    pairs.by_module.entry(module).or_default().push((first, *second))
+                }
+                _ => pairs.missing += 1,
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn findings(&self, scene: &str) -> Vec<Finding> {
+        let mut findings = vec![Finding::at_most(
+            &format!("{scene}: requests without a repetition"),
+            self.missing as f64,
+            0.0,
+            "",
+        )];
+        let mut modules: Vec<_> = self.by_module.iter().collect();
+        modules.sort_by_key(|(module, _)| *module);
+        for (module, pairs) in modules {
+            let (first, second) = (
+                Moments::of(pairs.iter().map(|pair| pair.0)),
+                Moments::of(pairs.iter().map(|pair| pair.1)),
+            );
+            let deviation = (second.mean / first.mean - 1.0).abs();
+            let mean = format!("{scene}: {module}: mean CPU time {:.3} ms, deviation", first.mean);
+            findings.push(match first.mean > JUDGED_MS {
+                true => Finding::at_most(&mean, deviation, DEVIATION_MAX, ""),
+                false => Finding::note(&mean, &format!("{deviation:.3}"), ""),
+            });
+            let variation = first.deviation / first.mean;
+            let name = format!("{scene}: {module}: correlation per request, cv {variation:.2}");
+            let correlation =
+                covariance(pairs, first.mean, second.mean) / (first.deviation * second.deviation);
+            findings.push(match variation > VARIATION_MIN {
+                true => Finding::between(&name, correlation, (CORRELATION_MIN, 1.0), ""),
+                false => Finding::note(&name, &format!("{correlation:.3}"), ""),
+            });
+        }
+        findings
+    }
+}
+
+fn module(row: &Value) -> String {
+    text(row, "module_id").unwrap_or_default().to_owned()
+}
+
+struct Moments {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Moments {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let count = values.clone().count() as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        let squares: f64 = values.map(|value| (value - mean).powi(2)).sum();
+        Self {
+            mean,
+            deviation: (squares / count).sqrt(),
+        }
+    }
+}
+
+fn covariance(pairs: &[(f64, f64)], first_mean: f64, second_mean: f64) -> f64 {
+    let products: f64 = pairs
+        .iter()
+        .map(|(first, second)| (first - first_mean) * (second - second_mean))
+        .sum();
+    products / pairs.len() as f64
+}
