@@ -42,8 +42,8 @@ pub fn compare(
     let (sides, names) = gather::both(runs, options.threads, on_progress)?;
     let mut notes = notes(&sides);
     let pairs = match_roots(&sides[0], &sides[1]).map(|roots| pair(&sides[0], &sides[1], roots));
-    let mut works = match simulated::works(runs, &sides, &names) {
-        Ok(works) => Some(works),
+    let mut loads = match simulated::loads(runs, &sides, &names) {
+        Ok(loads) => Some(loads),
         Err(error) => {
             notes.push(format!(
                 "waits are compared as recorded, without a simulation: {error}"
@@ -51,8 +51,8 @@ pub fn compare(
             None
         }
     };
-    let simulated = works.as_mut().map(|works| {
-        let (simulated, misfits) = simulated::simulate(works, &sides);
+    let simulated = loads.as_mut().map(|loads| {
+        let (simulated, misfits) = simulated::simulate(loads, &sides);
         notes.extend(misfits);
         simulated
     });
@@ -69,10 +69,10 @@ pub fn compare(
         None => all.unpaired(&mut notes),
     };
     let verdict = verdict(&voters, &configuration);
-    let attributions = match &works {
-        Some(works) if !matches!(verdict, Verdict::Same) => {
+    let attributions = match &loads {
+        Some(loads) if !matches!(verdict, Verdict::Same) => {
             let pairs = pairs.as_ref().map(|pairs| pairs.invocations.as_slice());
-            attribution::between(works, &sides, pairs, options.threads)
+            attribution::between(loads, &sides, pairs, options.threads)
         }
         _ => Vec::new(),
     };

@@ -1,17 +1,18 @@
 //! [`simulate`]: the waits that a run's own arrivals, services and slots lead to, and what they add to root responses.
 
-use cctf_proto::cctf::{Milliseconds, Part, SpanId, TraceId};
+use cctf_proto::cctf::{Milliseconds, Part, SpanId, SpanKind, TraceId};
 use foldhash::fast::FixedState;
-use plan::stations::{Outcome, Refusals, State, simulate_with};
-use plan::work::{CallRow, Collector, InvocationRow, WorkError, Works};
+use plan::plan::{Plan, Regressed, Span};
+use plan::stations::{Failures, Load, Outcome, State, load, simulate_with};
+use plan::work::{CallRow, Collector, InvocationRow, WorkError};
 use rundir::parts::Run;
 
 use crate::gather::names::FixedMap;
 use crate::gather::{Call, Invocation, Names, Outcome as Ended, Side, UNKNOWN, known};
 use crate::pairs::Simulated;
 
-/// The work of both runs.
-pub type Both = [Works; 2];
+/// The load of both runs.
+pub type Both = [Load; 2];
 
 /// Timestamps of a simulated run are at most this far from 1970, and all durations together are at most as long, ns. Then no
 /// simulated time overflows: it suffices for four million requests of nine minutes each.
@@ -26,14 +27,14 @@ pub enum SimulationError {
     Times { run: String },
 }
 
-/// The work of both runs from their rows, on two threads.
+/// The load of both runs from their rows, on two threads.
 ///
 /// # Errors
 /// If an inventory cannot be read, or a run has too many rows.
-pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Result<Both, SimulationError> {
+pub fn loads(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Result<Both, SimulationError> {
     let (a, b) = std::thread::scope(|scope| {
-        let a = scope.spawn(|| work(runs[0], &sides[0], names));
-        let b = work(runs[1], &sides[1], names);
+        let a = scope.spawn(|| load_of(runs[0], &sides[0], names));
+        let b = load_of(runs[1], &sides[1], names);
         (a.join(), b)
     });
     match a {
@@ -43,7 +44,7 @@ pub fn works(runs: [(&Run, &Part); 2], sides: &[Side; 2], names: &Names) -> Resu
 }
 
 /// The files are not read again: the compact rows have all that the plan needs.
-fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works, SimulationError> {
+fn load_of((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Load, SimulationError> {
     let mut collector = Collector::default();
     let too_many = |too_many| WorkError::TooMany {
         run: run.id().to_owned(),
@@ -62,7 +63,10 @@ fn work((run, first): (&Run, &Part), side: &Side, names: &Names) -> Result<Works
     }
     let parts = run.parts_from(first).map_err(WorkError::from)?;
     plan::work::stations(run, &parts, &mut collector).map_err(WorkError::from)?;
-    Ok(collector.finish().map_err(too_many)?)
+    let recorded = collector.finish().map_err(too_many)?;
+    // CPU times are a part of own times, and no station needs to know which.
+    let plan = Plan::unchecked(recorded, Span::ALL, &Regressed::default());
+    Ok(load(&plan))
 }
 
 fn has_plausible_times(side: &Side) -> bool {
@@ -97,6 +101,8 @@ fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
         node: names.text(row.node),
         method: None,
         route: Some(names.text(row.endpoint)),
+        // A station treats all kinds alike.
+        kind: SpanKind::Server,
         enqueue: Milliseconds::from_ns(row.enqueue_ns),
         end: Milliseconds::from_ns(row.end_ns),
         response: ms(row.response_ns),
@@ -105,10 +111,14 @@ fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
         slot_wait: ms(row.slot_wait_ns),
         cpu: ms(row.cpu_ns),
         cpu_wait: ms(row.cpu_wait_ns),
+        bytes_in: None,
+        bytes_out: None,
         status: match row.outcome {
             Ended::Status(status) => Some(i64::from(status)),
             _ => None,
         },
+        error: None,
+        is_failed: row.is_failed,
         is_orphan: row.is_orphan,
         // The rows of a side count them.
         is_sampled: false,
@@ -120,34 +130,43 @@ fn call<'n>(row: &Call, names: &'n Names) -> CallRow<'n> {
     CallRow {
         trace_id: row.trace_id,
         span_id: row.span_id,
-        has_parent_span: row.has_parent_span,
+        parent_span_id: row.parent_span,
         ancestor_id: row.ancestor,
         node: names.text(row.node),
+        to: Some(names.text(row.peer)),
+        method: None,
+        path: Some(names.text(row.endpoint)),
         start: Milliseconds::from_ns(row.start_ns),
         end: Milliseconds::from_ns(row.end_ns),
+        bytes_out: None,
+        bytes_in: None,
+        status: None,
+        error: None,
+        resends: u64::from(row.resends),
+        is_failed: row.is_failed,
         is_message: row.is_message,
     }
 }
 
-/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones. The works stay as they are.
+/// Simulates both runs, and says for which modules the simulated waits are not the recorded ones. The loads stay as they are.
 ///
 /// What waits add to a response is the response with the recorded slots minus the one with a slot for every request. Everything
 /// else in it, such as services, the network and external calls, is the same in both, and stays unexplained.
-pub fn simulate(works: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<String>) {
-    let outcomes = on_two_threads(works);
+pub fn simulate(loads: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<String>) {
+    let outcomes = on_two_threads(loads);
     let mut notes = Vec::new();
-    for ((name, works), outcomes) in ["A", "B"].iter().zip(&*works).zip(&outcomes) {
-        notes.extend(misfits(name, works, outcomes));
+    for ((name, load), outcomes) in ["A", "B"].iter().zip(&*loads).zip(&outcomes) {
+        notes.extend(misfits(name, load, outcomes));
     }
-    let roots = [0, 1].map(|place: usize| answered_roots(&works[place], &sides[place]));
+    let roots = [0, 1].map(|place: usize| answered_roots(&loads[place], &sides[place]));
     let mut found = [0, 1].map(|place: usize| Simulated {
-        waits: waits(&works[place], &outcomes[place], &sides[place]),
+        waits: waits(&loads[place], &outcomes[place], &sides[place]),
         response_waits: responses(&roots[place], &outcomes[place], &sides[place]),
     });
     drop(outcomes);
-    let slots = [0, 1].map(|place: usize| slots_of(&works[place]));
-    works.iter_mut().for_each(with_a_slot_for_all);
-    let outcomes = on_two_threads(works);
+    let slots = [0, 1].map(|place: usize| slots_of(&loads[place]));
+    loads.iter_mut().for_each(with_a_slot_for_all);
+    let outcomes = on_two_threads(loads);
     for (place, found) in found.iter_mut().enumerate() {
         let without_waits = responses(&roots[place], &outcomes[place], &sides[place]);
         for (response, without) in found.response_waits.iter_mut().zip(without_waits) {
@@ -157,31 +176,31 @@ pub fn simulate(works: &mut Both, sides: &[Side; 2]) -> ([Simulated; 2], Vec<Str
             };
         }
     }
-    for (works, slots) in works.iter_mut().zip(slots) {
-        for (instance, slots) in works.names.instances.iter_mut().zip(slots) {
+    for (load, slots) in loads.iter_mut().zip(slots) {
+        for (instance, slots) in load.names.instances.iter_mut().zip(slots) {
             instance.station.slots = slots;
         }
     }
     (found, notes)
 }
 
-fn slots_of(works: &Works) -> Vec<Option<u32>> {
-    let instances = works.names.instances.iter();
+fn slots_of(load: &Load) -> Vec<Option<u32>> {
+    let instances = load.names.instances.iter();
     instances.map(|instance| instance.station.slots).collect()
 }
 
 /// No request waits for a slot, and each still needs its set-up time. A run has fewer requests than this many slots.
-fn with_a_slot_for_all(works: &mut Works) {
-    for instance in &mut works.names.instances {
+fn with_a_slot_for_all(load: &mut Load) {
+    for instance in &mut load.names.instances {
         instance.station.slots = instance.station.slots.map(|_| u32::MAX);
     }
 }
 
-/// With the refusals of the rows: whether a queue is full can depend on microseconds, and changes all waits behind it.
+/// With the failures of the rows: whether a queue is full can depend on microseconds, and changes all waits behind it.
 fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
     let (of_a, of_b) = std::thread::scope(|scope| {
-        let of_a = scope.spawn(|| simulate_with(a, Refusals::AsRecorded));
-        let of_b = simulate_with(b, Refusals::AsRecorded);
+        let of_a = scope.spawn(|| simulate_with(a, Failures::AsRecorded));
+        let of_b = simulate_with(b, Failures::AsRecorded);
         (of_a.join(), of_b)
     });
     match of_a {
@@ -191,8 +210,8 @@ fn on_two_threads([a, b]: &Both) -> [Vec<Outcome>; 2] {
 }
 
 /// A sentence for each module whose simulated waits are not the recorded ones.
-fn misfits(run: &str, works: &Works, outcomes: &[Outcome]) -> Vec<String> {
-    let fits = plan::stations::fits(works, outcomes);
+fn misfits(run: &str, load: &Load, outcomes: &[Outcome]) -> Vec<String> {
+    let fits = plan::stations::fits(load, outcomes);
     let bad = fits.iter().filter(|fit| !fit.is_good());
     bad.map(|fit| {
         format!(
@@ -211,17 +230,17 @@ fn ids(rows: impl ExactSizeIterator<Item = (TraceId, SpanId)>) -> Ids {
     found
 }
 
-/// Each root of a side that has an answer, and the invocation that answered it.
-fn answered_roots(works: &Works, side: &Side) -> Vec<(u32, u32)> {
-    let arrivals = works.arrivals.iter();
+/// Each root of a side that has an answer, and the visit that answered it.
+fn answered_roots(load: &Load, side: &Side) -> Vec<(u32, u32)> {
+    let arrivals = load.arrivals.iter();
     let numbers = ids(arrivals.map(|arrival| {
-        let work = &works.works[arrival.work as usize];
-        (work.trace_id, arrival.span_id)
+        let visit = &load.visits[arrival.visit as usize];
+        (visit.trace_id, arrival.span_id)
     }));
     let answered = |&root: &u32| {
         let row = &side.rows.calls[root as usize];
         let number = *numbers.get(&(row.trace_id, row.span_id))?;
-        Some((root, works.arrivals[number as usize].work))
+        Some((root, load.arrivals[number as usize].visit))
     };
     side.tree.roots.iter().filter_map(answered).collect()
 }
@@ -231,8 +250,8 @@ fn is_served(outcome: &Outcome) -> bool {
 }
 
 /// Waits by the rows of a side.
-fn waits(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
-    let numbers = ids(works.works.iter().map(|work| (work.trace_id, work.span_id)));
+fn waits(load: &Load, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
+    let numbers = ids(load.visits.iter().map(|visit| (visit.trace_id, visit.span_id)));
     let wait = |row: &Invocation| {
         let number = *numbers.get(&(row.trace_id, row.span_id))?;
         let outcome = &outcomes[number as usize];
@@ -245,8 +264,8 @@ fn waits(works: &Works, outcomes: &[Outcome], side: &Side) -> Vec<i64> {
 /// Responses of the roots at their receivers, by the calls of a side.
 fn responses(roots: &[(u32, u32)], outcomes: &[Outcome], side: &Side) -> Vec<i64> {
     let mut found = vec![UNKNOWN; side.rows.calls.len()];
-    for &(root, work) in roots {
-        let outcome = &outcomes[work as usize];
+    for &(root, visit) in roots {
+        let outcome = &outcomes[visit as usize];
         if is_served(outcome) {
             found[root as usize] = outcome.response_ns();
         }

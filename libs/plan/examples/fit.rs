@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use plan::plan::{Window, read};
-use plan::stations::{Refusals, fits, quantile_ms, simulate_with, waits};
+use plan::plan::{Plan, Regressed, Window, read};
+use plan::stations::{Failures, fits, load, quantile_ms, simulate_with, waits};
 use rundir::parts::Target;
 
 fn main() -> anyhow::Result<()> {
@@ -16,20 +16,24 @@ fn main() -> anyhow::Result<()> {
             anyhow::bail!("cannot read {folder}: it does not exist");
         };
         let began = Instant::now();
-        let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {})?;
-        let works = recorded.works;
+        let (recorded, span) = read(&run, &first, Window::default(), &mut |_| {})?;
         let read_s = began.elapsed().as_secs_f64();
         let began = Instant::now();
-        let outcomes = simulate_with(&works, Refusals::AsRecorded);
-        let (count, simulated_s) = (works.works.len(), began.elapsed().as_secs_f64());
-        println!("{folder}: {count} invocations, read in {read_s:.2} s, simulated in {simulated_s:.2} s");
-        for sentence in works.notes.sentences() {
+        let load = load(&Plan::unchecked(recorded, span, &Regressed::default()));
+        let planned_s = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let outcomes = simulate_with(&load, Failures::AsRecorded);
+        let (count, simulated_s) = (load.visits.len(), began.elapsed().as_secs_f64());
+        println!(
+            "{folder}: {count} invocations, read in {read_s:.2} s, planned in {planned_s:.2} s, simulated in {simulated_s:.2} s"
+        );
+        for sentence in load.notes.sentences() {
             println!("  {sentence}");
         }
-        for fit in fits(&works, &outcomes) {
+        for fit in fits(&load, &outcomes) {
             println!("  {fit:?}");
         }
-        for (waits, module) in waits(&works, &outcomes).iter().zip(&works.names.modules) {
+        for (waits, module) in waits(&load, &outcomes).iter().zip(&load.names.modules) {
             let pairs = waits.recorded.iter().zip(&waits.simulated);
             let mut differences: Vec<i64> = pairs.map(|(a, b)| (a - b).abs()).collect();
             differences.sort_unstable();

@@ -2,8 +2,8 @@
 //!
 //! - [`inventory`]: the modules of a run. [`shape`]: paths without ids.
 //! - [`roots`]: what came from outside, and when.
-//! - [`work`]: what each invocation asks of its station; [`stations`]: the waits to which that leads.
-//! - [`plan`]: all of it as a description that stand-ins and simulators execute.
+//! - [`work`]: the rows of a run, connected.
+//! - [`plan`]: all of it as a description that stand-ins and simulators execute; [`stations`]: the waits to which that leads.
 
 pub mod inventory;
 pub mod plan;

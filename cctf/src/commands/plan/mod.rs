@@ -108,7 +108,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         Format::Text => print(&summary.written(&args.out, bytes))?,
         Format::Json => print(&summary.json(&args.out, bytes))?,
     }
-    let damaged = plan.recorded.works.notes.damaged_lines;
+    let damaged = plan.recorded.notes.damaged_lines;
     damages::show_count(damaged);
     Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use analyze::endpoint_cpu::{Options, endpoint_cpu};
 use cctf_proto::cctf::{File, Part};
 use plan::plan::write::StationFit;
-use plan::plan::{Plan, Recorded, Regressed, Window};
-use plan::stations::{Refusals, fits, simulate_with};
-use plan::work::Waited;
+use plan::plan::{Plan, Regressed, Window};
+use plan::stations::{Failures, fits, load, simulate_with};
+use plan::work::{Recorded, Waited, Work};
 use rundir::parts::{Run, State};
 
 use crate::commands::display::BytesBar;
@@ -54,11 +54,8 @@ fn bytes_of(run: &Run, first: &Part, file: File) -> anyhow::Result<u64> {
 /// Mean CPU times by endpoint for invocations that report none, and what the regression lacks.
 fn regression(run: &Run, part: &Part, recorded: &Recorded) -> anyhow::Result<(Regressed, Vec<String>)> {
     let mut regressed = Regressed::default();
-    let rows = recorded.works.works.iter().zip(&recorded.invocations);
-    let lacks = |(work, facts): (&plan::work::Work, &plan::plan::InvocationFacts)| {
-        facts.cpu_ns.is_none() && work.waited != Waited::Refused
-    };
-    if !rows.into_iter().any(lacks) {
+    let lacks = |work: &Work| work.facts.cpu_ns.is_none() && work.waited != Waited::Refused;
+    if !recorded.works.iter().any(lacks) {
         return Ok((regressed, Vec::new()));
     }
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -88,10 +85,10 @@ fn open_note(run: &Run, first: &Part) -> anyhow::Result<Option<String>> {
     Ok(is_open.then(|| "the run has not ended: the plan has the rows written so far".to_owned()))
 }
 
-/// Recorded and simulated waits by module. Requests are refused as recorded: one other refusal would change all later waits.
+/// Recorded and simulated waits by module. Failures are as recorded: one other would change all later waits.
 fn station_fits(plan: &Plan) -> Vec<StationFit> {
-    let works = &plan.recorded.works;
-    let has_slots = works
+    let has_slots = plan
+        .recorded
         .names
         .instances
         .iter()
@@ -99,6 +96,7 @@ fn station_fits(plan: &Plan) -> Vec<StationFit> {
     if !has_slots {
         return Vec::new();
     }
-    let outcomes = simulate_with(works, Refusals::AsRecorded);
-    fits(works, &outcomes).iter().map(StationFit::new).collect()
+    let load = load(plan);
+    let outcomes = simulate_with(&load, Failures::AsRecorded);
+    fits(&load, &outcomes).iter().map(StationFit::new).collect()
 }

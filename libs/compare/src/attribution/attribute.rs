@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plan::stations::{FIT_ERROR_MAX, FIT_FLOOR_MS, Pair, simulate};
-use plan::work::Works;
+use plan::stations::{FIT_ERROR_MAX, FIT_FLOOR_MS, Load, Pair, simulate};
 
 use super::difference;
 use super::figures::{Figures, recorded, simulated};
@@ -16,21 +15,21 @@ use crate::model::{Attribution, Part};
 /// The parts, in the order of their bits in a set.
 pub const PARTS: [&str; 4] = ["arrivals", "services", "slots", "placement"];
 
-/// Maximum number of invocations that all threads simulate at the same time: with some 200 bytes for each, they need 1.6 GB.
+/// Maximum number of invocations that all threads simulate at the same time: with some 500 bytes for each with its calls, they need 4 GB.
 const ROWS_AT_ONCE_MAX: usize = 8_000_000;
 
 /// Attributes the differences of root responses, and of the waits of each module that reports its queue.
 ///
-/// The simulator needs some 200 bytes for each invocation on each thread, and simulates each set of parts that differ: at most 16.
+/// The simulator needs some 500 bytes for each invocation on each thread, and simulates each set of parts that differ: at most 16.
 /// So long runs get fewer threads.
 pub fn attribute(partners: &Partners<'_>, threads: usize) -> Vec<Attribution> {
-    let [a, b] = partners.works;
+    let [a, b] = partners.loads;
     let base = mix(partners, Mixture::from_set(0));
     let players: Vec<usize> = (0..PARTS.len())
         .filter(|part| difference::is_different(&base, &mix(partners, Mixture::from_set(1 << part))))
         .collect();
     drop(base);
-    let rows = a.works.len().max(b.works.len());
+    let rows = a.visits.len().max(b.visits.len());
     let sets = simulate_sets(partners, &players, threads_for(rows, threads));
     let (of_a, of_b) = (recorded(a), recorded(b));
     let (first, last) = (&sets[0], &sets[sets.len() - 1]);
@@ -82,11 +81,11 @@ fn simulate_sets(partners: &Partners<'_>, players: &[usize], threads: usize) -> 
         } {
             let is_in = |(player, _): &(usize, &usize)| set & (1 << player) != 0;
             let parts = players.iter().enumerate().filter(is_in);
-            let works = mix(
+            let load = mix(
                 partners,
                 Mixture::from_set(parts.map(|(_, part)| 1 << part).sum()),
             );
-            let figures = simulated(&works, &simulate(&works));
+            let figures = simulated(&load, &simulate(&load));
             slot.get_or_init(|| figures);
         }
     };
@@ -102,12 +101,12 @@ fn simulate_sets(partners: &Partners<'_>, players: &[usize], threads: usize) -> 
 }
 
 /// Why the simulator does not describe one of the runs.
-fn cannot_tell(works: [&Works; 2], fits: [Pair; 2]) -> Option<String> {
-    for ((name, works), fit) in ["A", "B"].into_iter().zip(works).zip(fits) {
-        if works.notes.sampled > 0 {
+fn cannot_tell(loads: [&Load; 2], fits: [Pair; 2]) -> Option<String> {
+    for ((name, load), fit) in ["A", "B"].into_iter().zip(loads).zip(fits) {
+        if load.notes.sampled > 0 {
             return Some(format!(
                 "run {name} is a sample: {} rows represent several requests",
-                works.notes.sampled
+                load.notes.sampled
             ));
         }
         if !fit.is_good() {

@@ -1,22 +1,22 @@
-//! [`is_different`]: whether two works ask anything else of their stations.
+//! [`is_different`]: whether two loads ask anything else of their stations.
 
-use plan::work::{Arrival, Call, Work, Works};
+use plan::stations::{Arrival, Call, Load, Visit, Wait};
 
 /// Whether anything differs that the simulator uses. Ids and recorded waits do not count.
-pub fn is_different(a: &Works, b: &Works) -> bool {
-    let stations = |works: &Works| -> Vec<_> {
-        let instances = works.names.instances.iter();
+pub fn is_different(a: &Load, b: &Load) -> bool {
+    let stations = |load: &Load| -> Vec<_> {
+        let instances = load.names.instances.iter();
         instances
             .map(|instance| {
                 (
-                    works.names.modules[instance.module as usize].clone(),
+                    load.names.modules[instance.module as usize].clone(),
                     instance.station,
                 )
             })
             .collect()
     };
     differ(&a.arrivals, &b.arrivals, arrival)
-        || differ(&a.works, &b.works, work)
+        || differ(&a.visits, &b.visits, visit)
         || differ(&a.calls, &b.calls, call)
         || a.waits_for != b.waits_for
         || stations(a) != stations(b)
@@ -28,7 +28,7 @@ fn differ<T, K: PartialEq>(a: &[T], b: &[T], key: impl Fn(&T) -> K) -> bool {
 
 fn arrival(arrival: &Arrival) -> impl PartialEq + use<> {
     (
-        arrival.work,
+        arrival.visit,
         arrival.at_ns,
         arrival.out_ns,
         arrival.back_ns,
@@ -36,28 +36,31 @@ fn arrival(arrival: &Arrival) -> impl PartialEq + use<> {
     )
 }
 
-fn work(work: &Work) -> impl PartialEq + use<> {
-    let times = (work.setup_ns, work.tail_ns, work.wait_ns == 0);
+fn visit(visit: &Visit) -> impl PartialEq + use<> {
+    let times = (visit.setup_ns, visit.wait_ns == 0, visit.delay_ns);
     let places = (
-        work.first_call,
-        work.calls,
-        work.caller,
-        work.sibling,
-        work.instance,
+        visit.first_call,
+        visit.calls,
+        visit.caller,
+        visit.sibling,
+        visit.instance,
     );
-    (times, places, work.waited)
+    (times, places, visit.waited, visit.fails, wait(&visit.answer))
+}
+
+fn wait(wait: &Wait) -> impl PartialEq + use<> {
+    let calls = (wait.first, wait.after, wait.any_of, wait.need);
+    (calls, wait.gap_ns, wait.setup_ns, wait.slot_wait_ns == 0)
 }
 
 fn call(call: &Call) -> impl PartialEq + use<> {
-    let times = (call.gap_ns, call.out_ns, call.back_ns, call.duration_ns);
-    let slots = (call.setup_ns, call.early_ns, call.slot_wait_ns == 0);
-    let places = (
-        call.work,
-        call.callee,
-        call.ending,
-        call.place,
-        call.begins_group,
-        call.waits,
+    let times = (call.out_ns, call.back_ns, call.ahead_ns, call.early_ns, call.ends);
+    let places = (call.visit, call.callee, call.retry_of);
+    let kind = (
+        call.is_after_answer,
+        call.is_message,
+        call.is_failed,
+        call.fails_visit,
     );
-    (times, slots, places)
+    (wait(&call.wait), times, places, kind)
 }

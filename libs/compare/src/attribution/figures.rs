@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plan::stations::{Outcome, State, mean_ms, quantile_ms};
-use plan::work::{Waited, Works};
+use plan::stations::{Load, Outcome, State, mean_ms, quantile_ms};
+use plan::work::Waited;
 
 use crate::model::Topic;
 
@@ -27,27 +27,27 @@ const WAITS: [Topic; 4] = [Topic::WaitMean, Topic::WaitP50, Topic::WaitP95, Topi
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 
 /// The figures of the rows. Requests that a full queue refused have no wait, and a root that was refused no response.
-pub fn recorded(works: &Works) -> Figures {
-    let of_work = |index: usize| {
-        let work = &works.works[index];
-        (work.waited != Waited::Refused).then_some(Times {
-            wait_ns: work.wait_ns + work.slot_wait_ns,
-            response_ns: work.response_ns,
+pub fn recorded(load: &Load) -> Figures {
+    let of_visit = |index: usize| {
+        let visit = &load.visits[index];
+        (visit.waited != Waited::Refused).then_some(Times {
+            wait_ns: visit.wait_ns + visit.slot_wait_ns,
+            response_ns: visit.response_ns,
         })
     };
-    figures(works, of_work)
+    figures(load, of_visit)
 }
 
 /// The figures of a simulation.
-pub fn simulated(works: &Works, outcomes: &[Outcome]) -> Figures {
-    let of_work = |index: usize| {
+pub fn simulated(load: &Load, outcomes: &[Outcome]) -> Figures {
+    let of_visit = |index: usize| {
         let outcome = &outcomes[index];
         (outcome.state == State::Served).then_some(Times {
             wait_ns: outcome.wait_ns + outcome.slot_wait_ns,
             response_ns: outcome.response_ns(),
         })
     };
-    figures(works, of_work)
+    figures(load, of_visit)
 }
 
 struct Times {
@@ -55,26 +55,26 @@ struct Times {
     response_ns: i64,
 }
 
-fn figures(works: &Works, of_work: impl Fn(usize) -> Option<Times>) -> Figures {
-    let roots = works.arrivals.iter().filter(|arrival| arrival.is_root);
+fn figures(load: &Load, of_visit: impl Fn(usize) -> Option<Times>) -> Figures {
+    let roots = load.arrivals.iter().filter(|arrival| arrival.is_root);
     let responses = roots.filter_map(|arrival| {
-        let times = of_work(arrival.work as usize)?;
+        let times = of_visit(arrival.visit as usize)?;
         let way_ns = arrival.out_ns.saturating_add(arrival.back_ns);
         Some(times.response_ns.saturating_add(way_ns))
     });
     let mut figures = Figures::new();
     add(&mut figures, None, RESPONSES, responses.collect());
-    let mut by_module: Vec<Vec<i64>> = vec![Vec::new(); works.names.modules.len()];
-    for (index, work) in works.works.iter().enumerate() {
-        let instance = &works.names.instances[work.instance as usize];
-        if let Some(times) = of_work(index)
-            && work.waited != Waited::Unknown
+    let mut by_module: Vec<Vec<i64>> = vec![Vec::new(); load.names.modules.len()];
+    for (index, visit) in load.visits.iter().enumerate() {
+        let instance = &load.names.instances[visit.instance as usize];
+        if let Some(times) = of_visit(index)
+            && visit.waited != Waited::Unknown
             && instance.station.slots.is_some()
         {
             by_module[instance.module as usize].push(times.wait_ns);
         }
     }
-    for (module, waits) in works.names.modules.iter().zip(by_module) {
+    for (module, waits) in load.names.modules.iter().zip(by_module) {
         add(&mut figures, Some(module), WAITS, waits);
     }
     figures

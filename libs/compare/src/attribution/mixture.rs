@@ -1,6 +1,7 @@
-//! [`mix`]: the works of a run that has some parts of A and the others of B.
+//! [`mix`]: the load of a run that has some parts of A and the others of B.
 
-use plan::work::{Arrival, NONE, Work, Works};
+use plan::stations::{Arrival, Load, Visit, Wait};
+use plan::work::NONE;
 
 use super::partners::Partners;
 
@@ -30,46 +31,46 @@ impl Mixture {
     }
 }
 
-/// Builds the works of a mixture. Times count from the first arrival.
+/// Builds the load of a mixture. Times count from the first arrival.
 ///
 /// A request keeps its own services if the other run has no counterpart, and then also its own place if the other run has no such module.
 /// Without pairs, instances take turns.
-pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Works {
+pub fn mix(partners: &Partners<'_>, mixture: Mixture) -> Load {
     let mut builder = Builder::new(partners, mixture);
-    let source = partners.works[mixture.arrivals];
+    let source = partners.loads[mixture.arrivals];
     let first_ns = source.arrivals.first().map_or(0, |arrival| arrival.at_ns);
     for (index, arrival) in source.arrivals.iter().enumerate() {
         let index = index as u32;
         let partner = |purpose| partners.of_arrival(mixture.arrivals, index, purpose);
         let (side, root) = match mixture.services == mixture.arrivals {
-            true => (mixture.services, arrival.work),
-            false => partner(SERVICE).map_or((mixture.arrivals, arrival.work), |other| {
-                let other = &partners.works[mixture.services].arrivals[other as usize];
-                (mixture.services, other.work)
+            true => (mixture.services, arrival.visit),
+            false => partner(SERVICE).map_or((mixture.arrivals, arrival.visit), |other| {
+                let other = &partners.loads[mixture.services].arrivals[other as usize];
+                (mixture.services, other.visit)
             }),
         };
         let way = match mixture.placement == mixture.arrivals {
             true => *arrival,
             false => partner(WAY).map_or(*arrival, |other| {
-                partners.works[mixture.placement].arrivals[other as usize]
+                partners.loads[mixture.placement].arrivals[other as usize]
             }),
         };
-        let work = builder.add_tree(side, root);
-        builder.works.arrivals.push(Arrival {
-            work,
+        let visit = builder.add_tree(side, root);
+        builder.load.arrivals.push(Arrival {
+            visit,
             at_ns: arrival.at_ns - first_ns,
             out_ns: way.out_ns,
             back_ns: way.back_ns,
             ..*arrival
         });
     }
-    builder.works
+    builder.load
 }
 
 struct Builder<'p, 'w> {
     partners: &'p Partners<'w>,
     mixture: Mixture,
-    works: Works,
+    load: Load,
     /// For each instance of A, then of B: its number in the mixture, if it is there as it is.
     instances: [Vec<Option<u32>>; 2],
     /// For each module of the side that does not give the placement: how many requests were placed in turns.
@@ -80,82 +81,86 @@ struct Builder<'p, 'w> {
 
 impl<'p, 'w> Builder<'p, 'w> {
     fn new(partners: &'p Partners<'w>, mixture: Mixture) -> Self {
-        let runs = partners.works;
-        let mut works = Works {
+        let runs = partners.loads;
+        let mut load = Load {
             names: runs[mixture.placement].names.clone(),
-            ..Works::default()
+            ..Load::default()
         };
         let mut instances = runs.map(|run| vec![None; run.names.instances.len()]);
-        for number in 0..works.names.instances.len() as u32 {
+        for number in 0..load.names.instances.len() as u32 {
             instances[mixture.placement][number as usize] = Some(number);
             if mixture.slots != mixture.placement
                 && let Some(station) = partners.instances.station(runs, mixture.placement, number)
             {
-                works.names.instances[number as usize].station = station;
+                load.names.instances[number as usize].station = station;
             }
         }
         Self {
             partners,
             mixture,
-            works,
+            load,
             instances,
             turns: vec![0; runs[1 - mixture.placement].names.modules.len()],
             open: Vec::new(),
         }
     }
 
-    /// Adds an invocation of a run with everything below it.
+    /// Adds a visit of a run with everything below it.
     fn add_tree(&mut self, side: usize, root: u32) -> u32 {
-        let added = self.add_work(side, root, NONE);
-        while let Some((work, number)) = self.open.pop() {
-            self.add_calls(side, work, number);
+        let added = self.add_visit(side, root, NONE);
+        while let Some((visit, number)) = self.open.pop() {
+            self.add_calls(side, visit, number);
         }
         added
     }
 
-    fn add_work(&mut self, side: usize, work: u32, caller: u32) -> u32 {
-        let number = self.works.works.len() as u32;
-        let instance = self.instance(side, work);
-        let original = self.partners.works[side].works[work as usize];
-        self.works.works.push(Work {
+    fn add_visit(&mut self, side: usize, visit: u32, caller: u32) -> u32 {
+        let number = self.load.visits.len() as u32;
+        let instance = self.instance(side, visit);
+        let original = self.partners.loads[side].visits[visit as usize];
+        self.load.visits.push(Visit {
             instance,
             caller,
             sibling: NONE,
             ..original
         });
-        self.open.push((work, number));
+        self.open.push((visit, number));
         number
     }
 
-    fn add_calls(&mut self, side: usize, work: u32, number: u32) {
-        let run = self.partners.works[side];
-        let all = run.works[work as usize].calls();
-        let (begin, first_call) = (all.start as i64, self.works.calls.len());
-        let moved = |index: u32| (i64::from(index) - begin + first_call as i64) as u32;
+    fn add_calls(&mut self, side: usize, visit: u32, number: u32) {
+        let run = self.partners.loads[side];
+        let all = run.visits[visit as usize].calls();
+        let (begin, first_call) = (all.start as i64, self.load.calls.len());
+        let moved = |index: u32| match index {
+            NONE => NONE,
+            index => (i64::from(index) - begin + first_call as i64) as u32,
+        };
         for index in all.clone() {
             let mut call = run.calls[index];
-            let waits = &run.waits_for[call.waits()];
-            call.work = number;
+            call.wait = self.add_wait(run, call.wait, moved);
+            call.retry_of = moved(call.retry_of);
+            call.visit = number;
             call.callee = NONE;
-            call.first_wait = self.works.waits_for.len() as u32;
-            self.works.waits_for.extend(waits.iter().map(|wait| moved(*wait)));
             if side != self.mixture.placement
                 && run.calls[index].callee != NONE
                 && let Some((out_ns, back_ns)) = self.way(side, index)
             {
                 (call.out_ns, call.back_ns) = (out_ns, back_ns);
             }
-            self.works.calls.push(call);
+            self.load.calls.push(call);
         }
-        self.works.works[number as usize].first_call = first_call as u32;
+        let answer = self.add_wait(run, run.visits[visit as usize].answer, moved);
+        let added = &mut self.load.visits[number as usize];
+        (added.first_call, added.answer) = (first_call as u32, answer);
         for index in all {
             let (caller, mut before) = (moved(index as u32), NONE);
             let mut callee = run.calls[index].callee;
-            while let Some(original) = run.works.get(callee as usize) {
-                let added = self.add_work(side, callee, caller);
+            while let Some(original) = run.visits.get(callee as usize) {
+                let added = self.add_visit(side, callee, caller);
                 match before {
-                    NONE => self.works.calls[caller as usize].callee = added,
-                    before => self.works.works[before as usize].sibling = added,
+                    NONE => self.load.calls[caller as usize].callee = added,
+                    before => self.load.visits[before as usize].sibling = added,
                 }
                 before = added;
                 callee = original.sibling;
@@ -163,18 +168,26 @@ impl<'p, 'w> Builder<'p, 'w> {
         }
     }
 
+    /// The same wait for the calls that stand for those of a run.
+    fn add_wait(&mut self, run: &Load, wait: Wait, moved: impl Fn(u32) -> u32) -> Wait {
+        let first = self.load.waits_for.len() as u32;
+        let waits_for = run.waits_for[wait.places()].iter();
+        self.load.waits_for.extend(waits_for.map(|call| moved(*call)));
+        Wait { first, ..wait }
+    }
+
     /// The time on the network, there and back, that a call has in the run of the placement.
     fn way(&self, side: usize, call: usize) -> Option<(i64, i64)> {
         let (run, other) = (
-            self.partners.works[side],
-            self.partners.works[self.mixture.placement],
+            self.partners.loads[side],
+            self.partners.loads[self.mixture.placement],
         );
-        let partner = self.partners.of_work(side, run.calls[call].callee);
+        let partner = self.partners.of_visit(side, run.calls[call].callee);
         let paired =
-            partner.and_then(|partner| other.calls.get(other.works[partner as usize].caller as usize));
+            partner.and_then(|partner| other.calls.get(other.visits[partner as usize].caller as usize));
         let found = paired.or_else(|| {
-            let works = self.partners.works;
-            let like = self.partners.ways.like(works, self.mixture.placement, call);
+            let loads = self.partners.loads;
+            let like = self.partners.ways.like(loads, self.mixture.placement, call);
             let index = self
                 .partners
                 .random([side as u64, call as u64, WAY], like.len())?;
@@ -183,17 +196,17 @@ impl<'p, 'w> Builder<'p, 'w> {
         Some((found.out_ns, found.back_ns))
     }
 
-    /// The instance that does the work of an invocation of run `side`.
-    fn instance(&mut self, side: usize, work: u32) -> u32 {
-        let run = self.partners.works[side];
-        let instance = run.works[work as usize].instance;
+    /// The instance that a visit of run `side` is placed on.
+    fn instance(&mut self, side: usize, visit: u32) -> u32 {
+        let run = self.partners.loads[side];
+        let instance = run.visits[visit as usize].instance;
         if let Some(number) = self.instances[side][instance as usize] {
             return number;
         }
         let placement = self.mixture.placement;
         let others = self.partners.instances.others(run, side, instance);
-        if let Some(partner) = self.partners.of_work(side, work) {
-            let placed = self.partners.works[placement].works[partner as usize].instance;
+        if let Some(partner) = self.partners.of_visit(side, visit) {
+            let placed = self.partners.loads[placement].visits[partner as usize].instance;
             if others.contains(&placed) {
                 return placed;
             }
@@ -208,9 +221,9 @@ impl<'p, 'w> Builder<'p, 'w> {
 
     /// An instance of a module that the run of the placement does not have.
     fn add_instance(&mut self, side: usize, instance: u32) -> u32 {
-        let run = self.partners.works[side];
+        let run = self.partners.loads[side];
         let original = &run.names.instances[instance as usize];
-        let names = &mut self.works.names;
+        let names = &mut self.load.names;
         let module = names.module(&run.names.modules[original.module as usize]);
         let node = &run.names.nodes[original.node as usize];
         let number = names.instance(module, &original.id, node);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plan::work::{NONE, Works};
+use plan::stations::Load;
+use plan::work::NONE;
 
 /// Numbers of the calling and of the called module.
 type Edge = (u32, u32);
@@ -14,12 +15,12 @@ pub struct Ways {
 }
 
 impl Ways {
-    pub fn new(works: [&Works; 2]) -> Self {
-        let edges = works.map(|works| {
+    pub fn new(loads: [&Load; 2]) -> Self {
+        let edges = loads.map(|load| {
             let mut edges: BTreeMap<Edge, Vec<u32>> = BTreeMap::new();
-            for (index, call) in works.calls.iter().enumerate() {
+            for (index, call) in load.calls.iter().enumerate() {
                 if call.callee != NONE {
-                    edges.entry(edge(works, index)).or_default().push(index as u32);
+                    edges.entry(edge(load, index)).or_default().push(index as u32);
                 }
             }
             edges
@@ -28,8 +29,8 @@ impl Ways {
     }
 
     /// The calls of run `side` between the modules of a call of the other run.
-    pub fn like(&self, works: [&Works; 2], side: usize, call: usize) -> &[u32] {
-        let (own, other) = (works[1 - side], works[side]);
+    pub fn like(&self, loads: [&Load; 2], side: usize, call: usize) -> &[u32] {
+        let (own, other) = (loads[1 - side], loads[side]);
         let number = |module: u32| other.names.find_module(&own.names.modules[module as usize]);
         let (from, to) = edge(own, call);
         let edge = number(from).zip(number(to));
@@ -38,8 +39,8 @@ impl Ways {
     }
 }
 
-fn edge(works: &Works, call: usize) -> Edge {
-    let module = |work: u32| works.names.module_of(works.works[work as usize].instance);
-    let call = &works.calls[call];
-    (module(call.work), module(call.callee))
+fn edge(load: &Load, call: usize) -> Edge {
+    let module = |visit: u32| load.names.module_of(load.visits[visit as usize].instance);
+    let call = &load.calls[call];
+    (module(call.visit), module(call.callee))
 }

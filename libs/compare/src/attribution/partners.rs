@@ -3,17 +3,18 @@
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 
-use plan::work::{NONE, Works};
+use plan::stations::Load;
+use plan::work::NONE;
 
 use super::network::Ways;
 use super::stations::Instances;
 
 /// Two runs, and what they have in common.
 pub struct Partners<'w> {
-    pub works: [&'w Works; 2],
-    /// For each invocation of A, then of B, its counterpart or [`NONE`].
-    work: [Vec<u32>; 2],
-    /// For each invocation, its arrival or [`NONE`].
+    pub loads: [&'w Load; 2],
+    /// For each visit of A, then of B, its counterpart or [`NONE`].
+    visit: [Vec<u32>; 2],
+    /// For each visit, its arrival or [`NONE`].
     arrival_of: [Vec<u32>; 2],
     /// For each endpoint of one run, the arrivals of the other one at the same endpoint.
     by_endpoint: [Vec<Vec<u32>>; 2],
@@ -26,47 +27,47 @@ pub struct Partners<'w> {
 impl<'w> Partners<'w> {
     /// With pairs of invocations, or without any: services are then drawn at random from the other run's requests to the same
     /// endpoint. The seed determines them.
-    pub fn new(works: [&'w Works; 2], pairs: Option<&[(u32, u32)]>, seed: u64) -> Self {
-        let mut work = works.map(|works| vec![NONE; works.works.len()]);
+    pub fn new(loads: [&'w Load; 2], pairs: Option<&[(u32, u32)]>, seed: u64) -> Self {
+        let mut visit = loads.map(|load| vec![NONE; load.visits.len()]);
         for &(a, b) in pairs.unwrap_or_default() {
-            work[0][a as usize] = b;
-            work[1][b as usize] = a;
+            visit[0][a as usize] = b;
+            visit[1][b as usize] = a;
         }
-        let arrival_of = works.map(|works| {
-            let mut arrival_of = vec![NONE; works.works.len()];
-            for (index, arrival) in works.arrivals.iter().enumerate() {
-                arrival_of[arrival.work as usize] = index as u32;
+        let arrival_of = loads.map(|load| {
+            let mut arrival_of = vec![NONE; load.visits.len()];
+            for (index, arrival) in load.arrivals.iter().enumerate() {
+                arrival_of[arrival.visit as usize] = index as u32;
             }
             arrival_of
         });
-        let [a, b] = works;
+        let [a, b] = loads;
         Self {
-            works,
-            work,
+            loads,
+            visit,
             arrival_of,
             by_endpoint: [arrivals_at(a, b), arrivals_at(b, a)],
             is_paired: pairs.is_some(),
-            ways: Ways::new(works),
-            instances: Instances::new(works),
+            ways: Ways::new(loads),
+            instances: Instances::new(loads),
             seed,
         }
     }
 
-    /// The counterpart of an invocation in the other run.
-    pub fn of_work(&self, side: usize, work: u32) -> Option<u32> {
-        let partner = self.work[side][work as usize];
+    /// The counterpart of a visit in the other run.
+    pub fn of_visit(&self, side: usize, visit: u32) -> Option<u32> {
+        let partner = self.visit[side][visit as usize];
         (partner != NONE).then_some(partner)
     }
 
     /// The arrival in the other run that stands for an arrival: its counterpart, or without pairs one at the same endpoint that
     /// `purpose` and the seed choose.
     pub fn of_arrival(&self, side: usize, arrival: u32, purpose: u64) -> Option<u32> {
-        let work = self.works[side].arrivals[arrival as usize].work;
+        let visit = self.loads[side].arrivals[arrival as usize].visit;
         if self.is_paired {
-            let partner = self.arrival_of[1 - side][self.of_work(side, work)? as usize];
+            let partner = self.arrival_of[1 - side][self.of_visit(side, visit)? as usize];
             return (partner != NONE).then_some(partner);
         }
-        let endpoint = self.works[side].works[work as usize].endpoint;
+        let endpoint = self.loads[side].visits[visit as usize].endpoint;
         let candidates = &self.by_endpoint[side][endpoint as usize];
         let index = self.random([side as u64, u64::from(arrival), purpose], candidates.len())?;
         Some(candidates[index])
@@ -82,10 +83,10 @@ impl<'w> Partners<'w> {
 }
 
 /// For each endpoint of `of`, the arrivals of `from` at the same endpoint.
-fn arrivals_at(of: &Works, from: &Works) -> Vec<Vec<u32>> {
-    let name = |works: &Works, endpoint: usize| {
-        let named = &works.names.endpoints[endpoint];
-        let module = works.names.modules[named.module as usize].clone();
+fn arrivals_at(of: &Load, from: &Load) -> Vec<Vec<u32>> {
+    let name = |load: &Load, endpoint: usize| {
+        let named = &load.names.endpoints[endpoint];
+        let module = load.names.modules[named.module as usize].clone();
         (module, named.method.clone(), named.route.clone())
     };
     let numbers: std::collections::BTreeMap<_, _> = (0..of.names.endpoints.len())
@@ -96,7 +97,7 @@ fn arrivals_at(of: &Works, from: &Works) -> Vec<Vec<u32>> {
         .collect();
     let mut found = vec![Vec::new(); of.names.endpoints.len()];
     for (index, arrival) in from.arrivals.iter().enumerate() {
-        let endpoint = from.works[arrival.work as usize].endpoint;
+        let endpoint = from.visits[arrival.visit as usize].endpoint;
         if let Some(number) = of_number[endpoint as usize] {
             found[number].push(index as u32);
         }

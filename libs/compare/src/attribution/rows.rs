@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use cctf_proto::cctf::{SpanId, TraceId};
 use foldhash::fast::FixedState;
-use plan::work::Works;
+use plan::stations::Load;
 
 use super::attribute::attribute;
 use super::partners::Partners;
@@ -15,17 +15,17 @@ use crate::model::Attribution;
 /// Determines the random choices, so that the same runs give the same answer.
 const SEED: u64 = 1;
 
-/// Attributes the differences of two runs. `pairs` are invocations of both sides, or `None` if the runs are no replays. The works have
+/// Attributes the differences of two runs. `pairs` are invocations of both sides, or `None` if the runs are no replays. The loads have
 /// to be as they were read, each with its own network times.
 pub fn between(
-    works: &[Works; 2],
+    loads: &[Load; 2],
     sides: &[Side; 2],
     pairs: Option<&[(u32, u32)]>,
     threads: usize,
 ) -> Vec<Attribution> {
-    let [a, b] = works;
+    let [a, b] = loads;
     let pairs = pairs.map(|pairs| {
-        let numbers = [0, 1].map(|side: usize| numbers(&works[side], &sides[side]));
+        let numbers = [0, 1].map(|side: usize| numbers(&loads[side], &sides[side]));
         let number = |side: usize, row: u32| numbers[side].get(row as usize).copied().flatten();
         let pairs = pairs.iter();
         pairs
@@ -35,21 +35,21 @@ pub fn between(
     attribute(&Partners::new([a, b], pairs.as_deref(), SEED), threads)
 }
 
-/// The work of each invocation of a side.
-fn numbers(works: &Works, side: &Side) -> Vec<Option<u32>> {
+/// The visit of each invocation of a side.
+fn numbers(load: &Load, side: &Side) -> Vec<Option<u32>> {
     let hash = |trace: TraceId, span: SpanId| FixedState::default().hash_one((trace.0, span.0));
-    let mut by_id = FixedMap::with_capacity_and_hasher(works.works.len(), FixedState::default());
-    for (number, work) in works.works.iter().enumerate() {
+    let mut by_id = FixedMap::with_capacity_and_hasher(load.visits.len(), FixedState::default());
+    for (number, visit) in load.visits.iter().enumerate() {
         by_id
-            .entry(hash(work.trace_id, work.span_id))
+            .entry(hash(visit.trace_id, visit.span_id))
             .or_insert(number as u32);
     }
     let rows = side.rows.invocations.iter();
     rows.map(|row| {
         let number = by_id.get(&hash(row.trace_id, row.span_id)).copied()?;
-        let work = &works.works[number as usize];
+        let visit = &load.visits[number as usize];
         // Two ids can have the same hash.
-        (work.trace_id == row.trace_id && work.span_id == row.span_id).then_some(number)
+        (visit.trace_id == row.trace_id && visit.span_id == row.span_id).then_some(number)
     })
     .collect()
 }

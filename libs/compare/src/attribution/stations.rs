@@ -1,6 +1,7 @@
 //! [`Instances`]: which instance of one run stands for an instance of the other one.
 
-use plan::work::{Station, Works};
+use plan::stations::Load;
+use plan::work::Station;
 
 /// The instances of both runs by module.
 pub struct Instances {
@@ -11,19 +12,19 @@ pub struct Instances {
 }
 
 impl Instances {
-    pub fn new(works: [&Works; 2]) -> Self {
-        let of_module = works.map(|works| {
-            let mut of_module = vec![Vec::new(); works.names.modules.len()];
-            for (number, instance) in works.names.instances.iter().enumerate() {
+    pub fn new(loads: [&Load; 2]) -> Self {
+        let of_module = loads.map(|load| {
+            let mut of_module = vec![Vec::new(); load.names.modules.len()];
+            for (number, instance) in load.names.instances.iter().enumerate() {
                 of_module[instance.module as usize].push(number as u32);
             }
             of_module
         });
-        let numbers = |of: &Works, other: &Works| {
+        let numbers = |of: &Load, other: &Load| {
             let modules = of.names.modules.iter();
             modules.map(|module| other.names.find_module(module)).collect()
         };
-        let [a, b] = works;
+        let [a, b] = loads;
         Self {
             of_module,
             other: [numbers(a, b), numbers(b, a)],
@@ -31,17 +32,17 @@ impl Instances {
     }
 
     /// The instances in the other run of the module of an instance.
-    pub fn others(&self, works: &Works, side: usize, instance: u32) -> &[u32] {
-        let module = self.other[side][works.names.module_of(instance) as usize];
+    pub fn others(&self, load: &Load, side: usize, instance: u32) -> &[u32] {
+        let module = self.other[side][load.names.module_of(instance) as usize];
         module.map_or(&[], |module| &self.of_module[1 - side][module as usize])
     }
 
     /// The station in the other run that an instance would be: the one with its id, else the one in the same place of its module's
     /// instances. `None` if the other run does not have the module.
-    pub fn station(&self, works: [&Works; 2], side: usize, instance: u32) -> Option<Station> {
-        let others = self.others(works[side], side, instance);
-        let other = &works[1 - side].names.instances;
-        let own = &works[side].names.instances[instance as usize];
+    pub fn station(&self, loads: [&Load; 2], side: usize, instance: u32) -> Option<Station> {
+        let others = self.others(loads[side], side, instance);
+        let other = &loads[1 - side].names.instances;
+        let own = &loads[side].names.instances[instance as usize];
         let same_id = others.iter().find(|number| other[**number as usize].id == own.id);
         let place = || {
             let siblings = &self.of_module[side][own.module as usize];

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use cctf_proto::cctf::{Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, SpanKind, Text};
+use cctf_proto::cctf::{
+    Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, SpanKind, Text, is_error,
+};
 use plan::roots::{Clues, Evidence, Role};
 use plan::shape::shape_of;
 use rundir::Ending;
@@ -122,6 +124,7 @@ impl Chunk {
             instance: self.names.number(&row.instance_id),
             endpoint,
             outcome: self.outcome(row.status, [row.status_text.as_ref(), row.error_type.as_ref()]),
+            is_failed: is_error(row.status, row.error_type.as_deref()),
             enqueue_ns: row.ts_enqueue.as_ns(),
             end_ns: row.ts_end.as_ns(),
             wait_ns: queue.map_or(UNKNOWN, |queue| queue.saturating_sub(wakeup).max(0)),
@@ -167,7 +170,7 @@ impl Chunk {
             span_id: row.span_id,
             ancestor: row.ancestor_id,
             is_root: role == Some(Role::Call),
-            has_parent_span: row.parent_span_id.is_some(),
+            parent_span: row.parent_span_id,
             outer: row.parent_span_id.filter(|_| role == Some(Role::NestedCall)),
             clues: Clues::of(
                 &Evidence {
@@ -189,6 +192,10 @@ impl Chunk {
             peer: self.names.number(peer),
             endpoint,
             outcome: self.outcome(row.status, [row.error_type.as_ref(), None]),
+            is_failed: is_error(row.status, row.error_type.as_deref()),
+            resends: row
+                .resend_count
+                .map_or(0, |resends| u32::try_from(resends).unwrap_or(u32::MAX)),
             start_ns: row.ts_start.as_ns(),
             end_ns: row.ts_end.as_ns(),
             lateness_ns: if lateness == UNKNOWN {

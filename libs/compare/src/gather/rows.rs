@@ -47,6 +47,8 @@ pub struct Invocation {
     /// Method and route.
     pub endpoint: u32,
     pub outcome: Outcome,
+    /// Whether its status or error is a failure.
+    pub is_failed: bool,
     pub enqueue_ns: i64,
     pub end_ns: i64,
     /// Queue time without the wake-up.
@@ -84,7 +86,8 @@ pub struct Call {
     pub ancestor: Option<SpanId>,
     /// Whether it has neither an invocation nor a span above it.
     pub is_root: bool,
-    pub has_parent_span: bool,
+    /// The span directly above it, which can be internal.
+    pub parent_span: Option<SpanId>,
     /// The call around it, if no invocation is above it: the logical request of an attempt.
     pub outer: Option<SpanId>,
     /// The facts that decide whether a replay can repeat it; of a root with those of its answer.
@@ -101,6 +104,10 @@ pub struct Call {
     /// Method and path.
     pub endpoint: u32,
     pub outcome: Outcome,
+    /// Whether its status or error is a failure.
+    pub is_failed: bool,
+    /// Number of earlier attempts.
+    pub resends: u32,
     pub start_ns: i64,
     pub end_ns: i64,
     pub lateness_ns: i64,

@@ -1,8 +1,9 @@
 //! Synthetic runs of a chain of two modules, recorded by the simulator itself.
 
 use cctf_proto::cctf::{SpanId, TraceId};
-use plan::stations::simulate;
-use plan::work::{Arrival, Call, Ending, NONE, Place, Station, Waited, Work, Works};
+use plan::plan::Ends;
+use plan::stations::{Arrival, Call, Fails, Load, Visit, Wait, simulate};
+use plan::work::{NONE, Station, Waited};
 
 /// A run. Times are means, nanoseconds.
 #[derive(Clone, Copy)]
@@ -62,21 +63,21 @@ fn span(index: usize) -> SpanId {
 
 impl Chain {
     /// The recorded run. Invocations `2 i` and `2 i + 1` are those of request `i`.
-    pub fn run(self) -> Works {
+    pub fn run(self) -> Load {
         let (mut random, mut noise) = (Random(self.seed), Random(self.seed ^ 0xabcd));
         let mut noisy = |ns: f64| (ns * (1.0 + self.noise * (noise.uniform() - 0.5))) as i64;
-        let mut works = Works::default();
-        let front = works.names.module("front");
-        let back = works.names.module(self.back);
-        let at_front = works.names.instance(front, "f", "n1");
-        works.names.instances[at_front as usize].station = slots(8);
+        let mut load = Load::default();
+        let front = load.names.module("front");
+        let back = load.names.module(self.back);
+        let at_front = load.names.instance(front, "f", "n1");
+        load.names.instances[at_front as usize].station = slots(8);
         let at_back: Vec<u32> = (0..self.instances)
-            .map(|number| works.names.instance(back, &format!("b{number}"), "n2"))
+            .map(|number| load.names.instance(back, &format!("b{number}"), "n2"))
             .collect();
         for &instance in &at_back {
-            works.names.instances[instance as usize].station = slots(self.back_slots);
+            load.names.instances[instance as usize].station = slots(self.back_slots);
         }
-        let endpoints = [front, back].map(|module| works.names.endpoint(module, Some("GET"), Some("/")));
+        let endpoints = [front, back].map(|module| load.names.endpoint(module, Some("GET"), Some("/")));
         let mut at = 0.0;
         for index in 0..self.count {
             at += random.exponential(self.gap_ns);
@@ -84,37 +85,45 @@ impl Chain {
                 random.exponential(self.front_ns),
                 random.exponential(self.back_ns),
             );
-            let first_call = works.calls.len() as u32;
+            let first_call = load.calls.len() as u32;
             let at_ns = at as i64 + noisy(1_000.0);
-            works.arrivals.push(Arrival {
-                work: 2 * index as u32,
+            load.arrivals.push(Arrival {
+                visit: 2 * index as u32,
                 at_ns,
                 out_ns: noisy(50_000.0),
                 back_ns: 50_000,
                 span_id: span(2 * index),
                 is_root: true,
             });
-            works.calls.push(Call {
-                gap_ns: noisy(own),
+            // The answer waits for the call.
+            load.waits_for.push(first_call);
+            load.calls.push(Call {
+                wait: own_time(noisy(own)),
                 out_ns: noisy(self.way_ns as f64),
                 back_ns: self.way_ns,
                 callee: 2 * index as u32 + 1,
-                work: 2 * index as u32,
-                ..call(index)
+                visit: 2 * index as u32,
+                ..call()
             });
             let instance = at_back[index % at_back.len()];
-            works.works.push(Work {
+            load.visits.push(Visit {
                 calls: 1,
                 first_call,
-                ..work(2 * index, at_front, endpoints[0], noisy(20_000.0))
+                answer: Wait {
+                    first: first_call,
+                    after: 1,
+                    ..own_time(noisy(20_000.0))
+                },
+                ..visit(2 * index, at_front, endpoints[0])
             });
-            works.works.push(Work {
+            load.visits.push(Visit {
                 caller: first_call,
                 first_call: first_call + 1,
-                ..work(2 * index + 1, instance, endpoints[1], noisy(below))
+                answer: own_time(noisy(below)),
+                ..visit(2 * index + 1, instance, endpoints[1])
             });
         }
-        record(works)
+        record(load)
     }
 }
 
@@ -125,28 +134,33 @@ fn slots(slots: u32) -> Station {
     }
 }
 
-fn call(index: usize) -> Call {
-    Call {
-        span_id: span(index),
-        gap_ns: 0,
-        out_ns: 0,
-        back_ns: 0,
-        duration_ns: 0,
-        slot_wait_ns: 0,
-        setup_ns: 0,
-        early_ns: 0,
-        work: 0,
-        callee: NONE,
-        first_wait: 0,
-        waits: 0,
-        ending: Ending::Answer,
-        place: Place::Joined,
-        begins_group: true,
+fn own_time(gap_ns: i64) -> Wait {
+    Wait {
+        gap_ns,
+        ..Wait::default()
     }
 }
 
-fn work(index: usize, instance: u32, endpoint: u32, tail_ns: i64) -> Work {
-    Work {
+fn call() -> Call {
+    Call {
+        wait: Wait::default(),
+        out_ns: 0,
+        back_ns: 0,
+        ahead_ns: 0,
+        ends: Ends::Answer,
+        visit: 0,
+        callee: NONE,
+        retry_of: NONE,
+        early_ns: 0,
+        is_after_answer: false,
+        is_message: false,
+        is_failed: false,
+        fails_visit: false,
+    }
+}
+
+fn visit(index: usize, instance: u32, endpoint: u32) -> Visit {
+    Visit {
         trace_id: TraceId::from_bytes(&[1; 16]).unwrap(),
         span_id: span(index),
         enqueue_ns: 0,
@@ -154,7 +168,7 @@ fn work(index: usize, instance: u32, endpoint: u32, tail_ns: i64) -> Work {
         setup_ns: 0,
         slot_wait_ns: 0,
         response_ns: 0,
-        tail_ns,
+        delay_ns: 0,
         first_call: 0,
         calls: 0,
         caller: NONE,
@@ -162,24 +176,26 @@ fn work(index: usize, instance: u32, endpoint: u32, tail_ns: i64) -> Work {
         instance,
         endpoint,
         waited: Waited::Recorded,
+        fails: Fails::Never,
+        answer: Wait::default(),
     }
 }
 
 /// Records what the simulator says.
-pub fn record(mut works: Works) -> Works {
-    let outcomes = simulate(&works);
-    for (work, outcome) in works.works.iter_mut().zip(outcomes) {
-        work.enqueue_ns = outcome.enqueue_ns;
-        work.wait_ns = outcome.wait_ns;
-        work.slot_wait_ns = outcome.slot_wait_ns;
-        work.response_ns = outcome.response_ns();
+pub fn record(mut load: Load) -> Load {
+    let outcomes = simulate(&load);
+    for (visit, outcome) in load.visits.iter_mut().zip(outcomes) {
+        visit.enqueue_ns = outcome.enqueue_ns;
+        visit.wait_ns = outcome.wait_ns;
+        visit.slot_wait_ns = outcome.slot_wait_ns;
+        visit.response_ns = outcome.response_ns();
     }
-    works
+    load
 }
 
-/// Each invocation with the one in the same place.
-pub fn identity(works: &Works) -> Vec<(u32, u32)> {
-    (0..works.works.len() as u32)
+/// Each visit with the one in the same place.
+pub fn identity(load: &Load) -> Vec<(u32, u32)> {
+    (0..load.visits.len() as u32)
         .map(|index| (index, index))
         .collect()
 }

@@ -5,19 +5,19 @@ mod build;
 
 use compare::attribution::{Mixture, Partners, attribute, mix};
 use compare::model::{Attribution, Topic};
-use plan::stations::{State, simulate};
-use plan::work::{Ending, Works};
+use plan::plan::Ends;
+use plan::stations::{Load, State, simulate};
 
 use build::{Chain, identity, record};
 
 const SEED: u64 = 7;
 
-fn paired(a: &Works, b: &Works) -> Vec<Attribution> {
+fn paired(a: &Load, b: &Load) -> Vec<Attribution> {
     let pairs = identity(a);
     attribute(&Partners::new([a, b], Some(&pairs), SEED), 2)
 }
 
-fn unpaired(a: &Works, b: &Works) -> Vec<Attribution> {
+fn unpaired(a: &Load, b: &Load) -> Vec<Attribution> {
     attribute(&Partners::new([a, b], None, SEED), 2)
 }
 
@@ -34,7 +34,7 @@ fn share(attribution: &Attribution, part: &str) -> f64 {
 }
 
 /// Runs in which one part differs, and all others only by a little noise.
-fn one_difference() -> Vec<(&'static str, Works, Works)> {
+fn one_difference() -> Vec<(&'static str, Load, Load)> {
     let base = Chain::default();
     let noisy = Chain { noise: 0.001, ..base };
     vec![
@@ -200,8 +200,8 @@ fn a_run_that_the_simulator_does_not_describe_has_no_answer() {
         ..Chain::default()
     }
     .run();
-    for work in &mut b.works {
-        work.wait_ns *= 2;
+    for visit in &mut b.visits {
+        visit.wait_ns *= 2;
     }
     let all = paired(&a, &b);
     let reason = of(&all, Topic::WaitMean, Some("back"))
@@ -238,14 +238,14 @@ fn a_request_without_a_counterpart_keeps_its_services() {
             placement: 1,
         },
     );
-    assert_eq!(services_of_a.works.len(), b.works.len());
+    assert_eq!(services_of_a.visits.len(), b.visits.len());
     for (root, arrival) in services_of_a.arrivals.iter().enumerate() {
-        let below =
-            services_of_a.calls[services_of_a.works[arrival.work as usize].first_call as usize].callee;
+        let root_visit = services_of_a.visits[arrival.visit as usize];
+        let below = services_of_a.calls[root_visit.first_call as usize].callee;
         let source = if root % 2 == 0 { &a } else { &b };
         assert_eq!(
-            services_of_a.works[below as usize].tail_ns,
-            source.works[2 * root + 1].tail_ns
+            services_of_a.visits[below as usize].answer.gap_ns,
+            source.visits[2 * root + 1].answer.gap_ns
         );
     }
 }
@@ -269,8 +269,8 @@ fn more_instances_are_a_matter_of_placement_and_take_turns() {
         },
     );
     let mut requests = vec![0_usize; mixture.names.instances.len()];
-    for work in &mixture.works {
-        requests[work.instance as usize] += 1;
+    for visit in &mixture.visits {
+        requests[visit.instance as usize] += 1;
     }
     let of_back: Vec<usize> = (0..requests.len())
         .filter(|number| mixture.names.modules[mixture.names.module_of(*number as u32) as usize] == "back")
@@ -316,7 +316,7 @@ fn a_module_that_only_one_run_has_comes_with_its_services() {
         },
     );
     assert_eq!(mixture.names.modules, ["front", "back", "other"]);
-    assert!(mixture.calls.iter().all(|call| call.ending == Ending::Answer));
+    assert!(mixture.calls.iter().all(|call| call.ends == Ends::Answer));
     let all = paired(&record(a), &record(b));
     assert!(all.iter().all(|found| found.module.as_deref() != Some("back")));
 }

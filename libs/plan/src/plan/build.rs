@@ -3,16 +3,16 @@
 use super::check::check;
 use super::counts::Counts;
 use super::cpu::CpuTimes;
-use super::facts::{InvocationFacts, Recorded};
-use super::gaps::{OwnTime, Reported, fill};
+use super::gaps::{OwnTime, fill};
 use super::invocation::{Linked, calls};
 use super::model::{
     Call, Callee, Cpu, DEPTH_MAX, Deviation, Ends, INVOCATIONS_PER_ROOT_MAX, Invocation, RecordedTimes, Tree,
-    What,
 };
 use super::orders::{Orders, Reader};
+use super::own_time::waits_of;
+use super::refused::MeanWork;
 use super::waits::{Waits, waits};
-use crate::work::{Arrival, Waited};
+use crate::work::{Arrival, Recorded, Waited, What};
 
 /// Builds trees and counts what they have.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Builder<'a> {
     recorded: &'a Recorded,
     orders: &'a Orders,
     cpu: &'a CpuTimes,
+    mean_work: &'a MeanWork,
     reader: Reader,
     /// Whether an invocation was built, or left out because of a bound.
     is_reached: Vec<bool>,
@@ -27,20 +28,26 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(recorded: &'a Recorded, orders: &'a Orders, cpu: &'a CpuTimes) -> Self {
+    pub fn new(
+        recorded: &'a Recorded,
+        orders: &'a Orders,
+        cpu: &'a CpuTimes,
+        mean_work: &'a MeanWork,
+    ) -> Self {
         Self {
             recorded,
             orders,
             cpu,
+            mean_work,
             reader: Reader::default(),
-            is_reached: vec![false; recorded.works.works.len()],
+            is_reached: vec![false; recorded.works.len()],
             counts: Counts::default(),
         }
     }
 
     /// Everything that an arrival causes.
     pub fn tree(&mut self, arrival: &Arrival) -> Tree {
-        let works = &self.recorded.works.works;
+        let works = &self.recorded.works;
         let mut tree = Tree {
             at_ns: arrival.at_ns,
             trace_id: works[arrival.work as usize].trace_id,
@@ -100,16 +107,16 @@ impl<'a> Builder<'a> {
 
     /// Marks an invocation and all below it, and returns their number.
     fn mark_below(&mut self, work: u32) -> u64 {
-        let works = &self.recorded.works;
+        let recorded = self.recorded;
         let (mut open, mut count) = (vec![work], 0);
         while let Some(work) = open.pop() {
             if std::mem::replace(&mut self.is_reached[work as usize], true) {
                 continue;
             }
             count += 1;
-            for call in &works.calls[works.works[work as usize].calls()] {
+            for call in &recorded.calls[recorded.works[work as usize].calls()] {
                 let mut callee = call.callee;
-                while let Some(next) = self.recorded.work(callee) {
+                while let Some(next) = recorded.work(callee) {
                     open.push(callee);
                     callee = next.sibling;
                 }
@@ -121,10 +128,8 @@ impl<'a> Builder<'a> {
     /// One invocation. `add` returns the number of a callee in the tree; `None` if the tree has no room for it.
     fn invocation(&mut self, work: u32, mut add: impl FnMut(&mut Self, u32) -> Option<u32>) -> Invocation {
         let recorded = self.recorded;
-        let (row, facts) = (
-            &recorded.works.works[work as usize],
-            &recorded.invocations[work as usize],
-        );
+        let row = &recorded.works[work as usize];
+        let facts = &row.facts;
         self.reader.read(recorded, work);
         let mut waits = waits(self.orders, &self.reader);
         let linked = Linked {
@@ -165,11 +170,11 @@ impl<'a> Builder<'a> {
         let answers_ns = linked.answers_ns();
         invocation.deviation = check(recorded, &invocation, &own, &answers_ns);
         for (index, call) in invocation.calls.iter_mut().enumerate() {
-            let of = &recorded.works.calls[row.calls().start + index];
+            let of = &recorded.calls[row.calls().start + index];
             self.link(of.callee, call, &mut add);
         }
         for index in row.calls().skip(invocation.calls.len()) {
-            self.leave_out_from(recorded.works.calls[index].callee);
+            self.leave_out_from(recorded.calls[index].callee);
         }
         self.count(&invocation);
         invocation
@@ -178,39 +183,30 @@ impl<'a> Builder<'a> {
     /// The CPU time of an invocation, and its own time in the gaps between its calls.
     fn own_time(&self, work: u32, waits: &mut Waits) -> (Cpu, OwnTime) {
         let (recorded, timeline) = (self.recorded, &self.reader.timeline);
-        let (row, facts) = (
-            &recorded.works.works[work as usize],
-            &recorded.invocations[work as usize],
-        );
+        let row = &recorded.works[work as usize];
         let mut cpu = self.cpu.of(recorded, work);
         if row.waited == Waited::Refused {
-            let cpu_ns = cpu.ns().unwrap_or(0).min(row.tail_ns);
+            let mean = self.mean_work.of(row.endpoint);
+            let cpu_ns = cpu.ns().unwrap_or(0).min(mean.own_ns);
             if let Cpu::Regressed(_) = cpu {
                 cpu = Cpu::Regressed(cpu_ns);
             }
-            waits.answer.gap_ns = row.tail_ns;
+            waits.answer.gap_ns = mean.own_ns;
             waits.answer.cpu_ns = cpu_ns;
+            waits.answer.cpu_wait_ns = mean.cpu_wait_ns;
             let own = OwnTime {
-                other_ns: row.tail_ns - cpu_ns,
+                other_ns: mean.own_ns - cpu_ns,
                 ..OwnTime::default()
             };
             return (cpu, own);
         }
-        let mut reported = waits_of(facts);
+        let mut reported = waits_of(&row.facts);
         if let Cpu::Regressed(mean_ns) = cpu {
             let own_ns = fill(timeline, &mut waits.clone(), reported).other_ns;
             cpu = Cpu::Regressed(self.cpu.share(row.endpoint, mean_ns, own_ns));
         }
         reported.cpu_ns = cpu.ns().unwrap_or(0);
         (cpu, fill(timeline, waits, reported))
-    }
-
-    /// The own time of an invocation, of which its CPU time is a part.
-    pub fn own_ns(&mut self, work: u32) -> i64 {
-        self.reader.read(self.recorded, work);
-        let reported = waits_of(&self.recorded.invocations[work as usize]);
-        let mut waits = waits(self.orders, &self.reader);
-        fill(&self.reader.timeline, &mut waits, reported).other_ns
     }
 
     /// Adds the invocations that a call causes. If the answering one has no room, the call lasts its recorded time.
@@ -262,21 +258,12 @@ impl<'a> Builder<'a> {
             counts.early_answers += u64::from(call.ends == Ends::Answer && call.net_ns < Some(0));
         }
         if let Some(Deviation { reason, ns }) = invocation.deviation {
-            let work = &self.recorded.works.works[invocation.work as usize];
+            let work = &self.recorded.works[invocation.work as usize];
             let names = self.recorded.names();
             let module = &names.modules[names.module_of(work.instance) as usize];
             counts.deviations[reason as usize]
                 .add(ns, || format!("{module} {}/{}", work.trace_id, work.span_id));
         }
-    }
-}
-
-/// The recorded waits in the own time of an invocation, without its CPU time.
-fn waits_of(facts: &InvocationFacts) -> Reported {
-    Reported {
-        cpu_ns: 0,
-        cpu_wait_ns: facts.cpu_wait_ns,
-        slot_wait_ns: facts.slot_wait_ns,
     }
 }
 

@@ -1,9 +1,8 @@
 //! [`check`]: whether an invocation's recorded response follows from its plan, with the recorded waits and network times put back.
 
-use super::facts::Recorded;
 use super::gaps::OwnTime;
 use super::model::{Call, Deviation, Ends, Invocation, Reason, Wait};
-use crate::work::Waited;
+use crate::work::{Recorded, Waited};
 
 /// Largest difference that counts as none, nanoseconds. Rows have nanoseconds, so this is generous.
 const DIFFERENCE_MAX_NS: i64 = 1_000;
@@ -18,7 +17,7 @@ pub fn check(
     answers_ns: &[i64],
 ) -> Option<Deviation> {
     let work = recorded.work(invocation.work)?;
-    let facts = &recorded.invocations[invocation.work as usize];
+    let facts = &work.facts;
     if work.waited == Waited::Refused {
         return None;
     }
@@ -65,5 +64,5 @@ fn start_ns(wait: &Wait, ends_ns: &[i64]) -> i64 {
     let enough_ns = (wait.need as usize)
         .checked_sub(1)
         .and_then(|last| any_ns.get(last));
-    after_ns.max(enough_ns.copied().unwrap_or(0)) + wait.gap_ns + wait.waited_ns
+    after_ns.max(enough_ns.copied().unwrap_or(0)) + wait.gap_ns + wait.slot_wait_ns + wait.cpu_wait_ns
 }

@@ -2,9 +2,8 @@
 
 use foldhash::HashMap;
 
-use super::facts::Recorded;
 use super::model::Cpu;
-use crate::work::Waited;
+use crate::work::{Recorded, Waited};
 
 /// Mean CPU times by module, method and route, from a regression. Nanoseconds.
 pub type Regressed = HashMap<(String, Option<String>, Option<String>), i64>;
@@ -28,8 +27,8 @@ impl CpuTimes {
             regressed.get(&key).copied()
         };
         let mut sums = vec![(0_i64, 0_i64); endpoints.len()];
-        for (work, facts) in recorded.works.works.iter().zip(&recorded.invocations) {
-            if let (Waited::Recorded, Some(cpu_ns)) = (work.waited, facts.cpu_ns) {
+        for work in &recorded.works {
+            if let (Waited::Recorded, Some(cpu_ns)) = (work.waited, work.facts.cpu_ns) {
                 let sum = &mut sums[work.endpoint as usize];
                 *sum = (sum.0 + 1, sum.1.saturating_add(cpu_ns));
             }
@@ -68,11 +67,12 @@ impl CpuTimes {
 
     /// The CPU time of an invocation. A regressed one is the mean of the endpoint.
     pub fn of(&self, recorded: &Recorded, work: u32) -> Cpu {
-        let endpoint = recorded.works.works[work as usize].endpoint as usize;
-        let own_ns = match recorded.works.works[work as usize].waited {
+        let work = &recorded.works[work as usize];
+        let endpoint = work.endpoint as usize;
+        let own_ns = match work.waited {
             // It did nothing of its work.
             Waited::Refused => self.means[endpoint],
-            Waited::Recorded | Waited::Unknown => recorded.invocations[work as usize].cpu_ns,
+            Waited::Recorded | Waited::Unknown => work.facts.cpu_ns,
         };
         match (own_ns, self.regressed[endpoint]) {
             (Some(ns), _) => Cpu::Measured(ns),

@@ -28,6 +28,8 @@ pub struct OwnTime {
     pub other_ns: i64,
     /// CPU time that does not fit into the gaps.
     pub beside_cpu_ns: i64,
+    /// Waits for CPUs that fit into the gaps. They are not own time.
+    pub cpu_wait_ns: i64,
     /// Calls that start before an end for which they wait.
     pub negative_gaps: u32,
     /// Waits for slots that are longer than the gaps in which they can have been.
@@ -43,7 +45,8 @@ struct Piece {
     owner: usize,
     /// Whether it comes after a call.
     is_after_call: bool,
-    waited_ns: i64,
+    slot_wait_ns: i64,
+    cpu_wait_ns: i64,
 }
 
 /// A gap, which can have parts of pieces of others.
@@ -66,21 +69,31 @@ pub fn fill(timeline: &Timeline, waits: &mut Waits, reported: Reported) -> OwnTi
     let cpu_wait_ns = reported.cpu_wait_ns.min(free_ns - cpu_ns);
     let parts = spread(&pieces, free_ns, cpu_wait_ns);
     for (piece, part_ns) in pieces.iter_mut().zip(parts) {
-        piece.waited_ns += part_ns;
+        piece.cpu_wait_ns = part_ns;
     }
     let free_ns = length(&pieces);
     let parts = spread(&pieces, free_ns, cpu_ns);
     for (piece, part_ns) in pieces.iter().zip(parts) {
         waits.of(piece.owner).cpu_ns += part_ns;
     }
-    let has_waits = pieces.iter().any(|piece| piece.waited_ns > 0);
+    let has_waits = pieces
+        .iter()
+        .any(|piece| piece.slot_wait_ns + piece.cpu_wait_ns > 0);
     for gap in gaps.iter().filter(|_| has_waits) {
-        let waited_ns = pieces.iter().map(|piece| piece.waited_in(gap)).sum::<i64>();
+        let sum = |part: fn(&Piece) -> i64| -> i64 {
+            let parts = pieces.iter().map(|piece| piece.share_in(gap, part(piece)));
+            parts.sum()
+        };
+        let slot_wait_ns = sum(|piece| piece.slot_wait_ns);
+        let cpu_wait_ns = sum(|piece| piece.cpu_wait_ns);
         let wait = waits.of(gap.owner);
         // Rounding can divide a part of a piece otherwise than its CPU time.
-        wait.waited_ns = waited_ns.min(wait.gap_ns - wait.cpu_ns).max(0);
-        wait.gap_ns -= wait.waited_ns;
+        wait.slot_wait_ns = slot_wait_ns.min(wait.gap_ns - wait.cpu_ns).max(0);
+        wait.gap_ns -= wait.slot_wait_ns;
+        wait.cpu_wait_ns = cpu_wait_ns.min(wait.gap_ns - wait.cpu_ns).max(0);
+        wait.gap_ns -= wait.cpu_wait_ns;
     }
+    own.cpu_wait_ns = cpu_wait_ns;
     own.other_ns = free_ns - cpu_ns;
     own.beside_cpu_ns = reported.cpu_ns - cpu_ns;
     own
@@ -88,14 +101,14 @@ pub fn fill(timeline: &Timeline, waits: &mut Waits, reported: Reported) -> OwnTi
 
 impl Piece {
     fn rest_ns(&self) -> i64 {
-        self.to_ns - self.from_ns - self.waited_ns
+        self.to_ns - self.from_ns - self.slot_wait_ns - self.cpu_wait_ns
     }
 
-    /// The waits in the part of the piece that a gap has.
-    fn waited_in(&self, gap: &Gap) -> i64 {
+    /// The share of a time in the piece that the gap has.
+    fn share_in(&self, gap: &Gap, time_ns: i64) -> i64 {
         let part_ns = self.to_ns.min(gap.to_ns) - self.from_ns.max(gap.from_ns);
         match part_ns > 0 {
-            true => share(self.waited_ns, part_ns, self.to_ns - self.from_ns),
+            true => share(time_ns, part_ns, self.to_ns - self.from_ns),
             false => 0,
         }
     }
@@ -156,7 +169,8 @@ fn pieces(gaps: &[Gap], start_ns: i64) -> Vec<Piece> {
                     to_ns,
                     owner: gap.owner,
                     is_after_call: gap.from_ns > start_ns,
-                    waited_ns: 0,
+                    slot_wait_ns: 0,
+                    cpu_wait_ns: 0,
                 });
             }
         };
@@ -177,8 +191,8 @@ fn pieces(gaps: &[Gap], start_ns: i64) -> Vec<Piece> {
 fn take_slot_waits(pieces: &mut [Piece], slot_wait_ns: i64) -> i64 {
     let mut rest_ns = slot_wait_ns;
     for piece in pieces.iter_mut().rev().filter(|piece| piece.is_after_call) {
-        piece.waited_ns = rest_ns.min(piece.rest_ns());
-        rest_ns -= piece.waited_ns;
+        piece.slot_wait_ns = rest_ns.min(piece.rest_ns());
+        rest_ns -= piece.slot_wait_ns;
     }
     rest_ns
 }

@@ -1,10 +1,9 @@
 //! [`calls`]: the calls of an invocation in a plan, from their rows and what they wait for.
 
-use super::facts::Recorded;
-use super::model::{Call, Ends, What};
+use super::model::{Call, Ends};
 use super::timeline::Timeline;
 use super::waits::Waits;
-use crate::work::{Ending, NONE};
+use crate::work::{NONE, Recorded, What};
 
 /// An invocation with its calls.
 #[derive(Debug, Clone, Copy)]
@@ -19,11 +18,11 @@ impl Linked<'_> {
     /// For each retry the earlier attempt, for which it waits: the last earlier call of the same internal span to the same
     /// receiver that had ended. Counts retries without one.
     pub fn retries(&self, waits: &mut Waits, without_attempt: &mut u64) -> Vec<Option<u32>> {
-        let facts = &self.recorded.calls[self.first_call..];
+        let made = &self.recorded.calls[self.first_call..];
         let timed = &self.timeline.calls;
         let mut attempts = vec![None; timed.len()];
         for call in 0..timed.len() {
-            if facts[call].resends == 0 {
+            if made[call].facts.resends == 0 {
                 continue;
             }
             let is_attempt = |other: &usize| {
@@ -49,7 +48,7 @@ impl Linked<'_> {
     /// Whether two calls of one internal span have the same receiver, method and path. The receiver of a failed attempt can be unknown.
     fn is_same_request(&self, one: usize, other: usize) -> bool {
         let timed = &self.timeline.calls;
-        let facts = |call: usize| &self.recorded.calls[self.first_call + call];
+        let facts = |call: usize| &self.recorded.calls[self.first_call + call].facts;
         let label = |call: usize| {
             let number = facts(call).label?;
             let label = &self.recorded.texts.labels[number as usize];
@@ -62,7 +61,7 @@ impl Linked<'_> {
 
     /// The recorded response of the invocation that answers each call; 0 without one.
     pub fn answers_ns(&self) -> Vec<i64> {
-        let calls = self.recorded.works.calls[self.first_call..].iter();
+        let calls = self.recorded.calls[self.first_call..].iter();
         let calls = calls.take(self.timeline.calls.len());
         calls
             .map(|call| self.recorded.work(call.callee).map_or(0, |work| work.response_ns))
@@ -74,30 +73,23 @@ impl Linked<'_> {
 pub fn calls(linked: &Linked<'_>, waits: &mut Waits, retries: &[Option<u32>]) -> Vec<Call> {
     let timed = linked.timeline.calls.iter().enumerate();
     let calls = timed.map(|(index, timed)| {
-        let number = linked.first_call + index;
-        let (call, facts) = (
-            &linked.recorded.works.calls[number],
-            &linked.recorded.calls[number],
-        );
+        let call = &linked.recorded.calls[linked.first_call + index];
+        let facts = &call.facts;
         let recorded_ns = timed.end_ns - timed.start_ns;
         let callee = linked.recorded.work(call.callee);
-        let is_answered = callee.is_some() && !facts.is_message;
+        let has_answer = callee.is_some() && call.what != What::Message;
         let net_ns = callee.map(|callee| recorded_ns - callee.response_ns);
         Call {
             wait: std::mem::take(&mut waits.calls[index]),
             is_after_answer: linked.timeline.is_after_answer(index),
-            what: match (facts.is_message, facts.is_sleep) {
-                (true, _) => What::Message,
-                (false, true) => What::Sleep,
-                (false, false) => What::Request,
-            },
+            what: call.what,
             label: facts.label,
             callees: Vec::new(),
             // A call that succeeded before the end of its invocation had its answer before that end.
-            ends: match call.ending {
-                _ if !is_answered => Ends::Duration(recorded_ns),
-                Ending::Duration if facts.is_failed => Ends::Timeout(recorded_ns),
-                Ending::Answer | Ending::Duration => Ends::Answer,
+            ends: match call.is_answered {
+                _ if !has_answer => Ends::Duration(recorded_ns),
+                false if facts.is_failed => Ends::Timeout(recorded_ns),
+                true | false => Ends::Answer,
             },
             retry_of: retries[index],
             bytes_out: facts.bytes_out,
@@ -105,7 +97,7 @@ pub fn calls(linked: &Linked<'_>, waits: &mut Waits, retries: &[Option<u32>]) ->
             status: facts.status,
             error: facts.error,
             is_failed: facts.is_failed,
-            net_ns: net_ns.filter(|_| is_answered),
+            net_ns: net_ns.filter(|_| has_answer),
             recorded_ns,
             recorded_end_ns: timed.end_ns,
         }

@@ -2,6 +2,8 @@
 
 use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
+use crate::work::What;
+
 /// Maximum number of invocations of one root. A trace of 10,000 spans fits. A reader needs at most this many objects at once.
 pub const INVOCATIONS_PER_ROOT_MAX: usize = 16_384;
 /// Maximum depth of calls below a root, so that a reader can descend recursively.
@@ -94,8 +96,9 @@ pub struct Wait {
     pub gap_ns: i64,
     /// Own CPU time in the gap. A part of a gap that an earlier call's gap has, too, counts there.
     pub cpu_ns: i64,
-    /// Recorded waits in the gap, for slots and CPUs. They are not part of the plan.
-    pub waited_ns: i64,
+    /// Recorded waits for slots and for CPUs between these ends and the gap's end, beside the gap. They are not part of the plan.
+    pub slot_wait_ns: i64,
+    pub cpu_wait_ns: i64,
 }
 
 /// When a call ends.
@@ -134,15 +137,6 @@ pub struct Call {
     pub recorded_ns: i64,
     /// Recorded end, nanoseconds since the Unix epoch.
     pub recorded_end_ns: i64,
-}
-
-/// The kind of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    Request,
-    Message,
-    /// A sleep of an instance that releases its slot for it.
-    Sleep,
 }
 
 /// An invocation that a call causes.

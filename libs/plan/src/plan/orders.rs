@@ -12,9 +12,9 @@
 
 use foldhash::HashMap;
 
-use super::facts::Recorded;
 use super::signature::Signature;
 use super::timeline::Timeline;
+use crate::work::Recorded;
 
 /// Number of invocations from which an order that none contradicts does not count as chance.
 pub const OBSERVATIONS_MIN: u32 = 10;
@@ -82,7 +82,7 @@ impl Reader {
         self.timeline.read(recorded, work);
         self.signature.key.clear();
         if self.timeline.calls.len() <= COMPARED_CALLS_MAX {
-            let endpoint = recorded.works.works[work as usize].endpoint;
+            let endpoint = recorded.works[work as usize].endpoint;
             self.signature.read(endpoint, &self.timeline);
         }
     }
@@ -93,8 +93,8 @@ impl Orders {
     pub fn new(recorded: &Recorded) -> Self {
         let mut orders = Self::default();
         let mut reader = Reader::default();
-        let with_calls = |work: &u32| recorded.works.works[*work as usize].calls > 0;
-        let all = || (0..recorded.works.works.len() as u32).filter(with_calls);
+        let with_calls = |work: &u32| recorded.works[*work as usize].calls > 0;
+        let all = || (0..recorded.works.len() as u32).filter(with_calls);
         for work in all() {
             reader.read(recorded, work);
             orders.observe(&reader);

@@ -9,9 +9,8 @@ use rundir::byte_count::{ByteCount, OnBytes};
 use rundir::parts::Run;
 use rundir::{Lines, ReadError};
 
-use super::facts::{PlanCollector, Recorded};
 use super::whole::Span;
-use crate::work::{INVOCATIONS_MAX, TooMany, WorkError, stations};
+use crate::work::{Collector, INVOCATIONS_MAX, Recorded, TooMany, WorkError, stations};
 
 /// The part of a run to read: roots that arrive from the first offset up to, but excluding, the second, from the run's first root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,10 +58,10 @@ pub fn read(
         run,
         parts: &parts,
         bytes: ByteCount::new(on_bytes),
-        collector: PlanCollector::default(),
+        collector: Collector::default(),
     };
     if let Some(missing) = run.missing(first)? {
-        reading.collector.work.missing(missing);
+        reading.collector.missing(missing);
     }
     let (mut traces, mut span) = (None, None);
     if !window.is_all() {
@@ -72,15 +71,15 @@ pub fn read(
     }
     let is_wanted = |trace: TraceId| traces.as_ref().is_none_or(|traces| traces.contains(&trace));
     reading.rows(&is_wanted)?;
-    stations(run, &parts, &mut reading.collector.work)?;
+    stations(run, &parts, &mut reading.collector)?;
     let too_many = |too_many| too_many_in(run, too_many);
     let recorded = reading.collector.finish().map_err(too_many)?;
-    if recorded.works.works.is_empty() {
+    if recorded.works.is_empty() {
         return Err(WorkError::NoInvocations {
             run: run.id().to_owned(),
         });
     }
-    let arrivals = || recorded.works.arrivals.iter();
+    let arrivals = || recorded.arrivals.iter();
     let first = arrivals().find(|arrival| arrival.is_root).or(arrivals().next());
     let zero_ns = first.map_or(0, |arrival| arrival.at_ns);
     let span = span.unwrap_or_else(|| window.span(zero_ns));
@@ -91,7 +90,7 @@ struct Reading<'a> {
     run: &'a Run,
     parts: &'a [Part],
     bytes: ByteCount<'a>,
-    collector: PlanCollector,
+    collector: Collector,
 }
 
 impl Reading<'_> {
@@ -146,12 +145,12 @@ impl Reading<'_> {
             }
             Ok(true)
         })?;
-        self.collector.work.damaged_lines(damaged);
+        self.collector.damaged_lines(damaged);
         for part in self.parts {
             for file in [File::Invocations, File::Calls] {
                 if !self.run.path(part, file).exists() {
                     let sentence = format!("{} has no {}", part.folder(), file.name());
-                    self.collector.work.missing(sentence);
+                    self.collector.missing(sentence);
                 }
             }
         }
@@ -161,7 +160,7 @@ impl Reading<'_> {
     /// Passes all invocations to `on_row`. Returns the number of damaged lines.
     fn invocations(
         &mut self,
-        mut on_row: impl FnMut(&mut PlanCollector, &Invocation<'_>) -> Result<(), TooMany>,
+        mut on_row: impl FnMut(&mut Collector, &Invocation<'_>) -> Result<(), TooMany>,
     ) -> Result<u64, WorkError> {
         self.each(File::Invocations, |collector, line| {
             let Ok(row) = serde_json::from_slice::<Invocation<'_>>(line) else {
@@ -175,7 +174,7 @@ impl Reading<'_> {
     fn each(
         &mut self,
         file: File,
-        mut on_line: impl FnMut(&mut PlanCollector, &[u8]) -> Result<bool, TooMany>,
+        mut on_line: impl FnMut(&mut Collector, &[u8]) -> Result<bool, TooMany>,
     ) -> Result<u64, WorkError> {
         let mut damaged = 0;
         for part in self.parts {

@@ -2,9 +2,8 @@
 
 use cctf_proto::cctf::SpanId;
 
-use super::facts::Recorded;
 use super::model::CALLS_PER_INVOCATION_MAX;
-use crate::work::NONE;
+use crate::work::{NONE, Recorded};
 
 /// A call that starts so long before another one's end, or earlier, still waits for it: instrumentations end a span after the
 /// program has the answer. Nanoseconds.
@@ -35,21 +34,20 @@ pub struct Timed {
 impl Timeline {
     /// Replaces the times by those of another invocation.
     pub fn read(&mut self, recorded: &Recorded, work: u32) {
-        let works = &recorded.works;
-        let invocation = &works.works[work as usize];
+        let invocation = &recorded.works[work as usize];
         self.start_ns = invocation.start_ns();
         self.end_ns = invocation.end_ns();
         let all = invocation.calls();
         let calls = all.clone().take(CALLS_PER_INVOCATION_MAX).map(|index| {
-            let (call, facts) = (&works.calls[index], &recorded.calls[index]);
-            let start_ns = facts.start_ns.max(invocation.start_ns());
+            let call = &recorded.calls[index];
+            let start_ns = call.start_ns.max(invocation.start_ns());
             Timed {
                 start_ns,
-                end_ns: facts.end_ns.max(start_ns),
-                branch: facts.branch,
-                receiver: match works.works.get(call.callee as usize) {
+                end_ns: call.end_ns.max(start_ns),
+                branch: call.facts.branch,
+                receiver: match recorded.work(call.callee) {
                     Some(callee) => 2 * callee.endpoint,
-                    None => facts.label.map_or(NONE, |label| 2 * label + 1),
+                    None => call.facts.label.map_or(NONE, |label| 2 * label + 1),
                 },
             }
         });

@@ -3,10 +3,11 @@
 use super::build::Builder;
 use super::counts::Counts;
 use super::cpu::{CpuTimes, Regressed};
-use super::facts::Recorded;
 use super::model::{Cpu, Tree};
-use super::orders::Orders;
-use crate::work::{Arrival, Waited};
+use super::orders::{Orders, Reader};
+use super::own_time::own_time;
+use super::refused::MeanWork;
+use crate::work::{Arrival, Recorded, Waited};
 
 /// The part of a run that a plan has, by the arrival of roots. Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,13 @@ pub struct Span {
 }
 
 impl Span {
+    /// Everything, with times since the Unix epoch.
+    pub const ALL: Self = Self {
+        zero_ns: 0,
+        from_ns: i64::MIN,
+        to_ns: i64::MAX,
+    };
+
     /// Whether an arrival at this time belongs to it.
     pub fn has(self, at_ns: i64) -> bool {
         self.from_ns <= at_ns && at_ns < self.to_ns
@@ -29,54 +37,68 @@ impl Span {
 pub struct Plan {
     pub recorded: Recorded,
     pub span: Span,
+    /// Zero in a plan without checks.
     pub counts: Counts,
     orders: Orders,
     cpu: CpuTimes,
+    mean_work: MeanWork,
 }
 
 impl Plan {
     /// Builds all trees once, to check and to count them.
     pub fn new(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
-        let orders = Orders::new(&recorded);
-        let mut cpu = CpuTimes::new(&recorded, regressed);
-        if !regressed.is_empty() {
-            own_times(&recorded, &orders, &mut cpu);
-        }
-        let mut builder = Builder::new(&recorded, &orders, &cpu);
-        for arrival in &recorded.works.arrivals {
+        let mut plan = Self::unchecked(recorded, span, regressed);
+        let mut builder = plan.builder();
+        for arrival in &plan.recorded.arrivals {
             match span.has(arrival.at_ns) {
                 true => drop(builder.tree(arrival)),
                 false => builder.skip(arrival),
             }
         }
         builder.count_unreached();
-        let counts = builder.counts;
+        plan.counts = builder.counts;
+        plan
+    }
+
+    /// The same without counts and checks, for a program that needs the trees only.
+    pub fn unchecked(recorded: Recorded, span: Span, regressed: &Regressed) -> Self {
+        let orders = Orders::new(&recorded);
+        let mut cpu = CpuTimes::new(&recorded, regressed);
+        if !regressed.is_empty() {
+            own_times(&recorded, &orders, &mut cpu);
+        }
+        let mean_work = MeanWork::new(&recorded, &orders);
         Self {
             recorded,
             span,
-            counts,
+            counts: Counts::default(),
             orders,
             cpu,
+            mean_work,
         }
+    }
+
+    fn builder(&self) -> Builder<'_> {
+        Builder::new(&self.recorded, &self.orders, &self.cpu, &self.mean_work)
     }
 
     /// The roots in the order of their arrival.
     pub fn trees(&self) -> Trees<'_> {
         Trees {
-            arrivals: self.recorded.works.arrivals.iter(),
+            arrivals: self.recorded.arrivals.iter(),
             span: self.span,
-            builder: Builder::new(&self.recorded, &self.orders, &self.cpu),
+            builder: self.builder(),
         }
     }
 
     /// The tree of one arrival of the recorded work, in any order and as often as needed.
     pub fn tree(&self, arrival: &Arrival) -> Tree {
-        Builder::new(&self.recorded, &self.orders, &self.cpu).tree(arrival)
+        self.builder().tree(arrival)
     }
 
     /// What the plan leaves out or assumes, one sentence each.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = self.recorded.works.notes.sentences();
+        let mut notes = self.recorded.notes.sentences();
         let unnamed = self.recorded.texts.unnamed;
         notes.extend(self.counts.sentences(self.orders.not_compared, unnamed));
         notes
@@ -85,14 +107,11 @@ impl Plan {
 
 /// Sums the own times of invocations with regressed CPU times, which are divided in proportion to them.
 fn own_times(recorded: &Recorded, orders: &Orders, cpu: &mut CpuTimes) {
-    let all = 0..recorded.works.works.len() as u32;
-    let is_regressed = |work: &u32| matches!(cpu.of(recorded, *work), Cpu::Regressed(_));
-    let regressed: Vec<u32> = all.filter(is_regressed).collect();
-    let mut builder = Builder::new(recorded, orders, cpu);
-    let own_ns: Vec<i64> = regressed.iter().map(|work| builder.own_ns(*work)).collect();
-    for (work, own_ns) in regressed.into_iter().zip(own_ns) {
-        let row = &recorded.works.works[work as usize];
-        if row.waited != Waited::Refused {
+    let mut reader = Reader::default();
+    for (work, row) in (0..).zip(&recorded.works) {
+        let is_regressed = matches!(cpu.of(recorded, work), Cpu::Regressed(_));
+        if is_regressed && row.waited != Waited::Refused {
+            let own_ns = own_time(recorded, orders, &mut reader, work).other_ns;
             cpu.add_own_time(row.endpoint, own_ns);
         }
     }

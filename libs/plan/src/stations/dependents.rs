@@ -1,48 +1,71 @@
-//! [`Dependents`]: for each call, the calls that wait for it.
+//! [`Dependents`]: for each call, the calls and answers that wait for it.
 
 use std::ops::Range;
 
-use crate::work::Works;
+use super::model::{Load, Wait};
+use crate::work::NONE;
 
-/// The inverse of [`Works::waits_for`], as one list with a range for each call.
+/// The inverse of [`Load::waits_for`], as one list with a range for each call.
 pub struct Dependents {
-    pub list: Vec<u32>,
-    /// Begins of the ranges, and the end of the last one. Empty if no call waits for another one.
+    list: Vec<Dependent>,
+    /// Begins of the ranges, and the end of the last one. Empty if nothing waits for a call.
     begins: Vec<u32>,
 }
 
+/// Something that waits for a call.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Dependent {
+    /// A call of the same visit; [`NONE`] for its answer.
+    pub call: u32,
+    /// Whether it waits for a number of calls, and this is one of them.
+    pub is_any: bool,
+}
+
 impl Dependents {
-    pub fn new(works: &Works) -> Self {
-        if works.waits_for.is_empty() {
+    pub fn new(load: &Load) -> Self {
+        if load.waits_for.is_empty() {
             return Self {
                 list: Vec::new(),
                 begins: Vec::new(),
             };
         }
-        let mut begins = vec![0_u32; works.calls.len() + 1];
-        for &call in &works.waits_for {
+        let mut begins = vec![0_u32; load.calls.len() + 1];
+        for &call in &load.waits_for {
             begins[call as usize + 1] += 1;
         }
-        for call in 0..works.calls.len() {
+        for call in 0..load.calls.len() {
             begins[call + 1] += begins[call];
         }
         let mut next = begins.clone();
-        let mut list = vec![0; works.waits_for.len()];
-        for (dependent, call) in works.calls.iter().enumerate() {
-            for &cause in &works.waits_for[call.waits()] {
-                let place = &mut next[cause as usize];
-                list[*place as usize] = dependent as u32;
-                *place += 1;
+        let mut list = vec![Dependent::default(); load.waits_for.len()];
+        let mut add = |call: u32, wait: &Wait| {
+            let (after, any_of) = wait.of(&load.waits_for);
+            for (causes, is_any) in [(after, false), (any_of, true)] {
+                for &cause in causes {
+                    let place = &mut next[cause as usize];
+                    list[*place as usize] = Dependent { call, is_any };
+                    *place += 1;
+                }
             }
+        };
+        for (number, call) in (0..).zip(&load.calls) {
+            add(number, &call.wait);
+        }
+        for visit in &load.visits {
+            add(NONE, &visit.answer);
         }
         Self { list, begins }
     }
 
-    /// The range in `list` of the calls that wait for a call.
+    /// The places in the list of what waits for a call.
     pub fn of(&self, call: u32) -> Range<usize> {
         match self.begins.get(call as usize..call as usize + 2) {
             Some(&[begin, end]) => begin as usize..end as usize,
             _ => 0..0,
         }
+    }
+
+    pub fn at(&self, place: usize) -> Dependent {
+        self.list[place]
     }
 }

@@ -1,7 +1,8 @@
 //! [`fits`]: how well the simulated waits of a run agree with the recorded ones.
 
+use super::model::Load;
 use super::outcome::{Outcome, State};
-use crate::work::{Waited, Works};
+use crate::work::Waited;
 
 /// Above this relative error of a mean or p95, the simulator does not describe a module's waits.
 pub const FIT_ERROR_MAX: f64 = 0.10;
@@ -59,13 +60,13 @@ pub struct Waits {
 }
 
 /// The recorded and simulated waits by module. A module without recorded waits has none.
-pub fn waits(works: &Works, outcomes: &[Outcome]) -> Vec<Waits> {
-    let mut by_module = vec![Waits::default(); works.names.modules.len()];
-    for (work, outcome) in works.works.iter().zip(outcomes) {
-        let waits = &mut by_module[works.names.module_of(work.instance) as usize];
-        match (work.waited, outcome.state) {
+pub fn waits(load: &Load, outcomes: &[Outcome]) -> Vec<Waits> {
+    let mut by_module = vec![Waits::default(); load.names.modules.len()];
+    for (visit, outcome) in load.visits.iter().zip(outcomes) {
+        let waits = &mut by_module[load.names.module_of(visit.instance) as usize];
+        match (visit.waited, outcome.state) {
             (Waited::Recorded, State::Served) => {
-                waits.recorded.push(work.wait_ns + work.slot_wait_ns);
+                waits.recorded.push(visit.wait_ns + visit.slot_wait_ns);
                 waits.simulated.push(outcome.wait_ns + outcome.slot_wait_ns);
             }
             (Waited::Recorded, State::Refused) | (Waited::Refused, State::Served) => {
@@ -78,8 +79,8 @@ pub fn waits(works: &Works, outcomes: &[Outcome]) -> Vec<Waits> {
 }
 
 /// The fit of each module with recorded waits.
-pub fn fits(works: &Works, outcomes: &[Outcome]) -> Vec<ModuleFit> {
-    let by_module = waits(works, outcomes).into_iter().zip(&works.names.modules);
+pub fn fits(load: &Load, outcomes: &[Outcome]) -> Vec<ModuleFit> {
+    let by_module = waits(load, outcomes).into_iter().zip(&load.names.modules);
     by_module
         .filter(|(waits, _)| !waits.recorded.is_empty())
         .map(|(mut waits, module)| {

@@ -17,7 +17,8 @@ pub struct Outcome {
 /// How far an invocation came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// It was never called, because its caller was refused, or it waits forever: requests that hold slots wait for one another.
+    /// It was never called, because its caller was refused or its call was a retry that was not needed. Or it waits forever: requests
+    /// that hold slots wait for one another.
     #[default]
     Unfinished,
     Served,

@@ -4,64 +4,67 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::dependents::Dependents;
+use super::model::Load;
 use super::outcome::{Outcome, State};
-use crate::work::{Arrival, Ending, NONE, Place, Station, Waited, Works};
+use super::progress::{CallProgress, VisitProgress};
+use crate::work::{NONE, Station, Waited};
 
-/// Simulates all arrivals with everything that they cause. The result has one entry per invocation.
+/// Simulates all arrivals with everything that they cause. The result has one entry per visit.
 ///
-/// Events at the same time are handled in this order: ends of invocations, ends of calls, releases of slots for calls, starts of
-/// calls, arrivals at stations; among each, in the order of the rows. If nothing takes time between an event and the
+/// Events at the same time are handled in this order: ends of visits, ends of calls, releases of slots for calls, starts of
+/// calls, arrivals at stations; among each, in the order of the load. If nothing takes time between an event and the
 /// next one, that one has the same time, and is handled next if it comes first in this order.
-pub fn simulate(works: &Works) -> Vec<Outcome> {
-    simulate_with(works, Refusals::ByQueue)
+pub fn simulate(load: &Load) -> Vec<Outcome> {
+    simulate_with(load, Failures::Simulated)
 }
 
-/// The rule by which requests are refused.
+/// The rule by which requests are refused, callers give up, and retries are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusals {
-    /// A request that finds the queue full.
-    ByQueue,
-    /// The requests that were refused when they were recorded. Whether a queue is full can depend on microseconds, and one other
-    /// refusal changes the waits of all requests until the queue is empty. So recorded waits are compared in this way.
+pub enum Failures {
+    /// A request that finds the queue full is refused, a call that lasts too long times out, and a retry is sent if its earlier attempt
+    /// failed.
+    Simulated,
+    /// As when it was recorded. Whether a queue is full or a call too long can depend on microseconds, and one other failure changes
+    /// the waits of all requests until the queue is empty. So recorded waits are compared in this way.
     AsRecorded,
 }
 
-/// As [`simulate`], with a choice of the rule for refusals.
-pub fn simulate_with(works: &Works, refusals: Refusals) -> Vec<Outcome> {
-    let mut simulator = Simulator::new(works, refusals);
+/// As [`simulate`], with a choice of the rule for failures.
+pub fn simulate_with(load: &Load, failures: Failures) -> Vec<Outcome> {
+    let mut simulator = Simulator::new(load, failures);
     simulator.run();
     simulator.outcomes
 }
 
 /// Events of one time are handled in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    /// An invocation ends.
+pub(super) enum Kind {
+    /// A visit answers.
     End,
     /// A call ends at its caller.
     CallEnd,
-    /// A slot is released for a call.
+    /// The work before a call ends, and with it the need for a slot.
     Leave,
     /// A call starts.
     CallStart,
-    /// An invocation arrives at its station.
+    /// A request arrives at its station.
     Arrive,
 }
 
 /// Ordered by time, kind and index.
 type Event = (i64, Kind, u32);
 
-struct Simulator<'w> {
-    works: &'w Works,
-    refusals: Refusals,
+/// Everything at one moment.
+pub(super) struct Simulator<'l> {
+    pub(super) load: &'l Load,
+    pub(super) failures: Failures,
     stations: Vec<StationState>,
-    progress: Vec<Progress>,
-    /// For each call: how many others it still waits for.
-    pending: Vec<u32>,
-    dependents: Dependents,
+    pub(super) visits: Vec<VisitProgress>,
+    pub(super) calls: Vec<CallProgress>,
+    pub(super) dependents: Dependents,
     /// Without the arrivals from outside, which are sorted.
     events: BinaryHeap<Reverse<Event>>,
-    outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 /// A station at one moment.
@@ -71,47 +74,31 @@ struct StationState {
     queue: VecDeque<u32>,
 }
 
-/// An invocation at one moment.
-#[derive(Debug, Clone, Copy, Default)]
-struct Progress {
-    /// Its first call that has no group yet, as an offset from its first call.
-    next_call: u32,
-    /// The first call of its group.
-    group: u32,
-    /// Calls of the group for which the group still waits.
-    remaining: u32,
-    /// When it was queued last.
-    queued_ns: i64,
-    holds_slot: bool,
-    /// Whether it has had its first slot.
-    has_started: bool,
-}
-
-impl<'w> Simulator<'w> {
-    fn new(works: &'w Works, refusals: Refusals) -> Self {
-        let stations = works.names.instances.iter().map(|instance| StationState {
+impl<'l> Simulator<'l> {
+    fn new(load: &'l Load, failures: Failures) -> Self {
+        let stations = load.names.instances.iter().map(|instance| StationState {
             station: instance.station,
             busy: 0,
             queue: VecDeque::new(),
         });
         Self {
-            works,
-            refusals,
+            load,
+            failures,
             stations: stations.collect(),
-            progress: vec![Progress::default(); works.works.len()],
-            pending: works.calls.iter().map(|call| call.waits).collect(),
-            dependents: Dependents::new(works),
+            visits: VisitProgress::all(load),
+            calls: CallProgress::all(load),
+            dependents: Dependents::new(load),
             events: BinaryHeap::new(),
-            outcomes: vec![Outcome::default(); works.works.len()],
+            outcomes: vec![Outcome::default(); load.visits.len()],
         }
     }
 
     fn run(&mut self) {
-        let mut arrivals = self.works.arrivals.iter().peekable();
-        let event_of = |arrival: &&Arrival| (arrival.at_ns, Kind::Arrive, arrival.work);
+        let mut arrivals = self.load.arrivals.iter().peekable();
         loop {
             let inner = self.events.peek().map(|Reverse(event)| *event);
-            let outer = arrivals.peek().map(event_of);
+            let outer = arrivals.peek();
+            let outer = outer.map(|arrival| (arrival.at_ns, Kind::Arrive, arrival.visit));
             let event = match (inner, outer) {
                 (None, None) => return,
                 (Some(inner), Some(outer)) if outer < inner => outer,
@@ -138,201 +125,235 @@ impl<'w> Simulator<'w> {
     }
 
     /// Adds an event. Far-off times are cut, so that rows with absurd ones cannot overflow.
-    fn after(&mut self, now: i64, ns: i64, kind: Kind, index: u32) {
+    pub(super) fn after(&mut self, now: i64, ns: i64, kind: Kind, index: u32) {
         self.events.push(Reverse((now.saturating_add(ns), kind, index)));
     }
 
-    fn station(&mut self, work: u32) -> &mut StationState {
-        &mut self.stations[self.works.works[work as usize].instance as usize]
+    fn station(&mut self, visit: u32) -> &mut StationState {
+        &mut self.stations[self.load.visits[visit as usize].instance as usize]
     }
 
-    fn arrive(&mut self, work: u32, now: i64) {
-        self.outcomes[work as usize].enqueue_ns = now;
-        self.progress[work as usize].queued_ns = now;
-        let waited = self.works.works[work as usize].waited;
-        let is_by_queue = self.refusals == Refusals::ByQueue;
-        let station = self.station(work);
-        let Some(slots) = station.station.slots.filter(|_| waited != Waited::Unknown) else {
-            return self.start(work, now, false);
-        };
-        if !is_by_queue && waited == Waited::Refused {
-            return self.refuse(work, now);
+    fn arrive(&mut self, visit: u32, now: i64) {
+        self.outcomes[visit as usize].enqueue_ns = now;
+        self.visits[visit as usize].queued_ns = now;
+        if !self.visits[visit as usize].needs_slot {
+            return self.start(visit, now);
         }
-        if station.busy < slots {
-            station.busy += 1;
-            return self.start(work, now, true);
+        let was_refused = self.load.visits[visit as usize].waited == Waited::Refused;
+        let is_simulated = self.failures == Failures::Simulated;
+        if !is_simulated && was_refused {
+            return self.refuse(visit, now);
         }
-        let limit = station.station.queue_limit.unwrap_or(u32::MAX);
-        if !is_by_queue || station.queue.len() < limit as usize {
-            station.queue.push_back(work);
+        let station = self.station(visit);
+        let limit = station.station.queue_limit.filter(|_| is_simulated);
+        let has_room = limit.is_none_or(|limit| station.queue.len() < limit as usize);
+        if station.has_free_slot() || has_room {
+            self.queue(visit, now);
         } else {
-            self.refuse(work, now);
+            self.refuse(visit, now);
+        }
+    }
+
+    /// Assigns a slot now or later.
+    fn queue(&mut self, visit: u32, now: i64) {
+        let station = self.station(visit);
+        if station.has_free_slot() {
+            station.busy += 1;
+            self.assign(visit, now);
+        } else {
+            station.queue.push_back(visit);
+        }
+    }
+
+    fn assign(&mut self, visit: u32, now: i64) {
+        self.visits[visit as usize].holds_slot = true;
+        match self.visits[visit as usize].has_started {
+            true => self.resume(visit, now),
+            false => self.start(visit, now),
         }
     }
 
     /// Answers at once, without any of its work.
-    fn refuse(&mut self, work: u32, now: i64) {
-        let outcome = &mut self.outcomes[work as usize];
+    fn refuse(&mut self, visit: u32, now: i64) {
+        let outcome = &mut self.outcomes[visit as usize];
         outcome.state = State::Refused;
         outcome.start_ns = now;
         outcome.end_ns = now;
-        self.answer(work, now);
+        let progress = &mut self.visits[visit as usize];
+        progress.has_answered = true;
+        progress.has_failed = true;
+        self.answer_ends_call(visit, now, now);
     }
 
-    /// The invocation starts, or continues after a call, now that it has a slot or needs none.
-    fn start(&mut self, work: u32, now: i64, holds_slot: bool) {
-        let progress = &mut self.progress[work as usize];
-        progress.holds_slot = holds_slot;
+    /// Starts, now that it has a slot or needs none.
+    fn start(&mut self, visit: u32, now: i64) {
+        let recorded = &self.load.visits[visit as usize];
+        let progress = &mut self.visits[visit as usize];
         let waited_ns = now - progress.queued_ns;
-        let outcome = &mut self.outcomes[work as usize];
-        let recorded = &self.works.works[work as usize];
-        // A thread that slept needs time to wake up. One that takes the next request after its last one does not, even if
-        // the recorded request found a sleeping one.
-        let setup_ns = |recorded_wait_ns: i64, setup_ns: i64| match holds_slot {
-            true if recorded_wait_ns > 0 || waited_ns == 0 => setup_ns,
-            _ => 0,
-        };
-        if std::mem::replace(&mut progress.has_started, true) {
-            outcome.slot_wait_ns += waited_ns;
-            let group = &self.works.calls[progress.group as usize];
-            let setup_ns = setup_ns(group.slot_wait_ns, i64::from(group.setup_ns));
-            return self.next_group(work, now.saturating_add(setup_ns));
-        }
-        let setup_ns = setup_ns(recorded.wait_ns, recorded.setup_ns);
+        let setup_ns = setup_ns(recorded.setup_ns, recorded.wait_ns, waited_ns);
+        let start_ns = now.saturating_add(if progress.holds_slot { setup_ns } else { 0 });
+        progress.has_started = true;
+        progress.awake_ns = start_ns;
+        let outcome = &mut self.outcomes[visit as usize];
         outcome.wait_ns = waited_ns;
-        outcome.start_ns = now.saturating_add(setup_ns);
-        let start_ns = outcome.start_ns;
-        self.next_group(work, start_ns);
-    }
-
-    /// Begins the next group of calls, or the time after the last one.
-    fn next_group(&mut self, work: u32, now: i64) {
-        let recorded = &self.works.works[work as usize];
-        let all = recorded.calls();
-        let first = all.start + self.progress[work as usize].next_call as usize;
-        let mut end = first;
-        let mut is_left = !self.progress[work as usize].holds_slot || !self.station(work).station.is_released;
-        while let Some(call) = self.works.calls.get(end).filter(|_| end < all.end) {
-            if call.place == Place::After || (call.begins_group && end > first) {
+        outcome.start_ns = start_ns;
+        for call in recorded.calls() {
+            if self.load.calls[call].is_after_answer {
                 break;
             }
-            if call.place == Place::Joined && !std::mem::replace(&mut is_left, true) {
-                self.after(
-                    now,
-                    call.gap_ns - i64::from(call.early_ns),
-                    Kind::Leave,
-                    end as u32,
-                );
+            if self.calls[call].pending.one_less() {
+                self.work_for_call(call as u32, now);
             }
-            if call.waits == 0 {
-                self.after(now, call.gap_ns, Kind::CallStart, end as u32);
-            }
-            end += 1;
         }
-        if end == first {
-            return self.after(now, recorded.tail_ns, Kind::End, work);
-        }
-        let progress = &mut self.progress[work as usize];
-        progress.next_call = (end - all.start) as u32;
-        progress.group = first as u32;
-        progress.remaining = (end - first) as u32;
-    }
-
-    fn call_start(&mut self, index: u32, now: i64) {
-        let call = &self.works.calls[index as usize];
-        let mut callee = call.callee;
-        let first_ns = self.works.works.get(callee as usize).map(|work| work.enqueue_ns);
-        while let (Some(work), Some(first_ns)) = (self.works.works.get(callee as usize), first_ns) {
-            let later_ns = (work.enqueue_ns - first_ns).max(-call.out_ns);
-            self.after(now, call.out_ns.saturating_add(later_ns), Kind::Arrive, callee);
-            callee = work.sibling;
-        }
-        match call.place {
-            Place::Joined if call.ending == Ending::Duration || call.callee == NONE => {
-                self.after(now, call.duration_ns, Kind::CallEnd, index);
-            }
-            Place::Detached => self.leave_group(call.work, now),
-            Place::Joined | Place::After => {}
+        if self.visits[visit as usize].answer.one_less() {
+            self.work_for_answer(visit, now);
         }
     }
 
-    fn call_end(&mut self, index: u32, now: i64) {
-        let works = self.works;
-        for place in self.dependents.of(index) {
-            let dependent = self.dependents.list[place];
-            let pending = &mut self.pending[dependent as usize];
-            *pending = pending.saturating_sub(1);
-            if *pending == 0 {
-                let gap_ns = works.calls[dependent as usize].gap_ns;
-                self.after(now, gap_ns, Kind::CallStart, dependent);
-            }
-        }
-        self.leave_group(works.calls[index as usize].work, now);
-    }
-
-    /// One call less for which the group waits. After the last one, the invocation continues as soon as it has a slot.
-    fn leave_group(&mut self, work: u32, now: i64) {
-        let progress = &mut self.progress[work as usize];
-        progress.remaining -= 1;
-        if progress.remaining > 0 {
-            return;
-        }
-        progress.queued_ns = now;
-        let holds_slot = progress.holds_slot;
-        let needs_slot = self.works.works[work as usize].waited != Waited::Unknown;
-        let station = self.station(work);
-        let Some(slots) = station.station.slots.filter(|_| needs_slot && !holds_slot) else {
-            return self.next_group(work, now);
+    /// Continues after calls, now that it has a slot again.
+    fn resume(&mut self, visit: u32, now: i64) {
+        let progress = &mut self.visits[visit as usize];
+        let waited_ns = now - progress.queued_ns;
+        let wait = match self.load.calls.get(progress.back_for as usize) {
+            Some(call) => &call.wait,
+            None => &self.load.visits[visit as usize].answer,
         };
-        // The queue limit is for new requests only.
-        if station.busy < slots {
-            station.busy += 1;
-            self.start(work, now, true);
-        } else {
-            station.queue.push_back(work);
+        let setup_ns = setup_ns(i64::from(wait.setup_ns), wait.slot_wait_ns, waited_ns);
+        progress.awake_ns = now.saturating_add(setup_ns);
+        progress.is_back = false;
+        let mut ready = std::mem::replace(&mut progress.ready, NONE);
+        let is_answer_ready = std::mem::take(&mut progress.is_answer_ready);
+        self.outcomes[visit as usize].slot_wait_ns += waited_ns;
+        while ready != NONE {
+            self.work_for_call(ready, now);
+            ready = std::mem::replace(&mut self.calls[ready as usize].next_ready, NONE);
+        }
+        if is_answer_ready {
+            self.work_for_answer(visit, now);
         }
     }
 
+    /// The own work before a call begins.
+    fn work_for_call(&mut self, index: u32, now: i64) {
+        let call = &self.load.calls[index as usize];
+        let progress = &mut self.visits[call.visit as usize];
+        progress.working += 1;
+        let start_ns = now.max(progress.awake_ns).saturating_add(call.wait.gap_ns);
+        if progress.is_released {
+            self.after(start_ns, -i64::from(call.early_ns), Kind::Leave, index);
+        }
+        self.after(start_ns, 0, Kind::CallStart, index);
+    }
+
+    /// The own work before the answer begins. Its end is known from now on: an answer ahead of it reaches the caller before.
+    fn work_for_answer(&mut self, visit: u32, now: i64) {
+        let progress = &mut self.visits[visit as usize];
+        progress.working += 1;
+        let gap_ns = self.load.visits[visit as usize].answer.gap_ns;
+        let end_ns = now.max(progress.awake_ns).saturating_add(gap_ns);
+        self.after(end_ns, 0, Kind::End, visit);
+        if self.is_ahead(visit) {
+            self.answer_ends_call(visit, end_ns, now);
+        }
+    }
+
+    fn is_ahead(&self, visit: u32) -> bool {
+        let caller = self.load.visits[visit as usize].caller;
+        let caller = self.load.calls.get(caller as usize);
+        caller.is_some_and(|call| call.ahead_ns > 0)
+    }
+
+    /// Everything has ended for which a call waits.
+    pub(super) fn call_is_ready(&mut self, index: u32, now: i64) {
+        let call = &self.load.calls[index as usize];
+        let progress = &mut self.visits[call.visit as usize];
+        if progress.has_answered {
+            self.after(now, call.wait.gap_ns, Kind::CallStart, index);
+        } else if progress.can_work() {
+            self.work_for_call(index, now);
+        } else {
+            self.calls[index as usize].next_ready = std::mem::replace(&mut progress.ready, index);
+            self.come_back(call.visit, index, now);
+        }
+    }
+
+    /// Everything has ended for which an answer waits.
+    pub(super) fn answer_is_ready(&mut self, visit: u32, now: i64) {
+        let progress = &mut self.visits[visit as usize];
+        if progress.can_work() {
+            self.work_for_answer(visit, now);
+        } else {
+            progress.is_answer_ready = true;
+            self.come_back(visit, NONE, now);
+        }
+    }
+
+    /// Queues again, for a call or for the answer. The queue limit is for new requests only.
+    fn come_back(&mut self, visit: u32, back_for: u32, now: i64) {
+        let progress = &mut self.visits[visit as usize];
+        if !std::mem::replace(&mut progress.is_back, true) {
+            progress.back_for = back_for;
+            progress.queued_ns = now;
+            self.queue(visit, now);
+        }
+    }
+
+    /// A slot is kept as long as there is work for it.
     fn leave(&mut self, call: u32, now: i64) {
-        self.free_slot(self.works.calls[call as usize].work, now);
+        let visit = self.load.calls[call as usize].visit;
+        let progress = &mut self.visits[visit as usize];
+        progress.working -= 1;
+        if progress.working == 0 {
+            self.free_slot(visit, now);
+        }
     }
 
     /// Passes the slot to the request that has waited longest.
-    fn free_slot(&mut self, work: u32, now: i64) {
-        if !std::mem::take(&mut self.progress[work as usize].holds_slot) {
+    fn free_slot(&mut self, visit: u32, now: i64) {
+        if !std::mem::take(&mut self.visits[visit as usize].holds_slot) {
             return;
         }
-        let station = self.station(work);
+        let station = self.station(visit);
         match station.queue.pop_front() {
-            Some(next) => self.start(next, now, true),
+            Some(next) => self.assign(next, now),
             None => station.busy -= 1,
         }
     }
 
-    fn end(&mut self, work: u32, now: i64) {
-        let outcome = &mut self.outcomes[work as usize];
+    fn end(&mut self, visit: u32, now: i64) {
+        let outcome = &mut self.outcomes[visit as usize];
         outcome.state = State::Served;
         outcome.end_ns = now;
-        self.free_slot(work, now);
-        self.answer(work, now);
-        let after = self.works.works[work as usize].calls().rev();
-        for index in after {
-            let call = &self.works.calls[index];
-            if call.place != Place::After {
+        let has_failed = self.would_fail(visit);
+        let progress = &mut self.visits[visit as usize];
+        progress.has_answered = true;
+        progress.has_failed = has_failed;
+        self.free_slot(visit, now);
+        if !self.is_ahead(visit) {
+            self.answer_ends_call(visit, now, now);
+        }
+        for index in self.load.visits[visit as usize].calls().rev() {
+            if !self.load.calls[index].is_after_answer {
                 break;
             }
-            self.after(now, call.gap_ns, Kind::CallStart, index as u32);
+            if self.calls[index].pending.one_less() {
+                self.call_is_ready(index as u32, now);
+            }
         }
     }
+}
 
-    fn answer(&mut self, work: u32, now: i64) {
-        let caller = self.works.works[work as usize].caller;
-        if let Some(call) = self.works.calls.get(caller as usize)
-            && call.callee == work
-            && call.ending == Ending::Answer
-            && call.place == Place::Joined
-        {
-            self.after(now, call.back_ns, Kind::CallEnd, caller);
-        }
+impl StationState {
+    fn has_free_slot(&self) -> bool {
+        self.busy < self.station.slots.unwrap_or(u32::MAX)
+    }
+}
+
+/// A thread that slept needs time to wake up. One that takes the next request after its last one does not, even if
+/// the recorded request found a sleeping one.
+fn setup_ns(setup_ns: i64, recorded_wait_ns: i64, waited_ns: i64) -> i64 {
+    match recorded_wait_ns > 0 || waited_ns == 0 {
+        true => setup_ns,
+        false => 0,
     }
 }

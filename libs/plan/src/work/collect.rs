@@ -3,10 +3,11 @@
 use cctf_proto::cctf::{Milliseconds, SpanId, TraceId};
 use foldhash::HashMap;
 
-use super::model::{CALLS_MAX, INVOCATIONS_MAX, NONE, Waited, Work};
+use super::model::{CALLS_MAX, CallFacts, INVOCATIONS_MAX, InvocationFacts, NONE, Waited, What, Work};
 use super::names::{Instance, Names};
 use super::notes::Notes;
 use super::rows::{CallRow, InvocationRow};
+use super::texts::Texts;
 
 /// The latest timestamp that counts, and the longest duration: the years 2116 and 36. Later ones become these, so that sums of
 /// a timestamp and a few durations fit into 64 bits, whatever the rows contain.
@@ -27,6 +28,7 @@ pub struct TooMany {
 #[derive(Debug, Clone, Default)]
 pub struct Collector {
     pub(super) names: Names,
+    pub(super) texts: Texts,
     pub(super) works: Vec<Work>,
     pub(super) ties: Vec<Ties>,
     pub(super) calls: Vec<MadeCall>,
@@ -60,7 +62,8 @@ pub struct MadeCall {
     /// The first invocation that it caused, or [`NONE`].
     pub callee: u32,
     pub node: u32,
-    pub is_message: bool,
+    pub what: What,
+    pub facts: CallFacts,
 }
 
 impl Collector {
@@ -93,7 +96,6 @@ impl Collector {
             setup_ns: 0,
             slot_wait_ns: 0,
             response_ns: 0,
-            tail_ns: 0,
             first_call: 0,
             calls: 0,
             caller: NONE,
@@ -101,6 +103,7 @@ impl Collector {
             instance: self.names.instance(module, row.instance, row.node),
             endpoint: self.names.endpoint(module, row.method, row.route),
             waited: Waited::Unknown,
+            facts: self.facts(row),
         };
         self.times(&mut work, row);
         let ties = self.ties_of(&work, row);
@@ -117,12 +120,29 @@ impl Collector {
         Ok(())
     }
 
+    fn facts(&mut self, row: &InvocationRow<'_>) -> InvocationFacts {
+        let ns = |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().max(0));
+        let response = row.response.or_else(|| row.enqueue.until(row.end));
+        InvocationFacts {
+            cpu_ns: row.cpu.map(|cpu| cpu.as_ns().max(0)),
+            cpu_wait_ns: ns(row.cpu_wait),
+            slot_wait_ns: ns(row.slot_wait),
+            queue_ns: row.queue.map(|queue| queue.as_ns().max(0)),
+            bytes_in: row.bytes_in.map(saturated),
+            bytes_out: row.bytes_out.map(saturated),
+            status: row.status.and_then(|status| i32::try_from(status).ok()),
+            error: self.texts.error(row.error),
+            kind: row.kind,
+            is_failed: row.is_failed,
+            has_duration: response.is_some_and(|response| response.as_ns() >= 0),
+        }
+    }
+
     fn times(&mut self, work: &mut Work, row: &InvocationRow<'_>) {
         let ns =
             |value: Option<Milliseconds>| value.map_or(0, |value| value.as_ns().clamp(0, DURATION_MAX_NS));
-        let response = row.response.or_else(|| row.enqueue.until(row.end));
-        work.response_ns = ns(response);
-        self.notes.without_duration += u64::from(response.is_none_or(|response| response.as_ns() < 0));
+        work.response_ns = ns(row.response.or_else(|| row.enqueue.until(row.end)));
+        self.notes.without_duration += u64::from(!work.facts.has_duration);
         let Some(queue) = row.queue else {
             // Whether it was refused is decided with the slots of its instance.
             if row.status == Some(UNAVAILABLE) {
@@ -163,7 +183,7 @@ impl Collector {
     pub fn call<'a>(&mut self, row: impl Into<CallRow<'a>>) -> Result<(), TooMany> {
         let row = &row.into();
         let work = row.ancestor_id.map(|id| self.find(row.trace_id, id));
-        let is_from_outside = row.ancestor_id.is_none() && !row.has_parent_span;
+        let is_from_outside = row.ancestor_id.is_none() && row.parent_span_id.is_none();
         let work = match work {
             Some(Some(work)) => work,
             None if is_from_outside => NONE,
@@ -178,9 +198,30 @@ impl Collector {
             work,
             callee: callee.copied().unwrap_or(NONE),
             node: self.names.node(row.node),
-            is_message: row.is_message,
+            what: match row.is_message {
+                true => What::Message,
+                false => What::Request,
+            },
+            facts: match work {
+                NONE => CallFacts::default(),
+                _ => self.call_facts(row),
+            },
         };
         self.push(call)
+    }
+
+    fn call_facts(&mut self, row: &CallRow<'_>) -> CallFacts {
+        let is_inner = |parent: &SpanId| row.ancestor_id != Some(*parent);
+        CallFacts {
+            branch: row.parent_span_id.filter(is_inner),
+            label: self.texts.label(row),
+            error: self.texts.error(row.error),
+            bytes_out: row.bytes_out.map(saturated),
+            bytes_in: row.bytes_in.map(saturated),
+            status: row.status.and_then(|status| i32::try_from(status).ok()),
+            resends: saturated(row.resends),
+            is_failed: row.is_failed,
+        }
     }
 
     pub(super) fn push(&mut self, call: MadeCall) -> Result<(), TooMany> {
@@ -235,4 +276,8 @@ impl Collector {
 
 fn stamp(time: Milliseconds) -> i64 {
     time.as_ns().clamp(0, STAMP_MAX_NS)
+}
+
+fn saturated(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -3,70 +3,39 @@
 use std::mem::take;
 
 use super::collect::{Collector, MadeCall, TooMany};
-use super::handover;
-use super::model::{Arrival, Call, Ending, NONE, Place, Waited, Works};
-use super::own_time::OwnTimes;
-use super::segments::Segments;
+use super::model::{Arrival, Call, CallFacts, NONE, Recorded, Waited, What};
 use crate::roots::Role;
 
 impl Collector {
-    /// The work of all rows.
+    /// The connected rows.
     ///
     /// # Errors
     /// If calls that no row has make too many.
-    pub fn finish(self) -> Result<Works, TooMany> {
-        finish(self)
+    pub fn finish(mut self) -> Result<Recorded, TooMany> {
+        infer_calls(&mut self)?;
+        slots(&mut self);
+        add_sleeps(&mut self)?;
+        let mut rows = take(&mut self.calls);
+        rows.sort_unstable_by_key(|row| (row.work, row.start_ns, row.end_ns, row.span_id));
+        let mut calls: Vec<Call> = rows.iter().map(|row| connect(&self, row)).collect();
+        drop(rows);
+        let mut begin = 0;
+        for (index, work) in self.works.iter_mut().enumerate() {
+            let of_work = calls[begin..].iter().take_while(|call| call.work == index as u32);
+            work.first_call = begin as u32;
+            work.calls = of_work.count() as u32;
+            begin += work.calls as usize;
+        }
+        link_callees(&mut self, &mut calls);
+        Ok(Recorded {
+            arrivals: arrivals(&mut self),
+            names: self.names,
+            texts: self.texts,
+            works: self.works,
+            calls,
+            notes: self.notes,
+        })
     }
-}
-
-/// Connects the rows, and computes own times and ways.
-fn finish(mut collector: Collector) -> Result<Works, TooMany> {
-    infer_calls(&mut collector)?;
-    slots(&mut collector);
-    let mut rows = take(&mut collector.calls);
-    let asleep = collector
-        .ties
-        .iter()
-        .map(|ties| ties.asleep_ns)
-        .collect::<Vec<_>>();
-    let is_released = |collector: &Collector, work: u32| {
-        let instance = collector.works[work as usize].instance as usize;
-        collector.names.instances[instance].station.is_released
-    };
-    rows.sort_unstable_by_key(|row| (row.work, row.start_ns, row.end_ns, row.span_id));
-    let mut segments = Segments::default();
-    let mut own = OwnTimes::default();
-    let mut begin = 0;
-    for work in 0..collector.works.len() as u32 {
-        let length = rows[begin..].iter().take_while(|row| row.work == work).count();
-        let calls: Vec<Call> = rows[begin..begin + length]
-            .iter()
-            .map(|row| connect(&mut collector, row))
-            .collect();
-        let asleep_ns = match is_released(&collector, work) && length == 0 {
-            true => asleep[work as usize],
-            false => 0,
-        };
-        let recorded = &mut collector.works[work as usize];
-        segments.add((work, recorded), &rows[begin..begin + length], calls, asleep_ns);
-        own.add(recorded, segments.own_ns);
-        begin += length;
-    }
-    collector.notes.negative_gaps += segments.negative_gaps;
-    collector.notes.shortened_waits += segments.shortened_waits;
-    let mut works = Works {
-        calls: segments.calls,
-        waits_for: segments.waits_for,
-        ..Works::default()
-    };
-    link_callees(&mut collector, &mut works.calls);
-    works.arrivals = arrivals(&mut collector);
-    own.replace_refused(&mut collector.works);
-    works.names = collector.names;
-    works.works = collector.works;
-    works.notes = collector.notes;
-    handover::infer(&mut works);
-    Ok(works)
 }
 
 /// An invocation below another one without a call between them: its times become those of a call.
@@ -102,8 +71,38 @@ fn infer_calls(collector: &mut Collector) -> Result<(), TooMany> {
             work: parent,
             callee: index as u32,
             node: ties.node,
-            is_message: false,
+            what: What::Request,
+            facts: CallFacts::default(),
         })?;
+    }
+    Ok(())
+}
+
+/// The sleep of a request that gave up its slot for it and made no calls becomes a call that nobody answers. It comes after all own
+/// time, and before the wait for another slot.
+fn add_sleeps(collector: &mut Collector) -> Result<(), TooMany> {
+    let mut has_calls = vec![false; collector.works.len()];
+    for call in &collector.calls {
+        has_calls[call.work as usize] = true;
+    }
+    for (index, has_calls) in has_calls.into_iter().enumerate() {
+        let (work, ties) = (&collector.works[index], &collector.ties[index]);
+        let station = collector.names.instances[work.instance as usize].station;
+        if has_calls || !station.is_released || ties.asleep_ns <= 0 {
+            continue;
+        }
+        let end_ns = work.end_ns() - work.slot_wait_ns;
+        let call = MadeCall {
+            span_id: work.span_id,
+            start_ns: (end_ns - ties.asleep_ns).max(work.start_ns()),
+            end_ns,
+            work: index as u32,
+            callee: NONE,
+            node: ties.node,
+            what: What::Sleep,
+            facts: CallFacts::default(),
+        };
+        collector.push(call)?;
     }
     Ok(())
 }
@@ -135,42 +134,35 @@ fn slots(collector: &mut Collector) {
     }
 }
 
-/// The call of a row, without the calls for which it waits.
-fn connect(collector: &mut Collector, row: &MadeCall) -> Call {
+/// The call of a row with its ways.
+fn connect(collector: &Collector, row: &MadeCall) -> Call {
     let duration_ns = (row.end_ns - row.start_ns).max(0);
-    let (mut ending, mut out_ns, mut back_ns) = (Ending::Duration, 0, 0);
-    if let Some(callee) = collector.works.get(row.callee as usize) {
+    let is_message = row.what == What::Message;
+    let (mut is_answered, mut out_ns, mut back_ns) = (false, 0, 0);
+    if let Some(callee) = collector.works.get(row.callee as usize).filter(|_| !is_message) {
         let after_ns = (callee.enqueue_ns - row.start_ns).max(0);
         let is_near = same_clock(collector, row);
         let net_ns = duration_ns - callee.response_ns;
-        match (row.is_message, net_ns >= 0) {
-            (false, true) => {
-                ending = Ending::Answer;
-                out_ns = if is_near { after_ns.min(net_ns) } else { net_ns / 2 };
-                back_ns = net_ns - out_ns;
-            }
-            // The caller did not wait for the answer.
-            (false, false) => out_ns = if is_near { after_ns } else { 0 },
-            (true, _) if is_near => out_ns = after_ns,
-            (true, _) => out_ns = after_ns.max(duration_ns),
+        is_answered = net_ns >= 0;
+        if is_answered {
+            out_ns = if is_near { after_ns.min(net_ns) } else { net_ns / 2 };
+            back_ns = net_ns - out_ns;
+        } else if is_near {
+            // The caller did not wait for the end.
+            out_ns = after_ns;
         }
     }
     Call {
         span_id: row.span_id,
-        gap_ns: 0,
+        start_ns: row.start_ns,
+        end_ns: row.end_ns,
         out_ns,
         back_ns,
-        duration_ns,
-        slot_wait_ns: 0,
-        setup_ns: 0,
-        early_ns: 0,
         work: row.work,
         callee: row.callee,
-        first_wait: 0,
-        waits: 0,
-        ending,
-        place: Place::Joined,
-        begins_group: false,
+        is_answered,
+        what: row.what,
+        facts: row.facts,
     }
 }
 
@@ -191,7 +183,7 @@ fn link_callees(collector: &mut Collector, calls: &mut [Call]) {
         if is_second {
             collector.notes.duplicates += 1;
             call.callee = NONE;
-            call.ending = Ending::Duration;
+            call.is_answered = false;
         }
         let mut callee = call.callee;
         while let Some(work) = collector.works.get_mut(callee as usize) {

@@ -1,32 +1,43 @@
-//! [`Works`]: the invocations of a run with their own time, their calls and what each call waits for, without any waits.
+//! [`Recorded`]: the invocations and calls of a run, who caused whom, and their recorded times and results.
 
-use cctf_proto::cctf::{SpanId, TraceId};
+use cctf_proto::cctf::{SpanId, SpanKind, TraceId};
 
 use super::names::Names;
 use super::notes::Notes;
+use super::texts::Texts;
 
-/// Maximum number of invocations. Each takes about 100 bytes and each of their calls about 110, so that a run of two rows each
-/// stays below 1 GiB.
+/// Maximum number of invocations. Each takes about 190 bytes and each of their calls about 110, so that a run at both maxima
+/// stays below 2 GiB.
 pub const INVOCATIONS_MAX: usize = 4_000_000;
 /// Maximum number of calls, for the same reason.
 pub const CALLS_MAX: usize = 8_000_000;
 /// An index that stands for none.
 pub const NONE: u32 = u32::MAX;
 
-/// The work of a run, and the stations that did it. All times are integer nanoseconds.
+/// The rows of a run, connected. All times are integer nanoseconds.
 #[derive(Debug, Clone, Default)]
-pub struct Works {
+pub struct Recorded {
     pub names: Names,
+    pub texts: Texts,
     /// Invocations in the order of their rows.
     pub works: Vec<Work>,
     /// Calls of invocations. Those of one invocation are neighbours, in the order of their start.
     pub calls: Vec<Call>,
-    /// Indices into `calls`: each call has a range of them.
-    pub waits_for: Vec<u32>,
     /// The invocations that no invocation of this run called, in the order of their arrival.
     pub arrivals: Vec<Arrival>,
     /// Whether the rows left anything out.
     pub notes: Notes,
+}
+
+impl Recorded {
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// An invocation by its index; `None` for [`NONE`].
+    pub fn work(&self, index: u32) -> Option<&Work> {
+        self.works.get(index as usize)
+    }
 }
 
 /// How a recorded invocation waited for its first slot.
@@ -37,11 +48,11 @@ pub enum Waited {
     /// The source reports no queue time: waits are in its own time.
     #[default]
     Unknown,
-    /// A full queue refused it (503). Its own time is unknown and replaced by the mean of its endpoint.
+    /// A full queue refused it (503). Its own time is unknown.
     Refused,
 }
 
-/// One invocation. It needs a slot from its start to its end, except during the calls of an instance that releases slots.
+/// One invocation.
 #[derive(Debug, Clone, Copy)]
 pub struct Work {
     pub trace_id: TraceId,
@@ -52,13 +63,11 @@ pub struct Work {
     pub wait_ns: i64,
     /// Recorded wake-up: from the moment at which a slot was free for it to its start. The slot is occupied meanwhile.
     pub setup_ns: i64,
-    /// Recorded waits for further slots, after calls during which the slot was released, without the wake-ups that were inferred.
+    /// Recorded waits for further slots, after calls during which the slot was released, with the wake-ups. At most the service time.
     pub slot_wait_ns: i64,
     /// Recorded time from arrival to end.
     pub response_ns: i64,
-    /// Own time after the last group of calls, or all of it if there are no calls.
-    pub tail_ns: i64,
-    /// Its calls: `first_call..first_call + calls` in [`Works::calls`].
+    /// Its calls: `first_call..first_call + calls` in [`Recorded::calls`].
     pub first_call: u32,
     pub calls: u32,
     /// The call that caused it, or [`NONE`].
@@ -70,6 +79,25 @@ pub struct Work {
     /// Index of its endpoint in [`Names::endpoints`].
     pub endpoint: u32,
     pub waited: Waited,
+    pub facts: InvocationFacts,
+}
+
+/// Fields of an invocation's row that do not place it in time. Sizes of 4 GiB and more count as 4 GiB.
+#[derive(Debug, Clone, Copy)]
+pub struct InvocationFacts {
+    pub cpu_ns: Option<i64>,
+    pub cpu_wait_ns: i64,
+    /// Waits for further slots as the row has them.
+    pub slot_wait_ns: i64,
+    pub queue_ns: Option<i64>,
+    pub bytes_in: Option<u32>,
+    pub bytes_out: Option<u32>,
+    pub status: Option<i32>,
+    /// Index in [`Texts::errors`].
+    pub error: Option<u32>,
+    pub kind: SpanKind,
+    pub is_failed: bool,
+    pub has_duration: bool,
 }
 
 impl Work {
@@ -95,70 +123,52 @@ impl Work {
     }
 }
 
-/// The event that ends a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ending {
-    /// The answer of the invocation that it caused, after the way back.
-    #[default]
-    Answer,
-    /// Its recorded duration: there is no such invocation (a database), or the call did not wait for it (a message, a timeout).
-    Duration,
-}
-
 /// One call of an invocation.
-///
-/// The calls of an invocation form groups: calls that overlap, directly or through others. A group begins with the end of the
-/// group before it, or with the invocation's start. The own time before its first call is worked on a slot. It ends when
-/// all calls ended for which the invocation waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub span_id: SpanId,
-    /// Own time before it: after the last of the calls for which it waits, else after the beginning of its group. For a call
-    /// after the invocation's end, after that end.
-    pub gap_ns: i64,
+    /// Recorded start and end, nanoseconds since the Unix epoch.
+    pub start_ns: i64,
+    pub end_ns: i64,
     /// From its start to the arrival of the invocation that it caused.
     pub out_ns: i64,
-    /// From the end of that invocation to its own end.
+    /// From the end of that invocation to its own end. 0 if that end was earlier.
     pub back_ns: i64,
-    /// Recorded duration.
-    pub duration_ns: i64,
-    /// For the first call of a group after which the invocation queued for a slot again: its recorded wait, without the wake-up.
-    pub slot_wait_ns: i64,
-    /// For the same call: the wake-up of that slot, which is occupied meanwhile. At most 4.3 s.
-    pub setup_ns: u32,
-    /// How long before the call its slot was released, if that was inferred. At most 4.3 s.
-    pub early_ns: u32,
     /// The invocation that made it.
     pub work: u32,
     /// The invocation that it caused, or [`NONE`]. Further ones follow as siblings; only the first one answers.
     pub callee: u32,
-    /// The calls of its group for which it waits: `first_wait..first_wait + waits` in [`Works::waits_for`].
-    pub first_wait: u32,
-    pub waits: u32,
-    pub ending: Ending,
-    pub place: Place,
-    /// Whether it is the first call of its group.
-    pub begins_group: bool,
+    /// Whether it ended after the invocation that answers it. False for messages.
+    pub is_answered: bool,
+    pub what: What,
+    pub facts: CallFacts,
 }
 
-impl Call {
-    /// The indices of the calls for which it waits.
-    pub fn waits(&self) -> std::ops::Range<usize> {
-        let first = self.first_wait as usize;
-        first..first + self.waits as usize
-    }
-}
-
-/// Where in its invocation a call is.
+/// The kind of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Place {
-    /// The invocation waits for its end.
+pub enum What {
     #[default]
-    Joined,
-    /// It starts before the invocation ends, but ends later: the invocation does not wait for it.
-    Detached,
-    /// It starts after the invocation's end, without a slot.
-    After,
+    Request,
+    Message,
+    /// A sleep of an instance that releases its slot for it.
+    Sleep,
+}
+
+/// Fields of a call's row that do not place it in time. A call without a row has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallFacts {
+    /// The internal span that made it; `None` if the invocation itself did.
+    pub branch: Option<SpanId>,
+    /// Index in [`Texts::labels`].
+    pub label: Option<u32>,
+    /// Index in [`Texts::errors`].
+    pub error: Option<u32>,
+    pub bytes_out: Option<u32>,
+    pub bytes_in: Option<u32>,
+    pub status: Option<i32>,
+    /// Number of earlier attempts.
+    pub resends: u32,
+    pub is_failed: bool,
 }
 
 /// An invocation that nothing in this run called.

@@ -13,8 +13,6 @@ pub struct Notes {
     pub refused: u64,
     /// Invocations without a valid duration. They take no time.
     pub without_duration: u64,
-    /// Invocations and calls whose times contradict each other: a gap was negative and counts as 0.
-    pub negative_gaps: u64,
     /// Rows with an id that an earlier row has. They are left out.
     pub duplicates: u64,
     /// Invocations whose caller is missing in these rows. Each arrives at its recorded time.
@@ -23,8 +21,6 @@ pub struct Notes {
     pub inferred_calls: u64,
     /// Root calls without an invocation that answered them. They are left out.
     pub unanswered_roots: u64,
-    /// Calls that wait for more than the maximum of other calls. They wait for those that ended last.
-    pub shortened_waits: u64,
     /// Rows that represent more than one request. Waits cannot be simulated from a sample.
     pub sampled: u64,
 }
@@ -54,11 +50,6 @@ impl Notes {
                 "invocations have no valid duration and take no time",
             ),
             (
-                self.negative_gaps,
-                "gap between calls is negative and counts as 0",
-                "gaps between calls are negative and count as 0",
-            ),
-            (
                 self.duplicates,
                 "row has the id of an earlier row and is left out",
                 "rows have the id of an earlier row and are left out",
@@ -77,11 +68,6 @@ impl Notes {
                 self.unanswered_roots,
                 "root call has no invocation and is left out",
                 "root calls have no invocation and are left out",
-            ),
-            (
-                self.shortened_waits,
-                "call waits for too many others: it waits for those that ended last",
-                "calls wait for too many others: they wait for those that ended last",
             ),
             (
                 self.sampled,

@@ -1,8 +1,8 @@
 //! [`InvocationRow`] and [`CallRow`]: a row as far as it matters for work.
 
-use cctf_proto::cctf::{Call, Flag, Invocation, Milliseconds, SpanId, SpanKind, TraceId};
+use cctf_proto::cctf::{Call, Flag, Invocation, Milliseconds, SpanId, SpanKind, TraceId, is_error};
 
-/// Ids, names and times of an invocation. `None`: unknown.
+/// An invocation. `None`: unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct InvocationRow<'a> {
     pub trace_id: TraceId,
@@ -15,6 +15,7 @@ pub struct InvocationRow<'a> {
     pub method: Option<&'a str>,
     /// The route, else the path.
     pub route: Option<&'a str>,
+    pub kind: SpanKind,
     pub enqueue: Milliseconds,
     pub end: Milliseconds,
     pub response: Option<Milliseconds>,
@@ -23,22 +24,39 @@ pub struct InvocationRow<'a> {
     pub slot_wait: Option<Milliseconds>,
     pub cpu: Option<Milliseconds>,
     pub cpu_wait: Option<Milliseconds>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
     pub status: Option<i64>,
+    /// Class of its error.
+    pub error: Option<&'a str>,
+    pub is_failed: bool,
     pub is_orphan: bool,
     /// Whether it represents more than one request.
     pub is_sampled: bool,
 }
 
-/// Ids, node and times of a call.
+/// A call. `None`: unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct CallRow<'a> {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    pub has_parent_span: bool,
+    pub parent_span_id: Option<SpanId>,
     pub ancestor_id: Option<SpanId>,
     pub node: &'a str,
+    /// The module that it calls, else the peer as its caller names it.
+    pub to: Option<&'a str>,
+    pub method: Option<&'a str>,
+    pub path: Option<&'a str>,
     pub start: Milliseconds,
     pub end: Milliseconds,
+    pub bytes_out: Option<u64>,
+    pub bytes_in: Option<u64>,
+    pub status: Option<i64>,
+    /// Class of its error.
+    pub error: Option<&'a str>,
+    /// Number of earlier attempts.
+    pub resends: u64,
+    pub is_failed: bool,
     pub is_message: bool,
 }
 
@@ -54,6 +72,7 @@ impl<'a> From<&'a Invocation<'_>> for InvocationRow<'a> {
             node: &row.node,
             method: row.method.as_deref(),
             route: row.route.as_deref().or(row.path.as_deref()),
+            kind: row.kind,
             enqueue: row.ts_enqueue,
             end: row.ts_end,
             response: row.rt_ms,
@@ -62,7 +81,11 @@ impl<'a> From<&'a Invocation<'_>> for InvocationRow<'a> {
             slot_wait: row.slot_wait_ms,
             cpu: row.cpu_time_ms,
             cpu_wait: row.cpu_wait_ms,
+            bytes_in: row.bytes_in,
+            bytes_out: row.bytes_out,
             status: row.status,
+            error: row.error_type.as_deref(),
+            is_failed: is_error(row.status, row.error_type.as_deref()),
             is_orphan: row.flags.is_some_and(|flags| flags.has(Flag::Orphan)),
             is_sampled: row.sample_weight.is_some_and(|weight| weight > 1.0),
         }
@@ -74,11 +97,20 @@ impl<'a> From<&'a Call<'_>> for CallRow<'a> {
         Self {
             trace_id: row.trace_id,
             span_id: row.span_id,
-            has_parent_span: row.parent_span_id.is_some(),
+            parent_span_id: row.parent_span_id,
             ancestor_id: row.ancestor_id,
             node: &row.node,
+            to: row.peer_module.as_deref().or(row.peer.as_deref()),
+            method: row.method.as_deref(),
+            path: row.path.as_deref(),
             start: row.ts_start,
             end: row.ts_end,
+            bytes_out: row.bytes_out,
+            bytes_in: row.bytes_in,
+            status: row.status,
+            error: row.error_type.as_deref(),
+            resends: row.resend_count.unwrap_or(0),
+            is_failed: is_error(row.status, row.error_type.as_deref()),
             is_message: row.kind == Some(SpanKind::Producer),
         }
     }

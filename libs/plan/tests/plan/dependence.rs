@@ -5,7 +5,7 @@
 use plan::plan::{Plan, Reason, Wait};
 use serde_json::json;
 
-use crate::programs::{Program, Step, execute};
+use crate::programs::{Program, Step, execute, simulated};
 use crate::rows::{MS, Rows, id, trees};
 use Step::{Answer, Call, Own, Quorum, Retried, Spans, Together};
 
@@ -18,9 +18,11 @@ fn follows(program: &[Step], modules: &[&'static str]) -> Plan {
     let plan = program.plan(REQUESTS);
     assert_eq!(plan.counts.deviating(), 0, "{:?}", plan.counts);
     assert_eq!(execute(&plan, None), program.responses(REQUESTS, None));
+    assert_eq!(simulated(&plan, None), program.responses(REQUESTS, None));
     for module in modules {
         let truth = program.responses(REQUESTS, Some(module));
         assert_eq!(execute(&plan, Some(module)), truth, "{module} is slower");
+        assert_eq!(simulated(&plan, Some(module)), truth, "{module} is slower");
         let moved = truth.iter().zip(program.responses(REQUESTS, None));
         let moved = moved.filter(|(slow, fast)| *slow > fast).count();
         assert!(
@@ -73,7 +75,9 @@ fn branches_that_call_the_same_are_kept_apart_by_their_spans() {
     let branch = || vec![Call("a"), Own(1), Call("a")];
     let program = Program(vec![Own(1), Spans(vec![branch(), branch()]), Own(1)]);
     let plan = program.plan(REQUESTS);
-    assert_eq!(execute(&plan, Some("a")), program.responses(REQUESTS, Some("a")));
+    let truth = program.responses(REQUESTS, Some("a"));
+    assert_eq!(execute(&plan, Some("a")), truth);
+    assert_eq!(simulated(&plan, Some("a")), truth);
 }
 
 #[test]
@@ -95,6 +99,7 @@ fn a_quorum_waits_for_two_of_three_whichever_end_first() {
     for module in ["a", "b", "c", "d"] {
         let truth = program.responses(REQUESTS, Some(module));
         assert_eq!(execute(&plan, Some(module)), truth, "{module} is slower");
+        assert_eq!(simulated(&plan, Some(module)), truth, "{module} is slower");
     }
 }
 

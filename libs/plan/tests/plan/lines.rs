@@ -37,7 +37,7 @@ fn a_plan_is_a_header_and_one_line_for_each_root() {
         [15 * MS, 22 * MS],
         json!({"peer": "db-front:80", "status": 500}),
     );
-    rows.collector.work.instances()[0].station = Station {
+    rows.collector.instances()[0].station = Station {
         slots: Some(2),
         is_released: false,
         queue_limit: Some(9),
@@ -143,7 +143,7 @@ fn a_window_has_the_roots_that_arrive_in_it_with_everything_below() {
             to: to.map(seconds),
         };
         let (recorded, span) = plan::plan::read(&run, &first, window, &mut |_| {}).unwrap();
-        assert_eq!(recorded.works.notes.damaged_lines, 1);
+        assert_eq!(recorded.notes.damaged_lines, 1);
         let plan = Plan::new(recorded, span, &plan::plan::Regressed::default());
         assert_eq!((plan.counts.roots, plan.counts.invocations), (roots, invocations));
         let header = &lines(&plan)[0];

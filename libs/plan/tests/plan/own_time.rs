@@ -114,14 +114,14 @@ fn a_sleep_without_a_slot_is_a_call_that_nobody_answers() {
     let mut rows = Rows::default();
     let fields = json!({"cpu_time_ms": 3, "cpu_wait_ms": 1, "slot_wait_ms": 2});
     rows.invocation(1, [0, 0, 20 * MS], fields);
-    rows.collector.work.instances()[0].station = Station {
+    rows.collector.instances()[0].station = Station {
         slots: Some(1),
         is_released: true,
         queue_limit: None,
     };
     let plan = rows.plan();
     let invocation = root(&plan);
-    assert_eq!(invocation.calls[0].what, plan::plan::What::Sleep);
+    assert_eq!(invocation.calls[0].what, plan::work::What::Sleep);
     assert_eq!(gaps(&invocation), [(3_000, 3_000), (0, 0)]);
     assert_eq!(plan.counts.deviating(), 0);
 }
@@ -139,12 +139,7 @@ fn an_unknown_cpu_time_is_the_regression_else_none_and_both_are_counted() {
         let mut regressed = Regressed::default();
         let key = ("m".to_owned(), Some("GET".to_owned()), Some("/".to_owned()));
         regressed.extend(cpu_ns.map(|ns| (key, ns)));
-        let span = Span {
-            zero_ns: 0,
-            from_ns: i64::MIN,
-            to_ns: i64::MAX,
-        };
-        let plan = Plan::new(rows.finish(), span, &regressed);
+        let plan = Plan::new(rows.finish(), Span::ALL, &regressed);
         assert_eq!((root(&plan).cpu, root(&plan).beside_cpu_ns), (cpu, 0));
         let text = plan.notes().join("\n");
         assert!(text.contains(notes), "{text}");
@@ -158,7 +153,7 @@ fn a_refused_request_has_the_mean_work_of_its_endpoint_and_no_status() {
     rows.invocation(2, [0, 0, 20 * MS], json!({"cpu_time_ms": 8}));
     let refused = json!({"queue_time_ms": null, "status": 503, "error_type": "503", "bytes_out": 9});
     rows.invocation(3, [MS, MS, MS], refused);
-    rows.collector.work.instances()[0].station.slots = Some(1);
+    rows.collector.instances()[0].station.slots = Some(1);
     let plan = rows.plan();
     let tree = &trees(&plan)[2];
     let invocation = &tree.invocations[0];

@@ -1,6 +1,7 @@
 //! [`Program`]: what a service does, executed with random times: its rows, and its response when a callee is slower.
 
 use plan::plan::{Call, Ends, Plan, Tree, Wait};
+use plan::stations::{load, simulate};
 use serde_json::json;
 
 use crate::rows::{MS, Rows, child_of, id, trace, with};
@@ -153,7 +154,8 @@ impl Program {
                 let [start_ns, end_ns] = [made.start_ns, made.end_ns].map(|ns| at_ns + ns);
                 // Half a millisecond of network on each side.
                 let half_ns = MS / 2;
-                let module = json!({"module_id": made.module, "path": "/x"});
+                let status = if made.is_failed { 500 } else { 200 };
+                let module = json!({"module_id": made.module, "path": "/x", "status": status});
                 let fields = with(with(child_of(root, call), of_trace.clone()), module);
                 let within = [start_ns + half_ns, start_ns + half_ns, end_ns - half_ns];
                 rows.invocation(callee, within, fields);
@@ -178,6 +180,22 @@ impl Program {
 pub fn execute(plan: &Plan, slow: Option<&str>) -> Vec<i64> {
     plan.trees()
         .map(|tree| response_ns(plan, &tree, 0, slow))
+        .collect()
+}
+
+/// The same by the simulator of stations.
+pub fn simulated(plan: &Plan, slow: Option<&str>) -> Vec<i64> {
+    let mut load = load(plan);
+    for visit in &mut load.visits {
+        let module = &load.names.modules[load.names.module_of(visit.instance) as usize];
+        if slow == Some(module) {
+            visit.answer.gap_ns += SLOWER_NS;
+        }
+    }
+    let outcomes = simulate(&load);
+    let roots = load.arrivals.iter();
+    roots
+        .map(|arrival| outcomes[arrival.visit as usize].response_ns())
         .collect()
 }
 

@@ -1,7 +1,8 @@
 //! Rows by hand, as far as a plan needs them.
 
 use cctf_proto::cctf::{self, Invocation, Milliseconds};
-use plan::plan::{Plan, PlanCollector, Recorded, Regressed, Span, Tree};
+use plan::plan::{Plan, Regressed, Span, Tree};
+use plan::work::{Collector, Recorded};
 use serde_json::{Value, json};
 
 pub const MS: i64 = 1_000_000;
@@ -12,7 +13,7 @@ type LaterCall = (u64, u64, [i64; 2], Value);
 /// Rows with all required fields; further ones are added or replace them.
 #[derive(Default)]
 pub struct Rows {
-    pub collector: PlanCollector,
+    pub collector: Collector,
     pub calls_later: Vec<LaterCall>,
 }
 
@@ -71,12 +72,7 @@ impl Rows {
 }
 
 pub fn plan_of(recorded: Recorded) -> Plan {
-    let span = Span {
-        zero_ns: 0,
-        from_ns: i64::MIN,
-        to_ns: i64::MAX,
-    };
-    Plan::new(recorded, span, &Regressed::default())
+    Plan::new(recorded, Span::ALL, &Regressed::default())
 }
 
 pub fn trees(plan: &Plan) -> Vec<Tree> {

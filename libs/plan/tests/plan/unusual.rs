@@ -1,6 +1,7 @@
 //! Unusual traces: bounded, and everything that is left out is counted.
 
-use plan::plan::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, Ends, INVOCATIONS_PER_ROOT_MAX, Plan, What};
+use plan::plan::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, Ends, INVOCATIONS_PER_ROOT_MAX, Plan};
+use plan::work::What;
 use serde_json::json;
 
 use crate::rows::{MS, Rows, child_of, id, trees, with};
@@ -102,7 +103,7 @@ fn a_failure_by_a_full_queue_happens_only_if_the_queue_is_full_again() {
     rows.call(11, 1, [0, 10 * MS], failed.clone());
     rows.call(12, 2, [2 * MS, 3 * MS], json!({"status": 503}));
     rows.call(13, 1, [10 * MS, 21 * MS], failed);
-    for instance in rows.collector.work.instances() {
+    for instance in rows.collector.instances() {
         instance.station.slots = Some(1);
     }
     let plan = rows.plan();

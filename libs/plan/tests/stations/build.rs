@@ -1,7 +1,9 @@
-//! Small works by hand, and a random generator of larger ones.
+//! Small loads by hand, and a random generator of larger ones.
 
 use cctf_proto::cctf::{SpanId, TraceId};
-use plan::work::{Arrival, Call, Ending, NONE, Place, Station, Waited, Work, Works};
+use plan::plan::Ends;
+use plan::stations::{Arrival, Call, Fails, Load, Visit, Wait};
+use plan::work::{NONE, Station, Waited};
 
 /// A sequence of numbers that a seed determines (SplitMix64, Steele, Lea and Flood 2014).
 pub struct Random(pub u64);
@@ -19,6 +21,11 @@ impl Random {
         self.next() % bound
     }
 
+    /// Once in so many times.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
     /// Exponential with a mean, at least 1.
     pub fn exponential(&mut self, mean: f64) -> i64 {
         let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -26,37 +33,104 @@ impl Random {
     }
 }
 
-/// An invocation to build: calls in groups.
+/// What a call or an answer waits for: calls by their place in the visit.
+#[derive(Debug, Clone, Default)]
+pub struct Waits {
+    pub after: Vec<usize>,
+    pub any_of: Vec<usize>,
+    pub need: usize,
+    pub gap_ns: i64,
+    /// Wake-up of a slot to which it returns.
+    pub setup_ns: u32,
+    pub has_waited: bool,
+}
+
+/// A visit to build.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     pub instance: u32,
     pub setup_ns: i64,
-    pub groups: Vec<Vec<Branch>>,
-    pub tail_ns: i64,
+    /// Whether the recorded visit waited for its first slot.
+    pub has_waited: bool,
+    pub waited: Waited,
+    pub calls: Vec<Branch>,
+    pub answer: Waits,
+    pub fails: Fails,
+    /// After the visit before it of the same call.
+    pub delay_ns: i64,
 }
 
 /// A call to build.
 #[derive(Debug, Clone)]
 pub struct Branch {
-    pub gap_ns: i64,
-    /// Indices within its group.
-    pub waits: Vec<usize>,
+    pub waits: Waits,
     pub out_ns: i64,
     pub back_ns: i64,
-    /// Without a callee, `back_ns` is its duration.
-    pub callee: Option<Tree>,
+    pub ahead_ns: i64,
+    pub early_ns: u32,
+    pub ends: Ends,
+    pub callees: Vec<Tree>,
+    pub retry_of: Option<usize>,
+    pub is_after_answer: bool,
+    pub is_message: bool,
+    pub is_failed: bool,
+    pub fails_visit: bool,
 }
 
-/// Works without calls so far, with one module per station.
-pub fn empty(stations: &[Station]) -> Works {
-    let mut works = Works::default();
-    for (index, station) in stations.iter().enumerate() {
-        let module = works.names.module(&format!("m{index}"));
-        let instance = works.names.instance(module, "i", "n");
-        works.names.instances[instance as usize].station = *station;
-        works.names.endpoint(module, Some("GET"), Some("/"));
+impl Tree {
+    /// A visit with own time, but without calls.
+    pub fn leaf(own_ns: i64) -> Self {
+        Self {
+            answer: Waits {
+                gap_ns: own_ns,
+                ..Waits::default()
+            },
+            has_waited: true,
+            waited: Waited::Recorded,
+            ..Self::default()
+        }
     }
-    works
+}
+
+impl Branch {
+    /// A call that one visit answers.
+    pub fn to(callee: Tree) -> Self {
+        Self {
+            callees: vec![callee],
+            ends: Ends::Answer,
+            ..Self::lasting(0)
+        }
+    }
+
+    /// A call that nobody answers.
+    pub fn lasting(ns: i64) -> Self {
+        Self {
+            waits: Waits::default(),
+            out_ns: 0,
+            back_ns: 0,
+            ahead_ns: 0,
+            early_ns: 0,
+            ends: Ends::Duration(ns),
+            callees: Vec::new(),
+            retry_of: None,
+            is_after_answer: false,
+            is_message: false,
+            is_failed: false,
+            fails_visit: false,
+        }
+    }
+}
+
+/// A load without visits so far, with one module per station.
+pub fn empty(stations: &[Station]) -> Load {
+    let mut load = Load::default();
+    for (index, station) in stations.iter().enumerate() {
+        let module = load.names.module(&format!("m{index}"));
+        let instance = load.names.instance(module, "i", "n");
+        load.names.instances[instance as usize].station = *station;
+        load.names.endpoint(module, Some("GET"), Some("/"));
+    }
+    load
 }
 
 pub fn station(slots: u32, is_released: bool, queue_limit: Option<u32>) -> Station {
@@ -68,14 +142,14 @@ pub fn station(slots: u32, is_released: bool, queue_limit: Option<u32>) -> Stati
 }
 
 /// Adds a root with everything that it calls. Roots must be added in order of time.
-pub fn add_root(works: &mut Works, at_ns: i64, tree: &Tree) {
-    let work = add(works, tree);
-    works.arrivals.push(Arrival {
-        work,
+pub fn add_root(load: &mut Load, at_ns: i64, tree: &Tree) {
+    let visit = add(load, tree);
+    load.arrivals.push(Arrival {
+        visit,
         at_ns,
         out_ns: 0,
         back_ns: 0,
-        span_id: span(work),
+        span_id: span(visit),
         is_root: true,
     });
 }
@@ -84,64 +158,77 @@ fn span(index: u32) -> SpanId {
     SpanId::from_bytes(&u64::from(index + 1).to_be_bytes()).unwrap()
 }
 
-fn add(works: &mut Works, tree: &Tree) -> u32 {
-    let index = works.works.len() as u32;
-    let first_call = works.calls.len();
-    works.works.push(Work {
+fn add(load: &mut Load, tree: &Tree) -> u32 {
+    let number = load.visits.len() as u32;
+    let first_call = load.calls.len() as u32;
+    for branch in &tree.calls {
+        let call = Call {
+            wait: add_wait(load, first_call, &branch.waits),
+            out_ns: branch.out_ns,
+            back_ns: branch.back_ns,
+            ahead_ns: branch.ahead_ns,
+            ends: branch.ends,
+            visit: number,
+            callee: NONE,
+            retry_of: branch
+                .retry_of
+                .map_or(NONE, |attempt| first_call + attempt as u32),
+            early_ns: branch.early_ns,
+            is_after_answer: branch.is_after_answer,
+            is_message: branch.is_message,
+            is_failed: branch.is_failed,
+            fails_visit: branch.fails_visit,
+        };
+        load.calls.push(call);
+    }
+    let answer = add_wait(load, first_call, &tree.answer);
+    load.visits.push(Visit {
         trace_id: TraceId::from_bytes(&[1; 16]).unwrap(),
-        span_id: span(index),
+        span_id: span(number),
         enqueue_ns: 0,
-        // Otherwise a set-up time would be that of a sleeping thread, which a request that waits does not have.
-        wait_ns: 1,
+        wait_ns: i64::from(tree.has_waited),
         setup_ns: tree.setup_ns,
         slot_wait_ns: 0,
         response_ns: 0,
-        tail_ns: tree.tail_ns,
-        first_call: first_call as u32,
-        calls: tree.groups.iter().map(|group| group.len() as u32).sum(),
+        delay_ns: tree.delay_ns,
+        first_call,
+        calls: tree.calls.len() as u32,
         caller: NONE,
         sibling: NONE,
         instance: tree.instance,
         endpoint: tree.instance,
-        waited: Waited::Recorded,
+        waited: tree.waited,
+        fails: tree.fails,
+        answer,
     });
-    for group in &tree.groups {
-        let base = works.calls.len();
-        for (place, branch) in group.iter().enumerate() {
-            let first_wait = works.waits_for.len() as u32;
-            works
-                .waits_for
-                .extend(branch.waits.iter().map(|wait| (base + wait) as u32));
-            works.calls.push(Call {
-                span_id: span(0),
-                gap_ns: branch.gap_ns,
-                out_ns: branch.out_ns,
-                back_ns: branch.back_ns,
-                duration_ns: branch.back_ns,
-                slot_wait_ns: 0,
-                setup_ns: 0,
-                early_ns: 0,
-                work: index,
-                callee: NONE,
-                first_wait,
-                waits: branch.waits.len() as u32,
-                ending: match branch.callee {
-                    Some(_) => Ending::Answer,
-                    None => Ending::Duration,
-                },
-                place: Place::Joined,
-                begins_group: place == 0,
-            });
+    for (call, branch) in (first_call..).zip(&tree.calls) {
+        let mut before = NONE;
+        for callee in &branch.callees {
+            let callee = add(load, callee);
+            load.visits[callee as usize].caller = call;
+            match load.visits.get_mut(before as usize) {
+                Some(before) => before.sibling = callee,
+                None => load.calls[call as usize].callee = callee,
+            }
+            before = callee;
         }
     }
-    for (place, branch) in tree.groups.iter().flatten().enumerate() {
-        if let Some(callee) = &branch.callee {
-            let callee = add(works, callee);
-            works.calls[first_call + place].callee = callee;
-            works.works[callee as usize].caller = (first_call + place) as u32;
-        }
+    number
+}
+
+fn add_wait(load: &mut Load, first_call: u32, waits: &Waits) -> Wait {
+    let first = load.waits_for.len() as u32;
+    let calls = waits.after.iter().chain(&waits.any_of);
+    load.waits_for.extend(calls.map(|call| first_call + *call as u32));
+    Wait {
+        first,
+        after: waits.after.len() as u16,
+        any_of: waits.any_of.len() as u16,
+        need: waits.need as u16,
+        setup_ns: waits.setup_ns,
+        gap_ns: waits.gap_ns,
+        slot_wait_ns: i64::from(waits.has_waited),
     }
-    index
 }
 
 /// Random trees whose calls go to stations of a greater number, so that held slots never wait for one another.
@@ -149,23 +236,27 @@ pub struct Forest {
     pub random: Random,
     /// Number of stations.
     pub stations: u32,
-    /// Maximum number of groups of calls in one invocation.
-    pub groups_max: u64,
-    /// Maximum number of calls in a group.
+    /// Maximum number of calls of one visit.
     pub calls_max: u64,
     /// Length of the unit of all times. With 1 many times are equal, with a million hardly any.
     pub unit: u64,
+    /// Whether there are more than plain calls: quorums, retries, timeouts, messages, failures, work after the answer, answers ahead
+    /// of the end, and wake-ups.
+    pub has_all: bool,
+    /// Whether each answer waits for all calls before it.
+    pub answers_wait: bool,
 }
 
 impl Forest {
-    /// Groups of any kind, and times that are often equal.
+    /// Everything, and times that are often equal.
     pub fn new(seed: u64) -> Self {
         Self {
             random: Random(seed),
             stations: 0,
-            groups_max: 2,
-            calls_max: 3,
+            calls_max: 5,
             unit: 1,
+            has_all: true,
+            answers_wait: false,
         }
     }
 
@@ -173,55 +264,126 @@ impl Forest {
         (self.random.below(bound) * self.unit + self.random.below(self.unit)) as i64
     }
 
-    /// An invocation whose calls are nested at most `depth` deep.
+    /// Whether something that not all loads have is there.
+    fn has(&mut self, once_in: u64) -> bool {
+        self.has_all && self.random.once_in(once_in)
+    }
+
+    /// A visit whose calls are nested at most `depth` deep.
     fn tree(&mut self, instance: u32, depth: u32) -> Tree {
+        let calls = self.random.below(self.calls_max + 1) as usize;
+        let late = match self.has(3) {
+            true => self.random.below(calls as u64 + 1) as usize,
+            false => 0,
+        };
+        let in_time = calls - late;
         let mut tree = Tree {
             instance,
             setup_ns: self.time(3),
-            groups: Vec::new(),
-            tail_ns: self.time(20),
+            has_waited: !self.has(3),
+            waited: if self.has(9) {
+                Waited::Refused
+            } else {
+                Waited::Recorded
+            },
+            fails: match self.random.below(4) {
+                0 if self.has_all => Fails::Always,
+                1 if self.has_all => Fails::WithCalls,
+                _ => Fails::Never,
+            },
+            ..Tree::default()
         };
-        for _ in 0..self.random.below(self.groups_max + 1) {
-            let mut group: Vec<Branch> = Vec::new();
-            let base_ns = self.time(10);
-            for place in 0..1 + self.random.below(self.calls_max) as usize {
-                let waits: Vec<usize> = (0..place).filter(|_| self.random.below(3) == 0).collect();
-                // The first call of a group is the earliest of those that wait for none.
-                let gap_ns = match (place, waits.is_empty()) {
-                    (0, _) => base_ns,
-                    (_, true) => base_ns + self.time(5),
-                    (_, false) => self.time(5),
-                };
-                group.push(self.branch(instance, depth, waits, gap_ns));
+        for place in 0..calls {
+            let is_late = place >= in_time;
+            let mut branch = self.branch(instance, depth);
+            branch.waits = self.waits(place);
+            branch.is_after_answer = is_late;
+            let first = if is_late { in_time } else { 0 };
+            if place > first && self.has(4) {
+                let attempt = first + self.random.below((place - first) as u64) as usize;
+                branch.retry_of = Some(attempt);
+                if !branch.waits.after.contains(&attempt) {
+                    branch.waits.after.push(attempt);
+                }
             }
-            tree.groups.push(group);
+            if self.has_all {
+                branch.early_ns = self.random.below(branch.waits.gap_ns as u64 + 1) as u32;
+            }
+            tree.calls.push(branch);
+        }
+        tree.answer = self.waits(in_time);
+        if self.answers_wait {
+            tree.answer.after = (0..in_time).collect();
         }
         tree
     }
 
-    fn branch(&mut self, instance: u32, depth: u32, waits: Vec<usize>, gap_ns: i64) -> Branch {
-        let callee = instance + 1 + self.random.below(2) as u32;
-        let is_answered = depth > 0 && callee < self.stations && self.random.below(4) > 0;
-        Branch {
-            gap_ns,
-            waits,
-            out_ns: self.time(3),
-            back_ns: 1 + self.time(6),
-            callee: is_answered.then(|| self.tree(callee, depth - 1)),
+    /// What waits for some of so many calls.
+    fn waits(&mut self, calls: usize) -> Waits {
+        let mut waits = Waits {
+            after: (0..calls).filter(|_| self.random.once_in(3)).collect(),
+            gap_ns: self.time(10),
+            ..Waits::default()
+        };
+        if self.has_all {
+            waits.setup_ns = self.random.below(3) as u32;
+            waits.has_waited = self.random.once_in(2);
         }
+        if self.has(3) {
+            waits.any_of = (0..calls).filter(|_| self.random.once_in(2)).collect();
+            if !waits.any_of.is_empty() {
+                waits.need = 1 + self.random.below(waits.any_of.len() as u64) as usize;
+            }
+        }
+        waits
+    }
+
+    /// A call that waits for nothing so far.
+    fn branch(&mut self, instance: u32, depth: u32) -> Branch {
+        let callee = instance + 1 + self.random.below(2) as u32;
+        let lasts_ns = 1 + self.time(6);
+        let mut branch = Branch {
+            is_failed: self.has(3),
+            fails_visit: self.has(2),
+            ..Branch::lasting(lasts_ns)
+        };
+        if depth == 0 || callee >= self.stations || self.random.once_in(4) {
+            return branch;
+        }
+        branch.callees.push(self.tree(callee, depth - 1));
+        if self.has(6) {
+            let sibling = self.tree(callee, depth - 1);
+            let delay_ns = self.time(5);
+            branch.callees.push(Tree { delay_ns, ..sibling });
+        }
+        if self.has(6) {
+            branch.is_message = true;
+            branch.callees[0].delay_ns = self.time(5);
+            return branch;
+        }
+        branch.out_ns = self.time(3);
+        branch.back_ns = self.time(3);
+        branch.ends = match self.has(4) {
+            true => Ends::Timeout(self.time(30)),
+            false => Ends::Answer,
+        };
+        if branch.ends == Ends::Answer && self.has(4) {
+            branch.ahead_ns = self.time(8);
+        }
+        branch
     }
 }
 
 /// Random roots at the first two of these stations.
-pub fn random_works(forest: &mut Forest, stations: &[Station], roots: u64) -> Works {
+pub fn random_load(forest: &mut Forest, stations: &[Station], roots: u64) -> Load {
     forest.stations = stations.len() as u32;
-    let mut works = empty(stations);
+    let mut load = empty(stations);
     let mut at_ns = 0;
     for _ in 0..roots {
         at_ns += forest.time(25);
         let instance = forest.random.below(2) as u32;
         let tree = forest.tree(instance, 3);
-        add_root(&mut works, at_ns, &tree);
+        add_root(&mut load, at_ns, &tree);
     }
-    works
+    load
 }

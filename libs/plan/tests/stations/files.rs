@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use plan::plan::{Window, read};
-use plan::work::{WorkError, Works};
+use plan::work::{Recorded, WorkError};
 use rundir::parts::Target;
 
 fn invocation(span: u64, enqueue_ms: u64) -> String {
@@ -28,10 +28,9 @@ fn inventory(workers: u64, source: &str) -> String {
     )
 }
 
-fn read_run(logs: &Path) -> Works {
+fn read_run(logs: &Path) -> Recorded {
     let (run, first) = Target::Folder(logs.join("r")).find().unwrap().unwrap();
-    let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {}).unwrap();
-    recorded.works
+    read(&run, &first, Window::default(), &mut |_| {}).unwrap().0
 }
 
 #[test]
@@ -54,9 +53,9 @@ fn all_parts_count_and_the_last_inventory_has_the_slots() {
         &lines,
         &inventory(3, "told"),
     );
-    let works = read_run(logs.path());
-    assert_eq!((works.works.len(), works.notes.damaged_lines), (3, 1));
-    let station = works.names.instances[0].station;
+    let recorded = read_run(logs.path());
+    assert_eq!((recorded.works.len(), recorded.notes.damaged_lines), (3, 1));
+    let station = recorded.names.instances[0].station;
     assert_eq!(
         (station.slots, station.queue_limit, station.is_released),
         (Some(3), Some(7), true)
@@ -79,8 +78,8 @@ fn a_damaged_inventory_leaves_the_one_of_an_earlier_part() {
             &inventory,
         );
     }
-    let works = read_run(logs.path());
-    assert_eq!(works.names.instances[0].station.slots, Some(2));
+    let recorded = read_run(logs.path());
+    assert_eq!(recorded.names.instances[0].station.slots, Some(2));
 }
 
 #[test]
@@ -94,9 +93,12 @@ fn inferred_slots_and_a_missing_inventory_are_no_station() {
             &(invocation(1, 1) + "\n"),
             &text,
         );
-        let works = read_run(logs.path());
+        let recorded = read_run(logs.path());
         assert_eq!(
-            (works.names.instances[0].station.slots, works.notes.missing.len()),
+            (
+                recorded.names.instances[0].station.slots,
+                recorded.notes.missing.len()
+            ),
             (None, notes)
         );
     }

@@ -1,31 +1,52 @@
 //! The simulator against a naive one, and against the recursions of Lindley, and of Kiefer and Wolfowitz.
 
-use plan::stations::{State, simulate};
+use plan::plan::Ends;
+use plan::stations::{Fails, Failures, State, simulate, simulate_with};
+use plan::work::Station;
 use proptest::prelude::*;
 
-use crate::build::{Forest, Random, Tree, add_root, empty, random_works, station};
+use crate::build::{Branch, Forest, Random, Tree, Waits, add_root, empty, random_load, station};
 use crate::naive;
 
-/// Slots, policy and queue limit of a station.
-fn any_station() -> impl Strategy<Value = (u32, bool, Option<u32>)> {
-    let slots = prop_oneof![Just(1), Just(2), Just(8)];
+fn any_station() -> impl Strategy<Value = Station> {
+    let slots = prop_oneof![4 => Just(Some(1)), 4 => Just(Some(2)), 2 => Just(Some(8)), 1 => Just(None)];
     let limit = prop_oneof![2 => Just(None), 1 => (0..4_u32).prop_map(Some)];
-    (slots, any::<bool>(), limit)
+    (slots, any::<bool>(), limit).prop_map(|(slots, is_released, queue_limit)| Station {
+        slots,
+        is_released,
+        queue_limit,
+    })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn outcomes_are_those_of_a_naive_simulator(
         seed: u64,
         stations in prop::collection::vec(any_station(), 4),
+        roots in 1..10_u64,
+    ) {
+        let load = random_load(&mut Forest::new(seed), &stations, roots);
+        for failures in [Failures::Simulated, Failures::AsRecorded] {
+            prop_assert_eq!(simulate_with(&load, failures), naive::simulate(&load, failures).outcomes);
+        }
+    }
+
+    #[test]
+    fn outcomes_of_plain_calls_are_those_of_a_naive_simulator(
+        seed: u64,
+        stations in prop::collection::vec(any_station(), 4),
         roots in 1..14_u64,
     ) {
-        let stations: Vec<_> = stations.iter().map(|(slots, released, limit)| station(*slots, *released, *limit)).collect();
-        let works = random_works(&mut Forest::new(seed), &stations, roots);
-        prop_assert_eq!(simulate(&works), naive::simulate(&works).outcomes);
+        let mut forest = Forest { has_all: false, ..Forest::new(seed) };
+        let load = random_load(&mut forest, &stations, roots);
+        prop_assert_eq!(simulate(&load), naive::simulate(&load, Failures::Simulated).outcomes);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn one_slot_waits_as_lindley_says(seed: u64, count in 2..300_usize) {
@@ -61,18 +82,18 @@ proptest! {
                 Some((*at, random.exponential(9.0)))
             })
             .collect();
-        let mut works = empty(&[station(1, false, None)]);
-        for (at, tail_ns) in requests.iter().rev() {
-            add_root(&mut works, *at, &Tree { tail_ns: *tail_ns, ..Tree::default() });
+        let mut load = empty(&[station(1, false, None)]);
+        for (at, own_ns) in requests.iter().rev() {
+            add_root(&mut load, *at, &Tree::leaf(*own_ns));
         }
-        works.arrivals.reverse();
-        let mut backwards: Vec<i64> = simulate(&works).iter().map(|outcome| outcome.wait_ns).collect();
+        load.arrivals.reverse();
+        let mut backwards: Vec<i64> = simulate(&load).iter().map(|outcome| outcome.wait_ns).collect();
         backwards.reverse();
-        let mut works = empty(&[station(1, false, None)]);
-        for (at, tail_ns) in &requests {
-            add_root(&mut works, *at, &Tree { tail_ns: *tail_ns, ..Tree::default() });
+        let mut load = empty(&[station(1, false, None)]);
+        for (at, own_ns) in &requests {
+            add_root(&mut load, *at, &Tree::leaf(*own_ns));
         }
-        let forwards: Vec<i64> = simulate(&works).iter().map(|outcome| outcome.wait_ns).collect();
+        let forwards: Vec<i64> = simulate(&load).iter().map(|outcome| outcome.wait_ns).collect();
         prop_assert_eq!(backwards, forwards);
     }
 }
@@ -80,21 +101,22 @@ proptest! {
 /// Gaps before, services (with set-up times) and simulated waits of requests without calls.
 fn flat(seed: u64, count: usize, slots: u32) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     let mut random = Random(seed);
-    let mut works = empty(&[station(slots, false, None)]);
+    let mut load = empty(&[station(slots, false, None)]);
     let (mut gaps, mut services, mut at) = (Vec::new(), Vec::new(), 0);
     for _ in 0..count {
         let gap = random.exponential(100.0 / f64::from(slots));
+        let setup_ns = random.below(5) as i64;
+        let own_ns = random.exponential(85.0);
         let tree = Tree {
-            setup_ns: random.below(5) as i64,
-            tail_ns: random.exponential(85.0),
-            ..Tree::default()
+            setup_ns,
+            ..Tree::leaf(own_ns)
         };
         at += gap;
         gaps.push(gap);
-        services.push(tree.setup_ns + tree.tail_ns);
-        add_root(&mut works, at, &tree);
+        services.push(setup_ns + own_ns);
+        add_root(&mut load, at, &tree);
     }
-    let outcomes = simulate(&works);
+    let outcomes = simulate(&load);
     assert!(outcomes.iter().all(|outcome| outcome.state == State::Served));
     (
         gaps,
@@ -105,18 +127,11 @@ fn flat(seed: u64, count: usize, slots: u32) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
 
 #[test]
 fn a_full_queue_refuses_and_its_caller_gets_the_answer() {
-    let mut works = empty(&[station(1, false, Some(1))]);
+    let mut load = empty(&[station(1, false, Some(1))]);
     for at in [0, 1, 2, 12] {
-        add_root(
-            &mut works,
-            at,
-            &Tree {
-                tail_ns: 10,
-                ..Tree::default()
-            },
-        );
+        add_root(&mut load, at, &Tree::leaf(10));
     }
-    let states: Vec<(State, i64)> = simulate(&works)
+    let states: Vec<(State, i64)> = simulate(&load)
         .iter()
         .map(|outcome| (outcome.state, outcome.end_ns))
         .collect();
@@ -133,46 +148,182 @@ fn a_full_queue_refuses_and_its_caller_gets_the_answer() {
 
 #[test]
 fn held_slots_that_wait_for_one_another_end_unfinished() {
-    use crate::build::Branch;
-    let inner = Tree {
-        tail_ns: 1,
-        ..Tree::default()
-    };
-    let call = Branch {
-        gap_ns: 1,
-        waits: Vec::new(),
-        out_ns: 1,
-        back_ns: 1,
-        callee: Some(inner),
-    };
-    let outer = Tree {
-        groups: vec![vec![call]],
-        ..Tree::default()
-    };
+    let mut outer = Tree::leaf(0);
+    outer.calls.push(Branch::to(Tree::leaf(1)));
+    outer.answer.after.push(0);
     for (is_released, state) in [(false, State::Unfinished), (true, State::Served)] {
-        let mut works = empty(&[station(1, is_released, None)]);
-        add_root(&mut works, 0, &outer);
-        assert!(simulate(&works).iter().all(|outcome| outcome.state == state));
+        let mut load = empty(&[station(1, is_released, None)]);
+        add_root(&mut load, 0, &outer);
+        assert!(simulate(&load).iter().all(|outcome| outcome.state == state));
     }
 }
 
 #[test]
 fn a_set_up_time_is_not_spent_again_behind_a_queue() {
-    let mut works = empty(&[station(1, false, None)]);
+    let mut load = empty(&[station(1, false, None)]);
+    // Both were recorded with a slot that slept. Here the second one waits, so its slot does not sleep.
     for at in [0, 5] {
         let tree = Tree {
             setup_ns: 3,
-            tail_ns: 10,
-            ..Tree::default()
+            has_waited: false,
+            ..Tree::leaf(10)
         };
-        add_root(&mut works, at, &tree);
+        add_root(&mut load, at, &tree);
     }
-    // Both were recorded with a slot that slept. Here the second one waits, so its slot does not sleep.
-    works.works.iter_mut().for_each(|work| work.wait_ns = 0);
-    let outcomes = simulate(&works);
+    let outcomes = simulate(&load);
     assert_eq!((outcomes[0].start_ns, outcomes[0].end_ns), (3, 13));
     assert_eq!(
         (outcomes[1].wait_ns, outcomes[1].start_ns, outcomes[1].end_ns),
         (8, 13, 23)
     );
+}
+
+/// What waits for these calls, and then works for a time.
+fn after(calls: &[usize], gap_ns: i64) -> Waits {
+    Waits {
+        after: calls.to_vec(),
+        gap_ns,
+        ..Waits::default()
+    }
+}
+
+/// The outcomes of one root with these calls and this answer, at time 0. Stations have unlimited slots.
+fn outcomes_of(calls: Vec<Branch>, answer: Waits) -> Vec<(State, i64)> {
+    let mut load = empty(&[Station::default(); 2]);
+    let root = Tree {
+        calls,
+        answer,
+        ..Tree::leaf(0)
+    };
+    add_root(&mut load, 0, &root);
+    let outcomes = simulate(&load);
+    outcomes
+        .iter()
+        .map(|outcome| (outcome.state, outcome.end_ns))
+        .collect()
+}
+
+fn callee(own_ns: i64, fails: Fails) -> Tree {
+    Tree {
+        instance: 1,
+        fails,
+        ..Tree::leaf(own_ns)
+    }
+}
+
+#[test]
+fn a_retry_is_sent_only_after_a_failed_attempt() {
+    for (fails, retry, end_ns) in [
+        (Fails::Never, (State::Unfinished, 0), 11),
+        (Fails::Always, (State::Served, 17), 18),
+    ] {
+        let attempt = Branch::to(callee(10, fails));
+        let retry_of_it = Branch {
+            retry_of: Some(0),
+            waits: after(&[0], 2),
+            ..Branch::to(callee(5, Fails::Never))
+        };
+        let found = outcomes_of(vec![attempt, retry_of_it], after(&[1], 1));
+        assert_eq!(found, [(State::Served, end_ns), (State::Served, 10), retry]);
+    }
+}
+
+#[test]
+fn a_caller_gives_up_after_its_timeout_and_the_callee_runs_on() {
+    for (own_ns, end_ns) in [(10, 8), (3, 4), (7, 8)] {
+        let call = Branch {
+            ends: Ends::Timeout(7),
+            ..Branch::to(callee(own_ns, Fails::Never))
+        };
+        let found = outcomes_of(vec![call], after(&[0], 1));
+        assert_eq!(found, [(State::Served, end_ns), (State::Served, own_ns)]);
+    }
+}
+
+#[test]
+fn a_failure_of_a_call_fails_its_visit_only_where_the_plan_says_so() {
+    for (is_cause, end_ns) in [(true, 16), (false, 11)] {
+        let inner = Branch {
+            is_failed: true,
+            fails_visit: is_cause,
+            ..Branch::lasting(5)
+        };
+        let middle = Tree {
+            calls: vec![inner],
+            answer: after(&[0], 5),
+            ..callee(0, Fails::WithCalls)
+        };
+        let retry = Branch {
+            retry_of: Some(0),
+            waits: after(&[0], 0),
+            ..Branch::lasting(5)
+        };
+        let found = outcomes_of(vec![Branch::to(middle), retry], after(&[1], 1));
+        assert_eq!(found[0], (State::Served, end_ns));
+    }
+}
+
+#[test]
+fn two_of_three_calls_are_enough_for_a_quorum() {
+    let calls = [3, 5, 90].map(Branch::lasting).to_vec();
+    let answer = Waits {
+        any_of: vec![0, 1, 2],
+        need: 2,
+        gap_ns: 1,
+        ..Waits::default()
+    };
+    assert_eq!(outcomes_of(calls, answer), [(State::Served, 6)]);
+}
+
+#[test]
+fn messages_and_work_after_the_answer_delay_nobody() {
+    let message = Branch {
+        is_message: true,
+        callees: vec![Tree {
+            delay_ns: 4,
+            ..callee(10, Fails::Never)
+        }],
+        ..Branch::lasting(2)
+    };
+    let late = Branch {
+        is_after_answer: true,
+        waits: after(&[], 3),
+        ..Branch::to(callee(20, Fails::Never))
+    };
+    let found = outcomes_of(vec![message, late], after(&[0], 1));
+    assert_eq!(found.iter().map(|found| found.1).collect::<Vec<_>>(), [3, 16, 26]);
+}
+
+#[test]
+fn a_slot_is_given_up_only_while_there_is_no_work() {
+    // Two branches: a call of 10 and own work of 4, while another call of 2 is followed by own work of 20.
+    let calls = vec![Branch::lasting(10), Branch::lasting(2)];
+    let with_work = Branch {
+        waits: after(&[1], 20),
+        ..Branch::lasting(1)
+    };
+    let tree = Tree {
+        calls: [calls, vec![with_work]].concat(),
+        answer: after(&[0, 2], 4),
+        ..Tree::leaf(0)
+    };
+    let mut load = empty(&[station(1, true, None)]);
+    add_root(&mut load, 0, &tree);
+    add_root(&mut load, 1, &Tree::leaf(5));
+    let outcomes = simulate(&load);
+    // The other request has the slot from 1 to 6. The work after the second call ends at 26, and the third call at 27.
+    assert_eq!((outcomes[1].wait_ns, outcomes[1].end_ns), (0, 6));
+    assert_eq!((outcomes[0].slot_wait_ns, outcomes[0].end_ns), (4, 31));
+}
+
+#[test]
+fn an_answer_ahead_of_the_end_is_never_before_the_work_for_it() {
+    for (ahead_ns, end_ns) in [(4, 7), (30, 1)] {
+        let call = Branch {
+            ahead_ns,
+            ..Branch::to(callee(10, Fails::Never))
+        };
+        let found = outcomes_of(vec![call], after(&[0], 1));
+        assert_eq!(found[0].1, end_ns);
+    }
 }

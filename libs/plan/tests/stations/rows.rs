@@ -1,7 +1,8 @@
 //! [`Rows`]: handmade rows as lines, decoded and collected.
 
 use cctf_proto::cctf::{self, Invocation};
-use plan::work::{Collector, Works};
+use plan::plan::{Plan, Regressed, Span};
+use plan::work::{Collector, Recorded};
 use serde_json::{Value, json};
 
 pub const TRACE: &str = "000102030405060708090a0b0c0d0e0f";
@@ -43,8 +44,12 @@ impl Rows {
         self
     }
 
-    pub fn finish(&mut self) -> Works {
+    pub fn finish(&mut self) -> Recorded {
         std::mem::take(&mut self.0).finish().unwrap()
+    }
+
+    pub fn plan(&mut self) -> Plan {
+        Plan::new(self.finish(), Span::ALL, &Regressed::default())
     }
 }
 

@@ -11,21 +11,13 @@ const SERVICE_NS: f64 = 10_000.0;
 
 fn mean_wait(seed: u64, mut service: impl FnMut(&mut Random) -> i64) -> f64 {
     let mut random = Random(seed);
-    let mut works = empty(&[station(1, false, None)]);
+    let mut load = empty(&[station(1, false, None)]);
     let mut at = 0;
     for _ in 0..COUNT {
         at += random.exponential(SERVICE_NS / RHO);
-        let tail_ns = service(&mut random);
-        add_root(
-            &mut works,
-            at,
-            &Tree {
-                tail_ns,
-                ..Tree::default()
-            },
-        );
+        add_root(&mut load, at, &Tree::leaf(service(&mut random)));
     }
-    let sum: i64 = simulate(&works).iter().map(|outcome| outcome.wait_ns).sum();
+    let sum: i64 = simulate(&load).iter().map(|outcome| outcome.wait_ns).sum();
     sum as f64 / COUNT as f64 / SERVICE_NS
 }
 

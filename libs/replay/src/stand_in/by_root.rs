@@ -14,10 +14,10 @@ pub struct ByRoot {
 
 impl ByRoot {
     pub fn new(plan: Plan) -> Self {
-        let works = &plan.recorded.works;
-        let mut numbers = HashMap::with_capacity(works.arrivals.len());
-        for (number, arrival) in (0..).zip(&works.arrivals) {
-            let trace_id = works.works[arrival.work as usize].trace_id;
+        let recorded = &plan.recorded;
+        let mut numbers = HashMap::with_capacity(recorded.arrivals.len());
+        for (number, arrival) in (0..).zip(&recorded.arrivals) {
+            let trace_id = recorded.works[arrival.work as usize].trace_id;
             // Several invocations can answer one call. The one that is joined with it is its root.
             match arrival.is_root {
                 true => _ = numbers.insert((trace_id, arrival.span_id), number),
@@ -29,7 +29,7 @@ impl ByRoot {
 
     /// Number of roots, orphans included.
     pub fn len(&self) -> usize {
-        self.plan.recorded.works.arrivals.len()
+        self.plan.recorded.arrivals.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -42,8 +42,7 @@ impl ByRoot {
     }
 
     pub fn tree(&self, number: u32) -> Tree {
-        self.plan
-            .tree(&self.plan.recorded.works.arrivals[number as usize])
+        self.plan.tree(&self.plan.recorded.arrivals[number as usize])
     }
 
     /// Module and id of an instance by its number.

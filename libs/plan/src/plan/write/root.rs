@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Ms;
-use crate::plan::facts::Recorded;
-use crate::plan::model::{Call, Callee, Cpu, Ends, Invocation, Tree, Wait, What};
+use crate::plan::model::{Call, Callee, Cpu, Ends, Invocation, Tree, Wait};
 use crate::plan::whole::Plan;
+use crate::work::{Label, Recorded, What};
 
 #[derive(Serialize)]
 struct RootLine<'a> {
@@ -208,7 +208,7 @@ fn call_line<'a>(recorded: &'a Recorded, tree: &'a Tree, call: &'a Call) -> Call
         Ends::Duration(ns) => ("duration", Some(Ms(ns))),
         Ends::Timeout(ns) => ("timeout", Some(Ms(ns))),
     };
-    let of_label = |of: fn(&super::super::Label) -> Option<&str>| label.and_then(of);
+    let of_label = |of: fn(&Label) -> Option<&str>| label.and_then(of);
     let of_endpoint = |of: fn(&crate::work::Endpoint) -> Option<&str>| endpoint.and_then(of);
     CallLine {
         wait: wait_line(&call.wait),

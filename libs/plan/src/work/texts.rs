@@ -3,9 +3,9 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use cctf_proto::cctf;
 use foldhash::HashMap;
 
+use super::rows::CallRow;
 use crate::shape::shape_of;
 
 /// Maximum number of receivers with method and path, and of classes of errors. Paths can be as many as requests. Further ones
@@ -35,12 +35,11 @@ pub struct Texts {
 
 impl Texts {
     /// The number of a call's receiver, method and path.
-    pub fn label(&mut self, row: &cctf::Call<'_>) -> Option<u32> {
-        let to = row.peer_module.as_deref().or(row.peer.as_deref());
+    pub fn label(&mut self, row: &CallRow<'_>) -> Option<u32> {
         let label = Label {
-            to: to.map(str::to_owned),
-            method: row.method.as_deref().map(str::to_owned),
-            path: row.path.as_deref().map(|path| shape_of(path).into_owned()),
+            to: row.to.map(str::to_owned),
+            method: row.method.map(str::to_owned),
+            path: row.path.map(|path| shape_of(path).into_owned()),
         };
         let number = number(&mut self.labels, &mut self.label_numbers, &label);
         self.unnamed += u64::from(number.is_none());

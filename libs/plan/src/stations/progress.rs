@@ -1,0 +1,122 @@
+//! [`VisitProgress`], [`CallProgress`]: how far visits and calls are at one moment.
+
+use super::model::{Load, Wait};
+use crate::work::{NONE, Waited};
+
+/// What a call or an answer still waits for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pending {
+    /// The start, each call for which it waits, and its group of alternatives.
+    left: u16,
+    /// Further calls that must end of that group.
+    of_group: u16,
+}
+
+impl Pending {
+    pub fn new(wait: &Wait) -> Self {
+        Self {
+            left: 1 + wait.after + u16::from(wait.need > 0),
+            of_group: wait.need,
+        }
+    }
+
+    /// The start, or a call for which it waits, is over. Returns whether nothing is left.
+    pub fn one_less(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    /// The same for a call of the group.
+    pub fn one_of_group_less(&mut self) -> bool {
+        let Some(of_group) = self.of_group.checked_sub(1) else {
+            return false;
+        };
+        self.of_group = of_group;
+        of_group == 0 && self.one_less()
+    }
+}
+
+/// A visit at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct VisitProgress {
+    pub answer: Pending,
+    /// Number of gaps that last, before calls and before the answer.
+    pub working: u32,
+    /// The first call whose gap begins with the next slot, or [`NONE`]. [`CallProgress::next_ready`] has the next one.
+    pub ready: u32,
+    pub is_answer_ready: bool,
+    /// Whether it waits for a slot after calls, and the call for whose gap it queued; `NONE` for the answer.
+    pub is_back: bool,
+    pub back_for: u32,
+    /// When it was queued last.
+    pub queued_ns: i64,
+    /// When the thread of its slot is awake.
+    pub awake_ns: i64,
+    /// Whether its station has slots, and it needs one.
+    pub needs_slot: bool,
+    /// Whether it gives up its slot while it waits for calls.
+    pub is_released: bool,
+    pub holds_slot: bool,
+    pub has_started: bool,
+    pub has_answered: bool,
+    /// Whether a call has failed with which it fails.
+    pub has_failed_call: bool,
+    /// Whether its answer is a failure.
+    pub has_failed: bool,
+}
+
+impl VisitProgress {
+    /// All visits before they arrive.
+    pub fn all(load: &Load) -> Vec<Self> {
+        let visits = load.visits.iter().map(|visit| {
+            let station = load.names.instances[visit.instance as usize].station;
+            let needs_slot = station.slots.is_some() && visit.waited != Waited::Unknown;
+            Self {
+                answer: Pending::new(&visit.answer),
+                working: 0,
+                ready: NONE,
+                is_answer_ready: false,
+                is_back: false,
+                back_for: NONE,
+                queued_ns: 0,
+                awake_ns: 0,
+                needs_slot,
+                is_released: needs_slot && station.is_released,
+                holds_slot: false,
+                has_started: false,
+                has_answered: false,
+                has_failed_call: false,
+                has_failed: false,
+            }
+        });
+        visits.collect()
+    }
+
+    /// Whether own work can begin now, because no slot is missing for it.
+    pub fn can_work(&self) -> bool {
+        !self.needs_slot || self.holds_slot
+    }
+}
+
+/// A call at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct CallProgress {
+    pub pending: Pending,
+    /// The next call of its visit whose gap begins with the next slot, or [`NONE`].
+    pub next_ready: u32,
+    pub has_started: bool,
+    pub has_ended: bool,
+}
+
+impl CallProgress {
+    /// All calls before they start.
+    pub fn all(load: &Load) -> Vec<Self> {
+        let calls = load.calls.iter().map(|call| Self {
+            pending: Pending::new(&call.wait),
+            next_ready: NONE,
+            has_started: false,
+            has_ended: false,
+        });
+        calls.collect()
+    }
+}
