@@ -78,8 +78,8 @@ pub struct RunFlags {
 
 #[derive(Debug, Clone, Args)]
 pub struct LinkFlags {
-    /// Run each node in its own network namespace, and emulate the links between them. Requires root and --chain.
-    #[arg(long, env = "CCTF_NETNS", requires = "chain")]
+    /// Run each node in its own network namespace, and emulate the links between them. Requires root, and --chain or --stand-in.
+    #[arg(long, env = "CCTF_NETNS", requires = "nodes")]
     pub netns: bool,
     /// With --chain --netns: one-way delays of the links ep0-edge0 and edge0-cloud0.
     #[arg(

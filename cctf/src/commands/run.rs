@@ -1,11 +1,13 @@
 //! `cctf run`: starts a normalizer and services, sends load, and validates the files.
 //!
 //! [`args`] has the flags. [`load`] starts one service, a chain or an application, and loads endpoints; [`drives`] has the actions
-//! during that. [`whole`] is what both have in common.
+//! during that. [`stand_in`] starts stand-ins for a recorded run, with [`stand_in_flags`]. [`whole`] is what both have in common.
 
 mod args;
 mod drives;
 mod load;
+mod stand_in;
+mod stand_in_flags;
 mod whole;
 
 use std::process::ExitCode;
@@ -13,5 +15,9 @@ use std::process::ExitCode;
 pub use args::RunArgs;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    load::run(args)
+    args.stand_ins.check()?;
+    match &args.stand_ins.stand_in {
+        Some(recorded) => stand_in::run(args, recorded),
+        None => load::run(args),
+    }
 }

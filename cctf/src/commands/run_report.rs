@@ -31,9 +31,29 @@ pub(super) struct Report {
     pub links: Vec<LinkReport>,
     pub broken_rules: u64,
     pub interrupted: bool,
+    /// Only of runs with --stand-in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<StandInReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Why the lateness of the driver makes a comparison with the recorded run void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub void_because: Option<String>,
     /// The recorded run whose load this was, as the user names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_with: Option<String>,
+}
+
+/// A stand-in as it was started.
+#[derive(Debug, Serialize)]
+pub(super) struct StandInReport {
+    pub module: String,
+    pub instance: String,
+    pub node: String,
+    pub stage: String,
+    /// `None`: unlimited.
+    pub slots: Option<u32>,
+    pub slot_policy: &'static str,
 }
 
 /// The settings of a link, and its row in links.json.
@@ -84,6 +104,13 @@ impl LinkReport {
 impl Report {
     pub fn text(&self) -> String {
         let mut out = format!("run {}\n\n", self.run_id);
+        if self.compare_with.is_some() {
+            out += &self.drives.iter().map(Summary::table).collect::<String>();
+            if let Some(because) = &self.void_because {
+                out += &format!("  validity   a comparison is void: {because}\n");
+            }
+            return out + &self.files_text();
+        }
         out += "endpoint  requests   rate/s  success  late p99 ms  p50 ms   p99 ms   max ms\n";
         for drive in &self.drives {
             out += &format!(
@@ -101,6 +128,12 @@ impl Report {
                 out += &format!("          {}: {count}\n", printable(error));
             }
         }
+        out + &self.files_text()
+    }
+
+    /// The links that were emulated, notes, and the files.
+    fn files_text(&self) -> String {
+        let mut out = String::new();
         if !self.links.is_empty() {
             out += "\nlink           delay set ms   found ms   set Mbit/s found Mbit/s  calls\n";
             out.extend(self.links.iter().map(LinkReport::text));
@@ -136,7 +169,16 @@ impl Report {
     pub fn problems(&self, delivery: &Delivery) -> Vec<String> {
         let mut problems = Vec::new();
         problems.extend(loss_sentence(delivery));
-        for drive in self.drives.iter().filter(|drive| drive.success_ratio == 0.0) {
+        let unsent: u64 = self.drives.iter().map(|drive| drive.unsent).sum();
+        if unsent > 0 && self.compare_with.is_some() && !self.interrupted {
+            problems.push(format!(
+                "{unsent} requests were not sent: the stand-ins accepted no connection, or none was free in time; raise --connections or \
+                 --timeout"
+            ));
+        }
+        // Recorded failures fail again.
+        let own_load = self.drives.iter().filter(|_| self.compare_with.is_none());
+        for drive in own_load.filter(|drive| drive.success_ratio == 0.0) {
             problems.push(format!(
                         "all requests to {} failed: see the errors above, then load only this endpoint with --endpoints {}",
                 drive.url, drive.endpoint
@@ -172,6 +214,9 @@ mod tests {
             links: Vec::new(),
             broken_rules: 0,
             interrupted: false,
+            stand_ins: Vec::new(),
+            notes: Vec::new(),
+            void_because: None,
             compare_with: Some("a b".to_owned()),
         };
         let steps = report.next_steps();

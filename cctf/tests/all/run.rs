@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
+use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
 /// Runs the command with binaries from `bin_dir` into `logs_dir`.
@@ -88,6 +89,96 @@ fn flags_of_an_export_that_does_not_happen_are_refused() {
             "{text}"
         );
     }
+}
+
+/// A recorded run of the module `front` with one instance on node n.
+fn recorded() -> Logs {
+    let logs = Logs::with(&row(0, "front", 200));
+    let inventory = r#"[{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"endpoints":[],"instances":[{"instance_id":"i","node_id":"n","workers":2,"slot_policy":"held","slots_src":"told"}]}]"#;
+    logs.write("r", "module_inventory.json", inventory);
+    logs
+}
+
+#[test]
+fn an_impossible_placement_is_refused_before_anything_starts() {
+    let logs = recorded();
+    let placement = logs.path().join("placement.json");
+    for (text, sentence) in [
+        (
+            r#"{"modules": {"back": {}}}"#,
+            r#"invalid placement: r has no module "back"; its modules are "front""#,
+        ),
+        (
+            r#"{"modules": {"front": {"node": "moon"}}}"#,
+            r#"invalid placement: module "front" is on the unknown node "moon""#,
+        ),
+        (
+            r#"{"nodes": {"moon": {"stage": "cloud"}}}"#,
+            r#"invalid placement: node "moon" is not in the recording"#,
+        ),
+        (r#"{"modules": {"front": {"slots": 0}}}"#, "has 0 slots"),
+        ("[", "placement.json: EOF while parsing"),
+    ] {
+        fs::write(&placement, text).unwrap();
+        let output = cctf(&[
+            "run",
+            "--stand-in",
+            "r",
+            "--bin-dir",
+            "/nowhere",
+            "--run-id",
+            "new",
+        ])
+        .args([
+            "--logs-dir".as_ref(),
+            logs.path(),
+            "--placement".as_ref(),
+            &placement,
+        ])
+        .output()
+        .unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(sentence) && text.lines().count() == 1, "{text}");
+        assert!(!logs.path().join("new").exists());
+    }
+}
+
+#[test]
+fn flags_that_stand_ins_take_from_the_recording_are_refused() {
+    let logs = recorded();
+    for flags in [
+        &["--stand-in", "r", "--rate", "40"][..],
+        &["--stand-in", "r", "--workers", "2"],
+        &["--stand-in", "r", "--chain"],
+        &["--stand-in", "r", "--application", "x"],
+        &["--stand-in", "none"],
+        &["--placement", "p.json"],
+        &["--netns"],
+    ] {
+        let output = cctf(&["run", "--bin-dir", "/nowhere", "--logs-dir"])
+            .arg(logs.path())
+            .args(flags)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags:?} {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_run_without_an_inventory_has_no_stand_ins() {
+    let logs = recorded();
+    logs.write("r", "module_inventory.json", "[{");
+    let output = cctf(&["run", "--bin-dir", "/nowhere", "--stand-in", "r", "--logs-dir"])
+        .arg(logs.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(
+        text.contains("cannot start stand-ins for r: it has no valid module_inventory.json"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod replay;
 mod run_all;
 mod scenarios;
 mod secured;
+mod stand_ins;
 mod stats;
 mod tail;
 mod tail_prefix;

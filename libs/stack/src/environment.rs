@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Variables that would override the children's flags, or would give several children the same identity.
-const NOT_INHERITED: [&str; 12] = [
+const NOT_INHERITED: [&str; 13] = [
     "RUN_ID",
     "INSTANCE_ID",
     "LOG_PATH",
@@ -13,6 +13,7 @@ const NOT_INHERITED: [&str; 12] = [
     "ADMIN_LISTEN",
     "DEFAULT_NEXT_URL",
     "NEXT_URL_ALLOW",
+    "STAND_IN",
     "OTEL_SDK_DISABLED",
     "OTEL_TRACES_EXPORTER",
     "OTEL_METRICS_EXPORTER",

@@ -11,11 +11,12 @@ use replay::compose::Composer;
 use replay::overview::{MODULES_MAX, Overview};
 use replay::store::store;
 use replay::targets::{Targets, TargetsError};
+use standin::StandIns;
 
 use super::args::ReplayArgs;
 use super::preview::{ReplayPreview, Sources, dropped_orphans};
 use super::recording::Recording;
-use super::stand_in::{Receiving, StandInRun};
+use super::stand_in::{Planned, Receiving, StandInRun};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
 use crate::commands::flags::SendFlags;
@@ -45,12 +46,8 @@ impl Checked {
     /// shows when the stream of requests is made. Stand-ins are asked what they are.
     pub fn new(args: &ReplayArgs) -> anyhow::Result<Self> {
         if let Some(file) = &args.stand_in {
-            let (run, recording, preview) = StandInRun::new(args, file)?;
-            return Ok(Self {
-                recording,
-                preview,
-                receivers: Receivers::StandIns(Box::new(run)),
-            });
+            let stand_ins = StandIns::read(file).map_err(|error| UsageError(error.to_string()))?;
+            return Self::of_stand_ins(args, Planned::read(args)?, &stand_ins);
         }
         let targets = Targets::new(&args.targets).map_err(usage)?;
         targets.check_hosts(&args.allowed).map_err(usage)?;
@@ -64,6 +61,16 @@ impl Checked {
             recording,
             preview,
             receivers: Receivers::Services(Box::new(services)),
+        })
+    }
+
+    /// The same for stand-ins, which may have started after the plan was read.
+    pub fn of_stand_ins(args: &ReplayArgs, planned: Planned, stand_ins: &StandIns) -> anyhow::Result<Self> {
+        let (run, recording, preview) = planned.connect(args, stand_ins)?;
+        Ok(Self {
+            recording,
+            preview,
+            receivers: Receivers::StandIns(Box::new(run)),
         })
     }
 

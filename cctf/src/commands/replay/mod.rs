@@ -29,10 +29,13 @@ use super::compare::alarms;
 use super::display::{ProgressLine, loss_sentence};
 use super::driver::SpanCounts;
 use super::{DONE, FAILED, Format, UsageError, print, print_json};
-pub use args::ReplayArgs;
-use checked::Checked;
+pub use args::{Keep, ReplayArgs};
+pub use checked::Checked;
 use noise::{Repeats, measure};
-use outcome::{Outcome, void_because};
+use outcome::Outcome;
+pub use outcome::void_because;
+pub use selection::SelectionFlags;
+pub use stand_in::Planned;
 
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let otlp = args.driver.otlp()?;
@@ -146,7 +149,8 @@ fn send(
 }
 
 impl ReplayArgs {
-    fn run_facts(&self, run_id: &str, checked: &Checked) -> RunFacts {
+    /// The facts of the new run, which its start span reports.
+    pub fn run_facts(&self, run_id: &str, checked: &Checked) -> RunFacts {
         let [from_ns, to_ns] = self.selection.window_ns();
         RunFacts {
             run_id: run_id.to_owned(),

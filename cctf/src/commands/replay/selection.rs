@@ -105,6 +105,21 @@ impl SelectionFlags {
         as_f64(self.speed)
     }
 
+    /// The first flag that is set, if any.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let flags = [
+            (self.speed != Factor::ONE, "--speed"),
+            (self.from.is_some(), "--from"),
+            (self.to.is_some(), "--to"),
+            (self.limit.is_some(), "--limit"),
+            (self.scale.is_some(), "--scale"),
+            (self.orphans != OrphansFlag::Drop, "--orphans"),
+        ];
+        flags
+            .into_iter()
+            .find_map(|(is_set, flag)| is_set.then_some(flag))
+    }
+
     pub fn limit(&self) -> Option<u64> {
         self.limit
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -45,10 +44,21 @@ pub struct StandInRun {
     shared: Arc<Shared>,
 }
 
-impl StandInRun {
-    /// Reads the run, plans it, and checks the plan and all stand-ins. A dry run asks no stand-in.
-    pub fn new(args: &ReplayArgs, file: &Path) -> anyhow::Result<(Self, Recording, ReplayPreview)> {
-        let stand_ins = StandIns::read(file).map_err(|error| UsageError(error.to_string()))?;
+/// A run and its plan, before the stand-ins are known.
+pub struct Planned {
+    /// The self-check of the plan, for people.
+    pub self_check: String,
+    header: Box<RawValue>,
+    recording: Recording,
+    arrivals: Plan,
+    preview: Preview,
+    by_root: ByRoot,
+    scan: Scan,
+}
+
+impl Planned {
+    /// Reads the run, plans it, and checks the plan.
+    pub fn read(args: &ReplayArgs) -> anyhow::Result<Self> {
         let recording = Recording::open(args)?;
         let roots = &recording.roots;
         let arrivals = args.selection.for_stand_ins(recording.seed).plan(roots);
@@ -62,27 +72,51 @@ impl StandInRun {
         }
         let by_root = ByRoot::new(whole.plan);
         let scan = Scan::of(&by_root, arrivals.arrivals())?;
-        let mut checks = Checks {
-            args,
-            recording: &recording,
-            by_root: &by_root,
-            scan: &scan,
-            preview: &preview,
-            notes: Vec::new(),
-        };
-        checks.requests()?;
-        let stand_ins = needed(&stand_ins, &scan.modules(&by_root)).map_err(as_usage)?;
-        let factors = checks.stand_ins(&stand_ins)?;
-        let preview = checks.preview(&stand_ins, header);
-        let shared = Shared::new(by_root, stand_ins, factors, scan.excluded).map_err(as_usage)?;
-        let run = Self {
+        let planned = Self {
             self_check,
+            header,
             arrivals,
-            shared: Arc::new(shared),
+            preview,
+            scan,
+            by_root,
+            recording,
         };
-        Ok((run, recording, preview))
+        planned.checks(args).requests()?;
+        Ok(planned)
     }
 
+    fn checks<'a>(&'a self, args: &'a ReplayArgs) -> Checks<'a> {
+        Checks {
+            args,
+            recording: &self.recording,
+            by_root: &self.by_root,
+            scan: &self.scan,
+            preview: &self.preview,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Checks all stand-ins. A dry run asks none.
+    pub fn connect(
+        self,
+        args: &ReplayArgs,
+        stand_ins: &StandIns,
+    ) -> anyhow::Result<(StandInRun, Recording, ReplayPreview)> {
+        let mut checks = self.checks(args);
+        let stand_ins = needed(stand_ins, &self.scan.modules(&self.by_root)).map_err(as_usage)?;
+        let factors = checks.stand_ins(&stand_ins)?;
+        let preview = checks.preview(&stand_ins, self.header.clone());
+        let shared = Shared::new(self.by_root, stand_ins, factors, self.scan.excluded).map_err(as_usage)?;
+        let run = StandInRun {
+            self_check: self.self_check,
+            arrivals: self.arrivals,
+            shared: Arc::new(shared),
+        };
+        Ok((run, self.recording, preview))
+    }
+}
+
+impl StandInRun {
     /// The URLs of all stand-ins, for people.
     pub fn urls(&self) -> String {
         let targets = self.shared.targets();

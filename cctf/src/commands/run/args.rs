@@ -7,8 +7,9 @@ use cctf_load::otlp::identity::DriverIdentity;
 use cctf_load::plan::target::Target;
 use cctf_stack::config::{Services, StackConfig};
 use cctf_stack::tiers::network::Network;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
+use super::stand_in_flags::StandInFlags;
 use crate::commands::Format;
 use crate::commands::flags::{
     DurationArg, LinkFlags, LoadFlags, parse_duration, parse_endpoint, parse_stage, parse_target,
@@ -30,12 +31,18 @@ Examples:
     cctf run --application examples/start --endpoints /checkout
   A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
+  Stand-ins for all services of a recorded run, which do the recorded work again; one of them on another node:
+    cctf run --stand-in logs/latest
+    cctf run --stand-in logs/latest --placement placement.json
   Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317
 
 The program of --application gets the environment variables of OpenTelemetry SDKs, such as OTEL_EXPORTER_OTLP_ENDPOINT. It also
 gets SERVICE_URL, the URL of a tunable-svc that it may call. As soon as it accepts requests, it must print one line:
 {\"listening\": \"http://HOST:PORT\"}. It must exit on SIGTERM.
+
+--stand-in starts one tunable-svc for each recorded instance. These execute the plan of the run (docs/plan.md), so the
+application is not needed. docs/stand-ins.md describes what they do, the file of --placement, and their limits.
 
 All processes listen on free ports of 127.0.0.1 (with --netns, on addresses of the namespaces). The command stops all of them at
 the end. Ctrl-C stops the run early and keeps its files.
@@ -44,10 +51,10 @@ Exit codes:
   0  the run is complete and its folder is valid
   1  a child process failed, spans were lost, all requests of an endpoint failed, the folder is invalid, the run was
      interrupted, or the result cannot be printed
-  2  invalid flag or environment variable, or the run's folder already exists";
+  2  invalid flag, environment variable or placement, the recorded run does not exist, or the new run's folder already exists";
 
 #[derive(Debug, Clone, Args)]
-#[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]
+#[command(args_override_self = true, group = ArgGroup::new("nodes").args(["chain", "stand_in"]), after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]
 pub struct RunArgs {
     /// Endpoints that get load, one after the other: json, gzip, gunzip, hash, kvset, kvget, work, or paths such as /checkout.
     #[arg(long, env = "CCTF_ENDPOINTS", value_delimiter = ',', default_value = "json,gzip,hash,kvset,kvget",
@@ -58,6 +65,8 @@ pub struct RunArgs {
     /// Start three services instead of one. Each request passes the nodes ep0 (user's device), edge0 and cloud0.
     #[arg(long, env = "CCTF_CHAIN")]
     pub(super) chain: bool,
+    #[command(flatten)]
+    pub(super) stand_ins: StandInFlags,
     #[command(flatten)]
     pub(super) links: LinkFlags,
     /// Move the service from node edge0 to node cloud0 during the load.

@@ -30,6 +30,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             drives,
             delivery,
             links: args.links.settings().map_or_else(Vec::new, |links| links.links()),
+            stand_ins: Vec::new(),
+            notes: Vec::new(),
+            void_because: None,
             compare_with: None,
         })
     };

@@ -16,7 +16,7 @@ use rundir::contents::contents;
 
 use super::args::RunArgs;
 use crate::commands::cells::printable;
-use crate::commands::run_report::{LinkReport, Report};
+use crate::commands::run_report::{LinkReport, Report, StandInReport};
 use crate::commands::{DONE, FAILED, Format, print, print_json, validate};
 
 /// Findings shown for each rule if the run's folder is invalid.
@@ -28,6 +28,11 @@ pub(super) struct Driven {
     pub delivery: Delivery,
     /// The links that were emulated.
     pub links: Vec<ConfiguredLink>,
+    /// The stand-ins that executed a recorded run, and notes about them.
+    pub stand_ins: Vec<StandInReport>,
+    pub notes: Vec<String>,
+    /// Why a comparison with the recorded run is void.
+    pub void_because: Option<String>,
     /// The recorded run whose load this was, as the user names it.
     pub compare_with: Option<String>,
 }
@@ -67,6 +72,9 @@ pub(super) fn whole(
         spans_made: delivery.made,
         spans_delivered: delivery.delivered,
         broken_rules: checked.errors,
+        stand_ins: driven.stand_ins,
+        notes: driven.notes,
+        void_because: driven.void_because,
         compare_with: driven.compare_with,
         run_id,
         drives: driven.drives,

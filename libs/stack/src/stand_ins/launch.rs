@@ -55,7 +55,7 @@ pub fn launch(
     scratch: &Path,
     stop: &AtomicBool,
 ) -> Result<Launched, ChildError> {
-    let files = Files::new(placed, scratch);
+    let files = Files::new(placed, scratch)?;
     let (mut children, mut urls) = (Vec::new(), Vec::new());
     let mut on_node: BTreeMap<&str, u16> = BTreeMap::new();
     for (number, stand_in) in placed.stand_ins.iter().enumerate() {
@@ -127,16 +127,21 @@ struct Files {
 }
 
 impl Files {
-    fn new(placed: &Placed, scratch: &Path) -> Self {
+    /// Their paths are absolute: stand-ins have another working directory.
+    fn new(placed: &Placed, scratch: &Path) -> Result<Self, ChildError> {
+        let scratch = std::path::absolute(scratch).map_err(|source| ChildError::StandInsFile {
+            path: scratch.to_owned(),
+            source,
+        })?;
         let nodes = placed.nodes().into_iter().enumerate();
         let file = |(number, node): (usize, &str)| {
             let path = scratch.join(format!("stand-ins-of-node-{number}.json"));
             (node.to_owned(), path)
         };
-        Self {
+        Ok(Self {
             driver: scratch.join("stand-ins.json"),
             by_node: nodes.map(file).collect(),
-        }
+        })
     }
 
     fn of(&self, node: &str, has_network: bool) -> &Path {

@@ -1,0 +1,253 @@
+//! [`run`]: stand-ins for the instances of a recorded run, and the requests of that run again.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cctf_load::record::summary::Summary;
+use cctf_load::session::{LoadSession, SessionConfig};
+use cctf_load::stream::Stream;
+use cctf_proto::cctf::Part;
+use cctf_proto::log_line;
+use cctf_stack::config::Services;
+use cctf_stack::deployment::Deployment;
+use cctf_stack::stand_ins::{Placed, Placement, PlacementError, Recording, StandIn};
+use cctf_stack::tiers::network::Network;
+use otlp_send::{Destination, Signal};
+use rundir::EVENTS_CLIENT;
+use rundir::parts::Run;
+use standin::StandIns;
+
+use super::args::RunArgs;
+use super::whole::{Driven, whole};
+use crate::commands::cells::{printable, table};
+use crate::commands::display::ProgressLine;
+use crate::commands::driver::DriverFlags;
+use crate::commands::flags::RunFlags;
+use crate::commands::replay::{Checked, Planned, ReplayArgs, void_because};
+use crate::commands::run_report::StandInReport;
+use crate::commands::run_target::find;
+use crate::commands::{Format, UsageError, print};
+
+/// What is shown of the network without --netns.
+const LOOPBACK: &str = "all stand-ins use this machine's loopback interface: network times are not those of the recording, \
+                        and say nothing about it; --netns emulates the recorded links";
+
+/// Stand-ins, and the network that they get.
+struct Prepared {
+    placed: Arc<Placed>,
+    network: Option<Network>,
+    notes: Vec<String>,
+}
+
+pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
+    let (run, part) = find(Some(recorded), &args.logs_dir)?;
+    let prepared = prepare(args, &run, &part)?;
+    let replay = replay_args(args, recorded);
+    let planned = Planned::read(&replay)?;
+    if args.format == Format::Text {
+        print(&format!("{}{}", planned.self_check, prepared.text(run.id())))?;
+    }
+    whole(args, |run_id, logs_dir, scratch, stop| {
+        let folders = (run_id, logs_dir, scratch);
+        drive(args, (&replay, planned), &prepared, folders, stop)
+    })
+}
+
+fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
+    let usage = |error: PlacementError| UsageError(error.to_string());
+    let placement = args.stand_ins.placement.as_deref().map(Placement::read);
+    let placement = placement.transpose().map_err(usage)?.unwrap_or_default();
+    let Some(recording) = Recording::read(run, part)? else {
+        let message = format!(
+            "cannot start stand-ins for {}: it has no valid module_inventory.json, which lists its instances; cctf validate shows what \
+             the run lacks",
+            printable(run.id())
+        );
+        return Err(UsageError(message).into());
+    };
+    let placed = Placed::new(&recording, &placement).map_err(usage)?;
+    let mut notes = placed.notes.clone();
+    let network = match args.links.netns {
+        true => {
+            let toxiproxy = args.links.toxiproxy.clone();
+            let (network, unknown) = placed.network(&args.driver_node_id, toxiproxy).map_err(usage)?;
+            notes.extend(unknown);
+            Some(network)
+        }
+        false => {
+            notes.push(LOOPBACK.to_owned());
+            None
+        }
+    };
+    Ok(Prepared {
+        placed: Arc::new(placed),
+        network,
+        notes,
+    })
+}
+
+impl Prepared {
+    fn reports(&self) -> Vec<StandInReport> {
+        self.placed.stand_ins.iter().map(report).collect()
+    }
+
+    fn text(&self, run_id: &str) -> String {
+        let rows: Vec<[String; 6]> = self.reports().iter().map(row).collect();
+        let mut text = format!("stand-ins for {}\n", printable(run_id));
+        text += &table(
+            ["module", "instance", "node", "stage", "slots", "policy"],
+            &rows,
+            &[4],
+        );
+        for note in &self.notes {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "note: {}", printable(note));
+        }
+        text + "\n"
+    }
+}
+
+fn report(stand_in: &StandIn) -> StandInReport {
+    StandInReport {
+        module: stand_in.module.clone(),
+        instance: stand_in.instance.clone(),
+        node: stand_in.node.clone(),
+        stage: stand_in.stage.clone(),
+        slots: stand_in.station.slots,
+        slot_policy: if stand_in.station.is_released {
+            "released"
+        } else {
+            "held"
+        },
+    }
+}
+
+fn row(stand_in: &StandInReport) -> [String; 6] {
+    [
+        printable(&stand_in.module),
+        printable(&stand_in.instance),
+        printable(&stand_in.node),
+        stand_in.stage.clone(),
+        stand_in
+            .slots
+            .map_or_else(|| "unlimited".to_owned(), |slots| slots.to_string()),
+        stand_in.slot_policy.to_owned(),
+    ]
+}
+
+/// The flags of a replay of the same run, with the stand-ins as receivers.
+fn replay_args(args: &RunArgs, recorded: &str) -> ReplayArgs {
+    let load = &args.load;
+    ReplayArgs {
+        recorded: recorded.to_owned(),
+        logs_dir: args.logs_dir.clone(),
+        targets: Vec::new(),
+        allowed: Vec::new(),
+        stand_in: None,
+        keep: args.stand_ins.keep,
+        selection: args.stand_ins.selection.clone(),
+        bodies: None,
+        seed: None,
+        strict: false,
+        unfinished: false,
+        aa: None,
+        dry_run: false,
+        sending: load.sending.clone(),
+        // The folder of the new run is checked before.
+        run: RunFlags {
+            run_id: None,
+            ..load.run.clone()
+        },
+        driver: DriverFlags {
+            otlp_endpoint: None,
+            otlp: args.otlp.clone(),
+            out: None,
+            node_id: Some(args.driver_node_id.clone()),
+            stage: None,
+            app_id: args.app_id.clone(),
+            workers: None,
+        },
+        format: args.format,
+    }
+}
+
+/// Starts the stand-ins, sends the requests, and stops the stand-ins. Afterwards the run's folder is complete.
+fn drive(
+    args: &RunArgs,
+    (replay, planned): (&ReplayArgs, Planned),
+    prepared: &Prepared,
+    (run_id, logs_dir, scratch): (&str, &Path, &Path),
+    stop: &'static AtomicBool,
+) -> anyhow::Result<Driven> {
+    let services = Services::StandIns {
+        placed: Arc::clone(&prepared.placed),
+        driver: args.driver_node_id.clone(),
+    };
+    let config = args.stack_config(run_id, logs_dir, services, prepared.network.clone())?;
+    let mut deployment = Deployment::start(config, scratch, stop)?;
+    if let Some(page) = deployment.live_page() {
+        log_line!("live page: {page}");
+    }
+    let file = deployment.stand_ins().context("no stand-in was started")?;
+    let checked = Checked::of_stand_ins(replay, planned, &StandIns::read(file)?)?;
+    if args.format == Format::Text {
+        print(&checked.preview.text())?;
+    }
+    let stream = checked.stream(replay, run_id, stop)?;
+    let mut session = LoadSession::begin(SessionConfig {
+        run: replay.run_facts(run_id, &checked),
+        identity: args.identity(),
+        otlp: Some(Destination::plain(Signal::Traces, deployment.otlp_endpoint())?),
+        events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
+        stop,
+    })?;
+    let summary = send(&mut session, stream, &checked, &mut deployment, stop)?;
+    session.flush()?;
+    deployment.settle(stop)?;
+    let delivery = session.end()?;
+    deployment.finish(stop)?;
+    Ok(Driven {
+        void_because: void_because(&summary),
+        drives: vec![summary],
+        delivery,
+        links: prepared
+            .network
+            .as_ref()
+            .map_or_else(Vec::new, |network| network.links.clone()),
+        stand_ins: prepared.reports(),
+        notes: prepared.notes.clone(),
+        compare_with: Some(replay.recorded.clone()),
+    })
+}
+
+/// Sends all requests. Stops early with an error if a child process dies.
+fn send(
+    session: &mut LoadSession,
+    stream: Stream,
+    checked: &Checked,
+    deployment: &mut Deployment,
+    stop: &AtomicBool,
+) -> anyhow::Result<Summary> {
+    let length = Duration::from_secs_f64(checked.preview.length_s);
+    let line = ProgressLine::new("replay", checked.preview.requests, length);
+    let mut failure = None;
+    let sent = session.send(stream, |progress| {
+        line.show(progress);
+        if failure.is_none() {
+            failure = deployment.check_alive().err();
+            if failure.is_some() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    line.clear();
+    match failure.or_else(|| deployment.check_alive().err()) {
+        Some(failure) => Err(failure.into()),
+        None => Ok(sent?),
+    }
+}

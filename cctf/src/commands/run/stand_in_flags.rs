@@ -1,0 +1,45 @@
+//! [`StandInFlags`]: the flags of `cctf run --stand-in`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::commands::UsageError;
+use crate::commands::replay::{Keep, SelectionFlags};
+
+#[derive(Debug, Clone, Args)]
+pub struct StandInFlags {
+    /// Run id, or path to the folder of a recorded run. Start a stand-in for each of its instances, and send its requests again.
+    ///
+    /// Stand-ins are services that execute the plan of the run, so the application itself is not needed. Their nodes, slots and
+    /// policies are the recorded ones.
+    #[arg(long, value_name = "DIR|RUN_ID", conflicts_with_all = [
+        "endpoints", "rate", "duration", "size", "arrivals", "seed", "headers", "link_delay", "link_rate", "migrate", "target",
+        "application", "node_id", "stage", "workers", "queue_limit", "slot_policy",
+    ])]
+    pub stand_in: Option<String>,
+    /// With --stand-in: path to a JSON file with other nodes, slots, policies, instances or links. docs/stand-ins.md describes it.
+    #[arg(long, value_name = "FILE", requires = "stand_in")]
+    pub placement: Option<PathBuf>,
+    /// With --stand-in: whether CPU times stay as recorded, or change with the speed of the nodes (mips_per_core).
+    #[arg(long, value_enum, default_value = "time")]
+    pub keep: Keep,
+    #[command(flatten)]
+    pub selection: SelectionFlags,
+}
+
+impl StandInFlags {
+    /// Refuses flags that have no effect without stand-ins.
+    pub fn check(&self) -> Result<(), UsageError> {
+        let flag = match self.keep {
+            Keep::Time => self.selection.first_set(),
+            Keep::Work => Some("--keep"),
+        };
+        match flag {
+            Some(flag) if self.stand_in.is_none() => Err(UsageError(format!(
+                "cannot use {flag} without --stand-in: the flag is for the requests of a recorded run; add --stand-in, or remove {flag}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
