@@ -119,6 +119,7 @@ impl Everything<'_> {
         candidates.extend(means::services(&paired));
         candidates.extend(means::externals(&paired));
         candidates.extend(means::cpu_times(&paired));
+        candidates.extend(means::cpu_waits(&paired));
         candidates.extend(means::wakeups(&paired));
         candidates.extend(times::waits(&paired, &too_short));
         candidates.extend(times::responses(&paired, shortest(&too_short)));
@@ -154,6 +155,7 @@ impl Everything<'_> {
         candidates.extend(unpaired::services(&runs));
         candidates.extend(unpaired::externals(&runs));
         candidates.extend(unpaired::cpu_times(&runs));
+        candidates.extend(unpaired::cpu_waits(&runs));
         candidates.extend(unpaired::wakeups(&runs));
         candidates.extend(unpaired::waits(&runs, &too_short));
         candidates.extend(unpaired::responses(&runs, shortest(&too_short)));

@@ -88,6 +88,8 @@ margins! {
     /// Share of A's mean.
     cpu_mean = 0.02, "share", "as service_mean";
     /// Share of A's mean; the floors of waits hold, too.
+    cpu_wait_mean = 0.10, "share", "other programs of the machine change it; a mean wait of 20 to 50 us changed by 30 us between equal runs";
+    /// Share of A's mean; the floors of waits hold, too.
     wakeup_mean = 0.10, "share", "scheduling of threads varies between runs; a simulation repeats wake-ups, so they need a voter of their own";
     /// Share of A's quantile.
     unexplained_wait_p50 = 0.05, "share", "what an operator calls the same latency";

@@ -148,6 +148,8 @@ pub enum Topic {
     Placement,
     ServiceMean,
     CpuMean,
+    /// Mean wait for a CPU within the service time.
+    CpuWaitMean,
     /// Mean time in which a slot was free, but its thread had no CPU yet. The simulator repeats it, so it explains no difference.
     WakeupMean,
     UnexplainedWaitP50,
@@ -178,6 +180,7 @@ impl Topic {
             Self::Placement => "placement",
             Self::ServiceMean => "service mean",
             Self::CpuMean => "CPU mean",
+            Self::CpuWaitMean => "CPU wait mean",
             Self::WakeupMean => "wake-up mean",
             Self::UnexplainedWaitP50 => "unexplained wait p50",
             Self::UnexplainedWaitP95 => "unexplained wait p95",

@@ -55,7 +55,7 @@ tree of calls. Otherwise figures are compared by module and endpoint.
 Voters are the figures that decide:
   load         lateness of the load driver, arrivals
   structure    call graph, statuses, slots, overload failures
-  by module    means of service time, CPU time and wake-up time; unexplained waits
+  by module    means of service time, CPU time, CPU wait and wake-up time; unexplained waits
   whole run    response times of requests from outside, minus simulated waits
 A built-in simulator computes waits from arrivals, service times and slots. The part of a recorded wait that the simulation does not
 reproduce is unexplained. Each voter has a margin: the largest difference that counts as none.

@@ -8,7 +8,7 @@ use rundir::parts::Run;
 use super::facts::Facts;
 use super::names::Names;
 use super::read::{CompareError, Inputs, MODULES_MAX, Progress, read};
-use super::rows::Rows;
+use super::rows::{Rows, known};
 use super::tree::Tree;
 
 /// A run.
@@ -21,6 +21,8 @@ pub struct Side {
     pub is_open: bool,
     /// Calls that have a row. Inferred ones are behind them.
     pub calls: u64,
+    /// Modules for which both runs report waits for a CPU.
+    pub cpu_wait_modules: BTreeSet<u32>,
     pub notes: Vec<String>,
 }
 
@@ -84,10 +86,23 @@ pub fn both(
         side.is_open = inputs[place].is_open;
         side.notes.append(&mut inputs[place].notes);
     }
+    let reporting = sides.each_ref().map(cpu_wait_modules);
+    let common: BTreeSet<u32> = &reporting[0] & &reporting[1];
+    sides
+        .iter_mut()
+        .for_each(|side| side.cpu_wait_modules.clone_from(&common));
     let [a, b] = &mut sides;
     std::thread::scope(|scope| {
         scope.spawn(|| a.tree = Tree::new(&mut a.rows));
         b.tree = Tree::new(&mut b.rows);
     });
     Ok((sides, names))
+}
+
+/// Modules whose rows have waits for a CPU.
+fn cpu_wait_modules(side: &Side) -> BTreeSet<u32> {
+    let rows = side.rows.invocations.iter();
+    rows.filter(|row| known(row.cpu_wait_ns).is_some())
+        .map(|row| row.module)
+        .collect()
 }

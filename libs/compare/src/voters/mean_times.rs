@@ -1,17 +1,31 @@
-//! [`service_ns`], [`cpu_ns`] and [`wakeup_ns`]: times of an invocation whose means vote; [`is_answered_outside`]: calls whose durations
-//! do; [`figures`]: both means and their margin.
+//! [`service_ns`], [`cpu_ns`], [`cpu_wait_ns`] and [`wakeup_ns`]: times of an invocation whose means vote; [`is_answered_outside`]: calls
+//! whose durations do; [`figures`]: both means and their margin.
 
 use super::candidate::Figures;
-use crate::gather::Side;
 use crate::gather::names::EXTERNAL;
+use crate::gather::{Side, UNKNOWN, known};
 use crate::margins::Margins;
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
 use crate::statistics::mean;
 
-/// Own service time: without waits for calls and for further slots.
+/// Own service time: without waits for calls and for further slots, and without waits for a CPU if both runs report them for this
+/// module. A wait for a CPU is not work: other programs of the machine change it by more than the margin of a service time.
 pub fn service_ns(side: &Side, number: u32) -> i64 {
-    side.tree.own_ns(&side.rows, number)
+    let own_ns = side.tree.own_ns(&side.rows, number);
+    match known(cpu_wait_ns(side, number)) {
+        Some(wait_ns) if own_ns != UNKNOWN => own_ns.saturating_sub(wait_ns).max(0),
+        _ => own_ns,
+    }
+}
+
+/// Wait for a CPU within the service time; unknown unless both runs report it for this module.
+pub fn cpu_wait_ns(side: &Side, number: u32) -> i64 {
+    let row = &side.rows.invocations[number as usize];
+    match side.cpu_wait_modules.contains(&row.module) {
+        true => row.cpu_wait_ns,
+        false => UNKNOWN,
+    }
 }
 
 pub fn cpu_ns(side: &Side, number: u32) -> i64 {
@@ -52,9 +66,10 @@ pub fn figures(margins: &Margins, topic: Topic, module: String, [a, b]: [&[f64];
     })
 }
 
-/// The margin of a mean, ms. Wake-ups are waits: scheduling alone changes them by more than a service time.
+/// The margin of a mean, ms. Wake-ups and waits for a CPU are waits: scheduling alone changes them by more than a service time.
 fn margin(margins: &Margins, topic: Topic, mean_ms: f64) -> f64 {
     match topic {
+        Topic::CpuWaitMean => margins.of_time(margins.cpu_wait_mean, mean_ms, 0.0),
         Topic::WakeupMean => margins.of_time(margins.wakeup_mean, mean_ms, 0.0),
         Topic::CpuMean => margins.of_mean(margins.cpu_mean, mean_ms),
         _ => margins.of_mean(margins.service_mean, mean_ms),

@@ -1,11 +1,13 @@
-//! [`services`], [`cpu_times`] and [`wakeups`]: means of paired invocations by module, services also by endpoint; [`externals`]: of
-//! calls to peers without telemetry; [`failures`]: shares of failed calls.
+//! [`services`], [`cpu_times`], [`cpu_waits`] and [`wakeups`]: means of paired invocations by module, services also by endpoint;
+//! [`externals`]: of calls to peers without telemetry; [`failures`]: shares of failed calls.
 
 use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, Figures, NS_PER_MS};
 use super::endpoints::frequent;
-use super::mean_times::{self, cpu_ns, external_name, is_answered_outside, service_ns, wakeup_ns};
+use super::mean_times::{
+    self, cpu_ns, cpu_wait_ns, external_name, is_answered_outside, service_ns, wakeup_ns,
+};
 use crate::gather::{Side, UNKNOWN};
 use crate::model::{Topic, Unit};
 use crate::pairing::{is_chance, outcome_of};
@@ -34,6 +36,11 @@ pub fn services(paired: &Paired<'_>) -> Vec<Candidate> {
 /// CPU time of each module whose rows have it.
 pub fn cpu_times(paired: &Paired<'_>) -> Vec<Candidate> {
     means(paired, Topic::CpuMean, cpu_ns)
+}
+
+/// Waits for a CPU of each module for which both runs report them.
+pub fn cpu_waits(paired: &Paired<'_>) -> Vec<Candidate> {
+    means(paired, Topic::CpuWaitMean, cpu_wait_ns)
 }
 
 /// Wake-up times of each module whose rows have any.

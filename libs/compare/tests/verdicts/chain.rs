@@ -36,6 +36,8 @@ pub struct Request {
     pub database: f64,
     /// From the moment at which a slot of `back` is free for a call to its start, ms.
     pub wakeup: f64,
+    /// Wait for a CPU during each service of `back`, ms. `None`: not reported.
+    pub cpu_wait: Option<f64>,
     /// Whether it has rows in the folder.
     pub is_recorded: bool,
 }
@@ -70,6 +72,7 @@ impl Chain {
                 lateness: None,
                 database: 0.0,
                 wakeup: 0.0,
+                cpu_wait: None,
                 is_recorded: true,
             }
         });
@@ -177,7 +180,7 @@ impl Chain {
                         .min_by(|a, b| free[*a].total_cmp(&free[*b]))
                         .unwrap();
                     let start = at.max(free[slot]) + request.wakeup;
-                    let end = start + service;
+                    let end = start + service + request.cpu_wait.unwrap_or(0.0);
                     free[slot] = end;
                     if request.is_recorded {
                         row.back(&mut invocations, place, [at, start, end], status);
@@ -274,6 +277,7 @@ impl Row<'_> {
             "back" => self.request.wakeup,
             _ => 0.0,
         };
+        let cpu_wait = self.request.cpu_wait.filter(|_| module == "back");
         let path = match module {
             "back" => self.request.path,
             _ => self.request.front,
@@ -281,14 +285,16 @@ impl Row<'_> {
         // Half of the own time.
         let cpu = match module {
             "front" => ns(FRONT[0] + FRONT[1]) / 2,
-            _ => ns(end - start) / 2,
+            _ => ns(end - start - cpu_wait.unwrap_or(0.0)) / 2,
         };
         // Durations are differences of rounded times.
         let [enqueue, start, end] = [enqueue, start, end].map(ns);
         let ms = |ns: u64| format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000);
+        let cpu_wait =
+            cpu_wait.map_or_else(String::new, |wait| format!(r#""cpu_wait_ms":{},"#, ms(ns(wait))));
         let _ = writeln!(
             out,
-            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"{path}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,"wakeup_ms":{},"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
+            r#"{{"trace_id":"{:032x}","span_id":"{:016x}","parent_id":{parent},"parent_span_id":"{:016x}","module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{},"ts_start":{},"ts_end":{},"node":"n","stage":"edge","method":"GET","path":"{path}","bytes_in":0,"bytes_out":10,"cpu_time_ms":{},"queue_time_ms":{},"service_time_ms":{},"rt_ms":{},"status":{status},"protocol":"http","downstream_ms":null,{cpu_wait}"wakeup_ms":{},"kind":"server","caller_span_id":"{:016x}","net_ms":{}}}"#,
             self.trace,
             id.span,
             id.caller,

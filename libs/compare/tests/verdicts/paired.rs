@@ -131,6 +131,55 @@ fn later_wake_ups_are_found_although_a_simulation_explains_them() {
     assert_eq!(first_cause(&comparison), (Topic::WakeupMean, Some("back")));
 }
 
+fn of_back(comparison: &Comparison, topic: Topic) -> &Voter {
+    let is_wanted = |voter: &&Voter| voter.topic == topic && voter.module.as_deref() == Some("back");
+    comparison.voters.iter().find(is_wanted).unwrap()
+}
+
+/// Other programs of the machine make requests wait for a CPU. That is no change of the service.
+#[test]
+fn waits_for_a_cpu_are_no_service_time() {
+    let waiting = |chain: &Chain, wait: Option<f64>| {
+        let mut chain = chain.clone();
+        chain
+            .requests
+            .iter_mut()
+            .for_each(|request| request.cpu_wait = wait);
+        chain
+    };
+    let (a, b) = (
+        Chain::new(1, NUMBER, 0.3),
+        Chain::new(1, NUMBER, 0.3).replay(2, 0.01),
+    );
+    let comparison = compare_runs(&waiting(&a, Some(0.02)), &waiting(&b, Some(0.11)));
+    assert_eq!(comparison.verdict, Verdict::Same);
+    let service = of_back(&comparison, Topic::ServiceMean);
+    assert!(service.a.unwrap() < 4.1 && service.b.unwrap() < 4.1);
+    let comparison = compare_runs(&waiting(&a, Some(0.02)), &waiting(&b, Some(0.5)));
+    assert_eq!(first_cause(&comparison), (Topic::CpuWaitMean, Some("back")));
+}
+
+/// If one run alone reports waits for a CPU, subtracting them there would make a difference.
+#[test]
+fn waits_for_a_cpu_that_one_run_reports_stay_in_the_service_time() {
+    let (mut a, mut b) = (
+        Chain::new(1, NUMBER, 0.3),
+        Chain::new(1, NUMBER, 0.3).replay(2, 0.01),
+    );
+    a.requests
+        .iter_mut()
+        .for_each(|request| request.cpu_wait = Some(0.5));
+    b = b.with_services(|service| service + 0.5);
+    let comparison = compare_runs(&a, &b);
+    assert_eq!(of_back(&comparison, Topic::ServiceMean).vote, Vote::Same);
+    assert!(
+        comparison
+            .voters
+            .iter()
+            .all(|voter| voter.topic != Topic::CpuWaitMean)
+    );
+}
+
 #[test]
 fn one_extra_call_is_found_with_its_trace() {
     let a = Chain::new(1, NUMBER, RHO);

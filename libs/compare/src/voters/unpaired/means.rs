@@ -1,4 +1,4 @@
-//! [`services`], [`externals`], [`cpu_times`] and [`wakeups`]: means by module.
+//! [`services`], [`externals`], [`cpu_times`], [`cpu_waits`] and [`wakeups`]: means by module.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,9 @@ use crate::gather::{Side, known};
 use crate::model::Topic;
 use crate::voters::candidate::{Candidate, NS_PER_MS};
 use crate::voters::endpoints::frequent;
-use crate::voters::mean_times::{cpu_ns, external_name, figures, is_answered_outside, service_ns, wakeup_ns};
+use crate::voters::mean_times::{
+    cpu_ns, cpu_wait_ns, external_name, figures, is_answered_outside, service_ns, wakeup_ns,
+};
 
 /// Own service time of each module at the mix of endpoints that A has, and of its frequent endpoints.
 pub fn services(runs: &Unpaired<'_>) -> Vec<Candidate> {
@@ -66,6 +68,11 @@ pub fn externals(runs: &Unpaired<'_>) -> Vec<Candidate> {
 /// CPU time of each module whose rows have it, at the mix of endpoints that A has.
 pub fn cpu_times(runs: &Unpaired<'_>) -> Vec<Candidate> {
     means(runs, Topic::CpuMean, cpu_ns)
+}
+
+/// Waits for a CPU of each module for which both runs report them, at the mix of endpoints that A has.
+pub fn cpu_waits(runs: &Unpaired<'_>) -> Vec<Candidate> {
+    means(runs, Topic::CpuWaitMean, cpu_wait_ns)
 }
 
 /// Wake-up times of each module whose rows have any, at the mix of endpoints that A has.

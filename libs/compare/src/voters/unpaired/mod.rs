@@ -14,7 +14,7 @@ mod times;
 
 pub use arrivals::arrivals;
 pub use calls::calls;
-pub use means::{cpu_times, externals, services, wakeups};
+pub use means::{cpu_times, cpu_waits, externals, services, wakeups};
 pub use outcomes::{failures, statuses};
 pub use runs::Unpaired;
 pub use times::{responses, waits};
