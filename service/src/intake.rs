@@ -64,14 +64,13 @@ pub async fn serve(
     let endpoint = target.index().and_then(|index| ENDPOINTS.get(index));
     let active = service.stats.enter(target.index());
     let headers = known_headers(&head);
+    let is_planned = headers.text(Header::Plan).is_some();
     let origin = Origin::read(&headers);
     if origin.run_id_refused {
         service.stats.run_ids_refused.fetch_add(1, Ordering::Relaxed);
     }
     let read = match &target {
-        _ if headers.text(Header::Plan).is_some() => {
-            Err(Rejected::without_body(Answer::error(400, standin::NO_STAND_IN)))
-        }
+        _ if is_planned => Err(Rejected::without_body(Answer::error(400, standin::NO_STAND_IN))),
         Target::Endpoint(_) => read_request(&service, &head, &headers, payload).await,
         Target::WrongMethod(_) => Err(Rejected::without_body(Answer::error(
             405,
@@ -109,8 +108,7 @@ pub async fn serve(
         (None, Ok(_)) => reject(&service, Answer::error(404, "no such endpoint"), ticket),
     };
     // The body of a plan is unread.
-    let closes = service.is_draining() || headers.text(Header::Plan).is_some();
-    respond(answer, &target, closes)
+    respond(answer, &target, is_planned || service.is_draining())
 }
 
 async fn admit(

@@ -142,6 +142,11 @@ impl Engine {
         }
     }
 
+    /// Number of calls that an answer will end.
+    pub fn awaited(&self) -> usize {
+        self.awaited
+    }
+
     /// Whether it only waits for calls: no gap is in progress.
     pub fn is_idle(&self) -> bool {
         self.burning.is_empty() && self.passing.is_empty()

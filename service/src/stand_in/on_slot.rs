@@ -145,7 +145,9 @@ impl Parked for Suspended {
 impl OnSlot {
     fn run(mut self) -> Option<Finished> {
         let clock = self.request.stand_in.service.clock;
-        let releases = self.request.stand_in.service.settings.slot_policy == SlotPolicy::Released;
+        let settings = &self.request.stand_in.service.settings;
+        // Nobody waits for one of unlimited slots.
+        let releases = settings.slot_policy == SlotPolicy::Released && settings.slots().is_some();
         loop {
             self.request.execution.take_answers();
             let now_ns = clock.now_ns();
@@ -182,23 +184,44 @@ impl OnSlot {
         here_ns
             .saturating_add(request.used.cpu_ns)
             .saturating_add(request.execution.used_by_calls.cpu_ns)
-            .saturating_add(request.stand_in.tail_ns())
+            .saturating_add(request.stand_in.tail.get())
     }
 
     /// Uses spare CPU time, else sleeps, until a time or an answer.
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
-        let rest_ns = until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(now_ns));
-        if spare_ns > 0 {
-            burn(spare_ns.min(SLICE_NS).min(rest_ns));
-        } else if until_ns.is_some() {
-            thread::park_timeout(Duration::from_nanos(rest_ns));
-        } else {
-            thread::park();
+        let stand_in = &self.request.stand_in;
+        // The calls in progress will use CPU, too.
+        let reserved_ns = stand_in.call.get() * self.request.execution.engine.awaited() as u64;
+        let spare_ns = spare_ns.saturating_sub(reserved_ns);
+        match until_ns {
+            _ if spare_ns > 0 => {
+                let rest_ns = until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(now_ns));
+                burn(spare_ns.min(SLICE_NS).min(rest_ns));
+            }
+            Some(until_ns) => self.sleep_until(until_ns, now_ns),
+            None => thread::park(),
         }
         let request = &mut self.request;
         if request.execution.calls_in_progress > 0 && request.execution.engine.is_idle() {
             let waited_ns = request.stand_in.service.clock.now_ns().saturating_sub(now_ns);
             request.times.downstream_ns = request.times.downstream_ns.saturating_add(waited_ns);
+        }
+    }
+
+    /// Sleeps until a time or an answer. A thread wakes late, so that the sleep is shorter by the expected lateness.
+    fn sleep_until(&self, until_ns: u64, now_ns: u64) {
+        let stand_in = &self.request.stand_in;
+        let lateness = stand_in.lateness(until_ns.saturating_sub(now_ns));
+        let early_ns = until_ns.saturating_sub(lateness.get());
+        if early_ns > now_ns {
+            thread::park_timeout(Duration::from_nanos(early_ns - now_ns));
+            let woke_ns = stand_in.service.clock.now_ns();
+            // Otherwise, an answer has woken it.
+            if woke_ns >= early_ns {
+                lateness.add(woke_ns - early_ns);
+            }
+        } else {
+            std::hint::spin_loop();
         }
     }
 
@@ -236,7 +259,10 @@ impl OnSlot {
         times.used = Some(used);
         times.end_ns = stand_in.service.clock.now_ns();
         if self.is_exact {
-            stand_in.correct_tail(used.cpu_ns, execution.engine.planned_cpu_ns());
+            let tail_ns = stand_in.tail.get().saturating_add(used.cpu_ns);
+            stand_in
+                .tail
+                .add(tail_ns.saturating_sub(execution.engine.planned_cpu_ns()));
         }
         execution.engine.answer_sent(times.end_ns);
         stand_in.counters.executed(execution.engine.unused_cpu_ns());

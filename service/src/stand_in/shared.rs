@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 use super::addresses::Addresses;
 use super::calls::Calls;
 use super::counters::Counters;
+use super::estimate::Estimate;
 use super::mailbox::{Mailbox, Parked};
+use super::open_files;
 use super::timer::Timer;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -22,10 +24,14 @@ pub const SLOTS_MAX: usize = 2_048;
 const STACK_BYTES: usize = 512 << 10;
 /// Maximum number of invocations with work after their answer. Further ones are cut off at their answer, and counted.
 const AFTERWARDS_MAX: usize = 16_384;
-/// Maximum of the correction of CPU times, nanoseconds. What follows the last use of CPU takes a tenth of it.
-const TAIL_NS_MAX: usize = 50_000;
-/// One request changes the correction by this part of its own error, so that one that was interrupted changes it little.
-const TAIL_WEIGHT: usize = 16;
+/// Maximum estimate of the CPU time at the end of a request, which takes a tenth of it.
+const TAIL_NS_MAX: u64 = 50_000;
+/// Maximum estimate of the CPU time of one call, which takes a quarter of it.
+const CALL_NS_MAX: u64 = 200_000;
+/// Maximum estimate of how late a thread wakes. A thread wakes earlier by the estimate, and uses CPU until its time.
+const LATENESS_NS_MAX: u64 = 150_000;
+/// From this length on, a sleep is a long one: an idle CPU that sleeps deeply wakes late.
+const LONG_SLEEP_NS: u64 = 1_000_000;
 
 pub struct StandIn {
     pub service: Arc<Service>,
@@ -37,8 +43,12 @@ pub struct StandIn {
     /// Threads of slots, if they are unlimited.
     slots: AtomicUsize,
     afterwards: Arc<AtomicUsize>,
-    /// CPU time that a request uses after its last planned use, nanoseconds: an estimate.
-    tail_ns: AtomicUsize,
+    /// CPU time of a request after its last planned use.
+    pub tail: Estimate,
+    /// CPU time of one call on the thread of calls.
+    pub call: Estimate,
+    /// Time from the end of a short and of a long sleep until its thread runs.
+    lateness: [Estimate; 2],
 }
 
 /// Counts an invocation with work after its answer, until it is dropped.
@@ -48,6 +58,7 @@ impl StandIn {
     /// # Errors
     /// The system refuses a thread.
     pub fn start(service: Arc<Service>, path: PathBuf, runtime: Handle) -> anyhow::Result<Self> {
+        open_files::raise_limit();
         let counters = Arc::<Counters>::default();
         Ok(Self {
             addresses: Addresses::new(path),
@@ -58,7 +69,9 @@ impl StandIn {
             counters,
             runtime,
             afterwards: Arc::default(),
-            tail_ns: AtomicUsize::new(0),
+            tail: Estimate::new(TAIL_NS_MAX),
+            call: Estimate::new(CALL_NS_MAX),
+            lateness: [const { Estimate::new(LATENESS_NS_MAX) }; 2],
         })
     }
 
@@ -109,6 +122,11 @@ impl StandIn {
         }
     }
 
+    /// How late a thread wakes after a sleep of this length.
+    pub fn lateness(&self, sleep_ns: u64) -> &Estimate {
+        &self.lateness[usize::from(sleep_ns >= LONG_SLEEP_NS)]
+    }
+
     /// `None` if too many invocations have work after their answer.
     pub fn enter_afterwards(&self) -> Option<Unfinished> {
         let others = self.afterwards.fetch_add(1, Ordering::Relaxed);
@@ -119,22 +137,6 @@ impl StandIn {
     /// Invocations that have work after their answer.
     pub fn unfinished(&self) -> usize {
         self.afterwards.load(Ordering::Relaxed)
-    }
-
-    pub fn tail_ns(&self) -> u64 {
-        self.tail_ns.load(Ordering::Relaxed) as u64
-    }
-
-    /// Corrects the estimate by the difference between used and planned CPU time of one request.
-    pub fn correct_tail(&self, used_ns: u64, planned_ns: u64) {
-        let now = self.tail_ns.load(Ordering::Relaxed);
-        let part = usize::try_from(used_ns.abs_diff(planned_ns)).unwrap_or(TAIL_NS_MAX) / TAIL_WEIGHT;
-        let corrected = match used_ns > planned_ns {
-            true => now.saturating_add(part).min(TAIL_NS_MAX),
-            false => now.saturating_sub(part),
-        };
-        // A correction by another thread meanwhile is lost, which does no harm.
-        self.tail_ns.store(corrected, Ordering::Relaxed);
     }
 }
 

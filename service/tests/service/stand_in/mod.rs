@@ -18,7 +18,7 @@ const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
 fn calls_start_after_what_they_wait_for_and_not_after_others() {
     let cluster = Cluster::start(&PAIR);
     let [a, b, c] =
-        [("/a", 200), ("/b", 20), ("/c", 20)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
+        [("/a", 500), ("/b", 20), ("/c", 20)].map(|(route, ms)| standin::encode(&leaf(route, ms * MS)));
     let calls = vec![
         request("/a", after(&[], 0), &a),
         request("/b", after(&[], 0), &b),
@@ -39,7 +39,7 @@ fn calls_start_after_what_they_wait_for_and_not_after_others() {
     assert_eq!(end_ns(d) - start_ns(d), 5 * MS);
     let front = spans.served("/front");
     assert!(end_ns(front) >= end_ns(d));
-    for (path, gap_ms) in [("/a", 200), ("/b", 20), ("/c", 20)] {
+    for (path, gap_ms) in [("/a", 500), ("/b", 20), ("/c", 20)] {
         let (call, served) = (spans.call(path), spans.served(path));
         assert_eq!(call.span.parent_span_id, front.span.span_id);
         assert_eq!(served.span.parent_span_id, call.span.span_id);
@@ -80,7 +80,7 @@ fn a_quorum_answers_after_the_second_of_three_and_the_third_ends_later() {
 #[test]
 fn work_after_the_answer_starts_after_it_and_holds_no_slot() {
     let cluster = Cluster::start(&[("front", &[("WORKERS", "1")]), ("back", &[])]);
-    let late = standin::encode(&leaf("/late", 300 * MS));
+    let late = standin::encode(&leaf("/late", 500 * MS));
     let calls = vec![
         database("early", after(&[], 0), MS),
         standin::Call {
@@ -202,7 +202,7 @@ fn a_message_reaches_its_consumers_after_the_brokers_delay() {
     });
     let mut message = database("orders", after(&[], 0), 2 * MS);
     message.what = What::Message;
-    message.callees = vec![callee(20 * MS, &consumers[0]), callee(90 * MS, &consumers[1])];
+    message.callees = vec![callee(300 * MS, &consumers[0]), callee(400 * MS, &consumers[1])];
     assert_eq!(
         cluster
             .send("front", &work("/front", vec![message], after(&[0], 0)))
@@ -211,8 +211,8 @@ fn a_message_reaches_its_consumers_after_the_brokers_delay() {
     );
     let spans = cluster.stop();
     let producer = spans.one(SpanKind::Producer, "orders");
-    assert!(end_ns(spans.served("/front")) < end_ns(producer) + 20 * MS);
-    for (route, delay_ms) in [("/one", 20), ("/two", 90)] {
+    assert!(end_ns(spans.served("/front")) < end_ns(producer) + 300 * MS);
+    for (route, delay_ms) in [("/one", 300), ("/two", 400)] {
         let consumer = spans.one(SpanKind::Consumer, route);
         assert_eq!(consumer.span.parent_span_id, producer.span.span_id);
         assert!(start_ns(consumer) >= end_ns(producer) + delay_ms * MS);
