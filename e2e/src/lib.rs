@@ -1,6 +1,7 @@
 //! Helpers of the end-to-end tests, which the measuring programs use, too.
 //!
 //! - [`binaries`]: where the real binaries are, and commands for them.
+//! - [`branches`]: a test program whose calls depend on each other in known ways.
 //! - [`child`]: a normalizer or a service as a child process.
 //! - [`collector`]: the real Collector, which tests kill and restart.
 //! - [`exclusive`]: the lock of tests that need the machine to themselves.
@@ -13,6 +14,7 @@
 //! - [`tiers`]: a run over links of known delay and rate, with one wrong clock.
 
 pub mod binaries;
+pub mod branches;
 pub mod child;
 pub mod collector;
 pub mod exclusive;

@@ -8,6 +8,7 @@ mod bad_input;
 mod chain;
 mod collector;
 mod containers;
+mod dependence;
 mod embedded;
 mod interfaces;
 mod kubernetes;
