@@ -65,9 +65,19 @@ impl<'a> Site<'a> {
         })
     }
 
+    /// The folder of all runs.
+    pub fn logs(&self) -> &Path {
+        self.logs.path()
+    }
+
+    /// URL of the normalizer.
+    pub fn otlp(&self) -> anyhow::Result<String> {
+        self.normalizer.url("grpc")
+    }
+
     /// Starts a service under the name of a module, and returns its URL.
     pub fn service(&mut self, module: &str, variables: &[(&str, &str)]) -> anyhow::Result<String> {
-        let otlp = self.normalizer.url("grpc")?;
+        let otlp = self.otlp()?;
         let own = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
             ("MODULE_ID", module),
@@ -144,12 +154,11 @@ impl<'a> Site<'a> {
         self.send("replay", run_id, &[&[of, "--target", url], args].concat())
     }
 
-    fn send(&self, subcommand: &str, run_id: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
+    /// Runs a subcommand of `cctf` that sends requests, and returns the folder of its run.
+    pub fn send(&self, subcommand: &str, run_id: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
         let mut command = command_in(self.bin_dir, "cctf")?;
         command.args([subcommand, "--run-id", run_id, "--format", "json"]);
-        command
-            .args(["--otlp-endpoint", &self.normalizer.url("grpc")?])
-            .args(args);
+        command.args(["--otlp-endpoint", &self.otlp()?]).args(args);
         Done::success(subcommand, &mut command)?;
         let folder = self.logs.path().join(run_id);
         wait_for_end(&folder)?;
