@@ -35,8 +35,8 @@ FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
 # Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, verdict, report. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, hosts, links.
-# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain needs toxiproxy.
+# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, hosts, links.
+# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy.
 PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
@@ -70,7 +70,7 @@ IN_COMPOSE = --otlp-endpoint http://127.0.0.1:$(OTLP_GRPC_PORT) --target http://
 ONE := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SERVICE_PORT))
 CHAIN := $(if $(filter compose,$(STACK)),--scen real-chain $(IN_COMPOSE)$(CHAIN_PORT),--chain $(if $(NETNS),--netns --toxiproxy $(TOOLS)/bin/toxiproxy-server --link-delay $(LINK_DELAY) --link-rate $(LINK_RATE)))
 SHOP := $(if $(filter compose,$(STACK)),$(IN_COMPOSE)$(SHOP_PORT),--application examples/start --collector $(TOOLS)/bin/otelcol)
-FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS))$(findstring chain,$(PARTS)),,none)),,collector toxiproxy)
+FIDELITY_TOOLS := $(if $(and $(PARTS),$(if $(findstring hosts,$(PARTS))$(findstring links,$(PARTS))$(findstring chain,$(PARTS))$(findstring dependence,$(PARTS)),,none)),,collector toxiproxy)
 # Static binaries run in an image without any other file.
 STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C target-feature=+crt-static
 
@@ -181,7 +181,7 @@ bench-scale: need-binaries need-python ## Measure 1, 10 and 100 million spans: C
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
 fidelity: need-binaries $(FIDELITY_TOOLS) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
-	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew
+	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew --bin branches
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
 fuzz: need-build ## Feed mutated input to all readers (FUZZ_INPUTS per target, FUZZ_SEED)

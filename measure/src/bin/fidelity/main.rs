@@ -48,7 +48,7 @@ struct Flags {
     #[arg(long, default_value = "120s")]
     duration: String,
     /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
-    /// `replay-chain` needs the latter.
+    /// `replay-chain` and `dependence` need the latter.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }
@@ -80,7 +80,7 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("stations", stations::check, STOLEN_MAX),
@@ -91,10 +91,11 @@ const PARTS: [Part; 12] = [
     Part::new("replay-chain", replay::check_chain, STOLEN_MAX),
     Part::new("sensitivity", replay::check_sensitivity, STOLEN_MAX),
     Part::new("stand-ins", replay::check_stand_ins, STOLEN_MAX),
+    Part::new("dependence", replay::check_dependence, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "lindley",
     "neighbours",
     "stations",
@@ -105,6 +106,7 @@ const NAMES: [&str; 12] = [
     "replay-chain",
     "sensitivity",
     "stand-ins",
+    "dependence",
     "hosts",
     "links",
 ];

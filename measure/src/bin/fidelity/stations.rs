@@ -8,9 +8,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use e2e::child::Child;
-use plan::plan::{Window, read};
-use plan::stations::{Refusals, fits, simulate_with, waits};
-use plan::work::Works;
+use plan::plan::{Plan, Regressed, Window, read};
+use plan::stations::{Failures, fits, load, simulate_with, waits};
 use rundir::parts::Target;
 
 use super::finding::{Finding, quantile};
@@ -97,7 +96,7 @@ fn chain(bin_dir: &Path, policy: &str, duration: &str) -> anyhow::Result<Stack> 
 
 /// A recorded run and what the simulator says of it.
 struct Compared {
-    works: Works,
+    requests: usize,
     /// |recorded - simulated| of all waits, milliseconds.
     differences: Vec<f64>,
     recorded_ms: f64,
@@ -109,15 +108,16 @@ impl Compared {
         let logs = stack.stop()?;
         let found = Target::Folder(logs.path().join("r")).find()?;
         let (run, first) = found.context("the load left no run")?;
-        let (recorded, _) = read(&run, &first, Window::default(), &mut |_| {})?;
-        let works = recorded.works;
-        let outcomes = simulate_with(&works, Refusals::AsRecorded);
+        let (recorded, span) = read(&run, &first, Window::default(), &mut |_| {})?;
+        let plan = Plan::new(recorded, span, &Regressed::default());
+        let load = load(&plan);
+        let outcomes = simulate_with(&load, Failures::AsRecorded);
         let difference = |(recorded, simulated): (&i64, &i64)| (recorded - simulated).abs() as f64 / 1e6;
-        let by_module = waits(&works, &outcomes);
+        let by_module = waits(&load, &outcomes);
         let differences = by_module
             .iter()
             .flat_map(|waits| waits.recorded.iter().zip(&waits.simulated).map(difference));
-        let fits = fits(&works, &outcomes);
+        let fits = fits(&load, &outcomes);
         let total: usize = fits.iter().map(|fit| fit.count).sum();
         let mean = |of: fn(&plan::stations::Pair) -> f64| {
             let sum: f64 = fits.iter().map(|fit| of(&fit.mean) * fit.count as f64).sum();
@@ -127,12 +127,12 @@ impl Compared {
             differences: differences.collect(),
             recorded_ms: mean(|pair| pair.recorded),
             simulated_ms: mean(|pair| pair.simulated),
-            works,
+            requests: load.visits.len(),
         })
     }
 
     fn findings(mut self, name: &str, is_held: bool) -> Vec<Finding> {
-        let requests = self.works.works.len();
+        let requests = self.requests;
         let mean = Finding::between(
             &format!("{name}: simulated mean wait, {requests} requests"),
             self.simulated_ms,

@@ -49,7 +49,10 @@ pub fn check(bin_dir: &Path, _duration: &str) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for route in ROUTES {
         findings.push(Finding::between(
-            &format!("{route}: mean response, program {:.2} ms, stand-ins", program[route]),
+            &format!(
+                "{route}: mean response, program {:.2} ms, stand-ins",
+                program[route]
+            ),
             stand_ins[route],
             (program[route] - MEAN_MARGIN_MS, program[route] + MEAN_MARGIN_MS),
             "ms",
@@ -106,7 +109,9 @@ impl Bench<'_> {
         let (routes, url) = (ROUTES.join(","), program.url()?);
         let target = ["--target", &url, "--logs-dir", logs, "--endpoints", &routes];
         let load = ["--rate", RATE, "--duration", DURATION];
-        let folder = self.site.send("run", &run_id, &[target.as_slice(), &load].concat())?;
+        let folder = self
+            .site
+            .send("run", &run_id, &[target.as_slice(), &load].concat())?;
         program.stop()?;
         means(&folder)
     }
@@ -152,7 +157,9 @@ fn means(folder: &Path) -> anyhow::Result<Means> {
     let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in lines(&folder.join("cctf/invocations.jsonl"))? {
         if text(&row, "module_id") == Some(FRONT) {
-            let route = ROUTES.into_iter().find(|route| text(&row, "route") == Some(route));
+            let route = ROUTES
+                .into_iter()
+                .find(|route| text(&row, "route") == Some(route));
             let route = route.with_context(|| format!("an unknown route: {row}"))?;
             ensure!(number(&row, "status") == Some(200.0), "a failure: {row}");
             let time = number(&row, "rt_ms").with_context(|| format!("no response time: {row}"))?;

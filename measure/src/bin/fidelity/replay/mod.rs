@@ -5,8 +5,10 @@
 //! - [`chain`]: three nodes with a normalizer each, over links that [`proxy`] delays.
 //! - [`sensitivity`]: replays after one change, which the verdict names first.
 //! - [`stand_ins`]: stand-ins in place of the services.
+//! - [`dependence`]: the same with a slower callee, for a program with known branches.
 
 mod chain;
+mod dependence;
 mod pairs;
 mod proxy;
 mod sensitivity;
@@ -14,6 +16,7 @@ mod site;
 mod stand_ins;
 
 pub use chain::check as check_chain;
+pub use dependence::check as check_dependence;
 pub use pairs::check as check_pairs;
 pub use sensitivity::check as check_sensitivity;
 pub use stand_ins::check as check_stand_ins;
