@@ -83,6 +83,8 @@ pub const RUN_REPLAY_FROM_NS: &str = "cctf.run.replay_from_ns";
 pub const RUN_REPLAY_TO_NS: &str = "cctf.run.replay_to_ns";
 /// Maximum number of requests of the replay. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_LIMIT: &str = "cctf.run.replay_limit";
+/// `loopback` if the replay has another network than the recorded run. String, on a [`RUN_START_SPAN`].
+pub const RUN_REPLAY_NETWORK: &str = "cctf.run.replay_network";
 /// Random seed of the arrival process. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_SEED: &str = "cctf.run.seed";
 

@@ -39,7 +39,7 @@ pub(super) struct Report {
     /// Why the lateness of the driver makes a comparison with the recorded run void.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub void_because: Option<String>,
-    /// The recorded run whose load this was, as the user names it.
+    /// Folder of the recorded run whose load this was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare_with: Option<String>,
 }

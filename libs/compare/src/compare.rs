@@ -106,6 +106,22 @@ impl Everything<'_> {
         slots::slots(&self.sides[0].facts, &self.sides[1].facts, self.configuration)
     }
 
+    /// Whether root responses, which contain network times, can be compared. A note states why not.
+    fn has_same_network(&self, notes: &mut Vec<String>) -> bool {
+        let [a, b] = self
+            .sides
+            .each_ref()
+            .map(|side| side.facts.replay_network.as_deref());
+        if a == b {
+            return true;
+        }
+        let name = if a.is_some() { "A" } else { "B" };
+        notes.push(format!(
+            "root responses do not vote: the stand-ins of {name} ran on one machine, without the delays of the recorded links"
+        ));
+        false
+    }
+
     fn paired(&self, pairs: &Pairs, notes: &mut Vec<String>) -> (Vec<Voter>, Differences, Pairing) {
         let differences = pairs.tally.finish(self.names);
         let paired = Paired::new(self.sides, self.names, self.margins, pairs, self.simulated);
@@ -122,7 +138,9 @@ impl Everything<'_> {
         candidates.extend(means::cpu_waits(&paired));
         candidates.extend(means::wakeups(&paired));
         candidates.extend(times::waits(&paired, &too_short));
-        candidates.extend(times::responses(&paired, shortest(&too_short)));
+        if self.has_same_network(notes) {
+            candidates.extend(times::responses(&paired, shortest(&too_short)));
+        }
         let roots = &pairs.roots;
         let pairing = Pairing {
             kind: PairingKind::Paired,
@@ -158,7 +176,9 @@ impl Everything<'_> {
         candidates.extend(unpaired::cpu_waits(&runs));
         candidates.extend(unpaired::wakeups(&runs));
         candidates.extend(unpaired::waits(&runs, &too_short));
-        candidates.extend(unpaired::responses(&runs, shortest(&too_short)));
+        if self.has_same_network(notes) {
+            candidates.extend(unpaired::responses(&runs, shortest(&too_short)));
+        }
         (decide(candidates), differences, Pairing::default())
     }
 }

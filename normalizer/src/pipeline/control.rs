@@ -176,6 +176,7 @@ fn reported_by(span: &Span<'_>) -> Reported {
             keys::RUN_REPLAY_FROM_NS => reported.replay_from_ns = unsigned(),
             keys::RUN_REPLAY_TO_NS => reported.replay_to_ns = unsigned(),
             keys::RUN_REPLAY_LIMIT => reported.replay_limit = unsigned(),
+            keys::RUN_REPLAY_NETWORK => reported.replay_network = text(),
             keys::RUN_SEED => reported.seed = unsigned(),
             _ => {}
         }

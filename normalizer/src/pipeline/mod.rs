@@ -40,7 +40,7 @@ pub use self::shared::memory::queue_share;
 pub use self::shared::settings::Settings;
 
 /// Version of the serialized state, which is the whole [`Pipeline`]. A state of another version cannot be read.
-pub const STATE_VERSION: u32 = 9;
+pub const STATE_VERSION: u32 = 10;
 
 /// Interval of housekeeping, in journal time. Housekeeping is all work that depends on time, except that of the join.
 const HOUSEKEEPING_NS: u64 = 50_000_000;

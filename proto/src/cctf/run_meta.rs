@@ -103,6 +103,8 @@ row! {
         optional replay_to_ms: Milliseconds,
         /// Maximum number of requests of the replay. Absent for all.
         optional replay_limit: u64,
+        /// loopback: the replay's processes ran on one machine, without the delays of the recorded links. Absent otherwise.
+        optional replay_network: Text<'a>,
         /// Random seed of the arrival process.
         optional seed: u64,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.
@@ -149,6 +151,7 @@ impl<'a> RunMeta<'a> {
             replay_from_ms: None,
             replay_to_ms: None,
             replay_limit: None,
+            replay_network: None,
             seed: None,
             part: None,
             clocks_aligned: None,

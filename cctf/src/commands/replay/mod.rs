@@ -171,6 +171,7 @@ impl ReplayArgs {
                 from_ns,
                 to_ns,
                 limit: self.selection.limit(),
+                network: None,
             }),
         }
     }

@@ -16,7 +16,7 @@ use cctf_proto::log_line;
 use cctf_stack::config::Services;
 use cctf_stack::deployment::Deployment;
 use cctf_stack::stand_ins::{Placed, Placement, PlacementError, Recording, StandIn};
-use cctf_stack::tiers::network::Network;
+use cctf_stack::tiers::network::{ConfiguredLink, Network};
 use otlp_send::{Destination, Signal};
 use rundir::EVENTS_CLIENT;
 use rundir::parts::Run;
@@ -34,14 +34,20 @@ use crate::commands::run_target::find;
 use crate::commands::{Format, UsageError, print};
 
 /// What is shown of the network without --netns.
-const LOOPBACK: &str = "all stand-ins use this machine's loopback interface: network times are not those of the recording, \
-                        and say nothing about it; --netns emulates the recorded links";
+const LOOPBACK: &str = "all stand-ins use this machine's loopback interface, so network times mean nothing; --netns emulates links";
+/// The same if links have delays or limits.
+const WITHOUT_LINKS: &str = "all stand-ins use this machine's loopback interface, without the delays and rates of the links: root \
+                             responses do not vote in cctf compare; --netns emulates the links";
 
 /// Stand-ins, and the network that they get.
 struct Prepared {
     placed: Arc<Placed>,
     network: Option<Network>,
+    /// Whether links with a delay or a limit are missing.
+    lacks_links: bool,
     notes: Vec<String>,
+    /// Folder of the recorded run. A link such as logs/latest leads to the new run later.
+    recorded: String,
 }
 
 pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
@@ -72,22 +78,27 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
     };
     let placed = Placed::new(&recording, &placement).map_err(usage)?;
     let mut notes = placed.notes.clone();
-    let network = match args.links.netns {
-        true => {
-            let toxiproxy = args.links.toxiproxy.clone();
-            let (network, unknown) = placed.network(&args.driver_node_id, toxiproxy).map_err(usage)?;
+    let links = placed.network(&args.driver_node_id, args.links.toxiproxy.clone());
+    let (network, lacks_links) = match (args.links.netns, links) {
+        (true, links) => {
+            let (network, unknown) = links.map_err(usage)?;
             notes.extend(unknown);
-            Some(network)
+            (Some(network), false)
         }
-        false => {
-            notes.push(LOOPBACK.to_owned());
-            None
+        (false, links) => {
+            let is_slow = |link: &ConfiguredLink| link.delay_ms > 0 || link.rate_bps.is_some();
+            // Too many nodes for a network are enough for a link.
+            let lacks_links = links.map_or(true, |(network, _)| network.links.iter().any(is_slow));
+            notes.push(if lacks_links { WITHOUT_LINKS } else { LOOPBACK }.to_owned());
+            (None, lacks_links)
         }
     };
     Ok(Prepared {
         placed: Arc::new(placed),
         network,
+        lacks_links,
         notes,
+        recorded: run.folder(part).to_string_lossy().into_owned(),
     })
 }
 
@@ -199,8 +210,12 @@ fn drive(
         print(&checked.preview.text())?;
     }
     let stream = checked.stream(replay, run_id, stop)?;
+    let mut facts = replay.run_facts(run_id, &checked);
+    if let Some(replay) = facts.replay.as_mut().filter(|_| prepared.lacks_links) {
+        replay.network = Some("loopback");
+    }
     let mut session = LoadSession::begin(SessionConfig {
-        run: replay.run_facts(run_id, &checked),
+        run: facts,
         identity: args.identity(),
         otlp: Some(Destination::plain(Signal::Traces, deployment.otlp_endpoint())?),
         events_path: Some(logs_dir.join(run_id).join(EVENTS_CLIENT)),
@@ -221,7 +236,7 @@ fn drive(
             .map_or_else(Vec::new, |network| network.links.clone()),
         stand_ins: prepared.reports(),
         notes: prepared.notes.clone(),
-        compare_with: Some(replay.recorded.clone()),
+        compare_with: Some(prepared.recorded.clone()),
     })
 }
 

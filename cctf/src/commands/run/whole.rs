@@ -33,7 +33,7 @@ pub(super) struct Driven {
     pub notes: Vec<String>,
     /// Why a comparison with the recorded run is void.
     pub void_because: Option<String>,
-    /// The recorded run whose load this was, as the user names it.
+    /// Folder of the recorded run whose load this was.
     pub compare_with: Option<String>,
 }
 

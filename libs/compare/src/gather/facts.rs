@@ -23,6 +23,8 @@ pub struct Facts {
     pub replay_to_ns: Option<i64>,
     /// Maximum number of replayed requests.
     pub replay_limit: Option<u64>,
+    /// `loopback` if the replay lacks the links of the recorded run.
+    pub replay_network: Option<String>,
     /// Random seed of the driver.
     pub seed: Option<u64>,
     pub started_ms: Option<f64>,
@@ -86,6 +88,7 @@ impl Facts {
         self.replay_from_ns = meta.replay_from_ms.map(Milliseconds::as_ns);
         self.replay_to_ns = meta.replay_to_ms.map(Milliseconds::as_ns);
         self.replay_limit = meta.replay_limit;
+        self.replay_network = meta.replay_network.as_deref().map(text);
         self.seed = meta.seed;
         let started = meta.started_ts.as_ns() as f64 / 1e6;
         self.started_ms = Some(self.started_ms.map_or(started, |first| first.min(started)));

@@ -104,6 +104,23 @@ fn of_a_limited_replay_only_the_first_requests_are_compared() {
 }
 
 #[test]
+fn without_the_recorded_links_root_responses_do_not_vote() {
+    let a = Chain::new(1, NUMBER, RHO);
+    let votes = |meta: &str| {
+        let mut b = a.replay(2, 0.05);
+        b.meta = meta.to_owned();
+        let comparison = compare_runs(&a, &b);
+        let topics = comparison.voters.iter().map(|voter| voter.topic);
+        let count = topics.filter(|topic| [Topic::ResponseP50, Topic::ResponseP95].contains(topic));
+        let note = "root responses do not vote: the stand-ins of B ran on one machine";
+        let has_note = comparison.notes.iter().any(|found| found.contains(note));
+        (count.count(), has_note)
+    };
+    assert_eq!(votes(""), (2, false));
+    assert_eq!(votes(r#""replay_network":"loopback","#), (0, true));
+}
+
+#[test]
 fn of_two_replays_the_common_part_is_compared() {
     let original = Chain::new(1, NUMBER, RHO);
     let begin = original.requests[0].at;

@@ -39,6 +39,8 @@ pub struct ReplayFacts {
     pub to_ns: Option<u64>,
     /// Maximum number of requests. `None`: all.
     pub limit: Option<u64>,
+    /// `loopback` if the links of the recorded run are missing. `None` otherwise.
+    pub network: Option<&'static str>,
 }
 
 impl ReplayFacts {
@@ -60,6 +62,8 @@ impl ReplayFacts {
             unsigned(keys::RUN_REPLAY_FROM_NS, self.from_ns),
             unsigned(keys::RUN_REPLAY_TO_NS, self.to_ns),
             unsigned(keys::RUN_REPLAY_LIMIT, self.limit),
+            self.network
+                .map(|network| text(keys::RUN_REPLAY_NETWORK, network)),
         ];
         always.into_iter().chain(optional.into_iter().flatten())
     }
@@ -122,11 +126,16 @@ mod tests {
                 from_ns: None,
                 to_ns: None,
                 limit: Some(7),
+                network: Some("loopback"),
             }),
             ..RunFacts::default()
         };
         let found = keys_of(&replay);
-        for key in [keys::RUN_REPLAY_OF, keys::RUN_REPLAY_LIMIT] {
+        for key in [
+            keys::RUN_REPLAY_OF,
+            keys::RUN_REPLAY_LIMIT,
+            keys::RUN_REPLAY_NETWORK,
+        ] {
             assert!(found.iter().any(|found| found == key), "{found:?}");
         }
         assert!(

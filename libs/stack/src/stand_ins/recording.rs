@@ -196,14 +196,14 @@ mod tests {
         assert_eq!(front.app_id.as_deref(), Some("shop"));
         assert_eq!(front.calls, BTreeSet::from(["cart".to_owned()]));
         let stations: Vec<Station> = front.instances.iter().map(|instance| instance.station).collect();
-        let told = Station {
+        let reported = Station {
             slots: Some(4),
             is_released: true,
             queue_limit: Some(9),
         };
         assert_eq!(
             stations,
-            [told, Station::default()],
+            [reported, Station::default()],
             "inferred slots do not count"
         );
         let cart = &found.modules["cart"].instances[0];

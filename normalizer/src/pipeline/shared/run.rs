@@ -38,6 +38,7 @@ pub struct Reported {
     pub replay_from_ns: Option<u64>,
     pub replay_to_ns: Option<u64>,
     pub replay_limit: Option<u64>,
+    pub replay_network: Option<String>,
     pub seed: Option<u64>,
 }
 
