@@ -1,0 +1,11 @@
+//! Tests of a replay to stand-ins: nested work, what is checked before the first send, and the requests.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
+
+mod made;
+mod nested;
+mod paths;
+mod requests;
+#[allow(dead_code, reason = "also the rows of the plan's own tests")]
+#[path = "../../../plan/tests/plan/rows.rs"]
+mod rows;
+mod speeds;
