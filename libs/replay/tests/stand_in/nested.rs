@@ -157,7 +157,12 @@ fn fill(
         *random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (*random >> 33) as i64 % below.max(1)
+        // Whole microseconds, and few numbers of calls.
+        let value = (*random >> 33) as i64;
+        match below < 10 {
+            true => value % below.max(1),
+            false => value % (below / 1_000).max(1) * 1_000,
+        }
     };
     let calls = if depth == 4 { 0 } else { draw(4) };
     let mut windows = Vec::new();
