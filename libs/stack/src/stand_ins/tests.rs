@@ -269,6 +269,23 @@ fn what_does_not_exist_or_cannot_be_is_refused_in_one_sentence() {
 }
 
 #[test]
+fn the_example_of_the_page_has_every_field() {
+    let page = include_str!("../../../../docs/stand-ins.md");
+    let (_, rest) = page.split_once("```json\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let placement: Placement = serde_json::from_str(example).unwrap();
+    let cart = &placement.modules["cart"];
+    assert!(cart.node.is_some() && cart.slots.is_some() && cart.slot_policy.is_some());
+    assert!(cart.queue_limit.is_some() && cart.instances.is_some());
+    let fog = &placement.nodes["fog0"];
+    assert!(fog.stage.is_some() && fog.mips_per_core.is_some());
+    assert!(placement.links[0].delay_ms.is_some() && placement.links[0].rate_bps.is_some());
+    let mut recording = recording();
+    recording.modules.get_mut("cart").unwrap().instances.truncate(1);
+    assert!(Placed::new(&recording, &placement).is_ok());
+}
+
+#[test]
 fn a_file_that_is_no_placement_is_refused_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.json");
