@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::counters::Counters;
 use super::mailbox::{Answered, Failure, Mailbox};
+use super::padded::Padded;
 use crate::clock::Clock;
 use crate::context;
 use crate::headers::{HOP_COUNT_HEADER, PLAN_HEADER};
@@ -48,7 +49,7 @@ pub struct Outgoing {
 
 /// Sends requests.
 pub struct Calls {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Padded>,
     runtime: Handle,
     clock: Clock,
     counters: Arc<Counters>,
@@ -128,13 +129,14 @@ impl Drop for InFlight {
 
 /// The status of the answer, after its last byte.
 async fn exchange(
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Padded>,
     outgoing: Outgoing,
     counters: &Counters,
 ) -> Result<u16, Failure> {
-    let (body, is_larger) = standin::body(&outgoing.work, outgoing.body_bytes);
-    if is_larger {
-        counters.plan_is_larger(body.len() as u64 - u64::from(outgoing.body_bytes));
+    let (plan, _) = standin::body(&outgoing.work, 0);
+    let (body, larger_by) = Padded::new(plan, outgoing.body_bytes);
+    if larger_by > 0 {
+        counters.plan_is_larger(larger_by as u64);
     }
     let request = request(&outgoing, body).map_err(|_invalid| Failure::Broken)?;
     let answer = client.request(request).await.map_err(|error| {
@@ -153,7 +155,7 @@ async fn exchange(
     Ok(status)
 }
 
-fn request(outgoing: &Outgoing, body: Bytes) -> Result<http::Request<Full<Bytes>>, http::Error> {
+fn request(outgoing: &Outgoing, body: Padded) -> Result<http::Request<Padded>, http::Error> {
     let mut head = http::Request::builder()
         .method(outgoing.method)
         .uri(&outgoing.url)
@@ -171,5 +173,5 @@ fn request(outgoing: &Outgoing, body: Bytes) -> Result<http::Request<Full<Bytes>
     if let Some(baggage) = outgoing.baggage.as_deref() {
         head = head.header("baggage", baggage);
     }
-    head.body(Full::new(body))
+    head.body(body)
 }

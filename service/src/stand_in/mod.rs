@@ -2,7 +2,7 @@
 //!
 //! `intake` decodes a request into its `plan` and an `engine` with its `graph` and `node`s. `on_slot` executes it on a slot's
 //! thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it through `execution`.
-//! `calls` sends requests to other stand-ins, whose `addresses` are in a file. Answers come to a `mailbox`, which wakes a thread or
+//! `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a file. Answers come to a `mailbox`, which wakes a thread or
 //! continues an invocation that has none; so does the `timer`. `shared` is the state of all requests, with an
 //! `estimate` of each cost of execution; `counters` are on /metrics,
 //! and `open_files` raises a limit.
@@ -20,6 +20,7 @@ pub mod mailbox;
 pub mod node;
 pub mod on_slot;
 pub mod open_files;
+pub mod padded;
 pub mod plan;
 pub mod shared;
 pub mod step;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::afterwards::continue_after_answer;
 use super::execution::Execution;
 use super::mailbox::Parked;
+use super::padded::ZEROS;
 use super::shared::StandIn;
 use super::step::Step;
 use crate::burn::burn;
@@ -22,9 +23,6 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
-
-/// Bodies of answers up to this size are not allocated.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A planned request that no slot has taken yet.
 pub struct NewPlan {
