@@ -8,6 +8,9 @@ use super::recording::{Link, Recording};
 use crate::tiers::network::ConfiguredLink;
 use crate::tiers::settings::{DELAY_MAX, RATE_BPS};
 
+/// Bytes of a full Ethernet frame for each byte of a body in it: rates of recorded links count bodies, and tbf counts frames.
+const FRAME_PER_BODY: f64 = 1514.0 / 1448.0;
+
 /// Delay and rate by calling and called node.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -80,6 +83,6 @@ fn emulated(recorded: Link) -> (u64, Option<u64>) {
         .clamp(0.0, delay_max)
         .round() as u64;
     let rate = recorded.rate_bps.filter(|rate| *rate > 0.0 && delay_ms > 0);
-    let rate = rate.map(|rate| (rate as u64).max(*RATE_BPS.start()));
+    let rate = rate.map(|rate| ((rate * FRAME_PER_BODY).round() as u64).max(*RATE_BPS.start()));
     (delay_ms, rate.filter(|rate| RATE_BPS.contains(rate)))
 }
