@@ -1,8 +1,9 @@
 //! `cctf replay` of handwritten runs, against services and a collector in the test; [`bad_input`] has those that it refuses, [`notes`]
-//! what the preview notes.
+//! what the preview notes, and [`stand_ins`] those sent to stand-ins.
 
 mod bad_input;
 mod notes;
+mod stand_ins;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -66,11 +67,15 @@ fn record(logs: &Path, calls: &[Call], ended: &str) -> String {
     fs::write(folder.join("calls.jsonl"), lines).unwrap();
     fs::write(folder.join("invocations.jsonl"), "").unwrap();
     fs::write(folder.join("module_inventory.json"), "[]").unwrap();
-    let meta = format!(
-        r#"{{"run_id":"first","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"seed":7,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":{ended},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#
-    );
-    fs::write(folder.join("run_meta.json"), meta).unwrap();
+    fs::write(folder.join("run_meta.json"), meta("first", ended)).unwrap();
     logs.join("first").to_str().unwrap().to_owned()
+}
+
+/// The run_meta.json of a run.
+fn meta(run_id: &str, ended: &str) -> String {
+    format!(
+        r#"{{"run_id":"{run_id}","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"seed":7,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":{ended},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#
+    )
 }
 
 const ENDED: &str = "1760000001000.000000";
