@@ -8,7 +8,8 @@
 //! - [`crowd`]: a request is charged its own CPU time when eight requests share two CPUs.
 //! - [`hosts`]: the rows of a node under a known load agree with the kernel's counters, from the service and from the Collector.
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
-//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests.
+//! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests;
+//!   stand-ins in place of the services.
 //! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
