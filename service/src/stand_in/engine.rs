@@ -32,6 +32,12 @@ pub struct Engine {
     beside_cpu_ns: u64,
     /// CPU time after the answer, which is not used.
     late_cpu_ns: u64,
+    /// CPU time of all gaps before the answer that are not over.
+    future_cpu_ns: u64,
+    /// Calls before the answer that have not ended. Executing them costs CPU time.
+    open_calls: u64,
+    /// Expected CPU time of executing one of them.
+    pub call_cost_ns: u64,
     was_idle: bool,
     is_answered: bool,
 }
@@ -48,6 +54,7 @@ impl Engine {
         let graph = Graph::new(work);
         let calls = work.calls.iter().enumerate();
         let calls = calls.map(|(index, call)| Node::of_call(call, graph.open(index)));
+        let before_answer = || work.calls.iter().filter(|call| !call.is_after_answer);
         let answer = Node::of_answer(&work.answer, graph.open(work.calls.len()));
         Self {
             nodes: calls.chain([answer]).collect(),
@@ -63,6 +70,9 @@ impl Engine {
             planned_cpu_ns: 0,
             beside_cpu_ns: work.beside_cpu_ns,
             late_cpu_ns: 0,
+            future_cpu_ns: before_answer().map(|call| call.wait.cpu_ns).sum::<u64>() + work.answer.cpu_ns,
+            open_calls: before_answer().count() as u64,
+            call_cost_ns: 0,
             was_idle: false,
             is_answered: false,
         }
@@ -85,12 +95,13 @@ impl Engine {
         }
         self.count_beside(cpu_ns);
         while let Some(&Reverse((due_ns, index))) = self.burning.peek() {
-            let target_ns = self.planned_cpu_ns.saturating_add(self.nodes[index].cpu_ns);
-            if cpu_ns < target_ns {
+            if cpu_ns < self.burn_target_ns(index) {
                 break;
             }
             self.burning.pop();
-            self.planned_cpu_ns = target_ns;
+            let gap_cpu_ns = self.nodes[index].cpu_ns;
+            self.planned_cpu_ns = self.planned_cpu_ns.saturating_add(gap_cpu_ns);
+            self.future_cpu_ns = self.future_cpu_ns.saturating_sub(gap_cpu_ns);
             self.passing.push(Reverse((due_ns, index)));
         }
         if let Some(&Reverse((due_ns, index))) = self.passing.peek()
@@ -178,6 +189,19 @@ impl Engine {
         self.beside_cpu_ns.saturating_add(self.late_cpu_ns)
     }
 
+    /// The invocation's CPU time at the end of a gap. It is that of the plan, less what the execution of further calls will use beyond
+    /// the CPU time of further gaps: so the sum is right.
+    fn burn_target_ns(&self, index: usize) -> u64 {
+        let gap_cpu_ns = self.nodes[index].cpu_ns;
+        let further_ns = self
+            .future_cpu_ns
+            .saturating_sub(gap_cpu_ns)
+            .saturating_add(self.beside_cpu_ns);
+        let costs_ns = self.call_cost_ns.saturating_mul(self.open_calls);
+        let target_ns = self.planned_cpu_ns.saturating_add(gap_cpu_ns);
+        target_ns.saturating_sub(costs_ns.saturating_sub(further_ns))
+    }
+
     fn answer(&self) -> usize {
         self.nodes.len() - 1
     }
@@ -187,7 +211,7 @@ impl Engine {
         let until_ns = gap_ns.into_iter().chain(self.next_event_ns()).min();
         if let Some(Reverse((_, index))) = self.burning.peek() {
             return Step::Burn {
-                cpu_ns: self.planned_cpu_ns.saturating_add(self.nodes[*index].cpu_ns),
+                cpu_ns: self.burn_target_ns(*index),
                 until_ns: until_ns.unwrap_or(u64::MAX),
                 is_last: *index == self.answer(),
             };
@@ -307,6 +331,7 @@ impl Engine {
         ending.push((index, at_ns, is_failed));
         while let Some((index, at_ns, is_failed)) = ending.pop() {
             self.nodes[index].state = State::Ended { is_failed };
+            self.open_calls = self.open_calls.saturating_sub(1);
             for edge in 0..self.graph.followers(index).len() {
                 let (follower, role) = self.graph.followers(index)[edge];
                 let node = &mut self.nodes[usize::from(follower)];

@@ -31,6 +31,8 @@ pub struct Execution {
     pub used_by_calls: Reading,
     /// Calls in progress, without sleeps.
     pub calls_in_progress: usize,
+    /// Calls so far, without sleeps.
+    pub calls_started: u64,
     stand_in: Arc<StandIn>,
     started: Vec<Started>,
     lineage: Lineage,
@@ -66,6 +68,7 @@ impl Execution {
             mailbox: Arc::default(),
             used_by_calls: Reading::default(),
             calls_in_progress: 0,
+            calls_started: 0,
             stand_in,
             lineage: Lineage {
                 parent: parent.map(|parent| Context::new().with_remote_span_context(parent)),
@@ -103,6 +106,7 @@ impl Execution {
             return;
         }
         self.calls_in_progress += 1;
+        self.calls_started += 1;
         if let (Some(parent), Some(tracer)) = (&self.lineage.parent, &self.stand_in.service.tracer) {
             let mut builder = planned.span.span();
             builder.start_time = Some(system_time(now_ns));
@@ -162,7 +166,6 @@ impl Execution {
             used,
         } = answered;
         self.used_by_calls.add(used);
-        self.stand_in.call.add(used.cpu_ns);
         let is_failed = result.map_or(true, |status| status >= FAILURE_MIN);
         // Otherwise, the call ended before, when its caller gave up.
         if self.engine.answered_by(call, at_ns, is_failed) {

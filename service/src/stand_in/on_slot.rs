@@ -57,6 +57,8 @@ struct OnSlot {
     before: Reading,
     /// CPU was used on the answer's behalf, so that its amount could be exact.
     is_exact: bool,
+    /// CPU time that was used as planned.
+    burnt_ns: u64,
 }
 
 impl Task for NewPlan {
@@ -76,6 +78,7 @@ impl Task for NewPlan {
             times.start_ns = None;
         }
         execution.mailbox.read_by(thread::current());
+        execution.engine.call_cost_ns = stand_in.call.get();
         execution.engine.start(start_ns);
         let request = InProgress {
             stand_in,
@@ -89,6 +92,7 @@ impl Task for NewPlan {
             request,
             before,
             is_exact: false,
+            burnt_ns: 0,
         }
         .run()
     }
@@ -111,6 +115,7 @@ impl Task for Suspended {
             request: self.request,
             before,
             is_exact: false,
+            burnt_ns: 0,
         }
         .run()
     }
@@ -157,7 +162,7 @@ impl OnSlot {
                     is_last,
                 } => {
                     let rest_ns = target_ns.saturating_sub(cpu_ns).min(SLICE_NS);
-                    burn(rest_ns.min(until_ns.saturating_sub(now_ns)));
+                    self.burn(rest_ns.min(until_ns.saturating_sub(now_ns)));
                     self.is_exact |= is_last;
                 }
                 Step::Wait { .. } if releases && self.request.execution.engine.can_wait_without_slot() => {
@@ -185,6 +190,11 @@ impl OnSlot {
             .saturating_add(request.stand_in.tail.get())
     }
 
+    fn burn(&mut self, cpu_ns: u64) {
+        burn(cpu_ns);
+        self.burnt_ns = self.burnt_ns.saturating_add(cpu_ns);
+    }
+
     /// Uses spare CPU time, else sleeps, until a time or an answer.
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
         let stand_in = &self.request.stand_in;
@@ -194,7 +204,7 @@ impl OnSlot {
         match until_ns {
             _ if spare_ns > 0 => {
                 let rest_ns = until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(now_ns));
-                burn(spare_ns.min(SLICE_NS).min(rest_ns));
+                self.burn(spare_ns.min(SLICE_NS).min(rest_ns));
             }
             Some(until_ns) => self.sleep_until(until_ns, now_ns),
             None => thread::park(),
@@ -256,6 +266,12 @@ impl OnSlot {
         used.add(execution.used_by_calls);
         times.used = Some(used);
         times.end_ns = stand_in.service.clock.now_ns();
+        // What a request used on earlier slots is not known here.
+        if execution.calls_started > 0 && times.slot_wait_ns.is_none() {
+            let costs_ns = used.cpu_ns.saturating_sub(self.burnt_ns);
+            let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
+            stand_in.call.add(costs_ns / execution.calls_started);
+        }
         if self.is_exact {
             let tail_ns = stand_in.tail.get().saturating_add(used.cpu_ns);
             stand_in

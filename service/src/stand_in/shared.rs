@@ -45,7 +45,7 @@ pub struct StandIn {
     afterwards: Arc<AtomicUsize>,
     /// CPU time of a request after its last planned use.
     pub tail: Estimate,
-    /// CPU time of one call on the thread of calls.
+    /// CPU time of executing one call, on its slot and on the thread of calls.
     pub call: Estimate,
     /// Time from the end of a short and of a long sleep until its thread runs.
     lateness: [Estimate; 2],

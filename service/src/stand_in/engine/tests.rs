@@ -346,6 +346,29 @@ fn cpu_time_beside_calls_is_used_while_they_run_and_delays_nothing() {
     assert_eq!(engine.unused_cpu_ns(), 30);
 }
 
+/// Fails if the CPU time of executing a call comes on top of the plan's because little of the plan's comes after the call.
+#[test]
+fn cpu_time_that_later_calls_will_cost_is_left_to_them() {
+    let with_cpu = |earlier: &[u16], cpu_ns| Wait {
+        cpu_ns,
+        ..after(earlier, 0)
+    };
+    let plan = work(vec![call(with_cpu(&[], 100), Ends::Answer)], with_cpu(&[0], 10));
+    let mut engine = Engine::new(&plan);
+    engine.call_cost_ns = 50;
+    engine.start(START_NS);
+    // The call costs 50, of which the answer's gap has 10.
+    assert!(matches!(engine.next(START_NS, 0), Step::Burn { cpu_ns: 60, .. }));
+    assert_eq!(engine.next(START_NS, 60), Step::Start { call: 0 });
+    engine.next(START_NS, 60);
+    engine.answered_by(0, START_NS, false);
+    // It cost less: the rest is used now.
+    assert!(matches!(
+        engine.next(START_NS, 90),
+        Step::Burn { cpu_ns: 110, .. }
+    ));
+}
+
 #[test]
 fn a_wait_for_a_slot_delays_the_gaps_that_began_meanwhile() {
     let plan = work(vec![call(after(&[], 0), Ends::Answer)], after(&[0], 40));
