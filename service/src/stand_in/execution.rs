@@ -166,6 +166,7 @@ impl Execution {
             used,
         } = answered;
         self.used_by_calls.add(used);
+        self.stand_in.polls.add(used.cpu_ns);
         let is_failed = result.map_or(true, |status| status >= FAILURE_MIN);
         // Otherwise, the call ended before, when its caller gave up.
         if self.engine.answered_by(call, at_ns, is_failed) {

@@ -199,7 +199,7 @@ impl OnSlot {
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
         let stand_in = &self.request.stand_in;
         // The calls in progress will use CPU, too.
-        let reserved_ns = stand_in.call.get() * self.request.execution.engine.awaited() as u64;
+        let reserved_ns = stand_in.polls.get() * self.request.execution.engine.awaited() as u64;
         let spare_ns = spare_ns.saturating_sub(reserved_ns);
         match until_ns {
             _ if spare_ns > 0 => {

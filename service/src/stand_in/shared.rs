@@ -47,6 +47,8 @@ pub struct StandIn {
     pub tail: Estimate,
     /// CPU time of executing one call, on its slot and on the thread of calls.
     pub call: Estimate,
+    /// The part of it on the thread of calls, most of which comes while the slot waits.
+    pub polls: Estimate,
     /// Time from the end of a short and of a long sleep until its thread runs.
     lateness: [Estimate; 2],
 }
@@ -71,6 +73,7 @@ impl StandIn {
             afterwards: Arc::default(),
             tail: Estimate::new(TAIL_NS_MAX),
             call: Estimate::new(CALL_NS_MAX),
+            polls: Estimate::new(CALL_NS_MAX),
             lateness: [const { Estimate::new(LATENESS_NS_MAX) }; 2],
         })
     }
