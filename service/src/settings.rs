@@ -18,6 +18,9 @@ mod otel;
 
 pub use otel::{OtelFlags, OtelSettings};
 
+/// Maximum of QUEUE_LIMIT: what a queue may hold without much memory.
+const QUEUE_LIMIT_MAX: usize = 1 << 20;
+
 /// Workload service that reports its own queueing, CPU time and calls over OTLP
 #[derive(Debug, Parser)]
 #[command(name = "tunable-svc", version, args_conflicts_with_subcommands = true)]
@@ -234,11 +237,15 @@ impl Settings {
         self.slots().unwrap_or_else(logical_cpus)
     }
 
-    /// Bodies and hops of plans have the bounds of plans.
+    /// Bodies and hops of plans have the bounds of plans. Where slots are unlimited, nothing waits for one.
     fn adapt_to_stand_in(&mut self) -> Result<(), &'static str> {
         if self.stand_in.is_some() {
             self.max_body_bytes = self.max_body_bytes.max(standin::BODY_BYTES_MAX as usize);
-            self.hop_limit = self.hop_limit.max(standin::DEPTH_MAX + 1);
+            self.hop_limit = standin::DEPTH_MAX + 1;
+            if self.workers == Some(Workers::Unlimited) {
+                self.slot_policy = SlotPolicy::Held;
+                self.queue_limit = QUEUE_LIMIT_MAX;
+            }
         } else if self.workers == Some(Workers::Unlimited) {
             return Err("unlimited workers require --stand-in");
         }
@@ -274,7 +281,7 @@ fn parse_positive(text: &str) -> Result<f64, String> {
 
 fn parse_queue_limit(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
-        Ok(limit) if limit <= 1 << 20 => Ok(limit),
+        Ok(limit) if limit <= QUEUE_LIMIT_MAX => Ok(limit),
         _ => Err("use a number from 0 to 1048576".to_owned()),
     }
 }
@@ -330,6 +337,21 @@ mod tests {
         assert_eq!((settings.slots(), settings.first_slots()), (None, logical_cpus()));
         assert_eq!(settings.max_body_bytes, 64 << 20);
         assert_eq!(settings.hop_limit, 65);
+        let more = [
+            "--stand-in",
+            "s.json",
+            "--workers",
+            "unlimited",
+            "--hop-limit",
+            "200",
+        ];
+        let more = [&more[..], &["--slot-policy", "released", "--queue-limit", "5"]].concat();
+        let settings = read(&more).unwrap().settings;
+        assert_eq!(settings.hop_limit, 65);
+        assert_eq!(
+            (settings.slot_policy, settings.queue_limit),
+            (SlotPolicy::Held, QUEUE_LIMIT_MAX)
+        );
         assert_eq!(read(&[]).unwrap().settings.hop_limit, 8);
     }
 

@@ -4,6 +4,10 @@
 pub const CALLS_MAX: usize = 1_024;
 /// Maximum number of invocations that one call causes. A message to a thousand consumers fits.
 pub const CALLEES_MAX: usize = 1_024;
+/// Maximum number of invocations that the calls of one invocation cause: the maximum of a root's plan.
+pub const CALLEES_TOTAL_MAX: usize = 16_384;
+/// Maximum number of ends for which the calls of one invocation wait. Those of a plan wait for 64 each, twice if they have a group.
+pub const WAITS_TOTAL_MAX: usize = 128 * CALLS_MAX;
 /// Maximum depth of calls below the first invocation: that of a plan.
 pub const DEPTH_MAX: u32 = 64;
 /// Maximum size of a text: that of a text in a row of CCTF.

@@ -1,6 +1,9 @@
 //! [`check`]: whether received work is within its bounds and has an order in which its calls can start.
 
-use crate::bounds::{BODY_BYTES_MAX, CALLEES_MAX, CALLS_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX};
+use crate::bounds::{
+    BODY_BYTES_MAX, CALLEES_MAX, CALLEES_TOTAL_MAX, CALLS_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX,
+    WAITS_TOTAL_MAX,
+};
 use crate::error::StandInError;
 use crate::work::{Call, Ends, Wait, Work};
 
@@ -18,6 +21,14 @@ pub fn check(work: &Work) -> Result<(), StandInError> {
     known(&work.fails_with, count)?;
     for call in &work.calls {
         one_call(call, count)?;
+    }
+    if work.calls.iter().map(Call::callee_count).sum::<usize>() > CALLEES_TOTAL_MAX {
+        return Err(StandInError::Bound(
+            "an invocation causes more than 16,384 others",
+        ));
+    }
+    if work.calls.iter().map(Call::wait_count).sum::<usize>() > WAITS_TOTAL_MAX {
+        return Err(StandInError::Bound("calls wait for more than 131,072 ends"));
     }
     let own: u64 = work.calls.iter().map(|call| call.wait.cpu_ns).sum();
     duration(work.beside_cpu_ns)?;

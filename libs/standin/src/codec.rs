@@ -37,11 +37,11 @@ pub fn decode(body: &[u8]) -> Result<Work<'_>, StandInError> {
     if *version != PLAN_VERSION {
         return Err(StandInError::Version(*version));
     }
-    let (work, padding) = postcard::take_from_bytes::<Work>(rest).map_err(|_| StandInError::Damaged)?;
-    let length = rest.len() - padding.len();
-    if length > WORK_BYTES_MAX {
-        return Err(StandInError::TooLong(length));
-    }
+    let readable = &rest[..rest.len().min(WORK_BYTES_MAX)];
+    let (work, _padding) = postcard::take_from_bytes::<Work>(readable).map_err(|error| match error {
+        postcard::Error::DeserializeUnexpectedEnd if readable.len() < rest.len() => StandInError::TooLong,
+        _ => StandInError::Damaged,
+    })?;
     check(&work)?;
     Ok(work)
 }

@@ -11,8 +11,8 @@ pub enum StandInError {
     Magic,
     #[error("the plan has version {0}: this program executes version 1; use programs of the same release")]
     Version(u8),
-    #[error("the plan has {0} bytes: the maximum is {max}", max = WORK_BYTES_MAX)]
-    TooLong(usize),
+    #[error("the plan is longer than {max} bytes", max = WORK_BYTES_MAX)]
+    TooLong,
     #[error("the plan is damaged")]
     Damaged,
     #[error("the plan is above its bounds: {0}")]

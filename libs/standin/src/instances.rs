@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -170,11 +171,28 @@ fn one(each: &Instance) -> Result<(), String> {
     }
     let authority = each.url.strip_prefix("http://").unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte);
-    match !authority.is_empty() && authority.bytes().all(is_plain) {
+    match is_authority(authority) {
         true => Ok(()),
         false => Err(format!("invalid url {:?}: use http://HOST:PORT", each.url)),
     }
+}
+
+/// Whether it is a host with or without a port, to which a request can be sent.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|port: u16| port > 0)
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let in_brackets = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match in_brackets {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_name),
+    };
+    is_host && port.is_none_or(is_port)
 }
 
 #[cfg(test)]
@@ -236,8 +254,25 @@ mod tests {
         );
         let bad = StandIns::new(vec![instance("a", "a-1", "https://a")]).unwrap_err();
         assert_eq!(bad, "stand-in 1: invalid url \"https://a\": use http://HOST:PORT");
-        let path = StandIns::new(vec![instance("a", "a-1", "http://a:1/x")]);
-        assert!(path.is_err());
+        for (url, is_good) in [
+            ("http://a:1", true),
+            ("http://a.b-c_d", true),
+            ("http://[::1]", true),
+            ("http://a:1/x", false),
+            ("http://a:99999", false),
+            ("http://a:0", false),
+            ("http://a:", false),
+            ("http://a:+1", false),
+            ("http://a:b:c", false),
+            ("http://[", false),
+            ("http://[::1", false),
+            ("http://[a]:1", false),
+            ("http://u@a:1", false),
+            ("http://:1", false),
+        ] {
+            let read = StandIns::new(vec![instance("a", "a-1", url)]);
+            assert_eq!(read.is_ok(), is_good, "{url}");
+        }
         let twice = StandIns::new([two(), two()].concat()).unwrap_err();
         assert_eq!(twice, "it names instance \"cart-1\" of module \"cart\" twice");
         let missing = StandIns::read(Path::new("/missing/file")).unwrap_err();

@@ -83,11 +83,13 @@ pub fn path(recorded: Option<&str>) -> String {
     path
 }
 
-/// Status of the answer on the wire. A recorded status outside of 200 to 599 (of gRPC, or an informational one) cannot be sent.
+/// Status of the answer on the wire. A recorded status outside of 200 to 599 (of gRPC, or an informational one) cannot be sent. A failure
+/// needs a status by which its caller recognises it, also if the recorded one is 200.
 pub fn transport_status(recorded: Option<u16>, is_failed: bool) -> u16 {
     match recorded {
-        Some(status @ 200..=599) => status,
+        Some(status @ 400..=599) => status,
         _ if is_failed => 500,
+        Some(status @ 200..=399) => status,
         _ => 200,
     }
 }
@@ -123,7 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn statuses_that_http_lacks_become_200_or_500() {
+    fn failures_and_statuses_that_http_lacks_become_200_or_500() {
+        assert_eq!(transport_status(Some(200), true), 500);
+        assert_eq!(transport_status(Some(302), false), 302);
         assert_eq!(transport_status(Some(404), true), 404);
         assert_eq!(transport_status(Some(14), true), 500);
         assert_eq!(transport_status(Some(101), false), 200);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bounds::{CALLEES_MAX, CALLS_MAX};
+use crate::bounds::{CALLEES_MAX, CALLEES_TOTAL_MAX, CALLS_MAX, WAITS_TOTAL_MAX};
 
 /// One invocation of a plan, as docs/plan.md defines its execution. Indices are those of its calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,33 +118,63 @@ pub struct Callee<'a> {
     pub work: &'a [u8],
 }
 
+impl Call<'_> {
+    /// Number of invocations that it causes.
+    pub fn callee_count(&self) -> usize {
+        self.callees.len()
+    }
+
+    /// Number of ends for which it waits.
+    pub fn wait_count(&self) -> usize {
+        self.wait.after.len() + self.wait.any_of.len()
+    }
+}
+
 /// Without this, serde passes the bytes one at a time.
 fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
 
 fn calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Call<'de>>, D::Error> {
-    bounded::list(deserializer, CALLS_MAX)
+    let totals = bounded::Totals {
+        of: |call: &Call<'de>| [call.callee_count(), call.wait_count()],
+        max: [CALLEES_TOTAL_MAX, WAITS_TOTAL_MAX],
+    };
+    bounded::list(deserializer, CALLS_MAX, totals)
 }
 
 fn callees<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Callee<'de>>, D::Error> {
-    bounded::list(deserializer, CALLEES_MAX)
+    bounded::list(deserializer, CALLEES_MAX, bounded::Totals::none())
 }
 
 fn indices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
-    bounded::list(deserializer, CALLS_MAX)
+    bounded::list(deserializer, CALLS_MAX, bounded::Totals::none())
 }
 
 /// Lists that stop growing at their bound: a short body can state a long list, whose items take more memory than their bytes.
 mod bounded {
     use std::fmt;
-    use std::marker::PhantomData;
 
     use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+    /// Two amounts of each item, and the maximum of their sums.
+    pub struct Totals<T> {
+        pub of: fn(&T) -> [usize; 2],
+        pub max: [usize; 2],
+    }
+
+    impl<T> Totals<T> {
+        pub fn none() -> Self {
+            Self {
+                of: |_| [0; 2],
+                max: [0; 2],
+            }
+        }
+    }
+
     struct Bounded<T> {
         max: usize,
-        item: PhantomData<T>,
+        totals: Totals<T>,
     }
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
@@ -160,7 +190,18 @@ mod bounded {
                 return Err(A::Error::invalid_length(count, &self));
             }
             let mut list = Vec::new();
+            let mut totals = [0_usize; 2];
             while let Some(item) = items.next_element()? {
+                for (total, amount) in totals.iter_mut().zip((self.totals.of)(&item)) {
+                    *total += amount;
+                }
+                if totals
+                    .iter()
+                    .zip(&self.totals.max)
+                    .any(|(total, max)| total > max)
+                {
+                    return Err(A::Error::custom("its items are too large in total"));
+                }
                 if list.len() == self.max {
                     return Err(A::Error::invalid_length(self.max + 1, &self));
                 }
@@ -170,14 +211,11 @@ mod bounded {
         }
     }
 
-    pub fn list<'de, D, T>(deserializer: D, max: usize) -> Result<Vec<T>, D::Error>
+    pub fn list<'de, D, T>(deserializer: D, max: usize, totals: Totals<T>) -> Result<Vec<T>, D::Error>
     where
         D: Deserializer<'de>,
         T: Deserialize<'de>,
     {
-        deserializer.deserialize_seq(Bounded {
-            max,
-            item: PhantomData,
-        })
+        deserializer.deserialize_seq(Bounded { max, totals })
     }
 }

@@ -15,18 +15,21 @@ struct Afterwards {
     _counted: Unfinished,
 }
 
-/// Continues an invocation whose answer is out, if it has calls left.
+/// Continues an invocation whose answer is out, if it has calls left: on another thread, so that the answer does not wait for it.
 pub fn continue_after_answer(stand_in: Arc<StandIn>, execution: Execution) {
     if execution.engine.is_done() {
         return;
     }
     match stand_in.enter_afterwards() {
-        Some(counted) => Box::new(Afterwards {
-            stand_in,
-            execution,
-            _counted: counted,
-        })
-        .advance(),
+        Some(counted) => {
+            let runtime = stand_in.runtime.clone();
+            let afterwards = Box::new(Afterwards {
+                stand_in,
+                execution,
+                _counted: counted,
+            });
+            runtime.spawn(async move { afterwards.advance() });
+        }
         None => _ = stand_in.counters.dropped.fetch_add(1, Ordering::Relaxed),
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry::trace::SpanContext;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::counters::Counters;
 use super::mailbox::{Answered, Failure, Mailbox};
@@ -31,6 +31,10 @@ const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
 const IN_FLIGHT_MAX: usize = 65_536;
 /// Maximum time for a connection to open.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Maximum time of a call, so that a callee that never answers occupies no slot forever: the maximum of a planned time.
+const EXCHANGE_TIME_MAX: Duration = Duration::from_nanos(standin::DURATION_NS_MAX);
+/// Time without data after which the system asks whether the other machine is still there.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// A request to a stand-in.
 #[derive(Debug)]
@@ -64,6 +68,7 @@ impl Calls {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
+        connector.set_keepalive(Some(KEEPALIVE_TIME));
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_idle_timeout(IDLE_TIME_MAX)
@@ -82,17 +87,15 @@ impl Calls {
     ///
     /// # Errors
     /// Too many calls are in flight.
-    pub fn send(
-        &self,
-        outgoing: Outgoing,
-        awaited_by: Option<(Arc<Mailbox>, usize)>,
-    ) -> Result<AbortHandle, Failure> {
+    pub fn send(&self, outgoing: Outgoing, awaited_by: Option<(Arc<Mailbox>, usize)>) -> Result<(), Failure> {
+        self.counters.calls.fetch_add(1, Ordering::Relaxed);
         let in_flight = self.enter()?;
         let (client, clock, counters) = (self.client.clone(), self.clock, self.counters.clone());
-        counters.calls.fetch_add(1, Ordering::Relaxed);
-        let task = self.runtime.spawn(async move {
-            let exchange = Measured::new(exchange(client, outgoing, &counters), Thread::Shared);
-            let (result, spent) = exchange.await;
+        // Never aborted: the callee works on, also if its caller gives up before the request is written.
+        self.runtime.spawn(async move {
+            let exchange = timeout(EXCHANGE_TIME_MAX, exchange(client, outgoing, &counters));
+            let (result, spent) = Measured::new(exchange, Thread::Shared).await;
+            let result = result.unwrap_or(Err(Failure::Broken));
             drop(in_flight);
             let at_ns = clock.now_ns();
             if result.is_err() {
@@ -107,7 +110,7 @@ impl Calls {
                 });
             }
         });
-        Ok(task.abort_handle())
+        Ok(())
     }
 
     fn enter(&self) -> Result<InFlight, Failure> {

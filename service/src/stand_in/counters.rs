@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters {
     /// Plans that were answered.
     pub executed: AtomicU64,
-    /// Planned requests without a valid plan, or without a file of stand-ins.
+    /// Requests that were refused before the queue.
     pub refused: AtomicU64,
-    /// Requests to other stand-ins.
+    /// Requests to other stand-ins, also those that could not be sent.
     pub calls: AtomicU64,
     /// Of these, without an answer.
     pub calls_failed: AtomicU64,
@@ -40,6 +40,7 @@ impl Counters {
 
     /// The stand-ins file has no stand-in for a callee's module. The first time is logged.
     pub fn no_stand_in(&self, module: &str) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         self.calls_failed.fetch_add(1, Ordering::Relaxed);
         self.warned.0.call_once(|| {
             tracing::warn!(
@@ -64,12 +65,12 @@ impl Counters {
             ),
             (
                 "stand_in_plans_refused_total",
-                "Planned requests that were refused: no valid plan, or no file of stand-ins.",
+                "Requests that were refused: no valid plan, or no file of stand-ins.",
                 &self.refused,
             ),
             (
                 "stand_in_calls_total",
-                "Requests that were sent to other stand-ins.",
+                "Requests to other stand-ins.",
                 &self.calls,
             ),
             (

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use standin::{Ends, Work};
 
+use super::gaps::Gaps;
 use super::graph::{Graph, Role};
 use super::node::{Node, State};
 use super::step::{Ending, Step};
@@ -17,10 +18,7 @@ pub struct Engine {
     graph: Graph,
     fails_with: Vec<u16>,
     is_failed: bool,
-    /// Gaps that need CPU time, by the time at which they are over.
-    burning: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Gaps whose CPU time is used.
-    passing: BinaryHeap<Reverse<(u64, usize)>>,
+    gaps: Gaps,
     timers: BinaryHeap<Reverse<(u64, Timer)>>,
     steps: VecDeque<Step>,
     /// Reused by [`Engine::end`].
@@ -61,8 +59,7 @@ impl Engine {
             graph,
             fails_with: work.fails_with.clone(),
             is_failed: work.is_failed,
-            burning: BinaryHeap::new(),
-            passing: BinaryHeap::new(),
+            gaps: Gaps::default(),
             timers: BinaryHeap::new(),
             steps: VecDeque::new(),
             ending: Vec::new(),
@@ -94,20 +91,16 @@ impl Engine {
             return step;
         }
         self.count_beside(cpu_ns);
-        while let Some(&Reverse((due_ns, index))) = self.burning.peek() {
+        while let Some(index) = self.gaps.burning() {
             if cpu_ns < self.burn_target_ns(index) {
                 break;
             }
-            self.burning.pop();
+            self.gaps.burnt();
             let gap_cpu_ns = self.nodes[index].cpu_ns;
             self.planned_cpu_ns = self.planned_cpu_ns.saturating_add(gap_cpu_ns);
             self.future_cpu_ns = self.future_cpu_ns.saturating_sub(gap_cpu_ns);
-            self.passing.push(Reverse((due_ns, index)));
         }
-        if let Some(&Reverse((due_ns, index))) = self.passing.peek()
-            && due_ns <= now_ns
-        {
-            self.passing.pop();
+        if let Some(index) = self.gaps.take_ended(now_ns) {
             return self.leave_gap(index, now_ns);
         }
         self.idle_step()
@@ -133,24 +126,27 @@ impl Engine {
         is_awaited
     }
 
-    /// The answer is out. Work that is left needs no slot, and no CPU.
-    pub fn answer_sent(&mut self, at_ns: u64) {
+    /// The answer is out, after `cpu_ns` of CPU time. Work that is left needs no slot, and no CPU.
+    pub fn answer_sent(&mut self, at_ns: u64, cpu_ns: u64) {
         self.is_answered = true;
-        for Reverse((due_ns, index)) in std::mem::take(&mut self.burning) {
+        for index in self.gaps.stop_burning() {
             self.late_cpu_ns = self.late_cpu_ns.saturating_add(self.nodes[index].cpu_ns);
-            self.passing.push(Reverse((due_ns, index)));
         }
+        // A part of it was used before.
+        let burnt_ns = cpu_ns.saturating_sub(self.planned_cpu_ns);
+        self.late_cpu_ns = self.late_cpu_ns.saturating_sub(burnt_ns);
         self.end(self.answer(), at_ns, false);
     }
 
-    /// The invocation had no slot for a time: its gaps, which began meanwhile, end later.
-    pub fn waited_for_slot(&mut self, waited_ns: u64) {
-        for gaps in [&mut self.burning, &mut self.passing] {
-            let moved = std::mem::take(gaps)
-                .into_iter()
-                .map(|Reverse((due_ns, index))| Reverse((due_ns.saturating_add(waited_ns), index)));
-            *gaps = moved.collect();
-        }
+    /// The invocation has a slot again, since this time. Its gaps, all of which began without one, begin now.
+    pub fn has_slot(&mut self, since_ns: u64) {
+        self.fire_timers(since_ns);
+        self.gaps.begin_at(since_ns, &mut self.nodes);
+    }
+
+    /// The invocation has waited for a CPU, which is no part of its gaps.
+    pub fn waited_for_cpu(&mut self, wait_ns: u64, now_ns: u64) {
+        self.gaps.delay(wait_ns, now_ns, &self.nodes);
     }
 
     /// Number of calls that an answer will end.
@@ -160,7 +156,12 @@ impl Engine {
 
     /// Whether it only waits for calls: no gap is in progress.
     pub fn is_idle(&self) -> bool {
-        self.burning.is_empty() && self.passing.is_empty()
+        self.gaps.is_empty()
+    }
+
+    /// Whether a gap still needs CPU time.
+    pub fn is_burning(&self) -> bool {
+        self.gaps.is_burning()
     }
 
     /// Whether it only waits for calls, and one of them will end.
@@ -207,13 +208,17 @@ impl Engine {
     }
 
     fn idle_step(&mut self) -> Step {
-        let gap_ns = self.passing.peek().map(|Reverse((due_ns, _))| *due_ns);
-        let until_ns = gap_ns.into_iter().chain(self.next_event_ns()).min();
-        if let Some(Reverse((_, index))) = self.burning.peek() {
+        let until_ns = self
+            .gaps
+            .next_end_ns()
+            .into_iter()
+            .chain(self.next_event_ns())
+            .min();
+        if let Some(index) = self.gaps.burning() {
             return Step::Burn {
-                cpu_ns: self.burn_target_ns(*index),
+                cpu_ns: self.burn_target_ns(index),
                 until_ns: until_ns.unwrap_or(u64::MAX),
-                is_last: *index == self.answer(),
+                is_last: index == self.answer(),
             };
         }
         if until_ns.is_none() && self.awaited == 0 {
@@ -313,6 +318,16 @@ impl Engine {
                 Timer::End { .. } => {}
             }
         }
+        self.drop_timeouts();
+    }
+
+    /// Drops timeouts of calls that have ended, so that the next timer is always an event.
+    fn drop_timeouts(&mut self) {
+        while let Some(Reverse((_, Timer::End { call }))) = self.timers.peek()
+            && self.nodes[*call].state != State::Started
+        {
+            self.timers.pop();
+        }
     }
 
     fn end_call(&mut self, call: usize, at_ns: u64, is_failed: bool) {
@@ -323,6 +338,7 @@ impl Engine {
             self.schedule_further(call, at_ns, usize::from(is_awaited));
         }
         self.end(call, at_ns, is_failed);
+        self.drop_timeouts();
     }
 
     /// Ends a call or the answer, and what ends with it.
@@ -362,13 +378,11 @@ impl Engine {
             return;
         }
         node.state = State::InGap;
-        let gap = Reverse((node.base_ns.saturating_add(node.gap_ns), index));
-        if node.cpu_ns > 0 && !self.is_answered {
-            self.burning.push(gap);
-        } else {
+        let needs_cpu = node.cpu_ns > 0 && !self.is_answered;
+        if !needs_cpu {
             self.late_cpu_ns = self.late_cpu_ns.saturating_add(node.cpu_ns);
-            self.passing.push(gap);
         }
+        self.gaps.begin(index, node, needs_cpu);
     }
 }
 

@@ -6,7 +6,6 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Span as _, SpanContext, TraceContextExt as _, Tracer as _};
 use opentelemetry_sdk::trace::Span;
 use standin::What;
-use tokio::task::AbortHandle;
 
 use super::calls::Outgoing;
 use super::engine::Engine;
@@ -34,7 +33,8 @@ pub struct Execution {
     /// Calls so far, without sleeps.
     pub calls_started: u64,
     stand_in: Arc<StandIn>,
-    started: Vec<Started>,
+    /// For each call that has started.
+    spans: Vec<Option<Span>>,
     lineage: Lineage,
     hops: u32,
 }
@@ -48,14 +48,6 @@ struct Lineage {
     baggage: Option<Arc<str>>,
 }
 
-/// A call that has started.
-#[derive(Default)]
-struct Started {
-    span: Option<Span>,
-    /// The request that it waits for.
-    request: Option<AbortHandle>,
-}
-
 impl Execution {
     /// An invocation that has not started. `hops`: of its own request.
     pub fn new(stand_in: Arc<StandIn>, plan: Plan, engine: Engine, trace: &RequestTrace, hops: u32) -> Self {
@@ -63,7 +55,7 @@ impl Execution {
         let parent = context.clone().filter(|_| trace.is_recorded());
         Self {
             engine,
-            started: plan.calls.iter().map(|_| Started::default()).collect(),
+            spans: plan.calls.iter().map(|_| None).collect(),
             plan,
             mailbox: Arc::default(),
             used_by_calls: Reading::default(),
@@ -110,7 +102,7 @@ impl Execution {
         if let (Some(parent), Some(tracer)) = (&self.lineage.parent, &self.stand_in.service.tracer) {
             let mut builder = planned.span.span();
             builder.start_time = Some(system_time(now_ns));
-            self.started[call].span = Some(tracer.build_with_context(builder, parent));
+            self.spans[call] = Some(tracer.build_with_context(builder, parent));
         }
     }
 
@@ -120,15 +112,13 @@ impl Execution {
             self.stand_in.calls.send(outgoing, awaited_by)
         });
         match sent {
-            Ok(request) if is_awaited => self.started[call].request = Some(request),
-            Ok(_unawaited) => {}
             Err(failure) if is_awaited => self.answer(Answered {
                 call,
                 at_ns: now_ns,
                 result: Err(failure),
                 used: Reading::default(),
             }),
-            Err(_unawaited) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 
@@ -146,7 +136,7 @@ impl Execution {
             return Err(Failure::NoStandIn);
         };
         let path = standin::request::path(planned.span.path.as_deref());
-        let span = self.started[call].span.as_ref().map(Span::span_context);
+        let span = self.spans[call].as_ref().map(Span::span_context);
         Ok(Outgoing {
             method: standin::request::method(planned.span.method.as_deref()),
             url: format!("{}{path}", instance.url.trim_end_matches('/')),
@@ -196,15 +186,10 @@ impl Execution {
     }
 
     fn end(&mut self, call: usize, at_ns: u64, outcome: &Outcome, bytes: Option<u64>) {
-        let started = &mut self.started[call];
-        // The callee works on, as it does if a client closes its connection.
-        if let Some(request) = started.request.take() {
-            request.abort();
-        }
         if self.plan.calls[call].what != What::Sleep {
             self.calls_in_progress -= 1;
         }
-        if let Some(span) = &mut started.span {
+        if let Some(span) = &mut self.spans[call] {
             outcome.report(span, bytes);
             span.end_with_timestamp(system_time(at_ns));
         }

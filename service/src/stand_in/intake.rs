@@ -94,8 +94,12 @@ async fn receive(
     if headers.text(Header::Plan).is_none() {
         return Err(refused(Answer::error(400, standin::NO_PLAN), 0));
     }
-    let hops = hops_of(&stand_in.service, headers).map_err(|answer| refused(answer, 0))?;
-    let body = read_body(&stand_in.service, headers, payload).await?;
+    let hops = hops_of(&stand_in.service, headers).map_err(|answer| match answer.status {
+        508 => refused(Answer::error(508, "the plan has more than 64 levels"), 0),
+        _ => refused(answer, 0),
+    })?;
+    let body = read_body(&stand_in.service, headers, payload).await;
+    let body = body.map_err(|rejected| refused(rejected.answer, rejected.body_bytes))?;
     let body_bytes = body.len() as u64;
     decode(stand_in, &body, hops).map_err(|answer| refused(answer, body_bytes))
 }
@@ -135,6 +139,9 @@ async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> A
     stand_in.start_slot_if_needed();
     match answer.await {
         Ok(done) => service.record(done),
+        Err(_panicked) if !service.is_draining() => {
+            Answer::error(500, "internal error; see the service's log")
+        }
         // The service is stopping, and no slot took this request before the drain timeout.
         Err(_closed) => Answer::error(503, "the service is stopping; use another instance"),
     }

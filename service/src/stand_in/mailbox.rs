@@ -77,6 +77,12 @@ impl Mailbox {
         self.wake(state);
     }
 
+    /// The time of the first answer in it.
+    pub fn first_ns(&self) -> Option<u64> {
+        let state = self.lock();
+        state.answered.iter().map(|answered| answered.at_ns).min()
+    }
+
     /// Takes all answers, in the order of their times.
     pub fn take(&self) -> Vec<Answered> {
         let mut answered = std::mem::take(&mut self.lock().answered);
@@ -100,9 +106,12 @@ impl Mailbox {
         Ok(needs_timer)
     }
 
-    /// The timer of a parked invocation has fired.
-    pub fn time_has_come(&self) {
+    /// A timer of a parked invocation has fired. One that an earlier time has replaced has no effect.
+    pub fn time_has_come(&self, due_ns: u64) {
         let mut state = self.lock();
+        if state.wakes_at_ns != Some(due_ns) {
+            return;
+        }
         state.wakes_at_ns = None;
         if matches!(state.reader, Reader::Parked(_)) {
             self.wake(state);
@@ -126,5 +135,63 @@ impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while holding the lock, so poisoning is ignored.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    struct Counts(Arc<AtomicUsize>);
+
+    impl Parked for Counts {
+        fn advance(self: Box<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn answered(at_ns: u64) -> Answered {
+        Answered {
+            call: 0,
+            at_ns,
+            result: Ok(200),
+            used: Reading::default(),
+        }
+    }
+
+    #[test]
+    fn a_parked_invocation_continues_at_its_earliest_time_only() {
+        let mailbox = Mailbox::default();
+        let woken = Arc::<AtomicUsize>::default();
+        let count = || woken.load(Ordering::Relaxed);
+        let park = |until_ns| mailbox.park(Box::new(Counts(woken.clone())), Some(until_ns)).ok();
+        assert_eq!(park(100), Some(true));
+        assert_eq!(park(50), Some(true));
+        // The timer at 50 wakes it earlier.
+        assert_eq!(park(70), Some(false));
+        mailbox.time_has_come(100);
+        assert_eq!(count(), 0);
+        mailbox.time_has_come(50);
+        mailbox.time_has_come(50);
+        assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn answers_wake_and_come_in_the_order_of_their_times() {
+        let mailbox = Mailbox::default();
+        let woken = Arc::<AtomicUsize>::default();
+        let parked = || Box::new(Counts(woken.clone()));
+        assert_eq!(mailbox.park(parked(), None).ok(), Some(false));
+        mailbox.put(answered(9));
+        mailbox.put(answered(5));
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        assert_eq!(mailbox.first_ns(), Some(5));
+        assert!(mailbox.park(parked(), None).is_err());
+        let times: Vec<_> = mailbox.take().iter().map(|answered| answered.at_ns).collect();
+        assert_eq!(times, [5, 9]);
+        assert_eq!(mailbox.first_ns(), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The service as a stand-in: it executes the plan in a request's body in place of an application (docs/stand-ins.md).
 //!
-//! `intake` decodes a request into its `plan` and an `engine` with its `graph` and `node`s. `on_slot` executes it on a slot's
+//! `intake` decodes a request into its `plan` and an `engine` with its `graph`, `node`s and `gaps`. `on_slot` executes it on a slot's
 //! thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it through `execution`.
 //! `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a file. Answers come to a `mailbox`, which wakes a thread or
 //! continues an invocation that has none; so does the `timer`. `shared` is the state of all requests, with an
@@ -14,6 +14,7 @@ pub mod counters;
 pub mod engine;
 pub mod estimate;
 pub mod execution;
+pub mod gaps;
 pub mod graph;
 pub mod intake;
 pub mod mailbox;

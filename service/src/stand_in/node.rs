@@ -59,6 +59,11 @@ impl Node {
         }
     }
 
+    /// The time at which its gap is over.
+    pub fn gap_end_ns(&self) -> u64 {
+        self.base_ns.saturating_add(self.gap_ns)
+    }
+
     /// Whether an answer ends it.
     pub fn is_awaited(&self) -> bool {
         !matches!(self.ends, Ends::Duration(_))

@@ -14,7 +14,7 @@ use super::padded::ZEROS;
 use super::shared::StandIn;
 use super::step::Step;
 use crate::burn::burn;
-use crate::meter::{self, Reading, thread_cpu_ns};
+use crate::meter::{self, Reading};
 use crate::request::{Answer, OCTETS};
 use crate::settings::SlotPolicy;
 use crate::station::{Begin, Done, Finished, Item, Task, Ticket};
@@ -23,6 +23,8 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
+/// Maximum CPU time between two looks for an answer, which is how late the gap after it can begin.
+const ANSWER_SLICE_NS: u64 = 10_000;
 
 /// A planned request that no slot has taken yet.
 pub struct NewPlan {
@@ -35,6 +37,8 @@ pub struct NewPlan {
 /// A planned request that has released its slot, and waits for calls or for a slot.
 struct Suspended {
     request: InProgress,
+    /// Until then, its waits for calls are counted.
+    counted_ns: u64,
     /// The time at which it was queued again.
     back_ns: u64,
 }
@@ -55,6 +59,8 @@ struct OnSlot {
     request: InProgress,
     /// The meter's reading when the slot took it.
     before: Reading,
+    /// The meter's wait for a CPU, as far as it has delayed gaps.
+    delayed_ns: u64,
     /// CPU was used on the answer's behalf, so that its amount could be exact.
     is_exact: bool,
     /// CPU time that was used as planned.
@@ -88,13 +94,7 @@ impl Task for NewPlan {
             times,
             used: Reading::default(),
         };
-        OnSlot {
-            request,
-            before,
-            is_exact: false,
-            burnt_ns: 0,
-        }
-        .run()
+        OnSlot::new(request, before).run()
     }
 
     fn refuse(self: Box<Self>) -> Ticket {
@@ -108,16 +108,11 @@ impl Task for Suspended {
         let request = &mut self.request;
         request.execution.mailbox.read_by(thread::current());
         let waited_ns = begin.start_ns.saturating_sub(self.back_ns);
-        request.execution.engine.waited_for_slot(waited_ns);
+        request.execution.take_answers();
+        request.execution.engine.has_slot(begin.start_ns);
         let so_far = request.times.slot_wait_ns.unwrap_or(0);
         request.times.slot_wait_ns = Some(so_far.saturating_add(waited_ns));
-        OnSlot {
-            request: self.request,
-            before,
-            is_exact: false,
-            burnt_ns: 0,
-        }
-        .run()
+        OnSlot::new(self.request, before).run()
     }
 
     fn refuse(self: Box<Self>) -> Ticket {
@@ -128,9 +123,10 @@ impl Task for Suspended {
 impl Parked for Suspended {
     fn advance(mut self: Box<Self>) {
         let stand_in = self.request.stand_in.clone();
+        let mut now_ns = stand_in.service.clock.now_ns();
+        self.count_downstream(now_ns);
         let execution = &mut self.request.execution;
         execution.take_answers();
-        let mut now_ns = stand_in.service.clock.now_ns();
         while let Some(step) = execution.engine.event(now_ns) {
             execution.perform(step, now_ns);
             now_ns = stand_in.service.clock.now_ns();
@@ -145,16 +141,39 @@ impl Parked for Suspended {
     }
 }
 
+impl Suspended {
+    /// Counts the time since the last count as a wait for calls, if one was in progress.
+    fn count_downstream(&mut self, now_ns: u64) {
+        let waited_ns = now_ns.saturating_sub(self.counted_ns);
+        self.counted_ns = now_ns;
+        if self.request.execution.calls_in_progress > 0 {
+            let times = &mut self.request.times;
+            times.downstream_ns = times.downstream_ns.saturating_add(waited_ns);
+        }
+    }
+}
+
 impl OnSlot {
+    fn new(request: InProgress, before: Reading) -> Self {
+        Self {
+            request,
+            before,
+            delayed_ns: before.wait_ns,
+            is_exact: false,
+            burnt_ns: 0,
+        }
+    }
+
     fn run(mut self) -> Option<Finished> {
         let clock = self.request.stand_in.service.clock;
         let settings = &self.request.stand_in.service.settings;
-        // Nobody waits for one of unlimited slots.
-        let releases = settings.slot_policy == SlotPolicy::Released && settings.slots().is_some();
+        let releases = settings.slot_policy == SlotPolicy::Released;
         loop {
             self.request.execution.take_answers();
             let now_ns = clock.now_ns();
-            let cpu_ns = self.cpu_ns();
+            let reading = meter::read();
+            self.delay_gaps(reading, now_ns);
+            let cpu_ns = self.cpu_ns(reading);
             match self.request.execution.engine.next(now_ns, cpu_ns) {
                 Step::Burn {
                     cpu_ns: target_ns,
@@ -172,7 +191,10 @@ impl OnSlot {
                 Step::Wait {
                     until_ns,
                     spare_cpu_ns,
-                } => self.wait(now_ns, until_ns, spare_cpu_ns.saturating_sub(cpu_ns)),
+                } => {
+                    self.wait(now_ns, until_ns, spare_cpu_ns.saturating_sub(cpu_ns));
+                    self.count_downstream(now_ns, until_ns, reading);
+                }
                 Step::Answer { is_failed } => return Some(self.answer(is_failed)),
                 Step::Done => return Some(self.answer(true)),
                 step => self.request.execution.perform(step, now_ns),
@@ -180,9 +202,18 @@ impl OnSlot {
         }
     }
 
+    /// A gap with CPU time lasts longer by a wait for a CPU, which is no part of the plan.
+    fn delay_gaps(&mut self, reading: Reading, now_ns: u64) {
+        let wait_ns = reading.wait_ns.saturating_sub(self.delayed_ns);
+        if wait_ns > 0 {
+            self.delayed_ns = reading.wait_ns;
+            self.request.execution.engine.waited_for_cpu(wait_ns, now_ns);
+        }
+    }
+
     /// CPU time of the request so far, with what its end will use.
-    fn cpu_ns(&self) -> u64 {
-        let here_ns = thread_cpu_ns().saturating_sub(self.before.cpu_ns);
+    fn cpu_ns(&self, reading: Reading) -> u64 {
+        let here_ns = reading.cpu_ns.saturating_sub(self.before.cpu_ns);
         let request = &self.request;
         here_ns
             .saturating_add(request.used.cpu_ns)
@@ -195,6 +226,16 @@ impl OnSlot {
         self.burnt_ns = self.burnt_ns.saturating_add(cpu_ns);
     }
 
+    /// Uses CPU time that an answer may cut off.
+    fn burn_until_answered(&mut self, cpu_ns: u64) {
+        let mut rest_ns = cpu_ns;
+        while rest_ns > 0 && self.request.execution.mailbox.first_ns().is_none() {
+            let slice_ns = rest_ns.min(ANSWER_SLICE_NS);
+            self.burn(slice_ns);
+            rest_ns -= slice_ns;
+        }
+    }
+
     /// Uses spare CPU time, else sleeps, until a time or an answer.
     fn wait(&mut self, now_ns: u64, until_ns: Option<u64>, spare_ns: u64) {
         let stand_in = &self.request.stand_in;
@@ -204,16 +245,34 @@ impl OnSlot {
         match until_ns {
             _ if spare_ns > 0 => {
                 let rest_ns = until_ns.map_or(u64::MAX, |until_ns| until_ns.saturating_sub(now_ns));
-                self.burn(spare_ns.min(SLICE_NS).min(rest_ns));
+                self.burn_until_answered(spare_ns.min(SLICE_NS).min(rest_ns));
             }
             Some(until_ns) => self.sleep_until(until_ns, now_ns),
             None => thread::park(),
         }
-        let request = &mut self.request;
-        if request.execution.calls_in_progress > 0 && request.execution.engine.is_idle() {
-            let waited_ns = request.stand_in.service.clock.now_ns().saturating_sub(now_ns);
-            request.times.downstream_ns = request.times.downstream_ns.saturating_add(waited_ns);
+    }
+
+    /// Counts a wait for calls from `since_ns` on: without time on a CPU, without waits for a CPU, and until what it waited for.
+    /// What follows is in a gap.
+    fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
+        let InProgress {
+            stand_in,
+            execution,
+            times,
+            ..
+        } = &mut self.request;
+        if execution.calls_in_progress == 0 || !execution.engine.is_idle() {
+            return;
         }
+        let now_ns = stand_in.service.clock.now_ns();
+        let own = meter::read().since(before);
+        let off_cpu_ns = now_ns
+            .saturating_sub(since_ns)
+            .saturating_sub(own.cpu_ns)
+            .saturating_sub(own.wait_ns);
+        let event_ns = until_ns.into_iter().chain(execution.mailbox.first_ns()).min();
+        let waited_ns = event_ns.unwrap_or(now_ns).saturating_sub(since_ns);
+        times.downstream_ns = times.downstream_ns.saturating_add(waited_ns.min(off_cpu_ns));
     }
 
     /// Sleeps until a time or an answer. A thread wakes late, so that the sleep is shorter by the expected lateness.
@@ -242,6 +301,7 @@ impl OnSlot {
         self.count_cpu();
         self.request.stand_in.service.queue.suspend();
         Box::new(Suspended {
+            counted_ns: self.request.stand_in.service.clock.now_ns(),
             request: self.request,
             back_ns: 0,
         })
@@ -249,6 +309,7 @@ impl OnSlot {
     }
 
     fn answer(mut self, is_failed: bool) -> Finished {
+        let cpu_ns = self.cpu_ns(meter::read());
         let plan = &self.request.execution.plan;
         let outcome = executed(&plan.outcome, is_failed);
         let status = standin::request::transport_status(outcome.status, is_failed);
@@ -265,6 +326,12 @@ impl OnSlot {
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
+        // The thread of calls has used it while the invocation waited.
+        let by_calls = execution.used_by_calls;
+        times.downstream_ns = times
+            .downstream_ns
+            .saturating_sub(by_calls.cpu_ns)
+            .saturating_sub(by_calls.wait_ns);
         times.end_ns = stand_in.service.clock.now_ns();
         // What a request used on earlier slots is not known here.
         if execution.calls_started > 0 && times.slot_wait_ns.is_none() {
@@ -272,13 +339,14 @@ impl OnSlot {
             let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
             stand_in.call.add(costs_ns / execution.calls_started);
         }
-        if self.is_exact {
+        // CPU time for a call that has not started is not in the planned sum.
+        if self.is_exact && !execution.engine.is_burning() {
             let tail_ns = stand_in.tail.get().saturating_add(used.cpu_ns);
             stand_in
                 .tail
                 .add(tail_ns.saturating_sub(execution.engine.planned_cpu_ns()));
         }
-        execution.engine.answer_sent(times.end_ns);
+        execution.engine.answer_sent(times.end_ns, cpu_ns);
         stand_in.counters.executed(execution.engine.unused_cpu_ns());
         continue_after_answer(stand_in, execution);
         Finished {
@@ -292,14 +360,20 @@ impl OnSlot {
     }
 }
 
-/// The result that the invocation reports: the recorded one, unless the calls that made it fail have succeeded.
+/// The result that the invocation reports: the recorded one, unless it is the other way round this time.
 fn executed(recorded: &Outcome, is_failed: bool) -> Outcome {
     if is_failed == recorded.is_failed {
         return recorded.clone();
     }
-    let succeeded = |status: u16| if status < 100 { 0 } else { 200 };
+    // Of a remote procedure call: success and an unknown error; else of HTTP.
+    let status = |recorded: u16| match (recorded < 100, is_failed) {
+        (true, false) => 0,
+        (true, true) => 2,
+        (false, false) => 200,
+        (false, true) => 500,
+    };
     Outcome {
-        status: recorded.status.map(succeeded),
+        status: recorded.status.map(status),
         error: None,
         is_failed,
     }

@@ -36,19 +36,26 @@ pub struct Receiver {
     pub instance: Arc<str>,
     /// Recorded size of the request.
     pub body_bytes: u32,
-    /// Part of the received body.
+    /// Part of the received body, or a copy of it.
     pub work: Bytes,
 }
 
 impl Plan {
     /// `body` is the received body, from which `work` was decoded.
     pub fn new(work: &Work<'_>, body: &Bytes) -> Self {
+        let nested = work.calls.iter().flat_map(|call| &call.callees);
+        let nested_bytes: usize = nested.map(|callee| callee.work.len()).sum();
+        // A body that is mostly padding is not kept for the parts in it.
+        let is_padded = nested_bytes < body.len() / 2;
         let calls = work.calls.iter().map(|call| {
             let callees = call.callees.iter().map(|callee| Receiver {
                 module: callee.module.into(),
                 instance: callee.instance.into(),
                 body_bytes: callee.body_bytes,
-                work: body.slice_ref(callee.work),
+                work: match is_padded {
+                    true => Bytes::copy_from_slice(callee.work),
+                    false => body.slice_ref(callee.work),
+                },
             });
             let callees: Vec<Receiver> = callees.collect();
             let peer = callees.first().map(|callee| callee.module.clone());

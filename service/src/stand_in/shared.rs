@@ -39,7 +39,8 @@ pub struct StandIn {
     pub calls: Calls,
     pub counters: Arc<Counters>,
     timer: Timer,
-    runtime: Handle,
+    /// The thread of calls.
+    pub runtime: Handle,
     /// Threads of slots, if they are unlimited.
     slots: AtomicUsize,
     afterwards: Arc<AtomicUsize>,

@@ -2,6 +2,7 @@
 
 use std::collections::BinaryHeap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::station::scheduling;
 pub struct Timer(Arc<Shared>);
 
 struct Shared {
-    /// Each parked invocation has an entry, and a second one after it was woken by an answer.
+    /// Each parked invocation has an entry, and others without effect from earlier times.
     entries: Mutex<BinaryHeap<Entry>>,
     is_earlier: Condvar,
 }
@@ -65,8 +66,12 @@ impl Shared {
                 Some(0) => {
                     let due = entries.pop();
                     drop(entries);
-                    if let Some(due) = due {
-                        due.mailbox.time_has_come();
+                    if let Some(Entry { due_ns, mailbox }) = due {
+                        // A panic must fail only its own invocation: without this thread, others would wait forever.
+                        let woken = catch_unwind(AssertUnwindSafe(|| mailbox.time_has_come(due_ns)));
+                        if woken.is_err() {
+                            tracing::error!("the execution of a plan panicked");
+                        }
                     }
                     self.lock()
                 }

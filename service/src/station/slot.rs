@@ -40,7 +40,10 @@ pub fn run(service: &Arc<Service>, calls: &Handle) {
         finished = match taken.item {
             Item::New(job) => start(service, calls, *job, begin),
             Item::Back(returned) => Some(finish_returned(service, *returned, begin)),
-            Item::Task(task) => task.run(begin),
+            Item::Task(task) => catch_unwind(AssertUnwindSafe(|| task.run(begin))).unwrap_or_else(|_panic| {
+                tracing::error!("the execution of a plan panicked; answering its request with 500");
+                None
+            }),
         };
         free_since_ns = match &finished {
             Some(finished) => finished.done.times.end_ns,

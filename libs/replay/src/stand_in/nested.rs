@@ -90,7 +90,7 @@ pub fn nest(plan: &Plan, tree: &Tree, factors: &[f64], tally: &mut Tally) -> Res
         check(&work)?;
         let bytes = encode(&work);
         if bytes.len() > WORK_BYTES_MAX {
-            return Err(StandInError::TooLong(bytes.len()));
+            return Err(StandInError::TooLong);
         }
         for callee in invocation.calls.iter().flat_map(|call| &call.callees) {
             encoded[callee.invocation as usize] = Vec::new();

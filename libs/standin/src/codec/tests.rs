@@ -5,7 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{HEAD_BYTES, body, decode, encode};
-use crate::bounds::{BODY_BYTES_MAX, CALLS_MAX, DURATION_NS_MAX};
+use crate::bounds::{BODY_BYTES_MAX, CALLS_MAX, DURATION_NS_MAX, WORK_BYTES_MAX};
+use crate::check::check;
 use crate::{Call, Callee, Ends, Kind, StandInError, Wait, What, Work};
 
 fn work(calls: Vec<Call<'_>>) -> Work<'_> {
@@ -121,6 +122,34 @@ fn a_plan_above_its_bounds_is_refused_with_the_bound() {
         decode(&body(&encode(&many), 0).0),
         Err(StandInError::Damaged)
     ));
+    let callee = Callee {
+        module: "a",
+        instance: "a-1",
+        delay_ns: 0,
+        body_bytes: 0,
+        work: b"",
+    };
+    let fan_out = |calls| work(vec![call(&[], vec![callee; 1_024]); calls]);
+    assert!(decode(&body(&encode(&fan_out(16)), 0).0).is_ok());
+    let refused = check(&fan_out(17)).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("an invocation causes more than 16,384 others"),
+        "{refused}"
+    );
+    let mut waits = work(vec![call(&[0; 128], Vec::new()); CALLS_MAX]);
+    waits.calls[0].wait.after.push(0);
+    let refused = check(&waits).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("calls wait for more than 131,072 ends"),
+        "{refused}"
+    );
+    // Both are refused while they are read, too, before they take all their memory.
+    for large in [fan_out(17), waits] {
+        assert!(matches!(
+            decode(&body(&encode(&large), 0).0),
+            Err(StandInError::Damaged)
+        ));
+    }
     let mut long = work(Vec::new());
     long.answer.gap_ns = DURATION_NS_MAX + 1;
     assert!(refusal(&long).ends_with("a time is longer than one hour"));
@@ -134,6 +163,22 @@ fn a_plan_above_its_bounds_is_refused_with_the_bound() {
     let mut texts = work(Vec::new());
     texts.route = Some(&text);
     assert!(refusal(&texts).ends_with("a text is longer than 4,096 bytes"));
+}
+
+#[test]
+fn a_plan_of_more_than_16_mib_is_too_long_and_padding_is_not() {
+    let nested = vec![0; WORK_BYTES_MAX];
+    let callee = Callee {
+        module: "a",
+        instance: "a-1",
+        delay_ns: 0,
+        body_bytes: 0,
+        work: &nested,
+    };
+    let long = encode(&work(vec![call(&[], vec![callee])]));
+    assert!(matches!(decode(&body(&long, 0).0), Err(StandInError::TooLong)));
+    let (padded, _) = body(&encode(&work(Vec::new())), 2 * WORK_BYTES_MAX as u32);
+    assert!(decode(&padded).is_ok());
 }
 
 #[test]

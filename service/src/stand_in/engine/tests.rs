@@ -1,5 +1,6 @@
 //! Tests of the engine: small plans with known steps. `naive` is a second implementation for any plan.
 
+mod cpu;
 mod naive;
 
 use std::collections::BTreeMap;
@@ -97,6 +98,14 @@ struct Times {
     answered: Option<(u64, bool)>,
 }
 
+impl Times {
+    fn last_ns(&self) -> u64 {
+        let ended = self.ended.values().chain(&self.answered).map(|(at_ns, _)| *at_ns);
+        let sent = self.sent.iter().map(|(.., at_ns)| *at_ns);
+        ended.chain(sent).max().unwrap_or_default()
+    }
+}
+
 /// Executes a plan in a time in which every step happens when it is due, and CPU time costs nothing.
 fn execute(work: &Work<'static>, replies: &[Reply]) -> Times {
     let mut engine = Engine::new(work);
@@ -130,7 +139,7 @@ fn execute(work: &Work<'static>, replies: &[Reply]) -> Times {
             Step::Answer { is_failed } => {
                 assert!(times.answered.is_none(), "a second answer");
                 times.answered = Some((now_ns - START_NS, is_failed));
-                engine.answer_sent(now_ns);
+                engine.answer_sent(now_ns, 0);
             }
             Step::Wait { until_ns, .. } => {
                 let next_reply = pending.first().map(|(at_ns, ..)| *at_ns);
@@ -139,6 +148,7 @@ fn execute(work: &Work<'static>, replies: &[Reply]) -> Times {
             Step::Burn { .. } => unreachable!("all CPU time is used"),
             Step::Done => {
                 assert!(engine.is_done());
+                assert_eq!(now_ns - START_NS, times.last_ns(), "something else was awaited");
                 return times;
             }
         }
@@ -224,6 +234,26 @@ fn a_caller_gives_up_at_its_timeout_unless_the_answer_is_earlier() {
     assert_eq!((fast.ended[&0], fast.answered), ((99, false), Some((104, false))));
 }
 
+/// Fails if a timeout that cannot come keeps the invocation alive.
+#[test]
+fn an_invocation_is_done_with_the_last_answer_not_with_a_timeout() {
+    let plan = work(
+        vec![call(after(&[], 0), Ends::Timeout(1_000_000))],
+        after(&[0], 0),
+    );
+    let mut engine = Engine::new(&plan);
+    engine.start(START_NS);
+    assert_eq!(engine.next(START_NS, 0), Step::Start { call: 0 });
+    assert!(matches!(engine.next(START_NS, 0), Step::Send { .. }));
+    assert_eq!(engine.next_event_ns(), Some(START_NS + 1_000_000));
+    assert!(engine.answered_by(0, START_NS + 9, false));
+    assert_eq!(engine.next_event_ns(), None);
+    let answer = engine.next(START_NS + 9, 0);
+    assert_eq!(answer, Step::Answer { is_failed: false });
+    engine.answer_sent(START_NS + 9, 0);
+    assert!(engine.is_done());
+}
+
 #[test]
 fn an_invocation_fails_as_recorded_or_only_with_its_calls() {
     let mut plan = work(vec![call(after(&[], 0), Ends::Answer)], after(&[0], 0));
@@ -267,124 +297,4 @@ fn a_message_reaches_its_consumers_after_its_end() {
     assert_eq!(times.ended[&0], (40, false));
     assert_eq!(times.answered, Some((40, false)));
     assert_eq!(times.sent, [(0, 0, 45), (1, 1, 50), (0, 1, 110)]);
-}
-
-#[test]
-fn cpu_time_delays_a_gap_and_is_used_for_the_earliest_one_first() {
-    let with_cpu = |gap_ns, cpu_ns| Wait {
-        gap_ns,
-        cpu_ns,
-        ..Wait::default()
-    };
-    let plan = work(
-        vec![
-            call(with_cpu(100, 60), Ends::Duration(10)),
-            call(with_cpu(50, 20), Ends::Duration(10)),
-        ],
-        after(&[0, 1], 0),
-    );
-    let mut engine = Engine::new(&plan);
-    engine.start(START_NS);
-    let burn = |step: Step| match step {
-        Step::Burn { cpu_ns, .. } => cpu_ns,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(burn(engine.next(START_NS, 0)), 20);
-    // Its CPU time is used. The rest of its gap passes while the other one uses its own.
-    assert_eq!(
-        engine.next(START_NS + 20, 20),
-        Step::Burn {
-            cpu_ns: 80,
-            until_ns: START_NS + 50,
-            is_last: false
-        }
-    );
-    assert_eq!(engine.next(START_NS + 50, 49), Step::Start { call: 1 });
-    assert!(matches!(
-        engine.next(START_NS + 100, 79),
-        Step::End { call: 1, .. }
-    ));
-    // The CPU was busy elsewhere: the gap is over, but not its CPU time.
-    assert_eq!(burn(engine.next(START_NS + 101, 79)), 80);
-    assert_eq!(engine.next(START_NS + 102, 80), Step::Start { call: 0 });
-    assert_eq!(engine.planned_cpu_ns(), 80);
-}
-
-#[test]
-fn cpu_time_beside_calls_is_used_while_they_run_and_delays_nothing() {
-    let mut plan = work(
-        vec![call(after(&[], 0), Ends::Answer)],
-        Wait {
-            after: vec![0],
-            gap_ns: 40,
-            cpu_ns: 30,
-            ..Wait::default()
-        },
-    );
-    plan.beside_cpu_ns = 100;
-    let mut engine = Engine::new(&plan);
-    engine.start(START_NS);
-    assert_eq!(engine.next(START_NS, 0), Step::Start { call: 0 });
-    assert!(matches!(engine.next(START_NS, 0), Step::Send { .. }));
-    assert_eq!(
-        engine.next(START_NS, 0),
-        Step::Wait {
-            until_ns: None,
-            spare_cpu_ns: 100
-        }
-    );
-    assert!(engine.answered_by(0, START_NS + 70, false));
-    // 70 were used beside the call. The gap needs 30 more, and 30 of those beside the call are left.
-    assert!(matches!(
-        engine.next(START_NS + 70, 70),
-        Step::Burn {
-            cpu_ns: 100,
-            is_last: true,
-            ..
-        }
-    ));
-    assert_eq!(engine.unused_cpu_ns(), 30);
-}
-
-/// Fails if the CPU time of executing a call comes on top of the plan's because little of the plan's comes after the call.
-#[test]
-fn cpu_time_that_later_calls_will_cost_is_left_to_them() {
-    let with_cpu = |earlier: &[u16], cpu_ns| Wait {
-        cpu_ns,
-        ..after(earlier, 0)
-    };
-    let plan = work(vec![call(with_cpu(&[], 100), Ends::Answer)], with_cpu(&[0], 10));
-    let mut engine = Engine::new(&plan);
-    engine.call_cost_ns = 50;
-    engine.start(START_NS);
-    // The call costs 50, of which the answer's gap has 10.
-    assert!(matches!(engine.next(START_NS, 0), Step::Burn { cpu_ns: 60, .. }));
-    assert_eq!(engine.next(START_NS, 60), Step::Start { call: 0 });
-    engine.next(START_NS, 60);
-    engine.answered_by(0, START_NS, false);
-    // It cost less: the rest is used now.
-    assert!(matches!(
-        engine.next(START_NS, 90),
-        Step::Burn { cpu_ns: 110, .. }
-    ));
-}
-
-#[test]
-fn a_wait_for_a_slot_delays_the_gaps_that_began_meanwhile() {
-    let plan = work(vec![call(after(&[], 0), Ends::Answer)], after(&[0], 40));
-    let mut engine = Engine::new(&plan);
-    engine.start(START_NS);
-    engine.next(START_NS, 0);
-    engine.next(START_NS, 0);
-    assert!(engine.can_wait_without_slot());
-    engine.answered_by(0, START_NS + 10, false);
-    assert!(!engine.can_wait_without_slot());
-    engine.waited_for_slot(500);
-    assert_eq!(
-        engine.next(START_NS + 515, 0),
-        Step::Wait {
-            until_ns: Some(START_NS + 550),
-            spare_cpu_ns: 0
-        }
-    );
 }

@@ -54,10 +54,19 @@ impl Cluster {
     }
 
     pub fn write_file(&self) {
-        let instances = self.services.iter().map(|(module, service)| Instance {
-            module: module.clone(),
+        self.write_file_with(&[]);
+    }
+
+    /// The file with further modules, whose addresses are these.
+    pub fn write_file_with(&self, others: &[(&str, String)]) {
+        let own = self
+            .services
+            .iter()
+            .map(|(module, service)| (module.as_str(), service.url("")));
+        let instances = own.chain(others.iter().cloned()).map(|(module, url)| Instance {
+            module: module.to_owned(),
             instance: "1".to_owned(),
-            url: service.url(""),
+            url,
         });
         let file = StandIns::new(instances.collect()).unwrap().to_json();
         std::fs::write(&self.file, file).unwrap();

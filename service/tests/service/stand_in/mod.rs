@@ -3,13 +3,13 @@
 
 mod cluster;
 mod refusals;
+mod slots;
 
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use standin::{Ends, Kind, Wait, What};
 
 use self::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
-use crate::client::{connect, read_response, write_request};
 
 /// Two modules that know each other.
 const PAIR: [(&str, &[(&str, &str)]); 2] = [("front", &[]), ("back", &[])];
@@ -169,6 +169,42 @@ fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
     );
 }
 
+/// Fails if a caller that gives up at once takes the request back before it is written.
+#[test]
+fn a_callee_works_even_if_its_caller_gives_up_at_once() {
+    let cluster = Cluster::start(&PAIR);
+    let leaf = standin::encode(&leaf("/leaf", 0));
+    let mut call = request("/call", after(&[], 0), &leaf);
+    call.ends = Ends::Timeout(1);
+    for sent in 1..=5 {
+        let plan = work("/front", vec![call.clone()], after(&[0], 0));
+        assert_eq!(cluster.send("front", &plan).status, 200);
+        let back = cluster.service("back");
+        back.wait_for_metric("tunable_svc_stand_in_plans_total", sent);
+    }
+}
+
+/// Fails if a caller takes a recorded failure with status 200 for a success: the retry is not sent then.
+#[test]
+fn a_failure_with_a_status_of_success_is_a_failure_for_its_caller() {
+    let cluster = Cluster::start(&PAIR);
+    let mut failing = leaf("/failing", 0);
+    (failing.status, failing.error, failing.is_failed) = (Some(200), Some("OutOfStock"), true);
+    let [failing, second] = [failing, leaf("/second", 0)].map(|work| standin::encode(&work));
+    let retry = standin::Call {
+        retry_of: Some(0),
+        ..request("/retry", after(&[0], 0), &second)
+    };
+    let calls = vec![request("/first", after(&[], 0), &failing), retry];
+    let plan = work("/front", calls, after(&[1], 0));
+    assert_eq!(cluster.send("front", &plan).status, 200);
+    let spans = cluster.stop();
+    let failed = spans.served("/failing");
+    assert_eq!(failed.integer("http.response.status_code"), Some(200));
+    assert_eq!(failed.text("error.type"), Some("OutOfStock"));
+    assert_eq!(spans.all(SpanKind::Client, "/retry").len(), 1);
+}
+
 #[test]
 fn recorded_failures_fail_with_their_status_and_error() {
     let cluster = Cluster::start(&PAIR);
@@ -219,6 +255,23 @@ fn a_message_reaches_its_consumers_after_the_brokers_delay() {
     }
 }
 
+#[test]
+fn further_callees_of_a_request_are_sent_later_and_not_awaited() {
+    let cluster = Cluster::start(&PAIR);
+    let [first, second] =
+        [("/first", 0), ("/second", MS)].map(|(route, ns)| standin::encode(&leaf(route, ns)));
+    let mut call = request("/call", after(&[], 0), &first);
+    call.callees.push(callee(300 * MS, &second));
+    let plan = work("/front", vec![call], after(&[0], 0));
+    assert_eq!(cluster.send("front", &plan).status, 200);
+    // The stop waits for work after the answer.
+    let spans = cluster.stop();
+    let (call, second) = (spans.call("/call"), spans.served("/second"));
+    assert!(start_ns(second) >= start_ns(call) + 300 * MS);
+    assert!(end_ns(spans.served("/front")) < start_ns(call) + 300 * MS);
+    assert_eq!(second.span.parent_span_id, call.span.span_id);
+}
+
 /// Fails if the cost of executing a plan comes on top of its CPU time: with three calls, it is more than 5%.
 #[test]
 fn the_cpu_time_of_a_request_is_that_of_its_plan() {
@@ -248,66 +301,5 @@ fn the_cpu_time_of_a_request_is_that_of_its_plan() {
     assert!(
         mean_ns.abs_diff(CPU_NS) < CPU_NS / 20,
         "{mean_ns} ns instead of {CPU_NS}"
-    );
-}
-
-#[test]
-fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
-    let released = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
-    for variables in [&released[..], &released[..1]] {
-        let cluster = Cluster::start(&[("front", variables)]);
-        let calls = vec![database("db", after(&[], 0), 600 * MS)];
-        let waiting = work("/waiting", calls, after(&[0], MS));
-        let (body, _) = standin::body(&standin::encode(&waiting), 0);
-        let service = cluster.service("front");
-        let mut stream = connect(service.address);
-        write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
-        service.wait_for_metric("tunable_svc_active_requests", 1);
-        assert_eq!(cluster.send("front", &leaf("/other", MS)).status, 200);
-        assert_eq!(read_response(stream).status, 200);
-        let spans = cluster.stop();
-        let (waiting, other) = (spans.served("/waiting"), spans.served("/other"));
-        let is_released = variables.len() == 2;
-        assert_eq!(end_ns(other) < end_ns(waiting), is_released);
-        assert_eq!(waiting.integer(keys::SLOT_WAIT_NS).is_some(), is_released);
-        let call = spans.call("db");
-        assert_eq!(end_ns(call) - start_ns(call), 600 * MS);
-        assert!(end_ns(waiting) >= end_ns(call) + MS);
-    }
-}
-
-#[test]
-fn unlimited_slots_serve_everything_at_once_and_report_no_queue() {
-    const REQUESTS: usize = 20;
-    let cluster = Cluster::start(&[("front", &[("WORKERS", "unlimited")])]);
-    let (body, _) = standin::body(&standin::encode(&leaf("/sleeps", 500 * MS)), 0);
-    let address = cluster.service("front").address;
-    let streams: Vec<_> = (0..REQUESTS)
-        .map(|_| {
-            let mut stream = connect(address);
-            write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
-            stream
-        })
-        .collect();
-    for stream in streams {
-        assert_eq!(read_response(stream).status, 200);
-    }
-    let probe = cluster.service("front").get(standin::STAND_IN_PATH).json();
-    assert!(probe["slots"].is_null() && probe["module"] == "front", "{probe}");
-    let spans = cluster.stop();
-    let served = spans.all(SpanKind::Server, "/sleeps");
-    assert_eq!(served.len(), REQUESTS);
-    let last_start = served.iter().map(|span| start_ns(span)).max();
-    let first_end = served.iter().map(|span| end_ns(span)).min();
-    assert!(last_start < first_end, "requests waited for each other");
-    assert!(
-        served
-            .iter()
-            .all(|span| span.integer(keys::START_TIME_UNIX_NANO).is_none())
-    );
-    assert!(
-        served
-            .iter()
-            .all(|span| span.integer(keys::CPU_TIME_NS).is_some())
     );
 }

@@ -1,8 +1,11 @@
 //! Requests that a stand-in or an ordinary service refuses, each with one sentence, and what a stand-in counts.
 
+use std::io::Write as _;
+
 use standin::{HEAD_BYTES, NO_PLAN, NO_STAND_IN, PLAN_HEADER};
 
 use super::cluster::{Cluster, MS, after, callee, leaf, request, work};
+use crate::client::{connect, read_response};
 use crate::spawn::spawn;
 
 const PLANNED: (&str, &str) = (PLAN_HEADER, "1");
@@ -24,7 +27,7 @@ fn an_ordinary_service_refuses_plans_on_every_path() {
 
 #[test]
 fn a_stand_in_refuses_what_is_no_valid_plan() {
-    let cluster = Cluster::start(&[("front", &[])]);
+    let cluster = Cluster::start(&[("front", &[("HOP_LIMIT", "200")])]);
     let front = cluster.service("front");
     let answer = front.post("/hash/sha256", b"x");
     assert_eq!((answer.status, &answer.json()["error"]), (400, &NO_PLAN.into()));
@@ -48,7 +51,17 @@ fn a_stand_in_refuses_what_is_no_valid_plan() {
     }
     assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 6);
     let deep = [PLANNED, ("x-hop-count", "65")];
-    assert_eq!(front.post_with("/x", &deep, &good).status, 508);
+    let answer = front.post_with("/x", &deep, &good);
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (508, &"the plan has more than 64 levels".into())
+    );
+    // A body above the maximum is refused, and counted.
+    let mut stream = connect(front.address);
+    let head = "POST /x HTTP/1.1\r\nHost: x\r\nx-cctf-plan: 1\r\nContent-Length: 67108865\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_response(stream).status, 413);
+    assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 8);
     assert_eq!(
         front
             .post_with("/x", &[PLANNED, ("x-hop-count", "64")], &good)
@@ -83,6 +96,12 @@ fn a_call_to_a_module_without_stand_in_fails() {
         cluster
             .service("front")
             .metric("tunable_svc_stand_in_calls_failed_total"),
+        1
+    );
+    assert_eq!(
+        cluster
+            .service("front")
+            .metric("tunable_svc_stand_in_calls_total"),
         1
     );
     let spans = cluster.stop();

@@ -1,0 +1,172 @@
+//! Slots of stand-ins: what holds one, who waits for one, and the parts of a request's time.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use cctf_proto::keys;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+use super::cluster::{Cluster, MS, after, database, end_ns, leaf, request, start_ns, work};
+use crate::client::{connect, read_response, write_request};
+
+/// A request to `front` that waits for a call, and the call's connection, which the test answers.
+struct Waiting {
+    stream: TcpStream,
+    call: TcpStream,
+}
+
+impl Waiting {
+    /// Starts it. `answer_gap_ns`: from the call's end to the answer.
+    fn start(cluster: &Cluster, answer_gap_ns: u64) -> Self {
+        let back = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = back.local_addr().unwrap();
+        cluster.write_file_with(&[("back", format!("http://{address}"))]);
+        let nested = standin::encode(&leaf("/nested", 0));
+        let calls = vec![request("/call", after(&[], 0), &nested)];
+        let stream = send(cluster, &work("/waiting", calls, after(&[0], answer_gap_ns)));
+        let (call, _) = back.accept().unwrap();
+        Self { stream, call }
+    }
+
+    fn answer_call(&mut self) {
+        let mut request = [0; 4_096];
+        assert!(self.call.read(&mut request).unwrap() > 0);
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        self.call.write_all(answer).unwrap();
+    }
+}
+
+/// Sends a plan to `front`, whose answer is read later.
+fn send(cluster: &Cluster, plan: &standin::Work<'_>) -> TcpStream {
+    let (body, _) = standin::body(&standin::encode(plan), 0);
+    let mut stream = connect(cluster.service("front").address);
+    write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
+    stream
+}
+
+#[test]
+fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
+    for policy in ["released", "held"] {
+        let variables = [("WORKERS", "1"), ("SLOT_POLICY", policy)];
+        let cluster = Cluster::start_without_file(&[("front", &variables)]);
+        let mut waiting = Waiting::start(&cluster, MS);
+        let is_released = policy == "released";
+        if is_released {
+            assert_eq!(cluster.send("front", &leaf("/other", MS)).status, 200);
+            waiting.answer_call();
+        } else {
+            let other = send(&cluster, &leaf("/other", MS));
+            cluster
+                .service("front")
+                .wait_for_metric("tunable_svc_queue_length", 1);
+            waiting.answer_call();
+            assert_eq!(read_response(other).status, 200);
+        }
+        assert_eq!(read_response(waiting.stream).status, 200);
+        let spans = cluster.stop();
+        let (waiting, other) = (spans.served("/waiting"), spans.served("/other"));
+        assert_eq!(end_ns(other) < end_ns(waiting), is_released);
+        assert_eq!(waiting.integer(keys::SLOT_WAIT_NS).is_some(), is_released);
+        let call = spans.call("/call");
+        assert!(end_ns(waiting) >= end_ns(call) + MS);
+        // The wait for the call is downstream time, with and without the slot. The gap after it is not.
+        let downstream_ns = waiting.integer(keys::DOWNSTREAM_TIME_NS).unwrap().unsigned_abs();
+        let others_ns = if is_released {
+            end_ns(other) - start_ns(other)
+        } else {
+            1
+        };
+        assert!(downstream_ns >= others_ns, "{downstream_ns} ns of {others_ns} ns");
+        assert!(downstream_ns + MS <= end_ns(waiting) - start_ns(waiting));
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_a_plan_with_503_and_a_span() {
+    let variables = [("WORKERS", "1"), ("QUEUE_LIMIT", "1")];
+    let cluster = Cluster::start_without_file(&[("front", &variables)]);
+    let mut waiting = Waiting::start(&cluster, 0);
+    let queued = send(&cluster, &leaf("/queued", 0));
+    let front = cluster.service("front");
+    front.wait_for_metric("tunable_svc_queue_length", 1);
+    assert_eq!(cluster.send("front", &leaf("/refused", 0)).status, 503);
+    waiting.answer_call();
+    for stream in [waiting.stream, queued] {
+        assert_eq!(read_response(stream).status, 200);
+    }
+    let spans = cluster.stop();
+    let refused = spans.served("/refused");
+    assert_eq!(refused.integer("http.response.status_code"), Some(503));
+    assert_eq!(refused.integer(keys::START_TIME_UNIX_NANO), None);
+}
+
+#[test]
+fn a_request_whose_client_disconnects_is_executed_and_reported() {
+    let cluster = Cluster::start_without_file(&[("front", &[("WORKERS", "1")])]);
+    let mut waiting = Waiting::start(&cluster, 0);
+    waiting.stream.shutdown(std::net::Shutdown::Both).unwrap();
+    waiting.answer_call();
+    assert_eq!(cluster.send("front", &leaf("/other", 0)).status, 200);
+    let spans = cluster.stop();
+    assert_eq!(
+        spans.served("/waiting").integer("http.response.status_code"),
+        Some(200)
+    );
+    assert!(end_ns(spans.served("/waiting")) <= end_ns(spans.served("/other")));
+}
+
+#[test]
+fn cpu_time_beside_calls_is_used_with_a_slot_only() {
+    const CPU_NS: u64 = 20 * MS;
+    for policy in ["released", "held"] {
+        let variables = [("WORKERS", "1"), ("SLOT_POLICY", policy)];
+        let cluster = Cluster::start(&[("front", &variables)]);
+        let calls = vec![database("db", after(&[], 0), 400 * MS)];
+        let mut plan = work("/front", calls, after(&[0], 0));
+        plan.beside_cpu_ns = CPU_NS;
+        assert_eq!(cluster.send("front", &plan).status, 200);
+        let spans = cluster.stop();
+        let cpu_ns = spans.served("/front").integer(keys::CPU_TIME_NS).unwrap();
+        assert_eq!(
+            cpu_ns.unsigned_abs() > CPU_NS / 2,
+            policy == "held",
+            "{cpu_ns} ns"
+        );
+    }
+}
+
+#[test]
+fn unlimited_slots_serve_everything_at_once_and_report_no_queue() {
+    const REQUESTS: usize = 20;
+    let cluster = Cluster::start(&[("front", &[("WORKERS", "unlimited")])]);
+    let (body, _) = standin::body(&standin::encode(&leaf("/sleeps", 500 * MS)), 0);
+    let address = cluster.service("front").address;
+    let streams: Vec<_> = (0..REQUESTS)
+        .map(|_| {
+            let mut stream = connect(address);
+            write_request(&mut stream, "POST", "/x", &[(standin::PLAN_HEADER, "1")], &body);
+            stream
+        })
+        .collect();
+    for stream in streams {
+        assert_eq!(read_response(stream).status, 200);
+    }
+    let probe = cluster.service("front").get(standin::STAND_IN_PATH).json();
+    assert!(probe["slots"].is_null() && probe["module"] == "front", "{probe}");
+    let spans = cluster.stop();
+    let served = spans.all(SpanKind::Server, "/sleeps");
+    assert_eq!(served.len(), REQUESTS);
+    let last_start = served.iter().map(|span| start_ns(span)).max();
+    let first_end = served.iter().map(|span| end_ns(span)).min();
+    assert!(last_start < first_end, "requests waited for each other");
+    assert!(
+        served
+            .iter()
+            .all(|span| span.integer(keys::START_TIME_UNIX_NANO).is_none())
+    );
+    assert!(
+        served
+            .iter()
+            .all(|span| span.integer(keys::CPU_TIME_NS).is_some())
+    );
+}
