@@ -89,7 +89,7 @@ pub struct Settings {
     /// Address to listen on for /livez, /readyz and /metrics; port 0 selects a free one
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,
-    /// Number of worker slots; each works on one request at a time; a stand-in can have unlimited ones [default: number of logical CPUs]
+    /// Number of worker slots, each of which works on one request at a time. For a stand-in also `unlimited` [default: number of logical CPUs]
     #[arg(long, env = "WORKERS", value_parser = Workers::parse)]
     pub workers: Option<Workers>,
     /// Maximum number of requests that wait for a slot; further ones get status 503

@@ -19,7 +19,8 @@ use crate::stream::Prepared;
 /// Time from the start of the threads to the first request, nanoseconds. It gives the threads time to start.
 const LEAD_NS: u64 = 20_000_000;
 
-/// Messages from the pacer to the io loop, in this order for each request.
+/// Messages from the pacer to the io loop. For each request: `Sent`, perhaps followed by `Unfinished`; or `HandOver`; or `Refused`.
+/// `Finished` is the last one.
 #[derive(Debug)]
 pub enum FromPacer {
     /// The request is being written to the connection with this token. Sent before the first byte, so that the io loop knows
@@ -70,7 +71,7 @@ pub struct Pacer {
     pub progress: Arc<DriveProgress>,
     /// The idle connections, by target.
     pub idle: Vec<Vec<(usize, Arc<TcpStream>)>>,
-    /// Whether the io loop has failed, which ends the stream with an error.
+    /// Whether the io loop has failed. The pacer then stops, and the load ends with an error.
     pub io_ended: bool,
 }
 

@@ -37,8 +37,8 @@ Examples:
     cctf plan gzip-60 --from 1m --to 2m --out minute.jsonl --format json | jq .self_check
 
 A plan is the work that a run asked of its system, but not the waits that resulted. The first line has the run, its stations and
-the self-check. Each further line has one root: its arrival, and all invocations below it, with their own CPU time, other own time,
-bytes, failures and calls. Each call has the calls that must end before it. Queue times, and waits for slots and CPUs, are not
+the self-check. Each further line has one root: its arrival, and all invocations below it. An invocation has the CPU time and other
+time that it spent itself, its bytes, failure and calls. Each call has the calls that must end before it. Queue times, and waits for slots and CPUs, are not
 work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
 The self-check shows whether the plan can be used. The plan plus the recorded waits must give each recorded response

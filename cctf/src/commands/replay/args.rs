@@ -31,7 +31,8 @@ A replay sends what came from outside: the calls of load drivers and clients, an
 request leaves at its recorded time, whether or not earlier ones were answered. Requests between services are not sent: the live
 services make them. docs/replay.md describes bodies, scaling and limits.
 
-With --stand-in, no application is needed: each request has the plan of everything below it in its body, and stand-ins execute it.
+With --stand-in, no application is needed. The body of each request has the plan of everything that this request causes, and
+stand-ins execute it.
 The self-check of cctf plan is printed first. docs/stand-ins.md describes stand-ins and their file.
 
 cctf compare compares both runs. Without --otlp-endpoint or its variable, there is no new run to compare. A replay with --speed or
@@ -49,7 +50,7 @@ Exit codes:
 pub enum Keep {
     /// CPU times are as recorded.
     Time,
-    /// CPU times are multiplied by the recorded speed (mips_per_core) over the stand-in's.
+    /// CPU times are multiplied by the ratio of the recorded node's speed (mips_per_core) to that of the stand-in's node.
     Work,
 }
 

@@ -12,7 +12,7 @@ const TRANSIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
 pub struct SelectionFlags {
-    /// Factor by which the replay is faster than the recording, such as 2 or 0.5. The same as --scale by squeeze.
+    /// Factor by which the replay is faster than the recording, such as 2 or 0.5. The same as --scale FACTOR --by squeeze.
     #[arg(long, default_value = "1", value_name = "FACTOR")]
     speed: Factor,
     /// Replay only requests that start at or after this offset from the run's first root, such as 10s or 1m30s.

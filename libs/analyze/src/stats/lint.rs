@@ -36,7 +36,7 @@ const NS_PER_MS: f64 = 1e6;
 /// A law of the lint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
-    /// Sampled requests in the system are arrival rate times response time.
+    /// The number of requests in the system, as the samples of metrics have it, is arrival rate times response time.
     Little,
     /// The CPU time of a process is at least that of its requests.
     Cpu,

@@ -1,4 +1,5 @@
-//! [`Resolver`]: infers from the rows of one trace who called whom. Pure, and independent of the rows' order.
+//! [`Resolver`]: infers from the rows of one trace who called whom. Pure. The caller sorts the rows, so their order
+//! in the folders does not matter.
 
 use cctf_proto::cctf::{Flag, Flags, SpanId, SpanKind};
 

@@ -78,7 +78,8 @@ impl Entries {
 }
 
 impl JoinTable {
-    /// Moves a waiting span to the best parent that has arrived. A final parent also decides what the span is.
+    /// Moves a waiting span to the best parent that has arrived. If no better parent can arrive, this also decides
+    /// whether the span is an invocation, a call or neither.
     pub(super) fn relink(&mut self, entry: EntryId, is_last_time: bool) {
         let (best, is_final) = self.entries.best_parent(entry);
         let is_final = is_final || is_last_time;
@@ -195,7 +196,7 @@ impl JoinTable {
 }
 
 /// Ranks a candidate for the parent of a span. If the span is a callee, a candidate that is a callee has priority over one that is
-/// a call. Any other span prefers a candidate of its own instance and, among these, a callee to a call.
+/// a call. For any other span, candidates of its own instance come first; among these, callees come before calls.
 fn rank(span: &Entry, parent: &Entry) -> Rank {
     let is_foreign = !span.role.is_callee() && span.instance.is_some() && !parent.is_of_instance(span);
     (
