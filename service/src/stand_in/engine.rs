@@ -1,11 +1,11 @@
 //! [`Engine`]: what a planned invocation does, and when. It has no clock and does no I/O: time, CPU time and the ends of calls go in,
 //! steps come out. docs/plan.md, "How to execute it", has the rules.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use standin::{Ends, Work};
 
+use super::events::{Event, Events};
 use super::gaps::Gaps;
 use super::graph::{Graph, Role};
 use super::node::{Node, State};
@@ -19,7 +19,7 @@ pub struct Engine {
     fails_with: Vec<u16>,
     is_failed: bool,
     gaps: Gaps,
-    timers: BinaryHeap<Reverse<(u64, Timer)>>,
+    events: Events,
     steps: VecDeque<Step>,
     /// Reused by [`Engine::end`].
     ending: Vec<(usize, u64, bool)>,
@@ -40,12 +40,6 @@ pub struct Engine {
     is_answered: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    End { call: usize },
-    Send { call: usize, callee: usize },
-}
-
 impl Engine {
     /// An invocation that has not started. `work` has passed the check of the crate that decoded it.
     pub fn new(work: &Work<'_>) -> Self {
@@ -60,7 +54,7 @@ impl Engine {
             fails_with: work.fails_with.clone(),
             is_failed: work.is_failed,
             gaps: Gaps::default(),
-            timers: BinaryHeap::new(),
+            events: Events::default(),
             steps: VecDeque::new(),
             ending: Vec::new(),
             awaited: 0,
@@ -108,14 +102,14 @@ impl Engine {
 
     /// What happens without the invocation's own work: a call that ends by its time, a request that is due.
     pub fn event(&mut self, now_ns: u64) -> Option<Step> {
-        self.fire_timers(now_ns);
+        self.fire_events(now_ns);
         self.steps.pop_front()
     }
 
     /// The first callee of a call has answered or cannot answer. False if the call does not wait for it: the caller gave up before.
     pub fn answered_by(&mut self, call: usize, at_ns: u64, is_failed: bool) -> bool {
         // Ends are in the order of time, so that a group's last needed end is the right one.
-        self.fire_timers(at_ns.saturating_sub(1));
+        self.fire_events(at_ns.saturating_sub(1));
         let Some(node) = self.nodes.get(call) else {
             return false;
         };
@@ -140,13 +134,18 @@ impl Engine {
 
     /// The invocation has a slot again, since this time. Its gaps, all of which began without one, begin now.
     pub fn has_slot(&mut self, since_ns: u64) {
-        self.fire_timers(since_ns);
+        self.fire_events(since_ns);
         self.gaps.begin_at(since_ns, &mut self.nodes);
     }
 
     /// The invocation has waited for a CPU, which is no part of its gaps.
     pub fn waited_for_cpu(&mut self, wait_ns: u64, now_ns: u64) {
         self.gaps.delay(wait_ns, now_ns, &self.nodes);
+    }
+
+    /// Removes the requests that are due at known times and that no call waits for. Returns time, call and callee of each.
+    pub fn take_sends(&mut self) -> Vec<(u64, usize, usize)> {
+        self.events.take_sends(&mut self.nodes)
     }
 
     /// Number of calls that an answer will end.
@@ -166,18 +165,18 @@ impl Engine {
 
     /// Whether it only waits for calls, and one of them will end.
     pub fn can_wait_without_slot(&self) -> bool {
-        self.is_idle() && (self.awaited > 0 || !self.timers.is_empty())
+        self.is_idle() && (self.awaited > 0 || !self.events.is_empty())
     }
 
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        let has_events = !self.steps.is_empty() || !self.timers.is_empty();
+        let has_events = !self.steps.is_empty() || !self.events.is_empty();
         self.is_answered && self.is_idle() && self.awaited == 0 && !has_events
     }
 
     /// The time of the next event of an idle invocation.
     pub fn next_event_ns(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((due_ns, _))| *due_ns)
+        self.events.next_ns()
     }
 
     /// Planned CPU time so far, as far as it was not beside calls without need.
@@ -258,7 +257,7 @@ impl Engine {
         let is_awaited = node.is_awaited();
         if let Ends::Duration(ns) | Ends::Timeout(ns) = node.ends {
             let due_ns = now_ns.saturating_add(ns);
-            self.timers.push(Reverse((due_ns, Timer::End { call: index })));
+            self.events.add(due_ns, Event::End { call: index });
         }
         self.awaited += usize::from(is_awaited);
         if is_awaited || !node.is_message {
@@ -278,7 +277,7 @@ impl Engine {
     fn schedule_further(&mut self, call: usize, from_ns: u64, first: usize) {
         for (callee, delay_ns) in self.nodes[call].delays_ns.iter().enumerate().skip(first) {
             let due_ns = from_ns.saturating_add(*delay_ns);
-            self.timers.push(Reverse((due_ns, Timer::Send { call, callee })));
+            self.events.add(due_ns, Event::Send { call, callee });
         }
     }
 
@@ -292,18 +291,15 @@ impl Engine {
         self.fails_with.iter().any(has_failed)
     }
 
-    fn fire_timers(&mut self, now_ns: u64) {
-        while let Some(&Reverse((due_ns, timer))) = self.timers.peek()
-            && due_ns <= now_ns
-        {
-            self.timers.pop();
-            match timer {
-                Timer::Send { call, callee } => self.steps.push_back(Step::Send {
+    fn fire_events(&mut self, now_ns: u64) {
+        while let Some((due_ns, event)) = self.events.take_due(now_ns) {
+            match event {
+                Event::Send { call, callee } => self.steps.push_back(Step::Send {
                     call,
                     callee,
                     is_awaited: false,
                 }),
-                Timer::End { call } if self.nodes[call].state == State::Started => {
+                Event::End { call } if self.nodes[call].state == State::Started => {
                     let (end, is_failed) = match self.nodes[call].ends {
                         Ends::Duration(_) => (Ending::Duration, self.nodes[call].is_failed),
                         Ends::Answer | Ends::Timeout(_) => (Ending::Timeout, true),
@@ -315,19 +311,10 @@ impl Engine {
                     });
                     self.end_call(call, due_ns, is_failed);
                 }
-                Timer::End { .. } => {}
+                Event::End { .. } => {}
             }
         }
-        self.drop_timeouts();
-    }
-
-    /// Drops timeouts of calls that have ended, so that the next timer is always an event.
-    fn drop_timeouts(&mut self) {
-        while let Some(Reverse((_, Timer::End { call }))) = self.timers.peek()
-            && self.nodes[*call].state != State::Started
-        {
-            self.timers.pop();
-        }
+        self.events.drop_timeouts(&self.nodes);
     }
 
     fn end_call(&mut self, call: usize, at_ns: u64, is_failed: bool) {
@@ -338,7 +325,7 @@ impl Engine {
             self.schedule_further(call, at_ns, usize::from(is_awaited));
         }
         self.end(call, at_ns, is_failed);
-        self.drop_timeouts();
+        self.events.drop_timeouts(&self.nodes);
     }
 
     /// Ends a call or the answer, and what ends with it.

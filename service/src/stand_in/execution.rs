@@ -1,6 +1,7 @@
 //! [`Execution`]: performs the steps of an invocation's engine: spans of calls, requests, results.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{Span as _, SpanContext, TraceContextExt as _, Tracer as _};
@@ -8,8 +9,9 @@ use opentelemetry_sdk::trace::Span;
 use standin::What;
 
 use super::calls::Outgoing;
+use super::delayed::Delayed;
 use super::engine::Engine;
-use super::mailbox::{Answered, Failure, Mailbox};
+use super::mailbox::{Answered, Failure, Mailbox, Parked as _};
 use super::plan::Plan;
 use super::shared::StandIn;
 use super::step::{Ending, Step};
@@ -89,6 +91,25 @@ impl Execution {
             } => self.send(call, callee, is_awaited, now_ns),
             Step::End { call, at_ns, end } => self.end_by_time(call, at_ns, end),
             Step::Burn { .. } | Step::Wait { .. } | Step::Answer { .. } | Step::Done => {}
+        }
+    }
+
+    /// Requests that are due later leave at their times from now on, whatever this invocation waits for.
+    pub fn send_without_slot(&mut self) {
+        for (due_ns, call, callee) in self.engine.take_sends() {
+            let Ok(outgoing) = self.outgoing(call, callee) else {
+                continue;
+            };
+            match self.stand_in.enter_afterwards() {
+                Some(counted) => Box::new(Delayed {
+                    stand_in: self.stand_in.clone(),
+                    outgoing,
+                    due_ns,
+                    counted,
+                })
+                .advance(),
+                None => _ = self.stand_in.counters.dropped.fetch_add(1, Ordering::Relaxed),
+            }
         }
     }
 

@@ -64,6 +64,14 @@ impl Node {
         self.base_ns.saturating_add(self.gap_ns)
     }
 
+    /// Removes the delays of a message in progress, whose end is known: somebody else reaches its consumers.
+    pub fn take_delays(&mut self) -> Vec<u64> {
+        match self.is_message && !self.is_awaited() && self.state == State::Started {
+            true => std::mem::take(&mut self.delays_ns),
+            false => Vec::new(),
+        }
+    }
+
     /// Whether an answer ends it.
     pub fn is_awaited(&self) -> bool {
         !matches!(self.ends, Ends::Duration(_))

@@ -135,6 +135,7 @@ impl Parked for Suspended {
             let (mailbox, until_ns) = (execution.mailbox.clone(), execution.engine.next_event_ns());
             stand_in.park(&mailbox, self, until_ns);
         } else {
+            execution.send_without_slot();
             self.back_ns = now_ns;
             stand_in.service.queue.resume(Item::Task(self));
         }

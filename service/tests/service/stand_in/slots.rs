@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use cctf_proto::keys;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::cluster::{Cluster, MS, after, database, end_ns, leaf, request, start_ns, work};
+use standin::{Call, Callee, What};
+
+use super::cluster::{Cluster, MS, after, callee, database, end_ns, leaf, request, start_ns, work};
 use crate::client::{connect, read_response, write_request};
 
 /// A request to `front` that waits for a call, and the call's connection, which the test answers.
@@ -18,11 +20,17 @@ struct Waiting {
 impl Waiting {
     /// Starts it. `answer_gap_ns`: from the call's end to the answer.
     fn start(cluster: &Cluster, answer_gap_ns: u64) -> Self {
+        Self::start_with(cluster, answer_gap_ns, None)
+    }
+
+    /// The same with a further call at its start.
+    fn start_with(cluster: &Cluster, answer_gap_ns: u64, further: Option<Call<'_>>) -> Self {
         let back = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = back.local_addr().unwrap();
         cluster.write_file_with(&[("back", format!("http://{address}"))]);
         let nested = standin::encode(&leaf("/nested", 0));
-        let calls = vec![request("/call", after(&[], 0), &nested)];
+        let call = request("/call", after(&[], 0), &nested);
+        let calls = std::iter::once(call).chain(further).collect();
         let stream = send(cluster, &work("/waiting", calls, after(&[0], answer_gap_ns)));
         let (call, _) = back.accept().unwrap();
         Self { stream, call }
@@ -79,6 +87,34 @@ fn a_released_slot_serves_others_while_its_request_waits_for_calls() {
         assert!(downstream_ns >= others_ns, "{downstream_ns} ns of {others_ns} ns");
         assert!(downstream_ns + MS <= end_ns(waiting) - start_ns(waiting));
     }
+}
+
+/// Fails if a broker's delay waits for a slot of the producer.
+#[test]
+fn a_message_reaches_its_consumer_while_its_producer_waits_for_a_slot() {
+    let variables = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
+    let cluster = Cluster::start_without_file(&[("front", &variables), ("consumer", &[])]);
+    let consumed = standin::encode(&leaf("/consumed", 0));
+    let mut message = database("orders", after(&[], 0), MS);
+    message.what = What::Message;
+    message.callees = vec![Callee {
+        module: "consumer",
+        ..callee(200 * MS, &consumed)
+    }];
+    let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
+    // It has the slot until long after the broker's delay.
+    let other = send(&cluster, &leaf("/other", 2_000 * MS));
+    let front = cluster.service("front");
+    front.wait_for_metric("tunable_svc_active_requests", 2);
+    front.wait_for_metric("tunable_svc_queue_length", 0);
+    waiting.answer_call();
+    for stream in [other, waiting.stream] {
+        assert_eq!(read_response(stream).status, 200);
+    }
+    let spans = cluster.stop();
+    let (producer, consumed) = (spans.one(SpanKind::Producer, "orders"), spans.served("/consumed"));
+    assert!(start_ns(consumed) >= end_ns(producer) + 200 * MS);
+    assert!(start_ns(consumed) < end_ns(spans.served("/other")));
 }
 
 #[test]

@@ -152,6 +152,39 @@ fn a_gap_that_begins_without_a_slot_begins_with_the_slot() {
     );
 }
 
+#[test]
+fn requests_at_known_times_can_be_sent_by_somebody_else() {
+    let callee = |delay_ns| Callee {
+        module: "m",
+        instance: "m-1",
+        delay_ns,
+        body_bytes: 0,
+        work: b"",
+    };
+    let mut message = call(after(&[], 0), Ends::Duration(30));
+    message.what = What::Message;
+    message.callees = vec![callee(5), callee(70)];
+    let mut request = call(after(&[], 0), Ends::Answer);
+    request.callees = vec![callee(0), callee(40)];
+    let mut engine = Engine::new(&work(vec![message, request], after(&[0, 1], 0)));
+    engine.start(START_NS);
+    while !matches!(engine.next(START_NS, 0), Step::Wait { .. }) {}
+    let mut sends = engine.take_sends();
+    sends.sort_unstable();
+    let due = [(35, 0, 0), (40, 1, 1), (100, 0, 1)];
+    assert_eq!(
+        sends,
+        due.map(|(at_ns, call, callee)| (START_NS + at_ns, call, callee))
+    );
+    // The message ends as before, and nothing is sent twice.
+    let ended = engine.next(START_NS + 200, 0);
+    assert!(matches!(ended, Step::End { call: 0, .. }));
+    assert!(matches!(
+        engine.next(START_NS + 200, 0),
+        Step::Wait { until_ns: None, .. }
+    ));
+}
+
 /// Fails if a wait for a CPU disappears in the rest of a gap, or delays a gap that needs no CPU.
 #[test]
 fn a_wait_for_a_cpu_prolongs_the_gaps_that_need_one() {

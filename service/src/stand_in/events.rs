@@ -1,0 +1,65 @@
+//! [`Events`]: what happens in an invocation at known times, without its own work.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::node::{Node, State};
+
+/// Calls and callees are identified by their indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// A call ends by its duration or timeout.
+    End { call: usize },
+    /// A request is due, for which no call waits.
+    Send { call: usize, callee: usize },
+}
+
+/// Events to come, the earliest first.
+#[derive(Debug, Default)]
+pub struct Events(BinaryHeap<Reverse<(u64, Event)>>);
+
+impl Events {
+    pub fn add(&mut self, due_ns: u64, event: Event) {
+        self.0.push(Reverse((due_ns, event)));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn next_ns(&self) -> Option<u64> {
+        self.0.peek().map(|Reverse((due_ns, _))| *due_ns)
+    }
+
+    /// The first event that is due.
+    pub fn take_due(&mut self, now_ns: u64) -> Option<(u64, Event)> {
+        self.next_ns().filter(|due_ns| *due_ns <= now_ns)?;
+        self.0.pop().map(|Reverse(due)| due)
+    }
+
+    /// Drops timeouts of calls that have ended, until the next event is none of them.
+    pub fn drop_timeouts(&mut self, nodes: &[Node]) {
+        while let Some(Reverse((_, Event::End { call }))) = self.0.peek()
+            && nodes[*call].state != State::Started
+        {
+            self.0.pop();
+        }
+    }
+
+    /// Removes all requests. Returns time, call and callee of each.
+    pub fn take_sends(&mut self, nodes: &mut [Node]) -> Vec<(u64, usize, usize)> {
+        let mut sends = Vec::new();
+        for Reverse((due_ns, event)) in std::mem::take(&mut self.0) {
+            match event {
+                Event::Send { call, callee } => sends.push((due_ns, call, callee)),
+                Event::End { call } => {
+                    let delays_ns = nodes[call].take_delays();
+                    let due = delays_ns.iter().map(|delay_ns| due_ns.saturating_add(*delay_ns));
+                    sends.extend(due.enumerate().map(|(callee, due_ns)| (due_ns, call, callee)));
+                    self.add(due_ns, event);
+                }
+            }
+        }
+        sends
+    }
+}
