@@ -30,8 +30,6 @@ pub struct Execution {
     pub mailbox: Arc<Mailbox>,
     /// CPU time of its calls so far, on the thread of calls.
     pub used_by_calls: Reading,
-    /// Calls in progress, without sleeps.
-    pub calls_in_progress: usize,
     /// Calls so far, without sleeps.
     pub calls_started: u64,
     stand_in: Arc<StandIn>,
@@ -61,7 +59,6 @@ impl Execution {
             plan,
             mailbox: Arc::default(),
             used_by_calls: Reading::default(),
-            calls_in_progress: 0,
             calls_started: 0,
             stand_in,
             lineage: Lineage {
@@ -118,7 +115,6 @@ impl Execution {
         if planned.what == What::Sleep {
             return;
         }
-        self.calls_in_progress += 1;
         self.calls_started += 1;
         if let (Some(parent), Some(tracer)) = (&self.lineage.parent, &self.stand_in.service.tracer) {
             let mut builder = planned.span.span();
@@ -207,9 +203,6 @@ impl Execution {
     }
 
     fn end(&mut self, call: usize, at_ns: u64, outcome: &Outcome, bytes: Option<u64>) {
-        if self.plan.calls[call].what != What::Sleep {
-            self.calls_in_progress -= 1;
-        }
         if let Some(span) = &mut self.spans[call] {
             outcome.report(span, bytes);
             span.end_with_timestamp(system_time(at_ns));

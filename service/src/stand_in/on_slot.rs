@@ -143,11 +143,11 @@ impl Parked for Suspended {
 }
 
 impl Suspended {
-    /// Counts the time since the last count as a wait for calls, if one was in progress.
+    /// Counts the time since the last count as a wait for calls, if an answer was awaited.
     fn count_downstream(&mut self, now_ns: u64) {
         let waited_ns = now_ns.saturating_sub(self.counted_ns);
         self.counted_ns = now_ns;
-        if self.request.execution.calls_in_progress > 0 {
+        if self.request.execution.engine.awaited() > 0 {
             let times = &mut self.request.times;
             times.downstream_ns = times.downstream_ns.saturating_add(waited_ns);
         }
@@ -253,8 +253,8 @@ impl OnSlot {
         }
     }
 
-    /// Counts a wait for calls from `since_ns` on: without time on a CPU, without waits for a CPU, and until what it waited for.
-    /// What follows is in a gap.
+    /// Counts a wait for answers from `since_ns` on: without time on a CPU, without waits for a CPU, and until what it waited for.
+    /// What follows is in a gap. Calls of databases are other time of the request, as in a service that reports its downstream time.
     fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
         let InProgress {
             stand_in,
@@ -262,7 +262,7 @@ impl OnSlot {
             times,
             ..
         } = &mut self.request;
-        if execution.calls_in_progress == 0 || !execution.engine.is_idle() {
+        if execution.engine.awaited() == 0 || !execution.engine.is_idle() {
             return;
         }
         let now_ns = stand_in.service.clock.now_ns();
