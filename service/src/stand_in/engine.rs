@@ -148,6 +148,11 @@ impl Engine {
         self.events.take_sends(&mut self.nodes)
     }
 
+    /// By how much the thread can be late without delaying a gap in progress.
+    pub fn slack_ns(&self) -> u64 {
+        self.gaps.slack_ns(&self.nodes)
+    }
+
     /// Number of calls that an answer will end.
     pub fn awaited(&self) -> usize {
         self.awaited

@@ -36,6 +36,13 @@ impl Gaps {
         gaps.push(Reverse((node.gap_end_ns(), index)));
     }
 
+    /// The shortest time of a gap without its CPU time, or 0 without gaps.
+    pub fn slack_ns(&self, nodes: &[Node]) -> u64 {
+        let gaps = self.burning.iter().chain(&self.passing);
+        let slack = gaps.map(|Reverse((_, index))| nodes[*index].gap_ns.saturating_sub(nodes[*index].cpu_ns));
+        slack.min().unwrap_or(0)
+    }
+
     /// The gap for which CPU time is used now.
     pub fn burning(&self) -> Option<usize> {
         self.burning.peek().map(|Reverse((_, index))| *index)

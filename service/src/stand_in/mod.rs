@@ -1,11 +1,11 @@
 //! The service as a stand-in: it executes the plan in a request's body in place of an application (docs/stand-ins.md).
 //!
-//! `intake` decodes a request into its `plan` and an `engine` with its `graph`, `node`s, `gaps` and `events`. `on_slot` executes it on a slot's
-//! thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it through `execution`.
-//! `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a file. Answers come to a `mailbox`, which wakes a thread or
-//! continues an invocation that has none; so does the `timer`. `delayed` requests need no invocation. `shared` is the state of all requests, with an
-//! `estimate` of each cost of execution; `counters` are on /metrics,
-//! and `open_files` raises a limit.
+//! `intake` decodes a request into its `plan` and an `engine` with its `graph`, `node`s, `gaps` and `events`. `on_slot` executes
+//! it on a slot's thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it
+//! through `execution`. `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a
+//! file. Answers come to a `mailbox`, which wakes a thread or continues an invocation that has none; so does the `timer`.
+//! `delayed` requests need no invocation. `shared` is the state of all requests, with an `estimate` of each cost of execution;
+//! `counters` are on /metrics, and `open_files` raises a limit.
 
 pub mod addresses;
 pub mod afterwards;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
-use super::execution::Execution;
+use super::execution::{Execution, executed};
 use super::mailbox::Parked;
 use super::padded::ZEROS;
 use super::shared::StandIn;
@@ -18,7 +18,6 @@ use crate::meter::{self, Reading};
 use crate::request::{Answer, OCTETS};
 use crate::settings::SlotPolicy;
 use crate::station::{Begin, Done, Finished, Item, Task, Ticket};
-use crate::telemetry::planned_span::Outcome;
 use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
@@ -61,6 +60,8 @@ struct OnSlot {
     before: Reading,
     /// The meter's wait for a CPU, as far as it has delayed gaps.
     delayed_ns: u64,
+    /// Time from the end of a wait until the thread ran, which is not counted yet.
+    late_ns: u64,
     /// CPU was used on the answer's behalf, so that its amount could be exact.
     is_exact: bool,
     /// CPU time that was used as planned.
@@ -160,6 +161,7 @@ impl OnSlot {
             request,
             before,
             delayed_ns: before.wait_ns,
+            late_ns: 0,
             is_exact: false,
             burnt_ns: 0,
         }
@@ -171,6 +173,7 @@ impl OnSlot {
         let releases = settings.slot_policy == SlotPolicy::Released;
         loop {
             self.request.execution.take_answers();
+            self.count_lateness();
             let now_ns = clock.now_ns();
             let reading = meter::read();
             self.delay_gaps(reading, now_ns);
@@ -254,7 +257,7 @@ impl OnSlot {
     }
 
     /// Counts a wait for answers from `since_ns` on: without time on a CPU, without waits for a CPU, and until what it waited for.
-    /// What follows is in a gap. Calls of databases are other time of the request, as in a service that reports its downstream time.
+    /// Calls of databases are other time of the request, as in a service that reports its downstream time.
     fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
         let InProgress {
             stand_in,
@@ -273,7 +276,17 @@ impl OnSlot {
             .saturating_sub(own.wait_ns);
         let event_ns = until_ns.into_iter().chain(execution.mailbox.first_ns()).min();
         let waited_ns = event_ns.unwrap_or(now_ns).saturating_sub(since_ns);
-        times.downstream_ns = times.downstream_ns.saturating_add(waited_ns.min(off_cpu_ns));
+        let waited_ns = waited_ns.min(off_cpu_ns);
+        times.downstream_ns = times.downstream_ns.saturating_add(waited_ns);
+        self.late_ns = off_cpu_ns - waited_ns;
+    }
+
+    /// A late thread belongs to the wait for the call, as in other programs, as far as it delays what follows.
+    fn count_lateness(&mut self) {
+        let late_ns = std::mem::take(&mut self.late_ns);
+        let request = &mut self.request;
+        let delay_ns = late_ns.saturating_sub(request.execution.engine.slack_ns());
+        request.times.downstream_ns = request.times.downstream_ns.saturating_add(delay_ns);
     }
 
     /// Sleeps until a time or an answer. A thread wakes late, so that the sleep is shorter by the expected lateness.
@@ -358,25 +371,6 @@ impl OnSlot {
                 ticket,
             },
         }
-    }
-}
-
-/// The result that the invocation reports: the recorded one, unless it is the other way round this time.
-fn executed(recorded: &Outcome, is_failed: bool) -> Outcome {
-    if is_failed == recorded.is_failed {
-        return recorded.clone();
-    }
-    // Of a remote procedure call: success and an unknown error; else of HTTP.
-    let status = |recorded: u16| match (recorded < 100, is_failed) {
-        (true, false) => 0,
-        (true, true) => 2,
-        (false, false) => 200,
-        (false, true) => 500,
-    };
-    Outcome {
-        status: recorded.status.map(status),
-        error: None,
-        is_failed,
     }
 }
 

@@ -212,6 +212,7 @@ fn a_wait_for_a_cpu_before_a_gap_does_not_prolong_it() {
     let plan = work(Vec::new(), with_cpu(&[], 100, 20));
     let mut engine = Engine::new(&plan);
     engine.start(START_NS);
+    assert_eq!(engine.slack_ns(), 80);
     engine.waited_for_cpu(1_000, START_NS + 30);
     engine.next(START_NS + 50, 20);
     let answer = engine.next(START_NS + 130, 20);

@@ -65,31 +65,39 @@ fn naive(work: &Work<'static>, replies: &[Reply]) -> Times {
                 Ends::Timeout(ns) => (ns, true),
             };
             times.started.insert(index, start_ns);
-            let is_message = call.what == What::Message;
-            let is_awaited = !matches!(call.ends, Ends::Duration(_));
-            for (callee, receiver) in call.callees.iter().enumerate().skip(usize::from(is_awaited)) {
-                let at_ns = match (is_message, callee) {
-                    (true, _) => start_ns + lasts_ns + receiver.delay_ns,
-                    (false, 0) => start_ns,
-                    (false, _) => start_ns + receiver.delay_ns,
-                };
-                times.sent.push((index, callee, at_ns));
-            }
+            let sent = sent(call, start_ns, start_ns + lasts_ns).into_iter();
+            times
+                .sent
+                .extend(sent.map(|(callee, at_ns)| (index, callee, at_ns)));
             times.ended.insert(index, (start_ns + lasts_ns, is_failed));
             ends.insert(index, (start_ns + lasts_ns, is_failed));
         }
     }
-    if let Some((at_ns, is_failed)) = &mut times.answered
-        && !work.fails_with.is_empty()
-    {
-        let ended = |call: &u16| times.ended.get(&usize::from(*call));
-        *is_failed = work
-            .fails_with
-            .iter()
-            .filter_map(ended)
-            .any(|(end_ns, is_failed)| *is_failed && end_ns <= at_ns);
+    if !work.fails_with.is_empty() {
+        times.answered = times
+            .answered
+            .map(|(at_ns, _)| (at_ns, fails(work, &times, at_ns)));
     }
     times
+}
+
+/// Whether one of the calls with which the invocation fails had failed before its answer.
+fn fails(work: &Work<'static>, times: &Times, answered_ns: u64) -> bool {
+    let calls = work.fails_with.iter();
+    let mut ended = calls.filter_map(|call| times.ended.get(&usize::from(*call)));
+    ended.any(|(end_ns, is_failed)| *is_failed && *end_ns <= answered_ns)
+}
+
+/// Requests of a call that it does not wait for: callee and time.
+fn sent(call: &Call<'static>, start_ns: u64, end_ns: u64) -> Vec<(usize, u64)> {
+    let is_awaited = !matches!(call.ends, Ends::Duration(_));
+    let callees = call.callees.iter().enumerate().skip(usize::from(is_awaited));
+    let sent = callees.map(|(index, callee)| match (call.what, index) {
+        (What::Message, _) => (index, end_ns + callee.delay_ns),
+        (_, 0) => (index, start_ns),
+        (_, _) => (index, start_ns + callee.delay_ns),
+    });
+    sent.collect()
 }
 
 /// Requests that no call waits for, in the order of their times.
