@@ -12,7 +12,7 @@ use super::calls::Outgoing;
 use super::delayed::Delayed;
 use super::engine::Engine;
 use super::mailbox::{Answered, Failure, Mailbox, Parked as _};
-use super::plan::Plan;
+use super::plan::{Plan, PlannedCall};
 use super::shared::StandIn;
 use super::step::{Ending, Step};
 use crate::clock::system_time;
@@ -178,7 +178,7 @@ impl Execution {
         // Otherwise, the call ended before, when its caller gave up.
         if self.engine.answered_by(call, at_ns, is_failed) {
             let planned = &self.plan.calls[call];
-            let outcome = outcome(&planned.outcome, result, is_failed);
+            let outcome = outcome(planned, result, is_failed);
             let bytes = result.is_ok().then_some(u64::from(planned.bytes_in));
             self.end(call, at_ns, &outcome, bytes);
         }
@@ -211,9 +211,13 @@ impl Execution {
 }
 
 /// What the span of an answered call reports: the recorded result, unless the answer is another one.
-fn outcome(recorded: &Outcome, result: Result<u16, Failure>, is_failed: bool) -> Outcome {
+fn outcome(planned: &PlannedCall, result: Result<u16, Failure>, is_failed: bool) -> Outcome {
+    let recorded = &planned.outcome;
     match result {
-        Ok(status) if status == standin::request::transport_status(recorded.status, recorded.is_failed) => {
+        Ok(status)
+            if !planned.gave_up
+                && status == standin::request::transport_status(recorded.status, recorded.is_failed) =>
+        {
             recorded.clone()
         }
         Ok(status) => Outcome {

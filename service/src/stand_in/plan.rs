@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use standin::{What, Work};
+use standin::{Ends, What, Work};
 
 use crate::telemetry::planned_span::{CallSpan, Endpoint, Outcome};
 
@@ -22,6 +22,8 @@ pub struct Plan {
 pub struct PlannedCall {
     pub what: What,
     pub span: CallSpan,
+    /// Its caller gave up in the recording, so that the recorded result is that of no answer.
+    pub gave_up: bool,
     /// Recorded result.
     pub outcome: Outcome,
     /// Recorded size of the answer.
@@ -71,6 +73,7 @@ impl Plan {
                     path: call.path.map(Into::into),
                     bytes_out: call.bytes_out,
                 },
+                gave_up: matches!(call.ends, Ends::Timeout(_)) && call.is_failed,
                 outcome: Outcome {
                     status: call.status,
                     error: call.error.map(Into::into),

@@ -169,6 +169,22 @@ fn a_caller_gives_up_at_its_timeout_and_the_callee_works_on() {
     );
 }
 
+/// Fails if the recorded timeout hides the real result.
+#[test]
+fn a_failure_before_a_recorded_timeout_is_reported_as_it_is() {
+    let cluster = Cluster::start(&PAIR);
+    let mut failing = leaf("/failing", 0);
+    (failing.status, failing.is_failed) = (None, true);
+    let failing = standin::encode(&failing);
+    let mut call = request("/call", after(&[], 0), &failing);
+    call.ends = Ends::Timeout(60_000 * MS);
+    (call.status, call.error, call.is_failed) = (None, Some("timeout"), true);
+    let plan = work("/front", vec![call], after(&[0], 0));
+    assert_eq!(cluster.send("front", &plan).status, 200);
+    let spans = cluster.stop();
+    assert_eq!(spans.call("/call").text("error.type"), Some("500"));
+}
+
 /// Fails if a caller that gives up at once takes the request back before it is written.
 #[test]
 fn a_callee_works_even_if_its_caller_gives_up_at_once() {
