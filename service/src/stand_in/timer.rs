@@ -115,3 +115,42 @@ impl Ord for Entry {
         other.due_ns.cmp(&self.due_ns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::stand_in::mailbox::Parked;
+
+    struct Panics;
+
+    impl Parked for Panics {
+        fn advance(self: Box<Self>) {
+            panic!("expected by the test");
+        }
+    }
+
+    struct Reports(mpsc::Sender<()>);
+
+    impl Parked for Reports {
+        fn advance(self: Box<Self>) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    /// Fails if the thread ends with the first panic: every later invocation without a thread would wait forever.
+    #[test]
+    fn a_panic_of_one_invocation_does_not_end_the_timer() {
+        let timer = Timer::start(Clock::start()).unwrap();
+        let wake_at = |due_ns: u64, parked: Box<dyn Parked>| {
+            let mailbox = Arc::<Mailbox>::default();
+            assert_eq!(mailbox.park(parked, Some(due_ns)).ok(), Some(true));
+            timer.wake_at(due_ns, mailbox);
+        };
+        let (reports, reported) = mpsc::channel();
+        wake_at(0, Box::new(Panics));
+        wake_at(1, Box::new(Reports(reports)));
+        reported.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+}
