@@ -154,6 +154,7 @@ fn flags_that_stand_ins_take_from_the_recording_are_refused() {
         &["--stand-in", "r", "--application", "x"],
         &["--stand-in", "none"],
         &["--placement", "p.json"],
+        &["--chain", "--placement", "p.json"],
         &["--netns"],
     ] {
         let output = cctf(&["run", "--bin-dir", "/nowhere", "--logs-dir"])

@@ -181,7 +181,19 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
 
 fn found(names: [&str; 2], logs_dir: &Path) -> anyhow::Result<[(Run, Part); 2]> {
     let [first, second] = names;
-    Ok([find(Some(first), logs_dir)?, find(Some(second), logs_dir)?])
+    let found = [find(Some(first), logs_dir)?, find(Some(second), logs_dir)?];
+    let folders = found
+        .each_ref()
+        .map(|(run, part)| run.folder(part).canonicalize().ok());
+    if folders[0].is_some() && folders[0] == folders[1] {
+        // Usually a link such as logs/latest, which the second run has moved.
+        return Err(UsageError(format!(
+            "cannot compare {first} with {second}: both are the run {}; pass two runs",
+            found[0].1.run_id()
+        ))
+        .into());
+    }
+    Ok(found)
 }
 
 /// Compares two runs by their ids or paths.

@@ -53,12 +53,18 @@ impl Recording {
 
     /// The command that compares the recorded run with the new one.
     pub fn next_command(&self, recorded: &str, run_id: &str) -> String {
+        // A name such as logs/latest is that of the new run by then.
+        let folder = self.run.folder(&self.part);
+        let recorded = match std::fs::symlink_metadata(recorded).is_ok_and(|found| found.is_symlink()) {
+            true => folder.to_string_lossy(),
+            false => recorded.into(),
+        };
         let new = self
             .folder_of(run_id)
             .unwrap_or_else(|| Path::new("FOLDER").join(run_id));
         format!(
             "cctf compare {} {}",
-            cli::shell::quoted(recorded),
+            cli::shell::quoted(&recorded),
             cli::shell::quoted(&new.to_string_lossy())
         )
     }
@@ -94,7 +100,7 @@ fn check_roots(roots: &Roots, args: &ReplayArgs) -> anyhow::Result<()> {
     let run_id = printable(&roots.run_id);
     if roots.is_open && !args.unfinished {
         anyhow::bail!(
-            "cannot replay {run_id}: the run has not ended, so requests may be missing; wait for its end, or add --unfinished"
+            "cannot replay {run_id}: the run has not ended, so requests may be missing; wait for its end; cctf replay --unfinished sends what is there"
         );
     }
     for damage in &roots.damages {

@@ -19,7 +19,7 @@ pub struct StandInFlags {
     ])]
     pub stand_in: Option<String>,
     /// With --stand-in: path to a JSON file with other nodes, slots, policies, instances or links. docs/stand-ins.md describes it.
-    #[arg(long, value_name = "FILE", requires = "stand_in")]
+    #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
     /// With --stand-in: whether CPU times stay as recorded, or change with the speed of the nodes (mips_per_core).
     #[arg(long, value_enum, default_value = "time")]
@@ -35,6 +35,7 @@ impl StandInFlags {
             Keep::Time => self.selection.first_set(),
             Keep::Work => Some("--keep"),
         };
+        let flag = flag.or(self.placement.as_ref().map(|_| "--placement"));
         match flag {
             Some(flag) if self.stand_in.is_none() => Err(UsageError(format!(
                 "cannot use {flag} without --stand-in: the flag is for the requests of a recorded run; add --stand-in, or remove {flag}"

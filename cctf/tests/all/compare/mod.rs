@@ -63,6 +63,22 @@ fn a_replay_on_the_same_machine_is_the_same_with_code_0() {
     );
 }
 
+/// `logs/latest` is a link that the second run moves.
+#[test]
+fn a_run_is_not_compared_with_itself_under_another_name() {
+    let logs = Logs::with(&[RECORDED]);
+    std::os::unix::fs::symlink("before", logs.path().join("latest")).unwrap();
+    for args in [["latest", "before"], ["before", "before"]] {
+        let done = logs.command(&args);
+        assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+        assert!(
+            stderr(&done).contains("both are the run before"),
+            "{}",
+            stderr(&done)
+        );
+    }
+}
+
 #[test]
 fn longer_services_differ_with_code_3_and_are_the_first_cause() {
     let slower = Made {
