@@ -63,8 +63,8 @@ reproduce is unexplained. Each voter has a margin: the largest difference that c
 Verdicts:
   same         the 90% interval of each voter's difference lies within its margin
   differs      the interval of at least one voter lies wholly outside its margin, at a level corrected for the number of voters
-               (Holm); or a voter that has no interval differs. These are the slots and, if one run replays the other,
-               also call graph, statuses and arrivals
+               (Holm); or a voter without an interval differs. Voters without an interval: slots; if one run replays the
+               other, also call graph, statuses and arrivals
   cannot tell  neither; the output states how many requests would decide, if that can be estimated
   void         the load driver was late, so the modules did not get the intended arrivals
 

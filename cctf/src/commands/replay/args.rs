@@ -63,7 +63,7 @@ pub struct ReplayArgs {
     /// Path to the folder that contains all runs.
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     pub logs_dir: PathBuf,
-    /// MODULE=URL sends the requests that this module received to URL. URL alone: those of all modules without their own --target. Repeatable.
+    /// MODULE=URL: URL gets the requests that this module received in the recording. URL alone: it gets the requests of all modules without their own --target. Repeatable.
     #[arg(long = "target", env = "CCTF_TARGET", value_name = "[MODULE=]URL", required_unless_present_any = ["dry_run", "stand_in"], action = clap::ArgAction::Append)]
     pub targets: Vec<TargetFlag>,
     /// Path to the stand-ins file: send each request with its plan to stand-ins, which execute it in place of the application.

@@ -24,7 +24,8 @@ const MISSING_SHARE_MAX: f64 = 0.01;
 const MISSING_MAX: u64 = 5;
 /// The CPU times of rows, of the process and of the host are sampled by different clocks.
 const CPU_EXCESS_MAX: f64 = 0.05;
-/// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one at both ends.
+/// Largest step of a CPU time, seconds: a tick of the kernel. Each counter can be wrong by one tick at its first sample
+/// and by one at its last.
 const CPU_STEP_S: f64 = 0.01;
 /// Timestamps of different libraries can differ by this much on one machine, so such a difference
 /// does not show that clocks differ.

@@ -54,8 +54,8 @@ impl Entries {
         })
     }
 
-    /// The parent that a span waits on, or with which it was resolved. A better parent may have arrived since, but the span's
-    /// row was written with this one.
+    /// The parent that a span waits on; or, if the span is resolved, the parent with which its row was written, even if a
+    /// better one has arrived since.
     pub(super) fn parent_in_table(&self, entry: EntryId) -> Option<EntryId> {
         let span = self.get(entry);
         if span.waits_on.is_some() || !span.is(Fact::Known) {

@@ -131,9 +131,9 @@ impl Requests {
         false
     }
 
-    /// Notes and returns the run of a span's row, if it is known now. Also notes the run of inner work and
-    /// of refused spans, because a row's parent can be one of them. Inner work may become an invocation later. A refused span
-    /// can be chosen as a parent because the join does not look at runs.
+    /// Notes and returns the run of a span's row, if it is known now. Spans without a row get a note, too, because a row's
+    /// parent can be one of them: inner work its run, and a span whose run cannot be opened that it is refused. Inner work may
+    /// become an invocation later. A refused span can be chosen as a parent because the join does not look at runs.
     #[inline]
     fn run_on_arrival(
         &mut self,
