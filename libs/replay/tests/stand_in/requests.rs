@@ -109,7 +109,7 @@ fn a_root_whose_plan_is_too_large_is_counted_and_not_sent() {
     let found = scan(&roots, &[arrival(1, 0), arrival(1, 1)]);
     assert_eq!((found.requests, found.tally.bodies), (0, 0));
     let (reason, count) = found.refused.iter().next().unwrap();
-    assert!(reason.ends_with("bytes: the maximum is 16777216"), "{reason}");
+    assert!(reason.ends_with("longer than 16777216 bytes"), "{reason}");
     assert_eq!(*count, 2);
     assert!(sent(roots, vec![arrival(1, 0)], "x-user: u").is_empty());
 }
