@@ -28,7 +28,7 @@ struct Scene {
 const SCENES: [Scene; 3] = [
     Scene {
         name: "five endpoints",
-        args: &["--rate", "60", "--duration", "20s", "--size", "1000-200000"],
+        args: &["--rate", "60", "--duration", "20s", "--size", "65536"],
     },
     Scene {
         name: "chain",
