@@ -22,7 +22,7 @@ pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<
                     .find_module(&module.module_id)
                     .and_then(|module| collector.names().find_instance(module, &instance.instance_id));
                 if let Some(number) = number {
-                    collector.instances()[number as usize].station = station_of(instance);
+                    collector.instances()[number as usize].station = Station::reported(instance);
                 }
             }
         }
@@ -36,13 +36,15 @@ pub fn stations(run: &Run, parts: &[Part], collector: &mut Collector) -> Result<
     Ok(())
 }
 
-fn station_of(instance: &Instance<'_>) -> Station {
-    let slots = inventory::reported_slots(instance).filter(|slots| *slots > 0);
-    Station {
-        slots: slots.map(|slots| u32::try_from(slots).unwrap_or(u32::MAX)),
-        is_released: slots.is_some() && instance.slot_policy.as_deref() == Some("released"),
-        queue_limit: instance
-            .queue_limit
-            .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+impl Station {
+    /// The station of an instance as it reported it.
+    pub fn reported(instance: &Instance<'_>) -> Self {
+        let slots = inventory::reported_slots(instance).filter(|slots| *slots > 0);
+        let saturated = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Self {
+            slots: slots.map(saturated),
+            is_released: slots.is_some() && instance.slot_policy.as_deref() == Some("released"),
+            queue_limit: instance.queue_limit.map(saturated),
+        }
     }
 }

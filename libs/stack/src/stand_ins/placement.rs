@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use plan::work::Station;
 use serde::Deserialize;
 
 use super::error::PlacementError;
-use super::recording::Station;
 
 /// Maximum size of the file: 4 KiB for each of 256 modules.
 const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cctf_proto::cctf::{self, File, Part};
-use plan::inventory::{last_valid, read, reported_slots, servers};
+use plan::inventory::{last_valid, read, servers};
+use plan::work::Station;
 use rundir::ReadError;
 use rundir::parts::Run;
 
@@ -35,17 +36,6 @@ pub struct Instance {
     pub id: String,
     pub node: String,
     pub station: Station,
-}
-
-/// How an instance serves requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Station {
-    /// `None`: unlimited.
-    pub slots: Option<u32>,
-    /// Whether a request gives up its slot during calls.
-    pub is_released: bool,
-    /// `None`: unlimited.
-    pub queue_limit: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +96,7 @@ fn modules(rows: &[cctf::Module<'_>]) -> BTreeMap<String, Module> {
                 module.instances.push(Instance {
                     id: id.to_owned(),
                     node: instance.node_id.to_string(),
-                    station: station(instance),
+                    station: Station::reported(instance),
                 });
             }
         }
@@ -125,16 +115,6 @@ fn modules(rows: &[cctf::Module<'_>]) -> BTreeMap<String, Module> {
         }
     }
     modules
-}
-
-fn station(instance: &cctf::Instance<'_>) -> Station {
-    let slots = reported_slots(instance).filter(|slots| *slots > 0);
-    let saturated = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    Station {
-        slots: slots.map(saturated),
-        is_released: slots.is_some() && instance.slot_policy.as_deref() == Some("released"),
-        queue_limit: instance.queue_limit.map(saturated),
-    }
 }
 
 fn node(row: &cctf::Node<'_>) -> (String, Node) {

@@ -1,6 +1,6 @@
 //! [`StandIn`]: one process that takes the place of a recorded instance.
 
-use super::recording::Station;
+use plan::work::Station;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandIn {

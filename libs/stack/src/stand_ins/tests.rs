@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::recording::{Instance, Link, Module, Node, Station};
+use plan::work::Station;
+
+use super::recording::{Instance, Link, Module, Node};
 use super::{Placed, Placement, PlacementError, Recording, StandIn};
 use crate::tiers::network::{ConfiguredLink, NODES_MAX};
 
