@@ -222,7 +222,7 @@ need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
 
-test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
 bench-tools: collector need-jq $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
@@ -243,6 +243,9 @@ $(TOOLS)/bin/toxiproxy-server: | need-go
 # Virtual environments leave the machine's Python unchanged.
 $(TOOLS)/readers/ready: e2e/readers/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/readers $<
+
+$(TOOLS)/simulators/ready: e2e/simulators/requirements.txt | need-python
+	@scripts/venv $(TOOLS)/simulators $<
 
 $(TOOLS)/manifests/ready: e2e/manifests/requirements.txt | need-python
 	@scripts/venv $(TOOLS)/manifests $<

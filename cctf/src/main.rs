@@ -11,8 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
 use commands::{
-    compare, completions, event, load, ls, man, merge, plan, replay, report, run, schema, stats, tail, trace,
-    validate,
+    compare, completions, event, export, load, ls, man, merge, plan, replay, report, run, schema, stats,
+    tail, trace, validate,
 };
 
 const AFTER_HELP: &str = "\
@@ -44,6 +44,8 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Write a recorded run as a plan for simulators: arrivals, own work, calls, and the order of calls.
     Plan(plan::PlanArgs),
+    /// Write a recorded run in the format of another tool: simulators, viewers.
+    Export(export::ExportArgs),
     /// Record that a module (one service of an application) was scaled or migrated.
     Event(Box<event::EventArgs>),
     /// Show the rows of a run as they are written.
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Event(args) => event::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),

@@ -59,18 +59,25 @@ fn counts(progress: &DriveProgress, left: Duration) -> String {
     )
 }
 
-/// Bytes read so far, on standard error; absent if that is not a terminal.
+/// Bytes read so far, or other things done, on standard error; absent if that is not a terminal.
 pub struct BytesBar {
     bar: Option<ProgressBar>,
 }
 
 impl BytesBar {
     pub fn new() -> Self {
+        Self::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+    }
+
+    /// Counts `things` instead of bytes.
+    pub fn of(things: &str) -> Self {
+        Self::with_template(&format!("{{prefix:>8}} [{{bar:30}}] {{pos}}/{{len}} {things}"))
+    }
+
+    fn with_template(template: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("{prefix:>8} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
-            {
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar

@@ -7,6 +7,7 @@ pub mod damages;
 pub mod display;
 mod driver;
 pub mod event;
+pub mod export;
 pub mod flags;
 mod follow_rows;
 pub mod load;

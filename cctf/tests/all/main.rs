@@ -4,6 +4,7 @@
 mod compare;
 mod connections;
 mod event;
+mod export;
 mod folders;
 mod load;
 mod ls;

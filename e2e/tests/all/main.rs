@@ -10,6 +10,7 @@ mod collector;
 mod containers;
 mod dependence;
 mod embedded;
+mod exports;
 mod interfaces;
 mod kubernetes;
 mod languages;

@@ -130,6 +130,11 @@ pub const CRATES: &[Member] = &[
         &["cctf-proto", "cctf-rundir", "cctf-analyze", "cctf-plan"],
     ),
     member(
+        "libs/export",
+        "cctf-export",
+        &["cctf-proto", "cctf-rundir", "cctf-plan"],
+    ),
+    member(
         "libs/stack",
         "cctf-stack",
         &[
@@ -158,6 +163,7 @@ pub const CRATES: &[Member] = &[
             "cctf-plan",
             "cctf-replay",
             "cctf-compare",
+            "cctf-export",
             "cctf-stack",
             "cctf-standin",
             "otlp-send",

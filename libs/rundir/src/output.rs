@@ -94,7 +94,7 @@ impl OutFolder {
         self.hidden.join("run")
     }
 
-    /// Moves the run folder to its final path. All of its files must be complete and durable.
+    /// Moves the run folder to its final path, with the links of a run. All of its files must be complete and durable.
     ///
     /// # Errors
     /// An I/O error.
@@ -107,6 +107,19 @@ impl OutFolder {
         for folder in [self.run().join("cctf"), self.run()] {
             sync(&folder)?;
         }
+        self.rename()
+    }
+
+    /// The same for a folder that is not a run: it gets no links. All of its files must be complete and durable.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn finish_folder(self) -> anyhow::Result<()> {
+        sync_all(&self.run())?;
+        self.rename()
+    }
+
+    fn rename(&self) -> anyhow::Result<()> {
         fs::rename(self.run(), &self.target)
             .with_context(|| format!("cannot rename the result to {}", self.target.display()))?;
         sync(&self.parent)
@@ -299,6 +312,17 @@ fn sync(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
         .with_context(|| format!("cannot sync {}", folder.display()))
+}
+
+/// Makes a folder and the folders below it durable.
+fn sync_all(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync_all(&entry.path())?;
+        }
+    }
+    sync(folder)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! [`read`]: the plan of a run, with both parts of its self-check.
+//! [`read`]: the plan of a run, with both parts of its self-check; [`read_plan`]: the plan alone.
 
 use std::num::NonZero;
 use std::thread;
@@ -25,6 +25,19 @@ pub struct Whole {
 
 /// Reads the rows of a run, or of a window, and plans them.
 pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
+    let (plan, mut notes) = read_plan(run, part, window)?;
+    let fits = station_fits(&plan);
+    notes.splice(0..0, plan.notes());
+    if window.from > Duration::ZERO {
+        notes.push(
+            "requests before the window are not simulated: queues are empty at its beginning".to_owned(),
+        );
+    }
+    Ok(Whole { plan, fits, notes })
+}
+
+/// The plan, and sentences about the run that the plan itself does not have.
+pub fn read_plan(run: &Run, part: &Part, window: Window) -> anyhow::Result<(Plan, Vec<String>)> {
     let bar = BytesBar::new();
     // With a window, the invocations are read three times.
     let passes = if window == Window::default() { 1 } else { 3 };
@@ -34,15 +47,7 @@ pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
     let (recorded, span) = found?;
     let (regressed, mut notes) = regression(run, part, &recorded)?;
     notes.extend(open_note(run, part)?);
-    let plan = Plan::new(recorded, span, &regressed);
-    let fits = station_fits(&plan);
-    notes.splice(0..0, plan.notes());
-    if window.from > Duration::ZERO {
-        notes.push(
-            "requests before the window are not simulated: queues are empty at its beginning".to_owned(),
-        );
-    }
-    Ok(Whole { plan, fits, notes })
+    Ok((Plan::new(recorded, span, &regressed), notes))
 }
 
 fn bytes_of(run: &Run, first: &Part, file: File) -> anyhow::Result<u64> {

@@ -1,0 +1,105 @@
+//! [`CommonArgs`] and [`run`]: the flags and the steps of all targets that export the plan of a run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+use cli::interrupt;
+use cli::units::parse_duration;
+use export::{Options, Source, Target, export};
+use plan::plan::Window;
+
+use super::summary::text;
+use crate::commands::display::BytesBar;
+use crate::commands::plan::whole::read_plan;
+use crate::commands::run_target::find;
+use crate::commands::{DONE, FAILED, Format, UsageError, damages, print, print_json};
+
+/// Exit codes of all targets, for their help.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  the export was written
+  1  the export was written, but lines of the run are damaged; or --strict refuses it, or a file cannot be read or written
+  2  a flag is invalid, the run does not exist, or OUT exists";
+
+#[derive(Debug, Clone, Args)]
+pub struct CommonArgs {
+    /// Run id, or path to a run's folder. Default: the newest run.
+    #[arg(env = "RUN_ID", value_name = "DIR|RUN_ID")]
+    run: Option<String>,
+    /// Path to the folder that contains all runs.
+    #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
+    logs_dir: PathBuf,
+    /// Path to the folder of the export. It must not exist.
+    #[arg(long, value_name = "OUT")]
+    out: PathBuf,
+    /// Only roots that arrive at or after this offset from the run's first root, such as 10s or 1m30s, with everything below them.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    from: Option<Duration>,
+    /// Only roots that arrive before this offset.
+    #[arg(long, value_parser = parse_duration, value_name = "OFFSET")]
+    to: Option<Duration>,
+    /// Only the first N roots of those.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Refuse the export if results can be wrong because of what it assumes.
+    #[arg(long)]
+    strict: bool,
+    /// Output format of the summary.
+    #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl CommonArgs {
+    fn window(&self) -> Result<Window, UsageError> {
+        let from = self.from.unwrap_or_default();
+        if self.to.is_some_and(|to| to <= from) {
+            let message = "--to is not after the beginning: choose a larger --to, or a smaller --from";
+            return Err(UsageError(message.to_owned()));
+        }
+        Ok(Window { from, to: self.to })
+    }
+}
+
+/// Exports a run and prints the summary.
+pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode> {
+    let window = args.window()?;
+    // Reading the run takes longer than this check, which the export repeats.
+    if args.out.symlink_metadata().is_ok() {
+        return Err(UsageError(format!(
+            "cannot create {}: it already exists; choose another path with --out",
+            args.out.display()
+        ))
+        .into());
+    }
+    let (run, part) = find(args.run.as_deref(), &args.logs_dir)?;
+    let (plan, notes) = read_plan(&run, &part, window)?;
+    if plan.counts.roots == 0 {
+        let message = "the window has no root: choose another --from or --to";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let mut source = Source::new(&run, &part, &plan, args.limit)?;
+    source.notes = notes;
+    let bar = BytesBar::of("roots");
+    // Only from here on is there a folder to remove.
+    let stop = interrupt::stop_flag();
+    let options = Options {
+        out: &args.out,
+        is_strict: args.strict,
+    };
+    let written = export(target, &source, options, &mut |done, total| {
+        bar.show("writing", done, total);
+        !stop.load(Ordering::Relaxed)
+    });
+    bar.clear();
+    let summary = written?;
+    match args.format {
+        Format::Text => print(&text(&summary))?,
+        Format::Json => print_json(&summary)?,
+    }
+    let damaged = plan.recorded.notes.damaged_lines;
+    damages::show_count(damaged);
+    Ok(ExitCode::from(if damaged > 0 { FAILED } else { DONE }))
+}

@@ -1,0 +1,52 @@
+//! [`text`]: what an export contains and assumes, for people.
+
+use std::fmt::Write as _;
+
+use export::Summary;
+
+use crate::commands::cells::{counted, printable};
+
+/// Maximum number of files in the list.
+const FILES_SHOWN_MAX: usize = 8;
+
+/// Counts, assumptions, files and the next command.
+pub fn text(summary: &Summary) -> String {
+    let counts = &summary.counts;
+    let mut out = format!("{} of {}\n", summary.target, printable(&summary.run_id));
+    let mut line = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  {name:<11} {}", printable(value));
+    };
+    line("roots", &counts.roots.to_string());
+    line("invocations", &counts.invocations.to_string());
+    let messages = match counts.messages {
+        0 => String::new(),
+        messages => format!(" ({})", counted(messages, "message")),
+    };
+    line("calls", &format!("{}{messages}", counts.calls));
+    line(
+        "bytes",
+        &format!("{} received, {} sent", counts.bytes_in, counts.bytes_out),
+    );
+    for assumption in &summary.assumptions {
+        let name = if assumption.matters { "warning" } else { "note" };
+        line(name, &assumption.sentence);
+    }
+    for file in summary.files.iter().take(FILES_SHOWN_MAX) {
+        line("file", &format!("{}, {} bytes", file.name, file.bytes));
+    }
+    if let Some(more @ 1..) = summary.files.len().checked_sub(FILES_SHOWN_MAX) {
+        line("", &format!("and {}", counted(more, "further file")));
+    }
+    let path = std::path::absolute(&summary.out).unwrap_or_else(|_| summary.out.clone());
+    let bytes: u64 = summary.files.iter().map(|file| file.bytes).sum();
+    let files = counted(summary.files.len(), "file");
+    let megabytes = bytes as f64 / 1e6;
+    let _ = writeln!(
+        out,
+        "{}: {files}, {megabytes:.1} MB",
+        printable(&path.to_string_lossy())
+    );
+    let _ = writeln!(out, "{}", printable(&summary.next));
+    out
+}

@@ -1,0 +1,141 @@
+//! [`export`]: writes a run for a target, into a folder that appears complete or not at all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rundir::output::{OutFolder, write_whole};
+use serde::Serialize;
+
+use crate::assumptions::Assumption;
+use crate::counts::Counts;
+use crate::job::{Job, OnProgress};
+use crate::source::Source;
+
+/// What an export assumes, beside its files.
+const ASSUMPTIONS_FILE: &str = "assumptions.json";
+
+/// A format of another tool.
+pub trait Target {
+    /// Its name on the command line.
+    const NAME: &'static str;
+
+    /// Writes all files of the export. Returns what they contain.
+    ///
+    /// # Errors
+    /// If the run cannot be expressed, or an I/O error.
+    fn write(&self, source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Counts>;
+
+    /// How to use the export at this path, as one line.
+    fn next(&self, out: &Path) -> String;
+}
+
+/// Where an export is written, and when it is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The folder of the export. It must not exist.
+    pub out: &'a Path,
+    /// Refuse the export if an assumption can make results wrong.
+    pub is_strict: bool,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub target: &'static str,
+    pub run_id: String,
+    pub out: PathBuf,
+    pub counts: Counts,
+    pub files: Vec<FileSize>,
+    pub assumptions: Vec<Assumption>,
+    pub next: String,
+}
+
+/// A file of an export.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FileSize {
+    /// Its path inside of the export.
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// An export that was not written, because assumptions can make its results wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot export {run_id} with --strict: {}; omit --strict to accept this", .sentences.join("; "))]
+pub struct Refused {
+    run_id: String,
+    sentences: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AssumptionsFile<'a> {
+    target: &'static str,
+    run_id: &'a str,
+    counts: Counts,
+    assumptions: &'a [Assumption],
+}
+
+/// Exports a run.
+///
+/// # Errors
+/// A [`rundir::UsageError`] if the folder exists or is impossible, [`Refused`], an error of the target, or an I/O error. Nothing is left then.
+pub fn export<T: Target>(
+    target: &T,
+    source: &Source<'_>,
+    options: Options<'_>,
+    progress: OnProgress<'_>,
+) -> anyhow::Result<Summary> {
+    let out = OutFolder::create(options.out)?;
+    let folder = out.run();
+    fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut job = Job::new(folder.clone(), progress);
+    let counts = target.write(source, &mut job)?;
+    let assumptions = job.assumptions;
+    let run_id = source.run.id();
+    if options.is_strict && assumptions.matter() {
+        let list = assumptions.list.into_iter().filter(|one| one.matters);
+        return Err(Refused {
+            run_id: run_id.to_owned(),
+            sentences: list.map(|one| one.sentence).collect(),
+        }
+        .into());
+    }
+    let mut text = serde_json::to_string_pretty(&AssumptionsFile {
+        target: T::NAME,
+        run_id,
+        counts,
+        assumptions: &assumptions.list,
+    })?;
+    text.push('\n');
+    write_whole(&folder.join(ASSUMPTIONS_FILE), text.as_bytes())?;
+    let mut files = Vec::new();
+    list_files(&folder, "", &mut files).with_context(|| format!("cannot read {}", folder.display()))?;
+    files.sort();
+    out.finish_folder()?;
+    Ok(Summary {
+        target: T::NAME,
+        run_id: run_id.to_owned(),
+        out: options.out.to_owned(),
+        counts,
+        files,
+        assumptions: assumptions.list,
+        next: target.next(options.out),
+    })
+}
+
+fn list_files(folder: &Path, prefix: &str, files: &mut Vec<FileSize>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let data = entry.metadata()?;
+        match data.is_dir() {
+            true => list_files(&entry.path(), &format!("{name}/"), files)?,
+            false => files.push(FileSize {
+                name,
+                bytes: data.len(),
+            }),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! [`Job`]: an export in progress: its folder, its assumptions and its progress.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rundir::output::{LinesOut, write_whole};
+
+use crate::assumptions::Assumptions;
+
+/// Gets the number of things done and of all things. Returns whether to go on.
+pub type OnProgress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
+/// An export that a target writes.
+pub struct Job<'a> {
+    pub assumptions: Assumptions,
+    folder: PathBuf,
+    progress: OnProgress<'a>,
+}
+
+impl<'a> Job<'a> {
+    /// `folder` is an existing empty folder, which appears as the export if the target succeeds.
+    pub fn new(folder: PathBuf, progress: OnProgress<'a>) -> Self {
+        Self {
+            assumptions: Assumptions::default(),
+            folder,
+            progress,
+        }
+    }
+
+    /// The folder of the export in progress.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of a new file, whose folders are created.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn path(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+        }
+        Ok(path)
+    }
+
+    /// A new file of lines.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn lines(&self, name: &str) -> anyhow::Result<LinesOut> {
+        LinesOut::create(&self.path(name)?)
+    }
+
+    /// Writes a whole file.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn text(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        write_whole(&self.path(name)?, text.as_bytes())
+    }
+
+    /// Reports progress.
+    ///
+    /// # Errors
+    /// If the user stops the export.
+    pub fn advance(&mut self, done: u64, total: u64) -> anyhow::Result<()> {
+        match (self.progress)(done, total) {
+            true => Ok(()),
+            false => Err(io::Error::other("interrupted; nothing was written").into()),
+        }
+    }
+}

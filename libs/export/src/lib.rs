@@ -1,0 +1,19 @@
+//! A recorded run in the formats of simulators and viewers.
+//!
+//! - [`source`]: the plan of a run, its nodes and links. [`counts`]: what an export contains.
+//! - [`assumptions`]: what an export assumes or loses, each with a count and a sentence.
+//! - [`job`]: an export in progress: its folder, assumptions and progress.
+//! - [`export`](mod@export): the steps that all targets share. [`targets`]: one file or folder each.
+
+pub mod assumptions;
+pub mod counts;
+pub mod export;
+pub mod job;
+pub mod source;
+pub mod targets;
+
+pub use assumptions::{Assumption, Assumptions};
+pub use counts::Counts;
+pub use export::{Options, Refused, Summary, Target, export};
+pub use job::{Job, OnProgress};
+pub use source::{LinkFacts, NodeFacts, Source};

@@ -1,0 +1,3 @@
+//! The targets: one file or folder each.
+
+pub mod perfetto;

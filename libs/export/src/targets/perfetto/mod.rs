@@ -1,0 +1,165 @@
+//! [`Perfetto`]: a run as a timeline of the trace viewer Perfetto, in its binary format `TrackEvent`.
+//!
+//! [`wire`] has the messages, [`packets`] writes them, [`lanes`] makes tracks whose slices do not overlap. [`slices`] are the
+//! invocations and calls, [`outside`] the calls from outside, [`counters`] the samples of hosts and services.
+
+mod counters;
+mod lanes;
+mod outside;
+mod packets;
+mod slices;
+mod tracks;
+mod wire;
+
+use std::path::Path;
+
+use foldhash::HashSet;
+use plan::plan::{Plan, Tree};
+
+use crate::counts::Counts;
+use crate::export::Target;
+use crate::job::Job;
+use crate::source::Source;
+
+use packets::Packets;
+use slices::Slices;
+use tracks::Tracks;
+
+/// Name of the file. Perfetto recognizes the format by its content.
+const TRACE_FILE: &str = "trace.pftrace";
+
+/// The target.
+#[derive(Debug, Clone, Copy)]
+pub struct Perfetto;
+
+/// What of the plan is exported.
+#[derive(Debug, Default)]
+struct Chosen {
+    counts: Counts,
+    /// Invocations by their index in the recorded work, in the order of their roots.
+    works: Vec<u32>,
+    /// The roots that a call from outside caused.
+    roots: outside::Roots,
+    /// Traces of the chosen roots, if not all are chosen.
+    traces: Option<HashSet<[u8; 16]>>,
+    first_ns: i64,
+    last_ns: i64,
+}
+
+impl Target for Perfetto {
+    const NAME: &'static str = "perfetto";
+
+    fn write(&self, source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Counts> {
+        let mut chosen = choose(source, job)?;
+        let mut packets = Packets::create(&job.path(TRACE_FILE)?, chosen.first_ns)?;
+        let mut tracks = Tracks::new(source);
+        let mut slices = Slices::new(source, &chosen.works);
+        slices.waits(&mut packets, &mut tracks)?;
+        slices.services(&mut packets, &mut tracks)?;
+        let from_outside = outside::write(source, &chosen, &mut packets, &mut tracks)?;
+        let samples = counters::write(source, &chosen, &mut packets, &mut tracks)?;
+        let negative = packets.negative;
+        packets.finish()?;
+
+        // Inferred calls have no row, and those from outside are not in the plan.
+        chosen.counts.calls = slices.calls + from_outside.calls;
+        chosen.counts.messages = slices.messages + from_outside.messages;
+        job.assumptions.rows(source);
+        job.assumptions.left_out(source);
+        notes(job, &slices, &tracks, negative);
+        let lost = from_outside.inner.saturating_sub(slices.calls);
+        job.assumptions.add(
+            "calls_left_out",
+            false,
+            lost,
+            "call is left out, because the invocation that made it is",
+            "calls are left out, because the invocations that made them are",
+        );
+        job.assumptions.add(
+            "samples_left_out",
+            false,
+            samples.left_out,
+            "sample of a counter is left out: its instance has no invocations, its line is damaged, or there are too many counters",
+            "samples of counters are left out: their instances have no invocations, their lines are damaged, or there are too many counters",
+        );
+        Ok(chosen.counts)
+    }
+
+    fn next(&self, out: &Path) -> String {
+        format!(
+            "open {} at https://ui.perfetto.dev",
+            out.join(TRACE_FILE).display()
+        )
+    }
+}
+
+/// Reads the chosen roots once. It takes 4 bytes for each invocation, and 32 for each root.
+fn choose(source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Chosen> {
+    let mut chosen = Chosen {
+        first_ns: i64::MAX,
+        last_ns: i64::MIN,
+        traces: source.is_part().then(HashSet::default),
+        ..Chosen::default()
+    };
+    let total = source.roots();
+    for (number, tree) in (1..).zip(source.trees()) {
+        chosen.add(source.plan, &tree);
+        chosen.counts.add_tree(source, &tree);
+        job.advance(number, total)?;
+    }
+    Ok(chosen)
+}
+
+impl Chosen {
+    fn add(&mut self, plan: &Plan, tree: &Tree) {
+        if let Some(traces) = &mut self.traces {
+            traces.insert(tree.trace_id.0);
+        }
+        for (index, invocation) in tree.invocations.iter().enumerate() {
+            let work = &plan.recorded.works[invocation.work as usize];
+            self.first_ns = self.first_ns.min(work.enqueue_ns);
+            self.last_ns = self.last_ns.max(work.end_ns());
+            self.works.push(invocation.work);
+            if index == 0 && tree.is_root && tree.span_id != work.span_id {
+                self.roots
+                    .insert((tree.trace_id.0, tree.span_id.0), invocation.work);
+            }
+        }
+    }
+
+    fn has_trace(&self, trace: &[u8; 16]) -> bool {
+        self.traces.as_ref().is_none_or(|traces| traces.contains(trace))
+    }
+}
+
+fn notes(job: &mut Job<'_>, slices: &Slices<'_>, tracks: &Tracks<'_>, negative: u64) {
+    let assumptions = &mut job.assumptions;
+    assumptions.add(
+        "slot_assigned",
+        false,
+        slices.works(),
+        "invocation has no number of a slot in its row: its track is the free one with the lowest number",
+        "invocations have no number of a slot in their rows: the track of each is the free one with the lowest number",
+    );
+    assumptions.add(
+        "more_than_slots",
+        false,
+        tracks.beyond_slots,
+        "invocation has a further track, because all slots of its instance are in use: calls can release slots, and clocks are not exact",
+        "invocations have further tracks, because all slots of their instance are in use: calls can release slots, and clocks are not exact",
+    );
+    assumptions.add(
+        "backward_arrows",
+        false,
+        slices.backward,
+        "call starts after the invocation that it caused has arrived, by the clocks of their nodes: its arrow points backwards",
+        "calls start after the invocations that they caused have arrived, by the clocks of their nodes: their arrows point backwards",
+    );
+    assumptions.add(
+        "negative_time",
+        false,
+        negative,
+        "timestamp is before 1970 and counts as 1970",
+        "timestamps are before 1970 and count as 1970",
+    );
+}

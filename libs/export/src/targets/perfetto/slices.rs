@@ -1,0 +1,247 @@
+//! [`Slices`]: invocations and their calls as slices.
+
+use plan::work::{Call, What, Work};
+
+use super::packets::{Category, Detail, Details, Packets, Slice};
+use super::tracks::{Kind, Owner, Tracks};
+use crate::source::Source;
+
+/// The chosen invocations, whose slices are written in the order of their start.
+pub struct Slices<'a> {
+    source: &'a Source<'a>,
+    works: Vec<u32>,
+    endpoints: Vec<String>,
+    labels: Vec<String>,
+    /// Calls that got a slice, and messages of them.
+    pub calls: u64,
+    pub messages: u64,
+    /// Calls that start after the arrival that they caused.
+    pub backward: u64,
+}
+
+impl<'a> Slices<'a> {
+    pub fn new(source: &'a Source<'a>, works: &[u32]) -> Self {
+        let recorded = &source.plan.recorded;
+        let endpoints = 0..recorded.names.endpoints.len() as u32;
+        let labels = recorded.texts.labels.iter().map(|label| {
+            let parts = [&label.method, &label.path].into_iter().flatten();
+            let name = parts.map(String::as_str).collect::<Vec<_>>().join(" ");
+            match (&label.to, name.is_empty()) {
+                (Some(to), true) => to.clone(),
+                (Some(to), false) => format!("{name} -> {to}"),
+                (None, _) => name,
+            }
+        });
+        Self {
+            source,
+            works: works.to_vec(),
+            endpoints: endpoints.map(|endpoint| source.endpoint_name(endpoint)).collect(),
+            labels: labels.collect(),
+            calls: 0,
+            messages: 0,
+            backward: 0,
+        }
+    }
+
+    /// Number of invocations.
+    pub fn works(&self) -> u64 {
+        self.works.len() as u64
+    }
+
+    /// Waits in queues, from the arrival to the start.
+    pub fn waits(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
+        let recorded = &self.source.plan.recorded;
+        self.works
+            .sort_by_key(|&work| (recorded.works[work as usize].enqueue_ns, work));
+        for &index in &self.works {
+            let work = &recorded.works[index as usize];
+            let times = (work.enqueue_ns, work.start_ns());
+            if times.0 == times.1 {
+                continue;
+            }
+            let track = tracks.lane(packets, Owner::Instance(work.instance), Kind::Queue, times)?;
+            packets.begin(Slice {
+                track,
+                start_ns: times.0,
+                name: &self.endpoints[work.endpoint as usize],
+                category: Category::Queue,
+                details: ids(work),
+                flows: vec![flow(index)],
+            })?;
+            packets.end(track, times.1)?;
+        }
+        Ok(())
+    }
+
+    /// Processing, from the start to the end, and the calls made meanwhile.
+    pub fn services(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
+        let source = self.source;
+        let recorded = &source.plan.recorded;
+        self.works
+            .sort_by_key(|&work| (recorded.works[work as usize].start_ns(), work));
+        let works = std::mem::take(&mut self.works);
+        for &index in &works {
+            let work = &recorded.works[index as usize];
+            let times = (work.start_ns(), work.end_ns());
+            let track = tracks.lane(packets, Owner::Instance(work.instance), Kind::Slot, times)?;
+            packets.begin(Slice {
+                track,
+                start_ns: times.0,
+                name: &self.endpoints[work.endpoint as usize],
+                category: Category::Service,
+                details: self.details(work),
+                flows: match work.enqueue_ns == times.0 {
+                    true => vec![flow(index)],
+                    false => Vec::new(),
+                },
+            })?;
+            self.nested_calls(packets, track, work)?;
+            packets.end(track, times.1)?;
+        }
+        self.works = works;
+        self.other_calls(packets, tracks)
+    }
+
+    /// Calls inside of their invocation that overlap no other one of it.
+    fn nested_calls(&mut self, packets: &mut Packets, track: u64, work: &Work) -> anyhow::Result<()> {
+        let source = self.source;
+        let recorded = &source.plan.recorded;
+        let mut nested = Nested::new(work);
+        for call in &recorded.calls[work.calls()] {
+            if has_row(source, call) && nested.takes(call) {
+                self.call(packets, track, call)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls that overlap others or outlive their invocation, in the order of their start.
+    fn other_calls(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
+        let source = self.source;
+        let recorded = &source.plan.recorded;
+        let mut others: Vec<(i64, u32)> = Vec::new();
+        for &index in &self.works {
+            let work = &recorded.works[index as usize];
+            let mut nested = Nested::new(work);
+            for place in work.calls() {
+                let call = &recorded.calls[place];
+                if has_row(source, call) && !nested.takes(call) {
+                    others.push((call.start_ns, place as u32));
+                }
+            }
+        }
+        others.sort_unstable();
+        for (start_ns, place) in others {
+            let call = &recorded.calls[place as usize];
+            let owner = Owner::Instance(recorded.works[call.work as usize].instance);
+            let times = (start_ns, call.end_ns.max(start_ns));
+            let track = tracks.lane(packets, owner, Kind::Call, times)?;
+            self.call(packets, track, call)?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, packets: &mut Packets, track: u64, call: &Call) -> anyhow::Result<()> {
+        let recorded = &self.source.plan.recorded;
+        let facts = &call.facts;
+        let mut details = Details::default();
+        details.text(
+            Detail::TraceId,
+            hex(&recorded.works[call.work as usize].trace_id.0),
+        );
+        details.text(Detail::SpanId, hex(&call.span_id.0));
+        details.number(Detail::Status, facts.status);
+        if let Some(error) = facts.error {
+            details.text(Detail::ErrorType, recorded.texts.errors[error as usize].as_str());
+        }
+        details.number(Detail::BytesOut, facts.bytes_out);
+        details.number(Detail::BytesIn, facts.bytes_in);
+        let mut flows = Vec::new();
+        let mut callee = call.callee;
+        while let Some(called) = recorded.work(callee) {
+            flows.push(flow(callee));
+            self.backward += u64::from(called.enqueue_ns < call.start_ns);
+            callee = called.sibling;
+        }
+        self.calls += 1;
+        self.messages += u64::from(call.what == What::Message);
+        let label = facts.label.map(|label| self.labels[label as usize].as_str());
+        packets.begin(Slice {
+            track,
+            start_ns: call.start_ns,
+            name: label.unwrap_or("call"),
+            category: Category::Call,
+            details,
+            flows,
+        })?;
+        packets.end(track, call.end_ns.max(call.start_ns))
+    }
+
+    fn details(&self, work: &Work) -> Details {
+        let facts = &work.facts;
+        let mut details = ids(work);
+        details.number(Detail::Status, facts.status);
+        if let Some(error) = facts.error {
+            let errors = &self.source.plan.recorded.texts.errors;
+            details.text(Detail::ErrorType, errors[error as usize].as_str());
+        }
+        details.number(Detail::BytesIn, facts.bytes_in);
+        details.number(Detail::BytesOut, facts.bytes_out);
+        details.number(Detail::CpuNs, facts.cpu_ns);
+        details.number(Detail::QueueNs, facts.queue_ns);
+        details
+    }
+}
+
+/// The calls of an invocation that can be slices in its slice.
+struct Nested {
+    begin_ns: i64,
+    end_ns: i64,
+}
+
+impl Nested {
+    fn new(work: &Work) -> Self {
+        Self {
+            begin_ns: work.start_ns(),
+            end_ns: work.end_ns(),
+        }
+    }
+
+    /// Takes the calls in the order of their start. Returns whether this one fits.
+    fn takes(&mut self, call: &Call) -> bool {
+        let end_ns = call.end_ns.max(call.start_ns);
+        let fits = call.start_ns >= self.begin_ns && end_ns <= self.end_ns;
+        if fits {
+            self.begin_ns = end_ns;
+        }
+        fits
+    }
+}
+
+/// Whether a call is a row: a sleep has the id of its invocation, and an inferred call that of the invocation below it.
+fn has_row(source: &Source<'_>, call: &Call) -> bool {
+    let works = &source.plan.recorded.works;
+    let is_inferred = source
+        .plan
+        .recorded
+        .work(call.callee)
+        .is_some_and(|callee| callee.span_id == call.span_id);
+    call.what != What::Sleep && !is_inferred && works[call.work as usize].span_id != call.span_id
+}
+
+fn ids(work: &Work) -> Details {
+    let mut details = Details::default();
+    details.text(Detail::TraceId, hex(&work.trace_id.0));
+    details.text(Detail::SpanId, hex(&work.span_id.0));
+    details
+}
+
+/// The flow from a call to the invocation that it caused. One that no call has begun shows no arrow.
+pub fn flow(work: u32) -> u64 {
+    u64::from(work) + 1
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
