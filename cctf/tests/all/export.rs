@@ -18,7 +18,11 @@ fn export(logs: &Logs, target: &str, args: &[&str]) -> Output {
 }
 
 fn logs() -> Logs {
-    Logs::with(&(0..10).map(|second| row(second, "front", 200)).collect::<String>())
+    Logs::with(
+        &(0..10)
+            .map(|second| row(second, "front", 200))
+            .collect::<String>(),
+    )
 }
 
 /// The names in the folder of all runs, without a run of the tests.
@@ -33,7 +37,20 @@ fn left(logs: &Logs) -> Vec<String> {
 #[test]
 fn an_export_is_a_folder_with_its_assumptions() {
     let logs = logs();
-    let done = export(&logs, "perfetto", &["--out", "x/timeline", "--from", "2s", "--to", "6s", "--limit", "3"]);
+    let done = export(
+        &logs,
+        "perfetto",
+        &[
+            "--out",
+            "x/timeline",
+            "--from",
+            "2s",
+            "--to",
+            "6s",
+            "--limit",
+            "3",
+        ],
+    );
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     let text = String::from_utf8_lossy(&done.stdout);
     for expected in [
@@ -45,9 +62,17 @@ fn an_export_is_a_folder_with_its_assumptions() {
     }
     let folder = logs.path().join("x/timeline");
     let file: Value = serde_json::from_slice(&fs::read(folder.join("assumptions.json")).unwrap()).unwrap();
-    assert_eq!((&file["target"], &file["run_id"]), (&"perfetto".into(), &"r".into()));
+    assert_eq!(
+        (&file["target"], &file["run_id"]),
+        (&"perfetto".into(), &"r".into())
+    );
     assert_eq!(file["counts"]["bytes_in"], 30);
-    let limit = file["assumptions"].as_array().unwrap().iter().find(|one| one["id"] == "limit").unwrap();
+    let limit = file["assumptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"] == "limit")
+        .unwrap();
     assert_eq!((&limit["count"], &limit["matters"]), (&1.into(), &false.into()));
     assert_eq!(left(&logs), ["x"]);
 }
@@ -74,7 +99,8 @@ fn an_existing_path_is_refused_and_stays() {
     fs::create_dir(logs.path().join("folder")).unwrap();
     for out in ["file", "folder"] {
         let done = export(&logs, "perfetto", &["--out", out]);
-        let expected = format!("cctf: cannot create {out}: it already exists; choose another path with --out\n");
+        let expected =
+            format!("cctf: cannot create {out}: it already exists; choose another path with --out\n");
         assert_eq!((done.status.code(), stderr(&done)), (Some(2), expected));
     }
     assert_eq!(fs::read(logs.path().join("file")).unwrap(), b"mine");
@@ -86,7 +112,8 @@ fn strict_refuses_what_matters_and_leaves_nothing() {
     let logs = logs();
     fs::remove_file(logs.path().join("r/cctf/calls.jsonl")).unwrap();
     let done = export(&logs, "perfetto", &["--out", "t", "--strict"]);
-    let expected = "cctf: cannot export r with --strict: r has no calls.jsonl; omit --strict to accept this\n";
+    let expected =
+        "cctf: cannot export r with --strict: r has no calls.jsonl; omit --strict to accept this\n";
     assert_eq!((done.status.code(), stderr(&done).as_str()), (Some(1), expected));
     assert!(left(&logs).is_empty(), "{:?}", left(&logs));
     let done = export(&logs, "perfetto", &["--out", "t"]);
@@ -99,13 +126,20 @@ fn a_missing_run_and_an_empty_window_are_refused() {
     let logs = logs();
     let window = export(&logs, "perfetto", &["--out", "t", "--from", "1m"]);
     let text = stderr(&window);
-    assert!(window.status.code() != Some(0) && text.starts_with("cctf: ") && text.lines().count() == 1, "{text}");
+    assert!(
+        window.status.code() != Some(0) && text.starts_with("cctf: ") && text.lines().count() == 1,
+        "{text}"
+    );
     let inverted = export(&logs, "perfetto", &["--out", "t", "--from", "5s", "--to", "2s"]);
     assert_eq!(inverted.status.code(), Some(2));
     fs::remove_dir_all(logs.path().join("r")).unwrap();
     let missing = export(&logs, "perfetto", &["--out", "t"]);
     assert_eq!(missing.status.code(), Some(2));
-    assert!(stderr(&missing).contains("cannot find run"), "{}", stderr(&missing));
+    assert!(
+        stderr(&missing).contains("cannot find run"),
+        "{}",
+        stderr(&missing)
+    );
     assert!(left(&logs).is_empty(), "{:?}", left(&logs));
 }
 
@@ -115,6 +149,13 @@ fn damaged_lines_are_counted_and_change_the_exit_code() {
     let done = export(&logs, "perfetto", &["--out", "t"]);
     assert_eq!(done.status.code(), Some(1));
     let text = String::from_utf8_lossy(&done.stdout);
-    assert!(text.contains("warning     1 line is damaged and is left out"), "{text}");
-    assert!(stderr(&done).contains("1 damaged line is left out"), "{}", stderr(&done));
+    assert!(
+        text.contains("warning     1 line is damaged and is left out"),
+        "{text}"
+    );
+    assert!(
+        stderr(&done).contains("1 damaged line is left out"),
+        "{}",
+        stderr(&done)
+    );
 }

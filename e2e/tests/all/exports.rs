@@ -22,7 +22,15 @@ impl Exported {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let run = run.to_string_lossy();
-        let args = ["export", target, &run, "--format", "json", "--out", &out.to_string_lossy()];
+        let args = [
+            "export",
+            target,
+            &run,
+            "--format",
+            "json",
+            "--out",
+            &out.to_string_lossy(),
+        ];
         let args: Vec<&str> = args.iter().copied().chain(flags.iter().copied()).collect();
         let done = cctf(&args).unwrap();
         assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
@@ -64,4 +72,45 @@ fn perfetto_reads_each_row_as_a_slice_with_its_times_and_arrows() {
     // Each invocation of the chain was called, the first one by the driver.
     assert_eq!(found["arrows"], found["invocations"]);
     assert!(found["values"].as_u64() > Some(0));
+}
+
+#[test]
+fn wfcommons_reads_the_graph_and_it_has_the_times_of_the_plan() {
+    let run = chain::run_folder();
+    let exported = Exported::new("wfformat", &run, &[]);
+    let plan = exported.path("plan.jsonl");
+    let args = ["plan", &run.to_string_lossy(), "--out", &plan.to_string_lossy()].map(str::to_owned);
+    assert_eq!(cctf(&args).unwrap().code, Some(0));
+    let found = python("read_wfformat.py", &[exported.path("workflow.json"), plan]);
+    for count in ["roots", "invocations", "bytes_in", "bytes_out"] {
+        assert_eq!(found[count].as_u64(), Some(exported.count(count)), "{count}");
+    }
+    // Each request of the chain waits for one call after the other.
+    assert_eq!(found["sequential"], found["roots"]);
+}
+
+#[test]
+fn cloudsim_plus_computes_the_waits_of_first_come_first_served() {
+    let run = chain::run_folder();
+    let exported = Exported::new("cloudsim", &run, &[]);
+    let pom = exported.path("pom.xml");
+    let mut maven = Command::new("mvn");
+    maven
+        .args(["-q", "-B", "-f"])
+        .arg(pom)
+        .args(["compile", "exec:java"]);
+    let done = Done::from(maven.output().unwrap());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let found = python("read_cloudsim.py", &[exported.path(""), run.join("cctf")]);
+    assert_eq!(found["jobs"].as_u64(), Some(exported.count("invocations")));
+    assert_eq!(found["stations"], 3);
+}
+
+#[test]
+fn eclypse_places_the_services_as_recorded_and_refuses_a_slow_link() {
+    let run = chain::run_folder();
+    let exported = Exported::new("eclypse", &run, &[]);
+    let found = python("read_eclypse.py", &[exported.path(""), run.join("cctf")]);
+    assert_eq!(found["services"], 3);
+    assert_eq!(found["interactions"], 2);
 }

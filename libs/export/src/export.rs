@@ -1,4 +1,4 @@
-//! [`export`]: writes a run for a target, into a folder that appears complete or not at all.
+//! [`run`]: writes a run for a target, into a folder that appears complete or not at all.
 
 use std::fs;
 use std::io;
@@ -80,7 +80,7 @@ struct AssumptionsFile<'a> {
 ///
 /// # Errors
 /// A [`rundir::UsageError`] if the folder exists or is impossible, [`Refused`], an error of the target, or an I/O error. Nothing is left then.
-pub fn export<T: Target>(
+pub fn run<T: Target>(
     target: &T,
     source: &Source<'_>,
     options: Options<'_>,

@@ -14,6 +14,6 @@ pub mod targets;
 
 pub use assumptions::{Assumption, Assumptions};
 pub use counts::Counts;
-pub use export::{Options, Refused, Summary, Target, export};
+pub use export::{Options, Refused, Summary, Target, run};
 pub use job::{Job, OnProgress};
 pub use source::{LinkFacts, NodeFacts, Source};

@@ -119,7 +119,8 @@ impl<'a> Source<'a> {
 
     /// Whether rows of the run can be missing in the export by choice.
     pub fn is_part(&self) -> bool {
-        self.plan.counts.outside > 0 || self.roots() < self.plan.counts.roots
+        let span = self.plan.span;
+        span.from_ns > i64::MIN || span.to_ns < i64::MAX || self.roots() < self.plan.counts.roots
     }
 
     /// The link between two nodes, if `links.json` has one.

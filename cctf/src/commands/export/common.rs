@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use cli::interrupt;
 use cli::units::parse_duration;
-use export::{Options, Source, Target, export};
+use export::{Options, Source, Target};
 use plan::plan::Window;
 
 use super::summary::text;
@@ -89,7 +89,7 @@ pub fn run<T: Target>(args: &CommonArgs, target: &T) -> anyhow::Result<ExitCode>
         out: &args.out,
         is_strict: args.strict,
     };
-    let written = export(target, &source, options, &mut |done, total| {
+    let written = export::run(target, &source, options, &mut |done, total| {
         bar.show("writing", done, total);
         !stop.load(Ordering::Relaxed)
     });

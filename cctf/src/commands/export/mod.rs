@@ -2,9 +2,12 @@
 //!
 //! [`common`] has the flags and steps that they share, [`summary`] the printed text.
 
+mod cloudsim;
 mod common;
+mod eclypse;
 mod perfetto;
 mod summary;
+mod wfformat;
 
 use std::process::ExitCode;
 
@@ -12,7 +15,9 @@ use clap::{Args, Subcommand};
 
 const AFTER_HELP: &str = "\
 Examples:
-  cctf export perfetto logs/latest --out chain-perfetto     # a timeline for https://ui.perfetto.dev
+  cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
+  cctf export wfformat logs/latest --out workflow
+  cctf export cloudsim logs/latest --out stations
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
 What an export assumes, because the run does not state it, is printed and is in OUT/assumptions.json; --strict refuses to write
@@ -27,12 +32,21 @@ pub struct ExportArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Target {
+    /// A Maven project for the simulator CloudSim Plus, with a workload file for each instance.
+    Cloudsim(cloudsim::CloudSimArgs),
+    /// An application, an infrastructure and the recorded placement for the simulator ECLYPSE.
+    Eclypse(eclypse::EclypseArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),
+    /// A workflow of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
+    Wfformat(wfformat::WfFormatArgs),
 }
 
 pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     match &args.target {
+        Target::Cloudsim(args) => cloudsim::run(args),
+        Target::Eclypse(args) => eclypse::run(args),
         Target::Perfetto(args) => perfetto::run(args),
+        Target::Wfformat(args) => wfformat::run(args),
     }
 }

@@ -1,3 +1,6 @@
 //! The targets: one file or folder each.
 
+pub mod cloudsim;
+pub mod eclypse;
 pub mod perfetto;
+pub mod wfformat;

@@ -18,7 +18,6 @@ const IN_FLIGHT: &str = "in_flight";
 /// What was written.
 #[derive(Debug, Default)]
 pub struct Samples {
-    pub written: u64,
     pub left_out: u64,
 }
 
@@ -98,7 +97,6 @@ impl Writing<'_, '_> {
             }
             None => self.declare(counter)?,
         };
-        self.samples.written += 1;
         self.packets.value(track, at_ns, value)
     }
 

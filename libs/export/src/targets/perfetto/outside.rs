@@ -93,7 +93,7 @@ fn add(
     }
     found.calls += 1;
     found.messages += u64::from(row.kind == Some(SpanKind::Producer));
-    let caller = format!("{} {}", row.module_id, row.instance_id);
+    let caller = format!("{} {}", &*row.module_id, &*row.instance_id);
     let path = row.path.as_deref().map(shape_of);
     let name = match (row.method.as_deref(), path) {
         (Some(method), Some(path)) => format!("{method} {path}"),

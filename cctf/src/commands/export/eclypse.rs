@@ -1,0 +1,35 @@
+//! `cctf export eclypse`: placement in the simulator ECLYPSE.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use export::targets::eclypse::Eclypse;
+
+use super::common::{self, CommonArgs, EXIT_CODES};
+
+const AFTER_HELP: &str = "\
+ECLYPSE (https://github.com/eclypse-org/eclypse) simulates placements of applications between edge and cloud, in Python. The export
+is for placement only, because ECLYPSE has no queues:
+  infrastructure.json    nodes: CPUs, memory (GiB), mean own time (ms); links: latency (ms), bandwidth (Mbit/s)
+  application.json       a service for each instance: the CPUs that it used; interactions: the bandwidth that they used (Mbit/s)
+  placement.json         the recorded node of each service
+  place.py               places the services, and shows which requirements are not met
+
+Examples (require the Python packages eclypse 0.9.1 and pyyaml):
+  cctf export eclypse logs/latest --out placement
+  python3 placement/place.py                  # the recorded placement
+  python3 placement/place.py moved.json       # one of your own: a JSON object with a node for each service
+
+docs/export/eclypse.md describes each field.
+";
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = format!("{AFTER_HELP}\n{EXIT_CODES}"), after_help = "Examples and exit codes: cctf export eclypse --help")]
+pub struct EclypseArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+pub fn run(args: &EclypseArgs) -> anyhow::Result<ExitCode> {
+    common::run(&args.common, &Eclypse)
+}

@@ -1,0 +1,62 @@
+"""Runs the program of an export to ECLYPSE, and compares what it prints with the rows of the run.
+
+Usage: read_eclypse.py EXPORT FOLDER
+Fails unless the recorded placement is feasible, has the nodes of the rows and the links of links.json, and a bandwidth below the
+need of an interaction makes it infeasible. Prints the number of services and of interactions.
+"""
+
+import collections
+import json
+import pathlib
+import subprocess
+import sys
+
+export, folder = map(pathlib.Path, sys.argv[1:])
+
+
+def place(*args):
+    command = [sys.executable, export / "place.py", *args]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+rows = [json.loads(line) for line in (folder / "invocations.jsonl").open()]
+links = {(link["u"], link["v"]): link for link in json.loads((folder / "links.json").read_text())}
+service = lambda row: f"{row['module_id']} {row['instance_id']}"
+recorded = place()
+assert recorded["is_feasible"] and not recorded["violated"], recorded
+assert recorded["mapping"] == {service(row): row["node"] for row in rows}, recorded["mapping"]
+
+begin, end = min(row["ts_enqueue"] for row in rows), max(row["ts_end"] for row in rows)
+by_id = {(row["trace_id"], row["span_id"]): row for row in rows}
+sent = collections.Counter()
+for row in rows:
+    caller = by_id.get((row["trace_id"], row["parent_id"]))
+    if caller:
+        sent[service(caller), service(row)] += row["bytes_in"] or 0
+assert len(recorded["interactions"]) == len(sent)
+for found in recorded["interactions"]:
+    link = links[tuple(found["nodes"])]
+    assert abs(found["latency_ms"] - (link["PR_s"] or 0) * 1e3) < 1e-6, (found, link)
+    expected = sent[found["from"], found["to"]] * 8 / 1e3 / (end - begin)
+    assert abs(found["needs_mbps"] - expected) <= 1e-6 * expected, (found, expected)
+
+cpu = collections.Counter()
+for row in rows:
+    cpu[service(row)] += row["cpu_time_ms"] or 0
+application = json.loads((export / "application.json").read_text())
+for node in application["nodes"]:
+    assert abs(node["attrs"]["cpu"] - cpu[node["id"]] / (end - begin)) < 1e-6, node
+
+# ECLYPSE refuses the same placement on a link that is too slow.
+path = export / "infrastructure.json"
+infrastructure = json.loads(path.read_text())
+needed = recorded["interactions"][0]
+for edge in infrastructure["edges"]:
+    if [edge["source"], edge["target"]] == needed["nodes"]:
+        edge["attrs"]["bandwidth"] = needed["needs_mbps"] / 2
+path.write_text(json.dumps(infrastructure))
+slow = place()
+assert not slow["is_feasible"] and set(slow["violated"]) & set(needed["nodes"]), slow
+print(json.dumps({"services": len(recorded["mapping"]), "interactions": len(recorded["interactions"])}))

@@ -1,0 +1,116 @@
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+
+import org.cloudsimplus.brokers.DatacenterBroker;
+import org.cloudsimplus.brokers.DatacenterBrokerSimple;
+import org.cloudsimplus.cloudlets.Cloudlet;
+import org.cloudsimplus.core.CloudSimPlus;
+import org.cloudsimplus.datacenters.DatacenterSimple;
+import org.cloudsimplus.hosts.Host;
+import org.cloudsimplus.hosts.HostSimple;
+import org.cloudsimplus.resources.Pe;
+import org.cloudsimplus.resources.PeSimple;
+import org.cloudsimplus.schedulers.cloudlet.CloudletSchedulerSpaceShared;
+import org.cloudsimplus.traces.SwfWorkloadFileReader;
+import org.cloudsimplus.util.Log;
+import org.cloudsimplus.utilizationmodels.UtilizationModel;
+import org.cloudsimplus.vms.Vm;
+import org.cloudsimplus.vms.VmSimple;
+
+import ch.qos.logback.classic.Level;
+
+/**
+ * Simulates the instances of a recorded run: each is a VM with a PE for each slot, which takes requests first come, first served.
+ *
+ * <p>Usage: Stations FOLDER. Reads stations.csv and swf/*.swf, writes results.csv (a line for each request) and prints a table.
+ * One unit of simulated time is a microsecond.
+ */
+public final class Stations {
+    /** Million instructions per second of a slot. A job of 1 us has as many; the reader of SWF needs a rate of this size. */
+    private static final int MIPS = 1000;
+
+    private record Station(int number, String file, int slots, String name) {}
+
+    private record Simulated(Station station, DatacenterBroker broker) {}
+
+    public static void main(String[] args) throws IOException {
+        Log.setLevel(Level.OFF);
+        final Path folder = Path.of(args.length > 0 ? args[0] : ".");
+        final CloudSimPlus simulation = new CloudSimPlus();
+        final List<Station> stations = read(folder.resolve("stations.csv"));
+        final List<Host> hosts = new ArrayList<>();
+        for (final Station station : stations) {
+            hosts.add(host(station.slots()));
+        }
+        new DatacenterSimple(simulation, hosts);
+        final List<Simulated> all = new ArrayList<>();
+        for (final Station station : stations) {
+            final DatacenterBroker broker = new DatacenterBrokerSimple(simulation);
+            final Vm vm = new VmSimple(MIPS, station.slots());
+            // A scheduler in the constructor is replaced by a time-shared one.
+            vm.setCloudletScheduler(new CloudletSchedulerSpaceShared());
+            vm.setRam(1).setBw(1).setSize(1);
+            broker.submitVm(vm);
+            broker.submitCloudletList(jobs(folder.resolve(station.file())));
+            all.add(new Simulated(station, broker));
+        }
+        simulation.start();
+        write(folder.resolve("results.csv"), all);
+    }
+
+    private static List<Station> read(Path path) throws IOException {
+        final List<Station> stations = new ArrayList<>();
+        for (final String line : Files.readAllLines(path).stream().skip(1).toList()) {
+            final String[] cells = line.split(",", 4);
+            stations.add(new Station(Integer.parseInt(cells[0]), cells[1], Integer.parseInt(cells[2]), cells[3]));
+        }
+        return stations;
+    }
+
+    private static Host host(int slots) {
+        final List<Pe> pes = new ArrayList<>();
+        for (int slot = 0; slot < slots; slot++) {
+            pes.add(new PeSimple(MIPS));
+        }
+        return new HostSimple(1024, 1024, 1024, pes);
+    }
+
+    private static List<Cloudlet> jobs(Path path) throws IOException {
+        final List<Cloudlet> jobs = new SwfWorkloadFileReader(path.toString(), MIPS).generateWorkload();
+        for (final Cloudlet job : jobs) {
+            // A job uses its PE only. Other models let jobs wait for memory and bandwidth, which rows do not have.
+            job.setUtilizationModelRam(UtilizationModel.NULL).setUtilizationModelBw(UtilizationModel.NULL);
+        }
+        return jobs;
+    }
+
+    private static void write(Path path, List<Simulated> all) throws IOException {
+        System.out.printf("%8s %8s %8s %12s %12s  %s%n", "STATION", "SLOTS", "JOBS", "MEAN WAIT MS", "MEAN WORK MS", "INSTANCE");
+        try (BufferedWriter out = Files.newBufferedWriter(path)) {
+            out.write("station,job,submit_us,wait_us,run_us\n");
+            for (final Simulated simulated : all) {
+                final List<Cloudlet> done = new ArrayList<>(simulated.broker().getCloudletFinishedList());
+                done.sort(Comparator.comparingLong(Cloudlet::getId));
+                double waits = 0;
+                double runs = 0;
+                for (final Cloudlet job : done) {
+                    final double wait = job.getStartTime() - job.getSubmissionDelay();
+                    final double run = job.getFinishTime() - job.getStartTime();
+                    waits += wait;
+                    runs += run;
+                    out.write(String.format(Locale.ROOT, "%d,%d,%.0f,%.3f,%.3f%n",
+                        simulated.station().number(), job.getId(), job.getSubmissionDelay(), wait, run));
+                }
+                final int jobs = Math.max(done.size(), 1);
+                System.out.printf(Locale.ROOT, "%8d %8d %8d %12.3f %12.3f  %s%n", simulated.station().number(),
+                    simulated.station().slots(), done.size(), waits / jobs / 1000, runs / jobs / 1000, simulated.station().name());
+            }
+        }
+    }
+}
