@@ -1,4 +1,4 @@
-//! `cctf export`: each target, of a recorded run of the chain, in the tool for which it is made.
+//! `cctf export`: each target, with a recorded run of the chain and one of the shop, in the tool for which it is made.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,13 @@ impl Exported {
         self.folder.path().join("out").join(name)
     }
 
+    /// Whether the tool has found as much as the summary says.
+    fn assert_counts(&self, found: &Value, names: &[&str]) {
+        for name in names {
+            assert_eq!(found[*name].as_u64(), Some(self.count(name)), "{name}");
+        }
+    }
+
     fn count(&self, name: &str) -> u64 {
         self.summary["counts"][name].as_u64().unwrap()
     }
@@ -58,17 +65,56 @@ fn python<A: AsRef<OsStr>>(script: &str, args: &[A]) -> Value {
     done.json().unwrap()
 }
 
-#[test]
-fn perfetto_reads_each_row_as_a_slice_with_its_times_and_arrows() {
-    let run = chain::run_folder();
-    let exported = Exported::new("perfetto", &run, &[]);
+/// Exports a run to Perfetto and reads it there.
+fn perfetto(run: &Path) -> Value {
+    let exported = Exported::new("perfetto", run, &[]);
     let found = python(
         "read_perfetto.py",
         &[exported.path("trace.pftrace"), run.join("cctf")],
     );
-    for count in ["invocations", "calls", "bytes_in"] {
-        assert_eq!(found[count].as_u64(), Some(exported.count(count)), "{count}");
+    exported.assert_counts(&found, &["invocations", "calls", "bytes_in"]);
+    found
+}
+
+/// Exports a run to WfCommons and compares it with the plan.
+fn wfformat(run: &Path) -> Value {
+    let exported = Exported::new("wfformat", run, &[]);
+    let plan = exported.path("plan.jsonl");
+    let args = ["plan", &run.to_string_lossy(), "--out", &plan.to_string_lossy()].map(str::to_owned);
+    assert_eq!(cctf(&args).unwrap().code, Some(0));
+    let found = python("read_wfformat.py", &[exported.path("workflow.json"), plan]);
+    exported.assert_counts(&found, &["roots", "invocations", "bytes_in", "bytes_out"]);
+    found
+}
+
+/// Exports a run to CloudSim Plus, simulates it there, and compares the waits.
+fn cloudsim(run: &Path) -> Value {
+    let exported = Exported::new("cloudsim", run, &[]);
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "-f"]).arg(exported.path("pom.xml"));
+    let done = Done::from(maven.args(["compile", "exec:java"]).output().unwrap());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let found = python("read_cloudsim.py", &[exported.path(""), run.join("cctf")]);
+    assert_eq!(found["jobs"].as_u64(), Some(exported.count("invocations")));
+    found
+}
+
+/// Exports a run to ECLYPSE and places it there.
+fn eclypse(run: &Path) -> Value {
+    let exported = Exported::new("eclypse", run, &[]);
+    python("read_eclypse.py", &[exported.path(""), run.join("cctf")])
+}
+
+/// Each target with a run of an application without slots, which has messages, retries and failures.
+pub fn check_shop(run: &Path) {
+    for target in [perfetto, wfformat, cloudsim, eclypse] {
+        target(run);
     }
+}
+
+#[test]
+fn perfetto_reads_each_row_as_a_slice_with_its_times_and_arrows() {
+    let found = perfetto(&chain::run_folder());
     // Each invocation of the chain was called, the first one by the driver.
     assert_eq!(found["arrows"], found["invocations"]);
     assert!(found["values"].as_u64() > Some(0));
@@ -76,41 +122,21 @@ fn perfetto_reads_each_row_as_a_slice_with_its_times_and_arrows() {
 
 #[test]
 fn wfcommons_reads_the_graph_and_it_has_the_times_of_the_plan() {
-    let run = chain::run_folder();
-    let exported = Exported::new("wfformat", &run, &[]);
-    let plan = exported.path("plan.jsonl");
-    let args = ["plan", &run.to_string_lossy(), "--out", &plan.to_string_lossy()].map(str::to_owned);
-    assert_eq!(cctf(&args).unwrap().code, Some(0));
-    let found = python("read_wfformat.py", &[exported.path("workflow.json"), plan]);
-    for count in ["roots", "invocations", "bytes_in", "bytes_out"] {
-        assert_eq!(found[count].as_u64(), Some(exported.count(count)), "{count}");
-    }
+    let found = wfformat(&chain::run_folder());
     // Each request of the chain waits for one call after the other.
     assert_eq!(found["sequential"], found["roots"]);
 }
 
 #[test]
 fn cloudsim_plus_computes_the_waits_of_first_come_first_served() {
-    let run = chain::run_folder();
-    let exported = Exported::new("cloudsim", &run, &[]);
-    let pom = exported.path("pom.xml");
-    let mut maven = Command::new("mvn");
-    maven
-        .args(["-q", "-B", "-f"])
-        .arg(pom)
-        .args(["compile", "exec:java"]);
-    let done = Done::from(maven.output().unwrap());
-    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
-    let found = python("read_cloudsim.py", &[exported.path(""), run.join("cctf")]);
-    assert_eq!(found["jobs"].as_u64(), Some(exported.count("invocations")));
-    assert_eq!(found["stations"], 3);
+    assert_eq!(cloudsim(&chain::run_folder())["stations"], 3);
 }
 
 #[test]
 fn eclypse_places_the_services_as_recorded_and_refuses_a_slow_link() {
-    let run = chain::run_folder();
-    let exported = Exported::new("eclypse", &run, &[]);
-    let found = python("read_eclypse.py", &[exported.path(""), run.join("cctf")]);
-    assert_eq!(found["services"], 3);
-    assert_eq!(found["interactions"], 2);
+    let found = eclypse(&chain::run_folder());
+    assert_eq!(
+        (&found["services"], &found["interactions"]),
+        (&3.into(), &2.into())
+    );
 }

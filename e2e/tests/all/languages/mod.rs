@@ -18,6 +18,7 @@ use e2e::sources::root;
 use serde_json::Value;
 
 use self::trace::Trace;
+use crate::exports::check_shop;
 use crate::stats::compare_stats;
 
 const REQUESTS: usize = 500;
@@ -72,6 +73,7 @@ fn every_trace_matches_the_logs_and_the_table_lists_its_fields() {
     }
     table::check(&invocations, &calls);
     compare_stats(&logs.path().join("r"), &[]);
+    check_shop(&logs.path().join("r"));
 }
 
 /// Runs the shop, whose services log to `shop`, and returns the report.
