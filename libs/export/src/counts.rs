@@ -10,7 +10,7 @@ use crate::source::Source;
 pub struct Counts {
     pub roots: u64,
     pub invocations: u64,
-    /// Calls of these invocations, with a row or inferred.
+    /// Rows of calls of these invocations. A plan has further calls: sleeps, and those that are inferred.
     pub calls: u64,
     /// Of these calls, messages.
     pub messages: u64,
@@ -38,11 +38,12 @@ pub struct Assumed {
 impl Counts {
     /// Adds a root with everything below it.
     pub fn add_tree(&mut self, source: &Source<'_>, tree: &Tree) {
-        let works = &source.plan.recorded.works;
+        let recorded = &source.plan.recorded;
         self.roots += 1;
         self.assumed.orphans += u64::from(!tree.is_root);
         for invocation in &tree.invocations {
-            let facts = &works[invocation.work as usize].facts;
+            let work = &recorded.works[invocation.work as usize];
+            let facts = &work.facts;
             let assumed = &mut self.assumed;
             self.invocations += 1;
             self.bytes_in += u64::from(facts.bytes_in.unwrap_or(0));
@@ -55,8 +56,8 @@ impl Counts {
             }
             assumed.without_queue_time += u64::from(facts.queue_ns.is_none() && !invocation.is_refused);
             assumed.quorums += u64::from(invocation.answer.need > 0);
-            for call in &invocation.calls {
-                self.calls += 1;
+            for (call, row) in invocation.calls.iter().zip(&recorded.calls[work.calls()]) {
+                self.calls += u64::from(source.has_row(row));
                 self.messages += u64::from(call.what == What::Message);
                 assumed.timeouts += u64::from(matches!(call.ends, plan::plan::Ends::Timeout(_)));
                 assumed.retries += u64::from(call.retry_of.is_some());

@@ -4,7 +4,7 @@ use cctf_proto::cctf::{self, File, Part, Stage};
 use foldhash::HashMap;
 use plan::inventory::last_valid;
 use plan::plan::{Plan, Tree};
-use plan::work::NONE;
+use plan::work::{Call, NONE, What};
 use rundir::ReadError;
 use rundir::parts::Run;
 
@@ -129,6 +129,15 @@ impl<'a> Source<'a> {
             .links
             .binary_search_by_key(&(from, to), |link| (link.from, link.to));
         found.ok().map(|index| &self.links[index])
+    }
+
+    /// Whether a call of the plan is a row of the run: a sleep has the id of its invocation, and an inferred call that of the
+    /// invocation below it.
+    pub fn has_row(&self, call: &Call) -> bool {
+        let recorded = &self.plan.recorded;
+        let callee = recorded.work(call.callee);
+        let is_inferred = callee.is_some_and(|callee| callee.span_id == call.span_id);
+        call.what != What::Sleep && !is_inferred && recorded.works[call.work as usize].span_id != call.span_id
     }
 
     /// The pairs of different nodes of which the first one calls the second one, in the order of their numbers.

@@ -108,7 +108,7 @@ impl<'a> Slices<'a> {
         let recorded = &source.plan.recorded;
         let mut nested = Nested::new(work);
         for call in &recorded.calls[work.calls()] {
-            if has_row(source, call) && nested.takes(call) {
+            if source.has_row(call) && nested.takes(call) {
                 self.call(packets, track, call)?;
             }
         }
@@ -125,7 +125,7 @@ impl<'a> Slices<'a> {
             let mut nested = Nested::new(work);
             for place in work.calls() {
                 let call = &recorded.calls[place];
-                if has_row(source, call) && !nested.takes(call) {
+                if source.has_row(call) && !nested.takes(call) {
                     others.push((call.start_ns, place as u32));
                 }
             }
@@ -216,17 +216,6 @@ impl Nested {
         }
         fits
     }
-}
-
-/// Whether a call is a row: a sleep has the id of its invocation, and an inferred call that of the invocation below it.
-fn has_row(source: &Source<'_>, call: &Call) -> bool {
-    let works = &source.plan.recorded.works;
-    let is_inferred = source
-        .plan
-        .recorded
-        .work(call.callee)
-        .is_some_and(|callee| callee.span_id == call.span_id);
-    call.what != What::Sleep && !is_inferred && works[call.work as usize].span_id != call.span_id
 }
 
 fn ids(work: &Work) -> Details {
