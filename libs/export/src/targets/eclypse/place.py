@@ -14,6 +14,11 @@ from eclypse.graph.assets.defaults import get_default_path_aggregators
 from eclypse.io import InfrastructureContext, load_application, load_infrastructure
 from eclypse.placement import PlacementManager
 from eclypse.placement.strategies import StaticStrategy
+from loguru import logger
+
+# ECLYPSE logs violations to standard output, which is for the result.
+logger.remove()
+logger.add(sys.stderr, format="{message}", level="WARNING")
 
 folder = pathlib.Path(__file__).parent
 wanted = json.loads(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else folder / "placement.json").read_text())
