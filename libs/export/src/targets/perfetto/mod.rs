@@ -135,13 +135,6 @@ impl Chosen {
 fn notes(job: &mut Job<'_>, slices: &Slices<'_>, tracks: &Tracks<'_>, negative: u64) {
     let assumptions = &mut job.assumptions;
     assumptions.add(
-        "slot_assigned",
-        false,
-        slices.works(),
-        "invocation has no number of a slot in its row: its track is the free one with the lowest number",
-        "invocations have no number of a slot in their rows: the track of each is the free one with the lowest number",
-    );
-    assumptions.add(
         "more_than_slots",
         false,
         tracks.beyond_slots,

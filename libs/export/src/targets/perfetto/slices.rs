@@ -43,11 +43,6 @@ impl<'a> Slices<'a> {
         }
     }
 
-    /// Number of invocations.
-    pub fn works(&self) -> u64 {
-        self.works.len() as u64
-    }
-
     /// Waits in queues, from the arrival to the start.
     pub fn waits(&mut self, packets: &mut Packets, tracks: &mut Tracks<'_>) -> anyhow::Result<()> {
         let recorded = &self.source.plan.recorded;
