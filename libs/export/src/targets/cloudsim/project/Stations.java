@@ -42,26 +42,29 @@ public final class Stations {
     public static void main(String[] args) throws IOException {
         Log.setLevel(Level.OFF);
         final Path folder = Path.of(args.length > 0 ? args[0] : ".");
-        final CloudSimPlus simulation = new CloudSimPlus();
-        final List<Station> stations = read(folder.resolve("stations.csv"));
-        final List<Host> hosts = new ArrayList<>();
-        for (final Station station : stations) {
-            hosts.add(host(station.slots()));
-        }
-        new DatacenterSimple(simulation, hosts);
         final List<Simulated> all = new ArrayList<>();
-        for (final Station station : stations) {
-            final DatacenterBroker broker = new DatacenterBrokerSimple(simulation);
-            final Vm vm = new VmSimple(MIPS, station.slots());
-            // A scheduler in the constructor is replaced by a time-shared one.
-            vm.setCloudletScheduler(new CloudletSchedulerSpaceShared());
-            vm.setRam(1).setBw(1).setSize(1);
-            broker.submitVm(vm);
-            broker.submitCloudletList(jobs(folder.resolve(station.file())));
-            all.add(new Simulated(station, broker));
+        for (final Station station : read(folder.resolve("stations.csv"))) {
+            all.add(new Simulated(station, simulate(station, jobs(folder.resolve(station.file())))));
         }
-        simulation.start();
         write(folder.resolve("results.csv"), all);
+    }
+
+    /**
+     * Each station has a simulation of its own, because stations do not influence each other. In a shared one, a broker whose jobs
+     * are done checks ten times in each microsecond whether the others are done, too.
+     */
+    private static DatacenterBroker simulate(Station station, List<Cloudlet> jobs) {
+        final CloudSimPlus simulation = new CloudSimPlus();
+        new DatacenterSimple(simulation, List.of(host(station.slots())));
+        final DatacenterBroker broker = new DatacenterBrokerSimple(simulation);
+        final Vm vm = new VmSimple(MIPS, station.slots());
+        // A scheduler in the constructor is replaced by a time-shared one.
+        vm.setCloudletScheduler(new CloudletSchedulerSpaceShared());
+        vm.setRam(1).setBw(1).setSize(1);
+        broker.submitVm(vm);
+        broker.submitCloudletList(jobs);
+        simulation.start();
+        return broker;
     }
 
     private static List<Station> read(Path path) throws IOException {
