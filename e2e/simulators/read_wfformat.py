@@ -56,10 +56,13 @@ for number, root in enumerate(roots):
     assert ends[f"{number}.arrival"] == ms(root["at_ms"]), (number, root)
     own = 0
     for invocation in root["invocations"]:
+        for call in invocation.get("calls", []):
+            own += ms(call.get("duration_ms")) if call["ends"] == "duration" else 0
         own += ms(invocation.get("cpu_ms")) + ms(invocation.get("other_ms")) - ms(invocation.get("beside_cpu_ms"))
     # Without parallel calls, the root's answer comes after the own times of all invocations and the calls without one.
     is_sequential = all(
-        len(invocation.get("calls", [])) <= 1 and all("answer" == call["ends"] for call in invocation.get("calls", []))
+        len(invocation.get("calls", [])) <= 1
+        and all(call["what"] != "message" and call["ends"] != "timeout" for call in invocation.get("calls", []))
         for invocation in root["invocations"]
     )
     if is_sequential:

@@ -5,7 +5,7 @@ use cctf_proto::keys::METRIC_QUEUE_LENGTH;
 use foldhash::HashMap;
 use rundir::Lines;
 
-use super::Chosen;
+use super::chosen::Chosen;
 use super::packets::Packets;
 use super::tracks::Tracks;
 use crate::source::Source;

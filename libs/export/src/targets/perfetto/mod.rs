@@ -1,8 +1,9 @@
 //! [`Perfetto`]: a run as a timeline of the trace viewer Perfetto, in its binary format `TrackEvent`.
 //!
-//! [`wire`] has the messages, [`packets`] writes them, [`lanes`] makes tracks whose slices do not overlap. [`slices`] are the
+//! [`wire`] has the messages, [`packets`] writes them, [`lanes`] makes tracks whose slices do not overlap. [`chosen`] is what is exported, [`slices`] are the
 //! invocations and calls, [`outside`] the calls from outside, [`counters`] the samples of hosts and services.
 
+mod chosen;
 mod counters;
 mod lanes;
 mod outside;
@@ -13,14 +14,12 @@ mod wire;
 
 use std::path::Path;
 
-use foldhash::HashSet;
-use plan::plan::{Plan, Tree};
-
 use crate::counts::Counts;
 use crate::export::Target;
 use crate::job::Job;
 use crate::source::Source;
 
+use chosen::Chosen;
 use packets::Packets;
 use slices::Slices;
 use tracks::Tracks;
@@ -32,25 +31,11 @@ const TRACE_FILE: &str = "trace.pftrace";
 #[derive(Debug, Clone, Copy)]
 pub struct Perfetto;
 
-/// What of the plan is exported.
-#[derive(Debug, Default)]
-struct Chosen {
-    counts: Counts,
-    /// Invocations by their index in the recorded work, in the order of their roots.
-    works: Vec<u32>,
-    /// The roots that a call from outside caused.
-    roots: outside::Roots,
-    /// Traces of the chosen roots, if not all are chosen.
-    traces: Option<HashSet<[u8; 16]>>,
-    first_ns: i64,
-    last_ns: i64,
-}
-
 impl Target for Perfetto {
     const NAME: &'static str = "perfetto";
 
     fn write(&self, source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Counts> {
-        let mut chosen = choose(source, job)?;
+        let mut chosen = Chosen::new(source, job)?;
         let mut packets = Packets::create(&job.path(TRACE_FILE)?, chosen.first_ns)?;
         let mut tracks = Tracks::new(source);
         let mut slices = Slices::new(source, &chosen.works);
@@ -90,45 +75,6 @@ impl Target for Perfetto {
             "open {} at https://ui.perfetto.dev",
             out.join(TRACE_FILE).display()
         )
-    }
-}
-
-/// Reads the chosen roots once. It takes 4 bytes for each invocation, and 32 for each root.
-fn choose(source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Chosen> {
-    let mut chosen = Chosen {
-        first_ns: i64::MAX,
-        last_ns: i64::MIN,
-        traces: source.is_part().then(HashSet::default),
-        ..Chosen::default()
-    };
-    let total = source.roots();
-    for (number, tree) in (1..).zip(source.trees()) {
-        chosen.add(source.plan, &tree);
-        chosen.counts.add_tree(source, &tree);
-        job.advance(number, total)?;
-    }
-    Ok(chosen)
-}
-
-impl Chosen {
-    fn add(&mut self, plan: &Plan, tree: &Tree) {
-        if let Some(traces) = &mut self.traces {
-            traces.insert(tree.trace_id.0);
-        }
-        for (index, invocation) in tree.invocations.iter().enumerate() {
-            let work = &plan.recorded.works[invocation.work as usize];
-            self.first_ns = self.first_ns.min(work.enqueue_ns);
-            self.last_ns = self.last_ns.max(work.end_ns());
-            self.works.push(invocation.work);
-            if index == 0 && tree.is_root && tree.span_id != work.span_id {
-                self.roots
-                    .insert((tree.trace_id.0, tree.span_id.0), invocation.work);
-            }
-        }
-    }
-
-    fn has_trace(&self, trace: &[u8; 16]) -> bool {
-        self.traces.as_ref().is_none_or(|traces| traces.contains(trace))
     }
 }
 

@@ -1,11 +1,10 @@
 //! Calls from outside, such as those of a load driver, which no invocation of the run made.
 
 use cctf_proto::cctf::{self, File, SpanKind};
-use foldhash::HashMap;
 use plan::shape::shape_of;
 use rundir::Lines;
 
-use super::Chosen;
+use super::chosen::Chosen;
 use super::packets::{Category, Detail, Details, Packets, Slice};
 use super::slices::{flow, hex};
 use super::tracks::{Kind, Owner, Tracks};
@@ -13,9 +12,6 @@ use crate::source::Source;
 
 /// Maximum number of calls from outside. Each takes about 150 bytes, because lanes need them in the order of their start.
 const CALLS_MAX: usize = 4_000_000;
-
-/// The invocation that a call from outside caused, by trace id and span id of the call.
-pub type Roots = HashMap<([u8; 16], [u8; 8]), u32>;
 
 /// What `calls.jsonl` has.
 #[derive(Debug, Default)]
