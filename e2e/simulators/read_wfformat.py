@@ -62,7 +62,7 @@ for number, root in enumerate(roots):
     # Without parallel calls, the root's answer comes after the own times of all invocations and the calls without one.
     is_sequential = all(
         len(invocation.get("calls", [])) <= 1
-        and all(call["what"] != "message" and call["ends"] != "timeout" for call in invocation.get("calls", []))
+        and all(call["what"] != "message" and call["ends"] != "timeout" and not call.get("after_answer") for call in invocation.get("calls", []))
         for invocation in root["invocations"]
     )
     if is_sequential:

@@ -159,3 +159,94 @@ fn damaged_lines_are_counted_and_change_the_exit_code() {
         stderr(&done)
     );
 }
+
+/// A row of an invocation of module `m`, times in ms.
+fn invocation(span: u8, caller: Option<(u8, u8)>, begin: u64, end: u64) -> String {
+    let id = |span: u8| format!("\"{span:016x}\"");
+    let (parent, call) = caller.map_or(("null".to_owned(), String::new()), |(parent, call)| {
+        (id(parent), format!(",\"caller_span_id\":{}", id(call)))
+    });
+    let parent_span = caller.map_or("null".to_owned(), |(_, call)| id(call));
+    format!(
+        r#"{{"trace_id":"{:032x}","span_id":{},"parent_id":{parent},"parent_span_id":{parent_span},"module_id":"m{span}","instance_id":"i","ts_enqueue":{begin}.000000,"ts_start":{begin}.000000,"ts_end":{end}.000000,"node":"n{span}","stage":"edge","method":"GET","path":"/a","bytes_in":10,"bytes_out":20,"cpu_time_ms":0.500000,"queue_time_ms":0.000000,"service_time_ms":{duration}.000000,"rt_ms":{duration}.000000,"status":200,"downstream_ms":null,"kind":"server"{call}}}"#,
+        1,
+        id(span),
+        duration = end - begin,
+    ) + "\n"
+}
+
+/// A row of a call, times in ms.
+fn call(span: u8, caller: u8, begin: u64, end: u64) -> String {
+    format!(
+        r#"{{"trace_id":"{:032x}","span_id":"{span:016x}","parent_span_id":"{caller:016x}","ancestor_id":"{caller:016x}","module_id":"m{caller}","instance_id":"i","node":"n{caller}","stage":"edge","ts_start":{begin}.000000,"ts_end":{end}.000000,"method":"GET","path":"/a","bytes_out":10,"bytes_in":20,"status":200,"kind":"client","peer":"db"}}"#,
+        1
+    ) + "\n"
+}
+
+#[test]
+fn a_workflow_has_the_own_times_between_calls_in_their_order() {
+    // Invocation 1 calls a database from 1 to 4 ms, and invocation 2 from 5 to 9 ms, which runs from 6 to 8 ms.
+    let logs = Logs::with(&(invocation(1, None, 1000, 1010) + &invocation(2, Some((1, 0x12)), 1006, 1008)));
+    logs.write(
+        "r",
+        "calls.jsonl",
+        &(call(0x11, 1, 1001, 1004) + &call(0x12, 1, 1005, 1009)),
+    );
+    let done = export(&logs, "wfformat", &["--out", "w"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let text = fs::read(logs.path().join("w/workflow.json")).unwrap();
+    let workflow: Value = serde_json::from_slice(&text).unwrap();
+    let specified = workflow["workflow"]["specification"]["tasks"].as_array().unwrap();
+    let executed = workflow["workflow"]["execution"]["tasks"].as_array().unwrap();
+    let found: Vec<(&str, String, f64)> = specified
+        .iter()
+        .zip(executed)
+        .map(|(task, times)| {
+            assert_eq!(task["id"], times["id"]);
+            let parents = task["parents"].as_array().unwrap().iter();
+            let parents: Vec<&str> = parents.map(|id| id.as_str().unwrap()).collect();
+            let milliseconds = times["runtimeInSeconds"].as_f64().unwrap() * 1e3;
+            (task["id"].as_str().unwrap(), parents.join(" "), milliseconds)
+        })
+        .collect();
+    let expected = [
+        ("0.arrival", "", 0.0),
+        ("0.0.0", "0.arrival", 1.0),
+        ("0.0.1", "0.0.0.wait", 1.0),
+        ("0.0.answer", "0.1.answer", 1.0),
+        ("0.1.answer", "0.0.1", 2.0),
+        ("0.0.0.wait", "0.0.0", 3.0),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(id, parents, ms)| (id, parents.to_owned(), ms))
+    );
+}
+
+#[test]
+fn a_workload_has_a_file_for_each_instance() {
+    let logs = Logs::with(&(invocation(1, None, 1000, 1010) + &invocation(2, Some((1, 0x12)), 1006, 1008)));
+    logs.write("r", "calls.jsonl", &call(0x12, 1, 1005, 1009));
+    let done = export(&logs, "cloudsim", &["--out", "c"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let read = |name: &str| fs::read_to_string(logs.path().join("c").join(name)).unwrap();
+    assert_eq!(
+        read("stations.csv"),
+        "station,file,slots,instance\n0,swf/0.swf,1,m1 i\n1,swf/1.swf,1,m2 i\n"
+    );
+    let jobs = |name: &str| {
+        read(name)
+            .lines()
+            .filter(|line| !line.starts_with(';'))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        jobs("swf/0.swf"),
+        ["1 0 0 10000 1 500 1 1 -1 -1 1 -1 -1 -1 0 -1 -1 -1"]
+    );
+    assert_eq!(
+        jobs("swf/1.swf"),
+        ["1 6000 0 2000 1 500 1 1 -1 -1 1 -1 -1 -1 1 -1 -1 -1"]
+    );
+}
