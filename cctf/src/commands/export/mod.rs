@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use common::EXIT_CODES;
+
 const AFTER_HELP: &str = "\
 Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
@@ -24,7 +26,7 @@ What an export assumes, because the run does not state it, is printed and is in 
 an export whose results can be wrong because of it.";
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
 pub struct ExportArgs {
     #[command(subcommand)]
     target: Target,
