@@ -11,8 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cli::ignore_empty_variables;
 
 use commands::{
-    compare, completions, event, export, load, ls, man, merge, plan, replay, report, run, schema, stats,
-    tail, trace, validate,
+    anonymise, compare, completions, event, export, load, ls, man, merge, plan, replay, report, run, schema,
+    stats, tail, trace, validate,
 };
 
 const AFTER_HELP: &str = "\
@@ -64,6 +64,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Merge several run folders into one.
     Merge(merge::MergeArgs),
+    /// Replace all names of a run by hashes, and shift its times, so that others may read it.
+    Anonymise(anonymise::AnonymiseArgs),
     /// Print the schema of a CCTF file, for tools such as DuckDB.
     Schema(schema::SchemaArgs),
     /// Print a script with which your shell completes cctf's commands and flags.
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Anonymise(args) => anonymise::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -1,5 +1,6 @@
 //! The subcommands: one file each, with its flags and a function from flags to an exit code.
 
+pub mod anonymise;
 mod cells;
 pub mod compare;
 pub mod completions;

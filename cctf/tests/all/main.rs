@@ -1,6 +1,7 @@
 //! The program `cctf` as a process: its commands, exit codes and output.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
+mod anonymise;
 mod compare;
 mod connections;
 mod event;

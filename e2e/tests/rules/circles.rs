@@ -27,8 +27,8 @@ const fn circle(root: &'static str, modules: &'static [&'static str], reason: &'
 const CIRCLES: &[Circle] = &[
     circle(
         "proto/src/",
-        &["cctf::row", "cctf::value"],
-        "a row consists of values, and a value can be a row",
+        &["cctf::row", "cctf::treatment", "cctf::value"],
+        "a row consists of values, a value can be a row, and each has a treatment",
     ),
     circle(
         "service/src/",

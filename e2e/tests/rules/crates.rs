@@ -112,6 +112,11 @@ pub const CRATES: &[Member] = &[
         ],
     ),
     member(
+        "libs/anonymise",
+        "cctf-anonymise",
+        &["cctf-proto", "cctf-cli", "cctf-rundir", "cctf-plan"],
+    ),
+    member(
         "libs/replay",
         "cctf-replay",
         &[
@@ -158,6 +163,7 @@ pub const CRATES: &[Member] = &[
             "cctf-cli",
             "cctf-rundir",
             "cctf-analyze",
+            "cctf-anonymise",
             "cctf-load",
             "cctf-merge",
             "cctf-plan",

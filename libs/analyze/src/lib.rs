@@ -1,6 +1,7 @@
 //! Figures of recorded runs. Only [`stats`], [`survey`] with [`timeline`], and [`endpoint_cpu`] read files, with
 //! [`system_stats`]. The first two and [`endpoint_cpu`] start threads.
 //!
+//! - `any_order`: sums that do not depend on names.
 //! - [`coarse`]: counts of values in few bins, for the many sketches of a page.
 //! - [`counted`]: the beginning of a note.
 //! - [`counts`]: numbers of values by bucket.
@@ -15,6 +16,7 @@
 //! - [`timeline`]: figures of a run in equal intervals of time.
 //! - [`trace`]: one trace as trees of invocations and calls, with own times and the critical path.
 
+mod any_order;
 pub mod coarse;
 pub mod counted;
 mod counts;

@@ -5,14 +5,16 @@ use std::borrow::Cow;
 /// A segment of hex digits and dashes from this length on is an id.
 const HEX_ID_MIN: usize = 8;
 
+/// Whether a segment of a path is an id: digits, or a long text of hex digits.
+pub fn is_id(segment: &str) -> bool {
+    let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+    let mut bytes = segment.bytes();
+    let is_hex = bytes.all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
+}
+
 /// A path with `*` for segments of digits, and for long ones of hex digits: another invocation, or a replay, has other ids.
 pub fn shape_of(path: &str) -> Cow<'_, str> {
-    let is_id = |segment: &str| {
-        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-        let mut bytes = segment.bytes();
-        let is_hex = bytes.all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        digits > 0 && (digits == segment.len() || (is_hex && segment.len() >= HEX_ID_MIN))
-    };
     if !path.split('/').any(is_id) {
         return Cow::Borrowed(path);
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use cctf_proto::cctf::FILE_LINKS;
 
-use crate::{NORMALIZER_LOCK, UsageError};
+use crate::{CCTF, NORMALIZER_LOCK, UsageError};
 
 /// Permissions of a new file, less what the process's mask forbids.
 const NEW_FILE_MODE: u32 = 0o666;
@@ -99,14 +99,19 @@ impl OutFolder {
     /// # Errors
     /// An I/O error.
     pub fn finish(self) -> anyhow::Result<()> {
-        for (name, file) in FILE_LINKS {
-            let link = self.run().join(name);
-            symlink(format!("cctf/{}", file.name()), &link)
-                .with_context(|| format!("cannot create {}", link.display()))?;
+        complete(&self.run())?;
+        self.rename()
+    }
+
+    /// The same for a folder with several run folders in it, the parts of a run.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub fn finish_parts(self, names: &[String]) -> anyhow::Result<()> {
+        for name in names {
+            complete(&self.run().join(name))?;
         }
-        for folder in [self.run().join("cctf"), self.run()] {
-            sync(&folder)?;
-        }
+        sync(&self.run())?;
         self.rename()
     }
 
@@ -124,6 +129,19 @@ impl OutFolder {
             .with_context(|| format!("cannot rename the result to {}", self.target.display()))?;
         sync(&self.parent)
     }
+}
+
+/// Adds the links with older file names to a run folder, and makes it durable.
+fn complete(run: &Path) -> anyhow::Result<()> {
+    for (name, file) in FILE_LINKS {
+        let link = run.join(name);
+        symlink(format!("cctf/{}", file.name()), &link)
+            .with_context(|| format!("cannot create {}", link.display()))?;
+    }
+    for folder in [&run.join(CCTF), run] {
+        sync(folder)?;
+    }
+    Ok(())
 }
 
 impl Drop for OutFolder {

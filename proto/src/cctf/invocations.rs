@@ -6,6 +6,7 @@ use super::decode::{Decode, Encoded};
 use super::ids::{SpanId, TraceId};
 use super::milliseconds::Milliseconds;
 use super::row::row;
+use super::treatment::Treat;
 use super::value::{Kind, Text, Value, one_of};
 
 one_of! {
@@ -104,6 +105,8 @@ impl Value for Flags {
     }
 }
 
+impl Treat for Flags {}
+
 impl Decode<'_> for Flags {
     fn decode(from: &mut Encoded<'_>) -> Option<Self> {
         let flags = Vec::<Flag>::decode(from)?;
@@ -152,9 +155,9 @@ row! {
     /// A further cause of a span besides its parent, such as each message of a batch.
     pub struct SpanLink {
         /// Trace id of the linked span.
-        required trace_id: TraceId,
+        required trace_id: TraceId => id,
         /// Span id of the linked span.
-        required span_id: SpanId,
+        required span_id: SpanId => id,
     }
 }
 
@@ -162,84 +165,84 @@ row! {
     /// A request, message or job that an instance processed.
     pub struct Invocation<'a> {
         /// Trace id.
-        required trace_id: TraceId,
+        required trace_id: TraceId => id,
         /// Span id of the invocation.
-        required span_id: SpanId,
+        required span_id: SpanId => id,
         /// Span id of the nearest ancestor that is an invocation. Null for roots and orphans.
-        nullable parent_id: SpanId,
+        nullable parent_id: SpanId => id,
         /// Parent span id as reported. Null for a root.
-        nullable parent_span_id: SpanId,
+        nullable parent_span_id: SpanId => id,
         /// Module of the application (service.name).
-        required module_id: Text<'a>,
+        required module_id: Text<'a> => name,
         /// Instance of the module.
-        required instance_id: Text<'a>,
+        required instance_id: Text<'a> => name,
         /// Arrival of the request, ms since the Unix epoch.
-        required ts_enqueue: Milliseconds,
+        required ts_enqueue: Milliseconds => time,
         /// Time at which a worker started processing it, ms since the Unix epoch.
-        required ts_start: Milliseconds,
+        required ts_start: Milliseconds => time,
         /// End of processing, ms since the Unix epoch.
-        required ts_end: Milliseconds,
+        required ts_end: Milliseconds => time,
         /// Node of the instance.
-        required node: Text<'a>,
+        required node: Text<'a> => name,
         /// Stage of the node.
-        required stage: Stage,
+        required stage: Stage => keep,
         /// HTTP method, or the operation.
-        nullable method: Text<'a>,
+        nullable method: Text<'a> => known(METHOD),
         /// HTTP path, or the target of the operation.
-        nullable path: Text<'a>,
+        nullable path: Text<'a> => path,
         /// Bytes of the body received.
-        nullable bytes_in: u64,
+        nullable bytes_in: u64 => keep,
         /// Bytes of the body sent.
-        nullable bytes_out: u64,
+        nullable bytes_out: u64 => keep,
         /// CPU time of this request alone, ms.
-        nullable cpu_time_ms: Milliseconds,
+        nullable cpu_time_ms: Milliseconds => keep,
         /// ts_start - ts_enqueue, ms. Null if the source does not report when a worker started processing.
-        nullable queue_time_ms: Milliseconds,
+        nullable queue_time_ms: Milliseconds => keep,
         /// ts_end - ts_start, ms. Null if negative.
-        nullable service_time_ms: Milliseconds,
+        nullable service_time_ms: Milliseconds => keep,
         /// ts_end - ts_enqueue, ms. Null if negative.
-        nullable rt_ms: Milliseconds,
+        nullable rt_ms: Milliseconds => keep,
         /// HTTP status, or gRPC status code (0 to 16). Null if the source does not report the result of a gRPC call.
-        nullable status: i64,
+        nullable status: i64 => keep,
         /// Process id.
-        optional pid: u64,
+        optional pid: u64 => drop,
         /// Application (service.namespace).
-        optional app_id: Text<'a>,
+        optional app_id: Text<'a> => name,
         /// One of http, rpc, messaging, faas.
-        optional protocol: Text<'a>,
+        optional protocol: Text<'a> => known(PROTOCOL),
         /// Route that the path matched.
-        optional route: Text<'a>,
+        optional route: Text<'a> => path,
         /// Query of the URL, without the question mark. Present only for sources that request it, or with --keep-query.
-        optional query: Text<'a>,
+        optional query: Text<'a> => query,
         /// Session of the user (session.id).
-        optional session_id: Text<'a>,
+        optional session_id: Text<'a> => text,
         /// Span name, if it contains more than method and path.
-        optional name: Text<'a>,
+        optional name: Text<'a> => text,
         /// Status that is not a number.
-        optional status_text: Text<'a>,
+        optional status_text: Text<'a> => known(STATUS),
         /// Class of the error: `error.type`, else the type of the last exception, else `_OTHER` if the span failed.
-        optional error_type: Text<'a>,
+        optional error_type: Text<'a> => known(ERROR),
         /// Whether a serverless instance was started for this request.
-        optional cold_start: bool,
+        optional cold_start: bool => keep,
         /// Part of the service time spent waiting for downstream calls, ms. Null if the source does not report it; calls.jsonl has the calls.
-        nullable downstream_ms: Milliseconds,
+        nullable downstream_ms: Milliseconds => keep,
         /// Time in which the request was ready to run but had no CPU, ms.
-        optional cpu_wait_ms: Milliseconds,
+        optional cpu_wait_ms: Milliseconds => keep,
         /// Part of the queue time in which a slot was free but its thread waited for a CPU, ms: ts_start minus the later of ts_enqueue and the time at which the slot became free.
-        optional wakeup_ms: Milliseconds,
+        optional wakeup_ms: Milliseconds => keep,
         /// Part of the service time spent in the queue for a new slot after slot_policy released gave up the first one, ms.
-        optional slot_wait_ms: Milliseconds,
+        optional slot_wait_ms: Milliseconds => keep,
         /// Span kind.
-        required kind: SpanKind,
+        required kind: SpanKind => keep,
         /// Span id of the call in calls.jsonl that caused this invocation.
-        optional caller_span_id: SpanId,
+        optional caller_span_id: SpanId => id,
         /// Duration of the call minus rt_ms, ms: network time in both directions, including connection and TLS set-up.
-        optional net_ms: Milliseconds,
+        optional net_ms: Milliseconds => keep,
         /// Further spans that caused this one, at most 1,024.
-        optional links: Vec<SpanLink>,
+        optional links: Vec<SpanLink> => inner,
         /// Number of requests that this row represents.
-        optional sample_weight: f64,
+        optional sample_weight: f64 => keep,
         /// Warnings about the row.
-        optional flags: Flags,
+        optional flags: Flags => keep,
     }
 }

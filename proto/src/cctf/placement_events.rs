@@ -23,38 +23,38 @@ row! {
     /// One placement event.
     pub struct PlacementEvent<'a> {
         /// Time of the event, ms since the Unix epoch.
-        required ts: Milliseconds,
+        required ts: Milliseconds => time,
         /// Application of the module.
-        nullable app_id: Text<'a>,
+        nullable app_id: Text<'a> => name,
         /// Id of the module.
-        required module_id: Text<'a>,
+        required module_id: Text<'a> => name,
         /// Id of the instance. Null if an operator reported scale or migrate for the module as a whole.
-        nullable instance_id: Text<'a>,
+        nullable instance_id: Text<'a> => name,
         /// Node of the event. For migrate, the destination.
-        required node_id: Text<'a>,
+        required node_id: Text<'a> => name,
         /// Type of the event.
-        required event: PlacementKind,
+        required event: PlacementKind => keep,
         /// Stage of the node.
-        required stage: Stage,
+        required stage: Stage => keep,
         /// True if the normalizer inferred the event from telemetry; false if it was reported.
-        required inferred: bool,
+        required inferred: bool => keep,
         /// Number of worker slots.
-        optional workers: u64,
+        optional workers: u64 => keep,
         /// Maximum length of the queue before the slots.
-        optional queue_limit: u64,
+        optional queue_limit: u64 => keep,
         /// held or released: whether a request keeps its slot during a downstream call.
-        optional slot_policy: Text<'a>,
+        optional slot_policy: Text<'a> => known(SLOT_POLICY),
         /// Running instances of the module after a scale event.
-        optional replicas: u64,
+        optional replicas: u64 => keep,
         /// For migrate, the node of origin.
-        optional from_node_id: Text<'a>,
+        optional from_node_id: Text<'a> => name,
         /// Container image.
-        optional image: Text<'a>,
+        optional image: Text<'a> => text,
         /// CPU limit, in CPUs.
-        optional cpu_limit: f64,
+        optional cpu_limit: f64 => keep,
         /// Memory limit, MiB.
-        optional mem_limit_mb: f64,
+        optional mem_limit_mb: f64 => keep,
         /// Reason of the event.
-        optional reason: Text<'a>,
+        optional reason: Text<'a> => known(PLACEMENT_REASON),
     }
 }

@@ -3,6 +3,7 @@
 use serde::de::Deserialize;
 
 use super::decode::Decode;
+use super::treatment::{Replacer, Treatment, Untreatable};
 use super::value::{Kind, Value};
 
 /// Whether every row has a field.
@@ -23,6 +24,8 @@ pub struct Field {
     pub name: &'static str,
     pub presence: Presence,
     pub kind: Kind,
+    /// What becomes of it when a run is anonymised.
+    pub treatment: Treatment,
     /// Meaning and unit.
     pub doc: &'static str,
 }
@@ -34,6 +37,12 @@ pub trait Row<'a>: Deserialize<'a> + Decode<'a> {
 
     /// Appends the row as one JSON object, without a newline.
     fn encode(&self, out: &mut Vec<u8>);
+
+    /// The same, with each field treated as its declaration states.
+    ///
+    /// # Errors
+    /// If a value has no replacement. A part of the row may be in `out`.
+    fn encode_anonymised<R: Replacer>(&self, by: &mut R, out: &mut Vec<u8>) -> Result<(), Untreatable>;
 }
 
 /// The index of a field, for use in constants.
@@ -98,13 +107,14 @@ pub(crate) fn in_field<E: serde::de::Error>(name: &str, error: E) -> E {
     E::custom(format_args!("{name}: {error}"))
 }
 
-/// Declares a row type. Each field has a documentation, `required`, `nullable` or `optional`, a name and a type. `as "type"`
-/// sets the name in the file if it is a keyword of Rust.
+/// Declares a row type. Each field has a documentation, `required`, `nullable` or `optional`, a name, a type, and after `=>` its
+/// treatment in an anonymised run. `as "type"` sets the name in the file if it is a keyword of Rust.
 macro_rules! row {
     (
         $(#[doc = $row_doc:literal])*
         pub struct $name:ident $(<$life:lifetime>)? {
-            $($(#[doc = $doc:literal])* $presence:ident $field:ident $(as $rename:literal)? : $type:ty,)*
+            $($(#[doc = $doc:literal])* $presence:ident $field:ident $(as $rename:literal)? : $type:ty
+                => $treatment:ident $(($of:ident))?,)*
         }
     ) => {
         $(#[doc = $row_doc])*
@@ -149,12 +159,25 @@ macro_rules! row {
                     name: $crate::cctf::row::row!(@name $field $($rename)?),
                     presence: $crate::cctf::row::row!(@presence $presence),
                     kind: <$type as $crate::cctf::value::Value>::KIND,
+                    treatment: $crate::cctf::row::row!(@treatment $treatment $($of)?).checked(
+                        <$type as $crate::cctf::value::Value>::KIND,
+                        $crate::cctf::row::row!(@presence $presence),
+                    ),
                     doc: concat!($($doc, "\n",)*),
                 },
             )*];
 
             fn encode(&self, out: &mut Vec<u8>) {
                 self.encode_part::<0, { usize::MAX }>(out);
+            }
+
+            fn encode_anonymised<R: $crate::cctf::treatment::Replacer>(
+                &self,
+                by: &mut R,
+                out: &mut Vec<u8>,
+            ) -> Result<(), $crate::cctf::treatment::Untreatable> {
+                const INNER: $crate::cctf::treatment::Treatment = $crate::cctf::treatment::Treatment::Inner;
+                $crate::cctf::treatment::Treat::encode_treated(self, INNER, "", by, out)
             }
         }
 
@@ -163,6 +186,34 @@ macro_rules! row {
                 $crate::cctf::value::Kind::Object(<Self as $crate::cctf::row::Row>::FIELDS);
             fn encode(&self, out: &mut Vec<u8>) {
                 $crate::cctf::row::Row::encode(self, out);
+            }
+        }
+
+        impl $(<$life>)? $crate::cctf::treatment::Treat for $name $(<$life>)? {
+            fn encode_treated<R: $crate::cctf::treatment::Replacer>(
+                &self,
+                _: $crate::cctf::treatment::Treatment,
+                _: &str,
+                by: &mut R,
+                out: &mut Vec<u8>,
+            ) -> Result<(), $crate::cctf::treatment::Untreatable> {
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum Index { $($field,)* }
+                out.push(b'{');
+                $(
+                    $crate::cctf::row::row!(
+                        @encode_treated $presence, self.$field,
+                        const { &<Self as $crate::cctf::row::Row>::FIELDS[Index::$field as usize] },
+                        $crate::cctf::row::row!(@node self, $treatment $($of)?), by, out,
+                        if Index::$field as usize == 0 {
+                            concat!("\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        } else {
+                            concat!(",\"", $crate::cctf::row::row!(@name $field $($rename)?), "\":")
+                        }
+                    );
+                )*
+                out.push(b'}');
+                Ok(())
             }
         }
 
@@ -251,6 +302,49 @@ macro_rules! row {
     (@take optional, $field:ident, $name:expr) => { $field };
     (@take $presence:ident, $field:ident, $name:expr) => {
         $field.ok_or_else(|| serde::de::Error::missing_field($name))?
+    };
+    (@treatment id) => { $crate::cctf::treatment::Treatment::Id };
+    (@treatment name) => { $crate::cctf::treatment::Treatment::Name };
+    (@treatment path) => { $crate::cctf::treatment::Treatment::Path };
+    (@treatment url) => { $crate::cctf::treatment::Treatment::Url };
+    (@treatment query) => { $crate::cctf::treatment::Treatment::Query };
+    (@treatment text) => { $crate::cctf::treatment::Treatment::Text };
+    (@treatment run_id) => { $crate::cctf::treatment::Treatment::RunId };
+    (@treatment link $node:ident) => { $crate::cctf::treatment::Treatment::Link };
+    (@treatment attributes) => { $crate::cctf::treatment::Treatment::Attributes };
+    (@treatment known $known:ident) => { $crate::cctf::treatment::Treatment::Known($crate::cctf::known::$known) };
+    (@treatment time) => { $crate::cctf::treatment::Treatment::Time };
+    (@treatment keep) => { $crate::cctf::treatment::Treatment::Keep };
+    (@treatment drop) => { $crate::cctf::treatment::Treatment::Drop };
+    (@treatment inner) => { $crate::cctf::treatment::Treatment::Inner };
+    (@node $row:ident, link $node:ident) => { &*$row.$node };
+    (@node $row:ident, $($treatment:tt)*) => { "" };
+    (@encode_treated required, $value:expr, $of:expr, $node:expr, $by:ident, $out:ident, $key:expr) => {
+        $out.extend_from_slice($key.as_bytes());
+        $crate::cctf::treatment::Treat::encode_treated(&$value, $of.treatment, $node, $by, $out)?;
+    };
+    (@encode_treated nullable, $value:expr, $of:expr, $node:expr, $by:ident, $out:ident, $key:expr) => {
+        $out.extend_from_slice($key.as_bytes());
+        match (&$value, $of.treatment) {
+            (None, _) => $out.extend_from_slice(b"null"),
+            (Some(_), $crate::cctf::treatment::Treatment::Drop) => {
+                $by.dropped($of);
+                $out.extend_from_slice(b"null");
+            }
+            (Some(value), treatment) => {
+                $crate::cctf::treatment::Treat::encode_treated(value, treatment, $node, $by, $out)?;
+            }
+        }
+    };
+    (@encode_treated optional, $value:expr, $of:expr, $node:expr, $by:ident, $out:ident, $key:expr) => {
+        match (&$value, $of.treatment) {
+            (None, _) => {}
+            (Some(_), $crate::cctf::treatment::Treatment::Drop) => $by.dropped($of),
+            (Some(value), treatment) => {
+                $out.extend_from_slice($key.as_bytes());
+                $crate::cctf::treatment::Treat::encode_treated(value, treatment, $node, $by, $out)?;
+            }
+        }
     };
     (@encode required, $value:expr, $out:ident, $key:expr) => {
         $out.extend_from_slice($key.as_bytes());

@@ -8,17 +8,17 @@ row! {
     /// Spans by outcome. Each span has exactly one outcome, so the sum is the number of spans received.
     pub struct SpanOutcomes {
         /// Spans with a row in invocations.jsonl or calls.jsonl.
-        required rows: u64,
+        required rows: u64 => keep,
         /// Work inside of an invocation, and requests reported again by a second instrumentation.
-        required inner: u64,
+        required inner: u64 => keep,
         /// Spans that are neither work nor calls, such as polls for messages and DNS lookups.
-        required asides: u64,
+        required asides: u64 => keep,
         /// Control spans: start and end of a run, placement events.
-        required control: u64,
+        required control: u64 => keep,
         /// Duplicates of spans received before.
-        required duplicates: u64,
+        required duplicates: u64 => keep,
         /// Invalid spans.
-        required rejected: u64,
+        required rejected: u64 => keep,
     }
 }
 
@@ -42,27 +42,27 @@ row! {
     /// Counts of the normalizer while the run was open.
     pub struct Counts {
         /// Spans received. A span is counted as soon as its outcome is certain.
-        required spans: u64,
+        required spans: u64 => keep,
         /// Metric points received.
-        required points: u64,
+        required points: u64 => keep,
         /// Log records received. They are not used.
-        required logs: u64,
+        required logs: u64 => keep,
         /// Lines written, by file.
-        required rows: Counters,
+        required rows: Counters => known(FILE_NAME),
         /// Duplicates of spans and metric points received before.
-        required duplicates: u64,
+        required duplicates: u64 => keep,
         /// Rows with the flag orphan.
-        required orphans: u64,
+        required orphans: u64 => keep,
         /// Rows with the flag late.
-        required late: u64,
+        required late: u64 => keep,
         /// Spans whose node was not reported.
-        required unknown_node: u64,
+        required unknown_node: u64 => keep,
         /// Rows written early because the memory limit of the normalizer was reached.
-        optional evicted: u64,
+        optional evicted: u64 => keep,
         /// Invalid spans and metric points, by reason.
-        required rejected: Counters,
+        required rejected: Counters => known(REASON),
         /// Spans by outcome.
-        optional spans_by_outcome: SpanOutcomes,
+        optional spans_by_outcome: SpanOutcomes => inner,
     }
 }
 
@@ -70,63 +70,63 @@ row! {
     /// Id of the run.
     pub struct RunMeta<'a> {
         /// Id of the run.
-        required run_id: Text<'a>,
+        required run_id: Text<'a> => run_id,
         /// Requests per second that the load driver was configured to send.
-        nullable rate: f64,
+        nullable rate: f64 => keep,
         /// Configured duration, such as `20s`.
-        nullable duration: Text<'a>,
+        nullable duration: Text<'a> => known(DURATION),
         /// Name of the scenario.
-        nullable scen: Text<'a>,
+        nullable scen: Text<'a> => text,
         /// Image of the service under load, as reported by the load driver, else by the modules.
-        nullable img: Text<'a>,
+        nullable img: Text<'a> => text,
         /// Git commit of the service under load.
-        nullable git_sha: Text<'a>,
+        nullable git_sha: Text<'a> => text,
         /// Worker slots of each instance of the service under load, as reported by the load driver, else by the instances if all agree.
-        nullable workers: u64,
+        nullable workers: u64 => keep,
         /// Endpoint under load.
-        optional endpoint: Text<'a>,
+        optional endpoint: Text<'a> => path,
         /// URL under load.
-        optional target: Text<'a>,
+        optional target: Text<'a> => url,
         /// Bytes of each request body.
-        optional payload_bytes: u64,
+        optional payload_bytes: u64 => keep,
         /// Id of the run that was replayed.
-        optional replay_of: Text<'a>,
+        optional replay_of: Text<'a> => run_id,
         /// Speed of the replay: 2 divides the recorded times by 2.
-        optional replay_speed: f64,
+        optional replay_speed: f64 => keep,
         /// Factor by which the replay scaled the number of requests or their rate.
-        optional replay_scale: f64,
+        optional replay_scale: f64 => keep,
         /// How the replay scaled: thin, overlap or squeeze.
-        optional replay_by: Text<'a>,
+        optional replay_by: Text<'a> => known(REPLAY_BY),
         /// Start of the replayed part, ms after the first root of the recorded run. Absent for its start.
-        optional replay_from_ms: Milliseconds,
+        optional replay_from_ms: Milliseconds => keep,
         /// End of the replayed part, ms after the first root of the recorded run. Absent for its end.
-        optional replay_to_ms: Milliseconds,
+        optional replay_to_ms: Milliseconds => keep,
         /// Maximum number of requests of the replay. Absent for all.
-        optional replay_limit: u64,
+        optional replay_limit: u64 => keep,
         /// loopback: the replay's processes ran on one machine, without the delays of the recorded links. Absent otherwise.
-        optional replay_network: Text<'a>,
+        optional replay_network: Text<'a> => known(REPLAY_NETWORK),
         /// Random seed of the arrival process.
-        optional seed: u64,
+        optional seed: u64 => keep,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.
-        optional part: u64,
+        optional part: u64 => keep,
         /// True if a merge subtracted clock_offset_ms of nodes.json from the timestamps of each node. Absent if timestamps are as recorded.
-        optional clocks_aligned: bool,
+        optional clocks_aligned: bool => keep,
         /// Join window, ms: maximum time that a row waits for the spans it depends on. Absent for the default of 15 s.
-        optional join_window_ms: Milliseconds,
+        optional join_window_ms: Milliseconds => keep,
         /// Silence after which an instance is considered stopped, ms. Absent for the default of 180 s.
-        optional stale_after_ms: Milliseconds,
+        optional stale_after_ms: Milliseconds => keep,
         /// Version of CCTF.
-        required cctf_version: Text<'a>,
+        required cctf_version: Text<'a> => known(VERSION),
         /// Version of the normalizer.
-        required normalizer_version: Text<'a>,
+        required normalizer_version: Text<'a> => known(VERSION),
         /// Start of the run, ms since the Unix epoch.
-        required started_ts: Milliseconds,
+        required started_ts: Milliseconds => time,
         /// End of the run, ms since the Unix epoch. Null until then.
-        nullable ended_ts: Milliseconds,
+        nullable ended_ts: Milliseconds => time,
         /// Always unix_utc.
-        required time_base: Text<'a>,
+        required time_base: Text<'a> => known(TIME_BASE),
         /// Counts of received data and of rows.
-        required counts: Counts,
+        required counts: Counts => inner,
     }
 }
 

@@ -9,22 +9,22 @@ row! {
     /// One value of one metric.
     pub struct SystemStat<'a> {
         /// Time of the value, ms since the Unix epoch.
-        required ts_ms: Milliseconds,
+        required ts_ms: Milliseconds => time,
         /// Node.
-        required node_id: Text<'a>,
+        required node_id: Text<'a> => name,
         /// Stage of the node.
-        required stage: Stage,
+        required stage: Stage => keep,
         /// Name of the metric: `in_flight`, or the name in the telemetry.
-        required metric: Text<'a>,
+        required metric: Text<'a> => keep,
         /// Value, in the unit of the metric.
-        required value: f64,
+        required value: f64 => keep,
         /// Id of the instance.
-        optional instance_id: Text<'a>,
+        optional instance_id: Text<'a> => name,
         /// Id of the module.
-        optional module_id: Text<'a>,
+        optional module_id: Text<'a> => name,
         /// Unit as reported (UCUM).
-        optional unit: Text<'a>,
+        optional unit: Text<'a> => keep,
         /// Attributes of the metric point, sorted by key.
-        optional attributes: JsonObject<'a>,
+        optional attributes: JsonObject<'a> => attributes,
     }
 }

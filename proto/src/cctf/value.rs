@@ -313,6 +313,8 @@ macro_rules! one_of {
             }
         }
 
+        impl $crate::cctf::treatment::Treat for $name {}
+
         impl $crate::cctf::decode::Decode<'_> for $name {
             fn decode(from: &mut $crate::cctf::decode::Encoded<'_>) -> Option<Self> {
                 Self::parse(from.plain_string()?)

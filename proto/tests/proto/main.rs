@@ -8,3 +8,4 @@
 mod otlp;
 mod rows;
 mod schemas;
+mod treatments;

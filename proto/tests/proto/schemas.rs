@@ -1,6 +1,6 @@
 //! `schemas/` and the tables of `docs/cctf.md` are generated from the row types; drift is an error.
 //!
-//! `CCTF_BLESS=1 cargo test -p cctf-proto --test proto schemas` regenerates them.
+//! `CCTF_BLESS=1 cargo test -p cctf-proto --test proto` regenerates them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use cctf_proto::cctf::schema::{Format, render};
 use cctf_proto::cctf::{Field, File, Kind, Presence, Shape};
 
-const BLESS: &str = "CCTF_BLESS=1 cargo test -p cctf-proto --test proto schemas";
+const BLESS: &str = "CCTF_BLESS=1 cargo test -p cctf-proto --test proto";
 
 /// In `docs/cctf.md`, everything after this line is generated.
 const MARKER: &str = "<!-- What follows is generated from the row types. -->\n";
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Compares a file with its generated content, or writes it if `CCTF_BLESS` is set.
-fn assert_same_or_bless(path: &Path, generated: &str) {
+pub fn assert_same_or_bless(path: &Path, generated: &str) {
     if std::env::var_os("CCTF_BLESS").is_some() {
         fs::write(path, generated).unwrap();
         return;

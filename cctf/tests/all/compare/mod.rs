@@ -1,6 +1,6 @@
 //! `cctf compare`: its verdicts as exit codes, its formats, and input that is missing, invalid, unfinished or damaged.
 
-mod made;
+pub mod made;
 
 use std::fs;
 use std::path::Path;

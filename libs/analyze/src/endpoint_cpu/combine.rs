@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::figures::{CpuOfEndpoint, ModuleCpu, NoCpuTime};
 use super::rows::{EndpointKey, Process, Requests};
+use crate::any_order::sum_in_any_order;
 use crate::regression::{Estimate, OTHER};
 
 /// Share of an endpoint's requests whose processes must have an estimate.
@@ -66,7 +67,7 @@ fn combined((is_other, (method, route)): Key, parts: &[Part]) -> CpuOfEndpoint {
             .iter()
             .filter_map(|(requests, cpu)| Some((*requests as f64, cpu.ok()?)))
     };
-    let known: f64 = estimates().map(|(requests, _)| requests).sum();
+    let known = sum_in_any_order(estimates().map(|(requests, _)| requests));
     let reason = parts
         .iter()
         .filter(|(_, cpu)| cpu.is_err())
@@ -74,12 +75,10 @@ fn combined((is_other, (method, route)): Key, parts: &[Part]) -> CpuOfEndpoint {
     let cpu = match reason {
         Some((_, Err(reason))) if known < SHARE_MIN * requests as f64 => Err(*reason),
         _ => {
-            let mean = estimates()
-                .map(|(weight, cpu)| weight / known * cpu.mean)
-                .sum::<f64>();
+            let mean = sum_in_any_order(estimates().map(|(weight, cpu)| weight / known * cpu.mean));
             let error = |width: fn(&Estimate) -> f64| {
                 let squares = estimates().map(|(weight, cpu)| (weight / known * width(&cpu)).powi(2));
-                squares.sum::<f64>().sqrt()
+                sum_in_any_order(squares).sqrt()
             };
             Ok(Estimate {
                 mean,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::any_order::sum_in_any_order;
 use crate::intervals::{NoInterval, RunLength};
 
 use super::cells::{Cells, Key, MODULE, NODE, OTHER_NAME, decoded};
@@ -151,20 +152,22 @@ fn stations(cells: &Cells) -> BTreeMap<(String, String), Rows> {
 
 fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Check {
     let by_rows = rows.response_ns as f64 / (time_ns as f64).max(1.0);
-    let (mut low, mut high, mut mean) = (0.0, 0.0, 0.0);
+    let (mut lows, mut highs, mut means) = (Vec::new(), Vec::new(), Vec::new());
     // The instances of a station are not independent. So the interval of their sum goes from the sum of the lower ends to the
     // sum of the upper ends.
     for series in samples.in_flight() {
         match series.values.mean_interval(LEVEL, RunLength::Unknown) {
             Ok(interval) => {
-                mean += interval.estimate;
-                low += interval.low.unwrap_or(0.0);
-                high += interval.high.unwrap_or(f64::INFINITY);
+                means.push(interval.estimate);
+                lows.push(interval.low.unwrap_or(0.0));
+                highs.push(interval.high.unwrap_or(f64::INFINITY));
             }
             Err(NoInterval::Constant) => {
                 let count = series.values.count() as f64;
                 let (reach, value) = (EQUAL_SAMPLES_REACH / count, series.sum / count);
-                (mean, low, high) = (mean + value, low + (value - reach).max(0.0), high + value + reach);
+                means.push(value);
+                lows.push((value - reach).max(0.0));
+                highs.push(value + reach);
             }
             Err(reason) => {
                 return Check {
@@ -176,6 +179,7 @@ fn little(of: String, rows: &Rows, samples: &StationSamples, time_ns: u64) -> Ch
             }
         }
     }
+    let [low, high, mean] = [lows, highs, means].map(sum_in_any_order);
     let agrees = low <= by_rows && by_rows <= high;
     Check {
         law: Law::Little,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cctf_proto::cctf::SystemStat;
 
+use crate::any_order::sum_in_any_order;
 use crate::intervals::Accumulator;
 use crate::system_stats::PROCESS_CPU;
 
@@ -44,7 +45,7 @@ impl StationSamples {
             .cpu
             .values()
             .map(|counter| counter.last.0.abs_diff(counter.first.0));
-        times.max().map(|time| (increments.sum(), time))
+        times.max().map(|time| (sum_in_any_order(increments), time))
     }
 
     fn add_cpu(&mut self, key: (String, String), at: i64, value: f64) {
@@ -86,6 +87,7 @@ impl Sampled {
     /// CPU time of all processes of each node.
     pub fn cpu_by_node(&self) -> BTreeMap<String, NodeCpu> {
         let mut nodes: BTreeMap<String, NodeCpu> = BTreeMap::new();
+        let mut seconds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for ((_, node), samples) in &self.stations {
             // One sample shows no increase.
             let counters = samples
@@ -99,10 +101,15 @@ impl Sampled {
                     begin: first.0,
                     end: last.0,
                 });
-                of_node.seconds += last.1 - first.1;
+                seconds.entry(node.clone()).or_default().push(last.1 - first.1);
                 of_node.series += 1;
                 of_node.begin = of_node.begin.min(first.0);
                 of_node.end = of_node.end.max(last.0);
+            }
+        }
+        for (node, seconds) in seconds {
+            if let Some(of_node) = nodes.get_mut(&node) {
+                of_node.seconds = sum_in_any_order(seconds);
             }
         }
         nodes

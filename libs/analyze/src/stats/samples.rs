@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use cctf_proto::cctf::SystemStat;
 
+use crate::any_order::sum_in_any_order;
+
 /// Maximum number of instances, each with about 200 bytes.
 const INSTANCES_MAX: usize = 65_536;
 
@@ -77,7 +79,7 @@ impl InFlight {
         let wanted = self.instances.iter().filter(|(key, _)| is_wanted(key));
         let integrals: Vec<f64> = wanted.filter_map(|(_, samples)| samples.integral()).collect();
         let is_known = !integrals.is_empty() && time_ns > 0;
-        is_known.then(|| integrals.iter().sum::<f64>() / time_ns as f64)
+        is_known.then(|| sum_in_any_order(integrals) / time_ns as f64)
     }
 }
 

@@ -9,6 +9,8 @@ pub mod lines;
 pub mod picks;
 pub mod traces;
 
+use std::cmp::Reverse;
+
 use rundir::ReadError;
 
 use crate::counted::counted;
@@ -242,10 +244,8 @@ impl Survey {
 fn ranked(groups: &[Group], by: By) -> Vec<Key> {
     let is_it = |group: &&Group| group.by == by && !group.key.is_other;
     let mut ranked: Vec<&Group> = groups.iter().filter(is_it).collect();
-    ranked.sort_by(|left, right| {
-        let sum = |group: &Group| group.sums.of(Time::Response).sum_ns;
-        sum(right).cmp(&sum(left)).then_with(|| left.key.cmp(&right.key))
-    });
+    // Stable: groups of equal sums stay in the order of their calls, then of their first rows.
+    ranked.sort_by_key(|group| Reverse(group.sums.of(Time::Response).sum_ns));
     ranked.into_iter().map(|group| group.key.clone()).collect()
 }
 

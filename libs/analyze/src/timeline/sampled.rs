@@ -67,11 +67,19 @@ impl SampledBuckets {
     pub fn by_bucket(&self, module_id: Option<&str>, grid: Grid) -> Vec<Option<f64>> {
         let mut sums = vec![None; grid.buckets()];
         let is_wanted = |module: &Option<String>| module_id.is_none() || module.as_deref() == module_id;
-        for ((module, _, _), samples) in &self.instances {
-            if is_wanted(module) {
-                add_means(&mut sums, samples);
-            }
-        }
+        let instances = self
+            .instances
+            .iter()
+            .filter(|((module, _, _), _)| is_wanted(module));
+        let mut wanted: Vec<&Vec<Samples>> = instances.map(|(_, samples)| samples).collect();
+        // In an order that does not depend on names, so that the rounding of the sums does not, either.
+        wanted.sort_by_cached_key(|samples| {
+            let exact = samples.iter().map(|(sum, count)| (sum.to_bits(), *count));
+            exact.collect::<Vec<_>>()
+        });
+        wanted
+            .into_iter()
+            .for_each(|samples| add_means(&mut sums, samples));
         sums
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use cctf_proto::cctf::{
-    Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, SpanKind, Text, is_error,
+    Call as CallRow, Flag, Invocation as InvocationRow, Milliseconds, NO_ANSWER, SpanKind, Text, is_error,
 };
 use plan::roots::{Clues, Evidence, Role};
 use plan::shape::shape_of;
@@ -30,24 +30,6 @@ fn size(bytes: Option<u64>) -> i64 {
         .and_then(|bytes| i64::try_from(bytes).ok())
         .unwrap_or(UNKNOWN)
 }
-
-/// Names of errors without an answer: of the load driver (timeout, connect, closed, io, not_sent), of gRPC, of Java and of Node.js.
-/// They depend on the load of the moment. Any other name is a fact of the answer.
-const NO_ANSWER: [&str; 13] = [
-    "timeout",
-    "connect",
-    "closed",
-    "io",
-    "not_sent",
-    "DEADLINE_EXCEEDED",
-    "RESOURCE_EXHAUSTED",
-    "UNAVAILABLE",
-    "java.net.ConnectException",
-    "java.net.SocketTimeoutException",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ETIMEDOUT",
-];
 
 impl Chunk {
     /// Reads lines of one file. `read` adds one line and returns whether it is a row. The last line of a growing file is skipped.

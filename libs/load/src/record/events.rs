@@ -191,8 +191,11 @@ mod tests {
     fn line(exchange: Exchange) -> serde_json::Value {
         let mut line = Vec::new();
         append_line(&mut line, ids(), &exchange);
-        assert!(line.ends_with(b"}\n"));
-        serde_json::from_slice(&line).unwrap()
+        let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap()).unwrap();
+        assert!(text.ends_with('}'));
+        let row = cctf_proto::cctf::decode::<cctf_proto::cctf::DriverEvent<'_>>(text);
+        assert!(row.is_some(), "not as the contract encodes it: {text}");
+        serde_json::from_str(text).unwrap()
     }
 
     fn ids() -> Ids {

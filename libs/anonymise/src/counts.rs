@@ -1,0 +1,47 @@
+//! [`Written`]: the rows of one folder, from which the counts of `run_meta.json` follow if lines were dropped.
+
+use std::collections::BTreeMap;
+
+use cctf_proto::cctf::{Counts, File, Shape};
+
+use crate::rows::Facts;
+
+/// What was written of one folder.
+#[derive(Debug, Default)]
+pub struct Written {
+    rows: BTreeMap<File, u64>,
+    orphans: u64,
+    late: u64,
+    damaged: u64,
+}
+
+impl Written {
+    pub fn add(&mut self, facts: &Facts<'_>) {
+        self.orphans += u64::from(facts.is_orphan);
+        self.late += u64::from(facts.is_late);
+    }
+
+    pub fn add_file(&mut self, file: File, rows: u64, damaged: u64) {
+        if file.shape() == Shape::Lines {
+            self.rows.insert(file, rows);
+            self.damaged += damaged;
+        }
+    }
+
+    /// Makes the counts those of the written rows, if lines were dropped: `cctf validate` compares them.
+    pub fn correct(&self, counts: &mut Counts) {
+        if self.damaged == 0 {
+            return;
+        }
+        for (file, rows) in &self.rows {
+            counts.rows.0.insert(file.name().to_owned(), *rows);
+        }
+        counts.orphans = self.orphans;
+        counts.late = self.late;
+        if let Some(outcomes) = &mut counts.spans_by_outcome {
+            let rows = |file| self.rows.get(&file).copied().unwrap_or_default();
+            outcomes.rows = rows(File::Invocations).saturating_add(rows(File::Calls));
+            counts.spans = outcomes.total();
+        }
+    }
+}

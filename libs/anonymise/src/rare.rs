@@ -1,0 +1,154 @@
+//! [`Endpoints`]: invocations by endpoint, to name those with few of them: whoever knows the application can recognise a rare endpoint.
+
+use cctf_proto::cctf::{Replacer as _, Treatment, Untreatable};
+use foldhash::HashMap;
+use plan::shape::shape_of;
+use serde::Serialize;
+
+use crate::replacer::Anonymiser;
+
+/// Maximum number of endpoints that are counted. Rows of further ones are counted together.
+const ENDPOINTS_MAX: usize = 100_000;
+/// Maximum number of rare endpoints in the summary.
+const RARE_SHOWN_MAX: usize = 1_000;
+
+/// Module, method, and route or path without ids.
+type Name = (String, Option<String>, Option<String>);
+
+/// Invocations by endpoint.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    numbers: HashMap<Name, usize>,
+    /// In the order of their first rows.
+    counted: Vec<(Name, u64)>,
+    uncounted: u64,
+}
+
+/// An endpoint with fewer calls than asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RareEndpoint {
+    pub module: String,
+    pub method: Option<String>,
+    pub endpoint: Option<String>,
+    pub calls: u64,
+    /// The module in the new files.
+    pub anonymised_module: String,
+    /// The endpoint in the new files. An id in a path is `*`.
+    pub anonymised_endpoint: Option<String>,
+}
+
+/// The endpoints with few calls.
+#[derive(Debug, Default, Serialize)]
+pub struct RareEndpoints {
+    /// An endpoint with fewer invocations is rare.
+    pub below: u64,
+    /// All rare endpoints.
+    pub endpoints: u64,
+    /// The first 1,000, by number of calls, then by first appearance.
+    pub shown: Vec<RareEndpoint>,
+    /// Rows of endpoints that were not counted one by one, because there were more than 100,000.
+    pub uncounted_rows: u64,
+}
+
+impl Endpoints {
+    pub fn add(&mut self, (module, method, place): (&str, Option<&str>, Option<&str>)) {
+        let shape = place.map(shape_of);
+        let name = (
+            module.to_owned(),
+            method.map(str::to_owned),
+            shape.map(|shape| shape.into_owned()),
+        );
+        if let Some(&number) = self.numbers.get(&name) {
+            self.counted[number].1 += 1;
+        } else if self.counted.len() < ENDPOINTS_MAX {
+            self.numbers.insert(name.clone(), self.counted.len());
+            self.counted.push((name, 1));
+        } else {
+            self.uncounted += 1;
+        }
+    }
+
+    /// The endpoints with fewer than `below` calls.
+    ///
+    /// # Errors
+    /// None for the treatments of names and paths.
+    pub fn rare(self, below: u64, by: &mut Anonymiser) -> Result<RareEndpoints, Untreatable> {
+        let mut rare: Vec<_> = self
+            .counted
+            .into_iter()
+            .filter(|(_, calls)| *calls < below)
+            .collect();
+        rare.sort_by_key(|(_, calls)| *calls);
+        let endpoints = rare.len() as u64;
+        rare.truncate(RARE_SHOWN_MAX);
+        let counts = by.replaced().clone();
+        let mut shown = Vec::with_capacity(rare.len());
+        for ((module, method, endpoint), calls) in rare {
+            let anonymised_endpoint = match &endpoint {
+                Some(endpoint) => Some(replacement(by, Treatment::Path, endpoint)?),
+                None => None,
+            };
+            shown.push(RareEndpoint {
+                anonymised_module: replacement(by, Treatment::Name, &module)?,
+                anonymised_endpoint,
+                module,
+                method,
+                endpoint,
+                calls,
+            });
+        }
+        by.restore(counts);
+        Ok(RareEndpoints {
+            below,
+            endpoints,
+            shown,
+            uncounted_rows: self.uncounted,
+        })
+    }
+}
+
+/// The replacement of a text, without quotes: replacements have nothing that is escaped. A `*` of a shape stays.
+fn replacement(by: &mut Anonymiser, treatment: Treatment, text: &str) -> Result<String, Untreatable> {
+    let mut out = String::new();
+    for (index, part) in text.split('*').enumerate() {
+        if index > 0 {
+            out.push('*');
+        }
+        let mut json = Vec::new();
+        by.text(treatment, "", part, &mut json)?;
+        out.push_str(String::from_utf8_lossy(&json).trim_matches('"'));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Key;
+
+    #[test]
+    fn rare_endpoints_are_ordered_by_calls_then_by_appearance() {
+        let mut endpoints = Endpoints::default();
+        for path in [
+            "/z", "/a", "/often", "/z", "/users/1", "/users/2", "/users/3", "/often", "/often",
+        ] {
+            endpoints.add(("shop", Some("GET"), Some(path)));
+        }
+        endpoints.add(("shop", None, None));
+        let key = Key::new(&(0..32).collect::<Vec<u8>>());
+        let mut by = Anonymiser::new(&key);
+        let rare = endpoints.rare(3, &mut by).unwrap();
+        let names: Vec<_> = rare
+            .shown
+            .iter()
+            .map(|rare| (rare.endpoint.as_deref(), rare.calls))
+            .collect();
+        assert_eq!(names, [(Some("/a"), 1), (None, 1), (Some("/z"), 2)]);
+        assert_eq!((rare.endpoints, rare.uncounted_rows), (3, 0));
+        assert_eq!(by.replaced().names, 0);
+        let mut path = Vec::new();
+        by.text(Treatment::Path, "", "/a", &mut path).unwrap();
+        let shown = rare.shown[0].anonymised_endpoint.as_deref().unwrap();
+        assert_eq!(format!("{shown:?}").as_bytes(), path);
+    }
+}

@@ -1,0 +1,67 @@
+//! [`Summary`]: what was anonymised, dropped and left rare.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::rare::RareEndpoints;
+use crate::replacer::Replaced;
+
+/// Maximum number of different unknown fields whose names are kept.
+const UNKNOWN_MAX: usize = 64;
+/// Longest name of an unknown field that is kept, bytes.
+const UNKNOWN_NAME_BYTES_MAX: usize = 128;
+
+/// Fields that the contract does not have. They are left out.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// Values by field, of the first 64 fields.
+    pub by_field: BTreeMap<String, u64>,
+    /// All values.
+    pub values: u64,
+}
+
+impl Unknown {
+    pub fn add(&mut self, name: &str) {
+        self.values += 1;
+        if let Some(count) = self.by_field.get_mut(name) {
+            *count += 1;
+        } else if self.by_field.len() < UNKNOWN_MAX && name.len() <= UNKNOWN_NAME_BYTES_MAX {
+            self.by_field.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// Rows of one file, of all folders.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FileRows {
+    pub written: u64,
+    /// Lines and entries that could not be read, and were left out.
+    pub damaged: u64,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// The new folder.
+    pub out: PathBuf,
+    /// The run folders in it; the folder itself if the run has one part.
+    pub folders: Vec<PathBuf>,
+    /// Bytes of the files that were read.
+    pub bytes_read: u64,
+    /// Rows by file.
+    pub files: BTreeMap<String, FileRows>,
+    pub replaced: Replaced,
+    pub unknown_fields: Unknown,
+    pub rare_endpoints: RareEndpoints,
+    /// Folders whose run has not ended.
+    pub open: u64,
+}
+
+impl Summary {
+    /// Lines and entries that could not be read.
+    pub fn damaged(&self) -> u64 {
+        self.files.values().map(|rows| rows.damaged).sum()
+    }
+}
