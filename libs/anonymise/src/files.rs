@@ -139,13 +139,12 @@ impl<'f> FolderFiles<'f> {
             self.damaged_whole(file);
             return Ok(None);
         };
-        let (mut rows, mut out) = (FileRows::default(), b"[".to_vec());
+        let (mut rows, mut out) = (FileRows::default(), b"[\n".to_vec());
         for entry in entries {
             let begin = out.len();
             if rows.written > 0 {
-                out.push(b',');
+                out.extend_from_slice(b",\n");
             }
-            out.push(b'\n');
             let treated = treat_row_of(file, entry.get().as_bytes(), &mut split(with).1, &mut out, |_| {});
             match treated {
                 Ok(()) => rows.written += 1,
@@ -190,10 +189,10 @@ impl<'f> FolderFiles<'f> {
 
 fn split<'s>(with: &'s mut Progressing<'_>) -> (&'s mut Endpoints, Context<'s>) {
     let context = Context {
-        by: with.by,
-        unknown: with.unknown,
+        by: &mut *with.by,
+        unknown: &mut *with.unknown,
     };
-    (with.endpoints, context)
+    (&mut *with.endpoints, context)
 }
 
 /// Passes each line to `treated`, which appends it without names. A line that cannot be read is dropped and counted.

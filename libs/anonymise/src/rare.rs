@@ -18,10 +18,13 @@ type Name = (String, Option<String>, Option<String>);
 /// Invocations by endpoint.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    numbers: HashMap<Name, usize>,
+    /// By [`Endpoints::key`].
+    numbers: HashMap<Box<str>, usize>,
     /// In the order of their first rows.
     counted: Vec<(Name, u64)>,
     uncounted: u64,
+    /// Module, method and place of the last row, in one text.
+    key: String,
 }
 
 /// An endpoint with fewer calls than asked for.
@@ -52,16 +55,22 @@ pub struct RareEndpoints {
 
 impl Endpoints {
     pub fn add(&mut self, (module, method, place): (&str, Option<&str>, Option<&str>)) {
-        let shape = place.map(shape_of);
-        let name = (
-            module.to_owned(),
-            method.map(str::to_owned),
-            shape.map(|shape| shape.into_owned()),
-        );
-        if let Some(&number) = self.numbers.get(&name) {
+        let place = place.map(shape_of);
+        self.key.clear();
+        for part in [Some(module), method, place.as_deref()] {
+            // An absent part is not an empty one.
+            self.key.push_str(if part.is_some() { "\n+" } else { "\n-" });
+            self.key.push_str(part.unwrap_or_default());
+        }
+        if let Some(&number) = self.numbers.get(self.key.as_str()) {
             self.counted[number].1 += 1;
         } else if self.counted.len() < ENDPOINTS_MAX {
-            self.numbers.insert(name.clone(), self.counted.len());
+            let name = (
+                module.to_owned(),
+                method.map(str::to_owned),
+                place.map(|place| place.into_owned()),
+            );
+            self.numbers.insert(self.key.as_str().into(), self.counted.len());
             self.counted.push((name, 1));
         } else {
             self.uncounted += 1;

@@ -1,8 +1,8 @@
 //! [`treat`]: one row as text, read, replaced and written; [`treat_row_of`]: the same for a row of a given file.
 
 use cctf_proto::cctf::{
-    Call, File, HostMetric, Invocation, Link, LinkMetric, Module, Node, PlacementEvent, Row, SystemStat,
-    Untreatable, decode,
+    Call, File, Flag, Flags, HostMetric, Invocation, Link, LinkMetric, Module, Node, PlacementEvent, Row,
+    RunMeta, SystemStat, Untreatable, decode,
 };
 use rundir::fields::Fields;
 
@@ -96,7 +96,6 @@ pub fn treat_row_of(
     out: &mut Vec<u8>,
     on_facts: impl FnOnce(&Facts<'_>),
 ) -> Result<(), Damage> {
-    use cctf_proto::cctf::{Flag, Flags};
     let flagged = |flags: Option<Flags>| {
         let flags = flags.unwrap_or_default();
         (flags.has(Flag::Orphan), flags.has(Flag::Late))
@@ -108,7 +107,7 @@ pub fn treat_row_of(
             on_facts(&Facts {
                 is_orphan,
                 is_late,
-                endpoint: Some((&row.module_id, row.method.as_deref(), place)),
+                endpoint: Some((&*row.module_id, row.method.as_deref(), place)),
             });
         }),
         File::Calls => treat::<Call<'_>>(bytes, context, out, |row| {
@@ -126,6 +125,6 @@ pub fn treat_row_of(
         File::Nodes => treat::<Node<'_>>(bytes, context, out, |_| {}),
         File::Links => treat::<Link<'_>>(bytes, context, out, |_| {}),
         File::ModuleInventory => treat::<Module<'_>>(bytes, context, out, |_| {}),
-        File::RunMeta => treat::<cctf_proto::cctf::RunMeta<'_>>(bytes, context, out, |_| {}),
+        File::RunMeta => treat::<RunMeta<'_>>(bytes, context, out, |_| {}),
     }
 }

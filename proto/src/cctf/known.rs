@@ -96,6 +96,16 @@ const OPERATIONS: [&str; 37] = [
     "timer",
 ];
 
+/// The files of lines. A test compares them with the contract.
+const FILES: [&str; 6] = [
+    "invocations.jsonl",
+    "calls.jsonl",
+    "host_metrics.jsonl",
+    "link_metrics.jsonl",
+    "placement_events.jsonl",
+    "system_stats.jsonl",
+];
+
 const REASONS: [&str; 13] = [
     "trace_id_length",
     "span_id_length",
@@ -222,9 +232,7 @@ pub(crate) const REPLAY_NETWORK: Known = known("loopback", |text| text == "loopb
 /// The merge distinguishes such a start from the real one.
 pub(crate) const PLACEMENT_REASON: Known = known("already_running", |text| text == "already_running");
 
-pub(crate) const FILE_NAME: Known = known("the names of the files", |text| {
-    super::files::File::ALL.iter().any(|file| file.name() == text)
-});
+pub(crate) const FILE_NAME: Known = known("the names of the files", |text| FILES.contains(&text));
 
 pub(crate) const REASON: Known = known("the normalizer's reasons", |text| REASONS.contains(&text));
 
@@ -236,6 +244,13 @@ pub const ATTRIBUTE: Known = known("common keys of the semantic conventions", |t
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cctf::{File, Shape};
+
+    #[test]
+    fn all_files_of_lines_are_known() {
+        let lines = File::ALL.iter().filter(|file| file.shape() == Shape::Lines);
+        assert_eq!(lines.map(|file| file.name()).collect::<Vec<_>>(), FILES);
+    }
 
     #[test]
     fn texts_of_the_contract_are_known_and_names_are_not() {
