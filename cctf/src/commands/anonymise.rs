@@ -52,7 +52,7 @@ pub struct AnonymiseArgs {
     #[arg(long, env = "CCTF_LOGS_DIR", default_value = "logs", value_name = "DIR")]
     logs_dir: PathBuf,
     /// Path to the key file: at least 32 random bytes. Use the same key for runs that belong together.
-    #[arg(long, env = "CCTF_KEY", value_name = "FILE")]
+    #[arg(long, env = "CCTF_ANONYMISE_KEY", value_name = "FILE")]
     key: PathBuf,
     /// Make a new key and write it to the key file, which must not exist.
     #[arg(long)]
@@ -61,7 +61,7 @@ pub struct AnonymiseArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Report endpoints with fewer than K invocations.
-    #[arg(long, env = "CCTF_K", default_value_t = 10, value_name = "K")]
+    #[arg(long, default_value_t = 10, value_name = "K")]
     k: u64,
     /// Output format of the summary.
     #[arg(long, env = "CCTF_FORMAT", value_enum, default_value = "text")]
