@@ -164,7 +164,8 @@ mod tests {
                 .collect();
             let (text, other) = (format!("/{}", segments.join("/")), format!("/{}", other.join("/")));
             prop_assert_eq!(shape_of(&text), shape_of(&other));
-            prop_assert_eq!(shape_of(&path(&text)), shape_of(&path(&other)));
+            let replaced = [path(&text), path(&other)];
+            prop_assert_eq!(shape_of(&replaced[0]), shape_of(&replaced[1]));
         }
     }
 
