@@ -12,7 +12,7 @@ const SHIFT_MIN: u32 = 20;
 pub struct TimeBuckets<const N: usize> {
     /// Binary logarithm of the width, nanoseconds.
     shift: u32,
-    /// Number of the first bucket since the Unix epoch.
+    /// Number of the first bucket since the origin of the timestamps.
     first: i64,
     sums: Vec<[f64; N]>,
 }
@@ -20,7 +20,7 @@ pub struct TimeBuckets<const N: usize> {
 /// Sums over a part of the time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Batch<const N: usize> {
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the origin of the timestamps.
     pub begin: i64,
     pub end: i64,
     pub sums: [f64; N],

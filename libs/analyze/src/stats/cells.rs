@@ -43,9 +43,9 @@ pub struct ChunkCells {
 }
 
 impl ChunkCells {
-    /// Adds an invocation, and returns the number of its cell in this chunk.
+    /// Adds an invocation, and returns the number of its cell in this chunk. `origin`: that of [`load::add`].
     #[inline]
-    pub fn add(&mut self, row: &InvocationRow<'_>) -> u32 {
+    pub fn add(&mut self, row: &InvocationRow<'_>, origin: i64) -> u32 {
         self.scratch.clear();
         for part in [row.app, row.module, row.node, row.method, row.endpoint_route()] {
             self.scratch.extend_from_slice(part);
@@ -56,7 +56,7 @@ impl ChunkCells {
             None => self.insert(),
         };
         add(&mut self.sums[number as usize], row);
-        load::add(&mut self.loads[number as usize], row);
+        load::add(&mut self.loads[number as usize], row, origin);
         number
     }
 
@@ -264,7 +264,7 @@ mod tests {
         let mut cells = Cells::default();
         for path in [&b"\"/a\""[..], b"\"\\u002fa\"", b"\"/b\"", b"\"/a\""] {
             let mut chunk = ChunkCells::default();
-            chunk.add(&row(b"\"m\"", b"\"n\"", path));
+            chunk.add(&row(b"\"m\"", b"\"n\"", path), 0);
             cells.absorb(&chunk);
         }
         let routes: Vec<&str> = cells
@@ -287,11 +287,11 @@ mod tests {
         let mut chunk = ChunkCells::default();
         for number in 0..ENDPOINT_CELLS_MAX + 10 {
             let path = format!("\"/{number}\"");
-            chunk.add(&row(b"\"m\"", b"\"n\"", path.as_bytes()));
+            chunk.add(&row(b"\"m\"", b"\"n\"", path.as_bytes()), 0);
         }
         for number in 0..MODULE_CELLS_MAX + 10 {
             let module = format!("\"m{number}\"");
-            chunk.add(&row(module.as_bytes(), b"\"n\"", b""));
+            chunk.add(&row(module.as_bytes(), b"\"n\"", b""), 0);
         }
         cells.absorb(&chunk);
         assert_eq!(cells.beyond, MODULE_CELLS_MAX as u64 + 20);

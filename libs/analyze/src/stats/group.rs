@@ -156,6 +156,8 @@ pub struct Sources<'s> {
     pub series: &'s Series,
     pub stations: &'s Stations,
     pub bounds: Bounds,
+    /// That of sums by time.
+    pub origin: i64,
     pub time_ns: u64,
 }
 
@@ -226,6 +228,7 @@ impl Sources<'_> {
             gaps: &group.gaps,
             buckets,
             bounds: self.bounds,
+            origin: self.origin,
             length,
             busy_ns: group.busy_ns,
             slots: &|bounds| self.slot_ns(group.by, &group.key, bounds),

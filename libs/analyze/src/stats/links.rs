@@ -40,6 +40,8 @@ pub struct Crossing {
     pub cell: u32,
     pub ts_enqueue: i64,
     pub ts_end: i64,
+    /// The origin of [`load::add`].
+    pub origin: i64,
     pub network_ns: Option<u64>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
@@ -354,7 +356,7 @@ impl LinkSeries {
             is_error: crossing.is_error,
             ..InvocationRow::default()
         };
-        load::add(&mut self.load, &row);
+        load::add(&mut self.load, &row, crossing.origin);
     }
 }
 
@@ -373,6 +375,7 @@ mod tests {
             cell: 0,
             ts_enqueue: call as i64,
             ts_end: call as i64 + 2,
+            origin: 0,
             network_ns: Some(call),
             bytes_in: None,
             bytes_out: Some(1),

@@ -70,10 +70,11 @@ const NS_PER_S: f64 = 1e9;
 /// Sums of a group by `ts_start`: at most 3 KiB.
 pub type LoadBuckets = TimeBuckets<COLUMNS>;
 
-/// Adds an invocation.
+/// Adds an invocation. Times count from `origin`, nanoseconds since the Unix epoch, so that a run whose times are shifted is
+/// divided at the same places.
 #[inline]
-pub fn add(buckets: &mut LoadBuckets, row: &InvocationRow<'_>) {
-    let sums = buckets.at(row.ts_start);
+pub fn add(buckets: &mut LoadBuckets, row: &InvocationRow<'_>, origin: i64) {
+    let sums = buckets.at(row.ts_start.saturating_sub(origin));
     let mut add = |column: usize, value: u64| sums[column] += value as f64;
     add(CALLS, 1);
     add(ERRORS, u64::from(row.is_error));
@@ -104,6 +105,8 @@ pub struct Source<'s> {
     pub gaps: &'s Gaps,
     pub buckets: &'s LoadBuckets,
     pub bounds: Bounds,
+    /// That of the buckets.
+    pub origin: i64,
     /// Length of the run for the group's queues.
     pub length: RunLength,
     pub busy_ns: u128,
@@ -115,7 +118,8 @@ type Found = Option<Result<Interval, NoInterval>>;
 
 impl Source<'_> {
     pub fn intervals(&self) -> LoadIntervals {
-        let batches = self.buckets.batches(self.bounds.begin, self.bounds.end);
+        let [begin, end] = [self.bounds.begin, self.bounds.end].map(|at| at.saturating_sub(self.origin));
+        let batches = self.buckets.batches(begin, end);
         let has_time = self.bounds.begin < self.bounds.end;
         Load::ALL.map(|load| match load {
             Load::Variation => self.gaps.cv().and_then(|_| self.gaps.interval()),
@@ -183,8 +187,8 @@ impl Source<'_> {
         };
         let part = |batch: &Batch<COLUMNS>| {
             let bounds = Bounds {
-                begin: batch.begin,
-                end: batch.end,
+                begin: batch.begin.saturating_add(self.origin),
+                end: batch.end.saturating_add(self.origin),
             };
             Some(Part {
                 numerator: batch.sums[SERVICE] - share * batch.sums[WAITS],

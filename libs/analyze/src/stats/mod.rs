@@ -188,6 +188,7 @@ fn finish(opened: &Opened, options: &Options, mut scan: Scan) -> Result<Stats, R
         slots: slots.as_ref(),
         in_flight: &in_flight,
         bounds,
+        origin: scan::origin_of(opened.clocks),
         time_ns,
     };
     let checks = match &scan.links {

@@ -73,6 +73,21 @@ pub struct Limits {
     pub clocks: Bounds,
 }
 
+impl Limits {
+    /// The time from which sums by time count: a fixed time before the recorded start of the run, or the Unix epoch.
+    fn origin(&self) -> i64 {
+        origin_of(self.clocks)
+    }
+}
+
+/// The origin of sums by time.
+pub fn origin_of(clocks: Bounds) -> i64 {
+    match clocks == Bounds::EVERYTHING {
+        true => 0,
+        false => clocks.begin,
+    }
+}
+
 /// Everything that the rows add up to.
 #[derive(Default)]
 pub struct Scan {
@@ -272,7 +287,7 @@ impl Invocations {
         if !limits.window.has(row.ts_start) {
             return Ok(());
         }
-        let cell = self.cells.add(&row);
+        let cell = self.cells.add(&row, limits.origin());
         self.arrivals.push(Arrival {
             ts_enqueue: row.ts_enqueue,
             cell,
@@ -284,6 +299,7 @@ impl Invocations {
                 cell,
                 ts_enqueue: row.ts_enqueue,
                 ts_end: row.ts_end,
+                origin: limits.origin(),
                 network_ns: row.times[super::figures::Time::Network as usize],
                 bytes_in: row.bytes_in,
                 bytes_out: row.bytes_out,

@@ -143,7 +143,7 @@ impl Recorded {
 
     pub fn add(&mut self, row: &InvocationRow<'_>) {
         cells::add(&mut self.sums, row);
-        load::add(&mut self.buckets, row);
+        load::add(&mut self.buckets, row, 0);
         self.enqueued.push(row.ts_enqueue);
         self.bounds.begin = self.bounds.begin.min(row.ts_start);
         self.bounds.end = self.bounds.end.max(row.ts_end);
@@ -159,6 +159,7 @@ impl Recorded {
             gaps: &gaps,
             buckets: &self.buckets,
             bounds: self.bounds,
+            origin: 0,
             length,
             busy_ns: self.sums.of(Time::Service).sum_ns,
             slots,
