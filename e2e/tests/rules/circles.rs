@@ -27,8 +27,14 @@ const fn circle(root: &'static str, modules: &'static [&'static str], reason: &'
 const CIRCLES: &[Circle] = &[
     circle(
         "proto/src/",
-        &["cctf::row", "cctf::treatment", "cctf::value"],
-        "a row consists of values, a value can be a row, and each has a treatment",
+        &[
+            "cctf::ids",
+            "cctf::milliseconds",
+            "cctf::row",
+            "cctf::treatment",
+            "cctf::value",
+        ],
+        "a row consists of values, a value can be a row, and each is replaced by its treatment",
     ),
     circle(
         "service/src/",
