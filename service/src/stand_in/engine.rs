@@ -32,10 +32,10 @@ pub struct Engine {
     late_cpu_ns: u64,
     /// CPU time of all gaps before the answer that are not over.
     future_cpu_ns: u64,
-    /// Calls before the answer that have not ended. Executing them costs CPU time.
-    open_calls: u64,
-    /// Expected CPU time of executing one of them.
-    pub call_cost_ns: u64,
+    /// Expected CPU time of executing the calls before the answer that have not ended.
+    open_costs_ns: u64,
+    /// The time at which the answer's gap was over.
+    answer_due_ns: Option<u64>,
     was_idle: bool,
     is_answered: bool,
 }
@@ -62,11 +62,28 @@ impl Engine {
             beside_cpu_ns: work.beside_cpu_ns,
             late_cpu_ns: 0,
             future_cpu_ns: before_answer().map(|call| call.wait.cpu_ns).sum::<u64>() + work.answer.cpu_ns,
-            open_calls: before_answer().count() as u64,
-            call_cost_ns: 0,
+            open_costs_ns: 0,
+            answer_due_ns: None,
             was_idle: false,
             is_answered: false,
         }
+    }
+
+    /// States what executing a call before the answer is expected to cost.
+    pub fn expect_cost(&mut self, call: usize, cost_ns: u64) {
+        self.nodes[call].cost_ns = cost_ns;
+        self.open_costs_ns = self.open_costs_ns.saturating_add(cost_ns);
+    }
+
+    /// The answer's gap ends earlier by the time that ending the request is expected to take, so that the request ends in time.
+    pub fn expect_finish(&mut self, finish_ns: u64) {
+        let answer = self.answer();
+        self.nodes[answer].gap_ns = self.nodes[answer].gap_ns.saturating_sub(finish_ns);
+    }
+
+    /// The time at which the answer's gap was over, if it is.
+    pub fn answer_due_ns(&self) -> Option<u64> {
+        self.answer_due_ns
     }
 
     /// Starts the invocation.
@@ -94,7 +111,10 @@ impl Engine {
             self.planned_cpu_ns = self.planned_cpu_ns.saturating_add(gap_cpu_ns);
             self.future_cpu_ns = self.future_cpu_ns.saturating_sub(gap_cpu_ns);
         }
-        if let Some(index) = self.gaps.take_ended(now_ns) {
+        if let Some((due_ns, index)) = self.gaps.take_ended(now_ns) {
+            if index == self.answer() {
+                self.answer_due_ns = Some(due_ns);
+            }
             return self.leave_gap(index, now_ns);
         }
         self.idle_step()
@@ -202,9 +222,8 @@ impl Engine {
             .future_cpu_ns
             .saturating_sub(gap_cpu_ns)
             .saturating_add(self.beside_cpu_ns);
-        let costs_ns = self.call_cost_ns.saturating_mul(self.open_calls);
         let target_ns = self.planned_cpu_ns.saturating_add(gap_cpu_ns);
-        target_ns.saturating_sub(costs_ns.saturating_sub(further_ns))
+        target_ns.saturating_sub(self.open_costs_ns.saturating_sub(further_ns))
     }
 
     fn answer(&self) -> usize {
@@ -339,7 +358,7 @@ impl Engine {
         ending.push((index, at_ns, is_failed));
         while let Some((index, at_ns, is_failed)) = ending.pop() {
             self.nodes[index].state = State::Ended { is_failed };
-            self.open_calls = self.open_calls.saturating_sub(1);
+            self.open_costs_ns = self.open_costs_ns.saturating_sub(self.nodes[index].cost_ns);
             for edge in 0..self.graph.followers(index).len() {
                 let (follower, role) = self.graph.followers(index)[edge];
                 let node = &mut self.nodes[usize::from(follower)];

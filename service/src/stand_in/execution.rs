@@ -32,6 +32,8 @@ pub struct Execution {
     pub used_by_calls: Reading,
     /// Calls so far, without sleeps.
     pub calls_started: u64,
+    /// Bytes of their bodies and answers.
+    pub bytes_of_calls: u64,
     stand_in: Arc<StandIn>,
     /// For each call that has started.
     spans: Vec<Option<Span>>,
@@ -60,6 +62,7 @@ impl Execution {
             mailbox: Arc::default(),
             used_by_calls: Reading::default(),
             calls_started: 0,
+            bytes_of_calls: 0,
             stand_in,
             lineage: Lineage {
                 parent: parent.map(|parent| Context::new().with_remote_span_context(parent)),
@@ -68,6 +71,17 @@ impl Execution {
             },
             hops,
         }
+    }
+
+    /// Tells the engine what the execution itself will cost, from earlier requests.
+    pub fn expect_costs(&mut self) {
+        let line = self.stand_in.call.line();
+        for (index, call) in self.plan.calls.iter().enumerate() {
+            if call.what != What::Sleep && !call.is_after_answer {
+                self.engine.expect_cost(index, line.at(call.bytes()));
+            }
+        }
+        self.engine.expect_finish(self.stand_in.finish.get());
     }
 
     /// Passes all answers on to the engine.
@@ -116,6 +130,7 @@ impl Execution {
             return;
         }
         self.calls_started += 1;
+        self.bytes_of_calls += planned.bytes();
         if let (Some(parent), Some(tracer)) = (&self.lineage.parent, &self.stand_in.service.tracer) {
             let mut builder = planned.span.span();
             builder.start_time = Some(system_time(now_ns));

@@ -65,10 +65,10 @@ impl Gaps {
         self.passing.peek().map(|Reverse((end_ns, _))| *end_ns)
     }
 
-    /// The first gap that is over.
-    pub fn take_ended(&mut self, now_ns: u64) -> Option<usize> {
+    /// The first gap that is over, and when it was.
+    pub fn take_ended(&mut self, now_ns: u64) -> Option<(u64, usize)> {
         self.next_end_ns().filter(|end_ns| *end_ns <= now_ns)?;
-        self.passing.pop().map(|Reverse((_, index))| index)
+        self.passing.pop().map(|Reverse(gap)| gap)
     }
 
     /// All gaps begin at this time, unless they began later.

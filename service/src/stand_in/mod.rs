@@ -4,11 +4,13 @@
 //! it on a slot's thread, and `afterwards` what is left after the answer. Both take each `step` from the engine and perform it
 //! through `execution`. `calls` sends requests, `padded` to the recorded size, to other stand-ins, whose `addresses` are in a
 //! file. Answers come to a `mailbox`, which wakes a thread or continues an invocation that has none; so does the `timer`.
-//! `delayed` requests need no invocation. `shared` is the state of all requests, with an `estimate` of each cost of execution;
+//! `delayed` requests need no invocation. `shared` is the state of all requests, with an `estimate` of each cost of execution, and `call_cost`
+//! of a call by its size;
 //! `counters` are on /metrics, and `open_files` raises a limit.
 
 pub mod addresses;
 pub mod afterwards;
+pub mod call_cost;
 pub mod calls;
 pub mod counters;
 pub mod delayed;

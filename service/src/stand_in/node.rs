@@ -19,6 +19,8 @@ pub struct Node {
     pub is_failed: bool,
     /// For each callee.
     pub delays_ns: Vec<u64>,
+    /// Expected CPU time of executing it.
+    pub cost_ns: u64,
 }
 
 /// How far it is.
@@ -56,6 +58,7 @@ impl Node {
             ends: Ends::Answer,
             is_failed: false,
             delays_ns: Vec::new(),
+            cost_ns: 0,
         }
     }
 

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
+use super::engine::Engine;
+use super::estimate::Estimate;
 use super::execution::{Execution, executed};
 use super::mailbox::Parked;
 use super::padded::ZEROS;
-use super::shared::StandIn;
+use super::shared::{FINISH_NS_MAX, StandIn};
 use super::step::Step;
 use crate::burn::burn;
 use crate::meter::{self, Reading};
@@ -22,6 +24,8 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
+/// CPU time above the plan from which on a request ends late because of it: what using CPU time is exact to.
+const OVERRUN_NS: u64 = 4_000;
 /// Maximum CPU time between two looks for an answer, which is how late the gap after it can begin.
 const ANSWER_SLICE_NS: u64 = 10_000;
 
@@ -85,7 +89,7 @@ impl Task for NewPlan {
             times.start_ns = None;
         }
         execution.mailbox.read_by(thread::current());
-        execution.engine.call_cost_ns = stand_in.call.get();
+        execution.expect_costs();
         execution.engine.start(start_ns);
         let request = InProgress {
             stand_in,
@@ -351,8 +355,12 @@ impl OnSlot {
         if execution.calls_started > 0 && times.slot_wait_ns.is_none() {
             let costs_ns = used.cpu_ns.saturating_sub(self.burnt_ns);
             let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
-            stand_in.call.add(costs_ns / execution.calls_started);
+            let calls = execution.calls_started as f64;
+            stand_in
+                .call
+                .add(execution.bytes_of_calls as f64 / calls, costs_ns as f64 / calls);
         }
+        learn_finish(&stand_in.finish, &execution.engine, times.end_ns, used.cpu_ns);
         // CPU time for a call that has not started is not in the planned sum.
         if self.is_exact && !execution.engine.is_burning() {
             let tail_ns = stand_in.tail.get().saturating_add(used.cpu_ns);
@@ -371,6 +379,18 @@ impl OnSlot {
                 ticket,
             },
         }
+    }
+}
+
+/// Learns from a request that its own work has not delayed.
+fn learn_finish(finish: &Estimate, engine: &Engine, end_ns: u64, used_cpu_ns: u64) {
+    let Some(due_ns) = engine.answer_due_ns() else {
+        return;
+    };
+    let took_ns = end_ns.saturating_sub(due_ns);
+    let is_overrun = used_cpu_ns > engine.planned_cpu_ns().saturating_add(OVERRUN_NS);
+    if took_ns <= FINISH_NS_MAX && !is_overrun {
+        finish.add(took_ns);
     }
 }
 

@@ -28,6 +28,7 @@ pub struct PlannedCall {
     pub outcome: Outcome,
     /// Recorded size of the answer.
     pub bytes_in: u32,
+    pub is_after_answer: bool,
     pub callees: Vec<Receiver>,
 }
 
@@ -80,6 +81,7 @@ impl Plan {
                     is_failed: call.is_failed,
                 },
                 bytes_in: call.bytes_in,
+                is_after_answer: call.is_after_answer,
                 callees,
             }
         });
@@ -92,6 +94,17 @@ impl Plan {
                 is_failed: work.is_failed,
             },
         }
+    }
+}
+
+impl PlannedCall {
+    /// Size of its requests and of the answer.
+    pub fn bytes(&self) -> u64 {
+        let requests = self
+            .callees
+            .iter()
+            .map(|callee| callee.work.len().max(callee.body_bytes as usize) as u64);
+        requests.sum::<u64>() + u64::from(self.bytes_in)
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 
 use super::addresses::Addresses;
+use super::call_cost::CallCost;
 use super::calls::Calls;
 use super::counters::Counters;
 use super::estimate::Estimate;
@@ -26,8 +27,11 @@ const STACK_BYTES: usize = 512 << 10;
 const AFTERWARDS_MAX: usize = 16_384;
 /// Maximum estimate of the CPU time at the end of a request, which takes a tenth of it.
 const TAIL_NS_MAX: u64 = 50_000;
-/// Maximum estimate of the CPU time of one call, which takes a quarter of it.
-const CALL_NS_MAX: u64 = 200_000;
+/// Maximum estimate of the CPU time of one call: one with a small body takes a twentieth of it, one with a megabyte a third.
+const CALL_NS_MAX: u64 = 1_000_000;
+/// Maximum estimate of the time from the end of the answer's gap to the end of the request, which takes a fifth of it. A request that
+/// takes longer was interrupted.
+pub const FINISH_NS_MAX: u64 = 20_000;
 /// Maximum estimate of how late a thread wakes. A thread wakes earlier by the estimate, and uses CPU until its time.
 const LATENESS_NS_MAX: u64 = 150_000;
 /// From this length on, a sleep is a long one: an idle CPU that sleeps deeply wakes late.
@@ -47,7 +51,9 @@ pub struct StandIn {
     /// CPU time of a request after its last planned use.
     pub tail: Estimate,
     /// CPU time of executing one call, on its slot and on the thread of calls.
-    pub call: Estimate,
+    pub call: CallCost,
+    /// Time from the end of the answer's gap to the end of the request.
+    pub finish: Estimate,
     /// The part of it on the thread of calls, most of which comes while the slot waits.
     pub polls: Estimate,
     /// Time from the end of a short and of a long sleep until its thread runs.
@@ -73,7 +79,8 @@ impl StandIn {
             runtime,
             afterwards: Arc::default(),
             tail: Estimate::new(TAIL_NS_MAX),
-            call: Estimate::new(CALL_NS_MAX),
+            call: CallCost::new(CALL_NS_MAX),
+            finish: Estimate::new(FINISH_NS_MAX),
             polls: Estimate::new(CALL_NS_MAX),
             lateness: [const { Estimate::new(LATENESS_NS_MAX) }; 2],
         })

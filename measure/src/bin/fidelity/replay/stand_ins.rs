@@ -13,7 +13,7 @@ use crate::finding::Finding;
 
 /// Mean CPU times above this are judged, ms.
 const JUDGED_MS: f64 = 0.3;
-/// Maximum deviation of the mean CPU time of a module.
+/// Maximum deviation of the mean CPU time of an instance.
 const DEVIATION_MAX: f64 = 0.01;
 /// Coefficients of variation above this have a correlation that is judged.
 const VARIATION_MIN: f64 = 0.1;
@@ -91,9 +91,9 @@ fn run(bin_dir: &Path, logs: &Path, run_id: &str, args: &[&str]) -> anyhow::Resu
     Ok(logs.join(run_id))
 }
 
-/// CPU times of requests and of their repetitions, ms, by module.
+/// CPU times of requests and of their repetitions, ms, by instance: the modules of a chain have one name.
 struct Pairs {
-    by_module: HashMap<String, Vec<(f64, f64)>>,
+    by_instance: HashMap<String, Vec<(f64, f64)>>,
     /// Invocations of the recording without a repetition.
     missing: usize,
 }
@@ -111,20 +111,22 @@ impl Pairs {
         for row in lines(&repeated.join("cctf/invocations.jsonl"))? {
             let original = text(&row, "trace_id").and_then(|trace| originals.get(trace));
             if let (Some(original), Some(cpu_ms)) = (original, number(&row, "cpu_time_ms")) {
-                times.insert((original.clone(), module(&row)), cpu_ms);
+                times.insert((original.clone(), instance(&row)), cpu_ms);
             }
         }
         let mut pairs = Self {
-            by_module: HashMap::new(),
+            by_instance: HashMap::new(),
             missing: 0,
         };
         for row in lines(&recorded.join("cctf/invocations.jsonl"))? {
             let trace = text(&row, "trace_id").context("a row without trace")?.to_owned();
-            let module = module(&row);
-            match (number(&row, "cpu_time_ms"), times.get(&(trace, module.clone()))) {
-                (Some(first), Some(second)) => {
-                    pairs.by_module.entry(module).or_default().push((first, *second))
-                }
+            let instance = instance(&row);
+            match (number(&row, "cpu_time_ms"), times.get(&(trace, instance.clone()))) {
+                (Some(first), Some(second)) => pairs
+                    .by_instance
+                    .entry(instance)
+                    .or_default()
+                    .push((first, *second)),
                 _ => pairs.missing += 1,
             }
         }
@@ -138,21 +140,24 @@ impl Pairs {
             0.0,
             "",
         )];
-        let mut modules: Vec<_> = self.by_module.iter().collect();
-        modules.sort_by_key(|(module, _)| *module);
-        for (module, pairs) in modules {
+        let mut instances: Vec<_> = self.by_instance.iter().collect();
+        instances.sort_by_key(|(instance, _)| *instance);
+        for (instance, pairs) in instances {
             let (first, second) = (
                 Moments::of(pairs.iter().map(|pair| pair.0)),
                 Moments::of(pairs.iter().map(|pair| pair.1)),
             );
             let deviation = (second.mean / first.mean - 1.0).abs();
-            let mean = format!("{scene}: {module}: mean CPU time {:.3} ms, deviation", first.mean);
+            let mean = format!(
+                "{scene}: {instance}: mean CPU time {:.3} ms, deviation",
+                first.mean
+            );
             findings.push(match first.mean > JUDGED_MS {
                 true => Finding::at_most(&mean, deviation, DEVIATION_MAX, ""),
                 false => Finding::note(&mean, &format!("{deviation:.3}"), ""),
             });
             let variation = first.deviation / first.mean;
-            let name = format!("{scene}: {module}: correlation per request, cv {variation:.2}");
+            let name = format!("{scene}: {instance}: correlation per request, cv {variation:.2}");
             let correlation =
                 covariance(pairs, first.mean, second.mean) / (first.deviation * second.deviation);
             findings.push(match variation > VARIATION_MIN {
@@ -164,8 +169,8 @@ impl Pairs {
     }
 }
 
-fn module(row: &Value) -> String {
-    text(row, "module_id").unwrap_or_default().to_owned()
+fn instance(row: &Value) -> String {
+    text(row, "instance_id").unwrap_or_default().to_owned()
 }
 
 struct Moments {

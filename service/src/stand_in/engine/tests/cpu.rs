@@ -90,7 +90,7 @@ fn cpu_time_that_later_calls_will_cost_is_left_to_them() {
     let with_cpu = |earlier: &[u16], cpu_ns| with_cpu(earlier, 0, cpu_ns);
     let plan = work(vec![call(with_cpu(&[], 100), Ends::Answer)], with_cpu(&[0], 10));
     let mut engine = Engine::new(&plan);
-    engine.call_cost_ns = 50;
+    engine.expect_cost(0, 50);
     engine.start(START_NS);
     // The call costs 50, of which the answer's gap has 10.
     assert!(matches!(engine.next(START_NS, 0), Step::Burn { cpu_ns: 60, .. }));
@@ -102,6 +102,23 @@ fn cpu_time_that_later_calls_will_cost_is_left_to_them() {
         engine.next(START_NS, 90),
         Step::Burn { cpu_ns: 110, .. }
     ));
+}
+
+/// Fails if the time for ending a request comes on top of the plan's.
+#[test]
+fn the_answer_leaves_early_by_what_ending_the_request_takes() {
+    let mut engine = Engine::new(&work(Vec::new(), after(&[], 100)));
+    engine.expect_finish(30);
+    engine.start(START_NS);
+    assert!(matches!(
+        engine.next(START_NS + 69, 0),
+        Step::Wait {
+            until_ns: Some(until_ns),
+            ..
+        } if until_ns == START_NS + 70
+    ));
+    assert_eq!(engine.next(START_NS + 70, 0), Step::Answer { is_failed: false });
+    assert_eq!(engine.answer_due_ns(), Some(START_NS + 70));
 }
 
 #[test]
