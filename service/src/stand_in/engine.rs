@@ -28,6 +28,7 @@ pub struct Engine {
     /// CPU time of all gaps that are over.
     planned_cpu_ns: u64,
     beside_cpu_ns: u64,
+    beside_used_ns: u64,
     /// CPU time after the answer, which is not used.
     late_cpu_ns: u64,
     /// CPU time of all gaps before the answer that are not over.
@@ -60,6 +61,7 @@ impl Engine {
             awaited: 0,
             planned_cpu_ns: 0,
             beside_cpu_ns: work.beside_cpu_ns,
+            beside_used_ns: 0,
             late_cpu_ns: 0,
             future_cpu_ns: before_answer().map(|call| call.wait.cpu_ns).sum::<u64>() + work.answer.cpu_ns,
             open_costs_ns: 0,
@@ -67,23 +69,6 @@ impl Engine {
             was_idle: false,
             is_answered: false,
         }
-    }
-
-    /// States what executing a call before the answer is expected to cost.
-    pub fn expect_cost(&mut self, call: usize, cost_ns: u64) {
-        self.nodes[call].cost_ns = cost_ns;
-        self.open_costs_ns = self.open_costs_ns.saturating_add(cost_ns);
-    }
-
-    /// The answer's gap ends earlier by the time that ending the request is expected to take, so that the request ends in time.
-    pub fn expect_finish(&mut self, finish_ns: u64) {
-        let answer = self.answer();
-        self.nodes[answer].gap_ns = self.nodes[answer].gap_ns.saturating_sub(finish_ns);
-    }
-
-    /// The time at which the answer's gap was over, if it is.
-    pub fn answer_due_ns(&self) -> Option<u64> {
-        self.answer_due_ns
     }
 
     /// Starts the invocation.
@@ -267,6 +252,7 @@ impl Engine {
             let used_ns = cpu_ns.saturating_sub(self.planned_cpu_ns).min(self.beside_cpu_ns);
             self.planned_cpu_ns += used_ns;
             self.beside_cpu_ns -= used_ns;
+            self.beside_used_ns += used_ns;
         }
     }
 
@@ -397,5 +383,6 @@ impl Engine {
     }
 }
 
+mod expected;
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::afterwards::continue_after_answer;
-use super::engine::Engine;
-use super::estimate::Estimate;
 use super::execution::{Execution, executed};
+use super::learn::{Observed, learn};
 use super::mailbox::Parked;
 use super::padded::ZEROS;
-use super::shared::{FINISH_NS_MAX, StandIn};
+use super::shared::StandIn;
 use super::step::Step;
 use crate::burn::burn;
 use crate::meter::{self, Reading};
@@ -24,8 +23,6 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
-/// CPU time above the plan from which on a request ends late because of it: what using CPU time is exact to.
-const OVERRUN_NS: u64 = 4_000;
 /// Maximum CPU time between two looks for an answer, which is how late the gap after it can begin.
 const ANSWER_SLICE_NS: u64 = 10_000;
 
@@ -55,6 +52,8 @@ struct InProgress {
     times: Times,
     /// CPU time on earlier slots.
     used: Reading,
+    /// CPU time that it saves, because other requests have used too much.
+    saved_ns: u64,
 }
 
 /// A planned request on a slot.
@@ -90,6 +89,7 @@ impl Task for NewPlan {
         }
         execution.mailbox.read_by(thread::current());
         execution.expect_costs();
+        let saved_ns = stand_in.debt.share(execution.engine.future_cpu_ns());
         execution.engine.start(start_ns);
         let request = InProgress {
             stand_in,
@@ -98,6 +98,7 @@ impl Task for NewPlan {
             reply,
             times,
             used: Reading::default(),
+            saved_ns,
         };
         OnSlot::new(request, before).run()
     }
@@ -227,6 +228,7 @@ impl OnSlot {
             .saturating_add(request.used.cpu_ns)
             .saturating_add(request.execution.used_by_calls.cpu_ns)
             .saturating_add(request.stand_in.tail.get())
+            .saturating_add(request.saved_ns)
     }
 
     fn burn(&mut self, cpu_ns: u64) {
@@ -341,33 +343,27 @@ impl OnSlot {
             reply,
             mut times,
             mut used,
+            saved_ns,
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
-        // The thread of calls has used it while the invocation waited.
+        // The thread of calls has used it while the invocation waited. What a call costs beyond the plan's CPU time beside calls is
+        // part of the wait for it, because the invocation uses that much less in its gaps, which last as planned.
         let by_calls = execution.used_by_calls;
         times.downstream_ns = times
             .downstream_ns
-            .saturating_sub(by_calls.cpu_ns)
+            .saturating_sub(by_calls.cpu_ns.min(execution.engine.beside_used_ns()))
             .saturating_sub(by_calls.wait_ns);
         times.end_ns = stand_in.service.clock.now_ns();
-        // What a request used on earlier slots is not known here.
-        if execution.calls_started > 0 && times.slot_wait_ns.is_none() {
-            let costs_ns = used.cpu_ns.saturating_sub(self.burnt_ns);
-            let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
-            let calls = execution.calls_started as f64;
-            stand_in
-                .call
-                .add(execution.bytes_of_calls as f64 / calls, costs_ns as f64 / calls);
-        }
-        learn_finish(&stand_in.finish, &execution.engine, times.end_ns, used.cpu_ns);
-        // CPU time for a call that has not started is not in the planned sum.
-        if self.is_exact && !execution.engine.is_burning() {
-            let tail_ns = stand_in.tail.get().saturating_add(used.cpu_ns);
-            stand_in
-                .tail
-                .add(tail_ns.saturating_sub(execution.engine.planned_cpu_ns()));
-        }
+        let observed = Observed {
+            used_ns: used.cpu_ns,
+            burnt_ns: self.burnt_ns,
+            saved_ns,
+            is_exact: self.is_exact,
+            had_one_slot: times.slot_wait_ns.is_none(),
+            end_ns: times.end_ns,
+        };
+        learn(&stand_in, &execution, &observed);
         execution.engine.answer_sent(times.end_ns, cpu_ns);
         stand_in.counters.executed(execution.engine.unused_cpu_ns());
         continue_after_answer(stand_in, execution);
@@ -379,18 +375,6 @@ impl OnSlot {
                 ticket,
             },
         }
-    }
-}
-
-/// Learns from a request that its own work has not delayed.
-fn learn_finish(finish: &Estimate, engine: &Engine, end_ns: u64, used_cpu_ns: u64) {
-    let Some(due_ns) = engine.answer_due_ns() else {
-        return;
-    };
-    let took_ns = end_ns.saturating_sub(due_ns);
-    let is_overrun = used_cpu_ns > engine.planned_cpu_ns().saturating_add(OVERRUN_NS);
-    if took_ns <= FINISH_NS_MAX && !is_overrun {
-        finish.add(took_ns);
     }
 }
 

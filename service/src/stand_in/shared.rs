@@ -11,6 +11,7 @@ use super::addresses::Addresses;
 use super::call_cost::CallCost;
 use super::calls::Calls;
 use super::counters::Counters;
+use super::debt::Debt;
 use super::estimate::Estimate;
 use super::mailbox::{Mailbox, Parked};
 use super::open_files;
@@ -52,6 +53,8 @@ pub struct StandIn {
     pub tail: Estimate,
     /// CPU time of executing one call, on its slot and on the thread of calls.
     pub call: CallCost,
+    /// CPU time beyond the plans.
+    pub debt: Debt,
     /// Time from the end of the answer's gap to the end of the request.
     pub finish: Estimate,
     /// The part of it on the thread of calls, most of which comes while the slot waits.
@@ -80,6 +83,7 @@ impl StandIn {
             afterwards: Arc::default(),
             tail: Estimate::new(TAIL_NS_MAX),
             call: CallCost::new(CALL_NS_MAX),
+            debt: Debt::default(),
             finish: Estimate::new(FINISH_NS_MAX),
             polls: Estimate::new(CALL_NS_MAX),
             lateness: [const { Estimate::new(LATENESS_NS_MAX) }; 2],

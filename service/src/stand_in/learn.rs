@@ -1,0 +1,53 @@
+//! [`learn`]: what the execution of one request says about the costs of later ones.
+
+use super::execution::Execution;
+use super::shared::{FINISH_NS_MAX, StandIn};
+
+/// CPU time above the plan from which on a request ends late because of it: what using CPU time is exact to.
+const OVERRUN_NS: u64 = 4_000;
+
+/// A request at its end.
+pub struct Observed {
+    /// CPU time in total.
+    pub used_ns: u64,
+    /// The part that was used as planned, not by the execution.
+    pub burnt_ns: u64,
+    /// CPU time that it saved, because other requests had used too much.
+    pub saved_ns: u64,
+    /// CPU time was used on the answer's behalf, so that its amount could be exact.
+    pub is_exact: bool,
+    /// What a request used on earlier slots is not known.
+    pub had_one_slot: bool,
+    pub end_ns: u64,
+}
+
+/// Updates the expected costs.
+pub fn learn(stand_in: &StandIn, execution: &Execution, observed: &Observed) {
+    let engine = &execution.engine;
+    if execution.calls_started > 0 && observed.had_one_slot {
+        let costs_ns = observed.used_ns.saturating_sub(observed.burnt_ns);
+        let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
+        let calls = execution.calls_started as f64;
+        stand_in
+            .call
+            .add(execution.bytes_of_calls as f64 / calls, costs_ns as f64 / calls);
+    }
+    // CPU time for a call that has not started is not in the planned sum.
+    if !engine.is_burning() {
+        let planned_ns = engine.planned_cpu_ns();
+        stand_in.debt.settle(observed.used_ns, planned_ns);
+        if observed.is_exact {
+            let tail_ns = stand_in.tail.get() + observed.used_ns + observed.saved_ns;
+            stand_in.tail.add(tail_ns.saturating_sub(planned_ns));
+        }
+    }
+    let is_overrun = observed.used_ns > engine.planned_cpu_ns().saturating_add(OVERRUN_NS);
+    if let Some(due_ns) = engine.answer_due_ns()
+        && !is_overrun
+    {
+        let took_ns = observed.end_ns.saturating_sub(due_ns);
+        if took_ns <= FINISH_NS_MAX {
+            stand_in.finish.add(took_ns);
+        }
+    }
+}
