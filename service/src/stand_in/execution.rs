@@ -73,7 +73,7 @@ impl Execution {
         }
     }
 
-    /// Tells the engine what the execution itself will cost, from earlier requests.
+    /// States to the engine what the execution itself is expected to cost.
     pub fn expect_costs(&mut self) {
         let line = self.stand_in.call.line();
         for (index, call) in self.plan.calls.iter().enumerate() {
