@@ -105,6 +105,8 @@ row! {
         optional replay_limit: u64 => keep,
         /// loopback: the replay's processes ran on one machine, without the delays of the recorded links. Absent otherwise.
         optional replay_network: Text<'a> => known(REPLAY_NETWORK),
+        /// Simulator that produced the run, with its version and settings. Absent for a run of real processes.
+        optional simulated_by: Text<'a> => text,
         /// Random seed of the arrival process.
         optional seed: u64 => keep,
         /// Number of this part, from 2 on, if the run is split. Counts, start and end are those of the part.
@@ -152,6 +154,7 @@ impl<'a> RunMeta<'a> {
             replay_to_ms: None,
             replay_limit: None,
             replay_network: None,
+            simulated_by: None,
             seed: None,
             part: None,
             clocks_aligned: None,

@@ -1,6 +1,6 @@
 //! [`CommonArgs`] and [`run`]: the flags and the steps of all targets that export the plan of a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -53,6 +53,10 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
+    pub fn logs_dir(&self) -> &Path {
+        &self.logs_dir
+    }
+
     fn window(&self) -> Result<Window, UsageError> {
         let from = self.from.unwrap_or_default();
         if self.to.is_some_and(|to| to <= from) {

@@ -6,6 +6,7 @@ mod cloudsim;
 mod common;
 mod eclypse;
 mod perfetto;
+mod simgrid;
 mod summary;
 mod wfformat;
 
@@ -20,6 +21,8 @@ Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
+  cctf export perfetto logs/latest --out chain-perfetto     # a timeline for https://ui.perfetto.dev
+  cctf export simgrid logs/latest --out chain-simgrid       # a simulation in SimGrid, whose results are a run again
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
 What an export assumes, because the run does not state it, is printed and is in OUT/assumptions.json; --strict refuses to write
@@ -42,6 +45,8 @@ enum Target {
     Perfetto(perfetto::PerfettoArgs),
     /// A workflow of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
     Wfformat(wfformat::WfFormatArgs),
+    /// A platform, stations and work for the simulator SimGrid, with the programs that simulate them.
+    Simgrid(simgrid::SimgridArgs),
 }
 
 pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
@@ -50,5 +55,6 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         Target::Eclypse(args) => eclypse::run(args),
         Target::Perfetto(args) => perfetto::run(args),
         Target::Wfformat(args) => wfformat::run(args),
+        Target::Simgrid(args) => simgrid::run(args),
     }
 }

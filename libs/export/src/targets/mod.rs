@@ -4,3 +4,4 @@ pub mod cloudsim;
 pub mod eclypse;
 pub mod perfetto;
 pub mod wfformat;
+pub mod simgrid;

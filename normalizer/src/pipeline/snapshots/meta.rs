@@ -40,6 +40,7 @@ pub fn meta_of<'a>(run: &'a Run, modules: &'a [Module<'_>], shared: &Shared) -> 
         replay_to_ms: reported.replay_to_ns.and_then(Milliseconds::from_unsigned_ns),
         replay_limit: reported.replay_limit,
         replay_network: text(&reported.replay_network),
+        simulated_by: None,
         seed: reported.seed,
         part: Some(run.part.of.number()).filter(|&number| number > 1),
         clocks_aligned: None,

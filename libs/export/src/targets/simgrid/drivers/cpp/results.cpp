@@ -88,7 +88,7 @@ private:
     const InvocationState& state = simulator_.invocations[index];
     if (state.state == State::Unfinished) {
       // An invocation whose call was never made has not arrived.
-      summary_.unfinished += state.queued != 0 || state.has_started;
+      summary_.unfinished += state.has_arrived;
       return;
     }
     bool is_refused = state.state == State::Refused;

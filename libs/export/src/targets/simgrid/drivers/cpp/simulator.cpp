@@ -120,6 +120,7 @@ void Simulator::arrive(uint32_t index, int64_t now)
   InvocationState& state = invocations[index];
   uint32_t station = work_.invocations[index].station;
   state.enqueue = state.queued = now;
+  state.has_arrived = true;
   if (!state.needs_slot)
     return start(index, now);
   if (has_free_slot(station) || stations_[station].queue.size() < work_.stations[station].queue_limit)

@@ -44,7 +44,7 @@ struct InvocationState {
   int64_t enqueue = 0, start = 0, end = 0, queued = 0, awake = 0;
   int64_t slot_wait = 0, wakeup = 0, cpu = 0, cpu_wait = 0;
   State state = State::Unfinished;
-  bool is_answer_ready = false, is_back = false;
+  bool has_arrived = false, is_answer_ready = false, is_back = false;
   bool needs_slot = false, is_released = false, holds_slot = false;
   bool has_started = false, has_answered = false, has_failed_call = false, has_failed = false;
 };

@@ -1,0 +1,51 @@
+//! `cctf export simgrid`: a platform, stations and work for the simulator SimGrid, with the programs that simulate them.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use export::targets::simgrid::{Arrivals, SimGrid};
+use plan::plan::Window;
+
+use super::common::{self, CommonArgs, EXIT_CODES};
+use crate::commands::plan::whole::read_plan;
+use crate::commands::run_target::find;
+
+const AFTER_HELP: &str = "\
+SimGrid (https://simgrid.org) is a simulator of distributed systems. The export has its platform (hosts with speeds and CPUs, links),
+the stations (slots, policies, queue limits, node of each instance), the work (arrivals, CPU time, other time, calls and what each
+waits for), and two programs that simulate it: in C++ for any size, in Python for experiments with a sample. They write the simulated
+run as CCTF, so that cctf compare and cctf report read it:
+  cctf export simgrid chain --out chain-simgrid
+  cmake -S chain-simgrid/cpp -B chain-simgrid/build && cmake --build chain-simgrid/build
+  chain-simgrid/build/replay chain-simgrid --out logs/chain-simulated
+  cctf compare chain chain-simulated
+Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to place, size or schedule it otherwise.
+
+With --arrivals, the requests arrive as in another run of the same application, and each has the work of a recorded request of the
+same endpoint: a prediction of that run from this one.
+  cctf export simgrid quiet --arrivals busy --out prediction
+
+docs/export/simgrid.md describes each field, what is lost, and how accurate predictions were.
+";
+
+#[derive(Debug, Clone, Args)]
+#[command(args_override_self = true, after_long_help = format!("{AFTER_HELP}\n{EXIT_CODES}"), after_help = "Examples and exit codes: cctf export simgrid --help")]
+pub struct SimgridArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Run whose arrivals replace the recorded ones. Each gets the work of a recorded request of its endpoint.
+    #[arg(long, value_name = "DIR|RUN_ID")]
+    arrivals: Option<String>,
+}
+
+pub fn run(args: &SimgridArgs) -> anyhow::Result<ExitCode> {
+    let arrivals = match &args.arrivals {
+        None => None,
+        Some(name) => {
+            let (run, part) = find(Some(name), args.common.logs_dir())?;
+            let (plan, _) = read_plan(&run, &part, Window::default())?;
+            Some(Arrivals::of(run.id(), &plan))
+        }
+    };
+    common::run(&args.common, &SimGrid { arrivals })
+}
