@@ -34,9 +34,9 @@ PROFILE ?=
 FILE ?= invocations
 # Length of the Poisson loads of `make fidelity`.
 FIDELITY_DUR ?= 120s
-# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, verdict, report. Default: all.
-# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, hosts, links.
-# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy.
+# Parts of `make bench`: merge, compare, steady, late, held, pairs, wire, service, driver, replay, stats, validate, verdict, report, simgrid. Default: all.
+# Parts of `make fidelity`: lindley, neighbours, stations, overload, crowd, regression, replay, replay-chain, sensitivity, stand-ins, dependence, hosts, links, simgrid.
+# Default: all. hosts and links need root, the Collector and toxiproxy; replay-chain and dependence need toxiproxy; simgrid needs SimGrid.
 PARTS ?=
 # Spans of each load of `make bench-scale`.
 SCALE_SPANS ?= 1000000,10000000,100000000
@@ -76,7 +76,7 @@ STATIC = $(CARGO) rustc --release --locked --package $(1) --bin $(1) -- -C targe
 
 .PHONY: help setup build release real-json real-gzip real-hash real-kvset real-kvget real-all real-chain real-languages demo-migrate \
   up down logs tail report collector toxiproxy stop clean check test bench bench-scale fidelity fuzz \
-  screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-jq need-node need-python need-shop test-tools bench-tools
+  screenshots need-browser need-build need-binaries need-ready need-compose need-compose-tool need-go need-jq need-node need-python need-shop need-simgrid test-tools bench-tools
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -180,7 +180,7 @@ bench-scale: need-binaries need-python ## Measure 1, 10 and 100 million spans: C
 	@$(CARGO) build --release --locked -p measure --bin ingest
 	@python3 bench/run.py --bin-dir $(RELEASE) --tools $(TOOLS) --scale $(SCALE_SPANS)
 
-fidelity: need-binaries $(FIDELITY_TOOLS) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
+fidelity: need-binaries $(FIDELITY_TOOLS) $(if $(and $(PARTS),$(if $(findstring simgrid,$(PARTS)),,not)),,need-simgrid) ## Compare recorded values with queueing theory, the kernel's counters, the settings of links and replays (an hour, root, idle machine; PARTS=lindley,crowd)
 	@$(CARGO) build --release --locked -p measure --bin fidelity --bin skew --bin branches
 	@$(RELEASE)/fidelity --bin-dir $(RELEASE) --duration $(FIDELITY_DUR) $(if $(PARTS),--only $(PARTS))
 
@@ -217,15 +217,18 @@ need-browser: need-node
 need-python:
 	@scripts/setup python
 
+need-simgrid:
+	@scripts/setup simgrid
+
 # The languages, their system packages, and the packages of their lock files.
 need-shop: need-go need-node need-python
 	@scripts/setup java broker
 	@examples/start install
 
-test-tools: collector toxiproxy need-shop need-compose-tool $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
+test-tools: collector toxiproxy need-shop need-compose-tool need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/readers/ready $(TOOLS)/simulators/ready $(TOOLS)/exporters/python/ready $(TOOLS)/exporters/node/ready \
   $(TOOLS)/manifests/ready $(TOOLS)/browser/ready
 
-bench-tools: collector need-jq $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
+bench-tools: collector need-jq need-simgrid $(TOOLS)/bin/vegeta $(TOOLS)/bin/vegeta-pacer $(TOOLS)/fastapi/ready $(TOOLS)/readers/ready
 
 $(TOOLS)/bin/vegeta: | need-go
 	@echo "installing vegeta into $(TOOLS)/bin"

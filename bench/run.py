@@ -24,8 +24,9 @@ import urllib.request
 
 import analysis
 import replay
+import simulators
 
-PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "verdict", "report"]
+PARTS = ["merge", "compare", "steady", "late", "held", "pairs", "wire", "service", "driver", "replay", "stats", "validate", "verdict", "report", "simgrid"]
 ROUNDS = 3
 SATURATED_S = 6
 CONCURRENCY = 16
@@ -383,7 +384,8 @@ def main():
             return bench.table()
         parts = dict(zip(PARTS, (bench.merge, bench.compare, bench.steady, bench.late, bench.held, bench.pairs, bench.criterion,
                                  bench.saturated, bench.driver, lambda: replay.replay(bench), lambda: analysis.stats(bench),
-                                 lambda: analysis.validate(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench)), strict=True))
+                                 lambda: analysis.validate(bench), lambda: analysis.verdict(bench), lambda: analysis.report(bench),
+                                 lambda: simulators.simgrid(bench)), strict=True))
         for part in flags.parts:
             parts[part]()
         bench.table()

@@ -24,6 +24,7 @@ mod replay;
 mod run_all;
 mod scenarios;
 mod secured;
+mod simgrid;
 mod stand_ins;
 mod stats;
 mod tail;

@@ -179,6 +179,6 @@ pub const CRATES: &[Member] = &[
     member(
         "measure",
         "measure",
-        &["cctf-proto", "cctf-rundir", "cctf-plan", "e2e"],
+        &["cctf-proto", "cctf-rundir", "cctf-plan", "cctf-export", "e2e"],
     ),
 ];

@@ -21,8 +21,7 @@ Examples:
   cctf export perfetto logs/latest --out timeline     # for the viewer https://ui.perfetto.dev
   cctf export wfformat logs/latest --out workflow
   cctf export cloudsim logs/latest --out stations
-  cctf export perfetto logs/latest --out chain-perfetto     # a timeline for https://ui.perfetto.dev
-  cctf export simgrid logs/latest --out chain-simgrid       # a simulation in SimGrid, whose results are a run again
+  cctf export simgrid logs/latest --out simulation    # its results are a run again
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
 What an export assumes, because the run does not state it, is printed and is in OUT/assumptions.json; --strict refuses to write
@@ -43,10 +42,10 @@ enum Target {
     Eclypse(eclypse::EclypseArgs),
     /// A timeline for the trace viewer Perfetto: a track for each slot, arrows for calls, counters.
     Perfetto(perfetto::PerfettoArgs),
-    /// A workflow of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
-    Wfformat(wfformat::WfFormatArgs),
     /// A platform, stations and work for the simulator SimGrid, with the programs that simulate them.
     Simgrid(simgrid::SimgridArgs),
+    /// A workflow of WfCommons (WfFormat 1.5): a graph of tasks with runtimes, CPU use, files and machines.
+    Wfformat(wfformat::WfFormatArgs),
 }
 
 pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
@@ -54,7 +53,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         Target::Cloudsim(args) => cloudsim::run(args),
         Target::Eclypse(args) => eclypse::run(args),
         Target::Perfetto(args) => perfetto::run(args),
-        Target::Wfformat(args) => wfformat::run(args),
         Target::Simgrid(args) => simgrid::run(args),
+        Target::Wfformat(args) => wfformat::run(args),
     }
 }

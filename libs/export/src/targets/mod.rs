@@ -3,5 +3,5 @@
 pub mod cloudsim;
 pub mod eclypse;
 pub mod perfetto;
-pub mod wfformat;
 pub mod simgrid;
+pub mod wfformat;

@@ -6,6 +6,7 @@
 //!
 //! - [`model`]: a plan as flat lists; [`mod@load`]: these lists from a plan, with what [`handover`] infers about slots.
 //! - [`simulate`], [`calls`]: the simulator; [`progress`]: how far visits and calls are; [`dependents`]: what waits for a call.
+//! - [`moved`]: the work of a load at other arrivals.
 //! - [`outcome`]: its result for a visit; [`fit`]: how well its waits agree with the recorded ones.
 
 mod calls;
@@ -14,6 +15,7 @@ mod fit;
 mod handover;
 mod load;
 mod model;
+mod moved;
 mod outcome;
 mod progress;
 mod simulate;
@@ -21,5 +23,6 @@ mod simulate;
 pub use fit::{FIT_ERROR_MAX, FIT_FLOOR_MS, ModuleFit, Pair, Waits, fits, mean_ms, quantile_ms, waits};
 pub use load::load;
 pub use model::{Arrival, Call, Fails, Load, Visit, Wait};
+pub use moved::at_arrivals;
 pub use outcome::{Outcome, State};
 pub use simulate::{Failures, simulate, simulate_with};

@@ -1,7 +1,7 @@
 //! The simulator against a naive one, and against the recursions of Lindley, and of Kiefer and Wolfowitz.
 
 use plan::plan::Ends;
-use plan::stations::{Fails, Failures, State, simulate, simulate_with};
+use plan::stations::{Fails, Failures, State, at_arrivals, simulate, simulate_with};
 use plan::work::Station;
 use proptest::prelude::*;
 
@@ -42,6 +42,38 @@ proptest! {
         let mut forest = Forest { has_all: false, ..Forest::new(seed) };
         let load = random_load(&mut forest, &stations, roots);
         prop_assert_eq!(simulate(&load), naive::simulate(&load, Failures::Simulated).outcomes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Far enough apart, the copies of a root do not meet, so that each repeats what the root did alone.
+    #[test]
+    fn work_at_other_arrivals_is_the_same_work(
+        seed: u64,
+        stations in prop::collection::vec(any_station(), 4),
+        roots in 1..10_u64,
+    ) {
+        let load = random_load(&mut Forest::new(seed), &stations, roots);
+        let own: Vec<(u32, i64)> = (0..).zip(load.arrivals.iter().map(|arrival| arrival.at_ns)).collect();
+        let copy = at_arrivals(&load, &own);
+        let mut one = simulate(&load);
+        let mut other = simulate(&copy);
+        for outcomes in [&mut one, &mut other] {
+            outcomes.sort_by_key(|outcome| (outcome.enqueue_ns, outcome.start_ns, outcome.end_ns, outcome.slot_wait_ns));
+        }
+        prop_assert_eq!(&one, &other);
+        let last = (own.len() - 1) as u32;
+        let apart: Vec<(u32, i64)> = (1..4).map(|copy| (last, copy << 50)).collect();
+        let copies = at_arrivals(&load, &apart);
+        let outcomes = simulate(&copies);
+        let size = outcomes.len() / 3;
+        for (place, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| outcome.state != State::Unfinished) {
+            let first = &outcomes[place % size];
+            prop_assert_eq!(outcome.response_ns(), first.response_ns());
+            prop_assert_eq!(outcome.end_ns - first.end_ns, ((place / size) as i64) << 50);
+        }
     }
 }
 

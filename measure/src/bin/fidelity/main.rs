@@ -10,6 +10,7 @@
 //! - [`links`]: links.json agrees with the delay and rate that were set; one wrong clock is reported and changes nothing else.
 //! - [`replay`]: `cctf compare` calls replays of an unchanged service the same, and names a change of the service or the requests;
 //!   stand-ins in place of the services.
+//! - [`simgrid`]: SimGrid and our own simulator predict busier runs of a chain from a quiet one.
 //! - [`regression`]: CPU times estimated from `process.cpu.time` are those of the requests.
 //!
 //! Each part prints the CPU time that the host of a virtual machine took meanwhile ([`steal`]). If a line breaks and the host took
@@ -25,6 +26,7 @@ mod neighbours;
 mod overload;
 mod regression;
 mod replay;
+mod simgrid;
 mod stack;
 mod stations;
 mod steal;
@@ -49,7 +51,7 @@ struct Flags {
     #[arg(long, default_value = "120s")]
     duration: String,
     /// Parts to measure. Default: all. `hosts` and `links` need root and the binaries of `make collector` and `make toxiproxy`;
-    /// `replay-chain` and `dependence` need the latter.
+    /// `replay-chain` and `dependence` need the latter; `simgrid` needs SimGrid.
     #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     only: Vec<String>,
 }
@@ -81,7 +83,7 @@ const STOLEN_MAX: f64 = 0.5;
 const NOTHING_STOLEN: f64 = 0.0;
 
 /// All parts, in order.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     Part::new("lindley", lindley::check, STOLEN_MAX),
     Part::new("neighbours", neighbours::check, STOLEN_MAX),
     Part::new("stations", stations::check, STOLEN_MAX),
@@ -95,8 +97,9 @@ const PARTS: [Part; 13] = [
     Part::new("dependence", replay::check_dependence, STOLEN_MAX),
     Part::new("hosts", hosts::check, STOLEN_MAX),
     Part::new("links", links::check, STOLEN_MAX),
+    Part::new("simgrid", simgrid::check, STOLEN_MAX),
 ];
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "lindley",
     "neighbours",
     "stations",
@@ -110,6 +113,7 @@ const NAMES: [&str; 13] = [
     "dependence",
     "hosts",
     "links",
+    "simgrid",
 ];
 
 /// Exit code if no line is certainly broken, but a part could not be judged.
