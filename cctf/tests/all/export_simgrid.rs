@@ -23,7 +23,11 @@ fn lines(folder: &Path, name: &str, word: &str) -> Vec<String> {
 }
 
 fn logs(module: &str, count: u32) -> Logs {
-    Logs::with(&(0..count).map(|second| row(second, module, 200)).collect::<String>())
+    Logs::with(
+        &(0..count)
+            .map(|second| row(second, module, 200))
+            .collect::<String>(),
+    )
 }
 
 #[test]
@@ -40,11 +44,20 @@ fn the_folder_has_platform_stations_work_and_both_drivers() {
     assert_eq!(lines(folder, "workload.tsv", "invocation").len(), 3);
     assert_eq!(lines(folder, "stations.tsv", "front").len(), 1);
     assert!(lines(folder, "names.tsv", "replay")[0].ends_with(r#","replay_of":"r""#));
-    for name in ["platform.xml", "cpp/CMakeLists.txt", "cpp/main.cpp", "python/replay.py", "README.md"] {
+    for name in [
+        "platform.xml",
+        "cpp/CMakeLists.txt",
+        "cpp/main.cpp",
+        "python/replay.py",
+        "README.md",
+    ] {
         assert!(folder.join("out").join(name).is_file(), "{name}");
     }
     let text = String::from_utf8_lossy(&done.stdout);
-    assert!(text.contains("out/build/replay out --out logs/simulated"), "{text}");
+    assert!(
+        text.contains("out/build/replay out --out logs/simulated"),
+        "{text}"
+    );
 }
 
 #[test]

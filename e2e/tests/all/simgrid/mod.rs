@@ -59,7 +59,8 @@ fn agrees(load: &Load, outcomes: &[Outcome], run: &Path) -> usize {
         near("ts_enqueue", outcome.enqueue_ns);
         near("ts_start", outcome.start_ns);
         near("ts_end", outcome.end_ns);
-        let is_refused = row.contains(r#""status":503,"error_type":"503""#) && outcome.start_ns == outcome.end_ns;
+        let is_refused =
+            row.contains(r#""status":503,"error_type":"503""#) && outcome.start_ns == outcome.end_ns;
         assert_eq!(outcome.state == State::Refused, is_refused, "{outcome:?}\n{row}");
     }
     assert!(rows.is_empty(), "{rows:?}");
@@ -94,12 +95,22 @@ fn simgrid_repeats_the_chain_with_its_rows_bytes_and_waits() {
         let count = |run: &Path| rows::lines(&run.join("cctf").join(file)).unwrap().len();
         assert_eq!(count(&simulated), count(&recorded), "{file}");
         for field in ["bytes_in", "bytes_out"] {
-            assert_eq!(sum(&simulated, file, field), sum(&recorded, file, field), "{file} {field}");
+            assert_eq!(
+                sum(&simulated, file, field),
+                sum(&recorded, file, field),
+                "{file} {field}"
+            );
         }
     }
-    assert_eq!(exported.count("bytes_in"), sum(&simulated, "invocations.jsonl", "bytes_in"));
+    assert_eq!(
+        exported.count("bytes_in"),
+        sum(&simulated, "invocations.jsonl", "bytes_in")
+    );
     let meta = rows::document(&simulated.join("cctf/run_meta.json")).unwrap();
-    assert!(meta["simulated_by"].as_str().unwrap().starts_with("SimGrid "), "{meta}");
+    assert!(
+        meta["simulated_by"].as_str().unwrap().starts_with("SimGrid "),
+        "{meta}"
+    );
 }
 
 #[test]
@@ -113,7 +124,12 @@ fn compare_pairs_each_root_of_a_simulated_run_and_report_reads_it() {
     let done = cctf(&["compare", &recorded, &simulated, "--format", "json"]).unwrap();
     let found = done.json().unwrap();
     let requests = exported.count("roots");
-    assert_eq!(found["pairing"]["roots"].as_u64(), Some(requests), "{}", found["pairing"]);
+    assert_eq!(
+        found["pairing"]["roots"].as_u64(),
+        Some(requests),
+        "{}",
+        found["pairing"]
+    );
     assert_eq!(found["graph"], serde_json::json!([]), "{found}");
     let page = exported.path("report.html");
     let done = cctf(&["report", &simulated, "--out", &page.to_string_lossy()]).unwrap();
@@ -164,13 +180,22 @@ fn the_python_driver_simulates_cpus_and_links_as_the_one_in_cpp() {
         for (id, row) in python {
             let other = cpp.remove(&id).unwrap();
             let end = |row: &str| nanoseconds(row, "ts_end").unwrap();
-            assert!((end(&row) - end(&other)).abs() <= DIFFERENCE_MAX_NS, "{row}\n{other}");
+            assert!(
+                (end(&row) - end(&other)).abs() <= DIFFERENCE_MAX_NS,
+                "{row}\n{other}"
+            );
         }
     }
 }
 
 fn same_rows(one: &Path, other: &Path) {
-    for file in ["invocations.jsonl", "calls.jsonl", "nodes.json", "module_inventory.json", "placement_events.jsonl"] {
+    for file in [
+        "invocations.jsonl",
+        "calls.jsonl",
+        "nodes.json",
+        "module_inventory.json",
+        "placement_events.jsonl",
+    ] {
         let read = |run: &Path| fs::read_to_string(run.join("cctf").join(file)).unwrap();
         let (one, other) = (read(one), read(other));
         let different = one.lines().zip(other.lines()).find(|(one, other)| one != other);
@@ -201,13 +226,25 @@ fn a_changed_station_changes_the_simulation_and_its_inventory() {
     validate(&after);
     let waits = |run: &Path| {
         let rows = rows::lines(&run.join("cctf/invocations.jsonl")).unwrap();
-        let waits = rows.iter().map(|row| row["queue_time_ms"].as_f64().unwrap_or(0.0));
+        let waits = rows
+            .iter()
+            .map(|row| row["queue_time_ms"].as_f64().unwrap_or(0.0));
         waits.sum::<f64>()
     };
-    assert!(waits(&after) < waits(&before) / 10.0, "{} {}", waits(&before), waits(&after));
+    assert!(
+        waits(&after) < waits(&before) / 10.0,
+        "{} {}",
+        waits(&before),
+        waits(&after)
+    );
     let modules = rows::document(&after.join("cctf/module_inventory.json")).unwrap();
-    let workers = modules.as_array().unwrap().iter().flat_map(|module| module["instances"].as_array()).flatten();
-    assert!(workers.clone().any(|instance| instance["workers"] == 50), "{modules}");
+    let mut workers = modules
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|module| module["instances"].as_array())
+        .flatten();
+    assert!(workers.any(|instance| instance["workers"] == 50), "{modules}");
 }
 
 #[test]

@@ -135,7 +135,12 @@ impl Rows {
             _ => {}
         }
         let end = answer.max(begin) + self.exponential(200_000.0);
-        let made = Made { id, start, end, is_failed };
+        let made = Made {
+            id,
+            start,
+            end,
+            is_failed,
+        };
         self.invocation(made, at, "front", &format!("/kind{kind}"), None, caller);
         if kind == 4 {
             let begin = end + self.exponential(150_000.0);
@@ -168,17 +173,41 @@ impl Rows {
         }
         let is_refused = module == "stock" && path == "/one" && self.once_in(12);
         let callee = match is_refused {
-            true => Made { id, start: at, end: at, is_failed: true },
-            false => Made { id, start: begin, end, is_failed: false },
+            true => Made {
+                id,
+                start: at,
+                end: at,
+                is_failed: true,
+            },
+            false => Made {
+                id,
+                start: begin,
+                end,
+                is_failed: false,
+            },
         };
         self.invocation(callee, at, module, path, Some(parent), Some(call));
         let made = Made {
             id: call,
             start,
-            end: if gives_up { begin.max(end - 100_000) } else { callee.end + 50_000 },
+            end: if gives_up {
+                begin.max(end - 100_000)
+            } else {
+                callee.end + 50_000
+            },
             is_failed: is_refused || gives_up,
         };
-        self.call(made, Some(parent), "front", module, if gives_up { r#","error_type":"timeout""# } else { "" });
+        self.call(
+            made,
+            Some(parent),
+            "front",
+            module,
+            if gives_up {
+                r#","error_type":"timeout""#
+            } else {
+                ""
+            },
+        );
         made
     }
 
@@ -194,21 +223,51 @@ impl Rows {
             is_failed: resend.is_empty() && self.once_in(3),
         };
         self.invocation(callee, at, "stock", "/attempt", Some(parent), Some(call));
-        let made = Made { id: call, start, end: callee.end + 50_000, ..callee };
+        let made = Made {
+            id: call,
+            start,
+            end: callee.end + 50_000,
+            ..callee
+        };
         self.call(made, Some(parent), "front", "stock", resend);
         made
     }
 
     fn message(&mut self, parent: u64, start: i64) {
         let (call, id) = (self.id(), self.id());
-        let sent = Made { id: call, start, end: start + 100_000, is_failed: false };
+        let sent = Made {
+            id: call,
+            start,
+            end: start + 100_000,
+            is_failed: false,
+        };
         self.call(sent, Some(parent), "front", "mail", "");
         let at = sent.end + self.exponential(300_000.0);
         let end = at + self.exponential(900_000.0);
-        self.invocation(Made { id, start: at, end, is_failed: false }, at, "mail", "/send", Some(parent), Some(call));
+        self.invocation(
+            Made {
+                id,
+                start: at,
+                end,
+                is_failed: false,
+            },
+            at,
+            "mail",
+            "/send",
+            Some(parent),
+            Some(call),
+        );
     }
 
-    fn invocation(&mut self, made: Made, at: i64, module: &str, path: &str, parent: Option<u64>, caller: Option<u64>) {
+    fn invocation(
+        &mut self,
+        made: Made,
+        at: i64,
+        module: &str,
+        path: &str,
+        parent: Option<u64>,
+        caller: Option<u64>,
+    ) {
         let is_refused = made.is_failed && made.start == made.end;
         let has_queue = module != "mail" && !is_refused;
         let queue = made.start - at;
@@ -234,9 +293,21 @@ impl Rows {
                 true => 503 - i32::from(!is_refused) * 3,
                 false => 200,
             },
-            error = if made.is_failed { r#""error_type":"x","# } else { "" },
-            wakeup = if has_queue { format!(r#""wakeup_ms":{},"#, ms(wakeup)) } else { String::new() },
-            slot_wait = if module == "orders" { r#""slot_wait_ms":0.030000,"# } else { "" },
+            error = if made.is_failed {
+                r#""error_type":"x","#
+            } else {
+                ""
+            },
+            wakeup = if has_queue {
+                format!(r#""wakeup_ms":{},"#, ms(wakeup))
+            } else {
+                String::new()
+            },
+            slot_wait = if module == "orders" {
+                r#""slot_wait_ms":0.030000,"#
+            } else {
+                ""
+            },
             kind = if module == "mail" { "consumer" } else { "server" },
             caller = caller.map_or(String::new(), |id| format!(r#","caller_span_id":"{id:016x}""#)),
         );
@@ -278,8 +349,14 @@ impl Rows {
             let node = u8::from(module == "stock");
             write!(modules, r#"{comma}{{"app_id":null,"module_id":"{module}","name":"{module}","type":"MODULE","resources":null,"instances":[{{"instance_id":"{module}-1","node_id":"n{node}","workers":{workers}{slots}}}]}}"#).unwrap();
         }
-        let node = |number: u8| format!(r#"{{"node_id":"n{number}","stage":"edge","cpu_cores":4,"mem_mb":null,"cpu_score":1000.0}}"#);
-        let link = |from: u8, to: u8| format!(r#"{{"u":"n{from}","v":"n{to}","BW_bps":100000000.0,"PR_s":0.0001,"src":"estimated"}}"#);
+        let node = |number: u8| {
+            format!(
+                r#"{{"node_id":"n{number}","stage":"edge","cpu_cores":4,"mem_mb":null,"cpu_score":1000.0}}"#
+            )
+        };
+        let link = |from: u8, to: u8| {
+            format!(r#"{{"u":"n{from}","v":"n{to}","BW_bps":100000000.0,"PR_s":0.0001,"src":"estimated"}}"#)
+        };
         let meta = format!(
             r#"{{"run_id":"synthetic","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"cctf_version":"1","normalizer_version":"0","started_ts":{},"ended_ts":{},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#,
             ms(EPOCH_NS),

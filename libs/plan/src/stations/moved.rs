@@ -18,7 +18,9 @@ pub fn at_arrivals(load: &Load, arrivals: &[(u32, i64)]) -> Load {
     for &(number, at_ns) in arrivals {
         let arrival = &load.arrivals[number as usize];
         let next = begins.partition_point(|begin| *begin <= arrival.visit);
-        let end = begins.get(next).map_or(load.visits.len(), |begin| *begin as usize);
+        let end = begins
+            .get(next)
+            .map_or(load.visits.len(), |begin| *begin as usize);
         let visit = moved.visits.len() as u32;
         copy(load, arrival.visit as usize..end, &mut moved);
         moved.arrivals.push(Arrival {

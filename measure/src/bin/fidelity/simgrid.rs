@@ -133,7 +133,10 @@ fn conditions(busy: f64, run: &Path) -> anyhow::Result<Vec<Finding>> {
         });
     }
     let samples = rows::lines(&run.join("cctf/host_metrics.jsonl"))?;
-    let used: Vec<f64> = samples.iter().filter_map(|row| row["cpu_util"].as_f64()).collect();
+    let used: Vec<f64> = samples
+        .iter()
+        .filter_map(|row| row["cpu_util"].as_f64())
+        .collect();
     let mean = used.iter().sum::<f64>() / used.len() as f64;
     let name = format!("simgrid at {:.0} %: CPU of the machine", 100.0 * busy);
     findings.push(Finding::at_most(&name, mean, CPU_PERCENT_MAX, "%"));
@@ -152,7 +155,13 @@ fn export(bin_dir: &Path, known: &Path, busier: &Path, folder: &Path) -> anyhow:
 
 fn build(export: &Path) -> anyhow::Result<PathBuf> {
     let build = export.join("build");
-    finish(Command::new("cmake").arg("-S").arg(export.join("cpp")).arg("-B").arg(&build))?;
+    finish(
+        Command::new("cmake")
+            .arg("-S")
+            .arg(export.join("cpp"))
+            .arg("-B")
+            .arg(&build),
+    )?;
     finish(Command::new("cmake").arg("--build").arg(&build))?;
     Ok(build.join("replay"))
 }
@@ -162,7 +171,12 @@ fn finish(command: &mut Command) -> anyhow::Result<()> {
         .output()
         .with_context(|| format!("cannot start {command:?}: run scripts/setup simgrid"))?;
     let done = Done::from(output);
-    ensure!(done.code == Some(0), "{command:?}: {}{}", done.stdout, done.stderr);
+    ensure!(
+        done.code == Some(0),
+        "{command:?}: {}{}",
+        done.stdout,
+        done.stderr
+    );
     Ok(())
 }
 
@@ -226,8 +240,12 @@ fn own(known: &Path, busier: &Path) -> anyhow::Result<Times> {
     let arrivals = Arrivals::of(other.id(), &other_plan);
     let recorded = load(&plan);
     let source = Source::new(&run, &first, &plan, None)?;
-    let picked = picks(&source, &recorded, Some(&arrivals))?;
-    let list: Vec<(u32, i64)> = picked.list.iter().map(|pick| (pick.arrival, pick.at_ns)).collect();
+    let picked = picks(&source, Some(&arrivals))?;
+    let list: Vec<(u32, i64)> = picked
+        .list
+        .iter()
+        .map(|pick| (pick.arrival, pick.at_ns))
+        .collect();
     let moved = at_arrivals(&recorded, &list);
     Ok(Times::of_outcomes(&moved, &simulate(&moved)))
 }
@@ -253,7 +271,13 @@ fn compared(busy: f64, mut recorded: Times, mut simgrid: Times, mut own: Times) 
     for (name, share, error) in QUANTILES {
         let [recorded, simgrid, own] =
             [&mut recorded, &mut simgrid, &mut own].map(|times| quantile(&mut times.responses, share));
-        add(&format!("response {name}"), recorded, simgrid, own, error * recorded);
+        add(
+            &format!("response {name}"),
+            recorded,
+            simgrid,
+            own,
+            error * recorded,
+        );
     }
     findings
 }

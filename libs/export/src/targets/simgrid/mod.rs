@@ -56,7 +56,7 @@ impl Target for SimGrid {
 
     fn write(&self, source: &Source<'_>, job: &mut Job<'_>) -> anyhow::Result<Counts> {
         let load = load(source.plan);
-        let picked = picks(source, &load, self.arrivals.as_ref())?;
+        let picked = picks(source, self.arrivals.as_ref())?;
         let zero_ns = picked.list.iter().map(|pick| pick.at_ns).min().unwrap_or(0);
         let mut writer = work::Writer::new(source, &load, zero_ns, job.lines("workload.tsv")?)?;
         let mut counts = Counts::default();

@@ -30,10 +30,23 @@ pub struct Inventories {
 impl Inventories {
     pub fn read(source: &Source<'_>) -> anyhow::Result<Self> {
         let mut found = Self::default();
-        let known: HashSet<&str> = source.plan.recorded.names.nodes.iter().map(String::as_str).collect();
+        let known: HashSet<&str> = source
+            .plan
+            .recorded
+            .names
+            .nodes
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let instances = &source.plan.recorded.names.instances;
+        let nodes = &source.plan.recorded.names.nodes;
+        let with_instances = instances
+            .iter()
+            .map(|instance| nodes[instance.node as usize].as_str());
+        let with_instances: HashSet<&str> = with_instances.collect();
         last_valid(source.run, &source.parts, File::Nodes, |bytes| {
             let rows = serde_json::from_slice::<Vec<cctf::Node<'_>>>(bytes).ok()?;
-            found.add_nodes(rows, &known);
+            found.add_nodes(rows, &with_instances);
             Some(())
         })?;
         last_valid(source.run, &source.parts, File::Links, |bytes| {
@@ -58,17 +71,20 @@ impl Inventories {
         Ok(found)
     }
 
-    fn add_nodes(&mut self, rows: Vec<cctf::Node<'_>>, known: &HashSet<&str>) {
+    fn add_nodes(&mut self, rows: Vec<cctf::Node<'_>>, with_instances: &HashSet<&str>) {
         let mut by_machine: HashMap<String, u32> = HashMap::default();
-        for row in rows.iter().filter(|row| known.contains(&*row.node_id)) {
+        for row in rows.iter().filter(|row| with_instances.contains(&*row.node_id)) {
             if let Some(machine) = &row.host_id {
                 *by_machine.entry(machine.to_string()).or_default() += 1;
             }
         }
         for mut row in rows {
             let name = row.node_id.to_string();
-            let machine = row.host_id.as_ref().and_then(|machine| by_machine.get(&**machine));
-            if known.contains(&*name) && machine > Some(&1) {
+            let machine = row
+                .host_id
+                .as_ref()
+                .and_then(|machine| by_machine.get(&**machine));
+            if with_instances.contains(&*name) && machine > Some(&1) {
                 self.shared.push(name.clone());
             }
             (row.clock_offset_ms, row.clock_error_ms) = (None, None);
@@ -213,8 +229,7 @@ fn replay(source: &Source<'_>, arrivals: Option<&Arrivals>) -> String {
 /// `stations.tsv`, for people who change a deployment, too.
 pub fn stations(source: &Source<'_>) -> String {
     let names = &source.plan.recorded.names;
-    let mut out =
-        String::from("#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\n");
+    let mut out = String::from("#module\tinstance\tnode\tslots\tslot_policy\tqueue_limit\trecorded_node\n");
     for instance in &names.instances {
         let station = instance.station;
         let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());

@@ -3,7 +3,6 @@
 use cctf_proto::cctf::{SpanId, TraceId};
 use foldhash::HashMap;
 use plan::plan::Plan;
-use plan::stations::Load;
 use rundir::UsageError;
 
 use crate::source::Source;
@@ -17,7 +16,7 @@ type Endpoint = (String, Option<String>, Option<String>);
 /// A root of the export.
 #[derive(Debug, Clone, Copy)]
 pub struct Pick {
-    /// The recorded arrival that has its work: an index in [`Load::arrivals`].
+    /// The recorded arrival that has its work: its place among the arrivals of the plan, and in [`plan::stations::Load::arrivals`].
     pub arrival: u32,
     /// Its arrival, nanoseconds since the Unix epoch.
     pub at_ns: i64,
@@ -85,7 +84,7 @@ fn arrivals_of(plan: &Plan) -> (Vec<Pick>, Vec<Endpoint>) {
 ///
 /// # Errors
 /// A [`UsageError`] if no arrival has recorded work.
-pub fn picks(source: &Source<'_>, load: &Load, arrivals: Option<&Arrivals>) -> anyhow::Result<Picks> {
+pub fn picks(source: &Source<'_>, arrivals: Option<&Arrivals>) -> anyhow::Result<Picks> {
     let limit = source
         .limit
         .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -100,7 +99,6 @@ pub fn picks(source: &Source<'_>, load: &Load, arrivals: Option<&Arrivals>) -> a
             without_work: 0,
         });
     };
-    debug_assert_eq!(own.len(), load.arrivals.len());
     let mut work: HashMap<&Endpoint, Vec<u32>> = HashMap::default();
     for (number, pick) in (0..).zip(&own) {
         let endpoint = &endpoints[pick.arrival as usize];

@@ -22,8 +22,15 @@ pub fn platform(source: &Source<'_>) -> String {
     );
     // Writing to a String cannot fail.
     for (number, speed) in (0..).zip(speeds(source)) {
-        let cpus = source.nodes[number as usize].cpu_cores.unwrap_or(CPUS_UNKNOWN).max(1);
-        let _ = writeln!(out, "    <host id=\"{}\" speed=\"{speed}f\" core=\"{cpus}\"/>", id(number));
+        let cpus = source.nodes[number as usize]
+            .cpu_cores
+            .unwrap_or(CPUS_UNKNOWN)
+            .max(1);
+        let _ = writeln!(
+            out,
+            "    <host id=\"{}\" speed=\"{speed}f\" core=\"{cpus}\"/>",
+            id(number)
+        );
     }
     let known: Vec<&LinkFacts> = routes(source).collect();
     for link in &known {
@@ -57,7 +64,12 @@ fn routes<'s>(source: &'s Source<'_>) -> impl Iterator<Item = &'s LinkFacts> {
 /// Speed of each node: in millions of instructions if all nodes with instances have that, else by the measured score, else one for all.
 fn speeds(source: &Source<'_>) -> Vec<f64> {
     let names = &source.plan.recorded.names;
-    let with_instances = || names.instances.iter().map(|instance| &source.nodes[instance.node as usize]);
+    let with_instances = || {
+        names
+            .instances
+            .iter()
+            .map(|instance| &source.nodes[instance.node as usize])
+    };
     let by_mips = with_instances().all(|node| node.mips_per_core.is_some());
     let by_score = with_instances().all(|node| node.cpu_score.is_some());
     let nodes = source.nodes.iter().map(|node| {

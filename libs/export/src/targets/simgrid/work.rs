@@ -77,12 +77,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn invocation(
-        &mut self,
-        span_id: SpanId,
-        invocation: &Invocation,
-        visit: &Visit,
-    ) -> anyhow::Result<()> {
+    fn invocation(&mut self, span_id: SpanId, invocation: &Invocation, visit: &Visit) -> anyhow::Result<()> {
         let line = self.line.begin("invocation");
         line.span(Some(span_id));
         line.number(invocation.instance);
@@ -107,13 +102,7 @@ impl<'a> Writer<'a> {
         self.write()
     }
 
-    fn call(
-        &mut self,
-        call: &Call,
-        number: usize,
-        visit: &Visit,
-        made: &work::Call,
-    ) -> anyhow::Result<()> {
+    fn call(&mut self, call: &Call, number: usize, visit: &Visit, made: &work::Call) -> anyhow::Result<()> {
         let flat = &self.load.calls[number];
         let line = self.line.begin("call");
         line.list(
