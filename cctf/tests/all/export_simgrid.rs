@@ -22,7 +22,7 @@ fn lines(folder: &Path, name: &str, word: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-fn logs(module: &str, count: u32) -> Logs {
+fn logs(module: &str, count: u64) -> Logs {
     Logs::with(
         &(0..count)
             .map(|second| row(second, module, 200))

@@ -274,6 +274,7 @@ impl Rows {
         let wakeup = if queue < 120_000 { queue } else { 15_000 };
         let cpu = (made.end - made.start) / 5;
         let above = caller.or(parent);
+        let bytes = 100 + self.next() % 10_000;
         let row = format!(
             r#"{{"trace_id":"{trace:032x}","span_id":"{id:016x}","parent_id":{parent},"parent_span_id":{above},"module_id":"{module}","instance_id":"{module}-1","ts_enqueue":{enqueue},"ts_start":{start},"ts_end":{end},"node":"n{node}","stage":"edge","method":"POST","path":"{path}","bytes_in":{bytes},"bytes_out":20,"cpu_time_ms":{cpu},"queue_time_ms":{queue},"service_time_ms":{service},"rt_ms":{response},"status":{status},{error}"downstream_ms":null,{wakeup}{slot_wait}"kind":"{kind}"{caller}}}"#,
             trace = self.trace,
@@ -284,7 +285,6 @@ impl Rows {
             start = ms(made.start),
             end = ms(made.end),
             node = u8::from(module == "stock"),
-            bytes = 100 + self.next() % 10_000,
             cpu = if is_refused { "null".to_owned() } else { ms(cpu) },
             queue = if has_queue { ms(queue) } else { "null".to_owned() },
             service = ms(made.end - made.start),

@@ -26,7 +26,7 @@ const char* const HELP =
     "              recorded: own time passes as recorded, with recorded waits for CPUs\n"
     "  --network   links: calls between hosts with a route in platform.xml use its links; others take the recorded time. Default\n"
     "              recorded: all calls take the recorded time\n"
-    "  --cfg=...   Settings of SimGrid. Default here: network/model:CM02\n"
+    "  --cfg=...   Settings of SimGrid (--help-cfg lists them). Default here: network/model:CM02\n"
     "\n"
     "Change stations.tsv (node, slots, slot policy, queue limit) and platform.xml (speeds, cores, links) to simulate another deployment.\n"
     "Then: cctf validate FOLDER; cctf compare RECORDED FOLDER; cctf report FOLDER\n";
@@ -41,10 +41,6 @@ Flags parse(int argc, char** argv)
   Flags flags;
   for (int place = 1; place < argc; ++place) {
     std::string name = argv[place];
-    if (name == "--help" || name == "-h") {
-      std::fputs(HELP, stdout);
-      std::exit(0);
-    }
     bool is_flag = name.rfind("--", 0) == 0;
     if (!is_flag && flags.from.empty()) {
       flags.from = name;
@@ -110,8 +106,12 @@ void run(simgrid::s4u::Engine& engine, const Flags& flags)
 int main(int argc, char** argv)
 {
   bool has_model = false;
-  for (int place = 1; place < argc; ++place)
+  for (int place = 1; place < argc; ++place) {
+    // SimGrid would print its settings only.
+    if (std::strcmp(argv[place], "--help") == 0 || std::strcmp(argv[place], "-h") == 0)
+      return std::fputs(HELP, stdout) < 0;
     has_model |= std::strstr(argv[place], "network/model") != nullptr;
+  }
   xbt_log_control_set("root.thresh:warning");
   simgrid::s4u::Engine engine(&argc, argv);
   // The default model multiplies latencies by 13, because it is fitted to TCP on a cluster.
