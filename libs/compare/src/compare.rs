@@ -254,6 +254,7 @@ fn facts(side: &Side, (run, first): (&Run, &Part)) -> RunFacts {
         run_id: side.facts.run_id.clone(),
         path: run.folder(first).display().to_string(),
         replay_of: side.facts.replay_of.clone(),
+        simulated_by: side.facts.simulated_by.clone(),
         started_ms: side.facts.started_ms,
         is_open: side.is_open,
         invocations: side.rows.invocations.len() as u64,

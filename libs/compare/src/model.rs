@@ -40,6 +40,8 @@ pub struct RunFacts {
     pub path: String,
     /// The run that it replays.
     pub replay_of: Option<String>,
+    /// The simulator that computed it.
+    pub simulated_by: Option<String>,
     pub started_ms: Option<f64>,
     pub is_open: bool,
     pub invocations: u64,

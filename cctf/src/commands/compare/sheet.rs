@@ -139,9 +139,11 @@ fn more_causes(found: &Comparison) -> Option<String> {
 }
 
 fn side(name: &str, run: &RunFacts) -> String {
-    let replay = match &run.replay_of {
-        Some(original) => format!(", a replay of {original}"),
-        None => String::new(),
+    let replay = match (&run.replay_of, &run.simulated_by) {
+        (Some(original), None) => format!(", a replay of {original}"),
+        (Some(original), Some(simulator)) => format!(", a simulation of {original} by {simulator}"),
+        (None, Some(simulator)) => format!(", a simulation by {simulator}"),
+        (None, None) => String::new(),
     };
     format!(
         "{name} is the run {}{replay}: {}, {} in {}.",

@@ -25,6 +25,8 @@ pub struct Facts {
     pub replay_limit: Option<u64>,
     /// `loopback` if the replay lacks the links of the recorded run.
     pub replay_network: Option<String>,
+    /// The simulator that computed the run.
+    pub simulated_by: Option<String>,
     /// Random seed of the driver.
     pub seed: Option<u64>,
     pub started_ms: Option<f64>,
@@ -89,6 +91,7 @@ impl Facts {
         self.replay_to_ns = meta.replay_to_ms.map(Milliseconds::as_ns);
         self.replay_limit = meta.replay_limit;
         self.replay_network = meta.replay_network.as_deref().map(text);
+        self.simulated_by = meta.simulated_by.as_deref().map(text);
         self.seed = meta.seed;
         let started = meta.started_ts.as_ns() as f64 / 1e6;
         self.started_ms = Some(self.started_ms.map_or(started, |first| first.min(started)));
