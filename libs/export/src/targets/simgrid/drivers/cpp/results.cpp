@@ -267,7 +267,7 @@ private:
       if (station.queue_limit != NONE)
         list += ",\"queue_limit\":" + std::to_string(station.queue_limit);
       if (station.slots != NONE)
-        list += std::string(",\"slot_policy\":\"") + (station.is_released ? "released" : "held") + "\",\"slots_src\":\"told\"";
+        list += std::string(R"(,"slot_policy":")") + (station.is_released ? "released" : "held") + R"(","slots_src":"told")";
       list += "}";
     }
     return list.empty() ? "" : ",\"instances\":[" + list + "]";
