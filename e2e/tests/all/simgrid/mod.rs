@@ -133,7 +133,10 @@ fn compare_pairs_each_root_of_a_simulated_run_and_report_reads_it() {
     assert_eq!(found["graph"], serde_json::json!([]), "{found}");
     let simulator = found["b"]["simulated_by"].as_str().unwrap();
     let text = cctf(&["compare", &recorded, &simulated]).unwrap().stdout;
-    assert!(text.contains(&format!("a simulation of r by {simulator}:")), "{text}");
+    assert!(
+        text.contains(&format!("a simulation of r by {simulator}:")),
+        "{text}"
+    );
     let page = exported.path("report.html");
     let done = cctf(&["report", &simulated, "--out", &page.to_string_lossy()]).unwrap();
     assert_eq!(done.code, Some(0), "{}", done.stderr);
