@@ -66,7 +66,7 @@ impl Rows {
     }
 
     fn once_in(&mut self, times: u64) -> bool {
-        self.next() % times == 0
+        self.next().is_multiple_of(times)
     }
 
     fn id(&mut self) -> u64 {
