@@ -95,6 +95,7 @@ fn invocation<'n>(row: &Invocation, names: &'n Names) -> InvocationRow<'n> {
         trace_id: row.trace_id,
         span_id: row.span_id,
         parent_id: row.parent,
+        parent_span_id: row.parent_span,
         caller_span_id: row.caller,
         module: names.text(row.module),
         instance: names.text(row.instance),

@@ -84,6 +84,9 @@ impl Chunk {
             trace_id: row.trace_id,
             span_id: row.span_id,
             parent: row.parent_id,
+            parent_span: row
+                .parent_span_id
+                .filter(|_| row.parent_id.is_some() || row.kind == SpanKind::Server),
             caller: row.caller_span_id,
             is_root: row.parent_id.is_none()
                 && Role::of_invocation(row.caller_span_id.is_some(), flags.has(Flag::Orphan))

@@ -33,7 +33,9 @@ pub struct Invocation {
     pub span_id: SpanId,
     /// The invocation above.
     pub parent: Option<SpanId>,
-    /// The call that caused it.
+    /// The span directly above it, which can be a call. `None` for a message from outside.
+    pub parent_span: Option<SpanId>,
+    /// The call that caused it, if the row names it.
     pub caller: Option<SpanId>,
     /// Whether no invocation and no call caused it: its request came from outside.
     pub is_root: bool,

@@ -61,19 +61,21 @@ impl Tree {
             duplicates: (rows.invocations.len() + rows.calls.len() - distinct) as u64,
             ..Self::default()
         };
-        for number in 0..rows.invocations.len() {
-            let row = rows.invocations[number];
-            let is_call = |call: u32| rows.calls[call as usize].trace_id == row.trace_id;
-            let call = row
-                .caller
-                .and_then(|span| calls.find(row.trace_id, span, is_call));
+        for number in tree.link_named(rows, &calls) {
+            let row = rows.invocations[number as usize];
+            // A row names its call only if it is a request's only answer and ended before the call. All others, such as those of
+            // messages, are below the call, and have the same invocation above them.
+            let is_call = |call: u32| {
+                let call = &rows.calls[call as usize];
+                call.trace_id == row.trace_id && call.ancestor == row.parent
+            };
+            let unnamed = row.parent_span.filter(|_| row.caller.is_none());
+            let call = unnamed.and_then(|span| calls.find(row.trace_id, span, is_call));
             match call {
-                Some(call) if tree.callee[call as usize] == NONE => {
-                    tree.callee[call as usize] = number as u32
-                }
+                Some(call) if tree.callee[call as usize] == NONE => tree.callee[call as usize] = number,
                 _ => {
                     rows.calls.push(inferred(&row));
-                    tree.callee.push(number as u32);
+                    tree.callee.push(number);
                 }
             }
         }
@@ -95,6 +97,22 @@ impl Tree {
         tree.add_children(rows, &ancestors);
         tree.add_roots(rows, &ancestors, &is_nested);
         tree
+    }
+
+    /// Connects the invocations that name their calls, and returns the others.
+    fn link_named(&mut self, rows: &Rows, calls: &Ids) -> Vec<u32> {
+        let mut others = Vec::new();
+        for (number, row) in (0..).zip(&rows.invocations) {
+            let is_call = |call: u32| rows.calls[call as usize].trace_id == row.trace_id;
+            let call = row
+                .caller
+                .and_then(|span| calls.find(row.trace_id, span, is_call));
+            match call {
+                Some(call) if self.callee[call as usize] == NONE => self.callee[call as usize] = number,
+                _ => others.push(number),
+            }
+        }
+        others
     }
 
     /// Counts, then places, then sorts the calls of each invocation.

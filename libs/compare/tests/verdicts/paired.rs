@@ -78,6 +78,22 @@ fn a_prediction_with_the_same_ids_is_paired() {
     );
 }
 
+/// The normalizer names the call only in the row of a request's only answer, if that ended before the call.
+#[test]
+fn invocations_that_do_not_name_their_calls_are_paired_too() {
+    let a = Chain::new(8, NUMBER, RHO);
+    let b = a.replay(9, 0.05);
+    let logs = tempfile::tempdir().unwrap();
+    let (of_a, of_b) = (a.write(logs.path()), b.write(logs.path()));
+    let path = of_b.join("cctf/invocations.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"caller_span_id\"", "\"unknown_field\"")).unwrap();
+    let comparison = compare_folders(&of_a, &of_b);
+    assert_eq!(comparison.pairing.invocations, 2 * NUMBER as u64);
+    assert!(comparison.graph.is_empty(), "{:?}", comparison.graph);
+    assert_eq!(comparison.verdict, Verdict::Same);
+}
+
 #[test]
 fn services_within_their_margin_explain_longer_waits() {
     let a = Chain::new(11, NUMBER, 0.75);

@@ -182,7 +182,7 @@ struct Values<'a> {
     trace: &'a [u8],
     span: &'a [u8],
     caller: &'a [u8],
-    has_parent: bool,
+    parent: &'a [u8],
     at: &'a [u8],
     module: &'a [u8],
     client: &'a [u8],
@@ -229,7 +229,7 @@ pub fn read(
             Column::Other | Column::Above => {}
             Column::Trace => values.trace = value,
             Column::Span => values.span = value,
-            Column::Parent => values.has_parent = value != b"null",
+            Column::Parent => values.parent = value,
             Column::Caller => values.caller = value,
             Column::At => values.at = value,
             Column::Module => values.module = value,
@@ -259,6 +259,7 @@ impl Values<'_> {
         let trace_id = trace_id.ok_or(RowError::InvalidField("trace_id"))?;
         let span_id = span(self.span, "span_id")?.ok_or(RowError::InvalidField("span_id"))?;
         let caller = span(self.caller, "caller_span_id")?;
+        let parent = span(self.parent, "parent_span_id")?;
         let name = if is_call { "ts_start" } else { "ts_enqueue" };
         let at = Milliseconds::parse_bytes(self.at).ok_or(RowError::InvalidField(name))?;
         let module = string(self.module, "module_id")?;
@@ -266,6 +267,7 @@ impl Values<'_> {
             return Err(RowError::InvalidField("module_id"));
         }
         let role = self.role(is_call, caller);
+        let is_server = !is_call && digits(self.kind) == Some(SpanKind::Server.as_str().as_bytes());
         let mut name = |raw, name| Ok::<_, RowError>(shared(string(raw, name)?, &mut tables.names));
         let [instance, method, protocol, route, peer] = [
             name(self.instance, "instance_id")?,
@@ -311,7 +313,8 @@ impl Values<'_> {
         };
         Ok(Row {
             role,
-            call_id: caller.unwrap_or(span_id),
+            // An invocation that outlived its call does not name it, but is below it. A message does not answer one.
+            call_id: caller.or(parent.filter(|_| is_server)).unwrap_or(span_id),
             draft,
         })
     }
@@ -319,7 +322,7 @@ impl Values<'_> {
     fn role(&self, is_call: bool, caller: Option<SpanId>) -> Role {
         let is_orphan = self.has_flag(Flag::Orphan);
         match is_call {
-            true => Role::of_call(self.has_parent, is_orphan),
+            true => Role::of_call(!is_missing(self.parent), is_orphan),
             false => Role::of_invocation(caller.is_some(), is_orphan),
         }
     }

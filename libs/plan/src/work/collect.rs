@@ -1,6 +1,6 @@
 //! [`Collector`]: rows of invocations and calls, reduced to what their work needs.
 
-use cctf_proto::cctf::{Milliseconds, SpanId, TraceId};
+use cctf_proto::cctf::{Milliseconds, SpanId, SpanKind, TraceId};
 use foldhash::HashMap;
 
 use super::model::{CALLS_MAX, CallFacts, INVOCATIONS_MAX, InvocationFacts, NONE, Waited, What, Work};
@@ -37,6 +37,8 @@ pub struct Collector {
     by_id: HashMap<(TraceId, SpanId), u32>,
     /// The first invocation that a call caused, by the call.
     by_caller: HashMap<(TraceId, SpanId), u32>,
+    /// The same for rows that do not name their call, by the span above them, which can be a call, and the invocation above them.
+    by_parent: HashMap<(TraceId, SpanId, Option<SpanId>), u32>,
 }
 
 /// How a row of an invocation refers to others, until these are known.
@@ -108,12 +110,22 @@ impl Collector {
         self.times(&mut work, row);
         let ties = self.ties_of(&work, row);
         self.ties.push(ties);
-        if let Some(caller) = row.caller_span_id {
-            let first = self.by_caller.entry((row.trace_id, caller)).or_insert(index);
-            if *first != index {
-                // Inserted after the first one, which keeps its place as the one that answers.
-                work.sibling = std::mem::replace(&mut self.works[*first as usize].sibling, index);
+        let first = match (row.caller_span_id, row.parent_span_id) {
+            (Some(caller), _) => self.by_caller.entry((row.trace_id, caller)).or_insert(index),
+            // A message from outside arrives by itself: its producer may be a service that sends it on its own.
+            (None, Some(parent)) if row.parent_id.is_some() || row.kind == SpanKind::Server => {
+                let above = (row.trace_id, parent, row.parent_id);
+                self.by_parent.entry(above).or_insert(index)
             }
+            (None, _) => &mut { index },
+        };
+        if *first != index {
+            // The one that arrived first is the one that answers.
+            let other = &mut self.works[*first as usize];
+            work.sibling = match work.enqueue_ns < other.enqueue_ns {
+                true => std::mem::replace(first, index),
+                false => std::mem::replace(&mut other.sibling, index),
+            };
         }
         self.notes.sampled += u64::from(row.is_sampled);
         self.works.push(work);
@@ -189,14 +201,14 @@ impl Collector {
             None if is_from_outside => NONE,
             Some(None) | None => return Ok(()),
         };
-        let callee = self.by_caller.get(&(row.trace_id, row.span_id));
+        let callee = self.callee(row);
         let start_ns = stamp(row.start);
         let call = MadeCall {
             span_id: row.span_id,
             start_ns,
             end_ns: stamp(row.end).min(start_ns + DURATION_MAX_NS),
             work,
-            callee: callee.copied().unwrap_or(NONE),
+            callee,
             node: self.names.node(row.node),
             what: match row.is_message {
                 true => What::Message,
@@ -208,6 +220,23 @@ impl Collector {
             },
         };
         self.push(call)
+    }
+
+    /// The first invocation that a call caused, or [`NONE`]. A row names its call only if it is a request's only answer and ended before
+    /// the call. All others, such as those of messages, are below the call, and have the same invocation above them.
+    fn callee(&mut self, row: &CallRow<'_>) -> u32 {
+        let named = self.by_caller.get(&(row.trace_id, row.span_id)).copied();
+        let below = self
+            .by_parent
+            .remove(&(row.trace_id, row.span_id, row.ancestor_id));
+        if let (Some(named), Some(below)) = (named, below) {
+            let mut last = below as usize;
+            while self.works[last].sibling != NONE {
+                last = self.works[last].sibling as usize;
+            }
+            self.works[last].sibling = std::mem::replace(&mut self.works[named as usize].sibling, below);
+        }
+        named.or(below).unwrap_or(NONE)
     }
 
     fn call_facts(&mut self, row: &CallRow<'_>) -> CallFacts {

@@ -103,6 +103,11 @@ pub fn child_of(parent: u64, caller: u64) -> Value {
     json!({"parent_id": id(parent), "parent_span_id": id(caller), "caller_span_id": id(caller)})
 }
 
+/// The same if its row does not name the call.
+pub fn below(parent: u64, call: u64) -> Value {
+    json!({"parent_id": id(parent), "parent_span_id": id(call)})
+}
+
 pub fn with(mut fields: Value, more: Value) -> Value {
     add(&mut fields, more);
     fields

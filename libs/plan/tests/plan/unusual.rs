@@ -4,7 +4,7 @@ use plan::plan::{CALLS_PER_INVOCATION_MAX, DEPTH_MAX, Ends, INVOCATIONS_PER_ROOT
 use plan::work::What;
 use serde_json::json;
 
-use crate::rows::{MS, Rows, child_of, id, trees, with};
+use crate::rows::{MS, Rows, below, child_of, id, trees, with};
 
 /// Whether a note has these words.
 fn says(plan: &Plan, words: &str) -> bool {
@@ -82,6 +82,62 @@ fn a_timeout_is_made_again_and_an_early_answer_is_none() {
             (is_timeout, 1 - is_timeout, 0)
         );
     }
+}
+
+/// The normalizer names the call only in the row of a request's only answer, if that ended before the call.
+#[test]
+fn an_invocation_that_outlived_its_call_belongs_to_it() {
+    let mut rows = Rows::default();
+    rows.invocation(1, [0, 0, 30 * MS], json!({}));
+    rows.invocation(2, [10 * MS, 10 * MS, 25 * MS], below(1, 3));
+    rows.call(3, 1, [10 * MS, 15 * MS], json!({"status": 200}));
+    let plan = rows.plan();
+    let calls = &trees(&plan)[0].invocations[0].calls;
+    assert_eq!((calls.len(), calls[0].ends), (1, Ends::Answer));
+    assert_eq!((calls[0].net_ns, plan.counts.early_answers), (Some(-10 * MS), 1));
+    assert_eq!(
+        (plan.counts.leaf_calls, plan.recorded.notes.inferred_calls),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_message_has_all_of_its_consumers_by_their_arrival() {
+    let consumer = json!({"kind": "consumer"});
+    let mut rows = Rows::default();
+    rows.invocation(1, [0, 0, 30 * MS], json!({}));
+    rows.invocation(
+        2,
+        [90 * MS, 90 * MS, 95 * MS],
+        with(below(1, 9), consumer.clone()),
+    );
+    rows.invocation(3, [40 * MS, 40 * MS, 45 * MS], with(below(1, 9), consumer));
+    rows.call(
+        9,
+        1,
+        [10 * MS, 12 * MS],
+        json!({"kind": "producer", "peer": "topic"}),
+    );
+    let plan = rows.plan();
+    let calls = &trees(&plan)[0].invocations[0].calls;
+    let delays: Vec<i64> = calls[0].callees.iter().map(|callee| callee.delay_ns).collect();
+    assert_eq!((calls.len(), delays), (1, vec![28 * MS, 78 * MS]));
+    assert_eq!((plan.counts.messages, plan.recorded.notes.inferred_calls), (1, 0));
+}
+
+/// As in Zipkin, where a call and its answer share one id: the span above is an invocation, and a call of another one.
+#[test]
+fn an_invocation_is_not_below_the_call_of_another_one() {
+    let mut rows = Rows::default();
+    rows.invocation(1, [0, 0, 30 * MS], json!({}));
+    rows.invocation(2, [2 * MS, 2 * MS, 20 * MS], child_of(1, 2));
+    rows.invocation(4, [5 * MS, 5 * MS, 9 * MS], below(2, 2));
+    rows.call(2, 1, [MS, 21 * MS], json!({"status": 200}));
+    let plan = rows.plan();
+    let tree = &trees(&plan)[0];
+    let callees = |index: usize| tree.invocations[index].calls[0].callees.len();
+    assert_eq!((tree.invocations.len(), callees(0), callees(1)), (3, 1, 1));
+    assert_eq!(plan.recorded.notes.inferred_calls, 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the failure")]
 
 mod hostile;
+mod joining;
 mod reading;
 mod recorded;
 mod run;

@@ -183,14 +183,6 @@ fn rows_that_are_no_roots_are_counted() {
 }
 
 #[test]
-fn a_call_and_its_answer_may_share_one_id() {
-    let files = Files::of(&[call(1, 1, AT)], &[invocation(1, 1, AT + 1)]);
-    let roots = files.read();
-    assert_eq!((roots.survey.roots, roots.counts), (1, JoinCounts::default()));
-    assert!(all(&roots)[0].is_answered);
-}
-
-#[test]
 fn roots_of_other_protocols_are_counted_by_kind() {
     let consumer = invocation(1, 1, AT)
         .with("protocol", "\"messaging\"")
