@@ -11,6 +11,8 @@ pub const PLACEMENT_SPAN: &str = "cctf.placement";
 pub const RUN_START_SPAN: &str = "cctf.run.start";
 /// Zero-length control span that the load driver sends when a run has ended.
 pub const RUN_END_SPAN: &str = "cctf.run.end";
+/// Reason for which the normalizer rejects a [`RUN_START_SPAN`] in its answer: another load driver has started the run.
+pub const RUN_HAS_DRIVER: &str = "run_has_driver";
 
 /// Run id, on a span or a resource, and in the W3C baggage that passes it between services. String.
 pub const RUN_ID: &str = "cctf.run_id";
@@ -79,7 +81,8 @@ pub const RUN_REPLAY_SCALE: &str = "cctf.run.replay_scale";
 pub const RUN_REPLAY_BY: &str = "cctf.run.replay_by";
 /// Start of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_FROM_NS: &str = "cctf.run.replay_from_ns";
-/// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`].
+/// End of the replayed part, nanoseconds after the first root of the recorded run. Integer, on a [`RUN_START_SPAN`], and on a
+/// [`RUN_END_SPAN`] if an interrupt cut the replay.
 pub const RUN_REPLAY_TO_NS: &str = "cctf.run.replay_to_ns";
 /// Maximum number of requests of the replay. Integer, on a [`RUN_START_SPAN`].
 pub const RUN_REPLAY_LIMIT: &str = "cctf.run.replay_limit";

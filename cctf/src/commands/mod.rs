@@ -80,8 +80,14 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<TlsError>()
-            || matches!(cause.downcast_ref(), Some(DriveError::Payload(_)))
-            || matches!(cause.downcast_ref(), Some(FolderError::Taken(_)))
+            || matches!(
+                cause.downcast_ref(),
+                Some(DriveError::Payload(_) | DriveError::RunHasDriver(_))
+            )
+            || matches!(
+                cause.downcast_ref(),
+                Some(FolderError::Taken(_) | FolderError::InUse(_))
+            )
     });
     ExitCode::from(if is_usage { USAGE } else { FAILED })
 }

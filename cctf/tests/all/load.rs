@@ -190,6 +190,18 @@ fn control_spans_enclose_all_requests_of_the_run() {
 }
 
 #[test]
+fn a_run_of_another_driver_is_refused_before_the_first_request() {
+    let servers = Servers::start(Answers::RunHasDriver, None);
+    let output = load(&servers, &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        stderr(&output).trim(),
+        "cctf: cannot start run run-1: another load driver has started it, and has not reported its end; choose another --run-id"
+    );
+    assert!(servers.seen().is_empty());
+}
+
+#[test]
 fn kvget_sets_its_key_first_and_unsampled() {
     let servers = Servers::start(Answers::Accept, None);
     let output = load(&servers, &["--endpoint", "kvget", "--rate", "20"]);

@@ -44,6 +44,8 @@ pub enum Answers {
     RejectOne,
     /// Rejects control spans by partial success.
     RejectControl,
+    /// Rejects a run's start as a normalizer does if another driver has started it.
+    RunHasDriver,
 }
 
 /// Both servers, on free ports. Dropping this stops them.
@@ -193,13 +195,19 @@ impl TraceService for Collector {
             }
             Answers::RefuseSpans if !is_control => return Err(tonic::Status::invalid_argument("no")),
             Answers::RejectOne if !is_control => rejected = 1,
-            Answers::RejectControl if is_control => rejected = 1,
+            Answers::RejectControl | Answers::RunHasDriver if is_control => rejected = 1,
             _ => {}
         }
         self.spans.lock().unwrap().extend(spans);
         let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
             rejected_spans: rejected,
-            error_message: "one too many".into(),
+            error_message: match *answers {
+                Answers::RunHasDriver => format!(
+                    "1 of 1 rows cannot be used: {} 1",
+                    cctf_proto::keys::RUN_HAS_DRIVER
+                ),
+                _ => "one too many".into(),
+            },
         });
         Ok(tonic::Response::new(ExportTraceServiceResponse {
             partial_success,

@@ -26,6 +26,11 @@ pub enum DriveError {
     /// The source of the requests has failed. Those before the failure were sent.
     #[error("cannot prepare the next request: {0}")]
     Source(SourceError),
+    /// The rows of both drivers would be in one folder.
+    #[error(
+        "cannot start run {0}: another load driver has started it, and has not reported its end; choose another --run-id"
+    )]
+    RunHasDriver(String),
     #[error(transparent)]
     Head(#[from] HeadError),
     #[error(transparent)]

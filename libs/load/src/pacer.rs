@@ -97,9 +97,11 @@ impl Pacer {
                 break true;
             }
             let number = self.first_number + due;
+            let offset_ns = prepared.offset_ns;
             take_back(&self.from_io, &mut self.idle);
             self.send(Request { number, intended_ns }, prepared);
             due += 1;
+            self.progress.last_offset_ns.store(offset_ns, Ordering::Relaxed);
             self.progress.due.store(due, Ordering::Relaxed);
             if self.io_ended {
                 break true;

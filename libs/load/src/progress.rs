@@ -14,6 +14,8 @@ pub const REFUSALS_MAX: u64 = 1 << 16;
 pub struct DriveProgress {
     /// Requests whose scheduled time has come.
     pub due: AtomicU64,
+    /// Time of the last of these after the start, nanoseconds.
+    pub last_offset_ns: AtomicU64,
     /// Requests whose first bytes were passed to a socket.
     pub sent: AtomicU64,
     /// Requests that have ended.

@@ -15,8 +15,8 @@ use crate::clock;
 use crate::drive::Drive;
 use crate::error::DriveError;
 use crate::ids::Ids;
-use crate::otlp::attributes::text;
-use crate::otlp::export::{Delivery, Exporter};
+use crate::otlp::attributes::{integer, text};
+use crate::otlp::export::{Delivery, ExportError, Exporter};
 use crate::otlp::identity::{DriverIdentity, SERVICE_NAME};
 use crate::otlp::run_facts::RunFacts;
 use crate::otlp::spans::control_request;
@@ -51,6 +51,10 @@ pub struct LoadSession {
     resource: Resource,
     ids: Ids,
     next_number: u64,
+    /// Time of the last request of the last stream after its start, nanoseconds. `None`: none was due.
+    last_offset_ns: Option<u64>,
+    /// End of the part of the recorded run that was replayed, if an interrupt cut it.
+    replayed_to_ns: Option<u64>,
     exporter: Option<Exporter>,
     /// Channel to the recorder thread. `None` after the recorder has been stopped; the same is true of `recorder`.
     to_recorder: Option<SyncSender<RecorderInput>>,
@@ -82,7 +86,13 @@ impl LoadSession {
                 clock::unix_ns(),
                 config.run.attributes(),
             );
-            exporter.send_control(keys::RUN_START_SPAN, request, CONTROL_TIMEOUT)?;
+            let started = exporter.send_control(keys::RUN_START_SPAN, request, CONTROL_TIMEOUT);
+            started.map_err(|error| match error {
+                ExportError::Control { error, .. } if error.contains(keys::RUN_HAS_DRIVER) => {
+                    DriveError::RunHasDriver(config.run.run_id.clone())
+                }
+                error => error.into(),
+            })?;
         }
         let recorder = Recorder {
             events,
@@ -95,6 +105,8 @@ impl LoadSession {
             resource,
             ids,
             next_number: 0,
+            last_offset_ns: None,
+            replayed_to_ns: None,
             exporter,
             to_recorder: Some(to_recorder),
             recorder: Some(recorder),
@@ -134,6 +146,8 @@ impl LoadSession {
         )?;
         let ended = threads.wait(|| display(&progress))?;
         self.next_number += ended.due;
+        let last_offset_ns = progress.last_offset_ns.load(Ordering::Relaxed);
+        self.last_offset_ns = (ended.due > 0).then_some(last_offset_ns);
         let context = StreamContext {
             endpoint,
             url,
@@ -144,6 +158,16 @@ impl LoadSession {
         let summary = self.summary(context, progress.undescribed.load(Ordering::Relaxed))?;
         ended.composed.map_err(DriveError::Source)?;
         Ok(summary)
+    }
+
+    /// Time of the last request of the last stream after its start, nanoseconds. `None`: none was due.
+    pub fn last_offset_ns(&self) -> Option<u64> {
+        self.last_offset_ns
+    }
+
+    /// Reports with the end of the run that only this much of the recorded run was replayed, nanoseconds after its first root.
+    pub fn set_replayed_to(&mut self, to_ns: Option<u64>) {
+        self.replayed_to_ns = to_ns;
     }
 
     /// Waits until all lines are written and all spans are delivered. Returns the counts of spans. Afterwards, the session cannot
@@ -162,7 +186,12 @@ impl LoadSession {
         let Some(exporter) = self.exporter.take() else {
             return Ok(delivery);
         };
-        let attributes = vec![text(keys::RUN_ID, &self.config.run.run_id)];
+        let to_ns = self
+            .replayed_to_ns
+            .map(|to_ns| i64::try_from(to_ns).unwrap_or(i64::MAX));
+        let to_ns = to_ns.map(|to_ns| integer(keys::RUN_REPLAY_TO_NS, to_ns));
+        let run_id = text(keys::RUN_ID, &self.config.run.run_id);
+        let attributes = [run_id].into_iter().chain(to_ns).collect();
         let request = control_request(&self.resource, keys::RUN_END_SPAN, ended_unix_ns, attributes);
         exporter.send_control(keys::RUN_END_SPAN, request, CONTROL_TIMEOUT)?;
         Ok(delivery)

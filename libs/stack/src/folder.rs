@@ -1,6 +1,6 @@
-//! Checks before a run that its folder is free.
+//! [`Claimed`]: a run's folder that is free, and that no other command can use until this one ends.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,28 @@ pub enum FolderError {
         "cannot write to {0}: it already exists and is not empty; choose another --run-id, or move that run"
     )]
     Taken(PathBuf),
+    #[error("cannot write to {0}: another command writes a run to it now; choose another --run-id")]
+    InUse(PathBuf),
 }
 
-/// Creates the folder of all runs and returns its absolute path, if it contains no run `run_id`.
-pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<PathBuf, FolderError> {
+/// The folder of a run, locked until this is dropped.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Absolute path to the folder of all runs.
+    pub logs_dir: PathBuf,
+    run_dir: PathBuf,
+    _lock: Option<File>,
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        // Fails if the run has files. A command that failed before leaves no empty folder.
+        let _ = fs::remove_dir(&self.run_dir);
+    }
+}
+
+/// Creates the folder of all runs, and in it that of run `run_id`, if there is no such run.
+pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<Claimed, FolderError> {
     let unwritable = |source| FolderError::Unwritable {
         path: logs_dir.to_owned(),
         source,
@@ -25,12 +43,27 @@ pub fn prepare(logs_dir: &Path, run_id: &str) -> Result<PathBuf, FolderError> {
     fs::create_dir_all(logs_dir).map_err(unwritable)?;
     // A test by writing: root may write despite permission bits, and nobody may on a read-only mount.
     tempfile::tempfile_in(logs_dir).map_err(unwritable)?;
+    let logs_dir = fs::canonicalize(logs_dir).map_err(unwritable)?;
     let run_dir = logs_dir.join(run_id);
-    let taken = fs::read_dir(&run_dir).is_ok_and(|mut entries| entries.next().is_some()) || run_dir.is_file();
-    if taken {
+    if run_dir.is_file() {
         return Err(FolderError::Taken(run_dir));
     }
-    fs::canonicalize(logs_dir).map_err(unwritable)
+    fs::create_dir_all(&run_dir).map_err(unwritable)?;
+    // The lock comes before the look inside: of two commands that start at once, both find an empty folder. A file system without
+    // locks is no reason to refuse.
+    let lock = File::open(&run_dir).ok();
+    let locked = lock.as_ref().map(File::try_lock);
+    if matches!(locked, Some(Err(TryLockError::WouldBlock))) {
+        return Err(FolderError::InUse(run_dir));
+    }
+    if fs::read_dir(&run_dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(FolderError::Taken(run_dir));
+    }
+    Ok(Claimed {
+        logs_dir,
+        run_dir,
+        _lock: lock,
+    })
 }
 
 #[cfg(test)]
@@ -40,11 +73,29 @@ mod tests {
     #[test]
     fn a_folder_with_anything_in_it_is_taken() {
         let logs = tempfile::tempdir().unwrap();
+        let folder = logs.path().join("r");
         assert!(prepare(logs.path(), "r").is_ok());
-        fs::create_dir(logs.path().join("r")).unwrap();
+        assert!(!folder.exists(), "an unused folder is removed");
+        fs::create_dir(&folder).unwrap();
         assert!(prepare(logs.path(), "r").is_ok());
-        fs::write(logs.path().join("r/x"), "").unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("x"), "").unwrap();
         assert!(matches!(prepare(logs.path(), "r"), Err(FolderError::Taken(_))));
+        assert!(folder.join("x").exists());
+    }
+
+    #[test]
+    fn of_two_commands_that_start_at_once_only_one_gets_the_folder() {
+        let logs = tempfile::tempdir().unwrap();
+        let first = prepare(logs.path(), "r").unwrap();
+        let second = prepare(logs.path(), "r").unwrap_err().to_string();
+        assert!(
+            second.contains("another command writes a run to it now"),
+            "{second}"
+        );
+        assert!(prepare(logs.path(), "s").is_ok());
+        drop(first);
+        assert!(prepare(logs.path(), "r").is_ok());
     }
 
     #[test]

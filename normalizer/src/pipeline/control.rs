@@ -76,6 +76,10 @@ impl Pipeline {
         let id = self.shared.runs.find(run_id).ok_or("end_of_unknown_run")?;
         let run = &mut self.shared.runs[id];
         run.ended_unix_ns = Some(span.end_time_unix_nano);
+        // An interrupt cut the replay.
+        if let Some(to_ns) = reported_by(span).replay_to_ns {
+            run.reported.replay_to_ns = Some(to_ns);
+        }
         run.dirty = true;
         if run.phase == Phase::Open {
             run.phase = Phase::Ending(self.shared.clock.now);

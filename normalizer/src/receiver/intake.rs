@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cctf_proto::otlp::admission::{Admission, admit_metrics_request, admit_trace_request};
+use cctf_proto::otlp::admission::{Admission, Rejection, admit_metrics_request, admit_trace_request};
 use cctf_proto::otlp::check::check_logs_request;
 use cctf_proto::otlp::logs::LogsRequest;
 use cctf_proto::otlp::repair::{self, repair};
@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::budget::{Budget, Reservation};
 use super::counters::Counters;
+use super::drivers::{Control, Drivers};
 use super::refusal::Refusal;
 use crate::journal::{Journal, Signal};
 
@@ -25,6 +26,7 @@ pub(super) struct Intake {
     pub(super) counters: Arc<Counters>,
     pub(super) budget: Budget,
     pub(super) message_bytes_max: usize,
+    pub(super) drivers: Arc<Drivers>,
 }
 
 impl Intake {
@@ -32,14 +34,41 @@ impl Intake {
     pub(super) async fn take(&self, signal: Signal, message: Bytes) -> Result<Admission, Refusal> {
         // Reserves the bytes of a repaired message until the journal has it.
         let mut reservation = self.reservation();
-        let (admission, message) =
+        let (mut admission, message) =
             off_the_loop(message.len(), || self.admit(signal, message, &mut reservation))?;
         let len = message.len();
-        if len > 0 {
-            self.journal.append(signal, message)?.await?;
+        let control = match signal {
+            Signal::Traces if admission.rejected_total() == 0 => Control::of(&message),
+            _ => None,
+        };
+        match control {
+            Some(control) => self.take_control(control, message, &mut admission).await?,
+            None if len > 0 => self.journal.append(signal, message)?.await?,
+            None => {}
         }
         self.counters.count_accepted(signal, len, &admission);
         Ok(admission)
+    }
+
+    /// Appends a message whose only span starts or ends a run. If another driver has started the run, the span is rejected instead.
+    async fn take_control(
+        &self,
+        control: Control,
+        message: Bytes,
+        admission: &mut Admission,
+    ) -> Result<(), Refusal> {
+        let accepted = {
+            // Starts are appended in the order in which they are checked.
+            let mut known = self.drivers.lock();
+            if known.is_taken(&control) {
+                admission.reject_first(Rejection::RunHasDriver);
+                return Ok(());
+            }
+            let accepted = self.journal.append(Signal::Traces, message)?;
+            known.note(control);
+            accepted
+        };
+        Ok(accepted.await?)
     }
 
     /// Finds the valid rows. Returns the message as well, repaired if some of its texts are not UTF-8.

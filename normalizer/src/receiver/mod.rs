@@ -13,6 +13,7 @@ mod budget;
 mod compression;
 mod cors;
 mod counters;
+mod drivers;
 mod grpc;
 mod http;
 mod intake;
@@ -78,6 +79,7 @@ impl Receiver {
             counters: Arc::default(),
             budget: Budget::new(limits.in_flight_bytes_max),
             message_bytes_max: limits.message_bytes_max,
+            drivers: Arc::default(),
         };
         Self {
             intake,

@@ -30,10 +30,12 @@ pub enum Rejection {
     TimeOutOfRange,
     /// The run id of the row or of its resource cannot be the name of a folder.
     InvalidRunId,
+    /// The span starts a run that another load driver has started. Only the receiver knows it, and it does not pass the span on.
+    RunHasDriver,
 }
 
 impl Rejection {
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 
     pub const ALL: [Rejection; Rejection::COUNT] = [
         Rejection::TraceIdLength,
@@ -44,6 +46,7 @@ impl Rejection {
         Rejection::MissingTime,
         Rejection::TimeOutOfRange,
         Rejection::InvalidRunId,
+        Rejection::RunHasDriver,
     ];
 
     /// Name in counts and metrics. It never changes.
@@ -57,6 +60,7 @@ impl Rejection {
             Rejection::MissingTime => "missing_time",
             Rejection::TimeOutOfRange => "time_out_of_range",
             Rejection::InvalidRunId => "invalid_run_id",
+            Rejection::RunHasDriver => keys::RUN_HAS_DRIVER,
         }
     }
 
@@ -73,6 +77,9 @@ impl Rejection {
             Rejection::InvalidRunId => {
                 "cctf.run_id must have 1 to 128 characters of A-Z a-z 0-9 . _ -, must not start with . or -, and must not be \
                  latest or end like the name of a part (-0002)"
+            }
+            Rejection::RunHasDriver => {
+                "another load driver has started this run and has not reported its end; use another run id"
             }
         }
     }
@@ -117,6 +124,12 @@ impl Admission {
             reason.explanation()
         );
         Some(message)
+    }
+
+    /// Rejects the first row, which was counted as a usable one.
+    pub fn reject_first(&mut self, reason: Rejection) {
+        self.rejected[reason as usize] += 1;
+        self.first = Some((0, reason));
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::report::{Findings, Place};
 use super::rules::Broken;
-use crate::cctf::{Field, Kind, Milliseconds, Row, Text, decode};
+use crate::cctf::{Field, Kind, Milliseconds, Row, Text, decode, reason};
 
 /// Decimal places of every timestamp and duration.
 const DECIMAL_PLACES: usize = 6;
@@ -75,7 +75,7 @@ pub(super) fn add_unreadable(text: &str, error: &serde_json::Error, place: Place
 
 /// Replaces the line of the parser by the column, because each row is parsed as a text of its own.
 fn describe(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let text = reason(error);
     let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
     format!("{what} (column {})", error.column())
 }

@@ -99,6 +99,9 @@ rules! {
     NetEqualsDifference = "net-equals-difference", Warning, Warning,
         "net_ms equals the duration of the call minus rt_ms. Ids that several calls use are exempt.";
 
+    OneDriver = "one-driver", Warning, Warning,
+        "Load drivers drive a run one after the other: the times of their requests do not overlap.";
+
     // Inventories
     NodeKnown = "node-known", Error, Warning, "Every node that a row names is in nodes.json. The name 'unknown' is exempt.";
     StageConsistent = "stage-consistent", Error, Warning, "The stage of a row does not contradict the stage of its node in nodes.json.";

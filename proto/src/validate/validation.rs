@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
+use super::drivers::Drivers;
 use super::graph::Graph;
 use super::known::Known;
 use super::placement::Placement;
@@ -42,6 +43,7 @@ pub struct Validation {
     known: Known,
     placement: Placement,
     graph: Graph,
+    drivers: Drivers,
     observed: Observed,
     /// The counts in `run_meta.json`.
     counts: Option<(Counts, Place)>,
@@ -59,6 +61,7 @@ impl Validation {
             known: Known::default(),
             placement: Placement::default(),
             graph: Graph::default(),
+            drivers: Drivers::default(),
             observed: Observed::default(),
             counts: None,
             part: None,
@@ -153,6 +156,7 @@ impl Validation {
 
     /// Checks how the rows refer to each other, after all files.
     pub fn references(mut self) -> PendingReferences {
+        self.drivers.check(&mut self.findings);
         let unresolved = self.graph.check(&mut self.findings);
         PendingReferences::new(unresolved, self.findings, self.observed, self.counts)
     }
@@ -308,6 +312,7 @@ impl Validation {
         self.known
             .check_instance(&row.module_id, &row.instance_id, place, &mut self.findings);
         self.observed.add_flags(row.flags);
+        self.drivers.add(&row);
         self.graph.add_call(&row, place);
         true
     }

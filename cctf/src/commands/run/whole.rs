@@ -47,12 +47,13 @@ pub(super) fn whole(
     // If this fails, fewer connections can be open at once, and the summary shows the effect.
     let _ = clock::raise_file_limit();
     let run_id = args.load.run.run_id_or_now();
-    let logs_dir = folder::prepare(&args.logs_dir, &run_id)?;
+    // Dropped at the end of the command, when the files are complete.
+    let claimed = folder::prepare(&args.logs_dir, &run_id)?;
     let scratch = tempfile::Builder::new()
         .prefix("cctf-run-")
         .tempdir()
         .context("cannot create a temporary folder")?;
-    let driven = match drive(&run_id, &logs_dir, scratch.path(), stop) {
+    let driven = match drive(&run_id, &claimed.logs_dir, scratch.path(), stop) {
         Ok(driven) => driven,
         Err(error) => {
             let kept = scratch.keep();

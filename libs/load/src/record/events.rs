@@ -1,6 +1,6 @@
 //! `events_client.jsonl`: one line per request in vegeta's JSON encoding, extended by ids, lateness and the replayed request.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub enum EventsError {
     /// A driver was killed while it wrote the file.
     #[error("cannot append to {0}: its last line is incomplete because a driver was killed; move the file")]
     TornLine(PathBuf),
+    #[error("cannot append to {0}: another load driver writes it; choose another file with --out")]
+    Locked(PathBuf),
     /// Its reader may stop reading, and then a write waits for ever.
     #[error(
         "cannot append to {0}: it is a pipe, whose reader can stop the driver; choose a regular file with --out"
@@ -58,6 +60,10 @@ impl EventsWriter {
         let kind = file.metadata().map_err(failed)?.file_type();
         if kind.is_fifo() {
             return Err(EventsError::Pipe(path.to_owned()));
+        }
+        // The lines of two drivers would be mixed. A file system without locks is no reason to refuse.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(EventsError::Locked(path.to_owned()));
         }
         if ends_torn(&mut file).map_err(failed)? {
             return Err(EventsError::TornLine(path.to_owned()));

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod connections;
+mod drivers;
 mod grpc;
 mod http;
 mod support;

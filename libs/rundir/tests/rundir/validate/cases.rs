@@ -5,7 +5,7 @@ use cctf_proto::cctf::{
 };
 
 use super::good_run::{Run, Texts};
-use super::rows::{at, invocation, lasting, link, placement, span};
+use super::rows::{at, call, invocation, lasting, link, placement, span};
 
 /// The change of a case.
 pub enum Change {
@@ -256,6 +256,27 @@ pub const CASES: &[(&str, Change)] = &[
     (
         "rates-not-negative",
         Rows(|run| run.hosts[0].mem_free_mb = Some(-1.0)),
+    ),
+    (
+        "one-driver",
+        Rows(|run| {
+            // The second driver starts while the first one still sends; the third one starts later.
+            for (id, (number, times)) in
+                (80..).zip([(1, [600, 610]), (2, [605, 606]), (1, [608, 609]), (3, [700, 701])])
+            {
+                let mut sent = call((8, id), "load", times);
+                sent.instance_id = format!("load-{number}").into();
+                sent.lateness_ms = Some(lasting(0));
+                run.calls.push(sent);
+                if id < 82 || number == 3 {
+                    let start = placement("load", PlacementKind::Start, 0);
+                    run.placement.push(PlacementEvent {
+                        instance_id: Some(format!("load-{number}").into()),
+                        ..start
+                    });
+                }
+            }
+        }),
     ),
     ("cpu-util-range", Rows(|run| run.hosts[0].cpu_util = Some(100.5))),
     ("link-name", Rows(|run| run.link_metrics[0].link = "eth0".into())),
