@@ -41,7 +41,8 @@ latencies: if it is not much smaller, the driver or its machine was the bottlene
 Exit codes:
   0  all requests were sent, and all spans and lines were delivered (failed requests are a result, not an error)
   1  the service is unreachable, spans or lines were lost, the run was interrupted, or the result cannot be printed
-  2  invalid flag or environment variable";
+  2  invalid flag or environment variable, or another load driver drives this run
+  130  stopped at once by a second Ctrl-C";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf load --help")]

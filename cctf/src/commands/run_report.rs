@@ -155,13 +155,19 @@ impl Report {
 
     pub fn next_steps(&self) -> String {
         let run_dir = self.shell_dir();
-        let compare = self.compare_with.as_ref().map_or_else(String::new, |recorded| {
-            format!("  cctf compare {} {run_dir}\n", quoted(&printable(recorded)))
-        });
+        let first = match &self.compare_with {
+            Some(recorded) => format!("  cctf compare {} {run_dir}\n", quoted(&printable(recorded))),
+            None => String::new(),
+        };
+        // A run of stand-ins is repeated from its recording.
+        let last = match &self.compare_with {
+            Some(_) => String::new(),
+            None => format!("  cctf run --stand-in {run_dir}\n"),
+        };
         format!(
-            "\nnext\n{compare}  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
+            "\nnext\n{first}  cctf report {run_dir}\n  cctf stats {run_dir} --by endpoint --by link\n  cctf stats {run_dir} --lint\n  cctf trace {run_dir} $(tail -n 1 {run_dir}/cctf/invocations.jsonl | jq -r .trace_id)\n  \
              tail -n 1 {run_dir}/cctf/invocations.jsonl | jq\n  vegeta report < {run_dir}/{EVENTS_CLIENT}\n  \
-             cctf validate {run_dir}\n"
+             cctf validate {run_dir}\n{last}"
         )
     }
 
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_next_commands_take_a_folder_with_any_name() {
-        let report = Report {
+        let mut report = Report {
             run_id: "r".to_owned(),
             run_dir: "my runs/it's".into(),
             drives: Vec::new(),
@@ -227,5 +233,12 @@ mod tests {
         ] {
             assert!(steps.contains(command), "{steps}");
         }
+        assert!(!steps.contains("--stand-in"), "{steps}");
+        report.compare_with = None;
+        let steps = report.next_steps();
+        assert!(
+            steps.contains(r"cctf run --stand-in 'my runs/it'\''s'") && !steps.contains("compare"),
+            "{steps}"
+        );
     }
 }

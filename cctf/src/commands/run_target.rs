@@ -11,8 +11,12 @@ use super::UsageError;
 
 /// The run that a name stands for. A name with a slash is a folder, and so is an existing folder without a run of that id.
 pub fn target(named: Option<&str>, logs_dir: &Path) -> Result<Target, UsageError> {
-    let named = named.filter(|named| !named.is_empty());
     Ok(match named {
+        // An unset variable of a script must not choose a run.
+        Some("") => {
+            let message = "the name of the run is empty: use a run id, the path to a folder, or latest";
+            return Err(UsageError(message.to_owned()));
+        }
         None | Some(LATEST_LINK) => Target::Latest(logs_dir.to_owned()),
         Some(path) if path.contains('/') => Target::Folder(path.into()),
         // A run that cannot be read is there: opening it reports why.
@@ -55,7 +59,8 @@ mod tests {
         let target_of = |named| target(named, logs.path());
         let latest = || Target::Latest(logs.path().to_owned());
         assert_eq!(target_of(None).unwrap(), latest());
-        assert_eq!(target_of(Some("")).unwrap(), latest());
+        let empty = target_of(Some("")).unwrap_err().to_string();
+        assert!(empty.starts_with("the name of the run is empty"), "{empty}");
         assert_eq!(target_of(Some("latest")).unwrap(), latest());
         assert_eq!(
             target_of(Some("logs/r")).unwrap(),

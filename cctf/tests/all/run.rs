@@ -116,8 +116,12 @@ fn an_impossible_placement_is_refused_before_anything_starts() {
             r#"{"nodes": {"moon": {"stage": "cloud"}}}"#,
             r#"invalid placement: node "moon" is not in the recording"#,
         ),
-        (r#"{"modules": {"front": {"slots": 0}}}"#, "has 0 slots"),
-        ("[", "placement.json: EOF while parsing"),
+        (
+            r#"{"modules": {"front": {"slots": 0}}}"#,
+            "placement.json: modules.front.slots must be a whole number from 1 to 1024",
+        ),
+        ("[]", "placement.json: it must be an object such as"),
+        ("[", "placement.json: it is not valid JSON: EOF while parsing"),
     ] {
         fs::write(&placement, text).unwrap();
         let output = cctf(&[
@@ -141,6 +145,125 @@ fn an_impossible_placement_is_refused_before_anything_starts() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(sentence) && text.lines().count() == 1, "{text}");
         assert!(!logs.path().join("new").exists());
+    }
+}
+
+/// Seen to fail: everything had started, and an empty run was left.
+#[test]
+fn what_no_stand_in_can_do_is_refused_before_anything_starts() {
+    let logs = recorded();
+    let placement = logs.path().join("placement.json");
+    let refused = |flags: &[&str]| {
+        let output = cctf(&[
+            "run",
+            "--stand-in",
+            "r",
+            "--bin-dir",
+            "/nowhere",
+            "--run-id",
+            "new",
+        ])
+        .args([
+            "--logs-dir".as_ref(),
+            logs.path(),
+            "--placement".as_ref(),
+            &*placement,
+        ])
+        .args(flags)
+        .output()
+        .unwrap();
+        assert!(!logs.path().join("new").exists());
+        let text = stderr(&output);
+        // The self-check of these rows has a warning.
+        let error = text.lines().last().unwrap_or_default().to_owned();
+        (output.status.code(), error)
+    };
+    let elsewhere = r#"{"modules": {"front": {"node": "fog0"}}, "nodes": {"fog0": {}}}"#;
+    fs::write(&placement, elsewhere).unwrap();
+    let (code, error) = refused(&["--keep", "work"]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(
+        error.ends_with(r#"the recording has no mips_per_core of its node "n"; use --keep time"#),
+        "{error}"
+    );
+    let nodes = r#"[{"node_id":"n","stage":"edge","cpu_cores":2,"mem_mb":1,"mips_per_core":1000.0}]"#;
+    logs.write("r", "nodes.json", nodes);
+    let (code, error) = refused(&["--keep", "work"]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(
+        error.ends_with(
+            r#"its node "fog0" has no speed; set "mips_per_core" of the node in "nodes" of a placement, or use --keep time"#
+        ),
+        "{error}"
+    );
+    logs.write("r", "nodes.json", "[{");
+    let (code, error) = refused(&["--keep", "work"]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("r/cctf/nodes.json") && error.contains("cctf validate shows its faults"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_that_is_empty_chooses_no_run() {
+    let logs = recorded();
+    for args in [
+        &["run", "--bin-dir", "/nowhere", "--stand-in", ""][..],
+        &["replay", "", "--dry-run"],
+        &["plan", "", "--out", "p"],
+        &["compare", "r", ""],
+        &["stats", ""],
+    ] {
+        let output = cctf(args)
+            .args(["--logs-dir".as_ref(), logs.path()])
+            .output()
+            .unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains("the name of the run is empty"), "{args:?}: {text}");
+    }
+    for args in [
+        &["run", "--stand-in", "r", "--placement", ""][..],
+        &["replay", "r", "--stand-in", ""],
+        &["replay", "r", "--target", "http://h:1", "--bodies", ""],
+        &["compare", "r", "r", "--margins", ""],
+        &["plan", "r", "--out", ""],
+        &["run", "--logs-dir", ""],
+    ] {
+        let output = cctf(args).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains("value is required for"), "{args:?}: {text}");
+    }
+}
+
+/// Notes are printed before the start.
+#[test]
+fn parts_of_a_placement_without_effect_are_notes() {
+    let logs = recorded();
+    let placement = logs.path().join("placement.json");
+    for (text, note) in [
+        ("{}", "note: the placement changes nothing"),
+        (
+            r#"{"links": [{"u": "n", "v": "m", "delay_ms": 1}], "modules": {"front": {"node": "m"}}, "nodes": {"m": {}, "n": {}}}"#,
+            "note: the links of the placement have no effect: add --netns",
+        ),
+    ] {
+        fs::write(&placement, text).unwrap();
+        let output = cctf(&["run", "--stand-in", "r", "--bin-dir", "/nowhere"])
+            .args([
+                "--logs-dir".as_ref(),
+                logs.path(),
+                "--placement".as_ref(),
+                &*placement,
+            ])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(printed.contains(note), "{printed}{}", stderr(&output));
+        let lacks = "note: r has no valid nodes.json: stages and speeds of its nodes are unknown";
+        assert!(printed.contains(lacks), "{printed}");
     }
 }
 

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::binaries::{Done, cctf, command};
+use e2e::binaries::{Done, bin_dir, cctf, command};
 use e2e::exclusive;
 use e2e::rows::{self, number, text};
-use e2e::sources::root;
+use e2e::sources::{read, root};
 use e2e::tiers::TOXIPROXY;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -184,4 +184,51 @@ fn a_module_on_another_node_is_recorded_there() {
         instances.len() == 3 && instances.iter().all(|instance| instance["workers"] == 3),
         "{instances:?}"
     );
+}
+
+/// The commands of a section of a page: its blocks without a language.
+fn commands(page: &str, section: &str) -> String {
+    let (_, rest) = page.split_once(&format!("\n## {section}\n")).unwrap();
+    let section = rest.split("\n## ").next().unwrap();
+    let blocks = section.split("\n```").skip(1).step_by(2);
+    let commands = blocks.filter_map(|block| block.strip_prefix('\n'));
+    commands.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_commands_of_the_page_lead_from_recording_to_verdict() {
+    let _machine = exclusive::machine();
+    let logs = tempfile::tempdir().unwrap();
+    let page = read("docs/stand-ins.md").unwrap();
+    let script = format!(
+        "set -euo pipefail\n{}",
+        commands(&page, "From recording to verdict")
+    );
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=20", "300", "bash", "-c", &script]);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("BIN", bin_dir().unwrap())
+        .env("LOGS", logs.path())
+        .env("TMPDIR", logs.path());
+    let done = Done::from(command.output().unwrap());
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let code = done
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("exit code "));
+    // What a busy machine does to 200 requests is not this test's matter, but the comparison has to come to a verdict.
+    assert!(
+        ["0", "3", "4"].contains(&code.unwrap()),
+        "{}\n{}",
+        done.stdout,
+        done.stderr
+    );
+    let of_node = |run: &str, node: &str| {
+        let invocations = rows::lines(&logs.path().join(run).join("cctf/invocations.jsonl")).unwrap();
+        invocations.iter().filter(|row| row["node"] == node).count()
+    };
+    assert_eq!(of_node("recorded", "cloud0"), of_node("again", "cloud0"));
+    assert_eq!(of_node("moved", "fog0"), 3 * of_node("recorded", "cloud0"));
 }

@@ -54,7 +54,7 @@ pub const CRATES: &[Member] = &[
     member("libs/http-once", "http-once", &[]),
     member("libs/otlp-send", "otlp-send", &[]),
     member("libs/sort", "cctf-sort", &[]),
-    member("libs/standin", "cctf-standin", &[]),
+    member("libs/standin", "cctf-standin", &["cctf-cli"]),
     member("libs/rundir", "cctf-rundir", &["cctf-proto", "cctf-cli"]),
     member("libs/aggregate", "cctf-aggregate", &["cctf-proto"]),
     member(
@@ -132,7 +132,13 @@ pub const CRATES: &[Member] = &[
     member(
         "libs/compare",
         "cctf-compare",
-        &["cctf-proto", "cctf-rundir", "cctf-analyze", "cctf-plan"],
+        &[
+            "cctf-proto",
+            "cctf-cli",
+            "cctf-rundir",
+            "cctf-analyze",
+            "cctf-plan",
+        ],
     ),
     member(
         "libs/export",

@@ -1,5 +1,7 @@
-//! Common parts of all command lines: the usage error, empty variables, units, interrupts, words of a shell.
+//! Common parts of all command lines: the usage error, empty variables, units, interrupts, words of a shell, small files of a person.
 
+pub mod bounded;
+pub mod document;
 pub mod interrupt;
 pub mod shell;
 pub mod units;

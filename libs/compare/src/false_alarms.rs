@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use cli::bounded;
 use rundir::output::replace_whole;
 use rundir::regular;
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl FalseAlarms {
     /// If the file cannot be read, or its content is invalid.
     pub fn read(logs_dir: &Path) -> Result<Self, FalseAlarmsError> {
         let path = logs_dir.join(FALSE_ALARMS);
-        let text = match bytes(&path) {
+        let text = match regular::open(&path).and_then(|file| bounded::read(file, BYTES_MAX)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => return Err(FalseAlarmsError::Read { path, source }),
@@ -115,10 +116,10 @@ impl FalseAlarms {
             path: path.clone(),
             cause,
         };
-        if text.len() as u64 > BYTES_MAX {
-            return Err(invalid(format!("it has more than {BYTES_MAX} bytes")));
-        }
-        let found: Self = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+        let found: Self = serde_json::from_slice(&text).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            invalid(format!("it is not as cctf replay --aa writes it ({place})"))
+        })?;
         match found.version {
             VERSION => Ok(found),
             other => Err(invalid(format!("version {other} is unknown"))),
@@ -168,13 +169,6 @@ impl FalseAlarms {
             pair.host == host && replay_of.is_none_or(|replay_of| pair.replay_of == replay_of)
         })
     }
-}
-
-/// The file's content, as far as it is not too large.
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    regular::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 impl Default for FalseAlarms {

@@ -1,8 +1,8 @@
 //! [`Margins`]: differences that count as none, and the TOML file that replaces some of them.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use cli::bounded;
 use rundir::regular;
 use serde::Serialize;
 use toml_edit::{Document, Item};
@@ -112,8 +112,8 @@ margins! {
 pub enum MarginsError {
     #[error("cannot read {}: {source}; pass a TOML file of margins", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("cannot read {}: it has more than {FILE_BYTES_MAX} bytes; pass a TOML file of margins", .0.display())]
-    TooLarge(PathBuf),
+    #[error("cannot read {}: it is not UTF-8; pass a TOML file of margins", .0.display())]
+    NotText(PathBuf),
     #[error("cannot read {}: {problem}", path.display())]
     Invalid { path: PathBuf, problem: Problem },
 }
@@ -151,12 +151,9 @@ impl Margins {
             path: path.to_owned(),
             source,
         };
-        let mut text = String::new();
-        let mut file = regular::open(path).map_err(io)?.take(FILE_BYTES_MAX + 1);
-        let bytes = file.read_to_string(&mut text).map_err(io)?;
-        if bytes as u64 > FILE_BYTES_MAX {
-            return Err(MarginsError::TooLarge(path.to_owned()));
-        }
+        let file = regular::open(path).map_err(io)?;
+        let bytes = bounded::read(file, FILE_BYTES_MAX).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|_| MarginsError::NotText(path.to_owned()))?;
         Self::parse(&text).map_err(|problem| MarginsError::Invalid {
             path: path.to_owned(),
             problem,
@@ -300,7 +297,10 @@ mod tests {
         let long = folder.path().join("long");
         std::fs::write(&long, "# ".repeat(40_000)).unwrap();
         let error = Margins::read(&long).unwrap_err().to_string();
-        assert!(error.contains("it has more than 65536 bytes"), "{error}");
+        assert!(
+            error.contains("it is larger than 64 KiB; pass a TOML file"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum HttpError {
     Connect { authority: String, source: io::Error },
     #[error("no answer from {authority}: {source}")]
     NoAnswer { authority: String, source: io::Error },
+    #[error("no answer from {authority} within {} s", timeout.as_secs_f64())]
+    Timeout { authority: String, timeout: Duration },
 }
 
 /// The parts of a request that callers choose. `connection` and `content-length` are added, and `host` unless it is in `headers`.
@@ -77,10 +79,18 @@ pub fn send(host: &str, port: u16, request: &Request<'_>, timeout: Duration) -> 
     let authority = authority(host, port);
     let mut stream = match connect(host, port, deadline) {
         Ok(stream) => stream,
+        Err(error) if is_timeout(&error) => return Err(HttpError::Timeout { authority, timeout }),
         Err(source) => return Err(HttpError::Connect { authority, source }),
     };
-    exchange(&mut stream, request, &authority, deadline)
-        .map_err(|source| HttpError::NoAnswer { authority, source })
+    exchange(&mut stream, request, &authority, deadline).map_err(|source| match is_timeout(&source) {
+        true => HttpError::Timeout { authority, timeout },
+        false => HttpError::NoAnswer { authority, source },
+    })
+}
+
+/// A socket reports its own timeout as an operation that would block.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
 /// Connects to the first address of the host that accepts.
@@ -111,7 +121,10 @@ fn exchange(
         received.extend_from_slice(&buffer[..count]);
         match decode(&received, request.method, count == 0)? {
             Some(answer) => return Ok(answer),
-            None if count == 0 => return Err(ErrorKind::UnexpectedEof.into()),
+            None if count == 0 => {
+                let closed = "it closed the connection before the end of its answer";
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, closed));
+            }
             None if received.len() > ANSWER_BYTES_MAX => {
                 return Err(io::Error::other(format!(
                     "it has more than {ANSWER_BYTES_MAX} bytes"
@@ -286,6 +299,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let error = get("127.0.0.1", port, "/", Duration::from_millis(50)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("no answer from 127.0.0.1:{port} within 0.05 s")
+        );
+        let server = std::thread::spawn(move || drop(listener.accept().unwrap().0.read(&mut [0; 200])));
+        // The first connection is the one that was given up.
+        let error = get("127.0.0.1", port, "/", Duration::from_secs(60)).unwrap_err();
+        server.join().unwrap();
         assert!(matches!(error, HttpError::NoAnswer { .. }), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cctf_proto::cctf::{File as CctfFile, RunMeta, WHOLE_BYTES_MAX};
+use cctf_proto::cctf::{File as CctfFile, RunMeta, WHOLE_BYTES_MAX, reason};
 use rundir::{RunFolder, UsageError};
 
 /// One folder, with its `run_meta.json`.
@@ -48,8 +48,9 @@ impl Input {
     pub fn run_meta(&self) -> anyhow::Result<RunMeta<'_>> {
         serde_json::from_slice(&self.meta).map_err(|error| {
             UsageError(format!(
-                "cannot read {}: {error}",
-                self.folder.path(CctfFile::RunMeta).display()
+                "cannot read {}: {}",
+                self.folder.path(CctfFile::RunMeta).display(),
+                reason(&error)
             ))
             .into()
         })

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cctf_load::facts::RequestFacts;
-use cctf_load::http::request::{ExtraHeader, Head, HeadParts};
-use cctf_load::stream::{Original, Prepared, Requests, SourceError};
-use plan::roots::{Arrival, Root, RootsError};
+use cctf_load::http::request::{ExtraHeader, Head};
+use cctf_load::stream::{Prepared, Requests, SourceError};
+use plan::roots::{Arrival, RootsError};
 
 use crate::bodies::{Bodies, Body};
+use crate::heads::{Heads, original};
 use crate::overview::unsent;
 use crate::targets::Targets;
 
@@ -20,11 +21,10 @@ pub struct Composer<A> {
     arrivals: A,
     targets: Targets,
     bodies: Bodies,
-    headers: Vec<ExtraHeader>,
-    run_id: String,
-    heads: HashMap<HeadKey, Shared>,
-    /// Memory of `heads`.
-    heads_bytes: usize,
+    heads: Heads,
+    known: HashMap<HeadKey, Shared>,
+    /// Memory of `known`.
+    known_bytes: usize,
     /// Number of the next request.
     index: u64,
 }
@@ -60,10 +60,9 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             arrivals,
             targets,
             bodies,
-            headers,
-            run_id,
-            heads: HashMap::new(),
-            heads_bytes: 0,
+            heads: Heads::new(headers, run_id),
+            known: HashMap::new(),
+            known_bytes: 0,
             index: 0,
         }
     }
@@ -86,7 +85,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             content_type: body.content_type.clone(),
             body_bytes: body.bytes.len(),
         };
-        let (shared, is_known) = match self.heads.get(&key) {
+        let (shared, is_known) = match self.known.get(&key) {
             Some(shared) => (shared.clone(), true),
             None => (self.new_head(key, &body)?, false),
         };
@@ -107,16 +106,12 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
             Some(query) => format!("{}?{query}", key.path),
             None => key.path.to_string(),
         };
-        let head = Head::new(&HeadParts {
-            method: &key.method,
-            path: &path,
-            target,
-            content_type: body.content_type.as_deref(),
-            body_bytes: body.content_type.is_some().then_some(body.bytes.len()),
-            headers: &self.headers,
-            run_id: &self.run_id,
-        })?;
-        let facts = RequestFacts::new(&key.shape, &key.method, target, &path, &self.run_id);
+        let with_body = body
+            .content_type
+            .as_deref()
+            .map(|content_type| (content_type, body.bytes.len()));
+        let head = self.heads.head(target, &key.method, &path, with_body)?;
+        let facts = self.heads.facts(target, &key.shape, &key.method, &path);
         let shared = Shared {
             head,
             facts: Arc::new(facts),
@@ -124,12 +119,12 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Composer<A> {
         // The key has the path, too; other texts are shared with many keys.
         let bytes =
             size_of::<HeadKey>() + path.len() + shared.head.as_bytes().len() + shared.facts.held_bytes();
-        if self.heads_bytes + bytes > HEADS_BYTES_MAX {
-            self.heads.clear();
-            self.heads_bytes = 0;
+        if self.known_bytes + bytes > HEADS_BYTES_MAX {
+            self.known.clear();
+            self.known_bytes = 0;
         }
-        self.heads_bytes += bytes;
-        self.heads.insert(key, shared.clone());
+        self.known_bytes += bytes;
+        self.known.insert(key, shared.clone());
         Ok(shared)
     }
 }
@@ -146,16 +141,11 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>> + Send> Requests for Compos
     }
 }
 
-fn original(root: &Root) -> Original {
-    Original {
-        trace_id: root.trace_id.0,
-        span_id: root.span_id.0,
-        status: root.status,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use cctf_load::stream::Original;
+    use plan::roots::Root;
+
     use super::*;
     use crate::testing::root;
 

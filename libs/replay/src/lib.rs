@@ -5,6 +5,7 @@
 
 pub mod bodies;
 pub mod compose;
+pub mod heads;
 pub mod keys;
 pub mod overview;
 pub mod stand_in;

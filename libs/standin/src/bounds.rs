@@ -18,3 +18,14 @@ pub const WORK_BYTES_MAX: usize = 16 << 20;
 pub const BODY_BYTES_MAX: u32 = 64 << 20;
 /// Maximum of one duration, and of the CPU time of one invocation, so that a damaged number occupies no slot forever: one hour.
 pub const DURATION_NS_MAX: u64 = 3_600_000_000_000;
+
+/// What is wrong with a plan beyond [`CALLS_MAX`].
+pub(crate) const CALLS_BEYOND: &str = "an invocation has more than 1,024 calls";
+/// Beyond [`CALLEES_MAX`].
+pub(crate) const CALLEES_BEYOND: &str = "a call has more than 1,024 callees";
+/// Beyond [`CALLEES_TOTAL_MAX`].
+pub(crate) const CALLEES_TOTAL_BEYOND: &str = "an invocation causes more than 16,384 others";
+/// Beyond [`CALLS_MAX`], in a list of calls for which one waits.
+pub(crate) const WAITS_BEYOND: &str = "a call waits for more than 1,024 calls";
+/// Beyond [`WAITS_TOTAL_MAX`].
+pub(crate) const WAITS_TOTAL_BEYOND: &str = "calls wait for more than 131,072 ends";

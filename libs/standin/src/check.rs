@@ -1,8 +1,8 @@
 //! [`check`]: whether received work is within its bounds and has an order in which its calls can start.
 
 use crate::bounds::{
-    BODY_BYTES_MAX, CALLEES_MAX, CALLEES_TOTAL_MAX, CALLS_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX,
-    WAITS_TOTAL_MAX,
+    BODY_BYTES_MAX, CALLEES_BEYOND, CALLEES_MAX, CALLEES_TOTAL_BEYOND, CALLEES_TOTAL_MAX, CALLS_BEYOND,
+    CALLS_MAX, DURATION_NS_MAX, TEXT_BYTES_MAX, WAITS_BEYOND, WAITS_TOTAL_BEYOND, WAITS_TOTAL_MAX,
 };
 use crate::error::StandInError;
 use crate::work::{Call, Ends, Wait, Work};
@@ -11,7 +11,7 @@ use crate::work::{Call, Ends, Wait, Work};
 pub fn check(work: &Work) -> Result<(), StandInError> {
     let count = work.calls.len();
     if count > CALLS_MAX {
-        return Err(StandInError::Bound("more than 1,024 calls"));
+        return Err(StandInError::Bound(CALLS_BEYOND));
     }
     text(work.method)?;
     text(work.route)?;
@@ -23,12 +23,10 @@ pub fn check(work: &Work) -> Result<(), StandInError> {
         one_call(call, count)?;
     }
     if work.calls.iter().map(Call::callee_count).sum::<usize>() > CALLEES_TOTAL_MAX {
-        return Err(StandInError::Bound(
-            "an invocation causes more than 16,384 others",
-        ));
+        return Err(StandInError::Bound(CALLEES_TOTAL_BEYOND));
     }
     if work.calls.iter().map(Call::wait_count).sum::<usize>() > WAITS_TOTAL_MAX {
-        return Err(StandInError::Bound("calls wait for more than 131,072 ends"));
+        return Err(StandInError::Bound(WAITS_TOTAL_BEYOND));
     }
     let own: u64 = work.calls.iter().map(|call| call.wait.cpu_ns).sum();
     duration(work.beside_cpu_ns)?;
@@ -56,7 +54,7 @@ fn one_call(call: &Call, count: usize) -> Result<(), StandInError> {
     size(call.bytes_out)?;
     size(call.bytes_in)?;
     if call.callees.len() > CALLEES_MAX {
-        return Err(StandInError::Bound("a call has more than 1,024 callees"));
+        return Err(StandInError::Bound(CALLEES_BEYOND));
     }
     for callee in &call.callees {
         text(Some(callee.module))?;
@@ -81,7 +79,7 @@ fn wait(wait: &Wait, count: usize) -> Result<(), StandInError> {
 
 fn known(indices: &[u16], count: usize) -> Result<(), StandInError> {
     if indices.len() > CALLS_MAX {
-        return Err(StandInError::Bound("a call waits for more than 1,024 calls"));
+        return Err(StandInError::Bound(WAITS_BEYOND));
     }
     match indices.iter().all(|index| usize::from(*index) < count) {
         true => Ok(()),

@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::bounds::{BODY_BYTES_MAX, WORK_BYTES_MAX};
 use crate::check::check;
 use crate::error::StandInError;
-use crate::request::PLAN_VERSION;
-use crate::work::Work;
+use crate::request::{PLAN_VERSION, transport_status};
+use crate::work::{Work, bounded};
 
 const MAGIC: &[u8; 4] = b"CCSI";
 /// Bytes in front of the work.
@@ -38,12 +38,23 @@ pub fn decode(body: &[u8]) -> Result<Work<'_>, StandInError> {
         return Err(StandInError::Version(*version));
     }
     let readable = &rest[..rest.len().min(WORK_BYTES_MAX)];
-    let (work, _padding) = postcard::take_from_bytes::<Work>(readable).map_err(|error| match error {
-        postcard::Error::DeserializeUnexpectedEnd if readable.len() < rest.len() => StandInError::TooLong,
-        _ => StandInError::Damaged,
+    let (work, _padding) = postcard::take_from_bytes::<Work>(readable).map_err(|error| {
+        let beyond = bounded::take_beyond();
+        match error {
+            postcard::Error::DeserializeUnexpectedEnd if readable.len() < rest.len() => StandInError::TooLong,
+            _ => beyond.map_or(StandInError::Damaged, StandInError::Bound),
+        }
     })?;
     check(&work)?;
     Ok(work)
+}
+
+/// The status of the answer to nested work, if all happens as recorded. `None`: it is damaged, or beyond its bounds.
+pub fn planned_status(work: &[u8]) -> Option<u16> {
+    let decoded = postcard::take_from_bytes::<Work>(work);
+    let _ = bounded::take_beyond();
+    let (work, _) = decoded.ok()?;
+    Some(transport_status(work.status, work.is_failed))
 }
 
 #[cfg(test)]

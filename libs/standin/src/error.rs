@@ -3,14 +3,21 @@
 use std::path::PathBuf;
 
 use crate::bounds::WORK_BYTES_MAX;
+use crate::request::{PLAN_HEADER, PLAN_VERSION};
 
 /// Why a planned request or a file of stand-ins is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StandInError {
     #[error("the body has no plan: it does not start with `CCSI`")]
     Magic,
-    #[error("the plan has version {0}: this program executes version 1; use programs of the same release")]
+    #[error(
+        "the plan has version {0}: this program executes version {PLAN_VERSION}; use programs of the same release"
+    )]
     Version(u8),
+    #[error(
+        "the header {PLAN_HEADER} is {0:?}: this program executes version {PLAN_VERSION}; use programs of the same release"
+    )]
+    HeaderVersion(String),
     #[error("the plan is longer than {max} bytes", max = WORK_BYTES_MAX)]
     TooLong,
     #[error("the plan is damaged")]

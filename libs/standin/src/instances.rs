@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::io::Read;
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde::{Deserialize, Serialize};
+use cli::bounded;
+use cli::document::Document;
+use serde::Serialize;
 
 use crate::bounds::TEXT_BYTES_MAX;
 use crate::error::StandInError;
@@ -19,9 +20,11 @@ pub const INSTANCES_MAX: usize = 4_096;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Version of the file.
 const VERSION: u32 = 1;
+/// The beginning of a file, for errors.
+const EXAMPLE: &str = r#"{"version": 1, "instances": [...]}"#;
 
 /// A stand-in that takes the place of one recorded instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instance {
     pub module: String,
     pub instance: String,
@@ -46,10 +49,10 @@ struct Module {
     turn: AtomicUsize,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Document {
+#[derive(Serialize)]
+struct Content<'a> {
     version: u32,
-    instances: Vec<Instance>,
+    instances: &'a [Instance],
 }
 
 impl StandIns {
@@ -88,38 +91,39 @@ impl StandIns {
             path: path.to_owned(),
             cause,
         };
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        let mut bytes = Vec::new();
-        // A pipe or device can have more than its metadata states, so that the reader has the limit.
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
-        read.map_err(|error| failed(error.to_string()))?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(failed("it is larger than 1 MiB".into()));
-        }
-        Self::parse(&bytes).map_err(failed)
+        let bytes = File::open(path).and_then(|file| bounded::read(file, FILE_BYTES_MAX));
+        Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
     }
 
     /// Parses the file's content. The error is a cause without a path.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let document: Document =
-            serde_json::from_slice(bytes).map_err(|error| format!("it is no stand-ins file: {error}"))?;
-        if document.version != VERSION {
-            return Err(format!(
-                "it has version {}; this program reads version {VERSION}",
-                document.version
-            ));
+        let document = Document::parse(bytes)?;
+        let fields = document.fields(EXAMPLE)?;
+        let version = fields.required("version")?;
+        if version.number()? != f64::from(VERSION) {
+            return Err(version.must_be(&format!("{VERSION}, which this program reads")));
         }
-        Self::new(document.instances)
+        let instances = fields.required("instances")?.list()?;
+        let instances = instances.iter().map(|item| {
+            let fields = item.fields()?;
+            let text = |name: &str| fields.required(name)?.text().map(str::to_owned);
+            Ok(Instance {
+                module: text("module")?,
+                instance: text("instance")?,
+                url: text("url")?,
+            })
+        });
+        Self::new(instances.collect::<Result<_, String>>()?)
     }
 
     /// The file's content.
     pub fn to_json(&self) -> Vec<u8> {
-        let document = Document {
+        let content = Content {
             version: VERSION,
-            instances: self.instances.clone(),
+            instances: &self.instances,
         };
         // Texts and numbers always serialize.
-        serde_json::to_vec_pretty(&document).unwrap_or_default()
+        serde_json::to_vec_pretty(&content).unwrap_or_default()
     }
 
     /// All of them, in the order of the file.
@@ -243,15 +247,32 @@ mod tests {
     #[test]
     fn bad_files_are_refused_with_the_cause() {
         let cause = |text: &str| StandIns::parse(text.as_bytes()).unwrap_err();
-        assert!(cause("{").starts_with("it is no stand-ins file: "));
-        assert_eq!(
-            cause(r#"{"version": 2, "instances": []}"#),
-            "it has version 2; this program reads version 1"
-        );
-        assert_eq!(
-            cause(r#"{"version": 1, "instances": []}"#),
-            "it names no stand-in"
-        );
+        let instance = |fields: &str| format!(r#"{{"version": 1, "instances": [{fields}]}}"#);
+        for (text, expected) in [
+            ("{".to_owned(), "it is not valid JSON: EOF"),
+            ("[]".to_owned(), "it must be an object such as {\"version\": 1, "),
+            (
+                r#"{"version": 2, "instances": 7}"#.to_owned(),
+                "version must be 1, which this program reads, not 2",
+            ),
+            ("{\"version\": 1}".to_owned(), "the field instances is missing"),
+            (instance(""), "it names no stand-in"),
+            (
+                instance("[]"),
+                "instances[0] must be an object in braces, not an empty list",
+            ),
+            (
+                instance(r#"{"module": "a", "instance": 1}"#),
+                "instances[0].instance must be a text in quotes, not 1",
+            ),
+            (
+                instance(r#"{"module": "a", "instance": "b"}"#),
+                "the field instances[0].url is missing",
+            ),
+        ] {
+            let found = cause(&text);
+            assert!(found.starts_with(expected), "{text}: {found}");
+        }
         let bad = StandIns::new(vec![instance("a", "a-1", "https://a")]).unwrap_err();
         assert_eq!(bad, "stand-in 1: invalid url \"https://a\": use http://HOST:PORT");
         for (url, is_good) in [

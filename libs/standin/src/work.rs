@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bounds::{CALLEES_MAX, CALLEES_TOTAL_MAX, CALLS_MAX, WAITS_TOTAL_MAX};
+use crate::bounds::{
+    CALLEES_BEYOND, CALLEES_MAX, CALLEES_TOTAL_BEYOND, CALLEES_TOTAL_MAX, CALLS_BEYOND, CALLS_MAX,
+    WAITS_BEYOND, WAITS_TOTAL_BEYOND, WAITS_TOTAL_MAX,
+};
 
 /// One invocation of a plan, as docs/plan.md defines its execution. Indices are those of its calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,48 +139,65 @@ fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Err
 }
 
 fn calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Call<'de>>, D::Error> {
-    let totals = bounded::Totals {
-        of: |call: &Call<'de>| [call.callee_count(), call.wait_count()],
-        max: [CALLEES_TOTAL_MAX, WAITS_TOTAL_MAX],
-    };
-    bounded::list(deserializer, CALLS_MAX, totals)
+    let totals = [
+        bounded::Total {
+            of: |call: &Call<'de>| call.callee_count(),
+            max: CALLEES_TOTAL_MAX,
+            beyond: CALLEES_TOTAL_BEYOND,
+        },
+        bounded::Total {
+            of: |call: &Call<'de>| call.wait_count(),
+            max: WAITS_TOTAL_MAX,
+            beyond: WAITS_TOTAL_BEYOND,
+        },
+    ];
+    bounded::list(deserializer, (CALLS_MAX, CALLS_BEYOND), &totals)
 }
 
 fn callees<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Callee<'de>>, D::Error> {
-    bounded::list(deserializer, CALLEES_MAX, bounded::Totals::none())
+    bounded::list(deserializer, (CALLEES_MAX, CALLEES_BEYOND), &[])
 }
 
 fn indices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
-    bounded::list(deserializer, CALLS_MAX, bounded::Totals::none())
+    bounded::list(deserializer, (CALLS_MAX, WAITS_BEYOND), &[])
 }
 
 /// Lists that stop growing at their bound: a short body can state a long list, whose items take more memory than their bytes.
-mod bounded {
+pub(crate) mod bounded {
+    use std::cell::Cell;
     use std::fmt;
 
     use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-    /// Two amounts of each item, and the maximum of their sums.
-    pub struct Totals<T> {
-        pub of: fn(&T) -> [usize; 2],
-        pub max: [usize; 2],
+    thread_local! {
+        /// The bound for which this thread has refused a list. The errors of postcard have no text.
+        static BEYOND: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    impl<T> Totals<T> {
-        pub fn none() -> Self {
-            Self {
-                of: |_| [0; 2],
-                max: [0; 2],
-            }
-        }
+    /// Returns and forgets the bound for which this thread has refused a list.
+    pub fn take_beyond() -> Option<&'static str> {
+        BEYOND.take()
     }
 
-    struct Bounded<T> {
+    /// An amount of each item, and the maximum of its sum.
+    pub struct Total<T> {
+        pub of: fn(&T) -> usize,
+        pub max: usize,
+        pub beyond: &'static str,
+    }
+
+    struct Bounded<'a, T> {
         max: usize,
-        totals: Totals<T>,
+        beyond: &'static str,
+        totals: &'a [Total<T>],
     }
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
+    fn refused<E: Error>(beyond: &'static str) -> E {
+        BEYOND.set(Some(beyond));
+        E::custom(beyond)
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<'_, T> {
         type Value = Vec<T>;
 
         fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -185,25 +205,20 @@ mod bounded {
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-            let count = items.size_hint().unwrap_or_default();
-            if count > self.max {
-                return Err(A::Error::invalid_length(count, &self));
+            if items.size_hint().unwrap_or_default() > self.max {
+                return Err(refused(self.beyond));
             }
             let mut list = Vec::new();
-            let mut totals = [0_usize; 2];
+            let mut sums = vec![0_usize; self.totals.len()];
             while let Some(item) = items.next_element()? {
-                for (total, amount) in totals.iter_mut().zip((self.totals.of)(&item)) {
-                    *total += amount;
-                }
-                if totals
-                    .iter()
-                    .zip(&self.totals.max)
-                    .any(|(total, max)| total > max)
-                {
-                    return Err(A::Error::custom("its items are too large in total"));
+                for (sum, total) in sums.iter_mut().zip(self.totals) {
+                    *sum += (total.of)(&item);
+                    if *sum > total.max {
+                        return Err(refused(total.beyond));
+                    }
                 }
                 if list.len() == self.max {
-                    return Err(A::Error::invalid_length(self.max + 1, &self));
+                    return Err(refused(self.beyond));
                 }
                 list.push(item);
             }
@@ -211,11 +226,16 @@ mod bounded {
         }
     }
 
-    pub fn list<'de, D, T>(deserializer: D, max: usize, totals: Totals<T>) -> Result<Vec<T>, D::Error>
+    /// A list of at most `max` items; `beyond` is the sentence about a longer one.
+    pub fn list<'de, D, T>(
+        deserializer: D,
+        (max, beyond): (usize, &'static str),
+        totals: &[Total<T>],
+    ) -> Result<Vec<T>, D::Error>
     where
         D: Deserializer<'de>,
         T: Deserialize<'de>,
     {
-        deserializer.deserialize_seq(Bounded { max, totals })
+        deserializer.deserialize_seq(Bounded { max, beyond, totals })
     }
 }

@@ -19,6 +19,7 @@ mod module_inventory;
 mod nodes;
 mod part;
 mod placement_events;
+mod reason;
 mod row;
 mod run_meta;
 pub mod schema;
@@ -45,6 +46,7 @@ pub use module_inventory::{
 pub use nodes::Node;
 pub use part::Part;
 pub use placement_events::{PlacementEvent, PlacementKind};
+pub use reason::reason;
 pub use row::{Field, Presence, Row, field_index, push_field};
 pub use run_meta::{Counts, RunMeta, SpanOutcomes};
 pub use system_stats::SystemStat;

@@ -153,6 +153,18 @@ impl Engine {
         self.events.take_sends(&mut self.nodes)
     }
 
+    /// Removes the requests that are due after the answer to a message in progress. Returns call, callee, and time after that answer.
+    pub fn take_sends_after_answers(&mut self) -> Vec<(usize, usize, u64)> {
+        let nodes = self.nodes.iter_mut().enumerate();
+        let sends = nodes.flat_map(|(call, node)| {
+            let delays_ns = node.take_delays_after_answer();
+            (1..)
+                .zip(delays_ns)
+                .map(move |(callee, delay_ns)| (call, callee, delay_ns))
+        });
+        sends.collect()
+    }
+
     /// By how much the thread can be late without delaying a gap in progress.
     pub fn slack_ns(&self) -> u64 {
         self.gaps.slack_ns(&self.nodes)

@@ -12,7 +12,7 @@ use super::calls::Outgoing;
 use super::delayed::Delayed;
 use super::engine::Engine;
 use super::mailbox::{Answered, Failure, Mailbox, Parked as _};
-use super::plan::{Plan, PlannedCall};
+use super::plan::{FAILURE_MIN, Plan, PlannedCall};
 use super::shared::StandIn;
 use super::step::{Ending, Step};
 use crate::clock::system_time;
@@ -20,14 +20,13 @@ use crate::meter::Reading;
 use crate::telemetry::planned_span::Outcome;
 use crate::telemetry::server_span::RequestTrace;
 
-/// Status from which on a call has failed.
-const FAILURE_MIN: u16 = 400;
-
 /// An invocation in progress.
 pub struct Execution {
     pub engine: Engine,
     pub plan: Plan,
     pub mailbox: Arc<Mailbox>,
+    /// CPU time of decoding it, on an I/O thread.
+    pub decoding_cpu_ns: u64,
     /// CPU time of its calls so far, on the thread of calls.
     pub used_by_calls: Reading,
     /// Calls so far, without sleeps.
@@ -60,6 +59,7 @@ impl Execution {
             spans: plan.calls.iter().map(|_| None).collect(),
             plan,
             mailbox: Arc::default(),
+            decoding_cpu_ns: 0,
             used_by_calls: Reading::default(),
             calls_started: 0,
             bytes_of_calls: 0,
@@ -108,20 +108,34 @@ impl Execution {
     /// Requests that are due later leave at their times from now on, whatever this invocation waits for.
     pub fn send_without_slot(&mut self) {
         for (due_ns, call, callee) in self.engine.take_sends() {
-            let Ok(outgoing) = self.outgoing(call, callee) else {
-                continue;
-            };
-            match self.stand_in.enter_afterwards() {
-                Some(counted) => Box::new(Delayed {
-                    stand_in: self.stand_in.clone(),
-                    outgoing,
-                    due_ns,
-                    counted,
-                })
-                .advance(),
-                None => _ = self.stand_in.counters.dropped.fetch_add(1, Ordering::Relaxed),
+            if let Some(delayed) = self.delayed(call, callee, due_ns) {
+                delayed.advance();
             }
         }
+        for (call, callee, delay_ns) in self.engine.take_sends_after_answers() {
+            if let Some(mut delayed) = self.delayed(call, callee, 0) {
+                let send = move |at_ns: u64| {
+                    delayed.due_ns = at_ns.saturating_add(delay_ns);
+                    delayed.advance();
+                };
+                self.mailbox.on_answer(call, Box::new(send));
+            }
+        }
+    }
+
+    /// A request that leaves without this invocation; none if it cannot be sent.
+    fn delayed(&self, call: usize, callee: usize, due_ns: u64) -> Option<Box<Delayed>> {
+        let outgoing = self.outgoing(call, callee).ok()?;
+        let counted = self.stand_in.enter_afterwards();
+        if counted.is_none() {
+            self.stand_in.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Box::new(Delayed {
+            stand_in: self.stand_in.clone(),
+            outgoing,
+            due_ns,
+            counted: counted?,
+        }))
     }
 
     fn start(&mut self, call: usize, now_ns: u64) {
@@ -229,12 +243,7 @@ impl Execution {
 fn outcome(planned: &PlannedCall, result: Result<u16, Failure>, is_failed: bool) -> Outcome {
     let recorded = &planned.outcome;
     match result {
-        Ok(status)
-            if !planned.gave_up
-                && status == standin::request::transport_status(recorded.status, recorded.is_failed) =>
-        {
-            recorded.clone()
-        }
+        Ok(status) if planned.is_as_recorded(status) => recorded.clone(),
         Ok(status) => Outcome {
             status: Some(status),
             error: is_failed.then(|| status.to_string().into()),

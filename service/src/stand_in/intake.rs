@@ -17,16 +17,22 @@ use super::shared::StandIn;
 use crate::context::Origin;
 use crate::headers::{Header, Headers};
 use crate::intake::{Rejected, hops_of, known_headers, method_of, read_body, reject, version_of};
+use crate::meter;
 use crate::request::Answer;
 use crate::station::{Item, Ticket};
 use crate::telemetry::planned_span::Endpoint;
 use crate::telemetry::server_span::{Arrival, RequestTrace};
+
+/// Longest unknown version that an answer quotes.
+const VERSION_SHOWN_CHARS_MAX: usize = 20;
 
 /// A decoded request.
 struct Received {
     endpoint: Endpoint,
     plan: Plan,
     engine: Engine,
+    /// CPU time of decoding, which is a cost of executing the plan.
+    cpu_ns: u64,
     hops: u32,
     body_bytes: u64,
 }
@@ -91,8 +97,13 @@ async fn receive(
         stand_in.counters.refused.fetch_add(1, Ordering::Relaxed);
         Rejected { answer, body_bytes }
     };
-    if headers.text(Header::Plan).is_none() {
+    let Some(version) = headers.text(Header::Plan) else {
         return Err(refused(Answer::error(400, standin::NO_PLAN), 0));
+    };
+    if version.parse() != Ok(standin::PLAN_VERSION) {
+        let shown = version.chars().take(VERSION_SHOWN_CHARS_MAX).collect();
+        let error = standin::StandInError::HeaderVersion(shown);
+        return Err(refused(Answer::error(400, &error.to_string()), 0));
     }
     let hops = hops_of(&stand_in.service, headers).map_err(|answer| match answer.status {
         508 => refused(Answer::error(508, "the plan has more than 64 levels"), 0),
@@ -106,27 +117,37 @@ async fn receive(
 
 fn decode(stand_in: &StandIn, body: &Bytes, hops: u32) -> Result<Received, Answer> {
     let invalid = |error: standin::StandInError| Answer::error(400, &error.to_string());
+    let before_ns = meter::thread_cpu_ns();
     let work = standin::decode(body).map_err(invalid)?;
     if let Err(error) = stand_in.addresses.get() {
         return Err(Answer::error(503, &error.to_string()));
     }
-    Ok(Received {
+    let mut received = Received {
         endpoint: endpoint(&work),
         plan: Plan::new(&work, body),
         engine: Engine::new(&work),
+        cpu_ns: 0,
         hops,
         body_bytes: body.len() as u64,
-    })
+    };
+    received.cpu_ns = meter::thread_cpu_ns().saturating_sub(before_ns);
+    Ok(received)
 }
 
 async fn admit(stand_in: &Arc<StandIn>, received: Received, ticket: Ticket) -> Answer {
     let service = &stand_in.service;
     let Received {
-        plan, engine, hops, ..
+        plan,
+        engine,
+        cpu_ns,
+        hops,
+        ..
     } = received;
     let (reply, answer) = oneshot::channel();
+    let mut execution = Execution::new(stand_in.clone(), plan, engine, &ticket.trace, hops);
+    execution.decoding_cpu_ns = cpu_ns;
     let task = Item::Task(Box::new(NewPlan {
-        execution: Execution::new(stand_in.clone(), plan, engine, &ticket.trace, hops),
+        execution,
         stand_in: stand_in.clone(),
         ticket,
         reply,

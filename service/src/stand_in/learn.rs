@@ -25,8 +25,8 @@ pub struct Observed {
 pub fn learn(stand_in: &StandIn, execution: &Execution, observed: &Observed) {
     let engine = &execution.engine;
     if execution.calls_started > 0 && observed.had_one_slot {
-        let costs_ns = observed.used_ns.saturating_sub(observed.burnt_ns);
-        let costs_ns = costs_ns.saturating_sub(stand_in.tail.get());
+        let others_ns = observed.burnt_ns + execution.decoding_cpu_ns + stand_in.tail.get();
+        let costs_ns = observed.used_ns.saturating_sub(others_ns);
         let calls = execution.calls_started as f64;
         stand_in
             .call

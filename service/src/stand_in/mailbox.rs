@@ -52,10 +52,15 @@ enum Reader {
     Parked(Box<dyn Parked>),
 }
 
+/// What follows an answer at this time, without the invocation.
+pub type OnAnswer = Box<dyn FnOnce(u64) + Send>;
+
 #[derive(Default)]
 struct State {
     /// At most one for each call.
     answered: Vec<Answered>,
+    /// By call. As many as the plan has callees.
+    followers: Vec<(usize, OnAnswer)>,
     reader: Reader,
     /// The earliest time at which a timer will wake it.
     wakes_at_ns: Option<u64>,
@@ -73,8 +78,25 @@ impl Mailbox {
     /// Adds an answer. An invocation without a thread continues on this one.
     pub fn put(&self, answered: Answered) {
         let mut state = self.lock();
+        let (call, at_ns) = (answered.call, answered.at_ns);
         state.answered.push(answered);
+        let followers = state.followers.extract_if(.., |(of, _)| *of == call);
+        let followers: Vec<_> = followers.collect();
         self.wake(state);
+        followers.into_iter().for_each(|(_, follow)| follow(at_ns));
+    }
+
+    /// Lets something follow the answer to a call, whoever reads this mailbox.
+    pub fn on_answer(&self, call: usize, follow: OnAnswer) {
+        let mut state = self.lock();
+        let answer = state.answered.iter().find(|answered| answered.call == call);
+        match answer.map(|answered| answered.at_ns) {
+            None => state.followers.push((call, follow)),
+            Some(at_ns) => {
+                drop(state);
+                follow(at_ns);
+            }
+        }
     }
 
     /// The time of the first answer in it.
@@ -177,6 +199,22 @@ mod tests {
         mailbox.time_has_come(50);
         mailbox.time_has_come(50);
         assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn what_follows_an_answer_needs_no_reader_and_may_come_after_it() {
+        let mailbox = Mailbox::default();
+        let times = Arc::<Mutex<Vec<u64>>>::default();
+        let follow = |mailbox: &Mailbox, call| {
+            let times = times.clone();
+            mailbox.on_answer(call, Box::new(move |at_ns| times.lock().unwrap().push(at_ns)));
+        };
+        follow(&mailbox, 0);
+        follow(&mailbox, 1);
+        assert_eq!(*times.lock().unwrap(), []);
+        mailbox.put(answered(5));
+        follow(&mailbox, 0);
+        assert_eq!(*times.lock().unwrap(), [5, 5]);
     }
 
     #[test]

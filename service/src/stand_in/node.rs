@@ -75,6 +75,16 @@ impl Node {
         }
     }
 
+    /// Removes the delays of a message in progress that ends with an answer only, except that of its first consumer, which has it.
+    /// Somebody else reaches the others after the answer.
+    pub fn take_delays_after_answer(&mut self) -> Vec<u64> {
+        let ends_with_answer = self.is_message && self.ends == Ends::Answer && self.state == State::Started;
+        match ends_with_answer && self.delays_ns.len() > 1 {
+            true => self.delays_ns.split_off(1),
+            false => Vec::new(),
+        }
+    }
+
     /// Whether an answer ends it.
     pub fn is_awaited(&self) -> bool {
         !matches!(self.ends, Ends::Duration(_))

@@ -50,7 +50,7 @@ struct InProgress {
     ticket: Ticket,
     reply: oneshot::Sender<Done>,
     times: Times,
-    /// CPU time on earlier slots.
+    /// CPU time on earlier slots, and of decoding.
     used: Reading,
     /// CPU time that it saves, because other requests have used too much.
     saved_ns: u64,
@@ -91,13 +91,17 @@ impl Task for NewPlan {
         execution.expect_costs();
         let saved_ns = stand_in.debt.share(execution.engine.future_cpu_ns());
         execution.engine.start(start_ns);
+        let used = Reading {
+            cpu_ns: execution.decoding_cpu_ns,
+            wait_ns: 0,
+        };
         let request = InProgress {
             stand_in,
             execution,
             ticket,
             reply,
             times,
-            used: Reading::default(),
+            used,
             saved_ns,
         };
         OnSlot::new(request, before).run()

@@ -7,6 +7,9 @@ use standin::{Ends, What, Work};
 
 use crate::telemetry::planned_span::{CallSpan, Endpoint, Outcome};
 
+/// Status from which on a call has failed.
+pub const FAILURE_MIN: u16 = 400;
+
 /// Everything of an invocation but its order, which the engine has.
 #[derive(Debug)]
 pub struct Plan {
@@ -105,6 +108,25 @@ impl PlannedCall {
             .iter()
             .map(|callee| callee.work.len().max(callee.body_bytes as usize) as u64);
         requests.sum::<u64>() + u64::from(self.bytes_in)
+    }
+
+    /// Whether an answer with this status is the recorded one.
+    pub fn is_as_recorded(&self, status: u16) -> bool {
+        let Outcome {
+            status: recorded,
+            is_failed,
+            ..
+        } = self.outcome;
+        match (recorded, is_failed) {
+            _ if self.gave_up => false,
+            // It does not state which failure it was. It is the recorded one if the callee fails as recorded.
+            (None, true) => {
+                let first = self.callees.first();
+                let planned = first.and_then(|callee| standin::planned_status(&callee.work));
+                status >= FAILURE_MIN && planned.is_none_or(|planned| planned == status)
+            }
+            _ => status == standin::request::transport_status(recorded, is_failed),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! [`read`]: the plan of a run, with both parts of its self-check; [`read_plan`]: the plan alone.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
 use analyze::endpoint_cpu::{Options, endpoint_cpu};
-use cctf_proto::cctf::{File, Part};
+use cctf_proto::cctf::{File, Part, SpanId, TraceId};
 use plan::plan::write::StationFit;
 use plan::plan::{Plan, Regressed, Window};
 use plan::stations::{Failures, fits, load, simulate_with};
@@ -13,6 +14,9 @@ use plan::work::{Recorded, Waited, Work};
 use rundir::parts::{Run, State};
 
 use crate::commands::display::BytesBar;
+
+/// Trace id and span id of roots.
+pub type RootIds = HashSet<(TraceId, SpanId)>;
 
 /// A plan, and what its self-check found.
 pub struct Whole {
@@ -25,7 +29,12 @@ pub struct Whole {
 
 /// Reads the rows of a run, or of a window, and plans them.
 pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
-    let (plan, mut notes) = read_plan(run, part, window)?;
+    read_some(run, part, window, None)
+}
+
+/// The same of the roots with these ids only.
+pub fn read_some(run: &Run, part: &Part, window: Window, only: Option<&RootIds>) -> anyhow::Result<Whole> {
+    let (plan, mut notes) = planned(run, part, window, only)?;
     let fits = station_fits(&plan);
     notes.splice(0..0, plan.notes());
     if window.from > Duration::ZERO {
@@ -38,13 +47,28 @@ pub fn read(run: &Run, part: &Part, window: Window) -> anyhow::Result<Whole> {
 
 /// The plan, and sentences about the run that the plan itself does not have.
 pub fn read_plan(run: &Run, part: &Part, window: Window) -> anyhow::Result<(Plan, Vec<String>)> {
+    planned(run, part, window, None)
+}
+
+fn planned(
+    run: &Run,
+    part: &Part,
+    window: Window,
+    only: Option<&RootIds>,
+) -> anyhow::Result<(Plan, Vec<String>)> {
     let bar = BytesBar::new();
     // With a window, the invocations are read three times.
     let passes = if window == Window::default() { 1 } else { 3 };
     let total = bytes_of(run, part, File::Invocations)? * passes + bytes_of(run, part, File::Calls)?;
     let found = plan::plan::read(run, part, window, &mut bar.counter("reading", total));
     bar.clear();
-    let (recorded, span) = found?;
+    let (mut recorded, span) = found?;
+    if let Some(only) = only {
+        for arrival in &mut recorded.arrivals {
+            let trace_id = recorded.works[arrival.work as usize].trace_id;
+            arrival.is_left_out = !only.contains(&(trace_id, arrival.span_id));
+        }
+    }
     let (regressed, mut notes) = regression(run, part, &recorded)?;
     notes.extend(open_note(run, part)?);
     Ok((Plan::new(recorded, span, &regressed), notes))

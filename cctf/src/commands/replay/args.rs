@@ -42,8 +42,9 @@ Exit codes:
   0  all requests were sent, and all spans and lines were delivered (lateness, statuses that differ from the recorded ones, and
      pairs of --aa that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
-  2  invalid flag, environment variable, file of bodies or of stand-ins, a module without a target or stand-in, or the run does
-     not exist";
+  2  invalid flag, environment variable, file of bodies or of stand-ins, a module without a target or stand-in, the run does
+     not exist, or another load driver drives the new run
+  130  stopped at once by a second Ctrl-C";
 
 /// What stays as recorded on nodes of another speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -82,6 +82,16 @@ impl Checked {
         }
     }
 
+    /// End of the part of the recorded run that was sent, nanoseconds after its first root, for a replay that an interrupt has cut.
+    /// `last_offset_ns` is the time of its last request.
+    pub fn sent_to_ns(&self, last_offset_ns: Option<u64>) -> anyhow::Result<Option<u64>> {
+        let plan = match &self.receivers {
+            Receivers::Services(services) => &services.plan,
+            Receivers::StandIns(run) => &run.arrivals,
+        };
+        Ok(plan.sent_to_ns(last_offset_ns)?)
+    }
+
     /// The URLs of all receivers, for people.
     pub fn urls(&self) -> String {
         match &self.receivers {
@@ -260,24 +270,34 @@ fn nothing_to_send(roots: &Roots, preview: &Preview, selection: &Selection) -> S
         .not_sendable()
         .map(|(kind, count)| format!("{count} {}", kind.name()))
         .collect();
-    match (window.roots, kinds.is_empty()) {
-        (0, _) if orphans > 0 => {
-            let orphans = counted(orphans, "orphan");
-            format!("it has only {orphans}; send them with --orphans root")
+    let orphans = (orphans > 0).then(|| counted(orphans, "orphan"));
+    let (fact, remedy) = match (window.roots, kinds.is_empty()) {
+        (0, _) => match orphans {
+            Some(orphans) => (format!("it has only {orphans}"), "send them with --orphans root"),
+            None if is_whole => (
+                "no request came from outside".to_owned(),
+                "choose a run whose load came from a driver or another client",
+            ),
+            None => (
+                "no request came from outside in the chosen time".to_owned(),
+                "choose another --from or --to",
+            ),
+        },
+        (roots, false) => {
+            let roots = counted(roots, "root");
+            return format!("none of its {roots} can be sent over HTTP ({})", kinds.join(", "));
         }
-        (0, _) if !is_whole => {
-            "no request came from outside in the chosen time; choose another --from or --to".to_owned()
-        }
-        (0, _) if roots.notes.is_empty() => {
-            "no request came from outside; choose a run whose load came from a driver or another client"
-                .to_owned()
-        }
-        (0, _) => format!("no request came from outside; {}", roots.notes.join("; ")),
-        (_, false) => format!(
-            "none of its {} can be sent over HTTP ({})",
-            counted(window.roots, "root"),
-            kinds.join(", ")
-        ),
-        (_, true) => "the selection leaves no request; use a larger --scale or --limit".to_owned(),
+        (_, true) => return "the selection leaves no request; use a larger --scale or --limit".to_owned(),
+    };
+    match lacks(roots) {
+        Some(lacks) => format!("{fact}, and rows are missing: {lacks}; restore them, or {remedy}"),
+        None => format!("{fact}; {remedy}"),
     }
+}
+
+/// What the files of the run lack, which can be the reason why it has no requests.
+pub fn lacks(roots: &Roots) -> Option<String> {
+    let damaged = (roots.damaged > 0).then(|| counted(roots.damaged, "damaged line"));
+    let all: Vec<String> = roots.notes.iter().cloned().chain(damaged).collect();
+    (!all.is_empty()).then(|| printable(&all.join(", ")))
 }

@@ -1,11 +1,12 @@
 //! `cctf replay`: sends a recorded run again, to live services or to stand-ins.
 //!
 //! [`args`] has the flags, [`selection`] those that choose requests and times. [`recording`] is the run, [`checked`] everything before
-//! the first send, [`stand_in`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`] is printed at
+//! the first send, [`stand_in`] and [`checks`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`] is printed at
 //! the end. [`noise`] sends the run several times.
 
 mod args;
 mod checked;
+mod checks;
 mod noise;
 mod outcome;
 mod preview;
@@ -18,7 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cctf_load::clock;
+use cctf_load::error::DriveError;
 use cctf_load::otlp::run_facts::{ReplayFacts, RunFacts};
+use cctf_load::record::summary::Summary;
 use cctf_load::session::{LoadSession, SessionConfig};
 use cctf_proto::log_line;
 use cli::interrupt;
@@ -121,6 +124,8 @@ fn send(
     );
     let sent = session.send(stream, |progress| line.show(progress));
     line.clear();
+    let cut_at = cut_at(&session, &sent, checked, stop);
+    session.set_replayed_to(cut_at);
     let delivery = session.end();
     let summary = sent?;
     let void_because = void_because(&summary);
@@ -146,6 +151,24 @@ fn send(
         .iter()
         .for_each(|warning| log_line!("cctf: {}", printable(warning)));
     Ok(warnings.is_empty())
+}
+
+/// End of the part of the recorded run that an interrupted replay has sent, nanoseconds after its first root. `None`: all was sent, or
+/// the end is unknown.
+pub fn cut_at(
+    session: &LoadSession,
+    sent: &Result<Summary, DriveError>,
+    checked: &Checked,
+    stop: &AtomicBool,
+) -> Option<u64> {
+    let is_cut = sent
+        .as_ref()
+        .is_ok_and(|summary| summary.requests < checked.preview.requests);
+    if !is_cut || !stop.load(Ordering::Relaxed) {
+        return None;
+    }
+    // A temporary file that cannot be read leaves the planned end in run_meta.json.
+    checked.sent_to_ns(session.last_offset_ns()).ok().flatten()
 }
 
 impl ReplayArgs {

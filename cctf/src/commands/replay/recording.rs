@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cctf_proto::cctf::{File, Part, RunMeta};
+use cctf_proto::cctf::{File, Part, RunMeta, reason};
 use cctf_proto::log_line;
 use plan::roots::{Roots, size};
 use rundir::RunFolder;
@@ -80,8 +80,9 @@ fn recorded_seed(run: &Run, part: &Part) -> anyhow::Result<Option<u64>> {
     let path = folder.path(File::RunMeta);
     let meta: RunMeta<'_> = serde_json::from_slice(&meta).map_err(|error| {
         anyhow::anyhow!(
-            "cannot read {}: {error}; cctf validate shows its faults",
-            path.display()
+            "cannot read {}: {}; cctf validate shows its faults",
+            path.display(),
+            reason(&error)
         )
     })?;
     Ok(meta.seed)

@@ -1,11 +1,15 @@
 //! [`SelectionFlags`]: which roots of the run are sent, and when.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use cctf_proto::cctf::{SpanId, TraceId};
 use clap::{Args, ValueEnum};
 use cli::units::parse_duration;
 use plan::plan::Window;
-use plan::roots::{By, Factor, Orphans, Receivers, Selection};
+use plan::roots::{By, Factor, Orphans, Receivers, Roots, RootsError, Selection};
+
+use crate::commands::UsageError;
 
 /// Maximum time from the start of a root's call to its arrival. A root that takes longer is missing at the edges of a window.
 const TRANSIT_MAX: Duration = Duration::from_secs(10);
@@ -81,6 +85,27 @@ impl SelectionFlags {
             receivers: Receivers::StandIns,
             ..self.selection(seed)
         }
+    }
+
+    /// Ids of all roots in the window, whatever the scale and the limit; `None` without a window. Its self-check is that of a run of these
+    /// roots, also if fewer or more of them are sent.
+    pub fn roots_of_window(&self, roots: &Roots) -> anyhow::Result<Option<HashSet<(TraceId, SpanId)>>> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(None);
+        }
+        let all = Selection {
+            limit: None,
+            speed: Factor::ONE,
+            scale: Factor::ONE,
+            by: By::Thin,
+            ..self.for_stand_ins(0)
+        };
+        let plan = all.plan(roots).map_err(|error| UsageError(error.to_string()))?;
+        let ids = plan.arrivals().map(|arrival| {
+            let root = arrival?.root;
+            Ok((root.trace_id, root.span_id))
+        });
+        Ok(Some(ids.collect::<Result<_, RootsError>>()?))
     }
 
     /// Window of a plan that has all roots of the selection: a root is selected by the start of its call, and planned by its arrival.

@@ -1,37 +1,36 @@
 //! [`StandInRun`]: a replay to stand-ins, whose plan and stand-ins were checked before the first send.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use cctf_load::stream::Requests;
-use cctf_proto::cctf::{File, Node, WHOLE_BYTES_MAX};
 use cctf_proto::log_line;
+use cctf_stack::stand_ins::StandIn;
 use plan::plan::write::StationFit;
 use plan::roots::{Plan, Preview};
 use replay::stand_in::by_root::ByRoot;
-use replay::stand_in::paths::{Repeat, Stations};
-use replay::stand_in::probes::{ProbeError, needed, probe};
+use replay::stand_in::probes::needed;
 use replay::stand_in::scan::Scan;
 use replay::stand_in::send::{Sender, Shared};
-use replay::stand_in::speeds::factors;
-use rundir::RunFolder;
+use replay::stand_in::speeds::SpeedError;
 use serde_json::value::RawValue;
-use standin::StandIns;
+use standin::{Instance, PLAN_VERSION, Probe, StandIns};
 
-use super::args::{Keep, ReplayArgs};
-use super::preview::{
-    EndpointLine, ReplayPreview, StandInFacts, dropped_orphans, length_note, length_s, rate,
-};
+use super::args::ReplayArgs;
+use super::checks::{Checks, as_usage};
+use super::preview::ReplayPreview;
 use super::recording::Recording;
 use crate::commands::UsageError;
-use crate::commands::cells::{counted, printable};
+use crate::commands::cells::printable;
 use crate::commands::plan::summary::Summary;
-use crate::commands::plan::whole::read;
+use crate::commands::plan::whole::read_some;
 
 /// URLs that are recorded as the run's target. A longer list is cut.
 const URLS_SHOWN: usize = 10;
+
+/// Stands for the address of a stand-in that is not started yet.
+const UNKNOWN_URL: &str = "http://127.0.0.1:1";
 
 /// Addresses of the receivers, and the requests.
 pub type Receiving = (Vec<SocketAddr>, Box<dyn Requests>);
@@ -40,7 +39,7 @@ pub type Receiving = (Vec<SocketAddr>, Box<dyn Requests>);
 pub struct StandInRun {
     /// The self-check of the plan, for people.
     pub self_check: String,
-    arrivals: Plan,
+    pub arrivals: Plan,
     shared: Arc<Shared>,
 }
 
@@ -64,7 +63,9 @@ impl Planned {
         let arrivals = args.selection.for_stand_ins(recording.seed).plan(roots);
         let arrivals = arrivals.map_err(|error| UsageError(error.to_string()))?;
         let preview = arrivals.preview()?;
-        let whole = read(&recording.run, &recording.part, args.selection.plan_window())?;
+        let only = args.selection.roots_of_window(roots)?;
+        let window = args.selection.plan_window();
+        let whole = read_some(&recording.run, &recording.part, window, only.as_ref())?;
         let summary = Summary::new(&roots.run_id, &whole.plan, &whole.fits, &whole.notes)?;
         let (self_check, header) = (summary.text(), RawValue::from_string(summary.header)?);
         for warning in whole.fits.iter().filter_map(StationFit::warning) {
@@ -94,6 +95,42 @@ impl Planned {
             preview: &self.preview,
             notes: Vec::new(),
         }
+    }
+
+    /// Checks stand-ins that are not started yet, as far as their slots and speeds decide.
+    ///
+    /// # Errors
+    /// If they cannot execute the plan.
+    pub fn check_placed(&self, args: &ReplayArgs, placed: &[StandIn]) -> anyhow::Result<()> {
+        let all = placed.iter().map(|stand_in| Instance {
+            module: stand_in.module.clone(),
+            instance: stand_in.instance.clone(),
+            url: UNKNOWN_URL.to_owned(),
+        });
+        let all = StandIns::new(all.collect()).map_err(UsageError)?;
+        let stand_ins = needed(&all, &self.scan.modules(&self.by_root)).map_err(as_usage)?;
+        let of = |instance: &Instance| {
+            let is_it = |placed: &&StandIn| {
+                (&placed.module, &placed.instance) == (&instance.module, &instance.instance)
+            };
+            placed.iter().find(is_it)
+        };
+        let placed: Vec<&StandIn> = stand_ins.instances().iter().filter_map(of).collect();
+        let probes: Vec<Probe> = placed.iter().map(|stand_in| expected(stand_in)).collect();
+        let mut checks = self.checks(args);
+        let remedy = "give it more \"slots\", or the \"slot_policy\" \"released\", in a placement";
+        checks.paths(&stand_ins, &probes, remedy)?;
+        checks.factors(&stand_ins, &probes)?.map_err(|error| {
+            UsageError(match &error {
+                SpeedError::StandIn { module, index, .. } => format!(
+                    "cannot keep the work of module {module:?}: its node {:?} has no speed; set \"mips_per_core\" of the node in \
+                     \"nodes\" of a placement, or use --keep time",
+                    placed.get(*index).map_or("", |stand_in| &*stand_in.node)
+                ),
+                _ => error.to_string(),
+            })
+        })?;
+        Ok(())
     }
 
     /// Checks all stand-ins. A dry run asks none.
@@ -146,242 +183,14 @@ impl StandInRun {
     }
 }
 
-/// A missing stand-in is a fault of the file; one that does not answer, of the machine.
-fn as_usage(error: ProbeError) -> anyhow::Error {
-    match error {
-        ProbeError::Missing { .. } | ProbeError::Url { .. } => UsageError(error.to_string()).into(),
-        _ => error.into(),
+/// How a stand-in will describe itself.
+fn expected(stand_in: &StandIn) -> Probe {
+    Probe {
+        stand_in: PLAN_VERSION,
+        module: stand_in.module.clone(),
+        instance: stand_in.instance.clone(),
+        slots: stand_in.counted_slots(),
+        slot_policy: stand_in.slot_policy().to_owned(),
+        mips_per_core: stand_in.mips_per_core,
     }
-}
-
-/// Everything that is known before the first request.
-struct Checks<'a> {
-    args: &'a ReplayArgs,
-    recording: &'a Recording,
-    by_root: &'a ByRoot,
-    scan: &'a Scan,
-    preview: &'a Preview,
-    /// Sentences about the stand-ins.
-    notes: Vec<String>,
-}
-
-impl Checks<'_> {
-    /// Refuses a run without requests, and with --strict whatever would be left out or replaced.
-    fn requests(&self) -> anyhow::Result<()> {
-        let run_id = printable(&self.recording.roots.run_id);
-        if self.args.strict {
-            let counts = &self.by_root.plan.counts;
-            let tally = &self.scan.tally;
-            let left_out = [
-                counts.calls_left_out + counts.invocations_left_out,
-                tally.callees_left_out,
-                tally.cut_times,
-                tally.cut_bodies,
-            ];
-            let mut found: Vec<String> = self
-                .not_sent()
-                .into_iter()
-                .map(|(what, count)| format!("{count} {what}"))
-                .collect();
-            let limited: u64 = left_out.iter().sum();
-            if limited > 0 {
-                found.push(format!(
-                    "{} above the limits of a plan",
-                    counted(limited, "object")
-                ));
-            }
-            found.extend(self.recording.roots.notes.iter().map(|note| printable(note)));
-            if !found.is_empty() {
-                anyhow::bail!(
-                    "cannot replay {run_id} with --strict: it has {}",
-                    found.join(", ")
-                );
-            }
-        }
-        if self.scan.requests == 0 {
-            let mut reasons = self
-                .not_sent()
-                .into_iter()
-                .map(|(what, count)| format!("{count} {what}"));
-            let first = reasons.next();
-            let rest: String = reasons.map(|reason| format!(", {reason}")).collect();
-            let why = first.unwrap_or_else(|| "nothing is in the chosen part".to_owned());
-            anyhow::bail!("cannot replay {run_id}: it has no request for stand-ins ({why}{rest})");
-        }
-        Ok(())
-    }
-
-    /// Roots that are not sent, by reason.
-    fn not_sent(&self) -> Vec<(&'static str, u64)> {
-        let recording = self.recording;
-        let selection = self.args.selection.for_stand_ins(recording.seed);
-        let orphans = dropped_orphans(&recording.roots, self.preview, &selection);
-        let unplanned = self.preview.window.without_invocation + self.scan.unplanned;
-        let refused = self.scan.refused.values().sum();
-        let reasons = [
-            ("orphans", orphans),
-            ("without a recorded invocation", unplanned),
-            ("with a plan that no stand-in executes", refused),
-        ];
-        reasons.into_iter().filter(|(_, count)| *count > 0).collect()
-    }
-
-    /// Asks all stand-ins. Returns the factors of CPU times; empty if they stay as recorded.
-    fn stand_ins(&mut self, stand_ins: &StandIns) -> anyhow::Result<Vec<f64>> {
-        if self.args.dry_run {
-            return Ok(Vec::new());
-        }
-        let probes = probe(stand_ins).map_err(as_usage)?;
-        let stations = Stations::new(self.by_root, stand_ins, &probes);
-        for repeat in self.scan.repeats(self.by_root, &stations) {
-            let text = repeat_text(&repeat);
-            if repeat.is_impossible() {
-                anyhow::bail!(
-                    "cannot replay {}: {text}; start it with more --workers, or with --slot-policy released",
-                    printable(&self.recording.roots.run_id)
-                );
-            }
-            self.notes.push(format!(
-                "{text}: requests that wait for each other's slots can block until their timeouts"
-            ));
-        }
-        if self.args.keep == Keep::Time {
-            return Ok(Vec::new());
-        }
-        let recorded = self.recorded_speeds()?;
-        let factors = factors(self.by_root, &self.scan.is_used, &recorded, stand_ins, &probes);
-        factors.map_err(|error| UsageError(error.to_string()).into())
-    }
-
-    /// Million instructions per second and core by node. Later parts of the run win.
-    fn recorded_speeds(&self) -> anyhow::Result<HashMap<String, f64>> {
-        let Recording { run, part, .. } = self.recording;
-        let mut speeds = HashMap::new();
-        for part in run.parts_from(part)? {
-            let bytes = RunFolder::open(&run.folder(&part))?.whole(File::Nodes, WHOLE_BYTES_MAX)?;
-            // A damaged file leaves its nodes without a speed, and that is an error with a remedy.
-            let nodes: Vec<Node<'_>> =
-                serde_json::from_slice(bytes.as_deref().unwrap_or_default()).unwrap_or_default();
-            for node in &nodes {
-                if let Some(mips) = node.mips_per_core {
-                    speeds.insert(node.node_id.to_string(), mips);
-                }
-            }
-        }
-        Ok(speeds)
-    }
-
-    fn preview(&self, stand_ins: &StandIns, plan: Box<RawValue>) -> ReplayPreview {
-        let (scan, flags) = (self.scan, &self.args.selection);
-        let target = |module: &str| {
-            let mut of_module = stand_ins.instances().iter().filter(|each| each.module == module);
-            of_module.next().map(|first| match of_module.count() {
-                0 => first.url.clone(),
-                more => format!("{} and {more} more", first.url),
-            })
-        };
-        let endpoints = scan.endpoints.iter();
-        let mut endpoints: Vec<EndpointLine> = endpoints
-            .map(|([module, method, route], requests)| EndpointLine {
-                module: module.clone(),
-                method: method.clone(),
-                route: route.clone(),
-                requests: requests.count,
-                body_bytes: Some([requests.min_bytes, requests.max_bytes].map(u64::from)),
-                target: target(module),
-            })
-            .collect();
-        endpoints.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.requests));
-        let status = |(status, count): (&Option<i64>, &u64)| {
-            let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-            (status, *count)
-        };
-        ReplayPreview {
-            replay_of: self.recording.roots.run_id.clone(),
-            requests: scan.requests,
-            length_s: length_s(self.preview),
-            rate: rate(self.preview, scan.requests),
-            speed: flags.speed(),
-            scale: flags.scale().map(|(factor, _)| factor),
-            by: flags.scale().map(|(_, by)| by),
-            seed: self.recording.seed,
-            endpoints,
-            statuses: scan.statuses.iter().map(status).collect(),
-            not_sent: self.not_sent().into_iter().collect(),
-            filler: 0,
-            values_stored: 0,
-            notes: self.all_notes(),
-            stand_in: Some(StandInFacts {
-                bodies: scan.tally.bodies,
-                larger_bodies: scan.tally.larger,
-                larger_bytes: scan.tally.larger_bytes,
-                retries: scan.tally.retries,
-                plan,
-            }),
-        }
-    }
-
-    fn all_notes(&self) -> Vec<String> {
-        let (roots, tally) = (&self.recording.roots, &self.scan.tally);
-        let mut notes = roots.notes.clone();
-        let other_kinds = self.scan.other_kinds.iter();
-        notes.extend(
-            other_kinds.map(|(kind, count)| {
-                format!("{} recorded as {kind}: sent as POST", counted(*count, "request"))
-            }),
-        );
-        let mut note = |count: u64, what: &str, text: &str| {
-            if count > 0 {
-                notes.push(format!("{} {text}", counted(count, what)));
-            }
-        };
-        note(
-            self.scan.other_endpoints,
-            "request",
-            "to further endpoints, which the table does not show",
-        );
-        note(
-            tally.retries,
-            "call",
-            "that repeat an earlier one: sent only if that one fails",
-        );
-        note(
-            tally.cpu_unknown,
-            "invocation",
-            "without CPU time: the stand-in waits for the whole own time",
-        );
-        note(tally.cut_times, "time", "above one hour: cut to one hour");
-        note(tally.cut_bodies, "body size", "above 64 MiB: cut to 64 MiB");
-        note(
-            tally.callees_left_out,
-            "invocation",
-            "beyond the first 1,024 of one call: left out with everything below",
-        );
-        for (reason, count) in &self.scan.refused {
-            notes.push(format!("{} not sent: {reason}", counted(*count, "request")));
-        }
-        if tally.larger > 0 {
-            notes.push(format!(
-                "{} of the {} request bodies are larger than recorded, because their plan is: {} bytes more in total",
-                tally.larger, tally.bodies, tally.larger_bytes
-            ));
-        }
-        notes.extend(length_note(self.preview));
-        notes.extend(self.notes.iter().cloned());
-        notes
-    }
-}
-
-/// What a request holds of a module on one path.
-fn repeat_text(repeat: &Repeat) -> String {
-    let slots = match repeat.slots {
-        1 => "1 slot".to_owned(),
-        slots => format!("{slots} slots"),
-    };
-    format!(
-        "a request needs {} slots of one stand-in of module {:?} at the same time ({}), and it has {slots}",
-        repeat.times,
-        printable(&repeat.module),
-        printable(&repeat.path)
-    )
 }

@@ -51,7 +51,8 @@ Exit codes:
   0  the run is complete and its folder is valid
   1  a child process failed, spans were lost, all requests of an endpoint failed, the folder is invalid, the run was
      interrupted, or the result cannot be printed
-  2  invalid flag, environment variable or placement, the recorded run does not exist, or the new run's folder already exists";
+  2  invalid flag, environment variable or placement, the recorded run does not exist, or the new run's folder already exists
+  130  stopped at once by a second Ctrl-C";
 
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true, group = ArgGroup::new("nodes").args(["chain", "stand_in"]), after_long_help = AFTER_HELP, after_help = "Examples and exit codes: cctf run --help")]

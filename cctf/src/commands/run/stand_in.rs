@@ -28,7 +28,7 @@ use crate::commands::cells::{printable, table};
 use crate::commands::display::ProgressLine;
 use crate::commands::driver::DriverFlags;
 use crate::commands::flags::RunFlags;
-use crate::commands::replay::{Checked, Planned, ReplayArgs, void_because};
+use crate::commands::replay::{Checked, Planned, ReplayArgs, cut_at, void_because};
 use crate::commands::run_report::StandInReport;
 use crate::commands::run_target::find;
 use crate::commands::{Format, UsageError, print};
@@ -55,6 +55,7 @@ pub(super) fn run(args: &RunArgs, recorded: &str) -> anyhow::Result<ExitCode> {
     let prepared = prepare(args, &run, &part)?;
     let replay = replay_args(args, recorded);
     let planned = Planned::read(&replay)?;
+    planned.check_placed(&replay, &prepared.placed.stand_ins)?;
     if args.format == Format::Text {
         print(&format!("{}{}", planned.self_check, prepared.text(run.id())))?;
     }
@@ -77,7 +78,14 @@ fn prepare(args: &RunArgs, run: &Run, part: &Part) -> anyhow::Result<Prepared> {
         return Err(UsageError(message).into());
     };
     let placed = Placed::new(&recording, &placement).map_err(usage)?;
-    let mut notes = placed.notes.clone();
+    let mut notes = recording.notes.clone();
+    notes.extend(placed.notes.iter().cloned());
+    if args.stand_ins.placement.is_some() && placement.changes_nothing() {
+        notes.push("the placement changes nothing: all stand-ins are as recorded".to_owned());
+    }
+    if !args.links.netns && !placement.links.is_empty() {
+        notes.push("the links of the placement have no effect: add --netns".to_owned());
+    }
     let links = placed.network(&args.driver_node_id, args.links.toxiproxy.clone());
     let (network, lacks_links) = match (args.links.netns, links) {
         (true, links) => {
@@ -130,11 +138,7 @@ fn report(stand_in: &StandIn) -> StandInReport {
         node: stand_in.node.clone(),
         stage: stand_in.stage.clone(),
         slots: stand_in.station.slots,
-        slot_policy: if stand_in.station.is_released {
-            "released"
-        } else {
-            "held"
-        },
+        slot_policy: stand_in.slot_policy(),
     }
 }
 
@@ -261,6 +265,10 @@ fn send(
         }
     });
     line.clear();
+    if failure.is_none() {
+        let cut_at = cut_at(session, &sent, checked, stop);
+        session.set_replayed_to(cut_at);
+    }
     match failure.or_else(|| deployment.check_alive().err()) {
         Some(failure) => Err(failure.into()),
         None => Ok(sent?),

@@ -4,6 +4,7 @@
 mod bad_input;
 mod notes;
 mod stand_ins;
+mod wide;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -379,11 +380,13 @@ fn an_interrupt_stops_the_replay_and_the_run_ends() {
         "{error}"
     );
     let spans = servers.spans();
+    let mut ends = spans.iter().filter(|(_, span)| span.name == keys::RUN_END_SPAN);
+    let (_, end) = ends.next().unwrap();
+    assert!(ends.next().is_none());
+    // One request each 10 ms: the end of what was sent is just after the last of them.
+    let to_ns = i64::try_from(requests - 1).unwrap() * 10_000_000 + 1;
     assert_eq!(
-        spans
-            .iter()
-            .filter(|(_, span)| span.name == keys::RUN_END_SPAN)
-            .count(),
-        1
+        attribute(end, keys::RUN_REPLAY_TO_NS),
+        Some(Value::IntValue(to_ns))
     );
 }

@@ -17,16 +17,16 @@ use crate::{cctf, stderr};
 const HEADERS_MAX: usize = 30;
 
 /// Bodies of planned requests.
-type Bodies = Arc<Mutex<Vec<Vec<u8>>>>;
+pub type Bodies = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// A server that describes itself, and answers all other requests with 200. It runs until the test's process ends.
-struct Fake {
-    url: String,
-    bodies: Bodies,
+pub struct Fake {
+    pub url: String,
+    pub bodies: Bodies,
 }
 
 impl Fake {
-    fn start(probe: Value) -> Self {
+    pub fn start(probe: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bodies = Bodies::default();
@@ -92,7 +92,7 @@ fn replay(logs: &Logs, url: &str, more: &[&str]) -> Output {
 }
 
 /// The run `r` with these invocations, which has ended.
-fn recorded(invocations: &str) -> Logs {
+pub fn recorded(invocations: &str) -> Logs {
     let logs = Logs::with(invocations);
     logs.write("r", "run_meta.json", &meta("r", ENDED));
     logs
@@ -275,4 +275,30 @@ fn work_is_kept_on_a_node_of_another_speed() {
     let answer = standin::decode(&bodies[0]).unwrap().answer;
     // 2 ms become 4 ms, and the other 1.5 ms stay.
     assert_eq!((answer.cpu_ns, answer.gap_ns), (4_000_000, 5_500_000));
+}
+
+/// Seen to fail: the error named a time, or orphans, and not the lines and files that were the reason.
+#[test]
+fn rows_that_are_missing_are_named_as_the_reason() {
+    let last_line = |done: &Output| stderr(done).lines().last().unwrap_or_default().to_owned();
+    let damaged = recorded(&rows(2).replace("\"status\":200", "\"status\":\"ok\""));
+    let done = replay(&damaged, "http://127.0.0.1:9", &[]);
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(
+        last_line(&done),
+        "cctf: cannot read r: it has no invocations: 2 lines are damaged; cctf validate shows what is wrong with them"
+    );
+    // The caller of the only invocation is in the file that is missing.
+    let called = format!("\"parent_id\":null,\"parent_span_id\":\"{:016x}\"", 9);
+    let orphan = recorded(&rows(1).replace("\"parent_id\":null,\"parent_span_id\":null", &called));
+    fs::remove_file(orphan.path().join("r/cctf/calls.jsonl")).unwrap();
+    for flags in [&["--dry-run"][..], &[]] {
+        let done = replay(&orphan, "http://127.0.0.1:9", flags);
+        assert_eq!(done.status.code(), Some(1));
+        let error = last_line(&done);
+        assert!(
+            error.contains("and rows are missing: r has no calls.jsonl; restore them"),
+            "{error}"
+        );
+    }
 }

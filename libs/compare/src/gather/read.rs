@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use analyze::counted::counted;
 use analyze::stats::ordered::in_order;
-use cctf_proto::cctf::{File, Part};
+use cctf_proto::cctf::{File, Part, reason};
 use rundir::ReadError;
 use rundir::chunks::ChunkedFile;
 use rundir::parts::{Run, State};
@@ -26,7 +26,7 @@ pub const MODULES_MAX: usize = 1_000;
 pub enum CompareError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("cannot read {}: {source}; cctf validate lists what is invalid", path.display())]
+    #[error("cannot read {}: {}; cctf validate lists what is invalid", path.display(), reason(.source))]
     Meta {
         path: PathBuf,
         source: serde_json::Error,

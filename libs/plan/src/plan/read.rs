@@ -10,7 +10,7 @@ use rundir::parts::Run;
 use rundir::{Lines, ReadError};
 
 use super::whole::Span;
-use crate::work::{Collector, INVOCATIONS_MAX, Recorded, TooMany, WorkError, stations};
+use crate::work::{Collector, INVOCATIONS_MAX, NoInvocations, Recorded, TooMany, WorkError, stations};
 
 /// The part of a run to read: roots that arrive from the first offset up to, but excluding, the second, from the run's first root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,8 +75,15 @@ pub fn read(
     let too_many = |too_many| too_many_in(run, too_many);
     let recorded = reading.collector.finish().map_err(too_many)?;
     if recorded.works.is_empty() {
+        let notes = recorded.notes;
         return Err(WorkError::NoInvocations {
             run: run.id().to_owned(),
+            cause: match notes.damaged_lines {
+                _ if !window.is_all() => NoInvocations::Window,
+                _ if !notes.missing.is_empty() => NoInvocations::Missing(notes.missing),
+                0 => NoInvocations::Empty,
+                lines => NoInvocations::Damaged(lines),
+            },
         });
     }
     let arrivals = || recorded.arrivals.iter();

@@ -30,6 +30,11 @@ impl Span {
     pub fn has(self, at_ns: i64) -> bool {
         self.from_ns <= at_ns && at_ns < self.to_ns
     }
+
+    /// Whether a plan of it has this root.
+    pub fn takes(self, arrival: &Arrival) -> bool {
+        self.has(arrival.at_ns) && !arrival.is_left_out
+    }
 }
 
 /// A recorded run as a load and a description of work.
@@ -50,7 +55,7 @@ impl Plan {
         let mut plan = Self::unchecked(recorded, span, regressed);
         let mut builder = plan.builder();
         for arrival in &plan.recorded.arrivals {
-            match span.has(arrival.at_ns) {
+            match span.takes(arrival) {
                 true => drop(builder.tree(arrival)),
                 false => builder.skip(arrival),
             }
@@ -129,10 +134,7 @@ impl Iterator for Trees<'_> {
     type Item = Tree;
 
     fn next(&mut self) -> Option<Tree> {
-        let arrival = self
-            .arrivals
-            .by_ref()
-            .find(|arrival| self.span.has(arrival.at_ns))?;
+        let arrival = self.arrivals.by_ref().find(|arrival| self.span.takes(arrival))?;
         Some(self.builder.tree(arrival))
     }
 }

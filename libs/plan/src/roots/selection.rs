@@ -217,6 +217,29 @@ impl Plan {
         Arrivals::new(phases, self.time_factors(), selection.limit)
     }
 
+    /// End of the part of the run that a replay has sent whose last request was at this time after its start; `None`: it sent none.
+    /// Nanoseconds after the run's first root. `None` of copies that overlap: each has sent another part.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read.
+    pub fn sent_to_ns(&self, last_offset_ns: Option<u64>) -> Result<Option<u64>, RootsError> {
+        let from_ns = nanoseconds(self.selection.from);
+        if self.selection.by == By::Overlap && self.selection.scale != Factor::ONE {
+            return Ok(None);
+        }
+        let mut to_ns = from_ns;
+        for arrival in self.arrivals() {
+            let arrival = arrival?;
+            if last_offset_ns.is_none_or(|last| arrival.offset_ns > last) {
+                break;
+            }
+            // The end is after the last request.
+            let in_window_ns = offset_in(&arrival.root, self.begin_ns).saturating_add(1);
+            to_ns = from_ns.saturating_add(in_window_ns);
+        }
+        Ok(Some(to_ns))
+    }
+
     /// Counts what will be sent, without sending it.
     ///
     /// # Errors

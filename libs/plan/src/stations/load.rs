@@ -19,7 +19,7 @@ pub fn load(plan: &Plan) -> Load {
     };
     flattener.load.visits.reserve(recorded.works.len());
     flattener.load.calls.reserve(recorded.calls.len());
-    let is_in = |arrival: &&work::Arrival| plan.span.has(arrival.at_ns);
+    let is_in = |arrival: &&work::Arrival| plan.span.takes(arrival);
     for (tree, arrival) in plan.trees().zip(recorded.arrivals.iter().filter(is_in)) {
         let visit = flattener.load.visits.len() as u32;
         flattener.tree(&tree);

@@ -225,6 +225,7 @@ fn arrivals(collector: &mut Collector) -> Vec<Arrival> {
             // An invocation whose call has no row is not a root.
             is_root: ties.parent.is_none()
                 && Role::of_invocation(ties.has_caller, ties.is_orphan) == Role::Invocation,
+            is_left_out: false,
         };
         if let Some((row, is_first)) = call {
             let call = connect(collector, &row);

@@ -24,7 +24,7 @@ mod rows;
 mod texts;
 
 pub use collect::{Collector, TooMany};
-pub use error::WorkError;
+pub use error::{NoInvocations, WorkError};
 pub use inventory::stations;
 pub use model::{
     Arrival, CALLS_MAX, Call, CallFacts, INVOCATIONS_MAX, InvocationFacts, NONE, Recorded, Waited, What, Work,

@@ -184,4 +184,6 @@ pub struct Arrival {
     pub span_id: SpanId,
     /// Whether it is a root: its request came from outside. Otherwise its caller is missing in this run.
     pub is_root: bool,
+    /// Whether a plan leaves it out although it arrives in the plan's window.
+    pub is_left_out: bool,
 }

@@ -38,7 +38,7 @@ impl Rows {
             row[name] = ms(ns);
         }
         add(&mut row, fields);
-        let line = row.to_string();
+        let line = line(&row);
         let row: Invocation<'_> = serde_json::from_str(&line).unwrap();
         self.collector.invocation(&row).unwrap();
         self
@@ -53,7 +53,7 @@ impl Rows {
             "path": null, "bytes_out": null, "bytes_in": null, "status": null
         });
         add(&mut row, fields);
-        let line = row.to_string();
+        let line = line(&row);
         let row: cctf::Call<'_> = serde_json::from_str(&line).unwrap();
         self.collector.call(&row).unwrap();
         self
@@ -85,9 +85,32 @@ fn add(row: &mut Value, fields: Value) {
     }
 }
 
-/// Nanoseconds as a number of milliseconds with all digits.
+/// Begins a text that stands for a number. A number of JSON would be written as `5e-6`, which no row has.
+const EXACT: &str = "exactly ";
+
+/// Nanoseconds as milliseconds with all digits, in a row.
 pub fn ms(ns: i64) -> Value {
-    serde_json::from_str(&Milliseconds::from_ns(ns).to_string()).unwrap()
+    format!("{EXACT}{}", Milliseconds::from_ns(ns)).into()
+}
+
+/// The row as it is in a file.
+fn line(row: &Value) -> String {
+    let text = row.to_string();
+    let mut parts = text.split(&format!("\"{EXACT}"));
+    let mut line = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (number, rest) = part.split_once('"').unwrap();
+        line.extend([number, rest]);
+    }
+    line
+}
+
+#[test]
+fn a_time_below_a_microsecond_is_written_with_all_digits() {
+    let mut rows = Rows::default();
+    rows.invocation(1, [5, 6, 17], json!({"cpu_time_ms": ms(5)}));
+    let recorded = rows.finish();
+    assert_eq!(recorded.works[0].facts.cpu_ns, Some(5));
 }
 
 pub fn id(number: u64) -> String {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cctf_load::facts::RequestFacts;
-use cctf_load::http::request::{ExtraHeader, Head, HeadParts, HeaderError};
+use cctf_load::http::request::{ExtraHeader, HeaderError};
 use cctf_load::plan::target::Target;
-use cctf_load::stream::{Original, Prepared, Requests, SourceError};
+use cctf_load::stream::{Prepared, Requests, SourceError};
 use foldhash::HashSet;
 use plan::roots::{Arrival, Root, RootsError};
 use standin::request::{method, path};
@@ -15,6 +15,7 @@ use standin::{PLAN_HEADER, PLAN_VERSION, StandIns, body};
 use super::by_root::ByRoot;
 use super::nested::{Tally, nest};
 use super::probes::{ProbeError, target};
+use crate::heads::{Heads, original};
 
 /// Facts of requests that are kept: some 1 KiB each. A full table is emptied.
 const FACTS_MAX: usize = 10_000;
@@ -60,8 +61,7 @@ impl Shared {
 pub struct Sender<A> {
     arrivals: A,
     shared: Arc<Shared>,
-    headers: Vec<ExtraHeader>,
-    run_id: String,
+    heads: Heads,
     facts: HashMap<FactsKey, Arc<RequestFacts>>,
 }
 
@@ -88,8 +88,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         Ok(Self {
             arrivals,
             shared,
-            headers,
-            run_id,
+            heads: Heads::new(headers, run_id),
             facts: HashMap::new(),
         })
     }
@@ -112,15 +111,10 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
         let endpoint = &shared.roots.plan.recorded.names().endpoints[first.endpoint as usize];
         let method = method(endpoint.method.as_deref());
         let path = path(endpoint.route.as_deref());
-        let head = Head::new(&HeadParts {
-            method,
-            path: &path,
-            target: &shared.targets[target],
-            content_type: Some("application/octet-stream"),
-            body_bytes: Some(body.len()),
-            headers: &self.headers,
-            run_id: &self.run_id,
-        })?;
+        let with_body = Some(("application/octet-stream", body.len()));
+        let head = self
+            .heads
+            .head(&shared.targets[target], method, &path, with_body)?;
         Ok(Some(Prepared {
             offset_ns: arrival.offset_ns,
             target,
@@ -148,13 +142,7 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>>> Sender<A> {
             return Arc::clone(known);
         }
         let to = &self.shared.targets[target];
-        let facts = Arc::new(RequestFacts::new(
-            &key.shape,
-            &key.method,
-            to,
-            &key.path,
-            &self.run_id,
-        ));
+        let facts = Arc::new(self.heads.facts(to, &key.shape, &key.method, &key.path));
         if self.facts.len() >= FACTS_MAX {
             self.facts.clear();
         }
@@ -171,14 +159,5 @@ impl<A: Iterator<Item = Result<Arrival, RootsError>> + Send> Requests for Sender
             }
         }
         Ok(None)
-    }
-}
-
-fn original(root: &Root) -> Original {
-    Original {
-        trace_id: root.trace_id.0,
-        span_id: root.span_id.0,
-        // Others, such as those of gRPC, cannot be sent as a status of HTTP.
-        status: root.status.filter(|status| (200..600).contains(status)),
     }
 }

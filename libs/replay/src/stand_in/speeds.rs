@@ -16,7 +16,12 @@ pub enum SpeedError {
     #[error(
         "cannot keep the work of module {module:?}: the stand-in at {url} has no speed; set its MIPS_PER_CORE, or use --keep time"
     )]
-    StandIn { module: String, url: String },
+    StandIn {
+        module: String,
+        url: String,
+        /// Index of the stand-in in the file.
+        index: usize,
+    },
     #[error(
         "cannot keep the work of module {module:?}: its stand-ins take turns, but have different speeds; use --keep time, or give each recorded instance a stand-in"
     )]
@@ -55,6 +60,7 @@ pub fn factors(
             let speed = speed.ok_or_else(|| SpeedError::StandIn {
                 module: module_name(),
                 url: stand_ins.instances()[*index].url.clone(),
+                index: *index,
             })?;
             if now.is_some_and(|now| now != speed) {
                 return Err(SpeedError::Mixed {

@@ -32,6 +32,12 @@ pub enum PlacementError {
     UnusedNode(String),
     #[error("invalid placement: the link {u:?} to {v:?} has the unknown node {node:?}")]
     NoLinkNode { u: String, v: String, node: String },
+    #[error(
+        "invalid placement: a link leads from node {0:?} to itself; calls inside a node need no link: remove it"
+    )]
+    LinkToItself(String),
+    #[error("invalid placement: the link {u:?} to {v:?} is there twice; remove one")]
+    LinkTwice { u: String, v: String },
     #[error("invalid placement: {place} has {what}; use {remedy}")]
     Value {
         place: String,
@@ -39,9 +45,14 @@ pub enum PlacementError {
         remedy: String,
     },
     #[error(
-        "cannot start stand-ins for {run}: it has {count} instances, and this machine takes {STAND_INS_MAX}; name fewer in \"instances\" of a placement"
+        "cannot start stand-ins for {run}: it has {count} instances of {modules} modules, and one machine takes {STAND_INS_MAX}; {}",
+        too_many_remedy(*.modules)
     )]
-    TooMany { run: String, count: usize },
+    TooMany {
+        run: String,
+        count: usize,
+        modules: usize,
+    },
     #[error(
         "cannot create the network: the stand-ins are on {0} nodes, and the maximum is {NODES_MAX}; place them on fewer nodes, or omit --netns"
     )]
@@ -54,4 +65,14 @@ pub enum PlacementError {
     },
     #[error("cannot start stand-ins for {0}: no module processed a request")]
     NoModules(String),
+}
+
+/// Each module needs a stand-in, so that a placement can only have fewer instances.
+fn too_many_remedy(modules: usize) -> &'static str {
+    match modules > STAND_INS_MAX {
+        true => "start them on several machines, and use cctf replay --stand-in",
+        false => {
+            "name fewer in \"instances\" of a placement, or start them on several machines and use cctf replay --stand-in"
+        }
+    }
 }

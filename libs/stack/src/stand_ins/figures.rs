@@ -31,6 +31,11 @@ impl Figures {
         }
     }
 
+    /// Calling and called node of each link of the placement.
+    pub fn placed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.placed.keys().map(|(u, v)| (u.as_str(), v.as_str()))
+    }
+
     /// Refuses a link that cannot be emulated.
     pub fn check(link: &LinkPlace) -> Result<(), PlacementError> {
         let invalid = |what: String, remedy: String| {

@@ -9,15 +9,12 @@ use cctf_load::plan::target::Target;
 use standin::{Instance, StandIns};
 
 use super::placed::Placed;
-use super::placement::SLOTS_MAX;
+use super::placement::QUEUE_LIMIT_MAX;
 use super::stand_in::StandIn;
 use crate::child::{Child, ChildError};
 use crate::config::StackConfig;
 use crate::service::{Service, start_service};
 use crate::tiers::Tiers;
-
-/// The longest queue of a tunable-svc.
-const QUEUE_LIMIT_MAX: u32 = 1 << 20;
 
 /// Variables that a stand-in must not inherit: it is as recorded.
 const NOT_INHERITED: [&str; 10] = [
@@ -91,9 +88,7 @@ pub fn launch(
 /// Everything by which stand-ins differ.
 fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
     let station = &stand_in.station;
-    // A service with more slots than can be counted has as many as it needs.
-    let slots = station.slots.filter(|slots| *slots <= SLOTS_MAX);
-    let policy = if station.is_released { "released" } else { "held" };
+    let slots = stand_in.counted_slots();
     let queue_limit = station
         .queue_limit
         .unwrap_or(QUEUE_LIMIT_MAX)
@@ -107,7 +102,7 @@ fn variables(stand_in: &StandIn) -> Vec<(&'static str, String)> {
             "WORKERS",
             slots.map_or_else(|| "unlimited".to_owned(), |slots| slots.to_string()),
         ),
-        ("SLOT_POLICY", policy.to_owned()),
+        ("SLOT_POLICY", stand_in.slot_policy().to_owned()),
         ("QUEUE_LIMIT", queue_limit.to_string()),
     ];
     if let Some(mips) = stand_in.mips_per_core {

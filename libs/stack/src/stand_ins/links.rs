@@ -45,12 +45,22 @@ impl Placed {
             let to_driver = names.iter().filter_map(|name| self.figures.link(driver, name));
             links.extend(to_driver.filter(|link| link.delay_ms > 0 || link.rate_bps.is_some()));
         }
+        let is_used = |u: &str, v: &str| links.iter().any(|link| (&*link.u, &*link.v) == (u, v));
+        let unused = self
+            .figures
+            .placed()
+            .filter(|(u, v)| !is_used(u, v) && !is_used(v, u));
+        let unused = unused.map(|(u, v)| format!("{u}->{v}")).collect::<Vec<_>>();
+        let notes = unknown_note(&unknown)
+            .into_iter()
+            .chain(unused_note(&unused))
+            .collect();
         let network = Network {
             nodes: nodes.collect(),
             links,
             toxiproxy,
         };
-        Ok((network, unknown_note(&unknown).into_iter().collect()))
+        Ok((network, notes))
     }
 
     /// The stand-ins on a node. The index of each is the number of its service there.
@@ -62,15 +72,26 @@ impl Placed {
 }
 
 fn unknown_note(links: &[String]) -> Option<String> {
+    let links = shown(links)?;
+    Some(format!(
+        "delay and rate of {links} are unknown: no delay and no limit; set them in \"links\" of a placement"
+    ))
+}
+
+fn unused_note(links: &[String]) -> Option<String> {
+    let links = shown(links)?;
+    Some(format!(
+        "{links} in the placement has no effect: no call passes this link"
+    ))
+}
+
+/// The first links of a list; `None` if there are none.
+fn shown(links: &[String]) -> Option<String> {
     const SHOWN_MAX: usize = 5;
     let shown = links[..links.len().min(SHOWN_MAX)].join(", ");
-    let more = match links.len().saturating_sub(SHOWN_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!links.is_empty()).then(|| {
-        format!(
-            "delay and rate of {shown}{more} are unknown: no delay and no limit; set them in \"links\" of a placement"
-        )
-    })
+    match links.len().saturating_sub(SHOWN_MAX) {
+        _ if links.is_empty() => None,
+        0 => Some(shown),
+        more => Some(format!("{shown} and {more} more")),
+    }
 }

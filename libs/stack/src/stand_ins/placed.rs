@@ -114,7 +114,17 @@ fn check(recording: &Recording, placement: &Placement) -> Result<(), PlacementEr
             return Err(PlacementError::UnusedNode(name.clone()));
         }
     }
+    let mut seen = BTreeSet::new();
     for link in &placement.links {
+        if link.u == link.v {
+            return Err(PlacementError::LinkToItself(link.u.clone()));
+        }
+        if !seen.insert((&link.u, &link.v)) {
+            return Err(PlacementError::LinkTwice {
+                u: link.u.clone(),
+                v: link.v.clone(),
+            });
+        }
         if let Some(node) = [&link.u, &link.v].into_iter().find(|node| !is_node(node)) {
             return Err(PlacementError::NoLinkNode {
                 u: link.u.clone(),
@@ -137,6 +147,7 @@ fn check_all(recording: &Recording, stand_ins: &[StandIn]) -> Result<(), Placeme
         return Err(PlacementError::TooMany {
             run: run(),
             count: stand_ins.len(),
+            modules: recording.modules.len(),
         });
     }
     for stand_in in stand_ins {

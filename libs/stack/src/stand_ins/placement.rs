@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
+use cli::bounded;
+use cli::document::{Document, Item};
 use plan::work::Station;
-use serde::Deserialize;
 
 use super::error::PlacementError;
 
@@ -14,10 +14,13 @@ use super::error::PlacementError;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most slots of a tunable-svc that are counted.
 pub const SLOTS_MAX: u32 = 1_024;
+/// The longest queue of a tunable-svc.
+pub const QUEUE_LIMIT_MAX: u32 = 1 << 20;
+/// A part of a file, for errors.
+const EXAMPLE: &str = r#"{"modules": {"cart": {"node": "edge0"}}}"#;
 
 /// Changes to a recorded deployment. Everything absent is as recorded.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Placement {
     pub modules: BTreeMap<String, ModulePlace>,
     pub nodes: BTreeMap<String, NodePlace>,
@@ -25,8 +28,7 @@ pub struct Placement {
 }
 
 /// Changes to a module.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModulePlace {
     /// Node of all its stand-ins.
     pub node: Option<String>,
@@ -38,57 +40,55 @@ pub struct ModulePlace {
 }
 
 /// Changes to a node, or a new node.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodePlace {
     pub stage: Option<Stage>,
     pub mips_per_core: Option<f64>,
 }
 
 /// A link between two nodes. It holds for both directions, unless the other one has a link of its own.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LinkPlace {
     /// Calling node.
     pub u: String,
     /// Called node.
     pub v: String,
     /// In each direction, milliseconds.
-    #[serde(default)]
     pub delay_ms: Option<u64>,
     /// In each direction, bits per second.
-    #[serde(default)]
     pub rate_bps: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "slots must be a number or \"unlimited\"")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slots {
     Count(u32),
-    Unlimited(Unlimited),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unlimited {
     Unlimited,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotPolicy {
     Held,
     Released,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Endpoint,
     Edge,
     Cloud,
     Unknown,
 }
+
+const SLOT_POLICIES: [(&str, SlotPolicy); 2] =
+    [("held", SlotPolicy::Held), ("released", SlotPolicy::Released)];
+const STAGES: [(&str, Stage); 4] = [
+    ("endpoint", Stage::Endpoint),
+    ("edge", Stage::Edge),
+    ("cloud", Stage::Cloud),
+    ("unknown", Stage::Unknown),
+];
+/// Maximum of a number in the file that has no narrower one.
+const NUMBER_MAX: u64 = u32::MAX as u64;
 
 impl Stage {
     pub fn as_str(self) -> &'static str {
@@ -111,23 +111,103 @@ impl Placement {
             path: path.to_owned(),
             cause,
         };
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        let mut bytes = Vec::new();
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
-        read.map_err(|error| failed(error.to_string()))?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(failed("it is larger than 1 MiB".to_owned()));
-        }
-        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+        let bytes = File::open(path).and_then(|file| bounded::read(file, FILE_BYTES_MAX));
+        Self::parse(&bytes.map_err(|error| failed(error.to_string()))?).map_err(failed)
+    }
+
+    /// Parses the file's content. The error is a cause without a path.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let document = Document::parse(bytes)?;
+        let fields = document.fields(EXAMPLE)?.only(&["modules", "nodes", "links"])?;
+        Ok(Self {
+            modules: named(fields.get("modules").as_ref(), ModulePlace::parse)?,
+            nodes: named(fields.get("nodes").as_ref(), NodePlace::parse)?,
+            links: match fields.get("links") {
+                Some(links) => links
+                    .list()?
+                    .iter()
+                    .map(LinkPlace::parse)
+                    .collect::<Result<_, _>>()?,
+                None => Vec::new(),
+            },
+        })
+    }
+
+    /// Whether everything stays as recorded.
+    pub fn changes_nothing(&self) -> bool {
+        self.modules
+            .values()
+            .all(|place| *place == ModulePlace::default())
+            && self.nodes.values().all(|place| *place == NodePlace::default())
+            && self.links.is_empty()
+    }
+}
+
+/// The values of an object with free names.
+fn named<T>(
+    item: Option<&Item<'_>>,
+    parse: impl Fn(&Item<'_>) -> Result<T, String>,
+) -> Result<BTreeMap<String, T>, String> {
+    let Some(item) = item else {
+        return Ok(BTreeMap::new());
+    };
+    let fields = item.fields()?;
+    fields
+        .all()
+        .map(|(name, item)| Ok((name.to_owned(), parse(&item)?)))
+        .collect()
+}
+
+impl LinkPlace {
+    fn parse(item: &Item<'_>) -> Result<Self, String> {
+        let fields = item.fields()?.only(&["u", "v", "delay_ms", "rate_bps"])?;
+        let node = |name: &str| fields.required(name)?.text().map(str::to_owned);
+        let number = |name: &str| {
+            fields
+                .get(name)
+                .map(|item| item.whole(0..=NUMBER_MAX))
+                .transpose()
+        };
+        Ok(Self {
+            u: node("u")?,
+            v: node("v")?,
+            delay_ms: number("delay_ms")?,
+            rate_bps: number("rate_bps")?,
+        })
     }
 }
 
 impl ModulePlace {
+    fn parse(item: &Item<'_>) -> Result<Self, String> {
+        let known = ["node", "slots", "slot_policy", "queue_limit", "instances"];
+        let fields = item.fields()?.only(&known)?;
+        let instances = fields.get("instances").map(|item| {
+            let ids = item.list()?;
+            ids.iter().map(|id| id.text().map(str::to_owned)).collect()
+        });
+        let queue_limit = fields.get("queue_limit");
+        let queue_limit = queue_limit.map(|item| item.whole(0..=u64::from(QUEUE_LIMIT_MAX)));
+        Ok(Self {
+            node: fields
+                .get("node")
+                .map(|item| item.text().map(str::to_owned))
+                .transpose()?,
+            slots: fields.get("slots").map(|item| slots(&item)).transpose()?,
+            slot_policy: fields
+                .get("slot_policy")
+                .map(|item| item.choice(&SLOT_POLICIES))
+                .transpose()?,
+            // The range is that of the type.
+            queue_limit: queue_limit.transpose()?.map(|limit| limit as u32),
+            instances: instances.transpose()?,
+        })
+    }
+
     /// The recorded station with the changes.
     pub fn change(&self, mut station: Station) -> Station {
         match self.slots {
             Some(Slots::Count(slots)) => station.slots = Some(slots),
-            Some(Slots::Unlimited(_)) => station.slots = None,
+            Some(Slots::Unlimited) => station.slots = None,
             None => {}
         }
         if let Some(policy) = self.slot_policy {
@@ -146,11 +226,6 @@ impl ModulePlace {
                 remedy: remedy.to_owned(),
             })
         };
-        if let Some(Slots::Count(slots)) = self.slots
-            && !(1..=SLOTS_MAX).contains(&slots)
-        {
-            return invalid(format!("{slots} slots"), "1 to 1024, or \"unlimited\"");
-        }
         if let Some(instances) = &self.instances {
             let mut sorted = instances.clone();
             sorted.sort();
@@ -166,7 +241,30 @@ impl ModulePlace {
     }
 }
 
+/// The number, or `"unlimited"`.
+fn slots(item: &Item<'_>) -> Result<Slots, String> {
+    if item.as_text() == Some("unlimited") {
+        return Ok(Slots::Unlimited);
+    }
+    match item.whole(1..=u64::from(SLOTS_MAX)) {
+        // The range is that of the type.
+        Ok(count) => Ok(Slots::Count(count as u32)),
+        Err(_) => Err(item.must_be(&format!("a whole number from 1 to {SLOTS_MAX}, or \"unlimited\""))),
+    }
+}
+
 impl NodePlace {
+    fn parse(item: &Item<'_>) -> Result<Self, String> {
+        let fields = item.fields()?.only(&["stage", "mips_per_core"])?;
+        Ok(Self {
+            stage: fields.get("stage").map(|item| item.choice(&STAGES)).transpose()?,
+            mips_per_core: fields
+                .get("mips_per_core")
+                .map(|item| item.number())
+                .transpose()?,
+        })
+    }
+
     /// Refuses what no node can have.
     pub fn check(&self, node: &str) -> Result<(), PlacementError> {
         match self.mips_per_core {
@@ -177,5 +275,55 @@ impl NodePlace {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_placement_is_refused_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.json");
+        for (text, cause) in [
+            ("", "it is empty"),
+            ("{", "EOF"),
+            ("[]", "it must be an object such as"),
+            (
+                r#"{"module": {}}"#,
+                "the field module is unknown; use modules, nodes, links",
+            ),
+            (r#"{"modules": {"a": {}, "a": {}}}"#, "modules.a is there twice"),
+            (
+                r#"{"modules": {"a": []}}"#,
+                "modules.a must be an object in braces",
+            ),
+            (
+                r#"{"modules": {"a": {"slots": -3}}}"#,
+                r#"modules.a.slots must be a whole number from 1 to 1024, or "unlimited", not -3"#,
+            ),
+            (
+                r#"{"modules": {"a": {"queue_limit": "x"}}}"#,
+                "modules.a.queue_limit must be a whole number from 0 to 1048576",
+            ),
+            (
+                r#"{"nodes": {"a": {"stage": "moon"}}}"#,
+                r#"nodes.a.stage must be "endpoint" or "edge" or "cloud" or "unknown", not "moon""#,
+            ),
+            (r#"{"links": [{"u": "a"}]}"#, "the field links[0].v is missing"),
+            (
+                r#"{"links": [{"u": "a", "v": "b", "delay_ms": 0.5}]}"#,
+                "links[0].delay_ms must be a whole number",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Placement::read(&path).unwrap_err().to_string();
+            let begin = format!("cannot read placement {}: ", path.display());
+            assert!(error.starts_with(&begin) && error.contains(cause), "{error}");
+        }
+        std::fs::write(&path, " ".repeat((1 << 20) + 1)).unwrap();
+        let error = Placement::read(&path).unwrap_err().to_string();
+        assert!(error.contains("larger than 1 MiB"), "{error}");
     }
 }

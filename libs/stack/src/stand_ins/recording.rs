@@ -20,6 +20,8 @@ pub struct Recording {
     pub nodes: BTreeMap<String, Node>,
     /// Delay and rate by calling and called node.
     pub links: BTreeMap<(String, String), Link>,
+    /// Sentences about files that the run lacks.
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,7 +73,23 @@ impl Recording {
             let rows = serde_json::from_slice::<Vec<cctf::Link<'_>>>(bytes).ok()?;
             Some(rows.iter().map(link).collect())
         })?;
+        let missing = [
+            (
+                nodes.is_none(),
+                File::Nodes,
+                "stages and speeds of its nodes are unknown",
+            ),
+            (
+                links.is_none(),
+                File::Links,
+                "delays and rates of its links are unknown",
+            ),
+        ];
+        let note = |(is_missing, file, effect): (bool, File, &str)| {
+            is_missing.then(|| format!("{} has no valid {}: {effect}", run.id(), file.name()))
+        };
         Ok(Some(Self {
+            notes: missing.into_iter().filter_map(note).collect(),
             run_id: run.id().to_owned(),
             modules,
             nodes: nodes.unwrap_or_default(),
@@ -205,5 +223,12 @@ mod tests {
         assert!(recording(&[("module_inventory.json", "[{")]).is_none());
         let found = recording(&[("module_inventory.json", MODULES), ("nodes.json", "no")]).unwrap();
         assert!(found.nodes.is_empty() && found.links.is_empty());
+        assert_eq!(
+            found.notes,
+            [
+                "r has no valid nodes.json: stages and speeds of its nodes are unknown",
+                "r has no valid links.json: delays and rates of its links are unknown"
+            ]
+        );
     }
 }

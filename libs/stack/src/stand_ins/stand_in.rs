@@ -2,6 +2,8 @@
 
 use plan::work::Station;
 
+use super::placement::SLOTS_MAX;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandIn {
     pub module: String,
@@ -11,4 +13,20 @@ pub struct StandIn {
     pub stage: String,
     pub mips_per_core: Option<f64>,
     pub station: Station,
+}
+
+impl StandIn {
+    /// Slots of the process; `None`: as many as it needs. An instance with more slots than can be counted gets these, too.
+    pub fn counted_slots(&self) -> Option<u32> {
+        self.station.slots.filter(|slots| *slots <= SLOTS_MAX)
+    }
+
+    /// `held` or `released`.
+    pub fn slot_policy(&self) -> &'static str {
+        if self.station.is_released {
+            "released"
+        } else {
+            "held"
+        }
+    }
 }

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{HEAD_BYTES, body, decode, encode};
-use crate::bounds::{BODY_BYTES_MAX, CALLS_MAX, DURATION_NS_MAX, WORK_BYTES_MAX};
+use crate::bounds::{BODY_BYTES_MAX, CALLEES_MAX, CALLS_MAX, DURATION_NS_MAX, WORK_BYTES_MAX};
 use crate::check::check;
 use crate::{Call, Callee, Ends, Kind, StandInError, Wait, What, Work};
 
@@ -118,10 +118,14 @@ fn calls_that_wait_for_each_other_are_refused() {
 #[test]
 fn a_plan_above_its_bounds_is_refused_with_the_bound() {
     let many = work(vec![call(&[], Vec::new()); CALLS_MAX + 1]);
-    assert!(matches!(
-        decode(&body(&encode(&many), 0).0),
-        Err(StandInError::Damaged)
-    ));
+    assert_eq!(
+        refusal(&many),
+        "the plan is above its bounds: an invocation has more than 1,024 calls"
+    );
+    // The next damaged plan is damaged.
+    assert!(matches!(decode(b"CCSI\x01"), Err(StandInError::Damaged)));
+    let waiting = work(vec![call(&[0; CALLS_MAX + 1], Vec::new())]);
+    assert!(refusal(&waiting).ends_with("a call waits for more than 1,024 calls"));
     let callee = Callee {
         module: "a",
         instance: "a-1",
@@ -131,6 +135,8 @@ fn a_plan_above_its_bounds_is_refused_with_the_bound() {
     };
     let fan_out = |calls| work(vec![call(&[], vec![callee; 1_024]); calls]);
     assert!(decode(&body(&encode(&fan_out(16)), 0).0).is_ok());
+    let one_call = work(vec![call(&[], vec![callee; CALLEES_MAX + 1])]);
+    assert!(refusal(&one_call).ends_with("a call has more than 1,024 callees"));
     let refused = check(&fan_out(17)).unwrap_err().to_string();
     assert!(
         refused.ends_with("an invocation causes more than 16,384 others"),
@@ -145,10 +151,7 @@ fn a_plan_above_its_bounds_is_refused_with_the_bound() {
     );
     // Both are refused while they are read, too, before they take all their memory.
     for large in [fan_out(17), waits] {
-        assert!(matches!(
-            decode(&body(&encode(&large), 0).0),
-            Err(StandInError::Damaged)
-        ));
+        assert_eq!(refusal(&large), check(&large).unwrap_err().to_string());
     }
     let mut long = work(Vec::new());
     long.answer.gap_ns = DURATION_NS_MAX + 1;

@@ -38,18 +38,28 @@ fn a_stand_in_refuses_what_is_no_valid_plan() {
     let (cyclic, _) = standin::body(&standin::encode(&impossible), 0);
     impossible.calls[0].wait = after(&[], 2 * 3_600_000 * MS);
     let (long, _) = standin::body(&standin::encode(&impossible), 0);
+    let calls = vec![request("/y", after(&[], 0), b""); 1_025];
+    let (many, _) = standin::body(&standin::encode(&work("/x", calls, after(&[], 0))), 0);
     for (body, cause) in [
         (&b"not a plan"[..], "the body has no plan"),
         (&newer, "the plan has version 2"),
         (&good[..HEAD_BYTES + 2], "the plan is damaged"),
         (&cyclic, "calls wait for each other"),
         (&long, "a time is longer than one hour"),
+        (&many, "above its bounds: an invocation has more than 1,024 calls"),
     ] {
         let answer = front.post_with("/x", &[PLANNED], body);
         let error = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(answer.status == 400 && error.contains(cause), "{error}");
     }
-    assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 6);
+    for version in ["2", "", "1.0", "x-and-more-than-twenty-characters"] {
+        let answer = front.post_with("/x", &[(PLAN_HEADER, version)], &good);
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        let shown = version.get(..20).unwrap_or(version);
+        let expected = format!("the header x-cctf-plan is {shown:?}: this program executes version 1; ");
+        assert!(answer.status == 400 && error.starts_with(&expected), "{error}");
+    }
+    assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 11);
     let deep = [PLANNED, ("x-hop-count", "65")];
     let answer = front.post_with("/x", &deep, &good);
     assert_eq!(
@@ -61,7 +71,7 @@ fn a_stand_in_refuses_what_is_no_valid_plan() {
     let head = "POST /x HTTP/1.1\r\nHost: x\r\nx-cctf-plan: 1\r\nContent-Length: 67108865\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(read_response(stream).status, 413);
-    assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 8);
+    assert_eq!(front.metric("tunable_svc_stand_in_plans_refused_total"), 13);
     assert_eq!(
         front
             .post_with("/x", &[PLANNED, ("x-hop-count", "64")], &good)

@@ -117,6 +117,65 @@ fn a_message_reaches_its_consumer_while_its_producer_waits_for_a_slot() {
     assert!(start_ns(consumed) < end_ns(spans.served("/other")));
 }
 
+/// Fails if the consumers after the first one wait for a slot of the producer.
+#[test]
+fn a_message_that_is_answered_reaches_further_consumers_without_a_slot() {
+    let variables = [("WORKERS", "1"), ("SLOT_POLICY", "released")];
+    let cluster = Cluster::start_without_file(&[("front", &variables), ("consumer", &[])]);
+    let [first, second] = [leaf("/first", 1_000 * MS), leaf("/second", 0)].map(|work| standin::encode(&work));
+    let mut message = request("orders", after(&[], 0), &first);
+    message.what = What::Message;
+    message.callees = [(0, &first), (100 * MS, &second)]
+        .map(|(delay_ns, work)| Callee {
+            module: "consumer",
+            ..callee(delay_ns, work)
+        })
+        .to_vec();
+    let mut waiting = Waiting::start_with(&cluster, 0, Some(message));
+    // It has the slot until long after the first consumer's answer.
+    let other = send(&cluster, &leaf("/other", 4_000 * MS));
+    let front = cluster.service("front");
+    front.wait_for_metric("tunable_svc_active_requests", 2);
+    front.wait_for_metric("tunable_svc_queue_length", 0);
+    waiting.answer_call();
+    for stream in [other, waiting.stream] {
+        assert_eq!(read_response(stream).status, 200);
+    }
+    let spans = cluster.stop();
+    let (producer, second) = (spans.one(SpanKind::Producer, "orders"), spans.served("/second"));
+    assert!(end_ns(producer) >= end_ns(spans.served("/first")));
+    assert!(start_ns(second) >= end_ns(producer) + 100 * MS);
+    assert!(start_ns(second) < end_ns(spans.served("/other")));
+}
+
+/// 16,384 messages can be left to do.
+#[test]
+fn messages_beyond_what_can_be_left_to_do_are_dropped_and_counted() {
+    const MESSAGES: usize = 15;
+    let variables = [
+        ("WORKERS", "1"),
+        ("SLOT_POLICY", "released"),
+        ("DRAIN_TIMEOUT_MS", "100"),
+    ];
+    let cluster = Cluster::start(&[("front", &variables), ("back", &[])]);
+    let [consumed, called] = [leaf("/late", 0), leaf("/called", 50 * MS)].map(|work| standin::encode(&work));
+    // Each consumer's hour passes without the producer, which waits for a slot after its call.
+    let consumers = vec![callee(3_600_000 * MS, &consumed); 1_024];
+    let message = Call {
+        what: What::Message,
+        callees: consumers,
+        ..database("orders", after(&[], 0), MS)
+    };
+    let mut calls = vec![message; MESSAGES];
+    calls.push(request("/called", after(&[], 0), &called));
+    let plan = work("/front", calls, after(&[MESSAGES as u16], 0));
+    let front = cluster.service("front");
+    for dropped in [0, 2 * 1_024 * MESSAGES as u64 - 16_384] {
+        assert_eq!(cluster.send("front", &plan).status, 200);
+        assert_eq!(front.metric("tunable_svc_stand_in_dropped_total"), dropped);
+    }
+}
+
 #[test]
 fn a_full_queue_refuses_a_plan_with_503_and_a_span() {
     let variables = [("WORKERS", "1"), ("QUEUE_LIMIT", "1")];
