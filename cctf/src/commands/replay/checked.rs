@@ -15,7 +15,7 @@ use standin::StandIns;
 
 use super::args::ReplayArgs;
 use super::preview::{ReplayPreview, Sources, dropped_orphans};
-use super::recording::Recording;
+use super::recording::{Recording, lacks};
 use super::stand_in::{Planned, Receiving, StandInRun};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
@@ -293,11 +293,4 @@ fn nothing_to_send(roots: &Roots, preview: &Preview, selection: &Selection) -> S
         Some(lacks) => format!("{fact}, and rows are missing: {lacks}; restore them, or {remedy}"),
         None => format!("{fact}; {remedy}"),
     }
-}
-
-/// What the files of the run lack, which can be the reason why it has no requests.
-pub fn lacks(roots: &Roots) -> Option<String> {
-    let damaged = (roots.damaged > 0).then(|| counted(roots.damaged, "damaged line"));
-    let all: Vec<String> = roots.notes.iter().cloned().chain(damaged).collect();
-    (!all.is_empty()).then(|| printable(&all.join(", ")))
 }

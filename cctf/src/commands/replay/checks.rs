@@ -14,11 +14,10 @@ use serde_json::value::RawValue;
 use standin::{Probe, StandIns};
 
 use super::args::{Keep, ReplayArgs};
-use super::checked::lacks;
 use super::preview::{
     EndpointLine, ReplayPreview, StandInFacts, dropped_orphans, length_note, length_s, rate,
 };
-use super::recording::Recording;
+use super::recording::{Recording, lacks};
 use crate::commands::UsageError;
 use crate::commands::cells::{counted, printable};
 

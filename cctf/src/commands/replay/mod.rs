@@ -1,8 +1,8 @@
 //! `cctf replay`: sends a recorded run again, to live services or to stand-ins.
 //!
 //! [`args`] has the flags, [`selection`] those that choose requests and times. [`recording`] is the run, [`checked`] everything before
-//! the first send, [`stand_in`] and [`checks`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`] is printed at
-//! the end. [`noise`] sends the run several times.
+//! the first send, [`stand_in`] and [`checks`] the same for stand-ins, and [`preview`] the preview that is printed then. [`outcome`]
+//! is printed at the end. [`noise`] sends the run several times.
 
 mod args;
 mod checked;

@@ -120,6 +120,13 @@ fn check_roots(roots: &Roots, args: &ReplayArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the files of the run lack, which can be the reason why it has no requests.
+pub fn lacks(roots: &Roots) -> Option<String> {
+    let damaged = (roots.damaged > 0).then(|| counted(roots.damaged, "damaged line"));
+    let all: Vec<String> = roots.notes.iter().cloned().chain(damaged).collect();
+    (!all.is_empty()).then(|| printable(&all.join(", ")))
+}
+
 /// Refuses a run id that is taken, also one that --aa makes of it: the rows of two runs would be in one folder.
 fn check_run_id(args: &ReplayArgs, recorded: &Run) -> Result<(), UsageError> {
     let Some(run_id) = args.run.run_id.as_deref() else {
