@@ -96,7 +96,8 @@ pub fn ms(ns: i64) -> Value {
 /// The row as it is in a file.
 fn line(row: &Value) -> String {
     let text = row.to_string();
-    let mut parts = text.split(&format!("\"{EXACT}"));
+    let begin = format!("\"{EXACT}");
+    let mut parts = text.split(&begin);
     let mut line = parts.next().unwrap().to_owned();
     for part in parts {
         let (number, rest) = part.split_once('"').unwrap();
