@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
+use crate::replay::{ENDED, meta};
 use crate::stats::{Logs, row};
 use crate::{cctf, stderr};
 
@@ -96,6 +97,7 @@ fn recorded() -> Logs {
     let logs = Logs::with(&row(0, "front", 200));
     let inventory = r#"[{"app_id":null,"module_id":"front","name":"front","type":"MODULE","resources":null,"endpoints":[],"instances":[{"instance_id":"i","node_id":"n","workers":2,"slot_policy":"held","slots_src":"told"}]}]"#;
     logs.write("r", "module_inventory.json", inventory);
+    logs.write("r", "run_meta.json", &meta("r", ENDED));
     logs
 }
 

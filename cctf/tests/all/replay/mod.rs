@@ -73,13 +73,13 @@ fn record(logs: &Path, calls: &[Call], ended: &str) -> String {
 }
 
 /// The run_meta.json of a run.
-fn meta(run_id: &str, ended: &str) -> String {
+pub fn meta(run_id: &str, ended: &str) -> String {
     format!(
         r#"{{"run_id":"{run_id}","rate":null,"duration":null,"scen":null,"img":null,"git_sha":null,"workers":null,"seed":7,"cctf_version":"1","normalizer_version":"0.1.0","started_ts":1760000000000.000000,"ended_ts":{ended},"time_base":"unix_utc","counts":{{"spans":0,"points":0,"logs":0,"rows":{{}},"duplicates":0,"orphans":0,"late":0,"unknown_node":0,"rejected":{{}}}}}}"#
     )
 }
 
-const ENDED: &str = "1760000001000.000000";
+pub const ENDED: &str = "1760000001000.000000";
 
 fn replay(run: &str, servers: &Servers, more: &[&str]) -> Output {
     cctf(&["replay", run, "--run-id", "again", "--format", "json"])

@@ -289,7 +289,10 @@ fn rows_that_are_missing_are_named_as_the_reason() {
         "cctf: cannot read r: it has no invocations: 2 lines are damaged; cctf validate shows what is wrong with them"
     );
     // The caller of the only invocation is in the file that is missing.
-    let called = format!("\"parent_id\":null,\"parent_span_id\":\"{:016x}\"", 9);
+    let called = format!(
+        "\"parent_id\":null,\"parent_span_id\":\"{0:016x}\",\"caller_span_id\":\"{0:016x}\"",
+        9
+    );
     let orphan = recorded(&rows(1).replace("\"parent_id\":null,\"parent_span_id\":null", &called));
     fs::remove_file(orphan.path().join("r/cctf/calls.jsonl")).unwrap();
     for flags in [&["--dry-run"][..], &[]] {
