@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn bad_files_are_refused_with_the_cause() {
         let cause = |text: &str| StandIns::parse(text.as_bytes()).unwrap_err();
-        let instance = |fields: &str| format!(r#"{{"version": 1, "instances": [{fields}]}}"#);
+        let with = |fields: &str| format!(r#"{{"version": 1, "instances": [{fields}]}}"#);
         for (text, expected) in [
             ("{".to_owned(), "it is not valid JSON: EOF"),
             ("[]".to_owned(), "it must be an object such as {\"version\": 1, "),
@@ -256,17 +256,17 @@ mod tests {
                 "version must be 1, which this program reads, not 2",
             ),
             ("{\"version\": 1}".to_owned(), "the field instances is missing"),
-            (instance(""), "it names no stand-in"),
+            (with(""), "it names no stand-in"),
             (
-                instance("[]"),
+                with("[]"),
                 "instances[0] must be an object in braces, not an empty list",
             ),
             (
-                instance(r#"{"module": "a", "instance": 1}"#),
+                with(r#"{"module": "a", "instance": 1}"#),
                 "instances[0].instance must be a text in quotes, not 1",
             ),
             (
-                instance(r#"{"module": "a", "instance": "b"}"#),
+                with(r#"{"module": "a", "instance": "b"}"#),
                 "the field instances[0].url is missing",
             ),
         ] {
