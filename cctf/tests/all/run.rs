@@ -248,7 +248,7 @@ fn parts_of_a_placement_without_effect_are_notes() {
     for (text, note) in [
         ("{}", "note: the placement changes nothing"),
         (
-            r#"{"links": [{"u": "n", "v": "m", "delay_ms": 1}], "modules": {"front": {"node": "m"}}, "nodes": {"m": {}, "n": {}}}"#,
+            r#"{"links": [{"u": "n", "v": "m", "delay_ms": 1}], "modules": {"front": {"node": "m"}}, "nodes": {"m": {}}}"#,
             "note: the links of the placement have no effect: add --netns",
         ),
     ] {

@@ -147,7 +147,7 @@ fn each_message_reaches_its_consumers_after_the_delay_of_the_broker() {
             );
             let call = sent
                 .iter()
-                .find(|call| call["span_id"] == row["caller_span_id"])
+                .find(|call| call["span_id"] == row["parent_span_id"])
                 .unwrap();
             let waited = number(row, "ts_enqueue").unwrap() - number(call, "ts_end").unwrap();
             assert!(waited >= delay_ms as f64, "{module}: {waited} ms after {call}");

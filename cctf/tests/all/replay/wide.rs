@@ -62,7 +62,7 @@ fn wide(modules: u64) -> Logs {
 }
 
 #[test]
-fn a_run_of_300_modules_is_sent_to_300_stand_ins_and_refused_on_one_machine() {
+fn a_run_of_300_modules_is_sent_to_300_stand_ins_not_to_one_machine() {
     const MODULES: u64 = 300;
     let logs = wide(MODULES);
     let names: Vec<String> = (0..MODULES).map(|number| format!("m{number}")).collect();
