@@ -80,7 +80,7 @@ pub fn read(
             run: run.id().to_owned(),
             cause: match notes.damaged_lines {
                 _ if !window.is_all() => NoInvocations::Window,
-                _ if !notes.missing.is_empty() => NoInvocations::Missing(notes.missing),
+                0 if !notes.missing.is_empty() => NoInvocations::Missing(notes.missing),
                 0 => NoInvocations::Empty,
                 lines => NoInvocations::Damaged(lines),
             },

@@ -18,7 +18,7 @@ pub enum WorkError {
 /// Why a run has no invocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoInvocations {
-    /// Files that are missing, one sentence each.
+    /// Files that are missing, one sentence each. No line is damaged.
     Missing(Vec<String>),
     /// So many lines are no rows.
     Damaged(u64),
