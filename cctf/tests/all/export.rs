@@ -250,3 +250,65 @@ fn a_workload_has_a_file_for_each_instance() {
         ["1 6000 0 2000 1 500 1 1 -1 -1 1 -1 -1 -1 1 -1 -1 -1"]
     );
 }
+
+#[test]
+fn other_names_give_the_same_simulation() {
+    let rows = invocation(1, None, 1000, 1010) + &invocation(2, Some((1, 0x12)), 1006, 1008);
+    let calls = call(0x11, 1, 1001, 1004) + &call(0x12, 1, 1005, 1009);
+    // The new names have the opposite order.
+    let renamed = |text: &str| {
+        let pairs = [
+            ("\"m1\"", "\"z\""),
+            ("\"m2\"", "\"b\""),
+            ("\"n1\"", "\"y\""),
+            ("\"n2\"", "\"a\""),
+            ("\"/a\"", "\"/q\""),
+        ];
+        pairs
+            .iter()
+            .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    };
+    let exports = [false, true].map(|is_renamed| {
+        let text = |text: &str| {
+            if is_renamed {
+                renamed(text)
+            } else {
+                text.to_owned()
+            }
+        };
+        let logs = Logs::with(&text(&rows));
+        logs.write("r", "calls.jsonl", &text(&calls));
+        for (target, out) in [("wfformat", "w"), ("cloudsim", "c")] {
+            let done = export(&logs, target, &["--out", out]);
+            assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        }
+        let read = |name: &str| fs::read_to_string(logs.path().join(name)).unwrap();
+        let swf = ["c/swf/0.swf", "c/swf/1.swf"].map(read).concat();
+        let jobs: Vec<String> = swf
+            .lines()
+            .filter(|line| !line.starts_with(';'))
+            .map(str::to_owned)
+            .collect();
+        let mut workflow: Value = serde_json::from_str(&read("w/workflow.json")).unwrap();
+        let tasks = workflow["workflow"]["specification"]["tasks"]
+            .as_array_mut()
+            .unwrap();
+        for task in tasks {
+            task["name"].take();
+        }
+        let names: Vec<Value> = workflow["workflow"]["execution"]["machines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|machine| machine["nodeName"].clone())
+            .collect();
+        let tasks = workflow["workflow"]["execution"]["tasks"].as_array_mut().unwrap();
+        for task in tasks {
+            let place = names.iter().position(|name| *name == task["machines"][0]);
+            task["machines"] = place.into();
+        }
+        workflow["workflow"]["execution"]["machines"].take();
+        (jobs, workflow)
+    });
+    assert_eq!(exports[0], exports[1]);
+}

@@ -47,7 +47,7 @@ impl Assumptions {
             0 => String::new(),
             rest => format!(" and {rest} more"),
         };
-        let with_names = |text: &str| format!("{text}: {shown}{rest}");
+        let with_names = |text: &str| format!("{text} ({shown}{rest})");
         self.add(
             id,
             matters,
@@ -244,7 +244,7 @@ mod tests {
         let sentences: Vec<&str> = assumptions.list.iter().map(|one| one.sentence.as_str()).collect();
         assert_eq!(
             sentences,
-            ["1 node is slow: a", "4 nodes are slow: a, b, c and 1 more"]
+            ["1 node is slow (a)", "4 nodes are slow (a, b, c and 1 more)"]
         );
         assert!(!assumptions.matter());
         assumptions.add("one", true, 1, "x", "xs");
