@@ -97,7 +97,7 @@ fn text(summary: &Summary, seconds: f64) -> String {
         );
     }
     if summary.torn > 0 {
-        out += &format!("{} incomplete lines left out\n", summary.torn);
+        out += &format!("{} left out\n", counted(summary.torn, "incomplete line"));
     }
     for note in &summary.cpu_notes {
         out += &format!("regressed CPU times: {note}\n");
@@ -110,12 +110,13 @@ fn text(summary: &Summary, seconds: f64) -> String {
     }
     let (read, written): (u64, u64) = (summary.rows_read.values().sum(), summary.rows.values().sum());
     out += &format!(
-        "{}: run {} from {} folders, {read} rows read, {written} written, {} duplicates dropped, {} orphans resolved, {} left{}\n",
+        "{}: run {} from {}, {} read, {written} written, {} dropped, {} resolved, {} left{}\n",
         printable(&summary.out.to_string_lossy()),
         summary.run_id,
-        summary.folders,
-        summary.duplicates,
-        summary.resolved,
+        counted(summary.folders, "folder"),
+        counted(read, "row"),
+        counted(summary.duplicates, "duplicate"),
+        counted(summary.resolved, "orphan"),
         summary.orphans,
         if summary.aligned { ", clocks aligned" } else { "" },
     );

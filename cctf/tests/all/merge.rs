@@ -127,7 +127,7 @@ fn an_invalid_row_is_named_and_an_incomplete_last_line_is_left_out() {
     let done = merge(&out, &shards.tiers[..1]);
     let printed = String::from_utf8_lossy(&done.stdout);
     assert!(
-        done.status.success() && printed.contains("1 incomplete lines left out"),
+        done.status.success() && printed.contains("1 incomplete line left out"),
         "{printed}"
     );
     assert!(is_valid(&out));
