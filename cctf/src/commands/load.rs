@@ -39,7 +39,7 @@ time from a request's scheduled time until the driver passes its bytes to the so
 latencies: if it is not much smaller, the driver or its machine was the bottleneck.
 
 Exit codes:
-  0  all requests were sent, and all spans and lines were delivered (failed requests are a result, not an error)
+  0  all requests were sent, all spans were exported, and all lines of --out were written (failed requests are a result, not an error)
   1  the service is unreachable, spans or lines were lost, the run was interrupted, or the result cannot be printed
   2  invalid flag or environment variable, or another load driver drives this run
   130  stopped at once by a second Ctrl-C";

@@ -8,8 +8,8 @@ use plan::work::{Call, NONE, What};
 use rundir::ReadError;
 use rundir::parts::Run;
 
-/// A run, or a part of it, with everything that a target can use. Nodes, modules, instances and endpoints have the numbers of
-/// [`plan::work::Names`]: the order of their first appearance in the rows, whatever their names.
+/// A run, or a part of it, with everything that a target can use. Nodes, modules, instances and endpoints are
+/// numbered as in [`plan::work::Names`]: by their first appearance in the rows, not by name.
 #[derive(Debug)]
 pub struct Source<'a> {
     pub run: &'a Run,
@@ -117,7 +117,7 @@ impl<'a> Source<'a> {
         self.limit.map_or(roots, |limit| limit.min(roots))
     }
 
-    /// Whether rows of the run can be missing in the export by choice.
+    /// Whether the user chose a part of the run, so that other rows are not in the export.
     pub fn is_part(&self) -> bool {
         let span = self.plan.span;
         span.from_ns > i64::MIN || span.to_ns < i64::MAX || self.roots() < self.plan.counts.roots
@@ -131,8 +131,8 @@ impl<'a> Source<'a> {
         found.ok().map(|index| &self.links[index])
     }
 
-    /// Whether a call of the plan is a row of the run: a sleep has the id of its invocation, and an inferred call that of the
-    /// invocation below it.
+    /// Whether a call of the plan is a row of the run. Two kinds are not, and have the ids of others: a sleep has that of its
+    /// invocation, and an inferred call has that of the invocation below it.
     pub fn has_row(&self, call: &Call) -> bool {
         let recorded = &self.plan.recorded;
         let callee = recorded.work(call.callee);

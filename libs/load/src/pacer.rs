@@ -23,8 +23,8 @@ const LEAD_NS: u64 = 20_000_000;
 /// `Finished` is the last one.
 #[derive(Debug)]
 pub enum FromPacer {
-    /// The request is being written to the connection with this token. Sent before the first byte, so that the io loop knows
-    /// every request before its response can arrive.
+    /// The request is being written to the connection with this token. The pacer sends this message before it writes the
+    /// first byte, so that the io loop knows every request before its response can arrive.
     Sent(usize, Sent, Arc<Prepared>),
     /// The socket has taken only a part: the io loop writes the rest.
     Unfinished {
@@ -32,9 +32,9 @@ pub enum FromPacer {
         /// Bytes that the socket has taken.
         written: usize,
     },
-    /// No connection to the target was idle: the io loop sends the request as soon as possible. If the pacer
-    /// has an idle connection to another target, it hands over one of these, too: the io loop may have to close it before it can
-    /// open one to this target.
+    /// No connection to the target was idle: the io loop sends the request as soon as possible. If the pacer has idle
+    /// connections to other targets, it hands over one of them, too, because the io loop may have to close that connection before it
+    /// can open one to this target.
     HandOver(Request, Arc<Prepared>, Option<usize>),
     /// The request was not sent, because too many wait for a connection.
     Refused(Exchange),

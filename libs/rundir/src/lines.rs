@@ -22,7 +22,7 @@ pub struct Lines {
     number: u64,
     limit: usize,
     is_at_end: bool,
-    /// The last line exceeded the limit. Everything up to the next newline is skipped first.
+    /// The line that was returned before exceeded the limit. Everything up to the next newline is skipped first.
     is_skipping: bool,
 }
 
@@ -49,8 +49,8 @@ pub enum Ending {
 }
 
 impl Lines {
-    /// Passes each complete line to `on_row`, which returns whether it is a row, and the number of each line that is none or is
-    /// too long to `on_damage`. A last line without an end is skipped: it is being written, or the rest of one.
+    /// Passes each complete line to `on_row`, which returns whether the line is a row. If it is none, or if it is too long, passes its
+    /// number to `on_damage`. A last line without a newline is skipped: it is still being written, or its writer was killed.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -62,7 +62,8 @@ impl Lines {
         self.each_row_to_cut(on_row, on_damage).map(drop)
     }
 
-    /// The same. Returns the number of the last line if it has no end: in a run that has ended, the rest of it is lost.
+    /// Like [`Lines::each_row`], but returns the number of the last line if this line has no newline. If the run has ended, the missing
+    /// end of the line is lost.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -125,7 +126,7 @@ impl Lines {
         self.offset
     }
 
-    /// Path and number of the last line, for messages.
+    /// Path of the file, and number of the line that was returned most recently, for messages.
     pub fn place(&self) -> String {
         format!("{}:{}", self.path.display(), self.number)
     }

@@ -23,7 +23,7 @@ use crate::telemetry::server_span::Times;
 
 /// Maximum CPU time between two looks at the clock, so that a call of an independent branch starts in time.
 const SLICE_NS: u64 = 100_000;
-/// Maximum CPU time between two looks for an answer, which is how late the gap after it can begin.
+/// Maximum CPU time between two looks for an answer. The gap that follows an answer can begin late by this much.
 const ANSWER_SLICE_NS: u64 = 10_000;
 
 /// A planned request that no slot has taken yet.
@@ -37,7 +37,7 @@ pub struct NewPlan {
 /// A planned request that has released its slot, and waits for calls or for a slot.
 struct Suspended {
     request: InProgress,
-    /// Until then, its waits for calls are counted.
+    /// The time up to which its waits for calls have been counted.
     counted_ns: u64,
     /// The time at which it was queued again.
     back_ns: u64,
@@ -52,20 +52,20 @@ struct InProgress {
     times: Times,
     /// CPU time on earlier slots, and of decoding.
     used: Reading,
-    /// CPU time that it saves, because other requests have used too much.
+    /// CPU time by which it uses less than planned, to make up for requests that used more.
     saved_ns: u64,
 }
 
 /// A planned request on a slot.
 struct OnSlot {
     request: InProgress,
-    /// The meter's reading when the slot took it.
+    /// The meter's reading at the time when the slot took the request.
     before: Reading,
-    /// The meter's wait for a CPU, as far as it has delayed gaps.
+    /// The measured wait for a CPU up to which gaps have been prolonged.
     delayed_ns: u64,
     /// Time from the end of a wait until the thread ran, which is not counted yet.
     late_ns: u64,
-    /// CPU was used on the answer's behalf, so that its amount could be exact.
+    /// Whether CPU time was used in the answer's gap, so that the total could be made exact.
     is_exact: bool,
     /// CPU time that was used as planned.
     burnt_ns: u64,
@@ -83,7 +83,8 @@ impl Task for NewPlan {
         let mut times = begin.times(ticket.enqueue_ns);
         let mut start_ns = begin.start_ns;
         if stand_in.service.settings.slots().is_none() {
-            // Without slots there is no queue: the way to the thread is part of the first gap, as in an application that reports none.
+            // Without slots there is no queue. The time until the thread runs is part of the first gap, as in an application that reports
+            // no queue times.
             start_ns = ticket.enqueue_ns;
             times.start_ns = None;
         }
@@ -215,7 +216,7 @@ impl OnSlot {
         }
     }
 
-    /// A gap with CPU time lasts longer by a wait for a CPU, which is no part of the plan.
+    /// If a gap that needs CPU time had to wait for a CPU, it lasts longer by this wait, because waits are not in the plan.
     fn delay_gaps(&mut self, reading: Reading, now_ns: u64) {
         let wait_ns = reading.wait_ns.saturating_sub(self.delayed_ns);
         if wait_ns > 0 {
@@ -224,7 +225,7 @@ impl OnSlot {
         }
     }
 
-    /// CPU time of the request so far, with what its end will use.
+    /// CPU time that the request has used so far, plus an estimate of what ending it will use.
     fn cpu_ns(&self, reading: Reading) -> u64 {
         let here_ns = reading.cpu_ns.saturating_sub(self.before.cpu_ns);
         let request = &self.request;
@@ -240,7 +241,7 @@ impl OnSlot {
         self.burnt_ns = self.burnt_ns.saturating_add(cpu_ns);
     }
 
-    /// Uses CPU time that an answer may cut off.
+    /// Uses this much CPU time, or less if an answer arrives.
     fn burn_until_answered(&mut self, cpu_ns: u64) {
         let mut rest_ns = cpu_ns;
         while rest_ns > 0 && self.request.execution.mailbox.first_ns().is_none() {
@@ -266,8 +267,8 @@ impl OnSlot {
         }
     }
 
-    /// Counts a wait for answers from `since_ns` on: without time on a CPU, without waits for a CPU, and until what it waited for.
-    /// Calls of databases are other time of the request, as in a service that reports its downstream time.
+    /// Counts a wait for answers. It begins at `since_ns` and ends with the event that was awaited. Time on a CPU and waits for a CPU are
+    /// subtracted. Calls to databases count as the request's own time, as in a service that reports its downstream time.
     fn count_downstream(&mut self, since_ns: u64, until_ns: Option<u64>, before: Reading) {
         let InProgress {
             stand_in,
@@ -291,7 +292,8 @@ impl OnSlot {
         self.late_ns = off_cpu_ns - waited_ns;
     }
 
-    /// A late thread belongs to the wait for the call, as in other programs, as far as it delays what follows.
+    /// If the thread wakes late, the delay counts as a part of the wait for the call, as in other programs, as far as it delays the next
+    /// step.
     fn count_lateness(&mut self) {
         let late_ns = std::mem::take(&mut self.late_ns);
         let request = &mut self.request;
@@ -299,7 +301,7 @@ impl OnSlot {
         request.times.downstream_ns = request.times.downstream_ns.saturating_add(delay_ns);
     }
 
-    /// Sleeps until a time or an answer. A thread wakes late, so that the sleep is shorter by the expected lateness.
+    /// Sleeps until a time or an answer. Threads wake late, so the sleep is shorter by the expected lateness.
     fn sleep_until(&self, until_ns: u64, now_ns: u64) {
         let stand_in = &self.request.stand_in;
         let lateness = stand_in.lateness(until_ns.saturating_sub(now_ns));
@@ -351,8 +353,9 @@ impl OnSlot {
         } = self.request;
         used.add(execution.used_by_calls);
         times.used = Some(used);
-        // The thread of calls has used it while the invocation waited. What a call costs beyond the plan's CPU time beside calls is
-        // part of the wait for it, because the invocation uses that much less in its gaps, which last as planned.
+        // The thread that sends the calls has used this CPU time while the invocation waited. The plan has an amount of CPU time that
+        // is used during calls. If the calls use more, the rest counts as a part of the wait for them: the invocation uses less CPU
+        // time in its gaps by the same amount, and the gaps last as planned.
         let by_calls = execution.used_by_calls;
         times.downstream_ns = times
             .downstream_ns

@@ -62,8 +62,8 @@ reproduce is unexplained. Each voter has a margin: the largest difference that c
 
 Verdicts:
   same         the 90% interval of each voter's difference lies within its margin
-  differs      the interval of at least one voter lies wholly outside its margin, at a level corrected for the number of voters
-               (Holm); or a voter without an interval differs. Voters without an interval: slots; if one run replays the
+  differs      the interval of at least one voter's difference lies wholly outside its margin, or a voter without an interval
+               differs. For this verdict, the intervals' level is corrected for the number of voters, after Holm. Voters without an interval: slots; if one run replays the
                other, also call graph, statuses and arrivals
   cannot tell  neither; the output states how many requests would decide, if that can be estimated
   void         the load driver was late, so the modules did not get the intended arrivals
@@ -73,7 +73,7 @@ docs/compare.md describes voters, margins and the JSON output.
 Exit codes:
   0  same
   1  a file cannot be read, or the result cannot be printed or written
-  2  a flag or the file of margins is invalid, a run does not exist, or --out cannot become a page
+  2  a flag or the file of margins is invalid, a run does not exist, or --out cannot be written as a page
   3  differs
   4  cannot tell, or void";
 

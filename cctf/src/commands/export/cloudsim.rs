@@ -9,8 +9,8 @@ use super::common::{self, CommonArgs, EXIT_CODES};
 
 const AFTER_HELP: &str = "\
 CloudSim Plus (https://cloudsimplus.org) simulates clouds in Java. The export is a Maven project that simulates the instances of
-the run as stations: each is a VM with a PE for each slot, which takes its recorded requests first come, first served. It shows how
-waits change if you change slots, speeds or arrivals in OUT/stations.csv, in the program, or in the workload files:
+the run as stations: each station is a VM with one processing element (PE) for each slot. A VM takes its recorded requests first come, first
+served. The simulation shows how waits change if you change slots, speeds or arrivals in OUT/stations.csv, in the program, or in the workload files:
   stations.csv                   instances with their slots
   swf/N.swf                      requests of instance N in the Standard Workload Format, in microseconds
   src/main/java/Stations.java    the simulation

@@ -24,8 +24,8 @@ Examples:
   cctf export simgrid logs/latest --out simulation    # its results are a run again
 
 Each target has a page in docs/export, with the origin of each field, units, what is lost, and how to run the result.
-What an export assumes, because the run does not state it, is printed and is in OUT/assumptions.json; --strict refuses to write
-an export whose results can be wrong because of it.";
+If a run does not state a value that the target needs, the export assumes one. It prints its assumptions and writes them to
+OUT/assumptions.json. With --strict, the command refuses an export if an assumption can make its results wrong.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]

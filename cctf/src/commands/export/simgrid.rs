@@ -11,18 +11,20 @@ use crate::commands::plan::whole::read_plan;
 use crate::commands::run_target::find;
 
 const AFTER_HELP: &str = "\
-SimGrid (https://simgrid.org) is a simulator of distributed systems. The export has its platform (hosts with speeds and CPUs, links),
-the stations (slots, policies, queue limits, node of each instance), the work (arrivals, CPU time, other time, calls and what each
-waits for), and two programs that simulate it: in C++ for any size, in Python for experiments with a sample. They write the simulated
-run as CCTF, so that cctf compare and cctf report read it:
+SimGrid (https://simgrid.org) is a simulator of distributed systems. The export has:
+  the platform: hosts with speeds and CPUs, and links
+  the stations: slots, policies, queue limits, and the node of each instance
+  the work: arrivals, CPU time, other time, calls and what each waits for
+  two programs that simulate this: one in C++ for runs of any size, one in Python for experiments with a sample
+The programs write the simulated run as CCTF, so that cctf compare and cctf report read it:
   cctf export simgrid chain --out chain-simgrid
   cmake -S chain-simgrid/cpp -B chain-simgrid/build && cmake --build chain-simgrid/build
   chain-simgrid/build/replay chain-simgrid --out logs/chain-simulated
   cctf compare chain chain-simulated
-Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to place, size or schedule it otherwise.
+Change chain-simgrid/stations.tsv or chain-simgrid/platform.xml before the simulation to try another placement, size or policy.
 
-With --arrivals, the requests arrive as in another run of the same application, and each has the work of a recorded request of the
-same endpoint: a prediction of that run from this one.
+With --arrivals, the export predicts another run of the same application: the requests arrive as in the other run, and each has the
+work of a request that this run recorded for its endpoint.
   cctf export simgrid quiet --arrivals busy --out prediction
 
 docs/export/simgrid.md describes each field, what is lost, and how accurate predictions were.
@@ -33,7 +35,8 @@ docs/export/simgrid.md describes each field, what is lost, and how accurate pred
 pub struct SimgridArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Run whose arrivals replace the recorded ones. Each gets the work of a recorded request of its endpoint.
+    /// Run whose arrivals replace the recorded ones. Each arriving request gets the work of a request that this run recorded for the
+    /// same endpoint.
     #[arg(long, value_name = "DIR|RUN_ID")]
     arrivals: Option<String>,
 }

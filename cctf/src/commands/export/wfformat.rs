@@ -11,12 +11,12 @@ const AFTER_HELP: &str = "\
 WfCommons (https://wfcommons.org) is a collection of tools for workflows: graphs of tasks. WRENCH and other simulators read its
 format, WfFormat. The export is one file in version 1.5, OUT/workflow.json. Each root with everything below it is a part of the
 graph:
-  an invocation is a task for the own work before each call, and one for the work before its answer;
+  an invocation becomes several tasks: one for its own work before each call, and one for that before the answer;
   a call that nobody with telemetry answers, such as one to a database, is a task on the machine \"outside\";
   a chain of tasks \"arrival\" on that machine makes each root begin at its recorded time;
   bodies of requests and answers are files.
-Runtimes are seconds with 9 decimals, avgCPU is percent of one core, sizes are bytes. Waits for slots and CPUs and network times
-are not in it, because they arise again in a simulation. WfFormat has no slots.
+Runtimes are seconds with 9 decimals, avgCPU is percent of one core, sizes are bytes. The file has neither
+network times nor waits for slots and CPUs, because these arise again in a simulation. WfFormat has no slots.
 
 Examples:
   cctf export wfformat logs/latest --out workflow

@@ -38,8 +38,8 @@ Examples:
 
 A plan is the work that a run asked of its system, but not the waits that resulted. The first line has the run, its stations and
 the self-check. Each further line has one root: its arrival, and all invocations below it. An invocation has the CPU time and other
-time that it spent itself, its bytes, failure and calls. Each call has the calls that must end before it. Queue times, and waits for slots and CPUs, are not
-work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
+time that it spent itself, its bytes, failure and calls. Each call lists the other calls that must end before it starts. Queue
+times, and waits for slots and CPUs, are not work: they arise again when the plan is executed. docs/plan.md describes each field, how it is inferred, and how to execute a plan.
 
 The self-check shows whether the plan can be used. The plan plus the recorded waits must give each recorded response
 time to within 1 us. Otherwise the invocation counts as a deviation. The self-check also compares simulated queue times with the

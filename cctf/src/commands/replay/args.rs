@@ -39,11 +39,11 @@ cctf compare compares both runs. Without --otlp-endpoint or its variable, there 
 --scale differs in its arrival rate, so compare two such replays with each other.
 
 Exit codes:
-  0  all requests were sent, and all spans and lines were delivered (lateness, statuses that differ from the recorded ones, and
+  0  all requests were sent, all spans were exported, and all lines of --out were written (lateness, statuses that differ from the recorded ones, and
      pairs of --aa that differ are results, not errors)
   1  the run cannot be read or replayed, a service is unreachable, spans or lines were lost, or the replay was interrupted
-  2  invalid flag, environment variable, file of bodies or of stand-ins, a module without a target or stand-in, the run does
-     not exist, or another load driver drives the new run
+  2  a flag, an environment variable, or the file of bodies or stand-ins is invalid; a module has no target or stand-in; the run
+     does not exist; or another load driver drives the new run
   130  stopped at once by a second Ctrl-C";
 
 /// What stays as recorded on nodes of another speed.
@@ -88,7 +88,7 @@ pub struct ReplayArgs {
     ///
     /// The command then refuses a run with any of the following: orphans (unless --orphans root), roots other than HTTP, damaged
     /// lines, bodies of unknown content or size, a body from --bodies whose size is not the recorded one, bodies above 64 MiB, paths
-    /// above 6 KiB, reads of values that are not stored, or missing parts and files.
+    /// above 6 KiB, requests that read a key which no earlier request stores, or missing parts and files.
     ///
     /// With --stand-in: orphans, roots without an invocation, anything above the limits of a plan or a stand-in, damaged lines, or
     /// missing parts and files.

@@ -31,8 +31,9 @@ Examples:
     cctf run --application examples/start --endpoints /checkout
   A service that moves from edge0 to cloud0 during the load:
     cctf run --migrate --endpoints json
-  Stand-ins for all services of a recorded run, which do the recorded work again; one of them on another node:
+  Stand-ins that do the work of a recorded run again:
     cctf run --stand-in logs/latest
+  The same, with one stand-in on another node:
     cctf run --stand-in logs/latest --placement placement.json
   Services and a normalizer that already run, for example after `make up`:
     cctf run --target http://127.0.0.1:8080 --otlp-endpoint http://127.0.0.1:4317

@@ -12,7 +12,7 @@ pub struct StandInFlags {
     /// Run id, or path to the folder of a recorded run. Start a stand-in for each of its instances, and send its requests again.
     ///
     /// Stand-ins are services that execute the plan of the run, so the application itself is not needed. Their nodes, slots and
-    /// policies are the recorded ones.
+    /// slot policies are the recorded ones.
     #[arg(long, value_name = "DIR|RUN_ID", conflicts_with_all = [
         "endpoints", "rate", "duration", "size", "arrivals", "seed", "headers", "link_delay", "link_rate", "migrate", "target",
         "application", "node_id", "stage", "workers", "queue_limit", "slot_policy",

@@ -35,9 +35,13 @@ Examples:
   The SQL that gives the same figures in DuckDB:
     cctf stats logs/latest --by module --sql | duckdb
 
-Figures: calls, arrival rate and coefficient of variation (cv) of the gaps between arrivals, requests in the system by Little's
-law and as sampled, slots and their utilisation, errors, bytes, and queue, service, response, CPU and network times. Counts and
-sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.
+Figures:
+  calls, errors, bytes
+  arrival rate, and the coefficient of variation (cv) of the gaps between arrivals
+  requests in the system: computed by Little's law, and sampled
+  slots and their utilisation
+  queue, service, response, CPU and network times
+Counts and sums are exact, quantiles are within 1%. docs/stats.md describes each figure with its formula and its SQL.
 
 A long run is read across all of its parts. During a run, only the rows written so far are read.
 

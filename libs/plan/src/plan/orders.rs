@@ -1,14 +1,16 @@
 //! [`Orders`]: which calls always ended before others started, over all invocations with the same signature.
 //!
-//! A call waits for each call that had ended before it started, unless another invocation with the same signature contradicts: there,
-//! the other call had not ended, or started later. Calls of different internal spans must be in order in
-//! [`OBSERVATIONS_MIN`] invocations before one waits for the other.
+//! A call B waits for a call A if A had ended before B started. This does not hold if another invocation with the same signature
+//! contradicts: in it, A had not ended when B started, or A started after B. If the calls belong to different internal spans, B waits
+//! for A only if at least [`OBSERVATIONS_MIN`] invocations show this order.
 //!
-//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). It is inferred if no call of a group
-//! must end before a call, but some had ended in all of [`OBSERVATIONS_MIN`] invocations or more. The quorum is the smallest number
-//! that had ended. In some invocations more have ended, while the program was working after the quorum.
+//! Some programs wait for a number of calls out of a group, whichever end first (a quorum). It is inferred if a call waits
+//! for no particular call of a group, but some calls of the group had ended before it in every invocation, and there are at least
+//! [`OBSERVATIONS_MIN`] invocations. The quorum is the smallest number of calls that had ended. In some invocations, more had ended,
+//! because others ended while the program was already working on after the quorum.
 //!
-//! The answer counts as a call that starts and ends with the end of the invocation. Its place is behind those of all calls.
+//! The answer counts as a call that starts and ends with the end of the invocation. In lists of calls, it has the last
+//! place.
 
 use foldhash::HashMap;
 
@@ -16,12 +18,12 @@ use super::signature::Signature;
 use super::timeline::Timeline;
 use crate::work::Recorded;
 
-/// Number of invocations from which an order that none contradicts does not count as chance.
+/// An order that no invocation contradicts counts as real, not as chance, if at least this many invocations show it.
 pub const OBSERVATIONS_MIN: u32 = 10;
 /// Maximum number of calls of an invocation that is compared with others. A set of its calls and the answer fits into 64 bits.
 pub const COMPARED_CALLS_MAX: usize = 63;
-/// Maximum number of signatures, and of pairs of calls in them: 64 MiB. Invocations with further signatures are compared with
-/// none.
+/// Maximum number of signatures, and below it of pairs of calls in all of them. The pairs take at most 64 MiB.
+/// Invocations with further signatures are compared with none.
 const SIGNATURES_MAX: usize = 262_144;
 const PAIRS_MAX: usize = 64 << 20;
 
@@ -53,7 +55,7 @@ struct Class {
     quorums: Vec<Quorum>,
 }
 
-/// A group of calls of which a number must have ended before a call starts. Sets have one bit for each place.
+/// A group of calls, and how many of them must have ended before another call starts. Sets have one bit for each place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quorum {
     /// Place of the call that waits.
@@ -159,7 +161,7 @@ impl Orders {
         }
     }
 
-    /// Counts the calls of each group that had ended, for the least over all invocations.
+    /// For each group, counts its calls that had ended, and keeps the smallest count of all invocations.
     fn count_ended(&mut self, reader: &Reader) {
         let Reader { timeline, signature } = reader;
         let Some(&class) = self.numbers.get(signature.key.as_slice()) else {
@@ -194,7 +196,7 @@ impl Orders {
 }
 
 impl<'a> Order<'a> {
-    /// Whether no invocation contradicts that the call at the second place waits for that at the first one.
+    /// Whether the call at the second place may wait for the call at the first place: no invocation contradicts it.
     pub fn is_kept(self, first: usize, second: usize) -> bool {
         let width = self.class.calls + 1;
         let is_ordered =
@@ -211,8 +213,8 @@ impl<'a> Order<'a> {
     }
 }
 
-/// For each place the group of calls that sometimes had ended before it, sometimes not, and never started after it. The calls of a
-/// group are in no order among each other.
+/// For the call at each place, the group of calls that never started after it, and that had ended before it started in some
+/// invocations, but not in all. The calls of a group are in no order among each other.
 fn candidates(pairs: &[u8], class: &Class) -> Vec<Quorum> {
     if class.seen < OBSERVATIONS_MIN {
         return Vec::new();

@@ -71,8 +71,8 @@ impl Requests {
         }
     }
 
-    /// Enters a span into the join, and encodes its row if it may have one. True if it is inner work, which is processed again
-    /// at the end of the OTLP request.
+    /// Enters a span into the join, and encodes its row if it may have one. Returns true if the span is inner work: it has no
+    /// row of its own, and is processed again at the end of the OTLP request.
     #[inline]
     fn join_span(
         &mut self,
@@ -132,7 +132,8 @@ impl Requests {
     }
 
     /// Notes and returns the run of a span's row, if it is known now. Spans without a row get a note, too, because a row's
-    /// parent can be one of them: inner work its run, and a span whose run cannot be opened that it is refused. Inner work may
+    /// parent can be one of them. For inner work, the note is its run; for a span whose run cannot be opened, it is that the span is
+    /// refused. Inner work may
     /// become an invocation later. A refused span can be chosen as a parent because the join does not look at runs.
     #[inline]
     fn run_on_arrival(
